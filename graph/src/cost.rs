@@ -1,0 +1,108 @@
+//! Static costs of nodes and graphs: parameters, multiply-accumulates, bytes moved.
+//!
+//! 1 MAC = 1 (not 2 FLOPs). Convolution: output elements times `in / groups * kh * kw`, which is right for grouped and
+//! depthwise convolutions (the reference divides by the groups twice). Batch normalisation, activations, pools and sums
+//! count no MACs, as in the published counts of MobileNetV2 (0.301 G at 224).
+
+use serde::Serialize;
+
+use crate::{Graph, Node, Op, Shape, custom};
+
+/// Bytes of one element; everything is measured in 32-bit floats.
+pub const ELEMENT_BYTES: u64 = 4;
+
+/// Costs that follow from the graph alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct StaticCost {
+    /// Trainable parameters.
+    pub params: u64,
+    /// Stored but not trained: running statistics of batch normalisation.
+    pub buffers: u64,
+    /// Multiply-accumulates at the graph's batch size.
+    pub macs: u64,
+    /// Bytes read: operands, parameters and buffers.
+    pub bytes_read: u64,
+    /// Bytes written: outputs.
+    pub bytes_written: u64,
+}
+
+impl StaticCost {
+    /// MACs per byte moved; 0 when nothing moves.
+    #[must_use]
+    pub fn arithmetic_intensity(&self) -> f64 {
+        let bytes = self.bytes_read + self.bytes_written;
+        if bytes == 0 { 0.0 } else { self.macs as f64 / bytes as f64 }
+    }
+}
+
+impl std::ops::Add for StaticCost {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self {
+            params: self.params + other.params,
+            buffers: self.buffers + other.buffers,
+            macs: self.macs + other.macs,
+            bytes_read: self.bytes_read + other.bytes_read,
+            bytes_written: self.bytes_written + other.bytes_written,
+        }
+    }
+}
+
+impl Graph {
+    /// Sum over all nodes. On a supernet that is every candidate; [`crate::passes::select`] an architecture first
+    /// for the cost of one network.
+    #[must_use]
+    pub fn cost(&self) -> StaticCost {
+        self.nodes().iter().fold(StaticCost::default(), |sum, node| sum + self.node_cost(node))
+    }
+
+    /// Cost of one node.
+    #[must_use]
+    pub fn node_cost(&self, node: &Node) -> StaticCost {
+        op_cost(&node.op, &self.input_shapes(node), &node.shape)
+    }
+}
+
+/// Cost of an operation on given shapes.
+#[must_use]
+pub fn op_cost(op: &Op, inputs: &[&Shape], output: &Shape) -> StaticCost {
+    let out = output.elements();
+    let channels = inputs.first().map_or(0, |s| s.channels() as u64);
+    let (params, buffers, macs) = match op {
+        Op::Conv { out_channels, kernel, groups, bias, .. } => {
+            let per_output = channels / *groups as u64 * (kernel[0] * kernel[1]) as u64;
+            let bias = if *bias { *out_channels as u64 } else { 0 };
+            (*out_channels as u64 * per_output + bias, 0, out * per_output)
+        }
+        Op::Linear { out_features, bias } => {
+            let features = inputs[0].0.last().map_or(0, |&f| f as u64);
+            let bias = if *bias { *out_features as u64 } else { 0 };
+            (features * *out_features as u64 + bias, 0, out * features)
+        }
+        Op::BatchNorm { .. } => (2 * channels, 2 * channels, 0),
+        Op::MatMul => (0, 0, out * inputs[0].0.last().map_or(0, |&k| k as u64)),
+        Op::Custom { kind, attributes } => custom::find(kind)
+            .map_or((0, 0, 0), |custom| (custom.params(attributes, inputs), 0, custom.macs(attributes, inputs))),
+        _ => (0, 0, 0),
+    };
+    if !op.is_layer() || moves_nothing(op) {
+        return StaticCost { params, buffers, macs, ..StaticCost::default() };
+    }
+    let operands: u64 = inputs.iter().map(|s| s.elements()).sum();
+    StaticCost {
+        params,
+        buffers,
+        macs,
+        bytes_read: (operands + params + buffers) * ELEMENT_BYTES,
+        bytes_written: out * ELEMENT_BYTES,
+    }
+}
+
+/// Operations that hand their input on without copying it.
+#[must_use]
+pub fn moves_nothing(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Identity | Op::Flatten | Op::Dropout { .. } | Op::DropPath { .. } | Op::Choice { .. } | Op::Crop { .. }
+    )
+}

@@ -1,0 +1,231 @@
+//! Shape inference: one rule per operation, the same at build time and when a graph comes from outside.
+
+use crate::error::GraphErrorKind as Kind;
+use crate::shape::join;
+use crate::{Op, Shape, custom};
+
+/// Output shape of `op` on `inputs`.
+///
+/// # Errors
+/// What does not fit, without the node's name (the caller knows it).
+pub(crate) fn output_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, Kind> {
+    check_count(op, inputs.len())?;
+    let shape = match op {
+        Op::Input { shape } | Op::Zeros { shape } => shape.clone(),
+        Op::Conv { .. } => conv(op, inputs[0])?,
+        Op::Linear { out_features, .. } => {
+            positive("out_features", *out_features)?;
+            if inputs[0].rank() < 2 {
+                return Err(Kind::Rank { expected: 2, actual: inputs[0].clone() });
+            }
+            let mut dims = inputs[0].0.clone();
+            *dims.last_mut().ok_or_else(|| Kind::Rank { expected: 2, actual: inputs[0].clone() })? = *out_features;
+            Shape(dims)
+        }
+        Op::MaxPool { kernel, stride, pad } | Op::AvgPool { kernel, stride, pad, .. } => {
+            if pad[0] * 2 > kernel[0] || pad[1] * 2 > kernel[1] {
+                return Err(Kind::Attribute(format!(
+                    "pad {} is more than half the window {}",
+                    join(pad),
+                    join(kernel)
+                )));
+            }
+            windowed(inputs[0], inputs[0].channels(), *kernel, *stride, *pad, [1, 1])?
+        }
+        Op::GlobalAvgPool => {
+            let [n, c, _, _] = rank4(inputs[0])?;
+            Shape::from([n, c, 1, 1])
+        }
+        Op::Add => equal_shapes(inputs)?,
+        Op::Mul => product(inputs)?,
+        Op::Concat { axis } => concat(inputs, *axis)?,
+        Op::Flatten => {
+            let batch = inputs[0].batch();
+            Shape::from([batch, inputs[0].elements() as usize / batch.max(1)])
+        }
+        Op::Crop { top, left } => {
+            let [n, c, h, w] = rank4(inputs[0])?;
+            if *top >= h || *left >= w {
+                return Err(Kind::Window { window: format!("crop of {top} and {left}"), input: inputs[0].clone() });
+            }
+            Shape::from([n, c, h - top, w - left])
+        }
+        Op::Pad { padding: [top, bottom, left, right] } => {
+            let [n, c, h, w] = rank4(inputs[0])?;
+            let grown = |size: usize, a: usize, b: usize| {
+                size.checked_add(a).and_then(|s| s.checked_add(b)).ok_or_else(|| Kind::TooLarge(inputs[0].clone()))
+            };
+            Shape::from([n, c, grown(h, *top, *bottom)?, grown(w, *left, *right)?])
+        }
+        Op::Resize { size, .. } => {
+            let [n, c, _, _] = rank4(inputs[0])?;
+            Shape::from([n, c, size[0], size[1]])
+        }
+        Op::MatMul => matmul(inputs[0], inputs[1])?,
+        Op::Zero { stride } => strided(inputs[0], *stride)?,
+        Op::Choice { choice, candidates } => select(choice, candidates, inputs)?,
+        Op::Custom { kind, attributes } => custom::find(kind)
+            .ok_or_else(|| Kind::Attribute(format!("no custom op `{kind}` is registered")))?
+            .shape(attributes, inputs)
+            .map_err(Kind::Attribute)?,
+        Op::BatchNorm { .. } => {
+            if inputs[0].rank() < 2 {
+                return Err(Kind::Rank { expected: 2, actual: inputs[0].clone() });
+            }
+            inputs[0].clone()
+        }
+        Op::Softmax { axis } => {
+            if *axis >= inputs[0].rank() {
+                return Err(Kind::Attribute(format!("axis {axis} is not in shape {}", inputs[0])));
+            }
+            inputs[0].clone()
+        }
+        Op::Relu
+        | Op::Relu6
+        | Op::LeakyRelu { .. }
+        | Op::Hsigmoid
+        | Op::Hswish
+        | Op::Sigmoid
+        | Op::Tanh
+        | Op::Dropout { .. }
+        | Op::DropPath { .. }
+        | Op::Identity => inputs[0].clone(),
+    };
+    if shape.is_sane() { Ok(shape) } else { Err(Kind::TooLarge(shape)) }
+}
+
+fn check_count(op: &Op, actual: usize) -> Result<(), Kind> {
+    let (fits, expected) = match op {
+        Op::Input { .. } | Op::Zeros { .. } => (actual == 0, "no"),
+        Op::MatMul => (actual == 2, "2"),
+        Op::Add | Op::Mul | Op::Concat { .. } | Op::Choice { .. } | Op::Custom { .. } => (actual >= 1, "1 or more"),
+        _ => (actual == 1, "1"),
+    };
+    if fits { Ok(()) } else { Err(Kind::InputCount { expected, actual }) }
+}
+
+fn positive(name: &str, value: usize) -> Result<(), Kind> {
+    if value == 0 { Err(Kind::Attribute(format!("{name} must be at least 1"))) } else { Ok(()) }
+}
+
+fn rank4(shape: &Shape) -> Result<[usize; 4], Kind> {
+    <[usize; 4]>::try_from(shape.0.as_slice()).map_err(|_| Kind::Rank { expected: 4, actual: shape.clone() })
+}
+
+fn conv(op: &Op, input: &Shape) -> Result<Shape, Kind> {
+    let Op::Conv { out_channels, kernel, stride, pad, dilation, groups, .. } = op else {
+        return Err(Kind::Attribute("not a convolution".to_owned()));
+    };
+    let [_, channels, _, _] = rank4(input)?;
+    positive("out_channels", *out_channels)?;
+    positive("groups", *groups)?;
+    if channels % groups != 0 || out_channels % groups != 0 {
+        return Err(Kind::Attribute(format!(
+            "groups {groups} must divide input channels {channels} and output channels {out_channels}"
+        )));
+    }
+    // The weights are a tensor too: 10^9 channels on a 1x1 map must not pass.
+    let weights = Shape::from([*out_channels, channels / groups, kernel[0], kernel[1]]);
+    if !weights.is_sane() {
+        return Err(Kind::TooLarge(weights));
+    }
+    windowed(input, *out_channels, *kernel, *stride, *pad, *dilation)
+}
+
+/// Size of a sliding window's output: `(size + 2 pad - dilation (kernel - 1) - 1) / stride + 1`.
+fn windowed(
+    input: &Shape,
+    channels: usize,
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    pad: [usize; 2],
+    dilation: [usize; 2],
+) -> Result<Shape, Kind> {
+    let [n, _, h, w] = rank4(input)?;
+    let mut out = [0; 2];
+    for (axis, size) in [h, w].into_iter().enumerate() {
+        positive("kernel", kernel[axis])?;
+        positive("stride", stride[axis])?;
+        positive("dilation", dilation[axis])?;
+        let misfit = || Kind::Window { window: join(&kernel), input: input.clone() };
+        let window =
+            (kernel[axis] - 1).checked_mul(dilation[axis]).and_then(|v| v.checked_add(1)).ok_or_else(misfit)?;
+        let padded = pad[axis].checked_mul(2).and_then(|v| v.checked_add(size)).ok_or_else(misfit)?;
+        out[axis] = padded.checked_sub(window).ok_or_else(misfit)? / stride[axis] + 1;
+    }
+    Ok(Shape::from([n, channels, out[0], out[1]]))
+}
+
+/// `Zero` with a stride takes every stride-th element: the reference's 1x1 max pool, ⌊(H - 1) / s⌋ + 1 = ⌈H / s⌉.
+/// The reference states ⌊H / s⌋; both agree on the even maps it is used on, and this one also fits the strided
+/// convolution beside it on odd maps.
+fn strided(input: &Shape, stride: [usize; 2]) -> Result<Shape, Kind> {
+    if stride == [1, 1] {
+        return Ok(input.clone());
+    }
+    windowed(input, input.channels(), [1, 1], stride, [0, 0], [1, 1])
+}
+
+fn equal_shapes(inputs: &[&Shape]) -> Result<Shape, Kind> {
+    match inputs.iter().find(|s| **s != inputs[0]) {
+        Some(other) => Err(Kind::ShapeMismatch { left: inputs[0].clone(), right: (*other).clone() }),
+        None => Ok(inputs[0].clone()),
+    }
+}
+
+fn product(inputs: &[&Shape]) -> Result<Shape, Kind> {
+    for other in &inputs[1..] {
+        let fits = other.rank() == inputs[0].rank()
+            && other.0.iter().zip(&inputs[0].0).enumerate().all(|(axis, (a, b))| a == b || (axis >= 2 && *a == 1));
+        if !fits {
+            return Err(Kind::ShapeMismatch { left: inputs[0].clone(), right: (*other).clone() });
+        }
+    }
+    Ok(inputs[0].clone())
+}
+
+fn concat(inputs: &[&Shape], axis: usize) -> Result<Shape, Kind> {
+    let mut dims = inputs[0].0.clone();
+    if axis >= dims.len() {
+        return Err(Kind::Attribute(format!("axis {axis} is not in shape {}", inputs[0])));
+    }
+    for other in &inputs[1..] {
+        let fits = other.rank() == dims.len()
+            && other.0.iter().zip(&inputs[0].0).enumerate().all(|(i, (a, b))| i == axis || a == b);
+        if !fits {
+            return Err(Kind::ShapeMismatch { left: inputs[0].clone(), right: (*other).clone() });
+        }
+        dims[axis] = dims[axis].checked_add(other.0[axis]).ok_or_else(|| Kind::TooLarge((*other).clone()))?;
+    }
+    Ok(Shape(dims))
+}
+
+fn matmul(a: &Shape, b: &Shape) -> Result<Shape, Kind> {
+    let misfit = || Kind::ShapeMismatch { left: a.clone(), right: b.clone() };
+    let rank = a.rank();
+    if rank < 2 || b.rank() != rank || a.0[..rank - 2] != b.0[..rank - 2] || a.0[rank - 1] != b.0[rank - 2] {
+        return Err(misfit());
+    }
+    let mut dims = a.0.clone();
+    dims[rank - 1] = b.0[rank - 1];
+    Ok(Shape(dims))
+}
+
+fn select(choice: &str, candidates: &[String], inputs: &[&Shape]) -> Result<Shape, Kind> {
+    let fail = |problem: String| Kind::Choice { choice: choice.to_owned(), problem };
+    if candidates.len() != inputs.len() {
+        return Err(fail(format!("{} candidate names for {} inputs", candidates.len(), inputs.len())));
+    }
+    for (i, name) in candidates.iter().enumerate() {
+        if candidates[..i].contains(name) {
+            return Err(fail(format!("candidate `{name}` is listed twice")));
+        }
+        if inputs[i] != inputs[0] {
+            return Err(fail(format!(
+                "candidate `{}` gives {}, candidate `{name}` gives {}",
+                candidates[0], inputs[0], inputs[i]
+            )));
+        }
+    }
+    Ok(inputs[0].clone())
+}

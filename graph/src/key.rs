@@ -1,0 +1,113 @@
+//! LUT keys: the canonical text of an operation, its attributes and its input shapes, batch left out.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::shape::join;
+use crate::{Activation, Graph, Node, Op, Shape};
+
+/// Identifies a layer in a LUT. Two nodes have the same key exactly when a runtime does the same work for both; the
+/// batch is part of the LUT's context instead.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LayerKey(pub String);
+
+impl LayerKey {
+    /// Key of a node in its graph.
+    #[must_use]
+    pub fn of(graph: &Graph, node: &Node) -> Self {
+        Self::new(&node.op, &graph.input_shapes(node))
+    }
+
+    /// Key of an operation on given shapes.
+    #[must_use]
+    pub fn new(op: &Op, inputs: &[&Shape]) -> Self {
+        let shapes: Vec<String> = inputs.iter().map(|s| s.without_batch()).collect();
+        Self(format!("{}({})[{}]", op.name(), attributes(op), shapes.join(",")))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for LayerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Everything about an operation that changes its cost, as `name=value` pairs; defaults are left out.
+#[must_use]
+pub fn attributes(op: &Op) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    match op {
+        Op::Conv { out_channels, kernel, stride, pad, dilation, groups, bias, activation } => {
+            parts.push(format!("out={out_channels}"));
+            window(&mut parts, *kernel, *stride, *pad);
+            if *dilation != [1, 1] {
+                parts.push(format!("dilation={}", join(dilation)));
+            }
+            if *groups != 1 {
+                parts.push(format!("groups={groups}"));
+            }
+            if *bias {
+                parts.push("bias".to_owned());
+            }
+            match activation {
+                Some(Activation::Relu) => parts.push("relu".to_owned()),
+                Some(Activation::Relu6) => parts.push("relu6".to_owned()),
+                None => {}
+            }
+        }
+        Op::Linear { out_features, bias } => {
+            parts.push(format!("out={out_features}"));
+            if *bias {
+                parts.push("bias".to_owned());
+            }
+        }
+        Op::MaxPool { kernel, stride, pad } => window(&mut parts, *kernel, *stride, *pad),
+        Op::AvgPool { kernel, stride, pad, count_padding } => {
+            window(&mut parts, *kernel, *stride, *pad);
+            if *count_padding && *pad != [0, 0] {
+                parts.push("count_padding".to_owned());
+            }
+        }
+        Op::Concat { axis } | Op::Softmax { axis } => parts.push(format!("axis={axis}")),
+        Op::Crop { top, left } => parts.push(format!("top={top},left={left}")),
+        Op::Pad { padding } => parts.push(format!("padding={}", join(padding))),
+        Op::Resize { size, mode } => parts.push(format!("size={},mode={mode:?}", join(size)).to_lowercase()),
+        Op::Zero { stride } if *stride != [1, 1] => parts.push(format!("stride={}", join(stride))),
+        Op::Custom { attributes, .. } => parts.extend(attributes.iter().map(|(k, v)| format!("{k}={v}"))),
+        _ => {}
+    }
+    parts.join(",")
+}
+
+fn window(parts: &mut Vec<String>, kernel: [usize; 2], stride: [usize; 2], pad: [usize; 2]) {
+    parts.push(format!("kernel={}", join(&kernel)));
+    if stride != [1, 1] {
+        parts.push(format!("stride={}", join(&stride)));
+    }
+    if pad != [0, 0] {
+        parts.push(format!("pad={}", join(&pad)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_leave_the_batch_out_and_everything_else_in() {
+        let op = Op::conv(96, 3, 2, 1).with_groups(96);
+        let key = |batch| LayerKey::new(&op, &[&Shape::from([batch, 96, 32, 32])]);
+        assert_eq!(key(1).as_str(), "conv(out=96,kernel=3x3,stride=2x2,pad=1x1,groups=96)[96x32x32]");
+        assert_eq!(key(1), key(8));
+        let biased = LayerKey::new(&op.clone().with_bias(), &[&Shape::from([1, 96, 32, 32])]);
+        assert_ne!(key(1), biased);
+    }
+}

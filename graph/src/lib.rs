@@ -1,0 +1,31 @@
+//! The one static graph that everything in nasprof derives from.
+//!
+//! A search space, a sampled network and a discovered architecture are all a [`Graph`]: LUT keys, pruning, static
+//! costs and what a runtime executes come from it, and nothing re-describes a network. This crate does no I/O and
+//! knows no runtime library; [`runtime::Runtime`] only says which passes a runtime's own optimiser would apply.
+
+pub mod arch;
+pub mod blocks;
+pub mod builder;
+pub mod cost;
+pub mod custom;
+mod error;
+mod graph;
+mod infer;
+pub mod key;
+pub mod memory;
+mod op;
+pub mod passes;
+pub mod runtime;
+mod shape;
+pub mod spaces;
+pub mod suggest;
+
+pub use arch::{Arch, Choice};
+pub use builder::GraphBuilder;
+pub use error::{GraphError, GraphErrorKind};
+pub use graph::{Graph, Node, NodeId};
+pub use key::LayerKey;
+pub use op::{Activation, Op, Padding, ResizeMode};
+pub use shape::Shape;
+pub use spaces::Space;

@@ -1,0 +1,85 @@
+//! Activation memory by lifetimes.
+
+use crate::cost::{ELEMENT_BYTES, moves_nothing};
+use crate::{Graph, NodeId, Op};
+
+impl Graph {
+    /// The most bytes of activations alive at once when nodes run in graph order and every value is freed after its
+    /// last use. Values that are views (flatten, crop) share their operand's memory, which lives as long as they do.
+    #[must_use]
+    pub fn peak_activation_bytes(&self) -> u64 {
+        let nodes = self.nodes();
+        // The buffer a value lives in, and the last node that needs that buffer.
+        let mut buffer: Vec<usize> = (0..nodes.len()).collect();
+        let mut last_use: Vec<usize> = (0..nodes.len()).collect();
+        for (i, node) in nodes.iter().enumerate() {
+            if moves_nothing(&node.op)
+                && let Some(NodeId(operand)) = node.inputs.first()
+            {
+                buffer[i] = buffer[*operand];
+            }
+            for id in &node.inputs {
+                last_use[buffer[id.0]] = i;
+            }
+            last_use[buffer[i]] = last_use[buffer[i]].max(i);
+        }
+        for id in self.outputs() {
+            last_use[buffer[id.0]] = nodes.len();
+        }
+        // The caller keeps the inputs for the whole run, and constants exist before it.
+        for (i, node) in nodes.iter().enumerate() {
+            if matches!(node.op, Op::Input { .. } | Op::Zeros { .. }) {
+                last_use[i] = nodes.len();
+            }
+        }
+        let mut freed_after: Vec<Vec<usize>> = vec![Vec::new(); nodes.len() + 1];
+        for (i, &last) in last_use.iter().enumerate() {
+            if buffer[i] == i {
+                freed_after[last].push(i);
+            }
+        }
+        let bytes = |i: usize| nodes[i].shape.elements() * ELEMENT_BYTES;
+        let mut live: u64 = (0..nodes.len()).filter(|&i| !nodes[i].op.is_layer()).map(bytes).sum();
+        let mut peak = live;
+        for i in 0..nodes.len() {
+            if buffer[i] == i && nodes[i].op.is_layer() {
+                live += bytes(i);
+            }
+            peak = peak.max(live);
+            live -= freed_after[i].iter().map(|&b| bytes(b)).sum::<u64>();
+        }
+        peak
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{GraphBuilder, Op};
+
+    #[test]
+    fn chain_needs_two_neighbours_and_the_input() {
+        let mut b = GraphBuilder::new();
+        let x = b.input("x", [1, 4, 8, 8]).unwrap();
+        let mut y = x;
+        for i in 0..5 {
+            y = b.add(&format!("relu{i}"), Op::Relu, &[y]).unwrap();
+        }
+        let graph = b.build(&[y]).unwrap();
+        // The caller's input, the operand and the result: three tensors of 1 KiB.
+        assert_eq!(graph.peak_activation_bytes(), 3 * 1024);
+    }
+
+    #[test]
+    fn a_residual_keeps_its_operand_and_a_view_costs_nothing() {
+        let mut b = GraphBuilder::new();
+        let x = b.input("x", [1, 4, 8, 8]).unwrap();
+        let a = b.add("a", Op::Relu, &[x]).unwrap();
+        let c = b.add("c", Op::Relu, &[a]).unwrap();
+        let d = b.add("d", Op::Relu, &[c]).unwrap();
+        let sum = b.add("sum", Op::Add, &[a, d]).unwrap();
+        let flat = b.add("flat", Op::Flatten, &[sum]).unwrap();
+        let graph = b.build(&[flat]).unwrap();
+        // At `d`: input, a (kept for the sum), c, d. At `sum`: input, a, d, sum.
+        assert_eq!(graph.peak_activation_bytes(), 4 * 1024);
+    }
+}

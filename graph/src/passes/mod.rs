@@ -1,0 +1,18 @@
+//! Graph passes: each a pure function from graph to graph, free to be composed.
+//!
+//! Which passes apply is a property of the runtime: see [`crate::runtime`].
+
+mod common_subexpression;
+mod dead_code;
+mod fusion;
+mod identity;
+mod rewrite;
+mod select;
+mod zero_folding;
+
+pub use common_subexpression::merge_common_subexpressions;
+pub use dead_code::eliminate_dead_code;
+pub use fusion::fuse_conv_batch_norm_activation;
+pub use identity::elide_identities;
+pub use select::{SelectError, select};
+pub use zero_folding::fold_zeros;

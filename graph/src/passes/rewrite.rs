@@ -1,0 +1,32 @@
+//! The loop that every pass shares: walk the nodes in order and decide what each becomes.
+
+use crate::{Graph, Node, NodeId};
+
+/// What becomes of a node.
+pub(super) enum Fate {
+    /// It stays, possibly changed.
+    Keep(Node),
+    /// Its users read another (new) node instead.
+    Replace(NodeId),
+}
+
+/// Rewrites a graph. `decide` gets the node with its inputs already pointing into the new graph, and the new nodes.
+pub(super) fn rewrite(graph: &Graph, mut decide: impl FnMut(Node, &[Node]) -> Fate) -> Graph {
+    let mut nodes: Vec<Node> = Vec::with_capacity(graph.nodes().len());
+    let mut mapped: Vec<NodeId> = Vec::with_capacity(graph.nodes().len());
+    for node in graph.nodes() {
+        let mut node = node.clone();
+        for id in &mut node.inputs {
+            *id = mapped[id.0];
+        }
+        match decide(node, &nodes) {
+            Fate::Keep(node) => {
+                mapped.push(NodeId(nodes.len()));
+                nodes.push(node);
+            }
+            Fate::Replace(id) => mapped.push(id),
+        }
+    }
+    let outputs = graph.outputs().iter().map(|id| mapped[id.0]).collect();
+    Graph::from_parts(nodes, outputs)
+}

@@ -1,0 +1,42 @@
+//! What a runtime makes of a graph before it runs: which passes apply is its property, not a constant.
+
+use serde::{Deserialize, Serialize};
+
+use crate::passes::{
+    SelectError, elide_identities, eliminate_dead_code, fold_zeros, fuse_conv_batch_norm_activation,
+    merge_common_subexpressions, select,
+};
+use crate::{Arch, Graph};
+
+/// The runtimes whose optimisers we follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Runtime {
+    /// libtorch, one operator after the other: what is in the pruned graph runs, nothing is fused.
+    TorchEager,
+    /// ONNX Runtime with its default graph optimisations.
+    OnnxRuntime,
+}
+
+impl Runtime {
+    /// The graph that this runtime executes for `graph` at inference.
+    ///
+    /// Zeros are folded first and dead code removed last, so that everything which only fed a zero goes as well; a
+    /// fixed number of passes suffices because each works in topological order.
+    #[must_use]
+    pub fn lower(self, graph: &Graph) -> Graph {
+        let pruned = eliminate_dead_code(&elide_identities(&fold_zeros(graph)));
+        match self {
+            Self::TorchEager => pruned,
+            Self::OnnxRuntime => fuse_conv_batch_norm_activation(&merge_common_subexpressions(&pruned)),
+        }
+    }
+
+    /// The network of one architecture as this runtime executes it.
+    ///
+    /// # Errors
+    /// If the architecture is not one of the graph.
+    pub fn subnet(self, supernet: &Graph, arch: &Arch) -> Result<Graph, SelectError> {
+        Ok(self.lower(&eliminate_dead_code(&select(supernet, arch)?)))
+    }
+}

@@ -1,0 +1,44 @@
+//! Search spaces: a supernet graph with its choices, built from a TOML description.
+
+mod mobilenet;
+mod spec;
+
+use num_bigint::BigUint;
+use rand::Rng;
+
+use crate::arch::Choice;
+use crate::{Arch, Graph};
+
+pub use mobilenet::MobilenetSpec;
+pub use spec::{SpaceError, SpaceSpec};
+
+/// A search space.
+#[derive(Debug, Clone)]
+pub struct Space {
+    /// Name, as architecture files carry it.
+    pub name: String,
+    /// The supernet, batch 1.
+    pub graph: Graph,
+    /// The choices of the supernet.
+    pub choices: Vec<Choice>,
+}
+
+impl Space {
+    /// A space around a supernet.
+    #[must_use]
+    pub fn new(name: &str, graph: Graph) -> Self {
+        let choices = graph.choices();
+        Self { name: name.to_owned(), graph, choices }
+    }
+
+    /// Draws an architecture: every choice independently and uniformly.
+    pub fn sample(&self, rng: &mut impl Rng) -> Arch {
+        Arch::sample(&self.choices, rng)
+    }
+
+    /// Number of architectures: the product of the candidates.
+    #[must_use]
+    pub fn architectures(&self) -> BigUint {
+        self.choices.iter().map(|c| BigUint::from(c.candidates.len())).product()
+    }
+}

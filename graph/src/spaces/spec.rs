@@ -1,0 +1,92 @@
+//! From the text of a space file to a space.
+
+use thiserror::Error;
+
+use super::{MobilenetSpec, Space};
+use crate::{GraphError, suggest};
+
+/// A space file that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SpaceError {
+    /// Not TOML, or a key or value that does not belong.
+    #[error("{0}")]
+    Syntax(String),
+    /// A value that makes no sense.
+    #[error("key `{key}`: {problem}")]
+    Value {
+        /// The key at fault.
+        key: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The network cannot be built.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+}
+
+impl SpaceError {
+    pub(super) fn value(key: &'static str, problem: impl Into<String>) -> Self {
+        Self::Value { key, problem: problem.into() }
+    }
+}
+
+/// A described space, by kind.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum SpaceSpec {
+    /// MobileNetV2-like.
+    Mobilenet(MobilenetSpec),
+}
+
+/// Kinds that a space file can name.
+const KINDS: [&str; 1] = ["mobilenet"];
+
+/// Space files are a page of text; a larger one is not a space file.
+const MAX_TEXT: usize = 1 << 20;
+
+impl SpaceSpec {
+    /// Reads a space file: TOML with `format_version`, `kind` and the keys of that kind.
+    ///
+    /// # Errors
+    /// Syntax, an unknown key or kind (with the nearest known one), a wrong type.
+    pub fn parse(text: &str) -> Result<Self, SpaceError> {
+        if text.len() > MAX_TEXT {
+            return Err(SpaceError::Syntax("the file is larger than 1 MiB".to_owned()));
+        }
+        let mut table: toml::Table = toml::from_str(text).map_err(|e| SpaceError::Syntax(e.to_string()))?;
+        match table.remove("format_version") {
+            Some(toml::Value::Integer(1)) => {}
+            Some(other) => {
+                return Err(SpaceError::value(
+                    "format_version",
+                    format!("{other} is not known (this version reads 1)"),
+                ));
+            }
+            None => return Err(SpaceError::value("format_version", "is missing; write `format_version = 1`")),
+        }
+        let kind = match table.remove("kind") {
+            Some(toml::Value::String(kind)) => kind,
+            Some(other) => return Err(SpaceError::value("kind", format!("must be a text, not {other}"))),
+            None => return Err(SpaceError::value("kind", format!("is missing; known: {}", KINDS.join(", ")))),
+        };
+        let syntax = |e: toml::de::Error| SpaceError::Syntax(suggest::explain_unknown_field(e.message()));
+        match kind.as_str() {
+            "mobilenet" => Ok(Self::Mobilenet(table.try_into().map_err(syntax)?)),
+            _ => {
+                let nearest = suggest::nearest(&kind, KINDS);
+                let problem = format!("no kind `{kind}`{}", suggest::did_you_mean(nearest.as_deref()));
+                Err(SpaceError::value("kind", problem))
+            }
+        }
+    }
+
+    /// Builds the supernet.
+    ///
+    /// # Errors
+    /// A value that makes no sense or a network that cannot be built.
+    pub fn build(&self, name: &str) -> Result<Space, SpaceError> {
+        match self {
+            Self::Mobilenet(spec) => spec.build(name),
+        }
+    }
+}
