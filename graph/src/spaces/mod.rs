@@ -1,5 +1,6 @@
 //! Search spaces: a supernet graph with its choices, built from a TOML description.
 
+mod builtin;
 mod mobilenet;
 mod spec;
 
@@ -9,6 +10,7 @@ use rand::Rng;
 use crate::arch::Choice;
 use crate::{Arch, Graph};
 
+pub use builtin::{builtin_names, builtin_text};
 pub use mobilenet::MobilenetSpec;
 pub use spec::{SpaceError, SpaceSpec};
 

@@ -19,6 +19,14 @@ pub enum SpaceError {
         /// What is wrong.
         problem: String,
     },
+    /// No built-in space of that name.
+    #[error("no space `{name}`{}", suggest::did_you_mean(.nearest.as_deref()))]
+    Unknown {
+        /// The name asked for.
+        name: String,
+        /// The most similar known name.
+        nearest: Option<String>,
+    },
     /// The network cannot be built.
     #[error(transparent)]
     Graph(#[from] GraphError),

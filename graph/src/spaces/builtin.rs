@@ -1,0 +1,58 @@
+//! The spaces that come with the program, by name.
+
+use super::{Space, SpaceError, SpaceSpec};
+use crate::suggest;
+
+/// Name and description of every built-in space, in the order in which they are listed.
+const BUILTIN: &[(&str, &str)] = &[
+    ("mobilenet-cifar10", include_str!("../../../configs/spaces/mobilenet-cifar10.toml")),
+    ("mobilenet-imagenet", include_str!("../../../configs/spaces/mobilenet-imagenet.toml")),
+];
+
+/// Names of the built-in spaces.
+pub fn builtin_names() -> impl Iterator<Item = &'static str> {
+    BUILTIN.iter().map(|(name, _)| *name)
+}
+
+/// The TOML text of a built-in space: what a user copies to make a space of their own.
+///
+/// # Errors
+/// If there is no built-in space of that name.
+pub fn builtin_text(name: &str) -> Result<&'static str, SpaceError> {
+    BUILTIN
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, text)| *text)
+        .ok_or_else(|| SpaceError::Unknown { name: name.to_owned(), nearest: suggest::nearest(name, builtin_names()) })
+}
+
+impl Space {
+    /// Builds a built-in space.
+    ///
+    /// # Errors
+    /// If there is no built-in space of that name.
+    pub fn builtin(name: &str) -> Result<Self, SpaceError> {
+        SpaceSpec::parse(builtin_text(name)?)?.build(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_builtin_space_builds_under_its_name() {
+        for name in builtin_names() {
+            let space = Space::builtin(name).unwrap();
+            assert_eq!(space.name, name);
+            assert_eq!(space.graph.outputs().len(), 1);
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_gets_the_nearest() {
+        let error = Space::builtin("mobilnet-cifar10").unwrap_err().to_string();
+        assert_eq!(error, "no space `mobilnet-cifar10` (did you mean `mobilenet-cifar10`?)");
+        assert_eq!(Space::builtin("").unwrap_err().to_string(), "no space ``");
+    }
+}
