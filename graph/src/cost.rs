@@ -30,20 +30,21 @@ impl StaticCost {
     /// MACs per byte moved; 0 when nothing moves.
     #[must_use]
     pub fn arithmetic_intensity(&self) -> f64 {
-        let bytes = self.bytes_read + self.bytes_written;
+        let bytes = self.bytes_read.saturating_add(self.bytes_written);
         if bytes == 0 { 0.0 } else { self.macs as f64 / bytes as f64 }
     }
 }
 
 impl std::ops::Add for StaticCost {
     type Output = Self;
+    // Saturating: shapes are bounded, but a hostile graph can still multiply two of the largest.
     fn add(self, other: Self) -> Self {
         Self {
-            params: self.params + other.params,
-            buffers: self.buffers + other.buffers,
-            macs: self.macs + other.macs,
-            bytes_read: self.bytes_read + other.bytes_read,
-            bytes_written: self.bytes_written + other.bytes_written,
+            params: self.params.saturating_add(other.params),
+            buffers: self.buffers.saturating_add(other.buffers),
+            macs: self.macs.saturating_add(other.macs),
+            bytes_read: self.bytes_read.saturating_add(other.bytes_read),
+            bytes_written: self.bytes_written.saturating_add(other.bytes_written),
         }
     }
 }
@@ -72,15 +73,15 @@ pub fn op_cost(op: &Op, inputs: &[&Shape], output: &Shape) -> StaticCost {
         Op::Conv { out_channels, kernel, groups, bias, .. } => {
             let per_output = channels / *groups as u64 * (kernel[0] * kernel[1]) as u64;
             let bias = if *bias { *out_channels as u64 } else { 0 };
-            (*out_channels as u64 * per_output + bias, 0, out * per_output)
+            (*out_channels as u64 * per_output + bias, 0, out.saturating_mul(per_output))
         }
         Op::Linear { out_features, bias } => {
             let features = inputs[0].0.last().map_or(0, |&f| f as u64);
             let bias = if *bias { *out_features as u64 } else { 0 };
-            (features * *out_features as u64 + bias, 0, out * features)
+            (features * *out_features as u64 + bias, 0, out.saturating_mul(features))
         }
         Op::BatchNorm { .. } => (2 * channels, 2 * channels, 0),
-        Op::MatMul => (0, 0, out * inputs[0].0.last().map_or(0, |&k| k as u64)),
+        Op::MatMul => (0, 0, out.saturating_mul(inputs[0].0.last().map_or(0, |&k| k as u64))),
         Op::Custom { kind, attributes } => custom::find(kind)
             .map_or((0, 0, 0), |custom| (custom.params(attributes, inputs), 0, custom.macs(attributes, inputs))),
         _ => (0, 0, 0),
@@ -88,12 +89,12 @@ pub fn op_cost(op: &Op, inputs: &[&Shape], output: &Shape) -> StaticCost {
     if !op.is_layer() || moves_nothing(op) {
         return StaticCost { params, buffers, macs, ..StaticCost::default() };
     }
-    let operands: u64 = inputs.iter().map(|s| s.elements()).sum();
+    let operands = inputs.iter().fold(0_u64, |sum, s| sum.saturating_add(s.elements()));
     StaticCost {
         params,
         buffers,
         macs,
-        bytes_read: (operands + params + buffers) * ELEMENT_BYTES,
+        bytes_read: operands.saturating_add(params).saturating_add(buffers).saturating_mul(ELEMENT_BYTES),
         bytes_written: out * ELEMENT_BYTES,
     }
 }

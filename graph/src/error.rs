@@ -49,6 +49,14 @@ pub enum GraphErrorKind {
         /// Shape given.
         actual: Shape,
     },
+    /// An input with too few dimensions.
+    #[error("needs an input of rank {least} or more, got shape {actual}")]
+    AtLeastRank {
+        /// Number of dimensions wanted.
+        least: usize,
+        /// Shape given.
+        actual: Shape,
+    },
     /// A window (kernel, pool, crop) larger than what it slides over.
     #[error("a window of {window} does not fit input {input} with its padding")]
     Window {
@@ -63,6 +71,9 @@ pub enum GraphErrorKind {
     /// Larger than any device: most likely a typing error.
     #[error("a tensor of shape {0} is too large (limit 2^36 elements)")]
     TooLarge(Shape),
+    /// A dimension of zero.
+    #[error("a tensor of shape {0} has no elements")]
+    Empty(Shape),
     /// A reference to a node that does not come before it.
     #[error("input {0} does not come before the node: the graph has a cycle or a dangling reference")]
     Order(usize),

@@ -22,7 +22,6 @@ pub struct Node {
     /// Scoped name, unique in the graph; parameters are addressed by it.
     pub name: String,
     /// What it computes.
-    #[serde(flatten)]
     pub op: Op,
     /// Where its operands come from; all of them stand earlier in the graph.
     pub inputs: Vec<NodeId>,
@@ -104,6 +103,7 @@ impl Graph {
     }
 
     /// The same graph for other data: every input gets the shape `change` makes of its own, all else is inferred anew.
+    /// Constants follow the batch only, so change the image size before the passes and not after.
     ///
     /// # Errors
     /// The first node that does not work on the new shapes.

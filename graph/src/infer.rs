@@ -1,5 +1,7 @@
 //! Shape inference: one rule per operation, the same at build time and when a graph comes from outside.
 
+use std::collections::HashSet;
+
 use crate::error::GraphErrorKind as Kind;
 use crate::shape::join;
 use crate::{Op, Shape, custom};
@@ -15,15 +17,15 @@ pub(crate) fn output_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, Kind> {
         Op::Conv { .. } => conv(op, inputs[0])?,
         Op::Linear { out_features, .. } => {
             positive("out_features", *out_features)?;
-            if inputs[0].rank() < 2 {
-                return Err(Kind::Rank { expected: 2, actual: inputs[0].clone() });
-            }
             let mut dims = inputs[0].0.clone();
-            *dims.last_mut().ok_or_else(|| Kind::Rank { expected: 2, actual: inputs[0].clone() })? = *out_features;
+            let last = dims.last_mut().filter(|_| inputs[0].rank() >= 2);
+            let last = last.ok_or_else(|| Kind::AtLeastRank { least: 2, actual: inputs[0].clone() })?;
+            sane(Shape::from([*last, *out_features]))?;
+            *last = *out_features;
             Shape(dims)
         }
         Op::MaxPool { kernel, stride, pad } | Op::AvgPool { kernel, stride, pad, .. } => {
-            if pad[0] * 2 > kernel[0] || pad[1] * 2 > kernel[1] {
+            if pad[0] > kernel[0] / 2 || pad[1] > kernel[1] / 2 {
                 return Err(Kind::Attribute(format!(
                     "pad {} is more than half the window {}",
                     join(pad),
@@ -68,9 +70,18 @@ pub(crate) fn output_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, Kind> {
             .ok_or_else(|| Kind::Attribute(format!("no custom op `{kind}` is registered")))?
             .shape(attributes, inputs)
             .map_err(Kind::Attribute)?,
-        Op::BatchNorm { .. } => {
+        Op::BatchNorm { epsilon } => {
+            if !(epsilon.is_finite() && *epsilon >= 0.0) {
+                return Err(Kind::Attribute(format!("epsilon {epsilon} is not a finite number of at least 0")));
+            }
             if inputs[0].rank() < 2 {
-                return Err(Kind::Rank { expected: 2, actual: inputs[0].clone() });
+                return Err(Kind::AtLeastRank { least: 2, actual: inputs[0].clone() });
+            }
+            inputs[0].clone()
+        }
+        Op::Dropout { probability } | Op::DropPath { probability } => {
+            if !(0.0..1.0).contains(probability) {
+                return Err(Kind::Attribute(format!("probability {probability} is not in [0, 1)")));
             }
             inputs[0].clone()
         }
@@ -87,11 +98,19 @@ pub(crate) fn output_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, Kind> {
         | Op::Hswish
         | Op::Sigmoid
         | Op::Tanh
-        | Op::Dropout { .. }
-        | Op::DropPath { .. }
         | Op::Identity => inputs[0].clone(),
     };
-    if shape.is_sane() { Ok(shape) } else { Err(Kind::TooLarge(shape)) }
+    sane(shape)
+}
+
+fn sane(shape: Shape) -> Result<Shape, Kind> {
+    if shape.is_sane() {
+        Ok(shape)
+    } else if shape.0.contains(&0) {
+        Err(Kind::Empty(shape))
+    } else {
+        Err(Kind::TooLarge(shape))
+    }
 }
 
 fn check_count(op: &Op, actual: usize) -> Result<(), Kind> {
@@ -118,6 +137,7 @@ fn conv(op: &Op, input: &Shape) -> Result<Shape, Kind> {
     };
     let [_, channels, _, _] = rank4(input)?;
     positive("out_channels", *out_channels)?;
+    positive("kernel", kernel[0].min(kernel[1]))?;
     positive("groups", *groups)?;
     if channels % groups != 0 || out_channels % groups != 0 {
         return Err(Kind::Attribute(format!(
@@ -125,10 +145,7 @@ fn conv(op: &Op, input: &Shape) -> Result<Shape, Kind> {
         )));
     }
     // The weights are a tensor too: 10^9 channels on a 1x1 map must not pass.
-    let weights = Shape::from([*out_channels, channels / groups, kernel[0], kernel[1]]);
-    if !weights.is_sane() {
-        return Err(Kind::TooLarge(weights));
-    }
+    sane(Shape::from([*out_channels, channels / groups, kernel[0], kernel[1]]))?;
     windowed(input, *out_channels, *kernel, *stride, *pad, *dilation)
 }
 
@@ -216,8 +233,13 @@ fn select(choice: &str, candidates: &[String], inputs: &[&Shape]) -> Result<Shap
     if candidates.len() != inputs.len() {
         return Err(fail(format!("{} candidate names for {} inputs", candidates.len(), inputs.len())));
     }
+    // An architecture holds indices of 16 bits.
+    if candidates.len() > usize::from(u16::MAX) {
+        return Err(fail(format!("{} candidates (limit {})", candidates.len(), u16::MAX)));
+    }
+    let mut seen = HashSet::new();
     for (i, name) in candidates.iter().enumerate() {
-        if candidates[..i].contains(name) {
+        if !seen.insert(name) {
             return Err(fail(format!("candidate `{name}` is listed twice")));
         }
         if inputs[i] != inputs[0] {

@@ -1,7 +1,9 @@
 //! Fusion of convolution, batch normalisation and activation, as inference runtimes do it.
 
+use std::collections::HashMap;
+
 use super::rewrite::{Fate, rewrite};
-use crate::{Activation, Graph, Node, Op};
+use crate::{Activation, Graph, Node, NodeId, Op};
 
 /// Folds a batch normalisation into the convolution before it (which then has a bias), and a ReLU or ReLU6 after that
 /// into the convolution as well. Only where nothing else reads the value in between. What ONNX Runtime's and TFLite's
@@ -10,31 +12,29 @@ use crate::{Activation, Graph, Node, Op};
 pub fn fuse_conv_batch_norm_activation(graph: &Graph) -> Graph {
     let uses = graph.use_counts();
     let mut index = 0;
-    let mut single_use_in_new: Vec<bool> = Vec::new();
-    let mut nodes_fused: Vec<(usize, Op)> = Vec::new();
+    // Per new node: whether one user alone reads its value.
+    let mut used_once_in_new: Vec<bool> = Vec::new();
+    // New operations of the convolutions that took something in.
+    let mut fused: HashMap<NodeId, Op> = HashMap::new();
     let rewritten = rewrite(graph, |node, before| {
         let used_once = uses[index] == 1;
         index += 1;
-        let operand = node.inputs.first().filter(|_| node.inputs.len() == 1).copied();
-        if let Some(id) = operand
-            && single_use_in_new[id.0]
+        if let [operand] = node.inputs[..]
+            && used_once_in_new[operand.0]
+            && let Some(both) = fuse(fused.get(&operand).unwrap_or(&before[operand.0].op), &node.op)
         {
-            let current =
-                nodes_fused.iter().rev().find(|(i, _)| *i == id.0).map_or(&before[id.0].op, |(_, op)| op).clone();
-            if let Some(fused) = fuse(&current, &node.op) {
-                nodes_fused.push((id.0, fused));
-                single_use_in_new[id.0] = used_once;
-                return Fate::Replace(id);
-            }
+            fused.insert(operand, both);
+            used_once_in_new[operand.0] = used_once;
+            return Fate::Replace(operand);
         }
-        single_use_in_new.push(used_once);
+        used_once_in_new.push(used_once);
         Fate::Keep(node)
     });
-    let mut nodes: Vec<Node> = rewritten.nodes().to_vec();
-    for (i, op) in nodes_fused {
-        nodes[i].op = op;
-    }
-    Graph::from_parts(nodes, rewritten.outputs().to_vec())
+    let nodes = rewritten.nodes().iter().enumerate().map(|(i, node)| match fused.remove(&NodeId(i)) {
+        Some(op) => Node { op, ..node.clone() },
+        None => node.clone(),
+    });
+    Graph::from_parts(nodes.collect(), rewritten.outputs().to_vec())
 }
 
 /// The convolution that does both, if there is one.
