@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Space, SpaceError};
-use crate::blocks::{conv_bn_relu6, inverted_residual};
+use crate::blocks::mobilenet::{conv_bn_relu6, inverted_residual};
 use crate::{GraphBuilder, GraphError, NodeId, Op};
 
 /// Parameters of the space.

@@ -1,4 +1,4 @@
-//! Composite blocks of the reference (nnabla-nas.md 1.7): functions that append to a builder.
+//! Blocks of MobileNetV2 (nnabla-nas.md 1.7).
 
 use crate::{GraphBuilder, GraphError, NodeId, Op};
 
