@@ -5,8 +5,10 @@ use crate::suggest;
 
 /// Name and description of every built-in space, in the order in which they are listed.
 const BUILTIN: &[(&str, &str)] = &[
+    ("darts-cifar10", include_str!("../../../configs/spaces/darts-cifar10.toml")),
     ("mobilenet-cifar10", include_str!("../../../configs/spaces/mobilenet-cifar10.toml")),
     ("mobilenet-imagenet", include_str!("../../../configs/spaces/mobilenet-imagenet.toml")),
+    ("pnas-cifar10", include_str!("../../../configs/spaces/pnas-cifar10.toml")),
 ];
 
 /// Names of the built-in spaces.

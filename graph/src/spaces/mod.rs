@@ -1,6 +1,8 @@
 //! Search spaces: a supernet graph with its choices, built from a TOML description.
 
 mod builtin;
+mod checks;
+pub mod darts;
 mod mobilenet;
 mod spec;
 
@@ -11,6 +13,7 @@ use crate::arch::Choice;
 use crate::{Arch, Graph};
 
 pub use builtin::{builtin_names, builtin_text};
+pub use darts::DartsSpec;
 pub use mobilenet::MobilenetSpec;
 pub use spec::{SpaceError, SpaceSpec};
 

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{MobilenetSpec, Space};
+use super::{DartsSpec, MobilenetSpec, Space};
 use crate::{GraphError, suggest};
 
 /// A space file that cannot be used.
@@ -42,12 +42,14 @@ impl SpaceError {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum SpaceSpec {
+    /// DARTS cells, also those of PNAS.
+    Darts(DartsSpec),
     /// MobileNetV2-like.
     Mobilenet(MobilenetSpec),
 }
 
 /// Kinds that a space file can name.
-const KINDS: [&str; 1] = ["mobilenet"];
+const KINDS: &[&str] = &["darts", "mobilenet"];
 
 /// Space files are a page of text; a larger one is not a space file.
 const MAX_TEXT: usize = 1 << 20;
@@ -79,9 +81,10 @@ impl SpaceSpec {
         };
         let syntax = |e: toml::de::Error| SpaceError::Syntax(suggest::explain_unknown_field(e.message()));
         match kind.as_str() {
+            "darts" => Ok(Self::Darts(table.try_into().map_err(syntax)?)),
             "mobilenet" => Ok(Self::Mobilenet(table.try_into().map_err(syntax)?)),
             _ => {
-                let nearest = suggest::nearest(&kind, KINDS);
+                let nearest = suggest::nearest(&kind, KINDS.iter().copied());
                 let problem = format!("no kind `{kind}`{}", suggest::did_you_mean(nearest.as_deref()));
                 Err(SpaceError::value("kind", problem))
             }
@@ -94,6 +97,7 @@ impl SpaceSpec {
     /// A value that makes no sense or a network that cannot be built.
     pub fn build(&self, name: &str) -> Result<Space, SpaceError> {
         match self {
+            Self::Darts(spec) => spec.build(name),
             Self::Mobilenet(spec) => spec.build(name),
         }
     }

@@ -1,0 +1,35 @@
+//! Checks that the descriptions of several kinds share, so that a typing error is one message about a key and not about
+//! a node deep in the network.
+
+use std::ops::RangeInclusive;
+
+use super::SpaceError;
+
+/// Refuses a number outside of what is meant.
+pub(super) fn within(key: &'static str, value: usize, range: RangeInclusive<usize>) -> Result<(), SpaceError> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    Err(SpaceError::value(key, format!("{value} is not in {} to {}", range.start(), range.end())))
+}
+
+/// Refuses what is not the probability of dropping something.
+pub(super) fn probability(key: &'static str, value: f64) -> Result<(), SpaceError> {
+    if (0.0..1.0).contains(&value) {
+        return Ok(());
+    }
+    Err(SpaceError::value(key, format!("{value} is not in [0, 1)")))
+}
+
+/// Refuses an image that the network's strides would shrink to nothing.
+pub(super) fn image(input: [usize; 3], total_stride: usize) -> Result<(), SpaceError> {
+    let [channels, height, width] = input;
+    if channels == 0 || height == 0 || width == 0 {
+        return Err(SpaceError::value("input", format!("{channels}x{height}x{width} has no elements")));
+    }
+    if height.min(width) < total_stride {
+        let problem = format!("{height}x{width} is too small for strides that multiply to {total_stride}");
+        return Err(SpaceError::value("input", problem));
+    }
+    Ok(())
+}
