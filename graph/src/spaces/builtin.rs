@@ -6,9 +6,13 @@ use crate::suggest;
 /// Name and description of every built-in space, in the order in which they are listed.
 const BUILTIN: &[(&str, &str)] = &[
     ("darts-cifar10", include_str!("../../../configs/spaces/darts-cifar10.toml")),
+    ("fairnas-cifar10", include_str!("../../../configs/spaces/fairnas-cifar10.toml")),
+    ("fairnas-imagenet", include_str!("../../../configs/spaces/fairnas-imagenet.toml")),
     ("mobilenet-cifar10", include_str!("../../../configs/spaces/mobilenet-cifar10.toml")),
     ("mobilenet-imagenet", include_str!("../../../configs/spaces/mobilenet-imagenet.toml")),
     ("pnas-cifar10", include_str!("../../../configs/spaces/pnas-cifar10.toml")),
+    ("random-wired-cifar10", include_str!("../../../configs/spaces/random-wired-cifar10.toml")),
+    ("zoph-cifar10", include_str!("../../../configs/spaces/zoph-cifar10.toml")),
 ];
 
 /// Names of the built-in spaces.

@@ -1,8 +1,10 @@
 //! The MobileNetV2-like space of the reference (nnabla-nas.md 2.3).
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Space, SpaceError};
+use super::{Space, SpaceError, checks};
 use crate::blocks::mobilenet::{conv_bn_relu6, inverted_residual};
 use crate::{GraphBuilder, GraphError, NodeId, Op};
 
@@ -33,7 +35,8 @@ fn one() -> f64 {
 }
 
 /// Bounds that keep a typing error from building for minutes.
-const MAX_BLOCKS: usize = 1000;
+const MAX_BLOCKS: usize = 200;
+const MAX_CANDIDATES: usize = 100;
 
 impl MobilenetSpec {
     pub(super) fn build(&self, name: &str) -> Result<Space, SpaceError> {
@@ -95,18 +98,30 @@ impl MobilenetSpec {
         if !(self.width_mult > 0.0 && self.width_mult <= 100.0) {
             return Err(SpaceError::value("width_mult", format!("{} is not in (0, 100]", self.width_mult)));
         }
-        if !(0.0..1.0).contains(&self.drop_rate) {
-            return Err(SpaceError::value("drop_rate", format!("{} is not in [0, 1)", self.drop_rate)));
+        checks::probability("drop_rate", self.drop_rate)?;
+        if self.settings.is_empty() {
+            return Err(SpaceError::value("settings", "the list is empty"));
+        }
+        if let Some(bad) = self.settings.iter().find(|s| s.contains(&0)) {
+            return Err(SpaceError::value(
+                "settings",
+                format!("{bad:?}: channels, blocks and stride must be at least 1"),
+            ));
         }
         let blocks = self.settings.iter().try_fold(0_usize, |sum, s| sum.checked_add(s[1]));
         if blocks.is_none_or(|n| n > MAX_BLOCKS) {
             return Err(SpaceError::value("settings", format!("more than {MAX_BLOCKS} blocks")));
         }
-        if let Some(bad) = self.settings.iter().find(|s| s[1] == 0 || s[2] == 0) {
-            return Err(SpaceError::value("settings", format!("{bad:?}: blocks and stride must be at least 1")));
-        }
+        checks::image(self.input, self.settings.iter().fold(2, |product, s| product.saturating_mul(s[2])))?;
         if self.candidates.is_empty() {
             return Err(SpaceError::value("candidates", "the list is empty"));
+        }
+        if self.candidates.len() > MAX_CANDIDATES {
+            return Err(SpaceError::value("candidates", format!("more than {MAX_CANDIDATES}")));
+        }
+        let mut seen = HashSet::new();
+        if let Some(twice) = self.candidates.iter().find(|name| !seen.insert(name.as_str())) {
+            return Err(SpaceError::value("candidates", format!("`{twice}` is listed twice")));
         }
         self.candidates
             .iter()

@@ -4,7 +4,9 @@ mod builtin;
 mod checks;
 pub mod darts;
 mod mobilenet;
+mod random_wired;
 mod spec;
+mod zoph;
 
 use num_bigint::BigUint;
 use rand::Rng;
@@ -15,7 +17,9 @@ use crate::{Arch, Graph};
 pub use builtin::{builtin_names, builtin_text};
 pub use darts::DartsSpec;
 pub use mobilenet::MobilenetSpec;
+pub use random_wired::RandomWiredSpec;
 pub use spec::{SpaceError, SpaceSpec};
+pub use zoph::{ZophCell, ZophOperation, ZophSpec};
 
 /// A search space.
 #[derive(Debug, Clone)]

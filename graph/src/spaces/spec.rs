@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{DartsSpec, MobilenetSpec, Space};
+use super::{DartsSpec, MobilenetSpec, RandomWiredSpec, Space, ZophSpec};
 use crate::{GraphError, suggest};
 
 /// A space file that cannot be used.
@@ -46,10 +46,14 @@ pub enum SpaceSpec {
     Darts(DartsSpec),
     /// MobileNetV2-like.
     Mobilenet(MobilenetSpec),
+    /// A seeded random graph.
+    RandomWired(RandomWiredSpec),
+    /// One-shot cells after Zoph and Bender.
+    Zoph(ZophSpec),
 }
 
 /// Kinds that a space file can name.
-const KINDS: &[&str] = &["darts", "mobilenet"];
+const KINDS: &[&str] = &["darts", "mobilenet", "random-wired", "zoph"];
 
 /// Space files are a page of text; a larger one is not a space file.
 const MAX_TEXT: usize = 1 << 20;
@@ -83,6 +87,8 @@ impl SpaceSpec {
         match kind.as_str() {
             "darts" => Ok(Self::Darts(table.try_into().map_err(syntax)?)),
             "mobilenet" => Ok(Self::Mobilenet(table.try_into().map_err(syntax)?)),
+            "random-wired" => Ok(Self::RandomWired(table.try_into().map_err(syntax)?)),
+            "zoph" => Ok(Self::Zoph(table.try_into().map_err(syntax)?)),
             _ => {
                 let nearest = suggest::nearest(&kind, KINDS.iter().copied());
                 let problem = format!("no kind `{kind}`{}", suggest::did_you_mean(nearest.as_deref()));
@@ -99,6 +105,8 @@ impl SpaceSpec {
         match self {
             Self::Darts(spec) => spec.build(name),
             Self::Mobilenet(spec) => spec.build(name),
+            Self::RandomWired(spec) => spec.build(name),
+            Self::Zoph(spec) => spec.build(name),
         }
     }
 }
