@@ -1,1 +1,24 @@
-fn main() {}
+//! `nasprof`: the command line. It turns what was typed into settings and calls; the work is in the libraries.
+
+mod cli;
+mod commands;
+mod display;
+mod failure;
+mod resolve;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match commands::run(cli.command) {
+        Ok(code) => code,
+        Err(failure) => {
+            // Nothing can be done about a closed error output.
+            let _ = writeln!(io::stderr(), "{failure}");
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}

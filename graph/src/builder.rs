@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::error::{GraphError, GraphErrorKind};
-use crate::graph::{MAX_NODES, check_choices, infer_node};
+use crate::graph::{MAX_NODES, check_choices, check_sharing, infer_node};
 use crate::{Graph, Node, NodeId, Op, Shape};
 
 /// Appends nodes; shapes are inferred and checked as each is added.
@@ -28,6 +28,8 @@ pub struct GraphBuilder {
     nodes: Vec<Node>,
     names: HashSet<String>,
     scope: Vec<String>,
+    /// While sharing: how many scopes were open, and the path that stands for them.
+    sharing: Option<(usize, String)>,
 }
 
 impl GraphBuilder {
@@ -52,6 +54,28 @@ impl GraphBuilder {
         result
     }
 
+    /// Runs `module`; all that it adds keeps its parameters under `path` and the names of the scopes opened inside.
+    /// Candidates built under one path share what has the same name in each.
+    ///
+    /// # Errors
+    /// What `module` returns.
+    pub fn sharing<T>(
+        &mut self,
+        path: impl Into<String>,
+        module: impl FnOnce(&mut Self) -> Result<T, GraphError>,
+    ) -> Result<T, GraphError> {
+        let before = self.sharing.replace((self.scope.len(), path.into()));
+        let result = module(self);
+        self.sharing = before;
+        result
+    }
+
+    fn parameters(&self, name: &str, op: &Op) -> Option<String> {
+        let (open, path) = self.sharing.as_ref().filter(|_| op.has_parameters())?;
+        let inside = self.scope.get(*open..).unwrap_or_default().iter().map(String::as_str);
+        Some(std::iter::once(path.as_str()).chain(inside).chain([name]).collect::<Vec<_>>().join("/"))
+    }
+
     /// The name that a node called `name` gets in the current scope.
     #[must_use]
     pub fn path(&self, name: &str) -> String {
@@ -71,7 +95,9 @@ impl GraphBuilder {
     /// # Errors
     /// If the operation does not work on its inputs' shapes, or the name is taken.
     pub fn add(&mut self, name: &str, op: Op, inputs: &[NodeId]) -> Result<NodeId, GraphError> {
-        let mut node = Node { name: self.path(name), op, inputs: inputs.to_vec(), shape: Shape(Vec::new()) };
+        let parameters = self.parameters(name, &op);
+        let shape = Shape(Vec::new());
+        let mut node = Node { name: self.path(name), op, inputs: inputs.to_vec(), shape, parameters };
         let fail = |kind| GraphError::new(&node.name, node.op.name(), kind);
         if self.nodes.len() >= MAX_NODES {
             return Err(fail(GraphErrorKind::TooManyNodes(MAX_NODES)));
@@ -124,12 +150,14 @@ impl GraphBuilder {
     /// Finishes the graph.
     ///
     /// # Errors
-    /// If two choice nodes of one name offer different candidates, or an output does not exist.
+    /// If two choice nodes of one name offer different candidates, two nodes of different kinds share parameters, or an
+    /// output does not exist.
     pub fn build(self, outputs: &[NodeId]) -> Result<Graph, GraphError> {
         if let Some(bad) = outputs.iter().find(|id| id.0 >= self.nodes.len()) {
             return Err(GraphError::new("output", "output", GraphErrorKind::Order(bad.0)));
         }
         check_choices(&self.nodes)?;
+        check_sharing(&self.nodes)?;
         Ok(Graph::from_parts(self.nodes, outputs.to_vec()))
     }
 }

@@ -4,6 +4,8 @@
 //! depthwise convolutions (the reference divides by the groups twice). Batch normalisation, activations, pools and sums
 //! count no MACs, as in the published counts of MobileNetV2 (0.301 G at 224).
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use crate::{Graph, Node, Op, Shape, custom};
@@ -50,11 +52,24 @@ impl std::ops::Add for StaticCost {
 }
 
 impl Graph {
-    /// Sum over all nodes. On a supernet that is every candidate; [`crate::passes::select`] an architecture first
-    /// for the cost of one network.
+    /// Sum over all nodes; of parameters that several nodes share, the largest counts once. On a supernet that is every
+    /// candidate; [`crate::passes::select`] an architecture first for the cost of one network.
     #[must_use]
     pub fn cost(&self) -> StaticCost {
-        self.nodes().iter().fold(StaticCost::default(), |sum, node| sum + self.node_cost(node))
+        let mut shared: HashMap<&str, (u64, u64)> = HashMap::new();
+        let mut total = StaticCost::default();
+        for node in self.nodes() {
+            let cost = self.node_cost(node);
+            total = total + StaticCost { params: 0, buffers: 0, ..cost };
+            if node.op.has_parameters() {
+                let (params, buffers) = shared.entry(node.parameter_path()).or_default();
+                *params = cost.params.max(*params);
+                *buffers = cost.buffers.max(*buffers);
+            }
+        }
+        let stored =
+            shared.into_values().map(|(params, buffers)| StaticCost { params, buffers, ..StaticCost::default() });
+        stored.fold(total, |sum, cost| sum + cost)
     }
 
     /// Cost of one node.

@@ -1,6 +1,6 @@
 //! The graph itself: nodes in topological order with their shapes.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,18 @@ pub struct Node {
     pub inputs: Vec<NodeId>,
     /// Output shape, batch first.
     pub shape: Shape,
+    /// Where its parameters are stored, if not under its own name. Candidates of an elastic layer name one place: each
+    /// uses the first channels and the middle of the kernel of the largest parameters kept there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<String>,
+}
+
+impl Node {
+    /// The path that its parameters, if it has any, are stored under.
+    #[must_use]
+    pub fn parameter_path(&self) -> &str {
+        self.parameters.as_deref().unwrap_or(&self.name)
+    }
 }
 
 /// A static graph: nodes in topological order. Only this crate makes one, so its order and shapes are right;
@@ -176,6 +188,7 @@ impl Graph {
             return Err(GraphError::new("output", "output", GraphErrorKind::Order(bad.0)));
         }
         check_choices(&self.nodes)?;
+        check_sharing(&self.nodes)?;
         Ok(self)
     }
 }
@@ -187,7 +200,7 @@ pub(crate) fn infer_node(node: &Node, before: &[Node]) -> Result<Shape, GraphErr
 
 /// Choice nodes of one name must offer the same candidates: an architecture selects by name.
 pub(crate) fn check_choices(nodes: &[Node]) -> Result<(), GraphError> {
-    let mut known: std::collections::HashMap<&str, &Vec<String>> = std::collections::HashMap::new();
+    let mut known: HashMap<&str, &Vec<String>> = HashMap::new();
     for node in nodes {
         if let Op::Choice { choice, candidates } = &node.op
             && known.insert(choice, candidates).is_some_and(|before| before != candidates)
@@ -195,6 +208,21 @@ pub(crate) fn check_choices(nodes: &[Node]) -> Result<(), GraphError> {
             let problem = "two nodes of this name have different candidates".to_owned();
             let kind = GraphErrorKind::Choice { choice: choice.clone(), problem };
             return Err(GraphError::new(&node.name, "choice", kind));
+        }
+    }
+    Ok(())
+}
+
+/// Nodes that share parameters must be of one kind; sizes may differ.
+pub(crate) fn check_sharing(nodes: &[Node]) -> Result<(), GraphError> {
+    let shared: HashSet<&str> = nodes.iter().filter_map(|n| n.parameters.as_deref()).collect();
+    let mut known: HashMap<&str, &str> = HashMap::new();
+    for node in nodes.iter().filter(|n| shared.contains(n.parameter_path())) {
+        if let Some(before) = known.insert(node.parameter_path(), node.op.name())
+            && before != node.op.name()
+        {
+            let problem = format!("the parameters `{}` are those of a {before} as well", node.parameter_path());
+            return Err(GraphError::new(&node.name, node.op.name(), GraphErrorKind::Attribute(problem)));
         }
     }
     Ok(())

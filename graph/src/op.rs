@@ -229,6 +229,12 @@ impl Op {
         !matches!(self, Self::Input { .. } | Self::Zeros { .. })
     }
 
+    /// Whether it can have trained parameters.
+    #[must_use]
+    pub fn has_parameters(&self) -> bool {
+        matches!(self, Self::Conv { .. } | Self::Linear { .. } | Self::BatchNorm { .. } | Self::Custom { .. })
+    }
+
     /// A convolution with equal height and width attributes.
     #[must_use]
     pub fn conv(out_channels: usize, kernel: usize, stride: usize, pad: usize) -> Self {

@@ -1,1 +1,5 @@
-//! placeholder
+//! Latency lookup tables.
+
+mod error;
+
+pub use error::LutError;

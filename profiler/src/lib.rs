@@ -1,1 +1,24 @@
-//! placeholder
+//! Measuring: the agent and its back ends, the protocol it speaks, and the engine that decides what to measure next.
+//!
+//! Without the feature `torch` this crate has no heavy dependency: the protocol, the engine, the statistics, the journal
+//! and the synthetic devices build in seconds.
+
+#[cfg(feature = "torch")]
+mod affinity;
+#[cfg(feature = "torch")]
+mod allocator;
+#[cfg(feature = "torch")]
+mod canary;
+pub mod engine;
+pub mod journal;
+pub mod probes;
+pub mod protocol;
+pub mod serve;
+pub mod statistics;
+pub mod synthetic;
+#[cfg(feature = "torch")]
+mod timer;
+#[cfg(feature = "torch")]
+pub mod torch;
+#[cfg(feature = "torch")]
+mod usage;

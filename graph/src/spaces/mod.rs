@@ -30,6 +30,8 @@ pub struct Space {
     pub graph: Graph,
     /// The choices of the supernet.
     pub choices: Vec<Choice>,
+    /// If selections can differ and yet mean the same network.
+    distinct: Option<BigUint>,
 }
 
 impl Space {
@@ -37,12 +39,24 @@ impl Space {
     #[must_use]
     pub fn new(name: &str, graph: Graph) -> Self {
         let choices = graph.choices();
-        Self { name: name.to_owned(), graph, choices }
+        Self { name: name.to_owned(), graph, choices, distinct: None }
     }
 
     /// Draws an architecture: every choice independently and uniformly.
     pub fn sample(&self, rng: &mut impl Rng) -> Arch {
         Arch::sample(&self.choices, rng)
+    }
+
+    /// The same space with the number of networks that are really different.
+    fn with_distinct(self, networks: BigUint) -> Self {
+        Self { distinct: Some(networks), ..self }
+    }
+
+    /// Number of networks. It is below [`Space::architectures`] where one selection makes another meaningless, such as
+    /// the operation of a block that the stage's depth leaves out.
+    #[must_use]
+    pub fn networks(&self) -> BigUint {
+        self.distinct.clone().unwrap_or_else(|| self.architectures())
     }
 
     /// Number of architectures: the product of the candidates.

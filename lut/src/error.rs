@@ -1,0 +1,30 @@
+//! What can be wrong with a LUT.
+
+use thiserror::Error;
+
+/// A LUT that cannot be read, written or used.
+#[derive(Debug, Error)]
+pub enum LutError {
+    /// The file cannot be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not a LUT, or a damaged one.
+    #[error("{path}: {problem}")]
+    Format {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The LUT holds for another context than the one asked for.
+    #[error("the LUT is of another context: {0}")]
+    Context(String),
+    /// The journal does not yield a LUT.
+    #[error("the journal yields no LUT: {0}")]
+    Incomplete(String),
+}

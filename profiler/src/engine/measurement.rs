@@ -1,0 +1,115 @@
+//! A whole measurement: trial of every layer, plan of the networks, then sessions in fresh processes.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use nasprof_graph::Space;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use super::session::{Progress, SessionPlan, run_session};
+use super::{EngineError, Gate, Recorder, Unit, keys_of_space, layer_units, network_units, run_trials};
+use crate::journal::{Event, Header, Mode};
+use crate::protocol::{Device, DeviceError, Setup};
+
+/// What to measure and how.
+pub struct Measurement<'a> {
+    /// The space, at the batch size of the header.
+    pub space: &'a Space,
+    /// How it was asked for.
+    pub header: Header,
+    /// How a busy machine is treated.
+    pub gate: Gate,
+    /// When to stop measuring.
+    pub deadline: Option<Instant>,
+}
+
+/// What a measurement tells the display.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stage {
+    /// Layers tried alone: done, of how many.
+    Trial(usize, usize),
+    /// Networks planned, keys they cover, keys that do not run.
+    Planned(usize, usize, usize),
+    /// Within a session: its number, of how many.
+    Session(u32, u32, Progress),
+}
+
+/// Runs, or goes on with, a measurement. Returns whether every key converged in every session.
+///
+/// # Errors
+/// See [`EngineError`]; what was measured until then is in the journal.
+pub fn measure(
+    measurement: &Measurement<'_>,
+    recorder: &mut Recorder,
+    connect: &mut dyn FnMut() -> Result<Box<dyn Device>, DeviceError>,
+    progress: &mut dyn FnMut(Stage),
+) -> Result<bool, EngineError> {
+    let header = &measurement.header;
+    recorder.decide(Event::Header(Box::new(header.clone())))?;
+    let units = plan(measurement, recorder, connect, progress)?;
+    let mut expected: Option<BTreeMap<String, String>> = None;
+    let mut converged = true;
+    for session in 0..header.sessions {
+        let plan = SessionPlan {
+            units: units.clone(),
+            mode: header.mode,
+            ci: header.ci,
+            min_rounds: 0,
+            max_rounds: header.max_rounds,
+            gate: measurement.gate,
+            deadline: measurement.deadline,
+            setup: setup(header, session),
+            expected: expected.clone(),
+        };
+        converged &= run_session(&plan, recorder, connect, &mut |p| {
+            progress(Stage::Session(session, header.sessions, p));
+        })?;
+        expected = recorder.events().iter().find_map(|event| match event {
+            Event::Session { fingerprint, .. } => Some(fingerprint.facts.clone()),
+            _ => None,
+        });
+    }
+    recorder.decide(Event::Complete)?;
+    recorder.sync()?;
+    Ok(converged)
+}
+
+fn setup(header: &Header, session: u32) -> Setup {
+    Setup {
+        backend: header.backend.clone(),
+        threads: header.threads,
+        cores: header.cores.clone(),
+        allocator: header.allocator,
+        seed: header.seed,
+        session,
+    }
+}
+
+/// Tries every layer, then decides what is loaded in the sessions.
+fn plan(
+    measurement: &Measurement<'_>,
+    recorder: &mut Recorder,
+    connect: &mut dyn FnMut() -> Result<Box<dyn Device>, DeviceError>,
+    progress: &mut dyn FnMut(Stage),
+) -> Result<Vec<Unit>, EngineError> {
+    let header = &measurement.header;
+    let mut rng = ChaCha8Rng::seed_from_u64(header.seed);
+    let keys = keys_of_space(measurement.space, header.runtime, &mut rng)?;
+    let failed = run_trials(&keys, &setup(header, 0), recorder, connect, |done, all| {
+        progress(Stage::Trial(done, all));
+    })?;
+    let units = match header.mode {
+        Mode::Isolated => layer_units(&keys, &failed),
+        Mode::InContext | Mode::Whole => {
+            network_units(measurement.space, header.runtime, &keys, &failed, &mut rng)?
+        }
+    };
+    for unit in &units {
+        let (unit, role, graph) = (unit.unit, unit.role.clone(), unit.graph.clone());
+        recorder.decide(Event::Unit { unit, role, graph })?;
+    }
+    recorder.decide(Event::Planned)?;
+    progress(Stage::Planned(units.len(), keys.len() - failed.len(), failed.len()));
+    Ok(units)
+}

@@ -1,0 +1,229 @@
+//! What to measure: the keys of a space, and networks that cover them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nasprof_graph::runtime::Runtime;
+use nasprof_graph::{Arch, Graph, GraphBuilder, LayerKey, Node, NodeId, Space};
+use rand::Rng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use super::EngineError;
+use crate::journal::Role;
+
+/// Networks sampled for a space with choices.
+const NETWORKS: usize = 30;
+/// A key is seen in at least this many networks, where the space allows it.
+const MIN_PLACES: usize = 3;
+/// Anchors among them.
+const ANCHORS: usize = 10;
+/// Draws spent on one network before giving up on avoiding failed layers.
+const MAX_DRAWS: usize = 200;
+
+/// Something that is loaded and visited.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unit {
+    /// Its number.
+    pub unit: u32,
+    /// What it is for.
+    pub role: Role,
+    /// What runs, pruned and at the right batch size.
+    pub graph: Graph,
+    /// Keys of its layers, in the order they run.
+    pub keys: Vec<LayerKey>,
+}
+
+impl Unit {
+    /// A unit of a graph.
+    #[must_use]
+    pub fn new(unit: u32, role: Role, graph: Graph) -> Self {
+        let keys = graph.layers().map(|(_, node)| LayerKey::of(&graph, node)).collect();
+        Self { unit, role, graph, keys }
+    }
+
+    /// Whether it is one layer alone.
+    #[must_use]
+    pub fn is_layer(&self) -> bool {
+        matches!(self.role, Role::Layer { .. })
+    }
+
+    /// The key of its runs as a whole: the layer's own, or a name that no layer has.
+    #[must_use]
+    pub fn whole_key(&self) -> LayerKey {
+        match &self.role {
+            Role::Layer { key } => key.clone(),
+            Role::Network { .. } => LayerKey(format!("whole-network({})", self.unit)),
+        }
+    }
+}
+
+/// Every key that some architecture of the space needs, with the layer alone as a graph and an architecture that has it.
+///
+/// Found by changing one choice at a time on random architectures, until a whole pass over all choices finds nothing
+/// new: exact where the cost of a candidate depends on at most the other choices' presence, which the passes keep local.
+///
+/// # Errors
+/// If the space does not lower or a layer cannot stand alone.
+pub fn keys_of_space(
+    space: &Space,
+    runtime: Runtime,
+    rng: &mut ChaCha8Rng,
+) -> Result<BTreeMap<LayerKey, (Graph, Arch)>, EngineError> {
+    let mut keys = BTreeMap::new();
+    let mut collect = |arch: &Arch| -> Result<bool, EngineError> {
+        let graph = subnet(space, runtime, arch)?;
+        let mut found = false;
+        for (_, node) in graph.layers() {
+            let key = LayerKey::of(&graph, node);
+            if let std::collections::btree_map::Entry::Vacant(entry) = keys.entry(key) {
+                entry.insert((alone(&graph, node)?, arch.clone()));
+                found = true;
+            }
+        }
+        Ok(found)
+    };
+    collect(&space.sample(rng))?;
+    let mut idle_passes = 0;
+    while idle_passes < 2 && !space.choices.is_empty() {
+        let base = space.sample(rng);
+        let mut found = false;
+        for (i, choice) in space.choices.iter().enumerate() {
+            for candidate in 0..choice.candidates.len() {
+                let mut arch = base.clone();
+                arch.0[i] = candidate as u16;
+                found |= collect(&arch)?;
+            }
+        }
+        idle_passes = if found { 0 } else { idle_passes + 1 };
+    }
+    Ok(keys)
+}
+
+/// One unit for each layer alone.
+#[must_use]
+pub fn layer_units(keys: &BTreeMap<LayerKey, (Graph, Arch)>, failed: &BTreeSet<LayerKey>) -> Vec<Unit> {
+    let usable = keys.iter().filter(|(key, _)| !failed.contains(key));
+    usable
+        .enumerate()
+        .map(|(i, (key, (graph, _)))| Unit::new(i as u32, Role::Layer { key: key.clone() }, graph.clone()))
+        .collect()
+}
+
+/// Networks that together hold every usable key at least [`MIN_PLACES`] times where the space allows it: a balanced
+/// sample first (every candidate of a choice equally often), then networks drawn around the rare keys. Some of them,
+/// spread over the range of costs, are anchors.
+///
+/// # Errors
+/// If every network of the space needs a layer that does not run.
+pub fn network_units(
+    space: &Space,
+    runtime: Runtime,
+    keys: &BTreeMap<LayerKey, (Graph, Arch)>,
+    failed: &BTreeSet<LayerKey>,
+    rng: &mut ChaCha8Rng,
+) -> Result<Vec<Unit>, EngineError> {
+    let mut pool = Pool { space, runtime, failed, networks: Vec::new(), places: BTreeMap::new() };
+    for arch in balanced(space, NETWORKS, rng) {
+        pool.try_add(&arch)?;
+    }
+    for _ in 0..MAX_DRAWS {
+        if pool.networks.len() >= NETWORKS {
+            break;
+        }
+        pool.try_add(&space.sample(rng))?;
+    }
+    if pool.networks.is_empty() {
+        let named: Vec<&str> = failed.iter().map(LayerKey::as_str).take(3).collect();
+        return Err(EngineError::Plan(format!("every network needs a layer that does not run: {}", named.join(", "))));
+    }
+    for (key, (_, witness)) in keys.iter().filter(|(key, _)| !failed.contains(*key)) {
+        for _ in 0..MAX_DRAWS {
+            if pool.places.get(key).copied().unwrap_or(0) >= MIN_PLACES {
+                break;
+            }
+            // The more draws failed, the closer to the architecture that is known to have the key.
+            let mut arch = witness.clone();
+            let share = rng.random::<f64>();
+            for (selected, choice) in arch.0.iter_mut().zip(&space.choices) {
+                if rng.random::<f64>() < share {
+                    *selected = rng.random_range(0..choice.candidates.len()) as u16;
+                }
+            }
+            pool.try_add_with(&arch, Some(key))?;
+        }
+    }
+    let anchors = spread(&pool.networks);
+    let units = pool.networks.into_iter().enumerate().map(|(i, (arch, graph))| {
+        Unit::new(i as u32, Role::Network { arch, anchor: anchors.contains(&i) }, graph)
+    });
+    Ok(units.collect())
+}
+
+struct Pool<'a> {
+    space: &'a Space,
+    runtime: Runtime,
+    failed: &'a BTreeSet<LayerKey>,
+    networks: Vec<(Arch, Graph)>,
+    places: BTreeMap<LayerKey, usize>,
+}
+
+impl Pool<'_> {
+    fn try_add(&mut self, arch: &Arch) -> Result<(), EngineError> {
+        self.try_add_with(arch, None)
+    }
+
+    /// Adds a network unless it is there already, needs a failed layer, or lacks the key that is wanted.
+    fn try_add_with(&mut self, arch: &Arch, wanted: Option<&LayerKey>) -> Result<(), EngineError> {
+        if self.networks.iter().any(|(known, _)| known == arch) {
+            return Ok(());
+        }
+        let graph = subnet(self.space, self.runtime, arch)?;
+        let keys: BTreeSet<LayerKey> = graph.layers().map(|(_, node)| LayerKey::of(&graph, node)).collect();
+        if keys.iter().any(|key| self.failed.contains(key)) || wanted.is_some_and(|key| !keys.contains(key)) {
+            return Ok(());
+        }
+        for key in keys {
+            *self.places.entry(key).or_default() += 1;
+        }
+        self.networks.push((arch.clone(), graph));
+        Ok(())
+    }
+}
+
+fn subnet(space: &Space, runtime: Runtime, arch: &Arch) -> Result<Graph, EngineError> {
+    runtime.subnet(&space.graph, arch).map_err(|e| EngineError::Plan(e.to_string()))
+}
+
+/// For every choice, a shuffled sequence in which each candidate comes equally often.
+fn balanced(space: &Space, count: usize, rng: &mut ChaCha8Rng) -> Vec<Arch> {
+    let mut archs = vec![Arch(Vec::with_capacity(space.choices.len())); count];
+    for choice in &space.choices {
+        let mut sequence: Vec<u16> = (0..count).map(|i| (i % choice.candidates.len()) as u16).collect();
+        sequence.shuffle(rng);
+        for (arch, selected) in archs.iter_mut().zip(sequence) {
+            arch.0.push(selected);
+        }
+    }
+    archs
+}
+
+/// Indices of the anchors: evenly spaced in the order of MACs, smallest and largest included.
+fn spread(networks: &[(Arch, Graph)]) -> BTreeSet<usize> {
+    let mut order: Vec<usize> = (0..networks.len()).collect();
+    order.sort_by_key(|&i| networks[i].1.cost().macs);
+    let count = ANCHORS.min(order.len());
+    (0..count).map(|i| order[i * (order.len() - 1) / (count - 1).max(1)]).collect()
+}
+
+/// A layer as a graph of its own, with inputs of the shapes it has in `graph`.
+fn alone(graph: &Graph, node: &Node) -> Result<Graph, EngineError> {
+    let build = || {
+        let mut b = GraphBuilder::new();
+        let inputs = graph.input_shapes(node).into_iter().enumerate();
+        let inputs: Vec<NodeId> =
+            inputs.map(|(i, shape)| b.input(&format!("input{i}"), shape.clone())).collect::<Result<_, _>>()?;
+        let layer = b.add("layer", node.op.clone(), &inputs)?;
+        b.build(&[layer])
+    };
+    build().map_err(|e: nasprof_graph::GraphError| EngineError::Plan(e.to_string()))
+}

@@ -1,0 +1,105 @@
+//! Everything observed passes here: into the journal, or out of it when a measurement is resumed.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::EngineError;
+use crate::journal::{Event, Writer};
+
+/// Set when the user asks to stop.
+pub type Interrupted = Arc<AtomicBool>;
+
+/// Where events go: first the recorded ones are handed out again in order, then new ones are observed and appended.
+pub struct Recorder {
+    replay: VecDeque<Event>,
+    writer: Option<Writer>,
+    interrupted: Interrupted,
+    /// All events so far, for what is computed from them.
+    events: Vec<Event>,
+}
+
+impl Recorder {
+    /// A recorder that replays `recorded` and then appends to `writer` (or nowhere, for a validation).
+    #[must_use]
+    pub fn new(recorded: Vec<Event>, writer: Option<Writer>, interrupted: Interrupted) -> Self {
+        Self { replay: recorded.into(), writer, interrupted, events: Vec::new() }
+    }
+
+    /// Whether recorded events are left to replay.
+    #[must_use]
+    pub fn is_replaying(&self) -> bool {
+        !self.replay.is_empty()
+    }
+
+    /// All events so far.
+    #[must_use]
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// The next event: the recorded one if there is one, else what `observe` returns, which is then journaled.
+    ///
+    /// With `always_observe` (virtual time, where looking is free and moves the device on) the device is asked in both
+    /// cases, and a recorded event that differs from what it says is an error.
+    ///
+    /// # Errors
+    /// If observing or writing fails, or the user asked to stop.
+    pub fn next(
+        &mut self,
+        always_observe: bool,
+        observe: impl FnOnce() -> Result<Event, EngineError>,
+    ) -> Result<Event, EngineError> {
+        // Marks of earlier resumptions: nothing depends on them.
+        while let Some(Event::Resumed) = self.replay.front() {
+            self.events.extend(self.replay.pop_front());
+        }
+        let event = match self.replay.pop_front() {
+            Some(recorded) if always_observe => {
+                let observed = observe()?;
+                if observed != recorded {
+                    return Err(EngineError::Replay(format!(
+                        "event {} differs from what this measurement would record",
+                        self.events.len()
+                    )));
+                }
+                recorded
+            }
+            Some(recorded) => recorded,
+            None => {
+                if self.interrupted.load(Ordering::Relaxed) {
+                    return Err(EngineError::Interrupted);
+                }
+                let observed = observe()?;
+                if let Some(writer) = &mut self.writer {
+                    writer.append(&observed)?;
+                }
+                observed
+            }
+        };
+        self.events.push(event.clone());
+        Ok(event)
+    }
+
+    /// Records a decision: something that follows from what was observed and must be the same again at replay.
+    ///
+    /// # Errors
+    /// As [`Recorder::next`].
+    pub fn decide(&mut self, event: Event) -> Result<(), EngineError> {
+        self.next(true, || Ok(event)).map(drop)
+    }
+
+    /// Whether the next recorded event starts a session in virtual time.
+    #[must_use]
+    pub fn replays_virtual_session(&self) -> bool {
+        matches!(self.replay.front(), Some(Event::Session { fingerprint, .. }) if fingerprint.virtual_time)
+    }
+
+    /// Waits until everything is on the disk.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn sync(&self) -> Result<(), EngineError> {
+        self.writer.as_ref().map_or(Ok(()), |writer| Ok(writer.sync()?))
+    }
+}

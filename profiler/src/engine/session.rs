@@ -1,0 +1,444 @@
+//! One session: a process of the agent that loads all units, settles, and visits them in shuffled rounds.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use super::rounds::{CHECKPOINTS, RoundValues};
+use super::sizing::{MAX_TRIES, Sizing, judge};
+use super::{EngineError, Gate, Recorder, Unit};
+use crate::journal::{Event, Mode};
+use crate::protocol::{Canary, Device, DeviceError, Fingerprint, Loaded, Setup, Visit, VisitRequest};
+use crate::statistics::median;
+
+/// The canary runs at least this often.
+const CANARY_EVERY_VISITS: usize = 5;
+/// … or after this much measured time.
+const CANARY_EVERY_NS: u64 = 250_000_000;
+/// A canary this much slower than the session's usual voids the visits beside it.
+const VOID_ABOVE: f64 = 1.05;
+/// A voided visit is repeated at most this often; a machine that stays slow is flagged, not waited for.
+const MAX_VOIDS: u32 = 2;
+/// Warm-up: two windows of canaries in a row must agree, after at least, and at most, this long.
+const SETTLE_WINDOW: usize = 10;
+const SETTLE_WITHIN: f64 = 0.01;
+const SETTLE_MIN_NS: u64 = 2_000_000_000;
+const SETTLE_MAX_NS: u64 = 30_000_000_000;
+
+/// What a session measures and how.
+#[derive(Debug, Clone)]
+pub struct SessionPlan {
+    /// All units.
+    pub units: Vec<Unit>,
+    /// Where layers are timed.
+    pub mode: Mode,
+    /// Wanted half-width.
+    pub ci: f64,
+    /// Fewest rounds, whatever the intervals say.
+    pub min_rounds: u32,
+    /// Most rounds.
+    pub max_rounds: u32,
+    /// How a busy machine is treated.
+    pub gate: Gate,
+    /// When to stop measuring; virtual devices know no such time.
+    pub deadline: Option<Instant>,
+    /// What the agent sets up.
+    pub setup: Setup,
+    /// Facts that the device must still have (a resumed or second session of one context).
+    pub expected: Option<BTreeMap<String, String>>,
+}
+
+/// What a session tells the display.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Progress {
+    /// The machine is busy; the text says how.
+    Waiting(String),
+    /// Units are being loaded: done, of how many.
+    Loading(usize, usize),
+    /// The machine warms up.
+    Settling,
+    /// A visit ended: round, most rounds, visit in the round, visits a round.
+    Visit(u32, u32, usize, usize),
+    /// A round ended: round, converged keys, keys.
+    Round(u32, usize, usize),
+}
+
+type Connect<'a> = dyn FnMut() -> Result<Box<dyn Device>, DeviceError> + 'a;
+
+/// Runs (or replays, or goes on with) one session. Returns whether all keys converged.
+///
+/// # Errors
+/// If the device is lost, the machine is too noisy or not the expected one, the journal cannot be written, or the user
+/// asks to stop.
+pub fn run_session(
+    plan: &SessionPlan,
+    recorder: &mut Recorder,
+    connect: &mut Connect<'_>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<bool, EngineError> {
+    let mut live = Live { plan, connect, device: None, fingerprint: None, loaded: 0 };
+    live.start(recorder, progress)?;
+    let mut session = Session {
+        plan,
+        live,
+        recorder,
+        progress,
+        sequence: 0,
+        sizes: BTreeMap::new(),
+        values: RoundValues::default(),
+        usual: Vec::new(),
+        round: 0,
+    };
+    session.load()?;
+    session.settle()?;
+    session.size()?;
+    session.rounds()
+}
+
+/// The device of a session, connected only when something new must be observed: a replay needs none.
+struct Live<'a, 'b> {
+    plan: &'a SessionPlan,
+    connect: &'a mut Connect<'b>,
+    device: Option<Box<dyn Device>>,
+    fingerprint: Option<Fingerprint>,
+    /// Units loaded so far, for the case that a new process must load them again.
+    loaded: usize,
+}
+
+impl Live<'_, '_> {
+    /// Connects, sets up, passes the gate; or takes all that from the journal.
+    fn start(&mut self, recorder: &mut Recorder, progress: &mut dyn FnMut(Progress)) -> Result<(), EngineError> {
+        let virtual_time = recorder.replays_virtual_session();
+        let event = recorder.next(virtual_time, || {
+            let fingerprint = self.connect()?;
+            let virtual_time = fingerprint.virtual_time;
+            let device = self.device.as_mut().ok_or_else(|| DeviceError::Lost("no device".to_owned()))?;
+            let gate = self.plan.gate.pass(device.as_mut(), virtual_time, |bad| {
+                progress(Progress::Waiting(bad.to_owned()));
+            })?;
+            Ok(Event::Session { session: self.plan.setup.session, fingerprint, gate })
+        })?;
+        match event {
+            Event::Session { session, fingerprint, .. } if session == self.plan.setup.session => {
+                self.check(&fingerprint)?;
+                self.fingerprint = Some(fingerprint);
+                Ok(())
+            }
+            _ => Err(EngineError::Replay(format!("expected the start of session {}", self.plan.setup.session))),
+        }
+    }
+
+    fn connect(&mut self) -> Result<Fingerprint, EngineError> {
+        let mut device = (self.connect)()?;
+        let fingerprint = device.configure(&self.plan.setup)?;
+        self.check(&fingerprint)?;
+        self.device = Some(device);
+        Ok(fingerprint)
+    }
+
+    /// Refuses a device that is not the one the LUT is of.
+    fn check(&self, fingerprint: &Fingerprint) -> Result<(), EngineError> {
+        let recorded = self.fingerprint.as_ref().map(|f| &f.facts);
+        for expected in [recorded, self.plan.expected.as_ref()].into_iter().flatten() {
+            let changed: Vec<String> = expected
+                .iter()
+                .filter(|(name, value)| fingerprint.facts.get(*name) != Some(value))
+                .map(|(name, value)| {
+                    let now = fingerprint.facts.get(name).map_or("nothing", String::as_str);
+                    format!("{name} was `{value}`, is `{now}`")
+                })
+                .collect();
+            if !changed.is_empty() {
+                return Err(EngineError::ContextChanged(changed.join("; ")));
+            }
+        }
+        Ok(())
+    }
+
+    fn virtual_time(&self) -> bool {
+        self.fingerprint.as_ref().is_some_and(|f| f.virtual_time)
+    }
+
+    fn timer_overhead_ns(&self) -> u64 {
+        self.fingerprint.as_ref().map_or(0, |f| f.timer_overhead_ns)
+    }
+
+    /// The device, ready to be asked. After an interruption that is a new process: it loads what the old one had, and
+    /// warms up unrecorded.
+    fn ready(&mut self) -> Result<&mut Box<dyn Device>, EngineError> {
+        if self.device.is_none() {
+            self.connect()?;
+            let device = self.device.as_mut().ok_or_else(|| DeviceError::Lost("no device".to_owned()))?;
+            for unit in &self.plan.units[..self.loaded] {
+                device.load(unit.unit, &unit.graph)?;
+            }
+            let mut elapsed = 0;
+            while elapsed < SETTLE_MIN_NS {
+                elapsed += total(&device.canary()?);
+            }
+        }
+        self.device.as_mut().ok_or_else(|| EngineError::Device(DeviceError::Lost("no device".to_owned())))
+    }
+}
+
+struct Session<'a, 'b, 'r> {
+    plan: &'a SessionPlan,
+    live: Live<'a, 'b>,
+    recorder: &'r mut Recorder,
+    progress: &'r mut dyn FnMut(Progress),
+    sequence: u64,
+    /// Calls a timed run and runs a visit, by unit.
+    sizes: BTreeMap<u32, (u32, u32)>,
+    values: RoundValues,
+    /// Medians of the canaries so far: compute.
+    usual: Vec<f64>,
+    round: u32,
+}
+
+impl Session<'_, '_, '_> {
+    fn observe(
+        &mut self,
+        ask: impl FnOnce(&mut Box<dyn Device>) -> Result<Event, DeviceError>,
+    ) -> Result<Event, EngineError> {
+        let always = self.live.virtual_time();
+        let live = &mut self.live;
+        let resuming = live.device.is_none() && !self.recorder.is_replaying();
+        if resuming {
+            live.ready()?;
+            self.recorder.decide(Event::Resumed)?;
+        }
+        self.recorder.next(always, || Ok(ask(live.ready()?)?))
+    }
+
+    fn load(&mut self) -> Result<(), EngineError> {
+        for (i, unit) in self.plan.units.iter().enumerate() {
+            (self.progress)(Progress::Loading(i, self.plan.units.len()));
+            let event = self.observe(|device| device.load(unit.unit, &unit.graph).map(Event::Loaded))?;
+            match event {
+                Event::Loaded(Loaded { unit: loaded, .. }) if loaded == unit.unit => self.live.loaded = i + 1,
+                _ => return Err(EngineError::Replay(format!("expected the loading of unit {}", unit.unit))),
+            }
+        }
+        Ok(())
+    }
+
+    fn canary(&mut self) -> Result<Canary, EngineError> {
+        let round = self.round;
+        match self.observe(|device| Ok(Event::Canary { round, times: device.canary()? }))? {
+            Event::Canary { times, .. } => Ok(times),
+            _ => Err(EngineError::Replay("expected a canary".to_owned())),
+        }
+    }
+
+    /// Runs the canary until it is steady.
+    fn settle(&mut self) -> Result<(), EngineError> {
+        (self.progress)(Progress::Settling);
+        let mut medians: Vec<f64> = Vec::new();
+        let mut elapsed = 0;
+        let settled = loop {
+            let times = self.canary()?;
+            elapsed += total(&times);
+            medians.push(level(&times));
+            let windows = medians.len() / SETTLE_WINDOW;
+            if windows >= 2 && medians.len() % SETTLE_WINDOW == 0 {
+                let window = |from_end: usize| {
+                    let start = medians.len() - from_end * SETTLE_WINDOW;
+                    median(&medians[start..start + SETTLE_WINDOW]).unwrap_or(f64::NAN)
+                };
+                let agree = (window(1) / window(2)).ln().abs() <= SETTLE_WITHIN;
+                if elapsed >= SETTLE_MIN_NS && agree {
+                    break true;
+                }
+            }
+            if elapsed >= SETTLE_MAX_NS {
+                break false;
+            }
+        };
+        self.usual = medians.split_off(medians.len().saturating_sub(SETTLE_WINDOW));
+        self.recorder.decide(Event::Settled { settled })
+    }
+
+    /// Looks at each unit once to see how many runs a visit needs.
+    fn size(&mut self) -> Result<(), EngineError> {
+        for unit in &self.plan.units {
+            let mut repeat = 1;
+            let mut tries = 0;
+            loop {
+                tries += 1;
+                let request = VisitRequest {
+                    sequence: self.next_sequence(),
+                    unit: unit.unit,
+                    layer_runs: 0,
+                    whole_runs: 3,
+                    repeat,
+                };
+                let (mode, overhead) = (self.plan.mode, self.live.timer_overhead_ns());
+                let event = self.observe(|device| {
+                    let visit = device.visit(&request)?;
+                    check_visit(unit, &request, &visit)?;
+                    let runs = match judge(mode, &visit, repeat, overhead) {
+                        Sizing::Runs(runs) => runs,
+                        Sizing::Grow(_) => 0,
+                    };
+                    Ok(Event::Sizing { repeat, runs, visit })
+                })?;
+                let Event::Sizing { repeat: seen, runs, visit } = event else {
+                    return Err(EngineError::Replay("expected a sizing visit".to_owned()));
+                };
+                if runs > 0 {
+                    self.sizes.insert(unit.unit, (seen, runs));
+                    break;
+                }
+                match judge(mode, &visit, repeat, overhead) {
+                    Sizing::Grow(grown) if tries < MAX_TRIES && grown < 1_000_000_000 => repeat = grown,
+                    _ => {
+                        let problem = format!("the timer reads zero for `{}`, however often it is called", unit.whole_key());
+                        return Err(EngineError::Device(DeviceError::Refused(problem)));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn next_sequence(&mut self) -> u64 {
+        self.sequence += 1;
+        self.sequence - 1
+    }
+
+    fn rounds(&mut self) -> Result<bool, EngineError> {
+        let keys = self.keys();
+        loop {
+            self.round += 1;
+            self.one_round()?;
+            let round = self.round;
+            let event = self.observe(|device| Ok(Event::Round { round, probes: device.probe()? }))?;
+            if !matches!(event, Event::Round { round: seen, .. } if seen == round) {
+                return Err(EngineError::Replay(format!("expected the end of round {round}")));
+            }
+            self.recorder.sync()?;
+            let converged = self.values.converged(&keys, self.plan.ci);
+            (self.progress)(Progress::Round(round, converged, keys.len()));
+            let all = converged == keys.len();
+            let reason = if all && CHECKPOINTS.contains(&round) && round >= self.plan.min_rounds {
+                "converged"
+            } else if round >= self.plan.max_rounds {
+                "round limit"
+            } else if !self.live.virtual_time() && self.plan.deadline.is_some_and(|d| Instant::now() >= d) {
+                "time budget"
+            } else {
+                continue;
+            };
+            let (rounds, reason) = (round, reason.to_owned());
+            let converged = all && CHECKPOINTS.iter().any(|&c| c <= round);
+            // Not a pure function of what was observed (the time budget), so a recorded end counts.
+            let event = self.recorder.next(false, || Ok(Event::SessionEnd { rounds, converged, reason }))?;
+            return match event {
+                Event::SessionEnd { converged, .. } => self.recorder.sync().map(|()| converged),
+                _ => Err(EngineError::Replay("expected the end of the session".to_owned())),
+            };
+        }
+    }
+
+    /// The keys whose convergence ends the session.
+    fn keys(&self) -> Vec<nasprof_graph::LayerKey> {
+        let mut keys: Vec<_> = match self.plan.mode {
+            Mode::InContext => self.plan.units.iter().flat_map(|u| u.keys.iter().cloned()).collect(),
+            Mode::Isolated | Mode::Whole => self.plan.units.iter().map(Unit::whole_key).collect(),
+        };
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    /// Visits every unit once in shuffled order, with canaries between; visits beside a slow canary are repeated.
+    fn one_round(&mut self) -> Result<(), EngineError> {
+        let seed = self.plan.setup.seed ^ u64::from(self.plan.setup.session) << 32 ^ u64::from(self.round);
+        let mut queue: Vec<usize> = (0..self.plan.units.len()).collect();
+        queue.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        let mut visits: BTreeMap<usize, Visit> = BTreeMap::new();
+        let mut voids = 0;
+        let mut pause = Duration::from_millis(50);
+        let mut before = level(&self.canary()?);
+        while !queue.is_empty() {
+            let mut segment: Vec<(usize, Visit)> = Vec::new();
+            let mut elapsed = 0;
+            while segment.len() < CANARY_EVERY_VISITS && elapsed < CANARY_EVERY_NS {
+                let Some(index) = queue.pop() else { break };
+                let visit = self.visit(index)?;
+                elapsed += visit.layers.iter().chain(&visit.whole).flat_map(|r| &r.ns).sum::<u64>();
+                segment.push((index, visit));
+                let done = visits.len() + segment.len();
+                (self.progress)(Progress::Visit(self.round, self.plan.max_rounds, done, self.plan.units.len()));
+            }
+            let after = level(&self.canary()?);
+            let usual = median(&self.usual).unwrap_or(f64::INFINITY);
+            let slow = before.max(after) > VOID_ABOVE * usual;
+            self.usual.push(after);
+            before = after;
+            if slow && voids < MAX_VOIDS {
+                voids += 1;
+                let sequences = segment.iter().map(|(_, v)| v.sequence).collect();
+                let reason = "a canary beside it was more than 5 % slow".to_owned();
+                self.recorder.decide(Event::Void { sequences, reason })?;
+                queue.extend(segment.iter().map(|(index, _)| *index));
+                if !self.live.virtual_time() && !self.recorder.is_replaying() {
+                    std::thread::sleep(pause);
+                    pause = (pause * 3 / 2).min(Duration::from_millis(500));
+                }
+            } else {
+                visits.extend(segment);
+            }
+        }
+        let round = visits.iter().map(|(&index, visit)| {
+            let unit = &self.plan.units[index];
+            (unit, visit, self.sizes.get(&unit.unit).map_or(1, |size| size.0))
+        });
+        self.values.add_round(round);
+        Ok(())
+    }
+
+    fn visit(&mut self, index: usize) -> Result<Visit, EngineError> {
+        let unit = &self.plan.units[index];
+        let (repeat, runs) = self.sizes.get(&unit.unit).copied().unwrap_or((1, 1));
+        let layer_runs = if self.plan.mode == Mode::InContext { runs } else { 0 };
+        let request =
+            VisitRequest { sequence: self.next_sequence(), unit: unit.unit, layer_runs, whole_runs: runs, repeat };
+        let round = self.round;
+        let event = self.observe(|device| {
+            let visit = device.visit(&request)?;
+            check_visit(unit, &request, &visit)?;
+            Ok(Event::Visit { round, visit })
+        })?;
+        match event {
+            Event::Visit { visit, .. } if visit.sequence == request.sequence => Ok(visit),
+            _ => Err(EngineError::Replay(format!("expected visit {}", request.sequence))),
+        }
+    }
+}
+
+/// Refuses an answer that is not to the question: a hostile or broken agent must not reach the LUT.
+fn check_visit(unit: &Unit, request: &VisitRequest, visit: &Visit) -> Result<(), DeviceError> {
+    let shape_fits = visit.layers.len() == request.layer_runs as usize
+        && visit.whole.len() == request.whole_runs as usize
+        && visit.layers.iter().all(|run| run.ns.len() == unit.keys.len())
+        && visit.whole.iter().all(|run| run.ns.len() == 1);
+    if visit.sequence == request.sequence && visit.unit == request.unit && shape_fits {
+        Ok(())
+    } else {
+        Err(DeviceError::Protocol(format!("the answer to visit {} does not fit the question", request.sequence)))
+    }
+}
+
+fn total(canary: &Canary) -> u64 {
+    canary.compute_ns.iter().chain(&canary.memory_ns).sum()
+}
+
+/// The canary's compute time: its memory kernel wanders too much on shared machines to void visits by.
+fn level(canary: &Canary) -> f64 {
+    let times: Vec<f64> = canary.compute_ns.iter().map(|&t| t as f64).collect();
+    median(&times).unwrap_or(f64::NAN)
+}

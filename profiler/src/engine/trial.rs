@@ -1,0 +1,54 @@
+//! The trial: every layer runs once alone in a fresh process. It shows which layers do not run at all, what the first
+//! call costs, and how much memory a layer needs. Nothing timed later shares a process with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nasprof_graph::{Arch, Graph, LayerKey};
+
+use super::{EngineError, Recorder};
+use crate::journal::{Event, Trial};
+use crate::protocol::{Allocator, Device, DeviceError, Setup};
+
+/// Runs every key once and returns those that failed.
+///
+/// # Errors
+/// If the device is lost, the journal cannot be written, or the user asks to stop.
+pub fn run_trials(
+    keys: &BTreeMap<LayerKey, (Graph, Arch)>,
+    setup: &Setup,
+    recorder: &mut Recorder,
+    connect: &mut dyn FnMut() -> Result<Box<dyn Device>, DeviceError>,
+    mut progress: impl FnMut(usize, usize),
+) -> Result<BTreeSet<LayerKey>, EngineError> {
+    let mut device: Option<Box<dyn Device>> = None;
+    let mut failed = BTreeSet::new();
+    for (done, (key, (graph, _))) in keys.iter().enumerate() {
+        progress(done, keys.len());
+        let event = recorder.next(false, || {
+            let device = match &mut device {
+                Some(device) => device,
+                none => {
+                    let mut fresh = connect()?;
+                    // Memory that is not given back would be invisible the second time.
+                    fresh.configure(&Setup { allocator: Allocator::System, ..setup.clone() })?;
+                    none.insert(fresh)
+                }
+            };
+            let result = match device.memory(graph) {
+                Ok(memory) => Trial::Ran(memory),
+                Err(DeviceError::Refused(error)) => Trial::Failed(error),
+                Err(error) => return Err(error.into()),
+            };
+            Ok(Event::Trial { key: key.clone(), graph: graph.clone(), result })
+        })?;
+        match event {
+            Event::Trial { key: recorded, result, .. } if recorded == *key => {
+                if matches!(result, Trial::Failed(_)) {
+                    failed.insert(recorded);
+                }
+            }
+            _ => return Err(EngineError::Replay(format!("expected the trial of {key}"))),
+        }
+    }
+    Ok(failed)
+}

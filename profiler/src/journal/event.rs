@@ -1,0 +1,182 @@
+//! What a journal can hold.
+
+use nasprof_graph::runtime::Runtime;
+use nasprof_graph::{Arch, Graph, LayerKey};
+use serde::{Deserialize, Serialize};
+
+use crate::protocol::{Allocator, Canary, Fingerprint, Loaded, Memory, Probes, Visit};
+
+/// Where layers are timed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Inside running networks sampled from the space.
+    InContext,
+    /// Each alone, in a loop.
+    Isolated,
+    /// Whole networks only (validation, level of the anchors).
+    Whole,
+}
+
+/// How a measurement was asked for; the first line of its journal. Two runs may share a journal only if all of it is
+/// equal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// Version of the journal's format, 1.
+    pub format_version: u32,
+    /// Version of the program that began it.
+    pub program_version: String,
+    /// Name of the device.
+    pub device: String,
+    /// Back end of the agent.
+    pub backend: String,
+    /// Name of the space.
+    pub space: String,
+    /// Digest of the space's supernet: a space may change under its name.
+    pub space_digest: String,
+    /// Whose optimiser passes were applied.
+    pub runtime: Runtime,
+    /// Where layers are timed.
+    pub mode: Mode,
+    /// Batch size.
+    pub batch: usize,
+    /// Threads.
+    pub threads: usize,
+    /// Cores pinned to.
+    pub cores: Vec<usize>,
+    /// Memory behaviour.
+    pub allocator: Allocator,
+    /// Wanted half-width of the intervals, relative.
+    pub ci: f64,
+    /// Sessions planned.
+    pub sessions: u32,
+    /// Most rounds of a session.
+    pub max_rounds: u32,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Whether a machine that fails the gate is measured all the same; then every row is stamped.
+    pub allow_noisy: bool,
+}
+
+/// What a unit is for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// A sampled network.
+    Network {
+        /// Its architecture.
+        arch: Arch,
+        /// Whether it is re-measured later to tell the machine's level.
+        anchor: bool,
+    },
+    /// One layer alone.
+    Layer {
+        /// Its key.
+        key: LayerKey,
+    },
+}
+
+/// What running a layer alone for the first time showed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trial {
+    /// It runs; memory and first call.
+    Ran(Memory),
+    /// It does not, and why.
+    Failed(String),
+}
+
+/// One line of a journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// First line.
+    Header(Box<Header>),
+    /// Result of the trial and memory pass for one key; the graph is the layer alone.
+    Trial {
+        /// Key of the layer.
+        key: LayerKey,
+        /// The layer as a graph: its inputs and itself.
+        graph: Graph,
+        /// What happened.
+        result: Trial,
+    },
+    /// Something that will be measured.
+    Unit {
+        /// Its number.
+        unit: u32,
+        /// What it is for.
+        role: Role,
+        /// What runs.
+        graph: Graph,
+    },
+    /// All units are listed.
+    Planned,
+    /// A process of the agent begins to measure.
+    Session {
+        /// Its number, from 0.
+        session: u32,
+        /// The machine.
+        fingerprint: Fingerprint,
+        /// The machine's state at the gate.
+        gate: Probes,
+    },
+    /// A unit is ready.
+    Loaded(Loaded),
+    /// The fixed kernels.
+    Canary {
+        /// Round it was taken in; 0 is before the first.
+        round: u32,
+        /// Its times.
+        times: Canary,
+    },
+    /// The warm-up ended.
+    Settled {
+        /// Whether the machine became steady.
+        settled: bool,
+    },
+    /// A visit that only sizes later ones.
+    Sizing {
+        /// How often the unit is called in one timed run from now on.
+        repeat: u32,
+        /// How many runs a visit has from now on.
+        runs: u32,
+        /// What was seen.
+        visit: Visit,
+    },
+    /// A visit.
+    Visit {
+        /// Round, from 1.
+        round: u32,
+        /// Samples.
+        visit: Visit,
+    },
+    /// Visits since the last canary do not count: the machine was not itself.
+    Void {
+        /// Their sequence numbers.
+        sequences: Vec<u64>,
+        /// Why.
+        reason: String,
+    },
+    /// A round is complete.
+    Round {
+        /// Its number, from 1.
+        round: u32,
+        /// The machine's state.
+        probes: Probes,
+    },
+    /// A session is complete.
+    SessionEnd {
+        /// Rounds measured.
+        rounds: u32,
+        /// Whether every key reached the wanted width.
+        converged: bool,
+        /// Why it ended.
+        reason: String,
+    },
+    /// Another process goes on with an interrupted session.
+    Resumed,
+    /// All sessions are complete.
+    Complete,
+}

@@ -1,0 +1,92 @@
+//! The agent's loop: a request line in, a reply line out, until the input ends.
+
+use std::io::{self, BufRead, Read, Write};
+
+use nasprof_graph::Graph;
+
+use crate::protocol::{Device, DeviceError, Hello, MAX_LINE_BYTES, PROTOCOL_VERSION, Reply, Request};
+
+/// Serves requests until [`Request::Bye`] or the end of the input. `open` makes the device that a set-up names.
+///
+/// # Errors
+/// If a pipe breaks. A request that cannot be read is answered, not fatal.
+pub fn serve(
+    mut input: impl BufRead,
+    mut output: impl Write,
+    backends: Vec<String>,
+    open: impl Fn(&str) -> Result<Box<dyn Device>, String>,
+) -> io::Result<()> {
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    send(&mut output, &Reply::Hello(Hello { protocol: PROTOCOL_VERSION, version, backends }))?;
+    let mut device: Option<Box<dyn Device>> = None;
+    while let Some(line) = read_line(&mut input)? {
+        let reply = match serde_json::from_str(&line) {
+            Ok(Request::Bye) => {
+                return send(&mut output, &Reply::Bye);
+            }
+            Ok(request) => answer(request, &mut device, &open),
+            Err(error) => Reply::Failed { error: format!("cannot read the request: {error}") },
+        };
+        send(&mut output, &reply)?;
+    }
+    Ok(())
+}
+
+fn answer(
+    request: Request,
+    device: &mut Option<Box<dyn Device>>,
+    open: &impl Fn(&str) -> Result<Box<dyn Device>, String>,
+) -> Reply {
+    let result = match (request, device) {
+        (Request::Configure(setup), device) => match open(&setup.backend) {
+            Ok(mut opened) => {
+                let configured = opened.configure(&setup).map(Reply::Configured);
+                *device = Some(opened);
+                configured
+            }
+            Err(error) => Err(DeviceError::Refused(error)),
+        },
+        (_, None) => Err(DeviceError::Refused("the first request must be `configure`".to_owned())),
+        (Request::Load { unit, graph }, Some(d)) => {
+            checked(graph).and_then(|graph| d.load(unit, &graph)).map(Reply::Loaded)
+        }
+        (Request::Visit(request), Some(d)) => d.visit(&request).map(Reply::Visited),
+        (Request::Canary, Some(d)) => d.canary().map(Reply::Canary),
+        (Request::Probe, Some(d)) => d.probe().map(Reply::Probes),
+        (Request::Memory { graph }, Some(d)) => checked(graph).and_then(|graph| d.memory(&graph)).map(Reply::Memory),
+        (Request::Bye, Some(_)) => Ok(Reply::Bye),
+    };
+    result.unwrap_or_else(|error| Reply::Failed { error: error.to_string() })
+}
+
+fn checked(graph: Graph) -> Result<Graph, DeviceError> {
+    graph.checked().map_err(|e| DeviceError::Refused(e.to_string()))
+}
+
+fn send(output: &mut impl Write, reply: &Reply) -> io::Result<()> {
+    serde_json::to_writer(&mut *output, reply)?;
+    output.write_all(b"\n")?;
+    output.flush()
+}
+
+/// The next line without its end, `None` at the end of the input.
+///
+/// # Errors
+/// A line longer than [`MAX_LINE_BYTES`], text that is not UTF-8, or a broken pipe.
+pub fn read_line(input: &mut impl BufRead) -> io::Result<Option<String>> {
+    let mut line = Vec::new();
+    let limit = MAX_LINE_BYTES as u64 + 1;
+    input.by_ref().take(limit).read_until(b'\n', &mut line)?;
+    if line.is_empty() {
+        return Ok(None);
+    }
+    if line.len() > MAX_LINE_BYTES {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "a line is longer than 64 MiB"));
+    }
+    if line.last() == Some(&b'\n') {
+        line.pop();
+    }
+    String::from_utf8(line)
+        .map(Some)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a line is not valid UTF-8"))
+}

@@ -1,0 +1,237 @@
+//! The statistics of samples, visits and rounds (measurement.md sections 3 and 6).
+
+/// Share of the fastest and of the slowest samples that a trimmed mean leaves out.
+///
+/// Unequal because disturbances only ever add time. A mean and not a median because means of parts add up to the mean
+/// of the whole, which medians do not.
+pub const TRIM: (f64, f64) = (0.10, 0.25);
+
+/// Mean of what is left after trimming [`TRIM`] from both ends; `None` of nothing.
+#[must_use]
+pub fn trimmed_mean(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let low = (sorted.len() as f64 * TRIM.0) as usize;
+    let high = (sorted.len() as f64 * TRIM.1) as usize;
+    mean(sorted.get(low..sorted.len() - high)?)
+}
+
+/// Arithmetic mean; `None` of nothing.
+#[must_use]
+pub fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// Quantile by linear interpolation between order statistics; `None` of nothing.
+#[must_use]
+pub fn quantile(values: &[f64], q: f64) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let position = q.clamp(0.0, 1.0) * sorted.len().checked_sub(1)? as f64;
+    let below = position.floor() as usize;
+    let above = position.ceil() as usize;
+    Some(sorted[below] + (sorted[above] - sorted[below]) * (position - below as f64))
+}
+
+/// Middle value; `None` of nothing.
+#[must_use]
+pub fn median(values: &[f64]) -> Option<f64> {
+    quantile(values, 0.5)
+}
+
+/// Median absolute deviation from the median, not scaled; `None` of nothing.
+#[must_use]
+pub fn median_absolute_deviation(values: &[f64]) -> Option<f64> {
+    let center = median(values)?;
+    median(&values.iter().map(|v| (v - center).abs()).collect::<Vec<_>>())
+}
+
+/// Sample standard deviation (n - 1); `None` below two values.
+#[must_use]
+pub fn standard_deviation(values: &[f64]) -> Option<f64> {
+    let center = mean(values)?;
+    let n = values.len();
+    (n >= 2).then(|| (values.iter().map(|v| (v - center).powi(2)).sum::<f64>() / (n - 1) as f64).sqrt())
+}
+
+/// Distribution-free interval for the median: the order statistics `j..=n+1-j` that cover it with at least
+/// `confidence`. `None` when there are too few values for that confidence (8 for 99 %).
+#[must_use]
+pub fn median_interval(values: &[f64], confidence: f64) -> Option<(f64, f64)> {
+    let rank = interval_rank(values.len(), confidence)?;
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    Some((sorted[rank - 1], sorted[sorted.len() - rank]))
+}
+
+/// The largest `j` with P(j <= Binomial(n, 1/2) <= n - j) >= confidence.
+fn interval_rank(n: usize, confidence: f64) -> Option<usize> {
+    let tail_limit = (1.0 - confidence) / 2.0;
+    // P(X = 0), then the recurrence C(n, k+1) = C(n, k) (n - k) / (k + 1). 2^-n is exact far beyond any count of rounds.
+    let mut probability = 0.5_f64.powi(i32::try_from(n).ok()?);
+    let mut tail = 0.0;
+    let mut rank = 0;
+    for k in 0..n / 2 {
+        tail += probability;
+        if tail > tail_limit {
+            break;
+        }
+        rank = k + 1;
+        probability *= (n - k) as f64 / (k + 1) as f64;
+    }
+    (rank > 0).then_some(rank)
+}
+
+/// Two-sided p-value of the Mann-Whitney U test in its normal approximation with tie correction; 1 when either side
+/// has fewer than four values.
+#[must_use]
+pub fn mann_whitney(a: &[f64], b: &[f64]) -> f64 {
+    let (n, m) = (a.len() as f64, b.len() as f64);
+    if a.len() < 4 || b.len() < 4 {
+        return 1.0;
+    }
+    let mut all: Vec<(f64, bool)> = a.iter().map(|&v| (v, true)).chain(b.iter().map(|&v| (v, false))).collect();
+    all.sort_by(|x, y| x.0.total_cmp(&y.0));
+    let (mut rank_sum, mut ties, mut start) = (0.0, 0.0, 0);
+    while start < all.len() {
+        let end = start + all[start..].iter().take_while(|v| v.0 == all[start].0).count();
+        let (count, rank) = ((end - start) as f64, (start + 1 + end) as f64 / 2.0);
+        rank_sum += all[start..end].iter().filter(|v| v.1).count() as f64 * rank;
+        ties += count.powi(3) - count;
+        start = end;
+    }
+    let u = rank_sum - n * (n + 1.0) / 2.0;
+    let total = n + m;
+    let variance = n * m / 12.0 * (total + 1.0 - ties / (total * (total - 1.0)));
+    if variance <= 0.0 {
+        return 1.0;
+    }
+    let z = ((u - n * m / 2.0).abs() - 0.5).max(0.0) / variance.sqrt();
+    2.0 * normal_tail(z)
+}
+
+/// P(Z > z) of the standard normal for z >= 0 (Abramowitz and Stegun 26.2.17, absolute error below 7.5e-8).
+fn normal_tail(z: f64) -> f64 {
+    let t = 1.0 / (1.0 + 0.231_641_9 * z);
+    let poly = t
+        * (0.319_381_530 + t * (-0.356_563_782 + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
+    (-z * z / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt() * poly
+}
+
+/// Two-sided 95 % quantile of Student's t distribution with `degrees` of freedom (table to 30, then the Cornish-Fisher
+/// expansion); infinite for 0.
+#[must_use]
+pub fn student_t_95(degrees: usize) -> f64 {
+    const TABLE: [f64; 30] = [
+        12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120,
+        2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+    ];
+    match degrees {
+        0 => f64::INFINITY,
+        1..=30 => TABLE[degrees - 1],
+        _ => {
+            let (z, n) = (1.959_964_f64, degrees as f64);
+            z + (z.powi(3) + z) / (4.0 * n)
+                + (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / (96.0 * n * n)
+        }
+    }
+}
+
+/// Spearman's rank correlation with average ranks for ties; `None` below two values or without variation.
+#[must_use]
+pub fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
+    let (ra, rb) = (ranks(a), ranks(b));
+    let (ma, mb) = (mean(&ra)?, mean(&rb)?);
+    let covariance: f64 = ra.iter().zip(&rb).map(|(x, y)| (x - ma) * (y - mb)).sum();
+    let (va, vb): (f64, f64) =
+        (ra.iter().map(|x| (x - ma).powi(2)).sum(), rb.iter().map(|y| (y - mb).powi(2)).sum());
+    (a.len() == b.len() && va > 0.0 && vb > 0.0).then(|| covariance / (va * vb).sqrt())
+}
+
+fn ranks(values: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&i, &j| values[i].total_cmp(&values[j]));
+    let mut ranks = vec![0.0; values.len()];
+    let mut start = 0;
+    while start < order.len() {
+        let end = start + order[start..].iter().take_while(|&&i| values[i] == values[order[start]]).count();
+        for &i in &order[start..end] {
+            ranks[i] = (start + end + 1) as f64 / 2.0;
+        }
+        start = end;
+    }
+    ranks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, Normal, StudentsT};
+
+    #[test]
+    fn trimming_drops_a_tenth_below_and_a_quarter_above() {
+        let values: Vec<f64> = (1..=20).map(f64::from).collect();
+        // Drops 1, 2 and 16..=20: the mean of 3..=15.
+        assert_eq!(trimmed_mean(&values), Some(9.0));
+        assert_eq!(trimmed_mean(&[5.0]), Some(5.0));
+        assert_eq!(trimmed_mean(&[]), None);
+    }
+
+    #[test]
+    fn quantiles() {
+        let values = [4.0, 1.0, 3.0, 2.0];
+        assert_eq!(median(&values), Some(2.5));
+        assert_eq!(quantile(&values, 0.0), Some(1.0));
+        assert_eq!(quantile(&values, 1.0), Some(4.0));
+        assert_eq!(median_absolute_deviation(&[1.0, 2.0, 3.0, 100.0, 3.0]), Some(1.0));
+        assert_eq!(median(&[]), None);
+    }
+
+    /// Worked values of measurement.md section 3: n=6 [min, max] at 95 %, n=10 ranks 2-9, n=20 ranks 6-15, and none below.
+    #[test]
+    fn interval_ranks_match_the_binomial() {
+        assert_eq!(interval_rank(5, 0.95), None);
+        assert_eq!(interval_rank(6, 0.95), Some(1));
+        assert_eq!(interval_rank(10, 0.95), Some(2));
+        assert_eq!(interval_rank(20, 0.95), Some(6));
+        assert_eq!(interval_rank(7, 0.99), None);
+        assert_eq!(interval_rank(8, 0.99), Some(1));
+        for n in 8..200_u64 {
+            let rank = interval_rank(n as usize, 0.99).unwrap() as u64;
+            let binomial = Binomial::new(0.5, n).unwrap();
+            assert!(1.0 - 2.0 * binomial.cdf(rank - 1) >= 0.99, "n {n}");
+            assert!(1.0 - 2.0 * binomial.cdf(rank) < 0.99, "n {n} could be narrower");
+        }
+    }
+
+    #[test]
+    fn tails_match_an_independent_library() {
+        for z in [0.0, 0.5, 1.0, 1.96, 3.0] {
+            let expected = 1.0 - Normal::standard().cdf(z);
+            assert!((normal_tail(z) - expected).abs() < 1e-7);
+        }
+        for n in [1, 2, 5, 30, 31, 60, 200] {
+            let expected = StudentsT::new(0.0, 1.0, n as f64).unwrap().inverse_cdf(0.975);
+            assert!((student_t_95(n) / expected - 1.0).abs() < 1e-3, "{n}: {} {expected}", student_t_95(n));
+        }
+    }
+
+    #[test]
+    fn mann_whitney_tells_shifted_from_equal() {
+        let a: Vec<f64> = (0..12).map(f64::from).collect();
+        let b: Vec<f64> = (0..12).map(|i| f64::from(i) + 8.0).collect();
+        // scipy.stats.mannwhitneyu(a, b, method="asymptotic"): p = 0.000376
+        assert!((mann_whitney(&a, &b) - 0.000_376).abs() < 3e-5, "{}", mann_whitney(&a, &b));
+        assert!(mann_whitney(&a, &a) > 0.9);
+        assert_eq!(mann_whitney(&[1.0; 5], &[1.0; 5]), 1.0);
+    }
+
+    #[test]
+    fn rank_correlation() {
+        assert_eq!(spearman(&[1.0, 2.0, 3.0], &[10.0, 100.0, 1000.0]), Some(1.0));
+        assert_eq!(spearman(&[1.0, 2.0, 3.0], &[3.0, 2.0, 1.0]), Some(-1.0));
+        assert_eq!(spearman(&[1.0, 1.0], &[1.0, 2.0]), None);
+        let tied = spearman(&[1.0, 2.0, 2.0, 3.0], &[1.0, 2.0, 3.0, 4.0]).unwrap();
+        assert!((tied - 0.948_683).abs() < 1e-6);
+    }
+}

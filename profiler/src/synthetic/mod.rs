@@ -1,0 +1,136 @@
+//! Devices in virtual time: the whole engine runs on them without waiting, and the truth is known.
+//!
+//! Every answer is a pure function of the set-up and of the requests so far, so that an interrupted run that is
+//! replayed gives the same bytes.
+
+mod model;
+mod noise;
+mod truth;
+
+use std::collections::{BTreeMap, HashMap};
+
+use nasprof_graph::Graph;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::protocol::{
+    Canary, Device, DeviceError, Fingerprint, Loaded, Memory, Probe, Probes, Run, Setup, Visit, VisitRequest,
+};
+pub use model::{Model, names};
+use noise::Noise;
+pub use truth::{WHOLE_OVERHEAD_NS, layer_truth_ns, network_truth_ns};
+
+/// What a timer between two layers costs on a synthetic device.
+pub const TIMER_NS: f64 = 30.0;
+/// True time of each canary kernel.
+const CANARY_NS: f64 = 1e6;
+
+/// A simulated device.
+pub struct SyntheticDevice {
+    model: Model,
+    noise: Noise,
+    units: HashMap<u32, Vec<f64>>,
+    name: String,
+}
+
+impl SyntheticDevice {
+    /// The device with a named noise model.
+    ///
+    /// # Errors
+    /// An unknown name, with the nearest known one.
+    pub fn named(name: &str) -> Result<Self, String> {
+        let model = Model::named(name)?;
+        Ok(Self::new(name, model))
+    }
+
+    /// A device with a noise model of one's own.
+    #[must_use]
+    pub fn new(name: &str, model: Model) -> Self {
+        Self { noise: Noise::new(model, ChaCha8Rng::seed_from_u64(0)), model, units: HashMap::new(), name: name.to_owned() }
+    }
+
+    fn times(&self, graph: &Graph) -> Result<Vec<f64>, DeviceError> {
+        graph
+            .layers()
+            .map(|(_, node)| {
+                if self.model.fails == Some(node.op.name()) {
+                    let reason = format!("layer `{}` ({}): not implemented on this device", node.name, node.op.name());
+                    return Err(DeviceError::Refused(reason));
+                }
+                Ok(layer_truth_ns(graph, node))
+            })
+            .collect()
+    }
+}
+
+impl Device for SyntheticDevice {
+    fn configure(&mut self, setup: &Setup) -> Result<Fingerprint, DeviceError> {
+        // Each session has its own noise, as each process of a real device has.
+        let seed = setup.seed ^ (u64::from(setup.session) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.noise = Noise::new(self.model, ChaCha8Rng::seed_from_u64(seed));
+        let facts = BTreeMap::from([
+            ("processor".to_owned(), format!("synthetic:{}", self.name)),
+            ("runtime".to_owned(), "synthetic".to_owned()),
+            ("runtime_version".to_owned(), "1".to_owned()),
+        ]);
+        Ok(Fingerprint { facts, virtual_time: true, timer_overhead_ns: TIMER_NS as u64 })
+    }
+
+    fn load(&mut self, unit: u32, graph: &Graph) -> Result<Loaded, DeviceError> {
+        let times = self.times(graph)?;
+        let first_ns = times.iter().map(|&t| (t * 20.0) as u64).collect();
+        self.units.insert(unit, times);
+        Ok(Loaded { unit, first_ns })
+    }
+
+    fn visit(&mut self, request: &VisitRequest) -> Result<Visit, DeviceError> {
+        let times = self
+            .units
+            .get(&request.unit)
+            .ok_or_else(|| DeviceError::Refused(format!("unit {} is not loaded", request.unit)))?
+            .clone();
+        let total: f64 = times.iter().sum::<f64>() + WHOLE_OVERHEAD_NS;
+        let mut visit =
+            Visit { sequence: request.sequence, unit: request.unit, layers: Vec::new(), whole: Vec::new() };
+        // The untimed run.
+        self.noise.pass(total);
+        for i in 0..request.layer_runs.max(request.whole_runs) {
+            if i < request.layer_runs {
+                let run = self.noise.begin();
+                let ns = times.iter().map(|&t| self.noise.sample(t + TIMER_NS, run)).collect();
+                visit.layers.push(Run { ns, switches: u64::from(run.preempted), faults: 0 });
+            }
+            if i < request.whole_runs {
+                let run = self.noise.begin();
+                let ns = vec![self.noise.sample(total * f64::from(request.repeat.max(1)), run)];
+                visit.whole.push(Run { ns, switches: u64::from(run.preempted), faults: 0 });
+            }
+        }
+        Ok(visit)
+    }
+
+    fn canary(&mut self) -> Result<Canary, DeviceError> {
+        let mut canary = Canary { compute_ns: Vec::new(), memory_ns: Vec::new() };
+        for _ in 0..7 {
+            canary.compute_ns.push(self.noise.canary(CANARY_NS));
+            canary.memory_ns.push(self.noise.canary(CANARY_NS));
+        }
+        Ok(canary)
+    }
+
+    fn probe(&mut self) -> Result<Probes, DeviceError> {
+        let pressure = if self.model.busy { Probe::Bad(80.0) } else { Probe::Ok(0.0) };
+        let values = BTreeMap::from([
+            ("pressure_percent".to_owned(), pressure),
+            ("temperature_celsius".to_owned(), Probe::NotObservable),
+        ]);
+        Ok(Probes { values })
+    }
+
+    fn memory(&mut self, graph: &Graph) -> Result<Memory, DeviceError> {
+        let first_ns = self.times(graph)?.iter().map(|&t| (t * 20.0) as u64).sum();
+        let peak = graph.peak_activation_bytes();
+        let method = "simulated: activations alive at once".to_owned();
+        Ok(Memory { first_ns, peak_bytes: Some(peak), method, resolution_bytes: 1 })
+    }
+}

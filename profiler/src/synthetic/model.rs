@@ -1,0 +1,90 @@
+//! Noise models by name.
+
+use nasprof_graph::suggest;
+
+/// What disturbs a synthetic device. All fields zero or none: no noise at all.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Model {
+    /// Standard deviation of the logarithm of each sample, independent.
+    pub sigma: f64,
+    /// Share of samples with an exponential delay, and its mean relative to the sample.
+    pub tail: Option<(f64, f64)>,
+    /// Share of samples in a slower mode, and how much slower.
+    pub bimodal: Option<(f64, f64)>,
+    /// Common machine factor: standard deviation of its logarithm and correlation time in seconds
+    /// (an Ornstein-Uhlenbeck process in virtual time).
+    pub wander: Option<(f64, f64)>,
+    /// Share of `wander`, `step` and `ramp` that the canary sees; the layers see all of it.
+    pub canary_share: f64,
+    /// A slow-down by this factor from one virtual second to another.
+    pub step: Option<(f64, f64, f64)>,
+    /// Linear slow-down: total share and over how many virtual seconds.
+    pub ramp: Option<(f64, f64)>,
+    /// Start that is slower by this share and decays with this time constant in seconds.
+    pub warm_up: Option<(f64, f64)>,
+    /// Probability that a run is preempted, which adds two milliseconds and a context switch.
+    pub preemption: f64,
+    /// Standard deviation of the logarithm of each session's level.
+    pub session_sigma: f64,
+    /// The timer counts in steps of this many nanoseconds; infinite: it always reads zero.
+    pub timer_step_ns: f64,
+    /// Whether the machine looks busy to the gate.
+    pub busy: bool,
+    /// Name of an operation that does not run.
+    pub fails: Option<&'static str>,
+}
+
+/// All named models with what they are.
+const MODELS: [(&str, Model); 16] = {
+    const NONE: Model = Model {
+        sigma: 0.0,
+        tail: None,
+        bimodal: None,
+        wander: None,
+        canary_share: 1.0,
+        step: None,
+        ramp: None,
+        warm_up: None,
+        preemption: 0.0,
+        session_sigma: 0.0,
+        timer_step_ns: 0.0,
+        busy: false,
+        fails: None,
+    };
+    [
+        ("quiet", Model { sigma: 0.005, session_sigma: 0.002, ..NONE }),
+        ("noisy", Model { sigma: 0.02, session_sigma: 0.005, ..NONE }),
+        ("tail", Model { sigma: 0.01, tail: Some((0.1, 0.3)), ..NONE }),
+        ("bimodal", Model { sigma: 0.005, bimodal: Some((0.35, 0.05)), ..NONE }),
+        ("wander-fast", Model { sigma: 0.01, wander: Some((0.03, 0.05)), ..NONE }),
+        ("wander", Model { sigma: 0.01, wander: Some((0.03, 0.5)), ..NONE }),
+        ("wander-slow", Model { sigma: 0.01, wander: Some((0.03, 5.0)), ..NONE }),
+        ("throttle", Model { sigma: 0.01, step: Some((1.25, 1.0, 3.0)), ..NONE }),
+        ("throttle-partial", Model { sigma: 0.01, step: Some((1.25, 1.0, 3.0)), canary_share: 0.7, ..NONE }),
+        ("ramp", Model { sigma: 0.01, ramp: Some((0.06, 5.0)), ..NONE }),
+        ("warm-up", Model { sigma: 0.005, warm_up: Some((0.3, 1.0)), ..NONE }),
+        ("preempted", Model { sigma: 0.01, preemption: 0.3, ..NONE }),
+        ("sessions", Model { sigma: 0.005, session_sigma: 0.05, ..NONE }),
+        ("coarse-timer", Model { sigma: 0.01, timer_step_ns: 1000.0, ..NONE }),
+        ("busy", Model { sigma: 0.02, busy: true, ..NONE }),
+        ("no-pool", Model { sigma: 0.005, fails: Some("global_avg_pool"), ..NONE }),
+    ]
+};
+
+/// The known names.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    MODELS.iter().map(|(name, _)| *name)
+}
+
+impl Model {
+    /// A model by name.
+    ///
+    /// # Errors
+    /// An unknown name, with the nearest known one.
+    pub fn named(name: &str) -> Result<Self, String> {
+        MODELS.iter().find(|(known, _)| *known == name).map(|(_, model)| *model).ok_or_else(|| {
+            let nearest = suggest::nearest(name, names());
+            format!("no synthetic device `{name}`{}", suggest::did_you_mean(nearest.as_deref()))
+        })
+    }
+}

@@ -1,0 +1,101 @@
+//! A graph made ready to run: kernels with their weights, values in slots, freed after their last use.
+
+use std::time::Instant;
+
+use nasprof_graph::{Graph, Op};
+use tch::{Device, Kind, Tensor};
+
+use super::kernel::Kernel;
+use crate::timer;
+
+struct Step {
+    name: String,
+    kernel: Kernel,
+    operands: Vec<usize>,
+    output: usize,
+    /// Slots whose value nobody needs after this step.
+    free: Vec<usize>,
+}
+
+pub(super) struct Network {
+    steps: Vec<Step>,
+    slots: Vec<Option<Tensor>>,
+}
+
+impl Network {
+    /// Weights are random with a variance that keeps activations near one (He et al. 2015): vanishing activations would
+    /// become denormal numbers, which are slow.
+    pub(super) fn build(graph: &Graph, seed: u64) -> Result<Self, String> {
+        tch::manual_seed(seed as i64);
+        let nodes = graph.nodes();
+        let mut last_use: Vec<usize> = (0..nodes.len()).collect();
+        for (i, node) in nodes.iter().enumerate() {
+            for id in &node.inputs {
+                last_use[id.0] = i;
+            }
+        }
+        for id in graph.outputs() {
+            last_use[id.0] = usize::MAX;
+        }
+        let mut slots: Vec<Option<Tensor>> = (0..nodes.len()).map(|_| None).collect();
+        let mut steps = Vec::new();
+        for (i, node) in nodes.iter().enumerate() {
+            let dims: Vec<i64> = node.shape.0.iter().map(|&d| d as i64).collect();
+            let fail = |e: tch::TchError| format!("layer `{}` ({}): {}", node.name, node.op.name(), first_line(&e));
+            match &node.op {
+                // Data and constants stay for good.
+                Op::Input { .. } => {
+                    slots[i] = Some(Tensor::f_randn(dims, (Kind::Float, Device::Cpu)).map_err(fail)?);
+                }
+                Op::Zeros { .. } => {
+                    slots[i] = Some(Tensor::f_zeros(dims, (Kind::Float, Device::Cpu)).map_err(fail)?);
+                }
+                op => {
+                    let shapes = graph.input_shapes(node);
+                    let kernel = Kernel::build(op, &shapes)
+                        .map_err(|e| format!("layer `{}` ({}): {e}", node.name, op.name()))?;
+                    let mut free: Vec<usize> = node.inputs.iter().map(|id| id.0).filter(|&s| last_use[s] == i).collect();
+                    free.retain(|&s| nodes[s].op.is_layer());
+                    free.sort_unstable();
+                    free.dedup();
+                    let operands = node.inputs.iter().map(|id| id.0).collect();
+                    steps.push(Step { name: node.name.clone(), kernel, operands, output: i, free });
+                }
+            }
+        }
+        Ok(Self { steps, slots })
+    }
+
+    /// One run without timers.
+    pub(super) fn run_whole(&mut self) -> Result<(), String> {
+        self.run(|| {})
+    }
+
+    /// One run with a clock reading after every layer; the nanoseconds of each add up to the run.
+    pub(super) fn run_layers(&mut self) -> Result<Vec<u64>, String> {
+        let mut marks = Vec::with_capacity(self.steps.len() + 1);
+        marks.push(Instant::now());
+        self.run(|| marks.push(Instant::now()))?;
+        Ok(marks.windows(2).map(|pair| timer::between(pair[0], pair[1])).collect())
+    }
+
+    fn run(&mut self, mut after_layer: impl FnMut()) -> Result<(), String> {
+        for step in &self.steps {
+            let value = step
+                .kernel
+                .run(&self.slots, &step.operands)
+                .map_err(|e| format!("layer `{}`: {}", step.name, first_line(&e)))?;
+            self.slots[step.output] = Some(value);
+            for &slot in &step.free {
+                self.slots[slot] = None;
+            }
+            after_layer();
+        }
+        Ok(())
+    }
+}
+
+/// libtorch's messages go on with a C++ stack trace.
+fn first_line(error: &tch::TchError) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,325 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Measures neural network layers on target devices and predicts whole networks from them.
+#[derive(Debug, Parser)]
+#[command(name = "nasprof", version, about, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 ok, 1 internal error, 2 usage or bad input, 3 some rows did not converge,\n\
+    4 refused: the machine is too noisy, 5 device lost or interrupted (go on with --resume), 6 the context changed.")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List devices, or check that one can be measured.
+    Devices(DevicesArgs),
+    /// List, show or sample search spaces.
+    Space(SpaceArgs),
+    /// Measure every layer of a space on a device into a lookup table (LUT).
+    Measure(MeasureArgs),
+    /// Look at LUTs and change their format.
+    Lut(LutArgs),
+    /// Predict networks from a LUT.
+    Estimate(EstimateArgs),
+    /// Measure fresh networks whole and compare them with the prediction.
+    Validate(ValidateArgs),
+    /// Print shell completions.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DevicesArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<DevicesCommand>,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DevicesCommand {
+    /// List the known devices.
+    List,
+    /// Connect to a device, look at its state, and re-measure a LUT's anchors if one is given.
+    Check {
+        /// Name of the device.
+        name: String,
+        /// A LUT whose anchor networks tell the machine's level now.
+        #[arg(long, value_name = "LUT", requires = "space")]
+        lut: Option<PathBuf>,
+        /// The LUT's space.
+        #[arg(long)]
+        space: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SpaceArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<SpaceCommand>,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SpaceCommand {
+    /// List the built-in spaces.
+    List,
+    /// Show a space: its choices, counts and what measuring it takes.
+    Show {
+        /// Name of a built-in space, or a TOML file.
+        space: String,
+    },
+    /// Draw architectures, one JSON file a line.
+    Sample {
+        /// Name of a built-in space, or a TOML file.
+        space: String,
+        /// How many.
+        #[arg(short = 'n', default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+        count: u32,
+        /// Seed of the draw.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
+}
+
+/// Where layers are timed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ModeArg {
+    /// Inside running networks sampled from the space.
+    InContext,
+    /// Each alone, in a loop: caches are hot, so sums come out too small.
+    Isolated,
+}
+
+/// How the agent keeps memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AllocatorArg {
+    /// Kept: latencies are repeatable.
+    Retain,
+    /// glibc's default: what a program gets that does nothing about it.
+    System,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MeasureArgs {
+    /// The device: a name from `nasprof devices list`, or `synthetic:NAME` in virtual time.
+    #[arg(long, value_name = "NAME", env = "NASPROF_DEVICE")]
+    pub(crate) device: String,
+    /// The space: a built-in name or a TOML file.
+    #[arg(long)]
+    pub(crate) space: String,
+    #[command(flatten)]
+    pub(crate) context: ContextArgs,
+    /// Where layers are timed.
+    #[arg(long, value_enum, default_value_t = ModeArg::InContext)]
+    pub(crate) mode: ModeArg,
+    /// Wanted half-width of each layer's interval, relative.
+    #[arg(long, value_name = "WIDTH", default_value_t = 0.02, value_parser = fraction)]
+    pub(crate) ci: f64,
+    /// Fresh processes to measure in.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) sessions: u32,
+    /// Most rounds of a session.
+    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(8..=1000))]
+    pub(crate) max_rounds: u32,
+    /// Longest time to spend, like 90s or 10m.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) budget: Option<Duration>,
+    /// Seed of sampling, order, weights and data.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// The LUT to write; its journal stands beside it [default: <space>-<device>.parquet].
+    #[arg(short, long, value_name = "LUT")]
+    pub(crate) output: Option<PathBuf>,
+    /// Go on with an interrupted measurement; a complete one is left as it is.
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Measure a machine that is busy; every row is stamped.
+    #[arg(long)]
+    pub(crate) allow_noisy: bool,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What must be equal for numbers to be comparable.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ContextArgs {
+    /// Back end [default: the device file's].
+    #[arg(long, value_parser = ["torch"])]
+    pub(crate) backend: Option<String>,
+    /// Threads [default: the device file's].
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Batch size [default: 1, or the LUT's].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(crate) batch: Option<u32>,
+    /// How the agent keeps memory [default: retain, or the LUT's].
+    #[arg(long, value_enum)]
+    pub(crate) allocator: Option<AllocatorArg>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LutArgs {
+    #[command(subcommand)]
+    pub(crate) command: LutCommand,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LutCommand {
+    /// Show a LUT's context and layers, the most expensive first.
+    Show {
+        /// The LUT.
+        lut: PathBuf,
+        /// Rows to show; 0 shows all.
+        #[arg(long, default_value_t = 20)]
+        rows: usize,
+    },
+    /// Compare two LUTs layer by layer.
+    Diff {
+        /// The one that counts as before.
+        before: PathBuf,
+        /// The one that counts as after.
+        after: PathBuf,
+    },
+    /// Write a LUT as CSV, JSON or Parquet, by the output's ending; nothing is lost.
+    Export {
+        /// The LUT.
+        lut: PathBuf,
+        /// The file to write.
+        #[arg(short, long)]
+        output: PathBuf,
+    },
+    /// Make a LUT anew from its journal: the same bytes.
+    Rebuild {
+        /// The journal.
+        journal: PathBuf,
+        /// The LUT to write.
+        #[arg(short, long)]
+        output: PathBuf,
+    },
+    /// Look for entries that cannot be right.
+    Check {
+        /// The LUT.
+        lut: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EstimateArgs {
+    /// The LUT.
+    #[arg(long)]
+    pub(crate) lut: PathBuf,
+    /// The space: a built-in name or a TOML file.
+    #[arg(long)]
+    pub(crate) space: String,
+    /// Architecture file; `-` reads one architecture a line from the standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) arch: PathBuf,
+    /// Show every layer with its share of time and where its number came from.
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// Print JSON, one line an architecture.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Refuse the LUT unless it is of this batch size, thread count, back end and allocator.
+    #[command(flatten)]
+    pub(crate) context: ContextArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ValidateArgs {
+    /// The device.
+    #[arg(long, value_name = "NAME", env = "NASPROF_DEVICE")]
+    pub(crate) device: String,
+    /// The LUT.
+    #[arg(long)]
+    pub(crate) lut: PathBuf,
+    /// The space: a built-in name or a TOML file.
+    #[arg(long)]
+    pub(crate) space: String,
+    /// Fresh networks.
+    #[arg(short = 'n', default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) count: u32,
+    /// Seed of the networks and their order.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// A LUT of isolated layers to compare with.
+    #[arg(long, value_name = "LUT")]
+    pub(crate) isolated: Option<PathBuf>,
+    /// Measure a machine that is busy.
+    #[arg(long)]
+    pub(crate) allow_noisy: bool,
+    /// Keep everything that was observed in this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) journal: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Refuse the LUT unless it is of this batch size, thread count, back end and allocator.
+    #[command(flatten)]
+    pub(crate) context: ContextArgs,
+}
+
+/// A relative width in (0, 1).
+fn fraction(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value > 0.0 && value < 1.0 => Ok(value),
+        _ => Err("a number between 0 and 1, like 0.02 for 2 %".to_owned()),
+    }
+}
+
+/// A time like 90s, 10m or 1h.
+fn duration(text: &str) -> Result<Duration, String> {
+    let explain = || "a time like 90s, 10m or 1h".to_owned();
+    let split = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(explain)?;
+    let (number, unit) = text.split_at(split);
+    let seconds = match unit {
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(explain()),
+    };
+    match number.parse::<f64>() {
+        Ok(value) if value > 0.0 && value * seconds <= 1e7 => Ok(Duration::from_secs_f64(value * seconds)),
+        _ => Err(explain()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn definitions_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_and_fractions() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
+        for bad in ["", "10", "m", "-1s", "1d", "1e300h", "nans", "0s"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+        assert_eq!(fraction("0.02"), Ok(0.02));
+        for bad in ["0", "1", "2 %", "nan", "-0.1", "inf"] {
+            assert!(fraction(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What goes wrong, with its exit code and a hint.
+
+use std::fmt;
+
+use nasprof_devices::DeviceError as DeviceFileError;
+use nasprof_graph::arch::ArchError;
+use nasprof_graph::passes::SelectError;
+use nasprof_graph::spaces::SpaceError;
+use nasprof_lut::LutError;
+use nasprof_profiler::engine::EngineError;
+use nasprof_profiler::journal::JournalError;
+use nasprof_profiler::protocol::DeviceError;
+
+/// Exit codes of the program; part of its interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// A fault of the program or its surroundings.
+    Internal = 1,
+    /// Usage or bad input.
+    Usage = 2,
+    /// Measured, but some rows did not converge.
+    NotConverged = 3,
+    /// The machine was too noisy to be measured.
+    Noisy = 4,
+    /// The device was lost, or the run was interrupted; it can be resumed.
+    DeviceLost = 5,
+    /// The context is another one.
+    ContextChanged = 6,
+}
+
+/// An error as the user sees it: one line that names what is wrong, then a hint.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
+        Self { exit: Exit::Usage, message: message.to_string(), hint: None }
+    }
+
+    pub(crate) fn internal(message: impl fmt::Display) -> Self {
+        Self { exit: Exit::Internal, message: message.to_string(), hint: None }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Self {
+        self.hint = Some(hint.to_string());
+        self
+    }
+
+    /// Puts what the message is about in front of it.
+    pub(crate) fn about(mut self, what: impl fmt::Display) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.message)?;
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "\nhint: {hint}"))
+    }
+}
+
+impl From<SpaceError> for Failure {
+    fn from(error: SpaceError) -> Self {
+        Self::usage(error).hint("`nasprof space list` lists the spaces; a space can also be a TOML file")
+    }
+}
+
+impl From<ArchError> for Failure {
+    fn from(error: ArchError) -> Self {
+        Self::usage(error).hint("`nasprof space sample SPACE -n 1` prints an architecture file")
+    }
+}
+
+impl From<SelectError> for Failure {
+    fn from(error: SelectError) -> Self {
+        Self::usage(error)
+    }
+}
+
+impl From<DeviceFileError> for Failure {
+    fn from(error: DeviceFileError) -> Self {
+        Self::usage(error).hint("`nasprof devices list` lists the devices")
+    }
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
+        let hint = match &error {
+            JournalError::Damaged { .. } => "the journal was changed or damaged on disk; measure again into a new file",
+            JournalError::Header(_) => "this is not a journal of nasprof, or one of another version",
+            JournalError::InUse(_) => "wait for the other measurement, or write to another file with -o",
+            JournalError::File { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                "free some space, then go on with --resume; what was measured is kept"
+            }
+            JournalError::File { .. } => return Self::usage(error),
+        };
+        let exit = match &error {
+            JournalError::File { .. } => Exit::Internal,
+            _ => Exit::Usage,
+        };
+        Self { exit, ..Self::usage(error).hint(hint) }
+    }
+}
+
+impl From<DeviceError> for Failure {
+    fn from(error: DeviceError) -> Self {
+        match error {
+            DeviceError::Refused(_) => Self::usage(error),
+            DeviceError::Lost(_) => Self { exit: Exit::DeviceLost, ..Self::usage(error) },
+            DeviceError::Protocol(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Journal(error) => error.into(),
+            EngineError::Device(error) => error.into(),
+            EngineError::Interrupted => Self {
+                exit: Exit::DeviceLost,
+                message: "interrupted; what was measured is kept".to_owned(),
+                hint: Some("the same command with --resume goes on".to_owned()),
+            },
+            EngineError::Noisy(_) => Self {
+                exit: Exit::Noisy,
+                ..Self::usage(error).hint("stop what else runs, or pass --allow-noisy, which stamps every row")
+            },
+            EngineError::ContextChanged(_) => Self {
+                exit: Exit::ContextChanged,
+                ..Self::usage(error).hint("measure this machine and mode into a LUT of its own")
+            },
+            EngineError::Replay(_) => Self::usage(error)
+                .hint("the options must be those the journal was begun with; write to another file with -o"),
+            EngineError::Plan(_) => Self::usage(error),
+        }
+    }
+}
+
+impl From<LutError> for Failure {
+    fn from(error: LutError) -> Self {
+        let context = matches!(error, LutError::Context(_));
+        let failure = Self::usage(error);
+        if context {
+            Self { exit: Exit::ContextChanged, ..failure }.hint("a LUT holds for one context only; measure another one")
+        } else {
+            failure
+        }
+    }
+}

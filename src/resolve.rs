@@ -1,0 +1,127 @@
+//! From names as typed to the things they name.
+
+use std::path::{Path, PathBuf};
+
+use nasprof_devices::{AgentClient, DeviceFile, find};
+use nasprof_graph::runtime::Runtime;
+use nasprof_graph::spaces::{SpaceSpec, builtin_names};
+use nasprof_graph::{Graph, Space};
+use nasprof_profiler::protocol::{Allocator, Device, DeviceError};
+
+use crate::cli::{AllocatorArg, ContextArgs};
+use crate::failure::Failure;
+
+/// A space by its built-in name or its file.
+pub(crate) fn space(name: &str) -> Result<Space, Failure> {
+    let is_file = name.ends_with(".toml") || name.contains('/');
+    if !is_file || builtin_names().any(|known| known == name) {
+        return Ok(Space::builtin(name)?);
+    }
+    let text = std::fs::read_to_string(name)
+        .map_err(|e| Failure::usage(format!("space file {name}: {e}")).hint("`nasprof space list` lists the spaces"))?;
+    let stem = Path::new(name).file_stem().map_or_else(|| name.to_owned(), |s| s.to_string_lossy().into_owned());
+    let about = |e| Failure::from(e).about(format!("space file {name}"));
+    SpaceSpec::parse(&text).and_then(|spec| spec.build(&stem)).map_err(about)
+}
+
+/// The space at a batch size, and the digest of its supernet at batch 1.
+pub(crate) fn at_batch(mut space: Space, batch: usize) -> Result<(Space, String), Failure> {
+    let digest = space.graph.digest();
+    if batch != 1 {
+        space.graph = space.graph.with_batch(batch).map_err(|e| Failure::usage(format!("--batch {batch}: {e}")))?;
+    }
+    Ok((space, digest))
+}
+
+/// A device by name, from the user's folder or built in.
+pub(crate) fn device(name: &str) -> Result<DeviceFile, Failure> {
+    Ok(find(name, user_devices().as_deref())?)
+}
+
+/// Folder of the user's own device files.
+pub(crate) fn user_devices() -> Option<PathBuf> {
+    let config = std::env::var_os("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")));
+    config.map(|folder| folder.join("nasprof/devices"))
+}
+
+/// What the agent is asked to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) backend: String,
+    pub(crate) threads: usize,
+    pub(crate) cores: Vec<usize>,
+    pub(crate) batch: usize,
+    pub(crate) allocator: Allocator,
+}
+
+/// Command line over device file over defaults.
+pub(crate) fn target(name: &str, file: &DeviceFile, args: &ContextArgs) -> Result<Target, Failure> {
+    let threads = args.threads.map_or(file.threads, usize::from);
+    let available = std::thread::available_parallelism().map_or(1, usize::from);
+    let synthetic = name.starts_with("synthetic:");
+    if !synthetic && threads > available {
+        return Err(Failure::usage(format!("--threads {threads}: this machine has {available} cores")));
+    }
+    let cores = if synthetic {
+        Vec::new()
+    } else if file.cores.len() >= threads {
+        file.cores[..threads].to_vec()
+    } else {
+        (available - threads..available).collect()
+    };
+    Ok(Target {
+        backend: args.backend.clone().filter(|_| !synthetic).unwrap_or_else(|| file.backend.clone()),
+        threads,
+        cores,
+        batch: args.batch.unwrap_or(1) as usize,
+        allocator: args.allocator.map_or(Allocator::Retain, allocator),
+    })
+}
+
+pub(crate) fn allocator(arg: AllocatorArg) -> Allocator {
+    match arg {
+        AllocatorArg::Retain => Allocator::Retain,
+        AllocatorArg::System => Allocator::System,
+    }
+}
+
+/// Whose optimiser a back end stands for. Synthetic devices run graphs as libtorch does.
+pub(crate) fn runtime(_backend: &str) -> Runtime {
+    Runtime::TorchEager
+}
+
+/// Starts an agent for a back end.
+pub(crate) fn connect(backend: &str) -> Result<Box<dyn Device>, DeviceError> {
+    let program = agent_program();
+    let client = AgentClient::spawn(&program)?;
+    let kind = backend.split(':').next().unwrap_or(backend);
+    if client.hello().backends.iter().any(|known| known == kind) {
+        return Ok(Box::new(client));
+    }
+    Err(DeviceError::Refused(format!(
+        "{} has no back end `{kind}`; build it with `make build` (feature `torch`)",
+        program.display()
+    )))
+}
+
+/// The agent is installed beside this program; NASPROF_AGENT names another one.
+fn agent_program() -> PathBuf {
+    if let Some(path) = std::env::var_os("NASPROF_AGENT") {
+        return PathBuf::from(path);
+    }
+    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("nasprof-agent")));
+    beside.unwrap_or_else(|| PathBuf::from("nasprof-agent"))
+}
+
+/// The file name that `name` gives, for use in default output names.
+pub(crate) fn file_name(name: &str) -> String {
+    let stem = Path::new(name).file_stem().map_or_else(|| name.to_owned(), |s| s.to_string_lossy().into_owned());
+    stem.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect()
+}
+
+/// The graph that a runtime executes for an architecture.
+pub(crate) fn subnet(space: &Space, runtime: Runtime, arch: &nasprof_graph::Arch) -> Result<Graph, Failure> {
+    Ok(runtime.subnet(&space.graph, arch)?)
+}
