@@ -152,6 +152,28 @@ fn random_wired() {
     assert_eq!(build(&with_line(name, "input", "input = [3, 1, 1]")), Ok(()));
 }
 
+#[test]
+fn once_for_all() {
+    fails("ofa-mbv3", "depths", "depths = []", "key `depths`: the list is empty");
+    fails("ofa-mbv3", "depths", "depths = [0]", "key `depths`: 0 is not in 1 to 16");
+    fails("ofa-mbv3", "depths", "depths = [2, 2]", "key `depths`: `2` is listed twice");
+    fails("ofa-mbv3", "candidates", "candidates = []", "key `candidates`: the list is empty");
+    let form = "key `candidates`: `MB3 0x0` is not of the form `MB<expansion> <kernel>x<kernel>`";
+    fails("ofa-mbv3", "candidates", "candidates = [\"MB3 0x0\"]", form);
+    let form = "key `candidates`: `XP2 3x3 1` is not of the form `XP<expansion> <kernel>x<kernel> <depth>`";
+    fails("ofa-xception", "candidates", "candidates = [\"XP2 3x3 1\"]", form);
+    fails("ofa-resnet50", "widths", "widths = [nan]", "key `widths`: NaN is not in (0, 10]");
+    fails("ofa-resnet50", "expansions", "expansions = [0.0]", "key `expansions`: 0 is not in (0, 1]");
+    let many = "depths = [1000000000]";
+    fails("ofa-resnet50", "depths", many, "key `depths`: 1000000000 is not in 0 to 8");
+    let odd = "key `input`: 225x224 cannot be halved five times: both must be multiples of 32";
+    fails("ofa-resnet50", "input", "input = [3, 225, 224]", odd);
+    for name in ["ofa-mbv3", "ofa-xception", "ofa-resnet50"] {
+        let small = "key `input`: 1x1 is too small for strides that multiply to 32";
+        fails(name, "input", "input = [3, 1, 1]", small);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 

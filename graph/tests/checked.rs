@@ -98,6 +98,37 @@ fn choices_must_offer_something_consistent() {
     fails(&[x, choice("y", &many, &vec![0; many.len()])], "70000 candidates (limit 65535)");
 }
 
+#[test]
+fn shared_parameters_must_be_of_one_kind() {
+    let mut b = GraphBuilder::new();
+    let x = b.input("x", [1, 8, 4, 4]).unwrap();
+    let mut small_and_large = |name: &str, kernel: usize| {
+        b.scope(name, |b| {
+            b.sharing("shared", |b| b.scope("inner", |b| b.add("conv", Op::conv(8, kernel, 1, kernel / 2), &[x])))
+        })
+    };
+    let (small, large) = (small_and_large("a", 3).unwrap(), small_and_large("b", 5).unwrap());
+    let sum = b.add("sum", Op::Add, &[small, large]).unwrap();
+    let graph = b.build(&[sum]).unwrap();
+    assert_eq!(graph.node(small).name, "a/inner/conv");
+    assert_eq!(graph.node(small).parameter_path(), "shared/inner/conv");
+    assert_eq!(graph.node(sum).parameters, None);
+    // The larger ones only; both are computed.
+    assert_eq!(graph.cost().params, 8 * 8 * 25);
+    assert_eq!(graph.cost().macs, 16 * 8 * 8 * (25 + 9));
+    let read: Graph = serde_json::from_str(&serde_json::to_string(&graph).unwrap()).unwrap();
+    assert_eq!(read.checked().unwrap(), graph);
+
+    let mut norm = node("norm", json!({ "type": "batch_norm", "epsilon": 0.0 }), &[0], &[1, 8]);
+    norm["parameters"] = json!("linear");
+    let linear = node("linear", json!({ "type": "linear", "out_features": 8, "bias": true }), &[0], &[1, 8]);
+    refused(
+        &[input("x", &[1, 8]), linear, norm],
+        &[2],
+        "node `norm` (batch_norm): the parameters `linear` are those of a linear as well",
+    );
+}
+
 /// Operations with attributes from zero to the largest number a file can hold.
 fn any_op() -> impl Strategy<Value = Value> {
     let size = prop_oneof![0_usize..4, Just(1 << 20), Just(usize::MAX / 2), Just(usize::MAX)];

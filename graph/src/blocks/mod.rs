@@ -3,4 +3,5 @@
 pub mod auxiliary;
 pub mod darts;
 pub mod mobilenet;
+pub mod ofa;
 pub mod zoph;

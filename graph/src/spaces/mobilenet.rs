@@ -123,16 +123,19 @@ impl MobilenetSpec {
         if let Some(twice) = self.candidates.iter().find(|name| !seen.insert(name.as_str())) {
             return Err(SpaceError::value("candidates", format!("`{twice}` is listed twice")));
         }
-        self.candidates
-            .iter()
-            .map(|name| {
-                parse_candidate(name).ok_or_else(|| {
-                    let problem = format!("`{name}` is not of the form `MB<expansion> <kernel>x<kernel>`");
-                    SpaceError::value("candidates", problem)
-                })
-            })
-            .collect()
+        parse_candidates(&self.candidates)
     }
+}
+
+/// Expansion and kernel of each candidate.
+pub(super) fn parse_candidates(names: &[String]) -> Result<Vec<(usize, usize)>, SpaceError> {
+    let parse = |name: &String| {
+        parse_candidate(name).ok_or_else(|| {
+            let problem = format!("`{name}` is not of the form `MB<expansion> <kernel>x<kernel>`");
+            SpaceError::value("candidates", problem)
+        })
+    };
+    names.iter().map(parse).collect()
 }
 
 /// `MB6 3x3` is expansion 6, kernel 3 (odd, so that the padding keeps the size).

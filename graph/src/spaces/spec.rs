@@ -2,7 +2,9 @@
 
 use thiserror::Error;
 
-use super::{DartsSpec, MobilenetSpec, RandomWiredSpec, Space, ZophSpec};
+use super::{
+    DartsSpec, MobilenetSpec, OfaMbv3Spec, OfaResnet50Spec, OfaXceptionSpec, RandomWiredSpec, Space, ZophSpec,
+};
 use crate::{GraphError, suggest};
 
 /// A space file that cannot be used.
@@ -46,6 +48,12 @@ pub enum SpaceSpec {
     Darts(DartsSpec),
     /// MobileNetV2-like.
     Mobilenet(MobilenetSpec),
+    /// Once-for-all MobileNetV3.
+    OfaMbv3(OfaMbv3Spec),
+    /// Once-for-all ResNet-50.
+    OfaResnet50(OfaResnet50Spec),
+    /// Once-for-all Xception.
+    OfaXception(OfaXceptionSpec),
     /// A seeded random graph.
     RandomWired(RandomWiredSpec),
     /// One-shot cells after Zoph and Bender.
@@ -53,7 +61,7 @@ pub enum SpaceSpec {
 }
 
 /// Kinds that a space file can name.
-const KINDS: &[&str] = &["darts", "mobilenet", "random-wired", "zoph"];
+const KINDS: &[&str] = &["darts", "mobilenet", "ofa-mbv3", "ofa-resnet50", "ofa-xception", "random-wired", "zoph"];
 
 /// Space files are a page of text; a larger one is not a space file.
 const MAX_TEXT: usize = 1 << 20;
@@ -87,6 +95,9 @@ impl SpaceSpec {
         match kind.as_str() {
             "darts" => Ok(Self::Darts(table.try_into().map_err(syntax)?)),
             "mobilenet" => Ok(Self::Mobilenet(table.try_into().map_err(syntax)?)),
+            "ofa-mbv3" => Ok(Self::OfaMbv3(table.try_into().map_err(syntax)?)),
+            "ofa-resnet50" => Ok(Self::OfaResnet50(table.try_into().map_err(syntax)?)),
+            "ofa-xception" => Ok(Self::OfaXception(table.try_into().map_err(syntax)?)),
             "random-wired" => Ok(Self::RandomWired(table.try_into().map_err(syntax)?)),
             "zoph" => Ok(Self::Zoph(table.try_into().map_err(syntax)?)),
             _ => {
@@ -105,6 +116,9 @@ impl SpaceSpec {
         match self {
             Self::Darts(spec) => spec.build(name),
             Self::Mobilenet(spec) => spec.build(name),
+            Self::OfaMbv3(spec) => spec.build(name),
+            Self::OfaResnet50(spec) => spec.build(name),
+            Self::OfaXception(spec) => spec.build(name),
             Self::RandomWired(spec) => spec.build(name),
             Self::Zoph(spec) => spec.build(name),
         }

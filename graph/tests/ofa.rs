@@ -1,0 +1,127 @@
+//! Known facts about the once-for-all spaces (nnabla-nas.md 2.7 to 2.9).
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeMap, HashSet};
+
+use nasprof_graph::arch::ArchFile;
+use nasprof_graph::runtime::Runtime;
+use nasprof_graph::spaces::{SpaceSpec, builtin_text};
+use nasprof_graph::{Arch, Graph, Space};
+
+fn space(name: &str) -> Space {
+    Space::builtin(name).unwrap()
+}
+
+/// The built-in space with other lines for some of its keys.
+fn with_lines(name: &str, lines: &[(&str, &str)]) -> Space {
+    let mut table: toml::Table = toml::from_str(builtin_text(name).unwrap()).unwrap();
+    for (key, value) in lines {
+        let line: toml::Table = toml::from_str(&format!("{key} = {value}")).unwrap();
+        table.extend(line);
+    }
+    SpaceSpec::parse(&table.to_string()).unwrap().build(name).unwrap()
+}
+
+fn params(graph: &Graph) -> u64 {
+    graph.cost().params
+}
+
+/// The network that selects, in every choice, the first candidate that `wanted` names.
+fn network(space: &Space, wanted: impl Fn(&str, &str) -> bool) -> Graph {
+    let choices: BTreeMap<String, String> = space
+        .choices
+        .iter()
+        .map(|c| (c.name.clone(), c.candidates.iter().find(|n| wanted(&c.name, n)).unwrap().clone()))
+        .collect();
+    let file = ArchFile { format_version: 1, space: space.name.clone(), choices };
+    let arch = file.resolve(&space.name, &space.choices).unwrap();
+    Runtime::TorchEager.subnet(&space.graph, &arch).unwrap()
+}
+
+/// Names of layers without the candidate they were built for.
+fn parameter_paths(graph: &Graph) -> Vec<&str> {
+    graph.nodes().iter().filter(|n| n.op.has_parameters()).map(|n| n.parameter_path()).collect()
+}
+
+#[test]
+fn mbv3() {
+    let space = space("ofa-mbv3");
+    // Shared parameters count once, so the supernet is as large as its largest network.
+    assert_eq!(params(&space.graph), 7_664_760);
+    let fullest = network(&space, |_, candidate| ["MB6 7x7", "4"].contains(&candidate));
+    assert_eq!(params(&fullest), 7_664_760);
+    assert_eq!(params(&with_lines("ofa-mbv3", &[("candidates", "[\"MB6 7x7\"]"), ("depths", "[4]")]).graph), 7_664_760);
+    assert_eq!(space.choices.len(), 25);
+    assert_eq!(space.networks().to_string(), "21758655492572485851");
+    assert_eq!(space.architectures(), num_bigint::BigUint::from(9_u32).pow(20) * 243_u32);
+}
+
+#[test]
+fn a_depth_leaves_out_the_last_blocks_of_its_stage() {
+    let space = space("ofa-mbv3");
+    let shallow = network(&space, |_, candidate| ["MB6 7x7", "2"].contains(&candidate));
+    let paths = parameter_paths(&shallow);
+    assert!(paths.contains(&"stages/0/blocks/1/project/conv"));
+    assert!(!paths.iter().any(|p| p.starts_with("stages/0/blocks/2")));
+}
+
+#[test]
+fn xception() {
+    let space = space("ofa-xception");
+    assert_eq!(params(&space.graph), 23_554_832);
+    assert_eq!(params(&with_lines("ofa-xception", &[("candidates", "[\"XP1 7x7 3\"]")]).graph), 23_554_832);
+    assert_eq!(params(&with_lines("ofa-xception", &[("candidates", "[\"XP1 3x3 3\"]")]).graph), 22_855_952);
+    let shipped = Arch(vec![19, 2, 20, 5, 8, 10, 26, 25]);
+    assert_eq!(params(&Runtime::TorchEager.subnet(&space.graph, &shipped).unwrap()), 19_173_560);
+    assert_eq!(space.architectures(), num_bigint::BigUint::from(27_u32).pow(8));
+    assert_eq!(space.networks(), num_bigint::BigUint::from(21_u32).pow(8));
+}
+
+#[test]
+fn resnet50() {
+    let space = space("ofa-resnet50");
+    assert_eq!(params(&space.graph), 48_105_992);
+    let largest = |choice: &str, candidate: &str| match candidate {
+        "1" => choice.contains("width"),
+        candidate => ["residual", "2", "0.35"].contains(&candidate),
+    };
+    assert_eq!(params(&network(&space, largest)), 48_105_992);
+    let single = |depth, expansion| {
+        let lines = [("depths", depth), ("expansions", expansion), ("widths", "[1.0]")];
+        with_lines("ofa-resnet50", &lines)
+    };
+    assert_eq!(params(&single("[2]", "[0.35]").graph), 48_105_992);
+    assert_eq!(params(&single("[2]", "[0.25]").graph), 30_109_256);
+    assert_eq!(single("[2]", "[0.25]").architectures().to_string(), "1");
+    assert_eq!(space.networks().to_string(), "2458914796962");
+}
+
+#[test]
+fn widths_can_differ_from_stage_to_stage() {
+    let space = space("ofa-resnet50");
+    let mixed = network(&space, |choice, candidate| match choice {
+        "stem/width_0" | "stages/1/width" => candidate == "0.65",
+        "stem/width_1" | "stages/3/width" => candidate == "0.8",
+        _ => ["1", "residual", "0.25"].contains(&candidate),
+    });
+    let shape = |name: &str| &mixed.nodes().iter().find(|n| n.name.ends_with(name)).unwrap().shape.0;
+    assert_eq!(shape("stem/0_0.65/residual/add"), &[1, 24, 112, 112]);
+    assert_eq!(shape("stem/1_0.8/pool"), &[1, 48, 56, 56]);
+    assert_eq!(shape("stages/0/width_1/blocks/0/from_0.8/expand_0.25/relu"), &[1, 256, 56, 56]);
+    assert_eq!(shape("stages/1/width_0.65/blocks/0/from_1/expand_0.25/relu"), &[1, 336, 28, 28]);
+    assert_eq!(shape("classifier/from_0.8/linear"), &[1, 1000]);
+}
+
+#[test]
+fn a_network_keeps_each_parameter_once() {
+    for name in ["ofa-mbv3", "ofa-xception", "ofa-resnet50"] {
+        let space = space(name);
+        for index in [0, 1] {
+            let arch = Arch(vec![index; space.choices.len()]);
+            let graph = Runtime::TorchEager.subnet(&space.graph, &arch).unwrap();
+            let paths = parameter_paths(&graph);
+            assert_eq!(paths.iter().collect::<HashSet<_>>().len(), paths.len(), "{name}");
+        }
+    }
+}
