@@ -10,6 +10,7 @@ pub mod builder;
 pub mod cost;
 pub mod custom;
 mod error;
+pub mod expectation;
 mod graph;
 mod infer;
 pub mod key;

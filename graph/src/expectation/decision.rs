@@ -1,0 +1,113 @@
+//! Decision diagrams: functions from selections to true or false, each stored once.
+
+use std::collections::HashMap;
+
+/// A function in [`Diagrams`].
+pub(super) type Ref = usize;
+
+/// Never true.
+pub(super) const FALSE: Ref = 0;
+/// Always true.
+pub(super) const TRUE: Ref = 1;
+
+/// Beyond this a function is too entangled; tens of MiB.
+const MAX_FUNCTIONS: usize = 200_000;
+/// Functions are combined by recursion over choices.
+const MAX_CHOICES: usize = 2000;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Function {
+    /// The first choice, in diagram order, that the function depends on.
+    choice: usize,
+    /// What is left to decide for each of its candidates.
+    then: Vec<Ref>,
+}
+
+/// A table of functions. The first two are the constants; every other stands after those that it refers to.
+pub(super) struct Diagrams {
+    functions: Vec<Function>,
+    known: HashMap<Function, Ref>,
+    /// Results by operands, the smaller first, and whether both must be true.
+    combined: HashMap<(Ref, Ref, bool), Ref>,
+}
+
+impl Diagrams {
+    /// An empty table, or nothing if there are too many choices.
+    pub(super) fn new(choices: usize) -> Option<Self> {
+        // Constants depend on no choice: they stand after all of them.
+        let constant = Function { choice: usize::MAX, then: Vec::new() };
+        (choices <= MAX_CHOICES).then(|| Self {
+            functions: vec![constant; 2],
+            known: HashMap::new(),
+            combined: HashMap::new(),
+        })
+    }
+
+    /// True when a choice selects one candidate.
+    pub(super) fn selects(&mut self, choice: usize, candidate: usize, candidates: usize) -> Option<Ref> {
+        self.function(choice, (0..candidates).map(|i| if i == candidate { TRUE } else { FALSE }).collect())
+    }
+
+    pub(super) fn and(&mut self, a: Ref, b: Ref) -> Option<Ref> {
+        self.combine(a, b, true)
+    }
+
+    pub(super) fn or(&mut self, a: Ref, b: Ref) -> Option<Ref> {
+        self.combine(a, b, false)
+    }
+
+    /// Probability that each function is true.
+    pub(super) fn probabilities(&self, distributions: &[Vec<f64>]) -> Vec<f64> {
+        let mut probabilities = vec![0.0, 1.0];
+        for Function { choice, then } in &self.functions[2..] {
+            probabilities.push(then.iter().zip(&distributions[*choice]).map(|(&f, p)| p * probabilities[f]).sum());
+        }
+        probabilities
+    }
+
+    fn combine(&mut self, a: Ref, b: Ref, both: bool) -> Option<Ref> {
+        let (neutral, absorbing) = if both { (TRUE, FALSE) } else { (FALSE, TRUE) };
+        if a == b || b == neutral || a == absorbing {
+            return Some(a);
+        }
+        if a == neutral || b == absorbing {
+            return Some(b);
+        }
+        let operands = (a.min(b), a.max(b), both);
+        if let Some(&known) = self.combined.get(&operands) {
+            return Some(known);
+        }
+        let choice = self.functions[a].choice.min(self.functions[b].choice);
+        let candidates = [a, b].map(|f| self.after(f, choice)).map(|then| then.len());
+        let mut then = Vec::new();
+        for candidate in 0..candidates[0].max(candidates[1]) {
+            let [left, right] = [a, b].map(|f| self.after(f, choice).get(candidate).copied().unwrap_or(f));
+            then.push(self.combine(left, right, both)?);
+        }
+        let result = self.function(choice, then)?;
+        self.combined.insert(operands, result);
+        Some(result)
+    }
+
+    /// What a function becomes for each candidate of a choice; nothing if it does not depend on it.
+    fn after(&self, function: Ref, choice: usize) -> &[Ref] {
+        let function = &self.functions[function];
+        if function.choice == choice { &function.then } else { &[] }
+    }
+
+    fn function(&mut self, choice: usize, then: Vec<Ref>) -> Option<Ref> {
+        if then.iter().all(|f| *f == then[0]) {
+            return then.first().copied();
+        }
+        let function = Function { choice, then };
+        if let Some(&known) = self.known.get(&function) {
+            return Some(known);
+        }
+        if self.functions.len() >= MAX_FUNCTIONS {
+            return None;
+        }
+        self.functions.push(function.clone());
+        self.known.insert(function, self.functions.len() - 1);
+        Some(self.functions.len() - 1)
+    }
+}
