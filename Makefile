@@ -1,0 +1,74 @@
+# `make` prints what there is. Everything here is also a plain cargo command; see CONTRIBUTING.md.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# Targets build on one another's outputs in the same target folder; cargo is parallel inside.
+.NOTPARALLEL:
+
+# rustup's folder, for shells that have not read its profile lines yet.
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+
+target := $(abspath $(or $(CARGO_TARGET_DIR),target))
+nasprof := $(target)/release/nasprof
+torch := -p nasprof-profiler --features torch
+# The crates that build in a short time and without libtorch.
+light := -p nasprof-graph -p nasprof-profiler -p nasprof-lut -p nasprof-devices -p nasprof
+
+space := mobilenet-cifar10
+# `make quickstart ALLOW_NOISY=1` measures a busy machine; the rows say so, and it is another LUT.
+noisy := $(if $(ALLOW_NOISY),--allow-noisy)
+lut := runs/$(space)-local$(if $(ALLOW_NOISY),-noisy).parquet
+
+.PHONY: help setup packages libtorch build quickstart test test-light lint
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: packages libtorch ## Install what the build needs: packages and libtorch
+
+packages:
+	@scripts/install-packages.sh
+
+libtorch: packages
+	@scripts/install-libtorch.sh
+
+# Two calls: in one, cargo would unify features and link libtorch into `nasprof` as well.
+build: setup ## Build nasprof and nasprof-agent (release)
+	cargo build --release --locked -p nasprof
+	cargo build --release --locked $(torch) --bin nasprof-agent
+
+quickstart: build ## Build, measure this machine, estimate and validate
+	@mkdir -p runs
+	@echo '== Every layer of $(space) on this machine'
+	@code=0; \
+	$(nasprof) measure --device local --space $(space) -o $(lut) --resume $(noisy) || code=$$?; \
+	case $$code in \
+	  0) ;; \
+	  3) echo 'note: some rows did not converge (exit code 3): their intervals are wider than asked for; going on' >&2 ;; \
+	  4) echo 'hint: to measure this machine as it is: make quickstart ALLOW_NOISY=1' >&2; exit 4 ;; \
+	  *) exit $$code ;; \
+	esac
+	@echo '== Three random networks, estimated'
+	@$(nasprof) space sample $(space) -n 3 --seed 7 | $(nasprof) estimate --lut $(lut) --space $(space) --arch -
+	@echo '== Thirty fresh networks, measured whole and compared with the estimates'
+	@$(nasprof) validate --device local --lut $(lut) --space $(space) -n 30 $(noisy)
+	@echo 'The LUT is $(lut); its journal stands beside it. Look at it with:'
+	@echo '  $(nasprof) lut show $(lut)'
+
+# The end-to-end tests use the agent beside `nasprof`, which here has synthetic devices only, and the copy with libtorch.
+test: setup ## Run all tests
+	cargo build --locked $(torch) --bin nasprof-agent
+	cp -f $(target)/debug/nasprof-agent $(target)/debug/nasprof-agent-torch
+	cargo build --locked -p nasprof-profiler --bin nasprof-agent
+	NASPROF_TEST_TORCH_AGENT=$(target)/debug/nasprof-agent-torch cargo test --workspace --locked
+	cargo test --locked $(torch)
+
+test-light: ## Run the tests that need no libtorch
+	cargo build --locked -p nasprof-profiler --bin nasprof-agent
+	cargo test --locked $(light)
+
+lint: setup ## Check formatting and lints
+	cargo fmt --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy $(torch) --all-targets --locked -- -D warnings
