@@ -6,7 +6,7 @@ use nasprof_devices::{AgentClient, DeviceFile, find};
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::spaces::{SpaceSpec, builtin_names};
 use nasprof_graph::{Graph, Space};
-use nasprof_profiler::protocol::{Allocator, Device, DeviceError};
+use nasprof_profiler::protocol::{Allocator, Device, DeviceError, Setup};
 
 use crate::cli::{AllocatorArg, ContextArgs};
 use crate::failure::Failure;
@@ -54,6 +54,20 @@ pub(crate) struct Target {
     pub(crate) cores: Vec<usize>,
     pub(crate) batch: usize,
     pub(crate) allocator: Allocator,
+}
+
+impl Target {
+    /// What an agent sets up for this target.
+    pub(crate) fn setup(&self, seed: u64, session: u32) -> Setup {
+        Setup {
+            backend: self.backend.clone(),
+            threads: self.threads,
+            cores: self.cores.clone(),
+            allocator: self.allocator,
+            seed,
+            session,
+        }
+    }
 }
 
 /// Command line over device file over defaults.

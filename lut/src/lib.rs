@@ -1,5 +1,40 @@
-//! Latency lookup tables.
+//! Latency lookup tables: made from a journal, kept on disk, and used to predict whole networks.
+//!
+//! One LUT holds for one context ([`Context`]). Its rows are a pure function of the journal of the measurement
+//! ([`from_journal`]); [`Estimator`] predicts networks from it.
 
+mod batch;
+mod calibration;
+mod check;
+mod context;
+mod diff;
 mod error;
+mod estimate;
+mod from_journal;
+mod observations;
+mod row;
+mod store;
+mod validation;
 
+pub use batch::BatchEstimator;
+pub use calibration::{Calibration, Level};
+pub use check::{Finding, check};
+pub use context::{Anchor, Context, SessionFacts};
+pub use diff::{Diff, DiffRow, diff};
 pub use error::LutError;
+pub use estimate::{Estimate, Estimator, NodeEstimate, Source};
+pub use from_journal::from_journal;
+pub use observations::{Observations, SessionObservations};
+pub use row::{Flag, Row, Times};
+pub use store::{read, write};
+pub use validation::{Validation, ValidationRow, level_now, validate};
+
+/// A latency lookup table.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lut {
+    /// What it holds for, and how it was measured.
+    pub context: Context,
+    /// One row a layer, in the order of keys.
+    pub rows: Vec<Row>,
+}

@@ -149,8 +149,7 @@ struct Ticks {
 impl Ticks {
     fn read(reader: &Reader) -> Option<Self> {
         let stat = reader.text("proc/stat")?;
-        let fields: Vec<u64> =
-            stat.lines().next()?.split_whitespace().skip(1).filter_map(|f| f.parse().ok()).collect();
+        let fields: Vec<u64> = stat.lines().next()?.split_whitespace().skip(1).filter_map(|f| f.parse().ok()).collect();
         // user nice system idle iowait irq softirq steal; guest time is part of user.
         let [user, nice, system, idle, iowait, irq, softirq, steal] = *fields.first_chunk::<8>()?;
         let own = reader.text("proc/self/stat").and_then(|text| {
@@ -176,10 +175,7 @@ pub(crate) fn machine_facts() -> BTreeMap<String, String> {
         ("processor".to_owned(), processor.unwrap_or_else(unknown)),
         ("cores".to_owned(), cores.unwrap_or_else(|_| unknown())),
         ("kernel".to_owned(), read("/proc/sys/kernel/osrelease").unwrap_or_else(unknown)),
-        (
-            "governor".to_owned(),
-            read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").unwrap_or_else(unknown),
-        ),
+        ("governor".to_owned(), read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").unwrap_or_else(unknown)),
         (
             "boost".to_owned(),
             read("/sys/devices/system/cpu/cpufreq/boost")

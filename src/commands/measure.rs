@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use nasprof_lut::{Flag, Row, from_journal, write};
 use nasprof_profiler::engine::{Gate, Measurement, Recorder, measure};
 use nasprof_profiler::journal::{Event, Header, Mode, Writer};
 
-use super::interruption;
+use super::{interruption, print, print_json};
+use serde_json::json;
+
 use crate::cli::{MeasureArgs, ModeArg};
 use crate::display::Display;
 use crate::failure::{Exit, Failure};
@@ -58,8 +61,31 @@ pub(super) fn run(args: &MeasureArgs) -> Result<ExitCode, Failure> {
     let mut display = Display::new();
     let converged =
         measure(&measurement, &mut recorder, &mut || connect(&target.backend), &mut |stage| display.stage(&stage));
-    display.finish();
+    let elapsed = display.finish();
     let converged = converged?;
+    let lut = from_journal(recorder.events())?;
+    write(&lut, &output)?;
+    let failed: Vec<&Row> = lut.rows.iter().filter(|row| row.times.is_none()).collect();
+    for row in &failed {
+        display.say(&format!("{} failed: {}", row.key, row.error.as_deref().unwrap_or("unknown")));
+    }
+    if args.json {
+        print_json(&json!({
+            "lut": output,
+            "journal": journal,
+            "rows": lut.rows.len(),
+            "failed": failed.len(),
+            "converged": converged,
+            "sessions": lut.context.sessions,
+            "calibration": lut.context.calibration,
+            "seconds": elapsed.as_secs_f64(),
+            "seed": args.seed,
+        }))?;
+    } else {
+        let unsure = lut.rows.iter().filter(|row| row.flags.contains(&Flag::NotConverged)).count();
+        let (path, rows, failed) = (output.display(), lut.rows.len(), failed.len());
+        print(format!("{path}: {rows} layers, {failed} failed, {unsure} not within {} %", args.ci * 100.0))?;
+    }
     Ok(if converged { ExitCode::SUCCESS } else { ExitCode::from(Exit::NotConverged as u8) })
 }
 

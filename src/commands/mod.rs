@@ -1,20 +1,36 @@
 //! One file a command.
 
+mod devices;
+mod estimate;
+mod lut;
 mod measure;
+mod space;
+mod table;
+mod validate;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::cli::Command;
+use clap::CommandFactory;
+
+use crate::cli::{Cli, Command};
 use crate::failure::Failure;
 
 /// Runs a command.
 pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
+        Command::Devices(args) => devices::run(&args),
+        Command::Space(args) => space::run(&args),
         Command::Measure(args) => measure::run(&args),
-        _ => Err(Failure::usage("not yet")),
+        Command::Lut(args) => lut::run(&args),
+        Command::Estimate(args) => estimate::run(&args),
+        Command::Validate(args) => validate::run(&args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "nasprof", &mut io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -24,6 +40,11 @@ pub(crate) fn print(text: impl AsRef<str>) -> Result<(), Failure> {
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
         result => result.map_err(|e| Failure::internal(format!("cannot write to the standard output: {e}"))),
     }
+}
+
+/// Prints a value as one line of JSON.
+pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    print(serde_json::to_string(value).map_err(Failure::internal)?)
 }
 
 /// A flag that Ctrl-C and SIGTERM set; a second Ctrl-C ends the program at once.

@@ -75,7 +75,9 @@ pub fn measure(
     Ok(converged)
 }
 
-fn setup(header: &Header, session: u32) -> Setup {
+/// What an agent sets up for a session of a measurement.
+#[must_use]
+pub fn setup(header: &Header, session: u32) -> Setup {
     Setup {
         backend: header.backend.clone(),
         threads: header.threads,
@@ -101,9 +103,7 @@ fn plan(
     })?;
     let units = match header.mode {
         Mode::Isolated => layer_units(&keys, &failed),
-        Mode::InContext | Mode::Whole => {
-            network_units(measurement.space, header.runtime, &keys, &failed, &mut rng)?
-        }
+        Mode::InContext | Mode::Whole => network_units(measurement.space, header.runtime, &keys, &failed, &mut rng)?,
     };
     for unit in &units {
         let (unit, role, graph) = (unit.unit, unit.role.clone(), unit.graph.clone());

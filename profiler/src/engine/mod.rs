@@ -14,7 +14,7 @@ mod sizing;
 mod trial;
 
 pub use gate::{Gate, bad_probes};
-pub use measurement::{Measurement, Stage, measure};
+pub use measurement::{Measurement, Stage, measure, setup};
 pub use plan::{Unit, keys_of_space, layer_units, network_units};
 pub use recorder::{Interrupted, Recorder};
 pub use rounds::{CHECKPOINTS, RoundValues, clean_samples, half_width};

@@ -153,9 +153,11 @@ pub fn network_units(
         }
     }
     let anchors = spread(&pool.networks);
-    let units = pool.networks.into_iter().enumerate().map(|(i, (arch, graph))| {
-        Unit::new(i as u32, Role::Network { arch, anchor: anchors.contains(&i) }, graph)
-    });
+    let units = pool
+        .networks
+        .into_iter()
+        .enumerate()
+        .map(|(i, (arch, graph))| Unit::new(i as u32, Role::Network { arch, anchor: anchors.contains(&i) }, graph));
     Ok(units.collect())
 }
 

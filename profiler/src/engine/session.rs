@@ -295,7 +295,8 @@ impl Session<'_, '_, '_> {
                 match judge(mode, &visit, repeat, overhead) {
                     Sizing::Grow(grown) if tries < MAX_TRIES && grown < 1_000_000_000 => repeat = grown,
                     _ => {
-                        let problem = format!("the timer reads zero for `{}`, however often it is called", unit.whole_key());
+                        let problem =
+                            format!("the timer reads zero for `{}`, however often it is called", unit.whole_key());
                         return Err(EngineError::Device(DeviceError::Refused(problem)));
                     }
                 }

@@ -64,7 +64,12 @@ struct Line<'a> {
 /// If it cannot be read or is damaged anywhere but in an unfinished last line.
 pub fn read_file(path: &Path) -> Result<Recovered, JournalError> {
     let fail = |source| JournalError::File { path: path.display().to_string(), source };
-    if fs::metadata(path).map_err(fail)?.len() > MAX_BYTES {
+    let metadata = fs::metadata(path).map_err(fail)?;
+    // A device or a pipe has no length and may have no end.
+    if !metadata.is_file() {
+        return Err(fail(std::io::Error::other("not a regular file")));
+    }
+    if metadata.len() > MAX_BYTES {
         return Err(fail(std::io::Error::other("the file is larger than 2 GiB")));
     }
     read(&fs::read(path).map_err(fail)?)

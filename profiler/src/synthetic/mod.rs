@@ -46,7 +46,12 @@ impl SyntheticDevice {
     /// A device with a noise model of one's own.
     #[must_use]
     pub fn new(name: &str, model: Model) -> Self {
-        Self { noise: Noise::new(model, ChaCha8Rng::seed_from_u64(0)), model, units: HashMap::new(), name: name.to_owned() }
+        Self {
+            noise: Noise::new(model, ChaCha8Rng::seed_from_u64(0)),
+            model,
+            units: HashMap::new(),
+            name: name.to_owned(),
+        }
     }
 
     fn times(&self, graph: &Graph) -> Result<Vec<f64>, DeviceError> {
@@ -90,8 +95,7 @@ impl Device for SyntheticDevice {
             .ok_or_else(|| DeviceError::Refused(format!("unit {} is not loaded", request.unit)))?
             .clone();
         let total: f64 = times.iter().sum::<f64>() + WHOLE_OVERHEAD_NS;
-        let mut visit =
-            Visit { sequence: request.sequence, unit: request.unit, layers: Vec::new(), whole: Vec::new() };
+        let mut visit = Visit { sequence: request.sequence, unit: request.unit, layers: Vec::new(), whole: Vec::new() };
         // The untimed run.
         self.noise.pass(total);
         for i in 0..request.layer_runs.max(request.whole_runs) {

@@ -111,16 +111,9 @@ impl Kernel {
                 x.f_conv2d(weight, bias.as_ref(), stride, pad, dilation, *groups)
             }
             Self::Linear { weight, bias } => x.f_linear(weight, bias.as_ref()),
-            Self::BatchNorm { scale, shift, mean, variance, epsilon } => x.f_batch_norm(
-                Some(scale),
-                Some(shift),
-                Some(mean),
-                Some(variance),
-                false,
-                0.1,
-                *epsilon,
-                false,
-            ),
+            Self::BatchNorm { scale, shift, mean, variance, epsilon } => {
+                x.f_batch_norm(Some(scale), Some(shift), Some(mean), Some(variance), false, 0.1, *epsilon, false)
+            }
             Self::Relu => x.f_relu(),
             Self::Relu6 => x.f_relu6(),
             // tch's leaky_relu has a fixed slope; prelu with one weight is the same function.

@@ -77,8 +77,7 @@ impl Device for TorchDevice {
             .get_mut(&request.unit)
             .ok_or_else(|| DeviceError::Refused(format!("unit {} is not loaded", request.unit)))?;
         let _guard = tch::no_grad_guard();
-        let mut visit =
-            Visit { sequence: request.sequence, unit: request.unit, layers: Vec::new(), whole: Vec::new() };
+        let mut visit = Visit { sequence: request.sequence, unit: request.unit, layers: Vec::new(), whole: Vec::new() };
         network.run_whole().map_err(DeviceError::Refused)?;
         for i in 0..request.layer_runs.max(request.whole_runs) {
             if i < request.layer_runs {
@@ -102,10 +101,7 @@ impl Device for TorchDevice {
     }
 
     fn canary(&mut self) -> Result<Canary, DeviceError> {
-        self.canary
-            .as_mut()
-            .map(Kernels::run)
-            .ok_or_else(|| DeviceError::Refused("not configured".to_owned()))
+        self.canary.as_mut().map(Kernels::run).ok_or_else(|| DeviceError::Refused("not configured".to_owned()))
     }
 
     fn probe(&mut self) -> Result<Probes, DeviceError> {

@@ -54,7 +54,8 @@ impl Network {
                     let shapes = graph.input_shapes(node);
                     let kernel = Kernel::build(op, &shapes)
                         .map_err(|e| format!("layer `{}` ({}): {e}", node.name, op.name()))?;
-                    let mut free: Vec<usize> = node.inputs.iter().map(|id| id.0).filter(|&s| last_use[s] == i).collect();
+                    let mut free: Vec<usize> =
+                        node.inputs.iter().map(|id| id.0).filter(|&s| last_use[s] == i).collect();
                     free.retain(|&s| nodes[s].op.is_layer());
                     free.sort_unstable();
                     free.dedup();

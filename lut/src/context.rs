@@ -1,0 +1,65 @@
+//! What a LUT holds for.
+
+use std::collections::BTreeMap;
+
+use nasprof_graph::Arch;
+use nasprof_profiler::journal::Header;
+use serde::{Deserialize, Serialize};
+
+use crate::Calibration;
+
+/// The context of a LUT: numbers hold where all of it is equal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Context {
+    /// Version of the LUT's format, 1.
+    pub format_version: u32,
+    /// How the measurement was asked for: device, space, batch, threads, allocator, seed …
+    pub header: Header,
+    /// Facts of the machine: processor, kernel, runtime and version …
+    pub facts: BTreeMap<String, String>,
+    /// How each session went.
+    pub sessions: Vec<SessionFacts>,
+    /// Networks measured whole, re-measured later to tell the machine's level.
+    pub anchors: Vec<Anchor>,
+    /// Digests of the architectures that were measured; a validation must not use them.
+    pub measured: Vec<Arch>,
+    /// From sums of layers to whole networks; absent for isolated LUTs and where too few anchors were measured.
+    pub calibration: Option<Calibration>,
+}
+
+/// How a session went.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionFacts {
+    /// Rounds measured.
+    pub rounds: u32,
+    /// Whether every key converged.
+    pub converged: bool,
+    /// Why it ended.
+    pub reason: String,
+    /// Whether the warm-up became steady.
+    pub settled: bool,
+    /// Spread of the canary over the rounds beyond its reading noise, relative: compute, then memory.
+    pub canary_spread: [f64; 2],
+    /// Probes that were bad at the gate.
+    pub bad_probes: Vec<String>,
+    /// Visits that were voided.
+    pub voided: usize,
+    /// How often another process went on with it.
+    pub resumed: u32,
+}
+
+/// A network measured whole.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Anchor {
+    /// Its architecture.
+    pub arch: Arch,
+    /// Nanoseconds in each session.
+    pub sessions_ns: Vec<f64>,
+    /// Sum of the LUT's entries for its layers, nanoseconds.
+    pub sum_ns: f64,
+    /// Number of its layers.
+    pub layers: usize,
+}

@@ -1,0 +1,258 @@
+//! From a journal to a LUT: a pure function.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nasprof_graph::cost::op_cost;
+use nasprof_graph::key::attributes;
+use nasprof_graph::{Graph, LayerKey};
+use nasprof_profiler::engine::{RoundValues, bad_probes, clean_samples, half_width};
+use nasprof_profiler::journal::{Event, Mode, Role, Trial};
+use nasprof_profiler::protocol::Canary;
+use nasprof_profiler::statistics::{
+    mann_whitney, mean, median, median_absolute_deviation, median_interval, quantile, standard_deviation, trimmed_mean,
+};
+
+use crate::{
+    Anchor, Calibration, Context, Flag, Lut, LutError, Observations, Row, SessionFacts, SessionObservations, Times,
+};
+
+/// The canary may spread this much beyond its reading noise.
+const DRIFT: f64 = 0.005;
+/// Sessions may differ this much.
+const INCONSISTENT: f64 = 0.05;
+
+/// Samples of one key in one session.
+#[derive(Default)]
+struct KeySession {
+    /// Clean samples by place.
+    places: BTreeMap<(u32, usize), Vec<f64>>,
+    visits: u64,
+    dropped: u64,
+    faulty: u64,
+}
+
+/// Makes a LUT of what was measured.
+///
+/// # Errors
+/// If the journal holds no complete session.
+pub fn from_journal(events: &[Event]) -> Result<Lut, LutError> {
+    let observations = Observations::new(events)?;
+    let sessions: Vec<&SessionObservations> = observations.sessions.iter().filter(|s| s.end.is_some()).collect();
+    let first = sessions.first().ok_or_else(|| LutError::Incomplete("no session was completed".to_owned()))?;
+    let by_key: Vec<BTreeMap<LayerKey, KeySession>> = sessions.iter().map(|s| collect(&observations, s)).collect();
+    let values: Vec<RoundValues> = sessions.iter().map(|s| round_values(&observations, s)).collect();
+    let facts: Vec<SessionFacts> = sessions.iter().map(|s| session_facts(s)).collect();
+    let rows: Vec<Row> = observations
+        .trials
+        .iter()
+        .map(|(key, graph, trial)| {
+            let mut row = static_row(key, graph, observations.header.mode);
+            match trial {
+                Trial::Failed(error) => row.error = Some(error.clone()),
+                Trial::Ran(memory) => {
+                    row.peak_memory_bytes = memory.peak_bytes;
+                    row.first_call_ns = Some(memory.first_ns);
+                    let seen: Vec<&KeySession> = by_key.iter().filter_map(|keys| keys.get(key)).collect();
+                    row.times = times(&seen, key, &values);
+                    row.flags = flags(&row, &seen, key, &values, &facts, observations.header.ci);
+                    if row.times.is_none() {
+                        row.error = Some("no clean sample was measured".to_owned());
+                    }
+                }
+            }
+            row
+        })
+        .collect();
+    let anchors = anchors(&observations, &by_key, &rows);
+    let measured = observations.units.values().filter_map(|unit| match &unit.role {
+        Role::Network { arch, .. } => Some(arch.clone()),
+        Role::Layer { .. } => None,
+    });
+    let context = Context {
+        format_version: 1,
+        header: observations.header.clone(),
+        facts: first.fingerprint.facts.clone(),
+        sessions: facts,
+        measured: measured.collect(),
+        calibration: Calibration::fit(&anchors),
+        anchors,
+    };
+    Ok(Lut { context, rows })
+}
+
+fn collect(all: &Observations, session: &SessionObservations) -> BTreeMap<LayerKey, KeySession> {
+    let mut keys: BTreeMap<LayerKey, KeySession> = BTreeMap::new();
+    for (_, visit) in &session.visits {
+        let Some(unit) = all.units.get(&visit.unit) else { continue };
+        let repeat = session.repeats.get(&visit.unit).copied().unwrap_or(1);
+        for (position, (key, samples)) in clean_samples(unit, visit, repeat).into_iter().enumerate() {
+            let whole = unit.is_layer() || position == unit.keys.len();
+            let runs = if whole { &visit.whole } else { &visit.layers };
+            let entry = keys.entry(key).or_default();
+            entry.visits += 1;
+            entry.dropped += (runs.len() - samples.len()) as u64;
+            entry.faulty += runs.iter().filter(|run| run.faults > 0).count() as u64;
+            entry.places.entry((visit.unit, position)).or_default().extend(samples);
+        }
+    }
+    keys
+}
+
+fn round_values(all: &Observations, session: &SessionObservations) -> RoundValues {
+    let mut values = RoundValues::default();
+    for round in 1..=session.rounds {
+        let visits = session.visits.iter().filter(|(r, _)| *r == round).filter_map(|(_, visit)| {
+            let repeat = session.repeats.get(&visit.unit).copied().unwrap_or(1);
+            Some((all.units.get(&visit.unit)?, visit, repeat))
+        });
+        values.add_round(visits);
+    }
+    values
+}
+
+impl KeySession {
+    /// Trimmed mean at each place, averaged over places: every neighbourhood counts alike.
+    fn value(&self) -> Option<f64> {
+        mean(&self.places.values().filter_map(|samples| trimmed_mean(samples)).collect::<Vec<_>>())
+    }
+
+    fn samples(&self) -> impl Iterator<Item = f64> {
+        self.places.values().flatten().copied()
+    }
+}
+
+fn times(seen: &[&KeySession], key: &LayerKey, values: &[RoundValues]) -> Option<Times> {
+    let samples: Vec<f64> = seen.iter().flat_map(|s| s.samples()).collect();
+    let sessions_ns: Vec<f64> = seen.iter().filter_map(|s| s.value()).collect();
+    let rounds: Vec<f64> = values.iter().filter_map(|v| v.values.get(key)).flatten().copied().collect();
+    let interval = median_interval(&rounds, 0.99);
+    let times = Times {
+        mean_ns: mean(&sessions_ns)?,
+        median_ns: median(&rounds)?,
+        min_ns: quantile(&samples, 0.0)?,
+        p10_ns: quantile(&samples, 0.10)?,
+        p25_ns: quantile(&samples, 0.25)?,
+        p75_ns: quantile(&samples, 0.75)?,
+        p90_ns: quantile(&samples, 0.90)?,
+        mad_ns: median_absolute_deviation(&samples)?,
+        ci_low_ns: interval.map(|i| i.0),
+        ci_high_ns: interval.map(|i| i.1),
+        n_places: seen.first()?.places.len() as u64,
+        n_visits: seen.iter().map(|s| s.visits).sum(),
+        n_samples: samples.len() as u64,
+        n_dropped: seen.iter().map(|s| s.dropped).sum(),
+        sessions_ns,
+    };
+    // A timer that reads zero is a failure to measure, not a free layer.
+    (times.mean_ns > 0.0).then_some(times)
+}
+
+fn flags(
+    row: &Row,
+    seen: &[&KeySession],
+    key: &LayerKey,
+    values: &[RoundValues],
+    sessions: &[SessionFacts],
+    ci: f64,
+) -> Vec<Flag> {
+    let mut flags = BTreeSet::new();
+    let (samples, dropped, faulty) =
+        seen.iter().fold((0, 0, 0), |(s, d, f), k| (s + k.samples().count() as u64, d + k.dropped, f + k.faulty));
+    if dropped > samples {
+        flags.insert(Flag::Preempted);
+    }
+    if faulty * 10 > samples + dropped {
+        flags.insert(Flag::PageFaults);
+    }
+    let rounds: Vec<&Vec<f64>> = values.iter().filter_map(|v| v.values.get(key)).collect();
+    if rounds.iter().any(|v| half_width(v).is_none_or(|width| width > ci)) {
+        flags.insert(Flag::NotConverged);
+    }
+    if rounds.iter().any(|v| {
+        let (early, late) = v.split_at(v.len() / 2);
+        mann_whitney(early, late) < 0.01
+    }) {
+        flags.insert(Flag::Nonstationary);
+    }
+    if row.times.as_ref().and_then(Times::between).is_some_and(|between| between > INCONSISTENT) {
+        flags.insert(Flag::Inconsistent);
+    }
+    for session in sessions {
+        if session.canary_spread.iter().any(|spread| *spread > DRIFT) {
+            flags.insert(Flag::Drift);
+        }
+        if !session.settled {
+            flags.insert(Flag::Unsettled);
+        }
+        if !session.bad_probes.is_empty() {
+            flags.insert(Flag::Noisy);
+        }
+    }
+    flags.into_iter().collect()
+}
+
+fn session_facts(session: &SessionObservations) -> SessionFacts {
+    let spread = |of: fn(&Canary) -> &Vec<u64>| {
+        let mut rounds: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
+        for (round, canary) in session.canaries.iter().filter(|(round, _)| *round > 0) {
+            let times: Vec<f64> = of(canary).iter().map(|&t| (t.max(1) as f64).ln()).collect();
+            rounds.entry(*round).or_default().extend(median(&times));
+        }
+        beyond_noise(&rounds.into_values().collect::<Vec<_>>())
+    };
+    let (converged, reason) = session.end.clone().unwrap_or((false, "cut off".to_owned()));
+    SessionFacts {
+        rounds: session.rounds,
+        converged,
+        reason,
+        settled: session.settled,
+        canary_spread: [spread(|c| &c.compute_ns), spread(|c| &c.memory_ns)],
+        bad_probes: bad_probes(&session.gate),
+        voided: session.voided,
+        resumed: session.resumed,
+    }
+}
+
+/// Standard deviation of the rounds' means beyond what their own scatter explains (analysis of variance).
+fn beyond_noise(rounds: &[Vec<f64>]) -> f64 {
+    let means: Vec<f64> = rounds.iter().filter_map(|r| mean(r)).collect();
+    let between = standard_deviation(&means).map_or(0.0, |sd| sd * sd);
+    let within =
+        rounds.iter().filter_map(|r| Some(standard_deviation(r)?.powi(2) / r.len() as f64)).collect::<Vec<_>>();
+    (between - mean(&within).unwrap_or(0.0)).max(0.0).sqrt()
+}
+
+fn static_row(key: &LayerKey, graph: &Graph, mode: Mode) -> Row {
+    let node = graph.outputs().first().map(|id| graph.node(*id));
+    let shapes = node.map(|n| graph.input_shapes(n)).unwrap_or_default();
+    let cost = node.map(|n| op_cost(&n.op, &shapes, &n.shape)).unwrap_or_default();
+    Row {
+        key: key.clone(),
+        op: node.map_or("", |n| n.op.name()).to_owned(),
+        attributes: node.map(|n| attributes(&n.op)).unwrap_or_default(),
+        input_shapes: shapes.iter().map(|s| s.without_batch()).collect::<Vec<_>>().join(","),
+        mode,
+        times: None,
+        error: None,
+        flags: Vec::new(),
+        params: cost.params,
+        macs: cost.macs,
+        bytes: cost.bytes_read + cost.bytes_written,
+        peak_memory_bytes: None,
+        first_call_ns: None,
+    }
+}
+
+/// Anchors that were measured in every session.
+fn anchors(all: &Observations, by_key: &[BTreeMap<LayerKey, KeySession>], rows: &[Row]) -> Vec<Anchor> {
+    let entries: BTreeMap<&LayerKey, f64> =
+        rows.iter().filter_map(|row| Some((&row.key, row.times.as_ref()?.mean_ns))).collect();
+    let anchor = |unit: &nasprof_profiler::engine::Unit| {
+        let Role::Network { arch, anchor: true } = &unit.role else { return None };
+        let sessions_ns: Option<Vec<f64>> = by_key.iter().map(|keys| keys.get(&unit.whole_key())?.value()).collect();
+        let sum_ns = unit.keys.iter().map(|key| entries.get(key).copied()).sum::<Option<f64>>()?;
+        let layers = unit.graph.layers().count();
+        Some(Anchor { arch: arch.clone(), sessions_ns: sessions_ns?, sum_ns, layers })
+    };
+    all.units.values().filter_map(anchor).collect()
+}

@@ -1,0 +1,135 @@
+//! A journal's events put in order: units, trials, and what each session saw.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nasprof_graph::{Graph, LayerKey};
+use nasprof_profiler::engine::Unit;
+use nasprof_profiler::journal::{Event, Header, Trial};
+use nasprof_profiler::protocol::{Canary, Fingerprint, Probes, Visit};
+
+use crate::LutError;
+
+/// Everything that a journal holds.
+#[derive(Debug)]
+pub struct Observations {
+    /// How it was asked for.
+    pub header: Header,
+    /// Trials in the order of keys.
+    pub trials: Vec<(LayerKey, Graph, Trial)>,
+    /// What was measured, by number.
+    pub units: BTreeMap<u32, Unit>,
+    /// Sessions in order.
+    pub sessions: Vec<SessionObservations>,
+    /// Whether the measurement came to its end.
+    pub complete: bool,
+}
+
+/// What one session saw.
+#[derive(Debug)]
+pub struct SessionObservations {
+    /// The machine.
+    pub fingerprint: Fingerprint,
+    /// Its state at the gate.
+    pub gate: Probes,
+    /// Whether the warm-up became steady.
+    pub settled: bool,
+    /// Canaries with their round.
+    pub canaries: Vec<(u32, Canary)>,
+    /// Calls in a timed whole run, by unit.
+    pub repeats: BTreeMap<u32, u32>,
+    /// Visits that count, with their round.
+    pub visits: Vec<(u32, Visit)>,
+    /// Visits that do not.
+    pub voided: usize,
+    /// Rounds that were completed.
+    pub rounds: u32,
+    /// Convergence and reason of the end; `None` if it has none.
+    pub end: Option<(bool, String)>,
+    /// How often another process went on with it.
+    pub resumed: u32,
+}
+
+impl Observations {
+    /// Sorts events.
+    ///
+    /// # Errors
+    /// If they are out of order: visits before a session, unknown units.
+    pub fn new(events: &[Event]) -> Result<Self, LutError> {
+        let wrong = |what: &str| LutError::Incomplete(what.to_owned());
+        let Some(Event::Header(header)) = events.first() else {
+            return Err(wrong("there is no header"));
+        };
+        let mut all = Self {
+            header: (**header).clone(),
+            trials: Vec::new(),
+            units: BTreeMap::new(),
+            sessions: Vec::new(),
+            complete: false,
+        };
+        for event in &events[1..] {
+            match event {
+                Event::Trial { key, graph, result } => all.trials.push((key.clone(), graph.clone(), result.clone())),
+                Event::Unit { unit, role, graph } => {
+                    all.units.insert(*unit, Unit::new(*unit, role.clone(), graph.clone()));
+                }
+                Event::Session { fingerprint, gate, .. } => all.sessions.push(SessionObservations {
+                    fingerprint: fingerprint.clone(),
+                    gate: gate.clone(),
+                    settled: false,
+                    canaries: Vec::new(),
+                    repeats: BTreeMap::new(),
+                    visits: Vec::new(),
+                    voided: 0,
+                    rounds: 0,
+                    end: None,
+                    resumed: 0,
+                }),
+                Event::Complete => all.complete = true,
+                Event::Header(_) => return Err(wrong("there are two headers")),
+                Event::Planned => {}
+                Event::Resumed if all.sessions.is_empty() => {}
+                other => {
+                    let session = all.sessions.last_mut().ok_or_else(|| wrong("a visit before the first session"))?;
+                    session.take(other, &all.units)?;
+                }
+            }
+        }
+        for session in &mut all.sessions {
+            // A round that was cut off would weigh some networks more than others.
+            let rounds = session.rounds;
+            session.visits.retain(|(round, _)| *round <= rounds);
+        }
+        Ok(all)
+    }
+}
+
+impl SessionObservations {
+    fn take(&mut self, event: &Event, units: &BTreeMap<u32, Unit>) -> Result<(), LutError> {
+        let known = |visit: &Visit| match units.get(&visit.unit) {
+            Some(unit) if visit.layers.iter().all(|run| run.ns.len() == unit.keys.len()) => Ok(()),
+            _ => Err(LutError::Incomplete(format!("visit {} does not fit its unit", visit.sequence))),
+        };
+        match event {
+            Event::Canary { round, times } => self.canaries.push((*round, times.clone())),
+            Event::Settled { settled } => self.settled = *settled,
+            Event::Sizing { repeat, visit, .. } => {
+                known(visit)?;
+                self.repeats.insert(visit.unit, *repeat);
+            }
+            Event::Visit { round, visit } => {
+                known(visit)?;
+                self.visits.push((*round, visit.clone()));
+            }
+            Event::Void { sequences, .. } => {
+                let void: BTreeSet<u64> = sequences.iter().copied().collect();
+                self.visits.retain(|(_, visit)| !void.contains(&visit.sequence));
+                self.voided += void.len();
+            }
+            Event::Round { round, .. } => self.rounds = *round,
+            Event::SessionEnd { converged, reason, .. } => self.end = Some((*converged, reason.clone())),
+            Event::Resumed => self.resumed += 1,
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,105 @@
+//! One row of a LUT.
+
+use nasprof_graph::LayerKey;
+use nasprof_profiler::journal::Mode;
+use serde::{Deserialize, Serialize};
+
+/// Something to know before a row is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flag {
+    /// The interval is wider than was asked for.
+    NotConverged,
+    /// The machine's speed wandered during a session: the interval is a spread, not a confidence.
+    Drift,
+    /// Fewer than half of the samples were free of context switches.
+    Preempted,
+    /// The first and the second half of a session differ.
+    Nonstationary,
+    /// The warm-up never became steady.
+    Unsettled,
+    /// Sessions differ by more than 5 %.
+    Inconsistent,
+    /// The machine failed the gate and was measured all the same.
+    Noisy,
+    /// More than a tenth of the runs had page faults inside.
+    PageFaults,
+}
+
+/// What was measured of a layer, in nanoseconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Times {
+    /// Trimmed mean of the clean samples at each place, averaged over places and sessions; what estimates use.
+    pub mean_ns: f64,
+    /// Median of the round values.
+    pub median_ns: f64,
+    /// Fastest clean sample.
+    pub min_ns: f64,
+    /// Quantiles of the clean samples.
+    pub p10_ns: f64,
+    /// 25 %.
+    pub p25_ns: f64,
+    /// 75 %.
+    pub p75_ns: f64,
+    /// 90 %.
+    pub p90_ns: f64,
+    /// Median absolute deviation of the clean samples.
+    pub mad_ns: f64,
+    /// Interval around the median of round values, claimed as 95 %; without `drift` only. Absent below eight rounds.
+    pub ci_low_ns: Option<f64>,
+    /// Its upper end.
+    pub ci_high_ns: Option<f64>,
+    /// Places (network and position) at which it was timed.
+    pub n_places: u64,
+    /// Visits.
+    pub n_visits: u64,
+    /// Clean samples.
+    pub n_samples: u64,
+    /// Samples dropped because of a context switch.
+    pub n_dropped: u64,
+    /// Value of each session.
+    pub sessions_ns: Vec<f64>,
+}
+
+impl Times {
+    /// Largest over smallest session, minus one; `None` with one session.
+    #[must_use]
+    pub fn between(&self) -> Option<f64> {
+        let low = self.sessions_ns.iter().copied().reduce(f64::min)?;
+        let high = self.sessions_ns.iter().copied().reduce(f64::max)?;
+        (self.sessions_ns.len() > 1 && low > 0.0).then(|| high / low - 1.0)
+    }
+}
+
+/// A layer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Row {
+    /// Its key.
+    pub key: LayerKey,
+    /// Operation.
+    pub op: String,
+    /// Attributes that change the cost.
+    pub attributes: String,
+    /// Input shapes without the batch, `CxHxW` separated by commas.
+    pub input_shapes: String,
+    /// Where it was timed.
+    pub mode: Mode,
+    /// Its times; absent if it failed or no clean sample was got.
+    pub times: Option<Times>,
+    /// Why it has no times. A failure is never 0 ms.
+    pub error: Option<String>,
+    /// What to know before believing it.
+    pub flags: Vec<Flag>,
+    /// Trainable parameters.
+    pub params: u64,
+    /// Multiply-accumulates at the LUT's batch size.
+    pub macs: u64,
+    /// Bytes read and written.
+    pub bytes: u64,
+    /// Measured peak memory of the layer alone above its operands and parameters, bytes.
+    pub peak_memory_bytes: Option<u64>,
+    /// First call in a fresh process, nanoseconds.
+    pub first_call_ns: Option<u64>,
+}

@@ -1,0 +1,70 @@
+//! LUTs on disk: Parquet, CSV or JSON by the file's ending, without loss, replaced atomically.
+
+mod columns;
+mod csv_text;
+mod parquet_file;
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use crate::{Lut, LutError};
+
+/// A LUT of a hundred thousand rows stays below this.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// Reads a LUT.
+///
+/// # Errors
+/// If the file cannot be read, is not a LUT, or is damaged.
+pub fn read(path: &Path) -> Result<Lut, LutError> {
+    let fail = |source| LutError::File { path: path.display().to_string(), source };
+    if fs::metadata(path).map_err(fail)?.len() > MAX_BYTES {
+        return Err(fail(std::io::Error::other("the file is larger than 1 GiB")));
+    }
+    let bytes = fs::read(path).map_err(fail)?;
+    let lut = match ending(path) {
+        "parquet" => parquet_file::decode(bytes),
+        "csv" => csv_text::decode(&bytes),
+        "json" => serde_json::from_slice(&bytes).map_err(|e| e.to_string()),
+        other => Err(unknown_ending(other)),
+    };
+    let lut: Lut = lut.map_err(|problem| LutError::Format { path: path.display().to_string(), problem })?;
+    if lut.context.format_version == 1 {
+        return Ok(lut);
+    }
+    let problem = format!("format_version {} is not known (this version reads 1)", lut.context.format_version);
+    Err(LutError::Format { path: path.display().to_string(), problem })
+}
+
+/// Writes a LUT; a file of that name is replaced in one step or left as it was.
+///
+/// # Errors
+/// If the ending is not known or the disk fails.
+pub fn write(lut: &Lut, path: &Path) -> Result<(), LutError> {
+    let format = |problem| LutError::Format { path: path.display().to_string(), problem };
+    let bytes = match ending(path) {
+        "parquet" => parquet_file::encode(lut),
+        "csv" => csv_text::encode(lut),
+        "json" => serde_json::to_vec_pretty(lut).map_err(|e| e.to_string()),
+        other => Err(unknown_ending(other)),
+    };
+    let bytes = bytes.map_err(format)?;
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let replace = || {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(&bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|e| e.error)?;
+        fs::File::open(folder)?.sync_all()
+    };
+    replace().map_err(|source| LutError::File { path: path.display().to_string(), source })
+}
+
+fn ending(path: &Path) -> &str {
+    path.extension().and_then(|e| e.to_str()).unwrap_or("")
+}
+
+fn unknown_ending(ending: &str) -> String {
+    format!("the ending `.{ending}` is not .parquet, .csv or .json")
+}

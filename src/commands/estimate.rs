@@ -1,0 +1,102 @@
+//! `nasprof estimate`.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::ExitCode;
+
+use nasprof_graph::arch::ArchFile;
+use nasprof_lut::{Estimate, Estimator, Lut, Source, read};
+
+use super::table::{bar, fit, ms, percent};
+use super::{print, print_json};
+use crate::cli::{ContextArgs, EstimateArgs};
+use crate::failure::{Exit, Failure};
+use crate::resolve::{self, at_batch};
+
+/// An architecture file is a few kilobytes.
+const MAX_LINE: u64 = 16 << 20;
+
+pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode, Failure> {
+    let lut = read(&args.lut)?;
+    let (space, digest) = at_batch(resolve::space(&args.space)?, lut.context.header.batch)?;
+    expect(&lut, &args.context, &space.name, &digest)?;
+    let estimator = Estimator::new(&lut);
+    let runtime = lut.context.header.runtime;
+    let mut complete = true;
+    let mut one = |text: &str, what: &str| -> Result<(), Failure> {
+        let about = |f: Failure| f.about(what);
+        let file: ArchFile = serde_json::from_str(text)
+            .map_err(|e| about(Failure::usage(nasprof_graph::suggest::explain_unknown_field(&e.to_string()))))?;
+        let arch = file.resolve(&space.name, &space.choices).map_err(|e| about(e.into()))?;
+        let estimate = estimator.estimate(&resolve::subnet(&space, runtime, &arch)?);
+        complete &= estimate.latency_ms.is_some();
+        if args.json { print_json(&estimate) } else { show(&estimate, args.explain) }
+    };
+    if args.arch == Path::new("-") {
+        let mut input = BufReader::new(io::stdin().lock());
+        for number in 1.. {
+            let mut line = String::new();
+            let read = input.by_ref().take(MAX_LINE).read_line(&mut line);
+            if read.map_err(|e| Failure::usage(format!("standard input: {e}")))? == 0 {
+                break;
+            }
+            if !line.trim().is_empty() {
+                one(&line, &format!("standard input, line {number}"))?;
+            }
+        }
+    } else {
+        let name = args.arch.display().to_string();
+        let text = std::fs::read_to_string(&args.arch).map_err(|e| Failure::usage(format!("--arch {name}: {e}")))?;
+        one(&text, &format!("--arch {name}"))?;
+    }
+    Ok(if complete { ExitCode::SUCCESS } else { ExitCode::from(Exit::Usage as u8) })
+}
+
+/// Refuses a LUT that is not of the space, or not of what the options ask for.
+pub(super) fn expect(lut: &Lut, args: &ContextArgs, space: &str, digest: &str) -> Result<(), Failure> {
+    Ok(lut.expect(&[
+        ("space", Some(space.to_owned())),
+        ("space_digest", Some(digest.to_owned())),
+        ("backend", args.backend.clone()),
+        ("threads", args.threads.map(|t| t.to_string())),
+        ("batch", args.batch.map(|b| b.to_string())),
+        ("allocator", args.allocator.map(|a| resolve::allocator(a).name().to_owned())),
+    ])?)
+}
+
+fn show(estimate: &Estimate, explain: bool) -> Result<(), Failure> {
+    let latency = match (estimate.latency_ms, estimate.interval_ms) {
+        (Some(latency), Some([low, high])) => format!("{} ({} to {})", ms(latency), ms(low), ms(high)),
+        (Some(latency), None) => format!("{} (no interval: the LUT has no calibration)", ms(latency)),
+        (None, _) => "unknown: some layers have no entry".to_owned(),
+    };
+    let (params, macs) = (estimate.params as f64 / 1e6, estimate.macs as f64 / 1e6);
+    let memory = estimate.peak_memory_bytes as f64 / f64::from(1 << 20);
+    print(format!("latency {latency}; {params:.3} M params, {macs:.1} M MACs, {memory:.1} MiB peak"))?;
+    for node in estimate.nodes.iter().filter(|n| n.source != Source::Measured) {
+        let why = match &node.source {
+            Source::Failed(error) => format!("does not run on the device: {error}"),
+            _ => "is not in the LUT".to_owned(),
+        };
+        print(format!("  {} ({}) {why}", node.name, node.key))?;
+    }
+    if explain {
+        let mut nodes: Vec<_> = estimate.nodes.iter().collect();
+        nodes.sort_by(|a, b| b.latency_ms.unwrap_or(f64::MAX).total_cmp(&a.latency_ms.unwrap_or(f64::MAX)));
+        for node in nodes {
+            let time = node.latency_ms.map_or("unknown".to_owned(), ms);
+            let share = node.share.unwrap_or(0.0);
+            let source = match node.source {
+                Source::Measured => "measured",
+                Source::Missing => "missing",
+                Source::Failed(_) => "failed",
+            };
+            let row = format!("{} {time:>12} {:>8} {:<10} {source}", fit(&node.name, 36), percent(share), bar(share));
+            print(row)?;
+        }
+        if !estimate.flags.is_empty() {
+            print(format!("flags: {}", estimate.flags.join(", ")))?;
+        }
+    }
+    Ok(())
+}
