@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::EngineError;
 use crate::journal::{Event, Writer};
+use crate::protocol::Fingerprint;
 
 /// Set when the user asks to stop.
 pub type Interrupted = Arc<AtomicBool>;
@@ -89,10 +90,13 @@ impl Recorder {
         self.next(true, || Ok(event)).map(drop)
     }
 
-    /// Whether the next recorded event starts a session in virtual time.
+    /// The machine of the session that the next recorded event starts, if it starts one.
     #[must_use]
-    pub fn replays_virtual_session(&self) -> bool {
-        matches!(self.replay.front(), Some(Event::Session { fingerprint, .. }) if fingerprint.virtual_time)
+    pub fn recorded_fingerprint(&self) -> Option<&Fingerprint> {
+        self.replay.iter().find(|event| !matches!(event, Event::Resumed)).and_then(|event| match event {
+            Event::Session { fingerprint, .. } => Some(fingerprint),
+            _ => None,
+        })
     }
 
     /// Waits until everything is on the disk.

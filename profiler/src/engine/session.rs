@@ -111,8 +111,9 @@ struct Live<'a, 'b> {
 impl Live<'_, '_> {
     /// Connects, sets up, passes the gate; or takes all that from the journal.
     fn start(&mut self, recorder: &mut Recorder, progress: &mut dyn FnMut(Progress)) -> Result<(), EngineError> {
-        let virtual_time = recorder.replays_virtual_session();
-        let event = recorder.next(virtual_time, || {
+        // Known before connecting, so that another machine is told by its facts and not as a wrong answer.
+        self.fingerprint = recorder.recorded_fingerprint().cloned();
+        let event = recorder.next(self.virtual_time(), || {
             let fingerprint = self.connect()?;
             let virtual_time = fingerprint.virtual_time;
             let device = self.device.as_mut().ok_or_else(|| DeviceError::Lost("no device".to_owned()))?;
