@@ -14,7 +14,6 @@ missing=()
 # torch-sys compiles C++, and cargo links through the compiler. `g++` alone has no C library headers on a bare system.
 if ! has g++ || ! has cc; then missing+=(build-essential); fi
 has make || missing+=(make)
-has mold || missing+=(mold)
 has unzip || missing+=(unzip)
 has python3 || missing+=(python3)
 # Any Python's pip will do, Debian's only where there is none.

@@ -162,6 +162,7 @@ impl Ticks {
 }
 
 /// Facts that make numbers comparable: they are equal in all sessions of a LUT, or the context has changed.
+#[cfg(feature = "torch")]
 pub(crate) fn machine_facts() -> BTreeMap<String, String> {
     let read = |path: &str| fs::read_to_string(path).ok().map(|s| s.trim().to_owned());
     let processor = read("/proc/cpuinfo").and_then(|text| {

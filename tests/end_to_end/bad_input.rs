@@ -1,0 +1,109 @@
+//! What is refused, with which exit code, and that the message names it.
+
+use crate::harness::Folder;
+
+#[test]
+fn unknown_names_are_explained() {
+    let folder = Folder::new();
+    let ran = folder.fails("measure --device lokal --space small.toml", 2, "did you mean `local`");
+    assert!(ran.stderr.contains("hint:"), "{}", ran.stderr);
+    folder.fails("measure --device synthetic:quite --space small.toml", 2, "did you mean `quiet`");
+    folder.fails("space show mobilnet-cifar10", 2, "did you mean `mobilenet-cifar10`");
+    folder.fails("space show missing.toml", 2, "missing.toml");
+    folder.fails("estimate --lut missing.parquet --space small.toml --arch -", 2, "missing.parquet");
+    folder.fails("lut show small.toml", 2, "not .parquet, .csv or .json");
+    folder.fails("measure --device synthetic:quiet --space small.toml --ci 2", 2, "--ci");
+}
+
+#[test]
+fn damaged_files_are_refused() {
+    let folder = Folder::new();
+    folder.ok("measure --device synthetic:quiet --space small.toml -o a.parquet");
+    let whole = folder.read("a.parquet");
+    std::fs::write(folder.path("cut.parquet"), &whole[..whole.len() / 2]).unwrap();
+    folder.fails("lut show cut.parquet", 2, "cut.parquet");
+    std::fs::write(folder.path("empty.parquet"), b"").unwrap();
+    folder.fails("lut show empty.parquet", 2, "empty.parquet");
+    std::fs::write(folder.path("wrong.json"), br#"{"context": 7}"#).unwrap();
+    folder.fails("lut show wrong.json", 2, "wrong.json");
+
+    let mut journal = folder.read("a.journal.jsonl");
+    let middle = journal.len() / 2;
+    journal[middle] ^= 1;
+    std::fs::write(folder.path("bad.jsonl"), &journal).unwrap();
+    folder.fails("lut rebuild bad.jsonl -o x.parquet", 2, "line");
+    assert!(!folder.path("x.parquet").exists());
+}
+
+#[test]
+fn another_context_is_refused_with_what_differs() {
+    let folder = Folder::new();
+    folder.ok("measure --device synthetic:quiet --space small.toml -o a.parquet");
+    folder.fails("validate --device synthetic:quiet --lut a.parquet --space small.toml -n 1 --batch 8", 6, "batch");
+    folder.fails("validate --device synthetic:noisy --lut a.parquet --space small.toml -n 1", 6, "device");
+    folder.fails("estimate --lut a.parquet --space mobilenet-cifar10 --arch -", 6, "space");
+    folder.fails("estimate --lut a.parquet --space small.toml --threads 2 --arch -", 6, "threads");
+}
+
+#[test]
+fn wrong_architectures_are_named() {
+    let folder = Folder::new();
+    folder.ok("measure --device synthetic:quiet --space small.toml -o a.parquet");
+    let arch = folder.ok("space sample small.toml");
+    for (from, to, naming) in [
+        ("\"small\"", "\"other\"", "other"),
+        ("blocks/0", "blocks/7", "blocks/7"),
+        ("MB", "XB", "XB"),
+        ("format_version\":1", "format_version\":2", "format_version"),
+        ("choices", "choises", "choises"),
+    ] {
+        std::fs::write(folder.path("arch.json"), arch.replace(from, to)).unwrap();
+        folder.fails("estimate --lut a.parquet --space small.toml --arch arch.json", 2, naming);
+    }
+}
+
+#[test]
+fn a_busy_machine_is_refused_or_stamped() {
+    let folder = Folder::new();
+    folder.fails("measure --device synthetic:busy --space small.toml -o a.parquet", 4, "noisy");
+    assert!(!folder.path("a.parquet").exists());
+    let ran = folder.run("measure --device synthetic:busy --space small.toml -o b.parquet --allow-noisy --json");
+    assert!(matches!(ran.code, Some(0 | 3)), "{}", ran.stderr);
+    let lut: serde_json::Value = serde_json::from_str(&folder.ok("lut show b.parquet --json")).unwrap();
+    let rows = lut["rows"].as_array().unwrap();
+    assert!(rows.iter().all(|row| row["flags"].as_array().unwrap().contains(&"noisy".into())));
+}
+
+/// A failed layer is an error in the table and makes the estimate say so; it is never 0 ms.
+#[test]
+fn a_layer_that_fails_is_recorded_as_failed() {
+    let folder = Folder::new();
+    let line = "measure --device synthetic:no-pool --space small.toml --mode isolated -o a.parquet";
+    let ran = folder.run(line);
+    assert!(matches!(ran.code, Some(0 | 3)), "{}", ran.stderr);
+    let lut: serde_json::Value = serde_json::from_str(&folder.ok("lut show a.parquet --json")).unwrap();
+    let pool = lut["rows"].as_array().unwrap().iter().find(|r| r["op"] == "global_avg_pool").unwrap();
+    assert!(pool["times"].is_null());
+    assert!(pool["error"].as_str().unwrap().contains("not implemented"));
+    std::fs::write(folder.path("arch.json"), folder.ok("space sample small.toml")).unwrap();
+    let ran = folder.run("estimate --lut a.parquet --space small.toml --arch arch.json --json");
+    assert_eq!(ran.code, Some(2));
+    let estimate: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert!(estimate["latency_ms"].is_null() && estimate["interval_ms"].is_null());
+    assert!(estimate["coverage"].as_f64().unwrap() < 1.0);
+}
+
+/// A full disk ends the measurement with an error; what fits on a disk with space is the control.
+#[test]
+fn a_full_disk_is_an_error() {
+    let folder = Folder::new();
+    if !std::path::Path::new("/dev/full").exists() {
+        eprintln!("skipped: this machine has no /dev/full");
+        return;
+    }
+    std::os::unix::fs::symlink("/dev/full", folder.path("a.journal.jsonl")).unwrap();
+    let ran = folder.run("measure --device synthetic:quiet --space small.toml -o a.parquet --resume");
+    assert_ne!(ran.code, Some(0));
+    assert!(!folder.path("a.parquet").exists());
+    folder.ok("measure --device synthetic:quiet --space small.toml -o b.parquet");
+}

@@ -1,0 +1,118 @@
+//! The line from a space to a validated LUT, in virtual time.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::harness::{Folder, Ran};
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+fn measured() -> Folder {
+    let folder = Folder::new();
+    folder.ok("measure --device synthetic:quiet --space small.toml -o a.parquet");
+    folder
+}
+
+#[test]
+fn measure_estimate_validate() {
+    let folder = measured();
+    let sample = folder.ok("space sample small.toml -n 3 --seed 7");
+    assert_eq!(sample.lines().count(), 3);
+    assert_eq!(sample, folder.ok("space sample small.toml -n 3 --seed 7"));
+    assert_ne!(sample, folder.ok("space sample small.toml -n 3 --seed 8"));
+
+    let mut child = folder
+        .command("estimate --lut a.parquet --space small.toml --arch - --json")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(sample.as_bytes()).unwrap();
+    let ran: Ran = child.wait_with_output().unwrap().into();
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(ran.stdout.lines().count(), 3);
+    for line in ran.stdout.lines() {
+        let estimate = json(line);
+        let latency = estimate["latency_ms"].as_f64().unwrap();
+        let interval: Vec<f64> =
+            estimate["interval_ms"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+        assert!(interval[0] < latency && latency < interval[1]);
+        assert_eq!(estimate["coverage"], 1.0);
+        let parts: f64 = estimate["nodes"].as_array().unwrap().iter().map(|n| n["latency_ms"].as_f64().unwrap()).sum();
+        assert!((parts / latency - 1.0).abs() < 1e-9);
+    }
+}
+
+/// In-context and whole runs agree on a quiet synthetic device; the control is a LUT with one layer made wrong.
+#[test]
+fn validation_is_near_and_notices_a_wrong_lut() {
+    let folder = Folder::new();
+    folder.ok("measure --device synthetic:quiet --space mobilenet-cifar10 -o a.parquet");
+    let line = "validate --device synthetic:quiet --space mobilenet-cifar10 -n 20 --seed 3 --json --lut";
+    let good = json(&folder.ok(&format!("{line} a.parquet")));
+    assert_eq!(good["n"], 20);
+    assert!(good["mape"].as_f64().unwrap() < 0.005, "{good}");
+    assert_eq!(good["within_2"], 1.0);
+    for key in ["level", "bias", "within_5", "within_10", "spearman", "raw_mape", "rows"] {
+        assert!(!good[key].is_null(), "{key}");
+    }
+    assert!(good["isolated_mape"].is_null());
+
+    folder.ok("lut export a.parquet -o a.json");
+    let mut lut = json(&String::from_utf8(folder.read("a.json")).unwrap());
+    for row in lut["rows"].as_array_mut().unwrap() {
+        if row["op"] == "conv" {
+            let key = row["key"].as_str().unwrap().len() as f64;
+            let mean = row["times"]["mean_ns"].as_f64().unwrap();
+            row["times"]["mean_ns"] = Value::from(mean * (1.0 + 0.5 * (key * 7.0).sin()));
+        }
+    }
+    std::fs::write(folder.path("wrong.json"), lut.to_string()).unwrap();
+    let wrong = json(&folder.ok(&format!("{line} wrong.json")));
+    assert!(wrong["mape"].as_f64().unwrap() > 0.01, "{}", wrong["mape"]);
+}
+
+#[test]
+fn a_lut_survives_every_format_and_its_journal() {
+    let folder = measured();
+    folder.ok("lut rebuild a.journal.jsonl -o rebuilt.parquet");
+    assert_eq!(folder.read("a.parquet"), folder.read("rebuilt.parquet"));
+    for ending in ["csv", "json"] {
+        folder.ok(&format!("lut export a.parquet -o x.{ending}"));
+        folder.ok(&format!("lut export x.{ending} -o back.parquet"));
+        assert_eq!(folder.read("a.parquet"), folder.read("back.parquet"), "{ending}");
+    }
+    assert_eq!(folder.ok("lut check a.parquet").trim(), "nothing suspicious");
+    let table = folder.ok("lut show a.parquet");
+    assert!(table.contains("calibration") && table.contains("conv("), "{table}");
+}
+
+#[test]
+fn two_measurements_differ_by_their_noise_only() {
+    let folder = measured();
+    folder.ok("measure --device synthetic:quiet --space small.toml -o b.parquet --seed 5");
+    let diff = json(&folder.ok("lut diff a.parquet b.parquet --json"));
+    assert!(diff["p95_log_ratio"].as_f64().unwrap() < 0.02, "{diff}");
+    assert!(diff["only_before"].as_array().unwrap().is_empty());
+    folder.ok("measure --device synthetic:sessions --space small.toml -o c.parquet --seed 5");
+    let shifted = json(&folder.ok("lut diff a.parquet c.parquet --json"));
+    assert!(shifted["p95_log_ratio"].as_f64() > diff["p95_log_ratio"].as_f64());
+}
+
+#[test]
+fn lists_and_help() {
+    let folder = Folder::new();
+    assert!(folder.ok("space list").contains("mobilenet-cifar10"));
+    assert!(folder.ok("devices list").contains("synthetic:quiet"));
+    assert!(folder.ok("devices check synthetic:quiet").contains("not observable"));
+    assert!(folder.ok("--help").contains("Exit codes"));
+    assert!(folder.ok("completions bash").contains("nasprof"));
+    let show = json(&folder.ok("space show mobilenet-cifar10 --json"));
+    assert_eq!(show["architectures"], "221502229807900608");
+    assert_eq!(show["params"], 11_461_370);
+}

@@ -1,0 +1,11 @@
+//! The built program from outside. `commands`: what works; `bad_input`: what is refused and how; `interruption`: what
+//! survives; `torch`: real layers, where an agent with libtorch is at hand; `layout`: the invariants of the workspace.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bad_input;
+mod commands;
+mod harness;
+mod interruption;
+mod layout;
+mod torch;
