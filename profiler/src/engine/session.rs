@@ -27,6 +27,8 @@ const SETTLE_WINDOW: usize = 10;
 const SETTLE_WITHIN: f64 = 0.01;
 const SETTLE_MIN_NS: u64 = 2_000_000_000;
 const SETTLE_MAX_NS: u64 = 30_000_000_000;
+/// A canary, which is made to last milliseconds, that seems to last less is a broken timer or agent.
+const MIN_CANARY_NS: u64 = 10_000;
 
 /// What a session measures and how.
 #[derive(Debug, Clone)]
@@ -178,7 +180,9 @@ impl Live<'_, '_> {
             }
             let mut elapsed = 0;
             while elapsed < SETTLE_MIN_NS {
-                elapsed += total(&device.canary()?);
+                let times = device.canary()?;
+                check_canary(&times)?;
+                elapsed = total(&times).saturating_add(elapsed);
             }
         }
         self.device.as_mut().ok_or_else(|| EngineError::Device(DeviceError::Lost("no device".to_owned())))
@@ -228,7 +232,12 @@ impl Session<'_, '_, '_> {
 
     fn canary(&mut self) -> Result<Canary, EngineError> {
         let round = self.round;
-        match self.observe(|device| Ok(Event::Canary { round, times: device.canary()? }))? {
+        let event = self.observe(|device| {
+            let times = device.canary()?;
+            check_canary(&times)?;
+            Ok(Event::Canary { round, times })
+        })?;
+        match event {
             Event::Canary { times, .. } => Ok(times),
             _ => Err(EngineError::Replay("expected a canary".to_owned())),
         }
@@ -241,10 +250,10 @@ impl Session<'_, '_, '_> {
         let mut elapsed = 0;
         let settled = loop {
             let times = self.canary()?;
-            elapsed += total(&times);
+            elapsed = total(&times).saturating_add(elapsed);
             medians.push(level(&times));
             let windows = medians.len() / SETTLE_WINDOW;
-            if windows >= 2 && medians.len() % SETTLE_WINDOW == 0 {
+            if windows >= 2 && medians.len().is_multiple_of(SETTLE_WINDOW) {
                 let window = |from_end: usize| {
                     let start = medians.len() - from_end * SETTLE_WINDOW;
                     median(&medians[start..start + SETTLE_WINDOW]).unwrap_or(f64::NAN)
@@ -371,7 +380,8 @@ impl Session<'_, '_, '_> {
             while segment.len() < CANARY_EVERY_VISITS && elapsed < CANARY_EVERY_NS {
                 let Some(index) = queue.pop() else { break };
                 let visit = self.visit(index)?;
-                elapsed += visit.layers.iter().chain(&visit.whole).flat_map(|r| &r.ns).sum::<u64>();
+                let times = visit.layers.iter().chain(&visit.whole).flat_map(|r| &r.ns);
+                elapsed = times.fold(elapsed, |sum, &ns| sum.saturating_add(ns));
                 segment.push((index, visit));
                 let done = visits.len() + segment.len();
                 (self.progress)(Progress::Visit(self.round, self.plan.max_rounds, done, self.plan.units.len()));
@@ -435,8 +445,16 @@ fn check_visit(unit: &Unit, request: &VisitRequest, visit: &Visit) -> Result<(),
     }
 }
 
+/// Refuses a canary that takes no time: the warm-up would wait for it for ever, and nothing else could be timed either.
+fn check_canary(canary: &Canary) -> Result<(), DeviceError> {
+    if total(canary) < MIN_CANARY_NS || level(canary).is_nan() {
+        return Err(DeviceError::Protocol("the timer reads zero, or next to it, for the canary".to_owned()));
+    }
+    Ok(())
+}
+
 fn total(canary: &Canary) -> u64 {
-    canary.compute_ns.iter().chain(&canary.memory_ns).sum()
+    canary.compute_ns.iter().chain(&canary.memory_ns).fold(0, |sum, &ns| sum.saturating_add(ns))
 }
 
 /// The canary's compute time: its memory kernel wanders too much on shared machines to void visits by.

@@ -59,8 +59,9 @@ const MODELS: [(&str, Model); 16] = {
         ("wander-fast", Model { sigma: 0.01, wander: Some((0.03, 0.05)), ..NONE }),
         ("wander", Model { sigma: 0.01, wander: Some((0.03, 0.5)), ..NONE }),
         ("wander-slow", Model { sigma: 0.01, wander: Some((0.03, 5.0)), ..NONE }),
-        ("throttle", Model { sigma: 0.01, step: Some((1.25, 1.0, 3.0)), ..NONE }),
-        ("throttle-partial", Model { sigma: 0.01, step: Some((1.25, 1.0, 3.0)), canary_share: 0.7, ..NONE }),
+        // After the warm-up, which lasts two seconds: one that begins within it looks like the usual level.
+        ("throttle", Model { sigma: 0.01, step: Some((1.25, 2.5, 4.5)), ..NONE }),
+        ("throttle-partial", Model { sigma: 0.01, step: Some((1.25, 2.5, 4.5)), canary_share: 0.7, ..NONE }),
         ("ramp", Model { sigma: 0.01, ramp: Some((0.06, 5.0)), ..NONE }),
         ("warm-up", Model { sigma: 0.005, warm_up: Some((0.3, 1.0)), ..NONE }),
         ("preempted", Model { sigma: 0.01, preemption: 0.3, ..NONE }),

@@ -1,0 +1,438 @@
+//! Promises of the engine: the order of visits is random and reproducible, the networks cover every layer, a busy
+//! machine is refused, disturbed samples do not count, and no answer of a broken device becomes a number.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use common::{events_of, gate, header, layers, modelled, named, recorder, setup, small_space, space_of};
+use nasprof_graph::runtime::Runtime;
+use nasprof_graph::{Graph, LayerKey, Space};
+use nasprof_profiler::engine::{
+    EngineError, SessionPlan, Unit, clean_samples, keys_of_space, network_units, run_session,
+};
+use nasprof_profiler::journal::{Event, Header, Mode, Role, Trial};
+use nasprof_profiler::protocol::{
+    Canary, Device, DeviceError, Fingerprint, Loaded, Memory, Probes, Setup, Visit, VisitRequest,
+};
+use nasprof_profiler::statistics::{mean, median};
+use nasprof_profiler::synthetic::{Model, SyntheticDevice, WHOLE_OVERHEAD_NS, layer_truth_ns};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use statrs::distribution::{ChiSquared, ContinuousCDF};
+
+fn session_plan(units: Vec<Unit>, mode: Mode, seed: u64, rounds: u32) -> SessionPlan {
+    SessionPlan {
+        units,
+        mode,
+        ci: 0.02,
+        min_rounds: rounds,
+        max_rounds: rounds,
+        gate: gate(false),
+        deadline: None,
+        setup: setup(seed, 0),
+        expected: None,
+    }
+}
+
+fn session(plan: &SessionPlan, model: Model) -> Vec<Event> {
+    let mut recorder = recorder();
+    run_session(plan, &mut recorder, &mut modelled("model", model), &mut |_| ()).unwrap();
+    recorder.events().to_vec()
+}
+
+/// Units in the order of their visits, round by round.
+fn order(events: &[Event]) -> Vec<Vec<u32>> {
+    let mut rounds: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for event in events {
+        if let Event::Visit { round, visit } = event {
+            rounds.entry(*round).or_default().push(visit.unit);
+        }
+    }
+    rounds.into_values().collect()
+}
+
+#[test]
+fn the_order_is_reproducible_and_differs_by_seed_round_and_session() {
+    let units = layers(&small_space());
+    let all: Vec<u32> = (0..units.len() as u32).collect();
+    let quiet = Model::named("quiet").unwrap();
+    let of = |seed, number| {
+        let mut plan = session_plan(units.clone(), Mode::Isolated, seed, 3);
+        plan.setup.session = number;
+        order(&session(&plan, quiet))
+    };
+    let first = of(1, 0);
+    assert_eq!(first, of(1, 0));
+    for round in &first {
+        let mut sorted = round.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, all, "every unit once a round");
+        assert_ne!(*round, all, "not in order");
+    }
+    assert_ne!(first[0], first[1]);
+    assert_ne!(first[1], first[2]);
+    assert_ne!(first, of(2, 0));
+    assert_ne!(first, of(1, 1));
+}
+
+#[test]
+fn every_unit_comes_first_equally_often() {
+    let units: Vec<Unit> = layers(&small_space()).into_iter().take(8).collect();
+    let count = units.len();
+    let mut firsts = vec![0_u32; count];
+    let sessions = 1000;
+    for seed in 0..sessions {
+        let events = session(&session_plan(units.clone(), Mode::Isolated, seed, 1), Model::named("quiet").unwrap());
+        firsts[order(&events)[0][0] as usize] += 1;
+    }
+    let p_value = |observed: &[u32]| {
+        let expected = sessions as f64 / count as f64;
+        let statistic: f64 = observed.iter().map(|&o| (f64::from(o) - expected).powi(2) / expected).sum();
+        ChiSquared::new((count - 1) as f64).unwrap().sf(statistic)
+    };
+    assert!(p_value(&firsts) > 0.001, "{firsts:?}");
+    // Control: an order that favours one unit in one session of ten is told.
+    let mut biased: Vec<u32> = firsts.iter().map(|f| f * 9 / 10).collect();
+    biased[0] += sessions as u32 / 10;
+    assert!(p_value(&biased) < 0.001, "{biased:?}");
+}
+
+/// In how many of the networks each key stands.
+fn places(units: &[Unit]) -> BTreeMap<LayerKey, usize> {
+    let mut places = BTreeMap::new();
+    for unit in units {
+        for key in unit.keys.iter().collect::<BTreeSet<_>>() {
+            *places.entry(key.clone()).or_default() += 1;
+        }
+    }
+    places
+}
+
+fn networks(space: &Space, seed: u64) -> (BTreeSet<LayerKey>, Vec<Unit>) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let keys = keys_of_space(space, Runtime::TorchEager, &mut rng).unwrap();
+    let units = network_units(space, Runtime::TorchEager, &keys, &BTreeSet::new(), &mut rng).unwrap();
+    (keys.into_keys().collect(), units)
+}
+
+fn anchors(units: &[Unit]) -> usize {
+    units.iter().filter(|unit| matches!(unit.role, Role::Network { anchor: true, .. })).count()
+}
+
+#[test]
+fn every_key_is_visited_by_three_networks_where_the_space_allows_it() {
+    for seed in 0..5 {
+        let (keys, units) = networks(&space_of(8), seed);
+        let places = places(&units);
+        assert_eq!(places.keys().cloned().collect::<BTreeSet<_>>(), keys);
+        assert!(places.values().all(|&count| count >= 3), "{places:?}");
+        assert_eq!(anchors(&units), 10);
+        let (arch, numbers): (BTreeSet<_>, BTreeSet<_>) = units
+            .iter()
+            .map(|unit| match &unit.role {
+                Role::Network { arch, .. } => (arch.0.clone(), unit.unit),
+                Role::Layer { .. } => panic!("a layer among the networks"),
+            })
+            .unzip();
+        assert_eq!((arch.len(), numbers.len()), (units.len(), units.len()), "no network twice");
+    }
+    // Control: two networks cannot hold a key three times; they hold each at least once.
+    let (keys, units) = networks(&space_of(1), 0);
+    let places = places(&units);
+    assert_eq!(units.len(), 2);
+    assert_eq!(places.len(), keys.len());
+    assert!(places.values().all(|&count| count < 3));
+    assert!(anchors(&units) <= 2);
+}
+
+#[test]
+fn a_busy_machine_is_refused_unless_that_is_allowed() {
+    let space = small_space();
+    let header = header(&space, Mode::InContext, 1);
+    let refused = events_of(&space, header.clone(), &mut named("busy")).unwrap_err();
+    assert!(matches!(&refused, EngineError::Noisy(what) if what.contains("pressure_percent 80")), "{refused}");
+    let allowed = Header { allow_noisy: true, ..header.clone() };
+    let events = events_of(&space, allowed, &mut named("busy")).unwrap();
+    assert!(matches!(events.last(), Some(Event::Complete)));
+    // Control: a quiet machine passes without being asked to.
+    events_of(&space, header, &mut named("quiet")).unwrap();
+}
+
+#[test]
+fn preempted_samples_are_dropped() {
+    let units = layers(&small_space());
+    let events = session(&session_plan(units.clone(), Mode::Isolated, 1, 8), Model::named("preempted").unwrap());
+    let mut repeats = BTreeMap::new();
+    let (mut clean, mut raw) = (BTreeMap::<u32, Vec<f64>>::new(), BTreeMap::<u32, Vec<f64>>::new());
+    for event in &events {
+        match event {
+            Event::Sizing { repeat, visit, .. } => drop(repeats.insert(visit.unit, *repeat)),
+            Event::Visit { visit, .. } => {
+                let unit = &units[visit.unit as usize];
+                let repeat = repeats[&visit.unit];
+                let samples = clean_samples(unit, visit, repeat);
+                assert_eq!(samples.len(), 1);
+                let dropped = visit.whole.iter().filter(|run| run.switches > 0).count();
+                assert_eq!(samples[0].1.len() + dropped, visit.whole.len());
+                clean.entry(visit.unit).or_default().extend(&samples[0].1);
+                let times = visit.whole.iter().map(|run| run.ns[0] as f64 / f64::from(repeat));
+                raw.entry(visit.unit).or_default().extend(times);
+            }
+            _ => {}
+        }
+    }
+    for unit in &units {
+        let layer = unit.graph.layers().map(|(_, node)| layer_truth_ns(&unit.graph, node)).sum::<f64>();
+        let truth = layer + WHOLE_OVERHEAD_NS;
+        let error = |samples: &[f64]| (mean(samples).unwrap() / truth).ln();
+        assert!(error(&clean[&unit.unit]).abs() < 0.005, "{}", unit.whole_key());
+        // Control: with the preempted samples the mean is far off.
+        assert!(error(&raw[&unit.unit]) > 0.05, "{}", unit.whole_key());
+    }
+}
+
+fn voids(events: &[Event]) -> usize {
+    events.iter().filter(|event| matches!(event, Event::Void { .. })).count()
+}
+
+#[test]
+fn visits_beside_a_slow_canary_are_void_and_repeated() {
+    let units = layers(&space_of(4));
+    let rounds = 18;
+    let plan = session_plan(units.clone(), Mode::Isolated, 1, rounds);
+    let throttled = Model::named("throttle").unwrap();
+    let events = session(&plan, throttled);
+    let mut void = BTreeSet::new();
+    for event in &events {
+        if let Event::Void { sequences, .. } = event {
+            assert!(!sequences.is_empty());
+            void.extend(sequences.iter().copied());
+        }
+    }
+    assert!(!void.is_empty());
+    let mut kept: BTreeMap<(u32, u32), u32> = BTreeMap::new();
+    let mut kept_before_void = 0;
+    for event in &events {
+        if let Event::Visit { round, visit } = event {
+            if void.remove(&visit.sequence) {
+                kept_before_void += 1;
+            } else {
+                *kept.entry((*round, visit.unit)).or_default() += 1;
+            }
+        }
+    }
+    assert!(kept_before_void > 0 && void.is_empty(), "only visits that were made are void");
+    assert_eq!(kept.len(), units.len() * rounds as usize);
+    assert!(kept.values().all(|&count| count == 1), "each unit counts once a round");
+    // Controls: no void where nothing slows down, or where the canary does not see it.
+    assert_eq!(voids(&session(&plan, Model { step: None, ..throttled })), 0);
+    assert_eq!(voids(&session(&plan, Model { canary_share: 0.0, ..throttled })), 0);
+}
+
+#[test]
+fn a_layer_that_does_not_run_is_recorded_and_its_networks_are_avoided() {
+    let space = small_space();
+    let header = header(&space, Mode::InContext, 1);
+    // Every mobilenet pools at its end.
+    let mut recorder = recorder();
+    let measurement = nasprof_profiler::engine::Measurement {
+        space: &space,
+        header: header.clone(),
+        gate: gate(false),
+        deadline: None,
+    };
+    let error =
+        nasprof_profiler::engine::measure(&measurement, &mut recorder, &mut named("no-pool"), &mut |_| ()).unwrap_err();
+    assert!(matches!(&error, EngineError::Plan(what) if what.contains("global_avg_pool")), "{error}");
+    let failed: Vec<&LayerKey> = recorder
+        .events()
+        .iter()
+        .filter_map(|event| match event {
+            Event::Trial { key, result: Trial::Failed(why), .. } => {
+                assert!(why.contains("not implemented"), "{why}");
+                Some(key)
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(failed.len(), 1, "{failed:?}");
+    // Alone, the other layers are measured all the same.
+    let isolated = Header { mode: Mode::Isolated, ..header.clone() };
+    let events = events_of(&space, isolated, &mut named("no-pool")).unwrap();
+    let measured: BTreeSet<&LayerKey> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Unit { role: Role::Layer { key }, .. } => Some(key),
+            _ => None,
+        })
+        .collect();
+    assert!(!measured.is_empty() && !measured.contains(failed[0]));
+    // Control: where all layers run, the same space is planned.
+    events_of(&space, header, &mut named("quiet")).unwrap();
+}
+
+/// Without the check this waits for ever for a canary that takes no time.
+#[test]
+fn a_timer_that_reads_zero_is_an_error_and_not_zero_nanoseconds() {
+    let space = small_space();
+    let quiet = Model::named("quiet").unwrap();
+    for mode in [Mode::InContext, Mode::Isolated, Mode::Whole] {
+        for timer_step_ns in [f64::INFINITY, 1e12] {
+            let model = Model { timer_step_ns, ..quiet };
+            let error = events_of(&space, header(&space, mode, 1), &mut modelled("zero", model)).unwrap_err();
+            assert!(error.to_string().contains("timer reads zero"), "{error}");
+        }
+        // Control: a coarse timer that does move is good enough.
+        let model = Model { timer_step_ns: 1000.0, ..quiet };
+        events_of(&space, header(&space, mode, 1), &mut modelled("coarse", model)).unwrap();
+    }
+}
+
+/// What a broken device does to its answers.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    None,
+    ZeroVisits,
+    HugeVisits,
+    HugeCanary,
+    EmptyCanary,
+    HalfEmptyCanary,
+    NoRuns,
+    TooManyRuns,
+    TooFewLayers,
+    EmptyRuns,
+    OtherSequence,
+    OtherUnit,
+    OtherUnitLoaded,
+}
+
+struct Broken(SyntheticDevice, Fault);
+
+impl Device for Broken {
+    fn configure(&mut self, setup: &Setup) -> Result<Fingerprint, DeviceError> {
+        self.0.configure(setup)
+    }
+
+    fn load(&mut self, unit: u32, graph: &Graph) -> Result<Loaded, DeviceError> {
+        let mut loaded = self.0.load(unit, graph)?;
+        loaded.unit += u32::from(matches!(self.1, Fault::OtherUnitLoaded));
+        Ok(loaded)
+    }
+
+    fn visit(&mut self, request: &VisitRequest) -> Result<Visit, DeviceError> {
+        let mut visit = self.0.visit(request)?;
+        let all = |visit: &mut Visit, ns: u64| {
+            visit.layers.iter_mut().chain(&mut visit.whole).for_each(|run| run.ns.fill(ns));
+        };
+        match self.1 {
+            Fault::ZeroVisits => all(&mut visit, 0),
+            Fault::HugeVisits => all(&mut visit, u64::MAX),
+            Fault::NoRuns => visit.whole.clear(),
+            Fault::TooManyRuns => visit.whole.extend(visit.whole.clone()),
+            Fault::TooFewLayers => visit.layers.iter_mut().for_each(|run| run.ns.truncate(run.ns.len() - 1)),
+            Fault::EmptyRuns => visit.whole.iter_mut().for_each(|run| run.ns.clear()),
+            Fault::OtherSequence => visit.sequence += 1,
+            Fault::OtherUnit => visit.unit += 1,
+            _ => {}
+        }
+        Ok(visit)
+    }
+
+    fn canary(&mut self) -> Result<Canary, DeviceError> {
+        let mut canary = self.0.canary()?;
+        match self.1 {
+            Fault::HugeCanary => canary.compute_ns.fill(u64::MAX),
+            Fault::EmptyCanary => canary = Canary { compute_ns: Vec::new(), memory_ns: Vec::new() },
+            Fault::HalfEmptyCanary => canary.compute_ns.clear(),
+            _ => {}
+        }
+        Ok(canary)
+    }
+
+    fn probe(&mut self) -> Result<Probes, DeviceError> {
+        self.0.probe()
+    }
+
+    fn memory(&mut self, graph: &Graph) -> Result<Memory, DeviceError> {
+        self.0.memory(graph)
+    }
+}
+
+fn measured_broken(mode: Mode, fault: Fault) -> Result<Vec<Event>, EngineError> {
+    let space = small_space();
+    events_of(&space, Header { sessions: 1, ..header(&space, mode, 1) }, &mut || {
+        Ok(Box::new(Broken(SyntheticDevice::named("quiet").unwrap(), fault)) as Box<dyn Device>)
+    })
+}
+
+#[test]
+fn answers_that_do_not_fit_the_question_are_refused() {
+    use Fault::*;
+    for mode in [Mode::InContext, Mode::Isolated, Mode::Whole] {
+        for fault in [EmptyCanary, HalfEmptyCanary, NoRuns, TooManyRuns, EmptyRuns, OtherSequence, OtherUnit] {
+            let error = measured_broken(mode, fault).unwrap_err();
+            assert!(matches!(error, EngineError::Device(DeviceError::Protocol(_))), "{mode:?} {fault:?}: {error}");
+        }
+        assert!(measured_broken(mode, OtherUnitLoaded).is_err());
+        // Huge times are odd and not impossible: the engine ends with them, one way or the other, without a panic.
+        for fault in [HugeVisits, HugeCanary] {
+            drop(measured_broken(mode, fault));
+        }
+        // Control: the same device without a fault.
+        measured_broken(mode, None).unwrap();
+    }
+    let error = measured_broken(Mode::InContext, TooFewLayers).unwrap_err();
+    assert!(matches!(error, EngineError::Device(DeviceError::Protocol(_))), "{error}");
+}
+
+/// The canary runs, yet the layers take no time: never a number, in no mode.
+#[test]
+fn layers_that_take_no_time_are_never_called_converged() {
+    let error = measured_broken(Mode::Isolated, Fault::ZeroVisits).unwrap_err();
+    assert!(error.to_string().contains("timer reads zero"), "{error}");
+    for mode in [Mode::InContext, Mode::Whole] {
+        match measured_broken(mode, Fault::ZeroVisits) {
+            Err(error) => assert!(error.to_string().contains("timer reads zero"), "{error}"),
+            Ok(events) => {
+                let ends = events.iter().filter_map(|event| match event {
+                    Event::SessionEnd { converged, .. } => Some(*converged),
+                    _ => Option::None,
+                });
+                assert_eq!(ends.collect::<Vec<_>>(), [false]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_lost_device_ends_the_measurement_with_its_reason() {
+    let space = small_space();
+    let lost = || Err(DeviceError::Lost("the link is down".to_owned()));
+    let error = events_of(&space, header(&space, Mode::InContext, 1), &mut { lost }).unwrap_err();
+    assert!(matches!(&error, EngineError::Device(DeviceError::Lost(why)) if why == "the link is down"), "{error}");
+}
+
+/// Medians of many rounds agree with the closed formula: the engine and the device mean the same units.
+#[test]
+fn nanoseconds_are_nanoseconds() {
+    let units = layers(&small_space());
+    let model = Model { timer_step_ns: 1.0, ..Model::default() };
+    let events = session(&session_plan(units.clone(), Mode::Isolated, 1, 8), model);
+    let mut repeats = BTreeMap::new();
+    for event in &events {
+        match event {
+            Event::Sizing { repeat, visit, .. } => drop(repeats.insert(visit.unit, *repeat)),
+            Event::Visit { visit, .. } => {
+                let unit = &units[visit.unit as usize];
+                let samples = clean_samples(unit, visit, repeats[&visit.unit]);
+                let truth: f64 = unit.graph.layers().map(|(_, node)| layer_truth_ns(&unit.graph, node)).sum();
+                let value = median(&samples[0].1).unwrap();
+                assert!((value / (truth + WHOLE_OVERHEAD_NS) - 1.0).abs() < 1e-4, "{value} {truth}");
+            }
+            _ => {}
+        }
+    }
+}
