@@ -24,7 +24,9 @@ pub fn read(path: &Path) -> Result<Lut, LutError> {
     }
     let bytes = fs::read(path).map_err(fail)?;
     let lut = match ending(path) {
-        "parquet" => parquet_file::decode(bytes),
+        // The library is not written for hostile files: some damage makes it panic.
+        "parquet" => std::panic::catch_unwind(|| parquet_file::decode(bytes))
+            .unwrap_or_else(|_| Err("a damaged Parquet file".to_owned())),
         "csv" => csv_text::decode(&bytes),
         "json" => serde_json::from_slice(&bytes).map_err(|e| e.to_string()),
         other => Err(unknown_ending(other)),

@@ -1,0 +1,44 @@
+//! A LUT measured on a synthetic device, in this process.
+
+use nasprof_graph::Space;
+use nasprof_graph::runtime::Runtime;
+use nasprof_lut::{Lut, from_journal};
+use nasprof_profiler::engine::{Gate, Measurement, Recorder, measure};
+use nasprof_profiler::journal::{Event, Header, Mode};
+use nasprof_profiler::protocol::{Allocator, Device};
+use nasprof_profiler::synthetic::SyntheticDevice;
+
+/// The events of a measurement of two sessions.
+pub(crate) fn synthetic_events(space: &Space, device: &str, seed: u64) -> Vec<Event> {
+    let header = Header {
+        format_version: 1,
+        program_version: "test".to_owned(),
+        device: format!("synthetic:{device}"),
+        backend: format!("synthetic:{device}"),
+        space: space.name.clone(),
+        space_digest: space.graph.digest(),
+        runtime: Runtime::TorchEager,
+        mode: Mode::InContext,
+        batch: 1,
+        threads: 1,
+        cores: Vec::new(),
+        allocator: Allocator::Retain,
+        ci: 0.02,
+        sessions: 2,
+        max_rounds: 40,
+        seed,
+        allow_noisy: false,
+    };
+    let gate = Gate { patience: std::time::Duration::ZERO, allow_noisy: true };
+    let measurement = Measurement { space, header, gate, deadline: None };
+    let mut recorder = Recorder::new(Vec::new(), None, std::sync::Arc::default());
+    let mut connect =
+        || SyntheticDevice::named(device).map(|d| Box::new(d) as Box<dyn Device>).map_err(|e| panic!("{e}"));
+    measure(&measurement, &mut recorder, &mut connect, &mut |_| {}).unwrap();
+    recorder.events().to_vec()
+}
+
+/// The LUT of such a measurement.
+pub(crate) fn synthetic_lut(space: &Space, device: &str, seed: u64) -> Lut {
+    from_journal(&synthetic_events(space, device, seed)).unwrap()
+}

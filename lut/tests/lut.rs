@@ -1,0 +1,152 @@
+//! From a journal to a LUT to predictions, against the known truth of synthetic devices.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::io::Write;
+
+use common::synthetic_lut;
+use nasprof_graph::runtime::Runtime;
+use nasprof_graph::spaces::SpaceSpec;
+use nasprof_graph::{LayerKey, Space};
+use nasprof_lut::{BatchEstimator, Estimator, Flag, Lut, check, read, write};
+use nasprof_profiler::synthetic::network_truth_ns;
+use proptest::prelude::*;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+fn small() -> Space {
+    let text = "format_version = 1\nkind = \"mobilenet\"\ninput = [3, 16, 16]\nnum_classes = 10\n\
+        settings = [[24, 3, 1]]\ncandidates = [\"MB3 3x3\", \"MB6 3x3\", \"MB3 5x5\"]\nskip_connect = true\n";
+    SpaceSpec::parse(text).unwrap().build("small").unwrap()
+}
+
+#[test]
+fn predictions_meet_the_truth() {
+    let space = Space::builtin("mobilenet-cifar10").unwrap();
+    let lut = synthetic_lut(&space, "quiet", 0);
+    let estimator = Estimator::new(&lut);
+    let mut rng = ChaCha8Rng::seed_from_u64(99);
+    for _ in 0..50 {
+        let graph = Runtime::TorchEager.subnet(&space.graph, &space.sample(&mut rng)).unwrap();
+        let estimate = estimator.estimate(&graph);
+        let truth = network_truth_ns(&graph) / 1e6;
+        let ms = estimate.latency_ms.unwrap();
+        assert!((ms / truth - 1.0).abs() < 0.01, "{ms} for {truth}");
+        let [low, high] = estimate.interval_ms.unwrap();
+        assert!(low < truth && truth < high);
+        assert!((estimate.nodes.iter().map(|n| n.share.unwrap()).sum::<f64>() - 1.0).abs() < 1e-9);
+    }
+}
+
+/// The timer between layers is in every entry; the calibration takes it out. Without it the estimate is too high.
+#[test]
+fn the_calibration_removes_the_cost_of_timers() {
+    let space = small();
+    let lut = synthetic_lut(&space, "quiet", 0);
+    let arch = space.sample(&mut ChaCha8Rng::seed_from_u64(1));
+    let graph = Runtime::TorchEager.subnet(&space.graph, &arch).unwrap();
+    let truth = network_truth_ns(&graph) / 1e6;
+    let with = Estimator::new(&lut).latency_ms(&graph).unwrap();
+    let mut bare = lut.clone();
+    bare.context.calibration = None;
+    let without = Estimator::new(&bare).estimate(&graph);
+    assert!((with / truth - 1.0).abs() < (without.latency_ms.unwrap() / truth - 1.0).abs());
+    assert!(without.interval_ms.is_none() && without.flags.contains(&"uncalibrated".to_owned()));
+}
+
+#[test]
+fn the_batch_form_equals_the_single_form() {
+    let space = small();
+    let lut = synthetic_lut(&space, "quiet", 0);
+    let estimator = Estimator::new(&lut);
+    let batch = BatchEstimator::compile(&space, Runtime::TorchEager, &estimator).unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let archs: Vec<_> = (0..100).map(|_| space.sample(&mut rng)).collect();
+    let mut scores = Vec::new();
+    batch.score_all(&archs, &mut scores);
+    for (arch, score) in archs.iter().zip(scores) {
+        let exact = estimator.latency_ms(&Runtime::TorchEager.subnet(&space.graph, arch).unwrap()).unwrap();
+        assert!((score / exact - 1.0).abs() < 1e-12);
+    }
+}
+
+/// A network with a layer that the LUT does not know has no latency: a partial sum would look plausible.
+#[test]
+fn a_missing_layer_leaves_no_number() {
+    let space = small();
+    let mut lut = synthetic_lut(&space, "quiet", 0);
+    lut.rows.retain(|row| row.op != "linear");
+    let arch = space.sample(&mut ChaCha8Rng::seed_from_u64(1));
+    let estimate = Estimator::new(&lut).estimate(&Runtime::TorchEager.subnet(&space.graph, &arch).unwrap());
+    assert!(estimate.latency_ms.is_none() && estimate.interval_ms.is_none());
+    assert!(estimate.coverage < 1.0);
+    assert!(BatchEstimator::compile(&space, Runtime::TorchEager, &Estimator::new(&lut)).is_none());
+}
+
+/// Noise slower than the rounds is flagged; independent noise is not.
+#[test]
+fn wandering_machines_are_flagged() {
+    let share = |device: &str, flag: Flag| {
+        let luts: Vec<Lut> = (0..5).map(|seed| synthetic_lut(&small(), device, seed)).collect();
+        let rows: Vec<bool> = luts.iter().flat_map(|l| &l.rows).map(|r| r.flags.contains(&flag)).collect();
+        rows.iter().filter(|f| **f).count() as f64 / rows.len() as f64
+    };
+    for device in ["wander", "wander-slow"] {
+        assert!(share(device, Flag::Drift) >= 0.98, "{device}: {}", share(device, Flag::Drift));
+    }
+    assert!(share("quiet", Flag::Drift) <= 0.02);
+    assert!(share("sessions", Flag::Inconsistent) > share("quiet", Flag::Inconsistent));
+}
+
+#[test]
+fn suspicious_entries_are_found() {
+    let good = synthetic_lut(&small(), "quiet", 0);
+    assert_eq!(check(&good), []);
+    let mut lut = good.clone();
+    lut.rows[0].times.as_mut().unwrap().mean_ns = 0.0;
+    let copied = lut.rows[1].times.clone();
+    lut.rows[2].times = copied;
+    lut.rows[3].times = None;
+    lut.rows[4].key = LayerKey(lut.rows[5].key.0.clone());
+    let problems: Vec<String> = check(&lut).into_iter().map(|f| f.problem).collect();
+    for part in ["not 0 ms", "copied", "neither times nor an error", "more than once"] {
+        assert!(problems.iter().any(|p| p.contains(part)), "{part}: {problems:?}");
+    }
+}
+
+#[test]
+fn a_failed_write_leaves_the_old_file() {
+    let lut = synthetic_lut(&small(), "quiet", 0);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.json");
+    write(&lut, &path).unwrap();
+    let mut broken = lut.clone();
+    broken.rows[0].times.as_mut().unwrap().mean_ns = f64::NAN;
+    // NaN is not JSON: whatever comes of it must not be read back as a number.
+    let _ = write(&broken, &path);
+    assert!(read(&path).map_or(true, |back| back == lut));
+    assert!(write(&lut, &folder.path().join("no/such/folder.json")).is_err());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    /// Damaged files are refused or read, and never panic.
+    #[test]
+    fn damaged_files_never_panic(at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<bool>()) {
+        static LUT: std::sync::OnceLock<Lut> = std::sync::OnceLock::new();
+        let lut = LUT.get_or_init(|| synthetic_lut(&small(), "quiet", 0));
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a.parquet", "a.csv", "a.json"] {
+            let path = folder.path().join(name);
+            write(lut, &path).unwrap();
+            let mut bytes = std::fs::read(&path).unwrap();
+            let index = at.index(bytes.len());
+            if cut { bytes.truncate(index) } else { bytes[index] = byte }
+            std::fs::File::create(&path).unwrap().write_all(&bytes).unwrap();
+            let _ = read(&path);
+        }
+    }
+}
