@@ -38,14 +38,15 @@ fn answer(
     open: &impl Fn(&str) -> Result<Box<dyn Device>, String>,
 ) -> Reply {
     let result = match (request, device) {
-        (Request::Configure(setup), device) => match open(&setup.backend) {
-            Ok(mut opened) => {
-                let configured = opened.configure(&setup).map(Reply::Configured);
-                *device = Some(opened);
-                configured
-            }
-            Err(error) => Err(DeviceError::Refused(error)),
-        },
+        (Request::Configure(_), Some(_)) => Err(DeviceError::Refused("this agent is configured already".to_owned())),
+        // A device whose set-up failed is not kept: nothing may run on it.
+        (Request::Configure(setup), none) => {
+            open(&setup.backend).map_err(DeviceError::Refused).and_then(|mut opened| {
+                let fingerprint = opened.configure(&setup)?;
+                *none = Some(opened);
+                Ok(Reply::Configured(fingerprint))
+            })
+        }
         (_, None) => Err(DeviceError::Refused("the first request must be `configure`".to_owned())),
         (Request::Load { unit, graph }, Some(d)) => {
             checked(graph).and_then(|graph| d.load(unit, &graph)).map(Reply::Loaded)
