@@ -10,6 +10,7 @@
 //!   thousand visits to another device of the same model: the same for all layers, as all noise here is relative.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stderr, reason = "the shares that were reached are shown by --nocapture")]
 
 mod common;
 
