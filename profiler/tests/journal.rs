@@ -8,6 +8,7 @@ mod common;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use common::{Folder, header, small_space};
 use nasprof_profiler::journal::{Event, JournalError, Mode, Writer, read, read_file};
@@ -199,8 +200,13 @@ fn huge_garbage_is_refused() {
     assert_eq!(refused_line(&behind), 9);
 }
 
+/// A process holds the locks of the one that starts it until it runs its own program, so the test that starts one and
+/// the test that looks at a lock take turns.
+static STARTING: Mutex<()> = Mutex::new(());
+
 #[test]
 fn a_second_writer_is_refused_while_the_first_lives() {
+    let _turn = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = Folder::new();
     let path = folder.file("journal");
     let mut first = Writer::create(&path).unwrap();
@@ -238,6 +244,7 @@ fn child_that_writes_until_it_fails() {
 
 #[test]
 fn a_full_disk_is_an_error_and_resumable() {
+    let _turn = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = Folder::new();
     let path = folder.file("journal");
     // The limit's signal is ignored, so that writing fails as it does on a full disk.
