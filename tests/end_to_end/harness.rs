@@ -5,9 +5,9 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-/// A small space: two choices, one of them with a skip.
+/// A small space: three choices, two of them with a skip; larger than what a measurement samples.
 pub(crate) const SPACE: &str = "format_version = 1\nkind = \"mobilenet\"\ninput = [3, 16, 16]\nnum_classes = 10\n\
-    settings = [[24, 2, 1]]\ncandidates = [\"MB3 3x3\", \"MB6 3x3\", \"MB3 5x5\"]\nskip_connect = true\n";
+    settings = [[24, 3, 1]]\ncandidates = [\"MB3 3x3\", \"MB6 3x3\", \"MB3 5x5\"]\nskip_connect = true\n";
 
 pub(crate) struct Folder {
     folder: TempDir,

@@ -367,9 +367,11 @@ impl Session<'_, '_, '_> {
 
     /// Visits every unit once in shuffled order, with canaries between; visits beside a slow canary are repeated.
     fn one_round(&mut self) -> Result<(), EngineError> {
-        let seed = self.plan.setup.seed ^ u64::from(self.plan.setup.session) << 32 ^ u64::from(self.round);
         let mut queue: Vec<usize> = (0..self.plan.units.len()).collect();
-        queue.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        // A stream of its own for every round: neighbouring seeds must not share orders.
+        let mut rng = ChaCha8Rng::seed_from_u64(self.plan.setup.seed);
+        rng.set_stream(u64::from(self.plan.setup.session) << 32 | u64::from(self.round));
+        queue.shuffle(&mut rng);
         let mut visits: BTreeMap<usize, Visit> = BTreeMap::new();
         let mut voids = 0;
         let mut pause = Duration::from_millis(50);
