@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use nasprof_devices::{AgentClient, DeviceFile, find};
+use nasprof_graph::Space;
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::spaces::{SpaceSpec, builtin_names};
-use nasprof_graph::{Graph, Space};
 use nasprof_profiler::protocol::{Allocator, Device, DeviceError, Setup};
 
 use crate::cli::{AllocatorArg, ContextArgs};
@@ -133,9 +133,4 @@ fn agent_program() -> PathBuf {
 pub(crate) fn file_name(name: &str) -> String {
     let stem = Path::new(name).file_stem().map_or_else(|| name.to_owned(), |s| s.to_string_lossy().into_owned());
     stem.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect()
-}
-
-/// The graph that a runtime executes for an architecture.
-pub(crate) fn subnet(space: &Space, runtime: Runtime, arch: &nasprof_graph::Arch) -> Result<Graph, Failure> {
-    Ok(runtime.subnet(&space.graph, arch)?)
 }

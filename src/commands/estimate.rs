@@ -28,7 +28,7 @@ pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode, Failure> {
         let file: ArchFile = serde_json::from_str(text)
             .map_err(|e| about(Failure::usage(nasprof_graph::suggest::explain_unknown_field(&e.to_string()))))?;
         let arch = file.resolve(&space.name, &space.choices).map_err(|e| about(e.into()))?;
-        let estimate = estimator.estimate(&resolve::subnet(&space, runtime, &arch)?);
+        let estimate = estimator.estimate(&runtime.subnet(&space.graph, &arch)?);
         complete &= estimate.latency_ms.is_some();
         if args.json { print_json(&estimate) } else { show(&estimate, args.explain) }
     };

@@ -88,7 +88,7 @@ fn units(space: &Space, lut: &Lut, fresh: &[Arch]) -> Result<Vec<Unit>, Failure>
     let all = anchors.chain(fresh.iter().map(|arch| (arch, false)));
     all.enumerate()
         .map(|(i, (arch, anchor))| {
-            let graph = resolve::subnet(space, lut.context.header.runtime, arch)?;
+            let graph = lut.context.header.runtime.subnet(&space.graph, arch)?;
             Ok(Unit::new(i as u32, Role::Network { arch: arch.clone(), anchor }, graph))
         })
         .collect()
