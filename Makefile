@@ -11,9 +11,9 @@ export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 nasprof := $(target)/release/nasprof
-torch := -p nasprof-profiler --features torch
+torch := -p nasprof-profiler -p nasprof-search --features torch
 # The crates that build in a short time and without libtorch.
-light := -p nasprof-graph -p nasprof-profiler -p nasprof-lut -p nasprof-devices -p nasprof
+light := -p nasprof-graph -p nasprof-profiler -p nasprof-lut -p nasprof-devices -p nasprof-search -p nasprof
 
 space := mobilenet-cifar10
 # `make quickstart ALLOW_NOISY=1` measures a busy machine; the rows say so, and it is another LUT.

@@ -1,1 +1,5 @@
-//! Trains search spaces on the host. Empty so far: the searchers are not written yet.
+//! Searches a space for a network that meets a budget, and trains networks.
+//!
+//! Without the feature `torch` this crate has what needs no tensors: configuration, data sets, schedules and the
+//! selection of architectures. With it come supernets, optimizers, searchers and the trainer, which the binary
+//! `nasprof-search` runs for the command line.
