@@ -3,72 +3,122 @@
 use nasprof_graph::{Op, Padding, ResizeMode, Shape};
 use tch::{Device, Kind, TchError, Tensor};
 
-type Pair = [i64; 2];
+/// Height and width.
+pub type Pair = [i64; 2];
 
-/// An operation with its weights, ready to call.
-pub(super) enum Kernel {
-    Conv { weight: Tensor, bias: Option<Tensor>, stride: Pair, pad: Pair, dilation: Pair, groups: i64 },
-    Linear { weight: Tensor, bias: Option<Tensor> },
-    BatchNorm { scale: Tensor, shift: Tensor, mean: Tensor, variance: Tensor, epsilon: f64 },
+/// An operation without its weights, ready to call.
+#[derive(Debug, Clone)]
+pub enum Kernel {
+    /// Weights: kernel `(out, in / groups, kh, kw)`, and a bias `(out)` if it has one.
+    Conv {
+        /// Stride.
+        stride: Pair,
+        /// Zero padding.
+        pad: Pair,
+        /// Dilation.
+        dilation: Pair,
+        /// Groups.
+        groups: i64,
+    },
+    /// Weights: matrix `(out, in)`, and a bias `(out)` if it has one.
+    Linear,
+    /// Weights: scale, shift, mean, variance, each `(channels)`.
+    BatchNorm {
+        /// Added to the variance.
+        epsilon: f64,
+    },
+    /// max(x, 0)
     Relu,
+    /// min(max(x, 0), 6)
     Relu6,
-    LeakyRelu { slope: Tensor },
+    /// One weight: the slope of the negative part, as a tensor of one element.
+    LeakyRelu,
+    /// relu6(x + 3) / 6
     Hsigmoid,
+    /// x * relu6(x + 3) / 6
     Hswish,
+    /// Logistic function.
     Sigmoid,
+    /// Hyperbolic tangent.
     Tanh,
-    Softmax { axis: i64 },
-    MaxPool { kernel: Pair, stride: Pair, pad: Pair },
-    AvgPool { kernel: Pair, stride: Pair, pad: Pair, count_padding: bool },
+    /// Softmax over one axis.
+    Softmax {
+        /// The axis, counted with the batch as 0.
+        axis: i64,
+    },
+    /// Maximum over windows.
+    MaxPool {
+        /// Window.
+        kernel: Pair,
+        /// Stride.
+        stride: Pair,
+        /// Padding, which never wins.
+        pad: Pair,
+    },
+    /// Mean over windows.
+    AvgPool {
+        /// Window.
+        kernel: Pair,
+        /// Stride.
+        stride: Pair,
+        /// Zero padding.
+        pad: Pair,
+        /// Whether padded zeros count in the divisor.
+        count_padding: bool,
+    },
+    /// `(N, C, H, W)` to `(N, C, 1, 1)`.
     GlobalAvgPool,
+    /// Sum of all operands.
     Add,
+    /// Product of all operands.
     Mul,
-    Concat { axis: i64 },
+    /// Concatenation.
+    Concat {
+        /// The axis, counted with the batch as 0.
+        axis: i64,
+    },
+    /// `(N, …)` to `(N, product)`.
     Flatten,
-    Crop { top: i64, left: i64 },
-    Pad { padding: [i64; 4] },
-    Resize { size: Pair, mode: ResizeMode },
+    /// Removes rows at the top and columns at the left.
+    Crop {
+        /// Rows removed.
+        top: i64,
+        /// Columns removed.
+        left: i64,
+    },
+    /// Zero padding: left, right, top, bottom.
+    Pad {
+        /// In libtorch's order.
+        padding: [i64; 4],
+    },
+    /// Spatial resize.
+    Resize {
+        /// New height and width.
+        size: Pair,
+        /// Interpolation.
+        mode: ResizeMode,
+    },
+    /// Matrix product of two operands.
     MatMul,
+    /// Hands its operand on.
     Identity,
 }
 
 impl Kernel {
-    /// Prepares an operation for inputs of the given shapes.
-    pub(super) fn build(op: &Op, inputs: &[&Shape]) -> Result<Self, String> {
-        let text = |e: TchError| e.to_string().lines().next().unwrap_or_default().to_owned();
+    /// Prepares an operation as it is at inference.
+    ///
+    /// # Errors
+    /// If libtorch has no such operation.
+    pub fn new(op: &Op) -> Result<Self, String> {
         Ok(match op {
-            Op::Conv { out_channels, kernel, stride, pad, dilation, groups, bias, activation: None } => {
-                let per_group = inputs[0].channels() / groups;
-                let dims = [*out_channels as i64, per_group as i64, kernel[0] as i64, kernel[1] as i64];
-                Self::Conv {
-                    weight: weight(&dims, per_group * kernel[0] * kernel[1]).map_err(text)?,
-                    bias: bias.then(|| vector(*out_channels, 0.01)).transpose().map_err(text)?,
-                    stride: pair(*stride),
-                    pad: pair(*pad),
-                    dilation: pair(*dilation),
-                    groups: *groups as i64,
-                }
+            Op::Conv { stride, pad, dilation, groups, activation: None, .. } => {
+                Self::Conv { stride: pair(*stride), pad: pair(*pad), dilation: pair(*dilation), groups: *groups as i64 }
             }
-            Op::Linear { out_features, bias } => {
-                let features = inputs[0].0.last().copied().unwrap_or(1);
-                Self::Linear {
-                    weight: weight(&[*out_features as i64, features as i64], features).map_err(text)?,
-                    bias: bias.then(|| vector(*out_features, 0.01)).transpose().map_err(text)?,
-                }
-            }
-            Op::BatchNorm { epsilon } => {
-                let channels = inputs[0].channels();
-                Self::BatchNorm {
-                    scale: vector(channels, 1.0).map_err(text)?,
-                    shift: vector(channels, 0.0).map_err(text)?,
-                    mean: vector(channels, 0.0).map_err(text)?,
-                    variance: vector(channels, 1.0).map_err(text)?,
-                    epsilon: *epsilon,
-                }
-            }
+            Op::Linear { .. } => Self::Linear,
+            Op::BatchNorm { epsilon } => Self::BatchNorm { epsilon: *epsilon },
             Op::Relu => Self::Relu,
             Op::Relu6 => Self::Relu6,
-            Op::LeakyRelu { slope } => Self::LeakyRelu { slope: vector(1, *slope).map_err(text)? },
+            Op::LeakyRelu { .. } => Self::LeakyRelu,
             Op::Hsigmoid => Self::Hsigmoid,
             Op::Hswish => Self::Hswish,
             Op::Sigmoid => Self::Sigmoid,
@@ -97,51 +147,77 @@ impl Kernel {
         })
     }
 
-    /// Computes the value from the operands' slots.
-    pub(super) fn run(&self, slots: &[Option<Tensor>], operands: &[usize]) -> Result<Tensor, TchError> {
-        let operand = |i: usize| -> Result<&Tensor, TchError> {
-            operands
-                .get(i)
-                .and_then(|&slot| slots[slot].as_ref())
-                .ok_or_else(|| TchError::Shape("an operand was freed too early".to_owned()))
-        };
+    /// Computes the value of `count` operands.
+    ///
+    /// # Errors
+    /// libtorch's; a missing weight or operand.
+    pub fn run<'a>(
+        &self,
+        weights: &[Tensor],
+        count: usize,
+        operand: impl Fn(usize) -> Result<&'a Tensor, TchError>,
+    ) -> Result<Tensor, TchError> {
         let x = operand(0)?;
-        match self {
-            Self::Conv { weight, bias, stride, pad, dilation, groups } => {
-                x.f_conv2d(weight, bias.as_ref(), stride, pad, dilation, *groups)
+        match (self, weights) {
+            (Self::Conv { stride, pad, dilation, groups }, [weight, bias @ ..]) => {
+                x.f_conv2d(weight, bias.first(), stride, pad, dilation, *groups)
             }
-            Self::Linear { weight, bias } => x.f_linear(weight, bias.as_ref()),
-            Self::BatchNorm { scale, shift, mean, variance, epsilon } => {
+            (Self::Linear, [weight, bias @ ..]) => x.f_linear(weight, bias.first()),
+            (Self::BatchNorm { epsilon }, [scale, shift, mean, variance]) => {
                 x.f_batch_norm(Some(scale), Some(shift), Some(mean), Some(variance), false, 0.1, *epsilon, false)
             }
-            Self::Relu => x.f_relu(),
-            Self::Relu6 => x.f_relu6(),
             // tch's leaky_relu has a fixed slope; prelu with one weight is the same function.
-            Self::LeakyRelu { slope } => x.f_prelu(slope),
-            Self::Hsigmoid => x.f_hardsigmoid(),
-            Self::Hswish => x.f_hardswish(),
-            Self::Sigmoid => x.f_sigmoid(),
-            Self::Tanh => x.f_tanh(),
-            Self::Softmax { axis } => x.f_softmax(*axis, None),
-            Self::MaxPool { kernel, stride, pad } => x.f_max_pool2d(kernel, stride, pad, [1, 1], false),
-            Self::AvgPool { kernel, stride, pad, count_padding } => {
+            (Self::LeakyRelu, [slope]) => x.f_prelu(slope),
+            (Self::Conv { .. } | Self::Linear | Self::BatchNorm { .. } | Self::LeakyRelu, _) => {
+                Err(TchError::Shape(format!("{} weights for {self:?}", weights.len())))
+            }
+            (Self::Relu, _) => x.f_relu(),
+            (Self::Relu6, _) => x.f_relu6(),
+            (Self::Hsigmoid, _) => x.f_hardsigmoid(),
+            (Self::Hswish, _) => x.f_hardswish(),
+            (Self::Sigmoid, _) => x.f_sigmoid(),
+            (Self::Tanh, _) => x.f_tanh(),
+            (Self::Softmax { axis }, _) => x.f_softmax(*axis, None),
+            (Self::MaxPool { kernel, stride, pad }, _) => x.f_max_pool2d(kernel, stride, pad, [1, 1], false),
+            (Self::AvgPool { kernel, stride, pad, count_padding }, _) => {
                 x.f_avg_pool2d(kernel, stride, pad, false, *count_padding, None)
             }
-            Self::GlobalAvgPool => x.f_adaptive_avg_pool2d([1, 1]),
-            Self::Add => fold(operands.len(), operand, Tensor::f_add, Tensor::f_add_),
-            Self::Mul => fold(operands.len(), operand, Tensor::f_mul, Tensor::f_mul_),
-            Self::Concat { axis } => {
-                let all = (0..operands.len()).map(operand).collect::<Result<Vec<_>, _>>()?;
+            (Self::GlobalAvgPool, _) => x.f_adaptive_avg_pool2d([1, 1]),
+            (Self::Add, _) => fold(count, operand, Tensor::f_add, Tensor::f_add_),
+            // Not in place: the gradient of a product needs its factors.
+            (Self::Mul, _) => fold(count, operand, Tensor::f_mul, |product, x| product.f_mul(x)),
+            (Self::Concat { axis }, _) => {
+                let all = (0..count).map(operand).collect::<Result<Vec<_>, _>>()?;
                 Tensor::f_cat(&all, *axis)
             }
-            Self::Flatten => x.f_flatten(1, -1),
-            Self::Crop { top, left } => x.f_slice(2, *top, None, 1)?.f_slice(3, *left, None, 1),
-            Self::Pad { padding } => x.f_constant_pad_nd(padding),
-            Self::Resize { size, mode: ResizeMode::Nearest } => x.f_upsample_nearest2d(size, None, None),
-            Self::Resize { size, mode: ResizeMode::Bilinear } => x.f_upsample_bilinear2d(size, false, None, None),
-            Self::MatMul => x.f_matmul(operand(1)?),
-            Self::Identity => Ok(x.shallow_clone()),
+            (Self::Flatten, _) => x.f_flatten(1, -1),
+            (Self::Crop { top, left }, _) => x.f_slice(2, *top, None, 1)?.f_slice(3, *left, None, 1),
+            (Self::Pad { padding }, _) => x.f_constant_pad_nd(padding),
+            (Self::Resize { size, mode: ResizeMode::Nearest }, _) => x.f_upsample_nearest2d(size, None, None),
+            (Self::Resize { size, mode: ResizeMode::Bilinear }, _) => x.f_upsample_bilinear2d(size, false, None, None),
+            (Self::MatMul, _) => x.f_matmul(operand(1)?),
+            (Self::Identity, _) => Ok(x.shallow_clone()),
         }
+    }
+}
+
+/// Random weights in the order that [`Kernel::run`] takes them, for inputs of the given shapes.
+pub(super) fn random_weights(op: &Op, inputs: &[&Shape]) -> Result<Vec<Tensor>, TchError> {
+    match op {
+        Op::Conv { out_channels, kernel, groups, bias, .. } => {
+            let per_group = inputs[0].channels() / groups;
+            let dims = [*out_channels as i64, per_group as i64, kernel[0] as i64, kernel[1] as i64];
+            let first = weight(&dims, per_group * kernel[0] * kernel[1]);
+            std::iter::once(first).chain(bias.then(|| vector(*out_channels, 0.01))).collect()
+        }
+        Op::Linear { out_features, bias } => {
+            let features = inputs[0].0.last().copied().unwrap_or(1);
+            let first = weight(&[*out_features as i64, features as i64], features);
+            std::iter::once(first).chain(bias.then(|| vector(*out_features, 0.01))).collect()
+        }
+        Op::BatchNorm { .. } => [1.0, 0.0, 0.0, 1.0].map(|v| vector(inputs[0].channels(), v)).into_iter().collect(),
+        Op::LeakyRelu { slope } => Ok(vec![vector(1, *slope)?]),
+        _ => Ok(Vec::new()),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::protocol::{
 };
 use crate::usage::counters;
 use crate::{affinity, allocator, probes, timer};
+pub use kernel::{Kernel, Pair};
 use network::Network;
 
 /// The local CPU through libtorch.

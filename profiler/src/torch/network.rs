@@ -3,14 +3,15 @@
 use std::time::Instant;
 
 use nasprof_graph::{Graph, Op};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
-use super::kernel::Kernel;
+use super::kernel::{Kernel, random_weights};
 use crate::timer;
 
 struct Step {
     name: String,
     kernel: Kernel,
+    weights: Vec<Tensor>,
     operands: Vec<usize>,
     output: usize,
     /// Slots whose value nobody needs after this step.
@@ -41,7 +42,7 @@ impl Network {
         let mut steps = Vec::new();
         for (i, node) in nodes.iter().enumerate() {
             let dims: Vec<i64> = node.shape.0.iter().map(|&d| d as i64).collect();
-            let fail = |e: tch::TchError| format!("layer `{}` ({}): {}", node.name, node.op.name(), first_line(&e));
+            let fail = |e: TchError| format!("layer `{}` ({}): {}", node.name, node.op.name(), first_line(&e));
             match &node.op {
                 // Data and constants stay for good.
                 Op::Input { .. } => {
@@ -52,15 +53,15 @@ impl Network {
                 }
                 op => {
                     let shapes = graph.input_shapes(node);
-                    let kernel = Kernel::build(op, &shapes)
-                        .map_err(|e| format!("layer `{}` ({}): {e}", node.name, op.name()))?;
+                    let kernel = Kernel::new(op).map_err(|e| format!("layer `{}` ({}): {e}", node.name, op.name()))?;
+                    let weights = random_weights(op, &shapes).map_err(fail)?;
                     let mut free: Vec<usize> =
                         node.inputs.iter().map(|id| id.0).filter(|&s| last_use[s] == i).collect();
                     free.retain(|&s| nodes[s].op.is_layer());
                     free.sort_unstable();
                     free.dedup();
                     let operands = node.inputs.iter().map(|id| id.0).collect();
-                    steps.push(Step { name: node.name.clone(), kernel, operands, output: i, free });
+                    steps.push(Step { name: node.name.clone(), kernel, weights, operands, output: i, free });
                 }
             }
         }
@@ -82,9 +83,13 @@ impl Network {
 
     fn run(&mut self, mut after_layer: impl FnMut()) -> Result<(), String> {
         for step in &self.steps {
+            let operand = |i: usize| {
+                let slot = step.operands.get(i).and_then(|&slot| self.slots[slot].as_ref());
+                slot.ok_or_else(|| TchError::Shape("an operand was freed too early".to_owned()))
+            };
             let value = step
                 .kernel
-                .run(&self.slots, &step.operands)
+                .run(&step.weights, step.operands.len(), operand)
                 .map_err(|e| format!("layer `{}`: {}", step.name, first_line(&e)))?;
             self.slots[step.output] = Some(value);
             for &slot in &step.free {
@@ -97,6 +102,6 @@ impl Network {
 }
 
 /// libtorch's messages go on with a C++ stack trace.
-fn first_line(error: &tch::TchError) -> String {
+fn first_line(error: &TchError) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }
