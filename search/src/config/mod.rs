@@ -1,0 +1,61 @@
+//! Experiments: what a search or a training does, as a file says it.
+//!
+//! A file has `format_version`, `space`, the tables `[data]`, `[training]` and `[optimizers.…]`, any number of
+//! `[[regularizers]]`, and either `[searcher]` or `[trainer]`. [`Experiment::parse`] reads it; [`Plan::new`] finds every
+//! error that can be found before training starts, and loads what the training needs.
+
+mod data;
+mod error;
+mod optimizer;
+mod plan;
+mod regularizer;
+mod searcher;
+mod text;
+mod trainer;
+mod training;
+
+use serde::{Deserialize, Serialize};
+
+pub use data::{DataConfig, DataSetKind};
+pub use error::ConfigError;
+pub use optimizer::{Optimizer, OptimizerKind, Optimizers};
+pub use plan::{LoadedRegularizer, Plan};
+pub use regularizer::{Quantity, Regularizer, RegularizerKind};
+pub use searcher::{ArchitectureGradient, DartsOrder, Evolution, Searcher, Score};
+pub use trainer::Trainer;
+pub use training::{Batches, Compute, Training};
+
+/// An experiment as its file says it, with the defaults filled in. Relative paths are relative to the folder that the
+/// program is started in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// Always 1.
+    pub format_version: u32,
+    /// Name of a built-in space, or a TOML file.
+    pub space: String,
+    /// Everything that is drawn derives from it.
+    #[serde(default)]
+    pub seed: u64,
+    /// The device that the winner is measured on; without it, it is only estimated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// The images. Left out by searches that need no training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<DataConfig>,
+    /// Epochs, batches, loss. Left out by searches that need no training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<Training>,
+    /// What updates weights and architecture.
+    #[serde(default)]
+    pub optimizers: Optimizers,
+    /// What a search has to keep to besides accuracy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regularizers: Vec<Regularizer>,
+    /// How to search.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub searcher: Option<Searcher>,
+    /// What to train.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trainer: Option<Trainer>,
+}

@@ -1,0 +1,200 @@
+//! Table `[searcher]`: how to search.
+
+use serde::{Deserialize, Serialize};
+
+/// How to search.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Searcher {
+    /// Every candidate runs, weighted by the softmax of the architecture's parameters (Liu et al., "DARTS").
+    Darts {
+        /// Whether the gradient goes through one step of the weights.
+        #[serde(default)]
+        order: DartsOrder,
+        /// Whether the architecture is updated before the weights in each iteration, as in the paper; the reference
+        /// does it after.
+        #[serde(default)]
+        architecture_first: bool,
+    },
+    /// One sampled network runs at a time (Cai et al., "ProxylessNAS").
+    Proxylessnas {
+        /// Where the gradient of the architecture comes from.
+        #[serde(default)]
+        gradient: ArchitectureGradient,
+        /// Architectures drawn for one step of REINFORCE.
+        #[serde(default = "ten")]
+        samples: u32,
+        /// How much of the baseline is the newest mean reward (the reference's 0.9 is the weight of the new value).
+        #[serde(default = "nine_tenths")]
+        baseline_rate: f64,
+    },
+    /// Each candidate of a block is trained equally often, then the trained weights judge architectures (Chu et al.,
+    /// "FairNAS").
+    Fairnas {
+        /// Networks whose gradients make up one step; without it, as many as the largest block has candidates, which is
+        /// what strict fairness asks for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        networks_per_step: Option<u32>,
+        /// Architectures that are drawn and judged at the end; 0 if `evolution` does it.
+        #[serde(default)]
+        samples: u32,
+        /// Evolution on the trained weights.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evolution: Option<Evolution>,
+    },
+    /// Evolution by a score that needs no training.
+    Evolution {
+        /// What counts as better.
+        score: Score,
+        /// How it proceeds.
+        #[serde(default)]
+        evolution: Evolution,
+    },
+    /// Independent draws within the budget, judged by a score that needs no training: what every other search has to
+    /// be better than.
+    Random {
+        /// What counts as better.
+        score: Score,
+        /// Architectures judged.
+        #[serde(default = "two_thousand")]
+        samples: u32,
+    },
+}
+
+impl Searcher {
+    /// Whether it trains weights.
+    #[must_use]
+    pub fn trains(&self) -> bool {
+        !matches!(self, Self::Evolution { .. } | Self::Random { .. })
+    }
+}
+
+/// How deep the gradient of DARTS goes; in files the number 1 or 2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub enum DartsOrder {
+    /// The weights are taken as they are.
+    #[default]
+    First,
+    /// Through one step of the weights, its second derivative by finite differences.
+    Second,
+}
+
+impl TryFrom<u8> for DartsOrder {
+    type Error = String;
+
+    fn try_from(order: u8) -> Result<Self, String> {
+        match order {
+            1 => Ok(Self::First),
+            2 => Ok(Self::Second),
+            _ => Err(format!("order {order}: there are 1 and 2")),
+        }
+    }
+}
+
+impl From<DartsOrder> for u8 {
+    fn from(order: DartsOrder) -> Self {
+        match order {
+            DartsOrder::First => 1,
+            DartsOrder::Second => 2,
+        }
+    }
+}
+
+/// Where the gradient of a sampled architecture comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ArchitectureGradient {
+    /// Score function with a moving baseline (nnabla-nas.md 3.5).
+    #[default]
+    Reinforce,
+    /// Binary gates on two sampled paths (section 3.2.2 of the paper).
+    Gate,
+}
+
+/// A score known without training; it stands in for accuracy because the user says so, and is not one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Score {
+    /// More parameters are better.
+    Params,
+    /// More multiply-accumulates are better.
+    Macs,
+}
+
+/// Evolution by mutation and crossover (Real et al., "Regularized Evolution"; Cai et al., "Once-for-All").
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evolution {
+    /// Architectures of a generation.
+    #[serde(default = "hundred")]
+    pub population: u32,
+    /// Generations after the first.
+    #[serde(default = "twenty")]
+    pub generations: u32,
+    /// Share of a generation that the next one descends from.
+    #[serde(default = "quarter")]
+    pub parents: f64,
+    /// Share of children that have one parent and mutate; the others have two.
+    #[serde(default = "half")]
+    pub mutated: f64,
+    /// Probability that a choice of a mutating child is drawn anew.
+    #[serde(default = "tenth")]
+    pub mutation: f64,
+}
+
+impl Default for Evolution {
+    fn default() -> Self {
+        Self { population: hundred(), generations: twenty(), parents: quarter(), mutated: half(), mutation: tenth() }
+    }
+}
+
+impl Evolution {
+    /// What is wrong with it, with the key at fault.
+    pub(super) fn problem(&self) -> Option<(&'static str, String)> {
+        if !(2..=1_000_000).contains(&self.population) {
+            return Some(("population", format!("{} is not in 2 to 1,000,000", self.population)));
+        }
+        for (key, value) in [("parents", self.parents), ("mutation", self.mutation)] {
+            if !(value > 0.0 && value <= 1.0) {
+                return Some((key, format!("{value} is not in (0, 1]")));
+            }
+        }
+        if !(0.0..=1.0).contains(&self.mutated) {
+            return Some(("mutated", format!("{} is not in [0, 1]", self.mutated)));
+        }
+        None
+    }
+}
+
+fn ten() -> u32 {
+    10
+}
+
+fn twenty() -> u32 {
+    20
+}
+
+fn hundred() -> u32 {
+    100
+}
+
+fn two_thousand() -> u32 {
+    2000
+}
+
+fn tenth() -> f64 {
+    0.1
+}
+
+fn quarter() -> f64 {
+    0.25
+}
+
+fn half() -> f64 {
+    0.5
+}
+
+fn nine_tenths() -> f64 {
+    0.9
+}

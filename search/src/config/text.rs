@@ -1,0 +1,114 @@
+//! From the text of an experiment file, and what is set over it, to an [`Experiment`] and back.
+
+use std::fs;
+use std::path::Path;
+
+use nasprof_graph::suggest;
+use toml::{Table, Value};
+
+use super::{ConfigError, Experiment};
+
+/// Experiment files are a page of text.
+const MAX_TEXT: u64 = 1 << 20;
+
+impl Experiment {
+    /// Reads an experiment file and sets values over it, each as `key=value` with a dotted key; a number in the key counts
+    /// the tables of a list.
+    ///
+    /// # Errors
+    /// If the file cannot be read, and as [`Experiment::parse`].
+    pub fn read(path: &Path, overrides: &[String]) -> Result<Self, ConfigError> {
+        let fail = |source| ConfigError::File { path: path.display().to_string(), source };
+        if fs::metadata(path).map_err(fail)?.len() > MAX_TEXT {
+            return Err(fail(std::io::Error::other("the file is larger than 1 MiB")));
+        }
+        Self::parse(&fs::read_to_string(path).map_err(fail)?, overrides)
+    }
+
+    /// The same for a text: JSON if it starts with a brace, else TOML.
+    ///
+    /// # Errors
+    /// Syntax, an unknown key (with the nearest known one), a wrong type, an override that does not fit.
+    pub fn parse(text: &str, overrides: &[String]) -> Result<Self, ConfigError> {
+        let mut table: Table = if text.trim_start().starts_with('{') {
+            serde_json::from_str(text).map_err(|e| ConfigError::Syntax(e.to_string()))?
+        } else {
+            toml::from_str(text).map_err(|e| ConfigError::Syntax(e.to_string()))?
+        };
+        for text in overrides {
+            set(&mut table, text).map_err(|problem| ConfigError::Override { text: text.clone(), problem })?;
+        }
+        match table.get("format_version") {
+            Some(Value::Integer(1)) => {}
+            Some(other) => {
+                return Err(ConfigError::key("format_version", format!("{other} is not known (this version reads 1)")));
+            }
+            None => return Err(ConfigError::key("format_version", "is missing; write `format_version = 1`")),
+        }
+        serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
+            let key = error.path().to_string();
+            let problem = suggest::explain_unknown_field(error.inner().message());
+            if key == "." { ConfigError::Syntax(problem) } else { ConfigError::Key { key, problem } }
+        })
+    }
+
+    /// The experiment as TOML, with all defaults filled in: what a run keeps in its folder.
+    #[must_use]
+    pub fn resolved_toml(&self) -> String {
+        // Every value of an experiment has a form in TOML; a test writes and reads every shipped file.
+        toml::to_string_pretty(self).unwrap_or_default()
+    }
+}
+
+/// Sets one value.
+fn set(table: &mut Table, text: &str) -> Result<(), String> {
+    let (key, value) = text.split_once('=').ok_or("is not of the form key=value")?;
+    let value = parse_value(value.trim());
+    let mut path: Vec<&str> = key.trim().split('.').collect();
+    if path.iter().any(|part| part.is_empty()) {
+        return Err(format!("`{key}` is not a key"));
+    }
+    let last = path.pop().unwrap_or_default();
+    let root = path.is_empty();
+    let mut at = table.entry(if root { last } else { path[0] }).or_insert_with(|| new_value(path.get(1).copied(), last));
+    if root {
+        *at = value;
+        return Ok(());
+    }
+    for (i, part) in path.iter().enumerate().skip(1) {
+        at = descend(at, part, || new_value(path.get(i + 1).copied(), last))?;
+    }
+    *descend(at, last, || Value::Boolean(false))? = value;
+    Ok(())
+}
+
+/// The container for a key that the file does not have: a list if what follows is a number.
+fn new_value(next: Option<&str>, last: &str) -> Value {
+    match next.unwrap_or(last).parse::<usize>() {
+        Ok(_) => Value::Array(Vec::new()),
+        Err(_) => Value::Table(Table::new()),
+    }
+}
+
+/// The value under a part of a key, made if it is not there. A list grows by one at most.
+fn descend<'a>(value: &'a mut Value, part: &str, new: impl FnOnce() -> Value) -> Result<&'a mut Value, String> {
+    match value {
+        Value::Table(table) => Ok(table.entry(part).or_insert_with(new)),
+        Value::Array(list) => {
+            let index: usize = part.parse().map_err(|_| format!("`{part}` is no number, and stands for one of a list"))?;
+            if index == list.len() {
+                list.push(new());
+            }
+            let length = list.len();
+            list.get_mut(index).ok_or_else(|| format!("{index} is past the end of a list of {length}"))
+        }
+        _ => Err(format!("`{part}` is put under a value that is no table")),
+    }
+}
+
+/// A value as TOML has it; what is none is a text.
+fn parse_value(text: &str) -> Value {
+    let as_toml = toml::from_str::<Table>(&format!("value = {text}")).ok();
+    let only = as_toml.filter(|table| table.len() == 1).and_then(|mut table| table.remove("value"));
+    only.unwrap_or_else(|| Value::String(text.to_owned()))
+}

@@ -1,0 +1,171 @@
+//! Table `[training]`: epochs, batches, loss.
+
+use serde::{Deserialize, Serialize};
+
+/// Where tensors are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Compute {
+    /// The first GPU, or the CPU if there is none.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The first GPU.
+    Cuda,
+}
+
+/// Epochs, batches, loss.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    /// Passes over the training images.
+    pub epochs: u32,
+    /// Passes before, in which a search trains the weights of sampled networks and leaves the architecture alone.
+    #[serde(default)]
+    pub warm_up_epochs: u32,
+    /// Images of one update of the weights.
+    pub batch_size: usize,
+    /// Images of one forward pass; a batch accumulates the gradients of several. Default: the whole batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mini_batch: Option<usize>,
+    /// Images of one update of the architecture, or of one step of an evaluation. Default: `batch_size`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_batch_size: Option<usize>,
+    /// Images of one forward pass of an evaluation. Default: the whole batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_mini_batch: Option<usize>,
+    /// `(1 - e) * cross entropy - e * mean log probability`.
+    #[serde(default)]
+    pub label_smoothing: f64,
+    /// Weight of the auxiliary classifier's loss; above 0 the network gets one. DARTS cells only.
+    #[serde(default)]
+    pub auxiliary_weight: f64,
+    /// Probability that an edge of a cell is dropped for an image. DARTS cells only.
+    #[serde(default)]
+    pub drop_path: f64,
+    /// Where tensors are computed.
+    #[serde(default)]
+    pub compute: Compute,
+    /// Threads of the computation on the CPU. Default: all cores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
+}
+
+/// How a number of images is split into updates and forward passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batches {
+    /// Images of a forward pass.
+    pub mini_batch: usize,
+    /// Forward passes of an update.
+    pub accumulate: usize,
+    /// Updates of an epoch; images that do not fill a batch wait for another epoch's order.
+    pub steps: usize,
+}
+
+impl Training {
+    /// How updates of the weights go over so many images.
+    ///
+    /// # Errors
+    /// The key at fault and what is wrong with it.
+    pub fn batches(&self, images: usize) -> Result<Batches, (&'static str, String)> {
+        let keys = ["batch_size", "mini_batch"];
+        arithmetic(keys, self.batch_size, self.mini_batch.unwrap_or(self.batch_size), images)
+    }
+
+    /// How updates of the architecture go over so many images.
+    ///
+    /// # Errors
+    /// As [`Training::batches`].
+    pub fn valid_batches(&self, images: usize) -> Result<Batches, (&'static str, String)> {
+        let batch = self.valid_batch_size.unwrap_or(self.batch_size);
+        // With its own batch size left out, the mini-batch follows the training's as well.
+        let inherited = self.mini_batch.filter(|_| self.valid_batch_size.is_none());
+        let mini = self.valid_mini_batch.or(inherited).unwrap_or(batch);
+        arithmetic(["valid_batch_size", "valid_mini_batch"], batch, mini, images)
+    }
+
+    /// What is wrong with it, with the key at fault.
+    pub(super) fn problem(&self) -> Option<(&'static str, String)> {
+        let unit = |value: f64| (0.0..1.0).contains(&value);
+        if self.epochs == 0 {
+            return Some(("epochs", "must be at least 1".to_owned()));
+        }
+        for (key, value) in [("label_smoothing", self.label_smoothing), ("drop_path", self.drop_path)] {
+            if !unit(value) {
+                return Some((key, format!("{value} is not in [0, 1)")));
+            }
+        }
+        if !(self.auxiliary_weight >= 0.0 && self.auxiliary_weight.is_finite()) {
+            return Some(("auxiliary_weight", format!("must not be negative, and not {}", self.auxiliary_weight)));
+        }
+        if self.threads.is_some_and(|n| !(1..=1024).contains(&n)) {
+            return Some(("threads", "is not in 1 to 1024".to_owned()));
+        }
+        None
+    }
+}
+
+/// of nnabla-nas.md.
+fn arithmetic(
+    [batch_key, mini_key]: [&'static str; 2],
+    batch: usize,
+    mini_batch: usize,
+    images: usize,
+) -> Result<Batches, (&'static str, String)> {
+    for (key, value) in [(batch_key, batch), (mini_key, mini_batch)] {
+        if value == 0 {
+            return Err((key, "must be at least 1".to_owned()));
+        }
+    }
+    if !batch.is_multiple_of(mini_batch) {
+        return Err((mini_key, format!("{mini_batch} does not divide `{batch_key}`, {batch}")));
+    }
+    if images < batch {
+        return Err((batch_key, format!("{batch} is more than the {images} images there are")));
+    }
+    Ok(Batches { mini_batch, accumulate: batch / mini_batch, steps: images / batch })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn training(batch_size: usize, mini_batch: Option<usize>) -> Training {
+        Training {
+            epochs: 1,
+            warm_up_epochs: 0,
+            batch_size,
+            mini_batch,
+            valid_batch_size: None,
+            valid_mini_batch: None,
+            label_smoothing: 0.0,
+            auxiliary_weight: 0.0,
+            drop_path: 0.0,
+            compute: Compute::Cpu,
+            threads: None,
+        }
+    }
+
+    #[test]
+    fn the_references_batch_arithmetic() {
+        // darts/cifar10_search: half of 50,000 images, batch 256 in forward passes of 16.
+        let expected = Batches { mini_batch: 16, accumulate: 16, steps: 97 };
+        assert_eq!(training(256, Some(16)).batches(25_000), Ok(expected));
+        assert_eq!(training(256, Some(16)).valid_batches(25_000), Ok(expected));
+        let own = Training { valid_batch_size: Some(400), valid_mini_batch: Some(50), ..training(384, Some(48)) };
+        assert_eq!(own.valid_batches(10_000), Ok(Batches { mini_batch: 50, accumulate: 8, steps: 25 }));
+        let whole = Training { valid_batch_size: Some(400), ..training(384, Some(48)) };
+        assert_eq!(whole.valid_batches(10_000).map(|b| b.mini_batch), Ok(400));
+    }
+
+    #[test]
+    fn bad_arithmetic_names_its_key() {
+        let key = |t: Training, images| t.batches(images).map_err(|(key, _)| key);
+        assert_eq!(key(training(256, Some(48)), 1000), Err("mini_batch"));
+        assert_eq!(key(training(256, Some(0)), 1000), Err("mini_batch"));
+        assert_eq!(key(training(0, None), 1000), Err("batch_size"));
+        assert_eq!(key(training(256, None), 255), Err("batch_size"));
+        assert!(training(256, None).batches(256).is_ok());
+    }
+}

@@ -1,0 +1,88 @@
+//! What can be wrong with images.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// An image that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{name}: {problem}")]
+pub struct Corrupt {
+    /// Its file, or its number in the data set.
+    pub name: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// A data set that cannot be used.
+#[derive(Debug, Error)]
+pub enum DataError {
+    /// A file or folder of the data set is not there.
+    #[error("{} is not there", path.display())]
+    Missing {
+        /// What was looked for.
+        path: PathBuf,
+        /// What to install or download, and where to put it.
+        hint: String,
+    },
+    /// A file cannot be read.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file is not what it should be.
+    #[error("{}: {problem}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Too few images for what is asked.
+    #[error("{0}")]
+    TooFew(String),
+    /// A transform that does not fit the images.
+    #[error("{0}")]
+    Transform(String),
+    /// Too many images cannot be read.
+    #[error("{} images cannot be read (limit {limit}); the last one: {last}", limit + 1)]
+    TooManyCorrupt {
+        /// How many are left out at most.
+        limit: usize,
+        /// The one that was too many.
+        last: Corrupt,
+    },
+    /// Not one image of a batch can be read.
+    #[error("no image of a batch can be read; the first one: {0}")]
+    EmptyBatch(Corrupt),
+}
+
+impl DataError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Missing { hint, .. } => Some(hint.clone()),
+            Self::Format { .. } => Some("the file is damaged or of another kind; download or install it anew".to_owned()),
+            Self::TooManyCorrupt { .. } => Some("mend the data set, or raise `data.max_corrupt`".to_owned()),
+            _ => None,
+        }
+    }
+
+    pub(super) fn format(path: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
+        Self::Format { path: path.into(), problem: problem.into() }
+    }
+
+    /// An error of the system: a missing file gets the data set's own hint.
+    pub(super) fn io(path: impl Into<PathBuf>, source: io::Error, hint: &str) -> Self {
+        let path = path.into();
+        match source.kind() {
+            io::ErrorKind::NotFound => Self::Missing { path, hint: hint.to_owned() },
+            _ => Self::File { path, source },
+        }
+    }
+}

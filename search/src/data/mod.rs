@@ -1,0 +1,27 @@
+//! Images and labels for training: data sets, splits, transforms and a loader with worker threads.
+//!
+//! A [`DataSet`] knows all labels at once and decodes an image when asked for it; [`load`] opens one as an experiment
+//! describes it. A [`Loader`] makes batches of it. What an image looks like in an epoch depends on the seed, the epoch
+//! and the image, and neither on the number of threads nor on their timing.
+
+mod cifar;
+mod dataset;
+mod error;
+mod folder;
+mod idx;
+mod image;
+mod list;
+mod loader;
+mod open;
+mod random;
+mod split;
+mod transform;
+
+pub use dataset::DataSet;
+pub use error::{Corrupt, DataError};
+pub use image::{Image, Size};
+pub use loader::{Batch, Loader, LoaderOptions, Stream};
+pub use open::{Opened, open};
+pub use random::{Purpose, stream};
+pub use split::{split_stratified, take_stratified};
+pub use transform::{Preset, Step, Transform};
