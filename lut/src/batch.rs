@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use crate::Estimator;
 
 /// Cost tables of a space whose choices contribute independently: `latency = base + Σ table[choice][candidate]`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct BatchEstimator {
     base: f64,
     /// All tables in one row; choice `i` starts at `starts[i]`.
@@ -20,10 +20,15 @@ impl BatchEstimator {
     /// choices, or contributions that are found to depend on other choices.
     #[must_use]
     pub fn compile(space: &Space, runtime: Runtime, estimator: &Estimator<'_>) -> Option<Self> {
+        Self::tabulate(space, |arch| estimator.latency_ms(&runtime.subnet(&space.graph, arch).ok()?))
+    }
+
+    /// Compiles any cost of a space's architectures, such as their parameters. `None` as in [`BatchEstimator::compile`].
+    #[must_use]
+    pub fn tabulate(space: &Space, cost: impl Fn(&Arch) -> Option<f64>) -> Option<Self> {
         if space.graph.nodes().iter().any(|node| matches!(node.op, Op::Zero { .. })) {
             return None;
         }
-        let cost = |arch: &Arch| estimator.latency_ms(&runtime.subnet(&space.graph, arch).ok()?);
         let origin = Arch(vec![0; space.choices.len()]);
         let base = cost(&origin)?;
         let mut compiled = Self { base, table: Vec::new(), starts: Vec::new() };
@@ -48,7 +53,20 @@ impl BatchEstimator {
         Some(compiled)
     }
 
-    /// Milliseconds of one architecture of the space.
+    /// The least that an architecture can cost, with the one that does: each choice at its cheapest candidate.
+    #[must_use]
+    pub fn cheapest(&self) -> (Arch, f64) {
+        let ends = self.starts.iter().skip(1).copied().chain([self.table.len()]);
+        let cheapest = self.starts.iter().zip(ends).map(|(&start, end)| {
+            let candidates = self.table[start..end].iter().enumerate();
+            candidates.min_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(candidate, _)| candidate as u16)
+        });
+        let arch = Arch(cheapest.collect());
+        let cost = self.score(&arch);
+        (arch, cost)
+    }
+
+    /// Milliseconds of one architecture of the space, or what was tabulated.
     #[must_use]
     pub fn score(&self, arch: &Arch) -> f64 {
         let chosen = arch.0.iter().zip(&self.starts);

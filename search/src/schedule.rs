@@ -108,15 +108,11 @@ impl LearningRate {
                 let warm_up = warm_up(*warm_up_epochs);
                 half_cosine(self.base, step - warm_up, self.steps.saturating_sub(warm_up))
             }
-            Schedule::Step { rate, every_epochs } => {
-                self.base * power(*rate, epoch / u64::from(*every_epochs).max(1))
-            }
+            Schedule::Step { rate, every_epochs } => self.base * power(*rate, epoch / u64::from(*every_epochs).max(1)),
             Schedule::MultiStep { rate, epochs } => {
                 self.base * power(*rate, epochs.iter().filter(|&&at| u64::from(at) <= epoch).count() as u64)
             }
-            Schedule::Polynomial { power } => {
-                self.base * (1.0 - step as f64 / self.steps.max(1) as f64).powf(*power)
-            }
+            Schedule::Polynomial { power } => self.base * (1.0 - step as f64 / self.steps.max(1) as f64).powf(*power),
             Schedule::Exponential { rate } => self.base * power(*rate, epoch),
         }
     }

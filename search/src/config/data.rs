@@ -1,10 +1,14 @@
 //! Table `[data]`: which images, how they are split and changed.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use nasprof_graph::Space;
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Preset, Step};
+use super::training::Batches;
+use super::{ConfigError, Experiment, Training};
+use crate::data::{DataSet, Loader, LoaderOptions, Opened, Preset, Size, Step, Transform, open, split_stratified};
 
 /// The kinds of data sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,9 +49,10 @@ pub struct DataConfig {
     /// Use only so many test images, the same share of each class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_test_images: Option<usize>,
-    /// A named pair of transforms, for training and for evaluation.
-    #[serde(default)]
-    pub transform: Preset,
+    /// A named pair of transforms, for training and for evaluation. Default: that of the data set; image folders and
+    /// lists have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transform: Option<Preset>,
     /// Steps in place of the preset's, for training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train_transform: Option<Vec<Step>>,
@@ -75,4 +80,131 @@ fn two() -> usize {
 
 fn ten() -> usize {
     10
+}
+
+impl DataConfig {
+    /// What is done to images for training and for evaluation.
+    fn transforms(&self) -> Result<(Transform, Transform), ConfigError> {
+        let preset = self.transform.or(match self.dataset {
+            DataSetKind::FashionMnist => Some(Preset::FashionMnist),
+            DataSetKind::Cifar10 => Some(Preset::Cifar10),
+            DataSetKind::ImageFolder | DataSetKind::List => None,
+        });
+        let transform = |key: &str, steps: &Option<Vec<Step>>, of: fn(Preset) -> Vec<Step>| {
+            let steps = steps.clone().or_else(|| preset.map(of));
+            let steps =
+                steps.ok_or_else(|| ConfigError::key("data.transform", "is missing: these images have no default"))?;
+            Transform::new(steps).map_err(|problem| ConfigError::key(format!("data.{key}"), problem))
+        };
+        Ok((
+            transform("train_transform", &self.train_transform, Preset::train)?,
+            transform("test_transform", &self.test_transform, Preset::test)?,
+        ))
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let fail = |key: &str, problem: String| Err(ConfigError::key(format!("data.{key}"), problem));
+        if !(self.train_portion > 0.0 && self.train_portion < 1.0) {
+            return fail("train_portion", format!("{} is not in (0, 1)", self.train_portion));
+        }
+        if !(1..=1024).contains(&self.workers) {
+            return fail("workers", format!("{} is not in 1 to 1024", self.workers));
+        }
+        for (key, limit) in [("max_train_images", self.max_train_images), ("max_test_images", self.max_test_images)] {
+            if limit == Some(0) {
+                return fail(key, "must be at least 1".to_owned());
+            }
+        }
+        let is_list = self.dataset == DataSetKind::List;
+        for (key, list) in [("train_list", &self.train_list), ("test_list", &self.test_list)] {
+            match list {
+                None if is_list => return fail(key, "is missing: it names the list of images".to_owned()),
+                Some(_) if !is_list => return fail(key, "is for the data set `list`".to_owned()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The images of an experiment.
+#[derive(Debug, Clone)]
+pub struct Loaders {
+    /// For the weights: a search's share of the training images, or all of them.
+    pub train: Loader,
+    /// A search's other training images, for its architecture; of a training the test images.
+    pub valid: Loader,
+    /// The test images.
+    pub test: Loader,
+    /// How updates of the weights go over `train`.
+    pub train_batches: Batches,
+    /// How updates of the architecture, or the steps of an evaluation, go over `valid`.
+    pub valid_batches: Batches,
+}
+
+impl Loaders {
+    /// Opens the data set and checks it against the network and the batch sizes.
+    pub(super) fn open(
+        config: &DataConfig,
+        training: &Training,
+        experiment: &Experiment,
+        space: &Space,
+    ) -> Result<Self, ConfigError> {
+        config.check()?;
+        let (for_train, for_test) = config.transforms()?;
+        let size = image_size(space)?;
+        let Opened { train, train_images, test, test_images } = open(config, size.channels, experiment.seed)?;
+        check_classes(&train, space)?;
+        let (train, test) = (Arc::new(train), Arc::new(test));
+        let (weights, valid_data, valid, for_valid) = if experiment.searcher.is_some() {
+            let labels: Vec<u32> = train_images.iter().map(|&i| train.labels()[i as usize]).collect();
+            let (first, second) = split_stratified(&labels, config.train_portion, experiment.seed);
+            let of = |part: Vec<u32>| part.into_iter().map(|i| train_images[i as usize]).collect::<Vec<u32>>();
+            let for_valid = if config.augment_valid { &for_train } else { &for_test };
+            (of(first), &train, of(second), for_valid)
+        } else {
+            (train_images, &test, test_images.clone(), &for_test)
+        };
+        let at = |(key, problem): (&str, String)| ConfigError::key(format!("training.{key}"), problem);
+        let train_batches = training.batches(weights.len()).map_err(at)?;
+        let valid_batches = training.valid_batches(valid.len()).map_err(at)?;
+        let loader = |data: &Arc<DataSet>, images: Vec<u32>, transform: &Transform, batches: Batches, salt: u64| {
+            let options = LoaderOptions {
+                batch_size: batches.mini_batch,
+                batches_per_epoch: (batches.accumulate * batches.steps).min(images.len() / batches.mini_batch).max(1),
+                // Two streams over the same images must not be in step.
+                seed: experiment.seed.wrapping_mul(2).wrapping_add(salt),
+                workers: config.workers,
+                max_corrupt: config.max_corrupt,
+            };
+            Loader::new(Arc::clone(data), images, transform.clone(), size, options)
+        };
+        Ok(Self {
+            train: loader(&train, weights, &for_train, train_batches, 0)?,
+            valid: loader(valid_data, valid, for_valid, valid_batches, 1)?,
+            test: loader(&test, test_images, &for_test, valid_batches, 1)?,
+            train_batches,
+            valid_batches,
+        })
+    }
+}
+
+/// The image that the network takes.
+fn image_size(space: &Space) -> Result<Size, ConfigError> {
+    match space.graph.data_shapes()[..] {
+        [shape] if shape.0.len() == 4 && matches!(shape.0[1], 1 | 3) => {
+            Ok(Size::new(shape.0[1], shape.0[2], shape.0[3]))
+        }
+        _ => Err(ConfigError::key("space", format!("`{}` does not take one image of 1 or 3 channels", space.name))),
+    }
+}
+
+fn check_classes(data: &DataSet, space: &Space) -> Result<(), ConfigError> {
+    let outputs = space.graph.outputs().first().and_then(|&id| space.graph.node(id).shape.0.last());
+    let (classes, outputs) = (data.classes().len(), outputs.copied().unwrap_or(0));
+    if classes == outputs {
+        return Ok(());
+    }
+    let problem = format!("`{}` tells {outputs} classes apart, the data set has {classes}", space.name);
+    Err(ConfigError::key("space", problem))
 }

@@ -4,24 +4,29 @@
 //! `[[regularizers]]`, and either `[searcher]` or `[trainer]`. [`Experiment::parse`] reads it; [`Plan::new`] finds every
 //! error that can be found before training starts, and loads what the training needs.
 
+mod budget;
+mod check;
 mod data;
 mod error;
+mod network;
 mod optimizer;
 mod plan;
 mod regularizer;
 mod searcher;
+mod space;
 mod text;
 mod trainer;
 mod training;
 
 use serde::{Deserialize, Serialize};
 
-pub use data::{DataConfig, DataSetKind};
+pub use data::{DataConfig, DataSetKind, Loaders};
 pub use error::ConfigError;
+pub use network::Network;
 pub use optimizer::{Optimizer, OptimizerKind, Optimizers};
 pub use plan::{LoadedRegularizer, Plan};
 pub use regularizer::{Quantity, Regularizer, RegularizerKind};
-pub use searcher::{ArchitectureGradient, DartsOrder, Evolution, Searcher, Score};
+pub use searcher::{ArchitectureGradient, DartsOrder, Evolution, Score, Searcher};
 pub use trainer::Trainer;
 pub use training::{Batches, Compute, Training};
 

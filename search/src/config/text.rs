@@ -70,7 +70,8 @@ fn set(table: &mut Table, text: &str) -> Result<(), String> {
     }
     let last = path.pop().unwrap_or_default();
     let root = path.is_empty();
-    let mut at = table.entry(if root { last } else { path[0] }).or_insert_with(|| new_value(path.get(1).copied(), last));
+    let mut at =
+        table.entry(if root { last } else { path[0] }).or_insert_with(|| new_value(path.get(1).copied(), last));
     if root {
         *at = value;
         return Ok(());
@@ -95,7 +96,8 @@ fn descend<'a>(value: &'a mut Value, part: &str, new: impl FnOnce() -> Value) ->
     match value {
         Value::Table(table) => Ok(table.entry(part).or_insert_with(new)),
         Value::Array(list) => {
-            let index: usize = part.parse().map_err(|_| format!("`{part}` is no number, and stands for one of a list"))?;
+            let index: usize =
+                part.parse().map_err(|_| format!("`{part}` is no number, and stands for one of a list"))?;
             if index == list.len() {
                 list.push(new());
             }

@@ -11,8 +11,7 @@ pub(super) const DEFAULT_FOLDER: &str = "data/cifar-10-batches-bin";
 const HINT: &str = "download cifar-10-binary.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html, unpack it, and set \
     `data.path` to its folder cifar-10-batches-bin (default: data/cifar-10-batches-bin)";
 
-const CLASSES: [&str; 10] =
-    ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
+const CLASSES: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
 const SIZE: Size = Size { channels: 3, height: 32, width: 32 };
 const RECORDS: usize = 10_000;

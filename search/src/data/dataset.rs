@@ -25,12 +25,7 @@ impl DataSet {
     ///
     /// # Errors
     /// If labels, pixels and classes do not belong together.
-    pub fn from_memory(
-        classes: Vec<String>,
-        labels: Vec<u32>,
-        size: Size,
-        pixels: Vec<u8>,
-    ) -> Result<Self, DataError> {
+    pub fn from_memory(classes: Vec<String>, labels: Vec<u32>, size: Size, pixels: Vec<u8>) -> Result<Self, DataError> {
         let fits = labels.len().checked_mul(size.elements()) == Some(pixels.len());
         if size.elements() == 0 || !fits {
             let problem = format!("{} labels and {} bytes of images of {size}", labels.len(), pixels.len());

@@ -67,7 +67,9 @@ impl DataError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Missing { hint, .. } => Some(hint.clone()),
-            Self::Format { .. } => Some("the file is damaged or of another kind; download or install it anew".to_owned()),
+            Self::Format { .. } => {
+                Some("the file is damaged or of another kind; download or install it anew".to_owned())
+            }
             Self::TooManyCorrupt { .. } => Some("mend the data set, or raise `data.max_corrupt`".to_owned()),
             _ => None,
         }

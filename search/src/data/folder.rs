@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::{DataError, DataSet};
 
+/// Where it is looked for if the experiment does not say.
+pub(super) const DEFAULT_FOLDER: &str = "data/images";
+
 const HINT: &str = "`data.path` must be a folder with `train/<class>/` and `val/<class>/` (or `valid`, `test`) in it, each \
     with JPEG or PNG files; for ImageNet, download it from https://image-net.org and sort the validation images into \
     folders by class";

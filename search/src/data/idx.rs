@@ -71,7 +71,8 @@ fn parse(reader: &mut impl Read, dimensions: usize) -> Result<(Vec<usize>, Vec<u
     if magic != [0, 0, 8, dimensions as u8] {
         return Err(format!("begins with {magic:?}, not with the [0, 0, 8, {dimensions}] of an IDX file of bytes"));
     }
-    let shape = (0..dimensions).map(|_| Ok(u32::from_be_bytes(word()?) as usize)).collect::<Result<Vec<_>, String>>()?;
+    let shape =
+        (0..dimensions).map(|_| Ok(u32::from_be_bytes(word()?) as usize)).collect::<Result<Vec<_>, String>>()?;
     let length = shape.iter().try_fold(1_u64, |product, &d| product.checked_mul(d as u64));
     let length = length.filter(|&n| n > 0 && n <= MAX_BYTES).ok_or_else(|| format!("has the dimensions {shape:?}"))?;
     let mut bytes = Vec::new();

@@ -50,7 +50,10 @@ fn read(path: &Path, folder: Option<&Path>) -> Result<Listed, DataError> {
     for (line, image, label) in rows {
         let number = label.trim().parse::<u32>().ok().filter(|&n| n < MAX_LABEL);
         let number = number.ok_or_else(|| {
-            DataError::format(path, format!("line {line}: the label `{label}` is no number from 0 to {}", MAX_LABEL - 1))
+            DataError::format(
+                path,
+                format!("line {line}: the label `{label}` is no number from 0 to {}", MAX_LABEL - 1),
+            )
         })?;
         let image = folder.join(image);
         if !image.is_file() {

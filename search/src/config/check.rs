@@ -1,0 +1,136 @@
+//! Checks of an experiment that need nothing but its text.
+
+use super::{ConfigError, Experiment, Optimizer, RegularizerKind, Searcher};
+
+/// Refuses what makes no sense, with the key at fault.
+pub(super) fn check(experiment: &Experiment) -> Result<(), ConfigError> {
+    let trains = match (&experiment.searcher, &experiment.trainer) {
+        (Some(searcher), None) => {
+            check_searcher(searcher)?;
+            searcher.trains()
+        }
+        (None, Some(_)) => true,
+        (None, None) => return Err(ConfigError::key("searcher", "is missing: give `[searcher]` or `[trainer]`")),
+        (Some(_), Some(_)) => {
+            return Err(ConfigError::key("trainer", "a search and a training are two experiments: give one table"));
+        }
+    };
+    let missing = |key: &str| Err(ConfigError::key(key, "is missing"));
+    match (&experiment.data, &experiment.training) {
+        (None, _) if trains => missing("data"),
+        (_, None) if trains => missing("training"),
+        (Some(_), _) if !trains => Err(ConfigError::key("data", "this search looks at no images")),
+        (_, Some(_)) if !trains => Err(ConfigError::key("training", "this search trains nothing")),
+        _ => Ok(()),
+    }?;
+    check_optimizers(experiment, trains)?;
+    if experiment.trainer.is_some() && !experiment.regularizers.is_empty() {
+        return Err(ConfigError::key("regularizers", "a training of one network has nothing to choose"));
+    }
+    for (i, regularizer) in experiment.regularizers.iter().enumerate() {
+        let at = |key: &str| format!("regularizers.{i}.{key}");
+        if let Some((key, problem)) = regularizer.problem() {
+            return Err(ConfigError::key(at(key), problem));
+        }
+        if let Some(problem) = experiment.searcher.as_ref().and_then(|s| misplaced(s, regularizer.kind)) {
+            return Err(ConfigError::key(at("kind"), problem));
+        }
+    }
+    match &experiment.training {
+        Some(training) => check_training(experiment, training),
+        None => Ok(()),
+    }
+}
+
+/// Kinds of regularisers that a searcher cannot follow.
+fn misplaced(searcher: &Searcher, kind: RegularizerKind) -> Option<&'static str> {
+    match (searcher, kind) {
+        (Searcher::Darts { .. }, RegularizerKind::Reward) => {
+            Some("`darts` descends a loss and has no reward; use `penalty` or `constraint`")
+        }
+        (Searcher::Evolution { .. } | Searcher::Random { .. }, kind) if kind != RegularizerKind::Reject => {
+            Some("this search knows hard limits only; use `reject`")
+        }
+        _ => None,
+    }
+}
+
+fn check_searcher(searcher: &Searcher) -> Result<(), ConfigError> {
+    let within = |key: &str, value: u32, least: u32, most: u32| {
+        let fine = (least..=most).contains(&value);
+        if fine {
+            Ok(())
+        } else {
+            Err(ConfigError::key(format!("searcher.{key}"), format!("{value} is not in {least} to {most}")))
+        }
+    };
+    let evolution = match searcher {
+        Searcher::Darts { .. } => None,
+        Searcher::Proxylessnas { samples, baseline_rate, .. } => {
+            within("samples", *samples, 1, 10_000)?;
+            if !(*baseline_rate > 0.0 && *baseline_rate <= 1.0) {
+                return Err(ConfigError::key("searcher.baseline_rate", format!("{baseline_rate} is not in (0, 1]")));
+            }
+            None
+        }
+        Searcher::Fairnas { networks_per_step, samples, evolution } => {
+            within("networks_per_step", networks_per_step.unwrap_or(1), 1, 10_000)?;
+            within("samples", *samples, u32::from(evolution.is_none()), 10_000_000)?;
+            evolution.as_ref()
+        }
+        Searcher::Evolution { evolution, .. } => Some(evolution),
+        Searcher::Random { samples, .. } => {
+            within("samples", *samples, 1, 100_000_000)?;
+            None
+        }
+    };
+    match evolution.and_then(super::Evolution::problem) {
+        Some((key, problem)) => Err(ConfigError::key(format!("searcher.evolution.{key}"), problem)),
+        None => Ok(()),
+    }
+}
+
+fn check_optimizers(experiment: &Experiment, trains: bool) -> Result<(), ConfigError> {
+    let optimizers = &experiment.optimizers;
+    let learns = matches!(experiment.searcher, Some(Searcher::Darts { .. } | Searcher::Proxylessnas { .. }));
+    let warms_up = experiment.searcher.is_some() && experiment.training.as_ref().is_some_and(|t| t.warm_up_epochs > 0);
+    let wanted: [(&str, &Option<Optimizer>, bool, bool); 3] = [
+        ("weights", &optimizers.weights, trains, trains),
+        ("architecture", &optimizers.architecture, learns, learns),
+        ("warm_up", &optimizers.warm_up, false, warms_up),
+    ];
+    for (name, optimizer, needed, allowed) in wanted {
+        let key = format!("optimizers.{name}");
+        let epochs =
+            experiment.training.as_ref().map_or(1, |t| if name == "warm_up" { t.warm_up_epochs } else { t.epochs });
+        match optimizer {
+            None if needed => return Err(ConfigError::key(key, "is missing")),
+            Some(_) if !allowed => return Err(ConfigError::key(key, "has no meaning for this experiment")),
+            Some(optimizer) => {
+                if let Some((inner, problem)) = optimizer.problem(epochs) {
+                    return Err(ConfigError::key(format!("{key}.{inner}"), problem));
+                }
+            }
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+fn check_training(experiment: &Experiment, training: &super::Training) -> Result<(), ConfigError> {
+    let at = |(key, problem): (&str, String)| Err(ConfigError::key(format!("training.{key}"), problem));
+    if let Some(problem) = training.problem() {
+        return at(problem);
+    }
+    if experiment.trainer.is_some() && training.warm_up_epochs > 0 {
+        return at(("warm_up_epochs", "a training warms up by the schedule `cosine-warm-up`".to_owned()));
+    }
+    if experiment.searcher.is_some() {
+        for (key, value) in [("auxiliary_weight", training.auxiliary_weight), ("drop_path", training.drop_path)] {
+            if value > 0.0 {
+                return at((key, "is for trainings of one network".to_owned()));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! The network that a training trains.
+
+use std::fs;
+
+use nasprof_graph::Arch;
+use nasprof_graph::Space;
+use nasprof_graph::arch::ArchFile;
+use nasprof_graph::spaces::SpaceSpec;
+use nasprof_graph::spaces::darts::{Genotype, TrainOptions};
+use nasprof_graph::suggest;
+
+use super::{ConfigError, Experiment, Trainer};
+use crate::data::{Purpose, stream};
+
+/// One network of a space.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Network {
+    /// By a selection for every choice.
+    Arch(Arch),
+    /// By the two edges of each node: only those are built.
+    Genotype(Genotype),
+}
+
+/// An architecture file is a few kilobytes.
+const MAX_BYTES: u64 = 16 << 20;
+const KEY: &str = "trainer.arch";
+
+pub(super) fn find(
+    trainer: &Trainer,
+    experiment: &Experiment,
+    spec: &SpaceSpec,
+    space: &Space,
+) -> Result<Network, ConfigError> {
+    let network = match trainer.arch.as_deref() {
+        None if space.choices.is_empty() || space.choices.iter().all(|c| c.candidates.len() == 1) => {
+            Network::Arch(Arch(vec![0; space.choices.len()]))
+        }
+        None => {
+            let problem = format!("is missing: `{}` has {} networks", space.name, space.networks());
+            return Err(ConfigError::key(KEY, problem));
+        }
+        Some("random") => Network::Arch(space.sample(&mut stream(experiment.seed, Purpose::Architectures, 0, 0))),
+        Some("darts-v2") => Network::Genotype(Genotype::darts_v2()),
+        Some(path) => read(path, space)?,
+    };
+    check_training(&network, experiment, spec)?;
+    Ok(network)
+}
+
+/// An architecture file names a space, a genotype does not.
+fn read(path: &str, space: &Space) -> Result<Network, ConfigError> {
+    let fail = |source| ConfigError::File { path: path.to_owned(), source };
+    if fs::metadata(path).map_err(fail)?.len() > MAX_BYTES {
+        return Err(ConfigError::key(KEY, format!("{path} is larger than 16 MiB")));
+    }
+    let text = fs::read_to_string(path).map_err(fail)?;
+    let about = |problem: String| ConfigError::key(KEY, format!("{path}: {problem}"));
+    let is_arch = serde_json::from_str::<serde_json::Value>(&text).is_ok_and(|json| json.get("choices").is_some());
+    if !is_arch {
+        return Genotype::parse(&text).map(Network::Genotype).map_err(|e| about(e.to_string()));
+    }
+    let file: ArchFile =
+        serde_json::from_str(&text).map_err(|e| about(suggest::explain_unknown_field(&e.to_string())))?;
+    file.resolve(&space.name, &space.choices).map(Network::Arch).map_err(|e| about(e.to_string()))
+}
+
+/// Genotypes, auxiliary classifiers and dropped paths are those of DARTS cells; building the network tells whether they fit.
+fn check_training(network: &Network, experiment: &Experiment, spec: &SpaceSpec) -> Result<(), ConfigError> {
+    let training = experiment.training.as_ref();
+    let drop_path = training.map_or(0.0, |t| t.drop_path);
+    let auxiliary = training.is_some_and(|t| t.auxiliary_weight > 0.0);
+    let SpaceSpec::Darts(darts) = spec else {
+        let (key, problem) = match network {
+            Network::Genotype(_) => (KEY, "a genotype is one of DARTS cells; give an architecture file"),
+            Network::Arch(_) if auxiliary => ("training.auxiliary_weight", "is for DARTS cells only"),
+            Network::Arch(_) if drop_path > 0.0 => ("training.drop_path", "is for DARTS cells only"),
+            Network::Arch(_) => return Ok(()),
+        };
+        return Err(ConfigError::key(key, problem));
+    };
+    let options = TrainOptions { drop_path, auxiliary };
+    let built = match network {
+        Network::Genotype(genotype) => darts.network(genotype, options),
+        Network::Arch(_) => darts.supernet(options),
+    };
+    built.map(drop).map_err(|e| ConfigError::key("training", e.to_string()))
+}

@@ -1,0 +1,85 @@
+//! Everything that is checked and loaded before an experiment runs.
+
+use std::sync::Arc;
+
+use nasprof_graph::Space;
+use nasprof_graph::spaces::SpaceSpec;
+use nasprof_lut::{Lut, read};
+
+use super::data::Loaders;
+use super::network::{self, Network};
+use super::{ConfigError, Experiment, Regularizer, budget, check, space};
+
+/// An experiment with all that it names: what a run starts from.
+#[derive(Debug)]
+pub struct Plan {
+    /// The experiment.
+    pub experiment: Experiment,
+    /// What the space is built from.
+    pub spec: SpaceSpec,
+    /// The space.
+    pub space: Space,
+    /// The images; `None` for searches that need none.
+    pub loaders: Option<Loaders>,
+    /// The network of a training; `None` for searches.
+    pub network: Option<Network>,
+    /// The regularisers with their LUTs, in the file's order.
+    pub regularizers: Vec<LoadedRegularizer>,
+}
+
+/// A regulariser and the LUT it names.
+#[derive(Debug, Clone)]
+pub struct LoadedRegularizer {
+    /// As the file has it.
+    pub settings: Regularizer,
+    /// Its LUT, checked to be one of the space.
+    pub lut: Option<Arc<Lut>>,
+}
+
+impl Plan {
+    /// Checks an experiment and loads what it names.
+    ///
+    /// # Errors
+    /// Everything that can be known before training: keys that make no sense together, a space that cannot be built, LUTs
+    /// of something else, budgets that no network meets, images that are missing or of the wrong size, classes that
+    /// are not the network's, batches that do not divide.
+    pub fn new(experiment: Experiment) -> Result<Self, ConfigError> {
+        check::check(&experiment)?;
+        let (spec, space) = space::build(&experiment.space)?;
+        if experiment.searcher.is_some() && space.choices.is_empty() {
+            return Err(ConfigError::key("space", format!("`{}` has one network only: nothing to search", space.name)));
+        }
+        let network = experiment.trainer.as_ref().map(|t| network::find(t, &experiment, &spec, &space)).transpose()?;
+        let regularizers = load(&experiment, &space)?;
+        budget::check(&regularizers, &space)?;
+        let loaders = match (&experiment.data, &experiment.training) {
+            (Some(data), Some(training)) => Some(Loaders::open(data, training, &experiment, &space)?),
+            _ => None,
+        };
+        Ok(Self { experiment, spec, space, loaders, network, regularizers })
+    }
+}
+
+/// The LUTs, each checked to be one of the space, on the device that the winner is to be measured on.
+fn load(experiment: &Experiment, space: &Space) -> Result<Vec<LoadedRegularizer>, ConfigError> {
+    let digest = space.graph.digest();
+    let mut loaded = Vec::new();
+    for (i, settings) in experiment.regularizers.iter().enumerate() {
+        let key = format!("regularizers.{i}.lut");
+        let fail = |source| ConfigError::Lut { key: key.clone(), source };
+        let lut = settings.lut.as_deref().map(read).transpose().map_err(fail)?;
+        if let Some(lut) = &lut {
+            lut.expect(&[("space", Some(space.name.clone())), ("space_digest", Some(digest.clone()))]).map_err(fail)?;
+        }
+        loaded.push(LoadedRegularizer { settings: settings.clone(), lut: lut.map(Arc::new) });
+    }
+    let devices: Vec<&str> =
+        loaded.iter().filter_map(|r| Some(r.lut.as_ref()?.context.header.device.as_str())).collect();
+    match &experiment.device {
+        Some(device) if !devices.is_empty() && !devices.contains(&device.as_str()) => {
+            let problem = format!("`{device}` is not what a LUT was measured on ({})", devices.join(", "));
+            Err(ConfigError::key("device", problem))
+        }
+        _ => Ok(loaded),
+    }
+}

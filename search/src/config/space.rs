@@ -1,0 +1,24 @@
+//! The space that an experiment names.
+
+use std::path::Path;
+
+use nasprof_graph::Space;
+use nasprof_graph::spaces::{SpaceError, SpaceSpec, builtin_names, builtin_text};
+
+use super::ConfigError;
+
+/// Builds a built-in space or that of a TOML file.
+pub(super) fn build(name: &str) -> Result<(SpaceSpec, Space), ConfigError> {
+    let is_file = name.ends_with(".toml") || name.contains('/');
+    if !is_file || builtin_names().any(|known| known == name) {
+        let spec = SpaceSpec::parse(builtin_text(name)?)?;
+        let space = spec.build(name)?;
+        return Ok((spec, space));
+    }
+    let text = std::fs::read_to_string(name).map_err(|source| ConfigError::File { path: name.to_owned(), source })?;
+    let stem = Path::new(name).file_stem().map_or_else(|| name.to_owned(), |s| s.to_string_lossy().into_owned());
+    let about = |e: SpaceError| ConfigError::key("space", format!("{name}: {e}"));
+    let spec = SpaceSpec::parse(&text).map_err(about)?;
+    let space = spec.build(&stem).map_err(about)?;
+    Ok((spec, space))
+}
