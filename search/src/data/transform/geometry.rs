@@ -125,8 +125,9 @@ fn taps(from: usize, to: usize, interpolation: Interpolation) -> Vec<Tap> {
         if interpolation == Interpolation::Nearest {
             return Tap { first: (center as usize).min(from - 1), weights: vec![1.0] };
         }
-        let first = ((center - reach).ceil().max(0.0) as usize).min(from - 1);
-        let last = ((center + reach).ceil() as usize).clamp(first + 1, from);
+        // Pixels whose middle is nearer than `reach`.
+        let first = ((center - reach - 0.5).ceil().max(0.0) as usize).min(from - 1);
+        let last = ((center + reach - 0.5).ceil() as usize).clamp(first + 1, from);
         let weight = |pixel: usize| (1.0 - ((pixel as f64 + 0.5 - center) / reach).abs()).max(0.0);
         let weights: Vec<f64> = (first..last).map(weight).collect();
         let sum: f64 = weights.iter().sum();
