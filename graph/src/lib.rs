@@ -18,6 +18,7 @@ pub mod memory;
 mod op;
 pub mod passes;
 pub mod runtime;
+pub mod selector;
 mod shape;
 pub mod spaces;
 pub mod suggest;

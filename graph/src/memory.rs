@@ -1,13 +1,27 @@
 //! Activation memory by lifetimes.
 
 use crate::cost::{ELEMENT_BYTES, moves_nothing};
-use crate::{Graph, NodeId, Op};
+use crate::{Graph, Node, NodeId, Op};
 
 impl Graph {
     /// The most bytes of activations alive at once when nodes run in graph order and every value is freed after its
     /// last use. Values that are views (flatten, crop) share their operand's memory, which lives as long as they do.
     #[must_use]
     pub fn peak_activation_bytes(&self) -> u64 {
+        self.peak_working_bytes(|_| 0)
+    }
+
+    /// Peak memory of the network in bytes: its parameters and buffers, and what is alive at once while it runs.
+    #[must_use]
+    pub fn peak_memory_bytes(&self, workspace: impl Fn(&Node) -> u64) -> u64 {
+        let cost = self.cost();
+        let stored = cost.params.saturating_add(cost.buffers).saturating_mul(ELEMENT_BYTES);
+        stored.saturating_add(self.peak_working_bytes(workspace))
+    }
+
+    /// The most bytes alive at once: activations, and the workspace of the layer that runs.
+    #[must_use]
+    pub fn peak_working_bytes(&self, workspace: impl Fn(&Node) -> u64) -> u64 {
         let nodes = self.nodes();
         // The buffer a value lives in, and the last node that needs that buffer.
         let mut buffer: Vec<usize> = (0..nodes.len()).collect();
@@ -45,7 +59,8 @@ impl Graph {
             if buffer[i] == i && nodes[i].op.is_layer() {
                 live += bytes(i);
             }
-            peak = peak.max(live);
+            let extra = if nodes[i].op.is_layer() { workspace(&nodes[i]) } else { 0 };
+            peak = peak.max(live.saturating_add(extra));
             live -= freed_after[i].iter().map(|&b| bytes(b)).sum::<u64>();
         }
         peak

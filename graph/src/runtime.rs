@@ -19,6 +19,15 @@ pub enum Runtime {
 }
 
 impl Runtime {
+    /// Whether it makes one layer of several, so that what a layer costs depends on its neighbours.
+    #[must_use]
+    pub fn fuses(self) -> bool {
+        match self {
+            Self::TorchEager => false,
+            Self::OnnxRuntime => true,
+        }
+    }
+
     /// The graph that this runtime executes for `graph` at inference.
     ///
     /// Zeros are folded first and dead code removed last, so that everything which only fed a zero goes as well; a

@@ -2,29 +2,24 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[allow(dead_code, reason = "each test file uses a part")]
+mod common;
+
+use common::{architectures, distributions, random_graph};
 use nasprof_graph::expectation::{run_probabilities, sampled_run_probabilities};
 use nasprof_graph::passes::{eliminate_dead_code, select};
 use nasprof_graph::spaces::builtin_names;
-use nasprof_graph::{Arch, Graph, GraphBuilder, Op, Space};
+use nasprof_graph::{Graph, Op, Space};
 use proptest::prelude::*;
-use rand::{Rng, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 /// The sum over all architectures of the probability of those whose pruned network has the node. Choice nodes
 /// themselves leave no node behind and are not looked at.
 fn enumerated(graph: &Graph, distributions: &[Vec<f64>]) -> Vec<f64> {
-    let choices = graph.choices();
     let mut total = vec![0.0; graph.nodes().len()];
-    let count: usize = choices.iter().map(|c| c.candidates.len()).product();
-    for mut number in 0..count {
-        let (mut arch, mut p) = (Vec::new(), 1.0);
-        for (choice, distribution) in choices.iter().zip(distributions) {
-            let selected = number % choice.candidates.len();
-            number /= choice.candidates.len();
-            arch.push(selected as u16);
-            p *= distribution[selected];
-        }
-        let pruned = eliminate_dead_code(&select(graph, &Arch(arch)).unwrap());
+    for (arch, p) in architectures(graph, distributions) {
+        let pruned = eliminate_dead_code(&select(graph, &arch).unwrap());
         for (i, node) in graph.nodes().iter().enumerate() {
             if pruned.nodes().iter().any(|n| n.name == node.name) {
                 total[i] += p;
@@ -32,40 +27,6 @@ fn enumerated(graph: &Graph, distributions: &[Vec<f64>]) -> Vec<f64> {
         }
     }
     total
-}
-
-/// A random graph of sums, zeros and choices, some of them of one name.
-fn random_graph(seed: u64) -> (Graph, Vec<Vec<f64>>) {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut b = GraphBuilder::new();
-    let mut ids = vec![b.input("x", [1, 2]).unwrap()];
-    for i in 0..rng.random_range(3..14) {
-        let mut pick = || ids[rng.random_range(0..ids.len())];
-        let (one, two) = (pick(), pick());
-        let name = format!("n{i}");
-        let two_named = vec![("a".to_owned(), one), ("b".to_owned(), two)];
-        let y = match rng.random_range(0..6) {
-            0 => b.add(&name, Op::Zero { stride: [1, 1] }, &[one]),
-            1 => b.add(&name, Op::Relu, &[one]),
-            2 => b.add(&name, Op::Add, &[one, two]),
-            3 => b.choice(&name, two_named),
-            _ => b.choice_named(&name, format!("shared{}", rng.random_range(0..2)), two_named),
-        };
-        ids.push(y.unwrap());
-    }
-    let output = ids[ids.len() - 1];
-    let graph = b.build(&[output]).unwrap();
-    let distributions = distributions(&graph, &mut rng);
-    (graph, distributions)
-}
-
-fn distributions(graph: &Graph, rng: &mut impl Rng) -> Vec<Vec<f64>> {
-    let draw = |count: usize, rng: &mut dyn rand::RngCore| {
-        let raw: Vec<f64> = (0..count).map(|_| rng.random_range(0.1..1.0)).collect();
-        let sum: f64 = raw.iter().sum();
-        raw.iter().map(|p| p / sum).collect()
-    };
-    graph.choices().iter().map(|c| draw(c.candidates.len(), rng)).collect()
 }
 
 proptest! {

@@ -10,6 +10,7 @@ mod context;
 mod diff;
 mod error;
 mod estimate;
+mod expected;
 mod from_journal;
 mod observations;
 mod row;

@@ -12,23 +12,34 @@ pub(super) const TRUE: Ref = 1;
 
 /// Beyond this a function is too entangled; tens of MiB.
 const MAX_FUNCTIONS: usize = 200_000;
+/// The same for the results that are kept.
+const MAX_COMBINED: usize = 2_000_000;
 /// Functions are combined by recursion over choices.
 const MAX_CHOICES: usize = 2000;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Function {
+pub(super) struct Function {
     /// The first choice, in diagram order, that the function depends on.
-    choice: usize,
+    pub(super) choice: usize,
     /// What is left to decide for each of its candidates.
-    then: Vec<Ref>,
+    pub(super) then: Vec<Ref>,
+}
+
+/// How two functions make one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Operator {
+    And,
+    Or,
+    /// The first and not the second.
+    Without,
 }
 
 /// A table of functions. The first two are the constants; every other stands after those that it refers to.
 pub(super) struct Diagrams {
     functions: Vec<Function>,
     known: HashMap<Function, Ref>,
-    /// Results by operands, the smaller first, and whether both must be true.
-    combined: HashMap<(Ref, Ref, bool), Ref>,
+    /// Results by operands.
+    combined: HashMap<(Ref, Ref, Operator), Ref>,
 }
 
 impl Diagrams {
@@ -49,11 +60,21 @@ impl Diagrams {
     }
 
     pub(super) fn and(&mut self, a: Ref, b: Ref) -> Option<Ref> {
-        self.combine(a, b, true)
+        self.combine(a, b, Operator::And)
     }
 
     pub(super) fn or(&mut self, a: Ref, b: Ref) -> Option<Ref> {
-        self.combine(a, b, false)
+        self.combine(a, b, Operator::Or)
+    }
+
+    /// The first and not the second.
+    pub(super) fn without(&mut self, a: Ref, b: Ref) -> Option<Ref> {
+        self.combine(a, b, Operator::Without)
+    }
+
+    /// All functions, the two constants first.
+    pub(super) fn functions(&self) -> &[Function] {
+        &self.functions
     }
 
     /// Probability that each function is true.
@@ -65,15 +86,23 @@ impl Diagrams {
         probabilities
     }
 
-    fn combine(&mut self, a: Ref, b: Ref, both: bool) -> Option<Ref> {
-        let (neutral, absorbing) = if both { (TRUE, FALSE) } else { (FALSE, TRUE) };
-        if a == b || b == neutral || a == absorbing {
-            return Some(a);
+    fn combine(&mut self, a: Ref, b: Ref, operator: Operator) -> Option<Ref> {
+        let simple = match operator {
+            Operator::And if a == b || b == TRUE || a == FALSE => Some(a),
+            Operator::And if a == TRUE || b == FALSE => Some(b),
+            Operator::Or if a == b || b == FALSE || a == TRUE => Some(a),
+            Operator::Or if a == FALSE || b == TRUE => Some(b),
+            Operator::Without if a == FALSE || b == FALSE => Some(a),
+            Operator::Without if a == b || b == TRUE => Some(FALSE),
+            _ => None,
+        };
+        if simple.is_some() {
+            return simple;
         }
-        if a == neutral || b == absorbing {
-            return Some(b);
-        }
-        let operands = (a.min(b), a.max(b), both);
+        let operands = match operator {
+            Operator::Without => (a, b, operator),
+            _ => (a.min(b), a.max(b), operator),
+        };
         if let Some(&known) = self.combined.get(&operands) {
             return Some(known);
         }
@@ -82,9 +111,12 @@ impl Diagrams {
         let mut then = Vec::new();
         for candidate in 0..candidates[0].max(candidates[1]) {
             let [left, right] = [a, b].map(|f| self.after(f, choice).get(candidate).copied().unwrap_or(f));
-            then.push(self.combine(left, right, both)?);
+            then.push(self.combine(left, right, operator)?);
         }
         let result = self.function(choice, then)?;
+        if self.combined.len() >= MAX_COMBINED {
+            return None;
+        }
         self.combined.insert(operands, result);
         Some(result)
     }

@@ -1,19 +1,27 @@
-//! The probability that a node runs when every choice is drawn independently from a distribution of its own.
-//!
-//! A node runs if something that runs reads it: a choice reads the selected candidate, a zero reads nothing (what
-//! [`crate::passes::eliminate_dead_code`] leaves of a selected network). That zeros also fold downstream is not
-//! followed, so an expected cost built on these probabilities is a little above that of [`crate::runtime`]'s networks
-//! in spaces with zeros.
+//! What to expect when every choice is drawn independently from a distribution of its own: how probable it is that a
+//! node runs, and what a network costs on average ([`ExpectedCost`]).
 
+mod circuit;
+mod cost;
 mod decision;
+mod demand;
+mod enumerated;
+mod network_cost;
+mod sampled;
+mod tables;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use rand::Rng;
 use thiserror::Error;
 
-use self::decision::{Diagrams, FALSE, Ref, TRUE};
-use crate::{Graph, Op};
+use self::demand::Demands;
+use crate::arch::Choice;
+use crate::passes::SelectError;
+use crate::selector::SelectedLayer;
+use crate::{Graph, LayerKey, Op};
+
+pub use cost::{ExpectedCost, Method, Sampling};
 
 /// Distributions that do not fit the graph's choices.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -39,20 +47,40 @@ pub enum ExpectationError {
     /// Negative, not finite, or a sum that is not 1.
     #[error("the distribution of choice `{0}` is not one of probabilities that sum to 1")]
     NotProbabilities(String),
+    /// A layer that some network needs and whose cost is not known.
+    #[error("the cost of layer `{0}` is not known")]
+    UnknownCost(LayerKey),
+    /// An architecture that is none of the graph's.
+    #[error(transparent)]
+    Select(#[from] SelectError),
 }
 
-/// The probability of each node, exactly; choices that several nodes share are followed. `None` if the graph's choices
+/// The probability of each node, exactly; choices that several nodes share are followed. A node runs if something that
+/// runs reads it: a choice reads the selected candidate, a zero reads nothing (what
+/// [`crate::passes::eliminate_dead_code`] leaves of a selected network; that zeros fold further downstream is
+/// [`ExpectedCost`]'s matter). `None` if the graph's choices
 /// depend on each other too much for that: then there is [`sampled_run_probabilities`].
 ///
 /// # Errors
 /// If the distributions (in the order of [`Graph::choices`]) do not fit the choices.
 pub fn run_probabilities(graph: &Graph, distributions: &[Vec<f64>]) -> Result<Option<Vec<f64>>, ExpectationError> {
-    let index = check(graph, distributions)?;
-    let Some((diagrams, demand)) = demands(graph, &index) else {
+    check(&graph.choices(), distributions)?;
+    let Some(demands) = Demands::without_folding(graph) else {
         return Ok(None);
     };
-    let probabilities = diagrams.probabilities(distributions);
-    Ok(Some(demand.into_iter().map(|reference| probabilities[reference]).collect()))
+    let probabilities = demands.diagrams.probabilities(distributions);
+    Ok(Some(demands.demand.into_iter().map(|reference| probabilities[reference]).collect()))
+}
+
+/// The LUT keys of all layers that some network of the graph runs, nothing fused: pruned, zeros folded. `None` if the
+/// choices depend on each other too much to be followed.
+#[must_use]
+pub fn keys_that_can_run(graph: &Graph) -> Option<BTreeSet<LayerKey>> {
+    let key = |layer: SelectedLayer| {
+        let node = graph.node(layer.node);
+        LayerKey::new(&node.op, &graph.input_shapes(node)[..layer.operands as usize])
+    };
+    Some(Demands::of(graph)?.layers(graph)?.into_iter().map(|(layer, _)| key(layer)).collect())
 }
 
 /// The share of `samples` drawn networks in which each node runs.
@@ -65,7 +93,8 @@ pub fn sampled_run_probabilities(
     samples: u32,
     rng: &mut impl Rng,
 ) -> Result<Vec<f64>, ExpectationError> {
-    let index = check(graph, distributions)?;
+    check(&graph.choices(), distributions)?;
+    let index = choice_positions(graph);
     let mut counts = vec![0_u32; graph.nodes().len()];
     for _ in 0..samples {
         let selected: Vec<usize> = distributions.iter().map(|d| draw(d, rng)).collect();
@@ -90,9 +119,8 @@ pub fn sampled_run_probabilities(
     Ok(counts.into_iter().map(|n| f64::from(n) / f64::from(samples.max(1))).collect())
 }
 
-/// Positions of the choices by name, after all distributions were checked.
-fn check<'a>(graph: &'a Graph, distributions: &[Vec<f64>]) -> Result<HashMap<&'a str, usize>, ExpectationError> {
-    let choices = graph.choices();
+/// Refuses what has not one number for each candidate of each choice.
+fn check_form(choices: &[Choice], distributions: &[Vec<f64>]) -> Result<(), ExpectationError> {
     if choices.len() != distributions.len() {
         return Err(ExpectationError::Count { expected: choices.len(), actual: distributions.len() });
     }
@@ -101,12 +129,25 @@ fn check<'a>(graph: &'a Graph, distributions: &[Vec<f64>]) -> Result<HashMap<&'a
         if expected != actual {
             return Err(ExpectationError::Candidates { choice: choice.name.clone(), expected, actual });
         }
+    }
+    Ok(())
+}
+
+/// Refuses what is not one distribution for each choice.
+fn check(choices: &[Choice], distributions: &[Vec<f64>]) -> Result<(), ExpectationError> {
+    check_form(choices, distributions)?;
+    for (choice, distribution) in choices.iter().zip(distributions) {
         let sum: f64 = distribution.iter().sum();
         // Written so that NaN is refused as well.
         if !(distribution.iter().all(|&p| p >= 0.0) && (sum - 1.0).abs() < 1e-6) {
             return Err(ExpectationError::NotProbabilities(choice.name.clone()));
         }
     }
+    Ok(())
+}
+
+/// Position of each choice in [`Graph::choices`], by name.
+fn choice_positions(graph: &Graph) -> HashMap<&str, usize> {
     let mut index = HashMap::new();
     for node in graph.nodes() {
         if let Op::Choice { choice, .. } = &node.op {
@@ -114,34 +155,7 @@ fn check<'a>(graph: &'a Graph, distributions: &[Vec<f64>]) -> Result<HashMap<&'a
             index.entry(choice.as_str()).or_insert(next);
         }
     }
-    Ok(index)
-}
-
-/// When each node runs, as a function of the selections. In the diagrams choices stand in graph order: what demands a
-/// candidate then depends on later choices only, so that adding the candidate's own choice is one more function.
-fn demands(graph: &Graph, index: &HashMap<&str, usize>) -> Option<(Diagrams, Vec<Ref>)> {
-    let mut diagrams = Diagrams::new(index.len())?;
-    let mut demand = vec![FALSE; graph.nodes().len()];
-    for id in graph.outputs() {
-        demand[id.0] = TRUE;
-    }
-    for (i, node) in graph.nodes().iter().enumerate().rev() {
-        let own = demand[i];
-        if own == FALSE || matches!(node.op, Op::Zero { .. }) {
-            continue;
-        }
-        for (candidate, id) in node.inputs.iter().enumerate() {
-            let asked = match &node.op {
-                Op::Choice { choice, .. } => {
-                    let selected = diagrams.selects(index[choice.as_str()], candidate, node.inputs.len())?;
-                    diagrams.and(own, selected)?
-                }
-                _ => own,
-            };
-            demand[id.0] = diagrams.or(demand[id.0], asked)?;
-        }
-    }
-    Some((diagrams, demand))
+    index
 }
 
 fn draw(distribution: &[f64], rng: &mut impl Rng) -> usize {

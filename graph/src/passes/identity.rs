@@ -6,10 +6,13 @@ use crate::{Graph, Op};
 /// Elides identities, dropout and drop path (inference), and merges of a single operand.
 #[must_use]
 pub fn elide_identities(graph: &Graph) -> Graph {
-    rewrite(graph, |node, _| match (&node.op, &node.inputs[..]) {
-        (Op::Identity | Op::Dropout { .. } | Op::DropPath { .. } | Op::Add | Op::Mul | Op::Concat { .. }, &[only]) => {
-            Fate::Replace(only)
-        }
+    rewrite(graph, |node, _| match node.inputs[..] {
+        [only] if hands_on(&node.op) => Fate::Replace(only),
         _ => Fate::Keep(node),
     })
+}
+
+/// Whether the operation hands a single operand on unchanged.
+pub(crate) fn hands_on(op: &Op) -> bool {
+    matches!(op, Op::Identity | Op::Dropout { .. } | Op::DropPath { .. } | Op::Add | Op::Mul | Op::Concat { .. })
 }

@@ -49,6 +49,13 @@ impl Space {
         Arch::sample(&self.choices, rng)
     }
 
+    /// The distribution of [`Space::sample`]: for every choice, each candidate with the same probability.
+    #[must_use]
+    pub fn uniform_probabilities(&self) -> Vec<Vec<f64>> {
+        let uniform = |count: usize| vec![1.0 / count as f64; count];
+        self.choices.iter().map(|c| uniform(c.candidates.len())).collect()
+    }
+
     /// The same space with the number of networks that are really different.
     fn with_distinct(self, networks: BigUint) -> Self {
         Self { distinct: Some(networks), ..self }

@@ -1,0 +1,208 @@
+//! The expected cost of a network and how it depends on the probabilities.
+
+use super::circuit::Circuit;
+use super::decision::Ref;
+use super::demand::Demands;
+use super::enumerated::Enumerated;
+use super::network_cost::{FusedNetworks, LayerSums, NetworkCost, ParameterCounts, PeakMemory};
+use super::sampled::Sampled;
+use super::tables::{LayerCosts, ParameterSizes};
+use super::{ExpectationError, check, check_form};
+use crate::arch::Choice;
+use crate::cost::op_cost;
+use crate::runtime::Runtime;
+use crate::{Graph, Node, Op, Shape};
+
+/// How an expected cost is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Exactly: the probability that each layer runs is followed through the graph, with pruning.
+    Exact,
+    /// Exactly: every architecture is added up.
+    Enumerated {
+        /// How many there are.
+        networks: usize,
+    },
+    /// As a mean over drawn architectures.
+    Sampled {
+        /// Architectures drawn for each evaluation.
+        samples: u32,
+        /// Start of the random numbers.
+        seed: u64,
+    },
+}
+
+/// How to draw where nothing exact is possible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sampling {
+    /// Architectures for each evaluation. With gradient, each costs as many network costs as the space has candidates.
+    pub samples: u32,
+    /// Start of the random numbers.
+    pub seed: u64,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self { samples: 16, seed: 0 }
+    }
+}
+
+/// Expected cost of the network when every choice is drawn independently from a distribution of its own.
+///
+/// Networks are what the runtime makes of a selection: pruned, zeros folded. Evaluating allocates nothing, except where
+/// networks of a runtime that fuses are drawn.
+#[derive(Debug)]
+pub struct ExpectedCost {
+    choices: Vec<Choice>,
+    form: Form,
+    sampling: Sampling,
+}
+
+#[derive(Debug)]
+enum Form {
+    Exact(Circuit),
+    Enumerated(Enumerated),
+    Sampled(Box<Sampled>),
+}
+
+impl ExpectedCost {
+    /// The expected sum of the layers' costs, such as latencies from a LUT. `cost` is asked for an operation on given
+    /// input shapes, with its output shape, and answers `None` where it does not know.
+    ///
+    /// # Errors
+    /// A layer whose cost is not known, though some network runs it.
+    pub fn of_layers(
+        graph: &Graph,
+        runtime: Runtime,
+        cost: impl Fn(&Op, &[&Shape], &Shape) -> Option<f64> + Send + 'static,
+        sampling: Sampling,
+    ) -> Result<Self, ExpectationError> {
+        if runtime.fuses() {
+            let sum = move |network: &Graph| LayerCosts::new(network, &cost).sum();
+            return Self::of_networks(graph, FusedNetworks::new(graph, runtime, sum), sampling);
+        }
+        let costs = LayerCosts::new(graph, cost);
+        if let Some(circuit) = exact(graph, |demands| costs.weights(graph, demands))? {
+            return Ok(Self::new(graph, Form::Exact(circuit), sampling));
+        }
+        Self::of_networks(graph, LayerSums::new(graph, costs), sampling)
+    }
+
+    /// Expected multiply-accumulates.
+    ///
+    /// # Errors
+    /// None: they are known of every layer.
+    pub fn macs(graph: &Graph, runtime: Runtime, sampling: Sampling) -> Result<Self, ExpectationError> {
+        let macs = |op: &Op, inputs: &[&Shape], output: &Shape| Some(op_cost(op, inputs, output).macs as f64);
+        Self::of_layers(graph, runtime, macs, sampling)
+    }
+
+    /// Expected trainable parameters. Of parameters that several layers share, the largest that run count once.
+    ///
+    /// # Errors
+    /// None: they are known of every layer.
+    pub fn params(graph: &Graph, runtime: Runtime, sampling: Sampling) -> Result<Self, ExpectationError> {
+        if runtime.fuses() {
+            let params = |network: &Graph| Ok(network.cost().params as f64);
+            return Self::of_networks(graph, FusedNetworks::new(graph, runtime, params), sampling);
+        }
+        let sizes = ParameterSizes::new(graph, |cost| cost.params);
+        if let Some(circuit) = exact(graph, |demands| Ok(sizes.weights(demands)))? {
+            return Ok(Self::new(graph, Form::Exact(circuit), sampling));
+        }
+        Self::of_networks(graph, ParameterCounts::new(graph, sizes), sampling)
+    }
+
+    /// Expected peak memory in bytes: parameters and the most that is alive at once of activations and the workspace of
+    /// the running layer. A maximum is no sum of layers, so this is enumerated or drawn.
+    ///
+    /// # Errors
+    /// None: every network has a peak.
+    pub fn peak_memory(
+        graph: &Graph,
+        runtime: Runtime,
+        workspace: impl Fn(&Op, &[&Shape], &Shape) -> u64 + Send + 'static,
+        sampling: Sampling,
+    ) -> Result<Self, ExpectationError> {
+        if runtime.fuses() {
+            let bytes = move |network: &Graph| {
+                let of_node = |node: &Node| workspace(&node.op, &network.input_shapes(node), &node.shape);
+                Ok(network.peak_memory_bytes(of_node) as f64)
+            };
+            return Self::of_networks(graph, FusedNetworks::new(graph, runtime, bytes), sampling);
+        }
+        Self::of_networks(graph, PeakMemory::new(graph, workspace), sampling)
+    }
+
+    fn of_networks(
+        graph: &Graph,
+        mut cost: impl NetworkCost + 'static,
+        sampling: Sampling,
+    ) -> Result<Self, ExpectationError> {
+        let candidates = graph.choices().iter().map(|c| c.candidates.len()).collect();
+        let form = match Enumerated::new(candidates, |arch| cost.of(arch))? {
+            Some(enumerated) => Form::Enumerated(enumerated),
+            None => Form::Sampled(Box::new(Sampled::new(graph.choices().len(), sampling, Box::new(cost)))),
+        };
+        Ok(Self::new(graph, form, sampling))
+    }
+
+    fn new(graph: &Graph, form: Form, sampling: Sampling) -> Self {
+        Self { choices: graph.choices(), form, sampling }
+    }
+
+    /// How the value is found.
+    #[must_use]
+    pub fn method(&self) -> Method {
+        match &self.form {
+            Form::Exact(_) => Method::Exact,
+            Form::Enumerated(enumerated) => Method::Enumerated { networks: enumerated.networks() },
+            Form::Sampled(_) => Method::Sampled { samples: self.sampling.samples, seed: self.sampling.seed },
+        }
+    }
+
+    /// The expected cost.
+    ///
+    /// # Errors
+    /// If the probabilities, in the order of [`Graph::choices`], do not fit the choices; a layer of a drawn network
+    /// whose cost is not known.
+    pub fn value(&mut self, probabilities: &[Vec<f64>]) -> Result<f64, ExpectationError> {
+        check(&self.choices, probabilities)?;
+        match &mut self.form {
+            Form::Exact(circuit) => Ok(circuit.value(probabilities)),
+            Form::Enumerated(enumerated) => Ok(enumerated.value(probabilities)),
+            Form::Sampled(sampled) => sampled.value(probabilities),
+        }
+    }
+
+    /// The expected cost, and its gradient in `gradient`: for each candidate the expected cost of the networks that
+    /// select it. That is the partial derivative of `Σ p · E[cost | candidate]`, whose differences among the candidates of
+    /// a choice say how the value changes when probability moves from one to another; a softmax in front needs no more.
+    ///
+    /// # Errors
+    /// As [`ExpectedCost::value`]; a gradient of another form than the probabilities.
+    pub fn evaluate(&mut self, probabilities: &[Vec<f64>], gradient: &mut [Vec<f64>]) -> Result<f64, ExpectationError> {
+        check(&self.choices, probabilities)?;
+        check_form(&self.choices, gradient)?;
+        match &mut self.form {
+            Form::Exact(circuit) => Ok(circuit.conditional(probabilities, gradient)),
+            Form::Enumerated(enumerated) => Ok(enumerated.conditional(probabilities, gradient)),
+            Form::Sampled(sampled) => sampled.conditional(probabilities, gradient),
+        }
+    }
+
+    /// The choices, in the order in which probabilities are given.
+    #[must_use]
+    pub fn choices(&self) -> &[Choice] {
+        &self.choices
+    }
+}
+
+/// The circuit of a sum, if the choices can be followed.
+fn exact(
+    graph: &Graph,
+    weights: impl FnOnce(&mut Demands) -> Result<Option<Vec<(Ref, f64)>>, ExpectationError>,
+) -> Result<Option<Circuit>, ExpectationError> {
+    let Some(mut demands) = Demands::of(graph) else { return Ok(None) };
+    Ok(weights(&mut demands)?.map(|weights| Circuit::new(&demands.diagrams, &weights)))
+}

@@ -1,0 +1,93 @@
+//! Costs of one network at a time, for what is enumerated or drawn.
+
+use super::ExpectationError;
+use super::tables::{LayerCosts, ParameterSizes};
+use crate::cost::ELEMENT_BYTES;
+use crate::runtime::Runtime;
+use crate::selector::Selector;
+use crate::{Arch, Graph, Op, Shape};
+
+/// Finds the cost of an architecture.
+pub(super) trait NetworkCost: Send {
+    /// The cost; the architecture fits the graph.
+    fn of(&mut self, arch: &[u16]) -> Result<f64, ExpectationError>;
+}
+
+/// Sums of the layers' costs.
+pub(super) struct LayerSums {
+    selector: Selector,
+    costs: LayerCosts,
+}
+
+impl LayerSums {
+    pub(super) fn new(graph: &Graph, costs: LayerCosts) -> Self {
+        Self { selector: Selector::new(graph), costs }
+    }
+}
+
+impl NetworkCost for LayerSums {
+    fn of(&mut self, arch: &[u16]) -> Result<f64, ExpectationError> {
+        self.costs.sum_of(self.selector.select_indices(arch)?)
+    }
+}
+
+/// Numbers of parameters.
+pub(super) struct ParameterCounts {
+    selector: Selector,
+    sizes: ParameterSizes,
+}
+
+impl ParameterCounts {
+    pub(super) fn new(graph: &Graph, sizes: ParameterSizes) -> Self {
+        Self { selector: Selector::new(graph), sizes }
+    }
+}
+
+impl NetworkCost for ParameterCounts {
+    fn of(&mut self, arch: &[u16]) -> Result<f64, ExpectationError> {
+        Ok(self.sizes.sum_of(self.selector.select_indices(arch)?) as f64)
+    }
+}
+
+/// Peak memory.
+pub(super) struct PeakMemory {
+    selector: Selector,
+    stored: ParameterSizes,
+    workspace: Vec<u64>,
+}
+
+impl PeakMemory {
+    pub(super) fn new(graph: &Graph, workspace: impl Fn(&Op, &[&Shape], &Shape) -> u64) -> Self {
+        Self {
+            selector: Selector::new(graph),
+            stored: ParameterSizes::new(graph, |cost| cost.params.saturating_add(cost.buffers)),
+            workspace: graph.nodes().iter().map(|n| workspace(&n.op, &graph.input_shapes(n), &n.shape)).collect(),
+        }
+    }
+}
+
+impl NetworkCost for PeakMemory {
+    fn of(&mut self, arch: &[u16]) -> Result<f64, ExpectationError> {
+        let stored = self.stored.sum_of(self.selector.select_indices(arch)?).saturating_mul(ELEMENT_BYTES);
+        Ok(stored.saturating_add(self.selector.peak_bytes(&self.workspace)) as f64)
+    }
+}
+
+/// A cost of the networks that a fusing runtime makes, each built for it.
+pub(super) struct FusedNetworks<F> {
+    supernet: Graph,
+    runtime: Runtime,
+    cost: F,
+}
+
+impl<F> FusedNetworks<F> {
+    pub(super) fn new(supernet: &Graph, runtime: Runtime, cost: F) -> Self {
+        Self { supernet: supernet.clone(), runtime, cost }
+    }
+}
+
+impl<F: Fn(&Graph) -> Result<f64, ExpectationError> + Send> NetworkCost for FusedNetworks<F> {
+    fn of(&mut self, arch: &[u16]) -> Result<f64, ExpectationError> {
+        (self.cost)(&self.runtime.subnet(&self.supernet, &Arch(arch.to_vec()))?)
+    }
+}

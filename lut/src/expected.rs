@@ -1,0 +1,37 @@
+//! Expected latency of a space under a distribution over its architectures.
+
+use std::collections::HashMap;
+
+use nasprof_graph::expectation::{ExpectationError, ExpectedCost, Sampling};
+use nasprof_graph::{Graph, LayerKey, Op, Shape};
+
+use crate::{Estimator, Lut};
+
+impl Lut {
+    /// The expected latency in milliseconds, calibrated, of the networks of a supernet at the LUT's batch size.
+    ///
+    /// # Errors
+    /// A layer that some network runs and that has no entry.
+    pub fn expected_latency(&self, supernet: &Graph, sampling: Sampling) -> Result<ExpectedCost, ExpectationError> {
+        let estimator = Estimator::new(self);
+        let keys = self.rows.iter().map(|row| &row.key);
+        let known: HashMap<LayerKey, f64> =
+            keys.filter_map(|key| Some((key.clone(), estimator.layer_ms(key)?))).collect();
+        let cost = move |op: &Op, inputs: &[&Shape], _: &Shape| known.get(&LayerKey::new(op, inputs)).copied();
+        ExpectedCost::of_layers(supernet, self.context.header.runtime, cost, sampling)
+    }
+
+    /// The expected peak memory in bytes, with the measured workspaces of the layers.
+    ///
+    /// # Errors
+    /// None: layers without a measured workspace count none.
+    pub fn expected_peak_memory(&self, supernet: &Graph, sampling: Sampling) -> Result<ExpectedCost, ExpectationError> {
+        let known: HashMap<LayerKey, u64> =
+            self.rows.iter().filter_map(|row| Some((row.key.clone(), row.peak_memory_bytes?))).collect();
+        let workspace = move |op: &Op, inputs: &[&Shape], output: &Shape| {
+            let peak = known.get(&LayerKey::new(op, inputs)).copied().unwrap_or(0);
+            peak.saturating_sub(output.elements() * nasprof_graph::cost::ELEMENT_BYTES)
+        };
+        ExpectedCost::peak_memory(supernet, self.context.header.runtime, workspace, sampling)
+    }
+}
