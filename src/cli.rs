@@ -148,6 +148,10 @@ pub(crate) struct MeasureArgs {
     /// Measure a machine that is busy; every row is stamped.
     #[arg(long)]
     pub(crate) allow_noisy: bool,
+    /// Lock the device's clocks while it is measured, and restore them afterwards (needs root on the device). The clock
+    /// mode is part of the LUT's context.
+    #[arg(long)]
+    pub(crate) lock_clocks: bool,
     /// Print the result as JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -264,6 +268,9 @@ pub(crate) struct ValidateArgs {
     /// Measure a machine that is busy.
     #[arg(long)]
     pub(crate) allow_noisy: bool,
+    /// Lock the device's clocks as for the LUT, and restore them afterwards.
+    #[arg(long)]
+    pub(crate) lock_clocks: bool,
     /// Keep everything that was observed in this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,

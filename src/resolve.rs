@@ -6,7 +6,7 @@ use nasprof_devices::{AgentClient, DeviceFile, find};
 use nasprof_graph::Space;
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::spaces::{SpaceSpec, builtin_names};
-use nasprof_profiler::protocol::{Allocator, Device, DeviceError, Setup};
+use nasprof_profiler::protocol::{Allocator, ClockRequest, Device, DeviceError, Setup};
 
 use crate::cli::{AllocatorArg, ContextArgs};
 use crate::failure::Failure;
@@ -54,6 +54,8 @@ pub(crate) struct Target {
     pub(crate) cores: Vec<usize>,
     pub(crate) batch: usize,
     pub(crate) allocator: Allocator,
+    /// How its clocks are locked where that is asked for.
+    pub(crate) clocks: ClockRequest,
 }
 
 impl Target {
@@ -66,6 +68,7 @@ impl Target {
             allocator: self.allocator,
             seed,
             session,
+            clocks: None,
         }
     }
 }
@@ -91,6 +94,7 @@ pub(crate) fn target(name: &str, file: &DeviceFile, args: &ContextArgs) -> Resul
         cores,
         batch: args.batch.unwrap_or(1) as usize,
         allocator: args.allocator.map_or(Allocator::Retain, allocator),
+        clocks: ClockRequest::default(),
     })
 }
 

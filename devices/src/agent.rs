@@ -11,6 +11,7 @@ use std::{io, thread};
 use std::os::unix::process::CommandExt;
 
 use nasprof_graph::Graph;
+use nasprof_profiler::clocks::Setting;
 use nasprof_profiler::protocol::{
     Canary, Device, DeviceError, Fingerprint, Hello, Loaded, Memory, PROTOCOL_VERSION, Probes, Reply, Request, Setup,
     Visit, VisitRequest,
@@ -193,5 +194,12 @@ impl Device for AgentClient {
 
     fn memory(&mut self, graph: &Graph) -> Result<Memory, DeviceError> {
         ask!(self, Request::Memory { graph: graph.clone() }, Reply::Memory)
+    }
+
+    fn clocks(&mut self) -> Result<Vec<Setting>, DeviceError> {
+        match self.ask(&Request::Clocks)? {
+            Reply::Clocks { settings } => Ok(settings),
+            other => Err(unexpected(&other)),
+        }
     }
 }

@@ -42,7 +42,7 @@ pub struct SessionFacts {
     pub settled: bool,
     /// Spread of the canary over the rounds beyond its reading noise, relative: compute, then memory.
     pub canary_spread: [f64; 2],
-    /// Probes that were bad at the gate.
+    /// Probes that were bad at the gate, and signs of throttling or moved clocks at the end of rounds.
     pub bad_probes: Vec<String>,
     /// Visits that were voided.
     pub voided: usize,

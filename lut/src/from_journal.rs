@@ -207,7 +207,7 @@ fn session_facts(session: &SessionObservations) -> SessionFacts {
         reason,
         settled: session.settled,
         canary_spread: [spread(|c| &c.compute_ns), spread(|c| &c.memory_ns)],
-        bad_probes: bad_probes(&session.gate),
+        bad_probes: bad_probes(&session.gate).into_iter().chain(session.disturbed.iter().cloned()).collect(),
         voided: session.voided,
         resumed: session.resumed,
     }

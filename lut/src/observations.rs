@@ -5,9 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use nasprof_graph::{Graph, LayerKey};
 use nasprof_profiler::engine::Unit;
 use nasprof_profiler::journal::{Event, Header, Trial};
-use nasprof_profiler::protocol::{Canary, Fingerprint, Probes, Visit};
+use nasprof_profiler::protocol::{Canary, Fingerprint, Probe, Probes, Visit};
 
 use crate::LutError;
+
+/// Probes that tell at the end of a round that the machine was not itself in it. Load and pressure do not: the
+/// measurement itself causes some.
+const DISTURBING: [&str; 3] = ["clock_lock", "gpu_throttle_reasons", "throttle_events"];
 
 /// Everything that a journal holds.
 #[derive(Debug)]
@@ -31,6 +35,8 @@ pub struct SessionObservations {
     pub fingerprint: Fingerprint,
     /// Its state at the gate.
     pub gate: Probes,
+    /// What happened to the machine during rounds, so that their numbers are of another state of it.
+    pub disturbed: Vec<String>,
     /// Whether the warm-up became steady.
     pub settled: bool,
     /// Canaries with their round.
@@ -75,6 +81,7 @@ impl Observations {
                 Event::Session { fingerprint, gate, .. } => all.sessions.push(SessionObservations {
                     fingerprint: fingerprint.clone(),
                     gate: gate.clone(),
+                    disturbed: Vec::new(),
                     settled: false,
                     canaries: Vec::new(),
                     repeats: BTreeMap::new(),
@@ -86,7 +93,7 @@ impl Observations {
                 }),
                 Event::Complete => all.complete = true,
                 Event::Header(_) => return Err(wrong("there are two headers")),
-                Event::Planned => {}
+                Event::Planned | Event::Clocks { .. } => {}
                 Event::Resumed if all.sessions.is_empty() => {}
                 other => {
                     let session = all.sessions.last_mut().ok_or_else(|| wrong("a visit before the first session"))?;
@@ -125,7 +132,11 @@ impl SessionObservations {
                 self.visits.retain(|(_, visit)| !void.contains(&visit.sequence));
                 self.voided += void.len();
             }
-            Event::Round { round, .. } => self.rounds = *round,
+            Event::Round { round, probes } => {
+                self.rounds = *round;
+                let bad = |name: &&&str| matches!(probes.values.get(**name), Some(Probe::Bad(_)));
+                self.disturbed.extend(DISTURBING.iter().filter(bad).map(|name| format!("{name} in round {round}")));
+            }
             Event::SessionEnd { converged, reason, .. } => self.end = Some((*converged, reason.clone())),
             Event::Resumed => self.resumed += 1,
             _ => {}

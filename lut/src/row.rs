@@ -20,7 +20,7 @@ pub enum Flag {
     Unsettled,
     /// Sessions differ by more than 5 %.
     Inconsistent,
-    /// The machine failed the gate and was measured all the same.
+    /// The machine failed the gate and was measured all the same, or was throttled, or its locked clocks moved.
     Noisy,
     /// More than a tenth of the runs had page faults inside.
     PageFaults,

@@ -53,6 +53,7 @@ fn plan(units: &[Unit]) -> SessionPlan {
             allocator: Allocator::Retain,
             seed: 0,
             session: 0,
+            clocks: None,
         },
         expected: None,
     }

@@ -9,6 +9,7 @@ mod affinity;
 mod allocator;
 #[cfg(feature = "torch")]
 mod canary;
+pub mod clocks;
 pub mod engine;
 pub mod journal;
 pub mod probes;

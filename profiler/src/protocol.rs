@@ -10,6 +10,8 @@ use nasprof_graph::Graph;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::clocks::Setting;
+
 /// Version of this protocol; host and agent must agree.
 pub const PROTOCOL_VERSION: u32 = 1;
 
@@ -53,6 +55,18 @@ pub struct Setup {
     pub seed: u64,
     /// Number of the session, from 0; a synthetic device's noise depends on it as a real one's would.
     pub session: u32,
+    /// How clocks are locked while this agent lives; absent: they are left alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clocks: Option<ClockRequest>,
+}
+
+/// How clocks are locked. The part that is absent is not changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClockRequest {
+    /// Power mode of a Jetson board (`nvpmodel -m`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power_mode: Option<u32>,
 }
 
 /// From the host.
@@ -74,6 +88,8 @@ pub enum Request {
     Canary,
     /// Reads the machine's state.
     Probe,
+    /// Reads the clock settings as they are, before any is locked.
+    Clocks,
     /// Runs a graph for the first time and measures its memory.
     Memory {
         /// The graph.
@@ -117,6 +133,11 @@ pub enum Reply {
     Probes(Probes),
     /// To [`Request::Memory`].
     Memory(Memory),
+    /// To [`Request::Clocks`].
+    Clocks {
+        /// The settings.
+        settings: Vec<Setting>,
+    },
     /// To [`Request::Bye`].
     Bye,
     /// The request could not be carried out; the agent goes on.
@@ -273,4 +294,12 @@ pub trait Device {
     /// # Errors
     /// If a layer does not run.
     fn memory(&mut self, graph: &Graph) -> Result<Memory, DeviceError>;
+
+    /// Reads the clock settings as they are; a device without any has none to show.
+    ///
+    /// # Errors
+    /// If one cannot be read.
+    fn clocks(&mut self) -> Result<Vec<Setting>, DeviceError> {
+        Ok(Vec::new())
+    }
 }

@@ -54,6 +54,7 @@ fn answer(
         (Request::Visit(request), Some(d)) => d.visit(&request).map(Reply::Visited),
         (Request::Canary, Some(d)) => d.canary().map(Reply::Canary),
         (Request::Probe, Some(d)) => d.probe().map(Reply::Probes),
+        (Request::Clocks, Some(d)) => d.clocks().map(|settings| Reply::Clocks { settings }),
         (Request::Memory { graph }, Some(d)) => checked(graph).and_then(|graph| d.memory(&graph)).map(Reply::Memory),
         (Request::Bye, Some(_)) => Ok(Reply::Bye),
     };

@@ -44,6 +44,7 @@ pub(super) fn run(args: &MeasureArgs) -> Result<ExitCode, Failure> {
         max_rounds: args.max_rounds,
         seed: args.seed,
         allow_noisy: args.allow_noisy,
+        clocks: args.lock_clocks.then(|| target.clocks.clone()),
     };
     let output = args.output.clone().unwrap_or_else(|| {
         let (space, device) = (resolve::file_name(&args.space), resolve::file_name(&args.device));

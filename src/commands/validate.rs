@@ -19,7 +19,7 @@ use super::table::percent;
 use super::{interruption, print, print_json};
 use crate::cli::{ContextArgs, ValidateArgs};
 use crate::display::Display;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::resolve::{self, at_batch, connect};
 
 /// Rounds of a validation: between the first two checkpoints, so that intervals exist.
@@ -34,6 +34,13 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
     let (space, digest) = at_batch(resolve::space(&args.space)?, lut.context.header.batch)?;
     expect(&lut, &args.context, &space.name, &digest)?;
     lut.expect(&[("device", Some(args.device.clone()))])?;
+    if lut.context.header.clocks.is_some() != args.lock_clocks {
+        let (was, hint) = if args.lock_clocks { ("not locked", "leave out") } else { ("locked", "pass") };
+        let problem = format!("the clocks were {was} when this LUT was measured");
+        return Err(
+            Failure { exit: Exit::ContextChanged, ..Failure::usage(problem) }.hint(format!("{hint} --lock-clocks"))
+        );
+    }
     let archs = fresh(&space, &lut, args.count as usize, args.seed)?;
     let units = units(&space, &lut, &archs)?;
     let events = measured(&lut, units, args.seed, args.allow_noisy, args.journal.as_deref())?;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad_input;
+mod clocks;
 mod commands;
 mod harness;
 mod interruption;

@@ -28,6 +28,7 @@ pub(crate) fn synthetic_events(space: &Space, device: &str, seed: u64) -> Vec<Ev
         max_rounds: 40,
         seed,
         allow_noisy: false,
+        clocks: None,
     };
     let gate = Gate { patience: std::time::Duration::ZERO, allow_noisy: true };
     let measurement = Measurement { space, header, gate, deadline: None };

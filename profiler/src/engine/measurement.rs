@@ -47,6 +47,14 @@ pub fn measure(
 ) -> Result<bool, EngineError> {
     let header = &measurement.header;
     recorder.decide(Event::Header(Box::new(header.clone())))?;
+    if header.clocks.is_some() {
+        // On record before any is set. The device keeps its own copy to restore from.
+        recorder.next(false, || {
+            let mut device = connect()?;
+            device.configure(&Setup { clocks: None, ..setup(header, 0) })?;
+            Ok(Event::Clocks { before: device.clocks()? })
+        })?;
+    }
     let units = plan(measurement, recorder, connect, progress)?;
     let mut expected: Option<BTreeMap<String, String>> = None;
     let mut converged = true;
@@ -85,6 +93,7 @@ pub fn setup(header: &Header, session: u32) -> Setup {
         allocator: header.allocator,
         seed: header.seed,
         session,
+        clocks: header.clocks.clone(),
     }
 }
 

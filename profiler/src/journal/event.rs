@@ -4,7 +4,8 @@ use nasprof_graph::runtime::Runtime;
 use nasprof_graph::{Arch, Graph, LayerKey};
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::{Allocator, Canary, Fingerprint, Loaded, Memory, Probes, Visit};
+use crate::clocks::Setting;
+use crate::protocol::{Allocator, Canary, ClockRequest, Fingerprint, Loaded, Memory, Probes, Visit};
 
 /// Where layers are timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -57,6 +58,9 @@ pub struct Header {
     pub seed: u64,
     /// Whether a machine that fails the gate is measured all the same; then every row is stamped.
     pub allow_noisy: bool,
+    /// How clocks are locked; absent: they are left as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clocks: Option<ClockRequest>,
 }
 
 /// What a unit is for.
@@ -93,6 +97,11 @@ pub enum Trial {
 pub enum Event {
     /// First line.
     Header(Box<Header>),
+    /// The clock settings as they were before any was locked.
+    Clocks {
+        /// The settings.
+        before: Vec<Setting>,
+    },
     /// Result of the trial and memory pass for one key; the graph is the layer alone.
     Trial {
         /// Key of the layer.

@@ -70,6 +70,9 @@ impl SyntheticDevice {
 
 impl Device for SyntheticDevice {
     fn configure(&mut self, setup: &Setup) -> Result<Fingerprint, DeviceError> {
+        if setup.clocks.is_some() {
+            return Err(DeviceError::Refused("a simulated device has no clocks to lock".to_owned()));
+        }
         // Each session has its own noise, as each process of a real device has.
         let seed = setup.seed ^ (u64::from(setup.session) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         self.noise = Noise::new(self.model, ChaCha8Rng::seed_from_u64(seed));

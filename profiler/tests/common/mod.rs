@@ -50,6 +50,7 @@ pub fn header(space: &Space, mode: Mode, seed: u64) -> Header {
         max_rounds: 8,
         seed,
         allow_noisy: false,
+        clocks: None,
     }
 }
 
@@ -61,6 +62,7 @@ pub fn setup(seed: u64, session: u32) -> Setup {
         allocator: Allocator::Retain,
         seed,
         session,
+        clocks: None,
     }
 }
 
