@@ -29,6 +29,10 @@ pub(crate) enum Command {
     Estimate(EstimateArgs),
     /// Measure fresh networks whole and compare them with the prediction.
     Validate(ValidateArgs),
+    /// Show results as one HTML file: a LUT, a validation, a search, or several LUTs compared.
+    Report(ReportArgs),
+    /// Draw an architecture, or write its graph for other programs.
+    Export(ExportArgs),
     /// Print shell completions.
     Completions {
         /// The shell.
@@ -280,6 +284,67 @@ pub(crate) struct ValidateArgs {
     /// Refuse the LUT unless it is of this batch size, thread count, back end and allocator.
     #[command(flatten)]
     pub(crate) context: ContextArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// A LUT, the JSON that `nasprof validate --json` printed, a folder of a search, or several LUTs to compare.
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// For a validation: the LUT that it was made with, to take networks apart.
+    #[arg(long, requires = "space")]
+    pub(crate) lut: Option<PathBuf>,
+    /// The space of a validation or search [default: the one that the search names].
+    #[arg(long)]
+    pub(crate) space: Option<String>,
+    /// The HTML file to write; it is replaced in one step.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What an architecture is exported to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// A picture.
+    Svg,
+    /// Graphviz's language, in full detail.
+    Dot,
+}
+
+/// What of an architecture is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ViewArg {
+    /// Blocks or cells where the space has them, else the graph.
+    Architecture,
+    /// The graph that the runtime runs.
+    Network,
+    /// The whole supernet, with what is chosen and what is pruned.
+    Supernet,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The space: a built-in name or a TOML file.
+    #[arg(long)]
+    pub(crate) space: String,
+    /// Architecture file; `-` reads the standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) arch: PathBuf,
+    /// What to write.
+    #[arg(long, value_enum)]
+    pub(crate) to: ExportFormat,
+    /// What to draw [default: architecture for svg, network for dot].
+    #[arg(long, value_enum)]
+    pub(crate) view: Option<ViewArg>,
+    /// The file to write; it is replaced in one step.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// A relative width in (0, 1).

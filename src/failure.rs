@@ -10,6 +10,7 @@ use nasprof_lut::LutError;
 use nasprof_profiler::engine::EngineError;
 use nasprof_profiler::journal::JournalError;
 use nasprof_profiler::protocol::DeviceError;
+use nasprof_reports::ReportError;
 
 /// Exit codes of the program; part of its interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,5 +152,11 @@ impl From<LutError> for Failure {
         } else {
             failure
         }
+    }
+}
+
+impl From<ReportError> for Failure {
+    fn from(error: ReportError) -> Self {
+        Self::usage(error)
     }
 }

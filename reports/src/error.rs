@@ -16,6 +16,14 @@ pub enum ReportError {
         /// Why.
         source: io::Error,
     },
+    /// A file does not hold what its name says.
+    #[error("{path}: {problem}")]
+    Format {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// A picture cannot be turned into pixels.
     #[error("the picture cannot be drawn: {0}")]
     Picture(String),
@@ -24,5 +32,9 @@ pub enum ReportError {
 impl ReportError {
     pub(crate) fn file(path: &Path, source: io::Error) -> Self {
         Self::File { path: path.display().to_string(), source }
+    }
+
+    pub(crate) fn format(path: &Path, problem: impl Into<String>) -> Self {
+        Self::Format { path: path.display().to_string(), problem: problem.into() }
     }
 }

@@ -2,8 +2,10 @@
 
 mod devices;
 mod estimate;
+mod export;
 mod lut;
 mod measure;
+mod report;
 mod space;
 mod table;
 mod validate;
@@ -27,6 +29,8 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Lut(args) => lut::run(&args),
         Command::Estimate(args) => estimate::run(&args),
         Command::Validate(args) => validate::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "nasprof", &mut io::stdout());
             Ok(ExitCode::SUCCESS)

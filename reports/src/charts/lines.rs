@@ -1,0 +1,49 @@
+//! Curves over steps.
+
+use maud::{Markup, html};
+
+use super::{BOTTOM, COLOURS, HEIGHT, LEFT, RIGHT, Scale, TOP, WIDTH, axes, colour, frame, legend, mark, pos};
+use crate::text::significant;
+
+/// A curve: points in the order of x, gaps where y is not finite.
+pub(crate) struct Line {
+    pub(crate) name: String,
+    pub(crate) points: Vec<(f64, f64)>,
+}
+
+/// Beyond this many points a curve has no marks of its own.
+const MARKED: usize = 60;
+
+/// Draws curves on common axes.
+pub(crate) fn lines(title: &str, x_name: &str, y_name: &str, curves: &[Line]) -> Markup {
+    let all = || curves.iter().flat_map(|c| &c.points);
+    let x = Scale::linear(all().map(|p| p.0), LEFT, WIDTH - RIGHT);
+    let y = Scale::linear(all().map(|p| p.1), HEIGHT - BOTTOM, TOP);
+    let content = html! {
+        (axes(&x, &y, x_name, y_name))
+        @for (i, curve) in curves.iter().enumerate() {
+            path.curve.(colour(i)).dashed[i >= COLOURS] d=(path(curve, &x, &y)) { title { (curve.name) } }
+            @if curve.points.len() <= MARKED {
+                @for (a, b) in curve.points.iter().filter(|p| p.1.is_finite()) {
+                    (mark(i, x.at(*a), y.at(*b), &format!("{}: {} at {}", curve.name, significant(*b), significant(*a))))
+                }
+            }
+        }
+    };
+    html! {
+        (frame(title, HEIGHT, &content))
+        @if curves.len() > 1 { (legend(curves.iter().enumerate().map(|(i, c)| (i, c.name.as_str())))) }
+    }
+}
+
+fn path(curve: &Line, x: &Scale, y: &Scale) -> String {
+    let mut d = String::new();
+    let mut drawing = false;
+    for &(a, b) in &curve.points {
+        if b.is_finite() {
+            d.push_str(&format!("{}{} {}", if drawing { 'L' } else { 'M' }, pos(x.at(a)), pos(y.at(b))));
+        }
+        drawing = b.is_finite();
+    }
+    d
+}

@@ -1,0 +1,125 @@
+//! Axes: from values to positions, with ticks at round numbers.
+
+use crate::text::si;
+
+/// A linear or logarithmic axis from `low` to `high`, drawn from `from` to `to`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scale {
+    logarithmic: bool,
+    low: f64,
+    high: f64,
+    from: f64,
+    to: f64,
+}
+
+impl Scale {
+    /// A linear axis that holds all values; a single value stands in the middle of its surroundings.
+    pub(crate) fn linear(values: impl IntoIterator<Item = f64>, from: f64, to: f64) -> Self {
+        let (low, high) = range(values.into_iter().filter(|v| v.is_finite())).unwrap_or((0.0, 1.0));
+        let margin = if high > low { (high / 2.0 - low / 2.0) * 0.08 } else { (high.abs() * 0.1).max(1e-3) };
+        Self { logarithmic: false, low: low - margin, high: high + margin, from, to }
+    }
+
+    /// A linear axis with these ends.
+    pub(crate) fn between(low: f64, high: f64, from: f64, to: f64) -> Self {
+        Self { logarithmic: false, low, high: if high > low { high } else { low + 1.0 }, from, to }
+    }
+
+    /// A logarithmic axis that holds all positive values.
+    pub(crate) fn logarithmic(values: impl IntoIterator<Item = f64>, from: f64, to: f64) -> Self {
+        let (low, high) = range(values.into_iter().filter(|v| v.is_finite() && *v > 0.0)).unwrap_or((1.0, 10.0));
+        Self { logarithmic: true, low: low / 1.25, high: high * 1.25, from, to }
+    }
+
+    /// The ends of the axis.
+    pub(crate) fn ends(&self) -> (f64, f64) {
+        (self.low, self.high)
+    }
+
+    /// Position of a value; what lies outside is drawn at the end.
+    pub(crate) fn at(&self, value: f64) -> f64 {
+        let share = if self.logarithmic {
+            (value.max(f64::MIN_POSITIVE) / self.low).ln() / (self.high / self.low).ln()
+        } else {
+            (value - self.low) / (self.high - self.low)
+        };
+        self.from + share.clamp(0.0, 1.0) * (self.to - self.from)
+    }
+
+    /// Round values within the axis.
+    pub(crate) fn ticks(&self) -> Vec<(f64, String)> {
+        let values =
+            if self.logarithmic { logarithmic_ticks(self.low, self.high) } else { linear_ticks(self.low, self.high) };
+        values.into_iter().map(|v| (v, si(v))).collect()
+    }
+}
+
+fn range(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
+    values.fold(None, |range, v| Some(range.map_or((v, v), |(l, h): (f64, f64)| (l.min(v), h.max(v)))))
+}
+
+/// About five multiples of 1, 2 or 5 times a power of ten.
+fn linear_ticks(low: f64, high: f64) -> Vec<f64> {
+    let span = high - low;
+    if !(span.is_finite() && span > 0.0) {
+        return Vec::new();
+    }
+    let power = 10_f64.powf((span / 5.0).log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0].map(|m| m * power).into_iter().find(|s| span / s <= 8.0).unwrap_or(power * 10.0);
+    let first = (low / step).ceil();
+    // Multiples and not sums: errors would add up and 0.30000000000000004 would be a label.
+    (0..=8)
+        .map(|i| (first + f64::from(i)) * step)
+        .take_while(|v| *v <= high)
+        .map(|v| if v == 0.0 { 0.0 } else { v })
+        .collect()
+}
+
+/// Powers of ten, with 2 and 5 times them where there is room.
+fn logarithmic_ticks(low: f64, high: f64) -> Vec<f64> {
+    // Within a factor of four the axis is nearly even, and powers would leave it bare.
+    if high / low < 4.0 {
+        return linear_ticks(low, high);
+    }
+    let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
+    let every = ((last - first) / 6).max(1);
+    let factors: &[f64] = match high / low {
+        ratio if ratio < 50.0 => &[1.0, 2.0, 5.0],
+        ratio if ratio < 1000.0 => &[1.0, 3.0],
+        _ => &[1.0],
+    };
+    let powers = (first..=last).filter(|p| p % every == 0);
+    let all = powers.flat_map(|p| factors.iter().map(move |f| f * 10_f64.powi(p)));
+    all.filter(|v| (low..=high).contains(v)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round_and_inside() {
+        assert_eq!(linear_ticks(0.0, 1.0), [0.0, 0.2, 0.4, 0.6000000000000001, 0.8, 1.0]);
+        assert_eq!(linear_ticks(-3.0, 7.0), [-2.0, 0.0, 2.0, 4.0, 6.0]);
+        assert_eq!(logarithmic_ticks(1.0, 2.0), linear_ticks(1.0, 2.0));
+        assert_eq!(logarithmic_ticks(0.5, 30.0), [1.0, 3.0, 10.0, 30.0]);
+        for (low, high) in [(1e-9, 1e9), (3.0, 4.0), (-1e300, 1e300), (1.0, 1.0)] {
+            assert!(
+                linear_ticks(low, high).len() < 12 && linear_ticks(low, high).iter().all(|t| (low..=high).contains(t))
+            );
+        }
+    }
+
+    #[test]
+    fn positions_follow_the_values_and_stay_on_the_axis() {
+        let linear = Scale::between(0.0, 10.0, 100.0, 0.0);
+        assert_eq!((linear.at(0.0), linear.at(5.0), linear.at(99.0)), (100.0, 50.0, 0.0));
+        let log = Scale::logarithmic([1.0, 100.0], 0.0, 1.0);
+        assert!((log.at(10.0) - 0.5).abs() < 1e-9);
+        for odd in
+            [Scale::linear([], 0.0, 1.0), Scale::linear([f64::NAN, 3.0], 0.0, 1.0), Scale::logarithmic([0.0], 0.0, 1.0)]
+        {
+            assert!(odd.at(3.0).is_finite() && odd.at(0.0).is_finite());
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Points in two dimensions.
+
+use maud::{Markup, html};
+
+use super::{BOTTOM, HEIGHT, LEFT, RIGHT, Scale, TOP, WIDTH, axes, frame, legend, mark, pos};
+
+/// A point with the text that is shown for it.
+pub(crate) struct Point {
+    pub(crate) x: f64,
+    pub(crate) y: f64,
+    pub(crate) group: usize,
+    pub(crate) title: String,
+}
+
+/// A straight line or curve behind the points.
+pub(crate) struct Guide {
+    pub(crate) points: Vec<(f64, f64)>,
+    /// What it stands for; written at its right end, or where it rises at its left end below it.
+    pub(crate) label: String,
+    /// Drawn dashed.
+    pub(crate) dashed: bool,
+}
+
+/// A scatter plot.
+pub(crate) struct Scatter<'a> {
+    /// For those who do not see it.
+    pub(crate) title: &'a str,
+    pub(crate) x_name: &'a str,
+    pub(crate) y_name: &'a str,
+    pub(crate) logarithmic: bool,
+    /// Both axes alike, for comparisons of a quantity with itself.
+    pub(crate) square: bool,
+    /// Names of the groups; those without points are not explained.
+    pub(crate) groups: Vec<String>,
+    pub(crate) points: Vec<Point>,
+    pub(crate) guides: Vec<Guide>,
+}
+
+/// Draws it. Points that have no place on the axes are left out by the caller, which says so.
+pub(crate) fn scatter(plot: &Scatter<'_>) -> Markup {
+    let xs = plot.points.iter().map(|p| p.x);
+    let ys = plot.points.iter().map(|p| p.y);
+    let make = |values: Vec<f64>, from, to| {
+        if plot.logarithmic { Scale::logarithmic(values, from, to) } else { Scale::linear(values, from, to) }
+    };
+    let (xs, ys): (Vec<f64>, Vec<f64>) = if plot.square {
+        (xs.clone().chain(ys.clone()).collect(), xs.chain(ys).collect())
+    } else {
+        (xs.collect(), ys.collect())
+    };
+    let x = make(xs, LEFT, WIDTH - RIGHT);
+    let y = make(ys, HEIGHT - BOTTOM, TOP);
+    let content = html! {
+        (axes(&x, &y, plot.x_name, plot.y_name))
+        @for guide in &plot.guides { (draw_guide(guide, &x, &y)) }
+        @for point in &plot.points { (mark(point.group, x.at(point.x), y.at(point.y), &point.title)) }
+    };
+    html! {
+        (frame(plot.title, HEIGHT, &content))
+        @if plot.groups.len() > 1 { (legend(present(plot))) }
+    }
+}
+
+/// Groups that have points.
+fn present<'a>(plot: &'a Scatter<'_>) -> impl Iterator<Item = (usize, &'a str)> {
+    let has_points = |group: usize| plot.points.iter().any(|p| p.group == group);
+    plot.groups.iter().enumerate().filter(move |(i, _)| has_points(*i)).map(|(i, name)| (i, name.as_str()))
+}
+
+/// Cut at the ends of the axes and not bent along them.
+fn draw_guide(guide: &Guide, x: &Scale, y: &Scale) -> Markup {
+    let inside = |&&(a, b): &&(f64, f64)| {
+        let ((xl, xh), (yl, yh)) = (x.ends(), y.ends());
+        (xl..=xh).contains(&a) && (yl..=yh).contains(&b)
+    };
+    let kept: Vec<&(f64, f64)> = guide.points.iter().filter(inside).collect();
+    let path: Vec<String> = kept.iter().map(|(a, b)| format!("{} {}", pos(x.at(*a)), pos(y.at(*b)))).collect();
+    let class = if guide.dashed { "guide dashed" } else { "guide" };
+    html! {
+        @if path.len() > 1 { path class=(class) d=(format!("M{}", path.join("L"))) {} }
+        @if let (Some(first), Some(last)) = (kept.first(), kept.last()) {
+            @if first.1 == last.1 {
+                text.note x=(pos(x.at(last.0) - 4.0)) y=(pos((y.at(last.1) - 5.0).max(TOP + 10.0))) text-anchor="end" { (guide.label) }
+            } @else if !guide.label.is_empty() {
+                text.note x=(pos(x.at(first.0) + 8.0)) y=(pos(y.at(first.1) + 16.0)) { (guide.label) }
+            }
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! A row of marks for each group: how a quantity is spread within it.
+
+use maud::{Markup, html};
+
+use super::{LEFT, RIGHT, Scale, WIDTH, frame, mark, pos};
+use crate::text::cut;
+
+const ROW: f64 = 30.0;
+/// Names are longer than the numbers of other charts.
+const NAMES: f64 = LEFT + 94.0;
+
+/// One row.
+pub(crate) struct Strip {
+    pub(crate) name: String,
+    /// Values with the text that is shown for each.
+    pub(crate) values: Vec<(f64, String)>,
+    pub(crate) median: f64,
+}
+
+/// Draws the rows on one logarithmic axis.
+pub(crate) fn strip(title: &str, x_name: &str, rows: &[Strip]) -> Markup {
+    let x = Scale::logarithmic(rows.iter().flat_map(|r| r.values.iter().map(|v| v.0)), NAMES, WIDTH - RIGHT);
+    let bottom = ROW * rows.len() as f64 + 8.0;
+    let content = html! {
+        g.axis {
+            @for (value, label) in x.ticks() {
+                line x1=(pos(x.at(value))) x2=(pos(x.at(value))) y1="4" y2=(pos(bottom)) {}
+                text x=(pos(x.at(value))) y=(pos(bottom + 16.0)) text-anchor="middle" { (label) }
+            }
+            @for (i, row) in rows.iter().enumerate() {
+                text x=(pos(NAMES - 8.0)) y=(pos(middle(i) + 4.0)) text-anchor="end" { (cut(&row.name, 24)) }
+            }
+            text.name x=(pos(f64::midpoint(NAMES, WIDTH - RIGHT))) y=(pos(bottom + 36.0)) text-anchor="middle" { (x_name) }
+        }
+        @for (i, row) in rows.iter().enumerate() {
+            @for (value, text) in &row.values { (mark(i, x.at(*value), middle(i), text)) }
+            line.median x1=(pos(x.at(row.median))) x2=(pos(x.at(row.median))) y1=(pos(middle(i) - 11.0)) y2=(pos(middle(i) + 11.0)) {
+                title { "median of " (row.name) }
+            }
+        }
+    };
+    frame(title, bottom + 44.0, &content)
+}
+
+fn middle(row: usize) -> f64 {
+    ROW * (row as f64 + 0.5) + 4.0
+}

@@ -1,0 +1,144 @@
+//! The report of several LUTs: devices, settings or days compared layer by layer.
+
+mod modes;
+mod pairs;
+
+use std::collections::{BTreeSet, HashMap};
+
+use maud::{Markup, html};
+use nasprof_graph::LayerKey;
+use nasprof_lut::Lut;
+
+use self::pairs::Pair;
+use crate::lut_report::{context_line, mode_name};
+use crate::page::{Cell, Column, Section, Statement, Table, Verdict, page, statements, table};
+use crate::text::{count, ms, percent, significant};
+
+/// Several LUTs as one HTML file; the first is what the others are compared with.
+#[must_use]
+pub fn comparison_report(luts: &[(String, Lut)]) -> String {
+    let Some((first, others)) = luts.split_first() else {
+        return page("Comparison", "no LUTs", &[]);
+    };
+    let pairs: Vec<Pair> = others.iter().map(|other| Pair::new(first, other)).collect();
+    let mut sections = vec![
+        Section::new("summary", "How do they differ?", summary(luts, &pairs)),
+        Section::new("pairs", "Layer against layer", html! { div.charts { @for pair in &pairs { (pair.chart()) } } }),
+    ];
+    sections.extend(modes::modes(luts).map(|body| Section::new("modes", "In networks and alone", body)));
+    sections.push(Section::new("layers", "All layers", layers(luts)));
+    sections.push(Section::new("context", "What each holds for", contexts(luts)));
+    let names: Vec<&str> = luts.iter().map(|(name, _)| name.as_str()).collect();
+    page(&format!("{} compared", count(luts.len(), "LUT")), &names.join(" · "), &sections)
+}
+
+const SUMMARY: [Column; 7] = [
+    Column::text("LUT", "Compared with the first"),
+    Column::number("common layers", "Layers with times in both"),
+    Column::number("factor", "Median ratio of times to the first: the common factor"),
+    Column::number("spread", "95 % of layers are within this of the common factor"),
+    Column::number("rank correlation", "Spearman, over the common layers: 1 means the same order"),
+    Column::number("overlap", "Share of layers whose intervals overlap"),
+    Column::number("only in one", "Layers in only one of the two"),
+];
+
+fn summary(luts: &[(String, Lut)], pairs: &[Pair<'_>]) -> Markup {
+    let rows = pairs.iter().map(|pair| {
+        let diff = &pair.diff;
+        vec![
+            Cell::text(pair.name),
+            Cell::number(Some(diff.rows.len() as f64), |v| v.to_string()),
+            Cell::number(diff.level, |v| format!("{v:.4}")),
+            Cell::number(diff.p95_log_ratio_without_level.map(|v| v.exp() - 1.0), percent),
+            Cell::number(pair.rank, |v| format!("{v:.4}")),
+            Cell::number(diff.overlapping, percent),
+            Cell::number(Some((diff.only_before.len() + diff.only_after.len()) as f64), |v| v.to_string()),
+        ]
+    });
+    html! {
+        p { "Compared with " strong { (luts[0].0) } ": " (context_line(&luts[0].1)) "." }
+        (table(&Table { id: "summary-table", row: "LUT", columns: &SUMMARY, rows: rows.collect() }))
+        (statements(&differences(luts)))
+    }
+}
+
+/// What besides the layers is not the same.
+fn differences(luts: &[(String, Lut)]) -> Vec<Statement> {
+    let named: Vec<(&str, BTreeSet<String>)> = context_values(luts)
+        .into_iter()
+        .map(|(name, values)| (name, values.into_iter().collect::<BTreeSet<_>>()))
+        .filter(|(_, values)| values.len() > 1)
+        .collect();
+    if named.is_empty() {
+        let text =
+            "Device, space, batch, threads, allocator, mode and runtime are the same: what differs is the session.";
+        return vec![Statement::new(Verdict::Good, "Same context.", text)];
+    }
+    let said: Vec<String> = named
+        .iter()
+        .map(|(name, values)| format!("{name} ({})", values.iter().cloned().collect::<Vec<_>>().join(" / ")))
+        .collect();
+    vec![Statement::new(Verdict::Doubtful, "Not the same.", format!("They differ in {}.", said.join(", ")))]
+}
+
+/// Values of the context, one for each LUT.
+fn context_values(luts: &[(String, Lut)]) -> Vec<(&'static str, Vec<String>)> {
+    let of = |value: &dyn Fn(&Lut) -> String| luts.iter().map(|(_, lut)| value(lut)).collect::<Vec<_>>();
+    let fact = |lut: &Lut, name: &str| lut.context.facts.get(name).cloned().unwrap_or_else(|| "unknown".to_owned());
+    vec![
+        ("device", of(&|l| l.context.header.device.clone())),
+        ("processor", of(&|l| fact(l, "processor"))),
+        ("back end", of(&|l| l.context.header.backend.clone())),
+        ("runtime version", of(&|l| fact(l, "runtime_version"))),
+        ("space", of(&|l| l.context.header.space.clone())),
+        ("batch", of(&|l| l.context.header.batch.to_string())),
+        ("threads", of(&|l| l.context.header.threads.to_string())),
+        ("allocator", of(&|l| l.context.header.allocator.name().to_owned())),
+        ("timed", of(&|l| mode_name(l.context.header.mode).to_owned())),
+    ]
+}
+
+fn contexts(luts: &[(String, Lut)]) -> Markup {
+    html! {
+        div.scroll {
+            table {
+                thead { tr { th scope="col" {} @for (name, _) in luts { th scope="col" { (name) } } } }
+                tbody {
+                    @for (name, values) in context_values(luts) {
+                        tr { th scope="row" { (name) } @for value in values { td { (value) } } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+const COLUMNS: [Column; 5] = [
+    Column::text("layer", "The key"),
+    Column::text("LUT", "In which LUT"),
+    Column::number("mean", "Trimmed mean"),
+    Column::number("ratio", "To the first LUT"),
+    Column::number("ratio without factor", "To the first LUT, after the common factor is taken out"),
+];
+
+/// One line for each layer and LUT: any number of LUTs fits, and a search for a layer shows all of them.
+fn layers(luts: &[(String, Lut)]) -> Markup {
+    let first: HashMap<&LayerKey, f64> =
+        luts[0].1.rows.iter().filter_map(|r| Some((&r.key, r.times.as_ref()?.mean_ns))).collect();
+    let mut rows = Vec::new();
+    for (i, (name, lut)) in luts.iter().enumerate() {
+        let level = if i == 0 { Some(1.0) } else { nasprof_lut::diff(&luts[0].1, lut).level };
+        for row in &lut.rows {
+            let own = row.times.as_ref().map(|t| t.mean_ns);
+            let ratio = own.zip(first.get(&row.key)).map(|(a, b)| a / b);
+            rows.push(vec![
+                Cell::text(row.key.as_str()),
+                Cell::text(name),
+                Cell::number(own.map(|ns| ns / 1e6), ms),
+                Cell::number(ratio, significant),
+                Cell::number(ratio.zip(level).map(|(r, l)| r / l), significant),
+            ]);
+        }
+    }
+    table(&Table { id: "layer-table", row: "measurement", columns: &COLUMNS, rows })
+}

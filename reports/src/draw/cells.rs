@@ -1,0 +1,204 @@
+//! DARTS-like spaces: each cell as a small graph whose edges are the chosen operations.
+
+use std::collections::BTreeMap;
+
+use maud::{Markup, html};
+use nasprof_graph::{Arch, Choice, Space};
+
+use super::graph::curve;
+use super::layout::{Size, layout};
+use super::{Picture, pos, text_width};
+use crate::text::{count, cut};
+
+/// Cells drawn when every cell has choices of its own.
+const MAX_CELLS: usize = 12;
+/// Edges that DARTS keeps of each node.
+const KEPT: usize = 2;
+const HEADING: f64 = 30.0;
+
+/// An edge of a cell.
+#[derive(Debug, Clone)]
+struct CellEdge {
+    from: usize,
+    to: usize,
+    operation: String,
+    probability: Option<f64>,
+}
+
+/// A cell: its edges, and how many were left out.
+struct Cell {
+    name: String,
+    edges: Vec<CellEdge>,
+    left_out: usize,
+}
+
+/// The picture; `None` if the choices are not named `…/edge_<from>_<to>`.
+pub(super) fn cells(space: &Space, arch: &Arch, probabilities: Option<&[Vec<f64>]>) -> Option<Picture> {
+    let mut cells: BTreeMap<(usize, String), Vec<CellEdge>> = BTreeMap::new();
+    for (i, choice) in space.choices.iter().enumerate() {
+        let (cell, from, to) = edge(choice)?;
+        let edge = match probabilities.and_then(|p| p.get(i)) {
+            Some(p) => strongest(choice, p)?,
+            None => (choice.candidates.get(usize::from(*arch.0.get(i)?))?.clone(), None),
+        };
+        let (operation, probability) = edge;
+        let order = cells.keys().find(|k| k.1 == cell).map_or(cells.len(), |k| k.0);
+        cells.entry((order, cell)).or_default().push(CellEdge { from, to, operation, probability });
+    }
+    if cells.is_empty() {
+        return None;
+    }
+    let all = cells.len();
+    let drawn: Vec<(Cell, (Markup, f64, f64))> = cells
+        .into_iter()
+        .take(MAX_CELLS)
+        .map(|((_, name), edges)| keep(name, edges))
+        .map(|cell| {
+            let picture = draw(&cell);
+            (cell, picture)
+        })
+        .collect();
+    Some(side_by_side(space, &drawn, all))
+}
+
+/// Cell, source and target of a choice's name.
+fn edge(choice: &Choice) -> Option<(String, usize, usize)> {
+    let (cell, edge) = choice.name.rsplit_once('/')?;
+    let (from, to) = edge.strip_prefix("edge_")?.split_once('_')?;
+    let (from, to) = (from.parse().ok()?, to.parse().ok()?);
+    (from < to && to < 64).then(|| (cell.to_owned(), from, to))
+}
+
+/// The most probable operation that does something, as DARTS selects.
+fn strongest(choice: &Choice, probabilities: &[f64]) -> Option<(String, Option<f64>)> {
+    let real = choice.candidates.iter().zip(probabilities).filter(|(c, _)| *c != "none");
+    real.max_by(|a, b| a.1.total_cmp(b.1)).map(|(c, p)| (c.clone(), Some(*p)))
+}
+
+/// With probabilities the two strongest edges of each node, else all edges that are not `none`.
+fn keep(name: String, mut edges: Vec<CellEdge>) -> Cell {
+    let all = edges.len();
+    if edges.iter().all(|e| e.probability.is_some()) {
+        edges.sort_by(|a, b| {
+            let probability = |e: &CellEdge| e.probability.unwrap_or(0.0);
+            a.to.cmp(&b.to).then(probability(b).total_cmp(&probability(a)))
+        });
+        let mut kept: BTreeMap<usize, usize> = BTreeMap::new();
+        edges.retain(|e| {
+            let number = kept.entry(e.to).or_default();
+            *number += 1;
+            *number <= KEPT
+        });
+    } else {
+        edges.retain(|e| e.operation != "none");
+    }
+    Cell { name, left_out: all - edges.len(), edges }
+}
+
+/// A cell with its size: nodes and operations are boxes of one layout, so that no label lies on another.
+fn draw(cell: &Cell) -> (Markup, f64, f64) {
+    let last = cell.edges.iter().map(|e| e.to).max().unwrap_or(2).max(2);
+    let name = |node: usize| match node {
+        0 => "c_{k−2}".to_owned(),
+        1 => "c_{k−1}".to_owned(),
+        n if n == last + 1 => "c_{k}".to_owned(),
+        n => (n - 2).to_string(),
+    };
+    // Order of indices is order of the graph: inputs, then for each node its edges and itself, then the output.
+    let mut labels: Vec<(String, &str)> = vec![(name(0), "a-input"), (name(1), "a-input")];
+    let mut place: Vec<usize> = vec![0, 1];
+    let mut links: Vec<(usize, usize)> = Vec::new();
+    for node in 2..=last {
+        let first = labels.len();
+        let incoming: Vec<&CellEdge> = cell.edges.iter().filter(|e| e.to == node).collect();
+        for (i, edge) in incoming.iter().enumerate() {
+            let label = match edge.probability {
+                Some(p) => format!("{} {p:.2}", edge.operation),
+                None => edge.operation.clone(),
+            };
+            let class = if edge.operation == "skip_connect" { "a-plain" } else { "a-weights" };
+            labels.push((label, class));
+            links.extend([(place[edge.from], first + i), (first + i, first + incoming.len())]);
+        }
+        place.push(labels.len());
+        labels.push((name(node), "a-merge"));
+    }
+    labels.push((name(last + 1), "a-input"));
+    links.extend((2..=last).map(|node| (place[node], labels.len() - 1)));
+    let sizes: Vec<Size> = labels.iter().map(|l| Size { width: text_width(&cut(&l.0, 24)), height: 24.0 }).collect();
+    let placed = layout(&sizes, &links);
+    let body = html! {
+        @for way in &placed.ways { path.a-edge d=(curve(way)) {} }
+        @for (((label, class), size), (x, y)) in labels.iter().zip(&sizes).zip(&placed.centres) {
+            g.a-box.(class) {
+                title { (label) }
+                rect x=(pos(x - size.width / 2.0)) y=(pos(y - 12.0)) width=(pos(size.width)) height="24" rx=(if *class == "a-weights" || *class == "a-plain" { "12" } else { "4" }) {}
+                text x=(pos(*x)) y=(pos(y + 4.0)) text-anchor="middle" { (cut(label, 24)) }
+            }
+        }
+    };
+    (body, placed.width, placed.height)
+}
+
+fn side_by_side(space: &Space, drawn: &[(Cell, (Markup, f64, f64))], all: usize) -> Picture {
+    let mut corners = Vec::new();
+    let (mut top, mut width) = (0.0_f64, 0.0_f64);
+    for row in drawn.chunks(2) {
+        let mut left = 0.0;
+        for (_, (_, w, _)) in row {
+            corners.push((left, top));
+            left += w.max(220.0) + 20.0;
+        }
+        width = width.max(left);
+        top += row.iter().map(|(_, (_, _, h))| h + HEADING + 14.0).fold(0.0, f64::max);
+    }
+    let body = html! {
+        @for ((cell, (markup, _, _)), (x, y)) in drawn.iter().zip(&corners) {
+            g transform=(format!("translate({} {})", pos(*x), pos(*y))) {
+                text.a-big x="18" y="20" { (heading(&cell.name)) }
+                @if cell.left_out > 0 { text.a-shape x="18" y="34" { (count(cell.left_out, "edge")) " left out (none or weaker)" } }
+                g transform=(format!("translate(0 {HEADING})")) { (markup) }
+            }
+        }
+        @if all > drawn.len() { text.a-shape x="18" y=(pos(top + 14.0)) { (all - drawn.len()) " more cells are not drawn" } }
+    };
+    let height = if all > drawn.len() { top + 24.0 } else { top };
+    Picture { width, height, title: format!("Cells of {}", space.name), body }
+}
+
+fn heading(cell: &str) -> String {
+    match cell {
+        "normal" => "Normal cell".to_owned(),
+        "reduce" => "Reduction cell".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edge(to: usize, from: usize, probability: f64) -> CellEdge {
+        CellEdge { from, to, operation: format!("op{from}"), probability: Some(probability) }
+    }
+
+    #[test]
+    fn the_two_strongest_edges_of_each_node_are_kept() {
+        let cell = keep(
+            "normal".to_owned(),
+            vec![edge(2, 0, 0.3), edge(2, 1, 0.2), edge(3, 0, 0.1), edge(3, 1, 0.5), edge(3, 2, 0.4)],
+        );
+        let kept: Vec<(usize, usize)> = cell.edges.iter().map(|e| (e.to, e.from)).collect();
+        assert_eq!(kept, [(2, 0), (2, 1), (3, 1), (3, 2)]);
+        assert_eq!(cell.left_out, 1);
+    }
+
+    #[test]
+    fn the_strongest_operation_is_never_none() {
+        let choice = Choice {
+            name: "normal/edge_0_2".to_owned(),
+            candidates: ["none", "a", "b"].map(ToOwned::to_owned).to_vec(),
+        };
+        assert_eq!(strongest(&choice, &[0.9, 0.04, 0.06]), Some(("b".to_owned(), Some(0.06))));
+    }
+}

@@ -1,0 +1,87 @@
+//! The table of all layers.
+
+use maud::{Markup, html};
+use nasprof_lut::{Lut, Row, Times};
+
+use super::kind::Kind;
+use super::trust::flag_name;
+use crate::page::{Cell, Column, Table, table};
+use crate::text::{ms, percent, si};
+
+const COLUMNS: [Column; 13] = [
+    Column::text("layer", "The key: operation, attributes and input shapes, batch left out"),
+    Column::text("kind", "Kind of the layer"),
+    Column::number(
+        "mean",
+        "Trimmed mean of clean samples; what estimates use. The bar is relative to the slowest layer",
+    ),
+    Column::number(
+        "± half",
+        "Half of the interval of the median, relative. 95 %; a spread only where the flag is drift",
+    ),
+    Column::number("between", "Largest over smallest session, minus one"),
+    Column::number("p10", "A tenth of the clean samples was faster"),
+    Column::number("p90", "A tenth of the clean samples was slower"),
+    Column::number("samples", "Clean samples, and how many were dropped because of a context switch"),
+    Column::number("MACs", "Multiply-accumulates at the LUT's batch size"),
+    Column::number("MACs/s", "Multiply-accumulates a second"),
+    Column::number("params", "Trainable parameters"),
+    Column::number("memory", "Measured peak above operands and parameters"),
+    Column::text("flags", "What to know before believing the row"),
+];
+
+/// Slowest first; failed layers before all others.
+pub(crate) fn layers(lut: &Lut) -> Markup {
+    let mut rows: Vec<&Row> = lut.rows.iter().collect();
+    let time = |row: &Row| row.times.as_ref().map_or(f64::INFINITY, |t| t.mean_ns);
+    rows.sort_by(|a, b| time(b).total_cmp(&time(a)));
+    let slowest = rows.iter().map(|r| time(r)).filter(|t| t.is_finite()).fold(0.0, f64::max);
+    let rows = rows.into_iter().map(|row| cells(row, slowest)).collect();
+    html! {
+        p.hint {
+            "Click a heading to sort. The bar is the mean, the marks on it the interval. One layer may occur often in a network or \
+             not at all: this table does not say where a network's time goes, “nasprof estimate --explain” does."
+        }
+        (table(&Table { id: "layer-table", row: "layer", columns: &COLUMNS, rows }))
+    }
+}
+
+/// Half of the interval relative to its middle; absent if the row has no interval.
+pub(crate) fn half_width(times: &Times) -> Option<f64> {
+    let (low, high) = (times.ci_low_ns?, times.ci_high_ns?);
+    (low > 0.0).then(|| 0.5 * (high / low).ln())
+}
+
+fn cells(row: &Row, slowest: f64) -> Vec<Cell> {
+    let times = row.times.as_ref();
+    let time = |of: fn(&Times) -> f64| Cell::number(times.map(|t| of(t) / 1e6), ms);
+    let mut mean = time(|t| t.mean_ns);
+    if let Some(times) = times {
+        mean = mean.bar(times.mean_ns / slowest);
+        if let (Some(low), Some(high)) = (times.ci_low_ns, times.ci_high_ns) {
+            mean = mean.range(low / slowest, high / slowest);
+        }
+    }
+    let whole = |value: u64| Cell::number(Some(value as f64), si);
+    let samples = |t: &Times| match t.n_dropped {
+        0 => t.n_samples.to_string(),
+        dropped => format!("{} (−{dropped})", t.n_samples),
+    };
+    let flags: Vec<&str> = row.flags.iter().map(|f| flag_name(*f)).collect();
+    let notes = row.error.as_ref().map_or_else(|| flags.join(", "), |error| format!("FAILED: {error}"));
+    vec![
+        Cell::text(row.key.as_str()),
+        Cell::text(Kind::of(row).name),
+        mean,
+        Cell::number(times.and_then(half_width), |w| format!("{:.1} %", w * 100.0)),
+        Cell::number(times.and_then(Times::between), percent),
+        time(|t| t.p10_ns),
+        time(|t| t.p90_ns),
+        Cell::number(times.map(|t| t.n_samples as f64), |_| times.map_or_else(String::new, samples)),
+        whole(row.macs),
+        Cell::number(times.filter(|_| row.macs > 0).map(|t| row.macs as f64 / t.mean_ns * 1e9), si),
+        whole(row.params),
+        Cell::number(row.peak_memory_bytes.map(|b| b as f64), |b| format!("{}B", si(b))),
+        Cell::text(notes),
+    ]
+}

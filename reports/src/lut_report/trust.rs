@@ -1,0 +1,243 @@
+//! How far the numbers of a LUT can be believed: one statement for each thing that could be wrong.
+
+use std::collections::BTreeMap;
+
+use maud::{Markup, html};
+use nasprof_lut::{Flag, Lut, Times, check};
+use nasprof_profiler::journal::Mode;
+use nasprof_profiler::statistics::{median, quantile};
+
+use crate::page::{Statement, Verdict, facts, statements};
+use crate::text::{count, cut, percent};
+
+use Verdict::{Bad, Doubtful, Good, Unknown};
+
+/// Sessions that differ by more than this are flagged by the LUT; half of it is worth a word.
+const SESSIONS_DIFFER: f64 = 0.025;
+/// The canary's spread that the LUT calls drift.
+const DRIFT: f64 = 0.005;
+
+/// The panel.
+pub(crate) fn trust(lut: &Lut) -> Markup {
+    let mut all =
+        vec![gate(lut), clocks(lut), convergence(lut), drift(lut), between(lut), failures(lut), plausible(lut)];
+    all.extend([calibration(lut), truth(lut)]);
+    html! {
+        (statements(&all))
+        (flags(lut))
+    }
+}
+
+/// What the numbers hold for.
+pub(crate) fn context(lut: &Lut) -> Markup {
+    let header = &lut.context.header;
+    let mode = mode_name(header.mode).to_owned();
+    let cores: Vec<String> = header.cores.iter().map(ToString::to_string).collect();
+    let asked = [
+        ("device", header.device.clone()),
+        ("back end", header.backend.clone()),
+        ("space", header.space.clone()),
+        ("batch", header.batch.to_string()),
+        ("threads", header.threads.to_string()),
+        ("pinned to cores", if cores.is_empty() { "none".to_owned() } else { cores.join(", ") }),
+        ("allocator", header.allocator.name().to_owned()),
+        ("timed", mode),
+        ("seed", header.seed.to_string()),
+        ("nasprof", header.program_version.clone()),
+    ];
+    let found = lut.context.facts.iter().filter(|(name, _)| *name != "cores");
+    let found = found.map(|(name, value)| (name.as_str(), value.clone()));
+    facts(asked.into_iter().chain(found))
+}
+
+pub(crate) fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::InContext => "inside running networks",
+        Mode::Isolated => "each layer alone",
+        Mode::Whole => "whole networks",
+    }
+}
+
+fn gate(lut: &Lut) -> Statement {
+    let mut bad: Vec<&str> = lut.context.sessions.iter().flat_map(|s| &s.bad_probes).map(String::as_str).collect();
+    bad.sort_unstable();
+    bad.dedup();
+    if bad.is_empty() {
+        return Statement::new(Good, "Quiet machine.", "The machine passed the gate before every session.");
+    }
+    Statement::new(Bad, "Busy machine.", format!("Measured although it was not quiet: {}.", bad.join(", ")))
+}
+
+fn clocks(lut: &Lut) -> Statement {
+    let fact = |name: &str| lut.context.facts.get(name).map(String::as_str);
+    let (governor, boost) = (fact("governor"), fact("boost"));
+    let seen = |value: Option<&str>| value.is_some_and(|v| v != "not observable");
+    if !seen(governor) && !seen(boost) {
+        let text = "The machine does not show its clocks: whether they were fixed is not known. Virtual machines rarely show them.";
+        return Statement::new(Unknown, "Clocks.", text);
+    }
+    let verdict = if governor == Some("performance") { Good } else { Doubtful };
+    let text =
+        format!("Governor {}, boost {}.", governor.unwrap_or("not observable"), boost.unwrap_or("not observable"));
+    Statement::new(verdict, "Clocks.", text)
+}
+
+fn convergence(lut: &Lut) -> Statement {
+    let measured: Vec<_> = lut.rows.iter().filter(|r| r.times.is_some()).collect();
+    let wide = measured.iter().filter(|r| r.flags.contains(&Flag::NotConverged)).count();
+    let wanted = percent(lut.context.header.ci);
+    if measured.is_empty() {
+        return Statement::new(Bad, "Convergence.", "No layer was measured.");
+    }
+    let (verdict, text) = match wide {
+        0 => (Good, format!("Every layer's interval is within ± {wanted}, as asked for.")),
+        _ => {
+            let verdict = if wide * 2 > measured.len() { Bad } else { Doubtful };
+            (verdict, format!("{wide} of {} are wider than ± {wanted}.", count(measured.len(), "layer")))
+        }
+    };
+    let rounds: Vec<String> =
+        lut.context.sessions.iter().map(|s| format!("{} rounds ({})", s.rounds, s.reason)).collect();
+    Statement::new(verdict, "Convergence.", format!("{text} Sessions: {}.", rounds.join("; ")))
+}
+
+fn drift(lut: &Lut) -> Statement {
+    let spreads: Vec<[f64; 2]> = lut.context.sessions.iter().map(|s| s.canary_spread).collect();
+    let most = |i: usize| spreads.iter().map(|s| s[i]).fold(0.0, f64::max);
+    let (compute, memory) = (most(0), most(1));
+    let text = format!(
+        "A fixed kernel, timed all the while, spread by up to {} (compute) and {} (memory) beyond its own noise.",
+        percent(compute),
+        percent(memory)
+    );
+    if compute.max(memory) <= DRIFT {
+        return Statement::new(Good, "Steady machine.", text);
+    }
+    let meaning = "The machine's speed wandered, so intervals of layers are a spread and not a confidence.";
+    Statement::new(Doubtful, "Drift.", format!("{text} {meaning}"))
+}
+
+fn between(lut: &Lut) -> Statement {
+    let spreads: Vec<f64> = lut.rows.iter().filter_map(|r| r.times.as_ref()?.between()).collect();
+    let (Some(middle), Some(high)) = (median(&spreads), quantile(&spreads, 0.95)) else {
+        let text = "There is one session only: how much another process would differ is not known.";
+        return Statement::new(Unknown, "Between sessions.", text);
+    };
+    let worst = lut.rows.iter().filter_map(|r| Some((r.times.as_ref().and_then(Times::between)?, r)));
+    let worst = worst.max_by(|a, b| a.0.total_cmp(&b.0));
+    let worst = worst.map_or_else(String::new, |(value, row)| {
+        format!(" The largest is {} ({}).", percent(value), cut(row.key.as_str(), 60))
+    });
+    let verdict = if high <= SESSIONS_DIFFER { Good } else { Doubtful };
+    let text = format!(
+        "Fresh processes differ by {} for the median layer, {} for 95 % of layers.{worst}",
+        percent(middle),
+        percent(high)
+    );
+    Statement::new(verdict, "Between sessions.", text)
+}
+
+fn failures(lut: &Lut) -> Statement {
+    let failed: Vec<_> = lut.rows.iter().filter(|r| r.times.is_none()).collect();
+    match failed.first() {
+        None => Statement::new(Good, "Complete.", format!("All {} have times.", count(lut.rows.len(), "layer"))),
+        Some(first) => {
+            let why = cut(first.error.as_deref().unwrap_or("unknown"), 100);
+            let text = format!(
+                "{} without times; networks with such a layer get no estimate. The first: {}: {why}.",
+                count(failed.len(), "layer"),
+                cut(first.key.as_str(), 60)
+            );
+            Statement::new(Bad, "Failed layers.", text)
+        }
+    }
+}
+
+fn plausible(lut: &Lut) -> Statement {
+    let findings = check(lut);
+    match findings.first() {
+        None => Statement::new(Good, "Plausible.", "No entry looks copied, filled in or rounded."),
+        Some(first) => {
+            let about = first.key.as_ref().map_or("the LUT", |k| k.as_str());
+            let text = format!(
+                "{}; “nasprof lut check” lists them. The first: {} {}.",
+                count(findings.len(), "suspicious entry").replace("entrys", "entries"),
+                cut(about, 60),
+                first.problem
+            );
+            Statement::new(Bad, "Suspicious.", text)
+        }
+    }
+}
+
+fn calibration(lut: &Lut) -> Statement {
+    let Some(c) = &lut.context.calibration else {
+        let text = "There is no calibration from whole networks: estimates are plain sums, without an interval.";
+        return Statement::new(Doubtful, "Not calibrated.", text);
+    };
+    let text = format!(
+        "Sums of layers times {:.4} fit {} measured whole; each predicted from the others is off by {} (root mean square). \
+         Estimates claim ± {} for one network against another, ± {} for the level of another session (95 %).",
+        c.scale,
+        count(c.anchors, "anchor network"),
+        percent(c.leave_one_out),
+        percent(c.shape_half_width),
+        percent(c.level_half_width)
+    );
+    let verdict = if c.shape_half_width.hypot(c.level_half_width) <= 0.05 { Good } else { Doubtful };
+    Statement::new(verdict, "Calibrated.", text)
+}
+
+fn truth(lut: &Lut) -> Statement {
+    let space = &lut.context.header.space;
+    let text = format!(
+        "How far estimates for new networks are off is not in a LUT: “nasprof validate --space {space} …” measures it, and \
+         “nasprof report” shows what it printed."
+    );
+    Statement::new(Unknown, "Against the truth.", text)
+}
+
+/// The flags that rows carry, with what each means.
+fn flags(lut: &Lut) -> Markup {
+    let mut counts: BTreeMap<Flag, usize> = BTreeMap::new();
+    for flag in lut.rows.iter().flat_map(|r| &r.flags) {
+        *counts.entry(*flag).or_default() += 1;
+    }
+    html! {
+        @if !counts.is_empty() {
+            h3 { "Flags of layers" }
+            dl.facts {
+                @for (flag, number) in &counts {
+                    div { dt { (flag_name(*flag)) " (" (count(*number, "layer")) ")" } dd { (meaning(*flag)) } }
+                }
+            }
+        }
+    }
+}
+
+/// A flag as tables show it.
+pub(crate) fn flag_name(flag: Flag) -> &'static str {
+    match flag {
+        Flag::NotConverged => "not converged",
+        Flag::Drift => "drift",
+        Flag::Preempted => "preempted",
+        Flag::Nonstationary => "nonstationary",
+        Flag::Unsettled => "unsettled",
+        Flag::Inconsistent => "inconsistent",
+        Flag::Noisy => "noisy",
+        Flag::PageFaults => "page faults",
+    }
+}
+
+fn meaning(flag: Flag) -> &'static str {
+    match flag {
+        Flag::NotConverged => "the interval is wider than was asked for",
+        Flag::Drift => "the machine's speed wandered: the interval is a spread, no confidence",
+        Flag::Preempted => "fewer than half of the samples were free of context switches",
+        Flag::Nonstationary => "the first and the second half of a session differ",
+        Flag::Unsettled => "the warm-up never became steady",
+        Flag::Inconsistent => "sessions differ by more than 5 %",
+        Flag::Noisy => "the machine failed the gate and was measured all the same",
+        Flag::PageFaults => "more than a tenth of the runs had page faults inside",
+    }
+}

@@ -1,0 +1,127 @@
+//! Tables that can be sorted and searched.
+
+use maud::{Markup, html};
+
+use crate::text::{count, cut};
+
+/// Rows that are laid out before a reader asks for all.
+const FIRST: usize = 200;
+/// Rows that need no search.
+const FEW: usize = 10;
+/// Longest text of a cell; the rest is in its tooltip.
+const LONGEST: usize = 120;
+
+/// A column.
+pub(crate) struct Column {
+    pub(crate) name: &'static str,
+    /// What it means, shown on hovering.
+    pub(crate) meaning: &'static str,
+    /// Numbers stand right and are sorted from the largest.
+    pub(crate) numeric: bool,
+}
+
+impl Column {
+    pub(crate) const fn text(name: &'static str, meaning: &'static str) -> Self {
+        Self { name, meaning, numeric: false }
+    }
+
+    pub(crate) const fn number(name: &'static str, meaning: &'static str) -> Self {
+        Self { name, meaning, numeric: true }
+    }
+}
+
+/// A cell.
+pub(crate) struct Cell {
+    text: String,
+    /// What it is sorted by, if not its text; absent values come last in both directions.
+    value: Option<f64>,
+    /// A bar behind the text: from 0 to 1.
+    bar: Option<f64>,
+    /// A range on the bar.
+    range: Option<[f64; 2]>,
+}
+
+impl Cell {
+    pub(crate) fn text(text: impl Into<String>) -> Self {
+        Self { text: text.into(), value: None, bar: None, range: None }
+    }
+
+    pub(crate) fn number(value: Option<f64>, show: impl Fn(f64) -> String) -> Self {
+        let value = value.filter(|v| v.is_finite());
+        Self { text: value.map_or_else(|| "–".to_owned(), show), value, bar: None, range: None }
+    }
+
+    pub(crate) fn bar(self, share: f64) -> Self {
+        Self { bar: Some(share.clamp(0.0, 1.0)), ..self }
+    }
+
+    pub(crate) fn range(self, low: f64, high: f64) -> Self {
+        Self { range: Some([low.clamp(0.0, 1.0), high.clamp(0.0, 1.0)]), ..self }
+    }
+}
+
+/// A table.
+pub(crate) struct Table<'a> {
+    /// For links and labels; unique in a page.
+    pub(crate) id: &'a str,
+    /// What a row is, in singular.
+    pub(crate) row: &'a str,
+    pub(crate) columns: &'a [Column],
+    pub(crate) rows: Vec<Vec<Cell>>,
+}
+
+/// Draws it in the order of its rows.
+pub(crate) fn table(table: &Table<'_>) -> Markup {
+    let long = table.rows.len() > FIRST;
+    // A few rows are seen at a glance.
+    let tools = table.rows.len() > FEW;
+    html! {
+        div.table {
+            @if tools { div.tools.script {
+                label { "Search " input type="search" placeholder="words, all must occur" data-table=(table.id); }
+                output for=(table.id) { (count(table.rows.len(), table.row)) }
+                @if long { button type="button" data-all=(table.id) { "Show all " (table.rows.len()) } }
+            } }
+            div.scroll tabindex="0" role="region" aria-label={ "Table of " (table.row) "s" } {
+                table.sortable id=(table.id) data-row=(table.row) {
+                    thead {
+                        tr {
+                            @for column in table.columns {
+                                th.n[column.numeric] scope="col" title=(column.meaning) {
+                                    button type="button" { (column.name) }
+                                }
+                            }
+                        }
+                    }
+                    tbody.cut[long] {
+                        @for row in &table.rows {
+                            tr { @for (cell, column) in row.iter().zip(table.columns) { (draw(cell, column)) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn draw(cell: &Cell, column: &Column) -> Markup {
+    let shown = cut(&cell.text, LONGEST);
+    let whole = (shown != cell.text).then_some(cell.text.as_str());
+    html! {
+        td.n[column.numeric] data-v=[cell.value] title=[whole] {
+            (shown)
+            @if let Some(share) = cell.bar {
+                span.meter {
+                    i style={ "width:" (percent(share)) } {}
+                    @if let Some([low, high]) = cell.range {
+                        b style={ "left:" (percent(low)) ";width:" (percent(high - low)) } {}
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1}%", share * 100.0)
+}

@@ -1,0 +1,67 @@
+//! Curves of a search, those of one quantity in one chart.
+
+use maud::{Markup, html};
+
+use super::run::{Metric, SearchRun};
+use crate::charts::{Line, lines};
+use crate::page::figure;
+
+/// Quantities with the words that columns of them hold, in the order of their charts.
+const QUANTITIES: [(&str, &[&str]); 5] = [
+    ("Loss", &["loss"]),
+    ("Accuracy and error", &["acc", "error", "top1", "reward"]),
+    ("Latency against its target", &["latency", "target", "_ms", "/ms"]),
+    ("Multiplier of the constraint", &["multiplier", "lambda"]),
+    ("Entropy of the choices", &["entropy"]),
+];
+
+/// All charts.
+pub(super) fn curves(run: &SearchRun) -> Markup {
+    let (step, steps) = run.steps();
+    let mut groups: Vec<(String, Vec<&Metric>)> = Vec::new();
+    for metric in run.curves() {
+        let name = quantity(&metric.name);
+        match groups.iter_mut().find(|g| g.0 == name) {
+            Some(group) => group.1.push(metric),
+            None => groups.push((name, vec![metric])),
+        }
+    }
+    let place = |name: &str| QUANTITIES.iter().position(|q| q.0 == name).unwrap_or(QUANTITIES.len());
+    groups.sort_by_key(|g| place(&g.0));
+    html! {
+        div.charts {
+            @for (name, metrics) in &groups {
+                @let curves: Vec<Line> = metrics.iter().map(|m| line(m, &steps)).chain(target(run, name, &steps)).collect();
+                (figure(&format!("{name}."), &last(metrics), &lines(name, &step, "", &curves)))
+            }
+        }
+    }
+}
+
+fn quantity(column: &str) -> String {
+    let lower = column.to_lowercase();
+    let known = QUANTITIES.iter().find(|(_, words)| words.iter().any(|w| lower.contains(w)));
+    known.map_or_else(|| column.to_owned(), |(name, _)| (*name).to_owned())
+}
+
+fn line(metric: &Metric, steps: &[f64]) -> Line {
+    Line { name: metric.name.clone(), points: steps.iter().copied().zip(metric.values.iter().copied()).collect() }
+}
+
+/// The target of the result as a level line, if no column has it.
+fn target(run: &SearchRun, name: &str, steps: &[f64]) -> Option<Line> {
+    let has_column = run.curves().any(|m| m.name.to_lowercase().contains("target"));
+    let target = run.number("target").filter(|_| name == QUANTITIES[2].0 && !has_column)?;
+    Some(Line { name: "target".to_owned(), points: steps.iter().map(|s| (*s, target)).collect() })
+}
+
+/// The last values in words.
+fn last(metrics: &[&Metric]) -> String {
+    let said: Vec<String> = metrics
+        .iter()
+        .filter_map(|m| {
+            Some(format!("{} {}", m.name, crate::text::significant(*m.values.iter().rfind(|v| v.is_finite())?)))
+        })
+        .collect();
+    format!("At last: {}.", said.join(", "))
+}

@@ -1,0 +1,89 @@
+//! Accuracy against latency over the search, with the front that nothing beats.
+
+use maud::Markup;
+
+use super::run::{Metric, SearchRun};
+use crate::charts::{Guide, Point, Scatter, scatter};
+use crate::page::figure;
+use crate::text::{percent, significant};
+
+/// The chart; `None` unless there are a latency and an accuracy (or an error) for some step.
+pub(super) fn pareto(run: &SearchRun) -> Option<Markup> {
+    let column = |words: &[&str], without: &[&str]| -> Option<&Metric> {
+        run.curves().find(|m| {
+            let name = m.name.to_lowercase();
+            words.iter().any(|w| name.contains(w)) && !without.iter().any(|w| name.contains(w))
+        })
+    };
+    let latency = column(&["latency"], &["target", "loss"])?;
+    let accuracy = column(&["acc/valid", "valid_acc", "accuracy", "acc"], &["loss"]);
+    let error = column(&["error/valid", "valid_error", "error", "top1"], &["loss"]);
+    let quality: Vec<f64> = match (accuracy, error) {
+        (Some(accuracy), _) => accuracy.values.clone(),
+        (None, Some(error)) => error.values.iter().map(|e| 1.0 - e).collect(),
+        _ => return None,
+    };
+    let (step, steps) = run.steps();
+    let all: Vec<(f64, f64, f64)> = latency
+        .values
+        .iter()
+        .zip(&quality)
+        .zip(&steps)
+        .map(|((l, q), s)| (*l, *q, *s))
+        .filter(|(l, q, _)| l.is_finite() && q.is_finite())
+        .collect();
+    if all.is_empty() {
+        return None;
+    }
+    let front = front(&all);
+    let best = |p: &(f64, f64, f64)| front.iter().any(|f| f.0 == p.0 && f.1 == p.1);
+    let points = all
+        .iter()
+        .map(|p| Point {
+            x: p.0,
+            y: p.1,
+            group: usize::from(!best(p)),
+            title: format!("{step} {}\nlatency {}\naccuracy {}", p.2, significant(p.0), percent(p.1)),
+        })
+        .collect();
+    let guides = vec![Guide { points: front, label: String::new(), dashed: true }];
+    let plot = Scatter {
+        title: "Accuracy against latency",
+        x_name: &latency.name,
+        y_name: "accuracy",
+        logarithmic: false,
+        square: false,
+        groups: vec!["on the front".to_owned(), "beaten by another".to_owned()],
+        points,
+        guides,
+    };
+    Some(figure(
+        "Pareto front.",
+        "Up and left is better. Each mark is a step of the search, not a trained network.",
+        &scatter(&plot),
+    ))
+}
+
+/// Points that no other beats in both, from the fastest to the most accurate.
+fn front(points: &[(f64, f64, f64)]) -> Vec<(f64, f64)> {
+    let mut sorted: Vec<(f64, f64)> = points.iter().map(|p| (p.0, p.1)).collect();
+    sorted.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1)));
+    let mut front: Vec<(f64, f64)> = Vec::new();
+    for point in sorted {
+        if front.last().is_none_or(|best| point.1 > best.1) {
+            front.push(point);
+        }
+    }
+    front
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_front_is_what_nothing_beats() {
+        let points = [(1.0, 0.5, 0.0), (2.0, 0.4, 0.0), (2.0, 0.7, 0.0), (3.0, 0.7, 0.0), (4.0, 0.9, 0.0)];
+        assert_eq!(front(&points), [(1.0, 0.5), (2.0, 0.7), (4.0, 0.9)]);
+    }
+}

@@ -1,0 +1,174 @@
+//! The folder that a search leaves, read as far as it is there: a search that still runs has a report as well.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use nasprof_graph::arch::ArchFile;
+use serde_json::Value;
+
+use crate::ReportError;
+
+/// Larger files are not what a search writes.
+const MAX_BYTES: u64 = 256 << 20;
+/// Columns that count the steps of the others, the first that is there.
+const STEPS: [&str; 3] = ["epoch", "step", "iteration"];
+
+/// What a search left.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SearchRun {
+    /// Columns of `metrics.csv` that are numbers; a cell that is not is not-a-number.
+    pub metrics: Vec<Metric>,
+    /// Best architecture so far, `arch.json`.
+    pub arch: Option<ArchFile>,
+    /// `result.json`, at the end of a search.
+    pub result: Option<Value>,
+    /// Probabilities of candidates over time, `alphas.csv`.
+    pub alphas: Vec<AlphaRow>,
+    /// `config.toml` as the search resolved it.
+    pub config: Option<String>,
+}
+
+/// A column of numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Metric {
+    /// Name in the file.
+    pub name: String,
+    /// One value a row; not-a-number where the cell is empty.
+    pub values: Vec<f64>,
+}
+
+/// The probability of a candidate at a step.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+pub struct AlphaRow {
+    /// When.
+    #[serde(alias = "epoch")]
+    pub step: f64,
+    /// Choice.
+    pub choice: String,
+    /// Candidate.
+    pub candidate: String,
+    /// Its probability.
+    pub probability: f64,
+}
+
+impl SearchRun {
+    /// Reads a folder.
+    ///
+    /// # Errors
+    /// If nothing of a search is in it, or a file is not what its name says.
+    pub fn read(folder: &Path) -> Result<Self, ReportError> {
+        let metrics = text(&folder.join("metrics.csv"))?.map(|(path, t)| metrics(&path, &t)).transpose()?;
+        let arch = text(&folder.join("arch.json"))?.map(|(path, t)| json(&path, &t)).transpose()?;
+        let result = text(&folder.join("result.json"))?.map(|(path, t)| json(&path, &t)).transpose()?;
+        let alphas = text(&folder.join("alphas.csv"))?.map(|(path, t)| alphas(&path, &t)).transpose()?;
+        let config = text(&folder.join("config.toml"))?.map(|(_, t)| t);
+        if metrics.is_none() && arch.is_none() && result.is_none() {
+            return Err(ReportError::format(
+                folder,
+                "not a search's folder: none of metrics.csv, arch.json, result.json",
+            ));
+        }
+        Ok(Self { metrics: metrics.unwrap_or_default(), arch, result, alphas: alphas.unwrap_or_default(), config })
+    }
+
+    /// The column that counts steps, else row numbers.
+    pub(crate) fn steps(&self) -> (String, Vec<f64>) {
+        let column = STEPS.iter().find_map(|name| self.metrics.iter().find(|m| m.name == *name));
+        let rows = self.metrics.first().map_or(0, |m| m.values.len());
+        column.map_or_else(
+            || ("row".to_owned(), (1..=rows).map(|i| i as f64).collect()),
+            |m| (m.name.clone(), m.values.clone()),
+        )
+    }
+
+    /// Columns that are not steps.
+    pub(crate) fn curves(&self) -> impl Iterator<Item = &Metric> {
+        self.metrics.iter().filter(|m| !STEPS.contains(&m.name.as_str()))
+    }
+
+    /// A number of the result.
+    pub(crate) fn number(&self, name: &str) -> Option<f64> {
+        self.result.as_ref()?.get(name)?.as_f64()
+    }
+}
+
+/// A file's text with its path; `None` if it is not there.
+fn text(path: &Path) -> Result<Option<(PathBuf, String)>, ReportError> {
+    match fs::metadata(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(ReportError::file(path, e)),
+        Ok(facts) if facts.len() > MAX_BYTES => {
+            return Err(ReportError::format(path, "the file is larger than 256 MiB"));
+        }
+        Ok(_) => {}
+    }
+    let text = fs::read_to_string(path).map_err(|e| ReportError::file(path, e))?;
+    Ok(Some((path.to_owned(), text)))
+}
+
+fn json<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, ReportError> {
+    serde_json::from_str(text).map_err(|e| ReportError::format(path, e.to_string()))
+}
+
+/// Columns of numbers; columns without any are left aside. A last line that was cut off is left aside as well: the
+/// search may be writing it.
+fn metrics(path: &Path, text: &str) -> Result<Vec<Metric>, ReportError> {
+    let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
+    let mut reader = csv::ReaderBuilder::new().from_reader(whole.as_bytes());
+    let fail = |e: csv::Error| ReportError::format(path, e.to_string());
+    let mut metrics: Vec<Metric> = reader
+        .headers()
+        .map_err(fail)?
+        .iter()
+        .map(|n| Metric { name: n.trim().to_owned(), values: Vec::new() })
+        .collect();
+    for record in reader.records() {
+        for (metric, cell) in metrics.iter_mut().zip(record.map_err(fail)?.iter()) {
+            metric.values.push(cell.trim().parse().unwrap_or(f64::NAN));
+        }
+    }
+    metrics.retain(|m| m.values.iter().any(|v| v.is_finite()));
+    Ok(metrics)
+}
+
+fn alphas(path: &Path, text: &str) -> Result<Vec<AlphaRow>, ReportError> {
+    let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
+    let rows = csv::Reader::from_reader(whole.as_bytes()).into_deserialize().collect::<Result<Vec<AlphaRow>, _>>();
+    let rows = rows.map_err(|e| ReportError::format(path, e.to_string()))?;
+    match rows.iter().find(|r| !(0.0..=1.0).contains(&r.probability)) {
+        Some(bad) => Err(ReportError::format(path, format!("{} is not a probability", bad.probability))),
+        None => Ok(rows),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, content) in files {
+            fs::write(folder.path().join(name), content).unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn a_running_search_is_read_up_to_its_last_whole_line() {
+        let run = SearchRun::read(folder(&[("metrics.csv", "epoch,loss,note\n0,1.5,a\n1,,b\n2,0.")]).path()).unwrap();
+        assert_eq!(run.steps(), ("epoch".to_owned(), vec![0.0, 1.0]));
+        assert_eq!(run.curves().map(|m| m.name.as_str()).collect::<Vec<_>>(), ["loss"]);
+        assert!(run.metrics[1].values[1].is_nan());
+    }
+
+    #[test]
+    fn damage_is_named() {
+        let problem = |files: &[(&str, &str)]| SearchRun::read(folder(files).path()).unwrap_err().to_string();
+        assert!(problem(&[]).contains("not a search's folder"));
+        assert!(problem(&[("arch.json", "{\"format_version\":1}")]).contains("arch.json"));
+        assert!(problem(&[("metrics.csv", "a,b\n1,2\n1,2,3\n")]).contains("metrics.csv"));
+        let alphas = "step,choice,candidate,probability\n0,c,a,1.5\n";
+        assert!(problem(&[("metrics.csv", "epoch\n0\n"), ("alphas.csv", alphas)]).contains("1.5 is not a probability"));
+    }
+}

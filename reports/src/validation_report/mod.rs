@@ -1,0 +1,220 @@
+//! The report of a validation: how far predictions are from what was measured.
+
+mod result;
+
+use maud::{Markup, html};
+use nasprof_graph::Space;
+use nasprof_lut::Lut;
+
+pub use self::result::{ResultRow, ValidationResult};
+use crate::charts::{Guide, Point, Scatter, histogram, scatter};
+use crate::network::{Breakdown, breakdown};
+use crate::page::{Cell, Column, Section, Statement, Table, Verdict, figure, headline, page, statements, table};
+use crate::text::{ms, percent};
+
+/// The bands that are drawn and counted, relative.
+const BANDS: [f64; 3] = [0.02, 0.05, 0.10];
+/// Networks whose time is taken apart.
+const TAKEN_APART: usize = 5;
+
+/// A validation as one HTML file. With the LUT and the space that it was made with, the report also says where the
+/// time of some networks goes.
+#[must_use]
+pub fn validation_report(result: &ValidationResult, name: &str, with: Option<(&Lut, &Space)>) -> String {
+    let errors = result.errors();
+    let mut sections = vec![
+        Section::new("error", "How far off are the estimates?", summary(result, &errors)),
+        Section::new("scatter", "Predicted against measured", charts(result, &errors)),
+    ];
+    if let Some((lut, space)) = with {
+        sections.push(Section::new(
+            "breakdown",
+            "Where the time of networks goes",
+            breakdowns(result, &errors, lut, space),
+        ));
+    }
+    sections.push(Section::new("networks", "All networks", networks(result, &errors)));
+    let space = result.rows.first().map_or("no networks", |r| r.arch.space.as_str());
+    page(&format!("Validation {name}"), &format!("{} fresh networks of {space}", result.n), &sections)
+}
+
+fn within(errors: &[f64], limit: f64) -> usize {
+    errors.iter().filter(|e| e.abs() <= limit).count()
+}
+
+fn summary(result: &ValidationResult, errors: &[f64]) -> Markup {
+    let rank = result.spearman.map_or_else(|| "–".to_owned(), |r| format!("{r:.4}"));
+    let mut figures = vec![
+        (percent(result.mape), "mean absolute error, after the level"),
+        (percent(result.raw_mape), "mean absolute error, before the level"),
+    ];
+    figures.extend(BANDS.map(|band| {
+        let meaning = match band {
+            0.02 => "networks within 2 %",
+            0.05 => "within 5 %",
+            _ => "within 10 %",
+        };
+        (format!("{} of {}", within(errors, band), errors.len()), meaning)
+    }));
+    figures.push((rank, "rank correlation (Spearman)"));
+    html! { (headline(figures)) (statements(&verdicts(result, errors))) }
+}
+
+fn verdicts(result: &ValidationResult, errors: &[f64]) -> Vec<Statement> {
+    let mut all = Vec::new();
+    all.push(match (result.level, result.level_interval) {
+        (Some(level), interval) => {
+            let range = interval.map_or_else(String::new, |[l, h]| format!(" ({l:.4} to {h:.4})"));
+            let text = format!(
+                "In this run the anchor networks took {level:.4}{range} times what the LUT says. That factor is the machine's state \
+                 and is taken out of all errors below; the error before it is {}.",
+                percent(result.raw_mape)
+            );
+            let verdict = if (level - 1.0).abs() <= 0.02 { Verdict::Good } else { Verdict::Doubtful };
+            Statement::new(verdict, "Level.", text)
+        }
+        (None, _) => Statement::new(Verdict::Unknown, "Level.", "The LUT has no anchors, so level and shape are not told apart."),
+    });
+    let verdict = match result.bias.abs() {
+        bias if bias <= 0.01 => Verdict::Good,
+        bias if bias <= 0.03 => Verdict::Doubtful,
+        _ => Verdict::Bad,
+    };
+    let direction = if result.bias < 0.0 { "too fast" } else { "too slow" };
+    all.push(Statement::new(
+        verdict,
+        "Bias.",
+        format!("On average estimates are {} {direction}.", percent(result.bias.abs())),
+    ));
+    if let Some(covered) = result.covered {
+        let verdict = if covered >= 0.9 { Verdict::Good } else { Verdict::Bad };
+        let text =
+            format!("{} of measurements lie inside the estimate's own interval, which claims 95 %.", percent(covered));
+        all.push(Statement::new(verdict, "Intervals.", text));
+    }
+    if let Some(isolated) = result.isolated_mape {
+        let text = format!("A LUT of layers timed alone is off by {} as it is.", percent(isolated));
+        all.push(Statement::new(Verdict::Unknown, "For comparison.", text));
+    }
+    if let Some(worst) = errors.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs())) {
+        let verdict = if worst.abs() <= 0.05 { Verdict::Good } else { Verdict::Doubtful };
+        all.push(Statement::new(verdict, "Worst.", format!("The worst network is off by {}.", signed(worst))));
+    }
+    all
+}
+
+fn signed(error: f64) -> String {
+    format!("{}{}", if error < 0.0 { "−" } else { "+" }, percent(error.abs()))
+}
+
+fn charts(result: &ValidationResult, errors: &[f64]) -> Markup {
+    let factor = result.factor();
+    let points: Vec<Point> = result
+        .rows
+        .iter()
+        .zip(errors)
+        .enumerate()
+        .map(|(i, (row, error))| {
+            let (measured, estimated) = (row.measured_ms, row.estimated_ms * factor);
+            let title = format!(
+                "network {}\nmeasured {}\nestimated {} ({})",
+                i + 1,
+                ms(measured),
+                ms(estimated),
+                signed(*error)
+            );
+            Point { x: measured, y: estimated, group: 0, title }
+        })
+        .collect();
+    let (low, high) =
+        points.iter().fold((f64::INFINITY, 0.0_f64), |(l, h), p| (l.min(p.x.min(p.y)), h.max(p.x.max(p.y))));
+    let plot = Scatter {
+        title: "Predicted against measured latency",
+        x_name: "measured, ms",
+        y_name: "estimated after the level, ms",
+        logarithmic: false,
+        square: true,
+        groups: Vec::new(),
+        points,
+        guides: bands(low, high),
+    };
+    let percents: Vec<f64> = errors.iter().map(|e| e * 100.0).collect();
+    html! {
+        div.charts {
+            (figure("Scatter.", "Each mark is a network that the LUT never saw. On the solid line the estimate is right; the dashed lines are 2, 5 and 10 % off.", &scatter(&plot)))
+            (figure("Errors.", "Left of zero the estimate is too fast, right of it too slow.",
+                &histogram("Histogram of relative errors", "estimated over measured − 1, %", &percents)))
+        }
+    }
+}
+
+/// The diagonal and a line on either side of it for each band.
+fn bands(low: f64, high: f64) -> Vec<Guide> {
+    let margin = (high - low) * 0.08;
+    let steps = 200;
+    let xs = move || {
+        (0..=steps).map(move |i| (low - margin) + (high - low + 2.0 * margin) * f64::from(i) / f64::from(steps))
+    };
+    let line = |factor: f64, dashed: bool| Guide {
+        points: xs().map(|x| (x, x * factor)).collect(),
+        label: String::new(),
+        dashed,
+    };
+    let mut guides = vec![line(1.0, false)];
+    guides.extend(BANDS.iter().flat_map(|band| [line(1.0 + band, true), line(1.0 - band, true)]));
+    guides
+}
+
+const COLUMNS: [Column; 6] = [
+    Column::text("network", "Number in the order of the draw, and the architecture"),
+    Column::number("measured", "Trimmed mean of its clean runs"),
+    Column::number("± half", "Half of the measurement's interval, relative"),
+    Column::number("estimated", "Estimate times the level"),
+    Column::number("error", "Estimated over measured, minus one"),
+    Column::number("|error|", "Size of the error"),
+];
+
+fn networks(result: &ValidationResult, errors: &[f64]) -> Markup {
+    let mut order: Vec<usize> = (0..result.rows.len()).collect();
+    order.sort_by(|&a, &b| errors[b].abs().total_cmp(&errors[a].abs()));
+    let worst = errors.iter().map(|e| e.abs()).fold(1e-9, f64::max);
+    let rows = order.into_iter().map(|i| {
+        let (row, error) = (&result.rows[i], errors[i]);
+        vec![
+            Cell::text(format!("{}: {}", i + 1, selection(row))),
+            Cell::number(Some(row.measured_ms), ms),
+            Cell::number(row.ci.filter(|ci| ci[0] > 0.0).map(|[l, h]| 0.5 * (h / l).ln()), percent),
+            Cell::number(Some(row.estimated_ms * result.factor()), ms),
+            Cell::number(Some(error), signed),
+            Cell::number(Some(error.abs()), percent).bar(error.abs() / worst),
+        ]
+    });
+    table(&Table { id: "network-table", row: "network", columns: &COLUMNS, rows: rows.collect() })
+}
+
+/// The candidates, `blocks/2` before `blocks/10`.
+fn selection(row: &ResultRow) -> String {
+    let mut choices: Vec<(&String, &String)> = row.arch.choices.iter().collect();
+    choices.sort_by_key(|(name, _)| (name.rsplit_once('/').map(|n| n.0), name.len(), *name));
+    choices.into_iter().map(|(choice, candidate)| format!("{choice} {candidate}")).collect::<Vec<_>>().join(", ")
+}
+
+/// The networks with the largest errors.
+fn breakdowns(result: &ValidationResult, errors: &[f64], lut: &Lut, space: &Space) -> Markup {
+    let mut order: Vec<usize> = (0..result.rows.len()).collect();
+    order.sort_by(|&a, &b| errors[b].abs().total_cmp(&errors[a].abs()));
+    html! {
+        p.hint { "The " (TAKEN_APART.min(order.len())) " networks with the largest errors, taken apart with the LUT." }
+        @for (place, &i) in order.iter().take(TAKEN_APART).enumerate() {
+            @let row = &result.rows[i];
+            details open[place == 0] {
+                summary { "Network " (i + 1) ": measured " (ms(row.measured_ms)) ", error " (signed(errors[i])) }
+                @match Breakdown::of(space, &row.arch, lut) {
+                    Ok(parts) => (breakdown(&parts, &format!("network-{i}"))),
+                    Err(problem) => p { "It cannot be taken apart: " (problem) },
+                }
+            }
+        }
+        @if result.rows.is_empty() { p { "There are no networks." } }
+    }
+}

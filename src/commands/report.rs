@@ -1,0 +1,98 @@
+//! `nasprof report`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use nasprof_graph::Space;
+use nasprof_graph::spaces::builtin_names;
+use nasprof_lut::{Lut, read};
+use nasprof_reports::{
+    SearchRun, ValidationResult, comparison_report, lut_report, replace_file, search_report, validation_report,
+};
+use serde_json::json;
+
+use super::{print, print_json};
+use crate::cli::ReportArgs;
+use crate::failure::Failure;
+use crate::resolve;
+
+/// A validation of ten thousand networks stays below this.
+const MAX_VALIDATION: u64 = 256 << 20;
+
+pub(super) fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
+    let space = args.space.as_deref().map(resolve::space).transpose()?;
+    let (kind, html) = match &args.paths[..] {
+        [path] if path.is_dir() => ("search", of_search(path, space)?),
+        [path] => match validation(path)? {
+            Some(result) => ("validation", of_validation(args, path, &result, space)?),
+            None => ("lut", lut_report(&read(path)?, &name(path))),
+        },
+        paths => ("comparison", comparison_report(&luts(paths)?)),
+    };
+    replace_file(&args.output, html.as_bytes())?;
+    if args.json {
+        print_json(&json!({"report": args.output, "kind": kind, "bytes": html.len()}))?;
+    } else {
+        print(args.output.display().to_string())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a reader calls a file.
+fn name(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned())
+}
+
+/// Several LUTs with names that tell them apart.
+fn luts(paths: &[PathBuf]) -> Result<Vec<(String, Lut)>, Failure> {
+    let mut luts: Vec<(String, Lut)> = Vec::new();
+    for path in paths {
+        if path.is_dir() || validation(path)?.is_some() {
+            return Err(Failure::usage(format!("{} is not a LUT", path.display()))
+                .hint("only LUTs can be compared; report searches and validations one at a time"));
+        }
+        let short = name(path);
+        let taken = paths.iter().filter(|p| name(p) == short).count() > 1;
+        luts.push((if taken { path.display().to_string() } else { short }, read(path)?));
+    }
+    Ok(luts)
+}
+
+/// The file as a validation's result; `None` if it is something else.
+fn validation(path: &Path) -> Result<Option<ValidationResult>, Failure> {
+    if path.extension().is_none_or(|e| e != "json") {
+        return Ok(None);
+    }
+    let about = |problem: String| Failure::usage(format!("{}: {problem}", path.display()));
+    let size = std::fs::metadata(path).map_err(|e| about(e.to_string()))?.len();
+    if size > MAX_VALIDATION {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(path).map_err(|e| about(e.to_string()))?;
+    // A LUT has a context, a validation has errors; anything else is refused as a LUT.
+    match serde_json::from_str::<serde_json::Value>(&text) {
+        Ok(value) if value.get("mape").is_some() => ValidationResult::parse(&text).map(Some).map_err(about),
+        _ => Ok(None),
+    }
+}
+
+fn of_validation(
+    args: &ReportArgs,
+    path: &Path,
+    result: &ValidationResult,
+    space: Option<Space>,
+) -> Result<String, Failure> {
+    let lut = args.lut.as_deref().map(read).transpose()?;
+    Ok(validation_report(result, &name(path), lut.as_ref().zip(space.as_ref())))
+}
+
+/// The space is the one given, else the built-in one that the architecture names.
+fn of_search(path: &Path, space: Option<Space>) -> Result<String, Failure> {
+    let run = SearchRun::read(path)?;
+    let named = || {
+        let arch = run.arch.as_ref()?;
+        builtin_names().any(|known| known == arch.space).then(|| Space::builtin(&arch.space).ok())?
+    };
+    let space = space.or_else(named);
+    Ok(search_report(&run, &name(path), space.as_ref()))
+}
