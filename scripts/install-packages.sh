@@ -13,6 +13,12 @@ has() { command -v "$1" >/dev/null 2>&1; }
 missing=()
 # torch-sys compiles C++, and cargo links through the compiler. `g++` alone has no C library headers on a bare system.
 if ! has g++ || ! has cc; then missing+=(build-essential); fi
+# The SSH library is C on top of OpenSSL.
+has pkg-config || missing+=(pkg-config)
+[ -e /usr/include/openssl/ssl.h ] || missing+=(libssl-dev)
+# The tests measure over SSH on this machine, and cut the link between two network namespaces.
+[ -x /usr/sbin/sshd ] || has sshd || missing+=(openssh-server)
+has ip || missing+=(iproute2)
 has make || missing+=(make)
 has unzip || missing+=(unzip)
 has python3 || missing+=(python3)

@@ -63,6 +63,8 @@ pub(crate) enum DevicesCommand {
         /// The LUT's space.
         #[arg(long)]
         space: Option<String>,
+        #[command(flatten)]
+        settings: SettingArgs,
     },
 }
 
@@ -117,9 +119,12 @@ pub(crate) enum AllocatorArg {
 
 #[derive(Debug, Args)]
 pub(crate) struct MeasureArgs {
-    /// The device: a name from `nasprof devices list`, or `synthetic:NAME` in virtual time.
-    #[arg(long, value_name = "NAME", env = "NASPROF_DEVICE")]
-    pub(crate) device: String,
+    /// The device: a name from `nasprof devices list`, or `synthetic:NAME` in virtual time. Several, as `a,b`, or a
+    /// group of devices are measured at the same time, each into a LUT of its own.
+    #[arg(long, value_name = "NAME", env = "NASPROF_DEVICE", value_delimiter = ',', required = true)]
+    pub(crate) device: Vec<String>,
+    #[command(flatten)]
+    pub(crate) settings: SettingArgs,
     /// The space: a built-in name or a TOML file.
     #[arg(long)]
     pub(crate) space: String,
@@ -143,7 +148,8 @@ pub(crate) struct MeasureArgs {
     /// Seed of sampling, order, weights and data.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
-    /// The LUT to write; its journal stands beside it [default: <space>-<device>.parquet].
+    /// The LUT to write, or for several devices the folder; the journal stands beside it [default:
+    /// <space>-<device>.parquet].
     #[arg(short, long, value_name = "LUT")]
     pub(crate) output: Option<PathBuf>,
     /// Go on with an interrupted measurement; a complete one is left as it is.
@@ -159,6 +165,14 @@ pub(crate) struct MeasureArgs {
     /// Print the result as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What goes over a device's file.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SettingArgs {
+    /// Sets a key of the device file for this run, as in `--set host=192.0.2.7 --set port=2222`.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
 }
 
 /// What must be equal for numbers to be comparable.
@@ -254,6 +268,8 @@ pub(crate) struct ValidateArgs {
     /// The device.
     #[arg(long, value_name = "NAME", env = "NASPROF_DEVICE")]
     pub(crate) device: String,
+    #[command(flatten)]
+    pub(crate) settings: SettingArgs,
     /// The LUT.
     #[arg(long)]
     pub(crate) lut: PathBuf,

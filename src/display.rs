@@ -3,26 +3,48 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use nasprof_profiler::engine::{Progress, Stage};
+
+/// The terminal, shared by the measurements that run at the same time.
+pub(crate) struct Screen {
+    bars: MultiProgress,
+    live: bool,
+}
+
+impl Screen {
+    pub(crate) fn new() -> Self {
+        let live = io::stderr().is_terminal();
+        let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self { bars: MultiProgress::with_draw_target(target), live }
+    }
+
+    /// A line for one measurement; its words begin with `name`, if there are several.
+    pub(crate) fn display(&self, name: Option<&str>) -> Display {
+        let bar = self.bars.add(ProgressBar::new(1));
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}{msg} {bar:24} {pos}/{len} {elapsed}") {
+            bar.set_style(style);
+        }
+        let prefix = name.map_or_else(String::new, |name| format!("{name}: "));
+        bar.set_prefix(prefix.clone());
+        Display { bar, live: self.live, prefix, started: Instant::now(), said: String::new(), converged: None }
+    }
+}
 
 /// Shows how far a measurement is.
 pub(crate) struct Display {
     bar: ProgressBar,
     live: bool,
+    prefix: String,
     started: Instant,
     said: String,
     converged: Option<(usize, usize)>,
 }
 
 impl Display {
-    pub(crate) fn new() -> Self {
-        let live = io::stderr().is_terminal();
-        let bar = if live { ProgressBar::new(1) } else { ProgressBar::hidden() };
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {bar:24} {pos}/{len} {elapsed}") {
-            bar.set_style(style);
-        }
-        Self { bar, live, started: Instant::now(), said: String::new(), converged: None }
+    /// The device is lost and tried again.
+    pub(crate) fn waiting(&mut self, problem: &str, pause: Duration) {
+        self.say(&format!("{problem}; trying again in {} s", pause.as_secs()));
     }
 
     /// Takes in a stage of the engine.
@@ -74,6 +96,7 @@ impl Display {
             return;
         }
         line.clone_into(&mut self.said);
+        let line = format!("{}{line}", self.prefix);
         if self.live {
             self.bar.println(line);
         } else {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use nasprof_devices::DeviceError as DeviceFileError;
+use nasprof_devices::{DeviceFileError, LinkError};
 use nasprof_graph::arch::ArchError;
 use nasprof_graph::passes::SelectError;
 use nasprof_graph::spaces::SpaceError;
@@ -51,6 +51,14 @@ impl Failure {
         self
     }
 
+    /// Two failures as one; the first decides the exit code.
+    pub(crate) fn and(mut self, another: Self) -> Self {
+        let hint = another.hint.map_or_else(String::new, |hint| format!("\nhint: {hint}"));
+        let first_hint = self.hint.take().map_or_else(String::new, |hint| format!("\nhint: {hint}"));
+        self.message = format!("{}{first_hint}\nerror: {}{hint}", self.message, another.message);
+        self
+    }
+
     /// Puts what the message is about in front of it.
     pub(crate) fn about(mut self, what: impl fmt::Display) -> Self {
         self.message = format!("{what}: {}", self.message);
@@ -89,6 +97,66 @@ impl From<DeviceFileError> for Failure {
     }
 }
 
+impl From<LinkError> for Failure {
+    fn from(error: LinkError) -> Self {
+        let exit = match &error {
+            transient if transient.is_transient() => Exit::DeviceLost,
+            LinkError::PowerMode { .. } => Exit::ContextChanged,
+            LinkError::Board { .. } | LinkError::Protocol(_) => Exit::Internal,
+            _ => Exit::Usage,
+        };
+        let hint = link_hint(&error);
+        Self { exit, ..Self::usage(error) }.hint(hint)
+    }
+}
+
+/// How to mend what stands between us and a device.
+pub(crate) fn link_hint(error: &LinkError) -> String {
+    let text = match error {
+        LinkError::Unreachable { .. } => "is it on, and are host and port of the device file right?",
+        LinkError::UnknownHostKey { line, file, .. } => {
+            return format!(
+                "compare it with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the board; if it is the same: \
+                 echo '{line}' >> {}",
+                file.display()
+            );
+        }
+        LinkError::ChangedHostKey { name, .. } => {
+            return format!(
+                "another machine answers there, or somebody is in between; if the board was set up anew: \
+                 ssh-keygen -R '{name}', then confirm the new key"
+            );
+        }
+        LinkError::RevokedHostKey { .. } => "somebody may have that key; give the board a new one",
+        LinkError::Login { user, .. } => {
+            return format!("put your public key into ~{user}/.ssh/authorized_keys there, as `ssh-copy-id` does");
+        }
+        LinkError::Key { .. } => "identity_file in the device file names it; `ssh-add` unlocks it for all programs",
+        LinkError::Configuration { .. } => "`ssh -G HOST` shows what the SSH client makes of it",
+        LinkError::NoAgent { architecture, .. } => {
+            return format!(
+                "`make agent TARGET=…` builds one, `agent = PATH` in the device file names one, and `agent_on_board` \
+                 one that was built on the board; architecture: {architecture}"
+            );
+        }
+        LinkError::WrongAgent { .. } => {
+            "`make build` builds one with libtorch for this machine, `make agent TARGET=…` a light one for a board"
+        }
+        LinkError::Board { problem, .. } if problem.contains("shared librar") => {
+            "libtorch in the device file names the folder of libtorch_cpu.so on the board"
+        }
+        LinkError::Board { .. } => {
+            "work_folder in the device file names the folder; `nasprof devices check` looks at it"
+        }
+        LinkError::InUse { .. } => "wait for the other run; the same command with --resume goes on",
+        LinkError::Version { .. } => "remove agent_on_board from the device file, or build the agent anew there",
+        LinkError::PowerMode { .. } => "set the board's power mode (a Jetson: `nvpmodel -m`), or change power_mode",
+        LinkError::Lost(_) => "the same command with --resume goes on; what was measured is kept",
+        LinkError::Protocol(_) => "is something else printing on the agent's output, or is it another program?",
+    };
+    text.to_owned()
+}
+
 impl From<JournalError> for Failure {
     fn from(error: JournalError) -> Self {
         let hint = match &error {
@@ -112,7 +180,10 @@ impl From<DeviceError> for Failure {
     fn from(error: DeviceError) -> Self {
         match error {
             DeviceError::Refused(_) => Self::usage(error),
-            DeviceError::Lost(_) => Self { exit: Exit::DeviceLost, ..Self::usage(error) },
+            DeviceError::Lost(_) => Self {
+                exit: Exit::DeviceLost,
+                ..Self::usage(error).hint("what was measured is kept; the same command with --resume goes on")
+            },
             DeviceError::Protocol(_) => Self::internal(error),
         }
     }

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use nasprof_devices::{AgentClient, DeviceFile, find};
+use nasprof_devices::{DeviceFile, Link, LinkError, Milestone, Programs, find};
 use nasprof_graph::Space;
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::spaces::{SpaceSpec, builtin_names};
-use nasprof_profiler::protocol::{Allocator, ClockRequest, Device, DeviceError, Setup};
+use nasprof_profiler::protocol::{Allocator, ClockRequest, Setup};
 
 use crate::cli::{AllocatorArg, ContextArgs};
 use crate::failure::Failure;
@@ -33,9 +33,24 @@ pub(crate) fn at_batch(mut space: Space, batch: usize) -> Result<(Space, String)
     Ok((space, digest))
 }
 
-/// A device by name, from the user's folder or built in.
-pub(crate) fn device(name: &str) -> Result<DeviceFile, Failure> {
-    Ok(find(name, user_devices().as_deref())?)
+/// A device by name, from the user's folder or built in, with what the command line sets over it.
+pub(crate) fn device(name: &str, settings: &[String]) -> Result<DeviceFile, Failure> {
+    Ok(find(name, user_devices().as_deref(), settings)?)
+}
+
+/// Reaches a device; a board is logged in to and taken.
+pub(crate) fn open(file: &DeviceFile) -> Result<Link, Failure> {
+    Ok(open_telling(file, &mut |_| {})?)
+}
+
+/// Reaches a device and tells each step on the way.
+pub(crate) fn open_telling(file: &DeviceFile, tell: &mut dyn FnMut(Milestone)) -> Result<Link, LinkError> {
+    Link::open(file, programs(), Box::new(passphrase), tell)
+}
+
+/// Asks on the terminal for the passphrase of a key.
+fn passphrase(key: &Path) -> std::io::Result<String> {
+    rpassword::prompt_password(format!("Passphrase of {}: ", key.display()))
 }
 
 /// Folder of the user's own device files.
@@ -73,13 +88,12 @@ impl Target {
     }
 }
 
-/// Command line over device file over defaults.
-pub(crate) fn target(name: &str, file: &DeviceFile, args: &ContextArgs) -> Result<Target, Failure> {
+/// Command line over device file over defaults; `available` are the device's processors.
+pub(crate) fn target(file: &DeviceFile, available: usize, args: &ContextArgs) -> Result<Target, Failure> {
     let threads = args.threads.map_or(file.threads, usize::from);
-    let available = std::thread::available_parallelism().map_or(1, usize::from);
-    let synthetic = name.starts_with("synthetic:");
+    let synthetic = file.backend.starts_with("synthetic:");
     if !synthetic && threads > available {
-        return Err(Failure::usage(format!("--threads {threads}: this machine has {available} cores")));
+        return Err(Failure::usage(format!("--threads {threads}: the device has {available} cores")));
     }
     let cores = if synthetic {
         Vec::new()
@@ -110,27 +124,10 @@ pub(crate) fn runtime(_backend: &str) -> Runtime {
     Runtime::TorchEager
 }
 
-/// Starts an agent for a back end.
-pub(crate) fn connect(backend: &str) -> Result<Box<dyn Device>, DeviceError> {
-    let program = agent_program();
-    let client = AgentClient::spawn(&program)?;
-    let kind = backend.split(':').next().unwrap_or(backend);
-    if client.hello().backends.iter().any(|known| known == kind) {
-        return Ok(Box::new(client));
-    }
-    Err(DeviceError::Refused(format!(
-        "{} has no back end `{kind}`; build it with `make build` (feature `torch`)",
-        program.display()
-    )))
-}
-
-/// The agent is installed beside this program; NASPROF_AGENT names another one.
-fn agent_program() -> PathBuf {
-    if let Some(path) = std::env::var_os("NASPROF_AGENT") {
-        return PathBuf::from(path);
-    }
-    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("nasprof-agent")));
-    beside.unwrap_or_else(|| PathBuf::from("nasprof-agent"))
+/// Agents are installed beside this program; NASPROF_AGENT names another one for this machine's architecture.
+pub(crate) fn programs() -> Programs {
+    let folder = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.to_owned())).unwrap_or_default();
+    Programs { folder, given: std::env::var_os("NASPROF_AGENT").map(PathBuf::from) }
 }
 
 /// The file name that `name` gives, for use in default output names.

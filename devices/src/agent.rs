@@ -1,164 +1,95 @@
-//! The host's end of the agent protocol, over a child process.
+//! The host's end of the agent protocol, whatever carries its lines.
 
-use std::io::{BufReader, Write};
-use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
 use std::time::Duration;
-use std::{io, thread};
-
-use std::os::unix::process::CommandExt;
 
 use nasprof_graph::Graph;
 use nasprof_profiler::clocks::Setting;
 use nasprof_profiler::protocol::{
-    Canary, Device, DeviceError, Fingerprint, Hello, Loaded, Memory, PROTOCOL_VERSION, Probes, Reply, Request, Setup,
-    Visit, VisitRequest,
+    Canary, Device, DeviceError, Fingerprint, Hello, Loaded, Memory, PROTOCOL_VERSION, Probe, Probes, Reply, Request,
+    Setup, Visit, VisitRequest,
 };
-use nasprof_profiler::serve::read_line;
+
+use crate::error::LinkError;
 
 /// No single request takes this long; an agent silent for longer is taken for dead.
 const SILENCE: Duration = Duration::from_secs(300);
-/// How long an agent may take to end after it was told to.
-const FAREWELL: Duration = Duration::from_secs(5);
-/// Bytes of the agent's error output kept for messages.
-const KEPT_STDERR: usize = 4096;
 
-/// A running agent. It ends when this is dropped, and by itself when this process dies (its input ends).
-pub struct AgentClient {
-    child: Child,
-    input: Option<ChildStdin>,
-    lines: Receiver<io::Result<String>>,
-    stderr: Arc<Mutex<String>>,
+/// Carries lines to and from a fresh agent, which ends when this is dropped.
+pub(crate) trait Pipe {
+    /// Sends a line; its end is added.
+    fn send(&mut self, line: &str) -> Result<(), LinkError>;
+    /// The next line of the agent.
+    fn receive(&mut self, patience: Duration) -> Result<String, LinkError>;
+}
+
+/// What the device file adds to what an agent says.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Additions {
+    /// Celsius above which the device is too hot.
+    pub(crate) temperature_limit: Option<f64>,
+    /// Facts that the agent cannot know.
+    pub(crate) facts: BTreeMap<String, String>,
+}
+
+/// A running agent.
+pub(crate) struct AgentClient {
+    pipe: Box<dyn Pipe>,
     hello: Hello,
+    additions: Additions,
 }
 
 impl AgentClient {
-    /// Starts an agent program on this machine.
-    ///
-    /// # Errors
-    /// If it does not start, does not greet, or speaks another version of the protocol.
-    pub fn spawn(program: &Path) -> Result<Self, DeviceError> {
-        let lost = |e: io::Error| DeviceError::Lost(format!("{}: {e}", program.display()));
-        let mut child = Command::new(program)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            // Ctrl-C in the terminal is for us: the visit in flight is still taken in.
-            .process_group(0)
-            .spawn()
-            .map_err(lost)?;
-        let input = child.stdin.take();
-        let (sender, lines) = channel();
-        if let Some(output) = child.stdout.take() {
-            thread::spawn(move || {
-                let mut output = BufReader::new(output);
-                loop {
-                    let line = read_line(&mut output).transpose();
-                    let Some(line) = line else { break };
-                    let failed = line.is_err();
-                    if sender.send(line).is_err() || failed {
-                        break;
-                    }
-                }
-            });
-        }
-        let stderr = Arc::new(Mutex::new(String::new()));
-        if let Some(output) = child.stderr.take() {
-            let kept = Arc::clone(&stderr);
-            thread::spawn(move || {
-                let mut output = BufReader::new(output);
-                while let Ok(Some(line)) = read_line(&mut output) {
-                    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-                    if kept.len() + line.len() < KEPT_STDERR {
-                        kept.push_str(&line);
-                        kept.push('\n');
-                    }
-                }
-            });
-        }
-        let hello = Hello { protocol: 0, version: String::new(), backends: Vec::new() };
-        let mut client = Self { child, input, lines, stderr, hello };
-        match client.receive()? {
-            Reply::Hello(hello) if hello.protocol == PROTOCOL_VERSION => {
-                client.hello = hello;
-                Ok(client)
+    /// Takes the agent's greeting.
+    pub(crate) fn greet(mut pipe: Box<dyn Pipe>, additions: Additions) -> Result<Self, LinkError> {
+        let line = pipe.receive(SILENCE)?;
+        let hello = match serde_json::from_str(&line) {
+            Ok(Reply::Hello(hello)) => hello,
+            Ok(other) => {
+                return Err(LinkError::Protocol(format!("unexpected greeting {}", start(&format!("{other:?}")))));
             }
-            Reply::Hello(hello) => Err(DeviceError::Protocol(format!(
-                "the agent speaks version {} of the protocol, this program {PROTOCOL_VERSION}; install both from one build",
-                hello.protocol
-            ))),
-            other => Err(unexpected(&other)),
-        }
+            Err(e) => return Err(LinkError::Protocol(format!("cannot read its line `{}`: {e}", start(&line)))),
+        };
+        check_version(hello.protocol, &hello.version)?;
+        Ok(Self { pipe, hello, additions })
     }
 
-    /// Who the agent said it is.
-    #[must_use]
-    pub fn hello(&self) -> &Hello {
-        &self.hello
+    /// Back ends that the agent was built with.
+    pub(crate) fn backends(&self) -> &[String] {
+        &self.hello.backends
     }
 
     fn ask(&mut self, request: &Request) -> Result<Reply, DeviceError> {
-        let mut line = serde_json::to_vec(request).map_err(|e| DeviceError::Protocol(e.to_string()))?;
-        line.push(b'\n');
-        let sent = self.input.as_mut().map(|input| input.write_all(&line).and_then(|()| input.flush()));
-        if !matches!(sent, Some(Ok(()))) {
-            return Err(self.lost("it does not read"));
+        let line = serde_json::to_string(request).map_err(|e| DeviceError::Protocol(e.to_string()))?;
+        self.pipe.send(&line)?;
+        let line = self.pipe.receive(SILENCE)?;
+        match serde_json::from_str(&line) {
+            Ok(Reply::Failed { error }) => Err(DeviceError::Refused(error)),
+            Ok(reply) => Ok(reply),
+            Err(e) => Err(DeviceError::Protocol(format!("cannot read its line `{}`: {e}", start(&line)))),
         }
-        match self.receive()? {
-            Reply::Failed { error } => Err(DeviceError::Refused(error)),
-            reply => Ok(reply),
-        }
-    }
-
-    fn receive(&mut self) -> Result<Reply, DeviceError> {
-        match self.lines.recv_timeout(SILENCE) {
-            Ok(Ok(line)) => serde_json::from_str(&line).map_err(|e| {
-                let start: String = line.chars().take(80).collect();
-                DeviceError::Protocol(format!("cannot read its line `{start}`: {e}"))
-            }),
-            Ok(Err(e)) => Err(DeviceError::Protocol(e.to_string())),
-            Err(RecvTimeoutError::Timeout) => Err(self.lost("it was silent for five minutes")),
-            Err(RecvTimeoutError::Disconnected) => Err(self.lost("the agent ended")),
-        }
-    }
-
-    fn lost(&mut self, what: &str) -> DeviceError {
-        // What it wrote last often says why.
-        thread::sleep(Duration::from_millis(50));
-        let status = match self.child.try_wait() {
-            Ok(Some(status)) => format!(" ({status})"),
-            _ => String::new(),
-        };
-        let stderr = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
-        let words = stderr.lines().last().map_or_else(String::new, |line| format!(": {line}"));
-        DeviceError::Lost(format!("{what}{status}{words}"))
     }
 }
 
-impl Drop for AgentClient {
-    fn drop(&mut self) {
-        // The end of its input ends the agent; one that does not listen is killed.
-        self.input = None;
-        let step = Duration::from_millis(10);
-        let mut waited = Duration::ZERO;
-        while waited < FAREWELL {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                return;
-            }
-            thread::sleep(step);
-            waited += step;
-        }
-        // Errors mean that it is gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+/// Refuses an agent that is not of this program's build.
+pub(crate) fn check_version(protocol: u32, version: &str) -> Result<(), LinkError> {
+    let ours = env!("CARGO_PKG_VERSION");
+    if protocol == PROTOCOL_VERSION && version == ours {
+        return Ok(());
     }
+    Err(LinkError::Version {
+        agent: format!("{version} (protocol {protocol})"),
+        host: format!("{ours} (protocol {PROTOCOL_VERSION})"),
+    })
+}
+
+/// The start of a text, for messages.
+pub(crate) fn start(text: &str) -> String {
+    text.chars().take(80).collect::<String>().escape_debug().to_string()
 }
 
 fn unexpected(reply: &Reply) -> DeviceError {
-    let text: String = format!("{reply:?}").chars().take(80).collect();
-    DeviceError::Protocol(format!("unexpected answer {text}"))
+    DeviceError::Protocol(format!("unexpected answer {}", start(&format!("{reply:?}"))))
 }
 
 /// Asks, and takes the one kind of answer that fits.
@@ -173,7 +104,9 @@ macro_rules! ask {
 
 impl Device for AgentClient {
     fn configure(&mut self, setup: &Setup) -> Result<Fingerprint, DeviceError> {
-        ask!(self, Request::Configure(setup.clone()), Reply::Configured)
+        let mut fingerprint: Fingerprint = ask!(self, Request::Configure(setup.clone()), Reply::Configured)?;
+        fingerprint.facts.extend(self.additions.facts.clone());
+        Ok(fingerprint)
     }
 
     fn load(&mut self, unit: u32, graph: &Graph) -> Result<Loaded, DeviceError> {
@@ -189,7 +122,17 @@ impl Device for AgentClient {
     }
 
     fn probe(&mut self) -> Result<Probes, DeviceError> {
-        ask!(self, Request::Probe, Reply::Probes)
+        let mut probes: Probes = ask!(self, Request::Probe, Reply::Probes)?;
+        if let (Some(limit), Some(probe)) =
+            (self.additions.temperature_limit, probes.values.get_mut("temperature_celsius"))
+        {
+            *probe = match *probe {
+                Probe::Ok(value) | Probe::Bad(value) if value <= limit => Probe::Ok(value),
+                Probe::Ok(value) | Probe::Bad(value) => Probe::Bad(value),
+                Probe::NotObservable => Probe::NotObservable,
+            };
+        }
+        Ok(probes)
     }
 
     fn memory(&mut self, graph: &Graph) -> Result<Memory, DeviceError> {
@@ -200,6 +143,80 @@ impl Device for AgentClient {
         match self.ask(&Request::Clocks)? {
             Reply::Clocks { settings } => Ok(settings),
             other => Err(unexpected(&other)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+
+    /// An agent that says what it is told to, whatever it is asked.
+    struct Script(VecDeque<String>);
+
+    impl Pipe for Script {
+        fn send(&mut self, _: &str) -> Result<(), LinkError> {
+            Ok(())
+        }
+
+        fn receive(&mut self, _: Duration) -> Result<String, LinkError> {
+            self.0.pop_front().ok_or_else(|| LinkError::Lost("the script ended".to_owned()))
+        }
+    }
+
+    fn hello(protocol: u32, version: &str) -> String {
+        format!("{{\"reply\":\"hello\",\"protocol\":{protocol},\"version\":\"{version}\",\"backends\":[]}}")
+    }
+
+    fn greet(lines: &[&str], additions: Additions) -> Result<AgentClient, LinkError> {
+        let script = lines.iter().map(|&l| l.to_owned()).collect();
+        AgentClient::greet(Box::new(Script(script)), additions)
+    }
+
+    fn ours() -> String {
+        hello(PROTOCOL_VERSION, env!("CARGO_PKG_VERSION"))
+    }
+
+    #[test]
+    fn another_version_is_refused() {
+        greet(&[&ours()], Additions::default()).unwrap();
+        for other in [hello(PROTOCOL_VERSION + 1, env!("CARGO_PKG_VERSION")), hello(PROTOCOL_VERSION, "9.9.9")] {
+            let error = greet(&[&other], Additions::default()).err().unwrap();
+            assert!(matches!(error, LinkError::Version { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_told_from_a_refusal_and_from_a_lost_agent() {
+        let long = "x".repeat(1_000_000);
+        for line in ["", "[]", "Welcome to board!", "{\"reply\":\"bye\"}", &long] {
+            let error = greet(&[line], Additions::default()).err().unwrap();
+            assert!(matches!(error, LinkError::Protocol(_)) && error.to_string().len() < 400, "{error}");
+        }
+        let mut agent = greet(
+            &[&ours(), "{\"reply\":\"failed\",\"error\":\"no\"}", "{\"reply\":\"bye\"}", "\\"],
+            Additions::default(),
+        );
+        let agent = agent.as_mut().ok().unwrap();
+        assert!(matches!(agent.canary(), Err(DeviceError::Refused(_))));
+        assert!(matches!(agent.canary(), Err(DeviceError::Protocol(_))));
+        assert!(matches!(agent.canary(), Err(DeviceError::Protocol(_))));
+        assert!(matches!(agent.canary(), Err(DeviceError::Lost(_))));
+    }
+
+    #[test]
+    fn the_device_files_temperature_limit_goes_over_the_agents() {
+        let said = |probe: &str| format!("{{\"reply\":\"probes\",\"values\":{{\"temperature_celsius\":{probe}}}}}");
+        for (probe, limit, expected) in [
+            ("{\"ok\":70.0}", Some(60.0), Probe::Bad(70.0)),
+            ("{\"bad\":90.0}", Some(95.0), Probe::Ok(90.0)),
+            ("\"not_observable\"", Some(60.0), Probe::NotObservable),
+            ("{\"bad\":90.0}", None, Probe::Bad(90.0)),
+        ] {
+            let additions = Additions { temperature_limit: limit, ..Additions::default() };
+            let mut agent = greet(&[&ours(), &said(probe)], additions).ok().unwrap();
+            assert_eq!(agent.probe().unwrap().values["temperature_celsius"], expected);
         }
     }
 }

@@ -1,9 +1,20 @@
-//! Devices: their files, and how an agent on one is reached.
+//! Devices: their files, how an agent on one is reached, and what is done when the link breaks.
 //!
 //! The local machine is measured through the same agent and protocol as a board.
 
 mod agent;
+mod board;
+mod error;
 mod file;
+mod link;
+mod local;
+mod persist;
+mod programs;
+mod ssh;
 
-pub use agent::AgentClient;
-pub use file::{DeviceError, DeviceFile, Transport, builtin_names, find};
+pub use error::LinkError;
+pub use file::{ClockCommands, DeviceFile, DeviceFileError, Transport, builtin_names, expand, find};
+pub use link::{Link, Milestone};
+pub use persist::persist;
+pub use programs::Programs;
+pub use ssh::AskPassphrase;

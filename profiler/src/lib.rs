@@ -7,6 +7,7 @@
 mod affinity;
 #[cfg(feature = "torch")]
 mod allocator;
+mod board_lock;
 #[cfg(feature = "torch")]
 mod canary;
 pub mod clocks;
@@ -16,6 +17,7 @@ pub mod probes;
 pub mod protocol;
 pub mod serve;
 pub mod statistics;
+pub mod supervise;
 pub mod synthetic;
 #[cfg(feature = "torch")]
 mod timer;

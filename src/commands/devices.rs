@@ -2,24 +2,25 @@
 
 use std::process::ExitCode;
 
-use nasprof_devices::builtin_names;
-use nasprof_profiler::protocol::Probe;
+use nasprof_devices::{LinkError, Milestone, builtin_names};
+use nasprof_profiler::protocol::{DeviceError, Fingerprint, Probe, Probes};
 use nasprof_profiler::synthetic;
+use serde::Serialize;
 use serde_json::json;
 
 use super::validate::level_check;
 use super::{print, print_json};
 use crate::cli::{ContextArgs, DevicesArgs, DevicesCommand};
-use crate::failure::{Exit, Failure};
-use crate::resolve::{self, connect, target};
+use crate::failure::{Exit, Failure, link_hint};
+use crate::resolve::{self, target};
 
 pub(super) fn run(args: &DevicesArgs) -> Result<ExitCode, Failure> {
     match args.command.as_ref().unwrap_or(&DevicesCommand::List) {
         DevicesCommand::List => list(args.json),
-        DevicesCommand::Check { name, lut, space } => {
-            let code = check(name, args.json)?;
+        DevicesCommand::Check { name, lut, space, settings } => {
+            let code = Check { as_json: args.json, steps: Vec::new() }.run(name, &settings.set)?;
             if let (Some(lut), Some(space)) = (lut, space) {
-                level_check(name, lut, space, args.json)?;
+                level_check(name, &settings.set, lut, space, args.json)?;
             }
             Ok(code)
         }
@@ -45,29 +46,192 @@ fn list(as_json: bool) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Connects, sets up, and shows what the machine shows. Exit code 4 if the gate would refuse it.
-fn check(name: &str, as_json: bool) -> Result<ExitCode, Failure> {
-    let file = resolve::device(name)?;
-    let context = ContextArgs { backend: None, threads: None, batch: None, allocator: None };
-    let target = target(name, &file, &context)?;
-    let mut device = connect(&target.backend)?;
-    let fingerprint = device.configure(&target.setup(0, 0))?;
-    let probes = device.probe()?;
-    let bad = probes.values.values().any(|p| matches!(p, Probe::Bad(_)));
-    if as_json {
-        print_json(&json!({"device": name, "facts": fingerprint.facts, "probes": probes.values, "ok": !bad}))?;
-    } else {
-        for (fact, value) in &fingerprint.facts {
-            print(format!("{fact:<20} {value}"))?;
-        }
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Verdict {
+    Ok,
+    Bad,
+    NotObservable,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Step {
+    step: String,
+    verdict: Verdict,
+    detail: String,
+    /// What to do about it.
+    mend: Option<String>,
+}
+
+/// Walks to a device as a measurement does, and says at each step what it found.
+struct Check {
+    as_json: bool,
+    steps: Vec<Step>,
+}
+
+impl Check {
+    /// Exit code 4 if the gate would refuse the machine; that of the error if the device cannot be used.
+    fn run(mut self, name: &str, settings: &[String]) -> Result<ExitCode, Failure> {
+        let file = resolve::device(name, settings)?;
+        let mut told = Ok(());
+        let link = resolve::open_telling(&file, &mut |milestone| {
+            if told.is_ok() {
+                told = self.milestone(milestone);
+            }
+        });
+        told?;
+        let mut link = match link {
+            Ok(link) => link,
+            Err(error) => return self.failed(name, failed_step(&error), error),
+        };
+        let context = ContextArgs { backend: None, threads: None, batch: None, allocator: None };
+        let target = target(&file, link.cores(), &context)?;
+        let mut device = match link.agent(&target.backend) {
+            Ok(device) => device,
+            Err(error) => return self.failed(name, failed_step(&error), error),
+        };
+        let observed = device.configure(&target.setup(0, 0)).and_then(|facts| Ok((facts, device.probe()?)));
+        let (fingerprint, probes) = match observed {
+            Ok(observed) => observed,
+            Err(error) => return self.unusable(name, &target.backend, error),
+        };
+        let runtime = fingerprint.facts.get("runtime").map_or("", String::as_str);
+        self.say("runtime", Verdict::Ok, format!("{} {runtime}", target.backend).trim().to_owned(), None)?;
+        self.clocks(&fingerprint)?;
         for (probe, value) in &probes.values {
-            let text = match value {
-                Probe::Ok(v) => format!("ok   {v:.1}"),
-                Probe::Bad(v) => format!("BAD  {v:.1}"),
-                Probe::NotObservable => "not observable".to_owned(),
-            };
-            print(format!("{probe:<20} {text}"))?;
+            self.probe(probe, value)?;
+        }
+        self.end(name, &fingerprint, &probes)
+    }
+
+    fn milestone(&mut self, milestone: Milestone) -> Result<(), Failure> {
+        match milestone {
+            Milestone::LoggedIn { address, fingerprint, user } => {
+                self.say("connect", Verdict::Ok, address, None)?;
+                self.say("host key", Verdict::Ok, fingerprint, None)?;
+                self.say("login", Verdict::Ok, user, None)
+            }
+            Milestone::Surveyed { architecture, folder, free_bytes } => {
+                self.say("architecture", Verdict::Ok, architecture, None)?;
+                match free_bytes {
+                    Some(free) => {
+                        self.say("space", Verdict::Ok, format!("{} MB free in {folder}", free / 1_000_000), None)
+                    }
+                    None => self.say("space", Verdict::NotObservable, folder, None),
+                }
+            }
+            Milestone::Installed { agent, uploaded } => {
+                let how = if uploaded { "uploaded" } else { "was there" };
+                self.say("agent", Verdict::Ok, format!("{agent} ({how})"), None)
+            }
+            Milestone::Taken { cores, exclusive } => {
+                let ours = if exclusive { "nobody else measures there" } else { "not asked to be ours alone" };
+                self.say("board", Verdict::Ok, format!("{cores} cores, {ours}"), None)
+            }
         }
     }
-    Ok(if bad { ExitCode::from(Exit::Noisy as u8) } else { ExitCode::SUCCESS })
+
+    /// Whether the clocks stand still. Moving ones are no reason not to measure; the drift flags tell.
+    fn clocks(&mut self, fingerprint: &Fingerprint) -> Result<(), Failure> {
+        let fact = |name: &str| fingerprint.facts.get(name).map(String::as_str).filter(|f| *f != "not observable");
+        if let Some(mode) = fact("power_mode") {
+            self.say("power mode", Verdict::Ok, mode.to_owned(), None)?;
+        }
+        match fact("governor") {
+            Some("performance") => self.say("clocks", Verdict::Ok, "governor performance".to_owned(), None),
+            Some(other) => {
+                let mend = "clocks that move widen intervals and raise drift flags; fix them for the measurement";
+                self.say("clocks", Verdict::Bad, format!("governor {other}"), Some(mend.to_owned()))
+            }
+            None => self.say("clocks", Verdict::NotObservable, String::new(), None),
+        }
+    }
+
+    fn probe(&mut self, name: &str, probe: &Probe) -> Result<(), Failure> {
+        match probe {
+            Probe::Ok(value) => self.say(name, Verdict::Ok, format!("{value:.1}"), None),
+            Probe::Bad(value) => self.say(name, Verdict::Bad, format!("{value:.1}"), Some(probe_hint(name).to_owned())),
+            Probe::NotObservable => self.say(name, Verdict::NotObservable, String::new(), None),
+        }
+    }
+
+    fn say(&mut self, step: &str, verdict: Verdict, detail: String, mend: Option<String>) -> Result<(), Failure> {
+        if !self.as_json {
+            let word = match verdict {
+                Verdict::Ok => "ok  ",
+                Verdict::Bad => "BAD ",
+                Verdict::NotObservable => "not observable",
+            };
+            print(format!("{step:<20} {word} {detail}").trim_end())?;
+            if let Some(mend) = &mend {
+                print(format!("{:<20} mend: {mend}", ""))?;
+            }
+        }
+        self.steps.push(Step { step: step.to_owned(), verdict, detail, mend });
+        Ok(())
+    }
+
+    /// The walk ends here.
+    fn failed(mut self, name: &str, step: &str, error: LinkError) -> Result<ExitCode, Failure> {
+        self.say(step, Verdict::Bad, error.to_string(), Some(link_hint(&error)))?;
+        if self.as_json {
+            print_json(&json!({"device": name, "ok": false, "steps": self.steps}))?;
+        }
+        Ok(ExitCode::from(Failure::from(error).exit as u8))
+    }
+
+    fn unusable(mut self, name: &str, backend: &str, error: DeviceError) -> Result<ExitCode, Failure> {
+        let mend = "back end, threads and cores of the device file must be there on the device";
+        self.say("runtime", Verdict::Bad, format!("{backend}: {error}"), Some(mend.to_owned()))?;
+        if self.as_json {
+            print_json(&json!({"device": name, "ok": false, "steps": self.steps}))?;
+        }
+        Ok(ExitCode::from(Failure::from(error).exit as u8))
+    }
+
+    fn end(self, name: &str, fingerprint: &Fingerprint, probes: &Probes) -> Result<ExitCode, Failure> {
+        let noisy = probes.values.values().any(|p| matches!(p, Probe::Bad(_)));
+        if self.as_json {
+            print_json(&json!({
+                "device": name, "facts": fingerprint.facts, "probes": probes.values, "ok": !noisy, "steps": self.steps
+            }))?;
+        } else {
+            for (fact, value) in &fingerprint.facts {
+                print(format!("fact                 {fact}: {value}"))?;
+            }
+        }
+        Ok(if noisy { ExitCode::from(Exit::Noisy as u8) } else { ExitCode::SUCCESS })
+    }
+}
+
+/// At which step of the walk an error stands.
+fn failed_step(error: &LinkError) -> &'static str {
+    match error {
+        LinkError::Configuration { .. } => "configuration",
+        LinkError::Unreachable { .. } | LinkError::Lost(_) => "connect",
+        LinkError::UnknownHostKey { .. } | LinkError::ChangedHostKey { .. } | LinkError::RevokedHostKey { .. } => {
+            "host key"
+        }
+        LinkError::Login { .. } | LinkError::Key { .. } => "login",
+        LinkError::InUse { .. } => "board",
+        LinkError::PowerMode { .. } => "power mode",
+        LinkError::Board { step: "make the work folder", .. } => "space",
+        LinkError::NoAgent { .. }
+        | LinkError::WrongAgent { .. }
+        | LinkError::Version { .. }
+        | LinkError::Board { .. }
+        | LinkError::Protocol(_) => "agent",
+    }
+}
+
+fn probe_hint(name: &str) -> &'static str {
+    match name {
+        "temperature_celsius" => {
+            "let it cool down, or cool it better; the limit is temperature_limit of the device file"
+        }
+        "throttle_events" => "it was too hot or short of power a moment ago",
+        "steal_percent" => "other virtual machines take its time; use a machine of your own",
+        _ => "stop what else runs there",
+    }
 }

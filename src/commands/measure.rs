@@ -1,93 +1,208 @@
-//! `nasprof measure`.
+//! `nasprof measure`: one device, or several at the same time.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use nasprof_lut::{Flag, Row, from_journal, write};
-use nasprof_profiler::engine::{Gate, Measurement, Recorder, measure};
+use nasprof_devices::{DeviceFile, Link, expand, persist};
+use nasprof_graph::Space;
+use nasprof_lut::{Flag, Lut, Row, from_journal, write};
+use nasprof_profiler::engine::{Gate, Interrupted, Measurement, Recorder, measure};
 use nasprof_profiler::journal::{Event, Header, Mode, Writer};
-
-use super::{interruption, print, print_json};
 use serde_json::json;
 
+use super::{interruption, print, print_json};
 use crate::cli::{MeasureArgs, ModeArg};
-use crate::display::Display;
+use crate::display::{Display, Screen};
 use crate::failure::{Exit, Failure};
-use crate::resolve::{self, at_batch, connect, target};
+use crate::resolve::{self, Target, at_batch, target};
 
 /// How long the gate waits for a quiet machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) fn run(args: &MeasureArgs) -> Result<ExitCode, Failure> {
-    let file = resolve::device(&args.device)?;
-    let target = target(&args.device, &file, &args.context)?;
-    let (space, space_digest) = at_batch(resolve::space(&args.space)?, target.batch)?;
-    let header = Header {
-        format_version: 1,
-        program_version: env!("CARGO_PKG_VERSION").to_owned(),
-        device: args.device.clone(),
-        backend: target.backend.clone(),
-        space: space.name.clone(),
-        space_digest,
-        runtime: resolve::runtime(&target.backend),
-        mode: match args.mode {
-            ModeArg::InContext => Mode::InContext,
-            ModeArg::Isolated => Mode::Isolated,
-        },
-        batch: target.batch,
-        threads: target.threads,
-        cores: target.cores.clone(),
-        allocator: target.allocator,
-        ci: args.ci,
-        sessions: args.sessions,
-        max_rounds: args.max_rounds,
-        seed: args.seed,
-        allow_noisy: args.allow_noisy,
-        clocks: args.lock_clocks.then(|| target.clocks.clone()),
-    };
-    let output = args.output.clone().unwrap_or_else(|| {
-        let (space, device) = (resolve::file_name(&args.space), resolve::file_name(&args.device));
-        PathBuf::from(format!("{space}-{device}.parquet"))
+    let devices = expand(&args.device, resolve::user_devices().as_deref())?;
+    let several = devices.len() > 1;
+    // One after the other: a key's passphrase may have to be asked for.
+    let mut jobs = devices.iter().map(|name| Job::prepare(name, args, several)).collect::<Result<Vec<_>, _>>()?;
+    let interrupted = interruption()?;
+    let screen = Screen::new();
+    let results: Vec<Result<Outcome, Failure>> = thread::scope(|scope| {
+        let (screen, interrupted) = (&screen, &interrupted);
+        let started: Vec<_> = jobs
+            .iter_mut()
+            .map(|job| {
+                scope.spawn(move || {
+                    let name = several.then(|| job.device.clone());
+                    job.run(args, screen.display(name.as_deref()), interrupted.clone()).map_err(|failure| match name {
+                        Some(name) => failure.about(name),
+                        None => failure,
+                    })
+                })
+            })
+            .collect();
+        started
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|_| Err(Failure::internal("a measurement ended by a panic"))))
+            .collect()
     });
-    let journal = journal_path(&output);
-    let (recorded, writer) = open(&journal, args)?;
-    let mut recorder = Recorder::new(recorded, Some(writer), interruption()?);
-    let measurement = Measurement {
-        space: &space,
-        header,
-        gate: Gate { patience: PATIENCE, allow_noisy: args.allow_noisy },
-        deadline: args.budget.map(|budget| Instant::now() + budget),
-    };
-    let mut display = Display::new();
-    let converged =
-        measure(&measurement, &mut recorder, &mut || connect(&target.backend), &mut |stage| display.stage(&stage));
-    let elapsed = display.finish();
-    let converged = converged?;
-    let lut = from_journal(recorder.events())?;
-    write(&lut, &output)?;
-    let failed: Vec<&Row> = lut.rows.iter().filter(|row| row.times.is_none()).collect();
-    for row in &failed {
-        display.say(&format!("{} failed: {}", row.key, row.error.as_deref().unwrap_or("unknown")));
+    report(args, results)
+}
+
+/// Prints what was measured, then fails if a device did.
+fn report(args: &MeasureArgs, results: Vec<Result<Outcome, Failure>>) -> Result<ExitCode, Failure> {
+    let mut converged = true;
+    let mut failure: Option<Failure> = None;
+    for result in results {
+        match result {
+            Ok(outcome) => {
+                outcome.print(args)?;
+                converged &= outcome.converged;
+            }
+            Err(another) => {
+                if let Some(first) = failure.replace(another) {
+                    failure = failure.map(|last| first.and(last));
+                }
+            }
+        }
     }
-    if args.json {
-        print_json(&json!({
-            "lut": output,
-            "journal": journal,
-            "rows": lut.rows.len(),
-            "failed": failed.len(),
-            "converged": converged,
-            "sessions": lut.context.sessions,
-            "calibration": lut.context.calibration,
-            "seconds": elapsed.as_secs_f64(),
-            "seed": args.seed,
-        }))?;
-    } else {
-        let unsure = lut.rows.iter().filter(|row| row.flags.contains(&Flag::NotConverged)).count();
-        let (path, rows, failed) = (output.display(), lut.rows.len(), failed.len());
-        print(format!("{path}: {rows} layers, {failed} failed, {unsure} not within {} %", args.ci * 100.0))?;
+    match failure {
+        Some(failure) => Err(failure),
+        None if converged => Ok(ExitCode::SUCCESS),
+        None => Ok(ExitCode::from(Exit::NotConverged as u8)),
     }
-    Ok(if converged { ExitCode::SUCCESS } else { ExitCode::from(Exit::NotConverged as u8) })
+}
+
+/// One device's measurement.
+struct Job {
+    device: String,
+    file: DeviceFile,
+    link: Link,
+    target: Target,
+    space: Space,
+    header: Header,
+    output: PathBuf,
+}
+
+impl Job {
+    /// Reaches the device; nothing is written yet.
+    fn prepare(device: &str, args: &MeasureArgs, several: bool) -> Result<Self, Failure> {
+        let output = output(device, args, several)?;
+        refuse_existing(&journal_path(&output), args)?;
+        let space = resolve::space(&args.space)?;
+        let file = resolve::device(device, &args.settings.set)?;
+        let link = resolve::open(&file).map_err(|failure| if several { failure.about(device) } else { failure })?;
+        let target = target(&file, link.cores(), &args.context)?;
+        let (space, space_digest) = at_batch(space, target.batch)?;
+        let header = Header {
+            format_version: 1,
+            program_version: env!("CARGO_PKG_VERSION").to_owned(),
+            device: device.to_owned(),
+            backend: target.backend.clone(),
+            space: space.name.clone(),
+            space_digest,
+            runtime: resolve::runtime(&target.backend),
+            mode: match args.mode {
+                ModeArg::InContext => Mode::InContext,
+                ModeArg::Isolated => Mode::Isolated,
+            },
+            batch: target.batch,
+            threads: target.threads,
+            cores: target.cores.clone(),
+            allocator: target.allocator,
+            ci: args.ci,
+            sessions: args.sessions,
+            max_rounds: args.max_rounds,
+            seed: args.seed,
+            allow_noisy: args.allow_noisy,
+            clocks: args.lock_clocks.then(|| target.clocks.clone()),
+        };
+        Ok(Self { device: device.to_owned(), file, link, target, space, header, output })
+    }
+
+    fn run(&mut self, args: &MeasureArgs, display: Display, interrupted: Interrupted) -> Result<Outcome, Failure> {
+        let journal = journal_path(&self.output);
+        let (recorded, writer) = open(&journal)?;
+        let mut recorder = Recorder::new(recorded, Some(writer), interrupted);
+        let measurement = Measurement {
+            space: &self.space,
+            header: self.header.clone(),
+            gate: Gate { patience: PATIENCE, allow_noisy: args.allow_noisy },
+            deadline: args.budget.map(|budget| Instant::now() + budget),
+        };
+        let display = std::cell::RefCell::new(display);
+        let (link, backend) = (&mut self.link, &self.target.backend);
+        let converged = persist(
+            self.file.reconnect(),
+            &mut recorder,
+            &mut |problem, pause| display.borrow_mut().waiting(problem, pause),
+            &mut |recorder| {
+                measure(&measurement, recorder, &mut || Ok(link.agent(backend)?), &mut |stage| {
+                    display.borrow_mut().stage(&stage);
+                })
+            },
+        );
+        let mut display = display.into_inner();
+        let elapsed = display.finish();
+        let converged = converged?;
+        let lut = from_journal(recorder.events())?;
+        write(&lut, &self.output)?;
+        for row in lut.rows.iter().filter(|row| row.times.is_none()) {
+            display.say(&format!("{} failed: {}", row.key, row.error.as_deref().unwrap_or("unknown")));
+        }
+        Ok(Outcome { device: self.device.clone(), output: self.output.clone(), journal, lut, converged, elapsed })
+    }
+}
+
+/// What a measurement gave.
+struct Outcome {
+    device: String,
+    output: PathBuf,
+    journal: PathBuf,
+    lut: Lut,
+    converged: bool,
+    elapsed: Duration,
+}
+
+impl Outcome {
+    fn print(&self, args: &MeasureArgs) -> Result<(), Failure> {
+        let rows = &self.lut.rows;
+        let failed = rows.iter().filter(|row: &&Row| row.times.is_none()).count();
+        if args.json {
+            return print_json(&json!({
+                "device": self.device,
+                "lut": self.output,
+                "journal": self.journal,
+                "rows": rows.len(),
+                "failed": failed,
+                "converged": self.converged,
+                "sessions": self.lut.context.sessions,
+                "calibration": self.lut.context.calibration,
+                "seconds": self.elapsed.as_secs_f64(),
+                "seed": args.seed,
+            }));
+        }
+        let unsure = rows.iter().filter(|row| row.flags.contains(&Flag::NotConverged)).count();
+        let (path, rows) = (self.output.display(), rows.len());
+        print(format!("{path}: {rows} layers, {failed} failed, {unsure} not within {} %", args.ci * 100.0))
+    }
+}
+
+/// Where a device's LUT goes.
+fn output(device: &str, args: &MeasureArgs, several: bool) -> Result<PathBuf, Failure> {
+    let name = || format!("{}-{}.parquet", resolve::file_name(&args.space), resolve::file_name(device));
+    match &args.output {
+        None => Ok(PathBuf::from(name())),
+        Some(path) if !several => Ok(path.clone()),
+        Some(folder) => {
+            std::fs::create_dir_all(folder).map_err(|e| {
+                Failure::usage(format!("-o {}: {e}", folder.display()))
+                    .hint("for several devices, -o names the folder of their LUTs")
+            })?;
+            Ok(folder.join(name()))
+        }
+    }
 }
 
 /// The journal of a LUT stands beside it.
@@ -95,14 +210,19 @@ pub(super) fn journal_path(lut: &Path) -> PathBuf {
     lut.with_extension("journal.jsonl")
 }
 
+/// A journal that is there is gone on with only when asked to.
+fn refuse_existing(journal: &Path, args: &MeasureArgs) -> Result<(), Failure> {
+    if args.resume || !journal.exists() {
+        return Ok(());
+    }
+    let hint = "--resume goes on with it; -o writes elsewhere";
+    Err(Failure::usage(format!("{} exists", journal.display())).hint(hint))
+}
+
 /// A new journal, or the recorded events of one to go on with.
-fn open(journal: &Path, args: &MeasureArgs) -> Result<(Vec<Event>, Writer), Failure> {
+fn open(journal: &Path) -> Result<(Vec<Event>, Writer), Failure> {
     if !journal.exists() {
         return Ok((Vec::new(), Writer::create(journal)?));
-    }
-    if !args.resume {
-        let hint = "--resume goes on with it; -o writes elsewhere";
-        return Err(Failure::usage(format!("{} exists", journal.display())).hint(hint));
     }
     let (recovered, writer) = Writer::resume(journal).map_err(|e| Failure::from(e).about(journal.display()))?;
     Ok((recovered.events, writer))

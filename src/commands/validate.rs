@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 
+use nasprof_devices::{DeviceFile, Link, persist};
 use nasprof_graph::arch::ArchFile;
 use nasprof_graph::{Arch, Space};
 use nasprof_lut::{Estimator, Lut, Validation, level_now, read, validate};
@@ -18,9 +19,9 @@ use super::measure::PATIENCE;
 use super::table::percent;
 use super::{interruption, print, print_json};
 use crate::cli::{ContextArgs, ValidateArgs};
-use crate::display::Display;
+use crate::display::Screen;
 use crate::failure::{Exit, Failure};
-use crate::resolve::{self, at_batch, connect};
+use crate::resolve::{self, at_batch};
 
 /// Rounds of a validation: between the first two checkpoints, so that intervals exist.
 const MIN_ROUNDS: u32 = 12;
@@ -43,7 +44,10 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
     }
     let archs = fresh(&space, &lut, args.count as usize, args.seed)?;
     let units = units(&space, &lut, &archs)?;
-    let events = measured(&lut, units, args.seed, args.allow_noisy, args.journal.as_deref())?;
+    let file = resolve::device(&args.device, &args.settings.set)?;
+    let mut link = resolve::open(&file)?;
+    let (seed, allow_noisy) = (args.seed, args.allow_noisy);
+    let events = measured(&lut, units, (&file, &mut link), seed, allow_noisy, args.journal.as_deref())?;
     let isolated = isolated.as_ref().map(Estimator::new);
     let validation = validate(&events, &Estimator::new(&lut), isolated.as_ref(), args.seed)?;
     if args.json {
@@ -55,13 +59,21 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
 }
 
 /// Re-measures a LUT's anchors and prints the machine's level against it.
-pub(super) fn level_check(device: &str, lut: &Path, space: &str, as_json: bool) -> Result<(), Failure> {
+pub(super) fn level_check(
+    device: &str,
+    settings: &[String],
+    lut: &Path,
+    space: &str,
+    as_json: bool,
+) -> Result<(), Failure> {
     let lut = read(lut)?;
     let (space, digest) = at_batch(resolve::space(space)?, lut.context.header.batch)?;
     let context = ContextArgs { backend: None, threads: None, batch: None, allocator: None };
     expect(&lut, &context, &space.name, &digest)?;
     lut.expect(&[("device", Some(device.to_owned()))])?;
-    let events = measured(&lut, units(&space, &lut, &[])?, 1, true, None)?;
+    let file = resolve::device(device, settings)?;
+    let mut link = resolve::open(&file)?;
+    let events = measured(&lut, units(&space, &lut, &[])?, (&file, &mut link), 1, true, None)?;
     match level_now(&events, &Estimator::new(&lut))? {
         Some(level) if as_json => print_json(&level),
         Some(level) => {
@@ -105,6 +117,7 @@ fn units(space: &Space, lut: &Lut, fresh: &[Arch]) -> Result<Vec<Unit>, Failure>
 fn measured(
     lut: &Lut,
     units: Vec<Unit>,
+    (file, link): (&DeviceFile, &mut Link),
     seed: u64,
     allow_noisy: bool,
     journal: Option<&Path>,
@@ -113,7 +126,7 @@ fn measured(
     let session = lut.context.header.sessions.saturating_add(seed as u32 % 1000);
     let header = Header { mode: Mode::Whole, seed, sessions: 1, allow_noisy, ..lut.context.header.clone() };
     let plan = SessionPlan {
-        units: units.clone(),
+        units,
         mode: Mode::Whole,
         ci: header.ci,
         min_rounds: MIN_ROUNDS,
@@ -125,15 +138,22 @@ fn measured(
     };
     let writer = journal.map(Writer::create).transpose()?;
     let mut recorder = Recorder::new(Vec::new(), writer, interruption()?);
-    recorder.decide(Event::Header(Box::new(header.clone())))?;
-    for Unit { unit, role, graph, .. } in units {
-        recorder.decide(Event::Unit { unit, role, graph })?;
-    }
-    let mut display = Display::new();
-    let result = run_session(&plan, &mut recorder, &mut || connect(&header.backend), &mut |progress| {
-        display.progress("validate", &progress);
-    });
-    display.finish();
+    let display = std::cell::RefCell::new(Screen::new().display(None));
+    let result = persist(
+        file.reconnect(),
+        &mut recorder,
+        &mut |problem, pause| display.borrow_mut().waiting(problem, pause),
+        &mut |recorder| {
+            recorder.decide(Event::Header(Box::new(header.clone())))?;
+            for Unit { unit, role, graph, .. } in plan.units.clone() {
+                recorder.decide(Event::Unit { unit, role, graph })?;
+            }
+            run_session(&plan, recorder, &mut || Ok(link.agent(&header.backend)?), &mut |progress| {
+                display.borrow_mut().progress("validate", &progress);
+            })
+        },
+    );
+    display.borrow().finish();
     result?;
     Ok(recorder.events().to_vec())
 }

@@ -1,22 +1,59 @@
 //! `nasprof-agent`: runs on the device that is measured and speaks [`nasprof_profiler::protocol`] on its standard
 //! input and output. `nasprof` starts it; there is nothing to type.
 //!
-//! With the argument `hold-clocks` it is the process that holds the device's clocks ([`nasprof_profiler::clocks`]).
+//! `nasprof-agent supervise [LOCK TOKEN OWNER]` is the end of a link on a board; it starts the agents there. With the
+//! argument `hold-clocks` it is the process that holds the device's clocks ([`nasprof_profiler::clocks`]).
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use nasprof_profiler::clocks::{self, ClockedDevice, HOLD_ARGUMENT};
 use nasprof_profiler::protocol::Device;
+use nasprof_profiler::supervise::{self, Claim};
 use nasprof_profiler::{serve, synthetic};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().is_some_and(|argument| argument == HOLD_ARGUMENT) {
-        let root = arguments.next().map_or_else(|| PathBuf::from("/"), PathBuf::from);
-        return done(clocks::hold(&root, io::stdin().lock(), io::stdout().lock()));
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let result = match arguments.split_first() {
+        None => serve_here(),
+        Some((word, claim)) if word == "supervise" => supervise_here(claim),
+        Some((word, root)) if word == HOLD_ARGUMENT => {
+            let root = root.first().map_or_else(|| PathBuf::from("/"), PathBuf::from);
+            clocks::hold(&root, io::stdin().lock(), io::stdout().lock()).map_err(io::Error::other)
+        }
+        Some(_) => Err(io::Error::other("usage: nasprof-agent [supervise [LOCK TOKEN OWNER]]")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("nasprof-agent: {error}"));
+            ExitCode::FAILURE
+        }
     }
+}
+
+/// Words go to the error output, which the host shows if the agent ends. Nobody may be left to read them.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+fn supervise_here(claim: &[OsString]) -> io::Result<()> {
+    let text = |argument: &OsString| argument.to_string_lossy().into_owned();
+    let claim = match claim {
+        [] => None,
+        [file, token, owner] => Some(Claim { file: file.into(), token: text(token), owner: text(owner) }),
+        _ => return Err(io::Error::other("a claim is LOCK TOKEN OWNER")),
+    };
+    supervise::supervise(claim.as_ref())
+}
+
+fn serve_here() -> io::Result<()> {
+    // Whoever started us is the only one who can use us: nothing is left behind if it is killed.
+    set_pdeathsig(Signal::SIGKILL)?;
     // Tests put a made-up /sys and the state that is kept for recovery below another root.
     let root = std::env::var_os("NASPROF_ROOT").map_or_else(|| PathBuf::from("/"), PathBuf::from);
     match clocks::recover(&root) {
@@ -28,17 +65,7 @@ fn main() -> ExitCode {
     if cfg!(feature = "torch") {
         backends.push("torch".to_owned());
     }
-    // If this fails, the host is gone: nobody is left to tell.
-    done(serve::serve(io::stdin().lock(), io::stdout().lock(), backends, |backend| open(backend, &root)))
-}
-
-fn done<E>(result: Result<(), E>) -> ExitCode {
-    if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// Words go to the error output, which the host shows if the agent ends.
-fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
+    serve::serve(io::stdin().lock(), io::stdout().lock(), backends, |backend| open(backend, &root))
 }
 
 fn open(backend: &str, root: &Path) -> Result<Box<dyn Device>, String> {

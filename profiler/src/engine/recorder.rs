@@ -39,6 +39,20 @@ impl Recorder {
         &self.events
     }
 
+    /// Goes back to the start: what was recorded is replayed, then observing goes on. For a device that was lost and is
+    /// reached again.
+    pub fn rewind(&mut self) {
+        let replayed = std::mem::take(&mut self.events);
+        let rest = std::mem::take(&mut self.replay);
+        self.replay = replayed.into_iter().chain(rest).collect();
+    }
+
+    /// Whether the user asked to stop.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
     /// The next event: the recorded one if there is one, else what `observe` returns, which is then journaled.
     ///
     /// With `always_observe` (virtual time, where looking is free and moves the device on) the device is asked in both

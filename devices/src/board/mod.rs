@@ -1,0 +1,293 @@
+//! A board: what it is, the agent that is put there, and the supervisor that starts it.
+
+mod scripts;
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nasprof_profiler::supervise::{ALIVE, MARK, Notice, Order};
+use sha2::{Digest, Sha256};
+
+use crate::agent::{check_version, start};
+use crate::error::LinkError;
+use crate::file::DeviceFile;
+use crate::programs::{Programs, architecture, check_architecture};
+use crate::ssh::{Connection, Stream};
+
+/// Room that an agent's upload must leave.
+const SPARE_BYTES: u64 = 1 << 20;
+/// A login shell may print some lines of its own before the supervisor speaks.
+const MAX_NOISE_LINES: usize = 100;
+/// A supervisor is there at once, but a board may first have to load libtorch from a slow card.
+const GREETING: Duration = Duration::from_secs(120);
+
+/// What a board says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Survey {
+    /// The work folder, absolute.
+    pub(crate) folder: String,
+    pub(crate) architecture: String,
+    /// Free bytes there, where the board tells.
+    pub(crate) free_bytes: Option<u64>,
+}
+
+/// Who is measuring: the token is known to this run only, the owner is for people.
+#[derive(Debug, Clone)]
+pub(crate) struct Owner {
+    pub(crate) token: String,
+    pub(crate) words: String,
+}
+
+/// Looks at a board.
+pub(crate) fn survey(connection: &Connection, file: &DeviceFile) -> Result<Survey, LinkError> {
+    let output = connection.run(scripts::SURVEY, &[&file.work_folder], b"")?;
+    if output.status != 0 {
+        return Err(failed("make the work folder", &output.errors, output.status));
+    }
+    let value = |key: &str| {
+        let found = output.text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        found.filter(|value| !value.is_empty())
+    };
+    let (Some(folder), Some(machine)) = (value("folder"), value("machine")) else {
+        return Err(LinkError::Protocol(format!("cannot read what it says of itself: `{}`", start(&output.text))));
+    };
+    Ok(Survey {
+        folder: folder.to_owned(),
+        architecture: architecture(machine, value("bits").and_then(|bits| bits.parse().ok())),
+        free_bytes: value("free").and_then(|kilobytes| kilobytes.parse::<u64>().ok()).map(|k| k.saturating_mul(1024)),
+    })
+}
+
+/// An agent on the board.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Installed {
+    /// As the scripts take it.
+    pub(crate) path: String,
+    /// Whether it was put there just now.
+    pub(crate) uploaded: bool,
+}
+
+/// Puts the agent for the board's architecture there under the hash of its content, unless it is there.
+pub(crate) fn install(
+    connection: &Connection,
+    file: &DeviceFile,
+    survey: &Survey,
+    programs: &Programs,
+) -> Result<Installed, LinkError> {
+    if let Some(path) = &file.agent_on_board {
+        return Ok(Installed { path: path.clone(), uploaded: false });
+    }
+    let program = match &file.agent {
+        Some(path) => path.clone(),
+        None => programs.for_architecture(&survey.architecture)?,
+    };
+    check_architecture(&program, &survey.architecture)?;
+    let bytes = read(&program)?;
+    let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let name = format!("agent-{}", &hash[..32]);
+    let size = bytes.len().to_string();
+    let there = connection.run(scripts::IS_THERE, &[&file.work_folder, &name, &size, &hash], b"")?;
+    if there.text.lines().any(|line| line == "present") {
+        return Ok(Installed { path: name, uploaded: false });
+    }
+    let needed = bytes.len() as u64 + SPARE_BYTES;
+    if let Some(free) = survey.free_bytes.filter(|&free| free < needed) {
+        let problem = format!("{} has {} kB free, {} are needed", survey.folder, free / 1024, needed / 1024);
+        return Err(LinkError::Board { step: "upload the agent", problem });
+    }
+    let taken = connection.run(scripts::TAKE, &[&file.work_folder, &name, &size], &bytes)?;
+    if taken.status != 0 {
+        return Err(failed("upload the agent", &taken.errors, taken.status));
+    }
+    Ok(Installed { path: name, uploaded: true })
+}
+
+fn read(program: &PathBuf) -> Result<Vec<u8>, LinkError> {
+    fs::read(program).map_err(|e| LinkError::WrongAgent { path: program.display().to_string(), problem: e.to_string() })
+}
+
+/// The supervisor on a board.
+pub(crate) struct Supervisor {
+    stream: Stream,
+    /// Processors of the board.
+    pub(crate) cores: usize,
+}
+
+impl Supervisor {
+    /// Starts it; with the device file's `exclusive`, it takes the board for `owner`.
+    pub(crate) fn start(
+        connection: Connection,
+        file: &DeviceFile,
+        agent: &str,
+        owner: &Owner,
+    ) -> Result<Self, LinkError> {
+        let libraries: Vec<&str> =
+            [&file.libtorch, &file.onnxruntime].into_iter().flatten().map(String::as_str).collect();
+        let libraries = libraries.join(":");
+        let mut arguments = vec![file.work_folder.as_str(), agent, &libraries];
+        if file.exclusive {
+            arguments.extend(["lock", &owner.token, &owner.words]);
+        }
+        let silence = Duration::from_secs(file.silence_seconds);
+        let mut stream = Stream::start(connection, scripts::SUPERVISE, &arguments, ALIVE.to_owned(), silence)?;
+        for _ in 0..MAX_NOISE_LINES {
+            let line = match stream.receive(GREETING) {
+                Err(LinkError::Lost(problem)) => return Err(LinkError::Board { step: "start the agent", problem }),
+                line => line?,
+            };
+            if !line.starts_with(MARK) {
+                continue;
+            }
+            return match notice(&line)? {
+                Notice::Ready { protocol, version, cores } => {
+                    check_version(protocol, &version)?;
+                    Ok(Self { stream, cores: cores.max(1) })
+                }
+                Notice::InUse { owner, seconds } => Err(LinkError::InUse { owner: start(&owner), seconds }),
+                other => Err(unexpected(&other)),
+            };
+        }
+        Err(LinkError::Protocol("it says much and not who it is".to_owned()))
+    }
+
+    /// Starts a fresh agent; its lines follow.
+    pub(crate) fn start_agent(&mut self) -> Result<(), LinkError> {
+        self.order(&Order::Start)
+    }
+
+    /// Ends the agent and waits until it has.
+    pub(crate) fn stop_agent(&mut self, patience: Duration) -> Result<(), LinkError> {
+        self.order(&Order::Stop)?;
+        loop {
+            let line = self.stream.receive(patience)?;
+            // What the agent was still saying is of no interest.
+            if line.starts_with(MARK) {
+                return match notice(&line)? {
+                    Notice::Ended { .. } | Notice::Failed { .. } => Ok(()),
+                    other => Err(unexpected(&other)),
+                };
+            }
+        }
+    }
+
+    pub(crate) fn send(&mut self, line: &str) -> Result<(), LinkError> {
+        self.stream.send(line)
+    }
+
+    /// The agent's next line, or that it ended.
+    pub(crate) fn receive(&mut self, patience: Duration) -> Result<Result<String, String>, LinkError> {
+        let line = self.stream.receive(patience)?;
+        if !line.starts_with(MARK) {
+            return Ok(Ok(line));
+        }
+        match notice(&line)? {
+            Notice::Ended { status, words } => {
+                let words = if words.is_empty() { words } else { format!(": {words}") };
+                Ok(Err(start(&format!("{status}{words}"))))
+            }
+            Notice::Failed { error } => Err(LinkError::Board { step: "start the agent", problem: start(&error) }),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Runs a shell command; its exit code and output. No agent may be running.
+    pub(crate) fn run(&mut self, command: &str, patience: Duration) -> Result<(i32, String), LinkError> {
+        self.order(&Order::Run { command: command.to_owned() })?;
+        match notice(&self.stream.receive(patience)?)? {
+            Notice::Ran { status, output } => Ok((status.unwrap_or(255), output)),
+            Notice::Failed { error } => Err(LinkError::Board { step: "run a command", problem: start(&error) }),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    fn order(&mut self, order: &Order) -> Result<(), LinkError> {
+        let line = serde_json::to_string(order).map_err(|e| LinkError::Protocol(e.to_string()))?;
+        self.stream.send(&line)
+    }
+}
+
+fn notice(line: &str) -> Result<Notice, LinkError> {
+    serde_json::from_str(line).map_err(|e| LinkError::Protocol(format!("cannot read its line `{}`: {e}", start(line))))
+}
+
+fn unexpected(notice: &Notice) -> LinkError {
+    LinkError::Protocol(format!("unexpected notice {}", start(&format!("{notice:?}"))))
+}
+
+fn failed(step: &'static str, errors: &str, status: i32) -> LinkError {
+    let words = errors.lines().rev().find(|line| !line.trim().is_empty());
+    let problem = words.map_or_else(|| format!("exit code {status}"), |line| start(line.trim()));
+    LinkError::Board { step, problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::scripts;
+    use std::process::{Command, Output, Stdio};
+    use std::{fs, io::Write};
+
+    fn run(home: &std::path::Path, script: &str, arguments: &[&str], input: &[u8]) -> Output {
+        let mut child = Command::new("sh")
+            .args(["-c", script, "sh"])
+            .args(arguments)
+            .env("HOME", home)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        child.wait_with_output().unwrap()
+    }
+
+    /// The scripts on this machine's shell, in work folders whose names a shell could misunderstand.
+    #[test]
+    fn an_upload_is_whole_or_not_there() {
+        for folder in ["plain", "a b/c", "$(touch x)", "; touch x", "-n", "~/it's", "*"] {
+            let home = tempfile::tempdir().unwrap();
+            let take = |size: &str, bytes: &[u8]| run(home.path(), scripts::TAKE, &[folder, "agent-0", size], bytes);
+            let there = |hash: &str| {
+                let output = run(home.path(), scripts::IS_THERE, &[folder, "agent-0", "3", hash], b"");
+                String::from_utf8(output.stdout).unwrap()
+            };
+            // SHA-256 of `abc`: FIPS 180-2, appendix B.1.
+            let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+            assert_eq!(take("3", b"ab").status.code(), Some(5), "{folder}");
+            assert_eq!(there(abc), "absent\n");
+            assert!(take("3", b"abc").status.success());
+            assert_eq!(there(abc), "present\n");
+            assert_eq!(there(&abc.replace('b', "c")), "absent\n");
+            let work = home.path().join(folder.trim_start_matches("~/"));
+            let names: Vec<_> = fs::read_dir(&work).unwrap().map(|e| e.unwrap().file_name()).collect();
+            assert_eq!(names, ["agent-0"], "{folder}");
+            assert!(!work.join("x").exists() && !home.path().join("x").exists(), "{folder}");
+        }
+    }
+
+    #[test]
+    fn old_parts_and_old_agents_are_removed() {
+        let home = tempfile::tempdir().unwrap();
+        let work = home.path().join("w");
+        fs::create_dir(&work).unwrap();
+        // No process has that number.
+        fs::write(work.join("agent-9.99999999.part"), "x").unwrap();
+        let own = format!("agent-8.{}.part", std::process::id());
+        fs::write(work.join(&own), "x").unwrap();
+        for i in 0..7 {
+            assert!(run(home.path(), scripts::TAKE, &["w", &format!("agent-{i}"), "1"], b"x").status.success());
+        }
+        assert!(!work.join("agent-9.99999999.part").exists());
+        assert!(work.join("agent-6").exists());
+        assert!(fs::read_dir(&work).unwrap().count() <= 5);
+    }
+
+    #[test]
+    fn a_survey_says_folder_machine_and_room() {
+        let home = tempfile::tempdir().unwrap();
+        let text = String::from_utf8(run(home.path(), scripts::SURVEY, &["a b"], b"").stdout).unwrap();
+        assert!(text.contains("/a b\n") && text.contains("machine=") && text.contains("free="), "{text}");
+        fs::write(home.path().join("file"), "").unwrap();
+        assert_eq!(run(home.path(), scripts::SURVEY, &["file"], b"").status.code(), Some(3));
+    }
+}

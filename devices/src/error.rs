@@ -1,0 +1,165 @@
+//! Why a device cannot be reached or used.
+
+use std::path::PathBuf;
+
+use nasprof_profiler::protocol::DeviceError;
+use thiserror::Error;
+
+/// What went wrong on the way to a device, with what a message needs to say how to mend it.
+#[derive(Debug, Error)]
+pub enum LinkError {
+    /// No connection.
+    #[error("cannot connect to {address}: {problem}")]
+    Unreachable {
+        /// Host and port.
+        address: String,
+        /// Why.
+        problem: String,
+    },
+    /// A host whose key nobody has confirmed.
+    #[error("the host key of {name} is not known: {kind} {fingerprint}")]
+    UnknownHostKey {
+        /// As known-hosts files name it.
+        name: String,
+        /// Kind of key.
+        kind: String,
+        /// `SHA256:…`, as `ssh-keygen -l` prints it.
+        fingerprint: String,
+        /// The line that a known-hosts file lacks.
+        line: String,
+        /// The file that it belongs into.
+        file: PathBuf,
+    },
+    /// A host with another key than the known one. Never accepted.
+    #[error("the host key of {name} has CHANGED: it shows {kind} {fingerprint}, {file} knows another")]
+    ChangedHostKey {
+        /// As known-hosts files name it.
+        name: String,
+        /// Kind of key.
+        kind: String,
+        /// `SHA256:…` of the key shown.
+        fingerprint: String,
+        /// Where the known one stands.
+        file: String,
+    },
+    /// A host key that is marked as revoked.
+    #[error("the host key of {name} is revoked: {fingerprint}")]
+    RevokedHostKey {
+        /// As known-hosts files name it.
+        name: String,
+        /// `SHA256:…` of the key.
+        fingerprint: String,
+    },
+    /// No key was accepted.
+    #[error("{user}@{host} refuses the login; tried: {tried}")]
+    Login {
+        /// The account.
+        user: String,
+        /// The board.
+        host: String,
+        /// What was tried, and what came of it.
+        tried: String,
+    },
+    /// A private key that cannot be read.
+    #[error("private key {path}: {problem}")]
+    Key {
+        /// The key's file.
+        path: String,
+        /// Why.
+        problem: String,
+    },
+    /// The SSH client's configuration asks for what is not supported, or cannot be read.
+    #[error("SSH configuration of {host}: {problem}")]
+    Configuration {
+        /// The host as asked for.
+        host: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// There is no agent for the board on this machine.
+    #[error("no agent for {architecture}: {looked} is missing")]
+    NoAgent {
+        /// The board's architecture.
+        architecture: String,
+        /// Where it was looked for.
+        looked: String,
+    },
+    /// A program that cannot be this board's agent.
+    #[error("agent {path}: {problem}")]
+    WrongAgent {
+        /// The program.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Something does not work on the board.
+    #[error("on the board: {step}: {problem}")]
+    Board {
+        /// What was being done.
+        step: &'static str,
+        /// What the board said.
+        problem: String,
+    },
+    /// Another run measures there.
+    #[error("the board is in use by {owner}{}", since(.seconds))]
+    InUse {
+        /// Who.
+        owner: String,
+        /// For how long.
+        seconds: Option<u64>,
+    },
+    /// Agent and host are not of one build.
+    #[error("the agent is version {agent} and this program {host}; both must be of one build")]
+    Version {
+        /// Version and protocol of the agent.
+        agent: String,
+        /// Version and protocol of this program.
+        host: String,
+    },
+    /// The board's power mode is not the one that the device file asks for.
+    #[error("the power mode is `{now}`, the device file asks for `{wanted}`")]
+    PowerMode {
+        /// As observed.
+        now: String,
+        /// As asked for.
+        wanted: String,
+    },
+    /// The link broke.
+    #[error("link lost: {0}")]
+    Lost(String),
+    /// The board says what makes no sense.
+    #[error("the board broke the protocol: {0}")]
+    Protocol(String),
+}
+
+impl LinkError {
+    /// Whether it may be gone in a moment without anybody doing anything.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::InUse { .. } | Self::Lost(_))
+    }
+}
+
+fn since(seconds: &Option<u64>) -> String {
+    seconds.map_or_else(String::new, |s| match s {
+        0..120 => format!(" since {s} s"),
+        120..7200 => format!(" since {} min", s / 60),
+        _ => format!(" since {} h", s / 3600),
+    })
+}
+
+/// For the engine, which knows of no links.
+impl From<LinkError> for DeviceError {
+    fn from(error: LinkError) -> Self {
+        match error {
+            LinkError::Protocol(problem) => Self::Protocol(problem),
+            transient if transient.is_transient() => Self::Lost(transient.to_string()),
+            lasting => Self::Refused(lasting.to_string()),
+        }
+    }
+}
+
+/// A break of the connection while something was done.
+pub(crate) fn lost(error: impl std::fmt::Display) -> LinkError {
+    LinkError::Lost(error.to_string())
+}

@@ -1,0 +1,258 @@
+//! From a device's name to its file: in the user's folder, else built in.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nasprof_graph::suggest;
+use toml::{Table, Value};
+
+use super::validity::check;
+use super::{DeviceFile, DeviceFileError, Group};
+
+const BUILTIN: [(&str, &str); 4] = [
+    ("jetson", include_str!("../../../configs/devices/jetson.toml")),
+    ("local", include_str!("../../../configs/devices/local.toml")),
+    ("raspberry-pi", include_str!("../../../configs/devices/raspberry-pi.toml")),
+    ("synthetic", include_str!("../../../configs/devices/synthetic.toml")),
+];
+
+/// A device file is a few lines; a larger one is something else.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// Names of the devices that ship with the program.
+#[must_use]
+pub fn builtin_names() -> Vec<&'static str> {
+    BUILTIN.iter().map(|(name, _)| *name).collect()
+}
+
+/// Finds a device: `synthetic:NAME`, a file in the user's folder, or a built-in one; `settings` are `key=value` texts
+/// that go over what the file says.
+///
+/// # Errors
+/// An unknown name, a file that is wrong, or a setting that does not fit.
+pub fn find(name: &str, user_folder: Option<&Path>, settings: &[String]) -> Result<DeviceFile, DeviceFileError> {
+    if name.starts_with("synthetic:") {
+        return match settings.first() {
+            None => Ok(DeviceFile::synthetic(name)),
+            Some(setting) => Err(in_setting(setting, "a synthetic device has no file")),
+        };
+    }
+    let (path, text) = text(name, user_folder)?;
+    let fail = |problem: String| DeviceFileError::File { path: path.clone(), problem };
+    let mut table: Table = text.parse().map_err(|e: toml::de::Error| fail(e.to_string().trim().to_owned()))?;
+    if table.contains_key("devices") {
+        return Err(fail("is a group of devices; only `measure` takes one".to_owned()));
+    }
+    // Without the settings first, so that each fault is laid at the right door; `host` alone may come from them.
+    let mut alone = table.clone();
+    if settings.iter().any(|s| s.starts_with("host=")) {
+        alone.entry("host").or_insert_with(|| Value::String("unset".to_owned()));
+    }
+    let mut file = parse(alone).map_err(fail)?;
+    for setting in settings {
+        let (key, value) =
+            setting.split_once('=').ok_or_else(|| in_setting(setting, "is not of the form key=value"))?;
+        set(&mut table, key.trim(), value.trim()).map_err(|problem| in_setting(setting, &problem))?;
+    }
+    if let Some(last) = settings.last() {
+        file = parse(table).map_err(|problem| in_setting(last, &problem))?;
+    }
+    Ok(file)
+}
+
+/// The devices that a list of names and groups stands for, in order.
+///
+/// # Errors
+/// A group file that is wrong, or a device that is named twice.
+pub fn expand(names: &[String], user_folder: Option<&Path>) -> Result<Vec<String>, DeviceFileError> {
+    let mut all = Vec::new();
+    for name in names {
+        all.extend(members(name, user_folder)?);
+    }
+    let mut seen = BTreeSet::new();
+    match all.iter().find(|name| !seen.insert(*name)) {
+        Some(twice) => {
+            Err(DeviceFileError::File { path: twice.clone(), problem: "is in the list of devices twice".to_owned() })
+        }
+        None => Ok(all),
+    }
+}
+
+/// A group's devices; a device stands for itself. Groups do not nest.
+fn members(name: &str, user_folder: Option<&Path>) -> Result<Vec<String>, DeviceFileError> {
+    let itself = || Ok(vec![name.to_owned()]);
+    if name.starts_with("synthetic:") {
+        return itself();
+    }
+    let (path, text) = text(name, user_folder)?;
+    let fail = |problem: String| DeviceFileError::File { path: path.clone(), problem };
+    // A text that does not parse is told by `find`, as a device.
+    match text.parse::<Table>() {
+        Ok(table) if table.contains_key("devices") => {
+            let group: Group = table.try_into().map_err(|e: toml::de::Error| fail(explain(&e)))?;
+            if group.format_version != 1 {
+                return Err(fail(format!("format_version {} is not known", group.format_version)));
+            }
+            if group.devices.is_empty() {
+                return Err(fail("the group is empty".to_owned()));
+            }
+            Ok(group.devices)
+        }
+        _ => itself(),
+    }
+}
+
+/// A device's file: where it stands, and its text.
+fn text(name: &str, user_folder: Option<&Path>) -> Result<(String, String), DeviceFileError> {
+    // A name, never a path: `../x` must not leave the folder.
+    let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    let path: Option<PathBuf> = user_folder.filter(|_| plain).map(|folder| folder.join(format!("{name}.toml")));
+    if let Some(path) = path.filter(|p| p.is_file()) {
+        let fail = |problem: String| DeviceFileError::File { path: path.display().to_string(), problem };
+        if fs::metadata(&path).is_ok_and(|m| m.len() > MAX_BYTES) {
+            return Err(fail("is larger than a device file can be".to_owned()));
+        }
+        let text = fs::read_to_string(&path).map_err(|e| fail(e.to_string()))?;
+        return Ok((path.display().to_string(), text));
+    }
+    match BUILTIN.iter().find(|(known, _)| *known == name) {
+        Some((_, text)) => Ok((format!("{name}.toml"), (*text).to_owned())),
+        None => {
+            Err(DeviceFileError::Unknown { name: name.to_owned(), nearest: suggest::nearest(name, builtin_names()) })
+        }
+    }
+}
+
+fn parse(table: Table) -> Result<DeviceFile, String> {
+    let file: DeviceFile = table.try_into().map_err(|e| explain(&e))?;
+    check(&file)?;
+    Ok(file)
+}
+
+fn explain(error: &toml::de::Error) -> String {
+    suggest::explain_unknown_field(error.to_string().trim())
+}
+
+/// Sets `key` (`table.key` for a key of a table). The value is what TOML makes of it, else a text.
+fn set(table: &mut Table, key: &str, value: &str) -> Result<(), String> {
+    if key.is_empty() {
+        return Err("the key is empty".to_owned());
+    }
+    let value = format!("value = {value}")
+        .parse::<Table>()
+        .ok()
+        .filter(|parsed| parsed.len() == 1)
+        .and_then(|mut parsed| parsed.remove("value"))
+        .unwrap_or_else(|| Value::String(value.to_owned()));
+    match key.split_once('.') {
+        None => table.insert(key.to_owned(), value),
+        Some((outer, inner)) => table
+            .entry(outer)
+            .or_insert_with(|| Value::Table(Table::new()))
+            .as_table_mut()
+            .ok_or_else(|| format!("`{outer}` is not a table"))?
+            .insert(inner.to_owned(), value),
+    };
+    Ok(())
+}
+
+fn in_setting(setting: &str, problem: &str) -> DeviceFileError {
+    DeviceFileError::Setting { setting: setting.to_owned(), problem: problem.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Transport;
+    use super::*;
+
+    const BOARD: &str = "format_version = 1\ntransport = \"ssh\"\nhost = \"a\"\nbackend = \"torch\"\nthreads = 1\n";
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(folder.path().join(format!("{name}.toml")), text).unwrap();
+        }
+        folder
+    }
+
+    fn settings(all: &[&str]) -> Vec<String> {
+        all.iter().map(|&s| s.to_owned()).collect()
+    }
+
+    #[test]
+    fn built_in_files_are_right() {
+        for name in builtin_names() {
+            find(name, None, &[]).unwrap();
+        }
+    }
+
+    #[test]
+    fn unknown_names_are_explained_and_paths_are_no_names() {
+        let error = find("lokal", None, &[]).unwrap_err().to_string();
+        assert!(error.contains("did you mean `local`"), "{error}");
+        assert!(matches!(find("../local", Some(Path::new("/")), &[]), Err(DeviceFileError::Unknown { .. })));
+    }
+
+    #[test]
+    fn the_users_file_goes_over_the_built_in_one() {
+        let folder = folder(&[("local", BOARD)]);
+        assert_eq!(find("local", Some(folder.path()), &[]).unwrap().transport, Transport::Ssh);
+        assert_eq!(find("local", None, &[]).unwrap().transport, Transport::Local);
+    }
+
+    #[test]
+    fn settings_go_over_the_file() {
+        let folder = folder(&[("board", BOARD), ("bare", &BOARD.replace("host = \"a\"\n", ""))]);
+        let find = |name: &str, set: &[&str]| find(name, Some(folder.path()), &settings(set));
+        let file = find("board", &["host=10.0.0.7", "port = 2222", "clocks.set=\"jetson_clocks\"", "cores=[1, 2]"]);
+        let file = file.unwrap();
+        assert_eq!(file.host.as_deref(), Some("10.0.0.7"));
+        assert_eq!((file.port, file.cores), (Some(2222), vec![1, 2]));
+        assert_eq!(file.clocks.set.as_deref(), Some("jetson_clocks"));
+        // A value cannot bring a second key with it.
+        assert_eq!(find("board", &["user=x\nport=1"]).unwrap_err().to_string().lines().count(), 2);
+        assert!(find("bare", &[]).unwrap_err().to_string().contains("host"));
+        assert_eq!(find("bare", &["host=b"]).unwrap().host.as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn a_wrong_setting_is_named() {
+        let folder = folder(&[("board", BOARD)]);
+        for (setting, naming) in [
+            ("port=ssh", "--set port=ssh"),
+            ("prot=22", "did you mean `port`"),
+            ("port", "key=value"),
+            ("=22", "empty"),
+            ("host.a=1", "not a table"),
+            ("port=0", "port"),
+        ] {
+            let error = find("board", Some(folder.path()), &settings(&[setting])).unwrap_err().to_string();
+            assert!(error.starts_with("--set") && error.contains(naming), "{setting}: {error}");
+        }
+        assert!(find("synthetic:quiet", None, &settings(&["host=a"])).is_err());
+    }
+
+    #[test]
+    fn groups_are_lists_of_devices() {
+        let group = "format_version = 1\ndevices = [\"board\", \"local\"]";
+        let empty = "format_version = 1\ndevices = []";
+        let folder = folder(&[("board", BOARD), ("both", group), ("none", empty)]);
+        let expand = |names: &[&str]| expand(&settings(names), Some(folder.path()));
+        assert_eq!(expand(&["both", "synthetic:quiet"]).unwrap(), ["board", "local", "synthetic:quiet"]);
+        assert!(expand(&["both", "local"]).unwrap_err().to_string().contains("twice"));
+        assert!(expand(&["none"]).unwrap_err().to_string().contains("empty"));
+        assert!(find("both", Some(folder.path()), &[]).unwrap_err().to_string().contains("group"));
+    }
+
+    #[test]
+    fn hostile_files_are_refused() {
+        let long = format!("{BOARD}# {}", "x".repeat(MAX_BYTES as usize));
+        let folder = folder(&[("cut", &BOARD[..60]), ("type", &BOARD.replace('1', "\"one\"")), ("long", &long)]);
+        fs::write(folder.path().join("bytes.toml"), b"\xff\xfe").unwrap();
+        for name in ["cut", "type", "long", "bytes"] {
+            let error = find(name, Some(folder.path()), &[]).unwrap_err().to_string();
+            assert!(error.contains(&format!("{name}.toml")), "{error}");
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! A device that can be measured: reached once, and reached again when the link was lost.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use nasprof_profiler::protocol::Device;
+
+use crate::agent::{Additions, AgentClient, Pipe};
+use crate::board::{Owner, Supervisor, install, survey};
+use crate::error::LinkError;
+use crate::file::{DeviceFile, Transport};
+use crate::local::LocalPipe;
+use crate::programs::Programs;
+use crate::ssh::{AskPassphrase, Connection, Credentials, Endpoint};
+
+/// How long a shell command of a device file may take.
+const COMMAND: Duration = Duration::from_secs(60);
+/// How long an agent may take to end.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// A device within reach.
+pub struct Link {
+    file: DeviceFile,
+    programs: Programs,
+    remote: Option<Remote>,
+}
+
+/// A step on the way to a board.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Milestone {
+    /// It is who it says it is, and knows who we are.
+    LoggedIn {
+        /// Host and port.
+        address: String,
+        /// `SHA256:…` of its key.
+        fingerprint: String,
+        /// The account.
+        user: String,
+    },
+    /// It said what it is.
+    Surveyed {
+        /// As Rust names it.
+        architecture: String,
+        /// The work folder, absolute.
+        folder: String,
+        /// Free bytes there, where it tells.
+        free_bytes: Option<u64>,
+    },
+    /// It has an agent.
+    Installed {
+        /// Its file.
+        agent: String,
+        /// Whether it was put there just now.
+        uploaded: bool,
+    },
+    /// The agent's supervisor runs and holds the board.
+    Taken {
+        /// Processors.
+        cores: usize,
+        /// Whether nobody else can take it.
+        exclusive: bool,
+    },
+}
+
+struct Remote {
+    endpoint: Endpoint,
+    credentials: Credentials,
+    owner: Owner,
+    /// Nothing after the link was lost, until it is mended.
+    supervisor: Shared,
+    cores: usize,
+}
+
+/// Shared with the one agent that runs.
+type Shared = Arc<Mutex<Option<Supervisor>>>;
+
+impl Link {
+    /// Reaches a device. A board is logged in to, gets its agent, and is taken for this run; `tell` hears of each step.
+    ///
+    /// # Errors
+    /// Whatever stands in the way; see [`LinkError`].
+    pub fn open(
+        file: &DeviceFile,
+        programs: Programs,
+        ask: AskPassphrase,
+        tell: &mut dyn FnMut(Milestone),
+    ) -> Result<Self, LinkError> {
+        let mut link = Self { file: file.clone(), programs, remote: None };
+        if file.transport == Transport::Ssh {
+            let endpoint = Endpoint::of(file)?;
+            let mut remote = Remote {
+                endpoint,
+                credentials: Credentials::new(ask),
+                owner: this_run(),
+                supervisor: Shared::default(),
+                cores: 1,
+            };
+            remote.reach(file, &link.programs, tell)?;
+            link.remote = Some(remote);
+        }
+        Ok(link)
+    }
+
+    /// Processors that the device has.
+    #[must_use]
+    pub fn cores(&self) -> usize {
+        let here = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.remote.as_ref().map_or_else(here, |remote| remote.cores)
+    }
+
+    /// A fresh agent with a back end; a lost board is reached again first.
+    ///
+    /// # Errors
+    /// If the board cannot be reached, the agent does not start, or it has no such back end.
+    pub fn agent(&mut self, backend: &str) -> Result<Box<dyn Device>, LinkError> {
+        let additions = Additions { temperature_limit: self.file.temperature_limit, facts: self.power_mode()? };
+        let (pipe, program): (Box<dyn Pipe>, String) = match &mut self.remote {
+            None => {
+                let program = self.file.agent.clone().unwrap_or_else(|| self.programs.here());
+                let libraries = [self.file.libtorch.as_deref(), self.file.onnxruntime.as_deref()];
+                let libraries: Vec<&str> = libraries.into_iter().flatten().collect();
+                (Box::new(LocalPipe::spawn(&program, &libraries)?), program.display().to_string())
+            }
+            Some(remote) => {
+                remote.reach(&self.file, &self.programs, &mut |_| {})?;
+                (Box::new(RemotePipe::start(&remote.supervisor)?), format!("on {}", remote.endpoint.shown()))
+            }
+        };
+        let client = AgentClient::greet(pipe, additions)?;
+        let kind = backend.split(':').next().unwrap_or(backend);
+        if client.backends().iter().any(|known| known == kind) {
+            return Ok(Box::new(client));
+        }
+        Err(LinkError::WrongAgent { path: program, problem: format!("has no back end `{kind}`") })
+    }
+
+    /// Runs a shell command on the device while no agent runs there: exit code and output, errors included.
+    ///
+    /// # Errors
+    /// If the device cannot be reached or has no shell.
+    pub fn run(&mut self, command: &str) -> Result<(i32, String), LinkError> {
+        match &mut self.remote {
+            None => run_here(command),
+            Some(remote) => {
+                remote.reach(&self.file, &self.programs, &mut |_| {})?;
+                with(&remote.supervisor, |supervisor| supervisor.run(command, COMMAND))
+            }
+        }
+    }
+
+    /// The power mode as a fact, where the device file says how to see it.
+    fn power_mode(&mut self) -> Result<std::collections::BTreeMap<String, String>, LinkError> {
+        let Some(command) = self.file.power_mode_command.clone() else { return Ok(Default::default()) };
+        let (status, output) = self.run(&command)?;
+        let now = output.split_whitespace().collect::<Vec<_>>().join(" ");
+        if status != 0 {
+            let problem = format!("`{command}` gives exit code {status}: {now}");
+            return Err(LinkError::Board { step: "read the power mode", problem });
+        }
+        match &self.file.power_mode {
+            Some(wanted) if !now.contains(wanted.as_str()) => Err(LinkError::PowerMode { now, wanted: wanted.clone() }),
+            _ => Ok([("power_mode".to_owned(), now)].into()),
+        }
+    }
+}
+
+impl Remote {
+    /// Connects and starts a supervisor, unless one is there.
+    fn reach(
+        &mut self,
+        file: &DeviceFile,
+        programs: &Programs,
+        tell: &mut dyn FnMut(Milestone),
+    ) -> Result<(), LinkError> {
+        if locked(&self.supervisor).is_some() {
+            return Ok(());
+        }
+        let connection = Connection::open(&self.endpoint, &mut self.credentials)?;
+        tell(Milestone::LoggedIn {
+            address: self.endpoint.shown(),
+            fingerprint: connection.fingerprint.clone(),
+            user: self.endpoint.user.clone(),
+        });
+        let survey = survey(&connection, file)?;
+        tell(Milestone::Surveyed {
+            architecture: survey.architecture.clone(),
+            folder: survey.folder.clone(),
+            free_bytes: survey.free_bytes,
+        });
+        let agent = install(&connection, file, &survey, programs)?;
+        tell(Milestone::Installed { agent: agent.path.clone(), uploaded: agent.uploaded });
+        let supervisor = Supervisor::start(connection, file, &agent.path, &self.owner)?;
+        self.cores = supervisor.cores;
+        tell(Milestone::Taken { cores: self.cores, exclusive: file.exclusive });
+        *locked(&self.supervisor) = Some(supervisor);
+        Ok(())
+    }
+}
+
+/// An agent on a board.
+struct RemotePipe {
+    supervisor: Shared,
+    /// Whether it is known to have ended.
+    ended: bool,
+}
+
+impl RemotePipe {
+    fn start(supervisor: &Shared) -> Result<Self, LinkError> {
+        with(supervisor, Supervisor::start_agent)?;
+        Ok(Self { supervisor: Arc::clone(supervisor), ended: false })
+    }
+}
+
+impl Pipe for RemotePipe {
+    fn send(&mut self, line: &str) -> Result<(), LinkError> {
+        with(&self.supervisor, |supervisor| supervisor.send(line))
+    }
+
+    fn receive(&mut self, patience: Duration) -> Result<String, LinkError> {
+        match with(&self.supervisor, |supervisor| supervisor.receive(patience))? {
+            Ok(line) => Ok(line),
+            Err(how) => {
+                self.ended = true;
+                Err(LinkError::Lost(format!("the agent ended ({how})")))
+            }
+        }
+    }
+}
+
+impl Drop for RemotePipe {
+    fn drop(&mut self) {
+        if !self.ended {
+            // A lost link has left the supervisor to end by itself.
+            let _ = with(&self.supervisor, |supervisor| supervisor.stop_agent(FAREWELL));
+        }
+    }
+}
+
+fn locked(supervisor: &Shared) -> MutexGuard<'_, Option<Supervisor>> {
+    supervisor.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Uses the supervisor; one that fails is given up, so that the next use reaches the board anew.
+fn with<T>(supervisor: &Shared, use_it: impl FnOnce(&mut Supervisor) -> Result<T, LinkError>) -> Result<T, LinkError> {
+    let mut slot = locked(supervisor);
+    let supervisor = slot.as_mut().ok_or_else(|| LinkError::Lost("there is no connection".to_owned()))?;
+    let result = use_it(supervisor);
+    if result.is_err() {
+        *slot = None;
+    }
+    result
+}
+
+fn run_here(command: &str) -> Result<(i32, String), LinkError> {
+    let output = Command::new("sh")
+        .args(["-c", "exec 2>&1; eval \"$1\"", "sh", command])
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| LinkError::Board { step: "run a command", problem: e.to_string() })?;
+    Ok((output.status.code().unwrap_or(255), String::from_utf8_lossy(&output.stdout).into_owned()))
+}
+
+/// Names this run to other users of a board.
+fn this_run() -> Owner {
+    let host = nix::unistd::gethostname().map_or_else(|_| "a host".to_owned(), |h| h.to_string_lossy().into_owned());
+    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
+    let user = user.map_or_else(|| "someone".to_owned(), |user| user.name);
+    let words = format!("{user}@{host}, process {}", std::process::id());
+    let random = std::fs::read(Path::new("/proc/sys/kernel/random/uuid")).unwrap_or_default();
+    let token = format!("{}-{}", std::process::id(), String::from_utf8_lossy(&random).trim());
+    Owner { token, words }
+}

@@ -1,0 +1,129 @@
+//! An agent as a child process on this machine.
+
+use std::io::{self, BufReader, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use nasprof_profiler::serve::read_line;
+
+use crate::agent::Pipe;
+use crate::error::LinkError;
+
+/// How long an agent may take to end after its input has.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// Lines read ahead; an agent that says more has to wait.
+const READ_AHEAD: usize = 16;
+
+/// The child. It ends when this is dropped, and by itself when this process dies.
+pub(crate) struct LocalPipe {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<io::Result<String>>,
+    /// Last line of its error output.
+    words: Arc<Mutex<String>>,
+}
+
+impl LocalPipe {
+    pub(crate) fn spawn(program: &Path, libraries: &[&str]) -> Result<Self, LinkError> {
+        let mut command = Command::new(program);
+        if !libraries.is_empty() {
+            let inherited = std::env::var("LD_LIBRARY_PATH").ok().filter(|paths| !paths.is_empty());
+            let all: Vec<&str> = libraries.iter().copied().chain(inherited.as_deref()).collect();
+            command.env("LD_LIBRARY_PATH", all.join(":"));
+        }
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // Ctrl-C in the terminal is for us: the visit in flight is still taken in.
+            .process_group(0)
+            .spawn()
+            .map_err(|e| LinkError::WrongAgent { path: program.display().to_string(), problem: e.to_string() })?;
+        let input = child.stdin.take();
+        let (sender, lines) = sync_channel(READ_AHEAD);
+        if let Some(output) = child.stdout.take() {
+            thread::spawn(move || {
+                let mut output = BufReader::new(output);
+                loop {
+                    let line = read_line(&mut output).transpose();
+                    let Some(line) = line else { break };
+                    let failed = line.is_err();
+                    if sender.send(line).is_err() || failed {
+                        break;
+                    }
+                }
+            });
+        }
+        let words = Arc::new(Mutex::new(String::new()));
+        if let Some(errors) = child.stderr.take() {
+            let kept = Arc::clone(&words);
+            thread::spawn(move || {
+                let mut errors = BufReader::new(errors);
+                while let Ok(Some(line)) = read_line(&mut errors) {
+                    if !line.trim().is_empty() {
+                        *kept.lock().unwrap_or_else(PoisonError::into_inner) = line;
+                    }
+                }
+            });
+        }
+        Ok(Self { child, input, lines, words })
+    }
+
+    fn lost(&mut self, what: &str) -> LinkError {
+        // What it wrote last often says why.
+        thread::sleep(Duration::from_millis(50));
+        let status = match self.child.try_wait() {
+            Ok(Some(status)) => format!(" ({status})"),
+            _ => String::new(),
+        };
+        let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+        let words = if words.is_empty() { String::new() } else { format!(": {words}") };
+        LinkError::Lost(format!("{what}{status}{words}"))
+    }
+}
+
+impl Pipe for LocalPipe {
+    fn send(&mut self, line: &str) -> Result<(), LinkError> {
+        let sent = self.input.as_mut().map(|input| {
+            input.write_all(line.as_bytes())?;
+            input.write_all(b"\n")?;
+            input.flush()
+        });
+        if matches!(sent, Some(Ok(()))) { Ok(()) } else { Err(self.lost("the agent does not read")) }
+    }
+
+    fn receive(&mut self, patience: Duration) -> Result<String, LinkError> {
+        match self.lines.recv_timeout(patience) {
+            Ok(Ok(line)) => Ok(line),
+            Ok(Err(e)) => Err(LinkError::Protocol(e.to_string())),
+            Err(RecvTimeoutError::Timeout) => {
+                Err(self.lost(&format!("the agent was silent for {} s", patience.as_secs())))
+            }
+            Err(RecvTimeoutError::Disconnected) => Err(self.lost("the agent ended")),
+        }
+    }
+}
+
+impl Drop for LocalPipe {
+    fn drop(&mut self) {
+        // The end of its input ends the agent; one that does not listen is killed.
+        self.input = None;
+        let step = Duration::from_millis(10);
+        let mut waited = Duration::ZERO;
+        while waited < FAREWELL {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            thread::sleep(step);
+            waited += step;
+        }
+        // Errors mean that it is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

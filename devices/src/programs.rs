@@ -1,0 +1,110 @@
+//! Agents on this machine: which of them fits a board.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::error::LinkError;
+
+/// Where agents are looked for.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    /// The folder that this program is installed in: `nasprof-agent` for this machine, `nasprof-agent-ARCHITECTURE` for
+    /// boards of another architecture.
+    pub folder: PathBuf,
+    /// An agent for this machine's architecture that goes over the installed one.
+    pub given: Option<PathBuf>,
+}
+
+impl Programs {
+    /// The agent of this machine.
+    #[must_use]
+    pub fn here(&self) -> PathBuf {
+        self.given.clone().unwrap_or_else(|| self.folder.join("nasprof-agent"))
+    }
+
+    /// The agent for a board.
+    pub(crate) fn for_architecture(&self, architecture: &str) -> Result<PathBuf, LinkError> {
+        let other = self.folder.join(format!("nasprof-agent-{architecture}"));
+        let same = architecture == std::env::consts::ARCH;
+        let candidates = if same { vec![self.here(), other] } else { vec![other] };
+        candidates.iter().find(|path| path.is_file()).cloned().ok_or_else(|| LinkError::NoAgent {
+            architecture: architecture.to_owned(),
+            looked: candidates.iter().map(|c| c.display().to_string()).collect::<Vec<_>>().join(" or "),
+        })
+    }
+}
+
+/// The name that Rust and our file names have for what a kernel calls itself. A 64-bit kernel may carry a 32-bit system.
+pub(crate) fn architecture(machine: &str, bits: Option<u32>) -> String {
+    let name = match (machine, bits) {
+        ("x86_64" | "amd64", Some(32)) | ("i386" | "i586" | "i686", _) => "x86",
+        ("x86_64" | "amd64", _) => "x86_64",
+        ("aarch64" | "arm64" | "armv8l", Some(32)) | ("armv7l" | "armv8l", _) => "armv7",
+        ("aarch64" | "arm64", _) => "aarch64",
+        (other, _) => other,
+    };
+    name.to_owned()
+}
+
+/// Refuses a program that is not for the architecture: the board's own message would not name it.
+pub(crate) fn check_architecture(path: &Path, wanted: &str) -> Result<(), LinkError> {
+    let wrong = |problem: String| LinkError::WrongAgent { path: path.display().to_string(), problem };
+    let mut header = [0; 20];
+    File::open(path).and_then(|mut file| file.read_exact(&mut header)).map_err(|e| wrong(e.to_string()))?;
+    if !header.starts_with(b"\x7fELF") {
+        return Err(wrong("is no Linux program".to_owned()));
+    }
+    // e_machine of the ELF header, little-endian on all of these.
+    let found = match u16::from_le_bytes([header[18], header[19]]) {
+        3 => "x86",
+        40 => "armv7",
+        62 => "x86_64",
+        183 => "aarch64",
+        243 => "riscv64",
+        _ => "another architecture",
+    };
+    if found == wanted { Ok(()) } else { Err(wrong(format!("is for {found}, the board is {wanted}"))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_names_are_understood() {
+        for (machine, bits, expected) in [
+            ("x86_64", Some(64), "x86_64"),
+            ("aarch64", Some(64), "aarch64"),
+            ("aarch64", Some(32), "armv7"),
+            ("armv7l", None, "armv7"),
+            ("riscv64", None, "riscv64"),
+            ("mips", None, "mips"),
+        ] {
+            assert_eq!(architecture(machine, bits), expected);
+        }
+    }
+
+    #[test]
+    fn an_agent_of_another_architecture_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agent");
+        let mut elf = b"\x7fELF".to_vec();
+        elf.extend([0; 14]);
+        elf.extend(183u16.to_le_bytes());
+        std::fs::write(&path, &elf).unwrap();
+        check_architecture(&path, "aarch64").unwrap();
+        assert!(check_architecture(&path, "x86_64").unwrap_err().to_string().contains("is for aarch64"));
+        for bad in [&b""[..], b"#!/bin/sh\nexit 0 # twenty bytes", b"\x7fELF"] {
+            std::fs::write(&path, bad).unwrap();
+            assert!(check_architecture(&path, "x86_64").is_err());
+        }
+    }
+
+    #[test]
+    fn a_missing_agent_says_where_it_was_looked_for() {
+        let programs = Programs { folder: PathBuf::from("/none"), given: None };
+        let error = programs.for_architecture("riscv64").unwrap_err().to_string();
+        assert!(error.contains("/none/nasprof-agent-riscv64"), "{error}");
+    }
+}

@@ -1,0 +1,230 @@
+//! Where a connection goes: the device file over the SSH client's configuration over defaults.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::error::LinkError;
+use crate::file::DeviceFile;
+
+/// A chain of jump hosts longer than this is a loop.
+const MAX_JUMPS: usize = 4;
+/// Tried where neither the device file nor a configuration names keys.
+const USUAL_KEYS: [&str; 3] = ["~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa"];
+const USUAL_KNOWN_HOSTS: [&str; 2] = ["~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts"];
+
+/// One host to log in to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    /// Name or address to connect to.
+    pub(crate) address: String,
+    pub(crate) port: u16,
+    pub(crate) user: String,
+    /// Private keys in the order of trying.
+    pub(crate) keys: Vec<PathBuf>,
+    /// Whether the device file names the key, which then comes before the SSH agent's.
+    pub(crate) key_is_given: bool,
+    /// Files of known host keys; a new one belongs into the first.
+    pub(crate) known_hosts: Vec<PathBuf>,
+    /// The host's name in these files.
+    pub(crate) known_as: String,
+    /// Through which host it is reached.
+    pub(crate) jump: Option<Box<Self>>,
+}
+
+/// What is asked for; all but the host may be left to the configuration.
+#[derive(Default)]
+struct Wanted<'a> {
+    host: &'a str,
+    port: Option<u16>,
+    user: Option<&'a str>,
+    key: Option<&'a PathBuf>,
+    known_hosts: Option<&'a PathBuf>,
+    jump: Option<&'a str>,
+}
+
+impl Endpoint {
+    /// The endpoint of a device file.
+    pub(crate) fn of(file: &DeviceFile) -> Result<Self, LinkError> {
+        let wanted = Wanted {
+            host: file.host.as_deref().unwrap_or_default(),
+            port: file.port,
+            user: file.user.as_deref(),
+            key: file.identity_file.as_ref(),
+            known_hosts: file.known_hosts.as_ref(),
+            jump: file.jump_host.as_deref(),
+        };
+        resolve(&wanted, 0)
+    }
+
+    /// `host:port`, for messages.
+    pub(crate) fn shown(&self) -> String {
+        format!("{}:{}", self.address, self.port)
+    }
+}
+
+fn resolve(wanted: &Wanted<'_>, depth: usize) -> Result<Endpoint, LinkError> {
+    let fail = |problem: String| LinkError::Configuration { host: wanted.host.to_owned(), problem };
+    if depth > MAX_JUMPS {
+        return Err(fail("its jump hosts form a loop".to_owned()));
+    }
+    let options = client_options(wanted).map_err(fail)?;
+    let all = |key: &str| -> Vec<&str> {
+        options.iter().filter(|(k, v)| k == key && v != "none").map(|(_, value)| value.as_str()).collect()
+    };
+    let one = |key: &str| all(key).first().map(|&value| value.to_owned());
+    let address = one("hostname").unwrap_or_else(|| wanted.host.to_owned());
+    let port = wanted.port.or_else(|| one("port")?.parse().ok()).unwrap_or(22);
+    let user = wanted.user.map(ToOwned::to_owned).or_else(|| one("user")).or_else(this_user);
+    let user = user.ok_or_else(|| fail("no user is named, and this account has no name".to_owned()))?;
+    if wanted.jump.is_none() && one("proxycommand").is_some() {
+        return Err(fail("ProxyCommand is not supported; ProxyJump, or jump_host in the device file, is".to_owned()));
+    }
+    let jump = match wanted.jump.map(ToOwned::to_owned).or_else(|| one("proxyjump")) {
+        Some(chain) => Some(Box::new(jump(&chain, wanted, depth).map_err(|problem| match problem {
+            Ok(error) => error,
+            Err(text) => fail(text),
+        })?)),
+        None => None,
+    };
+    let keys = match (wanted.key, all("identityfile")) {
+        (Some(key), _) => vec![expand(&key.to_string_lossy(), &address, &user)],
+        (None, named) if named.is_empty() => USUAL_KEYS.iter().map(|k| expand(k, &address, &user)).collect(),
+        (None, named) => named.iter().map(|k| expand(k, &address, &user)).collect(),
+    };
+    let known_hosts: Vec<PathBuf> = match wanted.known_hosts {
+        Some(file) => vec![expand(&file.to_string_lossy(), &address, &user)],
+        None => {
+            let mut named = all("userknownhostsfile");
+            named.extend(all("globalknownhostsfile"));
+            let named: Vec<&str> = named.iter().flat_map(|files| files.split(' ')).collect();
+            let files = if named.is_empty() { &USUAL_KNOWN_HOSTS[..] } else { &named[..] };
+            files.iter().map(|f| expand(f, &address, &user)).collect()
+        }
+    };
+    // The alias stands as it is, as OpenSSH has it; the port is part of a name only where it is unusual.
+    let known_as = one("hostkeyalias").unwrap_or_else(|| match port {
+        22 => address.clone(),
+        port => format!("[{address}]:{port}"),
+    });
+    Ok(Endpoint { address, port, user, keys, key_is_given: wanted.key.is_some(), known_hosts, known_as, jump })
+}
+
+/// The last host of a chain `a,b`, reached through those before it. The inner error is an endpoint's own.
+fn jump(chain: &str, wanted: &Wanted<'_>, depth: usize) -> Result<Endpoint, Result<LinkError, String>> {
+    let (before, last) = match chain.rsplit_once(',') {
+        Some((before, last)) => (Some(before), last),
+        None => (None, chain),
+    };
+    let (user, place) = match last.rsplit_once('@') {
+        Some((user, place)) => (Some(user), place),
+        None => (None, last),
+    };
+    let (host, port) = split_port(place).ok_or_else(|| Err(format!("`{last}` is not [user@]host[:port]")))?;
+    // Key and known hosts hold for the whole way, unless the configuration knows better.
+    let jump = Wanted { host, port, user, key: wanted.key, known_hosts: wanted.known_hosts, jump: before };
+    resolve(&jump, depth + 1).map_err(Ok)
+}
+
+/// `host`, `host:port`, `[address]:port`, or a bare IPv6 address.
+fn split_port(place: &str) -> Option<(&str, Option<u16>)> {
+    if let Some(rest) = place.strip_prefix('[') {
+        let (host, rest) = rest.split_once(']')?;
+        return match rest.strip_prefix(':') {
+            Some(port) => Some((host, Some(port.parse().ok()?))),
+            None => rest.is_empty().then_some((host, None)),
+        };
+    }
+    match place.split_once(':') {
+        Some((_, rest)) if rest.contains(':') => Some((place, None)),
+        Some((host, port)) => Some((host, Some(port.parse().ok()?))),
+        None => Some((place, None)),
+    }
+    .filter(|(host, _)| !host.is_empty() && !host.starts_with('-'))
+}
+
+/// What the SSH client's configuration says about a host; nothing where there is no client. The client itself reads its
+/// files, so that `Include`, `Match` and patterns mean what they mean to it.
+fn client_options(wanted: &Wanted<'_>) -> Result<Vec<(String, String)>, String> {
+    let mut command = Command::new("ssh");
+    command.arg("-G").stdin(Stdio::null());
+    if let Some(user) = wanted.user {
+        command.args(["-l", user]);
+    }
+    if let Some(port) = wanted.port {
+        command.args(["-p", &port.to_string()]);
+    }
+    let output = match command.args(["--", wanted.host]).output() {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(format!("cannot run `ssh -G`: {e}")),
+        Ok(output) => output,
+    };
+    if !output.status.success() {
+        let words = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
+        return Err(format!("`ssh -G` says: {words}"));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text.lines().filter_map(|l| l.split_once(' ')).map(|(k, v)| (k.to_owned(), v.to_owned())).collect())
+}
+
+/// `~/` and the tokens of the SSH client's configuration that name a file's place.
+fn expand(path: &str, address: &str, user: &str) -> PathBuf {
+    let home = std::env::var("HOME").unwrap_or_default();
+    let path = path.trim_matches('"');
+    let path = match path.strip_prefix("~/") {
+        Some(rest) => format!("{home}/{rest}"),
+        None => path.to_owned(),
+    };
+    let mut expanded = String::new();
+    let mut characters = path.chars();
+    while let Some(c) = characters.next() {
+        match (c, if c == '%' { characters.next() } else { None }) {
+            ('%', Some('d')) => expanded.push_str(&home),
+            ('%', Some('h')) => expanded.push_str(address),
+            ('%', Some('r')) => expanded.push_str(user),
+            ('%', Some('%')) => expanded.push('%'),
+            ('%', Some(other)) => expanded.extend(['%', other]),
+            (c, _) => expanded.push(c),
+        }
+    }
+    PathBuf::from(expanded)
+}
+
+fn this_user() -> Option<String> {
+    nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().map(|user| user.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_split() {
+        for (place, expected) in [
+            ("a", Some(("a", None))),
+            ("a:2222", Some(("a", Some(2222)))),
+            ("[::1]:22", Some(("::1", Some(22)))),
+            ("[::1]", Some(("::1", None))),
+            ("fe80::1", Some(("fe80::1", None))),
+            ("a:ssh", None),
+            ("a:99999", None),
+            ("[::1]x", None),
+            ("", None),
+            ("-oProxyCommand=x", None),
+        ] {
+            assert_eq!(split_port(place), expected, "{place}");
+        }
+    }
+
+    #[test]
+    fn a_device_file_goes_over_the_configuration() {
+        let text = "format_version = 1\ntransport = \"ssh\"\nbackend = \"torch\"\nthreads = 1\nhost = \"192.0.2.7\"\n\
+            port = 2222\nuser = \"pi\"\nidentity_file = \"/k/%h-%r\"\njump_host = \"me@192.0.2.1:2200\"\n";
+        let endpoint = Endpoint::of(&toml::from_str(text).unwrap()).unwrap();
+        assert_eq!((endpoint.shown().as_str(), endpoint.user.as_str()), ("192.0.2.7:2222", "pi"));
+        assert_eq!(endpoint.known_as, "[192.0.2.7]:2222");
+        assert_eq!(endpoint.keys, [PathBuf::from("/k/192.0.2.7-pi")]);
+        let jump = endpoint.jump.unwrap();
+        assert_eq!((jump.shown().as_str(), jump.user.as_str()), ("192.0.2.1:2200", "me"));
+        assert!(jump.jump.is_none());
+    }
+}

@@ -1,0 +1,169 @@
+//! Who are we to the host? Keys only: the SSH agent's, or files, with a question for the passphrase.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use base64ct::{Base64, Encoding};
+use ssh2::{ErrorCode, Session};
+
+use super::endpoint::Endpoint;
+use crate::error::{LinkError, lost};
+
+/// Servers hang up after a few refusals (OpenSSH's `MaxAuthTries` is 6).
+const MAX_AGENT_KEYS: usize = 4;
+/// How often a passphrase may be mistyped.
+const MAX_QUESTIONS: usize = 3;
+/// libssh2: the private key could not be read, for one because the passphrase is wrong.
+const BAD_KEY_FILE: ErrorCode = ErrorCode::Session(-16);
+
+/// Asks the user for the passphrase of a key file.
+pub type AskPassphrase = Box<dyn FnMut(&Path) -> io::Result<String> + Send>;
+
+/// What is known for logging in; passphrases are asked for once, so that a lost link is mended without a question.
+pub(crate) struct Credentials {
+    ask: AskPassphrase,
+    passphrases: BTreeMap<PathBuf, String>,
+}
+
+impl Credentials {
+    pub(crate) fn new(ask: AskPassphrase) -> Self {
+        Self { ask, passphrases: BTreeMap::new() }
+    }
+
+    /// Logs in, by the key that the device file names first, then by the SSH agent's, then by the usual files.
+    pub(super) fn log_in(&mut self, session: &Session, endpoint: &Endpoint) -> Result<(), LinkError> {
+        let mut tried = Vec::new();
+        if endpoint.key_is_given && self.by_files(session, endpoint, &mut tried)? {
+            return Ok(());
+        }
+        if by_agent(session, endpoint, &mut tried) {
+            return Ok(());
+        }
+        if !endpoint.key_is_given && self.by_files(session, endpoint, &mut tried)? {
+            return Ok(());
+        }
+        let tried = if tried.is_empty() { "no key was found".to_owned() } else { tried.join(", ") };
+        Err(LinkError::Login { user: endpoint.user.clone(), host: endpoint.shown(), tried })
+    }
+
+    fn by_files(&mut self, session: &Session, endpoint: &Endpoint, tried: &mut Vec<String>) -> Result<bool, LinkError> {
+        for path in &endpoint.keys {
+            let text = match fs::read(path) {
+                Ok(text) => text,
+                Err(e) if endpoint.key_is_given => {
+                    return Err(LinkError::Key { path: path.display().to_string(), problem: e.to_string() });
+                }
+                Err(_) => continue,
+            };
+            if self.by_file(session, endpoint, path, is_encrypted(&text))? {
+                return Ok(true);
+            }
+            tried.push(path.display().to_string());
+        }
+        Ok(false)
+    }
+
+    /// Whether the host takes the key.
+    fn by_file(
+        &mut self,
+        session: &Session,
+        endpoint: &Endpoint,
+        path: &Path,
+        encrypted: bool,
+    ) -> Result<bool, LinkError> {
+        let key = |problem: &str| LinkError::Key { path: path.display().to_string(), problem: problem.to_owned() };
+        let mut questions = 0;
+        loop {
+            if encrypted && !self.passphrases.contains_key(path) {
+                questions += 1;
+                let passphrase = (self.ask)(path).map_err(|e| key(&format!("cannot ask for its passphrase: {e}")))?;
+                self.passphrases.insert(path.to_owned(), passphrase);
+            }
+            let passphrase = self.passphrases.get(path).map(String::as_str);
+            match session.userauth_pubkey_file(&endpoint.user, None, path, passphrase) {
+                Ok(()) => return Ok(true),
+                Err(e) if e.code() == BAD_KEY_FILE && encrypted => {
+                    self.passphrases.remove(path);
+                    if questions >= MAX_QUESTIONS {
+                        return Err(key("the passphrase is wrong"));
+                    }
+                }
+                Err(e) if e.code() == BAD_KEY_FILE => return Err(key("is no private key that can be read")),
+                // Refused, which is no fault of the link; the fault of a broken one shows at the next step.
+                Err(_) => return Ok(false),
+            }
+        }
+    }
+}
+
+/// Whether one of the SSH agent's keys is taken. No agent, or one without keys, is nothing to speak of.
+fn by_agent(session: &Session, endpoint: &Endpoint, tried: &mut Vec<String>) -> bool {
+    if std::env::var_os("SSH_AUTH_SOCK").is_none() {
+        return false;
+    }
+    let identities = session.agent().and_then(|mut agent| {
+        agent.connect()?;
+        agent.list_identities()?;
+        agent.identities().map(|identities| (agent, identities))
+    });
+    let Ok((agent, identities)) = identities else {
+        tried.push("the SSH agent (it does not answer)".to_owned());
+        return false;
+    };
+    for identity in identities.iter().take(MAX_AGENT_KEYS) {
+        if agent.userauth(&endpoint.user, identity).is_ok() {
+            return true;
+        }
+        tried.push(format!("the SSH agent's `{}`", identity.comment()));
+    }
+    false
+}
+
+/// Whether a private key needs a passphrase: OpenSSH's own format names its cipher, PEM says it in words.
+fn is_encrypted(key: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(key);
+    if !text.contains("BEGIN OPENSSH PRIVATE KEY") {
+        return text.contains("ENCRYPTED");
+    }
+    let body: String = text.lines().filter(|line| !line.starts_with("-----")).map(str::trim).collect();
+    let Ok(bytes) = Base64::decode_vec(&body) else { return false };
+    // After the magic stands the length of the cipher's name.
+    !bytes.strip_prefix(b"openssh-key-v1\0\0\0\0\x04").is_some_and(|rest| rest.starts_with(b"none"))
+}
+
+/// The account may have no need of a key at all, or allow none.
+pub(super) fn check_methods(session: &Session, endpoint: &Endpoint) -> Result<bool, LinkError> {
+    match session.auth_methods(&endpoint.user) {
+        Ok(methods) if methods.split(',').any(|m| m == "publickey") => Ok(false),
+        Ok(methods) => Err(LinkError::Login {
+            user: endpoint.user.clone(),
+            host: endpoint.shown(),
+            tried: format!("nothing, for the host takes no keys, only {methods}"),
+        }),
+        Err(_) if session.authenticated() => Ok(true),
+        Err(e) => Err(lost(e)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_encrypted;
+
+    #[test]
+    fn encrypted_keys_are_told_from_plain_ones() {
+        let openssh = |cipher: &[u8]| {
+            let mut bytes = b"openssh-key-v1\0\0\0\0".to_vec();
+            bytes.push(cipher.len() as u8);
+            bytes.extend(cipher);
+            let body = <base64ct::Base64 as base64ct::Encoding>::encode_string(&bytes);
+            format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{body}\n-----END OPENSSH PRIVATE KEY-----\n")
+        };
+        assert!(!is_encrypted(openssh(b"none").as_bytes()));
+        assert!(is_encrypted(openssh(b"aes256-ctr").as_bytes()));
+        assert!(is_encrypted(b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n"));
+        assert!(!is_encrypted(b"-----BEGIN RSA PRIVATE KEY-----\nMII"));
+        assert!(!is_encrypted(b"\xff\xfe garbage"));
+    }
+}

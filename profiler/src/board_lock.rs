@@ -1,0 +1,130 @@
+//! One measuring run at a time on a board: a file that the supervisor holds locked while it lives. The kernel lets go of
+//! it whatever happens to the holder, so no lock is ever left over.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use std::{process, thread};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+
+/// How long a former holder of ours may take to die.
+const TAKE_OVER: Duration = Duration::from_secs(5);
+
+/// Who wants the board.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// The lock's file.
+    pub file: PathBuf,
+    /// Known to one run only: it may take the board from its own supervisor, which an old link has left behind.
+    pub token: String,
+    /// Who that is, in words.
+    pub owner: String,
+}
+
+/// What the file says about its holder.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Holder {
+    token: String,
+    owner: String,
+    pid: i32,
+    /// Seconds since the board's start: its calendar clock may be anywhere.
+    uptime: Option<u64>,
+}
+
+/// The board is ours while this lives.
+#[derive(Debug)]
+pub(crate) struct BoardLock {
+    _file: File,
+}
+
+/// The answer to a claim.
+#[derive(Debug)]
+pub(crate) enum Locked {
+    Ours(BoardLock),
+    By { owner: String, seconds: Option<u64> },
+}
+
+impl BoardLock {
+    /// Takes the board, or says who has it.
+    pub(crate) fn take(claim: &Claim) -> io::Result<Locked> {
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&claim.file)?;
+        let started = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::Error(e)) => return Err(e),
+                Err(TryLockError::WouldBlock) => {}
+            }
+            let holder = read(&mut file).unwrap_or_default();
+            if holder.token != claim.token || started.elapsed() > TAKE_OVER {
+                let seconds = uptime().zip(holder.uptime).and_then(|(now, since)| now.checked_sub(since));
+                let owner = if holder.owner.is_empty() { "someone".to_owned() } else { holder.owner };
+                return Ok(Locked::By { owner, seconds });
+            }
+            if holder.pid > 1 {
+                // Gone already is as good.
+                let _ = kill(Pid::from_raw(holder.pid), Signal::SIGKILL);
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        let pid = i32::try_from(process::id()).unwrap_or(0);
+        let holder = Holder { token: claim.token.clone(), owner: claim.owner.clone(), pid, uptime: uptime() };
+        file.set_len(0)?;
+        file.rewind()?;
+        file.write_all(serde_json::to_string(&holder)?.as_bytes())?;
+        Ok(Locked::Ours(Self { _file: file }))
+    }
+}
+
+fn read(file: &mut File) -> Option<Holder> {
+    let mut text = String::new();
+    file.rewind().ok()?;
+    file.take(1 << 16).read_to_string(&mut text).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+fn uptime() -> Option<u64> {
+    fs::read_to_string("/proc/uptime").ok()?.split('.').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(name: &str, token: &str) -> Claim {
+        let file = std::env::temp_dir().join(format!("nasprof-lock-{}-{name}", process::id()));
+        Claim { file, token: token.to_owned(), owner: format!("owner of {token}") }
+    }
+
+    #[test]
+    fn a_held_board_names_its_holder_and_a_free_one_is_taken() {
+        let first = BoardLock::take(&claim("held", "a")).unwrap();
+        let Locked::By { owner, seconds } = BoardLock::take(&claim("held", "b")).unwrap() else {
+            panic!("two holders")
+        };
+        assert_eq!(owner, "owner of a");
+        assert!(seconds.is_some_and(|s| s < 60));
+        drop(first);
+        // Control: what the first left in the file is in nobody's way.
+        assert!(matches!(BoardLock::take(&claim("held", "b")).unwrap(), Locked::Ours(_)));
+        fs::remove_file(claim("held", "a").file).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_makes_no_sense_is_taken_and_a_held_one_is_not() {
+        let claim = claim("garbage", "a");
+        for text in ["", "{", "\0\0", "{\"token\":7}", "{\"token\":\"a\",\"owner\":\"\",\"pid\":-1,\"uptime\":null}"] {
+            fs::write(&claim.file, text).unwrap();
+            assert!(matches!(BoardLock::take(&claim).unwrap(), Locked::Ours(_)), "{text}");
+        }
+        let held = File::open(&claim.file).unwrap();
+        held.try_lock().unwrap();
+        fs::write(&claim.file, "garbage").unwrap();
+        assert!(matches!(BoardLock::take(&claim).unwrap(), Locked::By { seconds: None, .. }));
+        fs::remove_file(claim.file).unwrap();
+    }
+}
