@@ -1,0 +1,278 @@
+//! Experiment files: what is read, what is set over it, and that every error comes before training.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use nasprof_search::config::{ConfigError, DartsOrder, Experiment, Network, OptimizerKind, Plan, Searcher};
+use nasprof_search::schedule::Schedule;
+
+const SPACE: &str = r#"
+format_version = 1
+kind = "mobilenet"
+input = [1, 28, 28]
+num_classes = 10
+settings = [[8, 2, 2], [16, 1, 2]]
+candidates = ["MB3 3x3", "MB6 3x3"]
+skip_connect = true
+"#;
+
+/// A search on 100 training and 30 test images.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = common::fashion(100, 30);
+        std::fs::write(folder.path().join("space.toml"), SPACE).unwrap();
+        Self(folder)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).display().to_string()
+    }
+
+    fn text(&self) -> String {
+        format!(
+            r#"
+format_version = 1
+space = {:?}
+seed = 3
+
+[data]
+dataset = "fashion-mnist"
+path = {:?}
+train_portion = 0.8
+
+[training]
+epochs = 4
+warm_up_epochs = 1
+batch_size = 20
+mini_batch = 10
+valid_batch_size = 10
+
+[optimizers.weights]
+kind = "momentum"
+learning_rate = 0.1
+clip = 5
+schedule = {{ kind = "cosine" }}
+
+[optimizers.architecture]
+kind = "adam"
+learning_rate = 0.01
+betas = [0.5, 0.999]
+
+[searcher]
+kind = "proxylessnas"
+"#,
+            self.path("space.toml"),
+            self.path("")
+        )
+    }
+
+    fn plan(&self, overrides: &[&str]) -> Result<Plan, ConfigError> {
+        let overrides: Vec<String> = overrides.iter().map(|&o| o.to_owned()).collect();
+        Plan::new(Experiment::parse(&self.text(), &overrides)?)
+    }
+
+    fn fails(&self, overrides: &[&str], naming: &str) {
+        let error = self.plan(overrides).unwrap_err().to_string();
+        assert!(error.contains(naming), "{overrides:?}: no `{naming}` in: {error}");
+    }
+}
+
+#[test]
+fn a_plan_has_all_that_a_search_needs() {
+    let plan = Folder::new().plan(&[]).unwrap();
+    let loaders = plan.loaders.unwrap();
+    assert_eq!([&loaders.train, &loaders.valid, &loaders.test].map(|l| l.images()), [80, 20, 30]);
+    assert_eq!((loaders.train_batches.accumulate, loaders.train_batches.steps), (2, 4));
+    assert_eq!((loaders.valid_batches.mini_batch, loaders.valid_batches.steps), (10, 2));
+    assert_eq!(loaders.train.batches_per_epoch(), 8);
+    let batch = loaders.train.shuffled(0).next().unwrap().unwrap();
+    assert_eq!((batch.labels.len(), batch.images.len()), (10, 10 * 28 * 28));
+    assert_eq!(plan.space.choices.len(), 3);
+    assert!(plan.network.is_none());
+    let weights = plan.experiment.optimizers.weights.unwrap();
+    assert_eq!((weights.kind, weights.momentum, weights.clip), (OptimizerKind::Momentum, 0.9, Some(5.0)));
+    assert_eq!(weights.schedule, Schedule::Cosine);
+}
+
+#[test]
+fn json_with_the_same_keys_is_the_same_experiment() {
+    let text = Folder::new().text();
+    let experiment = Experiment::parse(&text, &[]).unwrap();
+    let json = serde_json::to_string(&toml::from_str::<toml::Table>(&text).unwrap()).unwrap();
+    assert_eq!(Experiment::parse(&json, &[]).unwrap(), experiment);
+}
+
+#[test]
+fn the_resolved_file_is_the_same_experiment() {
+    let overrides = ["searcher.kind=darts", "searcher.order=2", "regularizers.0.kind=penalty"]
+        .into_iter()
+        .chain(["regularizers.0.quantity=macs", "regularizers.0.weight=1e-9", "device=local"])
+        .map(str::to_owned)
+        .collect::<Vec<_>>();
+    let experiment = Experiment::parse(&Folder::new().text(), &overrides).unwrap();
+    let resolved = experiment.resolved_toml();
+    assert_eq!(Experiment::parse(&resolved, &[]).unwrap(), experiment);
+    // What was left out stands in it.
+    assert!(resolved.contains("momentum = 0.9") && resolved.contains("order = 2"), "{resolved}");
+}
+
+#[test]
+fn values_are_set_over_the_file() {
+    let folder = Folder::new();
+    let parse = |overrides: &[&str]| {
+        let overrides: Vec<String> = overrides.iter().map(|&o| o.to_owned()).collect();
+        Experiment::parse(&folder.text(), &overrides)
+    };
+    let set =
+        parse(&["seed=9", "training.epochs = 7", "space=darts-cifar10", "optimizers.weights.schedule.kind=constant"]);
+    let set = set.unwrap();
+    assert_eq!((set.seed, set.training.unwrap().epochs, set.space.as_str()), (9, 7, "darts-cifar10"));
+    assert_eq!(set.optimizers.weights.unwrap().schedule, Schedule::Constant);
+    let darts = parse(&["searcher={kind=\"darts\", order=2}"]).unwrap().searcher;
+    assert_eq!(darts, Some(Searcher::Darts { order: DartsOrder::Second, architecture_first: false }));
+    let list =
+        parse(&["regularizers.0.kind=reject", "regularizers.0.quantity=params", "regularizers.0.upper=9"]).unwrap();
+    assert_eq!(list.regularizers[0].upper, Some(9.0));
+    for (bad, naming) in [
+        ("seed", "key=value"),
+        ("seed.x=1", "under a value that is no table"),
+        ("regularizers.2.kind=reject", "past the end"),
+        ("regularizers.x=1", "expected a sequence"),
+        ("=1", "not a key"),
+        ("training..x=1", "not a key"),
+    ] {
+        let error = parse(&[bad]).unwrap_err().to_string();
+        assert!(error.contains(naming), "{bad}: no `{naming}` in: {error}");
+    }
+}
+
+#[test]
+fn unknown_keys_get_the_nearest_known_one() {
+    let folder = Folder::new();
+    for (key, naming) in [
+        ("sede=1", "key `sede`: unknown field `sede`"),
+        ("sede=1", "did you mean `seed`"),
+        ("training.epoch=1", "key `training.epoch`"),
+        ("training.epoch=1", "did you mean `epochs`"),
+        ("optimizers.weights.lerning_rate=1", "did you mean `learning_rate`"),
+        ("optimizers.weight.kind=sgd", "did you mean `weights`"),
+        ("optimizers.weights.schedule={kind=\"cosin\"}", "did you mean `cosine`"),
+        ("searcher.sample=3", "did you mean `samples`"),
+        ("searcher.kind=dart", "did you mean `darts`"),
+        ("searcher={kind=\"darts\", order=3}", "order 3: there are 1 and 2"),
+        ("data.dataset=fashionmnist", "did you mean `fashion-mnist`"),
+        ("data.train_transform=[{step=\"cutot\", length=3}]", "did you mean `cutout`"),
+        ("training.epochs=many", "key `training.epochs`: invalid type"),
+        ("format_version=2", "this version reads 1"),
+    ] {
+        folder.fails(&[key], naming);
+    }
+    let error = Experiment::parse("format_version = 1\nspace = ", &[]).unwrap_err();
+    assert!(matches!(error, ConfigError::Syntax(_)));
+    assert!(Experiment::parse("", &[]).unwrap_err().to_string().contains("write `format_version = 1`"));
+    assert!(Experiment::parse("{\"format_version\": 1", &[]).is_err());
+}
+
+#[test]
+fn every_error_comes_before_training() {
+    let folder = Folder::new();
+    for (overrides, naming) in [
+        // Batch arithmetic.
+        (&["training.mini_batch=7"][..], "key `training.mini_batch`: 7 does not divide"),
+        (&["training.batch_size=100"], "key `training.batch_size`: 100 is more than the 80 images"),
+        (&["training.valid_mini_batch=3"], "key `training.valid_mini_batch`: 3 does not divide `valid_batch_size`, 10"),
+        (&["training.epochs=0"], "training.epochs"),
+        // Shapes and classes.
+        (&["space=darts-cifar10"], "images come out as 3x28x28, the network takes 3x32x32"),
+        (&["data.train_transform=[]", "data.test_transform=[{step=\"pad\", pad=1}]"], "1x30x30"),
+        (&["data.train_transform=[{step=\"cutout\", length=40}]"], "square of 40"),
+        (&["data.train_transform=[{step=\"cutout\", length=0}]"], "key `data.train_transform`: step 0"),
+        // Files.
+        (&["data.path=/nowhere"], "is not there"),
+        (&["space=nowhere.toml"], "nowhere.toml"),
+        (&["space=darts-cifar"], "did you mean `darts-cifar10`"),
+        // What does not go together.
+        (
+            &["searcher.kind=darts", "regularizers=[{kind=\"reward\",quantity=\"macs\",upper=1}]"],
+            "key `regularizers.0.kind`",
+        ),
+        (&["regularizers=[{kind=\"reject\",quantity=\"latency\",upper=1}]"], "key `regularizers.0.lut`: is missing"),
+        (&["searcher.kind=fairnas", "searcher.samples=5"], "key `optimizers.architecture`: has no meaning"),
+        (&["searcher={kind=\"random\",score=\"macs\"}"], "key `data`: this search looks at no images"),
+        (&["training.drop_path=0.1"], "key `training.drop_path`"),
+        (&["searcher.samples=0"], "key `searcher.samples`"),
+        (&["searcher.baseline_rate=0"], "key `searcher.baseline_rate`"),
+        (&["optimizers.weights.learning_rate=-1"], "key `optimizers.weights.learning_rate`"),
+        (
+            &["optimizers.weights.schedule={kind=\"cosine-warm-up\",warm_up_epochs=4,warm_up_learning_rate=0}"],
+            "schedule",
+        ),
+        (&["trainer={}"], "key `trainer`"),
+        (&["data.train_portion=1"], "key `data.train_portion`"),
+        (&["data.workers=0"], "key `data.workers`"),
+        (&["data.test_list=a.csv"], "key `data.test_list`"),
+        (&["data.dataset=image-folder", "data.path=/nowhere"], "data.transform"),
+    ] {
+        folder.fails(overrides, naming);
+    }
+    let without = folder.text().replace("[searcher]\nkind = \"proxylessnas\"", "");
+    let error = Plan::new(Experiment::parse(&without, &[]).unwrap()).unwrap_err().to_string();
+    assert!(error.contains("key `searcher`: is missing"), "{error}");
+    let ten = SPACE.replace("num_classes = 10", "num_classes = 12");
+    std::fs::write(folder.path("space.toml"), ten).unwrap();
+    folder.fails(&[], "tells 12 classes apart, the data set has 10");
+}
+
+#[test]
+fn an_unreachable_budget_says_which_network_is_the_cheapest() {
+    let folder = Folder::new();
+    let with = |kind: &str, bound: &str, value: f64| {
+        let regularizer = format!("regularizers=[{{kind=\"{kind}\",quantity=\"params\",{bound}={value}}}]");
+        folder.plan(&[&regularizer])
+    };
+    let error = with("reject", "upper", 10.0).unwrap_err().to_string();
+    assert!(error.contains("key `regularizers.0.upper`") && error.contains("\"blocks/1\":\"skip_connect\""), "{error}");
+    // The bound that the message names can be met, and the next lower one cannot.
+    let least = error.split(": the cheapest network has ").nth(1).unwrap().split(' ').next().unwrap();
+    let least: f64 = least.parse().unwrap();
+    assert!(with("reject", "upper", least).is_ok());
+    assert!(with("reject", "upper", least - 1.0).is_err());
+    assert!(with("constraint", "target", least - 1.0).unwrap_err().to_string().contains("regularizers.0.target"));
+    // A reward only leans: it is no error to be out of reach.
+    assert!(with("reward", "upper", least - 1.0).is_ok());
+}
+
+#[test]
+fn trainings_find_their_network() {
+    let folder = Folder::new();
+    let text =
+        folder.text().replace("[searcher]\nkind = \"proxylessnas\"", "[trainer]").replace("warm_up_epochs = 1", "");
+    let text = text.split("[optimizers.architecture]").next().unwrap().to_owned() + "[trainer]\n";
+    let plan = |overrides: &[&str]| {
+        let overrides: Vec<String> = overrides.iter().map(|&o| o.to_owned()).collect();
+        Plan::new(Experiment::parse(&text, &overrides)?)
+    };
+    assert!(plan(&[]).unwrap_err().to_string().contains("key `trainer.arch`: is missing"));
+    let random = plan(&["trainer.arch=random"]).unwrap();
+    assert_eq!(random.loaders.as_ref().map(|l| [l.train.images(), l.valid.images()]), Some([100, 30]));
+    assert_eq!(plan(&["trainer.arch=random"]).unwrap().network, random.network);
+    let others = (0..20).map(|seed| plan(&["trainer.arch=random", &format!("seed={seed}")]).unwrap().network);
+    assert!(others.into_iter().any(|network| network != random.network));
+    let Some(Network::Arch(arch)) = &random.network else { panic!("no architecture") };
+    let file = nasprof_graph::arch::ArchFile::new("space", &random.space.choices, arch);
+    std::fs::write(folder.path("arch.json"), serde_json::to_string(&file).unwrap()).unwrap();
+    let named = format!("trainer.arch={}", folder.path("arch.json"));
+    assert_eq!(plan(&[&named]).unwrap().network, random.network);
+    for (overrides, naming) in [
+        (&["trainer.arch=nowhere.json"][..], "nowhere.json"),
+        (&["trainer.arch=darts-v2"], "genotype is one of DARTS cells"),
+        (&["trainer.arch=random", "training.auxiliary_weight=0.4"], "training.auxiliary_weight"),
+        (&["trainer.arch=random", "training.warm_up_epochs=1"], "training.warm_up_epochs"),
+        (&[&named, "space=mobilenet-cifar10", "data.train_transform=[]"], "of space `space`"),
+    ] {
+        let error = plan(overrides).unwrap_err().to_string();
+        assert!(error.contains(naming), "{overrides:?}: no `{naming}` in: {error}");
+    }
+}
