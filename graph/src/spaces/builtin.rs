@@ -6,10 +6,15 @@ use crate::suggest;
 /// Name and description of every built-in space, in the order in which they are listed.
 const BUILTIN: &[(&str, &str)] = &[
     ("darts-cifar10", include_str!("../../../configs/spaces/darts-cifar10.toml")),
+    ("darts-cifar10-deep", include_str!("../../../configs/spaces/darts-cifar10-deep.toml")),
+    ("darts-fashion-mnist", include_str!("../../../configs/spaces/darts-fashion-mnist.toml")),
     ("fairnas-cifar10", include_str!("../../../configs/spaces/fairnas-cifar10.toml")),
     ("fairnas-imagenet", include_str!("../../../configs/spaces/fairnas-imagenet.toml")),
     ("mobilenet-cifar10", include_str!("../../../configs/spaces/mobilenet-cifar10.toml")),
+    ("mobilenet-fashion-mnist", include_str!("../../../configs/spaces/mobilenet-fashion-mnist.toml")),
     ("mobilenet-imagenet", include_str!("../../../configs/spaces/mobilenet-imagenet.toml")),
+    ("mobilenet-v2-cifar10", include_str!("../../../configs/spaces/mobilenet-v2-cifar10.toml")),
+    ("mobilenet-v2-imagenet", include_str!("../../../configs/spaces/mobilenet-v2-imagenet.toml")),
     ("ofa-mbv3", include_str!("../../../configs/spaces/ofa-mbv3.toml")),
     ("ofa-resnet50", include_str!("../../../configs/spaces/ofa-resnet50.toml")),
     ("ofa-xception", include_str!("../../../configs/spaces/ofa-xception.toml")),

@@ -6,7 +6,7 @@ use nasprof_graph::Arch;
 use nasprof_graph::Space;
 use nasprof_graph::arch::ArchFile;
 use nasprof_graph::spaces::SpaceSpec;
-use nasprof_graph::spaces::darts::{Genotype, TrainOptions};
+use nasprof_graph::spaces::darts::{Genotype, GenotypeEdge, Operation, TrainOptions};
 use nasprof_graph::suggest;
 
 use super::{ConfigError, Experiment, Trainer};
@@ -41,14 +41,14 @@ pub(super) fn find(
         }
         Some("random") => Network::Arch(space.sample(&mut stream(experiment.seed, Purpose::Architectures, 0, 0))),
         Some("darts-v2") => Network::Genotype(Genotype::darts_v2()),
-        Some(path) => read(path, space)?,
+        Some(path) => read(path, spec, space)?,
     };
     check_training(&network, experiment, spec)?;
     Ok(network)
 }
 
 /// An architecture file names a space, a genotype does not.
-fn read(path: &str, space: &Space) -> Result<Network, ConfigError> {
+fn read(path: &str, spec: &SpaceSpec, space: &Space) -> Result<Network, ConfigError> {
     let fail = |source| ConfigError::File { path: path.to_owned(), source };
     if fs::metadata(path).map_err(fail)?.len() > MAX_BYTES {
         return Err(ConfigError::key(KEY, format!("{path} is larger than 16 MiB")));
@@ -61,7 +61,34 @@ fn read(path: &str, space: &Space) -> Result<Network, ConfigError> {
     }
     let file: ArchFile =
         serde_json::from_str(&text).map_err(|e| about(suggest::explain_unknown_field(&e.to_string())))?;
+    if let SpaceSpec::Darts(darts) = spec
+        && let Some(genotype) = genotype_of(&file, darts.num_choices)
+    {
+        return Ok(Network::Genotype(genotype));
+    }
     file.resolve(&space.name, &space.choices).map(Network::Arch).map_err(|e| about(e.to_string()))
+}
+
+/// The cells of an architecture whose normal cells are all alike, and its reduction cells, each node with two edges. They
+/// fit networks of any depth and width, so the name of the space does not matter.
+fn genotype_of(file: &ArchFile, nodes: usize) -> Option<Genotype> {
+    let mut left = file.choices.clone();
+    let mut cell = |cell: &str| {
+        let node = |node: usize| {
+            let mut kept = Vec::new();
+            for source in 0..node {
+                let name = left.remove(&format!("{cell}/edge_{source}_{node}"))?;
+                let op = Operation::ALL.into_iter().find(|op| op.name() == name)?;
+                if op != Operation::None {
+                    kept.push(GenotypeEdge { op, source });
+                }
+            }
+            <[GenotypeEdge; 2]>::try_from(kept).ok()
+        };
+        (2..nodes + 2).map(node).collect::<Option<Vec<_>>>()
+    };
+    let (normal, reduce) = (cell("normal")?, cell("reduce")?);
+    left.is_empty().then(|| Genotype::new(normal, reduce))
 }
 
 /// Genotypes, auxiliary classifiers and dropped paths are those of DARTS cells; building the network tells whether they fit.
