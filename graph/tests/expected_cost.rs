@@ -165,6 +165,9 @@ fn large_spaces_are_exact_and_agree_with_drawing() {
         for (what, mut expected, oracle) in all(&space.graph, Runtime::TorchEager, sampling) {
             match expected.method() {
                 Method::Exact => assert_ne!(what, "memory"),
+                Method::Enumerated { networks } => {
+                    assert_eq!((what, space.networks()), ("memory", networks.into()), "{name}")
+                }
                 method => assert_eq!((what, method), ("memory", Method::Sampled { samples: 400, seed: 7 }), "{name}"),
             }
             let drawn: Vec<f64> = networks.iter().map(oracle).collect();
