@@ -85,6 +85,9 @@ pub(crate) enum SpaceCommand {
     Show {
         /// Name of a built-in space, or a TOML file.
         space: String,
+        /// A LUT of the space: shows what a network costs on average, and the range.
+        #[arg(long)]
+        lut: Option<PathBuf>,
     },
     /// Draw architectures, one JSON file a line.
     Sample {
@@ -250,9 +253,14 @@ pub(crate) struct EstimateArgs {
     #[arg(long)]
     pub(crate) space: String,
     /// Architecture file; `-` reads one architecture a line from the standard input.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) arch: PathBuf,
-    /// Show every layer with its share of time and where its number came from.
+    #[arg(long, value_name = "FILE", required_unless_present = "distribution")]
+    pub(crate) arch: Option<PathBuf>,
+    /// Instead of one architecture, what to expect of networks drawn from a distribution: a file with a probability for
+    /// each candidate, or `uniform`.
+    #[arg(long, value_name = "FILE", conflicts_with = "arch")]
+    pub(crate) distribution: Option<PathBuf>,
+    /// Show every layer with its share of time and where its number came from; of a distribution, in JSON, what to expect
+    /// if each candidate is selected.
     #[arg(long)]
     pub(crate) explain: bool,
     /// Print JSON, one line an architecture.

@@ -1,5 +1,7 @@
 //! From names as typed to the things they name.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use nasprof_devices::{DeviceFile, Link, LinkError, Milestone, Programs, find};
@@ -11,17 +13,32 @@ use nasprof_profiler::protocol::{Allocator, ClockRequest, Setup};
 use crate::cli::{AllocatorArg, ContextArgs};
 use crate::failure::Failure;
 
+/// Most bytes of a file that people write.
+const MAX_TEXT: u64 = 16 << 20;
+
 /// A space by its built-in name or its file.
 pub(crate) fn space(name: &str) -> Result<Space, Failure> {
     let is_file = name.ends_with(".toml") || name.contains('/');
     if !is_file || builtin_names().any(|known| known == name) {
         return Ok(Space::builtin(name)?);
     }
-    let text = std::fs::read_to_string(name)
-        .map_err(|e| Failure::usage(format!("space file {name}: {e}")).hint("`nasprof space list` lists the spaces"))?;
+    let text = text_file(Path::new(name))
+        .map_err(|f| f.about(format!("space file {name}")).hint("`nasprof space list` lists the spaces"))?;
     let stem = Path::new(name).file_stem().map_or_else(|| name.to_owned(), |s| s.to_string_lossy().into_owned());
     let about = |e| Failure::from(e).about(format!("space file {name}"));
     SpaceSpec::parse(&text).and_then(|spec| spec.build(&stem)).map_err(about)
+}
+
+/// The text of a file that people write. Those have kilobytes; a device or an image given by mistake does not fill the
+/// memory.
+pub(crate) fn text_file(path: &Path) -> Result<String, Failure> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_TEXT + 1).read_to_end(&mut bytes));
+    read.map_err(Failure::usage)?;
+    if bytes.len() as u64 > MAX_TEXT {
+        return Err(Failure::usage(format!("larger than {} MiB", MAX_TEXT >> 20)));
+    }
+    String::from_utf8(bytes).map_err(|_| Failure::usage("not a text file"))
 }
 
 /// The space at a batch size, and the digest of its supernet at batch 1.

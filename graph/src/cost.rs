@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use crate::{Graph, Node, Op, Shape, custom};
+use crate::{Graph, Node, NodeId, Op, Shape, custom};
 
 /// Bytes of one element; everything is measured in 32-bit floats.
 pub const ELEMENT_BYTES: u64 = 4;
@@ -56,9 +56,19 @@ impl Graph {
     /// candidate; [`crate::passes::select`] an architecture first for the cost of one network.
     #[must_use]
     pub fn cost(&self) -> StaticCost {
+        self.cost_of_nodes(self.nodes())
+    }
+
+    /// The same over some of the nodes.
+    #[must_use]
+    pub fn cost_of(&self, ids: &[NodeId]) -> StaticCost {
+        self.cost_of_nodes(ids.iter().map(|&id| self.node(id)))
+    }
+
+    fn cost_of_nodes<'a>(&'a self, nodes: impl IntoIterator<Item = &'a Node>) -> StaticCost {
         let mut shared: HashMap<&str, (u64, u64)> = HashMap::new();
         let mut total = StaticCost::default();
-        for node in self.nodes() {
+        for node in nodes {
             let cost = self.node_cost(node);
             total = total + StaticCost { params: 0, buffers: 0, ..cost };
             if node.op.has_parameters() {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use nasprof_graph::arch::ArchFile;
 use nasprof_lut::{Estimate, Estimator, Lut, Source, read};
 
+use super::expected;
 use super::table::{bar, fit, ms, percent};
 use super::{print, print_json};
 use crate::cli::{ContextArgs, EstimateArgs};
@@ -20,6 +21,15 @@ pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode, Failure> {
     let lut = read(&args.lut)?;
     let (space, digest) = at_batch(resolve::space(&args.space)?, lut.context.header.batch)?;
     expect(&lut, &args.context, &space.name, &digest)?;
+    if let Some(name) = &args.distribution {
+        let probabilities = expected::distribution(name, &space)?;
+        if args.json {
+            print_json(&expected::to_json(&space, &lut, &probabilities, args.explain)?)?;
+        } else {
+            expected::show(&space, &lut, &probabilities)?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     let estimator = Estimator::new(&lut);
     let runtime = lut.context.header.runtime;
     let mut complete = true;
@@ -32,7 +42,8 @@ pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode, Failure> {
         complete &= estimate.latency_ms.is_some();
         if args.json { print_json(&estimate) } else { show(&estimate, args.explain) }
     };
-    if args.arch == Path::new("-") {
+    let arch = args.arch.as_deref().unwrap_or(Path::new("-"));
+    if arch == Path::new("-") {
         let mut input = BufReader::new(io::stdin().lock());
         for number in 1.. {
             let mut line = String::new();
@@ -45,9 +56,8 @@ pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode, Failure> {
             }
         }
     } else {
-        let name = args.arch.display().to_string();
-        let text = std::fs::read_to_string(&args.arch).map_err(|e| Failure::usage(format!("--arch {name}: {e}")))?;
-        one(&text, &format!("--arch {name}"))?;
+        let what = format!("--arch {}", arch.display());
+        one(&resolve::text_file(arch).map_err(|f| f.about(&what))?, &what)?;
     }
     Ok(if complete { ExitCode::SUCCESS } else { ExitCode::from(Exit::Usage as u8) })
 }

@@ -2,6 +2,7 @@
 
 mod devices;
 mod estimate;
+mod expected;
 mod export;
 mod lut;
 mod measure;

@@ -116,3 +116,60 @@ fn lists_and_help() {
     assert_eq!(show["architectures"], "221502229807900608");
     assert_eq!(show["params"], 11_461_370);
 }
+
+#[test]
+fn a_space_says_what_to_expect() {
+    let folder = measured();
+    let shown = json(&folder.ok("space show small.toml --lut a.parquet --json"));
+    let expected = &shown["expected"];
+    assert_eq!(expected["latency_ms"]["method"], "exact");
+    assert_eq!(expected["peak_memory_bytes"]["method"], "exact, over all 48 architectures");
+    let average = expected["latency_ms"]["value"].as_f64().unwrap();
+    let range = |name: &str| shown["drawn_latency_ms"][name].as_f64().unwrap();
+    assert!(range("lowest") < average && average < range("highest"));
+    let plain = json(&folder.ok("space show small.toml --json"));
+    assert!(plain["expected"].is_null());
+    assert!(plain["measuring"]["seconds"][0].as_f64().unwrap() < plain["measuring"]["seconds"][1].as_f64().unwrap());
+    assert_eq!(
+        plain["keys"].as_u64().unwrap() as usize,
+        json(&folder.ok("lut show a.parquet --json"))["rows"].as_array().unwrap().len()
+    );
+    assert!(folder.ok("space show small.toml --lut a.parquet").contains("on average (exact)"));
+    folder.fails("space show mobilenet-cifar10 --lut a.parquet", 6, "space");
+}
+
+#[test]
+fn a_distribution_is_estimated() {
+    let folder = measured();
+    let line = "estimate --lut a.parquet --space small.toml --json";
+    let uniform = json(&folder.ok(&format!("{line} --distribution uniform --explain")));
+    let shown = json(&folder.ok("space show small.toml --lut a.parquet --json"));
+    assert_eq!(uniform["latency_ms"]["value"], shown["expected"]["latency_ms"]["value"]);
+    // All on one architecture is that architecture.
+    let arch = folder.ok("space sample small.toml --seed 3");
+    std::fs::write(folder.path("arch.json"), &arch).unwrap();
+    let one = json(&folder.ok(&format!("{line} --arch arch.json")));
+    let mut file = json(&arch);
+    for (_, selected) in file["choices"].as_object_mut().unwrap() {
+        let name = selected.as_str().unwrap().to_owned();
+        *selected = serde_json::json!({ name: 1.0 });
+    }
+    std::fs::write(folder.path("certain.json"), file.to_string()).unwrap();
+    let certain = json(&folder.ok(&format!("{line} --distribution certain.json")));
+    for key in ["latency_ms", "params", "macs", "peak_memory_bytes"] {
+        let (a, b) = (certain[key]["value"].as_f64().unwrap(), one[key].as_f64().unwrap());
+        assert!((a / b - 1.0).abs() < 1e-9, "{key}: {a} {b}");
+    }
+    // What is expected if a candidate is selected averages to what is expected.
+    let of_first = uniform["latency_ms"]["if_selected"]["blocks/0"].as_object().unwrap();
+    let mean = of_first.values().map(|v| v.as_f64().unwrap()).sum::<f64>() / of_first.len() as f64;
+    assert!((mean / uniform["latency_ms"]["value"].as_f64().unwrap() - 1.0).abs() < 1e-9);
+
+    std::fs::write(folder.path("bad.json"), file.to_string().replace("1.0", "0.5")).unwrap();
+    folder.fails(&format!("{line} --distribution bad.json"), 2, "sum to 1");
+    std::fs::write(folder.path("bad.json"), file.to_string().replace("blocks/0", "block/0")).unwrap();
+    folder.fails(&format!("{line} --distribution bad.json"), 2, "did you mean `blocks/0`");
+    folder.fails(&format!("{line} --distribution uniform --arch arch.json"), 2, "--arch");
+    folder.fails(line, 2, "--arch");
+    folder.fails("space show /dev/zero.toml", 2, "/dev/zero.toml");
+}

@@ -1,6 +1,6 @@
 //! Decision diagrams: functions from selections to true or false, each stored once.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// A function in [`Diagrams`].
 pub(super) type Ref = usize;
@@ -37,9 +37,9 @@ enum Operator {
 /// A table of functions. The first two are the constants; every other stands after those that it refers to.
 pub(super) struct Diagrams {
     functions: Vec<Function>,
-    known: HashMap<Function, Ref>,
+    known: FxHashMap<Function, Ref>,
     /// Results by operands.
-    combined: HashMap<(Ref, Ref, Operator), Ref>,
+    combined: FxHashMap<(Ref, Ref, Operator), Ref>,
 }
 
 impl Diagrams {
@@ -49,8 +49,8 @@ impl Diagrams {
         let constant = Function { choice: usize::MAX, then: Vec::new() };
         (choices <= MAX_CHOICES).then(|| Self {
             functions: vec![constant; 2],
-            known: HashMap::new(),
-            combined: HashMap::new(),
+            known: FxHashMap::default(),
+            combined: FxHashMap::default(),
         })
     }
 

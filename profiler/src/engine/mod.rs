@@ -4,6 +4,7 @@
 //! board far away and a synthetic device in virtual time. Everything it observes goes through a [`Recorder`] into the
 //! journal before it is used; an interrupted measurement is replayed from there.
 
+mod forecast;
 mod gate;
 mod measurement;
 mod plan;
@@ -13,6 +14,7 @@ mod session;
 mod sizing;
 mod trial;
 
+pub use forecast::Forecast;
 pub use gate::{Gate, bad_probes};
 pub use measurement::{Measurement, Stage, measure, setup};
 pub use plan::{Unit, keys_of_space, layer_units, network_units};

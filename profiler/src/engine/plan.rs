@@ -12,7 +12,7 @@ use super::EngineError;
 use crate::journal::Role;
 
 /// Networks sampled for a space with choices.
-const NETWORKS: usize = 30;
+pub(super) const NETWORKS: usize = 30;
 /// A key is seen in at least this many networks, where the space allows it.
 const MIN_PLACES: usize = 3;
 /// Anchors among them.

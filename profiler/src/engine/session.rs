@@ -25,7 +25,7 @@ const MAX_VOIDS: u32 = 2;
 /// Warm-up: two windows of canaries in a row must agree, after at least, and at most, this long.
 const SETTLE_WINDOW: usize = 10;
 const SETTLE_WITHIN: f64 = 0.01;
-const SETTLE_MIN_NS: u64 = 2_000_000_000;
+pub(super) const SETTLE_MIN_NS: u64 = 2_000_000_000;
 const SETTLE_MAX_NS: u64 = 30_000_000_000;
 /// A canary, which is made to last milliseconds, that seems to last less is a broken timer or agent.
 const MIN_CANARY_NS: u64 = 10_000;

@@ -14,6 +14,15 @@ const GROWTH: f64 = 1.618;
 /// Batches tried before a timer that always reads zero is given up on.
 pub(super) const MAX_TRIES: u32 = 100;
 
+/// Pairs of runs, with and without timers, of a visit to a network whose run takes so long.
+pub(super) fn network_visit_runs(run_ns: f64) -> u32 {
+    runs(NETWORK_VISIT_NS, 2.0 * run_ns, 2.0, 8.0)
+}
+
+fn runs(budget_ns: f64, step_ns: f64, least: f64, most: f64) -> u32 {
+    (budget_ns / step_ns.max(1.0)).ceil().clamp(least, most) as u32
+}
+
 /// What the first look at a unit says about later visits.
 pub(super) enum Sizing {
     /// Runs a visit has.
@@ -25,17 +34,13 @@ pub(super) enum Sizing {
 /// Judges a sizing visit that timed `repeat` calls.
 pub(super) fn judge(mode: Mode, visit: &Visit, repeat: u32, timer_overhead_ns: u64) -> Sizing {
     let fastest = visit.whole.iter().filter_map(|r| r.ns.first()).min().copied().unwrap_or(0) as f64;
-    let runs = |budget: f64, runs_per_step: f64, least: f64, most: f64| {
-        Sizing::Runs((budget / (runs_per_step * fastest.max(1.0))).ceil().clamp(least, most) as u32)
-    };
     match mode {
-        // Runs with and without timers alternate.
-        Mode::InContext => runs(NETWORK_VISIT_NS, 2.0, 2.0, 8.0),
-        Mode::Whole => runs(NETWORK_VISIT_NS, 1.0, 3.0, 8.0),
+        Mode::InContext => Sizing::Runs(network_visit_runs(fastest)),
+        Mode::Whole => Sizing::Runs(runs(NETWORK_VISIT_NS, fastest, 3.0, 8.0)),
         Mode::Isolated => {
             let wanted = MIN_BATCH_NS.max(1000.0 * timer_overhead_ns as f64);
             if fastest >= wanted {
-                return runs(LAYER_VISIT_NS, 1.0, 5.0, 50.0);
+                return Sizing::Runs(runs(LAYER_VISIT_NS, fastest, 5.0, 50.0));
             }
             let guess = f64::from(repeat) * if fastest > 0.0 { wanted / fastest } else { GROWTH };
             let grown = guess.min(f64::from(repeat) * 1000.0).max(f64::from(repeat) * GROWTH).ceil();

@@ -1,0 +1,96 @@
+//! Distributions over the candidates of each choice, as files hold them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::arch::{ArchError, Choice};
+use crate::suggest;
+
+/// A distribution over architectures: every choice is drawn independently of the others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DistributionFile {
+    /// Always 1.
+    pub format_version: u32,
+    /// Name of the space it belongs to.
+    pub space: String,
+    /// Choice name to candidate name to probability; candidates that are left out have none.
+    pub choices: BTreeMap<String, BTreeMap<String, f64>>,
+}
+
+impl DistributionFile {
+    /// Names for probabilities in the order of the choices.
+    #[must_use]
+    pub fn new(space: &str, choices: &[Choice], probabilities: &[Vec<f64>]) -> Self {
+        let named = |(choice, p): (&Choice, &Vec<f64>)| {
+            (choice.name.clone(), choice.candidates.iter().cloned().zip(p.iter().copied()).collect())
+        };
+        Self {
+            format_version: 1,
+            space: space.to_owned(),
+            choices: choices.iter().zip(probabilities).map(named).collect(),
+        }
+    }
+
+    /// Probabilities in the order of the choices, checked against the space. That they sum to 1 is checked where they are
+    /// used.
+    ///
+    /// # Errors
+    /// A missing, unknown or mistyped choice or candidate, or the wrong space.
+    pub fn resolve(&self, space: &str, choices: &[Choice]) -> Result<Vec<Vec<f64>>, ArchError> {
+        if self.format_version != 1 {
+            return Err(ArchError::Version(self.format_version));
+        }
+        if self.space != space {
+            return Err(ArchError::Space { expected: space.to_owned(), actual: self.space.clone() });
+        }
+        if let Some(name) = self.choices.keys().find(|name| !choices.iter().any(|c| c.name == **name)) {
+            let nearest = suggest::nearest(name, choices.iter().map(|c| c.name.as_str()));
+            return Err(ArchError::UnknownChoice { name: name.clone(), nearest });
+        }
+        let of_choice = |choice: &Choice| {
+            let given = self.choices.get(&choice.name).ok_or_else(|| ArchError::Missing(choice.name.clone()))?;
+            if let Some(name) = given.keys().find(|name| !choice.candidates.contains(name)) {
+                let nearest = suggest::nearest(name, choice.candidates.iter().map(String::as_str));
+                return Err(ArchError::UnknownCandidate { choice: choice.name.clone(), name: name.clone(), nearest });
+            }
+            Ok(choice.candidates.iter().map(|name| given.get(name).copied().unwrap_or(0.0)).collect())
+        };
+        choices.iter().map(of_choice).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Space;
+
+    #[test]
+    fn files_round_trip_and_name_what_is_wrong() {
+        let space = Space::builtin("mobilenet-cifar10").unwrap();
+        let uniform = space.uniform_probabilities();
+        let file = DistributionFile::new(&space.name, &space.choices, &uniform);
+        let text = serde_json::to_string(&file).unwrap();
+        let mut read: DistributionFile = serde_json::from_str(&text).unwrap();
+        assert_eq!(read.resolve(&space.name, &space.choices).unwrap(), uniform);
+        let mut fails = |change: &dyn Fn(&mut DistributionFile)| {
+            let before = read.clone();
+            change(&mut read);
+            let error = read.resolve(&space.name, &space.choices).unwrap_err().to_string();
+            read = before;
+            error
+        };
+        assert!(fails(&|f| f.format_version = 2).contains("format_version 2"));
+        assert!(fails(&|f| f.space = "darts".to_owned()).contains("of space `darts`"));
+        assert!(fails(&|f| f.choices.clear()).contains("has no selection"));
+        let extra = |f: &mut DistributionFile| drop(f.choices.insert("blocks/99".to_owned(), BTreeMap::new()));
+        assert!(fails(&extra).contains("no choice `blocks/99` (did you mean `blocks/9`?)"));
+        let candidate = |f: &mut DistributionFile| {
+            for candidates in f.choices.values_mut() {
+                candidates.insert("MB3 3x4".to_owned(), 0.0);
+            }
+        };
+        assert!(fails(&candidate).contains("no candidate `MB3 3x4` (did you mean `MB3 3x3`?)"));
+    }
+}

@@ -1,0 +1,88 @@
+//! A graph at a glance: one line for each module, by the scopes of the nodes' names.
+
+use std::collections::HashSet;
+
+use serde::Serialize;
+
+use crate::{Graph, NodeId, Op, Shape};
+
+/// Consecutive nodes of one scope, with the index that follows it: `stem`, `cells/3`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Module {
+    /// The scope.
+    pub name: String,
+    /// Layers in it, of all candidates.
+    pub layers: usize,
+    /// Names of the choices that select in it.
+    pub choices: Vec<String>,
+    /// Trainable parameters, shared ones once.
+    pub params: u64,
+    /// Shape of its last value.
+    pub output: Shape,
+}
+
+impl Graph {
+    /// The modules in graph order; inputs are left out.
+    #[must_use]
+    pub fn modules(&self) -> Vec<Module> {
+        let mut runs: Vec<(String, Vec<NodeId>)> = Vec::new();
+        for (i, node) in self.nodes().iter().enumerate().filter(|(_, n)| !matches!(n.op, Op::Input { .. })) {
+            let name = module_name(&node.name);
+            match runs.last_mut() {
+                Some((last, ids)) if *last == name => ids.push(NodeId(i)),
+                _ => runs.push((name, vec![NodeId(i)])),
+            }
+        }
+        runs.into_iter().map(|(name, ids)| self.module(name, &ids)).collect()
+    }
+
+    fn module(&self, name: String, ids: &[NodeId]) -> Module {
+        let nodes: Vec<_> = ids.iter().map(|&id| self.node(id).clone()).collect();
+        let mut seen = HashSet::new();
+        let choices = nodes.iter().filter_map(|n| match &n.op {
+            Op::Choice { choice, .. } if seen.insert(choice.clone()) => Some(choice.clone()),
+            _ => None,
+        });
+        Module {
+            name,
+            choices: choices.collect(),
+            layers: nodes.iter().filter(|n| n.op.is_layer() && !matches!(n.op, Op::Choice { .. })).count(),
+            params: self.cost_of(ids).params,
+            output: nodes.last().map_or_else(|| Shape(Vec::new()), |n| n.shape.clone()),
+        }
+    }
+}
+
+/// `cells/3/edge_0_2/relu` belongs to `cells/3`, `stem/conv` to `stem`.
+fn module_name(node: &str) -> String {
+    let mut parts = node.split('/');
+    let first = parts.next().unwrap_or_default();
+    match parts.next() {
+        Some(second) if !second.is_empty() && second.bytes().all(|b| b.is_ascii_digit()) => format!("{first}/{second}"),
+        _ => first.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Space;
+
+    #[test]
+    fn modules_cover_the_graph() {
+        let space = Space::builtin("mobilenet-cifar10").unwrap();
+        let modules = space.graph.modules();
+        let names: Vec<&str> = modules.iter().map(|m| m.name.as_str()).collect();
+        assert_eq!(names[..3], ["stem", "first", "blocks/0"]);
+        assert_eq!(names.len(), 2 + 21 + 2);
+        assert_eq!(modules.iter().map(|m| m.params).sum::<u64>(), space.graph.cost().params);
+        assert_eq!(modules.iter().map(|m| m.choices.len()).sum::<usize>(), 21);
+        assert_eq!(modules[2].output.0, [1, 24, 16, 16]);
+    }
+
+    #[test]
+    fn shared_parameters_count_once() {
+        let space = Space::builtin("ofa-mbv3").unwrap();
+        let total: u64 = space.graph.modules().iter().map(|m| m.params).sum();
+        assert_eq!(total, space.graph.cost().params);
+    }
+}

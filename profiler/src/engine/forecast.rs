@@ -1,0 +1,57 @@
+//! How long a measurement would take, before anyone starts.
+
+use serde::Serialize;
+
+use super::plan::NETWORKS;
+use super::rounds::CHECKPOINTS;
+use super::session::SETTLE_MIN_NS;
+use super::sizing::network_visit_runs;
+
+/// What measuring a space in context would take.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Forecast {
+    /// Networks visited in every round; more if some layers are rare.
+    pub networks: u64,
+    /// Sessions.
+    pub sessions: u32,
+    /// Fewest and most rounds of a session.
+    pub rounds: [u32; 2],
+    /// Seconds, for the fewest and for the most rounds.
+    pub seconds: [f64; 2],
+}
+
+impl Forecast {
+    /// From the networks that the space has, the layers that are tried, and the seconds that an average network runs.
+    #[must_use]
+    pub fn new(networks: u64, keys: usize, sessions: u32, network_seconds: f64) -> Self {
+        let networks = networks.min(NETWORKS as u64);
+        let rounds = [CHECKPOINTS[0], CHECKPOINTS[CHECKPOINTS.len() - 1]];
+        let run_ns = network_seconds * 1e9;
+        // Each run is made twice, with and without timers between the layers.
+        let visit = 2.0 * f64::from(network_visit_runs(run_ns)) * run_ns / 1e9;
+        // Every layer is tried twice alone, on average as long as its share of a network.
+        let trials = 2.0 * keys as f64 * network_seconds / networks.max(1) as f64;
+        let seconds = rounds.map(|rounds| {
+            let session = SETTLE_MIN_NS as f64 / 1e9 + f64::from(rounds) * networks as f64 * visit;
+            trials + f64::from(sessions) * session
+        });
+        Self { networks, sessions, rounds, seconds }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_and_sessions_add_up() {
+        // 5 ms: two pairs of runs fill the 20 ms of a visit.
+        let forecast = Forecast::new(1_000_000, 0, 2, 5e-3);
+        assert_eq!((forecast.networks, forecast.rounds), (30, [8, 40]));
+        assert!((forecast.seconds[0] - 2.0 * (2.0 + 8.0 * 30.0 * 20e-3)).abs() < 1e-9);
+        assert!((forecast.seconds[1] - 2.0 * (2.0 + 40.0 * 30.0 * 20e-3)).abs() < 1e-9);
+        // A slow network still runs twice each way.
+        let slow = Forecast::new(1, 0, 1, 1.0);
+        assert!((slow.seconds[0] - (2.0 + 8.0 * 4.0)).abs() < 1e-9);
+    }
+}
