@@ -7,6 +7,8 @@
 pub mod config;
 mod costs;
 pub mod data;
+pub mod evolution;
+mod files;
 pub mod schedule;
 
 pub use costs::{CostError, Costs};

@@ -14,6 +14,8 @@ pub enum Purpose {
     Augment = 3,
     /// Drawing architectures.
     Architectures = 4,
+    /// The generations of an evolution.
+    Evolution = 5,
 }
 
 /// The random stream of one seed, purpose, epoch and index. The four fill the generator's key, so no two streams are

@@ -1,0 +1,59 @@
+//! All architectures that a search has judged, each once.
+
+use std::collections::HashSet;
+
+use nasprof_graph::{Arch, Space};
+
+use super::{Budget, EvolutionError, Judged, Outcome, Scorer, front};
+
+pub(super) struct Archive<'a> {
+    pub(super) space: &'a Space,
+    budget: &'a Budget<'a>,
+    scorer: &'a mut dyn Scorer,
+    known: HashSet<Arch>,
+    judged: Vec<Judged>,
+    drawn: u64,
+}
+
+impl<'a> Archive<'a> {
+    pub(super) fn new(space: &'a Space, budget: &'a Budget<'a>, scorer: &'a mut dyn Scorer) -> Self {
+        Self { space, budget, scorer, known: HashSet::new(), judged: Vec::new(), drawn: 0 }
+    }
+
+    /// Judges an architecture; whether it is a new one within the budget.
+    pub(super) fn offer(&mut self, arch: Arch) -> Result<bool, EvolutionError> {
+        self.drawn += 1;
+        if self.known.contains(&arch) {
+            return Ok(false);
+        }
+        let Some(values) = self.budget.values(&arch)? else { return Ok(false) };
+        let score = self.scorer.score(&arch).map_err(EvolutionError::Scorer)?;
+        if !score.is_finite() {
+            return Err(EvolutionError::NoNumber(score));
+        }
+        self.known.insert(arch.clone());
+        self.judged.push(Judged { arch, score, values });
+        Ok(true)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.judged.len()
+    }
+
+    /// The best by score and, up to as many, those of the front, evenly spread.
+    pub(super) fn parents(&self, count: usize) -> Vec<Arch> {
+        let mut by_score: Vec<&Judged> = self.judged.iter().collect();
+        by_score.sort_by(|a, b| b.score.total_cmp(&a.score));
+        let front = front(&self.judged);
+        let step = front.len().div_ceil(count.max(1)).max(1);
+        let best = by_score.into_iter().take(count).map(|judged| judged.arch.clone());
+        best.chain(front.into_iter().step_by(step).map(|judged| judged.arch)).collect()
+    }
+
+    /// What was found.
+    pub(super) fn outcome(self) -> Result<Outcome, EvolutionError> {
+        let front = front(&self.judged);
+        let best = front.last().cloned().ok_or(EvolutionError::NothingFound { drawn: self.drawn })?;
+        Ok(Outcome { best, front, judged: self.judged.len(), drawn: self.drawn })
+    }
+}

@@ -1,0 +1,67 @@
+//! Hard bounds on architectures.
+
+use nasprof_graph::{Arch, Space};
+
+use crate::config::LoadedRegularizer;
+use crate::{CostError, Costs};
+
+/// Bounds on some quantities.
+#[derive(Debug, Default)]
+pub struct Budget<'a> {
+    bounds: Vec<Bound<'a>>,
+}
+
+#[derive(Debug)]
+struct Bound<'a> {
+    name: &'static str,
+    costs: Costs<'a>,
+    lower: f64,
+    upper: f64,
+}
+
+impl<'a> Budget<'a> {
+    /// The budget of an experiment: upper and lower bounds, and the target of a constraint as an upper bound. A quantity of
+    /// which nothing is bounded is followed all the same.
+    ///
+    /// # Errors
+    /// Layers that a LUT does not know.
+    pub fn new(space: &Space, regularizers: &'a [LoadedRegularizer]) -> Result<Self, CostError> {
+        let bound = |regularizer: &'a LoadedRegularizer| -> Result<Bound<'a>, CostError> {
+            let settings = &regularizer.settings;
+            Ok(Bound {
+                name: settings.quantity.name(),
+                costs: Costs::new(space, settings.quantity, regularizer.lut.as_deref())?,
+                lower: settings.lower.unwrap_or(f64::NEG_INFINITY),
+                upper: settings.limit().unwrap_or(f64::INFINITY),
+            })
+        };
+        Ok(Self { bounds: regularizers.iter().map(bound).collect::<Result<_, _>>()? })
+    }
+
+    /// The quantities' names.
+    #[must_use]
+    pub fn names(&self) -> Vec<&'static str> {
+        self.bounds.iter().map(|bound| bound.name).collect()
+    }
+
+    /// The quantities of an architecture; `None` if one is out of bounds.
+    ///
+    /// # Errors
+    /// A cost that is not known.
+    pub fn values(&self, arch: &Arch) -> Result<Option<Vec<f64>>, CostError> {
+        let mut values = Vec::with_capacity(self.bounds.len());
+        for bound in &self.bounds {
+            let value = bound.costs.of(arch)?;
+            if !(bound.lower..=bound.upper).contains(&value) {
+                return Ok(None);
+            }
+            values.push(value);
+        }
+        Ok(Some(values))
+    }
+
+    /// For every quantity the architecture that has the least of it: where to begin if draws find nothing.
+    pub(super) fn cheapest(&self, space: &Space) -> Result<Vec<Arch>, CostError> {
+        self.bounds.iter().map(|bound| Ok(bound.costs.cheapest(space)?.0)).collect()
+    }
+}

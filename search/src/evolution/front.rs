@@ -1,0 +1,92 @@
+//! The Pareto front: what can be had for how much.
+
+use nasprof_graph::Space;
+use nasprof_graph::arch::ArchFile;
+
+use super::Judged;
+
+/// Those that none other beats in both, score and first quantity, by that quantity ascending; so the last one has the
+/// highest score. Of architectures that are equal in both, the first in the order of selections is kept. Without a
+/// quantity it is the best one alone.
+#[must_use]
+pub fn front(judged: &[Judged]) -> Vec<Judged> {
+    let cost = |judged: &Judged| judged.values.first().copied().unwrap_or(0.0);
+    let mut sorted: Vec<&Judged> = judged.iter().collect();
+    sorted.sort_by(|a, b| {
+        cost(a).total_cmp(&cost(b)).then(b.score.total_cmp(&a.score)).then_with(|| a.arch.cmp(&b.arch))
+    });
+    let mut front: Vec<Judged> = Vec::new();
+    for judged in sorted {
+        if front.last().is_none_or(|last| judged.score > last.score) {
+            front.push(judged.clone());
+        }
+    }
+    front
+}
+
+/// A front as CSV: a column for each quantity, `score_<name>`, and the architecture as JSON.
+#[must_use]
+pub fn table(front: &[Judged], space: &Space, quantities: &[&str], score: &str) -> Vec<u8> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut rows = || -> Result<(), csv::Error> {
+        let score = format!("score_{score}");
+        writer.write_record(quantities.iter().copied().chain([score.as_str(), "arch"]))?;
+        for judged in front {
+            let file = ArchFile::new(&space.name, &space.choices, &judged.arch);
+            let mut row: Vec<String> = judged.values.iter().map(f64::to_string).collect();
+            row.extend([judged.score.to_string(), serde_json::to_string(&file).unwrap_or_default()]);
+            writer.write_record(row)?;
+        }
+        Ok(())
+    };
+    // Writing into memory fails only if rows differ in length, and all have the header's.
+    let written = rows();
+    debug_assert!(written.is_ok(), "{written:?}");
+    writer.into_inner().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use nasprof_graph::Arch;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn judged(arch: u16, cost: f64, score: f64) -> Judged {
+        Judged { arch: Arch(vec![arch]), score, values: vec![cost] }
+    }
+
+    #[test]
+    fn a_front_by_hand() {
+        let all = [
+            judged(0, 1.0, 0.5),
+            judged(1, 2.0, 0.4),
+            judged(2, 3.0, 0.9),
+            judged(3, 1.0, 0.6),
+            judged(4, 4.0, 0.9),
+            judged(5, 3.0, 0.9),
+        ];
+        assert_eq!(front(&all), [judged(3, 1.0, 0.6), judged(2, 3.0, 0.9)]);
+        let without = Judged { values: Vec::new(), ..judged(7, 0.0, 0.1) };
+        assert_eq!(front(std::slice::from_ref(&without)), [without]);
+        assert_eq!(front(&[]), []);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_beats_the_front(points in prop::collection::vec((0..20_u8, 0..20_u8), 1..60)) {
+            let all: Vec<Judged> =
+                points.iter().enumerate().map(|(i, &(c, s))| judged(i as u16, f64::from(c), f64::from(s))).collect();
+            let front = front(&all);
+            let beats = |a: &Judged, b: &Judged| {
+                a.values[0] <= b.values[0] && a.score >= b.score && (a.values[0] < b.values[0] || a.score > b.score)
+            };
+            for kept in &front {
+                prop_assert!(!all.iter().any(|other| beats(other, kept)));
+            }
+            for other in &all {
+                prop_assert!(front.iter().any(|kept| beats(kept, other) || (kept.values == other.values && kept.score == other.score)));
+            }
+        }
+    }
+}

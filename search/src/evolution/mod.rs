@@ -1,0 +1,96 @@
+//! Search by drawing whole architectures within a budget: evolution (Real et al. 2019; Cai et al., "Once-for-All"), and
+//! independent draws as the baseline that every other search has to be better than.
+//!
+//! Both need a [`Scorer`]: a trained supernet, a table, or a score known without training. The budget is hard: no
+//! architecture outside of it is ever scored.
+
+mod archive;
+mod budget;
+mod evolve;
+mod front;
+mod run;
+mod sample;
+
+use std::error::Error;
+
+use nasprof_graph::Arch;
+use thiserror::Error as ThisError;
+
+use crate::CostError;
+use crate::config::Score;
+
+pub use budget::Budget;
+pub use evolve::evolve;
+pub use front::{front, table};
+pub use run::{Bounded, Found, RunError, run};
+pub use sample::sample;
+
+/// Judges architectures; higher is better.
+pub trait Scorer {
+    /// The score of an architecture. It is asked once for each.
+    ///
+    /// # Errors
+    /// Whatever keeps it from judging; the search ends with it.
+    fn score(&mut self, arch: &Arch) -> Result<f64, Box<dyn Error + Send + Sync>>;
+}
+
+impl<F: FnMut(&Arch) -> Result<f64, Box<dyn Error + Send + Sync>>> Scorer for F {
+    fn score(&mut self, arch: &Arch) -> Result<f64, Box<dyn Error + Send + Sync>> {
+        self(arch)
+    }
+}
+
+/// An architecture within the budget, with its score.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judged {
+    /// The architecture.
+    pub arch: Arch,
+    /// Its score.
+    pub score: f64,
+    /// The quantities of the budget, in its order.
+    pub values: Vec<f64>,
+}
+
+/// What a search has found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The architecture with the highest score, of equal ones the one with the least of the first quantity.
+    pub best: Judged,
+    /// Those that none other beats in both, score and the budget's first quantity; by that quantity, ascending.
+    pub front: Vec<Judged>,
+    /// Different architectures that were scored.
+    pub judged: usize,
+    /// Architectures that were drawn, also those out of the budget or known already.
+    pub drawn: u64,
+}
+
+/// A search that cannot go on.
+#[derive(Debug, ThisError)]
+pub enum EvolutionError {
+    /// A cost is not known.
+    #[error(transparent)]
+    Cost(#[from] CostError),
+    /// The scorer failed.
+    #[error("the score of an architecture: {0}")]
+    Scorer(Box<dyn Error + Send + Sync>),
+    /// The scorer gave no number.
+    #[error("the score of an architecture is {0}")]
+    NoNumber(f64),
+    /// Nothing within the budget was found.
+    #[error("none of {drawn} architectures drawn is within the budget")]
+    NothingFound {
+        /// How many were drawn.
+        drawn: u64,
+    },
+}
+
+impl Score {
+    /// Its name, as files have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Params => "params",
+            Self::Macs => "macs",
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! A search that needs no training, from its plan to its run folder.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::Instant;
+
+use nasprof_graph::Arch;
+use nasprof_graph::arch::ArchFile;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::{Budget, EvolutionError, Outcome, evolve, sample, table};
+use crate::Costs;
+use crate::config::{ConfigError, Experiment, Plan, Quantity, Score, Searcher};
+use crate::files::replace;
+
+/// `result.json` of such a search.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Found {
+    /// Always 1.
+    pub format_version: u32,
+    /// The winner.
+    pub arch: ArchFile,
+    /// What stood in for accuracy, by the experiment's choice.
+    pub score: String,
+    /// Its value for the winner.
+    pub value: f64,
+    /// The winner's quantities, in the order of the experiment's regularizers.
+    pub quantities: Vec<Bounded>,
+    /// Trainable parameters of the winner.
+    pub params: u64,
+    /// Multiply-accumulates of the winner for one image.
+    pub macs: u64,
+    /// Different architectures that were scored.
+    pub judged: usize,
+    /// Architectures that were drawn.
+    pub drawn: u64,
+    /// Architectures of the front in `pareto.csv`.
+    pub front: usize,
+    /// Time of the search.
+    pub seconds: f64,
+    /// The experiment's seed.
+    pub seed: u64,
+}
+
+/// A quantity of the winner.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bounded {
+    /// `latency`, `memory`, `params` or `macs`.
+    pub quantity: String,
+    /// The most that was allowed.
+    pub upper: Option<f64>,
+    /// What the winner has by LUT and graph.
+    pub estimated: f64,
+}
+
+/// A search that cannot be run.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The experiment cannot be run.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The search found nothing or cannot judge.
+    #[error(transparent)]
+    Evolution(#[from] EvolutionError),
+    /// The run folder cannot be used.
+    #[error("{path}: {problem}")]
+    Folder {
+        /// The folder.
+        path: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A file of the run folder cannot be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Runs a search by evolution or by independent draws, and writes `config.toml`, `arch.json`, `pareto.csv` and
+/// `result.json` into its folder. With `resume` a folder of the same experiment is written anew: the search takes seconds
+/// and gives the same again.
+///
+/// # Errors
+/// If the experiment is another kind of search or makes no sense, the folder holds another run, or nothing is found.
+pub fn run(experiment: Experiment, folder: &Path, resume: bool) -> Result<Found, RunError> {
+    let plan = Plan::new(experiment)?;
+    let (space, seed) = (&plan.space, plan.experiment.seed);
+    let budget = Budget::new(space, &plan.regularizers).map_err(EvolutionError::from)?;
+    claim(folder, &plan.experiment, resume)?;
+    let started = Instant::now();
+    let (score, outcome) = match &plan.experiment.searcher {
+        Some(Searcher::Evolution { score, evolution }) => {
+            let costs = costs(&plan, *score)?;
+            let mut scorer = |arch: &Arch| Ok(costs.of(arch)?);
+            (*score, evolve(space, &budget, evolution, seed, &mut scorer)?)
+        }
+        Some(Searcher::Random { score, samples }) => {
+            let costs = costs(&plan, *score)?;
+            let mut scorer = |arch: &Arch| Ok(costs.of(arch)?);
+            (*score, sample(space, &budget, *samples, seed, &mut scorer)?)
+        }
+        _ => {
+            let problem = "this search trains, and does not run here".to_owned();
+            return Err(ConfigError::Key { key: "searcher.kind".to_owned(), problem }.into());
+        }
+    };
+    let seconds = started.elapsed().as_secs_f64();
+    let found = found(&plan, &budget, score, &outcome, seconds)?;
+    write(folder, "pareto.csv", &table(&outcome.front, space, &budget.names(), score.name()))?;
+    write_json(folder, "arch.json", &found.arch)?;
+    write_json(folder, "result.json", &found)?;
+    Ok(found)
+}
+
+fn costs(plan: &Plan, score: Score) -> Result<Costs<'static>, RunError> {
+    let quantity = match score {
+        Score::Params => Quantity::Params,
+        Score::Macs => Quantity::Macs,
+    };
+    Ok(Costs::new(&plan.space, quantity, None).map_err(EvolutionError::from)?)
+}
+
+fn found(plan: &Plan, budget: &Budget<'_>, score: Score, outcome: &Outcome, seconds: f64) -> Result<Found, RunError> {
+    let best = &outcome.best;
+    let bounded = budget.names().into_iter().zip(&plan.regularizers).zip(&best.values);
+    let quantities = bounded.map(|((name, regularizer), &estimated)| Bounded {
+        quantity: name.to_owned(),
+        upper: regularizer.settings.limit(),
+        estimated,
+    });
+    // Exact for both: the counts of a network are whole numbers.
+    let count = |score| Ok::<u64, RunError>(costs(plan, score)?.of(&best.arch).map_err(EvolutionError::from)? as u64);
+    Ok(Found {
+        format_version: 1,
+        arch: ArchFile::new(&plan.space.name, &plan.space.choices, &best.arch),
+        score: score.name().to_owned(),
+        value: best.score,
+        quantities: quantities.collect(),
+        params: count(Score::Params)?,
+        macs: count(Score::Macs)?,
+        judged: outcome.judged,
+        drawn: outcome.drawn,
+        front: outcome.front.len(),
+        seconds,
+        seed: plan.experiment.seed,
+    })
+}
+
+/// Makes the folder that of this experiment.
+fn claim(folder: &Path, experiment: &Experiment, resume: bool) -> Result<(), RunError> {
+    let refuse =
+        |problem: &str| Err(RunError::Folder { path: folder.display().to_string(), problem: problem.to_owned() });
+    fs::create_dir_all(folder).map_err(|source| RunError::File { path: folder.display().to_string(), source })?;
+    match fs::read_to_string(folder.join("config.toml")) {
+        Ok(_) if !resume => refuse("holds a run already; take another folder with -o, or write it anew with --resume"),
+        Ok(text) if Experiment::parse(&text, &[])? != *experiment => {
+            refuse("holds a run of another experiment than this one, see its config.toml")
+        }
+        Ok(_) => Ok(()),
+        Err(_) => write(folder, "config.toml", experiment.resolved_toml().as_bytes()),
+    }
+}
+
+fn write_json(folder: &Path, name: &str, value: &impl Serialize) -> Result<(), RunError> {
+    let mut text = serde_json::to_vec_pretty(value)
+        .map_err(|e| RunError::File { path: folder.join(name).display().to_string(), source: e.into() })?;
+    text.push(b'\n');
+    write(folder, name, &text)
+}
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), RunError> {
+    let path = folder.join(name);
+    replace(&path, bytes).map_err(|source| RunError::File { path: path.display().to_string(), source })
+}

@@ -1,0 +1,39 @@
+//! Independent draws.
+
+use nasprof_graph::Space;
+
+use super::archive::Archive;
+use super::{Budget, EvolutionError, Outcome, Scorer};
+use crate::data::{Purpose, stream};
+
+/// Draws for each architecture that is wanted: a budget that fewer than one in a thousand meets gets fewer.
+const DRAWS: u64 = 1000;
+
+/// Draws architectures uniformly until `samples` different ones within the budget were judged, or the budget turns out too
+/// tight for that (the outcome tells how many were).
+///
+/// # Errors
+/// If nothing within the budget is found, a cost is not known, or the scorer fails.
+pub fn sample(
+    space: &Space,
+    budget: &Budget<'_>,
+    samples: u32,
+    seed: u64,
+    scorer: &mut dyn Scorer,
+) -> Result<Outcome, EvolutionError> {
+    let mut archive = Archive::new(space, budget, scorer);
+    fill(&mut archive, samples as usize, seed)?;
+    archive.outcome()
+}
+
+/// Draws until the archive has so many architectures.
+pub(super) fn fill(archive: &mut Archive<'_>, wanted: usize, seed: u64) -> Result<(), EvolutionError> {
+    let mut rng = stream(seed, Purpose::Evolution, 0, 0);
+    for _ in 0..wanted as u64 * DRAWS {
+        if archive.len() >= wanted {
+            break;
+        }
+        archive.offer(archive.space.sample(&mut rng))?;
+    }
+    Ok(())
+}
