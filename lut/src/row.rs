@@ -2,6 +2,7 @@
 
 use nasprof_graph::LayerKey;
 use nasprof_profiler::journal::Mode;
+use crate::ReusePoint;
 use serde::{Deserialize, Serialize};
 
 /// Something to know before a row is believed.
@@ -60,6 +61,8 @@ pub struct Times {
     pub n_dropped: u64,
     /// Value of each session.
     pub sessions_ns: Vec<f64>,
+    /// The places by reuse distance, the nearest first; empty for a layer timed alone.
+    pub reuse: Vec<ReusePoint>,
 }
 
 impl Times {

@@ -30,7 +30,7 @@ const SETTLE_MAX_NS: u64 = 30_000_000_000;
 /// Untimed runs at the start of a visit. On a 2-core Xeon with 2 MiB of L2 the first run after other networks was
 /// 30 % slower, the second 27 %, the third 5 %, and from the fourth on nothing moved: lines that come from memory are
 /// kept in the last-level cache only from their second use on.
-pub const WARM_UP_RUNS: u32 = 3;
+const WARM_UP_RUNS: u32 = 3;
 /// A canary, which is made to last milliseconds, that seems to last less is a broken timer or agent.
 const MIN_CANARY_NS: u64 = 10_000;
 
@@ -126,7 +126,7 @@ impl Live<'_, '_> {
             let gate = self.plan.gate.pass(device.as_mut(), virtual_time, |bad| {
                 progress(Progress::Waiting(bad.to_owned()));
             })?;
-            Ok(Event::Session { session: self.plan.setup.session, fingerprint, gate })
+            Ok(Event::Session { session: self.plan.setup.session, mode: self.plan.mode, fingerprint, gate })
         })?;
         match event {
             Event::Session { session, fingerprint, .. } if session == self.plan.setup.session => {
