@@ -59,14 +59,7 @@ impl Calibration {
             .map_or(UNKNOWN_LEVEL, |sd| student_t_95(all.len() - 1) * sd * (1.0 + 1.0 / all.len() as f64).sqrt());
         // The layers' sessions are one draw of the machine's level each, like those of the anchors alone.
         let scale = (center + mean(&all)? - mean(&sessions)?).exp();
-        Some(Self {
-            scale,
-            leave_one_out,
-            anchors: n,
-            shape_half_width,
-            level_half_width,
-            reuse_bandwidth,
-        })
+        Some(Self { scale, leave_one_out, anchors: n, shape_half_width, level_half_width, reuse_bandwidth })
     }
 }
 

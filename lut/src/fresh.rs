@@ -54,7 +54,8 @@ pub fn measure_whole(
 ) -> Result<(), EngineError> {
     let units = units(lut, space, networks)?;
     let allow_noisy = session.gate.allow_noisy;
-    let header = Header { mode: Mode::Whole, seed: session.seed, sessions: 1, allow_noisy, ..lut.context.header.clone() };
+    let header =
+        Header { mode: Mode::Whole, seed: session.seed, sessions: 1, allow_noisy, ..lut.context.header.clone() };
     // A session number of its own: a synthetic device must not repeat a session of the LUT.
     let number = first_free_session(&lut.context.header).saturating_add((session.seed % 1000) as u32);
     let plan = SessionPlan {

@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Bandwidths that are tried, in units of the natural logarithm of the distance.
-pub(crate) const BANDWIDTHS: [f64; 3] = [0.4, 0.2, 0.1];
+pub(crate) const BANDWIDTHS: [f64; 4] = [0.4, 0.2, 0.1, 0.05];
 
 /// Places that the mean over all places counts for: it steadies a value that few places are near to.
 const PRIOR_PLACES: f64 = 0.3;

@@ -1,8 +1,8 @@
 //! One row of a LUT.
 
+use crate::ReusePoint;
 use nasprof_graph::LayerKey;
 use nasprof_profiler::journal::Mode;
-use crate::ReusePoint;
 use serde::{Deserialize, Serialize};
 
 /// Something to know before a row is believed.

@@ -27,10 +27,10 @@ const SETTLE_WINDOW: usize = 10;
 const SETTLE_WITHIN: f64 = 0.01;
 pub(super) const SETTLE_MIN_NS: u64 = 2_000_000_000;
 const SETTLE_MAX_NS: u64 = 30_000_000_000;
-/// Untimed runs at the start of a visit. On a 2-core Xeon with 2 MiB of L2 the first run after other networks was
-/// 30 % slower, the second 27 %, the third 5 %, and from the fourth on nothing moved: lines that come from memory are
-/// kept in the last-level cache only from their second use on.
-const WARM_UP_RUNS: u32 = 3;
+/// Untimed runs at the start of a visit. With 30 networks of 10 MB in turn on a Xeon with 2 MiB of L2, the second run was
+/// 27 % slower than the last, the fourth 2 to 4 % and the fifth 0.5 %; with 110 in turn, the fourth 6 % and the sixth 1 %.
+/// Lines that come from memory stay in the last-level cache only from their second use on.
+const WARM_UP_RUNS: u32 = 5;
 /// A canary, which is made to last milliseconds, that seems to last less is a broken timer or agent.
 const MIN_CANARY_NS: u64 = 10_000;
 

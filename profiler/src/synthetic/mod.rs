@@ -10,6 +10,7 @@ mod truth;
 use std::collections::{BTreeMap, HashMap};
 
 use nasprof_graph::Graph;
+use nasprof_graph::reuse::reuse_bytes;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -54,15 +55,25 @@ impl SyntheticDevice {
         }
     }
 
+    /// True nanoseconds of a whole run of a network on this device, without noise.
+    ///
+    /// # Errors
+    /// If a layer does not run on it.
+    pub fn truth_ns(&self, graph: &Graph) -> Result<f64, DeviceError> {
+        Ok(self.times(graph)?.iter().sum::<f64>() + WHOLE_OVERHEAD_NS)
+    }
+
     fn times(&self, graph: &Graph) -> Result<Vec<f64>, DeviceError> {
+        let (far, excess) = self.model.cold_beyond.unwrap_or((u64::MAX, 0.0));
         graph
             .layers()
-            .map(|(_, node)| {
+            .zip(reuse_bytes(graph))
+            .map(|((_, node), distance)| {
                 if self.model.fails == Some(node.op.name()) {
                     let reason = format!("layer `{}` ({}): not implemented on this device", node.name, node.op.name());
                     return Err(DeviceError::Refused(reason));
                 }
-                Ok(layer_truth_ns(graph, node))
+                Ok(layer_truth_ns(graph, node) * if distance > far { 1.0 + excess } else { 1.0 })
             })
             .collect()
     }
