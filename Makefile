@@ -34,9 +34,9 @@ libtorch: packages
 	@scripts/install-libtorch.sh
 
 # Two calls: in one, cargo would unify features and link libtorch into `nasprof` as well.
-build: setup ## Build nasprof and nasprof-agent (release)
+build: setup ## Build nasprof, nasprof-agent and nasprof-search (release)
 	cargo build --release --locked -p nasprof
-	cargo build --release --locked $(torch) --bin nasprof-agent
+	cargo build --release --locked $(torch) --bin nasprof-agent --bin nasprof-search
 
 quickstart: build ## Build, measure this machine, estimate and validate
 	@mkdir -p runs

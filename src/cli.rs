@@ -33,6 +33,10 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Draw an architecture, or write its graph for other programs.
     Export(ExportArgs),
+    /// Search a space for the best network within a budget.
+    Search(RunArgs),
+    /// Train one network.
+    Train(RunArgs),
     /// Print shell completions.
     Completions {
         /// The shell.
@@ -367,6 +371,25 @@ pub(crate) struct ExportArgs {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
     /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The experiment: a TOML or JSON file.
+    #[arg(value_name = "EXPERIMENT.toml")]
+    pub(crate) experiment: PathBuf,
+    /// The run folder [default: runs/EXPERIMENT].
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+    /// Set a value over the file's: a dotted key; numbers count the tables of a list.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Go on from the run folder's checkpoint.
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Print the result as JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -11,6 +11,8 @@ use nasprof_profiler::engine::EngineError;
 use nasprof_profiler::journal::JournalError;
 use nasprof_profiler::protocol::DeviceError;
 use nasprof_reports::ReportError;
+use nasprof_search::config::ConfigError;
+use nasprof_search::evolution::RunError;
 
 /// Exit codes of the program; part of its interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -210,6 +212,23 @@ impl From<EngineError> for Failure {
             EngineError::Replay(_) => Self::usage(error)
                 .hint("the options must be those the journal was begun with; write to another file with -o"),
             EngineError::Plan(_) => Self::usage(error),
+        }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        let hint = error.hint();
+        Self { hint, ..Self::usage(error) }
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Config(error) => error.into(),
+            RunError::File { .. } => Self::internal(error),
+            _ => Self::usage(error),
         }
     }
 }

@@ -147,6 +147,11 @@ pub(crate) fn programs() -> Programs {
     Programs { folder, given: std::env::var_os("NASPROF_AGENT").map(PathBuf::from) }
 }
 
+/// The program that trains is installed beside this one; NASPROF_SEARCH names another.
+pub(crate) fn search_program() -> PathBuf {
+    std::env::var_os("NASPROF_SEARCH").map_or_else(|| programs().folder.join("nasprof-search"), PathBuf::from)
+}
+
 /// The file name that `name` gives, for use in default output names.
 pub(crate) fn file_name(name: &str) -> String {
     let stem = Path::new(name).file_stem().map_or_else(|| name.to_owned(), |s| s.to_string_lossy().into_owned());

@@ -19,7 +19,6 @@ pub mod memory;
 mod op;
 pub mod outline;
 pub mod passes;
-pub mod reuse;
 pub mod runtime;
 pub mod selector;
 mod shape;

@@ -56,11 +56,9 @@ pub struct SessionFacts {
 pub struct Anchor {
     /// Its architecture.
     pub arch: Arch,
-    /// Nanoseconds in each session that timed the layers.
+    /// Nanoseconds in each session.
     pub sessions_ns: Vec<f64>,
-    /// Nanoseconds in each session of the anchors alone.
-    pub level_sessions_ns: Vec<f64>,
-    /// Sum of its layers, each from its places in the other networks, nanoseconds.
+    /// Sum of the LUT's entries for its layers, nanoseconds.
     pub sum_ns: f64,
     /// Number of its layers.
     pub layers: usize,

@@ -1,14 +1,36 @@
 //! Searches a space for a network that meets a budget, and trains networks.
 //!
-//! Without the feature `torch` this crate has what needs no tensors: configuration, data sets, schedules and the
-//! selection of architectures. With it come supernets, optimizers, searchers and the trainer, which the binary
+//! Without the feature `torch` this crate has what needs no tensors: configuration, data sets, schedules, evolution and
+//! the selection of architectures. With it come supernets, optimizers, searchers and the trainer, which the binary
 //! `nasprof-search` runs for the command line.
 
 pub mod config;
 mod costs;
 pub mod data;
+#[cfg(feature = "torch")]
+mod error;
 pub mod evolution;
 mod files;
+pub mod job;
+#[cfg(feature = "torch")]
+pub mod loss;
+#[cfg(feature = "torch")]
+pub mod optimizer;
+#[cfg(feature = "torch")]
+pub mod regularizers;
+#[cfg(feature = "torch")]
+pub mod run;
 pub mod schedule;
+#[cfg(feature = "torch")]
+pub mod searchers;
+pub mod selection;
+#[cfg(feature = "torch")]
+mod session;
+#[cfg(feature = "torch")]
+pub mod supernet;
 
 pub use costs::{CostError, Costs};
+#[cfg(feature = "torch")]
+pub use error::SearchError;
+#[cfg(feature = "torch")]
+pub use session::{Gradients, Loss, MiniBatch, Session};

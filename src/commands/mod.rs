@@ -7,6 +7,7 @@ mod export;
 mod lut;
 mod measure;
 mod report;
+mod search;
 mod space;
 mod table;
 mod validate;
@@ -32,6 +33,8 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Validate(args) => validate::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Search(args) => search::search(&args),
+        Command::Train(args) => search::train(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "nasprof", &mut io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -40,8 +40,7 @@ pub(super) const TAKE: &str = script!(
     "  pid=${old%.part}; pid=${pid##*.}; kill -0 \"$pid\" 2>/dev/null || rm -f -- \"$old\"",
     "done",
     "part=$2.$$.part",
-    // A cut link must not end the shell before it has tidied up.
-    "trap '' PIPE HUP; trap 'rm -f -- \"$part\"' EXIT",
+    "trap 'rm -f -- \"$part\"' EXIT",
     "cat > \"$part\" || exit 4",
     "[ \"$(wc -c < \"$part\")\" -eq \"$3\" ] || { echo 'the upload was cut off' >&2; exit 5; }",
     "chmod 700 \"$part\" && mv -f -- \"$part\" \"$2\" || exit 6",

@@ -57,6 +57,19 @@ pub enum RegularizerKind {
     Reject,
 }
 
+impl RegularizerKind {
+    /// Its name, as files have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reward => "reward",
+            Self::Penalty => "penalty",
+            Self::Constraint => "constraint",
+            Self::Reject => "reject",
+        }
+    }
+}
+
 /// One thing to keep to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,0 +1,174 @@
+//! What a search keeps to besides accuracy, at work.
+//!
+//! A reward and a rejection act on the reward of a drawn architecture. A penalty and a constraint act on the
+//! distribution: the gradient of the expected cost is added to that of the loss. A constraint is the augmented Lagrangian
+//! `multiplier * c + STIFFNESS / 2 * c^2` of `c = expected / target - 1`; after each step the multiplier grows by
+//! `STIFFNESS * MULTIPLIER_RATE * c`, so it comes to rest only where the expected cost is the target.
+
+use nasprof_graph::expectation::{ExpectedCost, Sampling};
+use nasprof_graph::runtime::Runtime;
+use nasprof_graph::{Arch, Space};
+
+use crate::config::{LoadedRegularizer, Quantity, Regularizer, RegularizerKind};
+use crate::error::SearchError;
+use crate::selection::Limit;
+use crate::{CostError, Costs};
+
+/// Weight of a constraint's square: a miss of 10 % pulls as hard as a loss that changes by half its miss.
+const STIFFNESS: f64 = 5.0;
+/// How much of the pull stays with the multiplier after each step. Smaller than one over the steps that the
+/// architecture's optimizer needs to follow, or the expected cost swings around the target.
+const MULTIPLIER_RATE: f64 = 0.02;
+
+/// All regularizers of a search.
+#[derive(Debug)]
+pub struct Regularizers<'a> {
+    all: Vec<Active<'a>>,
+}
+
+#[derive(Debug)]
+struct Active<'a> {
+    settings: &'a Regularizer,
+    costs: Costs<'a>,
+    /// For those that act on the distribution.
+    expected: Option<ExpectedCost>,
+    multiplier: f64,
+    latest: Option<f64>,
+}
+
+impl<'a> Regularizers<'a> {
+    /// The regularizers of an experiment for its space.
+    ///
+    /// # Errors
+    /// Layers that the LUT does not know.
+    pub fn new(space: &Space, loaded: &'a [LoadedRegularizer]) -> Result<Self, SearchError> {
+        let all = loaded.iter().map(|one| Active::new(space, one)).collect::<Result<_, _>>()?;
+        Ok(Self { all })
+    }
+
+    /// The reward of an architecture that reaches an accuracy; `None` if it is rejected.
+    ///
+    /// # Errors
+    /// A cost that is not known.
+    pub fn reward(&self, accuracy: f64, arch: &Arch) -> Result<Option<f64>, CostError> {
+        let mut reward = accuracy;
+        for one in &self.all {
+            match one.settings.kind {
+                RegularizerKind::Reward => reward *= one.settings.reward_factor(one.costs.of(arch)?),
+                RegularizerKind::Reject => {
+                    let value = one.costs.of(arch)?;
+                    if one.settings.upper.is_some_and(|u| value > u) || one.settings.lower.is_some_and(|l| value < l) {
+                        return Ok(None);
+                    }
+                }
+                RegularizerKind::Penalty | RegularizerKind::Constraint => {}
+            }
+        }
+        Ok(Some(reward))
+    }
+
+    /// Adds the gradient of penalties and constraints with respect to the probabilities.
+    ///
+    /// # Errors
+    /// A cost that is not known.
+    pub fn add_gradient(&mut self, probabilities: &[Vec<f64>], gradient: &mut [Vec<f64>]) -> Result<(), SearchError> {
+        let mut own: Vec<Vec<f64>> = probabilities.iter().map(|row| vec![0.0; row.len()]).collect();
+        for one in &mut self.all {
+            let Some(expected) = &mut one.expected else { continue };
+            let value = expected.evaluate(probabilities, &mut own)?;
+            one.latest = Some(value);
+            let factor = match (one.settings.kind, one.settings.target) {
+                (RegularizerKind::Constraint, Some(target)) => {
+                    (one.multiplier + STIFFNESS * (value / target - 1.0)) / target
+                }
+                _ => one.settings.weight(),
+            };
+            for (row, own) in gradient.iter_mut().zip(&own) {
+                row.iter_mut().zip(own).for_each(|(g, o)| *g += factor * o);
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves the multipliers by what the last gradient found.
+    pub fn update_multipliers(&mut self) {
+        for one in &mut self.all {
+            if let (RegularizerKind::Constraint, Some(target), Some(value)) =
+                (one.settings.kind, one.settings.target, one.latest)
+            {
+                one.multiplier += STIFFNESS * MULTIPLIER_RATE * (value / target - 1.0);
+            }
+        }
+    }
+
+    /// The multipliers, for a checkpoint.
+    #[must_use]
+    pub fn multipliers(&self) -> Vec<f64> {
+        self.all.iter().map(|one| one.multiplier).collect()
+    }
+
+    /// Goes on with the multipliers of a checkpoint.
+    pub fn restore(&mut self, multipliers: &[f64]) {
+        self.all.iter_mut().zip(multipliers).for_each(|(one, &m)| one.multiplier = m);
+    }
+
+    /// What a selected architecture has to keep to; `factor` is measured over estimated latency.
+    #[must_use]
+    pub fn limits(&self, factor: f64) -> Vec<Limit<'_>> {
+        let factor = |one: &Active<'_>| if one.settings.quantity == Quantity::Latency { factor } else { 1.0 };
+        self.all.iter().filter_map(|one| Limit::of(one.settings, &one.costs, factor(one))).collect()
+    }
+
+    /// The quantities of an architecture, in the file's order.
+    ///
+    /// # Errors
+    /// A cost that is not known.
+    pub fn values(&self, arch: &Arch) -> Result<Vec<f64>, CostError> {
+        self.all.iter().map(|one| one.costs.of(arch)).collect()
+    }
+
+    /// The settings, in the file's order.
+    pub fn settings(&self) -> impl Iterator<Item = &Regularizer> {
+        self.all.iter().map(|one| one.settings)
+    }
+
+    /// Name and value of what is worth a curve: expected costs and multipliers.
+    #[must_use]
+    pub fn curves(&self) -> Vec<(String, f64)> {
+        let mut curves = Vec::new();
+        for one in &self.all {
+            let name = one.settings.quantity.name();
+            curves.extend(one.latest.map(|value| (format!("expected/{name}"), value)));
+            if one.settings.kind == RegularizerKind::Constraint {
+                curves.push((format!("multiplier/{name}"), one.multiplier));
+            }
+        }
+        curves
+    }
+}
+
+impl<'a> Active<'a> {
+    fn new(space: &Space, loaded: &'a LoadedRegularizer) -> Result<Self, SearchError> {
+        let settings = &loaded.settings;
+        let lut = loaded.lut.as_deref();
+        let costs = Costs::new(space, settings.quantity, lut)?;
+        let acts = matches!(settings.kind, RegularizerKind::Penalty | RegularizerKind::Constraint);
+        let expected = acts.then(|| expected(space, settings.quantity, loaded)).transpose()?;
+        Ok(Self { settings, costs, expected, multiplier: 0.0, latest: None })
+    }
+}
+
+fn expected(space: &Space, quantity: Quantity, loaded: &LoadedRegularizer) -> Result<ExpectedCost, SearchError> {
+    let sampling = Sampling::default();
+    let lut = loaded.lut.as_deref();
+    let batch = lut.map_or(1, |l| l.context.header.batch);
+    let graph = space.graph.with_batch(batch).map_err(CostError::from)?;
+    let runtime = lut.map_or(Runtime::TorchEager, |l| l.context.header.runtime);
+    Ok(match (quantity, lut) {
+        (Quantity::Latency, Some(lut)) => lut.expected_latency(&graph, sampling)?,
+        (Quantity::Memory, Some(lut)) => lut.expected_peak_memory(&graph, sampling)?,
+        (Quantity::Params, _) => ExpectedCost::params(&graph, runtime, sampling)?,
+        (Quantity::Macs, _) => ExpectedCost::macs(&graph, runtime, sampling)?,
+        (quantity, None) => return Err(CostError::NoLut(quantity).into()),
+    })
+}

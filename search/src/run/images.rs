@@ -1,0 +1,40 @@
+//! Batches for updates, from the loader's batches for forward passes.
+
+use tch::Device;
+
+use crate::config::Batches;
+use crate::data::{Loader, Stream};
+use crate::error::SearchError;
+use crate::session::MiniBatch;
+
+/// Batches without end, from any of them on.
+pub(super) struct Updates {
+    stream: Stream,
+    accumulate: usize,
+    device: Device,
+}
+
+impl Updates {
+    /// The batches from number `first` on, counted over all epochs.
+    pub(super) fn from(loader: &Loader, batches: Batches, first: u64, device: Device) -> Self {
+        // A loader's epoch has exactly the mini-batches of its updates.
+        let stream = loader.shuffled(first * batches.accumulate as u64);
+        Self { stream, accumulate: batches.accumulate, device }
+    }
+
+    /// The next batch, in its mini-batches; images left out as unreadable are named to `say`.
+    pub(super) fn next(&mut self, say: &mut dyn FnMut(&str)) -> Result<Vec<MiniBatch>, SearchError> {
+        let next = self.stream.by_ref().take(self.accumulate);
+        next.map(|batch| {
+            let batch = batch?;
+            batch.skipped.iter().for_each(|corrupt| say(&format!("left out: {corrupt}")));
+            MiniBatch::new(&batch, self.device)
+        })
+        .collect()
+    }
+}
+
+/// All images of a loader once, in order.
+pub(super) fn all(loader: &Loader, device: Device) -> impl Iterator<Item = Result<MiniBatch, SearchError>> + use<> {
+    loader.in_order().map(move |batch| MiniBatch::new(&batch?, device))
+}

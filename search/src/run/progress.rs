@@ -1,0 +1,105 @@
+//! Means over an epoch, the table of all epochs, and lines that say how far a run is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::SearchError;
+use crate::loss::Score;
+
+/// Lines of progress are at least so far apart.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// An epoch's means.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Row {
+    pub(super) epoch: u32,
+    pub(super) values: BTreeMap<String, f64>,
+}
+
+/// The rows as CSV, one column per name that any of them has.
+pub(super) fn table(rows: &[Row]) -> String {
+    let names: BTreeSet<&String> = rows.iter().flat_map(|r| r.values.keys()).collect();
+    let header = std::iter::once("epoch".to_owned()).chain(names.iter().map(|n| (*n).clone()));
+    let mut lines = vec![header.collect::<Vec<_>>().join(",")];
+    for row in rows {
+        let values = names.iter().map(|n| row.values.get(*n).map_or_else(String::new, ToString::to_string));
+        lines.push(std::iter::once(row.epoch.to_string()).chain(values).collect::<Vec<_>>().join(","));
+    }
+    lines.join("\n") + "\n"
+}
+
+/// Sums over an epoch.
+#[derive(Debug, Default)]
+pub(super) struct Means {
+    scores: BTreeMap<&'static str, Score>,
+    curves: BTreeMap<String, (f64, u32)>,
+}
+
+impl Means {
+    /// Adds the score of some images.
+    pub(super) fn score(&mut self, part: &'static str, score: Score) {
+        let sum = self.scores.entry(part).or_default();
+        *sum = sum.and(score);
+    }
+
+    /// Adds a value.
+    pub(super) fn curve(&mut self, name: String, value: f64) {
+        let (sum, count) = self.curves.entry(name).or_insert((0.0, 0));
+        *sum += value;
+        *count += 1;
+    }
+
+    /// The epoch's row.
+    pub(super) fn row(self, epoch: u32) -> Row {
+        let mut values: BTreeMap<String, f64> =
+            self.curves.into_iter().map(|(name, (sum, count))| (name, sum / f64::from(count))).collect();
+        for (part, score) in self.scores.into_iter().filter(|(_, s)| s.images > 0) {
+            values.insert(format!("loss/{part}"), score.loss);
+            values.insert(format!("error/{part}"), score.error);
+        }
+        Row { epoch, values }
+    }
+}
+
+/// Says now and then how far a run is.
+pub(super) struct Progress {
+    started: Instant,
+    said: Instant,
+    /// Steps of this process, and those left when it started.
+    done: u64,
+    total: u64,
+}
+
+impl Progress {
+    pub(super) fn new(total: u64) -> Self {
+        Self { started: Instant::now(), said: Instant::now(), done: 0, total }
+    }
+
+    /// One step more; the line to say, if it is time for one.
+    pub(super) fn step(&mut self, what: impl FnOnce() -> String) -> Option<String> {
+        self.done += 1;
+        if self.said.elapsed() < PAUSE {
+            return None;
+        }
+        self.said = Instant::now();
+        let left = self.total.saturating_sub(self.done) as f64;
+        let seconds = (self.started.elapsed().as_secs_f64() / self.done as f64 * left).ceil() as u64;
+        Some(format!("{}, {}:{:02} left", what(), seconds / 60, seconds % 60))
+    }
+
+    pub(super) fn seconds(&self) -> f64 {
+        self.started.elapsed().as_secs_f64()
+    }
+}
+
+/// Names the epoch in a loss that left the numbers.
+pub(super) fn at_epoch(error: SearchError, epoch: u32) -> SearchError {
+    match error {
+        SearchError::Diverged { loss, learning_rate, .. } => {
+            SearchError::Diverged { loss, learning_rate, epoch: Some(epoch) }
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,84 @@
+//! The gradient of ProxylessNAS through binary gates (section 3.2.2 of the paper).
+//!
+//! Two candidates of every choice are drawn by their probabilities and compared: one of them, by their probabilities
+//! among the two, gets the gate 1 and is the value, the other the gate 0. The gradient at the gates is taken for that at
+//! the two probabilities. It sums to zero over the two, so that the candidates that were not drawn keep their
+//! probabilities to first order.
+
+use rand::Rng;
+use tch::{Kind, Tensor};
+
+use super::ArchStep;
+use crate::error::SearchError;
+use crate::loss::Score;
+use crate::session::{MiniBatch, Session};
+use crate::supernet::{Path, Phase};
+
+/// One step of the architecture.
+pub(super) fn step(session: &mut Session<'_>, valid: &[MiniBatch]) -> Result<ArchStep, SearchError> {
+    let probabilities = session.distribution().probabilities();
+    let mut rng = session.random();
+    let pairs: Vec<[u16; 2]> = probabilities.iter().map(|row| pair(row, &mut rng)).collect();
+    let shares: Vec<[f64; 2]> = probabilities.iter().zip(&pairs).map(|(row, pair)| shares(row, *pair)).collect();
+    let device = session.net().device();
+    let mut gates = Vec::with_capacity(pairs.len());
+    for share in &shares {
+        let first = rng.random::<f64>() < share[0];
+        let values: [f32; 2] = if first { [1.0, 0.0] } else { [0.0, 1.0] };
+        gates.push(Tensor::f_from_slice(&values)?.f_to_device(device)?.f_set_requires_grad(true)?);
+    }
+    let total: usize = valid.iter().map(MiniBatch::len).sum();
+    let mut at_gates = vec![[0.0; 2]; gates.len()];
+    let mut score = Score::default();
+    for mini in valid {
+        let one = session.loss(Path::Gated(&pairs, &gates), mini, Phase::Judge)?;
+        score = score.and(one.score);
+        let share = one.loss.f_mul_scalar(mini.len() as f64 / total as f64)?;
+        for (sum, gradient) in at_gates.iter_mut().zip(Tensor::f_run_backward(&[share], &gates, false, false)?) {
+            // A choice that nothing reads, or between two zeros, has none.
+            if gradient.defined() {
+                let gradient = gradient.f_to_kind(Kind::Double)?;
+                sum[0] += gradient.f_double_value(&[0])?;
+                sum[1] += gradient.f_double_value(&[1])?;
+            }
+        }
+    }
+    let mut gradient: Vec<Vec<f64>> = probabilities.iter().map(|row| vec![0.0; row.len()]).collect();
+    for (((row, pair), share), gate) in gradient.iter_mut().zip(&pairs).zip(&shares).zip(&at_gates) {
+        let mean = gate[0] * share[0] + gate[1] * share[1];
+        for j in 0..2 {
+            row[usize::from(pair[j])] += share[j] * (gate[j] - mean);
+        }
+    }
+    session.update_architecture(gradient)?;
+    Ok(ArchStep { score, curves: Vec::new() })
+}
+
+/// Two different candidates, drawn by their probabilities; of a choice with one candidate, that one twice.
+fn pair(probabilities: &[f64], rng: &mut impl Rng) -> [u16; 2] {
+    let mut left: Vec<f64> = probabilities.to_vec();
+    let mut draw = || {
+        let mut at = rng.random::<f64>() * left.iter().sum::<f64>();
+        let found = left.iter().position(|p| {
+            at -= p;
+            at < 0.0
+        });
+        // Rounding: the last candidate that can be drawn at all.
+        let drawn = found.or_else(|| left.iter().rposition(|&p| p > 0.0)).unwrap_or(0);
+        left[drawn] = 0.0;
+        drawn as u16
+    };
+    let first = draw();
+    if probabilities.len() < 2 {
+        return [first, first];
+    }
+    let second = draw();
+    // Where the first has all the probability, any other will do.
+    [first, if second == first { u16::from(first == 0) } else { second }]
+}
+
+/// Probabilities of two candidates among the two.
+fn shares(probabilities: &[f64], pair: [u16; 2]) -> [f64; 2] {
+    let [a, b] = pair.map(|k| probabilities[usize::from(k)]);
+    if a + b > 0.0 { [a / (a + b), b / (a + b)] } else { [0.5, 0.5] }
+}

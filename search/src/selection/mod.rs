@@ -1,0 +1,63 @@
+//! From a learnt distribution to one architecture that keeps to its limits.
+//!
+//! The most probable architecture wins if it is within the limits. If not, the most probable one within them is looked
+//! for: an annealed walk over architectures that differ in one or two choices, from a fixed seed, so that the same
+//! distribution and limits always give the same architecture.
+
+mod cells;
+mod limit;
+mod walk;
+
+use nasprof_graph::{Arch, Choice, Space};
+
+pub use cells::Cells;
+pub use limit::Limit;
+
+use crate::costs::CostError;
+
+/// A selected architecture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Selected {
+    /// The architecture.
+    pub arch: Arch,
+    /// Sum of the logarithms of its selections' probabilities; of DARTS cells those of the kept edges.
+    pub log_probability: f64,
+    /// The limited quantities, in the limits' order.
+    pub values: Vec<f64>,
+    /// Whether all hard limits are kept to.
+    pub feasible: bool,
+    /// Whether the most probable architecture had to be left because of the limits.
+    pub repaired: bool,
+}
+
+/// What an architecture of the space may look like.
+#[derive(Debug, Clone)]
+pub enum Form {
+    /// Any selection.
+    Free,
+    /// Two edges of each node of a cell, the others `none`.
+    Cells(Cells),
+}
+
+impl Form {
+    /// DARTS cells that are all alike are cut down to two edges a node (nnabla-nas.md 2.1); every other space keeps what
+    /// is selected.
+    #[must_use]
+    pub fn of(choices: &[Choice]) -> Self {
+        Cells::find(choices).map_or(Self::Free, Self::Cells)
+    }
+}
+
+/// The most probable architecture within the limits. If none is found, the one that misses them least, marked.
+///
+/// # Errors
+/// A cost that is not known.
+pub fn select(
+    space: &Space,
+    form: &Form,
+    probabilities: &[Vec<f64>],
+    limits: &[Limit<'_>],
+) -> Result<Selected, CostError> {
+    let walk = walk::Walk::new(space, form, probabilities, limits);
+    walk.run()
+}

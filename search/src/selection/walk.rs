@@ -1,0 +1,177 @@
+//! The search for the most probable architecture within limits.
+
+use std::collections::HashMap;
+
+use nasprof_graph::{Arch, Space};
+use rand::Rng;
+use rand::seq::IndexedRandom;
+use rand_chacha::ChaCha8Rng;
+
+use super::{Cells, Form, Limit, Selected};
+use crate::costs::CostError;
+use crate::data::{Purpose, stream};
+
+/// Architectures looked at by each of the independent walks, whose best end wins. Costs from a table take nanoseconds;
+/// of cells every network has to be pruned and added up, which takes a millisecond.
+const STEPS: u32 = 4000;
+const STEPS_OF_CELLS: u32 = 800;
+const WALKS: u64 = 4;
+const WALKS_OF_CELLS: u64 = 2;
+/// Probabilities below this are taken as this, so that a candidate given up by the training can still be chosen.
+const FLOOR: f64 = 1e-12;
+/// Temperature at the start and at the end, in units of log probability.
+const HOT: f64 = 2.0;
+const COLD: f64 = 0.02;
+
+pub(super) struct Walk<'a> {
+    space: &'a Space,
+    form: &'a Form,
+    logs: Vec<Vec<f64>>,
+    limits: &'a [Limit<'a>],
+}
+
+/// How good an architecture is: first the hard limits, then the wanted ones, then its probability.
+#[derive(Debug, Clone)]
+struct Judged {
+    violation: f64,
+    shortfall: f64,
+    log_probability: f64,
+    values: Vec<f64>,
+}
+
+impl Judged {
+    fn better_than(&self, other: &Self) -> bool {
+        let key = |j: &Self| [-j.violation, -j.shortfall, j.log_probability];
+        key(self) > key(other)
+    }
+
+    /// The same as one number for the walk: a limit missed by one per cent weighs as much as a factor of e in probability,
+    /// or twice that if it is a hard one.
+    fn energy(&self) -> f64 {
+        200.0 * self.violation + 100.0 * self.shortfall - self.log_probability
+    }
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(space: &'a Space, form: &'a Form, probabilities: &[Vec<f64>], limits: &'a [Limit<'a>]) -> Self {
+        let logs = probabilities.iter().map(|row| row.iter().map(|p| p.max(FLOOR).ln()).collect()).collect();
+        Self { space, form, logs, limits }
+    }
+
+    pub(super) fn run(&self) -> Result<Selected, CostError> {
+        let start = self.most_probable();
+        let mut known = HashMap::new();
+        let mut best = (start.clone(), self.judge(&start, &mut known)?);
+        if best.1.violation > 0.0 || best.1.shortfall > 0.0 {
+            let (walks, steps) = match self.form {
+                Form::Free => (WALKS, STEPS),
+                Form::Cells(_) => (WALKS_OF_CELLS, STEPS_OF_CELLS),
+            };
+            for number in 0..walks {
+                let mut rng = stream(0, Purpose::Architectures, u64::MAX, number);
+                self.walk(start.clone(), steps, &mut best, &mut known, &mut rng)?;
+            }
+        }
+        let (arch, judged) = best;
+        let repaired = arch != start;
+        let feasible = judged.violation == 0.0;
+        Ok(Selected { arch, log_probability: judged.log_probability, values: judged.values, feasible, repaired })
+    }
+
+    fn walk(
+        &self,
+        start: Arch,
+        steps: u32,
+        best: &mut (Arch, Judged),
+        known: &mut HashMap<Arch, Judged>,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<(), CostError> {
+        let mut judged = self.judge(&start, known)?;
+        let mut current = start;
+        for step in 0..steps {
+            let temperature = HOT * (COLD / HOT).powf(f64::from(step) / f64::from(steps));
+            let mut next = current.clone();
+            for _ in 0..rng.random_range(1..=2) {
+                self.change(&mut next, rng);
+            }
+            let other = self.judge(&next, known)?;
+            let worse = other.energy() - judged.energy();
+            if worse <= 0.0 || rng.random::<f64>() < (-worse / temperature).exp() {
+                (current, judged) = (next, other);
+                if judged.better_than(&best.1) {
+                    *best = (current.clone(), judged.clone());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn judge(&self, arch: &Arch, known: &mut HashMap<Arch, Judged>) -> Result<Judged, CostError> {
+        if let Some(judged) = known.get(arch) {
+            return Ok(judged.clone());
+        }
+        let values = self.limits.iter().map(|l| l.value(arch)).collect::<Result<Vec<_>, _>>()?;
+        let both = || self.limits.iter().zip(&values);
+        let judged = Judged {
+            violation: both().map(|(limit, &value)| limit.violation(value)).sum(),
+            shortfall: both().map(|(limit, &value)| limit.shortfall(value)).sum(),
+            log_probability: self.log_probability(arch),
+            values: values.clone(),
+        };
+        known.insert(arch.clone(), judged.clone());
+        Ok(judged)
+    }
+
+    fn log_probability(&self, arch: &Arch) -> f64 {
+        let counts = |k: u16| match self.form {
+            Form::Free => true,
+            Form::Cells(cells) => k != cells.none,
+        };
+        arch.0.iter().zip(&self.logs).filter(|(k, _)| counts(**k)).map(|(&k, row)| row[usize::from(k)]).sum()
+    }
+
+    /// The best architecture without limits, the first of equal ones.
+    fn most_probable(&self) -> Arch {
+        match self.form {
+            Form::Free => Arch(self.logs.iter().map(|row| best_of(row, |_| true)).collect()),
+            Form::Cells(cells) => {
+                let mut arch = Arch(vec![cells.none; self.logs.len()]);
+                for edges in &cells.nodes {
+                    let choices = edges.iter().map(|&i| (i, best_of(&self.logs[i], |k| k != cells.none)));
+                    let mut choices: Vec<(usize, u16)> = choices.collect();
+                    let log = |&(i, k): &(usize, u16)| self.logs[i][usize::from(k)];
+                    // Stable: of equal edges the first are kept.
+                    choices.sort_by(|a, b| log(b).total_cmp(&log(a)));
+                    choices.iter().take(2).for_each(|&(i, k)| arch.0[i] = k);
+                }
+                arch
+            }
+        }
+    }
+
+    fn change(&self, arch: &mut Arch, rng: &mut ChaCha8Rng) {
+        match self.form {
+            Form::Free => {
+                let i = rng.random_range(0..arch.0.len());
+                arch.0[i] = rng.random_range(0..self.space.choices[i].candidates.len()) as u16;
+            }
+            Form::Cells(cells) => change_edge(cells, arch, rng),
+        }
+    }
+}
+
+/// Gives a kept edge another operation, or keeps another edge of its node instead.
+fn change_edge(cells: &Cells, arch: &mut Arch, rng: &mut ChaCha8Rng) {
+    let Some(edges) = cells.nodes.choose(rng) else { return };
+    let (kept, left): (Vec<usize>, Vec<usize>) = edges.iter().partition(|&&i| arch.0[i] != cells.none);
+    let Some(&from) = kept.choose(rng) else { return };
+    let to = if rng.random() { left.choose(rng).copied().unwrap_or(from) } else { from };
+    arch.0[from] = cells.none;
+    // `none` is the last operation.
+    arch.0[to] = rng.random_range(0..cells.none);
+}
+
+fn best_of(row: &[f64], allowed: impl Fn(u16) -> bool) -> u16 {
+    let candidates = (0..row.len() as u16).rev().filter(|&k| allowed(k));
+    candidates.max_by(|&a, &b| row[usize::from(a)].total_cmp(&row[usize::from(b)])).unwrap_or(0)
+}

@@ -1,0 +1,98 @@
+//! The parameters of an architecture: a softmax over the candidates of every choice (nnabla-nas.md 1.4).
+
+use nasprof_graph::{Arch, Choice};
+use rand::Rng;
+use tch::{Device, Kind, TchError, Tensor};
+
+/// One vector of parameters (alphas) per choice, all zeros at first: every candidate is equally likely.
+#[derive(Debug)]
+pub struct Distribution {
+    alphas: Vec<Tensor>,
+}
+
+impl Distribution {
+    /// The uniform distribution. Alphas are 64-bit floats on the CPU: they are few, and their gradients small.
+    ///
+    /// # Errors
+    /// libtorch's, for want of memory.
+    pub fn uniform(choices: &[Choice]) -> Result<Self, TchError> {
+        let zeros = |c: &Choice| Tensor::f_zeros([c.candidates.len() as i64], (Kind::Double, Device::Cpu));
+        let alphas = choices.iter().map(|c| zeros(c)?.f_set_requires_grad(true)).collect::<Result<_, _>>()?;
+        Ok(Self { alphas })
+    }
+
+    /// The tensors.
+    pub fn alphas(&self) -> &[Tensor] {
+        &self.alphas
+    }
+
+    /// Probabilities of the candidates of every choice.
+    #[must_use]
+    pub fn probabilities(&self) -> Vec<Vec<f64>> {
+        self.alphas.iter().map(|a| softmax(&values(a))).collect()
+    }
+
+    /// The probabilities as tensors of single precision on a device, through which gradients reach the alphas.
+    ///
+    /// # Errors
+    /// libtorch's, for want of memory.
+    pub fn tensors(&self, device: Device) -> Result<Vec<Tensor>, TchError> {
+        let one = |a: &Tensor| a.f_softmax(0, None)?.f_to_kind(Kind::Float)?.f_to_device(device);
+        self.alphas.iter().map(one).collect()
+    }
+
+    /// Draws every choice independently.
+    pub fn sample(&self, rng: &mut impl Rng) -> Arch {
+        let one = |p: &Vec<f64>| {
+            let mut left: f64 = rng.random();
+            let found = p.iter().position(|p| {
+                left -= p;
+                left < 0.0
+            });
+            // Rounding: the last candidate that can be drawn at all.
+            found.or_else(|| p.iter().rposition(|&p| p > 0.0)).unwrap_or(0) as u16
+        };
+        Arch(self.probabilities().iter().map(one).collect())
+    }
+
+    /// The most probable candidates, the first of equal ones (`max` mode).
+    #[must_use]
+    pub fn most_probable(&self) -> Arch {
+        let one = |p: Vec<f64>| (0..p.len()).rev().max_by(|&a, &b| p[a].total_cmp(&p[b])).unwrap_or(0) as u16;
+        Arch(self.probabilities().into_iter().map(one).collect())
+    }
+
+    /// `p - onehot(selected)` for every choice: the gradient of `-log p(arch)` with respect to the alphas.
+    #[must_use]
+    pub fn score_gradient(&self, arch: &Arch) -> Vec<Vec<f64>> {
+        let mut gradient = self.probabilities();
+        for (row, &selected) in gradient.iter_mut().zip(&arch.0) {
+            if let Some(p) = row.get_mut(usize::from(selected)) {
+                *p -= 1.0;
+            }
+        }
+        gradient
+    }
+
+    /// From a gradient with respect to the probabilities to that with respect to the alphas:
+    /// `p_k (g_k - sum_j p_j g_j)`.
+    #[must_use]
+    pub fn through_softmax(&self, gradient: &[Vec<f64>]) -> Vec<Vec<f64>> {
+        let one = |(p, g): (Vec<f64>, &Vec<f64>)| {
+            let mean: f64 = p.iter().zip(g).map(|(p, g)| p * g).sum();
+            p.iter().zip(g).map(|(p, g)| p * (g - mean)).collect()
+        };
+        self.probabilities().into_iter().zip(gradient).map(one).collect()
+    }
+}
+
+fn values(alphas: &Tensor) -> Vec<f64> {
+    alphas.iter::<f64>().map(Iterator::collect).unwrap_or_default()
+}
+
+fn softmax(row: &[f64]) -> Vec<f64> {
+    let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let powers: Vec<f64> = row.iter().map(|a| (a - largest).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.iter().map(|p| p / sum).collect()
+}

@@ -1,0 +1,260 @@
+//! Running a supernet: only what the outputs need is computed.
+
+use nasprof_graph::{Arch, Node, Op, Shape};
+use tch::{Kind, TchError, Tensor};
+
+use super::error::first_line;
+use super::{NetworkError, Supernet};
+
+/// What the choices of a supernet do in one pass.
+#[derive(Debug, Clone, Copy)]
+pub enum Path<'a> {
+    /// Every choice hands its selected candidate on; nothing else is computed or kept.
+    Selected(&'a Arch),
+    /// Every choice is the sum of its candidates, weighted by one tensor of probabilities per choice (`full` mode).
+    Mixed(&'a [Tensor]),
+    /// Every choice is the sum of two of its candidates, weighted by one tensor of two gates per choice.
+    Gated(&'a [[u16; 2]], &'a [Tensor]),
+}
+
+/// Whether a pass trains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Batch statistics, which also move the running ones; dropout.
+    Train,
+    /// Batch statistics that move nothing, no dropout: how a supernet judges architectures. The running statistics of a
+    /// layer are a mean over all networks it was part of and fit none of them.
+    Judge,
+    /// Running statistics, no dropout.
+    Evaluate,
+}
+
+/// What a pass gives.
+#[derive(Debug)]
+pub struct Output {
+    /// The graph's outputs.
+    pub values: Vec<Tensor>,
+    /// The trainable parameters that took part: positions in [`super::Parameters::all`], ascending.
+    pub parameters: Vec<usize>,
+}
+
+enum Value {
+    Tensor(Tensor),
+    /// Known to be zeros, not computed.
+    Zeros,
+}
+
+impl Supernet {
+    /// Runs the network on a batch `(N, C, H, W)`.
+    ///
+    /// # Errors
+    /// A batch of another shape, a path that does not fit the choices, or what libtorch refuses.
+    pub fn forward(&self, batch: &Tensor, path: Path<'_>, phase: Phase) -> Result<Output, NetworkError> {
+        self.check(batch, path)?;
+        let nodes = self.graph.nodes();
+        let needed = self.needed(path);
+        let mut uses = self.use_counts(path, &needed);
+        let mut values: Vec<Option<Value>> = (0..nodes.len()).map(|_| None).collect();
+        let mut parameters = Vec::new();
+        for (i, node) in nodes.iter().enumerate().filter(|(i, _)| needed[*i]) {
+            let value = self
+                .value(i, node, batch, path, phase, &values)
+                .map_err(|e| NetworkError::Layer { node: node.name.clone(), message: first_line(&e) })?;
+            values[i] = Some(value);
+            let used = self.steps[i].uses.iter().map(|u| u.parameter);
+            parameters.extend(used.filter(|&p| self.parameters.all()[p].trainable));
+            for id in self.operands(node, path) {
+                uses[id] -= 1;
+                if uses[id] == 0 {
+                    values[id] = None;
+                }
+            }
+        }
+        parameters.sort_unstable();
+        parameters.dedup();
+        let outputs = self.graph.outputs().iter().map(|id| {
+            let value = values[id.0].as_ref().ok_or_else(missing)?;
+            materialised(value, &nodes[id.0].shape, batch)
+        });
+        Ok(Output { values: outputs.collect::<Result<_, _>>()?, parameters })
+    }
+
+    fn check(&self, batch: &Tensor, path: Path<'_>) -> Result<(), NetworkError> {
+        let expected: Vec<i64> = self.graph.data_shapes().first().map_or_else(Vec::new, |s| sizes(s, 1));
+        let actual = batch.size();
+        if actual.len() != expected.len() || actual[1..] != expected[1..] || actual[0] < 1 {
+            return Err(NetworkError::Data(format!(
+                "a batch of shape {actual:?} does not fit the network's input {:?}",
+                &expected[1..]
+            )));
+        }
+        let candidates = |i: usize| self.choices[i].candidates.len();
+        let fits = match path {
+            Path::Selected(Arch(selected)) => {
+                selected.len() == self.choices.len()
+                    && selected.iter().enumerate().all(|(i, &k)| usize::from(k) < candidates(i))
+            }
+            Path::Mixed(probabilities) => {
+                probabilities.len() == self.choices.len()
+                    && probabilities.iter().enumerate().all(|(i, p)| p.size() == [candidates(i) as i64])
+            }
+            Path::Gated(pairs, gates) => {
+                pairs.len() == self.choices.len()
+                    && gates.len() == self.choices.len()
+                    && gates.iter().all(|g| g.size() == [2])
+                    && pairs.iter().enumerate().all(|(i, p)| p.iter().all(|&k| usize::from(k) < candidates(i)))
+            }
+        };
+        if fits { Ok(()) } else { Err(NetworkError::Data("the path does not fit the network's choices".to_owned())) }
+    }
+
+    /// The nodes whose value a node reads.
+    fn operands(&self, node: &Node, path: Path<'_>) -> Vec<usize> {
+        let input = |k: u16| node.inputs[usize::from(k)].0;
+        match (&node.op, path) {
+            (Op::Zero { .. }, _) => Vec::new(),
+            (Op::Choice { choice, .. }, Path::Selected(arch)) => vec![input(arch.0[self.choice_index[choice]])],
+            (Op::Choice { choice, .. }, Path::Gated(pairs, _)) => pairs[self.choice_index[choice]].map(input).to_vec(),
+            _ => node.inputs.iter().map(|id| id.0).collect(),
+        }
+    }
+
+    fn needed(&self, path: Path<'_>) -> Vec<bool> {
+        let nodes = self.graph.nodes();
+        let mut needed = vec![false; nodes.len()];
+        for id in self.graph.outputs() {
+            needed[id.0] = true;
+        }
+        for i in (0..nodes.len()).rev() {
+            if needed[i] {
+                for id in self.operands(&nodes[i], path) {
+                    needed[id] = true;
+                }
+            }
+        }
+        needed
+    }
+
+    fn use_counts(&self, path: Path<'_>, needed: &[bool]) -> Vec<usize> {
+        let nodes = self.graph.nodes();
+        let mut counts = vec![0; nodes.len()];
+        for id in self.graph.outputs() {
+            counts[id.0] += 1;
+        }
+        for (_, node) in nodes.iter().enumerate().filter(|(i, _)| needed[*i]) {
+            for id in self.operands(node, path) {
+                counts[id] += 1;
+            }
+        }
+        counts
+    }
+
+    fn value(
+        &self,
+        index: usize,
+        node: &Node,
+        batch: &Tensor,
+        path: Path<'_>,
+        phase: Phase,
+        values: &[Option<Value>],
+    ) -> Result<Value, TchError> {
+        let value = |id: usize| values[id].as_ref().ok_or_else(missing);
+        let shape = |id: usize| &self.graph.nodes()[id].shape;
+        match (&node.op, path) {
+            (Op::Input { .. }, _) => return Ok(Value::Tensor(batch.shallow_clone())),
+            (Op::Zero { .. } | Op::Zeros { .. }, _) => return Ok(Value::Zeros),
+            (Op::Choice { choice, .. }, Path::Mixed(weights) | Path::Gated(_, weights)) => {
+                return weighted(self.operands(node, path), &weights[self.choice_index[choice]], value);
+            }
+            (Op::Choice { .. } | Op::Identity, _) => {
+                let id = self.operands(node, path);
+                return Ok(match value(*id.first().ok_or_else(missing)?)? {
+                    Value::Tensor(x) => Value::Tensor(x.shallow_clone()),
+                    Value::Zeros => Value::Zeros,
+                });
+            }
+            _ => {}
+        }
+        let mut operands = Vec::with_capacity(node.inputs.len());
+        for id in &node.inputs {
+            match value(id.0)? {
+                Value::Zeros if matches!(node.op, Op::Add) => {}
+                value => operands.push(materialised(value, shape(id.0), batch)?),
+            }
+        }
+        if operands.is_empty() {
+            return Ok(Value::Zeros);
+        }
+        self.apply(index, node, &operands, phase).map(Value::Tensor)
+    }
+
+    fn apply(&self, index: usize, node: &Node, operands: &[Tensor], phase: Phase) -> Result<Tensor, TchError> {
+        let step = &self.steps[index];
+        let weights = step.uses.iter().map(|u| self.parameters.part(u)).collect::<Result<Vec<_>, _>>()?;
+        match (&node.op, phase, weights.as_slice()) {
+            (Op::BatchNorm { epsilon }, Phase::Train | Phase::Judge, [scale, shift, mean, variance]) => {
+                let moves = phase == Phase::Train;
+                let (mean, variance) = (moves.then_some(mean), moves.then_some(variance));
+                // 0.1 is the weight of the new value; libtorch takes the unbiased variance into the running one.
+                operands[0].f_batch_norm(Some(scale), Some(shift), mean, variance, true, 0.1, *epsilon, false)
+            }
+            (Op::Dropout { probability }, Phase::Train, _) if *probability > 0.0 => {
+                operands[0].f_dropout(*probability, true)
+            }
+            (Op::DropPath { probability }, Phase::Train, _) if *probability > 0.0 => {
+                drop_path(&operands[0], *probability)
+            }
+            _ => step.kernel.run(&weights, operands.len(), |i| operands.get(i).ok_or_else(missing)),
+        }
+    }
+}
+
+/// The weighted sum of candidates' values, zeros left out.
+fn weighted<'a>(
+    candidates: Vec<usize>,
+    weights: &Tensor,
+    value: impl Fn(usize) -> Result<&'a Value, TchError>,
+) -> Result<Value, TchError> {
+    let mut sum: Option<Tensor> = None;
+    for (k, id) in candidates.into_iter().enumerate() {
+        let Value::Tensor(x) = value(id)? else { continue };
+        let weight = weights.f_select(0, k as i64)?;
+        sum = Some(match sum {
+            None => x.f_mul(&weight)?,
+            // One pass over memory instead of a product and a sum.
+            Some(sum) => sum.f_addcmul(x, &weight)?,
+        });
+    }
+    Ok(sum.map_or(Value::Zeros, Value::Tensor))
+}
+
+/// Drops a sample's branch with the given probability; what is kept is scaled up so that the mean stays.
+fn drop_path(x: &Tensor, probability: f64) -> Result<Tensor, TchError> {
+    let mut dims = vec![1; x.dim()];
+    dims[0] = x.size()[0];
+    let keep = Tensor::f_rand(dims.as_slice(), (Kind::Float, x.device()))?.f_ge(probability)?;
+    x.f_mul(&keep.f_to_kind(x.kind())?.f_div_scalar(1.0 - probability)?)
+}
+
+fn materialised(value: &Value, shape: &Shape, batch: &Tensor) -> Result<Tensor, TchError> {
+    match value {
+        Value::Tensor(x) => Ok(x.shallow_clone()),
+        Value::Zeros => {
+            let repeats = batch.size()[0];
+            Tensor::f_zeros(sizes(shape, repeats).as_slice(), (batch.kind(), batch.device()))
+        }
+    }
+}
+
+/// A shape of the graph, which has batch 1, at another batch.
+fn sizes(shape: &Shape, batch: i64) -> Vec<i64> {
+    let mut dims: Vec<i64> = shape.0.iter().map(|&d| d as i64).collect();
+    if let Some(first) = dims.first_mut() {
+        *first = batch;
+    }
+    dims
+}
+
+fn missing() -> TchError {
+    TchError::Shape("an operand was not computed".to_owned())
+}

@@ -1,0 +1,161 @@
+//! The trained tensors of a graph, addressed by the path of their node.
+
+use std::collections::BTreeMap;
+
+use nasprof_graph::{Graph, Node, Op, Shape};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tch::{Device, TchError, Tensor};
+
+/// One tensor.
+#[derive(Debug)]
+pub struct Parameter {
+    /// Path of its node and what it is: `stem/conv/weight`. Weights are `weight` and `bias`, of a normalisation `scale`,
+    /// `shift`, `mean` and `variance`.
+    pub name: String,
+    /// Its value.
+    pub tensor: Tensor,
+    /// Whether gradients train it; running statistics are kept by the forward pass.
+    pub trainable: bool,
+}
+
+/// All tensors of a graph, each once, in the order of their names.
+#[derive(Debug)]
+pub struct Parameters {
+    all: Vec<Parameter>,
+    index: BTreeMap<String, usize>,
+}
+
+/// A node's use of a tensor: which, and how much of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Use {
+    pub(super) parameter: usize,
+    pub(super) dims: Vec<i64>,
+}
+
+/// How a tensor starts.
+#[derive(Debug, Clone, Copy)]
+enum Initial {
+    /// Uniform within `sqrt(6 / ((in + out) * kernel))` (Glorot and Bengio 2010), as the reference does.
+    Glorot,
+    Constant(f64),
+}
+
+struct Described {
+    suffix: &'static str,
+    dims: Vec<i64>,
+    trainable: bool,
+    initial: Initial,
+}
+
+impl Parameters {
+    /// Fresh tensors for a graph. Each is drawn from a stream of its own that depends on the seed and its name only, so
+    /// that a layer starts alike in every graph that has it.
+    ///
+    /// # Errors
+    /// libtorch's, for want of memory or of the device.
+    pub fn new(graph: &Graph, seed: u64, device: Device) -> Result<Self, TchError> {
+        let mut described: BTreeMap<String, Described> = BTreeMap::new();
+        for node in graph.nodes() {
+            for one in describe(&node.op, &graph.input_shapes(node)) {
+                let part = one.dims.clone();
+                let largest = described.entry(name_of(node, one.suffix)).or_insert(one);
+                // Nodes that share a tensor use parts of the largest.
+                largest.dims.iter_mut().zip(part).for_each(|(all, part)| *all = (*all).max(part));
+            }
+        }
+        let mut all = Vec::with_capacity(described.len());
+        for (name, Described { dims, trainable, initial, .. }) in described {
+            let count = dims.iter().product::<i64>() as usize;
+            let values = match initial {
+                Initial::Constant(value) => vec![value as f32; count],
+                Initial::Glorot => glorot(&dims, count, seed, &name),
+            };
+            let tensor = Tensor::f_from_slice(&values)?.f_reshape(&dims)?.f_to_device(device)?;
+            all.push(Parameter { name, tensor: tensor.f_set_requires_grad(trainable)?, trainable });
+        }
+        let index = all.iter().enumerate().map(|(i, p)| (p.name.clone(), i)).collect();
+        Ok(Self { all, index })
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn all(&self) -> &[Parameter] {
+        &self.all
+    }
+
+    /// One by its name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&Parameter> {
+        self.index.get(name).map(|&i| &self.all[i])
+    }
+
+    /// Number of trained values.
+    #[must_use]
+    pub fn trainable_count(&self) -> usize {
+        self.all.iter().filter(|p| p.trainable).map(|p| p.tensor.numel()).sum()
+    }
+
+    /// The tensors that a node reads, in the order its kernel takes them.
+    pub(super) fn uses(&self, node: &Node, inputs: &[&Shape]) -> Vec<Use> {
+        let described = describe(&node.op, inputs);
+        described.into_iter().map(|d| Use { parameter: self.index[&name_of(node, d.suffix)], dims: d.dims }).collect()
+    }
+
+    /// A node's part of a tensor: the first channels and the middle of the kernel.
+    pub(super) fn part(&self, used: &Use) -> Result<Tensor, TchError> {
+        let mut tensor = self.all[used.parameter].tensor.shallow_clone();
+        for (axis, (&all, &part)) in tensor.size().iter().zip(&used.dims).enumerate() {
+            if part < all {
+                let start = if axis < 2 { 0 } else { (all - part) / 2 };
+                tensor = tensor.f_narrow(axis as i64, start, part)?;
+            }
+        }
+        Ok(tensor)
+    }
+}
+
+fn name_of(node: &Node, suffix: &str) -> String {
+    format!("{}/{suffix}", node.parameter_path())
+}
+
+fn describe(op: &Op, inputs: &[&Shape]) -> Vec<Described> {
+    let weight = |dims| Described { suffix: "weight", dims, trainable: true, initial: Initial::Glorot };
+    let vector = |suffix, length: usize, trainable, value| Described {
+        suffix,
+        dims: vec![length as i64],
+        trainable,
+        initial: Initial::Constant(value),
+    };
+    match op {
+        Op::Conv { out_channels, kernel, groups, bias, .. } => {
+            let dims = [*out_channels, inputs[0].channels() / groups, kernel[0], kernel[1]];
+            let bias = bias.then(|| vector("bias", *out_channels, true, 0.0));
+            std::iter::once(weight(dims.map(|d| d as i64).to_vec())).chain(bias).collect()
+        }
+        Op::Linear { out_features, bias } => {
+            let features = inputs[0].0.last().copied().unwrap_or(1);
+            let bias = bias.then(|| vector("bias", *out_features, true, 0.0));
+            std::iter::once(weight(vec![*out_features as i64, features as i64])).chain(bias).collect()
+        }
+        Op::BatchNorm { .. } => {
+            let channels = inputs[0].channels();
+            let of = |suffix, trainable, value| vector(suffix, channels, trainable, value);
+            vec![of("scale", true, 1.0), of("shift", true, 0.0), of("mean", false, 0.0), of("variance", false, 1.0)]
+        }
+        // No trained value, but the kernel takes it as a tensor.
+        Op::LeakyRelu { slope } => vec![vector("slope", 1, false, *slope)],
+        _ => Vec::new(),
+    }
+}
+
+fn glorot(dims: &[i64], count: usize, seed: u64, name: &str) -> Vec<f32> {
+    let kernel: i64 = dims[2..].iter().product();
+    let limit = (6.0 / ((dims[0] + dims[1]) * kernel) as f64).sqrt();
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    // FNV-1a of the name.
+    rng.set_stream(
+        name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)),
+    );
+    (0..count).map(|_| (limit * (2.0 * rng.random::<f64>() - 1.0)) as f32).collect()
+}
