@@ -85,7 +85,7 @@ mod tests {
         assert!(fails(&|f| f.space = "darts".to_owned()).contains("of space `darts`"));
         assert!(fails(&|f| f.choices.clear()).contains("has no selection"));
         let extra = |f: &mut DistributionFile| drop(f.choices.insert("blocks/99".to_owned(), BTreeMap::new()));
-        assert!(fails(&extra).contains("no choice `blocks/99` (did you mean `blocks/9`?)"));
+        assert!(fails(&extra).contains("no choice `blocks/99` (did you mean `blocks/19`?)"));
         let candidate = |f: &mut DistributionFile| {
             for candidates in f.choices.values_mut() {
                 candidates.insert("MB3 3x4".to_owned(), 0.0);
