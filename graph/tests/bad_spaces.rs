@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use nasprof_graph::blocks::darts::factorized_reduce;
 use nasprof_graph::spaces::{SpaceSpec, builtin_names, builtin_text};
+use nasprof_graph::{GraphBuilder, GraphError, NodeId, Op};
 use proptest::prelude::*;
 
 fn build(text: &str) -> Result<(), String> {
@@ -141,6 +143,9 @@ fn random_wired() {
     fails(name, "vertices", "vertices = 1000000000", "key `vertices`: 1000000000 is not in 1 to 500");
     fails(name, "neighbours", "neighbours = 20", "key `neighbours`: 20 is not in 0 to 19");
     fails(name, "rewiring", "rewiring = nan", "key `rewiring`: NaN is not in [0, 1]");
+    fails(name, "rewiring", "rewiring = 0.5\ncandidates = []", "key `candidates`: 0 is not in 1 to 1000");
+    let unknown = build(&with_line(name, "rewiring", "rewiring = 0.5\ncandidates = [\"sep_conv_3x4\"]")).unwrap_err();
+    assert!(unknown.ends_with("(did you mean `sep_conv_3x3`?)"), "{unknown}");
     let none = "key `max_channels`: no channels from 128 to 128 (the end is not included)";
     fails(name, "max_channels", "max_channels = 128", none);
     let none = "key `max_channels`: no channels from 0 to 512 (the end is not included)";
@@ -168,10 +173,50 @@ fn once_for_all() {
     fails("ofa-resnet50", "depths", many, "key `depths`: 1000000000 is not in 0 to 8");
     let odd = "key `input`: 225x224 cannot be halved five times: both must be multiples of 32";
     fails("ofa-resnet50", "input", "input = [3, 225, 224]", odd);
+    let deep = "depths = [5]\ncompound = true";
+    fails("ofa-mbv3", "depths", deep, "key `depths`: a compound space has the depths 2, 3 and 4, not 5");
+    let narrow = "candidates = [\"MB3 3x3\"]\ncompound = true";
+    let message = "key `candidates`: none has the expansion 4 that depth 3 asks for";
+    fails("ofa-mbv3", "candidates", narrow, message);
+    let fixed = "candidates = [\"MB3 3x3\"]\nfixed_kernel = true";
+    fails("ofa-mbv3", "candidates", fixed, "key `fixed_kernel`: no candidate has the kernel 5 of stage 1");
+    let wide = "drop_rate = 0.0\nstage_widths = [32, 64, 128, 256, 1000000000, 1024, 1536, 2048]";
+    assert!(
+        build(&with_line("ofa-xception", "num_classes", &format!("num_classes = 10\n{wide}")))
+            .unwrap_err()
+            .contains("too large")
+    );
     for name in ["ofa-mbv3", "ofa-xception", "ofa-resnet50"] {
         let small = "key `input`: 1x1 is too small for strides that multiply to 32";
         fails(name, "input", "input = [3, 1, 1]", small);
     }
+}
+
+/// Graphs that no description leads to, but a program or a file of a graph can.
+#[test]
+fn impossible_graphs() {
+    let refused = |build: &dyn Fn(&mut GraphBuilder, NodeId) -> Result<NodeId, GraphError>| {
+        let mut b = GraphBuilder::new();
+        let x = b.input("in", [1, 8, 1, 1]).unwrap();
+        build(&mut b, x).unwrap_err().to_string()
+    };
+    let window = "node `y` (conv): a window of 3x3 does not fit input (1, 8, 1, 1) with its padding";
+    assert_eq!(refused(&|b, x| b.add("y", Op::conv(8, 3, 2, 0), &[x])), window);
+    let pool = Op::MaxPool { kernel: [2; 2], stride: [2; 2], pad: [0; 2] };
+    let window = "node `y` (max_pool): a window of 2x2 does not fit input (1, 8, 1, 1) with its padding";
+    assert_eq!(refused(&|b, x| b.add("y", pool.clone(), &[x])), window);
+    let halved = "node `concat` (concat): 15 output channels cannot be halved";
+    assert_eq!(refused(&|b, x| factorized_reduce(b, x, 15)), halved);
+    let sum = refused(&|b, x| {
+        let y = b.add("wider", Op::conv(16, 1, 1, 0), &[x])?;
+        b.add("sum", Op::Add, &[x, y])
+    });
+    assert_eq!(sum, "node `sum` (add): shapes (1, 8, 1, 1) and (1, 16, 1, 1) do not match");
+    assert_eq!(refused(&|b, _| b.choice("c", Vec::new())), "node `c` (choice): choice `c`: it has no candidates");
+    let cycle = "node `y` (relu): input 1 does not come before the node: the graph has a cycle or a dangling reference";
+    assert_eq!(refused(&|b, _| b.add("y", Op::Relu, &[NodeId(1)])), cycle);
+    let wide = refused(&|b, x| b.add("y", Op::conv(1_000_000_000, 3, 1, 1), &[x]));
+    assert_eq!(wide, "node `y` (conv): a tensor of shape (1000000000, 8, 3, 3) is too large (limit 2^36 elements)");
 }
 
 proptest! {

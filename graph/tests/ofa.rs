@@ -58,6 +58,42 @@ fn mbv3() {
 }
 
 #[test]
+fn kernel_transforms_are_parameters_of_the_space() {
+    let kernels = ("candidates", "[\"MB6 3x3\", \"MB6 5x5\", \"MB6 7x7\"]");
+    let elastic = with_lines("ofa-mbv3", &[kernels, ("depths", "[4]")]);
+    assert_eq!((params(&elastic.graph), elastic.params()), (7_664_760, 7_678_880));
+    assert_eq!(elastic.kernel_transforms.len(), 20 * 2);
+    let paths: HashSet<&str> = elastic.graph.nodes().iter().map(|n| n.parameter_path()).collect();
+    assert!(elastic.kernel_transforms.iter().all(|t| paths.contains(t.convolution.as_str())));
+    // One kernel has nothing to transform.
+    let fixed = with_lines("ofa-mbv3", &[("candidates", "[\"MB6 7x7\"]"), ("depths", "[4]")]);
+    assert_eq!(fixed.params(), 7_664_760);
+    let xception = space("ofa-xception");
+    let paths: HashSet<&str> = xception.graph.nodes().iter().map(|n| n.parameter_path()).collect();
+    assert!(xception.kernel_transforms.iter().all(|t| paths.contains(t.convolution.as_str())));
+    assert_eq!(xception.kernel_transforms.len(), 8 * 3 * 2);
+}
+
+#[test]
+fn compound_spaces() {
+    let compound = with_lines("ofa-mbv3", &[("compound", "true")]);
+    assert_eq!(compound.networks().to_string(), "21924480357");
+    assert_eq!(compound.networks(), num_bigint::BigUint::from(117_u32).pow(5));
+    // The fullest network is that of depth 4, expansion 6 and kernel 7; it shares its weights with the others.
+    let fullest = network(&compound, |_, candidate| ["7x7", "4"].contains(&candidate));
+    assert_eq!((params(&fullest), params(&compound.graph)), (7_664_760, 7_664_760));
+    // Depth 2 means expansion 3 in all blocks that are left.
+    let plain = network(&space("ofa-mbv3"), |_, candidate| ["MB3 5x5", "2"].contains(&candidate));
+    let shallow = network(&compound, |_, candidate| ["5x5", "2"].contains(&candidate));
+    assert_eq!(shallow.cost(), plain.cost());
+    let fixed = with_lines("ofa-mbv3", &[("compound", "true"), ("fixed_kernel", "true")]);
+    assert_eq!((fixed.networks().to_string(), fixed.architectures().to_string()), ("243".to_owned(), "243".to_owned()));
+    assert!(fixed.kernel_transforms.is_empty());
+    let smallest_above = with_lines("ofa-mbv3", &[("compound", "true"), ("candidates", "[\"MB6 3x3\"]")]);
+    assert_eq!(smallest_above.networks().to_string(), "243");
+}
+
+#[test]
 fn a_depth_leaves_out_the_last_blocks_of_its_stage() {
     let space = space("ofa-mbv3");
     let shallow = network(&space, |_, candidate| ["MB6 7x7", "2"].contains(&candidate));
@@ -74,6 +110,8 @@ fn xception() {
     assert_eq!(params(&with_lines("ofa-xception", &[("candidates", "[\"XP1 3x3 3\"]")]).graph), 22_855_952);
     let shipped = Arch(vec![19, 2, 20, 5, 8, 10, 26, 25]);
     assert_eq!(params(&Runtime::TorchEager.subnet(&space.graph, &shipped).unwrap()), 19_173_560);
+    let narrow = ("stage_widths", "[16, 32, 64, 128, 256, 512, 768, 1024]");
+    assert_eq!(with_lines("ofa-xception", &[narrow]).graph.node(space.graph.outputs()[0]).shape.0, [1, 1000]);
     assert_eq!(space.architectures(), num_bigint::BigUint::from(27_u32).pow(8));
     assert_eq!(space.networks(), num_bigint::BigUint::from(21_u32).pow(8));
 }

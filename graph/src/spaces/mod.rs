@@ -18,8 +18,8 @@ use crate::{Arch, Graph};
 pub use builtin::{builtin_names, builtin_text};
 pub use darts::DartsSpec;
 pub use mobilenet::MobilenetSpec;
-pub use ofa::{OfaMbv3Spec, OfaResnet50Spec, OfaXceptionSpec};
-pub use random_wired::RandomWiredSpec;
+pub use ofa::{KernelTransform, OfaMbv3Spec, OfaResnet50Spec, OfaXceptionSpec};
+pub use random_wired::{RandomWiredSpec, VertexOperation};
 pub use spec::{SpaceError, SpaceSpec};
 pub use zoph::{ZophCell, ZophOperation, ZophSpec};
 
@@ -34,6 +34,8 @@ pub struct Space {
     pub choices: Vec<Choice>,
     /// If selections can differ and yet mean the same network.
     distinct: Option<BigUint>,
+    /// Matrices that make small kernels of large ones; none outside of the once-for-all spaces.
+    pub kernel_transforms: Vec<KernelTransform>,
 }
 
 impl Space {
@@ -41,7 +43,7 @@ impl Space {
     #[must_use]
     pub fn new(name: &str, graph: Graph) -> Self {
         let choices = graph.choices();
-        Self { name: name.to_owned(), graph, choices, distinct: None }
+        Self { name: name.to_owned(), graph, choices, distinct: None, kernel_transforms: Vec::new() }
     }
 
     /// Draws an architecture: every choice independently and uniformly.
@@ -59,6 +61,17 @@ impl Space {
     /// The same space with the number of networks that are really different.
     fn with_distinct(self, networks: BigUint) -> Self {
         Self { distinct: Some(networks), ..self }
+    }
+
+    /// The same space with transforms of its kernels.
+    fn with_kernel_transforms(self, kernel_transforms: Vec<KernelTransform>) -> Self {
+        Self { kernel_transforms, ..self }
+    }
+
+    /// Trainable parameters of the whole space: those of the supernet and of the kernel transforms.
+    #[must_use]
+    pub fn params(&self) -> u64 {
+        self.graph.cost().params + self.kernel_transforms.iter().map(KernelTransform::params).sum::<u64>()
     }
 
     /// Number of networks. It is below [`Space::architectures`] where one selection makes another meaningless, such as

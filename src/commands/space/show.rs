@@ -93,7 +93,7 @@ fn show_json(facts: &Facts, lut: Option<&Lut>) -> Result<(), Failure> {
         "networks": space.networks().to_string(),
         "choices": choices,
         "modules": facts.modules,
-        "params": cost.params,
+        "params": space.params(),
         "buffers": cost.buffers,
         "keys": facts.keys,
         "average_macs": facts.macs,
@@ -116,7 +116,7 @@ fn show(facts: &Facts, lut: Option<&Lut>) -> Result<(), Failure> {
     if space.networks() != space.architectures() {
         print(format!("networks       {} that differ", space.networks()))?;
     }
-    print(format!("supernet       {} trainable parameters", space.graph.cost().params))?;
+    print(format!("supernet       {} trainable parameters", space.params()))?;
     print(format!("LUT keys       {} (libtorch, nothing fused)", facts.keys))?;
     let [low, high] = facts.forecast.seconds;
     print(format!("measuring      {} to {}: {}", duration(low), duration(high), how_derived(facts, lut)))?;

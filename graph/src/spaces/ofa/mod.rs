@@ -1,11 +1,12 @@
 //! Once-for-all spaces (nnabla-nas.md 2.7 to 2.9): elastic kernel, depth, expansion and width as choices.
 //!
 //! A candidate does not own its weights: all candidates of a block name one place for each convolution's parameters and
-//! use the first channels and the middle of the kernel of what is stored there. The kernel transforms of the
-//! reference are applied when a sub-network is taken out, so they are no layers and no parameters of this graph.
+//! use the first channels and the middle of the kernel of what is stored there. What [`KernelTransform`]s make of the
+//! middle is parameters of the space, not of the graph.
 
 mod mbv3;
 mod resnet50;
+mod transform;
 mod xception;
 
 use std::collections::HashSet;
@@ -15,6 +16,7 @@ use crate::{GraphBuilder, GraphError, NodeId, Op};
 
 pub use mbv3::OfaMbv3Spec;
 pub use resnet50::OfaResnet50Spec;
+pub use transform::KernelTransform;
 pub use xception::OfaXceptionSpec;
 
 /// Most values an elastic dimension may have.

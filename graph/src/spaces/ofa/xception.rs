@@ -6,7 +6,7 @@ use num_bigint::BigUint;
 use serde::{Deserialize, Serialize};
 
 use super::super::{Space, SpaceError, checks};
-use super::{check_values, choose, classifier};
+use super::{KernelTransform, check_values, choose, classifier};
 use crate::blocks::ofa::{conv_bn, make_divisible, separable_chain};
 use crate::{GraphBuilder, GraphError, NodeId, Op};
 
@@ -20,48 +20,65 @@ pub struct OfaXceptionSpec {
     pub num_classes: usize,
     /// Candidates of every middle block, `XP<expansion> <kernel>x<kernel> <depth>`.
     pub candidates: Vec<String>,
+    /// Channels: two of the stem, three of the entry (the last are those of the middle), three of the exit.
+    #[serde(default = "stage_widths")]
+    pub stage_widths: [usize; 8],
     /// Dropout before the classifier.
     #[serde(default)]
     pub drop_rate: f64,
 }
 
-/// Channels of the middle blocks.
-const MIDDLE: usize = 728;
+fn stage_widths() -> [usize; 8] {
+    [32, 64, 128, 256, 728, 1024, 1536, 2048]
+}
+
 const MIDDLE_BLOCKS: usize = 8;
 const MAX_DEPTH: usize = 16;
 
 /// A candidate of a middle block.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Candidate {
-    /// Channels between the convolutions; means nothing with a single one.
-    mid: usize,
+    /// Channels between the convolutions as a part of the block's; means nothing with a single one.
+    expansion: f64,
     kernel: usize,
     depth: usize,
+}
+
+impl Candidate {
+    fn mid(self, channels: usize) -> usize {
+        make_divisible((channels as f64 * self.expansion).round_ties_even())
+    }
 }
 
 impl OfaXceptionSpec {
     pub(in super::super) fn build(&self, name: &str) -> Result<Space, SpaceError> {
         let candidates = self.check()?;
+        let widths = self.stage_widths;
+        let middle = widths[4];
         let mut b = GraphBuilder::new();
         let [channels, height, width] = self.input;
         let x = b.input("input", [1, channels, height, width])?;
-        let mut x = b.scope("stem/0", |b| conv_bn(b, x, Op::conv(32, 3, 2, 1), Some(Op::Relu)))?;
-        x = b.scope("stem/1", |b| conv_bn(b, x, Op::conv(64, 3, 1, 1), Some(Op::Relu)))?;
-        for (i, out) in [128, 256, MIDDLE].into_iter().enumerate() {
+        let mut x = b.scope("stem/0", |b| conv_bn(b, x, Op::conv(widths[0], 3, 2, 1), Some(Op::Relu)))?;
+        x = b.scope("stem/1", |b| conv_bn(b, x, Op::conv(widths[1], 3, 1, 1), Some(Op::Relu)))?;
+        for (i, out) in [widths[2], widths[3], middle].into_iter().enumerate() {
             x = b.scope(format!("entry/{i}"), |b| reducing_block(b, x, [out, out], i > 0))?;
         }
         for i in 0..MIDDLE_BLOCKS {
             x = b.scope("middle", |b| self.middle_block(b, &i.to_string(), x, &candidates))?;
         }
-        x = b.scope("exit/0", |b| reducing_block(b, x, [MIDDLE, 1024], true))?;
-        x = b.scope("exit/1", |b| separable_chain(b, x, &[1536, 2048], 3, false))?;
+        x = b.scope("exit/0", |b| reducing_block(b, x, [middle, widths[5]], true))?;
+        x = b.scope("exit/1", |b| separable_chain(b, x, &widths[6..], 3, false))?;
         x = b.add("exit/relu", Op::Relu, &[x])?;
         let y = b.scope("classifier", |b| classifier(b, x, self.drop_rate, self.num_classes))?;
         // With one convolution there is nothing between convolutions to be narrow.
         let distinct: HashSet<_> =
-            candidates.iter().map(|c| (if c.depth > 1 { c.mid } else { 0 }, c.kernel, c.depth)).collect();
+            candidates.iter().map(|c| (if c.depth > 1 { c.mid(middle) } else { 0 }, c.kernel, c.depth)).collect();
         let networks = BigUint::from(distinct.len()).pow(MIDDLE_BLOCKS as u32);
-        Ok(Space::new(name, b.build(&[y])?).with_distinct(networks))
+        let kernels: Vec<usize> = candidates.iter().map(|c| c.kernel).collect();
+        let deepest = candidates.iter().map(|c| c.depth).max().unwrap_or(0);
+        let convolutions = (0..MIDDLE_BLOCKS).flat_map(|i| (0..deepest).map(move |j| format!("middle/{i}/{j}/dw")));
+        let transforms = convolutions.flat_map(|convolution| KernelTransform::chain(&convolution, &kernels)).collect();
+        Ok(Space::new(name, b.build(&[y])?).with_distinct(networks).with_kernel_transforms(transforms))
     }
 
     fn middle_block(
@@ -74,8 +91,9 @@ impl OfaXceptionSpec {
         let path = b.path(name);
         let built = b.scope(name, |b| {
             let candidate = |(name, c): (&String, &Candidate)| {
-                let mut widths = vec![c.mid; c.depth];
-                widths[c.depth - 1] = MIDDLE;
+                let channels = b.shape(x).channels();
+                let mut widths = vec![c.mid(channels); c.depth];
+                widths[c.depth - 1] = channels;
                 let y = b.scope(name, |b| {
                     let y = b.sharing(&path, |b| separable_chain(b, x, &widths, c.kernel, true))?;
                     b.add("add", Op::Add, &[y, x])
@@ -124,8 +142,7 @@ fn parse_candidate(name: &str) -> Option<Candidate> {
     let kernel = height.parse().ok().filter(|k| k % 2 == 1 && *k <= 99 && height == width)?;
     let expansion: f64 = expansion.parse().ok().filter(|e| *e > 0.0 && *e <= 1.0)?;
     let depth = depth.parse().ok().filter(|d| (1..=MAX_DEPTH).contains(d))?;
-    let mid = make_divisible((MIDDLE as f64 * expansion).round_ties_even());
-    Some(Candidate { mid, kernel, depth })
+    Some(Candidate { expansion, kernel, depth })
 }
 
 #[cfg(test)]
@@ -134,7 +151,7 @@ mod tests {
 
     #[test]
     fn candidate_names_are_read_strictly() {
-        assert_eq!(parse_candidate("XP0.6 7x7 3"), Some(Candidate { mid: 440, kernel: 7, depth: 3 }));
+        assert_eq!(parse_candidate("XP0.6 7x7 3"), Some(Candidate { expansion: 0.6, kernel: 7, depth: 3 }));
         for bad in ["XP0.6 7x7", "XP0.6 7x5 3", "XP0 7x7 3", "XP2 7x7 3", "XPnan 7x7 3", "XP1 4x4 3", "XP1 3x3 0", ""] {
             assert_eq!(parse_candidate(bad), None, "{bad}");
         }

@@ -38,32 +38,52 @@ pub struct RandomWiredSpec {
     pub max_channels: usize,
     /// Whether the operation of each vertex is a choice; otherwise the seed draws it as well.
     pub choose_operations: bool,
+    /// What is drawn for a vertex; one that is listed more often is drawn more often. A choice is among those that keep
+    /// the map's size or among those that halve it, as drawn.
+    #[serde(default = "candidates")]
+    pub candidates: Vec<VertexOperation>,
 }
 
 /// What a vertex does with the sum of its inputs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Operation {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum VertexOperation {
+    /// Nothing more.
+    #[serde(rename = "sum")]
     Sum,
+    /// Depthwise separable convolution, 3x3.
+    #[serde(rename = "sep_conv_3x3")]
     SepConv3x3,
+    /// Depthwise separable convolution, 5x5.
+    #[serde(rename = "sep_conv_5x5")]
     SepConv5x5,
+    /// Max pool that halves the map.
+    #[serde(rename = "max_pool_2x2")]
     MaxPool2x2,
+    /// Mean pool that halves the map.
+    #[serde(rename = "avg_pool_2x2")]
     AvgPool2x2,
 }
 
-use Operation::{AvgPool2x2, MaxPool2x2, SepConv3x3, SepConv5x5, Sum};
-
-const KEEPING: [Operation; 3] = [Sum, SepConv3x3, SepConv5x5];
-const HALVING: [Operation; 2] = [MaxPool2x2, AvgPool2x2];
+use VertexOperation::{AvgPool2x2, MaxPool2x2, SepConv3x3, SepConv5x5, Sum};
 
 /// The reference draws from this list: a vertex halves its map with probability 2 / 11.
-const DRAWN: [Operation; 11] =
-    [Sum, SepConv3x3, SepConv5x5, Sum, SepConv3x3, SepConv5x5, Sum, SepConv3x3, SepConv5x5, MaxPool2x2, AvgPool2x2];
+fn candidates() -> Vec<VertexOperation> {
+    let mut candidates = [Sum, SepConv3x3, SepConv5x5].repeat(3);
+    candidates.extend([MaxPool2x2, AvgPool2x2]);
+    candidates
+}
+
+const MAX_CANDIDATES: usize = 1000;
 
 /// Bounds that keep a typing error from building for minutes.
 const MAX_VERTICES: usize = 500;
 const MAX_EDGES: usize = 5000;
 
-impl Operation {
+impl VertexOperation {
+    fn halves(self) -> bool {
+        matches!(self, MaxPool2x2 | AvgPool2x2)
+    }
+
     fn name(self) -> &'static str {
         match self {
             Sum => "sum",
@@ -133,16 +153,23 @@ impl RandomWiredSpec {
         rng: &mut ChaCha8Rng,
     ) -> Result<NodeId, GraphError> {
         let channels = rng.random_range(self.min_channels..self.max_channels);
-        let mut drawn = DRAWN.choose(rng).copied().unwrap_or(Sum);
+        let mut drawn = self.candidates.choose(rng).copied().unwrap_or(Sum);
         let built = b.scope(name, |b| {
             let x = gather(b, operands, channels)?;
             // A map of one row or column cannot be halved: such a vertex is one that keeps its size.
             let smallest = b.shape(x).0.iter().skip(2).min().copied().unwrap_or(1);
-            if HALVING.contains(&drawn) && smallest < 2 {
+            if drawn.halves() && smallest < 2 {
                 drawn = Sum;
             }
-            let same_size: &[Operation] = if HALVING.contains(&drawn) { &HALVING } else { &KEEPING };
-            let candidates = if self.choose_operations { same_size } else { &[drawn] };
+            let mut candidates = vec![drawn];
+            if self.choose_operations {
+                candidates.clear();
+                for &op in self.candidates.iter().chain([&drawn]) {
+                    if op.halves() == drawn.halves() && !candidates.contains(&op) {
+                        candidates.push(op);
+                    }
+                }
+            }
             candidates.iter().map(|op| Ok((op.name().to_owned(), op.append(b, x)?))).collect::<Result<Vec<_>, _>>()
         })?;
         match built[..] {
@@ -153,6 +180,7 @@ impl RandomWiredSpec {
 
     fn check(&self) -> Result<(), SpaceError> {
         checks::within("vertices", self.vertices, 1..=MAX_VERTICES)?;
+        checks::within("candidates", self.candidates.len(), 1..=MAX_CANDIDATES)?;
         checks::within("neighbours", self.neighbours, 0..=self.vertices - 1)?;
         if self.vertices * self.neighbours > 2 * MAX_EDGES {
             return Err(SpaceError::value("neighbours", format!("more than {MAX_EDGES} edges")));
