@@ -116,7 +116,20 @@ proptest! {
     fn architecture_files_round_trip((space, arch) in any_arch()) {
         let text = serde_json::to_string(&ArchFile::new(&space.name, &space.choices, &arch)).unwrap();
         let read: ArchFile = serde_json::from_str(&text).unwrap();
-        prop_assert_eq!(read.resolve(&space.name, &space.choices).unwrap(), arch);
+        let resolved = read.resolve(&space.name, &space.choices).unwrap();
+        prop_assert_eq!(&resolved, &arch);
+        let again = serde_json::to_string(&ArchFile::new(&space.name, &space.choices, &resolved)).unwrap();
+        prop_assert_eq!(again, text);
+    }
+
+    #[test]
+    fn networks_are_written_and_read_back_the_same((space, arch) in any_arch()) {
+        let subnet = Runtime::TorchEager.subnet(&space.graph, &arch).unwrap();
+        let text = serde_json::to_string(&subnet).unwrap();
+        let read: Graph = serde_json::from_str(&text).unwrap();
+        let read = read.checked().unwrap();
+        prop_assert_eq!(&read, &subnet);
+        prop_assert_eq!(serde_json::to_string(&read).unwrap(), text);
     }
 }
 
