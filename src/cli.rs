@@ -297,6 +297,9 @@ pub(crate) struct ValidateArgs {
     /// A LUT of isolated layers to compare with.
     #[arg(long, value_name = "LUT")]
     pub(crate) isolated: Option<PathBuf>,
+    /// Compare peak memory instead of latency; each network runs in a process of its own.
+    #[arg(long, conflicts_with_all = ["isolated", "allow_noisy", "lock_clocks", "journal"])]
+    pub(crate) memory: bool,
     /// Measure a machine that is busy.
     #[arg(long)]
     pub(crate) allow_noisy: bool,

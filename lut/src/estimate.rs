@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use nasprof_graph::{Graph, LayerKey};
 use serde::Serialize;
 
+use crate::memory::Workspaces;
 use crate::{Flag, Lut, LutError, Row};
 
 /// Where a layer's number came from.
@@ -45,7 +46,7 @@ pub struct Estimate {
     pub params: u64,
     /// Multiply-accumulates.
     pub macs: u64,
-    /// Parameters, activations alive at once and the largest measured workspace, bytes.
+    /// Parameters, and the most alive at once of activations and the measured workspace of the layer that runs, bytes.
     pub peak_memory_bytes: u64,
     /// Share of layers with an entry.
     pub coverage: f64,
@@ -61,6 +62,7 @@ pub struct Estimator<'a> {
     lut: &'a Lut,
     rows: HashMap<&'a LayerKey, &'a Row>,
     scale: f64,
+    workspaces: Workspaces,
 }
 
 impl<'a> Estimator<'a> {
@@ -69,7 +71,7 @@ impl<'a> Estimator<'a> {
     pub fn new(lut: &'a Lut) -> Self {
         let rows = lut.rows.iter().map(|row| (&row.key, row)).collect();
         let scale = lut.context.calibration.as_ref().map_or(1.0, |c| c.scale);
-        Self { lut, rows, scale }
+        Self { lut, rows, scale, workspaces: Workspaces::new(lut) }
     }
 
     /// Calibrated milliseconds of one layer.
@@ -89,7 +91,6 @@ impl<'a> Estimator<'a> {
     pub fn estimate(&self, graph: &Graph) -> Estimate {
         let latency_ms = self.latency_ms(graph);
         let mut flags: BTreeMap<Flag, ()> = BTreeMap::new();
-        let mut workspace = 0;
         let mut known = 0_usize;
         let nodes: Vec<NodeEstimate> = graph
             .layers()
@@ -106,9 +107,6 @@ impl<'a> Estimator<'a> {
                 for flag in row.iter().flat_map(|r| &r.flags) {
                     flags.insert(*flag, ());
                 }
-                let output = graph.node_cost(node).bytes_written;
-                let peak = row.and_then(|r| r.peak_memory_bytes).unwrap_or(0);
-                workspace = workspace.max(peak.saturating_sub(output));
                 let share = latency_ms.and_then(|total| Some(layer_ms? / total));
                 NodeEstimate { name: node.name.clone(), key, latency_ms: layer_ms, share, source }
             })
@@ -124,9 +122,7 @@ impl<'a> Estimator<'a> {
             interval_ms: latency_ms.and_then(|ms| self.interval(ms)),
             params: cost.params,
             macs: cost.macs,
-            peak_memory_bytes: (cost.params + cost.buffers) * nasprof_graph::cost::ELEMENT_BYTES
-                + graph.peak_activation_bytes()
-                + workspace,
+            peak_memory_bytes: self.workspaces.peak_bytes(graph),
             coverage: if nodes.is_empty() { 1.0 } else { known as f64 / nodes.len() as f64 },
             flags,
             nodes,

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use nasprof_graph::expectation::{ExpectationError, ExpectedCost, Sampling};
 use nasprof_graph::{Graph, LayerKey, Op, Shape};
 
+use crate::memory::Workspaces;
 use crate::{Estimator, Lut};
 
 impl Lut {
@@ -26,12 +27,8 @@ impl Lut {
     /// # Errors
     /// None: layers without a measured workspace count none.
     pub fn expected_peak_memory(&self, supernet: &Graph, sampling: Sampling) -> Result<ExpectedCost, ExpectationError> {
-        let known: HashMap<LayerKey, u64> =
-            self.rows.iter().filter_map(|row| Some((row.key.clone(), row.peak_memory_bytes?))).collect();
-        let workspace = move |op: &Op, inputs: &[&Shape], output: &Shape| {
-            let peak = known.get(&LayerKey::new(op, inputs)).copied().unwrap_or(0);
-            peak.saturating_sub(output.elements() * nasprof_graph::cost::ELEMENT_BYTES)
-        };
+        let workspaces = Workspaces::new(self);
+        let workspace = move |op: &Op, inputs: &[&Shape], output: &Shape| workspaces.of(op, inputs, output);
         ExpectedCost::peak_memory(supernet, self.context.header.runtime, workspace, sampling)
     }
 }

@@ -12,6 +12,7 @@ mod error;
 mod estimate;
 mod expected;
 mod from_journal;
+mod memory;
 mod observations;
 mod row;
 mod store;
@@ -25,6 +26,7 @@ pub use diff::{Diff, DiffRow, diff};
 pub use error::LutError;
 pub use estimate::{Estimate, Estimator, NodeEstimate, Source};
 pub use from_journal::from_journal;
+pub use memory::{MemoryRow, MemoryValidation};
 pub use observations::{Observations, SessionObservations};
 pub use row::{Flag, Row, Times};
 pub use store::{read, write};
@@ -39,3 +41,8 @@ pub struct Lut {
     /// One row a layer, in the order of keys.
     pub rows: Vec<Row>,
 }
+
+/// The examples of the guide for users of the libraries, run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/library.md")]
+pub struct LibraryGuide;

@@ -237,6 +237,9 @@ pub struct Memory {
     pub first_ns: u64,
     /// Most bytes above the state before the run, or nothing where the machine does not show it.
     pub peak_bytes: Option<u64>,
+    /// Most bytes above the process without the network: its parameters and data, and the run.
+    #[serde(default)]
+    pub network_bytes: Option<u64>,
     /// How it was measured.
     pub method: String,
     /// Granularity in bytes.

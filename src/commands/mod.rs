@@ -11,6 +11,7 @@ mod search;
 mod space;
 mod table;
 mod validate;
+mod validate_memory;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::estimate::expect;
 use super::measure::PATIENCE;
 use super::table::percent;
-use super::{interruption, print, print_json};
+use super::{interruption, print, print_json, validate_memory};
 use crate::cli::{ContextArgs, ValidateArgs};
 use crate::display::Screen;
 use crate::failure::{Exit, Failure};
@@ -35,7 +35,7 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
     let (space, digest) = at_batch(resolve::space(&args.space)?, lut.context.header.batch)?;
     expect(&lut, &args.context, &space.name, &digest)?;
     lut.expect(&[("device", Some(args.device.clone()))])?;
-    if lut.context.header.clocks.is_some() != args.lock_clocks {
+    if lut.context.header.clocks.is_some() != args.lock_clocks && !args.memory {
         let (was, hint) = if args.lock_clocks { ("not locked", "leave out") } else { ("locked", "pass") };
         let problem = format!("the clocks were {was} when this LUT was measured");
         return Err(
@@ -43,9 +43,13 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
         );
     }
     let archs = fresh(&space, &lut, args.count as usize, args.seed)?;
-    let units = units(&space, &lut, &archs)?;
     let file = resolve::device(&args.device, &args.settings.set)?;
     let mut link = resolve::open(&file)?;
+    if args.memory {
+        validate_memory::run(&space, &lut, &archs, &mut link, args.json)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let units = units(&space, &lut, &archs)?;
     let (seed, allow_noisy) = (args.seed, args.allow_noisy);
     let events = measured(&lut, units, (&file, &mut link), seed, allow_noisy, args.journal.as_deref())?;
     let isolated = isolated.as_ref().map(Estimator::new);

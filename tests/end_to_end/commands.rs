@@ -173,3 +173,23 @@ fn a_distribution_is_estimated() {
     folder.fails(line, 2, "--arch");
     folder.fails("space show /dev/zero.toml", 2, "/dev/zero.toml");
 }
+
+/// On a synthetic device memory is what the graph says; the control is a LUT in which a layer needs a megabyte more.
+#[test]
+fn peak_memory_is_validated() {
+    let folder = measured();
+    let line = "validate --device synthetic:quiet --space small.toml -n 5 --memory --json --lut";
+    let good = json(&folder.ok(&format!("{line} a.parquet")));
+    assert_eq!((&good["n"], &good["worst"], &good["within_2"]), (&5.into(), &0.0.into(), &1.0.into()));
+    folder.ok("lut export a.parquet -o a.json");
+    let mut lut = json(&String::from_utf8(folder.read("a.json")).unwrap());
+    for row in lut["rows"].as_array_mut().unwrap().iter_mut().filter(|row| row["op"] == "conv") {
+        row["peak_memory_bytes"] = (row["peak_memory_bytes"].as_u64().unwrap() + (1 << 20)).into();
+    }
+    std::fs::write(folder.path("b.json"), lut.to_string()).unwrap();
+    let wrong = json(&folder.ok(&format!("{line} b.json")));
+    assert!(wrong["bias"].as_f64().unwrap() > 0.05, "{wrong}");
+    assert_eq!(wrong["static_mape"], 0.0);
+    assert!(wrong["rows"][0]["arch"]["choices"].is_object());
+    folder.fails(&format!("{line} a.parquet --allow-noisy"), 2, "--memory");
+}

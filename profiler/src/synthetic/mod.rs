@@ -10,6 +10,7 @@ mod truth;
 use std::collections::{BTreeMap, HashMap};
 
 use nasprof_graph::Graph;
+use nasprof_graph::cost::ELEMENT_BYTES;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -136,8 +137,11 @@ impl Device for SyntheticDevice {
 
     fn memory(&mut self, graph: &Graph) -> Result<Memory, DeviceError> {
         let first_ns = self.times(graph)?.iter().map(|&t| (t * 20.0) as u64).sum();
-        let peak = graph.peak_activation_bytes();
+        // Above the state before the run: the data is there already.
+        let data: u64 = graph.data_shapes().iter().map(|shape| shape.elements() * ELEMENT_BYTES).sum();
+        let peak = graph.peak_activation_bytes().saturating_sub(data);
         let method = "simulated: activations alive at once".to_owned();
-        Ok(Memory { first_ns, peak_bytes: Some(peak), method, resolution_bytes: 1 })
+        let network = Some(graph.peak_memory_bytes(|_| 0));
+        Ok(Memory { first_ns, peak_bytes: Some(peak), network_bytes: network, method, resolution_bytes: 1 })
     }
 }

@@ -3,32 +3,41 @@
 use std::fs;
 use std::time::Instant;
 
-use crate::protocol::Memory;
+use crate::protocol::{DeviceError, Memory};
 use crate::{allocator, timer};
 
 /// Resident pages are counted in per-processor batches, so readings are off by this much.
 const RESOLUTION_BYTES: u64 = 256 << 10;
 
-/// Resets the high-water mark, runs once, and reads how far it rose above what was resident before.
-pub(super) fn peak(mut run: impl FnMut() -> Result<(), String>) -> Result<Memory, String> {
+/// Builds and runs the network, and reads how far resident memory rose above the process without it, and above what
+/// was resident before a run.
+pub(super) fn peak<N>(
+    build: impl Fn() -> Result<N, DeviceError>,
+    run: impl Fn(&mut N) -> Result<(), String>,
+) -> Result<Memory, DeviceError> {
+    let run = |network: &mut N| run(network).map_err(DeviceError::Refused);
     // Memory of earlier graphs must not be reused unseen.
-    allocator::return_memory()?;
-    // Caches of the runtime (compiled kernels) are filled once and belong to no single run.
-    let start = Instant::now();
-    run()?;
-    let first_ns = timer::nanoseconds(start);
+    allocator::return_memory().map_err(DeviceError::Refused)?;
+    // Caches of the runtime (compiled kernels) are filled once and belong to no network.
+    let first_ns = {
+        let mut network = build()?;
+        let start = Instant::now();
+        run(&mut network)?;
+        timer::nanoseconds(start)
+    };
+    let without = status("VmRSS:");
+    let mut network = build()?;
+    run(&mut network)?;
     let resettable = fs::write("/proc/self/clear_refs", "5").is_ok();
     let before = status("VmRSS:");
-    run()?;
-    let peak = status("VmHWM:");
-    let peak_bytes = match (resettable, before, peak) {
-        (true, Some(before), Some(peak)) => Some(peak.saturating_sub(before)),
-        _ => None,
-    };
+    run(&mut network)?;
+    let peak = status("VmHWM:").filter(|_| resettable);
+    let above = |base: Option<u64>| Some(peak?.saturating_sub(base?));
     Ok(Memory {
         first_ns,
-        peak_bytes,
-        method: "VmHWM after clear_refs, minus VmRSS, second run in a fresh process".to_owned(),
+        peak_bytes: above(before),
+        network_bytes: above(without),
+        method: "VmHWM after clear_refs, minus VmRSS, third run in a fresh process".to_owned(),
         resolution_bytes: RESOLUTION_BYTES,
     })
 }

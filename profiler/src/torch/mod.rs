@@ -111,8 +111,7 @@ impl Device for TorchDevice {
 
     fn memory(&mut self, graph: &Graph) -> Result<Memory, DeviceError> {
         let _guard = tch::no_grad_guard();
-        let mut network = self.build(graph)?;
-        memory::peak(|| network.run_whole()).map_err(DeviceError::Refused)
+        memory::peak(|| self.build(graph), Network::run_whole)
     }
 }
 

@@ -1,0 +1,50 @@
+//! `nasprof validate --memory`: peak memory of fresh networks, each in a process of its own.
+
+use nasprof_devices::Link;
+use nasprof_graph::arch::ArchFile;
+use nasprof_graph::{Arch, Space};
+use nasprof_lut::{Lut, MemoryRow, MemoryValidation};
+use nasprof_profiler::engine::setup;
+use nasprof_profiler::protocol::{Allocator, Setup};
+use serde_json::json;
+
+use super::table::percent;
+use super::{print, print_json};
+use crate::failure::Failure;
+
+/// Measures each network's peak and compares it with the estimate.
+pub(super) fn run(space: &Space, lut: &Lut, archs: &[Arch], link: &mut Link, as_json: bool) -> Result<(), Failure> {
+    let rows = archs.iter().map(|arch| measure(space, lut, arch, link)).collect::<Result<_, _>>()?;
+    let validation = MemoryValidation::of(rows).ok_or_else(|| Failure::usage("no networks"))?;
+    if as_json {
+        let mut value = serde_json::to_value(&validation).map_err(Failure::internal)?;
+        for (i, row) in validation.rows.iter().enumerate() {
+            value["rows"][i]["arch"] = json!(ArchFile::new(&space.name, &space.choices, &row.arch));
+        }
+        return print_json(&value);
+    }
+    print(format!("networks        {} fresh, each in a process of its own", validation.n))?;
+    print(format!("peak memory     MAPE {} (bias {})", percent(validation.mape), percent(validation.bias)))?;
+    print(format!("within 2/5 %    {} / {}", percent(validation.within_2), percent(validation.within_5)))?;
+    print(format!("worst           {}", percent(validation.worst)))?;
+    print(format!("graph alone     MAPE {} without measured workspaces", percent(validation.static_mape)))
+}
+
+fn measure(space: &Space, lut: &Lut, arch: &Arch, link: &mut Link) -> Result<MemoryRow, Failure> {
+    let header = &lut.context.header;
+    let network = header.runtime.subnet(&space.graph, arch)?;
+    let mut device = link.agent(&header.backend)?;
+    // As for the layers: memory that is kept for later would be invisible.
+    device.configure(&Setup { allocator: Allocator::System, ..setup(header, 0) })?;
+    let memory = device.memory(&network)?;
+    let measured_bytes = memory.network_bytes.ok_or_else(|| {
+        Failure::usage("the device does not show the peak of resident memory")
+            .hint("it is read from /proc/self/status after writing to /proc/self/clear_refs")
+    })?;
+    Ok(MemoryRow {
+        arch: arch.clone(),
+        measured_bytes,
+        estimated_bytes: lut.peak_memory_bytes(&network),
+        static_bytes: network.peak_memory_bytes(|_| 0),
+    })
+}
