@@ -55,6 +55,9 @@ impl Display {
                 let failed = if *failed > 0 { format!("; {failed} do not run") } else { String::new() };
                 self.say(&format!("planned {networks} units for {keys} layers{failed}"));
             }
+            Stage::Level(session, sessions, progress) => {
+                self.progress(&format!("level {}/{sessions}", session + 1), progress);
+            }
             Stage::Session(session, sessions, progress) => {
                 self.progress(&format!("session {}/{sessions}", session + 1), progress);
             }

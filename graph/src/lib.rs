@@ -19,6 +19,7 @@ pub mod memory;
 mod op;
 pub mod outline;
 pub mod passes;
+pub mod reuse;
 pub mod runtime;
 pub mod selector;
 mod shape;

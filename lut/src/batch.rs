@@ -6,7 +6,8 @@ use rayon::prelude::*;
 
 use crate::Estimator;
 
-/// Cost tables of a space whose choices contribute independently: `latency = base + Σ table[choice][candidate]`.
+/// Cost tables of a space whose choices contribute independently: `latency = base + Σ table[choice][candidate]`; of
+/// latencies, from the means over all places ([`Estimator::mean_latency_ms`]).
 #[derive(Debug, Clone)]
 pub struct BatchEstimator {
     base: f64,
@@ -20,7 +21,7 @@ impl BatchEstimator {
     /// choices, or contributions that are found to depend on other choices.
     #[must_use]
     pub fn compile(space: &Space, runtime: Runtime, estimator: &Estimator<'_>) -> Option<Self> {
-        Self::tabulate(space, |arch| estimator.latency_ms(&runtime.subnet(&space.graph, arch).ok()?))
+        Self::tabulate(space, |arch| estimator.mean_latency_ms(&runtime.subnet(&space.graph, arch).ok()?))
     }
 
     /// Compiles any cost of a space's architectures, such as their parameters. `None` as in [`BatchEstimator::compile`].

@@ -19,7 +19,7 @@ const UNKNOWN_LEVEL: f64 = 0.07;
 pub struct Calibration {
     /// The factor.
     pub scale: f64,
-    /// Root mean square of the relative errors when each anchor is predicted from the others.
+    /// Root mean square of the relative errors when each measured network is predicted from the others.
     pub leave_one_out: f64,
     /// Anchors used.
     pub anchors: usize,
@@ -27,30 +27,47 @@ pub struct Calibration {
     pub shape_half_width: f64,
     /// Relative half-width, 95 %, for the level of a session not measured yet.
     pub level_half_width: f64,
+    /// How near a place's reuse distance must be to count, in units of its natural logarithm; absent where the distance
+    /// predicts nothing and means over all places are used.
+    pub reuse_bandwidth: Option<f64>,
 }
 
 impl Calibration {
-    /// Fits the factor; `None` with fewer than four anchors.
+    /// Fits the factor to the anchors; `None` with fewer than four. `left_out` holds for every measured network
+    /// whether it is an anchor, and the logarithm of whole over sum, its sum being made with `reuse_bandwidth` from the
+    /// other networks: they say how far a network that was never measured will be off.
     #[must_use]
-    pub fn fit(anchors: &[Anchor]) -> Option<Self> {
+    pub(crate) fn fit(anchors: &[Anchor], left_out: &[(bool, f64)], reuse_bandwidth: Option<f64>) -> Option<Self> {
         let ratios: Vec<f64> = anchors.iter().filter_map(|a| Some((mean(&a.sessions_ns)? / a.sum_ns).ln())).collect();
         let n = ratios.len();
         if n < MIN_ANCHORS {
             return None;
         }
         let center = mean(&ratios)?;
-        // Leaving one out moves the mean of the others away by 1 / (n - 1) of its own distance.
-        let left_out: Vec<f64> = ratios.iter().map(|r| (r - center) * n as f64 / (n - 1) as f64).collect();
-        let leave_one_out = mean(&left_out.iter().map(|e| e * e).collect::<Vec<_>>())?.sqrt();
-        let shape_half_width = student_t_95(n - 1) * standard_deviation(&ratios)? * (1.0 + 1.0 / n as f64).sqrt();
-        let sessions = anchors.first()?.sessions_ns.len();
-        let level =
-            |s: usize| mean(&anchors.iter().filter_map(|a| Some(a.sessions_ns.get(s)?.ln())).collect::<Vec<_>>());
-        let levels: Vec<f64> = (0..sessions).filter_map(level).collect();
-        let level_half_width = standard_deviation(&levels)
-            .map_or(UNKNOWN_LEVEL, |sd| student_t_95(levels.len() - 1) * sd * (1.0 + 1.0 / levels.len() as f64).sqrt());
-        Some(Self { scale: center.exp(), leave_one_out, anchors: n, shape_half_width, level_half_width })
+        // A network does not help to predict itself: where it is an anchor, the scale is that of the other anchors.
+        let residual = |(anchor, log): &(bool, f64)| {
+            let own = f64::from(u8::from(*anchor));
+            (log - center) * n as f64 / (n as f64 - own)
+        };
+        let errors: Vec<f64> = left_out.iter().map(residual).collect();
+        let leave_one_out = mean(&errors.iter().map(|e| e * e).collect::<Vec<_>>())?.sqrt();
+        let shape_half_width =
+            student_t_95(errors.len().saturating_sub(1)) * leave_one_out * (1.0 + 1.0 / n as f64).sqrt();
+        let sessions = levels(anchors, |anchor| &anchor.sessions_ns)?;
+        let all = [sessions.clone(), levels(anchors, |anchor| &anchor.level_sessions_ns)?].concat();
+        let level_half_width = standard_deviation(&all)
+            .map_or(UNKNOWN_LEVEL, |sd| student_t_95(all.len() - 1) * sd * (1.0 + 1.0 / all.len() as f64).sqrt());
+        // The layers' sessions are one draw of the machine's level each, like those of the anchors alone.
+        let scale = (center + mean(&all)? - mean(&sessions)?).exp();
+        Some(Self { scale, leave_one_out, anchors: n, shape_half_width, level_half_width, reuse_bandwidth })
     }
+}
+
+/// Mean logarithm of the anchors' times in each session.
+fn levels(anchors: &[Anchor], of: fn(&Anchor) -> &Vec<f64>) -> Option<Vec<f64>> {
+    let sessions = of(anchors.first()?).len();
+    let level = |s: usize| mean(&anchors.iter().filter_map(|a| Some(of(a).get(s)?.ln())).collect::<Vec<_>>());
+    (0..sessions).map(level).collect()
 }
 
 /// Measured over estimated, on the anchors.

@@ -56,9 +56,11 @@ pub struct SessionFacts {
 pub struct Anchor {
     /// Its architecture.
     pub arch: Arch,
-    /// Nanoseconds in each session.
+    /// Nanoseconds in each session that timed the layers.
     pub sessions_ns: Vec<f64>,
-    /// Sum of the LUT's entries for its layers, nanoseconds.
+    /// Nanoseconds in each session of the anchors alone.
+    pub level_sessions_ns: Vec<f64>,
+    /// Sum of its layers, each from its places in the other networks, nanoseconds.
     pub sum_ns: f64,
     /// Number of its layers.
     pub layers: usize,

@@ -27,4 +27,12 @@ pub enum LutError {
     /// The journal does not yield a LUT.
     #[error("the journal yields no LUT: {0}")]
     Incomplete(String),
+    /// A validation needs networks that were not measured for the LUT.
+    #[error("-n {wanted}: the space has only {found} networks that the LUT has not measured")]
+    TooFewNetworks {
+        /// How many were asked for.
+        wanted: usize,
+        /// How many there are.
+        found: usize,
+    },
 }

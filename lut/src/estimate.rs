@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use nasprof_graph::reuse::reuse_bytes;
 use nasprof_graph::{Graph, LayerKey};
 use serde::Serialize;
 
 use crate::memory::Workspaces;
+use crate::reuse::time_at;
 use crate::{Flag, Lut, LutError, Row};
 
 /// Where a layer's number came from.
@@ -74,15 +76,31 @@ impl<'a> Estimator<'a> {
         Self { lut, rows, scale, workspaces: Workspaces::new(lut) }
     }
 
-    /// Calibrated milliseconds of one layer.
+    /// Calibrated milliseconds of one layer in the mean over its places.
     #[must_use]
     pub fn layer_ms(&self, key: &LayerKey) -> Option<f64> {
         Some(self.rows.get(key)?.times.as_ref()?.mean_ns * self.scale / 1e6)
     }
 
+    /// Calibrated milliseconds of one layer at a reuse distance ([`reuse_bytes`]).
+    fn layer_at_ms(&self, key: &LayerKey, bytes: u64) -> Option<f64> {
+        let times = self.rows.get(key)?.times.as_ref()?;
+        let bandwidth = self.lut.context.calibration.as_ref().and_then(|c| c.reuse_bandwidth);
+        let near = bandwidth.and_then(|bandwidth| time_at(&times.reuse, bytes, bandwidth));
+        Some(near.unwrap_or(times.mean_ns) * self.scale / 1e6)
+    }
+
     /// Calibrated milliseconds of a network that is already as the runtime executes it; `None` if a layer is missing.
     #[must_use]
     pub fn latency_ms(&self, graph: &Graph) -> Option<f64> {
+        let layers = graph.layers().zip(reuse_bytes(graph));
+        layers.map(|((_, node), bytes)| self.layer_at_ms(&LayerKey::of(graph, node), bytes)).sum()
+    }
+
+    /// The same from the means over all places, whatever runs before a layer: what choices contribute is then
+    /// independent, which the batch form and expected values need.
+    #[must_use]
+    pub fn mean_latency_ms(&self, graph: &Graph) -> Option<f64> {
         graph.layers().map(|(_, node)| self.layer_ms(&LayerKey::of(graph, node))).sum()
     }
 
@@ -94,10 +112,11 @@ impl<'a> Estimator<'a> {
         let mut known = 0_usize;
         let nodes: Vec<NodeEstimate> = graph
             .layers()
-            .map(|(_, node)| {
+            .zip(reuse_bytes(graph))
+            .map(|((_, node), bytes)| {
                 let key = LayerKey::of(graph, node);
                 let row = self.rows.get(&key);
-                let layer_ms = self.layer_ms(&key);
+                let layer_ms = self.layer_at_ms(&key, bytes);
                 let source = match row {
                     None => Source::Missing,
                     Some(Row { times: None, error, .. }) => Source::Failed(error.clone().unwrap_or_default()),

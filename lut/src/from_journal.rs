@@ -5,15 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use nasprof_graph::cost::op_cost;
 use nasprof_graph::key::attributes;
 use nasprof_graph::{Graph, LayerKey};
-use nasprof_profiler::engine::{RoundValues, bad_probes, clean_samples, half_width};
+use nasprof_profiler::engine::{RoundValues, Unit, bad_probes, clean_samples, half_width};
 use nasprof_profiler::journal::{Event, Mode, Role, Trial};
 use nasprof_profiler::protocol::Canary;
 use nasprof_profiler::statistics::{
     mann_whitney, mean, median, median_absolute_deviation, median_interval, quantile, standard_deviation, trimmed_mean,
 };
 
+use crate::places::{LeftOut, Places};
 use crate::{
-    Anchor, Calibration, Context, Flag, Lut, LutError, Observations, Row, SessionFacts, SessionObservations, Times,
+    Anchor, Calibration, Context, Flag, Lut, LutError, Observations, ReusePoint, Row, SessionFacts,
+    SessionObservations, Times,
 };
 
 /// The canary may spread this much beyond its reading noise.
@@ -41,6 +43,13 @@ pub fn from_journal(events: &[Event]) -> Result<Lut, LutError> {
     let first = sessions.first().ok_or_else(|| LutError::Incomplete("no session was completed".to_owned()))?;
     let by_key: Vec<BTreeMap<LayerKey, KeySession>> = sessions.iter().map(|s| collect(&observations, s)).collect();
     let values: Vec<RoundValues> = sessions.iter().map(|s| round_values(&observations, s)).collect();
+    let places = Places::new(observations.units.values(), |unit, position| {
+        let key = unit.keys.get(position).cloned().unwrap_or_else(|| unit.whole_key());
+        let samples = |keys: &BTreeMap<LayerKey, KeySession>| {
+            keys.get(&key).and_then(|seen| trimmed_mean(seen.places.get(&(unit.unit, position))?))
+        };
+        mean(&by_key.iter().filter_map(samples).collect::<Vec<_>>())
+    });
     let facts: Vec<SessionFacts> = sessions.iter().map(|s| session_facts(s)).collect();
     let rows: Vec<Row> = observations
         .trials
@@ -53,7 +62,7 @@ pub fn from_journal(events: &[Event]) -> Result<Lut, LutError> {
                     row.peak_memory_bytes = memory.peak_bytes;
                     row.first_call_ns = Some(memory.first_ns);
                     let seen: Vec<&KeySession> = by_key.iter().filter_map(|keys| keys.get(key)).collect();
-                    row.times = times(&seen, key, &values);
+                    row.times = times(&seen, key, &values, places.points(key, None));
                     row.flags = flags(&row, &seen, key, &values, &facts, observations.header.ci);
                     if row.times.is_none() {
                         row.error = Some("no clean sample was measured".to_owned());
@@ -63,7 +72,15 @@ pub fn from_journal(events: &[Event]) -> Result<Lut, LutError> {
             row
         })
         .collect();
-    let anchors = anchors(&observations, &by_key, &rows);
+    let (bandwidth, left_out) = places.best_bandwidth();
+    let level_sessions = observations.level_sessions.iter().filter(|s| s.end.is_some());
+    let levels: Vec<_> = level_sessions.map(|s| collect(&observations, s)).collect();
+    let anchors = anchors(&observations, &by_key, &levels, &left_out);
+    let is_anchor = |unit| {
+        let role = observations.units.get(unit).map(|unit| &unit.role);
+        matches!(role, Some(Role::Network { anchor: true, .. }))
+    };
+    let log_ratios: Vec<(bool, f64)> = left_out.iter().map(|(unit, left)| (is_anchor(unit), left.log_ratio)).collect();
     let measured = observations.units.values().filter_map(|unit| match &unit.role {
         Role::Network { arch, .. } => Some(arch.clone()),
         Role::Layer { .. } => None,
@@ -74,7 +91,7 @@ pub fn from_journal(events: &[Event]) -> Result<Lut, LutError> {
         facts: first.fingerprint.facts.clone(),
         sessions: facts,
         measured: measured.collect(),
-        calibration: Calibration::fit(&anchors),
+        calibration: Calibration::fit(&anchors, &log_ratios, bandwidth),
         anchors,
     };
     Ok(Lut { context, rows })
@@ -121,7 +138,7 @@ impl KeySession {
     }
 }
 
-fn times(seen: &[&KeySession], key: &LayerKey, values: &[RoundValues]) -> Option<Times> {
+fn times(seen: &[&KeySession], key: &LayerKey, values: &[RoundValues], reuse: Vec<ReusePoint>) -> Option<Times> {
     let samples: Vec<f64> = seen.iter().flat_map(|s| s.samples()).collect();
     let sessions_ns: Vec<f64> = seen.iter().filter_map(|s| s.value()).collect();
     let rounds: Vec<f64> = values.iter().filter_map(|v| v.values.get(key)).flatten().copied().collect();
@@ -142,6 +159,7 @@ fn times(seen: &[&KeySession], key: &LayerKey, values: &[RoundValues]) -> Option
         n_samples: samples.len() as u64,
         n_dropped: seen.iter().map(|s| s.dropped).sum(),
         sessions_ns,
+        reuse,
     };
     // A timer that reads zero is a failure to measure, not a free layer.
     (times.mean_ns > 0.0).then_some(times)
@@ -243,16 +261,25 @@ fn static_row(key: &LayerKey, graph: &Graph, mode: Mode) -> Row {
     }
 }
 
-/// Anchors that were measured in every session.
-fn anchors(all: &Observations, by_key: &[BTreeMap<LayerKey, KeySession>], rows: &[Row]) -> Vec<Anchor> {
-    let entries: BTreeMap<&LayerKey, f64> =
-        rows.iter().filter_map(|row| Some((&row.key, row.times.as_ref()?.mean_ns))).collect();
-    let anchor = |unit: &nasprof_profiler::engine::Unit| {
+/// Anchors that were measured in every session, their sums from the other networks.
+fn anchors(
+    all: &Observations,
+    by_key: &[BTreeMap<LayerKey, KeySession>],
+    levels: &[BTreeMap<LayerKey, KeySession>],
+    left_out: &BTreeMap<u32, LeftOut>,
+) -> Vec<Anchor> {
+    let anchor = |unit: &Unit| {
         let Role::Network { arch, anchor: true } = &unit.role else { return None };
-        let sessions_ns: Option<Vec<f64>> = by_key.iter().map(|keys| keys.get(&unit.whole_key())?.value()).collect();
-        let sum_ns = unit.keys.iter().map(|key| entries.get(key).copied()).sum::<Option<f64>>()?;
-        let layers = unit.graph.layers().count();
-        Some(Anchor { arch: arch.clone(), sessions_ns: sessions_ns?, sum_ns, layers })
+        let times = |sessions: &[BTreeMap<LayerKey, KeySession>]| -> Option<Vec<f64>> {
+            sessions.iter().map(|keys| keys.get(&unit.whole_key())?.value()).collect()
+        };
+        Some(Anchor {
+            arch: arch.clone(),
+            sessions_ns: times(by_key)?,
+            level_sessions_ns: times(levels)?,
+            sum_ns: left_out.get(&unit.unit)?.sum_ns,
+            layers: unit.keys.len(),
+        })
     };
     all.units.values().filter_map(anchor).collect()
 }

@@ -22,8 +22,10 @@ pub struct Observations {
     pub trials: Vec<(LayerKey, Graph, Trial)>,
     /// What was measured, by number.
     pub units: BTreeMap<u32, Unit>,
-    /// Sessions in order.
+    /// Sessions in the header's mode, in order.
     pub sessions: Vec<SessionObservations>,
+    /// Sessions of the anchors alone, in order.
+    pub level_sessions: Vec<SessionObservations>,
     /// Whether the measurement came to its end.
     pub complete: bool,
 }
@@ -70,47 +72,61 @@ impl Observations {
             trials: Vec::new(),
             units: BTreeMap::new(),
             sessions: Vec::new(),
+            level_sessions: Vec::new(),
             complete: false,
         };
+        let mut level = false;
         for event in &events[1..] {
             match event {
                 Event::Trial { key, graph, result } => all.trials.push((key.clone(), graph.clone(), result.clone())),
                 Event::Unit { unit, role, graph } => {
                     all.units.insert(*unit, Unit::new(*unit, role.clone(), graph.clone()));
                 }
-                Event::Session { fingerprint, gate, .. } => all.sessions.push(SessionObservations {
-                    fingerprint: fingerprint.clone(),
-                    gate: gate.clone(),
-                    disturbed: Vec::new(),
-                    settled: false,
-                    canaries: Vec::new(),
-                    repeats: BTreeMap::new(),
-                    visits: Vec::new(),
-                    voided: 0,
-                    rounds: 0,
-                    end: None,
-                    resumed: 0,
-                }),
+                Event::Session { fingerprint, gate, mode, .. } => {
+                    level = *mode != all.header.mode;
+                    all.current(level).push(SessionObservations::new(fingerprint, gate));
+                }
                 Event::Complete => all.complete = true,
                 Event::Header(_) => return Err(wrong("there are two headers")),
                 Event::Planned | Event::Clocks { .. } => {}
                 Event::Resumed if all.sessions.is_empty() => {}
                 other => {
-                    let session = all.sessions.last_mut().ok_or_else(|| wrong("a visit before the first session"))?;
+                    let sessions = if level { &mut all.level_sessions } else { &mut all.sessions };
+                    let session = sessions.last_mut().ok_or_else(|| wrong("a visit before the first session"))?;
                     session.take(other, &all.units)?;
                 }
             }
         }
-        for session in &mut all.sessions {
+        for session in all.sessions.iter_mut().chain(&mut all.level_sessions) {
             // A round that was cut off would weigh some networks more than others.
             let rounds = session.rounds;
             session.visits.retain(|(round, _)| *round <= rounds);
         }
         Ok(all)
     }
+
+    fn current(&mut self, level: bool) -> &mut Vec<SessionObservations> {
+        if level { &mut self.level_sessions } else { &mut self.sessions }
+    }
 }
 
 impl SessionObservations {
+    fn new(fingerprint: &Fingerprint, gate: &Probes) -> Self {
+        Self {
+            fingerprint: fingerprint.clone(),
+            gate: gate.clone(),
+            disturbed: Vec::new(),
+            settled: false,
+            canaries: Vec::new(),
+            repeats: BTreeMap::new(),
+            visits: Vec::new(),
+            voided: 0,
+            rounds: 0,
+            end: None,
+            resumed: 0,
+        }
+    }
+
     fn take(&mut self, event: &Event, units: &BTreeMap<u32, Unit>) -> Result<(), LutError> {
         let known = |visit: &Visit| match units.get(&visit.unit) {
             Some(unit) if visit.layers.iter().all(|run| run.ns.len() == unit.keys.len()) => Ok(()),

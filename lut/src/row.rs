@@ -1,5 +1,6 @@
 //! One row of a LUT.
 
+use crate::ReusePoint;
 use nasprof_graph::LayerKey;
 use nasprof_profiler::journal::Mode;
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,8 @@ pub struct Times {
     pub n_dropped: u64,
     /// Value of each session.
     pub sessions_ns: Vec<f64>,
+    /// The places by reuse distance, the nearest first; empty for a layer timed alone.
+    pub reuse: Vec<ReusePoint>,
 }
 
 impl Times {

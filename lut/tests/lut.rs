@@ -10,7 +10,7 @@ use common::synthetic_lut;
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::spaces::SpaceSpec;
 use nasprof_graph::{LayerKey, Space};
-use nasprof_lut::{BatchEstimator, Estimator, Flag, Lut, check, read, write};
+use nasprof_lut::{BatchEstimator, Estimator, Flag, Lut, check, fresh_networks, read, write};
 use nasprof_profiler::synthetic::network_truth_ns;
 use proptest::prelude::*;
 use rand::SeedableRng;
@@ -67,9 +67,23 @@ fn the_batch_form_equals_the_single_form() {
     let mut scores = Vec::new();
     batch.score_all(&archs, &mut scores);
     for (arch, score) in archs.iter().zip(scores) {
-        let exact = estimator.latency_ms(&Runtime::TorchEager.subnet(&space.graph, arch).unwrap()).unwrap();
+        let exact = estimator.mean_latency_ms(&Runtime::TorchEager.subnet(&space.graph, arch).unwrap()).unwrap();
         assert!((score / exact - 1.0).abs() < 1e-12);
     }
+}
+
+/// A small space is not measured up: there are networks left to validate with.
+#[test]
+fn half_of_a_small_space_is_left_to_validate_with() {
+    let space = small();
+    let all = usize::try_from(space.networks()).unwrap();
+    let lut = synthetic_lut(&space, "quiet", 0);
+    assert!(all < 60 && lut.context.measured.len() <= all / 2, "{} of {all}", lut.context.measured.len());
+    assert!(lut.rows.iter().all(|row| row.times.is_some()));
+    let left = all - lut.context.measured.len();
+    assert_eq!(fresh_networks(&space, &lut, left, 0).unwrap().len(), left);
+    let error = fresh_networks(&space, &lut, left + 1, 0).unwrap_err().to_string();
+    assert!(error.contains(&format!("only {left} networks")), "{error}");
 }
 
 /// A network with a layer that the LUT does not know has no latency: a partial sum would look plausible.

@@ -82,6 +82,7 @@ fn engine(criterion: &mut Criterion) {
             Event::Visit { visit, .. } => Some(VisitRequest {
                 sequence: visit.sequence,
                 unit: visit.unit,
+                warm_up_runs: 3,
                 layer_runs: visit.layers.len() as u32,
                 whole_runs: visit.whole.len() as u32,
                 repeat: 1,

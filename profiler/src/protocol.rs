@@ -13,7 +13,7 @@ use thiserror::Error;
 use crate::clocks::Setting;
 
 /// Version of this protocol; host and agent must agree.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// The longest line either side accepts.
 pub const MAX_LINE_BYTES: usize = 64 << 20;
@@ -99,7 +99,7 @@ pub enum Request {
     Bye,
 }
 
-/// One visit: an untimed run, then timed runs with and without timers between the layers, alternating.
+/// One visit: untimed runs, then timed runs with and without timers between the layers, alternating.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VisitRequest {
@@ -107,6 +107,8 @@ pub struct VisitRequest {
     pub sequence: u64,
     /// Which loaded unit.
     pub unit: u32,
+    /// Untimed runs first: after other networks, a network's weights are out of the near caches.
+    pub warm_up_runs: u32,
     /// Runs with a timer between the layers.
     pub layer_runs: u32,
     /// Runs timed as a whole.

@@ -104,7 +104,7 @@ fn relative_values(model: Model, unit: &Unit, runs: u32) -> Vec<f64> {
     device.load(0, &unit.graph).unwrap();
     // So many calls that whole nanoseconds are fine enough.
     let repeat = 1_000_000;
-    let request = VisitRequest { sequence: 0, unit: 0, layer_runs: 0, whole_runs: runs, repeat };
+    let request = VisitRequest { sequence: 0, unit: 0, warm_up_runs: 1, layer_runs: 0, whole_runs: runs, repeat };
     let exact = exact_ns(unit) * f64::from(repeat);
     let values = (0..4000).map(|_| {
         let visit = device.visit(&request).unwrap();
@@ -124,7 +124,8 @@ fn session_level(unit: &Unit, model: Model, seed: u64) -> f64 {
     let mut device = SyntheticDevice::new("model", Model { session_sigma: model.session_sigma, ..Model::default() });
     device.configure(&setup(seed, 0)).unwrap();
     device.load(0, &unit.graph).unwrap();
-    let request = VisitRequest { sequence: 0, unit: 0, layer_runs: 0, whole_runs: 1, repeat: 1_000_000 };
+    let request =
+        VisitRequest { sequence: 0, unit: 0, warm_up_runs: 1, layer_runs: 0, whole_runs: 1, repeat: 1_000_000 };
     device.visit(&request).unwrap().whole[0].ns[0] as f64 / (exact_ns(unit) * 1e6)
 }
 

@@ -401,7 +401,8 @@ fn layers_that_take_no_time_are_never_called_converged() {
                     Event::SessionEnd { converged, .. } => Some(*converged),
                     _ => Option::None,
                 });
-                assert_eq!(ends.collect::<Vec<_>>(), [false]);
+                let ends: Vec<bool> = ends.collect();
+                assert!(!ends.is_empty() && ends.iter().all(|converged| !converged), "{ends:?}");
             }
         }
     }

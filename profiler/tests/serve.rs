@@ -62,7 +62,7 @@ fn load(unit: u32) -> String {
 }
 
 fn visit(unit: u32) -> String {
-    line(&Request::Visit(VisitRequest { sequence: 9, unit, layer_runs: 2, whole_runs: 3, repeat: 1 }))
+    line(&Request::Visit(VisitRequest { sequence: 9, unit, warm_up_runs: 1, layer_runs: 2, whole_runs: 3, repeat: 1 }))
 }
 
 fn failed(reply: &Reply) -> bool {
@@ -110,9 +110,9 @@ fn garbage_lines_are_answered_and_the_agent_goes_on() {
         "{\"request\":\"canary\"} {\"request\":\"canary\"}",
         "{\"request\":null}",
         "{\"request\":\"visit\"}",
-        "{\"request\":\"visit\",\"sequence\":-1,\"unit\":0,\"layer_runs\":1,\"whole_runs\":1,\"repeat\":1}",
-        "{\"request\":\"visit\",\"sequence\":0,\"unit\":0,\"layer_runs\":1,\"whole_runs\":1,\"repeat\":4294967296}",
-        "{\"request\":\"visit\",\"sequence\":0,\"unit\":0,\"layer_runs\":1,\"whole_runs\":1,\"repeat\":1,\"more\":1}",
+        "{\"request\":\"visit\",\"sequence\":-1,\"unit\":0,\"warm_up_runs\":1,\"layer_runs\":1,\"whole_runs\":1,\"repeat\":1}",
+        "{\"request\":\"visit\",\"sequence\":0,\"unit\":0,\"warm_up_runs\":1,\"layer_runs\":1,\"whole_runs\":1,\"repeat\":4294967296}",
+        "{\"request\":\"visit\",\"sequence\":0,\"unit\":0,\"warm_up_runs\":1,\"layer_runs\":1,\"whole_runs\":1,\"repeat\":1,\"more\":1}",
     ];
     for text in garbage {
         let replies = talk(&[configure(), text.to_owned(), line(&Request::Canary)]);

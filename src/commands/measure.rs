@@ -92,8 +92,11 @@ impl Job {
         refuse_existing(&journal_path(&output), args)?;
         let space = resolve::space(&args.space)?;
         let file = resolve::device(device, &args.settings.set)?;
-        let link = resolve::open(&file).map_err(|failure| if several { failure.about(device) } else { failure })?;
+        let about = |failure: Failure| if several { failure.about(device) } else { failure };
+        let mut link = resolve::open(&file).map_err(about)?;
         let target = target(&file, link.cores(), &args.context)?;
+        // An agent that cannot do it is told of before a journal is begun.
+        link.agent(&target.backend).map_err(|error| about(error.into()))?;
         let (space, space_digest) = at_batch(space, target.batch)?;
         let header = Header {
             format_version: 1,

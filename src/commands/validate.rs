@@ -1,17 +1,14 @@
 //! `nasprof validate`: fresh networks and the LUT's anchors, measured whole in one process of their own.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 
 use nasprof_devices::{DeviceFile, Link, persist};
 use nasprof_graph::arch::ArchFile;
 use nasprof_graph::{Arch, Space};
-use nasprof_lut::{Estimator, Lut, Validation, level_now, read, validate};
-use nasprof_profiler::engine::{Gate, Recorder, SessionPlan, Unit, run_session, setup};
-use nasprof_profiler::journal::{Event, Header, Mode, Role, Writer};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use nasprof_lut::{Estimator, Lut, Validation, WholeSession, fresh_networks, level_now, measure_whole, read, validate};
+use nasprof_profiler::engine::{Gate, Recorder};
+use nasprof_profiler::journal::{Event, Writer};
 use serde_json::{Value, json};
 
 use super::estimate::expect;
@@ -22,12 +19,6 @@ use crate::cli::{ContextArgs, ValidateArgs};
 use crate::display::Screen;
 use crate::failure::{Exit, Failure};
 use crate::resolve::{self, at_batch};
-
-/// Rounds of a validation: between the first two checkpoints, so that intervals exist.
-const MIN_ROUNDS: u32 = 12;
-const MAX_ROUNDS: u32 = 18;
-/// Draws spent on a network that was not measured before, in small spaces.
-const MAX_DRAWS: usize = 1000;
 
 pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
     let lut = read(&args.lut)?;
@@ -42,16 +33,15 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
             Failure { exit: Exit::ContextChanged, ..Failure::usage(problem) }.hint(format!("{hint} --lock-clocks"))
         );
     }
-    let archs = fresh(&space, &lut, args.count as usize, args.seed)?;
+    let networks = fresh_networks(&space, &lut, args.count as usize, args.seed)?;
     let file = resolve::device(&args.device, &args.settings.set)?;
     let mut link = resolve::open(&file)?;
     if args.memory {
-        validate_memory::run(&space, &lut, &archs, &mut link, args.json)?;
+        validate_memory::run(&space, &lut, &networks, &mut link, args.json)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let units = units(&space, &lut, &archs)?;
-    let (seed, allow_noisy) = (args.seed, args.allow_noisy);
-    let events = measured(&lut, units, (&file, &mut link), seed, allow_noisy, args.journal.as_deref())?;
+    let session = session(args.seed, args.allow_noisy);
+    let events = measured((&lut, &space), &networks, session, (&file, &mut link), args.journal.as_deref())?;
     let isolated = isolated.as_ref().map(Estimator::new);
     let validation = validate(&events, &Estimator::new(&lut), isolated.as_ref(), args.seed)?;
     if args.json {
@@ -77,7 +67,7 @@ pub(super) fn level_check(
     lut.expect(&[("device", Some(device.to_owned()))])?;
     let file = resolve::device(device, settings)?;
     let mut link = resolve::open(&file)?;
-    let events = measured(&lut, units(&space, &lut, &[])?, (&file, &mut link), 1, true, None)?;
+    let events = measured((&lut, &space), &[], session(1, true), (&file, &mut link), None)?;
     match level_now(&events, &Estimator::new(&lut))? {
         Some(level) if as_json => print_json(&level),
         Some(level) => {
@@ -88,71 +78,29 @@ pub(super) fn level_check(
     }
 }
 
-/// Architectures that the LUT never saw.
-fn fresh(space: &Space, lut: &Lut, count: usize, seed: u64) -> Result<Vec<Arch>, Failure> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut seen: BTreeSet<Arch> = lut.context.measured.iter().cloned().collect();
-    let mut archs = Vec::new();
-    for _ in 0..count {
-        let arch =
-            (0..MAX_DRAWS).map(|_| space.sample(&mut rng)).find(|arch| !seen.contains(arch)).ok_or_else(|| {
-                let found = archs.len();
-                Failure::usage(format!("-n {count}: the space has only {found} networks that the LUT has not measured"))
-            })?;
-        seen.insert(arch.clone());
-        archs.push(arch);
-    }
-    Ok(archs)
+fn session(seed: u64, allow_noisy: bool) -> WholeSession {
+    WholeSession { seed, gate: Gate { patience: PATIENCE, allow_noisy } }
 }
 
-/// The anchors, then the fresh networks.
-fn units(space: &Space, lut: &Lut, fresh: &[Arch]) -> Result<Vec<Unit>, Failure> {
-    let anchors = lut.context.anchors.iter().map(|a| (&a.arch, true));
-    let all = anchors.chain(fresh.iter().map(|arch| (arch, false)));
-    all.enumerate()
-        .map(|(i, (arch, anchor))| {
-            let graph = lut.context.header.runtime.subnet(&space.graph, arch)?;
-            Ok(Unit::new(i as u32, Role::Network { arch: arch.clone(), anchor }, graph))
-        })
-        .collect()
-}
-
-/// One session of whole networks in the LUT's context.
+/// One session of the anchors and these networks in the LUT's context.
 fn measured(
-    lut: &Lut,
-    units: Vec<Unit>,
+    (lut, space): (&Lut, &Space),
+    networks: &[Arch],
+    session: WholeSession,
     (file, link): (&DeviceFile, &mut Link),
-    seed: u64,
-    allow_noisy: bool,
     journal: Option<&Path>,
 ) -> Result<Vec<Event>, Failure> {
-    // A session number of its own: a synthetic device must not repeat a session of the LUT.
-    let session = lut.context.header.sessions.saturating_add(seed as u32 % 1000);
-    let header = Header { mode: Mode::Whole, seed, sessions: 1, allow_noisy, ..lut.context.header.clone() };
-    let plan = SessionPlan {
-        units,
-        mode: Mode::Whole,
-        ci: header.ci,
-        min_rounds: MIN_ROUNDS,
-        max_rounds: MAX_ROUNDS,
-        gate: Gate { patience: PATIENCE, allow_noisy },
-        deadline: None,
-        setup: setup(&header, session),
-        expected: Some(lut.context.facts.clone()),
-    };
     let writer = journal.map(Writer::create).transpose()?;
     let mut recorder = Recorder::new(Vec::new(), writer, interruption()?);
     let display = std::cell::RefCell::new(Screen::new().display(None));
+    let backend = &lut.context.header.backend;
     let result = persist(
         file.reconnect(),
         &mut recorder,
         &mut |problem, pause| display.borrow_mut().waiting(problem, pause),
         &mut |recorder| {
-            recorder.decide(Event::Header(Box::new(header.clone())))?;
-            for Unit { unit, role, graph, .. } in plan.units.clone() {
-                recorder.decide(Event::Unit { unit, role, graph })?;
-            }
-            run_session(&plan, recorder, &mut || Ok(link.agent(&header.backend)?), &mut |progress| {
+            let connect = &mut || Ok(link.agent(backend)?);
+            measure_whole((lut, space), networks, session, recorder, connect, &mut |progress| {
                 display.borrow_mut().progress("validate", &progress);
             })
         },

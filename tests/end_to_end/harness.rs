@@ -11,7 +11,7 @@ pub(crate) const SPACE: &str = "format_version = 1\nkind = \"mobilenet\"\ninput 
 
 pub(crate) struct Folder {
     folder: TempDir,
-    agent: PathBuf,
+    pub(crate) agent: PathBuf,
 }
 
 pub(crate) struct Ran {
@@ -52,6 +52,7 @@ impl Folder {
             .env("NASPROF_AGENT", &self.agent)
             .env("XDG_CONFIG_HOME", self.folder.path())
             .env_remove("NASPROF_DEVICE")
+            .env_remove("SSH_AUTH_SOCK")
             .stdin(Stdio::null());
         command
     }

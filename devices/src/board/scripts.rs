@@ -40,7 +40,8 @@ pub(super) const TAKE: &str = script!(
     "  pid=${old%.part}; pid=${pid##*.}; kill -0 \"$pid\" 2>/dev/null || rm -f -- \"$old\"",
     "done",
     "part=$2.$$.part",
-    "trap 'rm -f -- \"$part\"' EXIT",
+    // A cut link must not end the shell before it has tidied up.
+    "trap '' PIPE HUP; trap 'rm -f -- \"$part\"' EXIT",
     "cat > \"$part\" || exit 4",
     "[ \"$(wc -c < \"$part\")\" -eq \"$3\" ] || { echo 'the upload was cut off' >&2; exit 5; }",
     "chmod 700 \"$part\" && mv -f -- \"$part\" \"$2\" || exit 6",

@@ -17,8 +17,8 @@ pub(super) enum Kind {
 
 use Kind::{Real, Text, Whole};
 
-/// All columns in their order. Those after `error` up to `sessions_ns` are empty in a failed row.
-pub(super) const COLUMNS: [(&str, Kind); 29] = [
+/// All columns in their order. Those after `error` up to `reuse` are empty in a failed row.
+pub(super) const COLUMNS: [(&str, Kind); 30] = [
     ("key", Text),
     ("op", Text),
     ("attributes", Text),
@@ -40,6 +40,7 @@ pub(super) const COLUMNS: [(&str, Kind); 29] = [
     ("n_samples", Whole),
     ("n_dropped", Whole),
     ("sessions_ns", Text),
+    ("reuse", Text),
     ("flags", Text),
     ("params", Whole),
     ("macs", Whole),
@@ -51,11 +52,11 @@ pub(super) const COLUMNS: [(&str, Kind); 29] = [
 ];
 
 /// Columns of [`crate::Times`].
-const TIMES: std::ops::Range<usize> = 6..21;
+const TIMES: std::ops::Range<usize> = 6..22;
 /// Columns that are lists.
-const LISTS: [&str; 2] = ["sessions_ns", "flags"];
+const LISTS: [&str; 3] = ["sessions_ns", "reuse", "flags"];
 /// Columns that follow from the others: written for readers, not read back.
-const DERIVED: std::ops::Range<usize> = 27..29;
+const DERIVED: std::ops::Range<usize> = 28..30;
 
 /// A row's values in the order of [`COLUMNS`]; absent values are null.
 pub(super) fn values(row: &Row) -> Result<Vec<Value>, String> {

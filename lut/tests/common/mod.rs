@@ -5,11 +5,23 @@ use nasprof_graph::runtime::Runtime;
 use nasprof_lut::{Lut, from_journal};
 use nasprof_profiler::engine::{Gate, Measurement, Recorder, measure};
 use nasprof_profiler::journal::{Event, Header, Mode};
-use nasprof_profiler::protocol::{Allocator, Device};
+use nasprof_profiler::protocol::{Allocator, Device, DeviceError};
 use nasprof_profiler::synthetic::SyntheticDevice;
 
 /// The events of a measurement of two sessions.
 pub(crate) fn synthetic_events(space: &Space, device: &str, seed: u64) -> Vec<Event> {
+    events_of(space, device, seed, &mut || {
+        SyntheticDevice::named(device).map(|d| Box::new(d) as Box<dyn Device>).map_err(|e| panic!("{e}"))
+    })
+}
+
+/// The events of a measurement of two sessions on any device.
+pub(crate) fn events_of(
+    space: &Space,
+    device: &str,
+    seed: u64,
+    connect: &mut dyn FnMut() -> Result<Box<dyn Device>, DeviceError>,
+) -> Vec<Event> {
     let header = Header {
         format_version: 1,
         program_version: "test".to_owned(),
@@ -33,9 +45,7 @@ pub(crate) fn synthetic_events(space: &Space, device: &str, seed: u64) -> Vec<Ev
     let gate = Gate { patience: std::time::Duration::ZERO, allow_noisy: true };
     let measurement = Measurement { space, header, gate, deadline: None };
     let mut recorder = Recorder::new(Vec::new(), None, std::sync::Arc::default());
-    let mut connect =
-        || SyntheticDevice::named(device).map(|d| Box::new(d) as Box<dyn Device>).map_err(|e| panic!("{e}"));
-    measure(&measurement, &mut recorder, &mut connect, &mut |_| {}).unwrap();
+    measure(&measurement, &mut recorder, connect, &mut |_| {}).unwrap();
     recorder.events().to_vec()
 }
 

@@ -9,8 +9,14 @@ use rand_chacha::ChaCha8Rng;
 
 use super::session::{Progress, SessionPlan, run_session};
 use super::{EngineError, Gate, Recorder, Unit, keys_of_space, layer_units, network_units, run_trials};
-use crate::journal::{Event, Header, Mode};
+use crate::journal::{Event, Header, Mode, Role};
 use crate::protocol::{Device, DeviceError, Setup};
+
+/// Sessions of the anchors alone after those of all layers. How far the machine's level wanders from process to process
+/// is seen from processes only: with two, its interval is six times as wide as with five.
+const LEVEL_SESSIONS: u32 = 3;
+/// Rounds of such a session.
+const LEVEL_ROUNDS: u32 = 8;
 
 /// What to measure and how.
 pub struct Measurement<'a> {
@@ -33,6 +39,8 @@ pub enum Stage {
     Planned(usize, usize, usize),
     /// Within a session: its number, of how many.
     Session(u32, u32, Progress),
+    /// Within a session of the anchors alone: its number, of how many.
+    Level(u32, u32, Progress),
 }
 
 /// Runs, or goes on with, a measurement. Returns whether every key converged in every session.
@@ -78,9 +86,42 @@ pub fn measure(
             _ => None,
         });
     }
+    for session in header.sessions..first_free_session(header) {
+        run_session(&level_plan(measurement, &units, session, expected.clone()), recorder, connect, &mut |p| {
+            progress(Stage::Level(session - header.sessions, LEVEL_SESSIONS, p));
+        })?;
+    }
     recorder.decide(Event::Complete)?;
     recorder.sync()?;
     Ok(converged)
+}
+
+/// A short session of the anchors alone.
+fn level_plan(
+    measurement: &Measurement<'_>,
+    units: &[Unit],
+    session: u32,
+    expected: Option<BTreeMap<String, String>>,
+) -> SessionPlan {
+    let anchors = units.iter().filter(|unit| matches!(unit.role, Role::Network { anchor: true, .. }));
+    SessionPlan {
+        units: anchors.cloned().collect(),
+        mode: Mode::Whole,
+        ci: measurement.header.ci,
+        min_rounds: 0,
+        max_rounds: LEVEL_ROUNDS,
+        gate: measurement.gate,
+        deadline: measurement.deadline,
+        setup: setup(&measurement.header, session),
+        expected,
+    }
+}
+
+/// The first session number that a measurement itself does not use.
+#[must_use]
+pub fn first_free_session(header: &Header) -> u32 {
+    let level = if header.mode == Mode::InContext { LEVEL_SESSIONS } else { 0 };
+    header.sessions.saturating_add(level)
 }
 
 /// What an agent sets up for a session of a measurement.

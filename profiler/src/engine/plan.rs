@@ -13,6 +13,8 @@ use crate::journal::Role;
 
 /// Networks sampled for a space with choices.
 pub(super) const NETWORKS: usize = 30;
+/// Networks measured of the smallest spaces: a calibration needs that many.
+const MIN_NETWORKS: usize = 4;
 /// A key is seen in at least this many networks, where the space allows it.
 const MIN_PLACES: usize = 3;
 /// Anchors among them.
@@ -123,11 +125,12 @@ pub fn network_units(
     rng: &mut ChaCha8Rng,
 ) -> Result<Vec<Unit>, EngineError> {
     let mut pool = Pool { space, runtime, failed, networks: Vec::new(), places: BTreeMap::new() };
-    for arch in balanced(space, NETWORKS, rng) {
+    let most = most_networks(space);
+    for arch in balanced(space, most.min(NETWORKS), rng) {
         pool.try_add(&arch)?;
     }
     for _ in 0..MAX_DRAWS {
-        if pool.networks.len() >= NETWORKS {
+        if pool.networks.len() >= most.min(NETWORKS) {
             break;
         }
         pool.try_add(&space.sample(rng))?;
@@ -138,7 +141,8 @@ pub fn network_units(
     }
     for (key, (_, witness)) in keys.iter().filter(|(key, _)| !failed.contains(*key)) {
         for _ in 0..MAX_DRAWS {
-            if pool.places.get(key).copied().unwrap_or(0) >= MIN_PLACES {
+            let places = pool.places.get(key).copied().unwrap_or(0);
+            if places >= MIN_PLACES || (places > 0 && pool.networks.len() >= most) {
                 break;
             }
             // The more draws failed, the closer to the architecture that is known to have the key.
@@ -159,6 +163,11 @@ pub fn network_units(
         .enumerate()
         .map(|(i, (arch, graph))| Unit::new(i as u32, Role::Network { arch, anchor: anchors.contains(&i) }, graph));
     Ok(units.collect())
+}
+
+/// At most half of a small space, so that networks are left to validate with; every key is covered all the same.
+fn most_networks(space: &Space) -> usize {
+    (space.networks() / 2_u32).to_string().parse().unwrap_or(usize::MAX).max(MIN_NETWORKS)
 }
 
 struct Pool<'a> {

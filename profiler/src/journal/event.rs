@@ -126,6 +126,8 @@ pub enum Event {
     Session {
         /// Its number, from 0.
         session: u32,
+        /// What is timed in it: that of the header, or whole networks where only the level is looked for.
+        mode: Mode,
         /// The machine.
         fingerprint: Fingerprint,
         /// The machine's state at the gate.

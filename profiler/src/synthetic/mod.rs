@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use nasprof_graph::Graph;
 use nasprof_graph::cost::ELEMENT_BYTES;
+use nasprof_graph::reuse::reuse_bytes;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -55,15 +56,25 @@ impl SyntheticDevice {
         }
     }
 
+    /// True nanoseconds of a whole run of a network on this device, without noise.
+    ///
+    /// # Errors
+    /// If a layer does not run on it.
+    pub fn truth_ns(&self, graph: &Graph) -> Result<f64, DeviceError> {
+        Ok(self.times(graph)?.iter().sum::<f64>() + WHOLE_OVERHEAD_NS)
+    }
+
     fn times(&self, graph: &Graph) -> Result<Vec<f64>, DeviceError> {
+        let (far, excess) = self.model.cold_beyond.unwrap_or((u64::MAX, 0.0));
         graph
             .layers()
-            .map(|(_, node)| {
+            .zip(reuse_bytes(graph))
+            .map(|((_, node), distance)| {
                 if self.model.fails == Some(node.op.name()) {
                     let reason = format!("layer `{}` ({}): not implemented on this device", node.name, node.op.name());
                     return Err(DeviceError::Refused(reason));
                 }
-                Ok(layer_truth_ns(graph, node))
+                Ok(layer_truth_ns(graph, node) * if distance > far { 1.0 + excess } else { 1.0 })
             })
             .collect()
     }
@@ -100,17 +111,27 @@ impl Device for SyntheticDevice {
             .clone();
         let total: f64 = times.iter().sum::<f64>() + WHOLE_OVERHEAD_NS;
         let mut visit = Visit { sequence: request.sequence, unit: request.unit, layers: Vec::new(), whole: Vec::new() };
-        // The untimed run.
-        self.noise.pass(total);
+        let mut cold = self.model.cold_runs;
+        // How much slower the next run of this visit is.
+        let mut cold_factor = || match &mut cold {
+            Some((runs @ 1.., excess)) => {
+                *runs -= 1;
+                1.0 + *excess
+            }
+            _ => 1.0,
+        };
+        for _ in 0..request.warm_up_runs {
+            self.noise.pass(total * cold_factor());
+        }
         for i in 0..request.layer_runs.max(request.whole_runs) {
             if i < request.layer_runs {
-                let run = self.noise.begin();
-                let ns = times.iter().map(|&t| self.noise.sample(t + TIMER_NS, run)).collect();
+                let (run, cold) = (self.noise.begin(), cold_factor());
+                let ns = times.iter().map(|&t| self.noise.sample(t * cold + TIMER_NS, run)).collect();
                 visit.layers.push(Run { ns, switches: u64::from(run.preempted), faults: 0 });
             }
             if i < request.whole_runs {
-                let run = self.noise.begin();
-                let ns = vec![self.noise.sample(total * f64::from(request.repeat.max(1)), run)];
+                let (run, cold) = (self.noise.begin(), cold_factor());
+                let ns = vec![self.noise.sample(total * cold * f64::from(request.repeat.max(1)), run)];
                 visit.whole.push(Run { ns, switches: u64::from(run.preempted), faults: 0 });
             }
         }

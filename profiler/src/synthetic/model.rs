@@ -22,6 +22,10 @@ pub struct Model {
     pub ramp: Option<(f64, f64)>,
     /// Start that is slower by this share and decays with this time constant in seconds.
     pub warm_up: Option<(f64, f64)>,
+    /// How many runs of a visit are slower, and by which share: a network's weights left the caches meanwhile.
+    pub cold_runs: Option<(u32, f64)>,
+    /// Layers whose kind ran more than this many bytes ago are slower by this share ([`nasprof_graph::reuse`]).
+    pub cold_beyond: Option<(u64, f64)>,
     /// Probability that a run is preempted, which adds two milliseconds and a context switch.
     pub preemption: f64,
     /// Standard deviation of the logarithm of each session's level.
@@ -35,7 +39,7 @@ pub struct Model {
 }
 
 /// All named models with what they are.
-const MODELS: [(&str, Model); 16] = {
+const MODELS: [(&str, Model); 18] = {
     const NONE: Model = Model {
         sigma: 0.0,
         tail: None,
@@ -45,6 +49,8 @@ const MODELS: [(&str, Model); 16] = {
         step: None,
         ramp: None,
         warm_up: None,
+        cold_runs: None,
+        cold_beyond: None,
         preemption: 0.0,
         session_sigma: 0.0,
         timer_step_ns: 0.0,
@@ -64,6 +70,8 @@ const MODELS: [(&str, Model); 16] = {
         ("throttle-partial", Model { sigma: 0.01, step: Some((1.25, 2.5, 4.5)), canary_share: 0.7, ..NONE }),
         ("ramp", Model { sigma: 0.01, ramp: Some((0.06, 5.0)), ..NONE }),
         ("warm-up", Model { sigma: 0.005, warm_up: Some((0.3, 1.0)), ..NONE }),
+        ("cold-start", Model { sigma: 0.005, cold_runs: Some((3, 0.3)), ..NONE }),
+        ("caches", Model { sigma: 0.005, session_sigma: 0.002, cold_beyond: Some((1_500_000, 0.5)), ..NONE }),
         ("preempted", Model { sigma: 0.01, preemption: 0.3, ..NONE }),
         ("sessions", Model { sigma: 0.005, session_sigma: 0.05, ..NONE }),
         ("coarse-timer", Model { sigma: 0.01, timer_step_ns: 1000.0, ..NONE }),

@@ -79,7 +79,9 @@ impl Device for TorchDevice {
             .ok_or_else(|| DeviceError::Refused(format!("unit {} is not loaded", request.unit)))?;
         let _guard = tch::no_grad_guard();
         let mut visit = Visit { sequence: request.sequence, unit: request.unit, layers: Vec::new(), whole: Vec::new() };
-        network.run_whole().map_err(DeviceError::Refused)?;
+        for _ in 0..request.warm_up_runs {
+            network.run_whole().map_err(DeviceError::Refused)?;
+        }
         for i in 0..request.layer_runs.max(request.whole_runs) {
             if i < request.layer_runs {
                 let before = counters(threads);

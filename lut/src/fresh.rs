@@ -1,0 +1,99 @@
+//! Measuring networks whole in a session of their own, in a LUT's context: fresh ones to compare with their estimates,
+//! and the LUT's anchors for the level.
+
+use std::collections::BTreeSet;
+
+use nasprof_graph::{Arch, Space};
+use nasprof_profiler::engine::{
+    EngineError, Gate, Progress, Recorder, SessionPlan, Unit, first_free_session, run_session, setup,
+};
+use nasprof_profiler::journal::{Event, Header, Mode, Role};
+use nasprof_profiler::protocol::{Device, DeviceError};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::{Lut, LutError};
+
+/// Rounds of such a session: between the first two checkpoints, so that intervals exist.
+const MIN_ROUNDS: u32 = 12;
+const MAX_ROUNDS: u32 = 18;
+/// Draws spent on a network that was not measured before, in small spaces.
+const MAX_DRAWS: usize = 1000;
+
+/// Architectures that the LUT was not made from, drawn uniformly.
+///
+/// # Errors
+/// If the space has too few of them.
+pub fn fresh_networks(space: &Space, lut: &Lut, count: usize, seed: u64) -> Result<Vec<Arch>, LutError> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut seen: BTreeSet<Arch> = lut.context.measured.iter().cloned().collect();
+    let mut archs = Vec::new();
+    for _ in 0..count {
+        let arch = (0..MAX_DRAWS)
+            .map(|_| space.sample(&mut rng))
+            .find(|arch| !seen.contains(arch))
+            .ok_or(LutError::TooFewNetworks { wanted: count, found: archs.len() })?;
+        seen.insert(arch.clone());
+        archs.push(arch);
+    }
+    Ok(archs)
+}
+
+/// One session in a process of its own that measures the LUT's anchors and these networks whole, interleaved. The
+/// recorder then has the events, for [`crate::validate`] and [`crate::level_now`].
+///
+/// # Errors
+/// If a network cannot be built, the device is lost, the machine is too noisy or another one, or the user asks to stop.
+pub fn measure_whole(
+    (lut, space): (&Lut, &Space),
+    networks: &[Arch],
+    session: WholeSession,
+    recorder: &mut Recorder,
+    connect: &mut dyn FnMut() -> Result<Box<dyn Device>, DeviceError>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), EngineError> {
+    let units = units(lut, space, networks)?;
+    let allow_noisy = session.gate.allow_noisy;
+    let header =
+        Header { mode: Mode::Whole, seed: session.seed, sessions: 1, allow_noisy, ..lut.context.header.clone() };
+    // A session number of its own: a synthetic device must not repeat a session of the LUT.
+    let number = first_free_session(&lut.context.header).saturating_add((session.seed % 1000) as u32);
+    let plan = SessionPlan {
+        units: units.clone(),
+        mode: Mode::Whole,
+        ci: header.ci,
+        min_rounds: MIN_ROUNDS,
+        max_rounds: MAX_ROUNDS,
+        gate: session.gate,
+        deadline: None,
+        setup: setup(&header, number),
+        expected: Some(lut.context.facts.clone()),
+    };
+    recorder.decide(Event::Header(Box::new(header)))?;
+    for Unit { unit, role, graph, .. } in units {
+        recorder.decide(Event::Unit { unit, role, graph })?;
+    }
+    run_session(&plan, recorder, connect, progress).map(drop)
+}
+
+/// How such a session is run.
+#[derive(Debug, Clone, Copy)]
+pub struct WholeSession {
+    /// Seed of the order of visits.
+    pub seed: u64,
+    /// How a busy machine is treated.
+    pub gate: Gate,
+}
+
+/// The anchors, then the networks.
+fn units(lut: &Lut, space: &Space, networks: &[Arch]) -> Result<Vec<Unit>, EngineError> {
+    let anchors = lut.context.anchors.iter().map(|a| (&a.arch, true));
+    let all = anchors.chain(networks.iter().map(|arch| (arch, false)));
+    all.enumerate()
+        .map(|(i, (arch, anchor))| {
+            let graph = lut.context.header.runtime.subnet(&space.graph, arch);
+            let graph = graph.map_err(|e| EngineError::Plan(e.to_string()))?;
+            Ok(Unit::new(i as u32, Role::Network { arch: arch.clone(), anchor }, graph))
+        })
+        .collect()
+}

@@ -1,0 +1,124 @@
+//! What each place of each layer took, and how well networks are predicted from the places in the other networks.
+
+use std::collections::BTreeMap;
+
+use nasprof_graph::LayerKey;
+use nasprof_graph::reuse::reuse_bytes;
+use nasprof_profiler::engine::Unit;
+use nasprof_profiler::statistics::{mean, standard_deviation};
+
+use crate::reuse::{BANDWIDTHS, ReusePoint, time_at};
+
+/// A bandwidth must make left-out networks this much better than plain means: among several that are tried, one is
+/// always a little better by luck.
+const WORTH_IT: f64 = 0.9;
+
+/// One layer of one measured network.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Place {
+    /// The network.
+    pub(crate) unit: u32,
+    /// Reuse distance, bytes.
+    pub(crate) bytes: u64,
+    /// Mean over the sessions of the trimmed means, nanoseconds.
+    pub(crate) mean_ns: f64,
+}
+
+/// A network with its reuse distances, and what it took as a whole in the mean of the sessions.
+struct Network<'a> {
+    unit: &'a Unit,
+    distances: Vec<u64>,
+    whole_ns: f64,
+}
+
+/// All places of a measurement.
+pub(crate) struct Places<'a> {
+    by_key: BTreeMap<&'a LayerKey, Vec<Place>>,
+    networks: Vec<Network<'a>>,
+}
+
+impl<'a> Places<'a> {
+    /// Collects the places of networks; `value` is the mean of a position of a unit, the position after the last layer
+    /// being the network as a whole.
+    pub(crate) fn new(units: impl Iterator<Item = &'a Unit>, value: impl Fn(&Unit, usize) -> Option<f64>) -> Self {
+        let mut places = Self { by_key: BTreeMap::new(), networks: Vec::new() };
+        for unit in units.filter(|unit| !unit.is_layer()) {
+            let distances = reuse_bytes(&unit.graph);
+            for (position, (key, &bytes)) in unit.keys.iter().zip(&distances).enumerate() {
+                if let Some(mean_ns) = value(unit, position) {
+                    places.by_key.entry(key).or_default().push(Place { unit: unit.unit, bytes, mean_ns });
+                }
+            }
+            if let Some(whole_ns) = value(unit, unit.keys.len()) {
+                places.networks.push(Network { unit, distances, whole_ns });
+            }
+        }
+        places
+    }
+
+    /// A layer's places by reuse distance, except those in one network. Where that network has all of them, they stay.
+    pub(crate) fn points(&self, key: &LayerKey, without: Option<u32>) -> Vec<ReusePoint> {
+        let all = self.by_key.get(key).map(Vec::as_slice).unwrap_or_default();
+        let elsewhere = |place: &&Place| Some(place.unit) != without;
+        let keep_all = !all.iter().any(|place| elsewhere(&place));
+        let mut sums: BTreeMap<u64, (u64, f64)> = BTreeMap::new();
+        for place in all.iter().filter(|place| keep_all || elsewhere(place)) {
+            let (count, sum) = sums.entry(place.bytes).or_default();
+            *count += 1;
+            *sum += place.mean_ns;
+        }
+        sums.into_iter()
+            .map(|(bytes, (places, sum))| ReusePoint { bytes, places, mean_ns: sum / places as f64 })
+            .collect()
+    }
+
+    /// Logarithms of whole over sum, each network's sum taken from the other networks.
+    pub(crate) fn left_out(&self, bandwidth: Option<f64>) -> BTreeMap<u32, LeftOut> {
+        let sum = |network: &Network<'_>| -> Option<f64> {
+            let layers = network.unit.keys.iter().zip(&network.distances);
+            layers.map(|(key, &bytes)| layer_ns(&self.points(key, Some(network.unit.unit)), bytes, bandwidth)).sum()
+        };
+        let networks = self.networks.iter();
+        networks
+            .filter_map(|network| {
+                let sum_ns = sum(network)?;
+                let log_ratio = (network.whole_ns / sum_ns).ln();
+                log_ratio.is_finite().then_some((network.unit.unit, LeftOut { sum_ns, log_ratio }))
+            })
+            .collect()
+    }
+
+    /// The bandwidth that predicts left-out networks best, and those predictions; none unless it is clearly better than
+    /// plain means.
+    pub(crate) fn best_bandwidth(&self) -> (Option<f64>, BTreeMap<u32, LeftOut>) {
+        let spread = |left: &BTreeMap<u32, LeftOut>| {
+            standard_deviation(&left.values().map(|l| l.log_ratio).collect::<Vec<_>>()).unwrap_or(f64::INFINITY)
+        };
+        let plain = self.left_out(None);
+        let limit = spread(&plain) * WORTH_IT;
+        let tried = BANDWIDTHS.map(|bandwidth| (Some(bandwidth), self.left_out(Some(bandwidth))));
+        let best = tried.into_iter().min_by(|a, b| spread(&a.1).total_cmp(&spread(&b.1)));
+        best.filter(|(_, left)| spread(left) < limit).unwrap_or((None, plain))
+    }
+}
+
+/// A network predicted from the others.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct LeftOut {
+    /// Sum of its layers, nanoseconds.
+    pub(crate) sum_ns: f64,
+    /// Logarithm of measured whole over that sum.
+    pub(crate) log_ratio: f64,
+}
+
+/// A layer's time at a reuse distance; without a bandwidth the mean over all places.
+pub(crate) fn layer_ns(points: &[ReusePoint], bytes: u64, bandwidth: Option<f64>) -> Option<f64> {
+    match bandwidth {
+        Some(bandwidth) => time_at(points, bytes, bandwidth),
+        None => {
+            let weighted: Vec<f64> =
+                points.iter().flat_map(|p| std::iter::repeat_n(p.mean_ns, p.places as usize)).collect();
+            mean(&weighted)
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Caches: runs that find a network cold, and layers that find their own data cold, on synthetic devices of known truth.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::{events_of, synthetic_lut};
+use nasprof_graph::runtime::Runtime;
+use nasprof_graph::{Graph, Space};
+use nasprof_lut::{Estimator, Lut, from_journal};
+use nasprof_profiler::protocol::{
+    Canary, Device, DeviceError, Fingerprint, Loaded, Memory, Probes, Setup, Visit, VisitRequest,
+};
+use nasprof_profiler::synthetic::SyntheticDevice;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+/// Mean absolute relative error on networks that were not measured.
+fn error(lut: &Lut, space: &Space, device: &SyntheticDevice) -> f64 {
+    let estimator = Estimator::new(lut);
+    let mut rng = ChaCha8Rng::seed_from_u64(99);
+    let errors = (0..50).map(|_| {
+        let graph = Runtime::TorchEager.subnet(&space.graph, &space.sample(&mut rng)).unwrap();
+        (estimator.latency_ms(&graph).unwrap() * 1e6 / device.truth_ns(&graph).unwrap() - 1.0).abs()
+    });
+    errors.sum::<f64>() / 50.0
+}
+
+#[test]
+fn a_layer_is_predicted_by_what_ran_since_its_kind_ran() {
+    let space = Space::builtin("mobilenet-cifar10").unwrap();
+    let device = SyntheticDevice::named("caches").unwrap();
+    let lut = synthetic_lut(&space, "caches", 0);
+    assert!(lut.context.calibration.as_ref().unwrap().reuse_bandwidth.is_some());
+    let aware = error(&lut, &space, &device);
+    // Control: the same LUT with the means over all places.
+    let mut blind = lut.clone();
+    blind.context.calibration.as_mut().unwrap().reuse_bandwidth = None;
+    let blind = error(&blind, &space, &device);
+    assert!(aware < 0.01 && aware < 0.6 * blind, "{aware} against {blind}");
+}
+
+/// Where places do not differ, nothing is made of their noise.
+#[test]
+fn without_an_effect_the_plain_mean_is_kept() {
+    let space = Space::builtin("mobilenet-cifar10").unwrap();
+    for seed in 0..3 {
+        let lut = synthetic_lut(&space, "quiet", seed);
+        assert_eq!(lut.context.calibration.unwrap().reuse_bandwidth, None, "seed {seed}");
+    }
+}
+
+/// A network is left out of its own prediction, so the stored error is that of fresh networks and not of a fit.
+#[test]
+fn the_stored_error_is_that_of_fresh_networks() {
+    let space = Space::builtin("mobilenet-cifar10").unwrap();
+    let lut = synthetic_lut(&space, "caches", 1);
+    let fresh = error(&lut, &space, &SyntheticDevice::named("caches").unwrap());
+    let stored = lut.context.calibration.as_ref().unwrap();
+    // A mean absolute error is about 0.8 of the root mean square; the truth has no noise, the anchors have some.
+    assert!(fresh < 1.5 * stored.leave_one_out, "{fresh} fresh, {} stored", stored.leave_one_out);
+    assert!(stored.shape_half_width > stored.leave_one_out);
+}
+
+/// A device asked for no warm-up runs, whatever the engine wants.
+struct Unwarmed(SyntheticDevice);
+
+impl Device for Unwarmed {
+    fn configure(&mut self, setup: &Setup) -> Result<Fingerprint, DeviceError> {
+        self.0.configure(setup)
+    }
+    fn load(&mut self, unit: u32, graph: &Graph) -> Result<Loaded, DeviceError> {
+        self.0.load(unit, graph)
+    }
+    fn visit(&mut self, request: &VisitRequest) -> Result<Visit, DeviceError> {
+        self.0.visit(&VisitRequest { warm_up_runs: 0, ..request.clone() })
+    }
+    fn canary(&mut self) -> Result<Canary, DeviceError> {
+        self.0.canary()
+    }
+    fn probe(&mut self) -> Result<Probes, DeviceError> {
+        self.0.probe()
+    }
+    fn memory(&mut self, graph: &Graph) -> Result<Memory, DeviceError> {
+        self.0.memory(graph)
+    }
+}
+
+/// The first runs after other networks are slow; they are not measured.
+#[test]
+fn cold_runs_do_not_reach_the_lut() {
+    let space = Space::builtin("mobilenet-cifar10").unwrap();
+    let device = || SyntheticDevice::named("cold-start").unwrap();
+    let warm = synthetic_lut(&space, "cold-start", 0);
+    let unwarmed = events_of(&space, "cold-start", 0, &mut || Ok(Box::new(Unwarmed(device()))));
+    let cold = from_journal(&unwarmed).unwrap();
+    let (warm, cold) = (error(&warm, &space, &device()), error(&cold, &space, &device()));
+    assert!(warm < 0.01 && cold > 0.03, "{warm} warmed up, {cold} not");
+}
+
+/// The level comes from more processes than the layers do, and its interval is that much narrower.
+#[test]
+fn sessions_of_the_anchors_alone_narrow_the_level() {
+    let space = Space::builtin("mobilenet-cifar10").unwrap();
+    let lut = synthetic_lut(&space, "sessions", 0);
+    assert!(lut.context.anchors.iter().all(|a| a.sessions_ns.len() == 2 && a.level_sessions_ns.len() == 3));
+    let half = |lut: &Lut| lut.context.calibration.as_ref().unwrap().level_half_width;
+    // Control: without the Complete sessions of the anchors, two draws of 5 % are all there is.
+    let events = common::synthetic_events(&space, "sessions", 0);
+    let cut = events.iter().filter(|e| !matches!(e, nasprof_profiler::journal::Event::Complete)).cloned();
+    let first_level = |e: &nasprof_profiler::journal::Event| {
+        matches!(e, nasprof_profiler::journal::Event::Session { mode: nasprof_profiler::journal::Mode::Whole, .. })
+    };
+    let without: Vec<_> = cut.take_while(|e| !first_level(e)).collect();
+    let without = from_journal(&without).unwrap();
+    assert!(half(&lut) < half(&without), "{} with, {} without", half(&lut), half(&without));
+}

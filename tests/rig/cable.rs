@@ -1,0 +1,96 @@
+//! A link that can be cut: a TCP relay that counts what passes.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use crate::processes::wait_until;
+
+#[derive(Default)]
+struct State {
+    /// Bytes passed, both ways.
+    passed: AtomicU64,
+    /// Nobody is let through any more.
+    is_cut: AtomicBool,
+    /// Bytes wait; nobody is told.
+    is_frozen: AtomicBool,
+    connections: Mutex<Vec<TcpStream>>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Cable {
+    pub(crate) port: u16,
+    state: Arc<State>,
+}
+
+impl Cable {
+    /// A cable to a port of this machine. Its threads end with the test's process.
+    pub(crate) fn to(port: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let cable = Self { port: listener.local_addr().unwrap().port(), state: Arc::new(State::default()) };
+        let state = Arc::clone(&cable.state);
+        thread::spawn(move || {
+            for near in listener.incoming().map_while(Result::ok) {
+                let far = TcpStream::connect(("127.0.0.1", port));
+                let (false, Ok(far)) = (state.is_cut.load(SeqCst), far) else {
+                    let _ = near.shutdown(Shutdown::Both);
+                    continue;
+                };
+                state.connections.lock().unwrap().extend([near.try_clone().unwrap(), far.try_clone().unwrap()]);
+                relay(&state, near.try_clone().unwrap(), far.try_clone().unwrap());
+                relay(&state, far, near);
+            }
+        });
+        cable
+    }
+
+    pub(crate) fn passed(&self) -> u64 {
+        self.state.passed.load(SeqCst)
+    }
+
+    /// Ends all connections, and refuses new ones.
+    pub(crate) fn cut(&self) {
+        self.state.is_cut.store(true, SeqCst);
+        for connection in self.state.connections.lock().unwrap().drain(..) {
+            let _ = connection.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Nothing passes any more, and neither end is told.
+    pub(crate) fn freeze(&self) {
+        self.state.is_frozen.store(true, SeqCst);
+    }
+
+    /// New connections pass; those that were frozen are dead.
+    pub(crate) fn mend(&self) {
+        self.cut();
+        self.state.is_frozen.store(false, SeqCst);
+        self.state.is_cut.store(false, SeqCst);
+    }
+
+    /// Waits until so many bytes have passed.
+    pub(crate) fn wait_for(&self, bytes: u64) {
+        wait_until(&format!("{bytes} bytes"), 120, || self.passed() >= bytes);
+    }
+}
+
+fn relay(state: &Arc<State>, mut from: TcpStream, mut to: TcpStream) {
+    let state = Arc::clone(state);
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(n @ 1..) = from.read(&mut buffer) {
+            while state.is_frozen.load(SeqCst) {
+                thread::sleep(Duration::from_millis(20));
+            }
+            state.passed.fetch_add(n as u64, SeqCst);
+            if to.write_all(&buffer[..n]).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(Shutdown::Both);
+        let _ = from.shutdown(Shutdown::Both);
+    });
+}

@@ -1,0 +1,223 @@
+//! Links that are cut and peers that freeze: the measurement goes on by itself, and its LUT is the one that an
+//! undisturbed measurement gives.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::Value;
+
+use crate::board::{Board, MEASURE, board, undisturbed};
+use crate::cable::Cable;
+use crate::harness::{Folder, Ran};
+use crate::processes::wait_until;
+
+/// Random moments at which a link is cut.
+const CUTS: usize = 20;
+/// What a connection with the agent already there takes before the first request, and less than a measurement takes.
+const FIRST_REQUEST: u64 = 12_000;
+
+/// Starts a measurement in the background.
+pub(crate) fn begin(folder: &Folder, line: &str) -> Child {
+    folder.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+pub(crate) fn finish(child: Child) -> Ran {
+    child.wait_with_output().unwrap().into()
+}
+
+/// A board that has its agent, and a folder that reaches it through a cable.
+pub(crate) fn wired() -> Option<(Board, Cable, Folder)> {
+    let board = board()?;
+    let cable = Cable::to(board.port);
+    let folder = board.folder(cable.port);
+    board.folder(board.port).ok("devices check board");
+    Some((board, cable, folder))
+}
+
+/// Bytes that an undisturbed measurement moves.
+fn whole_measurement() -> Option<u64> {
+    let (_board, cable, folder) = wired()?;
+    folder.ok(MEASURE);
+    Some(cable.passed())
+}
+
+/// The control is the measurement without a cut: it never waits for the device.
+#[test]
+fn a_link_cut_at_random_moments_costs_nothing() {
+    let Some(whole) = whole_measurement() else { return };
+    let expected = undisturbed(MEASURE).read("a.parquet");
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let moments: Vec<u64> = (0..CUTS).map(|_| rng.random_range(0..whole)).collect();
+    let (resumed, again) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    // Four at a time: most of it is waiting.
+    thread::scope(|scope| {
+        let (resumed, again, expected) = (&resumed, &again, &expected);
+        for some in moments.chunks(CUTS / 4) {
+            scope.spawn(move || {
+                for &moment in some {
+                    let (board, cable, folder) = wired().unwrap();
+                    let child = begin(&folder, MEASURE);
+                    cable.wait_for(moment);
+                    cable.cut();
+                    thread::sleep(Duration::from_millis(300));
+                    cable.mend();
+                    let ran = finish(child);
+                    match ran.code {
+                        Some(0) if ran.stderr.contains("trying again") => drop(resumed.fetch_add(1, SeqCst)),
+                        Some(0) => {}
+                        // Cut before the board was reached: nothing was begun, and the same command does it.
+                        Some(5) => {
+                            again.fetch_add(1, SeqCst);
+                            folder.ok(&format!("{MEASURE} --resume"));
+                        }
+                        code => panic!("cut after {moment} of {whole} bytes: {code:?}\n{}", ran.stderr),
+                    }
+                    assert_eq!(&folder.read("a.parquet"), expected, "cut after {moment} of {whole} bytes");
+                    wait_until("no process is left on the board", 30, || board.agents().is_empty());
+                }
+            });
+        }
+    });
+    let (resumed, again) = (resumed.into_inner(), again.into_inner());
+    eprintln!("{CUTS} cuts: {resumed} went on by themselves, {again} before anything was begun");
+    assert!(resumed >= CUTS / 2, "{resumed} resumed, {again} again");
+}
+
+/// An upload that is cut leaves no agent that looks whole.
+#[test]
+fn a_cut_upload_is_made_again() {
+    let Some(board) = board() else { return };
+    let cable = Cable::to(board.port);
+    let folder = board.folder(cable.port);
+    let size = fs::metadata(&folder.agent).unwrap().len();
+    for part in [4, 2] {
+        let before = cable.passed();
+        let child = begin(&folder, MEASURE);
+        cable.wait_for(before + size / part);
+        cable.cut();
+        assert_eq!(finish(child).code, Some(5));
+        assert!(!folder.path("a.journal.jsonl").exists());
+        cable.mend();
+    }
+    let parts = || fs::read_dir(board.work()).unwrap().map(|e| e.unwrap().path()).collect::<Vec<PathBuf>>();
+    wait_until("no part is left", 30, || parts().iter().all(|p| !p.to_string_lossy().ends_with(".part")));
+    assert!(folder.ok("devices check board").contains("(uploaded)"));
+    folder.ok(MEASURE);
+}
+
+/// Nothing tells either end that bytes do not arrive any more; only silence does.
+#[test]
+fn a_frozen_link_is_noticed_and_mended() {
+    let Some((board, cable, folder)) = wired() else { return };
+    let child = begin(&folder, MEASURE);
+    cable.wait_for(FIRST_REQUEST);
+    cable.freeze();
+    // The supervisor behind the frozen link still holds the board, and is replaced by that of the new one.
+    thread::sleep(Duration::from_secs(6));
+    cable.mend();
+    let ran = finish(child);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stderr.contains("trying again"), "{}", ran.stderr);
+    assert_eq!(folder.read("a.parquet"), undisturbed(MEASURE).read("a.parquet"));
+    wait_until("no process is left on the board", 30, || board.agents().is_empty());
+}
+
+#[test]
+fn a_link_that_stays_cut_ends_with_code_5_and_is_resumed() {
+    let Some((_board, cable, folder)) = wired() else { return };
+    let line = format!("{MEASURE} --set reconnect_seconds=2");
+    let child = begin(&folder, &line);
+    cable.wait_for(FIRST_REQUEST);
+    cable.cut();
+    let ran = finish(child);
+    assert_eq!(ran.code, Some(5), "{}", ran.stderr);
+    assert!(ran.stderr.contains("--resume"), "{}", ran.stderr);
+    assert!(!folder.path("a.parquet").exists());
+    cable.mend();
+    folder.ok(&format!("{line} --resume"));
+    assert_eq!(folder.read("a.parquet"), undisturbed(MEASURE).read("a.parquet"));
+}
+
+/// The processes of the connection, then the supervisor, stop without ending.
+#[test]
+fn frozen_peers_are_left_behind() {
+    let Some((board, cable, folder)) = wired() else { return };
+    let expected = undisturbed(MEASURE).read("a.parquet");
+    for supervisor in [false, true] {
+        let before = cable.passed();
+        let child = begin(&folder, &format!("{MEASURE} --resume"));
+        cable.wait_for(before + FIRST_REQUEST);
+        let frozen = match supervisor {
+            false => board.sessions(),
+            true => board.agents().into_iter().filter(|process| process.supervises).collect(),
+        };
+        assert!(!frozen.is_empty());
+        frozen.iter().for_each(|process| process.signal(Signal::SIGSTOP));
+        let ran = finish(child);
+        frozen.iter().for_each(|process| process.signal(Signal::SIGCONT));
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        assert!(ran.stderr.contains("no sign of life"), "{}", ran.stderr);
+        assert_eq!(folder.read("a.parquet"), expected);
+        wait_until("no process is left on the board", 30, || board.agents().is_empty());
+        for file in ["a.parquet", "a.journal.jsonl"] {
+            fs::remove_file(folder.path(file)).unwrap();
+        }
+    }
+}
+
+/// A host that sleeps longer than the board waits for it finds its agent gone, and goes on.
+#[test]
+fn a_board_does_not_wait_for_ever_for_a_frozen_host() {
+    let Some((board, cable, folder)) = wired() else { return };
+    let child = begin(&folder, MEASURE);
+    cable.wait_for(FIRST_REQUEST);
+    let host = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(host, Signal::SIGSTOP).unwrap();
+    assert!(!board.agents().is_empty());
+    wait_until("the board gives up", 60, || board.agents().is_empty());
+    nix::sys::signal::kill(host, Signal::SIGCONT).unwrap();
+    let ran = finish(child);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(folder.read("a.parquet"), undisturbed(MEASURE).read("a.parquet"));
+}
+
+/// With real layers and real time, where nothing is measured twice: every visit is in the journal once.
+#[test]
+fn a_real_measurement_goes_on_after_a_cut() {
+    let Some(agent) = std::env::var_os("NASPROF_TEST_TORCH_AGENT").map(PathBuf::from) else {
+        eprintln!("SKIPPED: NASPROF_TEST_TORCH_AGENT names no agent built with the feature `torch` (`make test` does)");
+        return;
+    };
+    let Some(board) = board() else { return };
+    let cable = Cable::to(board.port);
+    let direct = board.folder(board.port).with_agent(agent.clone());
+    direct.ok("devices check board");
+    let folder = board.folder(cable.port).with_agent(agent);
+    let line = format!("{MEASURE} --set backend=torch --allow-noisy --ci 0.5");
+    let child = begin(&folder, &line);
+    let visits = || {
+        let text = fs::read_to_string(folder.path("a.journal.jsonl")).unwrap_or_default();
+        text.matches("\"event\":\"visit\"").count()
+    };
+    wait_until("some visits", 120, || visits() > 5);
+    cable.cut();
+    thread::sleep(Duration::from_millis(500));
+    cable.mend();
+    let ran = finish(child);
+    assert!(matches!(ran.code, Some(0 | 3)), "{}", ran.stderr);
+    assert!(ran.stderr.contains("trying again"), "{}", ran.stderr);
+    let journal = String::from_utf8(folder.read("a.journal.jsonl")).unwrap();
+    let events: Vec<Value> = journal.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(events.iter().any(|e| e["event"]["event"] == "resumed"));
+    let numbers: Vec<u64> = events.iter().filter_map(|e| e["event"].get("visit")?["sequence"].as_u64()).collect();
+    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
+    folder.ok("lut rebuild a.journal.jsonl -o b.parquet");
+    assert_eq!(folder.read("a.parquet"), folder.read("b.parquet"));
+}
