@@ -91,12 +91,26 @@ impl<'a> Costs<'a> {
         }
     }
 
+    /// Whether costs come from a table, in nanoseconds; else each prunes its network first, in milliseconds.
+    #[must_use]
+    pub fn is_tabulated(&self) -> bool {
+        self.table.is_some()
+    }
+
     /// The architecture with the least of the quantity, its value, and whether that is sure: where choices depend on each
     /// other it is the best that changing one choice at a time leads to.
     ///
     /// # Errors
     /// As [`Costs::of`].
     pub fn cheapest(&self, space: &Space) -> Result<(Arch, f64, bool), CostError> {
+        self.cheap_enough(space, f64::NEG_INFINITY)
+    }
+
+    /// The same, but the first architecture that is found to have no more than `enough` will do.
+    ///
+    /// # Errors
+    /// As [`Costs::of`].
+    pub fn cheap_enough(&self, space: &Space, enough: f64) -> Result<(Arch, f64, bool), CostError> {
         if let Some(table) = &self.table {
             let (arch, value) = table.cheapest();
             return Ok((arch, value, true));
@@ -107,6 +121,9 @@ impl<'a> Costs<'a> {
             let before = value;
             for (i, choice) in space.choices.iter().enumerate() {
                 for candidate in 0..choice.candidates.len() {
+                    if value <= enough {
+                        return Ok((best, value, false));
+                    }
                     let mut arch = best.clone();
                     arch.0[i] = candidate as u16;
                     let other = self.of(&arch)?;

@@ -10,6 +10,8 @@ use nasprof_lut::{Estimator, Lut};
 use nasprof_search::Costs;
 use nasprof_search::config::{ConfigError, Experiment, Plan, Quantity};
 use nasprof_search::evolution::{Found, RunError, run};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 
 const SPACE: &str = "mobilenet-fashion-mnist";
 
@@ -118,11 +120,10 @@ fn cells_with_zeros() {
         let costs = Costs::new(&space, quantity, lut).unwrap();
         assert!(costs.cheapest(&space).unwrap().1 >= 0.0, "{quantity:?}");
     }
-    let population = ["searcher.evolution={population=20, generations=3}"];
-    let found = run(
-        folder.experiment(name, "evolution", least * 3.0, &population).unwrap(),
-        &folder.0.path().join("run"),
-        false,
-    );
-    assert!(found.unwrap().quantities[0].estimated <= least * 3.0);
+    let population = ["searcher.evolution={population=10, generations=2}"];
+    let upper = costs.of(&space.sample(&mut ChaCha8Rng::seed_from_u64(1))).unwrap();
+    assert!(upper > least);
+    let experiment = folder.experiment(name, "evolution", upper, &population).unwrap();
+    let found = run(experiment, &folder.0.path().join("run"), false).unwrap();
+    assert!(found.quantities[0].estimated <= upper && found.judged > 10);
 }

@@ -20,7 +20,8 @@ pub(super) fn check(regularizers: &[LoadedRegularizer], space: &Space) -> Result
             RegularizerKind::Reward | RegularizerKind::Penalty => None,
         };
         let Some((key, limit)) = limit else { continue };
-        let (arch, least, sure) = costs.cheapest(space).map_err(|e| ConfigError::key(at("lut"), e.to_string()))?;
+        let (arch, least, sure) =
+            costs.cheap_enough(space, limit).map_err(|e| ConfigError::key(at("lut"), e.to_string()))?;
         if limit >= least {
             continue;
         }

@@ -36,6 +36,10 @@ impl<'a> Archive<'a> {
         Ok(true)
     }
 
+    pub(super) fn patience(&self) -> u64 {
+        self.budget.patience()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.judged.len()
     }

@@ -60,6 +60,12 @@ impl<'a> Budget<'a> {
         Ok(Some(values))
     }
 
+    /// How many draws may be spent on each architecture that is wanted: as many as take a few seconds for some thousands.
+    /// A budget that draws meet less often gets fewer architectures.
+    pub(super) fn patience(&self) -> u64 {
+        if self.bounds.iter().all(|bound| bound.costs.is_tabulated()) { 1000 } else { 10 }
+    }
+
     /// For every quantity the architecture that has the least of it: where to begin if draws find nothing.
     pub(super) fn cheapest(&self, space: &Space) -> Result<Vec<Arch>, CostError> {
         self.bounds.iter().map(|bound| Ok(bound.costs.cheapest(space)?.0)).collect()

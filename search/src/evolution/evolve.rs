@@ -11,8 +11,8 @@ use super::{Budget, EvolutionError, Outcome, Scorer};
 use crate::config::Evolution;
 use crate::data::{Purpose, stream};
 
-/// Draws for a child before it is given up: most of a neighbourhood may be known or out of the budget.
-const TRIES: u32 = 200;
+/// Most draws for a child before it is given up: its neighbourhood may be known or out of the budget.
+const TRIES: u64 = 200;
 
 /// Evolves architectures within a budget. The first generation is drawn as [`super::sample`] does it; each next one
 /// descends from the best found so far and from the front. It ends early when a whole generation brings nothing new.
@@ -41,7 +41,7 @@ pub fn evolve(
         let before = archive.len();
         for child in 0..population as u64 {
             let mut rng = stream(seed, Purpose::Evolution, generation, child);
-            for _ in 0..TRIES {
+            for _ in 0..archive.patience().min(TRIES) {
                 let arch = descendant(&space.choices, &ancestors, settings, &mut rng);
                 let Some(arch) = arch else { break };
                 if archive.offer(arch)? {

@@ -6,9 +6,6 @@ use super::archive::Archive;
 use super::{Budget, EvolutionError, Outcome, Scorer};
 use crate::data::{Purpose, stream};
 
-/// Draws for each architecture that is wanted: a budget that fewer than one in a thousand meets gets fewer.
-const DRAWS: u64 = 1000;
-
 /// Draws architectures uniformly until `samples` different ones within the budget were judged, or the budget turns out too
 /// tight for that (the outcome tells how many were).
 ///
@@ -29,7 +26,7 @@ pub fn sample(
 /// Draws until the archive has so many architectures.
 pub(super) fn fill(archive: &mut Archive<'_>, wanted: usize, seed: u64) -> Result<(), EvolutionError> {
     let mut rng = stream(seed, Purpose::Evolution, 0, 0);
-    for _ in 0..wanted as u64 * DRAWS {
+    for _ in 0..wanted as u64 * archive.patience() {
         if archive.len() >= wanted {
             break;
         }
