@@ -6,7 +6,7 @@ use nasprof_graph::Arch;
 use nasprof_profiler::journal::Header;
 use serde::{Deserialize, Serialize};
 
-use crate::Calibration;
+use crate::{Calibration, Lut, LutError};
 
 /// The context of a LUT: numbers hold where all of it is equal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,4 +64,32 @@ pub struct Anchor {
     pub sum_ns: f64,
     /// Number of its layers.
     pub layers: usize,
+}
+
+impl Lut {
+    /// Refuses a LUT whose context differs in any of the named values.
+    ///
+    /// # Errors
+    /// What differs.
+    pub fn expect(&self, wanted: &[(&str, Option<String>)]) -> Result<(), LutError> {
+        let header = &self.context.header;
+        let differs: Vec<String> = wanted
+            .iter()
+            .filter_map(|(name, value)| {
+                let actual = match *name {
+                    "device" => header.device.clone(),
+                    "backend" => header.backend.clone(),
+                    "space" => header.space.clone(),
+                    "space_digest" => header.space_digest.clone(),
+                    "batch" => header.batch.to_string(),
+                    "threads" => header.threads.to_string(),
+                    "allocator" => header.allocator.name().to_owned(),
+                    fact => self.context.facts.get(fact).cloned().unwrap_or_default(),
+                };
+                let value = value.as_ref()?;
+                (*value != actual).then(|| format!("{name} is `{actual}` in the LUT, `{value}` is asked for"))
+            })
+            .collect();
+        if differs.is_empty() { Ok(()) } else { Err(LutError::Context(differs.join("; "))) }
+    }
 }

@@ -1,14 +1,15 @@
 //! Predicting a network from the LUT: prune, look up, sum, calibrate, and say how sure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use nasprof_graph::reuse::reuse_bytes;
-use nasprof_graph::{Graph, LayerKey};
+use nasprof_graph::{Graph, LayerKey, Node};
 use serde::Serialize;
 
+use crate::interpolate::Interpolator;
 use crate::memory::Workspaces;
 use crate::reuse::time_at;
-use crate::{Flag, Lut, LutError, Row};
+use crate::{Lut, Row};
 
 /// Where a layer's number came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -16,6 +17,8 @@ use crate::{Flag, Lut, LutError, Row};
 pub enum Source {
     /// An entry of exactly this layer.
     Measured,
+    /// Between entries of smaller and larger layers of its kind.
+    Interpolated,
     /// The LUT does not know the layer.
     Missing,
     /// The layer does not run on the device, and why.
@@ -65,6 +68,7 @@ pub struct Estimator<'a> {
     rows: HashMap<&'a LayerKey, &'a Row>,
     scale: f64,
     workspaces: Workspaces,
+    interpolator: Interpolator,
 }
 
 impl<'a> Estimator<'a> {
@@ -73,7 +77,7 @@ impl<'a> Estimator<'a> {
     pub fn new(lut: &'a Lut) -> Self {
         let rows = lut.rows.iter().map(|row| (&row.key, row)).collect();
         let scale = lut.context.calibration.as_ref().map_or(1.0, |c| c.scale);
-        Self { lut, rows, scale, workspaces: Workspaces::new(lut) }
+        Self { lut, rows, scale, workspaces: Workspaces::new(lut), interpolator: Interpolator::new(&lut.rows) }
     }
 
     /// Calibrated milliseconds of one layer in the mean over its places.
@@ -82,19 +86,29 @@ impl<'a> Estimator<'a> {
         Some(self.rows.get(key)?.times.as_ref()?.mean_ns * self.scale / 1e6)
     }
 
-    /// Calibrated milliseconds of one layer at a reuse distance ([`reuse_bytes`]).
-    fn layer_at_ms(&self, key: &LayerKey, bytes: u64) -> Option<f64> {
-        let times = self.rows.get(key)?.times.as_ref()?;
-        let bandwidth = self.lut.context.calibration.as_ref().and_then(|c| c.reuse_bandwidth);
-        let near = bandwidth.and_then(|bandwidth| time_at(&times.reuse, bytes, bandwidth));
-        Some(near.unwrap_or(times.mean_ns) * self.scale / 1e6)
+    /// One layer at a reuse distance ([`reuse_bytes`]).
+    fn layer(&self, graph: &Graph, node: &Node, bytes: u64) -> Layer {
+        let key = LayerKey::of(graph, node);
+        let (ns, relative_error, source) = match self.rows.get(&key) {
+            Some(Row { times: Some(times), .. }) => {
+                let bandwidth = self.lut.context.calibration.as_ref().and_then(|c| c.reuse_bandwidth);
+                let near = bandwidth.and_then(|bandwidth| time_at(&times.reuse, bytes, bandwidth));
+                (Some(near.unwrap_or(times.mean_ns)), 0.0, Source::Measured)
+            }
+            Some(Row { error, .. }) => (None, 0.0, Source::Failed(error.clone().unwrap_or_default())),
+            None => match self.interpolator.time(&node.op, &graph.input_shapes(node), &node.shape) {
+                Some(between) => (Some(between.ns), between.relative_error, Source::Interpolated),
+                None => (None, 0.0, Source::Missing),
+            },
+        };
+        Layer { key, ms: ns.map(|ns| ns * self.scale / 1e6), relative_error, source }
     }
 
     /// Calibrated milliseconds of a network that is already as the runtime executes it; `None` if a layer is missing.
     #[must_use]
     pub fn latency_ms(&self, graph: &Graph) -> Option<f64> {
         let layers = graph.layers().zip(reuse_bytes(graph));
-        layers.map(|((_, node), bytes)| self.layer_at_ms(&LayerKey::of(graph, node), bytes)).sum()
+        layers.map(|((_, node), bytes)| self.layer(graph, node, bytes).ms).sum()
     }
 
     /// The same from the means over all places, whatever runs before a layer: what choices contribute is then
@@ -107,38 +121,39 @@ impl<'a> Estimator<'a> {
     /// Predicts a network that is already as the runtime executes it.
     #[must_use]
     pub fn estimate(&self, graph: &Graph) -> Estimate {
-        let latency_ms = self.latency_ms(graph);
-        let mut flags: BTreeMap<Flag, ()> = BTreeMap::new();
-        let mut known = 0_usize;
-        let nodes: Vec<NodeEstimate> = graph
+        let layers: Vec<(&Node, Layer)> = graph
             .layers()
             .zip(reuse_bytes(graph))
-            .map(|((_, node), bytes)| {
-                let key = LayerKey::of(graph, node);
-                let row = self.rows.get(&key);
-                let layer_ms = self.layer_at_ms(&key, bytes);
-                let source = match row {
-                    None => Source::Missing,
-                    Some(Row { times: None, error, .. }) => Source::Failed(error.clone().unwrap_or_default()),
-                    Some(_) => Source::Measured,
-                };
-                known += usize::from(layer_ms.is_some());
-                for flag in row.iter().flat_map(|r| &r.flags) {
-                    flags.insert(*flag, ());
-                }
-                let share = latency_ms.and_then(|total| Some(layer_ms? / total));
-                NodeEstimate { name: node.name.clone(), key, latency_ms: layer_ms, share, source }
-            })
+            .map(|((_, node), bytes)| (node, self.layer(graph, node, bytes)))
             .collect();
-        let cost = graph.cost();
-        let mut flags: Vec<String> =
-            flags.keys().filter_map(|flag| serde_json::to_value(flag).ok()?.as_str().map(ToOwned::to_owned)).collect();
+        let latency_ms: Option<f64> = layers.iter().map(|(_, layer)| layer.ms).sum();
+        // Neighbours are wrong in the same way, so what is interpolated adds up linearly.
+        let interpolated_ms: f64 = layers.iter().filter_map(|(_, layer)| Some(layer.relative_error * layer.ms?)).sum();
+        let known = layers.iter().filter(|(_, layer)| layer.source == Source::Measured).count();
+        let rows = layers.iter().filter_map(|(_, layer)| self.rows.get(&layer.key));
+        let mut flags: Vec<String> = rows
+            .flat_map(|row| &row.flags)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .filter_map(|flag| serde_json::to_value(flag).ok()?.as_str().map(ToOwned::to_owned))
+            .collect();
         if self.lut.context.calibration.is_none() {
             flags.push("uncalibrated".to_owned());
         }
+        if layers.iter().any(|(_, layer)| layer.source == Source::Interpolated) {
+            flags.push("interpolated".to_owned());
+        }
+        let nodes: Vec<NodeEstimate> = layers
+            .into_iter()
+            .map(|(node, Layer { key, ms, source, .. })| {
+                let share = latency_ms.and_then(|total| Some(ms? / total));
+                NodeEstimate { name: node.name.clone(), key, latency_ms: ms, share, source }
+            })
+            .collect();
+        let cost = graph.cost();
         Estimate {
             latency_ms,
-            interval_ms: latency_ms.and_then(|ms| self.interval(ms)),
+            interval_ms: latency_ms.and_then(|ms| self.interval(ms, interpolated_ms / ms)),
             params: cost.params,
             macs: cost.macs,
             peak_memory_bytes: self.workspaces.peak_bytes(graph),
@@ -148,38 +163,20 @@ impl<'a> Estimator<'a> {
         }
     }
 
-    /// Shape and level are independent, so their half-widths add in squares. Without a calibration nothing is known.
-    fn interval(&self, ms: f64) -> Option<[f64; 2]> {
+    /// Shape, level and what is interpolated are independent, so their half-widths add in squares. Without a calibration
+    /// nothing is known.
+    fn interval(&self, ms: f64, interpolated: f64) -> Option<[f64; 2]> {
         let calibration = self.lut.context.calibration.as_ref()?;
-        let half = calibration.shape_half_width.hypot(calibration.level_half_width);
+        let half = calibration.shape_half_width.hypot(calibration.level_half_width).hypot(1.96 * interpolated);
         Some([ms * (-half).exp(), ms * half.exp()])
     }
 }
 
-impl Lut {
-    /// Refuses a LUT whose context differs in any of the named values.
-    ///
-    /// # Errors
-    /// What differs.
-    pub fn expect(&self, wanted: &[(&str, Option<String>)]) -> Result<(), LutError> {
-        let header = &self.context.header;
-        let differs: Vec<String> = wanted
-            .iter()
-            .filter_map(|(name, value)| {
-                let actual = match *name {
-                    "device" => header.device.clone(),
-                    "backend" => header.backend.clone(),
-                    "space" => header.space.clone(),
-                    "space_digest" => header.space_digest.clone(),
-                    "batch" => header.batch.to_string(),
-                    "threads" => header.threads.to_string(),
-                    "allocator" => header.allocator.name().to_owned(),
-                    fact => self.context.facts.get(fact).cloned().unwrap_or_default(),
-                };
-                let value = value.as_ref()?;
-                (*value != actual).then(|| format!("{name} is `{actual}` in the LUT, `{value}` is asked for"))
-            })
-            .collect();
-        if differs.is_empty() { Ok(()) } else { Err(LutError::Context(differs.join("; "))) }
-    }
+/// What is known of one layer of a network.
+struct Layer {
+    key: LayerKey,
+    ms: Option<f64>,
+    /// Of an interpolated time; 0 for a measured one, whose error is in the calibration's.
+    relative_error: f64,
+    source: Source,
 }

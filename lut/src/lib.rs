@@ -13,6 +13,7 @@ mod estimate;
 mod expected;
 mod fresh;
 mod from_journal;
+mod interpolate;
 mod memory;
 mod observations;
 mod places;

@@ -10,7 +10,7 @@ use common::synthetic_lut;
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::spaces::SpaceSpec;
 use nasprof_graph::{LayerKey, Space};
-use nasprof_lut::{BatchEstimator, Estimator, Flag, Lut, check, fresh_networks, read, write};
+use nasprof_lut::{BatchEstimator, Estimator, Flag, Lut, Source, check, fresh_networks, read, write};
 use nasprof_profiler::synthetic::network_truth_ns;
 use proptest::prelude::*;
 use rand::SeedableRng;
@@ -163,4 +163,36 @@ proptest! {
             let _ = read(&path);
         }
     }
+}
+
+/// A layer between measured ones of its kind is interpolated, and says so; the interval is wide enough for the truth.
+#[test]
+fn a_layer_between_measured_ones_is_interpolated() {
+    let space = Space::builtin("mobilenet-cifar10").unwrap();
+    let lut = synthetic_lut(&space, "quiet", 0);
+    let arch = space.sample(&mut ChaCha8Rng::seed_from_u64(1));
+    let graph = Runtime::TorchEager.subnet(&space.graph, &arch).unwrap();
+    let exact = Estimator::new(&lut).estimate(&graph);
+    let without = |gone: &dyn Fn(&str) -> bool| {
+        let mut less = lut.clone();
+        less.rows.retain(|row| !gone(row.key.as_str()));
+        assert!(less.rows.len() < lut.rows.len());
+        Estimator::new(&less).estimate(&graph)
+    };
+    let relus: Vec<&str> = exact.nodes.iter().map(|n| n.key.as_str()).filter(|k| k.starts_with("relu6")).collect();
+    let one = relus[relus.len() / 2].to_owned();
+    let estimate = without(&|key| key == one);
+    assert_eq!(estimate.nodes.iter().filter(|n| n.source == Source::Interpolated).count(), {
+        exact.nodes.iter().filter(|n| n.key.as_str() == one).count()
+    });
+    assert!(estimate.coverage < 1.0 && estimate.flags.contains(&"interpolated".to_owned()));
+    let width = |e: &nasprof_lut::Estimate| e.interval_ms.unwrap()[1] / e.interval_ms.unwrap()[0];
+    assert!(width(&estimate) > width(&exact));
+    let truth = network_truth_ns(&graph) / 1e6;
+    let [low, high] = estimate.interval_ms.unwrap();
+    assert!(low < truth && truth < high);
+    // Controls: nothing is said beyond the largest measured layer, nor from two of a kind.
+    assert!(without(&|key| key == "relu6()[1280x4x4]" || key == "relu6()[192x16x16]").latency_ms.is_none());
+    let kept = ["relu6()[1280x4x4]", "relu6()[96x4x4]"];
+    assert!(without(&|key| key.starts_with("relu6") && !kept.contains(&key)).latency_ms.is_none());
 }

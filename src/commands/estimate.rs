@@ -86,6 +86,7 @@ fn show(estimate: &Estimate, explain: bool) -> Result<(), Failure> {
     for node in estimate.nodes.iter().filter(|n| n.source != Source::Measured) {
         let why = match &node.source {
             Source::Failed(error) => format!("does not run on the device: {error}"),
+            Source::Interpolated => "is between measured layers".to_owned(),
             _ => "is not in the LUT".to_owned(),
         };
         print(format!("  {} ({}) {why}", node.name, node.key))?;
@@ -98,6 +99,7 @@ fn show(estimate: &Estimate, explain: bool) -> Result<(), Failure> {
             let share = node.share.unwrap_or(0.0);
             let source = match node.source {
                 Source::Measured => "measured",
+                Source::Interpolated => "interpolated",
                 Source::Missing => "missing",
                 Source::Failed(_) => "failed",
             };

@@ -1,0 +1,99 @@
+//! Layers that were not measured, between layers of their kind that were.
+//!
+//! Only between: a layer larger or smaller than all measured ones stays missing. How wrong it may be is found on the
+//! measured layers themselves, each left out in its turn.
+
+use std::collections::BTreeMap;
+
+use nasprof_graph::cost::op_cost;
+use nasprof_graph::{Op, Shape};
+use nasprof_profiler::statistics::mean;
+
+use crate::Row;
+
+/// Measured layers of a kind that it takes: leaving out one of the inner ones must leave an error to be seen.
+const MIN_LAYERS: usize = 4;
+
+/// An interpolated time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Interpolated {
+    /// Nanoseconds.
+    pub(crate) ns: f64,
+    /// Root mean square of the relative errors of the kind's measured layers, each interpolated from the others.
+    pub(crate) relative_error: f64,
+}
+
+/// Measured layers by kind: logarithm of size to logarithm of nanoseconds, in order of size.
+#[derive(Debug)]
+pub(crate) struct Interpolator {
+    kinds: BTreeMap<String, Vec<(f64, f64)>>,
+}
+
+impl Interpolator {
+    /// Sorts the measured rows by kind. Layers of one size count as one, with their mean.
+    pub(crate) fn new(rows: &[Row]) -> Self {
+        let mut sizes: BTreeMap<String, BTreeMap<u64, Vec<f64>>> = BTreeMap::new();
+        for row in rows {
+            let Some(times) = row.times.as_ref().filter(|times| times.mean_ns > 0.0) else { continue };
+            let shapes: Vec<&str> = row.input_shapes.split(',').collect();
+            let kind = kind(&row.op, &row.attributes, &shapes);
+            let size = size(row.macs, row.bytes);
+            sizes.entry(kind).or_default().entry(size).or_default().push(times.mean_ns.ln());
+        }
+        let line = |sizes: BTreeMap<u64, Vec<f64>>| {
+            sizes.into_iter().filter_map(|(size, logs)| Some(((size.max(1) as f64).ln(), mean(&logs)?))).collect()
+        };
+        Self { kinds: sizes.into_iter().map(|(kind, sizes)| (kind, line(sizes))).collect() }
+    }
+
+    /// The time of an operation; `None` unless enough layers of its kind were measured, smaller and larger ones.
+    pub(crate) fn time(&self, op: &Op, inputs: &[&Shape], output: &Shape) -> Option<Interpolated> {
+        let cost = op_cost(op, inputs, output);
+        let shapes: Vec<String> = inputs.iter().map(|shape| shape.without_batch()).collect();
+        let shapes: Vec<&str> = shapes.iter().map(String::as_str).collect();
+        let line = self.kinds.get(&kind(op.name(), &nasprof_graph::key::attributes(op), &shapes))?;
+        if line.len() < MIN_LAYERS {
+            return None;
+        }
+        let size = (size(cost.macs, cost.bytes_read.saturating_add(cost.bytes_written)).max(1) as f64).ln();
+        let log = between(line, size)?;
+        let squares: Vec<f64> = (1..line.len() - 1)
+            .filter_map(|i| {
+                let others: Vec<(f64, f64)> = [&line[..i], &line[i + 1..]].concat();
+                Some((between(&others, line[i].0)? - line[i].1).powi(2))
+            })
+            .collect();
+        Some(Interpolated { ns: log.exp(), relative_error: mean(&squares)?.sqrt() })
+    }
+}
+
+/// Linear between the neighbours; `None` outside.
+fn between(line: &[(f64, f64)], at: f64) -> Option<f64> {
+    let above = line.iter().position(|(size, _)| *size >= at)?;
+    let (high, high_value) = line[above];
+    if high == at {
+        return Some(high_value);
+    }
+    let (low, low_value) = line[above.checked_sub(1)?];
+    Some(low_value + (high_value - low_value) * (at - low) / (high - low))
+}
+
+/// Arithmetic where there is any, else traffic.
+fn size(macs: u64, bytes: u64) -> u64 {
+    if macs > 0 { macs } else { bytes }
+}
+
+/// What layers must share to be compared: the operation, its attributes but for numbers of channels, whether it is
+/// depthwise, and the number of operands.
+fn kind(op: &str, attributes: &str, shapes: &[&str]) -> String {
+    let channels = shapes.first().and_then(|shape| shape.split('x').next()).unwrap_or("");
+    let attributes: Vec<String> = attributes
+        .split(',')
+        .filter(|part| !part.starts_with("out="))
+        .map(|part| match part.strip_prefix("groups=") {
+            Some(groups) if groups == channels => "depthwise".to_owned(),
+            _ => part.to_owned(),
+        })
+        .collect();
+    format!("{op}({})/{}", attributes.join(","), shapes.len())
+}
