@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use nasprof_graph::reuse::reuse_bytes;
-use nasprof_graph::{Graph, LayerKey, Node};
+use nasprof_graph::{Arch, Graph, LayerKey, Node};
 use serde::Serialize;
 
 use crate::interpolate::Interpolator;
@@ -111,7 +111,15 @@ impl<'a> Estimator<'a> {
         layers.map(|((_, node), bytes)| self.layer(graph, node, bytes).ms).sum()
     }
 
-    /// The same from the means over all places, whatever runs before a layer: what choices contribute is then
+    /// Calibrated milliseconds of an anchor, from its layers' places in the other networks only: it is then as far off as
+    /// a network that was never measured, and a level taken from it is not too certain.
+    #[must_use]
+    pub fn anchor_ms(&self, arch: &Arch) -> Option<f64> {
+        let anchor = self.lut.context.anchors.iter().find(|anchor| anchor.arch == *arch)?;
+        Some(anchor.sum_ns * self.scale / 1e6)
+    }
+
+    /// [`Estimator::latency_ms`] from the means over all places, whatever runs before a layer: what choices contribute is then
     /// independent, which the batch form and expected values need.
     #[must_use]
     pub fn mean_latency_ms(&self, graph: &Graph) -> Option<f64> {

@@ -149,7 +149,8 @@ fn measured(
         let fail = |problem: &str| LutError::Incomplete(format!("network {}: {problem}", unit.unit));
         let ns = trimmed_mean(&samples).ok_or_else(|| fail("no clean run was measured"))?;
         let estimate = estimator.estimate(&unit.graph);
-        let estimated = estimate.latency_ms.ok_or_else(|| fail("the LUT has no entry for one of its layers"))?;
+        let latency_ms = if *anchor { estimator.anchor_ms(arch) } else { estimate.latency_ms };
+        let estimated = latency_ms.ok_or_else(|| fail("the LUT has no entry for one of its layers"))?;
         result.push(Measured {
             arch: arch.clone(),
             anchor: *anchor,
