@@ -20,10 +20,10 @@ space := mobilenet-cifar10
 noisy := $(if $(ALLOW_NOISY),--allow-noisy)
 lut := runs/$(space)-local$(if $(ALLOW_NOISY),-noisy).parquet
 
-.PHONY: help setup packages libtorch build quickstart test test-light lint
+.PHONY: help setup packages libtorch build agent emulated-board quickstart test test-light lint
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: packages libtorch ## Install what the build needs: packages and libtorch
 
@@ -37,6 +37,13 @@ libtorch: packages
 build: setup ## Build nasprof, nasprof-agent and nasprof-search (release)
 	cargo build --release --locked -p nasprof
 	cargo build --release --locked $(torch) --bin nasprof-agent --bin nasprof-search
+
+agent: ## Build the light agent for a board: make agent TARGET=aarch64-unknown-linux-gnu
+	@scripts/build-agent.sh '$(TARGET)'
+
+emulated-board: build ## Measure an aarch64 board emulated by qemu (as root; not part of the tests)
+	@scripts/build-agent.sh aarch64-unknown-linux-gnu
+	@scripts/emulated-board.sh
 
 quickstart: build ## Build, measure this machine, estimate and validate
 	@mkdir -p runs

@@ -61,8 +61,10 @@ fn a_link_cut_at_random_moments_costs_nothing() {
         let (resumed, again, expected) = (&resumed, &again, &expected);
         for some in moments.chunks(CUTS / 4) {
             scope.spawn(move || {
+                let (board, ..) = wired().unwrap();
                 for &moment in some {
-                    let (board, cable, folder) = wired().unwrap();
+                    let cable = Cable::to(board.port);
+                    let folder = board.folder(cable.port);
                     let child = begin(&folder, MEASURE);
                     cable.wait_for(moment);
                     cable.cut();
