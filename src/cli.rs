@@ -37,6 +37,12 @@ pub(crate) enum Command {
     Search(RunArgs),
     /// Train one network.
     Train(RunArgs),
+    /// Write manual pages, one for each command, into a folder.
+    Manual {
+        /// The folder; `man -l FOLDER/nasprof.1` shows a page.
+        #[arg(short, long, value_name = "FOLDER")]
+        output: PathBuf,
+    },
     /// Print shell completions.
     Completions {
         /// The shell.
@@ -224,6 +230,9 @@ pub(crate) enum LutCommand {
         before: PathBuf,
         /// The one that counts as after.
         after: PathBuf,
+        /// Rows to show; 0 shows all.
+        #[arg(long, default_value_t = 20)]
+        rows: usize,
     },
     /// Write a LUT as CSV, JSON or Parquet, by the output's ending; nothing is lost.
     Export {

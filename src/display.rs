@@ -1,10 +1,17 @@
-//! Progress on the standard error output: a live line on a terminal, a line a stage elsewhere.
+//! Progress on the standard error output: a live view on a terminal, a line a stage elsewhere.
+
+mod view;
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use nasprof_profiler::engine::{Progress, Stage};
+
+use self::view::View;
+
+/// Drawing while layers are timed would disturb them: a few frames a second are enough.
+const FRAMES_PER_SECOND: u8 = 4;
 
 /// The terminal, shared by the measurements that run at the same time.
 pub(crate) struct Screen {
@@ -15,19 +22,19 @@ pub(crate) struct Screen {
 impl Screen {
     pub(crate) fn new() -> Self {
         let live = io::stderr().is_terminal();
-        let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target =
+            if live { ProgressDrawTarget::stderr_with_hz(FRAMES_PER_SECOND) } else { ProgressDrawTarget::hidden() };
         Self { bars: MultiProgress::with_draw_target(target), live }
     }
 
-    /// A line for one measurement; its words begin with `name`, if there are several.
+    /// The view of one measurement; its words begin with `name`, if there are several.
     pub(crate) fn display(&self, name: Option<&str>) -> Display {
-        let bar = self.bars.add(ProgressBar::new(1));
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}{msg} {bar:24} {pos}/{len} {elapsed}") {
+        let bar = self.bars.add(ProgressBar::no_length());
+        if let Ok(style) = ProgressStyle::with_template("{msg}") {
             bar.set_style(style);
         }
         let prefix = name.map_or_else(String::new, |name| format!("{name}: "));
-        bar.set_prefix(prefix.clone());
-        Display { bar, live: self.live, prefix, started: Instant::now(), said: String::new(), converged: None }
+        Display { bar, live: self.live, prefix, started: Instant::now(), said: String::new(), view: View::default() }
     }
 }
 
@@ -38,7 +45,7 @@ pub(crate) struct Display {
     prefix: String,
     started: Instant,
     said: String,
-    converged: Option<(usize, usize)>,
+    view: View,
 }
 
 impl Display {
@@ -59,6 +66,7 @@ impl Display {
                 self.progress(&format!("level {}/{sessions}", session + 1), progress);
             }
             Stage::Session(session, sessions, progress) => {
+                self.view.sessions_after = sessions - session - 1;
                 self.progress(&format!("session {}/{sessions}", session + 1), progress);
             }
         }
@@ -70,15 +78,18 @@ impl Display {
             Progress::Waiting(bad) => self.say(&format!("{what}: waiting for a quiet machine ({bad})")),
             Progress::Loading(done, all) => self.bar(&format!("{what}: loading"), *done, *all),
             Progress::Settling => {
-                self.converged = None;
+                self.view.begin(&format!("{}{what}", self.prefix), Instant::now());
                 self.say(&format!("{what}: warming up"));
             }
-            Progress::Visit(round, _, done, all) => {
-                let share = self.converged.map_or_else(String::new, |(c, n)| format!(", {c}/{n} converged"));
-                self.bar(&format!("{what}: round {round}{share}"), *done, *all);
+            Progress::Visit { round, max_rounds, done, all, what } => {
+                self.view.visited(*round, *max_rounds, *done, *all, what);
+                if self.live {
+                    self.bar.set_message(self.view.text(Instant::now()));
+                }
             }
+            Progress::Canary(over_usual) => self.view.noise = Some(*over_usual),
             Progress::Round(round, converged, keys) => {
-                self.converged = Some((*converged, *keys));
+                self.view.converged = Some((*converged, *keys));
                 if !self.live && (*round == 1 || round % 8 == 0) {
                     self.say(&format!("{what}: round {round}, {converged}/{keys} layers converged"));
                 }
@@ -86,11 +97,10 @@ impl Display {
         }
     }
 
-    fn bar(&mut self, message: &str, done: usize, all: usize) {
-        self.bar.set_length(all as u64);
-        self.bar.set_position(done as u64);
-        // Drawing while layers are timed would disturb them: a few frames a second are enough.
-        self.bar.set_message(message.to_owned());
+    fn bar(&self, message: &str, done: usize, all: usize) {
+        if self.live {
+            self.bar.set_message(view::line(&format!("{}{message}", self.prefix), done, all, ""));
+        }
     }
 
     /// A line that stays.
@@ -108,7 +118,7 @@ impl Display {
         }
     }
 
-    /// Removes the live line.
+    /// Removes the live view.
     pub(crate) fn finish(&self) -> Duration {
         self.bar.finish_and_clear();
         self.started.elapsed()

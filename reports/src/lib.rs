@@ -19,7 +19,7 @@ mod validation_report;
 pub use comparison_report::comparison_report;
 pub use error::ReportError;
 pub use file::replace_file;
-pub use lut_report::lut_report;
+pub use lut_report::{lut_report, mode_name};
 pub use png::Png;
 pub use search_report::{AlphaRow, Metric, SearchRun, search_report};
 pub use validation_report::{ResultRow, ValidationResult, validation_report};

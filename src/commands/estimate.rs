@@ -6,9 +6,10 @@ use std::process::ExitCode;
 
 use nasprof_graph::arch::ArchFile;
 use nasprof_lut::{Estimate, Estimator, Lut, Source, read};
+use nasprof_reports::text::{ms, percent};
 
 use super::expected;
-use super::table::{bar, fit, ms, percent};
+use super::table::{Tone, bar, fit, fit_ends, paint};
 use super::{print, print_json};
 use crate::cli::{ContextArgs, EstimateArgs};
 use crate::failure::{Exit, Failure};
@@ -76,7 +77,9 @@ pub(super) fn expect(lut: &Lut, args: &ContextArgs, space: &str, digest: &str) -
 
 fn show(estimate: &Estimate, explain: bool) -> Result<(), Failure> {
     let latency = match (estimate.latency_ms, estimate.interval_ms) {
-        (Some(latency), Some([low, high])) => format!("{} ({} to {})", ms(latency), ms(low), ms(high)),
+        (Some(latency), Some([low, high])) => {
+            format!("{} ({} to {})", ms(latency), ms(low).trim_end_matches(" ms"), ms(high))
+        }
         (Some(latency), None) => format!("{} (no interval: the LUT has no calibration)", ms(latency)),
         (None, _) => "unknown: some layers have no entry".to_owned(),
     };
@@ -91,24 +94,30 @@ fn show(estimate: &Estimate, explain: bool) -> Result<(), Failure> {
         };
         print(format!("  {} ({}) {why}", node.name, node.key))?;
     }
-    if explain {
-        let mut nodes: Vec<_> = estimate.nodes.iter().collect();
-        nodes.sort_by(|a, b| b.latency_ms.unwrap_or(f64::MAX).total_cmp(&a.latency_ms.unwrap_or(f64::MAX)));
-        for node in nodes {
-            let time = node.latency_ms.map_or("unknown".to_owned(), ms);
-            let share = node.share.unwrap_or(0.0);
-            let source = match node.source {
-                Source::Measured => "measured",
-                Source::Interpolated => "interpolated",
-                Source::Missing => "missing",
-                Source::Failed(_) => "failed",
-            };
-            let row = format!("{} {time:>12} {:>8} {:<10} {source}", fit(&node.name, 36), percent(share), bar(share));
-            print(row)?;
-        }
-        if !estimate.flags.is_empty() {
-            print(format!("flags: {}", estimate.flags.join(", ")))?;
-        }
+    if explain { explanation(estimate) } else { Ok(()) }
+}
+
+/// Every layer, the most expensive first, with where its number came from.
+fn explanation(estimate: &Estimate) -> Result<(), Failure> {
+    let mut nodes: Vec<_> = estimate.nodes.iter().collect();
+    nodes.sort_by(|a, b| b.latency_ms.unwrap_or(f64::MAX).total_cmp(&a.latency_ms.unwrap_or(f64::MAX)));
+    let largest = nodes.iter().filter_map(|n| n.share).fold(f64::MIN_POSITIVE, f64::max);
+    let heading = format!("{} {:>11} {:>8} {:<10} from", fit("layer", 35), "time", "share", "");
+    print(format!("\n{}", paint(Tone::Strong, heading)))?;
+    for node in nodes {
+        let time = node.latency_ms.map_or_else(|| "unknown".to_owned(), ms);
+        let share = node.share.map_or_else(|| "–".to_owned(), percent);
+        let source = match node.source {
+            Source::Measured => paint(Tone::Good, "measured"),
+            Source::Interpolated => paint(Tone::Doubtful, "interpolated"),
+            Source::Missing => paint(Tone::Bad, "MISSING"),
+            Source::Failed(_) => paint(Tone::Bad, "FAILED"),
+        };
+        let (name, bar) = (fit_ends(&node.name, 12, 35), bar(node.share.unwrap_or(0.0) / largest, 10));
+        print(format!("{name} {time:>11} {share:>8} {bar} {source}"))?;
+    }
+    if !estimate.flags.is_empty() {
+        print(paint(Tone::Doubtful, format!("flags: {}", estimate.flags.join(", "))))?;
     }
     Ok(())
 }

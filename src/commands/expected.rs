@@ -11,9 +11,9 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Map, Value, json};
 
 use super::print;
-use super::table::ms;
 use crate::failure::Failure;
 use crate::resolve;
+use nasprof_reports::text::ms;
 
 /// Networks drawn for the range.
 pub(super) const DRAWN: usize = 1000;

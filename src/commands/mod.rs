@@ -5,6 +5,7 @@ mod estimate;
 mod expected;
 mod export;
 mod lut;
+mod manual;
 mod measure;
 mod report;
 mod search;
@@ -36,6 +37,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Export(args) => export::run(&args),
         Command::Search(args) => search::search(&args),
         Command::Train(args) => search::train(&args),
+        Command::Manual { output } => manual::run(&output),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "nasprof", &mut io::stdout());
             Ok(ExitCode::SUCCESS)

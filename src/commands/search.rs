@@ -9,11 +9,11 @@ use nasprof_search::config::Experiment;
 use nasprof_search::evolution;
 use nasprof_search::job::{Job, RunResult, Task};
 
-use super::table::percent;
 use super::{print, print_json};
 use crate::cli::RunArgs;
 use crate::failure::{Exit, Failure};
 use crate::resolve;
+use nasprof_reports::text::percent;
 
 pub(super) fn search(args: &RunArgs) -> Result<ExitCode, Failure> {
     let experiment = Experiment::read(&args.experiment, &args.set)?;

@@ -1,26 +1,110 @@
-//! Plain tables that fit 80 columns.
+//! Plain tables that fit 80 columns. Colour says nothing that the words do not say, and is left out where it is not
+//! wanted: in a file, in a pipe, with `NO_COLOR`.
 
-/// Milliseconds with four significant digits.
-pub(super) fn ms(value: f64) -> String {
-    let digits = if value > 0.0 { (3 - value.log10().floor() as i32).clamp(0, 6) as usize } else { 0 };
-    format!("{value:.digits$} ms")
-}
+use std::io::stdout;
+use std::sync::LazyLock;
 
-/// A fraction as percent.
-pub(super) fn percent(value: f64) -> String {
-    format!("{:.2} %", value * 100.0)
-}
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
+use nasprof_reports::text::printable;
 
-/// A text cut to a width, with a mark where it was cut.
+/// A text cut or filled to a width, with a mark where it was cut. Controls, which could steer the terminal, are shown.
 pub(super) fn fit(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return format!("{text:<width$}");
-    }
-    let start: String = text.chars().take(width.saturating_sub(1)).collect();
-    format!("{start}…")
+    let text = printable(text).replace(['\n', '\t'], " ");
+    format!("{:<width$}", nasprof_reports::text::cut(&text, width))
 }
 
-/// A bar of up to ten characters.
-pub(super) fn bar(share: f64) -> String {
-    "#".repeat((share.clamp(0.0, 1.0) * 10.0).round() as usize)
+/// As [`fit`], but cut after `start` characters, so that the end is kept as well: there a path has its layer, and a key
+/// its shape.
+pub(super) fn fit_ends(text: &str, start: usize, width: usize) -> String {
+    let text: Vec<char> = printable(text).replace(['\n', '\t'], " ").chars().collect();
+    if text.len() <= width {
+        return format!("{:<width$}", text.into_iter().collect::<String>());
+    }
+    let end = width - start - 1;
+    text[..start].iter().chain(&['…']).chain(&text[text.len() - end..]).collect()
+}
+
+/// A bar of a width for a share, in eighths of a character.
+pub(super) fn bar(share: f64, width: usize) -> String {
+    const PARTS: [char; 8] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
+    let eighths = (share.clamp(0.0, 1.0) * width as f64 * 8.0).round() as usize;
+    let mut text = "█".repeat(eighths / 8);
+    if !eighths.is_multiple_of(8) {
+        text.push(PARTS[eighths % 8]);
+    }
+    format!("{text:<width$}")
+}
+
+/// A bar to the left or right of a middle, for values from -1 to 1.
+pub(super) fn signed_bar(share: f64, half: usize) -> String {
+    let length = (share.abs().min(1.0) * half as f64).round() as usize;
+    let (left, right) = if share < 0.0 { (length, 0) } else { (0, length) };
+    format!("{:>half$}│{:<half$}", "█".repeat(left), "█".repeat(right))
+}
+
+/// How often values fall into buckets of equal width, as one line of blocks.
+pub(super) fn sparkline(values: &[f64], low: f64, high: f64, width: usize) -> String {
+    const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let mut counts = vec![0_usize; width];
+    for value in values {
+        let share = ((value - low) / (high - low)).clamp(0.0, 1.0);
+        counts[((share * width as f64) as usize).min(width - 1)] += 1;
+    }
+    let most = counts.iter().copied().max().unwrap_or(0).max(1);
+    let level = |count: usize| match count {
+        0 => ' ',
+        count => LEVELS[(count * 7).div_ceil(most).min(7)],
+    };
+    counts.into_iter().map(level).collect()
+}
+
+/// What a colour means.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Tone {
+    Good,
+    Doubtful,
+    Bad,
+    /// Headings.
+    Strong,
+    /// What is there to be looked up.
+    Faint,
+}
+
+/// Whether the standard output is to be coloured.
+static COLOURED: LazyLock<bool> = LazyLock::new(|| AutoStream::choice(&stdout()) != ColorChoice::Never);
+
+/// A text in its tone. Pad before painting: colours count as characters.
+pub(super) fn paint(tone: Tone, text: impl AsRef<str>) -> String {
+    if !*COLOURED {
+        return text.as_ref().to_owned();
+    }
+    let style = match tone {
+        Tone::Good => Style::new().fg_color(Some(AnsiColor::Green.into())),
+        Tone::Doubtful => Style::new().fg_color(Some(AnsiColor::Yellow.into())),
+        Tone::Bad => Style::new().fg_color(Some(AnsiColor::Red.into())).bold(),
+        Tone::Strong => Style::new().bold(),
+        Tone::Faint => Style::new().dimmed(),
+    };
+    format!("{style}{}{style:#}", text.as_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_cut_where_they_tell_least() {
+        assert_eq!(fit("abcdef", 4), "abc…");
+        assert_eq!(fit("ab\u{1b}[2J\n", 8), "ab\u{fffd}[2J  ");
+        assert_eq!(fit_ends("blocks/12/MB6 7x7/depthwise/conv", 6, 20), "blocks…epthwise/conv");
+        assert_eq!(fit_ends("short", 2, 8), "short   ");
+    }
+
+    #[test]
+    fn bars_have_their_width() {
+        assert_eq!([bar(0.0, 4), bar(0.5, 4), bar(0.53, 4), bar(9.0, 4)], ["    ", "██  ", "██▏ ", "████"]);
+        assert_eq!([signed_bar(-0.5, 4), signed_bar(1.0, 4)], ["  ██│    ", "    │████"]);
+        assert_eq!(sparkline(&[0.0, 0.0, 0.0, 0.0, 3.0, 9.9], 0.0, 10.0, 5), "█▂  ▂");
+    }
 }

@@ -1,5 +1,7 @@
 //! `nasprof validate`: fresh networks and the LUT's anchors, measured whole in one process of their own.
 
+mod table;
+
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -11,9 +13,9 @@ use nasprof_profiler::engine::{Gate, Recorder};
 use nasprof_profiler::journal::{Event, Writer};
 use serde_json::{Value, json};
 
+use self::table::show;
 use super::estimate::expect;
 use super::measure::PATIENCE;
-use super::table::percent;
 use super::{interruption, print, print_json, validate_memory};
 use crate::cli::{ContextArgs, ValidateArgs};
 use crate::display::Screen;
@@ -117,25 +119,4 @@ fn named(validation: &Validation, space: &Space) -> Result<Value, Failure> {
         value["rows"][i]["arch"] = json!(ArchFile::new(&space.name, &space.choices, &row.arch));
     }
     Ok(value)
-}
-
-fn show(v: &Validation) -> Result<(), Failure> {
-    if let (Some(level), Some([low, high])) = (v.level, v.level_interval) {
-        print(format!("level now       {level:.4} ({low:.4} to {high:.4}) of the LUT, from its anchors"))?;
-    }
-    print(format!("networks        {} fresh, seed {}", v.n, v.seed))?;
-    print(format!("MAPE            {} (bias {}) after the level", percent(v.mape), percent(v.bias)))?;
-    print(format!("                {} before the level", percent(v.raw_mape)))?;
-    if let Some(isolated) = v.isolated_mape {
-        print(format!("isolated LUT    {} as it is", percent(isolated)))?;
-    }
-    let within = [v.within_2, v.within_5, v.within_10].map(percent);
-    print(format!("within 2/5/10 % {} / {} / {}", within[0], within[1], within[2]))?;
-    if let Some(rho) = v.spearman {
-        print(format!("rank (Spearman) {rho:.4}"))?;
-    }
-    if let Some(covered) = v.covered {
-        print(format!("in the interval {} of the raw measurements", percent(covered)))?;
-    }
-    Ok(())
 }

@@ -8,9 +8,9 @@ use nasprof_profiler::engine::setup;
 use nasprof_profiler::protocol::{Allocator, Setup};
 use serde_json::json;
 
-use super::table::percent;
 use super::{print, print_json};
 use crate::failure::Failure;
+use nasprof_reports::text::percent;
 
 /// Measures each network's peak and compares it with the estimate.
 pub(super) fn run(space: &Space, lut: &Lut, archs: &[Arch], link: &mut Link, as_json: bool) -> Result<(), Failure> {

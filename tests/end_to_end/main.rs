@@ -4,9 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad_input;
+mod browser;
 mod clocks;
 mod commands;
+mod docs;
 mod harness;
 mod interruption;
 mod layout;
+mod reports;
+mod tables;
 mod torch;

@@ -43,6 +43,16 @@ impl Unit {
         Self { unit, role, graph, keys }
     }
 
+    /// What it is, in words.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match &self.role {
+            Role::Layer { key } => key.to_string(),
+            Role::Network { anchor: true, .. } => format!("anchor network {} ({} layers)", self.unit, self.keys.len()),
+            Role::Network { .. } => format!("network {} ({} layers)", self.unit, self.keys.len()),
+        }
+    }
+
     /// Whether it is one layer alone.
     #[must_use]
     pub fn is_layer(&self) -> bool {

@@ -66,8 +66,21 @@ pub enum Progress {
     Loading(usize, usize),
     /// The machine warms up.
     Settling,
-    /// A visit ended: round, most rounds, visit in the round, visits a round.
-    Visit(u32, u32, usize, usize),
+    /// A visit ended.
+    Visit {
+        /// Its round, from 1.
+        round: u32,
+        /// Most rounds of the session.
+        max_rounds: u32,
+        /// Visits of this round so far.
+        done: usize,
+        /// Visits of a round.
+        all: usize,
+        /// What was visited, in words.
+        what: String,
+    },
+    /// A canary ran: its time over the session's usual, minus one.
+    Canary(f64),
     /// A round ended: round, converged keys, keys.
     Round(u32, usize, usize),
 }
@@ -391,11 +404,20 @@ impl Session<'_, '_, '_> {
                 elapsed = times.fold(elapsed, |sum, &ns| sum.saturating_add(ns));
                 segment.push((index, visit));
                 let done = visits.len() + segment.len();
-                (self.progress)(Progress::Visit(self.round, self.plan.max_rounds, done, self.plan.units.len()));
+                (self.progress)(Progress::Visit {
+                    round: self.round,
+                    max_rounds: self.plan.max_rounds,
+                    done,
+                    all: self.plan.units.len(),
+                    what: self.plan.units[index].describe(),
+                });
             }
             let after = level(&self.canary()?);
             let usual = median(&self.usual).unwrap_or(f64::INFINITY);
             let slow = before.max(after) > VOID_ABOVE * usual;
+            if usual.is_finite() {
+                (self.progress)(Progress::Canary(after / usual - 1.0));
+            }
             self.usual.push(after);
             before = after;
             if slow && voids < MAX_VOIDS {

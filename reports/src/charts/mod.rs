@@ -15,7 +15,7 @@ pub(crate) use self::histogram::histogram;
 pub(crate) use self::lines::{Line, lines};
 pub(crate) use self::scale::Scale;
 pub(crate) use self::scatter::{Guide, Point, Scatter, scatter};
-pub(crate) use self::strip::{Strip, strip};
+pub(crate) use self::strip::{MARKS, Strip, strip};
 
 /// Size of a chart in its own units; pages scale it to the space there is.
 const WIDTH: f64 = 480.0;

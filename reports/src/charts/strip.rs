@@ -9,6 +9,9 @@ const ROW: f64 = 30.0;
 /// Names are longer than the numbers of other charts.
 const NAMES: f64 = LEFT + 94.0;
 
+/// Marks drawn of a row; more would lie on one another and make the page heavy.
+pub(crate) const MARKS: usize = 150;
+
 /// One row.
 pub(crate) struct Strip {
     pub(crate) name: String,
@@ -33,13 +36,23 @@ pub(crate) fn strip(title: &str, x_name: &str, rows: &[Strip]) -> Markup {
             text.name x=(pos(f64::midpoint(NAMES, WIDTH - RIGHT))) y=(pos(bottom + 36.0)) text-anchor="middle" { (x_name) }
         }
         @for (i, row) in rows.iter().enumerate() {
-            @for (value, text) in &row.values { (mark(i, x.at(*value), middle(i), text)) }
+            @for (value, text) in thinned(&row.values, MARKS) { (mark(i, x.at(*value), middle(i), text)) }
             line.median x1=(pos(x.at(row.median))) x2=(pos(x.at(row.median))) y1=(pos(middle(i) - 11.0)) y2=(pos(middle(i) + 11.0)) {
                 title { "median of " (row.name) }
             }
         }
     };
     frame(title, bottom + 44.0, &content)
+}
+
+/// At most so many values, evenly from the smallest to the largest.
+fn thinned(values: &[(f64, String)], most: usize) -> Vec<&(f64, String)> {
+    let mut sorted: Vec<&(f64, String)> = values.iter().collect();
+    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+    if sorted.len() <= most {
+        return sorted;
+    }
+    (0..most).map(|i| sorted[i * (sorted.len() - 1) / (most - 1)]).collect()
 }
 
 fn middle(row: usize) -> f64 {

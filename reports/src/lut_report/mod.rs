@@ -13,7 +13,7 @@ use crate::page::{Section, headline, page};
 use crate::text::{count, percent};
 
 pub(crate) use self::kind::{Kind, kinds_by_time};
-pub(crate) use self::trust::mode_name;
+pub use self::trust::mode_name;
 
 /// A LUT as one HTML file. `name` is what the reader calls it, such as its file name.
 #[must_use]

@@ -5,17 +5,30 @@ use nasprof_lut::{Lut, Row};
 use nasprof_profiler::statistics::median;
 
 use super::kind::{Kind, kinds_by_time};
-use crate::charts::{Guide, Point, Scatter, Strip, scatter, strip};
+use crate::charts::{Guide, MARKS, Point, Scatter, Strip, scatter, strip};
 use crate::page::figure;
 use crate::text::{count, ms, significant};
+
+/// Points of the roofline; more would lie on one another and make the page heavy.
+const POINTS: usize = 1000;
 
 /// Both charts.
 pub(crate) fn speed(lut: &Lut) -> Markup {
     let kinds = kinds_by_time(&lut.rows);
+    let strips = strips(lut, &kinds);
+    let most = strips.iter().map(|s| s.values.len()).max().unwrap_or(0);
+    let thinned = if most > MARKS {
+        format!(" Of each kind at most {MARKS} marks are drawn, evenly from the fastest to the slowest.")
+    } else {
+        String::new()
+    };
+    let how = format!(
+        "Each mark is a layer of the table, the upright line the median of its kind. The axis is logarithmic.{thinned}"
+    );
     html! {
         div.charts {
-            (figure("Latency by kind.", "Each mark is a layer of the table, the upright line the median of its kind. The axis is logarithmic.",
-                &strip("Latency of layers by kind", "milliseconds", &strips(lut, &kinds))))
+            (figure("Latency by kind.", &how,
+                &strip("Latency of layers by kind", "milliseconds", &strips)))
             (roofline(lut, &kinds))
         }
     }
@@ -54,6 +67,8 @@ fn roofline(lut: &Lut, kinds: &[String]) -> Markup {
         return html! {};
     }
     let without = timed.len() - points.len();
+    let drawn = points.len().div_ceil(POINTS).max(1);
+    let thinned = if drawn > 1 { format!(" One of {drawn} layers is drawn.") } else { String::new() };
     let fastest = points.iter().map(|p| p.y).fold(0.0, f64::max);
     let bandwidth = timed.iter().filter(|(_, ns)| *ns > 0.0).map(|(r, ns)| r.bytes as f64 / ns).fold(0.0, f64::max);
     let xs = points.iter().map(|p| p.x);
@@ -73,7 +88,7 @@ fn roofline(lut: &Lut, kinds: &[String]) -> Markup {
     ];
     let how = format!(
         "Right: much work for each byte; up: fast. A layer far below both dashed lines leaves time on the table. The lines are the \
-         best that any layer here reached, not the machine's peak. Without {} that multiply nothing.",
+         best that any layer here reached, not the machine's peak. Without {} that multiply nothing.{thinned}",
         count(without, "layer")
     );
     let plot = Scatter {
@@ -83,7 +98,7 @@ fn roofline(lut: &Lut, kinds: &[String]) -> Markup {
         logarithmic: true,
         square: false,
         groups: kinds.to_vec(),
-        points,
+        points: points.into_iter().step_by(drawn).collect(),
         guides,
     };
     figure("Roofline.", &how, &scatter(&plot))

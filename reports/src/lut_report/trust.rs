@@ -50,7 +50,9 @@ pub(crate) fn context(lut: &Lut) -> Markup {
     facts(asked.into_iter().chain(found))
 }
 
-pub(crate) fn mode_name(mode: Mode) -> &'static str {
+/// Where layers were timed, in words.
+#[must_use]
+pub fn mode_name(mode: Mode) -> &'static str {
     match mode {
         Mode::InContext => "inside running networks",
         Mode::Isolated => "each layer alone",

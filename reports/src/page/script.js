@@ -80,7 +80,7 @@
   const tip = document.getElementById("tip");
   const text = (element) => element.querySelector(":scope > title")?.textContent;
   const place = (event, target) => {
-    const mark = target?.closest?.(".chart .mark, .chart .bar, .chart .curve, .picture g");
+    const mark = target?.closest?.(".chart .mark, .chart .bar, .chart .curve, .chart .median, .picture g");
     const words = mark && text(mark);
     tip.hidden = !words;
     if (!words) return;

@@ -1,6 +1,6 @@
 //! Tables that can be sorted and searched.
 
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 
 use crate::text::{count, cut};
 
@@ -83,6 +83,7 @@ pub(crate) fn table(table: &Table<'_>) -> Markup {
                 @if long { button type="button" data-all=(table.id) { "Show all " (table.rows.len()) } }
             } }
             div.scroll tabindex="0" role="region" aria-label={ "Table of " (table.row) "s" } {
+                style { (PreEscaped(alignment(table))) }
                 table.sortable id=(table.id) data-row=(table.row) {
                     thead {
                         tr {
@@ -95,7 +96,7 @@ pub(crate) fn table(table: &Table<'_>) -> Markup {
                     }
                     tbody.cut[long] {
                         @for row in &table.rows {
-                            tr { @for (cell, column) in row.iter().zip(table.columns) { (draw(cell, column)) } }
+                            tr { @for cell in row { (draw(cell)) } }
                         }
                     }
                 }
@@ -104,11 +105,23 @@ pub(crate) fn table(table: &Table<'_>) -> Markup {
     }
 }
 
-fn draw(cell: &Cell, column: &Column) -> Markup {
+/// Numbers stand right. Said once for the table and not in each of its cells, which may be a hundred thousand.
+fn alignment(table: &Table<'_>) -> String {
+    let numeric = table.columns.iter().enumerate().filter(|(_, c)| c.numeric);
+    let cells: Vec<String> = numeric.map(|(i, _)| format!("#{} td:nth-child({})", table.id, i + 1)).collect();
+    if cells.is_empty() { String::new() } else { format!("{}{{text-align:right;white-space:nowrap}}", cells.join(",")) }
+}
+
+/// A number for sorting: seven digits are enough.
+fn short(value: f64) -> String {
+    format!("{:e}", value as f32)
+}
+
+fn draw(cell: &Cell) -> Markup {
     let shown = cut(&cell.text, LONGEST);
     let whole = (shown != cell.text).then_some(cell.text.as_str());
     html! {
-        td.n[column.numeric] data-v=[cell.value] title=[whole] {
+        td data-v=[cell.value.map(short)] title=[whole] {
             (shown)
             @if let Some(share) = cell.bar {
                 span.meter {

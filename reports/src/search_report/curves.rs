@@ -9,11 +9,12 @@ use crate::page::figure;
 /// Quantities with the words that columns of them hold, in the order of their charts.
 const QUANTITIES: [(&str, &[&str]); 5] = [
     ("Loss", &["loss"]),
-    ("Accuracy and error", &["acc", "error", "top1", "reward"]),
-    ("Latency against its target", &["latency", "target", "_ms", "/ms"]),
-    ("Multiplier of the constraint", &["multiplier", "lambda"]),
+    ("Error and accuracy", &["error", "acc"]),
+    ("Multiplier of the constraint", &["multiplier"]),
+    (LATENCY, &["latency"]),
     ("Entropy of the choices", &["entropy"]),
 ];
+const LATENCY: &str = "Latency against its target, ms";
 
 /// All charts.
 pub(super) fn curves(run: &SearchRun) -> Markup {
@@ -48,10 +49,9 @@ fn line(metric: &Metric, steps: &[f64]) -> Line {
     Line { name: metric.name.clone(), points: steps.iter().copied().zip(metric.values.iter().copied()).collect() }
 }
 
-/// The target of the result as a level line, if no column has it.
+/// The result's target as a level line.
 fn target(run: &SearchRun, name: &str, steps: &[f64]) -> Option<Line> {
-    let has_column = run.curves().any(|m| m.name.to_lowercase().contains("target"));
-    let target = run.number("target").filter(|_| name == QUANTITIES[2].0 && !has_column)?;
+    let target = run.number("target_ms").filter(|_| name == LATENCY)?;
     Some(Line { name: "target".to_owned(), points: steps.iter().map(|s| (*s, target)).collect() })
 }
 

@@ -7,17 +7,51 @@ use crate::charts::{Guide, Point, Scatter, scatter};
 use crate::page::figure;
 use crate::text::{percent, significant};
 
-/// The chart; `None` unless there are a latency and an accuracy (or an error) for some step.
+/// The chart: of the front that the search wrote, else of its steps. `None` unless there are two quantities to compare.
 pub(super) fn pareto(run: &SearchRun) -> Option<Markup> {
+    of_front(run).or_else(|| of_steps(run))
+}
+
+/// The networks of `pareto.csv`.
+fn of_front(run: &SearchRun) -> Option<Markup> {
+    let [cost, .., score] = &run.front[..] else { return None };
+    let values = cost.values.iter().zip(&score.values).filter(|(c, s)| c.is_finite() && s.is_finite());
+    let points: Vec<Point> = values
+        .map(|(c, s)| {
+            let title = format!("{} {}\n{} {}", cost.name, significant(*c), score.name, significant(*s));
+            Point { x: *c, y: *s, group: 0, title }
+        })
+        .collect();
+    let mut front: Vec<(f64, f64)> = points.iter().map(|p| (p.x, p.y)).collect();
+    front.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let plot = Scatter {
+        title: "Networks that no other beats",
+        x_name: &cost.name,
+        y_name: &score.name,
+        logarithmic: false,
+        square: false,
+        groups: Vec::new(),
+        points,
+        guides: vec![Guide { points: front, label: String::new(), dashed: true }],
+    };
+    Some(figure(
+        "Pareto front.",
+        "Each mark is a network that no other of the search beats; up and left is better.",
+        &scatter(&plot),
+    ))
+}
+
+/// The steps of a search that trains, by expected latency and accuracy.
+fn of_steps(run: &SearchRun) -> Option<Markup> {
     let column = |words: &[&str], without: &[&str]| -> Option<&Metric> {
         run.curves().find(|m| {
             let name = m.name.to_lowercase();
             words.iter().any(|w| name.contains(w)) && !without.iter().any(|w| name.contains(w))
         })
     };
-    let latency = column(&["latency"], &["target", "loss"])?;
-    let accuracy = column(&["acc/valid", "valid_acc", "accuracy", "acc"], &["loss"]);
-    let error = column(&["error/valid", "valid_error", "error", "top1"], &["loss"]);
+    let latency = column(&["latency"], &["multiplier", "loss"])?;
+    let accuracy = column(&["accuracy/valid", "accuracy"], &["loss"]);
+    let error = column(&["error/valid"], &["loss"]).or_else(|| column(&["error"], &["loss"]));
     let quality: Vec<f64> = match (accuracy, error) {
         (Some(accuracy), _) => accuracy.values.clone(),
         (None, Some(error)) => error.values.iter().map(|e| 1.0 - e).collect(),

@@ -25,6 +25,8 @@ pub struct SearchRun {
     pub result: Option<Value>,
     /// Probabilities of candidates over time, `alphas.csv`.
     pub alphas: Vec<AlphaRow>,
+    /// Columns of `pareto.csv` that are numbers, the score last: networks that no other beats.
+    pub front: Vec<Metric>,
     /// `config.toml` as the search resolved it.
     pub config: Option<String>,
 }
@@ -58,10 +60,12 @@ impl SearchRun {
     /// # Errors
     /// If nothing of a search is in it, or a file is not what its name says.
     pub fn read(folder: &Path) -> Result<Self, ReportError> {
-        let metrics = text(&folder.join("metrics.csv"))?.map(|(path, t)| metrics(&path, &t)).transpose()?;
+        let metrics = text(&folder.join("metrics.csv"))?.map(|(path, t)| columns(&path, &t)).transpose()?;
         let arch = text(&folder.join("arch.json"))?.map(|(path, t)| json(&path, &t)).transpose()?;
         let result = text(&folder.join("result.json"))?.map(|(path, t)| json(&path, &t)).transpose()?;
         let alphas = text(&folder.join("alphas.csv"))?.map(|(path, t)| alphas(&path, &t)).transpose()?;
+        let front =
+            text(&folder.join("pareto.csv"))?.map(|(path, t)| columns(&path, &t)).transpose()?.unwrap_or_default();
         let config = text(&folder.join("config.toml"))?.map(|(_, t)| t);
         if metrics.is_none() && arch.is_none() && result.is_none() {
             return Err(ReportError::format(
@@ -69,7 +73,14 @@ impl SearchRun {
                 "not a search's folder: none of metrics.csv, arch.json, result.json",
             ));
         }
-        Ok(Self { metrics: metrics.unwrap_or_default(), arch, result, alphas: alphas.unwrap_or_default(), config })
+        Ok(Self {
+            metrics: metrics.unwrap_or_default(),
+            arch,
+            result,
+            alphas: alphas.unwrap_or_default(),
+            front,
+            config,
+        })
     }
 
     /// The column that counts steps, else row numbers.
@@ -87,9 +98,14 @@ impl SearchRun {
         self.metrics.iter().filter(|m| !STEPS.contains(&m.name.as_str()))
     }
 
+    /// A value of the result; a dot goes into an object.
+    pub(crate) fn value(&self, path: &str) -> Option<&Value> {
+        path.split('.').try_fold(self.result.as_ref()?, |value, name| value.get(name)).filter(|v| !v.is_null())
+    }
+
     /// A number of the result.
-    pub(crate) fn number(&self, name: &str) -> Option<f64> {
-        self.result.as_ref()?.get(name)?.as_f64()
+    pub(crate) fn number(&self, path: &str) -> Option<f64> {
+        self.value(path)?.as_f64()
     }
 }
 
@@ -113,7 +129,7 @@ fn json<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, Re
 
 /// Columns of numbers; columns without any are left aside. A last line that was cut off is left aside as well: the
 /// search may be writing it.
-fn metrics(path: &Path, text: &str) -> Result<Vec<Metric>, ReportError> {
+fn columns(path: &Path, text: &str) -> Result<Vec<Metric>, ReportError> {
     let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
     let mut reader = csv::ReaderBuilder::new().from_reader(whole.as_bytes());
     let fail = |e: csv::Error| ReportError::format(path, e.to_string());

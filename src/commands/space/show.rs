@@ -14,10 +14,11 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
 use super::super::expected;
-use super::super::table::{fit, ms};
+use super::super::table::fit;
 use super::{print, print_json};
 use crate::failure::Failure;
 use crate::resolve::{self, at_batch};
+use nasprof_reports::text::ms;
 
 /// Speed assumed of a device that nothing was measured on: one core of a processor of a few years' age.
 const ASSUMED_MACS_PER_SECOND: f64 = 10e9;

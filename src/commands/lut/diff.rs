@@ -1,0 +1,41 @@
+//! Two LUTs compared, the largest change first.
+
+use nasprof_lut::Diff;
+use nasprof_reports::text::{ms, percent};
+
+use super::super::print;
+use super::super::table::{Tone, fit, fit_ends, paint, signed_bar};
+use crate::failure::Failure;
+
+pub(super) fn show(diff: &Diff, rows: usize) -> Result<(), Failure> {
+    let text = |value: Option<f64>| value.map_or_else(|| "unknown".to_owned(), percent);
+    print(format!(
+        "common factor            {}",
+        diff.level.map_or_else(|| "unknown".to_owned(), |level| format!("{level:.4}"))
+    ))?;
+    print(format!("p95 of |ln ratio|        {}", text(diff.p95_log_ratio)))?;
+    print(format!("  without common factor  {}", text(diff.p95_log_ratio_without_level)))?;
+    print(format!("intervals overlap        {}", text(diff.overlapping)))?;
+    print(format!("only before / after      {} / {}", diff.only_before.len(), diff.only_after.len()))?;
+    let heading = format!("{} {:>11} {:>11} {:>9}", fit("layer", 33), "before", "after", "change");
+    print(format!("\n{}", paint(Tone::Strong, heading)))?;
+    let largest = diff.rows.iter().map(|r| r.ratio.ln().abs()).fold(0.0, f64::max).max(f64::MIN_POSITIVE);
+    let shown = if rows == 0 { diff.rows.len() } else { rows.min(diff.rows.len()) };
+    for row in &diff.rows[..shown] {
+        let change = format!("{:>9}", format!("{:+.1} %", 100.0 * (row.ratio - 1.0)));
+        // Intervals that overlap may be one and the same time.
+        let tone = match row.overlap {
+            Some(true) => Tone::Faint,
+            _ if row.ratio > 1.0 => Tone::Bad,
+            _ => Tone::Good,
+        };
+        let bar = signed_bar(row.ratio.ln() / largest, 5);
+        let (before, after) = (ms(row.before_ms), ms(row.after_ms));
+        let key = fit_ends(row.key.as_str(), 20, 33);
+        print(format!("{key} {before:>11} {after:>11} {} {}", paint(tone, change), bar.trim_end()))?;
+    }
+    if diff.rows.len() > shown {
+        print(paint(Tone::Faint, format!("… {} more layers; --rows 0 shows all", diff.rows.len() - shown)))?;
+    }
+    Ok(())
+}

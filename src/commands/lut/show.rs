@@ -1,0 +1,110 @@
+//! A LUT's context, then its most expensive layers.
+
+use std::collections::BTreeMap;
+
+use nasprof_lut::{Flag, Lut, Row};
+use nasprof_reports::mode_name;
+use nasprof_reports::text::{count, ms, percent};
+
+use super::super::print;
+use super::super::table::{Tone, bar, fit, fit_ends, paint};
+use crate::failure::Failure;
+
+pub(super) fn show(lut: &Lut, rows: usize) -> Result<(), Failure> {
+    context(lut)?;
+    layers(lut, rows)
+}
+
+fn context(lut: &Lut) -> Result<(), Failure> {
+    let header = &lut.context.header;
+    let threads = count(header.threads, "thread");
+    print(paint(Tone::Strong, format!("{} on {} ({})", header.space, header.device, header.backend)))?;
+    let (allocator, mode) = (header.allocator.name(), mode_name(header.mode));
+    print(format!("batch {}, {threads}, allocator {allocator}, timed {mode}, seed {}", header.batch, header.seed))?;
+    for (i, session) in lut.context.sessions.iter().enumerate() {
+        let [compute, memory] = session.canary_spread.map(percent);
+        let (number, rounds, reason) = (i + 1, session.rounds, &session.reason);
+        print(format!("session {number}: {rounds} rounds ({reason}), canary spread {compute} / {memory}"))?;
+        if !session.bad_probes.is_empty() {
+            print(paint(Tone::Bad, format!("  NOISY: {}", session.bad_probes.join(", "))))?;
+        }
+    }
+    match &lut.context.calibration {
+        Some(c) => {
+            let left_out = percent(c.leave_one_out);
+            print(format!("calibration {:.4} from {} anchors, leave-one-out error {left_out}", c.scale, c.anchors))?;
+            let (shape, level) = (percent(c.shape_half_width), percent(c.level_half_width));
+            print(format!("estimates: shape ± {shape}, level of another session ± {level} (95 %)"))
+        }
+        None => print(paint(Tone::Doubtful, "not calibrated: estimates are plain sums without an interval")),
+    }
+}
+
+fn layers(lut: &Lut, count: usize) -> Result<(), Failure> {
+    let mut rows: Vec<&Row> = lut.rows.iter().collect();
+    let time = |row: &Row| row.times.as_ref().map_or(f64::INFINITY, |t| t.mean_ns);
+    rows.sort_by(|a, b| time(b).total_cmp(&time(a)));
+    let largest = rows.iter().map(|r| time(r)).filter(|t| t.is_finite()).fold(0.0, f64::max);
+    let heading = format!("{} {:>11} {:>8} {:<8} flags", fit("layer", 41), "mean", "± half", "");
+    print(format!("\n{}", paint(Tone::Strong, heading)))?;
+    let shown = if count == 0 { rows.len() } else { count.min(rows.len()) };
+    for row in &rows[..shown] {
+        print(line(row, largest, lut.context.header.ci))?;
+    }
+    if rows.len() > shown {
+        print(paint(Tone::Faint, format!("… {} more rows; --rows 0 shows all", rows.len() - shown)))?;
+    }
+    legend(lut)
+}
+
+fn line(row: &Row, largest: f64, wanted: f64) -> String {
+    let key = fit_ends(row.key.as_str(), 24, 41);
+    let Some(times) = &row.times else {
+        let why = fit(row.error.as_deref().unwrap_or("unknown"), 28);
+        return format!("{key} {}", paint(Tone::Bad, format!("FAILED: {}", why.trim_end())));
+    };
+    let half = match (times.ci_low_ns, times.ci_high_ns) {
+        (Some(low), Some(high)) if low > 0.0 => Some(0.5 * (high / low).ln()),
+        _ => None,
+    };
+    let words = format!("{:>8}", half.map_or_else(|| "unknown".to_owned(), |h| format!("{:.1} %", h * 100.0)));
+    let tone = match half {
+        Some(half) if half <= wanted => Tone::Good,
+        Some(_) => Tone::Doubtful,
+        None => Tone::Bad,
+    };
+    let flags: String = row.flags.iter().map(|f| letter(*f)).collect();
+    let (mean, bar) = (ms(times.mean_ns / 1e6), bar(times.mean_ns / largest, 8));
+    format!("{key} {mean:>11} {} {bar} {}", paint(tone, words), paint(Tone::Doubtful, flags)).trim_end().to_owned()
+}
+
+/// A flag in one letter.
+fn letter(flag: Flag) -> char {
+    meaning(flag).0
+}
+
+fn meaning(flag: Flag) -> (char, &'static str) {
+    match flag {
+        Flag::NotConverged => ('C', "not converged"),
+        Flag::Drift => ('D', "drift: the interval is a spread, no confidence"),
+        Flag::Preempted => ('P', "preempted"),
+        Flag::Nonstationary => ('N', "nonstationary"),
+        Flag::Unsettled => ('U', "warm-up never steady"),
+        Flag::Inconsistent => ('I', "sessions differ by more than 5 %"),
+        Flag::Noisy => ('X', "measured on a noisy machine"),
+        Flag::PageFaults => ('F', "page faults"),
+    }
+}
+
+/// The letters that occur, and in how many layers.
+fn legend(lut: &Lut) -> Result<(), Failure> {
+    let mut counts: BTreeMap<Flag, usize> = BTreeMap::new();
+    for flag in lut.rows.iter().flat_map(|row| &row.flags) {
+        *counts.entry(*flag).or_default() += 1;
+    }
+    for (flag, number) in counts {
+        let (letter, words) = meaning(flag);
+        print(paint(Tone::Faint, format!("{letter}  {words} ({})", count(number, "layer"))))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! A validation as tables.
+
+use nasprof_lut::Validation;
+use nasprof_reports::text::{ms, percent};
+
+use super::super::print;
+use super::super::table::{Tone, fit, paint, signed_bar, sparkline};
+use crate::failure::Failure;
+
+/// Networks shown, those with the largest errors.
+const WORST: usize = 5;
+
+pub(super) fn show(v: &Validation) -> Result<(), Failure> {
+    if let (Some(level), Some([low, high])) = (v.level, v.level_interval) {
+        print(format!("level now       {level:.4} ({low:.4} to {high:.4}) of the LUT, from its anchors"))?;
+    }
+    print(format!("networks        {} fresh, seed {}", v.n, v.seed))?;
+    let mape = paint(tone(v.mape), percent(v.mape));
+    print(format!("MAPE            {mape} (bias {}) after the level", percent(v.bias)))?;
+    print(format!("                {} before the level", percent(v.raw_mape)))?;
+    if let Some(isolated) = v.isolated_mape {
+        print(format!("isolated LUT    {} as it is", percent(isolated)))?;
+    }
+    let within = [v.within_2, v.within_5, v.within_10].map(percent);
+    print(format!("within 2/5/10 % {} / {} / {}", within[0], within[1], within[2]))?;
+    if let Some(rho) = v.spearman {
+        print(format!("rank (Spearman) {rho:.4}"))?;
+    }
+    if let Some(covered) = v.covered {
+        print(format!("in the interval {} of the raw measurements", percent(covered)))?;
+    }
+    errors(v)
+}
+
+fn tone(error: f64) -> Tone {
+    match error.abs() {
+        error if error <= 0.02 => Tone::Good,
+        error if error <= 0.05 => Tone::Doubtful,
+        _ => Tone::Bad,
+    }
+}
+
+/// How errors are spread, and the networks with the largest.
+fn errors(v: &Validation) -> Result<(), Failure> {
+    let factor = v.level.unwrap_or(1.0);
+    let mut rows: Vec<(usize, f64)> =
+        v.rows.iter().map(|r| r.estimated_ms * factor / r.measured_ms - 1.0).enumerate().collect();
+    let reach = rows.iter().map(|r| r.1.abs()).fold(0.0, f64::max);
+    if reach == 0.0 {
+        return Ok(());
+    }
+    let errors: Vec<f64> = rows.iter().map(|r| r.1).collect();
+    let (line, end) = (sparkline(&errors, -reach, reach, 40), percent(reach));
+    print(format!("errors          -{end} |{line}| +{end}"))?;
+    rows.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
+    let heading = format!("{} {:>12} {:>14} {:>9}", fit("worst networks", 16), "measured", "estimated", "error");
+    print(format!("\n{}", paint(Tone::Strong, heading)))?;
+    for (i, error) in rows.into_iter().take(WORST) {
+        let row = &v.rows[i];
+        let (measured, estimated) = (ms(row.measured_ms), ms(row.estimated_ms * factor));
+        let name = fit(&format!("number {}", i + 1), 16);
+        let words = paint(tone(error), format!("{:>9}", format!("{:+.2} %", error * 100.0)));
+        print(format!("{name} {measured:>12} {estimated:>14} {words} {}", signed_bar(error / reach, 8).trim_end()))?;
+    }
+    Ok(())
+}

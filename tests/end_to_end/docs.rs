@@ -1,0 +1,164 @@
+//! The documentation against the program: commands run, options exist, links lead somewhere, formats are those written.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::harness::Folder;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All pages with their paths.
+fn pages() -> Vec<(PathBuf, String)> {
+    let docs = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let paths = docs.chain(["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(|name| root().join(name)));
+    paths
+        .filter(|p| p.extension().is_some_and(|e| e == "md"))
+        .map(|p| (p.clone(), fs::read_to_string(p).unwrap()))
+        .collect()
+}
+
+/// Lines of code blocks.
+fn code(text: &str) -> Vec<&str> {
+    text.split("```").skip(1).step_by(2).flat_map(|block| block.lines().skip(1)).collect()
+}
+
+/// Texts in backticks.
+fn quoted(text: &str) -> BTreeSet<&str> {
+    text.lines().flat_map(|line| line.split('`').skip(1).step_by(2)).collect()
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let mut links = 0;
+    for (path, text) in pages() {
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.starts_with("http") || link.starts_with('#') {
+                continue;
+            }
+            links += 1;
+            let target = path.parent().unwrap().join(link.split('#').next().unwrap());
+            assert!(target.exists(), "{}: {link} does not exist", path.display());
+        }
+    }
+    assert!(links > 10);
+}
+
+/// Every page of the documentation is reached from its first one.
+#[test]
+fn the_index_lists_every_page() {
+    let index = fs::read_to_string(root().join("docs/README.md")).unwrap();
+    for (path, _) in pages().iter().filter(|(p, _)| p.parent().unwrap().ends_with("docs")) {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert!(name == "README.md" || index.contains(&format!("({name})")), "docs/README.md does not link {name}");
+    }
+}
+
+#[test]
+fn options_in_examples_exist() {
+    let folder = Folder::new();
+    let mut seen = 0;
+    for (path, text) in pages() {
+        for line in code(&text) {
+            for command in
+                line.split('|').filter_map(|part| part.trim().trim_start_matches("$ ").strip_prefix("nasprof "))
+            {
+                let words: Vec<&str> = command.split('#').next().unwrap().split_whitespace().collect();
+                let is_name = |w: &&&str| w.chars().all(|c| c.is_ascii_lowercase());
+                let names: Vec<&str> = words.iter().take_while(is_name).take(2).copied().collect();
+                // `devices check local`: only as many words as are subcommands.
+                let help = (1..=names.len()).rev().map(|n| folder.run(&format!("{} --help", names[..n].join(" "))));
+                let Some(help) = help.into_iter().find(|ran| ran.code == Some(0)) else {
+                    assert!(names.is_empty(), "{}: no command `{command}`", path.display());
+                    continue;
+                };
+                for option in words.iter().filter(|w| w.starts_with("--")) {
+                    let option = option.split('=').next().unwrap();
+                    assert!(help.stdout.contains(option), "{}: `{command}` has no {option}", path.display());
+                    seen += 1;
+                }
+            }
+        }
+    }
+    assert!(seen > 20);
+}
+
+/// The first page, as a newcomer types it.
+#[test]
+fn the_first_lut_works_as_written() {
+    let folder = Folder::new();
+    let text = fs::read_to_string(root().join("docs/first-lut.md")).unwrap();
+    let part = text.split("## With this machine").next().unwrap();
+    let lines: Vec<&str> = code(part).into_iter().filter(|l| l.contains("nasprof ") && !l.contains("cargo")).collect();
+    assert!(lines.len() >= 7);
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_nasprof"));
+    let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let output = Command::new("bash")
+        .args(["-ec", &lines.join("\n")])
+        .current_dir(folder.path("."))
+        .env("PATH", path)
+        .env("NASPROF_AGENT", program.with_file_name("nasprof-agent"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for page in ["validation.html", "lut.html"] {
+        assert!(folder.path(page).is_file(), "{page}");
+    }
+}
+
+#[test]
+fn formats_are_as_written_down() {
+    let folder = Folder::new();
+    let all: String = pages().into_iter().map(|(_, text)| text).collect();
+    let known = quoted(&all);
+    folder.ok("measure --device synthetic:quiet --space small.toml -o a.parquet");
+    folder.ok("lut export a.parquet -o a.csv");
+    let csv = String::from_utf8(folder.read("a.csv")).unwrap();
+    let columns: BTreeSet<&str> = csv.lines().nth(1).unwrap().split(',').collect();
+    for column in &columns {
+        assert!(known.contains(column), "no page describes the column `{column}`");
+    }
+    // And the other way round.
+    let formats = fs::read_to_string(root().join("docs/formats.md")).unwrap();
+    let table = formats.split("## Journal").next().unwrap().lines().filter(|l| l.starts_with("| `"));
+    for documented in table.flat_map(|l| quoted(l.split('|').nth(1).unwrap())) {
+        assert!(columns.contains(documented), "the LUT has no column `{documented}`");
+    }
+    let journal = String::from_utf8(folder.read("a.journal.jsonl")).unwrap();
+    for line in journal.lines() {
+        let name = line.split("\"event\":\"").nth(1).unwrap().split('"').next().unwrap();
+        assert!(known.contains(name), "no page describes the event `{name}`");
+    }
+    let validation = folder.ok("validate --device synthetic:quiet --space small.toml --lut a.parquet -n 3 --json");
+    let arch = folder.ok("space sample small.toml -n 1");
+    fs::write(folder.path("arch.json"), &arch).unwrap();
+    let estimate = folder.ok("estimate --space small.toml --lut a.parquet --arch arch.json --json");
+    for text in [validation, estimate] {
+        let value: Value = serde_json::from_str(&text).unwrap();
+        for key in value.as_object().unwrap().keys() {
+            assert!(known.contains(key.as_str()), "no page describes the key `{key}`");
+        }
+    }
+}
+
+#[test]
+fn manual_pages_and_completions_are_complete() {
+    let folder = Folder::new();
+    let written = folder.ok("manual -o man");
+    for page in ["nasprof.1", "nasprof-lut-show.1", "nasprof-report.1"] {
+        assert!(written.contains(page), "{written}");
+        let text = String::from_utf8(folder.read(&format!("man/{page}"))).unwrap();
+        assert!(text.contains(".SH NAME") && text.contains(".TH"), "{page}");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        let script = folder.ok(&format!("completions {shell}"));
+        for option in ["allow-noisy", "report", "export"] {
+            assert!(script.contains(option), "{shell}: no {option}");
+        }
+    }
+}
