@@ -112,7 +112,6 @@ fn layers(estimate: &Estimate, id: &str) -> Markup {
         let source = match &node.source {
             Source::Measured => "measured".to_owned(),
             Source::Interpolated => "interpolated between measured layers".to_owned(),
-            Source::Interpolated => "between measured layers".to_owned(),
             Source::Missing => "missing in the LUT".to_owned(),
             Source::Failed(error) => format!("FAILED: {error}"),
         };
