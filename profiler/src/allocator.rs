@@ -28,6 +28,18 @@ pub(crate) fn return_memory() -> Result<(), String> {
     options(&[("M_MMAP_THRESHOLD", MMAP_THRESHOLD, 64 << 10), ("M_TRIM_THRESHOLD", TRIM_THRESHOLD, 0)])
 }
 
+/// Gives back what is free within the heap as well: small tensors leave holes there that the thresholds do not close.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub(crate) fn trim() {
+    #[expect(unsafe_code, reason = "malloc_trim has no safe wrapper; it only returns free pages")]
+    // Whether anything was free does not matter.
+    let _ = unsafe { libc::malloc_trim(0) };
+}
+
+/// Other C libraries refuse [`return_memory`] before this is reached.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub(crate) fn trim() {}
+
 fn retain() -> Result<(), String> {
     options(&[
         ("M_MMAP_MAX", MMAP_MAX, 0),

@@ -25,6 +25,7 @@ pub(super) fn peak<N>(
         run(&mut network)?;
         timer::nanoseconds(start)
     };
+    allocator::trim();
     let without = status("VmRSS:");
     let mut network = build()?;
     run(&mut network)?;
