@@ -1,5 +1,6 @@
-//! The built program from outside. `commands`: what works; `bad_input`: what is refused and how; `interruption`: what
-//! survives; `torch`: real layers, where an agent with libtorch is at hand; `layout`: the invariants of the workspace.
+//! The built program from outside. `commands`: what works; `drawing`: searches without training; `bad_input`: what is
+//! refused and how; `interruption`: what survives; `torch`: real layers, where an agent with libtorch is at hand;
+//! `layout`: the invariants of the workspace.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -8,6 +9,7 @@ mod browser;
 mod clocks;
 mod commands;
 mod docs;
+mod drawing;
 mod harness;
 mod interruption;
 mod layout;
