@@ -20,10 +20,10 @@ space := mobilenet-cifar10
 noisy := $(if $(ALLOW_NOISY),--allow-noisy)
 lut := runs/$(space)-local$(if $(ALLOW_NOISY),-noisy).parquet
 
-.PHONY: help setup packages libtorch build agent emulated-board quickstart test test-light lint
+.PHONY: help setup packages libtorch build agent emulated-board quickstart quickstart-search test test-light lint
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: packages libtorch ## Install what the build needs: packages and libtorch
 
@@ -62,6 +62,11 @@ quickstart: build ## Build, measure this machine, estimate and validate
 	@$(nasprof) validate --device local --lut $(lut) --space $(space) -n 30 $(noisy)
 	@echo 'The LUT is $(lut); its journal stands beside it. Look at it with:'
 	@echo '  $(nasprof) lut show $(lut)'
+
+quickstart-search: build ## Install Fashion-MNIST and search a small space on it
+	@scripts/install-fashion-mnist.sh
+	@$(nasprof) search configs/experiments/quick-pnas.toml -o runs/quick-pnas
+	@echo 'The run is runs/quick-pnas; docs/search.md says how to give it a latency budget.'
 
 # The end-to-end tests use the agent beside `nasprof`, which here has synthetic devices only, and the copy with libtorch.
 test: setup ## Run all tests
