@@ -171,6 +171,9 @@ pub(crate) struct MeasureArgs {
     /// Measure a machine that is busy; every row is stamped.
     #[arg(long)]
     pub(crate) allow_noisy: bool,
+    /// Measure energy as well, where the device shows it: anchor networks whole, layers alone. Adds seconds a layer.
+    #[arg(long)]
+    pub(crate) energy: bool,
     /// Lock the device's clocks while it is measured, and restore them afterwards (needs root on the device). The clock
     /// mode is part of the LUT's context.
     #[arg(long)]

@@ -65,6 +65,7 @@ impl Display {
             Stage::Level(session, sessions, progress) => {
                 self.progress(&format!("level {}/{sessions}", session + 1), progress);
             }
+            Stage::Energy(done, all) => self.bar("measuring energy", *done, *all),
             Stage::Session(session, sessions, progress) => {
                 self.view.sessions_after = sessions - session - 1;
                 self.progress(&format!("session {}/{sessions}", session + 1), progress);

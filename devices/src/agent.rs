@@ -6,8 +6,8 @@ use std::time::Duration;
 use nasprof_graph::Graph;
 use nasprof_profiler::clocks::Setting;
 use nasprof_profiler::protocol::{
-    Canary, Device, DeviceError, Fingerprint, Hello, Loaded, Memory, PROTOCOL_VERSION, Probe, Probes, Reply, Request,
-    Setup, Visit, VisitRequest,
+    Canary, Device, DeviceError, Energy, Fingerprint, Hello, Loaded, Memory, PROTOCOL_VERSION, Probe, Probes, Reply,
+    Request, Setup, Visit, VisitRequest,
 };
 
 use crate::error::LinkError;
@@ -137,6 +137,10 @@ impl Device for AgentClient {
 
     fn memory(&mut self, graph: &Graph) -> Result<Memory, DeviceError> {
         ask!(self, Request::Memory { graph: graph.clone() }, Reply::Memory)
+    }
+
+    fn energy(&mut self, graph: &Graph) -> Result<Energy, DeviceError> {
+        ask!(self, Request::Energy { graph: graph.clone() }, Reply::Energy)
     }
 
     fn clocks(&mut self) -> Result<Vec<Setting>, DeviceError> {

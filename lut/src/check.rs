@@ -27,6 +27,15 @@ pub fn check(lut: &Lut) -> Vec<Finding> {
     let mut measured = 0;
     for row in &lut.rows {
         *keys.entry(&row.key).or_default() += 1;
+        if let Some(energy) = &row.energy {
+            let all = [energy.energy_mj, energy.energy_low_mj, energy.energy_high_mj];
+            if all.iter().any(|e| !e.is_finite() || *e <= 0.0) {
+                about(
+                    Some(&row.key),
+                    "an energy is not a positive number: one that does not show is not 0 mJ".to_owned(),
+                );
+            }
+        }
         let Some(times) = &row.times else {
             if row.error.is_none() {
                 about(Some(&row.key), "has neither times nor an error".to_owned());

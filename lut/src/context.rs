@@ -6,7 +6,7 @@ use nasprof_graph::Arch;
 use nasprof_profiler::journal::Header;
 use serde::{Deserialize, Serialize};
 
-use crate::{Calibration, Lut, LutError};
+use crate::{Calibration, Energy, Lut, LutError};
 
 /// The context of a LUT: numbers hold where all of it is equal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,6 +64,9 @@ pub struct Anchor {
     pub sum_ns: f64,
     /// Number of its layers.
     pub layers: usize,
+    /// Energy of the network as a whole; absent where it was not measured or does not show.
+    #[serde(default)]
+    pub energy: Option<Energy>,
 }
 
 impl Lut {

@@ -6,7 +6,7 @@ use nasprof_graph::cost::op_cost;
 use nasprof_graph::key::attributes;
 use nasprof_graph::{Graph, LayerKey};
 use nasprof_profiler::engine::{RoundValues, Unit, bad_probes, clean_samples, half_width};
-use nasprof_profiler::journal::{Event, Mode, Role, Trial};
+use nasprof_profiler::journal::{EnergyResult, EnergyTarget, Event, Mode, Role, Trial};
 use nasprof_profiler::protocol::Canary;
 use nasprof_profiler::statistics::{
     mann_whitney, mean, median, median_absolute_deviation, median_interval, quantile, standard_deviation, trimmed_mean,
@@ -14,7 +14,7 @@ use nasprof_profiler::statistics::{
 
 use crate::places::{LeftOut, Places};
 use crate::{
-    Anchor, Calibration, Context, Flag, Lut, LutError, Observations, ReusePoint, Row, SessionFacts,
+    Anchor, Calibration, Context, Energy, Flag, Lut, LutError, Observations, ReusePoint, Row, SessionFacts,
     SessionObservations, Times,
 };
 
@@ -61,6 +61,7 @@ pub fn from_journal(events: &[Event]) -> Result<Lut, LutError> {
                 Trial::Ran(memory) => {
                     row.peak_memory_bytes = memory.peak_bytes;
                     row.first_call_ns = Some(memory.first_ns);
+                    row.energy = energy(&observations, &EnergyTarget::Layer(key.clone()));
                     let seen: Vec<&KeySession> = by_key.iter().filter_map(|keys| keys.get(key)).collect();
                     row.times = times(&seen, key, &values, places.points(key, None));
                     row.flags = flags(&row, &seen, key, &values, &facts, observations.header.ci);
@@ -258,6 +259,7 @@ fn static_row(key: &LayerKey, graph: &Graph, mode: Mode) -> Row {
         bytes: cost.bytes_read + cost.bytes_written,
         peak_memory_bytes: None,
         first_call_ns: None,
+        energy: None,
     }
 }
 
@@ -279,7 +281,15 @@ fn anchors(
             level_sessions_ns: times(levels)?,
             sum_ns: left_out.get(&unit.unit)?.sum_ns,
             layers: unit.keys.len(),
+            energy: energy(all, &EnergyTarget::Unit(unit.unit)),
         })
     };
     all.units.values().filter_map(anchor).collect()
+}
+
+fn energy(all: &Observations, target: &EnergyTarget) -> Option<Energy> {
+    match all.energy.iter().find(|(of, _)| of == target)? {
+        (_, EnergyResult::Measured(counted)) => Energy::of(counted),
+        (_, EnergyResult::NotObservable(_)) => None,
+    }
 }

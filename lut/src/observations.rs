@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nasprof_graph::{Graph, LayerKey};
 use nasprof_profiler::engine::Unit;
-use nasprof_profiler::journal::{Event, Header, Trial};
+use nasprof_profiler::journal::{EnergyResult, EnergyTarget, Event, Header, Trial};
 use nasprof_profiler::protocol::{Canary, Fingerprint, Probe, Probes, Visit};
 
 use crate::LutError;
@@ -26,6 +26,8 @@ pub struct Observations {
     pub sessions: Vec<SessionObservations>,
     /// Sessions of the anchors alone, in order.
     pub level_sessions: Vec<SessionObservations>,
+    /// Energy of networks and layers, in the order it was measured.
+    pub energy: Vec<(EnergyTarget, EnergyResult)>,
     /// Whether the measurement came to its end.
     pub complete: bool,
 }
@@ -73,6 +75,7 @@ impl Observations {
             units: BTreeMap::new(),
             sessions: Vec::new(),
             level_sessions: Vec::new(),
+            energy: Vec::new(),
             complete: false,
         };
         let mut level = false;
@@ -89,6 +92,7 @@ impl Observations {
                 Event::Complete => all.complete = true,
                 Event::Header(_) => return Err(wrong("there are two headers")),
                 Event::Planned | Event::Clocks { .. } => {}
+                Event::Energy { target, result } => all.energy.push((target.clone(), result.clone())),
                 Event::Resumed if all.sessions.is_empty() => {}
                 other => {
                     let sessions = if level { &mut all.level_sessions } else { &mut all.sessions };

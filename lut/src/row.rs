@@ -1,6 +1,6 @@
 //! One row of a LUT.
 
-use crate::ReusePoint;
+use crate::{Energy, ReusePoint};
 use nasprof_graph::LayerKey;
 use nasprof_profiler::journal::Mode;
 use serde::{Deserialize, Serialize};
@@ -105,4 +105,7 @@ pub struct Row {
     pub peak_memory_bytes: Option<u64>,
     /// First call in a fresh process, nanoseconds.
     pub first_call_ns: Option<u64>,
+    /// Energy of the layer alone, called again and again; absent where it was not measured or does not show.
+    #[serde(default)]
+    pub energy: Option<Energy>,
 }

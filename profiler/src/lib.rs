@@ -11,6 +11,7 @@ mod board_lock;
 #[cfg(feature = "torch")]
 mod canary;
 pub mod clocks;
+pub mod energy;
 pub mod engine;
 pub mod journal;
 pub mod probes;

@@ -197,11 +197,11 @@ pub(crate) fn machine_facts() -> BTreeMap<String, String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A made-up machine below a temporary folder.
-    fn tree(files: &[(&str, &str)]) -> (PathBuf, Reader) {
+    pub(crate) fn tree(files: &[(&str, &str)]) -> (PathBuf, Reader) {
         static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let root = std::env::temp_dir().join(format!("nasprof-probes-{}-{number}", std::process::id()));

@@ -95,6 +95,11 @@ pub enum Request {
         /// The graph.
         graph: Graph,
     },
+    /// Measures the energy of a graph.
+    Energy {
+        /// The graph.
+        graph: Graph,
+    },
     /// Ends the agent.
     Bye,
 }
@@ -140,6 +145,8 @@ pub enum Reply {
         /// The settings.
         settings: Vec<Setting>,
     },
+    /// To [`Request::Energy`].
+    Energy(Energy),
     /// To [`Request::Bye`].
     Bye,
     /// The request could not be carried out; the agent goes on.
@@ -248,6 +255,32 @@ pub struct Memory {
     pub resolution_bytes: u64,
 }
 
+/// Measured energy of one graph, run again and again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Energy {
+    /// What was counted and how.
+    pub method: String,
+    /// Power with nothing running, counted in the same way.
+    pub idle_milliwatts: f64,
+    /// What the meter can tell apart, per call.
+    pub resolution_microjoules: f64,
+    /// What was counted, window by window.
+    pub windows: Vec<EnergyWindow>,
+}
+
+/// A stretch of time filled with calls.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnergyWindow {
+    /// Calls made.
+    pub calls: u64,
+    /// How long they took.
+    pub nanoseconds: u64,
+    /// What the meter counted.
+    pub microjoules: f64,
+}
+
 /// Why a device did not answer.
 #[derive(Debug, Error)]
 pub enum DeviceError {
@@ -299,6 +332,14 @@ pub trait Device {
     /// # Errors
     /// If a layer does not run.
     fn memory(&mut self, graph: &Graph) -> Result<Memory, DeviceError>;
+
+    /// Measures the energy of a graph.
+    ///
+    /// # Errors
+    /// If the device shows no energy, its meter is too coarse, or a layer does not run.
+    fn energy(&mut self, _graph: &Graph) -> Result<Energy, DeviceError> {
+        Err(DeviceError::Refused("this device shows no energy".to_owned()))
+    }
 
     /// Reads the clock settings as they are; a device without any has none to show.
     ///

@@ -56,6 +56,7 @@ fn answer(
         (Request::Probe, Some(d)) => d.probe().map(Reply::Probes),
         (Request::Clocks, Some(d)) => d.clocks().map(|settings| Reply::Clocks { settings }),
         (Request::Memory { graph }, Some(d)) => checked(graph).and_then(|graph| d.memory(&graph)).map(Reply::Memory),
+        (Request::Energy { graph }, Some(d)) => checked(graph).and_then(|graph| d.energy(&graph)).map(Reply::Energy),
         (Request::Bye, Some(_)) => Ok(Reply::Bye),
     };
     result.unwrap_or_else(|error| Reply::Failed { error: error.to_string() })

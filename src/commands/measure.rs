@@ -9,7 +9,7 @@ use nasprof_devices::{DeviceFile, Link, expand, persist};
 use nasprof_graph::Space;
 use nasprof_lut::{Flag, Lut, Row, from_journal, write};
 use nasprof_profiler::engine::{Gate, Interrupted, Measurement, Recorder, measure};
-use nasprof_profiler::journal::{Event, Header, Mode, Writer};
+use nasprof_profiler::journal::{EnergyResult, Event, Header, Mode, Writer};
 use serde_json::json;
 
 use super::{interruption, print, print_json};
@@ -120,6 +120,7 @@ impl Job {
             seed: args.seed,
             allow_noisy: args.allow_noisy,
             clocks: args.lock_clocks.then(|| target.clocks.clone()),
+            energy: args.energy,
         };
         Ok(Self { device: device.to_owned(), file, link, target, space, header, output })
     }
@@ -153,6 +154,9 @@ impl Job {
         write(&lut, &self.output)?;
         for row in lut.rows.iter().filter(|row| row.times.is_none()) {
             display.say(&format!("{} failed: {}", row.key, row.error.as_deref().unwrap_or("unknown")));
+        }
+        if let Some(reason) = no_energy(recorder.events()) {
+            display.say(&format!("some rows have no energy: {reason}"));
         }
         Ok(Outcome { device: self.device.clone(), output: self.output.clone(), journal, lut, converged, elapsed })
     }
@@ -206,6 +210,14 @@ fn output(device: &str, args: &MeasureArgs, several: bool) -> Result<PathBuf, Fa
             Ok(folder.join(name()))
         }
     }
+}
+
+/// The first reason why there is no energy.
+fn no_energy(events: &[Event]) -> Option<&str> {
+    events.iter().find_map(|event| match event {
+        Event::Energy { result: EnergyResult::NotObservable(reason), .. } => Some(reason.as_str()),
+        _ => None,
+    })
 }
 
 /// The journal of a LUT stands beside it.

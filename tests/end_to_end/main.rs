@@ -10,6 +10,7 @@ mod clocks;
 mod commands;
 mod docs;
 mod drawing;
+mod energy;
 mod harness;
 mod interruption;
 mod layout;

@@ -17,8 +17,11 @@ pub(super) enum Kind {
 
 use Kind::{Real, Text, Whole};
 
+/// Columns of files that were written before energy was measured; they are read as well.
+const OLDER: usize = 30;
+
 /// All columns in their order. Those after `error` up to `reuse` are empty in a failed row.
-pub(super) const COLUMNS: [(&str, Kind); 30] = [
+pub(super) const COLUMNS: [(&str, Kind); 36] = [
     ("key", Text),
     ("op", Text),
     ("attributes", Text),
@@ -49,10 +52,18 @@ pub(super) const COLUMNS: [(&str, Kind); 30] = [
     ("first_call_ns", Whole),
     ("between", Real),
     ("count", Whole),
+    ("energy_mj", Real),
+    ("energy_low_mj", Real),
+    ("energy_high_mj", Real),
+    ("energy_idle_mj", Real),
+    ("energy_resolution_mj", Real),
+    ("energy_method", Text),
 ];
 
 /// Columns of [`crate::Times`].
 const TIMES: std::ops::Range<usize> = 6..22;
+/// Columns of [`crate::Energy`].
+const ENERGY: std::ops::Range<usize> = 30..36;
 /// Columns that are lists.
 const LISTS: [&str; 3] = ["sessions_ns", "reuse", "flags"];
 /// Columns that follow from the others: written for readers, not read back.
@@ -64,8 +75,10 @@ pub(super) fn values(row: &Row) -> Result<Vec<Value>, String> {
         Value::Object(object) => object,
         _ => return Err("a row is not an object".to_owned()),
     };
-    if let Some(Value::Object(times)) = object.remove("times") {
-        object.extend(times);
+    for part in ["times", "energy"] {
+        if let Some(Value::Object(values)) = object.remove(part) {
+            object.extend(values);
+        }
     }
     object.insert("between".to_owned(), json!(row.times.as_ref().and_then(crate::Times::between)));
     object.insert("count".to_owned(), json!(row.times.as_ref().map(|t| t.n_samples)));
@@ -80,6 +93,7 @@ pub(super) fn values(row: &Row) -> Result<Vec<Value>, String> {
 pub(super) fn row(values: Vec<Value>) -> Result<Row, String> {
     let mut row = Map::new();
     let mut times = Map::new();
+    let mut energy = Map::new();
     for (i, ((name, _), value)) in COLUMNS.iter().zip(values).enumerate() {
         if DERIVED.contains(&i) {
             continue;
@@ -90,9 +104,24 @@ pub(super) fn row(values: Vec<Value>) -> Result<Row, String> {
             }
             other => other,
         };
-        if TIMES.contains(&i) { &mut times } else { &mut row }.insert((*name).to_owned(), value);
+        let part = if TIMES.contains(&i) {
+            &mut times
+        } else if ENERGY.contains(&i) {
+            &mut energy
+        } else {
+            &mut row
+        };
+        part.insert((*name).to_owned(), value);
     }
-    let absent = times.values().all(Value::is_null);
-    row.insert("times".to_owned(), if absent { Value::Null } else { Value::Object(times) });
+    for (name, part) in [("times", times), ("energy", energy)] {
+        let absent = part.values().all(Value::is_null);
+        row.insert(name.to_owned(), if absent { Value::Null } else { Value::Object(part) });
+    }
     serde_json::from_value(Value::Object(row)).map_err(|e| e.to_string())
+}
+
+/// Whether a file has the columns of a LUT, of this or of an older version.
+pub(super) fn are_columns<'a>(names: impl Iterator<Item = &'a str> + Clone) -> bool {
+    let all = || COLUMNS.iter().map(|(name, _)| *name);
+    names.clone().eq(all()) || names.eq(all().take(OLDER))
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::columns::{COLUMNS, Kind, row, values};
+use super::columns::{COLUMNS, Kind, are_columns, row, values};
 use crate::{Context, Lut};
 
 const CONTEXT: &str = "# nasprof ";
@@ -29,7 +29,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Lut, String> {
     let context: Context = serde_json::from_str(context).map_err(|e| format!("line 1: {e}"))?;
     let mut reader = csv::Reader::from_reader(table.as_bytes());
     let header = reader.headers().map_err(|e| e.to_string())?;
-    if !header.iter().eq(COLUMNS.iter().map(|(name, _)| *name)) {
+    if !are_columns(header.iter()) {
         return Err("line 2: the columns are not those of a LUT".to_owned());
     }
     let mut rows = Vec::new();

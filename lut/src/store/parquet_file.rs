@@ -13,7 +13,7 @@ use parquet::record::Field;
 use parquet::schema::types::Type;
 use serde_json::Value;
 
-use super::columns::{COLUMNS, Kind, row, values};
+use super::columns::{COLUMNS, Kind, are_columns, row, values};
 use crate::{Context, Lut};
 
 const CONTEXT: &str = "nasprof";
@@ -85,7 +85,7 @@ pub(super) fn decode(bytes: Vec<u8>) -> Result<Lut, String> {
         .ok_or("a Parquet file, but not a LUT of nasprof")?;
     let context: Context = serde_json::from_str(&context).map_err(|e| format!("its context: {e}"))?;
     let names: Vec<&str> = metadata.schema().get_fields().iter().map(|f| f.name()).collect();
-    if names != COLUMNS.map(|(name, _)| name) {
+    if !are_columns(names.iter().copied()) {
         return Err("its columns are not those of a LUT".to_owned());
     }
     let records = reader.get_row_iter(None).map_err(|e| e.to_string())?;

@@ -41,6 +41,7 @@ pub(crate) fn events_of(
         seed,
         allow_noisy: false,
         clocks: None,
+        energy: false,
     };
     let gate = Gate { patience: std::time::Duration::ZERO, allow_noisy: true };
     let measurement = Measurement { space, header, gate, deadline: None };

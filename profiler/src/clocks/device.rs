@@ -12,7 +12,8 @@ use super::machine::describe;
 use super::store::is_left;
 use super::{ClockError, Machine};
 use crate::protocol::{
-    Canary, ClockRequest, Device, DeviceError, Fingerprint, Loaded, Memory, Probe, Probes, Setup, Visit, VisitRequest,
+    Canary, ClockRequest, Device, DeviceError, Energy, Fingerprint, Loaded, Memory, Probe, Probes, Setup, Visit,
+    VisitRequest,
 };
 use crate::serve::read_line;
 
@@ -77,6 +78,10 @@ impl Device for ClockedDevice {
 
     fn memory(&mut self, graph: &Graph) -> Result<Memory, DeviceError> {
         self.inner.memory(graph)
+    }
+
+    fn energy(&mut self, graph: &Graph) -> Result<Energy, DeviceError> {
+        self.inner.energy(graph)
     }
 
     fn clocks(&mut self) -> Result<Vec<super::Setting>, DeviceError> {

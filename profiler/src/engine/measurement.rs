@@ -1,12 +1,13 @@
 //! A whole measurement: trial of every layer, plan of the networks, then sessions in fresh processes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use nasprof_graph::Space;
+use nasprof_graph::{Arch, Graph, LayerKey, Space};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use super::energy::run_energy;
 use super::session::{Progress, SessionPlan, run_session};
 use super::{EngineError, Gate, Recorder, Unit, keys_of_space, layer_units, network_units, run_trials};
 use crate::journal::{Event, Header, Mode, Role};
@@ -37,6 +38,8 @@ pub enum Stage {
     Trial(usize, usize),
     /// Networks planned, keys they cover, keys that do not run.
     Planned(usize, usize, usize),
+    /// Energy measured: done, of how many.
+    Energy(usize, usize),
     /// Within a session: its number, of how many.
     Session(u32, u32, Progress),
     /// Within a session of the anchors alone: its number, of how many.
@@ -63,7 +66,7 @@ pub fn measure(
             Ok(Event::Clocks { before: device.clocks()? })
         })?;
     }
-    let units = plan(measurement, recorder, connect, progress)?;
+    let Plan { units, keys, failed } = plan(measurement, recorder, connect, progress)?;
     let mut expected: Option<BTreeMap<String, String>> = None;
     let mut converged = true;
     for session in 0..header.sessions {
@@ -89,6 +92,13 @@ pub fn measure(
     for session in header.sessions..first_free_session(header) {
         run_session(&level_plan(measurement, &units, session, expected.clone()), recorder, connect, &mut |p| {
             progress(Stage::Level(session - header.sessions, LEVEL_SESSIONS, p));
+        })?;
+    }
+    if header.energy {
+        // A session number of its own: its process is none of those that time.
+        let setup = setup(header, first_free_session(header));
+        run_energy(&units, &keys, &failed, &setup, recorder, connect, |done, all| {
+            progress(Stage::Energy(done, all));
         })?;
     }
     recorder.decide(Event::Complete)?;
@@ -138,13 +148,20 @@ pub fn setup(header: &Header, session: u32) -> Setup {
     }
 }
 
+/// What is measured.
+struct Plan {
+    units: Vec<Unit>,
+    keys: BTreeMap<LayerKey, (Graph, Arch)>,
+    failed: BTreeSet<LayerKey>,
+}
+
 /// Tries every layer, then decides what is loaded in the sessions.
 fn plan(
     measurement: &Measurement<'_>,
     recorder: &mut Recorder,
     connect: &mut dyn FnMut() -> Result<Box<dyn Device>, DeviceError>,
     progress: &mut dyn FnMut(Stage),
-) -> Result<Vec<Unit>, EngineError> {
+) -> Result<Plan, EngineError> {
     let header = &measurement.header;
     let mut rng = ChaCha8Rng::seed_from_u64(header.seed);
     let keys = keys_of_space(measurement.space, header.runtime, &mut rng)?;
@@ -161,5 +178,5 @@ fn plan(
     }
     recorder.decide(Event::Planned)?;
     progress(Stage::Planned(units.len(), keys.len() - failed.len(), failed.len()));
-    Ok(units)
+    Ok(Plan { units, keys, failed })
 }

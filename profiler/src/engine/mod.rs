@@ -4,6 +4,7 @@
 //! board far away and a synthetic device in virtual time. Everything it observes goes through a [`Recorder`] into the
 //! journal before it is used; an interrupted measurement is replayed from there.
 
+mod energy;
 mod forecast;
 mod gate;
 mod measurement;

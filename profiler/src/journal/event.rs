@@ -5,7 +5,7 @@ use nasprof_graph::{Arch, Graph, LayerKey};
 use serde::{Deserialize, Serialize};
 
 use crate::clocks::Setting;
-use crate::protocol::{Allocator, Canary, ClockRequest, Fingerprint, Loaded, Memory, Probes, Visit};
+use crate::protocol::{Allocator, Canary, ClockRequest, Energy, Fingerprint, Loaded, Memory, Probes, Visit};
 
 /// Where layers are timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -61,6 +61,9 @@ pub struct Header {
     /// How clocks are locked; absent: they are left as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clocks: Option<ClockRequest>,
+    /// Whether energy is measured after the sessions.
+    #[serde(default)]
+    pub energy: bool,
 }
 
 /// What a unit is for.
@@ -89,6 +92,26 @@ pub enum Trial {
     Ran(Memory),
     /// It does not, and why.
     Failed(String),
+}
+
+/// What energy was measured of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EnergyTarget {
+    /// A network, by the number of its unit.
+    Unit(u32),
+    /// A layer alone.
+    Layer(LayerKey),
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EnergyResult {
+    /// What was counted.
+    Measured(Energy),
+    /// Why there is none.
+    NotObservable(String),
 }
 
 /// One line of a journal.
@@ -185,6 +208,13 @@ pub enum Event {
         converged: bool,
         /// Why it ended.
         reason: String,
+    },
+    /// Energy of a unit or of a layer alone.
+    Energy {
+        /// What was run.
+        target: EnergyTarget,
+        /// What was counted.
+        result: EnergyResult,
     },
     /// Another process goes on with an interrupted session.
     Resumed,

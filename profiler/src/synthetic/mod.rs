@@ -3,6 +3,7 @@
 //! Every answer is a pure function of the set-up and of the requests so far, so that an interrupted run that is
 //! replayed gives the same bytes.
 
+mod energy;
 mod model;
 mod noise;
 mod truth;
@@ -16,8 +17,9 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::protocol::{
-    Canary, Device, DeviceError, Fingerprint, Loaded, Memory, Probe, Probes, Run, Setup, Visit, VisitRequest,
+    Canary, Device, DeviceError, Energy, Fingerprint, Loaded, Memory, Probe, Probes, Run, Setup, Visit, VisitRequest,
 };
+pub use energy::{IDLE_WATTS, layer_truth_microjoules, network_truth_microjoules};
 pub use model::{Model, names};
 use noise::Noise;
 pub use truth::{WHOLE_OVERHEAD_NS, layer_truth_ns, network_truth_ns};
@@ -33,6 +35,7 @@ pub struct SyntheticDevice {
     noise: Noise,
     units: HashMap<u32, Vec<f64>>,
     name: String,
+    seed: u64,
 }
 
 impl SyntheticDevice {
@@ -53,6 +56,7 @@ impl SyntheticDevice {
             model,
             units: HashMap::new(),
             name: name.to_owned(),
+            seed: 0,
         }
     }
 
@@ -88,6 +92,7 @@ impl Device for SyntheticDevice {
         // Each session has its own noise, as each process of a real device has.
         let seed = setup.seed ^ (u64::from(setup.session) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         self.noise = Noise::new(self.model, ChaCha8Rng::seed_from_u64(seed));
+        self.seed = seed;
         let facts = BTreeMap::from([
             ("processor".to_owned(), format!("synthetic:{}", self.name)),
             ("runtime".to_owned(), "synthetic".to_owned()),
@@ -164,5 +169,13 @@ impl Device for SyntheticDevice {
         let method = "simulated: activations alive at once".to_owned();
         let network = Some(graph.peak_memory_bytes(|_| 0));
         Ok(Memory { first_ns, peak_bytes: Some(peak), network_bytes: network, method, resolution_bytes: 1 })
+    }
+
+    fn energy(&mut self, graph: &Graph) -> Result<Energy, DeviceError> {
+        if self.model.meterless {
+            return Err(DeviceError::Refused("this device shows no energy".to_owned()));
+        }
+        self.times(graph)?;
+        energy::energy(graph, self.seed).map_err(DeviceError::Refused)
     }
 }

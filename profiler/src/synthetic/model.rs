@@ -34,12 +34,14 @@ pub struct Model {
     pub timer_step_ns: f64,
     /// Whether the machine looks busy to the gate.
     pub busy: bool,
+    /// Whether there is no energy meter.
+    pub meterless: bool,
     /// Name of an operation that does not run.
     pub fails: Option<&'static str>,
 }
 
 /// All named models with what they are.
-const MODELS: [(&str, Model); 18] = {
+const MODELS: [(&str, Model); 19] = {
     const NONE: Model = Model {
         sigma: 0.0,
         tail: None,
@@ -55,6 +57,7 @@ const MODELS: [(&str, Model); 18] = {
         session_sigma: 0.0,
         timer_step_ns: 0.0,
         busy: false,
+        meterless: false,
         fails: None,
     };
     [
@@ -76,6 +79,7 @@ const MODELS: [(&str, Model); 18] = {
         ("sessions", Model { sigma: 0.005, session_sigma: 0.05, ..NONE }),
         ("coarse-timer", Model { sigma: 0.01, timer_step_ns: 1000.0, ..NONE }),
         ("busy", Model { sigma: 0.02, busy: true, ..NONE }),
+        ("no-meter", Model { sigma: 0.005, meterless: true, ..NONE }),
         ("no-pool", Model { sigma: 0.005, fails: Some("global_avg_pool"), ..NONE }),
     ]
 };

@@ -23,7 +23,7 @@ pub fn network_truth_ns(graph: &Graph) -> f64 {
 }
 
 /// FNV-1a, scaled to [0, 1).
-fn hash(text: &str) -> f64 {
+pub(super) fn hash(text: &str) -> f64 {
     let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
     (hash >> 11) as f64 / (1_u64 << 53) as f64
 }

@@ -5,16 +5,17 @@ mod memory;
 mod network;
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::time::Instant;
 
 use nasprof_graph::Graph;
 
 use crate::canary::Kernels;
 use crate::protocol::{
-    Canary, Device, DeviceError, Fingerprint, Loaded, Memory, Probes, Run, Setup, Visit, VisitRequest,
+    Canary, Device, DeviceError, Energy, Fingerprint, Loaded, Memory, Probes, Run, Setup, Visit, VisitRequest,
 };
 use crate::usage::counters;
-use crate::{affinity, allocator, probes, timer};
+use crate::{affinity, allocator, energy, probes, timer};
 pub use kernel::{Kernel, Pair};
 use network::Network;
 
@@ -114,6 +115,15 @@ impl Device for TorchDevice {
     fn memory(&mut self, graph: &Graph) -> Result<Memory, DeviceError> {
         let _guard = tch::no_grad_guard();
         memory::peak(|| self.build(graph), Network::run_whole)
+    }
+
+    fn energy(&mut self, graph: &Graph) -> Result<Energy, DeviceError> {
+        let mut meter = energy::find(Path::new("/")).map_err(DeviceError::Refused)?;
+        let _guard = tch::no_grad_guard();
+        let mut network = self.build(graph)?;
+        let clock = energy::RealClock::default();
+        energy::measure(meter.as_mut(), &clock, |calls| (0..calls).try_for_each(|_| network.run_whole()))
+            .map_err(DeviceError::Refused)
     }
 }
 

@@ -51,6 +51,7 @@ pub fn header(space: &Space, mode: Mode, seed: u64) -> Header {
         seed,
         allow_noisy: false,
         clocks: None,
+        energy: false,
     }
 }
 
