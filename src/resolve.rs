@@ -8,7 +8,8 @@ use nasprof_devices::{DeviceFile, Link, LinkError, Milestone, Programs, find};
 use nasprof_graph::Space;
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::spaces::{SpaceSpec, builtin_names};
-use nasprof_profiler::protocol::{Allocator, ClockRequest, Setup};
+use nasprof_profiler::cuda;
+use nasprof_profiler::protocol::{Allocator, ClockCommands, ClockRequest, Setup};
 
 use crate::cli::{AllocatorArg, ContextArgs};
 use crate::failure::Failure;
@@ -119,14 +120,31 @@ pub(crate) fn target(file: &DeviceFile, available: usize, args: &ContextArgs) ->
     } else {
         (available - threads..available).collect()
     };
+    let backend = args.backend.clone().filter(|_| !synthetic).unwrap_or_else(|| file.backend.clone());
     Ok(Target {
-        backend: args.backend.clone().filter(|_| !synthetic).unwrap_or_else(|| file.backend.clone()),
         threads,
         cores,
         batch: args.batch.unwrap_or(1) as usize,
         allocator: args.allocator.map_or(Allocator::Retain, allocator),
-        clocks: ClockRequest::default(),
+        clocks: ClockRequest { gpu: gpu(&backend), commands: commands(file)?, ..ClockRequest::default() },
+        backend,
     })
+}
+
+/// The device file's commands for its clocks: all three, or none.
+fn commands(file: &DeviceFile) -> Result<Option<ClockCommands>, Failure> {
+    match (&file.clocks.store, &file.clocks.set, &file.clocks.restore) {
+        (None, None, None) => Ok(None),
+        (Some(store), Some(set), Some(restore)) => {
+            Ok(Some(ClockCommands { store: store.clone(), set: set.clone(), restore: restore.clone() }))
+        }
+        _ => Err(Failure::usage("[clocks] of the device file needs `store`, `set` and `restore` together")),
+    }
+}
+
+/// The number of the GPU that a back end runs on.
+fn gpu(backend: &str) -> Option<u32> {
+    cuda::Target::parse(backend).ok().map(|target| target.index)
 }
 
 pub(crate) fn allocator(arg: AllocatorArg) -> Allocator {

@@ -11,9 +11,11 @@ mod board_lock;
 #[cfg(feature = "torch")]
 mod canary;
 pub mod clocks;
+pub mod cuda;
 pub mod energy;
 pub mod engine;
 pub mod journal;
+pub mod nvidia;
 pub mod probes;
 pub mod protocol;
 pub mod serve;

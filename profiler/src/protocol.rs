@@ -64,9 +64,27 @@ pub struct Setup {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClockRequest {
+    /// Commands of the device file, instead of what the agent finds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commands: Option<ClockCommands>,
+    /// Number of the NVIDIA GPU whose clock is locked too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<u32>,
     /// Power mode of a Jetson board (`nvpmodel -m`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power_mode: Option<u32>,
+}
+
+/// Shell commands on the device that steer its clocks.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClockCommands {
+    /// Saves the clocks as they are.
+    pub store: String,
+    /// Fixes them.
+    pub set: String,
+    /// Puts back what was saved.
+    pub restore: String,
 }
 
 /// From the host.
@@ -209,6 +227,19 @@ pub struct Visit {
     pub layers: Vec<Run>,
     /// Runs timed as a whole; `ns` is the time of all `repeat` calls.
     pub whole: Vec<Run>,
+    /// What the device says of itself right after them, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conditions: Option<Conditions>,
+}
+
+/// A processor's own word on its clock, beside a visit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conditions {
+    /// Its clock.
+    pub clock_mhz: Option<u32>,
+    /// Why it is slower than asked for; empty: it is not.
+    pub throttled: Option<Vec<String>>,
 }
 
 /// Times of the fixed kernels.

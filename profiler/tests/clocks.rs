@@ -13,7 +13,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::Folder;
-use nasprof_profiler::protocol::{ClockRequest, Probe, Reply, Request, Setup};
+use nasprof_profiler::protocol::{ClockCommands, ClockRequest, Probe, Reply, Request, Setup};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -294,7 +294,7 @@ fn nothing_is_set_where_nothing_can_be_stored_or_controlled() {
     let empty = Machine(bare);
     let error = empty.agent().refused(ClockRequest::default());
     assert!(error.contains("no clocks that can be set"), "{error}");
-    let mode = ClockRequest { power_mode: Some(2) };
+    let mode = ClockRequest { power_mode: Some(2), ..ClockRequest::default() };
     let error = Machine::new().agent().refused(mode);
     assert!(error.contains("no nvpmodel"), "{error}");
 }
@@ -349,7 +349,7 @@ fn mode(machine: &Machine) -> String {
 fn a_jetson_gets_its_mode_and_its_clocks_back() {
     let machine = jetson();
     let mut agent = machine.agent();
-    match agent.configure(Some(ClockRequest { power_mode: Some(0) })) {
+    match agent.configure(Some(ClockRequest { power_mode: Some(0), ..ClockRequest::default() })) {
         Reply::Configured(fingerprint) => {
             assert_eq!(fingerprint.facts["clocks"], "locked: mode=0 scaling_max_freq=3600000 scaling_min_freq=3600000");
         }
@@ -363,7 +363,7 @@ fn a_jetson_gets_its_mode_and_its_clocks_back() {
 
     // The mode is kept over a reboot, so it is restored after one; the clocks are not.
     let mut agent = machine.agent();
-    agent.configure(Some(ClockRequest { power_mode: Some(0) }));
+    agent.configure(Some(ClockRequest { power_mode: Some(0), ..ClockRequest::default() }));
     kill(agent.holder(), Signal::SIGKILL).unwrap();
     agent.signal(Signal::SIGKILL);
     agent.child.wait().unwrap();
@@ -381,8 +381,42 @@ fn a_jetson_whose_script_does_nothing_is_refused() {
     let machine = jetson();
     machine.script("usr/bin/jetson_clocks", "case $1 in --store) echo x > $2;; esac\n");
     let mut agent = machine.agent();
-    let error = agent.refused(ClockRequest { power_mode: Some(0) });
+    let error = agent.refused(ClockRequest { power_mode: Some(0), ..ClockRequest::default() });
     assert!(error.contains("still move"), "{error}");
     agent.end();
     assert_eq!(mode(&machine), "1");
+}
+
+/// Commands of a device file, on the made-up machine.
+fn commands(machine: &Machine, set: &str) -> ClockRequest {
+    let root = machine.root().display();
+    let governor = format!("{root}/{CPU}/cpu0/cpufreq/scaling_governor {root}/{CPU}/cpu1/cpufreq/scaling_governor");
+    let commands = ClockCommands {
+        store: format!("mkdir -p {root}/kept && cp --parents {governor} {root}/kept"),
+        set: format!("echo {set} | tee {governor} >/dev/null"),
+        restore: format!("cp -r {root}/kept/{root}/sys {root}/"),
+    };
+    ClockRequest { commands: Some(commands), ..ClockRequest::default() }
+}
+
+#[test]
+fn the_commands_of_a_device_file_are_used_checked_and_undone() {
+    let machine = Machine::new();
+    let mut agent = machine.agent();
+    match agent.configure(Some(commands(&machine, "performance"))) {
+        Reply::Configured(fingerprint) => assert!(fingerprint.facts["clocks"].contains("scaling_governor=performance")),
+        other => panic!("{other:?}"),
+    }
+    assert!(!machine.as_found());
+    agent.signal(Signal::SIGKILL);
+    agent.child.wait().unwrap();
+    machine.wait_until_back();
+
+    // Commands that fail, or that do nothing.
+    let error = machine.agent().refused(commands(&machine, "performance; exit 7"));
+    assert!(error.contains("exit status: 7"), "{error}");
+    machine.wait_until_back();
+    let error = machine.agent().refused(commands(&machine, "powersave"));
+    assert!(error.contains("still move"), "{error}");
+    machine.wait_until_back();
 }

@@ -29,3 +29,25 @@ fn a_real_measurement_runs_end_to_end() {
     let validation: Value = serde_json::from_str(&validation).unwrap();
     assert!(validation["level"].as_f64().unwrap() > 0.0);
 }
+
+/// Without a GPU, or without libtorch's CUDA part, `cuda0` is one clear error and leaves nothing behind.
+#[test]
+fn a_gpu_that_is_not_there_is_one_clear_error() {
+    let measure = "measure --device cuda0 --space small.toml -o a.parquet";
+    let light = Folder::new();
+    light.fails(measure, 2, "no back end `cuda`");
+    let Some(agent) = std::env::var_os("NASPROF_TEST_TORCH_AGENT") else {
+        eprintln!("skipped with libtorch: NASPROF_TEST_TORCH_AGENT does not name an agent; `make test` builds one");
+        return;
+    };
+    let folder = Folder::new().with_agent(agent.into());
+    let nowhere = folder.path("nowhere");
+    let output = folder.command(measure).env("NASPROF_LIBTORCH_CUDA", &nowhere).output().unwrap();
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{words}");
+    for part in ["libtorch_cuda.so is missing", "nowhere", "scripts/install-libtorch-cuda.sh"] {
+        assert!(words.contains(part), "no `{part}` in {words}");
+    }
+    assert_eq!(words.lines().filter(|line| line.starts_with("error:")).count(), 1, "{words}");
+    assert!(!folder.path("a.parquet").exists());
+}

@@ -10,7 +10,8 @@ use toml::{Table, Value};
 use super::validity::check;
 use super::{DeviceFile, DeviceFileError, Group};
 
-const BUILTIN: [(&str, &str); 4] = [
+const BUILTIN: [(&str, &str); 5] = [
+    ("cuda0", include_str!("../../../configs/devices/cuda0.toml")),
     ("jetson", include_str!("../../../configs/devices/jetson.toml")),
     ("local", include_str!("../../../configs/devices/local.toml")),
     ("raspberry-pi", include_str!("../../../configs/devices/raspberry-pi.toml")),

@@ -63,7 +63,7 @@ fn serve_here() -> io::Result<()> {
     }
     let mut backends = vec!["synthetic".to_owned()];
     if cfg!(feature = "torch") {
-        backends.push("torch".to_owned());
+        backends.extend(["torch".to_owned(), "cuda".to_owned()]);
     }
     serve::serve(io::stdin().lock(), io::stdout().lock(), backends, |backend| open(backend, &root))
 }
@@ -74,6 +74,11 @@ fn open(backend: &str, root: &Path) -> Result<Box<dyn Device>, String> {
         // A simulated device has a machine only where that is made up too.
         let real = root == Path::new("/");
         return Ok(if real { device } else { Box::new(ClockedDevice::new(device, root)) });
+    }
+    #[cfg(feature = "torch")]
+    if backend.starts_with("cuda") {
+        let device = Box::new(nasprof_profiler::cuda::CudaDevice::named(backend)?);
+        return Ok(Box::new(ClockedDevice::new(device, root)));
     }
     match backend {
         #[cfg(feature = "torch")]

@@ -59,9 +59,9 @@ pub fn hold(root: &Path, mut input: impl BufRead, mut output: impl Write) -> Res
 fn start(root: &Path, request: &ClockRequest) -> Result<(Store, Machine, Vec<Setting>), ClockError> {
     let store = Store::take(root)?;
     if let Some(left) = store.left()? {
-        put_back(&store, &mut Machine::of(root, &left.request))?;
+        put_back(&store, &mut Machine::of(root, &left.request)?)?;
     }
-    let mut machine = Machine::of(root, request);
+    let mut machine = Machine::of(root, request)?;
     let settings = machine.read()?;
     store.keep(request, settings)?;
     match machine.lock() {
@@ -95,7 +95,7 @@ pub fn recover(root: &Path) -> Result<bool, ClockError> {
         other => other?,
     };
     match store.left()? {
-        Some(left) => put_back(&store, &mut Machine::of(root, &left.request)).map(|()| true),
+        Some(left) => put_back(&store, &mut Machine::of(root, &left.request)?).map(|()| true),
         None => Ok(false),
     }
 }

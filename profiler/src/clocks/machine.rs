@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::commands::Commands;
 use super::cpufreq::CpuFrequency;
 use super::jetson::{JetsonClocks, PowerMode};
 use super::store::{Stored, state_folder};
 use super::{ClockControl, ClockError, Setting};
+use crate::nvidia::{self, GpuClocks};
 use crate::protocol::ClockRequest;
 
 /// The clocks of a device.
@@ -17,18 +19,27 @@ pub struct Machine {
 
 impl Machine {
     /// The controls that a device with this root has, for what is asked for.
-    #[must_use]
-    pub fn of(root: &Path, request: &ClockRequest) -> Self {
+    ///
+    /// # Errors
+    /// If a GPU is asked for and cannot be reached.
+    pub fn of(root: &Path, request: &ClockRequest) -> Result<Self, ClockError> {
         let jetson = JetsonClocks::new(root, &state_folder(root));
         // The power mode bounds the clocks, so it comes first, when they are set and when they are restored.
         let mut controls: Vec<Box<dyn ClockControl>> = vec![Box::new(PowerMode::new(root, request.power_mode))];
-        if jetson.is_there() {
+        if let Some(commands) = &request.commands {
+            controls.push(Box::new(Commands::new(root, commands)));
+        } else if jetson.is_there() {
             // It sets the processors' clocks too.
             controls.push(Box::new(jetson));
         } else {
             controls.push(Box::new(CpuFrequency::new(root)));
         }
-        Self { root: root.display().to_string(), controls }
+        if let Some(index) = request.gpu {
+            let wrong = |problem| ClockError::Setting { name: format!("clock of GPU {index}"), problem };
+            let gpu = nvidia::open(index).map_err(wrong)?;
+            controls.push(Box::new(GpuClocks::new(gpu, index)));
+        }
+        Ok(Self { root: root.display().to_string(), controls })
     }
 
     /// The settings that show without running anything that could change the device.

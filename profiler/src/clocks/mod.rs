@@ -6,6 +6,7 @@
 //! because the link to the host was cut and the agent's own input ended. Then the holder restores. If the holder itself
 //! is killed, the next agent that starts on the device finds the stored settings and restores them ([`recover`]).
 
+mod commands;
 mod cpufreq;
 mod device;
 mod holder;

@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::{ClockError, Setting};
 use crate::protocol::ClockRequest;
 
-/// Clocks belong to the machine and need root, so the place is the same for all users.
+/// Clocks belong to the machine and usually need root, so the place is the same for all users …
 const FOLDER: &str = "var/lib/nasprof";
+/// … but for accounts that steer clocks through the commands of a device file and own no such folder.
+const OWN_FOLDER: &str = ".local/state/nasprof";
 const FILE: &str = "clocks.json";
 /// How long a holder that still restores is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -20,7 +22,8 @@ const MAX_BYTES: u64 = 8 << 20;
 
 /// Where the state of a device with this root is kept.
 pub(super) fn state_folder(root: &Path) -> PathBuf {
-    root.join(FOLDER)
+    let own = std::env::var_os("HOME").filter(|_| root == Path::new("/") && !nix::unistd::geteuid().is_root());
+    own.map_or_else(|| root.join(FOLDER), |home| PathBuf::from(home).join(OWN_FOLDER))
 }
 
 /// What is stored before anything is set.

@@ -13,6 +13,7 @@ mod recorder;
 mod rounds;
 mod session;
 mod sizing;
+mod throttle;
 mod trial;
 
 pub use forecast::Forecast;

@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::rounds::{CHECKPOINTS, RoundValues};
 use super::sizing::{MAX_TRIES, Sizing, judge};
+use super::throttle::Throttle;
 use super::{EngineError, Gate, Recorder, Unit};
 use crate::journal::{Event, Mode};
 use crate::protocol::{Canary, Device, DeviceError, Fingerprint, Loaded, Setup, Visit, VisitRequest};
@@ -109,6 +110,7 @@ pub fn run_session(
         sizes: BTreeMap::new(),
         values: RoundValues::default(),
         usual: Vec::new(),
+        throttle: Throttle::default(),
         round: 0,
     };
     session.load()?;
@@ -217,6 +219,7 @@ struct Session<'a, 'b, 'r> {
     values: RoundValues,
     /// Medians of the canaries so far: compute.
     usual: Vec<f64>,
+    throttle: Throttle,
     round: u32,
 }
 
@@ -420,12 +423,24 @@ impl Session<'_, '_, '_> {
             }
             self.usual.push(after);
             before = after;
-            if slow && voids < MAX_VOIDS {
+            let throttled: Vec<Option<String>> = segment.iter().map(|(_, v)| self.throttle.judge(v)).collect();
+            let reason = match throttled.iter().flatten().next() {
+                _ if slow => Some("a canary beside it was more than 5 % slow".to_owned()),
+                reason => reason.cloned(),
+            };
+            if let Some(reason) = reason.filter(|_| voids < MAX_VOIDS) {
                 voids += 1;
-                let sequences = segment.iter().map(|(_, v)| v.sequence).collect();
-                let reason = "a canary beside it was more than 5 % slow".to_owned();
-                self.recorder.decide(Event::Void { sequences, reason })?;
-                queue.extend(segment.iter().map(|(index, _)| *index));
+                let mut void = Vec::new();
+                for ((index, visit), throttled) in segment.into_iter().zip(throttled) {
+                    // A slow canary speaks for all visits beside it, the device's own word for one.
+                    if slow || throttled.is_some() {
+                        void.push(visit.sequence);
+                        queue.push(index);
+                    } else {
+                        visits.insert(index, visit);
+                    }
+                }
+                self.recorder.decide(Event::Void { sequences: void, reason })?;
                 if !self.live.virtual_time() && !self.recorder.is_replaying() {
                     std::thread::sleep(pause);
                     pause = (pause * 3 / 2).min(Duration::from_millis(500));

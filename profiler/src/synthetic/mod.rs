@@ -115,7 +115,13 @@ impl Device for SyntheticDevice {
             .ok_or_else(|| DeviceError::Refused(format!("unit {} is not loaded", request.unit)))?
             .clone();
         let total: f64 = times.iter().sum::<f64>() + WHOLE_OVERHEAD_NS;
-        let mut visit = Visit { sequence: request.sequence, unit: request.unit, layers: Vec::new(), whole: Vec::new() };
+        let mut visit = Visit {
+            sequence: request.sequence,
+            unit: request.unit,
+            layers: Vec::new(),
+            whole: Vec::new(),
+            conditions: None,
+        };
         let mut cold = self.model.cold_runs;
         // How much slower the next run of this visit is.
         let mut cold_factor = || match &mut cold {

@@ -17,7 +17,10 @@ use crate::protocol::{
 use crate::usage::counters;
 use crate::{affinity, allocator, energy, probes, timer};
 pub use kernel::{Kernel, Pair};
-use network::Network;
+pub(crate) use network::Network;
+
+/// The version of libtorch that the bindings were made for and that the build checks the library against.
+pub(crate) const VERSION: &str = "2.11.0";
 
 /// The local CPU through libtorch.
 #[derive(Default)]
@@ -34,7 +37,7 @@ impl TorchDevice {
     }
 
     fn build(&self, graph: &Graph) -> Result<Network, DeviceError> {
-        Network::build(graph, self.setup()?.seed).map_err(DeviceError::Refused)
+        Network::build(graph, self.setup()?.seed, tch::Device::Cpu).map_err(DeviceError::Refused)
     }
 }
 
@@ -59,7 +62,7 @@ impl Device for TorchDevice {
         let mut facts = probes::machine_facts();
         facts.extend(BTreeMap::from([
             ("runtime".to_owned(), "libtorch eager".to_owned()),
-            ("runtime_version".to_owned(), runtime_version()),
+            ("runtime_version".to_owned(), VERSION.to_owned()),
         ]));
         Ok(Fingerprint { facts, virtual_time: false, timer_overhead_ns: timer::overhead_ns() })
     }
@@ -79,7 +82,13 @@ impl Device for TorchDevice {
             .get_mut(&request.unit)
             .ok_or_else(|| DeviceError::Refused(format!("unit {} is not loaded", request.unit)))?;
         let _guard = tch::no_grad_guard();
-        let mut visit = Visit { sequence: request.sequence, unit: request.unit, layers: Vec::new(), whole: Vec::new() };
+        let mut visit = Visit {
+            sequence: request.sequence,
+            unit: request.unit,
+            layers: Vec::new(),
+            whole: Vec::new(),
+            conditions: None,
+        };
         for _ in 0..request.warm_up_runs {
             network.run_whole().map_err(DeviceError::Refused)?;
         }
@@ -125,9 +134,4 @@ impl Device for TorchDevice {
         energy::measure(meter.as_mut(), &clock, |calls| (0..calls).try_for_each(|_| network.run_whole()))
             .map_err(DeviceError::Refused)
     }
-}
-
-/// The version that the bindings were made for and that the build checks the library against.
-fn runtime_version() -> String {
-    "2.11.0".to_owned()
 }

@@ -18,7 +18,7 @@ struct Step {
     free: Vec<usize>,
 }
 
-pub(super) struct Network {
+pub(crate) struct Network {
     steps: Vec<Step>,
     slots: Vec<Option<Tensor>>,
 }
@@ -26,7 +26,7 @@ pub(super) struct Network {
 impl Network {
     /// Weights are random with a variance that keeps activations near one (He et al. 2015): vanishing activations would
     /// become denormal numbers, which are slow.
-    pub(super) fn build(graph: &Graph, seed: u64) -> Result<Self, String> {
+    pub(crate) fn build(graph: &Graph, seed: u64, device: Device) -> Result<Self, String> {
         tch::manual_seed(seed as i64);
         let nodes = graph.nodes();
         let mut last_use: Vec<usize> = (0..nodes.len()).collect();
@@ -46,15 +46,17 @@ impl Network {
             match &node.op {
                 // Data and constants stay for good.
                 Op::Input { .. } => {
-                    slots[i] = Some(Tensor::f_randn(dims, (Kind::Float, Device::Cpu)).map_err(fail)?);
+                    slots[i] = Some(Tensor::f_randn(dims, (Kind::Float, device)).map_err(fail)?);
                 }
                 Op::Zeros { .. } => {
-                    slots[i] = Some(Tensor::f_zeros(dims, (Kind::Float, Device::Cpu)).map_err(fail)?);
+                    slots[i] = Some(Tensor::f_zeros(dims, (Kind::Float, device)).map_err(fail)?);
                 }
                 op => {
                     let shapes = graph.input_shapes(node);
                     let kernel = Kernel::new(op).map_err(|e| format!("layer `{}` ({}): {e}", node.name, op.name()))?;
                     let weights = random_weights(op, &shapes).map_err(fail)?;
+                    let weights =
+                        weights.iter().map(|w| w.f_to_device(device)).collect::<Result<_, _>>().map_err(fail)?;
                     let mut free: Vec<usize> =
                         node.inputs.iter().map(|id| id.0).filter(|&s| last_use[s] == i).collect();
                     free.retain(|&s| nodes[s].op.is_layer());
@@ -69,19 +71,23 @@ impl Network {
     }
 
     /// One run without timers.
-    pub(super) fn run_whole(&mut self) -> Result<(), String> {
-        self.run(|| {})
+    pub(crate) fn run_whole(&mut self) -> Result<(), String> {
+        self.run_with(&mut || Ok(()))
     }
 
     /// One run with a clock reading after every layer; the nanoseconds of each add up to the run.
     pub(super) fn run_layers(&mut self) -> Result<Vec<u64>, String> {
         let mut marks = Vec::with_capacity(self.steps.len() + 1);
         marks.push(Instant::now());
-        self.run(|| marks.push(Instant::now()))?;
+        self.run_with(&mut || {
+            marks.push(Instant::now());
+            Ok(())
+        })?;
         Ok(marks.windows(2).map(|pair| timer::between(pair[0], pair[1])).collect())
     }
 
-    fn run(&mut self, mut after_layer: impl FnMut()) -> Result<(), String> {
+    /// One run, with something to do after every layer.
+    pub(crate) fn run_with(&mut self, after_layer: &mut dyn FnMut() -> Result<(), String>) -> Result<(), String> {
         for step in &self.steps {
             let operand = |i: usize| {
                 let slot = step.operands.get(i).and_then(|&slot| self.slots[slot].as_ref());
@@ -95,7 +101,7 @@ impl Network {
             for &slot in &step.free {
                 self.slots[slot] = None;
             }
-            after_layer();
+            after_layer()?;
         }
         Ok(())
     }

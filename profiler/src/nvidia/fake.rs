@@ -1,0 +1,72 @@
+//! A GPU that shows what a test says.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+use super::Gpu;
+
+pub(crate) struct FakeGpu {
+    pub(crate) temperature: Option<f64>,
+    pub(crate) reasons: Option<u64>,
+    pub(crate) foreign: Option<usize>,
+    pub(crate) clock: Cell<Option<u32>>,
+    pub(crate) energy: Cell<Option<u64>>,
+    /// The clock that it goes to when it is locked; absent: it refuses.
+    pub(crate) takes: Option<u32>,
+    pub(crate) locked: Cell<bool>,
+}
+
+impl Default for FakeGpu {
+    fn default() -> Self {
+        Self {
+            temperature: Some(50.0),
+            reasons: Some(0),
+            foreign: Some(0),
+            clock: Cell::new(Some(1980)),
+            energy: Cell::new(Some(1000)),
+            takes: Some(1200),
+            locked: Cell::new(false),
+        }
+    }
+}
+
+impl Gpu for FakeGpu {
+    fn facts(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([("gpu".to_owned(), "fake".to_owned())])
+    }
+    fn bus_id(&self) -> Option<String> {
+        Some("00000000:65:00.0".to_owned())
+    }
+    fn clock_mhz(&self) -> Option<u32> {
+        self.clock.get()
+    }
+    fn clock_reasons(&self) -> Option<u64> {
+        self.reasons
+    }
+    fn temperature(&self) -> Option<f64> {
+        self.temperature
+    }
+    fn slowdown_temperature(&self) -> Option<f64> {
+        Some(90.0)
+    }
+    fn foreign_processes(&self) -> Option<usize> {
+        self.foreign
+    }
+    fn energy_millijoules(&self) -> Option<u64> {
+        self.energy.get()
+    }
+    fn steady_clock_mhz(&self) -> Option<u32> {
+        Some(1200)
+    }
+    fn lock_clock(&self, _mhz: u32) -> Result<(), String> {
+        let clock = self.takes.ok_or("insufficient permissions")?;
+        self.clock.set(Some(clock));
+        self.locked.set(true);
+        Ok(())
+    }
+    fn reset_clock(&self) -> Result<(), String> {
+        self.clock.set(Some(1980));
+        self.locked.set(false);
+        Ok(())
+    }
+}

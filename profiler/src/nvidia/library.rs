@@ -1,0 +1,93 @@
+//! The driver's library itself.
+
+use std::collections::BTreeMap;
+
+use nvml_wrapper::Nvml;
+use nvml_wrapper::enum_wrappers::device::{Clock, ClockId, TemperatureSensor, TemperatureThreshold};
+use nvml_wrapper::enums::device::GpuLockedClocksSetting;
+use nvml_wrapper::error::NvmlError;
+
+use super::Gpu;
+
+/// One GPU, by its number.
+pub(super) struct DriverGpu {
+    nvml: Nvml,
+    index: u32,
+}
+
+impl DriverGpu {
+    pub(super) fn open(index: u32) -> Result<Self, String> {
+        let missing = |e: NvmlError| {
+            format!("the NVIDIA driver's library libnvidia-ml.so.1 cannot be used ({e}); is the driver installed?")
+        };
+        let nvml = Nvml::init().map_err(missing)?;
+        let count = nvml.device_count().map_err(|e| e.to_string())?;
+        if index >= count {
+            return Err(format!("there is no GPU {index}: the driver shows {count}"));
+        }
+        Ok(Self { nvml, index })
+    }
+
+    fn get<T>(
+        &self,
+        read: impl for<'n> FnOnce(&mut nvml_wrapper::Device<'n>) -> Result<T, NvmlError>,
+    ) -> Result<T, NvmlError> {
+        read(&mut self.nvml.device_by_index(self.index)?)
+    }
+}
+
+impl Gpu for DriverGpu {
+    fn facts(&self) -> BTreeMap<String, String> {
+        let shown = |value: Result<String, NvmlError>| value.unwrap_or_else(|_| "not observable".to_owned());
+        BTreeMap::from([
+            ("gpu".to_owned(), shown(self.get(|d| d.name()))),
+            ("gpu_driver".to_owned(), shown(self.nvml.sys_driver_version())),
+            ("gpu_memory".to_owned(), shown(self.get(|d| d.memory_info()).map(|m| m.total.to_string()))),
+            ("gpu_power_limit".to_owned(), shown(self.get(|d| d.enforced_power_limit()).map(|mw| format!("{mw} mW")))),
+        ])
+    }
+
+    fn bus_id(&self) -> Option<String> {
+        self.get(|d| d.pci_info()).ok().map(|pci| pci.bus_id)
+    }
+
+    fn clock_mhz(&self) -> Option<u32> {
+        self.get(|d| d.clock_info(Clock::SM)).ok()
+    }
+
+    fn clock_reasons(&self) -> Option<u64> {
+        self.get(|d| d.current_throttle_reasons()).ok().map(|reasons| reasons.bits())
+    }
+
+    fn temperature(&self) -> Option<f64> {
+        self.get(|d| d.temperature(TemperatureSensor::Gpu)).ok().map(f64::from)
+    }
+
+    fn slowdown_temperature(&self) -> Option<f64> {
+        self.get(|d| d.temperature_threshold(TemperatureThreshold::Slowdown)).ok().map(f64::from)
+    }
+
+    fn foreign_processes(&self) -> Option<usize> {
+        let own = std::process::id();
+        self.get(|d| d.running_compute_processes()).ok().map(|all| all.iter().filter(|p| p.pid != own).count())
+    }
+
+    fn energy_millijoules(&self) -> Option<u64> {
+        self.get(|d| d.total_energy_consumption()).ok()
+    }
+
+    fn steady_clock_mhz(&self) -> Option<u32> {
+        // Newer GPUs have no default application clock; their highest can be held as long as power allows.
+        let default = self.get(|d| d.clock(Clock::SM, ClockId::DefaultAppClock)).ok().filter(|mhz| *mhz > 0);
+        default.or_else(|| self.get(|d| d.max_clock_info(Clock::SM)).ok())
+    }
+
+    fn lock_clock(&self, mhz: u32) -> Result<(), String> {
+        let setting = GpuLockedClocksSetting::Numeric { min_clock_mhz: mhz, max_clock_mhz: mhz };
+        self.get(|d| d.set_gpu_locked_clocks(setting)).map_err(|e| e.to_string())
+    }
+
+    fn reset_clock(&self) -> Result<(), String> {
+        self.get(|d| d.reset_gpu_locked_clocks()).map_err(|e| e.to_string())
+    }
+}
