@@ -74,6 +74,14 @@ impl CudaDevice {
         Network::build(graph, seed, device).map_err(DeviceError::Refused)
     }
 
+    /// Runs a network to its end; the time is the processor's.
+    fn run_timed(&mut self, network: &mut Network) -> Result<Duration, DeviceError> {
+        let start = Instant::now();
+        network.run_whole().map_err(DeviceError::Refused)?;
+        self.ready()?.queue.wait().map_err(DeviceError::Refused)?;
+        Ok(start.elapsed())
+    }
+
     fn open(&self, setup: &Setup) -> Result<(Ready, Fingerprint), String> {
         let index = self.target.index;
         libraries::load(&libraries::folders(), &mut libraries::open_globally).map_err(|e| format!("CUDA: {e}"))?;
@@ -218,27 +226,24 @@ impl Device for CudaDevice {
     fn memory(&mut self, graph: &Graph) -> Result<Memory, DeviceError> {
         let _guard = tch::no_grad_guard();
         let index = self.target.index;
-        let mut network = self.build(graph)?;
-        let ready = self.ready()?;
-        let mut run = || -> Result<Duration, String> {
-            let start = Instant::now();
-            network.run_whole()?;
-            ready.queue.wait()?;
-            Ok(start.elapsed())
+        // Work space of the libraries is allocated once and belongs to no network.
+        let first = {
+            let mut network = self.build(graph)?;
+            self.run_timed(&mut network)?
         };
-        let first = run().map_err(DeviceError::Refused)?;
+        let without = allocator::allocated(index);
+        let mut network = self.build(graph)?;
+        self.run_timed(&mut network)?;
         let reset = allocator::reset_peak(index);
         let before = allocator::allocated(index);
-        run().map_err(DeviceError::Refused)?;
-        let after = allocator::allocated(index);
-        let peak_bytes = match (reset, before, after) {
-            (Some(()), Some((before, _)), Some((_, peak))) => Some(peak.saturating_sub(before)),
-            _ => None,
-        };
+        self.run_timed(&mut network)?;
+        let peak = allocator::allocated(index).filter(|_| reset.is_some()).map(|(_, peak)| peak);
+        let above = |base: Option<(u64, u64)>| Some(peak?.saturating_sub(base?.0));
         Ok(Memory {
             first_ns: u64::try_from(first.as_nanos()).unwrap_or(u64::MAX),
-            peak_bytes,
-            method: "peak of libtorch's allocator on the GPU above the state before, second run".to_owned(),
+            peak_bytes: above(before),
+            network_bytes: above(without),
+            method: "peak of libtorch's allocator on the GPU above the state before, third run".to_owned(),
             resolution_bytes: ALLOCATION_BYTES,
         })
     }
