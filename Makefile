@@ -65,7 +65,7 @@ quickstart: build ## Build, measure this machine, estimate and validate
 
 quickstart-search: build ## Install Fashion-MNIST and search a small space on it
 	@scripts/install-fashion-mnist.sh
-	@$(nasprof) search configs/experiments/quick-pnas.toml -o runs/quick-pnas
+	@$(nasprof) search configs/experiments/quick-pnas.toml -o runs/quick-pnas --resume
 	@echo 'The run is runs/quick-pnas; docs/search.md says how to give it a latency budget.'
 
 # The end-to-end tests use the agent beside `nasprof`, which here has synthetic devices only, and the copy with libtorch.
