@@ -13,14 +13,14 @@ target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 nasprof := $(target)/release/nasprof
 torch := -p nasprof-profiler -p nasprof-search --features torch
 # The crates that build in a short time and without libtorch.
-light := -p nasprof-graph -p nasprof-profiler -p nasprof-lut -p nasprof-devices -p nasprof-search -p nasprof
+light := -p nasprof-graph -p nasprof-profiler -p nasprof-lut -p nasprof-devices -p nasprof-reports -p nasprof-search -p nasprof
 
 space := mobilenet-cifar10
 # `make quickstart ALLOW_NOISY=1` measures a busy machine; the rows say so, and it is another LUT.
 noisy := $(if $(ALLOW_NOISY),--allow-noisy)
 lut := runs/$(space)-local$(if $(ALLOW_NOISY),-noisy).parquet
 
-.PHONY: help setup packages libtorch build agent emulated-board quickstart quickstart-search test test-light lint
+.PHONY: help setup packages libtorch tensorboard build agent emulated-board quickstart quickstart-search test test-light lint
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ setup: packages libtorch ## Install what the build needs: packages and libtorch
 
 packages:
 	@scripts/install-packages.sh
+
+tensorboard: packages
+	@scripts/install-tensorboard.sh
 
 libtorch: packages
 	@scripts/install-libtorch.sh
@@ -69,7 +72,7 @@ quickstart-search: build ## Install Fashion-MNIST and search a small space on it
 	@echo 'The run is runs/quick-pnas; docs/search.md says how to give it a latency budget.'
 
 # The end-to-end tests use the agent beside `nasprof`, which here has synthetic devices only, and the copy with libtorch.
-test: setup ## Run all tests
+test: setup tensorboard ## Run all tests
 	cargo build --locked $(torch) --bin nasprof-agent
 	cp -f $(target)/debug/nasprof-agent $(target)/debug/nasprof-agent-torch
 	cargo build --locked -p nasprof-profiler --bin nasprof-agent

@@ -40,13 +40,18 @@ print(json.dumps(found))
 
 /// What TensorBoard reads in a folder; `None`, said aloud, where there is no TensorBoard.
 fn read(folder: &Path) -> Option<Value> {
-    let python = std::env::var("NASPROF_TEST_TENSORBOARD_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let has = Command::new(&python).args(["-c", "import tensorboard"]).stderr(Stdio::null()).status();
-    if !has.is_ok_and(|status| status.success()) {
-        let hint = "NASPROF_TEST_TENSORBOARD_PYTHON names a Python that has it";
-        let _ = writeln!(std::io::stderr(), "SKIPPED: {python} has no package tensorboard; {hint}");
+    let installed = concat!(env!("CARGO_MANIFEST_DIR"), "/../.deps/tensorboard/bin/python").to_owned();
+    let named = std::env::var("NASPROF_TEST_TENSORBOARD_PYTHON").ok();
+    let has = |python: &String| {
+        let status = Command::new(python).args(["-c", "import tensorboard"]).stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
+    };
+    let Some(python) = named.into_iter().chain([installed, "python3".to_owned()]).find(has) else {
+        let hint =
+            "scripts/install-tensorboard.sh installs it, NASPROF_TEST_TENSORBOARD_PYTHON names a Python that has it";
+        let _ = writeln!(std::io::stderr(), "SKIPPED: no TensorBoard; {hint}");
         return None;
-    }
+    };
     let output = Command::new(&python).args(["-c", READER]).arg(folder).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Some(serde_json::from_slice(&output.stdout).unwrap())

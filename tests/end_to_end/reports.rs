@@ -5,8 +5,6 @@ use serde_json::{Value, json};
 use crate::browser::{Browser, DESKTOP, PHONE, Screen};
 use crate::harness::Folder;
 
-const RUN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/reports/runs/2026-11-24-2-core-vm");
-
 /// Opens a report; a page that is wider than its screen cannot be read on a phone.
 fn open(folder: &Folder, name: &str, screen: Screen) -> Option<Browser> {
     let mut browser = Browser::start(screen)?;
@@ -43,8 +41,8 @@ const HALF_WIDTH: usize = 3;
 
 #[test]
 fn the_table_sorts_and_searches_by_mouse_and_keyboard() {
-    let folder = Folder::new();
-    folder.ok(&format!("report {RUN}/lut.csv -o r.html"));
+    let folder = Folder::new().with_lut();
+    folder.ok("report lut.parquet -o r.html");
     for screen in [DESKTOP, PHONE] {
         let Some(mut browser) = open(&folder, "r.html", screen) else { return };
         let heading = format!("document.querySelectorAll('#layer-table th button')[{HALF_WIDTH}]");
@@ -71,8 +69,8 @@ fn the_table_sorts_and_searches_by_mouse_and_keyboard() {
 
 #[test]
 fn marks_say_what_they_are() {
-    let folder = Folder::new();
-    folder.ok(&format!("report {RUN}/lut.csv -o r.html"));
+    let folder = Folder::new().with_lut();
+    folder.ok("report lut.parquet -o r.html");
     let Some(mut browser) = open(&folder, "r.html", DESKTOP) else { return };
     assert_eq!(browser.evaluate("document.getElementById('tip').hidden"), true);
     browser.hover("#speed figure:nth-child(2) .mark");
@@ -99,8 +97,8 @@ const CONTRAST: &str = "(() => {
 
 #[test]
 fn both_themes_can_be_read_and_printed() {
-    let folder = Folder::new();
-    folder.ok(&format!("report {RUN}/lut.csv -o r.html"));
+    let folder = Folder::new().with_lut();
+    folder.ok("report lut.parquet -o r.html");
     let Some(mut browser) = open(&folder, "r.html", DESKTOP) else { return };
     let background = "getComputedStyle(document.body).backgroundColor";
     let mut seen = Vec::new();
@@ -125,17 +123,18 @@ fn both_themes_can_be_read_and_printed() {
 /// Every other kind of report, from outputs made here.
 #[test]
 fn every_kind_of_report_opens_cleanly() {
-    let folder = Folder::new();
-    let lut = format!("{RUN}/lut.csv");
-    folder.ok(&format!("report {RUN}/validate.json --lut {lut} --space mobilenet-cifar10 -o validation.html"));
-    folder.ok("measure --device synthetic:quiet --space mobilenet-cifar10 -o a.parquet");
+    let folder = Folder::new().with_lut();
+    let line = "--lut lut.parquet --space mobilenet-cifar10";
+    let validation = folder.ok(&format!("validate --device synthetic:wander {line} -n 12 --json"));
+    std::fs::write(folder.path("validation.json"), validation).unwrap();
+    folder.ok(&format!("report validation.json {line} -o validation.html"));
     folder.ok("measure --device synthetic:quiet --space mobilenet-cifar10 --mode isolated -o b.parquet");
-    folder.ok(&format!("report a.parquet b.parquet {lut} -o comparison.html"));
+    folder.ok("report lut.parquet b.parquet -o comparison.html");
     search_folder(&folder);
     folder.ok("report run -o search.html");
     let contents = [
         ("validation.html", "Where the time of networks goes", 2),
-        ("comparison.html", "In networks and alone", 3),
+        ("comparison.html", "In networks and alone", 2),
         ("search.html", "Probabilities over time", 4),
     ];
     for (name, section, charts) in contents {
@@ -169,7 +168,7 @@ fn search_folder(folder: &Folder) {
 
 /// A LUT whose rows are made from those of a real one.
 fn changed_lut(folder: &Folder, name: &str, change: impl FnOnce(&mut Vec<Value>)) {
-    folder.ok(&format!("lut export {RUN}/lut.csv -o real.json"));
+    folder.ok("lut export lut.parquet -o real.json");
     let mut lut: Value = serde_json::from_slice(&folder.read("real.json")).unwrap();
     change(lut["rows"].as_array_mut().unwrap());
     std::fs::write(folder.path(name), lut.to_string()).unwrap();
@@ -177,7 +176,7 @@ fn changed_lut(folder: &Folder, name: &str, change: impl FnOnce(&mut Vec<Value>)
 
 #[test]
 fn hostile_names_are_text() {
-    let folder = Folder::new();
+    let folder = Folder::new().with_lut();
     let names = [
         "<img src=x onerror=\"window.hacked=1\">".to_owned(),
         "</script><script>window.hacked=1</script>".to_owned(),
@@ -218,7 +217,7 @@ fn hostile_names_are_text() {
 /// Only what a reader asks for is laid out at first; the time it takes is in docs/reports.md.
 #[test]
 fn a_lut_of_5000_rows_stays_light() {
-    let folder = Folder::new();
+    let folder = Folder::new().with_lut();
     changed_lut(&folder, "large.json", |rows| {
         let real = rows.clone();
         while rows.len() < 5000 {

@@ -12,8 +12,6 @@ use crate::text::{count, cut};
 
 /// Cells drawn when every cell has choices of its own.
 const MAX_CELLS: usize = 12;
-/// Edges that DARTS keeps of each node.
-const KEPT: usize = 2;
 const HEADING: f64 = 30.0;
 
 /// An edge of a cell.
@@ -37,11 +35,9 @@ pub(super) fn cells(space: &Space, arch: &Arch, probabilities: Option<&[Vec<f64>
     let mut cells: BTreeMap<(usize, String), Vec<CellEdge>> = BTreeMap::new();
     for (i, choice) in space.choices.iter().enumerate() {
         let (cell, from, to) = edge(choice)?;
-        let edge = match probabilities.and_then(|p| p.get(i)) {
-            Some(p) => strongest(choice, p)?,
-            None => (choice.candidates.get(usize::from(*arch.0.get(i)?))?.clone(), None),
-        };
-        let (operation, probability) = edge;
+        let index = usize::from(*arch.0.get(i)?);
+        let operation = choice.candidates.get(index)?.clone();
+        let probability = probabilities.and_then(|p| p.get(i)?.get(index).copied());
         let order = cells.keys().find(|k| k.1 == cell).map_or(cells.len(), |k| k.0);
         cells.entry((order, cell)).or_default().push(CellEdge { from, to, operation, probability });
     }
@@ -69,29 +65,10 @@ fn edge(choice: &Choice) -> Option<(String, usize, usize)> {
     (from < to && to < 64).then(|| (cell.to_owned(), from, to))
 }
 
-/// The most probable operation that does something, as DARTS selects.
-fn strongest(choice: &Choice, probabilities: &[f64]) -> Option<(String, Option<f64>)> {
-    let real = choice.candidates.iter().zip(probabilities).filter(|(c, _)| *c != "none");
-    real.max_by(|a, b| a.1.total_cmp(b.1)).map(|(c, p)| (c.clone(), Some(*p)))
-}
-
-/// With probabilities the two strongest edges of each node, else all edges that are not `none`.
+/// The edges that do something.
 fn keep(name: String, mut edges: Vec<CellEdge>) -> Cell {
     let all = edges.len();
-    if edges.iter().all(|e| e.probability.is_some()) {
-        edges.sort_by(|a, b| {
-            let probability = |e: &CellEdge| e.probability.unwrap_or(0.0);
-            a.to.cmp(&b.to).then(probability(b).total_cmp(&probability(a)))
-        });
-        let mut kept: BTreeMap<usize, usize> = BTreeMap::new();
-        edges.retain(|e| {
-            let number = kept.entry(e.to).or_default();
-            *number += 1;
-            *number <= KEPT
-        });
-    } else {
-        edges.retain(|e| e.operation != "none");
-    }
+    edges.retain(|e| e.operation != "none");
     Cell { name, left_out: all - edges.len(), edges }
 }
 
@@ -156,7 +133,7 @@ fn side_by_side(space: &Space, drawn: &[(Cell, (Markup, f64, f64))], all: usize)
         @for ((cell, (markup, _, _)), (x, y)) in drawn.iter().zip(&corners) {
             g transform=(format!("translate({} {})", pos(*x), pos(*y))) {
                 text.a-big x="18" y="20" { (heading(&cell.name)) }
-                @if cell.left_out > 0 { text.a-shape x="18" y="34" { (count(cell.left_out, "edge")) " left out (none or weaker)" } }
+                @if cell.left_out > 0 { text.a-shape x="18" y="34" { (count(cell.left_out, "edge")) (if cell.left_out == 1 { " is none" } else { " are none" }) } }
                 g transform=(format!("translate(0 {HEADING})")) { (markup) }
             }
         }
@@ -176,29 +153,22 @@ fn heading(cell: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use nasprof_graph::Space;
+
     use super::*;
 
-    fn edge(to: usize, from: usize, probability: f64) -> CellEdge {
-        CellEdge { from, to, operation: format!("op{from}"), probability: Some(probability) }
-    }
-
     #[test]
-    fn the_two_strongest_edges_of_each_node_are_kept() {
-        let cell = keep(
-            "normal".to_owned(),
-            vec![edge(2, 0, 0.3), edge(2, 1, 0.2), edge(3, 0, 0.1), edge(3, 1, 0.5), edge(3, 2, 0.4)],
-        );
-        let kept: Vec<(usize, usize)> = cell.edges.iter().map(|e| (e.to, e.from)).collect();
-        assert_eq!(kept, [(2, 0), (2, 1), (3, 1), (3, 2)]);
-        assert_eq!(cell.left_out, 1);
-    }
-
-    #[test]
-    fn the_strongest_operation_is_never_none() {
-        let choice = Choice {
-            name: "normal/edge_0_2".to_owned(),
-            candidates: ["none", "a", "b"].map(ToOwned::to_owned).to_vec(),
-        };
-        assert_eq!(strongest(&choice, &[0.9, 0.04, 0.06]), Some(("b".to_owned(), Some(0.06))));
+    fn cells_show_the_chosen_operations_with_their_probabilities() {
+        let space = Space::builtin("darts-cifar10").unwrap();
+        let candidate = |name: &str| space.choices[0].candidates.iter().position(|c| c == name).unwrap();
+        let (none, skip) = (candidate("none"), candidate("skip_connect"));
+        let mut arch = Arch(vec![none as u16; space.choices.len()]);
+        arch.0[0] = skip as u16;
+        let mut probabilities = vec![vec![0.125; 8]; space.choices.len()];
+        probabilities[0][skip] = 0.43;
+        let svg = cells(&space, &arch, Some(&probabilities)).unwrap().to_svg();
+        assert_eq!(svg.matches("skip_connect 0.43").count(), 2, "in the box and in its tooltip");
+        assert!(svg.contains("13 edges are none") && svg.contains("14 edges are none"));
+        assert!(cells(&space, &arch, None).unwrap().to_svg().contains("skip_connect<"));
     }
 }

@@ -57,8 +57,7 @@ impl Picture {
     }
 }
 
-/// An architecture. `probabilities`, in the order of the space's choices, are written beside what they belong to; in
-/// cells, they also decide which two edges of a node are kept, as DARTS does.
+/// An architecture. `probabilities`, in the order of the space's choices, are written beside what was chosen.
 ///
 /// # Errors
 /// If the architecture is not one of the space.
