@@ -413,7 +413,9 @@ fn the_commands_of_a_device_file_are_used_checked_and_undone() {
     machine.wait_until_back();
 
     // Commands that fail, or that do nothing.
-    let error = machine.agent().refused(commands(&machine, "performance; exit 7"));
+    let mut fails = commands(&machine, "performance");
+    fails.commands.as_mut().unwrap().set = "exit 7".to_owned();
+    let error = machine.agent().refused(fails);
     assert!(error.contains("exit status: 7"), "{error}");
     machine.wait_until_back();
     let error = machine.agent().refused(commands(&machine, "powersave"));
