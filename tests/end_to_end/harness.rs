@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
@@ -14,9 +13,6 @@ pub(crate) struct Folder {
     folder: TempDir,
     pub(crate) agent: PathBuf,
 }
-
-/// A LUT of mobilenet-cifar10 from a synthetic device that wanders, measured once for all tests.
-static LUT: OnceLock<Vec<u8>> = OnceLock::new();
 
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
@@ -37,19 +33,6 @@ impl Folder {
 
     pub(crate) fn with_agent(mut self, agent: PathBuf) -> Self {
         self.agent = agent;
-        self
-    }
-
-    /// Puts a LUT of the space mobilenet-cifar10 into the folder, as `lut.parquet`.
-    pub(crate) fn with_lut(self) -> Self {
-        let lut = LUT.get_or_init(|| {
-            // Rows that wander do not converge, which is exit code 3.
-            let ran =
-                self.run("measure --device synthetic:wander --space mobilenet-cifar10 --max-rounds 12 -o lut.parquet");
-            assert!(matches!(ran.code, Some(0 | 3)), "{}", ran.stderr);
-            self.read("lut.parquet")
-        });
-        std::fs::write(self.path("lut.parquet"), lut).unwrap();
         self
     }
 

@@ -15,5 +15,6 @@ mod harness;
 mod interruption;
 mod layout;
 mod reports;
+mod sample_lut;
 mod tables;
 mod torch;

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::browser::{Browser, DESKTOP, PHONE, Screen};
 use crate::harness::Folder;
+use crate::sample_lut::folder_with_lut;
 
 /// Opens a report; a page that is wider than its screen cannot be read on a phone.
 fn open(folder: &Folder, name: &str, screen: Screen) -> Option<Browser> {
@@ -41,7 +42,7 @@ const HALF_WIDTH: usize = 3;
 
 #[test]
 fn the_table_sorts_and_searches_by_mouse_and_keyboard() {
-    let folder = Folder::new().with_lut();
+    let folder = folder_with_lut();
     folder.ok("report lut.parquet -o r.html");
     for screen in [DESKTOP, PHONE] {
         let Some(mut browser) = open(&folder, "r.html", screen) else { return };
@@ -69,7 +70,7 @@ fn the_table_sorts_and_searches_by_mouse_and_keyboard() {
 
 #[test]
 fn marks_say_what_they_are() {
-    let folder = Folder::new().with_lut();
+    let folder = folder_with_lut();
     folder.ok("report lut.parquet -o r.html");
     let Some(mut browser) = open(&folder, "r.html", DESKTOP) else { return };
     assert_eq!(browser.evaluate("document.getElementById('tip').hidden"), true);
@@ -97,7 +98,7 @@ const CONTRAST: &str = "(() => {
 
 #[test]
 fn both_themes_can_be_read_and_printed() {
-    let folder = Folder::new().with_lut();
+    let folder = folder_with_lut();
     folder.ok("report lut.parquet -o r.html");
     let Some(mut browser) = open(&folder, "r.html", DESKTOP) else { return };
     let background = "getComputedStyle(document.body).backgroundColor";
@@ -123,7 +124,7 @@ fn both_themes_can_be_read_and_printed() {
 /// Every other kind of report, from outputs made here.
 #[test]
 fn every_kind_of_report_opens_cleanly() {
-    let folder = Folder::new().with_lut();
+    let folder = folder_with_lut();
     let line = "--lut lut.parquet --space mobilenet-cifar10";
     let validation = folder.ok(&format!("validate --device synthetic:wander {line} -n 12 --json"));
     std::fs::write(folder.path("validation.json"), validation).unwrap();
@@ -176,7 +177,7 @@ fn changed_lut(folder: &Folder, name: &str, change: impl FnOnce(&mut Vec<Value>)
 
 #[test]
 fn hostile_names_are_text() {
-    let folder = Folder::new().with_lut();
+    let folder = folder_with_lut();
     let names = [
         "<img src=x onerror=\"window.hacked=1\">".to_owned(),
         "</script><script>window.hacked=1</script>".to_owned(),
@@ -217,7 +218,7 @@ fn hostile_names_are_text() {
 /// Only what a reader asks for is laid out at first; the time it takes is in docs/reports.md.
 #[test]
 fn a_lut_of_5000_rows_stays_light() {
-    let folder = Folder::new().with_lut();
+    let folder = folder_with_lut();
     changed_lut(&folder, "large.json", |rows| {
         let real = rows.clone();
         while rows.len() < 5000 {

@@ -1,6 +1,7 @@
 //! Tables on the terminal: they fit, and look as they did. Numbers are not compared: they are the engine's.
 
 use crate::harness::Folder;
+use crate::sample_lut::folder_with_lut;
 
 /// A table's form: digits as `0`, bars as one block, so that another measurement looks the same.
 fn form(table: &str) -> String {
@@ -36,14 +37,14 @@ fn fits(table: &str) {
 
 #[test]
 fn lut_show() {
-    let table = Folder::new().with_lut().ok("lut show lut.parquet --rows 6");
+    let table = folder_with_lut().ok("lut show lut.parquet --rows 6");
     fits(&table);
     insta::assert_snapshot!(form(&without_rows(&table, 6)));
 }
 
 #[test]
 fn lut_diff() {
-    let folder = Folder::new().with_lut();
+    let folder = folder_with_lut();
     folder.ok("lut export lut.parquet -o a.json");
     let mut lut: serde_json::Value = serde_json::from_slice(&folder.read("a.json")).unwrap();
     for (i, row) in lut["rows"].as_array_mut().unwrap().iter_mut().enumerate() {
@@ -58,7 +59,7 @@ fn lut_diff() {
 
 #[test]
 fn estimate_explain() {
-    let folder = Folder::new().with_lut();
+    let folder = folder_with_lut();
     let arch = folder.ok("space sample mobilenet-cifar10 -n 1 --seed 4");
     std::fs::write(folder.path("arch.json"), arch).unwrap();
     let table = folder.ok("estimate --lut lut.parquet --space mobilenet-cifar10 --arch arch.json --explain");
@@ -81,7 +82,7 @@ fn validate_shows_errors_and_the_worst_networks() {
 /// A name cannot steer the terminal, and colours come when they are asked for.
 #[test]
 fn colours_and_controls() {
-    let folder = Folder::new().with_lut();
+    let folder = folder_with_lut();
     folder.ok("lut export lut.parquet -o a.json");
     let mut lut: serde_json::Value = serde_json::from_slice(&folder.read("a.json")).unwrap();
     lut["rows"][0]["key"] = "conv\u{1b}[2J\u{7}(evil)".into();
