@@ -34,7 +34,7 @@ pub(crate) enum Command {
     /// Draw an architecture, or write its graph for other programs.
     Export(ExportArgs),
     /// Search a space for the best network within a budget.
-    Search(RunArgs),
+    Search(SearchArgs),
     /// Train one network.
     Train(RunArgs),
     /// Write manual pages, one for each command, into a folder.
@@ -388,6 +388,18 @@ pub(crate) struct ExportArgs {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SearchArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// Measure the winner on a machine that is busy.
+    #[arg(long)]
+    pub(crate) allow_noisy: bool,
+    /// Measure the winner with locked clocks, as its LUT was.
+    #[arg(long)]
+    pub(crate) lock_clocks: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,11 +1,15 @@
 //! What the command line asks `nasprof-search` to do, and what it gets back.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use nasprof_graph::arch::ArchFile;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Experiment;
+use crate::files::replace;
+
+const FILE: &str = "result.json";
 
 /// A request, as JSON on the standard input of `nasprof-search`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,12 +46,16 @@ pub struct RunResult {
     pub format_version: u32,
     /// The winner; absent for a genotype, which is no selection of the space's choices.
     pub arch: Option<ArchFile>,
-    /// What a latency constraint aims at, or the upper bound of a rejection, milliseconds.
+    /// What a latency constraint aims at, milliseconds.
     pub target_ms: Option<f64>,
+    /// The hard upper bound on latency, milliseconds.
+    pub limit_ms: Option<f64>,
     /// The winner's latency by the LUT, milliseconds.
     pub estimated_ms: Option<f64>,
     /// Its latency on the device; absent until it was measured.
     pub measured: Option<Measured>,
+    /// The winner before this one, if its measured latency missed the target and one more was selected.
+    pub earlier: Option<Earlier>,
     /// What the winner was selected with instead of the LUT's own latencies: measured over estimated of an earlier winner.
     pub factor: f64,
     /// Whether all hard limits are kept to, by the estimates and the factor.
@@ -70,6 +78,33 @@ pub struct RunResult {
     pub seed: u64,
 }
 
+impl RunResult {
+    /// Whether a measured latency is out of bounds, or further from the target than `tolerance` (relative).
+    #[must_use]
+    pub fn misses(&self, measured_ms: f64, tolerance: f64) -> bool {
+        self.limit_ms.is_some_and(|limit| measured_ms > limit)
+            || self.target_ms.is_some_and(|target| (measured_ms / target - 1.0).abs() > tolerance)
+    }
+
+    /// Reads the result of a run folder.
+    ///
+    /// # Errors
+    /// If it cannot be read or is none.
+    pub fn read(folder: &Path) -> io::Result<Self> {
+        Ok(serde_json::from_str(&fs::read_to_string(folder.join(FILE))?)?)
+    }
+
+    /// Writes it into a run folder; at any moment there is the old or the new one.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write(&self, folder: &Path) -> io::Result<()> {
+        let mut text = serde_json::to_vec_pretty(self)?;
+        text.push(b'\n');
+        replace(&folder.join(FILE), &text)
+    }
+}
+
 /// One quantity of the winner.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -84,6 +119,18 @@ pub struct QuantityResult {
     pub estimated: f64,
 }
 
+/// A winner that missed the target on the device.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Earlier {
+    /// The architecture.
+    pub arch: Option<ArchFile>,
+    /// Its latency by the LUT, milliseconds.
+    pub estimated_ms: Option<f64>,
+    /// Its latency on the device.
+    pub measured: Option<Measured>,
+}
+
 /// The winner on the device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -96,6 +143,6 @@ pub struct Measured {
     pub level: Option<f64>,
     /// The device.
     pub device: String,
-    /// Whether the machine was too noisy and was measured all the same.
-    pub noisy: bool,
+    /// Whether a machine that is busy was measured all the same.
+    pub allow_noisy: bool,
 }

@@ -1,30 +1,33 @@
 //! `nasprof search` and `nasprof train`: they run `nasprof-search`, which links libtorch.
 
-use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
+use nasprof_graph::arch::ArchFile;
+use nasprof_lut::Lut;
 use nasprof_search::config::Experiment;
 use nasprof_search::evolution;
-use nasprof_search::job::{Job, RunResult, Task};
+use nasprof_search::job::{Earlier, Job, Measured, RunResult, Task};
 
-use super::{print, print_json};
-use crate::cli::RunArgs;
+use super::{print, print_json, validate};
+use crate::cli::{RunArgs, SearchArgs};
 use crate::failure::{Exit, Failure};
 use crate::resolve;
 use nasprof_reports::text::percent;
 
-pub(super) fn search(args: &RunArgs) -> Result<ExitCode, Failure> {
-    let experiment = Experiment::read(&args.experiment, &args.set)?;
-    if experiment.searcher.is_none() {
-        let name = args.experiment.display();
-        return Err(Failure::usage(format!("{name} has no table `searcher`")).hint("`nasprof train` runs trainings"));
+/// How far the winner's latency on the device may be from the target.
+const TOLERANCE: f64 = 0.01;
+
+pub(super) fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
+    let run = &args.run;
+    let experiment = Experiment::read(&run.experiment, &run.set)?;
+    let name = run.experiment.display();
+    match &experiment.searcher {
+        None => Err(Failure::usage(format!("{name} has no table `searcher`")).hint("`nasprof train` runs trainings")),
+        Some(searcher) if searcher.trains() => train_and_measure(args, experiment),
+        Some(_) => draw(run, experiment),
     }
-    if experiment.searcher.as_ref().is_some_and(|s| !s.trains()) {
-        return draw(args, experiment);
-    }
-    run(args, experiment)
 }
 
 pub(super) fn train(args: &RunArgs) -> Result<ExitCode, Failure> {
@@ -33,7 +36,11 @@ pub(super) fn train(args: &RunArgs) -> Result<ExitCode, Failure> {
         let name = args.experiment.display();
         return Err(Failure::usage(format!("{name} has no table `trainer`")).hint("`nasprof search` runs searches"));
     }
-    run(args, experiment)
+    let job = Job { task: Task::Run, experiment, folder: folder(args), resume: args.resume };
+    if let Some(code) = start(&job)? {
+        return Ok(code);
+    }
+    tell(args, &job.folder, &read(&job.folder)?)
 }
 
 /// A search without training needs no libtorch and takes seconds.
@@ -59,19 +66,82 @@ fn folder(args: &RunArgs) -> PathBuf {
     args.output.clone().unwrap_or_else(default)
 }
 
-fn run(args: &RunArgs, experiment: Experiment) -> Result<ExitCode, Failure> {
-    let folder = folder(args);
-    let job = Job { task: Task::Run, experiment, folder: folder.clone(), resume: args.resume };
+fn train_and_measure(args: &SearchArgs, experiment: Experiment) -> Result<ExitCode, Failure> {
+    // What could keep the winner from being measured is said before hours of training and not after.
+    let lut = experiment.device.as_ref().map(|device| lut_of(&experiment, device)).transpose()?;
+    if let Some(lut) = &lut {
+        validate::expect_clocks(lut, args.lock_clocks)?;
+        resolve::device(&lut.context.header.device, &[])?;
+    }
+    let folder = folder(&args.run);
+    let job = Job { task: Task::Run, experiment, folder, resume: args.run.resume };
     if let Some(code) = start(&job)? {
         return Ok(code);
     }
-    let result = read(&folder)?;
+    let mut result = read(&job.folder)?;
+    if let (Some(lut), Some(arch)) = (&lut, result.arch.clone()) {
+        let measure = |arch| measure(&job.experiment.space, lut, arch, args.allow_noisy);
+        result.measured = Some(measure(&arch)?);
+        write(&job.folder, &result)?;
+        if let Some(factor) = missed(&result) {
+            say("the winner's latency on the device is not the target's: selecting once more with what was measured");
+            let again = Job { task: Task::Select { factor }, ..job.clone() };
+            if let Some(code) = start(&again)? {
+                return Ok(code);
+            }
+            let earlier = Earlier { arch: result.arch, estimated_ms: result.estimated_ms, measured: result.measured };
+            result = read(&job.folder)?;
+            result.earlier = Some(earlier);
+            result.measured = result.arch.as_ref().map(measure).transpose()?;
+            write(&job.folder, &result)?;
+        }
+    }
+    if !result.feasible {
+        say("warning: no architecture within the limits was found; the winner is the one that misses them least");
+    }
+    tell(&args.run, &job.folder, &result)
+}
+
+fn tell(args: &RunArgs, folder: &Path, result: &RunResult) -> Result<ExitCode, Failure> {
     if args.json {
-        print_json(&result)?
+        print_json(result)?
     } else {
-        show(&folder, &result)?
+        show(folder, result)?
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The first LUT of the experiment that was measured on the device.
+fn lut_of(experiment: &Experiment, device: &str) -> Result<Lut, Failure> {
+    for path in experiment.regularizers.iter().filter_map(|r| r.lut.as_ref()) {
+        let lut = nasprof_lut::read(path)?;
+        if lut.context.header.device == device {
+            return Ok(lut);
+        }
+    }
+    let hint = "give a latency regularizer a `lut` of it, or leave `device` out";
+    Err(Failure::usage(format!("key `device`: no LUT of `{device}` to measure the winner with")).hint(hint))
+}
+
+/// The winner on the device, whole, in the context of the LUT.
+fn measure(space: &str, lut: &Lut, arch: &ArchFile, allow_noisy: bool) -> Result<Measured, Failure> {
+    let of = resolve::space(space)?;
+    let arch = arch.resolve(&of.name, &of.choices)?;
+    let validation = validate::measure_network(lut, space, &arch, allow_noisy)?;
+    let row = validation.rows.first().ok_or_else(|| Failure::internal("the winner was not measured"))?;
+    Ok(Measured {
+        latency_ms: row.measured_ms,
+        ci_ms: row.ci,
+        level: validation.level,
+        device: lut.context.header.device.clone(),
+        allow_noisy,
+    })
+}
+
+/// Measured over estimated latency, if the measured one is out of bounds or not the target's.
+fn missed(result: &RunResult) -> Option<f64> {
+    let measured = result.measured.as_ref()?.latency_ms;
+    result.misses(measured, TOLERANCE).then_some(measured / result.estimated_ms?)
 }
 
 /// Runs a job; its exit code if it failed, after it said why.
@@ -95,9 +165,16 @@ fn start(job: &Job) -> Result<Option<ExitCode>, Failure> {
 }
 
 fn read(folder: &Path) -> Result<RunResult, Failure> {
-    let path = folder.join("result.json");
-    let text = fs::read_to_string(&path).map_err(|e| Failure::internal(format!("{}: {e}", path.display())))?;
-    serde_json::from_str(&text).map_err(|e| Failure::internal(format!("{}: {e}", path.display())))
+    RunResult::read(folder).map_err(|e| Failure::internal(format!("{}/result.json: {e}", folder.display())))
+}
+
+fn write(folder: &Path, result: &RunResult) -> Result<(), Failure> {
+    result.write(folder).map_err(|e| Failure::internal(format!("{}/result.json: {e}", folder.display())))
+}
+
+/// Nothing can be done about a closed error output.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 fn show(folder: &Path, result: &RunResult) -> Result<(), Failure> {
@@ -110,7 +187,13 @@ fn show(folder: &Path, result: &RunResult) -> Result<(), Failure> {
         print(format!("{:<13} {}{limit}", quantity.quantity, quantity.estimated))?;
     }
     if let Some(measured) = &result.measured {
-        print(format!("measured      {} ms on {}", measured.latency_ms, measured.device))?;
+        let target = result
+            .target_ms
+            .map_or_else(String::new, |t| format!(", {:+.2} % of the target", (measured.latency_ms / t - 1.0) * 100.0));
+        print(format!("measured      {} ms on {}{target}", measured.latency_ms, measured.device))?;
+        if let Some(level) = measured.level {
+            print(format!("level then    {level:.4} of the LUT, from its anchors"))?;
+        }
     }
     Ok(())
 }

@@ -22,18 +22,17 @@ use crate::display::Screen;
 use crate::failure::{Exit, Failure};
 use crate::resolve::{self, at_batch};
 
+/// Seed of the order in which a search's winner is measured among the anchors.
+const WINNER_SEED: u64 = 1;
+
 pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
     let lut = read(&args.lut)?;
     let isolated = args.isolated.as_deref().map(read).transpose()?;
     let (space, digest) = at_batch(resolve::space(&args.space)?, lut.context.header.batch)?;
     expect(&lut, &args.context, &space.name, &digest)?;
     lut.expect(&[("device", Some(args.device.clone()))])?;
-    if lut.context.header.clocks.is_some() != args.lock_clocks && !args.memory {
-        let (was, hint) = if args.lock_clocks { ("not locked", "leave out") } else { ("locked", "pass") };
-        let problem = format!("the clocks were {was} when this LUT was measured");
-        return Err(
-            Failure { exit: Exit::ContextChanged, ..Failure::usage(problem) }.hint(format!("{hint} --lock-clocks"))
-        );
+    if !args.memory {
+        expect_clocks(&lut, args.lock_clocks)?;
     }
     let networks = fresh_networks(&space, &lut, args.count as usize, args.seed)?;
     let file = resolve::device(&args.device, &args.settings.set)?;
@@ -78,6 +77,26 @@ pub(super) fn level_check(
         }
         None => Err(Failure::usage("the LUT has no anchors")),
     }
+}
+
+/// Refuses to compare measurements with locked clocks and without.
+pub(super) fn expect_clocks(lut: &Lut, lock_clocks: bool) -> Result<(), Failure> {
+    if lut.context.header.clocks.is_some() == lock_clocks {
+        return Ok(());
+    }
+    let (was, hint) = if lock_clocks { ("not locked", "leave out") } else { ("locked", "pass") };
+    let problem = format!("the clocks were {was} when this LUT was measured");
+    Err(Failure { exit: Exit::ContextChanged, ..Failure::usage(problem) }.hint(format!("{hint} --lock-clocks")))
+}
+
+/// Measures one network whole, with the LUT's anchors, in a session of its own in the LUT's context.
+pub(super) fn measure_network(lut: &Lut, space: &str, arch: &Arch, allow_noisy: bool) -> Result<Validation, Failure> {
+    let (space, _) = at_batch(resolve::space(space)?, lut.context.header.batch)?;
+    let file = resolve::device(&lut.context.header.device, &[])?;
+    let mut link = resolve::open(&file)?;
+    let networks = std::slice::from_ref(arch);
+    let events = measured((lut, &space), networks, session(WINNER_SEED, allow_noisy), (&file, &mut link), None)?;
+    Ok(validate(&events, &Estimator::new(lut), None, WINNER_SEED)?)
 }
 
 fn session(seed: u64, allow_noisy: bool) -> WholeSession {

@@ -7,13 +7,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use nasprof_graph::arch::ArchFile;
 use nasprof_reports::tensorboard::EventWriter;
-use serde::Serialize;
 
 use super::checkpoint::write_tensors;
 use super::progress::Row;
 use super::replace;
 use crate::config::Experiment;
 use crate::error::SearchError;
+use crate::job::RunResult;
 use crate::optimizer::Named;
 
 /// A run's folder, locked while it is open.
@@ -60,18 +60,21 @@ impl Folder {
 
     /// Writes down the last of all epochs, and says it.
     pub(super) fn epoch(&mut self, rows: &[Row], say: &mut dyn FnMut(&str)) -> Result<(), SearchError> {
-        self.metrics(rows)?;
+        self.table(rows)?;
         let Some(row) = rows.last() else { return Ok(()) };
         let values = row.values.iter().map(|(name, value)| format!("{name} {value:.4}"));
         let line = format!("epoch {}: {}", row.epoch + 1, values.collect::<Vec<_>>().join(", "));
         say(&line);
+        self.events(row)?;
         self.log(&line)
     }
 
-    /// Writes `metrics.csv` anew, and the last row into the TensorBoard events.
-    fn metrics(&mut self, rows: &[Row]) -> Result<(), SearchError> {
-        replace(&self.path.join("metrics.csv"), super::progress::table(rows).as_bytes())?;
-        let Some(last) = rows.last() else { return Ok(()) };
+    /// Writes `metrics.csv` anew.
+    pub(super) fn table(&self, rows: &[Row]) -> Result<(), SearchError> {
+        replace(&self.path.join("metrics.csv"), super::progress::table(rows).as_bytes())
+    }
+
+    fn events(&mut self, row: &Row) -> Result<(), SearchError> {
         let fail = |e: nasprof_reports::ReportError| SearchError::Folder {
             path: self.path.join("tensorboard"),
             problem: e.to_string(),
@@ -80,8 +83,8 @@ impl Folder {
             Some(events) => events,
             none => none.insert(EventWriter::create(&self.path.join("tensorboard")).map_err(fail)?),
         };
-        for (tag, value) in &last.values {
-            events.scalar(tag, i64::from(last.epoch), *value).map_err(fail)?;
+        for (tag, value) in &row.values {
+            events.scalar(tag, i64::from(row.epoch), *value).map_err(fail)?;
         }
         events.flush().map_err(fail)
     }
@@ -92,13 +95,13 @@ impl Folder {
     }
 
     pub(super) fn arch(&self, arch: &ArchFile) -> Result<(), SearchError> {
-        self.json("arch.json", arch)
-    }
-
-    pub(super) fn json(&self, name: &str, value: &impl Serialize) -> Result<(), SearchError> {
-        let path = self.path.join(name);
-        let mut text = serde_json::to_vec_pretty(value).map_err(|e| SearchError::file(&path, e.into()))?;
+        let path = self.path.join("arch.json");
+        let mut text = serde_json::to_vec_pretty(arch).map_err(|e| SearchError::file(&path, e.into()))?;
         text.push(b'\n');
         replace(&path, &text)
+    }
+
+    pub(super) fn result(&self, result: &RunResult) -> Result<(), SearchError> {
+        result.write(&self.path).map_err(|e| SearchError::file(&self.path, e))
     }
 }

@@ -10,7 +10,7 @@ use super::folder::Folder;
 use super::images::{Updates, all};
 use super::progress::{Means, Progress, Row, at_epoch};
 use super::{checkpoint, device};
-use crate::config::{ConfigError, Loaders, Plan, Quantity, Training};
+use crate::config::{ConfigError, Loaders, Plan, Quantity, Regularizer, RegularizerKind, Training};
 use crate::error::SearchError;
 use crate::job::{Job, QuantityResult, RunResult};
 use crate::loss::Score;
@@ -100,6 +100,7 @@ impl Run<'_> {
         self.session.restore(&loaded.state.session, |name| loaded.find(name)).map_err(fail)?;
         self.searcher.restore(&loaded.state.searcher).map_err(fail)?;
         self.state = loaded.state;
+        self.folder.table(&self.state.rows)?;
         self.folder.log(&format!("resumed after {} epochs", self.state.epochs))?;
         Ok(true)
     }
@@ -209,6 +210,8 @@ impl Run<'_> {
         let values = self.session.regularizers().values(&selected.arch)?;
         let settings: Vec<_> = self.session.regularizers().settings().collect();
         let latency = settings.iter().position(|s| s.quantity == Quantity::Latency);
+        let hard = |s: &&&Regularizer| matches!(s.kind, RegularizerKind::Constraint | RegularizerKind::Reject);
+        let of_latency = || settings.iter().filter(hard).filter(|s| s.quantity == Quantity::Latency);
         let network = select_arch(&space.graph, &selected.arch)
             .map_err(|e| SearchError::Searcher(e.to_string()))
             .map(|graph| eliminate_dead_code(&graph))?;
@@ -217,9 +220,11 @@ impl Run<'_> {
         let result = RunResult {
             format_version: 1,
             arch: Some(arch.clone()),
-            target_ms: latency.and_then(|i| settings[i].limit()),
+            target_ms: of_latency().find_map(|s| s.target),
+            limit_ms: of_latency().filter_map(|s| s.upper).reduce(f64::min),
             estimated_ms: latency.map(|i| values[i]),
             measured: None,
+            earlier: None,
             factor,
             feasible: selected.feasible,
             repaired: selected.repaired,
@@ -241,7 +246,7 @@ impl Run<'_> {
             seed: self.plan.experiment.seed,
         };
         self.folder.arch(&arch)?;
-        self.folder.json("result.json", &result)?;
+        self.folder.result(&result)?;
         Ok(result)
     }
 }

@@ -66,8 +66,10 @@ pub(super) fn train(plan: &Plan, job: &Job, say: &mut dyn FnMut(&str)) -> Result
         format_version: 1,
         arch,
         target_ms: None,
+        limit_ms: None,
         estimated_ms: None,
         measured: None,
+        earlier: None,
         factor: 1.0,
         feasible: true,
         repaired: false,
@@ -82,7 +84,7 @@ pub(super) fn train(plan: &Plan, job: &Job, say: &mut dyn FnMut(&str)) -> Result
     if let Some(arch) = &result.arch {
         run.folder.arch(arch)?;
     }
-    run.folder.json("result.json", &result)?;
+    run.folder.result(&result)?;
     Ok(result)
 }
 
@@ -138,7 +140,7 @@ impl Run<'_> {
         self.optimizer.restore(*optimizer_steps, optimizer_updates, find).map_err(fail)?;
         self.folder.log(&format!("resumed after {} epochs", loaded.state.epochs))?;
         self.state = loaded.state;
-        Ok(())
+        self.folder.table(&self.state.rows)
     }
 
     fn train(&mut self) -> Result<(), SearchError> {
