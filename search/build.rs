@@ -1,0 +1,8 @@
+//! Links libtorch, as the agent does.
+
+#[path = "../profiler/link.rs"]
+mod link;
+
+fn main() {
+    link::libtorch();
+}
