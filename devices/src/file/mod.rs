@@ -83,8 +83,6 @@ pub struct DeviceFile {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClockCommands {
-    /// Prints the clocks as they are.
-    pub show: Option<String>,
     /// Saves them.
     pub store: Option<String>,
     /// Fixes them.
