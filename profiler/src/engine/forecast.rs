@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
-use super::plan::NETWORKS;
+use super::measurement::{LEVEL_ROUNDS, LEVEL_SESSIONS};
+use super::plan::{ANCHORS, NETWORKS};
 use super::rounds::CHECKPOINTS;
 use super::session::SETTLE_MIN_NS;
-use super::sizing::network_visit_runs;
+use super::sizing::{network_visit_runs, warm_up_runs};
 
 /// What measuring a space in context would take.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -28,12 +29,16 @@ impl Forecast {
         let rounds = [CHECKPOINTS[0], CHECKPOINTS[CHECKPOINTS.len() - 1]];
         let run_ns = network_seconds * 1e9;
         // Each run is made twice, with and without timers between the layers.
-        let visit = 2.0 * f64::from(network_visit_runs(run_ns)) * run_ns / 1e9;
+        let runs = 2 * network_visit_runs(run_ns) + warm_up_runs(run_ns);
+        let visit = f64::from(runs) * run_ns / 1e9;
         // Every layer is tried twice alone, on average as long as its share of a network.
         let trials = 2.0 * keys as f64 * network_seconds / networks.max(1) as f64;
         let seconds = rounds.map(|rounds| {
-            let session = SETTLE_MIN_NS as f64 / 1e9 + f64::from(rounds) * networks as f64 * visit;
-            trials + f64::from(sessions) * session
+            let settle = SETTLE_MIN_NS as f64 / 1e9;
+            let session = settle + f64::from(rounds) * networks as f64 * visit;
+            // The anchors alone are run without timers between layers, so half as often at most.
+            let level = settle + f64::from(LEVEL_ROUNDS) * networks.min(ANCHORS as u64) as f64 * visit;
+            trials + f64::from(sessions) * session + f64::from(LEVEL_SESSIONS) * level
         });
         Self { networks, sessions, rounds, seconds }
     }
@@ -45,13 +50,14 @@ mod tests {
 
     #[test]
     fn rounds_and_sessions_add_up() {
-        // 5 ms: two pairs of runs fill the 20 ms of a visit.
+        // 5 ms: two pairs of runs fill the 20 ms of a visit, after five that warm up; three sessions of ten anchors.
         let forecast = Forecast::new(1_000_000, 0, 2, 5e-3);
         assert_eq!((forecast.networks, forecast.rounds), (30, [8, 40]));
-        assert!((forecast.seconds[0] - 2.0 * (2.0 + 8.0 * 30.0 * 20e-3)).abs() < 1e-9);
-        assert!((forecast.seconds[1] - 2.0 * (2.0 + 40.0 * 30.0 * 20e-3)).abs() < 1e-9);
-        // A slow network still runs twice each way.
+        let level = 3.0 * (2.0 + 8.0 * 10.0 * 45e-3);
+        assert!((forecast.seconds[0] - 2.0 * (2.0 + 8.0 * 30.0 * 45e-3) - level).abs() < 1e-9);
+        assert!((forecast.seconds[1] - 2.0 * (2.0 + 40.0 * 30.0 * 45e-3) - level).abs() < 1e-9);
+        // A slow network still runs twice each way, after two that warm up.
         let slow = Forecast::new(1, 0, 1, 1.0);
-        assert!((slow.seconds[0] - (2.0 + 8.0 * 4.0)).abs() < 1e-9);
+        assert!((slow.seconds[0] - (2.0 + 8.0 * 6.0) - 3.0 * (2.0 + 8.0 * 6.0)).abs() < 1e-9);
     }
 }

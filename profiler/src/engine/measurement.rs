@@ -15,9 +15,9 @@ use crate::protocol::{Device, DeviceError, Setup};
 
 /// Sessions of the anchors alone after those of all layers. How far the machine's level wanders from process to process
 /// is seen from processes only: with two, its interval is six times as wide as with five.
-const LEVEL_SESSIONS: u32 = 3;
+pub(super) const LEVEL_SESSIONS: u32 = 3;
 /// Rounds of such a session.
-const LEVEL_ROUNDS: u32 = 8;
+pub(super) const LEVEL_ROUNDS: u32 = 8;
 
 /// What to measure and how.
 pub struct Measurement<'a> {

@@ -18,7 +18,7 @@ const MIN_NETWORKS: usize = 4;
 /// A key is seen in at least this many networks, where the space allows it.
 const MIN_PLACES: usize = 3;
 /// Anchors among them.
-const ANCHORS: usize = 10;
+pub(super) const ANCHORS: usize = 10;
 /// Draws spent on one network before giving up on avoiding failed layers.
 const MAX_DRAWS: usize = 200;
 

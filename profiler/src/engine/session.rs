@@ -8,7 +8,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::rounds::{CHECKPOINTS, RoundValues};
-use super::sizing::{MAX_TRIES, Sizing, judge};
+use super::sizing::{MAX_TRIES, Sizing, fastest_ns, judge, warm_up_runs};
 use super::throttle::Throttle;
 use super::{EngineError, Gate, Recorder, Unit};
 use crate::journal::{Event, Mode};
@@ -28,10 +28,6 @@ const SETTLE_WINDOW: usize = 10;
 const SETTLE_WITHIN: f64 = 0.01;
 pub(super) const SETTLE_MIN_NS: u64 = 2_000_000_000;
 const SETTLE_MAX_NS: u64 = 30_000_000_000;
-/// Untimed runs at the start of a visit. With 30 networks of 10 MB in turn on a Xeon with 2 MiB of L2, the second run was
-/// 27 % slower than the last, the fourth 2 to 4 % and the fifth 0.5 %; with 110 in turn, the fourth 6 % and the sixth 1 %.
-/// Lines that come from memory stay in the last-level cache only from their second use on.
-const WARM_UP_RUNS: u32 = 5;
 /// A canary, which is made to last milliseconds, that seems to last less is a broken timer or agent.
 const MIN_CANARY_NS: u64 = 10_000;
 
@@ -214,8 +210,8 @@ struct Session<'a, 'b, 'r> {
     recorder: &'r mut Recorder,
     progress: &'r mut dyn FnMut(Progress),
     sequence: u64,
-    /// Calls a timed run and runs a visit, by unit.
-    sizes: BTreeMap<u32, (u32, u32)>,
+    /// Calls a timed run, runs a visit and untimed runs before them, by unit.
+    sizes: BTreeMap<u32, (u32, u32, u32)>,
     values: RoundValues,
     /// Medians of the canaries so far: compute.
     usual: Vec<f64>,
@@ -301,7 +297,7 @@ impl Session<'_, '_, '_> {
                 let request = VisitRequest {
                     sequence: self.next_sequence(),
                     unit: unit.unit,
-                    warm_up_runs: WARM_UP_RUNS,
+                    warm_up_runs: 2,
                     layer_runs: 0,
                     whole_runs: 3,
                     repeat,
@@ -320,7 +316,7 @@ impl Session<'_, '_, '_> {
                     return Err(EngineError::Replay("expected a sizing visit".to_owned()));
                 };
                 if runs > 0 {
-                    self.sizes.insert(unit.unit, (seen, runs));
+                    self.sizes.insert(unit.unit, (seen, runs, warm_up_runs(fastest_ns(&visit))));
                     break;
                 }
                 match judge(mode, &visit, repeat, overhead) {
@@ -459,12 +455,12 @@ impl Session<'_, '_, '_> {
 
     fn visit(&mut self, index: usize) -> Result<Visit, EngineError> {
         let unit = &self.plan.units[index];
-        let (repeat, runs) = self.sizes.get(&unit.unit).copied().unwrap_or((1, 1));
+        let (repeat, runs, warm_up_runs) = self.sizes.get(&unit.unit).copied().unwrap_or((1, 1, 1));
         let layer_runs = if self.plan.mode == Mode::InContext { runs } else { 0 };
         let request = VisitRequest {
             sequence: self.next_sequence(),
             unit: unit.unit,
-            warm_up_runs: WARM_UP_RUNS,
+            warm_up_runs,
             layer_runs,
             whole_runs: runs,
             repeat,
