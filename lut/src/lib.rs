@@ -37,7 +37,7 @@ pub use memory::{MemoryRow, MemoryValidation};
 pub use observations::{Observations, SessionObservations};
 pub use reuse::ReusePoint;
 pub use row::{Flag, Row, Times};
-pub use store::{read, write};
+pub use store::{read, replace_file, write};
 pub use validation::{Validation, ValidationRow, level_now, validate};
 
 /// A latency lookup table.

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use nasprof_graph::arch::ArchFile;
+use nasprof_lut::replace_file;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Experiment;
-use crate::files::replace;
 
 const FILE: &str = "result.json";
 
@@ -101,7 +101,7 @@ impl RunResult {
     pub fn write(&self, folder: &Path) -> io::Result<()> {
         let mut text = serde_json::to_vec_pretty(self)?;
         text.push(b'\n');
-        replace(&folder.join(FILE), &text)
+        replace_file(&folder.join(FILE), &text)
     }
 }
 

@@ -10,7 +10,6 @@ pub mod data;
 #[cfg(feature = "torch")]
 mod error;
 pub mod evolution;
-mod files;
 pub mod job;
 #[cfg(feature = "torch")]
 pub mod loss;

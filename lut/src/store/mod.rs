@@ -3,12 +3,13 @@
 mod columns;
 mod csv_text;
 mod parquet_file;
+mod replace;
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 
 use crate::{Lut, LutError};
+pub use replace::replace_file;
 
 /// A LUT of a hundred thousand rows stays below this.
 const MAX_BYTES: u64 = 1 << 30;
@@ -52,15 +53,7 @@ pub fn write(lut: &Lut, path: &Path) -> Result<(), LutError> {
         other => Err(unknown_ending(other)),
     };
     let bytes = bytes.map_err(format)?;
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let replace = || {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(&bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|e| e.error)?;
-        fs::File::open(folder)?.sync_all()
-    };
-    replace().map_err(|source| LutError::File { path: path.display().to_string(), source })
+    replace_file(path, &bytes).map_err(|source| LutError::File { path: path.display().to_string(), source })
 }
 
 fn ending(path: &Path) -> &str {

@@ -7,13 +7,13 @@ use std::time::Instant;
 
 use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
+use nasprof_lut::replace_file;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{Budget, EvolutionError, Outcome, evolve, sample, table};
 use crate::Costs;
 use crate::config::{ConfigError, Experiment, Plan, Quantity, Score, Searcher};
-use crate::files::replace;
 
 /// `result.json` of such a search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -178,5 +178,5 @@ fn write_json(folder: &Path, name: &str, value: &impl Serialize) -> Result<(), R
 
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), RunError> {
     let path = folder.join(name);
-    replace(&path, bytes).map_err(|source| RunError::File { path: path.display().to_string(), source })
+    replace_file(&path, bytes).map_err(|source| RunError::File { path: path.display().to_string(), source })
 }

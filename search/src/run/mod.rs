@@ -13,7 +13,6 @@ use tch::Device;
 
 use crate::config::{Compute, ConfigError, Plan, Training};
 use crate::error::SearchError;
-use crate::files;
 use crate::job::{Job, RunResult, Task};
 use crate::searchers;
 
@@ -58,5 +57,5 @@ fn device(training: &Training) -> Result<Device, SearchError> {
 
 /// Writes a file so that at any moment there is the old or the new one.
 fn replace(path: &Path, bytes: &[u8]) -> Result<(), SearchError> {
-    files::replace(path, bytes).map_err(|source| SearchError::file(path, source))
+    nasprof_lut::replace_file(path, bytes).map_err(|source| SearchError::file(path, source))
 }
