@@ -6,6 +6,7 @@
 
 pub mod config;
 mod costs;
+mod csv_text;
 pub mod data;
 #[cfg(feature = "torch")]
 mod error;

@@ -6,7 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use nasprof_graph::arch::ArchFile;
+use nasprof_graph::passes::{SelectError, eliminate_dead_code, select as select_arch};
+use nasprof_graph::{Arch, Space};
+use nasprof_reports::draw::architecture;
 use nasprof_reports::tensorboard::EventWriter;
+use nasprof_reports::{Png, ReportError};
 
 use super::checkpoint::write_tensors;
 use super::progress::Row;
@@ -75,18 +79,64 @@ impl Folder {
     }
 
     fn events(&mut self, row: &Row) -> Result<(), SearchError> {
-        let fail = |e: nasprof_reports::ReportError| SearchError::Folder {
-            path: self.path.join("tensorboard"),
-            problem: e.to_string(),
+        self.tensorboard(|events| {
+            let mut values = row.values.iter();
+            values.try_for_each(|(tag, value)| events.scalar(tag, i64::from(row.epoch), *value))
+        })
+    }
+
+    /// Draws an architecture as `arch.svg`, with the candidates' probabilities.
+    pub(super) fn picture(&self, space: &Space, arch: &Arch, probabilities: &[Vec<f64>]) -> Result<String, SearchError> {
+        let svg = architecture(space, arch, Some(probabilities)).map_err(select_error)?.to_svg();
+        replace(&self.path.join("arch.svg"), svg.as_bytes())?;
+        Ok(svg)
+    }
+
+    /// Draws an architecture and records the candidates' probabilities after an epoch in `alphas.csv`; both go to
+    /// TensorBoard as well. The network's graph and the configuration are there once.
+    pub(super) fn candidates(
+        &mut self,
+        space: &Space,
+        arch: &Arch,
+        probabilities: &[Vec<f64>],
+        epoch: u32,
+    ) -> Result<(), SearchError> {
+        let svg = self.picture(space, arch, probabilities)?;
+        let alphas = self.path.join("alphas.csv");
+        let before = fs::read_to_string(&alphas).unwrap_or_default();
+        replace(&alphas, &super::alphas::table(&before, space, probabilities, epoch))?;
+        let once = match &self.events {
+            Some(_) => None,
+            None => {
+                let network = eliminate_dead_code(&select_arch(&space.graph, arch).map_err(select_error)?);
+                let config = fs::read_to_string(self.path.join("config.toml")).unwrap_or_default();
+                Some((network, format!("```toml\n{config}\n```")))
+            }
         };
+        self.tensorboard(|events| {
+            let step = i64::from(epoch);
+            if let Some((network, config)) = &once {
+                events.graph(network)?;
+                events.text("config", step, config)?;
+            }
+            events.image("architecture", step, &Png::render(&svg)?)?;
+            let mut choices = space.choices.iter().zip(probabilities);
+            choices.try_for_each(|(choice, p)| events.histogram(&format!("alphas/{}", choice.name), step, p))
+        })
+    }
+
+    /// Writes into the run's event file, which is made when it is first needed.
+    fn tensorboard(
+        &mut self,
+        write: impl FnOnce(&mut EventWriter) -> Result<(), ReportError>,
+    ) -> Result<(), SearchError> {
+        let folder = self.path.join("tensorboard");
         let events = match &mut self.events {
-            Some(events) => events,
-            none => none.insert(EventWriter::create(&self.path.join("tensorboard")).map_err(fail)?),
+            Some(events) => Ok(events),
+            none => EventWriter::create(&folder).map(|events| none.insert(events)),
         };
-        for (tag, value) in &row.values {
-            events.scalar(tag, i64::from(row.epoch), *value).map_err(fail)?;
-        }
-        events.flush().map_err(fail)
+        let written = events.and_then(|events| write(events).and_then(|()| events.flush()));
+        written.map_err(|e| SearchError::Folder { path: folder, problem: e.to_string() })
     }
 
     /// Writes `weights.safetensors`.
@@ -104,4 +154,8 @@ impl Folder {
     pub(super) fn result(&self, result: &RunResult) -> Result<(), SearchError> {
         result.write(&self.path).map_err(|e| SearchError::file(&self.path, e))
     }
+}
+
+fn select_error(error: SelectError) -> SearchError {
+    SearchError::Searcher(error.to_string())
 }

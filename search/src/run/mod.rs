@@ -1,5 +1,6 @@
 //! A run and its folder: searches and trainings from start, or checkpoint, to result.
 
+mod alphas;
 mod checkpoint;
 mod folder;
 mod images;

@@ -186,6 +186,8 @@ impl Run<'_> {
         let selected = self.select(1.0)?;
         let space = &self.plan.space;
         self.folder.arch(&ArchFile::new(&space.name, &space.choices, &selected.arch))?;
+        let probabilities = self.session.distribution().probabilities();
+        self.folder.candidates(space, &selected.arch, &probabilities, self.state.epochs - 1)?;
         let (tensors, session) = self.session.state();
         self.state.session = session;
         self.state.searcher = self.searcher.state();
@@ -246,6 +248,7 @@ impl Run<'_> {
             seed: self.plan.experiment.seed,
         };
         self.folder.arch(&arch)?;
+        self.folder.picture(space, &selected.arch, &self.session.distribution().probabilities())?;
         self.folder.result(&result)?;
         Ok(result)
     }
