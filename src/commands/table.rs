@@ -54,7 +54,7 @@ pub(super) fn sparkline(values: &[f64], low: f64, high: f64, width: usize) -> St
     let most = counts.iter().copied().max().unwrap_or(0).max(1);
     let level = |count: usize| match count {
         0 => ' ',
-        count => LEVELS[(count * 7).div_ceil(most).min(7)],
+        count => LEVELS[(count * 8).div_ceil(most).clamp(1, 8) - 1],
     };
     counts.into_iter().map(level).collect()
 }

@@ -86,7 +86,12 @@ impl Folder {
     }
 
     /// Draws an architecture as `arch.svg`, with the candidates' probabilities.
-    pub(super) fn picture(&self, space: &Space, arch: &Arch, probabilities: &[Vec<f64>]) -> Result<String, SearchError> {
+    pub(super) fn picture(
+        &self,
+        space: &Space,
+        arch: &Arch,
+        probabilities: &[Vec<f64>],
+    ) -> Result<String, SearchError> {
         let svg = architecture(space, arch, Some(probabilities)).map_err(select_error)?.to_svg();
         replace(&self.path.join("arch.svg"), svg.as_bytes())?;
         Ok(svg)
