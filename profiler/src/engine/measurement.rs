@@ -77,7 +77,7 @@ pub fn measure(
             min_rounds: 0,
             max_rounds: header.max_rounds,
             gate: measurement.gate,
-            deadline: measurement.deadline,
+            deadline: measurement.deadline.map(|end| share_of(end, header.sessions - session)),
             setup: setup(header, session),
             expected: expected.clone(),
         };
@@ -104,6 +104,12 @@ pub fn measure(
     recorder.decide(Event::Complete)?;
     recorder.sync()?;
     Ok(converged)
+}
+
+/// When the next of so many sessions must end, so that each has as much time: a session of one round says next to nothing.
+fn share_of(end: Instant, sessions: u32) -> Instant {
+    let now = Instant::now();
+    now + end.saturating_duration_since(now) / sessions.max(1)
 }
 
 /// A short session of the anchors alone.
@@ -179,4 +185,19 @@ fn plan(
     recorder.decide(Event::Planned)?;
     progress(Stage::Planned(units.len(), keys.len() - failed.len(), failed.len()));
     Ok(Plan { units, keys, failed })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_last_session_gets_what_is_left_and_the_first_its_share() {
+        let end = Instant::now() + Duration::from_secs(1000);
+        assert_eq!(share_of(end, 1), end);
+        let left = end - share_of(end, 4);
+        assert!(left > Duration::from_secs(740) && left <= Duration::from_secs(750), "{left:?}");
+    }
 }
