@@ -15,13 +15,13 @@ const WORTH_IT: f64 = 0.9;
 
 /// One layer of one measured network.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Place {
+struct Place {
     /// The network.
-    pub(crate) unit: u32,
+    unit: u32,
     /// Reuse distance, bytes.
-    pub(crate) bytes: u64,
+    bytes: u64,
     /// Mean over the sessions of the trimmed means, nanoseconds.
-    pub(crate) mean_ns: f64,
+    mean_ns: f64,
 }
 
 /// A network with its reuse distances, and what it took as a whole in the mean of the sessions.
@@ -72,33 +72,36 @@ impl<'a> Places<'a> {
             .collect()
     }
 
-    /// Logarithms of whole over sum, each network's sum taken from the other networks.
-    pub(crate) fn left_out(&self, bandwidth: Option<f64>) -> BTreeMap<u32, LeftOut> {
-        let sum = |network: &Network<'_>| -> Option<f64> {
-            let layers = network.unit.keys.iter().zip(&network.distances);
-            layers.map(|(key, &bytes)| layer_ns(&self.points(key, Some(network.unit.unit)), bytes, bandwidth)).sum()
-        };
-        let networks = self.networks.iter();
-        networks
-            .filter_map(|network| {
-                let sum_ns = sum(network)?;
-                let log_ratio = (network.whole_ns / sum_ns).ln();
-                log_ratio.is_finite().then_some((network.unit.unit, LeftOut { sum_ns, log_ratio }))
-            })
-            .collect()
-    }
-
     /// The bandwidth that predicts left-out networks best, and those predictions; none unless it is clearly better than
     /// plain means.
     pub(crate) fn best_bandwidth(&self) -> (Option<f64>, BTreeMap<u32, LeftOut>) {
         let spread = |left: &BTreeMap<u32, LeftOut>| {
             standard_deviation(&left.values().map(|l| l.log_ratio).collect::<Vec<_>>()).unwrap_or(f64::INFINITY)
         };
-        let plain = self.left_out(None);
+        // Collected once: every bandwidth looks at the same places.
+        let elsewhere: Vec<Vec<Vec<ReusePoint>>> = self
+            .networks
+            .iter()
+            .map(|network| network.unit.keys.iter().map(|key| self.points(key, Some(network.unit.unit))).collect())
+            .collect();
+        let plain = self.left_out(&elsewhere, None);
         let limit = spread(&plain) * WORTH_IT;
-        let tried = BANDWIDTHS.map(|bandwidth| (Some(bandwidth), self.left_out(Some(bandwidth))));
+        let tried = BANDWIDTHS.map(|bandwidth| (Some(bandwidth), self.left_out(&elsewhere, Some(bandwidth))));
         let best = tried.into_iter().min_by(|a, b| spread(&a.1).total_cmp(&spread(&b.1)));
         best.filter(|(_, left)| spread(left) < limit).unwrap_or((None, plain))
+    }
+
+    /// Each network predicted from its layers' places `elsewhere`, in the order of the networks.
+    fn left_out(&self, elsewhere: &[Vec<Vec<ReusePoint>>], bandwidth: Option<f64>) -> BTreeMap<u32, LeftOut> {
+        let networks = self.networks.iter().zip(elsewhere);
+        networks
+            .filter_map(|(network, layers)| {
+                let layers = layers.iter().zip(&network.distances);
+                let sum_ns = layers.map(|(points, &bytes)| layer_ns(points, bytes, bandwidth)).sum::<Option<f64>>()?;
+                let log_ratio = (network.whole_ns / sum_ns).ln();
+                log_ratio.is_finite().then_some((network.unit.unit, LeftOut { sum_ns, log_ratio }))
+            })
+            .collect()
     }
 }
 
@@ -112,7 +115,7 @@ pub(crate) struct LeftOut {
 }
 
 /// A layer's time at a reuse distance; without a bandwidth the mean over all places.
-pub(crate) fn layer_ns(points: &[ReusePoint], bytes: u64, bandwidth: Option<f64>) -> Option<f64> {
+fn layer_ns(points: &[ReusePoint], bytes: u64, bandwidth: Option<f64>) -> Option<f64> {
     match bandwidth {
         Some(bandwidth) => time_at(points, bytes, bandwidth),
         None => {
