@@ -253,11 +253,77 @@ pub(crate) enum LutCommand {
         #[arg(short, long)]
         output: PathBuf,
     },
+    /// Make one LUT of several that were measured in one context; nothing in it is more certain than in its parts.
+    Merge {
+        /// The LUTs, two or more.
+        #[arg(required = true, num_args = 2.., value_name = "LUT")]
+        luts: Vec<PathBuf>,
+        /// The LUT to write.
+        #[arg(short, long)]
+        output: PathBuf,
+    },
+    /// Make a LUT of another program's table; its rows are marked, and what cannot be right is refused.
+    Import(ImportArgs),
     /// Look for entries that cannot be right.
     Check {
         /// The LUT.
         lut: PathBuf,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The table.
+    pub(crate) table: PathBuf,
+    /// How it is written.
+    #[arg(long, value_enum)]
+    pub(crate) format: TableFormat,
+    /// What its latencies are counted in, where no column says so.
+    #[arg(long, value_enum)]
+    pub(crate) unit: Option<LatencyUnit>,
+    /// The space whose layers are taken: a built-in name or a TOML file.
+    #[arg(long)]
+    pub(crate) space: String,
+    /// Name of the device that the table was measured on.
+    #[arg(long)]
+    pub(crate) device: String,
+    /// Where its layers were timed.
+    #[arg(long, value_enum, default_value_t = ModeArg::Isolated)]
+    pub(crate) mode: ModeArg,
+    /// Threads that a layer used.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: u16,
+    /// Batch size that it was measured at.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) batch: u16,
+    /// Take a table of which most cannot be right as well; its rows are marked.
+    #[arg(long)]
+    pub(crate) allow_suspicious: bool,
+    /// The LUT to write.
+    #[arg(short, long)]
+    pub(crate) output: PathBuf,
+}
+
+/// Tables that can be imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TableFormat {
+    /// CSV with the columns `key`, as in a LUT of this program, and `latency` or `latency_ms`, `latency_us`, …
+    Table,
+    /// NNabla-NAS' `LatencyGraphEstimator`: JSON or CSV from an operator's text to its latency.
+    Nnabla,
+}
+
+/// Units of latencies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LatencyUnit {
+    /// Seconds.
+    S,
+    /// Milliseconds.
+    Ms,
+    /// Microseconds.
+    Us,
+    /// Nanoseconds.
+    Ns,
 }
 
 #[derive(Debug, Args)]

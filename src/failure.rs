@@ -6,7 +6,7 @@ use nasprof_devices::{DeviceFileError, LinkError};
 use nasprof_graph::arch::ArchError;
 use nasprof_graph::passes::SelectError;
 use nasprof_graph::spaces::SpaceError;
-use nasprof_lut::LutError;
+use nasprof_lut::{LutError, MergeError};
 use nasprof_profiler::engine::EngineError;
 use nasprof_profiler::journal::JournalError;
 use nasprof_profiler::protocol::DeviceError;
@@ -241,6 +241,17 @@ impl From<LutError> for Failure {
             Self { exit: Exit::ContextChanged, ..failure }.hint("a LUT holds for one context only; measure another one")
         } else {
             failure
+        }
+    }
+}
+
+impl From<MergeError> for Failure {
+    fn from(error: MergeError) -> Self {
+        let failure = Self::usage(&error);
+        match error {
+            MergeError::Context { .. } => Self { exit: Exit::ContextChanged, ..failure }
+                .hint("a LUT holds for one context; `nasprof lut diff` compares those of two"),
+            _ => failure,
         }
     }
 }

@@ -31,6 +31,7 @@ pub use builder::GraphBuilder;
 pub use error::{GraphError, GraphErrorKind};
 pub use graph::{Graph, Node, NodeId};
 pub use key::LayerKey;
+pub use memory::Overhead;
 pub use op::{Activation, Op, Padding, ResizeMode};
 pub use shape::Shape;
 pub use spaces::Space;

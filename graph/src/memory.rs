@@ -3,6 +3,23 @@
 use crate::cost::{ELEMENT_BYTES, moves_nothing};
 use crate::{Graph, Node, NodeId, Op};
 
+/// Bytes that a layer takes beside its parameters, its operands and its result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Overhead {
+    /// While it runs.
+    pub workspace: u64,
+    /// As long as the network is there: what the runtime keeps for it.
+    pub kept: u64,
+}
+
+impl Overhead {
+    /// Nothing: what the graph alone tells.
+    #[must_use]
+    pub fn none(_: &Node) -> Self {
+        Self::default()
+    }
+}
+
 impl Graph {
     /// The most bytes of activations alive at once when nodes run in graph order and every value is freed after its
     /// last use. Values that are views (flatten, crop) share their operand's memory, which lives as long as they do.
@@ -11,12 +28,14 @@ impl Graph {
         self.peak_working_bytes(|_| 0)
     }
 
-    /// Peak memory of the network in bytes: its parameters and buffers, and what is alive at once while it runs.
+    /// Peak memory of the network in bytes: its parameters and buffers with what is kept for its layers, and what is alive
+    /// at once while it runs.
     #[must_use]
-    pub fn peak_memory_bytes(&self, workspace: impl Fn(&Node) -> u64) -> u64 {
+    pub fn peak_memory_bytes(&self, overhead: impl Fn(&Node) -> Overhead) -> u64 {
         let cost = self.cost();
         let stored = cost.params.saturating_add(cost.buffers).saturating_mul(ELEMENT_BYTES);
-        stored.saturating_add(self.peak_working_bytes(workspace))
+        let kept = self.layers().fold(0_u64, |sum, (_, node)| sum.saturating_add(overhead(node).kept));
+        stored.saturating_add(kept).saturating_add(self.peak_working_bytes(|node| overhead(node).workspace))
     }
 
     /// The most bytes alive at once: activations, and the workspace of the layer that runs.

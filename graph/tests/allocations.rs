@@ -7,7 +7,7 @@ use nasprof_graph::expectation::{ExpectedCost, Sampling};
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::selector::Selector;
 use nasprof_graph::spaces::{SpaceSpec, builtin_text};
-use nasprof_graph::{Arch, Space};
+use nasprof_graph::{Arch, Overhead, Space};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -33,7 +33,8 @@ fn selecting_and_evaluating_allocate_nothing() {
         for mut expected in [
             ExpectedCost::macs(&space.graph, Runtime::TorchEager, sampling).unwrap(),
             ExpectedCost::params(&space.graph, Runtime::TorchEager, sampling).unwrap(),
-            ExpectedCost::peak_memory(&space.graph, Runtime::TorchEager, |_, _, _| 1, sampling).unwrap(),
+            ExpectedCost::peak_memory(&space.graph, Runtime::TorchEager, |_, _, _| Overhead::default(), sampling)
+                .unwrap(),
         ] {
             let evaluating = measure(|| {
                 expected.evaluate(&uniform, &mut gradient).unwrap();

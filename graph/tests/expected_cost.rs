@@ -15,7 +15,7 @@ use nasprof_graph::expectation::{
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::selector::Selector;
 use nasprof_graph::spaces::{SpaceSpec, builtin_names};
-use nasprof_graph::{Graph, GraphBuilder, LayerKey, Node, Op, Shape, Space};
+use nasprof_graph::{Graph, GraphBuilder, LayerKey, Node, Op, Overhead, Shape, Space};
 use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -30,12 +30,16 @@ fn workspace(op: &Op, inputs: &[&Shape], _output: &Shape) -> u64 {
     if matches!(op, Op::Conv { .. }) { 100 * inputs[0].elements() } else { 8 }
 }
 
+fn overhead(op: &Op, inputs: &[&Shape], output: &Shape) -> Overhead {
+    Overhead { workspace: workspace(op, inputs, output), kept: 3 * output.elements() }
+}
+
 fn latency_of(network: &Graph) -> f64 {
     network.layers().map(|(_, n)| cost(&n.op, &network.input_shapes(n), &n.shape).unwrap()).sum()
 }
 
 fn memory_of(network: &Graph) -> f64 {
-    network.peak_memory_bytes(|n: &Node| workspace(&n.op, &network.input_shapes(n), &n.shape)) as f64
+    network.peak_memory_bytes(|n: &Node| overhead(&n.op, &network.input_shapes(n), &n.shape)) as f64
 }
 
 type Oracle = fn(&Graph) -> f64;
@@ -46,7 +50,7 @@ fn all(graph: &Graph, runtime: Runtime, sampling: Sampling) -> Vec<(&'static str
         ("latency", ExpectedCost::of_layers(graph, runtime, cost, sampling).unwrap(), latency_of),
         ("macs", ExpectedCost::macs(graph, runtime, sampling).unwrap(), |g| g.cost().macs as f64),
         ("params", ExpectedCost::params(graph, runtime, sampling).unwrap(), |g| g.cost().params as f64),
-        ("memory", ExpectedCost::peak_memory(graph, runtime, workspace, sampling).unwrap(), memory_of),
+        ("memory", ExpectedCost::peak_memory(graph, runtime, overhead, sampling).unwrap(), memory_of),
     ]
 }
 
@@ -253,7 +257,7 @@ fn drawing_agrees_with_enumeration() {
     let build = |blocks| SpaceSpec::parse(&text(blocks)).unwrap().build("small").unwrap().graph;
     // 3 * 4^5 = 3072 architectures are enumerated, 3 * 4^6 are drawn.
     let method = |graph: &Graph, seed| {
-        ExpectedCost::peak_memory(graph, Runtime::TorchEager, workspace, Sampling { samples: 300, seed }).unwrap()
+        ExpectedCost::peak_memory(graph, Runtime::TorchEager, overhead, Sampling { samples: 300, seed }).unwrap()
     };
     assert_eq!(method(&build(6), 0).method(), Method::Enumerated { networks: 3072 });
     let graph = build(7);
@@ -291,6 +295,11 @@ proptest! {
             let network = Runtime::TorchEager.subnet(&graph, &arch).unwrap();
             expected.extend(network.layers().map(|(_, node)| LayerKey::of(&network, node)));
         }
-        prop_assert_eq!(keys_that_can_run(&graph).unwrap(), expected);
+        let keys = keys_that_can_run(&graph).unwrap();
+        for (key, witness) in &keys {
+            let network = Runtime::TorchEager.subnet(&graph, witness).unwrap();
+            prop_assert!(network.layers().any(|(_, node)| LayerKey::of(&network, node) == *key), "{} {:?}", key, witness);
+        }
+        prop_assert_eq!(keys.into_keys().collect::<BTreeSet<_>>(), expected);
     }
 }

@@ -25,12 +25,12 @@ fn estimator(c: &mut Criterion) {
     c.bench_function("compile the space", |b| {
         b.iter(|| BatchEstimator::compile(&space, Runtime::TorchEager, &estimator).unwrap());
     });
-    let batch = BatchEstimator::compile(&space, Runtime::TorchEager, &estimator).unwrap();
+    let mut batch = BatchEstimator::compile(&space, Runtime::TorchEager, &estimator).unwrap();
     let mut group = c.benchmark_group("population of 100,000");
     group.throughput(Throughput::Elements(archs.len() as u64));
-    group.bench_function("one core", |b| b.iter(|| archs.iter().map(|arch| batch.score(arch)).sum::<f64>()));
+    group.bench_function("one core", |b| b.iter(|| archs.iter().map(|arch| batch.score(arch).unwrap()).sum::<f64>()));
     let mut scores = Vec::new();
-    group.bench_function("all cores", |b| b.iter(|| batch.score_all(&archs, &mut scores)));
+    group.bench_function("all cores", |b| b.iter(|| batch.score_all(&archs, &mut scores).unwrap()));
     group.finish();
 }
 

@@ -6,7 +6,7 @@ use nasprof_graph::Arch;
 use nasprof_profiler::journal::Header;
 use serde::{Deserialize, Serialize};
 
-use crate::{Calibration, Energy, Lut, LutError};
+use crate::{Calibration, Energy, Lut, LutError, Part};
 
 /// The context of a LUT: numbers hold where all of it is equal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +26,24 @@ pub struct Context {
     pub measured: Vec<Arch>,
     /// From sums of layers to whole networks; absent for isolated LUTs and where too few anchors were measured.
     pub calibration: Option<Calibration>,
+    /// The LUTs that a merged one was made of; empty for any other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
+    /// Where an imported LUT came from; absent for a measured one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Imported>,
+}
+
+/// Where an imported LUT came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Imported {
+    /// The table's format.
+    pub format: String,
+    /// Its file's name, without the folder.
+    pub file: String,
+    /// What its numbers were counted in.
+    pub unit: String,
 }
 
 /// How a session went.
@@ -79,11 +97,16 @@ impl Lut {
         let differs: Vec<String> = wanted
             .iter()
             .filter_map(|(name, value)| {
+                // A LUT merged from several spaces serves each of them.
+                let of_parts = |of: fn(&Header) -> &String, all: &String| {
+                    let mut parts = self.context.parts.iter().map(|part| of(&part.header));
+                    parts.find(|part| Some(*part) == value.as_ref()).unwrap_or(all).clone()
+                };
                 let actual = match *name {
                     "device" => header.device.clone(),
                     "backend" => header.backend.clone(),
-                    "space" => header.space.clone(),
-                    "space_digest" => header.space_digest.clone(),
+                    "space" => of_parts(|header| &header.space, &header.space),
+                    "space_digest" => of_parts(|header| &header.space_digest, &header.space_digest),
                     "batch" => header.batch.to_string(),
                     "threads" => header.threads.to_string(),
                     "allocator" => header.allocator.name().to_owned(),

@@ -7,7 +7,7 @@ use nasprof_graph::{Arch, Graph, LayerKey, Node};
 use serde::Serialize;
 
 use crate::interpolate::Interpolator;
-use crate::memory::Workspaces;
+use crate::memory::LayerMemory;
 use crate::reuse::time_at;
 use crate::{Lut, Row};
 
@@ -17,6 +17,8 @@ use crate::{Lut, Row};
 pub enum Source {
     /// An entry of exactly this layer.
     Measured,
+    /// An entry of exactly this layer, from another program's table.
+    Imported,
     /// Between entries of smaller and larger layers of its kind.
     Interpolated,
     /// The LUT does not know the layer.
@@ -67,7 +69,7 @@ pub struct Estimator<'a> {
     lut: &'a Lut,
     rows: HashMap<&'a LayerKey, &'a Row>,
     scale: f64,
-    workspaces: Workspaces,
+    memory: LayerMemory,
     interpolator: Interpolator,
 }
 
@@ -77,13 +79,19 @@ impl<'a> Estimator<'a> {
     pub fn new(lut: &'a Lut) -> Self {
         let rows = lut.rows.iter().map(|row| (&row.key, row)).collect();
         let scale = lut.context.calibration.as_ref().map_or(1.0, |c| c.scale);
-        Self { lut, rows, scale, workspaces: Workspaces::new(lut), interpolator: Interpolator::new(&lut.rows) }
+        Self { lut, rows, scale, memory: LayerMemory::new(lut), interpolator: Interpolator::new(&lut.rows) }
     }
 
     /// Calibrated milliseconds of one layer in the mean over its places.
     #[must_use]
     pub fn layer_ms(&self, key: &LayerKey) -> Option<f64> {
         Some(self.rows.get(key)?.times.as_ref()?.mean_ns * self.scale / 1e6)
+    }
+
+    /// Whether a layer's time is taken from the places that are like the one it stands at.
+    #[must_use]
+    pub fn knows_places(&self) -> bool {
+        self.lut.context.calibration.as_ref().is_some_and(|calibration| calibration.reuse_bandwidth.is_some())
     }
 
     /// One layer at a reuse distance ([`reuse_bytes`]).
@@ -93,7 +101,9 @@ impl<'a> Estimator<'a> {
             Some(Row { times: Some(times), .. }) => {
                 let bandwidth = self.lut.context.calibration.as_ref().and_then(|c| c.reuse_bandwidth);
                 let near = bandwidth.and_then(|bandwidth| time_at(&times.reuse, bytes, bandwidth));
-                (Some(near.unwrap_or(times.mean_ns)), 0.0, Source::Measured)
+                let imported = self.lut.context.imported.is_some();
+                let source = if imported { Source::Imported } else { Source::Measured };
+                (Some(near.unwrap_or(times.mean_ns)), 0.0, source)
             }
             Some(Row { error, .. }) => (None, 0.0, Source::Failed(error.clone().unwrap_or_default())),
             None => match self.interpolator.time(&node.op, &graph.input_shapes(node), &node.shape) {
@@ -137,7 +147,8 @@ impl<'a> Estimator<'a> {
         let latency_ms: Option<f64> = layers.iter().map(|(_, layer)| layer.ms).sum();
         // Neighbours are wrong in the same way, so what is interpolated adds up linearly.
         let interpolated_ms: f64 = layers.iter().filter_map(|(_, layer)| Some(layer.relative_error * layer.ms?)).sum();
-        let known = layers.iter().filter(|(_, layer)| layer.source == Source::Measured).count();
+        let known =
+            layers.iter().filter(|(_, layer)| matches!(layer.source, Source::Measured | Source::Imported)).count();
         let rows = layers.iter().filter_map(|(_, layer)| self.rows.get(&layer.key));
         let mut flags: Vec<String> = rows
             .flat_map(|row| &row.flags)
@@ -164,7 +175,7 @@ impl<'a> Estimator<'a> {
             interval_ms: latency_ms.and_then(|ms| self.interval(ms, interpolated_ms / ms)),
             params: cost.params,
             macs: cost.macs,
-            peak_memory_bytes: self.workspaces.peak_bytes(graph),
+            peak_memory_bytes: self.memory.peak_bytes(graph),
             coverage: if nodes.is_empty() { 1.0 } else { known as f64 / nodes.len() as f64 },
             flags,
             nodes,

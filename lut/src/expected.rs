@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use nasprof_graph::expectation::{ExpectationError, ExpectedCost, Sampling};
 use nasprof_graph::{Graph, LayerKey, Op, Shape};
 
-use crate::memory::Workspaces;
+use crate::memory::LayerMemory;
 use crate::{Estimator, Lut};
 
 impl Lut {
-    /// The expected latency in milliseconds, calibrated, of the networks of a supernet at the LUT's batch size.
+    /// The expected latency in milliseconds, calibrated, of the networks of a supernet at the LUT's batch size. From means
+    /// over all places of a layer: where [`Estimator::knows_places`], the mean of single estimates differs.
     ///
     /// # Errors
     /// A layer that some network runs and that has no entry.
@@ -27,8 +28,8 @@ impl Lut {
     /// # Errors
     /// None: layers without a measured workspace count none.
     pub fn expected_peak_memory(&self, supernet: &Graph, sampling: Sampling) -> Result<ExpectedCost, ExpectationError> {
-        let workspaces = Workspaces::new(self);
-        let workspace = move |op: &Op, inputs: &[&Shape], output: &Shape| workspaces.of(op, inputs, output);
-        ExpectedCost::peak_memory(supernet, self.context.header.runtime, workspace, sampling)
+        let memory = LayerMemory::new(self);
+        let overhead = move |op: &Op, inputs: &[&Shape], output: &Shape| memory.of(op, inputs, output);
+        ExpectedCost::peak_memory(supernet, self.context.header.runtime, overhead, sampling)
     }
 }

@@ -21,7 +21,7 @@ use crate::{
 /// The canary may spread this much beyond its reading noise.
 const DRIFT: f64 = 0.005;
 /// Sessions may differ this much.
-const INCONSISTENT: f64 = 0.05;
+pub(crate) const INCONSISTENT: f64 = 0.05;
 
 /// Samples of one key in one session.
 #[derive(Default)]
@@ -60,6 +60,7 @@ pub fn from_journal(events: &[Event]) -> Result<Lut, LutError> {
                 Trial::Failed(error) => row.error = Some(error.clone()),
                 Trial::Ran(memory) => {
                     row.peak_memory_bytes = memory.peak_bytes;
+                    row.stored_bytes = memory.stored_bytes;
                     row.first_call_ns = Some(memory.first_ns);
                     row.energy = energy(&observations, &EnergyTarget::Layer(key.clone()));
                     let seen: Vec<&KeySession> = by_key.iter().filter_map(|keys| keys.get(key)).collect();
@@ -94,6 +95,8 @@ pub fn from_journal(events: &[Event]) -> Result<Lut, LutError> {
         measured: measured.collect(),
         calibration: Calibration::fit(&anchors, &log_ratios, bandwidth),
         anchors,
+        parts: Vec::new(),
+        imported: None,
     };
     Ok(Lut { context, rows })
 }
@@ -146,13 +149,13 @@ fn times(seen: &[&KeySession], key: &LayerKey, values: &[RoundValues], reuse: Ve
     let interval = median_interval(&rounds, 0.99);
     let times = Times {
         mean_ns: mean(&sessions_ns)?,
-        median_ns: median(&rounds)?,
-        min_ns: quantile(&samples, 0.0)?,
-        p10_ns: quantile(&samples, 0.10)?,
-        p25_ns: quantile(&samples, 0.25)?,
-        p75_ns: quantile(&samples, 0.75)?,
-        p90_ns: quantile(&samples, 0.90)?,
-        mad_ns: median_absolute_deviation(&samples)?,
+        median_ns: Some(median(&rounds)?),
+        min_ns: Some(quantile(&samples, 0.0)?),
+        p10_ns: Some(quantile(&samples, 0.10)?),
+        p25_ns: Some(quantile(&samples, 0.25)?),
+        p75_ns: Some(quantile(&samples, 0.75)?),
+        p90_ns: Some(quantile(&samples, 0.90)?),
+        mad_ns: Some(median_absolute_deviation(&samples)?),
         ci_low_ns: interval.map(|i| i.0),
         ci_high_ns: interval.map(|i| i.1),
         n_places: seen.first()?.places.len() as u64,
@@ -241,7 +244,7 @@ fn beyond_noise(rounds: &[Vec<f64>]) -> f64 {
     (between - mean(&within).unwrap_or(0.0)).max(0.0).sqrt()
 }
 
-fn static_row(key: &LayerKey, graph: &Graph, mode: Mode) -> Row {
+pub(crate) fn static_row(key: &LayerKey, graph: &Graph, mode: Mode) -> Row {
     let node = graph.outputs().first().map(|id| graph.node(*id));
     let shapes = node.map(|n| graph.input_shapes(n)).unwrap_or_default();
     let cost = node.map(|n| op_cost(&n.op, &shapes, &n.shape)).unwrap_or_default();
@@ -258,6 +261,7 @@ fn static_row(key: &LayerKey, graph: &Graph, mode: Mode) -> Row {
         macs: cost.macs,
         bytes: cost.bytes_read + cost.bytes_written,
         peak_memory_bytes: None,
+        stored_bytes: None,
         first_call_ns: None,
         energy: None,
     }

@@ -2,41 +2,47 @@
 
 use std::collections::HashMap;
 
-use nasprof_graph::cost::op_cost;
-use nasprof_graph::{Arch, Graph, LayerKey, Node, Op, Shape};
+use nasprof_graph::cost::{ELEMENT_BYTES, op_cost};
+use nasprof_graph::{Arch, Graph, LayerKey, Node, Op, Overhead, Shape};
 use nasprof_profiler::statistics::mean;
 use serde::Serialize;
 
 use crate::Lut;
 
-/// Measured workspaces of layers, by key.
+/// Measured memory of layers, by key: the peak of a run, and what is kept between runs.
 #[derive(Debug, Clone)]
-pub(crate) struct Workspaces(HashMap<LayerKey, u64>);
+pub(crate) struct LayerMemory(HashMap<LayerKey, (Option<u64>, Option<u64>)>);
 
-impl Workspaces {
+impl LayerMemory {
     pub(crate) fn new(lut: &Lut) -> Self {
-        Self(lut.rows.iter().filter_map(|row| Some((row.key.clone(), row.peak_memory_bytes?))).collect())
+        Self(lut.rows.iter().map(|row| (row.key.clone(), (row.peak_memory_bytes, row.stored_bytes))).collect())
     }
 
     /// Bytes that a layer needs beside its operands, parameters and result; none where nothing was measured. A LUT's peak
-    /// holds the result, which the graph counts as an activation.
-    pub(crate) fn of(&self, op: &Op, inputs: &[&Shape], output: &Shape) -> u64 {
-        let peak = self.0.get(&LayerKey::new(op, inputs)).copied().unwrap_or(0);
-        peak.saturating_sub(op_cost(op, inputs, output).bytes_written)
+    /// holds the result, which the graph counts as an activation, and what it keeps holds the parameters.
+    pub(crate) fn of(&self, op: &Op, inputs: &[&Shape], output: &Shape) -> Overhead {
+        let (peak, stored) = self.0.get(&LayerKey::new(op, inputs)).copied().unwrap_or_default();
+        let cost = op_cost(op, inputs, output);
+        let parameters = cost.params.saturating_add(cost.buffers).saturating_mul(ELEMENT_BYTES);
+        Overhead {
+            workspace: peak.unwrap_or(0).saturating_sub(cost.bytes_written),
+            kept: stored.unwrap_or(0).saturating_sub(parameters),
+        }
     }
 
-    /// Peak memory of a network: parameters, activations and the workspace of the layer that runs.
+    /// Peak memory of a network: parameters and what is kept beside them, activations and the workspace of the layer
+    /// that runs.
     pub(crate) fn peak_bytes(&self, network: &Graph) -> u64 {
         network.peak_memory_bytes(|node: &Node| self.of(&node.op, &network.input_shapes(node), &node.shape))
     }
 }
 
 impl Lut {
-    /// Peak memory in bytes of a network that is already as the runtime executes it: parameters, activations alive at
-    /// once and the measured workspace of the layer that runs.
+    /// Peak memory in bytes of a network that is already as the runtime executes it: parameters with what the runtime
+    /// keeps beside them, activations alive at once and the measured workspace of the layer that runs.
     #[must_use]
     pub fn peak_memory_bytes(&self, network: &Graph) -> u64 {
-        Workspaces::new(self).peak_bytes(network)
+        LayerMemory::new(self).peak_bytes(network)
     }
 }
 

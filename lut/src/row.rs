@@ -25,6 +25,10 @@ pub enum Flag {
     Noisy,
     /// More than a tenth of the runs had page faults inside.
     PageFaults,
+    /// Taken from another program's table: how it was measured is not known here.
+    Imported,
+    /// Something about an imported value cannot be right; what, the import said.
+    Suspicious,
 }
 
 /// What was measured of a layer, in nanoseconds.
@@ -33,20 +37,20 @@ pub enum Flag {
 pub struct Times {
     /// Trimmed mean of the clean samples at each place, averaged over places and sessions; what estimates use.
     pub mean_ns: f64,
-    /// Median of the round values.
-    pub median_ns: f64,
+    /// Median of the round values. This and the quantiles are absent where another program's table has none.
+    pub median_ns: Option<f64>,
     /// Fastest clean sample.
-    pub min_ns: f64,
+    pub min_ns: Option<f64>,
     /// Quantiles of the clean samples.
-    pub p10_ns: f64,
+    pub p10_ns: Option<f64>,
     /// 25 %.
-    pub p25_ns: f64,
+    pub p25_ns: Option<f64>,
     /// 75 %.
-    pub p75_ns: f64,
+    pub p75_ns: Option<f64>,
     /// 90 %.
-    pub p90_ns: f64,
+    pub p90_ns: Option<f64>,
     /// Median absolute deviation of the clean samples.
-    pub mad_ns: f64,
+    pub mad_ns: Option<f64>,
     /// Interval around the median of round values, claimed as 95 %; without `drift` only. Absent below eight rounds.
     pub ci_low_ns: Option<f64>,
     /// Its upper end.
@@ -103,6 +107,10 @@ pub struct Row {
     pub bytes: u64,
     /// Measured peak memory of the layer alone above its operands and parameters, bytes.
     pub peak_memory_bytes: Option<u64>,
+    /// What the runtime keeps for the layer between runs, as its allocator counts it: parameters, buffers, its own objects;
+    /// bytes.
+    #[serde(default)]
+    pub stored_bytes: Option<u64>,
     /// First call in a fresh process, nanoseconds.
     pub first_call_ns: Option<u64>,
     /// Energy of the layer alone, called again and again; absent where it was not measured or does not show.

@@ -7,7 +7,7 @@ mod common;
 use common::synthetic_lut;
 use nasprof_graph::expectation::{Method, Sampling};
 use nasprof_graph::runtime::Runtime;
-use nasprof_graph::{Arch, Space};
+use nasprof_graph::{Arch, Overhead, Space};
 use nasprof_lut::Estimator;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -38,7 +38,7 @@ fn the_expectation_is_the_mean_of_estimates() {
     let memory =
         lut.expected_peak_memory(&space.graph, Sampling { samples: 1, seed: 0 }).unwrap().value(&certain).unwrap();
     let network = Runtime::TorchEager.subnet(&space.graph, &arch).unwrap();
-    assert!(memory >= network.peak_memory_bytes(|_| 0) as f64);
+    assert!(memory >= network.peak_memory_bytes(Overhead::none) as f64);
 }
 
 #[test]

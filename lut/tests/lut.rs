@@ -65,7 +65,7 @@ fn the_batch_form_equals_the_single_form() {
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let archs: Vec<_> = (0..100).map(|_| space.sample(&mut rng)).collect();
     let mut scores = Vec::new();
-    batch.score_all(&archs, &mut scores);
+    batch.score_all(&archs, &mut scores).unwrap();
     for (arch, score) in archs.iter().zip(scores) {
         let exact = estimator.mean_latency_ms(&Runtime::TorchEager.subnet(&space.graph, arch).unwrap()).unwrap();
         assert!((score / exact - 1.0).abs() < 1e-12);

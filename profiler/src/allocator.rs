@@ -8,6 +8,9 @@ use crate::protocol::Allocator;
 /// Blocks requested from the kernel grow by this much.
 const TOP_PAD_BYTES: i32 = 64 << 20;
 
+/// Most blocks that fill up the heap; some ten MiB of the smallest.
+const MAX_FILLING: usize = 200_000;
+
 /// Applies the choice to this process; call it before libtorch allocates.
 ///
 /// # Errors
@@ -25,7 +28,13 @@ pub(crate) fn apply(allocator: Allocator) -> Result<(), String> {
 /// If the C library refuses an option.
 pub(crate) fn return_memory() -> Result<(), String> {
     // A fixed threshold also stops glibc from raising it after the first large block.
-    options(&[("M_MMAP_THRESHOLD", MMAP_THRESHOLD, 64 << 10), ("M_TRIM_THRESHOLD", TRIM_THRESHOLD, 0)])
+    options(&[
+        // All but the smallest tensors are mapped one by one: in the heap they would leave holes that stay resident.
+        ("M_MMAP_THRESHOLD", MMAP_THRESHOLD, 4 << 10),
+        ("M_TRIM_THRESHOLD", TRIM_THRESHOLD, 0),
+        // Growing by what is asked for, the heap has no spare end.
+        ("M_TOP_PAD", TOP_PAD, 0),
+    ])
 }
 
 /// Gives back what is free within the heap as well: small tensors leave holes there that the thresholds do not close.
@@ -34,6 +43,44 @@ pub(crate) fn trim() {
     #[expect(unsafe_code, reason = "malloc_trim has no safe wrapper; it only returns free pages")]
     // Whether anything was free does not matter.
     let _ = unsafe { libc::malloc_trim(0) };
+}
+
+/// Blocks that fill up what is free within the heap, so that new ones make it grow: as long as they are kept.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub(crate) fn fill_holes() -> Vec<Vec<u8>> {
+    #[expect(unsafe_code, reason = "sbrk(0) has no safe wrapper; it only tells where the heap ends")]
+    let end = || unsafe { libc::sbrk(0) };
+    let mut blocks = Vec::new();
+    // The largest first; a size for which the heap had to grow has no hole left.
+    for size in [2048, 1024, 512, 256, 128, 64, 24] {
+        let before = end();
+        while end() == before && blocks.len() < MAX_FILLING {
+            blocks.push(Vec::with_capacity(size));
+        }
+    }
+    blocks
+}
+
+/// Other C libraries have holes of other kinds.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub(crate) fn fill_holes() -> Vec<Vec<u8>> {
+    Vec::new()
+}
+
+/// Bytes that the process holds: in the heap, and in blocks mapped one by one with their last page rounded up. Counted
+/// modulo 4 GiB, so only differences mean something: `mallinfo2`, which does not wrap, is missing in the C libraries of
+/// many boards.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub(crate) fn in_use() -> Option<u32> {
+    #[expect(unsafe_code, reason = "mallinfo has no safe wrapper; it only reads counters")]
+    let counts = unsafe { libc::mallinfo() };
+    Some(counts.uordblks.wrapping_add(counts.hblkhd).cast_unsigned())
+}
+
+/// Other C libraries do not say.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub(crate) fn in_use() -> Option<u32> {
+    None
 }
 
 /// Other C libraries refuse [`return_memory`] before this is reached.

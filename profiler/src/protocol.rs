@@ -280,9 +280,13 @@ pub struct Memory {
     /// Most bytes above the process without the network: its parameters and data, and the run.
     #[serde(default)]
     pub network_bytes: Option<u64>,
+    /// Bytes that the runtime keeps for the graph's layers, as its allocator counts them: parameters, buffers and its own
+    /// objects, without data and results. Nothing where the allocator does not say.
+    #[serde(default)]
+    pub stored_bytes: Option<u64>,
     /// How it was measured.
     pub method: String,
-    /// Granularity in bytes.
+    /// Granularity of the peaks in bytes.
     pub resolution_bytes: u64,
 }
 

@@ -2,7 +2,7 @@
 
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::{Arch, Graph, GraphError, Space};
-use nasprof_lut::{BatchEstimator, Estimator, Lut};
+use nasprof_lut::{CostTable, Estimator, Lut};
 use thiserror::Error;
 
 use crate::config::Quantity;
@@ -32,7 +32,7 @@ pub struct Costs<'a> {
     /// At the LUT's batch size.
     supernet: Graph,
     estimator: Option<Estimator<'a>>,
-    table: Option<BatchEstimator>,
+    table: Option<CostTable>,
 }
 
 impl<'a> Costs<'a> {
@@ -51,7 +51,7 @@ impl<'a> Costs<'a> {
         let mut costs = Self { quantity, runtime, supernet, estimator: lut.map(Estimator::new), table: None };
         // A peak is a largest value and not a sum.
         if quantity != Quantity::Memory {
-            costs.table = BatchEstimator::tabulate(space, |arch| costs.of(arch).ok());
+            costs.table = CostTable::tabulate(space, |arch| costs.of(arch).ok());
         }
         // Where choices depend on each other, all candidates are tried in a few architectures, so that a missing layer is
         // found now and not in the middle of a search.

@@ -86,7 +86,10 @@ fn show(estimate: &Estimate, explain: bool) -> Result<(), Failure> {
     let (params, macs) = (estimate.params as f64 / 1e6, estimate.macs as f64 / 1e6);
     let memory = estimate.peak_memory_bytes as f64 / f64::from(1 << 20);
     print(format!("latency {latency}; {params:.3} M params, {macs:.1} M MACs, {memory:.1} MiB peak"))?;
-    for node in estimate.nodes.iter().filter(|n| n.source != Source::Measured) {
+    if estimate.nodes.iter().any(|n| n.source == Source::Imported) {
+        print(paint(Tone::Doubtful, "from an imported table: how it was measured is not known"))?;
+    }
+    for node in estimate.nodes.iter().filter(|n| !matches!(n.source, Source::Measured | Source::Imported)) {
         let why = match &node.source {
             Source::Failed(error) => format!("does not run on the device: {error}"),
             Source::Interpolated => "is between measured layers".to_owned(),
@@ -109,6 +112,7 @@ fn explanation(estimate: &Estimate) -> Result<(), Failure> {
         let share = node.share.map_or_else(|| "–".to_owned(), percent);
         let source = match node.source {
             Source::Measured => paint(Tone::Good, "measured"),
+            Source::Imported => paint(Tone::Doubtful, "imported"),
             Source::Interpolated => paint(Tone::Doubtful, "interpolated"),
             Source::Missing => paint(Tone::Bad, "MISSING"),
             Source::Failed(_) => paint(Tone::Bad, "FAILED"),

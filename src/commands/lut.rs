@@ -1,6 +1,8 @@
 //! `nasprof lut`.
 
 mod diff;
+mod import;
+mod merge;
 mod show;
 
 use std::path::Path;
@@ -34,6 +36,8 @@ pub(super) fn run(args: &LutArgs) -> Result<ExitCode, Failure> {
             write(&lut, output)?;
             said(output, &lut, args.json)?;
         }
+        LutCommand::Merge { luts, output } => merge::run(luts, output, args.json)?,
+        LutCommand::Import(import) => import::run(import, args.json)?,
         LutCommand::Check { lut } => {
             let findings = check(&read(lut)?);
             if args.json {

@@ -2,7 +2,7 @@
 
 use nasprof_devices::Link;
 use nasprof_graph::arch::ArchFile;
-use nasprof_graph::{Arch, Space};
+use nasprof_graph::{Arch, Overhead, Space};
 use nasprof_lut::{Lut, MemoryRow, MemoryValidation};
 use nasprof_profiler::engine::setup;
 use nasprof_profiler::protocol::{Allocator, Setup};
@@ -45,6 +45,6 @@ fn measure(space: &Space, lut: &Lut, arch: &Arch, link: &mut Link) -> Result<Mem
         arch: arch.clone(),
         measured_bytes,
         estimated_bytes: lut.peak_memory_bytes(&network),
-        static_bytes: network.peak_memory_bytes(|_| 0),
+        static_bytes: network.peak_memory_bytes(Overhead::none),
     })
 }

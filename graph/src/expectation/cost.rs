@@ -11,7 +11,7 @@ use super::{ExpectationError, check, check_form};
 use crate::arch::Choice;
 use crate::cost::op_cost;
 use crate::runtime::Runtime;
-use crate::{Graph, Node, Op, Shape};
+use crate::{Graph, Node, Op, Overhead, Shape};
 
 /// How an expected cost is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,17 +121,17 @@ impl ExpectedCost {
     pub fn peak_memory(
         graph: &Graph,
         runtime: Runtime,
-        workspace: impl Fn(&Op, &[&Shape], &Shape) -> u64 + Send + 'static,
+        overhead: impl Fn(&Op, &[&Shape], &Shape) -> Overhead + Send + 'static,
         sampling: Sampling,
     ) -> Result<Self, ExpectationError> {
         if runtime.fuses() {
             let bytes = move |network: &Graph| {
-                let of_node = |node: &Node| workspace(&node.op, &network.input_shapes(node), &node.shape);
+                let of_node = |node: &Node| overhead(&node.op, &network.input_shapes(node), &node.shape);
                 Ok(network.peak_memory_bytes(of_node) as f64)
             };
             return Self::of_networks(graph, FusedNetworks::new(graph, runtime, bytes), sampling);
         }
-        Self::of_networks(graph, PeakMemory::new(graph, workspace), sampling)
+        Self::of_networks(graph, PeakMemory::new(graph, overhead), sampling)
     }
 
     fn of_networks(

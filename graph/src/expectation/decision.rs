@@ -86,6 +86,20 @@ impl Diagrams {
         probabilities
     }
 
+    /// Selections for which a function that is not [`FALSE`] is true: 0 where it does not matter.
+    pub(super) fn selection(&self, function: Ref, choices: usize) -> Vec<u16> {
+        let mut selected = vec![0; choices];
+        let mut function = function;
+        while function != TRUE && function != FALSE {
+            // Each function stands once, so what is not the constant is true somewhere.
+            let Function { choice, then } = &self.functions[function];
+            let candidate = then.iter().position(|&f| f != FALSE).unwrap_or(0);
+            selected[*choice] = candidate as u16;
+            function = then[candidate];
+        }
+        selected
+    }
+
     fn combine(&mut self, a: Ref, b: Ref, operator: Operator) -> Option<Ref> {
         let simple = match operator {
             Operator::And if a == b || b == TRUE || a == FALSE => Some(a),

@@ -10,7 +10,7 @@ mod network_cost;
 mod sampled;
 mod tables;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use rand::Rng;
 use thiserror::Error;
@@ -19,7 +19,7 @@ use self::demand::Demands;
 use crate::arch::Choice;
 use crate::passes::SelectError;
 use crate::selector::SelectedLayer;
-use crate::{Graph, LayerKey, Op};
+use crate::{Arch, Graph, LayerKey, Op};
 
 pub use cost::{ExpectedCost, Method, Sampling};
 
@@ -72,15 +72,21 @@ pub fn run_probabilities(graph: &Graph, distributions: &[Vec<f64>]) -> Result<Op
     Ok(Some(demands.demand.into_iter().map(|reference| probabilities[reference]).collect()))
 }
 
-/// The LUT keys of all layers that some network of the graph runs, nothing fused: pruned, zeros folded. `None` if the
-/// choices depend on each other too much to be followed.
+/// The LUT keys of all layers that some network of the graph runs, nothing fused: pruned, zeros folded; each with an
+/// architecture that runs it. `None` if the choices depend on each other too much to be followed.
 #[must_use]
-pub fn keys_that_can_run(graph: &Graph) -> Option<BTreeSet<LayerKey>> {
+pub fn keys_that_can_run(graph: &Graph) -> Option<BTreeMap<LayerKey, Arch>> {
     let key = |layer: SelectedLayer| {
         let node = graph.node(layer.node);
         LayerKey::new(&node.op, &graph.input_shapes(node)[..layer.operands as usize])
     };
-    Some(Demands::of(graph)?.layers(graph)?.into_iter().map(|(layer, _)| key(layer)).collect())
+    let mut demands = Demands::of(graph)?;
+    let choices = graph.choices().len();
+    let mut keys = BTreeMap::new();
+    for (layer, runs) in demands.layers(graph)? {
+        keys.entry(key(layer)).or_insert_with(|| Arch(demands.diagrams.selection(runs, choices)));
+    }
+    Some(keys)
 }
 
 /// The share of `samples` drawn networks in which each node runs.

@@ -5,7 +5,7 @@ use super::tables::{LayerCosts, ParameterSizes};
 use crate::cost::ELEMENT_BYTES;
 use crate::runtime::Runtime;
 use crate::selector::Selector;
-use crate::{Arch, Graph, Op, Shape};
+use crate::{Arch, Graph, Op, Overhead, Shape};
 
 /// Finds the cost of an architecture.
 pub(super) trait NetworkCost: Send {
@@ -54,21 +54,23 @@ pub(super) struct PeakMemory {
     selector: Selector,
     stored: ParameterSizes,
     workspace: Vec<u64>,
+    kept: Vec<u64>,
 }
 
 impl PeakMemory {
-    pub(super) fn new(graph: &Graph, workspace: impl Fn(&Op, &[&Shape], &Shape) -> u64) -> Self {
-        Self {
-            selector: Selector::new(graph),
-            stored: ParameterSizes::new(graph, |cost| cost.params.saturating_add(cost.buffers)),
-            workspace: graph.nodes().iter().map(|n| workspace(&n.op, &graph.input_shapes(n), &n.shape)).collect(),
-        }
+    pub(super) fn new(graph: &Graph, overhead: impl Fn(&Op, &[&Shape], &Shape) -> Overhead) -> Self {
+        let of_nodes = graph.nodes().iter().map(|n| overhead(&n.op, &graph.input_shapes(n), &n.shape));
+        let (workspace, kept) = of_nodes.map(|overhead| (overhead.workspace, overhead.kept)).unzip();
+        let stored = ParameterSizes::new(graph, |cost| cost.params.saturating_add(cost.buffers));
+        Self { selector: Selector::new(graph), stored, workspace, kept }
     }
 }
 
 impl NetworkCost for PeakMemory {
     fn of(&mut self, arch: &[u16]) -> Result<f64, ExpectationError> {
-        let stored = self.stored.sum_of(self.selector.select_indices(arch)?).saturating_mul(ELEMENT_BYTES);
+        let layers = self.selector.select_indices(arch)?;
+        let kept = layers.iter().fold(0_u64, |sum, layer| sum.saturating_add(self.kept[layer.node.0]));
+        let stored = self.stored.sum_of(layers).saturating_mul(ELEMENT_BYTES).saturating_add(kept);
         Ok(stored.saturating_add(self.selector.peak_bytes(&self.workspace)) as f64)
     }
 }

@@ -17,11 +17,11 @@ pub(super) enum Kind {
 
 use Kind::{Real, Text, Whole};
 
-/// Columns of files that were written before energy was measured; they are read as well.
-const OLDER: usize = 30;
+/// Columns of files that were written before energy, and before stored memory was measured; they are read as well.
+const OLDER: [usize; 2] = [30, 36];
 
 /// All columns in their order. Those after `error` up to `reuse` are empty in a failed row.
-pub(super) const COLUMNS: [(&str, Kind); 36] = [
+pub(super) const COLUMNS: [(&str, Kind); 37] = [
     ("key", Text),
     ("op", Text),
     ("attributes", Text),
@@ -58,6 +58,7 @@ pub(super) const COLUMNS: [(&str, Kind); 36] = [
     ("energy_idle_mj", Real),
     ("energy_resolution_mj", Real),
     ("energy_method", Text),
+    ("stored_bytes", Whole),
 ];
 
 /// Columns of [`crate::Times`].
@@ -123,5 +124,5 @@ pub(super) fn row(values: Vec<Value>) -> Result<Row, String> {
 /// Whether a file has the columns of a LUT, of this or of an older version.
 pub(super) fn are_columns<'a>(names: impl Iterator<Item = &'a str> + Clone) -> bool {
     let all = || COLUMNS.iter().map(|(name, _)| *name);
-    names.clone().eq(all()) || names.eq(all().take(OLDER))
+    names.clone().eq(all()) || OLDER.iter().any(|&count| names.clone().eq(all().take(count)))
 }

@@ -243,6 +243,7 @@ impl Device for CudaDevice {
             first_ns: u64::try_from(first.as_nanos()).unwrap_or(u64::MAX),
             peak_bytes: above(before),
             network_bytes: above(without),
+            stored_bytes: None,
             method: "peak of libtorch's allocator on the GPU above the state before, third run".to_owned(),
             resolution_bytes: ALLOCATION_BYTES,
         })

@@ -1,7 +1,9 @@
 //! What to measure: the keys of a space, and networks that cover them.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
+use nasprof_graph::expectation::keys_that_can_run;
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::{Arch, Graph, GraphBuilder, LayerKey, Node, NodeId, Space};
 use rand::Rng;
@@ -69,10 +71,11 @@ impl Unit {
     }
 }
 
-/// Every key that some architecture of the space needs, with the layer alone as a graph and an architecture that has it.
-///
-/// Found by changing one choice at a time on random architectures, until a whole pass over all choices finds nothing
-/// new: exact where the cost of a candidate depends on at most the other choices' presence, which the passes keep local.
+/// A layer alone as a graph, and an architecture that runs it.
+pub(super) type Witness = (Graph, Arch);
+
+/// Every key that some architecture of the space needs, with the layer alone as a graph and an architecture that has it:
+/// exact where nothing is fused and the choices can be followed ([`keys_that_can_run`]), else searched for.
 ///
 /// # Errors
 /// If the space does not lower or a layer cannot stand alone.
@@ -80,21 +83,29 @@ pub fn keys_of_space(
     space: &Space,
     runtime: Runtime,
     rng: &mut ChaCha8Rng,
-) -> Result<BTreeMap<LayerKey, (Graph, Arch)>, EngineError> {
+) -> Result<BTreeMap<LayerKey, Witness>, EngineError> {
     let mut keys = BTreeMap::new();
-    let mut collect = |arch: &Arch| -> Result<bool, EngineError> {
-        let graph = subnet(space, runtime, arch)?;
-        let mut found = false;
-        for (_, node) in graph.layers() {
-            let key = LayerKey::of(&graph, node);
-            if let std::collections::btree_map::Entry::Vacant(entry) = keys.entry(key) {
-                entry.insert((alone(&graph, node)?, arch.clone()));
-                found = true;
-            }
+    let exact = keys_that_can_run(&space.graph);
+    let is_exact = exact.is_some() && !runtime.fuses();
+    for (key, arch) in exact.into_iter().flatten() {
+        if runtime.fuses() || !keys.contains_key(&key) {
+            collect(space, runtime, &arch, &mut keys)?;
         }
-        Ok(found)
-    };
-    collect(&space.sample(rng))?;
+    }
+    if !is_exact {
+        search_keys(space, runtime, rng, &mut keys)?;
+    }
+    Ok(keys)
+}
+
+/// Changes one choice at a time on random architectures, until whole passes over all choices find nothing new.
+fn search_keys(
+    space: &Space,
+    runtime: Runtime,
+    rng: &mut ChaCha8Rng,
+    keys: &mut BTreeMap<LayerKey, Witness>,
+) -> Result<(), EngineError> {
+    collect(space, runtime, &space.sample(rng), keys)?;
     let mut idle_passes = 0;
     while idle_passes < 2 && !space.choices.is_empty() {
         let base = space.sample(rng);
@@ -103,17 +114,35 @@ pub fn keys_of_space(
             for candidate in 0..choice.candidates.len() {
                 let mut arch = base.clone();
                 arch.0[i] = candidate as u16;
-                found |= collect(&arch)?;
+                found |= collect(space, runtime, &arch, keys)?;
             }
         }
         idle_passes = if found { 0 } else { idle_passes + 1 };
     }
-    Ok(keys)
+    Ok(())
+}
+
+/// Adds the layers that an architecture runs; whether one was new.
+fn collect(
+    space: &Space,
+    runtime: Runtime,
+    arch: &Arch,
+    keys: &mut BTreeMap<LayerKey, Witness>,
+) -> Result<bool, EngineError> {
+    let graph = subnet(space, runtime, arch)?;
+    let mut found = false;
+    for (_, node) in graph.layers() {
+        if let Entry::Vacant(entry) = keys.entry(LayerKey::of(&graph, node)) {
+            entry.insert((alone(&graph, node)?, arch.clone()));
+            found = true;
+        }
+    }
+    Ok(found)
 }
 
 /// One unit for each layer alone.
 #[must_use]
-pub fn layer_units(keys: &BTreeMap<LayerKey, (Graph, Arch)>, failed: &BTreeSet<LayerKey>) -> Vec<Unit> {
+pub fn layer_units(keys: &BTreeMap<LayerKey, Witness>, failed: &BTreeSet<LayerKey>) -> Vec<Unit> {
     let usable = keys.iter().filter(|(key, _)| !failed.contains(key));
     usable
         .enumerate()
@@ -130,7 +159,7 @@ pub fn layer_units(keys: &BTreeMap<LayerKey, (Graph, Arch)>, failed: &BTreeSet<L
 pub fn network_units(
     space: &Space,
     runtime: Runtime,
-    keys: &BTreeMap<LayerKey, (Graph, Arch)>,
+    keys: &BTreeMap<LayerKey, Witness>,
     failed: &BTreeSet<LayerKey>,
     rng: &mut ChaCha8Rng,
 ) -> Result<Vec<Unit>, EngineError> {

@@ -10,9 +10,9 @@ mod truth;
 
 use std::collections::{BTreeMap, HashMap};
 
-use nasprof_graph::Graph;
 use nasprof_graph::cost::ELEMENT_BYTES;
 use nasprof_graph::reuse::reuse_bytes;
+use nasprof_graph::{Graph, Overhead};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -173,8 +173,16 @@ impl Device for SyntheticDevice {
         let data: u64 = graph.data_shapes().iter().map(|shape| shape.elements() * ELEMENT_BYTES).sum();
         let peak = graph.peak_activation_bytes().saturating_sub(data);
         let method = "simulated: activations alive at once".to_owned();
-        let network = Some(graph.peak_memory_bytes(|_| 0));
-        Ok(Memory { first_ns, peak_bytes: Some(peak), network_bytes: network, method, resolution_bytes: 1 })
+        let network = graph.peak_memory_bytes(Overhead::none);
+        let cost = graph.cost();
+        Ok(Memory {
+            first_ns,
+            peak_bytes: Some(peak),
+            network_bytes: Some(network),
+            stored_bytes: Some((cost.params + cost.buffers) * ELEMENT_BYTES),
+            method,
+            resolution_bytes: 1,
+        })
     }
 
     fn energy(&mut self, graph: &Graph) -> Result<Energy, DeviceError> {

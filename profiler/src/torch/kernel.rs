@@ -240,7 +240,8 @@ fn fold<'a>(
 
 fn weight(dims: &[i64], fan_in: usize) -> Result<Tensor, TchError> {
     let scale = (2.0 / fan_in.max(1) as f64).sqrt();
-    Tensor::f_randn(dims, (Kind::Float, Device::Cpu))?.f_mul_scalar(scale)
+    // In place: a second tensor would leave a hole in the heap, which counts as the network's memory.
+    Tensor::f_randn(dims, (Kind::Float, Device::Cpu))?.f_mul_scalar_(scale)
 }
 
 fn vector(length: usize, value: f64) -> Result<Tensor, TchError> {

@@ -123,7 +123,7 @@ impl Device for TorchDevice {
 
     fn memory(&mut self, graph: &Graph) -> Result<Memory, DeviceError> {
         let _guard = tch::no_grad_guard();
-        memory::peak(|| self.build(graph), Network::run_whole)
+        memory::peak(|| self.build(graph), Network::run_whole, Network::drop_values)
     }
 
     fn energy(&mut self, graph: &Graph) -> Result<Energy, DeviceError> {

@@ -39,7 +39,7 @@ impl Network {
             last_use[id.0] = usize::MAX;
         }
         let mut slots: Vec<Option<Tensor>> = (0..nodes.len()).map(|_| None).collect();
-        let mut steps = Vec::new();
+        let mut steps = Vec::with_capacity(graph.layers().count());
         for (i, node) in nodes.iter().enumerate() {
             let dims: Vec<i64> = node.shape.0.iter().map(|&d| d as i64).collect();
             let fail = |e: TchError| format!("layer `{}` ({}): {}", node.name, node.op.name(), first_line(&e));
@@ -68,6 +68,11 @@ impl Network {
             }
         }
         Ok(Self { steps, slots })
+    }
+
+    /// Drops data and results; the network cannot run after it.
+    pub(super) fn drop_values(&mut self) {
+        self.slots.iter_mut().for_each(|slot| *slot = None);
     }
 
     /// One run without timers.

@@ -54,8 +54,8 @@ pub(crate) fn half_width(times: &Times) -> Option<f64> {
 
 fn cells(row: &Row, slowest: f64) -> Vec<Cell> {
     let times = row.times.as_ref();
-    let time = |of: fn(&Times) -> f64| Cell::number(times.map(|t| of(t) / 1e6), ms);
-    let mut mean = time(|t| t.mean_ns);
+    let time = |of: fn(&Times) -> Option<f64>| Cell::number(times.and_then(of).map(|ns| ns / 1e6), ms);
+    let mut mean = time(|t| Some(t.mean_ns));
     if let Some(times) = times {
         mean = mean.bar(times.mean_ns / slowest);
         if let (Some(low), Some(high)) = (times.ci_low_ns, times.ci_high_ns) {

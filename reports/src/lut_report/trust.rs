@@ -228,6 +228,8 @@ pub(crate) fn flag_name(flag: Flag) -> &'static str {
         Flag::Inconsistent => "inconsistent",
         Flag::Noisy => "noisy",
         Flag::PageFaults => "page faults",
+        Flag::Imported => "imported",
+        Flag::Suspicious => "suspicious",
     }
 }
 
@@ -241,5 +243,7 @@ fn meaning(flag: Flag) -> &'static str {
         Flag::Inconsistent => "sessions differ by more than 5 %",
         Flag::Noisy => "the machine failed the gate and was measured all the same",
         Flag::PageFaults => "more than a tenth of the runs had page faults inside",
+        Flag::Imported => "taken from another program's table: how it was measured is not known",
+        Flag::Suspicious => "something about the imported value cannot be right",
     }
 }

@@ -111,6 +111,7 @@ fn layers(estimate: &Estimate, id: &str) -> Markup {
     let rows = nodes.into_iter().map(|node| {
         let source = match &node.source {
             Source::Measured => "measured".to_owned(),
+            Source::Imported => "from an imported table".to_owned(),
             Source::Interpolated => "interpolated between measured layers".to_owned(),
             Source::Missing => "missing in the LUT".to_owned(),
             Source::Failed(error) => format!("FAILED: {error}"),

@@ -93,6 +93,8 @@ fn meaning(flag: Flag) -> (char, &'static str) {
         Flag::Inconsistent => ('I', "sessions differ by more than 5 %"),
         Flag::Noisy => ('X', "measured on a noisy machine"),
         Flag::PageFaults => ('F', "page faults"),
+        Flag::Imported => ('T', "taken from another program's table"),
+        Flag::Suspicious => ('?', "cannot be right, see the import"),
     }
 }
 

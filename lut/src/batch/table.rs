@@ -1,30 +1,21 @@
-//! Scoring many architectures: space and LUT compiled to one flat table.
+//! Spaces whose choices contribute independently: one flat table.
 
-use nasprof_graph::runtime::Runtime;
+use nasprof_graph::passes::SelectError;
 use nasprof_graph::{Arch, Op, Space};
-use rayon::prelude::*;
 
-use crate::Estimator;
-
-/// Cost tables of a space whose choices contribute independently: `latency = base + Σ table[choice][candidate]`; of
-/// latencies, from the means over all places ([`Estimator::mean_latency_ms`]).
+/// What each candidate of each choice contributes to a cost: `cost = base + Σ table[choice][candidate]`.
 #[derive(Debug, Clone)]
-pub struct BatchEstimator {
+pub struct CostTable {
     base: f64,
     /// All tables in one row; choice `i` starts at `starts[i]`.
     table: Vec<f64>,
     starts: Vec<usize>,
 }
 
-impl BatchEstimator {
-    /// Compiles a space. `None` where it cannot be exact: a layer without an entry, a zero that could prune across
-    /// choices, or contributions that are found to depend on other choices.
-    #[must_use]
-    pub fn compile(space: &Space, runtime: Runtime, estimator: &Estimator<'_>) -> Option<Self> {
-        Self::tabulate(space, |arch| estimator.mean_latency_ms(&runtime.subnet(&space.graph, arch).ok()?))
-    }
-
-    /// Compiles any cost of a space's architectures, such as their parameters. `None` as in [`BatchEstimator::compile`].
+impl CostTable {
+    /// Compiles any cost of a space's architectures, such as their latency or parameters. `None` where it cannot be exact:
+    /// an architecture without a cost, a zero that could prune across choices, or contributions that are found to depend
+    /// on other choices.
     #[must_use]
     pub fn tabulate(space: &Space, cost: impl Fn(&Arch) -> Option<f64>) -> Option<Self> {
         if space.graph.nodes().iter().any(|node| matches!(node.op, Op::Zero { .. })) {
@@ -67,15 +58,29 @@ impl BatchEstimator {
         (arch, cost)
     }
 
-    /// Milliseconds of one architecture of the space, or what was tabulated.
+    /// The cost of what may not be an architecture of the space.
+    pub(super) fn checked_score(&self, arch: &Arch) -> Result<f64, SelectError> {
+        if arch.0.len() != self.starts.len() {
+            return Err(SelectError::Count { expected: self.starts.len(), actual: arch.0.len() });
+        }
+        let mut sum = self.base;
+        for (i, (&index, &start)) in arch.0.iter().zip(&self.starts).enumerate() {
+            let end = self.starts.get(i + 1).copied().unwrap_or(self.table.len());
+            match self.table[start..end].get(usize::from(index)) {
+                Some(cost) => sum += cost,
+                None => {
+                    let choice = format!("number {i}");
+                    return Err(SelectError::Index { choice, candidates: end - start, index });
+                }
+            }
+        }
+        Ok(sum)
+    }
+
+    /// The cost of one architecture of the space.
     #[must_use]
     pub fn score(&self, arch: &Arch) -> f64 {
         let chosen = arch.0.iter().zip(&self.starts);
         self.base + chosen.map(|(&candidate, start)| self.table[start + usize::from(candidate)]).sum::<f64>()
-    }
-
-    /// Milliseconds of many, in parallel, without an allocation for each.
-    pub fn score_all(&self, archs: &[Arch], scores: &mut Vec<f64>) {
-        archs.par_iter().map(|arch| self.score(arch)).collect_into_vec(scores);
     }
 }

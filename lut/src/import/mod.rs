@@ -1,0 +1,304 @@
+//! Tables of other programs made into LUTs.
+//!
+//! Nothing is known of how they were measured, and many that are passed around were partly not measured at all. So every
+//! row is marked, estimates from them carry no interval, what cannot be right is refused or marked ([`plausibility`]), and
+//! a failed measurement that was stored as zero becomes a failed row.
+
+mod entry;
+mod nnabla;
+mod plausibility;
+mod table;
+
+use std::collections::BTreeMap;
+
+use nasprof_graph::runtime::Runtime;
+use nasprof_graph::{Graph, LayerKey};
+use nasprof_profiler::journal::{Header, Mode};
+use nasprof_profiler::protocol::Allocator;
+use serde::Serialize;
+use thiserror::Error;
+
+use self::entry::Entry;
+use crate::from_journal::static_row;
+use crate::{Context, Flag, Imported, Lut, Row, Times};
+
+/// Formats that are understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// CSV with a header: a column `key` of this program's keys, and one of latencies (`latency`, or `latency_ms` …).
+    Table,
+    /// What NNabla-NAS' `LatencyGraphEstimator` remembers: a JSON object or CSV of two columns without a header, from the
+    /// operator's text to its latency.
+    Nnabla,
+}
+
+impl Format {
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Nnabla => "nnabla",
+        }
+    }
+}
+
+/// What numbers are counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Seconds.
+    Seconds,
+    /// Milliseconds.
+    Milliseconds,
+    /// Microseconds.
+    Microseconds,
+    /// Nanoseconds.
+    Nanoseconds,
+}
+
+impl Unit {
+    /// As in column names.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Seconds => "s",
+            Self::Milliseconds => "ms",
+            Self::Microseconds => "us",
+            Self::Nanoseconds => "ns",
+        }
+    }
+
+    /// The unit of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Seconds, Self::Milliseconds, Self::Microseconds, Self::Nanoseconds]
+            .into_iter()
+            .find(|u| u.name() == name)
+    }
+
+    /// Nanoseconds in one.
+    #[must_use]
+    pub fn nanoseconds(self) -> f64 {
+        match self {
+            Self::Seconds => 1e9,
+            Self::Milliseconds => 1e6,
+            Self::Microseconds => 1e3,
+            Self::Nanoseconds => 1.0,
+        }
+    }
+}
+
+/// What is said of a table that it does not say itself.
+#[derive(Debug, Clone)]
+pub struct ImportSettings {
+    /// How it is written.
+    pub format: Format,
+    /// The file's name, for the record.
+    pub file: String,
+    /// What its numbers are counted in, unless its columns say so.
+    pub unit: Option<Unit>,
+    /// Name of the device it was measured on.
+    pub device: String,
+    /// Name and digest of the space.
+    pub space: (String, String),
+    /// Where layers were timed.
+    pub mode: Mode,
+    /// Threads that a layer used.
+    pub threads: usize,
+    /// Batch size that it was measured at.
+    pub batch: usize,
+    /// Take a table of which most cannot be right as well, marked.
+    pub allow_suspicious: bool,
+}
+
+/// What an import gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Import {
+    /// The LUT.
+    pub lut: Lut,
+    /// What is not known or cannot be right.
+    pub report: ImportReport,
+}
+
+/// What an import left out and found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ImportReport {
+    /// Entries of the table.
+    pub entries: usize,
+    /// Layers of the space with a time.
+    pub rows: usize,
+    /// Layers of the space that the table has no time of.
+    pub missing: usize,
+    /// Layers whose measurement failed.
+    pub failed: usize,
+    /// Entries that are no layer of the space, by reason.
+    pub left_out: BTreeMap<String, usize>,
+    /// What cannot be right.
+    pub findings: Vec<String>,
+}
+
+/// A table that cannot be imported.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ImportError {
+    /// It is not what it should be.
+    #[error("{0}")]
+    Format(String),
+    /// Neither the table nor the command says what numbers are counted in.
+    #[error("nothing says what the latencies are counted in")]
+    Unit,
+    /// Both say it, and differently.
+    #[error("the column says {column}, `--unit` says {asked}")]
+    Units {
+        /// The column's.
+        column: &'static str,
+        /// The one asked for.
+        asked: &'static str,
+    },
+    /// It was measured at another batch size.
+    #[error("the table is of batch {table}, `--batch` says {asked}")]
+    Batch {
+        /// The table's.
+        table: usize,
+        /// The one asked for.
+        asked: usize,
+    },
+    /// Nothing in it is a layer of the space.
+    #[error("none of its {0} entries is a layer of the space")]
+    Nothing(usize),
+    /// One layer with two times.
+    #[error("`{0}` stands in it twice, with different times")]
+    Twice(LayerKey),
+    /// Most of it cannot be right.
+    #[error("most of the table cannot be right: {0}")]
+    Suspicious(String),
+}
+
+/// Makes a LUT of a table. `layers` are those of the space, each alone as a graph: entries of others are left out.
+///
+/// # Errors
+/// If the text is not a table of that format, nothing in it is of use, or most of it cannot be right.
+pub fn import(
+    text: &str,
+    layers: &BTreeMap<LayerKey, Graph>,
+    settings: &ImportSettings,
+) -> Result<Import, ImportError> {
+    let (entries, unit) = match settings.format {
+        Format::Table => table::read(text, settings.unit)?,
+        Format::Nnabla => (nnabla::read(text, settings.batch)?, settings.unit.ok_or(ImportError::Unit)?),
+    };
+    let mut left_out: BTreeMap<String, usize> = BTreeMap::new();
+    let mut known: BTreeMap<&LayerKey, &Entry> = BTreeMap::new();
+    for entry in &entries {
+        let key = match &entry.key {
+            Ok(key) => layers.get_key_value(key).map(|(key, _)| key).ok_or("not a layer of the space"),
+            Err(reason) => Err(reason.as_str()),
+        };
+        match key {
+            Ok(key) => {
+                if known.insert(key, entry).is_some_and(|before| before.value != entry.value) {
+                    return Err(ImportError::Twice(key.clone()));
+                }
+            }
+            Err(reason) => *left_out.entry(reason.to_owned()).or_default() += 1,
+        }
+    }
+    if known.is_empty() {
+        return Err(ImportError::Nothing(entries.len()));
+    }
+    let mut rows: Vec<Row> =
+        known.iter().map(|(key, entry)| row(key, &layers[*key], entry, unit, settings.mode)).collect();
+    let judged: Vec<(&Row, &Entry)> = rows.iter().zip(known.values().copied()).collect();
+    let judgement = plausibility::judge(&judged);
+    if let (Some(why), false) = (&judgement.whole, settings.allow_suspicious) {
+        return Err(ImportError::Suspicious(why.clone()));
+    }
+    for (row, suspicious) in rows.iter_mut().zip(&judgement.rows) {
+        if *suspicious {
+            row.flags.push(Flag::Suspicious);
+        }
+    }
+    let failed = rows.iter().filter(|row| row.times.is_none()).count();
+    let report = ImportReport {
+        entries: entries.len(),
+        rows: rows.len() - failed,
+        missing: layers.len() - rows.len(),
+        failed,
+        left_out,
+        findings: judgement.findings,
+    };
+    Ok(Import { lut: Lut { context: context(settings, unit), rows }, report })
+}
+
+fn row(key: &LayerKey, graph: &Graph, entry: &Entry, unit: Unit, mode: Mode) -> Row {
+    let ns = entry.value * unit.nanoseconds();
+    let measured = ns.is_finite() && ns > 0.0;
+    Row {
+        times: measured.then(|| Times::of_value(ns)),
+        error: (!measured).then(|| format!("the table has `{}`: a failed measurement, not a time", entry.text)),
+        flags: vec![Flag::Imported],
+        ..static_row(key, graph, mode)
+    }
+}
+
+impl Times {
+    /// A single value of which nothing else is known.
+    fn of_value(mean_ns: f64) -> Self {
+        Self {
+            mean_ns,
+            median_ns: None,
+            min_ns: None,
+            p10_ns: None,
+            p25_ns: None,
+            p75_ns: None,
+            p90_ns: None,
+            mad_ns: None,
+            ci_low_ns: None,
+            ci_high_ns: None,
+            n_places: 0,
+            n_visits: 0,
+            n_samples: 0,
+            n_dropped: 0,
+            sessions_ns: Vec::new(),
+            reuse: Vec::new(),
+        }
+    }
+}
+
+fn context(settings: &ImportSettings, unit: Unit) -> Context {
+    let (space, space_digest) = settings.space.clone();
+    Context {
+        format_version: 1,
+        header: Header {
+            format_version: 1,
+            program_version: env!("CARGO_PKG_VERSION").to_owned(),
+            device: settings.device.clone(),
+            backend: "imported".to_owned(),
+            space,
+            space_digest,
+            runtime: Runtime::TorchEager,
+            mode: settings.mode,
+            batch: settings.batch,
+            threads: settings.threads,
+            cores: Vec::new(),
+            allocator: Allocator::System,
+            ci: 0.0,
+            sessions: 0,
+            max_rounds: 0,
+            seed: 0,
+            allow_noisy: true,
+            clocks: None,
+            energy: false,
+        },
+        facts: BTreeMap::new(),
+        sessions: Vec::new(),
+        anchors: Vec::new(),
+        measured: Vec::new(),
+        calibration: None,
+        parts: Vec::new(),
+        imported: Some(Imported {
+            format: settings.format.name().to_owned(),
+            file: settings.file.clone(),
+            unit: unit.name().to_owned(),
+        }),
+    }
+}

@@ -1,0 +1,145 @@
+//! Signs that a table was not measured, or not written down as it was.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::entry::Entry;
+use crate::Row;
+
+/// Digits from which two measurements do not agree by chance.
+const TELLING_DIGITS: usize = 5;
+/// Fewer rows tell nothing about a table.
+const MIN_ROWS: usize = 4;
+/// One number in more than this share of a table's layers is a filler.
+const FILLER: f64 = 0.2;
+/// A table of which this share is marked is refused.
+const MOST: f64 = 0.5;
+/// Layers in proportion to their multiplications to within this, which no machine runs.
+const PROPORTIONAL: f64 = 1e-4;
+/// Rows beyond which sums are not looked for: their number grows with the square.
+const MAX_SUMMED: usize = 2000;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Judgement {
+    /// For each row: it cannot be right.
+    pub(super) rows: Vec<bool>,
+    /// In words.
+    pub(super) findings: Vec<String>,
+    /// Why the table as a whole cannot be right.
+    pub(super) whole: Option<String>,
+}
+
+/// Looks at rows beside the entries they were made of.
+pub(super) fn judge(rows: &[(&Row, &Entry)]) -> Judgement {
+    let mut judgement = Judgement { rows: vec![false; rows.len()], ..Judgement::default() };
+    let failed = rows.iter().filter(|(row, _)| row.times.is_none()).count();
+    if failed > 0 {
+        let some = rows.iter().find(|(row, _)| row.times.is_none()).map_or("", |(row, _)| row.key.as_str());
+        judgement.findings.push(format!("{failed} failed measurements stored as numbers, the first is `{some}`"));
+    }
+    let measured: Vec<usize> = (0..rows.len()).filter(|&i| rows[i].0.times.is_some()).collect();
+    let checks: [fn(&[(&Row, &Entry)], &[usize]) -> Option<Found>; 5] = [copied, filled, rounded, proportional, added];
+    for Found { rows: found, words } in checks.iter().filter_map(|check| check(rows, &measured)) {
+        found.into_iter().for_each(|i| judgement.rows[i] = true);
+        judgement.findings.push(words);
+    }
+    let marked = failed + judgement.rows.iter().filter(|marked| **marked).count();
+    if rows.len() >= MIN_ROWS && marked as f64 > MOST * rows.len() as f64 {
+        judgement.whole = Some(judgement.findings.join("; "));
+    }
+    judgement
+}
+
+struct Found {
+    rows: Vec<usize>,
+    words: String,
+}
+
+/// Layers by their number.
+fn by_value(rows: &[(&Row, &Entry)], measured: &[usize]) -> BTreeMap<u64, Vec<usize>> {
+    let mut same: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+    for &i in measured {
+        same.entry(rows[i].1.value.to_bits()).or_default().push(i);
+    }
+    same
+}
+
+/// Different layers with one number of many digits.
+fn copied(rows: &[(&Row, &Entry)], measured: &[usize]) -> Option<Found> {
+    let is_copy = |group: &Vec<usize>| group.len() > 1 && rows[group[0]].1.digits() >= TELLING_DIGITS;
+    let found: Vec<usize> = by_value(rows, measured).into_values().filter(is_copy).flatten().collect();
+    let some = rows[*found.first()?].0.key.as_str();
+    let words = format!("{} layers have exactly the time of another one, `{some}` among them: copied", found.len());
+    Some(Found { rows: found, words })
+}
+
+/// One number in much of the table, on layers whose work differs.
+fn filled(rows: &[(&Row, &Entry)], measured: &[usize]) -> Option<Found> {
+    let works =
+        |group: &[usize]| group.iter().map(|&i| (rows[i].0.macs, rows[i].0.bytes)).collect::<HashSet<_>>().len();
+    let (_, group) = by_value(rows, measured).into_iter().max_by_key(|(_, group)| group.len())?;
+    let is_filler = group.len() >= MIN_ROWS && group.len() as f64 > FILLER * measured.len() as f64 && works(&group) > 2;
+    is_filler.then(|| {
+        let words = format!(
+            "{} different layers have the time {}: a constant was filled in",
+            group.len(),
+            rows[group[0]].1.text
+        );
+        Found { rows: group, words }
+    })
+}
+
+/// Most times are whole milliseconds.
+fn rounded(rows: &[(&Row, &Entry)], measured: &[usize]) -> Option<Found> {
+    let ms = |i: usize| rows[i].0.times.as_ref().map_or(0.0, |times| times.mean_ns / 1e6);
+    // A unit's factor may leave a rounding error of the last binary digit.
+    let whole: Vec<usize> =
+        measured.iter().copied().filter(|&i| (ms(i) - ms(i).round()).abs() <= 1e-12 * ms(i)).collect();
+    let most = whole.len() >= MIN_ROWS && whole.len() * 2 > measured.len();
+    let words = format!("{} of {} times are whole milliseconds: rounded", whole.len(), measured.len());
+    most.then(|| Found { rows: whole, words })
+}
+
+/// Times in proportion to multiply-accumulates: computed, not measured.
+fn proportional(rows: &[(&Row, &Entry)], measured: &[usize]) -> Option<Found> {
+    let ratio = |i: usize| rows[i].1.value / rows[i].0.macs as f64;
+    let mut working: Vec<usize> = measured.iter().copied().filter(|&i| rows[i].0.macs > 0).collect();
+    working.sort_by(|&a, &b| ratio(a).total_cmp(&ratio(b)));
+    let middle = ratio(*working.get(working.len() / 2)?);
+    working.retain(|&i| (ratio(i) / middle - 1.0).abs() < PROPORTIONAL);
+    let works: HashSet<u64> = working.iter().map(|&i| rows[i].0.macs).collect();
+    let words = format!("{} times are in proportion to multiply-accumulates: computed, not measured", working.len());
+    (works.len() >= MIN_ROWS && working.len() * 2 > measured.len()).then(|| Found { rows: working, words })
+}
+
+/// Times that are to the last digit the sum of two others, more of them than chance makes.
+fn added(rows: &[(&Row, &Entry)], measured: &[usize]) -> Option<Found> {
+    let telling: Vec<usize> = measured.iter().copied().filter(|&i| rows[i].1.digits() >= TELLING_DIGITS).collect();
+    if telling.len() < MIN_ROWS || telling.len() > MAX_SUMMED {
+        return None;
+    }
+    let value = |i: usize| rows[i].1.value;
+    let mut order = telling.clone();
+    order.sort_by(|&a, &b| value(a).total_cmp(&value(b)));
+    let largest = value(*order.last()?);
+    // Sums of decimal texts are off by a rounding error.
+    let near = |sum: f64| {
+        let at = order.partition_point(|&i| value(i) < sum * (1.0 - 1e-12));
+        order.get(at).copied().filter(|&i| value(i) <= sum * (1.0 + 1e-12))
+    };
+    let (mut found, mut sums) = (Vec::new(), 0_usize);
+    for (n, &a) in order.iter().enumerate() {
+        for &b in order[n..].iter().take_while(|&&b| value(a) + value(b) <= largest * (1.0 + 1e-12)) {
+            sums += 1;
+            found.extend(near(value(a) + value(b)));
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    // Each sum meets one of the numbers that the digits tell apart.
+    let mut digits: Vec<usize> = order.iter().map(|&i| rows[i].1.digits()).collect();
+    digits.sort_unstable();
+    let by_chance = sums as f64 * order.len() as f64 / 10_f64.powi(digits[digits.len() / 2] as i32);
+    let words = format!("{} times are exactly the sum of two others: added up, not measured", found.len());
+    (found.len() >= MIN_ROWS && found.len() as f64 > 10.0 * by_chance).then(|| Found { rows: found, words })
+}

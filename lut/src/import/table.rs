@@ -1,0 +1,36 @@
+//! CSV with this program's keys: what a table of any other origin can be brought to with a script.
+
+use nasprof_graph::LayerKey;
+
+use super::entry::{Entry, bounded};
+use super::{ImportError, Unit};
+
+/// Reads the entries and what they are counted in.
+pub(super) fn read(text: &str, asked: Option<Unit>) -> Result<(Vec<Entry>, Unit), ImportError> {
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let header = reader.headers().map_err(|e| ImportError::Format(e.to_string()))?.clone();
+    let position = |found: &dyn Fn(&str) -> bool| header.iter().position(|name| found(name.trim()));
+    let key = position(&|name| name == "key")
+        .ok_or_else(|| ImportError::Format("line 1: there is no column `key`".to_owned()))?;
+    let latency = position(&|name| name == "latency" || unit_of(name).is_some()).ok_or_else(|| {
+        ImportError::Format("line 1: there is no column `latency`, `latency_ms`, `latency_us`, …".to_owned())
+    })?;
+    let unit = match (header.get(latency).and_then(|name| unit_of(name.trim())), asked) {
+        (Some(column), Some(asked)) if column != asked => {
+            return Err(ImportError::Units { column: column.name(), asked: asked.name() });
+        }
+        (column, asked) => column.or(asked).ok_or(ImportError::Unit)?,
+    };
+    let mut entries = Vec::new();
+    for (i, record) in reader.records().enumerate() {
+        let place = format!("line {}", i + 2);
+        let record = record.map_err(|e| ImportError::Format(format!("{place}: {e}")))?;
+        let cell = |column: usize| record.get(column).unwrap_or_default().trim();
+        entries.push(Entry::new(Ok(LayerKey(cell(key).to_owned())), cell(latency), &place)?);
+    }
+    Ok((bounded(entries)?, unit))
+}
+
+fn unit_of(column: &str) -> Option<Unit> {
+    Unit::named(column.strip_prefix("latency_")?)
+}

@@ -1,0 +1,202 @@
+//! Several LUTs of one context made one.
+//!
+//! What two LUTs say of a layer differs by more than their intervals tell: the machine's level moves between them. So
+//! nothing merged is more certain than its parts: an interval is the hull of theirs, and so are the half-widths of the
+//! calibration. Sessions are pooled as if one measurement had made them all.
+
+mod calibration;
+mod rows;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nasprof_graph::LayerKey;
+use nasprof_profiler::journal::Header;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::{Context, Lut, Row, SessionFacts};
+
+/// One of the LUTs that a merged one was made of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// How it was asked for.
+    pub header: Header,
+    /// How its sessions went.
+    pub sessions: Vec<SessionFacts>,
+}
+
+/// What merging gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Merged {
+    /// The LUT.
+    pub lut: Lut,
+    /// Layers of which the parts say different things; they are flagged.
+    pub conflicts: Vec<Conflict>,
+}
+
+/// A layer of which the parts say different things.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Conflict {
+    /// The layer.
+    pub key: LayerKey,
+    /// What they say.
+    pub problem: String,
+}
+
+/// LUTs that make no common one. They are counted from 1, in the order given.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum MergeError {
+    /// Fewer than two.
+    #[error("merging needs at least two LUTs")]
+    TooFew,
+    /// They hold for different contexts.
+    #[error("LUT 1 and LUT {number} are of different contexts: {differs}")]
+    Context {
+        /// The other LUT.
+        number: usize,
+        /// What differs.
+        differs: String,
+    },
+    /// The same measurement would count twice.
+    #[error("LUT {number} holds a measurement that another one holds as well: it would count twice")]
+    Twice {
+        /// The later LUT.
+        number: usize,
+    },
+    /// They do not mean the same layer by one key.
+    #[error("LUT 1 and LUT {number} disagree on the parameters or the cost of `{key}`: one of them is damaged")]
+    Layer {
+        /// The other LUT.
+        number: usize,
+        /// The layer.
+        key: LayerKey,
+    },
+}
+
+/// Makes one LUT of several. The result does not depend on their order.
+///
+/// # Errors
+/// If they are not of one context, or one measurement stands in two of them.
+pub fn merge(luts: &[Lut]) -> Result<Merged, MergeError> {
+    let [first, others @ ..] = luts else { return Err(MergeError::TooFew) };
+    if others.is_empty() {
+        return Err(MergeError::TooFew);
+    }
+    let mut parts: Vec<Part> = first.parts();
+    for (i, other) in others.iter().enumerate() {
+        let number = i + 2;
+        let differs = differences(&first.context, &other.context);
+        if !differs.is_empty() {
+            return Err(MergeError::Context { number, differs: differs.join("; ") });
+        }
+        for part in other.parts() {
+            if parts.contains(&part) {
+                return Err(MergeError::Twice { number });
+            }
+            parts.push(part);
+        }
+        same_layers(first, other).map_err(|key| MergeError::Layer { number, key })?;
+    }
+    let mut ordered: Vec<(String, &Lut)> = luts.iter().map(|lut| (order(&lut.parts()), lut)).collect();
+    ordered.sort_by(|a, b| a.0.cmp(&b.0));
+    parts.sort_by_cached_key(|part| order(std::slice::from_ref(part)));
+    let luts: Vec<&Lut> = ordered.into_iter().map(|(_, lut)| lut).collect();
+    let (rows, conflicts) = rows::merge(&luts);
+    let context = context(&luts, parts, &rows);
+    Ok(Merged { lut: Lut { context, rows }, conflicts })
+}
+
+impl Lut {
+    /// The measurements that it was made of: itself, unless it was merged.
+    #[must_use]
+    pub fn parts(&self) -> Vec<Part> {
+        if self.context.parts.is_empty() {
+            vec![Part { header: self.context.header.clone(), sessions: self.context.sessions.clone() }]
+        } else {
+            self.context.parts.clone()
+        }
+    }
+}
+
+/// Any order will do, as long as it does not depend on the command line.
+fn order(parts: &[Part]) -> String {
+    // Only a map with keys that are no texts cannot be written.
+    serde_json::to_string(parts).unwrap_or_default()
+}
+
+/// What numbers hold for, by name. The space is not part of it: a layer's key says all of the layer.
+fn differences(a: &Context, b: &Context) -> Vec<String> {
+    let defining = |context: &Context| -> BTreeMap<String, String> {
+        let header = &context.header;
+        let mut values = BTreeMap::from([
+            ("device".to_owned(), header.device.clone()),
+            ("backend".to_owned(), header.backend.clone()),
+            ("runtime".to_owned(), format!("{:?}", header.runtime)),
+            ("mode".to_owned(), format!("{:?}", header.mode)),
+            ("batch".to_owned(), header.batch.to_string()),
+            ("threads".to_owned(), header.threads.to_string()),
+            ("cores".to_owned(), format!("{:?}", header.cores)),
+            ("allocator".to_owned(), header.allocator.name().to_owned()),
+            ("clocks".to_owned(), format!("{:?}", header.clocks)),
+            ("imported".to_owned(), context.imported.is_some().to_string()),
+        ]);
+        values.extend(context.facts.iter().map(|(name, value)| (name.clone(), value.clone())));
+        values
+    };
+    let (a, b) = (defining(a), defining(b));
+    let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    let text = |value: Option<&String>| value.map_or_else(|| "unknown".to_owned(), |v| format!("`{v}`"));
+    names
+        .into_iter()
+        .filter(|name| a.get(*name) != b.get(*name))
+        .map(|name| format!("{name} is {} in the one, {} in the other", text(a.get(name)), text(b.get(name))))
+        .collect()
+}
+
+/// The key of a layer whose static facts differ.
+fn same_layers(a: &Lut, b: &Lut) -> Result<(), LayerKey> {
+    let facts = |row: &Row| (row.op.clone(), row.params, row.macs, row.bytes);
+    let known: BTreeMap<&LayerKey, &Row> = a.rows.iter().map(|row| (&row.key, row)).collect();
+    let differs = |row: &&Row| known.get(&row.key).is_some_and(|other| facts(other) != facts(row));
+    b.rows.iter().find(differs).map_or(Ok(()), |row| Err(row.key.clone()))
+}
+
+fn context(luts: &[&Lut], parts: Vec<Part>, rows: &[Row]) -> Context {
+    let headers = || parts.iter().map(|part| &part.header);
+    let first = &luts[0].context;
+    let joined = |of: fn(&Header) -> &String| {
+        let distinct: BTreeSet<&str> = headers().map(|header| of(header).as_str()).collect();
+        distinct.into_iter().collect::<Vec<_>>().join("+")
+    };
+    let spaces: BTreeSet<&String> = headers().map(|header| &header.space_digest).collect();
+    let (calibration, anchors) = calibration::merge(luts, rows);
+    Context {
+        format_version: first.format_version,
+        header: Header {
+            space: joined(|header| &header.space),
+            space_digest: joined(|header| &header.space_digest),
+            program_version: joined(|header| &header.program_version),
+            ci: headers().map(|header| header.ci).fold(0.0, f64::max),
+            sessions: headers().map(|header| header.sessions).sum(),
+            max_rounds: headers().map(|header| header.max_rounds).max().unwrap_or(0),
+            seed: headers().map(|header| header.seed).min().unwrap_or(0),
+            allow_noisy: headers().any(|header| header.allow_noisy),
+            energy: headers().any(|header| header.energy),
+            ..first.header.clone()
+        },
+        facts: first.facts.clone(),
+        sessions: parts.iter().flat_map(|part| part.sessions.clone()).collect(),
+        // An anchor's architecture means something in its own space only.
+        anchors: if spaces.len() == 1 { anchors } else { Vec::new() },
+        measured: luts
+            .iter()
+            .flat_map(|lut| lut.context.measured.clone())
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect(),
+        calibration,
+        imported: first.imported.clone(),
+        parts,
+    }
+}

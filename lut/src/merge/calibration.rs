@@ -1,0 +1,63 @@
+//! The calibration of merged LUTs.
+
+use std::collections::BTreeMap;
+
+use nasprof_graph::{Arch, LayerKey};
+use nasprof_profiler::statistics::{mean, median};
+
+use crate::{Anchor, Calibration, Lut, Row};
+
+/// The calibration and the anchors for merged rows.
+///
+/// A part's factor turns the sum of its own rows into its networks. Merged rows are at a level between the parts, so each
+/// part's anchors' sums are brought there. Two parts that differ say that a next session may be as far off as either of
+/// them would have it.
+pub(super) fn merge(luts: &[&Lut], rows: &[Row]) -> (Option<Calibration>, Vec<Anchor>) {
+    let merged: BTreeMap<&LayerKey, f64> =
+        rows.iter().filter_map(|row| Some((&row.key, row.times.as_ref()?.mean_ns))).collect();
+    // How far merged rows are above each part's.
+    let shift = |lut: &Lut| {
+        let ratio = |row: &Row| Some((merged.get(&row.key)? / row.times.as_ref()?.mean_ns).ln());
+        median(&lut.rows.iter().filter_map(ratio).collect::<Vec<_>>()).unwrap_or(0.0)
+    };
+    let shifts: Vec<f64> = luts.iter().map(|lut| shift(lut)).collect();
+    let known: Vec<(&Calibration, f64)> =
+        luts.iter().zip(&shifts).filter_map(|(lut, shift)| Some((lut.context.calibration.as_ref()?, *shift))).collect();
+    let calibration = of_all(&known);
+    let mut anchors: BTreeMap<&Arch, Vec<Anchor>> = BTreeMap::new();
+    for (lut, shift) in luts.iter().zip(&shifts) {
+        for anchor in &lut.context.anchors {
+            let moved = Anchor { sum_ns: anchor.sum_ns * shift.exp(), ..anchor.clone() };
+            anchors.entry(&anchor.arch).or_default().push(moved);
+        }
+    }
+    (calibration, anchors.into_values().filter_map(|same| same.into_iter().reduce(both)).collect())
+}
+
+fn of_all(known: &[(&Calibration, f64)]) -> Option<Calibration> {
+    let logs: Vec<f64> = known.iter().map(|(calibration, _)| calibration.scale.ln()).collect();
+    let center = mean(&logs)?;
+    // What each would say of a network, beside what the merged LUT says.
+    let apart = |(calibration, shift): &(&Calibration, f64)| (calibration.scale.ln() - shift - center).abs();
+    let widest = |of: fn(&Calibration) -> f64| known.iter().map(|(c, _)| of(c)).fold(0.0, f64::max);
+    let level = known.iter().map(|part| part.0.level_half_width + apart(part)).fold(0.0, f64::max);
+    Some(Calibration {
+        scale: center.exp(),
+        leave_one_out: widest(|c| c.leave_one_out),
+        anchors: known.iter().map(|(c, _)| c.anchors).sum(),
+        shape_half_width: widest(|c| c.shape_half_width),
+        level_half_width: level,
+        // The smoother: fewer places decide.
+        reuse_bandwidth: known.iter().filter_map(|(c, _)| c.reuse_bandwidth).reduce(f64::max),
+    })
+}
+
+/// One anchor measured in two parts.
+fn both(a: Anchor, b: Anchor) -> Anchor {
+    Anchor {
+        sessions_ns: [a.sessions_ns, b.sessions_ns].concat(),
+        level_sessions_ns: [a.level_sessions_ns, b.level_sessions_ns].concat(),
+        sum_ns: 0.5 * (a.sum_ns + b.sum_ns),
+        ..a
+    }
+}

@@ -1,0 +1,192 @@
+//! Merging LUTs: one context only, nothing twice, nothing more certain than its parts.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::synthetic_lut;
+use nasprof_graph::runtime::Runtime;
+use nasprof_graph::spaces::SpaceSpec;
+use nasprof_graph::{Arch, Space};
+use nasprof_lut::{Estimator, Flag, Lut, MergeError, Row, merge, read, write};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+fn space_of(candidates: &str, name: &str) -> Space {
+    let text = format!(
+        "format_version = 1\nkind = \"mobilenet\"\ninput = [3, 16, 16]\nnum_classes = 10\n\
+         settings = [[24, 3, 1]]\ncandidates = [{candidates}]\nskip_connect = true\n"
+    );
+    SpaceSpec::parse(&text).unwrap().build(name).unwrap()
+}
+
+fn small() -> Space {
+    space_of("\"MB3 3x3\", \"MB6 3x3\", \"MB3 5x5\"", "small")
+}
+
+fn row<'a>(lut: &'a Lut, like: &Row) -> &'a Row {
+    lut.rows.iter().find(|row| row.key == like.key).unwrap()
+}
+
+/// All times a factor apart, as from a machine in another mood.
+fn slower(mut lut: Lut, factor: f64) -> Lut {
+    for times in lut.rows.iter_mut().filter_map(|row| row.times.as_mut()) {
+        times.mean_ns *= factor;
+        times.sessions_ns.iter_mut().for_each(|ns| *ns *= factor);
+        times.ci_low_ns = times.ci_low_ns.map(|ns| ns * factor);
+        times.ci_high_ns = times.ci_high_ns.map(|ns| ns * factor);
+        times.reuse.iter_mut().for_each(|point| point.mean_ns *= factor);
+    }
+    for anchor in &mut lut.context.anchors {
+        anchor.sum_ns *= factor;
+        anchor.sessions_ns.iter_mut().for_each(|ns| *ns *= factor);
+    }
+    lut
+}
+
+#[test]
+fn sessions_are_pooled_and_intervals_never_narrow() {
+    let [a, b] = [0, 1].map(|seed| synthetic_lut(&small(), "sessions", seed));
+    let merged = merge(&[a.clone(), b.clone()]).unwrap();
+    assert_eq!(merged.lut.rows.len(), a.rows.len());
+    assert_eq!(merged.lut.context.sessions.len(), 4);
+    for merged in &merged.lut.rows {
+        let parts = [row(&a, merged), row(&b, merged)];
+        let times = merged.times.as_ref().unwrap();
+        let [x, y] = parts.map(|row| row.times.as_ref().unwrap());
+        assert_eq!(times.sessions_ns, [x.sessions_ns.clone(), y.sessions_ns.clone()].concat());
+        assert!((times.mean_ns - 0.5 * (x.mean_ns + y.mean_ns)).abs() < 1e-9 * times.mean_ns);
+        let width = |t: &nasprof_lut::Times| t.ci_high_ns.unwrap() - t.ci_low_ns.unwrap();
+        assert!(width(times) >= width(x).max(width(y)));
+        assert!(times.ci_low_ns <= x.ci_low_ns && times.ci_high_ns >= y.ci_high_ns);
+        assert_eq!(times.n_samples, x.n_samples + y.n_samples);
+        let ordered = [times.min_ns, times.p10_ns, times.p25_ns, times.p75_ns, times.p90_ns].map(Option::unwrap);
+        assert!(ordered.is_sorted(), "{ordered:?}");
+        let between = |q: fn(&nasprof_lut::Times) -> Option<f64>| {
+            let (low, high) = (q(x).unwrap().min(q(y).unwrap()), q(x).unwrap().max(q(y).unwrap()));
+            (low * (1.0 - 1e-9)..=high * (1.0 + 1e-9)).contains(&q(times).unwrap())
+        };
+        assert!(between(|t| t.p25_ns) && between(|t| t.p75_ns) && between(|t| t.p90_ns));
+        assert!(parts.iter().all(|part| part.flags.iter().all(|flag| merged.flags.contains(flag))));
+    }
+    let [x, y, all] = [&a, &b, &merged.lut].map(|lut| lut.context.calibration.clone().unwrap());
+    assert!(all.shape_half_width >= x.shape_half_width.max(y.shape_half_width));
+    assert!(all.level_half_width >= x.level_half_width.max(y.level_half_width));
+    assert!((all.scale.ln() - 0.5 * (x.scale.ln() + y.scale.ln())).abs() < 1e-12);
+}
+
+#[test]
+fn the_order_does_not_matter_and_the_file_keeps_where_it_came_from() {
+    let luts: Vec<Lut> = (0..3).map(|seed| synthetic_lut(&small(), "quiet", seed)).collect();
+    let merged = merge(&luts).unwrap().lut;
+    let reversed: Vec<Lut> = luts.iter().rev().cloned().collect();
+    assert_eq!(merged, merge(&reversed).unwrap().lut);
+    let seeds: Vec<u64> = merged.context.parts.iter().map(|part| part.header.seed).collect();
+    assert_eq!(seeds, [0, 1, 2]);
+    // Merged step by step it has the same parts.
+    let first = merge(&luts[..2]).unwrap().lut;
+    assert_eq!(merge(&[first, luts[2].clone()]).unwrap().lut.context.parts, merged.context.parts);
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a.parquet", "a.csv", "a.json"] {
+        let path = folder.path().join(name);
+        write(&merged, &path).unwrap();
+        assert_eq!(read(&path).unwrap(), merged, "{name}");
+    }
+    assert!(merged.context.measured.len() > luts[0].context.measured.len());
+}
+
+#[test]
+fn other_contexts_and_the_same_measurement_are_refused() {
+    let space = small();
+    let a = synthetic_lut(&space, "quiet", 0);
+    let b = synthetic_lut(&space, "quiet", 1);
+    assert_eq!(merge(&[]).unwrap_err(), MergeError::TooFew);
+    assert_eq!(merge(&[a.clone()]).unwrap_err(), MergeError::TooFew);
+    assert_eq!(merge(&[a.clone(), b.clone(), a.clone()]).unwrap_err(), MergeError::Twice { number: 3 });
+    let both = merge(&[a.clone(), b.clone()]).unwrap().lut;
+    assert_eq!(merge(&[both, b.clone()]).unwrap_err(), MergeError::Twice { number: 2 });
+    let refused = |change: fn(&mut Lut)| {
+        let mut other = b.clone();
+        change(&mut other);
+        merge(&[a.clone(), other]).unwrap_err().to_string()
+    };
+    assert!(refused(|lut| lut.context.header.batch = 8).contains("batch is `1` in the one, `8` in the other"));
+    assert!(refused(|lut| lut.context.header.threads = 2).contains("threads is `1`"));
+    assert!(refused(|lut| lut.context.header.device = "board".to_owned()).contains("device"));
+    let fact = refused(|lut| drop(lut.context.facts.insert("runtime_version".to_owned(), "9".to_owned())));
+    assert!(fact.contains("runtime_version"), "{fact}");
+    let damaged = refused(|lut| lut.rows[3].params += 1);
+    assert!(damaged.contains("disagree on the parameters"), "{damaged}");
+    // Control: what differs from one measurement to the next is no other context.
+    let mut other = b.clone();
+    (other.context.header.ci, other.context.header.max_rounds) = (0.01, 27);
+    assert!(merge(&[a, other]).is_ok());
+}
+
+#[test]
+fn what_the_parts_disagree_on_is_said() {
+    let space = small();
+    let [a, mut b] = [0, 1].map(|seed| synthetic_lut(&space, "quiet", seed));
+    // Control: they agree, at another level as well.
+    assert_eq!(merge(&[a.clone(), b.clone()]).unwrap().conflicts, []);
+    assert_eq!(merge(&[a.clone(), slower(b.clone(), 1.04)]).unwrap().conflicts, []);
+    let wrong = b.rows[2].times.as_mut().unwrap();
+    wrong.mean_ns *= 1.3;
+    wrong.sessions_ns.iter_mut().for_each(|ns| *ns *= 1.3);
+    b.rows[4].times = None;
+    b.rows[4].error = Some("no kernel".to_owned());
+    let merged = merge(&[a.clone(), b.clone()]).unwrap();
+    let said: Vec<String> = merged.conflicts.iter().map(|c| format!("{}: {}", c.key, c.problem)).collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said.iter().any(|s| s.starts_with(b.rows[2].key.as_str()) && s.contains("differ by 30 %")), "{said:?}");
+    assert!(said.iter().any(|s| s.starts_with(b.rows[4].key.as_str()) && s.contains("no kernel")), "{said:?}");
+    for i in [2, 4] {
+        assert!(merged.lut.rows[i].flags.contains(&Flag::Inconsistent));
+    }
+}
+
+/// Estimates from merged LUTs lie between those of the parts, and their interval holds both.
+#[test]
+fn estimates_cover_both_levels() {
+    let space = small();
+    let a = synthetic_lut(&space, "quiet", 0);
+    let b = slower(synthetic_lut(&space, "quiet", 1), 1.2);
+    let merged = merge(&[a.clone(), b.clone()]).unwrap().lut;
+    let arch = space.sample(&mut ChaCha8Rng::seed_from_u64(5));
+    let graph = Runtime::TorchEager.subnet(&space.graph, &arch).unwrap();
+    let estimate = |lut: &Lut| Estimator::new(lut).estimate(&graph);
+    let [low, high, all] = [&a, &b, &merged].map(estimate);
+    let [low_ms, high_ms] = [low.latency_ms.unwrap(), high.latency_ms.unwrap()];
+    let ms = all.latency_ms.unwrap();
+    assert!(low_ms < ms && ms < high_ms, "{low_ms} {ms} {high_ms}");
+    let [start, end] = all.interval_ms.unwrap();
+    assert!(start < low_ms && high_ms < end, "{start} {low_ms} {high_ms} {end}");
+    // An anchor's estimate is at the merged level too.
+    let anchor = &merged.context.anchors[0].arch;
+    let graph = Runtime::TorchEager.subnet(&space.graph, anchor).unwrap();
+    let estimator = Estimator::new(&merged);
+    let ratio = estimator.anchor_ms(anchor).unwrap() / estimator.latency_ms(&graph).unwrap();
+    assert!((ratio - 1.0).abs() < 0.03, "{ratio}");
+}
+
+#[test]
+fn spaces_of_one_device_make_one_table() {
+    let spaces = [small(), space_of("\"MB6 7x7\"", "other")];
+    let [a, b] = [0, 1].map(|i: usize| synthetic_lut(&spaces[i], "quiet", i as u64));
+    let merged = merge(&[a.clone(), b.clone()]).unwrap().lut;
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    for space in &spaces {
+        let graph = Runtime::TorchEager.subnet(&space.graph, &space.sample(&mut rng)).unwrap();
+        let estimate = Estimator::new(&merged).estimate(&graph);
+        assert_eq!(estimate.coverage, 1.0, "{}", space.name);
+        let wanted = [("space", Some(space.name.clone())), ("space_digest", Some(space.graph.digest()))];
+        merged.expect(&wanted).unwrap();
+    }
+    // Control: neither alone knows the other's layers, nor serves its space; a third space is refused.
+    let graph = Runtime::TorchEager.subnet(&spaces[1].graph, &Arch(vec![0; spaces[1].choices.len()])).unwrap();
+    assert!(Estimator::new(&a).estimate(&graph).coverage < 1.0);
+    assert!(a.expect(&[("space", Some("other".to_owned()))]).is_err());
+    assert!(merged.expect(&[("space", Some("third".to_owned()))]).is_err());
+    // Anchors of one space are no networks of another.
+    assert!(merged.context.anchors.is_empty());
+}

@@ -1,0 +1,87 @@
+//! Promise: every layer that some network of a space runs is planned, in a network that runs it, and no other is.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+
+use nasprof_graph::expectation::keys_that_can_run;
+use nasprof_graph::runtime::Runtime;
+use nasprof_graph::spaces::builtin_names;
+use nasprof_graph::{Arch, GraphBuilder, LayerKey, Op, Space};
+use nasprof_profiler::engine::{keys_of_space, network_units};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+fn run_by(space: &Space, runtime: Runtime, arch: &Arch) -> BTreeSet<LayerKey> {
+    let network = runtime.subnet(&space.graph, arch).unwrap();
+    network.layers().map(|(_, node)| LayerKey::of(&network, node)).collect()
+}
+
+#[test]
+fn the_plan_of_every_shipped_space_has_what_can_run_and_nothing_else() {
+    for name in builtin_names() {
+        let space = Space::builtin(name).unwrap();
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let keys = keys_of_space(&space, Runtime::TorchEager, &mut rng).unwrap();
+        let expected: BTreeSet<LayerKey> = keys_that_can_run(&space.graph).unwrap().into_keys().collect();
+        assert_eq!(keys.keys().cloned().collect::<BTreeSet<_>>(), expected, "{name}");
+        for (key, (alone, _)) in &keys {
+            let layers: Vec<LayerKey> = alone.layers().map(|(_, node)| LayerKey::of(alone, node)).collect();
+            assert_eq!(layers, [key.clone()], "{name}: what is tried is the layer alone");
+        }
+        let units = network_units(&space, Runtime::TorchEager, &keys, &BTreeSet::new(), &mut rng).unwrap();
+        let planned: BTreeSet<LayerKey> = units.iter().flat_map(|unit| unit.keys.iter().cloned()).collect();
+        assert_eq!(planned, expected, "{name}");
+        // Control: far fewer networks than the plan has do not hold every layer, where there is anything to choose.
+        let few: BTreeSet<LayerKey> = units.iter().take(1).flat_map(|unit| unit.keys.iter().cloned()).collect();
+        assert_eq!(few == expected, space.choices.is_empty(), "{name}");
+    }
+}
+
+/// A layer behind a product that is zero unless each of `factors` choices takes its last of eight candidates.
+fn needle(factors: usize) -> Space {
+    let mut b = GraphBuilder::new();
+    let x = b.input("x", [1, 4, 8, 8]).unwrap();
+    let zero = b.add("zero", Op::Zero { stride: [1, 1] }, &[x]).unwrap();
+    let mut factor = |i: usize| {
+        let relu = b.add(&format!("relu{i}"), Op::Relu, &[x]).unwrap();
+        let candidates: Vec<(String, _)> =
+            (0..8).map(|c| (format!("c{c}"), if c == 7 { relu } else { zero })).collect();
+        b.choice(&format!("choice{i}"), candidates).unwrap()
+    };
+    let all: Vec<_> = (0..factors).map(&mut factor).collect();
+    let product = b.add("product", Op::Mul, &all).unwrap();
+    let rare = b.add("rare", Op::Sigmoid, &[product]).unwrap();
+    let always = b.add("always", Op::Tanh, &[x]).unwrap();
+    let sum = b.add("sum", Op::Add, &[rare, always]).unwrap();
+    Space::new("needle", b.build(&[sum]).unwrap())
+}
+
+#[test]
+fn a_layer_that_one_network_of_a_quarter_million_runs_is_found() {
+    let space = needle(6);
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    let rare = |key: &LayerKey| key.as_str().starts_with("sigmoid");
+    let keys = keys_of_space(&space, Runtime::TorchEager, &mut rng).unwrap();
+    let (_, (_, witness)) = keys.iter().find(|(key, _)| rare(key)).unwrap();
+    assert_eq!(witness.0, [7; 6]);
+    assert!(run_by(&space, Runtime::TorchEager, witness).iter().any(rare));
+    let units = network_units(&space, Runtime::TorchEager, &keys, &BTreeSet::new(), &mut rng).unwrap();
+    assert!(units.iter().any(|unit| unit.keys.iter().any(rare)));
+    // Control: drawing does not find it.
+    assert!((0..1000).all(|_| !run_by(&space, Runtime::TorchEager, &space.sample(&mut rng)).iter().any(rare)));
+}
+
+#[test]
+fn a_runtime_that_fuses_gets_the_layers_that_it_makes() {
+    let space = Space::builtin("mobilenet-cifar10").unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let keys = keys_of_space(&space, Runtime::OnnxRuntime, &mut rng).unwrap();
+    for _ in 0..20 {
+        let drawn = run_by(&space, Runtime::OnnxRuntime, &space.sample(&mut rng));
+        assert!(drawn.iter().all(|key| keys.contains_key(key)));
+    }
+    // Control: they are not those of a runtime that does not.
+    let eager = keys_that_can_run(&space.graph).unwrap();
+    assert!(keys.keys().any(|key| !eager.contains_key(key)));
+}

@@ -1,0 +1,87 @@
+//! Another program's table made a LUT.
+
+use nasprof_graph::runtime::Runtime;
+use nasprof_lut::{Format, ImportError, ImportReport, ImportSettings, Unit, import, write};
+use nasprof_profiler::engine::keys_of_space;
+use nasprof_profiler::journal::Mode;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use serde_json::json;
+
+use super::super::table::{Tone, paint};
+use super::super::{print, print_json};
+use crate::cli::{ImportArgs, LatencyUnit, ModeArg, TableFormat};
+use crate::failure::Failure;
+use crate::resolve;
+
+pub(super) fn run(args: &ImportArgs, as_json: bool) -> Result<(), Failure> {
+    let batch = usize::from(args.batch);
+    let (space, digest) = resolve::at_batch(resolve::space(&args.space)?, batch)?;
+    let keys = keys_of_space(&space, Runtime::TorchEager, &mut ChaCha8Rng::seed_from_u64(0))?;
+    let layers = keys.into_iter().map(|(key, (graph, _))| (key, graph)).collect();
+    let about = |failure: Failure| failure.about(args.table.display());
+    let text = resolve::text_file(&args.table).map_err(about)?;
+    let settings = ImportSettings {
+        format: match args.format {
+            TableFormat::Table => Format::Table,
+            TableFormat::Nnabla => Format::Nnabla,
+        },
+        file: args.table.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+        unit: args.unit.map(|unit| match unit {
+            LatencyUnit::S => Unit::Seconds,
+            LatencyUnit::Ms => Unit::Milliseconds,
+            LatencyUnit::Us => Unit::Microseconds,
+            LatencyUnit::Ns => Unit::Nanoseconds,
+        }),
+        device: args.device.clone(),
+        space: (space.name, digest),
+        mode: match args.mode {
+            ModeArg::InContext => Mode::InContext,
+            ModeArg::Isolated => Mode::Isolated,
+        },
+        threads: usize::from(args.threads),
+        batch,
+        allow_suspicious: args.allow_suspicious,
+    };
+    let imported = import(&text, &layers, &settings).map_err(|error| about(failure(error)))?;
+    write(&imported.lut, &args.output)?;
+    if as_json {
+        return print_json(&json!({"lut": args.output, "import": imported.report}));
+    }
+    print(format!("{} ({} rows)", args.output.display(), imported.lut.rows.len()))?;
+    show(&imported.report)
+}
+
+fn show(report: &ImportReport) -> Result<(), Failure> {
+    let ImportReport { entries, rows, missing, failed, left_out, findings } = report;
+    print(format!(
+        "of {entries} entries {rows} are layers of the space with a time; {missing} of its layers have no entry"
+    ))?;
+    if *failed > 0 {
+        print(paint(Tone::Bad, format!("{failed} layers failed")))?;
+    }
+    for (reason, count) in left_out {
+        print(format!("left out: {count}, {reason}"))?;
+    }
+    for finding in findings {
+        print(paint(Tone::Doubtful, format!("cannot be right: {finding}")))?;
+    }
+    print("rows are marked as imported: estimates have no interval and say so")
+}
+
+fn failure(error: ImportError) -> Failure {
+    let hint = match &error {
+        ImportError::Unit | ImportError::Units { .. } => Some("`--unit ms` says that they are milliseconds"),
+        ImportError::Batch { .. } => Some("a LUT holds for one batch size: import it with the table's"),
+        ImportError::Suspicious(_) => Some("`--allow-suspicious` takes it all the same and marks its rows"),
+        ImportError::Nothing(_) => {
+            Some("`nasprof space show SPACE` counts the layers; `--format` says how the table is written")
+        }
+        ImportError::Format(_) | ImportError::Twice(_) => None,
+    };
+    let failure = Failure::usage(error);
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}

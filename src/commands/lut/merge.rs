@@ -1,0 +1,25 @@
+//! Several LUTs made one.
+
+use std::path::{Path, PathBuf};
+
+use nasprof_lut::{merge, read, write};
+use serde_json::json;
+
+use super::super::table::{Tone, paint};
+use super::super::{print, print_json};
+use crate::failure::Failure;
+
+pub(super) fn run(inputs: &[PathBuf], output: &Path, as_json: bool) -> Result<(), Failure> {
+    let luts = inputs.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
+    let merged = merge(&luts)?;
+    write(&merged.lut, output)?;
+    let (rows, parts) = (merged.lut.rows.len(), merged.lut.context.parts.len());
+    if as_json {
+        return print_json(&json!({"lut": output, "rows": rows, "parts": parts, "conflicts": merged.conflicts}));
+    }
+    print(format!("{} ({rows} rows, of {parts} measurements)", output.display()))?;
+    for conflict in &merged.conflicts {
+        print(paint(Tone::Doubtful, format!("  {}: {}", conflict.key, conflict.problem)))?;
+    }
+    Ok(())
+}
