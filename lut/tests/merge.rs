@@ -101,7 +101,7 @@ fn other_contexts_and_the_same_measurement_are_refused() {
     let a = synthetic_lut(&space, "quiet", 0);
     let b = synthetic_lut(&space, "quiet", 1);
     assert_eq!(merge(&[]).unwrap_err(), MergeError::TooFew);
-    assert_eq!(merge(&[a.clone()]).unwrap_err(), MergeError::TooFew);
+    assert_eq!(merge(std::slice::from_ref(&a)).unwrap_err(), MergeError::TooFew);
     assert_eq!(merge(&[a.clone(), b.clone(), a.clone()]).unwrap_err(), MergeError::Twice { number: 3 });
     let both = merge(&[a.clone(), b.clone()]).unwrap().lut;
     assert_eq!(merge(&[both, b.clone()]).unwrap_err(), MergeError::Twice { number: 2 });

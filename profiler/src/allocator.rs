@@ -45,12 +45,11 @@ pub(crate) fn trim() {
     let _ = unsafe { libc::malloc_trim(0) };
 }
 
-/// Blocks that fill up what is free within the heap, so that new ones make it grow: as long as they are kept.
+/// Adds blocks that fill up what is free within the heap, so that new ones make it grow: as long as they are kept.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-pub(crate) fn fill_holes() -> Vec<Vec<u8>> {
+pub(crate) fn fill_holes(blocks: &mut Vec<Vec<u8>>) {
     #[expect(unsafe_code, reason = "sbrk(0) has no safe wrapper; it only tells where the heap ends")]
     let end = || unsafe { libc::sbrk(0) };
-    let mut blocks = Vec::new();
     // The largest first; a size for which the heap had to grow has no hole left.
     for size in [2048, 1024, 512, 256, 128, 64, 24] {
         let before = end();
@@ -58,28 +57,25 @@ pub(crate) fn fill_holes() -> Vec<Vec<u8>> {
             blocks.push(Vec::with_capacity(size));
         }
     }
-    blocks
 }
 
 /// Other C libraries have holes of other kinds.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-pub(crate) fn fill_holes() -> Vec<Vec<u8>> {
-    Vec::new()
-}
+pub(crate) fn fill_holes(_: &mut Vec<Vec<u8>>) {}
 
-/// Bytes that the process holds: in the heap, and in blocks mapped one by one with their last page rounded up. Counted
-/// modulo 4 GiB, so only differences mean something: `mallinfo2`, which does not wrap, is missing in the C libraries of
-/// many boards.
+/// Bytes that the allocator took from the system: the heap with all gaps in it, and blocks mapped one by one with their
+/// last page rounded up. Counted modulo 4 GiB, so only differences mean something: `mallinfo2`, which does not wrap, is
+/// missing in the C libraries of many boards.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-pub(crate) fn in_use() -> Option<u32> {
+pub(crate) fn taken() -> Option<u32> {
     #[expect(unsafe_code, reason = "mallinfo has no safe wrapper; it only reads counters")]
     let counts = unsafe { libc::mallinfo() };
-    Some(counts.uordblks.wrapping_add(counts.hblkhd).cast_unsigned())
+    Some(counts.arena.wrapping_add(counts.hblkhd).cast_unsigned())
 }
 
 /// Other C libraries do not say.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-pub(crate) fn in_use() -> Option<u32> {
+pub(crate) fn taken() -> Option<u32> {
     None
 }
 

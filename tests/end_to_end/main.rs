@@ -17,4 +17,5 @@ mod layout;
 mod reports;
 mod sample_lut;
 mod tables;
+mod tables_of_others;
 mod torch;

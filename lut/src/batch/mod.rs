@@ -30,7 +30,7 @@ enum Form {
     /// Choices contribute independently.
     Table(CostTable),
     /// A zero prunes across choices: the layers are found for each architecture.
-    Selected(SelectedCosts),
+    Selected(Box<SelectedCosts>),
 }
 
 impl BatchEstimator {
@@ -41,7 +41,7 @@ impl BatchEstimator {
         let cost = |arch: &Arch| estimator.mean_latency_ms(&runtime.subnet(&space.graph, arch).ok()?);
         let table = CostTable::tabulate(space, cost).map(Form::Table);
         let selected = || (!runtime.fuses()).then(|| SelectedCosts::new(&space.graph, estimator)).flatten();
-        let form = table.or_else(|| selected().map(Form::Selected))?;
+        let form = table.or_else(|| selected().map(|costs| Form::Selected(Box::new(costs))))?;
         Some(Self { form, ignores_places: estimator.knows_places() })
     }
 

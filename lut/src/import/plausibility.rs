@@ -38,7 +38,7 @@ pub(super) fn judge(rows: &[(&Row, &Entry)]) -> Judgement {
         judgement.findings.push(format!("{failed} failed measurements stored as numbers, the first is `{some}`"));
     }
     let measured: Vec<usize> = (0..rows.len()).filter(|&i| rows[i].0.times.is_some()).collect();
-    let checks: [fn(&[(&Row, &Entry)], &[usize]) -> Option<Found>; 5] = [copied, filled, rounded, proportional, added];
+    let checks: [Check; 5] = [copied, filled, rounded, proportional, added];
     for Found { rows: found, words } in checks.iter().filter_map(|check| check(rows, &measured)) {
         found.into_iter().for_each(|i| judgement.rows[i] = true);
         judgement.findings.push(words);
@@ -49,6 +49,9 @@ pub(super) fn judge(rows: &[(&Row, &Entry)]) -> Judgement {
     }
     judgement
 }
+
+/// Looks at all rows, of which those with these numbers have a time.
+type Check = fn(&[(&Row, &Entry)], &[usize]) -> Option<Found>;
 
 struct Found {
     rows: Vec<usize>,
@@ -97,7 +100,7 @@ fn rounded(rows: &[(&Row, &Entry)], measured: &[usize]) -> Option<Found> {
         measured.iter().copied().filter(|&i| (ms(i) - ms(i).round()).abs() <= 1e-12 * ms(i)).collect();
     let most = whole.len() >= MIN_ROWS && whole.len() * 2 > measured.len();
     let words = format!("{} of {} times are whole milliseconds: rounded", whole.len(), measured.len());
-    most.then(|| Found { rows: whole, words })
+    most.then_some(Found { rows: whole, words })
 }
 
 /// Times in proportion to multiply-accumulates: computed, not measured.
@@ -109,7 +112,7 @@ fn proportional(rows: &[(&Row, &Entry)], measured: &[usize]) -> Option<Found> {
     working.retain(|&i| (ratio(i) / middle - 1.0).abs() < PROPORTIONAL);
     let works: HashSet<u64> = working.iter().map(|&i| rows[i].0.macs).collect();
     let words = format!("{} times are in proportion to multiply-accumulates: computed, not measured", working.len());
-    (works.len() >= MIN_ROWS && working.len() * 2 > measured.len()).then(|| Found { rows: working, words })
+    (works.len() >= MIN_ROWS && working.len() * 2 > measured.len()).then_some(Found { rows: working, words })
 }
 
 /// Times that are to the last digit the sum of two others, more of them than chance makes.
@@ -141,5 +144,5 @@ fn added(rows: &[(&Row, &Entry)], measured: &[usize]) -> Option<Found> {
     digits.sort_unstable();
     let by_chance = sums as f64 * order.len() as f64 / 10_f64.powi(digits[digits.len() / 2] as i32);
     let words = format!("{} times are exactly the sum of two others: added up, not measured", found.len());
-    (found.len() >= MIN_ROWS && found.len() as f64 > 10.0 * by_chance).then(|| Found { rows: found, words })
+    (found.len() >= MIN_ROWS && found.len() as f64 > 10.0 * by_chance).then_some(Found { rows: found, words })
 }

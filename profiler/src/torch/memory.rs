@@ -24,8 +24,9 @@ const STORED_COPIES: usize = 32;
 const STORED_BYTES: u32 = 4 << 20;
 
 /// Builds and runs the network, and reads how far resident memory rose above the process without it, and above what
-/// was resident before a run.
+/// was resident before a run. `filling` fills up the heap and is kept from one network to the next, since it takes long.
 pub(super) fn peak<N>(
+    filling: &mut Vec<Vec<u8>>,
     build: impl Fn() -> Result<N, DeviceError>,
     run: impl Fn(&mut N) -> Result<(), String>,
     drop_values: impl Fn(&mut N),
@@ -41,7 +42,7 @@ pub(super) fn peak<N>(
         timer::nanoseconds(start)
     };
     allocator::trim();
-    let filling = allocator::fill_holes();
+    allocator::fill_holes(filling);
     settle_counters();
     let without = status("VmRSS:");
     let mut network = build()?;
@@ -59,12 +60,11 @@ pub(super) fn peak<N>(
         above = Some(above.map_or((run, network), |(r, n)| (run.max(r), network.max(n))));
     }
     drop(network);
-    drop(filling);
     Ok(Memory {
         first_ns,
         peak_bytes: above.map(|(run, _)| run),
         network_bytes: above.filter(|_| without.is_some()).map(|(_, network)| network),
-        stored_bytes: stored(&build, &drop_values)?,
+        stored_bytes: stored(filling, &build, &drop_values)?,
         method: format!("highest of {PEAK_RUNS} VmHWM after clear_refs, minus VmRSS; kept: the allocator's count"),
         resolution_bytes: (counted.step() * counted.page) as u64,
     })
@@ -123,21 +123,24 @@ fn settle_counters() {
     drop(std::hint::black_box(vec![1_u8; 4 << 20]));
 }
 
-/// What a network holds without its values. Freed blocks below a kilobyte are kept at hand by size and count as held, up
-/// to seven of each: so several copies of small networks are made, and the average is little off.
+/// What a network takes without its values: its blocks and the gaps that aligning them leaves. Freed blocks below a
+/// kilobyte are kept at hand by size, up to seven of each, and memory is taken by the page: so several copies of small
+/// networks are made, and the average is little off.
 fn stored<N>(
+    filling: &mut Vec<Vec<u8>>,
     build: &impl Fn() -> Result<N, DeviceError>,
     drop_values: &impl Fn(&mut N),
 ) -> Result<Option<u64>, DeviceError> {
     let mut copies = Vec::new();
-    let Some(held) = allocator::in_use() else { return Ok(None) };
+    allocator::fill_holes(filling);
+    let Some(before) = allocator::taken() else { return Ok(None) };
     let mut above = 0;
     while copies.len() < STORED_COPIES && above < STORED_BYTES {
         let mut network = build()?;
         drop_values(&mut network);
         copies.push(network);
         // Less than before is nothing.
-        above = allocator::in_use().unwrap_or(held).wrapping_sub(held);
+        above = allocator::taken().unwrap_or(before).wrapping_sub(before);
         above = if above > u32::MAX / 2 { 0 } else { above };
     }
     Ok(Some(u64::from(above) / copies.len() as u64))

@@ -28,6 +28,8 @@ pub struct TorchDevice {
     networks: HashMap<u32, Network>,
     setup: Option<Setup>,
     canary: Option<Kernels>,
+    /// Blocks that fill up the heap, of a process that measures memory.
+    filling: Vec<Vec<u8>>,
     probes: probes::Reader,
 }
 
@@ -123,7 +125,10 @@ impl Device for TorchDevice {
 
     fn memory(&mut self, graph: &Graph) -> Result<Memory, DeviceError> {
         let _guard = tch::no_grad_guard();
-        memory::peak(|| self.build(graph), Network::run_whole, Network::drop_values)
+        let mut filling = std::mem::take(&mut self.filling);
+        let memory = memory::peak(&mut filling, || self.build(graph), Network::run_whole, Network::drop_values);
+        self.filling = filling;
+        memory
     }
 
     fn energy(&mut self, graph: &Graph) -> Result<Energy, DeviceError> {

@@ -1,0 +1,76 @@
+//! `nasprof lut merge` and `nasprof lut import`.
+
+use serde_json::Value;
+
+use crate::harness::Folder;
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn luts_of_one_context_are_merged() {
+    let folder = Folder::new();
+    for seed in 0..2 {
+        folder.ok(&format!("measure --device synthetic:quiet --space small.toml --seed {seed} -o {seed}.parquet"));
+    }
+    let merged = json(&folder.ok("lut merge 0.parquet 1.parquet -o both.parquet --json"));
+    assert_eq!((&merged["parts"], merged["conflicts"].as_array().unwrap().len()), (&2.into(), 0));
+    folder.ok("lut merge 1.parquet 0.parquet -o other.parquet");
+    assert_eq!(folder.read("both.parquet"), folder.read("other.parquet"));
+    let arch = folder.ok("space sample small.toml -n 1");
+    std::fs::write(folder.path("arch.json"), arch).unwrap();
+    folder.ok("estimate --lut both.parquet --space small.toml --arch arch.json");
+    folder.ok("validate --device synthetic:quiet --lut both.parquet --space small.toml -n 3");
+    folder.ok("lut show both.parquet");
+    folder.ok("lut check both.parquet");
+    // Refused: one alone, the same one twice, another context; nothing is written.
+    folder.fails("lut merge 0.parquet -o no.parquet", 2, "2 values required");
+    folder.fails("lut merge 0.parquet 0.parquet -o no.parquet", 2, "count twice");
+    folder.ok("measure --device synthetic:quiet --space small.toml --seed 3 --batch 4 -o batch.parquet");
+    folder.fails("lut merge 0.parquet batch.parquet -o no.parquet", 6, "batch is `1` in the one, `4` in the other");
+    folder.fails("lut merge 0.parquet none.parquet -o no.parquet", 2, "none.parquet");
+    assert!(!folder.path("no.parquet").exists());
+}
+
+#[test]
+fn a_foreign_table_is_marked_all_the_way_to_the_estimate() {
+    let folder = Folder::new();
+    folder.ok("measure --device synthetic:quiet --space small.toml -o a.parquet");
+    folder.ok("lut export a.parquet -o a.json");
+    let lut = json(&String::from_utf8(folder.read("a.json")).unwrap());
+    let mut table = "key,latency_us\n".to_owned();
+    for row in lut["rows"].as_array().unwrap() {
+        let us = row["times"]["mean_ns"].as_f64().unwrap() / 1e3;
+        table += &format!("\"{}\",{us:.5}\n", row["key"].as_str().unwrap());
+    }
+    std::fs::write(folder.path("table.csv"), &table).unwrap();
+    let line = "lut import table.csv --format table --space small.toml --device board";
+    let said = folder.ok(&format!("{line} -o b.parquet"));
+    assert!(said.contains("marked as imported"), "{said}");
+    std::fs::write(folder.path("arch.json"), folder.ok("space sample small.toml -n 1")).unwrap();
+    let estimate = json(&folder.ok("estimate --lut b.parquet --space small.toml --arch arch.json --json"));
+    assert!(estimate["flags"].as_array().unwrap().contains(&"imported".into()));
+    assert_eq!((&estimate["interval_ms"], &estimate["nodes"][0]["source"]), (&Value::Null, &"imported".into()));
+    let words = folder.ok("estimate --lut b.parquet --space small.toml --arch arch.json --explain");
+    assert!(words.contains("from an imported table"), "{words}");
+    // Control: an estimate of the measured LUT says nothing of the kind.
+    assert!(!folder.ok("estimate --lut a.parquet --space small.toml --arch arch.json").contains("imported"));
+    for shown in ["lut show b.parquet", "lut diff a.parquet b.parquet", "report b.parquet -o b.html"] {
+        folder.ok(shown);
+    }
+    // One number everywhere is no measurement.
+    let filled: String = table.lines().map(|l| l.rsplit_once(',').unwrap().0.to_owned() + ",7\n").collect();
+    std::fs::write(folder.path("table.csv"), filled.replacen(",7\n", ",latency_us\n", 1)).unwrap();
+    let ran = folder.fails(&format!("{line} -o c.parquet"), 2, "cannot be right");
+    assert!(ran.stderr.contains("--allow-suspicious"), "{}", ran.stderr);
+    folder.ok(&format!("{line} -o c.parquet --allow-suspicious"));
+    folder.fails(&format!("{line} -o d.parquet --unit ms"), 2, "table.csv: the column says us");
+    folder.fails("lut import no.csv --format table --space small.toml --device board -o d.parquet", 2, "no.csv");
+    folder.fails(
+        "lut import arch.json --format nnabla --unit ms --space small.toml --device board -o d.parquet",
+        2,
+        "arch.json",
+    );
+    assert!(!folder.path("d.parquet").exists());
+}
