@@ -50,6 +50,8 @@ pub(crate) fn trim() {
 pub(crate) fn fill_holes(blocks: &mut Vec<Vec<u8>>) {
     #[expect(unsafe_code, reason = "sbrk(0) has no safe wrapper; it only tells where the heap ends")]
     let end = || unsafe { libc::sbrk(0) };
+    // Also joins small free blocks, which are kept apart by size.
+    trim();
     // The largest first; a size for which the heap had to grow has no hole left.
     for size in [2048, 1024, 512, 256, 128, 64, 24] {
         let before = end();

@@ -41,7 +41,6 @@ pub(super) fn peak<N>(
         run(&mut network)?;
         timer::nanoseconds(start)
     };
-    allocator::trim();
     allocator::fill_holes(filling);
     settle_counters();
     let without = status("VmRSS:");
