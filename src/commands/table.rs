@@ -6,23 +6,26 @@ use std::sync::LazyLock;
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
-use nasprof_reports::text::printable;
+use nasprof_reports::text::{columns, cut, cut_middle, printable};
 
 /// A text cut or filled to a width, with a mark where it was cut. Controls, which could steer the terminal, are shown.
 pub(super) fn fit(text: &str, width: usize) -> String {
-    let text = printable(text).replace(['\n', '\t'], " ");
-    format!("{:<width$}", nasprof_reports::text::cut(&text, width))
+    filled(cut(&plain(text), width), width)
 }
 
-/// As [`fit`], but cut after `start` characters, so that the end is kept as well: there a path has its layer, and a key
-/// its shape.
+/// As [`fit`], but cut after `start` columns.
 pub(super) fn fit_ends(text: &str, start: usize, width: usize) -> String {
-    let text: Vec<char> = printable(text).replace(['\n', '\t'], " ").chars().collect();
-    if text.len() <= width {
-        return format!("{:<width$}", text.into_iter().collect::<String>());
-    }
-    let end = width - start - 1;
-    text[..start].iter().chain(&['…']).chain(&text[text.len() - end..]).collect()
+    filled(cut_middle(&plain(text), start, width), width)
+}
+
+fn plain(text: &str) -> String {
+    printable(text).replace(['\n', '\t'], " ")
+}
+
+/// Columns and not characters: a wide character takes two.
+fn filled(text: String, width: usize) -> String {
+    let missing = width.saturating_sub(columns(&text));
+    text + &" ".repeat(missing)
 }
 
 /// A bar of a width for a share, in eighths of a character.
@@ -99,6 +102,7 @@ mod tests {
         assert_eq!(fit("ab\u{1b}[2J\n", 8), "ab\u{fffd}[2J  ");
         assert_eq!(fit_ends("blocks/12/MB6 7x7/depthwise/conv", 6, 20), "blocks…epthwise/conv");
         assert_eq!(fit_ends("short", 2, 8), "short   ");
+        assert_eq!([fit("層層層", 4), fit_ends("層層層層", 2, 6)], ["層… ", "層…層 "]);
     }
 
     #[test]

@@ -4,6 +4,15 @@ use maud::{Markup, html};
 
 use crate::text::cut;
 
+/// What the shades of a matrix mean.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Shades {
+    /// From the least of its values to the greatest, by the logarithm.
+    Logarithmic,
+    /// From nothing to all, whatever its values are.
+    Shares,
+}
+
 /// A matrix; cells without a value stay empty.
 pub(crate) struct Heat {
     pub(crate) title: String,
@@ -13,8 +22,8 @@ pub(crate) struct Heat {
     pub(crate) columns: Vec<String>,
     /// Row by row: value, what is written in the cell, and what is shown for it.
     pub(crate) cells: Vec<Vec<Option<(f64, String, String)>>>,
-    /// Shades follow the logarithm.
-    pub(crate) logarithmic: bool,
+    /// What the shades mean.
+    pub(crate) shades: Shades,
 }
 
 /// Draws it as a table, so that it can be read without seeing the shades.
@@ -50,12 +59,35 @@ pub(crate) fn heat(heat: &Heat) -> Markup {
 
 /// The class of a value's shade, 0 (least) to 9 (most).
 fn shades(heat: &Heat) -> impl Fn(f64) -> usize {
-    let transform = |v: f64, log: bool| if log { v.max(f64::MIN_POSITIVE).ln() } else { v };
-    let log = heat.logarithmic;
-    let all = heat.cells.iter().flatten().flatten().map(|c| transform(c.0, log)).filter(|v| v.is_finite());
+    let all = heat.cells.iter().flatten().flatten().map(|c| c.0).filter(|v| v.is_finite());
     let (low, high) = all.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+    let shades = heat.shades;
     move |value| {
-        let share = (transform(value, log) - low) / (high - low);
-        if share.is_finite() { (share * 9.0).round() as usize } else { 0 }
+        let share = match shades {
+            Shades::Logarithmic => (value.max(f64::MIN_POSITIVE) / low).ln() / (high / low).ln(),
+            Shades::Shares => value,
+        };
+        if share.is_finite() { (share.clamp(0.0, 1.0) * 9.0).round() as usize } else { 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_shares_are_not_drawn_as_if_one_had_won() {
+        let of = |shades: Shades| Heat {
+            title: String::new(),
+            row_name: String::new(),
+            column_name: String::new(),
+            rows: vec![String::new()],
+            columns: vec![String::new(); 2],
+            cells: vec![vec![Some((0.12, String::new(), String::new())), Some((0.13, String::new(), String::new()))]],
+            shades,
+        };
+        let both = |heat: Heat| [0.12, 0.13].map(super::shades(&heat));
+        assert_eq!(both(of(Shades::Shares)), [1, 1]);
+        assert_eq!(both(of(Shades::Logarithmic)), [0, 9]);
     }
 }

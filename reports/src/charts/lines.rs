@@ -9,21 +9,23 @@ use crate::text::significant;
 pub(crate) struct Line {
     pub(crate) name: String,
     pub(crate) points: Vec<(f64, f64)>,
+    /// A limit or target: dashed, without marks.
+    pub(crate) limit: bool,
 }
 
 /// Beyond this many points a curve has no marks of its own.
 const MARKED: usize = 60;
 
-/// Draws curves on common axes.
+/// Draws curves over steps, on common axes.
 pub(crate) fn lines(title: &str, x_name: &str, y_name: &str, curves: &[Line]) -> Markup {
     let all = || curves.iter().flat_map(|c| &c.points);
-    let x = Scale::linear(all().map(|p| p.0), LEFT, WIDTH - RIGHT);
+    let x = Scale::counted(all().map(|p| p.0), LEFT, WIDTH - RIGHT);
     let y = Scale::linear(all().map(|p| p.1), HEIGHT - BOTTOM, TOP);
     let content = html! {
         (axes(&x, &y, x_name, y_name))
         @for (i, curve) in curves.iter().enumerate() {
-            path.curve.(colour(i)).dashed[i >= COLOURS] d=(path(curve, &x, &y)) { title { (curve.name) } }
-            @if curve.points.len() <= MARKED {
+            path.curve.(colour(i)).dashed[i >= COLOURS || curve.limit] d=(path(curve, &x, &y)) { title { (curve.name) } }
+            @if curve.points.len() <= MARKED && !curve.limit {
                 @for (a, b) in curve.points.iter().filter(|p| p.1.is_finite()) {
                     (mark(i, x.at(*a), y.at(*b), &format!("{}: {} at {}", curve.name, significant(*b), significant(*a))))
                 }

@@ -10,7 +10,7 @@ mod strip;
 
 use maud::{Markup, html};
 
-pub(crate) use self::heat::{Heat, heat};
+pub(crate) use self::heat::{Heat, Shades, heat};
 pub(crate) use self::histogram::histogram;
 pub(crate) use self::lines::{Line, lines};
 pub(crate) use self::scale::Scale;
@@ -85,7 +85,7 @@ fn mark(group: usize, x: f64, y: f64, title: &str) -> Markup {
         2 => path(format!("M{}L{}L{}z", p(0.0, -4.8), p(4.4, 3.4), p(-4.4, 3.4))),
         3 => path(format!("M{}L{}L{}L{}z", p(0.0, -5.0), p(5.0, 0.0), p(0.0, 5.0), p(-5.0, 0.0))),
         4 => path(format!("M{}L{}L{}z", p(0.0, 4.8), p(4.4, -3.4), p(-4.4, -3.4))),
-        5 => path(format!("M{}h4v-4h2v4h4v2h-4v4h-2v-4h-4z", p(-5.0, -1.0))),
+        5 => path(format!("M{}h3.5v-3.5h3v3.5h3.5v3h-3.5v3.5h-3v-3.5h-3.5z", p(-5.0, -1.5))),
         6 => path(format!("M{}h10v5h-10z", p(-5.0, -2.5))),
         _ => path(format!("M{}v10h5v-10z", p(-2.5, -5.0))),
     }

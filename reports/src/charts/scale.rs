@@ -1,11 +1,20 @@
 //! Axes: from values to positions, with ticks at round numbers.
 
-use crate::text::si;
+use crate::text::si_rounded;
+
+/// Which values may be ticks of a linear axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Linear,
+    /// Steps are counted: there is no half of one.
+    Counted,
+    Logarithmic,
+}
 
 /// A linear or logarithmic axis from `low` to `high`, drawn from `from` to `to`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scale {
-    logarithmic: bool,
+    kind: Kind,
     low: f64,
     high: f64,
     from: f64,
@@ -16,19 +25,30 @@ impl Scale {
     /// A linear axis that holds all values; a single value stands in the middle of its surroundings.
     pub(crate) fn linear(values: impl IntoIterator<Item = f64>, from: f64, to: f64) -> Self {
         let (low, high) = range(values.into_iter().filter(|v| v.is_finite())).unwrap_or((0.0, 1.0));
-        let margin = if high > low { (high / 2.0 - low / 2.0) * 0.08 } else { (high.abs() * 0.1).max(1e-3) };
-        Self { logarithmic: false, low: low - margin, high: high + margin, from, to }
+        let margin = match high - low {
+            0.0 if high == 0.0 => 1.0,
+            0.0 => high.abs() * 0.1,
+            _ => (high / 2.0 - low / 2.0) * 0.08,
+        };
+        // What is never negative has no negative axis.
+        let bottom = if low >= 0.0 { (low - margin).max(0.0) } else { low - margin };
+        Self { kind: Kind::Linear, low: bottom, high: high + margin, from, to }
+    }
+
+    /// As [`Self::linear`], for what is counted: only whole numbers are ticks.
+    pub(crate) fn counted(values: impl IntoIterator<Item = f64>, from: f64, to: f64) -> Self {
+        Self { kind: Kind::Counted, ..Self::linear(values, from, to) }
     }
 
     /// A linear axis with these ends.
     pub(crate) fn between(low: f64, high: f64, from: f64, to: f64) -> Self {
-        Self { logarithmic: false, low, high: if high > low { high } else { low + 1.0 }, from, to }
+        Self { kind: Kind::Linear, low, high: if high > low { high } else { low + 1.0 }, from, to }
     }
 
     /// A logarithmic axis that holds all positive values.
     pub(crate) fn logarithmic(values: impl IntoIterator<Item = f64>, from: f64, to: f64) -> Self {
         let (low, high) = range(values.into_iter().filter(|v| v.is_finite() && *v > 0.0)).unwrap_or((1.0, 10.0));
-        Self { logarithmic: true, low: low / 1.25, high: high * 1.25, from, to }
+        Self { kind: Kind::Logarithmic, low: low / 1.25, high: high * 1.25, from, to }
     }
 
     /// The ends of the axis.
@@ -38,7 +58,7 @@ impl Scale {
 
     /// Position of a value; what lies outside is drawn at the end.
     pub(crate) fn at(&self, value: f64) -> f64 {
-        let share = if self.logarithmic {
+        let share = if self.kind == Kind::Logarithmic {
             (value.max(f64::MIN_POSITIVE) / self.low).ln() / (self.high / self.low).ln()
         } else {
             (value - self.low) / (self.high - self.low)
@@ -48,9 +68,16 @@ impl Scale {
 
     /// Round values within the axis.
     pub(crate) fn ticks(&self) -> Vec<(f64, String)> {
-        let values =
-            if self.logarithmic { logarithmic_ticks(self.low, self.high) } else { linear_ticks(self.low, self.high) };
-        values.into_iter().map(|v| (v, si(v))).collect()
+        let values = match self.kind {
+            Kind::Logarithmic => logarithmic_ticks(self.low, self.high),
+            Kind::Linear => linear_ticks(self.low, self.high),
+            Kind::Counted => linear_ticks(self.low, self.high).into_iter().filter(|v| v.fract() == 0.0).collect(),
+        };
+        // As many digits as tell neighbours apart.
+        let labels = |digits: i32| values.iter().map(|v| si_rounded(*v, digits)).collect::<Vec<_>>();
+        let apart = |labels: &Vec<String>| labels.windows(2).all(|pair| pair[0] != pair[1]);
+        let labels = (3..=9).map(labels).find(apart).unwrap_or_else(|| labels(9));
+        values.into_iter().zip(labels).collect()
     }
 }
 
@@ -108,6 +135,17 @@ mod tests {
                 linear_ticks(low, high).len() < 12 && linear_ticks(low, high).iter().all(|t| (low..=high).contains(t))
             );
         }
+    }
+
+    #[test]
+    fn axes_claim_no_more_than_there_is() {
+        let labels = |scale: Scale| scale.ticks().into_iter().map(|t| t.1).collect::<Vec<_>>();
+        assert_eq!(labels(Scale::counted([0.0, 2.0], 0.0, 1.0)), ["0", "1", "2"]);
+        assert!(labels(Scale::linear([0.0, 2.0], 0.0, 1.0)).contains(&"0.5".to_owned()));
+        assert_eq!(labels(Scale::between(0.9867, 0.9891, 0.0, 1.0)), ["0.987", "0.9875", "0.988", "0.9885", "0.989"]);
+        assert_eq!(Scale::linear([0.0, 0.0], 0.0, 1.0).ends(), (0.0, 1.0));
+        assert_eq!(Scale::linear([0.1, 8.0], 0.0, 1.0).ends().0, 0.0);
+        assert!(Scale::linear([-1.0, 8.0], 0.0, 1.0).ends().0 < -1.0);
     }
 
     #[test]

@@ -15,8 +15,10 @@ pub(crate) struct Point {
 /// A straight line or curve behind the points.
 pub(crate) struct Guide {
     pub(crate) points: Vec<(f64, f64)>,
-    /// What it stands for; written at its right end, or where it rises at its left end below it.
+    /// What it stands for.
     pub(crate) label: String,
+    /// The label stands at its right end, and not at its left one.
+    pub(crate) at_end: bool,
     /// Drawn dashed.
     pub(crate) dashed: bool,
 }
@@ -79,10 +81,15 @@ fn draw_guide(guide: &Guide, x: &Scale, y: &Scale) -> Markup {
     html! {
         @if path.len() > 1 { path class=(class) d=(format!("M{}", path.join("L"))) {} }
         @if let (Some(first), Some(last)) = (kept.first(), kept.last()) {
-            @if first.1 == last.1 {
-                text.note x=(pos(x.at(last.0) - 4.0)) y=(pos((y.at(last.1) - 5.0).max(TOP + 10.0))) text-anchor="end" { (guide.label) }
-            } @else if !guide.label.is_empty() {
-                text.note x=(pos(x.at(first.0) + 8.0)) y=(pos(y.at(first.1) + 16.0)) { (guide.label) }
+            @if !guide.label.is_empty() {
+                @let (end, steep) = if guide.at_end { (last, false) } else { (first, first.1 != last.1) };
+                @let (dx, dy) = match (guide.at_end, steep) {
+                    // Beside its end: above where it leaves at the top, below where it leaves at the right.
+                    (true, _) => if y.at(end.1) < TOP + 12.0 { (8.0, -2.0) } else { (-2.0, 14.0) },
+                    (false, true) => (8.0, 16.0),
+                    (false, false) => (4.0, -5.0),
+                };
+                text.note x=(pos(x.at(end.0) + dx)) y=(pos((y.at(end.1) + dy).max(TOP - 2.0))) text-anchor=[guide.at_end.then_some("end")] { (guide.label) }
             }
         }
     }

@@ -36,10 +36,12 @@ pub(crate) fn strip(title: &str, x_name: &str, rows: &[Strip]) -> Markup {
             text.name x=(pos(f64::midpoint(NAMES, WIDTH - RIGHT))) y=(pos(bottom + 36.0)) text-anchor="middle" { (x_name) }
         }
         @for (i, row) in rows.iter().enumerate() {
-            @for (value, text) in thinned(&row.values, MARKS) { (mark(i, x.at(*value), middle(i), text)) }
-            line.median x1=(pos(x.at(row.median))) x2=(pos(x.at(row.median))) y1=(pos(middle(i) - 11.0)) y2=(pos(middle(i) + 11.0)) {
-                title { "median of " (row.name) }
+            @for (j, (value, text)) in thinned(&row.values, MARKS).into_iter().enumerate() {
+                (mark(i, x.at(*value), middle(i) + aside(j, row.values.len()), text))
             }
+            @if row.values.len() > 1 { line.median x1=(pos(x.at(row.median))) x2=(pos(x.at(row.median))) y1=(pos(middle(i) - 11.0)) y2=(pos(middle(i) + 11.0)) {
+                title { "median of " (row.name) }
+            } }
         }
     };
     frame(title, bottom + 44.0, &content)
@@ -53,6 +55,11 @@ fn thinned(values: &[(f64, String)], most: usize) -> Vec<&(f64, String)> {
         return sorted;
     }
     (0..most).map(|i| sorted[i * (sorted.len() - 1) / (most - 1)]).collect()
+}
+
+/// Neighbours stand above and below one another, so that many of one size are seen as many.
+fn aside(position: usize, of: usize) -> f64 {
+    if of < 6 { 0.0 } else { [0.0, -5.0, 5.0][position % 3] }
 }
 
 fn middle(row: usize) -> f64 {

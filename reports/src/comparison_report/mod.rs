@@ -12,7 +12,7 @@ use nasprof_lut::Lut;
 use self::pairs::Pair;
 use crate::lut_report::{context_line, mode_name};
 use crate::page::{Cell, Column, Section, Statement, Table, Verdict, page, statements, table};
-use crate::text::{count, ms, percent, significant};
+use crate::text::{count, ms, significant};
 
 /// Several LUTs as one HTML file; the first is what the others are compared with.
 #[must_use]
@@ -36,7 +36,7 @@ const SUMMARY: [Column; 7] = [
     Column::text("LUT", "Compared with the first"),
     Column::number("common layers", "Layers with times in both"),
     Column::number("factor", "Median ratio of times to the first: the common factor"),
-    Column::number("spread", "95 % of layers are within this of the common factor"),
+    Column::number("spread", "95 % of layers are within this factor of the common one, up or down"),
     Column::number("rank correlation", "Spearman, over the common layers: 1 means the same order"),
     Column::number("overlap", "Share of layers whose intervals overlap"),
     Column::number("only in one", "Layers in only one of the two"),
@@ -48,10 +48,10 @@ fn summary(luts: &[(String, Lut)], pairs: &[Pair<'_>]) -> Markup {
         vec![
             Cell::text(pair.name),
             Cell::number(Some(diff.rows.len() as f64), |v| v.to_string()),
-            Cell::number(diff.level, |v| format!("{v:.4}")),
-            Cell::number(diff.p95_log_ratio_without_level.map(|v| v.exp() - 1.0), percent),
-            Cell::number(pair.rank, |v| format!("{v:.4}")),
-            Cell::number(diff.overlapping, percent),
+            Cell::number(diff.level, |v| format!("× {v:.3}")),
+            Cell::number(diff.p95_log_ratio_without_level.map(f64::exp), |v| format!("× {}", significant(v))),
+            Cell::number(pair.rank, |v| format!("{v:.3}")),
+            Cell::number(diff.overlapping, |v| format!("{:.0} %", 100.0 * v)),
             Cell::number(Some((diff.only_before.len() + diff.only_after.len()) as f64), |v| v.to_string()),
         ]
     });
@@ -94,7 +94,7 @@ fn context_values(luts: &[(String, Lut)]) -> Vec<(&'static str, Vec<String>)> {
         ("batch", of(&|l| l.context.header.batch.to_string())),
         ("threads", of(&|l| l.context.header.threads.to_string())),
         ("allocator", of(&|l| l.context.header.allocator.name().to_owned())),
-        ("timed", of(&|l| mode_name(l.context.header.mode).to_owned())),
+        ("where layers were timed", of(&|l| mode_name(l.context.header.mode).to_owned())),
     ]
 }
 

@@ -11,7 +11,7 @@ use nasprof_profiler::statistics::median;
 use crate::charts::{Strip, strip};
 use crate::lut_report::{Kind, kinds_by_time};
 use crate::page::figure;
-use crate::text::{cut, ms, percent};
+use crate::text::{cut, ms, rough};
 
 /// Ratios by kind of layer, for the first LUT of each mode of one device; absent unless there are both.
 pub(super) fn modes(luts: &[(String, Lut)]) -> Option<Markup> {
@@ -41,8 +41,8 @@ pub(super) fn modes(luts: &[(String, Lut)]) -> Option<Markup> {
     let direction = if middle < 1.0 { "less" } else { "more" };
     let how = format!(
         "Time alone over time in networks, by kind. The median layer takes {} {direction} time alone ({}) than in a network ({}): \
-         a table of layers timed alone is off by that much before anything else.",
-        percent((middle - 1.0).abs()),
+         sums of layers timed alone are off by about that much.",
+        rough((middle - 1.0).abs()),
         alone.0,
         inside.0
     );

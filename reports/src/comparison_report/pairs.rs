@@ -6,7 +6,7 @@ use nasprof_profiler::statistics::spearman;
 
 use crate::charts::{Guide, Point, Scatter, scatter};
 use crate::page::figure;
-use crate::text::{cut, ms, percent, significant};
+use crate::text::{cut, ms, significant};
 
 /// The layers that two LUTs share.
 pub(super) struct Pair<'a> {
@@ -41,14 +41,15 @@ impl<'a> Pair<'a> {
         let line = |factor: f64, dashed: bool| Guide {
             points: [ends.0, ends.1].iter().map(|x| (*x, x * factor)).collect(),
             label: String::new(),
+            at_end: false,
             dashed,
         };
-        let rank = self.rank.map_or_else(|| "unknown".to_owned(), |r| format!("{r:.4}"));
+        let rank = self.rank.map_or_else(|| "unknown".to_owned(), |r| format!("{r:.3}"));
         let spread =
-            self.diff.p95_log_ratio_without_level.map_or_else(|| "unknown".to_owned(), |v| percent(v.exp() - 1.0));
+            self.diff.p95_log_ratio_without_level.map_or_else(|| "unknown".to_owned(), |v| significant(v.exp()));
         let how = format!(
-            "Rank correlation {rank}. Solid: equal times; dashed: the common factor of {level:.4}. 95 % of layers are within {spread} \
-             of the dashed line; those far from it are what one of the two does relatively well or badly."
+            "Rank correlation {rank}. Solid: equal times; dashed: the common factor of {level:.3}. 95 % of layers are within a factor \
+             of {spread} of the dashed line; those far from it are what one of the two does relatively well or badly."
         );
         let plot = Scatter {
             title: "Layers of two LUTs",

@@ -13,6 +13,9 @@ use crate::text::{count, cut};
 /// Cells drawn when every cell has choices of its own.
 const MAX_CELLS: usize = 12;
 const HEADING: f64 = 30.0;
+/// A cell takes at least this for its heading, and two stand side by side up to this.
+const NARROWEST: f64 = 220.0;
+const WIDEST: f64 = 1200.0;
 
 /// An edge of a cell.
 #[derive(Debug, Clone)]
@@ -76,9 +79,9 @@ fn keep(name: String, mut edges: Vec<CellEdge>) -> Cell {
 fn draw(cell: &Cell) -> (Markup, f64, f64) {
     let last = cell.edges.iter().map(|e| e.to).max().unwrap_or(2).max(2);
     let name = |node: usize| match node {
-        0 => "c_{k−2}".to_owned(),
-        1 => "c_{k−1}".to_owned(),
-        n if n == last + 1 => "c_{k}".to_owned(),
+        0 => "cell k−2".to_owned(),
+        1 => "cell k−1".to_owned(),
+        n if n == last + 1 => "output".to_owned(),
         n => (n - 2).to_string(),
     };
     // Order of indices is order of the graph: inputs, then for each node its edges and itself, then the output.
@@ -120,11 +123,14 @@ fn draw(cell: &Cell) -> (Markup, f64, f64) {
 fn side_by_side(space: &Space, drawn: &[(Cell, (Markup, f64, f64))], all: usize) -> Picture {
     let mut corners = Vec::new();
     let (mut top, mut width) = (0.0_f64, 0.0_f64);
-    for row in drawn.chunks(2) {
+    let beside =
+        |row: &[(Cell, (Markup, f64, f64))]| row.iter().map(|(_, (_, w, _))| w.max(NARROWEST) + 20.0).sum::<f64>();
+    let columns = if drawn.chunks(2).any(|row| beside(row) > WIDEST) { 1 } else { 2 };
+    for row in drawn.chunks(columns) {
         let mut left = 0.0;
         for (_, (_, w, _)) in row {
             corners.push((left, top));
-            left += w.max(220.0) + 20.0;
+            left += w.max(NARROWEST) + 20.0;
         }
         width = width.max(left);
         top += row.iter().map(|(_, (_, _, h))| h + HEADING + 14.0).fold(0.0, f64::max);

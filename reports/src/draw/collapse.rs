@@ -130,7 +130,13 @@ fn group(graph: &Graph, states: &[State], selection: &[u16], nodes: &[usize]) ->
     let number = |wanted: State| nodes.iter().filter(|&&i| states[i] == wanted).count();
     let (runs, pruned) = (number(State::Runs), number(State::Pruned));
     let mut lines = vec![scope.clone()];
-    lines.extend(nodes.iter().find_map(chosen));
+    // One choice has a name; of many none says what the others are.
+    let choices: Vec<String> = nodes.iter().filter_map(chosen).collect();
+    match &choices[..] {
+        [only] => lines.push(only.clone()),
+        [] => {}
+        many => lines.push(count(many.len(), "choice")),
+    }
     lines.push(if pruned == 0 { count(nodes.len(), "node") } else { format!("{runs} of {} nodes run", nodes.len()) });
     let title = format!("{scope}\n{}: {runs} run, {pruned} pruned\noutput {shape}", count(nodes.len(), "node"));
     Group { title, lines, state, kind: "scope", shape }

@@ -7,8 +7,8 @@ use nasprof_lut::Lut;
 use nasprof_profiler::statistics::mean;
 
 use super::kind::Kind;
-use crate::charts::{Heat, heat};
-use crate::text::{count, ms, significant};
+use crate::charts::{Heat, Shades, heat};
+use crate::text::{count, ms};
 
 /// Fewest cells that make a map worth looking at.
 const MIN_CELLS: usize = 4;
@@ -37,10 +37,16 @@ pub(crate) fn families(lut: &Lut) -> Option<Markup> {
     largest.truncate(MAX_FAMILIES);
     (!largest.is_empty()).then(|| {
         html! {
-            p.hint { "Mean milliseconds; darker is slower, on a logarithmic scale of its own for each map. Layers that differ only in their output channels share a cell." }
+            p.hint { "Mean microseconds; darker is slower, on a logarithmic scale of its own for each map. Rows are input channels, columns the size of the input. Layers that differ only in their output channels share a cell, which has their mean." }
             div.charts { @for (name, cells) in &largest { (heat(&map(name, cells))) } }
         }
     })
+}
+
+/// With a digit behind the point where there are less than a hundred.
+fn microseconds(value_ms: f64) -> String {
+    let value = 1e3 * value_ms;
+    if value < 99.95 { format!("{value:.1}") } else { format!("{value:.0}") }
 }
 
 fn map(name: &str, cells: &Cells) -> Heat {
@@ -56,15 +62,15 @@ fn map(name: &str, cells: &Cells) -> Heat {
             ms(value),
             count(times.len(), "layer")
         );
-        Some((value, significant(value), title))
+        Some((value, microseconds(value), title))
     };
     Heat {
         title: name.to_owned(),
-        row_name: "input channels".to_owned(),
+        row_name: "channels".to_owned(),
         column_name: "map".to_owned(),
         rows: channels.iter().map(ToString::to_string).collect(),
         columns: resolutions.iter().map(size).collect(),
         cells: channels.iter().map(|c| resolutions.iter().map(|r| cell(*c, *r)).collect()).collect(),
-        logarithmic: true,
+        shades: Shades::Logarithmic,
     }
 }

@@ -6,28 +6,29 @@ use nasprof_lut::{Lut, Row, Times};
 use super::kind::Kind;
 use super::trust::flag_name;
 use crate::page::{Cell, Column, Table, table};
-use crate::text::{ms, percent, si};
+use crate::text::{bytes, ms, percent, si};
 
-const COLUMNS: [Column; 13] = [
-    Column::text("layer", "The key: operation, attributes and input shapes, batch left out"),
-    Column::text("kind", "Kind of the layer"),
+const COLUMNS: [Column; 11] = [
+    Column::text("layer", "The key: operation, attributes and input shapes, batch left out; below it the kind"),
     Column::number(
-        "mean",
+        "mean, ms",
         "Trimmed mean of clean samples; what estimates use. The bar is relative to the slowest layer",
     ),
     Column::number(
         "± half",
-        "Half of the interval of the median, relative. 95 %; a spread only where the flag is drift",
+        "Half of the interval of the median over all sessions, relative. 95 %; a spread only where the flag is drift",
     ),
+    Column::text("flags", "What to know before believing the row"),
     Column::number("between", "Largest over smallest session, minus one"),
-    Column::number("p10", "A tenth of the clean samples was faster"),
-    Column::number("p90", "A tenth of the clean samples was slower"),
+    Column::number(
+        "p10 – p90, ms",
+        "A tenth of the clean samples was faster than the first, a tenth slower than the second",
+    ),
     Column::number("samples", "Clean samples, and how many were dropped because of a context switch"),
     Column::number("MACs", "Multiply-accumulates at the LUT's batch size"),
     Column::number("MACs/s", "Multiply-accumulates a second"),
     Column::number("params", "Trainable parameters"),
     Column::number("memory", "Measured peak above operands and parameters"),
-    Column::text("flags", "What to know before believing the row"),
 ];
 
 /// Slowest first; failed layers before all others.
@@ -54,34 +55,36 @@ pub(crate) fn half_width(times: &Times) -> Option<f64> {
 
 fn cells(row: &Row, slowest: f64) -> Vec<Cell> {
     let times = row.times.as_ref();
-    let time = |of: fn(&Times) -> Option<f64>| Cell::number(times.and_then(of).map(|ns| ns / 1e6), ms);
-    let mut mean = time(|t| Some(t.mean_ns));
+    let unitless = |ns: f64| ms(ns / 1e6).trim_end_matches(" ms").to_owned();
+    let mut mean = Cell::number(times.map(|t| t.mean_ns), unitless);
     if let Some(times) = times {
         mean = mean.bar(times.mean_ns / slowest);
         if let (Some(low), Some(high)) = (times.ci_low_ns, times.ci_high_ns) {
             mean = mean.range(low / slowest, high / slowest);
         }
     }
+    let middle = times.and_then(|t| t.p10_ns.zip(t.p90_ns));
     let whole = |value: u64| Cell::number(Some(value as f64), si);
     let samples = |t: &Times| match t.n_dropped {
         0 => t.n_samples.to_string(),
         dropped => format!("{} (−{dropped})", t.n_samples),
     };
-    let flags: Vec<&str> = row.flags.iter().map(|f| flag_name(*f)).collect();
+    // A flag of two words stays in one line.
+    let flags: Vec<String> = row.flags.iter().map(|f| flag_name(*f).replace(' ', "\u{a0}")).collect();
     let notes = row.error.as_ref().map_or_else(|| flags.join(", "), |error| format!("FAILED: {error}"));
     vec![
-        Cell::text(row.key.as_str()),
-        Cell::text(Kind::of(row).name),
+        Cell::text(row.key.as_str()).kind(Kind::of(row).name),
         mean,
         Cell::number(times.and_then(half_width), |w| format!("{:.1} %", w * 100.0)),
+        Cell::text(notes),
         Cell::number(times.and_then(Times::between), percent),
-        time(|t| t.p10_ns),
-        time(|t| t.p90_ns),
+        Cell::number(middle.map(|(p10, _)| p10), |p10| {
+            middle.map_or_else(String::new, |(_, p90)| format!("{} – {}", unitless(p10), unitless(p90)))
+        }),
         Cell::number(times.map(|t| t.n_samples as f64), |_| times.map_or_else(String::new, samples)),
         whole(row.macs),
         Cell::number(times.filter(|_| row.macs > 0).map(|t| row.macs as f64 / t.mean_ns * 1e9), si),
         whole(row.params),
-        Cell::number(row.peak_memory_bytes.map(|b| b as f64), |b| format!("{}B", si(b))),
-        Cell::text(notes),
+        Cell::number(row.peak_memory_bytes.map(|b| b as f64), bytes),
     ]
 }

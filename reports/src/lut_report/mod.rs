@@ -10,7 +10,7 @@ use maud::html;
 use nasprof_lut::Lut;
 
 use crate::page::{Section, headline, page};
-use crate::text::{count, percent};
+use crate::text::{count, rough};
 
 pub(crate) use self::kind::{Kind, kinds_by_time};
 pub use self::trust::mode_name;
@@ -43,7 +43,7 @@ fn sections(lut: &Lut) -> Vec<Section> {
         .context
         .calibration
         .as_ref()
-        .map_or_else(|| "none".to_owned(), |c| format!("± {}", percent(c.shape_half_width.hypot(c.level_half_width))));
+        .map_or_else(|| "none".to_owned(), |c| format!("± {}", rough(c.shape_half_width.hypot(c.level_half_width))));
     let trust = html! {
         (headline([
             (format!("{measured} of {}", lut.rows.len()), "layers measured"),
@@ -55,9 +55,9 @@ fn sections(lut: &Lut) -> Vec<Section> {
     };
     let mut all = vec![
         Section::new("trust", "Can it be believed?", trust),
-        Section::new("speed", "Where time goes", speed::speed(lut)),
+        Section::new("speed", "How long layers take", speed::speed(lut)),
     ];
-    all.extend(families::families(lut).map(|body| Section::new("families", "Size of the layer", body)));
+    all.extend(families::families(lut).map(|body| Section::new("families", "By size", body)));
     all.push(Section::new("layers", "All layers", layers::layers(lut)));
     all.push(Section::new("context", "What it holds for", trust::context(lut)));
     all

@@ -23,7 +23,8 @@ pub(crate) fn speed(lut: &Lut) -> Markup {
         String::new()
     };
     let how = format!(
-        "Each mark is a layer of the table, the upright line the median of its kind. The axis is logarithmic.{thinned}"
+        "Each mark is a layer of the table, the upright line the median of its kind; the kind with the largest sum comes first. How \
+         often a network runs a layer is not counted. The axis is logarithmic.{thinned}"
     );
     html! {
         div.charts {
@@ -77,18 +78,20 @@ fn roofline(lut: &Lut, kinds: &[String]) -> Markup {
     let guides = vec![
         Guide {
             points: steps(1).map(|x| (x, fastest)).collect(),
-            label: format!("fastest seen: {} GMAC/s", significant(fastest)),
+            label: format!("most seen: {} GMAC/s", significant(fastest)),
+            at_end: false,
             dashed: true,
         },
         Guide {
             points: steps(400).map(|x| (x, x * bandwidth)).take_while(|p| p.1 <= fastest).collect(),
-            label: format!("{} GB/s", significant(bandwidth)),
+            label: format!("most seen: {} GB/s", significant(bandwidth)),
+            at_end: false,
             dashed: true,
         },
     ];
     let how = format!(
-        "Right: much work for each byte; up: fast. A layer far below both dashed lines leaves time on the table. The lines are the \
-         best that any layer here reached, not the machine's peak. Without {} that multiply nothing.{thinned}",
+        "Right: much work for each byte; up: fast. A layer far below both dashed lines leaves time on the table. The lines are \
+         the most that any layer here reached, not the machine's limits. Left out: {} without MACs.{thinned}",
         count(without, "layer")
     );
     let plot = Scatter {
@@ -101,5 +104,5 @@ fn roofline(lut: &Lut, kinds: &[String]) -> Markup {
         points: points.into_iter().step_by(drawn).collect(),
         guides,
     };
-    figure("Roofline.", &how, &scatter(&plot))
+    figure("Speed against arithmetic intensity.", &how, &scatter(&plot))
 }

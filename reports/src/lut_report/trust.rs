@@ -8,7 +8,7 @@ use nasprof_profiler::journal::Mode;
 use nasprof_profiler::statistics::{median, quantile};
 
 use crate::page::{Statement, Verdict, facts, statements};
-use crate::text::{count, cut, percent};
+use crate::text::{count, cut, percent, rough};
 
 use Verdict::{Bad, Doubtful, Good, Unknown};
 
@@ -46,7 +46,8 @@ pub(crate) fn context(lut: &Lut) -> Markup {
         ("nasprof", header.program_version.clone()),
     ];
     let found = lut.context.facts.iter().filter(|(name, _)| *name != "cores");
-    let found = found.map(|(name, value)| (name.as_str(), value.clone()));
+    let found: Vec<(String, &String)> = found.map(|(name, value)| (name.replace('_', " "), value)).collect();
+    let found = found.iter().map(|(name, value)| (name.as_str(), (*value).clone()));
     facts(asked.into_iter().chain(found))
 }
 
@@ -87,15 +88,18 @@ fn clocks(lut: &Lut) -> Statement {
 fn convergence(lut: &Lut) -> Statement {
     let measured: Vec<_> = lut.rows.iter().filter(|r| r.times.is_some()).collect();
     let wide = measured.iter().filter(|r| r.flags.contains(&Flag::NotConverged)).count();
-    let wanted = percent(lut.context.header.ci);
+    let wanted = rough(lut.context.header.ci);
     if measured.is_empty() {
         return Statement::new(Bad, "Convergence.", "No layer was measured.");
     }
     let (verdict, text) = match wide {
-        0 => (Good, format!("Every layer's interval is within ± {wanted}, as asked for.")),
+        0 => (Good, format!("In every session every layer's interval came within ± {wanted}, as asked for.")),
         _ => {
             let verdict = if wide * 2 > measured.len() { Bad } else { Doubtful };
-            (verdict, format!("{wide} of {} are wider than ± {wanted}.", count(measured.len(), "layer")))
+            (
+                verdict,
+                format!("In some session {wide} of {} stayed wider than ± {wanted}.", count(measured.len(), "layer")),
+            )
         }
     };
     let rounds: Vec<String> =
@@ -178,13 +182,13 @@ fn calibration(lut: &Lut) -> Statement {
         return Statement::new(Doubtful, "Not calibrated.", text);
     };
     let text = format!(
-        "Sums of layers times {:.4} fit {} measured whole; each predicted from the others is off by {} (root mean square). \
+        "Sums of layers times {:.3} fit {} measured whole; each predicted from the others is off by {} (root mean square). \
          Estimates claim ± {} for one network against another, ± {} for the level of another session (95 %).",
         c.scale,
         count(c.anchors, "anchor network"),
-        percent(c.leave_one_out),
-        percent(c.shape_half_width),
-        percent(c.level_half_width)
+        rough(c.leave_one_out),
+        rough(c.shape_half_width),
+        rough(c.level_half_width)
     );
     let verdict = if c.shape_half_width.hypot(c.level_half_width) <= 0.05 { Good } else { Doubtful };
     Statement::new(verdict, "Calibrated.", text)
@@ -235,7 +239,9 @@ pub(crate) fn flag_name(flag: Flag) -> &'static str {
 
 fn meaning(flag: Flag) -> &'static str {
     match flag {
-        Flag::NotConverged => "the interval is wider than was asked for",
+        Flag::NotConverged => {
+            "in some session the interval stayed wider than was asked for; that of all sessions, in the table, may be narrower"
+        }
         Flag::Drift => "the machine's speed wandered: the interval is a spread, no confidence",
         Flag::Preempted => "fewer than half of the samples were free of context switches",
         Flag::Nonstationary => "the first and the second half of a session differ",

@@ -9,10 +9,10 @@ use nasprof_lut::{Estimate, Estimator, Lut, Source};
 
 pub(crate) use self::removed::{Removed, removed};
 use crate::page::{Cell, Column, Table, headline, table};
-use crate::text::{count, ms, percent, si};
+use crate::text::{bytes, count, ms, percent, si, significant};
 
 /// Parts of a network that are shown as bars.
-const PARTS: usize = 24;
+const PARTS: usize = 40;
 
 /// A network with its estimate.
 pub(crate) struct Breakdown {
@@ -38,16 +38,18 @@ impl Breakdown {
 pub(crate) fn breakdown(parts: &Breakdown, id: &str) -> Markup {
     let estimate = &parts.estimate;
     let latency = match (estimate.latency_ms, estimate.interval_ms) {
-        (Some(latency), Some([low, high])) => format!("{} ({} to {})", ms(latency), ms(low), ms(high)),
-        (Some(latency), None) => ms(latency),
+        (Some(latency), Some([low, high])) => {
+            format!("{} ms ({}–{})", significant(latency), significant(low), significant(high))
+        }
+        (Some(latency), None) => format!("{} ms", significant(latency)),
         (None, _) => "unknown: some layers have no entry".to_owned(),
     };
     html! {
         (headline([
-            (latency, "estimated latency"),
+            (latency, if estimate.interval_ms.is_some() { "estimated latency, with its 95 % interval" } else { "estimated latency" }),
             (si(estimate.params as f64), "parameters"),
             (si(estimate.macs as f64), "MACs"),
-            (format!("{}B", si(estimate.peak_memory_bytes as f64)), "peak memory"),
+            (bytes(estimate.peak_memory_bytes as f64), "peak memory"),
         ]))
         (by_part(estimate))
         (layers(estimate, id))

@@ -77,10 +77,15 @@ pub(crate) fn page(title: &str, subtitle: &str, sections: &[Section]) -> String 
 pub(crate) fn figure(title: &str, how: &str, chart: &Markup) -> Markup {
     html! {
         figure {
-            figcaption { strong { (title) } " " (how) }
+            figcaption { strong { (title) } " " (unbroken(how)) }
             (chart)
         }
     }
+}
+
+/// A text whose numbers stay with their units when a line is broken.
+fn unbroken(text: &str) -> String {
+    [" %", " ms", "± "].iter().fold(text.to_owned(), |text, part| text.replace(part, &part.replace(' ', "\u{a0}")))
 }
 
 /// How much a statement says for or against the numbers.
@@ -105,7 +110,7 @@ pub(crate) struct Statement {
 
 impl Statement {
     pub(crate) fn new(verdict: Verdict, subject: &'static str, text: impl Into<String>) -> Self {
-        Self { verdict, subject, text: text.into() }
+        Self { verdict, subject, text: unbroken(&text.into()) }
     }
 }
 
@@ -141,11 +146,11 @@ pub(crate) fn facts<'a>(pairs: impl IntoIterator<Item = (&'a str, String)>) -> M
 }
 
 /// The figures that a report is opened for.
-pub(crate) fn headline<'a>(figures: impl IntoIterator<Item = (String, &'a str)>) -> Markup {
+pub(crate) fn headline<M: AsRef<str>>(figures: impl IntoIterator<Item = (String, M)>) -> Markup {
     html! {
         div.headline {
             @for (value, meaning) in figures {
-                div { strong { (value) } span { (meaning) } }
+                div { strong { (unbroken(&value)) } span { (unbroken(meaning.as_ref())) } }
             }
         }
     }

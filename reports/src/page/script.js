@@ -92,12 +92,4 @@
   document.addEventListener("pointermove", (event) => place(event, event.target));
   document.addEventListener("pointerdown", (event) => place(event, event.target));
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") tip.hidden = true; });
-
-  // Closed parts are read on paper as well.
-  addEventListener("beforeprint", () => {
-    for (const part of document.querySelectorAll("details:not([open])")) { part.open = true; part.dataset.opened = ""; }
-  });
-  addEventListener("afterprint", () => {
-    for (const part of document.querySelectorAll("details[data-opened]")) { part.open = false; delete part.dataset.opened; }
-  });
 })();

@@ -33,6 +33,8 @@ impl Column {
 /// A cell.
 pub(crate) struct Cell {
     text: String,
+    /// What kind of thing it is, written small below.
+    kind: Option<String>,
     /// What it is sorted by, if not its text; absent values come last in both directions.
     value: Option<f64>,
     /// A bar behind the text: from 0 to 1.
@@ -43,12 +45,16 @@ pub(crate) struct Cell {
 
 impl Cell {
     pub(crate) fn text(text: impl Into<String>) -> Self {
-        Self { text: text.into(), value: None, bar: None, range: None }
+        Self { text: text.into(), kind: None, value: None, bar: None, range: None }
     }
 
     pub(crate) fn number(value: Option<f64>, show: impl Fn(f64) -> String) -> Self {
         let value = value.filter(|v| v.is_finite());
-        Self { text: value.map_or_else(|| "–".to_owned(), show), value, bar: None, range: None }
+        Self { text: value.map_or_else(|| "–".to_owned(), show), kind: None, value, bar: None, range: None }
+    }
+
+    pub(crate) fn kind(self, kind: String) -> Self {
+        Self { kind: Some(kind), ..self }
     }
 
     pub(crate) fn bar(self, share: f64) -> Self {
@@ -122,7 +128,8 @@ fn draw(cell: &Cell) -> Markup {
     let whole = (shown != cell.text).then_some(cell.text.as_str());
     html! {
         td data-v=[cell.value.map(short)] title=[whole] {
-            (shown)
+            (breakable(&shown))
+            @if let Some(kind) = &cell.kind { " " small { (kind) } }
             @if let Some(share) = cell.bar {
                 span.meter {
                     i style={ "width:" (percent(share)) } {}
@@ -132,6 +139,14 @@ fn draw(cell: &Cell) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// With places to break a line after commas and brackets, so that `pad=1x1` stays whole.
+fn breakable(text: &str) -> Markup {
+    let mut parts = text.split_inclusive([',', ')', '/']).peekable();
+    html! {
+        @while let Some(part) = parts.next() { (part) @if parts.peek().is_some() { wbr; } }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::run::{AlphaRow, SearchRun};
-use crate::charts::{Heat, heat};
+use crate::charts::{Heat, Shades, heat};
 use crate::text::percent;
 
 /// Steps shown, evenly spread.
@@ -26,7 +26,8 @@ pub(super) fn alphas(run: &SearchRun) -> Option<Markup> {
     }
     (!choices.is_empty()).then(|| {
         html! {
-            p.hint { "Darker is more probable. A choice is made when one row is dark at the end." }
+            p.hint { "Percent; darker is more probable, from 0 to 100 in all maps. A choice is made when one row is dark at the end; as long as \
+                      rows are alike, the search has not decided." }
             div.charts { @for (name, rows) in choices.iter().take(CHOICES) { (heat(&map(name, rows))) } }
             @if choices.len() > CHOICES { p.hint { (choices.len() - CHOICES) " more choices are not shown." } }
         }
@@ -49,7 +50,7 @@ fn map(choice: &str, rows: &[&AlphaRow]) -> Heat {
     let cell = |candidate: &str, step: f64| {
         let row = rows.iter().find(|r| r.candidate == candidate && r.step == step)?;
         let title = format!("{candidate} at {step}: {}", percent(row.probability));
-        Some((row.probability, format!("{:.0}", 100.0 * row.probability), title))
+        Some((row.probability, format!("{:.1}", 100.0 * row.probability), title))
     };
     Heat {
         title: choice.to_owned(),
@@ -58,6 +59,6 @@ fn map(choice: &str, rows: &[&AlphaRow]) -> Heat {
         rows: candidates.iter().map(|c| (*c).to_owned()).collect(),
         columns: shown.iter().map(ToString::to_string).collect(),
         cells: candidates.iter().map(|c| shown.iter().map(|s| cell(c, *s)).collect()).collect(),
-        logarithmic: false,
+        shades: Shades::Shares,
     }
 }

@@ -42,17 +42,26 @@ pub(super) fn curves(run: &SearchRun) -> Markup {
 fn quantity(column: &str) -> String {
     let lower = column.to_lowercase();
     let known = QUANTITIES.iter().find(|(_, words)| words.iter().any(|w| lower.contains(w)));
-    known.map_or_else(|| column.to_owned(), |(name, _)| (*name).to_owned())
+    known.map_or_else(|| capitalised(&column.replace('_', " ")), |(name, _)| (*name).to_owned())
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn line(metric: &Metric, steps: &[f64]) -> Line {
-    Line { name: metric.name.clone(), points: steps.iter().copied().zip(metric.values.iter().copied()).collect() }
+    Line {
+        name: metric.name.clone(),
+        points: steps.iter().copied().zip(metric.values.iter().copied()).collect(),
+        limit: false,
+    }
 }
 
 /// The result's target as a level line.
 fn target(run: &SearchRun, name: &str, steps: &[f64]) -> Option<Line> {
     let target = run.number("target_ms").filter(|_| name == LATENCY)?;
-    Some(Line { name: "target".to_owned(), points: steps.iter().map(|s| (*s, target)).collect() })
+    Some(Line { name: "target".to_owned(), points: steps.iter().map(|s| (*s, target)).collect(), limit: true })
 }
 
 /// The last values in words.

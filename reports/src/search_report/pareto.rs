@@ -7,9 +7,10 @@ use crate::charts::{Guide, Point, Scatter, scatter};
 use crate::page::figure;
 use crate::text::{percent, significant};
 
-/// The chart: of the front that the search wrote, else of its steps. `None` unless there are two quantities to compare.
-pub(super) fn pareto(run: &SearchRun) -> Option<Markup> {
-    of_front(run).or_else(|| of_steps(run))
+/// Title and chart: of the front that the search wrote, else of its steps. `None` unless there are two quantities to compare.
+pub(super) fn pareto(run: &SearchRun) -> Option<(&'static str, Markup)> {
+    let front = of_front(run).map(|chart| ("Pareto front", chart));
+    front.or_else(|| of_steps(run).map(|chart| ("Accuracy against latency", chart)))
 }
 
 /// The networks of `pareto.csv`.
@@ -26,19 +27,29 @@ fn of_front(run: &SearchRun) -> Option<Markup> {
     front.sort_by(|a, b| a.0.total_cmp(&b.0));
     let plot = Scatter {
         title: "Networks that no other beats",
-        x_name: &cost.name,
-        y_name: &score.name,
+        x_name: &with_unit(&cost.name),
+        y_name: &with_unit(&score.name),
         logarithmic: false,
         square: false,
         groups: Vec::new(),
         points,
-        guides: vec![Guide { points: front, label: String::new(), dashed: true }],
+        guides: vec![Guide { points: front, label: String::new(), at_end: false, dashed: true }],
     };
     Some(figure(
         "Pareto front.",
         "Each mark is a network that no other of the search beats; up and left is better.",
         &scatter(&plot),
     ))
+}
+
+/// A column of `metrics.csv` or `pareto.csv` as the name of an axis.
+fn with_unit(name: &str) -> String {
+    let unit = match name {
+        n if n.contains("latency") => ", ms",
+        n if n.contains("memory") => ", bytes",
+        _ => "",
+    };
+    format!("{name}{unit}")
 }
 
 /// The steps of a search that trains, by expected latency and accuracy.
@@ -80,11 +91,11 @@ fn of_steps(run: &SearchRun) -> Option<Markup> {
             title: format!("{step} {}\nlatency {}\naccuracy {}", p.2, significant(p.0), percent(p.1)),
         })
         .collect();
-    let guides = vec![Guide { points: front, label: String::new(), dashed: true }];
+    let guides = vec![Guide { points: front, label: String::new(), at_end: false, dashed: true }];
     let plot = Scatter {
         title: "Accuracy against latency",
-        x_name: &latency.name,
-        y_name: "accuracy",
+        x_name: &with_unit(&latency.name),
+        y_name: "accuracy of the supernet",
         logarithmic: false,
         square: false,
         groups: vec!["on the front".to_owned(), "beaten by another".to_owned()],
@@ -92,8 +103,8 @@ fn of_steps(run: &SearchRun) -> Option<Markup> {
         guides,
     };
     Some(figure(
-        "Pareto front.",
-        "Up and left is better. Each mark is a step of the search, not a trained network.",
+        "Steps of the search.",
+        "Up and left is better. Each mark is the supernet at a step: what it expects over all choices, and no trained network.",
         &scatter(&plot),
     ))
 }

@@ -10,7 +10,7 @@ pub use self::result::{ResultRow, ValidationResult};
 use crate::charts::{Guide, Point, Scatter, histogram, scatter};
 use crate::network::{Breakdown, breakdown};
 use crate::page::{Cell, Column, Section, Statement, Table, Verdict, figure, headline, page, statements, table};
-use crate::text::{ms, percent};
+use crate::text::{ms, percent, rough};
 
 /// The bands that are drawn and counted, relative.
 const BANDS: [f64; 3] = [0.02, 0.05, 0.10];
@@ -43,10 +43,10 @@ fn within(errors: &[f64], limit: f64) -> usize {
 }
 
 fn summary(result: &ValidationResult, errors: &[f64]) -> Markup {
-    let rank = result.spearman.map_or_else(|| "–".to_owned(), |r| format!("{r:.4}"));
+    let rank = result.spearman.map_or_else(|| "–".to_owned(), |r| format!("{r:.3}"));
     let mut figures = vec![
-        (percent(result.mape), "mean absolute error, after the level"),
-        (percent(result.raw_mape), "mean absolute error, before the level"),
+        (rough(result.mape), "mean absolute error, after the level"),
+        (rough(result.raw_mape), "mean absolute error, before the level"),
     ];
     figures.extend(BANDS.map(|band| {
         let meaning = match band {
@@ -64,11 +64,11 @@ fn verdicts(result: &ValidationResult, errors: &[f64]) -> Vec<Statement> {
     let mut all = Vec::new();
     all.push(match (result.level, result.level_interval) {
         (Some(level), interval) => {
-            let range = interval.map_or_else(String::new, |[l, h]| format!(" ({l:.4} to {h:.4})"));
+            let range = interval.map_or_else(String::new, |[l, h]| format!(" ({l:.3} to {h:.3})"));
             let text = format!(
-                "In this run the anchor networks took {level:.4}{range} times what the LUT says. That factor is the machine's state \
+                "In this run the anchor networks took {level:.3}{range} times what the LUT says. That factor is the machine's state \
                  and is taken out of all errors below; the error before it is {}.",
-                percent(result.raw_mape)
+                rough(result.raw_mape)
             );
             let verdict = if (level - 1.0).abs() <= 0.02 { Verdict::Good } else { Verdict::Doubtful };
             Statement::new(verdict, "Level.", text)
@@ -84,16 +84,20 @@ fn verdicts(result: &ValidationResult, errors: &[f64]) -> Vec<Statement> {
     all.push(Statement::new(
         verdict,
         "Bias.",
-        format!("On average estimates are {} {direction}.", percent(result.bias.abs())),
+        format!("On average estimates are {} {direction}.", rough(result.bias.abs())),
     ));
     if let Some(covered) = result.covered {
         let verdict = if covered >= 0.9 { Verdict::Good } else { Verdict::Bad };
-        let text =
-            format!("{} of measurements lie inside the estimate's own interval, which claims 95 %.", percent(covered));
+        let text = format!(
+            "{:.0} % of measurements lie inside the estimate's own interval, which claims 95 %. They all share the level of \
+                 this one session, which is therefore one draw and not {}.",
+            100.0 * covered,
+            result.rows.len()
+        );
         all.push(Statement::new(verdict, "Intervals.", text));
     }
     if let Some(isolated) = result.isolated_mape {
-        let text = format!("A LUT of layers timed alone is off by {} as it is.", percent(isolated));
+        let text = format!("A LUT of layers timed alone is off by {} as it is.", rough(isolated));
         all.push(Statement::new(Verdict::Unknown, "For comparison.", text));
     }
     if let Some(worst) = errors.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs())) {
@@ -104,7 +108,11 @@ fn verdicts(result: &ValidationResult, errors: &[f64]) -> Vec<Statement> {
 }
 
 fn signed(error: f64) -> String {
-    format!("{}{}", if error < 0.0 { "−" } else { "+" }, percent(error.abs()))
+    format!("{}{}", sign(error), percent(error.abs()))
+}
+
+fn sign(error: f64) -> char {
+    if error < 0.0 { '−' } else { '+' }
 }
 
 fn charts(result: &ValidationResult, errors: &[f64]) -> Markup {
@@ -155,13 +163,14 @@ fn bands(low: f64, high: f64) -> Vec<Guide> {
     let xs = move || {
         (0..=steps).map(move |i| (low - margin) + (high - low + 2.0 * margin) * f64::from(i) / f64::from(steps))
     };
-    let line = |factor: f64, dashed: bool| Guide {
-        points: xs().map(|x| (x, x * factor)).collect(),
-        label: String::new(),
-        dashed,
+    let line = |error: f64| Guide {
+        points: xs().map(|x| (x, x * (1.0 + error))).collect(),
+        label: if error == 0.0 { String::new() } else { format!("{}{:.0} %", sign(error), 100.0 * error.abs()) },
+        at_end: true,
+        dashed: error != 0.0,
     };
-    let mut guides = vec![line(1.0, false)];
-    guides.extend(BANDS.iter().flat_map(|band| [line(1.0 + band, true), line(1.0 - band, true)]));
+    let mut guides = vec![line(0.0)];
+    guides.extend(BANDS.iter().flat_map(|band| [line(*band), line(-band)]));
     guides
 }
 
