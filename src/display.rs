@@ -38,6 +38,11 @@ impl Screen {
     }
 }
 
+/// Columns of the terminal.
+fn columns() -> usize {
+    usize::from(console::Term::stderr().size().1)
+}
+
 /// Shows how far a measurement is.
 pub(crate) struct Display {
     bar: ProgressBar,
@@ -85,7 +90,7 @@ impl Display {
             Progress::Visit { round, max_rounds, done, all, what } => {
                 self.view.visited(*round, *max_rounds, *done, *all, what);
                 if self.live {
-                    self.bar.set_message(self.view.text(Instant::now()));
+                    self.bar.set_message(self.view.text(Instant::now(), columns()));
                 }
             }
             Progress::Canary(over_usual) => self.view.noise = Some(*over_usual),
@@ -100,7 +105,7 @@ impl Display {
 
     fn bar(&self, message: &str, done: usize, all: usize) {
         if self.live {
-            self.bar.set_message(view::line(&format!("{}{message}", self.prefix), done, all, ""));
+            self.bar.set_message(view::line(&format!("{}{message}", self.prefix), done, all, "", columns()));
         }
     }
 

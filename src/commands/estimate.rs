@@ -9,7 +9,7 @@ use nasprof_lut::{Estimate, Estimator, Lut, Source, read};
 use nasprof_reports::text::{ms, percent};
 
 use super::expected;
-use super::table::{Tone, bar, fit, fit_ends, paint};
+use super::table::{Tone, bar, fit, fit_ends, paint, spare};
 use super::{print, print_json};
 use crate::cli::{ContextArgs, EstimateArgs};
 use crate::failure::{Exit, Failure};
@@ -105,7 +105,7 @@ fn explanation(estimate: &Estimate) -> Result<(), Failure> {
     let mut nodes: Vec<_> = estimate.nodes.iter().collect();
     nodes.sort_by(|a, b| b.latency_ms.unwrap_or(f64::MAX).total_cmp(&a.latency_ms.unwrap_or(f64::MAX)));
     let largest = nodes.iter().filter_map(|n| n.share).fold(f64::MIN_POSITIVE, f64::max);
-    let heading = format!("{} {:>11} {:>8} {:<10} from", fit("layer", 35), "time", "share", "");
+    let heading = format!("{} {:>11} {:>8} {:<10} from", fit("layer", 35 + spare()), "time", "share", "");
     print(format!("\n{}", paint(Tone::Strong, heading)))?;
     for node in nodes {
         let time = node.latency_ms.map_or_else(|| "unknown".to_owned(), ms);
@@ -117,7 +117,8 @@ fn explanation(estimate: &Estimate) -> Result<(), Failure> {
             Source::Missing => paint(Tone::Bad, "MISSING"),
             Source::Failed(_) => paint(Tone::Bad, "FAILED"),
         };
-        let (name, bar) = (fit_ends(&node.name, 12, 35), bar(node.share.unwrap_or(0.0) / largest, 10));
+        let (name, bar) =
+            (fit_ends(&node.name, 12 + spare() / 2, 35 + spare()), bar(node.share.unwrap_or(0.0) / largest, 10));
         print(format!("{name} {time:>11} {share:>8} {bar} {source}"))?;
     }
     if !estimate.flags.is_empty() {

@@ -1,4 +1,4 @@
-//! Plain tables that fit 80 columns. Colour says nothing that the words do not say, and is left out where it is not
+//! Plain tables that fit 80 columns; on a wider terminal names are cut later. Colour says nothing that the words do not say, and is left out where it is not
 //! wanted: in a file, in a pipe, with `NO_COLOR`.
 
 use std::io::stdout;
@@ -26,6 +26,16 @@ fn plain(text: &str) -> String {
 fn filled(text: String, width: usize) -> String {
     let missing = width.saturating_sub(columns(&text));
     text + &" ".repeat(missing)
+}
+
+/// Columns beyond the 80 that every table fits: names get them. None in a file or pipe, so that these are alike everywhere.
+pub(super) fn spare() -> usize {
+    const WIDEST: usize = 160;
+    let terminal = console::Term::stdout();
+    if !terminal.is_term() {
+        return 0;
+    }
+    usize::from(terminal.size().1).min(WIDEST).saturating_sub(80)
 }
 
 /// A bar of a width for a share, in eighths of a character.

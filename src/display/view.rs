@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use nasprof_reports::text::{cut, printable};
+use nasprof_reports::text::{columns as text_columns, cut, printable};
 
-const WIDTH: usize = 22;
+/// Columns of a name and of the longest bar.
+const NAME: usize = 26;
+const BAR: usize = 22;
 /// A canary further from the usual than this is worth a word; the engine repeats visits beyond 5 %.
 const STEADY: f64 = 0.02;
 
@@ -40,38 +42,55 @@ impl View {
     }
 
     /// Four lines: how far, how much is converged, what runs, how quiet the machine is.
-    pub(super) fn text(&self, now: Instant) -> String {
+    pub(super) fn text(&self, now: Instant, columns: usize) -> String {
         let elapsed = self.started.map_or(Duration::ZERO, |s| now.saturating_duration_since(s));
-        let left = self.left(elapsed).map_or_else(String::new, |t| format!(", at most {} left", clock(t)));
+        // Rounds may be fewer, and what comes before and after them is not counted.
+        let left = self.left(elapsed).map_or_else(String::new, |t| format!(", about {} left or less", clock(t)));
         let rounds = format!("{}: round {}/{}", self.what, self.round, self.max_rounds);
-        let first = line(&rounds, self.done, self.all, &format!("{}{left}", clock(elapsed)));
+        let (visits, planned) = self.visits();
+        let first = line(&rounds, visits, planned, &format!("{}{left}", clock(elapsed)), columns);
         let second = match self.converged {
-            Some((converged, keys)) => line("converged", converged, keys, &format!("{converged}/{keys} layers")),
-            None => format!("{:<26} known after the first round", "converged"),
+            Some((converged, keys)) => {
+                line("converged", converged, keys, &format!("{converged}/{keys} layers"), columns)
+            }
+            None => words("converged", "known after the first round", columns),
         };
-        let third = format!("{:<26} {}", "now", cut(&self.now, 52));
+        let third = words("now", &self.now, columns);
         let noise = match self.noise {
             Some(noise) if noise.abs() <= STEADY => format!("steady (fixed kernel {:+.1} %)", noise * 100.0),
             Some(noise) => format!("WANDERING (fixed kernel {:+.1} %)", noise * 100.0),
             None => "not known yet".to_owned(),
         };
-        format!("{first}\n{second}\n{third}\n{:<26} {noise}", "machine")
+        format!("{first}\n{second}\n{third}\n{}", words("machine", &noise, columns))
+    }
+
+    /// Visits of this session that are done, and those of all its rounds.
+    fn visits(&self) -> (usize, usize) {
+        (self.round.saturating_sub(1) as usize * self.all + self.done, self.max_rounds as usize * self.all)
     }
 
     /// The most that is left if every session goes to its last round at the pace so far.
     fn left(&self, elapsed: Duration) -> Option<Duration> {
-        let visits = self.round.saturating_sub(1) as usize * self.all + self.done;
-        let planned = self.max_rounds as usize * self.all;
+        let (visits, planned) = self.visits();
         let rest = planned.saturating_sub(visits) + planned * self.sessions_after as usize;
         (visits > 0).then(|| elapsed.mul_f64(rest as f64 / visits as f64))
     }
 }
 
-/// A name, a bar and a remark.
-pub(super) fn line(name: &str, done: usize, all: usize, remark: &str) -> String {
-    let filled = (WIDTH * done.min(all)).checked_div(all).unwrap_or(0);
-    let bar = format!("{}{}", "█".repeat(filled), "░".repeat(WIDTH - filled));
-    format!("{:<26} {bar} {remark}", cut(name, 26)).trim_end().to_owned()
+/// A name, a bar and a remark; the bar becomes shorter where there is little room. A line that wraps would leave its rest
+/// behind when the view is drawn again.
+pub(super) fn line(name: &str, done: usize, all: usize, remark: &str, columns: usize) -> String {
+    let width = columns.saturating_sub(NAME + remark.chars().count() + 2).min(BAR);
+    let filled = (width * done.min(all)).checked_div(all).unwrap_or(0);
+    let bar = format!("{}{}", "█".repeat(filled), "░".repeat(width - filled));
+    words(name, &format!("{bar} {remark}"), columns)
+}
+
+/// A name and what is said of it.
+fn words(name: &str, said: &str, columns: usize) -> String {
+    let name = cut(name, NAME);
+    let missing = NAME - text_columns(&name);
+    cut(&format!("{name}{} {said}", " ".repeat(missing)), columns).trim_end().to_owned()
 }
 
 fn clock(time: Duration) -> String {
@@ -94,14 +113,17 @@ mod tests {
         view.visited(5, 40, 16, 32, &"conv(out=1280,kernel=1x1)[320x4x4]".repeat(3));
         view.converged = Some((64, 127));
         view.noise = Some(0.034);
-        let text = view.text(start + Duration::from_secs(45));
-        assert!(text.lines().all(|l| l.chars().count() <= 80), "{text}");
+        let text = view.text(start + Duration::from_secs(45), 80);
         // 4.5 of 40 rounds in 45 s: 35.5 rounds of this session and 40 of the next are left.
         let expected = [
-            "session 1/2: round 5/40    ███████████░░░░░░░░░░░ 0:45, at most 12:35 left",
+            "session 1/2: round 5/40    ██░░░░░░░░░░░░░░░░░░░░ 0:45, about 12:35 left or less",
             "converged                  ███████████░░░░░░░░░░░ 64/127 layers",
         ];
         assert_eq!(text.lines().take(2).collect::<Vec<_>>(), expected);
+        for columns in [80, 60, 40, 20, 1] {
+            let text = view.text(start + Duration::from_secs(45_000), columns);
+            assert!(text.lines().count() == 4 && text.lines().all(|l| text_columns(l) <= columns), "{columns}\n{text}");
+        }
         assert!(text.contains("now ") && text.contains("WANDERING (fixed kernel +3.4 %)"), "{text}");
     }
 
@@ -109,7 +131,7 @@ mod tests {
     fn nothing_is_claimed_before_it_is_known() {
         let mut view = View::default();
         view.begin("validate", Instant::now());
-        let text = view.text(Instant::now());
+        let text = view.text(Instant::now(), 80);
         assert!(text.contains("not known yet") && text.contains("after the first round") && !text.contains("left"));
     }
 }

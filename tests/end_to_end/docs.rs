@@ -146,6 +146,33 @@ fn formats_are_as_written_down() {
     }
 }
 
+/// Whoever comes from NNabla-NAS finds files and keys that are there, and every shipped experiment.
+#[test]
+fn the_way_from_nnabla_nas_leads_to_what_exists() {
+    let page = fs::read_to_string(root().join("docs/from-nnabla-nas.md")).unwrap();
+    let ours: BTreeSet<&str> =
+        page.lines().filter(|l| l.starts_with("| ")).flat_map(|l| quoted(l.splitn(3, '|').nth(2).unwrap())).collect();
+    let shipped: BTreeSet<String> = fs::read_dir(root().join("configs/experiments"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| !name.starts_with("quick-"))
+        .collect();
+    let is_experiment = |n: &&&str| n.ends_with(".toml") && !n.contains(' ') && **n != "config.toml";
+    let named: BTreeSet<String> = ours.iter().filter(is_experiment).map(|n| (*n).to_owned()).collect();
+    assert_eq!(named, shipped);
+
+    let folder = Folder::new();
+    let experiment = root().join("configs/experiments/quick-pnas.toml");
+    let fails_at = |key: &str| folder.run(&format!("search {} -o run --set {key}=[]", experiment.display())).stderr;
+    let tables = ["training.", "data.", "searcher."];
+    let keys: Vec<&&str> = ours.iter().filter(|n| tables.iter().any(|t| n.starts_with(t))).collect();
+    assert!(keys.len() > 10, "{keys:?}");
+    for key in keys {
+        assert!(!fails_at(key).contains("unknown"), "{}", fails_at(key));
+    }
+    assert!(fails_at("training.epoch").contains("unknown"), "a control: {}", fails_at("training.epoch"));
+}
+
 #[test]
 fn manual_pages_and_completions_are_complete() {
     let folder = Folder::new();
@@ -155,6 +182,12 @@ fn manual_pages_and_completions_are_complete() {
         let text = String::from_utf8(folder.read(&format!("man/{page}"))).unwrap();
         assert!(text.contains(".SH NAME") && text.contains(".TH"), "{page}");
     }
+    // What a shell makes of it, and not only what is in it.
+    std::fs::write(folder.path("completions.bash"), folder.ok("completions bash")).unwrap();
+    let complete = "source completions.bash; COMP_WORDS=(nasprof lut sh); COMP_CWORD=2; _nasprof nasprof sh lut; \
+                    echo \"${COMPREPLY[@]}\"";
+    let output = Command::new("bash").args(["-c", complete]).current_dir(folder.path(".")).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "show", "{output:?}");
     for shell in ["bash", "zsh", "fish"] {
         let script = folder.ok(&format!("completions {shell}"));
         for option in ["allow-noisy", "report", "export"] {

@@ -1,6 +1,6 @@
 //! The built program from outside. `commands`: what works; `drawing`: searches without training; `bad_input`: what is
 //! refused and how; `interruption`: what survives; `torch`: real layers, where an agent with libtorch is at hand;
-//! `layout`: the invariants of the workspace.
+//! `layout`: the invariants of the workspace; `docs` and `messages`: the documentation against the program.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -14,8 +14,10 @@ mod energy;
 mod harness;
 mod interruption;
 mod layout;
+mod messages;
 mod reports;
 mod sample_lut;
 mod tables;
 mod tables_of_others;
 mod torch;
+mod types;

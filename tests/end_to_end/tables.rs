@@ -1,5 +1,7 @@
 //! Tables on the terminal: they fit, and look as they did. Numbers are not compared: they are the engine's.
 
+use nasprof_reports::text::columns;
+
 use crate::harness::Folder;
 use crate::sample_lut::folder_with_lut;
 
@@ -30,7 +32,7 @@ fn without_rows(table: &str, count: usize) -> String {
 
 fn fits(table: &str) {
     for line in table.lines() {
-        assert!(line.chars().count() <= 80, "wider than 80 columns: {line}");
+        assert!(columns(line) <= 80, "wider than 80 columns: {line}");
         assert!(!line.contains('\u{1b}'), "colour in a pipe: {line}");
     }
 }
@@ -90,6 +92,15 @@ fn colours_and_controls() {
     let table = folder.ok("lut show evil.json --rows 0");
     fits(&table);
     assert!(table.contains("conv\u{fffd}[2J\u{fffd}(evil)"), "{table}");
+
+    // Wide characters take two columns, and a very long name is cut.
+    lut["rows"][0]["key"] = "層".repeat(5000).into();
+    lut["rows"][1]["key"] = "e\u{301}\u{202e}".repeat(5000).into();
+    std::fs::write(folder.path("wide.json"), lut.to_string()).unwrap();
+    let table = folder.ok("lut show wide.json --rows 0");
+    fits(&table);
+    assert!(table.contains("層層…層") && !table.contains('\u{202e}'), "{table}");
+    fits(&folder.ok("lut diff wide.json a.json --rows 0"));
 
     let with = |name: &str| {
         let output = folder.command("lut show lut.parquet").env(name, "1").output().unwrap();

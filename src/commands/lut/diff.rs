@@ -4,7 +4,7 @@ use nasprof_lut::Diff;
 use nasprof_reports::text::{ms, percent};
 
 use super::super::print;
-use super::super::table::{Tone, fit, fit_ends, paint, signed_bar};
+use super::super::table::{Tone, fit, fit_ends, paint, signed_bar, spare};
 use crate::failure::Failure;
 
 pub(super) fn show(diff: &Diff, rows: usize) -> Result<(), Failure> {
@@ -17,7 +17,7 @@ pub(super) fn show(diff: &Diff, rows: usize) -> Result<(), Failure> {
     print(format!("  without common factor  {}", text(diff.p95_log_ratio_without_level)))?;
     print(format!("intervals overlap        {}", text(diff.overlapping)))?;
     print(format!("only before / after      {} / {}", diff.only_before.len(), diff.only_after.len()))?;
-    let heading = format!("{} {:>11} {:>11} {:>9}", fit("layer", 33), "before", "after", "change");
+    let heading = format!("{} {:>11} {:>11} {:>9}", fit("layer", 33 + spare()), "before", "after", "change");
     print(format!("\n{}", paint(Tone::Strong, heading)))?;
     let largest = diff.rows.iter().map(|r| r.ratio.ln().abs()).fold(0.0, f64::max).max(f64::MIN_POSITIVE);
     let shown = if rows == 0 { diff.rows.len() } else { rows.min(diff.rows.len()) };
@@ -31,7 +31,7 @@ pub(super) fn show(diff: &Diff, rows: usize) -> Result<(), Failure> {
         };
         let bar = signed_bar(row.ratio.ln() / largest, 5);
         let (before, after) = (ms(row.before_ms), ms(row.after_ms));
-        let key = fit_ends(row.key.as_str(), 20, 33);
+        let key = fit_ends(row.key.as_str(), 20 + spare() / 2, 33 + spare());
         print(format!("{key} {before:>11} {after:>11} {} {}", paint(tone, change), bar.trim_end()))?;
     }
     if diff.rows.len() > shown {

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use nasprof_lut::{Flag, Lut, Row};
 use nasprof_reports::mode_name;
-use nasprof_reports::text::{count, ms, percent};
+use nasprof_reports::text::{count, ms, percent, rough};
 
 use super::super::print;
-use super::super::table::{Tone, bar, fit, fit_ends, paint};
+use super::super::table::{Tone, bar, fit, fit_ends, paint, spare};
 use crate::failure::Failure;
 
 pub(super) fn show(lut: &Lut, rows: usize) -> Result<(), Failure> {
@@ -31,9 +31,9 @@ fn context(lut: &Lut) -> Result<(), Failure> {
     }
     match &lut.context.calibration {
         Some(c) => {
-            let left_out = percent(c.leave_one_out);
+            let left_out = rough(c.leave_one_out);
             print(format!("calibration {:.4} from {} anchors, leave-one-out error {left_out}", c.scale, c.anchors))?;
-            let (shape, level) = (percent(c.shape_half_width), percent(c.level_half_width));
+            let (shape, level) = (rough(c.shape_half_width), rough(c.level_half_width));
             print(format!("estimates: shape ± {shape}, level of another session ± {level} (95 %)"))
         }
         None => print(paint(Tone::Doubtful, "not calibrated: estimates are plain sums without an interval")),
@@ -45,7 +45,7 @@ fn layers(lut: &Lut, count: usize) -> Result<(), Failure> {
     let time = |row: &Row| row.times.as_ref().map_or(f64::INFINITY, |t| t.mean_ns);
     rows.sort_by(|a, b| time(b).total_cmp(&time(a)));
     let largest = rows.iter().map(|r| time(r)).filter(|t| t.is_finite()).fold(0.0, f64::max);
-    let heading = format!("{} {:>11} {:>8} {:<8} flags", fit("layer", 41), "mean", "± half", "");
+    let heading = format!("{} {:>11} {:>8} {:<8} flags", fit("layer", 41 + spare()), "mean", "± half", "");
     print(format!("\n{}", paint(Tone::Strong, heading)))?;
     let shown = if count == 0 { rows.len() } else { count.min(rows.len()) };
     for row in &rows[..shown] {
@@ -58,7 +58,7 @@ fn layers(lut: &Lut, count: usize) -> Result<(), Failure> {
 }
 
 fn line(row: &Row, largest: f64, wanted: f64) -> String {
-    let key = fit_ends(row.key.as_str(), 24, 41);
+    let key = fit_ends(row.key.as_str(), 24 + spare() / 2, 41 + spare());
     let Some(times) = &row.times else {
         let why = fit(row.error.as_deref().unwrap_or("unknown"), 28);
         return format!("{key} {}", paint(Tone::Bad, format!("FAILED: {}", why.trim_end())));
@@ -68,8 +68,10 @@ fn line(row: &Row, largest: f64, wanted: f64) -> String {
         _ => None,
     };
     let words = format!("{:>8}", half.map_or_else(|| "unknown".to_owned(), |h| format!("{:.1} %", h * 100.0)));
+    // Where a flag speaks against the interval it is no good one, however narrow.
+    let doubted = row.flags.iter().any(|flag| matches!(flag, Flag::NotConverged | Flag::Drift | Flag::Noisy));
     let tone = match half {
-        Some(half) if half <= wanted => Tone::Good,
+        Some(half) if half <= wanted && !doubted => Tone::Good,
         Some(_) => Tone::Doubtful,
         None => Tone::Bad,
     };
@@ -85,7 +87,7 @@ fn letter(flag: Flag) -> char {
 
 fn meaning(flag: Flag) -> (char, &'static str) {
     match flag {
-        Flag::NotConverged => ('C', "not converged"),
+        Flag::NotConverged => ('C', "not converged in some session"),
         Flag::Drift => ('D', "drift: the interval is a spread, no confidence"),
         Flag::Preempted => ('P', "preempted"),
         Flag::Nonstationary => ('N', "nonstationary"),
