@@ -38,7 +38,7 @@ fn search(browser: &mut Browser, words: &str) {
     ));
 }
 
-const HALF_WIDTH: usize = 3;
+const HALF_WIDTH: usize = 2;
 
 #[test]
 fn the_table_sorts_and_searches_by_mouse_and_keyboard() {
