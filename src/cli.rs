@@ -375,8 +375,11 @@ pub(crate) struct ValidateArgs {
     /// A LUT of isolated layers to compare with.
     #[arg(long, value_name = "LUT")]
     pub(crate) isolated: Option<PathBuf>,
+    /// Measure each network, and each anchor, in a process of its own, as a deployed program runs it: about 5 s each.
+    #[arg(long)]
+    pub(crate) alone: bool,
     /// Compare peak memory instead of latency; each network runs in a process of its own.
-    #[arg(long, conflicts_with_all = ["isolated", "allow_noisy", "lock_clocks", "journal"])]
+    #[arg(long, conflicts_with_all = ["isolated", "allow_noisy", "lock_clocks", "journal", "alone"])]
     pub(crate) memory: bool,
     /// Measure a machine that is busy.
     #[arg(long)]

@@ -1,5 +1,5 @@
-//! Measuring networks whole in a session of their own, in a LUT's context: fresh ones to compare with their estimates,
-//! and the LUT's anchors for the level.
+//! Measuring networks whole in sessions of their own, in a LUT's context: fresh ones to compare with their estimates, and
+//! the LUT's anchors for the level.
 
 use std::collections::BTreeSet;
 
@@ -39,8 +39,8 @@ pub fn fresh_networks(space: &Space, lut: &Lut, count: usize, seed: u64) -> Resu
     Ok(archs)
 }
 
-/// One session in a process of its own that measures the LUT's anchors and these networks whole, interleaved. The
-/// recorder then has the events, for [`crate::validate`] and [`crate::level_now`].
+/// Measures the LUT's anchors and these networks whole, interleaved in one process or each alone in its own. The recorder
+/// then has the events, for [`crate::validate`] and [`crate::level_now`].
 ///
 /// # Errors
 /// If a network cannot be built, the device is lost, the machine is too noisy or another one, or the user asks to stop.
@@ -53,32 +53,54 @@ pub fn measure_whole(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), EngineError> {
     let units = units(lut, space, networks)?;
-    let allow_noisy = session.gate.allow_noisy;
-    let header =
-        Header { mode: Mode::Whole, seed: session.seed, sessions: 1, allow_noisy, ..lut.context.header.clone() };
-    // A session number of its own: a synthetic device must not repeat a session of the LUT.
-    let number = first_free_session(&lut.context.header).saturating_add((session.seed % 1000) as u32);
-    let plan = SessionPlan {
-        units: units.clone(),
-        mode: Mode::Whole,
-        ci: header.ci,
-        min_rounds: MIN_ROUNDS,
-        max_rounds: MAX_ROUNDS,
-        gate: session.gate,
-        deadline: None,
-        setup: setup(&header, number),
-        expected: Some(lut.context.facts.clone()),
+    let sessions: Vec<Vec<Unit>> = match session.processes {
+        Processes::One => vec![units.clone()],
+        Processes::OneEach => units.iter().map(|unit| vec![unit.clone()]).collect(),
     };
-    recorder.decide(Event::Header(Box::new(header)))?;
+    let header = Header {
+        mode: Mode::Whole,
+        seed: session.seed,
+        sessions: sessions.len() as u32,
+        allow_noisy: session.gate.allow_noisy,
+        ..lut.context.header.clone()
+    };
+    recorder.decide(Event::Header(Box::new(header.clone())))?;
     for Unit { unit, role, graph, .. } in units {
         recorder.decide(Event::Unit { unit, role, graph })?;
     }
-    run_session(&plan, recorder, connect, progress).map(drop)
+    // Session numbers of their own: a synthetic device must not repeat a session of the LUT.
+    let first = first_free_session(&lut.context.header).saturating_add((session.seed % 1000) as u32);
+    for (units, number) in sessions.into_iter().zip(first..) {
+        let plan = SessionPlan {
+            units,
+            mode: Mode::Whole,
+            ci: header.ci,
+            min_rounds: MIN_ROUNDS,
+            max_rounds: MAX_ROUNDS,
+            gate: session.gate,
+            deadline: None,
+            setup: setup(&header, number),
+            expected: Some(lut.context.facts.clone()),
+        };
+        run_session(&plan, recorder, connect, progress)?;
+    }
+    Ok(())
 }
 
-/// How such a session is run.
+/// Which networks share a process, and with it the blocks of memory that others have freed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Processes {
+    /// All in one: a slow minute falls on all of them alike.
+    One,
+    /// Each in its own, as a deployed program has one network.
+    OneEach,
+}
+
+/// How networks are measured whole.
 #[derive(Debug, Clone, Copy)]
 pub struct WholeSession {
+    /// Which share a process.
+    pub processes: Processes,
     /// Seed of the order of visits.
     pub seed: u64,
     /// How a busy machine is treated.

@@ -33,7 +33,7 @@ pub use diff::{Diff, DiffRow, diff};
 pub use energy::Energy;
 pub use error::LutError;
 pub use estimate::{Estimate, Estimator, NodeEstimate, Source};
-pub use fresh::{WholeSession, fresh_networks, measure_whole};
+pub use fresh::{Processes, WholeSession, fresh_networks, measure_whole};
 pub use from_journal::from_journal;
 pub use import::{Format, Import, ImportError, ImportReport, ImportSettings, Unit, import};
 pub use memory::{MemoryRow, MemoryValidation};

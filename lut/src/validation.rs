@@ -66,7 +66,7 @@ struct Measured {
     isolated: Option<f64>,
 }
 
-/// Compares what a session of whole networks measured with what the LUT says.
+/// Compares what sessions of whole networks measured with what the LUT says.
 ///
 /// # Errors
 /// If a network was not measured, or the LUT cannot predict one.
@@ -133,17 +133,19 @@ fn measured(
     isolated: Option<&Estimator<'_>>,
 ) -> Result<Vec<Measured>, LutError> {
     let observations = Observations::new(events)?;
-    let session = observations.sessions.last().ok_or_else(|| LutError::Incomplete("there is no session".to_owned()))?;
     let mut result = Vec::new();
     for unit in observations.units.values() {
         let Role::Network { arch, anchor } = &unit.role else { continue };
-        let repeat = session.repeats.get(&unit.unit).copied().unwrap_or(1);
         let mut samples: Vec<f64> = Vec::new();
         let mut rounds: Vec<f64> = Vec::new();
-        for (_, visit) in session.visits.iter().filter(|(_, v)| v.unit == unit.unit) {
-            for (_, clean) in clean_samples(unit, visit, repeat).into_iter().filter(|(k, _)| *k == unit.whole_key()) {
-                rounds.extend(trimmed_mean(&clean));
-                samples.extend(clean);
+        for session in &observations.sessions {
+            let repeat = session.repeats.get(&unit.unit).copied().unwrap_or(1);
+            for (_, visit) in session.visits.iter().filter(|(_, v)| v.unit == unit.unit) {
+                let clean = clean_samples(unit, visit, repeat).into_iter().filter(|(k, _)| *k == unit.whole_key());
+                for (_, clean) in clean {
+                    rounds.extend(trimmed_mean(&clean));
+                    samples.extend(clean);
+                }
             }
         }
         let fail = |problem: &str| LutError::Incomplete(format!("network {}: {problem}", unit.unit));

@@ -1,4 +1,4 @@
-//! `nasprof validate`: fresh networks and the LUT's anchors, measured whole in one process of their own.
+//! `nasprof validate`: fresh networks and the LUT's anchors, measured whole in other processes than the LUT's.
 
 mod table;
 
@@ -8,7 +8,9 @@ use std::process::ExitCode;
 use nasprof_devices::{DeviceFile, Link, persist};
 use nasprof_graph::arch::ArchFile;
 use nasprof_graph::{Arch, Space};
-use nasprof_lut::{Estimator, Lut, Validation, WholeSession, fresh_networks, level_now, measure_whole, read, validate};
+use nasprof_lut::{
+    Estimator, Lut, Processes, Validation, WholeSession, fresh_networks, level_now, measure_whole, read, validate,
+};
 use nasprof_profiler::engine::{Gate, Recorder};
 use nasprof_profiler::journal::{Event, Writer};
 use serde_json::{Value, json};
@@ -41,7 +43,8 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
         validate_memory::run(&space, &lut, &networks, &mut link, args.json)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let session = session(args.seed, args.allow_noisy);
+    let processes = if args.alone { Processes::OneEach } else { Processes::One };
+    let session = WholeSession { processes, ..session(args.seed, args.allow_noisy) };
     let events = measured((&lut, &space), &networks, session, (&file, &mut link), args.journal.as_deref())?;
     let isolated = isolated.as_ref().map(Estimator::new);
     let validation = validate(&events, &Estimator::new(&lut), isolated.as_ref(), args.seed)?;
@@ -100,10 +103,10 @@ pub(super) fn measure_network(lut: &Lut, space: &str, arch: &Arch, allow_noisy: 
 }
 
 fn session(seed: u64, allow_noisy: bool) -> WholeSession {
-    WholeSession { seed, gate: Gate { patience: PATIENCE, allow_noisy } }
+    WholeSession { processes: Processes::One, seed, gate: Gate { patience: PATIENCE, allow_noisy } }
 }
 
-/// One session of the anchors and these networks in the LUT's context.
+/// Measures the anchors and these networks in the LUT's context.
 fn measured(
     (lut, space): (&Lut, &Space),
     networks: &[Arch],

@@ -1,5 +1,6 @@
 //! The line from a space to a validated LUT, in virtual time.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::Stdio;
 
@@ -192,4 +193,34 @@ fn peak_memory_is_validated() {
     assert_eq!(wrong["static_mape"], 0.0);
     assert!(wrong["rows"][0]["arch"]["choices"].is_object());
     folder.fails(&format!("{line} a.parquet --allow-noisy"), 2, "--memory");
+}
+
+/// Sessions of a journal, as the units that each visits.
+fn visited(journal: &[u8]) -> Vec<BTreeSet<u64>> {
+    let mut sessions = Vec::new();
+    for line in String::from_utf8_lossy(journal).lines() {
+        let event = &json(line)["event"];
+        match event["event"].as_str() {
+            Some("session") => sessions.push(BTreeSet::new()),
+            Some("visit") => drop(sessions.last_mut().unwrap().insert(event["visit"]["unit"].as_u64().unwrap())),
+            _ => {}
+        }
+    }
+    sessions
+}
+
+/// Each network has a process for itself if asked for; the control is the same without asking.
+#[test]
+fn networks_are_validated_alone() {
+    let folder = measured();
+    let line = "validate --device synthetic:quiet --lut a.parquet --space small.toml -n 3 --json --journal";
+    let alone = json(&folder.ok(&format!("{line} alone.jsonl --alone")));
+    let together = json(&folder.ok(&format!("{line} together.jsonl")));
+    assert_eq!((&alone["n"], &together["n"]), (&3.into(), &3.into()));
+    assert!(alone["mape"].as_f64().unwrap() < 0.02 && alone["level"].is_f64(), "{alone}");
+    let [alone, together] = ["alone.jsonl", "together.jsonl"].map(|name| visited(&folder.read(name)));
+    assert_eq!(together.len(), 1);
+    assert_eq!(alone.len(), together[0].len(), "a session for each unit");
+    assert!(alone.iter().all(|units| units.len() == 1));
+    assert_eq!(alone.into_iter().flatten().collect::<BTreeSet<_>>(), together[0]);
 }
