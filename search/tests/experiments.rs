@@ -96,6 +96,19 @@ fn a_plan_has_all_that_a_search_needs() {
     assert_eq!(weights.schedule, Schedule::Cosine);
 }
 
+/// A batch of one class has statistics of its own, with which all architectures look alike.
+#[test]
+fn images_that_come_class_by_class_are_judged_in_mixed_batches() {
+    let folder = Folder::new();
+    let labels: Vec<u8> = (0..100).map(|i| i / 10).collect();
+    common::write_idx(&folder.0.path().join("train-labels-idx1-ubyte"), &[100], &labels);
+    let batches = folder.plan(&[]).unwrap().loaders.unwrap().valid.in_order();
+    let mut labels: Vec<i64> = batches.flat_map(|batch| batch.unwrap().labels).collect();
+    assert!(!labels.is_sorted(), "{labels:?}");
+    labels.sort_unstable();
+    assert_eq!(labels, (0..20).map(|i| i / 2).collect::<Vec<_>>());
+}
+
 #[test]
 fn json_with_the_same_keys_is_the_same_experiment() {
     let text = Folder::new().text();

@@ -4,11 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use nasprof_graph::Space;
+use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
 use super::training::Batches;
 use super::{ConfigError, Experiment, Training};
-use crate::data::{DataSet, Loader, LoaderOptions, Opened, Preset, Size, Step, Transform, open, split_stratified};
+use crate::data::{
+    DataSet, Loader, LoaderOptions, Opened, Preset, Purpose, Size, Step, Transform, open, split_stratified, stream,
+};
 
 /// The kinds of data sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,7 +161,9 @@ impl Loaders {
         let (train, test) = (Arc::new(train), Arc::new(test));
         let (weights, valid_data, valid, for_valid) = if experiment.searcher.is_some() {
             let labels: Vec<u32> = train_images.iter().map(|&i| train.labels()[i as usize]).collect();
-            let (first, second) = split_stratified(&labels, config.train_portion, experiment.seed);
+            let (first, mut second) = split_stratified(&labels, config.train_portion, experiment.seed);
+            // Architectures are judged with the statistics of these batches, and folders of images come class by class.
+            second.shuffle(&mut stream(experiment.seed, Purpose::Split, 1, 0));
             let of = |part: Vec<u32>| part.into_iter().map(|i| train_images[i as usize]).collect::<Vec<u32>>();
             let for_valid = if config.augment_valid { &for_train } else { &for_test };
             (of(first), &train, of(second), for_valid)
