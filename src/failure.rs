@@ -104,7 +104,7 @@ impl From<LinkError> for Failure {
         let exit = match &error {
             transient if transient.is_transient() => Exit::DeviceLost,
             LinkError::PowerMode { .. } => Exit::ContextChanged,
-            LinkError::Board { .. } | LinkError::Protocol(_) => Exit::Internal,
+            LinkError::Board { .. } | LinkError::Protocol(_) | LinkError::Clocks { .. } => Exit::Internal,
             _ => Exit::Usage,
         };
         let hint = link_hint(&error);
@@ -152,7 +152,15 @@ pub(crate) fn link_hint(error: &LinkError) -> String {
         }
         LinkError::InUse { .. } => "wait for the other run; the same command with --resume goes on",
         LinkError::Version { .. } => "remove agent_on_board from the device file, or build the agent anew there",
-        LinkError::PowerMode { .. } => "set the board's power mode (a Jetson: `nvpmodel -m`), or change power_mode",
+        LinkError::PowerMode { wanted, .. } => {
+            return format!(
+                "--lock-clocks sets it on a Jetson and restores it afterwards; by hand: `sudo nvpmodel -m NUMBER` there, \
+                 with the number of {wanted} in /etc/nvpmodel.conf (it may want a reboot); or change power_mode"
+            );
+        }
+        LinkError::Clocks { copy, .. } => {
+            return format!("set the device's clocks as that file has them, then remove {}", copy.display());
+        }
         LinkError::Lost(_) => "the same command with --resume goes on; what was measured is kept",
         LinkError::Protocol(_) => "is something else printing on the agent's output, or is it another program?",
     };

@@ -63,7 +63,7 @@ pub(crate) fn open(file: &DeviceFile) -> Result<Link, Failure> {
 
 /// Reaches a device and tells each step on the way.
 pub(crate) fn open_telling(file: &DeviceFile, tell: &mut dyn FnMut(Milestone)) -> Result<Link, LinkError> {
-    Link::open(file, programs(), Box::new(passphrase), tell)
+    Link::open(file, programs(), clock_copies(), Box::new(passphrase), tell)
 }
 
 /// Asks on the terminal for the passphrase of a key.
@@ -77,6 +77,14 @@ pub(crate) fn user_devices() -> Option<PathBuf> {
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")));
     config.map(|folder| folder.join("nasprof/devices"))
+}
+
+/// Folder of the copies of devices' clocks as they were before they were locked.
+fn clock_copies() -> Option<PathBuf> {
+    let state = std::env::var_os("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state")));
+    state.map(|folder| folder.join("nasprof/clocks"))
 }
 
 /// What the agent is asked to be.
@@ -102,6 +110,7 @@ impl Target {
             seed,
             session,
             clocks: None,
+            clock_copy: String::new(),
         }
     }
 }
@@ -126,7 +135,7 @@ pub(crate) fn target(file: &DeviceFile, available: usize, args: &ContextArgs) ->
         cores,
         batch: args.batch.unwrap_or(1) as usize,
         allocator: args.allocator.map_or(Allocator::Retain, allocator),
-        clocks: ClockRequest { gpu: gpu(&backend), commands: commands(file)?, ..ClockRequest::default() },
+        clocks: ClockRequest { gpu: gpu(&backend), commands: commands(file)?, power_mode: file.power_mode.clone() },
         backend,
     })
 }

@@ -1,19 +1,23 @@
 //! The host's end of the agent protocol, whatever carries its lines.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nasprof_graph::Graph;
-use nasprof_profiler::clocks::Setting;
+use nasprof_profiler::clocks::{Restored, Stored};
 use nasprof_profiler::protocol::{
-    Canary, Device, DeviceError, Energy, Fingerprint, Hello, Loaded, Memory, PROTOCOL_VERSION, Probe, Probes, Reply,
-    Request, Setup, Visit, VisitRequest,
+    Canary, ClockRequest, Device, DeviceError, Energy, Fingerprint, Hello, Loaded, Memory, PROTOCOL_VERSION, Probe,
+    Probes, Reply, Request, Setup, Visit, VisitRequest,
 };
 
+use crate::clock_copy::ClockCopy;
 use crate::error::LinkError;
+use crate::power_mode::PowerMode;
 
 /// No single request takes this long; an agent silent for longer is taken for dead.
 const SILENCE: Duration = Duration::from_secs(300);
+/// Restoring clocks takes programs of the board some seconds.
+const RESTORING: Duration = Duration::from_secs(30);
 
 /// Carries lines to and from a fresh agent, which ends when this is dropped.
 pub(crate) trait Pipe {
@@ -21,6 +25,8 @@ pub(crate) trait Pipe {
     fn send(&mut self, line: &str) -> Result<(), LinkError>;
     /// The next line of the agent.
     fn receive(&mut self, patience: Duration) -> Result<String, LinkError>;
+    /// Runs a shell command beside the agent while that has nothing to answer: exit code and output, errors included.
+    fn run(&mut self, command: &str) -> Result<(i32, String), LinkError>;
 }
 
 /// What the device file adds to what an agent says.
@@ -30,6 +36,10 @@ pub(crate) struct Additions {
     pub(crate) temperature_limit: Option<f64>,
     /// Facts that the agent cannot know.
     pub(crate) facts: BTreeMap<String, String>,
+    /// Where the clocks as they were are kept before they are locked.
+    pub(crate) clock_copy: Option<ClockCopy>,
+    /// Looked at again when the clocks are locked, which may set it.
+    pub(crate) power_mode: Option<PowerMode>,
 }
 
 /// A running agent.
@@ -37,6 +47,8 @@ pub(crate) struct AgentClient {
     pipe: Box<dyn Pipe>,
     hello: Hello,
     additions: Additions,
+    /// Whether the clocks are, or may be, locked.
+    locks: bool,
 }
 
 impl AgentClient {
@@ -51,12 +63,52 @@ impl AgentClient {
             Err(e) => return Err(LinkError::Protocol(format!("cannot read its line `{}`: {e}", start(&line)))),
         };
         check_version(hello.protocol, &hello.version)?;
-        Ok(Self { pipe, hello, additions })
+        Ok(Self { pipe, hello, additions, locks: false })
     }
 
     /// Back ends that the agent was built with.
     pub(crate) fn backends(&self) -> &[String] {
         &self.hello.backends
+    }
+
+    /// Brings back clocks that an earlier measurement left changed, from the host's copy. Returns whether they were.
+    pub(crate) fn restore_clocks(&mut self) -> Result<bool, LinkError> {
+        let Some(copy) = self.additions.clock_copy.clone() else { return Ok(false) };
+        let Some(stored) = copy.read()? else { return Ok(false) };
+        let restored = match self.ask(&Request::RestoreClocks { copy: stored }) {
+            Ok(Reply::ClocksRestored { restored }) => restored,
+            Ok(other) => return Err(copy.wrong(unexpected(&other))),
+            Err(DeviceError::Lost(problem)) => return Err(LinkError::Lost(problem)),
+            Err(error) => return Err(copy.wrong(error)),
+        };
+        if restored != Restored::Held {
+            copy.forget();
+        }
+        Ok(restored == Restored::Now)
+    }
+
+    /// Keeps a copy of the clocks as they are; its name.
+    fn keep_clocks(&mut self, request: &ClockRequest) -> Result<String, DeviceError> {
+        let copy = self.additions.clock_copy.clone();
+        let copy =
+            copy.ok_or_else(|| DeviceError::Refused("clocks: there is no folder for a copy of them".to_owned()))?;
+        // One that is there is from an agent that was lost: what it locked is not how the clocks were.
+        self.restore_clocks()?;
+        let mut stored = self.clocks(request)?;
+        stored.name = unique();
+        copy.keep(&stored)?;
+        Ok(stored.name)
+    }
+
+    /// Ends the agent, and forgets the copy of its clocks if it says that they are back.
+    fn release_clocks(&mut self) {
+        let bye = serde_json::to_string(&Request::Bye).ok();
+        let sent = bye.is_some_and(|line| self.pipe.send(&line).is_ok());
+        let said = sent.then(|| self.pipe.receive(RESTORING)).and_then(Result::ok);
+        let back = said.is_some_and(|line| matches!(serde_json::from_str(&line), Ok(Reply::Bye)));
+        if let (true, Some(copy)) = (back, &self.additions.clock_copy) {
+            copy.forget();
+        }
     }
 
     fn ask(&mut self, request: &Request) -> Result<Reply, DeviceError> {
@@ -103,8 +155,18 @@ macro_rules! ask {
 }
 
 impl Device for AgentClient {
+    /// Clocks are locked only when the host has a copy of how they were.
     fn configure(&mut self, setup: &Setup) -> Result<Fingerprint, DeviceError> {
-        let mut fingerprint: Fingerprint = ask!(self, Request::Configure(setup.clone()), Reply::Configured)?;
+        let mut setup = setup.clone();
+        if let Some(request) = &setup.clocks {
+            setup.clock_copy = self.keep_clocks(request)?;
+            self.locks = true;
+        }
+        let locks = self.locks;
+        let mut fingerprint: Fingerprint = ask!(self, Request::Configure(setup), Reply::Configured)?;
+        if let (true, Some(mode)) = (locks, &self.additions.power_mode) {
+            self.additions.facts.extend(mode.fact(self.pipe.run(&mode.command)?)?);
+        }
         fingerprint.facts.extend(self.additions.facts.clone());
         Ok(fingerprint)
     }
@@ -119,6 +181,14 @@ impl Device for AgentClient {
 
     fn canary(&mut self) -> Result<Canary, DeviceError> {
         ask!(self, Request::Canary, Reply::Canary)
+    }
+
+    fn pass_time(&mut self, time: Duration) -> Result<(), DeviceError> {
+        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        match self.ask(&Request::PassTime { nanoseconds })? {
+            Reply::TimePassed => Ok(()),
+            other => Err(unexpected(&other)),
+        }
     }
 
     fn probe(&mut self) -> Result<Probes, DeviceError> {
@@ -143,12 +213,27 @@ impl Device for AgentClient {
         ask!(self, Request::Energy { graph: graph.clone() }, Reply::Energy)
     }
 
-    fn clocks(&mut self) -> Result<Vec<Setting>, DeviceError> {
-        match self.ask(&Request::Clocks)? {
-            Reply::Clocks { settings } => Ok(settings),
+    fn clocks(&mut self, request: &ClockRequest) -> Result<Stored, DeviceError> {
+        match self.ask(&Request::Clocks { how: request.clone() })? {
+            Reply::Clocks { stored } => Ok(stored),
             other => Err(unexpected(&other)),
         }
     }
+}
+
+impl Drop for AgentClient {
+    fn drop(&mut self) {
+        if self.locks {
+            self.release_clocks();
+        }
+    }
+}
+
+/// A name that no other copy has.
+fn unique() -> String {
+    let random = std::fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap_or_default();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    format!("{}-{now}-{}", std::process::id(), random.trim())
 }
 
 #[cfg(test)]
@@ -162,6 +247,10 @@ mod tests {
     impl Pipe for Script {
         fn send(&mut self, _: &str) -> Result<(), LinkError> {
             Ok(())
+        }
+
+        fn run(&mut self, _: &str) -> Result<(i32, String), LinkError> {
+            Ok((0, String::new()))
         }
 
         fn receive(&mut self, _: Duration) -> Result<String, LinkError> {

@@ -1,6 +1,6 @@
 //! Why a device cannot be reached or used.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nasprof_profiler::protocol::DeviceError;
 use thiserror::Error;
@@ -17,7 +17,7 @@ pub enum LinkError {
         problem: String,
     },
     /// A host whose key nobody has confirmed.
-    #[error("the host key of {name} is not known: {kind} {fingerprint}")]
+    #[error("the host key of {name} is not known: {kind} {fingerprint}{}", certificates(.certified))]
     UnknownHostKey {
         /// As known-hosts files name it.
         name: String,
@@ -28,7 +28,9 @@ pub enum LinkError {
         /// The line that a known-hosts file lacks.
         line: String,
         /// The file that it belongs into.
-        file: PathBuf,
+        file: Box<Path>,
+        /// Whether a certificate authority is known for it, which does not help here.
+        certified: bool,
     },
     /// A host with another key than the known one. Never accepted.
     #[error("the host key of {name} has CHANGED: it shows {kind} {fingerprint}, {file} knows another")]
@@ -116,6 +118,14 @@ pub enum LinkError {
         /// Version and protocol of this program.
         host: String,
     },
+    /// Clocks that a measurement left changed cannot be restored, or no copy of them can be kept.
+    #[error("clocks of the device, as they were, in {copy}: {problem}")]
+    Clocks {
+        /// The host's copy.
+        copy: PathBuf,
+        /// Why.
+        problem: String,
+    },
     /// The board's power mode is not the one that the device file asks for.
     #[error("the power mode is `{now}`, the device file asks for `{wanted}`")]
     PowerMode {
@@ -138,6 +148,10 @@ impl LinkError {
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::InUse { .. } | Self::Lost(_))
     }
+}
+
+fn certificates(certified: &bool) -> &'static str {
+    if *certified { " (a certificate authority is known for it, but certificates are not supported)" } else { "" }
 }
 
 fn since(seconds: &Option<u64>) -> String {

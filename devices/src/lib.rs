@@ -4,11 +4,13 @@
 
 mod agent;
 mod board;
+mod clock_copy;
 mod error;
 mod file;
 mod link;
 mod local;
 mod persist;
+mod power_mode;
 mod programs;
 mod ssh;
 

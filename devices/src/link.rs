@@ -1,7 +1,7 @@
 //! A device that can be measured: reached once, and reached again when the link was lost.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,9 +9,11 @@ use nasprof_profiler::protocol::Device;
 
 use crate::agent::{Additions, AgentClient, Pipe};
 use crate::board::{Owner, Supervisor, install, survey};
+use crate::clock_copy::ClockCopy;
 use crate::error::LinkError;
 use crate::file::{DeviceFile, Transport};
-use crate::local::LocalPipe;
+use crate::local::{LocalPipe, run_here};
+use crate::power_mode::PowerMode;
 use crate::programs::Programs;
 use crate::ssh::{AskPassphrase, Connection, Credentials, Endpoint};
 
@@ -24,7 +26,11 @@ const FAREWELL: Duration = Duration::from_secs(10);
 pub struct Link {
     file: DeviceFile,
     programs: Programs,
+    /// Folder of the copies of clocks.
+    copies: Option<PathBuf>,
     remote: Option<Remote>,
+    locks_clocks: bool,
+    remarks: Vec<String>,
 }
 
 /// A step on the way to a board.
@@ -71,6 +77,8 @@ struct Remote {
     /// Nothing after the link was lost, until it is mended.
     supervisor: Shared,
     cores: usize,
+    /// `SHA256:…` of its key.
+    fingerprint: String,
 }
 
 /// Shared with the one agent that runs.
@@ -78,16 +86,19 @@ type Shared = Arc<Mutex<Option<Supervisor>>>;
 
 impl Link {
     /// Reaches a device. A board is logged in to, gets its agent, and is taken for this run; `tell` hears of each step.
+    /// `copies` is this machine's folder for copies of clocks; without one no clocks are locked.
     ///
     /// # Errors
     /// Whatever stands in the way; see [`LinkError`].
     pub fn open(
         file: &DeviceFile,
         programs: Programs,
+        copies: Option<PathBuf>,
         ask: AskPassphrase,
         tell: &mut dyn FnMut(Milestone),
     ) -> Result<Self, LinkError> {
-        let mut link = Self { file: file.clone(), programs, remote: None };
+        let (locks_clocks, remarks) = (false, Vec::new());
+        let mut link = Self { file: file.clone(), programs, copies, remote: None, locks_clocks, remarks };
         if file.transport == Transport::Ssh {
             let endpoint = Endpoint::of(file)?;
             let mut remote = Remote {
@@ -96,6 +107,7 @@ impl Link {
                 owner: this_run(),
                 supervisor: Shared::default(),
                 cores: 1,
+                fingerprint: String::new(),
             };
             remote.reach(file, &link.programs, tell)?;
             link.remote = Some(remote);
@@ -110,12 +122,25 @@ impl Link {
         self.remote.as_ref().map_or_else(here, |remote| remote.cores)
     }
 
-    /// A fresh agent with a back end; a lost board is reached again first.
+    /// Agents from now on will lock the clocks: a power mode other than the wanted one is refused only if it is still
+    /// there then.
+    #[must_use]
+    pub fn locking_clocks(self, locks_clocks: bool) -> Self {
+        Self { locks_clocks, ..self }
+    }
+
+    /// What was done to the device beside what was asked for; each once.
+    pub fn remarks(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.remarks)
+    }
+
+    /// A fresh agent with a back end; a lost board is reached again first. Clocks that an earlier measurement left
+    /// changed are restored.
     ///
     /// # Errors
     /// If the board cannot be reached, the agent does not start, or it has no such back end.
     pub fn agent(&mut self, backend: &str) -> Result<Box<dyn Device>, LinkError> {
-        let additions = Additions { temperature_limit: self.file.temperature_limit, facts: self.power_mode()? };
+        let facts = self.power_mode()?;
         let (pipe, program): (Box<dyn Pipe>, String) = match &mut self.remote {
             None => {
                 let program = self.file.agent.clone().unwrap_or_else(|| self.programs.here());
@@ -128,7 +153,16 @@ impl Link {
                 (Box::new(RemotePipe::start(&remote.supervisor)?), format!("on {}", remote.endpoint.shown()))
             }
         };
-        let client = AgentClient::greet(pipe, additions)?;
+        let additions = Additions {
+            temperature_limit: self.file.temperature_limit,
+            facts,
+            clock_copy: self.clock_copy(),
+            power_mode: PowerMode::of(&self.file),
+        };
+        let mut client = AgentClient::greet(pipe, additions)?;
+        if client.restore_clocks()? {
+            self.remarks.push("restored the clocks that an earlier measurement had left changed".to_owned());
+        }
         let kind = backend.split(':').next().unwrap_or(backend);
         if client.backends().iter().any(|known| known == kind) {
             return Ok(Box::new(client));
@@ -137,10 +171,7 @@ impl Link {
     }
 
     /// Runs a shell command on the device while no agent runs there: exit code and output, errors included.
-    ///
-    /// # Errors
-    /// If the device cannot be reached or has no shell.
-    pub fn run(&mut self, command: &str) -> Result<(i32, String), LinkError> {
+    fn run(&mut self, command: &str) -> Result<(i32, String), LinkError> {
         match &mut self.remote {
             None => run_here(command),
             Some(remote) => {
@@ -150,19 +181,24 @@ impl Link {
         }
     }
 
-    /// The power mode as a fact, where the device file says how to see it.
-    fn power_mode(&mut self) -> Result<std::collections::BTreeMap<String, String>, LinkError> {
-        let Some(command) = self.file.power_mode_command.clone() else { return Ok(Default::default()) };
-        let (status, output) = self.run(&command)?;
-        let now = output.split_whitespace().collect::<Vec<_>>().join(" ");
-        if status != 0 {
-            let problem = format!("`{command}` gives exit code {status}: {now}");
-            return Err(LinkError::Board { step: "read the power mode", problem });
+    /// The power mode, if it shows. One that locking the clocks may set is not refused yet.
+    fn power_mode(&mut self) -> Result<BTreeMap<String, String>, LinkError> {
+        let Some(mode) = PowerMode::of(&self.file) else { return Ok(BTreeMap::new()) };
+        let output = self.run(&mode.command)?;
+        match mode.fact(output) {
+            Err(LinkError::PowerMode { .. }) if self.locks_clocks => Ok(BTreeMap::new()),
+            fact => fact,
         }
-        match &self.file.power_mode {
-            Some(wanted) if !now.contains(wanted.as_str()) => Err(LinkError::PowerMode { now, wanted: wanted.clone() }),
-            _ => Ok([("power_mode".to_owned(), now)].into()),
-        }
+    }
+
+    /// The host's copy of the clocks of this very device: a board is known by its key and address, so that a copied
+    /// card in another board is not taken for it.
+    fn clock_copy(&self) -> Option<ClockCopy> {
+        let identity = match &self.remote {
+            None => format!("local-{}", host_name()),
+            Some(remote) => format!("{}-{}", remote.endpoint.shown(), remote.fingerprint),
+        };
+        Some(ClockCopy::of(self.copies.as_deref()?, &identity))
     }
 }
 
@@ -183,6 +219,7 @@ impl Remote {
             fingerprint: connection.fingerprint.clone(),
             user: self.endpoint.user.clone(),
         });
+        self.fingerprint.clone_from(&connection.fingerprint);
         let survey = survey(&connection, file)?;
         tell(Milestone::Surveyed {
             architecture: survey.architecture.clone(),
@@ -214,6 +251,10 @@ impl RemotePipe {
 }
 
 impl Pipe for RemotePipe {
+    fn run(&mut self, command: &str) -> Result<(i32, String), LinkError> {
+        with(&self.supervisor, |supervisor| supervisor.run(command, COMMAND))
+    }
+
     fn send(&mut self, line: &str) -> Result<(), LinkError> {
         with(&self.supervisor, |supervisor| supervisor.send(line))
     }
@@ -253,22 +294,17 @@ fn with<T>(supervisor: &Shared, use_it: impl FnOnce(&mut Supervisor) -> Result<T
     result
 }
 
-fn run_here(command: &str) -> Result<(i32, String), LinkError> {
-    let output = Command::new("sh")
-        .args(["-c", "exec 2>&1; eval \"$1\"", "sh", command])
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|e| LinkError::Board { step: "run a command", problem: e.to_string() })?;
-    Ok((output.status.code().unwrap_or(255), String::from_utf8_lossy(&output.stdout).into_owned()))
-}
-
 /// Names this run to other users of a board.
 fn this_run() -> Owner {
-    let host = nix::unistd::gethostname().map_or_else(|_| "a host".to_owned(), |h| h.to_string_lossy().into_owned());
+    let host = host_name();
     let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
     let user = user.map_or_else(|| "someone".to_owned(), |user| user.name);
     let words = format!("{user}@{host}, process {}", std::process::id());
     let random = std::fs::read(Path::new("/proc/sys/kernel/random/uuid")).unwrap_or_default();
     let token = format!("{}-{}", std::process::id(), String::from_utf8_lossy(&random).trim());
     Owner { token, words }
+}
+
+fn host_name() -> String {
+    nix::unistd::gethostname().map_or_else(|_| "a host".to_owned(), |h| h.to_string_lossy().into_owned())
 }

@@ -97,6 +97,10 @@ impl Pipe for LocalPipe {
         if matches!(sent, Some(Ok(()))) { Ok(()) } else { Err(self.lost("the agent does not read")) }
     }
 
+    fn run(&mut self, command: &str) -> Result<(i32, String), LinkError> {
+        run_here(command)
+    }
+
     fn receive(&mut self, patience: Duration) -> Result<String, LinkError> {
         match self.lines.recv_timeout(patience) {
             Ok(Ok(line)) => Ok(line),
@@ -107,6 +111,16 @@ impl Pipe for LocalPipe {
             Err(RecvTimeoutError::Disconnected) => Err(self.lost("the agent ended")),
         }
     }
+}
+
+/// Runs a shell command on this machine: exit code and output, errors included.
+pub(crate) fn run_here(command: &str) -> Result<(i32, String), LinkError> {
+    let output = Command::new("sh")
+        .args(["-c", "exec 2>&1; eval \"$1\"", "sh", command])
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| LinkError::Board { step: "run a command", problem: e.to_string() })?;
+    Ok((output.status.code().unwrap_or(255), String::from_utf8_lossy(&output.stdout).into_owned()))
 }
 
 impl Drop for LocalPipe {

@@ -85,6 +85,9 @@ pub struct Anchor {
     /// Energy of the network as a whole; absent where it was not measured or does not show.
     #[serde(default)]
     pub energy: Option<Energy>,
+    /// Sum of the energies of its layers, each alone, millijoules; absent unless all are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layers_energy_mj: Option<f64>,
 }
 
 impl Lut {

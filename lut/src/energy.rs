@@ -1,8 +1,13 @@
-//! Energy of a layer or a network.
+//! Energy of a layer or a network: as it was counted, and as it is estimated.
 
 use nasprof_profiler::protocol::Energy as Counted;
-use nasprof_profiler::statistics::median;
+use nasprof_profiler::statistics::{mean, median, standard_deviation, student_t_95};
 use serde::{Deserialize, Serialize};
+
+use crate::Anchor;
+
+/// Fewest anchors with an energy of their own that say how a sum of layers relates to a network.
+const MIN_ANCHORS: usize = 4;
 
 /// Energy of one call, in millijoules: all that the meter counts, idle power included.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,5 +46,98 @@ impl Energy {
             energy_resolution_mj: counted.resolution_microjoules / 1e3,
             energy_method: counted.method.clone(),
         })
+    }
+}
+
+/// Energy of one call of a network that was not measured, in millijoules. Present only where every layer's is known, in
+/// one way of counting: a partial sum would be a plausible wrong number.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EnergyEstimate {
+    /// The sum times `scale`, where that is known.
+    pub energy_mj: f64,
+    /// 95 % interval, from how the anchors scatter around the scale; absent without one.
+    pub interval_mj: Option<[f64; 2]>,
+    /// Sum of the layers, each counted alone with its weights in the cache.
+    pub sum_mj: f64,
+    /// Whole networks over the sums of their layers, from the anchors; absent where fewer than four were counted.
+    pub scale: Option<f64>,
+    /// What the meter can tell apart, added up over the layers.
+    pub resolution_mj: f64,
+    /// What was counted and how.
+    pub method: String,
+}
+
+/// How sums of layers relate to whole networks.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct EnergyScale {
+    scale: f64,
+    /// Half-width of the interval for one more network, as a logarithm.
+    half_width: f64,
+}
+
+impl EnergyScale {
+    /// From the anchors that were counted whole and layer by layer.
+    pub(crate) fn fit(anchors: &[Anchor]) -> Option<Self> {
+        let ratio = |anchor: &Anchor| Some((anchor.energy.as_ref()?.energy_mj / anchor.layers_energy_mj?).ln());
+        let ratios: Vec<f64> = anchors.iter().filter_map(ratio).filter(|ratio| ratio.is_finite()).collect();
+        let n = ratios.len();
+        if n < MIN_ANCHORS {
+            return None;
+        }
+        let spread = standard_deviation(&ratios)? * (1.0 + 1.0 / n as f64).sqrt();
+        Some(Self { scale: mean(&ratios)?.exp(), half_width: student_t_95(n - 1) * spread })
+    }
+}
+
+impl EnergyEstimate {
+    /// Of a network with these layers; nothing if one has no energy, or was counted in another way than the others.
+    pub(crate) fn of<'a>(layers: impl Iterator<Item = Option<&'a Energy>>, scale: Option<EnergyScale>) -> Option<Self> {
+        let layers: Vec<&Energy> = layers.collect::<Option<_>>()?;
+        let method = &layers.first()?.energy_method;
+        if layers.iter().any(|layer| layer.energy_method != *method) {
+            return None;
+        }
+        let sum_mj: f64 = layers.iter().map(|layer| layer.energy_mj).sum();
+        let energy_mj = sum_mj * scale.map_or(1.0, |s| s.scale);
+        Some(Self {
+            energy_mj,
+            interval_mj: scale.map(|s| [energy_mj * (-s.half_width).exp(), energy_mj * s.half_width.exp()]),
+            sum_mj,
+            scale: scale.map(|s| s.scale),
+            resolution_mj: layers.iter().map(|layer| layer.energy_resolution_mj).sum(),
+            method: method.clone(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn energy(energy_mj: f64, method: &str) -> Energy {
+        Energy {
+            energy_mj,
+            energy_low_mj: energy_mj,
+            energy_high_mj: energy_mj,
+            energy_idle_mj: 0.0,
+            energy_resolution_mj: 0.25,
+            energy_method: method.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_sum_needs_every_layer_in_one_way_of_counting() {
+        let (a, b, other) = (energy(1.0, "rapl"), energy(2.0, "rapl"), energy(2.0, "rails"));
+        let scale = Some(EnergyScale { scale: 0.5, half_width: 2.0_f64.ln() });
+        let estimate = EnergyEstimate::of([Some(&a), Some(&b)].into_iter(), scale).unwrap();
+        assert!((estimate.energy_mj - 1.5).abs() < 1e-12 && (estimate.sum_mj - 3.0).abs() < 1e-12);
+        let [low, high] = estimate.interval_mj.unwrap();
+        assert!((low - 0.75).abs() < 1e-12 && (high - 3.0).abs() < 1e-12);
+        assert!((estimate.resolution_mj - 0.5).abs() < 1e-12 && estimate.method == "rapl");
+        let plain = EnergyEstimate::of([Some(&a), Some(&b)].into_iter(), None).unwrap();
+        assert!(plain.energy_mj == plain.sum_mj && plain.interval_mj.is_none() && plain.scale.is_none());
+        assert_eq!(EnergyEstimate::of([Some(&a), None].into_iter(), None), None);
+        assert_eq!(EnergyEstimate::of([Some(&a), Some(&other)].into_iter(), None), None);
+        assert_eq!(EnergyEstimate::of(std::iter::empty(), None), None);
     }
 }

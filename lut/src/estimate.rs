@@ -6,6 +6,7 @@ use nasprof_graph::reuse::reuse_bytes;
 use nasprof_graph::{Arch, Graph, LayerKey, Node};
 use serde::Serialize;
 
+use crate::energy::{EnergyEstimate, EnergyScale};
 use crate::interpolate::Interpolator;
 use crate::memory::LayerMemory;
 use crate::reuse::time_at;
@@ -55,6 +56,9 @@ pub struct Estimate {
     pub macs: u64,
     /// Parameters, and the most alive at once of activations and the measured workspace of the layer that runs, bytes.
     pub peak_memory_bytes: u64,
+    /// Energy of one call; absent unless every layer's was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub energy: Option<EnergyEstimate>,
     /// Share of layers with an entry.
     pub coverage: f64,
     /// Whether a calibration was applied, and all flags of the rows used.
@@ -69,6 +73,7 @@ pub struct Estimator<'a> {
     lut: &'a Lut,
     rows: HashMap<&'a LayerKey, &'a Row>,
     scale: f64,
+    energy_scale: Option<EnergyScale>,
     memory: LayerMemory,
     interpolator: Interpolator,
 }
@@ -79,7 +84,9 @@ impl<'a> Estimator<'a> {
     pub fn new(lut: &'a Lut) -> Self {
         let rows = lut.rows.iter().map(|row| (&row.key, row)).collect();
         let scale = lut.context.calibration.as_ref().map_or(1.0, |c| c.scale);
-        Self { lut, rows, scale, memory: LayerMemory::new(lut), interpolator: Interpolator::new(&lut.rows) }
+        let energy_scale = EnergyScale::fit(&lut.context.anchors);
+        let (memory, interpolator) = (LayerMemory::new(lut), Interpolator::new(&lut.rows));
+        Self { lut, rows, scale, energy_scale, memory, interpolator }
     }
 
     /// Calibrated milliseconds of one layer in the mean over its places.
@@ -149,6 +156,8 @@ impl<'a> Estimator<'a> {
         let interpolated_ms: f64 = layers.iter().filter_map(|(_, layer)| Some(layer.relative_error * layer.ms?)).sum();
         let known =
             layers.iter().filter(|(_, layer)| matches!(layer.source, Source::Measured | Source::Imported)).count();
+        let energies = layers.iter().map(|(_, layer)| self.rows.get(&layer.key)?.energy.as_ref());
+        let energy = EnergyEstimate::of(energies, self.energy_scale);
         let rows = layers.iter().filter_map(|(_, layer)| self.rows.get(&layer.key));
         let mut flags: Vec<String> = rows
             .flat_map(|row| &row.flags)
@@ -176,6 +185,7 @@ impl<'a> Estimator<'a> {
             params: cost.params,
             macs: cost.macs,
             peak_memory_bytes: self.memory.peak_bytes(graph),
+            energy,
             coverage: if nodes.is_empty() { 1.0 } else { known as f64 / nodes.len() as f64 },
             flags,
             nodes,

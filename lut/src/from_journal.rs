@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use nasprof_graph::cost::op_cost;
 use nasprof_graph::key::attributes;
 use nasprof_graph::{Graph, LayerKey};
-use nasprof_profiler::engine::{RoundValues, Unit, bad_probes, clean_samples, half_width};
+use nasprof_profiler::engine::{RoundValues, THROTTLED, Unit, bad_probes, clean_samples, half_width};
 use nasprof_profiler::journal::{EnergyResult, EnergyTarget, Event, Mode, Role, Trial};
 use nasprof_profiler::protocol::Canary;
 use nasprof_profiler::statistics::{
@@ -209,6 +209,9 @@ fn flags(
         if !session.bad_probes.is_empty() {
             flags.insert(Flag::Noisy);
         }
+        if session.reason == THROTTLED {
+            flags.insert(Flag::Throttled);
+        }
     }
     flags.into_iter().collect()
 }
@@ -286,9 +289,14 @@ fn anchors(
             sum_ns: left_out.get(&unit.unit)?.sum_ns,
             layers: unit.keys.len(),
             energy: energy(all, &EnergyTarget::Unit(unit.unit)),
+            layers_energy_mj: layers_energy(all, unit),
         })
     };
     all.units.values().filter_map(anchor).collect()
+}
+
+fn layers_energy(all: &Observations, unit: &Unit) -> Option<f64> {
+    unit.keys.iter().map(|key| Some(energy(all, &EnergyTarget::Layer(key.clone()))?.energy_mj)).sum()
 }
 
 fn energy(all: &Observations, target: &EnergyTarget) -> Option<Energy> {

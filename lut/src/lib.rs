@@ -30,7 +30,7 @@ pub use calibration::{Calibration, Level};
 pub use check::{Finding, check};
 pub use context::{Anchor, Context, Imported, SessionFacts};
 pub use diff::{Diff, DiffRow, diff};
-pub use energy::Energy;
+pub use energy::{Energy, EnergyEstimate};
 pub use error::LutError;
 pub use estimate::{Estimate, Estimator, NodeEstimate, Source};
 pub use fresh::{Processes, WholeSession, fresh_networks, measure_whole};

@@ -23,6 +23,8 @@ pub enum Flag {
     Inconsistent,
     /// The machine failed the gate and was measured all the same, or was throttled, or its locked clocks moved.
     Noisy,
+    /// A session ended early: the device was slowed down, and ten minutes of pauses did not help.
+    Throttled,
     /// More than a tenth of the runs had page faults inside.
     PageFaults,
     /// Taken from another program's table: how it was measured is not known here.

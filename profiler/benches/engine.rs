@@ -54,6 +54,7 @@ fn plan(units: &[Unit]) -> SessionPlan {
             seed: 0,
             session: 0,
             clocks: None,
+            clock_copy: String::new(),
         },
         expected: None,
     }

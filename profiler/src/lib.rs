@@ -18,6 +18,7 @@ pub mod journal;
 pub mod nvidia;
 pub mod probes;
 pub mod protocol;
+mod replace;
 pub mod serve;
 pub mod statistics;
 pub mod supervise;
@@ -28,3 +29,5 @@ mod timer;
 pub mod torch;
 #[cfg(feature = "torch")]
 mod usage;
+
+pub use replace::replace_file;

@@ -5,15 +5,16 @@
 //! schedule, the statistics and the stop rule are the host's ([`crate::engine`]), so a lost link loses one visit.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use nasprof_graph::Graph;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::clocks::Setting;
+use crate::clocks::{Restored, Stored};
 
 /// Version of this protocol; host and agent must agree.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// The longest line either side accepts.
 pub const MAX_LINE_BYTES: usize = 64 << 20;
@@ -58,6 +59,9 @@ pub struct Setup {
     /// How clocks are locked while this agent lives; absent: they are left alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clocks: Option<ClockRequest>,
+    /// Name under which the host has a copy of the clocks as they were; empty: it has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub clock_copy: String,
 }
 
 /// How clocks are locked. The part that is absent is not changed.
@@ -70,9 +74,9 @@ pub struct ClockRequest {
     /// Number of the NVIDIA GPU whose clock is locked too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu: Option<u32>,
-    /// Power mode of a Jetson board (`nvpmodel -m`).
+    /// Power mode of a Jetson board (`nvpmodel -m`), by name or number; other devices have none to set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub power_mode: Option<u32>,
+    pub power_mode: Option<String>,
 }
 
 /// Shell commands on the device that steer its clocks.
@@ -91,7 +95,7 @@ pub struct ClockCommands {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
-    /// Must come first and once.
+    /// Once, and before everything but [`Request::Clocks`] and [`Request::RestoreClocks`].
     Configure(Setup),
     /// Builds a network and runs it once.
     Load {
@@ -104,10 +108,23 @@ pub enum Request {
     Visit(VisitRequest),
     /// Times the two fixed kernels.
     Canary,
+    /// Lets virtual time pass; in real time the host waits.
+    PassTime {
+        /// How much.
+        nanoseconds: u64,
+    },
     /// Reads the machine's state.
     Probe,
     /// Reads the clock settings as they are, before any is locked.
-    Clocks,
+    Clocks {
+        /// How they will be locked.
+        how: ClockRequest,
+    },
+    /// Brings clock settings back from the host's copy, where the device has lost its own.
+    RestoreClocks {
+        /// The copy.
+        copy: Stored,
+    },
     /// Runs a graph for the first time and measures its memory.
     Memory {
         /// The graph.
@@ -118,7 +135,7 @@ pub enum Request {
         /// The graph.
         graph: Graph,
     },
-    /// Ends the agent.
+    /// Brings locked clocks back and ends the agent.
     Bye,
 }
 
@@ -154,6 +171,8 @@ pub enum Reply {
     Visited(Visit),
     /// To [`Request::Canary`].
     Canary(Canary),
+    /// To [`Request::PassTime`].
+    TimePassed,
     /// To [`Request::Probe`].
     Probes(Probes),
     /// To [`Request::Memory`].
@@ -161,11 +180,16 @@ pub enum Reply {
     /// To [`Request::Clocks`].
     Clocks {
         /// The settings.
-        settings: Vec<Setting>,
+        stored: Stored,
+    },
+    /// To [`Request::RestoreClocks`].
+    ClocksRestored {
+        /// What became of them.
+        restored: Restored,
     },
     /// To [`Request::Energy`].
     Energy(Energy),
-    /// To [`Request::Bye`].
+    /// To [`Request::Bye`]: the clocks are as they were.
     Bye,
     /// The request could not be carried out; the agent goes on.
     Failed {
@@ -356,6 +380,14 @@ pub trait Device {
     /// If the device is lost.
     fn canary(&mut self) -> Result<Canary, DeviceError>;
 
+    /// Lets virtual time pass; a device in real time needs nothing for that.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    fn pass_time(&mut self, _time: Duration) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
     /// Reads the machine's state.
     ///
     /// # Errors
@@ -376,11 +408,11 @@ pub trait Device {
         Err(DeviceError::Refused("this device shows no energy".to_owned()))
     }
 
-    /// Reads the clock settings as they are; a device without any has none to show.
+    /// Reads the clock settings as they are, with what is needed to bring them back.
     ///
     /// # Errors
-    /// If one cannot be read.
-    fn clocks(&mut self) -> Result<Vec<Setting>, DeviceError> {
-        Ok(Vec::new())
+    /// If the device has none, or one cannot be read.
+    fn clocks(&mut self, _request: &ClockRequest) -> Result<Stored, DeviceError> {
+        Err(DeviceError::Refused("this device has no clocks to lock".to_owned()))
     }
 }

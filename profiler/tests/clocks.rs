@@ -13,6 +13,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::Folder;
+use nasprof_profiler::clocks::{Restored, Stored};
 use nasprof_profiler::protocol::{ClockCommands, ClockRequest, Probe, Reply, Request, Setup};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -185,12 +186,12 @@ fn left_alone_unless_asked_for() {
         other => panic!("{other:?}"),
     }
     assert_eq!(agent.clock_probe(), None);
-    match agent.ask(&Request::Clocks) {
-        Reply::Clocks { settings } => assert_eq!(settings.len(), FOUND.len()),
+    match agent.ask(&Request::Clocks { how: ClockRequest::default() }) {
+        Reply::Clocks { stored } => assert_eq!((stored.settings.len(), stored.boot.as_str()), (FOUND.len(), "first")),
         other => panic!("{other:?}"),
     }
     agent.end();
-    assert!(machine.as_found() && !machine.root().join("var").exists());
+    assert!(machine.as_found() && !machine.stored());
 }
 
 #[test]
@@ -233,6 +234,103 @@ fn a_reboot_has_restored_already() {
     machine.agent().end();
     assert!(!machine.stored());
     assert_eq!(machine.knobs()[1].1, "ondemand", "a setting of this boot was overwritten");
+}
+
+/// What the host does before it locks: a copy of the settings as they are, under a name.
+fn locked_with_a_copy(machine: &Machine, request: &ClockRequest) -> (Agent, Stored) {
+    let mut agent = machine.agent();
+    let mut copy = match agent.ask(&Request::Clocks { how: request.clone() }) {
+        Reply::Clocks { stored } => stored,
+        other => panic!("{other:?}"),
+    };
+    copy.name = "ours".to_owned();
+    let setup = Setup { clocks: Some(request.clone()), clock_copy: copy.name.clone(), ..common::setup(0, 0) };
+    assert!(matches!(agent.ask(&Request::Configure(setup)), Reply::Configured(_)));
+    (agent, copy)
+}
+
+fn kill_both(agent: &mut Agent) {
+    kill(agent.holder(), Signal::SIGKILL).unwrap();
+    agent.signal(Signal::SIGKILL);
+    agent.child.wait().unwrap();
+}
+
+fn restored(machine: &Machine, copy: &Stored) -> Restored {
+    let mut agent = machine.agent();
+    let reply = agent.ask(&Request::RestoreClocks { copy: copy.clone() });
+    agent.end();
+    match reply {
+        Reply::ClocksRestored { restored } => restored,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_device_that_lost_its_own_copy_gets_its_clocks_from_the_hosts() {
+    let machine = Machine::new();
+    let (mut agent, copy) = locked_with_a_copy(&machine, &ClockRequest::default());
+    assert_eq!(restored(&machine, &copy), Restored::Held, "a live holder is left alone");
+    kill_both(&mut agent);
+    fs::remove_dir_all(machine.root().join("var/lib/nasprof")).unwrap();
+    // Control: without the host's copy nothing knows how they were.
+    machine.agent().end();
+    assert!(!machine.as_found());
+    assert_eq!(restored(&machine, &copy), Restored::Now);
+    assert!(machine.as_found());
+    // Once: what somebody sets later stays.
+    machine.write(&format!("{CPU}/cpu0/cpufreq/scaling_governor"), "performance");
+    assert_eq!(restored(&machine, &copy), Restored::Before);
+    assert_eq!(machine.knobs()[1].1, "performance");
+}
+
+#[test]
+fn clocks_that_the_device_restored_itself_are_not_restored_again() {
+    let machine = Machine::new();
+    let (agent, copy) = locked_with_a_copy(&machine, &ClockRequest::default());
+    agent.end();
+    assert!(machine.as_found());
+    machine.write(&format!("{CPU}/cpu0/cpufreq/scaling_governor"), "performance");
+    assert_eq!(restored(&machine, &copy), Restored::Before);
+    assert_eq!(machine.knobs()[1].1, "performance", "a wish of somebody was overwritten");
+
+    // By the next agent, as well.
+    let machine = Machine::new();
+    let (mut agent, copy) = locked_with_a_copy(&machine, &ClockRequest::default());
+    kill_both(&mut agent);
+    assert_eq!(restored(&machine, &copy), Restored::Before);
+    assert!(machine.as_found());
+}
+
+#[test]
+fn a_copy_of_another_boot_changes_nothing_and_a_hostile_one_neither() {
+    let machine = Machine::new();
+    let (mut agent, copy) = locked_with_a_copy(&machine, &ClockRequest::default());
+    kill_both(&mut agent);
+    fs::remove_dir_all(machine.root().join("var/lib/nasprof")).unwrap();
+    machine.write("proc/sys/kernel/random/boot_id", "second\n");
+    assert_eq!(restored(&machine, &copy), Restored::Before);
+    assert_eq!(machine.knobs()[1].1, "performance", "the boot has set what it wanted");
+    machine.write("proc/sys/kernel/random/boot_id", "first\n");
+    machine.write("victim", "untouched");
+    let mut hostile = copy;
+    hostile.name = "another".to_owned();
+    hostile.settings[0].name = "../../../../victim".to_owned();
+    restored(&machine, &hostile);
+    assert_eq!(fs::read_to_string(machine.root().join("victim")).unwrap(), "untouched");
+}
+
+/// The host is told that all is well only when it is.
+#[test]
+fn the_farewell_says_whether_the_clocks_are_back() {
+    let machine = Machine::new();
+    let mut agent = machine.locked();
+    assert_eq!(agent.ask(&Request::Bye), Reply::Bye);
+    assert!(machine.as_found() && !machine.stored());
+
+    let mut agent = machine.locked();
+    kill(agent.holder(), Signal::SIGKILL).unwrap();
+    assert!(matches!(agent.ask(&Request::Bye), Reply::Failed { .. }));
+    assert!(!machine.as_found());
 }
 
 #[test]
@@ -294,9 +392,6 @@ fn nothing_is_set_where_nothing_can_be_stored_or_controlled() {
     let empty = Machine(bare);
     let error = empty.agent().refused(ClockRequest::default());
     assert!(error.contains("no clocks that can be set"), "{error}");
-    let mode = ClockRequest { power_mode: Some(2), ..ClockRequest::default() };
-    let error = Machine::new().agent().refused(mode);
-    assert!(error.contains("no nvpmodel"), "{error}");
 }
 
 #[test]
@@ -349,7 +444,7 @@ fn mode(machine: &Machine) -> String {
 fn a_jetson_gets_its_mode_and_its_clocks_back() {
     let machine = jetson();
     let mut agent = machine.agent();
-    match agent.configure(Some(ClockRequest { power_mode: Some(0), ..ClockRequest::default() })) {
+    match agent.configure(Some(ClockRequest { power_mode: Some("0".to_owned()), ..ClockRequest::default() })) {
         Reply::Configured(fingerprint) => {
             assert_eq!(fingerprint.facts["clocks"], "locked: mode=0 scaling_max_freq=3600000 scaling_min_freq=3600000");
         }
@@ -363,7 +458,7 @@ fn a_jetson_gets_its_mode_and_its_clocks_back() {
 
     // The mode is kept over a reboot, so it is restored after one; the clocks are not.
     let mut agent = machine.agent();
-    agent.configure(Some(ClockRequest { power_mode: Some(0), ..ClockRequest::default() }));
+    agent.configure(Some(ClockRequest { power_mode: Some("0".to_owned()), ..ClockRequest::default() }));
     kill(agent.holder(), Signal::SIGKILL).unwrap();
     agent.signal(Signal::SIGKILL);
     agent.child.wait().unwrap();
@@ -377,11 +472,36 @@ fn a_jetson_gets_its_mode_and_its_clocks_back() {
 }
 
 #[test]
+fn a_jetson_that_lost_its_files_gets_mode_and_clocks_from_the_hosts_copy() {
+    let machine = jetson();
+    machine.write("etc/nvpmodel.conf", "< POWER_MODEL ID=0 NAME=MAXN >\n< POWER_MODEL ID=1 NAME=MODE_10W >\n");
+    let by_name = |name: &str| ClockRequest { power_mode: Some(name.to_owned()), ..ClockRequest::default() };
+    let (mut agent, copy) = locked_with_a_copy(&machine, &by_name("MAXN"));
+    assert_eq!(mode(&machine), "0");
+    kill_both(&mut agent);
+    fs::remove_dir_all(machine.root().join("var/lib/nasprof")).unwrap();
+    assert_eq!(restored(&machine, &copy), Restored::Now);
+    assert_eq!(mode(&machine), "1");
+    assert!(machine.as_found());
+
+    let error = machine.agent().refused(by_name("MAXX"));
+    assert!(error.contains("power mode `MAXX`: this board has MAXN, MODE_10W"), "{error}");
+    // A mode that needs a reboot is asked about, and the question stays without an answer.
+    machine.script(
+        "usr/sbin/nvpmodel",
+        "case $1 in\n -q) echo 'NV Power Mode: NAME'; cat $ROOT/mode;;\n -m) read answer; exit 0;;\nesac\n",
+    );
+    let error = machine.agent().refused(by_name("MAXN"));
+    assert!(error.contains("sudo nvpmodel -m 0"), "{error}");
+    assert!(machine.as_found() && mode(&machine) == "1");
+}
+
+#[test]
 fn a_jetson_whose_script_does_nothing_is_refused() {
     let machine = jetson();
     machine.script("usr/bin/jetson_clocks", "case $1 in --store) echo x > $2;; esac\n");
     let mut agent = machine.agent();
-    let error = agent.refused(ClockRequest { power_mode: Some(0), ..ClockRequest::default() });
+    let error = agent.refused(ClockRequest { power_mode: Some("0".to_owned()), ..ClockRequest::default() });
     assert!(error.contains("still move"), "{error}");
     agent.end();
     assert_eq!(mode(&machine), "1");

@@ -11,7 +11,7 @@ use common::{events_of, gate, header, layers, modelled, named, recorder, setup, 
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::{Graph, LayerKey, Space};
 use nasprof_profiler::engine::{
-    EngineError, SessionPlan, Unit, clean_samples, keys_of_space, network_units, run_session,
+    EngineError, Recorder, SessionPlan, Unit, clean_samples, keys_of_space, network_units, run_session,
 };
 use nasprof_profiler::journal::{Event, Header, Mode, Role, Trial};
 use nasprof_profiler::protocol::{
@@ -230,6 +230,61 @@ fn visits_beside_a_slow_canary_are_void_and_repeated() {
     // Controls: no void where nothing slows down, or where the canary does not see it.
     assert_eq!(voids(&session(&plan, Model { step: None, ..throttled })), 0);
     assert_eq!(voids(&session(&plan, Model { canary_share: 0.0, ..throttled })), 0);
+}
+
+/// Rounds and reason of the end of the one session.
+fn end(events: &[Event]) -> (u32, &str) {
+    let ends = events.iter().filter_map(|event| match event {
+        Event::SessionEnd { rounds, reason, .. } => Some((*rounds, reason.as_str())),
+        _ => None,
+    });
+    let ends: Vec<_> = ends.collect();
+    assert_eq!(ends.len(), 1);
+    ends[0]
+}
+
+/// Whether the device said of a visit that it was slowed down.
+fn told(visit: &Visit) -> bool {
+    visit.conditions.as_ref().unwrap().throttled.as_ref().is_some_and(|reasons| !reasons.is_empty())
+}
+
+#[test]
+fn a_device_that_says_it_is_slowed_down_is_waited_for() {
+    let plan = session_plan(layers(&space_of(4)), Mode::Isolated, 1, 18);
+    let model = Model::named("throttle-told").unwrap();
+    let events = session(&plan, model);
+    assert_eq!(end(&events).0, 18);
+    let void: BTreeSet<u64> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Void { sequences, .. } => Some(sequences.clone()),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    let visits =
+        || events.iter().filter_map(|event| if let Event::Visit { visit, .. } = event { Some(visit) } else { None });
+    assert!(visits().any(told), "control: it was slowed down while it was measured");
+    assert!(visits().filter(|visit| told(visit)).all(|visit| void.contains(&visit.sequence)));
+}
+
+#[test]
+fn a_device_that_stays_slowed_down_ends_its_session_after_ten_minutes_of_pauses() {
+    let plan = session_plan(layers(&space_of(4)), Mode::Isolated, 1, 18);
+    let model = Model::named("throttle-lasting").unwrap();
+    let events = session(&plan, model);
+    let (rounds, reason) = end(&events);
+    assert_eq!(reason, "throttled");
+    assert!(rounds > 0 && rounds < 18, "{rounds}");
+    // 5 s, half as long again each time up to a minute: fifteen of them are ten minutes.
+    assert_eq!(voids(&events), 16);
+    // What was recorded is replayed to the same end.
+    let mut again = Recorder::new(events.clone(), None, Default::default());
+    run_session(&plan, &mut again, &mut modelled("model", model), &mut |_| ()).unwrap();
+    assert_eq!(again.events(), events);
+    // Control: one that does not say so is measured to the end, its visits flagged by the canary alone.
+    let silent = session(&plan, Model { tells: false, ..model });
+    assert_eq!(end(&silent).0, 18);
 }
 
 #[test]

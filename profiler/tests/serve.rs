@@ -29,7 +29,7 @@ fn open(backend: &str) -> Result<Box<dyn Device>, String> {
 
 fn try_talk(input: impl Read, open: impl Fn(&str) -> Result<Box<dyn Device>, String>) -> (io::Result<()>, Vec<Reply>) {
     let mut output = Vec::new();
-    let result = serve(BufReader::new(input), &mut output, vec!["synthetic".to_owned()], open);
+    let result = serve(BufReader::new(input), &mut output, vec!["synthetic".to_owned()], Path::new("/absent"), open);
     let replies = String::from_utf8(output).unwrap();
     (result, replies.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
 }
@@ -236,7 +236,7 @@ fn a_reply_that_cannot_be_written_ends_the_agent_with_an_error() {
         return;
     }
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let result = serve(configure().as_bytes(), full, Vec::new(), open);
+    let result = serve(configure().as_bytes(), full, Vec::new(), Path::new("/absent"), open);
     assert_eq!(result.unwrap_err().kind(), io::ErrorKind::StorageFull);
 }
 

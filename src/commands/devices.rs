@@ -91,6 +91,9 @@ impl Check {
             Ok(device) => device,
             Err(error) => return self.failed(name, failed_step(&error), error),
         };
+        for remark in link.remarks() {
+            self.say("clocks", Verdict::Ok, remark, None)?;
+        }
         let observed = device.configure(&target.setup(0, 0)).and_then(|facts| Ok((facts, device.probe()?)));
         let (fingerprint, probes) = match observed {
             Ok(observed) => observed,
@@ -216,6 +219,7 @@ fn failed_step(error: &LinkError) -> &'static str {
         LinkError::Login { .. } | LinkError::Key { .. } => "login",
         LinkError::InUse { .. } => "board",
         LinkError::PowerMode { .. } => "power mode",
+        LinkError::Clocks { .. } => "clocks",
         LinkError::Board { step: "make the work folder", .. } => "space",
         LinkError::NoAgent { .. }
         | LinkError::WrongAgent { .. }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use nasprof_graph::arch::ArchFile;
-use nasprof_lut::{Estimate, Estimator, Lut, Source, read};
+use nasprof_lut::{EnergyEstimate, Estimate, Estimator, Lut, Source, read};
 use nasprof_reports::text::{ms, percent};
 
 use super::expected;
@@ -86,6 +86,9 @@ fn show(estimate: &Estimate, explain: bool) -> Result<(), Failure> {
     let (params, macs) = (estimate.params as f64 / 1e6, estimate.macs as f64 / 1e6);
     let memory = estimate.peak_memory_bytes as f64 / f64::from(1 << 20);
     print(format!("latency {latency}; {params:.3} M params, {macs:.1} M MACs, {memory:.1} MiB peak"))?;
+    if let Some(energy) = &estimate.energy {
+        print(energy_line(energy))?;
+    }
     if estimate.nodes.iter().any(|n| n.source == Source::Imported) {
         print(paint(Tone::Doubtful, "from an imported table: how it was measured is not known"))?;
     }
@@ -98,6 +101,14 @@ fn show(estimate: &Estimate, explain: bool) -> Result<(), Failure> {
         print(format!("  {} ({}) {why}", node.name, node.key))?;
     }
     if explain { explanation(estimate) } else { Ok(()) }
+}
+
+fn energy_line(energy: &EnergyEstimate) -> String {
+    let how = match energy.interval_mj {
+        Some([low, high]) => format!("({low:.4} to {high:.4} mJ, from whole networks)"),
+        None => "(sum of layers alone: too few whole networks were counted)".to_owned(),
+    };
+    format!("energy {:.4} mJ {how}; {}, ± {:.4} mJ", energy.energy_mj, energy.method, energy.resolution_mj)
 }
 
 /// Every layer, the most expensive first, with where its number came from.

@@ -12,7 +12,7 @@ use nasprof_profiler::engine::{Gate, Interrupted, Measurement, Recorder, measure
 use nasprof_profiler::journal::{EnergyResult, Event, Header, Mode, Writer};
 use serde_json::json;
 
-use super::{interruption, print, print_json};
+use super::{interruption, print, print_json, say_remarks};
 use crate::cli::{MeasureArgs, ModeArg};
 use crate::display::{Display, Screen};
 use crate::failure::{Exit, Failure};
@@ -93,10 +93,11 @@ impl Job {
         let space = resolve::space(&args.space)?;
         let file = resolve::device(device, &args.settings.set)?;
         let about = |failure: Failure| if several { failure.about(device) } else { failure };
-        let mut link = resolve::open(&file).map_err(about)?;
+        let mut link = resolve::open(&file).map_err(about)?.locking_clocks(args.lock_clocks);
         let target = target(&file, link.cores(), &args.context)?;
         // An agent that cannot do it is told of before a journal is begun.
         link.agent(&target.backend).map_err(|error| about(error.into()))?;
+        say_remarks(device, &mut link);
         let (space, space_digest) = at_batch(space, target.batch)?;
         let header = Header {
             format_version: 1,

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::CommandFactory;
+use nasprof_devices::Link;
 
 use crate::cli::{Cli, Command};
 use crate::failure::Failure;
@@ -56,6 +57,14 @@ pub(crate) fn print(text: impl AsRef<str>) -> Result<(), Failure> {
 /// Prints a value as one line of JSON.
 pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     print(serde_json::to_string(value).map_err(Failure::internal)?)
+}
+
+/// Says what was done to a device beside what was asked for.
+pub(crate) fn say_remarks(device: &str, link: &mut Link) {
+    for remark in link.remarks() {
+        // Nothing can be done about a closed error output.
+        let _ = writeln!(io::stderr(), "{device}: {remark}");
+    }
 }
 
 /// A flag that Ctrl-C and SIGTERM set; a second Ctrl-C ends the program at once.

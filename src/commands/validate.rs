@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use self::table::show;
 use super::estimate::expect;
 use super::measure::PATIENCE;
-use super::{interruption, print, print_json, validate_memory};
+use super::{interruption, print, print_json, say_remarks, validate_memory};
 use crate::cli::{ContextArgs, ValidateArgs};
 use crate::display::Screen;
 use crate::failure::{Exit, Failure};
@@ -38,7 +38,7 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
     }
     let networks = fresh_networks(&space, &lut, args.count as usize, args.seed)?;
     let file = resolve::device(&args.device, &args.settings.set)?;
-    let mut link = resolve::open(&file)?;
+    let mut link = resolve::open(&file)?.locking_clocks(args.lock_clocks);
     if args.memory {
         validate_memory::run(&space, &lut, &networks, &mut link, args.json)?;
         return Ok(ExitCode::SUCCESS);
@@ -130,6 +130,7 @@ fn measured(
         },
     );
     display.borrow().finish();
+    say_remarks(&lut.context.header.device, link);
     result?;
     Ok(recorder.events().to_vec())
 }

@@ -80,6 +80,56 @@ fn a_killed_host_leaves_no_locked_clocks() {
     }
 }
 
+/// Copies of clocks that the host keeps.
+fn copies(folder: &Folder) -> usize {
+    fs::read_dir(folder.path("nasprof/clocks")).map_or(0, Iterator::count)
+}
+
+#[test]
+fn the_hosts_copy_is_there_while_clocks_are_locked_and_gone_when_they_are_back() {
+    let folder = machine();
+    assert!(command(&folder, &format!("{MEASURE} --lock-clocks")).status().unwrap().success());
+    assert_eq!(copies(&folder), 0);
+
+    let line = "measure --device synthetic:quiet --space mobilenet-imagenet --sessions 100 -o b.parquet --lock-clocks";
+    let mut child = command(&folder, line).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let start = Instant::now();
+    while governor(&folder) != "performance" {
+        assert!(start.elapsed() < Duration::from_secs(60), "never locked");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert_eq!(copies(&folder), 1, "locked without a copy");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    while governor(&folder) != "ondemand" {
+        assert!(start.elapsed() < Duration::from_secs(80), "still locked");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // The device restored them itself, and somebody wanted something else since: that stays.
+    assert_eq!(copies(&folder), 1);
+    fs::write(folder.path(GOVERNOR), "performance").unwrap();
+    assert!(command(&folder, "devices check synthetic").output().unwrap().status.success());
+    assert_eq!((governor(&folder).as_str(), copies(&folder)), ("performance", 0));
+}
+
+#[test]
+fn without_room_for_a_copy_no_clock_is_locked() {
+    let folder = machine();
+    fs::write(folder.path("nasprof"), "a file where the folder should be").unwrap();
+    let output = command(&folder, &format!("{MEASURE} --lock-clocks")).output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(2) && words.contains("nasprof/clocks"), "{words}");
+    assert_eq!(governor(&folder), "ondemand");
+    // A damaged one is not taken for none.
+    let folder = machine();
+    fs::create_dir_all(folder.path("nasprof/clocks")).unwrap();
+    let host = nix::unistd::gethostname().unwrap().to_string_lossy().into_owned();
+    fs::write(folder.path(&format!("nasprof/clocks/local-{host}.json")), "{").unwrap();
+    let output = command(&folder, MEASURE).output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && words.contains("hint: ") && words.contains(&host), "{words}");
+}
+
 #[test]
 fn a_device_without_clocks_is_refused() {
     let folder = Folder::new();

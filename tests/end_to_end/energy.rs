@@ -1,5 +1,6 @@
 //! `measure --energy`, from the meter to the LUT's columns, on simulated meters.
 
+use nasprof_graph::arch::ArchFile;
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::spaces::SpaceSpec;
 use nasprof_graph::{Arch, LayerKey, Space};
@@ -78,6 +79,55 @@ fn energy_survives_every_format_and_an_interruption() {
     assert_eq!(folder.read("quiet.parquet"), other.read("quiet.parquet"));
 }
 
+/// Networks that were never measured, against the meter's own truth.
+#[test]
+fn a_networks_energy_is_estimated_from_its_layers_and_scaled_by_whole_networks() {
+    let folder = Folder::new();
+    measure(&folder, "quiet", "--energy");
+    let space = space();
+    let sampled = folder.ok("space sample small.toml -n 8 --seed 3");
+    let estimates = |lut: &str| -> Vec<Value> {
+        let lines = sampled.lines().map(|line| {
+            std::fs::write(folder.path("arch.json"), line).unwrap();
+            folder.ok(&format!("estimate --lut {lut} --space small.toml --arch arch.json --json"))
+        });
+        lines.map(|line| serde_json::from_str(&line).unwrap()).collect()
+    };
+    let all = estimates("quiet.parquet");
+    for (estimate, line) in all.iter().zip(sampled.lines()) {
+        let file: ArchFile = serde_json::from_str(line).unwrap();
+        let arch = file.resolve(&space.name, &space.choices).unwrap();
+        let truth = network_truth_microjoules(&Runtime::TorchEager.subnet(&space.graph, &arch).unwrap()) / 1e3;
+        let energy = &estimate["energy"];
+        let number = |name: &str| energy[name].as_f64().unwrap();
+        assert!((number("energy_mj") / truth - 1.0).abs() < 0.03, "{energy} of {truth}");
+        let [low, high] = [0, 1].map(|i| energy["interval_mj"][i].as_f64().unwrap());
+        assert!(low < truth && truth < high, "{energy} of {truth}");
+        // Control: the plain sum has the overhead of a run for every layer, and is further off.
+        assert!(
+            (number("sum_mj") / truth).ln().abs() > (number("energy_mj") / truth).ln().abs(),
+            "{energy} of {truth}"
+        );
+        assert_eq!(energy["method"], "simulated counter");
+        assert!(number("resolution_mj") > 0.0);
+    }
+    folder.ok("estimate --lut quiet.parquet --space small.toml --arch arch.json");
+    assert!(folder.ok("lut show quiet.parquet").contains("energy of"));
+
+    // One layer without energy: no number for the networks that have it, and the others keep theirs.
+    let mut lut = lut(&folder, "quiet");
+    let key = all[0]["nodes"][1]["key"].clone();
+    let row = lut["rows"].as_array_mut().unwrap().iter_mut().find(|row| row["key"] == key).unwrap();
+    row["energy"] = Value::Null;
+    std::fs::write(folder.path("gap.json"), serde_json::to_vec(&lut).unwrap()).unwrap();
+    for (with, without) in all.iter().zip(estimates("gap.json")) {
+        let has = with["nodes"].as_array().unwrap().iter().any(|node| node["key"] == key);
+        assert_eq!(without.get("energy").is_none(), has, "{without}");
+        assert_eq!(without["latency_ms"], with["latency_ms"]);
+    }
+    assert!(estimates("gap.json")[0].get("energy").is_none());
+}
+
 /// A device that shows no energy, and one that was not asked: no number, least of all a zero.
 #[test]
 fn what_does_not_show_is_absent() {
@@ -94,18 +144,21 @@ fn what_does_not_show_is_absent() {
     }
     folder.ok("lut export no-meter.parquet -o no-meter.csv");
     let csv = String::from_utf8(folder.read("no-meter.csv")).unwrap();
-    assert!(csv.lines().skip(2).all(|line| line.ends_with(",,,,,,")));
+    assert!(csv.lines().skip(2).all(|line| line.rsplit(',').skip(1).take(6).all(str::is_empty)));
 
-    // Files from before there were such columns are read too; ones with half of them are not.
+    // Files from before stored memory, and from before energy, are read too; ones with half of the columns are not.
     let without = |columns: usize| -> String {
         let cut = |line: &str| line.rsplitn(columns + 1, ',').last().unwrap().to_owned();
         let (head, table) = csv.split_once('\n').unwrap();
         let lines: Vec<String> = table.lines().map(cut).collect();
         format!("{head}\n{}\n", lines.join("\n"))
     };
-    std::fs::write(folder.path("old.csv"), without(6)).unwrap();
-    folder.ok("lut export old.csv -o old.parquet");
-    assert_eq!(folder.read("old.parquet"), folder.read("no-meter.parquet"));
-    std::fs::write(folder.path("half.csv"), without(3)).unwrap();
+    let [old, older] = [1, 7].map(|columns| {
+        std::fs::write(folder.path("old.csv"), without(columns)).unwrap();
+        folder.ok("lut export old.csv -o old.parquet");
+        folder.read("old.parquet")
+    });
+    assert_eq!(old, older);
+    std::fs::write(folder.path("half.csv"), without(4)).unwrap();
     folder.fails("lut show half.csv", 2, "columns");
 }

@@ -51,6 +51,7 @@ impl Folder {
             .current_dir(self.folder.path())
             .env("NASPROF_AGENT", &self.agent)
             .env("XDG_CONFIG_HOME", self.folder.path())
+            .env("XDG_STATE_HOME", self.folder.path())
             .env_remove("NASPROF_DEVICE")
             .env_remove("SSH_AUTH_SOCK")
             .stdin(Stdio::null());

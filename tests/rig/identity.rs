@@ -69,6 +69,36 @@ fn a_changed_or_revoked_key_is_always_refused() {
     assert!(!board.work().exists(), "a host that is not believed is not used");
 }
 
+/// Patterns count as OpenSSH reads them, for trust and for its withdrawal; of certificates it is said that they do not.
+#[test]
+fn patterns_of_hosts_are_matched_and_certificates_are_named() {
+    let Some(board) = board() else { return };
+    let folder = board.folder(board.port);
+    let key = fs::read_to_string(board.path("host.pub")).unwrap();
+    let other = fs::read_to_string(board.path("other.pub")).unwrap();
+    let known = |text: String| fs::write(folder.path("known"), text).unwrap();
+    for patterns in ["*", "[127.0.0.?]:*", "x,[127.*]:*,!y"] {
+        known(format!("{patterns} {key}"));
+        folder.ok("devices check board");
+    }
+    for patterns in ["*,![127.0.0.1]:*", "127.0.0.*", "!x"] {
+        known(format!("{patterns} {key}"));
+        folder.fails(MEASURE, 2, "is not known");
+    }
+    known(format!("[127.*]:* {other}"));
+    folder.fails(MEASURE, 2, "CHANGED");
+    known(format!("[127.*]:* {key}@revoked * {key}"));
+    folder.fails(MEASURE, 2, "revoked");
+    known(format!("@cert-authority [127.*]:* {other}"));
+    folder.fails(MEASURE, 2, "certificates are not supported");
+    // Control: an authority for others is none of ours, and beside the host's own key it changes nothing.
+    known(format!("@cert-authority *.example.org {other}"));
+    let ran = folder.fails(MEASURE, 2, "is not known");
+    assert!(!ran.stderr.contains("certificates"), "{}", ran.stderr);
+    known(format!("@cert-authority * {other}* {key}"));
+    folder.ok("devices check board");
+}
+
 /// A host that is known by one kind of key and shows another: nobody can tell whether it is the same.
 #[test]
 fn a_host_is_asked_for_the_kind_of_key_that_is_known() {

@@ -70,7 +70,8 @@ pub struct DeviceFile {
 
     /// Celsius above which the device is called too hot.
     pub temperature_limit: Option<f64>,
-    /// What `power_mode_command` must print somewhere in its output; part of a LUT's context.
+    /// Words that `power_mode_command` must print; part of a LUT's context. With `--lock-clocks` the agent sets it where
+    /// there is `nvpmodel`, by this name or number.
     pub power_mode: Option<String>,
     /// Shell command that prints the power mode.
     pub power_mode_command: Option<String>,

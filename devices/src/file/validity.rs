@@ -13,6 +13,9 @@ pub(super) fn check(file: &DeviceFile) -> Result<(), String> {
     if file.temperature_limit.is_some_and(|limit| !(1.0..=150.0).contains(&limit)) {
         return Err("temperature_limit is in degrees Celsius, from 1 to 150".to_owned());
     }
+    if file.power_mode.as_ref().is_some_and(|mode| mode.trim().is_empty()) {
+        return Err("power_mode is empty".to_owned());
+    }
     if file.power_mode.is_some() && file.power_mode_command.is_none() {
         return Err("power_mode needs a power_mode_command which shows it".to_owned());
     }

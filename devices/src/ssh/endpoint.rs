@@ -81,7 +81,7 @@ fn resolve(wanted: &Wanted<'_>, depth: usize) -> Result<Endpoint, LinkError> {
     }
     let jump = match wanted.jump.map(ToOwned::to_owned).or_else(|| one("proxyjump")) {
         Some(chain) => Some(Box::new(jump(&chain, wanted, depth).map_err(|problem| match problem {
-            Ok(error) => error,
+            Ok(error) => *error,
             Err(text) => fail(text),
         })?)),
         None => None,
@@ -110,7 +110,7 @@ fn resolve(wanted: &Wanted<'_>, depth: usize) -> Result<Endpoint, LinkError> {
 }
 
 /// The last host of a chain `a,b`, reached through those before it. The inner error is an endpoint's own.
-fn jump(chain: &str, wanted: &Wanted<'_>, depth: usize) -> Result<Endpoint, Result<LinkError, String>> {
+fn jump(chain: &str, wanted: &Wanted<'_>, depth: usize) -> Result<Endpoint, Result<Box<LinkError>, String>> {
     let (before, last) = match chain.rsplit_once(',') {
         Some((before, last)) => (Some(before), last),
         None => (None, chain),
@@ -122,7 +122,7 @@ fn jump(chain: &str, wanted: &Wanted<'_>, depth: usize) -> Result<Endpoint, Resu
     let (host, port) = split_port(place).ok_or_else(|| Err(format!("`{last}` is not [user@]host[:port]")))?;
     // Key and known hosts hold for the whole way, unless the configuration knows better.
     let jump = Wanted { host, port, user, key: wanted.key, known_hosts: wanted.known_hosts, jump: before };
-    resolve(&jump, depth + 1).map_err(Ok)
+    resolve(&jump, depth + 1).map_err(|error| Ok(Box::new(error)))
 }
 
 /// `host`, `host:port`, `[address]:port`, or a bare IPv6 address.

@@ -7,6 +7,7 @@ use base64ct::{Base64, Base64Unpadded, Encoding};
 use ssh2::{CheckResult, HostKeyType, KnownHostFileKind, KnownHosts, MethodType, Session};
 
 use super::endpoint::Endpoint;
+use super::known_hosts::{self, Mark};
 use crate::error::{LinkError, lost};
 
 /// Kinds of keys in OpenSSH's order of preference, with the signature methods that prove them.
@@ -48,7 +49,8 @@ pub(super) fn check(session: &Session, endpoint: &Endpoint) -> Result<(), LinkEr
         CheckResult::NotFound => {
             let line = format!("{name} {kind} {}", Base64::encode_string(key));
             let file = endpoint.known_hosts.first().cloned().unwrap_or_else(|| PathBuf::from("~/.ssh/known_hosts"));
-            Err(LinkError::UnknownHostKey { name, kind, fingerprint, line, file })
+            let certified = lines.name(session, endpoint, &lines.authorities);
+            Err(LinkError::UnknownHostKey { name, kind, fingerprint, line, file: file.into(), certified })
         }
         CheckResult::Failure => Err(LinkError::Protocol("the host's key cannot be compared".to_owned())),
     }
@@ -60,28 +62,34 @@ pub(super) fn fingerprint(session: &Session) -> String {
     format!("SHA256:{}", hash.unwrap_or_default())
 }
 
-/// The lines of all known-hosts files, sorted by what they are for.
+/// The lines of all known-hosts files that may speak of the host, by what they say.
 struct Lines {
     trusted: Vec<String>,
-    /// Without their mark.
     revoked: Vec<String>,
+    authorities: Vec<String>,
 }
 
 impl Lines {
     /// A file that is not there or cannot be read knows nobody.
     fn read(endpoint: &Endpoint) -> Self {
-        let mut lines = Self { trusted: Vec::new(), revoked: Vec::new() };
+        let mut lines = Self { trusted: Vec::new(), revoked: Vec::new(), authorities: Vec::new() };
         for text in endpoint.known_hosts.iter().filter_map(|file| fs::read(file).ok()) {
-            for line in String::from_utf8_lossy(&text).lines().map(str::trim) {
-                if let Some(rest) = line.strip_prefix("@revoked") {
-                    lines.revoked.push(rest.trim().to_owned());
-                } else if !line.is_empty() && !line.starts_with(['#', '@']) {
-                    // Other marks are certificate authorities, which libssh2 does not know.
-                    lines.trusted.push(line.to_owned());
+            for line in String::from_utf8_lossy(&text).lines() {
+                match known_hosts::read(line, &endpoint.known_as) {
+                    Some((Mark::Trusted, line)) => lines.trusted.push(line),
+                    Some((Mark::Revoked, line)) => lines.revoked.push(line),
+                    Some((Mark::Authority, line)) => lines.authorities.push(line),
+                    None => {}
                 }
             }
         }
         lines
+    }
+
+    /// Whether a line of these is the host's, whatever key it has.
+    fn name(&self, session: &Session, endpoint: &Endpoint, lines: &[String]) -> bool {
+        self.hosts(session, lines)
+            .is_ok_and(|hosts| matches!(hosts.check(&endpoint.known_as, b"no key"), CheckResult::Mismatch))
     }
 
     fn hosts(&self, session: &Session, lines: &[String]) -> Result<KnownHosts, LinkError> {
@@ -98,8 +106,7 @@ impl Lines {
     fn knows(&self, session: &Session, endpoint: &Endpoint, kind: &str) -> bool {
         let of_kind = self.trusted.iter().filter(|line| line.split_whitespace().nth(1) == Some(kind));
         let of_kind: Vec<String> = of_kind.cloned().collect();
-        self.hosts(session, &of_kind)
-            .is_ok_and(|hosts| matches!(hosts.check(&endpoint.known_as, b"no key"), CheckResult::Mismatch))
+        self.name(session, endpoint, &of_kind)
     }
 }
 

@@ -4,6 +4,7 @@ mod command;
 mod endpoint;
 mod host_key;
 mod jump;
+mod known_hosts;
 mod login;
 mod stream;
 

@@ -3,13 +3,12 @@
 mod columns;
 mod csv_text;
 mod parquet_file;
-mod replace;
 
 use std::fs;
 use std::path::Path;
 
 use crate::{Lut, LutError};
-pub use replace::replace_file;
+pub use nasprof_profiler::replace_file;
 
 /// A LUT of a hundred thousand rows stays below this.
 const MAX_BYTES: u64 = 1 << 30;

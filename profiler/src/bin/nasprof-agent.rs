@@ -65,7 +65,7 @@ fn serve_here() -> io::Result<()> {
     if cfg!(feature = "torch") {
         backends.extend(["torch".to_owned(), "cuda".to_owned()]);
     }
-    serve::serve(io::stdin().lock(), io::stdout().lock(), backends, |backend| open(backend, &root))
+    serve::serve(io::stdin().lock(), io::stdout().lock(), backends, &root, |backend| open(backend, &root))
 }
 
 fn open(backend: &str, root: &Path) -> Result<Box<dyn Device>, String> {

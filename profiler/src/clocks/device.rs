@@ -4,13 +4,14 @@ use std::io::{BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use nasprof_graph::Graph;
 
-use super::holder::{HOLD_ARGUMENT, Report};
+use super::ClockError;
+use super::holder::{HOLD_ARGUMENT, Order, Report};
 use super::machine::describe;
 use super::store::is_left;
-use super::{ClockError, Machine};
 use crate::protocol::{
     Canary, ClockRequest, Device, DeviceError, Energy, Fingerprint, Loaded, Memory, Probe, Probes, Setup, Visit,
     VisitRequest,
@@ -40,7 +41,8 @@ impl Device for ClockedDevice {
     /// The clocks are locked before the back end is set up, and the mode is among the facts: it is part of the context.
     fn configure(&mut self, setup: &Setup) -> Result<Fingerprint, DeviceError> {
         if let (Some(request), None) = (&setup.clocks, &self.lock) {
-            let lock = Lock::start(&self.root, request).map_err(|e| DeviceError::Refused(format!("clocks: {e}")))?;
+            let lock = Lock::start(&self.root, request, &setup.clock_copy)
+                .map_err(|e| DeviceError::Refused(format!("clocks: {e}")))?;
             self.lock = Some(lock);
         }
         let mut fingerprint = self.inner.configure(&Setup { clocks: None, ..setup.clone() })?;
@@ -65,6 +67,10 @@ impl Device for ClockedDevice {
         self.inner.canary()
     }
 
+    fn pass_time(&mut self, time: Duration) -> Result<(), DeviceError> {
+        self.inner.pass_time(time)
+    }
+
     /// With how many clocks are no longer as they were set.
     fn probe(&mut self) -> Result<Probes, DeviceError> {
         let mut probes = self.inner.probe()?;
@@ -83,10 +89,6 @@ impl Device for ClockedDevice {
     fn energy(&mut self, graph: &Graph) -> Result<Energy, DeviceError> {
         self.inner.energy(graph)
     }
-
-    fn clocks(&mut self) -> Result<Vec<super::Setting>, DeviceError> {
-        Machine::shown(&self.root).map_err(|e| DeviceError::Refused(format!("clocks: {e}")))
-    }
 }
 
 /// A running holder. Dropping it restores the clocks, and waits until they are back.
@@ -98,7 +100,7 @@ struct Lock {
 }
 
 impl Lock {
-    fn start(root: &Path, request: &ClockRequest) -> Result<Self, ClockError> {
+    fn start(root: &Path, request: &ClockRequest, name: &str) -> Result<Self, ClockError> {
         let failed = |e: std::io::Error| ClockError::Holder(e.to_string());
         let mut child = Command::new(std::env::current_exe().map_err(failed)?)
             .arg(HOLD_ARGUMENT)
@@ -115,7 +117,8 @@ impl Lock {
             return Err(ClockError::Holder("it has no pipes".to_owned()));
         };
         let mut lock = Self { child, input: Some(input), output: BufReader::new(output), mode: String::new() };
-        let line = serde_json::to_string(request).map_err(|e| ClockError::Holder(e.to_string()))?;
+        let order = Order { request: request.clone(), name: name.to_owned() };
+        let line = serde_json::to_string(&order).map_err(|e| ClockError::Holder(e.to_string()))?;
         let report = lock.ask(&line)?;
         match report.error {
             Some(error) => Err(ClockError::Refused(error)),

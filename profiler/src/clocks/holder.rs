@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::store::{Store, is_left};
+use super::store::{Store, Stored, is_left};
 use super::{ClockError, Machine, Setting};
 use crate::protocol::ClockRequest;
 use crate::serve::read_line;
@@ -16,6 +16,16 @@ pub const HOLD_ARGUMENT: &str = "hold-clocks";
 
 /// A holder that was just killed has the lock for a moment more.
 const DYING: Duration = Duration::from_secs(1);
+
+/// The holder's first line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Order {
+    /// How the clocks are to be locked.
+    pub(super) request: ClockRequest,
+    /// Under which name the settings as they were are stored.
+    pub(super) name: String,
+}
 
 /// One line from the holder: after the request, and after every line that asks for a check.
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,16 +38,16 @@ pub(super) struct Report {
     pub(super) differences: Vec<String>,
 }
 
-/// Runs a holder. The first line of the input is a [`ClockRequest`], every other line asks for a check; the end of the
+/// Runs a holder. The first line of the input is an [`Order`], every other line asks for a check; the end of the
 /// input restores.
 ///
 /// # Errors
 /// If the clocks could not be set, or not be restored; then the stored settings are kept for the next contact.
 pub fn hold(root: &Path, mut input: impl BufRead, mut output: impl Write) -> Result<(), ClockError> {
-    let request = read_line(&mut input).ok().flatten().unwrap_or_default();
-    let request: ClockRequest =
-        serde_json::from_str(&request).map_err(|e| ClockError::Holder(format!("cannot read the request: {e}")))?;
-    let started = start(root, &request);
+    let order = read_line(&mut input).ok().flatten().unwrap_or_default();
+    let order: Order =
+        serde_json::from_str(&order).map_err(|e| ClockError::Holder(format!("cannot read the order: {e}")))?;
+    let started = start(root, &order);
     let (error, locked) = match &started {
         Ok((_, _, locked)) => (None, locked.clone()),
         Err(error) => (Some(error.to_string()), Vec::new()),
@@ -56,14 +66,9 @@ pub fn hold(root: &Path, mut input: impl BufRead, mut output: impl Write) -> Res
 }
 
 /// Stores, then sets. If setting fails half-way, what was set is restored.
-fn start(root: &Path, request: &ClockRequest) -> Result<(Store, Machine, Vec<Setting>), ClockError> {
-    let store = Store::take(root)?;
-    if let Some(left) = store.left()? {
-        put_back(&store, &mut Machine::of(root, &left.request)?)?;
-    }
-    let mut machine = Machine::of(root, request)?;
-    let settings = machine.read()?;
-    store.keep(request, settings)?;
+fn start(root: &Path, order: &Order) -> Result<(Store, Machine, Vec<Setting>), ClockError> {
+    let (store, mut machine, stored) = look_with(root, &order.name, &order.request)?;
+    store.keep(&stored)?;
     match machine.lock() {
         Ok(locked) => Ok((store, machine, locked)),
         Err(error) => {
@@ -73,12 +78,38 @@ fn start(root: &Path, request: &ClockRequest) -> Result<(Store, Machine, Vec<Set
     }
 }
 
+/// The settings as they are, after whatever an earlier holder left was restored.
+fn look_with(root: &Path, name: &str, request: &ClockRequest) -> Result<(Store, Machine, Stored), ClockError> {
+    let store = Store::take(root)?;
+    put_back_left(root, &store)?;
+    let mut machine = Machine::of(root, request)?;
+    let settings = machine.read()?;
+    let stored = store.stored(name, request, settings);
+    Ok((store, machine, stored))
+}
+
+/// The settings as they are, with all that is needed to bring them back: for the host's copy, before any is set.
+///
+/// # Errors
+/// If there is none, one cannot be read, or another measurement holds them.
+pub fn look(root: &Path, request: &ClockRequest) -> Result<Stored, ClockError> {
+    look_with(root, "", request).map(|(_, _, stored)| stored)
+}
+
 fn put_back(store: &Store, machine: &mut Machine) -> Result<(), ClockError> {
     if let Some(stored) = store.left()? {
         machine.restore(&stored, store.rebooted(&stored))?;
-        store.forget()?;
+        store.forget(&stored)?;
     }
     Ok(())
+}
+
+/// Restores what a killed holder left. Returns whether there was something.
+fn put_back_left(root: &Path, store: &Store) -> Result<bool, ClockError> {
+    match store.left()? {
+        Some(left) => put_back(store, &mut Machine::of(root, &left.request)?).map(|()| true),
+        None => Ok(false),
+    }
 }
 
 /// Restores what a killed holder left behind; an agent calls this when it starts. Returns whether there was something.
@@ -94,8 +125,36 @@ pub fn recover(root: &Path) -> Result<bool, ClockError> {
         Err(ClockError::Held(_)) => return Ok(false),
         other => other?,
     };
-    match store.left()? {
-        Some(left) => put_back(&store, &mut Machine::of(root, &left.request)?).map(|()| true),
-        None => Ok(false),
+    put_back_left(root, &store)
+}
+
+/// What became of a host's copy of the settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Restored {
+    /// They had been left changed, and are back now.
+    Now,
+    /// They were back already.
+    Before,
+    /// A measurement holds the clocks: nothing was left behind.
+    Held,
+}
+
+/// Brings settings back from the host's copy, for a device that has lost its own. Its own goes first where it is there;
+/// settings that have been back once are left alone, since what was set later is somebody's wish.
+///
+/// # Errors
+/// If a setting is not back.
+pub fn restore(root: &Path, copy: &Stored) -> Result<Restored, ClockError> {
+    let store = match Store::take_within(root, DYING) {
+        Err(ClockError::Held(_)) => return Ok(Restored::Held),
+        other => other?,
+    };
+    put_back_left(root, &store)?;
+    if store.is_back(&copy.name) {
+        return Ok(Restored::Before);
     }
+    let changed = Machine::of(root, &copy.request)?.restore(copy, store.rebooted(copy))?;
+    store.mark_back(&copy.name)?;
+    Ok(if changed { Restored::Now } else { Restored::Before })
 }

@@ -25,7 +25,7 @@ impl Machine {
     pub fn of(root: &Path, request: &ClockRequest) -> Result<Self, ClockError> {
         let jetson = JetsonClocks::new(root, &state_folder(root));
         // The power mode bounds the clocks, so it comes first, when they are set and when they are restored.
-        let mut controls: Vec<Box<dyn ClockControl>> = vec![Box::new(PowerMode::new(root, request.power_mode))];
+        let mut controls: Vec<Box<dyn ClockControl>> = vec![Box::new(PowerMode::new(root, request.power_mode.clone()))];
         if let Some(commands) = &request.commands {
             controls.push(Box::new(Commands::new(root, commands)));
         } else if jetson.is_there() {
@@ -40,16 +40,6 @@ impl Machine {
             controls.push(Box::new(GpuClocks::new(gpu, index)));
         }
         Ok(Self { root: root.display().to_string(), controls })
-    }
-
-    /// The settings that show without running anything that could change the device.
-    ///
-    /// # Errors
-    /// If one cannot be read.
-    pub fn shown(root: &Path) -> Result<Vec<Setting>, ClockError> {
-        let mut settings = PowerMode::new(root, None).read()?;
-        settings.extend(CpuFrequency::new(root).read()?);
-        Ok(settings)
     }
 
     /// Every present setting, ready to be restored.
@@ -86,20 +76,24 @@ impl Machine {
         each.flatten().collect()
     }
 
-    /// Brings back what was stored, as far as it goes. After a reboot only what survives one.
+    /// Brings back what was stored, as far as it goes. After a reboot only what survives one. Returns whether anything
+    /// had to be changed.
     ///
     /// # Errors
     /// All that is not back, in one error.
-    pub fn restore(&mut self, stored: &Stored, rebooted: bool) -> Result<(), ClockError> {
+    pub fn restore(&mut self, stored: &Stored, rebooted: bool) -> Result<bool, ClockError> {
         let mut left = Vec::new();
+        let mut changed = false;
         for control in self.controls.iter_mut().filter(|c| !rebooted || c.survives_reboot()) {
-            match control.restore(&own(&stored.settings, control.name())) {
+            let before = own(&stored.settings, control.name());
+            changed |= !control.differences(&before).is_empty();
+            match control.restore(&before) {
                 Ok(()) => {}
                 Err(ClockError::ReadBack(differences)) => left.extend(differences),
                 Err(error) => left.push(error.to_string()),
             }
         }
-        if left.is_empty() { Ok(()) } else { Err(ClockError::ReadBack(left)) }
+        if left.is_empty() { Ok(changed) } else { Err(ClockError::ReadBack(left)) }
     }
 }
 

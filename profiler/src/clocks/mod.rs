@@ -4,7 +4,9 @@
 //! present settings on the disk of the device, sets the new ones, reads them back, and then waits for the end of its
 //! input. That end comes when the agent ends: after the last request, by a panic, by any signal (SIGKILL as well), or
 //! because the link to the host was cut and the agent's own input ended. Then the holder restores. If the holder itself
-//! is killed, the next agent that starts on the device finds the stored settings and restores them ([`recover`]).
+//! is killed, the next agent that starts on the device finds the stored settings and restores them ([`recover`]). If the
+//! stored settings are gone as well, they come back from the host's copy, which was made before anything was set ([`look`],
+//! [`restore`]).
 
 mod commands;
 mod cpufreq;
@@ -18,8 +20,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use device::ClockedDevice;
-pub use holder::{HOLD_ARGUMENT, hold, recover};
+pub use holder::{HOLD_ARGUMENT, Restored, hold, look, recover, restore};
 pub use machine::Machine;
+pub use store::{Stored, is_left};
 
 /// One setting that can be read, set and restored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
-//! The settings as they were before, on the device's disk until they are back.
+//! The settings as they were before, on the device's disk until they are back, and which ones are back.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -9,12 +9,17 @@ use serde::{Deserialize, Serialize};
 
 use super::{ClockError, Setting};
 use crate::protocol::ClockRequest;
+use crate::replace_file;
 
 /// Clocks belong to the machine and usually need root, so the place is the same for all users …
 const FOLDER: &str = "var/lib/nasprof";
 /// … but for accounts that steer clocks through the commands of a device file and own no such folder.
 const OWN_FOLDER: &str = ".local/state/nasprof";
 const FILE: &str = "clocks.json";
+/// Names of the stored settings that are back, one a line.
+const BACK_FILE: &str = "clocks.back";
+/// Names kept there: hosts that were away come back to find theirs among the last ones.
+const BACK_KEPT: usize = 64;
 /// How long a holder that still restores is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// A stored file of a machine with thousands of processors stays below this.
@@ -32,6 +37,9 @@ pub(super) fn state_folder(root: &Path) -> PathBuf {
 pub struct Stored {
     /// Always 1.
     pub format_version: u32,
+    /// Name of these settings, of the host's making; empty: the host keeps no copy.
+    #[serde(default)]
+    pub name: String,
     /// The boot that the settings are of.
     pub boot: String,
     /// What was asked for: restoring needs the same controls.
@@ -94,20 +102,16 @@ impl Store {
         }
     }
 
+    /// Settings as they are now, of this boot.
+    pub(super) fn stored(&self, name: &str, request: &ClockRequest, settings: Vec<Setting>) -> Stored {
+        let (name, request) = (name.to_owned(), request.clone());
+        Stored { format_version: 1, name, boot: boot(&self.root), request, settings }
+    }
+
     /// Stores settings, and returns when they are on the disk.
-    pub(super) fn keep(&self, request: &ClockRequest, settings: Vec<Setting>) -> Result<Stored, ClockError> {
-        let stored = Stored { format_version: 1, boot: boot(&self.root), request: request.clone(), settings };
-        let path = self.path();
-        let part = path.with_extension("part");
-        let write = || {
-            let mut file = File::create(&part)?;
-            file.write_all(&serde_json::to_vec(&stored)?)?;
-            file.sync_all()?;
-            fs::rename(&part, &path)?;
-            File::open(state_folder(&self.root))?.sync_all()
-        };
-        write().map_err(|source| ClockError::Store { path: path.display().to_string(), source })?;
-        Ok(stored)
+    pub(super) fn keep(&self, stored: &Stored) -> Result<(), ClockError> {
+        let bytes = serde_json::to_vec(stored).map_err(|e| self.failed(FILE, e.into()))?;
+        self.replace(FILE, &bytes)
     }
 
     /// Whether the device was booted since.
@@ -115,15 +119,47 @@ impl Store {
         stored.boot != boot(&self.root)
     }
 
+    /// Whether settings of this name were brought back already: what was set since is somebody's wish.
+    pub(super) fn is_back(&self, name: &str) -> bool {
+        self.names_back().iter().any(|known| known == name)
+    }
+
+    /// Remembers that settings are back. A file of its own, written before the settings are forgotten: a host that has a
+    /// copy must not bring them back a second time.
+    pub(super) fn mark_back(&self, name: &str) -> Result<(), ClockError> {
+        if name.is_empty() || self.is_back(name) {
+            return Ok(());
+        }
+        let mut names = self.names_back();
+        names.push(name.to_owned());
+        let kept = names[names.len().saturating_sub(BACK_KEPT)..].join("\n");
+        self.replace(BACK_FILE, kept.as_bytes())
+    }
+
     /// The settings are back.
-    pub(super) fn forget(&self) -> Result<(), ClockError> {
-        let path = self.path();
-        fs::remove_file(&path).map_err(|source| ClockError::Store { path: path.display().to_string(), source })
+    pub(super) fn forget(&self, stored: &Stored) -> Result<(), ClockError> {
+        self.mark_back(&stored.name)?;
+        fs::remove_file(self.path()).map_err(|source| self.failed(FILE, source))
+    }
+
+    fn names_back(&self) -> Vec<String> {
+        let text = fs::read_to_string(state_folder(&self.root).join(BACK_FILE)).unwrap_or_default();
+        text.lines().map(ToOwned::to_owned).collect()
+    }
+
+    /// Replaces a file of the state folder, and returns when it is on the disk.
+    fn replace(&self, file: &str, bytes: &[u8]) -> Result<(), ClockError> {
+        replace_file(&state_folder(&self.root).join(file), bytes).map_err(|source| self.failed(file, source))
+    }
+
+    fn failed(&self, file: &str, source: std::io::Error) -> ClockError {
+        ClockError::Store { path: state_folder(&self.root).join(file).display().to_string(), source }
     }
 }
 
-/// Whether something was left behind, without changing anything.
-pub(super) fn is_left(root: &Path) -> bool {
+/// Whether clocks are changed: held by a measurement, or left behind by one. Looks only.
+#[must_use]
+pub fn is_left(root: &Path) -> bool {
     state_folder(root).join(FILE).exists()
 }
 

@@ -219,7 +219,7 @@ impl Device for CudaDevice {
     fn probe(&mut self) -> Result<Probes, DeviceError> {
         let ready = self.ready()?;
         let mut probes = ready.probes.read();
-        probes.values.extend(nvidia::probes(ready.gpu.as_ref()));
+        probes.values.extend(nvidia::probes(ready.gpu.as_ref(), std::process::id()));
         Ok(probes)
     }
 

@@ -58,13 +58,9 @@ pub fn measure(
 ) -> Result<bool, EngineError> {
     let header = &measurement.header;
     recorder.decide(Event::Header(Box::new(header.clone())))?;
-    if header.clocks.is_some() {
+    if let Some(request) = &header.clocks {
         // On record before any is set. The device keeps its own copy to restore from.
-        recorder.next(false, || {
-            let mut device = connect()?;
-            device.configure(&Setup { clocks: None, ..setup(header, 0) })?;
-            Ok(Event::Clocks { before: device.clocks()? })
-        })?;
+        recorder.next(false, || Ok(Event::Clocks { before: connect()?.clocks(request)?.settings }))?;
     }
     let Plan { units, keys, failed } = plan(measurement, recorder, connect, progress)?;
     let mut expected: Option<BTreeMap<String, String>> = None;
@@ -151,6 +147,7 @@ pub fn setup(header: &Header, session: u32) -> Setup {
         seed: header.seed,
         session,
         clocks: header.clocks.clone(),
+        clock_copy: String::new(),
     }
 }
 

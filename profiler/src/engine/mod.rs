@@ -23,6 +23,7 @@ pub use plan::{Unit, keys_of_space, layer_units, network_units};
 pub use recorder::{Interrupted, Recorder};
 pub use rounds::{CHECKPOINTS, RoundValues, clean_samples, half_width};
 pub use session::{Progress, SessionPlan, run_session};
+pub use throttle::THROTTLED;
 pub use trial::run_trials;
 
 use thiserror::Error;

@@ -113,6 +113,12 @@ impl Recorder {
         })
     }
 
+    /// Whether the next recorded event ends a session.
+    #[must_use]
+    pub fn session_ends_here(&self) -> bool {
+        matches!(self.replay.iter().find(|event| !matches!(event, Event::Resumed)), Some(Event::SessionEnd { .. }))
+    }
+
     /// Waits until everything is on the disk.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::rounds::{CHECKPOINTS, RoundValues};
 use super::sizing::{MAX_TRIES, Sizing, fastest_ns, judge, warm_up_runs};
-use super::throttle::Throttle;
+use super::throttle::{THROTTLED, Throttle};
 use super::{EngineError, Gate, Recorder, Unit};
 use crate::journal::{Event, Mode};
 use crate::protocol::{Canary, Device, DeviceError, Fingerprint, Loaded, Setup, Visit, VisitRequest};
@@ -28,6 +28,8 @@ const SETTLE_WINDOW: usize = 10;
 const SETTLE_WITHIN: f64 = 0.01;
 pub(super) const SETTLE_MIN_NS: u64 = 2_000_000_000;
 const SETTLE_MAX_NS: u64 = 30_000_000_000;
+/// The user is listened to this often in a pause.
+const LISTEN: Duration = Duration::from_millis(100);
 /// A canary, which is made to last milliseconds, that seems to last less is a broken timer or agent.
 const MIN_CANARY_NS: u64 = 10_000;
 
@@ -106,7 +108,7 @@ pub fn run_session(
         sizes: BTreeMap::new(),
         values: RoundValues::default(),
         usual: Vec::new(),
-        throttle: Throttle::default(),
+        throttle: Throttle::new(&plan.setup.backend),
         round: 0,
     };
     session.load()?;
@@ -341,12 +343,16 @@ impl Session<'_, '_, '_> {
         let keys = self.keys();
         loop {
             self.round += 1;
-            self.one_round()?;
+            if !self.one_round()? {
+                // The round that was cut off does not count.
+                return self.end(self.round - 1, false, THROTTLED);
+            }
             let round = self.round;
             let event = self.observe(|device| Ok(Event::Round { round, probes: device.probe()? }))?;
-            if !matches!(event, Event::Round { round: seen, .. } if seen == round) {
-                return Err(EngineError::Replay(format!("expected the end of round {round}")));
-            }
+            let probes = match event {
+                Event::Round { round: seen, probes } if seen == round => probes,
+                _ => return Err(EngineError::Replay(format!("expected the end of round {round}"))),
+            };
             self.recorder.sync()?;
             let converged = self.values.converged(&keys, self.plan.ci);
             (self.progress)(Progress::Round(round, converged, keys.len()));
@@ -355,20 +361,45 @@ impl Session<'_, '_, '_> {
                 "converged"
             } else if round >= self.plan.max_rounds {
                 "round limit"
-            } else if !self.live.virtual_time() && self.plan.deadline.is_some_and(|d| Instant::now() >= d) {
+            } else if self.is_over() {
                 "time budget"
+            } else if Throttle::judge_round(&probes) && !self.wait()? {
+                THROTTLED
             } else {
                 continue;
             };
-            let (rounds, reason) = (round, reason.to_owned());
-            let converged = all && CHECKPOINTS.iter().any(|&c| c <= round);
-            // Not a pure function of what was observed (the time budget), so a recorded end counts.
-            let event = self.recorder.next(false, || Ok(Event::SessionEnd { rounds, converged, reason }))?;
-            return match event {
-                Event::SessionEnd { converged, .. } => self.recorder.sync().map(|()| converged),
-                _ => Err(EngineError::Replay("expected the end of the session".to_owned())),
-            };
+            return self.end(round, all && CHECKPOINTS.iter().any(|&c| c <= round), reason);
         }
+    }
+
+    /// Ends the session. Not a pure function of what was observed (the time budget), so a recorded end counts.
+    fn end(&mut self, rounds: u32, converged: bool, reason: &str) -> Result<bool, EngineError> {
+        let reason = reason.to_owned();
+        match self.recorder.next(false, || Ok(Event::SessionEnd { rounds, converged, reason }))? {
+            Event::SessionEnd { converged, .. } => self.recorder.sync().map(|()| converged),
+            _ => Err(EngineError::Replay("expected the end of the session".to_owned())),
+        }
+    }
+
+    /// Waits for a device that is slowed down; false: it was waited for long enough, or the time budget is used up.
+    fn wait(&mut self) -> Result<bool, EngineError> {
+        let Some(pause) = self.throttle.pause() else { return Ok(false) };
+        if self.live.virtual_time() {
+            self.live.ready()?.pass_time(pause)?;
+        } else if self.recorder.session_ends_here() || self.is_over() {
+            return Ok(false);
+        } else if !self.recorder.is_replaying() {
+            (self.progress)(Progress::Waiting(format!("it is slowed down; pausing for {:.1} s", pause.as_secs_f64())));
+            let start = Instant::now();
+            while start.elapsed() < pause && !self.is_over() && !self.recorder.is_interrupted() {
+                std::thread::sleep(pause.saturating_sub(start.elapsed()).min(LISTEN));
+            }
+        }
+        Ok(true)
+    }
+
+    fn is_over(&self) -> bool {
+        !self.live.virtual_time() && self.plan.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     /// The keys whose convergence ends the session.
@@ -382,8 +413,9 @@ impl Session<'_, '_, '_> {
         keys
     }
 
-    /// Visits every unit once in shuffled order, with canaries between; visits beside a slow canary are repeated.
-    fn one_round(&mut self) -> Result<(), EngineError> {
+    /// Visits every unit once in shuffled order, with canaries between. Visits beside a slow canary are repeated, and those
+    /// of a device that says it was slowed down, after a pause; false: the pauses did not help.
+    fn one_round(&mut self) -> Result<bool, EngineError> {
         let mut queue: Vec<usize> = (0..self.plan.units.len()).collect();
         // A stream of its own for every round: neighbouring seeds must not share orders.
         let mut rng = ChaCha8Rng::seed_from_u64(self.plan.setup.seed);
@@ -420,12 +452,14 @@ impl Session<'_, '_, '_> {
             self.usual.push(after);
             before = after;
             let throttled: Vec<Option<String>> = segment.iter().map(|(_, v)| self.throttle.judge(v)).collect();
-            let reason = match throttled.iter().flatten().next() {
-                _ if slow => Some("a canary beside it was more than 5 % slow".to_owned()),
-                reason => reason.cloned(),
+            let told = throttled.iter().flatten().next().cloned();
+            let reason = match &told {
+                Some(reason) => Some(reason.clone()),
+                // A machine that stays slow and says nothing is flagged, not waited for.
+                None if slow && voids < MAX_VOIDS => Some("a canary beside it was more than 5 % slow".to_owned()),
+                None => None,
             };
-            if let Some(reason) = reason.filter(|_| voids < MAX_VOIDS) {
-                voids += 1;
+            if let Some(reason) = reason {
                 let mut void = Vec::new();
                 for ((index, visit), throttled) in segment.into_iter().zip(throttled) {
                     // A slow canary speaks for all visits beside it, the device's own word for one.
@@ -437,11 +471,19 @@ impl Session<'_, '_, '_> {
                     }
                 }
                 self.recorder.decide(Event::Void { sequences: void, reason })?;
+                if told.is_some() {
+                    if !self.wait()? {
+                        return Ok(false);
+                    }
+                    continue;
+                }
+                voids += 1;
                 if !self.live.virtual_time() && !self.recorder.is_replaying() {
                     std::thread::sleep(pause);
                     pause = (pause * 3 / 2).min(Duration::from_millis(500));
                 }
             } else {
+                self.throttle.recovered();
                 visits.extend(segment);
             }
         }
@@ -450,7 +492,7 @@ impl Session<'_, '_, '_> {
             (unit, visit, self.sizes.get(&unit.unit).map_or(1, |size| size.0))
         });
         self.values.add_round(round);
-        Ok(())
+        Ok(true)
     }
 
     fn visit(&mut self, index: usize) -> Result<Visit, EngineError> {

@@ -3,12 +3,15 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use super::Gpu;
+use super::{Gpu, GpuProcess};
+
+/// Number of the process that a test takes for its own.
+pub(crate) const OWN: u32 = 100;
 
 pub(crate) struct FakeGpu {
     pub(crate) temperature: Option<f64>,
     pub(crate) reasons: Option<u64>,
-    pub(crate) foreign: Option<usize>,
+    pub(crate) processes: Option<Vec<GpuProcess>>,
     pub(crate) clock: Cell<Option<u32>>,
     pub(crate) energy: Cell<Option<u64>>,
     /// The clock that it goes to when it is locked; absent: it refuses.
@@ -21,7 +24,7 @@ impl Default for FakeGpu {
         Self {
             temperature: Some(50.0),
             reasons: Some(0),
-            foreign: Some(0),
+            processes: Some(vec![GpuProcess { pid: OWN, bytes: Some(600 << 20) }]),
             clock: Cell::new(Some(1980)),
             energy: Cell::new(Some(1000)),
             takes: Some(1200),
@@ -49,8 +52,8 @@ impl Gpu for FakeGpu {
     fn slowdown_temperature(&self) -> Option<f64> {
         Some(90.0)
     }
-    fn foreign_processes(&self) -> Option<usize> {
-        self.foreign
+    fn processes(&self) -> Option<Vec<GpuProcess>> {
+        self.processes.clone()
     }
     fn energy_millijoules(&self) -> Option<u64> {
         self.energy.get()

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use nvml_wrapper::Nvml;
 use nvml_wrapper::enum_wrappers::device::{Clock, ClockId, TemperatureSensor, TemperatureThreshold};
-use nvml_wrapper::enums::device::GpuLockedClocksSetting;
+use nvml_wrapper::enums::device::{GpuLockedClocksSetting, UsedGpuMemory};
 use nvml_wrapper::error::NvmlError;
 
-use super::Gpu;
+use super::{Gpu, GpuProcess};
 
 /// One GPU, by its number.
 pub(super) struct DriverGpu {
@@ -67,9 +67,13 @@ impl Gpu for DriverGpu {
         self.get(|d| d.temperature_threshold(TemperatureThreshold::Slowdown)).ok().map(f64::from)
     }
 
-    fn foreign_processes(&self) -> Option<usize> {
-        let own = std::process::id();
-        self.get(|d| d.running_compute_processes()).ok().map(|all| all.iter().filter(|p| p.pid != own).count())
+    fn processes(&self) -> Option<Vec<GpuProcess>> {
+        let bytes = |memory: &UsedGpuMemory| match memory {
+            UsedGpuMemory::Used(bytes) => Some(*bytes),
+            UsedGpuMemory::Unavailable => None,
+        };
+        let all = self.get(|d| d.running_compute_processes()).ok()?;
+        Some(all.iter().map(|p| GpuProcess { pid: p.pid, bytes: bytes(&p.used_gpu_memory) }).collect())
     }
 
     fn energy_millijoules(&self) -> Option<u64> {

@@ -9,6 +9,7 @@ mod noise;
 mod truth;
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use nasprof_graph::cost::ELEMENT_BYTES;
 use nasprof_graph::reuse::reuse_bytes;
@@ -17,7 +18,8 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::protocol::{
-    Canary, Device, DeviceError, Energy, Fingerprint, Loaded, Memory, Probe, Probes, Run, Setup, Visit, VisitRequest,
+    Canary, Conditions, Device, DeviceError, Energy, Fingerprint, Loaded, Memory, Probe, Probes, Run, Setup, Visit,
+    VisitRequest,
 };
 pub use energy::{IDLE_WATTS, layer_truth_microjoules, network_truth_microjoules};
 pub use model::{Model, names};
@@ -146,7 +148,16 @@ impl Device for SyntheticDevice {
                 visit.whole.push(Run { ns, switches: u64::from(run.preempted), faults: 0 });
             }
         }
+        if self.model.tells {
+            let throttled = if self.noise.is_in_step() { vec!["made up".to_owned()] } else { Vec::new() };
+            visit.conditions = Some(Conditions { clock_mhz: None, throttled: Some(throttled) });
+        }
         Ok(visit)
+    }
+
+    fn pass_time(&mut self, time: Duration) -> Result<(), DeviceError> {
+        self.noise.rest(time.as_nanos() as f64);
+        Ok(())
     }
 
     fn canary(&mut self) -> Result<Canary, DeviceError> {

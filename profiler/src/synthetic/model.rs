@@ -18,6 +18,8 @@ pub struct Model {
     pub canary_share: f64,
     /// A slow-down by this factor from one virtual second to another.
     pub step: Option<(f64, f64, f64)>,
+    /// Whether the device says of a visit that it was in `step`.
+    pub tells: bool,
     /// Linear slow-down: total share and over how many virtual seconds.
     pub ramp: Option<(f64, f64)>,
     /// Start that is slower by this share and decays with this time constant in seconds.
@@ -41,7 +43,7 @@ pub struct Model {
 }
 
 /// All named models with what they are.
-const MODELS: [(&str, Model); 19] = {
+const MODELS: [(&str, Model); 21] = {
     const NONE: Model = Model {
         sigma: 0.0,
         tail: None,
@@ -49,6 +51,7 @@ const MODELS: [(&str, Model); 19] = {
         wander: None,
         canary_share: 1.0,
         step: None,
+        tells: false,
         ramp: None,
         warm_up: None,
         cold_runs: None,
@@ -71,6 +74,9 @@ const MODELS: [(&str, Model); 19] = {
         // After the warm-up, which lasts two seconds: one that begins within it looks like the usual level.
         ("throttle", Model { sigma: 0.01, step: Some((1.25, 2.5, 4.5)), ..NONE }),
         ("throttle-partial", Model { sigma: 0.01, step: Some((1.25, 2.5, 4.5)), canary_share: 0.7, ..NONE }),
+        // Ones that say so: for a minute and a half, and for good.
+        ("throttle-told", Model { sigma: 0.01, step: Some((1.25, 2.5, 90.0)), tells: true, ..NONE }),
+        ("throttle-lasting", Model { sigma: 0.01, step: Some((1.25, 2.5, f64::INFINITY)), tells: true, ..NONE }),
         ("ramp", Model { sigma: 0.01, ramp: Some((0.06, 5.0)), ..NONE }),
         ("warm-up", Model { sigma: 0.005, warm_up: Some((0.3, 1.0)), ..NONE }),
         ("cold-start", Model { sigma: 0.005, cold_runs: Some((3, 0.3)), ..NONE }),

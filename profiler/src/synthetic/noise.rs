@@ -31,6 +31,16 @@ impl Noise {
         Self { model, rng, now: 0.0, wander, session }
     }
 
+    /// Whether the model's slow-down lasts now.
+    pub(super) fn is_in_step(&self) -> bool {
+        self.model.step.is_some_and(|(_, from, to)| (from..to).contains(&(self.now / 1e9)))
+    }
+
+    /// Lets time pass with nothing running.
+    pub(super) fn rest(&mut self, ns: f64) {
+        self.advance(ns);
+    }
+
     /// Lets time pass without looking.
     pub(super) fn pass(&mut self, truth_ns: f64) {
         let factor = self.common(1.0).exp();
@@ -79,8 +89,8 @@ impl Noise {
     fn common(&self, share: f64) -> f64 {
         let seconds = self.now / 1e9;
         let mut log = self.wander;
-        if let Some((factor, from, to)) = self.model.step
-            && (from..to).contains(&seconds)
+        if let Some((factor, ..)) = self.model.step
+            && self.is_in_step()
         {
             log += factor.ln();
         }

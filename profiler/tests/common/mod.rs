@@ -64,6 +64,7 @@ pub fn setup(seed: u64, session: u32) -> Setup {
         seed,
         session,
         clocks: None,
+        clock_copy: String::new(),
     }
 }
 

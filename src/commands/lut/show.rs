@@ -12,6 +12,7 @@ use crate::failure::Failure;
 
 pub(super) fn show(lut: &Lut, rows: usize) -> Result<(), Failure> {
     context(lut)?;
+    energy(lut)?;
     layers(lut, rows)
 }
 
@@ -38,6 +39,15 @@ fn context(lut: &Lut) -> Result<(), Failure> {
         }
         None => print(paint(Tone::Doubtful, "not calibrated: estimates are plain sums without an interval")),
     }
+}
+
+/// How much is known of energy, and from which meter; nothing where none was measured.
+fn energy(lut: &Lut) -> Result<(), Failure> {
+    let rows: Vec<_> = lut.rows.iter().filter_map(|row| row.energy.as_ref()).collect();
+    let anchors = lut.context.anchors.iter().filter(|anchor| anchor.energy.is_some()).count();
+    let Some(first) = rows.first() else { return Ok(()) };
+    let (of, method, networks) = (lut.rows.len(), &first.energy_method, count(anchors, "whole network"));
+    print(format!("energy of {} of {of} layers and {networks}: {method}", rows.len()))
 }
 
 fn layers(lut: &Lut, count: usize) -> Result<(), Failure> {
@@ -94,6 +104,7 @@ fn meaning(flag: Flag) -> (char, &'static str) {
         Flag::Unsettled => ('U', "warm-up never steady"),
         Flag::Inconsistent => ('I', "sessions differ by more than 5 %"),
         Flag::Noisy => ('X', "measured on a noisy machine"),
+        Flag::Throttled => ('T', "throttled"),
         Flag::PageFaults => ('F', "page faults"),
         Flag::Imported => ('T', "taken from another program's table"),
         Flag::Suspicious => ('?', "cannot be right, see the import"),
