@@ -43,12 +43,14 @@ fn session(plan: &SessionPlan, model: Model) -> Vec<Event> {
     recorder.events().to_vec()
 }
 
-/// Units in the order of their visits, round by round.
+/// Units in the order in which they were loaded, and in the order of their visits, round by round.
 fn order(events: &[Event]) -> Vec<Vec<u32>> {
     let mut rounds: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for event in events {
-        if let Event::Visit { round, visit } = event {
-            rounds.entry(*round).or_default().push(visit.unit);
+        match event {
+            Event::Loaded(loaded) => rounds.entry(0).or_default().push(loaded.unit),
+            Event::Visit { round, visit } => rounds.entry(*round).or_default().push(visit.unit),
+            _ => {}
         }
     }
     rounds.into_values().collect()
@@ -74,8 +76,9 @@ fn the_order_is_reproducible_and_differs_by_seed_round_and_session() {
     }
     assert_ne!(first[0], first[1]);
     assert_ne!(first[1], first[2]);
-    assert_ne!(first, of(2, 0));
-    assert_ne!(first, of(1, 1));
+    for (i, other) in [of(2, 0), of(1, 1)].into_iter().enumerate() {
+        assert!(first.iter().zip(&other).all(|(a, b)| a != b), "{i}: neither loading nor a round is as before");
+    }
 }
 
 #[test]
@@ -276,8 +279,9 @@ fn a_device_that_stays_slowed_down_ends_its_session_after_ten_minutes_of_pauses(
     let (rounds, reason) = end(&events);
     assert_eq!(reason, "throttled");
     assert!(rounds > 0 && rounds < 18, "{rounds}");
-    // 5 s, half as long again each time up to a minute: fifteen of them are ten minutes.
-    assert_eq!(voids(&events), 16);
+    // 5 s, half as long again each time up to a minute: fifteen of them are ten minutes. One more was not waited for, and
+    // what was measured when it began may be void as well.
+    assert!((16..=17).contains(&voids(&events)), "{}", voids(&events));
     // What was recorded is replayed to the same end.
     let mut again = Recorder::new(events.clone(), None, Default::default());
     run_session(&plan, &mut again, &mut modelled("model", model), &mut |_| ()).unwrap();

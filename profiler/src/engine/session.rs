@@ -56,6 +56,25 @@ pub struct SessionPlan {
     pub expected: Option<BTreeMap<String, String>>,
 }
 
+impl SessionPlan {
+    /// The plan with its units in this session's own order. What is loaded when decides which blocks of memory a network
+    /// gets back later, and layers of the same networks differ by several percent with that: sessions that loaded alike
+    /// would agree with each other and not with a third.
+    fn in_loading_order(&self) -> Self {
+        let mut plan = self.clone();
+        plan.units.shuffle(&mut order(&self.setup, 0));
+        plan
+    }
+}
+
+/// Random numbers for the order of a round, from 1, or of loading: a stream of its own for each, since neighbouring seeds
+/// must not share orders.
+fn order(setup: &Setup, round: u32) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(setup.seed);
+    rng.set_stream(u64::from(setup.session) << 32 | u64::from(round));
+    rng
+}
+
 /// What a session tells the display.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Progress {
@@ -97,6 +116,7 @@ pub fn run_session(
     connect: &mut Connect<'_>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<bool, EngineError> {
+    let plan = &plan.in_loading_order();
     let mut live = Live { plan, connect, device: None, fingerprint: None, loaded: 0 };
     live.start(recorder, progress)?;
     let mut session = Session {
@@ -417,10 +437,7 @@ impl Session<'_, '_, '_> {
     /// of a device that says it was slowed down, after a pause; false: the pauses did not help.
     fn one_round(&mut self) -> Result<bool, EngineError> {
         let mut queue: Vec<usize> = (0..self.plan.units.len()).collect();
-        // A stream of its own for every round: neighbouring seeds must not share orders.
-        let mut rng = ChaCha8Rng::seed_from_u64(self.plan.setup.seed);
-        rng.set_stream(u64::from(self.plan.setup.session) << 32 | u64::from(self.round));
-        queue.shuffle(&mut rng);
+        queue.shuffle(&mut order(&self.plan.setup, self.round));
         let mut visits: BTreeMap<usize, Visit> = BTreeMap::new();
         let mut voids = 0;
         let mut pause = Duration::from_millis(50);
