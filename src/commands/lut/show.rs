@@ -104,7 +104,7 @@ fn meaning(flag: Flag) -> (char, &'static str) {
         Flag::Unsettled => ('U', "warm-up never steady"),
         Flag::Inconsistent => ('I', "sessions differ by more than 5 %"),
         Flag::Noisy => ('X', "measured on a noisy machine"),
-        Flag::Throttled => ('T', "throttled"),
+        Flag::Throttled => ('S', "slowed down (throttled) until the session gave up"),
         Flag::PageFaults => ('F', "page faults"),
         Flag::Imported => ('T', "taken from another program's table"),
         Flag::Suspicious => ('?', "cannot be right, see the import"),
@@ -122,4 +122,28 @@ fn legend(lut: &Lut) -> Result<(), Failure> {
         print(paint(Tone::Faint, format!("{letter}  {words} ({})", count(number, "layer"))))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flag_has_a_letter_of_its_own() {
+        let all = [
+            Flag::NotConverged,
+            Flag::Drift,
+            Flag::Preempted,
+            Flag::Nonstationary,
+            Flag::Unsettled,
+            Flag::Inconsistent,
+            Flag::Noisy,
+            Flag::Throttled,
+            Flag::PageFaults,
+            Flag::Imported,
+            Flag::Suspicious,
+        ];
+        let letters: std::collections::BTreeSet<char> = all.into_iter().map(letter).collect();
+        assert_eq!(letters.len(), all.len());
+    }
 }
