@@ -71,9 +71,10 @@ quickstart-search: build ## Install Fashion-MNIST and search a small space on it
 	@$(nasprof) search configs/experiments/quick-pnas.toml -o runs/quick-pnas --resume
 	@echo 'The run is runs/quick-pnas; docs/search.md says how to give it a latency budget.'
 
-# The end-to-end tests use the agent beside `nasprof`, which here has synthetic devices only, and the copy with libtorch.
+# The end-to-end tests use the agent beside `nasprof`, which here has synthetic devices only, and
+# the copy with libtorch, beside which `nasprof-search` lies.
 test: setup tensorboard ## Run all tests
-	cargo build --locked $(torch) --bin nasprof-agent
+	cargo build --locked $(torch) --bin nasprof-agent --bin nasprof-search
 	cp -f $(target)/debug/nasprof-agent $(target)/debug/nasprof-agent-torch
 	cargo build --locked -p nasprof-profiler --bin nasprof-agent
 	NASPROF_TEST_TORCH_AGENT=$(target)/debug/nasprof-agent-torch cargo test --workspace --locked

@@ -1,5 +1,6 @@
 //! Progress on the standard error output: a live view on a terminal, a line a stage elsewhere.
 
+mod search;
 mod view;
 
 use std::io::{self, IsTerminal, Write};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use nasprof_profiler::engine::{Progress, Stage};
 
+pub(crate) use self::search::SearchView;
 use self::view::View;
 
 /// Drawing while layers are timed would disturb them: a few frames a second are enough.

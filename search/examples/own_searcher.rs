@@ -53,23 +53,18 @@ impl Searcher for Replacing {
     }
 
     fn on_finish(&mut self, session: &mut Session<'_>, judge: &mut Judge<'_>) -> Result<Option<Arch>, SearchError> {
-        let mut best: Option<(f64, Arch)> = None;
-        for arch in &self.kept {
-            let error = judge(session, arch)?.error;
-            if best.as_ref().is_none_or(|(least, _)| error < *least) {
-                best = Some((error, arch.clone()));
-            }
-        }
-        Ok(best.map(|(_, arch)| arch))
+        let errors = self.kept.iter().map(|arch| Ok(judge(session, arch)?.error));
+        let errors = errors.collect::<Result<Vec<_>, SearchError>>()?;
+        let best = (0..errors.len()).min_by(|&a, &b| errors[a].total_cmp(&errors[b]));
+        Ok(best.map(|best| self.kept[best].clone()))
     }
 
     fn state(&self) -> serde_json::Value {
-        serde_json::json!({ "kept": self.kept, "turn": self.turn })
+        serde_json::json!([self.kept, self.turn])
     }
 
     fn restore(&mut self, state: &serde_json::Value) -> Result<(), String> {
-        self.kept = serde_json::from_value(state["kept"].clone()).map_err(|e| e.to_string())?;
-        self.turn = serde_json::from_value(state["turn"].clone()).map_err(|e| e.to_string())?;
+        (self.kept, self.turn) = serde_json::from_value(state.clone()).map_err(|e| e.to_string())?;
         Ok(())
     }
 }

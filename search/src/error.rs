@@ -43,6 +43,8 @@ pub enum SearchError {
         learning_rate: f64,
         /// The epoch, counted from 0 with the warm-up.
         epoch: Option<u32>,
+        /// The last checkpoint, from before.
+        checkpoint: Option<PathBuf>,
     },
     /// A checkpoint of something else, or a damaged one.
     #[error("{path}: {problem}")]
@@ -88,9 +90,13 @@ impl SearchError {
         match self {
             Self::Config(error) => error.hint(),
             Self::Data(error) => error.hint(),
-            Self::Diverged { .. } => Some(
-                "lower the learning rate or clip gradients; the checkpoint in the run folder is from before".to_owned(),
-            ),
+            Self::Diverged { checkpoint, .. } => {
+                let last = checkpoint.as_ref().map_or_else(
+                    || "there is no checkpoint yet".to_owned(),
+                    |path| format!("the last good checkpoint is {}", path.display()),
+                );
+                Some(format!("lower the learning rate or clip gradients; {last}"))
+            }
             Self::Checkpoint { .. } => Some("start again in another folder with -o".to_owned()),
             _ => None,
         }

@@ -8,6 +8,7 @@ use nasprof_lut::replace_file;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Experiment;
+use crate::winner::{Found, Latency};
 
 const FILE: &str = "result.json";
 
@@ -40,24 +41,14 @@ pub enum Task {
 
 /// `result.json` of a run folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct RunResult {
     /// Always 1.
     pub format_version: u32,
     /// The winner; absent for a genotype, which is no selection of the space's choices.
     pub arch: Option<ArchFile>,
-    /// What a latency constraint aims at, milliseconds.
-    pub target_ms: Option<f64>,
-    /// The hard upper bound on latency, milliseconds.
-    pub limit_ms: Option<f64>,
-    /// The winner's latency by the LUT, milliseconds.
-    pub estimated_ms: Option<f64>,
-    /// Its latency on the device; absent until it was measured.
-    pub measured: Option<Measured>,
-    /// The winner before this one, if its measured latency missed the target and one more was selected.
-    pub earlier: Option<Earlier>,
-    /// What the winner was selected with instead of the LUT's own latencies: measured over estimated of an earlier winner.
-    pub factor: f64,
+    /// Its latency: wanted, estimated and measured.
+    #[serde(flatten)]
+    pub latency: Latency,
     /// Whether all hard limits are kept to, by the estimates and the factor.
     pub feasible: bool,
     /// Whether the most probable architecture had to be left because of the limits.
@@ -79,13 +70,6 @@ pub struct RunResult {
 }
 
 impl RunResult {
-    /// Whether a measured latency is out of bounds, or further from the target than `tolerance` (relative).
-    #[must_use]
-    pub fn misses(&self, measured_ms: f64, tolerance: f64) -> bool {
-        self.limit_ms.is_some_and(|limit| measured_ms > limit)
-            || self.target_ms.is_some_and(|target| (measured_ms / target - 1.0).abs() > tolerance)
-    }
-
     /// Reads the result of a run folder.
     ///
     /// # Errors
@@ -94,14 +78,31 @@ impl RunResult {
         Ok(serde_json::from_str(&fs::read_to_string(folder.join(FILE))?)?)
     }
 
-    /// Writes it into a run folder; at any moment there is the old or the new one.
+    /// Writes it and its architecture into a run folder; at any moment there is the old or the new one of each.
     ///
     /// # Errors
     /// If the file cannot be written.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
-        let mut text = serde_json::to_vec_pretty(self)?;
-        text.push(b'\n');
-        replace_file(&folder.join(FILE), &text)
+        if let Some(arch) = &self.arch {
+            replace_file(&folder.join("arch.json"), &lines(arch)?)?;
+        }
+        replace_file(&folder.join(FILE), &lines(self)?)
+    }
+}
+
+fn lines(value: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut text = serde_json::to_vec_pretty(value)?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+impl Found for RunResult {
+    fn arch(&self) -> Option<&ArchFile> {
+        self.arch.as_ref()
+    }
+
+    fn latency(&mut self) -> &mut Latency {
+        &mut self.latency
     }
 }
 
@@ -117,32 +118,4 @@ pub struct QuantityResult {
     pub limit: Option<f64>,
     /// Its value by LUT and graph.
     pub estimated: f64,
-}
-
-/// A winner that missed the target on the device.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Earlier {
-    /// The architecture.
-    pub arch: Option<ArchFile>,
-    /// Its latency by the LUT, milliseconds.
-    pub estimated_ms: Option<f64>,
-    /// Its latency on the device.
-    pub measured: Option<Measured>,
-}
-
-/// The winner on the device.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Measured {
-    /// Trimmed mean of its clean runs, milliseconds.
-    pub latency_ms: f64,
-    /// Interval around the median of rounds, milliseconds.
-    pub ci_ms: Option<[f64; 2]>,
-    /// Measured over estimated on the LUT's anchors, in the same session: the machine's state then.
-    pub level: Option<f64>,
-    /// The device.
-    pub device: String,
-    /// Whether a machine that is busy was measured all the same.
-    pub allow_noisy: bool,
 }

@@ -26,8 +26,11 @@ pub mod searchers;
 pub mod selection;
 #[cfg(feature = "torch")]
 mod session;
+pub mod settling;
 #[cfg(feature = "torch")]
 pub mod supernet;
+pub mod told;
+pub mod winner;
 
 pub use costs::{CostError, Costs};
 #[cfg(feature = "torch")]

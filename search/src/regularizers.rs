@@ -1,7 +1,9 @@
 //! What a search keeps to besides accuracy, at work.
 //!
 //! A reward and a rejection act on the reward of a drawn architecture. A penalty and a constraint act on the
-//! distribution: the gradient of the expected cost is added to that of the loss. A constraint is the augmented Lagrangian
+//! distribution: the gradient of the expected cost is added to that of the loss. What is expected is the cost of the
+//! discretised architecture under noise ([`Softened`]): of DARTS cells two edges a node, as they are deployed, and not the
+//! mixture of all that the supernet runs. A constraint is the augmented Lagrangian
 //! `multiplier * c + STIFFNESS / 2 * c^2` of `c = expected / target - 1`; after each step the multiplier grows by
 //! `STIFFNESS * MULTIPLIER_RATE * c`, so it comes to rest only where the expected cost is the target.
 
@@ -11,7 +13,8 @@ use nasprof_graph::{Arch, Space};
 
 use crate::config::{LoadedRegularizer, Quantity, Regularizer, RegularizerKind};
 use crate::error::SearchError;
-use crate::selection::Limit;
+use crate::selection::{Form, Limit, Softened};
+use crate::told::Expected;
 use crate::{CostError, Costs};
 
 /// Weight of a constraint's square: a miss of 10 % pulls as hard as a loss that changes by half its miss.
@@ -19,15 +22,19 @@ const STIFFNESS: f64 = 5.0;
 /// How much of the pull stays with the multiplier after each step. Smaller than one over the steps that the
 /// architecture's optimizer needs to follow, or the expected cost swings around the target.
 const MULTIPLIER_RATE: f64 = 0.02;
+/// Noise of the discretisation whose cost is expected. At 1 choices have the probabilities that they are drawn with.
+const TEMPERATURE: f64 = 1.0;
 
 /// All regularizers of a search.
 #[derive(Debug)]
 pub struct Regularizers<'a> {
+    form: Form,
     all: Vec<Active<'a>>,
 }
 
 #[derive(Debug)]
 struct Active<'a> {
+    loaded: &'a LoadedRegularizer,
     settings: &'a Regularizer,
     costs: Costs<'a>,
     /// For those that act on the distribution.
@@ -43,7 +50,7 @@ impl<'a> Regularizers<'a> {
     /// Layers that the LUT does not know.
     pub fn new(space: &Space, loaded: &'a [LoadedRegularizer]) -> Result<Self, SearchError> {
         let all = loaded.iter().map(|one| Active::new(space, one)).collect::<Result<_, _>>()?;
-        Ok(Self { all })
+        Ok(Self { form: Form::of(&space.choices), all })
     }
 
     /// The reward of an architecture that reaches an accuracy; `None` if it is rejected.
@@ -67,7 +74,7 @@ impl<'a> Regularizers<'a> {
         Ok(Some(reward))
     }
 
-    /// Adds the gradient of penalties and constraints with respect to the probabilities.
+    /// Adds the gradient of penalties and constraints with respect to the alphas, of which `probabilities` are the softmax.
     ///
     /// # Errors
     /// A cost that is not known.
@@ -75,7 +82,8 @@ impl<'a> Regularizers<'a> {
         let mut own: Vec<Vec<f64>> = probabilities.iter().map(|row| vec![0.0; row.len()]).collect();
         for one in &mut self.all {
             let Some(expected) = &mut one.expected else { continue };
-            let value = expected.evaluate(probabilities, &mut own)?;
+            let softened = Softened::new(&self.form, probabilities, TEMPERATURE);
+            let value = expected.evaluate(&softened.probabilities(), &mut own)?;
             one.latest = Some(value);
             let factor = match (one.settings.kind, one.settings.target) {
                 (RegularizerKind::Constraint, Some(target)) => {
@@ -83,7 +91,7 @@ impl<'a> Regularizers<'a> {
                 }
                 _ => one.settings.weight(),
             };
-            for (row, own) in gradient.iter_mut().zip(&own) {
+            for (row, own) in gradient.iter_mut().zip(softened.pull_back(probabilities, &own)) {
                 row.iter_mut().zip(own).for_each(|(g, o)| *g += factor * o);
             }
         }
@@ -112,11 +120,12 @@ impl<'a> Regularizers<'a> {
         self.all.iter_mut().zip(multipliers).for_each(|(one, &m)| one.multiplier = m);
     }
 
-    /// What a selected architecture has to keep to; `factor` is measured over estimated latency.
+    /// What a selected architecture has to keep to; `factor` says what a regularizer's latencies by the LUT are multiplied
+    /// by before they are compared.
     #[must_use]
-    pub fn limits(&self, factor: f64) -> Vec<Limit<'_>> {
-        let factor = |one: &Active<'_>| if one.settings.quantity == Quantity::Latency { factor } else { 1.0 };
-        self.all.iter().filter_map(|one| Limit::of(one.settings, &one.costs, factor(one))).collect()
+    pub fn limits(&self, factor: impl Fn(&LoadedRegularizer) -> f64) -> Vec<Limit<'_>> {
+        let of = |one: &Active<'a>| if one.settings.quantity == Quantity::Latency { factor(one.loaded) } else { 1.0 };
+        self.all.iter().filter_map(|one| Limit::of(one.settings, &one.costs, of(one))).collect()
     }
 
     /// The quantities of an architecture, in the file's order.
@@ -127,9 +136,31 @@ impl<'a> Regularizers<'a> {
         self.all.iter().map(|one| one.costs.of(arch)).collect()
     }
 
+    /// How a distribution becomes an architecture.
+    #[must_use]
+    pub fn form(&self) -> &Form {
+        &self.form
+    }
+
     /// The settings, in the file's order.
     pub fn settings(&self) -> impl Iterator<Item = &Regularizer> {
         self.all.iter().map(|one| one.settings)
+    }
+
+    /// What acts on the distribution, as of the last step.
+    #[must_use]
+    pub fn expected(&self) -> Vec<Expected> {
+        let of = |one: &Active<'_>| {
+            let constraint = one.settings.kind == RegularizerKind::Constraint;
+            Some(Expected {
+                quantity: one.settings.quantity.name().to_owned(),
+                unit: one.settings.quantity.unit().to_owned(),
+                value: one.latest?,
+                target: one.settings.target,
+                multiplier: constraint.then_some(one.multiplier),
+            })
+        };
+        self.all.iter().filter_map(of).collect()
     }
 
     /// Name and value of what is worth a curve: expected costs and multipliers.
@@ -154,7 +185,7 @@ impl<'a> Active<'a> {
         let costs = Costs::new(space, settings.quantity, lut)?;
         let acts = matches!(settings.kind, RegularizerKind::Penalty | RegularizerKind::Constraint);
         let expected = acts.then(|| expected(space, settings.quantity, loaded)).transpose()?;
-        Ok(Self { settings, costs, expected, multiplier: 0.0, latest: None })
+        Ok(Self { loaded, settings, costs, expected, multiplier: 0.0, latest: None })
     }
 }
 

@@ -13,6 +13,7 @@ use crate::loss::{Score, cross_entropy, error_rate};
 use crate::optimizer::{Named, Optimizer};
 use crate::regularizers::Regularizers;
 use crate::schedule::LearningRate;
+use crate::settling::Settling;
 use crate::supernet::{Distribution, Path, Phase, Supernet};
 
 /// Images for one forward pass, on the network's device.
@@ -69,6 +70,7 @@ pub struct Session<'a> {
     warming_up: bool,
     architecture: Option<Optimizer>,
     regularizers: Regularizers<'a>,
+    settling: Settling,
     draws: u64,
 }
 
@@ -112,6 +114,7 @@ impl<'a> Session<'a> {
             warm_up,
             architecture,
             regularizers,
+            settling: Settling::new(steps * u64::from(training.epochs)),
             draws: 0,
         })
     }
@@ -239,17 +242,18 @@ impl<'a> Session<'a> {
         Ok(Loss { loss, score, parameters: output.parameters })
     }
 
-    /// One step of the architecture: `gradient` with respect to the alphas, to which the regularizers add theirs.
+    /// One step of the architecture: `gradient` with respect to the alphas, to which the regularizers add theirs, and under
+    /// limits the pull to what will be deployed.
     ///
     /// # Errors
     /// A cost that is not known; what libtorch refuses.
     pub fn update_architecture(&mut self, mut gradient: Vec<Vec<f64>>) -> Result<(), SearchError> {
         let probabilities = self.distribution.probabilities();
-        let mut of_costs: Vec<Vec<f64>> = probabilities.iter().map(|row| vec![0.0; row.len()]).collect();
-        self.regularizers.add_gradient(&probabilities, &mut of_costs)?;
-        for (row, own) in gradient.iter_mut().zip(self.distribution.through_softmax(&of_costs)) {
-            row.iter_mut().zip(own).for_each(|(g, o)| *g += o);
-        }
+        self.regularizers.add_gradient(&probabilities, &mut gradient)?;
+        let step = self.architecture.as_ref().map_or(0, Optimizer::steps);
+        let of = (&self.plan.space, self.regularizers.form());
+        let limits = self.regularizers.limits(|_| 1.0);
+        self.settling.add_gradient(step, of, &limits, &probabilities, &mut gradient)?;
         self.regularizers.update_multipliers();
         let gradients = gradient.iter().enumerate().map(|(i, row)| Ok((i, Tensor::f_from_slice(row)?)));
         let gradients = gradients.collect::<Result<_, tch::TchError>>()?;
@@ -259,10 +263,19 @@ impl<'a> Session<'a> {
         }
     }
 
+    fn diverged(&self, loss: f64) -> SearchError {
+        SearchError::Diverged { loss, learning_rate: self.learning_rate(), epoch: None, checkpoint: None }
+    }
+
+    /// Refuses weights that are no numbers: the last step of an epoch can leave them behind a loss that was one.
+    pub(crate) fn check_weights(&self) -> Result<(), SearchError> {
+        if self.net.is_finite()? { Ok(()) } else { Err(self.diverged(f64::NAN)) }
+    }
+
     fn score(&self, loss: &Tensor, logits: &Tensor, mini: &MiniBatch) -> Result<Score, SearchError> {
         let value = loss.f_double_value(&[])?;
         if !value.is_finite() {
-            return Err(SearchError::Diverged { loss: value, learning_rate: self.learning_rate(), epoch: None });
+            return Err(self.diverged(value));
         }
         let error = tch::no_grad(|| error_rate(logits, &mini.labels))?;
         Ok(Score { loss: value, error, images: mini.len() })
@@ -283,7 +296,8 @@ impl<'a> Session<'a> {
             optimizers.insert(kind.to_owned(), OptimizerState { steps, updates });
         }
         let multipliers = self.regularizers.multipliers();
-        (tensors, SessionState { optimizers, multipliers, draws: self.draws })
+        let aim = self.settling.aim().cloned();
+        (tensors, SessionState { optimizers, multipliers, aim, draws: self.draws })
     }
 
     /// Goes on from a checkpoint. The error names what is missing or does not fit.
@@ -302,6 +316,7 @@ impl<'a> Session<'a> {
         }
         self.draws = state.draws;
         self.regularizers.restore(&state.multipliers);
+        self.settling.restore(state.aim.clone());
         for (kind, optimizer) in self.optimizers_mut() {
             let saved = state.optimizers.get(kind).ok_or_else(|| kind.to_owned())?;
             optimizer.restore(saved.steps, &saved.updates, |name| find(&format!("{kind}/{name}")))?;
@@ -338,6 +353,7 @@ fn named(net: &Supernet) -> Vec<Named> {
 pub(crate) struct SessionState {
     optimizers: BTreeMap<String, OptimizerState>,
     multipliers: Vec<f64>,
+    aim: Option<Arch>,
     draws: u64,
 }
 

@@ -10,7 +10,7 @@ use nasprof_graph::spaces::SpaceSpec;
 use nasprof_graph::{Arch, Space};
 use nasprof_search::Costs;
 use nasprof_search::config::{Evolution, Experiment, LoadedRegularizer, Quantity, Regularizer, RegularizerKind};
-use nasprof_search::evolution::{Budget, EvolutionError, Found, Outcome, RunError, evolve, run, sample};
+use nasprof_search::evolution::{Budget, Drawn, EvolutionError, Outcome, RunError, evolve, run, sample};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -72,7 +72,7 @@ fn evolution_comes_near_the_best_and_beats_as_many_draws() {
     let mut params: Vec<f64> = archs.iter().map(|a| costs.of(a).unwrap()).collect();
     params.sort_by(f64::total_cmp);
     let regularizers = reject(Quantity::Params, params[params.len() / 3]);
-    let budget = Budget::new(&space, &regularizers).unwrap();
+    let budget = Budget::new(&space, &regularizers, |_| 1.0).unwrap();
     let (mut evolved, mut drawn) = (0.0, 0.0);
     for seed in 0..10 {
         let table = Table::new(seed, &space);
@@ -105,7 +105,7 @@ fn nothing_out_of_the_budget_is_ever_scored() {
         evolve(&space, budget, &SETTINGS, 1, &mut scorer).unwrap();
         highest
     };
-    assert!(highest(&Budget::new(&space, &regularizers).unwrap()) <= limit);
+    assert!(highest(&Budget::new(&space, &regularizers, |_| 1.0).unwrap()) <= limit);
     assert!(highest(&Budget::default()) > limit);
 }
 
@@ -114,7 +114,7 @@ fn every_architecture_is_scored_once_and_a_seed_gives_the_same_again() {
     let space = space();
     let table = Table::new(3, &space);
     let regularizers = reject(Quantity::Params, 1e9);
-    let budget = Budget::new(&space, &regularizers).unwrap();
+    let budget = Budget::new(&space, &regularizers, |_| 1.0).unwrap();
     let search = |seed: u64| -> (Outcome, HashMap<Arch, u32>) {
         let mut times: HashMap<Arch, u32> = HashMap::new();
         let mut scorer = |arch: &Arch| -> Result<f64, Box<dyn Error + Send + Sync>> {
@@ -151,13 +151,13 @@ fn a_budget_that_hardly_any_draw_meets() {
     let (cheapest, least, sure) = costs.cheapest(&space).unwrap();
     assert!(sure && all(&space).iter().all(|a| costs.of(a).unwrap() >= least));
     let regularizers = reject(Quantity::Params, least);
-    let budget = Budget::new(&space, &regularizers).unwrap();
+    let budget = Budget::new(&space, &regularizers, |_| 1.0).unwrap();
     let settings = Evolution { population: 2, ..SETTINGS };
     let mut scorer = |_: &Arch| Ok(1.0);
     let outcome = evolve(&space, &budget, &settings, 0, &mut scorer).unwrap();
     assert_eq!(outcome.best.arch, cheapest);
     let below = reject(Quantity::Params, least - 1.0);
-    let below = Budget::new(&space, &below).unwrap();
+    let below = Budget::new(&space, &below, |_| 1.0).unwrap();
     for result in [evolve(&space, &below, &settings, 0, &mut scorer), sample(&space, &below, 3, 0, &mut scorer)] {
         assert!(matches!(result, Err(EvolutionError::NothingFound { drawn }) if drawn >= 2000));
     }
@@ -193,11 +193,11 @@ fn a_run_leaves_its_folder() {
     let out = folder.path().join("run");
     for kind in ["evolution", "random"] {
         let out = out.join(kind);
-        let found = run(experiment(folder.path(), kind), &out, false).unwrap();
+        let found = run(experiment(folder.path(), kind), &out, false, 1.0).unwrap();
         assert!(found.quantities[0].estimated <= 60_000.0 && found.params == found.quantities[0].estimated as u64);
         assert_eq!((found.score.as_str(), found.macs as f64), ("macs", found.value));
         let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
-        assert_eq!(serde_json::from_str::<Found>(&read("result.json")).unwrap(), found);
+        assert_eq!(serde_json::from_str::<Drawn>(&read("result.json")).unwrap(), found);
         assert_eq!(serde_json::from_str::<nasprof_graph::arch::ArchFile>(&read("arch.json")).unwrap(), found.arch);
         assert_eq!(Experiment::parse(&read("config.toml"), &[]).unwrap(), experiment(folder.path(), kind));
         let pareto = read("pareto.csv");
@@ -207,13 +207,13 @@ fn a_run_leaves_its_folder() {
         assert_eq!(rows.len(), found.front);
         assert_eq!(rows.last().unwrap()[2], serde_json::to_string(&found.arch).unwrap());
 
-        let error = run(experiment(folder.path(), kind), &out, false).unwrap_err();
+        let error = run(experiment(folder.path(), kind), &out, false, 1.0).unwrap_err();
         assert!(matches!(&error, RunError::Folder { .. }), "{error}");
-        let mut again = run(experiment(folder.path(), kind), &out, true).unwrap();
+        let mut again = run(experiment(folder.path(), kind), &out, true, 1.0).unwrap();
         again.seconds = found.seconds;
         assert_eq!((again, read("pareto.csv")), (found, pareto));
         let other = Experiment { seed: 5, ..experiment(folder.path(), kind) };
-        let error = run(other, &out, true).unwrap_err();
+        let error = run(other, &out, true, 1.0).unwrap_err();
         assert!(error.to_string().contains("another experiment"), "{error}");
     }
 }

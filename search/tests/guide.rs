@@ -30,6 +30,19 @@ fn every_snippet_is_part_of_an_experiment() {
     }
 }
 
+/// What the guide quotes is what is compiled.
+#[test]
+fn the_searcher_is_quoted_from_the_example() {
+    let example = include_str!("../examples/own_searcher.rs");
+    assert!(example.lines().count() < 80, "the example is too long to teach");
+    let quotes: Vec<&str> =
+        GUIDE.split("```rust\n").skip(1).map(|rest| rest.split("```").next().unwrap().trim_end()).collect();
+    assert!(quotes.len() >= 4);
+    for quote in quotes {
+        assert!(example.contains(quote), "not in the example:\n{quote}");
+    }
+}
+
 #[test]
 fn every_file_that_is_named_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

@@ -9,7 +9,7 @@ use nasprof_graph::arch::ArchFile;
 use nasprof_lut::{Estimator, Lut};
 use nasprof_search::Costs;
 use nasprof_search::config::{ConfigError, Experiment, Plan, Quantity};
-use nasprof_search::evolution::{Found, RunError, run};
+use nasprof_search::evolution::{Drawn, RunError, run};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -39,14 +39,14 @@ impl Folder {
         Experiment::parse(&text, &more.iter().map(|&m| m.to_owned()).collect::<Vec<_>>())
     }
 
-    fn search(&self, searcher: &str, upper: f64) -> Result<Found, RunError> {
+    fn search(&self, searcher: &str, upper: f64) -> Result<Drawn, RunError> {
         let out = self.0.path().join(format!("{searcher}-{upper}"));
         // As many for both: 50 in each of 8 generations.
         let effort = match searcher {
             "random" => "searcher.samples=400",
             _ => "searcher.evolution={population=50, generations=7}",
         };
-        run(self.experiment(SPACE, searcher, upper, &[effort])?, &out, false)
+        run(self.experiment(SPACE, searcher, upper, &[effort])?, &out, false, 1.0)
     }
 }
 
@@ -124,6 +124,6 @@ fn cells_with_zeros() {
     let upper = costs.of(&space.sample(&mut ChaCha8Rng::seed_from_u64(1))).unwrap();
     assert!(upper > least);
     let experiment = folder.experiment(name, "evolution", upper, &population).unwrap();
-    let found = run(experiment, &folder.0.path().join("run"), false).unwrap();
+    let found = run(experiment, &folder.0.path().join("run"), false, 1.0).unwrap();
     assert!(found.quantities[0].estimated <= upper && found.judged > 10);
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use nasprof_search::config::Experiment;
 use nasprof_search::job::{Job, RunResult, Task};
+use nasprof_search::told::Told;
 use serde_json::Value;
 
 const SPACE: &str = r#"
@@ -98,14 +99,16 @@ fn finish(job: &Job) -> Output {
 
 fn succeeds(job: &Job) {
     let output = finish(job);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
 fn fails(job: &Job, naming: &str) {
     let output = finish(job);
-    let words = String::from_utf8_lossy(&output.stderr);
+    let words = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(2), "{words}");
-    assert!(words.lines().any(|l| l.starts_with("error: ") && l.contains(naming)), "no `{naming}` in: {words}");
+    let told: Vec<Told> = words.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let failed = |t: &Told| matches!(t, Told::Failed { message, .. } if message.contains(naming));
+    assert!(told.iter().any(failed), "no `{naming}` in: {words}");
 }
 
 fn json(path: &Path) -> Value {
@@ -198,7 +201,7 @@ fn a_hard_limit_holds() {
     let regularizer = format!("[[regularizers]]\nkind = \"reject\"\nquantity = \"params\"\nupper = {limit}\n");
     succeeds(&setting.job("limited", &format!("{free}\n{regularizer}"), false));
     let limited = RunResult::read(&setting.path("limited")).unwrap();
-    assert!(limited.params <= limit && limited.feasible && limited.repaired, "{limited:?}");
+    assert!(limited.params <= limit && limited.feasible, "{limited:?}");
     assert_eq!(limited.quantities[0].estimated, limited.params as f64);
 }
 
@@ -243,4 +246,12 @@ fn a_diverging_training_stops() {
     for naming in ["the loss is NaN at learning rate", "in epoch 0"] {
         fails(&setting.job(&naming.replace(' ', "-"), &text, false), naming);
     }
+    // One step an epoch: the loss of the step that breaks the weights is still a number, and they are no checkpoint.
+    let one_step =
+        setting.text(PROXYLESSNAS, 2).replace("batch_size = 10\nmini_batch = 5", "batch_size = 40\nmini_batch = 5");
+    let broken = one_step.replace("learning_rate = 0.05\nclip = 5", "learning_rate = 1e39");
+    fails(&setting.job("broken", &broken, false), "the loss is NaN");
+    assert!(!setting.path("broken/checkpoint/state.json").exists());
+    succeeds(&setting.job("sound", &one_step, false));
+    assert!(setting.path("sound/checkpoint/state.json").exists());
 }

@@ -79,12 +79,8 @@ fn play(space: &Space, loaded: &[LoadedRegularizer], steps: u32, reward: impl Fn
             .collect();
         let mut gradient = searcher.reinforce(&distribution, &rewards);
         let probabilities = distribution.probabilities();
-        let mut of_costs: Vec<Vec<f64>> = probabilities.iter().map(|row| vec![0.0; row.len()]).collect();
-        regularizers.add_gradient(&probabilities, &mut of_costs).unwrap();
+        regularizers.add_gradient(&probabilities, &mut gradient).unwrap();
         regularizers.update_multipliers();
-        for (row, own) in gradient.iter_mut().zip(distribution.through_softmax(&of_costs)) {
-            row.iter_mut().zip(own).for_each(|(g, o)| *g += o);
-        }
         optimizer.step(gradient.iter().enumerate().map(|(i, row)| (i, Tensor::from_slice(row))).collect()).unwrap();
     }
     distribution
@@ -169,13 +165,14 @@ fn the_winner_is_the_most_probable_within_the_limits() {
         let best = all.iter().filter(|a| cost(a) <= limit).max_by(|a, b| log(a).total_cmp(&log(b))).unwrap();
         let loaded = [regularizer(RegularizerKind::Reject, None, Some(limit), None)];
         let regularizers = Regularizers::new(&space, &loaded).unwrap();
-        let selected = select(&space, &Form::of(&space.choices), &probabilities, &regularizers.limits(1.0)).unwrap();
+        let selected =
+            select(&space, &Form::of(&space.choices), &probabilities, &regularizers.limits(|_| 1.0)).unwrap();
         assert_eq!(&selected.arch, best, "limit {limit}");
         assert!(selected.feasible && selected.values[0] <= limit);
         let free = all.iter().max_by(|a, b| log(a).total_cmp(&log(b))).unwrap();
         assert_eq!(selected.repaired, best != free);
         // A measured latency above the estimate makes the limit tighter; the factor is for latencies only.
-        let again = select(&space, &Form::of(&space.choices), &probabilities, &regularizers.limits(1.2)).unwrap();
+        let again = select(&space, &Form::of(&space.choices), &probabilities, &regularizers.limits(|_| 1.2)).unwrap();
         assert_eq!(again.arch, selected.arch);
     }
 }
@@ -186,7 +183,7 @@ fn limits_that_nothing_meets_are_said() {
     let loaded = [regularizer(RegularizerKind::Reject, None, Some(11.0), None)];
     let regularizers = Regularizers::new(&space, &loaded).unwrap();
     let uniform = vec![vec![1.0 / 3.0; 3]; 2];
-    let selected = select(&space, &Form::Free, &uniform, &regularizers.limits(1.0)).unwrap();
+    let selected = select(&space, &Form::Free, &uniform, &regularizers.limits(|_| 1.0)).unwrap();
     assert!(!selected.feasible);
     assert_eq!(selected.arch, Arch(vec![0, 0]));
 }
@@ -236,7 +233,7 @@ fn cells_keep_two_edges_of_each_node() {
     let limit = free.values.first().copied().unwrap_or(200_000.0);
     let loaded = [regularizer(RegularizerKind::Reject, None, Some(limit), None)];
     let regularizers = Regularizers::new(&space, &loaded).unwrap();
-    let cut = select(&space, &form, &probabilities, &regularizers.limits(1.0)).unwrap();
+    let cut = select(&space, &form, &probabilities, &regularizers.limits(|_| 1.0)).unwrap();
     assert!(cut.feasible && cut.values[0] <= limit, "{:?}", cut.values);
     assert_eq!(kept(&cut.arch), [2; 8]);
 }

@@ -1,23 +1,23 @@
 //! `nasprof search` and `nasprof train`: they run `nasprof-search`, which links libtorch.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use nasprof_graph::arch::ArchFile;
 use nasprof_lut::Lut;
 use nasprof_search::config::Experiment;
-use nasprof_search::evolution;
-use nasprof_search::job::{Earlier, Job, Measured, RunResult, Task};
+use nasprof_search::evolution::{self, Drawn};
+use nasprof_search::job::{Job, RunResult, Task};
+use nasprof_search::told::Told;
+use nasprof_search::winner::{Bench, Latency, Measured, settle};
 
 use super::{print, print_json, validate};
 use crate::cli::{RunArgs, SearchArgs};
+use crate::display::SearchView;
 use crate::failure::{Exit, Failure};
 use crate::resolve;
 use nasprof_reports::text::percent;
-
-/// How far the winner's latency on the device may be from the target.
-const TOLERANCE: f64 = 0.01;
 
 pub(super) fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
     let run = &args.run;
@@ -26,7 +26,7 @@ pub(super) fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
     match &experiment.searcher {
         None => Err(Failure::usage(format!("{name} has no table `searcher`")).hint("`nasprof train` runs trainings")),
         Some(searcher) if searcher.trains() => train_and_measure(args, experiment),
-        Some(_) => draw(run, experiment),
+        Some(_) => draw(args, experiment),
     }
 }
 
@@ -37,28 +37,30 @@ pub(super) fn train(args: &RunArgs) -> Result<ExitCode, Failure> {
         return Err(Failure::usage(format!("{name} has no table `trainer`")).hint("`nasprof search` runs searches"));
     }
     let job = Job { task: Task::Run, experiment, folder: folder(args), resume: args.resume };
-    if let Some(code) = start(&job)? {
-        return Ok(code);
-    }
+    start(&job)?;
     tell(args, &job.folder, &read(&job.folder)?)
 }
 
 /// A search without training needs no libtorch and takes seconds.
-fn draw(args: &RunArgs, experiment: Experiment) -> Result<ExitCode, Failure> {
-    let folder = folder(args);
-    let found = evolution::run(experiment, &folder, args.resume)?;
-    if args.json {
+fn draw(args: &SearchArgs, experiment: Experiment) -> Result<ExitCode, Failure> {
+    let lut = lut_to_measure_with(args, &experiment)?;
+    let folder = folder(&args.run);
+    let found = evolution::run(experiment.clone(), &folder, args.run.resume, 1.0)?;
+    let mut bench = DrawnBench { place: Place::new(&experiment, lut.as_ref(), args), experiment: &experiment, folder };
+    let found = if lut.is_some() { settle(found, &mut bench)? } else { found };
+    if args.run.json {
         print_json(&found)?;
-        return Ok(ExitCode::SUCCESS);
+    } else {
+        print(format!("run           {}", bench.folder.display()))?;
+        print(format!("{:<13} {} (the score; of {} architectures)", found.score, found.value, found.judged))?;
+        for quantity in &found.quantities {
+            let upper = quantity.upper.map_or_else(String::new, |upper| format!(" (at most {upper})"));
+            print(format!("{:<13} {}{upper}", quantity.quantity, quantity.estimated))?;
+        }
+        show_measured(&found.latency)?;
+        print(format!("front         {} architectures in pareto.csv", found.front))?;
     }
-    print(format!("run           {}", folder.display()))?;
-    print(format!("{:<13} {} (the score; of {} architectures)", found.score, found.value, found.judged))?;
-    for quantity in &found.quantities {
-        let upper = quantity.upper.map_or_else(String::new, |upper| format!(" (at most {upper})"));
-        print(format!("{:<13} {}{upper}", quantity.quantity, quantity.estimated))?;
-    }
-    print(format!("front         {} architectures in pareto.csv", found.front))?;
-    Ok(ExitCode::SUCCESS)
+    within_limit(&found.latency)
 }
 
 fn folder(args: &RunArgs) -> PathBuf {
@@ -67,39 +69,45 @@ fn folder(args: &RunArgs) -> PathBuf {
 }
 
 fn train_and_measure(args: &SearchArgs, experiment: Experiment) -> Result<ExitCode, Failure> {
-    // What could keep the winner from being measured is said before hours of training and not after.
-    let lut = experiment.device.as_ref().map(|device| lut_of(&experiment, device)).transpose()?;
-    if let Some(lut) = &lut {
-        validate::expect_clocks(lut, args.lock_clocks)?;
-        resolve::device(&lut.context.header.device, &[])?;
-    }
+    let lut = lut_to_measure_with(args, &experiment)?;
     let folder = folder(&args.run);
     let job = Job { task: Task::Run, experiment, folder, resume: args.run.resume };
-    if let Some(code) = start(&job)? {
-        return Ok(code);
-    }
+    start(&job)?;
     let mut result = read(&job.folder)?;
-    if let (Some(lut), Some(arch)) = (&lut, result.arch.clone()) {
-        let measure = |arch| measure(&job.experiment.space, lut, arch, args.allow_noisy);
-        result.measured = Some(measure(&arch)?);
-        write(&job.folder, &result)?;
-        if let Some(factor) = missed(&result) {
-            say("the winner's latency on the device is not the target's: selecting once more with what was measured");
-            let again = Job { task: Task::Select { factor }, ..job.clone() };
-            if let Some(code) = start(&again)? {
-                return Ok(code);
-            }
-            let earlier = Earlier { arch: result.arch, estimated_ms: result.estimated_ms, measured: result.measured };
-            result = read(&job.folder)?;
-            result.earlier = Some(earlier);
-            result.measured = result.arch.as_ref().map(measure).transpose()?;
-            write(&job.folder, &result)?;
-        }
+    if lut.is_some() {
+        let mut bench = TrainedBench { place: Place::new(&job.experiment, lut.as_ref(), args), job: &job };
+        result = settle(result, &mut bench)?;
     }
     if !result.feasible {
         say("warning: no architecture within the limits was found; the winner is the one that misses them least");
     }
-    tell(&args.run, &job.folder, &result)
+    tell(&args.run, &job.folder, &result)?;
+    within_limit(&result.latency)
+}
+
+/// What could keep the winner from being measured is said before hours of training and not after.
+fn lut_to_measure_with(args: &SearchArgs, experiment: &Experiment) -> Result<Option<Lut>, Failure> {
+    let Some(device) = &experiment.device else { return Ok(None) };
+    let lut = lut_of(experiment, device)?;
+    validate::expect_clocks(&lut, args.lock_clocks)?;
+    resolve::device(&lut.context.header.device, &[])?;
+    Ok(Some(lut))
+}
+
+/// A winner that the device found to exceed a hard limit is none.
+fn within_limit(latency: &Latency) -> Result<ExitCode, Failure> {
+    match (latency.within_limit, latency.limit_ms, &latency.measured) {
+        (Some(false), Some(limit), Some(measured)) => {
+            let tried = latency.selections.len();
+            let problem = format!(
+                "none of {tried} selected networks has at most {limit} ms on {}: the nearest has {} ms",
+                measured.device, measured.latency_ms
+            );
+            Err(Failure::usage(problem)
+                .hint("result.json has all that were measured; raise the limit or measure the LUT anew"))
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
 }
 
 fn tell(args: &RunArgs, folder: &Path, result: &RunResult) -> Result<ExitCode, Failure> {
@@ -123,53 +131,133 @@ fn lut_of(experiment: &Experiment, device: &str) -> Result<Lut, Failure> {
     Err(Failure::usage(format!("key `device`: no LUT of `{device}` to measure the winner with")).hint(hint))
 }
 
-/// The winner on the device, whole, in the context of the LUT.
-fn measure(space: &str, lut: &Lut, arch: &ArchFile, allow_noisy: bool) -> Result<Measured, Failure> {
-    let of = resolve::space(space)?;
-    let arch = arch.resolve(&of.name, &of.choices)?;
-    let validation = validate::measure_network(lut, space, &arch, allow_noisy)?;
-    let row = validation.rows.first().ok_or_else(|| Failure::internal("the winner was not measured"))?;
-    Ok(Measured {
-        latency_ms: row.measured_ms,
-        ci_ms: row.ci,
-        level: validation.level,
-        device: lut.context.header.device.clone(),
-        allow_noisy,
-    })
+/// Where winners are measured: whole, in the context of the LUT.
+struct Place<'a> {
+    space: &'a str,
+    lut: Option<&'a Lut>,
+    allow_noisy: bool,
 }
 
-/// Measured over estimated latency, if the measured one is out of bounds or not the target's.
-fn missed(result: &RunResult) -> Option<f64> {
-    let measured = result.measured.as_ref()?.latency_ms;
-    result.misses(measured, TOLERANCE).then_some(measured / result.estimated_ms?)
+impl<'a> Place<'a> {
+    fn new(experiment: &'a Experiment, lut: Option<&'a Lut>, args: &SearchArgs) -> Self {
+        Self { space: &experiment.space, lut, allow_noisy: args.allow_noisy }
+    }
+
+    fn measure(&self, arch: &ArchFile) -> Result<Measured, Failure> {
+        let lut = self.lut.ok_or_else(|| Failure::internal("no LUT to measure the winner with"))?;
+        let of = resolve::space(self.space)?;
+        let arch = arch.resolve(&of.name, &of.choices)?;
+        let validation = validate::measure_network(lut, self.space, &arch, self.allow_noisy)?;
+        let row = validation.rows.first().ok_or_else(|| Failure::internal("the winner was not measured"))?;
+        Ok(Measured {
+            latency_ms: row.measured_ms,
+            ci_ms: row.ci,
+            level: validation.level,
+            device: lut.context.header.device.clone(),
+            allow_noisy: self.allow_noisy,
+        })
+    }
 }
 
-/// Runs a job; its exit code if it failed, after it said why.
-fn start(job: &Job) -> Result<Option<ExitCode>, Failure> {
+/// Winners of searches that train nothing.
+struct DrawnBench<'a> {
+    place: Place<'a>,
+    experiment: &'a Experiment,
+    folder: PathBuf,
+}
+
+impl Bench for DrawnBench<'_> {
+    type Found = Drawn;
+    type Error = Failure;
+
+    fn measure(&mut self, arch: &ArchFile) -> Result<Measured, Failure> {
+        self.place.measure(arch)
+    }
+
+    fn select(&mut self, factor: f64) -> Result<Drawn, Failure> {
+        say(&again(factor));
+        Ok(evolution::run(self.experiment.clone(), &self.folder, true, factor)?)
+    }
+
+    fn keep(&mut self, found: &Drawn) -> Result<(), Failure> {
+        Ok(found.write(&self.folder)?)
+    }
+}
+
+/// Winners of searches that train.
+struct TrainedBench<'a> {
+    place: Place<'a>,
+    job: &'a Job,
+}
+
+impl Bench for TrainedBench<'_> {
+    type Found = RunResult;
+    type Error = Failure;
+
+    fn measure(&mut self, arch: &ArchFile) -> Result<Measured, Failure> {
+        self.place.measure(arch)
+    }
+
+    fn select(&mut self, factor: f64) -> Result<RunResult, Failure> {
+        say(&again(factor));
+        start(&Job { task: Task::Select { factor }, ..self.job.clone() })?;
+        read(&self.job.folder)
+    }
+
+    fn keep(&mut self, found: &RunResult) -> Result<(), Failure> {
+        let folder = &self.job.folder;
+        found.write(folder).map_err(|e| Failure::internal(format!("{}/result.json: {e}", folder.display())))
+    }
+}
+
+fn again(factor: f64) -> String {
+    format!("the device does not agree with the budget: selecting again with latencies {factor:.4} times the LUT's")
+}
+
+/// Runs a job in `nasprof-search`, and shows what that tells.
+fn start(job: &Job) -> Result<(), Failure> {
     let program = resolve::search_program();
+    let name = program.display();
     let cannot = |e: std::io::Error| {
         let hint = "it is installed beside nasprof; build it with `make build`";
-        Failure::usage(format!("cannot run {}: {e}", program.display())).hint(hint)
+        Failure::usage(format!("cannot run {name}: {e}")).hint(hint)
     };
-    let mut child = Command::new(&program).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().map_err(cannot)?;
+    let mut child = Command::new(&program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(cannot)?;
     let text = serde_json::to_vec(job).map_err(Failure::internal)?;
-    // A child that does not read its job ends, and its exit code says more than the broken pipe.
+    // A child that does not read its job ends, and what it tells says more than the broken pipe.
     let _ = child.stdin.take().map(|mut input| input.write_all(&text));
+    let output = child.stdout.take().ok_or_else(|| Failure::internal(format!("{name} has no output")))?;
+    let mut view = SearchView::new();
+    let mut failure = None;
+    for line in BufReader::new(output).lines() {
+        match serde_json::from_str(&line.map_err(Failure::internal)?) {
+            Ok(Told::Line(line)) => view.say(&line),
+            Ok(Told::Step(step)) => view.step(&step),
+            Ok(Told::Failed { message, hint }) => failure = Some((message, hint)),
+            Err(_) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                let problem = format!("{name} does not speak as this program expects");
+                return Err(Failure::usage(problem).hint("build both of the same version with `make build`"));
+            }
+        }
+    }
+    view.finish();
     let status = child.wait().map_err(Failure::internal)?;
-    match status.code() {
-        Some(0) => Ok(None),
-        Some(code) => Ok(Some(ExitCode::from(u8::try_from(code).unwrap_or(Exit::Internal as u8)))),
-        None => Err(Failure { exit: Exit::DeviceLost, ..Failure::usage(format!("{}: {status}", program.display())) }
+    match (status.code(), failure) {
+        (Some(0), None) => Ok(()),
+        (code, Some((message, hint))) => {
+            let exit = if code == Some(Exit::Usage as i32) { Exit::Usage } else { Exit::Internal };
+            Err(Failure { exit, message, hint })
+        }
+        (Some(_), None) => Err(Failure::internal(format!("{name}: {status}"))),
+        (None, None) => Err(Failure { exit: Exit::DeviceLost, ..Failure::usage(format!("{name}: {status}")) }
             .hint("the same command with --resume goes on from the last epoch")),
     }
 }
 
 fn read(folder: &Path) -> Result<RunResult, Failure> {
     RunResult::read(folder).map_err(|e| Failure::internal(format!("{}/result.json: {e}", folder.display())))
-}
-
-fn write(folder: &Path, result: &RunResult) -> Result<(), Failure> {
-    result.write(folder).map_err(|e| Failure::internal(format!("{}/result.json: {e}", folder.display())))
 }
 
 /// Nothing can be done about a closed error output.
@@ -186,14 +274,20 @@ fn show(folder: &Path, result: &RunResult) -> Result<(), Failure> {
         let limit = quantity.limit.map_or_else(String::new, |limit| format!(" ({}: {limit})", quantity.kind));
         print(format!("{:<13} {}{limit}", quantity.quantity, quantity.estimated))?;
     }
-    if let Some(measured) = &result.measured {
-        let target = result
-            .target_ms
-            .map_or_else(String::new, |t| format!(", {:+.2} % of the target", (measured.latency_ms / t - 1.0) * 100.0));
-        print(format!("measured      {} ms on {}{target}", measured.latency_ms, measured.device))?;
-        if let Some(level) = measured.level {
-            print(format!("level then    {level:.4} of the LUT, from its anchors"))?;
-        }
+    show_measured(&result.latency)
+}
+
+fn show_measured(latency: &Latency) -> Result<(), Failure> {
+    let Some(measured) = &latency.measured else { return Ok(()) };
+    let target = latency
+        .target_ms
+        .map_or_else(String::new, |t| format!(", {:+.2} % of the target", (measured.latency_ms / t - 1.0) * 100.0));
+    print(format!("measured      {} ms on {}{target}", measured.latency_ms, measured.device))?;
+    if let Some(level) = measured.level {
+        print(format!("level then    {level:.4} of the LUT, from its anchors"))?;
+    }
+    for earlier in latency.selections.iter().filter(|s| s.measured != *measured) {
+        print(format!("also measured {} ms, estimated {} ms", earlier.measured.latency_ms, earlier.estimated_ms))?;
     }
     Ok(())
 }

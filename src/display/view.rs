@@ -87,13 +87,13 @@ pub(super) fn line(name: &str, done: usize, all: usize, remark: &str, columns: u
 }
 
 /// A name and what is said of it.
-fn words(name: &str, said: &str, columns: usize) -> String {
+pub(super) fn words(name: &str, said: &str, columns: usize) -> String {
     let name = cut(name, NAME);
     let missing = NAME - text_columns(&name);
     cut(&format!("{name}{} {said}", " ".repeat(missing)), columns).trim_end().to_owned()
 }
 
-fn clock(time: Duration) -> String {
+pub(super) fn clock(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds / 3600 {
         0 => format!("{}:{:02}", seconds / 60, seconds % 60),

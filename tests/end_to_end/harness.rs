@@ -12,6 +12,7 @@ pub(crate) const SPACE: &str = "format_version = 1\nkind = \"mobilenet\"\ninput 
 pub(crate) struct Folder {
     folder: TempDir,
     pub(crate) agent: PathBuf,
+    search: Option<PathBuf>,
 }
 
 pub(crate) struct Ran {
@@ -28,11 +29,18 @@ impl Folder {
         assert!(agent.is_file(), "{} is missing: build it with `cargo build -p nasprof-profiler`", agent.display());
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("small.toml"), SPACE).unwrap();
-        Self { folder, agent }
+        Self { folder, agent, search: None }
     }
 
     pub(crate) fn with_agent(mut self, agent: PathBuf) -> Self {
         self.agent = agent;
+        self
+    }
+
+    /// With the program that trains.
+    #[allow(dead_code, reason = "the rig shares this harness and trains nothing")]
+    pub(crate) fn with_search(mut self, search: PathBuf) -> Self {
+        self.search = Some(search);
         self
     }
 
@@ -55,6 +63,9 @@ impl Folder {
             .env_remove("NASPROF_DEVICE")
             .env_remove("SSH_AUTH_SOCK")
             .stdin(Stdio::null());
+        if let Some(search) = &self.search {
+            command.env("NASPROF_SEARCH", search);
+        }
         command
     }
 

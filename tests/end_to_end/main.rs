@@ -1,6 +1,7 @@
 //! The built program from outside. `commands`: what works; `drawing`: searches without training; `bad_input`: what is
 //! refused and how; `interruption`: what survives; `torch`: real layers, where an agent with libtorch is at hand;
-//! `layout`: the invariants of the workspace; `docs` and `messages`: the documentation against the program.
+//! `searching`: searches and trainings with libtorch; `layout`: the invariants of the workspace; `docs` and `messages`: the
+//! documentation against the program.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -17,6 +18,7 @@ mod layout;
 mod messages;
 mod reports;
 mod sample_lut;
+mod searching;
 mod tables;
 mod tables_of_others;
 mod torch;

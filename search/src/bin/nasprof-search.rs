@@ -1,5 +1,5 @@
-//! Runs one search or training for `nasprof`: a job as JSON on the standard input, progress on the error output, the
-//! result in the run folder.
+//! Runs one search or training for `nasprof`: a job as JSON on the standard input, what there is to tell as JSON lines on
+//! the standard output, the result in the run folder.
 
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
@@ -7,13 +7,26 @@ use std::process::ExitCode;
 use nasprof_search::SearchError;
 use nasprof_search::job::Job;
 use nasprof_search::run::run;
+use nasprof_search::told::Told;
 
 /// Jobs are a few kilobytes.
 const MAX_JOB: u64 = 1 << 20;
+/// As that of `nasprof` for a run that was interrupted and can be resumed.
+const ABANDONED: i32 = 5;
 
-/// Nothing can be done about a closed error output.
-fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
+/// Nobody waits for a run whose standard output is closed: it ends, so that it can be resumed at once.
+fn tell(told: Told) {
+    let mut line = serde_json::to_vec(&told).unwrap_or_default();
+    line.push(b'\n');
+    let mut output = io::stdout().lock();
+    if output.write_all(&line).and_then(|()| output.flush()).is_err() {
+        std::process::exit(ABANDONED);
+    }
+}
+
+fn fail(code: u8, message: String, hint: Option<String>) -> ExitCode {
+    tell(Told::Failed { message, hint });
+    ExitCode::from(code)
 }
 
 fn main() -> ExitCode {
@@ -21,26 +34,16 @@ fn main() -> ExitCode {
     let job: Job = match io::stdin().take(MAX_JOB).read_to_string(&mut text).map(|_| serde_json::from_str(&text)) {
         Ok(Ok(job)) => job,
         Ok(Err(error)) => {
-            say(&format!("error: the job on the standard input: {error}"));
-            say("hint: this program is run by `nasprof search` and `nasprof train`");
-            return ExitCode::from(2);
+            let hint = "this program is run by `nasprof search` and `nasprof train`".to_owned();
+            return fail(2, format!("the job on the standard input: {error}"), Some(hint));
         }
-        Err(error) => {
-            say(&format!("error: cannot read the standard input: {error}"));
-            return ExitCode::from(1);
-        }
+        Err(error) => return fail(1, format!("cannot read the standard input: {error}"), None),
     };
-    match run(&job, &mut say) {
+    match run(&job, &mut tell) {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("error: {error}"));
-            if let Some(hint) = error.hint() {
-                say(&format!("hint: {hint}"));
-            }
-            ExitCode::from(match error {
-                SearchError::Network(_) | SearchError::File { .. } => 1,
-                _ => 2,
-            })
+            let code = if matches!(error, SearchError::Network(_) | SearchError::File { .. }) { 1 } else { 2 };
+            fail(code, error.to_string(), error.hint())
         }
     }
 }

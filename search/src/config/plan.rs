@@ -58,6 +58,14 @@ impl Plan {
         };
         Ok(Self { experiment, spec, space, loaders, network, regularizers })
     }
+
+    /// Whether a regularizer is about the device that the winner is measured on: its LUT is of that device, or no device
+    /// is named.
+    #[must_use]
+    pub fn is_of_device(&self, regularizer: &LoadedRegularizer) -> bool {
+        let of = regularizer.lut.as_ref().map(|lut| lut.context.header.device.as_str());
+        self.experiment.device.as_deref().is_none_or(|device| of == Some(device))
+    }
 }
 
 /// The LUTs, each checked to be one of the space, on the device that the winner is to be measured on.

@@ -2,7 +2,7 @@
 
 use nasprof_graph::{Arch, Space};
 
-use crate::config::LoadedRegularizer;
+use crate::config::{LoadedRegularizer, Quantity};
 use crate::{CostError, Costs};
 
 /// Bounds on some quantities.
@@ -21,18 +21,24 @@ struct Bound<'a> {
 
 impl<'a> Budget<'a> {
     /// The budget of an experiment: upper and lower bounds, and the target of a constraint as an upper bound. A quantity of
-    /// which nothing is bounded is followed all the same.
+    /// which nothing is bounded is followed all the same. `factor` says what a regularizer's latencies by the LUT are
+    /// multiplied by before they are compared.
     ///
     /// # Errors
     /// Layers that a LUT does not know.
-    pub fn new(space: &Space, regularizers: &'a [LoadedRegularizer]) -> Result<Self, CostError> {
+    pub fn new(
+        space: &Space,
+        regularizers: &'a [LoadedRegularizer],
+        factor: impl Fn(&LoadedRegularizer) -> f64,
+    ) -> Result<Self, CostError> {
         let bound = |regularizer: &'a LoadedRegularizer| -> Result<Bound<'a>, CostError> {
             let settings = &regularizer.settings;
+            let factor = if settings.quantity == Quantity::Latency { factor(regularizer) } else { 1.0 };
             Ok(Bound {
                 name: settings.quantity.name(),
                 costs: Costs::new(space, settings.quantity, regularizer.lut.as_deref())?,
-                lower: settings.lower.unwrap_or(f64::NEG_INFINITY),
-                upper: settings.limit().unwrap_or(f64::INFINITY),
+                lower: settings.lower.unwrap_or(f64::NEG_INFINITY) / factor,
+                upper: settings.limit().unwrap_or(f64::INFINITY) / factor,
             })
         };
         Ok(Self { bounds: regularizers.iter().map(bound).collect::<Result<_, _>>()? })

@@ -22,7 +22,7 @@ use crate::config::Score;
 pub use budget::Budget;
 pub use evolve::evolve;
 pub use front::{front, table};
-pub use run::{Bounded, Found, RunError, run};
+pub use run::{Bounded, Drawn, RunError, run};
 pub use sample::sample;
 
 /// Judges architectures; higher is better.

@@ -13,16 +13,19 @@ use thiserror::Error;
 
 use super::{Budget, EvolutionError, Outcome, evolve, sample, table};
 use crate::Costs;
-use crate::config::{ConfigError, Experiment, Plan, Quantity, Score, Searcher};
+use crate::config::{ConfigError, Experiment, LoadedRegularizer, Plan, Quantity, Score, Searcher};
+use crate::winner::{Found, Latency};
 
 /// `result.json` of such a search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Found {
+pub struct Drawn {
     /// Always 1.
     pub format_version: u32,
     /// The winner.
     pub arch: ArchFile,
+    /// Its latency: wanted, estimated and measured.
+    #[serde(flatten)]
+    pub latency: Latency,
     /// What stood in for accuracy, by the experiment's choice.
     pub score: String,
     /// Its value for the winner.
@@ -43,6 +46,16 @@ pub struct Found {
     pub seconds: f64,
     /// The experiment's seed.
     pub seed: u64,
+}
+
+impl Found for Drawn {
+    fn arch(&self) -> Option<&ArchFile> {
+        Some(&self.arch)
+    }
+
+    fn latency(&mut self) -> &mut Latency {
+        &mut self.latency
+    }
 }
 
 /// A quantity of the winner.
@@ -86,14 +99,15 @@ pub enum RunError {
 
 /// Runs a search by evolution or by independent draws, and writes `config.toml`, `arch.json`, `pareto.csv` and
 /// `result.json` into its folder. With `resume` a folder of the same experiment is written anew: the search takes seconds
-/// and gives the same again.
+/// and gives the same again, with another `factor` within the budget of a device that is so much slower than its LUT.
 ///
 /// # Errors
 /// If the experiment is another kind of search or makes no sense, the folder holds another run, or nothing is found.
-pub fn run(experiment: Experiment, folder: &Path, resume: bool) -> Result<Found, RunError> {
+pub fn run(experiment: Experiment, folder: &Path, resume: bool, factor: f64) -> Result<Drawn, RunError> {
     let plan = Plan::new(experiment)?;
     let (space, seed) = (&plan.space, plan.experiment.seed);
-    let budget = Budget::new(space, &plan.regularizers).map_err(EvolutionError::from)?;
+    let of = |r: &LoadedRegularizer| if plan.is_of_device(r) { factor } else { 1.0 };
+    let budget = Budget::new(space, &plan.regularizers, of).map_err(EvolutionError::from)?;
     claim(folder, &plan.experiment, resume)?;
     let started = Instant::now();
     let (score, outcome) = match &plan.experiment.searcher {
@@ -113,10 +127,10 @@ pub fn run(experiment: Experiment, folder: &Path, resume: bool) -> Result<Found,
         }
     };
     let seconds = started.elapsed().as_secs_f64();
-    let found = found(&plan, &budget, score, &outcome, seconds)?;
+    let latency = Latency::new(&plan, &outcome.best.values, factor);
+    let found = drawn(&plan, &budget, score, &outcome, latency, seconds)?;
     write(folder, "pareto.csv", &table(&outcome.front, space, &budget.names(), score.name()))?;
-    write_json(folder, "arch.json", &found.arch)?;
-    write_json(folder, "result.json", &found)?;
+    found.write(folder)?;
     Ok(found)
 }
 
@@ -128,7 +142,14 @@ fn costs(plan: &Plan, score: Score) -> Result<Costs<'static>, RunError> {
     Ok(Costs::new(&plan.space, quantity, None).map_err(EvolutionError::from)?)
 }
 
-fn found(plan: &Plan, budget: &Budget<'_>, score: Score, outcome: &Outcome, seconds: f64) -> Result<Found, RunError> {
+fn drawn(
+    plan: &Plan,
+    budget: &Budget<'_>,
+    score: Score,
+    outcome: &Outcome,
+    latency: Latency,
+    seconds: f64,
+) -> Result<Drawn, RunError> {
     let best = &outcome.best;
     let bounded = budget.names().into_iter().zip(&plan.regularizers).zip(&best.values);
     let quantities = bounded.map(|((name, regularizer), &estimated)| Bounded {
@@ -138,9 +159,10 @@ fn found(plan: &Plan, budget: &Budget<'_>, score: Score, outcome: &Outcome, seco
     });
     // Exact for both: the counts of a network are whole numbers.
     let count = |score| Ok::<u64, RunError>(costs(plan, score)?.of(&best.arch).map_err(EvolutionError::from)? as u64);
-    Ok(Found {
+    Ok(Drawn {
         format_version: 1,
         arch: ArchFile::new(&plan.space.name, &plan.space.choices, &best.arch),
+        latency,
         score: score.name().to_owned(),
         value: best.score,
         quantities: quantities.collect(),
@@ -166,6 +188,17 @@ fn claim(folder: &Path, experiment: &Experiment, resume: bool) -> Result<(), Run
         }
         Ok(_) => Ok(()),
         Err(_) => write(folder, "config.toml", experiment.resolved_toml().as_bytes()),
+    }
+}
+
+impl Drawn {
+    /// Writes it into a run folder, as its result; at any moment there is the old or the new one.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<(), RunError> {
+        write_json(folder, "arch.json", &self.arch)?;
+        write_json(folder, "result.json", self)
     }
 }
 

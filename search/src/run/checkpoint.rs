@@ -28,6 +28,11 @@ struct Envelope<T> {
     state: T,
 }
 
+/// The file that makes a checkpoint one.
+pub(super) fn state_file(folder: &Path) -> PathBuf {
+    folder.join("state.json")
+}
+
 /// Writes a checkpoint into the folder; earlier ones are removed when it is there.
 pub(super) fn save(
     folder: &Path,
@@ -42,7 +47,7 @@ pub(super) fn save(
     write_tensors(&path, tensors)?;
     let envelope = Envelope { format_version: 1, space: space.to_owned(), tensors: name.clone(), state };
     let text = serde_json::to_vec(&envelope).map_err(|e| fail(e.into()))?;
-    replace(&folder.join("state.json"), &text)?;
+    replace(&state_file(folder), &text)?;
     for entry in fs::read_dir(folder).map_err(fail)?.flatten() {
         let other = entry.file_name();
         if other.to_string_lossy().ends_with(".safetensors") && other != *name {
@@ -85,7 +90,7 @@ impl<T> Loaded<T> {
 
 /// The checkpoint of a folder, if it has one.
 pub(super) fn load<T: DeserializeOwned>(folder: &Path, space: &str) -> Result<Option<Loaded<T>>, SearchError> {
-    let path = folder.join("state.json");
+    let path = state_file(folder);
     match fs::metadata(&path) {
         Err(_) => return Ok(None),
         Ok(facts) if facts.len() > MAX_STATE => return Err(SearchError::checkpoint(&path, "is larger than 256 MiB")),

@@ -19,6 +19,7 @@ use crate::config::Experiment;
 use crate::error::SearchError;
 use crate::job::RunResult;
 use crate::optimizer::Named;
+use crate::told::Told;
 
 /// A run's folder, locked while it is open.
 pub(super) struct Folder {
@@ -62,13 +63,13 @@ impl Folder {
         writeln!(self.log, "{seconds}\t{line}").map_err(|e| SearchError::file(&self.path.join("log.txt"), e))
     }
 
-    /// Writes down the last of all epochs, and says it.
-    pub(super) fn epoch(&mut self, rows: &[Row], say: &mut dyn FnMut(&str)) -> Result<(), SearchError> {
+    /// Writes down the last of all epochs, and tells it.
+    pub(super) fn epoch(&mut self, rows: &[Row], tell: &mut dyn FnMut(Told)) -> Result<(), SearchError> {
         self.table(rows)?;
         let Some(row) = rows.last() else { return Ok(()) };
         let values = row.values.iter().map(|(name, value)| format!("{name} {value:.4}"));
         let line = format!("epoch {}: {}", row.epoch + 1, values.collect::<Vec<_>>().join(", "));
-        say(&line);
+        tell(Told::Line(line.clone()));
         self.events(row)?;
         self.log(&line)
     }

@@ -6,6 +6,7 @@ use crate::config::Batches;
 use crate::data::{Loader, Stream};
 use crate::error::SearchError;
 use crate::session::MiniBatch;
+use crate::told::Told;
 
 /// Batches without end, from any of them on.
 pub(super) struct Updates {
@@ -22,12 +23,12 @@ impl Updates {
         Self { stream, accumulate: batches.accumulate, device }
     }
 
-    /// The next batch, in its mini-batches; images left out as unreadable are named to `say`.
-    pub(super) fn next(&mut self, say: &mut dyn FnMut(&str)) -> Result<Vec<MiniBatch>, SearchError> {
+    /// The next batch, in its mini-batches; images left out as unreadable are told.
+    pub(super) fn next(&mut self, tell: &mut dyn FnMut(Told)) -> Result<Vec<MiniBatch>, SearchError> {
         let next = self.stream.by_ref().take(self.accumulate);
         next.map(|batch| {
             let batch = batch?;
-            batch.skipped.iter().for_each(|corrupt| say(&format!("left out: {corrupt}")));
+            batch.skipped.iter().for_each(|corrupt| tell(Told::Line(format!("left out: {corrupt}"))));
             MiniBatch::new(&batch, self.device)
         })
         .collect()

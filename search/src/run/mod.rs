@@ -16,14 +16,15 @@ use crate::config::{Compute, ConfigError, Plan, Training};
 use crate::error::SearchError;
 use crate::job::{Job, RunResult, Task};
 use crate::searchers;
+use crate::told::Told;
 
 pub use search::search_with;
 
-/// Does what a job asks for. `say` gets a line of progress now and then.
+/// Does what a job asks for. `tell` gets word of progress now and then.
 ///
 /// # Errors
 /// An experiment that cannot be run, a folder that is in use or holds another run, a training that diverges.
-pub fn run(job: &Job, say: &mut dyn FnMut(&str)) -> Result<RunResult, SearchError> {
+pub fn run(job: &Job, tell: &mut dyn FnMut(Told)) -> Result<RunResult, SearchError> {
     let plan = Plan::new(job.experiment.clone())?;
     match (&plan.experiment.searcher, job.task) {
         (Some(settings), task) => {
@@ -32,9 +33,9 @@ pub fn run(job: &Job, say: &mut dyn FnMut(&str)) -> Result<RunResult, SearchErro
                 problem: "this search trains nothing and does not run here".to_owned(),
             })?;
             let factor = if let Task::Select { factor } = task { Some(factor) } else { None };
-            search::search(&plan, job, searcher, factor, say)
+            search::search(&plan, job, searcher, factor, tell)
         }
-        (None, Task::Run) => train::train(&plan, job, say),
+        (None, Task::Run) => train::train(&plan, job, tell),
         (None, Task::Select { .. }) => Err(SearchError::Searcher("a training has nothing to select".to_owned())),
     }
 }

@@ -1,15 +1,17 @@
-//! Means over an epoch, the table of all epochs, and lines that say how far a run is.
+//! Means over an epoch, the table of all epochs, and how far a run is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::checkpoint;
+use super::folder::Folder;
 use crate::error::SearchError;
 use crate::loss::Score;
 
-/// Lines of progress are at least so far apart.
-const PAUSE: Duration = Duration::from_secs(5);
+/// Word of progress is given at most so often.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// An epoch's means.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,6 +53,11 @@ impl Means {
         *count += 1;
     }
 
+    /// The score of a part so far.
+    pub(super) fn of(&self, part: &str) -> Score {
+        self.scores.get(part).copied().unwrap_or_default()
+    }
+
     /// The epoch's row.
     pub(super) fn row(self, epoch: u32) -> Row {
         let mut values: BTreeMap<String, f64> =
@@ -63,7 +70,7 @@ impl Means {
     }
 }
 
-/// Says now and then how far a run is.
+/// Knows how far a run is.
 pub(super) struct Progress {
     started: Instant,
     said: Instant,
@@ -77,16 +84,15 @@ impl Progress {
         Self { started: Instant::now(), said: Instant::now(), done: 0, total }
     }
 
-    /// One step more; the line to say, if it is time for one.
-    pub(super) fn step(&mut self, what: impl FnOnce() -> String) -> Option<String> {
+    /// One step more; the seconds that are left, if it is time to give word.
+    pub(super) fn step(&mut self) -> Option<u64> {
         self.done += 1;
         if self.said.elapsed() < PAUSE {
             return None;
         }
         self.said = Instant::now();
         let left = self.total.saturating_sub(self.done) as f64;
-        let seconds = (self.started.elapsed().as_secs_f64() / self.done as f64 * left).ceil() as u64;
-        Some(format!("{}, {}:{:02} left", what(), seconds / 60, seconds % 60))
+        Some((self.started.elapsed().as_secs_f64() / self.done as f64 * left).ceil() as u64)
     }
 
     pub(super) fn seconds(&self) -> f64 {
@@ -94,11 +100,12 @@ impl Progress {
     }
 }
 
-/// Names the epoch in a loss that left the numbers.
-pub(super) fn at_epoch(error: SearchError, epoch: u32) -> SearchError {
+/// Names the epoch, and the checkpoint from before it, in a loss that left the numbers.
+pub(super) fn at_epoch(error: SearchError, epoch: u32, folder: &Folder) -> SearchError {
     match error {
         SearchError::Diverged { loss, learning_rate, .. } => {
-            SearchError::Diverged { loss, learning_rate, epoch: Some(epoch) }
+            let checkpoint = Some(checkpoint::state_file(&folder.checkpoint())).filter(|path| path.exists());
+            SearchError::Diverged { loss, learning_rate, epoch: Some(epoch), checkpoint }
         }
         other => other,
     }

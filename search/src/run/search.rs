@@ -10,13 +10,15 @@ use super::folder::Folder;
 use super::images::{Updates, all};
 use super::progress::{Means, Progress, Row, at_epoch};
 use super::{checkpoint, device};
-use crate::config::{ConfigError, Loaders, Plan, Quantity, Regularizer, RegularizerKind, Training};
+use crate::config::{ConfigError, Loaders, Plan, Training};
 use crate::error::SearchError;
 use crate::job::{Job, QuantityResult, RunResult};
 use crate::loss::Score;
 use crate::searchers::Searcher;
 use crate::selection::{Form, Selected, select};
 use crate::session::{MiniBatch, Session, SessionState};
+use crate::told::{Step, Told};
+use crate::winner::Latency;
 
 /// The numbers of a search's checkpoint.
 #[derive(Serialize, Deserialize)]
@@ -39,9 +41,9 @@ struct State {
 pub fn search_with(
     job: &Job,
     searcher: Box<dyn Searcher>,
-    say: &mut dyn FnMut(&str),
+    tell: &mut dyn FnMut(Told),
 ) -> Result<RunResult, SearchError> {
-    search(&Plan::new(job.experiment.clone())?, job, searcher, None, say)
+    search(&Plan::new(job.experiment.clone())?, job, searcher, None, tell)
 }
 
 pub(super) fn search(
@@ -49,7 +51,7 @@ pub(super) fn search(
     job: &Job,
     searcher: Box<dyn Searcher>,
     factor: Option<f64>,
-    say: &mut dyn FnMut(&str),
+    tell: &mut dyn FnMut(Told),
 ) -> Result<RunResult, SearchError> {
     let missing = |key: &str| ConfigError::Key { key: key.to_owned(), problem: "is missing".to_owned() };
     let loaders = plan.loaders.as_ref().ok_or_else(|| missing("data"))?;
@@ -66,7 +68,7 @@ pub(super) fn search(
         seconds: 0.0,
         winner: None,
     };
-    let mut run = Run { plan, training, loaders, folder, session, searcher, digest, form, state, say };
+    let mut run = Run { plan, training, loaders, folder, session, searcher, digest, form, state, tell };
     let resumed = run.resume()?;
     if factor.is_some() && !(resumed && run.finished()) {
         return Err(SearchError::Folder { path: job.folder.clone(), problem: "holds no finished search".to_owned() });
@@ -88,7 +90,7 @@ struct Run<'a> {
     digest: String,
     form: Form,
     state: State,
-    say: &'a mut dyn FnMut(&str),
+    tell: &'a mut dyn FnMut(Told),
 }
 
 impl Run<'_> {
@@ -126,7 +128,9 @@ impl Run<'_> {
         let mut valid = Updates::from(&self.loaders.valid, self.loaders.valid_batches, judged, device);
         for epoch in first..end {
             self.session.set_warming_up(epoch < warm_up);
-            let row = self.epoch(epoch, &mut train, &mut valid, &mut progress).map_err(|e| at_epoch(e, epoch))?;
+            let row = self.epoch(epoch, &mut train, &mut valid, &mut progress);
+            let row = row.and_then(|row| self.session.check_weights().map(|()| row));
+            let row = row.map_err(|e| at_epoch(e, epoch, &self.folder))?;
             self.state.rows.push(row);
             self.state.epochs = epoch + 1;
             self.state.seconds = before + progress.seconds();
@@ -152,11 +156,11 @@ impl Run<'_> {
         for step in 0..steps {
             // Dropout draws from libtorch's generator; seeded by the step it needs no place in a checkpoint.
             tch::manual_seed((self.session.seed() as i64) ^ (i64::from(epoch) << 32 | step as i64));
-            let batch = train.next(self.say)?;
+            let batch = train.next(self.tell)?;
             if warming_up {
                 means.score("train", self.searcher.train_step(&mut self.session, &batch)?);
             } else {
-                let judging = valid.next(self.say)?;
+                let judging = valid.next(self.tell)?;
                 let (searcher, session) = (&mut self.searcher, &mut self.session);
                 let first = searcher.architecture_first();
                 if first {
@@ -167,9 +171,11 @@ impl Run<'_> {
                     arch_step(searcher.as_mut(), session, &batch, &judging, &mut means)?;
                 }
             }
-            let line = || format!("epoch {}/{}, step {}/{steps}", epoch + 1, self.total_epochs(), step + 1);
-            if let Some(line) = progress.step(line) {
-                (self.say)(&line);
+            if let Some(seconds_left) = progress.step() {
+                let Score { loss, error, .. } = means.of("train");
+                let (epoch, epochs, step) = (epoch + 1, self.total_epochs(), step + 1);
+                let expected = self.session.regularizers().expected();
+                (self.tell)(Told::Step(Step { epoch, epochs, step, steps, loss, error, expected, seconds_left }));
             }
         }
         Ok(means.row(epoch))
@@ -192,7 +198,7 @@ impl Run<'_> {
         self.state.session = session;
         self.state.searcher = self.searcher.state();
         checkpoint::save(&self.folder.checkpoint(), &self.digest, self.state.epochs, &tensors, &self.state)?;
-        self.folder.epoch(&self.state.rows, self.say)
+        self.folder.epoch(&self.state.rows, self.tell)
     }
 
     fn select(&self, factor: f64) -> Result<Selected, SearchError> {
@@ -201,7 +207,7 @@ impl Run<'_> {
             Some(arch) => around(&self.plan.space, arch),
             None => self.session.distribution().probabilities(),
         };
-        let limits = self.session.regularizers().limits(factor);
+        let limits = self.session.regularizers().limits(|r| if self.plan.is_of_device(r) { factor } else { 1.0 });
         Ok(select(&self.plan.space, &self.form, &probabilities, &limits)?)
     }
 
@@ -211,9 +217,6 @@ impl Run<'_> {
         let score = judge_all(&self.session, &selected.arch, &self.loaders.valid)?;
         let values = self.session.regularizers().values(&selected.arch)?;
         let settings: Vec<_> = self.session.regularizers().settings().collect();
-        let latency = settings.iter().position(|s| s.quantity == Quantity::Latency);
-        let hard = |s: &&&Regularizer| matches!(s.kind, RegularizerKind::Constraint | RegularizerKind::Reject);
-        let of_latency = || settings.iter().filter(hard).filter(|s| s.quantity == Quantity::Latency);
         let network = select_arch(&space.graph, &selected.arch)
             .map_err(|e| SearchError::Searcher(e.to_string()))
             .map(|graph| eliminate_dead_code(&graph))?;
@@ -222,12 +225,7 @@ impl Run<'_> {
         let result = RunResult {
             format_version: 1,
             arch: Some(arch.clone()),
-            target_ms: of_latency().find_map(|s| s.target),
-            limit_ms: of_latency().filter_map(|s| s.upper).reduce(f64::min),
-            estimated_ms: latency.map(|i| values[i]),
-            measured: None,
-            earlier: None,
-            factor,
+            latency: Latency::new(self.plan, &values, factor),
             feasible: selected.feasible,
             repaired: selected.repaired,
             accuracy: 1.0 - score.error,

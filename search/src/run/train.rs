@@ -20,6 +20,8 @@ use crate::optimizer::Optimizer;
 use crate::schedule::LearningRate;
 use crate::session::{Gradients, MiniBatch};
 use crate::supernet::{Path, Phase, Supernet};
+use crate::told::{Step, Told};
+use crate::winner::Latency;
 
 /// The numbers of a training's checkpoint.
 #[derive(Default, Serialize, Deserialize)]
@@ -35,7 +37,7 @@ struct State {
     images: usize,
 }
 
-pub(super) fn train(plan: &Plan, job: &Job, say: &mut dyn FnMut(&str)) -> Result<RunResult, SearchError> {
+pub(super) fn train(plan: &Plan, job: &Job, tell: &mut dyn FnMut(Told)) -> Result<RunResult, SearchError> {
     let experiment = &plan.experiment;
     let missing = |key: &str| ConfigError::Key { key: key.to_owned(), problem: "is missing".to_owned() };
     let loaders = plan.loaders.as_ref().ok_or_else(|| missing("data"))?;
@@ -52,7 +54,7 @@ pub(super) fn train(plan: &Plan, job: &Job, say: &mut dyn FnMut(&str)) -> Result
     let optimizer = Optimizer::new(settings.clone(), rate, named);
     let digest = net.graph().digest();
     let mut run =
-        Run { seed: experiment.seed, training, loaders, folder, net, optimizer, digest, state: State::default(), say };
+        Run { seed: experiment.seed, training, loaders, folder, net, optimizer, digest, state: State::default(), tell };
     run.resume()?;
     run.train()?;
 
@@ -65,12 +67,7 @@ pub(super) fn train(plan: &Plan, job: &Job, say: &mut dyn FnMut(&str)) -> Result
     let result = RunResult {
         format_version: 1,
         arch,
-        target_ms: None,
-        limit_ms: None,
-        estimated_ms: None,
-        measured: None,
-        earlier: None,
-        factor: 1.0,
+        latency: Latency::unknown(),
         feasible: true,
         repaired: false,
         accuracy: 1.0 - run.state.best.unwrap_or(1.0),
@@ -115,7 +112,7 @@ struct Run<'a> {
     optimizer: Optimizer,
     digest: String,
     state: State,
-    say: &'a mut dyn FnMut(&str),
+    tell: &'a mut dyn FnMut(Told),
 }
 
 /// A network without choices has one path.
@@ -151,7 +148,7 @@ impl Run<'_> {
         let mut train =
             Updates::from(&self.loaders.train, self.loaders.train_batches, u64::from(first) * steps, self.net.device());
         for epoch in first..end {
-            let row = self.epoch(epoch, &mut train, &mut progress).map_err(|e| at_epoch(e, epoch))?;
+            let row = self.epoch(epoch, &mut train, &mut progress).map_err(|e| at_epoch(e, epoch, &self.folder))?;
             self.state.rows.push(row);
             self.state.epochs = epoch + 1;
             self.state.seconds = before + progress.seconds();
@@ -167,11 +164,12 @@ impl Run<'_> {
         for step in 0..steps {
             // Dropout draws from libtorch's generator; seeded by the step it needs no place in a checkpoint.
             tch::manual_seed((self.seed as i64) ^ (i64::from(epoch) << 32 | step as i64));
-            let batch = train.next(self.say)?;
+            let batch = train.next(self.tell)?;
             means.score("train", self.step(&batch)?);
-            let line = || format!("epoch {}/{}, step {}/{steps}", epoch + 1, self.training.epochs, step + 1);
-            if let Some(line) = progress.step(line) {
-                (self.say)(&line);
+            if let Some(seconds_left) = progress.step() {
+                let Score { loss, error, .. } = means.of("train");
+                let (epoch, epochs, step, expected) = (epoch + 1, self.training.epochs, step + 1, Vec::new());
+                (self.tell)(Told::Step(Step { epoch, epochs, step, steps, loss, error, expected, seconds_left }));
             }
         }
         let score = self.evaluate()?;
@@ -221,7 +219,7 @@ impl Run<'_> {
         let value = loss.f_double_value(&[])?;
         if !value.is_finite() {
             let learning_rate = self.optimizer.learning_rate();
-            return Err(SearchError::Diverged { loss: value, learning_rate, epoch: None });
+            return Err(SearchError::Diverged { loss: value, learning_rate, epoch: None, checkpoint: None });
         }
         let error = tch::no_grad(|| error_rate(&output.values[0], &mini.labels))?;
         Ok((loss, output.parameters, Score { loss: value, error, images: mini.len() }))
@@ -240,6 +238,6 @@ impl Run<'_> {
         tensors.extend(own.into_iter().map(|(name, tensor)| (format!("weights/{name}"), tensor)));
         (self.state.optimizer_steps, self.state.optimizer_updates) = (steps, updates);
         checkpoint::save(&self.folder.checkpoint(), &self.digest, self.state.epochs, &tensors, &self.state)?;
-        self.folder.epoch(&self.state.rows, self.say)
+        self.folder.epoch(&self.state.rows, self.tell)
     }
 }

@@ -90,7 +90,7 @@ impl Searcher for FairNas {
 
     fn on_finish(&mut self, session: &mut Session<'_>, judge: &mut Judge<'_>) -> Result<Option<Arch>, SearchError> {
         let (space, seed) = (session.space(), session.seed());
-        let budget = Budget::new(space, session.bounds())?;
+        let budget = Budget::new(space, session.bounds(), |_| 1.0)?;
         let mut scorer = |arch: &Arch| {
             let accuracy = 1.0 - judge(session, arch)?.error;
             // Outside of the bounds nothing is judged.

@@ -5,12 +5,14 @@
 //! distribution and limits always give the same architecture.
 
 mod cells;
+mod discretize;
 mod limit;
 mod walk;
 
 use nasprof_graph::{Arch, Choice, Space};
 
 pub use cells::Cells;
+pub use discretize::{Softened, discretize, log_probability};
 pub use limit::Limit;
 
 use crate::costs::CostError;

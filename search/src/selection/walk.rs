@@ -7,6 +7,7 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
+use super::discretize::{logs, most_probable, sum_of_logs};
 use super::{Cells, Form, Limit, Selected};
 use crate::costs::CostError;
 use crate::data::{Purpose, stream};
@@ -17,8 +18,6 @@ const STEPS: u32 = 4000;
 const STEPS_OF_CELLS: u32 = 800;
 const WALKS: u64 = 4;
 const WALKS_OF_CELLS: u64 = 2;
-/// Probabilities below this are taken as this, so that a candidate given up by the training can still be chosen.
-const FLOOR: f64 = 1e-12;
 /// Temperature at the start and at the end, in units of log probability.
 const HOT: f64 = 2.0;
 const COLD: f64 = 0.02;
@@ -54,12 +53,11 @@ impl Judged {
 
 impl<'a> Walk<'a> {
     pub(super) fn new(space: &'a Space, form: &'a Form, probabilities: &[Vec<f64>], limits: &'a [Limit<'a>]) -> Self {
-        let logs = probabilities.iter().map(|row| row.iter().map(|p| p.max(FLOOR).ln()).collect()).collect();
-        Self { space, form, logs, limits }
+        Self { space, form, logs: logs(probabilities), limits }
     }
 
     pub(super) fn run(&self) -> Result<Selected, CostError> {
-        let start = self.most_probable();
+        let start = most_probable(self.form, &self.logs);
         let mut known = HashMap::new();
         let mut best = (start.clone(), self.judge(&start, &mut known)?);
         if best.1.violation > 0.0 || best.1.shortfall > 0.0 {
@@ -115,38 +113,11 @@ impl<'a> Walk<'a> {
         let judged = Judged {
             violation: both().map(|(limit, &value)| limit.violation(value)).sum(),
             shortfall: both().map(|(limit, &value)| limit.shortfall(value)).sum(),
-            log_probability: self.log_probability(arch),
+            log_probability: sum_of_logs(self.form, &self.logs, arch),
             values: values.clone(),
         };
         known.insert(arch.clone(), judged.clone());
         Ok(judged)
-    }
-
-    fn log_probability(&self, arch: &Arch) -> f64 {
-        let counts = |k: u16| match self.form {
-            Form::Free => true,
-            Form::Cells(cells) => k != cells.none,
-        };
-        arch.0.iter().zip(&self.logs).filter(|(k, _)| counts(**k)).map(|(&k, row)| row[usize::from(k)]).sum()
-    }
-
-    /// The best architecture without limits, the first of equal ones.
-    fn most_probable(&self) -> Arch {
-        match self.form {
-            Form::Free => Arch(self.logs.iter().map(|row| best_of(row, |_| true)).collect()),
-            Form::Cells(cells) => {
-                let mut arch = Arch(vec![cells.none; self.logs.len()]);
-                for edges in &cells.nodes {
-                    let choices = edges.iter().map(|&i| (i, best_of(&self.logs[i], |k| k != cells.none)));
-                    let mut choices: Vec<(usize, u16)> = choices.collect();
-                    let log = |&(i, k): &(usize, u16)| self.logs[i][usize::from(k)];
-                    // Stable: of equal edges the first are kept.
-                    choices.sort_by(|a, b| log(b).total_cmp(&log(a)));
-                    choices.iter().take(2).for_each(|&(i, k)| arch.0[i] = k);
-                }
-                arch
-            }
-        }
     }
 
     fn change(&self, arch: &mut Arch, rng: &mut ChaCha8Rng) {
@@ -169,9 +140,4 @@ fn change_edge(cells: &Cells, arch: &mut Arch, rng: &mut ChaCha8Rng) {
     arch.0[from] = cells.none;
     // `none` is the last operation.
     arch.0[to] = rng.random_range(0..cells.none);
-}
-
-fn best_of(row: &[f64], allowed: impl Fn(u16) -> bool) -> u16 {
-    let candidates = (0..row.len() as u16).rev().filter(|&k| allowed(k));
-    candidates.max_by(|&a, &b| row[usize::from(a)].total_cmp(&row[usize::from(b)])).unwrap_or(0)
 }

@@ -73,17 +73,6 @@ impl Distribution {
         }
         gradient
     }
-
-    /// From a gradient with respect to the probabilities to that with respect to the alphas:
-    /// `p_k (g_k - sum_j p_j g_j)`.
-    #[must_use]
-    pub fn through_softmax(&self, gradient: &[Vec<f64>]) -> Vec<Vec<f64>> {
-        let one = |(p, g): (Vec<f64>, &Vec<f64>)| {
-            let mean: f64 = p.iter().zip(g).map(|(p, g)| p * g).sum();
-            p.iter().zip(g).map(|(p, g)| p * (g - mean)).collect()
-        };
-        self.probabilities().into_iter().zip(gradient).map(one).collect()
-    }
 }
 
 fn values(alphas: &Tensor) -> Vec<f64> {

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use nasprof_graph::{Choice, Graph, Op};
 use nasprof_profiler::torch::Kernel;
-use tch::{Device, Tensor};
+use tch::{Device, TchError, Tensor};
 
 use self::parameters::Use;
 
@@ -75,6 +75,15 @@ impl Supernet {
     #[must_use]
     pub fn parameters(&self) -> &Parameters {
         &self.parameters
+    }
+
+    /// Whether all parameters are numbers.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn is_finite(&self) -> Result<bool, NetworkError> {
+        let finite = |p: &Parameter| Ok(p.tensor.f_isfinite()?.f_all()?.f_int64_value(&[])? == 1);
+        Ok(self.parameters.all().iter().map(finite).collect::<Result<Vec<_>, TchError>>()?.into_iter().all(|f| f))
     }
 
     /// Where the tensors are.

@@ -1,0 +1,58 @@
+//! What a run tells while it runs: one JSON object a line on the standard output of `nasprof-search`.
+
+use serde::{Deserialize, Serialize};
+
+/// Something to tell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Told {
+    /// Words that stay.
+    Line(String),
+    /// How far the run is, a few times a second.
+    Step(Step),
+    /// Why it ended.
+    Failed {
+        /// What is wrong.
+        message: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// Epoch, counted from 1 with the warm-up, and how many there are.
+    pub epoch: u32,
+    /// Epochs of the run.
+    pub epochs: u32,
+    /// Step within the epoch, counted from 1.
+    pub step: usize,
+    /// Steps of an epoch.
+    pub steps: usize,
+    /// Mean training loss of the epoch so far.
+    pub loss: f64,
+    /// Share of training images of the epoch so far that were classified wrongly.
+    pub error: f64,
+    /// What acts on the distribution.
+    pub expected: Vec<Expected>,
+    /// Seconds left at the pace so far.
+    pub seconds_left: u64,
+}
+
+/// A quantity that is regularized, as expected now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expected {
+    /// Its name.
+    pub quantity: String,
+    /// Its unit.
+    pub unit: String,
+    /// Its expected value.
+    pub value: f64,
+    /// What a constraint aims at.
+    pub target: Option<f64>,
+    /// The constraint's multiplier.
+    pub multiplier: Option<f64>,
+}

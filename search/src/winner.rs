@@ -1,0 +1,208 @@
+//! The winner on the device: measured, and selected again where the device does not agree with the budget.
+
+use nasprof_graph::arch::ArchFile;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Plan, Quantity, RegularizerKind};
+
+/// How far a winner's latency on the device may be from the target before one more is selected.
+const TOLERANCE: f64 = 0.01;
+/// The most that are measured to find one that keeps to a hard limit.
+const MOST: usize = 5;
+
+/// A winner's latency: wanted, estimated and measured. Part of `result.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Latency {
+    /// What a constraint aims at, milliseconds.
+    pub target_ms: Option<f64>,
+    /// The hard upper bound, milliseconds.
+    pub limit_ms: Option<f64>,
+    /// By the LUT, milliseconds.
+    pub estimated_ms: Option<f64>,
+    /// On the device; absent until it was measured.
+    pub measured: Option<Measured>,
+    /// Whether the measured latency keeps to the hard bound; absent without a bound or a measurement.
+    pub within_limit: Option<bool>,
+    /// What the LUT's latencies were multiplied by to select this winner: measured over estimated of an earlier one.
+    pub factor: f64,
+    /// All winners that were measured, in order; the last one that is kept is the winner.
+    pub selections: Vec<Selection>,
+}
+
+/// A winner that was measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Selection {
+    /// What the LUT's latencies were multiplied by to select it.
+    pub factor: f64,
+    /// The architecture.
+    pub arch: ArchFile,
+    /// Its latency by the LUT, milliseconds.
+    pub estimated_ms: f64,
+    /// Its latency on the device.
+    pub measured: Measured,
+}
+
+/// A winner on the device.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measured {
+    /// Trimmed mean of its clean runs, milliseconds.
+    pub latency_ms: f64,
+    /// Interval around the median of rounds, milliseconds.
+    pub ci_ms: Option<[f64; 2]>,
+    /// Measured over estimated on the LUT's anchors, in the same session: the machine's state then.
+    pub level: Option<f64>,
+    /// The device.
+    pub device: String,
+    /// Whether a machine that is busy was measured all the same.
+    pub allow_noisy: bool,
+}
+
+impl Latency {
+    /// Of a winner with these quantities, in the order of the regularizers, selected with `factor`; not measured yet.
+    #[must_use]
+    pub fn new(plan: &Plan, quantities: &[f64], factor: f64) -> Self {
+        let of_device = || {
+            let all = plan.regularizers.iter().zip(quantities);
+            all.filter(|(r, _)| r.settings.quantity == Quantity::Latency && plan.is_of_device(r))
+        };
+        let hard = || {
+            let binds = |kind| matches!(kind, RegularizerKind::Constraint | RegularizerKind::Reject);
+            of_device().map(|(r, _)| &r.settings).filter(move |s| binds(s.kind))
+        };
+        Self {
+            target_ms: hard().find_map(|s| s.target),
+            limit_ms: hard().filter_map(|s| s.upper).reduce(f64::min),
+            estimated_ms: of_device().next().map(|(_, &value)| value),
+            measured: None,
+            within_limit: None,
+            factor,
+            selections: Vec::new(),
+        }
+    }
+
+    /// Of a network that no search selected.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self {
+            target_ms: None,
+            limit_ms: None,
+            estimated_ms: None,
+            measured: None,
+            within_limit: None,
+            factor: 1.0,
+            selections: Vec::new(),
+        }
+    }
+
+    /// By how much, relative to it, a latency is above the hard bound.
+    fn excess(&self, latency_ms: f64) -> f64 {
+        self.limit_ms.map_or(0.0, |limit| (latency_ms / limit - 1.0).max(0.0))
+    }
+
+    /// How far, relative to it, a latency is from the target.
+    fn miss(&self, latency_ms: f64) -> f64 {
+        self.target_ms.map_or(0.0, |target| (latency_ms / target - 1.0).abs())
+    }
+}
+
+/// What a search found.
+pub trait Found {
+    /// The architecture; `None` if it is no selection of the space's choices.
+    fn arch(&self) -> Option<&ArchFile>;
+
+    /// Its latency.
+    fn latency(&mut self) -> &mut Latency;
+}
+
+/// What it takes to settle on a winner.
+pub trait Bench {
+    /// The result of a search.
+    type Found: Found;
+    /// What can go wrong.
+    type Error;
+
+    /// Measures an architecture on the device.
+    ///
+    /// # Errors
+    /// A device that cannot be measured.
+    fn measure(&mut self, arch: &ArchFile) -> Result<Measured, Self::Error>;
+
+    /// Selects again, with the LUT's latencies multiplied by a factor.
+    ///
+    /// # Errors
+    /// A search that cannot select.
+    fn select(&mut self, factor: f64) -> Result<Self::Found, Self::Error>;
+
+    /// Keeps what is known so far, and at the end the winner.
+    ///
+    /// # Errors
+    /// A result that cannot be written.
+    fn keep(&mut self, found: &Self::Found) -> Result<(), Self::Error>;
+}
+
+/// Measures the winner of a search. If its latency is more than 1 % from the target, or above a hard limit, the LUT's
+/// latencies are calibrated with that measurement and one more is selected and measured; where a hard limit is still
+/// exceeded, a few more. The winner is the measured one that keeps to the limit and is nearest to the target. If none
+/// keeps to the limit, it is the one that exceeds it least, and its `within_limit` is false.
+///
+/// # Errors
+/// As the bench's.
+pub fn settle<B: Bench>(first: B::Found, bench: &mut B) -> Result<B::Found, B::Error> {
+    let mut tried: Vec<B::Found> = Vec::new();
+    let mut next = first;
+    loop {
+        let Some(arch) = next.arch().cloned() else { return Ok(next) };
+        let measured = bench.measure(&arch)?;
+        let mut selections = tried.last_mut().map_or_else(Vec::new, |last| last.latency().selections.clone());
+        let latency = next.latency();
+        let ms = measured.latency_ms;
+        let (excess, miss) = (latency.excess(ms), latency.miss(ms));
+        latency.within_limit = latency.limit_ms.map(|_| excess == 0.0);
+        latency.measured = Some(measured.clone());
+        if let Some(estimated_ms) = latency.estimated_ms {
+            selections.push(Selection { factor: latency.factor, arch, estimated_ms, measured });
+        }
+        latency.selections = selections;
+        let mut ratios = latency.selections.iter().map(|s| s.measured.latency_ms / s.estimated_ms);
+        // Where a limit was exceeded, the slowest ratio seen keeps the next one away from it.
+        let factor = if excess > 0.0 { ratios.reduce(f64::max) } else { ratios.next_back() };
+        bench.keep(&next)?;
+        tried.push(next);
+        let kept = tried.iter_mut().any(|found| found.latency().within_limit != Some(false));
+        let enough = if kept { miss <= TOLERANCE && excess == 0.0 || tried.len() > 1 } else { tried.len() == MOST };
+        let Some(factor) = factor.filter(|_| !enough) else { break };
+        next = bench.select(factor)?;
+        // Nothing else is left to select.
+        if next.arch().is_none_or(|arch| tried.iter().any(|found| found.arch() == Some(arch))) {
+            break;
+        }
+    }
+    settled(tried, bench)
+}
+
+/// The best of those that were measured, kept as the winner with the record of all.
+fn settled<B: Bench>(mut tried: Vec<B::Found>, bench: &mut B) -> Result<B::Found, B::Error> {
+    let selections = tried.last_mut().map_or_else(Vec::new, |last| last.latency().selections.clone());
+    let badness = |found: &mut B::Found| {
+        let latency = found.latency();
+        let ms = latency.measured.as_ref().map_or(f64::INFINITY, |m| m.latency_ms);
+        [latency.excess(ms), latency.miss(ms)]
+    };
+    let mut best = 0;
+    for i in 1..tried.len() {
+        if badness(&mut tried[i]) < badness(&mut tried[best]) {
+            best = i;
+        }
+    }
+    let is_last = best + 1 == tried.len();
+    let mut best = tried.swap_remove(best);
+    if !is_last {
+        // The same selection again, so that everything in the run folder is of the winner.
+        bench.select(best.latency().factor)?;
+    }
+    best.latency().selections = selections;
+    bench.keep(&best)?;
+    Ok(best)
+}

@@ -1,0 +1,148 @@
+//! Settling on a winner with a device that does not agree with the LUT.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use nasprof_graph::arch::ArchFile;
+use nasprof_search::winner::{Bench, Found, Latency, Measured, settle};
+
+const TARGET: f64 = 100.0;
+
+/// Network `n` of a space of 2000 has `n / 10` ms by the LUT.
+#[derive(Debug, Clone, PartialEq)]
+struct Network {
+    arch: ArchFile,
+    latency: Latency,
+}
+
+impl Found for Network {
+    fn arch(&self) -> Option<&ArchFile> {
+        Some(&self.arch)
+    }
+
+    fn latency(&mut self) -> &mut Latency {
+        &mut self.latency
+    }
+}
+
+fn number(arch: &ArchFile) -> u32 {
+    arch.choices["n"].parse().unwrap()
+}
+
+/// A device with a truth of its own.
+struct Device<T: Fn(u32) -> f64> {
+    truth: T,
+    limit_ms: Option<f64>,
+    kept: Vec<Network>,
+    /// What the folder holds.
+    selected: u32,
+}
+
+impl<T: Fn(u32) -> f64> Device<T> {
+    /// Selects the slowest network that should meet the target, measures, and settles.
+    fn search(truth: T, limit_ms: Option<f64>) -> (Network, Self) {
+        let mut device = Self { truth, limit_ms, kept: Vec::new(), selected: 0 };
+        let first = device.select(1.0).unwrap();
+        let settled = settle(first, &mut device).unwrap();
+        assert_eq!(device.kept.last(), Some(&settled), "the winner is kept last");
+        assert_eq!(device.selected, number(&settled.arch), "the folder holds another network than the winner's");
+        (settled, device)
+    }
+}
+
+impl<T: Fn(u32) -> f64> Bench for Device<T> {
+    type Found = Network;
+    type Error = Infallible;
+
+    fn measure(&mut self, arch: &ArchFile) -> Result<Measured, Infallible> {
+        let latency_ms = (self.truth)(number(arch));
+        Ok(Measured { latency_ms, ci_ms: None, level: None, device: "fake".to_owned(), allow_noisy: false })
+    }
+
+    fn select(&mut self, factor: f64) -> Result<Network, Infallible> {
+        let fits = |n: &u32| f64::from(*n) / 10.0 * factor <= TARGET;
+        let n = (1..=2000).rev().find(fits).unwrap_or(1);
+        self.selected = n;
+        let choices = BTreeMap::from([("n".to_owned(), n.to_string())]);
+        let arch = ArchFile { format_version: 1, space: "numbers".to_owned(), choices };
+        let latency = Latency {
+            target_ms: Some(TARGET),
+            limit_ms: self.limit_ms,
+            estimated_ms: Some(f64::from(n) / 10.0),
+            factor,
+            ..Latency::unknown()
+        };
+        Ok(Network { arch, latency })
+    }
+
+    fn keep(&mut self, found: &Network) -> Result<(), Infallible> {
+        self.kept.push(found.clone());
+        Ok(())
+    }
+}
+
+fn measured(network: &Network) -> f64 {
+    network.latency.measured.as_ref().unwrap().latency_ms
+}
+
+#[test]
+fn a_device_that_agrees_is_measured_once() {
+    let (winner, device) = Device::search(|n| f64::from(n) / 10.0 * 0.995, Some(TARGET));
+    assert_eq!(winner.latency.selections.len(), 1);
+    assert_eq!((winner.latency.factor, winner.latency.within_limit), (1.0, Some(true)));
+    // After the measurement, and as the winner.
+    assert_eq!(device.kept.len(), 2);
+}
+
+/// A level that differs from the LUT's is calibrated away with one measurement, and the result tells all of it.
+#[test]
+fn a_device_of_another_level_gets_a_second_selection() {
+    for level in [1.08, 0.9] {
+        let (winner, device) = Device::search(|n| f64::from(n) / 10.0 * level, None);
+        let [first, second] = winner.latency.selections.as_slice() else {
+            panic!("{:?}", winner.latency.selections);
+        };
+        // The control: the first selection alone misses the target.
+        assert!((first.measured.latency_ms / TARGET - 1.0).abs() > 0.01, "{first:?}");
+        assert_eq!((first.factor, first.estimated_ms), (1.0, TARGET));
+        assert!((second.factor - level).abs() < 1e-12, "{second:?}");
+        assert_eq!(second.arch, winner.arch);
+        let ms = measured(&winner);
+        assert!(ms <= TARGET && ms > 0.99 * TARGET, "{ms}");
+        // What was measured first is kept before the second one is tried.
+        assert_eq!(device.kept[0].latency.selections.len(), 1);
+    }
+}
+
+/// Networks below 95 ms by the LUT take longer than their neighbours: one calibration is not enough.
+#[test]
+fn a_winner_is_never_above_a_hard_limit() {
+    let truth = |n: u32| f64::from(n) / 10.0 * if n < 950 { 1.1 } else { 1.06 };
+    let (winner, _) = Device::search(truth, Some(TARGET));
+    let selections = &winner.latency.selections;
+    assert!(selections.len() > 2);
+    // The control: the first two exceed it.
+    assert!(selections[..2].iter().all(|s| s.measured.latency_ms > TARGET), "{selections:?}");
+    assert!(measured(&winner) <= TARGET && winner.latency.within_limit == Some(true));
+    // Without a hard limit, one more selection is all.
+    assert_eq!(Device::search(truth, None).0.latency.selections.len(), 2);
+}
+
+#[test]
+fn a_limit_that_nothing_keeps_to_is_said() {
+    let (winner, _) = Device::search(|_| 120.0, Some(TARGET));
+    assert_eq!(winner.latency.within_limit, Some(false));
+    assert!(winner.latency.selections.len() <= 5);
+}
+
+/// The second selection is not taken for better because it is later.
+#[test]
+fn the_nearest_to_the_target_wins() {
+    let truth = |n: u32| if n > 990 { 101.5 } else { 90.0 };
+    let (winner, _) = Device::search(truth, None);
+    assert_eq!((winner.latency.selections.len(), measured(&winner)), (2, 101.5));
+    // Above a hard limit the nearest is no winner.
+    let (winner, _) = Device::search(truth, Some(TARGET));
+    assert_eq!(measured(&winner), 90.0);
+}
