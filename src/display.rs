@@ -23,20 +23,29 @@ pub(crate) struct Screen {
 
 impl Screen {
     pub(crate) fn new() -> Self {
-        let live = io::stderr().is_terminal();
-        let target =
-            if live { ProgressDrawTarget::stderr_with_hz(FRAMES_PER_SECOND) } else { ProgressDrawTarget::hidden() };
+        let (live, target) = target();
         Self { bars: MultiProgress::with_draw_target(target), live }
     }
 
     /// The view of one measurement; its words begin with `name`, if there are several.
     pub(crate) fn display(&self, name: Option<&str>) -> Display {
         let bar = self.bars.add(ProgressBar::no_length());
-        if let Ok(style) = ProgressStyle::with_template("{msg}") {
-            bar.set_style(style);
-        }
+        only_words(&bar);
         let prefix = name.map_or_else(String::new, |name| format!("{name}: "));
         Display { bar, live: self.live, prefix, started: Instant::now(), said: String::new(), view: View::default() }
+    }
+}
+
+/// Whether the standard error output is a terminal, and what is drawn on it: nothing elsewhere.
+fn target() -> (bool, ProgressDrawTarget) {
+    let live = io::stderr().is_terminal();
+    (live, if live { ProgressDrawTarget::stderr_with_hz(FRAMES_PER_SECOND) } else { ProgressDrawTarget::hidden() })
+}
+
+/// The views draw their bars themselves.
+fn only_words(bar: &ProgressBar) {
+    if let Ok(style) = ProgressStyle::with_template("{msg}") {
+        bar.set_style(style);
     }
 }
 

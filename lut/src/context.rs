@@ -91,6 +91,12 @@ pub struct Anchor {
 }
 
 impl Lut {
+    /// Whether estimates take a layer's time from the places that are like the one it stands at.
+    #[must_use]
+    pub fn knows_places(&self) -> bool {
+        self.context.calibration.as_ref().is_some_and(|calibration| calibration.reuse_bandwidth.is_some())
+    }
+
     /// Refuses a LUT whose context differs in any of the named values.
     ///
     /// # Errors

@@ -70,7 +70,7 @@ pub struct Estimate {
 /// Predicts networks from one LUT.
 #[derive(Debug)]
 pub struct Estimator<'a> {
-    lut: &'a Lut,
+    pub(crate) lut: &'a Lut,
     rows: HashMap<&'a LayerKey, &'a Row>,
     scale: f64,
     energy_scale: Option<EnergyScale>,
@@ -93,12 +93,6 @@ impl<'a> Estimator<'a> {
     #[must_use]
     pub fn layer_ms(&self, key: &LayerKey) -> Option<f64> {
         Some(self.rows.get(key)?.times.as_ref()?.mean_ns * self.scale / 1e6)
-    }
-
-    /// Whether a layer's time is taken from the places that are like the one it stands at.
-    #[must_use]
-    pub fn knows_places(&self) -> bool {
-        self.lut.context.calibration.as_ref().is_some_and(|calibration| calibration.reuse_bandwidth.is_some())
     }
 
     /// One layer at a reuse distance ([`reuse_bytes`]).

@@ -1,6 +1,5 @@
 //! A search under a budget ends where the most probable architecture keeps to it.
 
-#![cfg(feature = "torch")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;

@@ -1,6 +1,5 @@
 //! The gradient of the architecture through binary gates, against its definition.
 
-#![cfg(feature = "torch")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -13,7 +12,7 @@ use nasprof_search::supernet::{Path, Phase};
 use nasprof_search::{MiniBatch, Session};
 use tch::{Device, Tensor};
 
-/// Two blocks of two candidates each. The architecture's optimizer subtracts the gradient, so a step shows it.
+/// Two blocks of two candidates each.
 fn plan(folder: &tempfile::TempDir) -> Plan {
     let space = r#"
 format_version = 1
@@ -27,28 +26,7 @@ skip_connect = false
 "#;
     let path = folder.path().join("space.toml");
     fs::write(&path, space).unwrap();
-    let text = format!(
-        r#"
-format_version = 1
-space = {path:?}
-[data]
-dataset = "fashion-mnist"
-path = {:?}
-[training]
-epochs = 1
-batch_size = 16
-compute = "cpu"
-[optimizers.weights]
-kind = "sgd"
-learning_rate = 0.3
-[optimizers.architecture]
-kind = "sgd"
-learning_rate = 1.0
-[searcher]
-kind = "darts"
-"#,
-        folder.path()
-    );
+    let text = common::bare_darts(&path.to_string_lossy(), folder.path(), 0.3);
     Plan::new(Experiment::parse(&text, &[]).unwrap()).unwrap()
 }
 

@@ -1,6 +1,5 @@
 //! Update rules against the numbers of the reference (nnabla-nas.md 3.2).
 
-#![cfg(feature = "torch")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use nasprof_search::config::{self, OptimizerKind};

@@ -1,6 +1,5 @@
 //! Whole runs of the built program: folders, interruption, refusals.
 
-#![cfg(feature = "torch")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;

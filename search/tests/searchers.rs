@@ -1,6 +1,5 @@
 //! The architecture's side of the searchers: worked numbers, bandits with known rewards, budgets.
 
-#![cfg(feature = "torch")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use nasprof_graph::{Arch, Choice, GraphBuilder, Op, Space};

@@ -1,6 +1,5 @@
 //! DARTS of second order against the derivative of what it descends, on a smooth network in double precision.
 
-#![cfg(feature = "torch")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -40,30 +39,8 @@ fn smooth() -> Space {
     Space::new("smooth", b.build(&[x]).unwrap())
 }
 
-/// The architecture's optimizer subtracts the gradient, so a step shows it.
 fn plan(folder: &tempfile::TempDir) -> Plan {
-    let text = format!(
-        r#"
-format_version = 1
-space = "mobilenet-fashion-mnist"
-[data]
-dataset = "fashion-mnist"
-path = {:?}
-[training]
-epochs = 1
-batch_size = 16
-compute = "cpu"
-[optimizers.weights]
-kind = "sgd"
-learning_rate = {RATE}
-[optimizers.architecture]
-kind = "sgd"
-learning_rate = 1.0
-[searcher]
-kind = "darts"
-"#,
-        folder.path()
-    );
+    let text = common::bare_darts("mobilenet-fashion-mnist", folder.path(), RATE);
     let plan = Plan::new(Experiment::parse(&text, &[]).unwrap()).unwrap();
     Plan { space: smooth(), ..plan }
 }

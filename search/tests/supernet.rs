@@ -1,6 +1,5 @@
 //! Supernets: parameter counts, gradients of every mode, and that only the selected path is computed.
 
-#![cfg(feature = "torch")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use nasprof_graph::{Arch, Graph, GraphBuilder, NodeId, Op, Space};

@@ -1,13 +1,13 @@
 //! The view of a search or a training: live on a terminal, a line now and then elsewhere.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use nasprof_reports::text::{percent, printable, significant};
 use nasprof_search::told::{Expected, Step};
 
-use super::{FRAMES_PER_SECOND, columns, view};
+use super::{columns, only_words, target, view};
 
 /// Lines of progress are at least so far apart.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -22,13 +22,9 @@ pub(crate) struct SearchView {
 
 impl SearchView {
     pub(crate) fn new() -> Self {
-        let live = io::stderr().is_terminal();
-        let target =
-            if live { ProgressDrawTarget::stderr_with_hz(FRAMES_PER_SECOND) } else { ProgressDrawTarget::hidden() };
+        let (live, target) = target();
         let bar = ProgressBar::with_draw_target(None, target);
-        if let Ok(style) = ProgressStyle::with_template("{msg}") {
-            bar.set_style(style);
-        }
+        only_words(&bar);
         Self { bar, live, started: Instant::now(), said: Instant::now() }
     }
 

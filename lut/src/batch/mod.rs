@@ -42,7 +42,7 @@ impl BatchEstimator {
         let table = CostTable::tabulate(space, cost).map(Form::Table);
         let selected = || (!runtime.fuses()).then(|| SelectedCosts::new(&space.graph, estimator)).flatten();
         let form = table.or_else(|| selected().map(|costs| Form::Selected(Box::new(costs))))?;
-        Some(Self { form, ignores_places: estimator.knows_places() })
+        Some(Self { form, ignores_places: estimator.lut.knows_places() })
     }
 
     /// Whether the LUT's single estimates know more: that a layer's time depends on what ran before it.

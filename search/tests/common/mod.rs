@@ -31,3 +31,28 @@ pub(crate) fn write_png(path: &Path, [height, width]: [u32; 2], rgb: [u8; 3]) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     image::RgbImage::from_pixel(width, height, image::Rgb(rgb)).save(path).unwrap();
 }
+
+/// An experiment of DARTS whose optimizer of the architecture subtracts the gradient, so that a step shows it.
+pub(crate) fn bare_darts(space: &str, data: &Path, learning_rate: f64) -> String {
+    format!(
+        r#"
+format_version = 1
+space = {space:?}
+[data]
+dataset = "fashion-mnist"
+path = {data:?}
+[training]
+epochs = 1
+batch_size = 16
+compute = "cpu"
+[optimizers.weights]
+kind = "sgd"
+learning_rate = {learning_rate}
+[optimizers.architecture]
+kind = "sgd"
+learning_rate = 1.0
+[searcher]
+kind = "darts"
+"#
+    )
+}
