@@ -4,12 +4,13 @@ use nasprof_profiler::statistics::{mean, standard_deviation, student_t_95};
 use serde::{Deserialize, Serialize};
 
 use crate::Anchor;
+use crate::spread::{Spread, Usual};
 
 /// Fewest anchors for a calibration.
 const MIN_ANCHORS: usize = 4;
-/// The level is known from one session only: the wander from process to process seen on ordinary machines
-/// (design figure: -4 to +7 %) is assumed.
-const UNKNOWN_LEVEL: f64 = 0.07;
+/// How much the level differs from process to process on ordinary machines over hours (design figure: -4 to +7 %). The
+/// sessions of one LUT are minutes apart and cannot see that.
+const USUAL_LEVELS: Usual = Usual { sd: 0.025, degrees: 4 };
 
 /// `latency = scale * sum of layers`, fitted to anchors measured in the same sessions. One factor and not a line:
 /// a constant is not told apart from the factor over the range of a space, and one parameter extrapolates better.
@@ -55,8 +56,7 @@ impl Calibration {
             student_t_95(errors.len().saturating_sub(1)) * leave_one_out * (1.0 + 1.0 / n as f64).sqrt();
         let sessions = levels(anchors, |anchor| &anchor.sessions_ns)?;
         let all = [sessions.clone(), levels(anchors, |anchor| &anchor.level_sessions_ns)?].concat();
-        let level_half_width = standard_deviation(&all)
-            .map_or(UNKNOWN_LEVEL, |sd| student_t_95(all.len() - 1) * sd * (1.0 + 1.0 / all.len() as f64).sqrt());
+        let level_half_width = Spread::of(&all, USUAL_LEVELS).of_next();
         // The layers' sessions are one draw of the machine's level each, like those of the anchors alone.
         let scale = (center + mean(&all)? - mean(&sessions)?).exp();
         Some(Self { scale, leave_one_out, anchors: n, shape_half_width, level_half_width, reuse_bandwidth })

@@ -6,7 +6,7 @@ use nasprof_graph::LayerKey;
 use nasprof_profiler::statistics::{median, quantile};
 use serde::Serialize;
 
-use crate::{Lut, Row};
+use crate::{Lut, Row, Times};
 
 /// One layer in both.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -21,6 +21,8 @@ pub struct DiffRow {
     pub ratio: f64,
     /// Whether the intervals overlap; absent if one has none.
     pub overlap: Option<bool>,
+    /// Whether they do once the common factor is taken out.
+    pub overlap_without_level: Option<bool>,
 }
 
 /// How two LUTs differ.
@@ -34,6 +36,8 @@ pub struct Diff {
     pub p95_log_ratio_without_level: Option<f64>,
     /// Share of layers whose intervals overlap.
     pub overlapping: Option<f64>,
+    /// The same after the common factor is taken out: the intervals of layers do not hold the level.
+    pub overlapping_without_level: Option<f64>,
     /// Layers in only one of them.
     pub only_before: Vec<LayerKey>,
     /// Layers in only one of them.
@@ -49,31 +53,40 @@ pub fn diff(before: &Lut, after: &Lut) -> Diff {
         lut.rows.iter().filter(|r| r.times.is_some()).map(|r| (r.key.clone(), r.clone())).collect()
     };
     let (a, b) = (index(before), index(after));
-    let mut rows: Vec<DiffRow> = a
+    let both: Vec<(&LayerKey, &Times, &Times)> =
+        a.iter().filter_map(|(key, x)| Some((key, x.times.as_ref()?, b.get(key)?.times.as_ref()?))).collect();
+    let logs: Vec<f64> = both.iter().map(|(_, x, y)| (y.mean_ns / x.mean_ns).ln()).collect();
+    let level = median(&logs);
+    let mut rows: Vec<DiffRow> = both
         .iter()
-        .filter_map(|(key, x)| {
-            let (x, y) = (x.times.as_ref()?, b.get(key)?.times.as_ref()?);
-            let overlap = match (x.ci_low_ns, x.ci_high_ns, y.ci_low_ns, y.ci_high_ns) {
-                (Some(xl), Some(xh), Some(yl), Some(yh)) => Some(xl <= yh && yl <= xh),
-                _ => None,
-            };
-            let ratio = y.mean_ns / x.mean_ns;
-            Some(DiffRow { key: key.clone(), before_ms: x.mean_ns / 1e6, after_ms: y.mean_ns / 1e6, ratio, overlap })
+        .map(|&(key, x, y)| DiffRow {
+            key: key.clone(),
+            before_ms: x.mean_ns / 1e6,
+            after_ms: y.mean_ns / 1e6,
+            ratio: y.mean_ns / x.mean_ns,
+            overlap: overlap(x, y, 1.0),
+            overlap_without_level: level.and_then(|level| overlap(x, y, level.exp())),
         })
         .collect();
     rows.sort_by(|x, y| y.ratio.ln().abs().total_cmp(&x.ratio.ln().abs()));
-    let logs: Vec<f64> = rows.iter().map(|r| r.ratio.ln()).collect();
-    let level = median(&logs);
     let spread = |center: f64| quantile(&logs.iter().map(|l| (l - center).abs()).collect::<Vec<_>>(), 0.95);
-    let judged: Vec<bool> = rows.iter().filter_map(|r| r.overlap).collect();
-    let overlapping = judged.iter().filter(|o| **o).count() as f64 / judged.len().max(1) as f64;
+    let share = |of: fn(&DiffRow) -> Option<bool>| {
+        let judged: Vec<bool> = rows.iter().filter_map(of).collect();
+        (!judged.is_empty()).then(|| judged.iter().filter(|overlaps| **overlaps).count() as f64 / judged.len() as f64)
+    };
     Diff {
         level: level.map(f64::exp),
         p95_log_ratio: spread(0.0),
         p95_log_ratio_without_level: level.and_then(spread),
-        overlapping: (!judged.is_empty()).then_some(overlapping),
+        overlapping: share(|row| row.overlap),
+        overlapping_without_level: share(|row| row.overlap_without_level),
         only_before: a.keys().filter(|k| !b.contains_key(*k)).cloned().collect(),
         only_after: b.keys().filter(|k| !a.contains_key(*k)).cloned().collect(),
         rows,
     }
+}
+
+/// Whether the intervals overlap once the second's is divided by `factor`.
+fn overlap(x: &Times, y: &Times, factor: f64) -> Option<bool> {
+    Some(x.ci_low_ns? <= y.ci_high_ns? / factor && y.ci_low_ns? / factor <= x.ci_high_ns?)
 }

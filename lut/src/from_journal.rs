@@ -13,6 +13,7 @@ use nasprof_profiler::statistics::{
 };
 
 use crate::places::{LeftOut, Places};
+use crate::sessions::widen_by_sessions;
 use crate::{
     Anchor, Calibration, Context, Energy, Flag, Lut, LutError, Observations, ReusePoint, Row, SessionFacts,
     SessionObservations, Times,
@@ -50,8 +51,9 @@ pub fn from_journal(events: &[Event]) -> Result<Lut, LutError> {
         };
         mean(&by_key.iter().filter_map(samples).collect::<Vec<_>>())
     });
+    let sampling = places.sampling();
     let facts: Vec<SessionFacts> = sessions.iter().map(|s| session_facts(s)).collect();
-    let rows: Vec<Row> = observations
+    let mut rows: Vec<Row> = observations
         .trials
         .iter()
         .map(|(key, graph, trial)| {
@@ -65,6 +67,9 @@ pub fn from_journal(events: &[Event]) -> Result<Lut, LutError> {
                     row.energy = energy(&observations, &EnergyTarget::Layer(key.clone()));
                     let seen: Vec<&KeySession> = by_key.iter().filter_map(|keys| keys.get(key)).collect();
                     row.times = times(&seen, key, &values, places.points(key, None));
+                    if let (Some(times), Some(sampling)) = (&mut row.times, sampling.get(key)) {
+                        times.widen(*sampling);
+                    }
                     row.flags = flags(&row, &seen, key, &values, &facts, observations.header.ci);
                     if row.times.is_none() {
                         row.error = Some("no clean sample was measured".to_owned());
@@ -74,6 +79,7 @@ pub fn from_journal(events: &[Event]) -> Result<Lut, LutError> {
             row
         })
         .collect();
+    widen_by_sessions(&mut rows);
     let (bandwidth, left_out) = places.best_bandwidth();
     let level_sessions = observations.level_sessions.iter().filter(|s| s.end.is_some());
     let levels: Vec<_> = level_sessions.map(|s| collect(&observations, s)).collect();

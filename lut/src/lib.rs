@@ -22,6 +22,8 @@ mod observations;
 mod places;
 mod reuse;
 mod row;
+mod sessions;
+mod spread;
 mod store;
 mod validation;
 

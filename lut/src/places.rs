@@ -8,10 +8,13 @@ use nasprof_profiler::engine::Unit;
 use nasprof_profiler::statistics::{mean, standard_deviation};
 
 use crate::reuse::{BANDWIDTHS, ReusePoint, time_at};
+use crate::spread::{Spread, Usual};
 
 /// A bandwidth must make left-out networks this much better than plain means: among several that are tried, one is
 /// always a little better by luck.
 const WORTH_IT: f64 = 0.9;
+/// How many networks the spread over networks of all layers together is worth when that of one layer is asked for.
+const POOLED_DEGREES: usize = 4;
 
 /// One layer of one measured network.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +57,22 @@ impl<'a> Places<'a> {
             }
         }
         places
+    }
+
+    /// How far each layer's mean may be off because it was seen in these networks of the space and not in others: relative
+    /// half-widths, 95 %. Places in one network are one draw, for they share its neighbourhoods. A layer that few networks
+    /// have borrows from the spread of all; nothing is said where no layer is in two networks.
+    pub(crate) fn sampling(&self) -> BTreeMap<&'a LayerKey, f64> {
+        let by_network: BTreeMap<&LayerKey, Vec<f64>> =
+            self.by_key.iter().map(|(key, places)| (*key, network_logs(places))).collect();
+        let squares =
+            |logs: &Vec<f64>| Some((standard_deviation(logs)?.powi(2) * (logs.len() - 1) as f64, logs.len() - 1));
+        let (sum, degrees) = by_network.values().filter_map(squares).fold((0.0, 0), |(s, d), (x, n)| (s + x, d + n));
+        if degrees == 0 {
+            return BTreeMap::new();
+        }
+        let usual = Usual { sd: (sum / degrees as f64).sqrt(), degrees: POOLED_DEGREES.min(degrees) };
+        by_network.into_iter().map(|(key, logs)| (key, Spread::of(&logs, usual).of_mean())).collect()
     }
 
     /// A layer's places by reuse distance, except those in one network. Where that network has all of them, they stay.
@@ -103,6 +122,15 @@ impl<'a> Places<'a> {
             })
             .collect()
     }
+}
+
+/// Logarithm of the mean time in each network.
+fn network_logs(places: &[Place]) -> Vec<f64> {
+    let mut networks: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
+    for place in places {
+        networks.entry(place.unit).or_default().push(place.mean_ns);
+    }
+    networks.values().filter_map(|times| mean(times)).map(f64::ln).filter(|log| log.is_finite()).collect()
 }
 
 /// A network predicted from the others.

@@ -53,7 +53,9 @@ pub struct Times {
     pub p90_ns: Option<f64>,
     /// Median absolute deviation of the clean samples.
     pub mad_ns: Option<f64>,
-    /// Interval around the median of round values, claimed as 95 %; without `drift` only. Absent below eight rounds.
+    /// Interval around the median of round values, claimed as 95 %; without `drift` only. It holds how far the rounds lie
+    /// apart, how far sessions differ beyond the level that all layers share and, in context, how far the layer's mean may
+    /// be another in other networks of the space. Absent below eight rounds.
     pub ci_low_ns: Option<f64>,
     /// Its upper end.
     pub ci_high_ns: Option<f64>,
@@ -72,6 +74,14 @@ pub struct Times {
 }
 
 impl Times {
+    /// Makes the interval wider by an independent relative error.
+    pub(crate) fn widen(&mut self, half_width: f64) {
+        let Some(center) = self.median_ns else { return };
+        let wider = |end: f64| (end / center).ln().hypot(half_width);
+        self.ci_low_ns = self.ci_low_ns.map(|low| center * (-wider(low)).exp());
+        self.ci_high_ns = self.ci_high_ns.map(|high| center * wider(high).exp());
+    }
+
     /// Largest over smallest session, minus one; `None` with one session.
     #[must_use]
     pub fn between(&self) -> Option<f64> {

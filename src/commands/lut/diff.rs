@@ -16,6 +16,7 @@ pub(super) fn show(diff: &Diff, rows: usize) -> Result<(), Failure> {
     print(format!("p95 of |ln ratio|        {}", text(diff.p95_log_ratio)))?;
     print(format!("  without common factor  {}", text(diff.p95_log_ratio_without_level)))?;
     print(format!("intervals overlap        {}", text(diff.overlapping)))?;
+    print(format!("  without common factor  {}", text(diff.overlapping_without_level)))?;
     print(format!("only before / after      {} / {}", diff.only_before.len(), diff.only_after.len()))?;
     let heading = format!("{} {:>11} {:>11} {:>9}", fit("layer", 33 + spare()), "before", "after", "change");
     print(format!("\n{}", paint(Tone::Strong, heading)))?;
