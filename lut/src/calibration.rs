@@ -8,9 +8,11 @@ use crate::spread::{Spread, Usual};
 
 /// Fewest anchors for a calibration.
 const MIN_ANCHORS: usize = 4;
-/// How much the level differs from process to process on ordinary machines over hours (design figure: -4 to +7 %). The
-/// sessions of one LUT are minutes apart and cannot see that.
-const USUAL_LEVELS: Usual = Usual { sd: 0.025, degrees: 4 };
+/// How much the level differs from process to process over hours: the root mean square between runs on a shared virtual
+/// machine (design figure: -4 to +7 %), and that of a machine whose clocks are fixed. The sessions of one LUT are minutes
+/// apart and cannot see it.
+const AS_FOUND: Usual = Usual { sd: 0.04, degrees: 4 };
+const FIXED_CLOCKS: Usual = Usual { sd: 0.01, degrees: 4 };
 
 /// `latency = scale * sum of layers`, fitted to anchors measured in the same sessions. One factor and not a line:
 /// a constant is not told apart from the factor over the range of a space, and one parameter extrapolates better.
@@ -36,9 +38,15 @@ pub struct Calibration {
 impl Calibration {
     /// Fits the factor to the anchors; `None` with fewer than four. `left_out` holds for every measured network
     /// whether it is an anchor, and the logarithm of whole over sum, its sum being made with `reuse_bandwidth` from the
-    /// other networks: they say how far a network that was never measured will be off.
+    /// other networks: they say how far a network that was never measured will be off. `fixed_clocks` says whether the
+    /// device's clocks were locked.
     #[must_use]
-    pub(crate) fn fit(anchors: &[Anchor], left_out: &[(bool, f64)], reuse_bandwidth: Option<f64>) -> Option<Self> {
+    pub(crate) fn fit(
+        anchors: &[Anchor],
+        left_out: &[(bool, f64)],
+        reuse_bandwidth: Option<f64>,
+        fixed_clocks: bool,
+    ) -> Option<Self> {
         let ratios: Vec<f64> = anchors.iter().filter_map(|a| Some((mean(&a.sessions_ns)? / a.sum_ns).ln())).collect();
         let n = ratios.len();
         if n < MIN_ANCHORS {
@@ -56,7 +64,7 @@ impl Calibration {
             student_t_95(errors.len().saturating_sub(1)) * leave_one_out * (1.0 + 1.0 / n as f64).sqrt();
         let sessions = levels(anchors, |anchor| &anchor.sessions_ns)?;
         let all = [sessions.clone(), levels(anchors, |anchor| &anchor.level_sessions_ns)?].concat();
-        let level_half_width = Spread::of(&all, USUAL_LEVELS).of_next();
+        let level_half_width = Spread::of(&all, if fixed_clocks { FIXED_CLOCKS } else { AS_FOUND }).of_next();
         // The layers' sessions are one draw of the machine's level each, like those of the anchors alone.
         let scale = (center + mean(&all)? - mean(&sessions)?).exp();
         Some(Self { scale, leave_one_out, anchors: n, shape_half_width, level_half_width, reuse_bandwidth })

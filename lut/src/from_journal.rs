@@ -93,13 +93,14 @@ pub fn from_journal(events: &[Event]) -> Result<Lut, LutError> {
         Role::Network { arch, .. } => Some(arch.clone()),
         Role::Layer { .. } => None,
     });
+    let fixed_clocks = observations.header.clocks.is_some();
     let context = Context {
         format_version: 1,
         header: observations.header.clone(),
         facts: first.fingerprint.facts.clone(),
         sessions: facts,
         measured: measured.collect(),
-        calibration: Calibration::fit(&anchors, &log_ratios, bandwidth),
+        calibration: Calibration::fit(&anchors, &log_ratios, bandwidth, fixed_clocks),
         anchors,
         parts: Vec::new(),
         imported: None,

@@ -85,7 +85,12 @@ pub(crate) fn taken() -> Option<u32> {
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub(crate) fn trim() {}
 
-fn retain() -> Result<(), String> {
+/// Makes the allocator keep freed memory for the process: large tensors that come and go in every step then cost no page
+/// faults, and what one thread has freed another can use.
+///
+/// # Errors
+/// If the C library refuses an option.
+pub fn retain() -> Result<(), String> {
     options(&[
         ("M_MMAP_MAX", MMAP_MAX, 0),
         // -1 is the largest threshold: the heap never shrinks.

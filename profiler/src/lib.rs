@@ -30,4 +30,6 @@ pub mod torch;
 #[cfg(feature = "torch")]
 mod usage;
 
+#[cfg(feature = "torch")]
+pub use allocator::retain as retain_freed_memory;
 pub use replace::replace_file;

@@ -27,6 +27,9 @@ pub struct Latency {
     pub factor: f64,
     /// All winners that were measured, in order; the last one that is kept is the winner.
     pub selections: Vec<Selection>,
+    /// Whether the winner is final: measured, and no other is to be tried.
+    #[serde(default)]
+    pub settled: bool,
 }
 
 /// A winner that was measured.
@@ -79,6 +82,7 @@ impl Latency {
             within_limit: None,
             factor,
             selections: Vec::new(),
+            settled: false,
         }
     }
 
@@ -93,6 +97,7 @@ impl Latency {
             within_limit: None,
             factor: 1.0,
             selections: Vec::new(),
+            settled: false,
         }
     }
 
@@ -203,6 +208,7 @@ fn settled<B: Bench>(mut tried: Vec<B::Found>, bench: &mut B) -> Result<B::Found
         bench.select(best.latency().factor)?;
     }
     best.latency().selections = selections;
+    best.latency().settled = true;
     bench.keep(&best)?;
     Ok(best)
 }

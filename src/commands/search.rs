@@ -1,23 +1,25 @@
 //! `nasprof search` and `nasprof train`: they run `nasprof-search`, which links libtorch.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use nasprof_graph::arch::ArchFile;
 use nasprof_lut::Lut;
-use nasprof_search::config::Experiment;
+use nasprof_search::config::{Experiment, Quantity};
 use nasprof_search::evolution::{self, Drawn};
 use nasprof_search::job::{Job, RunResult, Task};
 use nasprof_search::told::Told;
-use nasprof_search::winner::{Bench, Latency, Measured, settle};
+use nasprof_search::winner::{Bench, Found, Latency, Measured, settle};
+use serde::de::DeserializeOwned;
 
 use super::{print, print_json, validate};
 use crate::cli::{RunArgs, SearchArgs};
 use crate::display::SearchView;
 use crate::failure::{Exit, Failure};
 use crate::resolve;
-use nasprof_reports::text::percent;
+use nasprof_reports::text::{bytes, ms, percent};
 
 pub(super) fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
     let run = &args.run;
@@ -45,17 +47,24 @@ pub(super) fn train(args: &RunArgs) -> Result<ExitCode, Failure> {
 fn draw(args: &SearchArgs, experiment: Experiment) -> Result<ExitCode, Failure> {
     let lut = lut_to_measure_with(args, &experiment)?;
     let folder = folder(&args.run);
-    let found = evolution::run(experiment.clone(), &folder, args.run.resume, 1.0)?;
-    let mut bench = DrawnBench { place: Place::new(&experiment, lut.as_ref(), args), experiment: &experiment, folder };
-    let found = if lut.is_some() { settle(found, &mut bench)? } else { found };
+    let found = match final_result(args, &folder, &experiment) {
+        Some(found) => found,
+        None => {
+            let found = evolution::run(experiment.clone(), &folder, args.run.resume, 1.0)?;
+            let place = Place::new(&experiment, lut.as_ref(), args);
+            let mut bench = DrawnBench { place, experiment: &experiment, folder: folder.clone() };
+            if lut.is_some() { settle(found, &mut bench)? } else { found }
+        }
+    };
     if args.run.json {
         print_json(&found)?;
     } else {
-        print(format!("run           {}", bench.folder.display()))?;
+        print(format!("run           {}", folder.display()))?;
         print(format!("{:<13} {} (the score; of {} architectures)", found.score, found.value, found.judged))?;
         for quantity in &found.quantities {
-            let upper = quantity.upper.map_or_else(String::new, |upper| format!(" (at most {upper})"));
-            print(format!("{:<13} {}{upper}", quantity.quantity, quantity.estimated))?;
+            let name = &quantity.quantity;
+            let upper = quantity.upper.map(|upper| format!(" (at most {})", amount(name, upper)));
+            print(format!("{name:<13} {}{}", amount(name, quantity.estimated), upper.unwrap_or_default()))?;
         }
         show_measured(&found.latency)?;
         print(format!("front         {} architectures in pareto.csv", found.front))?;
@@ -71,6 +80,10 @@ fn folder(args: &RunArgs) -> PathBuf {
 fn train_and_measure(args: &SearchArgs, experiment: Experiment) -> Result<ExitCode, Failure> {
     let lut = lut_to_measure_with(args, &experiment)?;
     let folder = folder(&args.run);
+    if let Some(result) = final_result::<RunResult>(args, &folder, &experiment) {
+        tell(&args.run, &folder, &result)?;
+        return within_limit(&result.latency);
+    }
     let job = Job { task: Task::Run, experiment, folder, resume: args.run.resume };
     start(&job)?;
     let mut result = read(&job.folder)?;
@@ -83,6 +96,14 @@ fn train_and_measure(args: &SearchArgs, experiment: Experiment) -> Result<ExitCo
     }
     tell(&args.run, &job.folder, &result)?;
     within_limit(&result.latency)
+}
+
+/// What a run that is resumed has already come to: its winner is not measured once more.
+fn final_result<T: Found + DeserializeOwned>(args: &SearchArgs, folder: &Path, experiment: &Experiment) -> Option<T> {
+    let text = |name| fs::read_to_string(folder.join(name)).ok().filter(|_| args.run.resume);
+    Experiment::parse(&text("config.toml")?, &[]).ok().filter(|kept| kept == experiment)?;
+    let mut found: T = serde_json::from_str(&text("result.json")?).ok()?;
+    found.latency().settled.then_some(found)
 }
 
 /// What could keep the winner from being measured is said before hours of training and not after.
@@ -100,8 +121,10 @@ fn within_limit(latency: &Latency) -> Result<ExitCode, Failure> {
         (Some(false), Some(limit), Some(measured)) => {
             let tried = latency.selections.len();
             let problem = format!(
-                "none of {tried} selected networks has at most {limit} ms on {}: the nearest has {} ms",
-                measured.device, measured.latency_ms
+                "none of {tried} selected networks has at most {} on {}: the nearest has {}",
+                ms(limit),
+                measured.device,
+                ms(measured.latency_ms)
             );
             Err(Failure::usage(problem)
                 .hint("result.json has all that were measured; raise the limit or measure the LUT anew"))
@@ -271,10 +294,22 @@ fn show(folder: &Path, result: &RunResult) -> Result<(), Failure> {
     print(format!("parameters    {}", result.params))?;
     print(format!("MACs          {}", result.macs))?;
     for quantity in &result.quantities {
-        let limit = quantity.limit.map_or_else(String::new, |limit| format!(" ({}: {limit})", quantity.kind));
-        print(format!("{:<13} {}{limit}", quantity.quantity, quantity.estimated))?;
+        let name = &quantity.quantity;
+        let limit = quantity.limit.map(|limit| format!(" ({}: {})", quantity.kind, amount(name, limit)));
+        print(format!("{name:<13} {}{}", amount(name, quantity.estimated), limit.unwrap_or_default()))?;
     }
     show_measured(&result.latency)
+}
+
+/// An amount as people read it; `result.json` has all digits.
+fn amount(quantity: &str, value: f64) -> String {
+    if quantity == Quantity::Latency.name() {
+        ms(value)
+    } else if quantity == Quantity::Memory.name() {
+        bytes(value)
+    } else {
+        value.to_string()
+    }
 }
 
 fn show_measured(latency: &Latency) -> Result<(), Failure> {
@@ -282,12 +317,12 @@ fn show_measured(latency: &Latency) -> Result<(), Failure> {
     let target = latency
         .target_ms
         .map_or_else(String::new, |t| format!(", {:+.2} % of the target", (measured.latency_ms / t - 1.0) * 100.0));
-    print(format!("measured      {} ms on {}{target}", measured.latency_ms, measured.device))?;
+    print(format!("measured      {} on {}{target}", ms(measured.latency_ms), measured.device))?;
     if let Some(level) = measured.level {
         print(format!("level then    {level:.4} of the LUT, from its anchors"))?;
     }
     for earlier in latency.selections.iter().filter(|s| s.measured != *measured) {
-        print(format!("also measured {} ms, estimated {} ms", earlier.measured.latency_ms, earlier.estimated_ms))?;
+        print(format!("also measured {}, estimated {}", ms(earlier.measured.latency_ms), ms(earlier.estimated_ms)))?;
     }
     Ok(())
 }

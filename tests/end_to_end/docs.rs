@@ -88,27 +88,45 @@ fn options_in_examples_exist() {
     assert!(seen > 20);
 }
 
-/// The first page, as a newcomer types it.
-#[test]
-fn the_first_lut_works_as_written() {
+/// Runs lines of a page in a shell, in a folder of their own.
+fn typed(lines: &[&str]) -> Folder {
     let folder = Folder::new();
-    let text = fs::read_to_string(root().join("docs/first-lut.md")).unwrap();
-    let part = text.split("## With this machine").next().unwrap();
-    let lines: Vec<&str> = code(part).into_iter().filter(|l| l.contains("nasprof ") && !l.contains("cargo")).collect();
-    assert!(lines.len() >= 7);
     let program = PathBuf::from(env!("CARGO_BIN_EXE_nasprof"));
     let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
     let output = Command::new("bash")
-        .args(["-ec", &lines.join("\n")])
+        .args(["-eo", "pipefail", "-c", &lines.join("\n")])
         .current_dir(folder.path("."))
         .env("PATH", path)
         .env("NASPROF_AGENT", program.with_file_name("nasprof-agent"))
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    folder
+}
+
+/// The first page, as a newcomer types it.
+#[test]
+fn the_first_lut_works_as_written() {
+    let text = fs::read_to_string(root().join("docs/first-lut.md")).unwrap();
+    let part = text.split("## With this machine").next().unwrap();
+    let lines: Vec<&str> = code(part).into_iter().filter(|l| l.contains("nasprof ") && !l.contains("cargo")).collect();
+    assert!(lines.len() >= 7);
+    let folder = typed(&lines);
     for page in ["validation.html", "lut.html"] {
         assert!(folder.path(page).is_file(), "{page}");
     }
+}
+
+/// The steps by hand in the README, on a device that needs no quiet machine.
+#[test]
+fn the_readmes_steps_work_as_written() {
+    let text =
+        fs::read_to_string(root().join("README.md")).unwrap().replace("--device local", "--device synthetic:quiet");
+    let block =
+        text.split("```").find(|block| block.contains("nasprof devices ") && block.contains("nasprof validate "));
+    let lines: Vec<&str> = block.unwrap().lines().collect();
+    assert!(lines.iter().filter(|line| line.contains("nasprof ")).count() >= 7);
+    assert!(typed(&lines).path("lut.parquet").is_file());
 }
 
 #[test]

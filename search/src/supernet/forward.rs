@@ -4,6 +4,7 @@ use nasprof_graph::{Arch, Node, Op, Shape};
 use tch::{Kind, TchError, Tensor};
 
 use super::error::first_line;
+use super::mixture::plus;
 use super::{NetworkError, Supernet};
 
 /// What the choices of a supernet do in one pass.
@@ -38,7 +39,8 @@ pub struct Output {
     pub parameters: Vec<usize>,
 }
 
-enum Value {
+#[derive(Debug)]
+pub(super) enum Value {
     Tensor(Tensor),
     /// Known to be zeros, not computed.
     Zeros,
@@ -57,13 +59,17 @@ impl Supernet {
         let mut values: Vec<Option<Value>> = (0..nodes.len()).map(|_| None).collect();
         let mut parameters = Vec::new();
         for (i, node) in nodes.iter().enumerate().filter(|(i, _)| needed[*i]) {
-            let value = self
-                .value(i, node, batch, path, phase, &values)
-                .map_err(|e| NetworkError::Layer { node: node.name.clone(), message: first_line(&e) })?;
-            values[i] = Some(value);
+            let failed = |e| NetworkError::Layer { node: node.name.clone(), message: first_line(&e) };
+            if mixes(node, path) {
+                // Its candidates have added themselves; where there was none that counts, nothing was added.
+                values[i].get_or_insert(Value::Zeros);
+            } else {
+                values[i] = Some(self.value(i, node, batch, path, phase, &values).map_err(failed)?);
+            }
+            self.hand_on(i, path, &needed, &mut values, &mut uses).map_err(failed)?;
             let used = self.steps[i].uses.iter().map(|u| u.parameter);
             parameters.extend(used.filter(|&p| self.parameters.all()[p].trainable));
-            for id in self.operands(node, path) {
+            for id in self.operands(node, path).into_iter().filter(|_| !mixes(node, path)) {
                 uses[id] -= 1;
                 if uses[id] == 0 {
                     values[id] = None;
@@ -77,6 +83,28 @@ impl Supernet {
             materialised(value, &nodes[id.0].shape, batch)
         });
         Ok(Output { values: outputs.collect::<Result<_, _>>()?, parameters })
+    }
+
+    /// Adds a value to the sums of the choices that mix it.
+    fn hand_on(
+        &self,
+        index: usize,
+        path: Path<'_>,
+        needed: &[bool],
+        values: &mut [Option<Value>],
+        uses: &mut [usize],
+    ) -> Result<(), TchError> {
+        let Some(value) = values[index].take() else { return Ok(()) };
+        for taker in self.takers[index].iter().filter(|taker| needed[taker.node]) {
+            for weight in taker.weights(path)? {
+                values[taker.node] = Some(plus(values[taker.node].take(), &value, &weight)?);
+                uses[index] -= 1;
+            }
+        }
+        if uses[index] > 0 {
+            values[index] = Some(value);
+        }
+        Ok(())
     }
 
     fn check(&self, batch: &Tensor, path: Path<'_>) -> Result<(), NetworkError> {
@@ -163,9 +191,6 @@ impl Supernet {
         match (&node.op, path) {
             (Op::Input { .. }, _) => return Ok(Value::Tensor(batch.shallow_clone())),
             (Op::Zero { .. } | Op::Zeros { .. }, _) => return Ok(Value::Zeros),
-            (Op::Choice { choice, .. }, Path::Mixed(weights) | Path::Gated(_, weights)) => {
-                return weighted(self.operands(node, path), &weights[self.choice_index[choice]], value);
-            }
             (Op::Choice { .. } | Op::Identity, _) => {
                 let id = self.operands(node, path);
                 return Ok(match value(*id.first().ok_or_else(missing)?)? {
@@ -209,23 +234,9 @@ impl Supernet {
     }
 }
 
-/// The weighted sum of candidates' values, zeros left out.
-fn weighted<'a>(
-    candidates: Vec<usize>,
-    weights: &Tensor,
-    value: impl Fn(usize) -> Result<&'a Value, TchError>,
-) -> Result<Value, TchError> {
-    let mut sum: Option<Tensor> = None;
-    for (k, id) in candidates.into_iter().enumerate() {
-        let Value::Tensor(x) = value(id)? else { continue };
-        let weight = weights.f_select(0, k as i64)?;
-        sum = Some(match sum {
-            None => x.f_mul(&weight)?,
-            // One pass over memory instead of a product and a sum.
-            Some(sum) => sum.f_addcmul(x, &weight)?,
-        });
-    }
-    Ok(sum.map_or(Value::Zeros, Value::Tensor))
+/// Whether a node is a weighted sum of its operands along a path.
+fn mixes(node: &Node, path: Path<'_>) -> bool {
+    matches!((&node.op, path), (Op::Choice { .. }, Path::Mixed(_) | Path::Gated(..)))
 }
 
 /// Drops a sample's branch with the given probability; what is kept is scaled up so that the mean stays.

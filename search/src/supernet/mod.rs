@@ -4,6 +4,7 @@
 mod distribution;
 mod error;
 mod forward;
+mod mixture;
 mod parameters;
 
 use std::collections::HashMap;
@@ -12,6 +13,7 @@ use nasprof_graph::{Choice, Graph, Op};
 use nasprof_profiler::torch::Kernel;
 use tch::{Device, TchError, Tensor};
 
+use self::mixture::{Taker, takers};
 use self::parameters::Use;
 
 pub use distribution::Distribution;
@@ -30,6 +32,8 @@ pub struct Supernet {
     choices: Vec<Choice>,
     choice_index: HashMap<String, usize>,
     steps: Vec<Step>,
+    /// For each node the choices that read it.
+    takers: Vec<Vec<Taker>>,
     parameters: Parameters,
     device: Device,
 }
@@ -56,7 +60,8 @@ impl Supernet {
             .collect::<Result<_, NetworkError>>()?;
         let choices = graph.choices();
         let choice_index = choices.iter().enumerate().map(|(i, c)| (c.name.clone(), i)).collect();
-        Ok(Self { graph, choices, choice_index, steps, parameters, device })
+        let takers = takers(&graph, &choice_index);
+        Ok(Self { takers, graph, choices, choice_index, steps, parameters, device })
     }
 
     /// The graph.

@@ -1,0 +1,55 @@
+//! Weighted sums of candidates, made while each candidate is still in the cache; unless a gradient needs it, it is gone
+//! before the next one is computed.
+
+use std::collections::HashMap;
+
+use nasprof_graph::{Graph, Op};
+use tch::{TchError, Tensor};
+
+use super::forward::{Path, Value};
+
+/// A choice that reads a node.
+#[derive(Debug)]
+pub(super) struct Taker {
+    /// The choice's node.
+    pub(super) node: usize,
+    /// Its place among the choices.
+    choice: usize,
+    /// Which candidate the node is.
+    candidate: u16,
+}
+
+/// The choices that read each node.
+pub(super) fn takers(graph: &Graph, choice_index: &HashMap<String, usize>) -> Vec<Vec<Taker>> {
+    let mut takers: Vec<Vec<Taker>> = graph.nodes().iter().map(|_| Vec::new()).collect();
+    for (node, reader) in graph.nodes().iter().enumerate() {
+        let Op::Choice { choice, .. } = &reader.op else { continue };
+        for (candidate, id) in (0..).zip(&reader.inputs) {
+            takers[id.0].push(Taker { node, choice: choice_index[choice], candidate });
+        }
+    }
+    takers
+}
+
+impl Taker {
+    /// The weights with which the choice takes its candidate along a path; none where it does not mix.
+    pub(super) fn weights(&self, path: Path<'_>) -> Result<Vec<Tensor>, TchError> {
+        match path {
+            Path::Selected(_) => Ok(Vec::new()),
+            Path::Mixed(weights) => Ok(vec![weights[self.choice].f_select(0, i64::from(self.candidate))?]),
+            Path::Gated(pairs, gates) => {
+                let taken = (0..).zip(pairs[self.choice]).filter(|(_, candidate)| *candidate == self.candidate);
+                taken.map(|(position, _)| gates[self.choice].f_select(0, position)).collect()
+            }
+        }
+    }
+}
+
+/// A sum of candidates so far and one more; zeros add nothing.
+pub(super) fn plus(sum: Option<Value>, candidate: &Value, weight: &Tensor) -> Result<Value, TchError> {
+    Ok(match (sum, candidate) {
+        (Some(Value::Tensor(sum)), Value::Tensor(x)) => Value::Tensor(sum.f_addcmul(x, weight)?),
+        (_, Value::Tensor(x)) => Value::Tensor(x.f_mul(weight)?),
+        (sum, Value::Zeros) => sum.unwrap_or(Value::Zeros),
+    })
+}
