@@ -15,9 +15,9 @@ use rand_chacha::ChaCha8Rng;
 use crate::{Lut, LutError};
 
 /// Rounds of such a session: until all have converged, at the earliest at the second checkpoint, so that intervals exist. A
-/// network that is told less well than the layers would be counted as an error of the LUT.
+/// network that is told much less well than the layers would be counted as an error of the LUT.
 const MIN_ROUNDS: u32 = 12;
-const MAX_ROUNDS: u32 = 40;
+const MAX_ROUNDS: u32 = 27;
 /// Draws spent on a network that was not measured before, in small spaces.
 const MAX_DRAWS: usize = 1000;
 

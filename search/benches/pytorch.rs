@@ -119,7 +119,7 @@ fn compare(case: &str, plan: &Plan, steps: usize, threads: usize, rounds: usize)
 
 fn main() {
     let (threads, rounds) = (common::setting("THREADS", 2), common::setting("ROUNDS", 7));
-    tch::set_num_threads(threads as i32);
+    common::prepare(threads);
     let cases = std::env::var("CASES").unwrap_or_else(|_| "mobilenet darts".to_owned());
     for case in cases.split_whitespace() {
         let (space, searcher, steps) = match case {

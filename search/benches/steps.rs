@@ -142,7 +142,7 @@ fn memory() {
 }
 
 fn main() {
-    tch::set_num_threads(common::setting("THREADS", 2) as i32);
+    common::prepare(common::setting("THREADS", 2));
     match std::env::args().nth(1).as_deref().filter(|a| !a.starts_with('-')) {
         Some(what) => child(what),
         None => {

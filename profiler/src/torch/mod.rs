@@ -22,6 +22,9 @@ pub(crate) use network::Network;
 /// The version of libtorch that the bindings were made for and that the build checks the library against.
 pub(crate) const VERSION: &str = "2.11.0";
 
+/// Some milliseconds in all.
+const PARALLEL_LOOPS: usize = 50;
+
 /// The local CPU through libtorch.
 #[derive(Default)]
 pub struct TorchDevice {
@@ -43,6 +46,14 @@ impl TorchDevice {
     }
 }
 
+/// Loops long enough that every thread of the pool runs.
+fn parallel_work() {
+    let Ok(ones) = tch::Tensor::f_ones([1 << 20], (tch::Kind::Float, tch::Device::Cpu)) else { return };
+    for _ in 0..PARALLEL_LOOPS {
+        drop(ones.f_relu());
+    }
+}
+
 impl Device for TorchDevice {
     fn configure(&mut self, setup: &Setup) -> Result<Fingerprint, DeviceError> {
         if self.setup.is_some() {
@@ -57,8 +68,7 @@ impl Device for TorchDevice {
         self.canary = Some(Kernels::new());
         if setup.threads > 1 {
             // The pool starts its threads at the first parallel loop; then each gets a core of its own.
-            drop(tch::Tensor::f_ones([1 << 20], (tch::Kind::Float, tch::Device::Cpu)).and_then(|t| t.f_relu()));
-            affinity::pin_threads(&setup.cores).map_err(DeviceError::Refused)?;
+            affinity::pin_threads(&setup.cores, parallel_work).map_err(DeviceError::Refused)?;
         }
         self.setup = Some(setup.clone());
         let mut facts = probes::machine_facts();

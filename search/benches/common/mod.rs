@@ -33,6 +33,12 @@ pub(crate) fn batch(space: &Space, images: i64) -> Result<MiniBatch, SearchError
     Ok(MiniBatch { images: Tensor::f_randn(dims, (Kind::Float, Device::Cpu))?, labels })
 }
 
+/// Threads from the environment, and the allocator as `nasprof-search` has it.
+pub(crate) fn prepare(threads: usize) {
+    nasprof_profiler::retain_freed_memory().unwrap();
+    tch::set_num_threads(threads as i32);
+}
+
 /// A number from the environment.
 pub(crate) fn setting(name: &str, default: usize) -> usize {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
