@@ -20,7 +20,7 @@ space := mobilenet-cifar10
 noisy := $(if $(ALLOW_NOISY),--allow-noisy)
 lut := runs/$(space)-local$(if $(ALLOW_NOISY),-noisy).parquet
 
-.PHONY: help setup packages libtorch tensorboard build agent emulated-board quickstart quickstart-search test test-light lint
+.PHONY: help setup packages libtorch tensorboard onnx build agent emulated-board quickstart quickstart-search test test-light lint
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ packages:
 
 tensorboard: packages
 	@scripts/install-tensorboard.sh
+
+onnx: packages
+	@scripts/install-onnx.sh
 
 libtorch: packages
 	@scripts/install-libtorch.sh
@@ -73,7 +76,7 @@ quickstart-search: build ## Install Fashion-MNIST and search a small space on it
 
 # The end-to-end tests use the agent beside `nasprof`, which here has synthetic devices only, and
 # the copy with libtorch, beside which `nasprof-search` lies.
-test: setup tensorboard ## Run all tests
+test: setup tensorboard onnx ## Run all tests
 	cargo build --locked $(torch) --bin nasprof-agent --bin nasprof-search
 	cp -f $(target)/debug/nasprof-agent $(target)/debug/nasprof-agent-torch
 	cargo build --locked -p nasprof-profiler --bin nasprof-agent

@@ -424,6 +424,8 @@ pub(crate) enum ExportFormat {
     Svg,
     /// Graphviz's language, in full detail.
     Dot,
+    /// An ONNX model of the network, for other runtimes.
+    Onnx,
 }
 
 /// What of an architecture is drawn.
@@ -451,6 +453,12 @@ pub(crate) struct ExportArgs {
     /// What to draw [default: architecture for svg, network for dot].
     #[arg(long, value_enum)]
     pub(crate) view: Option<ViewArg>,
+    /// Weights of an ONNX model: the `weights.safetensors` of a training [default: random].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) weights: Option<PathBuf>,
+    /// Seed of random weights.
+    #[arg(long, default_value_t = 0, conflicts_with = "weights")]
+    pub(crate) seed: u64,
     /// The file to write; it is replaced in one step.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,

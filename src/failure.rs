@@ -4,6 +4,7 @@ use std::fmt;
 
 use nasprof_devices::{DeviceFileError, LinkError};
 use nasprof_graph::arch::ArchError;
+use nasprof_graph::onnx::OnnxError;
 use nasprof_graph::passes::SelectError;
 use nasprof_graph::spaces::SpaceError;
 use nasprof_lut::{LutError, MergeError};
@@ -90,6 +91,19 @@ impl From<ArchError> for Failure {
 impl From<SelectError> for Failure {
     fn from(error: SelectError) -> Self {
         Self::usage(error)
+    }
+}
+
+impl From<OnnxError> for Failure {
+    fn from(error: OnnxError) -> Self {
+        let hint = match &error {
+            OnnxError::Weights(_) | OnnxError::MissingTensor { .. } | OnnxError::WrongTensor { .. } => {
+                "`nasprof train` writes weights.safetensors; --space and --arch must be those that were trained"
+            }
+            OnnxError::Operator { .. } | OnnxError::Node { .. } => "docs/onnx.md says what is read of a model",
+            _ => return Self::usage(error),
+        };
+        Self::usage(error).hint(hint)
     }
 }
 

@@ -96,6 +96,17 @@ impl GraphBuilder {
     /// If the operation does not work on its inputs' shapes, or the name is taken.
     pub fn add(&mut self, name: &str, op: Op, inputs: &[NodeId]) -> Result<NodeId, GraphError> {
         let parameters = self.parameters(name, &op);
+        self.add_sharing(name, op, inputs, parameters)
+    }
+
+    /// Appends a node whose parameters are stored under another path than its own.
+    pub(crate) fn add_sharing(
+        &mut self,
+        name: &str,
+        op: Op,
+        inputs: &[NodeId],
+        parameters: Option<String>,
+    ) -> Result<NodeId, GraphError> {
         let shape = Shape(Vec::new());
         let mut node = Node { name: self.path(name), op, inputs: inputs.to_vec(), shape, parameters };
         let fail = |kind| GraphError::new(&node.name, node.op.name(), kind);
@@ -145,6 +156,17 @@ impl GraphBuilder {
     #[must_use]
     pub fn shape(&self, id: NodeId) -> &Shape {
         &self.nodes[id.0].shape
+    }
+
+    /// Operation of a node added so far.
+    pub(crate) fn op(&self, id: NodeId) -> &Op {
+        &self.nodes[id.0].op
+    }
+
+    /// Gives a node a bias that it turned out to have; shapes stay.
+    pub(crate) fn add_bias(&mut self, id: NodeId) {
+        let op = &mut self.nodes[id.0].op;
+        *op = op.clone().with_bias();
     }
 
     /// Finishes the graph.

@@ -9,7 +9,7 @@ use nasprof_graph::runtime::Runtime;
 use nasprof_reports::{draw, replace_file};
 use serde_json::json;
 
-use super::{print, print_json};
+use super::{export_onnx, print, print_json};
 use crate::cli::{ExportArgs, ExportFormat, ViewArg};
 use crate::failure::Failure;
 use crate::resolve;
@@ -26,7 +26,16 @@ pub(super) fn run(args: &ExportArgs) -> Result<ExitCode, Failure> {
     let arch = file.resolve(&space.name, &space.choices).map_err(|e| about(e.into()))?;
     // What runs is drawn as libtorch runs it: nothing fused, what hands its input on left out.
     let runtime = Runtime::TorchEager;
+    if args.weights.is_some() && !matches!(args.to, ExportFormat::Onnx) {
+        return Err(Failure::usage("--weights: only an ONNX model holds weights").hint("--to onnx writes one"));
+    }
     let content = match (args.to, args.view) {
+        (ExportFormat::Onnx, None | Some(ViewArg::Network)) => {
+            return export_onnx::run(args, &space, &arch, &runtime.subnet(&space.graph, &arch)?);
+        }
+        (ExportFormat::Onnx, Some(_)) => {
+            return Err(Failure::usage("--view: an ONNX model is the network that runs"));
+        }
         (ExportFormat::Svg, None | Some(ViewArg::Architecture)) => draw::architecture(&space, &arch, None)?.to_svg(),
         (ExportFormat::Svg, Some(ViewArg::Network)) => draw::network(&runtime.subnet(&space.graph, &arch)?).to_svg(),
         (ExportFormat::Svg, Some(ViewArg::Supernet)) => draw::supernet(&space, &arch, runtime)?.to_svg(),

@@ -4,6 +4,7 @@ mod devices;
 mod estimate;
 mod expected;
 mod export;
+mod export_onnx;
 mod lut;
 mod manual;
 mod measure;

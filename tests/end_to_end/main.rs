@@ -1,6 +1,6 @@
 //! The built program from outside. `commands`: what works; `drawing`: searches without training; `bad_input`: what is
 //! refused and how; `interruption`: what survives; `torch`: real layers, where an agent with libtorch is at hand;
-//! `searching`: searches and trainings with libtorch; `layout`: the invariants of the workspace; `docs` and `messages`: the
+//! `searching`: searches and trainings with libtorch; `onnx`: models of networks; `layout`: the invariants of the workspace; `docs` and `messages`: the
 //! documentation against the program.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -16,6 +16,7 @@ mod harness;
 mod interruption;
 mod layout;
 mod messages;
+mod onnx;
 mod reports;
 mod sample_lut;
 mod searching;

@@ -2,9 +2,8 @@
 
 use std::collections::HashSet;
 
+use nasprof_graph::protobuf::Message;
 use nasprof_graph::{Graph, Shape, key};
-
-use super::wire::Message;
 
 /// The graph; node names keep their scopes, attributes are those of LUT keys, and edges carry output shapes.
 pub(super) fn graph_def(graph: &Graph) -> Message {

@@ -1,6 +1,6 @@
 //! The distribution of some values, as `HistogramProto` holds it.
 
-use super::wire::Message;
+use nasprof_graph::protobuf::Message;
 
 /// As many as TensorBoard itself resamples to.
 const BUCKETS: usize = 30;

@@ -1,12 +1,11 @@
 //! Writes event files that TensorBoard reads: scalars, histograms, images, texts and a graph.
 //!
 //! The messages are a small part of TensorFlow's `event.proto`, `summary.proto` and `graph.proto`, so they are written
-//! by hand ([`wire`]) and need neither a compiler nor generated code.
+//! by hand ([`nasprof_graph::protobuf`]) and need neither a compiler nor generated code.
 
 mod graph_def;
 mod histogram;
 mod record;
-mod wire;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -14,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use nasprof_graph::Graph;
+use nasprof_graph::protobuf::Message;
 
-use self::wire::Message;
 use crate::ReportError;
 
 /// Names tried for a new event file before giving up.

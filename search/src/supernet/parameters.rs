@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use nasprof_graph::parameters::{Initial, ParameterSpec, specs_of, stream_of};
 use nasprof_graph::{Graph, Node, Op, Shape};
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use rand::Rng;
 use tch::{Device, TchError, Tensor};
 
 /// One tensor.
@@ -33,21 +33,6 @@ pub(super) struct Use {
     pub(super) dims: Vec<i64>,
 }
 
-/// How a tensor starts.
-#[derive(Debug, Clone, Copy)]
-enum Initial {
-    /// Uniform within `sqrt(6 / ((in + out) * kernel))` (Glorot and Bengio 2010), as the reference does.
-    Glorot,
-    Constant(f64),
-}
-
-struct Described {
-    suffix: &'static str,
-    dims: Vec<i64>,
-    trainable: bool,
-    initial: Initial,
-}
-
 impl Parameters {
     /// Fresh tensors for a graph. Each is drawn from a stream of its own that depends on the seed and its name only, so
     /// that a layer starts alike in every graph that has it.
@@ -55,7 +40,7 @@ impl Parameters {
     /// # Errors
     /// libtorch's, for want of memory or of the device.
     pub fn new(graph: &Graph, seed: u64, device: Device) -> Result<Self, TchError> {
-        let mut described: BTreeMap<String, Described> = BTreeMap::new();
+        let mut described: BTreeMap<String, ParameterSpec> = BTreeMap::new();
         for node in graph.nodes() {
             for one in describe(&node.op, &graph.input_shapes(node)) {
                 let part = one.dims.clone();
@@ -65,13 +50,13 @@ impl Parameters {
             }
         }
         let mut all = Vec::with_capacity(described.len());
-        for (name, Described { dims, trainable, initial, .. }) in described {
-            let count = dims.iter().product::<i64>() as usize;
+        for (name, ParameterSpec { dims, trainable, initial, .. }) in described {
+            let count = dims.iter().product();
             let values = match initial {
                 Initial::Constant(value) => vec![value as f32; count],
-                Initial::Glorot => glorot(&dims, count, seed, &name),
+                Initial::Drawn => glorot(&dims, count, seed, &name),
             };
-            let tensor = Tensor::f_from_slice(&values)?.f_reshape(&dims)?.f_to_device(device)?;
+            let tensor = Tensor::f_from_slice(&values)?.f_reshape(sizes(&dims))?.f_to_device(device)?;
             all.push(Parameter { name, tensor: tensor.f_set_requires_grad(trainable)?, trainable });
         }
         let index = all.iter().enumerate().map(|(i, p)| (p.name.clone(), i)).collect();
@@ -99,7 +84,10 @@ impl Parameters {
     /// The tensors that a node reads, in the order its kernel takes them.
     pub(super) fn uses(&self, node: &Node, inputs: &[&Shape]) -> Vec<Use> {
         let described = describe(&node.op, inputs);
-        described.into_iter().map(|d| Use { parameter: self.index[&name_of(node, d.suffix)], dims: d.dims }).collect()
+        described
+            .into_iter()
+            .map(|d| Use { parameter: self.index[&name_of(node, d.suffix)], dims: sizes(&d.dims) })
+            .collect()
     }
 
     /// A node's part of a tensor: the first channels and the middle of the kernel.
@@ -119,43 +107,24 @@ fn name_of(node: &Node, suffix: &str) -> String {
     format!("{}/{suffix}", node.parameter_path())
 }
 
-fn describe(op: &Op, inputs: &[&Shape]) -> Vec<Described> {
-    let weight = |dims| Described { suffix: "weight", dims, trainable: true, initial: Initial::Glorot };
-    let vector = |suffix, length: usize, trainable, value| Described {
-        suffix,
-        dims: vec![length as i64],
-        trainable,
-        initial: Initial::Constant(value),
-    };
+fn describe(op: &Op, inputs: &[&Shape]) -> Vec<ParameterSpec> {
     match op {
-        Op::Conv { out_channels, kernel, groups, bias, .. } => {
-            let dims = [*out_channels, inputs[0].channels() / groups, kernel[0], kernel[1]];
-            let bias = bias.then(|| vector("bias", *out_channels, true, 0.0));
-            std::iter::once(weight(dims.map(|d| d as i64).to_vec())).chain(bias).collect()
-        }
-        Op::Linear { out_features, bias } => {
-            let features = inputs[0].0.last().copied().unwrap_or(1);
-            let bias = bias.then(|| vector("bias", *out_features, true, 0.0));
-            std::iter::once(weight(vec![*out_features as i64, features as i64])).chain(bias).collect()
-        }
-        Op::BatchNorm { .. } => {
-            let channels = inputs[0].channels();
-            let of = |suffix, trainable, value| vector(suffix, channels, trainable, value);
-            vec![of("scale", true, 1.0), of("shift", true, 0.0), of("mean", false, 0.0), of("variance", false, 1.0)]
-        }
         // No trained value, but the kernel takes it as a tensor.
-        Op::LeakyRelu { slope } => vec![vector("slope", 1, false, *slope)],
-        _ => Vec::new(),
+        Op::LeakyRelu { slope } => {
+            vec![ParameterSpec { suffix: "slope", dims: vec![1], trainable: false, initial: Initial::Constant(*slope) }]
+        }
+        _ => specs_of(op, inputs),
     }
 }
 
-fn glorot(dims: &[i64], count: usize, seed: u64, name: &str) -> Vec<f32> {
-    let kernel: i64 = dims[2..].iter().product();
+fn sizes(dims: &[usize]) -> Vec<i64> {
+    dims.iter().map(|&d| d as i64).collect()
+}
+
+/// Uniform within `sqrt(6 / ((in + out) * kernel))` (Glorot and Bengio 2010), as the reference does.
+fn glorot(dims: &[usize], count: usize, seed: u64, name: &str) -> Vec<f32> {
+    let kernel: usize = dims[2..].iter().product();
     let limit = (6.0 / ((dims[0] + dims[1]) * kernel) as f64).sqrt();
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    // FNV-1a of the name.
-    rng.set_stream(
-        name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)),
-    );
+    let mut rng = stream_of(seed, name);
     (0..count).map(|_| (limit * (2.0 * rng.random::<f64>() - 1.0)) as f32).collect()
 }

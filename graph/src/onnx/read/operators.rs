@@ -1,0 +1,376 @@
+//! One ONNX operator as one of our operations, usually.
+
+use super::attributes::Attributes;
+use super::message::RawNode;
+use super::{Reader, Value};
+use crate::{NodeId, Op, ResizeMode, Shape};
+
+/// All operators that are read.
+pub(super) const SUPPORTED: &[&str] = &[
+    "Add",
+    "AveragePool",
+    "BatchNormalization",
+    "Clip",
+    "Concat",
+    "Constant",
+    "ConstantOfShape",
+    "Conv",
+    "Dropout",
+    "Flatten",
+    "Gemm",
+    "GlobalAveragePool",
+    "HardSigmoid",
+    "HardSwish",
+    "Identity",
+    "LeakyRelu",
+    "MatMul",
+    "MaxPool",
+    "Mul",
+    "Pad",
+    "ReduceMean",
+    "Relu",
+    "Reshape",
+    "Resize",
+    "Sigmoid",
+    "Slice",
+    "Softmax",
+    "Sum",
+    "Tanh",
+    "Transpose",
+];
+
+impl<'a> Reader<'a> {
+    pub(super) fn operator(&mut self, node: &RawNode<'a>, mut attributes: Attributes<'a>) -> Result<Value<'a>, String> {
+        let value = match node.op_type {
+            "Constant" => Value::Constant(
+                attributes.tensor("value")?.ok_or("only a constant with a tensor as `value` is supported")?,
+            ),
+            "Identity" if matches!(self.value(node, 0)?, Value::Constant(_)) => self.value(node, 0)?.clone(),
+            "Transpose" => self.transposed(node, &mut attributes)?,
+            _ => Value::Node(self.computed(node, &mut attributes)?),
+        };
+        attributes.finish()?;
+        Ok(value)
+    }
+
+    fn computed(&mut self, node: &RawNode<'a>, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
+        let op = match node.op_type {
+            "Conv" => return self.conv(node, attributes),
+            "MaxPool" | "AveragePool" => return self.pool(node, attributes),
+            "Gemm" => return self.gemm(node, attributes),
+            "MatMul" => return self.mat_mul(node),
+            "BatchNormalization" => return self.batch_norm(node, attributes),
+            "Add" | "Sum" => return self.sum(node),
+            "Mul" => return self.product(node),
+            "Concat" => {
+                let inputs = self.operands(node)?;
+                let first = inputs.first().ok_or("it has no inputs")?;
+                let axis = attributes.int("axis")?.ok_or("`axis` is missing")?;
+                let axis = axis_of(axis, self.shape(*first))?;
+                return self.add(Op::Concat { axis }, &inputs);
+            }
+            "ConstantOfShape" => return self.zeros(node, attributes),
+            "ReduceMean" => return self.mean(node, attributes),
+            "Relu" => Op::Relu,
+            "HardSwish" => Op::Hswish,
+            "Sigmoid" => Op::Sigmoid,
+            "Tanh" => Op::Tanh,
+            "GlobalAveragePool" => Op::GlobalAvgPool,
+            "Identity" => Op::Identity,
+            "Dropout" => {
+                attributes.ignore(&["ratio", "seed"]);
+                Op::Identity
+            }
+            "LeakyRelu" => Op::LeakyRelu { slope: decimal(attributes.float("alpha")?.unwrap_or(0.01)) },
+            "HardSigmoid" => {
+                let (alpha, beta) =
+                    (attributes.float("alpha")?.unwrap_or(0.2), attributes.float("beta")?.unwrap_or(0.5));
+                if (alpha - 1.0 / 6.0).abs() > 1e-6 || beta != 0.5 {
+                    return Err(format!("`alpha` {alpha} and `beta` {beta} are not supported (only 1/6 and 0.5)"));
+                }
+                Op::Hsigmoid
+            }
+            "Clip" => self.clip(node, attributes)?,
+            "Softmax" => self.softmax(node, attributes)?,
+            "Flatten" | "Reshape" => self.flatten(node, attributes)?,
+            "Slice" => self.crop(node)?,
+            "Pad" => self.padding(node, attributes)?,
+            "Resize" => self.resize(node, attributes)?,
+            other => return Err(format!("`{other}` is not known")),
+        };
+        let x = self.operand(node, 0)?;
+        self.add(op, &[x])
+    }
+
+    /// A weight, turned.
+    fn transposed(&mut self, node: &RawNode<'a>, attributes: &mut Attributes<'a>) -> Result<Value<'a>, String> {
+        let Value::Constant(tensor) = self.value(node, 0)? else {
+            return Err("only weights can be transposed".to_owned());
+        };
+        let mut tensor = tensor.clone();
+        let order = attributes.ints("perm")?.unwrap_or_else(|| vec![1, 0]);
+        if tensor.dims.len() != 2 || order != [1, 0] {
+            return Err(format!("`perm` {order:?} of shape {:?} is not supported", tensor.dims));
+        }
+        tensor.dims.swap(0, 1);
+        Ok(Value::Constant(tensor))
+    }
+
+    fn gemm(&mut self, node: &RawNode<'a>, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
+        let x = self.operand(node, 0)?;
+        let factors = [attributes.float("alpha")?, attributes.float("beta")?];
+        if factors.iter().flatten().any(|&factor| factor != 1.0) {
+            return Err("`alpha` and `beta` other than 1 are not supported".to_owned());
+        }
+        attributes.expect("transA", 0)?;
+        let mut weight = self.weight(node, 1)?;
+        if attributes.int("transB")?.unwrap_or(0) == 0 {
+            weight.reverse();
+        }
+        let out_features = self.features(x, &weight)?;
+        if self.shape(x).rank() != 2 {
+            return Err(format!("its input has the shape {}, not that of a matrix", self.shape(x)));
+        }
+        let bias = self.bias(node, 2, out_features)?;
+        self.share(node, 1);
+        self.add(Op::Linear { out_features, bias }, &[x])
+    }
+
+    /// The outputs of a weight `(out, in)`, which must fit the last dimension of the input.
+    fn features(&self, x: NodeId, weight: &[usize]) -> Result<usize, String> {
+        match (weight, self.shape(x).0.last()) {
+            ([outputs, inputs], Some(last)) if inputs == last => Ok(*outputs),
+            _ => Err(format!("its weight {} does not fit the input {}", Shape(weight.to_vec()), self.shape(x))),
+        }
+    }
+
+    fn mat_mul(&mut self, node: &RawNode<'a>) -> Result<NodeId, String> {
+        let x = self.operand(node, 0)?;
+        if let Value::Node(y) = *self.value(node, 1)? {
+            return self.add(Op::MatMul, &[x, y]);
+        }
+        let mut weight = self.weight(node, 1)?;
+        weight.reverse();
+        let out_features = self.features(x, &weight)?;
+        self.share(node, 1);
+        self.add(Op::Linear { out_features, bias: false }, &[x])
+    }
+
+    fn batch_norm(&mut self, node: &RawNode<'a>, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
+        let x = self.operand(node, 0)?;
+        attributes.expect("training_mode", 0)?;
+        attributes.ignore(&["momentum"]);
+        let epsilon = decimal(attributes.float("epsilon")?.unwrap_or(1e-5));
+        let channels = self.shape(x).channels();
+        for index in 1..=4 {
+            let dims = self.weight(node, index)?;
+            if dims != [channels] {
+                return Err(format!("its input {index} has the shape {}, not ({channels})", Shape(dims)));
+            }
+        }
+        self.share(node, 1);
+        self.add(Op::BatchNorm { epsilon }, &[x])
+    }
+
+    /// A sum; or the bias of a product with a weight, which then belongs to the product.
+    fn sum(&mut self, node: &RawNode<'a>) -> Result<NodeId, String> {
+        if node.inputs.len() != 2 {
+            let inputs = self.operands(node)?;
+            return self.add(Op::Add, &inputs);
+        }
+        let (x, bias) = match (self.value(node, 0)?, self.value(node, 1)?) {
+            (Value::Node(a), Value::Node(b)) => {
+                let inputs = [*a, *b];
+                return self.add(Op::Add, &inputs);
+            }
+            (Value::Node(x), Value::Constant(_)) => (*x, 1),
+            (Value::Constant(_), Value::Node(x)) => (*x, 0),
+            _ => return Err("both inputs are constants".to_owned()),
+        };
+        let (Op::Linear { out_features, bias: false }, true) =
+            (self.builder.op(x).clone(), self.is_used_once(node.inputs[1 - bias]))
+        else {
+            return Err(format!("its input `{}` is a constant that is no bias", node.inputs[bias]));
+        };
+        self.bias(node, bias, out_features)?;
+        self.builder.add_bias(x);
+        Ok(x)
+    }
+
+    /// A product; the operand that is spread over the other comes second.
+    fn product(&mut self, node: &RawNode<'a>) -> Result<NodeId, String> {
+        let mut inputs = self.operands(node)?;
+        if let [a, b] = inputs[..]
+            && self.shape(a).elements() < self.shape(b).elements()
+        {
+            inputs.reverse();
+        }
+        self.add(Op::Mul, &inputs)
+    }
+
+    fn zeros(&mut self, node: &RawNode<'a>, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
+        if let Some(value) = attributes.tensor("value")?
+            && value.float()? != 0.0
+        {
+            return Err("constants other than zeros are not supported".to_owned());
+        }
+        let sizes = self.ints(node, 0)?.ok_or("its shape is missing")?;
+        let dims: Option<Vec<usize>> = sizes.iter().map(|&size| usize::try_from(size).ok()).collect();
+        let shape = Shape(dims.ok_or_else(|| format!("its shape {sizes:?} makes no sense"))?);
+        self.add(Op::Zeros { shape }, &[])
+    }
+
+    /// The mean over height and width.
+    fn mean(&mut self, node: &RawNode<'a>, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
+        let x = self.operand(node, 0)?;
+        attributes.expect("noop_with_empty_axes", 0)?;
+        let axes = match attributes.ints("axes")? {
+            Some(axes) => axes,
+            None => self.ints(node, 1)?.ok_or("the mean over all axes is not supported")?,
+        };
+        let keep = attributes.int("keepdims")?.unwrap_or(1) != 0;
+        let mut known: Vec<usize> = axes.iter().map(|&a| axis_of(a, self.shape(x))).collect::<Result<_, _>>()?;
+        known.sort_unstable();
+        if known != [2, 3] || self.shape(x).rank() != 4 {
+            return Err(format!("the mean over axes {axes:?} is not supported (only over height and width)"));
+        }
+        let mean = self.add(Op::GlobalAvgPool, &[x])?;
+        if keep { Ok(mean) } else { self.add(Op::Flatten, &[mean]) }
+    }
+
+    fn clip(&self, node: &RawNode<'a>, attributes: &mut Attributes<'a>) -> Result<Op, String> {
+        let low = attributes.float("min")?.or(self.float(node, 1)?);
+        let high = attributes.float("max")?.or(self.float(node, 2)?);
+        match (low, high) {
+            (Some(0.0), Some(6.0)) => Ok(Op::Relu6),
+            (Some(0.0), None | Some(f32::MAX | f32::INFINITY)) => Ok(Op::Relu),
+            _ => Err("bounds other than 0 and 6 are not supported".to_owned()),
+        }
+    }
+
+    fn softmax(&self, node: &RawNode<'a>, attributes: &mut Attributes<'a>) -> Result<Op, String> {
+        let shape = self.shape(self.operand(node, 0)?);
+        let default = if self.version < 13 { 1 } else { -1 };
+        let axis = axis_of(attributes.int("axis")?.unwrap_or(default), shape)?;
+        // Until version 12 the axes after it were one with it.
+        if self.version < 13 && shape.0[axis + 1..].iter().any(|&size| size != 1) {
+            return Err(format!("over several axes at once (operators of version {}) is not supported", self.version));
+        }
+        Ok(Op::Softmax { axis })
+    }
+
+    fn flatten(&self, node: &RawNode<'a>, attributes: &mut Attributes<'a>) -> Result<Op, String> {
+        let shape = self.shape(self.operand(node, 0)?);
+        let flat = [shape.batch() as u64, shape.elements() / shape.batch() as u64];
+        let wanted = if node.op_type == "Flatten" {
+            let axis = attributes.int("axis")?.unwrap_or(1);
+            if axis == 1 || axis == 1 - shape.rank() as i64 { flat.to_vec() } else { Vec::new() }
+        } else {
+            attributes.expect("allowzero", 0)?;
+            reshaped(shape, &self.ints(node, 1)?.ok_or("its shape is missing")?).unwrap_or_default()
+        };
+        let same = shape.0.iter().map(|&size| size as u64).eq(wanted.iter().copied());
+        match (wanted == flat, same) {
+            (_, true) => Ok(Op::Identity),
+            (true, _) => Ok(Op::Flatten),
+            _ => Err(format!("only {shape} to ({}, {}) is supported", flat[0], flat[1])),
+        }
+    }
+
+    fn crop(&self, node: &RawNode<'a>) -> Result<Op, String> {
+        let shape = self.shape(self.operand(node, 0)?);
+        let (starts, ends) = (self.ints(node, 1)?, self.ints(node, 2)?);
+        let (starts, ends) = starts.zip(ends).ok_or("its bounds are missing")?;
+        let axes = self.ints(node, 3)?.unwrap_or_else(|| (0..starts.len() as i64).collect());
+        let steps = self.ints(node, 4)?.unwrap_or_else(|| vec![1; starts.len()]);
+        if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] {
+            return Err("its bounds are not of one length".to_owned());
+        }
+        let mut removed = vec![0; shape.rank()];
+        for (((start, end), axis), step) in starts.iter().zip(&ends).zip(&axes).zip(&steps) {
+            let axis = axis_of(*axis, shape)?;
+            let whole = *end >= shape.0[axis] as i64;
+            let start = usize::try_from(*start).ok().filter(|_| whole && *step == 1);
+            removed[axis] = start.ok_or("only what stands at the top and at the left can be cut off")?;
+        }
+        match removed[..] {
+            [0, 0, top, left] => Ok(Op::Crop { top, left }),
+            _ => Err("only rows and columns of a map can be cut off".to_owned()),
+        }
+    }
+
+    fn padding(&self, node: &RawNode<'a>, attributes: &mut Attributes<'a>) -> Result<Op, String> {
+        attributes.one_of("mode", &["constant"])?;
+        let value = attributes.float("value")?.or(self.float(node, 2)?).unwrap_or(0.0);
+        if value != 0.0 || Self::name(node, 3).is_some() {
+            return Err("only zeros around the map are supported".to_owned());
+        }
+        let pads = attributes.ints("pads")?;
+        let pads = pads.map_or_else(|| self.ints(node, 1), |pads| Ok(Some(pads)))?.ok_or("its padding is missing")?;
+        let sizes: Option<Vec<usize>> = pads.iter().map(|&size| usize::try_from(size).ok()).collect();
+        match sizes.as_deref() {
+            Some(&[0, 0, top, left, 0, 0, bottom, right]) => Ok(Op::Pad { padding: [top, bottom, left, right] }),
+            _ => Err(format!("`pads` {pads:?} are not supported (only zeros around the map)")),
+        }
+    }
+
+    /// Only with the rounding that libtorch has.
+    fn resize(&self, node: &RawNode<'a>, attributes: &mut Attributes<'a>) -> Result<Op, String> {
+        let shape = self.shape(self.operand(node, 0)?);
+        let sizes = self.ints(node, 3)?.ok_or("only new sizes are supported, not scales")?;
+        let size = match (&shape.0[..], &sizes[..]) {
+            (&[n, c, ..], &[new_n, new_c, height, width]) if [n as i64, c as i64] == [new_n, new_c] => {
+                usize::try_from(height).ok().zip(usize::try_from(width).ok())
+            }
+            _ => None,
+        };
+        let (height, width) = size.ok_or_else(|| format!("new sizes {sizes:?} of {shape} are not supported"))?;
+        let size = [height, width];
+        attributes.ignore(&["cubic_coeff_a", "extrapolation_value"]);
+        attributes.expect("antialias", 0)?;
+        attributes.expect("exclude_outside", 0)?;
+        let mode = attributes.one_of("mode", &["nearest", "linear"])?;
+        let coordinates = attributes.text("coordinate_transformation_mode")?.unwrap_or("half_pixel");
+        let rounding = attributes.text("nearest_mode")?.unwrap_or("round_prefer_floor");
+        match (mode, coordinates, rounding) {
+            ("nearest", "asymmetric", "floor") => Ok(Op::Resize { size, mode: ResizeMode::Nearest }),
+            ("linear", "half_pixel", _) => Ok(Op::Resize { size, mode: ResizeMode::Bilinear }),
+            // Different only where one row or column is left.
+            ("linear", "pytorch_half_pixel", _) if height > 1 && width > 1 => {
+                Ok(Op::Resize { size, mode: ResizeMode::Bilinear })
+            }
+            _ => Err(format!("mode `{mode}` with `{coordinates}` and `{rounding}` is not supported")),
+        }
+    }
+}
+
+/// An axis that may be counted from the last.
+fn axis_of(axis: i64, shape: &Shape) -> Result<usize, String> {
+    let rank = shape.rank() as i64;
+    let counted = if axis < 0 { axis.saturating_add(rank) } else { axis };
+    let known = usize::try_from(counted).ok().filter(|&axis| axis < shape.rank());
+    known.ok_or_else(|| format!("axis {axis} is not in shape {shape}"))
+}
+
+/// What `Reshape` makes of a shape: 0 keeps a size, -1 takes what is left.
+fn reshaped(shape: &Shape, wanted: &[i64]) -> Option<Vec<u64>> {
+    let mut sizes = Vec::with_capacity(wanted.len());
+    for (axis, &size) in wanted.iter().enumerate() {
+        sizes.push(match size {
+            0 => Some(*shape.0.get(axis)? as u64),
+            -1 => None,
+            size => Some(u64::try_from(size).ok()?),
+        });
+    }
+    let known = sizes.iter().flatten().try_fold(1_u64, |product, &size| product.checked_mul(size))?;
+    let left = shape.elements().checked_div(known)?;
+    let open = sizes.iter().filter(|size| size.is_none()).count();
+    let fits = if open == 0 { left == 1 } else { open == 1 };
+    (fits && shape.elements().is_multiple_of(known))
+        .then(|| sizes.into_iter().map(|size| size.unwrap_or(left)).collect())
+}
+
+/// The number that was meant: the shortest decimal of a 32-bit float.
+fn decimal(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or(f64::from(value))
+}

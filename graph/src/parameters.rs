@@ -1,0 +1,69 @@
+//! The tensors that an operation stores: names, shapes and how they start. Whoever makes or reads weights has them from here.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::{Op, Shape};
+
+/// How a tensor starts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Initial {
+    /// Drawn at random; from what distribution is up to who draws.
+    Drawn,
+    /// The same value everywhere.
+    Constant(f64),
+}
+
+/// One tensor of an operation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ParameterSpec {
+    /// What it is: `weight` and `bias`, of a normalisation `scale`, `shift`, `mean` and `variance`. The tensor's full name
+    /// is [`crate::Node::parameter_path`], a slash, and this.
+    pub suffix: &'static str,
+    /// Its shape: a convolution's weight is `(out, in / groups, kh, kw)`, a fully connected layer's `(out, in)`.
+    pub dims: Vec<usize>,
+    /// Whether gradients train it; running statistics are kept by the forward pass.
+    pub trainable: bool,
+    /// Its first value.
+    pub initial: Initial,
+}
+
+/// The tensors of an operation on inputs of given shapes, in the order that runtimes take them.
+#[must_use]
+pub fn specs_of(op: &Op, inputs: &[&Shape]) -> Vec<ParameterSpec> {
+    let weight = |dims: Vec<usize>| ParameterSpec { suffix: "weight", dims, trainable: true, initial: Initial::Drawn };
+    let vector = |suffix, length, trainable, value| ParameterSpec {
+        suffix,
+        dims: vec![length],
+        trainable,
+        initial: Initial::Constant(value),
+    };
+    match op {
+        Op::Conv { out_channels, kernel, groups, bias, .. } => {
+            let dims = [*out_channels, inputs[0].channels() / groups, kernel[0], kernel[1]];
+            let bias = bias.then(|| vector("bias", *out_channels, true, 0.0));
+            std::iter::once(weight(dims.to_vec())).chain(bias).collect()
+        }
+        Op::Linear { out_features, bias } => {
+            let features = inputs[0].0.last().copied().unwrap_or(1);
+            let bias = bias.then(|| vector("bias", *out_features, true, 0.0));
+            std::iter::once(weight(vec![*out_features, features])).chain(bias).collect()
+        }
+        Op::BatchNorm { .. } => {
+            let of = |suffix, trainable, value| vector(suffix, inputs[0].channels(), trainable, value);
+            vec![of("scale", true, 1.0), of("shift", true, 0.0), of("mean", false, 0.0), of("variance", false, 1.0)]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The random stream of one tensor. It depends on the seed and the tensor's name only, so that a layer starts alike in
+/// every graph that has it.
+#[must_use]
+pub fn stream_of(seed: u64, name: &str) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    // FNV-1a of the name.
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    rng.set_stream(name.bytes().fold(0xcbf2_9ce4_8422_2325, step));
+    rng
+}

@@ -1,0 +1,73 @@
+//! `nasprof export --to onnx`.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use nasprof_graph::arch::ArchFile;
+use nasprof_graph::onnx::{Weights, write};
+use nasprof_graph::{Arch, Graph, Space};
+use nasprof_reports::replace_file;
+use serde_json::json;
+
+use super::{print, print_json};
+use crate::cli::ExportArgs;
+use crate::failure::Failure;
+use crate::resolve::file_name;
+
+/// An ONNX file, where the weights go, has at most 2 GiB.
+const MAX_WEIGHTS: u64 = 2 << 30;
+
+/// Writes the network of one architecture as an ONNX model.
+pub(super) fn run(args: &ExportArgs, space: &Space, arch: &Arch, network: &Graph) -> Result<ExitCode, Failure> {
+    let about = |f: Failure| match &args.weights {
+        Some(path) => f.about(format!("--weights {}", path.display())),
+        None => f,
+    };
+    let file = args.weights.as_deref().map(read).transpose().map_err(about)?;
+    let weights = match &file {
+        Some(bytes) => Weights::trained(bytes).map_err(|e| about(e.into()))?,
+        None => Weights::Random { seed: args.seed },
+    };
+    let arch = ArchFile::new(&space.name, &space.choices, arch);
+    let mut metadata = vec![("nasprof.arch", serde_json::to_string(&arch).map_err(Failure::internal)?)];
+    match &args.weights {
+        Some(path) => {
+            let name = path.file_name().unwrap_or(path.as_os_str());
+            metadata.push(("nasprof.weights", format!("trained, from {}", name.to_string_lossy())));
+        }
+        None => metadata
+            .extend([("nasprof.weights", "random, not trained".to_owned()), ("nasprof.seed", args.seed.to_string())]),
+    }
+    let content = write(network, &file_name(&space.name), &weights, &metadata).map_err(|e| about(e.into()))?;
+    replace_file(&args.output, &content)?;
+    if args.weights.is_none() {
+        // Nothing can be done about a closed error output.
+        let _ = writeln!(
+            std::io::stderr(),
+            "note: the weights are random (seed {}): good for measuring, not for predicting; --weights takes trained ones",
+            args.seed
+        );
+    }
+    if args.json {
+        let seed = args.weights.is_none().then_some(args.seed);
+        let cost = network.cost();
+        print_json(&json!({
+            "file": args.output, "bytes": content.len(), "params": cost.params, "macs": cost.macs,
+            "weights": if seed.is_some() { "random" } else { "trained" }, "seed": seed,
+        }))?;
+    } else {
+        print(args.output.display().to_string())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(MAX_WEIGHTS + 1).read_to_end(&mut bytes)).map_err(Failure::usage)?;
+    if bytes.len() as u64 > MAX_WEIGHTS {
+        return Err(Failure::usage("larger than 2 GiB"));
+    }
+    Ok(bytes)
+}
