@@ -130,6 +130,18 @@ pub(crate) enum AllocatorArg {
     System,
 }
 
+/// What is measured: a space or one network.
+#[derive(Debug, Args)]
+#[group(id = "source", required = true, multiple = false)]
+pub(crate) struct SourceArgs {
+    /// The space: a built-in name or a TOML file.
+    #[arg(long)]
+    pub(crate) space: Option<String>,
+    /// Instead of a space, one network: an ONNX model.
+    #[arg(long, value_name = "FILE.onnx")]
+    pub(crate) model: Option<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct MeasureArgs {
     /// The device: a name from `nasprof devices list`, or `synthetic:NAME` in virtual time. Several, as `a,b`, or a
@@ -138,9 +150,8 @@ pub(crate) struct MeasureArgs {
     pub(crate) device: Vec<String>,
     #[command(flatten)]
     pub(crate) settings: SettingArgs,
-    /// The space: a built-in name or a TOML file.
-    #[arg(long)]
-    pub(crate) space: String,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) context: ContextArgs,
     /// Where layers are timed.
@@ -331,15 +342,14 @@ pub(crate) struct EstimateArgs {
     /// The LUT.
     #[arg(long)]
     pub(crate) lut: PathBuf,
-    /// The space: a built-in name or a TOML file.
-    #[arg(long)]
-    pub(crate) space: String,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
     /// Architecture file; `-` reads one architecture a line from the standard input.
-    #[arg(long, value_name = "FILE", required_unless_present = "distribution")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["distribution", "model"], conflicts_with = "model")]
     pub(crate) arch: Option<PathBuf>,
     /// Instead of one architecture, what to expect of networks drawn from a distribution: a file with a probability for
     /// each candidate, or `uniform`.
-    #[arg(long, value_name = "FILE", conflicts_with = "arch")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["arch", "model"])]
     pub(crate) distribution: Option<PathBuf>,
     /// Show every layer with its share of time and where its number came from; of a distribution, in JSON, what to expect
     /// if each candidate is selected.

@@ -1,21 +1,23 @@
 //! From names as typed to the things they name.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use nasprof_devices::{DeviceFile, Link, LinkError, Milestone, Programs, find};
-use nasprof_graph::Space;
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::spaces::{SpaceSpec, builtin_names};
+use nasprof_graph::{Space, onnx};
 use nasprof_profiler::cuda;
 use nasprof_profiler::protocol::{Allocator, ClockCommands, ClockRequest, Setup};
 
-use crate::cli::{AllocatorArg, ContextArgs};
+use crate::cli::{AllocatorArg, ContextArgs, SourceArgs};
 use crate::failure::Failure;
 
 /// Most bytes of a file that people write.
 const MAX_TEXT: u64 = 16 << 20;
+/// Most bytes that the format of ONNX models and that of their weights can hold.
+const MAX_MODEL: u64 = 2 << 30;
 
 /// A space by its built-in name or its file.
 pub(crate) fn space(name: &str) -> Result<Space, Failure> {
@@ -28,6 +30,46 @@ pub(crate) fn space(name: &str) -> Result<Space, Failure> {
     let stem = Path::new(name).file_stem().map_or_else(|| name.to_owned(), |s| s.to_string_lossy().into_owned());
     let about = |e| Failure::from(e).about(format!("space file {name}"));
     SpaceSpec::parse(&text).and_then(|spec| spec.build(&stem)).map_err(about)
+}
+
+/// A space, or the network of a model as a space of one architecture.
+pub(crate) fn source(args: &SourceArgs) -> Result<Space, Failure> {
+    match (&args.space, &args.model) {
+        (Some(name), _) => space(name),
+        (None, Some(path)) => model(path).map_err(|f| f.about(format!("--model {}", path.display()))),
+        (None, None) => Err(Failure::usage("neither --space nor --model is given")),
+    }
+}
+
+/// What [`source`] is called in names of files.
+pub(crate) fn source_name(args: &SourceArgs) -> String {
+    let model = args.model.as_ref().map(|path| path.to_string_lossy().into_owned());
+    file_name(&args.space.clone().or(model).unwrap_or_default())
+}
+
+/// A model at batch 1, as spaces are.
+fn model(path: &Path) -> Result<Space, Failure> {
+    let graph = onnx::read(&model_file(path)?)?;
+    if let Some(shape) = graph.data_shapes().first().filter(|shape| shape.batch() != 1) {
+        let (path, batch) = (path.display(), shape.batch());
+        // Nothing can be done about a closed error output.
+        let _ = writeln!(
+            std::io::stderr(),
+            "note: {path} has batch {batch}; it is taken at batch 1, or at that of --batch"
+        );
+    }
+    let graph = graph.with_batch(1).map_err(|e| Failure::usage(format!("at batch 1: {e}")))?;
+    Ok(Space::new(&file_name(&path.to_string_lossy()), graph))
+}
+
+/// The bytes of a model or of weights.
+pub(crate) fn model_file(path: &Path) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(MAX_MODEL + 1).read_to_end(&mut bytes)).map_err(Failure::usage)?;
+    if bytes.len() as u64 > MAX_MODEL {
+        return Err(Failure::usage(format!("larger than {} GiB", MAX_MODEL >> 30)));
+    }
+    Ok(bytes)
 }
 
 /// The text of a file that people write. Those have kilobytes; a device or an image given by mistake does not fill the

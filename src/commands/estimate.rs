@@ -4,6 +4,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::ExitCode;
 
+use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
 use nasprof_lut::{EnergyEstimate, Estimate, Estimator, Lut, Source, read};
 use nasprof_reports::text::{ms, percent};
@@ -20,7 +21,7 @@ const MAX_LINE: u64 = 16 << 20;
 
 pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode, Failure> {
     let lut = read(&args.lut)?;
-    let (space, digest) = at_batch(resolve::space(&args.space)?, lut.context.header.batch)?;
+    let (space, digest) = at_batch(resolve::source(&args.source)?, lut.context.header.batch)?;
     expect(&lut, &args.context, &space.name, &digest)?;
     if let Some(name) = &args.distribution {
         let probabilities = expected::distribution(name, &space)?;
@@ -34,6 +35,15 @@ pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode, Failure> {
     let estimator = Estimator::new(&lut);
     let runtime = lut.context.header.runtime;
     let mut complete = true;
+    if args.source.model.is_some() {
+        let estimate = estimator.estimate(&runtime.subnet(&space.graph, &Arch(Vec::new()))?);
+        if args.json {
+            print_json(&estimate)?
+        } else {
+            show(&estimate, args.explain)?
+        }
+        return Ok(code(estimate.latency_ms.is_some()));
+    }
     let mut one = |text: &str, what: &str| -> Result<(), Failure> {
         let about = |f: Failure| f.about(what);
         let file: ArchFile = serde_json::from_str(text)
@@ -60,7 +70,12 @@ pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode, Failure> {
         let what = format!("--arch {}", arch.display());
         one(&resolve::text_file(arch).map_err(|f| f.about(&what))?, &what)?;
     }
-    Ok(if complete { ExitCode::SUCCESS } else { ExitCode::from(Exit::Usage as u8) })
+    Ok(code(complete))
+}
+
+/// A latency that is not known is no success.
+fn code(complete: bool) -> ExitCode {
+    if complete { ExitCode::SUCCESS } else { ExitCode::from(Exit::Usage as u8) }
 }
 
 /// Refuses a LUT that is not of the space, or not of what the options ask for.

@@ -1,8 +1,6 @@
 //! `nasprof export --to onnx`.
 
-use std::fs::File;
-use std::io::{Read, Write};
-use std::path::Path;
+use std::io::Write;
 use std::process::ExitCode;
 
 use nasprof_graph::arch::ArchFile;
@@ -14,10 +12,7 @@ use serde_json::json;
 use super::{print, print_json};
 use crate::cli::ExportArgs;
 use crate::failure::Failure;
-use crate::resolve::file_name;
-
-/// An ONNX file, where the weights go, has at most 2 GiB.
-const MAX_WEIGHTS: u64 = 2 << 30;
+use crate::resolve::{file_name, model_file};
 
 /// Writes the network of one architecture as an ONNX model.
 pub(super) fn run(args: &ExportArgs, space: &Space, arch: &Arch, network: &Graph) -> Result<ExitCode, Failure> {
@@ -25,7 +20,7 @@ pub(super) fn run(args: &ExportArgs, space: &Space, arch: &Arch, network: &Graph
         Some(path) => f.about(format!("--weights {}", path.display())),
         None => f,
     };
-    let file = args.weights.as_deref().map(read).transpose().map_err(about)?;
+    let file = args.weights.as_deref().map(model_file).transpose().map_err(about)?;
     let weights = match &file {
         Some(bytes) => Weights::trained(bytes).map_err(|e| about(e.into()))?,
         None => Weights::Random { seed: args.seed },
@@ -61,13 +56,4 @@ pub(super) fn run(args: &ExportArgs, space: &Space, arch: &Arch, network: &Graph
         print(args.output.display().to_string())?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_WEIGHTS + 1).read_to_end(&mut bytes)).map_err(Failure::usage)?;
-    if bytes.len() as u64 > MAX_WEIGHTS {
-        return Err(Failure::usage("larger than 2 GiB"));
-    }
-    Ok(bytes)
 }

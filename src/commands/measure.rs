@@ -90,7 +90,7 @@ impl Job {
     fn prepare(device: &str, args: &MeasureArgs, several: bool) -> Result<Self, Failure> {
         let output = output(device, args, several)?;
         refuse_existing(&journal_path(&output), args)?;
-        let space = resolve::space(&args.space)?;
+        let space = resolve::source(&args.source)?;
         let file = resolve::device(device, &args.settings.set)?;
         let about = |failure: Failure| if several { failure.about(device) } else { failure };
         let mut link = resolve::open(&file).map_err(about)?.locking_clocks(args.lock_clocks);
@@ -199,7 +199,7 @@ impl Outcome {
 
 /// Where a device's LUT goes.
 fn output(device: &str, args: &MeasureArgs, several: bool) -> Result<PathBuf, Failure> {
-    let name = || format!("{}-{}.parquet", resolve::file_name(&args.space), resolve::file_name(device));
+    let name = || format!("{}-{}.parquet", resolve::source_name(&args.source), resolve::file_name(device));
     match &args.output {
         None => Ok(PathBuf::from(name())),
         Some(path) if !several => Ok(path.clone()),

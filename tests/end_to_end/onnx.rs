@@ -44,3 +44,48 @@ fn what_cannot_be_exported_is_refused_and_leaves_nothing() {
     folder.fails(&format!("{line} dot --weights bad.safetensors"), 2, "--weights");
     assert!(!folder.path("x.onnx").exists());
 }
+
+/// Out and in again: the layers that a space's LUT has for this network, at a synthetic device's known times.
+#[test]
+fn a_model_is_measured_and_estimated_like_its_network() {
+    let (folder, told) = exported();
+    folder.ok("measure --device synthetic:quiet --model net.onnx -o model.parquet");
+    folder.ok("measure --device synthetic:quiet --space small.toml -o space.parquet");
+    let json = |line: &str| serde_json::from_str::<Value>(&folder.ok(line)).unwrap();
+    let keys = |estimate: &Value| -> Vec<String> {
+        let nodes = estimate["nodes"].as_array().unwrap();
+        nodes.iter().map(|node| node["key"].as_str().unwrap().to_owned()).collect()
+    };
+    let model = json("estimate --lut model.parquet --model net.onnx --json");
+    let network = json("estimate --lut space.parquet --space small.toml --arch arch.json --json");
+    assert_eq!(keys(&model), keys(&network));
+    for cost in ["params", "macs", "peak_memory_bytes"] {
+        assert_eq!(model[cost], network[cost], "{cost}");
+    }
+    assert_eq!((&model["params"], &model["macs"]), (&told["params"], &told["macs"]));
+    assert_eq!(model["coverage"], 1.0);
+    let sum = |estimate: &Value| -> f64 {
+        estimate["nodes"].as_array().unwrap().iter().map(|node| node["latency_ms"].as_f64().unwrap()).sum()
+    };
+    assert!((sum(&model) / sum(&network) - 1.0).abs() < 0.1, "{} {}", sum(&model), sum(&network));
+    // A LUT of another network is another context.
+    folder.fails("estimate --lut space.parquet --model net.onnx", 6, "space");
+}
+
+#[test]
+fn a_model_that_cannot_be_read_is_refused_and_leaves_nothing() {
+    let (folder, _) = exported();
+    let model = folder.read("net.onnx");
+    fs::write(folder.path("cut.onnx"), &model[..model.len() / 2]).unwrap();
+    fs::write(folder.path("text.onnx"), "not a model").unwrap();
+    for (arguments, naming) in [
+        ("--model cut.onnx", "--model cut.onnx: not an ONNX model"),
+        ("--model text.onnx", "--model text.onnx: not an ONNX model"),
+        ("--model none.onnx", "--model none.onnx"),
+        ("--model net.onnx --space small.toml", "cannot be used with"),
+        ("", "required"),
+    ] {
+        folder.fails(&format!("measure --device synthetic:quiet -o x.parquet {arguments}"), 2, naming);
+    }
+    assert!(!folder.path("x.parquet").exists() && !folder.path("x.journal.jsonl").exists());
+}
