@@ -7,7 +7,7 @@ use nasprof_graph::arch::ArchError;
 use nasprof_graph::onnx::OnnxError;
 use nasprof_graph::passes::SelectError;
 use nasprof_graph::spaces::SpaceError;
-use nasprof_lut::{LutError, MergeError};
+use nasprof_lut::{LutError, MergeError, ShareError};
 use nasprof_profiler::engine::EngineError;
 use nasprof_profiler::journal::JournalError;
 use nasprof_profiler::protocol::DeviceError;
@@ -274,6 +274,22 @@ impl From<MergeError> for Failure {
             MergeError::Context { .. } => Self { exit: Exit::ContextChanged, ..failure }
                 .hint("a LUT holds for one context; `nasprof lut diff` compares those of two"),
             _ => failure,
+        }
+    }
+}
+
+impl From<ShareError> for Failure {
+    fn from(error: ShareError) -> Self {
+        let failure = Self::usage(&error);
+        match error {
+            ShareError::Lut(error) => error.into(),
+            ShareError::Merge(error) => error.into(),
+            ShareError::Disagree { .. } | ShareError::Runs { .. } => Self { exit: Exit::ContextChanged, ..failure }
+                .hint("a LUT holds for boards that are alike; measure each into a LUT of its own, without --share"),
+            ShareError::Unsteady { .. } => Self { exit: Exit::Noisy, ..failure }
+                .hint("make them steadier (--lock-clocks, nothing else running), or measure more --sessions"),
+            ShareError::Incomplete { .. } => failure.hint("the same `measure` command with --resume goes on with it"),
+            _ => failure.hint("give the journals of all boards of one `measure --share`, each once"),
         }
     }
 }

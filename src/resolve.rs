@@ -221,8 +221,13 @@ pub(crate) fn search_program() -> PathBuf {
     std::env::var_os("NASPROF_SEARCH").map_or_else(|| programs().folder.join("nasprof-search"), PathBuf::from)
 }
 
-/// The file name that `name` gives, for use in default output names.
+/// The name of a file without its ending, or of something built in, for use in default output names.
 pub(crate) fn file_name(name: &str) -> String {
     let stem = Path::new(name).file_stem().map_or_else(|| name.to_owned(), |s| s.to_string_lossy().into_owned());
-    stem.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect()
+    plain(&stem)
+}
+
+/// A name with nothing in it that a file's name should not have.
+pub(crate) fn plain(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect()
 }

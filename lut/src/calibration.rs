@@ -12,7 +12,7 @@ const MIN_ANCHORS: usize = 4;
 /// within ten minutes was 5 % (design figure: -4 to +7 %); where clocks are fixed it is small. The sessions of one LUT are
 /// minutes apart and may agree by luck.
 const AS_FOUND: Usual = Usual { sd: 0.05, degrees: 4 };
-const FIXED_CLOCKS: Usual = Usual { sd: 0.01, degrees: 4 };
+pub(crate) const FIXED_CLOCKS: Usual = Usual { sd: 0.01, degrees: 4 };
 
 /// `latency = scale * sum of layers`, fitted to anchors measured in the same sessions. One factor and not a line:
 /// a constant is not told apart from the factor over the range of a space, and one parameter extrapolates better.

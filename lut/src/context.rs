@@ -106,13 +106,13 @@ impl Lut {
         let differs: Vec<String> = wanted
             .iter()
             .filter_map(|(name, value)| {
-                // A LUT merged from several spaces serves each of them.
+                // One that several boards shared serves each of them, as one of several spaces does.
                 let of_parts = |of: fn(&Header) -> &String, all: &String| {
                     let mut parts = self.context.parts.iter().map(|part| of(&part.header));
                     parts.find(|part| Some(*part) == value.as_ref()).unwrap_or(all).clone()
                 };
                 let actual = match *name {
-                    "device" => header.device.clone(),
+                    "device" => of_parts(|header| &header.device, &header.device),
                     "backend" => header.backend.clone(),
                     "space" => of_parts(|header| &header.space, &header.space),
                     "space_digest" => of_parts(|header| &header.space_digest, &header.space_digest),

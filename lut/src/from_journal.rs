@@ -39,11 +39,14 @@ struct KeySession {
 /// # Errors
 /// If the journal holds no complete session.
 pub fn from_journal(events: &[Event]) -> Result<Lut, LutError> {
-    let observations = Observations::new(events)?;
+    from_observations(&Observations::new(events)?)
+}
+
+pub(crate) fn from_observations(observations: &Observations) -> Result<Lut, LutError> {
     let sessions: Vec<&SessionObservations> = observations.sessions.iter().filter(|s| s.end.is_some()).collect();
     let first = sessions.first().ok_or_else(|| LutError::Incomplete("no session was completed".to_owned()))?;
-    let by_key: Vec<BTreeMap<LayerKey, KeySession>> = sessions.iter().map(|s| collect(&observations, s)).collect();
-    let values: Vec<RoundValues> = sessions.iter().map(|s| round_values(&observations, s)).collect();
+    let by_key: Vec<BTreeMap<LayerKey, KeySession>> = sessions.iter().map(|s| collect(observations, s)).collect();
+    let values: Vec<RoundValues> = sessions.iter().map(|s| round_values(observations, s)).collect();
     let places = Places::new(observations.units.values(), |unit, position| {
         let key = unit.keys.get(position).cloned().unwrap_or_else(|| unit.whole_key());
         let samples = |keys: &BTreeMap<LayerKey, KeySession>| {
@@ -56,6 +59,7 @@ pub fn from_journal(events: &[Event]) -> Result<Lut, LutError> {
     let mut rows: Vec<Row> = observations
         .trials
         .iter()
+        .filter(|(key, _, trial)| observations.has_row(key, trial))
         .map(|(key, graph, trial)| {
             let mut row = static_row(key, graph, observations.header.mode);
             match trial {
@@ -64,7 +68,7 @@ pub fn from_journal(events: &[Event]) -> Result<Lut, LutError> {
                     row.peak_memory_bytes = memory.peak_bytes;
                     row.stored_bytes = memory.stored_bytes;
                     row.first_call_ns = Some(memory.first_ns);
-                    row.energy = energy(&observations, &EnergyTarget::Layer(key.clone()));
+                    row.energy = energy(observations, &EnergyTarget::Layer(key.clone()));
                     let seen: Vec<&KeySession> = by_key.iter().filter_map(|keys| keys.get(key)).collect();
                     row.times = times(&seen, key, &values, places.points(key, None));
                     if let (Some(times), Some(sampling)) = (&mut row.times, sampling.get(key)) {
@@ -82,8 +86,8 @@ pub fn from_journal(events: &[Event]) -> Result<Lut, LutError> {
     widen_by_sessions(&mut rows);
     let (bandwidth, left_out) = places.best_bandwidth();
     let level_sessions = observations.level_sessions.iter().filter(|s| s.end.is_some());
-    let levels: Vec<_> = level_sessions.map(|s| collect(&observations, s)).collect();
-    let anchors = anchors(&observations, &by_key, &levels, &left_out);
+    let levels: Vec<_> = level_sessions.map(|s| collect(observations, s)).collect();
+    let anchors = anchors(observations, &by_key, &levels, &left_out);
     let is_anchor = |unit| {
         let role = observations.units.get(unit).map(|unit| &unit.role);
         matches!(role, Some(Role::Network { anchor: true, .. }))

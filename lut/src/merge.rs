@@ -79,6 +79,19 @@ pub enum MergeError {
 /// # Errors
 /// If they are not of one context, or one measurement stands in two of them.
 pub fn merge(luts: &[Lut]) -> Result<Merged, MergeError> {
+    merge_from(luts, Devices::One)
+}
+
+/// Which devices LUTs may be of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Devices {
+    /// The same one.
+    One,
+    /// Several of a kind, which agree.
+    Alike,
+}
+
+pub(crate) fn merge_from(luts: &[Lut], devices: Devices) -> Result<Merged, MergeError> {
     let [first, others @ ..] = luts else { return Err(MergeError::TooFew) };
     if others.is_empty() {
         return Err(MergeError::TooFew);
@@ -86,7 +99,11 @@ pub fn merge(luts: &[Lut]) -> Result<Merged, MergeError> {
     let mut parts: Vec<Part> = first.parts();
     for (i, other) in others.iter().enumerate() {
         let number = i + 2;
-        let differs = differences(&first.context, &other.context);
+        let mut differs = differences(&first.context, &other.context);
+        if devices == Devices::One && first.devices() != other.devices() {
+            let names = [first, other].map(|lut| lut.devices().join("+"));
+            differs.push(format!("device is `{}` in the one, `{}` in the other", names[0], names[1]));
+        }
         if !differs.is_empty() {
             return Err(MergeError::Context { number, differs: differs.join("; ") });
         }
@@ -117,20 +134,24 @@ impl Lut {
             self.context.parts.clone()
         }
     }
+
+    /// The devices that it was measured on: one, or the boards that shared the work.
+    #[must_use]
+    pub fn devices(&self) -> Vec<String> {
+        let names: BTreeSet<String> = self.parts().into_iter().map(|part| part.header.device).collect();
+        names.into_iter().collect()
+    }
 }
 
-/// Any order will do, as long as it does not depend on the command line.
-fn order(parts: &[Part]) -> String {
-    // Only a map with keys that are no texts cannot be written.
-    serde_json::to_string(parts).unwrap_or_default()
-}
-
-/// What numbers hold for, by name. The space is not part of it: a layer's key says all of the layer.
-fn differences(a: &Context, b: &Context) -> Vec<String> {
-    let defining = |context: &Context| -> BTreeMap<String, String> {
-        let header = &context.header;
+/// How two devices, each with what is asked of it and its own facts, are of different contexts. What they are called is
+/// no part of it.
+#[must_use]
+pub fn context_differences(
+    a: (&Header, &BTreeMap<String, String>),
+    b: (&Header, &BTreeMap<String, String>),
+) -> Vec<String> {
+    let defining = |(header, facts): (&Header, &BTreeMap<String, String>)| -> BTreeMap<String, String> {
         let mut values = BTreeMap::from([
-            ("device".to_owned(), header.device.clone()),
             ("backend".to_owned(), header.backend.clone()),
             ("runtime".to_owned(), format!("{:?}", header.runtime)),
             ("mode".to_owned(), format!("{:?}", header.mode)),
@@ -139,9 +160,8 @@ fn differences(a: &Context, b: &Context) -> Vec<String> {
             ("cores".to_owned(), format!("{:?}", header.cores)),
             ("allocator".to_owned(), header.allocator.name().to_owned()),
             ("clocks".to_owned(), format!("{:?}", header.clocks)),
-            ("imported".to_owned(), context.imported.is_some().to_string()),
         ]);
-        values.extend(context.facts.iter().map(|(name, value)| (name.clone(), value.clone())));
+        values.extend(facts.iter().map(|(name, value)| (name.clone(), value.clone())));
         values
     };
     let (a, b) = (defining(a), defining(b));
@@ -152,6 +172,21 @@ fn differences(a: &Context, b: &Context) -> Vec<String> {
         .filter(|name| a.get(*name) != b.get(*name))
         .map(|name| format!("{name} is {} in the one, {} in the other", text(a.get(name)), text(b.get(name))))
         .collect()
+}
+
+/// Any order will do, as long as it does not depend on the command line.
+fn order(parts: &[Part]) -> String {
+    // Only a map with keys that are no texts cannot be written.
+    serde_json::to_string(parts).unwrap_or_default()
+}
+
+/// What numbers hold for, by name. The space is not part of it: a layer's key says all of the layer.
+fn differences(a: &Context, b: &Context) -> Vec<String> {
+    let mut differs = context_differences((&a.header, &a.facts), (&b.header, &b.facts));
+    if a.imported.is_some() != b.imported.is_some() {
+        differs.push("one was measured, the other was imported".to_owned());
+    }
+    differs
 }
 
 /// The key of a layer whose static facts differ.
@@ -183,6 +218,7 @@ fn context(luts: &[&Lut], parts: Vec<Part>, rows: &[Row]) -> Context {
             seed: headers().map(|header| header.seed).min().unwrap_or(0),
             allow_noisy: headers().any(|header| header.allow_noisy),
             energy: headers().any(|header| header.energy),
+            share: None,
             ..first.header.clone()
         },
         facts: first.facts.clone(),

@@ -109,6 +109,13 @@ impl Observations {
         Ok(all)
     }
 
+    /// Whether a layer that was tried stands in the LUT: what another board measures does not.
+    pub(crate) fn has_row(&self, key: &LayerKey, trial: &Trial) -> bool {
+        self.header.share.is_none()
+            || matches!(trial, Trial::Failed(_))
+            || self.units.values().any(|unit| unit.keys.contains(key))
+    }
+
     fn current(&mut self, level: bool) -> &mut Vec<SessionObservations> {
         if level { &mut self.level_sessions } else { &mut self.sessions }
     }

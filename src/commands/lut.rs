@@ -5,11 +5,11 @@ mod import;
 mod merge;
 mod show;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use nasprof_lut::{Lut, check, from_journal, read, write};
-use nasprof_profiler::journal::read_file;
+use nasprof_lut::{Lut, check, from_journals, read, write};
+use nasprof_profiler::journal::{Event, read_file};
 
 use super::{print, print_json};
 use crate::cli::{LutArgs, LutCommand};
@@ -30,9 +30,8 @@ pub(super) fn run(args: &LutArgs) -> Result<ExitCode, Failure> {
             write(&lut, output)?;
             said(output, &lut, args.json)?;
         }
-        LutCommand::Rebuild { journal, output } => {
-            let recovered = read_file(journal).map_err(|e| Failure::from(e).about(journal.display()))?;
-            let lut = from_journal(&recovered.events)?;
+        LutCommand::Rebuild { journals, output } => {
+            let lut = from_journals(&events_of(journals)?)?;
             write(&lut, output)?;
             said(output, &lut, args.json)?;
         }
@@ -54,6 +53,15 @@ pub(super) fn run(args: &LutArgs) -> Result<ExitCode, Failure> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What each journal holds.
+pub(super) fn events_of(journals: &[PathBuf]) -> Result<Vec<Vec<Event>>, Failure> {
+    let events = |path: &PathBuf| {
+        let recovered = read_file(path).map_err(|e| Failure::from(e).about(path.display()))?;
+        Ok(recovered.events)
+    };
+    journals.iter().map(events).collect()
 }
 
 fn said(output: &Path, lut: &Lut, as_json: bool) -> Result<(), Failure> {

@@ -1,5 +1,7 @@
 //! `nasprof measure`: one device, or several at the same time.
 
+mod shared;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
@@ -9,7 +11,7 @@ use nasprof_devices::{DeviceFile, Link, expand, persist};
 use nasprof_graph::Space;
 use nasprof_lut::{Flag, Lut, Row, from_journal, write};
 use nasprof_profiler::engine::{Gate, Interrupted, Measurement, Recorder, measure};
-use nasprof_profiler::journal::{EnergyResult, Event, Header, Mode, Writer};
+use nasprof_profiler::journal::{EnergyResult, Event, Header, Mode, Share, Writer};
 use serde_json::json;
 
 use super::{interruption, print, print_json, say_remarks};
@@ -23,12 +25,22 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) fn run(args: &MeasureArgs) -> Result<ExitCode, Failure> {
     let devices = expand(&args.device, resolve::user_devices().as_deref())?;
+    if args.share {
+        return shared::run(devices, args);
+    }
     let several = devices.len() > 1;
     // One after the other: a key's passphrase may have to be asked for.
-    let mut jobs = devices.iter().map(|name| Job::prepare(name, args, several)).collect::<Result<Vec<_>, _>>()?;
+    let prepare = |name: &String| Job::prepare(name, args, output(name, args, several)?, None, several);
+    let mut jobs = devices.iter().map(prepare).collect::<Result<Vec<_>, _>>()?;
+    report(args, measure_all(&mut jobs, args)?)
+}
+
+/// Measures all devices at the same time.
+fn measure_all(jobs: &mut [Job], args: &MeasureArgs) -> Result<Vec<Result<Outcome, Failure>>, Failure> {
+    let several = jobs.len() > 1;
     let interrupted = interruption()?;
     let screen = Screen::new();
-    let results: Vec<Result<Outcome, Failure>> = thread::scope(|scope| {
+    Ok(thread::scope(|scope| {
         let (screen, interrupted) = (&screen, &interrupted);
         let started: Vec<_> = jobs
             .iter_mut()
@@ -46,32 +58,32 @@ pub(super) fn run(args: &MeasureArgs) -> Result<ExitCode, Failure> {
             .into_iter()
             .map(|thread| thread.join().unwrap_or_else(|_| Err(Failure::internal("a measurement ended by a panic"))))
             .collect()
-    });
-    report(args, results)
+    }))
 }
 
 /// Prints what was measured, then fails if a device did.
 fn report(args: &MeasureArgs, results: Vec<Result<Outcome, Failure>>) -> Result<ExitCode, Failure> {
-    let mut converged = true;
-    let mut failure: Option<Failure> = None;
+    let (outcomes, failure) = split(results);
+    outcomes.iter().try_for_each(|outcome| outcome.print(args))?;
+    failure.map_or_else(|| Ok(exit_code(&outcomes)), Err)
+}
+
+/// What was measured, and all failures as one.
+fn split(results: Vec<Result<Outcome, Failure>>) -> (Vec<Outcome>, Option<Failure>) {
+    let mut outcomes = Vec::new();
+    let mut failures = Vec::new();
     for result in results {
         match result {
-            Ok(outcome) => {
-                outcome.print(args)?;
-                converged &= outcome.converged;
-            }
-            Err(another) => {
-                if let Some(first) = failure.replace(another) {
-                    failure = failure.map(|last| first.and(last));
-                }
-            }
+            Ok(outcome) => outcomes.push(outcome),
+            Err(failure) => failures.push(failure),
         }
     }
-    match failure {
-        Some(failure) => Err(failure),
-        None if converged => Ok(ExitCode::SUCCESS),
-        None => Ok(ExitCode::from(Exit::NotConverged as u8)),
-    }
+    (outcomes, failures.into_iter().reduce(Failure::and))
+}
+
+fn exit_code(outcomes: &[Outcome]) -> ExitCode {
+    let converged = outcomes.iter().all(|outcome| outcome.converged);
+    if converged { ExitCode::SUCCESS } else { ExitCode::from(Exit::NotConverged as u8) }
 }
 
 /// One device's measurement.
@@ -87,8 +99,13 @@ struct Job {
 
 impl Job {
     /// Reaches the device; nothing is written yet.
-    fn prepare(device: &str, args: &MeasureArgs, several: bool) -> Result<Self, Failure> {
-        let output = output(device, args, several)?;
+    fn prepare(
+        device: &str,
+        args: &MeasureArgs,
+        output: PathBuf,
+        share: Option<Share>,
+        several: bool,
+    ) -> Result<Self, Failure> {
         refuse_existing(&journal_path(&output), args)?;
         let space = resolve::source(&args.source)?;
         let file = resolve::device(device, &args.settings.set)?;
@@ -122,6 +139,7 @@ impl Job {
             allow_noisy: args.allow_noisy,
             clocks: args.lock_clocks.then(|| target.clocks.clone()),
             energy: args.energy,
+            share,
         };
         Ok(Self { device: device.to_owned(), file, link, target, space, header, output })
     }
@@ -159,7 +177,9 @@ impl Job {
         if let Some(reason) = no_energy(recorder.events()) {
             display.say(&format!("some rows have no energy: {reason}"));
         }
-        Ok(Outcome { device: self.device.clone(), output: self.output.clone(), journal, lut, converged, elapsed })
+        let visits = recorder.events().iter().filter(|event| matches!(event, Event::Visit { .. })).count();
+        let (device, output) = (self.device.clone(), self.output.clone());
+        Ok(Outcome { device, output, journal, lut, visits, converged, elapsed })
     }
 }
 
@@ -169,14 +189,14 @@ struct Outcome {
     output: PathBuf,
     journal: PathBuf,
     lut: Lut,
+    visits: usize,
     converged: bool,
     elapsed: Duration,
 }
 
 impl Outcome {
     fn print(&self, args: &MeasureArgs) -> Result<(), Failure> {
-        let rows = &self.lut.rows;
-        let failed = rows.iter().filter(|row: &&Row| row.times.is_none()).count();
+        let (rows, failed) = (&self.lut.rows, failed(&self.lut));
         if args.json {
             return print_json(&json!({
                 "device": self.device,
@@ -191,15 +211,25 @@ impl Outcome {
                 "seed": args.seed,
             }));
         }
-        let unsure = rows.iter().filter(|row| row.flags.contains(&Flag::NotConverged)).count();
-        let (path, rows) = (self.output.display(), rows.len());
-        print(format!("{path}: {rows} layers, {failed} failed, {unsure} not within {} %", args.ci * 100.0))
+        print(in_words(&self.output, &self.lut, args))
     }
+}
+
+/// What was measured, in a line.
+fn in_words(path: &Path, lut: &Lut, args: &MeasureArgs) -> String {
+    let (path, rows, failed) = (path.display(), lut.rows.len(), failed(lut));
+    let unsure = lut.rows.iter().filter(|row| row.flags.contains(&Flag::NotConverged)).count();
+    format!("{path}: {rows} layers, {failed} failed, {unsure} not within {} %", args.ci * 100.0)
+}
+
+/// How many layers have no times.
+fn failed(lut: &Lut) -> usize {
+    lut.rows.iter().filter(|row: &&Row| row.times.is_none()).count()
 }
 
 /// Where a device's LUT goes.
 fn output(device: &str, args: &MeasureArgs, several: bool) -> Result<PathBuf, Failure> {
-    let name = || format!("{}-{}.parquet", resolve::source_name(&args.source), resolve::file_name(device));
+    let name = || format!("{}-{}.parquet", resolve::source_name(&args.source), resolve::plain(device));
     match &args.output {
         None => Ok(PathBuf::from(name())),
         Some(path) if !several => Ok(path.clone()),

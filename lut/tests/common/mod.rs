@@ -42,6 +42,7 @@ pub(crate) fn events_of(
         allow_noisy: false,
         clocks: None,
         energy: false,
+        share: None,
     };
     let gate = Gate { patience: std::time::Duration::ZERO, allow_noisy: true };
     let measurement = Measurement { space, header, gate, deadline: None };

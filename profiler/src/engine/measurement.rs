@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::energy::run_energy;
 use super::session::{Progress, SessionPlan, run_session};
-use super::{EngineError, Gate, Recorder, Unit, keys_of_space, layer_units, network_units, run_trials};
+use super::{EngineError, Gate, Recorder, Unit, keys_of_space, layer_units, network_units, part_of, run_trials};
 use crate::journal::{Event, Header, Mode, Role};
 use crate::protocol::{Device, DeviceError, Setup};
 
@@ -144,7 +144,8 @@ pub fn setup(header: &Header, session: u32) -> Setup {
         threads: header.threads,
         cores: header.cores.clone(),
         allocator: header.allocator,
-        seed: header.seed,
+        // Boards that share work plan alike and load in orders of their own.
+        seed: header.seed ^ header.share.map_or(0, |share| u64::from(share.part) << 32),
         session,
         clocks: header.clocks.clone(),
         clock_copy: String::new(),
@@ -167,14 +168,19 @@ fn plan(
 ) -> Result<Plan, EngineError> {
     let header = &measurement.header;
     let mut rng = ChaCha8Rng::seed_from_u64(header.seed);
-    let keys = keys_of_space(measurement.space, header.runtime, &mut rng)?;
+    let mut keys = keys_of_space(measurement.space, header.runtime, &mut rng)?;
     let failed = run_trials(&keys, &setup(header, 0), recorder, connect, |done, all| {
         progress(Stage::Trial(done, all));
     })?;
-    let units = match header.mode {
+    let mut units = match header.mode {
         Mode::Isolated => layer_units(&keys, &failed),
         Mode::InContext | Mode::Whole => network_units(measurement.space, header.runtime, &keys, &failed, &mut rng)?,
     };
+    if let Some(share) = header.share {
+        units = part_of(share, units);
+        let own: BTreeSet<&LayerKey> = units.iter().flat_map(|unit| &unit.keys).collect();
+        keys.retain(|key, _| own.contains(key) || failed.contains(key));
+    }
     for unit in &units {
         let (unit, role, graph) = (unit.unit, unit.role.clone(), unit.graph.clone());
         recorder.decide(Event::Unit { unit, role, graph })?;

@@ -261,8 +261,13 @@ fn balanced(space: &Space, count: usize, rng: &mut ChaCha8Rng) -> Vec<Arch> {
 fn spread(networks: &[(Arch, Graph)]) -> BTreeSet<usize> {
     let mut order: Vec<usize> = (0..networks.len()).collect();
     order.sort_by_key(|&i| networks[i].1.cost().macs);
-    let count = ANCHORS.min(order.len());
-    (0..count).map(|i| order[i * (order.len() - 1) / (count - 1).max(1)]).collect()
+    evenly(ANCHORS, order.len()).map(|i| order[i]).collect()
+}
+
+/// At most `count` of the places from 0 to `len`, evenly spaced, the first and the last included.
+pub(super) fn evenly(count: usize, len: usize) -> impl Iterator<Item = usize> {
+    let count = count.min(len);
+    (0..count).map(move |i| i * (len - 1) / (count - 1).max(1))
 }
 
 /// A layer as a graph of its own, with inputs of the shapes it has in `graph`.

@@ -64,6 +64,19 @@ pub struct Header {
     /// Whether energy is measured after the sessions.
     #[serde(default)]
     pub energy: bool,
+    /// Which part of the work it is, where several boards share it; absent: all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
+}
+
+/// One board's part of the work that several boards of a kind share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Share {
+    /// Its number, from 0.
+    pub part: u32,
+    /// How many there are.
+    pub of: u32,
 }
 
 /// What a unit is for.

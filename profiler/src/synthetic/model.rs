@@ -43,7 +43,7 @@ pub struct Model {
 }
 
 /// All named models with what they are.
-const MODELS: [(&str, Model); 21] = {
+const MODELS: [(&str, Model); 22] = {
     const NONE: Model = Model {
         sigma: 0.0,
         tail: None,
@@ -65,6 +65,8 @@ const MODELS: [(&str, Model); 21] = {
     };
     [
         ("quiet", Model { sigma: 0.005, session_sigma: 0.002, ..NONE }),
+        // Another board of the same kind, a tenth slower.
+        ("quiet-slower", Model { sigma: 0.005, session_sigma: 0.002, ramp: Some((0.1, 1e-9)), ..NONE }),
         ("noisy", Model { sigma: 0.02, session_sigma: 0.005, ..NONE }),
         ("tail", Model { sigma: 0.01, tail: Some((0.1, 0.3)), ..NONE }),
         ("bimodal", Model { sigma: 0.005, bimodal: Some((0.35, 0.05)), ..NONE }),

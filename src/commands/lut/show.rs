@@ -19,9 +19,14 @@ pub(super) fn show(lut: &Lut, rows: usize) -> Result<(), Failure> {
 fn context(lut: &Lut) -> Result<(), Failure> {
     let header = &lut.context.header;
     let threads = count(header.threads, "thread");
-    print(paint(Tone::Strong, format!("{} on {} ({})", header.space, header.device, header.backend)))?;
+    print(paint(Tone::Strong, format!("{} on {} ({})", header.space, lut.devices().join(" and "), header.backend)))?;
     let (allocator, mode) = (header.allocator.name(), mode_name(header.mode));
     print(format!("batch {}, {threads}, allocator {allocator}, timed {mode}, seed {}", header.batch, header.seed))?;
+    if let Some(share) = header.share {
+        let part =
+            format!("part {} of {} of a shared measurement: other layers are in the others", share.part + 1, share.of);
+        print(paint(Tone::Doubtful, part))?;
+    }
     for (i, session) in lut.context.sessions.iter().enumerate() {
         let [compute, memory] = session.canary_spread.map(percent);
         let (number, rounds, reason) = (i + 1, session.rounds, &session.reason);

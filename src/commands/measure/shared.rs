@@ -1,0 +1,131 @@
+//! `nasprof measure --share`: one LUT of the work of several boards of a kind.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use nasprof_lut::{CrossCheck, ShareError, Shared, context_differences, join, write};
+use nasprof_profiler::engine::setup;
+use nasprof_profiler::journal::Share;
+use serde_json::{Value, json};
+
+use super::super::lut::events_of;
+use super::{Job, Outcome, exit_code, failed, in_words, measure_all, print, print_json, split};
+use crate::cli::MeasureArgs;
+use crate::failure::{Exit, Failure};
+use crate::resolve;
+
+/// Each board measures its part into a journal and a LUT of its own; one LUT is made of them if they agree.
+pub(super) fn run(mut devices: Vec<String>, args: &MeasureArgs) -> Result<ExitCode, Failure> {
+    if devices.len() < 2 {
+        return Err(Failure::usage(format!("--share: `{}` has nobody to share with", devices.join(",")))
+            .hint("name several boards of a kind, as `--device a,b`, or a group of them"));
+    }
+    if args.sessions < 2 {
+        return Err(Failure::usage("--share: with --sessions 1 a board does not know how far it differs from itself")
+            .hint("boards are compared by that; leave out --sessions, or measure more"));
+    }
+    // The parts do not depend on how the boards were listed, so neither does what --resume finds.
+    devices.sort();
+    let output = args.output.clone().unwrap_or_else(|| {
+        let boards: Vec<String> = devices.iter().map(|device| resolve::plain(device)).collect();
+        PathBuf::from(format!("{}-{}.parquet", resolve::source_name(&args.source), boards.join("+")))
+    });
+    let of = devices.len() as u32;
+    let prepare = |(part, device): (u32, &String)| {
+        Job::prepare(device, args, part_path(&output, device)?, Some(Share { part, of }), true)
+    };
+    let mut jobs = (0..of).zip(&devices).map(prepare).collect::<Result<Vec<_>, _>>()?;
+    if !args.lock_clocks {
+        // Locking the clocks may set what differs now; then it is the parts that are compared.
+        refuse_other_kinds(&mut jobs)?;
+    }
+    match split(measure_all(&mut jobs, args)?) {
+        (_, Some(failure)) => Err(failure),
+        (parts, None) => finish(&output, &parts, args),
+    }
+}
+
+/// Where a board's part goes: beside the LUT, under its name and the board's.
+fn part_path(output: &Path, device: &str) -> Result<PathBuf, Failure> {
+    let (Some(stem), Some(ending)) = (output.file_stem(), output.extension()) else {
+        return Err(Failure::usage(format!("-o {}: has no ending", output.display()))
+            .hint("with --share, -o names the one LUT: a file that ends in .parquet, .csv or .json"));
+    };
+    let (stem, ending) = (stem.to_string_lossy(), ending.to_string_lossy());
+    Ok(output.with_file_name(format!("{stem}-{}.{ending}", resolve::plain(device))))
+}
+
+/// Boards of which the context differs are told of before hours of measuring.
+fn refuse_other_kinds(jobs: &mut [Job]) -> Result<(), Failure> {
+    let mut first = None;
+    for job in jobs {
+        let mut agent = job.link.agent(&job.target.backend).map_err(|e| Failure::from(e).about(&job.device))?;
+        let facts = agent.configure(&setup(&job.header, 0)).map_err(|e| Failure::from(e).about(&job.device))?.facts;
+        let Some((header, expected)) = &first else {
+            first = Some((job.header.clone(), facts));
+            continue;
+        };
+        let differs = context_differences((header, expected), (&job.header, &facts));
+        if !differs.is_empty() {
+            let problem = format!("`{}` and `{}` cannot share work: {}", header.device, job.device, differs.join("; "));
+            return Err(Failure { exit: Exit::ContextChanged, ..Failure::usage(problem) }
+                .hint("a LUT holds for one context; without --share each is measured into a LUT of its own"));
+        }
+    }
+    Ok(())
+}
+
+/// Makes one LUT of the parts, or says why there is none.
+fn finish(output: &Path, parts: &[Outcome], args: &MeasureArgs) -> Result<ExitCode, Failure> {
+    let journals: Vec<PathBuf> = parts.iter().map(|part| part.journal.clone()).collect();
+    let told = |cross_check: Option<&CrossCheck>, more: Value| {
+        let part = |part: &Outcome| {
+            json!({
+                "device": part.device, "lut": part.output, "journal": part.journal, "rows": part.lut.rows.len(),
+                "visits": part.visits, "converged": part.converged, "seconds": part.elapsed.as_secs_f64(),
+            })
+        };
+        let mut all = json!({
+            "lut": null, "cross_check": cross_check, "parts": parts.iter().map(part).collect::<Vec<_>>(),
+        });
+        if let (Value::Object(all), Value::Object(more)) = (&mut all, more) {
+            all.extend(more);
+        }
+        print_json(&all)
+    };
+    match join(&events_of(&journals)?) {
+        Ok(Shared { lut, cross_check }) => {
+            write(&lut, output)?;
+            if args.json {
+                let more = json!({
+                    "lut": output, "devices": lut.devices(), "rows": lut.rows.len(), "failed": failed(&lut),
+                    "sessions": lut.context.sessions,
+                    "calibration": lut.context.calibration, "seed": args.seed,
+                });
+                told(Some(&cross_check), more)?;
+            } else {
+                let CrossCheck { layers, level, .. } = &cross_check;
+                let (boards, apart) = (parts.len(), 100.0 * level.difference);
+                let line = in_words(output, &lut, args);
+                print(format!(
+                    "{line}; {boards} boards agree on {layers} common layers, their levels {apart:.1} % apart"
+                ))?;
+            }
+            Ok(exit_code(parts))
+        }
+        Err(error) => {
+            if args.json {
+                let cross_check = match &error {
+                    ShareError::Disagree { cross_check } => Some(&**cross_check),
+                    _ => None,
+                };
+                told(cross_check, json!({}))?;
+            } else {
+                parts.iter().try_for_each(|part| part.print(args))?;
+            }
+            let failure = Failure::from(error);
+            let hint = failure.hint.clone().unwrap_or_default();
+            Err(failure.hint(format!("no common LUT was written, each board's part stays as it is; {hint}")))
+        }
+    }
+}
