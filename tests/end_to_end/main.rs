@@ -20,6 +20,7 @@ mod onnx;
 mod reports;
 mod sample_lut;
 mod searching;
+mod sharing;
 mod tables;
 mod tables_of_others;
 mod torch;

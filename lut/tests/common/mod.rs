@@ -1,5 +1,7 @@
 //! A LUT measured on a synthetic device, in this process.
 
+#![allow(dead_code, reason = "every test uses another part of it")]
+
 use nasprof_graph::Space;
 use nasprof_graph::runtime::Runtime;
 use nasprof_lut::{Lut, from_journal};
@@ -22,7 +24,17 @@ pub(crate) fn events_of(
     seed: u64,
     connect: &mut dyn FnMut() -> Result<Box<dyn Device>, DeviceError>,
 ) -> Vec<Event> {
-    let header = Header {
+    let header = header(space, device, seed);
+    let gate = Gate { patience: std::time::Duration::ZERO, allow_noisy: true };
+    let measurement = Measurement { space, header, gate, deadline: None };
+    let mut recorder = Recorder::new(Vec::new(), None, std::sync::Arc::default());
+    measure(&measurement, &mut recorder, connect, &mut |_| {}).unwrap();
+    recorder.events().to_vec()
+}
+
+/// How two sessions in context are asked for.
+pub(crate) fn header(space: &Space, device: &str, seed: u64) -> Header {
+    Header {
         format_version: 1,
         program_version: "test".to_owned(),
         device: format!("synthetic:{device}"),
@@ -43,12 +55,7 @@ pub(crate) fn events_of(
         clocks: None,
         energy: false,
         share: None,
-    };
-    let gate = Gate { patience: std::time::Duration::ZERO, allow_noisy: true };
-    let measurement = Measurement { space, header, gate, deadline: None };
-    let mut recorder = Recorder::new(Vec::new(), None, std::sync::Arc::default());
-    measure(&measurement, &mut recorder, connect, &mut |_| {}).unwrap();
-    recorder.events().to_vec()
+    }
 }
 
 /// The LUT of such a measurement.
