@@ -121,7 +121,7 @@ fn boards_that_are_alike_make_one_lut_of_all_layers() {
 #[test]
 fn estimates_hold_the_truth_of_every_board() {
     let space = space();
-    let slower = 0.01;
+    let slower = 0.004;
     let shared = join(&parts(&space, Mode::InContext, 2, &[QUIET, quiet(slower)])).unwrap().lut;
     let (estimator, mut rng) = (Estimator::new(&shared), ChaCha8Rng::seed_from_u64(5));
     let mut inside = 0;
