@@ -88,7 +88,10 @@ fn a_board_that_is_lost_is_gone_on_with() {
     let whole = boards(None);
     whole.ok(SHARE);
     // The second board's agent ends after so many answers, until it is mended.
-    let folder = boards(Some("[ -e mended ] && exec \"$agent\" \"$@\"; \"$agent\" \"$@\" | { head -n 200; kill $$; }"));
+    // Line by line: `head` would keep answers back that the host waits for.
+    let ends = "for i in $(seq 200); do IFS= read -r line; printf '%s\\n' \"$line\"; done; kill $$";
+    let script = format!("[ -e mended ] && exec \"$agent\" \"$@\"; \"$agent\" \"$@\" | {{ {ends}; }}");
+    let folder = boards(Some(&script));
     folder.fails(SHARE, 5, "board-b");
     assert!(!folder.path("one.parquet").exists());
     fs::write(folder.path("mended"), "").unwrap();
