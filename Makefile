@@ -31,10 +31,10 @@ packages:
 	@scripts/install-packages.sh
 
 tensorboard: packages
-	@scripts/install-tensorboard.sh
+	@scripts/install-python-tool.sh tensorboard
 
 onnx: packages
-	@scripts/install-onnx.sh
+	@scripts/install-python-tool.sh onnx
 
 libtorch: packages
 	@scripts/install-libtorch.sh

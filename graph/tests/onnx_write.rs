@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "common/onnx.rs"]
-mod onnx_python;
+#[path = "common/python.rs"]
+mod python;
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use nasprof_graph::onnx::{Weights, write};
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::spaces::builtin_names;
 use nasprof_graph::{Graph, GraphBuilder, Op, Space};
-use onnx_python::python;
+use python::{ONNX, python};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -47,7 +47,7 @@ fn the_checker_of_onnx_accepts_every_shipped_space() {
         expected.push((path, graph));
     }
     let paths: Vec<&std::path::Path> = expected.iter().map(|(path, _)| path.as_path()).collect();
-    let Some(output) = python(CHECK, &paths) else { return };
+    let Some(output) = python(ONNX, CHECK, &paths) else { return };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let found: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(found.len(), expected.len());
@@ -76,7 +76,7 @@ fn the_checker_of_onnx_refuses_a_wrong_model() {
     wrong[two] = 1;
     for (content, accepted) in [(&bytes, true), (&wrong, false)] {
         std::fs::write(&path, content).unwrap();
-        let Some(output) = python(CHECK, &[&path]) else { return };
+        let Some(output) = python(ONNX, CHECK, &[&path]) else { return };
         assert_eq!(output.status.success(), accepted, "{}", String::from_utf8_lossy(&output.stderr));
     }
 }

@@ -13,8 +13,6 @@ use crate::spread::{Spread, Usual};
 /// A bandwidth must make left-out networks this much better than plain means: among several that are tried, one is
 /// always a little better by luck.
 const WORTH_IT: f64 = 0.9;
-/// How many networks the spread over networks of all layers together is worth when that of one layer is asked for.
-const POOLED_DEGREES: usize = 4;
 
 /// One layer of one measured network.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,13 +63,7 @@ impl<'a> Places<'a> {
     pub(crate) fn sampling(&self) -> BTreeMap<&'a LayerKey, f64> {
         let by_network: BTreeMap<&LayerKey, Vec<f64>> =
             self.by_key.iter().map(|(key, places)| (*key, network_logs(places))).collect();
-        let squares =
-            |logs: &Vec<f64>| Some((standard_deviation(logs)?.powi(2) * (logs.len() - 1) as f64, logs.len() - 1));
-        let (sum, degrees) = by_network.values().filter_map(squares).fold((0.0, 0), |(s, d), (x, n)| (s + x, d + n));
-        if degrees == 0 {
-            return BTreeMap::new();
-        }
-        let usual = Usual { sd: (sum / degrees as f64).sqrt(), degrees: POOLED_DEGREES.min(degrees) };
+        let Some(usual) = Usual::within(by_network.values().map(Vec::as_slice)) else { return BTreeMap::new() };
         by_network.into_iter().map(|(key, logs)| (key, Spread::of(&logs, usual).of_mean())).collect()
     }
 

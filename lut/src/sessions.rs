@@ -5,9 +5,6 @@ use nasprof_profiler::statistics::{mean, median};
 use crate::Row;
 use crate::spread::{Spread, Usual};
 
-/// How many sessions the spread of all layers together is worth when that of one layer is asked for.
-const POOLED_DEGREES: usize = 4;
-
 /// Makes rows' intervals as wide as sessions differ: a process gives a layer other addresses and other neighbours in the
 /// heap, and rounds within it cannot see that. What all layers have in common is the level, which is stated once for the
 /// LUT. Two sessions of one layer say little, so a layer borrows from all; nothing is known from one session.
@@ -19,10 +16,8 @@ pub(crate) fn widen_by_sessions(rows: &mut [Row]) {
         (0..count).map(|session| median(&complete().map(|logs| logs[session]).collect::<Vec<_>>())).collect();
     let Some(common) = common.filter(|_| count > 1) else { return };
     let own = |logs: &[f64]| -> Vec<f64> { logs.iter().zip(&common).map(|(log, level)| log - level).collect() };
-    let squares: f64 = complete().flat_map(|logs| own(logs)).map(|rest| rest * rest).sum();
-    // Each layer's own mean was taken out.
-    let degrees = complete().count() * (count - 1);
-    let usual = Usual { sd: (squares / degrees as f64).sqrt(), degrees: POOLED_DEGREES.min(degrees) };
+    let all: Vec<Vec<f64>> = complete().map(|logs| own(logs)).collect();
+    let Some(usual) = Usual::within(all.iter().map(Vec::as_slice)) else { return };
     for (row, logs) in rows.iter_mut().zip(&logs) {
         if let (Some(times), Some(logs)) = (&mut row.times, logs.as_ref().filter(|logs| logs.len() == count)) {
             times.widen(Spread::of(&own(logs), usual).of_mean());

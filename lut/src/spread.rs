@@ -11,6 +11,19 @@ pub(crate) struct Usual {
     pub(crate) degrees: usize,
 }
 
+/// How many degrees of freedom the spread within all groups is worth when that of one group is asked for.
+const POOLED_DEGREES: usize = 4;
+
+impl Usual {
+    /// The spread within groups of like values, around each group's own mean; `None` if no group has two values.
+    pub(crate) fn within<'a>(groups: impl Iterator<Item = &'a [f64]>) -> Option<Self> {
+        let squares = |values: &[f64]| Some((standard_deviation(values)?.powi(2), values.len() - 1));
+        let (sum, degrees) =
+            groups.filter_map(squares).fold((0.0, 0), |(sum, all), (variance, n)| (sum + variance * n as f64, all + n));
+        (degrees > 0).then(|| Self { sd: (sum / degrees as f64).sqrt(), degrees: POOLED_DEGREES.min(degrees) })
+    }
+}
+
 /// The spread of `n` values.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spread {

@@ -2,13 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::Write;
+#[path = "../../graph/tests/common/python.rs"]
+mod python;
+
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use nasprof_graph::{Arch, Space, passes};
 use nasprof_reports::Png;
 use nasprof_reports::tensorboard::EventWriter;
+use python::{TENSORBOARD, python};
 use serde_json::Value;
 
 /// Prints what TensorBoard's own reader makes of a folder of event files.
@@ -40,19 +42,7 @@ print(json.dumps(found))
 
 /// What TensorBoard reads in a folder; `None`, said aloud, where there is no TensorBoard.
 fn read(folder: &Path) -> Option<Value> {
-    let installed = concat!(env!("CARGO_MANIFEST_DIR"), "/../.deps/tensorboard/bin/python").to_owned();
-    let named = std::env::var("NASPROF_TEST_TENSORBOARD_PYTHON").ok();
-    let has = |python: &String| {
-        let status = Command::new(python).args(["-c", "import tensorboard"]).stderr(Stdio::null()).status();
-        status.is_ok_and(|status| status.success())
-    };
-    let Some(python) = named.into_iter().chain([installed, "python3".to_owned()]).find(has) else {
-        let hint =
-            "scripts/install-tensorboard.sh installs it, NASPROF_TEST_TENSORBOARD_PYTHON names a Python that has it";
-        let _ = writeln!(std::io::stderr(), "SKIPPED: no TensorBoard; {hint}");
-        return None;
-    };
-    let output = Command::new(&python).args(["-c", READER]).arg(folder).output().unwrap();
+    let output = python(TENSORBOARD, READER, &[folder])?;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Some(serde_json::from_slice(&output.stdout).unwrap())
 }

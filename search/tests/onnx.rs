@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "../../graph/tests/common/onnx.rs"]
-mod onnx_python;
+#[path = "../../graph/tests/common/python.rs"]
+mod python;
 
 use std::path::Path as FilePath;
 
@@ -11,7 +11,7 @@ use nasprof_graph::onnx::{Weights, write};
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::{Arch, Graph, GraphBuilder, NodeId, Op, ResizeMode, Space};
 use nasprof_search::supernet::{Path, Phase, Supernet};
-use onnx_python::python;
+use python::{ONNX, python};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Tensor};
@@ -77,7 +77,7 @@ fn errors(pairs: &[(Graph, Graph)]) -> Option<Vec<f64>> {
         std::fs::create_dir(folder).unwrap();
         prepare(folder, network, exported);
     }
-    let output = python(RUN, &folders.iter().map(|f| f.as_path()).collect::<Vec<_>>())?;
+    let output = python(ONNX, RUN, &folders.iter().map(|f| f.as_path()).collect::<Vec<_>>())?;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Some(serde_json::from_slice(&output.stdout).unwrap())
 }

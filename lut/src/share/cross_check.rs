@@ -13,8 +13,8 @@ use crate::{Anchor, Lut};
 
 /// Boards that could be so far apart without showing it are not compared: that they agree would say nothing.
 const BLIND: f64 = 0.05;
-/// How many sessions the spread of all layers together is worth when that of one layer is asked for.
-const POOLED_DEGREES: usize = 4;
+const TOO_FEW_SESSIONS: ShareError =
+    ShareError::NotComparable("each needs two sessions of the same layers to know its own spread");
 /// Layers named in a message.
 const NAMED: usize = 3;
 
@@ -79,7 +79,7 @@ impl CrossCheck {
         let networks = networks(luts);
         let layer_levels = levels(&layers, luts.len());
         if layer_levels.iter().any(|sessions| sessions.len() < 2) {
-            return Err(ShareError::NotComparable("each needs two sessions of the same layers to know its own spread"));
+            return Err(TOO_FEW_SESSIONS);
         }
         // Whole networks were measured in more processes.
         let levels = if networks.is_empty() { layer_levels.clone() } else { levels(&networks, luts.len()) };
@@ -92,7 +92,9 @@ impl CrossCheck {
         let level = furthest(&devices, &board_levels, &halves(&levels), f64::hypot);
         let shapes: BTreeMap<&LayerKey, Vec<Vec<f64>>> =
             layers.iter().map(|(key, boards)| (*key, without_level(boards, &layer_levels))).collect();
-        let usual = pooled(shapes.values());
+        // How much a layer differs from session to session on one board, from all layers and boards.
+        let sessions = shapes.values().flatten().map(Vec::as_slice);
+        let usual = Usual::within(sessions).ok_or(TOO_FEW_SESSIONS)?;
         let gap = |(key, boards): (&&LayerKey, &Vec<Vec<f64>>)| {
             let halves: Vec<f64> = boards.iter().map(|sessions| Spread::of(sessions, usual).of_next()).collect();
             // The two that are furthest apart for their intervals.
@@ -225,15 +227,4 @@ fn without_level(item: &[Vec<f64>], levels: &[Vec<f64>]) -> Vec<Vec<f64>> {
         sessions.iter().zip(levels).map(|(log, level)| log - level).collect()
     };
     item.iter().zip(levels).map(rest).collect()
-}
-
-/// How much a layer differs from session to session on one board, from all layers and boards.
-fn pooled<'a>(items: impl Iterator<Item = &'a Vec<Vec<f64>>>) -> Usual {
-    let (mut squares, mut degrees) = (0.0, 0);
-    for sessions in items.flatten() {
-        let Some(center) = mean(sessions) else { continue };
-        squares += sessions.iter().map(|log| (log - center).powi(2)).sum::<f64>();
-        degrees += sessions.len() - 1;
-    }
-    Usual { sd: (squares / degrees.max(1) as f64).sqrt(), degrees: POOLED_DEGREES.min(degrees) }
 }

@@ -60,7 +60,8 @@ impl Supernet {
         let mut parameters = Vec::new();
         for (i, node) in nodes.iter().enumerate().filter(|(i, _)| needed[*i]) {
             let failed = |e| NetworkError::Layer { node: node.name.clone(), message: first_line(&e) };
-            if mixes(node, path) {
+            let mixes = mixes(node, path);
+            if mixes {
                 // Its candidates have added themselves; where there was none that counts, nothing was added.
                 values[i].get_or_insert(Value::Zeros);
             } else {
@@ -69,7 +70,9 @@ impl Supernet {
             self.hand_on(i, path, &needed, &mut values, &mut uses).map_err(failed)?;
             let used = self.steps[i].uses.iter().map(|u| u.parameter);
             parameters.extend(used.filter(|&p| self.parameters.all()[p].trainable));
-            for id in self.operands(node, path).into_iter().filter(|_| !mixes(node, path)) {
+            // What a mixture reads was handed on to it.
+            let operands = if mixes { Vec::new() } else { self.operands(node, path) };
+            for id in operands {
                 uses[id] -= 1;
                 if uses[id] == 0 {
                     values[id] = None;

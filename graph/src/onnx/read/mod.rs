@@ -4,6 +4,7 @@ mod attributes;
 mod message;
 mod operands;
 mod operators;
+mod reshapes;
 mod windows;
 
 use std::collections::{HashMap, HashSet};
