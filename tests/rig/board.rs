@@ -186,11 +186,17 @@ pub(crate) fn device_file(folder: &Folder, text: &str) {
     fs::write(devices.join("board.toml"), text).unwrap();
 }
 
-/// What the device `board` gives when it is this machine: files with a path to it must be the same bytes.
-pub(crate) fn undisturbed(line: &str) -> Folder {
+/// A folder whose device `board` is this machine, without a link.
+pub(crate) fn unlinked() -> Folder {
     let folder = Folder::new();
     let text = "format_version = 1\ntransport = \"local\"\nbackend = \"synthetic:quiet\"\nthreads = 1\n";
     device_file(&folder, text);
+    folder
+}
+
+/// What the device `board` gives without a link: files with a path to it must be the same bytes.
+pub(crate) fn undisturbed(line: &str) -> Folder {
+    let folder = unlinked();
     folder.ok(line);
     folder
 }

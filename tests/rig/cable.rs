@@ -17,6 +17,8 @@ struct State {
     is_cut: AtomicBool,
     /// Bytes wait; nobody is told.
     is_frozen: AtomicBool,
+    /// So many bytes pass and no more; 0 is no limit.
+    limit: AtomicU64,
     connections: Mutex<Vec<TcpStream>>,
 }
 
@@ -64,16 +66,35 @@ impl Cable {
         self.state.is_frozen.store(true, SeqCst);
     }
 
-    /// New connections pass; those that were frozen are dead.
+    /// New connections pass; those that were frozen or held are dead.
     pub(crate) fn mend(&self) {
         self.cut();
         self.state.is_frozen.store(false, SeqCst);
+        self.let_go();
         self.state.is_cut.store(false, SeqCst);
     }
 
-    /// Waits until so many bytes have passed.
-    pub(crate) fn wait_for(&self, bytes: u64) {
-        wait_until(&format!("{bytes} bytes"), 120, || self.passed() >= bytes);
+    /// Lets so many more bytes pass and no more. What a test then does happens in the midst of a measurement, however
+    /// fast that is and however late the test gets to run.
+    pub(crate) fn hold_after(&self, bytes: u64) {
+        self.state.limit.store(self.passed() + bytes, SeqCst);
+    }
+
+    /// Waits until what may pass has passed.
+    pub(crate) fn wait_until_held(&self) {
+        wait_until("the bytes until the cable holds", 120, || self.state.is_held());
+    }
+
+    /// What was held goes on.
+    pub(crate) fn let_go(&self) {
+        self.state.limit.store(0, SeqCst);
+    }
+}
+
+impl State {
+    fn is_held(&self) -> bool {
+        let limit = self.limit.load(SeqCst);
+        limit > 0 && self.passed.load(SeqCst) >= limit
     }
 }
 
@@ -82,8 +103,8 @@ fn relay(state: &Arc<State>, mut from: TcpStream, mut to: TcpStream) {
     thread::spawn(move || {
         let mut buffer = [0; 4096];
         while let Ok(n @ 1..) = from.read(&mut buffer) {
-            while state.is_frozen.load(SeqCst) {
-                thread::sleep(Duration::from_millis(20));
+            while state.is_frozen.load(SeqCst) || state.is_held() {
+                thread::sleep(Duration::from_millis(10));
             }
             state.passed.fetch_add(n as u64, SeqCst);
             if to.write_all(&buffer[..n]).is_err() {

@@ -8,24 +8,22 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::board::{Board, MEASURE, board, undisturbed};
-use crate::link::{begin, finish, wired};
+use crate::link::{AT_WORK, begin, finish, wired};
 use crate::processes::wait_until;
-
-/// Bytes after which an agent is at work; see `link`.
-const AT_WORK: u64 = 12_000;
 
 #[test]
 fn a_killed_agent_or_supervisor_is_replaced() {
     let Some((board, cable, folder)) = wired() else { return };
     let expected = undisturbed(MEASURE).read("a.parquet");
     for supervisor in [false, true] {
-        let before = cable.passed();
+        cable.hold_after(AT_WORK);
         let child = begin(&folder, MEASURE);
-        cable.wait_for(before + AT_WORK);
+        cable.wait_until_held();
         wait_until("it is there to be killed", 20, || {
             let victims = board.agents().into_iter().filter(|process| process.supervises == supervisor);
             victims.map(|process| process.signal(Signal::SIGKILL)).count() > 0
         });
+        cable.let_go();
         let ran = finish(child);
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
         assert!(ran.stderr.contains("trying again"), "{}", ran.stderr);
@@ -43,10 +41,12 @@ fn a_killed_agent_or_supervisor_is_replaced() {
 #[test]
 fn a_board_that_reboots_is_waited_for() {
     let Some((mut board, cable, folder)) = wired() else { return };
+    cable.hold_after(AT_WORK);
     let child = begin(&folder, MEASURE);
-    cable.wait_for(AT_WORK);
+    cable.wait_until_held();
     board.kill_sshd();
     board.agents().iter().for_each(|process| process.signal(Signal::SIGKILL));
+    cable.let_go();
     thread::sleep(Duration::from_secs(2));
     board.restart_sshd();
     let ran = finish(child);
@@ -58,11 +58,13 @@ fn a_board_that_reboots_is_waited_for() {
 #[test]
 fn a_killed_host_leaves_nothing_behind_and_is_resumed() {
     let Some((board, cable, folder)) = wired() else { return };
+    cable.hold_after(AT_WORK);
     let mut child = begin(&folder, MEASURE);
-    cable.wait_for(AT_WORK);
+    cable.wait_until_held();
     assert!(!board.agents().is_empty());
     child.kill().unwrap();
     child.wait().unwrap();
+    cable.let_go();
     wait_until("no process is left on the board", 30, || board.agents().is_empty());
     folder.ok(&format!("{MEASURE} --resume"));
     assert_eq!(folder.read("a.parquet"), undisturbed(MEASURE).read("a.parquet"));
@@ -71,8 +73,9 @@ fn a_killed_host_leaves_nothing_behind_and_is_resumed() {
 #[test]
 fn one_run_at_a_time_measures_a_board() {
     let Some((board, cable, folder)) = wired() else { return };
-    let first = begin(&folder, "measure --device board --space mobilenet-cifar10 -o a.parquet");
-    cable.wait_for(AT_WORK);
+    cable.hold_after(AT_WORK);
+    let first = begin(&folder, &format!("{MEASURE} --set silence_seconds=600"));
+    cable.wait_until_held();
     let second = board.folder(board.port);
     let ran = second.fails(MEASURE, 5, "in use by");
     assert!(ran.stderr.contains(&format!("process {}", first.id())), "{}", ran.stderr);
@@ -81,10 +84,10 @@ fn one_run_at_a_time_measures_a_board() {
     assert!(checked.code == Some(5) && checked.stdout.contains("in use"), "{}", checked.stdout);
     // Control: a board that is not to be held may be measured by two.
     second.ok(&format!("{MEASURE} --set exclusive=false"));
+    cable.let_go();
     let ran = finish(first);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    let alone = undisturbed("measure --device board --space mobilenet-cifar10 -o a.parquet");
-    assert_eq!(folder.read("a.parquet"), alone.read("a.parquet"));
+    assert_eq!(folder.read("a.parquet"), undisturbed(MEASURE).read("a.parquet"));
     second.ok("measure --device board --space small.toml -o b.parquet");
 }
 

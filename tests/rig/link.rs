@@ -20,8 +20,8 @@ use crate::processes::wait_until;
 
 /// Random moments at which a link is cut.
 const CUTS: usize = 20;
-/// What a connection with the agent already there takes before the first request, and less than a measurement takes.
-const FIRST_REQUEST: u64 = 12_000;
+/// Bytes after which an agent that was there already is at work: more than a connection takes, less than a measurement.
+pub(crate) const AT_WORK: u64 = 12_000;
 
 /// Starts a measurement in the background.
 pub(crate) fn begin(folder: &Folder, line: &str) -> Child {
@@ -54,7 +54,8 @@ fn a_link_cut_at_random_moments_costs_nothing() {
     let Some(whole) = whole_measurement() else { return };
     let expected = undisturbed(MEASURE).read("a.parquet");
     let mut rng = ChaCha8Rng::seed_from_u64(5);
-    let moments: Vec<u64> = (0..CUTS).map(|_| rng.random_range(0..whole)).collect();
+    // No two measurements move exactly as many bytes.
+    let moments: Vec<u64> = (0..CUTS).map(|_| rng.random_range(1..whole * 19 / 20)).collect();
     let (resumed, again) = (AtomicUsize::new(0), AtomicUsize::new(0));
     // Four at a time: most of it is waiting.
     thread::scope(|scope| {
@@ -65,8 +66,9 @@ fn a_link_cut_at_random_moments_costs_nothing() {
                 for &moment in some {
                     let cable = Cable::to(board.port);
                     let folder = board.folder(cable.port);
+                    cable.hold_after(moment);
                     let child = begin(&folder, MEASURE);
-                    cable.wait_for(moment);
+                    cable.wait_until_held();
                     cable.cut();
                     thread::sleep(Duration::from_millis(300));
                     cable.mend();
@@ -100,9 +102,9 @@ fn a_cut_upload_is_made_again() {
     let folder = board.folder(cable.port);
     let size = fs::metadata(&folder.agent).unwrap().len();
     for part in [4, 2] {
-        let before = cable.passed();
+        cable.hold_after(size / part);
         let child = begin(&folder, MEASURE);
-        cable.wait_for(before + size / part);
+        cable.wait_until_held();
         cable.cut();
         assert_eq!(finish(child).code, Some(5));
         assert!(!folder.path("a.journal.jsonl").exists());
@@ -118,8 +120,9 @@ fn a_cut_upload_is_made_again() {
 #[test]
 fn a_frozen_link_is_noticed_and_mended() {
     let Some((board, cable, folder)) = wired() else { return };
+    cable.hold_after(AT_WORK);
     let child = begin(&folder, MEASURE);
-    cable.wait_for(FIRST_REQUEST);
+    cable.wait_until_held();
     cable.freeze();
     // The supervisor behind the frozen link still holds the board, and is replaced by that of the new one.
     thread::sleep(Duration::from_secs(6));
@@ -135,8 +138,9 @@ fn a_frozen_link_is_noticed_and_mended() {
 fn a_link_that_stays_cut_ends_with_code_5_and_is_resumed() {
     let Some((_board, cable, folder)) = wired() else { return };
     let line = format!("{MEASURE} --set reconnect_seconds=2");
+    cable.hold_after(AT_WORK);
     let child = begin(&folder, &line);
-    cable.wait_for(FIRST_REQUEST);
+    cable.wait_until_held();
     cable.cut();
     let ran = finish(child);
     assert_eq!(ran.code, Some(5), "{}", ran.stderr);
@@ -153,15 +157,16 @@ fn frozen_peers_are_left_behind() {
     let Some((board, cable, folder)) = wired() else { return };
     let expected = undisturbed(MEASURE).read("a.parquet");
     for supervisor in [false, true] {
-        let before = cable.passed();
+        cable.hold_after(AT_WORK);
         let child = begin(&folder, &format!("{MEASURE} --resume"));
-        cable.wait_for(before + FIRST_REQUEST);
+        cable.wait_until_held();
         let frozen = match supervisor {
             false => board.sessions(),
             true => board.agents().into_iter().filter(|process| process.supervises).collect(),
         };
         assert!(!frozen.is_empty());
         frozen.iter().for_each(|process| process.signal(Signal::SIGSTOP));
+        cable.let_go();
         let ran = finish(child);
         frozen.iter().for_each(|process| process.signal(Signal::SIGCONT));
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
@@ -178,10 +183,12 @@ fn frozen_peers_are_left_behind() {
 #[test]
 fn a_board_does_not_wait_for_ever_for_a_frozen_host() {
     let Some((board, cable, folder)) = wired() else { return };
+    cable.hold_after(AT_WORK);
     let child = begin(&folder, MEASURE);
-    cable.wait_for(FIRST_REQUEST);
+    cable.wait_until_held();
     let host = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
     nix::sys::signal::kill(host, Signal::SIGSTOP).unwrap();
+    cable.let_go();
     assert!(!board.agents().is_empty());
     wait_until("the board gives up", 60, || board.agents().is_empty());
     nix::sys::signal::kill(host, Signal::SIGCONT).unwrap();
