@@ -204,6 +204,10 @@ impl From<DeviceError> for Failure {
     fn from(error: DeviceError) -> Self {
         match error {
             DeviceError::Refused(_) => Self::usage(error),
+            DeviceError::ContextChanged(_) => Self {
+                exit: Exit::ContextChanged,
+                ..Self::usage(error).hint("bring the device into that state, or change its device file")
+            },
             DeviceError::Lost(_) => Self {
                 exit: Exit::DeviceLost,
                 ..Self::usage(error).hint("what was measured is kept; the same command with --resume goes on")

@@ -167,6 +167,7 @@ impl From<LinkError> for DeviceError {
     fn from(error: LinkError) -> Self {
         match error {
             LinkError::Protocol(problem) => Self::Protocol(problem),
+            LinkError::PowerMode { .. } => Self::ContextChanged(error.to_string()),
             transient if transient.is_transient() => Self::Lost(transient.to_string()),
             lasting => Self::Refused(lasting.to_string()),
         }

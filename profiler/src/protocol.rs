@@ -346,6 +346,9 @@ pub enum DeviceError {
     /// The request failed on the device; it goes on.
     #[error("{0}")]
     Refused(String),
+    /// The device is not in the state that was asked for.
+    #[error("{0}")]
+    ContextChanged(String),
     /// The device is gone.
     #[error("device lost: {0}")]
     Lost(String),

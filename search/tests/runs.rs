@@ -5,7 +5,7 @@
 mod common;
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -125,7 +125,28 @@ fn remains(folder: &Path) -> (Vec<u8>, Value, Value) {
 }
 
 const PROXYLESSNAS: &str = "[searcher]\nkind = \"proxylessnas\"\nsamples = 2";
+/// One step of it takes longer than any test.
+const ENDLESS: &str = "[searcher]\nkind = \"proxylessnas\"\nsamples = 100000";
 const TRAINER: &str = "[trainer]\narch = \"random\"";
+
+/// The command line may be killed while a step runs that tells nothing for long.
+#[test]
+fn a_run_that_nobody_listens_to_ends_in_the_midst_of_a_step() {
+    let setting = Setting::new();
+    let mut child = start(&setting.job("run", &setting.text(ENDLESS, 5), false));
+    let mut told = BufReader::new(child.stdout.take().unwrap()).lines();
+    // The first epoch is the warm-up, without steps of the architecture.
+    while !told.next().unwrap().unwrap().contains("epoch 1:") {}
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(child.try_wait().unwrap().is_none(), "the control: it goes on while somebody listens");
+    drop(told);
+    let ended = (0..2000).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        child.try_wait().unwrap().is_some()
+    });
+    let _ = child.kill();
+    assert!(ended, "it still runs");
+}
 
 #[test]
 fn a_killed_run_goes_on_as_if_nothing_had_happened() {

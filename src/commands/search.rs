@@ -172,6 +172,9 @@ impl<'a> Place<'a> {
         let arch = arch.resolve(&of.name, &of.choices)?;
         let validation = validate::measure_network(lut, self.space, &arch, self.allow_noisy)?;
         let row = validation.rows.first().ok_or_else(|| Failure::internal("the winner was not measured"))?;
+        if let Some(words) = validation.level.and_then(|level| unlike_the_lut(level, lut)) {
+            say(&words);
+        }
         Ok(Measured {
             latency_ms: row.measured_ms,
             ci_ms: row.ci,
@@ -180,6 +183,19 @@ impl<'a> Place<'a> {
             allow_noisy: self.allow_noisy,
         })
     }
+}
+
+/// What to think of a device that runs at another level than the sessions of its LUT give reason to expect.
+fn unlike_the_lut(level: f64, lut: &Lut) -> Option<String> {
+    let expected = lut.context.calibration.as_ref()?.level_half_width;
+    (level.ln().abs() > expected).then(|| {
+        format!(
+            "warning: the device runs at {level:.3} of the LUT's level, which its sessions put within {} (95 %): it is not as it \
+             was, and the winner's latency may not hold\n\
+             hint: see that nothing else runs there and its clocks are as they were, or measure the LUT anew",
+            percent(expected)
+        )
+    })
 }
 
 /// Winners of searches that train nothing.

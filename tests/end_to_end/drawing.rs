@@ -1,6 +1,7 @@
 //! Searches that need no training: from a LUT to a network within its budget.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
@@ -62,6 +63,35 @@ fn a_drawn_winner_keeps_to_the_limit_as_measured() {
         assert_eq!(folder.read(&format!("run{seed}/result.json")), kept);
     }
     assert!(again > 0);
+}
+
+/// The winner is measured on a device that has become a tenth slower since its LUT was measured.
+#[test]
+fn a_device_that_is_not_as_it_was_is_told() {
+    let folder = measured();
+    // As if its sessions had vouched for a level that keeps still.
+    folder.ok("lut export a.parquet -o steady.json");
+    let mut lut: Value = serde_json::from_slice(&folder.read("steady.json")).unwrap();
+    lut["context"]["calibration"]["level_half_width"] = 0.05.into();
+    fs::write(folder.path("steady.json"), lut.to_string()).unwrap();
+    let search = |run: &str, folder: &Folder| {
+        let sets = "--set device=synthetic:quiet --set regularizers.0.lut=steady.json";
+        folder.command(&format!("search search.toml -o {run} {sets}")).output().unwrap()
+    };
+    let words = |output: std::process::Output| String::from_utf8(output.stderr).unwrap();
+    // Control: as it was, nothing is told.
+    let same = words(search("same", &folder));
+    assert!(!same.contains("warning"), "{same}");
+    let agent = folder.path("slower-agent");
+    let slower = format!(
+        "#!/bin/sh\nsed -u 's/synthetic:quiet\"/synthetic:quiet-slower\"/' | {:?} \"$@\" | sed -u 's/synthetic:quiet-slower/synthetic:quiet/g'\n",
+        folder.agent
+    );
+    fs::write(&agent, slower).unwrap();
+    fs::set_permissions(&agent, fs::Permissions::from_mode(0o755)).unwrap();
+    let folder = folder.with_agent(agent);
+    let slower = words(search("slower", &folder));
+    assert!(slower.contains("runs at 1.1") && slower.contains("hint:"), "{slower}");
 }
 
 #[test]

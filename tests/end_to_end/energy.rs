@@ -125,6 +125,13 @@ fn a_networks_energy_is_estimated_from_its_layers_and_scaled_by_whole_networks()
         assert_eq!(without.get("energy").is_none(), has, "{without}");
         assert_eq!(without["latency_ms"], with["latency_ms"]);
     }
+    // From another meter: both are told, and no network adds the two up.
+    let row = lut["rows"].as_array_mut().unwrap().iter_mut().find(|row| !row["energy"].is_null()).unwrap();
+    row["energy"]["energy_method"] = "another meter".into();
+    std::fs::write(folder.path("two.json"), serde_json::to_vec(&lut).unwrap()).unwrap();
+    let shown = folder.ok("lut show two.json");
+    assert!(shown.contains("another meter 1, simulated counter"), "{shown}");
+    assert!(!folder.ok("lut show gap.json").contains("have no estimate"));
     assert!(estimates("gap.json")[0].get("energy").is_none());
 }
 

@@ -2,12 +2,17 @@
 //! the standard output, the result in the run folder.
 
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use nasprof_search::SearchError;
 use nasprof_search::job::Job;
 use nasprof_search::run::run;
 use nasprof_search::told::Told;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// Jobs are a few kilobytes.
 const MAX_JOB: u64 = 1 << 20;
@@ -24,6 +29,20 @@ fn tell(told: Told) {
     }
 }
 
+/// A step can take longer than anybody wants to wait for the next line that cannot be written.
+fn end_with_the_reader() {
+    std::thread::spawn(|| {
+        let output = io::stdout();
+        // No event is asked for: what comes all the same is that the other end was closed.
+        let mut waited = [PollFd::new(output.as_fd(), PollFlags::empty())];
+        while poll(&mut waited, PollTimeout::NONE) == Err(Errno::EINTR) {}
+        if waited[0].revents().is_some_and(|events| events.contains(PollFlags::POLLERR)) {
+            // Not `exit`, which would tear libtorch down below the thread that computes; a checkpoint survives it.
+            let _ = kill(Pid::this(), Signal::SIGKILL);
+        }
+    });
+}
+
 fn fail(code: u8, message: String, hint: Option<String>) -> ExitCode {
     tell(Told::Failed { message, hint });
     ExitCode::from(code)
@@ -32,6 +51,7 @@ fn fail(code: u8, message: String, hint: Option<String>) -> ExitCode {
 fn main() -> ExitCode {
     // Steps allocate and free gigabytes. Without it a search is slower, which is no reason not to run one.
     let _ = nasprof_profiler::retain_freed_memory();
+    end_with_the_reader();
     let mut text = String::new();
     let job: Job = match io::stdin().take(MAX_JOB).read_to_string(&mut text).map(|_| serde_json::from_str(&text)) {
         Ok(Ok(job)) => job,

@@ -46,13 +46,24 @@ fn context(lut: &Lut) -> Result<(), Failure> {
     }
 }
 
-/// How much is known of energy, and from which meter; nothing where none was measured.
+/// How much is known of energy, and from which meters; nothing where none was measured.
 fn energy(lut: &Lut) -> Result<(), Failure> {
-    let rows: Vec<_> = lut.rows.iter().filter_map(|row| row.energy.as_ref()).collect();
+    let mut methods: BTreeMap<&str, usize> = BTreeMap::new();
+    for energy in lut.rows.iter().filter_map(|row| row.energy.as_ref()) {
+        *methods.entry(&energy.energy_method).or_default() += 1;
+    }
     let anchors = lut.context.anchors.iter().filter(|anchor| anchor.energy.is_some()).count();
-    let Some(first) = rows.first() else { return Ok(()) };
-    let (of, method, networks) = (lut.rows.len(), &first.energy_method, count(anchors, "whole network"));
-    print(format!("energy of {} of {of} layers and {networks}: {method}", rows.len()))
+    let (layers, of, networks) = (methods.values().sum::<usize>(), lut.rows.len(), count(anchors, "whole network"));
+    let from = match methods.keys().copied().collect::<Vec<_>>()[..] {
+        [] => return Ok(()),
+        [method] => method.to_owned(),
+        // A sum over two meters would be a number of neither.
+        _ => {
+            let each: Vec<String> = methods.iter().map(|(method, layers)| format!("{method} {layers}")).collect();
+            format!("{}; networks with layers of two have no estimate", each.join(", "))
+        }
+    };
+    print(format!("energy of {layers} of {of} layers and {networks}: {from}"))
 }
 
 fn layers(lut: &Lut, count: usize) -> Result<(), Failure> {
