@@ -59,3 +59,22 @@ fn mobilenet() {
         assert_eq!(modules.values().sum::<usize>(), all, "{name}");
     }
 }
+
+/// The reference counts 99 in its static graph: these, its input and the module that flattens.
+#[test]
+fn zoph() {
+    let expected = counts(&[
+        ("conv", 43),
+        // Two to eight inputs of a block's and nine of a cell's, in each cell.
+        ("concat", 24),
+        ("batch_norm", 7),
+        ("relu", 7),
+        ("max_pool", 6),
+        ("avg_pool", 3),
+        ("identity", 3),
+        ("zero", 3),
+        ("global_avg_pool", 1),
+    ]);
+    assert_eq!(expected.values().sum::<usize>(), 97);
+    assert_eq!(modules("zoph-cifar10"), expected);
+}
