@@ -116,7 +116,7 @@ impl AgentClient {
         self.pipe.send(&line)?;
         let line = self.pipe.receive(SILENCE)?;
         match serde_json::from_str(&line) {
-            Ok(Reply::Failed { error }) => Err(DeviceError::Refused(error)),
+            Ok(Reply::Failed { error }) => Err(DeviceError::Refused(words(&error))),
             Ok(reply) => Ok(reply),
             Err(e) => Err(DeviceError::Protocol(format!("cannot read its line `{}`: {e}", start(&line)))),
         }
@@ -130,7 +130,7 @@ pub(crate) fn check_version(protocol: u32, version: &str) -> Result<(), LinkErro
         return Ok(());
     }
     Err(LinkError::Version {
-        agent: format!("{version} (protocol {protocol})"),
+        agent: format!("{} (protocol {protocol})", start(version)),
         host: format!("{ours} (protocol {PROTOCOL_VERSION})"),
     })
 }
@@ -138,6 +138,11 @@ pub(crate) fn check_version(protocol: u32, version: &str) -> Result<(), LinkErro
 /// The start of a text, for messages.
 pub(crate) fn start(text: &str) -> String {
     text.chars().take(80).collect::<String>().escape_debug().to_string()
+}
+
+/// An agent's own words: on one line, without what a terminal would obey, and of a length that people read.
+pub(crate) fn words(text: &str) -> String {
+    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(2000).collect()
 }
 
 fn unexpected(reply: &Reply) -> DeviceError {
@@ -278,6 +283,17 @@ mod tests {
             let error = greet(&[&other], Additions::default()).err().unwrap();
             assert!(matches!(error, LinkError::Version { .. }), "{error}");
         }
+    }
+
+    /// A board may be hostile: what it says is printed, and must not be obeyed by the terminal or pass for our hint.
+    #[test]
+    fn an_agents_words_are_only_words() {
+        let version = hello(PROTOCOL_VERSION, &format!("\\u001b[31m{}", "9".repeat(1_000_000)));
+        let error = greet(&[&version], Additions::default()).err().unwrap().to_string();
+        assert!(error.contains("[31m999") && !error.contains('\u{1b}') && error.len() < 400, "{error}");
+        let failed = "{\"reply\":\"failed\",\"error\":\"no memory\\nhint: \\u001b[2Jrm\"}";
+        let mut agent = greet(&[&ours(), failed], Additions::default()).ok().unwrap();
+        assert_eq!(agent.canary().unwrap_err().to_string(), "no memory hint:  [2Jrm");
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl LocalPipe {
             _ => String::new(),
         };
         let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
-        let words = if words.is_empty() { String::new() } else { format!(": {words}") };
+        let words = if words.is_empty() { String::new() } else { format!(": {}", crate::agent::words(&words)) };
         LinkError::Lost(format!("{what}{status}{words}"))
     }
 }

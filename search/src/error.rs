@@ -35,13 +35,13 @@ pub enum SearchError {
     #[error(transparent)]
     Evolution(#[from] EvolutionError),
     /// The loss left the numbers: the training has diverged.
-    #[error("the loss is {loss} at learning rate {learning_rate}{}", .epoch.map_or_else(String::new, |e| format!(" in epoch {e}")))]
+    #[error("the loss is {loss} at learning rate {learning_rate}{}", .epoch.map_or_else(String::new, |e| format!(" in epoch {}", e + 1)))]
     Diverged {
         /// The loss.
         loss: f64,
         /// The learning rate of the step.
         learning_rate: f64,
-        /// The epoch, counted from 0 with the warm-up.
+        /// The epoch, counted from 0 with the warm-up; the message counts from 1, as `log.txt` and the display do.
         epoch: Option<u32>,
         /// The last checkpoint, from before.
         checkpoint: Option<PathBuf>,

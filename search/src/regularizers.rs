@@ -167,8 +167,11 @@ impl<'a> Regularizers<'a> {
     #[must_use]
     pub fn curves(&self) -> Vec<(String, f64)> {
         let mut curves = Vec::new();
-        for one in &self.all {
-            let name = one.settings.quantity.name();
+        for (i, one) in self.all.iter().enumerate() {
+            let quantity = one.settings.quantity;
+            // Latencies on two devices are two curves: their mean is none.
+            let alone = self.all.iter().filter(|other| other.settings.quantity == quantity).count() == 1;
+            let name = if alone { quantity.name().to_owned() } else { format!("{}/{i}", quantity.name()) };
             curves.extend(one.latest.map(|value| (format!("expected/{name}"), value)));
             if one.settings.kind == RegularizerKind::Constraint {
                 curves.push((format!("multiplier/{name}"), one.multiplier));

@@ -204,7 +204,7 @@ fn every_error_comes_before_training() {
         (&["data.train_transform=[{step=\"cutout\", length=0}]"], "key `data.train_transform`: step 0"),
         // Files.
         (&["data.path=/nowhere"], "is not there"),
-        (&["space=nowhere.toml"], "nowhere.toml"),
+        (&["space=nowhere.toml"], "key `space`: nowhere.toml"),
         (&["space=darts-cifar"], "did you mean `darts-cifar10`"),
         // What does not go together.
         (
@@ -223,6 +223,9 @@ fn every_error_comes_before_training() {
             "schedule",
         ),
         (&["trainer={}"], "key `trainer`"),
+        (&["training.label_smoothing=nan"], "key `training.label_smoothing`: must be a finite number, not NaN"),
+        (&["optimizers.weights.betas=[0.9, inf]"], "key `optimizers.weights.betas.1`"),
+        (&["regularizers=[{kind=\"reject\",quantity=\"macs\",upper=-inf}]"], "key `regularizers.0.upper`"),
         (&["data.train_portion=1"], "key `data.train_portion`"),
         (&["data.workers=0"], "key `data.workers`"),
         (&["data.test_list=a.csv"], "key `data.test_list`"),
@@ -230,6 +233,10 @@ fn every_error_comes_before_training() {
     ] {
         folder.fails(overrides, naming);
     }
+    let measured = folder.text().replace("[searcher]\nkind = \"proxylessnas\"", "[trainer]\narch = \"random\"");
+    let measured = measured.replace("seed = ", "device = \"local\"\nseed = ");
+    let error = Plan::new(Experiment::parse(&measured, &[]).unwrap()).unwrap_err().to_string();
+    assert!(error.contains("device"), "{error}");
     let without = folder.text().replace("[searcher]\nkind = \"proxylessnas\"", "");
     let error = Plan::new(Experiment::parse(&without, &[]).unwrap()).unwrap_err().to_string();
     assert!(error.contains("key `searcher`: is missing"), "{error}");

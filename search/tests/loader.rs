@@ -183,6 +183,20 @@ fn unreadable_images_are_named_and_left_out_up_to_a_limit() {
     assert!(stream.next().is_none());
 }
 
+/// The size of the images is that of the first one that can be read, among as many as may be left out.
+#[test]
+fn an_unreadable_first_image_is_left_out_as_any_other() {
+    let (_folder, data) = files(&[0, 1]);
+    let batch = of_files(Arc::clone(&data), 2).in_order().next().unwrap().unwrap();
+    assert_eq!((batch.labels.len(), batch.skipped.len()), (2, 2));
+    let options = LoaderOptions { batch_size: 4, batches_per_epoch: 3, seed: 0, workers: 1, max_corrupt: 1 };
+    let build = |size, options| Loader::new(Arc::clone(&data), (0..12).collect(), Transform::default(), size, options);
+    let error = build(Size::new(3, 6, 5), options).unwrap_err().to_string();
+    assert!(error.contains("1.png"), "{error}");
+    let error = build(Size::new(3, 6, 6), LoaderOptions { max_corrupt: 2, ..options }).unwrap_err().to_string();
+    assert!(error.contains("2.png: images come out as 3x6x5"), "{error}");
+}
+
 #[test]
 fn a_batch_without_images_is_an_error() {
     let (_folder, data) = files(&[4, 5, 6, 7]);

@@ -41,7 +41,10 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Train(args) => search::train(&args),
         Command::Manual { output } => manual::run(&output),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "nasprof", &mut io::stdout());
+            // Not straight to the standard output: clap_complete panics where that cannot be written.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "nasprof", &mut script);
+            print(String::from_utf8_lossy(&script).trim_end())?;
             Ok(ExitCode::SUCCESS)
         }
     }

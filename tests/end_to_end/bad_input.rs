@@ -106,4 +106,10 @@ fn a_full_disk_is_an_error() {
     assert_ne!(ran.code, Some(0));
     assert!(!folder.path("a.parquet").exists());
     folder.ok("measure --device synthetic:quiet --space small.toml -o b.parquet");
+    for line in ["completions bash", "space list"] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = folder.command(line).stdout(full).output().unwrap();
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && words.starts_with("error: cannot write"), "{line}: {words}");
+    }
 }

@@ -220,7 +220,7 @@ impl Carrier {
     fn ended(&mut self) -> LinkError {
         let errors = String::from_utf8_lossy(&self.errors);
         let words = errors.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("").trim();
-        let words = if words.is_empty() { String::new() } else { format!(": {words}") };
+        let words = if words.is_empty() { String::new() } else { format!(": {}", crate::agent::words(words)) };
         LinkError::Lost(format!("the agent's supervisor ended{words}"))
     }
 

@@ -24,6 +24,9 @@ pub(super) fn check(experiment: &Experiment) -> Result<(), ConfigError> {
         _ => Ok(()),
     }?;
     check_optimizers(experiment, trains)?;
+    if experiment.trainer.is_some() && experiment.device.is_some() {
+        return Err(ConfigError::key("device", "a training measures nothing; `nasprof search` measures its winner"));
+    }
     if experiment.trainer.is_some() && !experiment.regularizers.is_empty() {
         return Err(ConfigError::key("regularizers", "a training of one network has nothing to choose"));
     }

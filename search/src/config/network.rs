@@ -49,7 +49,7 @@ pub(super) fn find(
 
 /// An architecture file names a space, a genotype does not.
 fn read(path: &str, spec: &SpaceSpec, space: &Space) -> Result<Network, ConfigError> {
-    let fail = |source| ConfigError::File { path: path.to_owned(), source };
+    let fail = |source: std::io::Error| ConfigError::key(KEY, format!("{path}: {source}"));
     if fs::metadata(path).map_err(fail)?.len() > MAX_BYTES {
         return Err(ConfigError::key(KEY, format!("{path} is larger than 16 MiB")));
     }

@@ -15,7 +15,7 @@ pub(super) fn build(name: &str) -> Result<(SpaceSpec, Space), ConfigError> {
         let space = spec.build(name)?;
         return Ok((spec, space));
     }
-    let text = std::fs::read_to_string(name).map_err(|source| ConfigError::File { path: name.to_owned(), source })?;
+    let text = std::fs::read_to_string(name).map_err(|e| ConfigError::key("space", format!("{name}: {e}")))?;
     let stem = Path::new(name).file_stem().map_or_else(|| name.to_owned(), |s| s.to_string_lossy().into_owned());
     let about = |e: SpaceError| ConfigError::key("space", format!("{name}: {e}"));
     let spec = SpaceSpec::parse(&text).map_err(about)?;

@@ -22,7 +22,10 @@ impl Experiment {
         if fs::metadata(path).map_err(fail)?.len() > MAX_TEXT {
             return Err(fail(std::io::Error::other("the file is larger than 1 MiB")));
         }
-        Self::parse(&fs::read_to_string(path).map_err(fail)?, overrides)
+        Self::parse(&fs::read_to_string(path).map_err(fail)?, overrides).map_err(|error| match error {
+            ConfigError::Syntax(problem) => ConfigError::Syntax(format!("{}: {problem}", path.display())),
+            other => other,
+        })
     }
 
     /// The same for a text: JSON if it starts with a brace, else TOML.
@@ -44,6 +47,10 @@ impl Experiment {
                 return Err(ConfigError::key("format_version", format!("{other} is not known (this version reads 1)")));
             }
             None => return Err(ConfigError::key("format_version", "is missing; write `format_version = 1`")),
+        }
+        // JSON, in which a job reaches the program that trains, has no such numbers, and no key has a use for them.
+        if let Some((key, value)) = not_finite("", &table) {
+            return Err(ConfigError::key(key, format!("must be a finite number, not {value}")));
         }
         serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
             let key = error.path().to_string();
@@ -81,6 +88,19 @@ fn set(table: &mut Table, text: &str) -> Result<(), String> {
     }
     *descend(at, last, || Value::Boolean(false))? = value;
     Ok(())
+}
+
+/// The dotted key of the first number that is infinite or none, and that number.
+fn not_finite(under: &str, table: &Table) -> Option<(String, f64)> {
+    fn find(key: String, value: &Value) -> Option<(String, f64)> {
+        match value {
+            Value::Float(number) if !number.is_finite() => Some((key, *number)),
+            Value::Table(table) => not_finite(&format!("{key}."), table),
+            Value::Array(list) => list.iter().enumerate().find_map(|(i, value)| find(format!("{key}.{i}"), value)),
+            _ => None,
+        }
+    }
+    table.iter().find_map(|(key, value)| find(format!("{under}{key}"), value))
 }
 
 /// The container for a key that the file does not have: a list if what follows is a number.

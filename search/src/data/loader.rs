@@ -89,7 +89,7 @@ impl Loader {
                 "{batches_per_epoch} batches of {batch_size} need {needed} images, there are {have}"
             )));
         }
-        check_size(&data, images[0], &transform, size)?;
+        check_size(&data, &images[..images.len().min(max_corrupt.saturating_add(1))], &transform, size)?;
         let source = Source { data, images, transform, size, batch_size, batches_per_epoch, seed };
         let corrupt = Arc::default();
         Ok(Self { source: Arc::new(source), workers: workers.max(1), max_corrupt, corrupt })
@@ -237,20 +237,30 @@ impl Source {
 }
 
 /// Before anything runs: does the transform make the wanted size? Images in files are of any size; if their size comes
-/// through, the first one that can be read tells it.
-fn check_size(data: &DataSet, first: u32, transform: &Transform, wanted: Size) -> Result<(), DataError> {
+/// through, the first one that can be read tells it. `first` has one image more than may be left out.
+fn check_size(data: &DataSet, first: &[u32], transform: &Transform, wanted: Size) -> Result<(), DataError> {
     let channels = if data.channels() == 1 { wanted.channels } else { data.channels() };
     let stored = data.size().map(|size| (size.height, size.width));
+    let mut about = String::new();
     let size = transform.output_size(channels, stored).or_else(|problem| {
         if stored.is_some() {
             return Err(problem);
         }
-        let image = data.image(first as usize).map_err(|corrupt| corrupt.to_string())?;
-        transform.output_size(channels, Some((image.size.height, image.size.width)))
+        let mut unreadable = problem;
+        for &index in first {
+            match data.image(index as usize) {
+                Ok(image) => {
+                    about = format!("{}: ", data.name(index as usize));
+                    return transform.output_size(channels, Some((image.size.height, image.size.width)));
+                }
+                Err(corrupt) => unreadable = corrupt.to_string(),
+            }
+        }
+        Err(unreadable)
     });
-    let size = size.map_err(DataError::Transform)?;
+    let size = size.map_err(|problem| DataError::Transform(format!("{about}{problem}")))?;
     if size == wanted {
         return Ok(());
     }
-    Err(DataError::Transform(format!("images come out as {size}, the network takes {wanted}")))
+    Err(DataError::Transform(format!("{about}images come out as {size}, the network takes {wanted}")))
 }

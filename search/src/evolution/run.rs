@@ -108,7 +108,7 @@ pub fn run(experiment: Experiment, folder: &Path, resume: bool, factor: f64) -> 
     let (space, seed) = (&plan.space, plan.experiment.seed);
     let of = |r: &LoadedRegularizer| if plan.is_of_device(r) { factor } else { 1.0 };
     let budget = Budget::new(space, &plan.regularizers, of).map_err(EvolutionError::from)?;
-    claim(folder, &plan.experiment, resume)?;
+    refuse_others(folder, &plan.experiment, resume)?;
     let started = Instant::now();
     let (score, outcome) = match &plan.experiment.searcher {
         Some(Searcher::Evolution { score, evolution }) => {
@@ -129,6 +129,9 @@ pub fn run(experiment: Experiment, folder: &Path, resume: bool, factor: f64) -> 
     let seconds = started.elapsed().as_secs_f64();
     let latency = Latency::new(&plan, &outcome.best.values, factor);
     let found = drawn(&plan, &budget, score, &outcome, latency, seconds)?;
+    // Only now: a search that finds nothing leaves no folder that would refuse the next one.
+    fs::create_dir_all(folder).map_err(|source| RunError::File { path: folder.display().to_string(), source })?;
+    write(folder, "config.toml", plan.experiment.resolved_toml().as_bytes())?;
     write(folder, "pareto.csv", &table(&outcome.front, space, &budget.names(), score.name()))?;
     found.write(folder)?;
     Ok(found)
@@ -176,18 +179,18 @@ fn drawn(
     })
 }
 
-/// Makes the folder that of this experiment.
-fn claim(folder: &Path, experiment: &Experiment, resume: bool) -> Result<(), RunError> {
+/// Refuses the folder of another run.
+fn refuse_others(folder: &Path, experiment: &Experiment, resume: bool) -> Result<(), RunError> {
     let refuse =
         |problem: &str| Err(RunError::Folder { path: folder.display().to_string(), problem: problem.to_owned() });
-    fs::create_dir_all(folder).map_err(|source| RunError::File { path: folder.display().to_string(), source })?;
     match fs::read_to_string(folder.join("config.toml")) {
         Ok(_) if !resume => refuse("holds a run already; take another folder with -o, or write it anew with --resume"),
-        Ok(text) if Experiment::parse(&text, &[])? != *experiment => {
-            refuse("holds a run of another experiment than this one, see its config.toml")
-        }
-        Ok(_) => Ok(()),
-        Err(_) => write(folder, "config.toml", experiment.resolved_toml().as_bytes()),
+        Ok(text) => match Experiment::parse(&text, &[]) {
+            Ok(kept) if kept == *experiment => Ok(()),
+            Ok(_) => refuse("holds a run of another experiment than this one, see its config.toml"),
+            Err(error) => refuse(&format!("config.toml is damaged: {error}")),
+        },
+        Err(_) => Ok(()),
     }
 }
 

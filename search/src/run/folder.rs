@@ -43,7 +43,9 @@ impl Folder {
         let config = path.join("config.toml");
         match fs::read_to_string(&config) {
             Ok(text) if resume => {
-                if Experiment::parse(&text, &[])? != *experiment {
+                let kept = Experiment::parse(&text, &[])
+                    .map_err(|e| SearchError::Folder { path: config.clone(), problem: format!("is damaged: {e}") })?;
+                if kept != *experiment {
                     return refuse("holds a run of another experiment than this one, see its config.toml");
                 }
             }

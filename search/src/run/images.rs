@@ -3,7 +3,7 @@
 use tch::Device;
 
 use crate::config::Batches;
-use crate::data::{Loader, Stream};
+use crate::data::{Batch, Loader, Stream};
 use crate::error::SearchError;
 use crate::session::MiniBatch;
 use crate::told::Told;
@@ -26,16 +26,12 @@ impl Updates {
     /// The next batch, in its mini-batches; images left out as unreadable are told.
     pub(super) fn next(&mut self, tell: &mut dyn FnMut(Told)) -> Result<Vec<MiniBatch>, SearchError> {
         let next = self.stream.by_ref().take(self.accumulate);
-        next.map(|batch| {
-            let batch = batch?;
-            batch.skipped.iter().for_each(|corrupt| tell(Told::Line(format!("left out: {corrupt}"))));
-            MiniBatch::new(&batch, self.device)
-        })
-        .collect()
+        next.map(|batch| take(&batch?, self.device, tell)).collect()
     }
 }
 
-/// All images of a loader once, in order.
-pub(super) fn all(loader: &Loader, device: Device) -> impl Iterator<Item = Result<MiniBatch, SearchError>> + use<> {
-    loader.in_order().map(move |batch| MiniBatch::new(&batch?, device))
+/// A batch for a forward pass; images left out as unreadable are told.
+pub(super) fn take(batch: &Batch, device: Device, tell: &mut dyn FnMut(Told)) -> Result<MiniBatch, SearchError> {
+    batch.skipped.iter().for_each(|corrupt| tell(Told::Line(format!("left out: {corrupt}"))));
+    MiniBatch::new(batch, device)
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::folder::Folder;
-use super::images::{Updates, all};
+use super::images::{Updates, take};
 use super::progress::{Means, Progress, Row, at_epoch};
 use super::{checkpoint, device};
 use crate::config::{ConfigError, Loaders, Plan, Training};
@@ -56,8 +56,10 @@ pub(super) fn search(
     let missing = |key: &str| ConfigError::Key { key: key.to_owned(), problem: "is missing".to_owned() };
     let loaders = plan.loaders.as_ref().ok_or_else(|| missing("data"))?;
     let training = plan.experiment.training.as_ref().ok_or_else(|| missing("training"))?;
+    // Before the folder becomes that of this experiment: it may name a device that is not there.
+    let device = device(training)?;
     let folder = Folder::open(&job.folder, &plan.experiment, job.resume || factor.is_some())?;
-    let session = Session::new(plan, device(training)?)?;
+    let session = Session::new(plan, device)?;
     let digest = plan.space.graph.digest();
     let form = Form::of(&plan.space.choices);
     let state = State {
@@ -184,7 +186,8 @@ impl Run<'_> {
     /// After the last step: the searcher may name the winner.
     fn finish(&mut self) -> Result<Option<Arch>, SearchError> {
         let loader = &self.loaders.valid;
-        let mut judge = |session: &Session<'_>, arch: &Arch| judge_all(session, arch, loader);
+        let tell = &mut *self.tell;
+        let mut judge = |session: &Session<'_>, arch: &Arch| judge_all(session, arch, loader, tell);
         self.searcher.on_finish(&mut self.session, &mut judge)
     }
 
@@ -214,7 +217,7 @@ impl Run<'_> {
     fn result(&mut self, factor: f64) -> Result<RunResult, SearchError> {
         let selected = self.select(factor)?;
         let space = &self.plan.space;
-        let score = judge_all(&self.session, &selected.arch, &self.loaders.valid)?;
+        let score = judge_all(&self.session, &selected.arch, &self.loaders.valid, self.tell)?;
         let values = self.session.regularizers().values(&selected.arch)?;
         let settings: Vec<_> = self.session.regularizers().settings().collect();
         let network = select_arch(&space.graph, &selected.arch)
@@ -267,10 +270,16 @@ fn arch_step(
     Ok(())
 }
 
-fn judge_all(session: &Session<'_>, arch: &Arch, loader: &crate::data::Loader) -> Result<Score, SearchError> {
+fn judge_all(
+    session: &Session<'_>,
+    arch: &Arch,
+    loader: &crate::data::Loader,
+    tell: &mut dyn FnMut(Told),
+) -> Result<Score, SearchError> {
     let mut score = Score::default();
-    for mini in all(loader, session.net().device()) {
-        score = score.and(session.judge(arch, &[mini?])?);
+    for batch in loader.in_order() {
+        let mini = take(&batch?, session.net().device(), tell)?;
+        score = score.and(session.judge(arch, &[mini])?);
     }
     Ok(score)
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::folder::Folder;
-use super::images::{Updates, all};
+use super::images::{Updates, take};
 use super::progress::{Means, Progress, Row, at_epoch};
 use super::{checkpoint, device};
 use crate::config::{ConfigError, Loaders, Network, Plan, Training};
@@ -44,9 +44,11 @@ pub(super) fn train(plan: &Plan, job: &Job, tell: &mut dyn FnMut(Told)) -> Resul
     let training = experiment.training.as_ref().ok_or_else(|| missing("training"))?;
     let settings = experiment.optimizers.weights.as_ref().ok_or_else(|| missing("optimizers.weights"))?;
     let network = plan.network.as_ref().ok_or_else(|| missing("trainer"))?;
+    // Before the folder becomes that of this experiment: it may name a device that is not there.
+    let device = device(training)?;
     let folder = Folder::open(&job.folder, experiment, job.resume)?;
     let options = TrainOptions { drop_path: training.drop_path, auxiliary: training.auxiliary_weight > 0.0 };
-    let net = Supernet::new(graph(plan, network, options)?, experiment.seed, device(training)?)?;
+    let net = Supernet::new(graph(plan, network, options)?, experiment.seed, device)?;
     let steps = loaders.train_batches.steps as u64;
     let base = settings.base_rate(training.batch_size);
     let rate = LearningRate::new(settings.schedule.clone(), base, steps, training.epochs);
@@ -198,11 +200,12 @@ impl Run<'_> {
     }
 
     /// All images count once, also those of a last smaller batch.
-    fn evaluate(&self) -> Result<Score, SearchError> {
+    fn evaluate(&mut self) -> Result<Score, SearchError> {
         let _guard = tch::no_grad_guard();
         let mut score = Score::default();
-        for mini in all(&self.loaders.valid, self.net.device()) {
-            score = score.and(self.score(&mini?, Phase::Evaluate)?.2);
+        for batch in self.loaders.valid.in_order() {
+            let mini = take(&batch?, self.net.device(), self.tell)?;
+            score = score.and(self.score(&mini, Phase::Evaluate)?.2);
         }
         Ok(score)
     }
