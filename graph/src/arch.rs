@@ -38,6 +38,7 @@ pub struct ArchFile {
     /// Name of the space it belongs to.
     pub space: String,
     /// Choice name to candidate name.
+    #[serde(deserialize_with = "crate::unique::names")]
     pub choices: BTreeMap<String, String>,
 }
 

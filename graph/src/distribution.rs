@@ -16,6 +16,7 @@ pub struct DistributionFile {
     /// Name of the space it belongs to.
     pub space: String,
     /// Choice name to candidate name to probability; candidates that are left out have none.
+    #[serde(deserialize_with = "crate::unique::names")]
     pub choices: BTreeMap<String, BTreeMap<String, f64>>,
 }
 

@@ -28,6 +28,7 @@ pub mod selector;
 mod shape;
 pub mod spaces;
 pub mod suggest;
+mod unique;
 
 pub use arch::{Arch, Choice};
 pub use builder::GraphBuilder;

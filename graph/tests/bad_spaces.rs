@@ -48,7 +48,17 @@ fn unknown_keys_and_wrong_types() {
         assert!(message.starts_with("unknown field `num_clases`"), "{message}");
         assert!(message.ends_with("(did you mean `num_classes`?)"), "{message}");
         let message = build(&with_line(name, "num_classes", "num_classes = -1")).unwrap_err();
-        assert!(message.contains("-1"), "{message}");
+        assert!(message.starts_with("key `num_classes`: ") && message.contains("-1"), "{message}");
+        assert!(message.ends_with("expected a whole number from 0 on"), "{message}");
+    }
+    for (space, line, start) in [
+        ("darts-cifar10", "input = [3, 32]", "key `input`: invalid length 2"),
+        ("mobilenet-cifar10", "skip_connect = 1", "key `skip_connect`: invalid type: integer `1`"),
+        ("zoph-cifar10", "cells = [{ channels = 1.5, blocks = 7, reducing = true }]", "key `cells.channels`: "),
+        ("ofa-resnet50", "widths = [\"wide\"]", "key `widths`: "),
+    ] {
+        let message = build(&with_line(space, line.split_once(' ').unwrap().0, line)).unwrap_err();
+        assert!(message.starts_with(start), "{line}: {message}");
     }
     let message = build(&builtin_text("zoph-cifar10").unwrap().replacen("\"zero\"", "\"zeros\"", 1)).unwrap_err();
     assert!(message.ends_with("(did you mean `zero`?)"), "{message}");

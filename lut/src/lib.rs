@@ -45,7 +45,7 @@ pub use observations::{Observations, SessionObservations};
 pub use reuse::ReusePoint;
 pub use row::{Flag, Row, Times};
 pub use share::{CrossCheck, Gap, LayerGap, ShareError, Shared, from_journals, join};
-pub use store::{read, replace_file, write};
+pub use store::{check_ending, read, replace_file, write};
 pub use validation::{Validation, ValidationRow, level_now, validate};
 
 /// A latency lookup table.

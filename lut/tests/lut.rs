@@ -10,7 +10,9 @@ use common::synthetic_lut;
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::spaces::SpaceSpec;
 use nasprof_graph::{LayerKey, Space};
-use nasprof_lut::{BatchEstimator, Estimator, Flag, Lut, Source, check, fresh_networks, read, write};
+use nasprof_lut::{
+    BatchEstimator, Calibration, Estimator, Flag, Lut, Source, Times, check, fresh_networks, read, write,
+};
 use nasprof_profiler::synthetic::network_truth_ns;
 use proptest::prelude::*;
 use rand::SeedableRng;
@@ -127,6 +129,51 @@ fn suspicious_entries_are_found() {
     let problems: Vec<String> = check(&lut).into_iter().map(|f| f.problem).collect();
     for part in ["not 0 ms", "copied", "neither times nor an error", "more than once"] {
         assert!(problems.iter().any(|p| p.contains(part)), "{part}: {problems:?}");
+    }
+}
+
+/// What no measurement can have written is refused with the row and the value, in every format; controls are read.
+#[test]
+fn a_lut_with_impossible_values_is_not_read() {
+    let good = synthetic_lut(&small(), "quiet", 0);
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |change: &dyn Fn(&mut Lut), problem: &str| {
+        let mut lut = good.clone();
+        change(&mut lut);
+        for ending in ["parquet", "csv", "json"] {
+            let path = folder.path().join(format!("a.{ending}"));
+            write(&lut, &path).unwrap();
+            let error = read(&path).unwrap_err().to_string();
+            assert!(error.contains(problem), "{ending}: {error}");
+        }
+    };
+    let of_times = |change: fn(&mut Times)| move |lut: &mut Lut| change(lut.rows[3].times.as_mut().unwrap());
+    let key = &good.rows[3].key;
+    refused(&of_times(|t| t.mean_ns = 0.0), &format!("row 4 (`{key}`): mean_ns 0 is not a positive number"));
+    refused(&of_times(|t| t.mean_ns = -5.0), "mean_ns -5 is not a positive number");
+    refused(&of_times(|t| t.p90_ns = Some(-1.0)), "p90_ns -1 is not a number from 0 on");
+    refused(&of_times(|t| std::mem::swap(&mut t.ci_low_ns, &mut t.ci_high_ns)), "is above ci_high_ns");
+    refused(&of_times(|t| t.sessions_ns[0] = 0.0), "sessions_ns 0 is not");
+    refused(&of_times(|t| t.reuse[0].mean_ns = -1.0), "reuse -1 is not");
+    refused(&of_times(|t| t.reuse[0].places = 0), "a distance without places");
+    refused(&|lut| lut.rows[3].error = Some("boom".to_owned()), "it has times and the error `boom`");
+    refused(&|lut| lut.rows.push(lut.rows[3].clone()), "its key stands more than once");
+    let of_calibration =
+        |change: fn(&mut Calibration)| move |lut: &mut Lut| change(lut.context.calibration.as_mut().unwrap());
+    refused(&of_calibration(|c| c.scale = -1.0), "its calibration: scale -1 is not a positive number");
+    refused(&of_calibration(|c| c.level_half_width = -0.1), "level_half_width -0.1 is not");
+    refused(&of_calibration(|c| c.reuse_bandwidth = Some(0.0)), "reuse_bandwidth 0 is not a positive number");
+    refused(&|lut| lut.context.anchors[1].sum_ns = 0.0, "its anchor 2: sum_ns 0 is not");
+    refused(&|lut| lut.context.header.batch = 0, "batch and threads must be at least 1");
+
+    let mut failed = good.clone();
+    failed.rows[3].times = None;
+    failed.rows[3].error = Some("boom".to_owned());
+    failed.context.calibration = None;
+    for lut in [&good, &failed] {
+        let path = folder.path().join("control.parquet");
+        write(lut, &path).unwrap();
+        assert_eq!(read(&path).unwrap(), *lut);
     }
 }
 

@@ -142,9 +142,10 @@ pub(super) fn parse_candidates(names: &[String]) -> Result<Vec<(usize, usize)>, 
 fn parse_candidate(name: &str) -> Option<(usize, usize)> {
     let (expansion, kernel) = name.strip_prefix("MB")?.split_once(' ')?;
     let (height, width) = kernel.split_once('x')?;
-    let kernel = height.parse().ok().filter(|k| k % 2 == 1 && *k <= 99 && height == width)?;
-    let expansion = expansion.parse().ok().filter(|e| (1..=100).contains(e))?;
-    Some((expansion, kernel))
+    let kernel: usize = height.parse().ok().filter(|k| k % 2 == 1 && *k <= 99 && height == width)?;
+    let expansion: usize = expansion.parse().ok().filter(|e| (1..=100).contains(e))?;
+    // One name for one candidate: `MB06 3x3` would be the same one again.
+    (format!("MB{expansion} {kernel}x{kernel}") == name).then_some((expansion, kernel))
 }
 
 /// The reference rounds channels up to a multiple of 8 (9 gives 16, 16.1 gives 24). The float is at most a usize by
@@ -165,7 +166,18 @@ mod tests {
     #[test]
     fn candidate_names_are_read_strictly() {
         assert_eq!(parse_candidate("MB6 3x3"), Some((6, 3)));
-        for bad in ["MB6", "MB 3x3", "MB6 3x5", "MB6 4x4", "mb6 3x3", "MB0 3x3", "MB6 3x3 "] {
+        for bad in [
+            "MB6",
+            "MB 3x3",
+            "MB6 3x5",
+            "MB6 4x4",
+            "mb6 3x3",
+            "MB0 3x3",
+            "MB6 3x3 ",
+            "MB06 3x3",
+            "MB+6 3x3",
+            "MB6 +3x+3",
+        ] {
             assert_eq!(parse_candidate(bad), None, "{bad}");
         }
     }

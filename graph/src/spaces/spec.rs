@@ -60,6 +60,17 @@ pub enum SpaceSpec {
     Zoph(ZophSpec),
 }
 
+/// What is wrong with a value, and the key that it belongs to.
+fn syntax(error: toml::de::Error) -> SpaceError {
+    let problem = suggest::explain_unknown_field(error.message()).replace("usize", "a whole number from 0 on");
+    // The key is part of what the error displays only.
+    let displayed = error.to_string();
+    match displayed.trim_end().rsplit_once("\nin ") {
+        Some((_, key)) => SpaceError::Syntax(format!("key {key}: {problem}")),
+        None => SpaceError::Syntax(problem),
+    }
+}
+
 /// Kinds that a space file can name.
 const KINDS: &[&str] = &["darts", "mobilenet", "ofa-mbv3", "ofa-resnet50", "ofa-xception", "random-wired", "zoph"];
 
@@ -91,7 +102,6 @@ impl SpaceSpec {
             Some(other) => return Err(SpaceError::value("kind", format!("must be a text, not {other}"))),
             None => return Err(SpaceError::value("kind", format!("is missing; known: {}", KINDS.join(", ")))),
         };
-        let syntax = |e: toml::de::Error| SpaceError::Syntax(suggest::explain_unknown_field(e.message()));
         match kind.as_str() {
             "darts" => Ok(Self::Darts(table.try_into().map_err(syntax)?)),
             "mobilenet" => Ok(Self::Mobilenet(table.try_into().map_err(syntax)?)),

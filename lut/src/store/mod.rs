@@ -3,6 +3,7 @@
 mod columns;
 mod csv_text;
 mod parquet_file;
+mod sound;
 
 use std::fs;
 use std::path::Path;
@@ -16,10 +17,15 @@ const MAX_BYTES: u64 = 1 << 30;
 /// Reads a LUT.
 ///
 /// # Errors
-/// If the file cannot be read, is not a LUT, or is damaged.
+/// If the file cannot be read, is not a LUT, is damaged, or has values that no measurement can have written.
 pub fn read(path: &Path) -> Result<Lut, LutError> {
     let fail = |source| LutError::File { path: path.display().to_string(), source };
-    if fs::metadata(path).map_err(fail)?.len() > MAX_BYTES {
+    let metadata = fs::metadata(path).map_err(fail)?;
+    // A device or a pipe has no length and may have no end.
+    if !metadata.is_file() {
+        return Err(fail(std::io::Error::other("not a regular file")));
+    }
+    if metadata.len() > MAX_BYTES {
         return Err(fail(std::io::Error::other("the file is larger than 1 GiB")));
     }
     let bytes = fs::read(path).map_err(fail)?;
@@ -31,12 +37,25 @@ pub fn read(path: &Path) -> Result<Lut, LutError> {
         "json" => serde_json::from_slice(&bytes).map_err(|e| e.to_string()),
         other => Err(unknown_ending(other)),
     };
-    let lut: Lut = lut.map_err(|problem| LutError::Format { path: path.display().to_string(), problem })?;
-    if lut.context.format_version == 1 {
-        return Ok(lut);
+    let format = |problem| LutError::Format { path: path.display().to_string(), problem };
+    let lut: Lut = lut.map_err(format)?;
+    if lut.context.format_version != 1 {
+        let version = lut.context.format_version;
+        return Err(format(format!("format_version {version} is not known (this version reads 1)")));
     }
-    let problem = format!("format_version {} is not known (this version reads 1)", lut.context.format_version);
-    Err(LutError::Format { path: path.display().to_string(), problem })
+    sound::refuse_impossible(&lut).map_err(format)?;
+    Ok(lut)
+}
+
+/// Refuses a path that [`write()`] would refuse for its ending: to be asked before anything is measured for it.
+///
+/// # Errors
+/// If the ending is not known.
+pub fn check_ending(path: &Path) -> Result<(), LutError> {
+    match ending(path) {
+        "parquet" | "csv" | "json" => Ok(()),
+        other => Err(LutError::Format { path: path.display().to_string(), problem: unknown_ending(other) }),
+    }
 }
 
 /// Writes a LUT; a file of that name is replaced in one step or left as it was.

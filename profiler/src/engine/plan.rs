@@ -1,10 +1,11 @@
 //! What to measure: the keys of a space, and networks that cover them.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use nasprof_graph::expectation::keys_that_can_run;
 use nasprof_graph::runtime::Runtime;
+use nasprof_graph::selector::Selector;
 use nasprof_graph::{Arch, Graph, GraphBuilder, LayerKey, Node, NodeId, Space};
 use rand::Rng;
 use rand::seq::SliceRandom;
@@ -105,6 +106,14 @@ fn search_keys(
     rng: &mut ChaCha8Rng,
     keys: &mut BTreeMap<LayerKey, Witness>,
 ) -> Result<(), EngineError> {
+    // Lowering a network takes a thousand times as long as looking at which nodes it runs; one that runs no node in a
+    // new way has no new key. Where layers are fused that does not follow.
+    let mut selector = Selector::new(&space.graph);
+    let mut seen = HashSet::new();
+    let mut has_new_nodes = |arch: &Arch| -> Result<bool, EngineError> {
+        let layers = selector.select(arch).map_err(|e| EngineError::Plan(e.to_string()))?;
+        Ok(layers.iter().filter(|layer| seen.insert((layer.node, layer.operands))).count() > 0)
+    };
     collect(space, runtime, &space.sample(rng), keys)?;
     let mut idle_passes = 0;
     while idle_passes < 2 && !space.choices.is_empty() {
@@ -114,7 +123,9 @@ fn search_keys(
             for candidate in 0..choice.candidates.len() {
                 let mut arch = base.clone();
                 arch.0[i] = candidate as u16;
-                found |= collect(space, runtime, &arch, keys)?;
+                if runtime.fuses() || has_new_nodes(&arch)? {
+                    found |= collect(space, runtime, &arch, keys)?;
+                }
             }
         }
         idle_passes = if found { 0 } else { idle_passes + 1 };
