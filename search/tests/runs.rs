@@ -225,6 +225,28 @@ fn a_hard_limit_holds() {
     assert_eq!(limited.quantities[0].estimated, limited.params as f64);
 }
 
+/// FairNAS names the best of what it judged. That is the winner only if it was looked for where a constraint wants it: just
+/// below the target.
+#[test]
+fn what_fairnas_judged_wins_under_a_constraint() {
+    let setting = Setting::new();
+    let found = |folder: &str, target: Option<u64>| {
+        let constraint = |t| format!("[[regularizers]]\nkind = \"constraint\"\nquantity = \"params\"\ntarget = {t}\n");
+        let text = setting.text("[searcher]\nkind = \"fairnas\"\nsamples = 1", 1);
+        let text = format!("{text}\n{}", target.map(constraint).unwrap_or_default());
+        succeeds(&setting.job(folder, &text, false));
+        RunResult::read(&setting.path(folder)).unwrap()
+    };
+    let near = |params: u64, target: u64| params <= target && params as f64 >= 0.99 * target as f64;
+    let first = found("free", None).params;
+    // Nothing is near such a target, and the search ends all the same.
+    let largest = found("out-of-reach", Some(100 * first)).params;
+    // The control: the first draw is below the target, but not near it.
+    assert!(first < largest && !near(first, largest), "{first} {largest}");
+    let result = found("near", Some(largest));
+    assert!(near(result.params, largest) && !result.repaired, "{result:?}");
+}
+
 #[test]
 fn folders_of_other_runs_are_refused() {
     let setting = Setting::new();

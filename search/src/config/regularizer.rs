@@ -97,6 +97,8 @@ pub struct Regularizer {
 
 /// The reference's exponent.
 const REWARD_WEIGHT: f64 = 0.1;
+/// How far below its target a constraint's winner may be: the device is to be used, not only respected.
+const TARGET_WIDTH: f64 = 0.01;
 
 impl Regularizer {
     /// The exponent of a reward or the factor of a penalty.
@@ -120,6 +122,13 @@ impl Regularizer {
             (RegularizerKind::Constraint, None) => self.target,
             (_, upper) => upper,
         }
+    }
+
+    /// The least that a constraint's winner should have; given up rather than [`Regularizer::limit`].
+    #[must_use]
+    pub fn wanted(&self) -> Option<f64> {
+        let target = self.target.filter(|_| self.kind == RegularizerKind::Constraint);
+        target.map(|target| target * (1.0 - TARGET_WIDTH))
     }
 
     /// What is wrong with it, with the key at fault.

@@ -17,6 +17,8 @@ struct Bound<'a> {
     costs: Costs<'a>,
     lower: f64,
     upper: f64,
+    /// Of a constraint the least that it should have.
+    wanted: f64,
 }
 
 impl<'a> Budget<'a> {
@@ -38,10 +40,18 @@ impl<'a> Budget<'a> {
                 name: settings.quantity.name(),
                 costs: Costs::new(space, settings.quantity, regularizer.lut.as_deref())?,
                 lower: settings.lower.unwrap_or(f64::NEG_INFINITY) / factor,
-                upper: settings.limit().unwrap_or(f64::INFINITY) / factor,
+                upper: [settings.upper, settings.target].into_iter().flatten().fold(f64::INFINITY, f64::min) / factor,
+                wanted: settings.wanted().unwrap_or(f64::NEG_INFINITY) / factor,
             })
         };
         Ok(Self { bounds: regularizers.iter().map(bound).collect::<Result<_, _>>()? })
+    }
+
+    /// The part of the budget that a constraint's winner has to be in, just below the target.
+    #[must_use]
+    pub fn near_target(mut self) -> Self {
+        self.bounds.iter_mut().for_each(|bound| bound.lower = bound.lower.max(bound.wanted));
+        self
     }
 
     /// The quantities' names.

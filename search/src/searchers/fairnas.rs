@@ -8,7 +8,7 @@ use super::{ArchStep, Judge, Searcher};
 use crate::config::Evolution;
 use crate::data::{Purpose, stream};
 use crate::error::SearchError;
-use crate::evolution::{Budget, evolve, sample};
+use crate::evolution::{Budget, EvolutionError, evolve, sample};
 use crate::loss::Score;
 use crate::session::{Gradients, MiniBatch, Session};
 use crate::supernet::Path;
@@ -58,6 +58,30 @@ impl FairNas {
     pub fn new(networks_per_step: Option<u32>, samples: u32, evolution: Option<Evolution>) -> Self {
         Self { networks_per_step, samples, evolution, draws: FairDraws::new(0) }
     }
+
+    /// The best architecture within a budget by the trained weights, of those drawn and those evolved.
+    fn best(
+        &self,
+        session: &Session<'_>,
+        judge: &mut Judge<'_>,
+        budget: &Budget<'_>,
+    ) -> Result<Option<Arch>, SearchError> {
+        let (space, seed) = (session.space(), session.seed());
+        let mut scorer = |arch: &Arch| {
+            let accuracy = 1.0 - judge(session, arch)?.error;
+            // Outside of the bounds nothing is judged.
+            Ok(session.regularizers().reward(accuracy, arch)?.unwrap_or(0.0))
+        };
+        let mut found = Vec::new();
+        if self.samples > 0 {
+            found.push(sample(space, budget, self.samples, seed, &mut scorer)?.best);
+        }
+        if let Some(evolution) = &self.evolution {
+            found.push(evolve(space, budget, evolution, seed, &mut scorer)?.best);
+        }
+        let best = found.into_iter().reduce(|a, b| if b.score > a.score { b } else { a });
+        Ok(best.map(|judged| judged.arch))
+    }
 }
 
 impl Searcher for FairNas {
@@ -89,22 +113,12 @@ impl Searcher for FairNas {
     }
 
     fn on_finish(&mut self, session: &mut Session<'_>, judge: &mut Judge<'_>) -> Result<Option<Arch>, SearchError> {
-        let (space, seed) = (session.space(), session.seed());
-        let budget = Budget::new(space, session.bounds(), |_| 1.0)?;
-        let mut scorer = |arch: &Arch| {
-            let accuracy = 1.0 - judge(session, arch)?.error;
-            // Outside of the bounds nothing is judged.
-            Ok(session.regularizers().reward(accuracy, arch)?.unwrap_or(0.0))
-        };
-        let mut found = Vec::new();
-        if self.samples > 0 {
-            found.push(sample(space, &budget, self.samples, seed, &mut scorer)?.best);
+        let budget = || Budget::new(session.space(), session.bounds(), |_| 1.0);
+        // Where winners have to be: one from elsewhere would be repaired to an architecture that nothing was judged by.
+        match self.best(session, judge, &budget()?.near_target()) {
+            Err(SearchError::Evolution(EvolutionError::NothingFound { .. })) => self.best(session, judge, &budget()?),
+            found => found,
         }
-        if let Some(evolution) = &self.evolution {
-            found.push(evolve(space, &budget, evolution, seed, &mut scorer)?.best);
-        }
-        let best = found.into_iter().reduce(|a, b| if b.score > a.score { b } else { a });
-        Ok(best.map(|judged| judged.arch))
     }
 
     fn state(&self) -> Value {

@@ -5,9 +5,6 @@ use nasprof_graph::Arch;
 use crate::config::{Regularizer, RegularizerKind};
 use crate::costs::{CostError, Costs};
 
-/// How far below its target a constraint's winner may be: the device is to be used, not only respected.
-const TARGET_WIDTH: f64 = 0.01;
-
 /// Bounds of one quantity.
 #[derive(Debug, Clone, Copy)]
 pub struct Limit<'a> {
@@ -30,7 +27,7 @@ impl<'a> Limit<'a> {
             RegularizerKind::Constraint => {
                 let target = settings.target?;
                 let upper = Some(upper.map_or(target, |u| u.min(target)));
-                Some(Self { costs, factor, upper, lower, wanted: Some(target * (1.0 - TARGET_WIDTH)) })
+                Some(Self { costs, factor, upper, lower, wanted: settings.wanted() })
             }
             RegularizerKind::Reject => Some(Self { costs, factor, upper, lower, wanted: None }),
             RegularizerKind::Reward | RegularizerKind::Penalty => None,
