@@ -21,7 +21,7 @@ const MAX_MODEL: u64 = 2 << 30;
 
 /// A space by its built-in name or its file.
 pub(crate) fn space(name: &str) -> Result<Space, Failure> {
-    let is_file = name.ends_with(".toml") || name.contains('/');
+    let is_file = [".toml", ".json"].iter().any(|ending| name.ends_with(ending)) || name.contains('/');
     if !is_file || builtin_names().any(|known| known == name) {
         return Ok(Space::builtin(name)?);
     }

@@ -7,6 +7,7 @@
 pub mod arch;
 pub mod blocks;
 pub mod builder;
+pub mod config_text;
 pub mod cost;
 pub mod custom;
 pub mod distribution;

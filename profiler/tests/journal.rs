@@ -181,8 +181,18 @@ fn other_versions_missing_headers_and_empty_files_are_refused() {
     write(&folder.file("headless"), &events()[1..]);
     assert!(matches!(read_file(&folder.file("headless")), Err(JournalError::Header(_))));
 
-    std::fs::write(folder.file("empty"), "").unwrap();
-    assert!(matches!(Writer::resume(&folder.file("empty")), Err(JournalError::Header(_))));
+    // What is no journal is not cut; a journal that was killed within its header is begun anew.
+    for (text, is_journal) in [("", true), ("{\"sequ", true), ("{\"sequence\":0,\"crc\":\"", true), ("notes", false)] {
+        std::fs::write(folder.file("begun"), text).unwrap();
+        assert!(matches!(read_file(&folder.file("begun")), Err(JournalError::Header(_))), "{text}");
+        match Writer::resume(&folder.file("begun")) {
+            Ok((recovered, _)) => assert!(is_journal && recovered.events.is_empty(), "{text}"),
+            Err(error) => assert!(!is_journal && matches!(error, JournalError::Header(_)), "{text}: {error}"),
+        }
+        let left = std::fs::read_to_string(folder.file("begun")).unwrap();
+        assert_eq!(left, if is_journal { "" } else { text });
+    }
+    assert!(Writer::resume(&folder.file("headless")).is_err());
     assert!(matches!(read_file(&folder.file("absent")), Err(JournalError::File { .. })));
     assert!(matches!(read_file(folder.path()), Err(JournalError::File { .. })));
 }

@@ -111,32 +111,56 @@ impl<'a> Costs<'a> {
     /// # Errors
     /// As [`Costs::of`].
     pub fn cheap_enough(&self, space: &Space, enough: f64) -> Result<(Arch, f64, bool), CostError> {
-        if let Some(table) = &self.table {
-            let (arch, value) = table.cheapest();
-            return Ok((arch, value, true));
+        match &self.table {
+            Some(table) => Ok(sure(table.cheapest())),
+            None => self.climb(space, |value, other| other < value, |value| value <= enough),
         }
+    }
+
+    /// As [`Costs::cheap_enough`], of the most instead of the least.
+    ///
+    /// # Errors
+    /// As [`Costs::of`].
+    pub fn dear_enough(&self, space: &Space, enough: f64) -> Result<(Arch, f64, bool), CostError> {
+        match &self.table {
+            Some(table) => Ok(sure(table.dearest())),
+            None => self.climb(space, |value, other| other > value, |value| value >= enough),
+        }
+    }
+
+    /// What changing one choice at a time leads to.
+    fn climb(
+        &self,
+        space: &Space,
+        is_better: impl Fn(f64, f64) -> bool,
+        is_enough: impl Fn(f64) -> bool,
+    ) -> Result<(Arch, f64, bool), CostError> {
         let mut best = Arch(vec![0; space.choices.len()]);
         let mut value = self.of(&best)?;
         loop {
             let before = value;
             for (i, choice) in space.choices.iter().enumerate() {
                 for candidate in 0..choice.candidates.len() {
-                    if value <= enough {
+                    if is_enough(value) {
                         return Ok((best, value, false));
                     }
                     let mut arch = best.clone();
                     arch.0[i] = candidate as u16;
                     let other = self.of(&arch)?;
-                    if other < value {
+                    if is_better(value, other) {
                         (best, value) = (arch, other);
                     }
                 }
             }
-            if value >= before {
+            if !is_better(before, value) {
                 return Ok((best, value, false));
             }
         }
     }
+}
+
+fn sure((arch, value): (Arch, f64)) -> (Arch, f64, bool) {
+    (arch, value, true)
 }
 
 fn missing(estimator: &Estimator<'_>, subnet: &Graph) -> CostError {

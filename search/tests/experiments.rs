@@ -262,6 +262,15 @@ fn an_unreachable_budget_says_which_network_is_the_cheapest() {
     assert!(with("constraint", "target", least - 1.0).unwrap_err().to_string().contains("regularizers.0.target"));
     // A reward only leans: it is no error to be out of reach.
     assert!(with("reward", "upper", least - 1.0).is_ok());
+
+    // From above.
+    let error = with("reject", "lower", 1e9).unwrap_err().to_string();
+    assert!(error.contains("key `regularizers.0.lower`") && error.contains("\"blocks/1\":\"MB"), "{error}");
+    let most = error.split(": the most expensive network has ").nth(1).unwrap().split(' ').next().unwrap();
+    let most: f64 = most.parse().unwrap();
+    assert!(with("reject", "lower", most).is_ok());
+    assert!(with("reject", "lower", most + 1.0).is_err());
+    assert!(with("reward", "lower", most + 1.0).is_ok());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use nasprof_devices::{LinkError, Milestone, builtin_names};
+use nasprof_devices::{LinkError, Milestone, builtin_names, names_in};
 use nasprof_profiler::protocol::{DeviceError, Fingerprint, Probe, Probes};
 use nasprof_profiler::synthetic;
 use serde::Serialize;
@@ -29,12 +29,7 @@ pub(super) fn run(args: &DevicesArgs) -> Result<ExitCode, Failure> {
 
 fn list(as_json: bool) -> Result<ExitCode, Failure> {
     let mut names: Vec<String> = builtin_names().into_iter().map(ToOwned::to_owned).collect();
-    let own = resolve::user_devices().and_then(|folder| std::fs::read_dir(folder).ok());
-    names.extend(
-        own.into_iter()
-            .flatten()
-            .filter_map(|entry| Some(entry.ok()?.file_name().to_str()?.strip_suffix(".toml")?.to_owned())),
-    );
+    names.extend(resolve::user_devices().map(|folder| names_in(&folder)).into_iter().flatten());
     names.extend(synthetic::names().map(|name| format!("synthetic:{name}")));
     names.sort();
     names.dedup();

@@ -11,7 +11,7 @@ use nasprof_reports::text::{ms, percent};
 
 use super::expected;
 use super::table::{Tone, bar, fit, fit_ends, paint, spare};
-use super::{print, print_json};
+use super::{print, print_json, say};
 use crate::cli::{ContextArgs, EstimateArgs};
 use crate::failure::{Exit, Failure};
 use crate::resolve::{self, at_batch};
@@ -75,7 +75,12 @@ pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode, Failure> {
 
 /// A latency that is not known is no success.
 fn code(complete: bool) -> ExitCode {
-    if complete { ExitCode::SUCCESS } else { ExitCode::from(Exit::Usage as u8) }
+    if complete {
+        return ExitCode::SUCCESS;
+    }
+    say("error: the LUT has no entry for some layers: without them there is no latency");
+    say("hint: --explain names them; measure the space they are in, or `nasprof lut check` the LUT");
+    ExitCode::from(Exit::Usage as u8)
 }
 
 /// Refuses a LUT that is not of the space, or not of what the options ask for.

@@ -18,7 +18,7 @@ use nasprof_reports::text::ms;
 /// Networks drawn for the range.
 pub(super) const DRAWN: usize = 1000;
 /// Networks drawn for a mean that cannot be exact.
-const SAMPLING: Sampling = Sampling { samples: 200, seed: 0 };
+pub(super) const SAMPLING: Sampling = Sampling { samples: 200, seed: 0 };
 /// The same with a gradient, where each costs as many networks as the space has candidates.
 const SAMPLING_WITH_GRADIENT: Sampling = Sampling { samples: 16, seed: 0 };
 
@@ -86,7 +86,7 @@ pub(super) fn show(space: &Space, lut: &Lut, probabilities: &[Vec<f64>]) -> Resu
     Ok(())
 }
 
-fn method(method: Method) -> String {
+pub(super) fn method(method: Method) -> String {
     match method {
         Method::Exact => "exact".to_owned(),
         Method::Enumerated { networks } => format!("exact, over all {networks} architectures"),

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use nasprof_lut::{Lut, check, from_journals, read, write};
 use nasprof_profiler::journal::{Event, read_file};
 
-use super::{print, print_json};
+use super::{print, print_json, say};
 use crate::cli::{LutArgs, LutCommand};
 use crate::failure::{Exit, Failure};
 
@@ -55,10 +55,17 @@ pub(super) fn run(args: &LutArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What each journal holds.
+/// What each journal holds; what is not there is said.
 pub(super) fn events_of(journals: &[PathBuf]) -> Result<Vec<Vec<Event>>, Failure> {
     let events = |path: &PathBuf| {
         let recovered = read_file(path).map_err(|e| Failure::from(e).about(path.display()))?;
+        if let Some(line) = recovered.torn_line {
+            say(format!("{}: line {line} was cut off while it was written, and is left out", path.display()));
+        }
+        if !recovered.events.contains(&Event::Complete) {
+            say(format!("{}: the measurement is not complete", path.display()));
+            say("hint: `nasprof measure` with its options and --resume goes on with it");
+        }
         Ok(recovered.events)
     };
     journals.iter().map(events).collect()

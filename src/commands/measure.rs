@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nasprof_devices::{DeviceFile, Link, expand, persist};
 use nasprof_graph::Space;
-use nasprof_lut::{Flag, Lut, Row, from_journal, write};
+use nasprof_lut::{Flag, Lut, Row, check_ending, from_journal, write};
 use nasprof_profiler::engine::{Gate, Interrupted, Measurement, Recorder, measure};
 use nasprof_profiler::journal::{EnergyResult, Event, Header, Mode, Share, Writer};
 use serde_json::json;
@@ -106,6 +106,8 @@ impl Job {
         share: Option<Share>,
         several: bool,
     ) -> Result<Self, Failure> {
+        // Not after minutes of measuring.
+        check_ending(&output)?;
         refuse_existing(&journal_path(&output), args)?;
         let space = resolve::source(&args.source)?;
         let file = resolve::device(device, &args.settings.set)?;

@@ -20,6 +20,13 @@ use crate::resolve;
 const MAX_VALIDATION: u64 = 256 << 20;
 
 pub(super) fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
+    if args.paths.iter().any(|path| is_same_file(path, &args.output)) {
+        return Err(Failure::usage(format!(
+            "-o {}: the report would replace what it is made of",
+            args.output.display()
+        ))
+        .hint("name another file"));
+    }
     let space = args.space.as_deref().map(resolve::space).transpose()?;
     let (kind, html) = match &args.paths[..] {
         [path] if path.is_dir() => ("search", of_search(path, space)?),
@@ -36,6 +43,10 @@ pub(super) fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
         print(args.output.display().to_string())?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b))
 }
 
 /// What a reader calls a file.
@@ -83,6 +94,10 @@ fn of_validation(
     space: Option<Space>,
 ) -> Result<String, Failure> {
     let lut = args.lut.as_deref().map(read).transpose()?;
+    if let (Some(lut), Some(space)) = (&lut, &space) {
+        let (name, digest) = (space.name.clone(), space.graph.digest());
+        lut.expect(&[("space", Some(name)), ("space_digest", Some(digest))])?;
+    }
     Ok(validation_report(result, &name(path), lut.as_ref().zip(space.as_ref())))
 }
 

@@ -14,7 +14,7 @@ use nasprof_search::told::Told;
 use nasprof_search::winner::{Bench, Found, Latency, Measured, settle};
 use serde::de::DeserializeOwned;
 
-use super::{print, print_json, validate};
+use super::{print, print_json, say, validate};
 use crate::cli::{RunArgs, SearchArgs};
 use crate::display::SearchView;
 use crate::failure::{Exit, Failure};
@@ -297,11 +297,6 @@ fn start(job: &Job) -> Result<(), Failure> {
 
 fn read(folder: &Path) -> Result<RunResult, Failure> {
     RunResult::read(folder).map_err(|e| Failure::internal(format!("{}/result.json: {e}", folder.display())))
-}
-
-/// Nothing can be done about a closed error output.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 fn show(folder: &Path, result: &RunResult) -> Result<(), Failure> {

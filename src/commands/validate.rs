@@ -12,7 +12,7 @@ use nasprof_lut::{
     Estimator, Lut, Processes, Validation, WholeSession, fresh_networks, level_now, measure_whole, read, validate,
 };
 use nasprof_profiler::engine::{Gate, Recorder};
-use nasprof_profiler::journal::{Event, Writer};
+use nasprof_profiler::journal::{Event, Mode, Writer};
 use serde_json::{Value, json};
 
 use self::table::show;
@@ -36,6 +36,9 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
     if !args.memory {
         expect_clocks(&lut, args.lock_clocks)?;
     }
+    if let Some(isolated) = &isolated {
+        expect_isolated(isolated, &lut).map_err(|failure| failure.about("--isolated"))?;
+    }
     let networks = fresh_networks(&space, &lut, args.count as usize, args.seed)?;
     let file = resolve::device(&args.device, &args.settings.set)?;
     let mut link = resolve::open(&file)?.locking_clocks(args.lock_clocks);
@@ -54,6 +57,21 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
         show(&validation)?
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses what is no LUT of isolated layers, or was measured in another context than the LUT beside it.
+fn expect_isolated(isolated: &Lut, lut: &Lut) -> Result<(), Failure> {
+    if isolated.context.header.mode != Mode::Isolated {
+        return Err(Failure::usage("its layers were timed inside networks, not alone")
+            .hint("`nasprof measure --mode isolated` times each layer alone"));
+    }
+    let header = &lut.context.header;
+    Ok(isolated.expect(&[
+        ("device", Some(header.device.clone())),
+        ("batch", Some(header.batch.to_string())),
+        ("threads", Some(header.threads.to_string())),
+        ("allocator", Some(header.allocator.name().to_owned())),
+    ])?)
 }
 
 /// Re-measures a LUT's anchors and prints the machine's level against it.

@@ -13,6 +13,9 @@ fn unknown_names_are_explained() {
     folder.fails("estimate --lut missing.parquet --space small.toml --arch -", 2, "missing.parquet");
     folder.fails("lut show small.toml", 2, "not .parquet, .csv or .json");
     folder.fails("measure --device synthetic:quiet --space small.toml --ci 2", 2, "--ci");
+    // Refused before anything is measured: there is no journal.
+    folder.fails("measure --device synthetic:quiet --space small.toml -o a.txt", 2, "`.txt` is not .parquet, .csv");
+    assert!(!folder.path("a.journal.jsonl").exists());
 }
 
 #[test]
@@ -43,6 +46,54 @@ fn another_context_is_refused_with_what_differs() {
     folder.fails("validate --device synthetic:noisy --lut a.parquet --space small.toml -n 1", 6, "device");
     folder.fails("estimate --lut a.parquet --space mobilenet-cifar10 --arch -", 6, "space");
     folder.fails("estimate --lut a.parquet --space small.toml --threads 2 --arch -", 6, "threads");
+}
+
+#[test]
+fn what_does_not_belong_together_is_refused() {
+    let folder = Folder::new();
+    let measure = "measure --device synthetic:quiet --space small.toml --max-rounds 8";
+    folder.ok(&format!("{measure} -o a.parquet"));
+    folder.ok(&format!("{measure} --mode isolated -o alone.parquet"));
+    folder.ok(&format!("{measure} --mode isolated --batch 8 -o eight.parquet"));
+    let validate = "validate --device synthetic:quiet --lut a.parquet --space small.toml -n 2 --json";
+    let result = folder.ok(&format!("{validate} --isolated alone.parquet"));
+    folder.fails(&format!("{validate} --isolated a.parquet"), 2, "--isolated: its layers were timed inside networks");
+    folder.fails(&format!("{validate} --isolated eight.parquet"), 6, "batch is `8` in the LUT, `1` is asked for");
+
+    std::fs::write(folder.path("v.json"), result).unwrap();
+    folder.ok("report v.json --lut a.parquet --space small.toml -o v.html");
+    folder.fails("report v.json --lut a.parquet --space darts-cifar10 -o w.html", 6, "space is `small` in the LUT");
+    let before = folder.read("a.parquet");
+    folder.fails("report a.parquet -o ./a.parquet", 2, "the report would replace what it is made of");
+    assert_eq!(folder.read("a.parquet"), before);
+}
+
+#[test]
+fn a_lut_without_some_layers_gives_no_latency_and_says_why() {
+    let folder = Folder::new();
+    folder.ok("measure --device synthetic:quiet --space small.toml --max-rounds 8 -o a.parquet");
+    folder.ok("lut export a.parquet -o a.json");
+    let mut lut: serde_json::Value = serde_json::from_slice(&folder.read("a.json")).unwrap();
+    lut["rows"].as_array_mut().unwrap().retain(|row| row["op"] != "linear");
+    std::fs::write(folder.path("gap.json"), lut.to_string()).unwrap();
+    std::fs::write(folder.path("arch.json"), folder.ok("space sample small.toml -n 1 --seed 1")).unwrap();
+    let estimate = |lut: &str| format!("estimate --lut {lut} --space small.toml --arch arch.json --json");
+    folder.ok(&estimate("a.json"));
+    let ran = folder.fails(&estimate("gap.json"), 2, "no entry for some layers");
+    assert!(ran.stdout.contains("\"latency_ms\":null"), "{}", ran.stdout);
+}
+
+/// A space file may be JSON; what is wrong with it is said as of TOML.
+#[test]
+fn a_space_file_may_be_json() {
+    let folder = Folder::new();
+    let toml = nasprof_graph::config_text::table(crate::harness::SPACE).unwrap();
+    std::fs::create_dir(folder.path("json")).unwrap();
+    std::fs::write(folder.path("json/small.json"), serde_json::to_string(&toml).unwrap()).unwrap();
+    assert_eq!(folder.ok("space show json/small.json --json"), folder.ok("space show small.toml --json"));
+    std::fs::write(folder.path("bad.json"), "{\"format_version\": 1, \"kind\": \"mobilenet\", \"candidate\": []}")
+        .unwrap();
+    folder.fails("space show bad.json", 2, "did you mean `candidates`");
 }
 
 #[test]

@@ -116,6 +116,7 @@ fn lists_and_help() {
     let show = json(&folder.ok("space show mobilenet-cifar10 --json"));
     assert_eq!(show["architectures"], "221502229807900608");
     assert_eq!(show["params"], 11_461_370);
+    assert_eq!(show["average_macs_method"], "exact");
 }
 
 #[test]

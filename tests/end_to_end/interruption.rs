@@ -36,11 +36,6 @@ fn killed_and_resumed() {
         std::thread::sleep(Duration::from_millis(milliseconds));
         child.kill().unwrap();
         child.wait().unwrap();
-        let begun = fs::metadata(folder.path("a.journal.jsonl")).is_ok_and(|m| m.len() > 0);
-        if !begun {
-            // Killed before the first line: there is nothing to resume, and nothing in the way.
-            let _ = fs::remove_file(folder.path("a.journal.jsonl"));
-        }
         folder.ok(&format!("{MEASURE} --resume"));
         assert_eq!(folder.read("a.parquet"), whole.read("a.parquet"), "killed after {milliseconds} ms");
     }
@@ -53,6 +48,23 @@ fn a_second_run_does_nothing_and_other_options_are_refused() {
     let before = folder.read("a.journal.jsonl");
     folder.ok(&format!("{MEASURE} --resume"));
     assert_eq!(folder.read("a.journal.jsonl"), before);
-    folder.fails(&format!("{MEASURE} --resume --ci 0.01"), 2, "does not fit");
+    let other = format!("{MEASURE} --resume --ci 0.01 --seed 3");
+    folder.fails(&other, 2, "ci is 0.02 there, 0.01 is asked for; seed is 0 there, 3 is asked for");
     assert_eq!(folder.read("a.journal.jsonl"), before);
+}
+
+/// A LUT from part of a measurement is no secret.
+#[test]
+fn what_a_journal_does_not_hold_is_said() {
+    let folder = Folder::new();
+    folder.ok(MEASURE);
+    let rebuild = || folder.run("lut rebuild a.journal.jsonl -o b.parquet");
+    let whole = rebuild();
+    assert!(whole.code == Some(0) && whole.stderr.is_empty(), "{}", whole.stderr);
+    let journal = folder.read("a.journal.jsonl");
+    fs::write(folder.path("a.journal.jsonl"), &journal[..journal.len() - 20]).unwrap();
+    let part = rebuild();
+    let number = journal.iter().filter(|&&b| b == b'\n').count();
+    assert!(part.stderr.contains(&format!("line {number} was cut off")), "{}", part.stderr);
+    assert!(part.stderr.contains("not complete") && part.stderr.contains("--resume"), "{}", part.stderr);
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nasprof_graph::suggest;
+use nasprof_graph::{config_text, suggest};
 use toml::{Table, Value};
 
 use super::validity::check;
@@ -18,6 +18,9 @@ const BUILTIN: [(&str, &str); 5] = [
     ("synthetic", include_str!("../../../configs/devices/synthetic.toml")),
 ];
 
+/// Endings of device files; JSON has the same keys.
+const ENDINGS: [&str; 2] = [".toml", ".json"];
+
 /// A device file is a few lines; a larger one is something else.
 const MAX_BYTES: u64 = 1 << 20;
 
@@ -25,6 +28,18 @@ const MAX_BYTES: u64 = 1 << 20;
 #[must_use]
 pub fn builtin_names() -> Vec<&'static str> {
     BUILTIN.iter().map(|(name, _)| *name).collect()
+}
+
+/// Names of the devices and groups in the user's folder.
+#[must_use]
+pub fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    let name = |entry: fs::DirEntry| {
+        let name = entry.file_name();
+        let name = name.to_str()?;
+        ENDINGS.iter().find_map(|ending| name.strip_suffix(ending)).map(ToOwned::to_owned)
+    };
+    entries.filter_map(|entry| name(entry.ok()?)).collect()
 }
 
 /// Finds a device: `synthetic:NAME`, a file in the user's folder, or a built-in one; `settings` are `key=value` texts
@@ -41,7 +56,7 @@ pub fn find(name: &str, user_folder: Option<&Path>, settings: &[String]) -> Resu
     }
     let (path, text) = text(name, user_folder)?;
     let fail = |problem: String| DeviceFileError::File { path: path.clone(), problem };
-    let mut table: Table = text.parse().map_err(|e: toml::de::Error| fail(e.to_string().trim().to_owned()))?;
+    let mut table = config_text::table(&text).map_err(fail)?;
     if table.contains_key("devices") {
         return Err(fail("is a group of devices; only `measure` takes one".to_owned()));
     }
@@ -84,7 +99,7 @@ fn members(name: &str, user_folder: Option<&Path>) -> Result<Vec<String>, Device
     let (path, text) = text(name, user_folder)?;
     let fail = |problem: String| DeviceFileError::File { path: path.clone(), problem };
     // A text that does not parse is told by `find`, as a device.
-    match text.parse::<Table>() {
+    match config_text::table(&text) {
         Ok(table) if table.contains_key("devices") => {
             let group: Group = table.try_into().map_err(|e: toml::de::Error| fail(explain(&e)))?;
             if group.format_version != 1 {
@@ -103,8 +118,9 @@ fn members(name: &str, user_folder: Option<&Path>) -> Result<Vec<String>, Device
 fn text(name: &str, user_folder: Option<&Path>) -> Result<(String, String), DeviceFileError> {
     // A name, never a path: `../x` must not leave the folder.
     let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-    let path: Option<PathBuf> = user_folder.filter(|_| plain).map(|folder| folder.join(format!("{name}.toml")));
-    if let Some(path) = path.filter(|p| p.is_file()) {
+    let folder = user_folder.filter(|_| plain);
+    let paths = folder.map(|folder| ENDINGS.map(|ending| folder.join(format!("{name}{ending}"))));
+    if let Some(path) = paths.into_iter().flatten().find(|path: &PathBuf| path.is_file()) {
         let fail = |problem: String| DeviceFileError::File { path: path.display().to_string(), problem };
         if fs::metadata(&path).is_ok_and(|m| m.len() > MAX_BYTES) {
             return Err(fail("is larger than a device file can be".to_owned()));
@@ -183,6 +199,18 @@ mod tests {
             fs::write(folder.path().join(format!("{name}.toml")), text).unwrap();
         }
         folder
+    }
+
+    #[test]
+    fn json_with_the_same_keys_is_the_same_device() {
+        let folder = folder(&[("board", BOARD)]);
+        let json = serde_json::to_string(&BOARD.parse::<Table>().unwrap()).unwrap();
+        fs::write(folder.path().join("other.json"), json).unwrap();
+        let found = |name: &str| find(name, Some(folder.path()), &["port=7".to_owned()]).unwrap();
+        assert_eq!(found("other"), found("board"));
+        let mut names = names_in(folder.path());
+        names.sort();
+        assert_eq!(names, ["board", "other"]);
     }
 
     fn settings(all: &[&str]) -> Vec<String> {

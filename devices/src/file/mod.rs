@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use thiserror::Error;
 
-pub use find::{builtin_names, expand, find};
+pub use find::{builtin_names, expand, find, names_in};
 
 /// How a device is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

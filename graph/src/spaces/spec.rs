@@ -5,7 +5,7 @@ use thiserror::Error;
 use super::{
     DartsSpec, MobilenetSpec, OfaMbv3Spec, OfaResnet50Spec, OfaXceptionSpec, RandomWiredSpec, Space, ZophSpec,
 };
-use crate::{GraphError, suggest};
+use crate::{GraphError, config_text, suggest};
 
 /// A space file that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -78,7 +78,7 @@ const KINDS: &[&str] = &["darts", "mobilenet", "ofa-mbv3", "ofa-resnet50", "ofa-
 const MAX_TEXT: usize = 1 << 20;
 
 impl SpaceSpec {
-    /// Reads a space file: TOML with `format_version`, `kind` and the keys of that kind.
+    /// Reads a space file: TOML, or JSON, with `format_version`, `kind` and the keys of that kind.
     ///
     /// # Errors
     /// Syntax, an unknown key or kind (with the nearest known one), a wrong type.
@@ -86,7 +86,7 @@ impl SpaceSpec {
         if text.len() > MAX_TEXT {
             return Err(SpaceError::Syntax("the file is larger than 1 MiB".to_owned()));
         }
-        let mut table: toml::Table = toml::from_str(text).map_err(|e| SpaceError::Syntax(e.to_string()))?;
+        let mut table = config_text::table(text).map_err(SpaceError::Syntax)?;
         match table.remove("format_version") {
             Some(toml::Value::Integer(1)) => {}
             Some(other) => {

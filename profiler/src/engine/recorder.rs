@@ -1,8 +1,10 @@
 //! Everything observed passes here: into the journal, or out of it when a measurement is resumed.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::Value;
 
 use super::EngineError;
 use crate::journal::{Event, Writer};
@@ -73,10 +75,7 @@ impl Recorder {
             Some(recorded) if always_observe => {
                 let observed = observe()?;
                 if observed != recorded {
-                    return Err(EngineError::Replay(format!(
-                        "event {} differs from what this measurement would record",
-                        self.events.len()
-                    )));
+                    return Err(EngineError::Replay(difference(&recorded, &observed, self.events.len())));
                 }
                 recorded
             }
@@ -126,4 +125,22 @@ impl Recorder {
     pub fn sync(&self) -> Result<(), EngineError> {
         self.writer.as_ref().map_or(Ok(()), |writer| Ok(writer.sync()?))
     }
+}
+
+/// What differs between a recorded event and what this measurement would record: of headers, what was asked for.
+fn difference(recorded: &Event, observed: &Event, number: usize) -> String {
+    let fields = |event: &Event| match event {
+        Event::Header(header) => serde_json::to_value(header).ok().and_then(|value| value.as_object().cloned()),
+        _ => None,
+    };
+    let (Some(recorded), Some(observed)) = (fields(recorded), fields(observed)) else {
+        return format!("event {number} differs from what this measurement would record");
+    };
+    let names: BTreeSet<&String> = recorded.keys().chain(observed.keys()).collect();
+    let shown = |value: Option<&Value>| value.unwrap_or(&Value::Null).to_string();
+    let differing = names.into_iter().filter(|name| recorded.get(*name) != observed.get(*name)).map(|name| {
+        let (there, here) = (shown(recorded.get(name)), shown(observed.get(name)));
+        format!("{name} is {there} there, {here} is asked for")
+    });
+    differing.collect::<Vec<_>>().join("; ")
 }

@@ -63,6 +63,27 @@ struct Line<'a> {
 /// # Errors
 /// If it cannot be read or is damaged anywhere but in an unfinished last line.
 pub fn read_file(path: &Path) -> Result<Recovered, JournalError> {
+    read(&bytes(path)?)
+}
+
+/// As [`read_file`], to go on with it: a journal that ends with its header or within it holds nothing yet, and is begun anew,
+/// whatever it was to hold.
+pub(super) fn read_to_resume(path: &Path) -> Result<Recovered, JournalError> {
+    const BEGINNING: &[u8] = b"{\"sequence\":0,";
+    let bytes = bytes(path)?;
+    let recovered = whole_lines(&bytes)?;
+    let unbegun = match &recovered.events[..] {
+        [] => bytes.starts_with(BEGINNING) || BEGINNING.starts_with(&bytes),
+        [only] => matches!(only, Event::Header(_)),
+        _ => false,
+    };
+    if unbegun {
+        return Ok(Recovered { events: Vec::new(), valid_bytes: 0, torn_line: (!bytes.is_empty()).then_some(1) });
+    }
+    with_header(recovered)
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, JournalError> {
     let fail = |source| JournalError::File { path: path.display().to_string(), source };
     let metadata = fs::metadata(path).map_err(fail)?;
     // A device or a pipe has no length and may have no end.
@@ -72,7 +93,7 @@ pub fn read_file(path: &Path) -> Result<Recovered, JournalError> {
     if metadata.len() > MAX_BYTES {
         return Err(fail(std::io::Error::other("the file is larger than 2 GiB")));
     }
-    read(&fs::read(path).map_err(fail)?)
+    fs::read(path).map_err(fail)
 }
 
 /// Reads a journal from its bytes.
@@ -80,6 +101,10 @@ pub fn read_file(path: &Path) -> Result<Recovered, JournalError> {
 /// # Errors
 /// If it is damaged anywhere but in an unfinished last line.
 pub fn read(bytes: &[u8]) -> Result<Recovered, JournalError> {
+    with_header(whole_lines(bytes)?)
+}
+
+fn whole_lines(bytes: &[u8]) -> Result<Recovered, JournalError> {
     let mut recovered = Recovered { events: Vec::new(), valid_bytes: 0, torn_line: None };
     for (i, line) in bytes.split_inclusive(|&b| b == b'\n').enumerate() {
         let Some(text) = line.strip_suffix(b"\n") else {
@@ -90,6 +115,10 @@ pub fn read(bytes: &[u8]) -> Result<Recovered, JournalError> {
         recovered.events.push(event);
         recovered.valid_bytes += line.len() as u64;
     }
+    Ok(recovered)
+}
+
+fn with_header(recovered: Recovered) -> Result<Recovered, JournalError> {
     match recovered.events.first() {
         Some(Event::Header(header)) if header.format_version == 1 => Ok(recovered),
         Some(Event::Header(header)) => Err(JournalError::Header(format!(

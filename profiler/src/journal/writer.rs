@@ -4,8 +4,8 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::reader::checksum;
-use super::{Event, JournalError, Recovered, read_file};
+use super::reader::{checksum, read_to_resume};
+use super::{Event, JournalError, Recovered};
 
 /// The only process that appends to a journal; the file is locked while this lives.
 #[derive(Debug)]
@@ -27,14 +27,14 @@ impl Writer {
     }
 
     /// Opens a journal to go on with it: its events, and a writer behind the last whole line. An unfinished last line is
-    /// cut off.
+    /// cut off; so is a header with nothing behind it.
     ///
     /// # Errors
     /// If it is damaged, in use, or cannot be opened.
     pub fn resume(path: &Path) -> Result<(Recovered, Self), JournalError> {
         let file = OpenOptions::new().append(true).open(path).map_err(|e| failed(path, e))?;
         lock(&file, path)?;
-        let recovered = read_file(path)?;
+        let recovered = read_to_resume(path)?;
         if recovered.torn_line.is_some() {
             file.set_len(recovered.valid_bytes).map_err(|e| failed(path, e))?;
         }

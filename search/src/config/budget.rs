@@ -1,35 +1,47 @@
 //! Budgets that no network of the space meets.
 
-use nasprof_graph::Space;
 use nasprof_graph::arch::ArchFile;
+use nasprof_graph::{Arch, Space};
 
 use super::{ConfigError, LoadedRegularizer, RegularizerKind};
-use crate::costs::Costs;
+use crate::costs::{CostError, Costs};
 
-/// Refuses an upper bound or target below the cheapest network, and says which that is.
+/// Refuses an upper bound or target below the cheapest network and a lower bound above the most expensive one, and says which
+/// that is.
 pub(super) fn check(regularizers: &[LoadedRegularizer], space: &Space) -> Result<(), ConfigError> {
     for (i, regularizer) in regularizers.iter().enumerate() {
         let settings = &regularizer.settings;
         let at = |key: &str| format!("regularizers.{i}.{key}");
         let costs = Costs::new(space, settings.quantity, regularizer.lut.as_deref());
         let costs = costs.map_err(|e| ConfigError::key(at("lut"), e.to_string()))?;
-        // A reward only leans towards its bound: it may be out of reach.
-        let limit = match settings.kind {
-            RegularizerKind::Constraint => settings.target.map(|target| ("target", target)),
-            RegularizerKind::Reject => settings.upper.map(|upper| ("upper", upper)),
-            RegularizerKind::Reward | RegularizerKind::Penalty => None,
+        // A reward only leans towards its bounds: they may be out of reach.
+        let (most, least) = match settings.kind {
+            RegularizerKind::Constraint => (settings.target.map(|target| ("target", target)), settings.lower),
+            RegularizerKind::Reject => (settings.upper.map(|upper| ("upper", upper)), settings.lower),
+            RegularizerKind::Reward | RegularizerKind::Penalty => continue,
         };
-        let Some((key, limit)) = limit else { continue };
-        let (arch, least, sure) =
-            costs.cheap_enough(space, limit).map_err(|e| ConfigError::key(at("lut"), e.to_string()))?;
-        if limit >= least {
-            continue;
+        let failed = |e: CostError| ConfigError::key(at("lut"), e.to_string());
+        let refused = |key: &str, limit: f64, which: &str, (arch, value, sure): (Arch, f64, bool)| {
+            let network = serde_json::to_string(&ArchFile::new(&space.name, &space.choices, &arch)).unwrap_or_default();
+            let found = if sure { "" } else { " found" };
+            let (name, unit) = (settings.quantity.name(), settings.quantity.unit());
+            let problem = format!(
+                "no network has a {name} of {limit} {unit}: the {which} network{found} has {value} {unit}: {network}"
+            );
+            Err(ConfigError::key(at(key), problem))
+        };
+        if let Some((key, limit)) = most {
+            let cheapest = costs.cheap_enough(space, limit).map_err(failed)?;
+            if limit < cheapest.1 {
+                return refused(key, limit, "cheapest", cheapest);
+            }
         }
-        let network = serde_json::to_string(&ArchFile::new(&space.name, &space.choices, &arch)).unwrap_or_default();
-        let cheapest = if sure { "the cheapest network" } else { "the cheapest network found" };
-        let (name, unit) = (settings.quantity.name(), settings.quantity.unit());
-        let problem = format!("no network has a {name} of {limit} {unit}: {cheapest} has {least} {unit}: {network}");
-        return Err(ConfigError::key(at(key), problem));
+        if let Some(limit) = least {
+            let dearest = costs.dear_enough(space, limit).map_err(failed)?;
+            if limit > dearest.1 {
+                return refused("lower", limit, "most expensive", dearest);
+            }
+        }
     }
     Ok(())
 }

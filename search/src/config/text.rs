@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use nasprof_graph::suggest;
+use nasprof_graph::{config_text, suggest};
 use toml::{Table, Value};
 
 use super::{ConfigError, Experiment};
@@ -33,11 +33,7 @@ impl Experiment {
     /// # Errors
     /// Syntax, an unknown key (with the nearest known one), a wrong type, an override that does not fit.
     pub fn parse(text: &str, overrides: &[String]) -> Result<Self, ConfigError> {
-        let mut table: Table = if text.trim_start().starts_with('{') {
-            serde_json::from_str(text).map_err(|e| ConfigError::Syntax(e.to_string()))?
-        } else {
-            toml::from_str(text).map_err(|e| ConfigError::Syntax(e.to_string()))?
-        };
+        let mut table = config_text::table(text).map_err(ConfigError::Syntax)?;
         for text in overrides {
             set(&mut table, text).map_err(|problem| ConfigError::Override { text: text.clone(), problem })?;
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use nasprof_graph::Space;
 use nasprof_graph::arch::Choice;
-use nasprof_graph::expectation::{ExpectedCost, Sampling, keys_that_can_run};
+use nasprof_graph::expectation::{ExpectedCost, Method, keys_that_can_run};
 use nasprof_graph::outline::Module;
 use nasprof_graph::runtime::Runtime;
 use nasprof_lut::{Lut, read};
@@ -32,6 +32,7 @@ struct Facts {
     modules: Vec<Module>,
     keys: usize,
     macs: f64,
+    macs_method: Method,
     forecast: Forecast,
 }
 
@@ -53,16 +54,18 @@ fn facts(space: Space, lut: Option<&Lut>) -> Result<Facts, Failure> {
         None => keys_of_space(&space, Runtime::TorchEager, &mut ChaCha8Rng::seed_from_u64(0))?.len(),
     };
     let uniform = space.uniform_probabilities();
-    let sampling = Sampling::default();
-    let average = |cost: Result<ExpectedCost, _>| cost.and_then(|mut c| c.value(&uniform)).map_err(Failure::usage);
-    let macs = average(ExpectedCost::macs(&space.graph, Runtime::TorchEager, sampling))?;
+    let sampling = expected::SAMPLING;
+    let average = |cost: Result<ExpectedCost, _>| {
+        cost.and_then(|mut c| Ok((c.value(&uniform)?, c.method()))).map_err(Failure::usage)
+    };
+    let (macs, macs_method) = average(ExpectedCost::macs(&space.graph, Runtime::TorchEager, sampling))?;
     let seconds = match lut {
-        Some(lut) => average(lut.expected_latency(&space.graph, sampling))? / 1e3,
+        Some(lut) => average(lut.expected_latency(&space.graph, sampling))?.0 / 1e3,
         None => macs / ASSUMED_MACS_PER_SECOND + ASSUMED_LAYER_SECONDS * layers_of_one(&space)?,
     };
     let networks = u64::try_from(space.networks()).unwrap_or(u64::MAX);
     let forecast = Forecast::new(networks, keys, SESSIONS, seconds);
-    Ok(Facts { modules: space.graph.modules(), keys, macs, forecast, space })
+    Ok(Facts { modules: space.graph.modules(), keys, macs, macs_method, forecast, space })
 }
 
 /// Layers of a drawn network.
@@ -98,6 +101,7 @@ fn show_json(facts: &Facts, lut: Option<&Lut>) -> Result<(), Failure> {
         "buffers": cost.buffers,
         "keys": facts.keys,
         "average_macs": facts.macs,
+        "average_macs_method": expected::method(facts.macs_method),
         "measuring": facts.forecast,
         "measuring_derived_from": how_derived(facts, lut),
     });
@@ -130,7 +134,11 @@ fn show(facts: &Facts, lut: Option<&Lut>) -> Result<(), Failure> {
                 format!("{} drawn", expected::DRAWN)
             ))?;
         }
-        None => print(format!("MACs           {:.1} M on average", facts.macs / 1e6))?,
+        None => print(format!(
+            "MACs           {:.1} M on average ({})",
+            facts.macs / 1e6,
+            expected::method(facts.macs_method)
+        ))?,
     }
     print(format!("\n{:<36} {:>7} {:>8} {:>12}  output", "module", "layers", "choices", "parameters"))?;
     for module in &facts.modules {
