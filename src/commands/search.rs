@@ -173,7 +173,7 @@ impl<'a> Place<'a> {
         let validation = validate::measure_network(lut, self.space, &arch, self.allow_noisy)?;
         let row = validation.rows.first().ok_or_else(|| Failure::internal("the winner was not measured"))?;
         if let Some(words) = validation.level.and_then(|level| unlike_the_lut(level, lut)) {
-            say(&words);
+            say(words);
         }
         Ok(Measured {
             latency_ms: row.measured_ms,
@@ -214,7 +214,7 @@ impl Bench for DrawnBench<'_> {
     }
 
     fn select(&mut self, factor: f64) -> Result<Drawn, Failure> {
-        say(&again(factor));
+        say(again(factor));
         Ok(evolution::run(self.experiment.clone(), &self.folder, true, factor)?)
     }
 
@@ -238,7 +238,7 @@ impl Bench for TrainedBench<'_> {
     }
 
     fn select(&mut self, factor: f64) -> Result<RunResult, Failure> {
-        say(&again(factor));
+        say(again(factor));
         start(&Job { task: Task::Select { factor }, ..self.job.clone() })?;
         read(&self.job.folder)
     }
