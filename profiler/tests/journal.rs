@@ -221,12 +221,12 @@ fn a_second_writer_is_refused_while_the_first_lives() {
     let folder = Folder::new();
     let path = folder.file("journal");
     let mut first = Writer::create(&path).unwrap();
-    first.append(&events()[0]).unwrap();
+    events()[..2].iter().for_each(|event| first.append(event).unwrap());
     assert!(matches!(Writer::resume(&path), Err(JournalError::InUse(_))));
     assert!(matches!(Writer::create(&path), Err(JournalError::File { .. })));
     drop(first);
     // Control: the lock goes with its owner.
-    assert_eq!(Writer::resume(&path).unwrap().0.events, events()[..1]);
+    assert_eq!(Writer::resume(&path).unwrap().0.events, events()[..2]);
 }
 
 /// Without a limit on what is read, a file of unknown length (such as this one) would fill the memory.

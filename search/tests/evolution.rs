@@ -218,7 +218,7 @@ fn a_run_leaves_its_folder() {
 
         // One that finds nothing (no count is a fraction) leaves no folder that would refuse the next one.
         let mut nothing = experiment(folder.path(), kind);
-        (nothing.regularizers[0].lower, nothing.regularizers[0].upper) = (Some(59_999.5), Some(59_999.5));
+        (nothing.regularizers[0].lower, nothing.regularizers[0].upper) = (Some(49_999.5), Some(49_999.5));
         let out = folder.path().join(format!("nothing-{kind}"));
         let error = run(nothing, &out, false, 1.0).unwrap_err();
         assert!(matches!(error, RunError::Evolution(EvolutionError::NothingFound { .. })), "{error}");
