@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::atomic::Ordering;
 
 use nasprof_graph::arch::ArchFile;
 use nasprof_lut::Lut;
@@ -14,7 +15,7 @@ use nasprof_search::told::Told;
 use nasprof_search::winner::{Bench, Found, Latency, Measured, settle};
 use serde::de::DeserializeOwned;
 
-use super::{print, print_json, say, validate};
+use super::{interruption, print, print_json, say, validate};
 use crate::cli::{RunArgs, SearchArgs};
 use crate::display::SearchView;
 use crate::failure::{Exit, Failure};
@@ -261,6 +262,8 @@ fn start(job: &Job) -> Result<(), Failure> {
         let hint = "it is installed beside nasprof; build it with `make build`";
         Failure::usage(format!("cannot run {name}: {e}")).hint(hint)
     };
+    // Before there is anything to interrupt. From a terminal the trainer is interrupted as well.
+    let interrupted = interruption()?;
     let mut child = Command::new(&program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(cannot)?;
     let text = serde_json::to_vec(job).map_err(Failure::internal)?;
     // A child that does not read its job ends, and what it tells says more than the broken pipe.
@@ -280,11 +283,18 @@ fn start(job: &Job) -> Result<(), Failure> {
                 return Err(Failure::usage(problem).hint("build both of the same version with `make build`"));
             }
         }
+        if interrupted.load(Ordering::Relaxed) {
+            let _ = child.kill();
+        }
     }
     view.finish();
     let status = child.wait().map_err(Failure::internal)?;
     match (status.code(), failure) {
         (Some(0), None) => Ok(()),
+        _ if interrupted.load(Ordering::Relaxed) => {
+            Err(Failure { exit: Exit::DeviceLost, ..Failure::usage("interrupted; whole epochs are kept") }
+                .hint("the same command with --resume goes on from the last epoch"))
+        }
         (code, Some((message, hint))) => {
             let exit = if code == Some(Exit::Usage as i32) { Exit::Usage } else { Exit::Internal };
             Err(Failure { exit, message, hint })

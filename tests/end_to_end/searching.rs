@@ -202,6 +202,23 @@ fn a_killed_search_goes_on_to_the_same_winner() {
 }
 
 #[test]
+fn an_interrupted_search_says_how_to_go_on() {
+    let Some((folder, _)) = folder() else { return };
+    let line = "search search.toml --set training.epochs=500 -o killed";
+    let mut child = folder.command(line).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for_checkpoint(&folder, &mut child);
+    let trainer = trainer_of(&child);
+    let itself = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(itself, nix::sys::signal::Signal::SIGINT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(5), "{words}");
+    assert!(words.contains("error: interrupted") && words.contains("--resume"), "{words}");
+    assert!(nix::sys::signal::kill(trainer, None).is_err(), "the trainer still runs");
+    assert!(folder.path("killed/checkpoint/state.json").is_file() && !folder.path("killed/result.json").exists());
+}
+
+#[test]
 fn what_is_wrong_is_said_before_anything_is_written() {
     let Some((folder, program)) = folder() else { return };
     let ran = folder.fails("search search.toml -o run --set regularizers.0.target=1e-6", 2, "the cheapest network has");
