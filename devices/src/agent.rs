@@ -16,6 +16,8 @@ use crate::power_mode::PowerMode;
 
 /// No single request takes this long; an agent silent for longer is taken for dead.
 const SILENCE: Duration = Duration::from_secs(300);
+/// A board may load libtorch from a slow card before it greets.
+const GREETING: Duration = Duration::from_secs(120);
 /// Restoring clocks takes programs of the board some seconds.
 const RESTORING: Duration = Duration::from_secs(30);
 
@@ -54,7 +56,7 @@ pub(crate) struct AgentClient {
 impl AgentClient {
     /// Takes the agent's greeting.
     pub(crate) fn greet(mut pipe: Box<dyn Pipe>, additions: Additions) -> Result<Self, LinkError> {
-        let line = pipe.receive(SILENCE)?;
+        let line = pipe.receive(GREETING)?;
         let hello = match serde_json::from_str(&line) {
             Ok(Reply::Hello(hello)) => hello,
             Ok(other) => {

@@ -1,6 +1,6 @@
 //! An agent as a child process on this machine.
 
-use std::io::{self, BufReader, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -63,7 +63,8 @@ impl LocalPipe {
         if let Some(errors) = child.stderr.take() {
             let kept = Arc::clone(&words);
             thread::spawn(move || {
-                let mut errors = BufReader::new(errors);
+                // Its last words count also where it had no time to end the line.
+                let mut errors = BufReader::new(errors.chain(&b"\n"[..]));
                 while let Ok(Some(line)) = read_line(&mut errors) {
                     if !line.trim().is_empty() {
                         *kept.lock().unwrap_or_else(PoisonError::into_inner) = line;

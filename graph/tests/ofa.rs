@@ -57,6 +57,24 @@ fn mbv3() {
     assert_eq!(space.architectures(), num_bigint::BigUint::from(9_u32).pow(20) * 243_u32);
 }
 
+/// The sub-network that the reference ships, by its indices: 9 leaves a block out.
+#[test]
+fn the_shipped_subnet_of_mbv3() {
+    let stages = [[5, 2, 9, 9], [6, 4, 2, 1], [7, 7, 8, 9], [8, 3, 9, 9], [8, 4, 3, 1]];
+    let candidates: Vec<String> =
+        [3, 4, 6].iter().flat_map(|e| [3, 5, 7].map(|kernel| format!("MB{e} {kernel}x{kernel}"))).collect();
+    let shipped = network(&space("ofa-mbv3"), |choice, candidate| {
+        let (stage, rest) = choice.strip_prefix("stages/").unwrap().split_once('/').unwrap();
+        let stage = stages[stage.parse::<usize>().unwrap()];
+        match rest.strip_prefix("blocks/") {
+            None => candidate == stage.iter().filter(|&&index| index < 9).count().to_string(),
+            // What a block that is left out would be makes no difference.
+            Some(block) => candidates.get(stage[block.parse::<usize>().unwrap()]).is_none_or(|name| name == candidate),
+        }
+    });
+    assert_eq!(params(&shipped), 5_025_272);
+}
+
 #[test]
 fn kernel_transforms_are_parameters_of_the_space() {
     let kernels = ("candidates", "[\"MB6 3x3\", \"MB6 5x5\", \"MB6 7x7\"]");

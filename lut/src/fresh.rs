@@ -18,6 +18,8 @@ use crate::{Lut, LutError};
 /// network that is told much less well than the layers would be counted as an error of the LUT.
 const MIN_ROUNDS: u32 = 12;
 const MAX_ROUNDS: u32 = 27;
+/// Rounds where several processes measure the same: what differs between processes is then many times what rounds tell.
+const ROUNDS_OF_SEVERAL: u32 = 8;
 /// Draws spent on a network that was not measured before, in small spaces.
 const MAX_DRAWS: usize = 1000;
 
@@ -57,6 +59,11 @@ pub fn measure_whole(
     let sessions: Vec<Vec<Unit>> = match session.processes {
         Processes::One => vec![units.clone()],
         Processes::OneEach => units.iter().map(|unit| vec![unit.clone()]).collect(),
+        Processes::Several(count) => vec![units.clone(); count.max(1) as usize],
+    };
+    let (min_rounds, max_rounds) = match session.processes {
+        Processes::Several(_) => (0, ROUNDS_OF_SEVERAL),
+        _ => (MIN_ROUNDS, MAX_ROUNDS),
     };
     let header = Header {
         mode: Mode::Whole,
@@ -76,8 +83,8 @@ pub fn measure_whole(
             units,
             mode: Mode::Whole,
             ci: header.ci,
-            min_rounds: MIN_ROUNDS,
-            max_rounds: MAX_ROUNDS,
+            min_rounds,
+            max_rounds,
             gate: session.gate,
             deadline: None,
             setup: setup(&header, number),
@@ -95,6 +102,8 @@ pub enum Processes {
     One,
     /// Each in its own, as a deployed program has one network.
     OneEach,
+    /// All in each of so many: the level wanders from process to process, and the mean over several wanders less.
+    Several(u32),
 }
 
 /// How networks are measured whole.

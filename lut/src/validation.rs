@@ -3,7 +3,7 @@
 use nasprof_graph::Arch;
 use nasprof_profiler::engine::clean_samples;
 use nasprof_profiler::journal::{Event, Role};
-use nasprof_profiler::statistics::{mean, median_interval, spearman, trimmed_mean};
+use nasprof_profiler::statistics::{mean, median_interval, spearman, standard_deviation, student_t_95, trimmed_mean};
 use serde::Serialize;
 
 use crate::{Estimator, Level, LutError, Observations};
@@ -13,10 +13,13 @@ use crate::{Estimator, Level, LutError, Observations};
 pub struct ValidationRow {
     /// Its architecture.
     pub arch: Arch,
-    /// Measured milliseconds: the trimmed mean of its clean runs.
+    /// Measured milliseconds: the trimmed mean of its clean runs, in the mean over the processes that measured it.
     pub measured_ms: f64,
-    /// Interval around the median of rounds.
+    /// Interval around the median of rounds; of the mean over processes where several measured it.
     pub ci: Option<[f64; 2]>,
+    /// The trimmed mean in each process, milliseconds.
+    #[serde(skip)]
+    pub processes_ms: Vec<f64>,
     /// Estimated milliseconds, before the level is taken out.
     pub estimated_ms: f64,
     /// The estimate's interval.
@@ -61,6 +64,7 @@ struct Measured {
     anchor: bool,
     ms: f64,
     ci: Option<[f64; 2]>,
+    processes_ms: Vec<f64>,
     estimated: f64,
     interval: Option<[f64; 2]>,
     isolated: Option<f64>,
@@ -108,6 +112,7 @@ pub fn validate(
                 arch: m.arch.clone(),
                 measured_ms: m.ms,
                 ci: m.ci,
+                processes_ms: m.processes_ms.clone(),
                 estimated_ms: m.estimated,
                 interval: m.interval,
             })
@@ -136,10 +141,11 @@ fn measured(
     let mut result = Vec::new();
     for unit in observations.units.values() {
         let Role::Network { arch, anchor } = &unit.role else { continue };
-        let mut samples: Vec<f64> = Vec::new();
+        let mut processes_ms: Vec<f64> = Vec::new();
         let mut rounds: Vec<f64> = Vec::new();
         for session in &observations.sessions {
             let repeat = session.repeats.get(&unit.unit).copied().unwrap_or(1);
+            let mut samples: Vec<f64> = Vec::new();
             for (_, visit) in session.visits.iter().filter(|(_, v)| v.unit == unit.unit) {
                 let clean = clean_samples(unit, visit, repeat).into_iter().filter(|(k, _)| *k == unit.whole_key());
                 for (_, clean) in clean {
@@ -147,21 +153,34 @@ fn measured(
                     samples.extend(clean);
                 }
             }
+            processes_ms.extend(trimmed_mean(&samples).map(|ns| ns / 1e6));
         }
         let fail = |problem: &str| LutError::Incomplete(format!("network {}: {problem}", unit.unit));
-        let ns = trimmed_mean(&samples).ok_or_else(|| fail("no clean run was measured"))?;
+        let ms = mean(&processes_ms).ok_or_else(|| fail("no clean run was measured"))?;
         let estimate = estimator.estimate(&unit.graph);
         let latency_ms = if *anchor { estimator.anchor_ms(arch) } else { estimate.latency_ms };
         let estimated = latency_ms.ok_or_else(|| fail("the LUT has no entry for one of its layers"))?;
         result.push(Measured {
             arch: arch.clone(),
             anchor: *anchor,
-            ms: ns / 1e6,
-            ci: median_interval(&rounds, 0.99).map(|(low, high)| [low / 1e6, high / 1e6]),
+            ms,
+            ci: match processes_ms.len() {
+                1 => median_interval(&rounds, 0.99).map(|(low, high)| [low / 1e6, high / 1e6]),
+                _ => interval_of_processes(&processes_ms),
+            },
+            processes_ms,
             estimated,
             interval: estimate.interval_ms,
             isolated: isolated.and_then(|i| i.latency_ms(&unit.graph)),
         });
     }
     Ok(result)
+}
+
+/// Student's 95 % interval of the mean over processes.
+fn interval_of_processes(processes_ms: &[f64]) -> Option<[f64; 2]> {
+    let n = processes_ms.len();
+    let center = mean(processes_ms)?;
+    let half = student_t_95(n - 1) * standard_deviation(processes_ms)? / (n as f64).sqrt();
+    Some([center - half, center + half])
 }

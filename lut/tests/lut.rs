@@ -192,6 +192,38 @@ fn a_failed_write_leaves_the_old_file() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
+/// Every fifth byte of a Parquet file with one bit flipped: what is read back as a LUT, and is another one.
+fn other_luts_by_damage(bytes: &[u8], lut: &Lut) -> usize {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("damaged.parquet");
+    let is_other = |i: &usize| {
+        let mut damaged = bytes.to_vec();
+        damaged[*i] ^= 1 << (i % 8);
+        std::fs::write(&path, damaged).unwrap();
+        read(&path).is_ok_and(|read| read != *lut)
+    };
+    (0..bytes.len()).step_by(5).filter(is_other).count()
+}
+
+#[test]
+fn a_flipped_bit_is_never_another_latency() {
+    let mut lut = synthetic_lut(&small(), "quiet", 0);
+    lut.rows.truncate(4);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    write(&lut, &path).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    assert_eq!(other_luts_by_damage(&bytes, &lut), 0);
+    // The control: without the checksum, as in files of older versions, some flips go unnoticed.
+    let name = b"nasprof_sha256";
+    let at = bytes.windows(name.len()).position(|window| window == name).unwrap();
+    let mut older = bytes;
+    older[at..at + name.len()].copy_from_slice(b"another_key_xx");
+    std::fs::write(&path, &older).unwrap();
+    assert_eq!(read(&path).unwrap(), lut);
+    assert!(other_luts_by_damage(&older, &lut) > 0);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     /// Damaged files are refused or read, and never panic.

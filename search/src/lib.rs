@@ -14,6 +14,7 @@ pub mod evolution;
 pub mod job;
 #[cfg(feature = "torch")]
 pub mod loss;
+pub mod lut_files;
 #[cfg(feature = "torch")]
 pub mod optimizer;
 #[cfg(feature = "torch")]

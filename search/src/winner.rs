@@ -7,7 +7,7 @@ use crate::config::{Plan, Quantity, RegularizerKind};
 
 /// How far a winner's latency on the device may be from the target before one more is selected.
 const TOLERANCE: f64 = 0.01;
-/// The most that are measured to find one that keeps to a hard limit.
+/// The most that are measured to find one that meets the target and keeps to a hard limit.
 const MOST: usize = 5;
 
 /// A winner's latency: wanted, estimated and measured. Part of `result.json`.
@@ -50,16 +50,26 @@ pub struct Selection {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Measured {
-    /// Trimmed mean of its clean runs, milliseconds.
+    /// Trimmed mean of its clean runs, in the mean over processes, milliseconds.
     pub latency_ms: f64,
-    /// Interval around the median of rounds, milliseconds.
+    /// 95 % interval of the mean over processes, milliseconds.
     pub ci_ms: Option<[f64; 2]>,
-    /// Measured over estimated on the LUT's anchors, in the same session: the machine's state then.
+    /// In each process, milliseconds.
+    #[serde(default)]
+    pub processes_ms: Vec<f64>,
+    /// Measured over estimated on the LUT's anchors, in the same sessions: the machine's state then.
     pub level: Option<f64>,
     /// The device.
     pub device: String,
     /// Whether a machine that is busy was measured all the same.
     pub allow_noisy: bool,
+}
+
+impl Selection {
+    /// Measured over estimated.
+    fn ratio(&self) -> f64 {
+        self.measured.latency_ms / self.estimated_ms
+    }
 }
 
 impl Latency {
@@ -147,10 +157,10 @@ pub trait Bench {
     fn keep(&mut self, found: &Self::Found) -> Result<(), Self::Error>;
 }
 
-/// Measures the winner of a search. If its latency is more than 1 % from the target, or above a hard limit, the LUT's
-/// latencies are calibrated with that measurement and one more is selected and measured; where a hard limit is still
-/// exceeded, a few more. The winner is the measured one that keeps to the limit and is nearest to the target. If none
-/// keeps to the limit, it is the one that exceeds it least, and its `within_limit` is false.
+/// Measures the winner of a search. While its latency is more than 1 % from the target, or above a hard limit, the LUT's
+/// latencies are calibrated with what was measured and one more is selected and measured, up to five. The winner is the
+/// measured one that keeps to the limit and is nearest to the target. If none keeps to the limit, it is the one that
+/// exceeds it least, and its `within_limit` is false.
 ///
 /// # Errors
 /// As the bench's.
@@ -170,13 +180,12 @@ pub fn settle<B: Bench>(first: B::Found, bench: &mut B) -> Result<B::Found, B::E
             selections.push(Selection { factor: latency.factor, arch, estimated_ms, measured });
         }
         latency.selections = selections;
-        let mut ratios = latency.selections.iter().map(|s| s.measured.latency_ms / s.estimated_ms);
+        let ratios = latency.selections.iter().map(Selection::ratio);
         // Where a limit was exceeded, the slowest ratio seen keeps the next one away from it.
-        let factor = if excess > 0.0 { ratios.reduce(f64::max) } else { ratios.next_back() };
+        let factor = if excess > 0.0 { ratios.reduce(f64::max) } else { expected_ratio(&latency.selections) };
         bench.keep(&next)?;
         tried.push(next);
-        let kept = tried.iter_mut().any(|found| found.latency().within_limit != Some(false));
-        let enough = if kept { miss <= TOLERANCE && excess == 0.0 || tried.len() > 1 } else { tried.len() == MOST };
+        let enough = miss <= TOLERANCE && excess == 0.0 || tried.len() == MOST;
         let Some(factor) = factor.filter(|_| !enough) else { break };
         next = bench.select(factor)?;
         // Nothing else is left to select.
@@ -185,6 +194,18 @@ pub fn settle<B: Bench>(first: B::Found, bench: &mut B) -> Result<B::Found, B::E
         }
     }
     settled(tried, bench)
+}
+
+/// Measured over estimated, as it is to be expected of one more like the last: the level in the mean of all times that it was
+/// measured, since it wanders, and by how much the last one differs from the level, which is its own and does not.
+fn expected_ratio(selections: &[Selection]) -> Option<f64> {
+    let last = selections.last()?;
+    let levels: Option<Vec<f64>> = selections.iter().map(|s| s.measured.level.map(f64::ln)).collect();
+    let own = |levels: Vec<f64>| {
+        let wandered = levels.iter().sum::<f64>() / levels.len() as f64 - levels.last()?;
+        Some(last.ratio() * wandered.exp())
+    };
+    levels.map_or(Some(last.ratio()), own)
 }
 
 /// The best of those that were measured, kept as the winner with the record of all.

@@ -47,7 +47,7 @@ pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode, Failure> {
     let mut one = |text: &str, what: &str| -> Result<(), Failure> {
         let about = |f: Failure| f.about(what);
         let file: ArchFile = serde_json::from_str(text)
-            .map_err(|e| about(Failure::usage(nasprof_graph::suggest::explain_unknown_field(&e.to_string()))))?;
+            .map_err(|e| about(Failure::usage(nasprof_graph::suggest::explain(&e.to_string()))))?;
         let arch = file.resolve(&space.name, &space.choices).map_err(|e| about(e.into()))?;
         let estimate = estimator.estimate(&runtime.subnet(&space.graph, &arch)?);
         complete &= estimate.latency_ms.is_some();
@@ -120,7 +120,13 @@ fn show(estimate: &Estimate, explain: bool) -> Result<(), Failure> {
         };
         print(format!("  {} ({}) {why}", node.name, node.key))?;
     }
-    if explain { explanation(estimate) } else { Ok(()) }
+    if explain {
+        explanation(estimate)?;
+    }
+    if estimate.flags.is_empty() {
+        return Ok(());
+    }
+    print(paint(Tone::Doubtful, format!("flags: {}", estimate.flags.join(", "))))
 }
 
 fn energy_line(energy: &EnergyEstimate) -> String {
@@ -151,9 +157,6 @@ fn explanation(estimate: &Estimate) -> Result<(), Failure> {
         let (name, bar) =
             (fit_ends(&node.name, 12 + spare() / 2, 35 + spare()), bar(node.share.unwrap_or(0.0) / largest, 10));
         print(format!("{name} {time:>11} {share:>8} {bar} {source}"))?;
-    }
-    if !estimate.flags.is_empty() {
-        print(paint(Tone::Doubtful, format!("flags: {}", estimate.flags.join(", "))))?;
     }
     Ok(())
 }

@@ -30,7 +30,7 @@ pub(super) fn distribution(name: &Path, space: &Space) -> Result<Vec<Vec<f64>>, 
     let what = format!("--distribution {}", name.display());
     let text = resolve::text_file(name).map_err(|f| f.about(&what))?;
     let file: DistributionFile = serde_json::from_str(&text)
-        .map_err(|e| Failure::usage(nasprof_graph::suggest::explain_unknown_field(&e.to_string())).about(&what))?;
+        .map_err(|e| Failure::usage(nasprof_graph::suggest::explain(&e.to_string())).about(&what))?;
     file.resolve(&space.name, &space.choices).map_err(|e| Failure::usage(e).about(&what))
 }
 

@@ -22,7 +22,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<ExitCode, Failure> {
     let about = |f: Failure| f.about(format!("--arch {}", args.arch.display()));
     let text = text(&args.arch).map_err(|e| about(Failure::usage(e)))?;
     let file: ArchFile = serde_json::from_str(&text)
-        .map_err(|e| about(Failure::usage(nasprof_graph::suggest::explain_unknown_field(&e.to_string()))))?;
+        .map_err(|e| about(Failure::usage(nasprof_graph::suggest::explain(&e.to_string()))))?;
     let arch = file.resolve(&space.name, &space.choices).map_err(|e| about(e.into()))?;
     // What runs is drawn as libtorch runs it: nothing fused, what hands its input on left out.
     let runtime = Runtime::TorchEager;

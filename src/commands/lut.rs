@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use nasprof_lut::{Lut, check, from_journals, read, write};
 use nasprof_profiler::journal::{Event, read_file};
 
-use super::{print, print_json, say};
+use super::{print, print_json, refuse_input_as_output, say};
 use crate::cli::{LutArgs, LutCommand};
 use crate::failure::{Exit, Failure};
 
@@ -31,6 +31,7 @@ pub(super) fn run(args: &LutArgs) -> Result<ExitCode, Failure> {
             said(output, &lut, args.json)?;
         }
         LutCommand::Rebuild { journals, output } => {
+            refuse_input_as_output(journals, output)?;
             let lut = from_journals(&events_of(journals)?)?;
             write(&lut, output)?;
             said(output, &lut, args.json)?;

@@ -16,6 +16,7 @@ mod validate;
 mod validate_memory;
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -47,6 +48,18 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
             print(String::from_utf8_lossy(&script).trim_end())?;
             Ok(ExitCode::SUCCESS)
         }
+    }
+}
+
+/// Refuses to replace what an output is made of.
+pub(crate) fn refuse_input_as_output(inputs: &[PathBuf], output: &Path) -> Result<(), Failure> {
+    let real = |path: &Path| path.canonicalize().ok();
+    match real(output) {
+        Some(output_file) if inputs.iter().any(|input| real(input).as_ref() == Some(&output_file)) => {
+            let problem = format!("-o {}: it would replace what it is made of", output.display());
+            Err(Failure::usage(problem).hint("name another file"))
+        }
+        _ => Ok(()),
     }
 }
 

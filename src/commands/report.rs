@@ -11,7 +11,7 @@ use nasprof_reports::{
 };
 use serde_json::json;
 
-use super::{print, print_json};
+use super::{print, print_json, refuse_input_as_output};
 use crate::cli::ReportArgs;
 use crate::failure::Failure;
 use crate::resolve;
@@ -20,13 +20,7 @@ use crate::resolve;
 const MAX_VALIDATION: u64 = 256 << 20;
 
 pub(super) fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
-    if args.paths.iter().any(|path| is_same_file(path, &args.output)) {
-        return Err(Failure::usage(format!(
-            "-o {}: the report would replace what it is made of",
-            args.output.display()
-        ))
-        .hint("name another file"));
-    }
+    refuse_input_as_output(&args.paths, &args.output)?;
     let space = args.space.as_deref().map(resolve::space).transpose()?;
     let (kind, html) = match &args.paths[..] {
         [path] if path.is_dir() => ("search", of_search(path, space)?),
@@ -43,10 +37,6 @@ pub(super) fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
         print(args.output.display().to_string())?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn is_same_file(a: &Path, b: &Path) -> bool {
-    a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b))
 }
 
 /// What a reader calls a file.

@@ -11,6 +11,7 @@ use nasprof_lut::Lut;
 use nasprof_search::config::{Experiment, Quantity};
 use nasprof_search::evolution::{self, Drawn};
 use nasprof_search::job::{Job, RunResult, Task};
+use nasprof_search::lut_files;
 use nasprof_search::told::Told;
 use nasprof_search::winner::{Bench, Found, Latency, Measured, settle};
 use serde::de::DeserializeOwned;
@@ -103,6 +104,9 @@ fn train_and_measure(args: &SearchArgs, experiment: Experiment) -> Result<ExitCo
 fn final_result<T: Found + DeserializeOwned>(args: &SearchArgs, folder: &Path, experiment: &Experiment) -> Option<T> {
     let text = |name| fs::read_to_string(folder.join(name)).ok().filter(|_| args.run.resume);
     Experiment::parse(&text("config.toml")?, &[]).ok().filter(|kept| kept == experiment)?;
+    if lut_files::changed(folder, experiment).is_some() {
+        return None;
+    }
     let mut found: T = serde_json::from_str(&text("result.json")?).ok()?;
     found.latency().settled.then_some(found)
 }
@@ -179,6 +183,7 @@ impl<'a> Place<'a> {
         Ok(Measured {
             latency_ms: row.measured_ms,
             ci_ms: row.ci,
+            processes_ms: row.processes_ms.clone(),
             level: validation.level,
             device: lut.context.header.device.clone(),
             allow_noisy: self.allow_noisy,

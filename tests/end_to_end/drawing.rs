@@ -65,6 +65,22 @@ fn a_drawn_winner_keeps_to_the_limit_as_measured() {
     assert!(again > 0);
 }
 
+/// A finished search is shown again, but not when its LUT has become another one under the same name.
+#[test]
+fn a_lut_measured_anew_is_noticed() {
+    let folder = measured();
+    let search = "search search.toml -o run --set device=synthetic:quiet --json";
+    let first = folder.ok(search);
+    let again = format!("{search} --resume");
+    assert_eq!(folder.ok(&again), first);
+    folder.ok("measure --device synthetic:quiet --space small.toml --seed 5 -o other.parquet");
+    fs::rename(folder.path("other.parquet"), folder.path("a.parquet")).unwrap();
+    let estimated = |text: &str| serde_json::from_str::<Value>(text).unwrap()["quantities"][0]["estimated"].clone();
+    let anew = folder.ok(&again);
+    assert_ne!(estimated(&anew), estimated(&first));
+    assert_eq!(folder.ok(&again), anew);
+}
+
 /// The winner is measured on a device that has become a tenth slower since its LUT was measured.
 #[test]
 fn a_device_that_is_not_as_it_was_is_told() {

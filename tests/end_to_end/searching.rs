@@ -130,6 +130,7 @@ fn a_search_ends_with_a_measured_winner_that_can_be_trained() {
     assert!(estimated <= target * 1.01 && (measured / estimated - 1.0).abs() < 0.05, "{estimated} {measured}");
     let selections = result["selections"].as_array().unwrap();
     assert!(selections.iter().any(|s| s["arch"] == result["arch"] && s["measured"] == result["measured"]));
+    assert_eq!(result["measured"]["processes_ms"].as_array().unwrap().len(), 5);
     // The estimate is that of the command for one architecture.
     let line = folder.ok("estimate --lut a.parquet --space space.toml --arch run/arch.json --json");
     let alone = serde_json::from_str::<Value>(&line).unwrap()["latency_ms"].as_f64().unwrap();
@@ -140,6 +141,11 @@ fn a_search_ends_with_a_measured_winner_that_can_be_trained() {
     assert_eq!((&trained["arch"], &trained["params"]), (&result["arch"], &result["params"]));
     assert!(trained["accuracy_of"].as_str().unwrap().starts_with("20 test images"));
     assert!(folder.path("trained/weights.safetensors").is_file());
+    // It is over, so it is shown; measured anew, the LUT is another one under the same name.
+    folder.ok(&format!("{search} --resume"));
+    folder.ok("measure --device synthetic:quiet --space space.toml --seed 5 -o other.parquet");
+    fs::rename(folder.path("other.parquet"), folder.path("a.parquet")).unwrap();
+    folder.fails(&format!("{search} --resume"), 2, "a.parquet is not what it was when this run was begun");
 }
 
 fn start(folder: &Folder, line: &str) -> Child {

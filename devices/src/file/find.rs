@@ -143,7 +143,7 @@ fn parse(table: Table) -> Result<DeviceFile, String> {
 }
 
 fn explain(error: &toml::de::Error) -> String {
-    suggest::explain_unknown_field(error.to_string().trim())
+    suggest::explain(error.to_string().trim())
 }
 
 /// A table with one more setting, and what it says. The value is what TOML makes of it or, where that does not fit, a

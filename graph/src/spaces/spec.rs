@@ -62,7 +62,7 @@ pub enum SpaceSpec {
 
 /// What is wrong with a value, and the key that it belongs to.
 fn syntax(error: toml::de::Error) -> SpaceError {
-    let problem = suggest::explain_unknown_field(error.message()).replace("usize", "a whole number from 0 on");
+    let problem = suggest::explain(error.message());
     // The key is part of what the error displays only.
     let displayed = error.to_string();
     match displayed.trim_end().rsplit_once("\nin ") {

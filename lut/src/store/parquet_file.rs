@@ -1,4 +1,4 @@
-//! Parquet: one row group, the context as JSON in the file's metadata.
+//! Parquet: one row group; the context as JSON and a checksum of context and rows in the file's metadata.
 
 use std::sync::Arc;
 
@@ -12,24 +12,43 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::record::Field;
 use parquet::schema::types::Type;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::columns::{COLUMNS, Kind, are_columns, row, values};
 use crate::{Context, Lut};
 
 const CONTEXT: &str = "nasprof";
+/// Parquet has no checksum of its own here, and a flipped bit in a column is another latency. Older files have none.
+const CHECKSUM: &str = "nasprof_sha256";
 
 pub(super) fn encode(lut: &Lut) -> Result<Vec<u8>, String> {
     let table: Vec<Vec<Value>> = lut.rows.iter().map(values).collect::<Result<_, _>>()?;
     let context = serde_json::to_string(&lut.context).map_err(|e| e.to_string())?;
-    write(&table, context).map_err(|e| e.to_string())
+    let checksum = checksum(&context, &table);
+    let metadata = [(CONTEXT, context), (CHECKSUM, checksum)];
+    write(&table, metadata).map_err(|e| e.to_string())
 }
 
-fn write(table: &[Vec<Value>], context: String) -> Result<Vec<u8>, ParquetError> {
+/// SHA-256 of the context and of all cells, as JSON, in hexadecimal digits.
+fn checksum(context: &str, table: &[Vec<Value>]) -> String {
+    let mut hash = Sha256::new();
+    hash.update(context);
+    for row in table {
+        for cell in row {
+            hash.update([0]);
+            hash.update(cell.to_string());
+        }
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn write(table: &[Vec<Value>], metadata: [(&str, String); 2]) -> Result<Vec<u8>, ParquetError> {
+    let metadata = metadata.map(|(key, value)| KeyValue::new(key.to_owned(), value));
     let properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
         // Not the library's version: the same LUT is the same bytes.
         .set_created_by("nasprof".to_owned())
-        .set_key_value_metadata(Some(vec![KeyValue::new(CONTEXT.to_owned(), context)]))
+        .set_key_value_metadata(Some(metadata.to_vec()))
         .build();
     let mut bytes = Vec::new();
     let mut writer = SerializedFileWriter::new(&mut bytes, schema()?, Arc::new(properties))?;
@@ -79,22 +98,28 @@ pub(super) fn decode(bytes: Vec<u8>) -> Result<Lut, String> {
     let reader = SerializedFileReader::new(bytes::Bytes::from(bytes))
         .map_err(|e| format!("not a Parquet file, or a damaged one: {e}"))?;
     let metadata = reader.metadata().file_metadata();
-    let context = metadata
-        .key_value_metadata()
-        .and_then(|pairs| pairs.iter().find(|pair| pair.key == CONTEXT)?.value.clone())
-        .ok_or("a Parquet file, but not a LUT of nasprof")?;
-    let context: Context = serde_json::from_str(&context).map_err(|e| format!("its context: {e}"))?;
+    let pairs = metadata.key_value_metadata().map_or(&[][..], Vec::as_slice);
+    let value = |key| pairs.iter().find(|pair| pair.key == key)?.value.as_deref();
+    let text = value(CONTEXT).ok_or("a Parquet file, but not a LUT of nasprof")?;
+    let context: Context = serde_json::from_str(text).map_err(|e| format!("its context: {e}"))?;
     let names: Vec<&str> = metadata.schema().get_fields().iter().map(|f| f.name()).collect();
     if !are_columns(names.iter().copied()) {
         return Err("its columns are not those of a LUT".to_owned());
     }
     let records = reader.get_row_iter(None).map_err(|e| e.to_string())?;
-    let rows = records.enumerate().map(|(i, record)| {
-        let about = |e: String| format!("row {}: {e}", i + 1);
-        let record = record.map_err(|e| about(e.to_string()))?;
+    let about = |i: usize, e: String| format!("row {}: {e}", i + 1);
+    let cells = records.enumerate().map(|(i, record)| {
+        let record = record.map_err(|e| about(i, e.to_string()))?;
         let cells = record.get_column_iter().map(|(_, field)| cell(field)).collect::<Result<Vec<_>, _>>();
-        row(cells.map_err(about)?).map_err(about)
+        cells.map_err(|e| about(i, e))
     });
+    let table: Vec<Vec<Value>> = cells.collect::<Result<_, _>>()?;
+    if value(CHECKSUM).is_some_and(|kept| kept != checksum(text, &table)) {
+        return Err(
+            "its checksum is not that of its values: it is damaged, or was written by another program".to_owned()
+        );
+    }
+    let rows = table.into_iter().enumerate().map(|(i, cells)| row(cells).map_err(|e| about(i, e)));
     Ok(Lut { context, rows: rows.collect::<Result<_, _>>()? })
 }
 

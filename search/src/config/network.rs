@@ -59,8 +59,7 @@ fn read(path: &str, spec: &SpaceSpec, space: &Space) -> Result<Network, ConfigEr
     if !is_arch {
         return Genotype::parse(&text).map(Network::Genotype).map_err(|e| about(e.to_string()));
     }
-    let file: ArchFile =
-        serde_json::from_str(&text).map_err(|e| about(suggest::explain_unknown_field(&e.to_string())))?;
+    let file: ArchFile = serde_json::from_str(&text).map_err(|e| about(suggest::explain(&e.to_string())))?;
     if let SpaceSpec::Darts(darts) = spec
         && let Some(genotype) = genotype_of(&file, darts.num_choices)
     {

@@ -50,7 +50,7 @@ impl Experiment {
         }
         serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
             let key = error.path().to_string();
-            let problem = suggest::explain_unknown_field(error.inner().message());
+            let problem = suggest::explain(error.inner().message());
             if key == "." { ConfigError::Syntax(problem) } else { ConfigError::Key { key, problem } }
         })
     }

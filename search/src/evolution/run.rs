@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{Budget, EvolutionError, Outcome, evolve, sample, table};
-use crate::Costs;
 use crate::config::{ConfigError, Experiment, LoadedRegularizer, Plan, Quantity, Score, Searcher};
 use crate::winner::{Found, Latency};
+use crate::{Costs, lut_files};
 
 /// `result.json` of such a search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -130,7 +130,9 @@ pub fn run(experiment: Experiment, folder: &Path, resume: bool, factor: f64) -> 
     let latency = Latency::new(&plan, &outcome.best.values, factor);
     let found = drawn(&plan, &budget, score, &outcome, latency, seconds)?;
     // Only now: a search that finds nothing leaves no folder that would refuse the next one.
-    fs::create_dir_all(folder).map_err(|source| RunError::File { path: folder.display().to_string(), source })?;
+    let fail = |source| RunError::File { path: folder.display().to_string(), source };
+    fs::create_dir_all(folder).map_err(fail)?;
+    lut_files::keep(folder, &plan.experiment).map_err(fail)?;
     write(folder, "config.toml", plan.experiment.resolved_toml().as_bytes())?;
     write(folder, "pareto.csv", &table(&outcome.front, space, &budget.names(), score.name()))?;
     found.write(folder)?;

@@ -18,6 +18,7 @@ use super::replace;
 use crate::config::Experiment;
 use crate::error::SearchError;
 use crate::job::RunResult;
+use crate::lut_files;
 use crate::optimizer::Named;
 use crate::told::Told;
 
@@ -48,9 +49,18 @@ impl Folder {
                 if kept != *experiment {
                     return refuse("holds a run of another experiment than this one, see its config.toml");
                 }
+                if let Some(lut) = lut_files::changed(path, experiment) {
+                    let lut = lut.display();
+                    return refuse(&format!(
+                        "the LUT {lut} is not what it was when this run was begun; search anew with -o"
+                    ));
+                }
             }
             Ok(_) => return refuse("holds a run already; go on with --resume, or take another folder with -o"),
-            Err(_) => replace(&config, experiment.resolved_toml().as_bytes())?,
+            Err(_) => {
+                lut_files::keep(path, experiment).map_err(fail)?;
+                replace(&config, experiment.resolved_toml().as_bytes())?;
+            }
         }
         Ok(Self { path: path.to_owned(), log, events: None })
     }

@@ -6,10 +6,11 @@ use nasprof_lut::{merge, read, write};
 use serde_json::json;
 
 use super::super::table::{Tone, paint};
-use super::super::{print, print_json};
+use super::super::{print, print_json, refuse_input_as_output};
 use crate::failure::Failure;
 
 pub(super) fn run(inputs: &[PathBuf], output: &Path, as_json: bool) -> Result<(), Failure> {
+    refuse_input_as_output(inputs, output)?;
     let luts = inputs.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
     let merged = merge(&luts)?;
     write(&merged.lut, output)?;

@@ -99,7 +99,7 @@ impl Genotype {
         if text.len() > MAX_TEXT {
             return Err(GenotypeError::Syntax("the file is larger than 1 MiB".to_owned()));
         }
-        let syntax = |message: &str| GenotypeError::Syntax(suggest::explain_unknown_field(message));
+        let syntax = |message: &str| GenotypeError::Syntax(suggest::explain(message));
         let genotype: Self = if text.trim_start().starts_with('{') {
             serde_json::from_str(text).map_err(|e| syntax(&e.to_string()))?
         } else {
