@@ -387,6 +387,9 @@ pub(crate) struct ValidateArgs {
     /// Seed of the networks and their order.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
+    /// Rounds at most; four times as many halve the noise of the measured times, which is told beside the error.
+    #[arg(long, value_name = "N", default_value_t = 27, value_parser = clap::value_parser!(u32).range(8..=10_000))]
+    pub(crate) max_rounds: u32,
     /// A LUT of isolated layers to compare with.
     #[arg(long, value_name = "LUT")]
     pub(crate) isolated: Option<PathBuf>,
@@ -394,7 +397,7 @@ pub(crate) struct ValidateArgs {
     #[arg(long)]
     pub(crate) alone: bool,
     /// Compare peak memory instead of latency; each network runs in a process of its own.
-    #[arg(long, conflicts_with_all = ["isolated", "allow_noisy", "lock_clocks", "journal", "alone"])]
+    #[arg(long, conflicts_with_all = ["isolated", "allow_noisy", "lock_clocks", "journal", "alone", "max_rounds"])]
     pub(crate) memory: bool,
     /// Measure a machine that is busy.
     #[arg(long)]

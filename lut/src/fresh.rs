@@ -17,9 +17,6 @@ use crate::{Lut, LutError};
 /// Rounds of such a session: until all have converged, at the earliest at the second checkpoint, so that intervals exist. A
 /// network that is told much less well than the layers would be counted as an error of the LUT.
 const MIN_ROUNDS: u32 = 12;
-const MAX_ROUNDS: u32 = 27;
-/// Rounds where several processes measure the same: what differs between processes is then many times what rounds tell.
-const ROUNDS_OF_SEVERAL: u32 = 8;
 /// Draws spent on a network that was not measured before, in small spaces.
 const MAX_DRAWS: usize = 1000;
 
@@ -42,8 +39,8 @@ pub fn fresh_networks(space: &Space, lut: &Lut, count: usize, seed: u64) -> Resu
     Ok(archs)
 }
 
-/// Measures the LUT's anchors and these networks whole, interleaved in one process or each alone in its own. The recorder
-/// then has the events, for [`crate::validate`] and [`crate::level_now`].
+/// Measures the LUT's anchors and these networks whole, in the processes that the session says. Progress comes with the number
+/// of the process, from 0, and how many there are. The recorder then has the events, for [`crate::validate`] and [`crate::level_now`].
 ///
 /// # Errors
 /// If a network cannot be built, the device is lost, the machine is too noisy or another one, or the user asks to stop.
@@ -53,17 +50,13 @@ pub fn measure_whole(
     session: WholeSession,
     recorder: &mut Recorder,
     connect: &mut dyn FnMut() -> Result<Box<dyn Device>, DeviceError>,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(u32, u32, Progress),
 ) -> Result<(), EngineError> {
     let units = units(lut, space, networks)?;
     let sessions: Vec<Vec<Unit>> = match session.processes {
         Processes::One => vec![units.clone()],
         Processes::OneEach => units.iter().map(|unit| vec![unit.clone()]).collect(),
         Processes::Several(count) => vec![units.clone(); count.max(1) as usize],
-    };
-    let (min_rounds, max_rounds) = match session.processes {
-        Processes::Several(_) => (0, ROUNDS_OF_SEVERAL),
-        _ => (MIN_ROUNDS, MAX_ROUNDS),
     };
     let header = Header {
         mode: Mode::Whole,
@@ -83,14 +76,14 @@ pub fn measure_whole(
             units,
             mode: Mode::Whole,
             ci: header.ci,
-            min_rounds,
-            max_rounds,
+            min_rounds: MIN_ROUNDS.min(session.max_rounds),
+            max_rounds: session.max_rounds,
             gate: session.gate,
             deadline: None,
             setup: setup(&header, number),
             expected: Some(lut.context.facts.clone()),
         };
-        run_session(&plan, recorder, connect, progress)?;
+        run_session(&plan, recorder, connect, &mut |p| progress(number - first, header.sessions, p))?;
     }
     Ok(())
 }
@@ -111,6 +104,8 @@ pub enum Processes {
 pub struct WholeSession {
     /// Which share a process.
     pub processes: Processes,
+    /// Rounds at most; where fewer do, it ends earlier.
+    pub max_rounds: u32,
     /// Seed of the order of visits.
     pub seed: u64,
     /// How a busy machine is treated.

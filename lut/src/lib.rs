@@ -18,6 +18,7 @@ mod import;
 mod interpolate;
 mod memory;
 mod merge;
+mod noise;
 mod observations;
 mod places;
 mod reuse;

@@ -6,6 +6,7 @@ use nasprof_profiler::journal::{Event, Role};
 use nasprof_profiler::statistics::{mean, median_interval, spearman, standard_deviation, student_t_95, trimmed_mean};
 use serde::Serialize;
 
+use crate::noise::{Rounds, noise};
 use crate::{Estimator, Level, LutError, Observations};
 
 /// One fresh network.
@@ -37,6 +38,9 @@ pub struct Validation {
     pub level_interval: Option<[f64; 2]>,
     /// Mean absolute relative error after dividing by the level.
     pub mape: f64,
+    /// What of it is noise of the measured times, not error of the LUT: it would be left if the estimates had no error at all.
+    /// Absent where too little was measured to tell.
+    pub noise: Option<f64>,
     /// Mean relative error after dividing by the level.
     pub bias: f64,
     /// Share within 2 %.
@@ -65,6 +69,7 @@ struct Measured {
     ms: f64,
     ci: Option<[f64; 2]>,
     processes_ms: Vec<f64>,
+    rounds: Rounds,
     estimated: f64,
     interval: Option<[f64; 2]>,
     isolated: Option<f64>,
@@ -97,6 +102,7 @@ pub fn validate(
         level: level.as_ref().map(|l| l.level),
         level_interval: level.map(|l| l.interval),
         mape: mape_of(&errors),
+        noise: noise(&fresh.iter().map(|m| m.rounds.clone()).collect::<Vec<_>>()),
         bias: mean(&errors).unwrap_or(f64::NAN),
         within_2: share(0.02),
         within_5: share(0.05),
@@ -142,33 +148,32 @@ fn measured(
     for unit in observations.units.values() {
         let Role::Network { arch, anchor } = &unit.role else { continue };
         let mut processes_ms: Vec<f64> = Vec::new();
-        let mut rounds: Vec<f64> = Vec::new();
+        let mut rounds: Rounds = Vec::new();
         for session in &observations.sessions {
             let repeat = session.repeats.get(&unit.unit).copied().unwrap_or(1);
-            let mut samples: Vec<f64> = Vec::new();
+            let before = rounds.len();
             for (_, visit) in session.visits.iter().filter(|(_, v)| v.unit == unit.unit) {
                 let clean = clean_samples(unit, visit, repeat).into_iter().filter(|(k, _)| *k == unit.whole_key());
-                for (_, clean) in clean {
-                    rounds.extend(trimmed_mean(&clean));
-                    samples.extend(clean);
-                }
+                rounds.extend(clean.map(|(_, clean)| clean).filter(|clean| !clean.is_empty()));
             }
-            processes_ms.extend(trimmed_mean(&samples).map(|ns| ns / 1e6));
+            processes_ms.extend(trimmed_mean(&rounds[before..].concat()).map(|ns| ns / 1e6));
         }
         let fail = |problem: &str| LutError::Incomplete(format!("network {}: {problem}", unit.unit));
         let ms = mean(&processes_ms).ok_or_else(|| fail("no clean run was measured"))?;
         let estimate = estimator.estimate(&unit.graph);
         let latency_ms = if *anchor { estimator.anchor_ms(arch) } else { estimate.latency_ms };
         let estimated = latency_ms.ok_or_else(|| fail("the LUT has no entry for one of its layers"))?;
+        let of_rounds: Vec<f64> = rounds.iter().filter_map(|clean| trimmed_mean(clean)).collect();
         result.push(Measured {
             arch: arch.clone(),
             anchor: *anchor,
             ms,
             ci: match processes_ms.len() {
-                1 => median_interval(&rounds, 0.99).map(|(low, high)| [low / 1e6, high / 1e6]),
+                1 => median_interval(&of_rounds, 0.99).map(|(low, high)| [low / 1e6, high / 1e6]),
                 _ => interval_of_processes(&processes_ms),
             },
             processes_ms,
+            rounds,
             estimated,
             interval: estimate.interval_ms,
             isolated: isolated.and_then(|i| i.latency_ms(&unit.graph)),

@@ -29,6 +29,10 @@ const WINNER_SEED: u64 = 1;
 /// Processes that measure a search's winner. The level of one is off by several percent where clocks are not fixed, and a
 /// target is wanted within 1 %.
 const WINNER_PROCESSES: u32 = 5;
+/// Rounds in each of them: what differs between processes is then many times what rounds tell.
+const WINNER_ROUNDS: u32 = 8;
+/// Rounds of the anchors where nothing else is measured.
+const LEVEL_ROUNDS: u32 = 27;
 
 pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
     let lut = read(&args.lut)?;
@@ -50,7 +54,7 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let processes = if args.alone { Processes::OneEach } else { Processes::One };
-    let session = WholeSession { processes, ..session(args.seed, args.allow_noisy) };
+    let session = WholeSession { processes, ..session(args.seed, args.max_rounds, args.allow_noisy) };
     let events = measured((&lut, &space), &networks, session, (&file, &mut link), args.journal.as_deref())?;
     let isolated = isolated.as_ref().map(Estimator::new);
     let validation = validate(&events, &Estimator::new(&lut), isolated.as_ref(), args.seed)?;
@@ -92,7 +96,7 @@ pub(super) fn level_check(
     lut.expect(&[("device", Some(device.to_owned()))])?;
     let file = resolve::device(device, settings)?;
     let mut link = resolve::open(&file)?;
-    let events = measured((&lut, &space), &[], session(1, true), (&file, &mut link), None)?;
+    let events = measured((&lut, &space), &[], session(1, LEVEL_ROUNDS, true), (&file, &mut link), None)?;
     match level_now(&events, &Estimator::new(&lut))? {
         Some(level) if as_json => print_json(&level),
         Some(level) => {
@@ -120,13 +124,13 @@ pub(super) fn measure_network(lut: &Lut, space: &str, arch: &Arch, allow_noisy: 
     let mut link = resolve::open(&file)?;
     let networks = std::slice::from_ref(arch);
     let processes = Processes::Several(WINNER_PROCESSES);
-    let session = WholeSession { processes, ..session(WINNER_SEED, allow_noisy) };
+    let session = WholeSession { processes, ..session(WINNER_SEED, WINNER_ROUNDS, allow_noisy) };
     let events = measured((lut, &space), networks, session, (&file, &mut link), None)?;
     Ok(validate(&events, &Estimator::new(lut), None, WINNER_SEED)?)
 }
 
-fn session(seed: u64, allow_noisy: bool) -> WholeSession {
-    WholeSession { processes: Processes::One, seed, gate: Gate { patience: PATIENCE, allow_noisy } }
+fn session(seed: u64, max_rounds: u32, allow_noisy: bool) -> WholeSession {
+    WholeSession { processes: Processes::One, max_rounds, seed, gate: Gate { patience: PATIENCE, allow_noisy } }
 }
 
 /// Measures the anchors and these networks in the LUT's context.
@@ -147,8 +151,9 @@ fn measured(
         &mut |problem, pause| display.borrow_mut().waiting(problem, pause),
         &mut |recorder| {
             let connect = &mut || Ok(link.agent(backend)?);
-            measure_whole((lut, space), networks, session, recorder, connect, &mut |progress| {
-                display.borrow_mut().progress("validate", &progress);
+            measure_whole((lut, space), networks, session, recorder, connect, &mut |process, all, progress| {
+                let what = if all == 1 { "validate".to_owned() } else { format!("process {}/{all}", process + 1) };
+                display.borrow_mut().progress(&what, &progress);
             })
         },
     );

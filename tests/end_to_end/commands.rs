@@ -59,7 +59,7 @@ fn validation_is_near_and_notices_a_wrong_lut() {
     assert_eq!(good["n"], 20);
     assert!(good["mape"].as_f64().unwrap() < 0.005, "{good}");
     assert_eq!(good["within_2"], 1.0);
-    for key in ["level", "bias", "within_5", "within_10", "spearman", "raw_mape", "rows"] {
+    for key in ["level", "noise", "bias", "within_5", "within_10", "spearman", "raw_mape", "rows"] {
         assert!(!good[key].is_null(), "{key}");
     }
     assert!(good["isolated_mape"].is_null());

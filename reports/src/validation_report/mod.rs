@@ -48,6 +48,7 @@ fn summary(result: &ValidationResult, errors: &[f64]) -> Markup {
         (rough(result.mape), "mean absolute error, after the level"),
         (rough(result.raw_mape), "mean absolute error, before the level"),
     ];
+    figures.extend(result.noise.map(|noise| (rough(noise), "that noise of the measured times alone would give")));
     figures.extend(BANDS.map(|band| {
         let meaning = match band {
             0.02 => "networks within 2 %",

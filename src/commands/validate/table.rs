@@ -17,6 +17,9 @@ pub(super) fn show(v: &Validation) -> Result<(), Failure> {
     print(format!("networks        {} fresh, seed {}", v.n, v.seed))?;
     let mape = paint(tone(v.mape), percent(v.mape));
     print(format!("MAPE            {mape} (bias {}) after the level", percent(v.bias)))?;
+    if let Some(noise) = v.noise {
+        print(format!("                {} from noise of the measured times alone", percent(noise)))?;
+    }
     print(format!("                {} before the level", percent(v.raw_mape)))?;
     if let Some(isolated) = v.isolated_mape {
         print(format!("isolated LUT    {} as it is", percent(isolated)))?;
