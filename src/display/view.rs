@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use nasprof_reports::text::{columns as text_columns, cut, printable};
 
-/// Columns of a name and of the longest bar.
+/// Columns of a name, which may be longer where there is room, and of the longest bar.
 const NAME: usize = 26;
 const BAR: usize = 22;
 /// A canary further from the usual than this is worth a word; the engine repeats visits beyond 5 %.
@@ -48,20 +48,22 @@ impl View {
         let left = self.left(elapsed).map_or_else(String::new, |t| format!(", about {} left or less", clock(t)));
         let rounds = format!("{}: round {}/{}", self.what, self.round, self.max_rounds);
         let (visits, planned) = self.visits();
+        // A device's name stands before it where several are measured; the lines below keep to the same column.
+        let below = |name: &str| format!("{name}{}", " ".repeat(width(&rounds, columns) - name.len()));
         let first = line(&rounds, visits, planned, &format!("{}{left}", clock(elapsed)), columns);
         let second = match self.converged {
             Some((converged, keys)) => {
-                line("converged", converged, keys, &format!("{converged}/{keys} layers"), columns)
+                line(&below("converged"), converged, keys, &format!("{converged}/{keys} layers"), columns)
             }
-            None => words("converged", "known after the first round", columns),
+            None => words(&below("converged"), "known after the first round", columns),
         };
-        let third = words("now", &self.now, columns);
+        let third = words(&below("now"), &self.now, columns);
         let noise = match self.noise {
             Some(noise) if noise.abs() <= STEADY => format!("steady (fixed kernel {:+.1} %)", noise * 100.0),
             Some(noise) => format!("WANDERING (fixed kernel {:+.1} %)", noise * 100.0),
             None => "not known yet".to_owned(),
         };
-        format!("{first}\n{second}\n{third}\n{}", words("machine", &noise, columns))
+        format!("{first}\n{second}\n{third}\n{}", words(&below("machine"), &noise, columns))
     }
 
     /// Visits of this session that are done, and those of all its rounds.
@@ -80,17 +82,23 @@ impl View {
 /// A name, a bar and a remark; the bar becomes shorter where there is little room. A line that wraps would leave its rest
 /// behind when the view is drawn again.
 pub(super) fn line(name: &str, done: usize, all: usize, remark: &str, columns: usize) -> String {
-    let width = columns.saturating_sub(NAME + remark.chars().count() + 2).min(BAR);
-    let filled = (width * done.min(all)).checked_div(all).unwrap_or(0);
-    let bar = format!("{}{}", "█".repeat(filled), "░".repeat(width - filled));
+    let bar = columns.saturating_sub(width(name, columns) + remark.chars().count() + 2).min(BAR);
+    let filled = (bar * done.min(all)).checked_div(all).unwrap_or(0);
+    let bar = format!("{}{}", "█".repeat(filled), "░".repeat(bar - filled));
     words(name, &format!("{bar} {remark}"), columns)
 }
 
 /// A name and what is said of it.
 pub(super) fn words(name: &str, said: &str, columns: usize) -> String {
-    let name = cut(name, NAME);
-    let missing = NAME - text_columns(&name);
+    let width = width(name, columns);
+    let name = cut(name, width);
+    let missing = width - text_columns(&name);
     cut(&format!("{name}{} {said}", " ".repeat(missing)), columns).trim_end().to_owned()
+}
+
+/// Columns that a name gets: its own, but at most half of the line.
+fn width(name: &str, columns: usize) -> usize {
+    text_columns(name).clamp(NAME, NAME.max(columns / 2))
 }
 
 pub(super) fn clock(time: Duration) -> String {
@@ -125,6 +133,21 @@ mod tests {
             assert!(text.lines().count() == 4 && text.lines().all(|l| text_columns(l) <= columns), "{columns}\n{text}");
         }
         assert!(text.contains("now ") && text.contains("WANDERING (fixed kernel +3.4 %)"), "{text}");
+    }
+
+    /// Where several devices are measured, the name of one does not push out how far it is.
+    #[test]
+    fn a_long_name_has_half_of_the_line() {
+        let mut view = View::default();
+        view.begin("synthetic:sessions: session 1/2", Instant::now());
+        view.visited(5, 40, 16, 32, "network 20");
+        let text = view.text(Instant::now(), 100);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].starts_with("synthetic:sessions: session 1/2: round 5/40 ██"), "{text}");
+        let column = |line: &str, said: &str| text_columns(line.split_once(said).unwrap().0);
+        assert_eq!(column(lines[0], "█"), column(lines[2], "network 20"));
+        // On a narrow terminal it is cut, as before.
+        assert!(view.text(Instant::now(), 40).lines().all(|line| text_columns(line) <= 40));
     }
 
     #[test]

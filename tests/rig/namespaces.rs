@@ -1,8 +1,10 @@
 //! A real interface that goes down: host and board in network namespaces of their own, joined by a virtual cable. Only
 //! root can make them.
 
+use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -95,15 +97,23 @@ fn an_interface_that_goes_down_is_noticed_by_the_kernel_and_waited_for() {
     assert!(here.is_err());
 
     let measure = format!("{LONG} --set silence_seconds=600");
-    // Long enough down that the kernel gives the connection up, though the agents' own sign of life would take longer.
-    let child = line(&measure).spawn().unwrap();
+    // Down until the kernel has given the connection up: it does within seconds of the next request, though the agent's own
+    // sign of life would take longer.
+    let mut child = line(&measure).spawn().unwrap();
     wait_until("the measurement has begun", 30, || folder.path("a.journal.jsonl").exists());
     assert!(wire.set("down"));
-    thread::sleep(Duration::from_secs(12));
+    let said = Arc::new(Mutex::new(String::new()));
+    let (errors, heard) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(&said));
+    let listener = thread::spawn(move || {
+        for line in errors.lines().map_while(Result::ok) {
+            *heard.lock().unwrap() += &format!("{line}\n");
+        }
+    });
+    wait_until("the connection is given up", 60, || said.lock().unwrap().contains("trying again"));
     assert!(wire.set("up"));
-    let ran: Ran = child.wait_with_output().unwrap().into();
-    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
-    assert!(ran.stderr.contains("trying again"), "{}", ran.stderr);
+    let status = child.wait().unwrap();
+    listener.join().unwrap();
+    assert_eq!(status.code(), Some(3), "{}", said.lock().unwrap());
     assert_eq!(folder.read("a.parquet"), expected);
     wait_until("no process is left on the board", 40, || board.agents().is_empty());
 
