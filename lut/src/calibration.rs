@@ -14,6 +14,18 @@ const MIN_ANCHORS: usize = 4;
 /// sessions of one LUT are minutes apart and may agree by luck.
 const AS_FOUND: Usual = Usual { sd: 0.08, degrees: 4 };
 pub(crate) const FIXED_CLOCKS: Usual = Usual { sd: 0.01, degrees: 4 };
+/// A guest that sees nothing of its processor's clocks sees nothing of what else its host does. On one such machine a dozen
+/// occasions, minutes to two days after their LUTs, had levels of 0.68 to 1.52: a standard deviation of 20 %.
+const UNSEEN_CLOCKS: Usual = Usual { sd: 0.20, degrees: 4 };
+
+/// How much the level usually differs from one occasion to another, by what a device shows of its clocks.
+pub(crate) fn usual_level(locked: bool, governor: Option<&str>) -> Usual {
+    match governor {
+        _ if locked => FIXED_CLOCKS,
+        Some("not observable") => UNSEEN_CLOCKS,
+        _ => AS_FOUND,
+    }
+}
 
 /// `latency = scale * sum of layers`, fitted to anchors measured in the same sessions. One factor and not a line:
 /// a constant is not told apart from the factor over the range of a space, and one parameter extrapolates better.
@@ -39,14 +51,14 @@ pub struct Calibration {
 impl Calibration {
     /// Fits the factor to the anchors; `None` with fewer than four. `left_out` holds for every measured network
     /// whether it is an anchor, and the logarithm of whole over sum, its sum being made with `reuse_bandwidth` from the
-    /// other networks: they say how far a network that was never measured will be off. `fixed_clocks` says whether the
-    /// device's clocks were locked.
+    /// other networks: they say how far a network that was never measured will be off. `usual` says how
+    /// much the level differs from one occasion to another.
     #[must_use]
     pub(crate) fn fit(
         anchors: &[Anchor],
         left_out: &[(bool, f64)],
         reuse_bandwidth: Option<f64>,
-        fixed_clocks: bool,
+        usual: Usual,
     ) -> Option<Self> {
         let ratios: Vec<f64> = anchors.iter().filter_map(|a| Some((mean(&a.sessions_ns)? / a.sum_ns).ln())).collect();
         let n = ratios.len();
@@ -65,7 +77,7 @@ impl Calibration {
             student_t_95(errors.len().saturating_sub(1)) * leave_one_out * (1.0 + 1.0 / n as f64).sqrt();
         let sessions = levels(anchors, |anchor| &anchor.sessions_ns)?;
         let all = [sessions.clone(), levels(anchors, |anchor| &anchor.level_sessions_ns)?].concat();
-        let level_half_width = Spread::of(&all, if fixed_clocks { FIXED_CLOCKS } else { AS_FOUND }).of_next();
+        let level_half_width = Spread::of(&all, usual).of_next();
         // The layers' sessions are one draw of the machine's level each, like those of the anchors alone.
         let scale = (center + mean(&all)? - mean(&sessions)?).exp();
         Some(Self { scale, leave_one_out, anchors: n, shape_half_width, level_half_width, reuse_bandwidth })

@@ -12,6 +12,7 @@ use nasprof_profiler::statistics::{
     mann_whitney, mean, median, median_absolute_deviation, median_interval, quantile, standard_deviation, trimmed_mean,
 };
 
+use crate::calibration::usual_level;
 use crate::places::{LeftOut, Places};
 use crate::sessions::widen_by_sessions;
 use crate::{
@@ -97,14 +98,15 @@ pub(crate) fn from_observations(observations: &Observations) -> Result<Lut, LutE
         Role::Network { arch, .. } => Some(arch.clone()),
         Role::Layer { .. } => None,
     });
-    let fixed_clocks = observations.header.clocks.is_some();
+    let governor = first.fingerprint.facts.get("governor").map(String::as_str);
+    let usual = usual_level(observations.header.clocks.is_some(), governor);
     let context = Context {
         format_version: 1,
         header: observations.header.clone(),
         facts: first.fingerprint.facts.clone(),
         sessions: facts,
         measured: measured.collect(),
-        calibration: Calibration::fit(&anchors, &log_ratios, bandwidth, fixed_clocks),
+        calibration: Calibration::fit(&anchors, &log_ratios, bandwidth, usual),
         anchors,
         parts: Vec::new(),
         imported: None,

@@ -6,13 +6,14 @@ mod common;
 
 use std::io::Write;
 
-use common::synthetic_lut;
+use common::{synthetic_events, synthetic_lut};
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::spaces::SpaceSpec;
 use nasprof_graph::{LayerKey, Space};
 use nasprof_lut::{
-    BatchEstimator, Calibration, Estimator, Flag, Lut, Source, Times, check, fresh_networks, read, write,
+    BatchEstimator, Calibration, Estimator, Flag, Lut, Source, Times, check, fresh_networks, from_journal, read, write,
 };
+use nasprof_profiler::journal::Event;
 use nasprof_profiler::synthetic::network_truth_ns;
 use proptest::prelude::*;
 use rand::SeedableRng;
@@ -190,6 +191,23 @@ fn a_failed_write_leaves_the_old_file() {
     assert!(read(&path).map_or(true, |back| back == lut));
     assert!(write(&lut, &folder.path().join("no/such/folder.json")).is_err());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+/// A guest that sees nothing of its clocks cannot see what its host does either, so its level is less certain.
+#[test]
+fn the_level_is_as_certain_as_what_is_seen_of_the_clocks() {
+    let events = synthetic_events(&small(), "quiet", 0);
+    let half_width = |governor: &str| {
+        let mut events = events.clone();
+        for event in &mut events {
+            if let Event::Session { fingerprint, .. } = event {
+                fingerprint.facts.insert("governor".to_owned(), governor.to_owned());
+            }
+        }
+        from_journal(&events).unwrap().context.calibration.unwrap().level_half_width
+    };
+    let (seen, unseen) = (half_width("schedutil"), half_width("not observable"));
+    assert!(unseen > 0.3 && seen < 0.2, "{unseen} {seen}");
 }
 
 /// Every fifth byte of a Parquet file with one bit flipped: what is read back as a LUT, and is another one.
