@@ -12,8 +12,8 @@ pub(crate) type Rounds = Vec<Vec<f64>>;
 /// network's odd and even rounds are compared. What all networks have in common is the level and no part of it. Of a normal
 /// error of standard deviation s the mean absolute value is s √(2/π); half the difference of two halves of equal size has the
 /// standard deviation of the whole. `None` where too little was measured to tell.
-pub(crate) fn noise(networks: &[Rounds]) -> Option<f64> {
-    let differences: Vec<f64> = networks.iter().filter_map(difference).collect();
+pub(crate) fn noise<'a>(networks: impl IntoIterator<Item = &'a Rounds>) -> Option<f64> {
+    let differences: Vec<f64> = networks.into_iter().filter_map(difference).collect();
     if differences.len() < FEWEST {
         return None;
     }
