@@ -390,14 +390,18 @@ pub(crate) struct ValidateArgs {
     /// Rounds at most; four times as many halve the noise of the measured times, which is told beside the error.
     #[arg(long, value_name = "N", default_value_t = 27, value_parser = clap::value_parser!(u32).range(8..=10_000))]
     pub(crate) max_rounds: u32,
+    /// Processes that measure all networks, one after the other, of which the means are compared. A process gives a network
+    /// blocks of memory of its own, and with them a few thousandths of its time: one cannot see that, several average it.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) processes: u32,
     /// A LUT of isolated layers to compare with.
     #[arg(long, value_name = "LUT")]
     pub(crate) isolated: Option<PathBuf>,
     /// Measure each network, and each anchor, in a process of its own, as a deployed program runs it: about 5 s each.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "processes")]
     pub(crate) alone: bool,
     /// Compare peak memory instead of latency; each network runs in a process of its own.
-    #[arg(long, conflicts_with_all = ["isolated", "allow_noisy", "lock_clocks", "journal", "alone", "max_rounds"])]
+    #[arg(long, conflicts_with_all = ["isolated", "allow_noisy", "lock_clocks", "journal", "alone", "max_rounds", "processes"])]
     pub(crate) memory: bool,
     /// Measure a machine that is busy.
     #[arg(long)]

@@ -54,9 +54,8 @@ pub fn measure_whole(
 ) -> Result<(), EngineError> {
     let units = units(lut, space, networks)?;
     let sessions: Vec<Vec<Unit>> = match session.processes {
-        Processes::One => vec![units.clone()],
         Processes::OneEach => units.iter().map(|unit| vec![unit.clone()]).collect(),
-        Processes::Several(count) => vec![units.clone(); count.max(1) as usize],
+        Processes::All(count) => vec![units.clone(); count.max(1) as usize],
     };
     let header = Header {
         mode: Mode::Whole,
@@ -91,12 +90,11 @@ pub fn measure_whole(
 /// Which networks share a process, and with it the blocks of memory that others have freed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Processes {
-    /// All in one: a slow minute falls on all of them alike.
-    One,
     /// Each in its own, as a deployed program has one network.
     OneEach,
-    /// All in each of so many: the level wanders from process to process, and the mean over several wanders less.
-    Several(u32),
+    /// All in each of so many: a slow minute falls on all of them alike. Level and blocks of memory differ from process to
+    /// process, and the mean over several differs less.
+    All(u32),
 }
 
 /// How networks are measured whole.

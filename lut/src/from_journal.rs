@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use nasprof_graph::cost::op_cost;
 use nasprof_graph::key::attributes;
 use nasprof_graph::{Graph, LayerKey};
+use nasprof_profiler::change_points::change_points;
 use nasprof_profiler::engine::{RoundValues, THROTTLED, Unit, bad_probes, clean_samples, half_width};
 use nasprof_profiler::journal::{EnergyResult, EnergyTarget, Event, Mode, Role, Trial};
 use nasprof_profiler::protocol::Canary;
@@ -24,6 +25,9 @@ use crate::{
 const DRIFT: f64 = 0.005;
 /// Sessions may differ this much.
 pub(crate) const INCONSISTENT: f64 = 0.05;
+
+/// Rounds from which stretches of them are told apart.
+const SEGMENTABLE: usize = 16;
 
 /// Samples of one key in one session.
 #[derive(Default)]
@@ -203,10 +207,7 @@ fn flags(
     if rounds.iter().any(|v| half_width(v).is_none_or(|width| width > ci)) {
         flags.insert(Flag::NotConverged);
     }
-    if rounds.iter().any(|v| {
-        let (early, late) = v.split_at(v.len() / 2);
-        mann_whitney(early, late) < 0.01
-    }) {
+    if rounds.iter().any(|v| is_nonstationary(v)) {
         flags.insert(Flag::Nonstationary);
     }
     if row.times.as_ref().and_then(Times::between).is_some_and(|between| between > INCONSISTENT) {
@@ -227,6 +228,13 @@ fn flags(
         }
     }
     flags.into_iter().collect()
+}
+
+/// Whether a session's rounds were not of one kind: its halves differ, or, with rounds enough to tell, a stretch anywhere
+/// in it.
+fn is_nonstationary(rounds: &[f64]) -> bool {
+    let (early, late) = rounds.split_at(rounds.len() / 2);
+    mann_whitney(early, late) < 0.01 || (rounds.len() >= SEGMENTABLE && !change_points(rounds).is_empty())
 }
 
 fn session_facts(session: &SessionObservations) -> SessionFacts {
@@ -316,5 +324,28 @@ fn energy(all: &Observations, target: &EnergyTarget) -> Option<Energy> {
     match all.energy.iter().find(|(of, _)| of == target)? {
         (_, EnergyResult::Measured(counted)) => Energy::of(counted),
         (_, EnergyResult::NotObservable(_)) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rounds of 1 ms that alternate by a thousandth, with a slow stretch around the middle.
+    fn rounds(count: usize) -> Vec<f64> {
+        let middle = count / 4..count - count / 4;
+        let slow = |i| if middle.contains(&i) { 1.1 } else { 1.0 };
+        (0..count).map(|i| 1e6 * slow(i) * if i % 2 == 0 { 1.0 } else { 1.001 }).collect()
+    }
+
+    #[test]
+    fn a_slow_stretch_that_both_halves_have_is_told_from_sixteen_rounds_on() {
+        assert!(is_nonstationary(&rounds(40)));
+        assert!(is_nonstationary(&rounds(SEGMENTABLE)));
+        // Control: fewer rounds are compared by halves alone, which are alike.
+        assert!(!is_nonstationary(&rounds(12)));
+        // What halves do show is told of few rounds as well; what is of one kind is not.
+        assert!(is_nonstationary(&[[1e6; 6], [1.2e6; 6]].concat()));
+        assert!(!is_nonstationary(&[1e6, 1.001e6].repeat(20)));
     }
 }

@@ -1,27 +1,35 @@
 //! How much of a validation's error is the measurement of the networks themselves.
 
-use nasprof_profiler::statistics::{standard_deviation, trimmed_mean};
+use nasprof_profiler::statistics::{mean, trimmed_mean};
 
 /// Fewest networks, and fewest rounds of each, that tell it.
 const FEWEST: usize = 4;
 
-/// The samples of one network, by round.
-pub(crate) type Rounds = Vec<Vec<f64>>;
-
-/// The mean absolute relative error that the networks' measured times would have against a LUT without any error: each
-/// network's odd and even rounds are compared. What all networks have in common is the level and no part of it. Of a normal
-/// error of standard deviation s the mean absolute value is s √(2/π); half the difference of two halves of equal size has the
-/// standard deviation of the whole. `None` where too little was measured to tell.
-pub(crate) fn noise<'a>(networks: impl IntoIterator<Item = &'a Rounds>) -> Option<f64> {
-    let differences: Vec<f64> = networks.into_iter().filter_map(difference).collect();
-    if differences.len() < FEWEST {
+/// The mean absolute relative error that the networks' measured times would have against a LUT without any error. Each
+/// network's times are given by part of the measurement: how far they differ from part to part, beyond what all networks
+/// have in common in a part, which is the level, tells how far their mean is off (the residual of a two-way analysis of
+/// variance). Of a normal error of standard deviation s the mean absolute value is s √(2/π). `None` where too little was
+/// measured to tell.
+pub(crate) fn noise(networks: &[Option<Vec<f64>>]) -> Option<f64> {
+    let logs: Vec<Vec<f64>> =
+        networks.iter().flatten().map(|times| times.iter().map(|time| time.ln()).collect()).collect();
+    let parts = logs.first()?.len();
+    if logs.len() < FEWEST || parts < 2 || logs.iter().any(|own| own.len() != parts) {
         return None;
     }
-    Some(standard_deviation(&differences)? * (2.0 / std::f64::consts::PI).sqrt())
+    let of_part = |part: usize| mean(&logs.iter().map(|own| own[part]).collect::<Vec<_>>());
+    let common: Vec<f64> = (0..parts).map(of_part).collect::<Option<_>>()?;
+    let squares = |own: &Vec<f64>| {
+        let beyond: Vec<f64> = own.iter().zip(&common).map(|(log, common)| log - common).collect();
+        let center = mean(&beyond)?;
+        Some(beyond.iter().map(|b| (b - center).powi(2)).sum::<f64>())
+    };
+    let variance = logs.iter().filter_map(squares).sum::<f64>() / ((logs.len() - 1) * (parts - 1)) as f64;
+    Some((variance / parts as f64 * 2.0 / std::f64::consts::PI).sqrt())
 }
 
-/// Half the difference of the logarithms of a network's times in odd and in even rounds.
-fn difference(rounds: &Rounds) -> Option<f64> {
+/// A network's times in odd and in even rounds, whose samples are given: the parts of one process.
+pub(crate) fn halves(rounds: &[Vec<f64>]) -> Option<Vec<f64>> {
     if rounds.len() < FEWEST {
         return None;
     }
@@ -29,57 +37,87 @@ fn difference(rounds: &Rounds) -> Option<f64> {
         let samples: Vec<f64> = rounds.iter().skip(first).step_by(2).flatten().copied().collect();
         trimmed_mean(&samples)
     };
-    Some((half(0)?.ln() - half(1)?.ln()) / 2.0)
+    Some(vec![half(0)?, half(1)?])
 }
 
 #[cfg(test)]
 mod tests {
-    use nasprof_profiler::statistics::mean;
+    use nasprof_profiler::statistics::standard_deviation;
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
 
+    type Rounds = Vec<Vec<f64>>;
+
+    fn normal(rng: &mut ChaCha8Rng, sd: f64) -> f64 {
+        sd * ((0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0)
+    }
+
     /// 400 networks of 1 ms in 24 rounds of four runs. Each visit is off by its own factor, each round by one for all.
     fn networks(seed: u64, visits: f64, rounds: f64) -> Vec<Rounds> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut normal = |sd: f64| sd * ((0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0);
-        let of_rounds: Vec<f64> = (0..24).map(|_| normal(rounds)).collect();
+        let of_rounds: Vec<f64> = (0..24).map(|_| normal(&mut rng, rounds)).collect();
         let mut network = || -> Rounds {
-            let mut visit = |round: &f64| (round + normal(visits)).exp() * 1e6;
+            let mut visit = |round: &f64| (round + normal(&mut rng, visits)).exp() * 1e6;
             of_rounds.iter().map(|round| vec![visit(round); 4]).collect()
         };
         (0..400).map(|_| network()).collect()
     }
 
+    fn of_halves(networks: &[Rounds]) -> Option<f64> {
+        noise(&networks.iter().map(|rounds| halves(rounds)).collect::<Vec<_>>())
+    }
+
     /// What an estimator without error would be charged with.
-    fn charged(networks: &[Rounds]) -> f64 {
-        let times = networks.iter().map(|rounds| trimmed_mean(&rounds.concat()).unwrap().ln());
-        let times: Vec<f64> = times.collect();
-        let level = mean(&times).unwrap();
-        mean(&times.iter().map(|time| (time - level).abs()).collect::<Vec<_>>()).unwrap()
+    fn charged(times: &[f64]) -> f64 {
+        let logs: Vec<f64> = times.iter().map(|time| time.ln()).collect();
+        let level = mean(&logs).unwrap();
+        mean(&logs.iter().map(|log| (log - level).abs()).collect::<Vec<_>>()).unwrap()
+    }
+
+    fn charged_in_one_process(networks: &[Rounds]) -> f64 {
+        charged(&networks.iter().map(|rounds| trimmed_mean(&rounds.concat()).unwrap()).collect::<Vec<_>>())
     }
 
     #[test]
     fn it_is_what_a_perfect_estimator_would_be_charged_with() {
         for (visits, rounds) in [(0.05, 0.0), (0.05, 0.04), (0.01, 0.1)] {
             let networks = networks(1, visits, rounds);
-            let (noise, charged) = (noise(&networks).unwrap(), charged(&networks));
+            let (noise, charged) = (of_halves(&networks).unwrap(), charged_in_one_process(&networks));
             assert!((noise / charged - 1.0).abs() < 0.15, "{noise} {charged}");
         }
         // The control: runs taken for independent ones, though they come four to a visit, promise half of it.
         let networks = networks(1, 0.05, 0.0);
         let naive = networks.iter().map(|rounds| standard_deviation(&rounds.concat()).unwrap() / 1e6);
         let naive = mean(&naive.collect::<Vec<_>>()).unwrap() / 96_f64.sqrt() * 0.8;
-        assert!(naive < 0.6 * charged(&networks), "{naive}");
+        assert!(naive < 0.6 * charged_in_one_process(&networks), "{naive}");
+    }
+
+    /// A process gives each network blocks of memory of its own, which no number of rounds within it shows.
+    #[test]
+    fn several_processes_show_what_one_cannot() {
+        for count in [2, 4, 5] {
+            let mut rng = ChaCha8Rng::seed_from_u64(2);
+            let levels: Vec<f64> = (0..count).map(|_| normal(&mut rng, 0.05)).collect();
+            let network = |_| levels.iter().map(|level| 1e6 * (level + normal(&mut rng, 0.01)).exp()).collect();
+            let processes: Vec<Vec<f64>> = (0..400).map(network).collect();
+            let means: Vec<f64> = processes.iter().map(|times| mean(times).unwrap()).collect();
+            let told = noise(&processes.iter().cloned().map(Some).collect::<Vec<_>>()).unwrap();
+            assert!((told / charged(&means) - 1.0).abs() < 0.15, "{told} {}", charged(&means));
+        }
+        // Control: rounds within one process, which agree but for a thousandth, whatever the process does to the network.
+        assert!(of_halves(&networks(1, 0.001, 0.0)).unwrap() < 0.0005);
     }
 
     #[test]
     fn too_little_is_not_told() {
         let mut few = networks(1, 0.05, 0.0);
         few.truncate(3);
-        assert_eq!(noise(&few), None);
+        assert_eq!(of_halves(&few), None);
         let short: Vec<Rounds> = networks(1, 0.05, 0.0).into_iter().map(|rounds| rounds[..3].to_vec()).collect();
-        assert_eq!(noise(&short), None);
+        assert_eq!(of_halves(&short), None);
+        assert_eq!(noise(&vec![Some(vec![1e6]); 10]), None);
+        assert_eq!(noise(&[]), None);
     }
 }

@@ -15,7 +15,7 @@ pub enum Flag {
     Drift,
     /// Fewer than half of the samples were free of context switches.
     Preempted,
-    /// The first and the second half of a session differ.
+    /// A session was not of one kind: its halves, or stretches of it, differ.
     Nonstationary,
     /// The warm-up never became steady.
     Unsettled,

@@ -1,13 +1,14 @@
 //! Predicted against measured, with level and shape kept apart.
 
 use nasprof_graph::Arch;
-use nasprof_profiler::engine::clean_samples;
+use nasprof_profiler::engine::{Unit, clean_samples};
 use nasprof_profiler::journal::{Event, Role};
+use nasprof_profiler::protocol::Visit;
 use nasprof_profiler::statistics::{mean, median_interval, spearman, standard_deviation, student_t_95, trimmed_mean};
 use serde::Serialize;
 
-use crate::noise::{Rounds, noise};
-use crate::{Estimator, Level, LutError, Observations};
+use crate::noise::{halves, noise};
+use crate::{Estimator, Level, LutError, Observations, SessionObservations};
 
 /// One fresh network.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -18,13 +19,17 @@ pub struct ValidationRow {
     pub measured_ms: f64,
     /// Interval around the median of rounds; of the mean over processes where several measured it.
     pub ci: Option<[f64; 2]>,
-    /// The trimmed mean in each process, milliseconds.
-    #[serde(skip)]
+    /// The trimmed mean in each process, milliseconds, where several measured it.
+    #[serde(skip_serializing_if = "is_one_process")]
     pub processes_ms: Vec<f64>,
     /// Estimated milliseconds, before the level is taken out.
     pub estimated_ms: f64,
     /// The estimate's interval.
     pub interval: Option<[f64; 2]>,
+}
+
+fn is_one_process(processes_ms: &[f64]) -> bool {
+    processes_ms.len() < 2
 }
 
 /// How far predictions are from the truth.
@@ -39,7 +44,7 @@ pub struct Validation {
     /// Mean absolute relative error after dividing by the level.
     pub mape: f64,
     /// What of it is noise of the measured times, not error of the LUT: it would be left if the estimates had no error at all.
-    /// Absent where too little was measured to tell.
+    /// With one process, what differs from process to process is not seen. Absent where too little was measured to tell.
     pub noise: Option<f64>,
     /// Mean relative error after dividing by the level.
     pub bias: f64,
@@ -69,7 +74,8 @@ struct Measured {
     ms: f64,
     ci: Option<[f64; 2]>,
     processes_ms: Vec<f64>,
-    rounds: Rounds,
+    /// Its time in parts of the measurement that can be compared: processes, or halves of the rounds of one.
+    parts: Option<Vec<f64>>,
     estimated: f64,
     interval: Option<[f64; 2]>,
     isolated: Option<f64>,
@@ -102,7 +108,7 @@ pub fn validate(
         level: level.as_ref().map(|l| l.level),
         level_interval: level.map(|l| l.interval),
         mape: mape_of(&errors),
-        noise: noise(fresh.iter().map(|m| &m.rounds)),
+        noise: noise(&fresh.iter().map(|m| m.parts.clone()).collect::<Vec<_>>()),
         bias: mean(&errors).unwrap_or(f64::NAN),
         within_2: share(0.02),
         within_5: share(0.05),
@@ -147,39 +153,52 @@ fn measured(
     let mut result = Vec::new();
     for unit in observations.units.values() {
         let Role::Network { arch, anchor } = &unit.role else { continue };
-        let mut processes_ms: Vec<f64> = Vec::new();
-        let mut rounds: Rounds = Vec::new();
-        for session in &observations.sessions {
-            let repeat = session.repeats.get(&unit.unit).copied().unwrap_or(1);
-            let before = rounds.len();
-            for (_, visit) in session.visits.iter().filter(|(_, v)| v.unit == unit.unit) {
-                let clean = clean_samples(unit, visit, repeat).into_iter().filter(|(k, _)| *k == unit.whole_key());
-                rounds.extend(clean.map(|(_, clean)| clean).filter(|clean| !clean.is_empty()));
-            }
-            processes_ms.extend(trimmed_mean(&rounds[before..].concat()).map(|ns| ns / 1e6));
-        }
         let fail = |problem: &str| LutError::Incomplete(format!("network {}: {problem}", unit.unit));
+        let processes: Vec<Rounds> =
+            observations.sessions.iter().filter_map(|session| clean_rounds(unit, session)).collect();
+        // The level differs from process to process: a mean over some of them is not comparable with one over all.
+        let of_process = |rounds: &Rounds| trimmed_mean(&rounds.concat()).map(|ns| ns / 1e6);
+        let processes_ms: Option<Vec<f64>> = processes.iter().map(of_process).collect();
+        let processes_ms = processes_ms.ok_or_else(|| fail("no clean run was measured in one of the processes"))?;
         let ms = mean(&processes_ms).ok_or_else(|| fail("no clean run was measured"))?;
         let estimate = estimator.estimate(&unit.graph);
         let latency_ms = if *anchor { estimator.anchor_ms(arch) } else { estimate.latency_ms };
         let estimated = latency_ms.ok_or_else(|| fail("the LUT has no entry for one of its layers"))?;
-        let of_rounds: Vec<f64> = rounds.iter().filter_map(|clean| trimmed_mean(clean)).collect();
+        let (ci, parts) = match processes.as_slice() {
+            [rounds] => {
+                let of_rounds: Vec<f64> = rounds.iter().filter_map(|clean| trimmed_mean(clean)).collect();
+                let ci = median_interval(&of_rounds, 0.99).map(|(low, high)| [low / 1e6, high / 1e6]);
+                (ci, halves(rounds))
+            }
+            _ => (interval_of_processes(&processes_ms), Some(processes_ms.clone())),
+        };
         result.push(Measured {
             arch: arch.clone(),
             anchor: *anchor,
             ms,
-            ci: match processes_ms.len() {
-                1 => median_interval(&of_rounds, 0.99).map(|(low, high)| [low / 1e6, high / 1e6]),
-                _ => interval_of_processes(&processes_ms),
-            },
+            ci,
             processes_ms,
-            rounds,
+            parts,
             estimated,
             interval: estimate.interval_ms,
             isolated: isolated.and_then(|i| i.latency_ms(&unit.graph)),
         });
     }
     Ok(result)
+}
+
+/// The clean samples of a network as a whole, by round.
+type Rounds = Vec<Vec<f64>>;
+
+/// What a process measured of a network; nothing if it did not visit it.
+fn clean_rounds(unit: &Unit, session: &SessionObservations) -> Option<Rounds> {
+    let repeat = session.repeats.get(&unit.unit).copied().unwrap_or(1);
+    let visits: Vec<&Visit> = session.visits.iter().map(|(_, visit)| visit).filter(|v| v.unit == unit.unit).collect();
+    let whole = |visit: &&Visit| {
+        let samples = clean_samples(unit, visit, repeat).into_iter();
+        samples.filter(|(key, clean)| *key == unit.whole_key() && !clean.is_empty()).map(|(_, clean)| clean).next()
+    };
+    (!visits.is_empty()).then(|| visits.iter().filter_map(whole).collect())
 }
 
 /// Student's 95 % interval of the mean over processes.

@@ -10,6 +10,7 @@ mod allocator;
 mod board_lock;
 #[cfg(feature = "torch")]
 mod canary;
+pub mod change_points;
 pub mod clocks;
 pub mod cuda;
 pub mod energy;

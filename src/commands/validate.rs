@@ -53,7 +53,7 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
         validate_memory::run(&space, &lut, &networks, &mut link, args.json)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let processes = if args.alone { Processes::OneEach } else { Processes::One };
+    let processes = if args.alone { Processes::OneEach } else { Processes::All(args.processes) };
     let session = WholeSession { processes, ..session(args.seed, args.max_rounds, args.allow_noisy) };
     let events = measured((&lut, &space), &networks, session, (&file, &mut link), args.journal.as_deref())?;
     let isolated = isolated.as_ref().map(Estimator::new);
@@ -123,14 +123,14 @@ pub(super) fn measure_network(lut: &Lut, space: &str, arch: &Arch, allow_noisy: 
     let file = resolve::device(&lut.context.header.device, &[])?;
     let mut link = resolve::open(&file)?;
     let networks = std::slice::from_ref(arch);
-    let processes = Processes::Several(WINNER_PROCESSES);
+    let processes = Processes::All(WINNER_PROCESSES);
     let session = WholeSession { processes, ..session(WINNER_SEED, WINNER_ROUNDS, allow_noisy) };
     let events = measured((lut, &space), networks, session, (&file, &mut link), None)?;
     Ok(validate(&events, &Estimator::new(lut), None, WINNER_SEED)?)
 }
 
 fn session(seed: u64, max_rounds: u32, allow_noisy: bool) -> WholeSession {
-    WholeSession { processes: Processes::One, max_rounds, seed, gate: Gate { patience: PATIENCE, allow_noisy } }
+    WholeSession { processes: Processes::All(1), max_rounds, seed, gate: Gate { patience: PATIENCE, allow_noisy } }
 }
 
 /// Measures the anchors and these networks in the LUT's context.

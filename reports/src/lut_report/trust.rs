@@ -245,7 +245,7 @@ fn meaning(flag: Flag) -> &'static str {
         }
         Flag::Drift => "the machine's speed wandered: the interval is a spread, no confidence",
         Flag::Preempted => "fewer than half of the samples were free of context switches",
-        Flag::Nonstationary => "the first and the second half of a session differ",
+        Flag::Nonstationary => "a session was not of one kind: its halves, or stretches of it, differ",
         Flag::Unsettled => "the warm-up never became steady",
         Flag::Inconsistent => "sessions differ by more than 5 %",
         Flag::Noisy => "the machine failed the gate and was measured all the same",
