@@ -3,8 +3,8 @@
 use nasprof_profiler::statistics::{mean, standard_deviation, student_t_95};
 use serde::{Deserialize, Serialize};
 
-use crate::Anchor;
 use crate::spread::{Spread, Usual};
+use crate::{Anchor, SizeEffect};
 
 /// Fewest anchors for a calibration.
 const MIN_ANCHORS: usize = 4;
@@ -46,18 +46,21 @@ pub struct Calibration {
     /// How near a place's reuse distance must be to count, in units of its natural logarithm; absent where the distance
     /// predicts nothing and means over all places are used.
     pub reuse_bandwidth: Option<f64>,
+    /// What a network's size does to it beside the sum of its layers; absent where it predicts nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_effect: Option<SizeEffect>,
 }
 
 impl Calibration {
     /// Fits the factor to the anchors; `None` with fewer than four. `left_out` holds for every measured network
-    /// whether it is an anchor, and the logarithm of whole over sum, its sum being made with `reuse_bandwidth` from the
+    /// whether it is an anchor, and the logarithm of whole over sum, its sum being made with `reuse_bandwidth` and `size_effect` from the
     /// other networks: they say how far a network that was never measured will be off. `usual` says how
     /// much the level differs from one occasion to another.
     #[must_use]
     pub(crate) fn fit(
         anchors: &[Anchor],
         left_out: &[(bool, f64)],
-        reuse_bandwidth: Option<f64>,
+        (reuse_bandwidth, size_effect): (Option<f64>, Option<SizeEffect>),
         usual: Usual,
     ) -> Option<Self> {
         let ratios: Vec<f64> = anchors.iter().filter_map(|a| Some((mean(&a.sessions_ns)? / a.sum_ns).ln())).collect();
@@ -80,7 +83,15 @@ impl Calibration {
         let level_half_width = Spread::of(&all, usual).of_next();
         // The layers' sessions are one draw of the machine's level each, like those of the anchors alone.
         let scale = (center + mean(&all)? - mean(&sessions)?).exp();
-        Some(Self { scale, leave_one_out, anchors: n, shape_half_width, level_half_width, reuse_bandwidth })
+        Some(Self {
+            scale,
+            leave_one_out,
+            anchors: n,
+            shape_half_width,
+            level_half_width,
+            reuse_bandwidth,
+            size_effect,
+        })
     }
 }
 

@@ -91,10 +91,11 @@ pub struct Anchor {
 }
 
 impl Lut {
-    /// Whether estimates take a layer's time from the places that are like the one it stands at.
+    /// Whether estimates look at more of a network than which layers it has: at the places where they stand, or its size.
     #[must_use]
     pub fn knows_places(&self) -> bool {
-        self.context.calibration.as_ref().is_some_and(|calibration| calibration.reuse_bandwidth.is_some())
+        let looks = |c: &Calibration| c.reuse_bandwidth.is_some() || c.size_effect.is_some();
+        self.context.calibration.as_ref().is_some_and(looks)
     }
 
     /// Refuses a LUT whose context differs in any of the named values.

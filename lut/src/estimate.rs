@@ -95,8 +95,20 @@ impl<'a> Estimator<'a> {
         Some(self.rows.get(key)?.times.as_ref()?.mean_ns * self.scale / 1e6)
     }
 
-    /// One layer at a reuse distance ([`reuse_bytes`]).
-    fn layer(&self, graph: &Graph, node: &Node, bytes: u64) -> Layer {
+    /// Nanoseconds to milliseconds, calibrated, in a network of this size.
+    fn ms_per_ns(&self, graph: &Graph) -> f64 {
+        let effect = self.lut.context.calibration.as_ref().and_then(|c| c.size_effect.as_ref());
+        self.scale * effect.map_or(1.0, |effect| effect.factor(graph)) / 1e6
+    }
+
+    /// The layers of a network, each at its reuse distance ([`reuse_bytes`]).
+    fn layers<'g>(&self, graph: &'g Graph) -> Vec<(&'g Node, Layer)> {
+        let ms_per_ns = self.ms_per_ns(graph);
+        let layers = graph.layers().zip(reuse_bytes(graph));
+        layers.map(|((_, node), bytes)| (node, self.layer(graph, node, bytes, ms_per_ns))).collect()
+    }
+
+    fn layer(&self, graph: &Graph, node: &Node, bytes: u64, ms_per_ns: f64) -> Layer {
         let key = LayerKey::of(graph, node);
         let (ns, relative_error, source) = match self.rows.get(&key) {
             Some(Row { times: Some(times), .. }) => {
@@ -112,14 +124,13 @@ impl<'a> Estimator<'a> {
                 None => (None, 0.0, Source::Missing),
             },
         };
-        Layer { key, ms: ns.map(|ns| ns * self.scale / 1e6), relative_error, source }
+        Layer { key, ms: ns.map(|ns| ns * ms_per_ns), relative_error, source }
     }
 
     /// Calibrated milliseconds of a network that is already as the runtime executes it; `None` if a layer is missing.
     #[must_use]
     pub fn latency_ms(&self, graph: &Graph) -> Option<f64> {
-        let layers = graph.layers().zip(reuse_bytes(graph));
-        layers.map(|((_, node), bytes)| self.layer(graph, node, bytes).ms).sum()
+        self.layers(graph).iter().map(|(_, layer)| layer.ms).sum()
     }
 
     /// Calibrated milliseconds of an anchor, from its layers' places in the other networks only: it is then as far off as
@@ -130,7 +141,7 @@ impl<'a> Estimator<'a> {
         Some(anchor.sum_ns * self.scale / 1e6)
     }
 
-    /// [`Estimator::latency_ms`] from the means over all places, whatever runs before a layer: what choices contribute is then
+    /// [`Estimator::latency_ms`] from the means over all places, whatever runs before a layer and whatever the network's size: what choices contribute is then
     /// independent, which the batch form and expected values need.
     #[must_use]
     pub fn mean_latency_ms(&self, graph: &Graph) -> Option<f64> {
@@ -140,11 +151,7 @@ impl<'a> Estimator<'a> {
     /// Predicts a network that is already as the runtime executes it.
     #[must_use]
     pub fn estimate(&self, graph: &Graph) -> Estimate {
-        let layers: Vec<(&Node, Layer)> = graph
-            .layers()
-            .zip(reuse_bytes(graph))
-            .map(|((_, node), bytes)| (node, self.layer(graph, node, bytes)))
-            .collect();
+        let layers = self.layers(graph);
         let latency_ms: Option<f64> = layers.iter().map(|(_, layer)| layer.ms).sum();
         // Neighbours are wrong in the same way, so what is interpolated adds up linearly.
         let interpolated_ms: f64 = layers.iter().filter_map(|(_, layer)| Some(layer.relative_error * layer.ms?)).sum();

@@ -25,6 +25,7 @@ mod reuse;
 mod row;
 mod sessions;
 mod share;
+mod size_effect;
 mod spread;
 mod store;
 mod validation;
@@ -46,6 +47,7 @@ pub use observations::{Observations, SessionObservations};
 pub use reuse::ReusePoint;
 pub use row::{Flag, Row, Times};
 pub use share::{CrossCheck, Gap, LayerGap, ShareError, Shared, from_journals, join};
+pub use size_effect::{SizeEffect, Slope};
 pub use store::{check_ending, read, replace_file, write};
 pub use validation::{Validation, ValidationRow, level_now, validate};
 

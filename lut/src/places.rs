@@ -128,7 +128,7 @@ fn network_logs(places: &[Place]) -> Vec<f64> {
 /// A network predicted from the others.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct LeftOut {
-    /// Sum of its layers, nanoseconds.
+    /// Sum of its layers, as an estimate would have it before the scale, nanoseconds.
     pub(crate) sum_ns: f64,
     /// Logarithm of measured whole over that sum.
     pub(crate) log_ratio: f64,

@@ -23,7 +23,8 @@ fn cells() -> Space {
 
 fn plain(lut: &Lut) -> Lut {
     let mut lut = lut.clone();
-    lut.context.calibration.as_mut().unwrap().reuse_bandwidth = None;
+    let calibration = lut.context.calibration.as_mut().unwrap();
+    (calibration.reuse_bandwidth, calibration.size_effect) = (None, None);
     lut
 }
 

@@ -41,13 +41,34 @@ fn a_layer_is_predicted_by_what_ran_since_its_kind_ran() {
     assert!(aware < 0.01 && aware < 0.6 * blind, "{aware} against {blind}");
 }
 
+/// All layers of a large network are slower: the networks that were measured whole show by how much.
+#[test]
+fn a_network_is_predicted_by_its_size() {
+    let space = Space::builtin("mobilenet-cifar10").unwrap();
+    let device = SyntheticDevice::named("crowded").unwrap();
+    let lut = synthetic_lut(&space, "crowded", 0);
+    assert!(lut.context.calibration.as_ref().unwrap().size_effect.is_some());
+    let aware = error(&lut, &space, &device);
+    // Control: the same LUT with the same factor for all networks.
+    let mut blind = lut.clone();
+    blind.context.calibration.as_mut().unwrap().size_effect = None;
+    let blind = error(&blind, &space, &device);
+    assert!(aware < 0.006 && aware < 0.5 * blind, "{aware} against {blind}");
+    // The layers of an estimate add up to it.
+    let graph = Runtime::TorchEager.subnet(&space.graph, &space.sample(&mut ChaCha8Rng::seed_from_u64(5))).unwrap();
+    let estimate = Estimator::new(&lut).estimate(&graph);
+    let sum: f64 = estimate.nodes.iter().map(|node| node.latency_ms.unwrap()).sum();
+    assert!((sum / estimate.latency_ms.unwrap() - 1.0).abs() < 1e-12);
+}
+
 /// Where places do not differ, nothing is made of their noise.
 #[test]
 fn without_an_effect_the_plain_mean_is_kept() {
     let space = Space::builtin("mobilenet-cifar10").unwrap();
     for seed in 0..3 {
         let lut = synthetic_lut(&space, "quiet", seed);
-        assert_eq!(lut.context.calibration.unwrap().reuse_bandwidth, None, "seed {seed}");
+        let calibration = lut.context.calibration.unwrap();
+        assert_eq!((calibration.reuse_bandwidth, calibration.size_effect), (None, None), "seed {seed}");
     }
 }
 

@@ -11,7 +11,8 @@ use nasprof_graph::runtime::Runtime;
 use nasprof_graph::spaces::SpaceSpec;
 use nasprof_graph::{LayerKey, Space};
 use nasprof_lut::{
-    BatchEstimator, Calibration, Estimator, Flag, Lut, Source, Times, check, fresh_networks, from_journal, read, write,
+    BatchEstimator, Calibration, Estimator, Flag, Lut, SizeEffect, Slope, Source, Times, check, fresh_networks,
+    from_journal, read, write,
 };
 use nasprof_profiler::journal::Event;
 use nasprof_profiler::synthetic::network_truth_ns;
@@ -164,6 +165,14 @@ fn a_lut_with_impossible_values_is_not_read() {
     refused(&of_calibration(|c| c.scale = -1.0), "its calibration: scale -1 is not a positive number");
     refused(&of_calibration(|c| c.level_half_width = -0.1), "level_half_width -0.1 is not");
     refused(&of_calibration(|c| c.reuse_bandwidth = Some(0.0)), "reuse_bandwidth 0 is not a positive number");
+    let of_size = |slope: Slope| {
+        move |lut: &mut Lut| {
+            let size_effect = Some(SizeEffect { params: slope, macs: slope, bytes: slope, layers: slope });
+            lut.context.calibration.as_mut().unwrap().size_effect = size_effect;
+        }
+    };
+    refused(&of_size(Slope { slope: 1.5, usual: 2.0, low: 1.0, high: 3.0 }), "size_effect: slope 1.5 between 1 and 3");
+    refused(&of_size(Slope { slope: 0.1, usual: 4.0, low: 1.0, high: 3.0 }), "size_effect: slope 0.1 between 1 and 3");
     refused(&|lut| lut.context.anchors[1].sum_ns = 0.0, "its anchor 2: sum_ns 0 is not");
     refused(&|lut| lut.context.header.batch = 0, "batch and threads must be at least 1");
 

@@ -35,6 +35,7 @@ const fn quiet(slower: f64) -> Model {
         warm_up: None,
         cold_runs: None,
         cold_beyond: None,
+        growth: 0.0,
         preemption: 0.0,
         timer_step_ns: 0.0,
         busy: false,

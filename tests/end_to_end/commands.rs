@@ -78,6 +78,35 @@ fn validation_is_near_and_notices_a_wrong_lut() {
     assert!(wrong["mape"].as_f64().unwrap() > 0.01, "{}", wrong["mape"]);
 }
 
+/// The level of the synthetic device is another in each process; the mean over several has less of it and says how much.
+#[test]
+fn a_validation_in_several_processes_compares_their_means() {
+    let folder = measured();
+    let line = "validate --device synthetic:sessions --space small.toml -n 8 --seed 3 --json --max-rounds 8";
+    folder.ok("measure --device synthetic:sessions --space small.toml -o s.parquet");
+    let several = json(&folder.ok(&format!("{line} --lut s.parquet --processes 4")));
+    let rows = several["rows"].as_array().unwrap();
+    let times = |row: &Value| -> Vec<f64> {
+        row["processes_ms"].as_array().unwrap().iter().map(|ms| ms.as_f64().unwrap()).collect()
+    };
+    let ratio = |process: usize| times(&rows[0])[process] / times(&rows[0])[0];
+    for row in rows {
+        let times = times(row);
+        assert_eq!(times.len(), 4);
+        assert!((times.iter().sum::<f64>() / 4.0 / row["measured_ms"].as_f64().unwrap() - 1.0).abs() < 1e-12);
+        // What differs between processes is the level, which all networks share.
+        assert!((1..4).all(|process| (times[process] / times[0] / ratio(process) - 1.0).abs() < 0.01), "{times:?}");
+    }
+    assert!((1..4).any(|process| (ratio(process) - 1.0).abs() > 0.01));
+    assert!(several["noise"].as_f64().unwrap() < 0.01, "the level is no noise: {several}");
+    // Control: one process has one time a network.
+    let one = json(&folder.ok(&format!("{line} --lut s.parquet")));
+    assert!(one["rows"][0]["processes_ms"].is_null());
+    let refused = folder.run(&format!("{line} --lut s.parquet --processes 2 --alone"));
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.stderr.contains("--alone") && refused.stderr.contains("--processes"), "{}", refused.stderr);
+}
+
 #[test]
 fn a_lut_survives_every_format_and_its_journal() {
     let folder = measured();

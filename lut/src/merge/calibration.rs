@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use nasprof_graph::{Arch, LayerKey};
 use nasprof_profiler::statistics::{mean, median};
 
-use crate::{Anchor, Calibration, Lut, Row};
+use crate::{Anchor, Calibration, Lut, Row, SizeEffect, Slope};
 
 /// The calibration and the anchors for merged rows.
 ///
@@ -49,7 +49,22 @@ fn of_all(known: &[(&Calibration, f64)]) -> Option<Calibration> {
         level_half_width: level,
         // The smoother: fewer places decide.
         reuse_bandwidth: known.iter().filter_map(|(c, _)| c.reuse_bandwidth).reduce(f64::max),
+        size_effect: size_effect(known),
     })
+}
+
+/// The mean of the parts' slopes, one without an effect counting as flat.
+fn size_effect(known: &[(&Calibration, f64)]) -> Option<SizeEffect> {
+    let parts: Vec<[Slope; 4]> =
+        known.iter().filter_map(|(c, _)| c.size_effect.as_ref()).map(SizeEffect::slopes).collect();
+    let first = parts.first()?;
+    let all = |c: usize, of: fn(&Slope) -> f64| parts.iter().map(move |part| of(&part[c]));
+    Some(SizeEffect::from_slopes(std::array::from_fn(|c| Slope {
+        slope: all(c, |s| s.slope).sum::<f64>() / known.len() as f64,
+        usual: all(c, |s| s.usual).sum::<f64>() / parts.len() as f64,
+        low: all(c, |s| s.low).fold(first[c].low, f64::min),
+        high: all(c, |s| s.high).fold(first[c].high, f64::max),
+    })))
 }
 
 /// One anchor measured in two parts.

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use crate::{Anchor, Calibration, Lut, Row};
+use crate::size_effect::STEEPEST;
+use crate::{Anchor, Calibration, Lut, Row, Slope};
 
 /// Refuses values from which no estimate may be made. What is merely strange is [`crate::check`]'s matter.
 ///
@@ -33,9 +34,20 @@ pub(super) fn refuse_impossible(lut: &Lut) -> Result<(), String> {
 fn of_calibration(calibration: &Calibration) -> Result<(), String> {
     positive("scale", calibration.scale)?;
     calibration.reuse_bandwidth.map_or(Ok(()), |width| positive("reuse_bandwidth", width))?;
+    if let Some(effect) = &calibration.size_effect {
+        effect.slopes().iter().try_for_each(of_slope)?;
+    }
     not_negative("leave_one_out", calibration.leave_one_out)?;
     not_negative("shape_half_width", calibration.shape_half_width)?;
     not_negative("level_half_width", calibration.level_half_width)
+}
+
+fn of_slope(slope: &Slope) -> Result<(), String> {
+    let ordered = slope.low <= slope.usual && slope.usual <= slope.high;
+    if slope.slope.abs() <= STEEPEST && ordered && slope.low.is_finite() && slope.high.is_finite() {
+        return Ok(());
+    }
+    Err(format!("size_effect: slope {} between {} and {} cannot be", slope.slope, slope.low, slope.high))
 }
 
 fn of_anchor(anchor: &Anchor) -> Result<(), String> {

@@ -72,6 +72,7 @@ impl SyntheticDevice {
 
     fn times(&self, graph: &Graph) -> Result<Vec<f64>, DeviceError> {
         let (far, excess) = self.model.cold_beyond.unwrap_or((u64::MAX, 0.0));
+        let crowding = (graph.cost().macs.max(1) as f64 / 1e7).powf(self.model.growth);
         graph
             .layers()
             .zip(reuse_bytes(graph))
@@ -80,7 +81,7 @@ impl SyntheticDevice {
                     let reason = format!("layer `{}` ({}): not implemented on this device", node.name, node.op.name());
                     return Err(DeviceError::Refused(reason));
                 }
-                Ok(layer_truth_ns(graph, node) * if distance > far { 1.0 + excess } else { 1.0 })
+                Ok(crowding * layer_truth_ns(graph, node) * if distance > far { 1.0 + excess } else { 1.0 })
             })
             .collect()
     }

@@ -28,6 +28,8 @@ pub struct Model {
     pub cold_runs: Option<(u32, f64)>,
     /// Layers whose kind ran more than this many bytes ago are slower by this share ([`nasprof_graph::reuse`]).
     pub cold_beyond: Option<(u64, f64)>,
+    /// All layers of a network take longer by this power of its multiply-accumulates over ten million.
+    pub growth: f64,
     /// Probability that a run is preempted, which adds two milliseconds and a context switch.
     pub preemption: f64,
     /// Standard deviation of the logarithm of each session's level.
@@ -43,7 +45,7 @@ pub struct Model {
 }
 
 /// All named models with what they are.
-const MODELS: [(&str, Model); 22] = {
+const MODELS: [(&str, Model); 23] = {
     const NONE: Model = Model {
         sigma: 0.0,
         tail: None,
@@ -56,6 +58,7 @@ const MODELS: [(&str, Model); 22] = {
         warm_up: None,
         cold_runs: None,
         cold_beyond: None,
+        growth: 0.0,
         preemption: 0.0,
         session_sigma: 0.0,
         timer_step_ns: 0.0,
@@ -83,6 +86,7 @@ const MODELS: [(&str, Model); 22] = {
         ("warm-up", Model { sigma: 0.005, warm_up: Some((0.3, 1.0)), ..NONE }),
         ("cold-start", Model { sigma: 0.005, cold_runs: Some((3, 0.3)), ..NONE }),
         ("caches", Model { sigma: 0.005, session_sigma: 0.002, cold_beyond: Some((1_500_000, 0.5)), ..NONE }),
+        ("crowded", Model { sigma: 0.005, session_sigma: 0.002, growth: 0.1, ..NONE }),
         ("preempted", Model { sigma: 0.01, preemption: 0.3, ..NONE }),
         ("sessions", Model { sigma: 0.005, session_sigma: 0.05, ..NONE }),
         ("coarse-timer", Model { sigma: 0.01, timer_step_ns: 1000.0, ..NONE }),

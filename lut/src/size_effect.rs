@@ -1,0 +1,201 @@
+//! How a network departs from the sum of its layers with its size.
+//!
+//! A layer's time in the LUT is its mean over the networks that it was timed in. In a larger network it finds less of the caches
+//! and a busier processor, in a smaller one more: all layers alike, so that sums are too low for large networks and too high for
+//! small ones. On a 2-core Xeon that was two thirds of the error's variance over 60 fresh networks of mobilenet-cifar10. The
+//! networks that were measured whole show it: the logarithm of whole over sum is fitted by a ridge regression (Hoerl and Kennard
+//! 1970) on logarithms of static costs.
+
+use nasprof_graph::Graph;
+use nasprof_profiler::statistics::{mean, standard_deviation};
+use serde::{Deserialize, Serialize};
+
+/// Fewest measured networks to fit it to.
+const FEWEST: usize = 12;
+/// Weight of the ridge, in networks: static costs go together, and what they have in common must not be split into large slopes of
+/// opposite signs.
+const RIDGE: f64 = 3.0;
+/// Left-out networks must be predicted this much better than without: some slope is always a little better by luck.
+const WORTH_IT: f64 = 0.9;
+/// Sweeps over the slopes, each fitted with the others fixed; the ridge makes them settle in tens.
+const SWEEPS: usize = 500;
+/// Steepest slope: a factor that grows as fast as a network's cost. The sum of layers has what is in proportion to their costs
+/// already; what is beside it is small.
+pub(crate) const STEEPEST: f64 = 1.0;
+const COSTS: usize = 4;
+
+/// The factor of a network by its static costs; 1 for one of usual size.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SizeEffect {
+    /// By trainable parameters.
+    pub params: Slope,
+    /// By multiply-accumulates.
+    pub macs: Slope,
+    /// By bytes that layers write.
+    pub bytes: Slope,
+    /// By number of layers.
+    pub layers: Slope,
+}
+
+/// What one static cost does, in logarithms: of the factor by that of the cost.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Slope {
+    /// Change of the factor's logarithm with the cost's.
+    pub slope: f64,
+    /// The measured networks' mean logarithm.
+    pub usual: f64,
+    /// Their smallest: smaller networks count as this one.
+    pub low: f64,
+    /// Their largest.
+    pub high: f64,
+}
+
+impl SizeEffect {
+    /// The factor for a network that is already as the runtime executes it.
+    #[must_use]
+    pub fn factor(&self, graph: &Graph) -> f64 {
+        self.log_factor(&log_costs(graph)).exp()
+    }
+
+    pub(crate) fn slopes(&self) -> [Slope; COSTS] {
+        [self.params, self.macs, self.bytes, self.layers]
+    }
+
+    fn log_factor(&self, costs: &[f64; COSTS]) -> f64 {
+        let terms = self.slopes().into_iter().zip(costs);
+        terms.map(|(s, cost)| s.slope * (cost.clamp(s.low, s.high) - s.usual)).sum()
+    }
+
+    pub(crate) fn from_slopes([params, macs, bytes, layers]: [Slope; COSTS]) -> Self {
+        Self { params, macs, bytes, layers }
+    }
+}
+
+/// Logarithms of a network's costs; one more of each, so that a network without parameters has one.
+pub(crate) fn log_costs(graph: &Graph) -> [f64; COSTS] {
+    let cost = graph.cost();
+    let layers = graph.layers().count() as f64;
+    [cost.params as f64, cost.macs as f64, cost.bytes_written as f64, layers].map(f64::ln_1p)
+}
+
+/// A measured network: its costs, and the logarithm of whole over the sum of its layers in the other networks.
+pub(crate) type Example = ([f64; COSTS], f64);
+
+/// Fits the effect, and says for each network what its size does by the word of the others; none where that does not predict
+/// them clearly better.
+pub(crate) fn fit(networks: &[Example]) -> Option<(SizeEffect, Vec<f64>)> {
+    if networks.len() < FEWEST {
+        return None;
+    }
+    let without = |i: usize| -> Vec<Example> { [&networks[..i], &networks[i + 1..]].concat() };
+    let left_out: Vec<f64> = (0..networks.len()).map(|i| ridge(&without(i)).log_factor(&networks[i].0)).collect();
+    let plain: Vec<f64> = networks.iter().map(|(_, log)| *log).collect();
+    let corrected: Vec<f64> = plain.iter().zip(&left_out).map(|(log, effect)| log - effect).collect();
+    let effect = ridge(networks);
+    let is_small = effect.slopes().iter().all(|s| s.slope.abs() <= STEEPEST);
+    let is_better = standard_deviation(&corrected)? < WORTH_IT * standard_deviation(&plain)?;
+    (is_better && is_small).then_some((effect, left_out))
+}
+
+fn ridge(networks: &[Example]) -> SizeEffect {
+    let target = mean(&networks.iter().map(|(_, log)| *log).collect::<Vec<_>>()).unwrap_or(0.0);
+    let columns: [Vec<f64>; COSTS] = std::array::from_fn(|c| networks.iter().map(|(costs, _)| costs[c]).collect());
+    let usual: [f64; COSTS] = std::array::from_fn(|c| mean(&columns[c]).unwrap_or(0.0));
+    // A cost that all networks share tells nothing; its slope stays 0.
+    let scale: [f64; COSTS] =
+        std::array::from_fn(|c| standard_deviation(&columns[c]).filter(|sd| *sd > 1e-9).unwrap_or(f64::INFINITY));
+    let standard = |costs: &[f64; COSTS], c: usize| (costs[c] - usual[c]) / scale[c];
+    let mut slopes = [0.0; COSTS];
+    let mut residuals: Vec<f64> = networks.iter().map(|(_, log)| log - target).collect();
+    for _ in 0..SWEEPS {
+        for c in 0..COSTS {
+            let column: Vec<f64> = networks.iter().map(|(costs, _)| standard(costs, c)).collect();
+            let squares: f64 = column.iter().map(|x| x * x).sum();
+            let product: f64 = column.iter().zip(&residuals).map(|(x, r)| x * (r + x * slopes[c])).sum();
+            let slope = product / (squares + RIDGE);
+            for (residual, x) in residuals.iter_mut().zip(&column) {
+                *residual += x * (slopes[c] - slope);
+            }
+            slopes[c] = slope;
+        }
+    }
+    SizeEffect::from_slopes(std::array::from_fn(|c| Slope {
+        slope: slopes[c] / scale[c],
+        usual: usual[c],
+        low: columns[c].iter().copied().fold(f64::INFINITY, f64::min),
+        high: columns[c].iter().copied().fold(f64::NEG_INFINITY, f64::max),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    /// Networks whose costs go together; whole over sum grows with the multiply-accumulates by a power.
+    fn networks(seed: u64, count: usize, power: f64, noise: f64) -> Vec<Example> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut normal = || (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0;
+        let network = |_| {
+            let size = 0.2 * normal();
+            let costs = [15.0, 17.0, 14.0, 5.0].map(|usual| usual + size + 0.1 * normal());
+            (costs, 0.03 + power * (costs[1] - 17.0) + noise * normal())
+        };
+        (0..count).map(network).collect()
+    }
+
+    fn scatter(values: impl Iterator<Item = f64>) -> f64 {
+        standard_deviation(&values.collect::<Vec<_>>()).unwrap()
+    }
+
+    #[test]
+    fn networks_that_were_not_measured_are_predicted_better() {
+        for seed in 0..10 {
+            let (effect, left_out) = fit(&networks(seed, 30, 0.06, 0.004)).unwrap();
+            let fresh = networks(seed + 100, 200, 0.06, 0.0);
+            let corrected = scatter(fresh.iter().map(|(costs, log)| log - effect.log_factor(costs)));
+            // Control: without it, what the power makes of different sizes.
+            let plain = scatter(fresh.iter().map(|(_, log)| *log));
+            assert!(corrected < 0.35 * plain, "seed {seed}: {corrected} {plain}");
+            assert_eq!(left_out.len(), 30);
+        }
+    }
+
+    #[test]
+    fn noise_and_too_few_networks_have_no_effect() {
+        let found = (0..100).filter(|&seed| fit(&networks(seed, 30, 0.0, 0.01)).is_some()).count();
+        assert!(found <= 5, "{found} of 100");
+        assert_eq!(fit(&networks(1, FEWEST - 1, 0.06, 0.0)), None);
+        // One network many times over: no cost differs.
+        assert_eq!(fit(&vec![([1.0; COSTS], 0.1); 30]), None);
+    }
+
+    /// A left-out network does not help to predict itself: errors by that word are those of fresh networks, not of a fit.
+    #[test]
+    fn the_left_out_are_not_flattered() {
+        let (mut left, mut fitted, mut fresh) = (0.0, 0.0, 0.0);
+        for seed in 0..20 {
+            let measured = networks(seed, 16, 0.06, 0.01);
+            let Some((effect, left_out)) = fit(&measured) else { continue };
+            left += scatter(measured.iter().zip(&left_out).map(|((_, log), effect)| log - effect));
+            fitted += scatter(measured.iter().map(|(costs, log)| log - effect.log_factor(costs)));
+            let others = networks(seed + 100, 200, 0.06, 0.01);
+            fresh += scatter(others.iter().map(|(costs, log)| log - effect.log_factor(costs)));
+        }
+        assert!((left / fresh - 1.0).abs() < 0.12, "{left} {fresh}");
+        assert!(fitted < 0.93 * fresh, "the control: {fitted} {fresh}");
+    }
+
+    #[test]
+    fn beyond_what_was_measured_nothing_is_extrapolated() {
+        let measured = networks(1, 30, 0.06, 0.0);
+        let (effect, _) = fit(&measured).unwrap();
+        let highest: [f64; COSTS] = effect.slopes().map(|s| s.high);
+        assert_eq!(effect.log_factor(&highest), effect.log_factor(&highest.map(|cost| cost + 5.0)));
+        assert!(effect.log_factor(&highest) > effect.log_factor(&effect.slopes().map(|s| s.low)));
+    }
+}
