@@ -75,6 +75,21 @@ fn sessions_are_pooled_and_intervals_never_narrow() {
     assert!((all.scale.ln() - 0.5 * (x.scale.ln() + y.scale.ln())).abs() < 1e-12);
 }
 
+/// What the parts say of the size of networks is averaged; a part that says nothing says that it does nothing.
+#[test]
+fn slopes_are_the_mean_of_the_parts() {
+    let space = Space::builtin("mobilenet-cifar10").unwrap();
+    let [a, b] = [0, 1].map(|seed| synthetic_lut(&space, "crowded", seed));
+    let macs = |lut: &Lut| lut.context.calibration.as_ref().unwrap().size_effect.as_ref().unwrap().macs;
+    let both = merge(&[a.clone(), b.clone()]).unwrap().lut;
+    assert!((macs(&both).slope - 0.5 * (macs(&a).slope + macs(&b).slope)).abs() < 1e-12);
+    assert_eq!(macs(&both).low, macs(&a).low.min(macs(&b).low));
+    let mut silent = b;
+    silent.context.calibration.as_mut().unwrap().size_effect = None;
+    let half = merge(&[a.clone(), silent]).unwrap().lut;
+    assert!((macs(&half).slope - 0.5 * macs(&a).slope).abs() < 1e-12);
+}
+
 #[test]
 fn the_order_does_not_matter_and_the_file_keeps_where_it_came_from() {
     let luts: Vec<Lut> = (0..3).map(|seed| synthetic_lut(&small(), "quiet", seed)).collect();

@@ -40,6 +40,9 @@ fn context(lut: &Lut) -> Result<(), Failure> {
             let left_out = rough(c.leave_one_out);
             print(format!("calibration {:.4} from {} anchors, leave-one-out error {left_out}", c.scale, c.anchors))?;
             let (shape, level) = (rough(c.shape_half_width), rough(c.level_half_width));
+            if c.size_effect.is_some() {
+                print("the size of a network is taken into account beside the sum of its layers")?;
+            }
             print(format!("estimates: shape ± {shape}, level of another session ± {level} (95 %)"))
         }
         None => print(paint(Tone::Doubtful, "not calibrated: estimates are plain sums without an interval")),
