@@ -110,15 +110,15 @@ fn ridge(networks: &[Example]) -> SizeEffect {
     let mut slopes = [0.0; COSTS];
     let mut residuals: Vec<f64> = networks.iter().map(|(_, log)| log - target).collect();
     for _ in 0..SWEEPS {
-        for c in 0..COSTS {
+        for (c, own) in slopes.iter_mut().enumerate() {
             let column: Vec<f64> = networks.iter().map(|(costs, _)| standard(costs, c)).collect();
             let squares: f64 = column.iter().map(|x| x * x).sum();
-            let product: f64 = column.iter().zip(&residuals).map(|(x, r)| x * (r + x * slopes[c])).sum();
+            let product: f64 = column.iter().zip(&residuals).map(|(x, r)| x * (r + x * *own)).sum();
             let slope = product / (squares + RIDGE);
             for (residual, x) in residuals.iter_mut().zip(&column) {
-                *residual += x * (slopes[c] - slope);
+                *residual += x * (*own - slope);
             }
-            slopes[c] = slope;
+            *own = slope;
         }
     }
     SizeEffect::from_slopes(std::array::from_fn(|c| Slope {
