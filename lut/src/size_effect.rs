@@ -17,6 +17,9 @@ const FEWEST: usize = 12;
 const RIDGE: f64 = 3.0;
 /// Left-out networks must be predicted this much better than without: some slope is always a little better by luck.
 const WORTH_IT: f64 = 0.9;
+/// And it must explain at least this standard deviation: for less, such as what timers between layers leave, it is not worth that
+/// choices no longer contribute independently.
+const LEAST: f64 = 0.002;
 /// Sweeps over the slopes, each fitted with the others fixed; the ridge makes them settle in tens.
 const SWEEPS: usize = 500;
 /// Steepest slope: a factor that grows as fast as a network's cost. The sum of layers has what is in proportion to their costs
@@ -95,7 +98,8 @@ pub(crate) fn fit(networks: &[Example]) -> Option<(SizeEffect, Vec<f64>)> {
     let corrected: Vec<f64> = plain.iter().zip(&left_out).map(|(log, effect)| log - effect).collect();
     let effect = ridge(networks);
     let is_small = effect.slopes().iter().all(|s| s.slope.abs() <= STEEPEST);
-    let is_better = standard_deviation(&corrected)? < WORTH_IT * standard_deviation(&plain)?;
+    let (with, without) = (standard_deviation(&corrected)?, standard_deviation(&plain)?);
+    let is_better = with < WORTH_IT * without && without.powi(2) - with.powi(2) > LEAST.powi(2);
     (is_better && is_small).then_some((effect, left_out))
 }
 
@@ -170,6 +174,8 @@ mod tests {
         let found = (0..100).filter(|&seed| fit(&networks(seed, 30, 0.0, 0.01)).is_some()).count();
         assert!(found <= 5, "{found} of 100");
         assert_eq!(fit(&networks(1, FEWEST - 1, 0.06, 0.0)), None);
+        // An effect too small to matter, though nothing hides it.
+        assert_eq!(fit(&networks(1, 30, 0.005, 0.0)), None);
         // One network many times over: no cost differs.
         assert_eq!(fit(&vec![([1.0; COSTS], 0.1); 30]), None);
     }
