@@ -122,10 +122,10 @@ pub(crate) fn from_observations(observations: &Observations) -> Result<Lut, LutE
 
 /// What the size of a network does to it; predictions of the networks from each other then have it as well.
 fn size_effect(observations: &Observations, left_out: &mut BTreeMap<u32, LeftOut>) -> Option<SizeEffect> {
-    let networks: Vec<Example> = left_out
-        .iter()
-        .filter_map(|(unit, left)| Some((log_costs(&observations.units.get(unit)?.graph), left.log_ratio)))
-        .collect();
+    let example = |(unit, left): (&u32, &LeftOut)| {
+        observations.units.get(unit).map(|unit| (log_costs(&unit.graph), left.log_ratio))
+    };
+    let networks: Vec<Example> = left_out.iter().map(example).collect::<Option<_>>()?;
     let (effect, left_out_effects) = fit(&networks)?;
     for (left, log_effect) in left_out.values_mut().zip(left_out_effects) {
         left.sum_ns *= log_effect.exp();
