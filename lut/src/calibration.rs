@@ -53,9 +53,9 @@ pub struct Calibration {
 
 impl Calibration {
     /// Fits the factor to the anchors; `None` with fewer than four. `left_out` holds for every measured network
-    /// whether it is an anchor, and the logarithm of whole over sum, its sum being made with `reuse_bandwidth` and `size_effect` from the
-    /// other networks: they say how far a network that was never measured will be off. `usual` says how
-    /// much the level differs from one occasion to another.
+    /// whether it is an anchor, and the logarithm of whole over sum, its sum being made with `reuse_bandwidth` and
+    /// `size_effect` from the other networks: they say how far a network that was never measured will be off. `usual` says
+    /// how much the level differs from one occasion to another.
     #[must_use]
     pub(crate) fn fit(
         anchors: &[Anchor],

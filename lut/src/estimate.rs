@@ -141,8 +141,8 @@ impl<'a> Estimator<'a> {
         Some(anchor.sum_ns * self.scale / 1e6)
     }
 
-    /// [`Estimator::latency_ms`] from the means over all places, whatever runs before a layer and whatever the network's size: what choices contribute is then
-    /// independent, which the batch form and expected values need.
+    /// [`Estimator::latency_ms`] from the means over all places, whatever runs before a layer and whatever the network's
+    /// size: what choices contribute is then independent, which the batch form and expected values need.
     #[must_use]
     pub fn mean_latency_ms(&self, graph: &Graph) -> Option<f64> {
         graph.layers().map(|(_, node)| self.layer_ms(&LayerKey::of(graph, node))).sum()

@@ -10,9 +10,8 @@ const FEWEST: usize = 4;
 /// have in common in a part, which is the level, tells how far their mean is off (the residual of a two-way analysis of
 /// variance). Of a normal error of standard deviation s the mean absolute value is s √(2/π). `None` where too little was
 /// measured to tell.
-pub(crate) fn noise(networks: &[Option<Vec<f64>>]) -> Option<f64> {
-    let logs: Vec<Vec<f64>> =
-        networks.iter().flatten().map(|times| times.iter().map(|time| time.ln()).collect()).collect();
+pub(crate) fn noise<'a>(networks: impl IntoIterator<Item = &'a [f64]>) -> Option<f64> {
+    let logs: Vec<Vec<f64>> = networks.into_iter().map(|times| times.iter().map(|time| time.ln()).collect()).collect();
     let parts = logs.first()?.len();
     if logs.len() < FEWEST || parts < 2 || logs.iter().any(|own| own.len() != parts) {
         return None;
@@ -66,7 +65,8 @@ mod tests {
     }
 
     fn of_halves(networks: &[Rounds]) -> Option<f64> {
-        noise(&networks.iter().map(|rounds| halves(rounds)).collect::<Vec<_>>())
+        let halves: Vec<Vec<f64>> = networks.iter().filter_map(|rounds| halves(rounds)).collect();
+        noise(halves.iter().map(Vec::as_slice))
     }
 
     /// What an estimator without error would be charged with.
@@ -103,7 +103,7 @@ mod tests {
             let network = |_| levels.iter().map(|level| 1e6 * (level + normal(&mut rng, 0.01)).exp()).collect();
             let processes: Vec<Vec<f64>> = (0..400).map(network).collect();
             let means: Vec<f64> = processes.iter().map(|times| mean(times).unwrap()).collect();
-            let told = noise(&processes.iter().cloned().map(Some).collect::<Vec<_>>()).unwrap();
+            let told = noise(processes.iter().map(Vec::as_slice)).unwrap();
             assert!((told / charged(&means) - 1.0).abs() < 0.15, "{told} {}", charged(&means));
         }
         // Control: rounds within one process, which agree but for a thousandth, whatever the process does to the network.
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(of_halves(&few), None);
         let short: Vec<Rounds> = networks(1, 0.05, 0.0).into_iter().map(|rounds| rounds[..3].to_vec()).collect();
         assert_eq!(of_halves(&short), None);
-        assert_eq!(noise(&vec![Some(vec![1e6]); 10]), None);
-        assert_eq!(noise(&[]), None);
+        assert_eq!(noise([[1e6].as_slice(); 10]), None);
+        assert_eq!(noise([]), None);
     }
 }

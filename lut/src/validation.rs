@@ -108,7 +108,7 @@ pub fn validate(
         level: level.as_ref().map(|l| l.level),
         level_interval: level.map(|l| l.interval),
         mape: mape_of(&errors),
-        noise: noise(&fresh.iter().map(|m| m.parts.clone()).collect::<Vec<_>>()),
+        noise: noise(fresh.iter().filter_map(|m| m.parts.as_deref())),
         bias: mean(&errors).unwrap_or(f64::NAN),
         within_2: share(0.02),
         within_5: share(0.05),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use nasprof_graph::{Arch, LayerKey};
 use nasprof_profiler::statistics::{mean, median};
 
+use crate::size_effect::COSTS;
 use crate::{Anchor, Calibration, Lut, Row, SizeEffect, Slope};
 
 /// The calibration and the anchors for merged rows.
@@ -55,15 +56,17 @@ fn of_all(known: &[(&Calibration, f64)]) -> Option<Calibration> {
 
 /// The mean of the parts' slopes, one without an effect counting as flat.
 fn size_effect(known: &[(&Calibration, f64)]) -> Option<SizeEffect> {
-    let parts: Vec<[Slope; 4]> =
+    let parts: Vec<[Slope; COSTS]> =
         known.iter().filter_map(|(c, _)| c.size_effect.as_ref()).map(SizeEffect::slopes).collect();
     let first = parts.first()?;
     let all = |c: usize, of: fn(&Slope) -> f64| parts.iter().map(move |part| of(&part[c]));
-    Some(SizeEffect::from_slopes(std::array::from_fn(|c| Slope {
-        slope: all(c, |s| s.slope).sum::<f64>() / known.len() as f64,
-        usual: all(c, |s| s.usual).sum::<f64>() / parts.len() as f64,
-        low: all(c, |s| s.low).fold(first[c].low, f64::min),
-        high: all(c, |s| s.high).fold(first[c].high, f64::max),
+    Some(SizeEffect::from_slopes(std::array::from_fn(|c| {
+        let low = all(c, |s| s.low).fold(first[c].low, f64::min);
+        let high = all(c, |s| s.high).fold(first[c].high, f64::max);
+        let slope = all(c, |s| s.slope).sum::<f64>() / known.len() as f64;
+        let usual = all(c, |s| s.usual).sum::<f64>() / parts.len() as f64;
+        // As where it is fitted: rounding must not put it beside values that are all equal.
+        Slope { slope, usual: usual.max(low).min(high), low, high }
     })))
 }
 
