@@ -11,9 +11,8 @@ export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 nasprof := $(target)/release/nasprof
-torch := -p nasprof-profiler -p nasprof-search --features torch
-# The crates that build in a short time and without libtorch.
-light := -p nasprof-graph -p nasprof-profiler -p nasprof-lut -p nasprof-devices -p nasprof-reports -p nasprof-search -p nasprof
+# What links libtorch; a plain `cargo test` leaves these out.
+torch := -p nasprof-torch -p nasprof-train -p nasprof-examples
 
 space := mobilenet-cifar10
 # `make quickstart ALLOW_NOISY=1` measures a busy machine; the rows say so, and it is another LUT.
@@ -39,10 +38,8 @@ onnx: packages
 libtorch: packages
 	@scripts/install-libtorch.sh
 
-# Two calls: in one, cargo would unify features and link libtorch into `nasprof` as well.
-build: setup ## Build nasprof, nasprof-agent and nasprof-search (release)
-	cargo build --release --locked -p nasprof
-	cargo build --release --locked $(torch) --bin nasprof-agent --bin nasprof-search
+build: setup ## Build all programs (release)
+	cargo build --release --locked
 
 agent: ## Build the light agent for a board: make agent TARGET=aarch64-unknown-linux-gnu
 	@scripts/build-agent.sh '$(TARGET)'
@@ -74,20 +71,15 @@ quickstart-search: build ## Install Fashion-MNIST and search a small space on it
 	@$(nasprof) search configs/experiments/quick-pnas.toml -o runs/quick-pnas --resume
 	@echo 'The run is runs/quick-pnas; docs/search.md says how to give it a latency budget.'
 
-# The end-to-end tests use the agent beside `nasprof`, which here has synthetic devices only, and
-# the copy with libtorch, beside which `nasprof-search` lies.
+# The end-to-end tests use the agents beside `nasprof`. The first call needs no libtorch.
 test: setup tensorboard onnx ## Run all tests
-	cargo build --locked $(torch) --bin nasprof-agent --bin nasprof-search
-	cp -f $(target)/debug/nasprof-agent $(target)/debug/nasprof-agent-torch
-	cargo build --locked -p nasprof-profiler --bin nasprof-agent
-	NASPROF_TEST_TORCH_AGENT=$(target)/debug/nasprof-agent-torch cargo test --workspace --locked
-	cargo test --locked $(torch)
+	cargo build --locked
+	NASPROF_TEST_TORCH_AGENT=$(target)/debug/nasprof-agent-torch cargo test --locked --no-fail-fast
+	cargo test --locked --no-fail-fast $(torch) --lib --examples --test '*'
 
 test-light: ## Run the tests that need no libtorch
-	cargo build --locked -p nasprof-profiler --bin nasprof-agent
-	cargo test --locked $(light)
+	cargo test --locked --no-fail-fast
 
 lint: setup ## Check formatting and lints
 	cargo fmt --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	cargo clippy $(torch) --all-targets --locked -- -D warnings

@@ -65,7 +65,7 @@ SH
 
 linker=CARGO_TARGET_$(echo "$triple" | tr 'a-z-' 'A-Z_')_LINKER
 export "$linker=$gcc" RUSTFLAGS="-C target-feature=+crt-static"
-build=(build --release --locked -p nasprof-profiler --bin nasprof-agent --target "$triple")
+build=(build --release --locked -p nasprof-agent --target "$triple")
 target=${CARGO_TARGET_DIR:-target}
 if [ -d "$(rustc --print target-libdir --target "$triple")" ] || { has rustup && rustup -q target add "$triple" 2>/dev/null; }; then
   cargo "${build[@]}"

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use nasprof_profiler::engine::{Progress, Stage};
 
-pub(crate) use self::search::SearchView;
 use self::view::View;
+
+pub(crate) use self::search::SearchView;
 
 /// Drawing while layers are timed would disturb them: a few frames a second are enough.
 const FRAMES_PER_SECOND: u8 = 4;

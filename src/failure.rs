@@ -4,16 +4,17 @@ use std::fmt;
 
 use nasprof_devices::{DeviceFileError, LinkError};
 use nasprof_graph::arch::ArchError;
-use nasprof_graph::onnx::OnnxError;
 use nasprof_graph::passes::SelectError;
-use nasprof_graph::spaces::SpaceError;
 use nasprof_lut::{LutError, MergeError, ShareError};
+use nasprof_onnx::OnnxError;
 use nasprof_profiler::engine::EngineError;
 use nasprof_profiler::journal::JournalError;
 use nasprof_profiler::protocol::DeviceError;
+use nasprof_render::RenderError;
 use nasprof_reports::ReportError;
 use nasprof_search::config::ConfigError;
 use nasprof_search::evolution::RunError;
+use nasprof_spaces::SpaceError;
 
 /// Exit codes of the program; part of its interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -295,6 +296,12 @@ impl From<ShareError> for Failure {
             ShareError::Incomplete { .. } => failure.hint("the same `measure` command with --resume goes on with it"),
             _ => failure.hint("give the journals of all boards of one `measure --share`, each once"),
         }
+    }
+}
+
+impl From<RenderError> for Failure {
+    fn from(error: RenderError) -> Self {
+        Self::usage(error)
     }
 }
 

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use nasprof_devices::{DeviceFile, Link, LinkError, Milestone, Programs, find};
 use nasprof_graph::runtime::Runtime;
-use nasprof_graph::spaces::{SpaceSpec, builtin_names};
-use nasprof_graph::{Space, onnx};
-use nasprof_profiler::cuda;
+use nasprof_onnx as onnx;
+use nasprof_profiler::backend::CudaTarget;
 use nasprof_profiler::protocol::{Allocator, ClockCommands, ClockRequest, Setup};
+use nasprof_spaces::{Space, SpaceSpec, builtin_names};
 
 use crate::cli::{AllocatorArg, ContextArgs, SourceArgs};
 use crate::failure::Failure;
@@ -195,7 +195,7 @@ fn commands(file: &DeviceFile) -> Result<Option<ClockCommands>, Failure> {
 
 /// The number of the GPU that a back end runs on.
 fn gpu(backend: &str) -> Option<u32> {
-    cuda::Target::parse(backend).ok().map(|target| target.index)
+    CudaTarget::parse(backend).ok().map(|target| target.index)
 }
 
 pub(crate) fn allocator(arg: AllocatorArg) -> Allocator {
@@ -210,10 +210,12 @@ pub(crate) fn runtime(_backend: &str) -> Runtime {
     Runtime::TorchEager
 }
 
-/// Agents are installed beside this program; NASPROF_AGENT names another one for this machine's architecture.
+/// Agents are installed beside this program; NASPROF_AGENT and NASPROF_AGENT_TORCH name others for this machine's
+/// architecture.
 pub(crate) fn programs() -> Programs {
     let folder = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.to_owned())).unwrap_or_default();
-    Programs { folder, given: std::env::var_os("NASPROF_AGENT").map(PathBuf::from) }
+    let given = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    Programs { folder, agent: given("NASPROF_AGENT"), agent_torch: given("NASPROF_AGENT_TORCH") }
 }
 
 /// The program that trains is installed beside this one; NASPROF_SEARCH names another.

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nasprof_graph::Graph;
-use nasprof_profiler::clocks::{Restored, Stored};
 use nasprof_profiler::protocol::{
     Canary, ClockRequest, Device, DeviceError, Energy, Fingerprint, Hello, Loaded, Memory, PROTOCOL_VERSION, Probe,
-    Probes, Reply, Request, Setup, Visit, VisitRequest,
+    Probes, Reply, Request, Restored, Setup, Stored, Visit, VisitRequest,
 };
 
 use crate::clock_copy::ClockCopy;

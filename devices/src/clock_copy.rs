@@ -5,8 +5,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use nasprof_profiler::clocks::Stored;
-use nasprof_profiler::replace_file;
+use nasprof_base::replace_file;
+use nasprof_profiler::protocol::Stored;
 
 use crate::error::LinkError;
 

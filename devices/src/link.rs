@@ -143,7 +143,7 @@ impl Link {
         let facts = self.power_mode()?;
         let (pipe, program): (Box<dyn Pipe>, String) = match &mut self.remote {
             None => {
-                let program = self.file.agent.clone().unwrap_or_else(|| self.programs.here());
+                let program = self.file.agent.clone().unwrap_or_else(|| self.programs.here(backend));
                 let libraries = [self.file.libtorch.as_deref(), self.file.onnxruntime.as_deref()];
                 let libraries: Vec<&str> = libraries.into_iter().flatten().collect();
                 (Box::new(LocalPipe::spawn(&program, &libraries)?), program.display().to_string())

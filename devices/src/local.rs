@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use nasprof_profiler::serve::read_line;
+use nasprof_profiler::protocol::read_line;
 
 use crate::agent::Pipe;
 use crate::error::LinkError;

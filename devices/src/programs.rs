@@ -4,30 +4,36 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use nasprof_profiler::backend::{self, AGENT_TORCH};
+
 use crate::error::LinkError;
 
 /// Where agents are looked for.
 #[derive(Debug, Clone)]
 pub struct Programs {
-    /// The folder that this program is installed in: `nasprof-agent` for this machine, `nasprof-agent-ARCHITECTURE` for
-    /// boards of another architecture.
+    /// The folder that this program is installed in: `nasprof-agent` and `nasprof-agent-torch` for this machine, and the same
+    /// names with `-ARCHITECTURE` for boards of another architecture.
     pub folder: PathBuf,
-    /// An agent for this machine's architecture that goes over the installed one.
-    pub given: Option<PathBuf>,
+    /// A `nasprof-agent` for this machine's architecture that goes over the installed one.
+    pub agent: Option<PathBuf>,
+    /// The same for `nasprof-agent-torch`.
+    pub agent_torch: Option<PathBuf>,
 }
 
 impl Programs {
-    /// The agent of this machine.
+    /// The agent of this machine that serves a back end.
     #[must_use]
-    pub fn here(&self) -> PathBuf {
-        self.given.clone().unwrap_or_else(|| self.folder.join("nasprof-agent"))
+    pub fn here(&self, backend: &str) -> PathBuf {
+        let program = backend::program(backend);
+        let given = if program == AGENT_TORCH { &self.agent_torch } else { &self.agent };
+        given.clone().unwrap_or_else(|| self.folder.join(program))
     }
 
-    /// The agent for a board.
-    pub(crate) fn for_architecture(&self, architecture: &str) -> Result<PathBuf, LinkError> {
-        let other = self.folder.join(format!("nasprof-agent-{architecture}"));
+    /// The agent for a board that serves a back end.
+    pub(crate) fn for_architecture(&self, backend: &str, architecture: &str) -> Result<PathBuf, LinkError> {
+        let other = self.folder.join(format!("{}-{architecture}", backend::program(backend)));
         let same = architecture == std::env::consts::ARCH;
-        let candidates = if same { vec![self.here(), other] } else { vec![other] };
+        let candidates = if same { vec![self.here(backend), other] } else { vec![other] };
         candidates.iter().find(|path| path.is_file()).cloned().ok_or_else(|| LinkError::NoAgent {
             architecture: architecture.to_owned(),
             looked: candidates.iter().map(|c| c.display().to_string()).collect::<Vec<_>>().join(" or "),
@@ -102,9 +108,23 @@ mod tests {
     }
 
     #[test]
+    fn each_agent_may_be_named() {
+        let given = |name: &str| Some(PathBuf::from(name));
+        let programs = Programs { folder: PathBuf::from("/none"), agent: given("/a"), agent_torch: given("/b") };
+        assert_eq!(programs.here("synthetic:quiet"), Path::new("/a"));
+        assert_eq!(programs.here("cuda:0"), Path::new("/b"));
+        let installed = Programs { agent_torch: None, ..programs };
+        assert_eq!(installed.here("torch"), Path::new("/none/nasprof-agent-torch"));
+    }
+
+    #[test]
     fn a_missing_agent_says_where_it_was_looked_for() {
-        let programs = Programs { folder: PathBuf::from("/none"), given: None };
-        let error = programs.for_architecture("riscv64").unwrap_err().to_string();
-        assert!(error.contains("/none/nasprof-agent-riscv64"), "{error}");
+        let programs = Programs { folder: PathBuf::from("/none"), agent: None, agent_torch: None };
+        for (backend, expected) in
+            [("synthetic:quiet", "/none/nasprof-agent-riscv64"), ("torch", "/none/nasprof-agent-torch-riscv64")]
+        {
+            let error = programs.for_architecture(backend, "riscv64").unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 }

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use nasprof_base::suggest;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-
-use crate::suggest;
 
 /// A named choice with the names of its candidates.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +37,7 @@ pub struct ArchFile {
     /// Name of the space it belongs to.
     pub space: String,
     /// Choice name to candidate name.
-    #[serde(deserialize_with = "crate::unique::names")]
+    #[serde(deserialize_with = "nasprof_base::unique::names")]
     pub choices: BTreeMap<String, String>,
 }
 

@@ -11,7 +11,7 @@ use crate::{Graph, Node, NodeId, Op, Shape};
 /// A module is a function that takes the builder and appends under a scope:
 /// ```
 /// use nasprof_graph::{GraphBuilder, Op};
-/// # fn main() -> Result<(), nasprof_graph::GraphError> {
+/// # fn main() -> Result<(), crate::GraphError> {
 /// let mut b = GraphBuilder::new();
 /// let x = b.input("input", [1, 3, 32, 32])?;
 /// let y = b.scope("stem", |b| {
@@ -100,7 +100,10 @@ impl GraphBuilder {
     }
 
     /// Appends a node whose parameters are stored under another path than its own.
-    pub(crate) fn add_sharing(
+    ///
+    /// # Errors
+    /// As [`GraphBuilder::add`].
+    pub fn add_sharing(
         &mut self,
         name: &str,
         op: Op,
@@ -159,12 +162,13 @@ impl GraphBuilder {
     }
 
     /// Operation of a node added so far.
-    pub(crate) fn op(&self, id: NodeId) -> &Op {
+    #[must_use]
+    pub fn op(&self, id: NodeId) -> &Op {
         &self.nodes[id.0].op
     }
 
     /// Gives a node a bias that it turned out to have; shapes stay.
-    pub(crate) fn add_bias(&mut self, id: NodeId) {
+    pub fn add_bias(&mut self, id: NodeId) {
         let op = &mut self.nodes[id.0].op;
         *op = op.clone().with_bias();
     }

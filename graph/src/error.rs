@@ -17,7 +17,9 @@ pub struct GraphError {
 }
 
 impl GraphError {
-    pub(crate) fn new(node: impl Into<String>, op: impl Into<String>, kind: GraphErrorKind) -> Self {
+    /// The error of a node.
+    #[must_use]
+    pub fn new(node: impl Into<String>, op: impl Into<String>, kind: GraphErrorKind) -> Self {
         Self { node: node.into(), op: op.into(), kind }
     }
 }

@@ -9,7 +9,7 @@ use crate::error::{GraphError, GraphErrorKind};
 use crate::{Op, Shape, infer};
 
 /// More than any network has; a bound on what a hostile file can make us allocate.
-pub(crate) const MAX_NODES: usize = 1_000_000;
+pub const MAX_NODES: usize = 1_000_000;
 
 /// Position of a node in its graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -5,9 +5,7 @@
 //! knows no runtime library; [`runtime::Runtime`] only says which passes a runtime's own optimiser would apply.
 
 pub mod arch;
-pub mod blocks;
 pub mod builder;
-pub mod config_text;
 pub mod cost;
 pub mod custom;
 pub mod distribution;
@@ -17,26 +15,20 @@ mod graph;
 mod infer;
 pub mod key;
 pub mod memory;
-pub mod onnx;
 mod op;
 pub mod outline;
 pub mod parameters;
 pub mod passes;
-pub mod protobuf;
 pub mod reuse;
 pub mod runtime;
 pub mod selector;
 mod shape;
-pub mod spaces;
-pub mod suggest;
-mod unique;
 
 pub use arch::{Arch, Choice};
 pub use builder::GraphBuilder;
 pub use error::{GraphError, GraphErrorKind};
-pub use graph::{Graph, Node, NodeId};
+pub use graph::{Graph, MAX_NODES, Node, NodeId};
 pub use key::LayerKey;
 pub use memory::Overhead;
 pub use op::{Activation, Op, Padding, ResizeMode};
 pub use shape::Shape;
-pub use spaces::Space;

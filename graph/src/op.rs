@@ -32,7 +32,6 @@ pub type Padding = [usize; 4];
 /// What a node computes. Shapes are `(N, C, H, W)` unless said otherwise; pairs are `[height, width]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum Op {
     /// Where data enters.
     Input {

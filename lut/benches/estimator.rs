@@ -4,18 +4,16 @@
 #![allow(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use nasprof_graph::Arch;
 use nasprof_graph::runtime::Runtime;
-use nasprof_graph::{Arch, Space};
 use nasprof_lut::{BatchEstimator, Estimator, Lut};
+use nasprof_spaces::Space;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-#[path = "../tests/common/mod.rs"]
-mod common;
-
 fn estimator(c: &mut Criterion) {
     let space = Space::builtin("mobilenet-cifar10").unwrap();
-    let lut: Lut = common::synthetic_lut(&space, "quiet", 0);
+    let lut: Lut = nasprof_testkit::luts::synthetic_lut(&space, "quiet", 0);
     let estimator = Estimator::new(&lut);
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let archs: Vec<Arch> = (0..100_000).map(|_| space.sample(&mut rng)).collect();

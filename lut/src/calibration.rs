@@ -1,6 +1,6 @@
 //! From the sum of a network's layers to the network, and how sure that is.
 
-use nasprof_profiler::statistics::{mean, standard_deviation, student_t_95};
+use nasprof_base::statistics::{mean, standard_deviation, student_t_95};
 use serde::{Deserialize, Serialize};
 
 use crate::spread::{Spread, Usual};

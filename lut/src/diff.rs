@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use nasprof_base::statistics::{median, quantile};
 use nasprof_graph::LayerKey;
-use nasprof_profiler::statistics::{median, quantile};
 use serde::Serialize;
 
 use crate::{Lut, Row, Times};

@@ -1,7 +1,7 @@
 //! Energy of a layer or a network: as it was counted, and as it is estimated.
 
+use nasprof_base::statistics::{mean, median, standard_deviation, student_t_95};
 use nasprof_profiler::protocol::Energy as Counted;
-use nasprof_profiler::statistics::{mean, median, standard_deviation, student_t_95};
 use serde::{Deserialize, Serialize};
 
 use crate::Anchor;

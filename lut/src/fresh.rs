@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use nasprof_graph::{Arch, Space};
+use nasprof_graph::Arch;
 use nasprof_profiler::engine::{
     EngineError, Gate, Progress, Recorder, SessionPlan, Unit, first_free_session, run_session, setup,
 };
 use nasprof_profiler::journal::{Event, Header, Mode, Role};
 use nasprof_profiler::protocol::{Device, DeviceError};
+use nasprof_spaces::Space;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 

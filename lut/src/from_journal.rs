@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use nasprof_base::change_points::change_points;
+use nasprof_base::statistics::{
+    mann_whitney, mean, median, median_absolute_deviation, median_interval, quantile, standard_deviation, trimmed_mean,
+};
 use nasprof_graph::cost::op_cost;
 use nasprof_graph::key::attributes;
 use nasprof_graph::{Graph, LayerKey};
-use nasprof_profiler::change_points::change_points;
 use nasprof_profiler::engine::{RoundValues, THROTTLED, Unit, bad_probes, clean_samples, half_width};
 use nasprof_profiler::journal::{EnergyResult, EnergyTarget, Event, Mode, Role, Trial};
 use nasprof_profiler::protocol::Canary;
-use nasprof_profiler::statistics::{
-    mann_whitney, mean, median, median_absolute_deviation, median_interval, quantile, standard_deviation, trimmed_mean,
-};
 
 use crate::calibration::usual_level;
 use crate::places::{LeftOut, Places};

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use nasprof_base::statistics::mean;
 use nasprof_graph::cost::op_cost;
 use nasprof_graph::{Op, Shape};
-use nasprof_profiler::statistics::mean;
 
 use crate::Row;
 

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
+use nasprof_base::statistics::mean;
 use nasprof_graph::cost::{ELEMENT_BYTES, op_cost};
 use nasprof_graph::{Arch, Graph, LayerKey, Node, Op, Overhead, Shape};
-use nasprof_profiler::statistics::mean;
 use serde::Serialize;
 
 use crate::Lut;

@@ -1,6 +1,6 @@
 //! How much of a validation's error is the measurement of the networks themselves.
 
-use nasprof_profiler::statistics::{mean, trimmed_mean};
+use nasprof_base::statistics::{mean, trimmed_mean};
 
 /// Fewest networks, and fewest rounds of each, that tell it.
 const FEWEST: usize = 4;
@@ -41,7 +41,7 @@ pub(crate) fn halves(rounds: &[Vec<f64>]) -> Option<Vec<f64>> {
 
 #[cfg(test)]
 mod tests {
-    use nasprof_profiler::statistics::standard_deviation;
+    use nasprof_base::statistics::standard_deviation;
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 

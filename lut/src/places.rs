@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use nasprof_base::statistics::{mean, standard_deviation};
 use nasprof_graph::LayerKey;
 use nasprof_graph::reuse::reuse_bytes;
 use nasprof_profiler::engine::Unit;
-use nasprof_profiler::statistics::{mean, standard_deviation};
 
 use crate::reuse::{BANDWIDTHS, ReusePoint, time_at};
 use crate::spread::{Spread, Usual};

@@ -1,9 +1,10 @@
 //! One row of a LUT.
 
-use crate::{Energy, ReusePoint};
 use nasprof_graph::LayerKey;
 use nasprof_profiler::journal::Mode;
 use serde::{Deserialize, Serialize};
+
+use crate::{Energy, ReusePoint};
 
 /// Something to know before a row is believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! How far a layer's time differs from session to session beyond what all layers have in common.
 
-use nasprof_profiler::statistics::{mean, median};
+use nasprof_base::statistics::{mean, median};
 
 use crate::Row;
 use crate::spread::{Spread, Usual};

@@ -6,8 +6,8 @@
 //! networks that were measured whole show it: the logarithm of whole over sum is fitted by a ridge regression (Hoerl and Kennard
 //! 1970) on logarithms of static costs.
 
+use nasprof_base::statistics::{mean, standard_deviation};
 use nasprof_graph::Graph;
-use nasprof_profiler::statistics::{mean, standard_deviation};
 use serde::{Deserialize, Serialize};
 
 /// Fewest measured networks to fit it to.

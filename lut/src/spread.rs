@@ -1,6 +1,6 @@
 //! How far a mean of few values may be off, when it is known from elsewhere how much such values usually differ.
 
-use nasprof_profiler::statistics::{standard_deviation, student_t_95};
+use nasprof_base::statistics::{standard_deviation, student_t_95};
 
 /// A standard deviation seen elsewhere, and how many degrees of freedom it is worth.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +57,7 @@ impl Spread {
 
 #[cfg(test)]
 mod tests {
-    use nasprof_profiler::statistics::mean;
+    use nasprof_base::statistics::mean;
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 

@@ -1,10 +1,10 @@
 //! Predicted against measured, with level and shape kept apart.
 
+use nasprof_base::statistics::{mean, median_interval, spearman, standard_deviation, student_t_95, trimmed_mean};
 use nasprof_graph::Arch;
 use nasprof_profiler::engine::{Unit, clean_samples};
 use nasprof_profiler::journal::{Event, Role};
 use nasprof_profiler::protocol::Visit;
-use nasprof_profiler::statistics::{mean, median_interval, spearman, standard_deviation, student_t_95, trimmed_mean};
 use serde::Serialize;
 
 use crate::noise::{halves, noise};

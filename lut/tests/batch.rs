@@ -3,14 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "how far means are from estimates is shown by --nocapture")]
 
-mod common;
-
-use common::synthetic_lut;
+use nasprof_base::statistics::mean;
 use nasprof_graph::runtime::Runtime;
-use nasprof_graph::spaces::SpaceSpec;
-use nasprof_graph::{Arch, Op, Space};
+use nasprof_graph::{Arch, Op};
 use nasprof_lut::{BatchEstimator, CostTable, Estimator, Lut};
-use nasprof_profiler::statistics::mean;
+use nasprof_spaces::{Space, SpaceSpec};
+use nasprof_testkit::luts::synthetic_lut;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 

@@ -2,17 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
-use common::{events_of, synthetic_lut};
+use nasprof_graph::Graph;
 use nasprof_graph::runtime::Runtime;
-use nasprof_graph::{Graph, Space};
 use nasprof_lut::{Estimator, Lut, from_journal};
 use nasprof_profiler::journal::{Event, Mode};
 use nasprof_profiler::protocol::{
     Canary, Device, DeviceError, Fingerprint, Loaded, Memory, Probes, Setup, Visit, VisitRequest,
 };
 use nasprof_profiler::synthetic::SyntheticDevice;
+use nasprof_spaces::Space;
+use nasprof_testkit::luts::{events_of, synthetic_lut};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -129,7 +128,7 @@ fn sessions_of_the_anchors_alone_make_the_level_right() {
     let first_level = |e: &Event| matches!(e, Event::Session { mode: Mode::Whole, .. });
     let (mut with, mut without) = (0.0, 0.0);
     for seed in 0..10 {
-        let events = common::synthetic_events(&space, "sessions", seed);
+        let events = nasprof_testkit::luts::synthetic_events(&space, "sessions", seed);
         let lut = from_journal(&events).unwrap();
         assert!(lut.context.anchors.iter().all(|a| a.sessions_ns.len() == 2 && a.level_sessions_ns.len() == 3));
         with += error(&lut, &space, &device);

@@ -2,13 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
-use common::synthetic_lut;
 use nasprof_graph::expectation::{Method, Sampling};
 use nasprof_graph::runtime::Runtime;
-use nasprof_graph::{Arch, Overhead, Space};
+use nasprof_graph::{Arch, Overhead};
 use nasprof_lut::Estimator;
+use nasprof_spaces::Space;
+use nasprof_testkit::luts::synthetic_lut;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 

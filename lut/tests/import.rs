@@ -2,17 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
 use std::collections::BTreeMap;
 
 use nasprof_graph::runtime::Runtime;
-use nasprof_graph::{Graph, LayerKey, Space};
+use nasprof_graph::{Graph, LayerKey};
 use nasprof_lut::{
     Estimator, Flag, Format, Import, ImportError, ImportSettings, Source, Unit, check, import, read, write,
 };
 use nasprof_profiler::engine::keys_of_space;
 use nasprof_profiler::journal::Mode;
+use nasprof_spaces::Space;
 use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -43,7 +42,7 @@ fn settings(format: Format) -> ImportSettings {
 
 /// A believable time of every layer, in milliseconds: as measured on a device.
 fn believable() -> Vec<(LayerKey, f64)> {
-    let lut = common::synthetic_lut(&space(), "noisy", 3);
+    let lut = nasprof_testkit::luts::synthetic_lut(&space(), "noisy", 3);
     lut.rows.into_iter().map(|row| (row.key, row.times.unwrap().mean_ns / 1e6)).collect()
 }
 

@@ -2,20 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
 use std::io::Write;
 
-use common::{synthetic_events, synthetic_lut};
+use nasprof_graph::LayerKey;
 use nasprof_graph::runtime::Runtime;
-use nasprof_graph::spaces::SpaceSpec;
-use nasprof_graph::{LayerKey, Space};
 use nasprof_lut::{
     BatchEstimator, Calibration, Estimator, Flag, Lut, SizeEffect, Slope, Source, Times, check, fresh_networks,
     from_journal, read, write,
 };
 use nasprof_profiler::journal::Event;
 use nasprof_profiler::synthetic::network_truth_ns;
+use nasprof_spaces::{Space, SpaceSpec};
+use nasprof_testkit::luts::{synthetic_events, synthetic_lut};
 use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;

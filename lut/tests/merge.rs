@@ -2,13 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
-use common::synthetic_lut;
+use nasprof_graph::Arch;
 use nasprof_graph::runtime::Runtime;
-use nasprof_graph::spaces::SpaceSpec;
-use nasprof_graph::{Arch, Space};
 use nasprof_lut::{Estimator, Flag, Lut, MergeError, Row, merge, read, write};
+use nasprof_spaces::{Space, SpaceSpec};
+use nasprof_testkit::luts::synthetic_lut;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 

@@ -2,19 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
 use std::collections::BTreeSet;
 
-use common::header;
+use nasprof_graph::LayerKey;
 use nasprof_graph::runtime::Runtime;
-use nasprof_graph::spaces::SpaceSpec;
-use nasprof_graph::{LayerKey, Space};
 use nasprof_lut::{Estimator, Lut, ShareError, from_journal, join};
 use nasprof_profiler::engine::{Gate, Measurement, Recorder, measure};
 use nasprof_profiler::journal::{Event, Header, Mode, Share};
 use nasprof_profiler::protocol::Device;
 use nasprof_profiler::synthetic::{Model, SyntheticDevice, network_truth_ns};
+use nasprof_spaces::{Space, SpaceSpec};
+use nasprof_testkit::luts::header;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 

@@ -15,13 +15,13 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use nasprof_graph::runtime::Runtime;
-use nasprof_graph::spaces::SpaceSpec;
 use nasprof_profiler::engine::{
     Gate, Recorder, RoundValues, SessionPlan, Unit, keys_of_space, network_units, run_session,
 };
 use nasprof_profiler::journal::{Event, Mode, Writer};
 use nasprof_profiler::protocol::{Allocator, Device, Setup, VisitRequest};
 use nasprof_profiler::synthetic::{Model, SyntheticDevice};
+use nasprof_spaces::SpaceSpec;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 

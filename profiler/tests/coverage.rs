@@ -12,17 +12,15 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "the shares that were reached are shown by --nocapture")]
 
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::{gate, layers, modelled, recorder, setup, small_space};
+use nasprof_base::statistics::{median, median_interval, quantile, trimmed_mean};
 use nasprof_graph::LayerKey;
 use nasprof_profiler::engine::{RoundValues, SessionPlan, Unit, half_width, run_session};
 use nasprof_profiler::journal::{Event, Mode};
 use nasprof_profiler::protocol::{Device, Visit, VisitRequest};
-use nasprof_profiler::statistics::{median, median_interval, quantile, trimmed_mean};
 use nasprof_profiler::synthetic::{Model, SyntheticDevice, WHOLE_OVERHEAD_NS, layer_truth_ns};
+use nasprof_testkit::engine::{gate, layers, modelled, recorder, setup, small_space};
 
 /// Sessions of each model.
 const SEEDS: u64 = 500;

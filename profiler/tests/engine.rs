@@ -3,13 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::{events_of, gate, header, layers, modelled, named, recorder, setup, small_space, space_of};
+use nasprof_base::statistics::{mean, median};
 use nasprof_graph::runtime::Runtime;
-use nasprof_graph::{Graph, LayerKey, Space};
+use nasprof_graph::{Graph, LayerKey};
 use nasprof_profiler::engine::{
     EngineError, Recorder, SessionPlan, Unit, clean_samples, keys_of_space, network_units, run_session,
 };
@@ -17,8 +15,11 @@ use nasprof_profiler::journal::{Event, Header, Mode, Role, Trial};
 use nasprof_profiler::protocol::{
     Canary, Device, DeviceError, Fingerprint, Loaded, Memory, Probes, Setup, Visit, VisitRequest,
 };
-use nasprof_profiler::statistics::{mean, median};
 use nasprof_profiler::synthetic::{Model, SyntheticDevice, WHOLE_OVERHEAD_NS, layer_truth_ns};
+use nasprof_spaces::Space;
+use nasprof_testkit::engine::{
+    events_of, gate, header, layers, modelled, named, recorder, setup, small_space, space_of,
+};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use statrs::distribution::{ChiSquared, ContinuousCDF};

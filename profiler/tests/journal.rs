@@ -3,16 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
-use common::{Folder, header, small_space};
 use nasprof_profiler::journal::{Event, JournalError, Mode, Writer, read, read_file};
 use nasprof_profiler::protocol::{Canary, Probe, Probes, Run, Visit};
+use nasprof_testkit::engine::{Folder, header, small_space};
 use proptest::prelude::*;
 
 /// A header and a few events of different kinds.
@@ -42,7 +40,7 @@ fn write(path: &Path, events: &[Event]) {
 }
 
 fn written() -> Vec<u8> {
-    let folder = Folder::new();
+    let folder = Folder::default();
     let path = folder.file("journal");
     write(&path, &events());
     std::fs::read(path).unwrap()
@@ -90,7 +88,7 @@ fn a_torn_last_line_is_dropped_and_reported_wherever_it_was_cut() {
 
 #[test]
 fn resuming_cuts_the_torn_line_off_and_goes_on_behind_it() {
-    let folder = Folder::new();
+    let folder = Folder::default();
     let path = folder.file("journal");
     let bytes = written();
     let kept: usize = lines(&bytes)[..4].iter().map(|l| l.len()).sum();
@@ -171,7 +169,7 @@ fn renumbered_lines_are_refused() {
 
 #[test]
 fn other_versions_missing_headers_and_empty_files_are_refused() {
-    let folder = Folder::new();
+    let folder = Folder::default();
     let mut other = header(&small_space(), Mode::InContext, 0);
     other.format_version = 2;
     write(&folder.file("version"), &[Event::Header(Box::new(other))]);
@@ -218,7 +216,7 @@ static STARTING: Mutex<()> = Mutex::new(());
 #[test]
 fn a_second_writer_is_refused_while_the_first_lives() {
     let _turn = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
-    let folder = Folder::new();
+    let folder = Folder::default();
     let path = folder.file("journal");
     let mut first = Writer::create(&path).unwrap();
     events()[..2].iter().for_each(|event| first.append(event).unwrap());
@@ -256,7 +254,7 @@ fn child_that_writes_until_it_fails() {
 #[test]
 fn a_full_disk_is_an_error_and_resumable() {
     let _turn = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
-    let folder = Folder::new();
+    let folder = Folder::default();
     let path = folder.file("journal");
     // The limit's signal is ignored, so that writing fails as it does on a full disk.
     let status = Command::new("sh")

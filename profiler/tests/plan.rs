@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 
 use nasprof_graph::expectation::keys_that_can_run;
 use nasprof_graph::runtime::Runtime;
-use nasprof_graph::spaces::builtin_names;
-use nasprof_graph::{Arch, GraphBuilder, LayerKey, Op, Space};
+use nasprof_graph::{Arch, GraphBuilder, LayerKey, Op};
 use nasprof_profiler::engine::{keys_of_space, network_units};
+use nasprof_spaces::{Space, builtin_names};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 

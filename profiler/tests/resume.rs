@@ -3,20 +3,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{Folder, gate, header, modelled, named, small_space};
-use nasprof_graph::{Graph, Space};
+use nasprof_graph::Graph;
 use nasprof_profiler::engine::{EngineError, Measurement, Recorder, measure};
 use nasprof_profiler::journal::{Event, Header, Mode, Writer, read, read_file};
 use nasprof_profiler::protocol::{
     Canary, Device, DeviceError, Fingerprint, Loaded, Memory, Probes, Setup, Visit, VisitRequest,
 };
 use nasprof_profiler::synthetic::{Model, SyntheticDevice};
+use nasprof_spaces::Space;
+use nasprof_testkit::engine::{Folder, gate, header, modelled, named, small_space};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -50,7 +49,7 @@ fn run(
 
 /// The bytes of an uninterrupted measurement.
 fn uninterrupted(space: &Space, header: Header) -> Vec<u8> {
-    let folder = Folder::new();
+    let folder = Folder::default();
     let path = folder.file("journal");
     run(space, header, &path, None, &mut named("quiet")).unwrap();
     std::fs::read(path).unwrap()
@@ -58,7 +57,7 @@ fn uninterrupted(space: &Space, header: Header) -> Vec<u8> {
 
 /// Cuts a journal of `whole` after `cut` bytes and goes on.
 fn cut_and_resumed(space: &Space, header: Header, whole: &[u8], cut: usize) -> Result<Vec<u8>, EngineError> {
-    let folder = Folder::new();
+    let folder = Folder::default();
     let path = folder.file("journal");
     std::fs::write(&path, &whole[..cut]).unwrap();
     run(space, header, &path, None, &mut named("quiet"))?;
@@ -105,7 +104,7 @@ fn interrupted_again_and_again_it_still_ends_the_same() {
     let space = small_space();
     let header = header(&space, Mode::InContext, 3);
     let whole = uninterrupted(&space, header.clone());
-    let folder = Folder::new();
+    let folder = Folder::default();
     let path = folder.file("journal");
     let mut lines = 0;
     for stop in (1..).step_by(23) {
@@ -166,7 +165,7 @@ fn changing() -> impl FnMut() -> Result<Box<dyn Device>, DeviceError> {
 fn another_machine_in_a_later_session_is_a_changed_context() {
     let space = small_space();
     let header = header(&space, Mode::InContext, 1);
-    let folder = Folder::new();
+    let folder = Folder::default();
     let path = folder.file("journal");
     let error = run(&space, header.clone(), &path, None, &mut changing()).unwrap_err();
     assert!(matches!(&error, EngineError::ContextChanged(what) if what.contains("processor")), "{error}");
@@ -181,7 +180,7 @@ fn another_machine_at_resumption_is_refused_and_nothing_is_written() {
     let header = header(&space, Mode::InContext, 1);
     let whole = uninterrupted(&space, header.clone());
     let recorded = read(&whole).unwrap().events;
-    let folder = Folder::new();
+    let folder = Folder::default();
     let ends: Vec<usize> = (0..whole.len()).filter(|&i| whole[i] == b'\n').map(|i| i + 1).collect();
     let starts: Vec<usize> = (0..recorded.len()).filter(|&i| matches!(recorded[i], Event::Session { .. })).collect();
     // Two that time the layers, three of the anchors alone.
@@ -235,7 +234,7 @@ fn real(name: &str) -> impl FnMut() -> Result<Box<dyn Device>, DeviceError> + us
 fn in_real_time_the_past_is_kept_and_the_new_process_is_marked() {
     let space = small_space();
     let header = header(&space, Mode::InContext, 1);
-    let folder = Folder::new();
+    let folder = Folder::default();
     let path = folder.file("journal");
     run(&space, header.clone(), &path, None, &mut real("quiet")).unwrap();
     let whole = std::fs::read(&path).unwrap();

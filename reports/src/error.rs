@@ -3,12 +3,16 @@
 use std::io;
 use std::path::Path;
 
+use nasprof_render::RenderError;
 use thiserror::Error;
 
-/// A report or picture that cannot be made.
+/// A report that cannot be made.
 #[derive(Debug, Error)]
 pub enum ReportError {
-    /// A file cannot be read or written.
+    /// A picture in it cannot be made, or the report not be written.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    /// A file cannot be read.
     #[error("{path}: {source}")]
     File {
         /// The file.
@@ -24,9 +28,6 @@ pub enum ReportError {
         /// What is wrong.
         problem: String,
     },
-    /// A picture cannot be turned into pixels.
-    #[error("the picture cannot be drawn: {0}")]
-    Picture(String),
 }
 
 impl ReportError {

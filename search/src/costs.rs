@@ -1,8 +1,9 @@
 //! What an architecture costs: latency and memory by a LUT, parameters and MACs by the network itself.
 
 use nasprof_graph::runtime::Runtime;
-use nasprof_graph::{Arch, Graph, GraphError, Space};
+use nasprof_graph::{Arch, Graph, GraphError};
 use nasprof_lut::{CostTable, Estimator, Lut};
+use nasprof_spaces::Space;
 use thiserror::Error;
 
 use crate::config::Quantity;

@@ -1,7 +1,7 @@
 //! CSV made in memory.
 
 /// The bytes of a CSV file whose rows are all as long as its header.
-pub(crate) fn csv_bytes(rows: impl FnOnce(&mut csv::Writer<Vec<u8>>) -> Result<(), csv::Error>) -> Vec<u8> {
+pub fn csv_bytes(rows: impl FnOnce(&mut csv::Writer<Vec<u8>>) -> Result<(), csv::Error>) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     // Writing into memory fails only if rows differ in length.
     let written = rows(&mut writer);

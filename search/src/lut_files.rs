@@ -1,8 +1,7 @@
 //! The LUTs of a run, by what is in them: a LUT measured anew under the same path is another one.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use nasprof_lut::replace_file;
 use sha2::{Digest, Sha256};

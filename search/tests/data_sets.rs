@@ -1,8 +1,6 @@
 //! Reading data sets from disk, and what is said when they are missing or damaged.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
@@ -25,7 +23,7 @@ fn fails(config: &DataConfig, naming: &str) -> DataError {
 
 #[test]
 fn fashion_mnist_plain_and_compressed() {
-    let folder = common::fashion(40, 20);
+    let folder = nasprof_testkit::data_sets::fashion(40, 20);
     let plain = open(&config("fashion-mnist", folder.path()), 1, 0).unwrap();
     assert_eq!((plain.train.len(), plain.test.len(), plain.train.classes().len()), (40, 20, 10));
     assert_eq!(plain.train.size(), Some(Size::new(1, 28, 28)));
@@ -74,12 +72,12 @@ fn missing_data_says_what_to_install_and_where_to_put_it() {
 
 #[test]
 fn damaged_idx_files_are_named() {
-    let folder = common::fashion(40, 20);
+    let folder = nasprof_testkit::data_sets::fashion(40, 20);
     let config = config("fashion-mnist", folder.path());
     let labels = folder.path().join("train-labels-idx1-ubyte");
-    common::write_idx(&labels, &[39], &[0; 39]);
+    nasprof_testkit::data_sets::write_idx(&labels, &[39], &[0; 39]);
     fails(&config, "39 labels for the 40 images");
-    common::write_idx(&labels, &[40], &[10; 40]);
+    nasprof_testkit::data_sets::write_idx(&labels, &[40], &[10; 40]);
     fails(&config, "label 0 is 10");
     let images = folder.path().join("train-images-idx3-ubyte");
     let bytes = fs::read(&images).unwrap();
@@ -124,7 +122,11 @@ fn folders_of_images() {
         ("val", "ape", "y.png", 4),
         ("val", "cat", "z.png", 5),
     ] {
-        common::write_png(&folder.path().join(part).join(class).join("tmp.png"), [4, 3], [red, 0, 9]);
+        nasprof_testkit::data_sets::write_png(
+            &folder.path().join(part).join(class).join("tmp.png"),
+            [4, 3],
+            [red, 0, 9],
+        );
         fs::rename(
             folder.path().join(part).join(class).join("tmp.png"),
             folder.path().join(part).join(class).join(name),
@@ -156,7 +158,7 @@ fn lists_of_images() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     for name in ["a.png", "b c.png", "d.png"] {
-        common::write_png(&path(name), [2, 2], [1; 3]);
+        nasprof_testkit::data_sets::write_png(&path(name), [2, 2], [1; 3]);
     }
     fs::write(path("train.csv"), "x:image,y:label\na.png,1\nb c.png,0\n").unwrap();
     fs::write(path("test.txt"), "d.png 2\n").unwrap();
@@ -193,7 +195,7 @@ fn lists_of_images() {
 fn hostile_images() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.png");
-    common::write_png(&path, [4, 3], [1, 2, 3]);
+    nasprof_testkit::data_sets::write_png(&path, [4, 3], [1, 2, 3]);
     let good = fs::read(&path).unwrap();
     let mut huge = good.clone();
     huge[16..24].copy_from_slice(&[0x7f, 0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff]);

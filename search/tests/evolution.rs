@@ -6,11 +6,11 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-use nasprof_graph::spaces::SpaceSpec;
-use nasprof_graph::{Arch, Space};
+use nasprof_graph::Arch;
 use nasprof_search::Costs;
 use nasprof_search::config::{Evolution, Experiment, LoadedRegularizer, Quantity, Regularizer, RegularizerKind};
 use nasprof_search::evolution::{Budget, Drawn, EvolutionError, Outcome, RunError, evolve, run, sample};
+use nasprof_spaces::{Space, SpaceSpec};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

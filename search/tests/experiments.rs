@@ -1,8 +1,6 @@
 //! Experiment files: what is read, what is set over it, and that every error comes before training.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
 use nasprof_search::config::{ConfigError, DartsOrder, Experiment, Network, OptimizerKind, Plan, Searcher};
 use nasprof_search::schedule::Schedule;
 
@@ -21,7 +19,7 @@ struct Folder(tempfile::TempDir);
 
 impl Folder {
     fn new() -> Self {
-        let folder = common::fashion(100, 30);
+        let folder = nasprof_testkit::data_sets::fashion(100, 30);
         std::fs::write(folder.path().join("space.toml"), SPACE).unwrap();
         Self(folder)
     }
@@ -101,7 +99,7 @@ fn a_plan_has_all_that_a_search_needs() {
 fn images_that_come_class_by_class_are_judged_in_mixed_batches() {
     let folder = Folder::new();
     let labels: Vec<u8> = (0..100).map(|i| i / 10).collect();
-    common::write_idx(&folder.0.path().join("train-labels-idx1-ubyte"), &[100], &labels);
+    nasprof_testkit::data_sets::write_idx(&folder.0.path().join("train-labels-idx1-ubyte"), &[100], &labels);
     let batches = folder.plan(&[]).unwrap().loaders.unwrap().valid.in_order();
     let mut labels: Vec<i64> = batches.flat_map(|batch| batch.unwrap().labels).collect();
     assert!(!labels.is_sorted(), "{labels:?}");

@@ -33,7 +33,7 @@ fn every_snippet_is_part_of_an_experiment() {
 /// What the guide quotes is what is compiled.
 #[test]
 fn the_searcher_is_quoted_from_the_example() {
-    let example = include_str!("../examples/own_searcher.rs");
+    let example = include_str!("../../examples/own_searcher.rs");
     assert!(example.lines().count() < 80, "the example is too long to teach");
     let quotes: Vec<&str> =
         GUIDE.split("```rust\n").skip(1).map(|rest| rest.split("```").next().unwrap().trim_end()).collect();

@@ -1,15 +1,13 @@
 //! Latency budgets: LUTs of a synthetic device from the file to the search.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "../../lut/tests/common/mod.rs"]
-mod lut;
-
-use nasprof_graph::Space;
 use nasprof_graph::arch::ArchFile;
 use nasprof_lut::{Estimator, Lut};
 use nasprof_search::Costs;
 use nasprof_search::config::{ConfigError, Experiment, Plan, Quantity};
 use nasprof_search::evolution::{Drawn, RunError, run};
+use nasprof_spaces::Space;
+use nasprof_testkit::luts as lut;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 

@@ -1,8 +1,6 @@
 //! The loader: the same batches whatever the threads do, restarts anywhere, and what it does with unreadable images.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -102,7 +100,7 @@ fn workers_wait_for_the_reader() {
     stream.next().unwrap().unwrap();
     // Time enough for a worker that does not wait to read all files.
     std::thread::sleep(std::time::Duration::from_millis(50));
-    common::write_png(&folder.path().join("11.png"), [6, 5], [99, 0, 0]);
+    nasprof_testkit::data_sets::write_png(&folder.path().join("11.png"), [6, 5], [99, 0, 0]);
     let last = stream.last().unwrap().unwrap();
     assert_eq!(last.images[0], 99.0);
 }
@@ -148,7 +146,7 @@ fn files(damaged: &[usize]) -> (tempfile::TempDir, Arc<DataSet>) {
     let folder = tempfile::tempdir().unwrap();
     let paths: Vec<PathBuf> = (0..12).map(|i| folder.path().join(format!("{i}.png"))).collect();
     for (i, path) in paths.iter().enumerate() {
-        common::write_png(path, [6, 5], [i as u8, 0, 0]);
+        nasprof_testkit::data_sets::write_png(path, [6, 5], [i as u8, 0, 0]);
         if damaged.contains(&i) {
             let bytes = fs::read(path).unwrap();
             fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
@@ -207,7 +205,7 @@ fn a_batch_without_images_is_an_error() {
 #[test]
 fn an_image_of_another_size_counts_as_unreadable() {
     let (folder, data) = files(&[]);
-    common::write_png(&folder.path().join("3.png"), [6, 4], [0; 3]);
+    nasprof_testkit::data_sets::write_png(&folder.path().join("3.png"), [6, 4], [0; 3]);
     let batch = of_files(data, 1).in_order().next().unwrap().unwrap();
     assert_eq!((batch.labels.len(), batch.skipped[0].problem.as_str()), (3, "comes out as 3x6x4, not as 3x6x5"));
 }

@@ -1,8 +1,6 @@
 //! Every experiment in `configs/experiments` is read, and passes all checks once its data set is there.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -34,7 +32,7 @@ impl DataSets {
         }
         let image_net = tempfile::tempdir().unwrap();
         let image = image_net.path().join("image.png");
-        common::write_png(&image, [2, 2], [1, 2, 3]);
+        nasprof_testkit::data_sets::write_png(&image, [2, 2], [1, 2, 3]);
         for class in 0..1000 {
             for (part, images) in [("train", 14), ("val", 1)] {
                 let folder = image_net.path().join(format!("{part}/n{class:04}"));
@@ -42,7 +40,7 @@ impl DataSets {
                 (0..images).for_each(|i| fs::hard_link(&image, folder.join(format!("{i}.png"))).unwrap());
             }
         }
-        Self { fashion: common::fashion(2000, 400), cifar, image_net }
+        Self { fashion: nasprof_testkit::data_sets::fashion(2000, 400), cifar, image_net }
     }
 
     fn folder(&self, dataset: DataSetKind) -> &Path {

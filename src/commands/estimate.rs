@@ -4,14 +4,13 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::ExitCode;
 
+use nasprof_base::text::{ms, percent};
 use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
 use nasprof_lut::{EnergyEstimate, Estimate, Estimator, Lut, Source, read};
-use nasprof_reports::text::{ms, percent};
 
-use super::expected;
 use super::table::{Tone, bar, fit, fit_ends, paint, spare};
-use super::{print, print_json, say};
+use super::{expected, print, print_json, say};
 use crate::cli::{ContextArgs, EstimateArgs};
 use crate::failure::{Exit, Failure};
 use crate::resolve::{self, at_batch};
@@ -47,7 +46,7 @@ pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode, Failure> {
     let mut one = |text: &str, what: &str| -> Result<(), Failure> {
         let about = |f: Failure| f.about(what);
         let file: ArchFile = serde_json::from_str(text)
-            .map_err(|e| about(Failure::usage(nasprof_graph::suggest::explain(&e.to_string()))))?;
+            .map_err(|e| about(Failure::usage(nasprof_base::suggest::explain(&e.to_string()))))?;
         let arch = file.resolve(&space.name, &space.choices).map_err(|e| about(e.into()))?;
         let estimate = estimator.estimate(&runtime.subnet(&space.graph, &arch)?);
         complete &= estimate.latency_ms.is_some();

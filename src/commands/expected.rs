@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use nasprof_graph::Space;
+use nasprof_base::text::ms;
 use nasprof_graph::distribution::DistributionFile;
 use nasprof_graph::expectation::{ExpectedCost, Method, Sampling};
 use nasprof_lut::{Estimator, Lut};
+use nasprof_spaces::Space;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Map, Value, json};
@@ -13,7 +14,6 @@ use serde_json::{Map, Value, json};
 use super::print;
 use crate::failure::Failure;
 use crate::resolve;
-use nasprof_reports::text::ms;
 
 /// Networks drawn for the range.
 pub(super) const DRAWN: usize = 1000;
@@ -30,7 +30,7 @@ pub(super) fn distribution(name: &Path, space: &Space) -> Result<Vec<Vec<f64>>, 
     let what = format!("--distribution {}", name.display());
     let text = resolve::text_file(name).map_err(|f| f.about(&what))?;
     let file: DistributionFile = serde_json::from_str(&text)
-        .map_err(|e| Failure::usage(nasprof_graph::suggest::explain(&e.to_string())).about(&what))?;
+        .map_err(|e| Failure::usage(nasprof_base::suggest::explain(&e.to_string())).about(&what))?;
     file.resolve(&space.name, &space.choices).map_err(|e| Failure::usage(e).about(&what))
 }
 

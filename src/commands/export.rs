@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use nasprof_graph::arch::ArchFile;
 use nasprof_graph::runtime::Runtime;
-use nasprof_reports::{draw, replace_file};
+use nasprof_render::{draw, replace_file};
 use serde_json::json;
 
 use super::{export_onnx, print, print_json};
@@ -22,7 +22,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<ExitCode, Failure> {
     let about = |f: Failure| f.about(format!("--arch {}", args.arch.display()));
     let text = text(&args.arch).map_err(|e| about(Failure::usage(e)))?;
     let file: ArchFile = serde_json::from_str(&text)
-        .map_err(|e| about(Failure::usage(nasprof_graph::suggest::explain(&e.to_string()))))?;
+        .map_err(|e| about(Failure::usage(nasprof_base::suggest::explain(&e.to_string()))))?;
     let arch = file.resolve(&space.name, &space.choices).map_err(|e| about(e.into()))?;
     // What runs is drawn as libtorch runs it: nothing fused, what hands its input on left out.
     let runtime = Runtime::TorchEager;

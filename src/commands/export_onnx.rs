@@ -4,9 +4,10 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use nasprof_graph::arch::ArchFile;
-use nasprof_graph::onnx::{Weights, write};
-use nasprof_graph::{Arch, Graph, Space};
-use nasprof_reports::replace_file;
+use nasprof_graph::{Arch, Graph};
+use nasprof_onnx::{Weights, write};
+use nasprof_render::replace_file;
+use nasprof_spaces::Space;
 use serde_json::json;
 
 use super::{print, print_json};

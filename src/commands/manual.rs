@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 use clap_mangen::Man;
-use nasprof_reports::replace_file;
+use nasprof_render::replace_file;
 
 use super::print;
 use crate::cli::Cli;

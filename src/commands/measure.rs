@@ -8,10 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nasprof_devices::{DeviceFile, Link, expand, persist};
-use nasprof_graph::Space;
 use nasprof_lut::{Flag, Lut, Row, check_ending, from_journal, write};
 use nasprof_profiler::engine::{Gate, Interrupted, Measurement, Recorder, measure};
 use nasprof_profiler::journal::{EnergyResult, Event, Header, Mode, Share, Writer};
+use nasprof_spaces::Space;
 use serde_json::json;
 
 use super::{interruption, print, print_json, say_remarks};

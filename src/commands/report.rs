@@ -3,12 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use nasprof_graph::Space;
-use nasprof_graph::spaces::builtin_names;
 use nasprof_lut::{Lut, read};
-use nasprof_reports::{
-    SearchRun, ValidationResult, comparison_report, lut_report, replace_file, search_report, validation_report,
-};
+use nasprof_render::replace_file;
+use nasprof_reports::{SearchRun, ValidationResult, comparison_report, lut_report, search_report, validation_report};
+use nasprof_spaces::{Space, builtin_names};
 use serde_json::json;
 
 use super::{print, print_json, refuse_input_as_output};

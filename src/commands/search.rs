@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::atomic::Ordering;
 
+use nasprof_base::text::{bytes, ms, percent};
 use nasprof_graph::arch::ArchFile;
 use nasprof_lut::Lut;
 use nasprof_search::config::{Experiment, Quantity};
@@ -21,7 +22,6 @@ use crate::cli::{RunArgs, SearchArgs};
 use crate::display::SearchView;
 use crate::failure::{Exit, Failure};
 use crate::resolve;
-use nasprof_reports::text::{bytes, ms, percent};
 
 pub(super) fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
     let run = &args.run;

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
-use nasprof_reports::text::{columns, cut, cut_middle, printable};
+use nasprof_base::text::{columns, cut, cut_middle, printable};
 
 /// A text cut or filled to a width, with a mark where it was cut. Controls, which could steer the terminal, are shown.
 pub(super) fn fit(text: &str, width: usize) -> String {

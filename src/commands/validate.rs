@@ -6,13 +6,14 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use nasprof_devices::{DeviceFile, Link, persist};
+use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
-use nasprof_graph::{Arch, Space};
 use nasprof_lut::{
     Estimator, Lut, Processes, Validation, WholeSession, fresh_networks, level_now, measure_whole, read, validate,
 };
 use nasprof_profiler::engine::{Gate, Recorder};
 use nasprof_profiler::journal::{Event, Mode, Writer};
+use nasprof_spaces::Space;
 use serde_json::{Value, json};
 
 use self::table::show;

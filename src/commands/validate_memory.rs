@@ -1,16 +1,17 @@
 //! `nasprof validate --memory`: peak memory of fresh networks, each in a process of its own.
 
+use nasprof_base::text::percent;
 use nasprof_devices::Link;
 use nasprof_graph::arch::ArchFile;
-use nasprof_graph::{Arch, Overhead, Space};
+use nasprof_graph::{Arch, Overhead};
 use nasprof_lut::{Lut, MemoryRow, MemoryValidation};
 use nasprof_profiler::engine::setup;
 use nasprof_profiler::protocol::{Allocator, Setup};
+use nasprof_spaces::Space;
 use serde_json::json;
 
 use super::{print, print_json};
 use crate::failure::Failure;
-use nasprof_reports::text::percent;
 
 /// Measures each network's peak and compares it with the estimate.
 pub(super) fn run(space: &Space, lut: &Lut, archs: &[Arch], link: &mut Link, as_json: bool) -> Result<(), Failure> {

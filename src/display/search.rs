@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
-use nasprof_reports::text::{percent, printable, significant};
+use nasprof_base::text::{percent, printable, significant};
 use nasprof_search::told::{Expected, Step};
 
 use super::{columns, only_words, target, view};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use nasprof_reports::text::{columns as text_columns, cut, printable};
+use nasprof_base::text::{columns as text_columns, cut, printable};
 
 /// Columns of a name, which may be longer where there is room, and of the longest bar.
 const NAME: usize = 26;

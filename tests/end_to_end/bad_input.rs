@@ -92,7 +92,7 @@ fn a_lut_without_some_layers_gives_no_latency_and_says_why() {
 #[test]
 fn a_space_file_may_be_json() {
     let folder = Folder::new();
-    let toml = nasprof_graph::config_text::table(crate::harness::SPACE).unwrap();
+    let toml = nasprof_base::config_text::table(crate::harness::SPACE).unwrap();
     std::fs::create_dir(folder.path("json")).unwrap();
     std::fs::write(folder.path("json/small.json"), serde_json::to_string(&toml).unwrap()).unwrap();
     assert_eq!(folder.ok("space show json/small.json --json"), folder.ok("space show small.toml --json"));

@@ -2,9 +2,9 @@
 
 use nasprof_graph::arch::ArchFile;
 use nasprof_graph::runtime::Runtime;
-use nasprof_graph::spaces::SpaceSpec;
-use nasprof_graph::{Arch, LayerKey, Space};
+use nasprof_graph::{Arch, LayerKey};
 use nasprof_profiler::synthetic::{layer_truth_microjoules, network_truth_microjoules};
+use nasprof_spaces::{Space, SpaceSpec};
 use serde_json::Value;
 
 use crate::harness::{Folder, SPACE};

@@ -26,7 +26,7 @@ impl Folder {
     pub(crate) fn new() -> Self {
         let program = PathBuf::from(env!("CARGO_BIN_EXE_nasprof"));
         let agent = program.parent().unwrap().join("nasprof-agent");
-        assert!(agent.is_file(), "{} is missing: build it with `cargo build -p nasprof-profiler`", agent.display());
+        assert!(agent.is_file(), "{} is missing: build it with `cargo build -p nasprof-agent`", agent.display());
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("small.toml"), SPACE).unwrap();
         Self { folder, agent, search: None }
@@ -58,6 +58,7 @@ impl Folder {
             .args(line.split_whitespace())
             .current_dir(self.folder.path())
             .env("NASPROF_AGENT", &self.agent)
+            .env("NASPROF_AGENT_TORCH", &self.agent)
             .env("XDG_CONFIG_HOME", self.folder.path())
             .env("XDG_STATE_HOME", self.folder.path())
             .env_remove("NASPROF_DEVICE")

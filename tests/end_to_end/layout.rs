@@ -4,9 +4,25 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+/// Every crate but the command line, each after those that it uses.
+const CRATES: [&str; 15] = [
+    "base", "graph", "spaces", "onnx", "render", "profiler", "agent", "torch", "lut", "devices", "search", "train",
+    "reports", "testkit", "examples",
+];
+/// Those that link libtorch, or something that does.
+const LIBTORCH: [&str; 2] = ["torch", "train"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn manifest(name: &str) -> String {
+    fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap()
+}
+
 fn sources(folder: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    let mut folders = vec![root().join(folder)];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -36,19 +52,46 @@ fn graph_does_no_io_and_knows_no_runtime_library() {
 
 #[test]
 fn only_src_knows_clap() {
-    for folder in ["graph/src", "profiler/src", "lut/src", "devices/src", "reports/src", "search/src"] {
-        nowhere(folder, &["clap::"]);
+    for folder in CRATES.iter().map(|name| format!("{name}/src")) {
+        nowhere(&folder, &["clap::"]);
     }
 }
 
 #[test]
-fn only_profiler_and_search_use_libtorch() {
-    for folder in ["graph/src", "lut/src", "devices/src", "reports/src", "src"] {
-        nowhere(folder, &["use tch", " tch::", "(tch::"]);
+fn only_torch_and_train_use_libtorch() {
+    for name in CRATES.iter().filter(|name| !LIBTORCH.contains(name)) {
+        nowhere(&format!("{name}/src"), &["use tch", " tch::", "(tch::"]);
+        assert!(!manifest(name).contains("\ntch"), "{name} depends on tch");
     }
-    for manifest in ["graph/Cargo.toml", "lut/Cargo.toml", "devices/Cargo.toml", "reports/Cargo.toml"] {
-        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(manifest)).unwrap();
-        assert!(!text.contains("\ntch"), "{manifest} depends on tch");
+    nowhere("src", &["use tch", " tch::", "(tch::"]);
+}
+
+/// The list of ARCHITECTURE.md is the order of the crates: each uses only those before it.
+#[test]
+fn crates_use_only_those_before_them() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let listed: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("/` `nasprof")).map(|row| row.0).collect();
+    assert_eq!(listed, CRATES, "the code map of ARCHITECTURE.md");
+    for (place, name) in CRATES.iter().enumerate() {
+        let text = manifest(name);
+        let used = text.split("[dev-dependencies]").next().unwrap();
+        for line in used.lines() {
+            let Some(other) = line.strip_prefix("nasprof-").and_then(|rest| rest.split('.').next()) else { continue };
+            assert!(CRATES[..place].contains(&other), "{name} uses {other}, which is not before it");
+        }
+    }
+}
+
+/// One build makes every program: no feature decides what is linked, and nothing is compiled into two crates.
+#[test]
+fn no_feature_selects_a_back_end() {
+    for name in CRATES {
+        assert!(!manifest(name).contains("[features]"), "{name} has features");
+        for (path, text) in sources(name) {
+            assert!(!text.contains("feature = \""), "{path} depends on a feature");
+            assert!(!text.contains("#[path = \"../../"), "{path} compiles a file of another crate");
+        }
     }
 }
 

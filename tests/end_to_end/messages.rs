@@ -7,8 +7,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use nasprof_graph::{Arch, Space};
+use nasprof_graph::Arch;
 use nasprof_profiler::protocol::{Allocator, ClockRequest, Request, Setup, VisitRequest};
+use nasprof_spaces::Space;
 use serde_json::Value;
 
 use crate::harness::Folder;
@@ -16,13 +17,11 @@ use crate::types::{Types, fields_of, needed, section, types};
 
 /// What stands above it is written by hand.
 const MARK: &str = "<!-- From here on made from the source; tests/end_to_end/messages.rs says how. -->\n\n";
-const SOURCES: [&str; 7] = [
-    "profiler/src/protocol.rs",
+const SOURCES: [&str; 5] = [
+    "profiler/src/protocol/mod.rs",
     "profiler/src/journal/event.rs",
-    "profiler/src/clocks/mod.rs",
-    "profiler/src/clocks/holder.rs",
-    "profiler/src/clocks/store.rs",
-    "profiler/src/supervise.rs",
+    "profiler/src/protocol/clocks.rs",
+    "profiler/src/protocol/supervisor.rs",
     "graph/src/runtime.rs",
 ];
 

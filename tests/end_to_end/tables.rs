@@ -1,6 +1,6 @@
 //! Tables on the terminal: they fit, and look as they did. Numbers are not compared: they are the engine's.
 
-use nasprof_reports::text::columns;
+use nasprof_base::text::columns;
 
 use crate::harness::Folder;
 use crate::sample_lut::folder_with_lut;

@@ -9,7 +9,7 @@ use crate::harness::Folder;
 #[test]
 fn a_real_measurement_runs_end_to_end() {
     let Some(agent) = std::env::var_os("NASPROF_TEST_TORCH_AGENT").map(PathBuf::from) else {
-        eprintln!("skipped: NASPROF_TEST_TORCH_AGENT names no agent built with the feature `torch` (`make test` does)");
+        eprintln!("skipped: NASPROF_TEST_TORCH_AGENT names no agent with libtorch (`make test` does)");
         return;
     };
     let folder = Folder::new().with_agent(agent);

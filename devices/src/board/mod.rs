@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use nasprof_profiler::supervise::{ALIVE, MARK, Notice, Order};
+use nasprof_profiler::protocol::{ALIVE, MARK, Notice, Order};
 use sha2::{Digest, Sha256};
 
 use crate::agent::{check_version, start};
@@ -80,7 +80,7 @@ pub(crate) fn install(
     }
     let program = match &file.agent {
         Some(path) => path.clone(),
-        None => programs.for_architecture(&survey.architecture)?,
+        None => programs.for_architecture(&file.backend, &survey.architecture)?,
     };
     check_architecture(&program, &survey.architecture)?;
     let bytes = read(&program)?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nasprof_graph::{config_text, suggest};
+use nasprof_base::{config_text, suggest};
 use toml::{Table, Value};
 
 use super::validity::check;

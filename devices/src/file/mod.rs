@@ -158,7 +158,7 @@ fn default_exclusive() -> bool {
 #[derive(Debug, Error)]
 pub enum DeviceFileError {
     /// No file of that name.
-    #[error("no device `{name}`{}", nasprof_graph::suggest::did_you_mean(.nearest.as_deref()))]
+    #[error("no device `{name}`{}", nasprof_base::suggest::did_you_mean(.nearest.as_deref()))]
     Unknown {
         /// The name asked for.
         name: String,

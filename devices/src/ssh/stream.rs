@@ -7,8 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvErr
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nasprof_profiler::protocol::MAX_LINE_BYTES;
-use nasprof_profiler::supervise::HEARTBEAT;
+use nasprof_profiler::protocol::{HEARTBEAT, MAX_LINE_BYTES};
 
 use super::command::{ready, shell_line};
 use super::{Connection, wait};
@@ -208,7 +207,7 @@ impl Carrier {
             let line = String::from_utf8(std::mem::take(&mut self.partial));
             let line = line.map_err(|_| broken("a line is not valid UTF-8"))?;
             // Answers to signs of life are no replies.
-            if line != nasprof_profiler::supervise::ALIVE {
+            if line != nasprof_profiler::protocol::ALIVE {
                 self.replies.try_send(Ok(line)).map_err(|_| broken("it says more than it was asked"))?;
             }
         }

@@ -3,13 +3,15 @@
 mod selected;
 mod table;
 
+use nasprof_graph::Arch;
 use nasprof_graph::passes::SelectError;
 use nasprof_graph::runtime::Runtime;
-use nasprof_graph::{Arch, Space};
+use nasprof_spaces::Space;
 use rayon::prelude::*;
 
 use self::selected::SelectedCosts;
 use crate::Estimator;
+
 pub use table::CostTable;
 
 /// Architectures are handed to the cores in parts of at least this many: a part copies the work space.

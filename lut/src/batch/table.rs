@@ -1,7 +1,8 @@
 //! Spaces whose choices contribute independently: one flat table.
 
 use nasprof_graph::passes::SelectError;
-use nasprof_graph::{Arch, Op, Space};
+use nasprof_graph::{Arch, Op};
+use nasprof_spaces::Space;
 
 /// What each candidate of each choice contributes to a cost: `cost = base + Σ table[choice][candidate]`.
 #[derive(Debug, Clone)]

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use nasprof_base::statistics::{mean, median};
 use nasprof_graph::{Arch, LayerKey};
-use nasprof_profiler::statistics::{mean, median};
 
 use crate::size_effect::COSTS;
 use crate::{Anchor, Calibration, Lut, Row, SizeEffect, Slope};

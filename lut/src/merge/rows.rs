@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use nasprof_base::statistics::{mean, median};
 use nasprof_graph::LayerKey;
-use nasprof_profiler::statistics::{mean, median};
 
 use super::Conflict;
 use crate::from_journal::INCONSISTENT;

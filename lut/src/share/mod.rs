@@ -14,11 +14,12 @@ use nasprof_graph::LayerKey;
 use nasprof_profiler::engine::Unit;
 use nasprof_profiler::journal::{Event, Header, Share, Trial};
 
-pub use self::cross_check::{CrossCheck, Gap, LayerGap};
-pub use self::error::ShareError;
 use crate::from_journal::{from_observations, static_row};
 use crate::merge::{Devices, merge_from};
 use crate::{Lut, Observations, Row, from_journal};
+
+pub use self::cross_check::{CrossCheck, Gap, LayerGap};
+pub use self::error::ShareError;
 
 /// What joining gave.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,7 +9,8 @@ use std::fs;
 use std::path::Path;
 
 use crate::{Lut, LutError};
-pub use nasprof_profiler::replace_file;
+
+pub use nasprof_base::replace_file;
 
 /// A LUT of a hundred thousand rows stays below this.
 const MAX_BYTES: u64 = 1 << 30;

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use nasprof_graph::{Arch, Graph, LayerKey, Space};
+use nasprof_graph::{Arch, Graph, LayerKey};
+use nasprof_spaces::Space;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 

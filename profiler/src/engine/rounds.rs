@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use nasprof_base::statistics::{mean, median_interval, trimmed_mean};
 use nasprof_graph::LayerKey;
 
 use super::Unit;
 use crate::protocol::{Run, Visit};
-use crate::statistics::{mean, median_interval, trimmed_mean};
 
 /// Rounds after which the stop rule is tested. Few and fixed: a rule tested all the time stops on lucky samples.
 pub const CHECKPOINTS: [u32; 5] = [8, 12, 18, 27, 40];

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use nasprof_base::statistics::median;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -13,7 +14,6 @@ use super::throttle::{THROTTLED, Throttle};
 use super::{EngineError, Gate, Recorder, Unit};
 use crate::journal::{Event, Mode};
 use crate::protocol::{Canary, Device, DeviceError, Fingerprint, Loaded, Setup, Visit, VisitRequest};
-use crate::statistics::median;
 
 /// The canary runs at least this often.
 const CANARY_EVERY_VISITS: usize = 5;

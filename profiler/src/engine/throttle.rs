@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use nasprof_base::statistics::median;
+
 use crate::protocol::{Probe, Probes, Visit};
-use crate::statistics::median;
 
 /// A clock this far below the session's usual one is too slow.
 const SLOW: f64 = 0.9;

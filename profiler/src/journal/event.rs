@@ -4,8 +4,7 @@ use nasprof_graph::runtime::Runtime;
 use nasprof_graph::{Arch, Graph, LayerKey};
 use serde::{Deserialize, Serialize};
 
-use crate::clocks::Setting;
-use crate::protocol::{Allocator, Canary, ClockRequest, Energy, Fingerprint, Loaded, Memory, Probes, Visit};
+use crate::protocol::{Allocator, Canary, ClockRequest, Energy, Fingerprint, Loaded, Memory, Probes, Setting, Visit};
 
 /// Where layers are timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

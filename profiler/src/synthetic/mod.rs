@@ -14,6 +14,7 @@ use std::time::Duration;
 use nasprof_graph::cost::ELEMENT_BYTES;
 use nasprof_graph::reuse::reuse_bytes;
 use nasprof_graph::{Graph, Overhead};
+use noise::Noise;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -21,9 +22,9 @@ use crate::protocol::{
     Canary, Conditions, Device, DeviceError, Energy, Fingerprint, Loaded, Memory, Probe, Probes, Run, Setup, Visit,
     VisitRequest,
 };
+
 pub use energy::{IDLE_WATTS, layer_truth_microjoules, network_truth_microjoules};
 pub use model::{Model, names};
-use noise::Noise;
 pub use truth::{WHOLE_OVERHEAD_NS, layer_truth_ns, network_truth_ns};
 
 /// What a timer between two layers costs on a synthetic device.

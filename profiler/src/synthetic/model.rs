@@ -1,6 +1,6 @@
 //! Noise models by name.
 
-use nasprof_graph::suggest;
+use nasprof_base::suggest;
 
 /// What disturbs a synthetic device. All fields zero or none: no noise at all.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

@@ -6,13 +6,13 @@ mod pairs;
 use std::collections::{BTreeSet, HashMap};
 
 use maud::{Markup, html};
+use nasprof_base::text::{count, ms, significant};
 use nasprof_graph::LayerKey;
 use nasprof_lut::Lut;
 
 use self::pairs::Pair;
 use crate::lut_report::{context_line, mode_name};
 use crate::page::{Cell, Column, Section, Statement, Table, Verdict, page, statements, table};
-use crate::text::{count, ms, significant};
 
 /// Several LUTs as one HTML file; the first is what the others are compared with.
 #[must_use]

@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 
 use maud::{Markup, html};
+use nasprof_base::statistics::median;
+use nasprof_base::text::{cut, ms, rough};
 use nasprof_graph::LayerKey;
 use nasprof_lut::Lut;
 use nasprof_profiler::journal::Mode;
-use nasprof_profiler::statistics::median;
+use nasprof_render::charts::{Strip, strip};
 
-use crate::charts::{Strip, strip};
 use crate::lut_report::{Kind, kinds_by_time};
 use crate::page::figure;
-use crate::text::{cut, ms, rough};
 
 /// Ratios by kind of layer, for the first LUT of each mode of one device; absent unless there are both.
 pub(super) fn modes(luts: &[(String, Lut)]) -> Option<Markup> {

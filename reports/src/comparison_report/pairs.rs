@@ -1,12 +1,12 @@
 //! One LUT against the first.
 
 use maud::Markup;
+use nasprof_base::statistics::spearman;
+use nasprof_base::text::{cut, ms, significant};
 use nasprof_lut::{Diff, Lut, diff};
-use nasprof_profiler::statistics::spearman;
+use nasprof_render::charts::{Guide, Point, Scatter, scatter};
 
-use crate::charts::{Guide, Point, Scatter, scatter};
 use crate::page::figure;
-use crate::text::{cut, ms, significant};
 
 /// The layers that two LUTs share.
 pub(super) struct Pair<'a> {

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, html};
+use nasprof_base::statistics::mean;
+use nasprof_base::text::{count, ms};
 use nasprof_lut::Lut;
-use nasprof_profiler::statistics::mean;
+use nasprof_render::charts::{Heat, Shades, heat};
 
 use super::kind::Kind;
-use crate::charts::{Heat, Shades, heat};
-use crate::text::{count, ms};
 
 /// Fewest cells that make a map worth looking at.
 const MIN_CELLS: usize = 4;

@@ -1,12 +1,12 @@
 //! The table of all layers.
 
 use maud::{Markup, html};
+use nasprof_base::text::{bytes, ms, percent, si};
 use nasprof_lut::{Lut, Row, Times};
 
 use super::kind::Kind;
 use super::trust::flag_name;
 use crate::page::{Cell, Column, Table, table};
-use crate::text::{bytes, ms, percent, si};
 
 const COLUMNS: [Column; 11] = [
     Column::text("layer", "The key: operation, attributes and input shapes, batch left out; below it the kind"),

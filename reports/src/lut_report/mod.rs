@@ -7,10 +7,10 @@ mod speed;
 mod trust;
 
 use maud::html;
+use nasprof_base::text::{count, rough};
 use nasprof_lut::Lut;
 
 use crate::page::{Section, headline, page};
-use crate::text::{count, rough};
 
 pub(crate) use self::kind::{Kind, kinds_by_time};
 pub use self::trust::mode_name;

@@ -1,13 +1,13 @@
 //! Where time goes by kind of layer, and how near layers come to the fastest that was seen.
 
 use maud::{Markup, html};
+use nasprof_base::statistics::median;
+use nasprof_base::text::{count, ms, significant};
 use nasprof_lut::{Lut, Row};
-use nasprof_profiler::statistics::median;
+use nasprof_render::charts::{Guide, MARKS, Point, Scatter, Strip, scatter, strip};
 
 use super::kind::{Kind, kinds_by_time};
-use crate::charts::{Guide, MARKS, Point, Scatter, Strip, scatter, strip};
 use crate::page::figure;
-use crate::text::{count, ms, significant};
 
 /// Points of the roofline; more would lie on one another and make the page heavy.
 const POINTS: usize = 1000;
@@ -48,7 +48,7 @@ fn strips(lut: &Lut, kinds: &[String]) -> Vec<Strip> {
 
 fn title(row: &Row) -> String {
     let time = row.times.as_ref().map_or_else(|| "no time".to_owned(), |t| ms(t.mean_ns / 1e6));
-    format!("{}\n{time}", crate::text::cut(row.key.as_str(), 160))
+    format!("{}\n{time}", nasprof_base::text::cut(row.key.as_str(), 160))
 }
 
 /// Arithmetic intensity against speed. The two roofs are the fastest that any layer of this LUT reached.

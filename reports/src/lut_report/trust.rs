@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use Verdict::{Bad, Doubtful, Good, Unknown};
 use maud::{Markup, html};
+use nasprof_base::statistics::{median, quantile};
+use nasprof_base::text::{count, cut, percent, rough};
 use nasprof_lut::{Flag, Lut, Times, check};
 use nasprof_profiler::journal::Mode;
-use nasprof_profiler::statistics::{median, quantile};
 
 use crate::page::{Statement, Verdict, facts, statements};
-use crate::text::{count, cut, percent, rough};
-
-use Verdict::{Bad, Doubtful, Good, Unknown};
 
 /// Sessions that differ by more than this are flagged by the LUT; half of it is worth a word.
 const SESSIONS_DIFFER: f64 = 0.025;

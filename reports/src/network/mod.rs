@@ -3,13 +3,15 @@
 mod removed;
 
 use maud::{Markup, html};
+use nasprof_base::text::{bytes, count, ms, percent, si, significant};
 use nasprof_graph::arch::ArchFile;
-use nasprof_graph::{Space, passes};
+use nasprof_graph::passes;
 use nasprof_lut::{Estimate, Estimator, Lut, Source};
+use nasprof_spaces::Space;
+
+use crate::page::{Cell, Column, Table, headline, table};
 
 pub(crate) use self::removed::{Removed, removed};
-use crate::page::{Cell, Column, Table, headline, table};
-use crate::text::{bytes, count, ms, percent, si, significant};
 
 /// Parts of a network that are shown as bars.
 const PARTS: usize = 40;

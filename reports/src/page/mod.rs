@@ -3,9 +3,9 @@
 mod table;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use nasprof_base::text::printable;
 
 pub(crate) use self::table::{Cell, Column, Table, table};
-use crate::text::printable;
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");

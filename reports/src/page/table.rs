@@ -1,8 +1,7 @@
 //! Tables that can be sorted and searched.
 
 use maud::{Markup, PreEscaped, html};
-
-use crate::text::{count, cut};
+use nasprof_base::text::{count, cut};
 
 /// Rows that are laid out before a reader asks for all.
 const FIRST: usize = 200;

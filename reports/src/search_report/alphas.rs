@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use maud::{Markup, html};
+use nasprof_base::text::percent;
+use nasprof_render::charts::{Heat, Shades, heat};
 
 use super::run::{AlphaRow, SearchRun};
-use crate::charts::{Heat, Shades, heat};
-use crate::text::percent;
 
 /// Steps shown, evenly spread.
 const COLUMNS: usize = 12;

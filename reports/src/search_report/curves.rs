@@ -1,9 +1,9 @@
 //! Curves of a search, those of one quantity in one chart.
 
 use maud::{Markup, html};
+use nasprof_render::charts::{Line, lines};
 
 use super::run::{Metric, SearchRun};
-use crate::charts::{Line, lines};
 use crate::page::figure;
 
 /// Quantities with the words that columns of them hold, in the order of their charts.
@@ -69,7 +69,7 @@ fn last(metrics: &[&Metric]) -> String {
     let said: Vec<String> = metrics
         .iter()
         .filter_map(|m| {
-            Some(format!("{} {}", m.name, crate::text::significant(*m.values.iter().rfind(|v| v.is_finite())?)))
+            Some(format!("{} {}", m.name, nasprof_base::text::significant(*m.values.iter().rfind(|v| v.is_finite())?)))
         })
         .collect();
     format!("At last: {}.", said.join(", "))

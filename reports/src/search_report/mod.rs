@@ -7,13 +7,15 @@ mod result;
 mod run;
 
 use maud::{Markup, html};
-use nasprof_graph::{Arch, Space};
+use nasprof_base::text::significant;
+use nasprof_graph::Arch;
+use nasprof_render::draw;
+use nasprof_spaces::Space;
 use serde_json::Value;
 
-pub use self::run::{AlphaRow, Metric, SearchRun};
-use crate::draw;
 use crate::page::{Section, headline, page, statements};
-use crate::text::significant;
+
+pub use self::run::{AlphaRow, Metric, SearchRun};
 
 /// A search as one HTML file. With its space the architecture is drawn.
 #[must_use]

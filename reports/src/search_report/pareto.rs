@@ -1,11 +1,11 @@
 //! Accuracy against latency over the search, with the front that nothing beats.
 
 use maud::Markup;
+use nasprof_base::text::{percent, significant};
+use nasprof_render::charts::{Guide, Point, Scatter, scatter};
 
 use super::run::{Metric, SearchRun};
-use crate::charts::{Guide, Point, Scatter, scatter};
 use crate::page::figure;
-use crate::text::{percent, significant};
 
 /// Title and chart: of the front that the search wrote, else of its steps. `None` unless there are two quantities to compare.
 pub(super) fn pareto(run: &SearchRun) -> Option<(&'static str, Markup)> {

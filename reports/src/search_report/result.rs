@@ -1,12 +1,11 @@
 //! What `result.json` says, and what to know of it before it is used.
 
+use Verdict::{Bad, Doubtful, Good, Unknown};
+use nasprof_base::text::{bytes, ms, percent, rough, si, significant};
 use serde_json::Value;
 
 use super::run::SearchRun;
 use crate::page::{Statement, Verdict};
-use crate::text::{bytes, ms, percent, rough, si, significant};
-
-use Verdict::{Bad, Doubtful, Good, Unknown};
 
 /// A winner further from its target than this is worth a word.
 const FAR: f64 = 0.05;

@@ -1,8 +1,7 @@
 //! The folder that a search leaves, read as far as it is there: a search that still runs has a report as well.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use nasprof_graph::arch::ArchFile;
 use serde_json::Value;

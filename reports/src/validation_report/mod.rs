@@ -3,14 +3,15 @@
 mod result;
 
 use maud::{Markup, html};
-use nasprof_graph::Space;
+use nasprof_base::text::{ms, percent, rough};
 use nasprof_lut::Lut;
+use nasprof_render::charts::{Guide, Point, Scatter, histogram, scatter};
+use nasprof_spaces::Space;
 
-pub use self::result::{ResultRow, ValidationResult};
-use crate::charts::{Guide, Point, Scatter, histogram, scatter};
 use crate::network::{Breakdown, breakdown};
 use crate::page::{Cell, Column, Section, Statement, Table, Verdict, figure, headline, page, statements, table};
-use crate::text::{ms, percent, rough};
+
+pub use self::result::{ResultRow, ValidationResult};
 
 /// The bands that are drawn and counted, relative.
 const BANDS: [f64; 3] = [0.02, 0.05, 0.10];

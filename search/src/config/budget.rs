@@ -1,7 +1,8 @@
 //! Budgets that no network of the space meets.
 
+use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
-use nasprof_graph::{Arch, Space};
+use nasprof_spaces::Space;
 
 use super::{ConfigError, LoadedRegularizer, RegularizerKind};
 use crate::costs::{CostError, Costs};

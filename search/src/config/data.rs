@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use nasprof_graph::Space;
+use nasprof_spaces::Space;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 

@@ -2,8 +2,8 @@
 
 use std::io;
 
-use nasprof_graph::spaces::SpaceError;
 use nasprof_lut::LutError;
+use nasprof_spaces::SpaceError;
 use thiserror::Error;
 
 use crate::data::DataError;

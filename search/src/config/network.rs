@@ -2,12 +2,11 @@
 
 use std::fs;
 
+use nasprof_base::suggest;
 use nasprof_graph::Arch;
-use nasprof_graph::Space;
 use nasprof_graph::arch::ArchFile;
-use nasprof_graph::spaces::SpaceSpec;
-use nasprof_graph::spaces::darts::{Genotype, GenotypeEdge, Operation, TrainOptions};
-use nasprof_graph::suggest;
+use nasprof_spaces::darts::{Genotype, GenotypeEdge, Operation, TrainOptions};
+use nasprof_spaces::{Space, SpaceSpec};
 
 use super::{ConfigError, Experiment, Trainer};
 use crate::data::{Purpose, stream};

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use nasprof_graph::Space;
-use nasprof_graph::spaces::SpaceSpec;
 use nasprof_lut::{Lut, read};
+use nasprof_spaces::{Space, SpaceSpec};
 
 use super::data::Loaders;
 use super::network::{self, Network};

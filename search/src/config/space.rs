@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use nasprof_graph::Space;
-use nasprof_graph::spaces::{SpaceError, SpaceSpec, builtin_names, builtin_text};
+use nasprof_spaces::{Space, SpaceError, SpaceSpec, builtin_names, builtin_text};
 
 use super::ConfigError;
 

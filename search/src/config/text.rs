@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use nasprof_graph::{config_text, suggest};
+use nasprof_base::{config_text, suggest};
 use toml::{Table, Value};
 
 use super::{ConfigError, Experiment};

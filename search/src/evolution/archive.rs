@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use nasprof_graph::{Arch, Space};
+use nasprof_graph::Arch;
+use nasprof_spaces::Space;
 
 use super::{Budget, EvolutionError, Judged, Outcome, Scorer, front};
 

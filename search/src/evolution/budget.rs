@@ -1,6 +1,7 @@
 //! Hard bounds on architectures.
 
-use nasprof_graph::{Arch, Space};
+use nasprof_graph::Arch;
+use nasprof_spaces::Space;
 
 use crate::config::{LoadedRegularizer, Quantity};
 use crate::{CostError, Costs};

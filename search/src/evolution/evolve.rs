@@ -1,6 +1,7 @@
 //! Evolution.
 
-use nasprof_graph::{Arch, Choice, Space};
+use nasprof_graph::{Arch, Choice};
+use nasprof_spaces::Space;
 use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;

@@ -1,7 +1,7 @@
 //! The Pareto front: what can be had for how much.
 
-use nasprof_graph::Space;
 use nasprof_graph::arch::ArchFile;
+use nasprof_spaces::Space;
 
 use super::Judged;
 use crate::csv_text::csv_bytes;

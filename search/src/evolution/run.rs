@@ -1,9 +1,8 @@
 //! A search that needs no training, from its plan to its run folder.
 
-use std::fs;
-use std::io;
 use std::path::Path;
 use std::time::Instant;
+use std::{fs, io};
 
 use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;

@@ -1,6 +1,6 @@
 //! Independent draws.
 
-use nasprof_graph::Space;
+use nasprof_spaces::Space;
 
 use super::archive::Archive;
 use super::{Budget, EvolutionError, Outcome, Scorer};

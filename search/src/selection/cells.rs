@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use nasprof_graph::Choice;
-use nasprof_graph::spaces::darts::Operation;
+use nasprof_spaces::darts::Operation;
 
 /// The edges that end in each inner node of the shared cells.
 #[derive(Debug, Clone, PartialEq, Eq)]

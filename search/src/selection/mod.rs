@@ -9,13 +9,14 @@ mod discretize;
 mod limit;
 mod walk;
 
-use nasprof_graph::{Arch, Choice, Space};
+use nasprof_graph::{Arch, Choice};
+use nasprof_spaces::Space;
+
+use crate::costs::CostError;
 
 pub use cells::Cells;
 pub use discretize::{Softened, discretize, log_probability};
 pub use limit::Limit;
-
-use crate::costs::CostError;
 
 /// A selected architecture.
 #[derive(Debug, Clone, PartialEq)]

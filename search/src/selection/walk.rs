@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use nasprof_graph::{Arch, Space};
+use nasprof_graph::Arch;
+use nasprof_spaces::Space;
 use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;

@@ -1,7 +1,7 @@
 //! Two LUTs compared, the largest change first.
 
+use nasprof_base::text::{ms, percent};
 use nasprof_lut::Diff;
-use nasprof_reports::text::{ms, percent};
 
 use super::super::print;
 use super::super::table::{Tone, fit, fit_ends, paint, signed_bar, spare};

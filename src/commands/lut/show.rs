@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use nasprof_base::text::{count, ms, percent, rough};
 use nasprof_lut::{Flag, Lut, Row};
 use nasprof_reports::mode_name;
-use nasprof_reports::text::{count, ms, percent, rough};
 
 use super::super::print;
 use super::super::table::{Tone, bar, fit, fit_ends, paint, spare};

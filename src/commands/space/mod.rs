@@ -5,7 +5,7 @@ mod show;
 use std::process::ExitCode;
 
 use nasprof_graph::arch::ArchFile;
-use nasprof_graph::spaces::builtin_names;
+use nasprof_spaces::builtin_names;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 

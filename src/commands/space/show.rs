@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use nasprof_graph::Space;
+use nasprof_base::text::ms;
 use nasprof_graph::arch::Choice;
 use nasprof_graph::expectation::{ExpectedCost, Method, keys_that_can_run};
 use nasprof_graph::outline::Module;
 use nasprof_graph::runtime::Runtime;
 use nasprof_lut::{Lut, read};
 use nasprof_profiler::engine::{Forecast, keys_of_space};
+use nasprof_spaces::Space;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
@@ -18,7 +19,6 @@ use super::super::table::fit;
 use super::{print, print_json};
 use crate::failure::Failure;
 use crate::resolve::{self, at_batch};
-use nasprof_reports::text::ms;
 
 /// Speed assumed of a device that nothing was measured on: one core of a processor of a few years' age.
 const ASSUMED_MACS_PER_SECOND: f64 = 10e9;

@@ -1,7 +1,7 @@
 //! A validation as tables.
 
+use nasprof_base::text::{ms, percent};
 use nasprof_lut::Validation;
-use nasprof_reports::text::{ms, percent};
 
 use super::super::print;
 use super::super::table::{Tone, fit, paint, signed_bar, sparkline};

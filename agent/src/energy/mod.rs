@@ -1,0 +1,31 @@
+//! The meters of real machines, behind [`EnergyMeter`](nasprof_profiler::energy::EnergyMeter).
+
+mod hwmon;
+mod integral;
+mod rapl;
+mod tegrastats;
+
+use std::path::Path;
+
+use nasprof_profiler::energy::EnergyMeter;
+
+/// The meter of a machine with this root: processor counters, else the board's input rail.
+///
+/// # Errors
+/// Why none can be read, one reason for each that was looked for.
+pub fn find(root: &Path) -> Result<Box<dyn EnergyMeter>, String> {
+    let counters = match rapl::Rapl::find(root) {
+        Ok(meter) => return Ok(Box::new(meter)),
+        Err(reason) => reason,
+    };
+    let sensors = match hwmon::find(root) {
+        Ok(meter) => return Ok(meter),
+        Err(reason) => reason,
+    };
+    match tegrastats::Tegrastats::find(root) {
+        Ok(meter) => Ok(Box::new(meter)),
+        Err(reason) => Err(format!(
+            "this device shows no energy: RAPL: {counters}; power sensors: {sensors}; tegrastats: {reason}"
+        )),
+    }
+}

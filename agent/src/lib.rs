@@ -1,0 +1,18 @@
+//! The device's side of measuring: answers the host's requests, watches the state of the machine, controls clocks and reads
+//! meters. What runs graphs is a back end; the ones on libtorch are in a crate of their own.
+
+pub mod affinity;
+pub mod allocator;
+mod board_lock;
+pub mod canary;
+pub mod clocks;
+pub mod energy;
+pub mod nvidia;
+pub mod probes;
+pub mod program;
+pub mod serve;
+pub mod supervise;
+pub mod timer;
+pub mod usage;
+
+pub use allocator::retain as retain_freed_memory;

@@ -1,0 +1,76 @@
+//! Energy of a GPU, from the counter of its driver.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use nasprof_profiler::energy::EnergyMeter;
+
+use super::Gpu;
+
+/// The counter is in millijoules …
+const STEP_MICROJOULES: f64 = 1000.0;
+/// … and moves about this often; the driver does not say how often.
+const UPDATE: Duration = Duration::from_millis(20);
+
+/// Energy of one GPU: the chip and its memory, idle power included; not the processor that drives it.
+pub struct GpuEnergy {
+    gpu: Rc<dyn Gpu>,
+    begun: u64,
+}
+
+impl GpuEnergy {
+    /// The meter of a GPU.
+    ///
+    /// # Errors
+    /// If the GPU has no such counter (older than Volta).
+    pub fn of(gpu: Rc<dyn Gpu>) -> Result<Self, String> {
+        let begun = gpu.energy_millijoules().ok_or("this GPU shows no energy")?;
+        Ok(Self { gpu, begun })
+    }
+}
+
+impl EnergyMeter for GpuEnergy {
+    fn method(&self) -> String {
+        "NVML total energy of the GPU".to_owned()
+    }
+
+    fn update(&self) -> Duration {
+        UPDATE
+    }
+
+    fn step_microjoules(&self, _window: Duration) -> f64 {
+        STEP_MICROJOULES
+    }
+
+    fn begin(&mut self) -> Result<(), String> {
+        self.begun = self.gpu.energy_millijoules().ok_or("the GPU's energy counter is gone")?;
+        Ok(())
+    }
+
+    /// The counter starts again only with the driver, so one that went back is an error.
+    fn end(&mut self) -> Result<f64, String> {
+        let now = self.gpu.energy_millijoules().ok_or("the GPU's energy counter is gone")?;
+        let passed =
+            now.checked_sub(self.begun).ok_or("the GPU's energy counter went back: the driver was reloaded")?;
+        Ok(passed as f64 * 1e3)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::FakeGpu;
+    use super::*;
+
+    #[test]
+    fn the_counter_is_followed_and_doubted() {
+        let gpu = Rc::new(FakeGpu::default());
+        let mut meter = GpuEnergy::of(gpu.clone()).unwrap();
+        meter.begin().unwrap();
+        gpu.energy.set(Some(1250));
+        assert_eq!(meter.end(), Ok(250_000.0));
+        gpu.energy.set(Some(10));
+        assert!(meter.end().unwrap_err().contains("went back"));
+        gpu.energy.set(None);
+        assert!(meter.end().is_err() && GpuEnergy::of(gpu).is_err());
+    }
+}

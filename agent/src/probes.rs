@@ -1,0 +1,250 @@
+//! What the machine shows of itself: facts that identify it, and its state with three values (ok, bad, not observable).
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nasprof_profiler::protocol::{Probe, Probes};
+
+/// Limits of the gate (measurement.md section 6, row 1), in percent.
+const MAX_PRESSURE: f64 = 5.0;
+const MAX_STEAL: f64 = 1.0;
+const MAX_FOREIGN: f64 = 10.0;
+/// Celsius; boards that throttle earlier say so in their device file.
+const MAX_TEMPERATURE: f64 = 85.0;
+/// Processor counters are compared over at least this time.
+const WINDOW: Duration = Duration::from_millis(500);
+
+/// Reads probes below a root folder (the real one, or a made-up tree in tests).
+pub struct Reader {
+    root: PathBuf,
+    last: Option<(Instant, Ticks)>,
+    throttles: Option<u64>,
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self::new("/")
+    }
+}
+
+impl Reader {
+    /// A reader of the tree below `root`.
+    #[must_use]
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into(), last: None, throttles: None }
+    }
+
+    /// The state now. Shares of processor time are those since the last call, or over half a second at the first.
+    ///
+    /// The load average is recorded and never judged: it remembers a build that ended a minute ago. Pressure over ten
+    /// seconds and the share of time used by others say the same about now.
+    pub fn read(&mut self) -> Probes {
+        let limit = |value: Option<f64>, max: f64| match value {
+            Some(v) if v <= max => Probe::Ok(v),
+            Some(v) => Probe::Bad(v),
+            None => Probe::NotObservable,
+        };
+        let (foreign, steal) = self.processor_shares();
+        let throttled = self.throttle_delta();
+        Probes {
+            values: BTreeMap::from([
+                ("pressure_percent".to_owned(), limit(self.pressure(), MAX_PRESSURE)),
+                ("steal_percent".to_owned(), limit(steal, MAX_STEAL)),
+                ("foreign_percent".to_owned(), limit(foreign, MAX_FOREIGN)),
+                ("temperature_celsius".to_owned(), limit(self.temperature(), MAX_TEMPERATURE)),
+                ("throttle_events".to_owned(), limit(throttled, 0.0)),
+                ("frequency_mhz".to_owned(), limit(self.frequency(), f64::INFINITY)),
+                ("load_average".to_owned(), limit(self.load_average(), f64::INFINITY)),
+            ]),
+        }
+    }
+
+    fn text(&self, path: &str) -> Option<String> {
+        fs::read_to_string(self.root.join(path)).ok()
+    }
+
+    fn number(&self, path: &Path) -> Option<f64> {
+        fs::read_to_string(path).ok()?.trim().parse().ok()
+    }
+
+    /// `some avg10` of pressure stall information.
+    fn pressure(&self) -> Option<f64> {
+        self.text("proc/pressure/cpu")?
+            .lines()
+            .find(|l| l.starts_with("some"))?
+            .split_whitespace()
+            .find_map(|field| field.strip_prefix("avg10=")?.parse().ok())
+    }
+
+    fn load_average(&self) -> Option<f64> {
+        self.text("proc/loadavg")?.split_whitespace().next()?.parse().ok()
+    }
+
+    /// Percent of all processor time that others used, and that the hypervisor took.
+    fn processor_shares(&mut self) -> (Option<f64>, Option<f64>) {
+        if self.last.is_none() {
+            self.last = Ticks::read(self).map(|t| (Instant::now(), t));
+        }
+        let Some((at, before)) = self.last else { return (None, None) };
+        if let Some(rest) = WINDOW.checked_sub(at.elapsed()) {
+            std::thread::sleep(rest);
+        }
+        let Some(now) = Ticks::read(self) else { return (None, None) };
+        self.last = Some((Instant::now(), now));
+        let total = (now.total - before.total) as f64;
+        if total <= 0.0 {
+            return (None, None);
+        }
+        let foreign = (now.busy - before.busy).saturating_sub(now.own - before.own) as f64;
+        (Some(100.0 * foreign / total), Some(100.0 * (now.steal - before.steal) as f64 / total))
+    }
+
+    /// The hottest thermal zone.
+    fn temperature(&self) -> Option<f64> {
+        entries(&self.root.join("sys/class/thermal"), "thermal_zone")
+            .filter_map(|zone| self.number(&zone.join("temp")))
+            .map(|millidegrees| millidegrees / 1000.0)
+            .reduce(f64::max)
+    }
+
+    /// The slowest core's clock.
+    fn frequency(&self) -> Option<f64> {
+        entries(&self.root.join("sys/devices/system/cpu"), "cpu")
+            .filter_map(|cpu| self.number(&cpu.join("cpufreq/scaling_cur_freq")))
+            .map(|kilohertz| kilohertz / 1000.0)
+            .reduce(f64::min)
+    }
+
+    /// Thermal throttle events since the last call.
+    fn throttle_delta(&mut self) -> Option<f64> {
+        let now: u64 = entries(&self.root.join("sys/devices/system/cpu"), "cpu")
+            .filter_map(|cpu| self.number(&cpu.join("thermal_throttle/core_throttle_count")))
+            .map(|count| count as u64)
+            .reduce(|a, b| a + b)?;
+        let before = self.throttles.replace(now).unwrap_or(now);
+        Some(now.saturating_sub(before) as f64)
+    }
+}
+
+/// Folders below `folder` named `prefix` and a number.
+fn entries(folder: &Path, prefix: &'static str) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(folder).into_iter().flatten().filter_map(move |entry| {
+        let entry = entry.ok()?;
+        let number = entry.file_name().to_str()?.strip_prefix(prefix)?.to_owned();
+        number.chars().all(|c| c.is_ascii_digit()).then(|| entry.path())
+    })
+}
+
+/// Clock ticks of `/proc/stat` and of this process.
+#[derive(Clone, Copy)]
+struct Ticks {
+    total: u64,
+    busy: u64,
+    steal: u64,
+    own: u64,
+}
+
+impl Ticks {
+    fn read(reader: &Reader) -> Option<Self> {
+        let stat = reader.text("proc/stat")?;
+        let fields: Vec<u64> = stat.lines().next()?.split_whitespace().skip(1).filter_map(|f| f.parse().ok()).collect();
+        // user nice system idle iowait irq softirq steal; guest time is part of user.
+        let [user, nice, system, idle, iowait, irq, softirq, steal] = *fields.first_chunk::<8>()?;
+        let own = reader.text("proc/self/stat").and_then(|text| {
+            let after_name: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+            Some(after_name.get(11)?.parse::<u64>().ok()? + after_name.get(12)?.parse::<u64>().ok()?)
+        });
+        let busy = user + nice + system + irq + softirq;
+        Some(Self { total: busy + idle + iowait + steal, busy, steal, own: own.unwrap_or(0) })
+    }
+}
+
+/// Facts that make numbers comparable: they are equal in all sessions of a LUT, or the context has changed.
+pub fn machine_facts() -> BTreeMap<String, String> {
+    let read = |path: &str| fs::read_to_string(path).ok().map(|s| s.trim().to_owned());
+    let processor = read("/proc/cpuinfo").and_then(|text| {
+        let line = text.lines().find(|l| l.starts_with("model name") || l.starts_with("Model"))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    });
+    let cores = std::thread::available_parallelism().map(|n| n.to_string());
+    let unknown = || "not observable".to_owned();
+    BTreeMap::from([
+        ("architecture".to_owned(), std::env::consts::ARCH.to_owned()),
+        ("processor".to_owned(), processor.unwrap_or_else(unknown)),
+        ("cores".to_owned(), cores.unwrap_or_else(|_| unknown())),
+        ("kernel".to_owned(), read("/proc/sys/kernel/osrelease").unwrap_or_else(unknown)),
+        ("governor".to_owned(), read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").unwrap_or_else(unknown)),
+        (
+            "boost".to_owned(),
+            read("/sys/devices/system/cpu/cpufreq/boost")
+                .or_else(|| read("/sys/devices/system/cpu/intel_pstate/no_turbo").map(|v| format!("no_turbo={v}")))
+                .unwrap_or_else(unknown),
+        ),
+        (
+            "huge_pages".to_owned(),
+            read("/sys/kernel/mm/transparent_hugepage/enabled").map_or_else(unknown, |text| {
+                text.split(['[', ']']).nth(1).map_or_else(|| text.clone(), ToOwned::to_owned)
+            }),
+        ),
+        (
+            "clock_source".to_owned(),
+            read("/sys/devices/system/clocksource/clocksource0/current_clocksource").unwrap_or_else(unknown),
+        ),
+    ])
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A made-up machine, and a reader of it.
+    pub(crate) fn tree(files: &[(&str, &str)]) -> (PathBuf, Reader) {
+        let root = nasprof_testkit::machine::tree(files);
+        (root.clone(), Reader::new(root))
+    }
+
+    #[test]
+    fn an_empty_machine_shows_nothing_rather_than_ok() {
+        let (_, mut reader) = tree(&[]);
+        assert!(reader.read().values.values().all(|p| *p == Probe::NotObservable));
+    }
+
+    #[test]
+    fn pressure_and_temperature_are_judged() {
+        let files = [
+            ("proc/pressure/cpu", "some avg10=12.50 avg60=0.00 avg300=0.13 total=17\nfull avg10=0.00"),
+            ("sys/class/thermal/thermal_zone0/temp", "45000\n"),
+            ("sys/class/thermal/thermal_zone1/temp", "91000\n"),
+        ];
+        let (root, mut reader) = tree(&files);
+        let probes = reader.read().values;
+        assert_eq!(probes["pressure_percent"], Probe::Bad(12.5));
+        assert_eq!(probes["temperature_celsius"], Probe::Bad(91.0));
+        fs::write(root.join("proc/pressure/cpu"), "some avg10=0.50").unwrap();
+        assert_eq!(reader.read().values["pressure_percent"], Probe::Ok(0.5));
+        fs::write(root.join("proc/pressure/cpu"), "garbage").unwrap();
+        assert_eq!(reader.read().values["pressure_percent"], Probe::NotObservable);
+    }
+
+    #[test]
+    fn throttling_is_a_change_of_the_count() {
+        let path = "sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count";
+        let (root, mut reader) = tree(&[(path, "7")]);
+        assert_eq!(reader.read().values["throttle_events"], Probe::Ok(0.0));
+        fs::write(root.join(path), "9").unwrap();
+        assert_eq!(reader.read().values["throttle_events"], Probe::Bad(2.0));
+        assert_eq!(reader.read().values["throttle_events"], Probe::Ok(0.0));
+    }
+
+    #[test]
+    fn foreign_time_and_steal_are_shares_since_the_last_reading() {
+        let (root, mut reader) = tree(&[("proc/stat", "cpu 100 0 0 900 0 0 0 0 0 0")]);
+        reader.read();
+        fs::write(root.join("proc/stat"), "cpu 150 0 0 1000 0 0 0 50 0 0").unwrap();
+        let probes = reader.read().values;
+        assert_eq!(probes["foreign_percent"], Probe::Bad(25.0));
+        assert_eq!(probes["steal_percent"], Probe::Bad(25.0));
+    }
+}

@@ -1,0 +1,89 @@
+//! What every agent program does around its back ends: arguments, the end of its life, synthetic devices.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use nasprof_profiler::protocol::Device;
+use nasprof_profiler::synthetic::SyntheticDevice;
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+
+use crate::clocks::{self, ClockedDevice, HOLD_ARGUMENT};
+use crate::serve::serve;
+use crate::supervise::{self, Claim};
+
+/// A device, or why there is none. `None`: the back end is not one of the program's own.
+pub type Opened = Option<Result<Box<dyn Device>, String>>;
+
+/// Runs an agent named `name`. Besides synthetic devices it serves `backends`, which `open` opens by their full name.
+///
+/// Without arguments it serves requests on standard input and output. With `supervise [LOCK TOKEN OWNER]` it is the end of a
+/// link on a board and starts agents there; with `hold-clocks` it is the process that holds the device's clocks.
+pub fn run(name: &str, backends: &[&str], open: impl Fn(&str) -> Opened) -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let result = match arguments.split_first() {
+        None => serve_here(name, backends, open),
+        Some((word, claim)) if word == "supervise" => supervise_here(claim),
+        Some((word, root)) if word == HOLD_ARGUMENT => {
+            let root = root.first().map_or_else(|| PathBuf::from("/"), PathBuf::from);
+            clocks::hold(&root, io::stdin().lock(), io::stdout().lock()).map_err(io::Error::other)
+        }
+        Some(_) => Err(io::Error::other(format!("usage: {name} [supervise [LOCK TOKEN OWNER]]"))),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("{name}: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Words go to the error output, which the host shows if the agent ends. Nobody may be left to read them.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+fn supervise_here(claim: &[OsString]) -> io::Result<()> {
+    let text = |argument: &OsString| argument.to_string_lossy().into_owned();
+    let claim = match claim {
+        [] => None,
+        [file, token, owner] => Some(Claim { file: file.into(), token: text(token), owner: text(owner) }),
+        _ => return Err(io::Error::other("a claim is LOCK TOKEN OWNER")),
+    };
+    supervise::supervise(claim.as_ref())
+}
+
+fn serve_here(name: &str, backends: &[&str], open: impl Fn(&str) -> Opened) -> io::Result<()> {
+    // Whoever started us is the only one who can use us: nothing is left behind if it is killed.
+    set_pdeathsig(Signal::SIGKILL)?;
+    // Tests put a made-up /sys and the state that is kept for recovery below another root.
+    let root = std::env::var_os("NASPROF_ROOT").map_or_else(|| PathBuf::from("/"), PathBuf::from);
+    match clocks::recover(&root) {
+        Ok(false) => {}
+        Ok(true) => say("restored the clocks that an earlier measurement had left locked"),
+        Err(error) => say(&format!("cannot restore the clocks that an earlier measurement had left locked: {error}")),
+    }
+    let all = ["synthetic"].iter().chain(backends).map(|&backend| backend.to_owned()).collect();
+    serve(io::stdin().lock(), io::stdout().lock(), all, &root, |backend| opened(name, backend, &root, &open))
+}
+
+fn opened(
+    program: &str,
+    backend: &str,
+    root: &Path,
+    open: &impl Fn(&str) -> Opened,
+) -> Result<Box<dyn Device>, String> {
+    if let Some(name) = backend.strip_prefix("synthetic:") {
+        let device = Box::new(SyntheticDevice::named(name)?);
+        // A simulated device has a machine only where that is made up too.
+        let real = root == Path::new("/");
+        return Ok(if real { device } else { Box::new(ClockedDevice::new(device, root)) });
+    }
+    match open(backend) {
+        Some(device) => Ok(Box::new(ClockedDevice::new(device?, root))),
+        None => Err(format!("{program} has no back end `{backend}`")),
+    }
+}

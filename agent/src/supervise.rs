@@ -1,0 +1,210 @@
+//! The agent's supervisor on a board: one process at the end of a link, which starts a fresh agent when it is told to and
+//! hands lines to and fro.
+//!
+//! It holds the board's lock for a whole measurement, answers signs of life while the agent is busy timing, and leaves
+//! nothing behind: when its input ends, or nothing was heard for [`DEADLINE`], the agent is killed and it ends itself. A
+//! link that is cut does not end a remote command, so the board cannot rely on its SSH server for that.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use std::{env, process, thread};
+
+use nasprof_profiler::protocol::{MARK, Notice, Order, PROTOCOL_VERSION, read_line};
+
+use crate::board_lock::{BoardLock, Locked};
+
+pub use crate::board_lock::Claim;
+
+/// Silence of the host after which the supervisor ends.
+const DEADLINE: Duration = Duration::from_secs(20);
+/// How long an agent may take to end after its input has.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// Bytes kept of an agent's error output and of a command's output.
+const KEPT_BYTES: usize = 64 << 10;
+
+/// A running agent; behind a lock, because the watch kills it from its own thread.
+type Running = Arc<Mutex<Option<Child>>>;
+
+/// Supervises until the input ends. `claim` is what the board's lock is asked for, or nothing.
+///
+/// # Errors
+/// If the lock cannot be opened or a pipe breaks.
+pub fn supervise(claim: Option<&Claim>) -> io::Result<()> {
+    let lock = match claim.map(BoardLock::take).transpose()? {
+        Some(Locked::By { owner, seconds }) => return say(&Notice::InUse { owner, seconds }),
+        Some(Locked::Ours(lock)) => Some(lock),
+        None => None,
+    };
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    say(&Notice::Ready { protocol: PROTOCOL_VERSION, version, cores })?;
+    let running = Running::default();
+    let heard = Arc::new(Mutex::new(Instant::now()));
+    watch(Arc::clone(&heard), Arc::clone(&running));
+    let result = obey(&running, &heard);
+    kill(&running);
+    drop(lock);
+    result
+}
+
+fn obey(running: &Running, heard: &Mutex<Instant>) -> io::Result<()> {
+    let mut input = io::stdin().lock();
+    let mut agent: Option<Agent> = None;
+    while let Some(line) = read_line(&mut input)? {
+        *heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        if !line.starts_with(MARK) {
+            // An agent that has just died says so by its own notice.
+            if let Some(agent) = &mut agent {
+                let _ = agent.input.write_all(line.as_bytes()).and_then(|()| agent.input.write_all(b"\n"));
+            }
+            continue;
+        }
+        match serde_json::from_str(&line) {
+            Ok(Order::Alive) => say(&Notice::Alive)?,
+            Ok(Order::Start) => {
+                agent.take().map_or(Ok(()), |agent| agent.end(running))?;
+                match Agent::start(running) {
+                    Ok(started) => agent = Some(started),
+                    Err(e) => say(&Notice::Failed { error: format!("cannot start the agent: {e}") })?,
+                }
+            }
+            Ok(Order::Stop) => match agent.take() {
+                Some(agent) => agent.end(running)?,
+                None => say(&Notice::Failed { error: "no agent runs".to_owned() })?,
+            },
+            // In a thread: signs of life go on meanwhile.
+            Ok(Order::Run { command }) => drop(thread::spawn(move || say(&run(&command)))),
+            Err(e) => say(&Notice::Failed { error: format!("cannot read the order: {e}") })?,
+        }
+    }
+    Ok(())
+}
+
+/// Ends everything when the host was silent for too long. A thread of its own: the others may hang on a dead link.
+fn watch(heard: Arc<Mutex<Instant>>, running: Running) {
+    thread::spawn(move || {
+        loop {
+            thread::sleep(Duration::from_secs(1));
+            if heard.lock().unwrap_or_else(PoisonError::into_inner).elapsed() > DEADLINE {
+                kill(&running);
+                process::exit(1);
+            }
+        }
+    });
+}
+
+fn kill(running: &Running) {
+    if let Some(child) = running.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        // Errors mean that it is gone already.
+        let _ = child.kill();
+    }
+}
+
+/// An agent and the thread that hands its lines on.
+struct Agent {
+    input: ChildStdin,
+    forwarder: thread::JoinHandle<()>,
+}
+
+impl Agent {
+    fn start(running: &Running) -> io::Result<Self> {
+        let mut child = Command::new(env::current_exe()?)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let missing = || io::Error::other("a pipe is missing");
+        let input = child.stdin.take().ok_or_else(missing)?;
+        let output = child.stdout.take().ok_or_else(missing)?;
+        let errors = child.stderr.take().ok_or_else(missing)?;
+        *running.lock().unwrap_or_else(PoisonError::into_inner) = Some(child);
+        let words = thread::spawn(move || last_line(errors));
+        let running = Arc::clone(running);
+        let forwarder = thread::spawn(move || {
+            // A line that cannot be handed on means that the link is gone: the input ends too.
+            let mut output = BufReader::new(output);
+            while let Ok(Some(line)) = read_line(&mut output) {
+                if say_line(&line).is_err() {
+                    break;
+                }
+            }
+            let ended = running.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let status = ended.map_or_else(String::new, |mut child| {
+                // Closing its output without ending does not save it.
+                let _ = child.kill();
+                child.wait().map_or_else(|e| e.to_string(), |status| status.to_string())
+            });
+            let _ = say(&Notice::Ended { status, words: words.join().unwrap_or_default() });
+        });
+        Ok(Self { input, forwarder })
+    }
+
+    /// Ends it and waits until that is said.
+    fn end(self, running: &Running) -> io::Result<()> {
+        drop(self.input);
+        let started = Instant::now();
+        while !self.forwarder.is_finished() && started.elapsed() < FAREWELL {
+            thread::sleep(Duration::from_millis(5));
+        }
+        kill(running);
+        self.forwarder.join().map_err(|_| io::Error::other("handing on lines failed"))
+    }
+}
+
+/// Reads all and keeps the last line that says something.
+fn last_line(errors: impl Read) -> String {
+    let mut last = String::new();
+    let mut errors = BufReader::new(errors);
+    let mut line = Vec::new();
+    while errors.by_ref().take(KEPT_BYTES as u64).read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+        let text = String::from_utf8_lossy(&line).trim().to_owned();
+        if !text.is_empty() {
+            last = text;
+        }
+        line.clear();
+    }
+    last
+}
+
+fn run(command: &str) -> Notice {
+    // With a pipe between, so that both outputs are in order.
+    match Command::new("sh").args(["-c", "exec 2>&1; eval \"$1\"", "sh", command]).stdin(Stdio::null()).output() {
+        Ok(output) => {
+            let kept = &output.stdout[..output.stdout.len().min(KEPT_BYTES)];
+            Notice::Ran { status: output.status.code(), output: String::from_utf8_lossy(kept).into_owned() }
+        }
+        Err(e) => Notice::Failed { error: format!("cannot run a shell: {e}") },
+    }
+}
+
+fn say(notice: &Notice) -> io::Result<()> {
+    say_line(&serde_json::to_string(notice)?)
+}
+
+/// Writes a whole line: several threads speak.
+fn say_line(line: &str) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    output.write_all(line.as_bytes())?;
+    output.write_all(b"\n")?;
+    output.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_show_both_outputs_in_order_and_their_exit_code() {
+        let notice = run("echo a; echo b >&2; exit 3");
+        assert_eq!(notice, Notice::Ran { status: Some(3), output: "a\nb\n".to_owned() });
+        assert_eq!(run("kill -9 $$"), Notice::Ran { status: None, output: String::new() });
+    }
+
+    #[test]
+    fn the_last_line_that_says_something_is_kept() {
+        assert_eq!(last_line(&b"first\nlast \xff\n\n"[..]), "last \u{fffd}");
+        assert_eq!(last_line(&b""[..]), "");
+    }
+}

@@ -1,0 +1,35 @@
+//! What the operating system did to a timed run: context switches and page faults.
+
+use nix::sys::resource::{Usage, UsageWho, getrusage};
+
+/// Counters at one moment.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counters {
+    switches: i64,
+    faults: i64,
+}
+
+/// Reads the counters. With one thread those of the calling thread; with more, the involuntary switches of the whole
+/// process count, since a worker that was pushed aside delays the layer as much as the main thread does. Workers also
+/// go to sleep voluntarily, which disturbs nothing, so only the main thread's voluntary switches count.
+pub fn counters(threads: usize) -> Counters {
+    let Ok(own) = getrusage(UsageWho::RUSAGE_THREAD) else {
+        return Counters::default();
+    };
+    let wide: Usage = match (threads > 1).then(|| getrusage(UsageWho::RUSAGE_SELF)) {
+        Some(Ok(process)) => process,
+        _ => own,
+    };
+    Counters {
+        switches: own.voluntary_context_switches() + wide.involuntary_context_switches(),
+        faults: wide.minor_page_faults(),
+    }
+}
+
+impl Counters {
+    /// Switches and faults since `before`.
+    pub fn since(self, before: Self) -> (u64, u64) {
+        let delta = |now: i64, then: i64| u64::try_from(now - then).unwrap_or(0);
+        (delta(self.switches, before.switches), delta(self.faults, before.faults))
+    }
+}

@@ -1,0 +1,1 @@
+//! Nothing of its own: the examples stand beside this file.

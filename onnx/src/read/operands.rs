@@ -1,0 +1,91 @@
+//! The inputs of a node: values that are computed, weights, and constants that are looked into.
+
+use nasprof_graph::{NodeId, Shape};
+
+use super::message::{RawNode, Tensor};
+use super::{Reader, Value};
+
+impl<'a> Reader<'a> {
+    /// The name of an input, if it is there.
+    pub(super) fn name(node: &RawNode<'a>, index: usize) -> Option<&'a str> {
+        node.inputs.get(index).copied().filter(|name| !name.is_empty())
+    }
+
+    pub(super) fn value(&self, node: &RawNode<'a>, index: usize) -> Result<&Value<'a>, String> {
+        let name = Self::name(node, index).ok_or_else(|| format!("input {index} is missing"))?;
+        self.values.get(name).ok_or_else(|| {
+            format!("nothing before it gives its input `{name}`: the nodes are not in order, or in a circle")
+        })
+    }
+
+    /// A computed input.
+    pub(super) fn operand(&self, node: &RawNode<'a>, index: usize) -> Result<NodeId, String> {
+        match self.value(node, index)? {
+            Value::Node(id) => Ok(*id),
+            Value::Constant(_) => Err(format!("its input `{}` is a constant", node.inputs[index])),
+        }
+    }
+
+    /// All inputs, computed.
+    pub(super) fn operands(&self, node: &RawNode<'a>) -> Result<Vec<NodeId>, String> {
+        (0..node.inputs.len()).map(|i| self.operand(node, i)).collect()
+    }
+
+    pub(super) fn shape(&self, id: NodeId) -> &Shape {
+        self.builder.shape(id)
+    }
+
+    /// A constant input, if it is there.
+    pub(super) fn constant(&self, node: &RawNode<'a>, index: usize) -> Result<Option<&Tensor<'a>>, String> {
+        let Some(name) = Self::name(node, index) else { return Ok(None) };
+        match self.value(node, index)? {
+            Value::Constant(tensor) => Ok(Some(tensor)),
+            Value::Node(_) => Err(format!("its input `{name}` is computed, only a constant is supported")),
+        }
+    }
+
+    /// A constant list of integers.
+    pub(super) fn ints(&self, node: &RawNode<'a>, index: usize) -> Result<Option<Vec<i64>>, String> {
+        let Some(tensor) = self.constant(node, index)? else { return Ok(None) };
+        tensor.ints().map(Some).map_err(|problem| format!("its input `{}` {problem}", node.inputs[index]))
+    }
+
+    /// A constant float.
+    pub(super) fn float(&self, node: &RawNode<'a>, index: usize) -> Result<Option<f32>, String> {
+        let Some(tensor) = self.constant(node, index)? else { return Ok(None) };
+        tensor.float().map(Some).map_err(|problem| format!("its input `{}` {problem}", node.inputs[index]))
+    }
+
+    /// Shape of a weight, whose values are not looked at.
+    pub(super) fn weight(&self, node: &RawNode<'a>, index: usize) -> Result<Vec<usize>, String> {
+        let tensor = self.constant(node, index)?.ok_or_else(|| format!("input {index} is missing"))?;
+        match tensor.problem_as_floats() {
+            Some(problem) => Err(format!("its weight `{}` {problem}", node.inputs[index])),
+            None => Ok(tensor.dims.iter().map(|&d| d as usize).collect()),
+        }
+    }
+
+    /// Whether there is a bias, which must have one value for each of `outputs`.
+    pub(super) fn bias(&self, node: &RawNode<'a>, index: usize, outputs: usize) -> Result<bool, String> {
+        if Self::name(node, index).is_none() {
+            return Ok(false);
+        }
+        let dims = self.weight(node, index)?;
+        if dims == [outputs] { Ok(true) } else { Err(format!("its bias has the shape {}", Shape(dims))) }
+    }
+
+    /// Nodes that read the same weight have their parameters in one place.
+    pub(super) fn share(&mut self, node: &RawNode<'a>, index: usize) {
+        let name = node.inputs[index];
+        if self.uses.get(name).is_some_and(|&uses| uses > 1) {
+            let path = self.shared.get(name).cloned().unwrap_or_else(|| self.unique(name));
+            self.shared.insert(name, path.clone());
+            self.current.1 = Some(path);
+        }
+    }
+
+    /// Whether only one node, and no output, reads a value.
+    pub(super) fn is_used_once(&self, name: &str) -> bool {
+        self.uses.get(name) == Some(&1)
+    }
+}

@@ -1,0 +1,302 @@
+//! From a graph to the bytes of an ONNX model.
+
+mod values;
+mod weights;
+
+use std::collections::{HashMap, HashSet};
+
+use nasprof_graph::cost::ELEMENT_BYTES;
+use nasprof_graph::parameters::specs_of;
+use nasprof_graph::{Activation, Graph, Node, NodeId, Op, ResizeMode, Shape};
+
+use self::values::{constant, float, float_tensor, info, int, int_tensor, ints, string};
+use super::OnnxError;
+use super::schema::{IR_VERSION, OPSET, entry, graph as field, model, node as node_field, opset};
+use crate::protobuf::Message;
+
+pub use self::weights::Weights;
+
+/// Protocol Buffers address 2 GiB; what is not weights has ample room in the rest.
+const MAX_WEIGHTS: u64 = (2 << 30) - (64 << 20);
+
+/// An ONNX model of a network without choices, as it runs at inference. `metadata` are pairs of key and value that the
+/// model carries; who writes random weights says so there.
+///
+/// # Errors
+/// A choice or an operation that ONNX does not have, weights that do not fit the network or are too large.
+pub fn write(
+    graph: &Graph,
+    name: &str,
+    weights: &Weights<'_>,
+    metadata: &[(&str, String)],
+) -> Result<Vec<u8>, OnnxError> {
+    let cost = graph.cost();
+    let bytes = cost.params.saturating_add(cost.buffers).saturating_mul(ELEMENT_BYTES);
+    if bytes > MAX_WEIGHTS {
+        return Err(OnnxError::TooLarge(bytes));
+    }
+    let mut writer = Writer {
+        graph,
+        weights,
+        taken: HashSet::new(),
+        values: Vec::new(),
+        stored: HashMap::new(),
+        body: Message::new(),
+    };
+    for node in graph.nodes() {
+        writer.node(node)?;
+    }
+    writer.outputs();
+    let mut message = Message::new()
+        .int(model::IR_VERSION, IR_VERSION)
+        .bytes(model::PRODUCER_NAME, "nasprof")
+        .bytes(model::PRODUCER_VERSION, env!("CARGO_PKG_VERSION"))
+        .message(model::GRAPH, &writer.body.bytes(field::NAME, name))
+        .message(model::OPSET_IMPORT, &Message::new().int(opset::VERSION, OPSET));
+    for (key, value) in metadata {
+        message = message.message(model::METADATA, &Message::new().bytes(entry::KEY, key).bytes(entry::VALUE, value));
+    }
+    Ok(message.into_bytes())
+}
+
+struct Writer<'a> {
+    graph: &'a Graph,
+    weights: &'a Weights<'a>,
+    /// Names of values, which are all different.
+    taken: HashSet<String>,
+    /// The name of each node's value.
+    values: Vec<String>,
+    /// Names of parameters that are in the model, by their path and shape.
+    stored: HashMap<(String, Vec<usize>), String>,
+    body: Message,
+}
+
+impl Writer<'_> {
+    /// A name that no other value has. The empty one would mean a value that is left out.
+    fn unique(&mut self, wanted: &str) -> String {
+        let wanted = if wanted.is_empty() { "value" } else { wanted };
+        let numbered = (2_u64..).map(|n| format!("{wanted}_{n}"));
+        let mut candidates = std::iter::once(wanted.to_owned()).chain(numbered);
+        loop {
+            let name = candidates.next().unwrap_or_default();
+            if self.taken.insert(name.clone()) {
+                return name;
+            }
+        }
+    }
+
+    fn append(&mut self, number: u64, message: &Message) {
+        self.body = std::mem::take(&mut self.body).message(number, message);
+    }
+
+    /// Appends a node that gives `output`.
+    fn emit(&mut self, op_type: &str, inputs: &[&str], output: &str, attributes: &[Message]) {
+        let node = inputs.iter().fold(Message::new(), |node, input| node.bytes(node_field::INPUT, input));
+        let node = node.bytes(node_field::OUTPUT, output).bytes(node_field::NAME, output);
+        let node = attributes.iter().fold(node.bytes(node_field::OP_TYPE, op_type), |node, attribute| {
+            node.message(node_field::ATTRIBUTE, attribute)
+        });
+        self.append(field::NODE, &node);
+    }
+
+    /// The name of a constant of integers.
+    fn constant(&mut self, wanted: &str, values: &[i64]) -> String {
+        let name = self.unique(wanted);
+        self.emit("Constant", &[], &name, &[constant("value", &int_tensor(values))]);
+        name
+    }
+
+    /// The name of a constant of one float.
+    fn scalar(&mut self, wanted: &str, value: f32) -> String {
+        let name = self.unique(wanted);
+        self.emit("Constant", &[], &name, &[constant("value", &float_tensor("", &[], &value.to_le_bytes()))]);
+        name
+    }
+
+    /// The names of a node's parameters, which are put into the model unless another node did.
+    fn parameters(&mut self, node: &Node) -> Result<Vec<String>, OnnxError> {
+        let specs = specs_of(&node.op, &self.graph.input_shapes(node));
+        specs
+            .iter()
+            .map(|spec| {
+                let path = format!("{}/{}", node.parameter_path(), spec.suffix);
+                let key = (path, spec.dims.clone());
+                if let Some(name) = self.stored.get(&key) {
+                    return Ok(name.clone());
+                }
+                let raw = self.weights.raw(node, spec)?;
+                let name = self.unique(&key.0);
+                self.append(field::INITIALIZER, &float_tensor(&name, &spec.dims, &raw));
+                self.stored.insert(key, name.clone());
+                Ok(name)
+            })
+            .collect()
+    }
+
+    fn node(&mut self, node: &Node) -> Result<(), OnnxError> {
+        let output = self.unique(&node.name);
+        if matches!(node.op, Op::Input { .. }) {
+            self.append(field::INPUT, &info(&output, &node.shape));
+        } else {
+            self.operation(node, &output)?;
+            self.append(field::VALUE_INFO, &info(&output, &node.shape));
+        }
+        self.values.push(output);
+        Ok(())
+    }
+
+    fn operation(&mut self, node: &Node, output: &str) -> Result<(), OnnxError> {
+        let operands: Vec<String> = node.inputs.iter().map(|id| self.values[id.0].clone()).collect();
+        let mut inputs: Vec<&str> = operands.iter().map(String::as_str).collect();
+        let parameters = self.parameters(node)?;
+        inputs.extend(parameters.iter().map(String::as_str));
+        match &node.op {
+            Op::Conv { kernel, stride, pad, dilation, groups, activation, .. } => {
+                let mut attributes = window(*kernel, *stride, *pad).to_vec();
+                attributes.extend([ints("dilations", dilation), int("group", *groups as i64)]);
+                let Some(activation) = activation else {
+                    self.emit("Conv", &inputs, output, &attributes);
+                    return Ok(());
+                };
+                let before = self.unique(&format!("{output}/before_activation"));
+                self.emit("Conv", &inputs, &before, &attributes);
+                match activation {
+                    Activation::Relu => self.emit("Relu", &[&before], output, &[]),
+                    Activation::Relu6 => self.relu6(&before, output),
+                }
+            }
+            Op::Linear { .. } => self.linear(node, &inputs, output),
+            Op::BatchNorm { epsilon } => {
+                self.emit("BatchNormalization", &inputs, output, &[float("epsilon", *epsilon)]);
+            }
+            Op::Relu => self.emit("Relu", &inputs, output, &[]),
+            Op::Relu6 => self.relu6(inputs[0], output),
+            Op::LeakyRelu { slope } => self.emit("LeakyRelu", &inputs, output, &[float("alpha", *slope)]),
+            Op::Hsigmoid => {
+                self.emit("HardSigmoid", &inputs, output, &[float("alpha", 1.0 / 6.0), float("beta", 0.5)]);
+            }
+            Op::Hswish => self.emit("HardSwish", &inputs, output, &[]),
+            Op::Sigmoid => self.emit("Sigmoid", &inputs, output, &[]),
+            Op::Tanh => self.emit("Tanh", &inputs, output, &[]),
+            Op::Softmax { axis } => self.emit("Softmax", &inputs, output, &[int("axis", *axis as i64)]),
+            Op::MaxPool { kernel, stride, pad } => {
+                self.emit("MaxPool", &inputs, output, &window(*kernel, *stride, *pad));
+            }
+            Op::AvgPool { kernel, stride, pad, count_padding } => {
+                let mut attributes = window(*kernel, *stride, *pad).to_vec();
+                attributes.push(int("count_include_pad", i64::from(*count_padding)));
+                self.emit("AveragePool", &inputs, output, &attributes);
+            }
+            Op::GlobalAvgPool => self.emit("GlobalAveragePool", &inputs, output, &[]),
+            Op::Add => {
+                let op_type = ["Identity", "Add"].get(inputs.len() - 1).unwrap_or(&"Sum");
+                self.emit(op_type, &inputs, output, &[]);
+            }
+            Op::Mul => self.product(&inputs, output),
+            Op::Concat { axis } => self.emit("Concat", &inputs, output, &[int("axis", *axis as i64)]),
+            Op::Flatten => self.emit("Flatten", &inputs, output, &[int("axis", 1)]),
+            Op::Crop { top, left } => {
+                let starts = self.constant(&format!("{output}/starts"), &[*top as i64, *left as i64]);
+                let ends = self.constant(&format!("{output}/ends"), &[i64::MAX; 2]);
+                let axes = self.constant(&format!("{output}/axes"), &[2, 3]);
+                self.emit("Slice", &[inputs[0], &starts, &ends, &axes], output, &[]);
+            }
+            Op::Pad { padding } => {
+                let [top, bottom, left, right] = padding.map(|p| p as i64);
+                let pads = self.constant(&format!("{output}/pads"), &[0, 0, top, left, 0, 0, bottom, right]);
+                self.emit("Pad", &[inputs[0], &pads], output, &[string("mode", "constant")]);
+            }
+            Op::Resize { mode, .. } => self.resize(node, inputs[0], *mode, output),
+            Op::MatMul => self.emit("MatMul", &inputs, output, &[]),
+            // At inference these hand their input on.
+            Op::Identity | Op::Dropout { .. } | Op::DropPath { .. } => self.emit("Identity", &inputs, output, &[]),
+            Op::Zero { .. } | Op::Zeros { .. } => {
+                let shape = self.constant(&format!("{output}/shape"), &sizes(&node.shape));
+                self.emit("ConstantOfShape", &[&shape], output, &[]);
+            }
+            Op::Input { .. } | Op::Choice { .. } | Op::Custom { .. } => {
+                let (node, op) = (node.name.clone(), node.op.name().to_owned());
+                return Err(OnnxError::NoCounterpart { node, op });
+            }
+        }
+        Ok(())
+    }
+
+    fn relu6(&mut self, input: &str, output: &str) {
+        let (low, high) = (self.scalar(&format!("{output}/min"), 0.0), self.scalar(&format!("{output}/max"), 6.0));
+        self.emit("Clip", &[input, &low, &high], output, &[]);
+    }
+
+    /// `Gemm` on matrices. On more dimensions a product with the transposed weights, and a sum.
+    fn linear(&mut self, node: &Node, inputs: &[&str], output: &str) {
+        if node.shape.rank() == 2 {
+            self.emit("Gemm", inputs, output, &[int("transB", 1)]);
+            return;
+        }
+        let transposed = self.unique(&format!("{output}/weight_transposed"));
+        self.emit("Transpose", &[inputs[1]], &transposed, &[ints("perm", &[1, 0])]);
+        match inputs.get(2) {
+            None => self.emit("MatMul", &[inputs[0], &transposed], output, &[]),
+            Some(bias) => {
+                let before = self.unique(&format!("{output}/before_bias"));
+                self.emit("MatMul", &[inputs[0], &transposed], &before, &[]);
+                self.emit("Add", &[&before, bias], output, &[]);
+            }
+        }
+    }
+
+    /// ONNX multiplies two at a time.
+    fn product(&mut self, inputs: &[&str], output: &str) {
+        let [first, middle @ .., last] = inputs else {
+            self.emit("Identity", inputs, output, &[]);
+            return;
+        };
+        let mut product = (*first).to_owned();
+        for factor in middle {
+            let next = self.unique(&format!("{output}/product"));
+            self.emit("Mul", &[&product, factor], &next, &[]);
+            product = next;
+        }
+        self.emit("Mul", &[&product, last], output, &[]);
+    }
+
+    /// The rounding of libtorch: nearest takes the pixel below, bilinear aligns the pixels' centres.
+    fn resize(&mut self, node: &Node, input: &str, mode: ResizeMode, output: &str) {
+        let shape = self.constant(&format!("{output}/sizes"), &sizes(&node.shape));
+        let attributes = match mode {
+            ResizeMode::Nearest => vec![
+                string("mode", "nearest"),
+                string("coordinate_transformation_mode", "asymmetric"),
+                string("nearest_mode", "floor"),
+            ],
+            ResizeMode::Bilinear => {
+                vec![string("mode", "linear"), string("coordinate_transformation_mode", "half_pixel")]
+            }
+        };
+        self.emit("Resize", &[input, "", "", &shape], output, &attributes);
+    }
+
+    /// An output has a name of its own and is no input.
+    fn outputs(&mut self) {
+        let mut seen: HashSet<NodeId> = HashSet::new();
+        for &id in self.graph.outputs() {
+            let node = self.graph.node(id);
+            let mut name = self.values[id.0].clone();
+            if matches!(node.op, Op::Input { .. }) || !seen.insert(id) {
+                let copy = self.unique("output");
+                self.emit("Identity", &[&name], &copy, &[]);
+                name = copy;
+            }
+            self.append(field::OUTPUT, &info(&name, &node.shape));
+        }
+    }
+}
+
+fn window(kernel: [usize; 2], stride: [usize; 2], pad: [usize; 2]) -> [Message; 3] {
+    let pads = [pad[0], pad[1], pad[0], pad[1]];
+    [ints("kernel_shape", &kernel), ints("strides", &stride), ints("pads", &pads)]
+}
+
+fn sizes(shape: &Shape) -> Vec<i64> {
+    shape.0.iter().map(|&size| size as i64).collect()
+}

@@ -1,0 +1,361 @@
+//! Models that are read: what was written comes back the same, and what is hostile is refused.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use nasprof_graph::runtime::Runtime;
+use nasprof_graph::{Graph, GraphBuilder, LayerKey, Op, ResizeMode};
+use nasprof_onnx::protobuf::Message;
+use nasprof_onnx::{OnnxError, Weights, read, write};
+use nasprof_spaces::{Space, builtin_names};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+fn written(graph: &Graph) -> Vec<u8> {
+    write(graph, "test", &Weights::Random { seed: 3 }, &[]).unwrap()
+}
+
+fn keys(graph: &Graph) -> Vec<LayerKey> {
+    let lowered = Runtime::TorchEager.lower(graph);
+    lowered.layers().map(|(_, node)| LayerKey::of(&lowered, node)).collect()
+}
+
+fn assert_same(before: &Graph, after: &Graph, what: &str) {
+    assert_eq!(keys(before), keys(after), "{what}");
+    let lower = |graph| Runtime::TorchEager.lower(graph);
+    assert_eq!(lower(before).cost(), lower(after).cost(), "{what}");
+    assert_eq!(before.data_shapes(), after.data_shapes(), "{what}");
+}
+
+#[test]
+fn networks_of_every_shipped_space_come_back_the_same() {
+    let mut rng = ChaCha8Rng::seed_from_u64(9);
+    for name in builtin_names() {
+        let space = Space::builtin(name).unwrap();
+        for _ in 0..2 {
+            let graph = Runtime::TorchEager.subnet(&space.graph, &space.sample(&mut rng)).unwrap();
+            let back = read(&written(&graph)).unwrap_or_else(|e| panic!("{name}: {e}"));
+            assert_same(&graph, &back, name);
+        }
+    }
+}
+
+#[test]
+fn every_operation_comes_back_the_same() {
+    let conv = |bias| Op::Conv {
+        out_channels: 12,
+        kernel: [5, 3],
+        stride: [2, 1],
+        pad: [2, 1],
+        dilation: [1, 2],
+        groups: 4,
+        bias,
+        activation: None,
+    };
+    let pool = |count_padding| Op::AvgPool { kernel: [3, 3], stride: [2, 2], pad: [1, 1], count_padding };
+    for op in [
+        conv(true),
+        conv(false),
+        Op::BatchNorm { epsilon: 1e-3 },
+        Op::Relu,
+        Op::Relu6,
+        Op::LeakyRelu { slope: 0.2 },
+        Op::Hsigmoid,
+        Op::Hswish,
+        Op::Sigmoid,
+        Op::Tanh,
+        Op::Softmax { axis: 2 },
+        Op::MaxPool { kernel: [3, 2], stride: [2, 1], pad: [1, 0] },
+        pool(true),
+        pool(false),
+        Op::GlobalAvgPool,
+        Op::Flatten,
+        Op::Linear { out_features: 5, bias: true },
+        Op::Linear { out_features: 5, bias: false },
+        Op::Crop { top: 1, left: 2 },
+        Op::Pad { padding: [1, 2, 3, 4] },
+        Op::Resize { size: [22, 39], mode: ResizeMode::Nearest },
+        Op::Resize { size: [22, 39], mode: ResizeMode::Bilinear },
+        Op::Identity,
+        Op::Dropout { probability: 0.5 },
+    ] {
+        let mut b = GraphBuilder::new();
+        let x = b.input("x", [1, 8, 11, 13]).unwrap();
+        let y = b.add("y", op.clone(), &[x]).unwrap();
+        let z = b.add("z", Op::Tanh, &[y]).unwrap();
+        let graph = b.build(&[z]).unwrap();
+        let back = read(&written(&graph)).unwrap();
+        assert_same(&graph, &back, op.name());
+        if !matches!(op, Op::Dropout { .. } | Op::Linear { .. }) {
+            let found = back.nodes().iter().any(|node| node.op == op);
+            assert!(found, "attributes without a cost come back too: {op:?} in {:?}", back.nodes());
+        }
+    }
+}
+
+#[test]
+fn merges_and_shared_weights_come_back_the_same() {
+    let mut b = GraphBuilder::new();
+    let x = b.input("x", [1, 8, 6, 6]).unwrap();
+    let shared = |b: &mut GraphBuilder, scope: &str, x| {
+        b.scope(scope, |b| b.sharing("both", |b| b.add("conv", Op::conv(8, 3, 1, 1), &[x]))).unwrap()
+    };
+    let y = shared(&mut b, "first", x);
+    let z = shared(&mut b, "second", y);
+    let sum = b.add("sum", Op::Add, &[x, y, z]).unwrap();
+    let gate = b.add("gate", Op::GlobalAvgPool, &[sum]).unwrap();
+    let gated = b.add("gated", Op::Mul, &[sum, gate]).unwrap();
+    let zeros = b.add("zeros", Op::Zeros { shape: [1, 2, 6, 6].into() }, &[]).unwrap();
+    let all = b.add("all", Op::Concat { axis: 1 }, &[gated, zeros]).unwrap();
+    let product = b.add("product", Op::MatMul, &[all, all]).unwrap();
+    let graph = b.build(&[product, sum, sum, x]).unwrap();
+    let back = read(&written(&graph)).unwrap();
+    assert_same(&graph, &back, "merges");
+    assert_eq!(back.cost().params, 8 * 8 * 9, "the weights are there once");
+    assert_eq!(back.outputs().len(), 4);
+}
+
+/// A model by hand, for what we do not write.
+struct Model {
+    graph: Message,
+    version: i64,
+}
+
+impl Model {
+    /// With an input `x`.
+    fn new(dims: &[i64]) -> Self {
+        Self { graph: Message::new().message(11, &input("x", dims, 1)), version: 17 }
+    }
+
+    fn version(self, version: i64) -> Self {
+        Self { version, ..self }
+    }
+
+    fn node(self, op_type: &str, inputs: &[&str], output: &str, attributes: &[Message]) -> Self {
+        let node = inputs.iter().fold(Message::new(), |m, input| m.bytes(1, input));
+        let node = node.bytes(2, output).bytes(3, output).bytes(4, op_type);
+        let node = attributes.iter().fold(node, |m, attribute| m.message(5, attribute));
+        Self { graph: self.graph.message(1, &node), ..self }
+    }
+
+    fn tensor(self, tensor: &Message) -> Self {
+        Self { graph: self.graph.message(5, tensor), ..self }
+    }
+
+    fn bytes(self, output: &str) -> Vec<u8> {
+        let graph = self.graph.message(12, &input(output, &[], 1));
+        let opset = Message::new().int(2, self.version);
+        Message::new().int(1, 8).message(7, &graph).message(8, &opset).into_bytes()
+    }
+
+    fn read(self) -> Result<Graph, OnnxError> {
+        read(&self.bytes("y"))
+    }
+
+    fn fails(self, naming: &str) {
+        let error = self.read().unwrap_err().to_string();
+        assert!(error.contains(naming), "no `{naming}` in: {error}");
+    }
+}
+
+/// A size of 0 stands for one that is not fixed.
+fn input(name: &str, dims: &[i64], data_type: i64) -> Message {
+    let shape = dims.iter().fold(Message::new(), |m, &d| {
+        let size = if d == 0 { Message::new().bytes(2, "width") } else { Message::new().int(1, d) };
+        m.message(1, &size)
+    });
+    let tensor = Message::new().int(1, data_type).message(2, &shape);
+    Message::new().bytes(1, name).message(2, &Message::new().message(1, &tensor))
+}
+
+/// A weight of 32-bit floats with values.
+fn weight(name: &str, dims: &[i64]) -> Message {
+    let elements: i64 = dims.iter().product();
+    declared(name, dims, 1).bytes(9, vec![0; 4 * elements as usize])
+}
+
+/// A tensor without values.
+fn declared(name: &str, dims: &[i64], data_type: i64) -> Message {
+    dims.iter().fold(Message::new(), |m, &d| m.int(1, d)).int(2, data_type).bytes(8, name)
+}
+
+fn list(name: &str, values: &[i64]) -> Message {
+    let raw: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    declared(name, &[values.len() as i64], 7).bytes(9, raw)
+}
+
+fn int(name: &str, value: i64) -> Message {
+    Message::new().bytes(1, name).int(3, value).int(20, 2)
+}
+
+fn ints(name: &str, values: &[i64]) -> Message {
+    values.iter().fold(Message::new().bytes(1, name), |m, &v| m.int(8, v)).int(20, 7)
+}
+
+fn text(name: &str, value: &str) -> Message {
+    Message::new().bytes(1, name).bytes(4, value).int(20, 3)
+}
+
+fn ops(graph: &Graph) -> Vec<&str> {
+    graph.nodes().iter().map(|node| node.op.name()).collect()
+}
+
+#[test]
+fn other_programs_write_the_same_differently() {
+    // A batch that is not fixed, a bias as a sum, a mean for the pool, a flattening as a new shape, an attribute's default.
+    let graph = Model::new(&[0, 4, 9, 9])
+        .tensor(&weight("w", &[8, 4, 3, 3]))
+        .node("Conv", &["x", "w"], "conv", &[text("auto_pad", "SAME_UPPER"), ints("strides", &[2, 2])])
+        .node("ReduceMean", &["conv"], "mean", &[ints("axes", &[-1, -2])])
+        .tensor(&list("shape", &[-1, 8]))
+        .node("Reshape", &["mean", "shape"], "flat", &[])
+        .tensor(&weight("matrix", &[8, 5]))
+        .node("MatMul", &["flat", "matrix"], "product", &[])
+        .tensor(&weight("bias", &[5]))
+        .node("Add", &["bias", "product"], "y", &[])
+        .read()
+        .unwrap();
+    assert_eq!(ops(&graph), ["input", "conv", "global_avg_pool", "flatten", "linear"]);
+    assert_eq!(graph.data_shapes()[0].0, [1, 4, 9, 9]);
+    assert_eq!(graph.cost().params, 8 * 4 * 9 + 8 * 5 + 5);
+    assert_eq!(graph.nodes()[1].shape.0, [1, 8, 5, 5]);
+
+    // Uneven padding is an operation of its own.
+    let graph = Model::new(&[1, 4, 8, 8])
+        .tensor(&weight("w", &[8, 4, 3, 3]))
+        .node("Conv", &["x", "w"], "y", &[text("auto_pad", "SAME_UPPER"), ints("strides", &[2, 2])])
+        .read()
+        .unwrap();
+    assert_eq!(graph.nodes()[1].op, Op::Pad { padding: [0, 1, 0, 1] });
+    assert_eq!(graph.nodes()[2].shape.0, [1, 8, 4, 4]);
+}
+
+/// Values of weights are not looked at, so it does not matter where they are; those of constants are.
+#[test]
+fn data_outside_of_the_file_is_never_opened() {
+    let external = |tensor: Message| {
+        let entry = Message::new().bytes(1, "location").bytes(2, "../../etc/passwd");
+        tensor.message(13, &entry).int(14, 1)
+    };
+    let conv = |tensor: &Message| Model::new(&[1, 4, 8, 8]).tensor(tensor).node("Conv", &["x", "w"], "y", &[]).read();
+    let outside = conv(&external(declared("w", &[8, 4, 3, 3], 1))).unwrap();
+    assert_eq!(outside, conv(&weight("w", &[8, 4, 3, 3])).unwrap());
+    Model::new(&[1, 4, 8, 8])
+        .tensor(&external(declared("shape", &[2], 7)))
+        .node("Reshape", &["x", "shape"], "y", &[])
+        .fails("node `y` (Reshape): its input `shape` is stored outside of the model's file");
+}
+
+#[test]
+fn what_our_operations_do_not_have_is_named() {
+    let model = || Model::new(&[1, 4, 9, 9]);
+    model().node("Einsum", &["x"], "y", &[]).fails("node `y`: operator `Einsum` is not supported (supported: Add,");
+    let pool = |attributes: &[Message]| {
+        let all = [&[ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])], attributes].concat();
+        model().node("MaxPool", &["x"], "y", &all)
+    };
+    pool(&[]).read().unwrap();
+    pool(&[int("ceil_mode", 1)]).fails("node `y` (MaxPool): `ceil_mode` 1 is not supported");
+    pool(&[ints("dilations", &[2, 2])]).fails("dilated pools");
+    pool(&[ints("pads", &[0, 0, 1, 1])]).fails("padding that differs");
+    pool(&[int("new_attribute", 1)]).fails("attribute `new_attribute` is not supported");
+    pool(&[text("ceil_mode", "1")]).fails("attribute `ceil_mode` is of another type");
+    model().node("Flatten", &["x"], "y", &[int("axis", 2)]).fails("only (1, 4, 9, 9) to (1, 324)");
+    model().tensor(&weight("c", &[1])).node("Add", &["x", "c"], "y", &[]).fails("its input `c` is a constant");
+    model().node("Softmax", &["x"], "y", &[]).version(12).fails("over several axes at once");
+    model().node("Softmax", &["x"], "y", &[]).read().unwrap();
+    model().tensor(&declared("w", &[8, 4, 3, 3], 10)).node("Conv", &["x", "w"], "y", &[]).fails("of type float16");
+    model().version(8).node("Relu", &["x"], "y", &[]).fails("operators are of version 8");
+    model().version(99).node("Relu", &["x"], "y", &[]).fails("operators are of version 99");
+    Model::new(&[1, 4, 9, 0]).node("Relu", &["x"], "y", &[]).fails("no fixed size in dimension 3 (`width`)");
+}
+
+#[test]
+fn models_that_cannot_be_right_are_refused() {
+    let model = || Model::new(&[1, 4, 9, 9]);
+    // A circle, a value from nowhere, two of one name, no output.
+    let circle = "nothing before it gives its input `b`: the nodes are not in order, or in a circle";
+    model().node("Relu", &["b"], "a", &[]).node("Relu", &["a"], "b", &[]).fails(circle);
+    model().node("Relu", &["a"], "a", &[]).fails("nothing before it gives its input `a`");
+    model().node("Relu", &["x"], "a", &[]).fails("nothing gives its output `y`");
+    model().node("Relu", &["x"], "x", &[]).fails("two values are called `x`");
+    model().node("Relu", &["x"], "", &[]).fails("it has no output");
+    model().node("Relu", &[], "y", &[]).fails("input 0 is missing");
+    // Shapes and sizes.
+    let conv = |w: &Message, attributes: &[Message]| model().tensor(w).node("Conv", &["x", "w"], "y", attributes);
+    conv(&weight("w", &[8, 3, 3, 3]), &[]).fails("its weight is for 3 channels in 1 groups, the input has 4");
+    conv(&weight("w", &[8, 4, 3, 3]), &[ints("kernel_shape", &[5, 5])]).fails("is not that of its weight");
+    conv(&weight("w", &[8, 4, 3, 3]), &[int("group", -1)]).fails("`group` -1 makes no sense");
+    conv(&weight("w", &[8, 4, 3, 3]), &[int("group", 0)]).fails("in 0 groups");
+    conv(&weight("w", &[8, 4, 3, 3]), &[ints("strides", &[0, 0]), text("auto_pad", "SAME_UPPER")]).fails("too large");
+    conv(&weight("w", &[8, 4, 3, 3]), &[ints("pads", &[i64::MAX; 4])]).fails("does not fit");
+    conv(&weight("w", &[8, 4, 3, 3]), &[ints("pads", &[-1, 0, 0, 0])]).fails("`pads` [-1, 0, 0, 0]");
+    conv(&declared("w", &[8, 4, 3, 3], 1).bytes(9, [0; 4]), &[]).fails("has values for another shape");
+    conv(&declared("w", &[1 << 62, 4, 3, 3], 1), &[]).fails("has the shape");
+    conv(&declared("w", &[8, 4, -3, -3], 1), &[]).fails("has the shape");
+    let external = declared("w", &[1 << 40, 4, 1, 1], 1).int(14, 1);
+    conv(&external, &[]).fails("too large");
+    Model::new(&[1, 1 << 20, 1 << 20, 1 << 20]).node("Relu", &["x"], "y", &[]).fails("too large");
+    Model::new(&[1, i64::MAX, i64::MAX]).node("Relu", &["x"], "y", &[]).fails("too large");
+    Model::new(&[1, -4, 9, 9]).node("Relu", &["x"], "y", &[]).fails("the size -4 in dimension 1");
+    let reshape = |shape: &[i64]| model().tensor(&list("s", shape)).node("Reshape", &["x", "s"], "y", &[]);
+    for shape in [&[-1, -1][..], &[0, 0, 0, 0, 0], &[i64::MIN, 5], &[i64::MAX, i64::MAX, i64::MAX], &[0, 5], &[]] {
+        reshape(shape).fails("only (1, 4, 9, 9) to (1, 324) is supported");
+    }
+    let zeros = |shape: &[i64]| model().tensor(&list("s", shape)).node("ConstantOfShape", &["s"], "y", &[]);
+    zeros(&[1 << 40, 1 << 40]).fails("too large");
+    zeros(&[-1, 2]).fails("makes no sense");
+    let many = vec![1; 65];
+    zeros(&many).fails("too large here");
+}
+
+#[test]
+fn bytes_that_are_no_model_are_refused() {
+    assert!(read(&[]).unwrap_err().to_string().contains("0 graphs"));
+    assert!(read(b"PK\x03\x04 an archive, not a model").is_err());
+    assert!(read(&[0xff; 100]).is_err());
+    // A length of 2^62 and nothing behind it.
+    let claimed = [0x3a, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40];
+    assert_eq!(
+        read(&claimed).unwrap_err().to_string(),
+        "not an ONNX model: it ends in the middle of a field, or a length is wrong"
+    );
+    // Sixteen million empty nodes in 32 MB.
+    let hollow = Message::new().bytes(7, [0x0a, 0x00].repeat(16_000_000)).into_bytes();
+    assert!(matches!(read(&hollow), Err(OnnxError::TooManyParts(_))));
+}
+
+/// However a file is cut or changed: an answer, and no panic.
+#[test]
+fn damaged_models_are_errors_or_other_networks() {
+    let space = Space::builtin("zoph-cifar10").unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let graph = Runtime::TorchEager.subnet(&space.graph, &space.sample(&mut rng)).unwrap();
+    let mut b = GraphBuilder::new();
+    let x = b.input("x", [1, 4, 9, 9]).unwrap();
+    let y = b.add("conv", Op::conv(2, 3, 2, 1).with_bias(), &[x]).unwrap();
+    let y = b.add("pool", Op::MaxPool { kernel: [3, 3], stride: [2, 2], pad: [1, 1] }, &[y]).unwrap();
+    let y = b.add("pad", Op::Pad { padding: [1; 4] }, &[y]).unwrap();
+    let small = written(&b.build(&[y]).unwrap());
+    for end in 0..small.len() {
+        assert!(read(&small[..end]).is_err(), "cut at {end} of {}", small.len());
+    }
+    for i in 0..small.len() {
+        for value in [0, 1, 0x7f, 0x80, 0xff] {
+            let mut changed = small.clone();
+            changed[i] = value;
+            let _ = read(&changed);
+        }
+    }
+    let large = written(&graph);
+    for _ in 0..200 {
+        let mut changed = large.clone();
+        // Most of the file is weights; what is around them is at the end and the start.
+        let places = changed.len();
+        for _ in 0..rng.random_range(1..20) {
+            let i = rng.random_range(0..places);
+            changed[i] = rng.random();
+        }
+        changed.truncate(rng.random_range(0..=2 * places).min(places));
+        let _ = read(&changed);
+    }
+}

@@ -1,0 +1,79 @@
+//! Back ends by name: which program of ours serves one, and which GPU one means.
+
+/// The agent that has no runtime of its own linked: synthetic devices.
+pub const AGENT: &str = "nasprof-agent";
+/// The agent with libtorch.
+pub const AGENT_TORCH: &str = "nasprof-agent-torch";
+
+/// The program that serves a back end.
+#[must_use]
+pub fn program(backend: &str) -> &'static str {
+    let kind = backend.split_once(':').map_or(backend, |(kind, _)| kind);
+    if matches!(kind, "torch" | "cuda") { AGENT_TORCH } else { AGENT }
+}
+
+/// A GPU as the back end `cuda:INDEX` names it, or `cuda:INDEX:flush-l2`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CudaTarget {
+    /// Its number.
+    pub index: u32,
+    /// Whether the L2 cache is flushed before every timed run; else it holds what an untimed run left.
+    pub flush: bool,
+}
+
+impl CudaTarget {
+    /// Reads a back end's name.
+    ///
+    /// # Errors
+    /// If it is not of one of these forms.
+    pub fn parse(backend: &str) -> Result<Self, String> {
+        let wrong = || format!("the back end `{backend}` is neither `cuda:INDEX` nor `cuda:INDEX:flush-l2`");
+        let mut parts = backend.split(':');
+        match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some("cuda"), Some(index), option @ (None | Some("flush-l2")), None) => {
+                let digits = !index.is_empty() && index.chars().all(|c| c.is_ascii_digit());
+                let index = index.parse().ok().filter(|_| digits).ok_or_else(wrong)?;
+                Ok(Self { index, flush: option.is_some() })
+            }
+            _ => Err(wrong()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_back_end_has_its_program() {
+        for (backend, expected) in [
+            ("torch", AGENT_TORCH),
+            ("cuda:0", AGENT_TORCH),
+            ("cuda:1:flush-l2", AGENT_TORCH),
+            ("synthetic:quiet", AGENT),
+            ("synthetic:torch", AGENT),
+        ] {
+            assert_eq!(program(backend), expected, "{backend}");
+        }
+    }
+
+    #[test]
+    fn gpus_by_name() {
+        assert_eq!(CudaTarget::parse("cuda:0"), Ok(CudaTarget { index: 0, flush: false }));
+        assert_eq!(CudaTarget::parse("cuda:3:flush-l2"), Ok(CudaTarget { index: 3, flush: true }));
+        for bad in [
+            "",
+            "cuda",
+            "cuda:",
+            "cuda:x",
+            "cuda:-1",
+            "cuda:+1",
+            "cuda:0:",
+            "cuda:0:flush",
+            "cuda:0:flush-l2:",
+            "torch:0",
+        ] {
+            assert!(CudaTarget::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

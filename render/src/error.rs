@@ -1,0 +1,28 @@
+//! What can be wrong with a picture.
+
+use std::io;
+use std::path::Path;
+
+use thiserror::Error;
+
+/// A picture that cannot be made or written.
+#[derive(Debug, Error)]
+pub enum RenderError {
+    /// A file cannot be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A picture cannot be turned into pixels.
+    #[error("the picture cannot be drawn: {0}")]
+    Picture(String),
+}
+
+impl RenderError {
+    pub(crate) fn file(path: &Path, source: io::Error) -> Self {
+        Self::File { path: path.display().to_string(), source }
+    }
+}

@@ -1,0 +1,198 @@
+//! Once-for-all MobileNetV3 (nnabla-nas.md 2.7).
+
+use nasprof_graph::{GraphBuilder, GraphError, NodeId, Op};
+use num_bigint::BigUint;
+use serde::{Deserialize, Serialize};
+
+use super::super::{Space, SpaceError, checks, mobilenet};
+use super::{KernelTransform, check_factor, check_values, choose, classifier};
+use crate::blocks::ofa::{MobileBlock, conv_bn, make_divisible, mobile_block};
+
+/// Parameters of the space.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OfaMbv3Spec {
+    /// Channels, height, width of the input.
+    pub input: [usize; 3],
+    /// Classes.
+    pub num_classes: usize,
+    /// Factor on all channel counts.
+    #[serde(default = "one")]
+    pub width_mult: f64,
+    /// Candidates of every block, `MB<expansion> <kernel>x<kernel>`.
+    pub candidates: Vec<String>,
+    /// Candidates of every stage: how many of its blocks run.
+    pub depths: Vec<usize>,
+    /// Dropout before the classifier.
+    #[serde(default)]
+    pub drop_rate: f64,
+    /// CompOFA: the depth of a stage decides the expansion of its blocks (2 gives 3, 3 gives 4, 4 gives 6, or the smallest
+    /// candidate above), and only kernels are left to choose.
+    #[serde(default)]
+    pub compound: bool,
+    /// Each stage has one kernel, 3, 5, 3, 3 and 5: of the candidates those with that kernel are left.
+    #[serde(default)]
+    pub fixed_kernel: bool,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+/// A candidate of a block: its name, expansion and kernel.
+type Candidate = (String, usize, usize);
+
+/// Kernels of the stages where they are fixed.
+const FIXED_KERNELS: [usize; STAGES.len()] = [3, 5, 3, 3, 5];
+
+/// Expansion of a stage's blocks by its depth, where depth and width are compound.
+const COMPOUND: [(usize, usize); 3] = [(2, 3), (3, 4), (4, 6)];
+
+/// Channels, stride, whether h-swish instead of ReLU, whether squeeze and excitation.
+const STAGES: [(f64, usize, bool, bool); 5] = [
+    (24.0, 2, false, false),
+    (40.0, 2, false, true),
+    (80.0, 2, true, false),
+    (112.0, 1, true, true),
+    (160.0, 2, true, true),
+];
+
+const MAX_DEPTH: usize = 16;
+
+impl OfaMbv3Spec {
+    pub(in super::super) fn build(&self, name: &str) -> Result<Space, SpaceError> {
+        let candidates = self.check()?;
+        let width = |channels: f64| make_divisible(channels * self.width_mult);
+        let mut b = GraphBuilder::new();
+        let [channels, height, image_width] = self.input;
+        let x = b.input("input", [1, channels, height, image_width])?;
+        let (mut transforms, mut networks) = (Vec::new(), BigUint::from(1_u32));
+        let mut x = b.scope("stem", |b| conv_bn(b, x, Op::conv(width(16.0), 3, 2, 1), Some(Op::Hswish)))?;
+        let first =
+            MobileBlock { out: width(16.0), expansion: 1, kernel: 3, stride: 1, activation: Op::Relu, squeeze: false };
+        x = b.scope("first", |b| mobile_block(b, x, &first))?;
+        for (i, (channels, stride, hswish, squeeze)) in STAGES.into_iter().enumerate() {
+            let activation = if hswish { Op::Hswish } else { Op::Relu };
+            let block = MobileBlock { out: width(channels), expansion: 1, kernel: 3, stride, activation, squeeze };
+            let left = self.candidates_of_stage(&candidates, i)?;
+            let path = format!("stages/{i}");
+            let kernels: Vec<usize> = left.iter().flat_map(|(_, c)| c).map(|(_, _, kernel)| *kernel).collect();
+            for block in 0..self.depths.iter().copied().max().unwrap_or(0) {
+                let convolution = format!("{path}/blocks/{block}/depthwise/conv");
+                transforms.extend(KernelTransform::chain(&convolution, &kernels));
+            }
+            networks *= left.iter().map(|(depth, c)| BigUint::from(c.len()).pow(*depth as u32)).sum::<BigUint>();
+            x = b.scope(path, |b| self.stage(b, x, &block, &left))?;
+        }
+        x = b.scope("last", |b| conv_bn(b, x, Op::conv(width(960.0), 1, 1, 0), Some(Op::Hswish)))?;
+        let y = b.scope("features", |b| {
+            let y = b.add("pool", Op::GlobalAvgPool, &[x])?;
+            let y = b.add("conv", Op::conv(width(1280.0), 1, 1, 0), &[y])?;
+            b.add("act", Op::Hswish, &[y])
+        })?;
+        let y = b.scope("classifier", |b| classifier(b, y, self.drop_rate, self.num_classes))?;
+        Ok(Space::new(name, b.build(&[y])?).with_distinct(networks).with_kernel_transforms(transforms))
+    }
+
+    /// Blocks, and the choice of the depth. A depth is a place in one chain of blocks to leave at; where it decides the
+    /// expansion, it is a chain of its own, whose blocks share their weights and their choices with the others'.
+    fn stage(
+        &self,
+        b: &mut GraphBuilder,
+        x: NodeId,
+        block: &MobileBlock,
+        candidates: &[(usize, Vec<Candidate>)],
+    ) -> Result<NodeId, GraphError> {
+        let mut built = Vec::new();
+        let path = b.path("blocks");
+        if self.compound {
+            for (depth, candidates) in candidates {
+                let values = b.scope(format!("depth_{depth}"), |b| chain(b, x, block, candidates, *depth, &path))?;
+                built.push((depth.to_string(), values[*depth]));
+            }
+        } else if let Some((deepest, candidates)) = candidates.iter().max_by_key(|(depth, _)| *depth) {
+            let values = chain(b, x, block, candidates, *deepest, &path)?;
+            built.extend(self.depths.iter().map(|&d| (d.to_string(), values[d])));
+        }
+        let choice = b.path("depth");
+        choose(b, "depth", choice, built)
+    }
+
+    /// The candidates of a stage's blocks at each depth.
+    fn candidates_of_stage(
+        &self,
+        candidates: &[Candidate],
+        stage: usize,
+    ) -> Result<Vec<(usize, Vec<Candidate>)>, SpaceError> {
+        let kernel = FIXED_KERNELS[stage];
+        let left: Vec<Candidate> =
+            candidates.iter().filter(|(_, _, k)| !self.fixed_kernel || *k == kernel).cloned().collect();
+        if left.is_empty() {
+            let problem = format!("no candidate has the kernel {kernel} of stage {stage}");
+            return Err(SpaceError::value("fixed_kernel", problem));
+        }
+        self.depths.iter().map(|&depth| Ok((depth, self.candidates_of_depth(&left, depth)?))).collect()
+    }
+
+    /// Those with the expansion that the depth asks for, named by their kernel alone: they are the same choice at every
+    /// depth.
+    fn candidates_of_depth(&self, candidates: &[Candidate], depth: usize) -> Result<Vec<Candidate>, SpaceError> {
+        if !self.compound {
+            return Ok(candidates.to_vec());
+        }
+        let wanted = COMPOUND.iter().find(|(d, _)| *d == depth).map(|(_, expansion)| *expansion);
+        let wanted = wanted.ok_or_else(|| {
+            SpaceError::value("depths", format!("a compound space has the depths 2, 3 and 4, not {depth}"))
+        })?;
+        let above = candidates.iter().map(|(_, expansion, _)| *expansion).filter(|e| *e >= wanted).min();
+        let expansion = above.ok_or_else(|| {
+            SpaceError::value("candidates", format!("none has the expansion {wanted} that depth {depth} asks for"))
+        })?;
+        let same = candidates.iter().filter(|(_, e, _)| *e == expansion);
+        Ok(same.map(|&(_, e, kernel)| (format!("{kernel}x{kernel}"), e, kernel)).collect())
+    }
+
+    /// Expansion and kernel of each candidate, after all values were checked.
+    fn check(&self) -> Result<Vec<Candidate>, SpaceError> {
+        check_factor("width_mult", self.width_mult, 100.0)?;
+        checks::probability("drop_rate", self.drop_rate)?;
+        check_values("depths", &self.depths)?;
+        for &depth in &self.depths {
+            checks::within("depths", depth, 1..=MAX_DEPTH)?;
+        }
+        check_values("candidates", &self.candidates)?;
+        checks::image(self.input, 32)?;
+        let parsed = mobilenet::parse_candidates(&self.candidates)?;
+        Ok(self.candidates.iter().cloned().zip(parsed).map(|(name, (e, k))| (name, e, k)).collect())
+    }
+}
+
+/// Blocks one after the other, each a choice of its candidates; the value before the first block and after each.
+fn chain(
+    b: &mut GraphBuilder,
+    x: NodeId,
+    block: &MobileBlock,
+    candidates: &[Candidate],
+    depth: usize,
+    path: &str,
+) -> Result<Vec<NodeId>, GraphError> {
+    let mut values = vec![x];
+    for i in 0..depth {
+        let (x, stride) = (values[i], if i == 0 { block.stride } else { 1 });
+        let path = format!("{path}/{i}");
+        let name = i.to_string();
+        let y = b.scope("blocks", |b| {
+            let built = b.scope(&name, |b| {
+                let candidate = |(name, expansion, kernel): &Candidate| {
+                    let block = MobileBlock { expansion: *expansion, kernel: *kernel, stride, ..block.clone() };
+                    let y = b.scope(name, |b| b.sharing(&path, |b| mobile_block(b, x, &block)))?;
+                    Ok((name.clone(), y))
+                };
+                candidates.iter().map(candidate).collect::<Result<Vec<_>, _>>()
+            })?;
+            choose(b, &name, path, built)
+        })?;
+        values.push(y);
+    }
+    Ok(values)
+}

@@ -1,0 +1,49 @@
+//! Running Python with packages that are neither built nor linked here. Tests of other crates use it too.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// Packages of a virtual environment that a script of ours installs.
+#[derive(Debug, Clone, Copy)]
+pub struct Packages {
+    name: &'static str,
+    imports: &'static str,
+    /// Its folder in `.deps`, and what the script calls it.
+    folder: &'static str,
+    /// Names another Python that has them.
+    variable: &'static str,
+}
+
+/// ONNX and ONNX Runtime.
+pub const ONNX: Packages = Packages {
+    name: "ONNX and ONNX Runtime",
+    imports: "onnx, onnxruntime",
+    folder: "onnx",
+    variable: "NASPROF_TEST_ONNX_PYTHON",
+};
+/// TensorBoard.
+pub const TENSORBOARD: Packages = Packages {
+    name: "TensorBoard",
+    imports: "tensorboard",
+    folder: "tensorboard",
+    variable: "NASPROF_TEST_TENSORBOARD_PYTHON",
+};
+
+/// What a Python script says to some arguments; `None`, said aloud, where the packages are missing.
+pub fn python(packages: Packages, script: &str, arguments: &[&Path]) -> Option<Output> {
+    let Packages { name, imports, folder, variable } = packages;
+    let installed = format!("{}/../.deps/{folder}/bin/python", env!("CARGO_MANIFEST_DIR"));
+    let named = std::env::var(variable).ok();
+    let has = |python: &String| {
+        let status = Command::new(python).args(["-c", &format!("import {imports}")]).stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
+    };
+    let Some(python) = named.into_iter().chain([installed, "python3".to_owned()]).find(has) else {
+        let hint =
+            format!("`scripts/install-python-tool.sh {folder}` installs it, {variable} names a Python that has it");
+        let _ = writeln!(std::io::stderr(), "SKIPPED: no {name}; {hint}");
+        return None;
+    };
+    Some(Command::new(python).arg("-c").arg(script).args(arguments).output().unwrap())
+}

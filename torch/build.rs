@@ -1,0 +1,24 @@
+//! Links libtorch, and compiles the part of the back end that CUDA calls.
+
+use std::path::PathBuf;
+
+fn main() {
+    println!("cargo:rerun-if-env-changed=LIBTORCH");
+    println!("cargo:rerun-if-changed=src/cuda/allocator.cpp");
+    let Some(folder) = std::env::var_os("LIBTORCH").map(PathBuf::from) else { return };
+    let mut build = cc::Build::new();
+    build.cpp(true).std("c++17").warnings(false).define("_GLIBCXX_USE_CXX11_ABI", "1").include(folder.join("include"));
+    build.file("src/cuda/allocator.cpp").compile("nasprof_cuda_allocator");
+    // The real folder: the link in the checkout may go away before the built program does.
+    let Ok(lib) = folder.join("lib").canonicalize() else { return };
+    for argument in [
+        // torch-sys finds libtorch for the linker; built programs must find it too.
+        format!("-Wl,-rpath,{}", lib.display()),
+        // libtorch_cpu names CUDA libraries that are only needed by parts we do not call.
+        "-Wl,--allow-shlib-undefined".to_owned(),
+    ] {
+        println!("cargo:rustc-link-arg={argument}");
+    }
+    // For the build scripts of the crates that link this one: link arguments are a package's own.
+    println!("cargo:lib={}", lib.display());
+}

@@ -1,0 +1,152 @@
+//! Memory of a network: the kernel's high-water mark of resident memory for the peak of a run, the allocator's count for
+//! what is kept between runs.
+//!
+//! Both need care, since a layer's memory is small beside what hides it. What is free but resident takes new blocks in
+//! unseen: it is given back or filled up first. And the kernel counts a process's pages by batches on each processor, so
+//! that its mark misses up to a batch: the run is repeated with the batch filled up differently, and the highest mark
+//! counts.
+
+use std::fs;
+use std::time::Instant;
+
+use nasprof_agent::{allocator, timer};
+use nasprof_profiler::protocol::{DeviceError, Memory};
+use nix::unistd::{SysconfVar, sysconf};
+
+/// Runs for one peak.
+const PEAK_RUNS: usize = 8;
+/// Fewest pages that a processor counts before it tells the kernel: more than 32 only with more than 16 processors.
+const MIN_BATCH: usize = 32;
+
+/// Copies of a network that are made to see what it keeps, unless fewer fill [`STORED_BYTES`].
+const STORED_COPIES: usize = 32;
+const STORED_BYTES: u32 = 4 << 20;
+
+/// Builds and runs the network, and reads how far resident memory rose above the process without it, and above what
+/// was resident before a run. `filling` fills up the heap and is kept from one network to the next, since it takes long.
+pub(super) fn peak<N>(
+    filling: &mut Vec<Vec<u8>>,
+    build: impl Fn() -> Result<N, DeviceError>,
+    run: impl Fn(&mut N) -> Result<(), String>,
+    drop_values: impl Fn(&mut N),
+) -> Result<Memory, DeviceError> {
+    let run = |network: &mut N| run(network).map_err(DeviceError::Refused);
+    // Memory of earlier graphs must not be reused unseen.
+    allocator::return_memory().map_err(DeviceError::Refused)?;
+    // Caches of the runtime (compiled kernels) are filled once and belong to no network.
+    let first_ns = {
+        let mut network = build()?;
+        let start = Instant::now();
+        run(&mut network)?;
+        timer::nanoseconds(start)
+    };
+    allocator::fill_holes(filling);
+    settle_counters();
+    let without = status("VmRSS:");
+    let mut network = build()?;
+    run(&mut network)?;
+    let counted = Counted::new();
+    let mut above: Option<(u64, u64)> = None;
+    for phase in 0..PEAK_RUNS {
+        // Pages that a run left free in the heap would take in the next one's tensors, and hide them.
+        allocator::trim();
+        let before = counted.before(phase);
+        run(&mut network)?;
+        let Some(marked) = before.peak() else { break };
+        let over = |base: u64| marked.saturating_sub(base);
+        let (run, network) = (over(before.resident), over(without.unwrap_or(before.resident)));
+        above = Some(above.map_or((run, network), |(r, n)| (run.max(r), network.max(n))));
+    }
+    drop(network);
+    Ok(Memory {
+        first_ns,
+        peak_bytes: above.map(|(run, _)| run),
+        network_bytes: above.filter(|_| without.is_some()).map(|(_, network)| network),
+        stored_bytes: stored(filling, &build, &drop_values)?,
+        method: format!("highest of {PEAK_RUNS} VmHWM after clear_refs, minus VmRSS; kept: the allocator's count"),
+        resolution_bytes: (counted.step() * counted.page) as u64,
+    })
+}
+
+/// How the kernel counts resident pages.
+struct Counted {
+    page: usize,
+    batch: usize,
+}
+
+/// A process about to run: what is resident, and pages added since that were counted but not yet told.
+struct Before {
+    resident: u64,
+    added: u64,
+    _pages: Vec<u8>,
+}
+
+impl Counted {
+    fn new() -> Self {
+        let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().and_then(|size| usize::try_from(size).ok());
+        let processors = sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten().and_then(|n| usize::try_from(n).ok());
+        Self { page: page.unwrap_or(4096), batch: MIN_BATCH.max(2 * processors.unwrap_or(1)) }
+    }
+
+    /// Pages between one phase and the next: how far the highest mark may still be off.
+    fn step(&self) -> usize {
+        self.batch.div_ceil(PEAK_RUNS)
+    }
+
+    /// Touches a number of pages that differs by phase, and resets the mark.
+    fn before(&self, phase: usize) -> Before {
+        let mut pages = Vec::with_capacity(2 * self.batch * self.page);
+        settle_counters();
+        let resident = status("VmRSS:").unwrap_or(0);
+        // The block begins behind its header in a page that is resident already.
+        let touched = phase * self.step();
+        pages.resize(touched * self.page, 1);
+        // Without the mark being reset there is no peak to read.
+        let reset = fs::write("/proc/self/clear_refs", "5").is_ok() && resident > 0;
+        let resident = if reset { resident } else { 0 };
+        Before { resident, added: (touched * self.page) as u64, _pages: pages }
+    }
+}
+
+impl Before {
+    /// The mark, without the pages that were added.
+    fn peak(&self) -> Option<u64> {
+        let marked = status("VmHWM:").filter(|_| self.resident > 0)?;
+        Some(marked.saturating_sub(self.added))
+    }
+}
+
+/// Makes the kernel add up what its processors have counted: a large block given back is told at once.
+fn settle_counters() {
+    drop(std::hint::black_box(vec![1_u8; 4 << 20]));
+}
+
+/// What a network takes without its values: its blocks and the gaps that aligning them leaves. Freed blocks below a
+/// kilobyte are kept at hand by size, up to seven of each, and memory is taken by the page: so several copies of small
+/// networks are made, and the average is little off.
+fn stored<N>(
+    filling: &mut Vec<Vec<u8>>,
+    build: &impl Fn() -> Result<N, DeviceError>,
+    drop_values: &impl Fn(&mut N),
+) -> Result<Option<u64>, DeviceError> {
+    let mut copies = Vec::new();
+    allocator::fill_holes(filling);
+    let Some(before) = allocator::taken() else { return Ok(None) };
+    let mut above = 0;
+    while copies.len() < STORED_COPIES && above < STORED_BYTES {
+        let mut network = build()?;
+        drop_values(&mut network);
+        copies.push(network);
+        // Less than before is nothing.
+        above = allocator::taken().unwrap_or(before).wrapping_sub(before);
+        above = if above > u32::MAX / 2 { 0 } else { above };
+    }
+    Ok(Some(u64::from(above) / copies.len() as u64))
+}
+
+/// A line of `/proc/self/status` in bytes.
+fn status(field: &str) -> Option<u64> {
+    let text = fs::read_to_string("/proc/self/status").ok()?;
+    let kilobytes: u64 = text.lines().find_map(|l| l.strip_prefix(field))?.split_whitespace().next()?.parse().ok()?;
+    kilobytes.checked_mul(1024)
+}

@@ -1,0 +1,118 @@
+//! A graph made ready to run: kernels with their weights, values in slots, freed after their last use.
+
+use std::time::Instant;
+
+use nasprof_agent::timer;
+use nasprof_graph::{Graph, Op};
+use tch::{Device, Kind, TchError, Tensor};
+
+use super::kernel::{Kernel, random_weights};
+
+struct Step {
+    name: String,
+    kernel: Kernel,
+    weights: Vec<Tensor>,
+    operands: Vec<usize>,
+    output: usize,
+    /// Slots whose value nobody needs after this step.
+    free: Vec<usize>,
+}
+
+pub(crate) struct Network {
+    steps: Vec<Step>,
+    slots: Vec<Option<Tensor>>,
+}
+
+impl Network {
+    /// Weights are random with a variance that keeps activations near one (He et al. 2015): vanishing activations would
+    /// become denormal numbers, which are slow.
+    pub(crate) fn build(graph: &Graph, seed: u64, device: Device) -> Result<Self, String> {
+        tch::manual_seed(seed as i64);
+        let nodes = graph.nodes();
+        let mut last_use: Vec<usize> = (0..nodes.len()).collect();
+        for (i, node) in nodes.iter().enumerate() {
+            for id in &node.inputs {
+                last_use[id.0] = i;
+            }
+        }
+        for id in graph.outputs() {
+            last_use[id.0] = usize::MAX;
+        }
+        let mut slots: Vec<Option<Tensor>> = (0..nodes.len()).map(|_| None).collect();
+        let mut steps = Vec::with_capacity(graph.layers().count());
+        for (i, node) in nodes.iter().enumerate() {
+            let dims: Vec<i64> = node.shape.0.iter().map(|&d| d as i64).collect();
+            let fail = |e: TchError| format!("layer `{}` ({}): {}", node.name, node.op.name(), first_line(&e));
+            match &node.op {
+                // Data and constants stay for good.
+                Op::Input { .. } => {
+                    slots[i] = Some(Tensor::f_randn(dims, (Kind::Float, device)).map_err(fail)?);
+                }
+                Op::Zeros { .. } => {
+                    slots[i] = Some(Tensor::f_zeros(dims, (Kind::Float, device)).map_err(fail)?);
+                }
+                op => {
+                    let shapes = graph.input_shapes(node);
+                    let kernel = Kernel::new(op).map_err(|e| format!("layer `{}` ({}): {e}", node.name, op.name()))?;
+                    let weights = random_weights(op, &shapes).map_err(fail)?;
+                    let weights =
+                        weights.iter().map(|w| w.f_to_device(device)).collect::<Result<_, _>>().map_err(fail)?;
+                    let mut free: Vec<usize> =
+                        node.inputs.iter().map(|id| id.0).filter(|&s| last_use[s] == i).collect();
+                    free.retain(|&s| nodes[s].op.is_layer());
+                    free.sort_unstable();
+                    free.dedup();
+                    let operands = node.inputs.iter().map(|id| id.0).collect();
+                    steps.push(Step { name: node.name.clone(), kernel, weights, operands, output: i, free });
+                }
+            }
+        }
+        Ok(Self { steps, slots })
+    }
+
+    /// Drops data and results; the network cannot run after it.
+    pub(super) fn drop_values(&mut self) {
+        self.slots.iter_mut().for_each(|slot| *slot = None);
+    }
+
+    /// One run without timers.
+    pub(crate) fn run_whole(&mut self) -> Result<(), String> {
+        self.run_with(&mut || Ok(()))
+    }
+
+    /// One run with a clock reading after every layer; the nanoseconds of each add up to the run.
+    pub(super) fn run_layers(&mut self) -> Result<Vec<u64>, String> {
+        let mut marks = Vec::with_capacity(self.steps.len() + 1);
+        marks.push(Instant::now());
+        self.run_with(&mut || {
+            marks.push(Instant::now());
+            Ok(())
+        })?;
+        Ok(marks.windows(2).map(|pair| timer::between(pair[0], pair[1])).collect())
+    }
+
+    /// One run, with something to do after every layer.
+    pub(crate) fn run_with(&mut self, after_layer: &mut dyn FnMut() -> Result<(), String>) -> Result<(), String> {
+        for step in &self.steps {
+            let operand = |i: usize| {
+                let slot = step.operands.get(i).and_then(|&slot| self.slots[slot].as_ref());
+                slot.ok_or_else(|| TchError::Shape("an operand was freed too early".to_owned()))
+            };
+            let value = step
+                .kernel
+                .run(&step.weights, step.operands.len(), operand)
+                .map_err(|e| format!("layer `{}`: {}", step.name, first_line(&e)))?;
+            self.slots[step.output] = Some(value);
+            for &slot in &step.free {
+                self.slots[slot] = None;
+            }
+            after_layer()?;
+        }
+        Ok(())
+    }
+}
+
+/// libtorch's messages go on with a C++ stack trace.
+fn first_line(error: &TchError) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,71 @@
+//! Runs one search or training for `nasprof`: a job as JSON on the standard input, what there is to tell as JSON lines on
+//! the standard output, the result in the run folder.
+
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+
+use nasprof_search::job::Job;
+use nasprof_search::told::Told;
+use nasprof_train::SearchError;
+use nasprof_train::run::run;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// Jobs are a few kilobytes.
+const MAX_JOB: u64 = 1 << 20;
+/// As that of `nasprof` for a run that was interrupted and can be resumed.
+const ABANDONED: i32 = 5;
+
+/// Nobody waits for a run whose standard output is closed: it ends, so that it can be resumed at once.
+fn tell(told: Told) {
+    let mut line = serde_json::to_vec(&told).unwrap_or_default();
+    line.push(b'\n');
+    let mut output = io::stdout().lock();
+    if output.write_all(&line).and_then(|()| output.flush()).is_err() {
+        std::process::exit(ABANDONED);
+    }
+}
+
+/// A step can take longer than anybody wants to wait for the next line that cannot be written.
+fn end_with_the_reader() {
+    std::thread::spawn(|| {
+        let output = io::stdout();
+        // No event is asked for: what comes all the same is that the other end was closed.
+        let mut waited = [PollFd::new(output.as_fd(), PollFlags::empty())];
+        while poll(&mut waited, PollTimeout::NONE) == Err(Errno::EINTR) {}
+        if waited[0].revents().is_some_and(|events| events.contains(PollFlags::POLLERR)) {
+            // Not `exit`, which would tear libtorch down below the thread that computes; a checkpoint survives it.
+            let _ = kill(Pid::this(), Signal::SIGKILL);
+        }
+    });
+}
+
+fn fail(code: u8, message: String, hint: Option<String>) -> ExitCode {
+    tell(Told::Failed { message, hint });
+    ExitCode::from(code)
+}
+
+fn main() -> ExitCode {
+    // Steps allocate and free gigabytes. Without it a search is slower, which is no reason not to run one.
+    let _ = nasprof_agent::retain_freed_memory();
+    end_with_the_reader();
+    let mut text = String::new();
+    let job: Job = match io::stdin().take(MAX_JOB).read_to_string(&mut text).map(|_| serde_json::from_str(&text)) {
+        Ok(Ok(job)) => job,
+        Ok(Err(error)) => {
+            let hint = "this program is run by `nasprof search` and `nasprof train`".to_owned();
+            return fail(2, format!("the job on the standard input: {error}"), Some(hint));
+        }
+        Err(error) => return fail(1, format!("cannot read the standard input: {error}"), None),
+    };
+    match run(&job, &mut tell) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            let code = if matches!(error, SearchError::Network(_) | SearchError::File { .. }) { 1 } else { 2 };
+            fail(code, error.to_string(), error.hint())
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What can stop a search or a training.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use nasprof_graph::expectation::ExpectationError;
+use nasprof_search::CostError;
+use nasprof_search::config::ConfigError;
+use nasprof_search::data::DataError;
+use nasprof_search::evolution::EvolutionError;
+use tch::TchError;
+use thiserror::Error;
+
+use crate::supernet::NetworkError;
+
+/// A search or a training that cannot go on.
+#[derive(Debug, Error)]
+pub enum SearchError {
+    /// The experiment cannot be run.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The network cannot be built or run.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The images are missing or damaged.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// An architecture's cost is not known.
+    #[error(transparent)]
+    Cost(#[from] CostError),
+    /// An expected cost is not known.
+    #[error(transparent)]
+    Expectation(#[from] ExpectationError),
+    /// No winner was found with the trained weights.
+    #[error(transparent)]
+    Evolution(#[from] EvolutionError),
+    /// The loss left the numbers: the training has diverged.
+    #[error("the loss is {loss} at learning rate {learning_rate}{}", .epoch.map_or_else(String::new, |e| format!(" in epoch {}", e + 1)))]
+    Diverged {
+        /// The loss.
+        loss: f64,
+        /// The learning rate of the step.
+        learning_rate: f64,
+        /// The epoch, counted from 0 with the warm-up; the message counts from 1, as `log.txt` and the display do.
+        epoch: Option<u32>,
+        /// The last checkpoint, from before.
+        checkpoint: Option<PathBuf>,
+    },
+    /// A checkpoint of something else, or a damaged one.
+    #[error("{path}: {problem}")]
+    Checkpoint {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The run folder cannot be used.
+    #[error("{path}: {problem}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A file cannot be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A searcher of the user's.
+    #[error("{0}")]
+    Searcher(String),
+}
+
+impl SearchError {
+    pub(crate) fn file(path: &Path, source: io::Error) -> Self {
+        Self::File { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn checkpoint(path: &Path, problem: impl Into<String>) -> Self {
+        Self::Checkpoint { path: path.to_owned(), problem: problem.into() }
+    }
+
+    /// What to do about it, where more can be said than the message has.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Config(error) => error.hint(),
+            Self::Data(error) => error.hint(),
+            Self::Diverged { checkpoint, .. } => {
+                let last = checkpoint.as_ref().map_or_else(
+                    || "there is no checkpoint yet".to_owned(),
+                    |path| format!("the last good checkpoint is {}", path.display()),
+                );
+                Some(format!("lower the learning rate or clip gradients; {last}"))
+            }
+            Self::Checkpoint { .. } => Some("start again in another folder with -o".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+impl From<TchError> for SearchError {
+    fn from(error: TchError) -> Self {
+        Self::Network(error.into())
+    }
+}

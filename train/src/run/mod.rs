@@ -1,0 +1,63 @@
+//! A run and its folder: searches and trainings from start, or checkpoint, to result.
+
+mod alphas;
+mod checkpoint;
+mod folder;
+mod images;
+mod progress;
+mod search;
+mod train;
+
+use std::path::Path;
+
+use nasprof_search::config::{Compute, ConfigError, Plan, Training};
+use nasprof_search::job::{Job, RunResult, Task};
+use nasprof_search::told::Told;
+use tch::Device;
+
+use crate::error::SearchError;
+use crate::searchers;
+
+pub use search::search_with;
+
+/// Does what a job asks for. `tell` gets word of progress now and then.
+///
+/// # Errors
+/// An experiment that cannot be run, a folder that is in use or holds another run, a training that diverges.
+pub fn run(job: &Job, tell: &mut dyn FnMut(Told)) -> Result<RunResult, SearchError> {
+    let plan = Plan::new(job.experiment.clone())?;
+    match (&plan.experiment.searcher, job.task) {
+        (Some(settings), task) => {
+            let searcher = searchers::of(settings).ok_or_else(|| ConfigError::Key {
+                key: "searcher.kind".to_owned(),
+                problem: "this search trains nothing and does not run here".to_owned(),
+            })?;
+            let factor = if let Task::Select { factor } = task { Some(factor) } else { None };
+            search::search(&plan, job, searcher, factor, tell)
+        }
+        (None, Task::Run) => train::train(&plan, job, tell),
+        (None, Task::Select { .. }) => Err(SearchError::Searcher("a training has nothing to select".to_owned())),
+    }
+}
+
+/// The device that tensors are computed on; also sets the threads.
+fn device(training: &Training) -> Result<Device, SearchError> {
+    if let Some(threads) = training.threads {
+        tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
+    }
+    match training.compute {
+        Compute::Cpu => Ok(Device::Cpu),
+        Compute::Auto => Ok(Device::cuda_if_available()),
+        Compute::Cuda if tch::Cuda::is_available() => Ok(Device::Cuda(0)),
+        Compute::Cuda => Err(ConfigError::Key {
+            key: "training.compute".to_owned(),
+            problem: "there is no GPU, or this libtorch has no CUDA part".to_owned(),
+        }
+        .into()),
+    }
+}
+
+/// Writes a file so that at any moment there is the old or the new one.
+fn replace(path: &Path, bytes: &[u8]) -> Result<(), SearchError> {
+    nasprof_lut::replace_file(path, bytes).map_err(|source| SearchError::file(path, source))
+}

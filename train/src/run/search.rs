@@ -1,0 +1,296 @@
+//! A search from start, or checkpoint, to result.
+
+use nasprof_graph::Arch;
+use nasprof_graph::arch::ArchFile;
+use nasprof_graph::passes::{eliminate_dead_code, select as select_arch};
+use nasprof_search::config::{ConfigError, Loaders, Plan, Training};
+use nasprof_search::job::{Job, QuantityResult, RunResult};
+use nasprof_search::selection::{Form, Selected, select};
+use nasprof_search::told::{Step, Told};
+use nasprof_search::winner::Latency;
+use nasprof_spaces::Space;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::folder::Folder;
+use super::images::{Updates, take};
+use super::progress::{Means, Progress, Row, at_epoch};
+use super::{checkpoint, device};
+use crate::error::SearchError;
+use crate::loss::Score;
+use crate::searchers::Searcher;
+use crate::session::{MiniBatch, Session, SessionState};
+
+/// The numbers of a search's checkpoint.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct State {
+    /// Epochs done, those of the warm-up included.
+    epochs: u32,
+    session: SessionState,
+    searcher: Value,
+    rows: Vec<Row>,
+    seconds: f64,
+    /// What the searcher named as the winner when it finished.
+    winner: Option<Arch>,
+}
+
+/// Runs an experiment with a searcher of one's own in place of the one that its file names.
+///
+/// # Errors
+/// As [`super::run`].
+pub fn search_with(
+    job: &Job,
+    searcher: Box<dyn Searcher>,
+    tell: &mut dyn FnMut(Told),
+) -> Result<RunResult, SearchError> {
+    search(&Plan::new(job.experiment.clone())?, job, searcher, None, tell)
+}
+
+pub(super) fn search(
+    plan: &Plan,
+    job: &Job,
+    searcher: Box<dyn Searcher>,
+    factor: Option<f64>,
+    tell: &mut dyn FnMut(Told),
+) -> Result<RunResult, SearchError> {
+    let missing = |key: &str| ConfigError::Key { key: key.to_owned(), problem: "is missing".to_owned() };
+    let loaders = plan.loaders.as_ref().ok_or_else(|| missing("data"))?;
+    let training = plan.experiment.training.as_ref().ok_or_else(|| missing("training"))?;
+    // Before the folder becomes that of this experiment: it may name a device that is not there.
+    let device = device(training)?;
+    let folder = Folder::open(&job.folder, &plan.experiment, job.resume || factor.is_some())?;
+    let session = Session::new(plan, device)?;
+    let digest = plan.space.graph.digest();
+    let form = Form::of(&plan.space.choices);
+    let state = State {
+        epochs: 0,
+        session: session.state().1,
+        searcher: Value::Null,
+        rows: Vec::new(),
+        seconds: 0.0,
+        winner: None,
+    };
+    let mut run = Run { plan, training, loaders, folder, session, searcher, digest, form, state, tell };
+    let resumed = run.resume()?;
+    if factor.is_some() && !(resumed && run.finished()) {
+        return Err(SearchError::Folder { path: job.folder.clone(), problem: "holds no finished search".to_owned() });
+    }
+    if !resumed {
+        run.searcher.on_start(&mut run.session)?;
+    }
+    run.train()?;
+    run.result(factor.unwrap_or(1.0))
+}
+
+struct Run<'a> {
+    plan: &'a Plan,
+    training: &'a Training,
+    loaders: &'a Loaders,
+    folder: Folder,
+    session: Session<'a>,
+    searcher: Box<dyn Searcher>,
+    digest: String,
+    form: Form,
+    state: State,
+    tell: &'a mut dyn FnMut(Told),
+}
+
+impl Run<'_> {
+    fn resume(&mut self) -> Result<bool, SearchError> {
+        let Some(loaded) = checkpoint::load::<State>(&self.folder.checkpoint(), &self.digest)? else {
+            return Ok(false);
+        };
+        let fail = |name: String| SearchError::checkpoint(&loaded.path, format!("{name} is missing or does not fit"));
+        self.session.restore(&loaded.state.session, |name| loaded.find(name)).map_err(fail)?;
+        self.searcher.restore(&loaded.state.searcher).map_err(fail)?;
+        self.state = loaded.state;
+        self.folder.table(&self.state.rows)?;
+        self.folder.log(&format!("resumed after {} epochs", self.state.epochs))?;
+        Ok(true)
+    }
+
+    fn total_epochs(&self) -> u32 {
+        self.training.warm_up_epochs + self.training.epochs
+    }
+
+    fn finished(&self) -> bool {
+        self.state.epochs == self.total_epochs()
+    }
+
+    fn train(&mut self) -> Result<(), SearchError> {
+        let (first, end) = (self.state.epochs, self.total_epochs());
+        let before = self.state.seconds;
+        let steps = self.loaders.train_batches.steps as u64;
+        let mut progress = Progress::new(u64::from(end - first) * steps);
+        let device = self.session.net().device();
+        let warm_up = self.training.warm_up_epochs;
+        let mut train =
+            Updates::from(&self.loaders.train, self.loaders.train_batches, u64::from(first) * steps, device);
+        let judged = u64::from(first.saturating_sub(warm_up)) * steps;
+        let mut valid = Updates::from(&self.loaders.valid, self.loaders.valid_batches, judged, device);
+        for epoch in first..end {
+            self.session.set_warming_up(epoch < warm_up);
+            let row = self.epoch(epoch, &mut train, &mut valid, &mut progress);
+            let row = row.and_then(|row| self.session.check_weights().map(|()| row));
+            let row = row.map_err(|e| at_epoch(e, epoch, &self.folder))?;
+            self.state.rows.push(row);
+            self.state.epochs = epoch + 1;
+            self.state.seconds = before + progress.seconds();
+            if self.finished() {
+                self.state.winner = self.finish()?;
+            }
+            self.save()?;
+        }
+        Ok(())
+    }
+
+    fn epoch(
+        &mut self,
+        epoch: u32,
+        train: &mut Updates,
+        valid: &mut Updates,
+        progress: &mut Progress,
+    ) -> Result<Row, SearchError> {
+        let warming_up = epoch < self.training.warm_up_epochs;
+        let steps = self.loaders.train_batches.steps;
+        let mut means = Means::default();
+        means.curve("learning_rate".to_owned(), self.session.learning_rate());
+        for step in 0..steps {
+            // Dropout draws from libtorch's generator; seeded by the step it needs no place in a checkpoint.
+            tch::manual_seed((self.session.seed() as i64) ^ (i64::from(epoch) << 32 | step as i64));
+            let batch = train.next(self.tell)?;
+            if warming_up {
+                means.score("train", self.searcher.train_step(&mut self.session, &batch)?);
+            } else {
+                let judging = valid.next(self.tell)?;
+                let (searcher, session) = (&mut self.searcher, &mut self.session);
+                let first = searcher.architecture_first();
+                if first {
+                    arch_step(searcher.as_mut(), session, &batch, &judging, &mut means)?;
+                }
+                means.score("train", searcher.train_step(session, &batch)?);
+                if !first {
+                    arch_step(searcher.as_mut(), session, &batch, &judging, &mut means)?;
+                }
+            }
+            if let Some(seconds_left) = progress.step() {
+                let Score { loss, error, .. } = means.of("train");
+                let (epoch, epochs, step) = (epoch + 1, self.total_epochs(), step + 1);
+                let expected = self.session.regularizers().expected();
+                (self.tell)(Told::Step(Step { epoch, epochs, step, steps, loss, error, expected, seconds_left }));
+            }
+        }
+        Ok(means.row(epoch))
+    }
+
+    /// After the last step: the searcher may name the winner.
+    fn finish(&mut self) -> Result<Option<Arch>, SearchError> {
+        let loader = &self.loaders.valid;
+        let tell = &mut *self.tell;
+        let mut judge = |session: &Session<'_>, arch: &Arch| judge_all(session, arch, loader, tell);
+        self.searcher.on_finish(&mut self.session, &mut judge)
+    }
+
+    fn save(&mut self) -> Result<(), SearchError> {
+        let selected = self.select(1.0)?;
+        let space = &self.plan.space;
+        self.folder.arch(&ArchFile::new(&space.name, &space.choices, &selected.arch))?;
+        let probabilities = self.session.distribution().probabilities();
+        self.folder.candidates(space, &selected.arch, &probabilities, self.state.epochs - 1)?;
+        let (tensors, session) = self.session.state();
+        self.state.session = session;
+        self.state.searcher = self.searcher.state();
+        checkpoint::save(&self.folder.checkpoint(), &self.digest, self.state.epochs, &tensors, &self.state)?;
+        self.folder.epoch(&self.state.rows, self.tell)
+    }
+
+    fn select(&self, factor: f64) -> Result<Selected, SearchError> {
+        let probabilities = match &self.state.winner {
+            // The searcher's own winner, unless the limits forbid it.
+            Some(arch) => around(&self.plan.space, arch),
+            None => self.session.distribution().probabilities(),
+        };
+        let limits = self.session.regularizers().limits(|r| if self.plan.is_of_device(r) { factor } else { 1.0 });
+        Ok(select(&self.plan.space, &self.form, &probabilities, &limits)?)
+    }
+
+    fn result(&mut self, factor: f64) -> Result<RunResult, SearchError> {
+        let selected = self.select(factor)?;
+        let space = &self.plan.space;
+        let score = judge_all(&self.session, &selected.arch, &self.loaders.valid, self.tell)?;
+        let values = self.session.regularizers().values(&selected.arch)?;
+        let settings: Vec<_> = self.session.regularizers().settings().collect();
+        let network = select_arch(&space.graph, &selected.arch)
+            .map_err(|e| SearchError::Searcher(e.to_string()))
+            .map(|graph| eliminate_dead_code(&graph))?;
+        let cost = network.cost();
+        let arch = ArchFile::new(&space.name, &space.choices, &selected.arch);
+        let result = RunResult {
+            format_version: 1,
+            arch: Some(arch.clone()),
+            latency: Latency::new(self.plan, &values, factor),
+            feasible: selected.feasible,
+            repaired: selected.repaired,
+            accuracy: 1.0 - score.error,
+            accuracy_of: format!("{} validation images, with the weights of the supernet", score.images),
+            quantities: settings
+                .iter()
+                .zip(&values)
+                .map(|(s, &estimated)| QuantityResult {
+                    quantity: s.quantity.name().to_owned(),
+                    kind: s.kind.name().to_owned(),
+                    limit: s.limit(),
+                    estimated,
+                })
+                .collect(),
+            params: cost.params,
+            macs: cost.macs,
+            seconds: self.state.seconds,
+            seed: self.plan.experiment.seed,
+        };
+        self.folder.arch(&arch)?;
+        self.folder.picture(space, &selected.arch, &self.session.distribution().probabilities())?;
+        self.folder.result(&result)?;
+        Ok(result)
+    }
+}
+
+fn arch_step(
+    searcher: &mut dyn Searcher,
+    session: &mut Session<'_>,
+    train: &[MiniBatch],
+    valid: &[MiniBatch],
+    means: &mut Means,
+) -> Result<(), SearchError> {
+    let step = searcher.arch_step(session, train, valid)?;
+    means.score("valid", step.score);
+    for (name, value) in step.curves.into_iter().chain(session.regularizers().curves()) {
+        means.curve(name, value);
+    }
+    Ok(())
+}
+
+fn judge_all(
+    session: &Session<'_>,
+    arch: &Arch,
+    loader: &nasprof_search::data::Loader,
+    tell: &mut dyn FnMut(Told),
+) -> Result<Score, SearchError> {
+    let mut score = Score::default();
+    for batch in loader.in_order() {
+        let mini = take(&batch?, session.net().device(), tell)?;
+        score = score.and(session.judge(arch, &[mini])?);
+    }
+    Ok(score)
+}
+
+/// A distribution that prefers one architecture and treats all else alike.
+fn around(space: &Space, arch: &Arch) -> Vec<Vec<f64>> {
+    let row = |(choice, &selected): (&nasprof_graph::Choice, &u16)| {
+        let n = choice.candidates.len();
+        let other = 0.1 / n as f64;
+        (0..n).map(|k| if k == usize::from(selected) { 1.0 - other * (n - 1) as f64 } else { other }).collect()
+    };
+    space.choices.iter().zip(&arch.0).map(row).collect()
+}

@@ -1,0 +1,133 @@
+//! FairNAS (Chu, Zhang, Xu 2019): each candidate is trained equally often, then the trained weights judge architectures.
+
+use nasprof_graph::{Arch, Choice};
+use nasprof_search::config::Evolution;
+use nasprof_search::data::{Purpose, stream};
+use nasprof_search::evolution::{Budget, EvolutionError, evolve, sample};
+use rand::seq::SliceRandom;
+use serde_json::{Value, json};
+
+use super::{ArchStep, Judge, Searcher};
+use crate::error::SearchError;
+use crate::loss::Score;
+use crate::session::{Gradients, MiniBatch, Session};
+use crate::supernet::Path;
+
+/// Draws that treat candidates alike: of a choice with n candidates every n draws, counted from the first, are a
+/// permutation (`fair` mode of nnabla-nas.md 1.4). Choices draw independently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FairDraws {
+    seed: u64,
+    drawn: u64,
+}
+
+impl FairDraws {
+    /// Draws from the first on.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self { seed, drawn: 0 }
+    }
+
+    /// The next architecture.
+    pub fn draw(&mut self, choices: &[Choice]) -> Arch {
+        let number = self.drawn;
+        self.drawn += 1;
+        let one = |(i, choice): (usize, &Choice)| {
+            let count = choice.candidates.len() as u64;
+            let mut order: Vec<u16> = (0..count as u16).collect();
+            order.shuffle(&mut stream(self.seed, Purpose::Architectures, 2 + i as u64, number / count));
+            order[(number % count) as usize]
+        };
+        Arch(choices.iter().enumerate().map(one).collect())
+    }
+}
+
+/// The searcher.
+#[derive(Debug)]
+pub struct FairNas {
+    networks_per_step: Option<u32>,
+    samples: u32,
+    evolution: Option<Evolution>,
+    draws: FairDraws,
+}
+
+impl FairNas {
+    /// `networks_per_step` networks make up one update; by default as many as the largest choice has candidates. At the
+    /// end `samples` drawn architectures are judged, or those that `evolution` comes to, or both.
+    #[must_use]
+    pub fn new(networks_per_step: Option<u32>, samples: u32, evolution: Option<Evolution>) -> Self {
+        Self { networks_per_step, samples, evolution, draws: FairDraws::new(0) }
+    }
+
+    /// The best architecture within a budget by the trained weights, of those drawn and those evolved.
+    fn best(
+        &self,
+        session: &Session<'_>,
+        judge: &mut Judge<'_>,
+        budget: &Budget<'_>,
+    ) -> Result<Option<Arch>, SearchError> {
+        let (space, seed) = (session.space(), session.seed());
+        let mut scorer = |arch: &Arch| {
+            let accuracy = 1.0 - judge(session, arch)?.error;
+            // Outside of the bounds nothing is judged.
+            Ok(session.regularizers().reward(accuracy, arch)?.unwrap_or(0.0))
+        };
+        let mut found = Vec::new();
+        if self.samples > 0 {
+            found.push(sample(space, budget, self.samples, seed, &mut scorer)?.best);
+        }
+        if let Some(evolution) = &self.evolution {
+            found.push(evolve(space, budget, evolution, seed, &mut scorer)?.best);
+        }
+        let best = found.into_iter().reduce(|a, b| if b.score > a.score { b } else { a });
+        Ok(best.map(|judged| judged.arch))
+    }
+}
+
+impl Searcher for FairNas {
+    fn on_start(&mut self, session: &mut Session<'_>) -> Result<(), SearchError> {
+        self.draws = FairDraws::new(session.seed());
+        Ok(())
+    }
+
+    /// Gradients of all networks are added up on the same batch, then the weights are updated once.
+    fn train_step(&mut self, session: &mut Session<'_>, batch: &[MiniBatch]) -> Result<Score, SearchError> {
+        let largest = session.space().choices.iter().map(|c| c.candidates.len()).max().unwrap_or(1);
+        let mut gradients = Gradients::new();
+        let mut score = Score::default();
+        for _ in 0..self.networks_per_step.unwrap_or(largest as u32) {
+            let arch = self.draws.draw(&session.space().choices);
+            score = score.and(session.weight_gradients(Path::Selected(&arch), batch, &mut gradients)?);
+        }
+        session.update_weights(gradients)?;
+        Ok(score)
+    }
+
+    fn arch_step(
+        &mut self,
+        _session: &mut Session<'_>,
+        _train: &[MiniBatch],
+        _valid: &[MiniBatch],
+    ) -> Result<ArchStep, SearchError> {
+        Ok(ArchStep::default())
+    }
+
+    fn on_finish(&mut self, session: &mut Session<'_>, judge: &mut Judge<'_>) -> Result<Option<Arch>, SearchError> {
+        let budget = || Budget::new(session.space(), session.bounds(), |_| 1.0);
+        // Where winners have to be: one from elsewhere would be repaired to an architecture that nothing was judged by.
+        match self.best(session, judge, &budget()?.near_target()) {
+            Err(SearchError::Evolution(EvolutionError::NothingFound { .. })) => self.best(session, judge, &budget()?),
+            found => found,
+        }
+    }
+
+    fn state(&self) -> Value {
+        json!({ "seed": self.draws.seed, "drawn": self.draws.drawn })
+    }
+
+    fn restore(&mut self, state: &Value) -> Result<(), String> {
+        let number = |key: &str| state[key].as_u64().ok_or_else(|| format!("the searcher's {key}"));
+        self.draws = FairDraws { seed: number("seed")?, drawn: number("drawn")? };
+        Ok(())
+    }
+}

@@ -1,0 +1,110 @@
+//! ProxylessNAS (Cai, Zhu, Han 2019): one drawn network runs at a time.
+
+use nasprof_graph::Arch;
+use nasprof_search::config::ArchitectureGradient;
+use serde_json::{Value, json};
+
+use super::{ArchStep, Searcher, gate};
+use crate::error::SearchError;
+use crate::loss::Score;
+use crate::session::{Gradients, MiniBatch, Session};
+use crate::supernet::{Distribution, Path};
+
+/// The searcher.
+#[derive(Debug)]
+pub struct ProxylessNas {
+    gradient: ArchitectureGradient,
+    samples: u32,
+    /// Weight of the newest mean reward in the baseline.
+    baseline_rate: f64,
+    baseline: f64,
+}
+
+impl ProxylessNas {
+    /// With REINFORCE, `samples` networks make up one step and `baseline_rate` is the weight of their mean reward in the
+    /// new baseline (the reference: 10 and 0.9).
+    #[must_use]
+    pub fn new(gradient: ArchitectureGradient, samples: u32, baseline_rate: f64) -> Self {
+        Self { gradient, samples: samples.max(1), baseline_rate, baseline: 0.0 }
+    }
+
+    /// The baseline after the last step.
+    #[must_use]
+    pub fn baseline(&self) -> f64 {
+        self.baseline
+    }
+
+    /// `1 / M * sum over m of (reward_m - baseline) * (p - onehot(arch_m))`, the descent direction of the expected
+    /// negative reward; the baseline then moves to the mean reward.
+    pub fn reinforce(&mut self, distribution: &Distribution, rewards: &[(Arch, f64)]) -> Vec<Vec<f64>> {
+        let count = rewards.len().max(1) as f64;
+        let mut sum: Vec<Vec<f64>> = distribution.probabilities().iter().map(|row| vec![0.0; row.len()]).collect();
+        for (arch, reward) in rewards {
+            let weight = (reward - self.baseline) / count;
+            for (row, score) in sum.iter_mut().zip(distribution.score_gradient(arch)) {
+                row.iter_mut().zip(score).for_each(|(s, g)| *s += weight * g);
+            }
+        }
+        let mean = rewards.iter().map(|(_, reward)| reward).sum::<f64>() / count;
+        self.baseline = self.baseline_rate * mean + (1.0 - self.baseline_rate) * self.baseline;
+        sum
+    }
+
+    fn reinforce_step(&mut self, session: &mut Session<'_>, valid: &[MiniBatch]) -> Result<ArchStep, SearchError> {
+        let mut score = Score::default();
+        let mut rewards = Vec::new();
+        let mut rejected = 0_u32;
+        for _ in 0..self.samples {
+            let arch = session.draw();
+            // What is out of bounds earns nothing and is not run.
+            let reward = match session.regularizers().reward(1.0, &arch)? {
+                None => {
+                    rejected += 1;
+                    0.0
+                }
+                Some(_) => {
+                    let found = session.judge(&arch, valid)?;
+                    score = score.and(found);
+                    session.regularizers().reward(1.0 - found.error, &arch)?.unwrap_or(0.0)
+                }
+            };
+            rewards.push((arch, reward));
+        }
+        let gradient = self.reinforce(session.distribution(), &rewards);
+        session.update_architecture(gradient)?;
+        let rejected = f64::from(rejected) / f64::from(self.samples);
+        let curves = vec![("reward".to_owned(), self.baseline), ("rejected".to_owned(), rejected)];
+        Ok(ArchStep { score, curves })
+    }
+}
+
+impl Searcher for ProxylessNas {
+    fn train_step(&mut self, session: &mut Session<'_>, batch: &[MiniBatch]) -> Result<Score, SearchError> {
+        let arch = session.draw();
+        let mut gradients = Gradients::new();
+        let score = session.weight_gradients(Path::Selected(&arch), batch, &mut gradients)?;
+        session.update_weights(gradients)?;
+        Ok(score)
+    }
+
+    fn arch_step(
+        &mut self,
+        session: &mut Session<'_>,
+        _train: &[MiniBatch],
+        valid: &[MiniBatch],
+    ) -> Result<ArchStep, SearchError> {
+        match self.gradient {
+            ArchitectureGradient::Reinforce => self.reinforce_step(session, valid),
+            ArchitectureGradient::Gate => gate::step(session, valid),
+        }
+    }
+
+    fn state(&self) -> Value {
+        json!({ "baseline": self.baseline })
+    }
+
+    fn restore(&mut self, state: &Value) -> Result<(), String> {
+        self.baseline = state["baseline"].as_f64().ok_or("the searcher's baseline")?;
+        Ok(())
+    }
+}

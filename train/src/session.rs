@@ -1,0 +1,366 @@
+//! What every searcher works with: the supernet, the distribution over its architectures, and what updates both.
+
+use std::collections::BTreeMap;
+
+use nasprof_graph::Arch;
+use nasprof_search::config::{ConfigError, LoadedRegularizer, Plan, Training};
+use nasprof_search::data::{Batch, Purpose, stream};
+use nasprof_search::schedule::LearningRate;
+use nasprof_spaces::Space;
+use rand_chacha::ChaCha8Rng;
+use tch::{Device, Tensor};
+
+use crate::error::SearchError;
+use crate::loss::{Score, cross_entropy, error_rate};
+use crate::optimizer::{Named, Optimizer};
+use crate::regularizers::Regularizers;
+use crate::settling::Settling;
+use crate::supernet::{Distribution, Path, Phase, Supernet};
+
+/// Images for one forward pass, on the network's device.
+#[derive(Debug)]
+pub struct MiniBatch {
+    /// `(N, C, H, W)`.
+    pub images: Tensor,
+    /// `(N)`, classes.
+    pub labels: Tensor,
+}
+
+impl MiniBatch {
+    /// A loader's batch as tensors.
+    ///
+    /// # Errors
+    /// libtorch's, for want of memory.
+    pub fn new(batch: &Batch, device: Device) -> Result<Self, SearchError> {
+        let dims = [batch.labels.len(), batch.size.channels, batch.size.height, batch.size.width].map(|d| d as i64);
+        let images = Tensor::f_from_slice(&batch.images)?.f_view(dims)?.f_to_device(device)?;
+        Ok(Self { images, labels: Tensor::f_from_slice(&batch.labels)?.f_to_device(device)? })
+    }
+
+    /// Number of images.
+    #[expect(clippy::len_without_is_empty, reason = "a loader makes no empty batch")]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.labels.numel()
+    }
+}
+
+/// The loss of some images.
+#[derive(Debug)]
+pub struct Loss {
+    /// The mean, with its graph.
+    pub loss: Tensor,
+    /// The same as a number, and the errors.
+    pub score: Score,
+    /// Positions of the trainable parameters that took part.
+    pub parameters: Vec<usize>,
+}
+
+/// Gradients by the position of their parameter.
+pub type Gradients = BTreeMap<usize, Tensor>;
+
+/// A search's state.
+pub struct Session<'a> {
+    plan: &'a Plan,
+    training: &'a Training,
+    net: Supernet,
+    distribution: Distribution,
+    /// For the weights, and for the weights while warming up.
+    weights: Optimizer,
+    warm_up: Option<Optimizer>,
+    warming_up: bool,
+    architecture: Option<Optimizer>,
+    regularizers: Regularizers<'a>,
+    settling: Settling,
+    draws: u64,
+}
+
+impl<'a> Session<'a> {
+    /// A fresh session of a search.
+    ///
+    /// # Errors
+    /// An experiment without training, or a network that cannot be built.
+    pub fn new(plan: &'a Plan, device: Device) -> Result<Self, SearchError> {
+        let experiment = &plan.experiment;
+        let missing = |key: &str| ConfigError::Key { key: key.to_owned(), problem: "is missing".to_owned() };
+        let training = experiment.training.as_ref().ok_or_else(|| missing("training"))?;
+        let steps = plan.loaders.as_ref().map_or(1, |l| l.train_batches.steps) as u64;
+        let net = Supernet::new(plan.space.graph.clone(), experiment.seed, device)?;
+        let distribution = Distribution::uniform(net.choices())?;
+        let optimizers = &experiment.optimizers;
+        let weights = optimizers.weights.as_ref().ok_or_else(|| missing("optimizers.weights"))?;
+        let for_weights = |settings: &nasprof_search::config::Optimizer, epochs| {
+            let base = settings.base_rate(training.batch_size);
+            let rate = LearningRate::new(settings.schedule.clone(), base, steps, epochs);
+            Optimizer::new(settings.clone(), rate, named(&net))
+        };
+        let warm_up = (training.warm_up_epochs > 0)
+            .then(|| for_weights(optimizers.warm_up.as_ref().unwrap_or(weights), training.warm_up_epochs));
+        let architecture = optimizers.architecture.as_ref().map(|settings| {
+            let base = settings.base_rate(training.valid_batch_size.unwrap_or(training.batch_size));
+            let rate = LearningRate::new(settings.schedule.clone(), base, steps, training.epochs);
+            let alphas = plan.space.choices.iter().zip(distribution.alphas());
+            let alphas = alphas.map(|(c, a)| (format!("alpha/{}", c.name), a.shallow_clone())).collect();
+            Optimizer::new(settings.clone(), rate, alphas)
+        });
+        let weights = for_weights(weights, training.epochs);
+        let regularizers = Regularizers::new(&plan.space, &plan.regularizers)?;
+        Ok(Self {
+            plan,
+            training,
+            net,
+            distribution,
+            weights,
+            warming_up: warm_up.is_some(),
+            warm_up,
+            architecture,
+            regularizers,
+            settling: Settling::new(steps * u64::from(training.epochs)),
+            draws: 0,
+        })
+    }
+
+    /// The space that is searched.
+    #[must_use]
+    pub fn space(&self) -> &'a Space {
+        &self.plan.space
+    }
+
+    /// The regularizers as the experiment has them.
+    #[must_use]
+    pub fn bounds(&self) -> &'a [LoadedRegularizer] {
+        &self.plan.regularizers
+    }
+
+    /// What everything drawn derives from.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.plan.experiment.seed
+    }
+
+    /// The network.
+    #[must_use]
+    pub fn net(&self) -> &Supernet {
+        &self.net
+    }
+
+    /// The distribution over architectures.
+    #[must_use]
+    pub fn distribution(&self) -> &Distribution {
+        &self.distribution
+    }
+
+    /// What the search keeps to besides accuracy.
+    #[must_use]
+    pub fn regularizers(&self) -> &Regularizers<'a> {
+        &self.regularizers
+    }
+
+    /// The learning rate of the weights' next step.
+    #[must_use]
+    pub fn learning_rate(&self) -> f64 {
+        self.active().learning_rate()
+    }
+
+    /// While warming up the weights have an optimizer of their own.
+    pub fn set_warming_up(&mut self, warming_up: bool) {
+        self.warming_up = warming_up;
+    }
+
+    fn active(&self) -> &Optimizer {
+        self.warm_up.as_ref().filter(|_| self.warming_up).unwrap_or(&self.weights)
+    }
+
+    /// A stream of random numbers that no other draw of this run has; its number is part of checkpoints.
+    pub fn random(&mut self) -> ChaCha8Rng {
+        self.draws += 1;
+        stream(self.seed(), Purpose::Architectures, 1, self.draws)
+    }
+
+    /// An architecture drawn from the distribution.
+    pub fn draw(&mut self) -> Arch {
+        let mut rng = self.random();
+        self.distribution.sample(&mut rng)
+    }
+
+    /// Gradients of the weights on a batch, added to what is in `gradients`, and the score. The mini-batches of a batch
+    /// count by their images, so that the gradient is that of the whole batch.
+    ///
+    /// # Errors
+    /// A loss that is no number; what libtorch refuses.
+    pub fn weight_gradients(
+        &self,
+        path: Path<'_>,
+        batch: &[MiniBatch],
+        gradients: &mut Gradients,
+    ) -> Result<Score, SearchError> {
+        let total: usize = batch.iter().map(MiniBatch::len).sum();
+        let mut score = Score::default();
+        for mini in batch {
+            let one = self.loss(path, mini, Phase::Train)?;
+            score = score.and(one.score);
+            let share = one.loss.f_mul_scalar(mini.len() as f64 / total as f64)?;
+            for (i, gradient) in self.net.gradients(&share, &one.parameters)? {
+                match gradients.get_mut(&i) {
+                    Some(sum) => drop(tch::no_grad(|| sum.f_add_(&gradient))?),
+                    None => drop(gradients.insert(i, gradient)),
+                }
+            }
+        }
+        Ok(score)
+    }
+
+    /// One step of the weights.
+    ///
+    /// # Errors
+    /// What libtorch refuses.
+    pub fn update_weights(&mut self, gradients: Gradients) -> Result<(), SearchError> {
+        let optimizer = self.warm_up.as_mut().filter(|_| self.warming_up).unwrap_or(&mut self.weights);
+        Ok(optimizer.step(gradients.into_iter().collect())?)
+    }
+
+    /// How an architecture does on a batch with the weights as they are.
+    ///
+    /// # Errors
+    /// What libtorch refuses.
+    pub fn judge(&self, arch: &Arch, batch: &[MiniBatch]) -> Result<Score, SearchError> {
+        let _guard = tch::no_grad_guard();
+        let mut score = Score::default();
+        for mini in batch {
+            score = score.and(self.loss(Path::Selected(arch), mini, Phase::Judge)?.score);
+        }
+        Ok(score)
+    }
+
+    /// Loss of some images along a path, from which gradients can be taken.
+    ///
+    /// # Errors
+    /// A loss that is no number; what libtorch refuses.
+    pub fn loss(&self, path: Path<'_>, mini: &MiniBatch, phase: Phase) -> Result<Loss, SearchError> {
+        let output = self.net.forward(&mini.images, path, phase)?;
+        let loss = cross_entropy(&output.values[0], &mini.labels, self.training.label_smoothing)?;
+        let score = self.score(&loss, &output.values[0], mini)?;
+        Ok(Loss { loss, score, parameters: output.parameters })
+    }
+
+    /// One step of the architecture: `gradient` with respect to the alphas, to which the regularizers add theirs, and under
+    /// limits the pull to what will be deployed.
+    ///
+    /// # Errors
+    /// A cost that is not known; what libtorch refuses.
+    pub fn update_architecture(&mut self, mut gradient: Vec<Vec<f64>>) -> Result<(), SearchError> {
+        let probabilities = self.distribution.probabilities();
+        self.regularizers.add_gradient(&probabilities, &mut gradient)?;
+        let step = self.architecture.as_ref().map_or(0, Optimizer::steps);
+        let of = (&self.plan.space, self.regularizers.form());
+        let limits = self.regularizers.limits(|_| 1.0);
+        self.settling.add_gradient(step, of, &limits, &probabilities, &mut gradient)?;
+        self.regularizers.update_multipliers();
+        let gradients = gradient.iter().enumerate().map(|(i, row)| Ok((i, Tensor::f_from_slice(row)?)));
+        let gradients = gradients.collect::<Result<_, tch::TchError>>()?;
+        match &mut self.architecture {
+            Some(optimizer) => Ok(optimizer.step(gradients)?),
+            None => Err(SearchError::Searcher("this search has no optimizer for the architecture".to_owned())),
+        }
+    }
+
+    fn diverged(&self, loss: f64) -> SearchError {
+        SearchError::Diverged { loss, learning_rate: self.learning_rate(), epoch: None, checkpoint: None }
+    }
+
+    /// Refuses weights that are no numbers: the last step of an epoch can leave them behind a loss that was one.
+    pub(crate) fn check_weights(&self) -> Result<(), SearchError> {
+        if self.net.is_finite()? { Ok(()) } else { Err(self.diverged(f64::NAN)) }
+    }
+
+    fn score(&self, loss: &Tensor, logits: &Tensor, mini: &MiniBatch) -> Result<Score, SearchError> {
+        let value = loss.f_double_value(&[])?;
+        if !value.is_finite() {
+            return Err(self.diverged(value));
+        }
+        let error = tch::no_grad(|| error_rate(logits, &mini.labels))?;
+        Ok(Score { loss: value, error, images: mini.len() })
+    }
+
+    /// All tensors that a checkpoint holds, by name, and the numbers beside them.
+    pub(crate) fn state(&self) -> (Vec<Named>, SessionState) {
+        let mut tensors: Vec<Named> = Vec::new();
+        let weights = self.net.parameters().all().iter();
+        tensors.extend(weights.map(|p| (format!("net/{}", p.name), p.tensor.shallow_clone())));
+        for (choice, alpha) in self.space().choices.iter().zip(self.distribution.alphas()) {
+            tensors.push((format!("alpha/{}", choice.name), alpha.shallow_clone()));
+        }
+        let mut optimizers = BTreeMap::new();
+        for (kind, optimizer) in self.optimizers() {
+            let (steps, updates, own) = optimizer.state();
+            tensors.extend(own.into_iter().map(|(name, tensor)| (format!("{kind}/{name}"), tensor)));
+            optimizers.insert(kind.to_owned(), OptimizerState { steps, updates });
+        }
+        let multipliers = self.regularizers.multipliers();
+        let aim = self.settling.aim().cloned();
+        (tensors, SessionState { optimizers, multipliers, aim, draws: self.draws })
+    }
+
+    /// Goes on from a checkpoint. The error names what is missing or does not fit.
+    pub(crate) fn restore(
+        &mut self,
+        state: &SessionState,
+        find: impl Fn(&str) -> Option<Tensor>,
+    ) -> Result<(), String> {
+        let _guard = tch::no_grad_guard();
+        let weights = self.net.parameters().all().iter().map(|p| (format!("net/{}", p.name), &p.tensor));
+        let alphas = self.space().choices.iter().zip(self.distribution.alphas());
+        let alphas = alphas.map(|(choice, alpha)| (format!("alpha/{}", choice.name), alpha));
+        for (name, tensor) in weights.chain(alphas) {
+            let saved = find(&name).filter(|t| t.size() == tensor.size()).ok_or(name)?;
+            tensor.shallow_clone().f_copy_(&saved).map_err(|e| e.to_string())?;
+        }
+        self.draws = state.draws;
+        self.regularizers.restore(&state.multipliers);
+        self.settling.restore(state.aim.clone());
+        for (kind, optimizer) in self.optimizers_mut() {
+            let saved = state.optimizers.get(kind).ok_or_else(|| kind.to_owned())?;
+            optimizer.restore(saved.steps, &saved.updates, |name| find(&format!("{kind}/{name}")))?;
+        }
+        Ok(())
+    }
+
+    fn optimizers(&self) -> impl Iterator<Item = (&'static str, &Optimizer)> {
+        let all = [
+            ("weights", Some(&self.weights)),
+            ("warm_up", self.warm_up.as_ref()),
+            ("architecture", self.architecture.as_ref()),
+        ];
+        all.into_iter().filter_map(|(name, optimizer)| Some((name, optimizer?)))
+    }
+
+    fn optimizers_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut Optimizer)> {
+        let all = [
+            ("weights", Some(&mut self.weights)),
+            ("warm_up", self.warm_up.as_mut()),
+            ("architecture", self.architecture.as_mut()),
+        ];
+        all.into_iter().filter_map(|(name, optimizer)| Some((name, optimizer?)))
+    }
+}
+
+fn named(net: &Supernet) -> Vec<Named> {
+    net.parameters().all().iter().map(|p| (p.name.clone(), p.tensor.shallow_clone())).collect()
+}
+
+/// The numbers of a checkpoint that belong to the session.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SessionState {
+    optimizers: BTreeMap<String, OptimizerState>,
+    multipliers: Vec<f64>,
+    aim: Option<Arch>,
+    draws: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OptimizerState {
+    steps: u64,
+    updates: Vec<(String, u64)>,
+}

@@ -1,0 +1,89 @@
+//! Drawing the distribution to what will be deployed.
+//!
+//! A multiplier brings an expected cost to its target, but the most probable architecture can be far from it as long as
+//! candidates are nearly alike, and one that has to be repaired at the end was never what the search looked at. So in the
+//! second part of a search under limits two steps alternate, as proximal searches do (Yao et al. 2020, "Efficient neural
+//! architecture search via proximal iterations"; Boyd et al. 2011, section 9, for discrete sets): the *aim* is the most
+//! probable architecture within the limits, which is what would be deployed now; and the alphas descend, besides all
+//! else, its negative log probability, whose gradient is `p - onehot(aim)`. The pull grows linearly. Its norm is
+//! given in units of that of the other gradients, so that it wins at the end whatever the loss is scaled to.
+
+use nasprof_graph::Arch;
+use nasprof_search::CostError;
+use nasprof_search::selection::{Form, Limit, log_probability, select};
+use nasprof_spaces::Space;
+
+/// Share of the search after which the pull begins.
+const BEGIN: f64 = 0.5;
+/// Its norm at the end, in units of that of the other gradients.
+const FULL: f64 = 2.0;
+/// How often the aim is determined, evenly over the pull.
+const TIMES: u64 = 10;
+
+/// The pull of a search of so many steps of the architecture.
+#[derive(Debug)]
+pub struct Settling {
+    steps: u64,
+    aim: Option<Arch>,
+}
+
+impl Settling {
+    /// Nothing is aimed at yet.
+    #[must_use]
+    pub fn new(steps: u64) -> Self {
+        Self { steps, aim: None }
+    }
+
+    /// What is aimed at.
+    #[must_use]
+    pub fn aim(&self) -> Option<&Arch> {
+        self.aim.as_ref()
+    }
+
+    /// Goes on from a checkpoint.
+    pub fn restore(&mut self, aim: Option<Arch>) {
+        self.aim = aim;
+    }
+
+    /// Adds the pull of step `step`, counted from 0, to the gradient with respect to the alphas, of which `probabilities`
+    /// are the softmax. Without limits there is none.
+    ///
+    /// # Errors
+    /// A cost that is not known.
+    pub fn add_gradient(
+        &mut self,
+        step: u64,
+        (space, form): (&Space, &Form),
+        limits: &[Limit<'_>],
+        probabilities: &[Vec<f64>],
+        gradient: &mut [Vec<f64>],
+    ) -> Result<(), CostError> {
+        let begin = (self.steps as f64 * BEGIN).ceil() as u64;
+        if limits.is_empty() || step < begin {
+            return Ok(());
+        }
+        let every = ((self.steps - begin) / TIMES).max(1);
+        if self.aim.is_none() || (step - begin).is_multiple_of(every) {
+            self.determine(select(space, form, probabilities, limits)?.arch, form, probabilities);
+        }
+        let Some(aim) = &self.aim else { return Ok(()) };
+        let mut pull = probabilities.to_vec();
+        pull.iter_mut().zip(&aim.0).for_each(|(row, &k)| row[usize::from(k)] -= 1.0);
+        let norm = |rows: &[Vec<f64>]| rows.iter().flatten().map(|g| g * g).sum::<f64>().sqrt();
+        let progress = (step + 1 - begin) as f64 / (self.steps - begin).max(1) as f64;
+        let strength = FULL * progress.min(1.0) * norm(gradient) / norm(&pull).max(f64::MIN_POSITIVE);
+        for (row, pull) in gradient.iter_mut().zip(&pull) {
+            row.iter_mut().zip(pull).for_each(|(g, p)| *g += strength * p);
+        }
+        Ok(())
+    }
+
+    /// A new aim, unless the old one, which is within the limits as well, is more probable: the walk that finds them is not
+    /// exhaustive.
+    fn determine(&mut self, found: Arch, form: &Form, probabilities: &[Vec<f64>]) {
+        let log = |arch: &Arch| log_probability(form, probabilities, arch);
+        if self.aim.as_ref().is_none_or(|aim| log(&found) >= log(aim)) {
+            self.aim = Some(found);
+        }
+    }
+}

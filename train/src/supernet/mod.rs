@@ -1,0 +1,109 @@
+//! A search space, or one network, on libtorch: the parameters by node path, and passes that compute only what they
+//! need.
+
+mod distribution;
+mod error;
+mod forward;
+mod mixture;
+mod parameters;
+
+use std::collections::HashMap;
+
+use nasprof_graph::{Choice, Graph, Op};
+use nasprof_torch::Kernel;
+use tch::{Device, TchError, Tensor};
+
+use self::mixture::{Taker, takers};
+use self::parameters::Use;
+
+pub use distribution::Distribution;
+pub use error::NetworkError;
+pub use forward::{Output, Path, Phase};
+pub use parameters::{Parameter, Parameters};
+
+struct Step {
+    kernel: Kernel,
+    uses: Vec<Use>,
+}
+
+/// A graph with trained parameters. A network without choices is one as well: its only path is the empty one.
+pub struct Supernet {
+    graph: Graph,
+    choices: Vec<Choice>,
+    choice_index: HashMap<String, usize>,
+    steps: Vec<Step>,
+    /// For each node the choices that read it.
+    takers: Vec<Vec<Taker>>,
+    parameters: Parameters,
+    device: Device,
+}
+
+impl Supernet {
+    /// Fresh parameters for a graph of batch 1; passes take any batch.
+    ///
+    /// # Errors
+    /// An operation that libtorch does not have, or not enough memory.
+    pub fn new(graph: Graph, seed: u64, device: Device) -> Result<Self, NetworkError> {
+        let parameters = Parameters::new(&graph, seed, device)?;
+        let steps = graph
+            .nodes()
+            .iter()
+            .map(|node| {
+                let kernel = match &node.op {
+                    // These are done here and have no kernel.
+                    Op::Input { .. } | Op::Zero { .. } | Op::Zeros { .. } | Op::Choice { .. } => Ok(Kernel::Identity),
+                    op => Kernel::new(op),
+                };
+                let kernel = kernel.map_err(|message| NetworkError::Layer { node: node.name.clone(), message })?;
+                Ok(Step { kernel, uses: parameters.uses(node, &graph.input_shapes(node)) })
+            })
+            .collect::<Result<_, NetworkError>>()?;
+        let choices = graph.choices();
+        let choice_index = choices.iter().enumerate().map(|(i, c)| (c.name.clone(), i)).collect();
+        let takers = takers(&graph, &choice_index);
+        Ok(Self { takers, graph, choices, choice_index, steps, parameters, device })
+    }
+
+    /// The graph.
+    #[must_use]
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Its choices; selections and probabilities are in this order.
+    #[must_use]
+    pub fn choices(&self) -> &[Choice] {
+        &self.choices
+    }
+
+    /// The trained tensors.
+    #[must_use]
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// Whether all parameters are numbers.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn is_finite(&self) -> Result<bool, NetworkError> {
+        let finite = |p: &Parameter| Ok(p.tensor.f_isfinite()?.f_all()?.f_int64_value(&[])? == 1);
+        Ok(self.parameters.all().iter().map(finite).collect::<Result<Vec<_>, TchError>>()?.into_iter().all(|f| f))
+    }
+
+    /// Where the tensors are.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// Gradients of a loss for some of the parameters, in their order. What the loss does not depend on has none.
+    ///
+    /// # Errors
+    /// If the loss is not one number or has no gradient.
+    pub fn gradients(&self, loss: &Tensor, parameters: &[usize]) -> Result<Vec<(usize, Tensor)>, NetworkError> {
+        let inputs: Vec<&Tensor> = parameters.iter().map(|&i| &self.parameters.all()[i].tensor).collect();
+        let gradients = Tensor::f_run_backward(&[loss], &inputs, false, false)?;
+        Ok(parameters.iter().copied().zip(gradients).filter(|(_, g)| g.defined()).collect())
+    }
+}
