@@ -5,14 +5,14 @@ use std::path::Path;
 use std::process::Command;
 
 /// Every crate but the command line, each after those that it uses.
-const CRATES: [&str; 15] = [
+pub(crate) const CRATES: [&str; 15] = [
     "base", "graph", "spaces", "onnx", "render", "profiler", "agent", "torch", "lut", "devices", "search", "train",
     "reports", "testkit", "examples",
 ];
 /// Those that link libtorch, or something that does.
 const LIBTORCH: [&str; 2] = ["torch", "train"];
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 

@@ -7,6 +7,7 @@
 
 mod bad_input;
 mod browser;
+mod circles;
 mod clocks;
 mod commands;
 mod docs;

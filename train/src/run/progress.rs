@@ -1,12 +1,12 @@
 //! Means over an epoch, the table of all epochs, and how far a run is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::checkpoint;
-use super::folder::Folder;
+use super::checkpoint::state_file;
 use crate::error::SearchError;
 use crate::loss::Score;
 
@@ -100,11 +100,11 @@ impl Progress {
     }
 }
 
-/// Names the epoch, and the checkpoint from before it, in a loss that left the numbers.
-pub(super) fn at_epoch(error: SearchError, epoch: u32, folder: &Folder) -> SearchError {
+/// Names the epoch, and the folder's checkpoint from before it, in a loss that left the numbers.
+pub(super) fn at_epoch(error: SearchError, epoch: u32, checkpoint: &Path) -> SearchError {
     match error {
         SearchError::Diverged { loss, learning_rate, .. } => {
-            let checkpoint = Some(checkpoint::state_file(&folder.checkpoint())).filter(|path| path.exists());
+            let checkpoint = Some(state_file(checkpoint)).filter(|path| path.exists());
             SearchError::Diverged { loss, learning_rate, epoch: Some(epoch), checkpoint }
         }
         other => other,

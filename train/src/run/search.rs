@@ -133,7 +133,7 @@ impl Run<'_> {
             self.session.set_warming_up(epoch < warm_up);
             let row = self.epoch(epoch, &mut train, &mut valid, &mut progress);
             let row = row.and_then(|row| self.session.check_weights().map(|()| row));
-            let row = row.map_err(|e| at_epoch(e, epoch, &self.folder))?;
+            let row = row.map_err(|e| at_epoch(e, epoch, &self.folder.checkpoint()))?;
             self.state.rows.push(row);
             self.state.epochs = epoch + 1;
             self.state.seconds = before + progress.seconds();

@@ -1,22 +1,12 @@
 //! Running a supernet: only what the outputs need is computed.
 
-use nasprof_graph::{Arch, Node, Op, Shape};
+use nasprof_graph::{Node, Op, Shape};
 use tch::{Kind, TchError, Tensor};
 
 use super::error::first_line;
 use super::mixture::plus;
+use super::path::{Path, Value};
 use super::{NetworkError, Supernet};
-
-/// What the choices of a supernet do in one pass.
-#[derive(Debug, Clone, Copy)]
-pub enum Path<'a> {
-    /// Every choice hands its selected candidate on; nothing else is computed or kept.
-    Selected(&'a Arch),
-    /// Every choice is the sum of its candidates, weighted by one tensor of probabilities per choice (`full` mode).
-    Mixed(&'a [Tensor]),
-    /// Every choice is the sum of two of its candidates, weighted by one tensor of two gates per choice.
-    Gated(&'a [[u16; 2]], &'a [Tensor]),
-}
 
 /// Whether a pass trains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,13 +27,6 @@ pub struct Output {
     pub values: Vec<Tensor>,
     /// The trainable parameters that took part: positions in [`super::Parameters::all`], ascending.
     pub parameters: Vec<usize>,
-}
-
-#[derive(Debug)]
-pub(super) enum Value {
-    Tensor(Tensor),
-    /// Known to be zeros, not computed.
-    Zeros,
 }
 
 impl Supernet {

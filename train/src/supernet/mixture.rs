@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use nasprof_graph::{Graph, Op};
 use tch::{TchError, Tensor};
 
-use super::forward::{Path, Value};
+use super::path::{Path, Value};
 
 /// A choice that reads a node.
 #[derive(Debug)]

@@ -6,6 +6,7 @@ mod error;
 mod forward;
 mod mixture;
 mod parameters;
+mod path;
 
 use std::collections::HashMap;
 
@@ -18,8 +19,9 @@ use self::parameters::Use;
 
 pub use distribution::Distribution;
 pub use error::NetworkError;
-pub use forward::{Output, Path, Phase};
+pub use forward::{Output, Phase};
 pub use parameters::{Parameter, Parameters};
+pub use path::Path;
 
 struct Step {
     kernel: Kernel,

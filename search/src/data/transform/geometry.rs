@@ -2,10 +2,21 @@
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 use super::Planes;
-use super::step::Interpolation;
 use crate::data::Size;
+
+/// How values between pixels are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Interpolation {
+    /// By a line; where the image shrinks, by the mean of all pixels that are covered, weighted by a triangle.
+    #[default]
+    Linear,
+    /// The nearest pixel.
+    Nearest,
+}
 
 /// Sets a square at a random place within the image to 0.
 pub(super) fn cut_out(image: &mut Planes, length: usize, rng: &mut ChaCha8Rng) {

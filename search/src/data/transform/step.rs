@@ -4,6 +4,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use super::geometry::Interpolation;
 use super::{Planes, color, geometry};
 
 /// One change of an image. Sizes are height and width.
@@ -98,17 +99,6 @@ pub enum Step {
         #[serde(default)]
         hue: [f64; 2],
     },
-}
-
-/// How values between pixels are found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Interpolation {
-    /// By a line; where the image shrinks, by the mean of all pixels that are covered, weighted by a triangle.
-    #[default]
-    Linear,
-    /// The nearest pixel.
-    Nearest,
 }
 
 fn always() -> f64 {
