@@ -88,10 +88,12 @@ impl Crate {
             return self.file_of(target, steps + 1);
         }
         let globs = all().filter(|(known, _)| known == "*");
-        globs.filter(|(_, target)| self.0.get(target).is_some_and(|m| m.defined.contains(name))).find_map(|(_, target)| {
-            let path: ModulePath = target.iter().chain([name]).cloned().collect();
-            self.file_of(&path, steps + 1)
-        })
+        globs.filter(|(_, target)| self.0.get(target).is_some_and(|m| m.defined.contains(name))).find_map(
+            |(_, target)| {
+                let path: ModulePath = target.iter().chain([name]).cloned().collect();
+                self.file_of(&path, steps + 1)
+            },
+        )
     }
 
     /// Which files each file uses.

@@ -150,7 +150,9 @@ impl Run<'_> {
         let mut train =
             Updates::from(&self.loaders.train, self.loaders.train_batches, u64::from(first) * steps, self.net.device());
         for epoch in first..end {
-            let row = self.epoch(epoch, &mut train, &mut progress).map_err(|e| at_epoch(e, epoch, &self.folder.checkpoint()))?;
+            let row = self
+                .epoch(epoch, &mut train, &mut progress)
+                .map_err(|e| at_epoch(e, epoch, &self.folder.checkpoint()))?;
             self.state.rows.push(row);
             self.state.epochs = epoch + 1;
             self.state.seconds = before + progress.seconds();

@@ -79,9 +79,9 @@ impl Preset {
     #[must_use]
     pub fn test(self) -> Vec<Step> {
         let normalize = |mean: &[f32], std: &[f32]| Step::Normalize { mean: mean.to_vec(), std: std.to_vec() };
-        let resize = |size| Step::Resize { size, interpolation: super::step::Interpolation::Linear };
+        let resize = |size| Step::Resize { size, interpolation: super::geometry::Interpolation::Linear };
         let shorter_side =
-            |length| Step::ResizeShorterSide { length, interpolation: super::step::Interpolation::Linear };
+            |length| Step::ResizeShorterSide { length, interpolation: super::geometry::Interpolation::Linear };
         match self {
             Self::None => Vec::new(),
             Self::Scale => vec![normalize(&[0.5], &[0.5])],
