@@ -1,6 +1,6 @@
 //! Running a supernet: only what the outputs need is computed.
 
-use nasprof_graph::{Node, Op, Shape};
+use nasprof_graph::{Arch, Node, Op, Shape};
 use tch::{Kind, TchError, Tensor};
 
 use super::error::first_line;
