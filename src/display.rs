@@ -28,12 +28,19 @@ impl Screen {
         Self { bars: MultiProgress::with_draw_target(target), live }
     }
 
-    /// The view of one measurement; its words begin with `name`, if there are several.
+    /// The view of one measurement; its lines begin with `name`, if there are several.
     pub(crate) fn display(&self, name: Option<&str>) -> Display {
         let bar = self.bars.add(ProgressBar::no_length());
         only_words(&bar);
         let prefix = name.map_or_else(String::new, |name| format!("{name}: "));
-        Display { bar, live: self.live, prefix, started: Instant::now(), said: String::new(), view: View::default() }
+        Display {
+            bar,
+            live: self.live,
+            prefix,
+            started: Instant::now(),
+            last_status: String::new(),
+            view: View::default(),
+        }
     }
 }
 
@@ -61,14 +68,14 @@ pub(crate) struct Display {
     live: bool,
     prefix: String,
     started: Instant,
-    said: String,
+    last_status: String,
     view: View,
 }
 
 impl Display {
     /// The device is lost and tried again.
     pub(crate) fn waiting(&mut self, problem: &str, pause: Duration) {
-        self.say(&format!("{problem}; trying again in {} s", pause.as_secs()));
+        self.status(&format!("{problem}; trying again in {} s", pause.as_secs()));
     }
 
     /// Takes in a stage of the engine.
@@ -77,7 +84,7 @@ impl Display {
             Stage::Trial(done, all) => self.bar(&format!("trying {all} layers"), *done, *all),
             Stage::Planned(networks, keys, failed) => {
                 let failed = if *failed > 0 { format!("; {failed} do not run") } else { String::new() };
-                self.say(&format!("planned {networks} units for {keys} layers{failed}"));
+                self.status(&format!("planned {networks} units for {keys} layers{failed}"));
             }
             Stage::Level(session, sessions, progress) => {
                 self.progress(&format!("level {}/{sessions}", session + 1), progress);
@@ -93,11 +100,11 @@ impl Display {
     /// Takes in progress within a session.
     pub(crate) fn progress(&mut self, what: &str, progress: &Progress) {
         match progress {
-            Progress::Waiting(bad) => self.say(&format!("{what}: waiting for a quiet machine ({bad})")),
+            Progress::Waiting(bad) => self.status(&format!("{what}: waiting for a quiet machine ({bad})")),
             Progress::Loading(done, all) => self.bar(&format!("{what}: loading"), *done, *all),
             Progress::Settling => {
                 self.view.begin(&format!("{}{what}", self.prefix), Instant::now());
-                self.say(&format!("{what}: warming up"));
+                self.status(&format!("{what}: warming up"));
             }
             Progress::Visit { round, max_rounds, done, all, what } => {
                 self.view.visited(*round, *max_rounds, *done, *all, what);
@@ -109,7 +116,7 @@ impl Display {
             Progress::Round(round, converged, keys) => {
                 self.view.converged = Some((*converged, *keys));
                 if !self.live && (*round == 1 || round % 8 == 0) {
-                    self.say(&format!("{what}: round {round}, {converged}/{keys} layers converged"));
+                    self.status(&format!("{what}: round {round}, {converged}/{keys} layers converged"));
                 }
             }
         }
@@ -121,12 +128,12 @@ impl Display {
         }
     }
 
-    /// A line that stays.
-    pub(crate) fn say(&mut self, line: &str) {
-        if self.said == line {
+    /// A status line, which stays; a line that repeats the last one is left out.
+    pub(crate) fn status(&mut self, line: &str) {
+        if self.last_status == line {
             return;
         }
-        line.clone_into(&mut self.said);
+        line.clone_into(&mut self.last_status);
         let line = format!("{}{line}", self.prefix);
         if self.live {
             self.bar.println(line);

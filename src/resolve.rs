@@ -100,12 +100,12 @@ pub(crate) fn device(name: &str, settings: &[String]) -> Result<DeviceFile, Fail
 
 /// Reaches a device; a board is logged in to and taken.
 pub(crate) fn open(file: &DeviceFile) -> Result<Link, Failure> {
-    Ok(open_telling(file, &mut |_| {})?)
+    Ok(open_with_progress(file, &mut |_| {})?)
 }
 
-/// Reaches a device and tells each step on the way.
-pub(crate) fn open_telling(file: &DeviceFile, tell: &mut dyn FnMut(Milestone)) -> Result<Link, LinkError> {
-    Link::open(file, programs(), clock_copies(), Box::new(passphrase), tell)
+/// Reaches a device and reports each step on the way.
+pub(crate) fn open_with_progress(file: &DeviceFile, progress: &mut dyn FnMut(Milestone)) -> Result<Link, LinkError> {
+    Link::open(file, programs(), clock_copies(), Box::new(passphrase), progress)
 }
 
 /// Asks on the terminal for the passphrase of a key.

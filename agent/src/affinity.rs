@@ -98,28 +98,28 @@ mod tests {
             return;
         }
         let (stop, stopped) = channel::<()>();
-        let (say, said) = channel();
-        let name = say.clone();
+        let (sender, receiver) = channel();
+        let name = sender.clone();
         let idle = thread::spawn(move || {
             name.send(gettid().as_raw()).unwrap();
             let _ = stopped.recv();
         });
-        let idle_thread = said.recv().unwrap();
+        let idle_thread = receiver.recv().unwrap();
         let (ask, asked) = channel::<()>();
         let worker = thread::spawn(move || {
-            say.send(gettid().as_raw()).unwrap();
+            sender.send(gettid().as_raw()).unwrap();
             while asked.recv().is_ok() {
                 spin();
-                say.send(0).unwrap();
+                sender.send(0).unwrap();
             }
         });
-        let worker_thread = said.recv().unwrap();
+        let worker_thread = receiver.recv().unwrap();
         assert!(idle_thread < worker_thread);
         let caller = thread::spawn(move || {
             pin_threads(&[0, 1], || {
                 ask.send(()).unwrap();
                 spin();
-                said.recv().unwrap();
+                receiver.recv().unwrap();
             })
             .unwrap();
             (allowed(gettid().as_raw()), allowed(worker_thread), allowed(idle_thread))

@@ -35,14 +35,14 @@ pub fn run(name: &str, backends: &[&str], open: impl Fn(&str) -> Opened) -> Exit
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("{name}: {error}"));
+            log(&format!("{name}: {error}"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// Words go to the error output, which the host shows if the agent ends. Nobody may be left to read them.
-fn say(line: &str) {
+/// Lines of the log go to the error output, which the host shows if the agent ends. Nobody may be left to read them.
+fn log(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
@@ -63,8 +63,8 @@ fn serve_here(name: &str, backends: &[&str], open: impl Fn(&str) -> Opened) -> i
     let root = std::env::var_os("NASPROF_ROOT").map_or_else(|| PathBuf::from("/"), PathBuf::from);
     match clocks::recover(&root) {
         Ok(false) => {}
-        Ok(true) => say("restored the clocks that an earlier measurement had left locked"),
-        Err(error) => say(&format!("cannot restore the clocks that an earlier measurement had left locked: {error}")),
+        Ok(true) => log("restored the clocks that an earlier measurement had left locked"),
+        Err(error) => log(&format!("cannot restore the clocks that an earlier measurement had left locked: {error}")),
     }
     let all = ["synthetic"].iter().chain(backends).map(|&backend| backend.to_owned()).collect();
     serve(io::stdin().lock(), io::stdout().lock(), all, &root, |backend| opened(name, backend, &root, &open))

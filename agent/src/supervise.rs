@@ -33,13 +33,13 @@ type Running = Arc<Mutex<Option<Child>>>;
 /// If the lock cannot be opened or a pipe breaks.
 pub fn supervise(claim: Option<&Claim>) -> io::Result<()> {
     let lock = match claim.map(BoardLock::take).transpose()? {
-        Some(Locked::By { owner, seconds }) => return say(&Notice::InUse { owner, seconds }),
+        Some(Locked::By { owner, seconds }) => return send(&Notice::InUse { owner, seconds }),
         Some(Locked::Ours(lock)) => Some(lock),
         None => None,
     };
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    say(&Notice::Ready { protocol: PROTOCOL_VERSION, version, cores })?;
+    send(&Notice::Ready { protocol: PROTOCOL_VERSION, version, cores })?;
     let running = Running::default();
     let heard = Arc::new(Mutex::new(Instant::now()));
     watch(Arc::clone(&heard), Arc::clone(&running));
@@ -62,21 +62,21 @@ fn obey(running: &Running, heard: &Mutex<Instant>) -> io::Result<()> {
             continue;
         }
         match serde_json::from_str(&line) {
-            Ok(Order::Alive) => say(&Notice::Alive)?,
+            Ok(Order::Alive) => send(&Notice::Alive)?,
             Ok(Order::Start) => {
                 agent.take().map_or(Ok(()), |agent| agent.end(running))?;
                 match Agent::start(running) {
                     Ok(started) => agent = Some(started),
-                    Err(e) => say(&Notice::Failed { error: format!("cannot start the agent: {e}") })?,
+                    Err(e) => send(&Notice::Failed { error: format!("cannot start the agent: {e}") })?,
                 }
             }
             Ok(Order::Stop) => match agent.take() {
                 Some(agent) => agent.end(running)?,
-                None => say(&Notice::Failed { error: "no agent runs".to_owned() })?,
+                None => send(&Notice::Failed { error: "no agent runs".to_owned() })?,
             },
             // In a thread: signs of life go on meanwhile.
-            Ok(Order::Run { command }) => drop(thread::spawn(move || say(&run(&command)))),
-            Err(e) => say(&Notice::Failed { error: format!("cannot read the order: {e}") })?,
+            Ok(Order::Run { command }) => drop(thread::spawn(move || send(&run(&command)))),
+            Err(e) => send(&Notice::Failed { error: format!("cannot read the order: {e}") })?,
         }
     }
     Ok(())
@@ -136,7 +136,7 @@ impl Agent {
                 let _ = child.kill();
                 child.wait().map_or_else(|e| e.to_string(), |status| status.to_string())
             });
-            let _ = say(&Notice::Ended { status, words: words.join().unwrap_or_default() });
+            let _ = send(&Notice::Ended { status, words: words.join().unwrap_or_default() });
         });
         Ok(Self { input, forwarder })
     }
@@ -179,7 +179,7 @@ fn run(command: &str) -> Notice {
     }
 }
 
-fn say(notice: &Notice) -> io::Result<()> {
+fn send(notice: &Notice) -> io::Result<()> {
     say_line(&serde_json::to_string(notice)?)
 }
 

@@ -412,7 +412,7 @@ fn a_damaged_or_hostile_store_changes_nothing() {
          {{\"control\":\"cpufreq\",\"name\":\"../../../../{victim}\",\"value\":\"x\"}},\
          {{\"control\":\"cpufreq\",\"name\":\"cpu0/cpufreq/../../../../../../{victim}\",\"value\":\"x\"}}]}}"
     );
-    for (text, said) in [
+    for (text, problem) in [
         ("", "cannot restore"),
         ("{\"format_version\":1", "cannot restore"),
         ("[1,2,3]", "cannot restore"),
@@ -423,7 +423,7 @@ fn a_damaged_or_hostile_store_changes_nothing() {
         machine.write(victim, "untouched");
         machine.write("var/lib/nasprof/clocks.json", text);
         let words = machine.agent().end();
-        assert!(words.contains(said), "{text}: {words}");
+        assert!(words.contains(problem), "{text}: {words}");
         assert_eq!(fs::read_to_string(machine.root().join(victim)).unwrap(), "untouched");
         assert!(machine.as_found());
     }

@@ -109,11 +109,11 @@ mod tests {
             assert_eq!(change_points(&values), [10, 30], "seed {seed}");
         }
         // Control: the test of the two halves sees next to none of them.
-        let told = |seed: &u64| {
+        let found = |seed: &u64| {
             let values = series(*seed, 40, |i| if (10..30).contains(&i) { 150.0 } else { 0.0 });
             mann_whitney(&values[..20], &values[20..]) < 0.01
         };
-        assert!((0..100).filter(told).count() < 10);
+        assert!((0..100).filter(found).count() < 10);
     }
 
     #[test]

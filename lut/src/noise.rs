@@ -103,8 +103,8 @@ mod tests {
             let network = |_| levels.iter().map(|level| 1e6 * (level + normal(&mut rng, 0.01)).exp()).collect();
             let processes: Vec<Vec<f64>> = (0..400).map(network).collect();
             let means: Vec<f64> = processes.iter().map(|times| mean(times).unwrap()).collect();
-            let told = noise(processes.iter().map(Vec::as_slice)).unwrap();
-            assert!((told / charged(&means) - 1.0).abs() < 0.15, "{told} {}", charged(&means));
+            let estimated = noise(processes.iter().map(Vec::as_slice)).unwrap();
+            assert!((estimated / charged(&means) - 1.0).abs() < 0.15, "{estimated} {}", charged(&means));
         }
         // Control: rounds within one process, which agree but for a thousandth, whatever the process does to the network.
         assert!(of_halves(&networks(1, 0.001, 0.0)).unwrap() < 0.0005);

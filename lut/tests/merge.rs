@@ -149,10 +149,16 @@ fn what_the_parts_disagree_on_is_said() {
     b.rows[4].times = None;
     b.rows[4].error = Some("no kernel".to_owned());
     let merged = merge(&[a.clone(), b.clone()]).unwrap();
-    let said: Vec<String> = merged.conflicts.iter().map(|c| format!("{}: {}", c.key, c.problem)).collect();
-    assert_eq!(said.len(), 2, "{said:?}");
-    assert!(said.iter().any(|s| s.starts_with(b.rows[2].key.as_str()) && s.contains("differ by 30 %")), "{said:?}");
-    assert!(said.iter().any(|s| s.starts_with(b.rows[4].key.as_str()) && s.contains("no kernel")), "{said:?}");
+    let conflicts: Vec<String> = merged.conflicts.iter().map(|c| format!("{}: {}", c.key, c.problem)).collect();
+    assert_eq!(conflicts.len(), 2, "{conflicts:?}");
+    assert!(
+        conflicts.iter().any(|s| s.starts_with(b.rows[2].key.as_str()) && s.contains("differ by 30 %")),
+        "{conflicts:?}"
+    );
+    assert!(
+        conflicts.iter().any(|s| s.starts_with(b.rows[4].key.as_str()) && s.contains("no kernel")),
+        "{conflicts:?}"
+    );
     for i in [2, 4] {
         assert!(merged.lut.rows[i].flags.contains(&Flag::Inconsistent));
     }

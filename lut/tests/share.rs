@@ -29,7 +29,7 @@ const fn quiet(slower: f64) -> Model {
         bimodal: None,
         wander: None,
         step: None,
-        tells: false,
+        reports_throttling: false,
         warm_up: None,
         cold_runs: None,
         cold_beyond: None,

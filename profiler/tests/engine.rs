@@ -248,14 +248,14 @@ fn end(events: &[Event]) -> (u32, &str) {
 }
 
 /// Whether the device said of a visit that it was slowed down.
-fn told(visit: &Visit) -> bool {
+fn reported(visit: &Visit) -> bool {
     visit.conditions.as_ref().unwrap().throttled.as_ref().is_some_and(|reasons| !reasons.is_empty())
 }
 
 #[test]
 fn a_device_that_says_it_is_slowed_down_is_waited_for() {
     let plan = session_plan(layers(&space_of(4)), Mode::Isolated, 1, 18);
-    let model = Model::named("throttle-told").unwrap();
+    let model = Model::named("throttle-reported").unwrap();
     let events = session(&plan, model);
     assert_eq!(end(&events).0, 18);
     let void: BTreeSet<u64> = events
@@ -268,8 +268,8 @@ fn a_device_that_says_it_is_slowed_down_is_waited_for() {
         .collect();
     let visits =
         || events.iter().filter_map(|event| if let Event::Visit { visit, .. } = event { Some(visit) } else { None });
-    assert!(visits().any(told), "control: it was slowed down while it was measured");
-    assert!(visits().filter(|visit| told(visit)).all(|visit| void.contains(&visit.sequence)));
+    assert!(visits().any(reported), "control: it was slowed down while it was measured");
+    assert!(visits().filter(|visit| reported(visit)).all(|visit| void.contains(&visit.sequence)));
 }
 
 #[test]
@@ -288,7 +288,7 @@ fn a_device_that_stays_slowed_down_ends_its_session_after_ten_minutes_of_pauses(
     run_session(&plan, &mut again, &mut modelled("model", model), &mut |_| ()).unwrap();
     assert_eq!(again.events(), events);
     // Control: one that does not say so is measured to the end, its visits flagged by the canary alone.
-    let silent = session(&plan, Model { tells: false, ..model });
+    let silent = session(&plan, Model { reports_throttling: false, ..model });
     assert_eq!(end(&silent).0, 18);
 }
 

@@ -36,7 +36,7 @@ struct Device<T: Fn(u32) -> f64> {
     /// Levels of the measurements in order, over and over; empty on a device that is always the same.
     levels: Vec<f64>,
     /// Whether the anchors tell the level.
-    tells: bool,
+    reports_level: bool,
     limit_ms: Option<f64>,
     kept: Vec<Network>,
     /// What the folder holds.
@@ -49,8 +49,9 @@ impl<T: Fn(u32) -> f64> Device<T> {
         Self::wandering(truth, limit_ms, &[], false)
     }
 
-    fn wandering(truth: T, limit_ms: Option<f64>, levels: &[f64], tells: bool) -> (Network, Self) {
-        let mut device = Self { truth, levels: levels.to_vec(), tells, limit_ms, kept: Vec::new(), selected: 0 };
+    fn wandering(truth: T, limit_ms: Option<f64>, levels: &[f64], reports_level: bool) -> (Network, Self) {
+        let mut device =
+            Self { truth, levels: levels.to_vec(), reports_level, limit_ms, kept: Vec::new(), selected: 0 };
         let first = device.select(1.0).unwrap();
         let settled = settle(first, &mut device).unwrap();
         assert_eq!(device.kept.last(), Some(&settled), "the winner is kept last");
@@ -69,7 +70,7 @@ impl<T: Fn(u32) -> f64> Bench for Device<T> {
             latency_ms: (self.truth)(number(arch)) * level,
             ci_ms: None,
             processes_ms: Vec::new(),
-            level: self.tells.then_some(level),
+            level: self.reports_level.then_some(level),
             device: "fake".to_owned(),
             allow_noisy: false,
         })
@@ -149,14 +150,14 @@ fn a_winner_is_never_above_a_hard_limit() {
 #[test]
 fn a_level_that_wanders_is_averaged() {
     let levels = [1.06, 0.98, 1.06, 0.98];
-    let search = |tells| Device::wandering(|n| f64::from(n) / 10.0 * 1.03, None, &levels, tells).0;
+    let search = |reports_level| Device::wandering(|n| f64::from(n) / 10.0 * 1.03, None, &levels, reports_level).0;
     let factors = |winner: &Network| winner.latency.selections.iter().map(|s| s.factor).collect::<Vec<_>>();
-    let (told, untold) = (search(true), search(false));
+    let (with_level, without_level) = (search(true), search(false));
     // The second factor can only repeat the first measurement; from the third on it nears the mean level.
-    let third = factors(&told)[2];
+    let third = factors(&with_level)[2];
     assert!((third / (1.03 * (1.06_f64 * 0.98).sqrt()) - 1.0).abs() < 0.002, "{third}");
     // The control: without the anchors every factor is what one measurement happened to see.
-    let third = factors(&untold)[2];
+    let third = factors(&without_level)[2];
     assert!((third / (1.03 * 0.98) - 1.0).abs() < 0.002, "{third}");
 }
 

@@ -59,7 +59,7 @@ struct Step {
     mend: Option<String>,
 }
 
-/// Walks to a device as a measurement does, and says at each step what it found.
+/// Goes to a device as a measurement does, and reports what it finds at each step.
 struct Check {
     as_json: bool,
     steps: Vec<Step>,
@@ -69,13 +69,13 @@ impl Check {
     /// Exit code 4 if the gate would refuse the machine; that of the error if the device cannot be used.
     fn run(mut self, name: &str, settings: &[String]) -> Result<ExitCode, Failure> {
         let file = resolve::device(name, settings)?;
-        let mut told = Ok(());
-        let link = resolve::open_telling(&file, &mut |milestone| {
-            if told.is_ok() {
-                told = self.milestone(milestone);
+        let mut reported = Ok(());
+        let link = resolve::open_with_progress(&file, &mut |milestone| {
+            if reported.is_ok() {
+                reported = self.milestone(milestone);
             }
         });
-        told?;
+        reported?;
         let mut link = match link {
             Ok(link) => link,
             Err(error) => return self.failed(name, failed_step(&error), error),
@@ -87,7 +87,7 @@ impl Check {
             Err(error) => return self.failed(name, failed_step(&error), error),
         };
         for remark in link.remarks() {
-            self.say("clocks", Verdict::Ok, remark, None)?;
+            self.status("clocks", Verdict::Ok, remark, None)?;
         }
         let observed = device.configure(&target.setup(0, 0)).and_then(|facts| Ok((facts, device.probe()?)));
         let (fingerprint, probes) = match observed {
@@ -95,7 +95,7 @@ impl Check {
             Err(error) => return self.unusable(name, &target.backend, error),
         };
         let runtime = fingerprint.facts.get("runtime").map_or("", String::as_str);
-        self.say("runtime", Verdict::Ok, format!("{} {runtime}", target.backend).trim().to_owned(), None)?;
+        self.status("runtime", Verdict::Ok, format!("{} {runtime}", target.backend).trim().to_owned(), None)?;
         self.clocks(&fingerprint)?;
         for (probe, value) in &probes.values {
             self.probe(probe, value)?;
@@ -106,26 +106,26 @@ impl Check {
     fn milestone(&mut self, milestone: Milestone) -> Result<(), Failure> {
         match milestone {
             Milestone::LoggedIn { address, fingerprint, user } => {
-                self.say("connect", Verdict::Ok, address, None)?;
-                self.say("host key", Verdict::Ok, fingerprint, None)?;
-                self.say("login", Verdict::Ok, user, None)
+                self.status("connect", Verdict::Ok, address, None)?;
+                self.status("host key", Verdict::Ok, fingerprint, None)?;
+                self.status("login", Verdict::Ok, user, None)
             }
             Milestone::Surveyed { architecture, folder, free_bytes } => {
-                self.say("architecture", Verdict::Ok, architecture, None)?;
+                self.status("architecture", Verdict::Ok, architecture, None)?;
                 match free_bytes {
                     Some(free) => {
-                        self.say("space", Verdict::Ok, format!("{} MB free in {folder}", free / 1_000_000), None)
+                        self.status("space", Verdict::Ok, format!("{} MB free in {folder}", free / 1_000_000), None)
                     }
-                    None => self.say("space", Verdict::NotObservable, folder, None),
+                    None => self.status("space", Verdict::NotObservable, folder, None),
                 }
             }
             Milestone::Installed { agent, uploaded } => {
                 let how = if uploaded { "uploaded" } else { "was there" };
-                self.say("agent", Verdict::Ok, format!("{agent} ({how})"), None)
+                self.status("agent", Verdict::Ok, format!("{agent} ({how})"), None)
             }
             Milestone::Taken { cores, exclusive } => {
                 let ours = if exclusive { "nobody else measures there" } else { "not asked to be ours alone" };
-                self.say("board", Verdict::Ok, format!("{cores} cores, {ours}"), None)
+                self.status("board", Verdict::Ok, format!("{cores} cores, {ours}"), None)
             }
         }
     }
@@ -134,27 +134,29 @@ impl Check {
     fn clocks(&mut self, fingerprint: &Fingerprint) -> Result<(), Failure> {
         let fact = |name: &str| fingerprint.facts.get(name).map(String::as_str).filter(|f| *f != "not observable");
         if let Some(mode) = fact("power_mode") {
-            self.say("power mode", Verdict::Ok, mode.to_owned(), None)?;
+            self.status("power mode", Verdict::Ok, mode.to_owned(), None)?;
         }
         match fact("governor") {
-            Some("performance") => self.say("clocks", Verdict::Ok, "governor performance".to_owned(), None),
+            Some("performance") => self.status("clocks", Verdict::Ok, "governor performance".to_owned(), None),
             Some(other) => {
                 let mend = "clocks that move widen intervals and raise drift flags; fix them for the measurement";
-                self.say("clocks", Verdict::Bad, format!("governor {other}"), Some(mend.to_owned()))
+                self.status("clocks", Verdict::Bad, format!("governor {other}"), Some(mend.to_owned()))
             }
-            None => self.say("clocks", Verdict::NotObservable, String::new(), None),
+            None => self.status("clocks", Verdict::NotObservable, String::new(), None),
         }
     }
 
     fn probe(&mut self, name: &str, probe: &Probe) -> Result<(), Failure> {
         match probe {
-            Probe::Ok(value) => self.say(name, Verdict::Ok, format!("{value:.1}"), None),
-            Probe::Bad(value) => self.say(name, Verdict::Bad, format!("{value:.1}"), Some(probe_hint(name).to_owned())),
-            Probe::NotObservable => self.say(name, Verdict::NotObservable, String::new(), None),
+            Probe::Ok(value) => self.status(name, Verdict::Ok, format!("{value:.1}"), None),
+            Probe::Bad(value) => {
+                self.status(name, Verdict::Bad, format!("{value:.1}"), Some(probe_hint(name).to_owned()))
+            }
+            Probe::NotObservable => self.status(name, Verdict::NotObservable, String::new(), None),
         }
     }
 
-    fn say(&mut self, step: &str, verdict: Verdict, detail: String, mend: Option<String>) -> Result<(), Failure> {
+    fn status(&mut self, step: &str, verdict: Verdict, detail: String, mend: Option<String>) -> Result<(), Failure> {
         if !self.as_json {
             let word = match verdict {
                 Verdict::Ok => "ok  ",
@@ -172,7 +174,7 @@ impl Check {
 
     /// The walk ends here.
     fn failed(mut self, name: &str, step: &str, error: LinkError) -> Result<ExitCode, Failure> {
-        self.say(step, Verdict::Bad, error.to_string(), Some(link_hint(&error)))?;
+        self.status(step, Verdict::Bad, error.to_string(), Some(link_hint(&error)))?;
         if self.as_json {
             print_json(&json!({"device": name, "ok": false, "steps": self.steps}))?;
         }
@@ -181,7 +183,7 @@ impl Check {
 
     fn unusable(mut self, name: &str, backend: &str, error: DeviceError) -> Result<ExitCode, Failure> {
         let mend = "back end, threads and cores of the device file must be there on the device";
-        self.say("runtime", Verdict::Bad, format!("{backend}: {error}"), Some(mend.to_owned()))?;
+        self.status("runtime", Verdict::Bad, format!("{backend}: {error}"), Some(mend.to_owned()))?;
         if self.as_json {
             print_json(&json!({"device": name, "ok": false, "steps": self.steps}))?;
         }

@@ -10,7 +10,7 @@ use nasprof_graph::arch::ArchFile;
 use nasprof_lut::{EnergyEstimate, Estimate, Estimator, Lut, Source, read};
 
 use super::table::{Tone, bar, fit, fit_ends, paint, spare};
-use super::{expected, print, print_json, say};
+use super::{expected, print, print_json, status};
 use crate::cli::{ContextArgs, EstimateArgs};
 use crate::failure::{Exit, Failure};
 use crate::resolve::{self, at_batch};
@@ -77,8 +77,8 @@ fn code(complete: bool) -> ExitCode {
     if complete {
         return ExitCode::SUCCESS;
     }
-    say("error: the LUT has no entry for some layers: without them there is no latency");
-    say("hint: --explain names them; measure the space they are in, or `nasprof lut check` the LUT");
+    status("error: the LUT has no entry for some layers: without them there is no latency");
+    status("hint: --explain names them; measure the space they are in, or `nasprof lut check` the LUT");
     ExitCode::from(Exit::Usage as u8)
 }
 

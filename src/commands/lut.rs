@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use nasprof_lut::{Lut, check, from_journals, read, write};
 use nasprof_profiler::journal::{Event, read_file};
 
-use super::{print, print_json, refuse_input_as_output, say};
+use super::{print, print_json, refuse_input_as_output, status};
 use crate::cli::{LutArgs, LutCommand};
 use crate::failure::{Exit, Failure};
 
@@ -28,13 +28,13 @@ pub(super) fn run(args: &LutArgs) -> Result<ExitCode, Failure> {
         LutCommand::Export { lut, output } => {
             let lut = read(lut)?;
             write(&lut, output)?;
-            said(output, &lut, args.json)?;
+            report_written(output, &lut, args.json)?;
         }
         LutCommand::Rebuild { journals, output } => {
             refuse_input_as_output(journals, output)?;
             let lut = from_journals(&events_of(journals)?)?;
             write(&lut, output)?;
-            said(output, &lut, args.json)?;
+            report_written(output, &lut, args.json)?;
         }
         LutCommand::Merge { luts, output } => merge::run(luts, output, args.json)?,
         LutCommand::Import(import) => import::run(import, args.json)?,
@@ -56,23 +56,23 @@ pub(super) fn run(args: &LutArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What each journal holds; what is not there is said.
+/// What each journal holds; what is missing is reported.
 pub(super) fn events_of(journals: &[PathBuf]) -> Result<Vec<Vec<Event>>, Failure> {
     let events = |path: &PathBuf| {
         let recovered = read_file(path).map_err(|e| Failure::from(e).about(path.display()))?;
         if let Some(line) = recovered.torn_line {
-            say(format!("{}: line {line} was cut off while it was written, and is left out", path.display()));
+            status(format!("{}: line {line} was cut off while it was written, and is left out", path.display()));
         }
         if !recovered.events.contains(&Event::Complete) {
-            say(format!("{}: the measurement is not complete", path.display()));
-            say("hint: `nasprof measure` with its options and --resume goes on with it");
+            status(format!("{}: the measurement is not complete", path.display()));
+            status("hint: `nasprof measure` with its options and --resume goes on with it");
         }
         Ok(recovered.events)
     };
     journals.iter().map(events).collect()
 }
 
-fn said(output: &Path, lut: &Lut, as_json: bool) -> Result<(), Failure> {
+fn report_written(output: &Path, lut: &Lut, as_json: bool) -> Result<(), Failure> {
     if as_json {
         return print_json(&serde_json::json!({"lut": output, "rows": lut.rows.len()}));
     }

@@ -14,7 +14,7 @@ use nasprof_profiler::journal::{EnergyResult, Event, Header, Mode, Share, Writer
 use nasprof_spaces::Space;
 use serde_json::json;
 
-use super::{interruption, print, print_json, say_remarks};
+use super::{interruption, print, print_json, print_remarks};
 use crate::cli::{MeasureArgs, ModeArg};
 use crate::display::{Display, Screen};
 use crate::failure::{Exit, Failure};
@@ -116,7 +116,7 @@ impl Job {
         let target = target(&file, link.cores(), &args.context)?;
         // An agent that cannot do it is told of before a journal is begun.
         link.agent(&target.backend).map_err(|error| about(error.into()))?;
-        say_remarks(device, &mut link);
+        print_remarks(device, &mut link);
         let (space, space_digest) = at_batch(space, target.batch)?;
         let header = Header {
             format_version: 1,
@@ -174,10 +174,10 @@ impl Job {
         let lut = from_journal(recorder.events())?;
         write(&lut, &self.output)?;
         for row in lut.rows.iter().filter(|row| row.times.is_none()) {
-            display.say(&format!("{} failed: {}", row.key, row.error.as_deref().unwrap_or("unknown")));
+            display.status(&format!("{} failed: {}", row.key, row.error.as_deref().unwrap_or("unknown")));
         }
         if let Some(reason) = no_energy(recorder.events()) {
-            display.say(&format!("some rows have no energy: {reason}"));
+            display.status(&format!("some rows have no energy: {reason}"));
         }
         let visits = recorder.events().iter().filter(|event| matches!(event, Event::Visit { .. })).count();
         let (device, output) = (self.device.clone(), self.output.clone());

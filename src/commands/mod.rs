@@ -76,15 +76,15 @@ pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     print(serde_json::to_string(value).map_err(Failure::internal)?)
 }
 
-/// Prints a line of words. Nothing can be done about a closed error output.
-pub(crate) fn say(line: impl AsRef<str>) {
+/// Prints a status line. Nothing can be done about a closed error output.
+pub(crate) fn status(line: impl AsRef<str>) {
     let _ = writeln!(io::stderr(), "{}", line.as_ref());
 }
 
-/// Says what was done to a device beside what was asked for.
-pub(crate) fn say_remarks(device: &str, link: &mut Link) {
+/// Prints what was done to a device beside what was asked for.
+pub(crate) fn print_remarks(device: &str, link: &mut Link) {
     for remark in link.remarks() {
-        say(format!("{device}: {remark}"));
+        status(format!("{device}: {remark}"));
     }
 }
 

@@ -10,14 +10,14 @@ use nasprof_base::text::{bytes, ms, percent};
 use nasprof_graph::arch::ArchFile;
 use nasprof_lut::Lut;
 use nasprof_search::config::{Experiment, Quantity};
+use nasprof_search::events::RunEvent;
 use nasprof_search::evolution::{self, Drawn};
 use nasprof_search::job::{Job, RunResult, Task};
 use nasprof_search::lut_files;
-use nasprof_search::told::Told;
 use nasprof_search::winner::{Bench, Found, Latency, Measured, settle};
 use serde::de::DeserializeOwned;
 
-use super::{interruption, print, print_json, say, validate};
+use super::{interruption, print, print_json, status, validate};
 use crate::cli::{RunArgs, SearchArgs};
 use crate::display::SearchView;
 use crate::failure::{Exit, Failure};
@@ -42,7 +42,7 @@ pub(super) fn train(args: &RunArgs) -> Result<ExitCode, Failure> {
     }
     let job = Job { task: Task::Run, experiment, folder: folder(args), resume: args.resume };
     start(&job)?;
-    tell(args, &job.folder, &read(&job.folder)?)
+    print_result(args, &job.folder, &read(&job.folder)?)
 }
 
 /// A search without training needs no libtorch and takes seconds.
@@ -83,7 +83,7 @@ fn train_and_measure(args: &SearchArgs, experiment: Experiment) -> Result<ExitCo
     let lut = lut_to_measure_with(args, &experiment)?;
     let folder = folder(&args.run);
     if let Some(result) = final_result::<RunResult>(args, &folder, &experiment) {
-        tell(&args.run, &folder, &result)?;
+        print_result(&args.run, &folder, &result)?;
         return within_limit(&result.latency);
     }
     let job = Job { task: Task::Run, experiment, folder, resume: args.run.resume };
@@ -94,9 +94,9 @@ fn train_and_measure(args: &SearchArgs, experiment: Experiment) -> Result<ExitCo
         result = settle(result, &mut bench)?;
     }
     if !result.feasible {
-        say("warning: no architecture within the limits was found; the winner is the one that misses them least");
+        status("warning: no architecture within the limits was found; the winner is the one that misses them least");
     }
-    tell(&args.run, &job.folder, &result)?;
+    print_result(&args.run, &job.folder, &result)?;
     within_limit(&result.latency)
 }
 
@@ -138,7 +138,7 @@ fn within_limit(latency: &Latency) -> Result<ExitCode, Failure> {
     }
 }
 
-fn tell(args: &RunArgs, folder: &Path, result: &RunResult) -> Result<ExitCode, Failure> {
+fn print_result(args: &RunArgs, folder: &Path, result: &RunResult) -> Result<ExitCode, Failure> {
     if args.json {
         print_json(result)?
     } else {
@@ -178,7 +178,7 @@ impl<'a> Place<'a> {
         let validation = validate::measure_network(lut, self.space, &arch, self.allow_noisy)?;
         let row = validation.rows.first().ok_or_else(|| Failure::internal("the winner was not measured"))?;
         if let Some(words) = validation.level.and_then(|level| unlike_the_lut(level, lut)) {
-            say(words);
+            status(words);
         }
         Ok(Measured {
             latency_ms: row.measured_ms,
@@ -220,7 +220,7 @@ impl Bench for DrawnBench<'_> {
     }
 
     fn select(&mut self, factor: f64) -> Result<Drawn, Failure> {
-        say(again(factor));
+        status(again(factor));
         Ok(evolution::run(self.experiment.clone(), &self.folder, true, factor)?)
     }
 
@@ -244,7 +244,7 @@ impl Bench for TrainedBench<'_> {
     }
 
     fn select(&mut self, factor: f64) -> Result<RunResult, Failure> {
-        say(again(factor));
+        status(again(factor));
         start(&Job { task: Task::Select { factor }, ..self.job.clone() })?;
         read(&self.job.folder)
     }
@@ -259,7 +259,7 @@ fn again(factor: f64) -> String {
     format!("the device does not agree with the budget: selecting again with latencies {factor:.4} times the LUT's")
 }
 
-/// Runs a job in `nasprof-search`, and shows what that tells.
+/// Runs a job in `nasprof-search`, and shows its events.
 fn start(job: &Job) -> Result<(), Failure> {
     let program = resolve::search_program();
     let name = program.display();
@@ -271,16 +271,16 @@ fn start(job: &Job) -> Result<(), Failure> {
     let interrupted = interruption()?;
     let mut child = Command::new(&program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(cannot)?;
     let text = serde_json::to_vec(job).map_err(Failure::internal)?;
-    // A child that does not read its job ends, and what it tells says more than the broken pipe.
+    // A child that does not read its job ends, and its last event says more than the broken pipe.
     let _ = child.stdin.take().map(|mut input| input.write_all(&text));
     let output = child.stdout.take().ok_or_else(|| Failure::internal(format!("{name} has no output")))?;
     let mut view = SearchView::new();
     let mut failure = None;
     for line in BufReader::new(output).lines() {
         match serde_json::from_str(&line.map_err(Failure::internal)?) {
-            Ok(Told::Line(line)) => view.say(&line),
-            Ok(Told::Step(step)) => view.step(&step),
-            Ok(Told::Failed { message, hint }) => failure = Some((message, hint)),
+            Ok(RunEvent::Line(line)) => view.status(&line),
+            Ok(RunEvent::Step(step)) => view.step(&step),
+            Ok(RunEvent::Failed { message, hint }) => failure = Some((message, hint)),
             Err(_) => {
                 let _ = child.kill();
                 let _ = child.wait();

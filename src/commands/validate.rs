@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use self::table::show;
 use super::estimate::expect;
 use super::measure::PATIENCE;
-use super::{interruption, print, print_json, say_remarks, validate_memory};
+use super::{interruption, print, print_json, print_remarks, validate_memory};
 use crate::cli::{ContextArgs, ValidateArgs};
 use crate::display::Screen;
 use crate::failure::{Exit, Failure};
@@ -159,7 +159,7 @@ fn measured(
         },
     );
     display.borrow().finish();
-    say_remarks(&lut.context.header.device, link);
+    print_remarks(&lut.context.header.device, link);
     result?;
     Ok(recorder.events().to_vec())
 }

@@ -5,19 +5,19 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 use nasprof_base::text::{percent, printable, significant};
-use nasprof_search::told::{Expected, Step};
+use nasprof_search::events::{Expected, Step};
 
 use super::{columns, only_words, target, view};
 
 /// Lines of progress are at least so far apart.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Shows what a run tells.
+/// Shows the events of a run.
 pub(crate) struct SearchView {
     bar: ProgressBar,
     live: bool,
     started: Instant,
-    said: Instant,
+    last_status: Instant,
 }
 
 impl SearchView {
@@ -25,11 +25,11 @@ impl SearchView {
         let (live, target) = target();
         let bar = ProgressBar::with_draw_target(None, target);
         only_words(&bar);
-        Self { bar, live, started: Instant::now(), said: Instant::now() }
+        Self { bar, live, started: Instant::now(), last_status: Instant::now() }
     }
 
-    /// Words that stay. They name files of the user's: no control characters reach the terminal.
-    pub(crate) fn say(&self, line: &str) {
+    /// A status line, which stays. It names files of the user's: no control characters reach the terminal.
+    pub(crate) fn status(&self, line: &str) {
         let line = printable(line);
         if self.live {
             self.bar.println(line);
@@ -43,9 +43,9 @@ impl SearchView {
     pub(crate) fn step(&mut self, step: &Step) {
         if self.live {
             self.bar.set_message(text(step, self.started.elapsed(), columns()));
-        } else if self.said.elapsed() >= PAUSE {
-            self.said = Instant::now();
-            self.say(&brief(step));
+        } else if self.last_status.elapsed() >= PAUSE {
+            self.last_status = Instant::now();
+            self.status(&brief(step));
         }
     }
 
@@ -77,14 +77,14 @@ fn text(step: &Step, elapsed: Duration, columns: usize) -> String {
 }
 
 fn expected(one: &Expected, columns: usize) -> String {
-    let mut said = format!("{} {}", significant(one.value), one.unit);
+    let mut value = format!("{} {}", significant(one.value), one.unit);
     if let Some(target) = one.target {
-        said += &format!(", target {} ({:+.1} %)", significant(target), (one.value / target - 1.0) * 100.0);
+        value += &format!(", target {} ({:+.1} %)", significant(target), (one.value / target - 1.0) * 100.0);
     }
     if let Some(multiplier) = one.multiplier {
-        said += &format!(", multiplier {multiplier:.3}");
+        value += &format!(", multiplier {multiplier:.3}");
     }
-    view::words(&format!("expected {}", one.quantity), &said, columns)
+    view::words(&format!("expected {}", one.quantity), &value, columns)
 }
 
 #[cfg(test)]

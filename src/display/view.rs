@@ -1,4 +1,4 @@
-//! What the live view says; drawing it is [`super::Display`]'s part.
+//! What the live view shows; drawing it is [`super::Display`]'s part.
 
 use std::time::{Duration, Instant};
 
@@ -88,12 +88,12 @@ pub(super) fn line(name: &str, done: usize, all: usize, remark: &str, columns: u
     words(name, &format!("{bar} {remark}"), columns)
 }
 
-/// A name and what is said of it.
-pub(super) fn words(name: &str, said: &str, columns: usize) -> String {
+/// A name and its value.
+pub(super) fn words(name: &str, value: &str, columns: usize) -> String {
     let width = width(name, columns);
     let name = cut(name, width);
     let missing = width - text_columns(&name);
-    cut(&format!("{name}{} {said}", " ".repeat(missing)), columns).trim_end().to_owned()
+    cut(&format!("{name}{} {value}", " ".repeat(missing)), columns).trim_end().to_owned()
 }
 
 /// Columns that a name gets: its own, but at most half of the line.
@@ -144,7 +144,7 @@ mod tests {
         let text = view.text(Instant::now(), 100);
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].starts_with("synthetic:sessions: session 1/2: round 5/40 ██"), "{text}");
-        let column = |line: &str, said: &str| text_columns(line.split_once(said).unwrap().0);
+        let column = |line: &str, value: &str| text_columns(line.split_once(value).unwrap().0);
         assert_eq!(column(lines[0], "█"), column(lines[2], "network 20"));
         // On a narrow terminal it is cut, as before.
         assert!(view.text(Instant::now(), 40).lines().all(|line| text_columns(line) <= 40));

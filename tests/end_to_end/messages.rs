@@ -48,11 +48,11 @@ fn known() -> Types {
 
 fn made(page: &Page, known: &Types) -> String {
     let mut text = String::new();
-    let mut told = BTreeSet::new();
+    let mut written = BTreeSet::new();
     for (root, title) in page.roots {
         text += &format!("## {title}\n\n");
         for name in needed(root, known) {
-            if told.insert(name.clone()) {
+            if written.insert(name.clone()) {
                 text += &format!("{}\n", section(&name, known));
             }
         }

@@ -11,16 +11,16 @@ fn exported() -> (Folder, Value) {
     let folder = Folder::new();
     fs::write(folder.path("arch.json"), folder.ok("space sample small.toml -n 1 --seed 2")).unwrap();
     let line = "export --space small.toml --arch arch.json --to onnx -o net.onnx --json";
-    let told = serde_json::from_str(&folder.ok(line)).unwrap();
-    (folder, told)
+    let report = serde_json::from_str(&folder.ok(line)).unwrap();
+    (folder, report)
 }
 
 #[test]
 fn an_exported_model_says_what_its_weights_are() {
-    let (folder, told) = exported();
-    assert_eq!((told["weights"].as_str(), told["seed"].as_u64()), (Some("random"), Some(0)));
+    let (folder, report) = exported();
+    assert_eq!((report["weights"].as_str(), report["seed"].as_u64()), (Some("random"), Some(0)));
     let model = folder.read("net.onnx");
-    assert_eq!(told["bytes"], model.len());
+    assert_eq!(report["bytes"], model.len());
     let holds = |text: &str| model.windows(text.len()).any(|w| w == text.as_bytes());
     for text in ["nasprof.weights", "random, not trained", "nasprof.seed", "\"space\":\"small\""] {
         assert!(holds(text), "{text}");
@@ -48,7 +48,7 @@ fn what_cannot_be_exported_is_refused_and_leaves_nothing() {
 /// Out and in again: the layers that a space's LUT has for this network, at a synthetic device's known times.
 #[test]
 fn a_model_is_measured_and_estimated_like_its_network() {
-    let (folder, told) = exported();
+    let (folder, report) = exported();
     folder.ok("measure --device synthetic:quiet --model net.onnx -o model.parquet");
     folder.ok("measure --device synthetic:quiet --space small.toml -o space.parquet");
     let json = |line: &str| serde_json::from_str::<Value>(&folder.ok(line)).unwrap();
@@ -62,7 +62,7 @@ fn a_model_is_measured_and_estimated_like_its_network() {
     for cost in ["params", "macs", "peak_memory_bytes"] {
         assert_eq!(model[cost], network[cost], "{cost}");
     }
-    assert_eq!((&model["params"], &model["macs"]), (&told["params"], &told["macs"]));
+    assert_eq!((&model["params"], &model["macs"]), (&report["params"], &report["macs"]));
     assert_eq!(model["coverage"], 1.0);
     let sum = |estimate: &Value| -> f64 {
         estimate["nodes"].as_array().unwrap().iter().map(|node| node["latency_ms"].as_f64().unwrap()).sum()

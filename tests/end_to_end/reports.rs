@@ -60,8 +60,8 @@ fn the_table_sorts_and_searches_by_mouse_and_keyboard() {
         let found = visible(&mut browser);
         assert!(!found.is_empty() && found.len() < all);
         assert!(found.iter().all(|row| row.contains("7x7") && row.contains("depthwise")));
-        let said = browser.text("document.querySelector('output').textContent");
-        assert_eq!(said, format!("{} of 127 layers", found.len()));
+        let shown = browser.text("document.querySelector('output').textContent");
+        assert_eq!(shown, format!("{} of 127 layers", found.len()));
         search(&mut browser, "no such layer");
         assert!(visible(&mut browser).is_empty());
         assert_eq!(browser.problems(), Vec::<String>::new());

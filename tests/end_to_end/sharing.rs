@@ -35,7 +35,7 @@ const SLOWER: &str = "sed -u 's/synthetic:quiet\"/synthetic:quiet-slower\"/' | \
 #[test]
 fn two_boards_alike_make_one_lut_that_is_used_as_any_other() {
     let folder = boards(None);
-    let told: Value = serde_json::from_str(&folder.ok(&format!("{SHARE} --json"))).unwrap();
+    let report: Value = serde_json::from_str(&folder.ok(&format!("{SHARE} --json"))).unwrap();
     folder.ok("measure --device board-a --space small.toml -o whole.parquet");
     let rows = |name: &str| -> Vec<Value> {
         let lut: Value = serde_json::from_str(&folder.ok(&format!("lut show {name} --json"))).unwrap();
@@ -44,9 +44,9 @@ fn two_boards_alike_make_one_lut_that_is_used_as_any_other() {
     let keys = |name: &str| rows(name).iter().map(|row| row["key"].to_string()).collect::<Vec<_>>();
     assert_eq!(keys("one.parquet"), keys("whole.parquet"));
     assert!(rows("one.parquet").iter().all(|row| row["times"].is_object()));
-    assert_eq!(told["devices"], serde_json::json!(["board-a", "board-b"]));
-    assert!(told["cross_check"]["layers"].as_u64().unwrap() > 3, "{told}");
-    assert_eq!(told["parts"].as_array().unwrap().len(), 2);
+    assert_eq!(report["devices"], serde_json::json!(["board-a", "board-b"]));
+    assert!(report["cross_check"]["layers"].as_u64().unwrap() > 3, "{report}");
+    assert_eq!(report["parts"].as_array().unwrap().len(), 2);
     // From the journals come the same bytes, whatever their order.
     folder.ok("lut rebuild one-board-b.journal.jsonl one-board-a.journal.jsonl -o again.parquet");
     assert_eq!(folder.read("again.parquet"), folder.read("one.parquet"));
@@ -77,8 +77,10 @@ fn a_board_that_differs_is_named_and_no_lut_is_made() {
     assert!(!folder.path("one.parquet").exists());
     folder.ok("lut show one-board-a.parquet");
     folder.ok("lut show one-board-b.parquet");
-    let told: Value = serde_json::from_str(&ran.stdout).unwrap();
-    assert!(told["lut"].is_null() && (told["cross_check"]["level"]["difference"].as_f64().unwrap() - 0.1).abs() < 0.02);
+    let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert!(
+        report["lut"].is_null() && (report["cross_check"]["level"]["difference"].as_f64().unwrap() - 0.1).abs() < 0.02
+    );
     folder.fails("lut rebuild one-board-a.journal.jsonl one-board-b.journal.jsonl -o x.parquet", 6, "board-b");
     assert!(!folder.path("x.parquet").exists());
 }

@@ -226,8 +226,8 @@ pub(crate) fn section(name: &str, known: &Types) -> String {
                     Content::Of(ty) if tag.is_some() => format!("the fields of {}", words(ty, known)),
                     Content::Of(ty) => format!("`{{\"{}\": …}}` of: {}", v.name, words(ty, known)),
                     Content::Fields(fields) => {
-                        let said = |f: &Field| format!("`{}`: {}. {}", f.name, words(&f.ty, known), f.doc);
-                        fields.iter().map(said).collect::<Vec<_>>().join("<br>")
+                        let line = |f: &Field| format!("`{}`: {}. {}", f.name, words(&f.ty, known), f.doc);
+                        fields.iter().map(line).collect::<Vec<_>>().join("<br>")
                     }
                 };
                 let _ = writeln!(text, "| `{}` | {with} | {} |", v.name, v.doc);

@@ -145,27 +145,27 @@ fn an_encrypted_key_is_unlocked_by_its_passphrase_or_by_the_ssh_agent() {
         script.env_remove("SSH_AUTH_SOCK").envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
         let mut child = script.spawn().unwrap();
         let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        let (mut said, mut buffer, mut answers) = (String::new(), [0; 1024], answers.iter());
+        let (mut terminal, mut buffer, mut answers) = (String::new(), [0; 1024], answers.iter());
         let mut questions = 0;
         while let Ok(n @ 1..) = output.read(&mut buffer) {
-            said.push_str(&String::from_utf8_lossy(&buffer[..n]));
-            if said.matches("Passphrase of").count() > questions {
+            terminal.push_str(&String::from_utf8_lossy(&buffer[..n]));
+            if terminal.matches("Passphrase of").count() > questions {
                 questions += 1;
                 // The terminal goes silent right after the question.
                 std::thread::sleep(std::time::Duration::from_millis(200));
                 writeln!(input, "{}", answers.next().unwrap()).unwrap();
             }
         }
-        (child.wait().unwrap().code(), said)
+        (child.wait().unwrap().code(), terminal)
     };
     if Command::new("script").arg("--version").output().is_err() {
         eprintln!("SKIPPED in part: this machine has no `script` to make a terminal");
     } else {
-        let (code, said) = asked(&["wrong", "open sesame"]);
-        assert_eq!(code, Some(0), "{said}");
-        assert!(said.contains("Passphrase of") && !said.contains("open sesame"), "{said}");
-        let (code, said) = asked(&["a", "b", "c"]);
-        assert!(code == Some(2) && said.contains("passphrase is wrong"), "{said}");
+        let (code, terminal) = asked(&["wrong", "open sesame"]);
+        assert_eq!(code, Some(0), "{terminal}");
+        assert!(terminal.contains("Passphrase of") && !terminal.contains("open sesame"), "{terminal}");
+        let (code, terminal) = asked(&["a", "b", "c"]);
+        assert!(code == Some(2) && terminal.contains("passphrase is wrong"), "{terminal}");
     }
 
     let socket = board.path("agent.socket");

@@ -102,18 +102,18 @@ fn an_interface_that_goes_down_is_noticed_by_the_kernel_and_waited_for() {
     let mut child = line(&measure).spawn().unwrap();
     wait_until("the measurement has begun", 30, || folder.path("a.journal.jsonl").exists());
     assert!(wire.set("down"));
-    let said = Arc::new(Mutex::new(String::new()));
-    let (errors, heard) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(&said));
+    let output = Arc::new(Mutex::new(String::new()));
+    let (errors, heard) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(&output));
     let listener = thread::spawn(move || {
         for line in errors.lines().map_while(Result::ok) {
             *heard.lock().unwrap() += &format!("{line}\n");
         }
     });
-    wait_until("the connection is given up", 60, || said.lock().unwrap().contains("trying again"));
+    wait_until("the connection is given up", 60, || output.lock().unwrap().contains("trying again"));
     assert!(wire.set("up"));
     let status = child.wait().unwrap();
     listener.join().unwrap();
-    assert_eq!(status.code(), Some(3), "{}", said.lock().unwrap());
+    assert_eq!(status.code(), Some(3), "{}", output.lock().unwrap());
     assert_eq!(folder.read("a.parquet"), expected);
     wait_until("no process is left on the board", 40, || board.agents().is_empty());
 

@@ -11,8 +11,8 @@ use nasprof_graph::Arch;
 use nasprof_graph::expectation::{ExpectedCost, Sampling};
 use nasprof_graph::runtime::Runtime;
 use nasprof_search::config::{LoadedRegularizer, Quantity, Regularizer, RegularizerKind};
+use nasprof_search::events::Expected;
 use nasprof_search::selection::{Form, Limit, Softened};
-use nasprof_search::told::Expected;
 use nasprof_search::{CostError, Costs};
 use nasprof_spaces::Space;
 

@@ -9,8 +9,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use nasprof_search::config::Experiment;
+use nasprof_search::events::RunEvent;
 use nasprof_search::job::{Job, RunResult, Task};
-use nasprof_search::told::Told;
 use serde_json::Value;
 
 const SPACE: &str = r#"
@@ -103,9 +103,9 @@ fn fails(job: &Job, naming: &str) {
     let output = finish(job);
     let words = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(2), "{words}");
-    let told: Vec<Told> = words.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let failed = |t: &Told| matches!(t, Told::Failed { message, .. } if message.contains(naming));
-    assert!(told.iter().any(failed), "no `{naming}` in: {words}");
+    let events: Vec<RunEvent> = words.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let failed = |t: &RunEvent| matches!(t, RunEvent::Failed { message, .. } if message.contains(naming));
+    assert!(events.iter().any(failed), "no `{naming}` in: {words}");
 }
 
 fn json(path: &Path) -> Value {
@@ -132,12 +132,12 @@ const TRAINER: &str = "[trainer]\narch = \"random\"";
 fn a_run_that_nobody_listens_to_ends_in_the_midst_of_a_step() {
     let setting = Setting::new();
     let mut child = start(&setting.job("run", &setting.text(ENDLESS, 5), false));
-    let mut told = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut events = BufReader::new(child.stdout.take().unwrap()).lines();
     // The first epoch is the warm-up, without steps of the architecture.
-    while !told.next().unwrap().unwrap().contains("epoch 1:") {}
+    while !events.next().unwrap().unwrap().contains("epoch 1:") {}
     std::thread::sleep(Duration::from_millis(300));
     assert!(child.try_wait().unwrap().is_none(), "the control: it goes on while somebody listens");
-    drop(told);
+    drop(events);
     let ended = (0..500).any(|_| {
         std::thread::sleep(Duration::from_millis(10));
         child.try_wait().unwrap().is_some()

@@ -52,14 +52,14 @@ pub fn hold(root: &Path, mut input: impl BufRead, mut output: impl Write) -> Res
         Err(error) => (Some(error.to_string()), Vec::new()),
     };
     // Nobody may be left to read: that is the end of the input, and handled as such.
-    let mut say = |report: &Report| {
+    let mut send = |report: &Report| {
         let line = serde_json::to_string(report).unwrap_or_default();
         let _ = writeln!(output, "{line}").and_then(|()| output.flush());
     };
-    say(&Report { error, locked: locked.clone(), differences: Vec::new() });
+    send(&Report { error, locked: locked.clone(), differences: Vec::new() });
     let (store, mut machine, _) = started?;
     while let Ok(Some(_)) = read_line(&mut input) {
-        say(&Report { error: None, locked: Vec::new(), differences: machine.differences(&locked) });
+        send(&Report { error: None, locked: Vec::new(), differences: machine.differences(&locked) });
     }
     put_back(&store, &mut machine)
 }

@@ -137,17 +137,17 @@ impl CrossCheck {
     /// What the boards do not agree on.
     pub(super) fn in_words(&self) -> String {
         let percent = |share: f64| format!("{:.1} %", 100.0 * share);
-        let told = |gap: &Gap, of: &str| {
+        let describe = |gap: &Gap, of: &str| {
             let Gap { slower, faster, difference, allowed } = gap;
             let (difference, allowed) = (percent(*difference), percent(*allowed));
             format!("{of} takes {difference} longer on `{slower}` than on `{faster}`, their intervals allow {allowed}")
         };
         let mut words = Vec::new();
         if self.level.difference > self.level.allowed {
-            words.push(told(&self.level, "all common work together"));
+            words.push(describe(&self.level, "all common work together"));
         }
         let named = self.disagreements.iter().take(NAMED);
-        words.extend(named.map(|layer| told(&layer.gap, &format!("`{}`, beyond the level,", layer.key))));
+        words.extend(named.map(|layer| describe(&layer.gap, &format!("`{}`, beyond the level,", layer.key))));
         if self.disagreements.len() > NAMED {
             words.push(format!("and so on for {} more layers", self.disagreements.len() - NAMED));
         }

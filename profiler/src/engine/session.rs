@@ -469,8 +469,8 @@ impl Session<'_, '_, '_> {
             self.usual.push(after);
             before = after;
             let throttled: Vec<Option<String>> = segment.iter().map(|(_, v)| self.throttle.judge(v)).collect();
-            let told = throttled.iter().flatten().next().cloned();
-            let reason = match &told {
+            let reported = throttled.iter().flatten().next().cloned();
+            let reason = match &reported {
                 Some(reason) => Some(reason.clone()),
                 // A machine that stays slow and says nothing is flagged, not waited for.
                 None if slow && voids < MAX_VOIDS => Some("a canary beside it was more than 5 % slow".to_owned()),
@@ -488,7 +488,7 @@ impl Session<'_, '_, '_> {
                     }
                 }
                 self.recorder.decide(Event::Void { sequences: void, reason })?;
-                if told.is_some() {
+                if reported.is_some() {
                     if !self.wait()? {
                         return Ok(false);
                     }

@@ -150,7 +150,7 @@ impl Device for SyntheticDevice {
                 visit.whole.push(Run { ns, switches: u64::from(run.preempted), faults: 0 });
             }
         }
-        if self.model.tells {
+        if self.model.reports_throttling {
             let throttled = if self.noise.is_in_step() { vec!["made up".to_owned()] } else { Vec::new() };
             visit.conditions = Some(Conditions { clock_mhz: None, throttled: Some(throttled) });
         }

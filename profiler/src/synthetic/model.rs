@@ -19,7 +19,7 @@ pub struct Model {
     /// A slow-down by this factor from one virtual second to another.
     pub step: Option<(f64, f64, f64)>,
     /// Whether the device says of a visit that it was in `step`.
-    pub tells: bool,
+    pub reports_throttling: bool,
     /// Linear slow-down: total share and over how many virtual seconds.
     pub ramp: Option<(f64, f64)>,
     /// Start that is slower by this share and decays with this time constant in seconds.
@@ -53,7 +53,7 @@ const MODELS: [(&str, Model); 23] = {
         wander: None,
         canary_share: 1.0,
         step: None,
-        tells: false,
+        reports_throttling: false,
         ramp: None,
         warm_up: None,
         cold_runs: None,
@@ -80,8 +80,11 @@ const MODELS: [(&str, Model); 23] = {
         ("throttle", Model { sigma: 0.01, step: Some((1.25, 2.5, 4.5)), ..NONE }),
         ("throttle-partial", Model { sigma: 0.01, step: Some((1.25, 2.5, 4.5)), canary_share: 0.7, ..NONE }),
         // Ones that say so: for a minute and a half, and for good.
-        ("throttle-told", Model { sigma: 0.01, step: Some((1.25, 2.5, 90.0)), tells: true, ..NONE }),
-        ("throttle-lasting", Model { sigma: 0.01, step: Some((1.25, 2.5, f64::INFINITY)), tells: true, ..NONE }),
+        ("throttle-reported", Model { sigma: 0.01, step: Some((1.25, 2.5, 90.0)), reports_throttling: true, ..NONE }),
+        (
+            "throttle-lasting",
+            Model { sigma: 0.01, step: Some((1.25, 2.5, f64::INFINITY)), reports_throttling: true, ..NONE },
+        ),
         ("ramp", Model { sigma: 0.01, ramp: Some((0.06, 5.0)), ..NONE }),
         ("warm-up", Model { sigma: 0.005, warm_up: Some((0.3, 1.0)), ..NONE }),
         ("cold-start", Model { sigma: 0.005, cold_runs: Some((3, 0.3)), ..NONE }),
@@ -107,6 +110,8 @@ impl Model {
     /// # Errors
     /// An unknown name, with the nearest known one.
     pub fn named(name: &str) -> Result<Self, String> {
+        // Its name in older journals and scripts.
+        let name = if name == "throttle-told" { "throttle-reported" } else { name };
         MODELS.iter().find(|(known, _)| *known == name).map(|(_, model)| *model).ok_or_else(|| {
             let nearest = suggest::nearest(name, names());
             format!("no synthetic device `{name}`{}", suggest::did_you_mean(nearest.as_deref()))

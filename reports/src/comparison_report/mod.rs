@@ -74,11 +74,11 @@ fn differences(luts: &[(String, Lut)]) -> Vec<Statement> {
             "Device, space, batch, threads, allocator, mode and runtime are the same: what differs is the session.";
         return vec![Statement::new(Verdict::Good, "Same context.", text)];
     }
-    let said: Vec<String> = named
+    let parts: Vec<String> = named
         .iter()
         .map(|(name, values)| format!("{name} ({})", values.iter().cloned().collect::<Vec<_>>().join(" / ")))
         .collect();
-    vec![Statement::new(Verdict::Doubtful, "Not the same.", format!("They differ in {}.", said.join(", ")))]
+    vec![Statement::new(Verdict::Doubtful, "Not the same.", format!("They differ in {}.", parts.join(", ")))]
 }
 
 /// Values of the context, one for each LUT.

@@ -25,7 +25,7 @@
     const body = table.tBodies[0];
     const search = document.querySelector(`input[data-table="${table.id}"]`);
     const all = document.querySelector(`button[data-all="${table.id}"]`);
-    const said = document.querySelector(`output[for="${table.id}"]`);
+    const output = document.querySelector(`output[for="${table.id}"]`);
     let rows = [...body.rows];
     let limit = rows.length > LIMIT ? LIMIT : Infinity;
     let texts = null;
@@ -42,7 +42,7 @@
       }
       body.classList.remove("cut");
       const shown = Math.min(found, limit);
-      if (said) said.textContent = (words.length ? `${found} of ${plural(rows.length)}` : plural(rows.length)) +
+      if (output) output.textContent = (words.length ? `${found} of ${plural(rows.length)}` : plural(rows.length)) +
         (shown < found ? `, the first ${shown} shown` : "");
       if (all) all.hidden = shown === found;
     };
@@ -73,7 +73,7 @@
     });
     search?.addEventListener("input", show);
     all?.addEventListener("click", () => { limit = Infinity; show(); });
-    if (said && limit < Infinity) said.textContent = `${plural(rows.length)}, the first ${limit} shown`;
+    if (output && limit < Infinity) output.textContent = `${plural(rows.length)}, the first ${limit} shown`;
   }
 
   // The text of a mark at the pointer at once, instead of the browser's after a second; on touch as well.

@@ -66,11 +66,11 @@ fn target(run: &SearchRun, name: &str, steps: &[f64]) -> Option<Line> {
 
 /// The last values in words.
 fn last(metrics: &[&Metric]) -> String {
-    let said: Vec<String> = metrics
+    let parts: Vec<String> = metrics
         .iter()
         .filter_map(|m| {
             Some(format!("{} {}", m.name, nasprof_base::text::significant(*m.values.iter().rfind(|v| v.is_finite())?)))
         })
         .collect();
-    format!("At last: {}.", said.join(", "))
+    format!("At last: {}.", parts.join(", "))
 }

@@ -78,7 +78,7 @@ fn refuse_other_kinds(jobs: &mut [Job]) -> Result<(), Failure> {
 /// Makes one LUT of the parts, or says why there is none.
 fn finish(output: &Path, parts: &[Outcome], args: &MeasureArgs) -> Result<ExitCode, Failure> {
     let journals: Vec<PathBuf> = parts.iter().map(|part| part.journal.clone()).collect();
-    let told = |cross_check: Option<&CrossCheck>, more: Value| {
+    let print_summary = |cross_check: Option<&CrossCheck>, more: Value| {
         let part = |part: &Outcome| {
             json!({
                 "device": part.device, "lut": part.output, "journal": part.journal, "rows": part.lut.rows.len(),
@@ -102,7 +102,7 @@ fn finish(output: &Path, parts: &[Outcome], args: &MeasureArgs) -> Result<ExitCo
                     "sessions": lut.context.sessions,
                     "calibration": lut.context.calibration, "seed": args.seed,
                 });
-                told(Some(&cross_check), more)?;
+                print_summary(Some(&cross_check), more)?;
             } else {
                 let CrossCheck { layers, level, .. } = &cross_check;
                 let (boards, apart) = (parts.len(), 100.0 * level.difference);
@@ -119,7 +119,7 @@ fn finish(output: &Path, parts: &[Outcome], args: &MeasureArgs) -> Result<ExitCo
                     ShareError::Disagree { cross_check } => Some(&**cross_check),
                     _ => None,
                 };
-                told(cross_check, json!({}))?;
+                print_summary(cross_check, json!({}))?;
             } else {
                 parts.iter().try_for_each(|part| part.print(args))?;
             }

@@ -1,12 +1,12 @@
-//! Runs one search or training for `nasprof`: a job as JSON on the standard input, what there is to tell as JSON lines on
+//! Runs one search or training for `nasprof`: a job as JSON on the standard input, its events as JSON lines on
 //! the standard output, the result in the run folder.
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 
+use nasprof_search::events::RunEvent;
 use nasprof_search::job::Job;
-use nasprof_search::told::Told;
 use nasprof_train::SearchError;
 use nasprof_train::run::run;
 use nix::errno::Errno;
@@ -20,8 +20,8 @@ const MAX_JOB: u64 = 1 << 20;
 const ABANDONED: i32 = 5;
 
 /// Nobody waits for a run whose standard output is closed: it ends, so that it can be resumed at once.
-fn tell(told: Told) {
-    let mut line = serde_json::to_vec(&told).unwrap_or_default();
+fn emit(event: RunEvent) {
+    let mut line = serde_json::to_vec(&event).unwrap_or_default();
     line.push(b'\n');
     let mut output = io::stdout().lock();
     if output.write_all(&line).and_then(|()| output.flush()).is_err() {
@@ -44,7 +44,7 @@ fn end_with_the_reader() {
 }
 
 fn fail(code: u8, message: String, hint: Option<String>) -> ExitCode {
-    tell(Told::Failed { message, hint });
+    emit(RunEvent::Failed { message, hint });
     ExitCode::from(code)
 }
 
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
         }
         Err(error) => return fail(1, format!("cannot read the standard input: {error}"), None),
     };
-    match run(&job, &mut tell) {
+    match run(&job, &mut emit) {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
             let code = if matches!(error, SearchError::Network(_) | SearchError::File { .. }) { 1 } else { 2 };

@@ -12,9 +12,9 @@ use nasprof_render::draw::architecture;
 use nasprof_render::tensorboard::EventWriter;
 use nasprof_render::{Png, RenderError};
 use nasprof_search::config::Experiment;
+use nasprof_search::events::RunEvent;
 use nasprof_search::job::RunResult;
 use nasprof_search::lut_files;
-use nasprof_search::told::Told;
 use nasprof_spaces::Space;
 
 use super::checkpoint::write_tensors;
@@ -76,13 +76,13 @@ impl Folder {
         writeln!(self.log, "{seconds}\t{line}").map_err(|e| SearchError::file(&self.path.join("log.txt"), e))
     }
 
-    /// Writes down the last of all epochs, and tells it.
-    pub(super) fn epoch(&mut self, rows: &[Row], tell: &mut dyn FnMut(Told)) -> Result<(), SearchError> {
+    /// Writes down the last of all epochs, and emits it as an event.
+    pub(super) fn epoch(&mut self, rows: &[Row], emit: &mut dyn FnMut(RunEvent)) -> Result<(), SearchError> {
         self.table(rows)?;
         let Some(row) = rows.last() else { return Ok(()) };
         let values = row.values.iter().map(|(name, value)| format!("{name} {value:.4}"));
         let line = format!("epoch {}: {}", row.epoch + 1, values.collect::<Vec<_>>().join(", "));
-        tell(Told::Line(line.clone()));
+        emit(RunEvent::Line(line.clone()));
         self.events(row)?;
         self.log(&line)
     }

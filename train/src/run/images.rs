@@ -2,7 +2,7 @@
 
 use nasprof_search::config::Batches;
 use nasprof_search::data::{Batch, Loader, Stream};
-use nasprof_search::told::Told;
+use nasprof_search::events::RunEvent;
 use tch::Device;
 
 use crate::error::SearchError;
@@ -24,14 +24,14 @@ impl Updates {
     }
 
     /// The next batch, in its mini-batches; images left out as unreadable are told.
-    pub(super) fn next(&mut self, tell: &mut dyn FnMut(Told)) -> Result<Vec<MiniBatch>, SearchError> {
+    pub(super) fn next(&mut self, emit: &mut dyn FnMut(RunEvent)) -> Result<Vec<MiniBatch>, SearchError> {
         let next = self.stream.by_ref().take(self.accumulate);
-        next.map(|batch| take(&batch?, self.device, tell)).collect()
+        next.map(|batch| take(&batch?, self.device, emit)).collect()
     }
 }
 
 /// A batch for a forward pass; images left out as unreadable are told.
-pub(super) fn take(batch: &Batch, device: Device, tell: &mut dyn FnMut(Told)) -> Result<MiniBatch, SearchError> {
-    batch.skipped.iter().for_each(|corrupt| tell(Told::Line(format!("left out: {corrupt}"))));
+pub(super) fn take(batch: &Batch, device: Device, emit: &mut dyn FnMut(RunEvent)) -> Result<MiniBatch, SearchError> {
+    batch.skipped.iter().for_each(|corrupt| emit(RunEvent::Line(format!("left out: {corrupt}"))));
     MiniBatch::new(batch, device)
 }

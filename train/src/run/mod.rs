@@ -11,8 +11,8 @@ mod train;
 use std::path::Path;
 
 use nasprof_search::config::{Compute, ConfigError, Plan, Training};
+use nasprof_search::events::RunEvent;
 use nasprof_search::job::{Job, RunResult, Task};
-use nasprof_search::told::Told;
 use tch::Device;
 
 use crate::error::SearchError;
@@ -24,7 +24,7 @@ pub use search::search_with;
 ///
 /// # Errors
 /// An experiment that cannot be run, a folder that is in use or holds another run, a training that diverges.
-pub fn run(job: &Job, tell: &mut dyn FnMut(Told)) -> Result<RunResult, SearchError> {
+pub fn run(job: &Job, emit: &mut dyn FnMut(RunEvent)) -> Result<RunResult, SearchError> {
     let plan = Plan::new(job.experiment.clone())?;
     match (&plan.experiment.searcher, job.task) {
         (Some(settings), task) => {
@@ -33,9 +33,9 @@ pub fn run(job: &Job, tell: &mut dyn FnMut(Told)) -> Result<RunResult, SearchErr
                 problem: "this search trains nothing and does not run here".to_owned(),
             })?;
             let factor = if let Task::Select { factor } = task { Some(factor) } else { None };
-            search::search(&plan, job, searcher, factor, tell)
+            search::search(&plan, job, searcher, factor, emit)
         }
-        (None, Task::Run) => train::train(&plan, job, tell),
+        (None, Task::Run) => train::train(&plan, job, emit),
         (None, Task::Select { .. }) => Err(SearchError::Searcher("a training has nothing to select".to_owned())),
     }
 }

@@ -10,7 +10,7 @@ use super::checkpoint::state_file;
 use crate::error::SearchError;
 use crate::loss::Score;
 
-/// Word of progress is given at most so often.
+/// Events of progress are at least so far apart.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// An epoch's means.
@@ -73,7 +73,7 @@ impl Means {
 /// Knows how far a run is.
 pub(super) struct Progress {
     started: Instant,
-    said: Instant,
+    last_event: Instant,
     /// Steps of this process, and those left when it started.
     done: u64,
     total: u64,
@@ -81,16 +81,16 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new(total: u64) -> Self {
-        Self { started: Instant::now(), said: Instant::now(), done: 0, total }
+        Self { started: Instant::now(), last_event: Instant::now(), done: 0, total }
     }
 
-    /// One step more; the seconds that are left, if it is time to give word.
+    /// One step more; the seconds that are left, if the next event is due.
     pub(super) fn step(&mut self) -> Option<u64> {
         self.done += 1;
-        if self.said.elapsed() < PAUSE {
+        if self.last_event.elapsed() < PAUSE {
             return None;
         }
-        self.said = Instant::now();
+        self.last_event = Instant::now();
         let left = self.total.saturating_sub(self.done) as f64;
         Some((self.started.elapsed().as_secs_f64() / self.done as f64 * left).ceil() as u64)
     }

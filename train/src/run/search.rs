@@ -4,9 +4,9 @@ use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
 use nasprof_graph::passes::{eliminate_dead_code, select as select_arch};
 use nasprof_search::config::{ConfigError, Loaders, Plan, Training};
+use nasprof_search::events::{RunEvent, Step};
 use nasprof_search::job::{Job, QuantityResult, RunResult};
 use nasprof_search::selection::{Form, Selected, select};
-use nasprof_search::told::{Step, Told};
 use nasprof_search::winner::Latency;
 use nasprof_spaces::Space;
 use serde::{Deserialize, Serialize};
@@ -42,9 +42,9 @@ struct State {
 pub fn search_with(
     job: &Job,
     searcher: Box<dyn Searcher>,
-    tell: &mut dyn FnMut(Told),
+    emit: &mut dyn FnMut(RunEvent),
 ) -> Result<RunResult, SearchError> {
-    search(&Plan::new(job.experiment.clone())?, job, searcher, None, tell)
+    search(&Plan::new(job.experiment.clone())?, job, searcher, None, emit)
 }
 
 pub(super) fn search(
@@ -52,7 +52,7 @@ pub(super) fn search(
     job: &Job,
     searcher: Box<dyn Searcher>,
     factor: Option<f64>,
-    tell: &mut dyn FnMut(Told),
+    emit: &mut dyn FnMut(RunEvent),
 ) -> Result<RunResult, SearchError> {
     let missing = |key: &str| ConfigError::Key { key: key.to_owned(), problem: "is missing".to_owned() };
     let loaders = plan.loaders.as_ref().ok_or_else(|| missing("data"))?;
@@ -71,7 +71,7 @@ pub(super) fn search(
         seconds: 0.0,
         winner: None,
     };
-    let mut run = Run { plan, training, loaders, folder, session, searcher, digest, form, state, tell };
+    let mut run = Run { plan, training, loaders, folder, session, searcher, digest, form, state, emit };
     let resumed = run.resume()?;
     if factor.is_some() && !(resumed && run.finished()) {
         return Err(SearchError::Folder { path: job.folder.clone(), problem: "holds no finished search".to_owned() });
@@ -93,7 +93,7 @@ struct Run<'a> {
     digest: String,
     form: Form,
     state: State,
-    tell: &'a mut dyn FnMut(Told),
+    emit: &'a mut dyn FnMut(RunEvent),
 }
 
 impl Run<'_> {
@@ -159,11 +159,11 @@ impl Run<'_> {
         for step in 0..steps {
             // Dropout draws from libtorch's generator; seeded by the step it needs no place in a checkpoint.
             tch::manual_seed((self.session.seed() as i64) ^ (i64::from(epoch) << 32 | step as i64));
-            let batch = train.next(self.tell)?;
+            let batch = train.next(self.emit)?;
             if warming_up {
                 means.score("train", self.searcher.train_step(&mut self.session, &batch)?);
             } else {
-                let judging = valid.next(self.tell)?;
+                let judging = valid.next(self.emit)?;
                 let (searcher, session) = (&mut self.searcher, &mut self.session);
                 let first = searcher.architecture_first();
                 if first {
@@ -178,7 +178,7 @@ impl Run<'_> {
                 let Score { loss, error, .. } = means.of("train");
                 let (epoch, epochs, step) = (epoch + 1, self.total_epochs(), step + 1);
                 let expected = self.session.regularizers().expected();
-                (self.tell)(Told::Step(Step { epoch, epochs, step, steps, loss, error, expected, seconds_left }));
+                (self.emit)(RunEvent::Step(Step { epoch, epochs, step, steps, loss, error, expected, seconds_left }));
             }
         }
         Ok(means.row(epoch))
@@ -187,8 +187,8 @@ impl Run<'_> {
     /// After the last step: the searcher may name the winner.
     fn finish(&mut self) -> Result<Option<Arch>, SearchError> {
         let loader = &self.loaders.valid;
-        let tell = &mut *self.tell;
-        let mut judge = |session: &Session<'_>, arch: &Arch| judge_all(session, arch, loader, tell);
+        let emit = &mut *self.emit;
+        let mut judge = |session: &Session<'_>, arch: &Arch| judge_all(session, arch, loader, emit);
         self.searcher.on_finish(&mut self.session, &mut judge)
     }
 
@@ -202,7 +202,7 @@ impl Run<'_> {
         self.state.session = session;
         self.state.searcher = self.searcher.state();
         checkpoint::save(&self.folder.checkpoint(), &self.digest, self.state.epochs, &tensors, &self.state)?;
-        self.folder.epoch(&self.state.rows, self.tell)
+        self.folder.epoch(&self.state.rows, self.emit)
     }
 
     fn select(&self, factor: f64) -> Result<Selected, SearchError> {
@@ -218,7 +218,7 @@ impl Run<'_> {
     fn result(&mut self, factor: f64) -> Result<RunResult, SearchError> {
         let selected = self.select(factor)?;
         let space = &self.plan.space;
-        let score = judge_all(&self.session, &selected.arch, &self.loaders.valid, self.tell)?;
+        let score = judge_all(&self.session, &selected.arch, &self.loaders.valid, self.emit)?;
         let values = self.session.regularizers().values(&selected.arch)?;
         let settings: Vec<_> = self.session.regularizers().settings().collect();
         let network = select_arch(&space.graph, &selected.arch)
@@ -275,11 +275,11 @@ fn judge_all(
     session: &Session<'_>,
     arch: &Arch,
     loader: &nasprof_search::data::Loader,
-    tell: &mut dyn FnMut(Told),
+    emit: &mut dyn FnMut(RunEvent),
 ) -> Result<Score, SearchError> {
     let mut score = Score::default();
     for batch in loader.in_order() {
-        let mini = take(&batch?, session.net().device(), tell)?;
+        let mini = take(&batch?, session.net().device(), emit)?;
         score = score.and(session.judge(arch, &[mini])?);
     }
     Ok(score)

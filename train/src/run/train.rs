@@ -4,9 +4,9 @@ use nasprof_graph::arch::ArchFile;
 use nasprof_graph::passes::{eliminate_dead_code, select};
 use nasprof_graph::{Arch, Graph};
 use nasprof_search::config::{ConfigError, Loaders, Network, Plan, Training};
+use nasprof_search::events::{RunEvent, Step};
 use nasprof_search::job::{Job, RunResult};
 use nasprof_search::schedule::LearningRate;
-use nasprof_search::told::{Step, Told};
 use nasprof_search::winner::Latency;
 use nasprof_spaces::SpaceSpec;
 use nasprof_spaces::darts::TrainOptions;
@@ -37,7 +37,7 @@ struct State {
     images: usize,
 }
 
-pub(super) fn train(plan: &Plan, job: &Job, tell: &mut dyn FnMut(Told)) -> Result<RunResult, SearchError> {
+pub(super) fn train(plan: &Plan, job: &Job, emit: &mut dyn FnMut(RunEvent)) -> Result<RunResult, SearchError> {
     let experiment = &plan.experiment;
     let missing = |key: &str| ConfigError::Key { key: key.to_owned(), problem: "is missing".to_owned() };
     let loaders = plan.loaders.as_ref().ok_or_else(|| missing("data"))?;
@@ -56,7 +56,7 @@ pub(super) fn train(plan: &Plan, job: &Job, tell: &mut dyn FnMut(Told)) -> Resul
     let optimizer = Optimizer::new(settings.clone(), rate, named);
     let digest = net.graph().digest();
     let mut run =
-        Run { seed: experiment.seed, training, loaders, folder, net, optimizer, digest, state: State::default(), tell };
+        Run { seed: experiment.seed, training, loaders, folder, net, optimizer, digest, state: State::default(), emit };
     run.resume()?;
     run.train()?;
 
@@ -114,7 +114,7 @@ struct Run<'a> {
     optimizer: Optimizer,
     digest: String,
     state: State,
-    tell: &'a mut dyn FnMut(Told),
+    emit: &'a mut dyn FnMut(RunEvent),
 }
 
 /// A network without choices has one path.
@@ -168,12 +168,12 @@ impl Run<'_> {
         for step in 0..steps {
             // Dropout draws from libtorch's generator; seeded by the step it needs no place in a checkpoint.
             tch::manual_seed((self.seed as i64) ^ (i64::from(epoch) << 32 | step as i64));
-            let batch = train.next(self.tell)?;
+            let batch = train.next(self.emit)?;
             means.score("train", self.step(&batch)?);
             if let Some(seconds_left) = progress.step() {
                 let Score { loss, error, .. } = means.of("train");
                 let (epoch, epochs, step, expected) = (epoch + 1, self.training.epochs, step + 1, Vec::new());
-                (self.tell)(Told::Step(Step { epoch, epochs, step, steps, loss, error, expected, seconds_left }));
+                (self.emit)(RunEvent::Step(Step { epoch, epochs, step, steps, loss, error, expected, seconds_left }));
             }
         }
         let score = self.evaluate()?;
@@ -206,7 +206,7 @@ impl Run<'_> {
         let _guard = tch::no_grad_guard();
         let mut score = Score::default();
         for batch in self.loaders.valid.in_order() {
-            let mini = take(&batch?, self.net.device(), self.tell)?;
+            let mini = take(&batch?, self.net.device(), self.emit)?;
             score = score.and(self.score(&mini, Phase::Evaluate)?.2);
         }
         Ok(score)
@@ -243,6 +243,6 @@ impl Run<'_> {
         tensors.extend(own.into_iter().map(|(name, tensor)| (format!("weights/{name}"), tensor)));
         (self.state.optimizer_steps, self.state.optimizer_updates) = (steps, updates);
         checkpoint::save(&self.folder.checkpoint(), &self.digest, self.state.epochs, &tensors, &self.state)?;
-        self.folder.epoch(&self.state.rows, self.tell)
+        self.folder.epoch(&self.state.rows, self.emit)
     }
 }

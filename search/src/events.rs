@@ -1,12 +1,12 @@
-//! What a run tells while it runs: one JSON object a line on the standard output of `nasprof-search`.
+//! Events of a run: one JSON object a line on the standard output of `nasprof-search`.
 
 use serde::{Deserialize, Serialize};
 
-/// Something to tell.
+/// An event of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Told {
-    /// Words that stay.
+pub enum RunEvent {
+    /// A line that stays.
     Line(String),
     /// How far the run is, a few times a second.
     Step(Step),
