@@ -131,8 +131,8 @@ pub trait Found {
     fn latency(&mut self) -> &mut Latency;
 }
 
-/// What it takes to settle on a winner.
-pub trait Bench {
+/// Measures winners on a device, and selects others.
+pub trait DeviceEvaluator {
     /// The result of a search.
     type Found: Found;
     /// What can go wrong.
@@ -163,13 +163,13 @@ pub trait Bench {
 /// exceeds it least, and its `within_limit` is false.
 ///
 /// # Errors
-/// As the bench's.
-pub fn settle<B: Bench>(first: B::Found, bench: &mut B) -> Result<B::Found, B::Error> {
+/// As the evaluator's.
+pub fn settle<B: DeviceEvaluator>(first: B::Found, evaluator: &mut B) -> Result<B::Found, B::Error> {
     let mut tried: Vec<B::Found> = Vec::new();
     let mut next = first;
     loop {
         let Some(arch) = next.arch().cloned() else { return Ok(next) };
-        let measured = bench.measure(&arch)?;
+        let measured = evaluator.measure(&arch)?;
         let mut selections = tried.last_mut().map_or_else(Vec::new, |last| last.latency().selections.clone());
         let latency = next.latency();
         let ms = measured.latency_ms;
@@ -183,17 +183,17 @@ pub fn settle<B: Bench>(first: B::Found, bench: &mut B) -> Result<B::Found, B::E
         let ratios = latency.selections.iter().map(Selection::ratio);
         // Where a limit was exceeded, the slowest ratio seen keeps the next one away from it.
         let factor = if excess > 0.0 { ratios.reduce(f64::max) } else { expected_ratio(&latency.selections) };
-        bench.keep(&next)?;
+        evaluator.keep(&next)?;
         tried.push(next);
         let enough = miss <= TOLERANCE && excess == 0.0 || tried.len() == MOST;
         let Some(factor) = factor.filter(|_| !enough) else { break };
-        next = bench.select(factor)?;
+        next = evaluator.select(factor)?;
         // Nothing else is left to select.
         if next.arch().is_none_or(|arch| tried.iter().any(|found| found.arch() == Some(arch))) {
             break;
         }
     }
-    settled(tried, bench)
+    settled(tried, evaluator)
 }
 
 /// Measured over estimated, as it is to be expected of one more like the last: the level in the mean of all times that it was
@@ -209,7 +209,7 @@ fn expected_ratio(selections: &[Selection]) -> Option<f64> {
 }
 
 /// The best of those that were measured, kept as the winner with the record of all.
-fn settled<B: Bench>(mut tried: Vec<B::Found>, bench: &mut B) -> Result<B::Found, B::Error> {
+fn settled<B: DeviceEvaluator>(mut tried: Vec<B::Found>, evaluator: &mut B) -> Result<B::Found, B::Error> {
     let selections = tried.last_mut().map_or_else(Vec::new, |last| last.latency().selections.clone());
     let badness = |found: &mut B::Found| {
         let latency = found.latency();
@@ -226,10 +226,10 @@ fn settled<B: Bench>(mut tried: Vec<B::Found>, bench: &mut B) -> Result<B::Found
     let mut best = tried.swap_remove(best);
     if !is_last {
         // The same selection again, so that everything in the run folder is of the winner.
-        bench.select(best.latency().factor)?;
+        evaluator.select(best.latency().factor)?;
     }
     best.latency().selections = selections;
     best.latency().settled = true;
-    bench.keep(&best)?;
+    evaluator.keep(&best)?;
     Ok(best)
 }

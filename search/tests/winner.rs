@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use nasprof_graph::arch::ArchFile;
-use nasprof_search::winner::{Bench, Found, Latency, Measured, settle};
+use nasprof_search::winner::{DeviceEvaluator, Found, Latency, Measured, settle};
 
 const TARGET: f64 = 100.0;
 
@@ -60,7 +60,7 @@ impl<T: Fn(u32) -> f64> Device<T> {
     }
 }
 
-impl<T: Fn(u32) -> f64> Bench for Device<T> {
+impl<T: Fn(u32) -> f64> DeviceEvaluator for Device<T> {
     type Found = Network;
     type Error = Infallible;
 

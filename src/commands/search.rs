@@ -14,7 +14,7 @@ use nasprof_search::events::RunEvent;
 use nasprof_search::evolution::{self, Drawn};
 use nasprof_search::job::{Job, RunResult, Task};
 use nasprof_search::lut_files;
-use nasprof_search::winner::{Bench, Found, Latency, Measured, settle};
+use nasprof_search::winner::{DeviceEvaluator, Found, Latency, Measured, settle};
 use serde::de::DeserializeOwned;
 
 use super::{interruption, print, print_json, status, validate};
@@ -53,9 +53,9 @@ fn draw(args: &SearchArgs, experiment: Experiment) -> Result<ExitCode, Failure> 
         Some(found) => found,
         None => {
             let found = evolution::run(experiment.clone(), &folder, args.run.resume, 1.0)?;
-            let place = Place::new(&experiment, lut.as_ref(), args);
-            let mut bench = DrawnBench { place, experiment: &experiment, folder: folder.clone() };
-            if lut.is_some() { settle(found, &mut bench)? } else { found }
+            let context = DeviceContext::new(&experiment, lut.as_ref(), args);
+            let mut evaluator = SampledEvaluator { context, experiment: &experiment, folder: folder.clone() };
+            if lut.is_some() { settle(found, &mut evaluator)? } else { found }
         }
     };
     if args.run.json {
@@ -90,8 +90,9 @@ fn train_and_measure(args: &SearchArgs, experiment: Experiment) -> Result<ExitCo
     start(&job)?;
     let mut result = read(&job.folder)?;
     if lut.is_some() {
-        let mut bench = TrainedBench { place: Place::new(&job.experiment, lut.as_ref(), args), job: &job };
-        result = settle(result, &mut bench)?;
+        let mut evaluator =
+            TrainedEvaluator { context: DeviceContext::new(&job.experiment, lut.as_ref(), args), job: &job };
+        result = settle(result, &mut evaluator)?;
     }
     if !result.feasible {
         status("warning: no architecture within the limits was found; the winner is the one that misses them least");
@@ -160,13 +161,13 @@ fn lut_of(experiment: &Experiment, device: &str) -> Result<Lut, Failure> {
 }
 
 /// Where winners are measured: whole, in the context of the LUT.
-struct Place<'a> {
+struct DeviceContext<'a> {
     space: &'a str,
     lut: Option<&'a Lut>,
     allow_noisy: bool,
 }
 
-impl<'a> Place<'a> {
+impl<'a> DeviceContext<'a> {
     fn new(experiment: &'a Experiment, lut: Option<&'a Lut>, args: &SearchArgs) -> Self {
         Self { space: &experiment.space, lut, allow_noisy: args.allow_noisy }
     }
@@ -205,18 +206,18 @@ fn unlike_the_lut(level: f64, lut: &Lut) -> Option<String> {
 }
 
 /// Winners of searches that train nothing.
-struct DrawnBench<'a> {
-    place: Place<'a>,
+struct SampledEvaluator<'a> {
+    context: DeviceContext<'a>,
     experiment: &'a Experiment,
     folder: PathBuf,
 }
 
-impl Bench for DrawnBench<'_> {
+impl DeviceEvaluator for SampledEvaluator<'_> {
     type Found = Drawn;
     type Error = Failure;
 
     fn measure(&mut self, arch: &ArchFile) -> Result<Measured, Failure> {
-        self.place.measure(arch)
+        self.context.measure(arch)
     }
 
     fn select(&mut self, factor: f64) -> Result<Drawn, Failure> {
@@ -230,17 +231,17 @@ impl Bench for DrawnBench<'_> {
 }
 
 /// Winners of searches that train.
-struct TrainedBench<'a> {
-    place: Place<'a>,
+struct TrainedEvaluator<'a> {
+    context: DeviceContext<'a>,
     job: &'a Job,
 }
 
-impl Bench for TrainedBench<'_> {
+impl DeviceEvaluator for TrainedEvaluator<'_> {
     type Found = RunResult;
     type Error = Failure;
 
     fn measure(&mut self, arch: &ArchFile) -> Result<Measured, Failure> {
-        self.place.measure(arch)
+        self.context.measure(arch)
     }
 
     fn select(&mut self, factor: f64) -> Result<RunResult, Failure> {
