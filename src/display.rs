@@ -102,7 +102,7 @@ impl Display {
         match progress {
             Progress::Waiting(bad) => self.status(&format!("{what}: waiting for a quiet machine ({bad})")),
             Progress::Loading(done, all) => self.bar(&format!("{what}: loading"), *done, *all),
-            Progress::Settling => {
+            Progress::WarmingUp => {
                 self.view.begin(&format!("{}{what}", self.prefix), Instant::now());
                 self.status(&format!("{what}: warming up"));
             }

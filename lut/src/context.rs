@@ -57,7 +57,8 @@ pub struct SessionFacts {
     /// Why it ended.
     pub reason: String,
     /// Whether the warm-up became steady.
-    pub settled: bool,
+    #[serde(rename = "settled")]
+    pub is_steady: bool,
     /// Spread of the canary over the rounds beyond its reading noise, relative: compute, then memory.
     pub canary_spread: [f64; 2],
     /// Probes that were bad at the gate, and signs of throttling or moved clocks at the end of rounds.

@@ -233,7 +233,7 @@ fn flags(
         if session.canary_spread.iter().any(|spread| *spread > DRIFT) {
             flags.insert(Flag::Drift);
         }
-        if !session.settled {
+        if !session.is_steady {
             flags.insert(Flag::Unsettled);
         }
         if !session.bad_probes.is_empty() {
@@ -267,7 +267,7 @@ fn session_facts(session: &SessionObservations) -> SessionFacts {
         rounds: session.rounds,
         converged,
         reason,
-        settled: session.settled,
+        is_steady: session.is_steady,
         canary_spread: [spread(|c| &c.compute_ns), spread(|c| &c.memory_ns)],
         bad_probes: bad_probes(&session.gate).into_iter().chain(session.disturbed.iter().cloned()).collect(),
         voided: session.voided,

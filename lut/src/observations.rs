@@ -42,7 +42,7 @@ pub struct SessionObservations {
     /// What happened to the machine during rounds, so that their numbers are of another state of it.
     pub disturbed: Vec<String>,
     /// Whether the warm-up became steady.
-    pub settled: bool,
+    pub is_steady: bool,
     /// Canaries with their round.
     pub canaries: Vec<(u32, Canary)>,
     /// Calls in a timed whole run, by unit.
@@ -127,7 +127,7 @@ impl SessionObservations {
             fingerprint: fingerprint.clone(),
             gate: gate.clone(),
             disturbed: Vec::new(),
-            settled: false,
+            is_steady: false,
             canaries: Vec::new(),
             repeats: BTreeMap::new(),
             visits: Vec::new(),
@@ -145,7 +145,7 @@ impl SessionObservations {
         };
         match event {
             Event::Canary { round, times } => self.canaries.push((*round, times.clone())),
-            Event::Settled { settled } => self.settled = *settled,
+            Event::WarmedUp { is_steady } => self.is_steady = *is_steady,
             Event::Sizing { repeat, visit, .. } => {
                 known(visit)?;
                 self.repeats.insert(visit.unit, *repeat);

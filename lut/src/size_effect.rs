@@ -20,7 +20,7 @@ const WORTH_IT: f64 = 0.9;
 /// And it must explain at least this standard deviation: for less, such as what timers between layers leave, it is not worth that
 /// choices no longer contribute independently.
 const LEAST: f64 = 0.002;
-/// Sweeps over the slopes, each fitted with the others fixed; the ridge makes them settle in tens.
+/// Sweeps over the slopes, each fitted with the others fixed; the ridge makes them converge in tens.
 const SWEEPS: usize = 500;
 /// Steepest slope: a factor that grows as fast as a network's cost. The sum of layers has what is in proportion to their costs
 /// already; what is beside it is small.

@@ -28,8 +28,8 @@ pub struct Latency {
     /// All winners that were measured, in order; the last one that is kept is the winner.
     pub selections: Vec<Selection>,
     /// Whether the winner is final: measured, and no other is to be tried.
-    #[serde(default)]
-    pub settled: bool,
+    #[serde(default, rename = "final", alias = "settled")]
+    pub is_final: bool,
 }
 
 /// A winner that was measured.
@@ -92,7 +92,7 @@ impl Latency {
             within_limit: None,
             factor,
             selections: Vec::new(),
-            settled: false,
+            is_final: false,
         }
     }
 
@@ -107,7 +107,7 @@ impl Latency {
             within_limit: None,
             factor: 1.0,
             selections: Vec::new(),
-            settled: false,
+            is_final: false,
         }
     }
 
@@ -164,7 +164,7 @@ pub trait DeviceEvaluator {
 ///
 /// # Errors
 /// As the evaluator's.
-pub fn settle<B: DeviceEvaluator>(first: B::Found, evaluator: &mut B) -> Result<B::Found, B::Error> {
+pub fn select_on_device<B: DeviceEvaluator>(first: B::Found, evaluator: &mut B) -> Result<B::Found, B::Error> {
     let mut tried: Vec<B::Found> = Vec::new();
     let mut next = first;
     loop {
@@ -193,7 +193,7 @@ pub fn settle<B: DeviceEvaluator>(first: B::Found, evaluator: &mut B) -> Result<
             break;
         }
     }
-    settled(tried, evaluator)
+    best_measured(tried, evaluator)
 }
 
 /// Measured over estimated, as it is to be expected of one more like the last: the level in the mean of all times that it was
@@ -209,7 +209,7 @@ fn expected_ratio(selections: &[Selection]) -> Option<f64> {
 }
 
 /// The best of those that were measured, kept as the winner with the record of all.
-fn settled<B: DeviceEvaluator>(mut tried: Vec<B::Found>, evaluator: &mut B) -> Result<B::Found, B::Error> {
+fn best_measured<B: DeviceEvaluator>(mut tried: Vec<B::Found>, evaluator: &mut B) -> Result<B::Found, B::Error> {
     let selections = tried.last_mut().map_or_else(Vec::new, |last| last.latency().selections.clone());
     let badness = |found: &mut B::Found| {
         let latency = found.latency();
@@ -229,7 +229,7 @@ fn settled<B: DeviceEvaluator>(mut tried: Vec<B::Found>, evaluator: &mut B) -> R
         evaluator.select(best.latency().factor)?;
     }
     best.latency().selections = selections;
-    best.latency().settled = true;
+    best.latency().is_final = true;
     evaluator.keep(&best)?;
     Ok(best)
 }

@@ -1,11 +1,11 @@
-//! Settling on a winner with a device that does not agree with the LUT.
+//! Selecting a winner with a device that does not agree with the LUT.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use nasprof_graph::arch::ArchFile;
-use nasprof_search::winner::{DeviceEvaluator, Found, Latency, Measured, settle};
+use nasprof_search::winner::{DeviceEvaluator, Found, Latency, Measured, select_on_device};
 
 const TARGET: f64 = 100.0;
 
@@ -44,7 +44,7 @@ struct Device<T: Fn(u32) -> f64> {
 }
 
 impl<T: Fn(u32) -> f64> Device<T> {
-    /// Selects the slowest network that should meet the target, measures, and settles.
+    /// Selects the slowest network that should meet the target, measures, and selects again.
     fn search(truth: T, limit_ms: Option<f64>) -> (Network, Self) {
         Self::wandering(truth, limit_ms, &[], false)
     }
@@ -53,10 +53,10 @@ impl<T: Fn(u32) -> f64> Device<T> {
         let mut device =
             Self { truth, levels: levels.to_vec(), reports_level, limit_ms, kept: Vec::new(), selected: 0 };
         let first = device.select(1.0).unwrap();
-        let settled = settle(first, &mut device).unwrap();
-        assert_eq!(device.kept.last(), Some(&settled), "the winner is kept last");
-        assert_eq!(device.selected, number(&settled.arch), "the folder holds another network than the winner's");
-        (settled, device)
+        let winner = select_on_device(first, &mut device).unwrap();
+        assert_eq!(device.kept.last(), Some(&winner), "the winner is kept last");
+        assert_eq!(device.selected, number(&winner.arch), "the folder holds another network than the winner's");
+        (winner, device)
     }
 }
 

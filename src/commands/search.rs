@@ -14,7 +14,7 @@ use nasprof_search::events::RunEvent;
 use nasprof_search::evolution::{self, Drawn};
 use nasprof_search::job::{Job, RunResult, Task};
 use nasprof_search::lut_files;
-use nasprof_search::winner::{DeviceEvaluator, Found, Latency, Measured, settle};
+use nasprof_search::winner::{DeviceEvaluator, Found, Latency, Measured, select_on_device};
 use serde::de::DeserializeOwned;
 
 use super::{interruption, print, print_json, status, validate};
@@ -55,7 +55,7 @@ fn draw(args: &SearchArgs, experiment: Experiment) -> Result<ExitCode, Failure> 
             let found = evolution::run(experiment.clone(), &folder, args.run.resume, 1.0)?;
             let context = DeviceContext::new(&experiment, lut.as_ref(), args);
             let mut evaluator = SampledEvaluator { context, experiment: &experiment, folder: folder.clone() };
-            if lut.is_some() { settle(found, &mut evaluator)? } else { found }
+            if lut.is_some() { select_on_device(found, &mut evaluator)? } else { found }
         }
     };
     if args.run.json {
@@ -92,7 +92,7 @@ fn train_and_measure(args: &SearchArgs, experiment: Experiment) -> Result<ExitCo
     if lut.is_some() {
         let mut evaluator =
             TrainedEvaluator { context: DeviceContext::new(&job.experiment, lut.as_ref(), args), job: &job };
-        result = settle(result, &mut evaluator)?;
+        result = select_on_device(result, &mut evaluator)?;
     }
     if !result.feasible {
         status("warning: no architecture within the limits was found; the winner is the one that misses them least");
@@ -109,7 +109,7 @@ fn final_result<T: Found + DeserializeOwned>(args: &SearchArgs, folder: &Path, e
         return None;
     }
     let mut found: T = serde_json::from_str(&text("result.json")?).ok()?;
-    found.latency().settled.then_some(found)
+    found.latency().is_final.then_some(found)
 }
 
 /// What could keep the winner from being measured is said before hours of training and not after.

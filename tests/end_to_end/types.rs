@@ -59,7 +59,7 @@ pub(crate) fn types(source: &str) -> Types {
             assert!(serde.contains("rename_all = \"snake_case\""), "{}: names are not in snake case", e.ident);
             let tag = serde.split("tag = \"").nth(1).and_then(|rest| rest.split('"').next()).map(ToOwned::to_owned);
             let variants = e.variants.iter().map(|v| Variant {
-                name: snake(&v.ident.to_string()),
+                name: renamed(&v.attrs).unwrap_or_else(|| snake(&v.ident.to_string())),
                 doc: doc(&v.attrs),
                 content: match &v.fields {
                     Fields::Unit => Content::Nothing,
@@ -79,9 +79,9 @@ fn fields(fields: &Fields) -> Option<Vec<Field>> {
     let Fields::Named(named) = fields else { return None };
     let field = |f: &syn::Field| {
         let serde = serde(&f.attrs);
-        assert!(!serde.contains("rename") && !serde.contains("flatten"), "{serde}: not known to this test");
+        assert!(!serde.contains("flatten"), "{serde}: not known to this test");
         Field {
-            name: f.ident.as_ref().unwrap().to_string(),
+            name: renamed(&f.attrs).unwrap_or_else(|| f.ident.as_ref().unwrap().to_string()),
             ty: f.ty.clone(),
             doc: doc(&f.attrs),
             may_be_absent: serde.contains("default"),
@@ -98,6 +98,13 @@ fn serialized(attributes: &[Attribute]) -> bool {
 fn serde(attributes: &[Attribute]) -> String {
     let of = attributes.iter().filter(|a| a.path().is_ident("serde"));
     of.map(|a| if let Meta::List(list) = &a.meta { list.tokens.to_string() } else { String::new() }).collect()
+}
+
+/// The name in files and messages, where it is not that of the source.
+fn renamed(attributes: &[Attribute]) -> Option<String> {
+    let serde = serde(attributes);
+    let name = serde.split("rename = \"").nth(1)?.split('"').next()?;
+    Some(name.to_owned())
 }
 
 /// A documentation comment in one line, without links.

@@ -41,7 +41,7 @@ pub(super) fn peak<N>(
         timer::nanoseconds(start)
     };
     allocator::fill_holes(filling);
-    settle_counters();
+    await_stable_counters();
     let without = status("VmRSS:");
     let mut network = build()?;
     run(&mut network)?;
@@ -96,7 +96,7 @@ impl Counted {
     /// Touches a number of pages that differs by phase, and resets the mark.
     fn before(&self, phase: usize) -> Before {
         let mut pages = Vec::with_capacity(2 * self.batch * self.page);
-        settle_counters();
+        await_stable_counters();
         let resident = status("VmRSS:").unwrap_or(0);
         // The block begins behind its header in a page that is resident already.
         let touched = phase * self.step();
@@ -117,7 +117,7 @@ impl Before {
 }
 
 /// Makes the kernel add up what its processors have counted: a large block given back is told at once.
-fn settle_counters() {
+fn await_stable_counters() {
     drop(std::hint::black_box(vec![1_u8; 4 << 20]));
 }
 

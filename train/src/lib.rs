@@ -3,11 +3,11 @@
 mod error;
 pub mod loss;
 pub mod optimizer;
+pub mod proximal;
 pub mod regularizers;
 pub mod run;
 pub mod searchers;
 mod session;
-pub mod settling;
 pub mod supernet;
 
 pub use error::SearchError;

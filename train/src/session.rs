@@ -13,8 +13,8 @@ use tch::{Device, Tensor};
 use crate::error::SearchError;
 use crate::loss::{Score, cross_entropy, error_rate};
 use crate::optimizer::{Named, Optimizer};
+use crate::proximal::ProximalPull;
 use crate::regularizers::Regularizers;
-use crate::settling::Settling;
 use crate::supernet::{Distribution, Path, Phase, Supernet};
 
 /// Images for one forward pass, on the network's device.
@@ -71,7 +71,7 @@ pub struct Session<'a> {
     warming_up: bool,
     architecture: Option<Optimizer>,
     regularizers: Regularizers<'a>,
-    settling: Settling,
+    proximal_pull: ProximalPull,
     draws: u64,
 }
 
@@ -115,7 +115,7 @@ impl<'a> Session<'a> {
             warm_up,
             architecture,
             regularizers,
-            settling: Settling::new(steps * u64::from(training.epochs)),
+            proximal_pull: ProximalPull::new(steps * u64::from(training.epochs)),
             draws: 0,
         })
     }
@@ -254,7 +254,7 @@ impl<'a> Session<'a> {
         let step = self.architecture.as_ref().map_or(0, Optimizer::steps);
         let of = (&self.plan.space, self.regularizers.form());
         let limits = self.regularizers.limits(|_| 1.0);
-        self.settling.add_gradient(step, of, &limits, &probabilities, &mut gradient)?;
+        self.proximal_pull.add_gradient(step, of, &limits, &probabilities, &mut gradient)?;
         self.regularizers.update_multipliers();
         let gradients = gradient.iter().enumerate().map(|(i, row)| Ok((i, Tensor::f_from_slice(row)?)));
         let gradients = gradients.collect::<Result<_, tch::TchError>>()?;
@@ -297,7 +297,7 @@ impl<'a> Session<'a> {
             optimizers.insert(kind.to_owned(), OptimizerState { steps, updates });
         }
         let multipliers = self.regularizers.multipliers();
-        let aim = self.settling.aim().cloned();
+        let aim = self.proximal_pull.aim().cloned();
         (tensors, SessionState { optimizers, multipliers, aim, draws: self.draws })
     }
 
@@ -317,7 +317,7 @@ impl<'a> Session<'a> {
         }
         self.draws = state.draws;
         self.regularizers.restore(&state.multipliers);
-        self.settling.restore(state.aim.clone());
+        self.proximal_pull.restore(state.aim.clone());
         for (kind, optimizer) in self.optimizers_mut() {
             let saved = state.optimizers.get(kind).ok_or_else(|| kind.to_owned())?;
             optimizer.restore(saved.steps, &saved.updates, |name| find(&format!("{kind}/{name}")))?;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::measurement::{LEVEL_ROUNDS, LEVEL_SESSIONS};
 use super::plan::{ANCHORS, NETWORKS};
 use super::rounds::CHECKPOINTS;
-use super::session::SETTLE_MIN_NS;
+use super::session::WARM_UP_MIN_NS;
 use super::sizing::{network_visit_runs, warm_up_runs};
 
 /// What measuring a space in context would take.
@@ -34,10 +34,10 @@ impl Forecast {
         // Every layer is tried twice alone, on average as long as its share of a network.
         let trials = 2.0 * keys as f64 * network_seconds / networks.max(1) as f64;
         let seconds = rounds.map(|rounds| {
-            let settle = SETTLE_MIN_NS as f64 / 1e9;
-            let session = settle + f64::from(rounds) * networks as f64 * visit;
+            let warm_up = WARM_UP_MIN_NS as f64 / 1e9;
+            let session = warm_up + f64::from(rounds) * networks as f64 * visit;
             // The anchors alone are run without timers between layers, so half as often at most.
-            let level = settle + f64::from(LEVEL_ROUNDS) * networks.min(ANCHORS as u64) as f64 * visit;
+            let level = warm_up + f64::from(LEVEL_ROUNDS) * networks.min(ANCHORS as u64) as f64 * visit;
             trials + f64::from(sessions) * session + f64::from(LEVEL_SESSIONS) * level
         });
         Self { networks, sessions, rounds, seconds }

@@ -1,4 +1,4 @@
-//! One session: a process of the agent that loads all units, settles, and visits them in shuffled rounds.
+//! One session: a process of the agent that loads all units, warms up, and visits them in shuffled rounds.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -24,10 +24,10 @@ const VOID_ABOVE: f64 = 1.05;
 /// A voided visit is repeated at most this often; a machine that stays slow is flagged, not waited for.
 const MAX_VOIDS: u32 = 2;
 /// Warm-up: two windows of canaries in a row must agree, after at least, and at most, this long.
-const SETTLE_WINDOW: usize = 10;
-const SETTLE_WITHIN: f64 = 0.01;
-pub(super) const SETTLE_MIN_NS: u64 = 2_000_000_000;
-const SETTLE_MAX_NS: u64 = 30_000_000_000;
+const WARM_UP_WINDOW: usize = 10;
+const WARM_UP_WITHIN: f64 = 0.01;
+pub(super) const WARM_UP_MIN_NS: u64 = 2_000_000_000;
+const WARM_UP_MAX_NS: u64 = 30_000_000_000;
 /// The user is listened to this often in a pause.
 const LISTEN: Duration = Duration::from_millis(100);
 /// A canary, which is made to last milliseconds, that seems to last less is a broken timer or agent.
@@ -83,7 +83,7 @@ pub enum Progress {
     /// Units are being loaded: done, of how many.
     Loading(usize, usize),
     /// The machine warms up.
-    Settling,
+    WarmingUp,
     /// A visit ended.
     Visit {
         /// Its round, from 1.
@@ -132,7 +132,7 @@ pub fn run_session(
         round: 0,
     };
     session.load()?;
-    session.settle()?;
+    session.warm_up()?;
     session.size()?;
     session.rounds()
 }
@@ -216,7 +216,7 @@ impl Live<'_, '_> {
                 device.load(unit.unit, &unit.graph)?;
             }
             let mut elapsed = 0;
-            while elapsed < SETTLE_MIN_NS {
+            while elapsed < WARM_UP_MIN_NS {
                 let times = device.canary()?;
                 check_canary(&times)?;
                 elapsed = total(&times).saturating_add(elapsed);
@@ -282,31 +282,31 @@ impl Session<'_, '_, '_> {
     }
 
     /// Runs the canary until it is steady.
-    fn settle(&mut self) -> Result<(), EngineError> {
-        (self.progress)(Progress::Settling);
+    fn warm_up(&mut self) -> Result<(), EngineError> {
+        (self.progress)(Progress::WarmingUp);
         let mut medians: Vec<f64> = Vec::new();
         let mut elapsed = 0;
-        let settled = loop {
+        let is_steady = loop {
             let times = self.canary()?;
             elapsed = total(&times).saturating_add(elapsed);
             medians.push(level(&times));
-            let windows = medians.len() / SETTLE_WINDOW;
-            if windows >= 2 && medians.len().is_multiple_of(SETTLE_WINDOW) {
+            let windows = medians.len() / WARM_UP_WINDOW;
+            if windows >= 2 && medians.len().is_multiple_of(WARM_UP_WINDOW) {
                 let window = |from_end: usize| {
-                    let start = medians.len() - from_end * SETTLE_WINDOW;
-                    median(&medians[start..start + SETTLE_WINDOW]).unwrap_or(f64::NAN)
+                    let start = medians.len() - from_end * WARM_UP_WINDOW;
+                    median(&medians[start..start + WARM_UP_WINDOW]).unwrap_or(f64::NAN)
                 };
-                let agree = (window(1) / window(2)).ln().abs() <= SETTLE_WITHIN;
-                if elapsed >= SETTLE_MIN_NS && agree {
+                let agree = (window(1) / window(2)).ln().abs() <= WARM_UP_WITHIN;
+                if elapsed >= WARM_UP_MIN_NS && agree {
                     break true;
                 }
             }
-            if elapsed >= SETTLE_MAX_NS {
+            if elapsed >= WARM_UP_MAX_NS {
                 break false;
             }
         };
-        self.usual = medians.split_off(medians.len().saturating_sub(SETTLE_WINDOW));
-        self.recorder.decide(Event::Settled { settled })
+        self.usual = medians.split_off(medians.len().saturating_sub(WARM_UP_WINDOW));
+        self.recorder.decide(Event::WarmedUp { is_steady })
     }
 
     /// Looks at each unit once to see how many runs a visit needs.

@@ -178,9 +178,11 @@ pub enum Event {
         times: Canary,
     },
     /// The warm-up ended.
-    Settled {
+    #[serde(rename = "settled")]
+    WarmedUp {
         /// Whether the machine became steady.
-        settled: bool,
+        #[serde(rename = "settled")]
+        is_steady: bool,
     },
     /// A visit that only sizes later ones.
     Sizing {

@@ -1,4 +1,4 @@
-//! Drawing the distribution to what will be deployed.
+//! A proximal pull of the distribution towards what will be deployed.
 //!
 //! A multiplier brings an expected cost to its target, but the most probable architecture can be far from it as long as
 //! candidates are nearly alike, and one that has to be repaired at the end was never what the search looked at. So in the
@@ -22,12 +22,12 @@ const TIMES: u64 = 10;
 
 /// The pull of a search of so many steps of the architecture.
 #[derive(Debug)]
-pub struct Settling {
+pub struct ProximalPull {
     steps: u64,
     aim: Option<Arch>,
 }
 
-impl Settling {
+impl ProximalPull {
     /// Nothing is aimed at yet.
     #[must_use]
     pub fn new(steps: u64) -> Self {
@@ -78,7 +78,7 @@ impl Settling {
         Ok(())
     }
 
-    /// A new aim, unless the old one, which is within the limits as well, is more probable: the walk that finds them is not
+    /// A new aim, unless the old one, which is within the limits as well, is more probable: the annealing that finds them is not
     /// exhaustive.
     fn determine(&mut self, found: Arch, form: &Form, probabilities: &[Vec<f64>]) {
         let log = |arch: &Arch| log_probability(form, probabilities, arch);
