@@ -80,8 +80,8 @@ fn evolution_comes_near_the_best_and_beats_as_many_draws() {
         let best = within.map(|a| table.score(a)).fold(f64::MIN, f64::max);
         let mut scorer = |arch: &Arch| Ok(table.score(arch));
         let evolution = evolve(&space, &budget, &SETTINGS, seed, &mut scorer).unwrap();
-        let random = sample(&space, &budget, evolution.judged as u32, seed, &mut scorer).unwrap();
-        assert_eq!(random.judged, evolution.judged);
+        let random = sample(&space, &budget, evolution.evaluated as u32, seed, &mut scorer).unwrap();
+        assert_eq!(random.evaluated, evolution.evaluated);
         assert!(evolution.best.score <= best && random.best.score <= best);
         evolved += evolution.best.score / best / 10.0;
         drawn += random.best.score / best / 10.0;
@@ -126,7 +126,7 @@ fn every_architecture_is_scored_once_and_a_seed_gives_the_same_again() {
     };
     let (outcome, times) = search(5);
     assert!(times.values().all(|&n| n == 1));
-    assert_eq!((times.len(), outcome.judged), (800, 800));
+    assert_eq!((times.len(), outcome.evaluated), (800, 800));
     assert_eq!(search(5).0, outcome);
     assert_ne!(search(6).0.drawn, outcome.drawn);
     let archs: HashSet<&Arch> = outcome.front.iter().map(|j| &j.arch).collect();

@@ -123,5 +123,5 @@ fn cells_with_zeros() {
     assert!(upper > least);
     let experiment = folder.experiment(name, "evolution", upper, &population).unwrap();
     let found = run(experiment, &folder.0.path().join("run"), false, 1.0).unwrap();
-    assert!(found.quantities[0].estimated <= upper && found.judged > 10);
+    assert!(found.quantities[0].estimated <= upper && found.evaluated > 10);
 }

@@ -62,7 +62,7 @@ fn draw(args: &SearchArgs, experiment: Experiment) -> Result<ExitCode, Failure> 
         print_json(&found)?;
     } else {
         print(format!("run           {}", folder.display()))?;
-        print(format!("{:<13} {} (the score; of {} architectures)", found.score, found.value, found.judged))?;
+        print(format!("{:<13} {} (the score; of {} architectures)", found.score, found.value, found.evaluated))?;
         for quantity in &found.quantities {
             let name = &quantity.quantity;
             let upper = quantity.upper.map(|upper| format!(" (at most {})", amount(name, upper)));

@@ -10,7 +10,7 @@
 
 use nasprof_graph::Arch;
 use nasprof_search::CostError;
-use nasprof_search::selection::{Form, Limit, log_probability, select};
+use nasprof_search::selection::{DiscretizationRule, Limit, log_probability, select};
 use nasprof_spaces::Space;
 
 /// Share of the search after which the pull begins.
@@ -53,7 +53,7 @@ impl ProximalPull {
     pub fn add_gradient(
         &mut self,
         step: u64,
-        (space, form): (&Space, &Form),
+        (space, rule): (&Space, &DiscretizationRule),
         limits: &[Limit<'_>],
         probabilities: &[Vec<f64>],
         gradient: &mut [Vec<f64>],
@@ -64,7 +64,7 @@ impl ProximalPull {
         }
         let every = ((self.steps - begin) / TIMES).max(1);
         if self.aim.is_none() || (step - begin).is_multiple_of(every) {
-            self.determine(select(space, form, probabilities, limits)?.arch, form, probabilities);
+            self.determine(select(space, rule, probabilities, limits)?.arch, rule, probabilities);
         }
         let Some(aim) = &self.aim else { return Ok(()) };
         let mut pull = probabilities.to_vec();
@@ -80,8 +80,8 @@ impl ProximalPull {
 
     /// A new aim, unless the old one, which is within the limits as well, is more probable: the annealing that finds them is not
     /// exhaustive.
-    fn determine(&mut self, found: Arch, form: &Form, probabilities: &[Vec<f64>]) {
-        let log = |arch: &Arch| log_probability(form, probabilities, arch);
+    fn determine(&mut self, found: Arch, rule: &DiscretizationRule, probabilities: &[Vec<f64>]) {
+        let log = |arch: &Arch| log_probability(rule, probabilities, arch);
         if self.aim.as_ref().is_none_or(|aim| log(&found) >= log(aim)) {
             self.aim = Some(found);
         }

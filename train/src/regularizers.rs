@@ -2,7 +2,7 @@
 //!
 //! A reward and a rejection act on the reward of a drawn architecture. A penalty and a constraint act on the
 //! distribution: the gradient of the expected cost is added to that of the loss. What is expected is the cost of the
-//! discretised architecture under noise ([`Softened`]): of DARTS cells two edges a node, as they are deployed, and not the
+//! discretised architecture under noise ([`Relaxation`]): of DARTS cells two edges a node, as they are deployed, and not the
 //! mixture of all that the supernet runs. A constraint is the augmented Lagrangian
 //! `multiplier * c + STIFFNESS / 2 * c^2` of `c = expected / target - 1`; after each step the multiplier grows by
 //! `STIFFNESS * MULTIPLIER_RATE * c`, so it comes to rest only where the expected cost is the target.
@@ -12,7 +12,7 @@ use nasprof_graph::expectation::{ExpectedCost, Sampling};
 use nasprof_graph::runtime::Runtime;
 use nasprof_search::config::{LoadedRegularizer, Quantity, Regularizer, RegularizerKind};
 use nasprof_search::events::Expected;
-use nasprof_search::selection::{Form, Limit, Softened};
+use nasprof_search::selection::{DiscretizationRule, Limit, Relaxation};
 use nasprof_search::{CostError, Costs};
 use nasprof_spaces::Space;
 
@@ -29,7 +29,7 @@ const TEMPERATURE: f64 = 1.0;
 /// All regularizers of a search.
 #[derive(Debug)]
 pub struct Regularizers<'a> {
-    form: Form,
+    rule: DiscretizationRule,
     all: Vec<Active<'a>>,
 }
 
@@ -51,7 +51,7 @@ impl<'a> Regularizers<'a> {
     /// Layers that the LUT does not know.
     pub fn new(space: &Space, loaded: &'a [LoadedRegularizer]) -> Result<Self, SearchError> {
         let all = loaded.iter().map(|one| Active::new(space, one)).collect::<Result<_, _>>()?;
-        Ok(Self { form: Form::of(&space.choices), all })
+        Ok(Self { rule: DiscretizationRule::of(&space.choices), all })
     }
 
     /// The reward of an architecture that reaches an accuracy; `None` if it is rejected.
@@ -83,8 +83,8 @@ impl<'a> Regularizers<'a> {
         let mut own: Vec<Vec<f64>> = probabilities.iter().map(|row| vec![0.0; row.len()]).collect();
         for one in &mut self.all {
             let Some(expected) = &mut one.expected else { continue };
-            let softened = Softened::new(&self.form, probabilities, TEMPERATURE);
-            let value = expected.evaluate(&softened.probabilities(), &mut own)?;
+            let relaxed = Relaxation::new(&self.rule, probabilities, TEMPERATURE);
+            let value = expected.evaluate(&relaxed.probabilities(), &mut own)?;
             one.latest = Some(value);
             let factor = match (one.settings.kind, one.settings.target) {
                 (RegularizerKind::Constraint, Some(target)) => {
@@ -92,7 +92,7 @@ impl<'a> Regularizers<'a> {
                 }
                 _ => one.settings.weight(),
             };
-            for (row, own) in gradient.iter_mut().zip(softened.pull_back(probabilities, &own)) {
+            for (row, own) in gradient.iter_mut().zip(relaxed.pull_back(probabilities, &own)) {
                 row.iter_mut().zip(own).for_each(|(g, o)| *g += factor * o);
             }
         }
@@ -139,8 +139,8 @@ impl<'a> Regularizers<'a> {
 
     /// How a distribution becomes an architecture.
     #[must_use]
-    pub fn form(&self) -> &Form {
-        &self.form
+    pub fn rule(&self) -> &DiscretizationRule {
+        &self.rule
     }
 
     /// The settings, in the file's order.

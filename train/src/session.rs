@@ -252,7 +252,7 @@ impl<'a> Session<'a> {
         let probabilities = self.distribution.probabilities();
         self.regularizers.add_gradient(&probabilities, &mut gradient)?;
         let step = self.architecture.as_ref().map_or(0, Optimizer::steps);
-        let of = (&self.plan.space, self.regularizers.form());
+        let of = (&self.plan.space, self.regularizers.rule());
         let limits = self.regularizers.limits(|_| 1.0);
         self.proximal_pull.add_gradient(step, of, &limits, &probabilities, &mut gradient)?;
         self.regularizers.update_multipliers();

@@ -8,7 +8,7 @@ use nasprof_graph::Arch;
 use nasprof_search::Costs;
 use nasprof_search::config::{ArchitectureGradient, Experiment, Plan, Quantity};
 use nasprof_search::schedule::{LearningRate, Schedule};
-use nasprof_search::selection::{Form, discretize};
+use nasprof_search::selection::{DiscretizationRule, discretize};
 use nasprof_spaces::Space;
 use nasprof_testkit::luts as lut;
 use nasprof_train::Session;
@@ -98,10 +98,10 @@ impl Worth {
         self.reinforce.reinforce(distribution, &rewards)
     }
 
-    fn gradient(&mut self, form: &Form, distribution: &Distribution) -> Vec<Vec<f64>> {
-        match form {
-            Form::Free => self.reinforced(distribution),
-            Form::Cells(_) => self.differentiated(distribution),
+    fn gradient(&mut self, rule: &DiscretizationRule, distribution: &Distribution) -> Vec<Vec<f64>> {
+        match rule {
+            DiscretizationRule::PerChoice => self.reinforced(distribution),
+            DiscretizationRule::Cells(_) => self.differentiated(distribution),
         }
     }
 }
@@ -110,7 +110,7 @@ impl Worth {
 fn miss(plan: &Plan, distribution: &Distribution) -> f64 {
     let constraint = &plan.regularizers[0];
     let costs = Costs::new(&plan.space, Quantity::Latency, constraint.lut.as_deref()).unwrap();
-    let arch = discretize(&Form::of(&plan.space.choices), &distribution.probabilities());
+    let arch = discretize(&DiscretizationRule::of(&plan.space.choices), &distribution.probabilities());
     costs.of(&arch).unwrap() / constraint.settings.target.unwrap() - 1.0
 }
 
@@ -118,18 +118,18 @@ fn steps(plan: &Plan) -> usize {
     plan.loaders.as_ref().unwrap().train_batches.steps * 50
 }
 
-fn searched(plan: &Plan, form: &Form, seed: u64) -> f64 {
+fn searched(plan: &Plan, rule: &DiscretizationRule, seed: u64) -> f64 {
     let mut session = Session::new(plan, Device::Cpu).unwrap();
     let mut worth = Worth::new(&plan.space, seed);
     for _ in 0..steps(plan) {
-        let gradient = worth.gradient(form, session.distribution());
+        let gradient = worth.gradient(rule, session.distribution());
         session.update_architecture(gradient).unwrap();
     }
     miss(plan, session.distribution())
 }
 
 /// The control: multipliers alone.
-fn searched_by_expectation(plan: &Plan, form: &Form, seed: u64) -> f64 {
+fn searched_by_expectation(plan: &Plan, rule: &DiscretizationRule, seed: u64) -> f64 {
     let distribution = Distribution::uniform(&plan.space.choices).unwrap();
     let settings = plan.experiment.optimizers.architecture.clone().unwrap();
     let rate = LearningRate::new(Schedule::Constant, settings.learning_rate, 1, 1);
@@ -138,7 +138,7 @@ fn searched_by_expectation(plan: &Plan, form: &Form, seed: u64) -> f64 {
     let mut regularizers = Regularizers::new(&plan.space, &plan.regularizers).unwrap();
     let mut worth = Worth::new(&plan.space, seed);
     for _ in 0..steps(plan) {
-        let mut gradient = worth.gradient(form, &distribution);
+        let mut gradient = worth.gradient(rule, &distribution);
         regularizers.add_gradient(&distribution.probabilities(), &mut gradient).unwrap();
         regularizers.update_multipliers();
         let gradient = gradient.iter().enumerate().map(|(i, row)| (i, Tensor::from_slice(row)));
@@ -154,19 +154,19 @@ fn the_most_probable_architecture_keeps_to_the_budget() {
         let space = Space::builtin(name).unwrap();
         let lut = lut::synthetic_lut(&space, "quiet", 0);
         nasprof_lut::write(&lut, &folder.path().join("lut.json")).unwrap();
-        let form = Form::of(&space.choices);
+        let rule = DiscretizationRule::of(&space.choices);
         let costs = Costs::new(&space, Quantity::Latency, Some(&lut)).unwrap();
         // Budgets among what architectures of the space have.
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         let mut row = |n: usize| (0..n).map(|_| rng.random()).collect::<Vec<f64>>();
         let mut draw = || space.choices.iter().map(|c| row(c.candidates.len())).collect::<Vec<_>>();
-        let mut random: Vec<f64> = (0..40).map(|_| costs.of(&discretize(&form, &draw())).unwrap()).collect();
+        let mut random: Vec<f64> = (0..40).map(|_| costs.of(&discretize(&rule, &draw())).unwrap()).collect();
         random.sort_by(f64::total_cmp);
         let (mut kept, mut kept_by_expectation) = (Vec::new(), Vec::new());
         for (seed, target) in [random[10], random[20], random[30]].into_iter().enumerate() {
             let plan = plan(name, folder.path(), target);
-            kept.push(searched(&plan, &form, seed as u64));
-            kept_by_expectation.push(searched_by_expectation(&plan, &form, seed as u64));
+            kept.push(searched(&plan, &rule, seed as u64));
+            kept_by_expectation.push(searched_by_expectation(&plan, &rule, seed as u64));
         }
         let within = |misses: &[f64]| misses.iter().filter(|miss| (-0.01..=0.0).contains(*miss)).count();
         eprintln!("{name}: {kept:?}, by the expectation alone {kept_by_expectation:?}");

@@ -7,7 +7,7 @@ use nasprof_search::config::{
     self, ArchitectureGradient, LoadedRegularizer, OptimizerKind, Quantity, Regularizer, RegularizerKind,
 };
 use nasprof_search::schedule::{LearningRate, Schedule};
-use nasprof_search::selection::{Form, select};
+use nasprof_search::selection::{DiscretizationRule, select};
 use nasprof_spaces::Space;
 use nasprof_train::optimizer::Optimizer;
 use nasprof_train::regularizers::Regularizers;
@@ -166,13 +166,16 @@ fn the_winner_is_the_most_probable_within_the_limits() {
         let loaded = [regularizer(RegularizerKind::Reject, None, Some(limit), None)];
         let regularizers = Regularizers::new(&space, &loaded).unwrap();
         let selected =
-            select(&space, &Form::of(&space.choices), &probabilities, &regularizers.limits(|_| 1.0)).unwrap();
+            select(&space, &DiscretizationRule::of(&space.choices), &probabilities, &regularizers.limits(|_| 1.0))
+                .unwrap();
         assert_eq!(&selected.arch, best, "limit {limit}");
         assert!(selected.feasible && selected.values[0] <= limit);
         let free = all.iter().max_by(|a, b| log(a).total_cmp(&log(b))).unwrap();
         assert_eq!(selected.repaired, best != free);
         // A measured latency above the estimate makes the limit tighter; the factor is for latencies only.
-        let again = select(&space, &Form::of(&space.choices), &probabilities, &regularizers.limits(|_| 1.2)).unwrap();
+        let again =
+            select(&space, &DiscretizationRule::of(&space.choices), &probabilities, &regularizers.limits(|_| 1.2))
+                .unwrap();
         assert_eq!(again.arch, selected.arch);
     }
 }
@@ -183,7 +186,7 @@ fn limits_that_nothing_meets_are_said() {
     let loaded = [regularizer(RegularizerKind::Reject, None, Some(11.0), None)];
     let regularizers = Regularizers::new(&space, &loaded).unwrap();
     let uniform = vec![vec![1.0 / 3.0; 3]; 2];
-    let selected = select(&space, &Form::Free, &uniform, &regularizers.limits(|_| 1.0)).unwrap();
+    let selected = select(&space, &DiscretizationRule::PerChoice, &uniform, &regularizers.limits(|_| 1.0)).unwrap();
     assert!(!selected.feasible);
     assert_eq!(selected.arch, Arch(vec![0, 0]));
 }
@@ -192,8 +195,8 @@ fn limits_that_nothing_meets_are_said() {
 #[test]
 fn cells_keep_two_edges_of_each_node() {
     let space = Space::builtin("darts-cifar10").unwrap();
-    let form = Form::of(&space.choices);
-    assert!(matches!(form, Form::Cells(_)));
+    let rule = DiscretizationRule::of(&space.choices);
+    assert!(matches!(rule, DiscretizationRule::Cells(_)));
     let mut rng = ChaCha8Rng::seed_from_u64(9);
     let probabilities: Vec<Vec<f64>> = space
         .choices
@@ -213,7 +216,7 @@ fn cells_keep_two_edges_of_each_node() {
         }
         nodes.into_values().collect::<Vec<usize>>()
     };
-    let free = select(&space, &form, &probabilities, &[]).unwrap();
+    let free = select(&space, &rule, &probabilities, &[]).unwrap();
     assert_eq!(kept(&free.arch), [2; 8]);
     // The same as the discretisation of the graph crate, which has the reference's numbers.
     for (cell, first) in [("normal", 0), ("reduce", 14)] {
@@ -232,7 +235,7 @@ fn cells_keep_two_edges_of_each_node() {
     let limit = free.values.first().copied().unwrap_or(200_000.0);
     let loaded = [regularizer(RegularizerKind::Reject, None, Some(limit), None)];
     let regularizers = Regularizers::new(&space, &loaded).unwrap();
-    let cut = select(&space, &form, &probabilities, &regularizers.limits(|_| 1.0)).unwrap();
+    let cut = select(&space, &rule, &probabilities, &regularizers.limits(|_| 1.0)).unwrap();
     assert!(cut.feasible && cut.values[0] <= limit, "{:?}", cut.values);
     assert_eq!(kept(&cut.arch), [2; 8]);
 }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use nasprof_graph::{Arch, Graph, GraphBuilder, NodeId, Op};
-use nasprof_search::selection::{Form, Softened};
+use nasprof_search::selection::{DiscretizationRule, Relaxation};
 use nasprof_spaces::Space;
 use nasprof_train::supernet::{Distribution, Path, Phase, Supernet};
 use tch::{Device, Kind, Tensor};
@@ -84,7 +84,8 @@ fn full_mode_of_the_reference() {
     close(&gradient, &[-0.9375, -0.375, 1.3125], 1e-6);
     // The same by hand: the gradient with respect to the probabilities is the candidates' values.
     let p = distribution.probabilities();
-    let through_softmax = Softened::new(&Form::Free, &p, 1.0).pull_back(&p, &[vec![3.0, 6.0, 12.0]]);
+    let through_softmax =
+        Relaxation::new(&DiscretizationRule::PerChoice, &p, 1.0).pull_back(&p, &[vec![3.0, 6.0, 12.0]]);
     close(&through_softmax[0], &gradient, 1e-6);
 }
 

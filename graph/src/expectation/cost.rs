@@ -54,12 +54,12 @@ impl Default for Sampling {
 #[derive(Debug)]
 pub struct ExpectedCost {
     choices: Vec<Choice>,
-    form: Form,
+    evaluator: Evaluator,
     sampling: Sampling,
 }
 
 #[derive(Debug)]
-enum Form {
+enum Evaluator {
     Exact(Circuit),
     Enumerated(Enumerated),
     Sampled(Box<Sampled>),
@@ -83,7 +83,7 @@ impl ExpectedCost {
         }
         let costs = LayerCosts::new(graph, cost);
         if let Some(circuit) = exact(graph, |demands| costs.weights(graph, demands))? {
-            return Ok(Self::new(graph, Form::Exact(circuit), sampling));
+            return Ok(Self::new(graph, Evaluator::Exact(circuit), sampling));
         }
         Self::of_networks(graph, LayerSums::new(graph, costs), sampling)
     }
@@ -108,7 +108,7 @@ impl ExpectedCost {
         }
         let sizes = ParameterSizes::new(graph, |cost| cost.params);
         if let Some(circuit) = exact(graph, |demands| Ok(sizes.weights(demands)))? {
-            return Ok(Self::new(graph, Form::Exact(circuit), sampling));
+            return Ok(Self::new(graph, Evaluator::Exact(circuit), sampling));
         }
         Self::of_networks(graph, ParameterCounts::new(graph, sizes), sampling)
     }
@@ -140,24 +140,24 @@ impl ExpectedCost {
         sampling: Sampling,
     ) -> Result<Self, ExpectationError> {
         let candidates = graph.choices().iter().map(|c| c.candidates.len()).collect();
-        let form = match Enumerated::new(candidates, |arch| cost.of(arch))? {
-            Some(enumerated) => Form::Enumerated(enumerated),
-            None => Form::Sampled(Box::new(Sampled::new(graph.choices().len(), sampling, Box::new(cost)))),
+        let evaluator = match Enumerated::new(candidates, |arch| cost.of(arch))? {
+            Some(enumerated) => Evaluator::Enumerated(enumerated),
+            None => Evaluator::Sampled(Box::new(Sampled::new(graph.choices().len(), sampling, Box::new(cost)))),
         };
-        Ok(Self::new(graph, form, sampling))
+        Ok(Self::new(graph, evaluator, sampling))
     }
 
-    fn new(graph: &Graph, form: Form, sampling: Sampling) -> Self {
-        Self { choices: graph.choices(), form, sampling }
+    fn new(graph: &Graph, evaluator: Evaluator, sampling: Sampling) -> Self {
+        Self { choices: graph.choices(), evaluator, sampling }
     }
 
     /// How the value is found.
     #[must_use]
     pub fn method(&self) -> Method {
-        match &self.form {
-            Form::Exact(_) => Method::Exact,
-            Form::Enumerated(enumerated) => Method::Enumerated { networks: enumerated.networks() },
-            Form::Sampled(_) => Method::Sampled { samples: self.sampling.samples, seed: self.sampling.seed },
+        match &self.evaluator {
+            Evaluator::Exact(_) => Method::Exact,
+            Evaluator::Enumerated(enumerated) => Method::Enumerated { networks: enumerated.networks() },
+            Evaluator::Sampled(_) => Method::Sampled { samples: self.sampling.samples, seed: self.sampling.seed },
         }
     }
 
@@ -168,10 +168,10 @@ impl ExpectedCost {
     /// whose cost is not known.
     pub fn value(&mut self, probabilities: &[Vec<f64>]) -> Result<f64, ExpectationError> {
         check(&self.choices, probabilities)?;
-        match &mut self.form {
-            Form::Exact(circuit) => Ok(circuit.value(probabilities)),
-            Form::Enumerated(enumerated) => Ok(enumerated.value(probabilities)),
-            Form::Sampled(sampled) => sampled.value(probabilities),
+        match &mut self.evaluator {
+            Evaluator::Exact(circuit) => Ok(circuit.value(probabilities)),
+            Evaluator::Enumerated(enumerated) => Ok(enumerated.value(probabilities)),
+            Evaluator::Sampled(sampled) => sampled.value(probabilities),
         }
     }
 
@@ -184,10 +184,10 @@ impl ExpectedCost {
     pub fn evaluate(&mut self, probabilities: &[Vec<f64>], gradient: &mut [Vec<f64>]) -> Result<f64, ExpectationError> {
         check(&self.choices, probabilities)?;
         check_form(&self.choices, gradient)?;
-        match &mut self.form {
-            Form::Exact(circuit) => Ok(circuit.conditional(probabilities, gradient)),
-            Form::Enumerated(enumerated) => Ok(enumerated.conditional(probabilities, gradient)),
-            Form::Sampled(sampled) => sampled.conditional(probabilities, gradient),
+        match &mut self.evaluator {
+            Evaluator::Exact(circuit) => Ok(circuit.conditional(probabilities, gradient)),
+            Evaluator::Enumerated(enumerated) => Ok(enumerated.conditional(probabilities, gradient)),
+            Evaluator::Sampled(sampled) => sampled.conditional(probabilities, gradient),
         }
     }
 

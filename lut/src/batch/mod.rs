@@ -23,12 +23,12 @@ const PART: usize = 512;
 /// cannot: so a search ranks with this and decides with that ([`BatchEstimator::ignores_places`]).
 #[derive(Debug, Clone)]
 pub struct BatchEstimator {
-    form: Form,
+    scorer: Scorer,
     ignores_places: bool,
 }
 
 #[derive(Debug, Clone)]
-enum Form {
+enum Scorer {
     /// Choices contribute independently.
     Table(CostTable),
     /// A zero prunes across choices: the layers are found for each architecture.
@@ -41,10 +41,10 @@ impl BatchEstimator {
     #[must_use]
     pub fn compile(space: &Space, runtime: Runtime, estimator: &Estimator<'_>) -> Option<Self> {
         let cost = |arch: &Arch| estimator.mean_latency_ms(&runtime.subnet(&space.graph, arch).ok()?);
-        let table = CostTable::tabulate(space, cost).map(Form::Table);
+        let table = CostTable::tabulate(space, cost).map(Scorer::Table);
         let selected = || (!runtime.fuses()).then(|| SelectedCosts::new(&space.graph, estimator)).flatten();
-        let form = table.or_else(|| selected().map(|costs| Form::Selected(Box::new(costs))))?;
-        Some(Self { form, ignores_places: estimator.lut.knows_places() })
+        let scorer = table.or_else(|| selected().map(|costs| Scorer::Selected(Box::new(costs))))?;
+        Some(Self { scorer, ignores_places: estimator.lut.knows_places() })
     }
 
     /// Whether the LUT's single estimates know more: that a layer's time depends on what ran before it.
@@ -58,9 +58,9 @@ impl BatchEstimator {
     /// # Errors
     /// If it is not an architecture of the space.
     pub fn score(&mut self, arch: &Arch) -> Result<f64, SelectError> {
-        match &mut self.form {
-            Form::Table(table) => table.checked_score(arch),
-            Form::Selected(costs) => costs.score(arch),
+        match &mut self.scorer {
+            Scorer::Table(table) => table.checked_score(arch),
+            Scorer::Selected(costs) => costs.score(arch),
         }
     }
 
@@ -72,11 +72,11 @@ impl BatchEstimator {
         scores.clear();
         scores.resize(archs.len(), 0.0);
         let parts = archs.par_chunks(PART).zip(scores.par_chunks_mut(PART));
-        parts.try_for_each(|(archs, scores)| match &self.form {
-            Form::Table(table) => {
+        parts.try_for_each(|(archs, scores)| match &self.scorer {
+            Scorer::Table(table) => {
                 archs.iter().zip(scores).try_for_each(|(arch, score)| table.checked_score(arch).map(|s| *score = s))
             }
-            Form::Selected(costs) => {
+            Scorer::Selected(costs) => {
                 let mut costs = costs.clone();
                 archs.iter().zip(scores).try_for_each(|(arch, score)| costs.score(arch).map(|s| *score = s))
             }

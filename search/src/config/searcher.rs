@@ -35,7 +35,7 @@ pub enum Searcher {
         /// what strict fairness asks for.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         networks_per_step: Option<u32>,
-        /// Architectures that are drawn and judged at the end; 0 if `evolution` does it.
+        /// Architectures that are drawn and evaluated at the end; 0 if `evolution` does it.
         #[serde(default)]
         samples: u32,
         /// Evolution on the trained weights.
@@ -50,12 +50,12 @@ pub enum Searcher {
         #[serde(default)]
         evolution: Evolution,
     },
-    /// Independent draws within the budget, judged by a score that needs no training: what every other search has to
+    /// Independent draws within the budget, evaluated by a score that needs no training: what every other search has to
     /// be better than.
     Random {
         /// What counts as better.
         score: Score,
-        /// Architectures judged.
+        /// Architectures evaluated.
         #[serde(default = "two_thousand")]
         samples: u32,
     },

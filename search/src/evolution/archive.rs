@@ -1,24 +1,24 @@
-//! All architectures that a search has judged, each once.
+//! All architectures that a search has evaluated, each once.
 
 use std::collections::HashSet;
 
 use nasprof_graph::Arch;
 use nasprof_spaces::Space;
 
-use super::{Budget, EvolutionError, Judged, Outcome, Scorer, front};
+use super::{Budget, Candidate, EvolutionError, Outcome, Scorer, front};
 
 pub(super) struct Archive<'a> {
     pub(super) space: &'a Space,
     budget: &'a Budget<'a>,
     scorer: &'a mut dyn Scorer,
     known: HashSet<Arch>,
-    judged: Vec<Judged>,
+    evaluated: Vec<Candidate>,
     drawn: u64,
 }
 
 impl<'a> Archive<'a> {
     pub(super) fn new(space: &'a Space, budget: &'a Budget<'a>, scorer: &'a mut dyn Scorer) -> Self {
-        Self { space, budget, scorer, known: HashSet::new(), judged: Vec::new(), drawn: 0 }
+        Self { space, budget, scorer, known: HashSet::new(), evaluated: Vec::new(), drawn: 0 }
     }
 
     /// Judges an architecture; whether it is a new one within the budget.
@@ -33,7 +33,7 @@ impl<'a> Archive<'a> {
             return Err(EvolutionError::NoNumber(score));
         }
         self.known.insert(arch.clone());
-        self.judged.push(Judged { arch, score, values });
+        self.evaluated.push(Candidate { arch, score, values });
         Ok(true)
     }
 
@@ -42,23 +42,23 @@ impl<'a> Archive<'a> {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.judged.len()
+        self.evaluated.len()
     }
 
     /// The best by score and, up to as many, those of the front, evenly spread.
     pub(super) fn parents(&self, count: usize) -> Vec<Arch> {
-        let mut by_score: Vec<&Judged> = self.judged.iter().collect();
+        let mut by_score: Vec<&Candidate> = self.evaluated.iter().collect();
         by_score.sort_by(|a, b| b.score.total_cmp(&a.score));
-        let front = front(&self.judged);
+        let front = front(&self.evaluated);
         let step = front.len().div_ceil(count.max(1)).max(1);
-        let best = by_score.into_iter().take(count).map(|judged| judged.arch.clone());
-        best.chain(front.into_iter().step_by(step).map(|judged| judged.arch)).collect()
+        let best = by_score.into_iter().take(count).map(|candidate| candidate.arch.clone());
+        best.chain(front.into_iter().step_by(step).map(|candidate| candidate.arch)).collect()
     }
 
     /// What was found.
     pub(super) fn outcome(self) -> Result<Outcome, EvolutionError> {
-        let front = front(&self.judged);
+        let front = front(&self.evaluated);
         let best = front.last().cloned().ok_or(EvolutionError::NothingFound { drawn: self.drawn })?;
-        Ok(Outcome { best, front, judged: self.judged.len(), drawn: self.drawn })
+        Ok(Outcome { best, front, evaluated: self.evaluated.len(), drawn: self.drawn })
     }
 }

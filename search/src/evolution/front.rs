@@ -3,23 +3,23 @@
 use nasprof_graph::arch::ArchFile;
 use nasprof_spaces::Space;
 
-use super::Judged;
+use super::Candidate;
 use crate::csv_text::csv_bytes;
 
 /// Those that none other beats in both, score and first quantity, by that quantity ascending; so the last one has the
 /// highest score. Of architectures that are equal in both, the first in the order of selections is kept. Without a
 /// quantity it is the best one alone.
 #[must_use]
-pub fn front(judged: &[Judged]) -> Vec<Judged> {
-    let cost = |judged: &Judged| judged.values.first().copied().unwrap_or(0.0);
-    let mut sorted: Vec<&Judged> = judged.iter().collect();
+pub fn front(candidates: &[Candidate]) -> Vec<Candidate> {
+    let cost = |candidate: &Candidate| candidate.values.first().copied().unwrap_or(0.0);
+    let mut sorted: Vec<&Candidate> = candidates.iter().collect();
     sorted.sort_by(|a, b| {
         cost(a).total_cmp(&cost(b)).then(b.score.total_cmp(&a.score)).then_with(|| a.arch.cmp(&b.arch))
     });
-    let mut front: Vec<Judged> = Vec::new();
-    for judged in sorted {
-        if front.last().is_none_or(|last| judged.score > last.score) {
-            front.push(judged.clone());
+    let mut front: Vec<Candidate> = Vec::new();
+    for candidate in sorted {
+        if front.last().is_none_or(|last| candidate.score > last.score) {
+            front.push(candidate.clone());
         }
     }
     front
@@ -27,14 +27,14 @@ pub fn front(judged: &[Judged]) -> Vec<Judged> {
 
 /// A front as CSV: a column for each quantity, `score_<name>`, and the architecture as JSON.
 #[must_use]
-pub fn table(front: &[Judged], space: &Space, quantities: &[&str], score: &str) -> Vec<u8> {
+pub fn table(front: &[Candidate], space: &Space, quantities: &[&str], score: &str) -> Vec<u8> {
     csv_bytes(|writer| {
         let score = format!("score_{score}");
         writer.write_record(quantities.iter().copied().chain([score.as_str(), "arch"]))?;
-        for judged in front {
-            let file = ArchFile::new(&space.name, &space.choices, &judged.arch);
-            let mut row: Vec<String> = judged.values.iter().map(f64::to_string).collect();
-            row.extend([judged.score.to_string(), serde_json::to_string(&file).unwrap_or_default()]);
+        for candidate in front {
+            let file = ArchFile::new(&space.name, &space.choices, &candidate.arch);
+            let mut row: Vec<String> = candidate.values.iter().map(f64::to_string).collect();
+            row.extend([candidate.score.to_string(), serde_json::to_string(&file).unwrap_or_default()]);
             writer.write_record(row)?;
         }
         Ok(())
@@ -48,22 +48,22 @@ mod tests {
 
     use super::*;
 
-    fn judged(arch: u16, cost: f64, score: f64) -> Judged {
-        Judged { arch: Arch(vec![arch]), score, values: vec![cost] }
+    fn candidate(arch: u16, cost: f64, score: f64) -> Candidate {
+        Candidate { arch: Arch(vec![arch]), score, values: vec![cost] }
     }
 
     #[test]
     fn a_front_by_hand() {
         let all = [
-            judged(0, 1.0, 0.5),
-            judged(1, 2.0, 0.4),
-            judged(2, 3.0, 0.9),
-            judged(3, 1.0, 0.6),
-            judged(4, 4.0, 0.9),
-            judged(5, 3.0, 0.9),
+            candidate(0, 1.0, 0.5),
+            candidate(1, 2.0, 0.4),
+            candidate(2, 3.0, 0.9),
+            candidate(3, 1.0, 0.6),
+            candidate(4, 4.0, 0.9),
+            candidate(5, 3.0, 0.9),
         ];
-        assert_eq!(front(&all), [judged(3, 1.0, 0.6), judged(2, 3.0, 0.9)]);
-        let without = Judged { values: Vec::new(), ..judged(7, 0.0, 0.1) };
+        assert_eq!(front(&all), [candidate(3, 1.0, 0.6), candidate(2, 3.0, 0.9)]);
+        let without = Candidate { values: Vec::new(), ..candidate(7, 0.0, 0.1) };
         assert_eq!(front(std::slice::from_ref(&without)), [without]);
         assert_eq!(front(&[]), []);
     }
@@ -71,10 +71,10 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_beats_the_front(points in prop::collection::vec((0..20_u8, 0..20_u8), 1..60)) {
-            let all: Vec<Judged> =
-                points.iter().enumerate().map(|(i, &(c, s))| judged(i as u16, f64::from(c), f64::from(s))).collect();
+            let all: Vec<Candidate> =
+                points.iter().enumerate().map(|(i, &(c, s))| candidate(i as u16, f64::from(c), f64::from(s))).collect();
             let front = front(&all);
-            let beats = |a: &Judged, b: &Judged| {
+            let beats = |a: &Candidate, b: &Candidate| {
                 a.values[0] <= b.values[0] && a.score >= b.score && (a.values[0] < b.values[0] || a.score > b.score)
             };
             for kept in &front {

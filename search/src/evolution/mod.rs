@@ -42,7 +42,7 @@ impl<F: FnMut(&Arch) -> Result<f64, Box<dyn Error + Send + Sync>>> Scorer for F 
 
 /// An architecture within the budget, with its score.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Judged {
+pub struct Candidate {
     /// The architecture.
     pub arch: Arch,
     /// Its score.
@@ -55,11 +55,11 @@ pub struct Judged {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
     /// The architecture with the highest score, of equal ones the one with the least of the first quantity.
-    pub best: Judged,
+    pub best: Candidate,
     /// Those that none other beats in both, score and the budget's first quantity; by that quantity, ascending.
-    pub front: Vec<Judged>,
+    pub front: Vec<Candidate>,
     /// Different architectures that were scored.
-    pub judged: usize,
+    pub evaluated: usize,
     /// Architectures that were drawn, also those out of the budget or known already.
     pub drawn: u64,
 }

@@ -36,7 +36,8 @@ pub struct Drawn {
     /// Multiply-accumulates of the winner for one image.
     pub macs: u64,
     /// Different architectures that were scored.
-    pub judged: usize,
+    #[serde(alias = "judged")]
+    pub evaluated: usize,
     /// Architectures that were drawn.
     pub drawn: u64,
     /// Architectures of the front in `pareto.csv`.
@@ -172,7 +173,7 @@ fn drawn(
         quantities: quantities.collect(),
         params: count(Score::Params)?,
         macs: count(Score::Macs)?,
-        judged: outcome.judged,
+        evaluated: outcome.evaluated,
         drawn: outcome.drawn,
         front: outcome.front.len(),
         seconds,

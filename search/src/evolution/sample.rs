@@ -6,7 +6,7 @@ use super::archive::Archive;
 use super::{Budget, EvolutionError, Outcome, Scorer};
 use crate::data::{Purpose, stream};
 
-/// Draws architectures uniformly until `samples` different ones within the budget were judged, or the budget turns out too
+/// Draws architectures uniformly until `samples` different ones within the budget were evaluated, or the budget turns out too
 /// tight for that (the outcome tells how many were).
 ///
 /// # Errors

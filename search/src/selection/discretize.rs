@@ -1,14 +1,14 @@
 //! From probabilities to the architecture that is deployed, and a smooth stand-in for that step.
 //!
 //! The step takes the most probable candidate of every choice; of DARTS cells the two edges of a node whose best
-//! operation is the most probable. It has no gradient. [`Softened`] is the distribution of its outcome when each
+//! operation is the most probable. It has no gradient. [`Relaxation`] is the distribution of its outcome when each
 //! candidate's `ln p / temperature` is disturbed by Gumbel noise (Jang, Gu, Poole 2017; Maddison, Mnih, Teh 2017): of a
 //! choice the softmax of `ln p / temperature`, of the edges of a node draws without replacement (Kool, van Hoof, Welling
 //! 2019). At temperature 1 a choice has its own probabilities; towards 0 all weight is on the discretised architecture.
 
 use nasprof_graph::Arch;
 
-use super::Form;
+use super::DiscretizationRule;
 
 /// Probabilities below this are taken as this, so that a candidate given up by the training can still be chosen.
 const FLOOR: f64 = 1e-12;
@@ -20,30 +20,30 @@ pub(super) fn logs(probabilities: &[Vec<f64>]) -> Vec<Vec<f64>> {
 
 /// Sum of the logarithms of an architecture's probabilities; of DARTS cells those of the kept edges.
 #[must_use]
-pub fn log_probability(form: &Form, probabilities: &[Vec<f64>], arch: &Arch) -> f64 {
-    sum_of_logs(form, &logs(probabilities), arch)
+pub fn log_probability(rule: &DiscretizationRule, probabilities: &[Vec<f64>], arch: &Arch) -> f64 {
+    sum_of_logs(rule, &logs(probabilities), arch)
 }
 
 /// The same from logarithms.
-pub(super) fn sum_of_logs(form: &Form, logs: &[Vec<f64>], arch: &Arch) -> f64 {
-    let counts = |k: u16| match form {
-        Form::Free => true,
-        Form::Cells(cells) => k != cells.none,
+pub(super) fn sum_of_logs(rule: &DiscretizationRule, logs: &[Vec<f64>], arch: &Arch) -> f64 {
+    let counts = |k: u16| match rule {
+        DiscretizationRule::PerChoice => true,
+        DiscretizationRule::Cells(cells) => k != cells.none,
     };
     arch.0.iter().zip(logs).filter(|(k, _)| counts(**k)).map(|(&k, row)| row[usize::from(k)]).sum()
 }
 
 /// The architecture that is deployed if nothing limits it: the first of equal candidates and edges.
 #[must_use]
-pub fn discretize(form: &Form, probabilities: &[Vec<f64>]) -> Arch {
-    most_probable(form, &logs(probabilities))
+pub fn discretize(rule: &DiscretizationRule, probabilities: &[Vec<f64>]) -> Arch {
+    most_probable(rule, &logs(probabilities))
 }
 
 /// The same from logarithms.
-pub(super) fn most_probable(form: &Form, logs: &[Vec<f64>]) -> Arch {
-    match form {
-        Form::Free => Arch(logs.iter().map(|row| best_of(row, |_| true)).collect()),
-        Form::Cells(cells) => {
+pub(super) fn most_probable(rule: &DiscretizationRule, logs: &[Vec<f64>]) -> Arch {
+    match rule {
+        DiscretizationRule::PerChoice => Arch(logs.iter().map(|row| best_of(row, |_| true)).collect()),
+        DiscretizationRule::Cells(cells) => {
             let mut arch = Arch(vec![cells.none; logs.len()]);
             for edges in &cells.nodes {
                 let choices = edges.iter().map(|&i| (i, best_of(&logs[i], |k| k != cells.none)));
@@ -66,8 +66,8 @@ fn best_of(row: &[f64], allowed: impl Fn(u16) -> bool) -> u16 {
 /// Distribution of the discretised architecture under noise. The edges of a node are taken as independent, with their
 /// true probabilities of being kept.
 #[derive(Debug)]
-pub struct Softened<'a> {
-    form: &'a Form,
+pub struct Relaxation<'a> {
+    rule: &'a DiscretizationRule,
     temperature: f64,
     /// Shares of the candidates of each choice; of an edge among its operations, `none` left out.
     shares: Vec<Vec<f64>>,
@@ -75,27 +75,27 @@ pub struct Softened<'a> {
     draws: Vec<Draws>,
 }
 
-impl<'a> Softened<'a> {
-    /// Softens the discretisation of `probabilities` with a positive temperature.
+impl<'a> Relaxation<'a> {
+    /// Relaxes the discretisation of `probabilities` with a positive temperature.
     #[must_use]
-    pub fn new(form: &'a Form, probabilities: &[Vec<f64>], temperature: f64) -> Self {
+    pub fn new(rule: &'a DiscretizationRule, probabilities: &[Vec<f64>], temperature: f64) -> Self {
         let mut logs = logs(probabilities);
         logs.iter_mut().flatten().for_each(|log| *log /= temperature);
         let mut draws = Vec::new();
-        if let Form::Cells(cells) = form {
+        if let DiscretizationRule::Cells(cells) = rule {
             logs.iter_mut().for_each(|row| row[usize::from(cells.none)] = f64::NEG_INFINITY);
             let of_node =
                 |edges: &Vec<usize>| Draws::new(&edges.iter().map(|&i| log_sum(&logs[i])).collect::<Vec<_>>());
             draws = cells.nodes.iter().map(of_node).collect();
         }
-        Self { form, temperature, shares: logs.iter().map(|row| softmax(row)).collect(), draws }
+        Self { rule, temperature, shares: logs.iter().map(|row| softmax(row)).collect(), draws }
     }
 
     /// Probabilities of the candidates of every choice.
     #[must_use]
     pub fn probabilities(&self) -> Vec<Vec<f64>> {
         let mut rows = self.shares.clone();
-        let Form::Cells(cells) = self.form else { return rows };
+        let DiscretizationRule::Cells(cells) = self.rule else { return rows };
         for (edges, draws) in cells.nodes.iter().zip(&self.draws) {
             for (&i, kept) in edges.iter().zip(draws.kept()) {
                 rows[i].iter_mut().for_each(|p| *p *= kept);
@@ -105,7 +105,7 @@ impl<'a> Softened<'a> {
         rows
     }
 
-    /// From a gradient with respect to [`Softened::probabilities`] (up to a constant per choice) to that with respect to
+    /// From a gradient with respect to [`Relaxation::probabilities`] (up to a constant per choice) to that with respect to
     /// the alphas, of which `probabilities` are the softmax.
     #[must_use]
     pub fn pull_back(&self, probabilities: &[Vec<f64>], gradient: &[Vec<f64>]) -> Vec<Vec<f64>> {
@@ -113,7 +113,7 @@ impl<'a> Softened<'a> {
         // Of each edge how probable it is, and what the cost gains when it becomes more probable.
         let mut kept = vec![1.0; means.len()];
         let mut gained = vec![0.0; means.len()];
-        if let Form::Cells(cells) = self.form {
+        if let DiscretizationRule::Cells(cells) = self.rule {
             for (edges, draws) in cells.nodes.iter().zip(&self.draws) {
                 let gains: Vec<f64> = edges.iter().map(|&i| means[i] - gradient[i][usize::from(cells.none)]).collect();
                 for ((&i, k), g) in edges.iter().zip(draws.kept()).zip(draws.gradient(&gains)) {
@@ -195,8 +195,8 @@ mod tests {
     use super::*;
 
     /// A node with two edges and one with four, three operations and `none`.
-    fn cells() -> Form {
-        Form::Cells(Cells { nodes: vec![vec![0, 1], vec![2, 3, 4, 5]], none: 3 })
+    fn cells() -> DiscretizationRule {
+        DiscretizationRule::Cells(Cells { nodes: vec![vec![0, 1], vec![2, 3, 4, 5]], none: 3 })
     }
 
     fn random(rows: usize, candidates: usize, spread: f64, seed: u64) -> Vec<Vec<f64>> {
@@ -211,9 +211,9 @@ mod tests {
     /// The definition: discretise what noise has disturbed, many times.
     #[test]
     fn softened_is_the_share_of_disturbed_discretisations() {
-        for (form, temperature) in [(Form::Free, 0.4), (cells(), 1.0), (cells(), 0.3)] {
+        for (rule, temperature) in [(DiscretizationRule::PerChoice, 0.4), (cells(), 1.0), (cells(), 0.3)] {
             let alphas = random(6, 4, 0.5, 1);
-            let softened = Softened::new(&form, &probabilities(&alphas), temperature).probabilities();
+            let relaxed = Relaxation::new(&rule, &probabilities(&alphas), temperature).probabilities();
             let mut rng = ChaCha8Rng::seed_from_u64(2);
             let draws = 40_000;
             let mut counts = vec![vec![0_u32; 4]; 6];
@@ -222,34 +222,36 @@ mod tests {
                 for log in disturbed.iter_mut().flatten() {
                     *log = *log / temperature - (-rng.random::<f64>().ln()).ln();
                 }
-                let arch = most_probable(&form, &disturbed);
+                let arch = most_probable(&rule, &disturbed);
                 arch.0.iter().zip(&mut counts).for_each(|(&k, row)| row[usize::from(k)] += 1);
             }
-            for (row, counted) in softened.iter().zip(&counts) {
+            for (row, counted) in relaxed.iter().zip(&counts) {
                 assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-12, "{row:?}");
                 for (p, &n) in row.iter().zip(counted) {
                     let share = f64::from(n) / f64::from(draws);
-                    assert!((p - share).abs() < 0.0125, "{softened:?} is not {counts:?}");
+                    assert!((p - share).abs() < 0.0125, "{relaxed:?} is not {counts:?}");
                 }
             }
             // The control: undisturbed probabilities are something else.
             let plain = probabilities(&alphas);
-            let far = plain.iter().flatten().zip(softened.iter().flatten()).any(|(a, b)| (a - b).abs() > 0.05);
-            assert!(far, "at {temperature} nothing is softened");
+            let far = plain.iter().flatten().zip(relaxed.iter().flatten()).any(|(a, b)| (a - b).abs() > 0.05);
+            assert!(far, "at {temperature} nothing is relaxed");
         }
     }
 
     #[test]
     fn the_gradient_is_that_of_difference_quotients() {
-        for (form, temperature) in [(Form::Free, 1.0), (Form::Free, 0.2), (cells(), 1.0), (cells(), 0.2)] {
+        for (rule, temperature) in
+            [(DiscretizationRule::PerChoice, 1.0), (DiscretizationRule::PerChoice, 0.2), (cells(), 1.0), (cells(), 0.2)]
+        {
             let alphas = random(6, 4, 1.0, 3);
             let costs = random(6, 4, 1.0, 4);
             let value = |alphas: &[Vec<f64>]| -> f64 {
-                let rows = Softened::new(&form, &probabilities(alphas), temperature).probabilities();
+                let rows = Relaxation::new(&rule, &probabilities(alphas), temperature).probabilities();
                 rows.iter().zip(&costs).map(|(p, c)| dot(p, c)).sum()
             };
             let p = probabilities(&alphas);
-            let gradient = Softened::new(&form, &p, temperature).pull_back(&p, &costs);
+            let gradient = Relaxation::new(&rule, &p, temperature).pull_back(&p, &costs);
             for i in 0..6 {
                 for k in 0..4 {
                     let at = |by: f64| {
@@ -267,14 +269,14 @@ mod tests {
     /// Towards temperature 0 it is the discretised architecture, and everything stays a number.
     #[test]
     fn cold_it_is_the_discretisation() {
-        for form in [Form::Free, cells()] {
+        for rule in [DiscretizationRule::PerChoice, cells()] {
             let p = probabilities(&random(6, 4, 20.0, 5));
-            let softened = Softened::new(&form, &p, 1e-6);
-            let arch = discretize(&form, &p);
-            for (row, &k) in softened.probabilities().iter().zip(&arch.0) {
+            let relaxed = Relaxation::new(&rule, &p, 1e-6);
+            let arch = discretize(&rule, &p);
+            for (row, &k) in relaxed.probabilities().iter().zip(&arch.0) {
                 assert!(row[usize::from(k)] > 1.0 - 1e-9, "{row:?} {k}");
             }
-            let back = softened.pull_back(&p, &random(6, 4, 1.0, 6));
+            let back = relaxed.pull_back(&p, &random(6, 4, 1.0, 6));
             assert!(back.iter().flatten().all(|g| g.is_finite()), "{back:?}");
         }
     }

@@ -1,13 +1,13 @@
 //! From a learnt distribution to one architecture that keeps to its limits.
 //!
 //! The most probable architecture wins if it is within the limits. If not, the most probable one within them is looked
-//! for: an annealed walk over architectures that differ in one or two choices, from a fixed seed, so that the same
+//! for by simulated annealing over architectures that differ in one or two choices, from a fixed seed, so that the same
 //! distribution and limits always give the same architecture.
 
+mod annealing;
 mod cells;
 mod discretize;
 mod limit;
-mod walk;
 
 use nasprof_graph::{Arch, Choice};
 use nasprof_spaces::Space;
@@ -15,7 +15,7 @@ use nasprof_spaces::Space;
 use crate::costs::CostError;
 
 pub use cells::Cells;
-pub use discretize::{Softened, discretize, log_probability};
+pub use discretize::{Relaxation, discretize, log_probability};
 pub use limit::Limit;
 
 /// A selected architecture.
@@ -33,21 +33,21 @@ pub struct Selected {
     pub repaired: bool,
 }
 
-/// What an architecture of the space may look like.
+/// How probabilities become an architecture.
 #[derive(Debug, Clone)]
-pub enum Form {
-    /// Any selection.
-    Free,
+pub enum DiscretizationRule {
+    /// The most probable candidate of each choice.
+    PerChoice,
     /// Two edges of each node of a cell, the others `none`.
     Cells(Cells),
 }
 
-impl Form {
+impl DiscretizationRule {
     /// DARTS cells that are all alike are cut down to two edges a node (nnabla-nas.md 2.1); every other space keeps what
     /// is selected.
     #[must_use]
     pub fn of(choices: &[Choice]) -> Self {
-        Cells::find(choices).map_or(Self::Free, Self::Cells)
+        Cells::find(choices).map_or(Self::PerChoice, Self::Cells)
     }
 }
 
@@ -57,10 +57,9 @@ impl Form {
 /// A cost that is not known.
 pub fn select(
     space: &Space,
-    form: &Form,
+    rule: &DiscretizationRule,
     probabilities: &[Vec<f64>],
     limits: &[Limit<'_>],
 ) -> Result<Selected, CostError> {
-    let walk = walk::Walk::new(space, form, probabilities, limits);
-    walk.run()
+    annealing::Annealing::new(space, rule, probabilities, limits).run()
 }

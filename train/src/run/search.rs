@@ -6,7 +6,7 @@ use nasprof_graph::passes::{eliminate_dead_code, select as select_arch};
 use nasprof_search::config::{ConfigError, Loaders, Plan, Training};
 use nasprof_search::events::{RunEvent, Step};
 use nasprof_search::job::{Job, QuantityResult, RunResult};
-use nasprof_search::selection::{Form, Selected, select};
+use nasprof_search::selection::{DiscretizationRule, Selected, select};
 use nasprof_search::winner::Latency;
 use nasprof_spaces::Space;
 use serde::{Deserialize, Serialize};
@@ -62,7 +62,7 @@ pub(super) fn search(
     let folder = Folder::open(&job.folder, &plan.experiment, job.resume || factor.is_some())?;
     let session = Session::new(plan, device)?;
     let digest = plan.space.graph.digest();
-    let form = Form::of(&plan.space.choices);
+    let rule = DiscretizationRule::of(&plan.space.choices);
     let state = State {
         epochs: 0,
         session: session.state().1,
@@ -71,7 +71,7 @@ pub(super) fn search(
         seconds: 0.0,
         winner: None,
     };
-    let mut run = Run { plan, training, loaders, folder, session, searcher, digest, form, state, emit };
+    let mut run = Run { plan, training, loaders, folder, session, searcher, digest, rule, state, emit };
     let resumed = run.resume()?;
     if factor.is_some() && !(resumed && run.finished()) {
         return Err(SearchError::Folder { path: job.folder.clone(), problem: "holds no finished search".to_owned() });
@@ -91,7 +91,7 @@ struct Run<'a> {
     session: Session<'a>,
     searcher: Box<dyn Searcher>,
     digest: String,
-    form: Form,
+    rule: DiscretizationRule,
     state: State,
     emit: &'a mut dyn FnMut(RunEvent),
 }
@@ -212,7 +212,7 @@ impl Run<'_> {
             None => self.session.distribution().probabilities(),
         };
         let limits = self.session.regularizers().limits(|r| if self.plan.is_of_device(r) { factor } else { 1.0 });
-        Ok(select(&self.plan.space, &self.form, &probabilities, &limits)?)
+        Ok(select(&self.plan.space, &self.rule, &probabilities, &limits)?)
     }
 
     fn result(&mut self, factor: f64) -> Result<RunResult, SearchError> {

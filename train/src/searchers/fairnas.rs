@@ -80,7 +80,7 @@ impl FairNas {
             found.push(evolve(space, budget, evolution, seed, &mut scorer)?.best);
         }
         let best = found.into_iter().reduce(|a, b| if b.score > a.score { b } else { a });
-        Ok(best.map(|judged| judged.arch))
+        Ok(best.map(|candidate| candidate.arch))
     }
 }
 

@@ -9,83 +9,94 @@ use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::discretize::{logs, most_probable, sum_of_logs};
-use super::{Cells, Form, Limit, Selected};
+use super::{Cells, DiscretizationRule, Limit, Selected};
 use crate::costs::CostError;
 use crate::data::{Purpose, stream};
 
-/// Architectures looked at by each of the independent walks, whose best end wins. Costs from a table take nanoseconds;
+/// Architectures looked at by each of the independent chains, of which the best end wins. Costs from a table take nanoseconds;
 /// of cells every network has to be pruned and added up, which takes a millisecond.
 const STEPS: u32 = 4000;
 const STEPS_OF_CELLS: u32 = 800;
-const WALKS: u64 = 4;
-const WALKS_OF_CELLS: u64 = 2;
+const CHAINS: u64 = 4;
+const CHAINS_OF_CELLS: u64 = 2;
 /// Temperature at the start and at the end, in units of log probability.
 const HOT: f64 = 2.0;
 const COLD: f64 = 0.02;
 
-pub(super) struct Walk<'a> {
+pub(super) struct Annealing<'a> {
     space: &'a Space,
-    form: &'a Form,
+    rule: &'a DiscretizationRule,
     logs: Vec<Vec<f64>>,
     limits: &'a [Limit<'a>],
 }
 
 /// How good an architecture is: first the hard limits, then the wanted ones, then its probability.
 #[derive(Debug, Clone)]
-struct Judged {
+struct Evaluation {
     violation: f64,
     shortfall: f64,
     log_probability: f64,
     values: Vec<f64>,
 }
 
-impl Judged {
+impl Evaluation {
     fn better_than(&self, other: &Self) -> bool {
         let key = |j: &Self| [-j.violation, -j.shortfall, j.log_probability];
         key(self) > key(other)
     }
 
-    /// The same as one number for the walk: a limit missed by one per cent weighs as much as a factor of e in probability,
+    /// The same as one number for the annealing: a limit missed by one per cent weighs as much as a factor of e in probability,
     /// or twice that if it is a hard one.
     fn energy(&self) -> f64 {
         200.0 * self.violation + 100.0 * self.shortfall - self.log_probability
     }
 }
 
-impl<'a> Walk<'a> {
-    pub(super) fn new(space: &'a Space, form: &'a Form, probabilities: &[Vec<f64>], limits: &'a [Limit<'a>]) -> Self {
-        Self { space, form, logs: logs(probabilities), limits }
+impl<'a> Annealing<'a> {
+    pub(super) fn new(
+        space: &'a Space,
+        rule: &'a DiscretizationRule,
+        probabilities: &[Vec<f64>],
+        limits: &'a [Limit<'a>],
+    ) -> Self {
+        Self { space, rule, logs: logs(probabilities), limits }
     }
 
     pub(super) fn run(&self) -> Result<Selected, CostError> {
-        let start = most_probable(self.form, &self.logs);
+        let start = most_probable(self.rule, &self.logs);
         let mut known = HashMap::new();
-        let mut best = (start.clone(), self.judge(&start, &mut known)?);
+        let mut best = (start.clone(), self.evaluate(&start, &mut known)?);
         if best.1.violation > 0.0 || best.1.shortfall > 0.0 {
-            let (walks, steps) = match self.form {
-                Form::Free => (WALKS, STEPS),
-                Form::Cells(_) => (WALKS_OF_CELLS, STEPS_OF_CELLS),
+            let (chains, steps) = match self.rule {
+                DiscretizationRule::PerChoice => (CHAINS, STEPS),
+                DiscretizationRule::Cells(_) => (CHAINS_OF_CELLS, STEPS_OF_CELLS),
             };
-            for number in 0..walks {
+            for number in 0..chains {
                 let mut rng = stream(0, Purpose::Architectures, u64::MAX, number);
-                self.walk(start.clone(), steps, &mut best, &mut known, &mut rng)?;
+                self.run_chain(start.clone(), steps, &mut best, &mut known, &mut rng)?;
             }
         }
-        let (arch, judged) = best;
+        let (arch, evaluation) = best;
         let repaired = arch != start;
-        let feasible = judged.violation == 0.0;
-        Ok(Selected { arch, log_probability: judged.log_probability, values: judged.values, feasible, repaired })
+        let feasible = evaluation.violation == 0.0;
+        Ok(Selected {
+            arch,
+            log_probability: evaluation.log_probability,
+            values: evaluation.values,
+            feasible,
+            repaired,
+        })
     }
 
-    fn walk(
+    fn run_chain(
         &self,
         start: Arch,
         steps: u32,
-        best: &mut (Arch, Judged),
-        known: &mut HashMap<Arch, Judged>,
+        best: &mut (Arch, Evaluation),
+        known: &mut HashMap<Arch, Evaluation>,
         rng: &mut ChaCha8Rng,
     ) -> Result<(), CostError> {
-        let mut judged = self.judge(&start, known)?;
+        let mut evaluation = self.evaluate(&start, known)?;
         let mut current = start;
         for step in 0..steps {
             let temperature = HOT * (COLD / HOT).powf(f64::from(step) / f64::from(steps));
@@ -93,41 +104,41 @@ impl<'a> Walk<'a> {
             for _ in 0..rng.random_range(1..=2) {
                 self.change(&mut next, rng);
             }
-            let other = self.judge(&next, known)?;
-            let worse = other.energy() - judged.energy();
+            let other = self.evaluate(&next, known)?;
+            let worse = other.energy() - evaluation.energy();
             if worse <= 0.0 || rng.random::<f64>() < (-worse / temperature).exp() {
-                (current, judged) = (next, other);
-                if judged.better_than(&best.1) {
-                    *best = (current.clone(), judged.clone());
+                (current, evaluation) = (next, other);
+                if evaluation.better_than(&best.1) {
+                    *best = (current.clone(), evaluation.clone());
                 }
             }
         }
         Ok(())
     }
 
-    fn judge(&self, arch: &Arch, known: &mut HashMap<Arch, Judged>) -> Result<Judged, CostError> {
-        if let Some(judged) = known.get(arch) {
-            return Ok(judged.clone());
+    fn evaluate(&self, arch: &Arch, known: &mut HashMap<Arch, Evaluation>) -> Result<Evaluation, CostError> {
+        if let Some(evaluation) = known.get(arch) {
+            return Ok(evaluation.clone());
         }
         let values = self.limits.iter().map(|l| l.value(arch)).collect::<Result<Vec<_>, _>>()?;
         let both = || self.limits.iter().zip(&values);
-        let judged = Judged {
+        let evaluation = Evaluation {
             violation: both().map(|(limit, &value)| limit.violation(value)).sum(),
             shortfall: both().map(|(limit, &value)| limit.shortfall(value)).sum(),
-            log_probability: sum_of_logs(self.form, &self.logs, arch),
+            log_probability: sum_of_logs(self.rule, &self.logs, arch),
             values: values.clone(),
         };
-        known.insert(arch.clone(), judged.clone());
-        Ok(judged)
+        known.insert(arch.clone(), evaluation.clone());
+        Ok(evaluation)
     }
 
     fn change(&self, arch: &mut Arch, rng: &mut ChaCha8Rng) {
-        match self.form {
-            Form::Free => {
+        match self.rule {
+            DiscretizationRule::PerChoice => {
                 let i = rng.random_range(0..arch.0.len());
                 arch.0[i] = rng.random_range(0..self.space.choices[i].candidates.len()) as u16;
             }
-            Form::Cells(cells) => change_edge(cells, arch, rng),
+            DiscretizationRule::Cells(cells) => change_edge(cells, arch, rng),
         }
     }
 }
