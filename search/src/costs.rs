@@ -25,6 +25,26 @@ pub enum CostError {
     Batch(#[from] GraphError),
 }
 
+/// How well an extremum is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Optimality {
+    /// No architecture of the space is beyond it.
+    Exact,
+    /// No single changed choice leads beyond it, or the search ended early because it was enough.
+    CoordinateSearch,
+}
+
+/// An architecture with the least or the most of a quantity.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Extremum {
+    /// The architecture.
+    pub arch: Arch,
+    /// Its quantity, in the quantity's unit.
+    pub value: f64,
+    /// How well it is known.
+    pub optimality: Optimality,
+}
+
 /// One quantity of a space's architectures.
 #[derive(Debug)]
 pub struct Costs<'a> {
@@ -98,44 +118,44 @@ impl<'a> Costs<'a> {
         self.table.is_some()
     }
 
-    /// The architecture with the least of the quantity, its value, and whether that is sure: where choices depend on each
-    /// other it is the best that changing one choice at a time leads to.
+    /// The architecture with the least of the quantity: exact where a table gives it, else what a coordinate search finds.
     ///
     /// # Errors
     /// As [`Costs::of`].
-    pub fn cheapest(&self, space: &Space) -> Result<(Arch, f64, bool), CostError> {
-        self.cheap_enough(space, f64::NEG_INFINITY)
+    pub fn minimum(&self, space: &Space) -> Result<Extremum, CostError> {
+        self.find_at_most(space, f64::NEG_INFINITY)
     }
 
-    /// The same, but the first architecture that is found to have no more than `enough` will do.
+    /// The same, but a coordinate search ends at the first architecture that has at most `bound`.
     ///
     /// # Errors
     /// As [`Costs::of`].
-    pub fn cheap_enough(&self, space: &Space, enough: f64) -> Result<(Arch, f64, bool), CostError> {
+    pub fn find_at_most(&self, space: &Space, bound: f64) -> Result<Extremum, CostError> {
         match &self.table {
-            Some(table) => Ok(sure(table.cheapest())),
-            None => self.climb(space, |value, other| other < value, |value| value <= enough),
+            Some(table) => Ok(Extremum::exact(table.minimum())),
+            None => self.coordinate_search(space, |value, other| other < value, |value| value <= bound),
         }
     }
 
-    /// As [`Costs::cheap_enough`], of the most instead of the least.
+    /// As [`Costs::find_at_most`], of the most instead of the least: at least `bound` is enough.
     ///
     /// # Errors
     /// As [`Costs::of`].
-    pub fn dear_enough(&self, space: &Space, enough: f64) -> Result<(Arch, f64, bool), CostError> {
+    pub fn find_at_least(&self, space: &Space, bound: f64) -> Result<Extremum, CostError> {
         match &self.table {
-            Some(table) => Ok(sure(table.dearest())),
-            None => self.climb(space, |value, other| other > value, |value| value >= enough),
+            Some(table) => Ok(Extremum::exact(table.maximum())),
+            None => self.coordinate_search(space, |value, other| other > value, |value| value >= bound),
         }
     }
 
-    /// What changing one choice at a time leads to.
-    fn climb(
+    /// Changes one choice at a time as long as that is better.
+    fn coordinate_search(
         &self,
         space: &Space,
         is_better: impl Fn(f64, f64) -> bool,
         is_enough: impl Fn(f64) -> bool,
-    ) -> Result<(Arch, f64, bool), CostError> {
+    ) -> Result<Extremum, CostError> {
+        let local = |arch, value| Ok(Extremum { arch, value, optimality: Optimality::CoordinateSearch });
         let mut best = Arch(vec![0; space.choices.len()]);
         let mut value = self.of(&best)?;
         loop {
@@ -143,7 +163,7 @@ impl<'a> Costs<'a> {
             for (i, choice) in space.choices.iter().enumerate() {
                 for candidate in 0..choice.candidates.len() {
                     if is_enough(value) {
-                        return Ok((best, value, false));
+                        return local(best, value);
                     }
                     let mut arch = best.clone();
                     arch.0[i] = candidate as u16;
@@ -154,14 +174,16 @@ impl<'a> Costs<'a> {
                 }
             }
             if !is_better(before, value) {
-                return Ok((best, value, false));
+                return local(best, value);
             }
         }
     }
 }
 
-fn sure((arch, value): (Arch, f64)) -> (Arch, f64, bool) {
-    (arch, value, true)
+impl Extremum {
+    fn exact((arch, value): (Arch, f64)) -> Self {
+        Self { arch, value, optimality: Optimality::Exact }
+    }
 }
 
 fn missing(estimator: &Estimator<'_>, subnet: &Graph) -> CostError {

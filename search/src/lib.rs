@@ -12,4 +12,4 @@ pub mod schedule;
 pub mod selection;
 pub mod winner;
 
-pub use costs::{CostError, Costs};
+pub use costs::{CostError, Costs, Extremum, Optimality};

@@ -48,24 +48,24 @@ impl CostTable {
 
     /// The least that an architecture can cost, with the one that does: each choice at its cheapest candidate.
     #[must_use]
-    pub fn cheapest(&self) -> (Arch, f64) {
+    pub fn minimum(&self) -> (Arch, f64) {
         self.extreme(1.0)
     }
 
     /// The architecture with the highest cost, and the cost; of several the first.
     #[must_use]
-    pub fn dearest(&self) -> (Arch, f64) {
+    pub fn maximum(&self) -> (Arch, f64) {
         self.extreme(-1.0)
     }
 
     /// The least of the costs times a sign.
     fn extreme(&self, sign: f64) -> (Arch, f64) {
         let ends = self.starts.iter().skip(1).copied().chain([self.table.len()]);
-        let cheapest = self.starts.iter().zip(ends).map(|(&start, end)| {
+        let selected = self.starts.iter().zip(ends).map(|(&start, end)| {
             let candidates = self.table[start..end].iter().enumerate();
             candidates.min_by(|a, b| (sign * a.1).total_cmp(&(sign * b.1))).map_or(0, |(candidate, _)| candidate as u16)
         });
-        let arch = Arch(cheapest.collect());
+        let arch = Arch(selected.collect());
         let cost = self.score(&arch);
         (arch, cost)
     }
