@@ -43,8 +43,8 @@ pub struct Calibration {
     pub shape_half_width: f64,
     /// Relative half-width, 95 %, for the level of a session not measured yet.
     pub level_half_width: f64,
-    /// How near a place's reuse distance must be to count, in units of its natural logarithm; absent where the distance
-    /// predicts nothing and means over all places are used.
+    /// How near an occurrence's reuse distance must be to count, in units of its natural logarithm; absent where the distance
+    /// predicts nothing and means over all occurrences are used.
     pub reuse_bandwidth: Option<f64>,
     /// What a network's size does to it beside the sum of its layers; absent where it predicts nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -79,7 +79,7 @@ pub struct Anchor {
     pub sessions_ns: Vec<f64>,
     /// Nanoseconds in each session of the anchors alone.
     pub level_sessions_ns: Vec<f64>,
-    /// Sum of its layers, each from its places in the other networks, nanoseconds.
+    /// Sum of its layers, each from its occurrences in the other networks, nanoseconds.
     pub sum_ns: f64,
     /// Number of its layers.
     pub layers: usize,
@@ -92,9 +92,9 @@ pub struct Anchor {
 }
 
 impl Lut {
-    /// Whether estimates look at more of a network than which layers it has: at the places where they stand, or its size.
+    /// Whether estimates look at more of a network than which layers it has: where they stand, or its size.
     #[must_use]
-    pub fn knows_places(&self) -> bool {
+    pub fn is_context_dependent(&self) -> bool {
         let looks = |c: &Calibration| c.reuse_bandwidth.is_some() || c.size_effect.is_some();
         self.context.calibration.as_ref().is_some_and(looks)
     }

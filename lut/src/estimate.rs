@@ -89,7 +89,7 @@ impl<'a> Estimator<'a> {
         Self { lut, rows, scale, energy_scale, memory, interpolator }
     }
 
-    /// Calibrated milliseconds of one layer in the mean over its places.
+    /// Calibrated milliseconds of one layer in the mean over its occurrences.
     #[must_use]
     pub fn layer_ms(&self, key: &LayerKey) -> Option<f64> {
         Some(self.rows.get(key)?.times.as_ref()?.mean_ns * self.scale / 1e6)
@@ -133,7 +133,7 @@ impl<'a> Estimator<'a> {
         self.layers(graph).iter().map(|(_, layer)| layer.ms).sum()
     }
 
-    /// Calibrated milliseconds of an anchor, from its layers' places in the other networks only: it is then as far off as
+    /// Calibrated milliseconds of an anchor, from its layers' occurrences in the other networks only: it is then as far off as
     /// a network that was never measured, and a level taken from it is not too certain.
     #[must_use]
     pub fn anchor_ms(&self, arch: &Arch) -> Option<f64> {
@@ -141,7 +141,7 @@ impl<'a> Estimator<'a> {
         Some(anchor.sum_ns * self.scale / 1e6)
     }
 
-    /// [`Estimator::latency_ms`] from the means over all places, whatever runs before a layer and whatever the network's
+    /// [`Estimator::latency_ms`] from the means over all occurrences, whatever runs before a layer and whatever the network's
     /// size: what choices contribute is then independent, which the batch form and expected values need.
     #[must_use]
     pub fn mean_latency_ms(&self, graph: &Graph) -> Option<f64> {

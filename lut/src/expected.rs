@@ -10,7 +10,7 @@ use crate::{Estimator, Lut};
 
 impl Lut {
     /// The expected latency in milliseconds, calibrated, of the networks of a supernet at the LUT's batch size. From means
-    /// over all places of a layer: where [`Lut::knows_places`], the mean of single estimates differs.
+    /// over all occurrences of a layer: where [`Lut::is_context_dependent`], the mean of single estimates differs.
     ///
     /// # Errors
     /// A layer that some network runs and that has no entry.

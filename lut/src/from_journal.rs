@@ -14,7 +14,7 @@ use nasprof_profiler::journal::{EnergyResult, EnergyTarget, Event, Mode, Role, T
 use nasprof_profiler::protocol::Canary;
 
 use crate::calibration::usual_level;
-use crate::places::{LeftOut, Places};
+use crate::occurrences::{LeftOut, Occurrences};
 use crate::sessions::widen_by_sessions;
 use crate::size_effect::{Example, fit, log_costs};
 use crate::{
@@ -33,8 +33,8 @@ const SEGMENTABLE: usize = 16;
 /// Samples of one key in one session.
 #[derive(Default)]
 struct KeySession {
-    /// Clean samples by place.
-    places: BTreeMap<(u32, usize), Vec<f64>>,
+    /// Clean samples by occurrence.
+    occurrences: BTreeMap<(u32, usize), Vec<f64>>,
     visits: u64,
     dropped: u64,
     faulty: u64,
@@ -53,14 +53,14 @@ pub(crate) fn from_observations(observations: &Observations) -> Result<Lut, LutE
     let first = sessions.first().ok_or_else(|| LutError::Incomplete("no session was completed".to_owned()))?;
     let by_key: Vec<BTreeMap<LayerKey, KeySession>> = sessions.iter().map(|s| collect(observations, s)).collect();
     let values: Vec<RoundValues> = sessions.iter().map(|s| round_values(observations, s)).collect();
-    let places = Places::new(observations.units.values(), |unit, position| {
+    let occurrences = Occurrences::new(observations.units.values(), |unit, position| {
         let key = unit.keys.get(position).cloned().unwrap_or_else(|| unit.whole_key());
         let samples = |keys: &BTreeMap<LayerKey, KeySession>| {
-            keys.get(&key).and_then(|seen| trimmed_mean(seen.places.get(&(unit.unit, position))?))
+            keys.get(&key).and_then(|seen| trimmed_mean(seen.occurrences.get(&(unit.unit, position))?))
         };
         mean(&by_key.iter().filter_map(samples).collect::<Vec<_>>())
     });
-    let sampling = places.sampling();
+    let sampling = occurrences.sampling();
     let facts: Vec<SessionFacts> = sessions.iter().map(|s| session_facts(s)).collect();
     let mut rows: Vec<Row> = observations
         .trials
@@ -76,7 +76,7 @@ pub(crate) fn from_observations(observations: &Observations) -> Result<Lut, LutE
                     row.first_call_ns = Some(memory.first_ns);
                     row.energy = energy(observations, &EnergyTarget::Layer(key.clone()));
                     let seen: Vec<&KeySession> = by_key.iter().filter_map(|keys| keys.get(key)).collect();
-                    row.times = times(&seen, key, &values, places.points(key, None));
+                    row.times = times(&seen, key, &values, occurrences.points(key, None));
                     if let (Some(times), Some(sampling)) = (&mut row.times, sampling.get(key)) {
                         times.widen(*sampling);
                     }
@@ -90,7 +90,7 @@ pub(crate) fn from_observations(observations: &Observations) -> Result<Lut, LutE
         })
         .collect();
     widen_by_sessions(&mut rows);
-    let (bandwidth, mut left_out) = places.best_bandwidth();
+    let (bandwidth, mut left_out) = occurrences.best_bandwidth();
     let size_effect = size_effect(observations, &mut left_out);
     let level_sessions = observations.level_sessions.iter().filter(|s| s.end.is_some());
     let levels: Vec<_> = level_sessions.map(|s| collect(observations, s)).collect();
@@ -146,7 +146,7 @@ fn collect(all: &Observations, session: &SessionObservations) -> BTreeMap<LayerK
             entry.visits += 1;
             entry.dropped += (runs.len() - samples.len()) as u64;
             entry.faulty += runs.iter().filter(|run| run.faults > 0).count() as u64;
-            entry.places.entry((visit.unit, position)).or_default().extend(samples);
+            entry.occurrences.entry((visit.unit, position)).or_default().extend(samples);
         }
     }
     keys
@@ -165,13 +165,13 @@ fn round_values(all: &Observations, session: &SessionObservations) -> RoundValue
 }
 
 impl KeySession {
-    /// Trimmed mean at each place, averaged over places: every neighbourhood counts alike.
+    /// Trimmed mean at each occurrence, averaged over occurrences: every neighbourhood counts alike.
     fn value(&self) -> Option<f64> {
-        mean(&self.places.values().filter_map(|samples| trimmed_mean(samples)).collect::<Vec<_>>())
+        mean(&self.occurrences.values().filter_map(|samples| trimmed_mean(samples)).collect::<Vec<_>>())
     }
 
     fn samples(&self) -> impl Iterator<Item = f64> {
-        self.places.values().flatten().copied()
+        self.occurrences.values().flatten().copied()
     }
 }
 
@@ -191,7 +191,7 @@ fn times(seen: &[&KeySession], key: &LayerKey, values: &[RoundValues], reuse: Ve
         mad_ns: Some(median_absolute_deviation(&samples)?),
         ci_low_ns: interval.map(|i| i.0),
         ci_high_ns: interval.map(|i| i.1),
-        n_places: seen.first()?.places.len() as u64,
+        n_occurrences: seen.first()?.occurrences.len() as u64,
         n_visits: seen.iter().map(|s| s.visits).sum(),
         n_samples: samples.len() as u64,
         n_dropped: seen.iter().map(|s| s.dropped).sum(),

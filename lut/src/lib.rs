@@ -20,7 +20,7 @@ mod memory;
 mod merge;
 mod noise;
 mod observations;
-mod places;
+mod occurrences;
 mod reuse;
 mod row;
 mod sessions;

@@ -1,7 +1,7 @@
 //! A layer's time by how warm it finds the caches.
 //!
-//! A layer is timed at many places, and its time differs from place to place in a way that repeats: see
-//! [`nasprof_graph::reuse`]. The LUT keeps the places' means beside their distances, and an estimate weighs the places
+//! A layer is timed at many occurrences, and its time differs among them in a way that repeats: see
+//! [`nasprof_graph::reuse`]. The LUT keeps the occurrences' means beside their distances, and an estimate weighs the occurrences
 //! by how near their distance is to the one asked for (a kernel regression, Nadaraya 1964 and Watson 1964, on the
 //! logarithm of the distance). No size of a cache has to be known.
 
@@ -10,18 +10,19 @@ use serde::{Deserialize, Serialize};
 /// Bandwidths that are tried, in units of the natural logarithm of the distance.
 pub(crate) const BANDWIDTHS: [f64; 4] = [0.4, 0.2, 0.1, 0.05];
 
-/// Places that the mean over all places counts for: it steadies a value that few places are near to.
-const PRIOR_PLACES: f64 = 0.3;
+/// Occurrences that the mean over all occurrences counts for: it steadies a value that few occurrences are near to.
+const PRIOR_OCCURRENCES: f64 = 0.3;
 
-/// What a layer took at places of one reuse distance.
+/// What a layer took at occurrences of one reuse distance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReusePoint {
     /// The distance ([`nasprof_graph::reuse::reuse_bytes`]), bytes.
     pub bytes: u64,
-    /// Number of places.
-    pub places: u64,
-    /// Mean of the places' trimmed means, nanoseconds.
+    /// Number of occurrences.
+    #[serde(rename = "places")]
+    pub occurrences: u64,
+    /// Mean of the occurrences' trimmed means, nanoseconds.
     pub mean_ns: f64,
 }
 
@@ -32,22 +33,22 @@ pub(crate) fn time_at(points: &[ReusePoint], bytes: u64, bandwidth: f64) -> Opti
     let (mut weights, mut times) = (0.0, 0.0);
     let (mut all_weights, mut all_times) = (0.0, 0.0);
     for point in points {
-        let places = point.places as f64;
-        let weight = places * (-0.5 * ((log(point.bytes) - log(bytes)) / bandwidth).powi(2)).exp();
+        let occurrences = point.occurrences as f64;
+        let weight = occurrences * (-0.5 * ((log(point.bytes) - log(bytes)) / bandwidth).powi(2)).exp();
         weights += weight;
         times += weight * point.mean_ns;
-        all_weights += places;
-        all_times += places * point.mean_ns;
+        all_weights += occurrences;
+        all_times += occurrences * point.mean_ns;
     }
-    (all_weights > 0.0).then(|| (times + PRIOR_PLACES * all_times / all_weights) / (weights + PRIOR_PLACES))
+    (all_weights > 0.0).then(|| (times + PRIOR_OCCURRENCES * all_times / all_weights) / (weights + PRIOR_OCCURRENCES))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn point(bytes: u64, places: u64, mean_ns: f64) -> ReusePoint {
-        ReusePoint { bytes, places, mean_ns }
+    fn point(bytes: u64, occurrences: u64, mean_ns: f64) -> ReusePoint {
+        ReusePoint { bytes, occurrences, mean_ns }
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub enum Flag {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Times {
-    /// Trimmed mean of the clean samples at each place, averaged over places and sessions; what estimates use.
+    /// Trimmed mean of the clean samples at each occurrence, averaged over occurrences and sessions; what estimates use.
     pub mean_ns: f64,
     /// Median of the round values. This and the quantiles are absent where another program's table has none.
     pub median_ns: Option<f64>,
@@ -60,8 +60,9 @@ pub struct Times {
     pub ci_low_ns: Option<f64>,
     /// Its upper end.
     pub ci_high_ns: Option<f64>,
-    /// Places (network and position) at which it was timed.
-    pub n_places: u64,
+    /// Occurrences (network and position) at which it was timed.
+    #[serde(rename = "n_places")]
+    pub n_occurrences: u64,
     /// Visits.
     pub n_visits: u64,
     /// Clean samples.
@@ -70,7 +71,7 @@ pub struct Times {
     pub n_dropped: u64,
     /// Value of each session.
     pub sessions_ns: Vec<f64>,
-    /// The places by reuse distance, the nearest first; empty for a layer timed alone.
+    /// The occurrences by reuse distance, the nearest first; empty for a layer timed alone.
     pub reuse: Vec<ReusePoint>,
 }
 

@@ -93,10 +93,10 @@ fn a_missing_layer_leaves_no_batch_form() {
     assert!(BatchEstimator::compile(&space, Runtime::TorchEager, &Estimator::new(&lut)).is_none());
 }
 
-/// Where a layer's time depends on its place, the batch form says that it does not know it, and is off by as much as the
-/// places differ.
+/// Where a layer's time depends on its context, the batch form says that it does not know it, and is off by as much as the
+/// occurrences differ.
 #[test]
-fn it_says_that_it_ignores_places() {
+fn it_says_that_it_ignores_context() {
     let space = Space::builtin("mobilenet-cifar10").unwrap();
     let aware = synthetic_lut(&space, "caches", 0);
     let off = |lut: &Lut| {
@@ -104,12 +104,12 @@ fn it_says_that_it_ignores_places() {
         let mut batch = BatchEstimator::compile(&space, Runtime::TorchEager, &estimator).unwrap();
         let error = |arch: &Arch| (batch.score(arch).unwrap() / latency(&estimator, &space, arch) - 1.0).abs();
         let error = mean(&drawn(&space, 200).iter().map(error).collect::<Vec<_>>()).unwrap();
-        (batch.ignores_places(), error)
+        (batch.ignores_context(), error)
     };
     let (ignores, error) = off(&aware);
-    eprintln!("means against places on `caches`: {:.2} % mean absolute difference", 100.0 * error);
+    eprintln!("means against occurrences on `caches`: {:.2} % mean absolute difference", 100.0 * error);
     assert!(ignores && error > 0.002 && error < 0.05, "{error}");
-    // Control: without the places there is nothing to ignore, and nothing is off.
+    // Control: without the occurrences there is nothing to ignore, and nothing is off.
     let (ignores, error) = off(&plain(&aware));
     assert!(!ignores && error < 1e-12, "{error}");
 }

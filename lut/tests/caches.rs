@@ -33,7 +33,7 @@ fn a_layer_is_predicted_by_what_ran_since_its_kind_ran() {
     let lut = synthetic_lut(&space, "caches", 0);
     assert!(lut.context.calibration.as_ref().unwrap().reuse_bandwidth.is_some());
     let aware = error(&lut, &space, &device);
-    // Control: the same LUT with the means over all places.
+    // Control: the same LUT with the means over all occurrences.
     let mut blind = lut.clone();
     blind.context.calibration.as_mut().unwrap().reuse_bandwidth = None;
     let blind = error(&blind, &space, &device);
@@ -60,7 +60,7 @@ fn a_network_is_predicted_by_its_size() {
     assert!((sum / estimate.latency_ms.unwrap() - 1.0).abs() < 1e-12);
 }
 
-/// Where places do not differ, nothing is made of their noise.
+/// Where occurrences do not differ, nothing is made of their noise.
 #[test]
 fn without_an_effect_the_plain_mean_is_kept() {
     let space = Space::builtin("mobilenet-cifar10").unwrap();

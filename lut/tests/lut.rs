@@ -155,7 +155,7 @@ fn a_lut_with_impossible_values_is_not_read() {
     refused(&of_times(|t| std::mem::swap(&mut t.ci_low_ns, &mut t.ci_high_ns)), "is above ci_high_ns");
     refused(&of_times(|t| t.sessions_ns[0] = 0.0), "sessions_ns 0 is not");
     refused(&of_times(|t| t.reuse[0].mean_ns = -1.0), "reuse -1 is not");
-    refused(&of_times(|t| t.reuse[0].places = 0), "a distance without places");
+    refused(&of_times(|t| t.reuse[0].occurrences = 0), "a distance without places");
     refused(&|lut| lut.rows[3].error = Some("boom".to_owned()), "it has times and the error `boom`");
     refused(&|lut| lut.rows.push(lut.rows[3].clone()), "its key stands more than once");
     let of_calibration =

@@ -105,14 +105,14 @@ fn every_unit_comes_first_equally_often() {
 }
 
 /// In how many of the networks each key stands.
-fn places(units: &[Unit]) -> BTreeMap<LayerKey, usize> {
-    let mut places = BTreeMap::new();
+fn occurrences(units: &[Unit]) -> BTreeMap<LayerKey, usize> {
+    let mut occurrences = BTreeMap::new();
     for unit in units {
         for key in unit.keys.iter().collect::<BTreeSet<_>>() {
-            *places.entry(key.clone()).or_default() += 1;
+            *occurrences.entry(key.clone()).or_default() += 1;
         }
     }
-    places
+    occurrences
 }
 
 fn networks(space: &Space, seed: u64) -> (BTreeSet<LayerKey>, Vec<Unit>) {
@@ -130,9 +130,9 @@ fn anchors(units: &[Unit]) -> usize {
 fn every_key_is_visited_by_three_networks_where_the_space_allows_it() {
     for seed in 0..5 {
         let (keys, units) = networks(&space_of(8), seed);
-        let places = places(&units);
-        assert_eq!(places.keys().cloned().collect::<BTreeSet<_>>(), keys);
-        assert!(places.values().all(|&count| count >= 3), "{places:?}");
+        let occurrences = occurrences(&units);
+        assert_eq!(occurrences.keys().cloned().collect::<BTreeSet<_>>(), keys);
+        assert!(occurrences.values().all(|&count| count >= 3), "{occurrences:?}");
         assert_eq!(anchors(&units), 10);
         let (arch, numbers): (BTreeSet<_>, BTreeSet<_>) = units
             .iter()
@@ -145,10 +145,10 @@ fn every_key_is_visited_by_three_networks_where_the_space_allows_it() {
     }
     // Control: two networks cannot hold a key three times; they hold each at least once.
     let (keys, units) = networks(&space_of(1), 0);
-    let places = places(&units);
+    let occurrences = occurrences(&units);
     assert_eq!(units.len(), 2);
-    assert_eq!(places.len(), keys.len());
-    assert!(places.values().all(|&count| count < 3));
+    assert_eq!(occurrences.len(), keys.len());
+    assert!(occurrences.values().all(|&count| count < 3));
     assert!(anchors(&units) <= 2);
 }
 

@@ -59,7 +59,7 @@ pub(super) fn to_json(
         let value = if gradient { cost.evaluate(probabilities, &mut conditional) } else { cost.value(probabilities) };
         let mut entry = json!({"value": value.map_err(Failure::usage)?, "method": method(cost.method())});
         if key == "latency_ms" {
-            entry["ignores_places"] = json!(lut.knows_places());
+            entry["context_dependent"] = json!(lut.is_context_dependent());
         }
         if gradient {
             let named = DistributionFile::new(&space.name, &space.choices, &conditional);
@@ -75,7 +75,9 @@ pub(super) fn show(space: &Space, lut: &Lut, probabilities: &[Vec<f64>]) -> Resu
     for (key, mut cost) in costs(space, lut, SAMPLING)? {
         let value = cost.value(probabilities).map_err(Failure::usage)?;
         let (name, text) = match key {
-            "latency_ms" if lut.knows_places() => ("latency", format!("{}, of means over places,", ms(value))),
+            "latency_ms" if lut.is_context_dependent() => {
+                ("latency", format!("{}, of means over occurrences,", ms(value)))
+            }
             "latency_ms" => ("latency", ms(value)),
             "params" => ("parameters", format!("{:.3} M", value / 1e6)),
             "macs" => ("MACs", format!("{:.1} M", value / 1e6)),

@@ -19,12 +19,12 @@ const PART: usize = 512;
 
 /// Scores populations of one space, exactly [`Estimator::mean_latency_ms`] of each architecture.
 ///
-/// That is the mean over all places of a layer. [`Estimator::latency_ms`] also knows where a layer stands, which a table
-/// cannot: so a search ranks with this and decides with that ([`BatchEstimator::ignores_places`]).
+/// That is the mean over all occurrences of a layer. [`Estimator::latency_ms`] also knows where a layer stands, which a table
+/// cannot: so a search ranks with this and decides with that ([`BatchEstimator::ignores_context`]).
 #[derive(Debug, Clone)]
 pub struct BatchEstimator {
     scorer: Scorer,
-    ignores_places: bool,
+    ignores_context: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -44,13 +44,13 @@ impl BatchEstimator {
         let table = CostTable::tabulate(space, cost).map(Scorer::Table);
         let selected = || (!runtime.fuses()).then(|| SelectedCosts::new(&space.graph, estimator)).flatten();
         let scorer = table.or_else(|| selected().map(|costs| Scorer::Selected(Box::new(costs))))?;
-        Some(Self { scorer, ignores_places: estimator.lut.knows_places() })
+        Some(Self { scorer, ignores_context: estimator.lut.is_context_dependent() })
     }
 
     /// Whether the LUT's single estimates know more: that a layer's time depends on what ran before it.
     #[must_use]
-    pub fn ignores_places(&self) -> bool {
-        self.ignores_places
+    pub fn ignores_context(&self) -> bool {
+        self.ignores_context
     }
 
     /// Milliseconds of one architecture.

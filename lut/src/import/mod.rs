@@ -254,7 +254,7 @@ impl Times {
             mad_ns: None,
             ci_low_ns: None,
             ci_high_ns: None,
-            n_places: 0,
+            n_occurrences: 0,
             n_visits: 0,
             n_samples: 0,
             n_dropped: 0,

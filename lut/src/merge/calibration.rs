@@ -48,7 +48,7 @@ fn of_all(known: &[(&Calibration, f64)]) -> Option<Calibration> {
         anchors: known.iter().map(|(c, _)| c.anchors).sum(),
         shape_half_width: widest(|c| c.shape_half_width),
         level_half_width: level,
-        // The smoother: fewer places decide.
+        // The smoother: fewer occurrences decide.
         reuse_bandwidth: known.iter().filter_map(|(c, _)| c.reuse_bandwidth).reduce(f64::max),
         size_effect: size_effect(known),
     })

@@ -129,7 +129,7 @@ fn pooled(parts: &[&Times]) -> Option<Times> {
         mad_ns: all().map(|t| t.mad_ns).reduce(|a, b| Some(a?.max(b?)))?,
         ci_low_ns: hull.map(|hull| hull.0),
         ci_high_ns: hull.map(|hull| hull.1),
-        n_places: all().map(|t| t.n_places).sum(),
+        n_occurrences: all().map(|t| t.n_occurrences).sum(),
         n_visits: all().map(|t| t.n_visits).sum(),
         n_samples: all().map(|t| t.n_samples).sum(),
         n_dropped: all().map(|t| t.n_dropped).sum(),
@@ -169,11 +169,15 @@ fn below(curve: &[(f64, f64)], x: f64) -> f64 {
 fn reuse<'a>(points: impl Iterator<Item = &'a ReusePoint>) -> Vec<ReusePoint> {
     let mut sums: BTreeMap<u64, (u64, f64)> = BTreeMap::new();
     for point in points {
-        let (places, sum) = sums.entry(point.bytes).or_default();
-        *places += point.places;
-        *sum += point.places as f64 * point.mean_ns;
+        let (occurrences, sum) = sums.entry(point.bytes).or_default();
+        *occurrences += point.occurrences;
+        *sum += point.occurrences as f64 * point.mean_ns;
     }
-    let point = |(bytes, (places, sum)): (u64, (u64, f64))| ReusePoint { bytes, places, mean_ns: sum / places as f64 };
+    let point = |(bytes, (occurrences, sum)): (u64, (u64, f64))| ReusePoint {
+        bytes,
+        occurrences,
+        mean_ns: sum / occurrences as f64,
+    };
     sums.into_iter().map(point).collect()
 }
 

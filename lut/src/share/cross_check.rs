@@ -49,7 +49,7 @@ pub struct LayerGap {
 /// not even overlap.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CrossCheck {
-    /// Layers that all boards measured at the same places.
+    /// Layers that all boards measured at the same positions.
     pub layers: usize,
     /// Networks that all boards measured whole.
     pub networks: usize,

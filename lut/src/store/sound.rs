@@ -85,7 +85,7 @@ fn of_row(row: &Row) -> Result<(), String> {
     times.sessions_ns.iter().try_for_each(|&ns| positive("sessions_ns", ns))?;
     for point in &times.reuse {
         positive("reuse", point.mean_ns)?;
-        if point.places == 0 {
+        if point.occurrences == 0 {
             return Err("reuse: a distance without places".to_owned());
         }
     }

@@ -20,7 +20,7 @@ pub(super) const NETWORKS: usize = 30;
 /// Networks measured of the smallest spaces: a calibration needs that many.
 const MIN_NETWORKS: usize = 4;
 /// A key is seen in at least this many networks, where the space allows it.
-const MIN_PLACES: usize = 3;
+const MIN_OCCURRENCES: usize = 3;
 /// Anchors among them.
 pub(super) const ANCHORS: usize = 10;
 /// Draws spent on one network before giving up on avoiding failed layers.
@@ -162,7 +162,7 @@ pub fn layer_units(keys: &BTreeMap<LayerKey, Witness>, failed: &BTreeSet<LayerKe
         .collect()
 }
 
-/// Networks that together hold every usable key at least [`MIN_PLACES`] times where the space allows it: a balanced
+/// Networks that together hold every usable key at least [`MIN_OCCURRENCES`] times where the space allows it: a balanced
 /// sample first (every candidate of a choice equally often), then networks drawn around the rare keys. Some of them,
 /// spread over the range of costs, are anchors.
 ///
@@ -175,7 +175,7 @@ pub fn network_units(
     failed: &BTreeSet<LayerKey>,
     rng: &mut ChaCha8Rng,
 ) -> Result<Vec<Unit>, EngineError> {
-    let mut pool = Pool { space, runtime, failed, networks: Vec::new(), places: BTreeMap::new() };
+    let mut pool = Pool { space, runtime, failed, networks: Vec::new(), occurrences: BTreeMap::new() };
     let most = most_networks(space);
     for arch in balanced(space, most.min(NETWORKS), rng) {
         pool.try_add(&arch)?;
@@ -192,8 +192,8 @@ pub fn network_units(
     }
     for (key, (_, witness)) in keys.iter().filter(|(key, _)| !failed.contains(*key)) {
         for _ in 0..MAX_DRAWS {
-            let places = pool.places.get(key).copied().unwrap_or(0);
-            if places >= MIN_PLACES || (places > 0 && pool.networks.len() >= most) {
+            let occurrences = pool.occurrences.get(key).copied().unwrap_or(0);
+            if occurrences >= MIN_OCCURRENCES || (occurrences > 0 && pool.networks.len() >= most) {
                 break;
             }
             // The more draws failed, the closer to the architecture that is known to have the key.
@@ -226,7 +226,7 @@ struct Pool<'a> {
     runtime: Runtime,
     failed: &'a BTreeSet<LayerKey>,
     networks: Vec<(Arch, Graph)>,
-    places: BTreeMap<LayerKey, usize>,
+    occurrences: BTreeMap<LayerKey, usize>,
 }
 
 impl Pool<'_> {
@@ -245,7 +245,7 @@ impl Pool<'_> {
             return Ok(());
         }
         for key in keys {
-            *self.places.entry(key).or_default() += 1;
+            *self.occurrences.entry(key).or_default() += 1;
         }
         self.networks.push((arch.clone(), graph));
         Ok(())

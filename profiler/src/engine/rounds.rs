@@ -28,8 +28,8 @@ pub struct RoundValues {
 }
 
 impl RoundValues {
-    /// Adds a complete round. A key's value is the mean over the places where it stands, each the trimmed mean of its
-    /// clean samples; every place is visited equally often in every round, so rounds are comparable.
+    /// Adds a complete round. A key's value is the mean over its occurrences, each the trimmed mean of its
+    /// clean samples; every occurrence is visited equally often in every round, so rounds are comparable.
     pub fn add_round<'a>(&mut self, visits: impl IntoIterator<Item = (&'a Unit, &'a Visit, u32)>) {
         let mut round: BTreeMap<LayerKey, Vec<f64>> = BTreeMap::new();
         for (unit, visit, repeat) in visits {
@@ -39,8 +39,8 @@ impl RoundValues {
                 round.entry(key).or_default().push(value);
             }
         }
-        for (key, places) in round {
-            if let Some(value) = mean(&places) {
+        for (key, occurrences) in round {
+            if let Some(value) = mean(&occurrences) {
                 self.values.entry(key).or_default().push(value);
             }
         }

@@ -1,4 +1,4 @@
-//! What each place of each layer took, and how well networks are predicted from the places in the other networks.
+//! What each occurrence of each layer took, and how well networks are predicted from the occurrences in the other networks.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ const WORTH_IT: f64 = 0.9;
 
 /// One layer of one measured network.
 #[derive(Debug, Clone, PartialEq)]
-struct Place {
+struct Occurrence {
     /// The network.
     unit: u32,
     /// Reuse distance, bytes.
@@ -32,54 +32,54 @@ struct Network<'a> {
     whole_ns: f64,
 }
 
-/// All places of a measurement.
-pub(crate) struct Places<'a> {
-    by_key: BTreeMap<&'a LayerKey, Vec<Place>>,
+/// All occurrences of a measurement.
+pub(crate) struct Occurrences<'a> {
+    by_key: BTreeMap<&'a LayerKey, Vec<Occurrence>>,
     networks: Vec<Network<'a>>,
 }
 
-impl<'a> Places<'a> {
-    /// Collects the places of networks; `value` is the mean of a position of a unit, the position after the last layer
+impl<'a> Occurrences<'a> {
+    /// Collects the occurrences of networks; `value` is the mean of a position of a unit, the position after the last layer
     /// being the network as a whole.
     pub(crate) fn new(units: impl Iterator<Item = &'a Unit>, value: impl Fn(&Unit, usize) -> Option<f64>) -> Self {
-        let mut places = Self { by_key: BTreeMap::new(), networks: Vec::new() };
+        let mut occurrences = Self { by_key: BTreeMap::new(), networks: Vec::new() };
         for unit in units.filter(|unit| !unit.is_layer()) {
             let distances = reuse_bytes(&unit.graph);
             for (position, (key, &bytes)) in unit.keys.iter().zip(&distances).enumerate() {
                 if let Some(mean_ns) = value(unit, position) {
-                    places.by_key.entry(key).or_default().push(Place { unit: unit.unit, bytes, mean_ns });
+                    occurrences.by_key.entry(key).or_default().push(Occurrence { unit: unit.unit, bytes, mean_ns });
                 }
             }
             if let Some(whole_ns) = value(unit, unit.keys.len()) {
-                places.networks.push(Network { unit, distances, whole_ns });
+                occurrences.networks.push(Network { unit, distances, whole_ns });
             }
         }
-        places
+        occurrences
     }
 
     /// How far each layer's mean may be off because it was seen in these networks of the space and not in others: relative
-    /// half-widths, 95 %. Places in one network are one draw, for they share its neighbourhoods. A layer that few networks
+    /// half-widths, 95 %. Occurrences in one network are one draw, for they share its neighbourhoods. A layer that few networks
     /// have borrows from the spread of all; nothing is said where no layer is in two networks.
     pub(crate) fn sampling(&self) -> BTreeMap<&'a LayerKey, f64> {
         let by_network: BTreeMap<&LayerKey, Vec<f64>> =
-            self.by_key.iter().map(|(key, places)| (*key, network_logs(places))).collect();
+            self.by_key.iter().map(|(key, occurrences)| (*key, network_logs(occurrences))).collect();
         let Some(usual) = Usual::within(by_network.values().map(Vec::as_slice)) else { return BTreeMap::new() };
         by_network.into_iter().map(|(key, logs)| (key, Spread::of(&logs, usual).of_mean())).collect()
     }
 
-    /// A layer's places by reuse distance, except those in one network. Where that network has all of them, they stay.
+    /// A layer's occurrences by reuse distance, except those in one network. Where that network has all of them, they stay.
     pub(crate) fn points(&self, key: &LayerKey, without: Option<u32>) -> Vec<ReusePoint> {
         let all = self.by_key.get(key).map(Vec::as_slice).unwrap_or_default();
-        let elsewhere = |place: &&Place| Some(place.unit) != without;
-        let keep_all = !all.iter().any(|place| elsewhere(&place));
+        let elsewhere = |occurrence: &&Occurrence| Some(occurrence.unit) != without;
+        let keep_all = !all.iter().any(|occurrence| elsewhere(&occurrence));
         let mut sums: BTreeMap<u64, (u64, f64)> = BTreeMap::new();
-        for place in all.iter().filter(|place| keep_all || elsewhere(place)) {
-            let (count, sum) = sums.entry(place.bytes).or_default();
+        for occurrence in all.iter().filter(|occurrence| keep_all || elsewhere(occurrence)) {
+            let (count, sum) = sums.entry(occurrence.bytes).or_default();
             *count += 1;
-            *sum += place.mean_ns;
+            *sum += occurrence.mean_ns;
         }
         sums.into_iter()
-            .map(|(bytes, (places, sum))| ReusePoint { bytes, places, mean_ns: sum / places as f64 })
+            .map(|(bytes, (occurrences, sum))| ReusePoint { bytes, occurrences, mean_ns: sum / occurrences as f64 })
             .collect()
     }
 
@@ -89,7 +89,7 @@ impl<'a> Places<'a> {
         let spread = |left: &BTreeMap<u32, LeftOut>| {
             standard_deviation(&left.values().map(|l| l.log_ratio).collect::<Vec<_>>()).unwrap_or(f64::INFINITY)
         };
-        // Collected once: every bandwidth looks at the same places.
+        // Collected once: every bandwidth looks at the same occurrences.
         let elsewhere: Vec<Vec<Vec<ReusePoint>>> = self
             .networks
             .iter()
@@ -102,7 +102,7 @@ impl<'a> Places<'a> {
         best.filter(|(_, left)| spread(left) < limit).unwrap_or((None, plain))
     }
 
-    /// Each network predicted from its layers' places `elsewhere`, in the order of the networks.
+    /// Each network predicted from its layers' occurrences `elsewhere`, in the order of the networks.
     fn left_out(&self, elsewhere: &[Vec<Vec<ReusePoint>>], bandwidth: Option<f64>) -> BTreeMap<u32, LeftOut> {
         let networks = self.networks.iter().zip(elsewhere);
         networks
@@ -117,10 +117,10 @@ impl<'a> Places<'a> {
 }
 
 /// Logarithm of the mean time in each network.
-fn network_logs(places: &[Place]) -> Vec<f64> {
+fn network_logs(occurrences: &[Occurrence]) -> Vec<f64> {
     let mut networks: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
-    for place in places {
-        networks.entry(place.unit).or_default().push(place.mean_ns);
+    for occurrence in occurrences {
+        networks.entry(occurrence.unit).or_default().push(occurrence.mean_ns);
     }
     networks.values().filter_map(|times| mean(times)).map(f64::ln).filter(|log| log.is_finite()).collect()
 }
@@ -134,13 +134,13 @@ pub(crate) struct LeftOut {
     pub(crate) log_ratio: f64,
 }
 
-/// A layer's time at a reuse distance; without a bandwidth the mean over all places.
+/// A layer's time at a reuse distance; without a bandwidth the mean over all occurrences.
 fn layer_ns(points: &[ReusePoint], bytes: u64, bandwidth: Option<f64>) -> Option<f64> {
     match bandwidth {
         Some(bandwidth) => time_at(points, bytes, bandwidth),
         None => {
             let weighted: Vec<f64> =
-                points.iter().flat_map(|p| std::iter::repeat_n(p.mean_ns, p.places as usize)).collect();
+                points.iter().flat_map(|p| std::iter::repeat_n(p.mean_ns, p.occurrences as usize)).collect();
             mean(&weighted)
         }
     }
