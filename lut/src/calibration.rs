@@ -3,7 +3,7 @@
 use nasprof_base::statistics::{mean, standard_deviation, student_t_95};
 use serde::{Deserialize, Serialize};
 
-use crate::spread::{Spread, Usual};
+use crate::variance::{Variance, VariancePrior};
 use crate::{Anchor, SizeEffect};
 
 /// Fewest anchors for a calibration.
@@ -12,14 +12,14 @@ const MIN_ANCHORS: usize = 4;
 /// a standard deviation of 5 % (design figure: -4 to +7 %), and networks three quarters of an hour after their LUT, which was
 /// measured soon after the machine's start, took 14 % longer, with canaries as before. Where clocks are fixed it is small. The
 /// sessions of one LUT are minutes apart and may agree by luck.
-const AS_FOUND: Usual = Usual { sd: 0.08, degrees: 4 };
-pub(crate) const FIXED_CLOCKS: Usual = Usual { sd: 0.01, degrees: 4 };
+const AS_FOUND: VariancePrior = VariancePrior { sd: 0.08, degrees: 4 };
+pub(crate) const FIXED_CLOCKS: VariancePrior = VariancePrior { sd: 0.01, degrees: 4 };
 /// A guest that sees nothing of its processor's clocks sees nothing of what else its host does. On one such machine a dozen
 /// occasions, minutes to two days after their LUTs, had levels of 0.68 to 1.52: a standard deviation of 20 %.
-const UNSEEN_CLOCKS: Usual = Usual { sd: 0.20, degrees: 4 };
+const UNSEEN_CLOCKS: VariancePrior = VariancePrior { sd: 0.20, degrees: 4 };
 
 /// How much the level usually differs from one occasion to another, by what a device shows of its clocks.
-pub(crate) fn usual_level(locked: bool, governor: Option<&str>) -> Usual {
+pub(crate) fn level_prior(locked: bool, governor: Option<&str>) -> VariancePrior {
     match governor {
         _ if locked => FIXED_CLOCKS,
         Some("not observable") => UNSEEN_CLOCKS,
@@ -54,14 +54,14 @@ pub struct Calibration {
 impl Calibration {
     /// Fits the factor to the anchors; `None` with fewer than four. `left_out` holds for every measured network
     /// whether it is an anchor, and the logarithm of whole over sum, its sum being made with `reuse_bandwidth` and
-    /// `size_effect` from the other networks: they say how far a network that was never measured will be off. `usual` says
+    /// `size_effect` from the other networks: they say how far a network that was never measured will be off. `prior` says
     /// how much the level differs from one occasion to another.
     #[must_use]
     pub(crate) fn fit(
         anchors: &[Anchor],
         left_out: &[(bool, f64)],
         (reuse_bandwidth, size_effect): (Option<f64>, Option<SizeEffect>),
-        usual: Usual,
+        prior: VariancePrior,
     ) -> Option<Self> {
         let ratios: Vec<f64> = anchors.iter().filter_map(|a| Some((mean(&a.sessions_ns)? / a.sum_ns).ln())).collect();
         let n = ratios.len();
@@ -80,7 +80,7 @@ impl Calibration {
             student_t_95(errors.len().saturating_sub(1)) * leave_one_out * (1.0 + 1.0 / n as f64).sqrt();
         let sessions = levels(anchors, |anchor| &anchor.sessions_ns)?;
         let all = [sessions.clone(), levels(anchors, |anchor| &anchor.level_sessions_ns)?].concat();
-        let level_half_width = Spread::of(&all, usual).of_next();
+        let level_half_width = Variance::of(&all, prior).prediction_half_width();
         // The layers' sessions are one draw of the machine's level each, like those of the anchors alone.
         let scale = (center + mean(&all)? - mean(&sessions)?).exp();
         Some(Self {

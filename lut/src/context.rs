@@ -59,7 +59,7 @@ pub struct SessionFacts {
     /// Whether the warm-up became steady.
     #[serde(rename = "settled")]
     pub is_steady: bool,
-    /// Spread of the canary over the rounds beyond its reading noise, relative: compute, then memory.
+    /// Variance of the canary over the rounds beyond its reading noise, relative: compute, then memory.
     pub canary_spread: [f64; 2],
     /// Probes that were bad at the gate, and signs of throttling or moved clocks at the end of rounds.
     pub bad_probes: Vec<String>,

@@ -13,7 +13,7 @@ use nasprof_profiler::engine::{RoundValues, THROTTLED, Unit, bad_probes, clean_s
 use nasprof_profiler::journal::{EnergyResult, EnergyTarget, Event, Mode, Role, Trial};
 use nasprof_profiler::protocol::Canary;
 
-use crate::calibration::usual_level;
+use crate::calibration::level_prior;
 use crate::occurrences::{LeftOut, Occurrences};
 use crate::sessions::widen_by_sessions;
 use crate::size_effect::{Example, fit, log_costs};
@@ -105,14 +105,14 @@ pub(crate) fn from_observations(observations: &Observations) -> Result<Lut, LutE
         Role::Layer { .. } => None,
     });
     let governor = first.fingerprint.facts.get("governor").map(String::as_str);
-    let usual = usual_level(observations.header.clocks.is_some(), governor);
+    let prior = level_prior(observations.header.clocks.is_some(), governor);
     let context = Context {
         format_version: 1,
         header: observations.header.clone(),
         facts: first.fingerprint.facts.clone(),
         sessions: facts,
         measured: measured.collect(),
-        calibration: Calibration::fit(&anchors, &log_ratios, (bandwidth, size_effect), usual),
+        calibration: Calibration::fit(&anchors, &log_ratios, (bandwidth, size_effect), prior),
         anchors,
         parts: Vec::new(),
         imported: None,

@@ -26,9 +26,9 @@ mod row;
 mod sessions;
 mod share;
 mod size_effect;
-mod spread;
 mod store;
 mod validation;
+mod variance;
 
 pub use batch::{BatchEstimator, CostTable};
 pub use calibration::{Calibration, Level};

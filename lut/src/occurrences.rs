@@ -8,7 +8,7 @@ use nasprof_graph::reuse::reuse_bytes;
 use nasprof_profiler::engine::Unit;
 
 use crate::reuse::{BANDWIDTHS, ReusePoint, time_at};
-use crate::spread::{Spread, Usual};
+use crate::variance::{Variance, VariancePrior};
 
 /// A bandwidth must make left-out networks this much better than plain means: among several that are tried, one is
 /// always a little better by luck.
@@ -59,12 +59,12 @@ impl<'a> Occurrences<'a> {
 
     /// How far each layer's mean may be off because it was seen in these networks of the space and not in others: relative
     /// half-widths, 95 %. Occurrences in one network are one draw, for they share its neighbourhoods. A layer that few networks
-    /// have borrows from the spread of all; nothing is said where no layer is in two networks.
+    /// have borrows from the variance of all; nothing is said where no layer is in two networks.
     pub(crate) fn sampling(&self) -> BTreeMap<&'a LayerKey, f64> {
         let by_network: BTreeMap<&LayerKey, Vec<f64>> =
             self.by_key.iter().map(|(key, occurrences)| (*key, network_logs(occurrences))).collect();
-        let Some(usual) = Usual::within(by_network.values().map(Vec::as_slice)) else { return BTreeMap::new() };
-        by_network.into_iter().map(|(key, logs)| (key, Spread::of(&logs, usual).of_mean())).collect()
+        let Some(prior) = VariancePrior::within(by_network.values().map(Vec::as_slice)) else { return BTreeMap::new() };
+        by_network.into_iter().map(|(key, logs)| (key, Variance::of(&logs, prior).confidence_half_width())).collect()
     }
 
     /// A layer's occurrences by reuse distance, except those in one network. Where that network has all of them, they stay.

@@ -3,7 +3,7 @@
 use nasprof_base::statistics::{mean, median};
 
 use crate::Row;
-use crate::spread::{Spread, Usual};
+use crate::variance::{Variance, VariancePrior};
 
 /// Makes rows' intervals as wide as sessions differ: a process gives a layer other addresses and other neighbours in the
 /// heap, and rounds within it cannot see that. What all layers have in common is the level, which is stated once for the
@@ -17,10 +17,10 @@ pub(crate) fn widen_by_sessions(rows: &mut [Row]) {
     let Some(common) = common.filter(|_| count > 1) else { return };
     let own = |logs: &[f64]| -> Vec<f64> { logs.iter().zip(&common).map(|(log, level)| log - level).collect() };
     let all: Vec<Vec<f64>> = complete().map(|logs| own(logs)).collect();
-    let Some(usual) = Usual::within(all.iter().map(Vec::as_slice)) else { return };
+    let Some(prior) = VariancePrior::within(all.iter().map(Vec::as_slice)) else { return };
     for (row, logs) in rows.iter_mut().zip(&logs) {
         if let (Some(times), Some(logs)) = (&mut row.times, logs.as_ref().filter(|logs| logs.len() == count)) {
-            times.widen(Spread::of(&own(logs), usual).of_mean());
+            times.widen(Variance::of(&own(logs), prior).confidence_half_width());
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::ShareError;
 use crate::calibration::FIXED_CLOCKS;
-use crate::spread::{Spread, Usual};
+use crate::variance::{Variance, VariancePrior};
 use crate::{Anchor, Lut};
 
 /// Boards that could be so far apart without showing it are not compared: that they agree would say nothing.
@@ -86,7 +86,7 @@ impl CrossCheck {
         let means = |sessions: &[Vec<f64>]| sessions.iter().map(|s| mean(s).unwrap_or(0.0)).collect::<Vec<f64>>();
         // Boards are measured side by side: what a level does over hours excuses no difference.
         let halves = |levels: &Vec<Vec<f64>>| -> Vec<f64> {
-            levels.iter().map(|sessions| Spread::of(sessions, FIXED_CLOCKS).of_mean()).collect()
+            levels.iter().map(|sessions| Variance::of(sessions, FIXED_CLOCKS).confidence_half_width()).collect()
         };
         let board_levels = means(&levels);
         let level = furthest(&devices, &board_levels, &halves(&levels), f64::hypot);
@@ -94,9 +94,10 @@ impl CrossCheck {
             layers.iter().map(|(key, boards)| (*key, without_level(boards, &layer_levels))).collect();
         // How much a layer differs from session to session on one board, from all layers and boards.
         let sessions = shapes.values().flatten().map(Vec::as_slice);
-        let usual = Usual::within(sessions).ok_or(TOO_FEW_SESSIONS)?;
+        let prior = VariancePrior::within(sessions).ok_or(TOO_FEW_SESSIONS)?;
         let gap = |(key, boards): (&&LayerKey, &Vec<Vec<f64>>)| {
-            let halves: Vec<f64> = boards.iter().map(|sessions| Spread::of(sessions, usual).of_next()).collect();
+            let halves: Vec<f64> =
+                boards.iter().map(|sessions| Variance::of(sessions, prior).prediction_half_width()).collect();
             // The two that are furthest apart for their intervals.
             LayerGap { key: (*key).clone(), gap: furthest(&devices, &means(boards), &halves, |a, b| a + b) }
         };
