@@ -3,7 +3,7 @@
 mod columns;
 mod csv_text;
 mod parquet_file;
-mod sound;
+mod validate;
 
 use std::fs;
 use std::path::Path;
@@ -44,7 +44,7 @@ pub fn read(path: &Path) -> Result<Lut, LutError> {
         let version = lut.context.format_version;
         return Err(format(format!("format_version {version} is not known (this version reads 1)")));
     }
-    sound::refuse_impossible(&lut).map_err(format)?;
+    validate::validate(&lut).map_err(format)?;
     Ok(lut)
 }
 

@@ -9,7 +9,7 @@ use crate::{Anchor, Calibration, Lut, Row, Slope};
 ///
 /// # Errors
 /// The first value that cannot be right, with its row.
-pub(super) fn refuse_impossible(lut: &Lut) -> Result<(), String> {
+pub(super) fn validate(lut: &Lut) -> Result<(), String> {
     let context = &lut.context;
     if context.header.batch == 0 || context.header.threads == 0 {
         return Err("its context: batch and threads must be at least 1".to_owned());
