@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nasprof_devices::{DeviceFile, Link, expand, persist};
+use nasprof_devices::{DeviceFile, Link, expand, retry};
 use nasprof_lut::{Flag, Lut, Row, check_ending, from_journal, write};
 use nasprof_profiler::engine::{Gate, Interrupted, Measurement, Recorder, measure};
 use nasprof_profiler::journal::{EnergyResult, Event, Header, Mode, Share, Writer};
@@ -158,7 +158,7 @@ impl Job {
         };
         let display = std::cell::RefCell::new(display);
         let (link, backend) = (&mut self.link, &self.target.backend);
-        let converged = persist(
+        let converged = retry(
             self.file.reconnect(),
             &mut recorder,
             &mut |problem, pause| display.borrow_mut().waiting(problem, pause),

@@ -5,7 +5,7 @@ mod table;
 use std::path::Path;
 use std::process::ExitCode;
 
-use nasprof_devices::{DeviceFile, Link, persist};
+use nasprof_devices::{DeviceFile, Link, retry};
 use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
 use nasprof_lut::{
@@ -146,7 +146,7 @@ fn measured(
     let mut recorder = Recorder::new(Vec::new(), writer, interruption()?);
     let display = std::cell::RefCell::new(Screen::new().display(None));
     let backend = &lut.context.header.backend;
-    let result = persist(
+    let result = retry(
         file.reconnect(),
         &mut recorder,
         &mut |problem, pause| display.borrow_mut().waiting(problem, pause),

@@ -18,7 +18,7 @@ const STEP: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// The last attempt's.
-pub fn persist<T>(
+pub fn retry<T>(
     patience: Duration,
     recorder: &mut Recorder,
     waiting: &mut dyn FnMut(&str, Duration),
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn every_event_is_observed_once_however_often_the_device_is_lost() {
         let (mut observed, mut waits) = (0, 0);
-        let result = persist(PATIENCE, &mut recorder(), &mut |_, _| waits += 1, &mut |recorder| {
+        let result = retry(PATIENCE, &mut recorder(), &mut |_, _| waits += 1, &mut |recorder| {
             for step in 0..3 {
                 let fresh = observed == step;
                 recorder.next(false, || {
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn it_gives_up_without_progress_and_marks_of_resumption_are_none() {
         let mut attempts = 0;
-        let result: Result<(), _> = persist(PATIENCE, &mut recorder(), &mut |_, _| {}, &mut |recorder| {
+        let result: Result<(), _> = retry(PATIENCE, &mut recorder(), &mut |_, _| {}, &mut |recorder| {
             attempts += 1;
             recorder.decide(Event::Resumed)?;
             lost()
@@ -111,11 +111,11 @@ mod tests {
     #[test]
     fn no_patience_means_one_attempt_and_other_errors_are_not_tried_again() {
         let mut attempts = 0;
-        let once: Result<(), _> = persist(Duration::ZERO, &mut recorder(), &mut |_, _| {}, &mut |_| {
+        let once: Result<(), _> = retry(Duration::ZERO, &mut recorder(), &mut |_, _| {}, &mut |_| {
             attempts += 1;
             lost()
         });
-        let refused: Result<(), _> = persist(PATIENCE, &mut recorder(), &mut |_, _| {}, &mut |_| {
+        let refused: Result<(), _> = retry(PATIENCE, &mut recorder(), &mut |_, _| {}, &mut |_| {
             attempts += 1;
             Err(DeviceError::Refused("no".to_owned()).into())
         });
@@ -128,7 +128,7 @@ mod tests {
         let flag = Arc::new(AtomicBool::new(false));
         let mut recorder = Recorder::new(Vec::new(), None, Arc::clone(&flag));
         let mut stop = |_: &str, _| flag.store(true, std::sync::atomic::Ordering::Relaxed);
-        let result: Result<(), _> = persist(Duration::from_secs(60), &mut recorder, &mut stop, &mut |_| lost());
+        let result: Result<(), _> = retry(Duration::from_secs(60), &mut recorder, &mut stop, &mut |_| lost());
         assert!(matches!(result, Err(EngineError::Interrupted)));
     }
 }
