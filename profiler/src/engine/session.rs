@@ -117,11 +117,11 @@ pub fn run_session(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<bool, EngineError> {
     let plan = &plan.in_loading_order();
-    let mut live = Live { plan, connect, device: None, fingerprint: None, loaded: 0 };
-    live.start(recorder, progress)?;
+    let mut device_session = DeviceSession { plan, connect, device: None, fingerprint: None, loaded: 0 };
+    device_session.start(recorder, progress)?;
     let mut session = Session {
         plan,
-        live,
+        device_session,
         recorder,
         progress,
         sequence: 0,
@@ -138,7 +138,7 @@ pub fn run_session(
 }
 
 /// The device of a session, connected only when something new must be observed: a replay needs none.
-struct Live<'a, 'b> {
+struct DeviceSession<'a, 'b> {
     plan: &'a SessionPlan,
     connect: &'a mut Connect<'b>,
     device: Option<Box<dyn Device>>,
@@ -147,7 +147,7 @@ struct Live<'a, 'b> {
     loaded: usize,
 }
 
-impl Live<'_, '_> {
+impl DeviceSession<'_, '_> {
     /// Connects, sets up, passes the gate; or takes all that from the journal.
     fn start(&mut self, recorder: &mut Recorder, progress: &mut dyn FnMut(Progress)) -> Result<(), EngineError> {
         // Known before connecting, so that another machine is told by its facts and not as a wrong answer.
@@ -228,7 +228,7 @@ impl Live<'_, '_> {
 
 struct Session<'a, 'b, 'r> {
     plan: &'a SessionPlan,
-    live: Live<'a, 'b>,
+    device_session: DeviceSession<'a, 'b>,
     recorder: &'r mut Recorder,
     progress: &'r mut dyn FnMut(Progress),
     sequence: u64,
@@ -246,14 +246,14 @@ impl Session<'_, '_, '_> {
         &mut self,
         ask: impl FnOnce(&mut Box<dyn Device>) -> Result<Event, DeviceError>,
     ) -> Result<Event, EngineError> {
-        let always = self.live.virtual_time();
-        let live = &mut self.live;
-        let resuming = live.device.is_none() && !self.recorder.is_replaying();
+        let always = self.device_session.virtual_time();
+        let device_session = &mut self.device_session;
+        let resuming = device_session.device.is_none() && !self.recorder.is_replaying();
         if resuming {
-            live.ready()?;
+            device_session.ready()?;
             self.recorder.decide(Event::Resumed)?;
         }
-        self.recorder.next(always, || Ok(ask(live.ready()?)?))
+        self.recorder.next(always, || Ok(ask(device_session.ready()?)?))
     }
 
     fn load(&mut self) -> Result<(), EngineError> {
@@ -261,7 +261,7 @@ impl Session<'_, '_, '_> {
             (self.progress)(Progress::Loading(i, self.plan.units.len()));
             let event = self.observe(|device| device.load(unit.unit, &unit.graph).map(Event::Loaded))?;
             match event {
-                Event::Loaded(Loaded { unit: loaded, .. }) if loaded == unit.unit => self.live.loaded = i + 1,
+                Event::Loaded(Loaded { unit: loaded, .. }) if loaded == unit.unit => self.device_session.loaded = i + 1,
                 _ => return Err(EngineError::Replay(format!("expected the loading of unit {}", unit.unit))),
             }
         }
@@ -324,7 +324,7 @@ impl Session<'_, '_, '_> {
                     whole_runs: 3,
                     repeat,
                 };
-                let (mode, overhead) = (self.plan.mode, self.live.timer_overhead_ns());
+                let (mode, overhead) = (self.plan.mode, self.device_session.timer_overhead_ns());
                 let event = self.observe(|device| {
                     let visit = device.visit(&request)?;
                     check_visit(unit, &request, &visit)?;
@@ -404,8 +404,8 @@ impl Session<'_, '_, '_> {
     /// Waits for a device that is slowed down; false: it was waited for long enough, or the time budget is used up.
     fn wait(&mut self) -> Result<bool, EngineError> {
         let Some(pause) = self.throttle.pause() else { return Ok(false) };
-        if self.live.virtual_time() {
-            self.live.ready()?.pass_time(pause)?;
+        if self.device_session.virtual_time() {
+            self.device_session.ready()?.pass_time(pause)?;
         } else if self.recorder.session_ends_here() || self.is_over() {
             return Ok(false);
         } else if !self.recorder.is_replaying() {
@@ -419,7 +419,7 @@ impl Session<'_, '_, '_> {
     }
 
     fn is_over(&self) -> bool {
-        !self.live.virtual_time() && self.plan.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        !self.device_session.virtual_time() && self.plan.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     /// The keys whose convergence ends the session.
@@ -495,7 +495,7 @@ impl Session<'_, '_, '_> {
                     continue;
                 }
                 voids += 1;
-                if !self.live.virtual_time() && !self.recorder.is_replaying() {
+                if !self.device_session.virtual_time() && !self.recorder.is_replaying() {
                     std::thread::sleep(pause);
                     pause = (pause * 3 / 2).min(Duration::from_millis(500));
                 }
