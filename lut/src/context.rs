@@ -103,7 +103,7 @@ impl Lut {
     ///
     /// # Errors
     /// What differs.
-    pub fn expect(&self, wanted: &[(&str, Option<String>)]) -> Result<(), LutError> {
+    pub fn check_context(&self, wanted: &[(&str, Option<String>)]) -> Result<(), LutError> {
         let header = &self.context.header;
         let differs: Vec<String> = wanted
             .iter()

@@ -199,13 +199,13 @@ fn spaces_of_one_device_make_one_table() {
         let estimate = Estimator::new(&merged).estimate(&graph);
         assert_eq!(estimate.coverage, 1.0, "{}", space.name);
         let wanted = [("space", Some(space.name.clone())), ("space_digest", Some(space.graph.digest()))];
-        merged.expect(&wanted).unwrap();
+        merged.check_context(&wanted).unwrap();
     }
     // Control: neither alone knows the other's layers, nor serves its space; a third space is refused.
     let graph = Runtime::TorchEager.subnet(&spaces[1].graph, &Arch(vec![0; spaces[1].choices.len()])).unwrap();
     assert!(Estimator::new(&a).estimate(&graph).coverage < 1.0);
-    assert!(a.expect(&[("space", Some("other".to_owned()))]).is_err());
-    assert!(merged.expect(&[("space", Some("third".to_owned()))]).is_err());
+    assert!(a.check_context(&[("space", Some("other".to_owned()))]).is_err());
+    assert!(merged.check_context(&[("space", Some("third".to_owned()))]).is_err());
     // Anchors of one space are no networks of another.
     assert!(merged.context.anchors.is_empty());
 }

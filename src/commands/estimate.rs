@@ -21,7 +21,7 @@ const MAX_LINE: u64 = 16 << 20;
 pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode, Failure> {
     let lut = read(&args.lut)?;
     let (space, digest) = at_batch(resolve::source(&args.source)?, lut.context.header.batch)?;
-    expect(&lut, &args.context, &space.name, &digest)?;
+    check_context(&lut, &args.context, &space.name, &digest)?;
     if let Some(name) = &args.distribution {
         let probabilities = expected::distribution(name, &space)?;
         if args.json {
@@ -83,8 +83,8 @@ fn code(complete: bool) -> ExitCode {
 }
 
 /// Refuses a LUT that is not of the space, or not of what the options ask for.
-pub(super) fn expect(lut: &Lut, args: &ContextArgs, space: &str, digest: &str) -> Result<(), Failure> {
-    Ok(lut.expect(&[
+pub(super) fn check_context(lut: &Lut, args: &ContextArgs, space: &str, digest: &str) -> Result<(), Failure> {
+    Ok(lut.check_context(&[
         ("space", Some(space.to_owned())),
         ("space_digest", Some(digest.to_owned())),
         ("backend", args.backend.clone()),

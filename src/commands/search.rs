@@ -116,7 +116,7 @@ fn final_result<T: Found + DeserializeOwned>(args: &SearchArgs, folder: &Path, e
 fn lut_to_measure_with(args: &SearchArgs, experiment: &Experiment) -> Result<Option<Lut>, Failure> {
     let Some(device) = &experiment.device else { return Ok(None) };
     let lut = lut_of(experiment, device)?;
-    validate::expect_clocks(&lut, args.lock_clocks)?;
+    validate::check_clocks(&lut, args.lock_clocks)?;
     resolve::device(&lut.context.header.device, &[])?;
     Ok(Some(lut))
 }

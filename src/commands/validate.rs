@@ -17,7 +17,7 @@ use nasprof_spaces::Space;
 use serde_json::{Value, json};
 
 use self::table::show;
-use super::estimate::expect;
+use super::estimate::check_context;
 use super::measure::PATIENCE;
 use super::{interruption, print, print_json, print_remarks, validate_memory};
 use crate::cli::{ContextArgs, ValidateArgs};
@@ -39,13 +39,13 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
     let lut = read(&args.lut)?;
     let isolated = args.isolated.as_deref().map(read).transpose()?;
     let (space, digest) = at_batch(resolve::space(&args.space)?, lut.context.header.batch)?;
-    expect(&lut, &args.context, &space.name, &digest)?;
-    lut.expect(&[("device", Some(args.device.clone()))])?;
+    check_context(&lut, &args.context, &space.name, &digest)?;
+    lut.check_context(&[("device", Some(args.device.clone()))])?;
     if !args.memory {
-        expect_clocks(&lut, args.lock_clocks)?;
+        check_clocks(&lut, args.lock_clocks)?;
     }
     if let Some(isolated) = &isolated {
-        expect_isolated(isolated, &lut).map_err(|failure| failure.about("--isolated"))?;
+        check_isolated(isolated, &lut).map_err(|failure| failure.about("--isolated"))?;
     }
     let networks = fresh_networks(&space, &lut, args.count as usize, args.seed)?;
     let file = resolve::device(&args.device, &args.settings.set)?;
@@ -68,13 +68,13 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
 }
 
 /// Refuses what is no LUT of isolated layers, or was measured in another context than the LUT beside it.
-fn expect_isolated(isolated: &Lut, lut: &Lut) -> Result<(), Failure> {
+fn check_isolated(isolated: &Lut, lut: &Lut) -> Result<(), Failure> {
     if isolated.context.header.mode != Mode::Isolated {
         return Err(Failure::usage("its layers were timed inside networks, not alone")
             .hint("`nasprof measure --mode isolated` times each layer alone"));
     }
     let header = &lut.context.header;
-    Ok(isolated.expect(&[
+    Ok(isolated.check_context(&[
         ("device", Some(header.device.clone())),
         ("batch", Some(header.batch.to_string())),
         ("threads", Some(header.threads.to_string())),
@@ -93,8 +93,8 @@ pub(super) fn level_check(
     let lut = read(lut)?;
     let (space, digest) = at_batch(resolve::space(space)?, lut.context.header.batch)?;
     let context = ContextArgs { backend: None, threads: None, batch: None, allocator: None };
-    expect(&lut, &context, &space.name, &digest)?;
-    lut.expect(&[("device", Some(device.to_owned()))])?;
+    check_context(&lut, &context, &space.name, &digest)?;
+    lut.check_context(&[("device", Some(device.to_owned()))])?;
     let file = resolve::device(device, settings)?;
     let mut link = resolve::open(&file)?;
     let events = measured((&lut, &space), &[], session(1, LEVEL_ROUNDS, true), (&file, &mut link), None)?;
@@ -109,7 +109,7 @@ pub(super) fn level_check(
 }
 
 /// Refuses to compare measurements with locked clocks and without.
-pub(super) fn expect_clocks(lut: &Lut, lock_clocks: bool) -> Result<(), Failure> {
+pub(super) fn check_clocks(lut: &Lut, lock_clocks: bool) -> Result<(), Failure> {
     if lut.context.header.clocks.is_some() == lock_clocks {
         return Ok(());
     }

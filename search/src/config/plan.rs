@@ -76,7 +76,8 @@ fn load(experiment: &Experiment, space: &Space) -> Result<Vec<LoadedRegularizer>
         let fail = |source| ConfigError::Lut { key: key.clone(), source };
         let lut = settings.lut.as_deref().map(read).transpose().map_err(fail)?;
         if let Some(lut) = &lut {
-            lut.expect(&[("space", Some(space.name.clone())), ("space_digest", Some(digest.clone()))]).map_err(fail)?;
+            lut.check_context(&[("space", Some(space.name.clone())), ("space_digest", Some(digest.clone()))])
+                .map_err(fail)?;
         }
         loaded.push(LoadedRegularizer { settings: settings.clone(), lut: lut.map(Arc::new) });
     }

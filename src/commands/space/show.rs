@@ -42,7 +42,7 @@ pub(super) fn run(name: &str, lut: Option<&Path>, as_json: bool) -> Result<(), F
     if let Some(lut) = &lut {
         let digest;
         (space, digest) = at_batch(space, lut.context.header.batch)?;
-        lut.expect(&[("space", Some(space.name.clone())), ("space_digest", Some(digest))])?;
+        lut.check_context(&[("space", Some(space.name.clone())), ("space_digest", Some(digest))])?;
     }
     let facts = facts(space, lut.as_ref())?;
     if as_json { show_json(&facts, lut.as_ref()) } else { show(&facts, lut.as_ref()) }
