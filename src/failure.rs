@@ -64,7 +64,7 @@ impl Failure {
     }
 
     /// Puts what the message is about in front of it.
-    pub(crate) fn about(mut self, what: impl fmt::Display) -> Self {
+    pub(crate) fn context(mut self, what: impl fmt::Display) -> Self {
         self.message = format!("{what}: {}", self.message);
         self
     }

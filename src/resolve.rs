@@ -26,17 +26,17 @@ pub(crate) fn space(name: &str) -> Result<Space, Failure> {
         return Ok(Space::builtin(name)?);
     }
     let text = text_file(Path::new(name))
-        .map_err(|f| f.about(format!("space file {name}")).hint("`nasprof space list` lists the spaces"))?;
+        .map_err(|f| f.context(format!("space file {name}")).hint("`nasprof space list` lists the spaces"))?;
     let stem = Path::new(name).file_stem().map_or_else(|| name.to_owned(), |s| s.to_string_lossy().into_owned());
-    let about = |e| Failure::from(e).about(format!("space file {name}"));
-    SpaceSpec::parse(&text).and_then(|spec| spec.build(&stem)).map_err(about)
+    let in_context = |e| Failure::from(e).context(format!("space file {name}"));
+    SpaceSpec::parse(&text).and_then(|spec| spec.build(&stem)).map_err(in_context)
 }
 
 /// A space, or the network of a model as a space of one architecture.
 pub(crate) fn source(args: &SourceArgs) -> Result<Space, Failure> {
     match (&args.space, &args.model) {
         (Some(name), _) => space(name),
-        (None, Some(path)) => model(path).map_err(|f| f.about(format!("--model {}", path.display()))),
+        (None, Some(path)) => model(path).map_err(|f| f.context(format!("--model {}", path.display()))),
         (None, None) => Err(Failure::usage("neither --space nor --model is given")),
     }
 }

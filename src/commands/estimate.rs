@@ -44,10 +44,10 @@ pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode, Failure> {
         return Ok(code(estimate.latency_ms.is_some()));
     }
     let mut one = |text: &str, what: &str| -> Result<(), Failure> {
-        let about = |f: Failure| f.about(what);
+        let in_context = |f: Failure| f.context(what);
         let file: ArchFile = serde_json::from_str(text)
-            .map_err(|e| about(Failure::usage(nasprof_base::suggest::explain(&e.to_string()))))?;
-        let arch = file.resolve(&space.name, &space.choices).map_err(|e| about(e.into()))?;
+            .map_err(|e| in_context(Failure::usage(nasprof_base::suggest::explain(&e.to_string()))))?;
+        let arch = file.resolve(&space.name, &space.choices).map_err(|e| in_context(e.into()))?;
         let estimate = estimator.estimate(&runtime.subnet(&space.graph, &arch)?);
         complete &= estimate.latency_ms.is_some();
         if args.json { print_json(&estimate) } else { show(&estimate, args.explain) }
@@ -67,7 +67,7 @@ pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode, Failure> {
         }
     } else {
         let what = format!("--arch {}", arch.display());
-        one(&resolve::text_file(arch).map_err(|f| f.about(&what))?, &what)?;
+        one(&resolve::text_file(arch).map_err(|f| f.context(&what))?, &what)?;
     }
     Ok(code(complete))
 }

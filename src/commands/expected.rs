@@ -28,10 +28,10 @@ pub(super) fn distribution(name: &Path, space: &Space) -> Result<Vec<Vec<f64>>, 
         return Ok(space.uniform_probabilities());
     }
     let what = format!("--distribution {}", name.display());
-    let text = resolve::text_file(name).map_err(|f| f.about(&what))?;
+    let text = resolve::text_file(name).map_err(|f| f.context(&what))?;
     let file: DistributionFile = serde_json::from_str(&text)
-        .map_err(|e| Failure::usage(nasprof_base::suggest::explain(&e.to_string())).about(&what))?;
-    file.resolve(&space.name, &space.choices).map_err(|e| Failure::usage(e).about(&what))
+        .map_err(|e| Failure::usage(nasprof_base::suggest::explain(&e.to_string())).context(&what))?;
+    file.resolve(&space.name, &space.choices).map_err(|e| Failure::usage(e).context(&what))
 }
 
 /// The expected costs, each with its key in JSON.

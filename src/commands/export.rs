@@ -19,11 +19,11 @@ const MAX_ARCH: u64 = 16 << 20;
 
 pub(super) fn run(args: &ExportArgs) -> Result<ExitCode, Failure> {
     let space = resolve::space(&args.space)?;
-    let about = |f: Failure| f.about(format!("--arch {}", args.arch.display()));
-    let text = text(&args.arch).map_err(|e| about(Failure::usage(e)))?;
+    let in_context = |f: Failure| f.context(format!("--arch {}", args.arch.display()));
+    let text = text(&args.arch).map_err(|e| in_context(Failure::usage(e)))?;
     let file: ArchFile = serde_json::from_str(&text)
-        .map_err(|e| about(Failure::usage(nasprof_base::suggest::explain(&e.to_string()))))?;
-    let arch = file.resolve(&space.name, &space.choices).map_err(|e| about(e.into()))?;
+        .map_err(|e| in_context(Failure::usage(nasprof_base::suggest::explain(&e.to_string()))))?;
+    let arch = file.resolve(&space.name, &space.choices).map_err(|e| in_context(e.into()))?;
     // What runs is drawn as libtorch runs it: nothing fused, what hands its input on left out.
     let runtime = Runtime::TorchEager;
     if args.weights.is_some() && !matches!(args.to, ExportFormat::Onnx) {

@@ -17,13 +17,13 @@ use crate::resolve::{file_name, model_file};
 
 /// Writes the network of one architecture as an ONNX model.
 pub(super) fn run(args: &ExportArgs, space: &Space, arch: &Arch, network: &Graph) -> Result<ExitCode, Failure> {
-    let about = |f: Failure| match &args.weights {
-        Some(path) => f.about(format!("--weights {}", path.display())),
+    let in_context = |f: Failure| match &args.weights {
+        Some(path) => f.context(format!("--weights {}", path.display())),
         None => f,
     };
-    let file = args.weights.as_deref().map(model_file).transpose().map_err(about)?;
+    let file = args.weights.as_deref().map(model_file).transpose().map_err(in_context)?;
     let weights = match &file {
-        Some(bytes) => Weights::trained(bytes).map_err(|e| about(e.into()))?,
+        Some(bytes) => Weights::trained(bytes).map_err(|e| in_context(e.into()))?,
         None => Weights::Random { seed: args.seed },
     };
     let arch = ArchFile::new(&space.name, &space.choices, arch);
@@ -36,7 +36,7 @@ pub(super) fn run(args: &ExportArgs, space: &Space, arch: &Arch, network: &Graph
         None => metadata
             .extend([("nasprof.weights", "random, not trained".to_owned()), ("nasprof.seed", args.seed.to_string())]),
     }
-    let content = write(network, &file_name(&space.name), &weights, &metadata).map_err(|e| about(e.into()))?;
+    let content = write(network, &file_name(&space.name), &weights, &metadata).map_err(|e| in_context(e.into()))?;
     replace_file(&args.output, &content)?;
     if args.weights.is_none() {
         // Nothing can be done about a closed error output.

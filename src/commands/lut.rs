@@ -59,7 +59,7 @@ pub(super) fn run(args: &LutArgs) -> Result<ExitCode, Failure> {
 /// What each journal holds; what is missing is reported.
 pub(super) fn events_of(journals: &[PathBuf]) -> Result<Vec<Vec<Event>>, Failure> {
     let events = |path: &PathBuf| {
-        let recovered = read_file(path).map_err(|e| Failure::from(e).about(path.display()))?;
+        let recovered = read_file(path).map_err(|e| Failure::from(e).context(path.display()))?;
         if let Some(line) = recovered.torn_line {
             status(format!("{}: line {line} was cut off while it was written, and is left out", path.display()));
         }

@@ -48,7 +48,7 @@ fn measure_all(jobs: &mut [Job], args: &MeasureArgs) -> Result<Vec<Result<Outcom
                 scope.spawn(move || {
                     let name = several.then(|| job.device.clone());
                     job.run(args, screen.display(name.as_deref()), interrupted.clone()).map_err(|failure| match name {
-                        Some(name) => failure.about(name),
+                        Some(name) => failure.context(name),
                         None => failure,
                     })
                 })
@@ -111,11 +111,11 @@ impl Job {
         refuse_existing(&journal_path(&output), args)?;
         let space = resolve::source(&args.source)?;
         let file = resolve::device(device, &args.settings.set)?;
-        let about = |failure: Failure| if several { failure.about(device) } else { failure };
-        let mut link = resolve::open(&file).map_err(about)?.locking_clocks(args.lock_clocks);
+        let in_context = |failure: Failure| if several { failure.context(device) } else { failure };
+        let mut link = resolve::open(&file).map_err(in_context)?.locking_clocks(args.lock_clocks);
         let target = target(&file, link.cores(), &args.context)?;
         // An agent that cannot do it is told of before a journal is begun.
-        link.agent(&target.backend).map_err(|error| about(error.into()))?;
+        link.agent(&target.backend).map_err(|error| in_context(error.into()))?;
         print_remarks(device, &mut link);
         let (space, space_digest) = at_batch(space, target.batch)?;
         let header = Header {
@@ -272,6 +272,6 @@ fn open(journal: &Path) -> Result<(Vec<Event>, Writer), Failure> {
     if !journal.exists() {
         return Ok((Vec::new(), Writer::create(journal)?));
     }
-    let (recovered, writer) = Writer::resume(journal).map_err(|e| Failure::from(e).about(journal.display()))?;
+    let (recovered, writer) = Writer::resume(journal).map_err(|e| Failure::from(e).context(journal.display()))?;
     Ok((recovered.events, writer))
 }

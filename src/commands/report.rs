@@ -62,15 +62,15 @@ fn validation(path: &Path) -> Result<Option<ValidationResult>, Failure> {
     if path.extension().is_none_or(|e| e != "json") {
         return Ok(None);
     }
-    let about = |problem: String| Failure::usage(format!("{}: {problem}", path.display()));
-    let size = std::fs::metadata(path).map_err(|e| about(e.to_string()))?.len();
+    let in_context = |problem: String| Failure::usage(format!("{}: {problem}", path.display()));
+    let size = std::fs::metadata(path).map_err(|e| in_context(e.to_string()))?.len();
     if size > MAX_VALIDATION {
         return Ok(None);
     }
-    let text = std::fs::read_to_string(path).map_err(|e| about(e.to_string()))?;
+    let text = std::fs::read_to_string(path).map_err(|e| in_context(e.to_string()))?;
     // A LUT has a context, a validation has errors; anything else is refused as a LUT.
     match serde_json::from_str::<serde_json::Value>(&text) {
-        Ok(value) if value.get("mape").is_some() => ValidationResult::parse(&text).map(Some).map_err(about),
+        Ok(value) if value.get("mape").is_some() => ValidationResult::parse(&text).map(Some).map_err(in_context),
         _ => Ok(None),
     }
 }

@@ -45,7 +45,7 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
         check_clocks(&lut, args.lock_clocks)?;
     }
     if let Some(isolated) = &isolated {
-        check_isolated(isolated, &lut).map_err(|failure| failure.about("--isolated"))?;
+        check_isolated(isolated, &lut).map_err(|failure| failure.context("--isolated"))?;
     }
     let networks = fresh_networks(&space, &lut, args.count as usize, args.seed)?;
     let file = resolve::device(&args.device, &args.settings.set)?;

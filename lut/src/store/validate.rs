@@ -22,11 +22,11 @@ pub(super) fn validate(lut: &Lut) -> Result<(), String> {
     }
     let mut keys = HashSet::new();
     for (i, row) in lut.rows.iter().enumerate() {
-        let about = |problem| format!("row {} (`{}`): {problem}", i + 1, row.key);
+        let at_row = |problem| format!("row {} (`{}`): {problem}", i + 1, row.key);
         if !keys.insert(&row.key) {
-            return Err(about("its key stands more than once".to_owned()));
+            return Err(at_row("its key stands more than once".to_owned()));
         }
-        of_row(row).map_err(about)?;
+        of_row(row).map_err(at_row)?;
     }
     Ok(())
 }

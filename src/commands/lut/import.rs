@@ -19,8 +19,8 @@ pub(super) fn run(args: &ImportArgs, as_json: bool) -> Result<(), Failure> {
     let (space, digest) = resolve::at_batch(resolve::space(&args.space)?, batch)?;
     let keys = keys_of_space(&space, Runtime::TorchEager, &mut ChaCha8Rng::seed_from_u64(0))?;
     let layers = keys.into_iter().map(|(key, (graph, _))| (key, graph)).collect();
-    let about = |failure: Failure| failure.about(args.table.display());
-    let text = resolve::text_file(&args.table).map_err(about)?;
+    let in_context = |failure: Failure| failure.context(args.table.display());
+    let text = resolve::text_file(&args.table).map_err(in_context)?;
     let settings = ImportSettings {
         format: match args.format {
             TableFormat::Table => Format::Table,
@@ -43,7 +43,7 @@ pub(super) fn run(args: &ImportArgs, as_json: bool) -> Result<(), Failure> {
         batch,
         allow_suspicious: args.allow_suspicious,
     };
-    let imported = import(&text, &layers, &settings).map_err(|error| about(failure(error)))?;
+    let imported = import(&text, &layers, &settings).map_err(|error| in_context(failure(error)))?;
     write(&imported.lut, &args.output)?;
     if as_json {
         return print_json(&json!({"lut": args.output, "import": imported.report}));

@@ -59,8 +59,8 @@ fn part_path(output: &Path, device: &str) -> Result<PathBuf, Failure> {
 fn refuse_other_kinds(jobs: &mut [Job]) -> Result<(), Failure> {
     let mut first = None;
     for job in jobs {
-        let mut agent = job.link.agent(&job.target.backend).map_err(|e| Failure::from(e).about(&job.device))?;
-        let facts = agent.configure(&setup(&job.header, 0)).map_err(|e| Failure::from(e).about(&job.device))?.facts;
+        let mut agent = job.link.agent(&job.target.backend).map_err(|e| Failure::from(e).context(&job.device))?;
+        let facts = agent.configure(&setup(&job.header, 0)).map_err(|e| Failure::from(e).context(&job.device))?.facts;
         let Some((header, expected)) = &first else {
             first = Some((job.header.clone(), facts));
             continue;
