@@ -111,7 +111,7 @@ pub fn op_cost(op: &Op, inputs: &[&Shape], output: &Shape) -> StaticCost {
             .map_or((0, 0, 0), |custom| (custom.params(attributes, inputs), 0, custom.macs(attributes, inputs))),
         _ => (0, 0, 0),
     };
-    if !op.is_layer() || moves_nothing(op) {
+    if !op.is_layer() || is_view(op) {
         return StaticCost { params, buffers, macs, ..StaticCost::default() };
     }
     let operands = inputs.iter().fold(0_u64, |sum, s| sum.saturating_add(s.elements()));
@@ -126,7 +126,7 @@ pub fn op_cost(op: &Op, inputs: &[&Shape], output: &Shape) -> StaticCost {
 
 /// Operations that hand their input on without copying it.
 #[must_use]
-pub fn moves_nothing(op: &Op) -> bool {
+pub fn is_view(op: &Op) -> bool {
     matches!(
         op,
         Op::Identity | Op::Flatten | Op::Dropout { .. } | Op::DropPath { .. } | Op::Choice { .. } | Op::Crop { .. }

@@ -1,6 +1,6 @@
 //! Activation memory by lifetimes.
 
-use crate::cost::{ELEMENT_BYTES, moves_nothing};
+use crate::cost::{ELEMENT_BYTES, is_view};
 use crate::{Graph, Node, NodeId, Op};
 
 /// Bytes that a layer takes beside its parameters, its operands and its result.
@@ -46,7 +46,7 @@ impl Graph {
         let mut buffer: Vec<usize> = (0..nodes.len()).collect();
         let mut last_use: Vec<usize> = (0..nodes.len()).collect();
         for (i, node) in nodes.iter().enumerate() {
-            if moves_nothing(&node.op)
+            if is_view(&node.op)
                 && let Some(NodeId(operand)) = node.inputs.first()
             {
                 buffer[i] = buffer[*operand];

@@ -4,7 +4,7 @@
 
 use super::choice_positions;
 use super::decision::{Diagrams, FALSE, Ref, TRUE};
-use crate::passes::{ZeroWhen, hands_on};
+use crate::passes::{ZeroWhen, forwards_input};
 use crate::selector::SelectedLayer;
 use crate::{Graph, NodeId, Op};
 
@@ -77,7 +77,7 @@ impl Demands {
     pub(super) fn layers(&mut self, graph: &Graph) -> Option<Vec<(SelectedLayer, Ref)>> {
         let mut layers = Vec::new();
         for (id, node) in graph.layers() {
-            let elided = node.inputs.len() == 1 && hands_on(&node.op);
+            let elided = node.inputs.len() == 1 && forwards_input(&node.op);
             if elided || matches!(node.op, Op::Choice { .. }) {
                 continue;
             }

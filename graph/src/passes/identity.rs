@@ -7,12 +7,12 @@ use crate::{Graph, Op};
 #[must_use]
 pub fn elide_identities(graph: &Graph) -> Graph {
     rewrite(graph, |node, _| match node.inputs[..] {
-        [only] if hands_on(&node.op) => Fate::Replace(only),
+        [only] if forwards_input(&node.op) => Fate::Replace(only),
         _ => Fate::Keep(node),
     })
 }
 
 /// Whether the operation hands a single operand on unchanged.
-pub(crate) fn hands_on(op: &Op) -> bool {
+pub(crate) fn forwards_input(op: &Op) -> bool {
     matches!(op, Op::Identity | Op::Dropout { .. } | Op::DropPath { .. } | Op::Add | Op::Mul | Op::Concat { .. })
 }

@@ -14,7 +14,7 @@ pub use common_subexpression::merge_common_subexpressions;
 pub use dead_code::eliminate_dead_code;
 pub use fusion::fuse_conv_batch_norm_activation;
 pub use identity::elide_identities;
-pub(crate) use identity::hands_on;
+pub(crate) use identity::forwards_input;
 pub use select::{SelectError, select};
 pub(crate) use zero_folding::ZeroWhen;
 pub use zero_folding::fold_zeros;

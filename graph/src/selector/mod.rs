@@ -3,7 +3,7 @@
 mod memory;
 
 use crate::arch::Choice;
-use crate::passes::{SelectError, ZeroWhen, hands_on};
+use crate::passes::{SelectError, ZeroWhen, forwards_input};
 use crate::{Arch, Graph, NodeId, Op};
 
 /// What a step does with its operands' values.
@@ -25,7 +25,7 @@ struct Step {
     /// Where its operands start and end in [`Selector::operands`].
     operands: [u32; 2],
     /// Hands a single operand on unchanged.
-    hands_on: bool,
+    forwards_input: bool,
     /// Shares its operand's memory.
     is_view: bool,
     /// Size of its value.
@@ -82,8 +82,8 @@ impl Selector {
                 Step {
                     role,
                     operands: [start, operands.len() as u32],
-                    hands_on: node.inputs.len() == 1 && hands_on(&node.op),
-                    is_view: crate::cost::moves_nothing(&node.op),
+                    forwards_input: node.inputs.len() == 1 && forwards_input(&node.op),
+                    is_view: crate::cost::is_view(&node.op),
                     bytes: node.shape.elements() * crate::cost::ELEMENT_BYTES,
                 }
             })
@@ -162,7 +162,7 @@ impl Selector {
                     (selected, self.zero[selected as usize])
                 }
                 Role::Input => (i as u32, false),
-                Role::Layer(_) if step.hands_on => {
+                Role::Layer(_) if step.forwards_input => {
                     let operand = self.source[operands[0] as usize];
                     (operand, self.zero[operand as usize])
                 }
