@@ -145,7 +145,7 @@ pub(crate) struct SourceArgs {
 #[derive(Debug, Args)]
 pub(crate) struct MeasureArgs {
     /// The device: a name from `nasprof devices list`, or `synthetic:NAME` in virtual time. Several, as `a,b`, or a
-    /// group of devices are measured at the same time, each into a LUT of its own, or with --share into one.
+    /// group of devices are measured at the same time, each into a LUT of its own, or with --shard into one.
     #[arg(long, value_name = "NAME", env = "NASPROF_DEVICE", value_delimiter = ',', required = true)]
     pub(crate) device: Vec<String>,
     #[command(flatten)]
@@ -172,7 +172,7 @@ pub(crate) struct MeasureArgs {
     /// Seed of sampling, order, weights and data.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
-    /// The LUT to write, or for several devices without --share the folder; the journal stands beside it [default:
+    /// The LUT to write, or for several devices without --shard the folder; the journal stands beside it [default:
     /// <space>-<device>.parquet].
     #[arg(short, long, value_name = "LUT")]
     pub(crate) output: Option<PathBuf>,
@@ -189,10 +189,10 @@ pub(crate) struct MeasureArgs {
     /// mode is part of the LUT's context.
     #[arg(long)]
     pub(crate) lock_clocks: bool,
-    /// Share the work of one LUT between several boards of a kind: each measures a part of it, and what all measure must
+    /// Shard the work of one LUT over several boards of a kind: each measures a part of it, and what all measure must
     /// agree within their intervals, else no LUT is made of the parts.
-    #[arg(long)]
-    pub(crate) share: bool,
+    #[arg(long, alias = "share")]
+    pub(crate) shard: bool,
     /// Print the result as JSON.
     #[arg(long)]
     pub(crate) json: bool,

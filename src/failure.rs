@@ -5,7 +5,7 @@ use std::fmt;
 use nasprof_devices::{DeviceFileError, LinkError};
 use nasprof_graph::arch::ArchError;
 use nasprof_graph::passes::SelectError;
-use nasprof_lut::{LutError, MergeError, ShareError};
+use nasprof_lut::{LutError, MergeError, ShardError};
 use nasprof_onnx::OnnxError;
 use nasprof_profiler::engine::EngineError;
 use nasprof_profiler::journal::JournalError;
@@ -283,18 +283,18 @@ impl From<MergeError> for Failure {
     }
 }
 
-impl From<ShareError> for Failure {
-    fn from(error: ShareError) -> Self {
+impl From<ShardError> for Failure {
+    fn from(error: ShardError) -> Self {
         let failure = Self::usage(&error);
         match error {
-            ShareError::Lut(error) => error.into(),
-            ShareError::Merge(error) => error.into(),
-            ShareError::Disagree { .. } | ShareError::Runs { .. } => Self { exit: Exit::ContextChanged, ..failure }
-                .hint("a LUT holds for boards that are alike; measure each into a LUT of its own, without --share"),
-            ShareError::Unsteady { .. } => Self { exit: Exit::Noisy, ..failure }
+            ShardError::Lut(error) => error.into(),
+            ShardError::Merge(error) => error.into(),
+            ShardError::Disagree { .. } | ShardError::Runs { .. } => Self { exit: Exit::ContextChanged, ..failure }
+                .hint("a LUT holds for boards that are alike; measure each into a LUT of its own, without --shard"),
+            ShardError::Unsteady { .. } => Self { exit: Exit::Noisy, ..failure }
                 .hint("make them steadier (--lock-clocks, nothing else running), or measure more --sessions"),
-            ShareError::Incomplete { .. } => failure.hint("the same `measure` command with --resume goes on with it"),
-            _ => failure.hint("give the journals of all boards of one `measure --share`, each once"),
+            ShardError::Incomplete { .. } => failure.hint("the same `measure` command with --resume goes on with it"),
+            _ => failure.hint("give the journals of all boards of one `measure --shard`, each once"),
         }
     }
 }

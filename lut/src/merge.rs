@@ -218,7 +218,7 @@ fn context(luts: &[&Lut], parts: Vec<Part>, rows: &[Row]) -> Context {
             seed: headers().map(|header| header.seed).min().unwrap_or(0),
             allow_noisy: headers().any(|header| header.allow_noisy),
             energy: headers().any(|header| header.energy),
-            share: None,
+            shard: None,
             ..first.header.clone()
         },
         facts: first.facts.clone(),

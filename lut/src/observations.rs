@@ -111,7 +111,7 @@ impl Observations {
 
     /// Whether a layer that was tried stands in the LUT: what another board measures does not.
     pub(crate) fn has_row(&self, key: &LayerKey, trial: &Trial) -> bool {
-        self.header.share.is_none()
+        self.header.shard.is_none()
             || matches!(trial, Trial::Failed(_))
             || self.units.values().any(|unit| unit.keys.contains(key))
     }

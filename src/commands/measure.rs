@@ -1,6 +1,6 @@
 //! `nasprof measure`: one device, or several at the same time.
 
-mod shared;
+mod sharded;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use nasprof_devices::{DeviceFile, Link, expand, retry};
 use nasprof_lut::{Flag, Lut, Row, check_ending, from_journal, write};
 use nasprof_profiler::engine::{Gate, Interrupted, Measurement, Recorder, measure};
-use nasprof_profiler::journal::{EnergyResult, Event, Header, Mode, Share, Writer};
+use nasprof_profiler::journal::{EnergyResult, Event, Header, Mode, Shard, Writer};
 use nasprof_spaces::Space;
 use serde_json::json;
 
@@ -25,8 +25,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) fn run(args: &MeasureArgs) -> Result<ExitCode, Failure> {
     let devices = expand(&args.device, resolve::user_devices().as_deref())?;
-    if args.share {
-        return shared::run(devices, args);
+    if args.shard {
+        return sharded::run(devices, args);
     }
     let several = devices.len() > 1;
     // One after the other: a key's passphrase may have to be asked for.
@@ -103,7 +103,7 @@ impl Job {
         device: &str,
         args: &MeasureArgs,
         output: PathBuf,
-        share: Option<Share>,
+        shard: Option<Shard>,
         several: bool,
     ) -> Result<Self, Failure> {
         // Not after minutes of measuring.
@@ -141,7 +141,7 @@ impl Job {
             allow_noisy: args.allow_noisy,
             clocks: args.lock_clocks.then(|| target.clocks.clone()),
             energy: args.energy,
-            share,
+            shard,
         };
         Ok(Self { device: device.to_owned(), file, link, target, space, header, output })
     }

@@ -50,7 +50,7 @@ pub fn header(space: &Space, mode: Mode, seed: u64) -> Header {
         allow_noisy: false,
         clocks: None,
         energy: false,
-        share: None,
+        shard: None,
     }
 }
 

@@ -52,7 +52,7 @@ pub fn header(space: &Space, device: &str, seed: u64) -> Header {
         allow_noisy: false,
         clocks: None,
         energy: false,
-        share: None,
+        shard: None,
     }
 }
 

@@ -21,7 +21,7 @@ mod onnx;
 mod reports;
 mod sample_lut;
 mod searching;
-mod sharing;
+mod sharding;
 mod tables;
 mod tables_of_others;
 mod torch;

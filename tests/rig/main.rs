@@ -2,7 +2,7 @@
 //!
 //! `board`: the board and its device file; `cable`: a link that can be cut; `processes`: what runs on the board.
 //! `measuring`: what works; `identity`: who is believed, and who lets us in; `link`: links that are cut and peers that
-//! freeze; `clocks`: clocks that are left locked; `sharing`: boards that share one LUT; `faults`: what dies or is not there;
+//! freeze; `clocks`: clocks that are left locked; `sharding`: boards that share one LUT; `faults`: what dies or is not there;
 //! `hostile`: boards that lie; `namespaces`: a real interface that goes down.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -20,4 +20,4 @@ mod link;
 mod measuring;
 mod namespaces;
 mod processes;
-mod sharing;
+mod sharding;

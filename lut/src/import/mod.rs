@@ -288,7 +288,7 @@ fn context(settings: &ImportSettings, unit: Unit) -> Context {
             allow_noisy: true,
             clocks: None,
             energy: false,
-            share: None,
+            shard: None,
         },
         facts: BTreeMap::new(),
         sessions: Vec::new(),

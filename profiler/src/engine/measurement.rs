@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::energy::run_energy;
 use super::session::{Progress, SessionPlan, run_session};
-use super::{EngineError, Gate, Recorder, Unit, keys_of_space, layer_units, network_units, part_of, run_trials};
+use super::{EngineError, Gate, Recorder, Unit, keys_of_space, layer_units, network_units, run_trials, select_shard};
 use crate::journal::{Event, Header, Mode, Role};
 use crate::protocol::{Device, DeviceError, Setup};
 
@@ -146,7 +146,7 @@ pub fn setup(header: &Header, session: u32) -> Setup {
         cores: header.cores.clone(),
         allocator: header.allocator,
         // Boards that share work plan alike and load in orders of their own.
-        seed: header.seed ^ header.share.map_or(0, |share| u64::from(share.part) << 32),
+        seed: header.seed ^ header.shard.map_or(0, |shard| u64::from(shard.index) << 32),
         session,
         clocks: header.clocks.clone(),
         clock_copy: String::new(),
@@ -177,8 +177,8 @@ fn plan(
         Mode::Isolated => layer_units(&keys, &failed),
         Mode::InContext | Mode::Whole => network_units(measurement.space, header.runtime, &keys, &failed, &mut rng)?,
     };
-    if let Some(share) = header.share {
-        units = part_of(share, units);
+    if let Some(shard) = header.shard {
+        units = select_shard(shard, units);
         let own: BTreeSet<&LayerKey> = units.iter().flat_map(|unit| &unit.keys).collect();
         keys.retain(|key, _| own.contains(key) || failed.contains(key));
     }

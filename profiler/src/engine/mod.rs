@@ -12,7 +12,7 @@ mod plan;
 mod recorder;
 mod rounds;
 mod session;
-mod share;
+mod shard;
 mod sizing;
 mod throttle;
 mod trial;
@@ -24,7 +24,7 @@ pub use plan::{Unit, keys_of_space, layer_units, network_units};
 pub use recorder::{Interrupted, Recorder};
 pub use rounds::{CHECKPOINTS, RoundValues, clean_samples, half_width};
 pub use session::{Progress, SessionPlan, run_session};
-pub use share::part_of;
+pub use shard::select_shard;
 pub use throttle::THROTTLED;
 pub use trial::run_trials;
 

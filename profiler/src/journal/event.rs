@@ -63,19 +63,21 @@ pub struct Header {
     /// Whether energy is measured after the sessions.
     #[serde(default)]
     pub energy: bool,
-    /// Which part of the work it is, where several boards share it; absent: all of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub share: Option<Share>,
+    /// Which shard of the work it is, where several boards share it; absent: all of it.
+    #[serde(default, rename = "share", skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
 }
 
-/// One board's part of the work that several boards of a kind share.
+/// One board's shard of the work that several boards of a kind share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Share {
+pub struct Shard {
     /// Its number, from 0.
-    pub part: u32,
+    #[serde(rename = "part")]
+    pub index: u32,
     /// How many there are.
-    pub of: u32,
+    #[serde(rename = "of")]
+    pub count: u32,
 }
 
 /// What a unit is for.

@@ -22,9 +22,12 @@ fn context(lut: &Lut) -> Result<(), Failure> {
     print(paint(Tone::Strong, format!("{} on {} ({})", header.space, lut.devices().join(" and "), header.backend)))?;
     let (allocator, mode) = (header.allocator.name(), mode_name(header.mode));
     print(format!("batch {}, {threads}, allocator {allocator}, timed {mode}, seed {}", header.batch, header.seed))?;
-    if let Some(share) = header.share {
-        let part =
-            format!("part {} of {} of a shared measurement: other layers are in the others", share.part + 1, share.of);
+    if let Some(shard) = header.shard {
+        let part = format!(
+            "shard {} of {} of a measurement: other layers are in the other shards",
+            shard.index + 1,
+            shard.count
+        );
         print(paint(Tone::Doubtful, part))?;
     }
     for (i, session) in lut.context.sessions.iter().enumerate() {

@@ -8,39 +8,39 @@ use crate::{LutError, MergeError};
 
 /// Why several boards' work makes no common LUT.
 #[derive(Debug, Error)]
-pub enum ShareError {
+pub enum ShardError {
     /// A journal is of a measurement that was not shared.
-    #[error("the measurement of `{device}` is no part of a shared one")]
-    NoPart {
+    #[error("the measurement of `{device}` is no shard of a larger one")]
+    NoShard {
         /// Its device.
         device: String,
     },
-    /// Parts of different measurements.
-    #[error("`{device}` and `{first}` measured parts of different measurements")]
+    /// Shards of different measurements.
+    #[error("`{device}` and `{first}` measured shards of different measurements")]
     AnotherMeasurement {
         /// A device.
         device: String,
         /// The first one.
         first: String,
     },
-    /// One part measured twice.
-    #[error("`{}` and `{}` measured the same part, number {part}", devices[0], devices[1])]
+    /// One shard measured twice.
+    #[error("`{}` and `{}` measured the same shard, number {index}", devices[0], devices[1])]
     Twice {
-        /// The part, from 1.
-        part: u32,
+        /// The shard, from 1.
+        index: u32,
         /// Who measured it.
         devices: [String; 2],
     },
-    /// A part is not there.
-    #[error("part {part} of {of} is missing")]
+    /// A shard is not there.
+    #[error("shard {index} of {count} is missing")]
     Missing {
-        /// The part, from 1.
-        part: u32,
+        /// The shard, from 1.
+        index: u32,
         /// How many there are.
-        of: u32,
+        count: u32,
     },
-    /// A part was interrupted.
-    #[error("the part of `{device}` did not come to its end")]
+    /// A shard was interrupted.
+    #[error("the shard of `{device}` did not come to its end")]
     Incomplete {
         /// Its device.
         device: String,
@@ -73,10 +73,10 @@ pub enum ShareError {
         /// On what.
         cross_check: Box<CrossCheck>,
     },
-    /// A part yields no LUT.
+    /// A shard yields no LUT.
     #[error(transparent)]
     Lut(#[from] LutError),
-    /// The parts are of different contexts.
+    /// The shards are of different contexts.
     #[error(transparent)]
     Merge(#[from] MergeError),
 }

@@ -1,6 +1,6 @@
-//! One board's part of the work of one LUT.
+//! One board's shard of the work of one LUT.
 //!
-//! Boards of a kind plan alike: the plan follows from space, seed and the layers that run. A part of it is common to all
+//! Boards of a kind plan alike: the plan follows from space, seed and the layers that run. A part is common to all
 //! of them, so that they can be compared where they did the same; the rest is dealt out, each piece to one board.
 
 use std::cmp::Reverse;
@@ -8,26 +8,26 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Unit;
 use super::plan::evenly;
-use crate::journal::{Role, Share};
+use crate::journal::{Role, Shard};
 
 /// Networks that every board measures, all of them anchors: each board's calibration needs four.
 const COMMON_NETWORKS: usize = 5;
 /// Of layers timed alone, every board measures the largest of each operation, and one of so many others.
 const COMMON_EVERY: usize = 10;
 
-/// The units of one board: what all boards measure, and its own. All parts together have all units.
+/// The units of one board: what all boards measure, and its own. All shards together have all units.
 #[must_use]
-pub fn part_of(share: Share, units: Vec<Unit>) -> Vec<Unit> {
+pub fn select_shard(shard: Shard, units: Vec<Unit>) -> Vec<Unit> {
     let common = common(&units);
     let mut others: Vec<&Unit> = units.iter().filter(|unit| !common.contains(&unit.unit)).collect();
     // The largest first, there and back again, so that no board gets all the large ones.
     others.sort_by_key(|unit| (Reverse(unit.graph.cost().macs), unit.unit));
-    let boards = share.of.max(1) as usize;
+    let boards = shard.count.max(1) as usize;
     let dealt = |i: usize| {
         let (turn, place) = (i / boards, i % boards);
         if turn.is_multiple_of(2) { place } else { boards - 1 - place }
     };
-    let own = others.iter().enumerate().filter(|(i, _)| dealt(*i) == share.part as usize).map(|(_, unit)| unit.unit);
+    let own = others.iter().enumerate().filter(|(i, _)| dealt(*i) == shard.index as usize).map(|(_, unit)| unit.unit);
     let mine: BTreeSet<u32> = own.chain(common).collect();
     units.into_iter().filter(|unit| mine.contains(&unit.unit)).collect()
 }

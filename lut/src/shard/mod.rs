@@ -12,18 +12,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nasprof_graph::LayerKey;
 use nasprof_profiler::engine::Unit;
-use nasprof_profiler::journal::{Event, Header, Share, Trial};
+use nasprof_profiler::journal::{Event, Header, Shard, Trial};
 
 use crate::from_journal::{from_observations, static_row};
 use crate::merge::{Devices, merge_from};
 use crate::{Lut, Observations, Row, from_journal};
 
 pub use self::cross_check::{CrossCheck, Gap, LayerGap};
-pub use self::error::ShareError;
+pub use self::error::ShardError;
 
 /// What joining gave.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Shared {
+pub struct MergedShards {
     /// The LUT.
     pub lut: Lut,
     /// How the boards compare.
@@ -33,12 +33,12 @@ pub struct Shared {
 /// Makes one LUT of the journals of all boards that shared a measurement: a pure function of them, in any order.
 ///
 /// # Errors
-/// If they are not all parts of one measurement, or the boards are not alike as far as can be told.
-pub fn join(journals: &[Vec<Event>]) -> Result<Shared, ShareError> {
+/// If they are not all shards of one measurement, or the boards are not alike as far as can be told.
+pub fn merge_shards(journals: &[Vec<Event>]) -> Result<MergedShards, ShardError> {
     let mut boards: Vec<Observations> =
         journals.iter().map(|events| Observations::new(events)).collect::<Result<_, _>>()?;
-    boards.sort_by_key(|board| (board.header.share.map(|share| share.part), board.header.device.clone()));
-    all_parts(&boards)?;
+    boards.sort_by_key(|board| (board.header.shard.map(|shard| shard.index), board.header.device.clone()));
+    all_shards(&boards)?;
     same_layers_run(&boards)?;
     let luts: Vec<Lut> = boards.iter().map(from_observations).collect::<Result<_, _>>()?;
     // Also tells of other contexts, before times are compared that mean different things.
@@ -49,41 +49,41 @@ pub fn join(journals: &[Vec<Event>]) -> Result<Shared, ShareError> {
     cross_check.judge()?;
     widen(&mut joined, &luts, &cross_check);
     add_rows_of_none(&mut joined, &boards[0]);
-    Ok(Shared { lut: joined, cross_check })
+    Ok(MergedShards { lut: joined, cross_check })
 }
 
-/// Every part of one measurement once, each complete.
-fn all_parts(boards: &[Observations]) -> Result<(), ShareError> {
+/// Every shard of one measurement once, each complete.
+fn all_shards(boards: &[Observations]) -> Result<(), ShardError> {
     // What makes up the context is compared with the machines' facts, and says what differs.
     let asked = |h: &Header| {
-        let of = h.share.map(|share| share.of);
-        (h.space_digest.clone(), h.mode, h.batch, h.ci.to_bits(), h.sessions, h.max_rounds, h.seed, of)
+        let count = h.shard.map(|shard| shard.count);
+        (h.space_digest.clone(), h.mode, h.batch, h.ci.to_bits(), h.sessions, h.max_rounds, h.seed, count)
     };
     let mut found: BTreeMap<u32, &str> = BTreeMap::new();
     let mut all = 0;
     for Observations { header, complete, .. } in boards {
         let device = header.device.clone();
-        let Some(Share { part, of }) = header.share else { return Err(ShareError::NoPart { device }) };
+        let Some(Shard { index, count }) = header.shard else { return Err(ShardError::NoShard { device }) };
         let first = &boards[0].header;
         if asked(header) != asked(first) {
-            return Err(ShareError::AnotherMeasurement { device, first: first.device.clone() });
+            return Err(ShardError::AnotherMeasurement { device, first: first.device.clone() });
         }
-        if let Some(other) = found.insert(part, &header.device) {
-            return Err(ShareError::Twice { part: part.saturating_add(1), devices: [other.to_owned(), device] });
+        if let Some(other) = found.insert(index, &header.device) {
+            return Err(ShardError::Twice { index: index.saturating_add(1), devices: [other.to_owned(), device] });
         }
         if !complete {
-            return Err(ShareError::Incomplete { device });
+            return Err(ShardError::Incomplete { device });
         }
-        all = of;
+        all = count;
     }
-    match (0..all).find(|part| !found.contains_key(part)) {
-        Some(missing) => Err(ShareError::Missing { part: missing + 1, of: all }),
+    match (0..all).find(|index| !found.contains_key(index)) {
+        Some(missing) => Err(ShardError::Missing { index: missing + 1, count: all }),
         None => Ok(()),
     }
 }
 
 /// A layer that runs on one board and not on another: they are not alike, and they have planned different networks.
-fn same_layers_run(boards: &[Observations]) -> Result<(), ShareError> {
+fn same_layers_run(boards: &[Observations]) -> Result<(), ShardError> {
     let failed = |board: &Observations| -> BTreeSet<LayerKey> {
         let failed = board.trials.iter().filter(|(.., trial)| matches!(trial, Trial::Failed(_)));
         failed.map(|(key, ..)| key.clone()).collect()
@@ -94,7 +94,7 @@ fn same_layers_run(boards: &[Observations]) -> Result<(), ShareError> {
         let found = failed(other);
         if let Some(key) = expected.symmetric_difference(&found).next() {
             let [runs, fails] = if found.contains(key) { [first, other] } else { [other, first] };
-            return Err(ShareError::Runs {
+            return Err(ShardError::Runs {
                 key: key.clone(),
                 on: runs.header.device.clone(),
                 not_on: fails.header.device.clone(),
@@ -149,10 +149,10 @@ fn add_rows_of_none(joined: &mut Lut, board: &Observations) {
 /// The LUT of one journal, or of those of all boards that shared a measurement.
 ///
 /// # Errors
-/// As [`from_journal`] for one journal, else as [`join`].
-pub fn from_journals(journals: &[Vec<Event>]) -> Result<Lut, ShareError> {
+/// As [`from_journal`] for one journal, else as [`merge_shards`].
+pub fn from_journals(journals: &[Vec<Event>]) -> Result<Lut, ShardError> {
     match journals {
         [only] => Ok(from_journal(only)?),
-        all => Ok(join(all)?.lut),
+        all => Ok(merge_shards(all)?.lut),
     }
 }

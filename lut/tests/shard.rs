@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 
 use nasprof_graph::LayerKey;
 use nasprof_graph::runtime::Runtime;
-use nasprof_lut::{Estimator, Lut, ShareError, from_journal, join};
+use nasprof_lut::{Estimator, Lut, ShardError, from_journal, merge_shards};
 use nasprof_profiler::engine::{Gate, Measurement, Recorder, measure};
-use nasprof_profiler::journal::{Event, Header, Mode, Share};
+use nasprof_profiler::journal::{Event, Header, Mode, Shard};
 use nasprof_profiler::protocol::Device;
 use nasprof_profiler::synthetic::{Model, SyntheticDevice, network_truth_ns};
 use nasprof_spaces::{Space, SpaceSpec};
@@ -61,8 +61,8 @@ fn measured(space: &Space, header: Header, model: Model) -> Vec<Event> {
 fn parts(space: &Space, mode: Mode, seed: u64, models: &[Model]) -> Vec<Vec<Event>> {
     let of = models.len() as u32;
     let part = |(part, model): (u32, &Model)| {
-        let share = Some(Share { part, of });
-        let header = Header { device: format!("board-{part}"), mode, share, ..header(space, "quiet", seed) };
+        let shard = Some(Shard { index: part, count: of });
+        let header = Header { device: format!("board-{part}"), mode, shard, ..header(space, "quiet", seed) };
         measured(space, header, *model)
     };
     (0..of).zip(models).map(part).collect()
@@ -82,7 +82,7 @@ fn boards_that_are_alike_make_one_lut_of_all_layers() {
     for mode in [Mode::InContext, Mode::Isolated] {
         let whole = measured(&space, Header { mode, ..header(&space, "quiet", 1) }, QUIET);
         let journals = parts(&space, mode, 1, &[QUIET, quiet(0.005)]);
-        let shared = join(&journals).unwrap();
+        let shared = merge_shards(&journals).unwrap();
         let expected = keys(&from_journal(&whole).unwrap());
         assert_eq!(keys(&shared.lut), expected, "{mode:?}");
         for journal in &journals {
@@ -93,7 +93,7 @@ fn boards_that_are_alike_make_one_lut_of_all_layers() {
         assert_eq!(shared.lut.devices(), ["board-0", "board-1"]);
         // The order of the journals does not matter.
         let reversed: Vec<Vec<Event>> = journals.iter().rev().cloned().collect();
-        assert_eq!(join(&reversed).unwrap().lut, shared.lut);
+        assert_eq!(merge_shards(&reversed).unwrap().lut, shared.lut);
         // Nothing is narrower than in a part, and what one board alone measured is wider.
         let luts: Vec<Lut> = journals.iter().map(|journal| from_journal(journal).unwrap()).collect();
         let mut alone = 0;
@@ -121,7 +121,7 @@ fn boards_that_are_alike_make_one_lut_of_all_layers() {
 fn estimates_hold_the_truth_of_every_board() {
     let space = space();
     let slower = 0.004;
-    let shared = join(&parts(&space, Mode::InContext, 2, &[QUIET, quiet(slower)])).unwrap().lut;
+    let shared = merge_shards(&parts(&space, Mode::InContext, 2, &[QUIET, quiet(slower)])).unwrap().lut;
     let (estimator, mut rng) = (Estimator::new(&shared), ChaCha8Rng::seed_from_u64(5));
     let mut inside = 0;
     for _ in 0..40 {
@@ -137,17 +137,18 @@ fn estimates_hold_the_truth_of_every_board() {
 fn a_board_that_is_another_is_named_and_only_the_cross_check_refuses_it() {
     let space = space();
     for mode in [Mode::InContext, Mode::Isolated] {
-        let ShareError::Disagree { cross_check } = join(&parts(&space, mode, 3, &[QUIET, quiet(0.1)])).unwrap_err()
+        let ShardError::Disagree { cross_check } =
+            merge_shards(&parts(&space, mode, 3, &[QUIET, quiet(0.1)])).unwrap_err()
         else {
             panic!("{mode:?}: another error");
         };
         assert_eq!((&*cross_check.level.slower, &*cross_check.level.faster), ("board-1", "board-0"));
         assert!((cross_check.level.difference - 0.1).abs() < 0.02, "{}", cross_check.level.difference);
         // Control: nothing else is wrong with such parts.
-        join(&parts(&space, mode, 3, &[QUIET, QUIET])).unwrap();
+        merge_shards(&parts(&space, mode, 3, &[QUIET, QUIET])).unwrap();
     }
     // Of three boards it is the third that differs.
-    let error = join(&parts(&space, Mode::InContext, 3, &[QUIET, QUIET, quiet(0.1)])).unwrap_err().to_string();
+    let error = merge_shards(&parts(&space, Mode::InContext, 3, &[QUIET, QUIET, quiet(0.1)])).unwrap_err().to_string();
     assert!(error.contains("longer on `board-2`"), "{error}");
 }
 
@@ -156,8 +157,8 @@ fn a_board_that_is_another_is_named_and_only_the_cross_check_refuses_it() {
 fn layers_that_differ_are_named() {
     let space = space();
     let cold = Model { cold_beyond: Some((50_000, 0.5)), ..QUIET };
-    let error = join(&parts(&space, Mode::InContext, 4, &[QUIET, cold])).unwrap_err();
-    let ShareError::Disagree { cross_check } = &error else { panic!("{error}") };
+    let error = merge_shards(&parts(&space, Mode::InContext, 4, &[QUIET, cold])).unwrap_err();
+    let ShardError::Disagree { cross_check } = &error else { panic!("{error}") };
     assert!(!cross_check.disagreements.is_empty());
     assert!(error.to_string().contains(cross_check.disagreements[0].key.as_str()), "{error}");
 }
@@ -165,12 +166,13 @@ fn layers_that_differ_are_named() {
 #[test]
 fn boards_that_are_alike_are_seldom_refused_and_unsteady_ones_never_pass() {
     let space = space();
-    let refused = (0..20).filter(|seed| join(&parts(&space, Mode::Isolated, *seed, &[QUIET, QUIET])).is_err()).count();
+    let refused =
+        (0..20).filter(|seed| merge_shards(&parts(&space, Mode::Isolated, *seed, &[QUIET, QUIET])).is_err()).count();
     assert!(refused <= 1, "{refused}");
     let unsteady = Model { session_sigma: 0.3, ..QUIET };
     for seed in 0..5 {
-        let error = join(&parts(&space, Mode::Isolated, seed, &[unsteady, unsteady])).unwrap_err();
-        assert!(matches!(error, ShareError::Unsteady { .. } | ShareError::Disagree { .. }), "{error}");
+        let error = merge_shards(&parts(&space, Mode::Isolated, seed, &[unsteady, unsteady])).unwrap_err();
+        assert!(matches!(error, ShardError::Unsteady { .. } | ShardError::Disagree { .. }), "{error}");
     }
 }
 
@@ -180,18 +182,18 @@ fn what_is_no_whole_measurement_is_refused() {
     let journals = parts(&space, Mode::Isolated, 5, &[QUIET, QUIET]);
     let [first, second] = [&journals[0], &journals[1]];
     let refused = |journals: &[&Vec<Event>]| {
-        join(&journals.iter().map(|journal| (*journal).clone()).collect::<Vec<_>>()).unwrap_err()
+        merge_shards(&journals.iter().map(|journal| (*journal).clone()).collect::<Vec<_>>()).unwrap_err()
     };
-    assert!(matches!(refused(&[first]), ShareError::Missing { part: 2, of: 2 }));
-    assert!(matches!(refused(&[first, first]), ShareError::Twice { part: 1, .. }));
-    assert!(matches!(join(&[]).unwrap_err(), ShareError::Missing { .. } | ShareError::Merge(_)));
+    assert!(matches!(refused(&[first]), ShardError::Missing { index: 2, count: 2 }));
+    assert!(matches!(refused(&[first, first]), ShardError::Twice { index: 1, .. }));
+    assert!(matches!(merge_shards(&[]).unwrap_err(), ShardError::Missing { .. } | ShardError::Merge(_)));
     let cut = second[..second.len() - 1].to_vec();
-    assert!(matches!(refused(&[first, &cut]), ShareError::Incomplete { .. }));
+    assert!(matches!(refused(&[first, &cut]), ShardError::Incomplete { .. }));
     let other = parts(&space, Mode::Isolated, 6, &[QUIET, QUIET]);
-    assert!(matches!(refused(&[first, &other[1]]), ShareError::AnotherMeasurement { .. }));
+    assert!(matches!(refused(&[first, &other[1]]), ShardError::AnotherMeasurement { .. }));
     let whole = measured(&space, header(&space, "quiet", 5), QUIET);
-    assert!(matches!(refused(&[first, &whole]), ShareError::NoPart { .. }));
+    assert!(matches!(refused(&[first, &whole]), ShardError::NoShard { .. }));
     let broken = Model { fails: Some("global_avg_pool"), ..QUIET };
     let error = refused(&parts(&space, Mode::Isolated, 5, &[QUIET, broken]).iter().collect::<Vec<_>>());
-    assert!(matches!(&error, ShareError::Runs { on, .. } if on == "board-0"), "{error}");
+    assert!(matches!(&error, ShardError::Runs { on, .. } if on == "board-0"), "{error}");
 }

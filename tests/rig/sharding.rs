@@ -11,7 +11,7 @@ use crate::harness::Folder;
 use crate::link::{AT_WORK, begin, finish};
 use crate::processes::wait_until;
 
-const SHARE: &str = "measure --device board-a,board-b --share --space small.toml -o one.parquet --lock-clocks --energy";
+const SHARD: &str = "measure --device board-a,board-b --shard --space small.toml -o one.parquet --lock-clocks --energy";
 
 /// A folder that knows both boards, the second one behind a cable; with it the folders that hold their known hosts.
 fn folder(boards: &[Clocked; 2], cable: &Cable) -> (Folder, [Folder; 2]) {
@@ -32,13 +32,13 @@ fn an_interrupted_share_gives_the_clocks_back_and_is_resumed_to_the_same_bytes()
     let cable = Cable::to(boards[1].board.port);
     let governors = || boards.each_ref().map(Clocked::governor);
     let (whole, _known) = folder(&boards, &cable);
-    whole.ok(SHARE);
+    whole.ok(SHARD);
     assert_eq!(governors(), ["ondemand"; 2]);
     assert!(whole.ok("lut show one.parquet").contains("energy of"));
 
     let (cut, _known) = folder(&boards, &cable);
     cable.hold_after(2 * AT_WORK);
-    let host = begin(&cut, SHARE);
+    let host = begin(&cut, SHARD);
     cable.wait_until_held();
     wait_until("the clocks are locked", 30, || governors() == ["performance"; 2]);
     kill(Pid::from_raw(i32::try_from(host.id()).unwrap()), Signal::SIGINT).unwrap();
@@ -49,10 +49,10 @@ fn an_interrupted_share_gives_the_clocks_back_and_is_resumed_to_the_same_bytes()
     assert!(!cut.path("one.parquet").exists());
     wait_until("the clocks are back", 30, || governors() == ["ondemand"; 2]);
     wait_until("no process is left on a board", 30, || boards.iter().all(|b| b.board.agents().is_empty()));
-    cut.ok(&format!("{SHARE} --resume"));
+    cut.ok(&format!("{SHARD} --resume"));
     assert_eq!(cut.read("one.parquet"), whole.read("one.parquet"));
     // Control: another seed gives other bytes.
     let (other, _known) = folder(&boards, &cable);
-    other.ok(&format!("{SHARE} --seed 1"));
+    other.ok(&format!("{SHARD} --seed 1"));
     assert_ne!(other.read("one.parquet"), whole.read("one.parquet"));
 }

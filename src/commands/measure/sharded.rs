@@ -1,11 +1,11 @@
-//! `nasprof measure --share`: one LUT of the work of several boards of a kind.
+//! `nasprof measure --shard`: one LUT of the work of several boards of a kind.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use nasprof_lut::{CrossCheck, ShareError, Shared, context_differences, join, write};
+use nasprof_lut::{CrossCheck, MergedShards, ShardError, context_differences, merge_shards, write};
 use nasprof_profiler::engine::setup;
-use nasprof_profiler::journal::Share;
+use nasprof_profiler::journal::Shard;
 use serde_json::{Value, json};
 
 use super::super::lut::events_of;
@@ -17,11 +17,11 @@ use crate::resolve;
 /// Each board measures its part into a journal and a LUT of its own; one LUT is made of them if they agree.
 pub(super) fn run(mut devices: Vec<String>, args: &MeasureArgs) -> Result<ExitCode, Failure> {
     if devices.len() < 2 {
-        return Err(Failure::usage(format!("--share: `{}` has nobody to share with", devices.join(",")))
+        return Err(Failure::usage(format!("--shard: `{}` has nobody to share with", devices.join(",")))
             .hint("name several boards of a kind, as `--device a,b`, or a group of them"));
     }
     if args.sessions < 2 {
-        return Err(Failure::usage("--share: with --sessions 1 a board does not know how far it differs from itself")
+        return Err(Failure::usage("--shard: with --sessions 1 a board does not know how far it differs from itself")
             .hint("boards are compared by that; leave out --sessions, or measure more"));
     }
     // The parts do not depend on how the boards were listed, so neither does what --resume finds.
@@ -32,7 +32,7 @@ pub(super) fn run(mut devices: Vec<String>, args: &MeasureArgs) -> Result<ExitCo
     });
     let of = devices.len() as u32;
     let prepare = |(part, device): (u32, &String)| {
-        Job::prepare(device, args, part_path(&output, device)?, Some(Share { part, of }), true)
+        Job::prepare(device, args, part_path(&output, device)?, Some(Shard { index: part, count: of }), true)
     };
     let mut jobs = (0..of).zip(&devices).map(prepare).collect::<Result<Vec<_>, _>>()?;
     if !args.lock_clocks {
@@ -49,7 +49,7 @@ pub(super) fn run(mut devices: Vec<String>, args: &MeasureArgs) -> Result<ExitCo
 fn part_path(output: &Path, device: &str) -> Result<PathBuf, Failure> {
     let (Some(stem), Some(ending)) = (output.file_stem(), output.extension()) else {
         return Err(Failure::usage(format!("-o {}: has no ending", output.display()))
-            .hint("with --share, -o names the one LUT: a file that ends in .parquet, .csv or .json"));
+            .hint("with --shard, -o names the one LUT: a file that ends in .parquet, .csv or .json"));
     };
     let (stem, ending) = (stem.to_string_lossy(), ending.to_string_lossy());
     Ok(output.with_file_name(format!("{stem}-{}.{ending}", resolve::plain(device))))
@@ -69,7 +69,7 @@ fn refuse_other_kinds(jobs: &mut [Job]) -> Result<(), Failure> {
         if !differs.is_empty() {
             let problem = format!("`{}` and `{}` cannot share work: {}", header.device, job.device, differs.join("; "));
             return Err(Failure { exit: Exit::ContextChanged, ..Failure::usage(problem) }
-                .hint("a LUT holds for one context; without --share each is measured into a LUT of its own"));
+                .hint("a LUT holds for one context; without --shard each is measured into a LUT of its own"));
         }
     }
     Ok(())
@@ -93,8 +93,8 @@ fn finish(output: &Path, parts: &[Outcome], args: &MeasureArgs) -> Result<ExitCo
         }
         print_json(&all)
     };
-    match join(&events_of(&journals)?) {
-        Ok(Shared { lut, cross_check }) => {
+    match merge_shards(&events_of(&journals)?) {
+        Ok(MergedShards { lut, cross_check }) => {
             write(&lut, output)?;
             if args.json {
                 let more = json!({
@@ -116,7 +116,7 @@ fn finish(output: &Path, parts: &[Outcome], args: &MeasureArgs) -> Result<ExitCo
         Err(error) => {
             if args.json {
                 let cross_check = match &error {
-                    ShareError::Disagree { cross_check } => Some(&**cross_check),
+                    ShardError::Disagree { cross_check } => Some(&**cross_check),
                     _ => None,
                 };
                 print_summary(cross_check, json!({}))?;

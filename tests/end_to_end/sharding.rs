@@ -1,4 +1,4 @@
-//! `measure --share`: boards that agree make one LUT, and others say why not.
+//! `measure --shard`: boards that agree make one LUT, and others say why not.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::harness::Folder;
 
-const SHARE: &str = "measure --device board-a,board-b --share --space small.toml -o one.parquet";
+const SHARD: &str = "measure --device board-a,board-b --shard --space small.toml -o one.parquet";
 
 /// Two boards, the second with another agent where one is given.
 fn boards(agent_of_b: Option<&str>) -> Folder {
@@ -35,7 +35,7 @@ const SLOWER: &str = "sed -u 's/synthetic:quiet\"/synthetic:quiet-slower\"/' | \
 #[test]
 fn two_boards_alike_make_one_lut_that_is_used_as_any_other() {
     let folder = boards(None);
-    let report: Value = serde_json::from_str(&folder.ok(&format!("{SHARE} --json"))).unwrap();
+    let report: Value = serde_json::from_str(&folder.ok(&format!("{SHARD} --json"))).unwrap();
     folder.ok("measure --device board-a --space small.toml -o whole.parquet");
     let rows = |name: &str| -> Vec<Value> {
         let lut: Value = serde_json::from_str(&folder.ok(&format!("lut show {name} --json"))).unwrap();
@@ -53,7 +53,7 @@ fn two_boards_alike_make_one_lut_that_is_used_as_any_other() {
     folder.fails(
         "lut rebuild one-board-a.journal.jsonl whole.journal.jsonl -o x.parquet",
         2,
-        "no part of a shared one",
+        "no shard of a larger one",
     );
     folder.ok("lut check one.parquet");
     assert!(folder.ok("lut show one.parquet").contains("board-a and board-b"));
@@ -64,16 +64,16 @@ fn two_boards_alike_make_one_lut_that_is_used_as_any_other() {
     folder.fails("validate --device synthetic:quiet --lut one.parquet --space small.toml -n 3", 6, "device");
     // As a group, resumed: nothing is left to do, and the bytes are the same.
     let before = folder.read("one.parquet");
-    folder.fails("measure --device both --share --space small.toml -o one.parquet", 2, "exists");
-    folder.ok("measure --device both --share --space small.toml -o one.parquet --resume");
+    folder.fails("measure --device both --shard --space small.toml -o one.parquet", 2, "exists");
+    folder.ok("measure --device both --shard --space small.toml -o one.parquet --resume");
     assert_eq!(folder.read("one.parquet"), before);
 }
 
 #[test]
 fn a_board_that_differs_is_named_and_no_lut_is_made() {
     let folder = boards(Some(SLOWER));
-    let ran = folder.fails(&format!("{SHARE} --json"), 6, "longer on `board-b` than on `board-a`");
-    assert!(ran.stderr.contains("hint:") && ran.stderr.contains("without --share"), "{}", ran.stderr);
+    let ran = folder.fails(&format!("{SHARD} --json"), 6, "longer on `board-b` than on `board-a`");
+    assert!(ran.stderr.contains("hint:") && ran.stderr.contains("without --shard"), "{}", ran.stderr);
     assert!(!folder.path("one.parquet").exists());
     folder.ok("lut show one-board-a.parquet");
     folder.ok("lut show one-board-b.parquet");
@@ -88,26 +88,26 @@ fn a_board_that_differs_is_named_and_no_lut_is_made() {
 #[test]
 fn a_board_that_is_lost_is_gone_on_with() {
     let whole = boards(None);
-    whole.ok(SHARE);
+    whole.ok(SHARD);
     // The second board's agent ends after so many answers, until it is mended.
     // Line by line: `head` would keep answers back that the host waits for.
     let ends = "for i in $(seq 200); do IFS= read -r line; printf '%s\\n' \"$line\"; done; kill $$";
     let script = format!("[ -e mended ] && exec \"$agent\" \"$@\"; \"$agent\" \"$@\" | {{ {ends}; }}");
     let folder = boards(Some(&script));
-    folder.fails(SHARE, 5, "board-b");
+    folder.fails(SHARD, 5, "board-b");
     assert!(!folder.path("one.parquet").exists());
     fs::write(folder.path("mended"), "").unwrap();
-    folder.ok(&format!("{SHARE} --resume"));
+    folder.ok(&format!("{SHARD} --resume"));
     assert_eq!(folder.read("one.parquet"), whole.read("one.parquet"));
 }
 
 #[test]
 fn what_cannot_be_shared_is_refused_before_anything_is_measured() {
     let folder = boards(None);
-    folder.fails("measure --device board-a --share --space small.toml", 2, "nobody to share with");
-    folder.fails(&format!("{SHARE} --sessions 1"), 2, "--sessions 1");
-    folder.fails("measure --device board-a,board-b --share --space small.toml -o one", 2, "no ending");
-    folder.fails("measure --device board-a,synthetic:noisy --share --space small.toml -o one.parquet", 6, "backend");
+    folder.fails("measure --device board-a --shard --space small.toml", 2, "nobody to share with");
+    folder.fails(&format!("{SHARD} --sessions 1"), 2, "--sessions 1");
+    folder.fails("measure --device board-a,board-b --shard --space small.toml -o one", 2, "no ending");
+    folder.fails("measure --device board-a,synthetic:noisy --shard --space small.toml -o one.parquet", 6, "backend");
     let left = fs::read_dir(folder.path(""))
         .unwrap()
         .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("one"));

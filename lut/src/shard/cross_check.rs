@@ -6,15 +6,15 @@ use nasprof_base::statistics::{mean, median};
 use nasprof_graph::{Arch, LayerKey};
 use serde::Serialize;
 
-use super::ShareError;
+use super::ShardError;
 use crate::calibration::FIXED_CLOCKS;
 use crate::variance::{Variance, VariancePrior};
 use crate::{Anchor, Lut};
 
 /// Boards that could be so far apart without showing it are not compared: that they agree would say nothing.
 const BLIND: f64 = 0.05;
-const TOO_FEW_SESSIONS: ShareError =
-    ShareError::NotComparable("each needs two sessions of the same layers to know its own spread");
+const TOO_FEW_SESSIONS: ShardError =
+    ShardError::NotComparable("each needs two sessions of the same layers to know its own spread");
 /// Layers named in a message.
 const NAMED: usize = 3;
 
@@ -73,7 +73,7 @@ impl CrossCheck {
     ///
     /// # Errors
     /// If nothing is common or a board has one session only.
-    pub(super) fn of(luts: &[Lut]) -> Result<Self, ShareError> {
+    pub(super) fn of(luts: &[Lut]) -> Result<Self, ShardError> {
         let devices: Vec<&str> = luts.iter().map(|lut| lut.context.header.device.as_str()).collect();
         let layers = layers(luts);
         let networks = networks(luts);
@@ -125,12 +125,12 @@ impl CrossCheck {
     ///
     /// # Errors
     /// What they do not agree on, or that they are too unsteady to tell.
-    pub(super) fn judge(&self) -> Result<(), ShareError> {
+    pub(super) fn judge(&self) -> Result<(), ShardError> {
         if self.level.difference > self.level.allowed || !self.disagreements.is_empty() {
-            return Err(ShareError::Disagree { cross_check: Box::new(self.clone()) });
+            return Err(ShardError::Disagree { cross_check: Box::new(self.clone()) });
         }
         if self.level.allowed > BLIND {
-            return Err(ShareError::Unsteady { allowed: self.level.allowed });
+            return Err(ShardError::Unsteady { allowed: self.level.allowed });
         }
         Ok(())
     }
