@@ -4,7 +4,7 @@
 #   scripts/bench-lut.sh FOLDER [SPACE]
 #
 # Two LUTs in the default context and their disagreement, one of isolated layers, one with glibc's own allocator as the
-# control; each validated in a process of its own on 100 fresh networks. Raw output goes to FOLDER.
+# control; each validated in a process of its own on 100 holdout networks. Raw output goes to FOLDER.
 set -euo pipefail
 folder=${1:?usage: scripts/bench-lut.sh FOLDER [SPACE]}
 space=${2:-mobilenet-cifar10}
@@ -29,7 +29,7 @@ measure() {
   "$nasprof" lut diff "$folder/1.parquet" "$folder/2.parquet" | head -n 5
   echo '== isolated layers'
   measure -o "$folder/isolated.parquet" --mode isolated
-  echo '== validation: 100 fresh networks, another process'
+  echo '== validation: 100 holdout networks, another process'
   "$nasprof" validate --device local --lut "$folder/1.parquet" --space "$space" -n 100 \
     --isolated "$folder/isolated.parquet" 2>>"$folder/log.txt"
   echo '== control: the allocator of glibc as it is'

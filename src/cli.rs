@@ -27,7 +27,7 @@ pub(crate) enum Command {
     Lut(LutArgs),
     /// Predict networks from a LUT.
     Estimate(EstimateArgs),
-    /// Measure fresh networks whole and compare them with the prediction.
+    /// Measure holdout networks whole and compare them with the prediction.
     Validate(ValidateArgs),
     /// Show results as one HTML file: a LUT, a validation, a search, or several LUTs compared.
     Report(ReportArgs),
@@ -381,7 +381,7 @@ pub(crate) struct ValidateArgs {
     /// The space: a built-in name or a TOML file.
     #[arg(long)]
     pub(crate) space: String,
-    /// Fresh networks.
+    /// Holdout networks.
     #[arg(short = 'n', default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) count: u32,
     /// Seed of the networks and their order.

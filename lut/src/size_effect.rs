@@ -2,7 +2,7 @@
 //!
 //! A layer's time in the LUT is its mean over the networks that it was timed in. In a larger network it finds less of the caches
 //! and a busier processor, in a smaller one more: all layers alike, so that sums are too low for large networks and too high for
-//! small ones. On a 2-core Xeon that was more than half of the error's variance over 60 fresh networks of mobilenet-cifar10. The
+//! small ones. On a 2-core Xeon that was more than half of the error's variance over 60 holdout networks of mobilenet-cifar10. The
 //! networks that were measured whole show it: the logarithm of whole over sum is fitted by a ridge regression (Hoerl and Kennard
 //! 1970) on logarithms of static costs.
 
@@ -163,10 +163,10 @@ mod tests {
     fn networks_that_were_not_measured_are_predicted_better() {
         for seed in 0..10 {
             let (effect, left_out) = fit(&networks(seed, 30, 0.06, 0.004)).unwrap();
-            let fresh = networks(seed + 100, 200, 0.06, 0.0);
-            let corrected = scatter(fresh.iter().map(|(costs, log)| log - effect.log_factor(costs)));
+            let holdout = networks(seed + 100, 200, 0.06, 0.0);
+            let corrected = scatter(holdout.iter().map(|(costs, log)| log - effect.log_factor(costs)));
             // Control: without it, what the power makes of different sizes.
-            let plain = scatter(fresh.iter().map(|(_, log)| *log));
+            let plain = scatter(holdout.iter().map(|(_, log)| *log));
             assert!(corrected < 0.35 * plain, "seed {seed}: {corrected} {plain}");
             assert_eq!(left_out.len(), 30);
         }
@@ -183,20 +183,20 @@ mod tests {
         assert_eq!(fit(&vec![([1.0; COSTS], 0.1); 30]), None);
     }
 
-    /// A left-out network does not help to predict itself: errors by that word are those of fresh networks, not of a fit.
+    /// A left-out network does not help to predict itself: errors by that word are those of holdout networks, not of a fit.
     #[test]
     fn the_left_out_are_not_flattered() {
-        let (mut left, mut fitted, mut fresh) = (0.0, 0.0, 0.0);
+        let (mut left, mut fitted, mut holdout) = (0.0, 0.0, 0.0);
         for seed in 0..20 {
             let measured = networks(seed, 16, 0.06, 0.01);
             let Some((effect, left_out)) = fit(&measured) else { continue };
             left += scatter(measured.iter().zip(&left_out).map(|((_, log), effect)| log - effect));
             fitted += scatter(measured.iter().map(|(costs, log)| log - effect.log_factor(costs)));
             let others = networks(seed + 100, 200, 0.06, 0.01);
-            fresh += scatter(others.iter().map(|(costs, log)| log - effect.log_factor(costs)));
+            holdout += scatter(others.iter().map(|(costs, log)| log - effect.log_factor(costs)));
         }
-        assert!((left / fresh - 1.0).abs() < 0.12, "{left} {fresh}");
-        assert!(fitted < 0.93 * fresh, "the control: {fitted} {fresh}");
+        assert!((left / holdout - 1.0).abs() < 0.12, "{left} {holdout}");
+        assert!(fitted < 0.93 * holdout, "the control: {fitted} {holdout}");
     }
 
     /// A LUT whose usual network lay beside its smallest and largest would not be read.

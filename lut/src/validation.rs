@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::noise::{halves, noise};
 use crate::{Estimator, Level, LutError, Observations, SessionObservations};
 
-/// One fresh network.
+/// One holdout network.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ValidationRow {
     /// Its architecture.
@@ -35,7 +35,7 @@ fn is_one_process(processes_ms: &[f64]) -> bool {
 /// How far predictions are from the truth.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Validation {
-    /// Fresh networks.
+    /// Holdout networks.
     pub n: usize,
     /// Measured over estimated on the anchors, in this run; absent if the LUT has no anchors.
     pub level: Option<f64>,
@@ -94,31 +94,31 @@ pub fn validate(
     let all = measured(events, estimator, isolated)?;
     let level = level_of(&all);
     let factor = level.as_ref().map_or(1.0, |l| l.level);
-    let fresh: Vec<&Measured> = all.iter().filter(|m| !m.anchor).collect();
-    let errors: Vec<f64> = fresh.iter().map(|m| m.estimated * factor / m.ms - 1.0).collect();
+    let holdout: Vec<&Measured> = all.iter().filter(|m| !m.anchor).collect();
+    let errors: Vec<f64> = holdout.iter().map(|m| m.estimated * factor / m.ms - 1.0).collect();
     let share = |limit: f64| errors.iter().filter(|e| e.abs() <= limit).count() as f64 / errors.len().max(1) as f64;
     let mape_of = |e: &[f64]| mean(&e.iter().map(|e| e.abs()).collect::<Vec<_>>()).unwrap_or(f64::NAN);
-    let isolated_errors: Option<Vec<f64>> = fresh.iter().map(|m| Some(m.isolated? / m.ms - 1.0)).collect();
+    let isolated_errors: Option<Vec<f64>> = holdout.iter().map(|m| Some(m.isolated? / m.ms - 1.0)).collect();
     let inside: Option<Vec<f64>> =
-        fresh.iter().map(|m| m.interval.map(|i| f64::from(u8::from(i[0] <= m.ms && m.ms <= i[1])))).collect();
-    let estimated: Vec<f64> = fresh.iter().map(|m| m.estimated).collect();
-    let times: Vec<f64> = fresh.iter().map(|m| m.ms).collect();
+        holdout.iter().map(|m| m.interval.map(|i| f64::from(u8::from(i[0] <= m.ms && m.ms <= i[1])))).collect();
+    let estimated: Vec<f64> = holdout.iter().map(|m| m.estimated).collect();
+    let times: Vec<f64> = holdout.iter().map(|m| m.ms).collect();
     Ok(Validation {
-        n: fresh.len(),
+        n: holdout.len(),
         level: level.as_ref().map(|l| l.level),
         level_interval: level.map(|l| l.interval),
         mape: mape_of(&errors),
-        noise: noise(fresh.iter().filter_map(|m| m.parts.as_deref())),
+        noise: noise(holdout.iter().filter_map(|m| m.parts.as_deref())),
         bias: mean(&errors).unwrap_or(f64::NAN),
         within_2: share(0.02),
         within_5: share(0.05),
         within_10: share(0.10),
         spearman: spearman(&estimated, &times),
-        raw_mape: mape_of(&fresh.iter().map(|m| m.estimated / m.ms - 1.0).collect::<Vec<_>>()),
+        raw_mape: mape_of(&holdout.iter().map(|m| m.estimated / m.ms - 1.0).collect::<Vec<_>>()),
         isolated_mape: isolated_errors.as_deref().filter(|_| isolated.is_some()).map(mape_of),
         covered: inside.as_deref().and_then(mean),
         seed,
-        rows: fresh
+        rows: holdout
             .into_iter()
             .map(|m| ValidationRow {
                 arch: m.arch.clone(),

@@ -71,15 +71,15 @@ fn without_an_effect_the_plain_mean_is_kept() {
     }
 }
 
-/// A network is left out of its own prediction, so the stored error is that of fresh networks and not of a fit.
+/// A network is left out of its own prediction, so the stored error is that of holdout networks and not of a fit.
 #[test]
-fn the_stored_error_is_that_of_fresh_networks() {
+fn the_stored_error_is_that_of_holdout_networks() {
     let space = Space::builtin("mobilenet-cifar10").unwrap();
     let lut = synthetic_lut(&space, "caches", 1);
-    let fresh = error(&lut, &space, &SyntheticDevice::named("caches").unwrap());
+    let holdout = error(&lut, &space, &SyntheticDevice::named("caches").unwrap());
     let stored = lut.context.calibration.as_ref().unwrap();
     // A mean absolute error is about 0.8 of the root mean square; the truth has no noise, the anchors have some.
-    assert!(fresh < 1.5 * stored.leave_one_out, "{fresh} fresh, {} stored", stored.leave_one_out);
+    assert!(holdout < 1.5 * stored.leave_one_out, "{holdout} holdout, {} stored", stored.leave_one_out);
     assert!(stored.shape_half_width > stored.leave_one_out);
 }
 

@@ -7,8 +7,8 @@ use std::io::Write;
 use nasprof_graph::LayerKey;
 use nasprof_graph::runtime::Runtime;
 use nasprof_lut::{
-    BatchEstimator, Calibration, Estimator, Flag, Lut, SizeEffect, Slope, Source, Times, check, fresh_networks,
-    from_journal, read, write,
+    BatchEstimator, Calibration, Estimator, Flag, Lut, SizeEffect, Slope, Source, Times, check, from_journal,
+    holdout_networks, read, write,
 };
 use nasprof_profiler::journal::Event;
 use nasprof_profiler::synthetic::network_truth_ns;
@@ -83,8 +83,8 @@ fn half_of_a_small_space_is_left_to_validate_with() {
     assert!(all < 60 && lut.context.measured.len() <= all / 2, "{} of {all}", lut.context.measured.len());
     assert!(lut.rows.iter().all(|row| row.times.is_some()));
     let left = all - lut.context.measured.len();
-    assert_eq!(fresh_networks(&space, &lut, left, 0).unwrap().len(), left);
-    let error = fresh_networks(&space, &lut, left + 1, 0).unwrap_err().to_string();
+    assert_eq!(holdout_networks(&space, &lut, left, 0).unwrap().len(), left);
+    let error = holdout_networks(&space, &lut, left + 1, 0).unwrap_err().to_string();
     assert!(error.contains(&format!("only {left} networks")), "{error}");
 }
 

@@ -1,4 +1,4 @@
-//! `nasprof validate`: fresh networks and the LUT's anchors, measured whole in other processes than the LUT's.
+//! `nasprof validate`: holdout networks and the LUT's anchors, measured whole in other processes than the LUT's.
 
 mod table;
 
@@ -9,7 +9,7 @@ use nasprof_devices::{DeviceFile, Link, retry};
 use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
 use nasprof_lut::{
-    Estimator, Lut, Processes, Validation, WholeSession, fresh_networks, level_now, measure_whole, read, validate,
+    Estimator, Lut, Processes, Validation, WholeSession, holdout_networks, level_now, measure_whole, read, validate,
 };
 use nasprof_profiler::engine::{Gate, Recorder};
 use nasprof_profiler::journal::{Event, Mode, Writer};
@@ -47,7 +47,7 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
     if let Some(isolated) = &isolated {
         check_isolated(isolated, &lut).map_err(|failure| failure.context("--isolated"))?;
     }
-    let networks = fresh_networks(&space, &lut, args.count as usize, args.seed)?;
+    let networks = holdout_networks(&space, &lut, args.count as usize, args.seed)?;
     let file = resolve::device(&args.device, &args.settings.set)?;
     let mut link = resolve::open(&file)?.locking_clocks(args.lock_clocks);
     if args.memory {

@@ -1,4 +1,4 @@
-//! `nasprof validate --memory`: peak memory of fresh networks, each in a process of its own.
+//! `nasprof validate --memory`: peak memory of holdout networks, each in a process of its own.
 
 use nasprof_base::text::percent;
 use nasprof_devices::Link;
@@ -24,7 +24,7 @@ pub(super) fn run(space: &Space, lut: &Lut, archs: &[Arch], link: &mut Link, as_
         }
         return print_json(&value);
     }
-    print(format!("networks        {} fresh, each in a process of its own", validation.n))?;
+    print(format!("networks        {} holdout, each in a process of its own", validation.n))?;
     print(format!("peak memory     MAPE {} (bias {})", percent(validation.mape), percent(validation.bias)))?;
     print(format!("within 2/5 %    {} / {}", percent(validation.within_2), percent(validation.within_5)))?;
     print(format!("worst           {}", percent(validation.worst)))?;

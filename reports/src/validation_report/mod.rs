@@ -36,7 +36,7 @@ pub fn validation_report(result: &ValidationResult, name: &str, with: Option<(&L
     }
     sections.push(Section::new("networks", "All networks", networks(result, &errors)));
     let space = result.rows.first().map_or("no networks", |r| r.arch.space.as_str());
-    page(&format!("Validation {name}"), &format!("{} fresh networks of {space}", result.n), &sections)
+    page(&format!("Validation {name}"), &format!("{} holdout networks of {space}", result.n), &sections)
 }
 
 fn within(errors: &[f64], limit: f64) -> usize {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 /// program, and a later one may say more.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct ValidationResult {
-    /// Fresh networks.
+    /// Holdout networks.
     pub n: usize,
     /// Measured over estimated on the anchors.
     pub level: Option<f64>,

@@ -1,4 +1,4 @@
-//! Measuring networks whole in sessions of their own, in a LUT's context: fresh ones to compare with their estimates, and
+//! Measuring networks whole in sessions of their own, in a LUT's context: a holdout set to compare with its estimates, and
 //! the LUT's anchors for the level.
 
 use std::collections::BTreeSet;
@@ -25,7 +25,7 @@ const MAX_DRAWS: usize = 1000;
 ///
 /// # Errors
 /// If the space has too few of them.
-pub fn fresh_networks(space: &Space, lut: &Lut, count: usize, seed: u64) -> Result<Vec<Arch>, LutError> {
+pub fn holdout_networks(space: &Space, lut: &Lut, count: usize, seed: u64) -> Result<Vec<Arch>, LutError> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut seen: BTreeSet<Arch> = lut.context.measured.iter().cloned().collect();
     let mut archs = Vec::new();
