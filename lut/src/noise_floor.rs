@@ -10,7 +10,7 @@ const FEWEST: usize = 4;
 /// have in common in a part, which is the level, tells how far their mean is off (the residual of a two-way analysis of
 /// variance). Of a normal error of standard deviation s the mean absolute value is s √(2/π). `None` where too little was
 /// measured to tell.
-pub(crate) fn noise<'a>(networks: impl IntoIterator<Item = &'a [f64]>) -> Option<f64> {
+pub(crate) fn noise_floor<'a>(networks: impl IntoIterator<Item = &'a [f64]>) -> Option<f64> {
     let logs: Vec<Vec<f64>> = networks.into_iter().map(|times| times.iter().map(|time| time.ln()).collect()).collect();
     let parts = logs.first()?.len();
     if logs.len() < FEWEST || parts < 2 || logs.iter().any(|own| own.len() != parts) {
