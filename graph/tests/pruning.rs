@@ -1,4 +1,4 @@
-//! What the passes remove, and what they must leave (nnabla-nas.md 1.6).
+//! The passes remove dead parts and keep the rest, as the pruning of NNabla-NAS' static graphs does.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

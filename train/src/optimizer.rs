@@ -1,4 +1,4 @@
-//! Updating tensors from their gradients, exactly as nnabla-nas.md 3.2 has it.
+//! Updates tensors from their gradients, in the order of NNabla-NAS' `Optimizer`: clip, decay, step.
 //!
 //! State is kept for each tensor and changes only when that tensor has a gradient: a candidate that was not part of the
 //! last networks goes on with the momentum it had.

@@ -1,4 +1,4 @@
-//! Decides what is measured next and when it is enough (measurement.md section 6).
+//! Decides which network or layer to measure next, and when to stop (docs/trust.md).
 //!
 //! The engine sees a device only through [`crate::protocol::Device`], so the same code measures a processor here, a
 //! board far away and a synthetic device in virtual time. Everything it observes goes through a [`Recorder`] into the

@@ -19,7 +19,7 @@ pub struct Optimizers {
     pub warm_up: Option<Optimizer>,
 }
 
-/// The update rules (nnabla-nas.md 3.2).
+/// The update rules, those of NNabla's solvers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OptimizerKind {

@@ -197,7 +197,7 @@ mod tests {
         Regularizer { kind, quantity: Quantity::Latency, upper, lower: None, target: None, weight, lut }
     }
 
-    /// Computed from the definition, nnabla-nas.md 3.5.
+    /// Computed from the reward of NNabla-NAS' `ProxylessNasSearcher`: accuracy times min(1, bound / value) ^ weight.
     #[test]
     fn rewards_of_the_reference() {
         for (accuracy, value, upper, expected) in

@@ -43,8 +43,8 @@ pub enum Form {
 }
 
 impl Form {
-    /// DARTS cells that are all alike are cut down to two edges a node (nnabla-nas.md 2.1); every other space keeps what
-    /// is selected.
+    /// DARTS cells that share their choices keep two edges for each node (Liu et al. 2019); every other space keeps the
+    /// selected candidates.
     #[must_use]
     pub fn of(choices: &[Choice]) -> Self {
         Cells::find(choices).map_or(Self::Free, Self::Cells)

@@ -1,4 +1,4 @@
-//! Once-for-all ResNet-50 (nnabla-nas.md 2.9).
+//! Once-for-all ResNet-50 (NNabla-NAS' `ofa_resnet50`).
 //!
 //! A width changes the shape of all that reads it, and the candidates of a choice have one shape. So each stage is
 //! built once for every width, its first block once more for every width of the stage before, and the choice of that

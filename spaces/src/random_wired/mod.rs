@@ -1,4 +1,4 @@
-//! Randomly wired networks (nnabla-nas.md 2.5): a seeded small-world graph whose vertices are layers.
+//! Randomly wired networks (Xie et al. 2019): a seeded small-world graph whose vertices are layers.
 //!
 //! The seed fixes the wiring, the channels of each vertex and whether it halves its map, so a network can be built
 //! again. What a vertex does within that can be left open as a choice. Unlike the reference's, the separable

@@ -1,4 +1,4 @@
-//! Changing images: the steps of nnabla-nas.md 5.4, put together to transforms.
+//! Image transforms: the steps of NNabla-NAS' `utils.data.transforms`, and their combination.
 
 mod color;
 mod geometry;
