@@ -1,4 +1,4 @@
-//! What can be wrong with a graph: the node (where) and the reason (what).
+//! Errors of graphs: the node (where) and the reason (what).
 
 use thiserror::Error;
 

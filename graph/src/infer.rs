@@ -1,4 +1,4 @@
-//! Shape inference: one rule per operation, the same at build time and when a graph comes from outside.
+//! Shape inference: one rule for each operation, used by the builder and for graphs from outside.
 
 use std::collections::HashSet;
 

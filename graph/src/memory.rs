@@ -1,4 +1,4 @@
-//! Activation memory by lifetimes.
+//! Activation memory, computed from lifetimes.
 
 use crate::cost::{ELEMENT_BYTES, moves_nothing};
 use crate::{Graph, Node, NodeId, Op};
