@@ -1,7 +1,7 @@
-//! One board's part of the work of one LUT.
+//! One board's part of a shared measurement.
 //!
-//! Boards of a kind plan alike: the plan follows from space, seed and the layers that run. A part of it is common to all
-//! of them, so that they can be compared where they did the same; the rest is dealt out, each piece to one board.
+//! Boards of one kind make the same plan, because it follows from space, seed and the layers that run. All boards
+//! measure a common part, which makes them comparable; each remaining piece goes to one board.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};

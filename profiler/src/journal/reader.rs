@@ -1,4 +1,4 @@
-//! Reading a journal back, with every doubt an error.
+//! Reads a journal; anything unexpected is an error.
 
 use std::fs;
 use std::path::Path;
