@@ -1,4 +1,4 @@
-//! What the machine shows of itself: facts that identify it, and its state with three values (ok, bad, not observable).
+//! Probes of the machine: facts that identify it, and its state with three values (ok, bad, not observable).
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! A device whose clocks are locked while it is measured.
+//! A device whose clocks are locked during a measurement.
 
 use std::io::{BufReader, Write};
 use std::os::unix::process::CommandExt;

@@ -1,4 +1,4 @@
-//! Clocks of Jetson boards: power modes (`nvpmodel`) and the script that fixes all clocks (`jetson_clocks`).
+//! Clocks of Jetson boards: power modes (`nvpmodel`) and the script that locks all clocks (`jetson_clocks`).
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

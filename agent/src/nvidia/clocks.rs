@@ -1,4 +1,4 @@
-//! Locking the clock of a GPU, as `nvidia-smi -lgc` does.
+//! Locks the clock of a GPU, as `nvidia-smi -lgc` does.
 
 use std::rc::Rc;
 use std::time::Duration;

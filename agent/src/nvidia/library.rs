@@ -1,4 +1,4 @@
-//! The driver's library itself.
+//! The driver's library.
 
 use std::collections::BTreeMap;
 
