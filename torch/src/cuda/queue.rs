@@ -1,9 +1,8 @@
 //! Timing behind a full queue.
 //!
-//! Kernels of small layers are shorter than the time to launch them. Events around them would then show how fast the
-//! processor launches. So the GPU is given other work first (nvbench uses a kernel that blocks), and the layers are
-//! queued while it is busy. Whether it stayed busy is checked at every mark, and a run in which it did not is repeated
-//! with more work in front of it.
+//! Kernels of small layers are shorter than the time to launch them, so events around them would measure launches. The
+//! GPU therefore gets other work first (nvbench uses a blocking kernel), and the layers are queued while it is busy.
+//! Every event checks that the GPU is still busy; otherwise the run is repeated with more work in front of it.
 
 /// A GPU's queue with marks (events) in it.
 pub(crate) trait Stream {
