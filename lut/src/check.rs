@@ -1,4 +1,4 @@
-//! Entries that cannot be right.
+//! Detects implausible entries.
 
 use std::collections::HashMap;
 

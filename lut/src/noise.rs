@@ -1,4 +1,4 @@
-//! How much of a validation's error is the measurement of the networks themselves.
+//! The noise floor of a validation: the part of its error that comes from measuring the networks.
 
 use nasprof_base::statistics::{mean, trimmed_mean};
 

@@ -1,4 +1,4 @@
-//! Signs that a table was not measured, or not written down as it was.
+//! Signs that a table was not measured, or was altered afterwards.
 
 use std::collections::{BTreeMap, HashSet};
 

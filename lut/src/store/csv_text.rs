@@ -1,4 +1,4 @@
-//! CSV: the context as JSON in a comment line, then a header and a line a row.
+//! CSV: the context as JSON in a comment line, a header, then one line for each row.
 
 use serde_json::Value;
 
