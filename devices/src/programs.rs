@@ -1,4 +1,4 @@
-//! Agents on this machine: which of them fits a board.
+//! Agent programs on this machine, by architecture.
 
 use std::fs::File;
 use std::io::Read;

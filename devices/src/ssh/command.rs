@@ -1,4 +1,4 @@
-//! Commands on a host: what is sent, what comes back, and that words stay words.
+//! Remote commands: quoting, input and output.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::{Duration, Instant};

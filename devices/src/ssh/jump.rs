@@ -1,4 +1,4 @@
-//! A connection through another host: bytes are carried between a socket here and a channel there.
+//! Connections through a jump host: bytes are copied between a local socket and a remote channel.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
