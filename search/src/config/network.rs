@@ -1,4 +1,4 @@
-//! The network that a training trains.
+//! The network of a training.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Tables `[optimizers.…]`: what updates weights and architecture.
+//! Tables `[optimizers.…]`: how weights and architecture are updated.
 
 use serde::{Deserialize, Serialize};
 

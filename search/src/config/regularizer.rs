@@ -1,4 +1,4 @@
-//! Tables `[[regularizers]]`: what a search has to keep to besides accuracy.
+//! Tables `[[regularizers]]`: limits and costs besides accuracy.
 
 use std::path::PathBuf;
 

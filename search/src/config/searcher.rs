@@ -1,4 +1,4 @@
-//! Table `[searcher]`: how to search.
+//! Table `[searcher]`: the search algorithm.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! What can be wrong with images.
+//! Errors of images and data sets.
 
 use std::io;
 use std::path::PathBuf;

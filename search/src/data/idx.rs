@@ -1,4 +1,4 @@
-//! Fashion-MNIST, and all that comes in the same four IDX files: plain or compressed by gzip.
+//! Fashion-MNIST and other data sets in the same four IDX files, plain or compressed with gzip.
 
 use std::fs::File;
 use std::io::{BufReader, Read};

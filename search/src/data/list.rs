@@ -1,7 +1,7 @@
 //! Lists of image files with their labels.
 //!
-//! A `.csv` file has a header with a column `x` and a column `y`, each alone or with a name behind a colon
-//! (`x:image,y:label`), as in the reference; any other file has `path label` on each line. Labels are numbers from 0.
+//! A `.csv` file has a header with the columns `x` and `y`, each alone or followed by a colon and a name
+//! (`x:image,y:label`), as in NNabla-NAS. Any other file has `path label` on each line. Labels are numbers from 0.
 
 use std::fs;
 use std::path::{Path, PathBuf};

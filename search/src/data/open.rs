@@ -1,4 +1,4 @@
-//! Opening a data set as an experiment describes it.
+//! Opens the data set of an experiment.
 
 use std::path::Path;
 

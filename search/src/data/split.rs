@@ -1,4 +1,4 @@
-//! Splitting a set so that every class has its share on both sides.
+//! Stratified splits: every class has its share on both sides.
 
 use rand::seq::SliceRandom;
 

@@ -1,7 +1,7 @@
-//! From a learnt distribution to one architecture that keeps to its limits.
+//! Selects one architecture within its limits from a learnt distribution.
 //!
-//! The most probable architecture wins if it is within the limits. If not, the most probable one within them is looked
-//! for: an annealed walk over architectures that differ in one or two choices, from a fixed seed, so that the same
+//! The most probable architecture wins if it is within the limits. Otherwise simulated annealing searches for the most
+//! probable one within them, over architectures that differ in one or two choices. Its seed is fixed, so the same
 //! distribution and limits always give the same architecture.
 
 mod cells;

@@ -1,4 +1,4 @@
-//! Steps that change values and leave pixels where they are.
+//! Steps that change values but not positions.
 
 use super::Planes;
 

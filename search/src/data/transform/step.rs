@@ -1,4 +1,4 @@
-//! The steps: parameters, checks, and which function does each.
+//! Transform steps: parameters, checks and functions.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
