@@ -1,4 +1,5 @@
-//! FairNAS (Chu, Zhang, Xu 2019): each candidate is trained equally often, then the trained weights judge architectures.
+//! FairNAS (Chu, Zhang, Xu 2019): every candidate is trained equally often, then the trained weights rank
+//! architectures.
 
 use nasprof_graph::{Arch, Choice};
 use nasprof_search::config::Evolution;
