@@ -1,4 +1,4 @@
-//! The same layers timed inside networks and alone: what hot caches hide.
+//! The same layers timed inside networks and alone: the effect of hot caches.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! The report of one LUT: can it be believed, which layers are slow, and why.
+//! The report of one LUT: whether to trust it, which layers are slow, and why.
 
 mod families;
 mod kind;

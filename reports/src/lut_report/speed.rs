@@ -1,4 +1,4 @@
-//! Where time goes by kind of layer, and how near layers come to the fastest that was seen.
+//! Latency by kind of layer, and the speed of layers relative to the fastest observed one.
 
 use maud::{Markup, html};
 use nasprof_base::statistics::median;

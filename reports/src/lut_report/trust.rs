@@ -1,4 +1,4 @@
-//! How far the numbers of a LUT can be believed: one statement for each thing that could be wrong.
+//! The quality of a LUT: one statement for each thing that can be wrong.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! One network taken apart: which layers take its time, and what the runtime removed before it runs.
+//! Details of one network: the layers that take its time, and the nodes that the runtime removed.
 
 mod removed;
 

@@ -1,4 +1,4 @@
-//! What becomes of the nodes of a selected network that the runtime does not run.
+//! Why the runtime does not run some nodes of a selected network.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Probabilities of the candidates as they were over time.
+//! Probabilities of the candidates over time.
 
 use std::collections::BTreeMap;
 

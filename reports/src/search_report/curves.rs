@@ -1,4 +1,4 @@
-//! Curves of a search, those of one quantity in one chart.
+//! Curves of a search, one chart for each quantity.
 
 use maud::{Markup, html};
 use nasprof_render::charts::{Line, lines};

@@ -1,4 +1,4 @@
-//! The report of a search: what it found, and how it got there.
+//! The report of a search: its result and its progress.
 
 mod alphas;
 mod curves;

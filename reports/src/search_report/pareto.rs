@@ -1,4 +1,4 @@
-//! Accuracy against latency over the search, with the front that nothing beats.
+//! Accuracy against latency over the search, with the Pareto front.
 
 use maud::Markup;
 use nasprof_base::text::{percent, significant};

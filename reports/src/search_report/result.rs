@@ -1,4 +1,4 @@
-//! What `result.json` says, and what to know of it before it is used.
+//! The result of a search (`result.json`), with its caveats.
 
 use Verdict::{Bad, Doubtful, Good, Unknown};
 use nasprof_base::text::{bytes, ms, percent, rough, si, significant};

@@ -1,4 +1,4 @@
-//! The folder that a search leaves, read as far as it is there: a search that still runs has a report as well.
+//! The folder of a search, read as far as its files exist: a running search has a report as well.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};

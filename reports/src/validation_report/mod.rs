@@ -1,4 +1,4 @@
-//! The report of a validation: how far predictions are from what was measured.
+//! The report of a validation: the error of predictions.
 
 mod result;
 

@@ -1,4 +1,4 @@
-//! What `nasprof validate --json` printed.
+//! The output of `nasprof validate --json`.
 
 use nasprof_graph::arch::ArchFile;
 use serde::Deserialize;
