@@ -72,5 +72,5 @@ fn last(metrics: &[&Metric]) -> String {
             Some(format!("{} {}", m.name, nasprof_base::text::significant(*m.values.iter().rfind(|v| v.is_finite())?)))
         })
         .collect();
-    format!("At last: {}.", said.join(", "))
+    format!("Last: {}.", said.join(", "))
 }
