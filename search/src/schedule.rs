@@ -57,7 +57,7 @@ impl Schedule {
         match self {
             Self::Constant | Self::Cosine => None,
             Self::CosineWarmUp { warm_up_epochs, .. } if *warm_up_epochs >= epochs => {
-                Some(format!("`warm_up_epochs` is {warm_up_epochs}, the training has {epochs} epochs"))
+                Some(format!("`warm_up_epochs` is {warm_up_epochs}, but the training has {epochs} epochs"))
             }
             Self::CosineWarmUp { warm_up_learning_rate, .. } => {
                 (!warm_up_learning_rate.is_finite()).then(|| "`warm_up_learning_rate` must be a number".to_owned())
@@ -66,7 +66,7 @@ impl Schedule {
             Self::Step { rate, .. } | Self::Exponential { rate } => positive("rate", *rate),
             Self::MultiStep { rate, epochs: steps } => positive("rate", *rate).or_else(|| {
                 let late = steps.iter().find(|&&at| at == 0 || at >= epochs)?;
-                Some(format!("`epochs` has {late}, which is not within the training's {epochs} epochs"))
+                Some(format!("`epochs` has {late}, but the training has only {epochs} epochs"))
             }),
             Self::Polynomial { power } => positive("power", *power),
         }

@@ -28,7 +28,7 @@ pub use store::is_left;
 pub enum ClockError {
     /// Nothing to control.
     #[error(
-        "this device has no clocks that can be set: no cpufreq below {root}sys, no jetson_clocks, no NVIDIA GPU asked for"
+        "this device has no settable clocks: no cpufreq below {root}sys, no jetson_clocks, no NVIDIA GPU requested"
     )]
     Nothing {
         /// Root of the tree that was looked at.
@@ -43,10 +43,10 @@ pub enum ClockError {
         problem: String,
     },
     /// A setting was written, and another value is read back.
-    #[error("the clocks did not stay as they were set: {}", .0.join("; "))]
+    #[error("the clocks did not stay as set: {}", .0.join("; "))]
     ReadBack(Vec<String>),
     /// The present settings cannot be stored, so nothing is set.
-    #[error("cannot store the present clocks in {path}, so none is set: {source}")]
+    #[error("cannot store the present clocks in {path}, so nothing was locked: {source}")]
     Store {
         /// The file.
         path: String,

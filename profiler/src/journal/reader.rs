@@ -126,7 +126,7 @@ fn with_header(recovered: Recovered) -> Result<Recovered, JournalError> {
             header.format_version
         ))),
         Some(_) => Err(JournalError::Header("the first line is not a header".to_owned())),
-        None => Err(JournalError::Header("there is no header: nothing was measured".to_owned())),
+        None => Err(JournalError::Header("the journal is empty: nothing was measured".to_owned())),
     }
 }
 

@@ -104,7 +104,7 @@ impl Optimizer {
             return Some(("epsilon", format!("must be a positive number, not {}", self.epsilon)));
         }
         if !not_negative(self.weight_decay) {
-            return Some(("weight_decay", format!("must not be negative, and not {}", self.weight_decay)));
+            return Some(("weight_decay", format!("must be a number of at least 0, not {}", self.weight_decay)));
         }
         if let Some(clip) = self.clip.filter(|&clip| !positive(clip)) {
             return Some(("clip", format!("must be a positive number, not {clip}")));

@@ -74,7 +74,7 @@ impl<S: Stream> Queue<S> {
                 return (1..count).map(|mark| self.stream.between(mark - 1, mark)).collect();
             }
             if self.fill >= MAX_FILL {
-                return Err("the GPU waits for the processor however much it has to do before".to_owned());
+                return Err("the GPU always waits for the processor, however full its queue is".to_owned());
             }
             self.fill *= 2;
         }

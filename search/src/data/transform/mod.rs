@@ -55,7 +55,7 @@ impl Transform {
         for (i, step) in self.steps.iter().enumerate() {
             size = step.output_size(channels, size).map_err(|problem| format!("step {i}: {problem}"))?;
         }
-        let (height, width) = size.ok_or("the images come out in different sizes: add a crop or resize step")?;
+        let (height, width) = size.ok_or("the images have different sizes; add a crop or resize step")?;
         Ok(Size::new(channels, height, width))
     }
 
