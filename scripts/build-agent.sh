@@ -16,7 +16,7 @@ case $triple in
   riscv64gc-unknown-linux-gnu) architecture=riscv64 gcc=riscv64-linux-gnu-gcc packages=(gcc-riscv64-linux-gnu libc6-dev-riscv64-cross) ;;
   *)
     echo "error: TARGET=${triple:-} is not known" >&2
-    echo "hint: one of aarch64-unknown-linux-gnu, armv7-unknown-linux-gnueabihf, riscv64gc-unknown-linux-gnu; any other board can build its own (docs/devices.md)" >&2
+    echo "hint: one of aarch64-unknown-linux-gnu, armv7-unknown-linux-gnueabihf, riscv64gc-unknown-linux-gnu; any other board can build its own (docs/agents.md)" >&2
     exit 2
     ;;
 esac

@@ -1,11 +1,11 @@
-//! What can be typed.
+//! The command line: commands, options and their help texts.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Measures neural network layers on target devices and predicts whole networks from them.
+/// Measures neural network layers on target devices and predicts the latency of whole networks.
 #[derive(Debug, Parser)]
 #[command(name = "nasprof", version, about, propagate_version = true, arg_required_else_help = true)]
 #[command(after_help = "Exit codes: 0 ok, 1 internal error, 2 usage or bad input, 3 some rows did not converge,\n\
@@ -17,27 +17,27 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// List devices, or check that one can be measured.
+    /// List devices, or check a device.
     Devices(DevicesArgs),
     /// List, show or sample search spaces.
     Space(SpaceArgs),
     /// Measure every layer of a space on a device into a lookup table (LUT).
     Measure(MeasureArgs),
-    /// Look at LUTs and change their format.
+    /// Show, compare, convert, merge and import LUTs.
     Lut(LutArgs),
     /// Predict networks from a LUT.
     Estimate(EstimateArgs),
-    /// Measure holdout networks whole and compare them with the prediction.
+    /// Measure new networks and compare them with their predictions.
     Validate(ValidateArgs),
-    /// Show results as one HTML file: a LUT, a validation, a search, or several LUTs compared.
+    /// Write an HTML report of a LUT, a validation, a search, or a comparison of LUTs.
     Report(ReportArgs),
-    /// Draw an architecture, or write its graph for other programs.
+    /// Export an architecture as a picture, a graph or an ONNX model.
     Export(ExportArgs),
     /// Search a space for the best network within a budget.
     Search(SearchArgs),
     /// Train one network.
     Train(RunArgs),
-    /// Write manual pages, one for each command, into a folder.
+    /// Write a manual page for each command into a folder.
     Manual {
         /// The folder; `man -l FOLDER/nasprof.1` shows a page.
         #[arg(short, long, value_name = "FOLDER")]
@@ -63,11 +63,11 @@ pub(crate) struct DevicesArgs {
 pub(crate) enum DevicesCommand {
     /// List the known devices.
     List,
-    /// Connect to a device, look at its state, and re-measure a LUT's anchors if one is given.
+    /// Connect to a device and report its state; with --lut, measure the LUT's anchors again.
     Check {
         /// Name of the device.
         name: String,
-        /// A LUT whose anchor networks tell the machine's level now.
+        /// A LUT: its anchor networks show the device's present level.
         #[arg(long, value_name = "LUT", requires = "space")]
         lut: Option<PathBuf>,
         /// The LUT's space.
@@ -91,22 +91,22 @@ pub(crate) struct SpaceArgs {
 pub(crate) enum SpaceCommand {
     /// List the built-in spaces.
     List,
-    /// Show a space: its choices, counts and what measuring it takes.
+    /// Show a space: its choices, its size and the cost of measuring it.
     Show {
         /// Name of a built-in space, or a TOML file.
         space: String,
-        /// A LUT of the space: shows what a network costs on average, and the range.
+        /// A LUT of the space: adds the mean and range of network latencies.
         #[arg(long)]
         lut: Option<PathBuf>,
     },
-    /// Draw architectures, one JSON file a line.
+    /// Sample architectures, one JSON object on each line.
     Sample {
         /// Name of a built-in space, or a TOML file.
         space: String,
-        /// How many.
+        /// Number of architectures.
         #[arg(short = 'n', default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
         count: u32,
-        /// Seed of the draw.
+        /// Seed of the random choices.
         #[arg(long, default_value_t = 0)]
         seed: u64,
     },
@@ -117,35 +117,35 @@ pub(crate) enum SpaceCommand {
 pub(crate) enum ModeArg {
     /// Inside running networks sampled from the space.
     InContext,
-    /// Each alone, in a loop: caches are hot, so sums come out too small.
+    /// Each layer alone in a loop: caches are hot, so sums are too small.
     Isolated,
 }
 
-/// How the agent keeps memory.
+/// The agent's memory allocator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum AllocatorArg {
-    /// Kept: latencies are repeatable.
+    /// Keep freed memory: latencies are repeatable.
     Retain,
-    /// glibc's default: what a program gets that does nothing about it.
+    /// glibc's default, as in most programs.
     System,
 }
 
-/// What is measured: a space or one network.
+/// The input of a measurement: a space or one network.
 #[derive(Debug, Args)]
 #[group(id = "source", required = true, multiple = false)]
 pub(crate) struct SourceArgs {
     /// The space: a built-in name or a TOML file.
     #[arg(long)]
     pub(crate) space: Option<String>,
-    /// Instead of a space, one network: an ONNX model.
+    /// One network instead of a space: an ONNX model.
     #[arg(long, value_name = "FILE.onnx")]
     pub(crate) model: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct MeasureArgs {
-    /// The device: a name from `nasprof devices list`, or `synthetic:NAME` in virtual time. Several, as `a,b`, or a
-    /// group of devices are measured at the same time, each into a LUT of its own, or with --shard into one.
+    /// The device: a name from `nasprof devices list`, or `synthetic:NAME` (virtual time). Several devices (`a,b`) or a
+    /// group are measured at the same time, each into its own LUT, or with --shard into one LUT.
     #[arg(long, value_name = "NAME", env = "NASPROF_DEVICE", value_delimiter = ',', required = true)]
     pub(crate) device: Vec<String>,
     #[command(flatten)]
@@ -157,22 +157,22 @@ pub(crate) struct MeasureArgs {
     /// Where layers are timed.
     #[arg(long, value_enum, default_value_t = ModeArg::InContext)]
     pub(crate) mode: ModeArg,
-    /// Wanted half-width of each layer's interval, relative.
+    /// Target half-width of each layer's interval, relative to its mean.
     #[arg(long, value_name = "WIDTH", default_value_t = 0.02, value_parser = fraction)]
     pub(crate) ci: f64,
-    /// Fresh processes to measure in.
+    /// Number of sessions; each is a fresh process.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) sessions: u32,
-    /// Most rounds of a session.
+    /// Maximum number of rounds in a session.
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(8..=1000))]
     pub(crate) max_rounds: u32,
-    /// Longest time to spend, like 90s or 10m.
+    /// Time limit, like 90s or 10m.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) budget: Option<Duration>,
-    /// Seed of sampling, order, weights and data.
+    /// Seed for sampling, order, weights and data.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
-    /// The LUT to write, or for several devices without --shard the folder; the journal stands beside it [default:
+    /// The LUT to write; for several devices without --shard, a folder. The journal is written next to it [default:
     /// <space>-<device>.parquet].
     #[arg(short, long, value_name = "LUT")]
     pub(crate) output: Option<PathBuf>,
@@ -182,15 +182,15 @@ pub(crate) struct MeasureArgs {
     /// Measure a machine that is busy; every row is stamped.
     #[arg(long)]
     pub(crate) allow_noisy: bool,
-    /// Measure energy as well, where the device shows it: anchor networks whole, layers alone. Adds seconds a layer.
+    /// Also measure energy if the device has a meter: whole anchor networks and single layers. Takes seconds for each.
     #[arg(long)]
     pub(crate) energy: bool,
-    /// Lock the device's clocks while it is measured, and restore them afterwards (needs root on the device). The clock
+    /// Lock the device's clocks during the measurement and restore them afterwards (needs root on the device). The clock
     /// mode is part of the LUT's context.
     #[arg(long)]
     pub(crate) lock_clocks: bool,
-    /// Shard the work of one LUT over several boards of a kind: each measures a part of it, and what all measure must
-    /// agree within their intervals, else no LUT is made of the parts.
+    /// Share the work of one LUT between equal boards: each measures a part. The LUT is written only if the boards agree
+    /// on a common part within their intervals.
     #[arg(long, alias = "share")]
     pub(crate) shard: bool,
     /// Print the result as JSON.
@@ -198,27 +198,27 @@ pub(crate) struct MeasureArgs {
     pub(crate) json: bool,
 }
 
-/// What goes over a device's file.
+/// Changes to a device file.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SettingArgs {
-    /// Sets a key of the device file for this run, as in `--set host=192.0.2.7 --set port=2222`.
+    /// Set a key of the device file for this run, for example `--set host=192.0.2.7 --set port=2222`.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
 }
 
-/// What must be equal for numbers to be comparable.
+/// The context: settings that must be equal for latencies to be comparable.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ContextArgs {
-    /// Back end [default: the device file's].
+    /// Back end [default: from the device file].
     #[arg(long, value_parser = ["torch"])]
     pub(crate) backend: Option<String>,
-    /// Threads [default: the device file's].
+    /// Number of threads [default: from the device file].
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
-    /// Batch size [default: 1, or the LUT's].
+    /// Batch size [default: 1, or from the LUT].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(crate) batch: Option<u32>,
-    /// How the agent keeps memory [default: retain, or the LUT's].
+    /// The agent's memory allocator [default: retain, or from the LUT].
     #[arg(long, value_enum)]
     pub(crate) allocator: Option<AllocatorArg>,
 }
@@ -244,15 +244,15 @@ pub(crate) enum LutCommand {
     },
     /// Compare two LUTs layer by layer.
     Diff {
-        /// The one that counts as before.
+        /// The first LUT ("before").
         before: PathBuf,
-        /// The one that counts as after.
+        /// The second LUT ("after").
         after: PathBuf,
-        /// Rows to show; 0 shows all.
+        /// Number of rows to show; 0 shows all.
         #[arg(long, default_value_t = 20)]
         rows: usize,
     },
-    /// Write a LUT as CSV, JSON or Parquet, by the output's ending; nothing is lost.
+    /// Convert a LUT to CSV, JSON or Parquet (the output's ending decides), without loss.
     Export {
         /// The LUT.
         lut: PathBuf,
@@ -260,16 +260,16 @@ pub(crate) enum LutCommand {
         #[arg(short, long)]
         output: PathBuf,
     },
-    /// Make a LUT anew from its journal, or from those of all boards that shared the work: the same bytes.
+    /// Rebuild a LUT from its journal, or from the journals of all boards that shared the work, byte for byte.
     Rebuild {
-        /// The journal; several only where boards shared the work.
+        /// The journal; several only if boards shared the work.
         #[arg(required = true, value_name = "JOURNAL")]
         journals: Vec<PathBuf>,
         /// The LUT to write.
         #[arg(short, long)]
         output: PathBuf,
     },
-    /// Make one LUT of several that were measured in one context; nothing in it is more certain than in its parts.
+    /// Merge LUTs of one context into one; no interval becomes narrower.
     Merge {
         /// The LUTs, two or more.
         #[arg(required = true, num_args = 2.., value_name = "LUT")]
@@ -278,9 +278,9 @@ pub(crate) enum LutCommand {
         #[arg(short, long)]
         output: PathBuf,
     },
-    /// Make a LUT of another program's table; its rows are marked, and what cannot be right is refused.
+    /// Import another program's latency table; rows are flagged, implausible tables are refused.
     Import(ImportArgs),
-    /// Look for entries that cannot be right.
+    /// Look for implausible entries.
     Check {
         /// The LUT.
         lut: PathBuf,
@@ -289,30 +289,30 @@ pub(crate) enum LutCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// The table.
+    /// The table to import.
     pub(crate) table: PathBuf,
-    /// How it is written.
+    /// Format of the table.
     #[arg(long, value_enum)]
     pub(crate) format: TableFormat,
-    /// What its latencies are counted in, where no column says so.
+    /// Unit of the latencies, if no column names it.
     #[arg(long, value_enum)]
     pub(crate) unit: Option<LatencyUnit>,
-    /// The space whose layers are taken: a built-in name or a TOML file.
+    /// The space whose layers to import: a built-in name or a TOML file.
     #[arg(long)]
     pub(crate) space: String,
-    /// Name of the device that the table was measured on.
+    /// Name of the device on which the table was measured.
     #[arg(long)]
     pub(crate) device: String,
-    /// Where its layers were timed.
+    /// Where the table's layers were timed.
     #[arg(long, value_enum, default_value_t = ModeArg::Isolated)]
     pub(crate) mode: ModeArg,
-    /// Threads that a layer used.
+    /// Number of threads in the measurement.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: u16,
-    /// Batch size that it was measured at.
+    /// Batch size in the measurement.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) batch: u16,
-    /// Take a table of which most cannot be right as well; its rows are marked.
+    /// Import a table even if most of its values are implausible; its rows are flagged.
     #[arg(long)]
     pub(crate) allow_suspicious: bool,
     /// The LUT to write.
@@ -323,9 +323,9 @@ pub(crate) struct ImportArgs {
 /// Tables that can be imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TableFormat {
-    /// CSV with the columns `key`, as in a LUT of this program, and `latency` or `latency_ms`, `latency_us`, …
+    /// CSV with the columns `key`, as in a LUT of nasprof, and `latency` or `latency_ms`, `latency_us`, …
     Table,
-    /// NNabla-NAS' `LatencyGraphEstimator`: JSON or CSV from an operator's text to its latency.
+    /// NNabla-NAS' `LatencyGraphEstimator`: JSON or CSV that maps an operator's text to its latency.
     Nnabla,
 }
 
@@ -363,7 +363,7 @@ pub(crate) struct EstimateArgs {
     /// Print JSON, one line an architecture.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Refuse the LUT unless it is of this batch size, thread count, back end and allocator.
+    /// Refuse the LUT unless it has this batch size, thread count, back end and allocator.
     #[command(flatten)]
     pub(crate) context: ContextArgs,
 }
@@ -381,57 +381,57 @@ pub(crate) struct ValidateArgs {
     /// The space: a built-in name or a TOML file.
     #[arg(long)]
     pub(crate) space: String,
-    /// Holdout networks.
+    /// Number of new networks.
     #[arg(short = 'n', default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) count: u32,
-    /// Seed of the networks and their order.
+    /// Seed for the networks and their order.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
-    /// Rounds at most; four times as many halve the noise floor, which is printed beside the error.
+    /// Maximum number of rounds; four times as many halve the noise floor, which is reported with the error.
     #[arg(long, value_name = "N", default_value_t = 27, value_parser = clap::value_parser!(u32).range(8..=10_000))]
     pub(crate) max_rounds: u32,
-    /// Processes that measure all networks, one after the other, of which the means are compared. A process gives a network
-    /// blocks of memory of its own, and with them a few thousandths of its time: one cannot see that, several average it.
+    /// Number of processes that measure all networks in turn; their means are compared with the predictions. Processes
+    /// differ by some tenths of a percent, because their memory blocks differ; several average that out.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) processes: u32,
-    /// A LUT of isolated layers to compare with.
+    /// A LUT of isolated layers, for comparison.
     #[arg(long, value_name = "LUT")]
     pub(crate) isolated: Option<PathBuf>,
-    /// Measure each network, and each anchor, in a process of its own, as a deployed program runs it: about 5 s each.
+    /// Measure each network and each anchor in its own process, as a deployed program runs it; about 5 s each.
     #[arg(long, conflicts_with = "processes")]
     pub(crate) alone: bool,
-    /// Compare peak memory instead of latency; each network runs in a process of its own.
+    /// Compare peak memory instead of latency; each network runs in its own process.
     #[arg(long, conflicts_with_all = ["isolated", "allow_noisy", "lock_clocks", "journal", "alone", "max_rounds", "processes"])]
     pub(crate) memory: bool,
-    /// Measure a machine that is busy.
+    /// Measure a busy machine.
     #[arg(long)]
     pub(crate) allow_noisy: bool,
-    /// Lock the device's clocks as for the LUT, and restore them afterwards.
+    /// Lock the device's clocks, as for the LUT, and restore them afterwards.
     #[arg(long)]
     pub(crate) lock_clocks: bool,
-    /// Keep everything that was observed in this file.
+    /// Record all observations in this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Refuse the LUT unless it is of this batch size, thread count, back end and allocator.
+    /// Refuse the LUT unless it has this batch size, thread count, back end and allocator.
     #[command(flatten)]
     pub(crate) context: ContextArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
-    /// A LUT, the JSON that `nasprof validate --json` printed, a folder of a search, or several LUTs to compare.
+    /// A LUT, the output of `nasprof validate --json`, the folder of a search, or several LUTs to compare.
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
-    /// For a validation: the LUT that it was made with, to take networks apart.
+    /// For a validation: its LUT, to explain the networks with the largest errors.
     #[arg(long, requires = "space")]
     pub(crate) lut: Option<PathBuf>,
-    /// The space of a validation or search [default: the one that the search names].
+    /// The space of a validation or search [default: from the search].
     #[arg(long)]
     pub(crate) space: Option<String>,
-    /// The HTML file to write; it is replaced in one step.
+    /// The HTML file to write; it is replaced atomically.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
     /// Print JSON.
@@ -439,25 +439,25 @@ pub(crate) struct ReportArgs {
     pub(crate) json: bool,
 }
 
-/// What an architecture is exported to.
+/// Export formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ExportFormat {
     /// A picture.
     Svg,
-    /// Graphviz's language, in full detail.
+    /// Graphviz DOT, in full detail.
     Dot,
     /// An ONNX model of the network, for other runtimes.
     Onnx,
 }
 
-/// What of an architecture is drawn.
+/// Views of an architecture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ViewArg {
-    /// Blocks or cells where the space has them, else the graph.
+    /// Blocks or cells if the space has them, otherwise the graph.
     Architecture,
-    /// The graph that the runtime runs.
+    /// The graph as the runtime runs it.
     Network,
-    /// The whole supernet, with what is chosen and what is pruned.
+    /// The whole supernet, with selected and pruned parts.
     Supernet,
 }
 
@@ -469,19 +469,19 @@ pub(crate) struct ExportArgs {
     /// Architecture file; `-` reads the standard input.
     #[arg(long, value_name = "FILE")]
     pub(crate) arch: PathBuf,
-    /// What to write.
+    /// Export format.
     #[arg(long, value_enum)]
     pub(crate) to: ExportFormat,
-    /// What to draw [default: architecture for svg, network for dot].
+    /// View to draw [default: architecture for svg, network for dot].
     #[arg(long, value_enum)]
     pub(crate) view: Option<ViewArg>,
-    /// Weights of an ONNX model: the `weights.safetensors` of a training [default: random].
+    /// Weights for an ONNX model: the `weights.safetensors` of a training [default: random].
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
-    /// Seed of random weights.
+    /// Seed for random weights.
     #[arg(long, default_value_t = 0, conflicts_with = "weights")]
     pub(crate) seed: u64,
-    /// The file to write; it is replaced in one step.
+    /// The file to write; it is replaced atomically.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
     /// Print JSON.
@@ -493,10 +493,10 @@ pub(crate) struct ExportArgs {
 pub(crate) struct SearchArgs {
     #[command(flatten)]
     pub(crate) run: RunArgs,
-    /// Measure the winner on a machine that is busy.
+    /// Measure the winner even on a busy machine.
     #[arg(long)]
     pub(crate) allow_noisy: bool,
-    /// Measure the winner with locked clocks, as its LUT was.
+    /// Measure the winner with locked clocks, like its LUT.
     #[arg(long)]
     pub(crate) lock_clocks: bool,
 }
@@ -509,7 +509,7 @@ pub(crate) struct RunArgs {
     /// The run folder [default: runs/EXPERIMENT].
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: Option<PathBuf>,
-    /// Set a value over the file's: a dotted key; numbers count the tables of a list.
+    /// Replace a value of the file: a dotted key; numbers index the tables of a list.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
     /// Go on from the run folder's checkpoint.

@@ -1,4 +1,4 @@
-//! Progress on the standard error output: a live view on a terminal, a line a stage elsewhere.
+//! Progress on stderr: a live view on a terminal, otherwise one line for each stage.
 
 mod search;
 mod view;

@@ -1,4 +1,4 @@
-//! What goes wrong, with its exit code and a hint.
+//! Errors as the user sees them, with exit codes and hints.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! `nasprof`: the command line. It turns what was typed into settings and calls; the work is in the libraries.
+//! `nasprof`: the command line. It converts arguments to settings and calls the libraries, which do the work.
 
 mod cli;
 mod commands;

@@ -1,4 +1,4 @@
-//! From names as typed to the things they name.
+//! Resolves names on the command line: spaces, devices, files.
 
 use std::fs::File;
 use std::io::{Read, Write};

@@ -1,4 +1,4 @@
-//! Links libtorch, and compiles the part of the back end that CUDA calls.
+//! Links libtorch, and compiles the part of the back end that calls CUDA.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Links libtorch as `nasprof-torch` does, whose build script says where it is.
+//! Links libtorch where the build script of `nasprof-torch` found it.
 
 fn main() {
     if let Some(lib) = std::env::var_os("DEP_NASPROF_TORCH_LIB") {

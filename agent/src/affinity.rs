@@ -1,4 +1,4 @@
-//! Pinning the process and its threads to cores.
+//! Pins the process and its threads to cores.
 
 use std::collections::BTreeMap;
 use std::fs;

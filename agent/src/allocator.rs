@@ -1,7 +1,7 @@
 //! Control of glibc's allocator, before the runtime allocates anything large.
 //!
-//! By default glibc maps large tensors anew for every layer and gives pages back, so that latencies depend on page
-//! faults and differ systematically between networks (design.md section 2). Retaining memory removes that.
+//! By default glibc maps large tensors anew for every layer and returns their pages, so latencies depend on page faults and
+//! differ systematically between networks. Retaining memory removes that.
 
 use nasprof_profiler::protocol::Allocator;
 

@@ -1,5 +1,5 @@
-//! One measuring run at a time on a board: a file that the supervisor holds locked while it lives. The kernel lets go of
-//! it whatever happens to the holder, so no lock is ever left over.
+//! The board's lock: one measurement at a time. The supervisor holds a locked file while it lives; the kernel releases
+//! it in every case, so no lock is left over.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};

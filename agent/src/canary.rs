@@ -1,5 +1,5 @@
-//! Two fixed kernels that show whether the machine itself became slower: one of arithmetic, one of memory traffic.
-//! They flag drift; they do not correct it (measurement.md section 5).
+//! Canaries: two fixed kernels, one of arithmetic and one of memory traffic, that show whether the machine became
+//! slower. They flag drift and never correct a latency (docs/trust.md).
 
 use std::hint::black_box;
 use std::time::Instant;

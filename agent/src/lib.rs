@@ -1,5 +1,5 @@
-//! The device's side of measuring: answers the host's requests, watches the state of the machine, controls clocks and reads
-//! meters. What runs graphs is a back end; the ones on libtorch are in a crate of their own.
+//! The device's side of measuring: answers the host's requests, monitors the machine, controls clocks and reads
+//! meters. Back ends run the graphs; those on libtorch are in a separate crate.
 
 pub mod affinity;
 pub mod allocator;

@@ -1,4 +1,4 @@
-//! What the machine shows of itself: facts that identify it, and its state with three values (ok, bad, not observable).
+//! Probes of the machine: facts that identify it, and its state with three values (ok, bad, not observable).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nasprof_profiler::protocol::{Probe, Probes};
 
-/// Limits of the gate (measurement.md section 6, row 1), in percent.
+/// Limits of the gate (docs/trust.md), in percent.
 const MAX_PRESSURE: f64 = 5.0;
 const MAX_STEAL: f64 = 1.0;
 const MAX_FOREIGN: f64 = 10.0;

@@ -1,4 +1,4 @@
-//! What every agent program does around its back ends: arguments, the end of its life, synthetic devices.
+//! The common part of all agent programs: arguments, lifetime, synthetic devices.
 
 use std::ffi::OsString;
 use std::io::{self, Write};

@@ -1,9 +1,9 @@
-//! The agent's supervisor on a board: one process at the end of a link, which starts a fresh agent when it is told to and
-//! hands lines to and fro.
+//! The supervisor on a board: one process at the end of a link, which starts a fresh agent on request and forwards
+//! lines.
 //!
-//! It holds the board's lock for a whole measurement, answers signs of life while the agent is busy timing, and leaves
-//! nothing behind: when its input ends, or nothing was heard for [`DEADLINE`], the agent is killed and it ends itself. A
-//! link that is cut does not end a remote command, so the board cannot rely on its SSH server for that.
+//! It holds the board's lock during a measurement, answers heartbeats while the agent is timing, and leaves nothing
+//! behind: when its input ends, or after [`DEADLINE`] of silence, it kills the agent and ends itself. A cut link does
+//! not end a remote command, so the board cannot rely on its SSH server for that.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};

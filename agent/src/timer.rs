@@ -1,4 +1,4 @@
-//! Reading the clock.
+//! Reads the clock.
 
 use std::time::Instant;
 

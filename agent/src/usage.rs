@@ -1,4 +1,4 @@
-//! What the operating system did to a timed run: context switches and page faults.
+//! Context switches and page faults during a timed run.
 
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 

@@ -401,7 +401,7 @@ fn nothing_is_set_where_nothing_can_be_stored_or_controlled() {
     let bare = Folder::default();
     let empty = Machine(bare);
     let error = empty.agent().refused(ClockRequest::default());
-    assert!(error.contains("no clocks that can be set"), "{error}");
+    assert!(error.contains("no settable clocks"), "{error}");
 }
 
 #[test]

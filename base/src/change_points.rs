@@ -1,4 +1,4 @@
-//! Where a series of measured times changes its mean or its scatter.
+//! Change points: positions at which a series of measured times changes its mean or its variance.
 
 use crate::statistics::{mean, standard_deviation};
 

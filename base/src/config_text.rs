@@ -1,4 +1,4 @@
-//! Files that people write: TOML, or JSON with the same keys.
+//! Configuration text: TOML, or JSON with the same keys.
 
 use toml::Table;
 

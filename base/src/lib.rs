@@ -1,6 +1,7 @@
-//! Small parts that every other crate may use: replacing files, reading text that people write, numbers as text, statistics.
+//! Small parts that every other crate may use: atomic file replacement, configuration text, number formats,
+//! statistics.
 //!
-//! Nothing here knows what is measured.
+//! This crate knows nothing about measuring.
 
 pub mod change_points;
 pub mod config_text;

@@ -1,4 +1,4 @@
-//! Files that are replaced in one step or left as they were.
+//! Atomic file replacement: a file is replaced completely or left unchanged.
 
 use std::fs::{self, File};
 use std::io::{self, Write};

@@ -1,4 +1,5 @@
-//! The statistics of samples, visits and rounds (measurement.md sections 3 and 6).
+//! Statistics of samples, visits and rounds. Confidence intervals of medians come from order statistics, as recommended by
+//! Hoefler and Belli (2015, "Scientific Benchmarking of Parallel Computing Systems").
 
 /// Share of the fastest and of the slowest samples that a trimmed mean leaves out.
 ///
@@ -185,7 +186,7 @@ mod tests {
         assert_eq!(median(&[]), None);
     }
 
-    /// Worked values of measurement.md section 3: n=6 [min, max] at 95 %, n=10 ranks 2-9, n=20 ranks 6-15, and none below.
+    /// From the binomial distribution: n=6 [min, max] at 95 %, n=10 ranks 2-9, n=20 ranks 6-15, and none below 6.
     #[test]
     fn interval_ranks_match_the_binomial() {
         assert_eq!(interval_rank(5, 0.95), None);

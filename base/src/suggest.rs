@@ -1,4 +1,4 @@
-//! "Did you mean": the nearest known name to a mistyped one.
+//! "Did you mean": the known name that is closest to a mistyped one.
 
 /// The known name with the smallest edit distance, if it is near enough to be meant.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {

@@ -1,4 +1,4 @@
-//! Numbers and names as people read them; shared by reports and terminal tables.
+//! Numbers and names formatted for people; reports and terminal tables share them.
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 

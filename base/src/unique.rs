@@ -1,4 +1,5 @@
-//! Maps in files, read so that no name stands twice: of two values the reader would silently take one.
+//! Maps without duplicate names: a file with a duplicate is refused, because the reader would silently use one of the
+//! values.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! The host's end of the agent protocol, whatever carries its lines.
+//! The host's end of the agent protocol, over any transport.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

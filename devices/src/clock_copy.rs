@@ -1,5 +1,5 @@
-//! The host's copy of a device's clocks as they were, from before they are locked until the device says that they are
-//! back. It outlives this program, so that the next contact can restore them even where the device lost its own copy.
+//! The host's copy of a device's original clock settings, kept from before they are locked until the device reports
+//! them restored. It outlives this program, so the next contact can restore them even if the device lost its own copy.
 
 use std::fs;
 use std::io::ErrorKind;

@@ -1,4 +1,4 @@
-//! Why a device cannot be reached or used.
+//! Errors of reaching and using a device.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Devices: their files, how an agent on one is reached, and what is done when the link breaks.
+//! Devices: their files, the ways to reach an agent, and recovery after a lost link.
 //!
 //! The local machine is measured through the same agent and protocol as a board.
 

@@ -1,4 +1,4 @@
-//! A device that can be measured: reached once, and reached again when the link was lost.
+//! A connection to a device, which is established again after it was lost.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

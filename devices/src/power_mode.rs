@@ -1,4 +1,4 @@
-//! The power mode that a device file asks for: seen through a command of the file, and right or refused.
+//! The power mode that a device file requires: read through a command of the file, and accepted or refused.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Agents on this machine: which of them fits a board.
+//! Agent programs on this machine, by architecture.
 
 use std::fs::File;
 use std::io::Read;
@@ -59,7 +59,7 @@ pub(crate) fn check_architecture(path: &Path, wanted: &str) -> Result<(), LinkEr
     let mut header = [0; 20];
     File::open(path).and_then(|mut file| file.read_exact(&mut header)).map_err(|e| wrong(e.to_string()))?;
     if !header.starts_with(b"\x7fELF") {
-        return Err(wrong("is no Linux program".to_owned()));
+        return Err(wrong("is not a Linux program".to_owned()));
     }
     // e_machine of the ELF header, little-endian on all of these.
     let found = match u16::from_le_bytes([header[18], header[19]]) {
@@ -70,7 +70,7 @@ pub(crate) fn check_architecture(path: &Path, wanted: &str) -> Result<(), LinkEr
         243 => "riscv64",
         _ => "another architecture",
     };
-    if found == wanted { Ok(()) } else { Err(wrong(format!("is for {found}, the board is {wanted}"))) }
+    if found == wanted { Ok(()) } else { Err(wrong(format!("is built for {found}, but the board is {wanted}"))) }
 }
 
 #[cfg(test)]
@@ -100,7 +100,7 @@ mod tests {
         elf.extend(183u16.to_le_bytes());
         std::fs::write(&path, &elf).unwrap();
         check_architecture(&path, "aarch64").unwrap();
-        assert!(check_architecture(&path, "x86_64").unwrap_err().to_string().contains("is for aarch64"));
+        assert!(check_architecture(&path, "x86_64").unwrap_err().to_string().contains("is built for aarch64"));
         for bad in [&b""[..], b"#!/bin/sh\nexit 0 # twenty bytes", b"\x7fELF"] {
             std::fs::write(&path, bad).unwrap();
             assert!(check_architecture(&path, "x86_64").is_err());

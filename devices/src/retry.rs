@@ -1,4 +1,4 @@
-//! Going on after a device was lost.
+//! Retries after a device was lost.
 
 use std::thread;
 use std::time::{Duration, Instant};

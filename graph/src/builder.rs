@@ -1,4 +1,4 @@
-//! Building a graph node by node, under scoped names.
+//! Builds a graph node by node, with scoped names.
 
 use std::collections::HashSet;
 

@@ -1,8 +1,9 @@
-//! Static costs of nodes and graphs: parameters, multiply-accumulates, bytes moved.
+//! Static costs of nodes and graphs: parameters, multiply-accumulates (MACs), bytes moved.
 //!
-//! 1 MAC = 1 (not 2 FLOPs). Convolution: output elements times `in / groups * kh * kw`, which is right for grouped and
-//! depthwise convolutions (the reference divides by the groups twice). Batch normalisation, activations, pools and sums
-//! count no MACs, as in the published counts of MobileNetV2 (0.301 G at 224).
+//! One multiply-accumulate counts as 1, not as 2 FLOPs. Convolutions count output elements times `in / groups * kh *
+//! kw`, which also holds for grouped and depthwise convolutions (NNabla-NAS divides by the groups twice). Batch
+//! normalisation, activations, pools and sums count no MACs, as in the published counts of MobileNetV2 (0.301 G at
+//! 224).
 
 use std::collections::HashMap;
 

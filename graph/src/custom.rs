@@ -1,4 +1,4 @@
-//! Operations of the user's: registered once by name, then used like any other.
+//! Custom operations: registered once by name, then used like built-in ones.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};

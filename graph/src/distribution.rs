@@ -1,4 +1,4 @@
-//! Distributions over the candidates of each choice, as files hold them.
+//! Files of distributions over the candidates of each choice.
 
 use std::collections::BTreeMap;
 

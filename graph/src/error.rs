@@ -1,4 +1,4 @@
-//! What can be wrong with a graph: the node (where) and the reason (what).
+//! Errors of graphs: the node (where) and the reason (what).
 
 use thiserror::Error;
 
@@ -80,7 +80,7 @@ pub enum GraphErrorKind {
     #[error("input {0} does not come before the node: the graph has a cycle or a dangling reference")]
     Order(usize),
     /// The same name twice.
-    #[error("the name is used twice")]
+    #[error("duplicate name")]
     DuplicateName,
     /// A choice whose candidates disagree, or without candidates.
     #[error("choice `{choice}`: {problem}")]

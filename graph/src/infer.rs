@@ -1,4 +1,4 @@
-//! Shape inference: one rule per operation, the same at build time and when a graph comes from outside.
+//! Shape inference: one rule for each operation, used by the builder and for graphs from outside.
 
 use std::collections::HashSet;
 
@@ -27,7 +27,7 @@ pub(crate) fn output_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, Kind> {
         Op::MaxPool { kernel, stride, pad } | Op::AvgPool { kernel, stride, pad, .. } => {
             if pad[0] > kernel[0] / 2 || pad[1] > kernel[1] / 2 {
                 return Err(Kind::Attribute(format!(
-                    "pad {} is more than half the window {}",
+                    "a padding of {} is more than half the window {}",
                     join(pad),
                     join(kernel)
                 )));

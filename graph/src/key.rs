@@ -1,4 +1,4 @@
-//! LUT keys: the canonical text of an operation, its attributes and its input shapes, batch left out.
+//! LUT keys: the canonical text of an operation, its attributes and its input shapes, without the batch.
 
 use std::fmt;
 

@@ -1,8 +1,8 @@
-//! The one static graph that everything in nasprof derives from.
+//! The static graph that all of nasprof derives from.
 //!
-//! A search space, a sampled network and a discovered architecture are all a [`Graph`]: LUT keys, pruning, static
-//! costs and what a runtime executes come from it, and nothing re-describes a network. This crate does no I/O and
-//! knows no runtime library; [`runtime::Runtime`] only says which passes a runtime's own optimiser would apply.
+//! A search space, a sampled network and a discovered architecture are all a [`Graph`]. LUT keys, pruning, static
+//! costs and the runtime's program come from it, and nothing describes a network a second time. This crate does no I/O
+//! and depends on no runtime library; [`runtime::Runtime`] only states which passes a runtime's optimiser would apply.
 
 pub mod arch;
 pub mod builder;

@@ -1,4 +1,4 @@
-//! Activation memory by lifetimes.
+//! Activation memory, computed from lifetimes.
 
 use crate::cost::{ELEMENT_BYTES, is_view};
 use crate::{Graph, Node, NodeId, Op};

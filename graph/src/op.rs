@@ -1,4 +1,4 @@
-//! The operations a graph node can be.
+//! The operations of graph nodes.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! A graph at a glance: one line for each module, by the scopes of the nodes' names.
+//! Outlines of graphs: one line for each module, by the scopes of node names.
 
 use std::collections::HashSet;
 

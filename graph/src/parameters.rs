@@ -1,4 +1,5 @@
-//! The tensors that an operation stores: names, shapes and how they start. Whoever makes or reads weights has them from here.
+//! The tensors that an operation stores: names, shapes and initialisation. Every reader and writer of weights uses
+//! this list.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;

@@ -1,4 +1,4 @@
-//! What a runtime makes of a graph before it runs: which passes apply is its property, not a constant.
+//! Runtimes: each determines which passes transform a graph before it runs.
 
 use serde::{Deserialize, Serialize};
 

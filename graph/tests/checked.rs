@@ -57,7 +57,7 @@ fn references_must_point_backwards() {
 fn names_shapes_and_counts_must_be_right() {
     let x = input("x", &[1, 8]);
     let relu = |name: &str, inputs: &[usize], shape: &[usize]| node(name, json!({ "type": "relu" }), inputs, shape);
-    refused(&[x.clone(), relu("x", &[0], &[1, 8])], &[1], "node `x` (relu): the name is used twice");
+    refused(&[x.clone(), relu("x", &[0], &[1, 8])], &[1], "node `x` (relu): duplicate name");
     refused(&[x.clone(), relu("y", &[0], &[1, 9])], &[1], "node `y` (relu): shapes (1, 8) and (1, 9) do not match");
     refused(&[x.clone(), relu("y", &[0, 0], &[1, 8])], &[1], "node `y` (relu): takes 1 inputs, got 2");
     refused(&[x.clone(), relu("y", &[], &[1, 8])], &[1], "node `y` (relu): takes 1 inputs, got 0");

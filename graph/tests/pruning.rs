@@ -1,4 +1,4 @@
-//! What the passes remove, and what they must leave (nnabla-nas.md 1.6).
+//! The passes remove dead parts and keep the rest, as the pruning of NNabla-NAS' static graphs does.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -142,7 +142,7 @@ fn a_sum_drops_its_zero_operands() {
 
 #[test]
 fn a_product_with_zero_is_zero_and_cuts_the_other_factor() {
-    // The reference runs all of these but the convolution above the zero (P-05).
+    // NNabla-NAS runs all of these except the convolution above the zero.
     let g = graph(|b, x| {
         let above = b.add("above", conv(8), &[x]).unwrap();
         let zero = b.add("zero", ZERO, &[above]).unwrap();

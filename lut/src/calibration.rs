@@ -1,4 +1,4 @@
-//! From the sum of a network's layers to the network, and how sure that is.
+//! Calibration: from the sum of a network's layers to the network's latency and its uncertainty.
 
 use nasprof_base::statistics::{mean, standard_deviation, student_t_95};
 use serde::{Deserialize, Serialize};

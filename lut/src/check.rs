@@ -1,4 +1,4 @@
-//! Entries that cannot be right.
+//! Detects implausible entries.
 
 use std::collections::HashMap;
 
@@ -32,7 +32,7 @@ pub fn check(lut: &Lut) -> Vec<Finding> {
             if all.iter().any(|e| !e.is_finite() || *e <= 0.0) {
                 about(
                     Some(&row.key),
-                    "an energy is not a positive number: one that does not show is not 0 mJ".to_owned(),
+                    "an energy is not a positive number; an energy that cannot be resolved is not 0 mJ".to_owned(),
                 );
             }
         }
@@ -46,11 +46,11 @@ pub fn check(lut: &Lut) -> Vec<Finding> {
         let quantiles = [times.median_ns, times.min_ns, times.p10_ns, times.p25_ns, times.p75_ns, times.p90_ns];
         let mut all = quantiles.into_iter().flatten().chain([times.mean_ns]);
         if all.any(|t| !t.is_finite() || t <= 0.0) {
-            about(Some(&row.key), "a time is not a positive number: a failed measurement is not 0 ms".to_owned());
+            about(Some(&row.key), "a time is not a positive number; a failed measurement is not 0 ms".to_owned());
         }
         let ordered = [times.min_ns, times.p10_ns, times.p25_ns, times.p75_ns, times.p90_ns];
         if !ordered.into_iter().flatten().is_sorted() {
-            about(Some(&row.key), "its quantiles are out of order".to_owned());
+            about(Some(&row.key), "its quantiles are not in order".to_owned());
         }
         if times.mean_ns % 1e6 == 0.0 {
             whole_ms += 1;

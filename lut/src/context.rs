@@ -1,4 +1,4 @@
-//! What a LUT holds for.
+//! The context of a LUT: the settings and facts for which it is valid.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Two LUTs layer by layer.
+//! Compares two LUTs layer by layer.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Energy of a layer or a network: as it was counted, and as it is estimated.
+//! Energy of layers and networks: measured and estimated.
 
 use nasprof_base::statistics::{mean, median, standard_deviation, student_t_95};
 use nasprof_profiler::protocol::Energy as Counted;

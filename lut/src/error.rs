@@ -1,4 +1,4 @@
-//! What can be wrong with a LUT.
+//! Errors of LUTs.
 
 use thiserror::Error;
 

@@ -1,4 +1,4 @@
-//! Predicting a network from the LUT: prune, look up, sum, calibrate, and say how sure.
+//! Predicts a network from the LUT: prune, look up, sum, calibrate, and compute the interval.
 
 use std::collections::{BTreeSet, HashMap};
 

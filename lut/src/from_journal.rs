@@ -1,4 +1,4 @@
-//! From a journal to a LUT: a pure function.
+//! Makes a LUT from a journal, as a pure function.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Measuring networks whole in sessions of their own, in a LUT's context: a holdout set to compare with its estimates, and
+//! Measures whole networks in separate sessions, in a LUT's context: new ones to compare with their predictions, and
 //! the LUT's anchors for the level.
 
 use std::collections::BTreeSet;

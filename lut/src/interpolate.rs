@@ -1,7 +1,7 @@
-//! Layers that were not measured, between layers of their kind that were.
+//! Interpolates unmeasured layers between measured layers of their kind.
 //!
-//! Only between: a layer larger or smaller than all measured ones stays missing. How wrong it may be is found on the
-//! measured layers themselves, each left out in its turn.
+//! It never extrapolates: a layer larger or smaller than all measured ones stays missing. The interpolation error is
+//! estimated by leaving out each measured layer in turn.
 
 use std::collections::BTreeMap;
 

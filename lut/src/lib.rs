@@ -1,6 +1,6 @@
-//! Latency lookup tables: made from a journal, kept on disk, and used to predict whole networks.
+//! Latency lookup tables: made from a journal, stored on disk, and used to predict whole networks.
 //!
-//! One LUT holds for one context ([`Context`]). Its rows are a pure function of the journal of the measurement
+//! A LUT is valid for one context ([`Context`]). Its rows are a pure function of the measurement's journal
 //! ([`from_journal`]); [`Estimator`] predicts networks from it.
 
 mod batch;

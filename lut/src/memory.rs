@@ -1,4 +1,4 @@
-//! Peak memory: what the LUT knows of layers, and how near predictions of whole networks are.
+//! Peak memory: the LUT's memory columns, and the error of predictions for whole networks.
 
 use std::collections::HashMap;
 

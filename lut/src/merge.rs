@@ -1,8 +1,8 @@
-//! Several LUTs of one context made one.
+//! Merges LUTs of one context.
 //!
-//! What two LUTs say of a layer differs by more than their intervals tell: the machine's level moves between them. So
-//! nothing merged is more certain than its parts: an interval is the hull of theirs, and so are the half-widths of the
-//! calibration. Sessions are pooled as if one measurement had made them all.
+//! Two LUTs differ by more than their intervals, because the machine's level moves between them. So merging makes
+//! nothing more certain: intervals and the half-widths of the calibration are the hull of the parts'. Sessions are
+//! pooled as if one measurement had made them all.
 
 mod calibration;
 mod rows;

@@ -1,4 +1,4 @@
-//! The noise floor of a validation: how much of its error is the measurement of the networks themselves.
+//! The noise floor of a validation: the part of its error that comes from measuring the networks.
 
 use nasprof_base::statistics::{mean, trimmed_mean};
 

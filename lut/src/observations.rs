@@ -1,4 +1,4 @@
-//! A journal's events put in order: workloads, trials, and what each session saw.
+//! Groups a journal's events by workload, trial and session.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! What each occurrence of each layer took, and how well networks are predicted from the occurrences in the other networks.
+//! The times of each layer's occurrences, and the error of predicting networks from the occurrences in other networks.
 
 use std::collections::BTreeMap;
 

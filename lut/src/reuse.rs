@@ -1,9 +1,9 @@
-//! A layer's time by how warm it finds the caches.
+//! A layer's time as a function of its reuse distance.
 //!
-//! A layer is timed at many occurrences, and its time differs among them in a way that repeats: see
-//! [`nasprof_graph::reuse`]. The LUT keeps the occurrences' means beside their distances, and an estimate weighs the occurrences
-//! by how near their distance is to the one asked for (a kernel regression, Nadaraya 1964 and Watson 1964, on the
-//! logarithm of the distance). No size of a cache has to be known.
+//! A layer is timed at many occurrences, and its time differs between them in a repeatable way: see
+//! [`nasprof_graph::reuse`]. The LUT stores the means of the occurrences with their distances. An estimate weights the
+//! occurrences by how close their distance is to the requested one (kernel regression, Nadaraya 1964 and Watson 1964,
+//! on the logarithm of the distance). It needs no cache size.
 
 use serde::{Deserialize, Serialize};
 

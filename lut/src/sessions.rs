@@ -1,4 +1,4 @@
-//! How far a layer's time differs from session to session beyond what all layers have in common.
+//! The difference of a layer's time between sessions, beyond the common level.
 
 use nasprof_base::statistics::{mean, median};
 

@@ -1,10 +1,10 @@
-//! How a network departs from the sum of its layers with its size.
+//! The size effect: how a network's size changes its latency relative to the sum of its layers.
 //!
-//! A layer's time in the LUT is its mean over the networks that it was timed in. In a larger network it finds less of the caches
-//! and a busier processor, in a smaller one more: all layers alike, so that sums are too low for large networks and too high for
-//! small ones. On a 2-core Xeon that was more than half of the error's variance over 60 holdout networks of mobilenet-cifar10. The
-//! networks that were measured whole show it: the logarithm of whole over sum is fitted by a ridge regression (Hoerl and Kennard
-//! 1970) on logarithms of static costs.
+//! A layer's time in the LUT is a mean over the networks in which it was timed. In a larger network it finds less of
+//! the caches and a busier processor, in a smaller one more. This affects all layers alike, so sums are too low for
+//! large networks and too high for small ones. On a 2-core Xeon it was more than half of the error's variance over 60
+//! new networks of mobilenet-cifar10. The networks that were measured whole show the effect: a ridge regression (Hoerl
+//! and Kennard 1970) fits the logarithm of whole over sum to logarithms of static costs.
 
 use nasprof_base::statistics::{mean, standard_deviation};
 use nasprof_graph::Graph;

@@ -1,4 +1,4 @@
-//! Predicted against measured, with level and shape kept apart.
+//! Compares predictions with measurements; relative error and level are reported separately.
 
 use nasprof_base::statistics::{mean, median_interval, spearman, standard_deviation, student_t_95, trimmed_mean};
 use nasprof_graph::Arch;

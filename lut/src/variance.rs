@@ -1,4 +1,4 @@
-//! How far a mean of few values may be off, when it is known from elsewhere how much such values usually differ.
+//! The uncertainty of a mean of few values, with a prior for their variance.
 
 use nasprof_base::statistics::{standard_deviation, student_t_95};
 

@@ -1,4 +1,4 @@
-//! Why a graph cannot be an ONNX model, or a model no graph.
+//! Errors of exporting graphs to ONNX and importing ONNX models.
 
 use nasprof_graph::{GraphError, Shape};
 use thiserror::Error;

@@ -1,7 +1,7 @@
-//! Graphs as ONNX models: [`write`] and [`read`].
+//! ONNX models: [`write`] exports graphs, [`read`] imports models.
 //!
-//! Every operation is written, in operators of version 17, with the meaning that our libtorch back end gives it, and a
-//! model is read only as far as our operations mean what it says. Files are the caller's business: models are bytes here.
+//! Export covers every operation, with operator set 17 and the semantics of the libtorch back end. Import accepts a
+//! model only if every operator has an equivalent operation. Models are bytes here; callers handle files.
 
 mod error;
 pub mod protobuf;

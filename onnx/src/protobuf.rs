@@ -1,7 +1,7 @@
-//! The wire format of Protocol Buffers, as ONNX models and event files use it, written and read field by field.
+//! The wire format of Protocol Buffers for ONNX models and event files, read and written field by field.
 //!
-//! The messages are small parts of other programs' schemas, so this needs neither a compiler nor generated code; and a
-//! reader that borrows from the bytes takes no memory for what a hostile file claims to hold.
+//! The messages are small parts of foreign schemas, so no compiler or generated code is needed. The reader borrows from
+//! its input and allocates nothing for the sizes that a hostile file claims.
 
 use thiserror::Error;
 

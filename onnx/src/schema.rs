@@ -1,4 +1,4 @@
-//! The numbers of ONNX's own schema (`onnx.proto`) that we use.
+//! Numbers of the ONNX schema (`onnx.proto`).
 
 /// Version of the file format: that of ONNX 1.12, which came with operators of version 17.
 pub(super) const IR_VERSION: i64 = 8;

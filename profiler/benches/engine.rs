@@ -1,8 +1,8 @@
-//! What the engine costs a visit, beside the device: scheduling, recording and judging, on a device without noise in
-//! virtual time. A visit to a real device lasts 5 to 20 ms; the engine's part must stay far below one percent of it.
+//! The engine's own cost for each visit: scheduling, recording and evaluation, on a noiseless device in virtual time.
+//! A visit to a real device lasts 5 to 20 ms; the engine's part must stay far below one percent.
 //!
-//! `session` is a session of some rounds without a journal, `journalled` the same into a file, `device` the simulated
-//! device's own part of both, and `convergence` the stop rule after the last round.
+//! `session` runs some rounds without a journal, `journalled` with a file, `device` is the simulated device's own part
+//! of both, and `convergence` the stop rule after the last round.
 
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]

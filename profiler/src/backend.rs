@@ -1,4 +1,4 @@
-//! Back ends by name: which program of ours serves one, and which GPU one means.
+//! Back ends by name: the agent program that serves each of them, and the GPU that a name selects.
 
 /// The agent that has no runtime of its own linked: synthetic devices.
 pub const AGENT: &str = "nasprof-agent";

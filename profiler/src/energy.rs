@@ -1,7 +1,8 @@
-//! Energy of a network or a layer: repeated for long enough that the meter's resolution does not matter, then divided.
+//! Energy of a network or a layer: it runs until the meter's resolution no longer matters, and the energy is divided
+//! by the number of runs.
 //!
-//! What a meter counts is everything behind it: the whole processor package, board or GPU, with its idle power and with
-//! whatever else runs there. So the idle power is measured as well and kept apart; it is never subtracted.
+//! A meter counts everything behind it: the whole processor package, board or GPU, with its idle power and with other
+//! programs. The idle power is therefore measured and stored separately; it is never subtracted.
 
 use std::time::{Duration, Instant};
 

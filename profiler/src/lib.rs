@@ -1,5 +1,5 @@
-//! The host's side of measuring: the protocol that an agent speaks, the engine that decides what to measure next, the
-//! journal that keeps what was observed, and synthetic devices in virtual time.
+//! The host's side of measuring: the agent protocol, the engine that decides what to measure next, the journal of all
+//! observations, and synthetic devices in virtual time.
 
 pub mod backend;
 pub mod energy;

@@ -1,4 +1,4 @@
-//! Files of pictures and reports, replaced in one step.
+//! Writes files of pictures and reports atomically.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Pictures as pixels, for viewers that do not take SVG.
+//! PNG images of pictures, for viewers without SVG.
 
 use std::sync::{Arc, LazyLock};
 

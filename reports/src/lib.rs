@@ -1,4 +1,4 @@
-//! HTML pages over results: LUTs, comparisons, validations and runs.
+//! HTML reports of LUTs, comparisons, validations and runs.
 //!
 //! This crate measures nothing. It is the only one that writes HTML.
 

@@ -1,4 +1,4 @@
-//! What an architecture costs: latency and memory by a LUT, parameters and MACs by the network itself.
+//! Costs of an architecture: latency and memory from a LUT, parameters and MACs from the network.
 
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::{Arch, Graph, GraphError};

@@ -1,4 +1,4 @@
-//! CSV made in memory.
+//! CSV text in memory.
 
 /// The bytes of a CSV file whose rows are all as long as its header.
 pub fn csv_bytes(rows: impl FnOnce(&mut csv::Writer<Vec<u8>>) -> Result<(), csv::Error>) -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! Events of a run: one JSON object a line on the standard output of `nasprof-search`.
+//! Events of a run: one JSON object on each line of the standard output of `nasprof-search`.
 
 use serde::{Deserialize, Serialize};
 

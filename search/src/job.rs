@@ -1,4 +1,4 @@
-//! What the command line asks `nasprof-search` to do, and what it gets back.
+//! Jobs: the requests of the command line to `nasprof-search`, and the results.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};

@@ -1,4 +1,4 @@
-//! What a search needs besides tensors: experiments, data sets, costs, evolution and the selection of architectures.
+//! The parts of a search without tensors: experiments, data sets, costs, evolution and the selection of architectures.
 
 pub mod config;
 mod costs;

@@ -1,4 +1,4 @@
-//! The LUTs of a run, by what is in them: a LUT measured anew under the same path is another one.
+//! The LUTs of a run, identified by content: a LUT that was measured again under the same path is another one.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};

@@ -1,4 +1,4 @@
-//! Learning rates over the steps of a training, exactly by the formulas of nnabla-nas.md 3.2.
+//! Learning rates over the steps of a training, by the formulas of NNabla's learning rate schedulers.
 
 use std::f64::consts::PI;
 
@@ -57,7 +57,7 @@ impl Schedule {
         match self {
             Self::Constant | Self::Cosine => None,
             Self::CosineWarmUp { warm_up_epochs, .. } if *warm_up_epochs >= epochs => {
-                Some(format!("`warm_up_epochs` is {warm_up_epochs}, the training has {epochs} epochs"))
+                Some(format!("`warm_up_epochs` is {warm_up_epochs}, but the training has {epochs} epochs"))
             }
             Self::CosineWarmUp { warm_up_learning_rate, .. } => {
                 (!warm_up_learning_rate.is_finite()).then(|| "`warm_up_learning_rate` must be a number".to_owned())
@@ -66,7 +66,7 @@ impl Schedule {
             Self::Step { rate, .. } | Self::Exponential { rate } => positive("rate", *rate),
             Self::MultiStep { rate, epochs: steps } => positive("rate", *rate).or_else(|| {
                 let late = steps.iter().find(|&&at| at == 0 || at >= epochs)?;
-                Some(format!("`epochs` has {late}, which is not within the training's {epochs} epochs"))
+                Some(format!("`epochs` has {late}, but the training has only {epochs} epochs"))
             }),
             Self::Polynomial { power } => positive("power", *power),
         }
@@ -171,7 +171,7 @@ mod tests {
         steps.iter().map(|&step| rate.at(step)).collect()
     }
 
-    /// Measured on the reference, nnabla-nas.md 3.2.
+    /// Measured on NNabla's scheduler.
     #[test]
     fn cosine_of_the_reference() {
         let actual = rates(Schedule::Cosine, 0.025, 1, 100, &[0, 25, 50, 99, 100]);
@@ -182,7 +182,7 @@ mod tests {
         close(rates(Schedule::Cosine, 0.025, 10, 10, &[25])[0], 0.021_338_83);
     }
 
-    /// Measured on the reference, nnabla-nas.md 3.2.
+    /// Measured on NNabla's scheduler.
     #[test]
     fn cosine_with_warm_up_of_the_reference() {
         let schedule = Schedule::CosineWarmUp { warm_up_epochs: 10, warm_up_learning_rate: 0.01 };
@@ -198,7 +198,7 @@ mod tests {
         close(rates(from_the_base, 0.1, 1, 110, &[0])[0], 0.1);
     }
 
-    /// The Xception schedule of nnabla-nas.md 3.7: 0.94 every two epochs from 0.045.
+    /// The schedule of NNabla-NAS' OFA Xception: 0.94 every two epochs from 0.045.
     #[test]
     fn steps_come_at_whole_epochs() {
         let schedule = Schedule::Step { rate: 0.94, every_epochs: 2 };

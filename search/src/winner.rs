@@ -1,4 +1,4 @@
-//! The winner on the device: measured, and selected again where the device does not agree with the budget.
+//! Measures the winner on the device, and selects again if the measured latency misses the budget.
 
 use nasprof_graph::arch::ArchFile;
 use serde::{Deserialize, Serialize};

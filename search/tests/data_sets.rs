@@ -176,7 +176,7 @@ fn lists_of_images() {
         ("x,y\na.png,-1\n", "the label `-1`"),
         ("x,y\na.png,4294967295\n", "the label `4294967295`"),
         ("x,y\na.png\n", "train.csv: "),
-        ("x,y\n", "lists no images"),
+        ("x,y\n", "contains no images"),
         ("x,label\na.png,1\n", "no column `y`"),
         ("", "no column `x`"),
     ] {
@@ -184,7 +184,7 @@ fn lists_of_images() {
         fails(&config, naming);
     }
     fs::write(path("train.csv"), [0xff, 0xfe, 0x00]).unwrap();
-    fails(&config, "no text in UTF-8");
+    fails(&config, "not UTF-8 text");
     config.train_list = Some(path("none.csv"));
     assert!(matches!(open(&config, 3, 0).unwrap_err(), DataError::Missing { .. }));
     assert_eq!(config.dataset, DataSetKind::List);

@@ -295,7 +295,7 @@ fn trainings_find_their_network() {
     assert_eq!(plan(&[&named]).unwrap().network, random.network);
     for (overrides, naming) in [
         (&["trainer.arch=nowhere.json"][..], "nowhere.json"),
-        (&["trainer.arch=darts-v2"], "genotype is one of DARTS cells"),
+        (&["trainer.arch=darts-v2"], "genotypes exist only for DARTS cells"),
         (&["trainer.arch=random", "training.auxiliary_weight=0.4"], "training.auxiliary_weight"),
         (&["trainer.arch=random", "training.warm_up_epochs=1"], "training.warm_up_epochs"),
         (&[&named, "space=mobilenet-cifar10", "data.train_transform=[]"], "of space `space`"),

@@ -1,4 +1,4 @@
-//! The snippets of the guide are read as they stand there.
+//! The snippets of the pages about searching are parsed as written.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
@@ -7,7 +7,12 @@ use std::path::Path;
 use nasprof_search::config::Experiment;
 use toml::Table;
 
-const GUIDE: &str = include_str!("../../docs/search.md");
+const GUIDE: &str = concat!(
+    include_str!("../../docs/search.md"),
+    include_str!("../../docs/train.md"),
+    include_str!("../../docs/data-sets.md"),
+    include_str!("../../docs/own-searcher.md"),
+);
 
 fn snippets() -> Vec<&'static str> {
     GUIDE.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
@@ -30,7 +35,7 @@ fn every_snippet_is_part_of_an_experiment() {
     }
 }
 
-/// What the guide quotes is what is compiled.
+/// The quoted code is part of the example, which is compiled.
 #[test]
 fn the_searcher_is_quoted_from_the_example() {
     let example = include_str!("../../examples/own_searcher.rs");
@@ -53,7 +58,7 @@ fn every_file_that_is_named_is_there() {
     }
 }
 
-/// The guide lists all kinds of what can be chosen.
+/// The guide lists every value of every enumerated key.
 #[test]
 fn every_choice_is_listed() {
     let fails = |set: &str| {

@@ -84,7 +84,7 @@ fn every_experiment_passes_all_checks_once_its_files_are_there() {
     }
 }
 
-/// The reference's genotypes, with the parameters that it counts (nnabla-nas.md 2.6).
+/// The genotypes that NNabla-NAS ships for FairNAS, with the parameters that it counts.
 #[test]
 fn the_shipped_architectures_are_the_references() {
     let data_sets = DataSets::new();
@@ -104,8 +104,8 @@ fn the_shipped_architectures_are_the_references() {
     }
 }
 
-/// The values of the shipped files against the table of nnabla-nas.md 3.5 and the text of 3.4 to 3.8: epochs, warm-up,
-/// batches, learning rate.
+/// The values of the shipped files against the configuration files of NNabla-NAS: epochs, warm-up, batches, learning
+/// rate.
 #[test]
 fn values_are_the_references() {
     let expected = [

@@ -1,4 +1,4 @@
-//! The spaces that come with the program, by name.
+//! The built-in spaces, by name.
 
 use nasprof_base::suggest;
 

@@ -1,5 +1,5 @@
-//! Checks that the descriptions of several kinds share, so that a typing error is one message about a key and not about
-//! a node deep in the network.
+//! Checks that several kinds of space files share. A typing error gives one message about its key, not about a node
+//! deep in the network.
 
 use std::ops::RangeInclusive;
 

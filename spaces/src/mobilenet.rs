@@ -1,4 +1,4 @@
-//! The MobileNetV2-like space of the reference (nnabla-nas.md 2.3).
+//! The MobileNetV2-like space of NNabla-NAS (`mobilenet`).
 
 use std::collections::HashSet;
 

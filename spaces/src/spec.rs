@@ -1,4 +1,4 @@
-//! From the text of a space file to a space.
+//! Builds a space from the text of a space file.
 
 use nasprof_base::{config_text, suggest};
 use nasprof_graph::GraphError;

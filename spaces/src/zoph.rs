@@ -1,4 +1,4 @@
-//! The one-shot space after Zoph and Bender (nnabla-nas.md 2.4).
+//! The one-shot space of Bender et al. (2018), after Zoph et al. (NNabla-NAS' `zoph`).
 
 use nasprof_graph::{GraphBuilder, GraphError, NodeId, Op};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Parameter counts of the composite blocks (nnabla-nas.md 1.7).
+//! Parameter counts of the composite blocks, as NNabla-NAS counts them.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! Known facts about the FairNAS spaces (nnabla-nas.md 2.6).
+//! Known facts about the FairNAS spaces, measured on NNabla-NAS' `fairnas`.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

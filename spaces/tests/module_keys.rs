@@ -1,5 +1,5 @@
-//! The distinct layers of the reference's supernets, counted as its module-based estimator does (nnabla-nas.md 4.2): all
-//! candidates active, a module without children by its text and input shapes.
+//! The distinct layers of supernets, counted as NNabla-NAS' `LatencyEstimator` does: all candidates are active, and a
+//! module without children is identified by its text and input shapes.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -27,7 +27,7 @@ fn any_arch() -> impl Strategy<Value = (&'static Space, Arch)> {
 }
 
 /// What the reference runs: evaluation on demand from the output, where a choice asks only for its selection and a
-/// zero for nothing (P-01 to P-04). Shares no code with the passes.
+/// zero for nothing, as NNabla-NAS does. Shares no code with the passes.
 fn demanded(space: &Space, arch: &Arch) -> HashSet<String> {
     let selected: HashMap<&str, u16> =
         space.choices.iter().map(|c| c.name.as_str()).zip(arch.0.iter().copied()).collect();

@@ -1,4 +1,4 @@
-//! Known facts about the randomly wired space (nnabla-nas.md 2.5).
+//! Known facts about the randomly wired space, measured on NNabla-NAS' `random_wired`.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

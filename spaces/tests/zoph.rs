@@ -1,4 +1,4 @@
-//! Known facts about the Zoph space (nnabla-nas.md 2.4).
+//! Known facts about the Zoph space, measured on NNabla-NAS' `zoph`.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

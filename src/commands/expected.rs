@@ -1,4 +1,4 @@
-//! What a network of a space costs on average: `nasprof estimate --distribution` and `nasprof space show --lut`.
+//! Mean latency of a space: `nasprof estimate --distribution` and `nasprof space show --lut`.
 
 use std::path::Path;
 

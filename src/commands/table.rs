@@ -1,5 +1,5 @@
-//! Plain tables that fit 80 columns; on a wider terminal names are cut later. Colour says nothing that the words do not say, and is left out where it is not
-//! wanted: in a file, in a pipe, with `NO_COLOR`.
+//! Tables that fit 80 columns; a wider terminal shows more of long names. Colour is never the only cue, and is left
+//! out in files, in pipes and with `NO_COLOR`.
 
 use std::io::stdout;
 use std::sync::LazyLock;

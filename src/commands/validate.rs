@@ -1,4 +1,4 @@
-//! `nasprof validate`: holdout networks and the LUT's anchors, measured whole in other processes than the LUT's.
+//! `nasprof validate`: new networks and the LUT's anchors, measured whole in separate processes.
 
 mod table;
 

@@ -1,4 +1,4 @@
-//! `nasprof validate --memory`: peak memory of holdout networks, each in a process of its own.
+//! `nasprof validate --memory`: peak memory of new networks, each in its own process.
 
 use nasprof_base::text::percent;
 use nasprof_devices::Link;

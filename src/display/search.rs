@@ -1,4 +1,4 @@
-//! The view of a search or a training: live on a terminal, a line now and then elsewhere.
+//! The view of a search or training: live on a terminal, otherwise a line from time to time.
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! What the live view shows; drawing it is [`super::Display`]'s part.
+//! The content of the live view; [`super::Display`] draws it.
 
 use std::time::{Duration, Instant};
 

@@ -137,7 +137,7 @@ fn a_device_without_clocks_is_refused() {
     folder.fails(&format!("{MEASURE} --lock-clocks"), 2, "no clocks");
     let output = command(&folder, &format!("{MEASURE} --lock-clocks --resume")).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("no clocks that can be set"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no settable clocks"));
 }
 
 /// Rows say when the clocks moved under a measurement; the control is a lock that held.

@@ -1,4 +1,4 @@
-//! The back end on libtorch: runs graphs eagerly, one operator after the other, in 32-bit floats on the CPU.
+//! The back end on libtorch: runs graphs eagerly, operator by operator, in 32-bit floats on the CPU.
 
 pub mod cuda;
 mod kernel;

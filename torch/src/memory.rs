@@ -1,10 +1,9 @@
-//! Memory of a network: the kernel's high-water mark of resident memory for the peak of a run, the allocator's count for
-//! what is kept between runs.
+//! Memory of a network: the kernel's high-water mark of resident memory gives the peak of a run, the allocator's count
+//! gives the memory kept between runs.
 //!
-//! Both need care, since a layer's memory is small beside what hides it. What is free but resident takes new blocks in
-//! unseen: it is given back or filled up first. And the kernel counts a process's pages by batches on each processor, so
-//! that its mark misses up to a batch: the run is repeated with the batch filled up differently, and the highest mark
-//! counts.
+//! Two effects can hide a layer's memory. Free but resident memory absorbs new blocks: it is returned or filled first.
+//! And the kernel counts a process's pages in batches for each processor, so its mark misses up to a batch: the run is
+//! repeated with the batch filled differently, and the highest mark counts.
 
 use std::fs;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! A graph made ready to run: kernels with their weights, values in slots, freed after their last use.
+//! A graph prepared to run: kernels with their weights, values in slots, freed after their last use.
 
 use std::time::Instant;
 

@@ -1,6 +1,6 @@
-//! Images per second that the loader makes, with two workers: decoding, changing, stacking.
+//! Images per second of the loader with two workers: decoding, transforming, batching.
 //!
-//! A training step has to be slower than that, or the device waits for images.
+//! A training step has to be slower than that; otherwise the device waits for images.
 
 #![allow(missing_docs, reason = "criterion's macros make undocumented items")]
 #![allow(clippy::unwrap_used, reason = "a bench fails by panicking")]

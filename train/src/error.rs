@@ -1,4 +1,4 @@
-//! What can stop a search or a training.
+//! Errors of searches and trainings.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Supernets, searchers and training on libtorch, which the program `nasprof-search` runs for the command line.
+//! Supernets, searchers and training on libtorch. The program `nasprof-search` runs them for the command line.
 
 mod error;
 pub mod loss;

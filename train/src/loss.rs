@@ -1,4 +1,4 @@
-//! Loss and error of a classifier (nnabla-nas.md 1.3).
+//! Loss and error of a classifier, as NNabla-NAS computes them.
 
 use tch::{Kind, Reduction, TchError, Tensor};
 

@@ -1,7 +1,7 @@
-//! Updating tensors from their gradients, exactly as nnabla-nas.md 3.2 has it.
+//! Updates tensors from their gradients, in the order of NNabla-NAS' `Optimizer`: clip, decay, step.
 //!
-//! State is kept for each tensor and changes only when that tensor has a gradient: a candidate that was not part of the
-//! last networks goes on with the momentum it had.
+//! Each tensor has its own state, which changes only when the tensor has a gradient: a candidate that was not part of
+//! the last networks keeps its momentum.
 
 use std::collections::HashMap;
 

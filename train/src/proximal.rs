@@ -1,12 +1,12 @@
-//! A proximal pull of the distribution towards what will be deployed.
+//! Pulls the distribution to the architecture that will be deployed.
 //!
-//! A multiplier brings an expected cost to its target, but the most probable architecture can be far from it as long as
-//! candidates are nearly alike, and one that has to be repaired at the end was never what the search looked at. So in the
-//! second part of a search under limits two steps alternate, as proximal searches do (Yao et al. 2020, "Efficient neural
-//! architecture search via proximal iterations"; Boyd et al. 2011, section 9, for discrete sets): the *aim* is the most
-//! probable architecture within the limits, which is what would be deployed now; and the alphas descend, besides all
-//! else, its negative log probability, whose gradient is `p - onehot(aim)`. The pull grows linearly. Its norm is
-//! given in units of that of the other gradients, so that it wins at the end whatever the loss is scaled to.
+//! A multiplier brings an expected cost to its target, but while candidates are nearly equal, the most probable
+//! architecture can be far from it, and the search would never have evaluated an architecture that is repaired at the
+//! end. In the second half of a search with limits, two steps therefore alternate, as in proximal searches (Yao et al.
+//! 2020, "Efficient neural architecture search via proximal iterations"; Boyd et al. 2011, section 9, for discrete
+//! sets). First, the *aim* is set to the most probable architecture within the limits. Second, the alphas also descend
+//! its negative log probability, whose gradient is `p - onehot(aim)`. The pull grows linearly. Its norm is relative to
+//! that of the other gradients, so it dominates at the end whatever the scale of the loss.
 
 use nasprof_graph::Arch;
 use nasprof_search::CostError;

@@ -1,11 +1,11 @@
-//! What a search keeps to besides accuracy, at work.
+//! Regularizers: limits and costs besides accuracy during a search.
 //!
-//! A reward and a rejection act on the reward of a drawn architecture. A penalty and a constraint act on the
-//! distribution: the gradient of the expected cost is added to that of the loss. What is expected is the cost of the
-//! discretised architecture under noise ([`Relaxation`]): of DARTS cells two edges a node, as they are deployed, and not the
-//! mixture of all that the supernet runs. A constraint is the augmented Lagrangian
-//! `multiplier * c + STIFFNESS / 2 * c^2` of `c = expected / target - 1`; after each step the multiplier grows by
-//! `STIFFNESS * MULTIPLIER_RATE * c`, so it comes to rest only where the expected cost is the target.
+//! A reward and a rejection act on the reward of a sampled architecture. A penalty and a constraint act on the
+//! distribution: the gradient of the expected cost is added to that of the loss. The expected cost is that of the
+//! discretised architecture under noise ([`Relaxation`]): for DARTS cells two edges of each node, as deployed, not the
+//! mixture that the supernet runs. A constraint is the augmented Lagrangian `multiplier * c + STIFFNESS / 2 * c^2` of
+//! `c = expected / target - 1`; after each step the multiplier grows by `STIFFNESS * MULTIPLIER_RATE * c`, so it is
+//! stationary only if the expected cost equals the target.
 
 use nasprof_graph::Arch;
 use nasprof_graph::expectation::{ExpectedCost, Sampling};

@@ -1,4 +1,4 @@
-//! What every searcher works with: the supernet, the distribution over its architectures, and what updates both.
+//! The session of a searcher: the supernet, the distribution over its architectures, and the updates of both.
 
 use std::collections::BTreeMap;
 

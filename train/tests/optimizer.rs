@@ -1,4 +1,4 @@
-//! Update rules against the numbers of the reference (nnabla-nas.md 3.2).
+//! Update rules against numbers measured on NNabla's solvers.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

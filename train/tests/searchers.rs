@@ -91,7 +91,7 @@ fn larger_is_better(arch: &Arch) -> f64 {
     [0.5, 0.7, 0.8][usize::from(arch.0[0])]
 }
 
-/// nnabla-nas.md 3.5: n = 3, M = 2, picks 1 and 2, rewards 0.8 and 0.6, baseline 0.5.
+/// The gradient of NNabla-NAS' `ProxylessNasSearcher`: n = 3, M = 2, picks 1 and 2, rewards 0.8 and 0.6, baseline 0.5.
 #[test]
 fn reinforce_of_the_reference() {
     let distribution = Distribution::uniform(&arms(1).choices).unwrap();

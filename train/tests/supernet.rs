@@ -29,7 +29,7 @@ fn close(actual: &[f64], expected: &[f64], tolerance: f64) {
     }
 }
 
-/// Trainable parameters, and all with the running statistics, of the reference (nnabla-nas.md 2.1 and 2.3).
+/// Trainable parameters, and all with the running statistics, of NNabla-NAS' supernets.
 #[test]
 fn sizes_of_the_reference() {
     for (space, trainable, all) in
@@ -67,7 +67,7 @@ fn multiples() -> Supernet {
     net
 }
 
-/// nnabla-nas.md 1.4: alphas (0, ln 2, 0), x = 3 give y = 6.75 and the gradient (-0.9375, -0.375, 1.3125).
+/// Measured on NNabla-NAS' `MixedOp`: alphas (0, ln 2, 0), x = 3 give y = 6.75 and the gradient (-0.9375, -0.375, 1.3125).
 #[test]
 fn full_mode_of_the_reference() {
     let net = multiples();
@@ -89,7 +89,7 @@ fn full_mode_of_the_reference() {
     close(&through_softmax[0], &gradient, 1e-6);
 }
 
-/// nnabla-nas.md 1.4: three equal candidates give -2/3 for the chosen one and 1/3 for the others.
+/// NNabla-NAS' `MixedOp`: three equal candidates give -2/3 for the chosen one and 1/3 for the others.
 #[test]
 fn score_of_a_sample() {
     let net = multiples();
@@ -229,7 +229,7 @@ fn only_the_selected_path_is_computed() {
     assert!(["0/small", "0/large", "1/small", "1/large"].map(moved).iter().all(|&m| m));
 }
 
-/// nnabla-nas.md, M-25: from mean 0 and variance 1, one step on {1, 2, 3, 4} gives 0.25 and 1.06667.
+/// NNabla-NAS' `BatchNormalization`: from mean 0 and variance 1, one step on {1, 2, 3, 4} gives 0.25 and 1.06667.
 #[test]
 fn running_statistics_of_the_reference() {
     let mut b = GraphBuilder::new();
@@ -245,7 +245,7 @@ fn running_statistics_of_the_reference() {
     close(&get(&net, "bn/variance"), &[1.066_667], 1e-6);
 }
 
-/// nnabla-nas.md 1.7: with p = 0.3 a branch is 0 or 1.428571 times what it was, for a whole sample.
+/// NNabla-NAS' `DropPath`: with p = 0.3 a branch is multiplied by 0 or 1.428571, for a whole sample.
 #[test]
 fn paths_are_dropped_by_sample() {
     let mut b = GraphBuilder::new();

@@ -1,5 +1,5 @@
-//! `nasprof-agent`: runs on the device that is measured and speaks [`nasprof_profiler::protocol`] on its standard
-//! input and output. `nasprof` starts it; there is nothing to type. It links no runtime: its devices are synthetic ones.
+//! `nasprof-agent`: runs on the measured device and speaks [`nasprof_profiler::protocol`] on stdin and stdout.
+//! `nasprof` starts it. It links no runtime: its devices are synthetic.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Clocks steered by the shell commands of a device file, for accounts that may run just these as root.
+//! Clock control by shell commands of a device file, for accounts that may run only these as root.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

@@ -1,4 +1,4 @@
-//! Processor clocks through sysfs: governor, boost, lowest and highest frequency.
+//! Processor clocks through sysfs: governor, boost, minimum and maximum frequency.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! A device whose clocks are locked while it is measured.
+//! A device whose clocks are locked during a measurement.
 
 use std::io::{BufReader, Write};
 use std::os::unix::process::CommandExt;
@@ -133,7 +133,7 @@ impl Lock {
     }
 
     fn ask(&mut self, line: &str) -> Result<Report, ClockError> {
-        let gone = || ClockError::Holder("it is gone; the clocks may have moved".to_owned());
+        let gone = || ClockError::Holder("it ended; the clocks may have changed".to_owned());
         let input = self.input.as_mut().ok_or_else(gone)?;
         writeln!(input, "{line}").map_err(|_| gone())?;
         let answer = read_line(&mut self.output).ok().flatten().ok_or_else(gone)?;

@@ -1,4 +1,4 @@
-//! The process that holds the clocks: it sets them, and restores them when its input ends.
+//! The holder process: sets the clocks, and restores them when its input ends.
 
 use std::io::{BufRead, Write};
 use std::path::Path;

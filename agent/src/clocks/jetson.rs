@@ -1,4 +1,4 @@
-//! Clocks of Jetson boards: power modes (`nvpmodel`) and the script that fixes all clocks (`jetson_clocks`).
+//! Clocks of Jetson boards: power modes (`nvpmodel`) and the script that locks all clocks (`jetson_clocks`).
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -127,7 +127,10 @@ impl ClockControl for PowerMode {
             run_as_root(&program, &["-m", &mode.to_string()])?;
         }
         if self.present(&program)? != mode {
-            let by_hand = format!("it did not take; run `sudo nvpmodel -m {mode}` there, which may want a reboot");
+            let by_hand = format!(
+                "the mode was not set; run `sudo nvpmodel -m {mode}` on the board, which may need a \
+                reboot"
+            );
             return Err(ClockError::Setting { name: format!("power mode {wanted}"), problem: by_hand });
         }
         Ok(vec![Self::setting(mode)])

@@ -1,4 +1,4 @@
-//! All controls of one device together.
+//! All clock controls of one device.
 
 use std::collections::BTreeSet;
 use std::path::Path;

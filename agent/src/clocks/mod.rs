@@ -1,12 +1,11 @@
-//! Clock control (`--lock-clocks`): stored, set, read back, and restored however the measurement ends.
+//! Clock control (`--lock-clocks`): settings are stored, set, read back, and restored however the measurement ends.
 //!
-//! The agent does not touch a clock itself. It starts a *holder*, a second process of its own program, which stores the
-//! present settings on the disk of the device, sets the new ones, reads them back, and then waits for the end of its
-//! input. That end comes when the agent ends: after the last request, by a panic, by any signal (SIGKILL as well), or
-//! because the link to the host was cut and the agent's own input ended. Then the holder restores. If the holder itself
-//! is killed, the next agent that starts on the device finds the stored settings and restores them ([`recover`]). If the
-//! stored settings are gone as well, they come back from the host's copy, which was made before anything was set ([`look`],
-//! [`restore`]).
+//! The agent starts a *holder*, a second process of its own program, which stores the present settings on the device's
+//! disk, sets the new ones, reads them back, and waits for the end of its input. That end comes when the agent ends:
+//! after the last request, by a panic, by any signal (including SIGKILL), or because the link to the host was cut.
+//! Then the holder restores. If the holder itself is killed, the next agent on the device finds the stored settings
+//! and restores them ([`recover`]). If those are lost as well, they come from the host's copy, which was made before
+//! anything was set ([`look`], [`restore`]).
 
 mod commands;
 mod cpufreq;
@@ -29,7 +28,7 @@ pub use store::is_left;
 pub enum ClockError {
     /// Nothing to control.
     #[error(
-        "this device has no clocks that can be set: no cpufreq below {root}sys, no jetson_clocks, no NVIDIA GPU asked for"
+        "this device has no settable clocks: no cpufreq below {root}sys, no jetson_clocks, no NVIDIA GPU requested"
     )]
     Nothing {
         /// Root of the tree that was looked at.
@@ -44,10 +43,10 @@ pub enum ClockError {
         problem: String,
     },
     /// A setting was written, and another value is read back.
-    #[error("the clocks did not stay as they were set: {}", .0.join("; "))]
+    #[error("the clocks did not stay as set: {}", .0.join("; "))]
     ReadBack(Vec<String>),
     /// The present settings cannot be stored, so nothing is set.
-    #[error("cannot store the present clocks in {path}, so none is set: {source}")]
+    #[error("cannot store the present clocks in {path}, so nothing was locked: {source}")]
     Store {
         /// The file.
         path: String,

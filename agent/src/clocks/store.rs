@@ -1,4 +1,4 @@
-//! The settings as they were before, on the device's disk until they are back, and which ones are back.
+//! The original settings on the device's disk, kept until they are restored, and the list of restored ones.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;

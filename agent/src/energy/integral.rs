@@ -1,4 +1,4 @@
-//! Energy from a power reading: sampled by a thread of its own and integrated over time (trapezoids).
+//! Energy from power: a thread samples the power, and the samples are integrated over time (trapezoids).
 
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;

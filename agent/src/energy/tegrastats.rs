@@ -1,4 +1,4 @@
-//! The board's input power as `tegrastats` prints it, on Jetson boards whose sensors cannot be read directly.
+//! The board's input power from the output of `tegrastats`, on Jetson boards whose sensors are not readable.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Locking the clock of a GPU, as `nvidia-smi -lgc` does.
+//! Locks the clock of a GPU, as `nvidia-smi -lgc` does.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -65,7 +65,7 @@ impl ClockControl for GpuClocks {
         match self.gpu.clock_mhz().map(f64::from) {
             Some(now) if (now / mhz - 1.0).abs() <= WITHIN => Vec::new(),
             Some(now) => vec![format!("GPU {} runs at {now} MHz, not {mhz}", self.index)],
-            None => vec![format!("GPU {} does not show its clock", self.index)],
+            None => vec![format!("GPU {} does not report its clock", self.index)],
         }
     }
 

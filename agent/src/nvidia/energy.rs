@@ -24,7 +24,7 @@ impl GpuEnergy {
     /// # Errors
     /// If the GPU has no such counter (older than Volta).
     pub fn of(gpu: Rc<dyn Gpu>) -> Result<Self, String> {
-        let begun = gpu.energy_millijoules().ok_or("this GPU shows no energy")?;
+        let begun = gpu.energy_millijoules().ok_or("this GPU has no energy meter")?;
         Ok(Self { gpu, begun })
     }
 }

@@ -1,4 +1,4 @@
-//! A GPU that shows what a test says.
+//! A simulated GPU for tests.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! The driver's library itself.
+//! The driver's library.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ impl DriverGpu {
         let nvml = Nvml::init().map_err(missing)?;
         let count = nvml.device_count().map_err(|e| e.to_string())?;
         if index >= count {
-            return Err(format!("there is no GPU {index}: the driver shows {count}"));
+            return Err(format!("no GPU {index}: the driver has {count}"));
         }
         Ok(Self { nvml, index })
     }

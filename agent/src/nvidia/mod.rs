@@ -1,7 +1,7 @@
-//! NVIDIA GPUs as their driver shows them (NVML): state, throttling, foreign processes, energy, clock control.
+//! NVIDIA GPUs through their driver (NVML): state, throttling, foreign processes, energy, clock control.
 //!
-//! The driver's library is loaded when a GPU is asked for; without it the agent starts and measures everything else.
-//! What follows from the driver's answers is decided on the trait [`Gpu`], so that it is tested without a GPU.
+//! The driver's library is loaded when a GPU is requested; without it the agent starts and measures everything else.
+//! Decisions are made on the trait [`Gpu`], so tests need no GPU.
 
 mod clocks;
 mod energy;

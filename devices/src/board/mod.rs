@@ -1,4 +1,4 @@
-//! A board: what it is, the agent that is put there, and the supervisor that starts it.
+//! A board: its architecture, its agent, and the supervisor that starts the agent.
 
 mod scripts;
 

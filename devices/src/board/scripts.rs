@@ -1,5 +1,5 @@
-//! What is run on a board: POSIX shell, all that varies as arguments, never inside the text. The first argument is the
-//! work folder as the device file has it.
+//! Shell scripts that run on a board: POSIX shell with everything variable as arguments, never inside the text. The
+//! first argument is the work folder from the device file.
 
 /// Goes to the work folder; `$1` may begin with `~/`, and is relative to the home folder otherwise.
 macro_rules! script {

@@ -1,4 +1,4 @@
-//! From a device's name to its file: in the user's folder, else built in.
+//! Finds a device file by name: in the user's folder, otherwise built in.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Device files: how a device is reached and what is run there.
+//! Device files: how to reach a device and what to run there.
 
 mod find;
 mod validity;

@@ -1,4 +1,4 @@
-//! What a device file may not say.
+//! Validation of device files.
 
 use super::{DeviceFile, Transport};
 

@@ -1,4 +1,4 @@
-//! Commands on a host: what is sent, what comes back, and that words stay words.
+//! Remote commands: quoting, input and output.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
@@ -75,7 +75,7 @@ impl Exchange<'_> {
             if (self.input.len(), self.output.len(), self.errors.len()) != before {
                 moved = Instant::now();
             } else if moved.elapsed() > SILENCE {
-                return Err(io::Error::new(ErrorKind::TimedOut, "the command neither ended nor said anything"));
+                return Err(io::Error::new(ErrorKind::TimedOut, "the command neither ended nor printed anything"));
             }
             wait(&connection.session, None::<&std::net::TcpStream>, Duration::from_millis(200))?;
         }
@@ -103,7 +103,7 @@ fn read_all(stream: &mut impl Read, into: &mut Vec<u8>) -> io::Result<()> {
             break;
         }
         if into.len() + n > MAX_OUTPUT {
-            return Err(io::Error::new(ErrorKind::InvalidData, "the command says more than it can have to say"));
+            return Err(io::Error::new(ErrorKind::InvalidData, "the command printed too much"));
         }
         into.extend_from_slice(&buffer[..n]);
     }

@@ -1,4 +1,4 @@
-//! Where a connection goes: the device file over the SSH client's configuration over defaults.
+//! The endpoint of a connection: device file, then SSH client configuration, then defaults.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

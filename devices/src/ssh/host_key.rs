@@ -1,4 +1,4 @@
-//! Is the host the one it says it is? Only a key that stands in a known-hosts file is believed.
+//! Verifies the host key. Only keys in a known-hosts file are trusted.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! A connection through another host: bytes are carried between a socket here and a channel there.
+//! Connections through a jump host: bytes are copied between a local socket and a remote channel.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -20,7 +20,7 @@ pub(super) fn tunnel(through: Connection, endpoint: &Endpoint) -> Result<(UnixSt
     let channel = through
         .session
         .channel_direct_tcpip(&endpoint.address, endpoint.port, None)
-        .map_err(|e| unreachable(format!("the jump host does not reach it: {e}")))?;
+        .map_err(|e| unreachable(format!("the jump host cannot reach it: {e}")))?;
     let (near, far) = UnixStream::pair().map_err(|e| unreachable(e.to_string()))?;
     far.set_nonblocking(true).map_err(|e| unreachable(e.to_string()))?;
     // An error ends the thread and with it the socket, which the session on its other end notices.

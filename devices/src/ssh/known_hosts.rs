@@ -1,4 +1,4 @@
-//! Lines of known-hosts files that speak of a host, in the format of sshd(8): marks, lists of patterns, hashed names.
+//! Lines of known-hosts files in the format of sshd(8): markers, pattern lists, hashed names.
 
 /// What a line says of its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

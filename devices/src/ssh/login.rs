@@ -1,4 +1,4 @@
-//! Who are we to the host? Keys only: the SSH agent's, or files, with a question for the passphrase.
+//! Login with keys only: those of the SSH agent, or key files, with a prompt for the passphrase.
 
 use std::collections::BTreeMap;
 use std::fs;

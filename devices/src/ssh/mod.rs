@@ -1,4 +1,4 @@
-//! SSH: a connection to a host that is who it says it is and knows who we are.
+//! SSH: an authenticated connection to a verified host.
 
 mod command;
 mod endpoint;

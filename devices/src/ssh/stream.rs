@@ -1,4 +1,4 @@
-//! A long conversation in lines with a program on a host. A thread of its own carries the lines, gives signs of life and
+//! A long conversation in lines with a remote program. A separate thread carries the lines, sends heartbeats and
 //! notices when none come back.
 
 use std::io::{self, ErrorKind, Read, Write};

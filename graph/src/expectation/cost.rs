@@ -1,4 +1,4 @@
-//! The expected cost of a network and how it depends on the probabilities.
+//! The expected cost of a network and its gradient with respect to the probabilities.
 
 use super::circuit::Circuit;
 use super::decision::Ref;

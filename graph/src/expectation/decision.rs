@@ -1,4 +1,4 @@
-//! Decision diagrams: functions from selections to true or false, each stored once.
+//! Decision diagrams: boolean functions of selections, each stored once.
 
 use rustc_hash::FxHashMap;
 

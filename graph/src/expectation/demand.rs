@@ -1,4 +1,4 @@
-//! When a node's value is zero and when it is asked for, as functions of the selections.
+//! Zero and demand of each node, as functions of the selections: is its value zero, and does an output need it?
 //!
 //! This is [`crate::runtime::Runtime::lower`] without fusion, for all architectures at once.
 

@@ -1,4 +1,4 @@
-//! Expected values by adding up every architecture, where there are few.
+//! Exact expected values by enumeration of all architectures, for small spaces.
 
 /// The cost of every architecture; the first choice changes fastest.
 #[derive(Debug)]

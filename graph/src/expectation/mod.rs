@@ -1,5 +1,5 @@
-//! What to expect when every choice is drawn independently from a distribution of its own: how probable it is that a
-//! node runs, and what a network costs on average ([`ExpectedCost`]).
+//! Expected values when every choice is sampled independently from its own distribution: the probability that a node
+//! runs, and the mean cost of a network ([`ExpectedCost`]).
 
 mod circuit;
 mod cost;

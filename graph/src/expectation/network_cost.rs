@@ -1,4 +1,4 @@
-//! Costs of one network at a time, for what is enumerated or drawn.
+//! Costs of one network at a time, for enumeration and sampling.
 
 use super::ExpectationError;
 use super::tables::{LayerCosts, ParameterSizes};

@@ -1,4 +1,4 @@
-//! Expected values by drawing, where nothing exact is possible.
+//! Expected values by sampling, if no exact method applies.
 
 use std::fmt;
 

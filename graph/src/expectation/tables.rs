@@ -1,4 +1,4 @@
-//! What nodes cost, and when, for sums over layers and for parameters.
+//! Cost tables of nodes with their conditions, for sums over layers and parameters.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Computes the same thing once.
+//! Common subexpression elimination: equal nodes are computed once.
 
 use std::collections::HashMap;
 

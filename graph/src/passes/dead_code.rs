@@ -3,7 +3,7 @@
 use crate::{Graph, Node, NodeId, Op};
 
 /// Keeps the nodes that an output depends on. A [`Op::Zero`] does not need its operand's value, so it becomes a
-/// constant and everything that feeds only it is removed (the reference's upstream pruning, P-02).
+/// constant and everything that feeds only it is removed (as the pruning of NNabla-NAS does).
 /// Inputs stay: a network is still called with its data.
 #[must_use]
 pub fn eliminate_dead_code(graph: &Graph) -> Graph {

@@ -1,4 +1,4 @@
-//! Removes nodes that hand their input on unchanged at inference.
+//! Removes nodes that return their input unchanged at inference.
 
 use super::rewrite::{Fate, rewrite};
 use crate::{Graph, Op};

@@ -1,6 +1,6 @@
-//! Graph passes: each a pure function from graph to graph, free to be composed.
+//! Graph passes: pure functions from graph to graph that compose freely.
 //!
-//! Which passes apply is a property of the runtime: see [`crate::runtime`].
+//! The runtime determines which passes apply: see [`crate::runtime`].
 
 mod common_subexpression;
 mod dead_code;

@@ -1,4 +1,4 @@
-//! The loop that every pass shares: walk the nodes in order and decide what each becomes.
+//! The loop that all passes share: it visits the nodes in order and replaces each of them.
 
 use crate::{Graph, Node, NodeId};
 

@@ -1,4 +1,4 @@
-//! One architecture out of a supernet.
+//! Selects one architecture of a supernet.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Lets zeros run downstream: what is known to be zero is not computed (the reference stops at the Zero itself, P-05).
+//! Propagates zeros downstream, so that values known to be zero are not computed. NNabla-NAS stops at the `Zero` itself.
 
 use super::rewrite::{Fate, rewrite};
 use crate::{Graph, Node, NodeId, Op};

@@ -1,4 +1,5 @@
-//! Selecting sub-networks by the hundred thousand: the supernet compiled to flat arrays, no graph built for each.
+//! Fast selection of many sub-networks: the supernet is compiled to flat arrays, and no graph is built for a
+//! sub-network.
 
 mod memory;
 

@@ -1,4 +1,4 @@
-//! Scoring many architectures: space and LUT compiled to flat arrays once.
+//! Scores many architectures: space and LUT are compiled to flat arrays once.
 
 mod selected;
 mod table;

@@ -1,4 +1,5 @@
-//! Spaces in which what a choice costs depends on other choices: each architecture's layers are found, then added up.
+//! Spaces in which the cost of a choice depends on other choices: the layers of each architecture are found and
+//! summed.
 
 use nasprof_graph::expectation::keys_that_can_run;
 use nasprof_graph::passes::SelectError;

@@ -1,4 +1,4 @@
-//! Spaces whose choices contribute independently: one flat table.
+//! Spaces with independent choices: one flat table.
 
 use nasprof_graph::passes::SelectError;
 use nasprof_graph::{Arch, Op};

@@ -1,8 +1,8 @@
-//! Tables of other programs made into LUTs.
+//! Imports latency tables of other programs.
 //!
-//! Nothing is known of how they were measured, and many that are passed around were partly not measured at all. So every
-//! row is marked, estimates from them carry no interval, what cannot be right is refused or marked ([`plausibility`]), and
-//! a failed measurement that was stored as zero becomes a failed row.
+//! Their measuring methods are unknown, and many circulating tables were partly not measured at all. So every row is
+//! flagged, estimates from them have no interval, implausible values are refused or flagged ([`plausibility`]), and a
+//! failed measurement that was stored as zero becomes a failed row.
 
 mod entry;
 mod nnabla;

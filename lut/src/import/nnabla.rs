@@ -1,8 +1,9 @@
-//! What NNabla-NAS' `LatencyGraphEstimator` remembers, by operator: its kind, the shapes of all inputs with the batch and
-//! the weights, and its arguments, as in
-//! `Convolution-(1, 8, 16, 16)-(8, 8, 3, 3)-(8,)-{base_axis 1, pad [1,1], stride [1,1], dilation [1,1], group 1}`.
+//! The contents of NNabla-NAS' `LatencyGraphEstimator`, by operator: its type, the shapes of all inputs with the batch
+//! and the weights, and its arguments, as in `Convolution-(1, 8, 16, 16)-(8, 8, 3, 3)-(8,)-{base_axis 1, pad [1,1],
+//! stride [1,1], dilation [1,1], group 1}`.
 //!
-//! The other estimator's keys are the text of Python modules; their attributes are described nowhere, so they are not read.
+//! The keys of the other estimator, `LatencyEstimator`, are the text of Python modules with undocumented attributes,
+//! so they are not supported.
 
 use std::collections::BTreeMap;
 

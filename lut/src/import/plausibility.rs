@@ -1,4 +1,4 @@
-//! Signs that a table was not measured, or not written down as it was.
+//! Signs that a table was not measured, or was altered afterwards.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -35,7 +35,7 @@ pub(super) fn judge(rows: &[(&Row, &Entry)]) -> Judgement {
     let failed = rows.iter().filter(|(row, _)| row.times.is_none()).count();
     if failed > 0 {
         let some = rows.iter().find(|(row, _)| row.times.is_none()).map_or("", |(row, _)| row.key.as_str());
-        judgement.findings.push(format!("{failed} failed measurements stored as numbers, the first is `{some}`"));
+        judgement.findings.push(format!("{failed} failed measurements are stored as numbers; the first is `{some}`"));
     }
     let measured: Vec<usize> = (0..rows.len()).filter(|&i| rows[i].0.times.is_some()).collect();
     let checks: [Check; 5] = [copied, filled, rounded, proportional, added];
@@ -111,7 +111,7 @@ fn proportional(rows: &[(&Row, &Entry)], measured: &[usize]) -> Option<Found> {
     let middle = ratio(*working.get(working.len() / 2)?);
     working.retain(|&i| (ratio(i) / middle - 1.0).abs() < PROPORTIONAL);
     let works: HashSet<u64> = working.iter().map(|&i| rows[i].0.macs).collect();
-    let words = format!("{} times are in proportion to multiply-accumulates: computed, not measured", working.len());
+    let words = format!("{} times are proportional to multiply-accumulates: computed, not measured", working.len());
     (works.len() >= MIN_ROWS && working.len() * 2 > measured.len()).then_some(Found { rows: working, words })
 }
 

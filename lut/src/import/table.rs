@@ -1,4 +1,4 @@
-//! CSV with this program's keys: what a table of any other origin can be brought to with a script.
+//! CSV with nasprof's keys: scripts can convert any other table to it.
 
 use nasprof_graph::LayerKey;
 

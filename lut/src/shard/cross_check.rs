@@ -1,4 +1,4 @@
-//! Whether boards agree on what all of them measured.
+//! Checks that boards agree on their common part.
 
 use std::collections::BTreeMap;
 

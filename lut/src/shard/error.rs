@@ -1,4 +1,4 @@
-//! Why several boards' work makes no common LUT.
+//! Errors of combining the work of several boards.
 
 use nasprof_graph::LayerKey;
 use thiserror::Error;

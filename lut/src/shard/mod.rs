@@ -1,9 +1,9 @@
-//! One LUT of the work that several boards of a kind shared.
+//! Makes one LUT from the work of several boards of one kind.
 //!
-//! Each board has measured what all of them measure and a part that is its own. Nothing says that two boards are alike but
-//! what they have in common: one LUT is made only if that agrees ([`CrossCheck`]). Then it is no more certain than the
-//! boards are alike: layers of both have the hull of their intervals, layers of one are widened by the largest difference
-//! between boards, and so is the calibration.
+//! Each board measured a common part and a part of its own. Only the common part can show that boards are alike, so a
+//! LUT is made only if it agrees ([`CrossCheck`]). The LUT is no more certain than the boards are alike: layers of
+//! several boards get the hull of their intervals; layers of one board, and the calibration, are widened by the
+//! largest difference between boards.
 
 mod cross_check;
 mod error;

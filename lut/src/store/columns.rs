@@ -1,4 +1,4 @@
-//! Rows as columns: the one description that CSV and Parquet share.
+//! Rows as columns: the common description of CSV and Parquet.
 
 use serde_json::{Map, Value, json};
 

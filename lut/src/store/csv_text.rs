@@ -1,4 +1,4 @@
-//! CSV: the context as JSON in a comment line, then a header and a line a row.
+//! CSV: the context as JSON in a comment line, a header, then one line for each row.
 
 use serde_json::Value;
 
@@ -30,7 +30,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Lut, String> {
     let mut reader = csv::Reader::from_reader(table.as_bytes());
     let header = reader.headers().map_err(|e| e.to_string())?;
     if !are_columns(header.iter()) {
-        return Err("line 2: the columns are not those of a LUT".to_owned());
+        return Err("line 2: these are not the columns of a LUT".to_owned());
     }
     let mut rows = Vec::new();
     for (i, record) in reader.records().enumerate() {

@@ -1,4 +1,5 @@
-//! What no measurement can have written: such a file was changed, and what it predicts would be made up.
+//! Validates LUT files: values that no measurement can produce mean that the file was changed, and its predictions
+//! would be wrong.
 
 use std::collections::HashSet;
 

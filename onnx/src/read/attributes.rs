@@ -1,4 +1,4 @@
-//! The attributes of one node. Each is taken once; what is left at the end is something that we would ignore.
+//! The attributes of one node. Each attribute is taken once; the rest would be ignored and is therefore refused.
 
 use super::message::{MAX_VALUES, Tensor, parse_tensor};
 use crate::protobuf::{WireError, fields};

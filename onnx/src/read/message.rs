@@ -1,4 +1,4 @@
-//! The parts of an ONNX model that we read, taken apart without copying them and within bounds.
+//! Borrowed views of the parts of an ONNX model that import needs, with bounds on sizes.
 
 use crate::OnnxError;
 use crate::protobuf::{Field, WireError, fields};

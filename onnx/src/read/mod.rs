@@ -1,4 +1,4 @@
-//! From the bytes of an ONNX model to a graph. The bytes are not trusted.
+//! Converts the untrusted bytes of an ONNX model to a graph.
 
 mod attributes;
 mod message;

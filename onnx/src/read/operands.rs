@@ -1,4 +1,4 @@
-//! The inputs of a node: values that are computed, weights, and constants that are looked into.
+//! The inputs of a node: computed values, weights, and constants whose values matter.
 
 use nasprof_graph::{NodeId, Shape};
 

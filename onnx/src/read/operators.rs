@@ -1,4 +1,4 @@
-//! One ONNX operator as one of our operations, usually.
+//! Converts ONNX operators to operations, usually one to one.
 
 use nasprof_graph::{NodeId, Op, Shape};
 

@@ -1,4 +1,4 @@
-//! What another shape is made with: flattening, cropping, padding, resizing.
+//! Operators that change shapes: flattening, cropping, padding, resizing.
 
 use nasprof_graph::{Op, ResizeMode, Shape};
 

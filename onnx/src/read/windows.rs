@@ -1,4 +1,4 @@
-//! Convolutions and pools: windows and what surrounds the map.
+//! Convolutions and pools, with their windows and padding.
 
 use nasprof_graph::{NodeId, Op};
 

@@ -1,4 +1,4 @@
-//! From a graph to the bytes of an ONNX model.
+//! Converts a graph to the bytes of an ONNX model.
 
 mod values;
 mod weights;

@@ -1,4 +1,4 @@
-//! Where the weights of a written model come from.
+//! Sources of the weights of an exported model.
 
 use nasprof_base::suggest::{did_you_mean, nearest};
 use nasprof_graph::parameters::{Initial, ParameterSpec, stream_of};

@@ -1,5 +1,5 @@
-//! The energy pass, after all sessions: anchor networks whole, and every layer alone. Never in a timed pass, since it
-//! takes seconds for each.
+//! The energy pass after all sessions: whole anchor networks and single layers. It takes seconds for each and never
+//! shares a pass with timing.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! How long a measurement would take, before anyone starts.
+//! Forecasts the duration of a measurement.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! The gate: a busy machine is not measured.
+//! The gate: it waits for a busy machine, then refuses to measure it.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A whole measurement: trial of every layer, plan of the networks, then sessions in fresh processes.
+//! A complete measurement: the trial of every layer, the plan of networks, then sessions in fresh processes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;

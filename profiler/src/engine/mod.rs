@@ -1,8 +1,8 @@
-//! Decides what is measured next and when it is enough (measurement.md section 6).
+//! The engine decides which network or layer to measure next, and when to stop (docs/trust.md).
 //!
-//! The engine sees a device only through [`crate::protocol::Device`], so the same code measures a processor here, a
-//! board far away and a synthetic device in virtual time. Everything it observes goes through a [`Recorder`] into the
-//! journal before it is used; an interrupted measurement is replayed from there.
+//! It sees a device only through [`crate::protocol::Device`], so the same code measures a local processor, a remote
+//! board and a synthetic device in virtual time. A [`Recorder`] writes every observation to the journal before the
+//! engine uses it, and replays the journal of an interrupted measurement.
 
 mod energy;
 mod forecast;

@@ -1,4 +1,4 @@
-//! What to measure: the keys of a space, and networks that cover them.
+//! The plan of a measurement: the keys of a space, and networks that cover them.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashSet};

@@ -1,4 +1,4 @@
-//! Everything observed passes here: into the journal, or out of it when a measurement is resumed.
+//! The recorder: writes observations to the journal, or replays them when a measurement is resumed.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! One value a key and round, and when they are enough.
+//! Round values, one for each key and round, and the stop rule.
 
 use std::collections::BTreeMap;
 

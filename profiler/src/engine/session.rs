@@ -1,4 +1,4 @@
-//! One session: a process of the agent that loads all workloads, warms up, and visits them in shuffled rounds.
+//! One session: an agent process loads all workloads, warms up, and visits them in shuffled rounds.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

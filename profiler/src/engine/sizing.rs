@@ -1,4 +1,4 @@
-//! How many runs make a visit.
+//! The number of runs in a visit.
 
 use crate::journal::Mode;
 use crate::protocol::Visit;

@@ -1,5 +1,5 @@
-//! A device that says that it was slowed down: which visits do not count, how long it is waited for, and when that is
-//! given up (measurement.md section 6, row 16).
+//! Throttled devices: which visits to discard, how long to pause, and when to end the session. Discarding by clock follows
+//! NVIDIA's nvbench; the limits are in docs/cuda.md.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The trial: every layer runs once alone in a fresh process. It shows which layers do not run at all, what the first
-//! call costs, and how much memory a layer needs. Nothing timed later shares a process with it.
+//! The trial: every layer runs once alone in a fresh process. It finds layers that do not run, and measures the first
+//! call and the memory of each layer. Nothing timed later shares a process with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! What a journal can hold.
+//! The events of a journal.
 
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::{Arch, Graph, LayerKey};

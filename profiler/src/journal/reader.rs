@@ -1,4 +1,4 @@
-//! Reading a journal back, with every doubt an error.
+//! Reads a journal; anything unexpected is an error.
 
 use std::fs;
 use std::path::Path;
@@ -126,7 +126,7 @@ fn with_header(recovered: Recovered) -> Result<Recovered, JournalError> {
             header.format_version
         ))),
         Some(_) => Err(JournalError::Header("the first line is not a header".to_owned())),
-        None => Err(JournalError::Header("there is no header: nothing was measured".to_owned())),
+        None => Err(JournalError::Header("the journal is empty: nothing was measured".to_owned())),
     }
 }
 

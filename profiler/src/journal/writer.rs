@@ -1,4 +1,4 @@
-//! Appending to a journal.
+//! Appends to a journal.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! How clocks are to be locked, and as they were before: agent and host both keep that.
+//! Clock settings: those to lock, and the original ones, which agent and host both store.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,8 +1,8 @@
-//! What host and agent say to each other: JSON lines, requests on the agent's standard input, replies on its standard
-//! output, one reply to each request and in the same order. The agent greets first with [`Reply::Hello`].
+//! The agent protocol: JSON lines, requests on the agent's stdin, replies on its stdout, one reply to each request and
+//! in the same order. The agent greets first with [`Reply::Hello`].
 //!
-//! The agent decides nothing: it loads what it is told, runs it as often as it is told and reports nanoseconds. The
-//! schedule, the statistics and the stop rule are the host's ([`crate::engine`]), so a lost link loses one visit.
+//! The agent decides nothing: it loads and runs what the host requests, and reports nanoseconds. Schedule, statistics
+//! and stop rule belong to the host ([`crate::engine`]), so a lost link loses one visit.
 
 mod clocks;
 mod line;

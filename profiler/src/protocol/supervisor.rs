@@ -1,4 +1,4 @@
-//! Lines between the host and the supervisor of agents on a board. They go over the same pipe as the agent's own.
+//! Lines between the host and the supervisor on a board. They share the pipe with the agent's lines.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Energy of a synthetic device: every layer has a power of its own, counted by a meter with steps.
+//! Energy of a synthetic device: every layer has its own power, counted by a meter with steps.
 
 use std::cell::Cell;
 use std::time::Duration;

@@ -1,7 +1,7 @@
-//! Devices in virtual time: the whole engine runs on them without waiting, and the truth is known.
+//! Devices in virtual time: the whole engine runs on them without waiting, with known truth.
 //!
-//! Every answer is a pure function of the set-up and of the requests so far, so that an interrupted run that is
-//! replayed gives the same bytes.
+//! Every reply is a pure function of the configuration and the previous requests, so a replayed run gives the same
+//! bytes.
 
 mod energy;
 mod model;

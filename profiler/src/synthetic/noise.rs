@@ -1,4 +1,4 @@
-//! Draws samples from a noise model while virtual time passes.
+//! Samples a noise model while virtual time passes.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;

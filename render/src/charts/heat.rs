@@ -1,4 +1,4 @@
-//! A matrix of values as shades, with the value written into each cell.
+//! Heat maps: a matrix of values as shades, with the value in each cell.
 
 use maud::{Markup, html};
 use nasprof_base::text::cut;

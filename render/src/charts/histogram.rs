@@ -1,4 +1,4 @@
-//! How often errors of each size occur.
+//! Histograms of errors.
 
 use maud::{Markup, html};
 use nasprof_base::text::count;

@@ -1,5 +1,5 @@
-//! Charts as inline SVG. Colours come from the page's style sheet (classes `c0` to `c7`), so that they follow the theme;
-//! groups differ by the form of their marks as well, so that nothing is said by colour alone.
+//! Charts as inline SVG. Colours come from the page's style sheet (classes `c0` to `c7`), so they follow the theme.
+//! Groups also differ in the shape of their marks, so colour is never the only cue.
 
 mod heat;
 mod histogram;

@@ -1,4 +1,4 @@
-//! A row of marks for each group: how a quantity is spread within it.
+//! Strip charts: a row of marks for each group shows the spread of a quantity.
 
 use maud::{Markup, html};
 use nasprof_base::text::cut;

@@ -1,4 +1,4 @@
-//! MobileNet-like networks: a row of blocks, coloured by kernel and as high as their expansion, skipped ones dashed.
+//! MobileNet-like networks: a row of blocks. Colour shows the kernel, height the expansion; skipped blocks are dashed.
 
 use maud::{Markup, html};
 use nasprof_base::text::{cut, percent};

@@ -1,4 +1,4 @@
-//! DARTS-like spaces: each cell as a small graph whose edges are the chosen operations.
+//! DARTS-like spaces: each cell as a small graph whose edges are the selected operations.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Scopes as single boxes, so that large graphs stay legible.
+//! Collapses scopes to single boxes, so that large graphs stay legible.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Graphs for Graphviz.
+//! Graphviz DOT output.
 
 use nasprof_base::text::printable;
 use nasprof_graph::Graph;

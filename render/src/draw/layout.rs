@@ -1,8 +1,8 @@
-//! Where the boxes of a directed graph go: layers from top to bottom, few crossings, straight lines where possible.
+//! Layered layout of directed graphs: ranks from top to bottom, few crossings, straight lines where possible.
 //!
-//! The usual four steps (Sugiyama, Tagawa and Toda 1981): ranks by longest path, ordering by barycentres, positions by
-//! least squares, edges through the places kept free for them. Written here because the crates for it either do not
-//! give the places of edges or let boxes of different widths overlap.
+//! The usual four steps (Sugiyama, Tagawa and Toda 1981): ranks by longest path, order by barycentres, positions by
+//! least squares, edges through reserved places. The available crates either do not return the routes of edges or let
+//! boxes of different widths overlap.
 
 /// Space between boxes side by side, and between ranks.
 const GAP: f64 = 18.0;

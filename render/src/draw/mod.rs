@@ -1,7 +1,7 @@
 //! Pictures of architectures and graphs as SVG.
 //!
-//! [`architecture`] chooses the form that suits the space: blocks for MobileNet-like spaces, cells for DARTS-like ones,
-//! the graph for all others. [`network`] and [`supernet`] draw graphs; [`dot`] writes them for Graphviz.
+//! [`architecture`] draws blocks for MobileNet-like spaces, cells for DARTS-like ones and the graph for all others.
+//! [`network`] and [`supernet`] draw graphs; [`dot`] writes Graphviz DOT.
 
 mod blocks;
 mod cells;

@@ -1,4 +1,4 @@
-//! What becomes of the nodes of a supernet when an architecture is chosen.
+//! States of a supernet's nodes for a selected architecture: running, unselected or pruned.
 
 use std::collections::HashSet;
 

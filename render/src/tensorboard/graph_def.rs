@@ -1,4 +1,4 @@
-//! A graph as TensorFlow's `GraphDef`, which TensorBoard draws with scopes that open and close.
+//! Graphs as TensorFlow's `GraphDef`, which TensorBoard draws with collapsible scopes.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! The distribution of some values, as `HistogramProto` holds it.
+//! Histograms as `HistogramProto`.
 
 use nasprof_onnx::protobuf::Message;
 

@@ -1,7 +1,7 @@
-//! Writes event files that TensorBoard reads: scalars, histograms, images, texts and a graph.
+//! Event files for TensorBoard: scalars, histograms, images, texts and a graph.
 //!
 //! The messages are a small part of TensorFlow's `event.proto`, `summary.proto` and `graph.proto`, so they are written
-//! by hand ([`nasprof_onnx::protobuf`]) and need neither a compiler nor generated code.
+//! by hand ([`nasprof_onnx::protobuf`]), without a compiler or generated code.
 
 mod graph_def;
 mod histogram;

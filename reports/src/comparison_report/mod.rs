@@ -27,7 +27,7 @@ pub fn comparison_report(luts: &[(String, Lut)]) -> String {
     ];
     sections.extend(modes::modes(luts).map(|body| Section::new("modes", "In networks and alone", body)));
     sections.push(Section::new("layers", "All layers", layers(luts)));
-    sections.push(Section::new("context", "What each holds for", contexts(luts)));
+    sections.push(Section::new("context", "Contexts", contexts(luts)));
     let names: Vec<&str> = luts.iter().map(|(name, _)| name.as_str()).collect();
     page(&format!("{} compared", count(luts.len(), "LUT")), &names.join(" · "), &sections)
 }
@@ -36,7 +36,7 @@ const SUMMARY: [Column; 7] = [
     Column::text("LUT", "Compared with the first"),
     Column::number("common layers", "Layers with times in both"),
     Column::number("factor", "Median ratio of times to the first: the common factor"),
-    Column::number("spread", "95 % of layers are within this factor of the common one, up or down"),
+    Column::number("spread", "95 % of the layers lie within this factor of the common factor"),
     Column::number("rank correlation", "Spearman, over the common layers: 1 means the same order"),
     Column::number("overlap", "Share of layers whose intervals overlap"),
     Column::number("only in one", "Layers in only one of the two"),
@@ -70,8 +70,7 @@ fn differences(luts: &[(String, Lut)]) -> Vec<Statement> {
         .filter(|(_, values)| values.len() > 1)
         .collect();
     if named.is_empty() {
-        let text =
-            "Device, space, batch, threads, allocator, mode and runtime are the same: what differs is the session.";
+        let text = "Device, space, batch, threads, allocator, mode and runtime are equal; only the session differs.";
         return vec![Statement::new(Verdict::Good, "Same context.", text)];
     }
     let parts: Vec<String> = named
@@ -118,7 +117,7 @@ const COLUMNS: [Column; 5] = [
     Column::text("LUT", "In which LUT"),
     Column::number("mean", "Trimmed mean"),
     Column::number("ratio", "To the first LUT"),
-    Column::number("ratio without factor", "To the first LUT, after the common factor is taken out"),
+    Column::number("ratio without factor", "To the first LUT, divided by the common factor"),
 ];
 
 /// One line for each layer and LUT: any number of LUTs fits, and a search for a layer shows all of them.

@@ -1,4 +1,4 @@
-//! The same layers timed inside networks and alone: what hot caches hide.
+//! The same layers timed inside networks and alone: the effect of hot caches.
 
 use std::collections::HashMap;
 
@@ -40,13 +40,13 @@ pub(super) fn modes(luts: &[(String, Lut)]) -> Option<Markup> {
         .collect();
     let direction = if middle < 1.0 { "less" } else { "more" };
     let how = format!(
-        "Time alone over time in networks, by kind. The median layer takes {} {direction} time alone ({}) than in a network ({}): \
-         sums of layers timed alone are off by about that much.",
+        "Time alone divided by time in networks, by kind. Alone, the median layer takes {} {direction} time ({}) than \
+         in a network ({}): sums of isolated layers are off by about that much.",
         rough((middle - 1.0).abs()),
         alone.0,
         inside.0
     );
     Some(
-        html! { div.charts { (figure("Alone over in networks.", &how, &strip("Ratio of layers timed alone and in networks", "time alone over time in networks", &rows))) } },
+        html! { div.charts { (figure("Alone versus in networks.", &how, &strip("Ratio of layers timed alone and in networks", "time alone over time in networks", &rows))) } },
     )
 }

@@ -48,8 +48,9 @@ impl<'a> Pair<'a> {
         let spread =
             self.diff.p95_log_ratio_without_level.map_or_else(|| "unknown".to_owned(), |v| significant(v.exp()));
         let how = format!(
-            "Rank correlation {rank}. Solid: equal times; dashed: the common factor of {level:.3}. 95 % of layers are within a factor \
-             of {spread} of the dashed line; those far from it are what one of the two does relatively well or badly."
+            "Rank correlation {rank}. Solid: equal times; dashed: the common factor of {level:.3}. 95 % of the layers \
+             are within a factor of {spread} of the dashed line; layers far from it are relatively fast or slow on \
+             one of the two."
         );
         let plot = Scatter {
             title: "Layers of two LUTs",

@@ -37,7 +37,9 @@ pub(crate) fn families(lut: &Lut) -> Option<Markup> {
     largest.truncate(MAX_FAMILIES);
     (!largest.is_empty()).then(|| {
         html! {
-            p.hint { "Mean microseconds; darker is slower, on a logarithmic scale of its own for each map. Rows are input channels, columns the size of the input. Layers that differ only in their output channels share a cell, which has their mean." }
+            p.hint { "Mean latency in microseconds. Darker is slower; each map has its own logarithmic scale. Rows are \
+                input channels, columns the input's size. Layers that differ only in output channels share a cell \
+                with their mean." }
             div.charts { @for (name, cells) in &largest { (heat(&map(name, cells))) } }
         }
     })

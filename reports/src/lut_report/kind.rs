@@ -1,4 +1,4 @@
-//! What kind of layer a LUT row is, for grouping.
+//! Kinds of layers, for grouping LUT rows.
 
 use std::collections::BTreeMap;
 

@@ -9,24 +9,22 @@ use super::trust::flag_name;
 use crate::page::{Cell, Column, Table, table};
 
 const COLUMNS: [Column; 11] = [
-    Column::text("layer", "The key: operation, attributes and input shapes, batch left out; below it the kind"),
+    Column::text("layer", "The key: operation, attributes and input shapes without the batch; below it the kind"),
     Column::number(
         "mean, ms",
-        "Trimmed mean of clean samples; what estimates use. The bar is relative to the slowest layer",
+        "Trimmed mean of clean samples, used by estimates. The bar is relative to the slowest layer",
     ),
     Column::number(
         "± half",
-        "Half of the interval of the median over all sessions, relative. 95 %; a spread only where the flag is drift",
+        "Relative half-width of the 95 % interval of the median over all sessions; with the flag drift, the observed \
+         range",
     ),
-    Column::text("flags", "What to know before believing the row"),
-    Column::number("between", "Largest over smallest session, minus one"),
-    Column::number(
-        "p10 – p90, ms",
-        "A tenth of the clean samples was faster than the first, a tenth slower than the second",
-    ),
-    Column::number("samples", "Clean samples, and how many were dropped because of a context switch"),
+    Column::text("flags", "Warnings about the row"),
+    Column::number("between", "Largest divided by smallest session, minus one"),
+    Column::number("p10 – p90, ms", "10 % and 90 % quantiles of the clean samples"),
+    Column::number("samples", "Clean samples, and samples dropped because of a context switch"),
     Column::number("MACs", "Multiply-accumulates at the LUT's batch size"),
-    Column::number("MACs/s", "Multiply-accumulates a second"),
+    Column::number("MACs/s", "Multiply-accumulates per second"),
     Column::number("params", "Trainable parameters"),
     Column::number("memory", "Measured peak above operands and parameters"),
 ];
@@ -40,8 +38,8 @@ pub(crate) fn layers(lut: &Lut) -> Markup {
     let rows = rows.into_iter().map(|row| cells(row, slowest)).collect();
     html! {
         p.hint {
-            "Click a heading to sort. The bar is the mean, the marks on it the interval. One layer may occur often in a network or \
-             not at all: this table does not say where a network's time goes, “nasprof estimate --explain” does."
+            "Click a heading to sort. The bar is the mean, the marks on it the interval. A layer may occur often in a \
+             network or not at all; “nasprof estimate --explain” shows where a network's time goes."
         }
         (table(&Table { id: "layer-table", row: "layer", columns: &COLUMNS, rows }))
     }

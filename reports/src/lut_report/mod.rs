@@ -1,4 +1,4 @@
-//! The report of one LUT: can it be believed, which layers are slow, and why.
+//! The report of one LUT: whether to trust it, which layers are slow, and why.
 
 mod families;
 mod kind;
@@ -49,7 +49,7 @@ fn sections(lut: &Lut) -> Vec<Section> {
             (format!("{measured} of {}", lut.rows.len()), "layers measured"),
             (lut.context.sessions.len().to_string(), "sessions, each a fresh process"),
             (flagged.to_string(), "layers with a flag"),
-            (claimed, "interval of an estimate, 95 %, shape and level together"),
+            (claimed, "95 % interval of an estimate, relative error and level together"),
         ]))
         (trust::trust(lut))
     };
@@ -59,6 +59,6 @@ fn sections(lut: &Lut) -> Vec<Section> {
     ];
     all.extend(families::families(lut).map(|body| Section::new("families", "By size", body)));
     all.push(Section::new("layers", "All layers", layers::layers(lut)));
-    all.push(Section::new("context", "What it holds for", trust::context(lut)));
+    all.push(Section::new("context", "Context", trust::context(lut)));
     all
 }

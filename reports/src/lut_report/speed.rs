@@ -1,4 +1,4 @@
-//! Where time goes by kind of layer, and how near layers come to the fastest that was seen.
+//! Latency by kind of layer, and the speed of layers relative to the fastest observed one.
 
 use maud::{Markup, html};
 use nasprof_base::statistics::median;
@@ -18,13 +18,13 @@ pub(crate) fn speed(lut: &Lut) -> Markup {
     let strips = strips(lut, &kinds);
     let most = strips.iter().map(|s| s.values.len()).max().unwrap_or(0);
     let thinned = if most > MARKS {
-        format!(" Of each kind at most {MARKS} marks are drawn, evenly from the fastest to the slowest.")
+        format!(" At most {MARKS} marks of each kind are drawn, evenly from the fastest to the slowest.")
     } else {
         String::new()
     };
     let how = format!(
-        "Each mark is a layer of the table, the upright line the median of its kind; the kind with the largest sum comes first. How \
-         often a network runs a layer is not counted. The axis is logarithmic.{thinned}"
+        "Each mark is a layer, the vertical line the median of its kind. The kind with the largest sum comes first; \
+         how often a network runs a layer does not count. The axis is logarithmic.{thinned}"
     );
     html! {
         div.charts {
@@ -69,7 +69,7 @@ fn roofline(lut: &Lut, kinds: &[String]) -> Markup {
     }
     let without = timed.len() - points.len();
     let drawn = points.len().div_ceil(POINTS).max(1);
-    let thinned = if drawn > 1 { format!(" One of {drawn} layers is drawn.") } else { String::new() };
+    let thinned = if drawn > 1 { format!(" One in {drawn} layers is drawn.") } else { String::new() };
     let fastest = points.iter().map(|p| p.y).fold(0.0, f64::max);
     let bandwidth = timed.iter().filter(|(_, ns)| *ns > 0.0).map(|(r, ns)| r.bytes as f64 / ns).fold(0.0, f64::max);
     let xs = points.iter().map(|p| p.x);
@@ -78,20 +78,20 @@ fn roofline(lut: &Lut, kinds: &[String]) -> Markup {
     let guides = vec![
         Guide {
             points: steps(1).map(|x| (x, fastest)).collect(),
-            label: format!("most seen: {} GMAC/s", significant(fastest)),
+            label: format!("highest: {} GMAC/s", significant(fastest)),
             at_end: false,
             dashed: true,
         },
         Guide {
             points: steps(400).map(|x| (x, x * bandwidth)).take_while(|p| p.1 <= fastest).collect(),
-            label: format!("most seen: {} GB/s", significant(bandwidth)),
+            label: format!("highest: {} GB/s", significant(bandwidth)),
             at_end: false,
             dashed: true,
         },
     ];
     let how = format!(
-        "Right: much work for each byte; up: fast. A layer far below both dashed lines leaves time on the table. The lines are \
-         the most that any layer here reached, not the machine's limits. Left out: {} without MACs.{thinned}",
+        "Right: much work per byte; up: fast. The dashed lines are the highest speeds that a layer here reached, not \
+         the machine's limits. A layer far below both has room for improvement. Not shown: {} without MACs.{thinned}",
         count(without, "layer")
     );
     let plot = Scatter {

@@ -1,4 +1,4 @@
-//! How far the numbers of a LUT can be believed: one statement for each thing that could be wrong.
+//! The quality of a LUT: one statement for each thing that can be wrong.
 
 use std::collections::BTreeMap;
 
@@ -67,7 +67,7 @@ fn gate(lut: &Lut) -> Statement {
     if bad.is_empty() {
         return Statement::new(Good, "Quiet machine.", "The machine passed the gate before every session.");
     }
-    Statement::new(Bad, "Busy machine.", format!("Measured although it was not quiet: {}.", bad.join(", ")))
+    Statement::new(Bad, "Busy machine.", format!("Measured on a busy machine: {}.", bad.join(", ")))
 }
 
 fn clocks(lut: &Lut) -> Statement {
@@ -75,7 +75,8 @@ fn clocks(lut: &Lut) -> Statement {
     let (governor, boost) = (fact("governor"), fact("boost"));
     let seen = |value: Option<&str>| value.is_some_and(|v| v != "not observable");
     if !seen(governor) && !seen(boost) {
-        let text = "The machine does not show its clocks: whether they were fixed is not known. Virtual machines rarely show them.";
+        let text = "The clocks are not observable, so they may not have been fixed. Virtual machines rarely show \
+            clocks.";
         return Statement::new(Unknown, "Clocks.", text);
     }
     let verdict = if governor == Some("performance") { Good } else { Doubtful };
@@ -92,12 +93,15 @@ fn convergence(lut: &Lut) -> Statement {
         return Statement::new(Bad, "Convergence.", "No layer was measured.");
     }
     let (verdict, text) = match wide {
-        0 => (Good, format!("In every session every layer's interval came within ± {wanted}, as asked for.")),
+        0 => (Good, format!("Every layer's interval is within ± {wanted} in every session, as requested.")),
         _ => {
             let verdict = if wide * 2 > measured.len() { Bad } else { Doubtful };
             (
                 verdict,
-                format!("In some session {wide} of {} stayed wider than ± {wanted}.", count(measured.len(), "layer")),
+                format!(
+                    "{wide} of {} stayed wider than ± {wanted} in at least one session.",
+                    count(measured.len(), "layer")
+                ),
             )
         }
     };
@@ -111,21 +115,22 @@ fn drift(lut: &Lut) -> Statement {
     let most = |i: usize| spreads.iter().map(|s| s[i]).fold(0.0, f64::max);
     let (compute, memory) = (most(0), most(1));
     let text = format!(
-        "A fixed kernel, timed all the while, spread by up to {} (compute) and {} (memory) beyond its own noise.",
+        "The canaries spread by up to {} (compute) and {} (memory) beyond their own noise.",
         percent(compute),
         percent(memory)
     );
     if compute.max(memory) <= DRIFT {
         return Statement::new(Good, "Steady machine.", text);
     }
-    let meaning = "The machine's speed wandered, so intervals of layers are a spread and not a confidence.";
+    let meaning = "The machine's speed drifted, so the layers' intervals are observed ranges, not confidence \
+        intervals.";
     Statement::new(Doubtful, "Drift.", format!("{text} {meaning}"))
 }
 
 fn between(lut: &Lut) -> Statement {
     let spreads: Vec<f64> = lut.rows.iter().filter_map(|r| r.times.as_ref()?.between()).collect();
     let (Some(middle), Some(high)) = (median(&spreads), quantile(&spreads, 0.95)) else {
-        let text = "There is one session only: how much another process would differ is not known.";
+        let text = "There is only one session, so the difference between processes is unknown.";
         return Statement::new(Unknown, "Between sessions.", text);
     };
     let worst = lut.rows.iter().filter_map(|r| Some((r.times.as_ref().and_then(Times::between)?, r)));
@@ -145,11 +150,11 @@ fn between(lut: &Lut) -> Statement {
 fn failures(lut: &Lut) -> Statement {
     let failed: Vec<_> = lut.rows.iter().filter(|r| r.times.is_none()).collect();
     match failed.first() {
-        None => Statement::new(Good, "Complete.", format!("All {} have times.", count(lut.rows.len(), "layer"))),
+        None => Statement::new(Good, "Complete.", format!("All {} have a latency.", count(lut.rows.len(), "layer"))),
         Some(first) => {
             let why = cut(first.error.as_deref().unwrap_or("unknown"), 100);
             let text = format!(
-                "{} without times; networks with such a layer get no estimate. The first: {}: {why}.",
+                "{} without a latency; networks with such a layer get no estimate. The first: {}: {why}.",
                 count(failed.len(), "layer"),
                 cut(first.key.as_str(), 60)
             );
@@ -177,12 +182,12 @@ fn plausible(lut: &Lut) -> Statement {
 
 fn calibration(lut: &Lut) -> Statement {
     let Some(c) = &lut.context.calibration else {
-        let text = "There is no calibration from whole networks: estimates are plain sums, without an interval.";
+        let text = "No calibration from whole networks: estimates are plain sums without an interval.";
         return Statement::new(Doubtful, "Not calibrated.", text);
     };
     let text = format!(
-        "Sums of layers times {:.3} fit {} measured whole; each predicted from the others is off by {} (root mean square). \
-         Estimates claim ± {} for one network against another, ± {} for the level of another session (95 %).",
+        "Sums of layers times {:.3} fit {} measured whole; the leave-one-out error is {} (root mean square). The 95 % \
+         intervals are ± {} for the relative error between networks and ± {} for the level of another session.",
         c.scale,
         count(c.anchors, "anchor network"),
         rough(c.leave_one_out),
@@ -196,10 +201,10 @@ fn calibration(lut: &Lut) -> Statement {
 fn truth(lut: &Lut) -> Statement {
     let space = &lut.context.header.space;
     let text = format!(
-        "How far estimates for new networks are off is not in a LUT: “nasprof validate --space {space} …” measures it, and \
-         “nasprof report” shows what it printed."
+        "A LUT does not contain its error for new networks. “nasprof validate --space {space} …” measures it, and \
+         “nasprof report” shows the result."
     );
-    Statement::new(Unknown, "Against the truth.", text)
+    Statement::new(Unknown, "Validation.", text)
 }
 
 /// The flags that rows carry, with what each means.
@@ -240,17 +245,18 @@ pub(crate) fn flag_name(flag: Flag) -> &'static str {
 fn meaning(flag: Flag) -> &'static str {
     match flag {
         Flag::NotConverged => {
-            "in some session the interval stayed wider than was asked for; that of all sessions, in the table, may be narrower"
+            "in at least one session the interval stayed wider than requested; the interval over all sessions, in the \
+             table, may be narrower"
         }
-        Flag::Drift => "the machine's speed wandered: the interval is a spread, no confidence",
+        Flag::Drift => "the machine's speed drifted: the interval is the observed range, not a confidence interval",
         Flag::Preempted => "fewer than half of the samples were free of context switches",
-        Flag::Nonstationary => "a session was not of one kind: its halves, or stretches of it, differ",
+        Flag::Nonstationary => "the halves of a session, or stretches of it, differ",
         Flag::Unsettled => "the warm-up never became steady",
         Flag::Inconsistent => "sessions differ by more than 5 %",
-        Flag::Noisy => "the machine failed the gate and was measured all the same",
-        Flag::Throttled => "a session ended early: the device was slowed down and pauses did not help",
-        Flag::PageFaults => "more than a tenth of the runs had page faults inside",
-        Flag::Imported => "taken from another program's table: how it was measured is not known",
-        Flag::Suspicious => "something about the imported value cannot be right",
+        Flag::Noisy => "the machine was busy and was measured anyway",
+        Flag::Throttled => "a session ended early: the device was throttled and pauses did not help",
+        Flag::PageFaults => "more than a tenth of the runs had page faults",
+        Flag::Imported => "imported from another program's table; its measuring method is unknown",
+        Flag::Suspicious => "the imported value is implausible",
     }
 }

@@ -1,4 +1,4 @@
-//! One network taken apart: which layers take its time, and what the runtime removed before it runs.
+//! Details of one network: the layers that take its time, and the nodes that the runtime removed.
 
 mod removed;
 
@@ -104,8 +104,8 @@ const COLUMNS: [Column; 5] = [
     Column::text("layer", "Name in the network"),
     Column::text("key", "Row of the LUT"),
     Column::number("time", "Milliseconds, calibrated"),
-    Column::number("share", "Of the network's time"),
-    Column::text("from", "Where the number came from"),
+    Column::number("share", "Share of the network's time"),
+    Column::text("from", "Source of the latency"),
 ];
 
 fn layers(estimate: &Estimate, id: &str) -> Markup {
@@ -117,7 +117,7 @@ fn layers(estimate: &Estimate, id: &str) -> Markup {
             Source::Measured => "measured".to_owned(),
             Source::Imported => "from an imported table".to_owned(),
             Source::Interpolated => "interpolated between measured layers".to_owned(),
-            Source::Missing => "missing in the LUT".to_owned(),
+            Source::Missing => "not in the LUT".to_owned(),
             Source::Failed(error) => format!("FAILED: {error}"),
         };
         vec![
@@ -136,7 +136,7 @@ fn layers(estimate: &Estimate, id: &str) -> Markup {
 
 fn what_was_removed(removed: &[Removed]) -> Markup {
     html! {
-        h3 { "What does not run" }
+        h3 { "Nodes that do not run" }
         @if removed.is_empty() { p { "Every selected node runs." } }
         ul {
             @for kind in Removed::KINDS {

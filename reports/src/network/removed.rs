@@ -1,4 +1,4 @@
-//! What becomes of the nodes of a selected network that the runtime does not run.
+//! Why the runtime does not run some nodes of a selected network.
 
 use std::collections::HashMap;
 
@@ -11,11 +11,11 @@ pub(crate) struct Removed {
     pub(crate) why: &'static str,
 }
 
-const HANDED_ON: &str = "hand their input on and cost nothing";
-const ZERO: &str = "are zero, known before anything runs";
+const HANDED_ON: &str = "return their input unchanged and cost nothing";
+const ZERO: &str = "are known to be zero";
 const UNNEEDED: &str = "feed only a zero";
-const FUSED: &str = "are done by the layer before";
-const MERGED: &str = "are computed once for several readers";
+const FUSED: &str = "are fused into the layer before";
+const MERGED: &str = "are computed once for several consumers";
 
 impl Removed {
     pub(crate) const KINDS: [&'static str; 5] = [HANDED_ON, ZERO, UNNEEDED, FUSED, MERGED];

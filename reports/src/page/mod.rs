@@ -1,4 +1,4 @@
-//! The page around a report: one file that needs nothing else, and the parts that all reports share.
+//! The page around a report: one self-contained file, and the parts that all reports share.
 
 mod table;
 

@@ -83,7 +83,7 @@ pub(crate) fn table(table: &Table<'_>) -> Markup {
     html! {
         div.table {
             @if tools { div.tools.script {
-                label { "Search " input type="search" placeholder="words, all must occur" data-table=(table.id); }
+                label { "Search " input type="search" placeholder="all words must occur" data-table=(table.id); }
                 output for=(table.id) { (count(table.rows.len(), table.row)) }
                 @if long { button type="button" data-all=(table.id) { "Show all " (table.rows.len()) } }
             } }

@@ -1,4 +1,4 @@
-//! Probabilities of the candidates as they were over time.
+//! Probabilities of the candidates over time.
 
 use std::collections::BTreeMap;
 
@@ -26,8 +26,8 @@ pub(super) fn alphas(run: &SearchRun) -> Option<Markup> {
     }
     (!choices.is_empty()).then(|| {
         html! {
-            p.hint { "Percent; darker is more probable, from 0 to 100 in all maps. A choice is made when one row is dark at the end; as long as \
-                      rows are alike, the search has not decided." }
+            p.hint { "Percent; darker is more probable, from 0 to 100 in all maps. A choice is decided when one row is \
+                dark at the end, and undecided while its rows are equal." }
             div.charts { @for (name, rows) in choices.iter().take(CHOICES) { (heat(&map(name, rows))) } }
             @if choices.len() > CHOICES { p.hint { (choices.len() - CHOICES) " more choices are not shown." } }
         }

@@ -1,4 +1,4 @@
-//! Curves of a search, those of one quantity in one chart.
+//! Curves of a search, one chart for each quantity.
 
 use maud::{Markup, html};
 use nasprof_render::charts::{Line, lines};
@@ -72,5 +72,5 @@ fn last(metrics: &[&Metric]) -> String {
             Some(format!("{} {}", m.name, nasprof_base::text::significant(*m.values.iter().rfind(|v| v.is_finite())?)))
         })
         .collect();
-    format!("At last: {}.", parts.join(", "))
+    format!("Last: {}.", parts.join(", "))
 }

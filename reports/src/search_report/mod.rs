@@ -1,4 +1,4 @@
-//! The report of a search: what it found, and how it got there.
+//! The report of a search: its result and its progress.
 
 mod alphas;
 mod curves;
@@ -20,7 +20,7 @@ pub use self::run::{AlphaRow, Metric, SearchRun};
 /// A search as one HTML file. With its space the architecture is drawn.
 #[must_use]
 pub fn search_report(run: &SearchRun, name: &str, space: Option<&Space>) -> String {
-    let mut sections = vec![Section::new("result", "What was found", found(run))];
+    let mut sections = vec![Section::new("result", "Result", found(run))];
     sections.extend(architecture(run, space).map(|body| Section::new("architecture", "Architecture", body)));
     if run.curves().next().is_some() {
         let body = html! { (curves::curves(run)) };
@@ -40,7 +40,8 @@ pub fn search_report(run: &SearchRun, name: &str, space: Option<&Space>) -> Stri
 fn found(run: &SearchRun) -> Markup {
     let figures = result::headline_figures(run);
     html! {
-        @if run.result.is_none() { p { "The search has no result yet: this is what it had when the report was made." } }
+        @if run.result.is_none() { p { "The search has no result yet; this page shows its state when the report was \
+            made." } }
         @if !figures.is_empty() { (headline(figures)) }
         (statements(&result::verdicts(run)))
         @if let Some(Value::Object(all)) = &run.result {

@@ -1,4 +1,4 @@
-//! Accuracy against latency over the search, with the front that nothing beats.
+//! Accuracy against latency over the search, with the Pareto front.
 
 use maud::Markup;
 use nasprof_base::text::{percent, significant};
@@ -37,7 +37,7 @@ fn of_front(run: &SearchRun) -> Option<Markup> {
     };
     Some(figure(
         "Pareto front.",
-        "Each mark is a network that no other of the search beats; up and left is better.",
+        "Each mark is a network that no other network of the search beats; up and left is better.",
         &scatter(&plot),
     ))
 }
@@ -104,7 +104,8 @@ fn of_steps(run: &SearchRun) -> Option<Markup> {
     };
     Some(figure(
         "Steps of the search.",
-        "Up and left is better. Each mark is the supernet at a step: what it expects over all choices, and no trained network.",
+        "Up and left is better. Each mark is the expected value over all choices of the supernet at one step, not a \
+         trained network.",
         &scatter(&plot),
     ))
 }

@@ -1,4 +1,4 @@
-//! What `result.json` says, and what to know of it before it is used.
+//! The result of a search (`result.json`), with its caveats.
 
 use Verdict::{Bad, Doubtful, Good, Unknown};
 use nasprof_base::text::{bytes, ms, percent, rough, si, significant};
@@ -24,7 +24,7 @@ pub(super) fn headline_figures(run: &SearchRun) -> Vec<(String, String)> {
     });
     let all = [
         (number("target_ms").map(given), "target latency"),
-        (number("limit_ms").map(given), "limit of the latency"),
+        (number("limit_ms").map(given), "latency limit"),
         (number("estimated_ms").map(ms), "estimated latency"),
         (measured, "measured on the device"),
         (accuracy, "accuracy"),
@@ -50,7 +50,7 @@ fn other_quantities(run: &SearchRun) -> Vec<(String, String)> {
         };
         let limit =
             entry.get("limit").and_then(Value::as_f64).map_or_else(String::new, |l| format!(", limit {}", show(l)));
-        Some((show(value), format!("{name} by the estimate{limit}")))
+        Some((show(value), format!("estimated {name}{limit}")))
     };
     all.iter().filter_map(figure).collect()
 }
@@ -85,24 +85,27 @@ pub(super) fn verdicts(run: &SearchRun) -> Vec<Statement> {
     let mut all = Vec::new();
     let nothing_limited = run.value("quantities").and_then(Value::as_array).is_some_and(Vec::is_empty);
     match run.value("feasible").and_then(Value::as_bool).filter(|_| !nothing_limited) {
-        Some(true) => all.push(Statement::new(Good, "Within limits.", "Its estimates keep to all hard limits.")),
+        Some(true) => all.push(Statement::new(Good, "Within limits.", "Its estimates meet all hard limits.")),
         Some(false) => {
-            let text = "No architecture keeps to all hard limits by the estimates.";
+            let text = "No architecture meets all hard limits by the estimates.";
             all.push(Statement::new(Bad, "Over a limit.", text));
         }
         None => {}
     }
     if yes("repaired") {
-        let text = "The most probable architecture was over a limit; this is the nearest that is not.";
+        let text = "The most probable architecture exceeds a limit; this is the most probable one within the limits.";
         all.push(Statement::new(Doubtful, "Not the most probable.", text));
     }
     all.extend(on_the_device(run));
     all.extend(against_target(run));
     if run.value("earlier").is_some() {
-        let factor = run
-            .number("factor")
-            .map_or_else(String::new, |f| format!(" with the LUT's latencies times {f:.3}, as that one measured"));
-        let text = format!("An earlier winner missed the target on the device. This one was selected{factor}.");
+        let factor = run.number("factor").map_or_else(String::new, |f| {
+            format!(
+                "with the LUT's latencies times {f:.3}, according to that \
+                measurement"
+            )
+        });
+        let text = format!("An earlier winner missed the target on the device, so this one was selected{factor}.");
         all.push(Statement::new(Doubtful, "Second choice.", text));
     }
     if yes("measured.allow_noisy") {
@@ -111,7 +114,7 @@ pub(super) fn verdicts(run: &SearchRun) -> Vec<Statement> {
     }
     if let Some(of) = run.value("accuracy_of").and_then(Value::as_str) {
         let chance = if run.number("accuracy").is_some_and(|share| uncertainty(run, share).is_some()) {
-            " The interval is the chance of the images alone (95 %): training again from another seed differs by more."
+            " The 95 % interval covers only the sampling of the images; another training seed differs by more."
         } else {
             ""
         };
@@ -129,10 +132,7 @@ fn on_the_device(run: &SearchRun) -> Option<Statement> {
     let off = measured / estimated - 1.0;
     let level = run.number("measured.level").map_or_else(String::new, |level| {
         let left = measured / (estimated * level) - 1.0;
-        format!(
-            " The machine then took {level:.3} times what the LUT says; with that taken out it is {}.",
-            compared(left)
-        )
+        format!(" The machine's level was {level:.3}; divided by it, the latency is {}.", compared(left))
     });
     let verdict = if off.abs() <= FAR { Good } else { Doubtful };
     Some(Statement::new(verdict, "On the device.", format!("It took {} than estimated.{level}", compared(off))))

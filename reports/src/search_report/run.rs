@@ -1,4 +1,4 @@
-//! The folder that a search leaves, read as far as it is there: a search that still runs has a report as well.
+//! The folder of a search, read as far as its files exist: a running search has a report as well.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -69,7 +69,7 @@ impl SearchRun {
         if metrics.is_none() && arch.is_none() && result.is_none() {
             return Err(ReportError::format(
                 folder,
-                "not a search's folder: none of metrics.csv, arch.json, result.json",
+                "not the folder of a search: none of metrics.csv, arch.json, result.json",
             ));
         }
         Ok(Self {
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn damage_is_named() {
         let problem = |files: &[(&str, &str)]| SearchRun::read(folder(files).path()).unwrap_err().to_string();
-        assert!(problem(&[]).contains("not a search's folder"));
+        assert!(problem(&[]).contains("not the folder of a search"));
         assert!(problem(&[("arch.json", "{\"format_version\":1}")]).contains("arch.json"));
         assert!(problem(&[("metrics.csv", "a,b\n1,2\n1,2,3\n")]).contains("metrics.csv"));
         let alphas = "step,choice,candidate,probability\n0,c,a,1.5\n";

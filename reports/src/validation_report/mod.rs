@@ -1,4 +1,4 @@
-//! The report of a validation: how far predictions are from what was measured.
+//! The report of a validation: the error of predictions.
 
 mod result;
 
@@ -36,7 +36,7 @@ pub fn validation_report(result: &ValidationResult, name: &str, with: Option<(&L
     }
     sections.push(Section::new("networks", "All networks", networks(result, &errors)));
     let space = result.rows.first().map_or("no networks", |r| r.arch.space.as_str());
-    page(&format!("Validation {name}"), &format!("{} holdout networks of {space}", result.n), &sections)
+    page(&format!("Validation {name}"), &format!("{} new networks of {space}", result.n), &sections)
 }
 
 fn within(errors: &[f64], limit: f64) -> usize {
@@ -46,14 +46,10 @@ fn within(errors: &[f64], limit: f64) -> usize {
 fn summary(result: &ValidationResult, errors: &[f64]) -> Markup {
     let rank = result.spearman.map_or_else(|| "–".to_owned(), |r| format!("{r:.3}"));
     let mut figures = vec![
-        (rough(result.mape), "mean absolute error, after the level"),
-        (rough(result.raw_mape), "mean absolute error, before the level"),
+        (rough(result.mape), "mean absolute error after the level"),
+        (rough(result.raw_mape), "mean absolute error before the level"),
     ];
-    figures.extend(
-        result
-            .noise_floor
-            .map(|floor| (rough(floor), "noise floor: what noise of the measured times alone would give")),
-    );
+    figures.extend(result.noise_floor.map(|noise| (rough(noise), "noise floor of the measured times")));
     figures.extend(BANDS.map(|band| {
         let meaning = match band {
             0.02 => "networks within 2 %",
@@ -72,14 +68,19 @@ fn verdicts(result: &ValidationResult, errors: &[f64]) -> Vec<Statement> {
         (Some(level), interval) => {
             let range = interval.map_or_else(String::new, |[l, h]| format!(" ({l:.3} to {h:.3})"));
             let text = format!(
-                "In this run the anchor networks took {level:.3}{range} times what the LUT says. That factor is the machine's state \
-                 and is taken out of all errors below; the error before it is {}.",
+                "The anchors took {level:.3}{range} times their latency in the LUT. This factor is the machine's \
+                 present level; all errors below are computed after dividing by it. Without that, the error is {}.",
                 rough(result.raw_mape)
             );
             let verdict = if (level - 1.0).abs() <= 0.02 { Verdict::Good } else { Verdict::Doubtful };
             Statement::new(verdict, "Level.", text)
         }
-        (None, _) => Statement::new(Verdict::Unknown, "Level.", "The LUT has no anchors, so level and shape are not told apart."),
+        (None, _) => Statement::new(
+            Verdict::Unknown,
+            "Level.",
+            "The LUT has no anchors, so level and relative error \
+            are not separated.",
+        ),
     });
     let verdict = match result.bias.abs() {
         bias if bias <= 0.01 => Verdict::Good,
@@ -95,15 +96,15 @@ fn verdicts(result: &ValidationResult, errors: &[f64]) -> Vec<Statement> {
     if let Some(covered) = result.covered {
         let verdict = if covered >= 0.9 { Verdict::Good } else { Verdict::Bad };
         let text = format!(
-            "{:.0} % of measurements lie inside the estimate's own interval, which claims 95 %. They all share the level of \
-                 this one session, which is therefore one draw and not {}.",
+            "{:.0} % of the measurements lie within the 95 % interval of their estimate. All of them share the level \
+             of this session, so it counts as one sample, not as {}.",
             100.0 * covered,
             result.rows.len()
         );
         all.push(Statement::new(verdict, "Intervals.", text));
     }
     if let Some(isolated) = result.isolated_mape {
-        let text = format!("A LUT of layers timed alone is off by {} as it is.", rough(isolated));
+        let text = format!("A LUT of isolated layers is off by {}.", rough(isolated));
         all.push(Statement::new(Verdict::Unknown, "For comparison.", text));
     }
     if let Some(worst) = errors.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs())) {
@@ -157,7 +158,7 @@ fn charts(result: &ValidationResult, errors: &[f64]) -> Markup {
         div.charts {
             (figure("Scatter.", "Each mark is a network that the LUT never saw. On the solid line the estimate is right; the dashed lines are 2, 5 and 10 % off.", &scatter(&plot)))
             (figure("Errors.", "Left of zero the estimate is too fast, right of it too slow.",
-                &histogram("Histogram of relative errors", "estimated over measured − 1, %", &percents)))
+                &histogram("Histogram of relative errors", "estimated / measured − 1, %", &percents)))
         }
     }
 }
@@ -181,12 +182,12 @@ fn bands(low: f64, high: f64) -> Vec<Guide> {
 }
 
 const COLUMNS: [Column; 6] = [
-    Column::text("network", "Number in the order of the draw, and the architecture"),
-    Column::number("measured", "Trimmed mean of its clean runs"),
-    Column::number("± half", "Half of the measurement's interval, relative"),
-    Column::number("estimated", "Estimate times the level"),
-    Column::number("error", "Estimated over measured, minus one"),
-    Column::number("|error|", "Size of the error"),
+    Column::text("network", "Number in sampling order, and the architecture"),
+    Column::number("measured", "Trimmed mean of the clean runs"),
+    Column::number("± half", "Relative half-width of the measurement's interval"),
+    Column::number("estimated", "Estimate multiplied by the level"),
+    Column::number("error", "Estimated divided by measured, minus one"),
+    Column::number("|error|", "Absolute value of the error"),
 ];
 
 fn networks(result: &ValidationResult, errors: &[f64]) -> Markup {
@@ -219,14 +220,14 @@ fn breakdowns(result: &ValidationResult, errors: &[f64], lut: &Lut, space: &Spac
     let mut order: Vec<usize> = (0..result.rows.len()).collect();
     order.sort_by(|&a, &b| errors[b].abs().total_cmp(&errors[a].abs()));
     html! {
-        p.hint { "The " (TAKEN_APART.min(order.len())) " networks with the largest errors, taken apart with the LUT." }
+        p.hint { "The " (TAKEN_APART.min(order.len())) " networks with the largest errors, explained with the LUT." }
         @for (place, &i) in order.iter().take(TAKEN_APART).enumerate() {
             @let row = &result.rows[i];
             details open[place == 0] {
                 summary { "Network " (i + 1) ": measured " (ms(row.measured_ms)) ", error " (signed(errors[i])) }
                 @match Breakdown::of(space, &row.arch, lut) {
                     Ok(parts) => (breakdown(&parts, &format!("network-{i}"))),
-                    Err(problem) => p { "It cannot be taken apart: " (problem) },
+                    Err(problem) => p { "It cannot be explained: " (problem) },
                 }
             }
         }

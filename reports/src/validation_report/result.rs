@@ -1,4 +1,4 @@
-//! What `nasprof validate --json` printed.
+//! The output of `nasprof validate --json`.
 
 use nasprof_graph::arch::ArchFile;
 use serde::Deserialize;
@@ -76,7 +76,7 @@ impl ValidationResult {
         if result.rows.len() == result.n {
             return Ok(result);
         }
-        Err(format!("n is {}, but there are {} rows: the file was cut or changed", result.n, result.rows.len()))
+        Err(format!("n is {}, but there are {} rows: the file was truncated or changed", result.n, result.rows.len()))
     }
 
     /// What estimates are multiplied by before they are compared: the level, where it is known.

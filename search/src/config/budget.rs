@@ -1,4 +1,4 @@
-//! Budgets that no network of the space meets.
+//! Detects budgets that no network of the space meets.
 
 use nasprof_graph::arch::ArchFile;
 use nasprof_spaces::Space;

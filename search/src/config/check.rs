@@ -1,4 +1,4 @@
-//! Checks of an experiment that need nothing but its text.
+//! Checks of an experiment that need only its text.
 
 use super::{ConfigError, Experiment, Optimizer, RegularizerKind, Searcher};
 

@@ -1,4 +1,4 @@
-//! Table `[data]`: which images, how they are split and changed.
+//! Table `[data]`: the images, their split and their transforms.
 
 use std::path::PathBuf;
 use std::sync::Arc;

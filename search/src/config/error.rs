@@ -1,4 +1,4 @@
-//! What can be wrong with an experiment.
+//! Errors of experiments.
 
 use std::io;
 
@@ -64,7 +64,7 @@ impl ConfigError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Data(error) => error.hint(),
-            Self::Override { .. } => Some("write --set table.key=value; numbers count the tables of a list".to_owned()),
+            Self::Override { .. } => Some("write --set table.key=value; numbers index the tables of a list".to_owned()),
             Self::Space(_) => Some("`nasprof space list` lists the spaces; a space can also be a TOML file".to_owned()),
             Self::Lut { .. } => {
                 Some("measure one with `nasprof measure --device NAME --space SPACE -o LUT`".to_owned())

@@ -1,8 +1,8 @@
-//! Experiments: what a search or a training does, as a file says it.
+//! Experiment files: the description of a search or a training.
 //!
 //! A file has `format_version`, `space`, the tables `[data]`, `[training]` and `[optimizers.…]`, any number of
-//! `[[regularizers]]`, and either `[searcher]` or `[trainer]`. [`Experiment::parse`] reads it; [`Plan::new`] finds every
-//! error that can be found before training starts, and loads what the training needs.
+//! `[[regularizers]]`, and either `[searcher]` or `[trainer]`. [`Experiment::parse`] reads it; [`Plan::new`] finds
+//! every error that can be found before training starts, and loads the inputs of the training.
 
 mod budget;
 mod check;

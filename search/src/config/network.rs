@@ -1,4 +1,4 @@
-//! The network that a training trains.
+//! The network of a training.
 
 use std::fs;
 
@@ -96,9 +96,9 @@ fn check_training(network: &Network, experiment: &Experiment, spec: &SpaceSpec) 
     let auxiliary = training.is_some_and(|t| t.auxiliary_weight > 0.0);
     let SpaceSpec::Darts(darts) = spec else {
         let (key, problem) = match network {
-            Network::Genotype(_) => (KEY, "a genotype is one of DARTS cells; give an architecture file"),
-            Network::Arch(_) if auxiliary => ("training.auxiliary_weight", "is for DARTS cells only"),
-            Network::Arch(_) if drop_path > 0.0 => ("training.drop_path", "is for DARTS cells only"),
+            Network::Genotype(_) => (KEY, "genotypes exist only for DARTS cells; give an architecture file"),
+            Network::Arch(_) if auxiliary => ("training.auxiliary_weight", "applies only to DARTS cells"),
+            Network::Arch(_) if drop_path > 0.0 => ("training.drop_path", "applies only to DARTS cells"),
             Network::Arch(_) => return Ok(()),
         };
         return Err(ConfigError::key(key, problem));

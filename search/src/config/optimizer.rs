@@ -1,4 +1,4 @@
-//! Tables `[optimizers.…]`: what updates weights and architecture.
+//! Tables `[optimizers.…]`: how weights and architecture are updated.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ pub struct Optimizers {
     pub warm_up: Option<Optimizer>,
 }
 
-/// The update rules (nnabla-nas.md 3.2).
+/// The update rules, those of NNabla's solvers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OptimizerKind {
@@ -104,7 +104,7 @@ impl Optimizer {
             return Some(("epsilon", format!("must be a positive number, not {}", self.epsilon)));
         }
         if !not_negative(self.weight_decay) {
-            return Some(("weight_decay", format!("must not be negative, and not {}", self.weight_decay)));
+            return Some(("weight_decay", format!("must be a number of at least 0, not {}", self.weight_decay)));
         }
         if let Some(clip) = self.clip.filter(|&clip| !positive(clip)) {
             return Some(("clip", format!("must be a positive number, not {clip}")));

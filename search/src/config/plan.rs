@@ -1,4 +1,4 @@
-//! Everything that is checked and loaded before an experiment runs.
+//! The plan: everything that is checked and loaded before an experiment runs.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Tables `[[regularizers]]`: what a search has to keep to besides accuracy.
+//! Tables `[[regularizers]]`: limits and costs besides accuracy.
 
 use std::path::PathBuf;
 
@@ -169,19 +169,19 @@ impl Regularizer {
                 Some(("weight", "is missing: a penalty is `weight` times the value".to_owned()))
             }
             RegularizerKind::Penalty if bounded => {
-                Some(("upper", "a penalty has no bounds; add a `reject` for a hard one".to_owned()))
+                Some(("upper", "a penalty has no bounds; add a `reject` for a hard limit".to_owned()))
             }
             RegularizerKind::Constraint | RegularizerKind::Reject if self.weight.is_some() => {
-                Some(("weight", "has no meaning for this kind".to_owned()))
+                Some(("weight", "does not apply to this kind".to_owned()))
             }
             RegularizerKind::Reward | RegularizerKind::Reject | RegularizerKind::Penalty if self.target.is_some() => {
-                Some(("target", "only a constraint aims at a target; write `upper`".to_owned()))
+                Some(("target", "only a constraint has a target; write `upper`".to_owned()))
             }
             _ if self.lut.is_none() && matches!(self.quantity, Quantity::Latency | Quantity::Memory) => {
-                Some(("lut", format!("is missing: {} is read from a LUT", self.quantity.name())))
+                Some(("lut", format!("is missing; {} comes from a LUT", self.quantity.name())))
             }
             _ if self.lut.is_some() && matches!(self.quantity, Quantity::Params | Quantity::Macs) => {
-                Some(("lut", format!("has no meaning: {} follow from the network alone", self.quantity.name())))
+                Some(("lut", format!("does not apply: {} need no LUT", self.quantity.name())))
             }
             _ => None,
         }
@@ -197,7 +197,7 @@ mod tests {
         Regularizer { kind, quantity: Quantity::Latency, upper, lower: None, target: None, weight, lut }
     }
 
-    /// Computed from the definition, nnabla-nas.md 3.5.
+    /// Computed from the reward of NNabla-NAS' `ProxylessNasSearcher`: accuracy times min(1, bound / value) ^ weight.
     #[test]
     fn rewards_of_the_reference() {
         for (accuracy, value, upper, expected) in

@@ -1,4 +1,4 @@
-//! Table `[searcher]`: how to search.
+//! Table `[searcher]`: the search algorithm.
 
 use serde::{Deserialize, Serialize};
 
@@ -105,7 +105,7 @@ impl From<DartsOrder> for u8 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ArchitectureGradient {
-    /// Score function with a moving baseline (nnabla-nas.md 3.5).
+    /// Score function with a moving baseline, as NNabla-NAS' `ProxylessNasSearcher`.
     #[default]
     Reinforce,
     /// Binary gates on two sampled paths (section 3.2.2 of the paper).

@@ -1,4 +1,4 @@
-//! The space that an experiment names.
+//! The space of an experiment.
 
 use std::path::Path;
 

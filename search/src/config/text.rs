@@ -1,4 +1,4 @@
-//! From the text of an experiment file, and what is set over it, to an [`Experiment`] and back.
+//! Converts the text of an experiment file, with overrides, to an [`Experiment`] and back.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Table `[trainer]`: what to train.
+//! Table `[trainer]`: the network to train.
 
 use serde::{Deserialize, Serialize};
 

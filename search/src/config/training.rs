@@ -106,7 +106,7 @@ impl Training {
     }
 }
 
-/// of nnabla-nas.md.
+/// Batches and mini-batches as NNabla-NAS' `Runner` counts them: a batch is a whole number of mini-batches.
 fn arithmetic(
     [batch_key, mini_key]: [&'static str; 2],
     batch: usize,

@@ -37,7 +37,7 @@ fn read(folder: &Path, names: &[String]) -> Result<DataSet, DataError> {
         let bytes = fs::read(&path).map_err(|e| DataError::io(&path, e, HINT))?;
         for (i, image) in bytes.chunks_exact(record).enumerate() {
             if usize::from(image[0]) >= CLASSES.len() {
-                let problem = format!("image {i} has label {}, there are 10 classes", image[0]);
+                let problem = format!("image {i} has label {}, but there are 10 classes", image[0]);
                 return Err(DataError::format(path, problem));
             }
             labels.push(u32::from(image[0]));

@@ -1,4 +1,4 @@
-//! A set of labelled images.
+//! Sets of labelled images.
 
 use std::path::PathBuf;
 

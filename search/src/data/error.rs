@@ -1,4 +1,4 @@
-//! What can be wrong with images.
+//! Errors of images and data sets.
 
 use std::io;
 use std::path::PathBuf;
@@ -49,7 +49,7 @@ pub enum DataError {
     #[error("{0}")]
     Transform(String),
     /// Too many images cannot be read.
-    #[error("{} images cannot be read (limit {limit}); the last one: {last}", limit + 1)]
+    #[error("{} images are unreadable (limit {limit}); the last: {last}", limit + 1)]
     TooManyCorrupt {
         /// How many are left out at most.
         limit: usize,
@@ -57,7 +57,7 @@ pub enum DataError {
         last: Corrupt,
     },
     /// Not one image of a batch can be read.
-    #[error("no image of a batch can be read; the first one: {0}")]
+    #[error("no image of the batch is readable; the first: {0}")]
     EmptyBatch(Corrupt),
 }
 
@@ -68,9 +68,9 @@ impl DataError {
         match self {
             Self::Missing { hint, .. } => Some(hint.clone()),
             Self::Format { .. } => {
-                Some("the file is damaged or of another kind; download or install it anew".to_owned())
+                Some("the file is damaged or has another format; download or install it again".to_owned())
             }
-            Self::TooManyCorrupt { .. } => Some("mend the data set, or raise `data.max_corrupt`".to_owned()),
+            Self::TooManyCorrupt { .. } => Some("repair the data set, or raise `data.max_corrupt`".to_owned()),
             _ => None,
         }
     }

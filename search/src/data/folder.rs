@@ -1,4 +1,4 @@
-//! Folders of images, one for each class, as ImageNet is usually unpacked.
+//! Folders of images, one for each class, like an unpacked ImageNet.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -1,4 +1,4 @@
-//! Fashion-MNIST, and all that comes in the same four IDX files: plain or compressed by gzip.
+//! Fashion-MNIST and other data sets in the same four IDX files, plain or compressed with gzip.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -36,7 +36,7 @@ fn part(folder: &Path, name: &str) -> Result<DataSet, DataError> {
         return Err(DataError::format(file, problem));
     }
     if let Some(bad) = labels.iter().position(|&label| usize::from(label) >= CLASSES.len()) {
-        return Err(DataError::format(file, format!("label {bad} is {}, there are 10 classes", labels[bad])));
+        return Err(DataError::format(file, format!("label {bad} is {}, but there are 10 classes", labels[bad])));
     }
     let classes = CLASSES.map(str::to_owned).to_vec();
     let labels = labels.into_iter().map(u32::from).collect();

@@ -1,4 +1,4 @@
-//! Images as they are stored, and how they are decoded.
+//! Stored images and their decoding.
 
 use std::fmt;
 use std::io::Cursor;

@@ -1,7 +1,7 @@
 //! Lists of image files with their labels.
 //!
-//! A `.csv` file has a header with a column `x` and a column `y`, each alone or with a name behind a colon
-//! (`x:image,y:label`), as in the reference; any other file has `path label` on each line. Labels are numbers from 0.
+//! A `.csv` file has a header with the columns `x` and `y`, each alone or followed by a colon and a name
+//! (`x:image,y:label`), as in NNabla-NAS. Any other file has `path label` on each line. Labels are numbers from 0.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ fn read(path: &Path, folder: Option<&Path>) -> Result<Listed, DataError> {
         return Err(DataError::format(path, "is larger than 1 GiB"));
     }
     let text = String::from_utf8(fs::read(path).map_err(fail)?);
-    let text = text.map_err(|_| DataError::format(path, "is no text in UTF-8"))?;
+    let text = text.map_err(|_| DataError::format(path, "is not UTF-8 text"))?;
     let is_csv = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
     let rows = if is_csv { csv_rows(&text) } else { plain_rows(&text) };
     let rows = rows.map_err(|problem| DataError::format(path, problem))?;
@@ -52,18 +52,18 @@ fn read(path: &Path, folder: Option<&Path>) -> Result<Listed, DataError> {
         let number = number.ok_or_else(|| {
             DataError::format(
                 path,
-                format!("line {line}: the label `{label}` is no number from 0 to {}", MAX_LABEL - 1),
+                format!("line {line}: the label `{label}` is not a number from 0 to {}", MAX_LABEL - 1),
             )
         })?;
         let image = folder.join(image);
         if !image.is_file() {
-            return Err(DataError::format(path, format!("line {line}: {} is not there", image.display())));
+            return Err(DataError::format(path, format!("line {line}: {} does not exist", image.display())));
         }
         listed.paths.push(image);
         listed.labels.push(number);
     }
     if listed.paths.is_empty() {
-        return Err(DataError::format(path, "lists no images"));
+        return Err(DataError::format(path, "contains no images"));
     }
     Ok(listed)
 }

@@ -1,8 +1,8 @@
 //! Batches made by worker threads.
 //!
-//! Worker `w` of `n` makes the batches `w`, `w + n`, `w + 2n`, … and hands them on through a short channel of its own; the
+//! Worker `w` of `n` makes the batches `w`, `w + n`, `w + 2n`, … and sends them through its own short channel; the
 //! reader takes from the channels in turn. So the order is fixed, a slow reader stops the workers (back-pressure), and
-//! which thread makes a batch does not change what is in it.
+//! the content of a batch does not depend on the thread that makes it.
 
 use std::collections::HashSet;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};

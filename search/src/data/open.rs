@@ -1,4 +1,4 @@
-//! Opening a data set as an experiment describes it.
+//! Opens the data set of an experiment.
 
 use std::path::Path;
 
@@ -25,7 +25,12 @@ pub struct Opened {
 pub fn open(config: &DataConfig, channels: usize, seed: u64) -> Result<Opened, DataError> {
     let path = config.path.as_deref();
     let listed = |list: Option<&Path>, key: &str| {
-        list.map(Path::to_owned).ok_or_else(|| DataError::TooFew(format!("`data.{key}` is missing: it names the list")))
+        list.map(Path::to_owned).ok_or_else(|| {
+            DataError::TooFew(format!(
+                "`data.{key}` is missing; it is the path of \
+            the list"
+            ))
+        })
     };
     let (train, test) = match config.dataset {
         DataSetKind::FashionMnist => idx::open(path.unwrap_or(Path::new(idx::DEBIAN_FOLDER)))?,

@@ -1,4 +1,4 @@
-//! Random numbers that depend on what they are for and on nothing else.
+//! Random numbers that depend only on their purpose.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;

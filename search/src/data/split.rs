@@ -1,4 +1,4 @@
-//! Splitting a set so that every class has its share on both sides.
+//! Stratified splits: every class has its share on both sides.
 
 use rand::seq::SliceRandom;
 
@@ -90,7 +90,7 @@ mod tests {
     }
 
     proptest! {
-        /// The reference drew both parts independently, and most validation images were trained on (B-07).
+        /// NNabla-NAS drew both parts independently, so most validation images were also training images.
         #[test]
         fn parts_are_disjoint_whole_and_stratified(
             labels in prop::collection::vec(0_u32..5, 1..300),

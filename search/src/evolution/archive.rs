@@ -1,4 +1,4 @@
-//! All architectures that a search has evaluated, each once.
+//! The archive: all architectures that a search has scored, each once.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! Evolution.
+//! The evolutionary algorithm.
 
 use nasprof_graph::{Arch, Choice};
 use nasprof_spaces::Space;

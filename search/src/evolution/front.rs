@@ -1,4 +1,4 @@
-//! The Pareto front: what can be had for how much.
+//! The Pareto front of score and costs.
 
 use nasprof_graph::arch::ArchFile;
 use nasprof_spaces::Space;

@@ -1,8 +1,8 @@
-//! Search by drawing whole architectures within a budget: evolution (Real et al. 2019; Cai et al., "Once-for-All"), and
-//! independent draws as the baseline that every other search has to be better than.
+//! Search over whole architectures within a budget: evolution (Real et al. 2019; Cai et al., "Once-for-All"), and
+//! independent samples as the baseline that every other search has to beat.
 //!
-//! Both need a [`Scorer`]: a trained supernet, a table, or a score known without training. The budget is hard: no
-//! architecture outside of it is ever scored.
+//! Both need a [`Scorer`]: a trained supernet, a table, or a score without training. The budget is hard: no
+//! architecture outside it is ever scored.
 
 mod archive;
 mod budget;

@@ -1,4 +1,4 @@
-//! A search that needs no training, from its plan to its run folder.
+//! A search without training, from its plan to its run folder.
 
 use std::path::Path;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! Independent draws.
+//! Random search: independent samples.
 
 use nasprof_spaces::Space;
 

@@ -1,4 +1,4 @@
-//! The search for the most probable architecture within limits.
+//! Simulated annealing: searches for the most probable architecture within limits.
 
 use std::collections::HashMap;
 

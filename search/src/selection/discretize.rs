@@ -1,10 +1,11 @@
-//! From probabilities to the architecture that is deployed, and a smooth stand-in for that step.
+//! Discretisation: from probabilities to the deployed architecture, and a smooth relaxation of that step.
 //!
-//! The step takes the most probable candidate of every choice; of DARTS cells the two edges of a node whose best
-//! operation is the most probable. It has no gradient. [`Relaxation`] is the distribution of its outcome when each
-//! candidate's `ln p / temperature` is disturbed by Gumbel noise (Jang, Gu, Poole 2017; Maddison, Mnih, Teh 2017): of a
-//! choice the softmax of `ln p / temperature`, of the edges of a node draws without replacement (Kool, van Hoof, Welling
-//! 2019). At temperature 1 a choice has its own probabilities; towards 0 all weight is on the discretised architecture.
+//! Discretisation takes the most probable candidate of every choice, and for DARTS cells the two edges of a node whose
+//! best operations are the most probable. It has no gradient. [`Relaxation`] is the distribution of its result when
+//! Gumbel noise is added to each candidate's `ln p / temperature` (Jang, Gu, Poole 2017; Maddison, Mnih, Teh 2017):
+//! for a choice the softmax of `ln p / temperature`, for the edges of a node samples without replacement (Kool, van
+//! Hoof, Welling 2019). At temperature 1 a choice has its own probabilities; towards 0 all weight is on the
+//! discretised architecture.
 
 use nasprof_graph::Arch;
 

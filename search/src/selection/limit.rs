@@ -1,4 +1,4 @@
-//! What a selected architecture has to keep to.
+//! Limits on the selected architecture.
 
 use nasprof_graph::Arch;
 

@@ -1,7 +1,7 @@
-//! From a learnt distribution to one architecture that keeps to its limits.
+//! Selects one architecture within its limits from a learnt distribution.
 //!
-//! The most probable architecture wins if it is within the limits. If not, the most probable one within them is looked
-//! for by simulated annealing over architectures that differ in one or two choices, from a fixed seed, so that the same
+//! The most probable architecture wins if it is within the limits. Otherwise simulated annealing searches for the most
+//! probable one within them, over architectures that differ in one or two choices. Its seed is fixed, so the same
 //! distribution and limits always give the same architecture.
 
 mod annealing;
@@ -43,8 +43,8 @@ pub enum DiscretizationRule {
 }
 
 impl DiscretizationRule {
-    /// DARTS cells that are all alike are cut down to two edges a node (nnabla-nas.md 2.1); every other space keeps what
-    /// is selected.
+    /// DARTS cells that share their choices keep two edges for each node (Liu et al. 2019); every other space keeps the
+    /// selected candidates.
     #[must_use]
     pub fn of(choices: &[Choice]) -> Self {
         Cells::find(choices).map_or(Self::PerChoice, Self::Cells)

@@ -1,4 +1,4 @@
-//! The second classifier that helps a deep CIFAR-10 network to train (nnabla-nas.md 1.7).
+//! The auxiliary classifier of DARTS' CIFAR-10 networks (Liu et al. 2019).
 
 use nasprof_graph::{GraphBuilder, GraphError, GraphErrorKind, NodeId, Op};
 

@@ -1,4 +1,5 @@
-//! Blocks of the DARTS cells (nnabla-nas.md 1.7). Activations come first, and every normalisation is affine.
+//! Blocks of the DARTS cells (Liu et al. 2019) as NNabla-NAS builds them: activations come first, and every normalisation
+//! is affine.
 
 use nasprof_graph::{GraphBuilder, GraphError, GraphErrorKind, NodeId, Op};
 

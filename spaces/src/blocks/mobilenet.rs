@@ -1,4 +1,4 @@
-//! Blocks of MobileNetV2 (nnabla-nas.md 1.7).
+//! Blocks of MobileNetV2 (Sandler et al. 2018).
 
 use nasprof_graph::{GraphBuilder, GraphError, NodeId, Op};
 

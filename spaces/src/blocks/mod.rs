@@ -1,4 +1,4 @@
-//! Composite blocks: functions that append the layers of one block to a builder, one file per family of networks.
+//! Composite blocks: functions that append the layers of a block to a builder. One file for each family of networks.
 
 pub mod auxiliary;
 pub mod darts;

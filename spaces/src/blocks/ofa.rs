@@ -1,4 +1,4 @@
-//! Blocks of the once-for-all networks (nnabla-nas.md 2.7 to 2.9).
+//! Blocks of the once-for-all networks (Cai et al. 2020).
 
 use nasprof_graph::{GraphBuilder, GraphError, NodeId, Op};
 

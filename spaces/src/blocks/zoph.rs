@@ -1,4 +1,4 @@
-//! Blocks of the one-shot space after Zoph and Bender (nnabla-nas.md 1.7).
+//! Blocks of the one-shot space of Bender et al. (2018), after Zoph et al.
 
 use nasprof_graph::{GraphBuilder, GraphError, NodeId, Op};
 

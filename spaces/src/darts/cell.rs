@@ -1,4 +1,4 @@
-//! The skeleton that supernet and discrete network share: stem, cells, classifier.
+//! The skeleton of supernets and discrete networks: stem, cells, classifier.
 
 use nasprof_graph::{GraphBuilder, GraphError, NodeId, Op};
 

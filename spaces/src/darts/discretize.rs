@@ -1,4 +1,4 @@
-//! From the parameters of a searched cell to its two best edges per node (nnabla-nas.md 2.1).
+//! From the parameters of a searched cell to its two best edges for each node (Liu et al. 2019, section 2.4).
 
 use thiserror::Error;
 

@@ -1,4 +1,4 @@
-//! Discovered cells as a file holds them.
+//! Genotype files: discovered cells.
 
 use nasprof_base::suggest;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! The space of DARTS, also that of PNAS (nnabla-nas.md 2.1 and 2.2).
+//! The space of DARTS (Liu et al. 2019), which NNabla-NAS also uses for PNAS.
 
 mod cell;
 mod discretize;

@@ -1,4 +1,4 @@
-//! Once-for-all MobileNetV3 (nnabla-nas.md 2.7).
+//! Once-for-all MobileNetV3 (Cai et al. 2020; NNabla-NAS' `ofa_mbv3`).
 
 use nasprof_graph::{GraphBuilder, GraphError, NodeId, Op};
 use num_bigint::BigUint;

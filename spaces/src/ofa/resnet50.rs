@@ -1,8 +1,8 @@
-//! Once-for-all ResNet-50 (nnabla-nas.md 2.9).
+//! Once-for-all ResNet-50 (NNabla-NAS' `ofa_resnet50`).
 //!
-//! A width changes the shape of all that reads it, and the candidates of a choice have one shape. So each stage is
-//! built once for every width, its first block once more for every width of the stage before, and the choice of that
-//! width stands behind the first block. Pruning leaves one path of the selected widths.
+//! A width changes the input shape of every consumer, but the candidates of a choice must have one shape. Each stage
+//! is therefore built once for every width, its first block once more for every width of the previous stage, and the
+//! choice of that width follows the first block. Pruning leaves one path, that of the selected widths.
 
 use nasprof_graph::{GraphBuilder, GraphError, NodeId, Op};
 use num_bigint::BigUint;

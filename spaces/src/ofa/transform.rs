@@ -1,7 +1,7 @@
-//! Kernel transforms: small matrices that make a smaller kernel of the middle of a larger one (nnabla-nas.md 2.7).
+//! Kernel transforms: small matrices that turn the middle of a large kernel into a smaller kernel (Cai et al. 2020).
 //!
-//! They are parameters of a space and not of a network: a sub-network that is taken out has its kernels already made, so
-//! no layer and no latency belongs to them.
+//! They are parameters of a space, not of a network: an extracted sub-network contains its transformed kernels, so
+//! transforms have no layer and no latency.
 
 /// The matrix between two kernel sizes of one depthwise convolution; its channels share it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Once-for-all Xception (nnabla-nas.md 2.8).
+//! Once-for-all Xception (NNabla-NAS' `ofa_xception`).
 
 use std::collections::HashSet;
 

@@ -1,8 +1,8 @@
-//! Randomly wired networks (nnabla-nas.md 2.5): a seeded small-world graph whose vertices are layers.
+//! Randomly wired networks (Xie et al. 2019): a seeded small-world graph whose vertices are layers.
 //!
-//! The seed fixes the wiring, the channels of each vertex and whether it halves its map, so a network can be built
-//! again. What a vertex does within that can be left open as a choice. Unlike the reference's, the separable
-//! convolutions are separable and the classifier has the classes asked for.
+//! The seed determines the wiring, the channels of each vertex and whether it halves its map, so a network can be
+//! built again. The operation of a vertex can be a choice. Unlike NNabla-NAS', the separable convolutions are
+//! separable and the classifier has the requested number of classes.
 
 mod wiring;
 

@@ -1,4 +1,4 @@
-//! Two LUTs compared, the largest change first.
+//! `nasprof lut diff`: two LUTs compared, the largest change first.
 
 use nasprof_base::text::{ms, percent};
 use nasprof_lut::Diff;

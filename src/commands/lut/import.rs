@@ -1,4 +1,4 @@
-//! Another program's table made a LUT.
+//! `nasprof lut import`: makes a LUT of another program's table.
 
 use nasprof_graph::runtime::Runtime;
 use nasprof_lut::{Format, ImportError, ImportReport, ImportSettings, Unit, import, write};

@@ -1,4 +1,4 @@
-//! Several LUTs made one.
+//! `nasprof lut merge`: makes one LUT of several.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! A LUT's context, then its most expensive layers.
+//! `nasprof lut show`: a LUT's context, then its most expensive layers.
 
 use std::collections::BTreeMap;
 

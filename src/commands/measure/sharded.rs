@@ -1,4 +1,4 @@
-//! `nasprof measure --shard`: one LUT of the work of several boards of a kind.
+//! `nasprof measure --shard`: one LUT from the work of several equal boards.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

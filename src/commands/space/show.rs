@@ -1,4 +1,4 @@
-//! `nasprof space show`: structure, choices, counts, and what measuring takes before anyone starts.
+//! `nasprof space show`: structure, choices, counts, and the cost of measuring the space.
 
 use std::path::Path;
 

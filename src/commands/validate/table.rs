@@ -1,4 +1,4 @@
-//! A validation as tables.
+//! Tables of a validation.
 
 use nasprof_base::text::{ms, percent};
 use nasprof_lut::Validation;

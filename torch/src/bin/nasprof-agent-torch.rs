@@ -1,4 +1,4 @@
-//! `nasprof-agent-torch`: the agent for the back ends on libtorch. `nasprof` starts it; there is nothing to type.
+//! `nasprof-agent-torch`: the agent for the back ends on libtorch. `nasprof` starts it.
 
 use std::process::ExitCode;
 

@@ -90,7 +90,7 @@ impl CudaDevice {
         let runtime = Runtime::find()?;
         let count = runtime.device_count()?;
         if index >= count {
-            return Err(format!("there is no GPU {index}: CUDA shows {count}"));
+            return Err(format!("no GPU {index}: CUDA has {count}"));
         }
         let gpu = nvidia::open(index)?;
         // CUDA numbers GPUs by speed, or as CUDA_VISIBLE_DEVICES says; the driver by their place.

@@ -1,4 +1,4 @@
-//! Loading libtorch's CUDA part when a GPU is asked for, so that one program serves machines with and without one.
+//! Loads libtorch's CUDA part when a GPU is requested, so that one program serves machines with and without one.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
-//! NVIDIA GPUs through libtorch: what times are, and how its CUDA part is loaded.
+//! NVIDIA GPUs through libtorch: timing, and loading the CUDA part.
 //!
-//! Times are those of the GPU, between events in its queue. While a network is queued, the GPU is kept busy with other
-//! work, so that it never waits for the processor: the time to launch kernels is kept out ([`queue`]).
+//! Times are GPU times between events in its queue. While a network is queued, other work keeps the GPU busy, so it
+//! never waits for the processor: launch overhead is excluded ([`queue`]).
 
 mod allocator;
 mod device;

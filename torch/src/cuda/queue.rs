@@ -1,9 +1,8 @@
 //! Timing behind a full queue.
 //!
-//! Kernels of small layers are shorter than the time to launch them. Events around them would then show how fast the
-//! processor launches. So the GPU is given other work first (nvbench uses a kernel that blocks), and the layers are
-//! queued while it is busy. Whether it stayed busy is checked at every mark, and a run in which it did not is repeated
-//! with more work in front of it.
+//! Kernels of small layers are shorter than the time to launch them, so events around them would measure launches. The
+//! GPU therefore gets other work first (nvbench uses a blocking kernel), and the layers are queued while it is busy.
+//! Every event checks that the GPU is still busy; otherwise the run is repeated with more work in front of it.
 
 /// A GPU's queue with marks (events) in it.
 pub(crate) trait Stream {
@@ -75,7 +74,7 @@ impl<S: Stream> Queue<S> {
                 return (1..count).map(|mark| self.stream.between(mark - 1, mark)).collect();
             }
             if self.fill >= MAX_FILL {
-                return Err("the GPU waits for the processor however much it has to do before".to_owned());
+                return Err("the GPU always waits for the processor, however full its queue is".to_owned());
             }
             self.fill *= 2;
         }

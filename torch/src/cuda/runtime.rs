@@ -1,5 +1,5 @@
-//! The few functions of the CUDA runtime that time a GPU. They are looked up at run time in the library that libtorch
-//! has loaded.
+//! The functions of the CUDA runtime for timing. They are looked up at run time in the library that libtorch has
+//! loaded.
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 

@@ -1,5 +1,5 @@
-//! Runs one search or training for `nasprof`: a job as JSON on the standard input, its events as JSON lines on
-//! the standard output, the result in the run folder.
+//! Runs one search or training for `nasprof`: a job as JSON on stdin, events as JSON lines on stdout, the result in
+//! the run folder.
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;

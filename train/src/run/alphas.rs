@@ -1,4 +1,4 @@
-//! The probabilities of all candidates after each epoch, as `alphas.csv`.
+//! `alphas.csv`: the probabilities of all candidates after each epoch.
 
 use nasprof_search::csv_text::csv_bytes;
 use nasprof_spaces::Space;

@@ -1,7 +1,7 @@
-//! What a run needs to go on: tensors in one safetensors file, numbers in `state.json`, which names that file.
+//! Checkpoints: tensors in one safetensors file, numbers in `state.json`, which names that file.
 //!
-//! The tensors are written first, into a file of their own; replacing `state.json` makes them the checkpoint. So a run
-//! that is killed at any moment leaves the last checkpoint or the new one, never a mixture.
+//! The tensors are written first, into a new file; replacing `state.json` makes them the checkpoint. A run that is
+//! killed at any moment leaves the last checkpoint or the new one, never a mixture.
 
 use std::collections::HashMap;
 use std::fs::{self, File};

@@ -1,4 +1,4 @@
-//! The folder of a run: who owns it, and what it holds.
+//! The folder of a run: its owner and its files.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;

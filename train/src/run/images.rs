@@ -1,4 +1,4 @@
-//! Batches for updates, from the loader's batches for forward passes.
+//! Assembles batches for updates from the loader's mini-batches.
 
 use nasprof_search::config::Batches;
 use nasprof_search::data::{Batch, Loader, Stream};

@@ -1,4 +1,4 @@
-//! A run and its folder: searches and trainings from start, or checkpoint, to result.
+//! Runs and their folders: searches and trainings from start, or checkpoint, to result.
 
 mod alphas;
 mod checkpoint;

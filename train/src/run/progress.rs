@@ -1,4 +1,4 @@
-//! Means over an epoch, the table of all epochs, and how far a run is.
+//! Means over an epoch, the table of all epochs, and the progress of a run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Training of one network from start, or checkpoint, to result (nnabla-nas.md 3.8).
+//! Training of one network from start, or checkpoint, to result, as NNabla-NAS' `Trainer`.
 
 use nasprof_graph::arch::ArchFile;
 use nasprof_graph::passes::{eliminate_dead_code, select};

@@ -1,4 +1,5 @@
-//! FairNAS (Chu, Zhang, Xu 2019): each candidate is trained equally often, then the trained weights judge architectures.
+//! FairNAS (Chu, Zhang, Xu 2019): every candidate is trained equally often, then the trained weights rank
+//! architectures.
 
 use nasprof_graph::{Arch, Choice};
 use nasprof_search::config::Evolution;
@@ -13,8 +14,8 @@ use crate::loss::Score;
 use crate::session::{Gradients, MiniBatch, Session};
 use crate::supernet::Path;
 
-/// Draws that treat candidates alike: of a choice with n candidates every n draws, counted from the first, are a
-/// permutation (`fair` mode of nnabla-nas.md 1.4). Choices draw independently.
+/// Strictly fair sampling (Chu, Zhang, Xu 2019): every n draws of a choice with n candidates, counted from the
+/// first, are a permutation. Choices draw independently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FairDraws {
     seed: u64,

@@ -1,9 +1,8 @@
-//! The gradient of ProxylessNAS through binary gates (section 3.2.2 of the paper).
+//! The gradient of ProxylessNAS through binary gates (Cai, Zhu, Han 2019, section 3.2.2).
 //!
-//! Two candidates of every choice are drawn by their probabilities and compared: one of them, by their probabilities
-//! among the two, gets the gate 1 and is the value, the other the gate 0. The gradient at the gates is taken for that at
-//! the two probabilities. It sums to zero over the two, so that the candidates that were not drawn keep their
-//! probabilities to first order.
+//! Two candidates of every choice are sampled by their probabilities. One of them, again by their probabilities, gets
+//! the gate 1 and is the value; the other gets the gate 0. The gradient at the gates is used as the gradient at the
+//! two probabilities. It sums to zero over the two, so the other candidates keep their probabilities to first order.
 
 use rand::Rng;
 use tch::{Kind, Tensor};

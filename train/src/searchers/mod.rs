@@ -1,4 +1,4 @@
-//! How the weights and the architecture take turns.
+//! Searchers: how weights and architecture are updated in turn.
 
 mod darts;
 mod fairnas;

@@ -1,4 +1,4 @@
-//! ProxylessNAS (Cai, Zhu, Han 2019): one drawn network runs at a time.
+//! ProxylessNAS (Cai, Zhu, Han 2019): one sampled network runs at a time.
 
 use nasprof_graph::Arch;
 use nasprof_search::config::ArchitectureGradient;

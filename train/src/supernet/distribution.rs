@@ -1,4 +1,4 @@
-//! The parameters of an architecture: a softmax over the candidates of every choice (nnabla-nas.md 1.4).
+//! Architecture parameters: a softmax over the candidates of every choice (Liu et al. 2019).
 
 use nasprof_graph::{Arch, Choice};
 use rand::Rng;

@@ -1,4 +1,4 @@
-//! What can go wrong while a network is built or run on libtorch.
+//! Errors of building and running networks on libtorch.
 
 use nasprof_graph::arch::ArchError;
 use tch::TchError;

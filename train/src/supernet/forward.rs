@@ -1,4 +1,4 @@
-//! Running a supernet: only what the outputs need is computed.
+//! Runs a supernet; only nodes that the outputs need are computed.
 
 use nasprof_graph::{Arch, Node, Op, Shape};
 use tch::{Kind, TchError, Tensor};

@@ -1,5 +1,5 @@
-//! Weighted sums of candidates, made while each candidate is still in the cache; unless a gradient needs it, it is gone
-//! before the next one is computed.
+//! Weighted sums of candidates. Each candidate is added while it is still in the cache, and freed before the next one
+//! is computed unless a gradient needs it.
 
 use std::collections::HashMap;
 

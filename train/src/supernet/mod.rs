@@ -1,4 +1,4 @@
-//! A search space, or one network, on libtorch: the parameters by node path, and passes that compute only what they
+//! A search space, or one network, on libtorch: parameters by node path, and passes that compute only the nodes they
 //! need.
 
 mod distribution;

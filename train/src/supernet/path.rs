@@ -1,4 +1,4 @@
-//! What a pass goes through, and what it carries.
+//! The path of a pass through the supernet.
 
 use nasprof_graph::Arch;
 use tch::Tensor;

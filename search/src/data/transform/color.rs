@@ -1,4 +1,4 @@
-//! Steps that change values and leave pixels where they are.
+//! Steps that change values but not positions.
 
 use super::Planes;
 
@@ -49,7 +49,7 @@ mod tests {
         Planes { size: Size::new(3, 1, 1), values: rgb.to_vec() }
     }
 
-    /// Measured on the reference, nnabla-nas.md 5.4.
+    /// Measured on NNabla-NAS' `CIFAR10_transform`.
     #[test]
     fn normalised_values_of_the_reference() {
         let mean = [0.491_399_68, 0.482_158_27, 0.446_531_24];

@@ -1,4 +1,4 @@
-//! Changing images: the steps of nnabla-nas.md 5.4, put together to transforms.
+//! Image transforms: the steps of NNabla-NAS' `utils.data.transforms`, and their combination.
 
 mod color;
 mod geometry;
@@ -55,7 +55,7 @@ impl Transform {
         for (i, step) in self.steps.iter().enumerate() {
             size = step.output_size(channels, size).map_err(|problem| format!("step {i}: {problem}"))?;
         }
-        let (height, width) = size.ok_or("the images come out in different sizes: add a crop or resize step")?;
+        let (height, width) = size.ok_or("the images have different sizes; add a crop or resize step")?;
         Ok(Size::new(channels, height, width))
     }
 

@@ -1,4 +1,4 @@
-//! Named pairs of transforms with the reference's values (nnabla-nas.md 5.4).
+//! Named pairs of transforms with the values of NNabla-NAS.
 
 use serde::{Deserialize, Serialize};
 

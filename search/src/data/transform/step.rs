@@ -1,4 +1,4 @@
-//! The steps: parameters, checks, and which function does each.
+//! Transform steps: parameters, checks and functions.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -133,7 +133,7 @@ impl Step {
         };
         let range = |name: &str, [low, high]: [f64; 2], least: f64, most: f64| {
             let fine = low <= high && low >= least && high <= most;
-            (!fine).then(|| format!("`{name}` [{low}, {high}] is no range within [{least}, {most}]"))
+            (!fine).then(|| format!("`{name}` [{low}, {high}] is not a range within [{least}, {most}]"))
         };
         let side = |name: &str, sides: &[usize]| {
             let fine = sides.iter().all(|s| (1..=MAX_SIDE).contains(s));
@@ -174,9 +174,9 @@ impl Step {
         let window = |[height, width]: [usize; 2], pad: usize| {
             let too_small = input.filter(|&(h, w)| h + 2 * pad < height || w + 2 * pad < width);
             match too_small {
-                Some((h, w)) => {
-                    Err(format!("a window of {height}x{width} does not fit an image of {h}x{w} and {pad} around"))
-                }
+                Some((h, w)) => Err(format!(
+                    "a window of {height}x{width} does not fit an image of {h}x{w} with a padding of {pad}"
+                )),
                 None => Ok(Some((height, width))),
             }
         };
@@ -188,7 +188,7 @@ impl Step {
             Self::Normalize { mean, std } => {
                 for (name, length) in [("mean", mean.len()), ("std", std.len())] {
                     if length != 1 && length != channels {
-                        return Err(format!("`{name}` has {length} numbers, the images have {channels} channels"));
+                        return Err(format!("`{name}` has {length} numbers, but the images have {channels} channels"));
                     }
                 }
                 Ok(input)
@@ -200,11 +200,13 @@ impl Step {
             Self::Resize { size, .. } | Self::RandomResizedCrop { size, .. } => Ok(Some((size[0], size[1]))),
             Self::ResizeShorterSide { length, .. } => {
                 match input.map(|size| geometry::shorter_side_to(size, *length)) {
-                    Some((h, w)) if h.max(w) > MAX_SIDE => Err(format!("an image of {h}x{w} would come out")),
+                    Some((h, w)) if h.max(w) > MAX_SIDE => Err(format!("the result would be an image of {h}x{w}")),
                     size => Ok(size),
                 }
             }
-            Self::ColorTwist { .. } if channels != 3 => Err(format!("works on 3 channels, the images have {channels}")),
+            Self::ColorTwist { .. } if channels != 3 => {
+                Err(format!("needs 3 channels, but the images have {channels}"))
+            }
             Self::ColorTwist { .. } => Ok(input),
         }
     }
