@@ -387,7 +387,7 @@ pub(crate) struct ValidateArgs {
     /// Seed of the networks and their order.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
-    /// Rounds at most; four times as many halve the noise of the measured times, which is told beside the error.
+    /// Rounds at most; four times as many halve the noise floor, which is printed beside the error.
     #[arg(long, value_name = "N", default_value_t = 27, value_parser = clap::value_parser!(u32).range(8..=10_000))]
     pub(crate) max_rounds: u32,
     /// Processes that measure all networks, one after the other, of which the means are compared. A process gives a network

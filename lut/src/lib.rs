@@ -18,7 +18,7 @@ mod import;
 mod interpolate;
 mod memory;
 mod merge;
-mod noise;
+mod noise_floor;
 mod observations;
 mod occurrences;
 mod reuse;

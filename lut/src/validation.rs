@@ -7,7 +7,7 @@ use nasprof_profiler::journal::{Event, Role};
 use nasprof_profiler::protocol::Visit;
 use serde::Serialize;
 
-use crate::noise::{halves, noise};
+use crate::noise_floor::{halves, noise_floor};
 use crate::{Estimator, Level, LutError, Observations, SessionObservations};
 
 /// One holdout network.
@@ -43,9 +43,9 @@ pub struct Validation {
     pub level_interval: Option<[f64; 2]>,
     /// Mean absolute relative error after dividing by the level.
     pub mape: f64,
-    /// What of it is noise of the measured times, not error of the LUT: it would be left if the estimates had no error at all.
-    /// With one process, what differs from process to process is not seen. Absent where too little was measured to tell.
-    pub noise: Option<f64>,
+    /// The noise floor: what of it is noise of the measured times, not error of the LUT. It would be left if the estimates
+    /// had no error at all. With one process, what differs from process to process is not seen. Absent where too little was measured to tell.
+    pub noise_floor: Option<f64>,
     /// Mean relative error after dividing by the level.
     pub bias: f64,
     /// Share within 2 %.
@@ -108,7 +108,7 @@ pub fn validate(
         level: level.as_ref().map(|l| l.level),
         level_interval: level.map(|l| l.interval),
         mape: mape_of(&errors),
-        noise: noise(holdout.iter().filter_map(|m| m.parts.as_deref())),
+        noise_floor: noise_floor(holdout.iter().filter_map(|m| m.parts.as_deref())),
         bias: mean(&errors).unwrap_or(f64::NAN),
         within_2: share(0.02),
         within_5: share(0.05),

@@ -59,7 +59,7 @@ fn validation_is_near_and_notices_a_wrong_lut() {
     assert_eq!(good["n"], 20);
     assert!(good["mape"].as_f64().unwrap() < 0.005, "{good}");
     assert_eq!(good["within_2"], 1.0);
-    for key in ["level", "noise", "bias", "within_5", "within_10", "spearman", "raw_mape", "rows"] {
+    for key in ["level", "noise_floor", "bias", "within_5", "within_10", "spearman", "raw_mape", "rows"] {
         assert!(!good[key].is_null(), "{key}");
     }
     assert!(good["isolated_mape"].is_null());
@@ -98,7 +98,7 @@ fn a_validation_in_several_processes_compares_their_means() {
         assert!((1..4).all(|process| (times[process] / times[0] / ratio(process) - 1.0).abs() < 0.01), "{times:?}");
     }
     assert!((1..4).any(|process| (ratio(process) - 1.0).abs() > 0.01));
-    assert!(several["noise"].as_f64().unwrap() < 0.01, "the level is no noise: {several}");
+    assert!(several["noise_floor"].as_f64().unwrap() < 0.01, "the level is no noise: {several}");
     // Control: one process has one time a network.
     let one = json(&folder.ok(&format!("{line} --lut s.parquet")));
     assert!(one["rows"][0]["processes_ms"].is_null());

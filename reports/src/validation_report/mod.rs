@@ -49,7 +49,11 @@ fn summary(result: &ValidationResult, errors: &[f64]) -> Markup {
         (rough(result.mape), "mean absolute error, after the level"),
         (rough(result.raw_mape), "mean absolute error, before the level"),
     ];
-    figures.extend(result.noise.map(|noise| (rough(noise), "that noise of the measured times alone would give")));
+    figures.extend(
+        result
+            .noise_floor
+            .map(|floor| (rough(floor), "noise floor: what noise of the measured times alone would give")),
+    );
     figures.extend(BANDS.map(|band| {
         let meaning = match band {
             0.02 => "networks within 2 %",

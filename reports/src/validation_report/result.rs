@@ -16,9 +16,9 @@ pub struct ValidationResult {
     pub level_interval: Option<[f64; 2]>,
     /// Mean absolute relative error after dividing by the level.
     pub mape: f64,
-    /// What of it is noise of the measured times.
-    #[serde(default)]
-    pub noise: Option<f64>,
+    /// The noise floor: what of it is noise of the measured times.
+    #[serde(default, alias = "noise")]
+    pub noise_floor: Option<f64>,
     /// Mean relative error after dividing by the level.
     pub bias: f64,
     /// Mean absolute relative error before.

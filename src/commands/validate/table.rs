@@ -17,8 +17,11 @@ pub(super) fn show(v: &Validation) -> Result<(), Failure> {
     print(format!("networks        {} holdout, seed {}", v.n, v.seed))?;
     let mape = paint(tone(v.mape), percent(v.mape));
     print(format!("MAPE            {mape} (bias {}) after the level", percent(v.bias)))?;
-    if let Some(noise) = v.noise {
-        print(format!("                {} from noise of the measured times alone", percent(noise)))?;
+    if let Some(floor) = v.noise_floor {
+        print(format!(
+            "                {} of it from noise of the measured times alone (noise floor)",
+            percent(floor)
+        ))?;
     }
     print(format!("                {} before the level", percent(v.raw_mape)))?;
     if let Some(isolated) = v.isolated_mape {

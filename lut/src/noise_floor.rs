@@ -1,4 +1,4 @@
-//! How much of a validation's error is the measurement of the networks themselves.
+//! The noise floor of a validation: how much of its error is the measurement of the networks themselves.
 
 use nasprof_base::statistics::{mean, trimmed_mean};
 
@@ -10,7 +10,7 @@ const FEWEST: usize = 4;
 /// have in common in a part, which is the level, tells how far their mean is off (the residual of a two-way analysis of
 /// variance). Of a normal error of standard deviation s the mean absolute value is s √(2/π). `None` where too little was
 /// measured to tell.
-pub(crate) fn noise<'a>(networks: impl IntoIterator<Item = &'a [f64]>) -> Option<f64> {
+pub(crate) fn noise_floor<'a>(networks: impl IntoIterator<Item = &'a [f64]>) -> Option<f64> {
     let logs: Vec<Vec<f64>> = networks.into_iter().map(|times| times.iter().map(|time| time.ln()).collect()).collect();
     let parts = logs.first()?.len();
     if logs.len() < FEWEST || parts < 2 || logs.iter().any(|own| own.len() != parts) {
@@ -66,7 +66,7 @@ mod tests {
 
     fn of_halves(networks: &[Rounds]) -> Option<f64> {
         let halves: Vec<Vec<f64>> = networks.iter().filter_map(|rounds| halves(rounds)).collect();
-        noise(halves.iter().map(Vec::as_slice))
+        noise_floor(halves.iter().map(Vec::as_slice))
     }
 
     /// What an estimator without error would be charged with.
@@ -84,8 +84,8 @@ mod tests {
     fn it_is_what_a_perfect_estimator_would_be_charged_with() {
         for (visits, rounds) in [(0.05, 0.0), (0.05, 0.04), (0.01, 0.1)] {
             let networks = networks(1, visits, rounds);
-            let (noise, charged) = (of_halves(&networks).unwrap(), charged_in_one_process(&networks));
-            assert!((noise / charged - 1.0).abs() < 0.15, "{noise} {charged}");
+            let (floor, charged) = (of_halves(&networks).unwrap(), charged_in_one_process(&networks));
+            assert!((floor / charged - 1.0).abs() < 0.15, "{floor} {charged}");
         }
         // The control: runs taken for independent ones, though they come four to a visit, promise half of it.
         let networks = networks(1, 0.05, 0.0);
@@ -103,7 +103,7 @@ mod tests {
             let network = |_| levels.iter().map(|level| 1e6 * (level + normal(&mut rng, 0.01)).exp()).collect();
             let processes: Vec<Vec<f64>> = (0..400).map(network).collect();
             let means: Vec<f64> = processes.iter().map(|times| mean(times).unwrap()).collect();
-            let estimated = noise(processes.iter().map(Vec::as_slice)).unwrap();
+            let estimated = noise_floor(processes.iter().map(Vec::as_slice)).unwrap();
             assert!((estimated / charged(&means) - 1.0).abs() < 0.15, "{estimated} {}", charged(&means));
         }
         // Control: rounds within one process, which agree but for a thousandth, whatever the process does to the network.
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(of_halves(&few), None);
         let short: Vec<Rounds> = networks(1, 0.05, 0.0).into_iter().map(|rounds| rounds[..3].to_vec()).collect();
         assert_eq!(of_halves(&short), None);
-        assert_eq!(noise([[1e6].as_slice(); 10]), None);
-        assert_eq!(noise([]), None);
+        assert_eq!(noise_floor([[1e6].as_slice(); 10]), None);
+        assert_eq!(noise_floor([]), None);
     }
 }
