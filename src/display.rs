@@ -84,7 +84,7 @@ impl Display {
             Stage::Trial(done, all) => self.bar(&format!("trying {all} layers"), *done, *all),
             Stage::Planned(networks, keys, failed) => {
                 let failed = if *failed > 0 { format!("; {failed} do not run") } else { String::new() };
-                self.status(&format!("planned {networks} units for {keys} layers{failed}"));
+                self.status(&format!("planned {networks} workloads for {keys} layers{failed}"));
             }
             Stage::Level(session, sessions, progress) => {
                 self.progress(&format!("level {}/{sessions}", session + 1), progress);

@@ -70,8 +70,8 @@ fn answer(
             })
         }
         (_, None) => Err(DeviceError::Refused("the first request must be `configure`".to_owned())),
-        (Request::Load { unit, graph }, Some(d)) => {
-            checked(graph).and_then(|graph| d.load(unit, &graph)).map(Reply::Loaded)
+        (Request::Load { workload, graph }, Some(d)) => {
+            checked(graph).and_then(|graph| d.load(workload, &graph)).map(Reply::Loaded)
         }
         (Request::Visit(request), Some(d)) => d.visit(&request).map(Reply::Visited),
         (Request::Canary, Some(d)) => d.canary().map(Reply::Canary),

@@ -55,12 +55,19 @@ fn graph() -> Graph {
     nasprof_graph::runtime::Runtime::TorchEager.subnet(&space.graph, &arch).unwrap()
 }
 
-fn load(unit: u32) -> String {
-    line(&Request::Load { unit, graph: graph() })
+fn load(workload: u32) -> String {
+    line(&Request::Load { workload, graph: graph() })
 }
 
-fn visit(unit: u32) -> String {
-    line(&Request::Visit(VisitRequest { sequence: 9, unit, warm_up_runs: 1, layer_runs: 2, whole_runs: 3, repeat: 1 }))
+fn visit(workload: u32) -> String {
+    line(&Request::Visit(VisitRequest {
+        sequence: 9,
+        workload,
+        warm_up_runs: 1,
+        layer_runs: 2,
+        whole_runs: 3,
+        repeat: 1,
+    }))
 }
 
 fn failed(reply: &Reply) -> bool {
@@ -277,12 +284,12 @@ fn withstand(graph: &Value) -> bool {
 #[test]
 fn layers_with_any_one_value_replaced_are_withstood() {
     let (mut refused, mut run) = (0, 0);
-    for unit in layers(&small_space()) {
-        let graph = serde_json::to_value(&unit.graph).unwrap();
+    for workload in layers(&small_space()) {
+        let graph = serde_json::to_value(&workload.graph).unwrap();
         let mut all = Vec::new();
         places(&graph, "", &mut all);
         // Control: unchanged it runs.
-        assert!(!withstand(&graph), "{}", unit.whole_key());
+        assert!(!withstand(&graph), "{}", workload.whole_key());
         for place in &all {
             for value in hostile_values() {
                 let mut changed = graph.clone();

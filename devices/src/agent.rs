@@ -177,8 +177,8 @@ impl Device for AgentClient {
         Ok(fingerprint)
     }
 
-    fn load(&mut self, unit: u32, graph: &Graph) -> Result<Loaded, DeviceError> {
-        ask!(self, Request::Load { unit, graph: graph.clone() }, Reply::Loaded)
+    fn load(&mut self, workload: u32, graph: &Graph) -> Result<Loaded, DeviceError> {
+        ask!(self, Request::Load { workload, graph: graph.clone() }, Reply::Loaded)
     }
 
     fn visit(&mut self, request: &VisitRequest) -> Result<Visit, DeviceError> {

@@ -9,7 +9,7 @@ use nasprof_base::statistics::{
 use nasprof_graph::cost::op_cost;
 use nasprof_graph::key::attributes;
 use nasprof_graph::{Graph, LayerKey};
-use nasprof_profiler::engine::{RoundValues, THROTTLED, Unit, bad_probes, clean_samples, half_width};
+use nasprof_profiler::engine::{RoundValues, THROTTLED, Workload, bad_probes, clean_samples, half_width};
 use nasprof_profiler::journal::{EnergyResult, EnergyTarget, Event, Mode, Role, Trial};
 use nasprof_profiler::protocol::Canary;
 
@@ -53,10 +53,10 @@ pub(crate) fn from_observations(observations: &Observations) -> Result<Lut, LutE
     let first = sessions.first().ok_or_else(|| LutError::Incomplete("no session was completed".to_owned()))?;
     let by_key: Vec<BTreeMap<LayerKey, KeySession>> = sessions.iter().map(|s| collect(observations, s)).collect();
     let values: Vec<RoundValues> = sessions.iter().map(|s| round_values(observations, s)).collect();
-    let occurrences = Occurrences::new(observations.units.values(), |unit, position| {
-        let key = unit.keys.get(position).cloned().unwrap_or_else(|| unit.whole_key());
+    let occurrences = Occurrences::new(observations.workloads.values(), |workload, position| {
+        let key = workload.keys.get(position).cloned().unwrap_or_else(|| workload.whole_key());
         let samples = |keys: &BTreeMap<LayerKey, KeySession>| {
-            keys.get(&key).and_then(|seen| trimmed_mean(seen.occurrences.get(&(unit.unit, position))?))
+            keys.get(&key).and_then(|seen| trimmed_mean(seen.occurrences.get(&(workload.id, position))?))
         };
         mean(&by_key.iter().filter_map(samples).collect::<Vec<_>>())
     });
@@ -95,12 +95,13 @@ pub(crate) fn from_observations(observations: &Observations) -> Result<Lut, LutE
     let level_sessions = observations.level_sessions.iter().filter(|s| s.end.is_some());
     let levels: Vec<_> = level_sessions.map(|s| collect(observations, s)).collect();
     let anchors = anchors(observations, &by_key, &levels, &left_out);
-    let is_anchor = |unit| {
-        let role = observations.units.get(unit).map(|unit| &unit.role);
+    let is_anchor = |workload| {
+        let role = observations.workloads.get(workload).map(|workload| &workload.role);
         matches!(role, Some(Role::Network { anchor: true, .. }))
     };
-    let log_ratios: Vec<(bool, f64)> = left_out.iter().map(|(unit, left)| (is_anchor(unit), left.log_ratio)).collect();
-    let measured = observations.units.values().filter_map(|unit| match &unit.role {
+    let log_ratios: Vec<(bool, f64)> =
+        left_out.iter().map(|(workload, left)| (is_anchor(workload), left.log_ratio)).collect();
+    let measured = observations.workloads.values().filter_map(|workload| match &workload.role {
         Role::Network { arch, .. } => Some(arch.clone()),
         Role::Layer { .. } => None,
     });
@@ -122,8 +123,8 @@ pub(crate) fn from_observations(observations: &Observations) -> Result<Lut, LutE
 
 /// What the size of a network does to it; predictions of the networks from each other then have it as well.
 fn size_effect(observations: &Observations, left_out: &mut BTreeMap<u32, LeftOut>) -> Option<SizeEffect> {
-    let example = |(unit, left): (&u32, &LeftOut)| {
-        observations.units.get(unit).map(|unit| (log_costs(&unit.graph), left.log_ratio))
+    let example = |(workload, left): (&u32, &LeftOut)| {
+        observations.workloads.get(workload).map(|workload| (log_costs(&workload.graph), left.log_ratio))
     };
     let networks: Vec<Example> = left_out.iter().map(example).collect::<Option<_>>()?;
     let (effect, left_out_effects) = fit(&networks)?;
@@ -137,16 +138,16 @@ fn size_effect(observations: &Observations, left_out: &mut BTreeMap<u32, LeftOut
 fn collect(all: &Observations, session: &SessionObservations) -> BTreeMap<LayerKey, KeySession> {
     let mut keys: BTreeMap<LayerKey, KeySession> = BTreeMap::new();
     for (_, visit) in &session.visits {
-        let Some(unit) = all.units.get(&visit.unit) else { continue };
-        let repeat = session.repeats.get(&visit.unit).copied().unwrap_or(1);
-        for (position, (key, samples)) in clean_samples(unit, visit, repeat).into_iter().enumerate() {
-            let whole = unit.is_layer() || position == unit.keys.len();
+        let Some(workload) = all.workloads.get(&visit.workload) else { continue };
+        let repeat = session.repeats.get(&visit.workload).copied().unwrap_or(1);
+        for (position, (key, samples)) in clean_samples(workload, visit, repeat).into_iter().enumerate() {
+            let whole = workload.is_layer() || position == workload.keys.len();
             let runs = if whole { &visit.whole } else { &visit.layers };
             let entry = keys.entry(key).or_default();
             entry.visits += 1;
             entry.dropped += (runs.len() - samples.len()) as u64;
             entry.faulty += runs.iter().filter(|run| run.faults > 0).count() as u64;
-            entry.occurrences.entry((visit.unit, position)).or_default().extend(samples);
+            entry.occurrences.entry((visit.workload, position)).or_default().extend(samples);
         }
     }
     keys
@@ -156,8 +157,8 @@ fn round_values(all: &Observations, session: &SessionObservations) -> RoundValue
     let mut values = RoundValues::default();
     for round in 1..=session.rounds {
         let visits = session.visits.iter().filter(|(r, _)| *r == round).filter_map(|(_, visit)| {
-            let repeat = session.repeats.get(&visit.unit).copied().unwrap_or(1);
-            Some((all.units.get(&visit.unit)?, visit, repeat))
+            let repeat = session.repeats.get(&visit.workload).copied().unwrap_or(1);
+            Some((all.workloads.get(&visit.workload)?, visit, repeat))
         });
         values.add_round(visits);
     }
@@ -314,26 +315,26 @@ fn anchors(
     levels: &[BTreeMap<LayerKey, KeySession>],
     left_out: &BTreeMap<u32, LeftOut>,
 ) -> Vec<Anchor> {
-    let anchor = |unit: &Unit| {
-        let Role::Network { arch, anchor: true } = &unit.role else { return None };
+    let anchor = |workload: &Workload| {
+        let Role::Network { arch, anchor: true } = &workload.role else { return None };
         let times = |sessions: &[BTreeMap<LayerKey, KeySession>]| -> Option<Vec<f64>> {
-            sessions.iter().map(|keys| keys.get(&unit.whole_key())?.value()).collect()
+            sessions.iter().map(|keys| keys.get(&workload.whole_key())?.value()).collect()
         };
         Some(Anchor {
             arch: arch.clone(),
             sessions_ns: times(by_key)?,
             level_sessions_ns: times(levels)?,
-            sum_ns: left_out.get(&unit.unit)?.sum_ns,
-            layers: unit.keys.len(),
-            energy: energy(all, &EnergyTarget::Unit(unit.unit)),
-            layers_energy_mj: layers_energy(all, unit),
+            sum_ns: left_out.get(&workload.id)?.sum_ns,
+            layers: workload.keys.len(),
+            energy: energy(all, &EnergyTarget::Workload(workload.id)),
+            layers_energy_mj: layers_energy(all, workload),
         })
     };
-    all.units.values().filter_map(anchor).collect()
+    all.workloads.values().filter_map(anchor).collect()
 }
 
-fn layers_energy(all: &Observations, unit: &Unit) -> Option<f64> {
-    unit.keys.iter().map(|key| Some(energy(all, &EnergyTarget::Layer(key.clone()))?.energy_mj)).sum()
+fn layers_energy(all: &Observations, workload: &Workload) -> Option<f64> {
+    workload.keys.iter().map(|key| Some(energy(all, &EnergyTarget::Layer(key.clone()))?.energy_mj)).sum()
 }
 
 fn energy(all: &Observations, target: &EnergyTarget) -> Option<Energy> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use nasprof_graph::Arch;
 use nasprof_profiler::engine::{
-    EngineError, Gate, Progress, Recorder, SessionPlan, Unit, first_free_session, run_session, setup,
+    EngineError, Gate, Progress, Recorder, SessionPlan, Workload, first_free_session, run_session, setup,
 };
 use nasprof_profiler::journal::{Event, Header, Mode, Role};
 use nasprof_profiler::protocol::{Device, DeviceError};
@@ -53,10 +53,10 @@ pub fn measure_whole(
     connect: &mut dyn FnMut() -> Result<Box<dyn Device>, DeviceError>,
     progress: &mut dyn FnMut(u32, u32, Progress),
 ) -> Result<(), EngineError> {
-    let units = units(lut, space, networks)?;
-    let sessions: Vec<Vec<Unit>> = match session.processes {
-        Processes::OneEach => units.iter().map(|unit| vec![unit.clone()]).collect(),
-        Processes::All(count) => vec![units.clone(); count.max(1) as usize],
+    let workloads = workloads(lut, space, networks)?;
+    let sessions: Vec<Vec<Workload>> = match session.processes {
+        Processes::OneEach => workloads.iter().map(|workload| vec![workload.clone()]).collect(),
+        Processes::All(count) => vec![workloads.clone(); count.max(1) as usize],
     };
     let header = Header {
         mode: Mode::Whole,
@@ -66,14 +66,14 @@ pub fn measure_whole(
         ..lut.context.header.clone()
     };
     recorder.decide(Event::Header(Box::new(header.clone())))?;
-    for Unit { unit, role, graph, .. } in units {
-        recorder.decide(Event::Unit { unit, role, graph })?;
+    for Workload { id: workload, role, graph, .. } in workloads {
+        recorder.decide(Event::Workload { workload, role, graph })?;
     }
     // Session numbers of their own: a synthetic device must not repeat a session of the LUT.
     let first = first_free_session(&lut.context.header).saturating_add((session.seed % 1000) as u32);
-    for (units, number) in sessions.into_iter().zip(first..) {
+    for (workloads, number) in sessions.into_iter().zip(first..) {
         let plan = SessionPlan {
-            units,
+            workloads,
             mode: Mode::Whole,
             ci: header.ci,
             min_rounds: MIN_ROUNDS.min(session.max_rounds),
@@ -112,14 +112,14 @@ pub struct WholeSession {
 }
 
 /// The anchors, then the networks.
-fn units(lut: &Lut, space: &Space, networks: &[Arch]) -> Result<Vec<Unit>, EngineError> {
+fn workloads(lut: &Lut, space: &Space, networks: &[Arch]) -> Result<Vec<Workload>, EngineError> {
     let anchors = lut.context.anchors.iter().map(|a| (&a.arch, true));
     let all = anchors.chain(networks.iter().map(|arch| (arch, false)));
     all.enumerate()
         .map(|(i, (arch, anchor))| {
             let graph = lut.context.header.runtime.subnet(&space.graph, arch);
             let graph = graph.map_err(|e| EngineError::Plan(e.to_string()))?;
-            Ok(Unit::new(i as u32, Role::Network { arch: arch.clone(), anchor }, graph))
+            Ok(Workload::new(i as u32, Role::Network { arch: arch.clone(), anchor }, graph))
         })
         .collect()
 }

@@ -1,9 +1,9 @@
-//! A journal's events put in order: units, trials, and what each session saw.
+//! A journal's events put in order: workloads, trials, and what each session saw.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use nasprof_graph::{Graph, LayerKey};
-use nasprof_profiler::engine::Unit;
+use nasprof_profiler::engine::Workload;
 use nasprof_profiler::journal::{EnergyResult, EnergyTarget, Event, Header, Trial};
 use nasprof_profiler::protocol::{Canary, Fingerprint, Probe, Probes, Visit};
 
@@ -21,7 +21,7 @@ pub struct Observations {
     /// Trials in the order of keys.
     pub trials: Vec<(LayerKey, Graph, Trial)>,
     /// What was measured, by number.
-    pub units: BTreeMap<u32, Unit>,
+    pub workloads: BTreeMap<u32, Workload>,
     /// Sessions in the header's mode, in order.
     pub sessions: Vec<SessionObservations>,
     /// Sessions of the anchors alone, in order.
@@ -45,7 +45,7 @@ pub struct SessionObservations {
     pub is_steady: bool,
     /// Canaries with their round.
     pub canaries: Vec<(u32, Canary)>,
-    /// Calls in a timed whole run, by unit.
+    /// Calls in a timed whole run, by workload.
     pub repeats: BTreeMap<u32, u32>,
     /// Visits that count, with their round.
     pub visits: Vec<(u32, Visit)>,
@@ -63,7 +63,7 @@ impl Observations {
     /// Sorts events.
     ///
     /// # Errors
-    /// If they are out of order: visits before a session, unknown units.
+    /// If they are out of order: visits before a session, unknown workloads.
     pub fn new(events: &[Event]) -> Result<Self, LutError> {
         let wrong = |what: &str| LutError::Incomplete(what.to_owned());
         let Some(Event::Header(header)) = events.first() else {
@@ -72,7 +72,7 @@ impl Observations {
         let mut all = Self {
             header: (**header).clone(),
             trials: Vec::new(),
-            units: BTreeMap::new(),
+            workloads: BTreeMap::new(),
             sessions: Vec::new(),
             level_sessions: Vec::new(),
             energy: Vec::new(),
@@ -82,8 +82,8 @@ impl Observations {
         for event in &events[1..] {
             match event {
                 Event::Trial { key, graph, result } => all.trials.push((key.clone(), graph.clone(), result.clone())),
-                Event::Unit { unit, role, graph } => {
-                    all.units.insert(*unit, Unit::new(*unit, role.clone(), graph.clone()));
+                Event::Workload { workload, role, graph } => {
+                    all.workloads.insert(*workload, Workload::new(*workload, role.clone(), graph.clone()));
                 }
                 Event::Session { fingerprint, gate, mode, .. } => {
                     level = *mode != all.header.mode;
@@ -97,7 +97,7 @@ impl Observations {
                 other => {
                     let sessions = if level { &mut all.level_sessions } else { &mut all.sessions };
                     let session = sessions.last_mut().ok_or_else(|| wrong("a visit before the first session"))?;
-                    session.take(other, &all.units)?;
+                    session.take(other, &all.workloads)?;
                 }
             }
         }
@@ -113,7 +113,7 @@ impl Observations {
     pub(crate) fn has_row(&self, key: &LayerKey, trial: &Trial) -> bool {
         self.header.shard.is_none()
             || matches!(trial, Trial::Failed(_))
-            || self.units.values().any(|unit| unit.keys.contains(key))
+            || self.workloads.values().any(|workload| workload.keys.contains(key))
     }
 
     fn current(&mut self, level: bool) -> &mut Vec<SessionObservations> {
@@ -138,9 +138,9 @@ impl SessionObservations {
         }
     }
 
-    fn take(&mut self, event: &Event, units: &BTreeMap<u32, Unit>) -> Result<(), LutError> {
-        let known = |visit: &Visit| match units.get(&visit.unit) {
-            Some(unit) if visit.layers.iter().all(|run| run.ns.len() == unit.keys.len()) => Ok(()),
+    fn take(&mut self, event: &Event, workloads: &BTreeMap<u32, Workload>) -> Result<(), LutError> {
+        let known = |visit: &Visit| match workloads.get(&visit.workload) {
+            Some(workload) if visit.layers.iter().all(|run| run.ns.len() == workload.keys.len()) => Ok(()),
             _ => Err(LutError::Incomplete(format!("visit {} does not fit its unit", visit.sequence))),
         };
         match event {
@@ -148,7 +148,7 @@ impl SessionObservations {
             Event::WarmedUp { is_steady } => self.is_steady = *is_steady,
             Event::Sizing { repeat, visit, .. } => {
                 known(visit)?;
-                self.repeats.insert(visit.unit, *repeat);
+                self.repeats.insert(visit.workload, *repeat);
             }
             Event::Visit { round, visit } => {
                 known(visit)?;

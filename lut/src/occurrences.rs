@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use nasprof_base::statistics::{mean, standard_deviation};
 use nasprof_graph::LayerKey;
 use nasprof_graph::reuse::reuse_bytes;
-use nasprof_profiler::engine::Unit;
+use nasprof_profiler::engine::Workload;
 
 use crate::reuse::{BANDWIDTHS, ReusePoint, time_at};
 use crate::variance::{Variance, VariancePrior};
@@ -18,7 +18,7 @@ const WORTH_IT: f64 = 0.9;
 #[derive(Debug, Clone, PartialEq)]
 struct Occurrence {
     /// The network.
-    unit: u32,
+    workload: u32,
     /// Reuse distance, bytes.
     bytes: u64,
     /// Mean over the sessions of the trimmed means, nanoseconds.
@@ -27,7 +27,7 @@ struct Occurrence {
 
 /// A network with its reuse distances, and what it took as a whole in the mean of the sessions.
 struct Network<'a> {
-    unit: &'a Unit,
+    workload: &'a Workload,
     distances: Vec<u64>,
     whole_ns: f64,
 }
@@ -39,19 +39,26 @@ pub(crate) struct Occurrences<'a> {
 }
 
 impl<'a> Occurrences<'a> {
-    /// Collects the occurrences of networks; `value` is the mean of a position of a unit, the position after the last layer
+    /// Collects the occurrences of networks; `value` is the mean of a position of a workload, the position after the last layer
     /// being the network as a whole.
-    pub(crate) fn new(units: impl Iterator<Item = &'a Unit>, value: impl Fn(&Unit, usize) -> Option<f64>) -> Self {
+    pub(crate) fn new(
+        workloads: impl Iterator<Item = &'a Workload>,
+        value: impl Fn(&Workload, usize) -> Option<f64>,
+    ) -> Self {
         let mut occurrences = Self { by_key: BTreeMap::new(), networks: Vec::new() };
-        for unit in units.filter(|unit| !unit.is_layer()) {
-            let distances = reuse_bytes(&unit.graph);
-            for (position, (key, &bytes)) in unit.keys.iter().zip(&distances).enumerate() {
-                if let Some(mean_ns) = value(unit, position) {
-                    occurrences.by_key.entry(key).or_default().push(Occurrence { unit: unit.unit, bytes, mean_ns });
+        for workload in workloads.filter(|workload| !workload.is_layer()) {
+            let distances = reuse_bytes(&workload.graph);
+            for (position, (key, &bytes)) in workload.keys.iter().zip(&distances).enumerate() {
+                if let Some(mean_ns) = value(workload, position) {
+                    occurrences.by_key.entry(key).or_default().push(Occurrence {
+                        workload: workload.id,
+                        bytes,
+                        mean_ns,
+                    });
                 }
             }
-            if let Some(whole_ns) = value(unit, unit.keys.len()) {
-                occurrences.networks.push(Network { unit, distances, whole_ns });
+            if let Some(whole_ns) = value(workload, workload.keys.len()) {
+                occurrences.networks.push(Network { workload, distances, whole_ns });
             }
         }
         occurrences
@@ -70,7 +77,7 @@ impl<'a> Occurrences<'a> {
     /// A layer's occurrences by reuse distance, except those in one network. Where that network has all of them, they stay.
     pub(crate) fn points(&self, key: &LayerKey, without: Option<u32>) -> Vec<ReusePoint> {
         let all = self.by_key.get(key).map(Vec::as_slice).unwrap_or_default();
-        let elsewhere = |occurrence: &&Occurrence| Some(occurrence.unit) != without;
+        let elsewhere = |occurrence: &&Occurrence| Some(occurrence.workload) != without;
         let keep_all = !all.iter().any(|occurrence| elsewhere(&occurrence));
         let mut sums: BTreeMap<u64, (u64, f64)> = BTreeMap::new();
         for occurrence in all.iter().filter(|occurrence| keep_all || elsewhere(occurrence)) {
@@ -93,7 +100,9 @@ impl<'a> Occurrences<'a> {
         let elsewhere: Vec<Vec<Vec<ReusePoint>>> = self
             .networks
             .iter()
-            .map(|network| network.unit.keys.iter().map(|key| self.points(key, Some(network.unit.unit))).collect())
+            .map(|network| {
+                network.workload.keys.iter().map(|key| self.points(key, Some(network.workload.id))).collect()
+            })
             .collect();
         let plain = self.left_out(&elsewhere, None);
         let limit = spread(&plain) * WORTH_IT;
@@ -110,7 +119,7 @@ impl<'a> Occurrences<'a> {
                 let layers = layers.iter().zip(&network.distances);
                 let sum_ns = layers.map(|(points, &bytes)| layer_ns(points, bytes, bandwidth)).sum::<Option<f64>>()?;
                 let log_ratio = (network.whole_ns / sum_ns).ln();
-                log_ratio.is_finite().then_some((network.unit.unit, LeftOut { sum_ns, log_ratio }))
+                log_ratio.is_finite().then_some((network.workload.id, LeftOut { sum_ns, log_ratio }))
             })
             .collect()
     }
@@ -120,7 +129,7 @@ impl<'a> Occurrences<'a> {
 fn network_logs(occurrences: &[Occurrence]) -> Vec<f64> {
     let mut networks: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
     for occurrence in occurrences {
-        networks.entry(occurrence.unit).or_default().push(occurrence.mean_ns);
+        networks.entry(occurrence.workload).or_default().push(occurrence.mean_ns);
     }
     networks.values().filter_map(|times| mean(times)).map(f64::ln).filter(|log| log.is_finite()).collect()
 }

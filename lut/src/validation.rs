@@ -2,7 +2,7 @@
 
 use nasprof_base::statistics::{mean, median_interval, spearman, standard_deviation, student_t_95, trimmed_mean};
 use nasprof_graph::Arch;
-use nasprof_profiler::engine::{Unit, clean_samples};
+use nasprof_profiler::engine::{Workload, clean_samples};
 use nasprof_profiler::journal::{Event, Role};
 use nasprof_profiler::protocol::Visit;
 use serde::Serialize;
@@ -151,17 +151,17 @@ fn measured(
 ) -> Result<Vec<Measured>, LutError> {
     let observations = Observations::new(events)?;
     let mut result = Vec::new();
-    for unit in observations.units.values() {
-        let Role::Network { arch, anchor } = &unit.role else { continue };
-        let fail = |problem: &str| LutError::Incomplete(format!("network {}: {problem}", unit.unit));
+    for workload in observations.workloads.values() {
+        let Role::Network { arch, anchor } = &workload.role else { continue };
+        let fail = |problem: &str| LutError::Incomplete(format!("network {}: {problem}", workload.id));
         let processes: Vec<Rounds> =
-            observations.sessions.iter().filter_map(|session| clean_rounds(unit, session)).collect();
+            observations.sessions.iter().filter_map(|session| clean_rounds(workload, session)).collect();
         // The level differs from process to process: a mean over some of them is not comparable with one over all.
         let of_process = |rounds: &Rounds| trimmed_mean(&rounds.concat()).map(|ns| ns / 1e6);
         let processes_ms: Option<Vec<f64>> = processes.iter().map(of_process).collect();
         let processes_ms = processes_ms.ok_or_else(|| fail("no clean run was measured in one of the processes"))?;
         let ms = mean(&processes_ms).ok_or_else(|| fail("no clean run was measured"))?;
-        let estimate = estimator.estimate(&unit.graph);
+        let estimate = estimator.estimate(&workload.graph);
         let latency_ms = if *anchor { estimator.anchor_ms(arch) } else { estimate.latency_ms };
         let estimated = latency_ms.ok_or_else(|| fail("the LUT has no entry for one of its layers"))?;
         let (ci, parts) = match processes.as_slice() {
@@ -181,7 +181,7 @@ fn measured(
             parts,
             estimated,
             interval: estimate.interval_ms,
-            isolated: isolated.and_then(|i| i.latency_ms(&unit.graph)),
+            isolated: isolated.and_then(|i| i.latency_ms(&workload.graph)),
         });
     }
     Ok(result)
@@ -191,12 +191,13 @@ fn measured(
 type Rounds = Vec<Vec<f64>>;
 
 /// What a process measured of a network; nothing if it did not visit it.
-fn clean_rounds(unit: &Unit, session: &SessionObservations) -> Option<Rounds> {
-    let repeat = session.repeats.get(&unit.unit).copied().unwrap_or(1);
-    let visits: Vec<&Visit> = session.visits.iter().map(|(_, visit)| visit).filter(|v| v.unit == unit.unit).collect();
+fn clean_rounds(workload: &Workload, session: &SessionObservations) -> Option<Rounds> {
+    let repeat = session.repeats.get(&workload.id).copied().unwrap_or(1);
+    let visits: Vec<&Visit> =
+        session.visits.iter().map(|(_, visit)| visit).filter(|v| v.workload == workload.id).collect();
     let whole = |visit: &&Visit| {
-        let samples = clean_samples(unit, visit, repeat).into_iter();
-        samples.filter(|(key, clean)| *key == unit.whole_key() && !clean.is_empty()).map(|(_, clean)| clean).next()
+        let samples = clean_samples(workload, visit, repeat).into_iter();
+        samples.filter(|(key, clean)| *key == workload.whole_key() && !clean.is_empty()).map(|(_, clean)| clean).next()
     };
     (!visits.is_empty()).then(|| visits.iter().filter_map(whole).collect())
 }

@@ -90,8 +90,8 @@ impl Device for Unwarmed {
     fn configure(&mut self, setup: &Setup) -> Result<Fingerprint, DeviceError> {
         self.0.configure(setup)
     }
-    fn load(&mut self, unit: u32, graph: &Graph) -> Result<Loaded, DeviceError> {
-        self.0.load(unit, graph)
+    fn load(&mut self, workload: u32, graph: &Graph) -> Result<Loaded, DeviceError> {
+        self.0.load(workload, graph)
     }
     fn visit(&mut self, request: &VisitRequest) -> Result<Visit, DeviceError> {
         self.0.visit(&VisitRequest { warm_up_runs: 0, ..request.clone() })

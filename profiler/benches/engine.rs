@@ -16,7 +16,7 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use nasprof_graph::runtime::Runtime;
 use nasprof_profiler::engine::{
-    Gate, Recorder, RoundValues, SessionPlan, Unit, keys_of_space, network_units, run_session,
+    Gate, Recorder, RoundValues, SessionPlan, Workload, keys_of_space, network_workloads, run_session,
 };
 use nasprof_profiler::journal::{Event, Mode, Writer};
 use nasprof_profiler::protocol::{Allocator, Device, Setup, VisitRequest};
@@ -28,18 +28,18 @@ use rand_chacha::ChaCha8Rng;
 const ROUNDS: u32 = 40;
 
 /// Networks of a small mobilenet space.
-fn units() -> Vec<Unit> {
+fn workloads() -> Vec<Workload> {
     let text = "format_version = 1\nkind = \"mobilenet\"\ninput = [3, 32, 32]\nnum_classes = 10\nwidth_mult = 0.5\n\
                 settings = [[24, 2, 1], [32, 3, 2]]\ncandidates = [\"MB3 3x3\", \"MB6 5x5\"]\nskip_connect = false\n";
     let space = SpaceSpec::parse(text).unwrap().build("bench").unwrap();
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let keys = keys_of_space(&space, Runtime::TorchEager, &mut rng).unwrap();
-    network_units(&space, Runtime::TorchEager, &keys, &Default::default(), &mut rng).unwrap()
+    network_workloads(&space, Runtime::TorchEager, &keys, &Default::default(), &mut rng).unwrap()
 }
 
-fn plan(units: &[Unit]) -> SessionPlan {
+fn plan(workloads: &[Workload]) -> SessionPlan {
     SessionPlan {
-        units: units.to_vec(),
+        workloads: workloads.to_vec(),
         mode: Mode::InContext,
         ci: 0.02,
         min_rounds: ROUNDS,
@@ -73,8 +73,8 @@ fn create(path: &Path) -> Writer {
 }
 
 fn engine(criterion: &mut Criterion) {
-    let units = units();
-    let plan = plan(&units);
+    let workloads = workloads();
+    let plan = plan(&workloads);
     let recorder = session(&plan, None);
     let requests: Vec<VisitRequest> = recorder
         .events()
@@ -82,7 +82,7 @@ fn engine(criterion: &mut Criterion) {
         .filter_map(|event| match event {
             Event::Visit { visit, .. } => Some(VisitRequest {
                 sequence: visit.sequence,
-                unit: visit.unit,
+                workload: visit.workload,
                 warm_up_runs: 3,
                 layer_runs: visit.layers.len() as u32,
                 whole_runs: visit.whole.len() as u32,
@@ -96,8 +96,8 @@ fn engine(criterion: &mut Criterion) {
     group.bench_function("device", |bencher| {
         let mut device = SyntheticDevice::new("bench", Model::default());
         device.configure(&plan.setup).unwrap();
-        for unit in &units {
-            device.load(unit.unit, &unit.graph).unwrap();
+        for workload in &workloads {
+            device.load(workload.id, &workload.graph).unwrap();
         }
         bencher.iter(|| requests.iter().for_each(|request| drop(black_box(device.visit(request).unwrap()))));
     });
@@ -111,13 +111,13 @@ fn engine(criterion: &mut Criterion) {
 }
 
 fn convergence(criterion: &mut Criterion) {
-    let units = units();
-    let recorder = session(&plan(&units), None);
+    let workloads = workloads();
+    let recorder = session(&plan(&workloads), None);
     let mut values = RoundValues::default();
     let mut round = Vec::new();
     for event in recorder.events() {
         match event {
-            Event::Visit { visit, .. } => round.push((&units[visit.unit as usize], visit, 1)),
+            Event::Visit { visit, .. } => round.push((&workloads[visit.workload as usize], visit, 1)),
             Event::Round { .. } => values.add_round(round.drain(..)),
             _ => {}
         }

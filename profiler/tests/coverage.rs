@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nasprof_base::statistics::{median, median_interval, quantile, trimmed_mean};
 use nasprof_graph::LayerKey;
-use nasprof_profiler::engine::{RoundValues, SessionPlan, Unit, half_width, run_session};
+use nasprof_profiler::engine::{RoundValues, SessionPlan, Workload, half_width, run_session};
 use nasprof_profiler::journal::{Event, Mode};
 use nasprof_profiler::protocol::{Device, Visit, VisitRequest};
 use nasprof_profiler::synthetic::{Model, SyntheticDevice, WHOLE_OVERHEAD_NS, layer_truth_ns};
@@ -40,9 +40,9 @@ struct Measured {
     visits: Vec<Visit>,
 }
 
-fn measured(units: &[Unit], model: Model, seed: u64, ci: f64, rounds: Option<u32>) -> Measured {
+fn measured(workloads: &[Workload], model: Model, seed: u64, ci: f64, rounds: Option<u32>) -> Measured {
     let plan = SessionPlan {
-        units: units.to_vec(),
+        workloads: workloads.to_vec(),
         mode: Mode::Isolated,
         ci,
         min_rounds: rounds.unwrap_or(0),
@@ -58,13 +58,13 @@ fn measured(units: &[Unit], model: Model, seed: u64, ci: f64, rounds: Option<u32
         (BTreeMap::new(), RoundValues::default(), Vec::<Visit>::new(), Vec::new());
     for event in recorder.events() {
         match event {
-            Event::Sizing { repeat, runs, visit } if *runs > 0 => drop(sizes.insert(visit.unit, (*repeat, *runs))),
+            Event::Sizing { repeat, runs, visit } if *runs > 0 => drop(sizes.insert(visit.workload, (*repeat, *runs))),
             Event::Visit { visit, .. } => visits.push(visit.clone()),
             Event::Void { sequences, .. } => visits.retain(|visit| !sequences.contains(&visit.sequence)),
             Event::Round { .. } => {
-                assert_eq!(visits.len(), units.len(), "a round visits every unit once");
-                let unit = |visit: &Visit| units.iter().find(|unit| unit.unit == visit.unit).unwrap();
-                values.add_round(visits.iter().map(|visit| (unit(visit), visit, sizes[&visit.unit].0)));
+                assert_eq!(visits.len(), workloads.len(), "a round visits every workload once");
+                let workload = |visit: &Visit| workloads.iter().find(|workload| workload.id == visit.workload).unwrap();
+                values.add_round(visits.iter().map(|visit| (workload(visit), visit, sizes[&visit.workload].0)));
                 all.append(&mut visits);
             }
             _ => {}
@@ -84,26 +84,26 @@ impl Center {
         Self { model: Model { session_sigma: 0.0, ..model }, by_runs: BTreeMap::new() }
     }
 
-    fn of(&mut self, units: &[Unit], runs: u32) -> f64 {
+    fn of(&mut self, workloads: &[Workload], runs: u32) -> f64 {
         let model = self.model;
-        *self.by_runs.entry(runs).or_insert_with(|| median(&relative_values(model, &units[0], runs)).unwrap())
+        *self.by_runs.entry(runs).or_insert_with(|| median(&relative_values(model, &workloads[0], runs)).unwrap())
     }
 
     /// Standard deviation of a round value's logarithm, told from its quartiles.
-    fn spread(&self, units: &[Unit], runs: u32) -> f64 {
-        let values = relative_values(self.model, &units[0], runs);
+    fn spread(&self, workloads: &[Workload], runs: u32) -> f64 {
+        let values = relative_values(self.model, &workloads[0], runs);
         (quantile(&values, 0.75).unwrap() / quantile(&values, 0.25).unwrap()).ln() / 1.349
     }
 }
 
-fn relative_values(model: Model, unit: &Unit, runs: u32) -> Vec<f64> {
+fn relative_values(model: Model, workload: &Workload, runs: u32) -> Vec<f64> {
     let mut device = SyntheticDevice::new("model", model);
     device.configure(&setup(0xC0FFEE, 0)).unwrap();
-    device.load(0, &unit.graph).unwrap();
+    device.load(0, &workload.graph).unwrap();
     // So many calls that whole nanoseconds are fine enough.
     let repeat = 1_000_000;
-    let request = VisitRequest { sequence: 0, unit: 0, warm_up_runs: 1, layer_runs: 0, whole_runs: runs, repeat };
-    let exact = exact_ns(unit) * f64::from(repeat);
+    let request = VisitRequest { sequence: 0, workload: 0, warm_up_runs: 1, layer_runs: 0, whole_runs: runs, repeat };
+    let exact = exact_ns(workload) * f64::from(repeat);
     let values = (0..4000).map(|_| {
         let visit = device.visit(&request).unwrap();
         let samples: Vec<f64> = visit.whole.iter().map(|run| run.ns[0] as f64 / exact).collect();
@@ -112,19 +112,19 @@ fn relative_values(model: Model, unit: &Unit, runs: u32) -> Vec<f64> {
     values.collect()
 }
 
-/// What a unit of one layer takes without any noise.
-fn exact_ns(unit: &Unit) -> f64 {
-    unit.graph.layers().map(|(_, node)| layer_truth_ns(&unit.graph, node)).sum::<f64>() + WHOLE_OVERHEAD_NS
+/// What a workload of one layer takes without any noise.
+fn exact_ns(workload: &Workload) -> f64 {
+    workload.graph.layers().map(|(_, node)| layer_truth_ns(&workload.graph, node)).sum::<f64>() + WHOLE_OVERHEAD_NS
 }
 
 /// The level of a session, seen by a device that has no other noise.
-fn session_level(unit: &Unit, model: Model, seed: u64) -> f64 {
+fn session_level(workload: &Workload, model: Model, seed: u64) -> f64 {
     let mut device = SyntheticDevice::new("model", Model { session_sigma: model.session_sigma, ..Model::default() });
     device.configure(&setup(seed, 0)).unwrap();
-    device.load(0, &unit.graph).unwrap();
+    device.load(0, &workload.graph).unwrap();
     let request =
-        VisitRequest { sequence: 0, unit: 0, warm_up_runs: 1, layer_runs: 0, whole_runs: 1, repeat: 1_000_000 };
-    device.visit(&request).unwrap().whole[0].ns[0] as f64 / (exact_ns(unit) * 1e6)
+        VisitRequest { sequence: 0, workload: 0, warm_up_runs: 1, layer_runs: 0, whole_runs: 1, repeat: 1_000_000 };
+    device.visit(&request).unwrap().whole[0].ns[0] as f64 / (exact_ns(workload) * 1e6)
 }
 
 fn covers(interval: Option<(f64, f64)>, truth: f64) -> bool {
@@ -132,12 +132,12 @@ fn covers(interval: Option<(f64, f64)>, truth: f64) -> bool {
 }
 
 /// A few layers of different lengths.
-fn few_layers() -> Vec<Unit> {
-    let mut units = layers(&small_space());
-    units.sort_by(|a, b| exact_ns(a).total_cmp(&exact_ns(b)));
-    let last = units.len() - 1;
+fn few_layers() -> Vec<Workload> {
+    let mut workloads = layers(&small_space());
+    workloads.sort_by(|a, b| exact_ns(a).total_cmp(&exact_ns(b)));
+    let last = workloads.len() - 1;
     let chosen: BTreeSet<usize> = (0..4).map(|i| i * last / 3).collect();
-    chosen.into_iter().map(|i| units[i].clone()).collect()
+    chosen.into_iter().map(|i| workloads[i].clone()).collect()
 }
 
 /// Shares of rows whose interval covers the truth.
@@ -154,24 +154,24 @@ struct Shares {
 }
 
 fn shares(model: Model, ci: f64) -> Shares {
-    let units = few_layers();
+    let workloads = few_layers();
     let mut center = Center::new(model);
     let mut shares = Shares::default();
     for seed in 0..SEEDS {
-        let session = measured(&units, model, seed, ci, None);
-        let level = session_level(&units[0], model, seed);
-        let keys: Vec<LayerKey> = units.iter().map(Unit::whole_key).collect();
-        assert_eq!(session.converged, session.values.converged(&keys, ci) == units.len());
-        for unit in &units {
-            let values = &session.values.values[&unit.whole_key()];
+        let session = measured(&workloads, model, seed, ci, None);
+        let level = session_level(&workloads[0], model, seed);
+        let keys: Vec<LayerKey> = workloads.iter().map(Workload::whole_key).collect();
+        assert_eq!(session.converged, session.values.converged(&keys, ci) == workloads.len());
+        for workload in &workloads {
+            let values = &session.values.values[&workload.whole_key()];
             shares.rows += 1;
             // Rows of a session end together; the ones that are not converged claim nothing.
-            if !session.values.key_converged(&unit.whole_key(), ci) {
+            if !session.values.key_converged(&workload.whole_key(), ci) {
                 continue;
             }
             shares.converged += 1;
             assert!(half_width(values).unwrap() <= ci);
-            let truth = exact_ns(unit) * level * center.of(&units, session.sizes[&unit.unit].1);
+            let truth = exact_ns(workload) * level * center.of(&workloads, session.sizes[&workload.id].1);
             let interval = median_interval(values, NOMINAL);
             assert!(interval.is_some());
             shares.engine += u32::from(covers(interval, truth));
@@ -233,20 +233,20 @@ fn bimodal() {
 /// slowly: that is why the rows of such sessions are flagged as drifting.
 #[test]
 fn without_rounds_a_wandering_machine_is_not_covered() {
-    let units = few_layers();
+    let workloads = few_layers();
     let model = Model::named("wander").unwrap();
     let mut center = Center::new(Model { wander: None, ..model });
     let (mut rows, mut single, mut rounds) = (0, 0, 0);
     for seed in 0..200 {
-        let session = measured(&units, model, seed, 0.02, None);
-        for unit in &units {
-            let (repeat, runs) = session.sizes[&unit.unit];
-            let truth = exact_ns(unit) * center.of(&units, runs);
-            let visit = session.visits.iter().find(|visit| visit.unit == unit.unit).unwrap();
+        let session = measured(&workloads, model, seed, 0.02, None);
+        for workload in &workloads {
+            let (repeat, runs) = session.sizes[&workload.id];
+            let truth = exact_ns(workload) * center.of(&workloads, runs);
+            let visit = session.visits.iter().find(|visit| visit.workload == workload.id).unwrap();
             let samples: Vec<f64> = visit.whole.iter().map(|run| run.ns[0] as f64 / f64::from(repeat)).collect();
             rows += 1;
             single += u32::from(covers(median_interval(&samples, NOMINAL), truth));
-            rounds += u32::from(covers(median_interval(&session.values.values[&unit.whole_key()], NOMINAL), truth));
+            rounds += u32::from(covers(median_interval(&session.values.values[&workload.whole_key()], NOMINAL), truth));
         }
     }
     eprintln!("wander: {rows} rows, covered by one visit {single}, by rounds {rounds}");

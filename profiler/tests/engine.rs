@@ -9,7 +9,7 @@ use nasprof_base::statistics::{mean, median};
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::{Graph, LayerKey};
 use nasprof_profiler::engine::{
-    EngineError, Recorder, SessionPlan, Unit, clean_samples, keys_of_space, network_units, run_session,
+    EngineError, Recorder, SessionPlan, Workload, clean_samples, keys_of_space, network_workloads, run_session,
 };
 use nasprof_profiler::journal::{Event, Header, Mode, Role, Trial};
 use nasprof_profiler::protocol::{
@@ -24,9 +24,9 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
-fn session_plan(units: Vec<Unit>, mode: Mode, seed: u64, rounds: u32) -> SessionPlan {
+fn session_plan(workloads: Vec<Workload>, mode: Mode, seed: u64, rounds: u32) -> SessionPlan {
     SessionPlan {
-        units,
+        workloads,
         mode,
         ci: 0.02,
         min_rounds: rounds,
@@ -44,13 +44,13 @@ fn session(plan: &SessionPlan, model: Model) -> Vec<Event> {
     recorder.events().to_vec()
 }
 
-/// Units in the order in which they were loaded, and in the order of their visits, round by round.
+/// Workloads in the order in which they were loaded, and in the order of their visits, round by round.
 fn order(events: &[Event]) -> Vec<Vec<u32>> {
     let mut rounds: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for event in events {
         match event {
-            Event::Loaded(loaded) => rounds.entry(0).or_default().push(loaded.unit),
-            Event::Visit { round, visit } => rounds.entry(*round).or_default().push(visit.unit),
+            Event::Loaded(loaded) => rounds.entry(0).or_default().push(loaded.workload),
+            Event::Visit { round, visit } => rounds.entry(*round).or_default().push(visit.workload),
             _ => {}
         }
     }
@@ -59,11 +59,11 @@ fn order(events: &[Event]) -> Vec<Vec<u32>> {
 
 #[test]
 fn the_order_is_reproducible_and_differs_by_seed_round_and_session() {
-    let units = layers(&small_space());
-    let all: Vec<u32> = (0..units.len() as u32).collect();
+    let workloads = layers(&small_space());
+    let all: Vec<u32> = (0..workloads.len() as u32).collect();
     let quiet = Model::named("quiet").unwrap();
     let of = |seed, number| {
-        let mut plan = session_plan(units.clone(), Mode::Isolated, seed, 3);
+        let mut plan = session_plan(workloads.clone(), Mode::Isolated, seed, 3);
         plan.setup.session = number;
         order(&session(&plan, quiet))
     };
@@ -72,7 +72,7 @@ fn the_order_is_reproducible_and_differs_by_seed_round_and_session() {
     for round in &first {
         let mut sorted = round.clone();
         sorted.sort_unstable();
-        assert_eq!(sorted, all, "every unit once a round");
+        assert_eq!(sorted, all, "every workload once a round");
         assert_ne!(*round, all, "not in order");
     }
     assert_ne!(first[0], first[1]);
@@ -84,12 +84,12 @@ fn the_order_is_reproducible_and_differs_by_seed_round_and_session() {
 
 #[test]
 fn every_unit_comes_first_equally_often() {
-    let units: Vec<Unit> = layers(&small_space()).into_iter().take(8).collect();
-    let count = units.len();
+    let workloads: Vec<Workload> = layers(&small_space()).into_iter().take(8).collect();
+    let count = workloads.len();
     let mut firsts = vec![0_u32; count];
     let sessions = 1000;
     for seed in 0..sessions {
-        let events = session(&session_plan(units.clone(), Mode::Isolated, seed, 1), Model::named("quiet").unwrap());
+        let events = session(&session_plan(workloads.clone(), Mode::Isolated, seed, 1), Model::named("quiet").unwrap());
         firsts[order(&events)[0][0] as usize] += 1;
     }
     let p_value = |observed: &[u32]| {
@@ -98,58 +98,58 @@ fn every_unit_comes_first_equally_often() {
         ChiSquared::new((count - 1) as f64).unwrap().sf(statistic)
     };
     assert!(p_value(&firsts) > 0.001, "{firsts:?}");
-    // Control: an order that favours one unit in one session of ten is told.
+    // Control: an order that favours one workload in one session of ten is told.
     let mut biased: Vec<u32> = firsts.iter().map(|f| f * 9 / 10).collect();
     biased[0] += sessions as u32 / 10;
     assert!(p_value(&biased) < 0.001, "{biased:?}");
 }
 
 /// In how many of the networks each key stands.
-fn occurrences(units: &[Unit]) -> BTreeMap<LayerKey, usize> {
+fn occurrences(workloads: &[Workload]) -> BTreeMap<LayerKey, usize> {
     let mut occurrences = BTreeMap::new();
-    for unit in units {
-        for key in unit.keys.iter().collect::<BTreeSet<_>>() {
+    for workload in workloads {
+        for key in workload.keys.iter().collect::<BTreeSet<_>>() {
             *occurrences.entry(key.clone()).or_default() += 1;
         }
     }
     occurrences
 }
 
-fn networks(space: &Space, seed: u64) -> (BTreeSet<LayerKey>, Vec<Unit>) {
+fn networks(space: &Space, seed: u64) -> (BTreeSet<LayerKey>, Vec<Workload>) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let keys = keys_of_space(space, Runtime::TorchEager, &mut rng).unwrap();
-    let units = network_units(space, Runtime::TorchEager, &keys, &BTreeSet::new(), &mut rng).unwrap();
-    (keys.into_keys().collect(), units)
+    let workloads = network_workloads(space, Runtime::TorchEager, &keys, &BTreeSet::new(), &mut rng).unwrap();
+    (keys.into_keys().collect(), workloads)
 }
 
-fn anchors(units: &[Unit]) -> usize {
-    units.iter().filter(|unit| matches!(unit.role, Role::Network { anchor: true, .. })).count()
+fn anchors(workloads: &[Workload]) -> usize {
+    workloads.iter().filter(|workload| matches!(workload.role, Role::Network { anchor: true, .. })).count()
 }
 
 #[test]
 fn every_key_is_visited_by_three_networks_where_the_space_allows_it() {
     for seed in 0..5 {
-        let (keys, units) = networks(&space_of(8), seed);
-        let occurrences = occurrences(&units);
+        let (keys, workloads) = networks(&space_of(8), seed);
+        let occurrences = occurrences(&workloads);
         assert_eq!(occurrences.keys().cloned().collect::<BTreeSet<_>>(), keys);
         assert!(occurrences.values().all(|&count| count >= 3), "{occurrences:?}");
-        assert_eq!(anchors(&units), 10);
-        let (arch, numbers): (BTreeSet<_>, BTreeSet<_>) = units
+        assert_eq!(anchors(&workloads), 10);
+        let (arch, numbers): (BTreeSet<_>, BTreeSet<_>) = workloads
             .iter()
-            .map(|unit| match &unit.role {
-                Role::Network { arch, .. } => (arch.0.clone(), unit.unit),
+            .map(|workload| match &workload.role {
+                Role::Network { arch, .. } => (arch.0.clone(), workload.id),
                 Role::Layer { .. } => panic!("a layer among the networks"),
             })
             .unzip();
-        assert_eq!((arch.len(), numbers.len()), (units.len(), units.len()), "no network twice");
+        assert_eq!((arch.len(), numbers.len()), (workloads.len(), workloads.len()), "no network twice");
     }
     // Control: two networks cannot hold a key three times; they hold each at least once.
-    let (keys, units) = networks(&space_of(1), 0);
-    let occurrences = occurrences(&units);
-    assert_eq!(units.len(), 2);
+    let (keys, workloads) = networks(&space_of(1), 0);
+    let occurrences = occurrences(&workloads);
+    assert_eq!(workloads.len(), 2);
     assert_eq!(occurrences.len(), keys.len());
     assert!(occurrences.values().all(|&count| count < 3));
-    assert!(anchors(&units) <= 2);
+    assert!(anchors(&workloads) <= 2);
 }
 
 #[test]
@@ -167,34 +167,34 @@ fn a_busy_machine_is_refused_unless_that_is_allowed() {
 
 #[test]
 fn preempted_samples_are_dropped() {
-    let units = layers(&small_space());
-    let events = session(&session_plan(units.clone(), Mode::Isolated, 1, 8), Model::named("preempted").unwrap());
+    let workloads = layers(&small_space());
+    let events = session(&session_plan(workloads.clone(), Mode::Isolated, 1, 8), Model::named("preempted").unwrap());
     let mut repeats = BTreeMap::new();
     let (mut clean, mut raw) = (BTreeMap::<u32, Vec<f64>>::new(), BTreeMap::<u32, Vec<f64>>::new());
     for event in &events {
         match event {
-            Event::Sizing { repeat, visit, .. } => drop(repeats.insert(visit.unit, *repeat)),
+            Event::Sizing { repeat, visit, .. } => drop(repeats.insert(visit.workload, *repeat)),
             Event::Visit { visit, .. } => {
-                let unit = &units[visit.unit as usize];
-                let repeat = repeats[&visit.unit];
-                let samples = clean_samples(unit, visit, repeat);
+                let workload = &workloads[visit.workload as usize];
+                let repeat = repeats[&visit.workload];
+                let samples = clean_samples(workload, visit, repeat);
                 assert_eq!(samples.len(), 1);
                 let dropped = visit.whole.iter().filter(|run| run.switches > 0).count();
                 assert_eq!(samples[0].1.len() + dropped, visit.whole.len());
-                clean.entry(visit.unit).or_default().extend(&samples[0].1);
+                clean.entry(visit.workload).or_default().extend(&samples[0].1);
                 let times = visit.whole.iter().map(|run| run.ns[0] as f64 / f64::from(repeat));
-                raw.entry(visit.unit).or_default().extend(times);
+                raw.entry(visit.workload).or_default().extend(times);
             }
             _ => {}
         }
     }
-    for unit in &units {
-        let layer = unit.graph.layers().map(|(_, node)| layer_truth_ns(&unit.graph, node)).sum::<f64>();
+    for workload in &workloads {
+        let layer = workload.graph.layers().map(|(_, node)| layer_truth_ns(&workload.graph, node)).sum::<f64>();
         let truth = layer + WHOLE_OVERHEAD_NS;
         let error = |samples: &[f64]| (mean(samples).unwrap() / truth).ln();
-        assert!(error(&clean[&unit.unit]).abs() < 0.005, "{}", unit.whole_key());
+        assert!(error(&clean[&workload.id]).abs() < 0.005, "{}", workload.whole_key());
         // Control: with the preempted samples the mean is far off.
-        assert!(error(&raw[&unit.unit]) > 0.05, "{}", unit.whole_key());
+        assert!(error(&raw[&workload.id]) > 0.05, "{}", workload.whole_key());
     }
 }
 
@@ -204,9 +204,9 @@ fn voids(events: &[Event]) -> usize {
 
 #[test]
 fn visits_beside_a_slow_canary_are_void_and_repeated() {
-    let units = layers(&space_of(4));
+    let workloads = layers(&space_of(4));
     let rounds = 18;
-    let plan = session_plan(units.clone(), Mode::Isolated, 1, rounds);
+    let plan = session_plan(workloads.clone(), Mode::Isolated, 1, rounds);
     let throttled = Model::named("throttle").unwrap();
     let events = session(&plan, throttled);
     let mut void = BTreeSet::new();
@@ -224,13 +224,13 @@ fn visits_beside_a_slow_canary_are_void_and_repeated() {
             if void.remove(&visit.sequence) {
                 kept_before_void += 1;
             } else {
-                *kept.entry((*round, visit.unit)).or_default() += 1;
+                *kept.entry((*round, visit.workload)).or_default() += 1;
             }
         }
     }
     assert!(kept_before_void > 0 && void.is_empty(), "only visits that were made are void");
-    assert_eq!(kept.len(), units.len() * rounds as usize);
-    assert!(kept.values().all(|&count| count == 1), "each unit counts once a round");
+    assert_eq!(kept.len(), workloads.len() * rounds as usize);
+    assert!(kept.values().all(|&count| count == 1), "each workload counts once a round");
     // Controls: no void where nothing slows down, or where the canary does not see it.
     assert_eq!(voids(&session(&plan, Model { step: None, ..throttled })), 0);
     assert_eq!(voids(&session(&plan, Model { canary_share: 0.0, ..throttled })), 0);
@@ -325,7 +325,7 @@ fn a_layer_that_does_not_run_is_recorded_and_its_networks_are_avoided() {
     let measured: BTreeSet<&LayerKey> = events
         .iter()
         .filter_map(|event| match event {
-            Event::Unit { role: Role::Layer { key }, .. } => Some(key),
+            Event::Workload { role: Role::Layer { key }, .. } => Some(key),
             _ => None,
         })
         .collect();
@@ -376,9 +376,9 @@ impl Device for Broken {
         self.0.configure(setup)
     }
 
-    fn load(&mut self, unit: u32, graph: &Graph) -> Result<Loaded, DeviceError> {
-        let mut loaded = self.0.load(unit, graph)?;
-        loaded.unit += u32::from(matches!(self.1, Fault::OtherUnitLoaded));
+    fn load(&mut self, workload: u32, graph: &Graph) -> Result<Loaded, DeviceError> {
+        let mut loaded = self.0.load(workload, graph)?;
+        loaded.workload += u32::from(matches!(self.1, Fault::OtherUnitLoaded));
         Ok(loaded)
     }
 
@@ -395,7 +395,7 @@ impl Device for Broken {
             Fault::TooFewLayers => visit.layers.iter_mut().for_each(|run| run.ns.truncate(run.ns.len() - 1)),
             Fault::EmptyRuns => visit.whole.iter_mut().for_each(|run| run.ns.clear()),
             Fault::OtherSequence => visit.sequence += 1,
-            Fault::OtherUnit => visit.unit += 1,
+            Fault::OtherUnit => visit.workload += 1,
             _ => {}
         }
         Ok(visit)
@@ -476,20 +476,20 @@ fn a_lost_device_ends_the_measurement_with_its_reason() {
     assert!(matches!(&error, EngineError::Device(DeviceError::Lost(why)) if why == "the link is down"), "{error}");
 }
 
-/// Medians of many rounds agree with the closed formula: the engine and the device mean the same units.
+/// Medians of many rounds agree with the closed formula: the engine and the device mean the same workloads.
 #[test]
 fn nanoseconds_are_nanoseconds() {
-    let units = layers(&small_space());
+    let workloads = layers(&small_space());
     let model = Model { timer_step_ns: 1.0, ..Model::default() };
-    let events = session(&session_plan(units.clone(), Mode::Isolated, 1, 8), model);
+    let events = session(&session_plan(workloads.clone(), Mode::Isolated, 1, 8), model);
     let mut repeats = BTreeMap::new();
     for event in &events {
         match event {
-            Event::Sizing { repeat, visit, .. } => drop(repeats.insert(visit.unit, *repeat)),
+            Event::Sizing { repeat, visit, .. } => drop(repeats.insert(visit.workload, *repeat)),
             Event::Visit { visit, .. } => {
-                let unit = &units[visit.unit as usize];
-                let samples = clean_samples(unit, visit, repeats[&visit.unit]);
-                let truth: f64 = unit.graph.layers().map(|(_, node)| layer_truth_ns(&unit.graph, node)).sum();
+                let workload = &workloads[visit.workload as usize];
+                let samples = clean_samples(workload, visit, repeats[&visit.workload]);
+                let truth: f64 = workload.graph.layers().map(|(_, node)| layer_truth_ns(&workload.graph, node)).sum();
                 let value = median(&samples[0].1).unwrap();
                 assert!((value / (truth + WHOLE_OVERHEAD_NS) - 1.0).abs() < 1e-4, "{value} {truth}");
             }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use nasprof_graph::expectation::keys_that_can_run;
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::{Arch, GraphBuilder, LayerKey, Op};
-use nasprof_profiler::engine::{keys_of_space, network_units};
+use nasprof_profiler::engine::{keys_of_space, network_workloads};
 use nasprof_spaces::{Space, builtin_names};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -30,10 +30,10 @@ fn the_plan_of_every_shipped_space_has_what_can_run_and_nothing_else() {
             let layers: Vec<LayerKey> = alone.layers().map(|(_, node)| LayerKey::of(alone, node)).collect();
             assert_eq!(layers, std::slice::from_ref(key), "{name}: what is tried is the layer alone");
         }
-        let units = network_units(&space, Runtime::TorchEager, &keys, &BTreeSet::new(), &mut rng).unwrap();
-        let planned: BTreeSet<LayerKey> = units.iter().flat_map(|unit| unit.keys.iter().cloned()).collect();
+        let workloads = network_workloads(&space, Runtime::TorchEager, &keys, &BTreeSet::new(), &mut rng).unwrap();
+        let planned: BTreeSet<LayerKey> = workloads.iter().flat_map(|workload| workload.keys.iter().cloned()).collect();
         assert_eq!(planned, expected, "{name}");
-        let first: BTreeSet<LayerKey> = units[0].keys.iter().cloned().collect();
+        let first: BTreeSet<LayerKey> = workloads[0].keys.iter().cloned().collect();
         told_apart += u32::from(first != expected);
     }
     // Control: one network does not hold every layer, but for a few spaces.
@@ -68,8 +68,8 @@ fn a_layer_that_one_network_of_a_quarter_million_runs_is_found() {
     let (_, (_, witness)) = keys.iter().find(|(key, _)| rare(key)).unwrap();
     assert_eq!(witness.0, [7; 6]);
     assert!(run_by(&space, Runtime::TorchEager, witness).iter().any(rare));
-    let units = network_units(&space, Runtime::TorchEager, &keys, &BTreeSet::new(), &mut rng).unwrap();
-    assert!(units.iter().any(|unit| unit.keys.iter().any(rare)));
+    let workloads = network_workloads(&space, Runtime::TorchEager, &keys, &BTreeSet::new(), &mut rng).unwrap();
+    assert!(workloads.iter().any(|workload| workload.keys.iter().any(rare)));
     // Control: drawing does not find it.
     assert!((0..1000).all(|_| !run_by(&space, Runtime::TorchEager, &space.sample(&mut rng)).iter().any(rare)));
 }

@@ -205,8 +205,8 @@ impl Device for RealTime {
         Ok(Fingerprint { virtual_time: false, ..self.0.configure(setup)? })
     }
 
-    fn load(&mut self, unit: u32, graph: &Graph) -> Result<Loaded, DeviceError> {
-        self.0.load(unit, graph)
+    fn load(&mut self, workload: u32, graph: &Graph) -> Result<Loaded, DeviceError> {
+        self.0.load(workload, graph)
     }
 
     fn visit(&mut self, request: &VisitRequest) -> Result<Visit, DeviceError> {

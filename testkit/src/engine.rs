@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use nasprof_graph::runtime::Runtime;
-use nasprof_profiler::engine::{EngineError, Gate, Measurement, Recorder, Unit, keys_of_space, layer_units, measure};
+use nasprof_profiler::engine::{
+    EngineError, Gate, Measurement, Recorder, Workload, keys_of_space, layer_workloads, measure,
+};
 use nasprof_profiler::journal::{Event, Header, Mode};
 use nasprof_profiler::protocol::{Allocator, Device, DeviceError, Setup};
 use nasprof_profiler::synthetic::{Model, SyntheticDevice};
@@ -103,9 +105,9 @@ pub fn events_of(
 }
 
 /// All layers of a space, each alone.
-pub fn layers(space: &Space) -> Vec<Unit> {
+pub fn layers(space: &Space) -> Vec<Workload> {
     let keys = keys_of_space(space, Runtime::TorchEager, &mut ChaCha8Rng::seed_from_u64(0)).unwrap();
-    layer_units(&keys, &Default::default())
+    layer_workloads(&keys, &Default::default())
 }
 
 /// A folder that goes away with the test.

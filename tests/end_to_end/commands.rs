@@ -225,7 +225,7 @@ fn peak_memory_is_validated() {
     folder.fails(&format!("{line} a.parquet --allow-noisy"), 2, "--memory");
 }
 
-/// Sessions of a journal, as the units that each visits.
+/// Sessions of a journal, as the workloads that each visits.
 fn visited(journal: &[u8]) -> Vec<BTreeSet<u64>> {
     let mut sessions = Vec::new();
     for line in String::from_utf8_lossy(journal).lines() {
@@ -251,6 +251,6 @@ fn networks_are_validated_alone() {
     let [alone, together] = ["alone.jsonl", "together.jsonl"].map(|name| visited(&folder.read(name)));
     assert_eq!(together.len(), 1);
     assert_eq!(alone.len(), together[0].len(), "a session for each unit");
-    assert!(alone.iter().all(|units| units.len() == 1));
+    assert!(alone.iter().all(|workloads| workloads.len() == 1));
     assert_eq!(alone.into_iter().flatten().collect::<BTreeSet<_>>(), together[0]);
 }

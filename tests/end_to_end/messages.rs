@@ -111,7 +111,7 @@ fn what_is_sent_is_described() {
     let space = Space::builtin("mobilenet-cifar10").unwrap();
     let arch = Arch(vec![0; space.choices.len()]);
     let graph = nasprof_graph::passes::select(&space.graph, &arch).unwrap();
-    let visit = VisitRequest { sequence: 1, unit: 0, warm_up_runs: 1, layer_runs: 2, whole_runs: 2, repeat: 1 };
+    let visit = VisitRequest { sequence: 1, workload: 0, warm_up_runs: 1, layer_runs: 2, whole_runs: 2, repeat: 1 };
     let setup = Setup {
         backend: "synthetic:quiet".to_owned(),
         threads: 1,
@@ -124,14 +124,14 @@ fn what_is_sent_is_described() {
     };
     let requests = [
         Request::Configure(setup),
-        Request::Load { unit: 0, graph: graph.clone() },
+        Request::Load { workload: 0, graph: graph.clone() },
         Request::Visit(visit),
         Request::Canary,
         Request::Probe,
         Request::Clocks { how: ClockRequest::default() },
         Request::Memory { graph: graph.clone() },
         Request::Energy { graph },
-        Request::Visit(VisitRequest { unit: 9, ..visit_of_nothing() }),
+        Request::Visit(VisitRequest { workload: 9, ..visit_of_nothing() }),
         Request::Bye,
     ];
     let mut agent = Command::new(Folder::new().agent)
@@ -167,7 +167,7 @@ fn what_is_sent_is_described() {
 }
 
 fn visit_of_nothing() -> VisitRequest {
-    VisitRequest { sequence: 2, unit: 0, warm_up_runs: 0, layer_runs: 1, whole_runs: 1, repeat: 1 }
+    VisitRequest { sequence: 2, workload: 0, warm_up_runs: 0, layer_runs: 1, whole_runs: 1, repeat: 1 }
 }
 
 #[test]

@@ -82,24 +82,24 @@ impl Device for TorchDevice {
         Ok(Fingerprint { facts, virtual_time: false, timer_overhead_ns: timer::overhead_ns() })
     }
 
-    fn load(&mut self, unit: u32, graph: &Graph) -> Result<Loaded, DeviceError> {
+    fn load(&mut self, workload: u32, graph: &Graph) -> Result<Loaded, DeviceError> {
         let _guard = tch::no_grad_guard();
         let mut network = self.build(graph)?;
         let first_ns = network.run_layers().map_err(DeviceError::Refused)?;
-        self.networks.insert(unit, network);
-        Ok(Loaded { unit, first_ns })
+        self.networks.insert(workload, network);
+        Ok(Loaded { workload, first_ns })
     }
 
     fn visit(&mut self, request: &VisitRequest) -> Result<Visit, DeviceError> {
         let threads = self.setup()?.threads;
         let network = self
             .networks
-            .get_mut(&request.unit)
-            .ok_or_else(|| DeviceError::Refused(format!("unit {} is not loaded", request.unit)))?;
+            .get_mut(&request.workload)
+            .ok_or_else(|| DeviceError::Refused(format!("unit {} is not loaded", request.workload)))?;
         let _guard = tch::no_grad_guard();
         let mut visit = Visit {
             sequence: request.sequence,
-            unit: request.unit,
+            workload: request.workload,
             layers: Vec::new(),
             whole: Vec::new(),
             conditions: None,

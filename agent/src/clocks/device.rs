@@ -54,8 +54,8 @@ impl Device for ClockedDevice {
         Ok(fingerprint)
     }
 
-    fn load(&mut self, unit: u32, graph: &Graph) -> Result<Loaded, DeviceError> {
-        self.inner.load(unit, graph)
+    fn load(&mut self, workload: u32, graph: &Graph) -> Result<Loaded, DeviceError> {
+        self.inner.load(workload, graph)
     }
 
     fn visit(&mut self, request: &VisitRequest) -> Result<Visit, DeviceError> {

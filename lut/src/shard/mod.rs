@@ -11,7 +11,7 @@ mod error;
 use std::collections::{BTreeMap, BTreeSet};
 
 use nasprof_graph::LayerKey;
-use nasprof_profiler::engine::Unit;
+use nasprof_profiler::engine::Workload;
 use nasprof_profiler::journal::{Event, Header, Shard, Trial};
 
 use crate::from_journal::{from_observations, static_row};
@@ -106,13 +106,15 @@ fn same_layers_run(boards: &[Observations]) -> Result<(), ShardError> {
 
 /// Leaves what every board has measured.
 fn keep_common(boards: &mut [Observations]) {
-    let numbers = |board: &Observations| -> BTreeSet<u32> { board.units.keys().copied().collect() };
-    let same = |unit: &u32, of: &Unit, board: &Observations| board.units.get(unit).is_some_and(|u| u.role == of.role);
+    let numbers = |board: &Observations| -> BTreeSet<u32> { board.workloads.keys().copied().collect() };
+    let same = |workload: &u32, of: &Workload, board: &Observations| {
+        board.workloads.get(workload).is_some_and(|u| u.role == of.role)
+    };
     let Some((first, others)) = boards.split_first() else { return };
     let mut common = numbers(first);
-    common.retain(|unit| others.iter().all(|board| same(unit, &first.units[unit], board)));
+    common.retain(|workload| others.iter().all(|board| same(workload, &first.workloads[workload], board)));
     for board in boards {
-        board.units.retain(|unit, _| common.contains(unit));
+        board.workloads.retain(|workload, _| common.contains(workload));
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nasprof_graph::{Arch, Graph, LayerKey};
 
-use super::{EngineError, Recorder, Unit};
+use super::{EngineError, Recorder, Workload};
 use crate::journal::{EnergyResult, EnergyTarget, Event, Role};
 use crate::protocol::{Device, DeviceError, Setup};
 
@@ -14,7 +14,7 @@ use crate::protocol::{Device, DeviceError, Setup};
 /// # Errors
 /// If the device is lost, the journal cannot be written, or the user asks to stop.
 pub(super) fn run_energy(
-    units: &[Unit],
+    workloads: &[Workload],
     keys: &BTreeMap<LayerKey, (Graph, Arch)>,
     failed: &BTreeSet<LayerKey>,
     setup: &Setup,
@@ -22,8 +22,8 @@ pub(super) fn run_energy(
     connect: &mut dyn FnMut() -> Result<Box<dyn Device>, DeviceError>,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<(), EngineError> {
-    let anchors = units.iter().filter(|unit| matches!(unit.role, Role::Network { anchor: true, .. }));
-    let anchors = anchors.map(|unit| (EnergyTarget::Unit(unit.unit), &unit.graph));
+    let anchors = workloads.iter().filter(|workload| matches!(workload.role, Role::Network { anchor: true, .. }));
+    let anchors = anchors.map(|workload| (EnergyTarget::Workload(workload.id), &workload.graph));
     let layers = keys.iter().filter(|(key, _)| !failed.contains(*key));
     let layers = layers.map(|(key, (graph, _))| (EnergyTarget::Layer(key.clone()), graph));
     let targets: Vec<(EnergyTarget, &Graph)> = anchors.chain(layers).collect();

@@ -10,7 +10,9 @@ use rand_chacha::ChaCha8Rng;
 
 use super::energy::run_energy;
 use super::session::{Progress, SessionPlan, run_session};
-use super::{EngineError, Gate, Recorder, Unit, keys_of_space, layer_units, network_units, run_trials, select_shard};
+use super::{
+    EngineError, Gate, Recorder, Workload, keys_of_space, layer_workloads, network_workloads, run_trials, select_shard,
+};
 use crate::journal::{Event, Header, Mode, Role};
 use crate::protocol::{Device, DeviceError, Setup};
 
@@ -63,12 +65,12 @@ pub fn measure(
         // On record before any is set. The device keeps its own copy to restore from.
         recorder.next(false, || Ok(Event::Clocks { before: connect()?.clocks(request)?.settings }))?;
     }
-    let Plan { units, keys, failed } = plan(measurement, recorder, connect, progress)?;
+    let Plan { workloads, keys, failed } = plan(measurement, recorder, connect, progress)?;
     let mut expected: Option<BTreeMap<String, String>> = None;
     let mut converged = true;
     for session in 0..header.sessions {
         let plan = SessionPlan {
-            units: units.clone(),
+            workloads: workloads.clone(),
             mode: header.mode,
             ci: header.ci,
             min_rounds: 0,
@@ -87,14 +89,14 @@ pub fn measure(
         });
     }
     for session in header.sessions..first_free_session(header) {
-        run_session(&level_plan(measurement, &units, session, expected.clone()), recorder, connect, &mut |p| {
+        run_session(&level_plan(measurement, &workloads, session, expected.clone()), recorder, connect, &mut |p| {
             progress(Stage::Level(session - header.sessions, LEVEL_SESSIONS, p));
         })?;
     }
     if header.energy {
         // A session number of its own: its process is none of those that time.
         let setup = setup(header, first_free_session(header));
-        run_energy(&units, &keys, &failed, &setup, recorder, connect, |done, all| {
+        run_energy(&workloads, &keys, &failed, &setup, recorder, connect, |done, all| {
             progress(Stage::Energy(done, all));
         })?;
     }
@@ -112,13 +114,13 @@ fn share_of(end: Instant, sessions: u32) -> Instant {
 /// A short session of the anchors alone.
 fn level_plan(
     measurement: &Measurement<'_>,
-    units: &[Unit],
+    workloads: &[Workload],
     session: u32,
     expected: Option<BTreeMap<String, String>>,
 ) -> SessionPlan {
-    let anchors = units.iter().filter(|unit| matches!(unit.role, Role::Network { anchor: true, .. }));
+    let anchors = workloads.iter().filter(|workload| matches!(workload.role, Role::Network { anchor: true, .. }));
     SessionPlan {
-        units: anchors.cloned().collect(),
+        workloads: anchors.cloned().collect(),
         mode: Mode::Whole,
         ci: measurement.header.ci,
         min_rounds: 0,
@@ -155,7 +157,7 @@ pub fn setup(header: &Header, session: u32) -> Setup {
 
 /// What is measured.
 struct Plan {
-    units: Vec<Unit>,
+    workloads: Vec<Workload>,
     keys: BTreeMap<LayerKey, (Graph, Arch)>,
     failed: BTreeSet<LayerKey>,
 }
@@ -173,22 +175,24 @@ fn plan(
     let failed = run_trials(&keys, &setup(header, 0), recorder, connect, |done, all| {
         progress(Stage::Trial(done, all));
     })?;
-    let mut units = match header.mode {
-        Mode::Isolated => layer_units(&keys, &failed),
-        Mode::InContext | Mode::Whole => network_units(measurement.space, header.runtime, &keys, &failed, &mut rng)?,
+    let mut workloads = match header.mode {
+        Mode::Isolated => layer_workloads(&keys, &failed),
+        Mode::InContext | Mode::Whole => {
+            network_workloads(measurement.space, header.runtime, &keys, &failed, &mut rng)?
+        }
     };
     if let Some(shard) = header.shard {
-        units = select_shard(shard, units);
-        let own: BTreeSet<&LayerKey> = units.iter().flat_map(|unit| &unit.keys).collect();
+        workloads = select_shard(shard, workloads);
+        let own: BTreeSet<&LayerKey> = workloads.iter().flat_map(|workload| &workload.keys).collect();
         keys.retain(|key, _| own.contains(key) || failed.contains(key));
     }
-    for unit in &units {
-        let (unit, role, graph) = (unit.unit, unit.role.clone(), unit.graph.clone());
-        recorder.decide(Event::Unit { unit, role, graph })?;
+    for workload in &workloads {
+        let (workload, role, graph) = (workload.id, workload.role.clone(), workload.graph.clone());
+        recorder.decide(Event::Workload { workload, role, graph })?;
     }
     recorder.decide(Event::Planned)?;
-    progress(Stage::Planned(units.len(), keys.len() - failed.len(), failed.len()));
-    Ok(Plan { units, keys, failed })
+    progress(Stage::Planned(workloads.len(), keys.len() - failed.len(), failed.len()));
+    Ok(Plan { workloads, keys, failed })
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ mod trial;
 pub use forecast::Forecast;
 pub use gate::{Gate, bad_probes};
 pub use measurement::{Measurement, Stage, first_free_session, measure, setup};
-pub use plan::{Unit, keys_of_space, layer_units, network_units};
+pub use plan::{Workload, keys_of_space, layer_workloads, network_workloads};
 pub use recorder::{Interrupted, Recorder};
 pub use rounds::{CHECKPOINTS, RoundValues, clean_samples, half_width};
 pub use session::{Progress, SessionPlan, run_session};

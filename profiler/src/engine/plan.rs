@@ -28,9 +28,9 @@ const MAX_DRAWS: usize = 200;
 
 /// Something that is loaded and visited.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Unit {
+pub struct Workload {
     /// Its number.
-    pub unit: u32,
+    pub id: u32,
     /// What it is for.
     pub role: Role,
     /// What runs, pruned and at the right batch size.
@@ -39,12 +39,12 @@ pub struct Unit {
     pub keys: Vec<LayerKey>,
 }
 
-impl Unit {
-    /// A unit of a graph.
+impl Workload {
+    /// A workload of a graph.
     #[must_use]
-    pub fn new(unit: u32, role: Role, graph: Graph) -> Self {
+    pub fn new(id: u32, role: Role, graph: Graph) -> Self {
         let keys = graph.layers().map(|(_, node)| LayerKey::of(&graph, node)).collect();
-        Self { unit, role, graph, keys }
+        Self { id, role, graph, keys }
     }
 
     /// What it is, in words.
@@ -52,8 +52,8 @@ impl Unit {
     pub fn describe(&self) -> String {
         match &self.role {
             Role::Layer { key } => key.to_string(),
-            Role::Network { anchor: true, .. } => format!("anchor network {} ({} layers)", self.unit, self.keys.len()),
-            Role::Network { .. } => format!("network {} ({} layers)", self.unit, self.keys.len()),
+            Role::Network { anchor: true, .. } => format!("anchor network {} ({} layers)", self.id, self.keys.len()),
+            Role::Network { .. } => format!("network {} ({} layers)", self.id, self.keys.len()),
         }
     }
 
@@ -68,7 +68,7 @@ impl Unit {
     pub fn whole_key(&self) -> LayerKey {
         match &self.role {
             Role::Layer { key } => key.clone(),
-            Role::Network { .. } => LayerKey(format!("whole-network({})", self.unit)),
+            Role::Network { .. } => LayerKey(format!("whole-network({})", self.id)),
         }
     }
 }
@@ -152,13 +152,13 @@ fn collect(
     Ok(found)
 }
 
-/// One unit for each layer alone.
+/// One workload for each layer alone.
 #[must_use]
-pub fn layer_units(keys: &BTreeMap<LayerKey, Witness>, failed: &BTreeSet<LayerKey>) -> Vec<Unit> {
+pub fn layer_workloads(keys: &BTreeMap<LayerKey, Witness>, failed: &BTreeSet<LayerKey>) -> Vec<Workload> {
     let usable = keys.iter().filter(|(key, _)| !failed.contains(key));
     usable
         .enumerate()
-        .map(|(i, (key, (graph, _)))| Unit::new(i as u32, Role::Layer { key: key.clone() }, graph.clone()))
+        .map(|(i, (key, (graph, _)))| Workload::new(i as u32, Role::Layer { key: key.clone() }, graph.clone()))
         .collect()
 }
 
@@ -168,13 +168,13 @@ pub fn layer_units(keys: &BTreeMap<LayerKey, Witness>, failed: &BTreeSet<LayerKe
 ///
 /// # Errors
 /// If every network of the space needs a layer that does not run.
-pub fn network_units(
+pub fn network_workloads(
     space: &Space,
     runtime: Runtime,
     keys: &BTreeMap<LayerKey, Witness>,
     failed: &BTreeSet<LayerKey>,
     rng: &mut ChaCha8Rng,
-) -> Result<Vec<Unit>, EngineError> {
+) -> Result<Vec<Workload>, EngineError> {
     let mut pool = Pool { space, runtime, failed, networks: Vec::new(), occurrences: BTreeMap::new() };
     let most = most_networks(space);
     for arch in balanced(space, most.min(NETWORKS), rng) {
@@ -208,12 +208,11 @@ pub fn network_units(
         }
     }
     let anchors = spread(&pool.networks);
-    let units = pool
-        .networks
-        .into_iter()
-        .enumerate()
-        .map(|(i, (arch, graph))| Unit::new(i as u32, Role::Network { arch, anchor: anchors.contains(&i) }, graph));
-    Ok(units.collect())
+    let workloads =
+        pool.networks.into_iter().enumerate().map(|(i, (arch, graph))| {
+            Workload::new(i as u32, Role::Network { arch, anchor: anchors.contains(&i) }, graph)
+        });
+    Ok(workloads.collect())
 }
 
 /// At most half of a small space, so that networks are left to validate with; every key is covered all the same.

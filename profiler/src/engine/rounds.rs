@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use nasprof_base::statistics::{mean, median_interval, trimmed_mean};
 use nasprof_graph::LayerKey;
 
-use super::Unit;
+use super::Workload;
 use crate::protocol::{Run, Visit};
 
 /// Rounds after which the stop rule is tested. Few and fixed: a rule tested all the time stops on lucky samples.
@@ -21,7 +21,7 @@ const MIN_SAMPLES: usize = 16;
 #[derive(Debug, Default, Clone)]
 pub struct RoundValues {
     /// For every key, one value (nanoseconds) for every round in which it had a clean sample. Whole networks stand under
-    /// [`Unit::whole_key`].
+    /// [`Workload::whole_key`].
     pub values: BTreeMap<LayerKey, Vec<f64>>,
     /// Clean samples of each key.
     pub samples: BTreeMap<LayerKey, usize>,
@@ -30,10 +30,10 @@ pub struct RoundValues {
 impl RoundValues {
     /// Adds a complete round. A key's value is the mean over its occurrences, each the trimmed mean of its
     /// clean samples; every occurrence is visited equally often in every round, so rounds are comparable.
-    pub fn add_round<'a>(&mut self, visits: impl IntoIterator<Item = (&'a Unit, &'a Visit, u32)>) {
+    pub fn add_round<'a>(&mut self, visits: impl IntoIterator<Item = (&'a Workload, &'a Visit, u32)>) {
         let mut round: BTreeMap<LayerKey, Vec<f64>> = BTreeMap::new();
-        for (unit, visit, repeat) in visits {
-            for (key, samples) in clean_samples(unit, visit, repeat) {
+        for (workload, visit, repeat) in visits {
+            for (key, samples) in clean_samples(workload, visit, repeat) {
                 let Some(value) = trimmed_mean(&samples) else { continue };
                 *self.samples.entry(key.clone()).or_default() += samples.len();
                 round.entry(key).or_default().push(value);
@@ -68,14 +68,14 @@ pub fn half_width(values: &[f64]) -> Option<f64> {
     (low > 0.0).then(|| (high / low).ln() / 2.0)
 }
 
-/// Clean samples (nanoseconds) of every layer of a unit, and of the unit as a whole.
+/// Clean samples (nanoseconds) of every layer of a workload, and of the workload as a whole.
 #[must_use]
-pub fn clean_samples(unit: &Unit, visit: &Visit, repeat: u32) -> Vec<(LayerKey, Vec<f64>)> {
+pub fn clean_samples(workload: &Workload, visit: &Visit, repeat: u32) -> Vec<(LayerKey, Vec<f64>)> {
     let clean = |runs: &[Run], position: usize, calls: f64| -> Vec<f64> {
         let clean_runs = runs.iter().filter(|r| r.switches == 0);
         clean_runs.filter_map(|r| Some(*r.ns.get(position)? as f64 / calls)).collect()
     };
-    let whole = (unit.whole_key(), clean(&visit.whole, 0, f64::from(repeat.max(1))));
-    let layers = unit.keys.iter().enumerate().map(|(i, key)| (key.clone(), clean(&visit.layers, i, 1.0)));
-    if unit.is_layer() { vec![whole] } else { layers.chain([whole]).collect() }
+    let whole = (workload.whole_key(), clean(&visit.whole, 0, f64::from(repeat.max(1))));
+    let layers = workload.keys.iter().enumerate().map(|(i, key)| (key.clone(), clean(&visit.layers, i, 1.0)));
+    if workload.is_layer() { vec![whole] } else { layers.chain([whole]).collect() }
 }

@@ -1,4 +1,4 @@
-//! One session: a process of the agent that loads all units, warms up, and visits them in shuffled rounds.
+//! One session: a process of the agent that loads all workloads, warms up, and visits them in shuffled rounds.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use super::rounds::{CHECKPOINTS, RoundValues};
 use super::sizing::{MAX_TRIES, Sizing, fastest_ns, judge, warm_up_runs};
 use super::throttle::{THROTTLED, Throttle};
-use super::{EngineError, Gate, Recorder, Unit};
+use super::{EngineError, Gate, Recorder, Workload};
 use crate::journal::{Event, Mode};
 use crate::protocol::{Canary, Device, DeviceError, Fingerprint, Loaded, Setup, Visit, VisitRequest};
 
@@ -36,8 +36,8 @@ const MIN_CANARY_NS: u64 = 10_000;
 /// What a session measures and how.
 #[derive(Debug, Clone)]
 pub struct SessionPlan {
-    /// All units.
-    pub units: Vec<Unit>,
+    /// All workloads.
+    pub workloads: Vec<Workload>,
     /// Where layers are timed.
     pub mode: Mode,
     /// Wanted half-width.
@@ -57,12 +57,12 @@ pub struct SessionPlan {
 }
 
 impl SessionPlan {
-    /// The plan with its units in this session's own order. What is loaded when decides which blocks of memory a network
+    /// The plan with its workloads in this session's own order. What is loaded when decides which blocks of memory a network
     /// gets back later, and layers of the same networks differ by several percent with that: sessions that loaded alike
     /// would agree with each other and not with a third.
     fn in_loading_order(&self) -> Self {
         let mut plan = self.clone();
-        plan.units.shuffle(&mut order(&self.setup, 0));
+        plan.workloads.shuffle(&mut order(&self.setup, 0));
         plan
     }
 }
@@ -80,7 +80,7 @@ fn order(setup: &Setup, round: u32) -> ChaCha8Rng {
 pub enum Progress {
     /// The machine is busy; the text says how.
     Waiting(String),
-    /// Units are being loaded: done, of how many.
+    /// Workloads are being loaded: done, of how many.
     Loading(usize, usize),
     /// The machine warms up.
     WarmingUp,
@@ -143,7 +143,7 @@ struct DeviceSession<'a, 'b> {
     connect: &'a mut Connect<'b>,
     device: Option<Box<dyn Device>>,
     fingerprint: Option<Fingerprint>,
-    /// Units loaded so far, for the case that a new process must load them again.
+    /// Workloads loaded so far, for the case that a new process must load them again.
     loaded: usize,
 }
 
@@ -212,8 +212,8 @@ impl DeviceSession<'_, '_> {
         if self.device.is_none() {
             self.connect()?;
             let device = self.device.as_mut().ok_or_else(|| DeviceError::Lost("no device".to_owned()))?;
-            for unit in &self.plan.units[..self.loaded] {
-                device.load(unit.unit, &unit.graph)?;
+            for workload in &self.plan.workloads[..self.loaded] {
+                device.load(workload.id, &workload.graph)?;
             }
             let mut elapsed = 0;
             while elapsed < WARM_UP_MIN_NS {
@@ -232,7 +232,7 @@ struct Session<'a, 'b, 'r> {
     recorder: &'r mut Recorder,
     progress: &'r mut dyn FnMut(Progress),
     sequence: u64,
-    /// Calls a timed run, runs a visit and untimed runs before them, by unit.
+    /// Calls a timed run, runs a visit and untimed runs before them, by workload.
     sizes: BTreeMap<u32, (u32, u32, u32)>,
     values: RoundValues,
     /// Medians of the canaries so far: compute.
@@ -257,12 +257,14 @@ impl Session<'_, '_, '_> {
     }
 
     fn load(&mut self) -> Result<(), EngineError> {
-        for (i, unit) in self.plan.units.iter().enumerate() {
-            (self.progress)(Progress::Loading(i, self.plan.units.len()));
-            let event = self.observe(|device| device.load(unit.unit, &unit.graph).map(Event::Loaded))?;
+        for (i, workload) in self.plan.workloads.iter().enumerate() {
+            (self.progress)(Progress::Loading(i, self.plan.workloads.len()));
+            let event = self.observe(|device| device.load(workload.id, &workload.graph).map(Event::Loaded))?;
             match event {
-                Event::Loaded(Loaded { unit: loaded, .. }) if loaded == unit.unit => self.device_session.loaded = i + 1,
-                _ => return Err(EngineError::Replay(format!("expected the loading of unit {}", unit.unit))),
+                Event::Loaded(Loaded { workload: loaded, .. }) if loaded == workload.id => {
+                    self.device_session.loaded = i + 1
+                }
+                _ => return Err(EngineError::Replay(format!("expected the loading of workload {}", workload.id))),
             }
         }
         Ok(())
@@ -309,16 +311,16 @@ impl Session<'_, '_, '_> {
         self.recorder.decide(Event::WarmedUp { is_steady })
     }
 
-    /// Looks at each unit once to see how many runs a visit needs.
+    /// Looks at each workload once to see how many runs a visit needs.
     fn size(&mut self) -> Result<(), EngineError> {
-        for unit in &self.plan.units {
+        for workload in &self.plan.workloads {
             let mut repeat = 1;
             let mut tries = 0;
             loop {
                 tries += 1;
                 let request = VisitRequest {
                     sequence: self.next_sequence(),
-                    unit: unit.unit,
+                    workload: workload.id,
                     warm_up_runs: 2,
                     layer_runs: 0,
                     whole_runs: 3,
@@ -327,7 +329,7 @@ impl Session<'_, '_, '_> {
                 let (mode, overhead) = (self.plan.mode, self.device_session.timer_overhead_ns());
                 let event = self.observe(|device| {
                     let visit = device.visit(&request)?;
-                    check_visit(unit, &request, &visit)?;
+                    check_visit(workload, &request, &visit)?;
                     let runs = match judge(mode, &visit, repeat, overhead) {
                         Sizing::Runs(runs) => runs,
                         Sizing::Grow(_) => 0,
@@ -338,14 +340,14 @@ impl Session<'_, '_, '_> {
                     return Err(EngineError::Replay("expected a sizing visit".to_owned()));
                 };
                 if runs > 0 {
-                    self.sizes.insert(unit.unit, (seen, runs, warm_up_runs(fastest_ns(&visit))));
+                    self.sizes.insert(workload.id, (seen, runs, warm_up_runs(fastest_ns(&visit))));
                     break;
                 }
                 match judge(mode, &visit, repeat, overhead) {
                     Sizing::Grow(grown) if tries < MAX_TRIES && grown < 1_000_000_000 => repeat = grown,
                     _ => {
                         let problem =
-                            format!("the timer reads zero for `{}`, however often it is called", unit.whole_key());
+                            format!("the timer reads zero for `{}`, however often it is called", workload.whole_key());
                         return Err(EngineError::Device(DeviceError::Refused(problem)));
                     }
                 }
@@ -425,18 +427,18 @@ impl Session<'_, '_, '_> {
     /// The keys whose convergence ends the session.
     fn keys(&self) -> Vec<nasprof_graph::LayerKey> {
         let mut keys: Vec<_> = match self.plan.mode {
-            Mode::InContext => self.plan.units.iter().flat_map(|u| u.keys.iter().cloned()).collect(),
-            Mode::Isolated | Mode::Whole => self.plan.units.iter().map(Unit::whole_key).collect(),
+            Mode::InContext => self.plan.workloads.iter().flat_map(|u| u.keys.iter().cloned()).collect(),
+            Mode::Isolated | Mode::Whole => self.plan.workloads.iter().map(Workload::whole_key).collect(),
         };
         keys.sort_unstable();
         keys.dedup();
         keys
     }
 
-    /// Visits every unit once in shuffled order, with canaries between. Visits beside a slow canary are repeated, and those
+    /// Visits every workload once in shuffled order, with canaries between. Visits beside a slow canary are repeated, and those
     /// of a device that says it was slowed down, after a pause; false: the pauses did not help.
     fn one_round(&mut self) -> Result<bool, EngineError> {
-        let mut queue: Vec<usize> = (0..self.plan.units.len()).collect();
+        let mut queue: Vec<usize> = (0..self.plan.workloads.len()).collect();
         queue.shuffle(&mut order(&self.plan.setup, self.round));
         let mut visits: BTreeMap<usize, Visit> = BTreeMap::new();
         let mut voids = 0;
@@ -456,8 +458,8 @@ impl Session<'_, '_, '_> {
                     round: self.round,
                     max_rounds: self.plan.max_rounds,
                     done,
-                    all: self.plan.units.len(),
-                    what: self.plan.units[index].describe(),
+                    all: self.plan.workloads.len(),
+                    what: self.plan.workloads[index].describe(),
                 });
             }
             let after = level(&self.canary()?);
@@ -505,20 +507,20 @@ impl Session<'_, '_, '_> {
             }
         }
         let round = visits.iter().map(|(&index, visit)| {
-            let unit = &self.plan.units[index];
-            (unit, visit, self.sizes.get(&unit.unit).map_or(1, |size| size.0))
+            let workload = &self.plan.workloads[index];
+            (workload, visit, self.sizes.get(&workload.id).map_or(1, |size| size.0))
         });
         self.values.add_round(round);
         Ok(true)
     }
 
     fn visit(&mut self, index: usize) -> Result<Visit, EngineError> {
-        let unit = &self.plan.units[index];
-        let (repeat, runs, warm_up_runs) = self.sizes.get(&unit.unit).copied().unwrap_or((1, 1, 1));
+        let workload = &self.plan.workloads[index];
+        let (repeat, runs, warm_up_runs) = self.sizes.get(&workload.id).copied().unwrap_or((1, 1, 1));
         let layer_runs = if self.plan.mode == Mode::InContext { runs } else { 0 };
         let request = VisitRequest {
             sequence: self.next_sequence(),
-            unit: unit.unit,
+            workload: workload.id,
             warm_up_runs,
             layer_runs,
             whole_runs: runs,
@@ -527,7 +529,7 @@ impl Session<'_, '_, '_> {
         let round = self.round;
         let event = self.observe(|device| {
             let visit = device.visit(&request)?;
-            check_visit(unit, &request, &visit)?;
+            check_visit(workload, &request, &visit)?;
             Ok(Event::Visit { round, visit })
         })?;
         match event {
@@ -538,12 +540,12 @@ impl Session<'_, '_, '_> {
 }
 
 /// Refuses an answer that is not to the question: a hostile or broken agent must not reach the LUT.
-fn check_visit(unit: &Unit, request: &VisitRequest, visit: &Visit) -> Result<(), DeviceError> {
+fn check_visit(workload: &Workload, request: &VisitRequest, visit: &Visit) -> Result<(), DeviceError> {
     let shape_fits = visit.layers.len() == request.layer_runs as usize
         && visit.whole.len() == request.whole_runs as usize
-        && visit.layers.iter().all(|run| run.ns.len() == unit.keys.len())
+        && visit.layers.iter().all(|run| run.ns.len() == workload.keys.len())
         && visit.whole.iter().all(|run| run.ns.len() == 1);
-    if visit.sequence == request.sequence && visit.unit == request.unit && shape_fits {
+    if visit.sequence == request.sequence && visit.workload == request.workload && shape_fits {
         Ok(())
     } else {
         Err(DeviceError::Protocol(format!("the answer to visit {} does not fit the question", request.sequence)))

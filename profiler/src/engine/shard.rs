@@ -6,7 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Unit;
+use super::Workload;
 use super::plan::evenly;
 use crate::journal::{Role, Shard};
 
@@ -15,37 +15,38 @@ const COMMON_NETWORKS: usize = 5;
 /// Of layers timed alone, every board measures the largest of each operation, and one of so many others.
 const COMMON_EVERY: usize = 10;
 
-/// The units of one board: what all boards measure, and its own. All shards together have all units.
+/// The workloads of one board: what all boards measure, and its own. All shards together have all workloads.
 #[must_use]
-pub fn select_shard(shard: Shard, units: Vec<Unit>) -> Vec<Unit> {
-    let common = common(&units);
-    let mut others: Vec<&Unit> = units.iter().filter(|unit| !common.contains(&unit.unit)).collect();
+pub fn select_shard(shard: Shard, workloads: Vec<Workload>) -> Vec<Workload> {
+    let common = common(&workloads);
+    let mut others: Vec<&Workload> = workloads.iter().filter(|workload| !common.contains(&workload.id)).collect();
     // The largest first, there and back again, so that no board gets all the large ones.
-    others.sort_by_key(|unit| (Reverse(unit.graph.cost().macs), unit.unit));
+    others.sort_by_key(|workload| (Reverse(workload.graph.cost().macs), workload.id));
     let boards = shard.count.max(1) as usize;
     let dealt = |i: usize| {
         let (turn, place) = (i / boards, i % boards);
         if turn.is_multiple_of(2) { place } else { boards - 1 - place }
     };
-    let own = others.iter().enumerate().filter(|(i, _)| dealt(*i) == shard.index as usize).map(|(_, unit)| unit.unit);
+    let own =
+        others.iter().enumerate().filter(|(i, _)| dealt(*i) == shard.index as usize).map(|(_, workload)| workload.id);
     let mine: BTreeSet<u32> = own.chain(common).collect();
-    units.into_iter().filter(|unit| mine.contains(&unit.unit)).collect()
+    workloads.into_iter().filter(|workload| mine.contains(&workload.id)).collect()
 }
 
-/// Numbers of the units that every board measures.
-fn common(units: &[Unit]) -> BTreeSet<u32> {
-    let anchors = units.iter().filter(|unit| matches!(unit.role, Role::Network { anchor: true, .. }));
-    let mut anchors: Vec<&Unit> = anchors.collect();
-    anchors.sort_by_key(|unit| (unit.graph.cost().macs, unit.unit));
-    let networks = evenly(COMMON_NETWORKS, anchors.len()).map(|i| anchors[i].unit);
-    let mut by_operation: BTreeMap<&str, Vec<&Unit>> = BTreeMap::new();
-    for unit in units.iter().filter(|unit| unit.is_layer()) {
-        let name = unit.graph.layers().next().map_or("", |(_, node)| node.op.name());
-        by_operation.entry(name).or_default().push(unit);
+/// Numbers of the workloads that every board measures.
+fn common(workloads: &[Workload]) -> BTreeSet<u32> {
+    let anchors = workloads.iter().filter(|workload| matches!(workload.role, Role::Network { anchor: true, .. }));
+    let mut anchors: Vec<&Workload> = anchors.collect();
+    anchors.sort_by_key(|workload| (workload.graph.cost().macs, workload.id));
+    let networks = evenly(COMMON_NETWORKS, anchors.len()).map(|i| anchors[i].id);
+    let mut by_operation: BTreeMap<&str, Vec<&Workload>> = BTreeMap::new();
+    for workload in workloads.iter().filter(|workload| workload.is_layer()) {
+        let name = workload.graph.layers().next().map_or("", |(_, node)| node.op.name());
+        by_operation.entry(name).or_default().push(workload);
     }
     let layers = by_operation.into_values().flat_map(|mut same| {
-        same.sort_by_key(|unit| (Reverse(unit.graph.cost().macs), unit.unit));
-        same.into_iter().step_by(COMMON_EVERY).map(|unit| unit.unit)
+        same.sort_by_key(|workload| (Reverse(workload.graph.cost().macs), workload.id));
+        same.into_iter().step_by(COMMON_EVERY).map(|workload| workload.id)
     });
     networks.chain(layers).collect()
 }

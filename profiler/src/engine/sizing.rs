@@ -38,7 +38,7 @@ pub(super) fn fastest_ns(visit: &Visit) -> f64 {
     visit.whole.iter().filter_map(|run| run.ns.first()).min().copied().unwrap_or(0) as f64
 }
 
-/// What the first look at a unit says about later visits.
+/// What the first look at a workload says about later visits.
 pub(super) enum Sizing {
     /// Runs a visit has.
     Runs(u32),

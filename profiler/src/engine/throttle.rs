@@ -88,7 +88,7 @@ mod tests {
     fn visit(clock_mhz: Option<u32>, throttled: Option<&[&str]>) -> Visit {
         let throttled = throttled.map(|reasons| reasons.iter().map(|r| (*r).to_owned()).collect());
         let conditions = Some(Conditions { clock_mhz, throttled });
-        Visit { sequence: 0, unit: 0, layers: Vec::new(), whole: Vec::new(), conditions }
+        Visit { sequence: 0, workload: 0, layers: Vec::new(), whole: Vec::new(), conditions }
     }
 
     #[test]

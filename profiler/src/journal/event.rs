@@ -80,7 +80,7 @@ pub struct Shard {
     pub count: u32,
 }
 
-/// What a unit is for.
+/// What a workload is for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -112,8 +112,9 @@ pub enum Trial {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EnergyTarget {
-    /// A network, by the number of its unit.
-    Unit(u32),
+    /// A network, by the number of its workload.
+    #[serde(rename = "unit")]
+    Workload(u32),
     /// A layer alone.
     Layer(LayerKey),
 }
@@ -149,15 +150,17 @@ pub enum Event {
         result: Trial,
     },
     /// Something that will be measured.
-    Unit {
+    #[serde(rename = "unit")]
+    Workload {
         /// Its number.
-        unit: u32,
+        #[serde(rename = "unit")]
+        workload: u32,
         /// What it is for.
         role: Role,
         /// What runs.
         graph: Graph,
     },
-    /// All units are listed.
+    /// All workloads are listed.
     Planned,
     /// A process of the agent begins to measure.
     Session {
@@ -170,7 +173,7 @@ pub enum Event {
         /// The machine's state at the gate.
         gate: Probes,
     },
-    /// A unit is ready.
+    /// A workload is ready.
     Loaded(Loaded),
     /// The fixed kernels.
     Canary {
@@ -188,7 +191,7 @@ pub enum Event {
     },
     /// A visit that only sizes later ones.
     Sizing {
-        /// How often the unit is called in one timed run from now on.
+        /// How often the workload is called in one timed run from now on.
         repeat: u32,
         /// How many runs a visit has from now on.
         runs: u32,
@@ -225,7 +228,7 @@ pub enum Event {
         /// Why it ended.
         reason: String,
     },
-    /// Energy of a unit or of a layer alone.
+    /// Energy of a workload or of a layer alone.
     Energy {
         /// What was run.
         target: EnergyTarget,

@@ -141,8 +141,8 @@ fn parse(text: &[u8], expected: u64) -> Result<Event, String> {
     }
     let event: Event = serde_json::from_str(line.event.get()).map_err(|e| format!("not a known event: {e}"))?;
     match event {
-        Event::Unit { unit, role, graph } => {
-            Ok(Event::Unit { unit, role, graph: graph.checked().map_err(|e| e.to_string())? })
+        Event::Workload { workload, role, graph } => {
+            Ok(Event::Workload { workload, role, graph: graph.checked().map_err(|e| e.to_string())? })
         }
         Event::Trial { key, graph, result } => {
             Ok(Event::Trial { key, graph: graph.checked().map_err(|e| e.to_string())?, result })

@@ -76,7 +76,8 @@ pub enum Request {
     /// Builds a network and runs it once.
     Load {
         /// Number by which later requests name it.
-        unit: u32,
+        #[serde(rename = "unit")]
+        workload: u32,
         /// The pruned graph to run.
         graph: Graph,
     },
@@ -121,8 +122,9 @@ pub enum Request {
 pub struct VisitRequest {
     /// Number of the visit in its session.
     pub sequence: u64,
-    /// Which loaded unit.
-    pub unit: u32,
+    /// Which loaded workload.
+    #[serde(rename = "unit")]
+    pub workload: u32,
     /// Untimed runs first: after other networks, a network's weights are out of the near caches.
     pub warm_up_runs: u32,
     /// Runs with a timer between the layers.
@@ -200,7 +202,8 @@ pub struct Fingerprint {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loaded {
     /// Its number.
-    pub unit: u32,
+    #[serde(rename = "unit")]
+    pub workload: u32,
     /// Nanoseconds of each layer in the very first run.
     pub first_ns: Vec<u64>,
 }
@@ -221,8 +224,9 @@ pub struct Run {
 pub struct Visit {
     /// Number of the visit.
     pub sequence: u64,
-    /// Which unit.
-    pub unit: u32,
+    /// Which workload.
+    #[serde(rename = "unit")]
+    pub workload: u32,
     /// Runs with a timer between the layers.
     pub layers: Vec<Run>,
     /// Runs timed as a whole; `ns` is the time of all `repeat` calls.
@@ -345,12 +349,12 @@ pub trait Device {
     ///
     /// # Errors
     /// If a layer does not run.
-    fn load(&mut self, unit: u32, graph: &Graph) -> Result<Loaded, DeviceError>;
+    fn load(&mut self, workload: u32, graph: &Graph) -> Result<Loaded, DeviceError>;
 
     /// Times a loaded network.
     ///
     /// # Errors
-    /// If the unit is not loaded or a layer fails.
+    /// If the workload is not loaded or a layer fails.
     fn visit(&mut self, request: &VisitRequest) -> Result<Visit, DeviceError>;
 
     /// Times the fixed kernels.

@@ -36,7 +36,7 @@ const CANARY_NS: f64 = 1e6;
 pub struct SyntheticDevice {
     model: Model,
     noise: Noise,
-    units: HashMap<u32, Vec<f64>>,
+    workloads: HashMap<u32, Vec<f64>>,
     name: String,
     seed: u64,
 }
@@ -57,7 +57,7 @@ impl SyntheticDevice {
         Self {
             noise: Noise::new(model, ChaCha8Rng::seed_from_u64(0)),
             model,
-            units: HashMap::new(),
+            workloads: HashMap::new(),
             name: name.to_owned(),
             seed: 0,
         }
@@ -105,23 +105,23 @@ impl Device for SyntheticDevice {
         Ok(Fingerprint { facts, virtual_time: true, timer_overhead_ns: TIMER_NS as u64 })
     }
 
-    fn load(&mut self, unit: u32, graph: &Graph) -> Result<Loaded, DeviceError> {
+    fn load(&mut self, workload: u32, graph: &Graph) -> Result<Loaded, DeviceError> {
         let times = self.times(graph)?;
         let first_ns = times.iter().map(|&t| (t * 20.0) as u64).collect();
-        self.units.insert(unit, times);
-        Ok(Loaded { unit, first_ns })
+        self.workloads.insert(workload, times);
+        Ok(Loaded { workload, first_ns })
     }
 
     fn visit(&mut self, request: &VisitRequest) -> Result<Visit, DeviceError> {
         let times = self
-            .units
-            .get(&request.unit)
-            .ok_or_else(|| DeviceError::Refused(format!("unit {} is not loaded", request.unit)))?
+            .workloads
+            .get(&request.workload)
+            .ok_or_else(|| DeviceError::Refused(format!("unit {} is not loaded", request.workload)))?
             .clone();
         let total: f64 = times.iter().sum::<f64>() + WHOLE_OVERHEAD_NS;
         let mut visit = Visit {
             sequence: request.sequence,
-            unit: request.unit,
+            workload: request.workload,
             layers: Vec::new(),
             whole: Vec::new(),
             conditions: None,

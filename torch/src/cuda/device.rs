@@ -138,7 +138,7 @@ impl Device for CudaDevice {
         Ok(fingerprint)
     }
 
-    fn load(&mut self, unit: u32, graph: &Graph) -> Result<Loaded, DeviceError> {
+    fn load(&mut self, workload: u32, graph: &Graph) -> Result<Loaded, DeviceError> {
         let _guard = tch::no_grad_guard();
         let mut network = self.build(graph)?;
         let ready = self.ready()?;
@@ -163,8 +163,8 @@ impl Device for CudaDevice {
             Ok(first_ns)
         };
         let first_ns = warm().map_err(DeviceError::Refused)?;
-        ready.networks.insert(unit, network);
-        Ok(Loaded { unit, first_ns })
+        ready.networks.insert(workload, network);
+        Ok(Loaded { workload, first_ns })
     }
 
     fn visit(&mut self, request: &VisitRequest) -> Result<Visit, DeviceError> {
@@ -172,8 +172,8 @@ impl Device for CudaDevice {
         let ready = self.ready()?;
         let network = ready
             .networks
-            .get_mut(&request.unit)
-            .ok_or_else(|| DeviceError::Refused(format!("unit {} is not loaded", request.unit)))?;
+            .get_mut(&request.workload)
+            .ok_or_else(|| DeviceError::Refused(format!("unit {} is not loaded", request.workload)))?;
         let _guard = tch::no_grad_guard();
         let network = RefCell::new(network);
         // Filling the queue has flushed the cache; the untimed run puts back what a run leaves there.
@@ -208,7 +208,7 @@ impl Device for CudaDevice {
         };
         all().map_err(DeviceError::Refused)?;
         let conditions = Some(nvidia::conditions(ready.gpu.as_ref()));
-        Ok(Visit { sequence: request.sequence, unit: request.unit, layers, whole, conditions })
+        Ok(Visit { sequence: request.sequence, workload: request.workload, layers, whole, conditions })
     }
 
     fn canary(&mut self) -> Result<Canary, DeviceError> {
