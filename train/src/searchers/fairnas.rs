@@ -13,25 +13,25 @@ use crate::loss::Score;
 use crate::session::{Gradients, MiniBatch, Session};
 use crate::supernet::Path;
 
-/// Draws that treat candidates alike: of a choice with n candidates every n draws, counted from the first, are a
-/// permutation (`fair` mode of nnabla-nas.md 1.4). Choices draw independently.
+/// Samples that treat candidates alike: of a choice with n candidates every n samples, counted from the first, are a
+/// permutation (`fair` mode of nnabla-nas.md 1.4). Choices are sampled independently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FairDraws {
+pub struct FairSampler {
     seed: u64,
-    drawn: u64,
+    sampled: u64,
 }
 
-impl FairDraws {
-    /// Draws from the first on.
+impl FairSampler {
+    /// Samples from the first on.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { seed, drawn: 0 }
+        Self { seed, sampled: 0 }
     }
 
     /// The next architecture.
-    pub fn draw(&mut self, choices: &[Choice]) -> Arch {
-        let number = self.drawn;
-        self.drawn += 1;
+    pub fn sample(&mut self, choices: &[Choice]) -> Arch {
+        let number = self.sampled;
+        self.sampled += 1;
         let one = |(i, choice): (usize, &Choice)| {
             let count = choice.candidates.len() as u64;
             let mut order: Vec<u16> = (0..count as u16).collect();
@@ -48,7 +48,7 @@ pub struct FairNas {
     networks_per_step: Option<u32>,
     samples: u32,
     evolution: Option<Evolution>,
-    draws: FairDraws,
+    sampler: FairSampler,
 }
 
 impl FairNas {
@@ -56,7 +56,7 @@ impl FairNas {
     /// end `samples` drawn architectures are judged, or those that `evolution` comes to, or both.
     #[must_use]
     pub fn new(networks_per_step: Option<u32>, samples: u32, evolution: Option<Evolution>) -> Self {
-        Self { networks_per_step, samples, evolution, draws: FairDraws::new(0) }
+        Self { networks_per_step, samples, evolution, sampler: FairSampler::new(0) }
     }
 
     /// The best architecture within a budget by the trained weights, of those drawn and those evolved.
@@ -86,7 +86,7 @@ impl FairNas {
 
 impl Searcher for FairNas {
     fn on_start(&mut self, session: &mut Session<'_>) -> Result<(), SearchError> {
-        self.draws = FairDraws::new(session.seed());
+        self.sampler = FairSampler::new(session.seed());
         Ok(())
     }
 
@@ -96,7 +96,7 @@ impl Searcher for FairNas {
         let mut gradients = Gradients::new();
         let mut score = Score::default();
         for _ in 0..self.networks_per_step.unwrap_or(largest as u32) {
-            let arch = self.draws.draw(&session.space().choices);
+            let arch = self.sampler.sample(&session.space().choices);
             score = score.and(session.weight_gradients(Path::Selected(&arch), batch, &mut gradients)?);
         }
         session.update_weights(gradients)?;
@@ -122,12 +122,12 @@ impl Searcher for FairNas {
     }
 
     fn state(&self) -> Value {
-        json!({ "seed": self.draws.seed, "drawn": self.draws.drawn })
+        json!({ "seed": self.sampler.seed, "drawn": self.sampler.sampled })
     }
 
     fn restore(&mut self, state: &Value) -> Result<(), String> {
         let number = |key: &str| state[key].as_u64().ok_or_else(|| format!("the searcher's {key}"));
-        self.draws = FairDraws { seed: number("seed")?, drawn: number("drawn")? };
+        self.sampler = FairSampler { seed: number("seed")?, sampled: number("drawn")? };
         Ok(())
     }
 }
