@@ -23,7 +23,7 @@ struct Replacing {
 
 impl Searcher for Replacing {
     fn on_start(&mut self, session: &mut Session<'_>) -> Result<(), SearchError> {
-        self.kept = (0..8).map(|_| session.draw()).collect();
+        self.kept = (0..8).map(|_| session.sample()).collect();
         Ok(())
     }
 

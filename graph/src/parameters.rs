@@ -9,8 +9,8 @@ use crate::{Op, Shape};
 /// How a tensor starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Initial {
-    /// Drawn at random; from what distribution is up to who draws.
-    Drawn,
+    /// Sampled at random; from what distribution is up to who samples.
+    Random,
     /// The same value everywhere.
     Constant(f64),
 }
@@ -32,7 +32,7 @@ pub struct ParameterSpec {
 /// The tensors of an operation on inputs of given shapes, in the order that runtimes take them.
 #[must_use]
 pub fn specs_of(op: &Op, inputs: &[&Shape]) -> Vec<ParameterSpec> {
-    let weight = |dims: Vec<usize>| ParameterSpec { suffix: "weight", dims, trainable: true, initial: Initial::Drawn };
+    let weight = |dims: Vec<usize>| ParameterSpec { suffix: "weight", dims, trainable: true, initial: Initial::Random };
     let vector = |suffix, length, trainable, value| ParameterSpec {
         suffix,
         dims: vec![length],

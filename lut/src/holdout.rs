@@ -18,8 +18,8 @@ use crate::{Lut, LutError};
 /// Rounds of such a session: until all have converged, at the earliest at the second checkpoint, so that intervals exist. A
 /// network that is told much less well than the layers would be counted as an error of the LUT.
 const MIN_ROUNDS: u32 = 12;
-/// Draws spent on a network that was not measured before, in small spaces.
-const MAX_DRAWS: usize = 1000;
+/// Samples spent on a network that was not measured before, in small spaces.
+const MAX_SAMPLES: usize = 1000;
 
 /// Architectures that the LUT was not made from, drawn uniformly.
 ///
@@ -30,7 +30,7 @@ pub fn holdout_networks(space: &Space, lut: &Lut, count: usize, seed: u64) -> Re
     let mut seen: BTreeSet<Arch> = lut.context.measured.iter().cloned().collect();
     let mut archs = Vec::new();
     for _ in 0..count {
-        let arch = (0..MAX_DRAWS)
+        let arch = (0..MAX_SAMPLES)
             .map(|_| space.sample(&mut rng))
             .find(|arch| !seen.contains(arch))
             .ok_or(LutError::TooFewNetworks { wanted: count, found: archs.len() })?;

@@ -1,7 +1,7 @@
 //! Pictures: architectures and charts as SVG and PNG, and event files for TensorBoard.
 
 pub mod charts;
-pub mod draw;
+pub mod diagram;
 mod error;
 mod file;
 mod png;

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use nasprof_graph::Arch;
 use nasprof_search::config::{Evolution, Experiment, LoadedRegularizer, Quantity, Regularizer, RegularizerKind};
-use nasprof_search::evolution::{Budget, Drawn, EvolutionError, Outcome, RunError, evolve, run, sample};
+use nasprof_search::evolution::{Budget, EvolutionError, Outcome, RunError, SampledResult, evolve, run, sample};
 use nasprof_search::{Costs, Extremum, Optimality};
 use nasprof_spaces::{Space, SpaceSpec};
 use rand::{Rng, SeedableRng};
@@ -73,7 +73,7 @@ fn evolution_comes_near_the_best_and_beats_as_many_draws() {
     params.sort_by(f64::total_cmp);
     let regularizers = reject(Quantity::Params, params[params.len() / 3]);
     let budget = Budget::new(&space, &regularizers, |_| 1.0).unwrap();
-    let (mut evolved, mut drawn) = (0.0, 0.0);
+    let (mut evolved, mut sampled) = (0.0, 0.0);
     for seed in 0..10 {
         let table = Table::new(seed, &space);
         let within = archs.iter().filter(|a| budget.values(a).unwrap().is_some());
@@ -84,10 +84,10 @@ fn evolution_comes_near_the_best_and_beats_as_many_draws() {
         assert_eq!(random.evaluated, evolution.evaluated);
         assert!(evolution.best.score <= best && random.best.score <= best);
         evolved += evolution.best.score / best / 10.0;
-        drawn += random.best.score / best / 10.0;
+        sampled += random.best.score / best / 10.0;
     }
     assert!(evolved > 0.99, "evolution reaches {evolved} of the best");
-    assert!(drawn < evolved - 0.01, "draws reach {drawn}, evolution {evolved}");
+    assert!(sampled < evolved - 0.01, "draws reach {sampled}, evolution {evolved}");
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn every_architecture_is_scored_once_and_a_seed_gives_the_same_again() {
     assert!(times.values().all(|&n| n == 1));
     assert_eq!((times.len(), outcome.evaluated), (800, 800));
     assert_eq!(search(5).0, outcome);
-    assert_ne!(search(6).0.drawn, outcome.drawn);
+    assert_ne!(search(6).0.sampled, outcome.sampled);
     let archs: HashSet<&Arch> = outcome.front.iter().map(|j| &j.arch).collect();
     assert!(archs.contains(&outcome.best.arch) && outcome.front.len() > 3);
 }
@@ -159,7 +159,7 @@ fn a_budget_that_hardly_any_draw_meets() {
     let below = reject(Quantity::Params, least - 1.0);
     let below = Budget::new(&space, &below, |_| 1.0).unwrap();
     for result in [evolve(&space, &below, &settings, 0, &mut scorer), sample(&space, &below, 3, 0, &mut scorer)] {
-        assert!(matches!(result, Err(EvolutionError::NothingFound { drawn }) if drawn >= 2000));
+        assert!(matches!(result, Err(EvolutionError::NothingFound { sampled }) if sampled >= 2000));
     }
 }
 
@@ -197,7 +197,7 @@ fn a_run_leaves_its_folder() {
         assert!(found.quantities[0].estimated <= 60_000.0 && found.params == found.quantities[0].estimated as u64);
         assert_eq!((found.score.as_str(), found.macs as f64), ("macs", found.value));
         let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
-        assert_eq!(serde_json::from_str::<Drawn>(&read("result.json")).unwrap(), found);
+        assert_eq!(serde_json::from_str::<SampledResult>(&read("result.json")).unwrap(), found);
         assert_eq!(serde_json::from_str::<nasprof_graph::arch::ArchFile>(&read("arch.json")).unwrap(), found.arch);
         assert_eq!(Experiment::parse(&read("config.toml"), &[]).unwrap(), experiment(folder.path(), kind));
         let pareto = read("pareto.csv");

@@ -4,7 +4,7 @@
 use nasprof_graph::arch::ArchFile;
 use nasprof_lut::{Estimator, Lut};
 use nasprof_search::config::{ConfigError, Experiment, Plan, Quantity};
-use nasprof_search::evolution::{Drawn, RunError, run};
+use nasprof_search::evolution::{RunError, SampledResult, run};
 use nasprof_search::{Costs, Extremum, Optimality};
 use nasprof_spaces::Space;
 use nasprof_testkit::luts as lut;
@@ -37,7 +37,7 @@ impl Folder {
         Experiment::parse(&text, &more.iter().map(|&m| m.to_owned()).collect::<Vec<_>>())
     }
 
-    fn search(&self, searcher: &str, upper: f64) -> Result<Drawn, RunError> {
+    fn search(&self, searcher: &str, upper: f64) -> Result<SampledResult, RunError> {
         let out = self.0.path().join(format!("{searcher}-{upper}"));
         // As many for both: 50 in each of 8 generations.
         let effort = match searcher {

@@ -7,7 +7,7 @@ use nasprof_spaces::{Space, builtin_names};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-const DRAWS: usize = 4000;
+const SAMPLES: usize = 4000;
 
 /// Pearson's statistic against equal counts.
 fn chi_square(counts: &[usize]) -> f64 {
@@ -38,7 +38,7 @@ fn is_uniform_and_independent(space: &Space, archs: &[Arch]) -> bool {
 
 fn draw(space: &Space, seed: u64) -> Vec<Arch> {
     let rng = &mut ChaCha8Rng::seed_from_u64(seed);
-    (0..DRAWS).map(|_| space.sample(rng)).collect()
+    (0..SAMPLES).map(|_| space.sample(rng)).collect()
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn biased_and_correlated_samplers_are_noticed() {
     biased.iter_mut().filter(|_| rng.random_bool(0.1)).for_each(|arch| arch.0[5] = 0);
     assert!(!is_uniform_and_independent(&space, &biased));
     // The reference's generators have one seed, so all choices of one size draw the same index: each is uniform alone.
-    let correlated: Vec<Arch> = (0..DRAWS)
+    let correlated: Vec<Arch> = (0..SAMPLES)
         .map(|_| {
             let (six, seven) = (rng.random_range(0..6), rng.random_range(0..7));
             Arch(space.choices.iter().map(|c| if c.candidates.len() == 6 { six } else { seven }).collect())

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::resolve;
 
 /// Networks drawn for the range.
-pub(super) const DRAWN: usize = 1000;
+pub(super) const SAMPLED: usize = 1000;
 /// Networks drawn for a mean that cannot be exact.
 pub(super) const SAMPLING: Sampling = Sampling { samples: 200, seed: 0 };
 /// The same with a gradient, where each costs as many networks as the space has candidates.
@@ -92,7 +92,7 @@ pub(super) fn method(method: Method) -> String {
     match method {
         Method::Exact => "exact".to_owned(),
         Method::Enumerated { networks } => format!("exact, over all {networks} architectures"),
-        Method::Sampled { samples, seed } => format!("mean of {samples} drawn networks, seed {seed}"),
+        Method::Sampled { samples, seed } => format!("mean of {samples} sampled networks, seed {seed}"),
     }
 }
 
@@ -100,12 +100,12 @@ pub(super) fn method(method: Method) -> String {
 pub(super) fn drawn_range(space: &Space, lut: &Lut) -> Result<[f64; 5], Failure> {
     let estimator = Estimator::new(lut);
     let mut rng = ChaCha8Rng::seed_from_u64(SAMPLING.seed);
-    let mut latencies = Vec::with_capacity(DRAWN);
-    for _ in 0..DRAWN {
+    let mut latencies = Vec::with_capacity(SAMPLED);
+    for _ in 0..SAMPLED {
         let network = lut.context.header.runtime.subnet(&space.graph, &space.sample(&mut rng))?;
         let latency = estimator.latency_ms(&network);
         latencies.push(latency.ok_or_else(|| Failure::usage("the LUT has no entry for a layer of the space"))?);
     }
     latencies.sort_by(f64::total_cmp);
-    Ok([0.0, 0.05, 0.5, 0.95, 1.0].map(|q| latencies[((DRAWN - 1) as f64 * q).round() as usize]))
+    Ok([0.0, 0.05, 0.5, 0.95, 1.0].map(|q| latencies[((SAMPLED - 1) as f64 * q).round() as usize]))
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use nasprof_graph::arch::ArchFile;
 use nasprof_graph::runtime::Runtime;
-use nasprof_render::{draw, replace_file};
+use nasprof_render::{diagram, replace_file};
 use serde_json::json;
 
 use super::{export_onnx, print, print_json};
@@ -36,15 +36,15 @@ pub(super) fn run(args: &ExportArgs) -> Result<ExitCode, Failure> {
         (ExportFormat::Onnx, Some(_)) => {
             return Err(Failure::usage("--view: an ONNX model is the network that runs"));
         }
-        (ExportFormat::Svg, None | Some(ViewArg::Architecture)) => draw::architecture(&space, &arch, None)?.to_svg(),
-        (ExportFormat::Svg, Some(ViewArg::Network)) => draw::network(&runtime.subnet(&space.graph, &arch)?).to_svg(),
-        (ExportFormat::Svg, Some(ViewArg::Supernet)) => draw::supernet(&space, &arch, runtime)?.to_svg(),
+        (ExportFormat::Svg, None | Some(ViewArg::Architecture)) => diagram::architecture(&space, &arch, None)?.to_svg(),
+        (ExportFormat::Svg, Some(ViewArg::Network)) => diagram::network(&runtime.subnet(&space.graph, &arch)?).to_svg(),
+        (ExportFormat::Svg, Some(ViewArg::Supernet)) => diagram::supernet(&space, &arch, runtime)?.to_svg(),
         (ExportFormat::Dot, Some(ViewArg::Supernet)) => {
-            draw::dot(&space.graph, &draw::states(&space.graph, &arch, runtime)?)
+            diagram::dot(&space.graph, &diagram::states(&space.graph, &arch, runtime)?)
         }
         (ExportFormat::Dot, None | Some(ViewArg::Network)) => {
             let graph = runtime.subnet(&space.graph, &arch)?;
-            draw::dot(&graph, &vec![draw::State::Runs; graph.nodes().len()])
+            diagram::dot(&graph, &vec![diagram::State::Runs; graph.nodes().len()])
         }
         (ExportFormat::Dot, Some(ViewArg::Architecture)) => {
             return Err(Failure::usage("--view architecture is a picture, not a graph")

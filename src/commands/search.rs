@@ -11,7 +11,7 @@ use nasprof_graph::arch::ArchFile;
 use nasprof_lut::Lut;
 use nasprof_search::config::{Experiment, Quantity};
 use nasprof_search::events::RunEvent;
-use nasprof_search::evolution::{self, Drawn};
+use nasprof_search::evolution::{self, SampledResult};
 use nasprof_search::job::{Job, RunResult, Task};
 use nasprof_search::lut_files;
 use nasprof_search::winner::{DeviceEvaluator, Found, Latency, Measured, select_on_device};
@@ -30,7 +30,7 @@ pub(super) fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
     match &experiment.searcher {
         None => Err(Failure::usage(format!("{name} has no table `searcher`")).hint("`nasprof train` runs trainings")),
         Some(searcher) if searcher.trains() => train_and_measure(args, experiment),
-        Some(_) => draw(args, experiment),
+        Some(_) => search_without_training(args, experiment),
     }
 }
 
@@ -46,7 +46,7 @@ pub(super) fn train(args: &RunArgs) -> Result<ExitCode, Failure> {
 }
 
 /// A search without training needs no libtorch and takes seconds.
-fn draw(args: &SearchArgs, experiment: Experiment) -> Result<ExitCode, Failure> {
+fn search_without_training(args: &SearchArgs, experiment: Experiment) -> Result<ExitCode, Failure> {
     let lut = lut_to_measure_with(args, &experiment)?;
     let folder = folder(&args.run);
     let found = match final_result(args, &folder, &experiment) {
@@ -213,19 +213,19 @@ struct SampledEvaluator<'a> {
 }
 
 impl DeviceEvaluator for SampledEvaluator<'_> {
-    type Found = Drawn;
+    type Found = SampledResult;
     type Error = Failure;
 
     fn measure(&mut self, arch: &ArchFile) -> Result<Measured, Failure> {
         self.context.measure(arch)
     }
 
-    fn select(&mut self, factor: f64) -> Result<Drawn, Failure> {
+    fn select(&mut self, factor: f64) -> Result<SampledResult, Failure> {
         status(again(factor));
         Ok(evolution::run(self.experiment.clone(), &self.folder, true, factor)?)
     }
 
-    fn keep(&mut self, found: &Drawn) -> Result<(), Failure> {
+    fn keep(&mut self, found: &SampledResult) -> Result<(), Failure> {
         Ok(found.write(&self.folder)?)
     }
 }

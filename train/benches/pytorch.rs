@@ -84,7 +84,7 @@ fn compare(case: &str, plan: &Plan, steps: usize, threads: usize, rounds: usize)
     let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     // The first round warms both up and does not count.
     for round in 0..=rounds {
-        let archs: Vec<Arch> = (0..steps).map(|_| session.draw()).collect();
+        let archs: Vec<Arch> = (0..steps).map(|_| session.sample()).collect();
         let (mut here, mut there) = (0.0, 0.0);
         for side in [round % 2, 1 - round % 2] {
             for arch in &archs {

@@ -37,7 +37,7 @@ fn share(space: &str, searcher: &str, rounds: usize) {
     let (mut steps, mut costs) = (Vec::new(), Vec::new());
     // The first round warms up and does not count.
     for round in 0..=rounds {
-        let archs: Vec<Arch> = (0..10).map(|_| session.draw()).collect();
+        let archs: Vec<Arch> = (0..10).map(|_| session.sample()).collect();
         let start = Instant::now();
         searcher.train_step(&mut session, &batch).unwrap();
         searcher.arch_step(&mut session, &batch, &batch).unwrap();
@@ -87,7 +87,7 @@ fn peak(what: &str) -> f64 {
 /// The same architectures in every process.
 fn archs(plan: &Plan) -> Vec<Arch> {
     let mut session = Session::new(plan, Device::Cpu).unwrap();
-    (0..ARCHS).map(|_| session.draw()).collect()
+    (0..ARCHS).map(|_| session.sample()).collect()
 }
 
 /// Runs in a process of its own: `load` builds nothing, `sample` trains the paths of all architectures in the supernet,

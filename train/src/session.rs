@@ -72,7 +72,7 @@ pub struct Session<'a> {
     architecture: Option<Optimizer>,
     regularizers: Regularizers<'a>,
     proximal_pull: ProximalPull,
-    draws: u64,
+    samples: u64,
 }
 
 impl<'a> Session<'a> {
@@ -116,7 +116,7 @@ impl<'a> Session<'a> {
             architecture,
             regularizers,
             proximal_pull: ProximalPull::new(steps * u64::from(training.epochs)),
-            draws: 0,
+            samples: 0,
         })
     }
 
@@ -171,14 +171,14 @@ impl<'a> Session<'a> {
         self.warm_up.as_ref().filter(|_| self.warming_up).unwrap_or(&self.weights)
     }
 
-    /// A stream of random numbers that no other draw of this run has; its number is part of checkpoints.
+    /// A stream of random numbers that no other sample of this run has; its number is part of checkpoints.
     pub fn random(&mut self) -> ChaCha8Rng {
-        self.draws += 1;
-        stream(self.seed(), Purpose::Architectures, 1, self.draws)
+        self.samples += 1;
+        stream(self.seed(), Purpose::Architectures, 1, self.samples)
     }
 
     /// An architecture drawn from the distribution.
-    pub fn draw(&mut self) -> Arch {
+    pub fn sample(&mut self) -> Arch {
         let mut rng = self.random();
         self.distribution.sample(&mut rng)
     }
@@ -298,7 +298,7 @@ impl<'a> Session<'a> {
         }
         let multipliers = self.regularizers.multipliers();
         let aim = self.proximal_pull.aim().cloned();
-        (tensors, SessionState { optimizers, multipliers, aim, draws: self.draws })
+        (tensors, SessionState { optimizers, multipliers, aim, samples: self.samples })
     }
 
     /// Goes on from a checkpoint. The error names what is missing or does not fit.
@@ -315,7 +315,7 @@ impl<'a> Session<'a> {
             let saved = find(&name).filter(|t| t.size() == tensor.size()).ok_or(name)?;
             tensor.shallow_clone().f_copy_(&saved).map_err(|e| e.to_string())?;
         }
-        self.draws = state.draws;
+        self.samples = state.samples;
         self.regularizers.restore(&state.multipliers);
         self.proximal_pull.restore(state.aim.clone());
         for (kind, optimizer) in self.optimizers_mut() {
@@ -355,7 +355,8 @@ pub(crate) struct SessionState {
     optimizers: BTreeMap<String, OptimizerState>,
     multipliers: Vec<f64>,
     aim: Option<Arch>,
-    draws: u64,
+    #[serde(alias = "draws")]
+    samples: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]

@@ -11,7 +11,7 @@ use nasprof_search::selection::{DiscretizationRule, select};
 use nasprof_spaces::Space;
 use nasprof_train::optimizer::Optimizer;
 use nasprof_train::regularizers::Regularizers;
-use nasprof_train::searchers::{FairDraws, ProxylessNas};
+use nasprof_train::searchers::{FairSampler, ProxylessNas};
 use nasprof_train::supernet::Distribution;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -246,8 +246,8 @@ fn fair_draws_are_permutations() {
         .into_iter()
         .map(|n| Choice { name: n.to_string(), candidates: (0..n).map(|i| i.to_string()).collect() })
         .collect();
-    let mut draws = FairDraws::new(3);
-    let drawn: Vec<Arch> = (0..24).map(|_| draws.draw(&choices)).collect();
+    let mut sampler = FairSampler::new(3);
+    let drawn: Vec<Arch> = (0..24).map(|_| sampler.sample(&choices)).collect();
     for (i, n) in [(0, 3), (1, 4)] {
         let mut orders = std::collections::BTreeSet::new();
         for group in drawn.chunks(n) {
@@ -260,7 +260,7 @@ fn fair_draws_are_permutations() {
         assert!(orders.len() > 1, "every permutation is the same");
     }
     // Choices are drawn independently of each other.
-    let mut alike = FairDraws::new(3);
+    let mut alike = FairSampler::new(3);
     let twins = [choices[0].clone(), choices[0].clone()];
-    assert!((0..24).map(|_| alike.draw(&twins)).any(|a| a.0[0] != a.0[1]));
+    assert!((0..24).map(|_| alike.sample(&twins)).any(|a| a.0[0] != a.0[1]));
 }

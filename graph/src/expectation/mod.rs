@@ -103,7 +103,7 @@ pub fn sampled_run_probabilities(
     let index = choice_positions(graph);
     let mut counts = vec![0_u32; graph.nodes().len()];
     for _ in 0..samples {
-        let selected: Vec<usize> = distributions.iter().map(|d| draw(d, rng)).collect();
+        let selected: Vec<usize> = distributions.iter().map(|d| sample(d, rng)).collect();
         let mut runs = vec![false; graph.nodes().len()];
         for id in graph.outputs() {
             runs[id.0] = true;
@@ -164,7 +164,7 @@ fn choice_positions(graph: &Graph) -> HashMap<&str, usize> {
     index
 }
 
-fn draw(distribution: &[f64], rng: &mut impl Rng) -> usize {
+fn sample(distribution: &[f64], rng: &mut impl Rng) -> usize {
     let mut left: f64 = rng.random();
     for (i, p) in distribution.iter().enumerate() {
         left -= p;

@@ -6,7 +6,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::network_cost::NetworkCost;
-use super::{ExpectationError, Sampling, draw};
+use super::{ExpectationError, Sampling, sample};
 
 /// Draws afresh for every evaluation, from a stream that the seed starts.
 pub(super) struct Sampled {
@@ -34,7 +34,7 @@ impl Sampled {
         let mut total = 0.0;
         let share = 1.0 / f64::from(self.samples);
         for _ in 0..self.samples {
-            self.draw(probabilities);
+            self.sample(probabilities);
             let drawn_cost = self.cost.of(&self.arch)?;
             total += share * drawn_cost;
             for (i, costs) in conditional.iter_mut().enumerate() {
@@ -54,15 +54,15 @@ impl Sampled {
     pub(super) fn value(&mut self, probabilities: &[Vec<f64>]) -> Result<f64, ExpectationError> {
         let mut total = 0.0;
         for _ in 0..self.samples {
-            self.draw(probabilities);
+            self.sample(probabilities);
             total += self.cost.of(&self.arch)?;
         }
         Ok(total / f64::from(self.samples))
     }
 
-    fn draw(&mut self, probabilities: &[Vec<f64>]) {
+    fn sample(&mut self, probabilities: &[Vec<f64>]) {
         for (selected, p) in self.arch.iter_mut().zip(probabilities) {
-            *selected = draw(p, &mut self.rng) as u16;
+            *selected = sample(p, &mut self.rng) as u16;
         }
     }
 }

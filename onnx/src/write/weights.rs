@@ -48,7 +48,7 @@ fn random(seed: u64, name: &str, spec: &ParameterSpec) -> Vec<u8> {
     let count: usize = spec.dims.iter().product();
     match spec.initial {
         Initial::Constant(value) => (value as f32).to_le_bytes().repeat(count),
-        Initial::Drawn => {
+        Initial::Random => {
             let inputs: usize = spec.dims[1..].iter().product();
             let limit = (6.0 / inputs.max(1) as f64).sqrt();
             let mut rng = stream_of(seed, name);

@@ -23,8 +23,8 @@ const MIN_NETWORKS: usize = 4;
 const MIN_OCCURRENCES: usize = 3;
 /// Anchors among them.
 pub(super) const ANCHORS: usize = 10;
-/// Draws spent on one network before giving up on avoiding failed layers.
-const MAX_DRAWS: usize = 200;
+/// Samples spent on one network before giving up on avoiding failed layers.
+const MAX_SAMPLES: usize = 200;
 
 /// Something that is loaded and visited.
 #[derive(Debug, Clone, PartialEq)]
@@ -180,7 +180,7 @@ pub fn network_workloads(
     for arch in balanced(space, most.min(NETWORKS), rng) {
         pool.try_add(&arch)?;
     }
-    for _ in 0..MAX_DRAWS {
+    for _ in 0..MAX_SAMPLES {
         if pool.networks.len() >= most.min(NETWORKS) {
             break;
         }
@@ -191,7 +191,7 @@ pub fn network_workloads(
         return Err(EngineError::Plan(format!("every network needs a layer that does not run: {}", named.join(", "))));
     }
     for (key, (_, witness)) in keys.iter().filter(|(key, _)| !failed.contains(*key)) {
-        for _ in 0..MAX_DRAWS {
+        for _ in 0..MAX_SAMPLES {
             let occurrences = pool.occurrences.get(key).copied().unwrap_or(0);
             if occurrences >= MIN_OCCURRENCES || (occurrences > 0 && pool.networks.len() >= most) {
                 break;

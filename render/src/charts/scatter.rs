@@ -64,7 +64,7 @@ pub fn scatter(plot: &Scatter<'_>) -> Markup {
     let y = make(ys, HEIGHT - BOTTOM, TOP);
     let content = html! {
         (axes(&x, &y, plot.x_name, plot.y_name))
-        @for guide in &plot.guides { (draw_guide(guide, &x, &y)) }
+        @for guide in &plot.guides { (render_guide(guide, &x, &y)) }
         @for point in &plot.points { (mark(point.group, x.at(point.x), y.at(point.y), &point.title)) }
     };
     html! {
@@ -80,7 +80,7 @@ fn present<'a>(plot: &'a Scatter<'_>) -> impl Iterator<Item = (usize, &'a str)> 
 }
 
 /// Cut at the ends of the axes and not bent along them.
-fn draw_guide(guide: &Guide, x: &Scale, y: &Scale) -> Markup {
+fn render_guide(guide: &Guide, x: &Scale, y: &Scale) -> Markup {
     let inside = |&&(a, b): &&(f64, f64)| {
         let ((xl, xh), (yl, yh)) = (x.ends(), y.ends());
         (xl..=xh).contains(&a) && (yl..=yh).contains(&b)

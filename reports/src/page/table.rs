@@ -101,7 +101,7 @@ pub(crate) fn table(table: &Table<'_>) -> Markup {
                     }
                     tbody.cut[long] {
                         @for row in &table.rows {
-                            tr { @for cell in row { (draw(cell)) } }
+                            tr { @for cell in row { (render(cell)) } }
                         }
                     }
                 }
@@ -122,7 +122,7 @@ fn short(value: f64) -> String {
     format!("{:e}", value as f32)
 }
 
-fn draw(cell: &Cell) -> Markup {
+fn render(cell: &Cell) -> Markup {
     let shown = cut(&cell.text, LONGEST);
     let whole = (shown != cell.text).then_some(cell.text.as_str());
     html! {

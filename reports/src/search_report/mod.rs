@@ -9,7 +9,7 @@ mod run;
 use maud::{Markup, html};
 use nasprof_base::text::significant;
 use nasprof_graph::Arch;
-use nasprof_render::draw;
+use nasprof_render::diagram;
 use nasprof_spaces::Space;
 use serde_json::Value;
 
@@ -69,7 +69,7 @@ fn architecture(run: &SearchRun, space: Option<&Space>) -> Option<Markup> {
     let resolved: Option<(&Space, Arch)> = space.and_then(|s| Some((s, file.resolve(&s.name, &s.choices).ok()?)));
     let picture = resolved.and_then(|(space, arch)| {
         let probabilities = last_probabilities(run, space);
-        draw::architecture(space, &arch, probabilities.as_deref()).ok()
+        diagram::architecture(space, &arch, probabilities.as_deref()).ok()
     });
     Some(html! {
         @if let Some(picture) = picture { (picture.inline()) }

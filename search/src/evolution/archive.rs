@@ -13,17 +13,17 @@ pub(super) struct Archive<'a> {
     scorer: &'a mut dyn Scorer,
     known: HashSet<Arch>,
     evaluated: Vec<Candidate>,
-    drawn: u64,
+    sampled: u64,
 }
 
 impl<'a> Archive<'a> {
     pub(super) fn new(space: &'a Space, budget: &'a Budget<'a>, scorer: &'a mut dyn Scorer) -> Self {
-        Self { space, budget, scorer, known: HashSet::new(), evaluated: Vec::new(), drawn: 0 }
+        Self { space, budget, scorer, known: HashSet::new(), evaluated: Vec::new(), sampled: 0 }
     }
 
     /// Judges an architecture; whether it is a new one within the budget.
     pub(super) fn offer(&mut self, arch: Arch) -> Result<bool, EvolutionError> {
-        self.drawn += 1;
+        self.sampled += 1;
         if self.known.contains(&arch) {
             return Ok(false);
         }
@@ -58,7 +58,7 @@ impl<'a> Archive<'a> {
     /// What was found.
     pub(super) fn outcome(self) -> Result<Outcome, EvolutionError> {
         let front = front(&self.evaluated);
-        let best = front.last().cloned().ok_or(EvolutionError::NothingFound { drawn: self.drawn })?;
-        Ok(Outcome { best, front, evaluated: self.evaluated.len(), drawn: self.drawn })
+        let best = front.last().cloned().ok_or(EvolutionError::NothingFound { sampled: self.sampled })?;
+        Ok(Outcome { best, front, evaluated: self.evaluated.len(), sampled: self.sampled })
     }
 }

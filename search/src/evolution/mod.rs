@@ -22,7 +22,7 @@ use crate::config::Score;
 pub use budget::Budget;
 pub use evolve::evolve;
 pub use front::{front, table};
-pub use run::{Bounded, Drawn, RunError, run};
+pub use run::{Bounded, RunError, SampledResult, run};
 pub use sample::sample;
 
 /// Judges architectures; higher is better.
@@ -61,7 +61,7 @@ pub struct Outcome {
     /// Different architectures that were scored.
     pub evaluated: usize,
     /// Architectures that were drawn, also those out of the budget or known already.
-    pub drawn: u64,
+    pub sampled: u64,
 }
 
 /// A search that cannot go on.
@@ -77,10 +77,10 @@ pub enum EvolutionError {
     #[error("the score of an architecture is {0}")]
     NoNumber(f64),
     /// Nothing within the budget was found.
-    #[error("none of {drawn} architectures drawn is within the budget")]
+    #[error("none of {sampled} sampled architectures is within the budget")]
     NothingFound {
         /// How many were drawn.
-        drawn: u64,
+        sampled: u64,
     },
 }
 

@@ -17,7 +17,7 @@ use crate::{Costs, lut_files};
 
 /// `result.json` of such a search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Drawn {
+pub struct SampledResult {
     /// Always 1.
     pub format_version: u32,
     /// The winner.
@@ -38,8 +38,9 @@ pub struct Drawn {
     /// Different architectures that were scored.
     #[serde(alias = "judged")]
     pub evaluated: usize,
-    /// Architectures that were drawn.
-    pub drawn: u64,
+    /// Architectures that were sampled.
+    #[serde(alias = "drawn")]
+    pub sampled: u64,
     /// Architectures of the front in `pareto.csv`.
     pub front: usize,
     /// Time of the search.
@@ -48,7 +49,7 @@ pub struct Drawn {
     pub seed: u64,
 }
 
-impl Found for Drawn {
+impl Found for SampledResult {
     fn arch(&self) -> Option<&ArchFile> {
         Some(&self.arch)
     }
@@ -103,7 +104,7 @@ pub enum RunError {
 ///
 /// # Errors
 /// If the experiment is another kind of search or makes no sense, the folder holds another run, or nothing is found.
-pub fn run(experiment: Experiment, folder: &Path, resume: bool, factor: f64) -> Result<Drawn, RunError> {
+pub fn run(experiment: Experiment, folder: &Path, resume: bool, factor: f64) -> Result<SampledResult, RunError> {
     let plan = Plan::new(experiment)?;
     let (space, seed) = (&plan.space, plan.experiment.seed);
     let of = |r: &LoadedRegularizer| if plan.is_of_device(r) { factor } else { 1.0 };
@@ -128,7 +129,7 @@ pub fn run(experiment: Experiment, folder: &Path, resume: bool, factor: f64) -> 
     };
     let seconds = started.elapsed().as_secs_f64();
     let latency = Latency::new(&plan, &outcome.best.values, factor);
-    let found = drawn(&plan, &budget, score, &outcome, latency, seconds)?;
+    let found = sampled_result(&plan, &budget, score, &outcome, latency, seconds)?;
     // Only now: a search that finds nothing leaves no folder that would refuse the next one.
     let fail = |source| RunError::File { path: folder.display().to_string(), source };
     fs::create_dir_all(folder).map_err(fail)?;
@@ -147,14 +148,14 @@ fn costs(plan: &Plan, score: Score) -> Result<Costs<'static>, RunError> {
     Ok(Costs::new(&plan.space, quantity, None).map_err(EvolutionError::from)?)
 }
 
-fn drawn(
+fn sampled_result(
     plan: &Plan,
     budget: &Budget<'_>,
     score: Score,
     outcome: &Outcome,
     latency: Latency,
     seconds: f64,
-) -> Result<Drawn, RunError> {
+) -> Result<SampledResult, RunError> {
     let best = &outcome.best;
     let bounded = budget.names().into_iter().zip(&plan.regularizers).zip(&best.values);
     let quantities = bounded.map(|((name, regularizer), &estimated)| Bounded {
@@ -164,7 +165,7 @@ fn drawn(
     });
     // Exact for both: the counts of a network are whole numbers.
     let count = |score| Ok::<u64, RunError>(costs(plan, score)?.of(&best.arch).map_err(EvolutionError::from)? as u64);
-    Ok(Drawn {
+    Ok(SampledResult {
         format_version: 1,
         arch: ArchFile::new(&plan.space.name, &plan.space.choices, &best.arch),
         latency,
@@ -174,7 +175,7 @@ fn drawn(
         params: count(Score::Params)?,
         macs: count(Score::Macs)?,
         evaluated: outcome.evaluated,
-        drawn: outcome.drawn,
+        sampled: outcome.sampled,
         front: outcome.front.len(),
         seconds,
         seed: plan.experiment.seed,
@@ -196,7 +197,7 @@ fn refuse_others(folder: &Path, experiment: &Experiment, resume: bool) -> Result
     }
 }
 
-impl Drawn {
+impl SampledResult {
     /// Writes it into a run folder, as its result; at any moment there is the old or the new one.
     ///
     /// # Errors

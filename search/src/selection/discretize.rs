@@ -73,7 +73,7 @@ pub struct Relaxation<'a> {
     /// Shares of the candidates of each choice; of an edge among its operations, `none` left out.
     shares: Vec<Vec<f64>>,
     /// For each node of the cells.
-    draws: Vec<Draws>,
+    sampling: Vec<EdgeSampling>,
 }
 
 impl<'a> Relaxation<'a> {
@@ -82,14 +82,14 @@ impl<'a> Relaxation<'a> {
     pub fn new(rule: &'a DiscretizationRule, probabilities: &[Vec<f64>], temperature: f64) -> Self {
         let mut logs = logs(probabilities);
         logs.iter_mut().flatten().for_each(|log| *log /= temperature);
-        let mut draws = Vec::new();
+        let mut sampling = Vec::new();
         if let DiscretizationRule::Cells(cells) = rule {
             logs.iter_mut().for_each(|row| row[usize::from(cells.none)] = f64::NEG_INFINITY);
             let of_node =
-                |edges: &Vec<usize>| Draws::new(&edges.iter().map(|&i| log_sum(&logs[i])).collect::<Vec<_>>());
-            draws = cells.nodes.iter().map(of_node).collect();
+                |edges: &Vec<usize>| EdgeSampling::new(&edges.iter().map(|&i| log_sum(&logs[i])).collect::<Vec<_>>());
+            sampling = cells.nodes.iter().map(of_node).collect();
         }
-        Self { rule, temperature, shares: logs.iter().map(|row| softmax(row)).collect(), draws }
+        Self { rule, temperature, shares: logs.iter().map(|row| softmax(row)).collect(), sampling }
     }
 
     /// Probabilities of the candidates of every choice.
@@ -97,8 +97,8 @@ impl<'a> Relaxation<'a> {
     pub fn probabilities(&self) -> Vec<Vec<f64>> {
         let mut rows = self.shares.clone();
         let DiscretizationRule::Cells(cells) = self.rule else { return rows };
-        for (edges, draws) in cells.nodes.iter().zip(&self.draws) {
-            for (&i, kept) in edges.iter().zip(draws.kept()) {
+        for (edges, sampling) in cells.nodes.iter().zip(&self.sampling) {
+            for (&i, kept) in edges.iter().zip(sampling.kept()) {
                 rows[i].iter_mut().for_each(|p| *p *= kept);
                 rows[i][usize::from(cells.none)] = 1.0 - kept;
             }
@@ -115,9 +115,9 @@ impl<'a> Relaxation<'a> {
         let mut kept = vec![1.0; means.len()];
         let mut gained = vec![0.0; means.len()];
         if let DiscretizationRule::Cells(cells) = self.rule {
-            for (edges, draws) in cells.nodes.iter().zip(&self.draws) {
+            for (edges, sampling) in cells.nodes.iter().zip(&self.sampling) {
                 let gains: Vec<f64> = edges.iter().map(|&i| means[i] - gradient[i][usize::from(cells.none)]).collect();
-                for ((&i, k), g) in edges.iter().zip(draws.kept()).zip(draws.gradient(&gains)) {
+                for ((&i, k), g) in edges.iter().zip(sampling.kept()).zip(sampling.gradient(&gains)) {
                     (kept[i], gained[i]) = (k, g);
                 }
             }
@@ -137,13 +137,13 @@ impl<'a> Relaxation<'a> {
 
 /// Two edges of a node, drawn one after the other by their weights.
 #[derive(Debug)]
-struct Draws {
+struct EdgeSampling {
     first: Vec<f64>,
     /// The second draw after each first one, which has probability 0 in it.
     second: Vec<Vec<f64>>,
 }
 
-impl Draws {
+impl EdgeSampling {
     fn new(logs: &[f64]) -> Self {
         let without = |j: usize| {
             let mut logs = logs.to_vec();

@@ -131,7 +131,7 @@ fn show(facts: &Facts, lut: Option<&Lut>) -> Result<(), Failure> {
             let [lowest, p5, median, p95, highest] = expected::drawn_range(space, lut)?.map(ms);
             print(format!(
                 "{:<14} {lowest}, 5 % {p5}, median {median}, 95 % {p95}, {highest}",
-                format!("{} drawn", expected::DRAWN)
+                format!("{} sampled", expected::SAMPLED)
             ))?;
         }
         None => print(format!(

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
 use nasprof_graph::passes::{SelectError, eliminate_dead_code, select as select_arch};
-use nasprof_render::draw::architecture;
+use nasprof_render::diagram::architecture;
 use nasprof_render::tensorboard::EventWriter;
 use nasprof_render::{Png, RenderError};
 use nasprof_search::config::Experiment;

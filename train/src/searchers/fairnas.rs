@@ -17,22 +17,22 @@ use crate::supernet::Path;
 /// Strictly fair sampling (Chu, Zhang, Xu 2019): every n draws of a choice with n candidates, counted from the
 /// first, are a permutation. Choices draw independently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FairDraws {
+pub struct FairSampler {
     seed: u64,
-    drawn: u64,
+    sampled: u64,
 }
 
-impl FairDraws {
-    /// Draws from the first on.
+impl FairSampler {
+    /// Samples from the first on.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { seed, drawn: 0 }
+        Self { seed, sampled: 0 }
     }
 
     /// The next architecture.
-    pub fn draw(&mut self, choices: &[Choice]) -> Arch {
-        let number = self.drawn;
-        self.drawn += 1;
+    pub fn sample(&mut self, choices: &[Choice]) -> Arch {
+        let number = self.sampled;
+        self.sampled += 1;
         let one = |(i, choice): (usize, &Choice)| {
             let count = choice.candidates.len() as u64;
             let mut order: Vec<u16> = (0..count as u16).collect();
@@ -49,7 +49,7 @@ pub struct FairNas {
     networks_per_step: Option<u32>,
     samples: u32,
     evolution: Option<Evolution>,
-    draws: FairDraws,
+    sampler: FairSampler,
 }
 
 impl FairNas {
@@ -57,7 +57,7 @@ impl FairNas {
     /// end `samples` drawn architectures are judged, or those that `evolution` comes to, or both.
     #[must_use]
     pub fn new(networks_per_step: Option<u32>, samples: u32, evolution: Option<Evolution>) -> Self {
-        Self { networks_per_step, samples, evolution, draws: FairDraws::new(0) }
+        Self { networks_per_step, samples, evolution, sampler: FairSampler::new(0) }
     }
 
     /// The best architecture within a budget by the trained weights, of those drawn and those evolved.
@@ -87,7 +87,7 @@ impl FairNas {
 
 impl Searcher for FairNas {
     fn on_start(&mut self, session: &mut Session<'_>) -> Result<(), SearchError> {
-        self.draws = FairDraws::new(session.seed());
+        self.sampler = FairSampler::new(session.seed());
         Ok(())
     }
 
@@ -97,7 +97,7 @@ impl Searcher for FairNas {
         let mut gradients = Gradients::new();
         let mut score = Score::default();
         for _ in 0..self.networks_per_step.unwrap_or(largest as u32) {
-            let arch = self.draws.draw(&session.space().choices);
+            let arch = self.sampler.sample(&session.space().choices);
             score = score.and(session.weight_gradients(Path::Selected(&arch), batch, &mut gradients)?);
         }
         session.update_weights(gradients)?;
@@ -123,12 +123,12 @@ impl Searcher for FairNas {
     }
 
     fn state(&self) -> Value {
-        json!({ "seed": self.draws.seed, "drawn": self.draws.drawn })
+        json!({ "seed": self.sampler.seed, "drawn": self.sampler.sampled })
     }
 
     fn restore(&mut self, state: &Value) -> Result<(), String> {
         let number = |key: &str| state[key].as_u64().ok_or_else(|| format!("the searcher's {key}"));
-        self.draws = FairDraws { seed: number("seed")?, drawn: number("drawn")? };
+        self.sampler = FairSampler { seed: number("seed")?, sampled: number("drawn")? };
         Ok(())
     }
 }

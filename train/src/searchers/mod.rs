@@ -14,7 +14,7 @@ use crate::loss::Score;
 use crate::session::{MiniBatch, Session};
 
 pub use darts::Darts;
-pub use fairnas::{FairDraws, FairNas};
+pub use fairnas::{FairNas, FairSampler};
 pub use proxylessnas::ProxylessNas;
 
 /// What a step of the architecture found.

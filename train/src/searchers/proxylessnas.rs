@@ -55,7 +55,7 @@ impl ProxylessNas {
         let mut rewards = Vec::new();
         let mut rejected = 0_u32;
         for _ in 0..self.samples {
-            let arch = session.draw();
+            let arch = session.sample();
             // What is out of bounds earns nothing and is not run.
             let reward = match session.regularizers().reward(1.0, &arch)? {
                 None => {
@@ -80,7 +80,7 @@ impl ProxylessNas {
 
 impl Searcher for ProxylessNas {
     fn train_step(&mut self, session: &mut Session<'_>, batch: &[MiniBatch]) -> Result<Score, SearchError> {
-        let arch = session.draw();
+        let arch = session.sample();
         let mut gradients = Gradients::new();
         let score = session.weight_gradients(Path::Selected(&arch), batch, &mut gradients)?;
         session.update_weights(gradients)?;

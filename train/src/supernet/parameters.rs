@@ -54,7 +54,7 @@ impl Parameters {
             let count = dims.iter().product();
             let values = match initial {
                 Initial::Constant(value) => vec![value as f32; count],
-                Initial::Drawn => glorot(&dims, count, seed, &name),
+                Initial::Random => glorot(&dims, count, seed, &name),
             };
             let tensor = Tensor::f_from_slice(&values)?.f_reshape(sizes(&dims))?.f_to_device(device)?;
             all.push(Parameter { name, tensor: tensor.f_set_requires_grad(trainable)?, trainable });

@@ -42,7 +42,7 @@ pub(super) fn blocks(space: &Space, arch: &Arch, probabilities: Option<&[Vec<f64
     let rows = blocks.len().div_ceil(PER_ROW);
     let width = MARGIN * 2.0 + STEP * PER_ROW.min(blocks.len()) as f64;
     let body = html! {
-        @for (i, block) in blocks.iter().enumerate() { (draw(i, block, i + 1 == blocks.len())) }
+        @for (i, block) in blocks.iter().enumerate() { (render(i, block, i + 1 == blocks.len())) }
         g transform=(format!("translate({MARGIN} {})", pos(ROW * rows as f64 + 22.0))) { (legend()) }
     };
     let title = format!("Architecture of {}", space.name);
@@ -88,7 +88,7 @@ fn part(name: &str, choices: &[Choice]) -> String {
     own.unwrap_or_else(|| prefix(1))
 }
 
-fn draw(i: usize, block: &Block, last: bool) -> Markup {
+fn render(i: usize, block: &Block, last: bool) -> Markup {
     let (column, row) = (i % PER_ROW, i / PER_ROW);
     let (left, middle) = (MARGIN + STEP * column as f64, ROW * row as f64 + 64.0);
     let height = match block.what {

@@ -15,7 +15,7 @@ const LONGEST: usize = 28;
 /// Draws a graph; `selection` has the chosen candidates, if any.
 pub(super) fn graph(graph: &Graph, states: &[State], selection: &[u16]) -> Picture {
     let collapsed = collapse(graph, states, selection);
-    let placed = draw(&collapsed);
+    let placed = render(&collapsed);
     let legend = legend(&collapsed);
     let title = format!("Graph of {}", count(graph.nodes().len(), "node"));
     let height = placed.1.height + if legend.is_some() { 30.0 } else { 0.0 };
@@ -28,7 +28,7 @@ pub(super) fn graph(graph: &Graph, states: &[State], selection: &[u16]) -> Pictu
     Picture { width, height, title, body }
 }
 
-fn draw(collapsed: &Collapsed) -> (Markup, Layout) {
+fn render(collapsed: &Collapsed) -> (Markup, Layout) {
     let sizes: Vec<Size> = collapsed.groups.iter().map(size).collect();
     let edges: Vec<(usize, usize)> = collapsed.edges.iter().map(|e| (e.from, e.to)).collect();
     let placed = layout(&sizes, &edges);

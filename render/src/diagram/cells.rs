@@ -54,7 +54,7 @@ pub(super) fn cells(space: &Space, arch: &Arch, probabilities: Option<&[Vec<f64>
         .take(MAX_CELLS)
         .map(|((_, name), edges)| keep(name, edges))
         .map(|cell| {
-            let picture = draw(&cell);
+            let picture = render(&cell);
             (cell, picture)
         })
         .collect();
@@ -77,7 +77,7 @@ fn keep(name: String, mut edges: Vec<CellEdge>) -> Cell {
 }
 
 /// A cell with its size: nodes and operations are boxes of one layout, so that no label lies on another.
-fn draw(cell: &Cell) -> (Markup, f64, f64) {
+fn render(cell: &Cell) -> (Markup, f64, f64) {
     let last = cell.edges.iter().map(|e| e.to).max().unwrap_or(2).max(2);
     let name = |node: usize| match node {
         0 => "cell k−2".to_owned(),
