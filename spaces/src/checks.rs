@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::SpaceError;
+use super::error::SpaceError;
 
 /// Refuses a number outside of what is meant.
 pub(super) fn within(key: &'static str, value: usize, range: RangeInclusive<usize>) -> Result<(), SpaceError> {

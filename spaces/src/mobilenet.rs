@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use nasprof_graph::{GraphBuilder, GraphError, NodeId, Op};
 use serde::{Deserialize, Serialize};
 
-use super::{Space, SpaceError, checks};
+use super::checks;
+use super::error::SpaceError;
+use super::space::Space;
 use crate::blocks::mobilenet::{conv_bn_relu6, inverted_residual};
 
 /// Parameters of the space.

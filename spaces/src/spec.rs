@@ -1,45 +1,14 @@
 //! From the text of a space file to a space.
 
 use nasprof_base::{config_text, suggest};
-use nasprof_graph::GraphError;
-use thiserror::Error;
 
-use super::{
-    DartsSpec, MobilenetSpec, OfaMbv3Spec, OfaResnet50Spec, OfaXceptionSpec, RandomWiredSpec, Space, ZophSpec,
-};
-
-/// A space file that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum SpaceError {
-    /// Not TOML, or a key or value that does not belong.
-    #[error("{0}")]
-    Syntax(String),
-    /// A value that makes no sense.
-    #[error("key `{key}`: {problem}")]
-    Value {
-        /// The key at fault.
-        key: &'static str,
-        /// What is wrong.
-        problem: String,
-    },
-    /// No built-in space of that name.
-    #[error("no space `{name}`{}", suggest::did_you_mean(.nearest.as_deref()))]
-    Unknown {
-        /// The name asked for.
-        name: String,
-        /// The most similar known name.
-        nearest: Option<String>,
-    },
-    /// The network cannot be built.
-    #[error(transparent)]
-    Graph(#[from] GraphError),
-}
-
-impl SpaceError {
-    pub(super) fn value(key: &'static str, problem: impl Into<String>) -> Self {
-        Self::Value { key, problem: problem.into() }
-    }
-}
+use super::darts::DartsSpec;
+use super::error::SpaceError;
+use super::mobilenet::MobilenetSpec;
+use super::ofa::{OfaMbv3Spec, OfaResnet50Spec, OfaXceptionSpec};
+use super::random_wired::RandomWiredSpec;
+use super::space::Space;
+use super::zoph::ZophSpec;
 
 /// A described space, by kind.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,7 +3,9 @@
 use nasprof_graph::{GraphBuilder, GraphError, NodeId, Op};
 use serde::{Deserialize, Serialize};
 
-use super::{Space, SpaceError, checks};
+use super::checks;
+use super::error::SpaceError;
+use super::space::Space;
 use crate::blocks::zoph::{pool_to_smallest, sep_conv_bn, with_bn_relu};
 
 /// Parameters of the space.

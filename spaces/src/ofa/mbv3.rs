@@ -4,8 +4,12 @@ use nasprof_graph::{GraphBuilder, GraphError, NodeId, Op};
 use num_bigint::BigUint;
 use serde::{Deserialize, Serialize};
 
-use super::super::{Space, SpaceError, checks, mobilenet};
-use super::{KernelTransform, check_factor, check_values, choose, classifier};
+use super::super::checks;
+use super::super::error::SpaceError;
+use super::super::kernel_transform::KernelTransform;
+use super::super::mobilenet;
+use super::super::space::Space;
+use super::elastic::{check_factor, check_values, choose, classifier};
 use crate::blocks::ofa::{MobileBlock, conv_bn, make_divisible, mobile_block};
 
 /// Parameters of the space.

@@ -8,8 +8,10 @@ use nasprof_graph::{GraphBuilder, GraphError, NodeId, Op};
 use num_bigint::BigUint;
 use serde::{Deserialize, Serialize};
 
-use super::super::{Space, SpaceError, checks};
-use super::{check_factor, check_values, choose, classifier};
+use super::super::checks;
+use super::super::error::SpaceError;
+use super::super::space::Space;
+use super::elastic::{check_factor, check_values, choose, classifier};
 use crate::blocks::ofa::{bottleneck, conv_bn, make_divisible};
 
 /// Parameters of the space.

@@ -6,8 +6,11 @@ use nasprof_graph::{GraphBuilder, GraphError, NodeId, Op};
 use num_bigint::BigUint;
 use serde::{Deserialize, Serialize};
 
-use super::super::{Space, SpaceError, checks};
-use super::{KernelTransform, check_values, choose, classifier};
+use super::super::checks;
+use super::super::error::SpaceError;
+use super::super::kernel_transform::KernelTransform;
+use super::super::space::Space;
+use super::elastic::{check_values, choose, classifier};
 use crate::blocks::ofa::{conv_bn, make_divisible, separable_chain};
 
 /// Parameters of the space.

@@ -13,7 +13,9 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use self::wiring::watts_strogatz;
-use super::{Space, SpaceError, checks};
+use super::checks;
+use super::error::SpaceError;
+use super::space::Space;
 use crate::blocks::zoph::{pool_to_smallest, with_bn_relu};
 
 /// Parameters of the space.
