@@ -33,7 +33,7 @@ pub struct Header {
     pub backend: String,
     /// Name of the space.
     pub space: String,
-    /// Digest of the space's supernet: a space may change under its name.
+    /// Digest of the space's supernet at batch 1: a space may change under its name. `sha256:` and 64 hexadecimal digits; versions before 0.2 wrote 16 digits, which are still known.
     pub space_digest: String,
     /// Whose optimiser passes were applied.
     pub runtime: Runtime,
