@@ -24,5 +24,5 @@ pub use mobilenet::MobilenetSpec;
 pub use ofa::{OfaMbv3Spec, OfaResnet50Spec, OfaXceptionSpec};
 pub use random_wired::{RandomWiredSpec, VertexOperation};
 pub use space::Space;
-pub use spec::SpaceSpec;
+pub use spec::{SpaceSpec, kinds};
 pub use zoph::{ZophCell, ZophOperation, ZophSpec};

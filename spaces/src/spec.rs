@@ -1,6 +1,7 @@
 //! From the text of a space file to a space.
 
 use nasprof_base::{config_text, suggest};
+use toml::Table;
 
 use super::darts::DartsSpec;
 use super::error::SpaceError;
@@ -41,8 +42,29 @@ fn syntax(error: toml::de::Error) -> SpaceError {
     }
 }
 
-/// Kinds that a space file can name.
-const KINDS: &[&str] = &["darts", "mobilenet", "ofa-mbv3", "ofa-resnet50", "ofa-xception", "random-wired", "zoph"];
+/// All kinds, for a message.
+fn in_a_row() -> String {
+    kinds().collect::<Vec<_>>().join(", ")
+}
+
+/// Makes the description of one kind of a file's keys.
+type Read = fn(Table) -> Result<SpaceSpec, toml::de::Error>;
+
+/// Kinds that a space file can name; `docs/spaces/` has a page on each.
+const KINDS: &[(&str, Read)] = &[
+    ("darts", |keys| keys.try_into().map(SpaceSpec::Darts)),
+    ("mobilenet", |keys| keys.try_into().map(SpaceSpec::Mobilenet)),
+    ("ofa-mbv3", |keys| keys.try_into().map(SpaceSpec::OfaMbv3)),
+    ("ofa-resnet50", |keys| keys.try_into().map(SpaceSpec::OfaResnet50)),
+    ("ofa-xception", |keys| keys.try_into().map(SpaceSpec::OfaXception)),
+    ("random-wired", |keys| keys.try_into().map(SpaceSpec::RandomWired)),
+    ("zoph", |keys| keys.try_into().map(SpaceSpec::Zoph)),
+];
+
+/// Names of the kinds that a space file can have.
+pub fn kinds() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().map(|(name, _)| *name)
+}
 
 /// Space files are a page of text; a larger one is not a space file.
 const MAX_TEXT: usize = 1 << 20;
@@ -70,20 +92,13 @@ impl SpaceSpec {
         let kind = match table.remove("kind") {
             Some(toml::Value::String(kind)) => kind,
             Some(other) => return Err(SpaceError::value("kind", format!("must be a text, not {other}"))),
-            None => return Err(SpaceError::value("kind", format!("is missing; known: {}", KINDS.join(", ")))),
+            None => return Err(SpaceError::value("kind", format!("is missing; known: {}", in_a_row()))),
         };
-        match kind.as_str() {
-            "darts" => Ok(Self::Darts(table.try_into().map_err(syntax)?)),
-            "mobilenet" => Ok(Self::Mobilenet(table.try_into().map_err(syntax)?)),
-            "ofa-mbv3" => Ok(Self::OfaMbv3(table.try_into().map_err(syntax)?)),
-            "ofa-resnet50" => Ok(Self::OfaResnet50(table.try_into().map_err(syntax)?)),
-            "ofa-xception" => Ok(Self::OfaXception(table.try_into().map_err(syntax)?)),
-            "random-wired" => Ok(Self::RandomWired(table.try_into().map_err(syntax)?)),
-            "zoph" => Ok(Self::Zoph(table.try_into().map_err(syntax)?)),
-            _ => {
-                let nearest = suggest::nearest(&kind, KINDS.iter().copied());
-                let problem = format!("no kind `{kind}`{}", suggest::did_you_mean(nearest.as_deref()));
-                Err(SpaceError::value("kind", problem))
+        match KINDS.iter().find(|(name, _)| *name == kind) {
+            Some((_, read)) => read(table).map_err(syntax),
+            None => {
+                let nearest = suggest::did_you_mean(suggest::nearest(&kind, kinds()).as_deref());
+                Err(SpaceError::value("kind", format!("no kind `{kind}`{nearest}; known: {}", in_a_row())))
             }
         }
     }

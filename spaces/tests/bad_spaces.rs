@@ -33,8 +33,13 @@ fn not_a_space_file() {
     assert!(parse("format_version = 1").starts_with("key `kind`: is missing; known: darts, "));
     assert_eq!(
         parse("format_version = 1\nkind = \"mobilnet\""),
-        "key `kind`: no kind `mobilnet` (did you mean `mobilenet`?)"
+        "key `kind`: no kind `mobilnet` (did you mean `mobilenet`?); known: darts, mobilenet, ofa-mbv3, ofa-resnet50, \
+         ofa-xception, random-wired, zoph"
     );
+    let part = parse("format_version = 1\nkind = \"resnet\"");
+    assert!(part.starts_with("key `kind`: no kind `resnet` (did you mean `ofa-resnet50`?); known: darts, "), "{part}");
+    let far = parse("format_version = 1\nkind = \"transformer\"");
+    assert!(far.starts_with("key `kind`: no kind `transformer`; known: darts, mobilenet, "), "{far}");
     assert_eq!(parse("format_version = 1\nkind = 3"), "key `kind`: must be a text, not 3");
     assert_eq!(parse("format_version = 1\nkind = \"darts\""), "missing field `input`");
     assert_eq!(parse(&" ".repeat(2 << 20)), "the file is larger than 1 MiB");
