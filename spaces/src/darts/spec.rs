@@ -7,17 +7,18 @@ use super::super::checks;
 use super::super::error::SpaceError;
 use super::operation::Operation;
 
-/// Parameters of the space.
+/// Cells of DARTS, also those of PNAS: a stem (a 3x3 convolution), normal cells and two reduction cells. A cell reads the two
+/// before it; every edge between its nodes is a choice of an operation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DartsSpec {
-    /// Channels, height, width of the input.
+    /// Channels, height and width of an image.
     pub input: [usize; 3],
-    /// Classes.
+    /// Classes: outputs of the network.
     pub num_classes: usize,
     /// Channels of the first cell's nodes.
     pub init_channels: usize,
-    /// Cells; those at a third and at two thirds halve the map and double the channels.
+    /// Cells; those at a third and at two thirds of the way halve the map and double the channels.
     pub num_cells: usize,
     /// Whether all normal cells are alike, and all reduction cells.
     pub shared: bool,
