@@ -1,8 +1,8 @@
 //! The attributes of one node. Each is taken once; what is left at the end is something that we would ignore.
 
+use super::super::schema::attribute as schema;
 use super::message::{MAX_VALUES, Tensor, parse_tensor};
 use crate::protobuf::{WireError, fields};
-use crate::schema::attribute as schema;
 
 #[derive(Debug, Default)]
 struct Attribute<'a> {

@@ -1,8 +1,8 @@
 //! The parts of an ONNX model that we read, taken apart without copying them and within bounds.
 
-use crate::OnnxError;
+use super::super::error::OnnxError;
+use super::super::schema::{FLOAT, FLOAT_BYTES, INT32, INT64, graph, model, node, opset, tensor, value};
 use crate::protobuf::{Field, WireError, fields};
-use crate::schema::{FLOAT, FLOAT_BYTES, INT32, INT64, graph, model, node, opset, tensor, value};
 
 /// Most nodes, names, attributes, dimensions and tensors of a model together: no network comes near, and each takes us
 /// more memory than a hostile file needs to claim it.

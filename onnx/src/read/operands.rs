@@ -3,7 +3,7 @@
 use nasprof_graph::{NodeId, Shape};
 
 use super::message::{RawNode, Tensor};
-use super::{Reader, Value};
+use super::reader::{Reader, Value};
 
 impl<'a> Reader<'a> {
     /// The name of an input, if it is there.

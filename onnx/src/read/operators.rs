@@ -4,7 +4,7 @@ use nasprof_graph::{NodeId, Op, Shape};
 
 use super::attributes::Attributes;
 use super::message::RawNode;
-use super::{Reader, Value};
+use super::reader::{Reader, Value};
 
 /// All operators that are read.
 pub(super) const SUPPORTED: &[&str] = &[

@@ -2,10 +2,10 @@
 
 use nasprof_graph::{Op, ResizeMode, Shape};
 
-use super::Reader;
 use super::attributes::Attributes;
 use super::message::RawNode;
 use super::operators::axis_of;
+use super::reader::Reader;
 
 impl<'a> Reader<'a> {
     pub(super) fn flatten(&self, node: &RawNode<'a>, attributes: &mut Attributes<'a>) -> Result<Op, String> {

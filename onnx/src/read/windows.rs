@@ -2,9 +2,9 @@
 
 use nasprof_graph::{NodeId, Op};
 
-use super::Reader;
 use super::attributes::Attributes;
 use super::message::RawNode;
+use super::reader::Reader;
 
 /// A window as ONNX describes it.
 struct Window {

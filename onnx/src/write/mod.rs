@@ -10,7 +10,7 @@ use nasprof_graph::parameters::specs_of;
 use nasprof_graph::{Activation, Graph, Node, NodeId, Op, ResizeMode, Shape};
 
 use self::values::{constant, float, float_tensor, info, int, int_tensor, ints, string};
-use super::OnnxError;
+use super::error::OnnxError;
 use super::schema::{IR_VERSION, OPSET, entry, graph as field, model, node as node_field, opset};
 use crate::protobuf::Message;
 

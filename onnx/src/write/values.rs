@@ -2,8 +2,8 @@
 
 use nasprof_graph::Shape;
 
+use super::super::schema::{FLOAT, INT64, attribute, tensor, value};
 use crate::protobuf::Message;
-use crate::schema::{FLOAT, INT64, attribute, tensor, value};
 
 pub(super) fn int(name: &str, of: i64) -> Message {
     Message::new().bytes(attribute::NAME, name).int(attribute::INT, of).int(attribute::TYPE, attribute::TYPE_INT)
