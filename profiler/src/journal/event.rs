@@ -2,6 +2,7 @@
 
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::{Arch, Graph, LayerKey};
+use nasprof_spaces::Space;
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::{Allocator, Canary, ClockRequest, Energy, Fingerprint, Loaded, Memory, Probes, Setting, Visit};
@@ -66,6 +67,36 @@ pub struct Header {
     /// Which part of the work it is, where several boards share it; absent: all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<Share>,
+}
+
+impl Header {
+    /// A measurement as `nasprof measure` asks for it without options: every layer inside networks, batch 1, one thread that is
+    /// not pinned, memory kept, two sessions, intervals of 2 %. `space` is that of batch 1.
+    #[must_use]
+    pub fn new(space: &Space, device: &str, backend: &str) -> Self {
+        Self {
+            format_version: 1,
+            program_version: env!("CARGO_PKG_VERSION").to_owned(),
+            device: device.to_owned(),
+            backend: backend.to_owned(),
+            space: space.name.clone(),
+            space_digest: space.graph.digest(),
+            runtime: Runtime::TorchEager,
+            mode: Mode::InContext,
+            batch: 1,
+            threads: 1,
+            cores: Vec::new(),
+            allocator: Allocator::Retain,
+            ci: 0.02,
+            sessions: 2,
+            max_rounds: 40,
+            seed: 0,
+            allow_noisy: false,
+            clocks: None,
+            energy: false,
+            share: None,
+        }
+    }
 }
 
 /// One board's part of the work that several boards of a kind share.
