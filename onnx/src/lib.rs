@@ -4,7 +4,6 @@
 //! model is read only as far as our operations mean what it says. Files are the caller's business: models are bytes here.
 
 mod error;
-pub mod protobuf;
 mod read;
 mod schema;
 mod write;

@@ -1,6 +1,7 @@
 //! From the bytes of an ONNX model to a graph. The bytes are not trusted.
 
 mod attributes;
+mod limits;
 mod message;
 mod operands;
 mod operators;
@@ -9,12 +10,14 @@ mod reshapes;
 mod windows;
 
 use nasprof_graph::{Graph, MAX_NODES};
+use prost::Message;
 
 use self::attributes::Attributes;
-use self::message::{Model, RawNode, is_default_domain, parse};
+use self::message::is_default_domain;
 use self::operators::SUPPORTED;
 use self::reader::{Reader, Value};
 use super::error::OnnxError;
+use super::schema::{GraphProto, ModelProto, NodeProto};
 
 /// Versions of the operators that are read: from 9 on they mean what they mean here, or the difference is looked at;
 /// those after the last are not known.
@@ -27,25 +30,28 @@ const VERSIONS: std::ops::RangeInclusive<i64> = 9..=25;
 /// Bytes that are no model, an operator or a use of one that our operations do not have (the node is named), shapes that
 /// do not fit or are absurd, values used before they are computed.
 pub fn read(bytes: &[u8]) -> Result<Graph, OnnxError> {
-    let model = parse(bytes)?;
-    let version = model.opset.ok_or_else(|| OnnxError::Model("it does not say which operators it uses".to_owned()))?;
+    limits::check(bytes)?;
+    let model = ModelProto::decode(bytes)?;
+    let opset = model.opset_import.iter().rfind(|opset| is_default_domain(&opset.domain));
+    let version = opset.ok_or_else(|| OnnxError::Model("it does not say which operators it uses".to_owned()))?.version;
     if !VERSIONS.contains(&version) {
         let (first, last) = (VERSIONS.start(), VERSIONS.end());
         return Err(OnnxError::Model(format!("its operators are of version {version}; {first} to {last} are known")));
     }
-    if model.nodes.len() > MAX_NODES {
+    let graph = model.graph.as_ref().ok_or_else(|| OnnxError::Model("it holds no graph".to_owned()))?;
+    if graph.node.len() > MAX_NODES {
         return Err(OnnxError::TooManyParts(MAX_NODES));
     }
-    Reader::new(&model, version)?.graph(&model)
+    Reader::new(graph, version)?.graph(graph)
 }
 
 impl<'a> Reader<'a> {
-    fn graph(mut self, model: &Model<'a>) -> Result<Graph, OnnxError> {
-        for node in &model.nodes {
+    fn graph(mut self, model: &'a GraphProto) -> Result<Graph, OnnxError> {
+        for node in &model.node {
             self.node(node)?;
         }
-        let mut outputs = Vec::with_capacity(model.outputs.len());
-        for name in &model.outputs {
+        let mut outputs = Vec::with_capacity(model.output.len());
+        for name in model.output.iter().map(|output| output.name.as_str()) {
             match self.values.get(name) {
                 Some(Value::Node(id)) => outputs.push(*id),
                 Some(Value::Constant(_)) => return Err(OnnxError::Model(format!("its output `{name}` is a constant"))),
@@ -58,22 +64,22 @@ impl<'a> Reader<'a> {
         Ok(self.builder.build(&outputs)?)
     }
 
-    fn node(&mut self, node: &RawNode<'a>) -> Result<(), OnnxError> {
-        let output = node.outputs.first().copied().unwrap_or_default();
-        let shown = if node.name.is_empty() { output } else { node.name };
-        if !is_default_domain(node.domain) || !SUPPORTED.contains(&node.op_type) {
-            let domain = if is_default_domain(node.domain) { String::new() } else { format!("{}.", node.domain) };
+    fn node(&mut self, node: &'a NodeProto) -> Result<(), OnnxError> {
+        let output = node.output.first().map_or("", String::as_str);
+        let shown = if node.name.is_empty() { output } else { &node.name };
+        if !is_default_domain(&node.domain) || !SUPPORTED.contains(&node.op_type.as_str()) {
+            let domain = if is_default_domain(&node.domain) { String::new() } else { format!("{}.", node.domain) };
             return Err(OnnxError::Operator {
                 node: shown.to_owned(),
                 op: format!("{domain}{}", node.op_type),
                 supported: SUPPORTED.join(", "),
             });
         }
-        let fail = |problem| OnnxError::Node { node: shown.to_owned(), op: node.op_type.to_owned(), problem };
+        let fail = |problem| OnnxError::Node { node: shown.to_owned(), op: node.op_type.clone(), problem };
         if output.is_empty() {
             return Err(fail("it has no output".to_owned()));
         }
-        let attributes = Attributes::parse(&node.attributes).map_err(fail)?;
+        let attributes = Attributes::new(&node.attribute).map_err(fail)?;
         self.current = (shown.to_owned(), None);
         let value = self.operator(node, attributes).map_err(fail)?;
         self.define(output, value)

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use nasprof_graph::{GraphBuilder, NodeId, Op, Shape};
 
 use super::super::error::OnnxError;
-use super::super::schema::FLOAT;
-use super::message::{Input, Model, Tensor, type_name};
+use super::super::schema::{FLOAT, GraphProto, ValueInfoProto};
+use super::message::{Tensor, type_name};
 
 /// What a name in the model stands for.
 #[derive(Debug, Clone)]
@@ -31,9 +31,9 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Inputs and weights.
-    pub(super) fn new(model: &Model<'a>, version: i64) -> Result<Self, OnnxError> {
+    pub(super) fn new(graph: &'a GraphProto, version: i64) -> Result<Self, OnnxError> {
         let mut uses: HashMap<&str, usize> = HashMap::new();
-        for name in model.nodes.iter().flat_map(|n| &n.inputs).chain(&model.outputs) {
+        for name in graph.node.iter().flat_map(|n| &n.input).chain(graph.output.iter().map(|output| &output.name)) {
             *uses.entry(name).or_default() += 1;
         }
         let mut reader = Self {
@@ -45,17 +45,17 @@ impl<'a> Reader<'a> {
             taken: HashSet::new(),
             current: (String::new(), None),
         };
-        for tensor in &model.initializers {
-            reader.define(tensor.name, Value::Constant(tensor.clone()))?;
+        for tensor in &graph.initializer {
+            reader.define(&tensor.name, Value::Constant(tensor.into()))?;
         }
-        for input in &model.inputs {
+        for input in &graph.input {
             // Models of old list their weights among the inputs.
-            if matches!(reader.values.get(input.name), Some(Value::Constant(_))) {
+            if matches!(reader.values.get(input.name.as_str()), Some(Value::Constant(_))) {
                 continue;
             }
-            let name = reader.unique(input.name);
+            let name = reader.unique(&input.name);
             let id = reader.builder.input(&name, shape_of(input)?)?;
-            reader.define(input.name, Value::Node(id))?;
+            reader.define(&input.name, Value::Node(id))?;
         }
         Ok(reader)
     }
@@ -87,21 +87,25 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn shape_of(input: &Input<'_>) -> Result<Shape, OnnxError> {
-    let name = input.name;
+fn shape_of(input: &ValueInfoProto) -> Result<Shape, OnnxError> {
+    let name = &input.name;
     let fail = |problem: String| Err(OnnxError::Model(format!("its input `{name}` {problem}")));
-    let Some(dims) = &input.dims else { return fail("has no shape".to_owned()) };
-    if input.data_type != FLOAT {
-        return fail(format!("is of type {}; only 32-bit floats are measured", type_name(input.data_type)));
+    let tensor = input.kind.as_ref().and_then(|kind| kind.tensor_type.as_ref());
+    let Some((tensor, dims)) = tensor.and_then(|tensor| Some((tensor, &tensor.shape.as_ref()?.dim))) else {
+        return fail("has no shape".to_owned());
+    };
+    if tensor.elem_type != FLOAT {
+        return fail(format!("is of type {}; only 32-bit floats are measured", type_name(tensor.elem_type)));
     }
     let mut shape = Vec::with_capacity(dims.len());
     for (axis, dim) in dims.iter().enumerate() {
-        match dim {
-            Ok(size) if *size > 0 => shape.push(*size as usize),
-            Ok(size) => return fail(format!("has the size {size} in dimension {axis}")),
-            Err(_) if axis == 0 => shape.push(1),
-            Err(size) => {
-                return fail(format!("has no fixed size in dimension {axis} (`{size}`): export it with a fixed one"));
+        match dim.dim_value {
+            Some(size) if size > 0 => shape.push(size as usize),
+            Some(size) => return fail(format!("has the size {size} in dimension {axis}")),
+            None if axis == 0 => shape.push(1),
+            None => {
+                let name = &dim.dim_param;
+                return fail(format!("has no fixed size in dimension {axis} (`{name}`): export it with a fixed one"));
             }
         }
     }
