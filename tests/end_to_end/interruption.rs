@@ -80,7 +80,14 @@ fn a_journal_of_an_older_version_goes_on() {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     let older = format!("{:016x}", text.bytes().fold(0xcbf2_9ce4_8422_2325, step));
     let journal = String::from_utf8(folder.read("a.journal.jsonl")).unwrap();
-    let with = |digest: &str| journal.replacen(&space.digest(), digest, 1);
+    let (first, rest) = journal.split_once('\n').unwrap();
+    let event = &first[first.find("\"event\":{").unwrap() + "\"event\":".len()..first.len() - 1];
+    let with = |digest: &str| {
+        let event = event.replacen(&space.digest(), digest, 1);
+        let crc = crc32fast::hash(format!("0:{event}").as_bytes());
+        format!("{{\"sequence\":0,\"crc\":\"{crc:08x}\",\"event\":{event}}}\n{rest}")
+    };
+    assert_eq!(with(&space.digest()), journal);
     assert_ne!(with(&older), journal);
     let cut = journal.len() / 2;
 
