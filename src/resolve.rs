@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use nasprof_devices::{DeviceFile, Link, LinkError, Milestone, Programs, find};
+use nasprof_graph::Identity;
 use nasprof_graph::runtime::Runtime;
 use nasprof_onnx as onnx;
 use nasprof_profiler::backend::CudaTarget;
@@ -84,13 +85,13 @@ pub(crate) fn text_file(path: &Path) -> Result<String, Failure> {
     String::from_utf8(bytes).map_err(|_| Failure::usage("not a text file"))
 }
 
-/// The space at a batch size, and the digest of its supernet at batch 1.
-pub(crate) fn at_batch(mut space: Space, batch: usize) -> Result<(Space, String), Failure> {
-    let digest = space.graph.digest();
+/// The space at a batch size, and the identity of its supernet at batch 1.
+pub(crate) fn at_batch(mut space: Space, batch: usize) -> Result<(Space, Identity), Failure> {
+    let identity = space.graph.identity();
     if batch != 1 {
         space.graph = space.graph.with_batch(batch).map_err(|e| Failure::usage(format!("--batch {batch}: {e}")))?;
     }
-    Ok((space, digest))
+    Ok((space, identity))
 }
 
 /// A device by name, from the user's folder or built in, with what the command line sets over it.

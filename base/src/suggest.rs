@@ -1,13 +1,29 @@
 //! "Did you mean": the known name that is closest to a mistyped one.
 
-/// The known name with the smallest edit distance, if it is near enough to be meant.
+use strsim::levenshtein;
+
+/// Beyond as many characters nobody mistyped a known name, and the distance takes their product of steps.
+const MAX_CHARACTERS: usize = 100;
+
+/// Fewer characters are part of too many names.
+const MIN_PART: usize = 3;
+
+/// The known name with the smallest edit distance, if it is near enough to be meant; else the shortest that the name is a
+/// part of.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    known
-        .into_iter()
-        .map(|k| (distance(name, k), k))
-        .min()
-        .filter(|(d, k)| *d <= 1 + name.chars().count().max(k.chars().count()) / 3)
-        .map(|(_, k)| k.to_owned())
+    let length = name.chars().count();
+    if length > MAX_CHARACTERS {
+        return None;
+    }
+    let known: Vec<&str> = known.into_iter().filter(|k| k.chars().count() <= MAX_CHARACTERS).collect();
+    let near = known.iter().map(|k| (levenshtein(name, k), *k)).min();
+    near.filter(|(distance, k)| *distance <= 1 + length.max(k.chars().count()) / 3)
+        .map(|(_, k)| k)
+        .or_else(|| {
+            let whole = known.iter().copied().filter(|k| length >= MIN_PART && k.contains(name));
+            whole.min_by_key(|k| (k.len(), *k))
+        })
+        .map(ToOwned::to_owned)
 }
 
 /// `, did you mean ...` for an error message, or nothing.
@@ -47,22 +63,6 @@ fn in_numbers(message: &str) -> String {
     format!("{before}, expected {words}{rest}")
 }
 
-/// Levenshtein distance. Long hostile names are cut: beyond 100 characters nobody mistyped a known one.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(100).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().take(100).enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +71,16 @@ mod tests {
     fn finds_the_near_and_leaves_the_far() {
         assert_eq!(nearest("candidats", ["candidates", "settings"]), Some("candidates".to_owned()));
         assert_eq!(nearest("zzzzzz", ["candidates", "settings"]), None);
+        assert_eq!(nearest(&"candidates".repeat(20), ["candidates", "settings"]), None);
+    }
+
+    #[test]
+    fn finds_a_name_by_a_part_of_it() {
+        let known = ["ofa-resnet50-large", "ofa-resnet50", "darts"];
+        assert_eq!(nearest("resnet", known), Some("ofa-resnet50".to_owned()));
+        // Control: two letters are part of too much, and a near name goes before one that has the part.
+        assert_eq!(nearest("re", known), None);
+        assert_eq!(nearest("resnet", ["ofa-resnet50", "rasnet"]), Some("rasnet".to_owned()));
     }
 
     #[test]

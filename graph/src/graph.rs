@@ -89,14 +89,6 @@ impl Graph {
         self.nodes.iter().filter(|n| matches!(n.op, Op::Input { .. })).map(|n| &n.shape).collect()
     }
 
-    /// A short digest (FNV-1a, 64 bits) of everything in the graph: equal graphs have equal digests.
-    #[must_use]
-    pub fn digest(&self) -> String {
-        let text = format!("{:?}", (&self.nodes, &self.outputs));
-        let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        format!("{:016x}", text.bytes().fold(0xcbf2_9ce4_8422_2325, step))
-    }
-
     /// The distinct choices, in order of first appearance.
     #[must_use]
     pub fn choices(&self) -> Vec<Choice> {

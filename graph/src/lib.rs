@@ -8,6 +8,7 @@ pub mod arch;
 pub mod builder;
 pub mod cost;
 pub mod custom;
+pub mod digest;
 pub mod distribution;
 mod error;
 pub mod expectation;
@@ -26,6 +27,7 @@ mod shape;
 
 pub use arch::{Arch, Choice};
 pub use builder::GraphBuilder;
+pub use digest::Identity;
 pub use error::{GraphError, GraphErrorKind};
 pub use graph::{Graph, MAX_NODES, Node, NodeId};
 pub use key::LayerKey;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nasprof_graph::Arch;
+use nasprof_graph::{Arch, Identity};
 use nasprof_profiler::journal::Header;
 use serde::{Deserialize, Serialize};
 
@@ -99,6 +99,42 @@ impl Lut {
         self.context.calibration.as_ref().is_some_and(looks)
     }
 
+    /// Refuses a LUT that is not of the space: neither itself nor, where several were made one, in a part. `supernet` is
+    /// that of batch 1. A digest that an older version wrote is known as well.
+    ///
+    /// # Errors
+    /// What differs.
+    pub fn check_space(&self, name: &str, supernet: &Identity) -> Result<(), LutError> {
+        let header = &self.context.header;
+        let mut headers = self.context.parts.iter().map(|part| &part.header).chain([header]);
+        if headers.any(|header| header.space == name && supernet.is(&header.space_digest)) {
+            return Ok(());
+        }
+        let problem = if header.space == name {
+            format!(
+                "space `{name}` was another network when the LUT was made: space_digest is `{}` in the LUT, `{}` is asked \
+                 for",
+                header.space_digest,
+                supernet.digest()
+            )
+        } else {
+            format!("space is `{}` in the LUT, `{name}` is asked for", header.space)
+        };
+        Err(LutError::Context(problem))
+    }
+
+    /// Writes today's digest where an older version wrote the same space's in another form, so that the two are one space
+    /// to [`merge`](crate::merge). `supernet` is asked for spaces by name and answers for those it knows.
+    pub fn renew_digests(&mut self, supernet: impl Fn(&str) -> Option<Identity>) {
+        let context = &mut self.context;
+        let parts = context.parts.iter_mut().map(|part| &mut part.header);
+        for header in parts.chain([&mut context.header]).filter(|header| Identity::is_older(&header.space_digest)) {
+            if let Some(known) = supernet(&header.space).filter(|known| known.is(&header.space_digest)) {
+                known.digest().clone_into(&mut header.space_digest);
+            }
+        }
+    }
+
     /// Refuses a LUT whose context differs in any of the named values.
     ///
     /// # Errors
@@ -108,16 +144,13 @@ impl Lut {
         let differs: Vec<String> = wanted
             .iter()
             .filter_map(|(name, value)| {
-                // One that several boards shared serves each of them, as one of several spaces does.
-                let of_parts = |of: fn(&Header) -> &String, all: &String| {
-                    let mut parts = self.context.parts.iter().map(|part| of(&part.header));
-                    parts.find(|part| Some(*part) == value.as_ref()).unwrap_or(all).clone()
-                };
                 let actual = match *name {
-                    "device" => of_parts(|header| &header.device, &header.device),
+                    // One that several boards shared serves each of them.
+                    "device" => {
+                        let mut parts = self.context.parts.iter().map(|part| &part.header.device);
+                        parts.find(|part| Some(*part) == value.as_ref()).unwrap_or(&header.device).clone()
+                    }
                     "backend" => header.backend.clone(),
-                    "space" => of_parts(|header| &header.space, &header.space),
-                    "space_digest" => of_parts(|header| &header.space_digest, &header.space_digest),
                     "batch" => header.batch.to_string(),
                     "threads" => header.threads.to_string(),
                     "allocator" => header.allocator.name().to_owned(),

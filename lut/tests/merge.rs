@@ -198,14 +198,45 @@ fn spaces_of_one_device_make_one_table() {
         let graph = Runtime::TorchEager.subnet(&space.graph, &space.sample(&mut rng)).unwrap();
         let estimate = Estimator::new(&merged).estimate(&graph);
         assert_eq!(estimate.coverage, 1.0, "{}", space.name);
-        let wanted = [("space", Some(space.name.clone())), ("space_digest", Some(space.graph.digest()))];
-        merged.check_context(&wanted).unwrap();
+        merged.check_space(&space.name, &space.graph.identity()).unwrap();
     }
     // Control: neither alone knows the other's layers, nor serves its space; a third space is refused.
     let graph = Runtime::TorchEager.subnet(&spaces[1].graph, &Arch(vec![0; spaces[1].choices.len()])).unwrap();
     assert!(Estimator::new(&a).estimate(&graph).coverage < 1.0);
-    assert!(a.check_context(&[("space", Some("other".to_owned()))]).is_err());
-    assert!(merged.check_context(&[("space", Some("third".to_owned()))]).is_err());
+    assert!(a.check_space("other", &spaces[1].graph.identity()).is_err());
+    assert!(merged.check_space("third", &spaces[1].graph.identity()).is_err());
+    // Nor is a space that has another's network, or another's name.
+    assert!(merged.check_space("other", &spaces[0].graph.identity()).is_err());
     // Anchors of one space are no networks of another.
     assert!(merged.context.anchors.is_empty());
+}
+
+/// A LUT of an older version names the same space by another digest: it serves the space, and is merged as one of it.
+#[test]
+fn luts_of_older_versions_are_of_the_same_space() {
+    let space = small();
+    let identity = space.graph.identity();
+    let [new, mut old] = [0, 1].map(|seed| synthetic_lut(&space, "quiet", seed));
+    old.context.header.space_digest = older_digest(&space.graph);
+    old.check_space(&space.name, &identity).unwrap();
+    // Control: any other digest is another space's.
+    let mut foreign = old.clone();
+    foreign.context.header.space_digest = "0123456789abcdef".to_owned();
+    let refused = foreign.check_space(&space.name, &identity).unwrap_err().to_string();
+    assert!(refused.contains("0123456789abcdef"), "{refused}");
+
+    // Without the space nothing says that they are one: networks of the whole are left out.
+    assert!(merge(&[new.clone(), old.clone()]).unwrap().lut.context.anchors.is_empty());
+    old.renew_digests(|name| (name == space.name).then(|| identity.clone()));
+    foreign.renew_digests(|_| Some(identity.clone()));
+    assert_eq!(old.context.header.space_digest, new.context.header.space_digest);
+    assert_ne!(foreign.context.header.space_digest, new.context.header.space_digest);
+    assert!(!merge(&[new, old]).unwrap().lut.context.anchors.is_empty());
+}
+
+/// As versions before SHA-256 made it: FNV-1a of what `{:?}` prints.
+fn older_digest(graph: &nasprof_graph::Graph) -> String {
+    let text = format!("{:?}", (graph.nodes(), graph.outputs()));
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    format!("{:016x}", text.bytes().fold(0xcbf2_9ce4_8422_2325, step))
 }

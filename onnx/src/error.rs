@@ -3,8 +3,6 @@
 use nasprof_graph::{GraphError, Shape};
 use thiserror::Error;
 
-use crate::protobuf::WireError;
-
 /// What is wrong with a model or its weights.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum OnnxError {
@@ -21,7 +19,10 @@ pub enum OnnxError {
     TooLarge(u64),
     /// Bytes that are no model.
     #[error("not an ONNX model: {0}")]
-    Wire(#[from] WireError),
+    Wire(#[from] prost::DecodeError),
+    /// The bytes end within a field.
+    #[error("not an ONNX model: it ends in the middle of a field, or a length is wrong")]
+    Truncated,
     /// A model that as a whole cannot be read.
     #[error("the model cannot be read: {0}")]
     Model(String),

@@ -4,7 +4,6 @@
 //! model only if every operator has an equivalent operation. Models are bytes here; callers handle files.
 
 mod error;
-pub mod protobuf;
 mod read;
 mod schema;
 mod write;

@@ -1,4 +1,6 @@
-//! Numbers of the ONNX schema (`onnx.proto`).
+//! The part of ONNX's own schema (`onnx.proto`) that we use. What else a file holds is skipped.
+//!
+//! Numbers that ONNX's programs expect to be there although they are 0 are optional here: an optional one is written.
 
 /// Version of the file format: that of ONNX 1.12, which came with operators of version 17.
 pub(super) const IR_VERSION: i64 = 8;
@@ -6,93 +8,172 @@ pub(super) const IR_VERSION: i64 = 8;
 pub(super) const OPSET: i64 = 17;
 
 /// `TensorProto.DataType`
-pub(super) const FLOAT: i64 = 1;
-pub(super) const INT32: i64 = 6;
-pub(super) const INT64: i64 = 7;
+pub(super) const FLOAT: i32 = 1;
+pub(super) const INT32: i32 = 6;
+pub(super) const INT64: i32 = 7;
 /// Bytes of a [`FLOAT`].
 pub(super) const FLOAT_BYTES: u64 = 4;
+/// `TensorProto.DataLocation` of a tensor in another file.
+pub(super) const EXTERNAL: i32 = 1;
 
-/// Fields of `ModelProto`.
-pub(super) mod model {
-    pub(crate) const IR_VERSION: u64 = 1;
-    pub(crate) const PRODUCER_NAME: u64 = 2;
-    pub(crate) const PRODUCER_VERSION: u64 = 3;
-    pub(crate) const GRAPH: u64 = 7;
-    pub(crate) const OPSET_IMPORT: u64 = 8;
-    pub(crate) const METADATA: u64 = 14;
+/// `AttributeProto.AttributeType`
+pub(super) const TYPE_FLOAT: i32 = 1;
+pub(super) const TYPE_INT: i32 = 2;
+pub(super) const TYPE_STRING: i32 = 3;
+pub(super) const TYPE_TENSOR: i32 = 4;
+pub(super) const TYPE_INTS: i32 = 7;
+
+/// A model.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct ModelProto {
+    #[prost(int64, tag = "1")]
+    pub(super) ir_version: i64,
+    #[prost(string, tag = "2")]
+    pub(super) producer_name: String,
+    #[prost(string, tag = "3")]
+    pub(super) producer_version: String,
+    #[prost(message, optional, tag = "7")]
+    pub(super) graph: Option<GraphProto>,
+    #[prost(message, repeated, tag = "8")]
+    pub(super) opset_import: Vec<OperatorSetIdProto>,
+    #[prost(message, repeated, tag = "14")]
+    pub(super) metadata_props: Vec<StringStringEntryProto>,
 }
 
-/// Fields of `OperatorSetIdProto`.
-pub(super) mod opset {
-    pub(crate) const DOMAIN: u64 = 1;
-    pub(crate) const VERSION: u64 = 2;
+/// Which operators a model uses.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct OperatorSetIdProto {
+    #[prost(string, tag = "1")]
+    pub(super) domain: String,
+    #[prost(int64, tag = "2")]
+    pub(super) version: i64,
 }
 
-/// Fields of `GraphProto`.
-pub(super) mod graph {
-    pub(crate) const NODE: u64 = 1;
-    pub(crate) const NAME: u64 = 2;
-    pub(crate) const INITIALIZER: u64 = 5;
-    pub(crate) const INPUT: u64 = 11;
-    pub(crate) const OUTPUT: u64 = 12;
-    pub(crate) const VALUE_INFO: u64 = 13;
-    pub(crate) const SPARSE_INITIALIZER: u64 = 15;
+/// A key and a value of the model's metadata.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct StringStringEntryProto {
+    #[prost(string, tag = "1")]
+    pub(super) key: String,
+    #[prost(string, tag = "2")]
+    pub(super) value: String,
 }
 
-/// Fields of `NodeProto`.
-pub(super) mod node {
-    pub(crate) const INPUT: u64 = 1;
-    pub(crate) const OUTPUT: u64 = 2;
-    pub(crate) const NAME: u64 = 3;
-    pub(crate) const OP_TYPE: u64 = 4;
-    pub(crate) const ATTRIBUTE: u64 = 5;
-    pub(crate) const DOMAIN: u64 = 7;
+/// A network.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct GraphProto {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) node: Vec<NodeProto>,
+    #[prost(string, tag = "2")]
+    pub(super) name: String,
+    #[prost(message, repeated, tag = "5")]
+    pub(super) initializer: Vec<TensorProto>,
+    #[prost(message, repeated, tag = "11")]
+    pub(super) input: Vec<ValueInfoProto>,
+    #[prost(message, repeated, tag = "12")]
+    pub(super) output: Vec<ValueInfoProto>,
+    #[prost(message, repeated, tag = "13")]
+    pub(super) value_info: Vec<ValueInfoProto>,
 }
 
-/// Fields of `AttributeProto`, and its types.
-pub(super) mod attribute {
-    pub(crate) const NAME: u64 = 1;
-    pub(crate) const FLOAT: u64 = 2;
-    pub(crate) const INT: u64 = 3;
-    pub(crate) const STRING: u64 = 4;
-    pub(crate) const TENSOR: u64 = 5;
-    pub(crate) const INTS: u64 = 8;
-    pub(crate) const TYPE: u64 = 20;
-    pub(crate) const TYPE_FLOAT: i64 = 1;
-    pub(crate) const TYPE_INT: i64 = 2;
-    pub(crate) const TYPE_STRING: i64 = 3;
-    pub(crate) const TYPE_TENSOR: i64 = 4;
-    pub(crate) const TYPE_INTS: i64 = 7;
+/// `GraphProto.sparse_initializer`, which we refuse.
+pub(super) const SPARSE_INITIALIZER: u32 = 15;
+
+/// One operator.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct NodeProto {
+    #[prost(string, repeated, tag = "1")]
+    pub(super) input: Vec<String>,
+    #[prost(string, repeated, tag = "2")]
+    pub(super) output: Vec<String>,
+    #[prost(string, tag = "3")]
+    pub(super) name: String,
+    #[prost(string, tag = "4")]
+    pub(super) op_type: String,
+    #[prost(message, repeated, tag = "5")]
+    pub(super) attribute: Vec<AttributeProto>,
+    #[prost(string, tag = "7")]
+    pub(super) domain: String,
 }
 
-/// Fields of `TensorProto`.
-pub(super) mod tensor {
-    pub(crate) const DIMS: u64 = 1;
-    pub(crate) const DATA_TYPE: u64 = 2;
-    pub(crate) const FLOAT_DATA: u64 = 4;
-    pub(crate) const INT32_DATA: u64 = 5;
-    pub(crate) const INT64_DATA: u64 = 7;
-    pub(crate) const NAME: u64 = 8;
-    pub(crate) const RAW_DATA: u64 = 9;
-    pub(crate) const DATA_LOCATION: u64 = 14;
-    /// The value of that field for a tensor in another file.
-    pub(crate) const EXTERNAL: i64 = 1;
+/// A named value of a node; `type` says which one it has.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct AttributeProto {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(float, optional, tag = "2")]
+    pub(super) f: Option<f32>,
+    #[prost(int64, optional, tag = "3")]
+    pub(super) i: Option<i64>,
+    #[prost(bytes = "vec", optional, tag = "4")]
+    pub(super) s: Option<Vec<u8>>,
+    // Boxed: most attributes have none, and a file can claim many attributes.
+    #[prost(message, optional, boxed, tag = "5")]
+    pub(super) t: Option<Box<TensorProto>>,
+    /// As ONNX's checker wants it: one field a value, not packed.
+    #[prost(int64, repeated, packed = "false", tag = "8")]
+    pub(super) ints: Vec<i64>,
+    #[prost(int32, optional, tag = "20")]
+    pub(super) kind: Option<i32>,
 }
 
-/// Fields of `ValueInfoProto` and of what it holds: `TypeProto`, `TypeProto.Tensor`, `TensorShapeProto`, `Dimension`.
-pub(super) mod value {
-    pub(crate) const NAME: u64 = 1;
-    pub(crate) const TYPE: u64 = 2;
-    pub(crate) const TENSOR_TYPE: u64 = 1;
-    pub(crate) const ELEMENT_TYPE: u64 = 1;
-    pub(crate) const SHAPE: u64 = 2;
-    pub(crate) const DIMENSION: u64 = 1;
-    pub(crate) const SIZE: u64 = 1;
-    pub(crate) const SIZE_NAME: u64 = 2;
+/// A tensor, of a constant or of weights.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct TensorProto {
+    #[prost(int64, repeated, packed = "false", tag = "1")]
+    pub(super) dims: Vec<i64>,
+    #[prost(int32, tag = "2")]
+    pub(super) data_type: i32,
+    #[prost(float, repeated, tag = "4")]
+    pub(super) float_data: Vec<f32>,
+    #[prost(int32, repeated, tag = "5")]
+    pub(super) int32_data: Vec<i32>,
+    #[prost(int64, repeated, tag = "7")]
+    pub(super) int64_data: Vec<i64>,
+    #[prost(string, tag = "8")]
+    pub(super) name: String,
+    #[prost(bytes = "vec", optional, tag = "9")]
+    pub(super) raw_data: Option<Vec<u8>>,
+    #[prost(int32, tag = "14")]
+    pub(super) data_location: i32,
 }
 
-/// Fields of `StringStringEntryProto`.
-pub(super) mod entry {
-    pub(crate) const KEY: u64 = 1;
-    pub(crate) const VALUE: u64 = 2;
+/// Name and type of a value.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct ValueInfoProto {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(message, optional, tag = "2")]
+    pub(super) kind: Option<TypeProto>,
+}
+
+/// A type; ours are tensors.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct TypeProto {
+    #[prost(message, optional, tag = "1")]
+    pub(super) tensor_type: Option<TensorType>,
+}
+
+/// `TypeProto.Tensor`
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct TensorType {
+    #[prost(int32, tag = "1")]
+    pub(super) elem_type: i32,
+    #[prost(message, optional, tag = "2")]
+    pub(super) shape: Option<TensorShapeProto>,
+}
+
+/// Sizes of a tensor.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct TensorShapeProto {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) dim: Vec<Dimension>,
+}
+
+/// `TensorShapeProto.Dimension`: a size, or the name of one that is not fixed.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Dimension {
+    #[prost(int64, optional, tag = "1")]
+    pub(super) dim_value: Option<i64>,
+    #[prost(string, tag = "2")]
+    pub(super) dim_param: String,
 }

@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod message;
+
+use message::Message;
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::{Graph, GraphBuilder, LayerKey, Op, ResizeMode};
-use nasprof_onnx::protobuf::Message;
 use nasprof_onnx::{OnnxError, Weights, read, write};
 use nasprof_spaces::{Space, builtin_names};
 use rand::{Rng, SeedableRng};
@@ -320,8 +322,28 @@ fn bytes_that_are_no_model_are_refused() {
         "not an ONNX model: it ends in the middle of a field, or a length is wrong"
     );
     // Sixteen million empty nodes in 32 MB.
+    // Two graphs would be read as one.
+    let two = Message::new().bytes(7, []).bytes(7, []).into_bytes();
+    assert!(read(&two).unwrap_err().to_string().contains("2 graphs"));
     let hollow = Message::new().bytes(7, [0x0a, 0x00].repeat(16_000_000)).into_bytes();
     assert!(matches!(read(&hollow), Err(OnnxError::TooManyParts(_))));
+    // As many attributes in one node, and integers of one byte each: each asks for more memory than it takes in the file.
+    let attributes = Message::new().bytes(1, [0x2a, 0x00].repeat(16_000_000));
+    let attributes = Message::new().message(7, &attributes).into_bytes();
+    assert!(matches!(read(&attributes), Err(OnnxError::TooManyParts(_))));
+    for list in [1, 5, 7] {
+        let of = |count: usize| {
+            let tensor = Message::new().bytes(list, [1].repeat(count));
+            Message::new().message(7, &Message::new().message(5, &tensor)).into_bytes()
+        };
+        assert!(read(&of(65)).unwrap_err().to_string().contains("more than 64 integers"), "field {list}");
+        // Control: as many as a constant may have are read on.
+        assert!(read(&of(64)).unwrap_err().to_string().contains("which operators it uses"), "field {list}");
+    }
+    let sparse = Message::new().message(7, &Message::new().bytes(15, [])).into_bytes();
+    assert!(read(&sparse).unwrap_err().to_string().contains("sparse tensors"));
+    // Groups within groups, which nobody writes.
+    assert!(read(&[0x0b; 100_000]).is_err());
 }
 
 /// However a file is cut or changed: an answer, and no panic.

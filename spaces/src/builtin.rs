@@ -2,7 +2,9 @@
 
 use nasprof_base::suggest;
 
-use super::{Space, SpaceError, SpaceSpec};
+use super::error::SpaceError;
+use super::space::Space;
+use super::spec::SpaceSpec;
 
 /// Name and description of every built-in space, in the order in which they are listed.
 const BUILTIN: &[(&str, &str)] = &[

@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::SpaceError;
+use super::error::SpaceError;
 
 /// Refuses a number outside of what is meant.
 pub(super) fn within(key: &'static str, value: usize, range: RangeInclusive<usize>) -> Result<(), SpaceError> {
@@ -11,6 +11,31 @@ pub(super) fn within(key: &'static str, value: usize, range: RangeInclusive<usiz
         return Ok(());
     }
     Err(SpaceError::value(key, format!("{value} is not in {} to {}", range.start(), range.end())))
+}
+
+/// More channels than any network has; with more, the error should name the key.
+const MAX_CHANNELS: usize = 1 << 16;
+
+/// Refuses a number of channels that makes no sense.
+pub(super) fn channels(key: &'static str, value: usize) -> Result<(), SpaceError> {
+    within(key, value, 1..=MAX_CHANNELS)
+}
+
+/// Refuses a kernel that is even (padding would not keep the size) or larger than any.
+pub(super) fn kernel(key: &'static str, value: usize) -> Result<(), SpaceError> {
+    within(key, value, 1..=99)?;
+    if value % 2 == 1 {
+        return Ok(());
+    }
+    Err(SpaceError::value(key, format!("{value} is even: padding keeps the size of a map for odd kernels only")))
+}
+
+/// Refuses a list that has not one value for each stage.
+pub(super) fn of_each_stage<T>(key: &'static str, values: &[T], stages: usize) -> Result<(), SpaceError> {
+    if values.len() == stages {
+        return Ok(());
+    }
+    Err(SpaceError::value(key, format!("{} values for {stages} stages", values.len())))
 }
 
 /// Refuses what is not the probability of dropping something.

@@ -1,89 +1,28 @@
 //! Search spaces: a supernet graph with its choices, built from a TOML description.
+//!
+//! Every family is a file (or folder) with the type of its description and the network that it builds. Families know
+//! [`Space`] and [`SpaceError`]; only [`SpaceSpec`] knows the families.
 
 pub mod blocks;
 mod builtin;
 mod checks;
 pub mod darts;
+mod error;
+mod kernel_transform;
 mod mobilenet;
 mod ofa;
 mod random_wired;
+mod space;
 mod spec;
 mod zoph;
 
-use nasprof_graph::arch::Choice;
-use nasprof_graph::{Arch, Graph};
-use num_bigint::BigUint;
-use rand::Rng;
-
 pub use builtin::{builtin_names, builtin_text};
 pub use darts::DartsSpec;
+pub use error::SpaceError;
+pub use kernel_transform::KernelTransform;
 pub use mobilenet::MobilenetSpec;
-pub use ofa::{KernelTransform, OfaMbv3Spec, OfaResnet50Spec, OfaXceptionSpec};
+pub use ofa::{OfaMbv3Spec, OfaResnet50Spec, OfaXceptionSpec};
 pub use random_wired::{RandomWiredSpec, VertexOperation};
-pub use spec::{SpaceError, SpaceSpec};
+pub use space::Space;
+pub use spec::{SpaceSpec, kinds};
 pub use zoph::{ZophCell, ZophOperation, ZophSpec};
-
-/// A search space.
-#[derive(Debug, Clone)]
-pub struct Space {
-    /// Name, as architecture files carry it.
-    pub name: String,
-    /// The supernet, batch 1.
-    pub graph: Graph,
-    /// The choices of the supernet.
-    pub choices: Vec<Choice>,
-    /// If selections can differ and yet mean the same network.
-    distinct: Option<BigUint>,
-    /// Matrices that make small kernels of large ones; none outside of the once-for-all spaces.
-    pub kernel_transforms: Vec<KernelTransform>,
-}
-
-impl Space {
-    /// A space around a supernet.
-    #[must_use]
-    pub fn new(name: &str, graph: Graph) -> Self {
-        let choices = graph.choices();
-        Self { name: name.to_owned(), graph, choices, distinct: None, kernel_transforms: Vec::new() }
-    }
-
-    /// Draws an architecture: every choice independently and uniformly.
-    pub fn sample(&self, rng: &mut impl Rng) -> Arch {
-        Arch::sample(&self.choices, rng)
-    }
-
-    /// The distribution of [`Space::sample`]: for every choice, each candidate with the same probability.
-    #[must_use]
-    pub fn uniform_probabilities(&self) -> Vec<Vec<f64>> {
-        let uniform = |count: usize| vec![1.0 / count as f64; count];
-        self.choices.iter().map(|c| uniform(c.candidates.len())).collect()
-    }
-
-    /// The same space with the number of networks that are really different.
-    fn with_distinct(self, networks: BigUint) -> Self {
-        Self { distinct: Some(networks), ..self }
-    }
-
-    /// The same space with transforms of its kernels.
-    fn with_kernel_transforms(self, kernel_transforms: Vec<KernelTransform>) -> Self {
-        Self { kernel_transforms, ..self }
-    }
-
-    /// Trainable parameters of the whole space: those of the supernet and of the kernel transforms.
-    #[must_use]
-    pub fn params(&self) -> u64 {
-        self.graph.cost().params + self.kernel_transforms.iter().map(KernelTransform::params).sum::<u64>()
-    }
-
-    /// Number of networks. It is below [`Space::architectures`] where one selection makes another meaningless, such as
-    /// the operation of a block that the stage's depth leaves out.
-    #[must_use]
-    pub fn networks(&self) -> BigUint {
-        self.distinct.clone().unwrap_or_else(|| self.architectures())
-    }
-
-    /// Number of architectures: the product of the candidates.
-    #[must_use]
-    pub fn architectures(&self) -> BigUint {
-        self.choices.iter().map(|c| BigUint::from(c.candidates.len())).product()
-    }
-}

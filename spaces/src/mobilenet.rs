@@ -5,33 +5,75 @@ use std::collections::HashSet;
 use nasprof_graph::{GraphBuilder, GraphError, NodeId, Op};
 use serde::{Deserialize, Serialize};
 
-use super::{Space, SpaceError, checks};
-use crate::blocks::mobilenet::{conv_bn_relu6, inverted_residual};
+use super::checks;
+use super::error::SpaceError;
+use super::space::Space;
+use crate::blocks::mobilenet::{InvertedResidual, conv_bn_relu6, inverted_residual};
 
-/// Parameters of the space.
+/// Networks like MobileNetV2: a stem, stages of inverted residual blocks, a 1x1 convolution, a classifier. Every block is a
+/// choice among its candidates. Channels are rounded up to a multiple of 8.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MobilenetSpec {
-    /// Channels, height, width of the input.
+    /// Channels, height and width of an image.
     pub input: [usize; 3],
-    /// Classes.
+    /// Classes: outputs of the network.
     pub num_classes: usize,
-    /// Factor on all channel counts.
+    /// Factor on all channels of this file, in (0, 100]. A factor below 1 leaves `last_channels` as they are.
     #[serde(default = "one")]
     pub width_mult: f64,
+    /// Channels of the stem, a convolution.
+    #[serde(default = "stem_channels")]
+    pub stem_channels: usize,
+    /// Kernel of the stem, odd.
+    #[serde(default = "stem_kernel")]
+    pub stem_kernel: usize,
+    /// Stride of the stem, 1 to 8.
+    #[serde(default = "stem_stride")]
+    pub stem_stride: usize,
+    /// Channels of the block behind the stem, which is no choice: expansion 1, kernel 3, stride 1.
+    #[serde(default = "first_channels")]
+    pub first_channels: usize,
     /// Stages: output channels, blocks, stride of the first block.
     pub settings: Vec<[usize; 3]>,
-    /// Candidates of every block, `MB<expansion> <kernel>x<kernel>`.
+    /// Candidates of every block, `MB<expansion> <kernel>x<kernel>` such as `MB6 3x3`: channels between the 1x1 convolutions
+    /// in units of the input's, and the depthwise kernel.
     pub candidates: Vec<String>,
-    /// Whether a block that keeps its shape may be skipped.
+    /// Whether a block that keeps its shape may be skipped: one more candidate, `skip_connect`.
     pub skip_connect: bool,
-    /// Dropout before the classifier.
+    /// For each stage, whether its blocks have squeeze and excitation behind the depthwise convolution; empty: none has.
+    #[serde(default)]
+    pub squeeze_excitation: Vec<bool>,
+    /// Channels of the 1x1 convolution before the classifier.
+    #[serde(default = "last_channels")]
+    pub last_channels: usize,
+    /// Dropout before the classifier, in [0, 1).
     #[serde(default)]
     pub drop_rate: f64,
 }
 
 fn one() -> f64 {
     1.0
+}
+
+fn stem_channels() -> usize {
+    32
+}
+
+fn stem_kernel() -> usize {
+    3
+}
+
+fn stem_stride() -> usize {
+    2
+}
+
+fn first_channels() -> usize {
+    16
+}
+
+fn last_channels() -> usize {
+    1280
 }
 
 /// Bounds that keep a typing error from building for minutes.
@@ -44,20 +86,24 @@ impl MobilenetSpec {
         let mut b = GraphBuilder::new();
         let [channels, height, width] = self.input;
         let x = b.input("input", [1, channels, height, width])?;
-        let stem = round_channels(32.0 * self.width_mult);
-        let mut x = b.scope("stem", |b| conv_bn_relu6(b, x, stem, 3, 2, 1))?;
-        let first = round_channels(16.0 * self.width_mult);
-        x = b.scope("first", |b| inverted_residual(b, x, first, 1, 3, 1))?;
+        let width = |channels: usize| round_channels(channels as f64 * self.width_mult);
+        let mut x =
+            b.scope("stem", |b| conv_bn_relu6(b, x, width(self.stem_channels), self.stem_kernel, self.stem_stride, 1))?;
+        let first =
+            InvertedResidual { out: width(self.first_channels), stride: 1, kernel: 3, expansion: 1, squeeze: false };
+        x = b.scope("first", |b| inverted_residual(b, x, first))?;
         let mut index = 0;
-        for &[out, blocks, stride] in &self.settings {
-            let out = round_channels(out as f64 * self.width_mult);
+        for (stage, &[out, blocks, stride]) in self.settings.iter().enumerate() {
+            let squeeze = self.squeeze_excitation.get(stage).copied().unwrap_or(false);
+            let stage = InvertedResidual { out: width(out), squeeze, ..first };
             for i in 0..blocks {
                 let stride = if i == 0 { stride } else { 1 };
-                x = b.scope("blocks", |b| self.block(b, index, x, out, stride, &candidates))?;
+                let block = InvertedResidual { stride, ..stage };
+                x = b.scope("blocks", |b| self.block(b, index, x, block, &candidates))?;
                 index += 1;
             }
         }
-        let last = round_channels(1280.0 * self.width_mult.max(1.0));
+        let last = round_channels(self.last_channels as f64 * self.width_mult.max(1.0));
         x = b.scope("last", |b| conv_bn_relu6(b, x, last, 1, 1, 1))?;
         let y = b.scope("classifier", |b| {
             let y = b.add("pool", Op::GlobalAvgPool, &[x])?;
@@ -74,15 +120,14 @@ impl MobilenetSpec {
         b: &mut GraphBuilder,
         index: usize,
         x: NodeId,
-        out: usize,
-        stride: usize,
+        block: InvertedResidual,
         candidates: &[(usize, usize)],
     ) -> Result<NodeId, GraphError> {
-        let keeps_shape = stride == 1 && b.shape(x).channels() == out;
+        let keeps_shape = block.stride == 1 && b.shape(x).channels() == block.out;
         let mut built = Vec::new();
         b.scope(index.to_string(), |b| {
             for (name, &(expansion, kernel)) in self.candidates.iter().zip(candidates) {
-                let y = b.scope(name, |b| inverted_residual(b, x, out, stride, kernel, expansion))?;
+                let y = b.scope(name, |b| inverted_residual(b, x, InvertedResidual { kernel, expansion, ..block }))?;
                 built.push((name.clone(), y));
             }
             if self.skip_connect && keeps_shape {
@@ -112,7 +157,16 @@ impl MobilenetSpec {
         if blocks.is_none_or(|n| n > MAX_BLOCKS) {
             return Err(SpaceError::value("settings", format!("more than {MAX_BLOCKS} blocks")));
         }
-        checks::image(self.input, self.settings.iter().fold(2, |product, s| product.saturating_mul(s[2])))?;
+        checks::channels("stem_channels", self.stem_channels)?;
+        checks::kernel("stem_kernel", self.stem_kernel)?;
+        checks::within("stem_stride", self.stem_stride, 1..=8)?;
+        checks::channels("first_channels", self.first_channels)?;
+        checks::channels("last_channels", self.last_channels)?;
+        if !self.squeeze_excitation.is_empty() {
+            checks::of_each_stage("squeeze_excitation", &self.squeeze_excitation, self.settings.len())?;
+        }
+        let strides = self.settings.iter().fold(self.stem_stride, |product, s| product.saturating_mul(s[2]));
+        checks::image(self.input, strides)?;
         if self.candidates.is_empty() {
             return Err(SpaceError::value("candidates", "the list is empty"));
         }

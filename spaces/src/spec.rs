@@ -1,45 +1,15 @@
 //! Builds a space from the text of a space file.
 
 use nasprof_base::{config_text, suggest};
-use nasprof_graph::GraphError;
-use thiserror::Error;
+use toml::Table;
 
-use super::{
-    DartsSpec, MobilenetSpec, OfaMbv3Spec, OfaResnet50Spec, OfaXceptionSpec, RandomWiredSpec, Space, ZophSpec,
-};
-
-/// A space file that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum SpaceError {
-    /// Not TOML, or a key or value that does not belong.
-    #[error("{0}")]
-    Syntax(String),
-    /// A value that makes no sense.
-    #[error("key `{key}`: {problem}")]
-    Value {
-        /// The key at fault.
-        key: &'static str,
-        /// What is wrong.
-        problem: String,
-    },
-    /// No built-in space of that name.
-    #[error("no space `{name}`{}", suggest::did_you_mean(.nearest.as_deref()))]
-    Unknown {
-        /// The name asked for.
-        name: String,
-        /// The most similar known name.
-        nearest: Option<String>,
-    },
-    /// The network cannot be built.
-    #[error(transparent)]
-    Graph(#[from] GraphError),
-}
-
-impl SpaceError {
-    pub(super) fn value(key: &'static str, problem: impl Into<String>) -> Self {
-        Self::Value { key, problem: problem.into() }
-    }
-}
+use super::darts::DartsSpec;
+use super::error::SpaceError;
+use super::mobilenet::MobilenetSpec;
+use super::ofa::{OfaMbv3Spec, OfaResnet50Spec, OfaXceptionSpec};
+use super::random_wired::RandomWiredSpec;
+use super::space::Space;
+use super::zoph::ZophSpec;
 
 /// A described space, by kind.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,8 +42,29 @@ fn syntax(error: toml::de::Error) -> SpaceError {
     }
 }
 
-/// Kinds that a space file can name.
-const KINDS: &[&str] = &["darts", "mobilenet", "ofa-mbv3", "ofa-resnet50", "ofa-xception", "random-wired", "zoph"];
+/// All kinds, for a message.
+fn in_a_row() -> String {
+    kinds().collect::<Vec<_>>().join(", ")
+}
+
+/// Makes the description of one kind of a file's keys.
+type Read = fn(Table) -> Result<SpaceSpec, toml::de::Error>;
+
+/// Kinds that a space file can name; `docs/spaces/` has a page on each.
+const KINDS: &[(&str, Read)] = &[
+    ("darts", |keys| keys.try_into().map(SpaceSpec::Darts)),
+    ("mobilenet", |keys| keys.try_into().map(SpaceSpec::Mobilenet)),
+    ("ofa-mbv3", |keys| keys.try_into().map(SpaceSpec::OfaMbv3)),
+    ("ofa-resnet50", |keys| keys.try_into().map(SpaceSpec::OfaResnet50)),
+    ("ofa-xception", |keys| keys.try_into().map(SpaceSpec::OfaXception)),
+    ("random-wired", |keys| keys.try_into().map(SpaceSpec::RandomWired)),
+    ("zoph", |keys| keys.try_into().map(SpaceSpec::Zoph)),
+];
+
+/// Names of the kinds that a space file can have.
+pub fn kinds() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().map(|(name, _)| *name)
+}
 
 /// Space files are a page of text; a larger one is not a space file.
 const MAX_TEXT: usize = 1 << 20;
@@ -101,20 +92,13 @@ impl SpaceSpec {
         let kind = match table.remove("kind") {
             Some(toml::Value::String(kind)) => kind,
             Some(other) => return Err(SpaceError::value("kind", format!("must be a text, not {other}"))),
-            None => return Err(SpaceError::value("kind", format!("is missing; known: {}", KINDS.join(", ")))),
+            None => return Err(SpaceError::value("kind", format!("is missing; known: {}", in_a_row()))),
         };
-        match kind.as_str() {
-            "darts" => Ok(Self::Darts(table.try_into().map_err(syntax)?)),
-            "mobilenet" => Ok(Self::Mobilenet(table.try_into().map_err(syntax)?)),
-            "ofa-mbv3" => Ok(Self::OfaMbv3(table.try_into().map_err(syntax)?)),
-            "ofa-resnet50" => Ok(Self::OfaResnet50(table.try_into().map_err(syntax)?)),
-            "ofa-xception" => Ok(Self::OfaXception(table.try_into().map_err(syntax)?)),
-            "random-wired" => Ok(Self::RandomWired(table.try_into().map_err(syntax)?)),
-            "zoph" => Ok(Self::Zoph(table.try_into().map_err(syntax)?)),
-            _ => {
-                let nearest = suggest::nearest(&kind, KINDS.iter().copied());
-                let problem = format!("no kind `{kind}`{}", suggest::did_you_mean(nearest.as_deref()));
-                Err(SpaceError::value("kind", problem))
+        match KINDS.iter().find(|(name, _)| *name == kind) {
+            Some((_, read)) => read(table).map_err(syntax),
+            None => {
+                let nearest = suggest::did_you_mean(suggest::nearest(&kind, kinds()).as_deref());
+                Err(SpaceError::value("kind", format!("no kind `{kind}`{nearest}; known: {}", in_a_row())))
             }
         }
     }

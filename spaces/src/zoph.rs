@@ -3,26 +3,36 @@
 use nasprof_graph::{GraphBuilder, GraphError, NodeId, Op};
 use serde::{Deserialize, Serialize};
 
-use super::{Space, SpaceError, checks};
+use super::checks;
+use super::error::SpaceError;
+use super::space::Space;
 use crate::blocks::zoph::{pool_to_smallest, sep_conv_bn, with_bn_relu};
 
-/// Parameters of the space.
+/// The one-shot space after Zoph and Bender: a stem of two convolutions and cells of blocks. A cell reads the two before it;
+/// every block is a choice of an operation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ZophSpec {
-    /// Channels, height, width of the input.
+    /// Channels, height and width of an image.
     pub input: [usize; 3],
-    /// Classes.
+    /// Classes: outputs of the network.
     pub num_classes: usize,
-    /// Channels of the stem.
+    /// Channels of the stem's two convolutions.
     pub stem_channels: usize,
-    /// The cells, first to last; each reads the two before it.
+    /// Kernels of the stem's two convolutions, odd.
+    #[serde(default = "stem_kernels")]
+    pub stem_kernels: [usize; 2],
+    /// The cells, first to last.
     pub cells: Vec<ZophCell>,
     /// Candidates of every block.
     pub candidates: Vec<ZophOperation>,
 }
 
-/// One cell.
+fn stem_kernels() -> [usize; 2] {
+    [7, 3]
+}
+
+/// A cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ZophCell {
@@ -104,8 +114,8 @@ impl ZophSpec {
         let [channels, height, width] = self.input;
         let x = b.input("input", [1, channels, height, width])?;
         let conv = |kernel: usize| Op::conv(self.stem_channels, kernel, 1, kernel / 2).with_bias();
-        let first = b.scope("stem/0", |b| with_bn_relu(b, x, "conv", conv(7)))?;
-        let second = b.scope("stem/1", |b| with_bn_relu(b, first, "conv", conv(3)))?;
+        let first = b.scope("stem/0", |b| with_bn_relu(b, x, "conv", conv(self.stem_kernels[0])))?;
+        let second = b.scope("stem/1", |b| with_bn_relu(b, first, "conv", conv(self.stem_kernels[1])))?;
         let mut before = [first, second];
         for (i, cell) in self.cells.iter().enumerate() {
             let output = b.scope(format!("cells/{i}"), |b| self.cell(b, *cell, before))?;
@@ -156,6 +166,10 @@ impl ZophSpec {
     }
 
     fn check(&self) -> Result<(), SpaceError> {
+        checks::channels("stem_channels", self.stem_channels)?;
+        for kernel in self.stem_kernels {
+            checks::kernel("stem_kernels", kernel)?;
+        }
         if self.cells.is_empty() {
             return Err(SpaceError::value("cells", "the list is empty"));
         }

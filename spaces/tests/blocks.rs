@@ -5,7 +5,7 @@
 use nasprof_graph::{Graph, GraphBuilder, GraphError, NodeId, Op};
 use nasprof_spaces::blocks::auxiliary::auxiliary_head;
 use nasprof_spaces::blocks::darts::{dil_conv, factorized_reduce, relu_conv_bn, sep_conv, stem_conv};
-use nasprof_spaces::blocks::mobilenet::{conv_bn_relu6, inverted_residual};
+use nasprof_spaces::blocks::mobilenet::{InvertedResidual, conv_bn_relu6, inverted_residual};
 use nasprof_spaces::blocks::zoph::{pool_to_smallest, sep_conv_bn, with_bn_relu};
 
 /// The block on an input of `channels` 8x8 maps.
@@ -70,15 +70,19 @@ fn auxiliary_heads() {
 
 #[test]
 fn mobilenet_blocks() {
+    let block = |out, stride, kernel, expansion| InvertedResidual { out, stride, kernel, expansion, squeeze: false };
     assert_eq!(params(3, |b, x| conv_bn_relu6(b, x, 32, 3, 2, 1)), 928);
     let expected = [(3, [888, 4440, 8832]), (5, [1272, 5592, 11_136]), (7, [1848, 7320, 14_592])];
     for (kernel, counts) in expected {
         for (expansion, count) in [1, 3, 6].into_iter().zip(counts) {
-            assert_eq!(params(24, |b, x| inverted_residual(b, x, 24, 1, kernel, expansion)), count);
+            assert_eq!(params(24, |b, x| inverted_residual(b, x, block(24, 1, kernel, expansion))), count);
         }
     }
-    assert_eq!(params(16, |b, x| inverted_residual(b, x, 24, 2, 3, 6)), 5136);
-    assert_eq!(params(32, |b, x| inverted_residual(b, x, 16, 1, 3, 1)), 896);
+    assert_eq!(params(16, |b, x| inverted_residual(b, x, block(24, 2, 3, 6))), 5136);
+    assert_eq!(params(32, |b, x| inverted_residual(b, x, block(16, 1, 3, 1))), 896);
+    // 32 channels behind the depthwise convolution: 8 in between, each way with biases.
+    let squeezed = InvertedResidual { squeeze: true, ..block(16, 1, 3, 1) };
+    assert_eq!(params(32, |b, x| inverted_residual(b, x, squeezed)), 896 + (32 * 8 + 8) + (8 * 32 + 32));
 }
 
 #[test]

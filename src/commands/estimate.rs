@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use nasprof_base::text::{ms, percent};
-use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
+use nasprof_graph::{Arch, Identity};
 use nasprof_lut::{EnergyEstimate, Estimate, Estimator, Lut, Source, read};
 
 use super::table::{Tone, bar, fit, fit_ends, paint, spare};
@@ -20,8 +20,8 @@ const MAX_LINE: u64 = 16 << 20;
 
 pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode, Failure> {
     let lut = read(&args.lut)?;
-    let (space, digest) = at_batch(resolve::source(&args.source)?, lut.context.header.batch)?;
-    check_context(&lut, &args.context, &space.name, &digest)?;
+    let (space, identity) = at_batch(resolve::source(&args.source)?, lut.context.header.batch)?;
+    check_context(&lut, &args.context, &space.name, &identity)?;
     if let Some(name) = &args.distribution {
         let probabilities = expected::distribution(name, &space)?;
         if args.json {
@@ -83,10 +83,9 @@ fn code(complete: bool) -> ExitCode {
 }
 
 /// Refuses a LUT that is not of the space, or not of what the options ask for.
-pub(super) fn check_context(lut: &Lut, args: &ContextArgs, space: &str, digest: &str) -> Result<(), Failure> {
+pub(super) fn check_context(lut: &Lut, args: &ContextArgs, space: &str, supernet: &Identity) -> Result<(), Failure> {
+    lut.check_space(space, supernet)?;
     Ok(lut.check_context(&[
-        ("space", Some(space.to_owned())),
-        ("space_digest", Some(digest.to_owned())),
         ("backend", args.backend.clone()),
         ("threads", args.threads.map(|t| t.to_string())),
         ("batch", args.batch.map(|b| b.to_string())),

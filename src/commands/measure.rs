@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nasprof_devices::{DeviceFile, Link, expand, retry};
+use nasprof_graph::Identity;
 use nasprof_lut::{Flag, Lut, Row, check_ending, from_journal, write};
 use nasprof_profiler::engine::{Gate, Interrupted, Measurement, Recorder, measure};
 use nasprof_profiler::journal::{EnergyResult, Event, Header, Mode, Shard, Writer};
@@ -93,6 +94,7 @@ struct Job {
     link: Link,
     target: Target,
     space: Space,
+    identity: Identity,
     header: Header,
     output: PathBuf,
 }
@@ -117,14 +119,14 @@ impl Job {
         // An agent that cannot do it is told of before a journal is begun.
         link.agent(&target.backend).map_err(|error| in_context(error.into()))?;
         print_remarks(device, &mut link);
-        let (space, space_digest) = at_batch(space, target.batch)?;
+        let (space, identity) = at_batch(space, target.batch)?;
         let header = Header {
             format_version: 1,
             program_version: env!("CARGO_PKG_VERSION").to_owned(),
             device: device.to_owned(),
             backend: target.backend.clone(),
             space: space.name.clone(),
-            space_digest,
+            space_digest: identity.digest().to_owned(),
             runtime: resolve::runtime(&target.backend),
             mode: match args.mode {
                 ModeArg::InContext => Mode::InContext,
@@ -143,12 +145,18 @@ impl Job {
             energy: args.energy,
             shard,
         };
-        Ok(Self { device: device.to_owned(), file, link, target, space, header, output })
+        Ok(Self { device: device.to_owned(), file, link, target, space, identity, header, output })
     }
 
     fn run(&mut self, args: &MeasureArgs, display: Display, interrupted: Interrupted) -> Result<Outcome, Failure> {
         let journal = journal_path(&self.output);
         let (recorded, writer) = open(&journal)?;
+        if let Some(Event::Header(begun)) = recorded.first()
+            && self.identity.is(&begun.space_digest)
+        {
+            // An older version may have begun it, and written the same space's digest in another form.
+            self.header.space_digest.clone_from(&begun.space_digest);
+        }
         let mut recorder = Recorder::new(recorded, Some(writer), interrupted);
         let measurement = Measurement {
             space: &self.space,

@@ -83,8 +83,7 @@ fn of_validation(
 ) -> Result<String, Failure> {
     let lut = args.lut.as_deref().map(read).transpose()?;
     if let (Some(lut), Some(space)) = (&lut, &space) {
-        let (name, digest) = (space.name.clone(), space.graph.digest());
-        lut.check_context(&[("space", Some(name)), ("space_digest", Some(digest))])?;
+        lut.check_space(&space.name, &space.graph.identity())?;
     }
     Ok(validation_report(result, &name(path), lut.as_ref().zip(space.as_ref())))
 }

@@ -38,8 +38,8 @@ const LEVEL_ROUNDS: u32 = 27;
 pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
     let lut = read(&args.lut)?;
     let isolated = args.isolated.as_deref().map(read).transpose()?;
-    let (space, digest) = at_batch(resolve::space(&args.space)?, lut.context.header.batch)?;
-    check_context(&lut, &args.context, &space.name, &digest)?;
+    let (space, identity) = at_batch(resolve::space(&args.space)?, lut.context.header.batch)?;
+    check_context(&lut, &args.context, &space.name, &identity)?;
     lut.check_context(&[("device", Some(args.device.clone()))])?;
     if !args.memory {
         check_clocks(&lut, args.lock_clocks)?;
@@ -91,9 +91,9 @@ pub(super) fn level_check(
     as_json: bool,
 ) -> Result<(), Failure> {
     let lut = read(lut)?;
-    let (space, digest) = at_batch(resolve::space(space)?, lut.context.header.batch)?;
+    let (space, identity) = at_batch(resolve::space(space)?, lut.context.header.batch)?;
     let context = ContextArgs { backend: None, threads: None, batch: None, allocator: None };
-    check_context(&lut, &context, &space.name, &digest)?;
+    check_context(&lut, &context, &space.name, &identity)?;
     lut.check_context(&[("device", Some(device.to_owned()))])?;
     let file = resolve::device(device, settings)?;
     let mut link = resolve::open(&file)?;

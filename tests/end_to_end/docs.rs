@@ -15,7 +15,8 @@ fn root() -> &'static Path {
 
 /// All pages with their paths.
 fn pages() -> Vec<(PathBuf, String)> {
-    let docs = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let folders = ["docs", "docs/spaces"].map(|folder| fs::read_dir(root().join(folder)).unwrap());
+    let docs = folders.into_iter().flatten().map(|entry| entry.unwrap().path());
     let paths = docs.chain(["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(|name| root().join(name)));
     paths
         .filter(|p| p.extension().is_some_and(|e| e == "md"))
@@ -42,11 +43,86 @@ fn links_lead_somewhere() {
                 continue;
             }
             links += 1;
-            let target = path.parent().unwrap().join(link.split('#').next().unwrap());
+            let (file, section) = link.split_once('#').unwrap_or((link, ""));
+            let target = path.parent().unwrap().join(file);
             assert!(target.exists(), "{}: {link} does not exist", path.display());
+            if !section.is_empty() {
+                let text = fs::read_to_string(target).unwrap();
+                assert!(sections(&text).any(|s| s == section), "{}: {link} has no such section", path.display());
+            }
         }
     }
     assert!(links > 10);
+}
+
+/// What links to the headings of a page end with.
+fn sections(text: &str) -> impl Iterator<Item = String> {
+    let headings = text.lines().filter(|l| l.starts_with('#')).map(|l| l.trim_start_matches('#').trim());
+    headings.map(|heading| {
+        let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect()
+    })
+}
+
+/// Every term once, with a sentence at least; those that the other pages need most are there.
+#[test]
+fn the_glossary_defines_each_term_once() {
+    let text = fs::read_to_string(root().join("docs/glossary.md")).unwrap();
+    let mut terms = BTreeSet::new();
+    for entry in text.split("\n### ").skip(1) {
+        let (term, meaning) = entry.split_once('\n').unwrap();
+        assert!(terms.insert(term.to_lowercase()), "`{term}` is defined twice");
+        assert!(meaning.split("\n## ").next().unwrap().trim().ends_with('.'), "`{term}` has no sentence");
+    }
+    for term in [
+        "anchor",
+        "architecture",
+        "calibration",
+        "canary",
+        "cell",
+        "choice",
+        "context",
+        "depthwise convolution",
+        "genotype",
+        "journal",
+        "key",
+        "layer",
+        "level",
+        "lut",
+        "macs",
+        "round",
+        "row",
+        "sample",
+        "session",
+        "shape",
+        "subnet",
+        "supernet",
+        "visit",
+    ] {
+        assert!(terms.contains(term), "no entry on `{term}`");
+    }
+}
+
+/// The guide's `Cargo.toml` has what its examples use, under names that the workspace has.
+#[test]
+fn the_library_guide_names_its_crates() {
+    let text = fs::read_to_string(root().join("docs/library.md")).unwrap();
+    let block = text.split("```toml").nth(1).unwrap().split("```").next().unwrap();
+    let named: BTreeSet<&str> = block.lines().filter_map(|l| Some(l.split_once(" = ")?.0)).collect();
+    let examples = text.split("```rust").skip(1).flat_map(|part| part.split("```").next().unwrap().lines());
+    let crates = examples.filter_map(|l| l.trim().strip_prefix("use ")?.split("::").next());
+    let used: BTreeSet<String> =
+        crates.filter(|c| !["std", "super"].contains(c)).map(|c| c.replace('_', "-")).collect();
+    assert!(used.len() >= 4, "{used:?}");
+    for name in &used {
+        assert!(named.contains(name.as_str()) || named.contains(name.replace('-', "_").as_str()), "no line for {name}");
+    }
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    for name in named.iter().filter(|name| name.starts_with("nasprof-")) {
+        assert!(manifest.contains(&format!("\n{name} = {{ path = ")), "the workspace has no crate {name}");
+    }
+    let repository = manifest.split("repository = \"").nth(1).unwrap().split('"').next().unwrap();
+    assert!(block.contains(&format!("{{ git = \"{repository}\" }}")), "{block}");
 }
 
 /// Every page of the documentation is reached from its first one.

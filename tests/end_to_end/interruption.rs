@@ -68,3 +68,36 @@ fn what_a_journal_does_not_hold_is_said() {
     assert!(part.stderr.contains(&format!("line {number} was cut off")), "{}", part.stderr);
     assert!(part.stderr.contains("not complete") && part.stderr.contains("--resume"), "{}", part.stderr);
 }
+
+/// A journal that an older version began names the space by another digest: the measurement goes on, and leaves it.
+#[test]
+fn a_journal_of_an_older_version_goes_on() {
+    let folder = Folder::new();
+    folder.ok(MEASURE);
+    let space = nasprof_spaces::SpaceSpec::parse(crate::harness::SPACE).unwrap().build("small").unwrap().graph;
+    // As versions before SHA-256 made it: FNV-1a of what `{:?}` prints.
+    let text = format!("{:?}", (space.nodes(), space.outputs()));
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let older = format!("{:016x}", text.bytes().fold(0xcbf2_9ce4_8422_2325, step));
+    let journal = String::from_utf8(folder.read("a.journal.jsonl")).unwrap();
+    let (first, rest) = journal.split_once('\n').unwrap();
+    let event = &first[first.find("\"event\":{").unwrap() + "\"event\":".len()..first.len() - 1];
+    let with = |digest: &str| {
+        let event = event.replacen(&space.digest(), digest, 1);
+        let crc = crc32fast::hash(format!("0:{event}").as_bytes());
+        format!("{{\"sequence\":0,\"crc\":\"{crc:08x}\",\"event\":{event}}}\n{rest}")
+    };
+    assert_eq!(with(&space.digest()), journal);
+    assert_ne!(with(&older), journal);
+    let cut = journal.len() / 2;
+
+    fs::write(folder.path("a.journal.jsonl"), &with(&older)[..cut]).unwrap();
+    folder.ok(&format!("{MEASURE} --resume"));
+    assert_eq!(String::from_utf8(folder.read("a.journal.jsonl")).unwrap(), with(&older));
+    let arch = folder.ok("space sample small.toml -n 1");
+    fs::write(folder.path("arch.json"), arch).unwrap();
+    folder.ok("estimate --space small.toml --lut a.parquet --arch arch.json");
+    // Control: the digest of another space is refused.
+    fs::write(folder.path("a.journal.jsonl"), &with("0123456789abcdef")[..cut]).unwrap();
+    folder.fails(&format!("{MEASURE} --resume"), 2, "space_digest");
+}

@@ -1,7 +1,7 @@
 //! The built program from outside. `commands`: what works; `drawing`: searches without training; `bad_input`: what is
 //! refused and how; `interruption`: what survives; `torch`: real layers, where an agent with libtorch is at hand;
-//! `searching`: searches and trainings with libtorch; `onnx`: models of networks; `layout`: the invariants of the workspace; `docs` and `messages`: the
-//! documentation against the program.
+//! `searching`: searches and trainings with libtorch; `onnx`: models of networks; `layout`: the invariants of the workspace; `docs`, `messages` and
+//! `spaces`: the documentation against the program.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -22,6 +22,7 @@ mod reports;
 mod sample_lut;
 mod searching;
 mod sharding;
+mod spaces;
 mod tables;
 mod tables_of_others;
 mod torch;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use syn::{Attribute, Expr, Fields, GenericArgument, Item, Lit, Meta, PathArguments, Type};
+use syn::{Attribute, Expr, Fields, File, GenericArgument, Item, Lit, Meta, PathArguments, Stmt, Type};
 
 /// A field of a message.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,7 +11,9 @@ pub(crate) struct Field {
     pub(crate) name: String,
     ty: Type,
     doc: String,
-    may_be_absent: bool,
+    pub(crate) may_be_absent: bool,
+    /// What it is where it is absent, as a file would write it; `None` if only the documentation can say.
+    pub(crate) default: Option<String>,
 }
 
 /// A struct, or a variant of an enum with its fields.
@@ -50,21 +52,26 @@ pub(crate) type Types = BTreeMap<String, Described>;
 /// All structs with named fields and all enums of a source file that are serialized.
 pub(crate) fn types(source: &str) -> Types {
     let file = syn::parse_file(source).unwrap();
+    let functions = values(&file);
     let described = file.items.into_iter().filter_map(|item| match item {
         Item::Struct(s) if serialized(&s.attrs) => {
-            Some((s.ident.to_string(), Described { doc: doc(&s.attrs), kind: Kind::Struct(fields(&s.fields)?) }))
+            let fields = fields(&s.fields, &functions)?;
+            Some((s.ident.to_string(), Described { doc: doc(&s.attrs), kind: Kind::Struct(fields) }))
         }
         Item::Enum(e) if serialized(&e.attrs) => {
             let serde = serde(&e.attrs);
-            assert!(serde.contains("rename_all = \"snake_case\""), "{}: names are not in snake case", e.ident);
-            let tag = serde.split("tag = \"").nth(1).and_then(|rest| rest.split('"').next()).map(ToOwned::to_owned);
+            let snake_case = serde.contains("rename_all = \"snake_case\"");
+            let tag = quoted(&serde, "tag");
             let variants = e.variants.iter().map(|v| Variant {
-                name: renamed(&v.attrs).unwrap_or_else(|| snake(&v.ident.to_string())),
+                name: quoted(&self::serde(&v.attrs), "rename").unwrap_or_else(|| {
+                    assert!(snake_case, "{}: names are not in snake case", e.ident);
+                    snake(&v.ident.to_string())
+                }),
                 doc: doc(&v.attrs),
                 content: match &v.fields {
                     Fields::Unit => Content::Nothing,
                     Fields::Unnamed(of) => Content::Of(of.unnamed[0].ty.clone()),
-                    Fields::Named(_) => Content::Fields(fields(&v.fields).unwrap()),
+                    Fields::Named(_) => Content::Fields(fields(&v.fields, &functions).unwrap()),
                 },
             });
             Some((e.ident.to_string(), Described { doc: doc(&e.attrs), kind: Kind::Enum(tag, variants.collect()) }))
@@ -74,8 +81,61 @@ pub(crate) fn types(source: &str) -> Types {
     described.collect()
 }
 
+/// The text that a key of an attribute has.
+fn quoted(attribute: &str, key: &str) -> Option<String> {
+    Some(attribute.split(&format!("{key} = \"")).nth(1)?.split('"').next()?.to_owned())
+}
+
+/// What functions without arguments return, by name, where that is written out.
+fn values(file: &File) -> BTreeMap<String, String> {
+    let value = |item: &Item| match item {
+        Item::Fn(f) => match &f.block.stmts[..] {
+            [Stmt::Expr(value, None)] => Some((f.sig.ident.to_string(), literal(value)?)),
+            [Stmt::Macro(value)] => Some((f.sig.ident.to_string(), list(&value.mac))),
+            _ => None,
+        },
+        _ => None,
+    };
+    file.items.iter().filter_map(value).collect()
+}
+
+/// A number, a truth value, or a list of them.
+fn literal(value: &Expr) -> Option<String> {
+    match value {
+        Expr::Lit(literal) => match &literal.lit {
+            Lit::Int(number) => Some(number.base10_digits().to_owned()),
+            Lit::Float(number) => Some(number.base10_digits().to_owned()),
+            Lit::Bool(value) => Some(value.value.to_string()),
+            _ => None,
+        },
+        Expr::Array(array) => {
+            let elements: Option<Vec<String>> = array.elems.iter().map(literal).collect();
+            Some(format!("[{}]", elements?.join(", ")))
+        }
+        Expr::Macro(value) => Some(list(&value.mac)),
+        _ => None,
+    }
+}
+
+/// `vec![…]`
+fn list(value: &syn::Macro) -> String {
+    format!("[{}]", value.tokens.to_string().replace(" ,", ","))
+}
+
+/// What `Default` makes of a type.
+fn nothing(ty: &Type) -> Option<String> {
+    let value = match parts(ty).0.as_str() {
+        "bool" => "false",
+        "f64" => "0.0",
+        "usize" | "u64" | "u32" => "0",
+        "Vec" => "[]",
+        _ => return None,
+    };
+    Some(value.to_owned())
+}
+
 /// `None` for a struct that is written as what it holds.
-fn fields(fields: &Fields) -> Option<Vec<Field>> {
+fn fields(fields: &Fields, functions: &BTreeMap<String, String>) -> Option<Vec<Field>> {
     let Fields::Named(named) = fields else { return None };
     let field = |f: &syn::Field| {
         let serde = serde(&f.attrs);
@@ -85,6 +145,11 @@ fn fields(fields: &Fields) -> Option<Vec<Field>> {
             ty: f.ty.clone(),
             doc: doc(&f.attrs),
             may_be_absent: serde.contains("default"),
+            default: match quoted(&serde, "default") {
+                Some(function) => functions.get(&function).cloned(),
+                None if serde.contains("default") => nothing(&f.ty),
+                None => None,
+            },
         }
     };
     Some(named.named.iter().map(field).collect())
@@ -146,6 +211,9 @@ fn snake(name: &str) -> String {
 
 /// Last name of a path, and what is in its angle brackets.
 fn parts(ty: &Type) -> (String, Vec<Type>) {
+    if let Type::Array(array) = ty {
+        return ("array".to_owned(), vec![(*array.elem).clone()]);
+    }
     let Type::Path(path) = ty else { panic!("not a path") };
     let last = path.path.segments.last().unwrap();
     let arguments = match &last.arguments {
@@ -161,6 +229,9 @@ fn parts(ty: &Type) -> (String, Vec<Type>) {
 /// A type in words.
 fn words(ty: &Type, known: &Types) -> String {
     let (name, of) = parts(ty);
+    if let Type::Array(array) = ty {
+        return format!("list of {}: {}", literal(&array.len).unwrap(), words(&of[0], known));
+    }
     match name.as_str() {
         "String" => "text".to_owned(),
         "bool" => "true or false".to_owned(),
@@ -242,6 +313,26 @@ pub(crate) fn section(name: &str, known: &Types) -> String {
         }
     }
     text
+}
+
+/// The keys of a file that people write, with what they are where they are left out.
+pub(crate) fn keys(name: &str, known: &Types) -> String {
+    let Kind::Struct(fields) = &known[name].kind else { panic!("{name} is no struct") };
+    let row = |f: &Field| {
+        let default = match (&f.default, f.may_be_absent) {
+            (Some(value), _) => format!("`{value}`"),
+            (None, true) => "see there".to_owned(),
+            (None, false) => "must be given".to_owned(),
+        };
+        format!("| `{}` | {} | {default} | {} |\n", f.name, words(&f.ty, known), f.doc)
+    };
+    let rows: String = fields.iter().map(row).collect();
+    format!("| key | is | default | meaning |\n|---|---|---|---|\n{rows}")
+}
+
+/// What is written about a type.
+pub(crate) fn doc_of(name: &str, known: &Types) -> String {
+    known[name].doc.clone()
 }
 
 /// Names of the fields of a tagged message, without the tag; `None` if there is no such message.

@@ -11,6 +11,8 @@ use std::time::Duration;
 use nasprof_search::config::Experiment;
 use nasprof_search::events::RunEvent;
 use nasprof_search::job::{Job, RunResult, Task};
+use nasprof_search::told::Told;
+use nasprof_spaces::SpaceSpec;
 use serde_json::Value;
 
 const SPACE: &str = r#"
@@ -270,6 +272,13 @@ fn folders_of_other_runs_are_refused() {
         fs::write(&state, kept.replacen(from, to, 1)).unwrap();
         fails(&setting.job("run", &text, true), naming);
     }
+    // An older version wrote another digest of the same space.
+    let supernet = SpaceSpec::parse(SPACE).unwrap().build("space").unwrap().graph;
+    let debug = format!("{:?}", (supernet.nodes(), supernet.outputs()));
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let older = debug.bytes().fold(0xcbf2_9ce4_8422_2325, step);
+    fs::write(&state, kept.replacen(&digest, &format!("{older:016x}"), 1)).unwrap();
+    succeeds(&setting.job("run", &text, true));
     fs::write(&state, &kept).unwrap();
     let config = setting.path("run/config.toml");
     let sound = fs::read(&config).unwrap();

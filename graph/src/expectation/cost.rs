@@ -3,11 +3,12 @@
 use super::circuit::Circuit;
 use super::decision::Ref;
 use super::demand::Demands;
+use super::distributions::{check, check_form};
 use super::enumerated::Enumerated;
+use super::error::ExpectationError;
 use super::network_cost::{FusedNetworks, LayerSums, NetworkCost, ParameterCounts, PeakMemory};
-use super::sampled::Sampled;
+use super::sampled::{Sampled, Sampling};
 use super::tables::{LayerCosts, ParameterSizes};
-use super::{ExpectationError, check, check_form};
 use crate::arch::Choice;
 use crate::cost::op_cost;
 use crate::runtime::Runtime;
@@ -30,21 +31,6 @@ pub enum Method {
         /// Start of the random numbers.
         seed: u64,
     },
-}
-
-/// How to draw where nothing exact is possible.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sampling {
-    /// Architectures for each evaluation. With gradient, each costs as many network costs as the space has candidates.
-    pub samples: u32,
-    /// Start of the random numbers.
-    pub seed: u64,
-}
-
-impl Default for Sampling {
-    fn default() -> Self {
-        Self { samples: 16, seed: 0 }
-    }
 }
 
 /// Expected cost of the network when every choice is drawn independently from a distribution of its own.

@@ -2,8 +2,8 @@
 //!
 //! This is [`crate::runtime::Runtime::lower`] without fusion, for all architectures at once.
 
-use super::choice_positions;
 use super::decision::{Diagrams, FALSE, Ref, TRUE};
+use super::distributions::choice_positions;
 use crate::passes::{ZeroWhen, forwards_input};
 use crate::selector::SelectedLayer;
 use crate::{Graph, NodeId, Op};

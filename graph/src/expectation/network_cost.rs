@@ -1,6 +1,6 @@
 //! Costs of one network at a time, for enumeration and sampling.
 
-use super::ExpectationError;
+use super::error::ExpectationError;
 use super::tables::{LayerCosts, ParameterSizes};
 use crate::cost::ELEMENT_BYTES;
 use crate::runtime::Runtime;

@@ -5,8 +5,24 @@ use std::fmt;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use super::distributions::sample;
+use super::error::ExpectationError;
 use super::network_cost::NetworkCost;
-use super::{ExpectationError, Sampling, sample};
+
+/// How to draw where nothing exact is possible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sampling {
+    /// Architectures for each evaluation. With gradient, each costs as many network costs as the space has candidates.
+    pub samples: u32,
+    /// Start of the random numbers.
+    pub seed: u64,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self { samples: 16, seed: 0 }
+    }
+}
 
 /// Draws afresh for every evaluation, from a stream that the seed starts.
 pub(super) struct Sampled {

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::ExpectationError;
 use super::decision::{FALSE, Ref};
 use super::demand::Demands;
+use super::error::ExpectationError;
 use crate::cost::StaticCost;
 use crate::selector::SelectedLayer;
 use crate::{Graph, LayerKey, Op, Shape};

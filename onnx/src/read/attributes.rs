@@ -1,34 +1,22 @@
 //! The attributes of one node. Each attribute is taken once; the rest would be ignored and is therefore refused.
 
-use super::message::{MAX_VALUES, Tensor, parse_tensor};
-use crate::protobuf::{WireError, fields};
-use crate::schema::attribute as schema;
-
-#[derive(Debug, Default)]
-struct Attribute<'a> {
-    name: &'a str,
-    float: Option<f32>,
-    int: Option<i64>,
-    text: Option<&'a [u8]>,
-    tensor: Option<&'a [u8]>,
-    ints: Vec<i64>,
-    kind: Option<i64>,
-}
+use super::super::schema::{AttributeProto, TYPE_FLOAT, TYPE_INT, TYPE_INTS, TYPE_STRING, TYPE_TENSOR};
+use super::limits::MAX_VALUES;
+use super::message::Tensor;
 
 /// What is left of a node's attributes.
 #[derive(Debug)]
-pub(super) struct Attributes<'a>(Vec<Attribute<'a>>);
+pub(super) struct Attributes<'a>(Vec<&'a AttributeProto>);
 
 impl<'a> Attributes<'a> {
-    pub(super) fn parse(messages: &[&'a [u8]]) -> Result<Self, String> {
-        if messages.len() > MAX_VALUES {
-            return Err(format!("it has {} attributes", messages.len()));
+    pub(super) fn new(all: &'a [AttributeProto]) -> Result<Self, String> {
+        if all.len() > MAX_VALUES {
+            return Err(format!("it has {} attributes", all.len()));
         }
-        let parsed: Result<Vec<_>, WireError> = messages.iter().map(|message| parse(message)).collect();
-        parsed.map(Self).map_err(|e| format!("its attributes cannot be read: {e}"))
+        Ok(Self(all.iter().collect()))
     }
 
-    fn take(&mut self, name: &str) -> Option<Attribute<'a>> {
+    fn take(&mut self, name: &str) -> Option<&'a AttributeProto> {
         let position = self.0.iter().position(|a| a.name == name)?;
         Some(self.0.remove(position))
     }
@@ -36,8 +24,8 @@ impl<'a> Attributes<'a> {
     fn typed<T>(
         &mut self,
         name: &str,
-        kind: i64,
-        value: impl Fn(Attribute<'a>) -> Option<T>,
+        kind: i32,
+        value: impl Fn(&'a AttributeProto) -> Option<T>,
     ) -> Result<Option<T>, String> {
         match self.take(name) {
             None => Ok(None),
@@ -50,24 +38,23 @@ impl<'a> Attributes<'a> {
 
     pub(super) fn int(&mut self, name: &str) -> Result<Option<i64>, String> {
         // The default of a number is not always written.
-        self.typed(name, schema::TYPE_INT, |a| Some(a.int.unwrap_or(0)))
+        self.typed(name, TYPE_INT, |a| Some(a.i.unwrap_or(0)))
     }
 
     pub(super) fn float(&mut self, name: &str) -> Result<Option<f32>, String> {
-        self.typed(name, schema::TYPE_FLOAT, |a| Some(a.float.unwrap_or(0.0)))
+        self.typed(name, TYPE_FLOAT, |a| Some(a.f.unwrap_or(0.0)))
     }
 
     pub(super) fn text(&mut self, name: &str) -> Result<Option<&'a str>, String> {
-        self.typed(name, schema::TYPE_STRING, |a| std::str::from_utf8(a.text.unwrap_or_default()).ok())
+        self.typed(name, TYPE_STRING, |a| std::str::from_utf8(a.s.as_deref().unwrap_or_default()).ok())
     }
 
     pub(super) fn ints(&mut self, name: &str) -> Result<Option<Vec<i64>>, String> {
-        self.typed(name, schema::TYPE_INTS, |a| Some(a.ints))
+        self.typed(name, TYPE_INTS, |a| Some(a.ints.clone()))
     }
 
     pub(super) fn tensor(&mut self, name: &str) -> Result<Option<Tensor<'a>>, String> {
-        let Some(bytes) = self.typed(name, schema::TYPE_TENSOR, |a| a.tensor)? else { return Ok(None) };
-        parse_tensor(bytes).map(Some).map_err(|e| format!("attribute `{name}`: {e}"))
+        Ok(self.typed(name, TYPE_TENSOR, |a| a.t.as_deref())?.map(Tensor::from))
     }
 
     /// A number that must be `wanted` if it is there.
@@ -87,28 +74,10 @@ impl<'a> Attributes<'a> {
 
     /// Attributes that change neither the result nor its cost.
     pub(super) fn ignore(&mut self, names: &[&str]) {
-        self.0.retain(|a| !names.contains(&a.name));
+        self.0.retain(|a| !names.contains(&a.name.as_str()));
     }
 
     pub(super) fn finish(self) -> Result<(), String> {
         self.0.first().map_or(Ok(()), |a| Err(format!("attribute `{}` is not supported", a.name)))
     }
-}
-
-fn parse(message: &[u8]) -> Result<Attribute<'_>, WireError> {
-    let mut parsed = Attribute::default();
-    for field in fields(message) {
-        let field = field?;
-        match field.number {
-            schema::NAME => parsed.name = field.text()?,
-            schema::FLOAT => parsed.float = Some(field.float()?),
-            schema::INT => parsed.int = Some(field.int()?),
-            schema::STRING => parsed.text = Some(field.bytes()?),
-            schema::TENSOR => parsed.tensor = Some(field.bytes()?),
-            schema::INTS => field.append_ints(&mut parsed.ints, MAX_VALUES)?,
-            schema::TYPE => parsed.kind = Some(field.int()?),
-            _ => {}
-        }
-    }
-    Ok(parsed)
 }

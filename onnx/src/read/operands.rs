@@ -2,16 +2,17 @@
 
 use nasprof_graph::{NodeId, Shape};
 
-use super::message::{RawNode, Tensor};
-use super::{Reader, Value};
+use super::super::schema::NodeProto;
+use super::message::Tensor;
+use super::reader::{Reader, Value};
 
 impl<'a> Reader<'a> {
     /// The name of an input, if it is there.
-    pub(super) fn name(node: &RawNode<'a>, index: usize) -> Option<&'a str> {
-        node.inputs.get(index).copied().filter(|name| !name.is_empty())
+    pub(super) fn name(node: &'a NodeProto, index: usize) -> Option<&'a str> {
+        node.input.get(index).map(String::as_str).filter(|name| !name.is_empty())
     }
 
-    pub(super) fn value(&self, node: &RawNode<'a>, index: usize) -> Result<&Value<'a>, String> {
+    pub(super) fn value(&self, node: &'a NodeProto, index: usize) -> Result<&Value<'a>, String> {
         let name = Self::name(node, index).ok_or_else(|| format!("input {index} is missing"))?;
         self.values.get(name).ok_or_else(|| {
             format!("nothing before it gives its input `{name}`: the nodes are not in order, or in a circle")
@@ -19,16 +20,16 @@ impl<'a> Reader<'a> {
     }
 
     /// A computed input.
-    pub(super) fn operand(&self, node: &RawNode<'a>, index: usize) -> Result<NodeId, String> {
+    pub(super) fn operand(&self, node: &'a NodeProto, index: usize) -> Result<NodeId, String> {
         match self.value(node, index)? {
             Value::Node(id) => Ok(*id),
-            Value::Constant(_) => Err(format!("its input `{}` is a constant", node.inputs[index])),
+            Value::Constant(_) => Err(format!("its input `{}` is a constant", node.input[index])),
         }
     }
 
     /// All inputs, computed.
-    pub(super) fn operands(&self, node: &RawNode<'a>) -> Result<Vec<NodeId>, String> {
-        (0..node.inputs.len()).map(|i| self.operand(node, i)).collect()
+    pub(super) fn operands(&self, node: &'a NodeProto) -> Result<Vec<NodeId>, String> {
+        (0..node.input.len()).map(|i| self.operand(node, i)).collect()
     }
 
     pub(super) fn shape(&self, id: NodeId) -> &Shape {
@@ -36,7 +37,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A constant input, if it is there.
-    pub(super) fn constant(&self, node: &RawNode<'a>, index: usize) -> Result<Option<&Tensor<'a>>, String> {
+    pub(super) fn constant(&self, node: &'a NodeProto, index: usize) -> Result<Option<&Tensor<'a>>, String> {
         let Some(name) = Self::name(node, index) else { return Ok(None) };
         match self.value(node, index)? {
             Value::Constant(tensor) => Ok(Some(tensor)),
@@ -45,28 +46,28 @@ impl<'a> Reader<'a> {
     }
 
     /// A constant list of integers.
-    pub(super) fn ints(&self, node: &RawNode<'a>, index: usize) -> Result<Option<Vec<i64>>, String> {
+    pub(super) fn ints(&self, node: &'a NodeProto, index: usize) -> Result<Option<Vec<i64>>, String> {
         let Some(tensor) = self.constant(node, index)? else { return Ok(None) };
-        tensor.ints().map(Some).map_err(|problem| format!("its input `{}` {problem}", node.inputs[index]))
+        tensor.ints().map(Some).map_err(|problem| format!("its input `{}` {problem}", node.input[index]))
     }
 
     /// A constant float.
-    pub(super) fn float(&self, node: &RawNode<'a>, index: usize) -> Result<Option<f32>, String> {
+    pub(super) fn float(&self, node: &'a NodeProto, index: usize) -> Result<Option<f32>, String> {
         let Some(tensor) = self.constant(node, index)? else { return Ok(None) };
-        tensor.float().map(Some).map_err(|problem| format!("its input `{}` {problem}", node.inputs[index]))
+        tensor.float().map(Some).map_err(|problem| format!("its input `{}` {problem}", node.input[index]))
     }
 
     /// Shape of a weight, whose values are not looked at.
-    pub(super) fn weight(&self, node: &RawNode<'a>, index: usize) -> Result<Vec<usize>, String> {
+    pub(super) fn weight(&self, node: &'a NodeProto, index: usize) -> Result<Vec<usize>, String> {
         let tensor = self.constant(node, index)?.ok_or_else(|| format!("input {index} is missing"))?;
         match tensor.problem_as_floats() {
-            Some(problem) => Err(format!("its weight `{}` {problem}", node.inputs[index])),
+            Some(problem) => Err(format!("its weight `{}` {problem}", node.input[index])),
             None => Ok(tensor.dims.iter().map(|&d| d as usize).collect()),
         }
     }
 
     /// Whether there is a bias, which must have one value for each of `outputs`.
-    pub(super) fn bias(&self, node: &RawNode<'a>, index: usize, outputs: usize) -> Result<bool, String> {
+    pub(super) fn bias(&self, node: &'a NodeProto, index: usize, outputs: usize) -> Result<bool, String> {
         if Self::name(node, index).is_none() {
             return Ok(false);
         }
@@ -75,8 +76,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Nodes that read the same weight have their parameters in one place.
-    pub(super) fn share(&mut self, node: &RawNode<'a>, index: usize) {
-        let name = node.inputs[index];
+    pub(super) fn share(&mut self, node: &'a NodeProto, index: usize) {
+        let name = node.input[index].as_str();
         if self.uses.get(name).is_some_and(|&uses| uses > 1) {
             let path = self.shared.get(name).cloned().unwrap_or_else(|| self.unique(name));
             self.shared.insert(name, path.clone());

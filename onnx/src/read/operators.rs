@@ -2,9 +2,9 @@
 
 use nasprof_graph::{NodeId, Op, Shape};
 
+use super::super::schema::NodeProto;
 use super::attributes::Attributes;
-use super::message::RawNode;
-use super::{Reader, Value};
+use super::reader::{Reader, Value};
 
 /// All operators that are read.
 pub(super) const SUPPORTED: &[&str] = &[
@@ -41,8 +41,12 @@ pub(super) const SUPPORTED: &[&str] = &[
 ];
 
 impl<'a> Reader<'a> {
-    pub(super) fn operator(&mut self, node: &RawNode<'a>, mut attributes: Attributes<'a>) -> Result<Value<'a>, String> {
-        let value = match node.op_type {
+    pub(super) fn operator(
+        &mut self,
+        node: &'a NodeProto,
+        mut attributes: Attributes<'a>,
+    ) -> Result<Value<'a>, String> {
+        let value = match node.op_type.as_str() {
             "Constant" => Value::Constant(
                 attributes.tensor("value")?.ok_or("only a constant with a tensor as `value` is supported")?,
             ),
@@ -54,8 +58,8 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    fn computed(&mut self, node: &RawNode<'a>, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
-        let op = match node.op_type {
+    fn computed(&mut self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
+        let op = match node.op_type.as_str() {
             "Conv" => return self.conv(node, attributes),
             "MaxPool" | "AveragePool" => return self.pool(node, attributes),
             "Gemm" => return self.gemm(node, attributes),
@@ -104,7 +108,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A weight, turned.
-    fn transposed(&mut self, node: &RawNode<'a>, attributes: &mut Attributes<'a>) -> Result<Value<'a>, String> {
+    fn transposed(&mut self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<Value<'a>, String> {
         let Value::Constant(tensor) = self.value(node, 0)? else {
             return Err("only weights can be transposed".to_owned());
         };
@@ -117,7 +121,7 @@ impl<'a> Reader<'a> {
         Ok(Value::Constant(tensor))
     }
 
-    fn gemm(&mut self, node: &RawNode<'a>, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
+    fn gemm(&mut self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
         let x = self.operand(node, 0)?;
         let factors = [attributes.float("alpha")?, attributes.float("beta")?];
         if factors.iter().flatten().any(|&factor| factor != 1.0) {
@@ -145,7 +149,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn mat_mul(&mut self, node: &RawNode<'a>) -> Result<NodeId, String> {
+    fn mat_mul(&mut self, node: &'a NodeProto) -> Result<NodeId, String> {
         let x = self.operand(node, 0)?;
         if let Value::Node(y) = *self.value(node, 1)? {
             return self.add(Op::MatMul, &[x, y]);
@@ -157,7 +161,7 @@ impl<'a> Reader<'a> {
         self.add(Op::Linear { out_features, bias: false }, &[x])
     }
 
-    fn batch_norm(&mut self, node: &RawNode<'a>, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
+    fn batch_norm(&mut self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
         let x = self.operand(node, 0)?;
         attributes.expect("training_mode", 0)?;
         attributes.ignore(&["momentum"]);
@@ -174,8 +178,8 @@ impl<'a> Reader<'a> {
     }
 
     /// A sum; or the bias of a product with a weight, which then belongs to the product.
-    fn sum(&mut self, node: &RawNode<'a>) -> Result<NodeId, String> {
-        if node.inputs.len() != 2 {
+    fn sum(&mut self, node: &'a NodeProto) -> Result<NodeId, String> {
+        if node.input.len() != 2 {
             let inputs = self.operands(node)?;
             return self.add(Op::Add, &inputs);
         }
@@ -189,9 +193,9 @@ impl<'a> Reader<'a> {
             _ => return Err("both inputs are constants".to_owned()),
         };
         let (Op::Linear { out_features, bias: false }, true) =
-            (self.builder.op(x).clone(), self.is_used_once(node.inputs[1 - bias]))
+            (self.builder.op(x).clone(), self.is_used_once(&node.input[1 - bias]))
         else {
-            return Err(format!("its input `{}` is a constant that is no bias", node.inputs[bias]));
+            return Err(format!("its input `{}` is a constant that is no bias", node.input[bias]));
         };
         self.bias(node, bias, out_features)?;
         self.builder.add_bias(x);
@@ -199,7 +203,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A product; the operand that is spread over the other comes second.
-    fn product(&mut self, node: &RawNode<'a>) -> Result<NodeId, String> {
+    fn product(&mut self, node: &'a NodeProto) -> Result<NodeId, String> {
         let mut inputs = self.operands(node)?;
         if let [a, b] = inputs[..]
             && self.shape(a).elements() < self.shape(b).elements()
@@ -209,7 +213,7 @@ impl<'a> Reader<'a> {
         self.add(Op::Mul, &inputs)
     }
 
-    fn zeros(&mut self, node: &RawNode<'a>, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
+    fn zeros(&mut self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
         if let Some(value) = attributes.tensor("value")?
             && value.float()? != 0.0
         {
@@ -222,7 +226,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The mean over height and width.
-    fn mean(&mut self, node: &RawNode<'a>, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
+    fn mean(&mut self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
         let x = self.operand(node, 0)?;
         attributes.expect("noop_with_empty_axes", 0)?;
         let axes = match attributes.ints("axes")? {
@@ -239,7 +243,7 @@ impl<'a> Reader<'a> {
         if keep { Ok(mean) } else { self.add(Op::Flatten, &[mean]) }
     }
 
-    fn clip(&self, node: &RawNode<'a>, attributes: &mut Attributes<'a>) -> Result<Op, String> {
+    fn clip(&self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<Op, String> {
         let low = attributes.float("min")?.or(self.float(node, 1)?);
         let high = attributes.float("max")?.or(self.float(node, 2)?);
         match (low, high) {
@@ -249,7 +253,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn softmax(&self, node: &RawNode<'a>, attributes: &mut Attributes<'a>) -> Result<Op, String> {
+    fn softmax(&self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<Op, String> {
         let shape = self.shape(self.operand(node, 0)?);
         let default = if self.version < 13 { 1 } else { -1 };
         let axis = axis_of(attributes.int("axis")?.unwrap_or(default), shape)?;

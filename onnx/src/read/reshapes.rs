@@ -2,13 +2,13 @@
 
 use nasprof_graph::{Op, ResizeMode, Shape};
 
-use super::Reader;
+use super::super::schema::NodeProto;
 use super::attributes::Attributes;
-use super::message::RawNode;
 use super::operators::axis_of;
+use super::reader::Reader;
 
 impl<'a> Reader<'a> {
-    pub(super) fn flatten(&self, node: &RawNode<'a>, attributes: &mut Attributes<'a>) -> Result<Op, String> {
+    pub(super) fn flatten(&self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<Op, String> {
         let shape = self.shape(self.operand(node, 0)?);
         let flat = [shape.batch() as u64, shape.elements() / shape.batch() as u64];
         let wanted = if node.op_type == "Flatten" {
@@ -26,7 +26,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn crop(&self, node: &RawNode<'a>) -> Result<Op, String> {
+    pub(super) fn crop(&self, node: &'a NodeProto) -> Result<Op, String> {
         let shape = self.shape(self.operand(node, 0)?);
         let (starts, ends) = (self.ints(node, 1)?, self.ints(node, 2)?);
         let (starts, ends) = starts.zip(ends).ok_or("its bounds are missing")?;
@@ -48,7 +48,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn padding(&self, node: &RawNode<'a>, attributes: &mut Attributes<'a>) -> Result<Op, String> {
+    pub(super) fn padding(&self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<Op, String> {
         attributes.one_of("mode", &["constant"])?;
         let value = attributes.float("value")?.or(self.float(node, 2)?).unwrap_or(0.0);
         if value != 0.0 || Self::name(node, 3).is_some() {
@@ -64,7 +64,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Only with the rounding that libtorch has.
-    pub(super) fn resize(&self, node: &RawNode<'a>, attributes: &mut Attributes<'a>) -> Result<Op, String> {
+    pub(super) fn resize(&self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<Op, String> {
         let shape = self.shape(self.operand(node, 0)?);
         let sizes = self.ints(node, 3)?.ok_or("only new sizes are supported, not scales")?;
         let size = match (&shape.0[..], &sizes[..]) {

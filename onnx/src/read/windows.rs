@@ -2,9 +2,9 @@
 
 use nasprof_graph::{NodeId, Op};
 
-use super::Reader;
+use super::super::schema::NodeProto;
 use super::attributes::Attributes;
-use super::message::RawNode;
+use super::reader::Reader;
 
 /// A window as ONNX describes it.
 struct Window {
@@ -95,7 +95,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn conv(&mut self, node: &RawNode<'a>, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
+    pub(super) fn conv(&mut self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
         let mut x = self.operand(node, 0)?;
         let map = self.map_of(x)?;
         let weight: [usize; 4] =
@@ -125,7 +125,7 @@ impl<'a> Reader<'a> {
         self.add(Op::Conv { out_channels, kernel, stride, pad, dilation, groups, bias, activation: None }, &[x])
     }
 
-    pub(super) fn pool(&mut self, node: &RawNode<'a>, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
+    pub(super) fn pool(&mut self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
         let x = self.operand(node, 0)?;
         let map = self.map_of(x)?;
         let window = Window::take(attributes, map, None)?;

@@ -7,12 +7,14 @@ use std::collections::{HashMap, HashSet};
 
 use nasprof_graph::cost::ELEMENT_BYTES;
 use nasprof_graph::parameters::specs_of;
-use nasprof_graph::{Activation, Graph, Node, NodeId, Op, ResizeMode, Shape};
+use nasprof_graph::{Activation, Graph, Node, NodeId, Op, ResizeMode};
+use prost::Message;
 
-use self::values::{constant, float, float_tensor, info, int, int_tensor, ints, string};
-use super::OnnxError;
-use super::schema::{IR_VERSION, OPSET, entry, graph as field, model, node as node_field, opset};
-use crate::protobuf::Message;
+use self::values::{constant, float, float_tensor, info, int, int_tensor, ints, numbers, string};
+use super::error::OnnxError;
+use super::schema::{
+    AttributeProto, GraphProto, IR_VERSION, ModelProto, NodeProto, OPSET, OperatorSetIdProto, StringStringEntryProto,
+};
 
 pub use self::weights::Weights;
 
@@ -41,22 +43,22 @@ pub fn write(
         taken: HashSet::new(),
         values: Vec::new(),
         stored: HashMap::new(),
-        body: Message::new(),
+        body: GraphProto { name: name.to_owned(), ..GraphProto::default() },
     };
     for node in graph.nodes() {
         writer.node(node)?;
     }
     writer.outputs();
-    let mut message = Message::new()
-        .int(model::IR_VERSION, IR_VERSION)
-        .bytes(model::PRODUCER_NAME, "nasprof")
-        .bytes(model::PRODUCER_VERSION, env!("CARGO_PKG_VERSION"))
-        .message(model::GRAPH, &writer.body.bytes(field::NAME, name))
-        .message(model::OPSET_IMPORT, &Message::new().int(opset::VERSION, OPSET));
-    for (key, value) in metadata {
-        message = message.message(model::METADATA, &Message::new().bytes(entry::KEY, key).bytes(entry::VALUE, value));
-    }
-    Ok(message.into_bytes())
+    let entry = |(key, value): &(&str, String)| StringStringEntryProto { key: (*key).to_owned(), value: value.clone() };
+    let model = ModelProto {
+        ir_version: IR_VERSION,
+        producer_name: "nasprof".to_owned(),
+        producer_version: env!("CARGO_PKG_VERSION").to_owned(),
+        graph: Some(writer.body),
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
+        metadata_props: metadata.iter().map(entry).collect(),
+    };
+    Ok(model.encode_to_vec())
 }
 
 struct Writer<'a> {
@@ -68,7 +70,7 @@ struct Writer<'a> {
     values: Vec<String>,
     /// Names of parameters that are in the model, by their path and shape.
     stored: HashMap<(String, Vec<usize>), String>,
-    body: Message,
+    body: GraphProto,
 }
 
 impl Writer<'_> {
@@ -85,31 +87,29 @@ impl Writer<'_> {
         }
     }
 
-    fn append(&mut self, number: u64, message: &Message) {
-        self.body = std::mem::take(&mut self.body).message(number, message);
-    }
-
     /// Appends a node that gives `output`.
-    fn emit(&mut self, op_type: &str, inputs: &[&str], output: &str, attributes: &[Message]) {
-        let node = inputs.iter().fold(Message::new(), |node, input| node.bytes(node_field::INPUT, input));
-        let node = node.bytes(node_field::OUTPUT, output).bytes(node_field::NAME, output);
-        let node = attributes.iter().fold(node.bytes(node_field::OP_TYPE, op_type), |node, attribute| {
-            node.message(node_field::ATTRIBUTE, attribute)
+    fn emit(&mut self, op_type: &str, inputs: &[&str], output: &str, attributes: &[AttributeProto]) {
+        self.body.node.push(NodeProto {
+            input: inputs.iter().map(|&input| input.to_owned()).collect(),
+            output: vec![output.to_owned()],
+            name: output.to_owned(),
+            op_type: op_type.to_owned(),
+            attribute: attributes.to_vec(),
+            domain: String::new(),
         });
-        self.append(field::NODE, &node);
     }
 
     /// The name of a constant of integers.
     fn constant(&mut self, wanted: &str, values: &[i64]) -> String {
         let name = self.unique(wanted);
-        self.emit("Constant", &[], &name, &[constant("value", &int_tensor(values))]);
+        self.emit("Constant", &[], &name, &[constant("value", int_tensor(values))]);
         name
     }
 
     /// The name of a constant of one float.
     fn scalar(&mut self, wanted: &str, value: f32) -> String {
         let name = self.unique(wanted);
-        self.emit("Constant", &[], &name, &[constant("value", &float_tensor("", &[], &value.to_le_bytes()))]);
+        self.emit("Constant", &[], &name, &[constant("value", float_tensor("", &[], value.to_le_bytes().to_vec()))]);
         name
     }
 
@@ -126,7 +126,7 @@ impl Writer<'_> {
                 }
                 let raw = self.weights.raw(node, spec)?;
                 let name = self.unique(&key.0);
-                self.append(field::INITIALIZER, &float_tensor(&name, &spec.dims, &raw));
+                self.body.initializer.push(float_tensor(&name, &spec.dims, raw));
                 self.stored.insert(key, name.clone());
                 Ok(name)
             })
@@ -136,10 +136,10 @@ impl Writer<'_> {
     fn node(&mut self, node: &Node) -> Result<(), OnnxError> {
         let output = self.unique(&node.name);
         if matches!(node.op, Op::Input { .. }) {
-            self.append(field::INPUT, &info(&output, &node.shape));
+            self.body.input.push(info(&output, &node.shape));
         } else {
             self.operation(node, &output)?;
-            self.append(field::VALUE_INFO, &info(&output, &node.shape));
+            self.body.value_info.push(info(&output, &node.shape));
         }
         self.values.push(output);
         Ok(())
@@ -211,7 +211,7 @@ impl Writer<'_> {
             // At inference these hand their input on.
             Op::Identity | Op::Dropout { .. } | Op::DropPath { .. } => self.emit("Identity", &inputs, output, &[]),
             Op::Zero { .. } | Op::Zeros { .. } => {
-                let shape = self.constant(&format!("{output}/shape"), &sizes(&node.shape));
+                let shape = self.constant(&format!("{output}/shape"), &numbers(&node.shape.0));
                 self.emit("ConstantOfShape", &[&shape], output, &[]);
             }
             Op::Input { .. } | Op::Choice { .. } | Op::Custom { .. } => {
@@ -262,7 +262,7 @@ impl Writer<'_> {
 
     /// The rounding of libtorch: nearest takes the pixel below, bilinear aligns the pixels' centres.
     fn resize(&mut self, node: &Node, input: &str, mode: ResizeMode, output: &str) {
-        let shape = self.constant(&format!("{output}/sizes"), &sizes(&node.shape));
+        let shape = self.constant(&format!("{output}/sizes"), &numbers(&node.shape.0));
         let attributes = match mode {
             ResizeMode::Nearest => vec![
                 string("mode", "nearest"),
@@ -287,16 +287,12 @@ impl Writer<'_> {
                 self.emit("Identity", &[&name], &copy, &[]);
                 name = copy;
             }
-            self.append(field::OUTPUT, &info(&name, &node.shape));
+            self.body.output.push(info(&name, &node.shape));
         }
     }
 }
 
-fn window(kernel: [usize; 2], stride: [usize; 2], pad: [usize; 2]) -> [Message; 3] {
+fn window(kernel: [usize; 2], stride: [usize; 2], pad: [usize; 2]) -> [AttributeProto; 3] {
     let pads = [pad[0], pad[1], pad[0], pad[1]];
     [ints("kernel_shape", &kernel), ints("strides", &stride), ints("pads", &pads)]
-}
-
-fn sizes(shape: &Shape) -> Vec<i64> {
-    shape.0.iter().map(|&size| size as i64).collect()
 }

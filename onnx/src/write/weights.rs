@@ -6,7 +6,7 @@ use nasprof_graph::{Node, Shape};
 use rand::Rng;
 use safetensors::{Dtype, SafeTensors};
 
-use crate::OnnxError;
+use super::super::error::OnnxError;
 
 /// What training puts before the names of the network's own tensors.
 const NETWORK: &str = "net/";

@@ -2,6 +2,7 @@
 
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::{Arch, Graph, LayerKey};
+use nasprof_spaces::Space;
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::{Allocator, Canary, ClockRequest, Energy, Fingerprint, Loaded, Memory, Probes, Setting, Visit};
@@ -33,7 +34,7 @@ pub struct Header {
     pub backend: String,
     /// Name of the space.
     pub space: String,
-    /// Digest of the space's supernet: a space may change under its name.
+    /// Digest of the space's supernet at batch 1: a space may change under its name. `sha256:` and 64 hexadecimal digits; versions before 0.2 wrote 16 digits, which are still known.
     pub space_digest: String,
     /// Whose optimiser passes were applied.
     pub runtime: Runtime,
@@ -68,7 +69,37 @@ pub struct Header {
     pub shard: Option<Shard>,
 }
 
-/// One board's shard of the work that several boards of a kind share.
+impl Header {
+    /// A measurement as `nasprof measure` asks for it without options: every layer inside networks, batch 1, one thread that is
+    /// not pinned, memory kept, two sessions, intervals of 2 %. `space` is that of batch 1.
+    #[must_use]
+    pub fn new(space: &Space, device: &str, backend: &str) -> Self {
+        Self {
+            format_version: 1,
+            program_version: env!("CARGO_PKG_VERSION").to_owned(),
+            device: device.to_owned(),
+            backend: backend.to_owned(),
+            space: space.name.clone(),
+            space_digest: space.graph.digest(),
+            runtime: Runtime::TorchEager,
+            mode: Mode::InContext,
+            batch: 1,
+            threads: 1,
+            cores: Vec::new(),
+            allocator: Allocator::Retain,
+            ci: 0.02,
+            sessions: 2,
+            max_rounds: 40,
+            seed: 0,
+            allow_noisy: false,
+            clocks: None,
+            energy: false,
+            shard: None,
+        }
+    }
+}
+
+/// One board's part of the work that several boards of a kind share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shard {

@@ -1,46 +1,43 @@
 //! Graphs as TensorFlow's `GraphDef`, which TensorBoard draws with collapsible scopes.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
-use nasprof_graph::{Graph, Shape, key};
-use nasprof_onnx::protobuf::Message;
+use nasprof_graph::{Graph, Node, Shape, key};
+
+use super::schema::{AttrValue, Dim, GraphDef, ListValue, NodeDef, TensorShapeProto, VersionDef};
 
 /// The graph; node names keep their scopes, attributes are those of LUT keys, and edges carry output shapes.
-pub(super) fn graph_def(graph: &Graph) -> Message {
+pub(super) fn graph_def(graph: &Graph) -> GraphDef {
     let names = names(graph);
-    let mut message = Message::new();
-    for (node, name) in graph.nodes().iter().zip(&names) {
-        let mut definition = Message::new().bytes(1, name).bytes(2, node.op.name());
-        for input in &node.inputs {
-            definition = definition.bytes(3, &names[input.0]);
-        }
+    let node = |(node, name): (&Node, &String)| {
+        let shapes = ListValue { shape: vec![shape(&node.shape)] };
+        let shapes = AttrValue { list: Some(shapes), s: None };
+        let mut attr = BTreeMap::from([("_output_shapes".to_owned(), shapes)]);
         let attributes = key::attributes(&node.op);
         if !attributes.is_empty() {
-            definition = attribute(definition, "attributes", &Message::new().bytes(2, attributes));
+            attr.insert("attributes".to_owned(), AttrValue { list: None, s: Some(attributes.into_bytes()) });
         }
-        let shapes = Message::new().message(7, &shape(&node.shape));
-        definition = attribute(definition, "_output_shapes", &Message::new().message(1, &shapes));
-        message = message.message(1, &definition);
+        let input = node.inputs.iter().map(|input| names[input.0].clone()).collect();
+        NodeDef { name: name.clone(), op: node.op.name().to_owned(), input, attr }
+    };
+    GraphDef {
+        node: graph.nodes().iter().zip(&names).map(node).collect(),
+        versions: Some(VersionDef { producer: PRODUCER }),
     }
-    message.message(4, &Message::new().int(1, PRODUCER))
 }
 
 /// A `GraphDef` version of TensorFlow 2.
-const PRODUCER: i64 = 987;
+const PRODUCER: i32 = 987;
 
-fn attribute(node: Message, name: &str, value: &Message) -> Message {
-    node.message(5, &Message::new().bytes(1, name).message(2, value))
-}
-
-fn shape(shape: &Shape) -> Message {
-    shape.0.iter().fold(Message::new(), |message, &size| message.message(2, &Message::new().int(1, size as i64)))
+fn shape(shape: &Shape) -> TensorShapeProto {
+    TensorShapeProto { dim: shape.0.iter().map(|&size| Dim { size: size as i64 }).collect() }
 }
 
 /// Names in the characters that TensorFlow allows, still unique.
 fn names(graph: &Graph) -> Vec<String> {
     let mut taken = HashSet::new();
     let allowed = |c: char| if c.is_ascii_alphanumeric() || "_.-/".contains(c) { c } else { '_' };
-    let unique = |node: &nasprof_graph::Node| {
+    let unique = |node: &Node| {
         let name: String = node.name.chars().map(allowed).collect();
         let mut candidate = name.clone();
         let mut number = 2;

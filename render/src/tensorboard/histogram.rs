@@ -1,23 +1,24 @@
 //! Histograms as `HistogramProto`.
 
-use nasprof_onnx::protobuf::Message;
+use super::schema::HistogramProto;
 
 /// As many as TensorBoard itself resamples to.
 const BUCKETS: usize = 30;
 
 /// Buckets of equal width from the smallest to the largest of `values`, all finite and at least one.
-pub(super) fn histogram(values: &[f64]) -> Message {
+pub(super) fn histogram(values: &[f64]) -> HistogramProto {
     let (low, high) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v)));
-    let (limits, counts) =
+    let (bucket_limit, bucket) =
         if low == high { (vec![high], vec![values.len() as f64]) } else { buckets(values, low, high) };
-    Message::new()
-        .double(1, low)
-        .double(2, high)
-        .double(3, values.len() as f64)
-        .double(4, values.iter().sum())
-        .double(5, values.iter().map(|v| v * v).sum())
-        .doubles(6, &limits)
-        .doubles(7, &counts)
+    HistogramProto {
+        min: low,
+        max: high,
+        num: values.len() as f64,
+        sum: values.iter().sum(),
+        sum_squares: values.iter().map(|v| v * v).sum(),
+        bucket_limit,
+        bucket,
+    }
 }
 
 /// Upper limits and counts.

@@ -1,11 +1,11 @@
 //! Event files for TensorBoard: scalars, histograms, images, texts and a graph.
 //!
-//! The messages are a small part of TensorFlow's `event.proto`, `summary.proto` and `graph.proto`, so they are written
-//! by hand ([`nasprof_onnx::protobuf`]), without a compiler or generated code.
+//! The messages are a small part of TensorFlow's, so they are types of our own (`schema.rs`) and need no compiler.
 
 mod graph_def;
 mod histogram;
 mod record;
+mod schema;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -13,17 +13,15 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use nasprof_graph::Graph;
-use nasprof_onnx::protobuf::Message;
+use prost::Message;
 
+use self::schema::{
+    DT_STRING, Dim, Event, Image, PluginData, RGBA, Summary, SummaryMetadata, TensorProto, TensorShapeProto, Value,
+};
 use crate::RenderError;
 
 /// Names tried for a new event file before giving up.
 const MAX_NAMES: u32 = 1000;
-/// TensorFlow's number for a tensor of texts.
-const DT_STRING: i64 = 7;
-/// An image of red, green, blue and opacity.
-const RGBA: i64 = 4;
-
 /// An event file that grows. Steps are whatever the caller counts (epochs in a search); a tag such as `loss/train` puts
 /// a chart into the group `loss`. What was written is on disk after [`Self::flush`] or when the writer is dropped.
 #[derive(Debug)]
@@ -46,7 +44,7 @@ impl EventWriter {
             match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Ok(file) => {
                     let mut writer = Self { file: BufWriter::new(file), path };
-                    writer.event(&Message::new().double(1, now()).bytes(3, "brain.Event:2"))?;
+                    writer.event(&Event { file_version: Some("brain.Event:2".to_owned()), ..event_now() })?;
                     return Ok(writer);
                 }
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
@@ -68,7 +66,7 @@ impl EventWriter {
     /// # Errors
     /// If the file cannot be written.
     pub fn scalar(&mut self, tag: &str, step: i64, value: f64) -> Result<(), RenderError> {
-        self.summary(step, &Message::new().bytes(1, tag).float(2, value as f32))
+        self.summary(step, Value { simple_value: Some(value as f32), ..value_of(tag) })
     }
 
     /// The distribution of `values`. Those that are not finite have no place in it: their number is a scalar of its
@@ -84,7 +82,7 @@ impl EventWriter {
         if finite.is_empty() {
             return Ok(());
         }
-        self.summary(step, &Message::new().bytes(1, tag).message(5, &histogram::histogram(&finite)))
+        self.summary(step, Value { histo: Some(histogram::histogram(&finite)), ..value_of(tag) })
     }
 
     /// A picture.
@@ -92,9 +90,13 @@ impl EventWriter {
     /// # Errors
     /// If the file cannot be written.
     pub fn image(&mut self, tag: &str, step: i64, png: &crate::Png) -> Result<(), RenderError> {
-        let (height, width) = (i64::from(png.height), i64::from(png.width));
-        let image = Message::new().int(1, height).int(2, width).int(3, RGBA).bytes(4, &png.bytes);
-        self.summary(step, &Message::new().bytes(1, tag).message(4, &image))
+        let image = Image {
+            height: png.height as i32,
+            width: png.width as i32,
+            colorspace: RGBA,
+            encoded_image_string: png.bytes.clone(),
+        };
+        self.summary(step, Value { image: Some(image), ..value_of(tag) })
     }
 
     /// A text in Markdown.
@@ -102,10 +104,13 @@ impl EventWriter {
     /// # Errors
     /// If the file cannot be written.
     pub fn text(&mut self, tag: &str, step: i64, markdown: &str) -> Result<(), RenderError> {
-        let plugin = Message::new().message(1, &Message::new().bytes(1, "text"));
-        let shape = Message::new().message(2, &Message::new().int(1, 1));
-        let tensor = Message::new().int(1, DT_STRING).message(2, &shape).bytes(8, markdown);
-        self.summary(step, &Message::new().bytes(1, tag).message(8, &tensor).message(9, &plugin))
+        let plugin = SummaryMetadata { plugin_data: Some(PluginData { plugin_name: "text".to_owned() }) };
+        let tensor = TensorProto {
+            dtype: DT_STRING,
+            tensor_shape: Some(TensorShapeProto { dim: vec![Dim { size: 1 }] }),
+            string_val: vec![markdown.as_bytes().to_vec()],
+        };
+        self.summary(step, Value { tensor: Some(tensor), metadata: Some(plugin), ..value_of(tag) })
     }
 
     /// The run's graph: one a run; TensorBoard shows the last.
@@ -113,8 +118,8 @@ impl EventWriter {
     /// # Errors
     /// If the file cannot be written.
     pub fn graph(&mut self, graph: &Graph) -> Result<(), RenderError> {
-        let definition = graph_def::graph_def(graph);
-        self.event(&Message::new().double(1, now()).message(4, &definition))
+        let definition = graph_def::graph_def(graph).encode_to_vec();
+        self.event(&Event { graph_def: Some(definition), ..event_now() })
     }
 
     /// Hands all that was written to the system, where TensorBoard sees it.
@@ -125,15 +130,24 @@ impl EventWriter {
         self.file.flush().map_err(|e| RenderError::file(&self.path, e))
     }
 
-    fn summary(&mut self, step: i64, value: &Message) -> Result<(), RenderError> {
-        let summary = Message::new().message(1, value);
-        self.event(&Message::new().double(1, now()).int(2, step).message(5, &summary))
+    fn summary(&mut self, step: i64, value: Value) -> Result<(), RenderError> {
+        self.event(&Event { step, summary: Some(Summary { value: vec![value] }), ..event_now() })
     }
 
-    fn event(&mut self, event: &Message) -> Result<(), RenderError> {
-        let record = record::frame(event.as_bytes());
+    fn event(&mut self, event: &Event) -> Result<(), RenderError> {
+        let record = record::frame(&event.encode_to_vec());
         self.file.write_all(&record).map_err(|e| RenderError::file(&self.path, e))
     }
+}
+
+/// A record without content.
+fn event_now() -> Event {
+    Event { wall_time: now(), ..Event::default() }
+}
+
+/// A tag without a value.
+fn value_of(tag: &str) -> Value {
+    Value { tag: tag.to_owned(), ..Value::default() }
 }
 
 /// Seconds since 1970; TensorBoard's axis of wall time.

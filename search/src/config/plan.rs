@@ -69,15 +69,14 @@ impl Plan {
 
 /// The LUTs, each checked to be one of the space, on the device that the winner is to be measured on.
 fn load(experiment: &Experiment, space: &Space) -> Result<Vec<LoadedRegularizer>, ConfigError> {
-    let digest = space.graph.digest();
+    let supernet = space.graph.identity();
     let mut loaded = Vec::new();
     for (i, settings) in experiment.regularizers.iter().enumerate() {
         let key = format!("regularizers.{i}.lut");
         let fail = |source| ConfigError::Lut { key: key.clone(), source };
         let lut = settings.lut.as_deref().map(read).transpose().map_err(fail)?;
         if let Some(lut) = &lut {
-            lut.check_context(&[("space", Some(space.name.clone())), ("space_digest", Some(digest.clone()))])
-                .map_err(fail)?;
+            lut.check_space(&space.name, &supernet).map_err(fail)?;
         }
         loaded.push(LoadedRegularizer { settings: settings.clone(), lut: lut.map(Arc::new) });
     }

@@ -2,7 +2,8 @@
 
 use nasprof_graph::{GraphBuilder, GraphError, NodeId, Op};
 
-use super::{DartsSpec, Operation, TrainOptions};
+use super::operation::Operation;
+use super::spec::{DartsSpec, TrainOptions};
 use crate::blocks::auxiliary::auxiliary_head;
 use crate::blocks::darts::{factorized_reduce, relu_conv_bn, stem_conv};
 

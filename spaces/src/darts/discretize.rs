@@ -3,7 +3,8 @@
 use thiserror::Error;
 
 use super::cell::edges_of_node;
-use super::{GenotypeEdge, Operation};
+use super::genotype::GenotypeEdge;
+use super::operation::Operation;
 
 /// An edge that was kept.
 #[derive(Debug, Clone, Copy, PartialEq)]

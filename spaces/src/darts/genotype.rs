@@ -4,8 +4,8 @@ use nasprof_base::suggest;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::Operation;
 use super::cell::edges_of_node;
+use super::operation::Operation;
 
 /// One kept edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

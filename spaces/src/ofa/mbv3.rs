@@ -4,26 +4,50 @@ use nasprof_graph::{GraphBuilder, GraphError, NodeId, Op};
 use num_bigint::BigUint;
 use serde::{Deserialize, Serialize};
 
-use super::super::{Space, SpaceError, checks, mobilenet};
-use super::{KernelTransform, check_factor, check_values, choose, classifier};
+use super::super::checks;
+use super::super::error::SpaceError;
+use super::super::kernel_transform::KernelTransform;
+use super::super::mobilenet;
+use super::super::space::Space;
+use super::elastic::{check_factor, check_values, choose, classifier};
 use crate::blocks::ofa::{MobileBlock, conv_bn, make_divisible, mobile_block};
 
-/// Parameters of the space.
+/// The once-for-all space of MobileNetV3: five stages of blocks that share their weights. Every block is a choice of
+/// expansion and kernel, every stage a choice of its depth. Channels are rounded to a multiple of 8.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OfaMbv3Spec {
-    /// Channels, height, width of the input.
+    /// Channels, height and width of an image.
     pub input: [usize; 3],
-    /// Classes.
+    /// Classes: outputs of the network.
     pub num_classes: usize,
-    /// Factor on all channel counts.
+    /// Factor on all channels, in (0, 100].
     #[serde(default = "one")]
     pub width_mult: f64,
-    /// Candidates of every block, `MB<expansion> <kernel>x<kernel>`.
+    /// Channels of the stem, a convolution.
+    #[serde(default = "narrow")]
+    pub stem_channels: usize,
+    /// Kernel of the stem, odd.
+    #[serde(default = "stem_kernel")]
+    pub stem_kernel: usize,
+    /// Stride of the stem, 1 to 8.
+    #[serde(default = "stem_stride")]
+    pub stem_stride: usize,
+    /// Channels of the block behind the stem, which is no choice: expansion 1, kernel 3, stride 1.
+    #[serde(default = "narrow")]
+    pub first_channels: usize,
+    /// Candidates of every block, `MB<expansion> <kernel>x<kernel>` such as `MB6 3x3`: channels between the 1x1 convolutions
+    /// in units of the input's, and the depthwise kernel.
     pub candidates: Vec<String>,
-    /// Candidates of every stage: how many of its blocks run.
+    /// Candidates of every stage: how many of its blocks run, each from 1 to 16.
     pub depths: Vec<usize>,
-    /// Dropout before the classifier.
+    /// For each of the five stages, whether its blocks have squeeze and excitation behind the depthwise convolution.
+    #[serde(default = "squeeze_excitation")]
+    pub squeeze_excitation: Vec<bool>,
+    /// Channels of the two 1x1 convolutions before the classifier: the first on the map, the second on its mean.
+    #[serde(default = "last_channels")]
+    pub last_channels: [usize; 2],
+    /// Dropout before the classifier, in [0, 1).
     #[serde(default)]
     pub drop_rate: f64,
     /// CompOFA: the depth of a stage decides the expansion of its blocks (2 gives 3, 3 gives 4, 4 gives 6, or the smallest
@@ -39,6 +63,26 @@ fn one() -> f64 {
     1.0
 }
 
+fn narrow() -> usize {
+    16
+}
+
+fn stem_kernel() -> usize {
+    3
+}
+
+fn stem_stride() -> usize {
+    2
+}
+
+fn squeeze_excitation() -> Vec<bool> {
+    vec![false, true, false, true, true]
+}
+
+fn last_channels() -> [usize; 2] {
+    [960, 1280]
+}
+
 /// A candidate of a block: its name, expansion and kernel.
 type Candidate = (String, usize, usize);
 
@@ -48,30 +92,33 @@ const FIXED_KERNELS: [usize; STAGES.len()] = [3, 5, 3, 3, 5];
 /// Expansion of a stage's blocks by its depth, where depth and width are compound.
 const COMPOUND: [(usize, usize); 3] = [(2, 3), (3, 4), (4, 6)];
 
-/// Channels, stride, whether h-swish instead of ReLU, whether squeeze and excitation.
-const STAGES: [(f64, usize, bool, bool); 5] = [
-    (24.0, 2, false, false),
-    (40.0, 2, false, true),
-    (80.0, 2, true, false),
-    (112.0, 1, true, true),
-    (160.0, 2, true, true),
-];
+/// Channels, stride, whether h-swish instead of ReLU.
+const STAGES: [(usize, usize, bool); 5] =
+    [(24, 2, false), (40, 2, false), (80, 2, true), (112, 1, true), (160, 2, true)];
 
 const MAX_DEPTH: usize = 16;
 
 impl OfaMbv3Spec {
     pub(in super::super) fn build(&self, name: &str) -> Result<Space, SpaceError> {
         let candidates = self.check()?;
-        let width = |channels: f64| make_divisible(channels * self.width_mult);
+        let width = |channels: usize| make_divisible(channels as f64 * self.width_mult);
         let mut b = GraphBuilder::new();
         let [channels, height, image_width] = self.input;
         let x = b.input("input", [1, channels, height, image_width])?;
         let (mut transforms, mut networks) = (Vec::new(), BigUint::from(1_u32));
-        let mut x = b.scope("stem", |b| conv_bn(b, x, Op::conv(width(16.0), 3, 2, 1), Some(Op::Hswish)))?;
-        let first =
-            MobileBlock { out: width(16.0), expansion: 1, kernel: 3, stride: 1, activation: Op::Relu, squeeze: false };
+        let stem = Op::conv(width(self.stem_channels), self.stem_kernel, self.stem_stride, self.stem_kernel / 2);
+        let mut x = b.scope("stem", |b| conv_bn(b, x, stem, Some(Op::Hswish)))?;
+        let first = MobileBlock {
+            out: width(self.first_channels),
+            expansion: 1,
+            kernel: 3,
+            stride: 1,
+            activation: Op::Relu,
+            squeeze: false,
+        };
         x = b.scope("first", |b| mobile_block(b, x, &first))?;
-        for (i, (channels, stride, hswish, squeeze)) in STAGES.into_iter().enumerate() {
+        for (i, (channels, stride, hswish)) in STAGES.into_iter().enumerate() {
+            let squeeze = self.squeeze_excitation[i];
             let activation = if hswish { Op::Hswish } else { Op::Relu };
             let block = MobileBlock { out: width(channels), expansion: 1, kernel: 3, stride, activation, squeeze };
             let left = self.candidates_of_stage(&candidates, i)?;
@@ -84,10 +131,10 @@ impl OfaMbv3Spec {
             networks *= left.iter().map(|(depth, c)| BigUint::from(c.len()).pow(*depth as u32)).sum::<BigUint>();
             x = b.scope(path, |b| self.stage(b, x, &block, &left))?;
         }
-        x = b.scope("last", |b| conv_bn(b, x, Op::conv(width(960.0), 1, 1, 0), Some(Op::Hswish)))?;
+        x = b.scope("last", |b| conv_bn(b, x, Op::conv(width(self.last_channels[0]), 1, 1, 0), Some(Op::Hswish)))?;
         let y = b.scope("features", |b| {
             let y = b.add("pool", Op::GlobalAvgPool, &[x])?;
-            let y = b.add("conv", Op::conv(width(1280.0), 1, 1, 0), &[y])?;
+            let y = b.add("conv", Op::conv(width(self.last_channels[1]), 1, 1, 0), &[y])?;
             b.add("act", Op::Hswish, &[y])
         })?;
         let y = b.scope("classifier", |b| classifier(b, y, self.drop_rate, self.num_classes))?;
@@ -161,7 +208,15 @@ impl OfaMbv3Spec {
             checks::within("depths", depth, 1..=MAX_DEPTH)?;
         }
         check_values("candidates", &self.candidates)?;
-        checks::image(self.input, 32)?;
+        checks::channels("stem_channels", self.stem_channels)?;
+        checks::kernel("stem_kernel", self.stem_kernel)?;
+        checks::within("stem_stride", self.stem_stride, 1..=8)?;
+        checks::channels("first_channels", self.first_channels)?;
+        checks::of_each_stage("squeeze_excitation", &self.squeeze_excitation, STAGES.len())?;
+        for channels in self.last_channels {
+            checks::channels("last_channels", channels)?;
+        }
+        checks::image(self.input, STAGES.iter().map(|(_, stride, _)| stride).product::<usize>() * self.stem_stride)?;
         let parsed = mobilenet::parse_candidates(&self.candidates)?;
         Ok(self.candidates.iter().cloned().zip(parsed).map(|(name, (e, k))| (name, e, k)).collect())
     }

@@ -8,33 +8,42 @@ use nasprof_graph::{GraphBuilder, GraphError, NodeId, Op};
 use num_bigint::BigUint;
 use serde::{Deserialize, Serialize};
 
-use super::super::{Space, SpaceError, checks};
-use super::{check_factor, check_values, choose, classifier};
+use super::super::checks;
+use super::super::error::SpaceError;
+use super::super::space::Space;
+use super::elastic::{check_factor, check_values, choose, classifier};
 use crate::blocks::ofa::{bottleneck, conv_bn, make_divisible};
 
-/// Parameters of the space.
+/// The once-for-all space of ResNet-50: a stem and four stages of bottleneck blocks that share their weights. Every block is
+/// a choice of its inner width, every stage of its depth and width. Channels are rounded to a multiple of 8.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OfaResnet50Spec {
-    /// Channels, height, width of the input.
+    /// Channels, height and width of an image.
     pub input: [usize; 3],
-    /// Classes.
+    /// Classes: outputs of the network.
     pub num_classes: usize,
-    /// Candidates of every stage: blocks added to its 2, 2, 4 or 2. With more than one, the stem's residual
-    /// convolution may be left out as well.
+    /// Channels of the two halves of the stem, each a convolution; the first halves the map, a pool behind the second again.
+    #[serde(default = "stem_channels")]
+    pub stem_channels: [usize; 2],
+    /// Candidates of every stage: blocks added to its 2, 2, 4 or 2, each from 0 to 8. With more than one, the
+    /// stem's residual convolution may be left out as well.
     pub depths: Vec<usize>,
-    /// Candidates of every block: inner channels as a part of the outer ones.
+    /// Candidates of every block: inner channels as a part of the outer ones, in (0, 1].
     pub expansions: Vec<f64>,
-    /// Candidates of both halves of the stem and of every stage: factors on the channels.
+    /// Candidates of both halves of the stem and of every stage: factors on the channels, in (0, 10].
     pub widths: Vec<f64>,
-    /// Dropout before the classifier.
+    /// Dropout before the classifier, in [0, 1).
     #[serde(default)]
     pub drop_rate: f64,
 }
 
+fn stem_channels() -> [usize; 2] {
+    [32, 64]
+}
+
 /// Channels, fewest blocks, stride.
 const STAGES: [(f64, usize, usize); 4] = [(256.0, 2, 1), (512.0, 2, 2), (1024.0, 4, 2), (2048.0, 2, 2)];
-const STEM: [f64; 2] = [32.0, 64.0];
 const MAX_DEPTH: usize = 8;
 const MAX_FACTORS: usize = 6;
 
@@ -69,13 +78,13 @@ impl OfaResnet50Spec {
             })
             .product();
         let residual = if depths > 1 { 2_u32 } else { 1 };
-        stages * residual * BigUint::from(widths).pow((STEM.len() + STAGES.len()) as u32)
+        stages * residual * BigUint::from(widths).pow((self.stem_channels.len() + STAGES.len()) as u32)
     }
 
     /// Two convolutions and a pool, with a residual convolution in between.
     fn stem(&self, b: &mut GraphBuilder, x: NodeId) -> Result<Variants, GraphError> {
         let first = self.for_each_width(b, "0", |b, factor| {
-            let out = make_divisible(STEM[0] * factor);
+            let out = make_divisible(self.stem_channels[0] as f64 * factor);
             let y = b.sharing("stem/0", |b| conv_bn(b, x, Op::conv(out, 3, 2, 1), Some(Op::Relu)))?;
             let longer = b.scope("residual", |b| {
                 let z = b.sharing("stem/residual", |b| conv_bn(b, y, Op::conv(out, 3, 1, 1), Some(Op::Relu)))?;
@@ -88,7 +97,7 @@ impl OfaResnet50Spec {
             choose(b, "residual", "stem/residual".to_owned(), built)
         })?;
         self.for_each_width(b, "1", |b, factor| {
-            let out = make_divisible(STEM[1] * factor);
+            let out = make_divisible(self.stem_channels[1] as f64 * factor);
             let y = across(b, "conv", &first, "stem/width_0", |b, x| {
                 b.sharing("stem/1", |b| conv_bn(b, x, Op::conv(out, 3, 1, 1), Some(Op::Relu)))
             })?;
@@ -170,6 +179,9 @@ impl OfaResnet50Spec {
             for &value in values {
                 check_factor(key, value, most)?;
             }
+        }
+        for channels in self.stem_channels {
+            checks::channels("stem_channels", channels)?;
         }
         checks::image(self.input, 32)?;
         let [_, height, width] = self.input;

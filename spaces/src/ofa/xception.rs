@@ -6,24 +6,30 @@ use nasprof_graph::{GraphBuilder, GraphError, NodeId, Op};
 use num_bigint::BigUint;
 use serde::{Deserialize, Serialize};
 
-use super::super::{Space, SpaceError, checks};
-use super::{KernelTransform, check_values, choose, classifier};
+use super::super::checks;
+use super::super::error::SpaceError;
+use super::super::kernel_transform::KernelTransform;
+use super::super::space::Space;
+use super::elastic::{check_values, choose, classifier};
 use crate::blocks::ofa::{conv_bn, make_divisible, separable_chain};
 
-/// Parameters of the space.
+/// The once-for-all space of Xception: entry and exit of separable convolutions, and eight middle blocks that share their
+/// weights. Every middle block is a choice of expansion, kernel and depth.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OfaXceptionSpec {
-    /// Channels, height, width of the input.
+    /// Channels, height and width of an image.
     pub input: [usize; 3],
-    /// Classes.
+    /// Classes: outputs of the network.
     pub num_classes: usize,
-    /// Candidates of every middle block, `XP<expansion> <kernel>x<kernel> <depth>`.
+    /// Candidates of every middle block, `XP<expansion> <kernel>x<kernel> <depth>` such as `XP0.6 7x7 3`: channels between
+    /// its convolutions as a part of its own, their kernel, and how many there are.
     pub candidates: Vec<String>,
-    /// Channels: two of the stem, three of the entry (the last are those of the middle), three of the exit.
+    /// Channels: two of the stem, three of the entry (the last are those of the middle), three of the exit,
+    /// the last layers before the classifier.
     #[serde(default = "stage_widths")]
     pub stage_widths: [usize; 8],
-    /// Dropout before the classifier.
+    /// Dropout before the classifier, in [0, 1).
     #[serde(default)]
     pub drop_rate: f64,
 }
@@ -108,6 +114,9 @@ impl OfaXceptionSpec {
     fn check(&self) -> Result<Vec<Candidate>, SpaceError> {
         checks::probability("drop_rate", self.drop_rate)?;
         check_values("candidates", &self.candidates)?;
+        for channels in self.stage_widths {
+            checks::channels("stage_widths", channels)?;
+        }
         checks::image(self.input, 32)?;
         self.candidates
             .iter()

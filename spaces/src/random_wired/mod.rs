@@ -13,16 +13,19 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use self::wiring::watts_strogatz;
-use super::{Space, SpaceError, checks};
+use super::checks;
+use super::error::SpaceError;
+use super::space::Space;
 use crate::blocks::zoph::{pool_to_smallest, with_bn_relu};
 
-/// Parameters of the space.
+/// Randomly wired networks: a seeded small-world graph whose vertices sum their inputs and do one operation. What a vertex
+/// does can be a choice.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RandomWiredSpec {
-    /// Channels, height, width of the input.
+    /// Channels, height and width of an image.
     pub input: [usize; 3],
-    /// Classes.
+    /// Classes: outputs of the network.
     pub num_classes: usize,
     /// Seed of all that is random.
     pub seed: u64,
@@ -30,7 +33,7 @@ pub struct RandomWiredSpec {
     pub vertices: usize,
     /// Neighbours of a vertex before rewiring.
     pub neighbours: usize,
-    /// Probability that an edge is rewired.
+    /// Probability that an edge is rewired, in [0, 1].
     pub rewiring: f64,
     /// Fewest channels of a vertex.
     pub min_channels: usize,
@@ -39,7 +42,8 @@ pub struct RandomWiredSpec {
     /// Whether the operation of each vertex is a choice; otherwise the seed draws it as well.
     pub choose_operations: bool,
     /// What is drawn for a vertex; one that is listed more often is drawn more often. A choice is among those that keep
-    /// the map's size or among those that halve it, as drawn.
+    /// the map's size or among those that halve it, as drawn. Without the key: three times each of `sum`, `sep_conv_3x3` and
+    /// `sep_conv_5x5`, once each of `max_pool_2x2` and `avg_pool_2x2`.
     #[serde(default = "candidates")]
     pub candidates: Vec<VertexOperation>,
 }

@@ -16,7 +16,7 @@ use crate::resolve;
 
 pub(super) fn run(args: &ImportArgs, as_json: bool) -> Result<(), Failure> {
     let batch = usize::from(args.batch);
-    let (space, digest) = resolve::at_batch(resolve::space(&args.space)?, batch)?;
+    let (space, identity) = resolve::at_batch(resolve::space(&args.space)?, batch)?;
     let keys = keys_of_space(&space, Runtime::TorchEager, &mut ChaCha8Rng::seed_from_u64(0))?;
     let layers = keys.into_iter().map(|(key, (graph, _))| (key, graph)).collect();
     let in_context = |failure: Failure| failure.context(args.table.display());
@@ -34,7 +34,7 @@ pub(super) fn run(args: &ImportArgs, as_json: bool) -> Result<(), Failure> {
             LatencyUnit::Ns => Unit::Nanoseconds,
         }),
         device: args.device.clone(),
-        space: (space.name, digest),
+        space: (space.name, identity.digest().to_owned()),
         mode: match args.mode {
             ModeArg::InContext => Mode::InContext,
             ModeArg::Isolated => Mode::Isolated,

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use nasprof_lut::{merge, read, write};
+use nasprof_spaces::Space;
 use serde_json::json;
 
 use super::super::table::{Tone, paint};
@@ -11,7 +12,9 @@ use crate::failure::Failure;
 
 pub(super) fn run(inputs: &[PathBuf], output: &Path, as_json: bool) -> Result<(), Failure> {
     refuse_input_as_output(inputs, output)?;
-    let luts = inputs.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
+    let mut luts = inputs.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
+    // What of a space's older LUTs and its newer ones is about whole networks stays.
+    luts.iter_mut().for_each(|lut| lut.renew_digests(|space| Some(Space::builtin(space).ok()?.graph.identity())));
     let merged = merge(&luts)?;
     write(&merged.lut, output)?;
     let (rows, parts) = (merged.lut.rows.len(), merged.lut.context.parts.len());

@@ -40,9 +40,9 @@ pub(super) fn run(name: &str, lut: Option<&Path>, as_json: bool) -> Result<(), F
     let lut = lut.map(read).transpose()?;
     let mut space = resolve::space(name)?;
     if let Some(lut) = &lut {
-        let digest;
-        (space, digest) = at_batch(space, lut.context.header.batch)?;
-        lut.check_context(&[("space", Some(space.name.clone())), ("space_digest", Some(digest))])?;
+        let identity;
+        (space, identity) = at_batch(space, lut.context.header.batch)?;
+        lut.check_space(&space.name, &identity)?;
     }
     let facts = facts(space, lut.as_ref())?;
     if as_json { show_json(&facts, lut.as_ref()) } else { show(&facts, lut.as_ref()) }

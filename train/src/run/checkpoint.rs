@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use nasprof_graph::Identity;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
@@ -93,7 +94,7 @@ impl<T> Loaded<T> {
 }
 
 /// The checkpoint of a folder, if it has one.
-pub(super) fn load<T: DeserializeOwned>(folder: &Path, space: &str) -> Result<Option<Loaded<T>>, SearchError> {
+pub(super) fn load<T: DeserializeOwned>(folder: &Path, space: &Identity) -> Result<Option<Loaded<T>>, SearchError> {
     let path = state_file(folder);
     match fs::metadata(&path) {
         Err(_) => return Ok(None),
@@ -108,7 +109,7 @@ pub(super) fn load<T: DeserializeOwned>(folder: &Path, space: &str) -> Result<Op
         return Err(SearchError::checkpoint(&path, problem));
     }
     let envelope: Envelope<T> = serde_json::from_str(&text).map_err(damaged)?;
-    if envelope.space != space {
+    if !space.is(&envelope.space) {
         return Err(SearchError::checkpoint(&path, "is of another space"));
     }
     if envelope.tensors.contains(['/', '\\']) {

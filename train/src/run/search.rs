@@ -1,8 +1,8 @@
 //! A search from start, or checkpoint, to result.
 
-use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
 use nasprof_graph::passes::{eliminate_dead_code, select as select_arch};
+use nasprof_graph::{Arch, Identity};
 use nasprof_search::config::{ConfigError, Loaders, Plan, Training};
 use nasprof_search::events::{RunEvent, Step};
 use nasprof_search::job::{Job, QuantityResult, RunResult};
@@ -61,7 +61,7 @@ pub(super) fn search(
     let device = device(training)?;
     let folder = Folder::open(&job.folder, &plan.experiment, job.resume || factor.is_some())?;
     let session = Session::new(plan, device)?;
-    let digest = plan.space.graph.digest();
+    let identity = plan.space.graph.identity();
     let rule = DiscretizationRule::of(&plan.space.choices);
     let state = State {
         epochs: 0,
@@ -71,7 +71,7 @@ pub(super) fn search(
         seconds: 0.0,
         winner: None,
     };
-    let mut run = Run { plan, training, loaders, folder, session, searcher, digest, rule, state, emit };
+    let mut run = Run { plan, training, loaders, folder, session, searcher, identity, rule, state, emit };
     let resumed = run.resume()?;
     if factor.is_some() && !(resumed && run.finished()) {
         return Err(SearchError::Folder { path: job.folder.clone(), problem: "holds no finished search".to_owned() });
@@ -90,7 +90,7 @@ struct Run<'a> {
     folder: Folder,
     session: Session<'a>,
     searcher: Box<dyn Searcher>,
-    digest: String,
+    identity: Identity,
     rule: DiscretizationRule,
     state: State,
     emit: &'a mut dyn FnMut(RunEvent),
@@ -98,7 +98,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn resume(&mut self) -> Result<bool, SearchError> {
-        let Some(loaded) = checkpoint::load::<State>(&self.folder.checkpoint(), &self.digest)? else {
+        let Some(loaded) = checkpoint::load::<State>(&self.folder.checkpoint(), &self.identity)? else {
             return Ok(false);
         };
         let fail = |name: String| SearchError::checkpoint(&loaded.path, format!("{name} is missing or does not fit"));
@@ -201,7 +201,7 @@ impl Run<'_> {
         let (tensors, session) = self.session.state();
         self.state.session = session;
         self.state.searcher = self.searcher.state();
-        checkpoint::save(&self.folder.checkpoint(), &self.digest, self.state.epochs, &tensors, &self.state)?;
+        checkpoint::save(&self.folder.checkpoint(), self.identity.digest(), self.state.epochs, &tensors, &self.state)?;
         self.folder.epoch(&self.state.rows, self.emit)
     }
 

@@ -2,7 +2,7 @@
 
 use nasprof_graph::arch::ArchFile;
 use nasprof_graph::passes::{eliminate_dead_code, select};
-use nasprof_graph::{Arch, Graph};
+use nasprof_graph::{Arch, Graph, Identity};
 use nasprof_search::config::{ConfigError, Loaders, Network, Plan, Training};
 use nasprof_search::events::{RunEvent, Step};
 use nasprof_search::job::{Job, RunResult};
@@ -54,9 +54,18 @@ pub(super) fn train(plan: &Plan, job: &Job, emit: &mut dyn FnMut(RunEvent)) -> R
     let rate = LearningRate::new(settings.schedule.clone(), base, steps, training.epochs);
     let named = net.parameters().all().iter().map(|p| (p.name.clone(), p.tensor.shallow_clone())).collect();
     let optimizer = Optimizer::new(settings.clone(), rate, named);
-    let digest = net.graph().digest();
-    let mut run =
-        Run { seed: experiment.seed, training, loaders, folder, net, optimizer, digest, state: State::default(), emit };
+    let identity = net.graph().identity();
+    let mut run = Run {
+        seed: experiment.seed,
+        training,
+        loaders,
+        folder,
+        net,
+        optimizer,
+        identity,
+        state: State::default(),
+        emit,
+    };
     run.resume()?;
     run.train()?;
 
@@ -112,7 +121,7 @@ struct Run<'a> {
     folder: Folder,
     net: Supernet,
     optimizer: Optimizer,
-    digest: String,
+    identity: Identity,
     state: State,
     emit: &'a mut dyn FnMut(RunEvent),
 }
@@ -124,7 +133,7 @@ fn only() -> Arch {
 
 impl Run<'_> {
     fn resume(&mut self) -> Result<(), SearchError> {
-        let Some(loaded) = checkpoint::load::<State>(&self.folder.checkpoint(), &self.digest)? else {
+        let Some(loaded) = checkpoint::load::<State>(&self.folder.checkpoint(), &self.identity)? else {
             return Ok(());
         };
         let fail = |name: String| SearchError::checkpoint(&loaded.path, format!("{name} is missing or does not fit"));
@@ -242,7 +251,7 @@ impl Run<'_> {
         let (steps, updates, own) = self.optimizer.state();
         tensors.extend(own.into_iter().map(|(name, tensor)| (format!("weights/{name}"), tensor)));
         (self.state.optimizer_steps, self.state.optimizer_updates) = (steps, updates);
-        checkpoint::save(&self.folder.checkpoint(), &self.digest, self.state.epochs, &tensors, &self.state)?;
+        checkpoint::save(&self.folder.checkpoint(), self.identity.digest(), self.state.epochs, &tensors, &self.state)?;
         self.folder.epoch(&self.state.rows, self.emit)
     }
 }

@@ -1,0 +1,210 @@
+//! What tells one graph from another in files: [`Graph::digest`].
+//!
+//! The digest is the SHA-256 of these bytes, written as `sha256:` and 64 lower-case hexadecimal digits:
+//!
+//! - the text `nasprof graph 1`, the list of nodes, the list of outputs;
+//! - a node: its name, its operation, its inputs, its shape, where its parameters are stored;
+//! - an operation: its type as graph files write it (`conv`), then its attributes in the order in which [`Op`] declares
+//!   them;
+//! - a number, also the position of a node: 8 bytes, little-endian; a float: its IEEE 754 bits in the same form, with -0
+//!   as 0; true or false: one byte, 1 or 0;
+//! - a text: the number of its bytes, then the bytes, UTF-8; a list: the number of its elements, then the elements; a pair
+//!   or another array of fixed size: only its elements; a map: the number of its entries, then keys and values in the
+//!   order of the keys;
+//! - what may be absent: one byte, 0 if it is, else 1 and the value.
+//!
+//! An attribute that is added to an operation must not change the digests of graphs without it: write it only where it
+//! differs from what its absence means.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::{Activation, Graph, Node, Op, ResizeMode};
+
+/// What the digest of this version starts with.
+const PREFIX: &str = "sha256:";
+
+/// A graph as files name it: by the digest that is written today, or by the one that older files hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    digest: String,
+    legacy: String,
+}
+
+impl Identity {
+    /// The digest to write, see [`Graph::digest`].
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Whether a digest from a file, of this or of an older version, is that of the graph.
+    #[must_use]
+    pub fn is(&self, stored: &str) -> bool {
+        stored == self.digest || stored == self.legacy
+    }
+
+    /// Whether a digest from a file has the form of older versions.
+    #[must_use]
+    pub fn is_older(stored: &str) -> bool {
+        !stored.starts_with(PREFIX)
+    }
+}
+
+impl Graph {
+    /// `sha256:` and the SHA-256 of everything in the graph in the encoding of [this file](crate::digest): equal graphs
+    /// have equal digests, with every version and on every machine.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut bytes = Bytes(Sha256::new());
+        bytes.text("nasprof graph 1");
+        bytes.list(self.nodes(), Bytes::node);
+        bytes.list(self.outputs(), |bytes, id| bytes.number(id.0));
+        let mut text = PREFIX.to_owned();
+        for byte in bytes.0.finalize() {
+            let _ = write!(text, "{byte:02x}");
+        }
+        text
+    }
+
+    /// The digest, and that of files which were written before it was a SHA-256.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        Identity { digest: self.digest(), legacy: legacy(self) }
+    }
+}
+
+/// FNV-1a of what `{:?}` prints. Only there to know old files: what it hashes is no promise of the compiler's.
+fn legacy(graph: &Graph) -> String {
+    let text = format!("{:?}", (graph.nodes(), graph.outputs()));
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    format!("{:016x}", text.bytes().fold(0xcbf2_9ce4_8422_2325, step))
+}
+
+/// Takes values in their encoding.
+struct Bytes(Sha256);
+
+impl Bytes {
+    fn number(&mut self, number: usize) {
+        self.0.update((number as u64).to_le_bytes());
+    }
+
+    fn float(&mut self, number: f64) {
+        // Adding 0 makes -0 a 0: the two are equal, so graphs with them are.
+        self.0.update((number + 0.0).to_bits().to_le_bytes());
+    }
+
+    fn bool(&mut self, value: bool) {
+        self.0.update([u8::from(value)]);
+    }
+
+    fn text(&mut self, text: &str) {
+        self.number(text.len());
+        self.0.update(text.as_bytes());
+    }
+
+    fn array(&mut self, numbers: &[usize]) {
+        numbers.iter().for_each(|&number| self.number(number));
+    }
+
+    fn list<T>(&mut self, list: &[T], element: impl Fn(&mut Self, &T)) {
+        self.number(list.len());
+        list.iter().for_each(|value| element(self, value));
+    }
+
+    fn optional<T>(&mut self, value: Option<T>, present: impl FnOnce(&mut Self, T)) {
+        self.bool(value.is_some());
+        if let Some(value) = value {
+            present(self, value);
+        }
+    }
+
+    fn numbers(&mut self, numbers: &[usize]) {
+        self.list(numbers, |bytes, &number| bytes.number(number));
+    }
+
+    fn map(&mut self, map: &BTreeMap<String, String>) {
+        self.number(map.len());
+        for (key, value) in map {
+            self.text(key);
+            self.text(value);
+        }
+    }
+
+    fn node(&mut self, node: &Node) {
+        // Named in full, here and below: a field that is added must be thought of.
+        let Node { name, op, inputs, shape, parameters } = node;
+        self.text(name);
+        self.op(op);
+        self.list(inputs, |bytes, id| bytes.number(id.0));
+        self.numbers(&shape.0);
+        self.optional(parameters.as_deref(), Self::text);
+    }
+
+    fn op(&mut self, op: &Op) {
+        // A custom operation is named by its kind, which may be the name of another.
+        self.text(if matches!(op, Op::Custom { .. }) { "custom" } else { op.name() });
+        match op {
+            Op::Input { shape } | Op::Zeros { shape } => self.numbers(&shape.0),
+            Op::Conv { out_channels, kernel, stride, pad, dilation, groups, bias, activation } => {
+                self.number(*out_channels);
+                [kernel, stride, pad, dilation].into_iter().for_each(|pair| self.array(pair));
+                self.number(*groups);
+                self.bool(*bias);
+                self.optional(*activation, |bytes, activation| {
+                    bytes.text(match activation {
+                        Activation::Relu => "relu",
+                        Activation::Relu6 => "relu6",
+                    });
+                });
+            }
+            Op::Linear { out_features, bias } => {
+                self.number(*out_features);
+                self.bool(*bias);
+            }
+            Op::BatchNorm { epsilon } => self.float(*epsilon),
+            Op::LeakyRelu { slope } => self.float(*slope),
+            Op::Softmax { axis } | Op::Concat { axis } => self.number(*axis),
+            Op::MaxPool { kernel, stride, pad } => {
+                [kernel, stride, pad].into_iter().for_each(|pair| self.array(pair));
+            }
+            Op::AvgPool { kernel, stride, pad, count_padding } => {
+                [kernel, stride, pad].into_iter().for_each(|pair| self.array(pair));
+                self.bool(*count_padding);
+            }
+            Op::Dropout { probability } | Op::DropPath { probability } => self.float(*probability),
+            Op::Crop { top, left } => self.array(&[*top, *left]),
+            Op::Pad { padding } => self.array(padding),
+            Op::Resize { size, mode } => {
+                self.array(size);
+                self.text(match mode {
+                    ResizeMode::Nearest => "nearest",
+                    ResizeMode::Bilinear => "bilinear",
+                });
+            }
+            Op::Zero { stride } => self.array(stride),
+            Op::Choice { choice, candidates } => {
+                self.text(choice);
+                self.list(candidates, |bytes, name| bytes.text(name));
+            }
+            Op::Custom { kind, attributes } => {
+                self.text(kind);
+                self.map(attributes);
+            }
+            Op::Relu
+            | Op::Relu6
+            | Op::Hsigmoid
+            | Op::Hswish
+            | Op::Sigmoid
+            | Op::Tanh
+            | Op::GlobalAvgPool
+            | Op::Add
+            | Op::Mul
+            | Op::Flatten
+            | Op::MatMul
+            | Op::Identity => {}
+        }
+    }
+}
