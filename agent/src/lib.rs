@@ -7,6 +7,7 @@ mod board_lock;
 pub mod canary;
 pub mod clocks;
 pub mod energy;
+mod lock_file;
 pub mod nvidia;
 pub mod probes;
 pub mod program;

@@ -1,6 +1,6 @@
 //! The settings as they were before, on the device's disk until they are back, and which ones are back.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use nasprof_profiler::protocol::{Setting, Stored};
 
 use super::ClockError;
+use crate::lock_file;
 use nasprof_base::replace_file;
 use nasprof_profiler::protocol::ClockRequest;
 
@@ -48,7 +49,7 @@ impl Store {
         let path = folder.join("clocks.lock");
         let fail = |source| ClockError::Store { path: path.display().to_string(), source };
         fs::create_dir_all(&folder).map_err(fail)?;
-        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(fail)?;
+        let file = lock_file::open(&path).map_err(fail)?;
         let start = Instant::now();
         loop {
             match file.try_lock() {
