@@ -1,7 +1,7 @@
 //! One measuring run at a time on a board: a file that the supervisor holds locked while it lives. The kernel lets go of
 //! it whatever happens to the holder, so no lock is ever left over.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -90,11 +90,13 @@ fn read(file: &mut File) -> Option<Holder> {
 }
 
 fn uptime() -> Option<u64> {
-    fs::read_to_string("/proc/uptime").ok()?.split('.').next()?.parse().ok()
+    sysinfo::System::uptime().ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn claim(name: &str, token: &str) -> Claim {

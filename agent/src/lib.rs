@@ -4,6 +4,7 @@
 pub mod affinity;
 pub mod allocator;
 mod board_lock;
+mod busy;
 pub mod canary;
 pub mod clocks;
 pub mod energy;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use nasprof_devices::{LinkError, Milestone, builtin_names, names_in};
+use nasprof_profiler::engine::busy_processes;
 use nasprof_profiler::protocol::{DeviceError, Fingerprint, Probe, Probes};
 use nasprof_profiler::synthetic;
 use serde::Serialize;
@@ -97,8 +98,9 @@ impl Check {
         let runtime = fingerprint.facts.get("runtime").map_or("", String::as_str);
         self.say("runtime", Verdict::Ok, format!("{} {runtime}", target.backend).trim().to_owned(), None)?;
         self.clocks(&fingerprint)?;
+        let busy = busy_processes(&probes);
         for (probe, value) in &probes.values {
-            self.probe(probe, value)?;
+            self.probe(probe, value, busy.as_deref())?;
         }
         self.end(name, &fingerprint, &probes)
     }
@@ -146,10 +148,10 @@ impl Check {
         }
     }
 
-    fn probe(&mut self, name: &str, probe: &Probe) -> Result<(), Failure> {
+    fn probe(&mut self, name: &str, probe: &Probe, busy: Option<&str>) -> Result<(), Failure> {
         match probe {
             Probe::Ok(value) => self.say(name, Verdict::Ok, format!("{value:.1}"), None),
-            Probe::Bad(value) => self.say(name, Verdict::Bad, format!("{value:.1}"), Some(probe_hint(name).to_owned())),
+            Probe::Bad(value) => self.say(name, Verdict::Bad, format!("{value:.1}"), Some(probe_hint(name, busy))),
             Probe::NotObservable => self.say(name, Verdict::NotObservable, String::new(), None),
         }
     }
@@ -192,7 +194,8 @@ impl Check {
         let noisy = probes.values.values().any(|p| matches!(p, Probe::Bad(_)));
         if self.as_json {
             print_json(&json!({
-                "device": name, "facts": fingerprint.facts, "probes": probes.values, "ok": !noisy, "steps": self.steps
+                "device": name, "facts": fingerprint.facts, "probes": probes.values, "busy": probes.busy,
+                "ok": !noisy, "steps": self.steps
             }))?;
         } else {
             for (fact, value) in &fingerprint.facts {
@@ -224,13 +227,17 @@ fn failed_step(error: &LinkError) -> &'static str {
     }
 }
 
-fn probe_hint(name: &str) -> &'static str {
-    match name {
+fn probe_hint(name: &str, busy: Option<&str>) -> String {
+    let text = match name {
         "temperature_celsius" => {
             "let it cool down, or cool it better; the limit is temperature_limit of the device file"
         }
         "throttle_events" => "it was too hot or short of power a moment ago",
         "steal_percent" => "other virtual machines take its time; use a machine of your own",
-        _ => "stop what else runs there",
-    }
+        _ => {
+            let busy = busy.map_or_else(String::new, |busy| format!(" (busy: {busy})"));
+            return format!("stop what else runs there{busy}");
+        }
+    };
+    text.to_owned()
 }
