@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use nasprof_base::env_path::home;
 use nasprof_profiler::protocol::{Setting, Stored};
 
 use super::ClockError;
@@ -28,8 +29,8 @@ const MAX_BYTES: u64 = 8 << 20;
 
 /// Where the state of a device with this root is kept.
 pub(super) fn state_folder(root: &Path) -> PathBuf {
-    let own = std::env::var_os("HOME").filter(|_| root == Path::new("/") && !nix::unistd::geteuid().is_root());
-    own.map_or_else(|| root.join(FOLDER), |home| PathBuf::from(home).join(OWN_FOLDER))
+    let own = home().filter(|_| root == Path::new("/") && !nix::unistd::geteuid().is_root());
+    own.map_or_else(|| root.join(FOLDER), |home| home.join(OWN_FOLDER))
 }
 
 /// The only process that changes clocks; others wait while this lives.
