@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use nasprof_profiler::protocol::BusyProcess;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
-
 /// Processes told of; the rest is of no use to somebody who wants to stop what disturbs.
 const MOST: usize = 5;
 /// Percent of the machine below which a process disturbs nobody.

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use nasprof_devices::{LinkError, Milestone, builtin_names, names_in};
+use nasprof_devices::{LinkError, Milestone, Step as LinkStep, builtin_names, names_in};
 use nasprof_profiler::engine::busy_processes;
 use nasprof_profiler::protocol::{DeviceError, Fingerprint, Probe, Probes};
 use nasprof_profiler::synthetic;
@@ -10,9 +10,10 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::validate::level_check;
-use super::{print, print_json};
+use super::{print, print_json, say};
 use crate::cli::{ContextArgs, DevicesArgs, DevicesCommand};
-use crate::failure::{Exit, Failure, link_hint};
+use crate::failure::{Exit, Failure};
+use crate::hints::link_hint;
 use crate::resolve::{self, target};
 
 pub(super) fn run(args: &DevicesArgs) -> Result<ExitCode, Failure> {
@@ -107,6 +108,10 @@ impl Check {
 
     fn milestone(&mut self, milestone: Milestone) -> Result<(), Failure> {
         match milestone {
+            Milestone::TryingAgain { problem, pause } => {
+                say(format!("{problem}; trying again in {} s", pause.as_secs()));
+                Ok(())
+            }
             Milestone::LoggedIn { address, fingerprint, user } => {
                 self.say("connect", Verdict::Ok, address, None)?;
                 self.say("host key", Verdict::Ok, fingerprint, None)?;
@@ -210,15 +215,17 @@ impl Check {
 fn failed_step(error: &LinkError) -> &'static str {
     match error {
         LinkError::Configuration { .. } => "configuration",
-        LinkError::Unreachable { .. } | LinkError::Lost(_) => "connect",
+        LinkError::Unreachable { .. } | LinkError::Handshake { .. } | LinkError::Lost(_) => "connect",
         LinkError::UnknownHostKey { .. } | LinkError::ChangedHostKey { .. } | LinkError::RevokedHostKey { .. } => {
             "host key"
         }
         LinkError::Login { .. } | LinkError::Key { .. } => "login",
         LinkError::InUse { .. } => "board",
-        LinkError::PowerMode { .. } => "power mode",
+        LinkError::PowerMode { .. } | LinkError::Board { step: LinkStep::PowerMode | LinkStep::Command, .. } => {
+            "power mode"
+        }
         LinkError::Clocks { .. } => "clocks",
-        LinkError::Board { step: "make the work folder", .. } => "space",
+        LinkError::Board { step: LinkStep::WorkFolder, .. } => "space",
         LinkError::NoAgent { .. }
         | LinkError::WrongAgent { .. }
         | LinkError::Version { .. }

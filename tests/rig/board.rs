@@ -4,7 +4,6 @@ use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -132,15 +131,7 @@ impl Board {
     }
 
     fn wait_for_port(&self) {
-        let started = Instant::now();
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            assert!(started.elapsed() < Duration::from_secs(20), "sshd does not start: {}", self.log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.path("sshd.log")).unwrap_or_default()
+        processes::wait_until("sshd answers", || TcpStream::connect(("127.0.0.1", self.port)).is_ok());
     }
 }
 

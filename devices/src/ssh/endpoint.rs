@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use nasprof_graph::env_path::home;
+use nasprof_base::env_path::home;
 
 use crate::error::LinkError;
 use crate::file::DeviceFile;

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use base64ct::{Base64, Encoding};
-use nasprof_graph::env_path::env_path;
+use nasprof_base::env_path::env_path;
 use ssh2::{ErrorCode, Session};
 
 use super::endpoint::Endpoint;
