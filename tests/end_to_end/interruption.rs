@@ -1,10 +1,14 @@
-//! Kill -9 at any moment: what was measured is kept, and the resumed LUT has the same bytes.
+//! Kill -9 at any moment: what was measured is kept, and the resumed LUT has the same bytes. The first signal is obeyed, whatever
+//! is waited for.
 
 use std::fs;
-use std::process::Stdio;
-use std::time::Duration;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
-use crate::harness::Folder;
+use crate::harness::{Folder, Ran};
 
 const MEASURE: &str = "measure --device synthetic:quiet --space small.toml -o a.parquet";
 
@@ -67,4 +71,131 @@ fn what_a_journal_does_not_hold_is_said() {
     let number = journal.iter().filter(|&&b| b == b'\n').count();
     assert!(part.stderr.contains(&format!("line {number} was cut off")), "{}", part.stderr);
     assert!(part.stderr.contains("not complete") && part.stderr.contains("--resume"), "{}", part.stderr);
+}
+
+/// An agent that is the real one until it has given so many replies: then it is silent for ever, and says so by a file.
+fn silent_agent(folder: &Folder, replies: usize, filter: &str) -> PathBuf {
+    let path = folder.path("silent-agent");
+    // The shell that answers is the child that nasprof knows; the real agent ends with it.
+    let text = format!(
+        "#!/bin/sh\nrm -f pipe.$$; mkfifo pipe.$$\n'{}' <&0 >pipe.$$ &\nexec 3<pipe.$$; rm -f pipe.$$\nn=0\n\
+         while [ $n -lt {replies} ] && read -r line <&3; do printf '%s\\n' \"$line\" {filter}; n=$((n+1)); done\n\
+         echo $$ > silent.part; mv silent.part silent\nexec sleep 100000\n",
+        folder.agent.display()
+    );
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+fn terminate(child: &Child) {
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+}
+
+/// Much longer than a machine that is busy with other things takes for a second's work, and much shorter than what is waited
+/// for where nobody asks to stop: five minutes for a silent agent.
+const BOUND: Duration = Duration::from_secs(90);
+
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < BOUND, "{what}: not within {} s", BOUND.as_secs());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// What came of a child that was asked to end; it must have ended by itself.
+fn ended(mut child: Child) -> Ran {
+    let started = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if started.elapsed() > BOUND {
+            child.kill().unwrap();
+            panic!("it does not end when it is asked to");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.wait_with_output().unwrap().into()
+}
+
+fn begin(mut command: Command) -> Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+#[test]
+fn the_first_signal_is_obeyed_while_an_agent_is_silent() {
+    let whole = Folder::new();
+    whole.ok(MEASURE);
+    let mut kept = Vec::new();
+    // At the greeting, at the set-up, and in the midst of measuring.
+    for replies in [0, 1, 2, 40] {
+        let folder = Folder::new();
+        let mut command = folder.command(MEASURE);
+        command.env("NASPROF_AGENT", silent_agent(&folder, replies, ""));
+        let child = begin(command);
+        wait_until("the agent is silent", || folder.path("silent").exists());
+        terminate(&child);
+        let ran = ended(child);
+        let agent = fs::read_to_string(folder.path("silent")).unwrap();
+        let agent = Path::new("/proc").join(agent.trim());
+        let journal = fs::read(folder.path("a.journal.jsonl")).unwrap_or_default();
+        kept.push(journal.iter().filter(|&&b| b == b'\n').count());
+        if replies > 0 {
+            assert_eq!(ran.code, Some(5), "after {replies}: {}", ran.stderr);
+            assert!(ran.stderr.contains("interrupted") && ran.stderr.contains("--resume"), "{}", ran.stderr);
+            // It does not listen, so it is ended.
+            let alive = || fs::read_to_string(agent.join("stat")).is_ok_and(|stat| !stat.contains(") Z "));
+            wait_until("the agent has ended", || !alive());
+        }
+        // Nothing was begun at the greeting. Nothing that was measured is lost.
+        assert!(ran.code != Some(0) && !folder.path("a.parquet").exists());
+        folder.ok(&format!("{MEASURE} --resume"));
+        assert_eq!(folder.read("a.parquet"), whole.read("a.parquet"), "after {replies}");
+    }
+    assert!(kept[3] > kept[1], "{kept:?}");
+}
+
+#[test]
+fn the_first_signal_is_obeyed_while_the_gate_waits() {
+    let folder = Folder::new();
+    let line = MEASURE.replace("quiet", "busy");
+    let mut command = folder.command(&line);
+    // In real time the gate waits a minute for a quiet machine; then it would be another exit code.
+    let real = "| sed 's/\"virtual_time\":true/\"virtual_time\":false/'";
+    command.env("NASPROF_AGENT", silent_agent(&folder, 100_000, real));
+    let mut child = begin(command);
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("waiting for a quiet machine") {
+        assert_ne!(errors.read_line(&mut said).unwrap(), 0, "{said}");
+    }
+    terminate(&child);
+    errors.read_to_string(&mut said).unwrap();
+    let ran = ended(child);
+    assert_eq!(ran.code, Some(5), "{said}");
+    assert!(said.contains("interrupted"), "{said}");
+}
+
+/// A program that trains may be silent for as long as an epoch takes.
+#[test]
+fn the_first_signal_is_obeyed_in_a_long_training_step() {
+    let folder = Folder::new();
+    let trainer = folder.path("trainer");
+    fs::write(&trainer, "#!/bin/sh\necho $$ > silent.part; mv silent.part silent\nexec sleep 100000\n").unwrap();
+    fs::set_permissions(&trainer, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(folder.path("arch.json"), folder.ok("space sample small.toml")).unwrap();
+    let experiment = "format_version = 1\nspace = \"small.toml\"\n[data]\ndataset = \"cifar10\"\npath = \"images\"\n\
+        [training]\nepochs = 1\nbatch_size = 10\nthreads = 1\ncompute = \"cpu\"\n\
+        [optimizers.weights]\nkind = \"momentum\"\nlearning_rate = 0.05\n[trainer]\narch = \"arch.json\"\n";
+    fs::write(folder.path("train.toml"), experiment).unwrap();
+    let folder = folder.with_search(trainer);
+    let child = begin(folder.command("train train.toml -o run"));
+    wait_until("the trainer works", || folder.path("silent").exists());
+    let pid = fs::read_to_string(folder.path("silent")).unwrap();
+    terminate(&child);
+    let ran = ended(child);
+    assert_eq!(ran.code, Some(5), "{}", ran.stderr);
+    assert!(ran.stderr.contains("whole epochs are kept") && ran.stderr.contains("--resume"), "{}", ran.stderr);
+    let stat = Path::new("/proc").join(pid.trim()).join("stat");
+    wait_until("the trainer has ended", || !stat.exists());
 }

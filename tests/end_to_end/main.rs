@@ -1,5 +1,5 @@
 //! The built program from outside. `commands`: what works; `drawing`: searches without training; `bad_input`: what is
-//! refused and how; `interruption`: what survives; `torch`: real layers, where an agent with libtorch is at hand;
+//! refused and how; `interruption`: what survives, and when it ends; `environment`: where files and programs come from; `torch`: real layers, where an agent with libtorch is at hand;
 //! `searching`: searches and trainings with libtorch; `onnx`: models of networks; `layout`: the invariants of the workspace; `docs` and `messages`: the
 //! documentation against the program.
 
@@ -13,6 +13,7 @@ mod commands;
 mod docs;
 mod drawing;
 mod energy;
+mod environment;
 mod harness;
 mod interruption;
 mod layout;

@@ -34,7 +34,9 @@ impl Board {
     /// With lines for sshd's configuration, started by other words, on an address.
     pub(crate) fn with(configuration: &str, prefix: &[&str], address: &str) -> Option<Self> {
         if !Path::new(SSHD).exists() {
-            eprintln!("SKIPPED: this machine has no {SSHD} (scripts/install-packages.sh installs it)");
+            nasprof_testkit::skip::skip(format_args!(
+                "this machine has no {SSHD} (scripts/install-packages.sh installs it)"
+            ));
             return None;
         }
         let folder = tempfile::tempdir().unwrap();

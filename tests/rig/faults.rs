@@ -121,7 +121,7 @@ fn a_board_without_space_is_named_and_nothing_half_is_left() {
     fs::create_dir(board.work()).unwrap();
     let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "none"]).arg(board.work()).output();
     if !mount.is_ok_and(|output| output.status.success()) {
-        eprintln!("SKIPPED in part: a small file system cannot be mounted here (that needs root)");
+        nasprof_testkit::skip::skip("in part: a small file system cannot be mounted here (that needs root)");
         return;
     }
     let folder = board.folder(board.port);

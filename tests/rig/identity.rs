@@ -162,7 +162,7 @@ fn an_encrypted_key_is_unlocked_by_its_passphrase_or_by_the_ssh_agent() {
         (child.wait().unwrap().code(), said)
     };
     if Command::new("script").arg("--version").output().is_err() {
-        eprintln!("SKIPPED in part: this machine has no `script` to make a terminal");
+        nasprof_testkit::skip::skip("in part: this machine has no `script` to make a terminal");
     } else {
         let (code, said) = asked(&["wrong", "open sesame"]);
         assert_eq!(code, Some(0), "{said}");

@@ -269,7 +269,7 @@ fn a_board_does_not_wait_for_ever_for_a_frozen_host() {
 #[test]
 fn a_real_measurement_goes_on_after_a_cut() {
     let Some(agent) = std::env::var_os("NASPROF_TEST_TORCH_AGENT").map(PathBuf::from) else {
-        eprintln!("SKIPPED: NASPROF_TEST_TORCH_AGENT names no agent with libtorch (`make test` does)");
+        nasprof_testkit::skip::skip("NASPROF_TEST_TORCH_AGENT names no agent with libtorch (`make test` does)");
         return;
     };
     let Some(board) = board() else { return };

@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nasprof_testkit::skip::skip;
+
 use crate::board::{Board, unlinked};
 use crate::harness::Ran;
 use crate::link::Listener;
@@ -31,7 +33,7 @@ impl Wire {
         let name = |end: &str| format!("nasprof-{}-{end}", std::process::id());
         let wire = Self { host: name("host"), board: name("board") };
         if !ip(&format!("netns add {}", wire.host)) || !ip(&format!("netns add {}", wire.board)) {
-            eprintln!("SKIPPED: network namespaces cannot be made here (that needs root and `ip` of iproute2)");
+            skip("network namespaces cannot be made here (that needs root and `ip` of iproute2)");
             return None;
         }
         // Both ends are made inside: nothing of this is ever in the machine's own network.
@@ -43,7 +45,7 @@ impl Wire {
             && ip(&format!("-n {board} link set lo up"))
             && wire.set("up");
         if !made {
-            eprintln!("SKIPPED: this kernel has no virtual cables (veth)");
+            skip("this kernel has no virtual cables (veth)");
         }
         made.then_some(wire)
     }
@@ -68,7 +70,7 @@ fn ip(line: &str) -> bool {
 #[test]
 fn an_interface_that_goes_down_is_noticed_by_the_kernel_and_waited_for() {
     if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: network namespaces need root");
+        skip("network namespaces need root");
         return;
     }
     let Some(wire) = Wire::new() else { return };
