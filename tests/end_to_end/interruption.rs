@@ -4,10 +4,11 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::fake_agent::agent;
 use crate::harness::{Folder, Ran};
 
 const MEASURE: &str = "measure --device synthetic:quiet --space small.toml -o a.parquet";
@@ -73,21 +74,6 @@ fn what_a_journal_does_not_hold_is_said() {
     assert!(part.stderr.contains("not complete") && part.stderr.contains("--resume"), "{}", part.stderr);
 }
 
-/// An agent that is the real one until it has given so many replies: then it is silent for ever, and says so by a file.
-fn silent_agent(folder: &Folder, replies: usize, filter: &str) -> PathBuf {
-    let path = folder.path("silent-agent");
-    // The shell that answers is the child that nasprof knows; the real agent ends with it.
-    let text = format!(
-        "#!/bin/sh\nrm -f pipe.$$; mkfifo pipe.$$\n'{}' <&0 >pipe.$$ &\nexec 3<pipe.$$; rm -f pipe.$$\nn=0\n\
-         while [ $n -lt {replies} ] && read -r line <&3; do printf '%s\\n' \"$line\" {filter}; n=$((n+1)); done\n\
-         echo $$ > silent.part; mv silent.part silent\nexec sleep 100000\n",
-        folder.agent.display()
-    );
-    fs::write(&path, text).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    path
-}
-
 fn terminate(child: &Child) {
     let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
@@ -118,6 +104,11 @@ fn ended(mut child: Child) -> Ran {
     child.wait_with_output().unwrap().into()
 }
 
+/// Whether the process of a `/proc/NUMBER/stat` runs; one that nobody has waited for does not.
+fn lives(stat: &Path) -> bool {
+    fs::read_to_string(stat).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
 fn begin(mut command: Command) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
@@ -131,24 +122,21 @@ fn the_first_signal_is_obeyed_while_an_agent_is_silent() {
     for replies in [0, 1, 2, 40] {
         let folder = Folder::new();
         let mut command = folder.command(MEASURE);
-        command.env("NASPROF_AGENT", silent_agent(&folder, replies, ""));
+        command.env("NASPROF_AGENT", agent(&folder, replies, ""));
         let child = begin(command);
         wait_until("the agent is silent", || folder.path("silent").exists());
         terminate(&child);
         let ran = ended(child);
-        let agent = fs::read_to_string(folder.path("silent")).unwrap();
-        let agent = Path::new("/proc").join(agent.trim());
+        let pid = fs::read_to_string(folder.path("silent")).unwrap();
+        let stat = Path::new("/proc").join(pid.trim()).join("stat");
         let journal = fs::read(folder.path("a.journal.jsonl")).unwrap_or_default();
         kept.push(journal.iter().filter(|&&b| b == b'\n').count());
-        if replies > 0 {
-            assert_eq!(ran.code, Some(5), "after {replies}: {}", ran.stderr);
-            assert!(ran.stderr.contains("interrupted") && ran.stderr.contains("--resume"), "{}", ran.stderr);
-            // It does not listen, so it is ended.
-            let alive = || fs::read_to_string(agent.join("stat")).is_ok_and(|stat| !stat.contains(") Z "));
-            wait_until("the agent has ended", || !alive());
-        }
-        // Nothing was begun at the greeting. Nothing that was measured is lost.
-        assert!(ran.code != Some(0) && !folder.path("a.parquet").exists());
+        assert_eq!(ran.code, Some(5), "after {replies}: {}", ran.stderr);
+        assert!(ran.stderr.contains("interrupted") && ran.stderr.contains("--resume"), "{}", ran.stderr);
+        // It does not listen, so it is ended.
+        wait_until("the agent has ended", || !lives(&stat));
+        // Nothing that was measured is lost.
+        assert!(!folder.path("a.parquet").exists());
         folder.ok(&format!("{MEASURE} --resume"));
         assert_eq!(folder.read("a.parquet"), whole.read("a.parquet"), "after {replies}");
     }
@@ -162,7 +150,7 @@ fn the_first_signal_is_obeyed_while_the_gate_waits() {
     let mut command = folder.command(&line);
     // In real time the gate waits a minute for a quiet machine; then it would be another exit code.
     let real = "| sed 's/\"virtual_time\":true/\"virtual_time\":false/'";
-    command.env("NASPROF_AGENT", silent_agent(&folder, 100_000, real));
+    command.env("NASPROF_AGENT", agent(&folder, 100_000, real));
     let mut child = begin(command);
     let mut errors = BufReader::new(child.stderr.take().unwrap());
     let mut said = String::new();
@@ -197,5 +185,5 @@ fn the_first_signal_is_obeyed_in_a_long_training_step() {
     assert_eq!(ran.code, Some(5), "{}", ran.stderr);
     assert!(ran.stderr.contains("whole epochs are kept") && ran.stderr.contains("--resume"), "{}", ran.stderr);
     let stat = Path::new("/proc").join(pid.trim()).join("stat");
-    wait_until("the trainer has ended", || !stat.exists());
+    wait_until("the trainer has ended", || !lives(&stat));
 }

@@ -14,6 +14,7 @@ mod docs;
 mod drawing;
 mod energy;
 mod environment;
+mod fake_agent;
 mod harness;
 mod interruption;
 mod layout;
