@@ -7,7 +7,8 @@ SHELL := bash
 .NOTPARALLEL:
 
 # rustup's folder, for shells that have not read its profile lines yet.
-export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+cargo_home := $(or $(filter /%,$(CARGO_HOME)),$(addsuffix /.cargo,$(filter /%,$(HOME))))
+export PATH := $(PATH)$(if $(cargo_home),:$(cargo_home)/bin)
 
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 nasprof := $(target)/release/nasprof
@@ -74,8 +75,11 @@ quickstart-search: build ## Install Fashion-MNIST and search a small space on it
 # The end-to-end tests use the agents beside `nasprof`. The first call needs no libtorch.
 test: setup tensorboard onnx ## Run all tests
 	cargo build --locked
-	NASPROF_TEST_TORCH_AGENT=$(target)/debug/nasprof-agent-torch cargo test --locked --no-fail-fast
-	cargo test --locked --no-fail-fast $(torch) --lib --examples --test '*'
+	@# The second part runs even if the first fails.
+	@code=0; set -x; \
+	NASPROF_TEST_TORCH_AGENT=$(target)/debug/nasprof-agent-torch cargo test --locked --no-fail-fast || code=$$?; \
+	cargo test --locked --no-fail-fast $(torch) --lib --examples --test '*' || code=$$?; \
+	exit $$code
 
 test-light: ## Run the tests that need no libtorch
 	cargo test --locked --no-fail-fast

@@ -7,6 +7,7 @@
 #
 # Needs /usr/sbin/sshd and a quiet machine; raw output goes to FOLDER. NASPROF names another program than target/release's.
 set -euo pipefail
+. "$(dirname "$0")/environment.sh"
 folder=$(realpath -m "${1:?usage: scripts/bench-ssh-loopback.sh FOLDER [SPACE] [OPTIONS...]}")
 space=${2:-mobilenet-cifar10}
 if [ -f "$space" ]; then space=$(realpath "$space"); fi
@@ -14,7 +15,7 @@ shift $(($# < 2 ? $# : 2))
 nasprof=$(realpath "${NASPROF:-${CARGO_TARGET_DIR:-target}/release/nasprof}")
 mkdir -p "$folder"
 
-work=$(mktemp -d)
+work=$(temporary_folder)
 sshd=
 trap '[ -z "$sshd" ] || kill "$sshd" 2>/dev/null || true; rm -rf "$work"' EXIT
 ssh-keygen -q -t ed25519 -N '' -f "$work/host"

@@ -8,6 +8,7 @@
 # sources with Debian's compiler, both unpacked into a cache (NASPROF_CROSS_CACHE) and not installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/environment.sh
 
 triple=${1:-}
 case $triple in
@@ -42,7 +43,8 @@ has "$gcc" || need "${packages[@]}"
 
 # Debian's compiler, and the sources of Rust's library, in the cache. They cannot be installed beside rustup's.
 debian_rust() {
-  local cache=${NASPROF_CROSS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/nasprof/cross}
+  local cache
+  cache=$(cache_folder cross NASPROF_CROSS_CACHE)
   if [ ! -x "$cache/rustc.sh" ]; then
     has dpkg-deb && has apt-get || { echo "error: rustup has no library for $triple, and this is no Debian" >&2; exit 1; }
     dpkg -s libllvm22 >/dev/null 2>&1 || need libllvm22

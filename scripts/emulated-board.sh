@@ -8,11 +8,12 @@
 # a real board and are never to be published. Packages: mmdebstrap arch-test qemu-user-static binfmt-support openssh-client.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/environment.sh
 [ "$(id -u)" -eq 0 ] || { echo "error: this needs root (chroot)" >&2; exit 1; }
 
 nasprof=${CARGO_TARGET_DIR:-target}/release/nasprof
 nasprof=$(realpath "$nasprof")
-cache=${NASPROF_BOARD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/nasprof/emulated-board}
+cache=$(cache_folder emulated-board NASPROF_BOARD_CACHE)
 port=${PORT:-2264}
 [ -e /proc/sys/fs/binfmt_misc/register ] || mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
 [ -e /proc/sys/fs/binfmt_misc/qemu-aarch64 ] || update-binfmts --enable qemu-aarch64
@@ -31,7 +32,7 @@ printf 'root:x:0:0:root:/root:/bin/bash\nsshd:x:105:65534::/run/sshd:/usr/sbin/n
 printf 'root:x:0:\nnogroup:x:65534:\n' >"$root/etc/group"
 ln -sf dash "$root/bin/sh"
 
-work=$(mktemp -d)
+work=$(temporary_folder)
 mkdir -p "$work/nasprof/devices"
 ssh-keygen -q -t ed25519 -N '' -f "$work/user"
 ssh-keygen -q -t ed25519 -N '' -f "$work/host"

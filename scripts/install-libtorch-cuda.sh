@@ -7,9 +7,10 @@
 # A PyTorch 2.11.0 with CUDA that is there already serves as well: NASPROF_LIBTORCH_CUDA=.../site-packages/torch/lib
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/environment.sh
 
 version=2.11.0
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/nasprof/libtorch-cuda-$version
+cache=$(cache_folder "libtorch-cuda-$version")
 [ ! -e "$cache/complete" ] || exit 0
 
 echo "libtorch $version for CUDA 13: downloading (about 2.4 GB) into $cache" >&2

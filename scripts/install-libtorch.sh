@@ -8,13 +8,14 @@
 # NASPROF_LIBTORCH names another folder. `.deps/libtorch` in the checkout links to it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/environment.sh
 
 version=2.11.0
-cache=${NASPROF_LIBTORCH:-${XDG_CACHE_HOME:-$HOME/.cache}/nasprof/libtorch-$version}
+cache=$(cache_folder "libtorch-$version" NASPROF_LIBTORCH)
 
 if [ ! -e "$cache/complete" ]; then
   echo "libtorch $version: downloading (about 540 MB) into $cache" >&2
-  work=$(mktemp -d "${TMPDIR:-/tmp}/nasprof-libtorch.XXXXXX")
+  work=$(temporary_folder)
   trap 'rm -rf "$work"' EXIT
   python3 -m pip download --quiet --no-deps --only-binary=:all: \
     --platform manylinux_2_28_x86_64 --platform manylinux_2_25_x86_64 \

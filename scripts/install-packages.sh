@@ -5,6 +5,7 @@
 #
 # As root it installs; as another user it prints the command to run. It asks nothing.
 set -euo pipefail
+. "$(dirname "$0")/environment.sh"
 
 rust=1.95
 
@@ -46,7 +47,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 # Where rustup puts cargo, for shells that have not read its profile lines yet.
-PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
+if cargo=$(cargo_home); then PATH=$PATH:$cargo/bin; fi
 found=
 if has cargo; then found=$(cargo --version | cut -d' ' -f2); fi
 # The older of the two must be the one we need.

@@ -16,6 +16,9 @@ use nasprof_search::config::ConfigError;
 use nasprof_search::evolution::RunError;
 use nasprof_spaces::SpaceError;
 
+use crate::hints::{arch_hint, device_file_hint, journal_hint, link_hint, space_hint};
+use crate::interruption::Kept;
+
 /// Exit codes of the program; part of its interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -55,6 +58,27 @@ impl Failure {
         self
     }
 
+    /// The user asked to stop, by Ctrl-C or a signal.
+    pub(crate) fn interrupted(kept: Kept) -> Self {
+        let (message, hint) = match kept {
+            Kept::Journal => ("interrupted; what was measured is kept", "the same command with --resume goes on"),
+            Kept::Epochs => {
+                ("interrupted; whole epochs are kept", "the same command with --resume goes on from the last epoch")
+            }
+            Kept::Run => ("interrupted; the run is kept", "the same command with --resume goes on"),
+            Kept::Nothing => ("interrupted", "the same command begins anew"),
+        };
+        Self { exit: Exit::DeviceLost, message: message.to_owned(), hint: Some(hint.to_owned()) }
+    }
+
+    /// A failure of a command that goes on with nothing: what cannot be resumed is not said to be.
+    pub(crate) fn without_resuming(self) -> Self {
+        match self.exit {
+            Exit::DeviceLost => self.hint("the same command begins anew"),
+            _ => self,
+        }
+    }
+
     /// Two failures as one; the first decides the exit code.
     pub(crate) fn and(mut self, another: Self) -> Self {
         let hint = another.hint.map_or_else(String::new, |hint| format!("\nhint: {hint}"));
@@ -79,13 +103,15 @@ impl fmt::Display for Failure {
 
 impl From<SpaceError> for Failure {
     fn from(error: SpaceError) -> Self {
-        Self::usage(error).hint("`nasprof space list` lists the spaces; a space can also be a TOML file")
+        let hint = space_hint(&error);
+        Self::usage(error).hint(hint)
     }
 }
 
 impl From<ArchError> for Failure {
     fn from(error: ArchError) -> Self {
-        Self::usage(error).hint("`nasprof space sample SPACE -n 1` prints an architecture file")
+        let hint = arch_hint(&error);
+        Self::usage(error).hint(hint)
     }
 }
 
@@ -110,7 +136,8 @@ impl From<OnnxError> for Failure {
 
 impl From<DeviceFileError> for Failure {
     fn from(error: DeviceFileError) -> Self {
-        Self::usage(error).hint("`nasprof devices list` lists the devices")
+        let hint = device_file_hint(&error);
+        Self::usage(error).hint(hint)
     }
 }
 
@@ -127,72 +154,9 @@ impl From<LinkError> for Failure {
     }
 }
 
-/// How to mend what stands between us and a device.
-pub(crate) fn link_hint(error: &LinkError) -> String {
-    let text = match error {
-        LinkError::Unreachable { .. } => "is it on, and are host and port of the device file right?",
-        LinkError::UnknownHostKey { line, file, .. } => {
-            return format!(
-                "compare it with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the board; if it is the same: \
-                 echo '{line}' >> {}",
-                file.display()
-            );
-        }
-        LinkError::ChangedHostKey { name, .. } => {
-            return format!(
-                "another machine answers there, or somebody is in between; if the board was set up anew: \
-                 ssh-keygen -R '{name}', then confirm the new key"
-            );
-        }
-        LinkError::RevokedHostKey { .. } => "somebody may have that key; give the board a new one",
-        LinkError::Login { user, .. } => {
-            return format!("put your public key into ~{user}/.ssh/authorized_keys there, as `ssh-copy-id` does");
-        }
-        LinkError::Key { .. } => "identity_file in the device file names it; `ssh-add` unlocks it for all programs",
-        LinkError::Configuration { .. } => "`ssh -G HOST` shows what the SSH client makes of it",
-        LinkError::NoAgent { architecture, .. } => {
-            return format!(
-                "`make agent TARGET=…` builds one, `agent = PATH` in the device file names one, and `agent_on_board` \
-                 one that was built on the board; architecture: {architecture}"
-            );
-        }
-        LinkError::WrongAgent { .. } => {
-            "`make build` builds one with libtorch for this machine, `make agent TARGET=…` a light one for a board"
-        }
-        LinkError::Board { problem, .. } if problem.contains("shared librar") => {
-            "libtorch in the device file names the folder of libtorch_cpu.so on the board"
-        }
-        LinkError::Board { .. } => {
-            "work_folder in the device file names the folder; `nasprof devices check` looks at it"
-        }
-        LinkError::InUse { .. } => "wait for the other run; the same command with --resume goes on",
-        LinkError::Version { .. } => "remove agent_on_board from the device file, or build the agent anew there",
-        LinkError::PowerMode { wanted, .. } => {
-            return format!(
-                "--lock-clocks sets it on a Jetson and restores it afterwards; by hand: `sudo nvpmodel -m NUMBER` there, \
-                 with the number of {wanted} in /etc/nvpmodel.conf (it may want a reboot); or change power_mode"
-            );
-        }
-        LinkError::Clocks { copy, .. } => {
-            return format!("set the device's clocks as that file has them, then remove {}", copy.display());
-        }
-        LinkError::Lost(_) => "the same command with --resume goes on; what was measured is kept",
-        LinkError::Protocol(_) => "is something else printing on the agent's output, or is it another program?",
-    };
-    text.to_owned()
-}
-
 impl From<JournalError> for Failure {
     fn from(error: JournalError) -> Self {
-        let hint = match &error {
-            JournalError::Damaged { .. } => "the journal was changed or damaged on disk; measure again into a new file",
-            JournalError::Header(_) => "this is not a journal of nasprof, or one of another version",
-            JournalError::InUse(_) => "wait for the other measurement, or write to another file with -o",
-            JournalError::File { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
-                "free some space, then go on with --resume; what was measured is kept"
-            }
-            JournalError::File { .. } => return Self::usage(error),
-        };
+        let hint = journal_hint(&error);
         let exit = match &error {
             JournalError::File { .. } => Exit::Internal,
             _ => Exit::Usage,
@@ -213,7 +177,7 @@ impl From<DeviceError> for Failure {
                 exit: Exit::DeviceLost,
                 ..Self::usage(error).hint("what was measured is kept; the same command with --resume goes on")
             },
-            DeviceError::Protocol(_) => Self::internal(error),
+            DeviceError::Protocol(problem) => LinkError::Protocol(problem).into(),
         }
     }
 }
@@ -223,11 +187,7 @@ impl From<EngineError> for Failure {
         match error {
             EngineError::Journal(error) => error.into(),
             EngineError::Device(error) => error.into(),
-            EngineError::Interrupted => Self {
-                exit: Exit::DeviceLost,
-                message: "interrupted; what was measured is kept".to_owned(),
-                hint: Some("the same command with --resume goes on".to_owned()),
-            },
+            EngineError::Interrupted => Self::interrupted(Kept::Journal),
             EngineError::Noisy(_) => Self {
                 exit: Exit::Noisy,
                 ..Self::usage(error).hint("stop what else runs, or pass --allow-noisy, which stamps every row")

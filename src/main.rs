@@ -4,6 +4,8 @@ mod cli;
 mod commands;
 mod display;
 mod failure;
+mod hints;
+mod interruption;
 mod resolve;
 
 use std::io::{self, Write};

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
+use nasprof_base::env_path::{config_home, env_path, state_home};
 use nasprof_devices::{DeviceFile, Link, LinkError, Milestone, Programs, find};
 use nasprof_graph::Identity;
 use nasprof_graph::runtime::Runtime;
@@ -101,7 +102,12 @@ pub(crate) fn device(name: &str, settings: &[String]) -> Result<DeviceFile, Fail
 
 /// Reaches a device; a board is logged in to and taken.
 pub(crate) fn open(file: &DeviceFile) -> Result<Link, Failure> {
-    Ok(open_with_progress(file, &mut |_| {})?)
+    Ok(open_with_progress(file, &mut |milestone| {
+        if let Milestone::TryingAgain { problem, pause } = milestone {
+            // Nothing can be done about a closed error output.
+            let _ = writeln!(std::io::stderr(), "{problem}; trying again in {} s", pause.as_secs());
+        }
+    })?)
 }
 
 /// Reaches a device and reports each step on the way.
@@ -116,18 +122,12 @@ fn passphrase(key: &Path) -> std::io::Result<String> {
 
 /// Folder of the user's own device files.
 pub(crate) fn user_devices() -> Option<PathBuf> {
-    let config = std::env::var_os("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")));
-    config.map(|folder| folder.join("nasprof/devices"))
+    config_home().map(|folder| folder.join("nasprof/devices"))
 }
 
 /// Folder of the copies of devices' clocks as they were before they were locked.
 fn clock_copies() -> Option<PathBuf> {
-    let state = std::env::var_os("XDG_STATE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state")));
-    state.map(|folder| folder.join("nasprof/clocks"))
+    state_home().map(|folder| folder.join("nasprof/clocks"))
 }
 
 /// What the agent is asked to be.
@@ -215,13 +215,26 @@ pub(crate) fn runtime(_backend: &str) -> Runtime {
 /// architecture.
 pub(crate) fn programs() -> Programs {
     let folder = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.to_owned())).unwrap_or_default();
-    let given = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    Programs { folder, agent: given("NASPROF_AGENT"), agent_torch: given("NASPROF_AGENT_TORCH") }
+    Programs { folder, agent: named_program("NASPROF_AGENT"), agent_torch: named_program("NASPROF_AGENT_TORCH") }
+}
+
+/// A program that a variable of ours names. One that is ignored is not ignored silently.
+fn named_program(variable: &str) -> Option<PathBuf> {
+    let path = env_path(variable);
+    if let (None, Some(ignored)) = (&path, std::env::var_os(variable).filter(|value| !value.is_empty())) {
+        let ignored = ignored.to_string_lossy().escape_debug().to_string();
+        // Nothing can be done about a closed error output.
+        let _ = writeln!(
+            std::io::stderr(),
+            "warning: {variable}={ignored} is ignored: it is not an absolute path, so it depends on the current folder"
+        );
+    }
+    path
 }
 
 /// The program that trains is installed beside this one; NASPROF_SEARCH names another.
 pub(crate) fn search_program() -> PathBuf {
-    std::env::var_os("NASPROF_SEARCH").map_or_else(|| programs().folder.join("nasprof-search"), PathBuf::from)
+    named_program("NASPROF_SEARCH").unwrap_or_else(|| programs().folder.join("nasprof-search"))
 }
 
 /// The name of a file without its ending, or of something built in, for use in default output names.

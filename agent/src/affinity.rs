@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn threads_that_work_share_no_core() {
         if thread::available_parallelism().unwrap().get() < 2 {
-            eprintln!("skipped: one core only");
+            nasprof_testkit::skip::skip("one core only");
             return;
         }
         if !alone("threads_that_work_share_no_core") {

@@ -1,7 +1,7 @@
 //! The board's lock: one measurement at a time. The supervisor holds a locked file while it lives; the kernel releases
 //! it in every case, so no lock is left over.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -10,6 +10,8 @@ use std::{process, thread};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
+
+use crate::lock_file;
 
 /// How long a former holder of ours may take to die.
 const TAKE_OVER: Duration = Duration::from_secs(5);
@@ -51,7 +53,7 @@ pub(crate) enum Locked {
 impl BoardLock {
     /// Takes the board, or says who has it.
     pub(crate) fn take(claim: &Claim) -> io::Result<Locked> {
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&claim.file)?;
+        let mut file = lock_file::open(&claim.file)?;
         let started = Instant::now();
         loop {
             match file.try_lock() {
@@ -88,11 +90,13 @@ fn read(file: &mut File) -> Option<Holder> {
 }
 
 fn uptime() -> Option<u64> {
-    fs::read_to_string("/proc/uptime").ok()?.split('.').next()?.parse().ok()
+    sysinfo::System::uptime().ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn claim(name: &str, token: &str) -> Claim {
@@ -112,6 +116,19 @@ mod tests {
         // Control: what the first left in the file is in nobody's way.
         assert!(matches!(BoardLock::take(&claim("held", "b")).unwrap(), Locked::Ours(_)));
         fs::remove_file(claim("held", "a").file).unwrap();
+    }
+
+    /// The control is the test above: a file of its own is taken.
+    #[test]
+    fn a_lock_that_leads_to_another_file_leaves_it_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("precious");
+        fs::write(&target, "content").unwrap();
+        let claim = Claim { file: folder.path().join("lock"), ..claim("link", "a") };
+        std::os::unix::fs::symlink(&target, &claim.file).unwrap();
+        let error = BoardLock::take(&claim).unwrap_err().to_string();
+        assert!(error.contains("lock") && error.contains("symbolic link"), "{error}");
+        assert_eq!(fs::read(&target).unwrap(), b"content");
     }
 
     #[test]

@@ -4,9 +4,11 @@
 pub mod affinity;
 pub mod allocator;
 mod board_lock;
+mod busy;
 pub mod canary;
 pub mod clocks;
 pub mod energy;
+mod lock_file;
 pub mod nvidia;
 pub mod probes;
 pub mod program;

@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 use nasprof_profiler::protocol::{Probe, Probes};
 
 /// Limits of the gate (docs/trust.md), in percent.
+use crate::busy::Watch;
+
+/// Limits of the gate (docs/trust.md), in percent.
 const MAX_PRESSURE: f64 = 5.0;
 const MAX_STEAL: f64 = 1.0;
 const MAX_FOREIGN: f64 = 10.0;
@@ -21,6 +24,8 @@ pub struct Reader {
     root: PathBuf,
     last: Option<(Instant, Ticks)>,
     throttles: Option<u64>,
+    /// Nothing for a made-up machine: its processes are not here.
+    watch: Option<Watch>,
 }
 
 impl Default for Reader {
@@ -33,7 +38,9 @@ impl Reader {
     /// A reader of the tree below `root`.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), last: None, throttles: None }
+        let root = root.into();
+        let watch = (root == Path::new("/")).then(Watch::new);
+        Self { root, last: None, throttles: None, watch }
     }
 
     /// The state now. Shares of processor time are those since the last call, or over half a second at the first.
@@ -47,17 +54,22 @@ impl Reader {
             None => Probe::NotObservable,
         };
         let (foreign, steal) = self.processor_shares();
+        let foreign = limit(foreign, MAX_FOREIGN);
+        let pressure = limit(self.pressure(), MAX_PRESSURE);
+        let busy = self.watch.as_mut().map_or_else(Vec::new, Watch::since_last_look);
+        let is_busy = matches!(foreign, Probe::Bad(_)) || matches!(pressure, Probe::Bad(_));
         let throttled = self.throttle_delta();
         Probes {
             values: BTreeMap::from([
-                ("pressure_percent".to_owned(), limit(self.pressure(), MAX_PRESSURE)),
+                ("pressure_percent".to_owned(), pressure),
                 ("steal_percent".to_owned(), limit(steal, MAX_STEAL)),
-                ("foreign_percent".to_owned(), limit(foreign, MAX_FOREIGN)),
+                ("foreign_percent".to_owned(), foreign),
                 ("temperature_celsius".to_owned(), limit(self.temperature(), MAX_TEMPERATURE)),
                 ("throttle_events".to_owned(), limit(throttled, 0.0)),
                 ("frequency_mhz".to_owned(), limit(self.frequency(), f64::INFINITY)),
                 ("load_average".to_owned(), limit(self.load_average(), f64::INFINITY)),
             ]),
+            busy: if is_busy { busy } else { Vec::new() },
         }
     }
 
@@ -78,27 +90,33 @@ impl Reader {
             .find_map(|field| field.strip_prefix("avg10=")?.parse().ok())
     }
 
+    /// Read here and not by sysinfo, which says 0 where it cannot read it; so are the zones and clocks below, of which it
+    /// leaves out those that it cannot read.
     fn load_average(&self) -> Option<f64> {
         self.text("proc/loadavg")?.split_whitespace().next()?.parse().ok()
     }
 
-    /// Percent of all processor time that others used, and that the hypervisor took.
+    /// Percent of all processor time that others used, and that the hypervisor took. From the counters themselves: sysinfo
+    /// tells of neither steal nor this process's part.
     fn processor_shares(&mut self) -> (Option<f64>, Option<f64>) {
         if self.last.is_none() {
             self.last = Ticks::read(self).map(|t| (Instant::now(), t));
+            if let Some(watch) = &mut self.watch {
+                watch.look();
+            }
         }
         let Some((at, before)) = self.last else { return (None, None) };
         if let Some(rest) = WINDOW.checked_sub(at.elapsed()) {
             std::thread::sleep(rest);
         }
-        let Some(now) = Ticks::read(self) else { return (None, None) };
-        self.last = Some((Instant::now(), now));
-        let total = (now.total - before.total) as f64;
-        if total <= 0.0 {
+        let now = Ticks::read(self);
+        self.last = now.map(|now| (Instant::now(), now));
+        let Some(passed) = now.and_then(|now| now.since(&before)) else { return (None, None) };
+        if passed.total == 0 {
             return (None, None);
         }
-        let foreign = (now.busy - before.busy).saturating_sub(now.own - before.own) as f64;
-        (Some(100.0 * foreign / total), Some(100.0 * (now.steal - before.steal) as f64 / total))
+        let share = |ticks: u64| Some(100.0 * ticks as f64 / passed.total as f64);
+        (share(passed.busy.saturating_sub(passed.own)), share(passed.steal))
     }
 
     /// The hottest thermal zone.
@@ -117,14 +135,15 @@ impl Reader {
             .reduce(f64::min)
     }
 
-    /// Thermal throttle events since the last call.
+    /// Thermal throttle events since the last call. Nothing where the count went back, as it does when a core is taken
+    /// off: how many events there were is not known then.
     fn throttle_delta(&mut self) -> Option<f64> {
         let now: u64 = entries(&self.root.join("sys/devices/system/cpu"), "cpu")
             .filter_map(|cpu| self.number(&cpu.join("thermal_throttle/core_throttle_count")))
             .map(|count| count as u64)
-            .reduce(|a, b| a + b)?;
+            .reduce(u64::saturating_add)?;
         let before = self.throttles.replace(now).unwrap_or(now);
-        Some(now.saturating_sub(before) as f64)
+        Some(now.checked_sub(before)? as f64)
     }
 }
 
@@ -141,6 +160,8 @@ fn entries(folder: &Path, prefix: &'static str) -> impl Iterator<Item = PathBuf>
 #[derive(Clone, Copy)]
 struct Ticks {
     total: u64,
+    /// Each counter of the machine.
+    each: [u64; 8],
     busy: u64,
     steal: u64,
     own: u64,
@@ -150,31 +171,48 @@ impl Ticks {
     fn read(reader: &Reader) -> Option<Self> {
         let stat = reader.text("proc/stat")?;
         let fields: Vec<u64> = stat.lines().next()?.split_whitespace().skip(1).filter_map(|f| f.parse().ok()).collect();
-        // user nice system idle iowait irq softirq steal; guest time is part of user.
-        let [user, nice, system, idle, iowait, irq, softirq, steal] = *fields.first_chunk::<8>()?;
+        // guest time is part of user.
         let own = reader.text("proc/self/stat").and_then(|text| {
             let after_name: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
-            Some(after_name.get(11)?.parse::<u64>().ok()? + after_name.get(12)?.parse::<u64>().ok()?)
+            after_name.get(11)?.parse::<u64>().ok()?.checked_add(after_name.get(12)?.parse::<u64>().ok()?)
         });
-        let busy = user + nice + system + irq + softirq;
-        Some(Self { total: busy + idle + iowait + steal, busy, steal, own: own.unwrap_or(0) })
+        Self::of(*fields.first_chunk::<8>()?, own.unwrap_or(0))
+    }
+
+    fn of(each: [u64; 8], own: u64) -> Option<Self> {
+        let [user, nice, system, _idle, _iowait, irq, softirq, steal] = each;
+        let sum = |all: &[u64]| all.iter().try_fold(0, |sum: u64, &ticks| sum.checked_add(ticks));
+        Some(Self { total: sum(&each)?, each, busy: sum(&[user, nice, system, irq, softirq])?, steal, own })
+    }
+
+    /// What passed since. Nothing where a counter ran backwards, as those of idle and waiting time may (proc(5)), and all of
+    /// them in a container that was moved: a difference would be nonsense.
+    fn since(&self, before: &Self) -> Option<Self> {
+        let mut passed = [0; 8];
+        for (passed, (now, before)) in passed.iter_mut().zip(self.each.iter().zip(&before.each)) {
+            *passed = now.checked_sub(*before)?;
+        }
+        Self::of(passed, self.own.checked_sub(before.own)?)
     }
 }
 
 /// Facts that make numbers comparable: they are equal in all sessions of a LUT, or the context has changed.
 pub fn machine_facts() -> BTreeMap<String, String> {
     let read = |path: &str| fs::read_to_string(path).ok().map(|s| s.trim().to_owned());
-    let processor = read("/proc/cpuinfo").and_then(|text| {
+    // What the kernel calls it, also where sysinfo has a nicer name: it is part of the context of LUTs that were measured
+    // before. On ARM the kernel often names none.
+    let named = read("/proc/cpuinfo").and_then(|text| {
         let line = text.lines().find(|l| l.starts_with("model name") || l.starts_with("Model"))?;
         Some(line.split_once(':')?.1.trim().to_owned())
     });
+    let processor = named.or_else(processor_brand);
     let cores = std::thread::available_parallelism().map(|n| n.to_string());
     let unknown = || "not observable".to_owned();
     BTreeMap::from([
         ("architecture".to_owned(), std::env::consts::ARCH.to_owned()),
         ("processor".to_owned(), processor.unwrap_or_else(unknown)),
         ("cores".to_owned(), cores.unwrap_or_else(|_| unknown())),
-        ("kernel".to_owned(), read("/proc/sys/kernel/osrelease").unwrap_or_else(unknown)),
+        ("kernel".to_owned(), sysinfo::System::kernel_version().unwrap_or_else(|_| unknown())),
         ("governor".to_owned(), read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").unwrap_or_else(unknown)),
         (
             "boost".to_owned(),
@@ -193,6 +231,13 @@ pub fn machine_facts() -> BTreeMap<String, String> {
             read("/sys/devices/system/clocksource/clocksource0/current_clocksource").unwrap_or_else(unknown),
         ),
     ])
+}
+
+/// The processor by the numbers that it gives of itself.
+fn processor_brand() -> Option<String> {
+    let mut system = sysinfo::System::new().ok()?;
+    system.refresh_cpu_list(sysinfo::CpuRefreshKind::nothing());
+    system.cpus().first().map(|cpu| cpu.brand().to_owned()).filter(|brand| !brand.is_empty())
 }
 
 #[cfg(test)]
@@ -246,5 +291,48 @@ pub(crate) mod tests {
         let probes = reader.read().values;
         assert_eq!(probes["foreign_percent"], Probe::Bad(25.0));
         assert_eq!(probes["steal_percent"], Probe::Bad(25.0));
+    }
+
+    /// Each counter of the machine, the process's own, and a count of throttle events, one step back. The control is one step
+    /// on.
+    #[test]
+    fn a_counter_that_runs_backwards_is_not_observable() {
+        let counters = |at: usize, value: u64| {
+            let mut all = [1000_u64; 8];
+            all[at] = value;
+            format!("cpu {} 0 0", all.map(|ticks| ticks.to_string()).join(" "))
+        };
+        for at in 0..8 {
+            for (value, observable) in [(1001, true), (999, false), (0, false), (u64::MAX, false)] {
+                let (root, mut reader) = tree(&[("proc/stat", &counters(at, 1000))]);
+                reader.read();
+                fs::write(root.join("proc/stat"), counters(at, value)).unwrap();
+                let probes = reader.read().values;
+                for name in ["foreign_percent", "steal_percent"] {
+                    let seen = probes[name] != Probe::NotObservable;
+                    assert_eq!(seen, observable, "{name}: {at} is {value}: {probes:?}");
+                }
+                // What comes after is compared with what is there now.
+                if value < u64::MAX {
+                    fs::write(root.join("proc/stat"), counters(at, value + 100)).unwrap();
+                    assert_ne!(reader.read().values["foreign_percent"], Probe::NotObservable);
+                }
+            }
+        }
+        let own = |ticks: u64| format!("1 (a b) S 0 0 0 0 0 0 0 0 0 0 {ticks} 0 0 0");
+        for (ticks, expected) in [(15, Probe::Ok(0.0)), (9, Probe::NotObservable)] {
+            let (root, mut reader) = tree(&[("proc/stat", &counters(0, 1000)), ("proc/self/stat", &own(10))]);
+            reader.read();
+            fs::write(root.join("proc/stat"), counters(0, 1005)).unwrap();
+            fs::write(root.join("proc/self/stat"), own(ticks)).unwrap();
+            assert_eq!(reader.read().values["foreign_percent"], expected);
+        }
+        let path = "sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count";
+        let (root, mut reader) = tree(&[(path, "7")]);
+        reader.read();
+        fs::write(root.join(path), "6").unwrap();
+        assert_eq!(reader.read().values["throttle_events"], Probe::NotObservable);
+        fs::write(root.join(path), "8").unwrap();
+        assert_eq!(reader.read().values["throttle_events"], Probe::Bad(2.0));
     }
 }

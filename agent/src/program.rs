@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use nasprof_base::env_path::env_path;
 use nasprof_profiler::protocol::Device;
 use nasprof_profiler::synthetic::SyntheticDevice;
 use nix::sys::prctl::set_pdeathsig;
@@ -60,7 +61,7 @@ fn serve_here(name: &str, backends: &[&str], open: impl Fn(&str) -> Opened) -> i
     // Whoever started us is the only one who can use us: nothing is left behind if it is killed.
     set_pdeathsig(Signal::SIGKILL)?;
     // Tests put a made-up /sys and the state that is kept for recovery below another root.
-    let root = std::env::var_os("NASPROF_ROOT").map_or_else(|| PathBuf::from("/"), PathBuf::from);
+    let root = env_path("NASPROF_ROOT").unwrap_or_else(|| PathBuf::from("/"));
     match clocks::recover(&root) {
         Ok(false) => {}
         Ok(true) => log("restored the clocks that an earlier measurement had left locked"),

@@ -237,7 +237,7 @@ fn bytes_that_are_not_text_end_the_agent_with_an_error() {
 #[test]
 fn a_reply_that_cannot_be_written_ends_the_agent_with_an_error() {
     if !Path::new("/dev/full").exists() {
-        eprintln!("SKIPPED: this machine has no /dev/full");
+        nasprof_testkit::skip::skip("this machine has no /dev/full");
         return;
     }
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();

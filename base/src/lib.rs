@@ -5,6 +5,7 @@
 
 pub mod change_points;
 pub mod config_text;
+pub mod env_path;
 mod replace;
 pub mod statistics;
 pub mod suggest;

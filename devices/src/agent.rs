@@ -10,7 +10,7 @@ use nasprof_profiler::protocol::{
 };
 
 use crate::clock_copy::ClockCopy;
-use crate::error::LinkError;
+use crate::error::{ClockStep, LinkError};
 use crate::power_mode::PowerMode;
 
 /// No single request takes this long; an agent silent for longer is taken for dead.
@@ -78,9 +78,9 @@ impl AgentClient {
         let Some(stored) = copy.read()? else { return Ok(false) };
         let restored = match self.ask(&Request::RestoreClocks { copy: stored }) {
             Ok(Reply::ClocksRestored { restored }) => restored,
-            Ok(other) => return Err(copy.wrong(unexpected(&other))),
+            Ok(other) => return Err(copy.wrong(ClockStep::Restore, unexpected(&other))),
             Err(DeviceError::Lost(problem)) => return Err(LinkError::Lost(problem)),
-            Err(error) => return Err(copy.wrong(error)),
+            Err(error) => return Err(copy.wrong(ClockStep::Restore, error)),
         };
         if restored != Restored::Held {
             copy.forget();

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use nasprof_base::replace_file;
 use nasprof_profiler::protocol::Stored;
 
-use crate::error::LinkError;
+use crate::error::{ClockStep, LinkError};
 
 /// A copy of a board with thousands of settings stays below this.
 const MAX_BYTES: usize = 8 << 20;
@@ -28,28 +28,30 @@ impl ClockCopy {
 
     /// The copy, if there is one.
     pub(crate) fn read(&self) -> Result<Option<Stored>, LinkError> {
+        let wrong = |problem: &dyn ToString| self.wrong(ClockStep::Read, problem.to_string());
         let bytes = match fs::metadata(&self.path) {
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
-            Ok(metadata) if metadata.len() > MAX_BYTES as u64 => return Err(self.wrong("it is larger than 8 MiB")),
-            _ => fs::read(&self.path).map_err(|e| self.wrong(e))?,
+            Ok(metadata) if metadata.len() > MAX_BYTES as u64 => return Err(wrong(&"it is larger than 8 MiB")),
+            _ => fs::read(&self.path).map_err(|e| wrong(&e))?,
         };
-        let stored: Stored = serde_json::from_slice(&bytes).map_err(|e| self.wrong(e))?;
+        let stored: Stored = serde_json::from_slice(&bytes).map_err(|e| wrong(&e))?;
         if stored.format_version != 1 {
-            return Err(
-                self.wrong(format!("format_version {} is not known (this version reads 1)", stored.format_version))
-            );
+            let version = stored.format_version;
+            return Err(wrong(&format!("format_version {version} is not known (this version reads 1)")));
         }
         Ok(Some(stored))
     }
 
     /// Keeps a copy; it is on the disk when this returns.
     pub(crate) fn keep(&self, stored: &Stored) -> Result<(), LinkError> {
-        let bytes = serde_json::to_vec(stored).map_err(|e| self.wrong(e))?;
+        let bytes = serde_json::to_vec(stored).map_err(|e| self.wrong(ClockStep::Keep, e))?;
         if bytes.len() > MAX_BYTES {
-            return Err(self.wrong("the device has more than 8 MiB of settings"));
+            return Err(self.wrong(ClockStep::Keep, "the device has more than 8 MiB of settings"));
         }
         let folder = self.path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder).and_then(|()| replace_file(&self.path, &bytes)).map_err(|e| self.wrong(e))
+        fs::create_dir_all(folder)
+            .and_then(|()| replace_file(&self.path, &bytes))
+            .map_err(|e| self.wrong(ClockStep::Keep, e))
     }
 
     /// The clocks are back. A copy that cannot be removed restores what is there already.
@@ -58,8 +60,8 @@ impl ClockCopy {
     }
 
     /// What stands in the way of restoring or of keeping.
-    pub(crate) fn wrong(&self, problem: impl ToString) -> LinkError {
-        LinkError::Clocks { copy: self.path.clone(), problem: problem.to_string() }
+    pub(crate) fn wrong(&self, what: ClockStep, problem: impl ToString) -> LinkError {
+        LinkError::Clocks { what, copy: self.path.clone(), problem: problem.to_string() }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Errors of reaching and using a device.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use nasprof_profiler::protocol::DeviceError;
@@ -11,6 +12,15 @@ pub enum LinkError {
     /// No connection.
     #[error("cannot connect to {address}: {problem}")]
     Unreachable {
+        /// Host and port.
+        address: String,
+        /// Why.
+        problem: String,
+    },
+    /// A connection that ended, or stood still, before the SSH handshake was over: a server that is busy or just starting,
+    /// a link that was cut, or a program that is no SSH server.
+    #[error("the connection to {address} ended before the SSH handshake was over: {problem}")]
+    Handshake {
         /// Host and port.
         address: String,
         /// Why.
@@ -98,7 +108,7 @@ pub enum LinkError {
     #[error("on the board: {step}: {problem}")]
     Board {
         /// What was being done.
-        step: &'static str,
+        step: Step,
         /// What the board said.
         problem: String,
     },
@@ -119,8 +129,10 @@ pub enum LinkError {
         host: String,
     },
     /// Clocks that a measurement left changed cannot be restored, or no copy of them can be kept.
-    #[error("clocks of the device, as they were, in {copy}: {problem}")]
+    #[error("clocks of the device, as they were, in {copy}: {what}: {problem}")]
     Clocks {
+        /// What was being done.
+        what: ClockStep,
         /// The host's copy.
         copy: PathBuf,
         /// Why.
@@ -142,11 +154,59 @@ pub enum LinkError {
     Protocol(String),
 }
 
+/// What is done on a device, for messages and for what helps when it fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Making the work folder on a board.
+    WorkFolder,
+    /// Putting the agent there.
+    Upload,
+    /// Starting the agent there.
+    Start,
+    /// Running a command of the device file.
+    Command,
+    /// Reading the power mode by a command of the device file.
+    PowerMode,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::WorkFolder => "make the work folder",
+            Self::Upload => "upload the agent",
+            Self::Start => "start the agent",
+            Self::Command => "run a command",
+            Self::PowerMode => "read the power mode",
+        })
+    }
+}
+
+/// What is done with the host's copy of clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClockStep {
+    /// Keeping it, before the clocks are locked.
+    Keep,
+    /// Reading it.
+    Read,
+    /// Having the device set them from it.
+    Restore,
+}
+
+impl fmt::Display for ClockStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Keep => "cannot be kept",
+            Self::Read => "cannot be read",
+            Self::Restore => "cannot be restored",
+        })
+    }
+}
+
 impl LinkError {
     /// Whether it may be gone in a moment without anybody doing anything.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::InUse { .. } | Self::Lost(_))
+        matches!(self, Self::Unreachable { .. } | Self::Handshake { .. } | Self::InUse { .. } | Self::Lost(_))
     }
 }
 

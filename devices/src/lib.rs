@@ -9,14 +9,16 @@ mod error;
 mod file;
 mod link;
 mod local;
+mod pauses;
 mod power_mode;
 mod programs;
 mod retry;
 mod ssh;
 
-pub use error::LinkError;
+pub use error::{ClockStep, LinkError, Step};
 pub use file::{ClockCommands, DeviceFile, DeviceFileError, Transport, builtin_names, expand, find, names_in};
 pub use link::{Link, Milestone};
+pub use local::end_agents;
 pub use programs::Programs;
 pub use retry::retry;
 pub use ssh::AskPassphrase;

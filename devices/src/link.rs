@@ -13,6 +13,7 @@ use crate::clock_copy::ClockCopy;
 use crate::error::LinkError;
 use crate::file::{DeviceFile, Transport};
 use crate::local::{LocalPipe, run_here};
+use crate::pauses::{Clock, Pauses, SystemClock};
 use crate::power_mode::PowerMode;
 use crate::programs::Programs;
 use crate::ssh::{AskPassphrase, Connection, Credentials, Endpoint};
@@ -36,6 +37,13 @@ pub struct Link {
 /// A step on the way to a board.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Milestone {
+    /// The connection ended before the handshake was over, and is made again.
+    TryingAgain {
+        /// What happened.
+        problem: String,
+        /// After which pause.
+        pause: Duration,
+    },
     /// It is who it says it is, and knows who we are.
     LoggedIn {
         /// Host and port.
@@ -85,7 +93,9 @@ struct Remote {
 type Shared = Arc<Mutex<Option<Supervisor>>>;
 
 impl Link {
-    /// Reaches a device. A board is logged in to, gets its agent, and is taken for this run; `tell` hears of each step.
+    /// Reaches a device. A board is logged in to, gets its agent, and is taken for this run; `tell` hears of each step. A
+    /// connection that ends before the handshake is over is made again, for as long as the device file goes on trying to
+    /// reach a lost device.
     /// `copies` is this machine's folder for copies of clocks; without one no clocks are locked.
     ///
     /// # Errors
@@ -109,7 +119,7 @@ impl Link {
                 cores: 1,
                 fingerprint: String::new(),
             };
-            remote.reach(file, &link.programs, tell)?;
+            remote.reach_within(file.reconnect(), file, &link.programs, tell)?;
             link.remote = Some(remote);
         }
         Ok(link)
@@ -203,6 +213,29 @@ impl Link {
 }
 
 impl Remote {
+    /// As [`Remote::reach`], again and again while connections end before their handshake is over: a server that is busy or
+    /// still starting takes the next one.
+    fn reach_within(
+        &mut self,
+        patience: Duration,
+        file: &DeviceFile,
+        programs: &Programs,
+        tell: &mut dyn FnMut(Milestone),
+    ) -> Result<(), LinkError> {
+        let clock = SystemClock::new();
+        let mut pauses = Pauses::within(patience, &clock);
+        loop {
+            match self.reach(file, programs, tell) {
+                Err(error @ LinkError::Handshake { .. }) => {
+                    let Some(pause) = pauses.next(&clock) else { return Err(error) };
+                    tell(Milestone::TryingAgain { problem: error.to_string(), pause });
+                    clock.sleep(pause);
+                }
+                result => return result,
+            }
+        }
+    }
+
     /// Connects and starts a supervisor, unless one is there.
     fn reach(
         &mut self,

@@ -5,19 +5,37 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use nasprof_profiler::protocol::read_line;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::agent::Pipe;
-use crate::error::LinkError;
+use crate::error::{LinkError, Step};
 
 /// How long an agent may take to end after its input has.
 const FAREWELL: Duration = Duration::from_secs(5);
 /// Lines read ahead; an agent that says more has to wait.
 const READ_AHEAD: usize = 16;
+
+/// Children that run, for [`end_agents`].
+static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+/// Ends the agents on this machine at once, for a program that ends itself: an agent that does not listen would outlive it.
+/// Locked clocks are restored by the process that holds them.
+pub fn end_agents() {
+    for pid in running().drain(..) {
+        // Not yet waited for, so the number is still the child's. Gone already is as good.
+        let _ = i32::try_from(pid).map(|pid| kill(Pid::from_raw(pid), Signal::SIGKILL));
+    }
+}
+
+fn running() -> MutexGuard<'static, Vec<u32>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The child. It ends when this is dropped, and by itself when this process dies.
 pub(crate) struct LocalPipe {
@@ -32,8 +50,10 @@ impl LocalPipe {
     pub(crate) fn spawn(program: &Path, libraries: &[&str]) -> Result<Self, LinkError> {
         let mut command = Command::new(program);
         if !libraries.is_empty() {
-            let inherited = std::env::var("LD_LIBRARY_PATH").ok().filter(|paths| !paths.is_empty());
-            let all: Vec<&str> = libraries.iter().copied().chain(inherited.as_deref()).collect();
+            // An empty or relative folder in it stands for the current one.
+            let inherited = std::env::var("LD_LIBRARY_PATH").unwrap_or_default();
+            let inherited = inherited.split(':').filter(|folder| folder.starts_with('/'));
+            let all: Vec<&str> = libraries.iter().copied().chain(inherited).collect();
             command.env("LD_LIBRARY_PATH", all.join(":"));
         }
         let mut child = command
@@ -44,6 +64,7 @@ impl LocalPipe {
             .process_group(0)
             .spawn()
             .map_err(|e| LinkError::WrongAgent { path: program.display().to_string(), problem: e.to_string() })?;
+        running().push(child.id());
         let input = child.stdin.take();
         let (sender, lines) = sync_channel(READ_AHEAD);
         if let Some(output) = child.stdout.take() {
@@ -75,9 +96,20 @@ impl LocalPipe {
         Ok(Self { child, input, lines, words })
     }
 
+    /// Whether the child has ended. Its number is forgotten before the system may give it to another process.
+    fn has_ended(&mut self) -> bool {
+        let mut running = running();
+        let ended = !matches!(self.child.try_wait(), Ok(None));
+        if ended {
+            running.retain(|&pid| pid != self.child.id());
+        }
+        ended
+    }
+
     fn lost(&mut self, what: &str) -> LinkError {
         // What it wrote last often says why.
         thread::sleep(Duration::from_millis(50));
+        self.has_ended();
         let status = match self.child.try_wait() {
             Ok(Some(status)) => format!(" ({status})"),
             _ => String::new(),
@@ -120,7 +152,7 @@ pub(crate) fn run_here(command: &str) -> Result<(i32, String), LinkError> {
         .args(["-c", "exec 2>&1; eval \"$1\"", "sh", command])
         .stdin(Stdio::null())
         .output()
-        .map_err(|e| LinkError::Board { step: "run a command", problem: e.to_string() })?;
+        .map_err(|e| LinkError::Board { step: Step::Command, problem: e.to_string() })?;
     Ok((output.status.code().unwrap_or(255), String::from_utf8_lossy(&output.stdout).into_owned()))
 }
 
@@ -131,12 +163,14 @@ impl Drop for LocalPipe {
         let step = Duration::from_millis(10);
         let mut waited = Duration::ZERO;
         while waited < FAREWELL {
-            if !matches!(self.child.try_wait(), Ok(None)) {
+            if self.has_ended() {
                 return;
             }
             thread::sleep(step);
             waited += step;
         }
+        let mut running = running();
+        running.retain(|&pid| pid != self.child.id());
         // Errors mean that it is gone already.
         let _ = self.child.kill();
         let _ = self.child.wait();

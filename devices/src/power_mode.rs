@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::LinkError;
+use crate::error::{LinkError, Step};
 use crate::file::DeviceFile;
 
 /// How the power mode shows, and what it must be.
@@ -23,7 +23,7 @@ impl PowerMode {
         let now = output.split_whitespace().collect::<Vec<_>>().join(" ");
         if status != 0 {
             let problem = format!("`{}` gives exit code {status}: {now}", self.command);
-            return Err(LinkError::Board { step: "read the power mode", problem });
+            return Err(LinkError::Board { step: Step::PowerMode, problem });
         }
         match &self.wanted {
             Some(wanted) if !has_words(&now, wanted) => Err(LinkError::PowerMode { now, wanted: wanted.clone() }),

@@ -1,15 +1,13 @@
 //! Retries after a device was lost.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nasprof_profiler::engine::{EngineError, Recorder};
 use nasprof_profiler::journal::Event;
 use nasprof_profiler::protocol::DeviceError;
 
-/// First pause; each is twice as long as the one before, up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+use crate::pauses::{Clock, Pauses, SystemClock};
+
 /// The user is listened to this often.
 const STEP: Duration = Duration::from_millis(100);
 
@@ -24,9 +22,18 @@ pub fn retry<T>(
     waiting: &mut dyn FnMut(&str, Duration),
     attempt: &mut dyn FnMut(&mut Recorder) -> Result<T, EngineError>,
 ) -> Result<T, EngineError> {
+    retry_in(&SystemClock::new(), patience, recorder, waiting, attempt)
+}
+
+fn retry_in<T>(
+    clock: &dyn Clock,
+    patience: Duration,
+    recorder: &mut Recorder,
+    waiting: &mut dyn FnMut(&str, Duration),
+    attempt: &mut dyn FnMut(&mut Recorder) -> Result<T, EngineError>,
+) -> Result<T, EngineError> {
     let mut best = 0;
-    let mut since = Instant::now();
-    let mut pause = FIRST_PAUSE;
+    let mut pauses = Pauses::within(patience, clock);
     loop {
         let lost = match attempt(recorder) {
             Err(EngineError::Device(DeviceError::Lost(problem))) => problem,
@@ -35,21 +42,23 @@ pub fn retry<T>(
         let observed = observed(recorder);
         if observed > best {
             best = observed;
-            since = Instant::now();
-            pause = FIRST_PAUSE;
+            pauses.restart(clock);
         }
-        if since.elapsed() + pause > patience {
+        let Some(pause) = pauses.next(clock) else {
             return Err(EngineError::Device(DeviceError::Lost(lost)));
-        }
+        };
         waiting(&lost, pause);
-        let started = Instant::now();
-        while started.elapsed() < pause {
+        let end = clock.now() + pause;
+        loop {
             if recorder.is_interrupted() {
                 return Err(EngineError::Interrupted);
             }
-            thread::sleep(STEP);
+            let left = end.saturating_sub(clock.now());
+            if left.is_zero() {
+                break;
+            }
+            clock.sleep(left.min(STEP));
         }
-        pause = (pause * 2).min(LONGEST_PAUSE);
         recorder.rewind();
     }
 }
@@ -66,6 +75,8 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
 
+    use crate::pauses::tests::MadeUp;
+
     const PATIENCE: Duration = Duration::from_millis(1500);
 
     fn lost<T>() -> Result<T, EngineError> {
@@ -80,7 +91,7 @@ mod tests {
     #[test]
     fn every_event_is_observed_once_however_often_the_device_is_lost() {
         let (mut observed, mut waits) = (0, 0);
-        let result = retry(PATIENCE, &mut recorder(), &mut |_, _| waits += 1, &mut |recorder| {
+        let result = retry_in(&MadeUp::default(), PATIENCE, &mut recorder(), &mut |_, _| waits += 1, &mut |recorder| {
             for step in 0..3 {
                 let fresh = observed == step;
                 recorder.next(false, || {
@@ -99,11 +110,12 @@ mod tests {
     #[test]
     fn it_gives_up_without_progress_and_marks_of_resumption_are_none() {
         let mut attempts = 0;
-        let result: Result<(), _> = retry(PATIENCE, &mut recorder(), &mut |_, _| {}, &mut |recorder| {
-            attempts += 1;
-            recorder.decide(Event::Resumed)?;
-            lost()
-        });
+        let result: Result<(), _> =
+            retry_in(&MadeUp::default(), PATIENCE, &mut recorder(), &mut |_, _| {}, &mut |recorder| {
+                attempts += 1;
+                recorder.decide(Event::Resumed)?;
+                lost()
+            });
         assert!(matches!(result, Err(EngineError::Device(DeviceError::Lost(_)))));
         assert_eq!(attempts, 2);
     }
@@ -111,14 +123,16 @@ mod tests {
     #[test]
     fn no_patience_means_one_attempt_and_other_errors_are_not_tried_again() {
         let mut attempts = 0;
-        let once: Result<(), _> = retry(Duration::ZERO, &mut recorder(), &mut |_, _| {}, &mut |_| {
-            attempts += 1;
-            lost()
-        });
-        let refused: Result<(), _> = retry(PATIENCE, &mut recorder(), &mut |_, _| {}, &mut |_| {
-            attempts += 1;
-            Err(DeviceError::Refused("no".to_owned()).into())
-        });
+        let once: Result<(), _> =
+            retry_in(&MadeUp::default(), Duration::ZERO, &mut recorder(), &mut |_, _| {}, &mut |_| {
+                attempts += 1;
+                lost()
+            });
+        let refused: Result<(), _> =
+            retry_in(&MadeUp::default(), PATIENCE, &mut recorder(), &mut |_, _| {}, &mut |_| {
+                attempts += 1;
+                Err(DeviceError::Refused("no".to_owned()).into())
+            });
         assert!(once.is_err() && refused.is_err());
         assert_eq!(attempts, 2);
     }
@@ -128,7 +142,8 @@ mod tests {
         let flag = Arc::new(AtomicBool::new(false));
         let mut recorder = Recorder::new(Vec::new(), None, Arc::clone(&flag));
         let mut stop = |_: &str, _| flag.store(true, std::sync::atomic::Ordering::Relaxed);
-        let result: Result<(), _> = retry(Duration::from_secs(60), &mut recorder, &mut stop, &mut |_| lost());
+        let result: Result<(), _> =
+            retry_in(&MadeUp::default(), Duration::from_secs(60), &mut recorder, &mut stop, &mut |_| lost());
         assert!(matches!(result, Err(EngineError::Interrupted)));
     }
 }

@@ -18,7 +18,7 @@ fn events() -> Vec<Event> {
     let run = |ns| Run { ns: vec![ns, ns + 1], switches: 0, faults: 3 };
     let visit =
         |sequence| Visit { sequence, workload: 0, layers: vec![run(1000)], whole: vec![run(2000)], conditions: None };
-    let probes = Probes { values: [("temperature_celsius".to_owned(), Probe::Ok(0.1 + 0.2))].into() };
+    let probes = Probes { values: [("temperature_celsius".to_owned(), Probe::Ok(0.1 + 0.2))].into(), busy: Vec::new() };
     vec![
         Event::Header(Box::new(header(&small_space(), Mode::InContext, u64::MAX))),
         Event::Planned,
@@ -232,7 +232,7 @@ fn a_second_writer_is_refused_while_the_first_lives() {
 fn a_file_without_an_end_is_refused() {
     let full = Path::new("/dev/full");
     if !full.exists() {
-        eprintln!("SKIPPED: this machine has no /dev/full");
+        nasprof_testkit::skip::skip("this machine has no /dev/full");
         return;
     }
     assert!(matches!(Writer::resume(full), Err(JournalError::File { .. })));

@@ -42,7 +42,7 @@ fn fashion_mnist_plain_and_compressed() {
 #[test]
 fn fashion_mnist_of_debian() {
     if !Path::new("/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz").exists() {
-        eprintln!("skipped: the Debian package dataset-fashion-mnist is not installed");
+        nasprof_testkit::skip::skip("the Debian package dataset-fashion-mnist is not installed");
         return;
     }
     let mut config = config("fashion-mnist", Path::new(""));

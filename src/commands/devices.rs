@@ -2,16 +2,18 @@
 
 use std::process::ExitCode;
 
-use nasprof_devices::{LinkError, Milestone, builtin_names, names_in};
+use nasprof_devices::{LinkError, Milestone, Step as LinkStep, builtin_names, names_in};
+use nasprof_profiler::engine::busy_processes;
 use nasprof_profiler::protocol::{DeviceError, Fingerprint, Probe, Probes};
 use nasprof_profiler::synthetic;
 use serde::Serialize;
 use serde_json::json;
 
 use super::validate::level_check;
-use super::{print, print_json};
+use super::{print, print_json, status};
 use crate::cli::{ContextArgs, DevicesArgs, DevicesCommand};
-use crate::failure::{Exit, Failure, link_hint};
+use crate::failure::{Exit, Failure};
+use crate::hints::link_hint;
 use crate::resolve::{self, target};
 
 pub(super) fn run(args: &DevicesArgs) -> Result<ExitCode, Failure> {
@@ -97,14 +99,19 @@ impl Check {
         let runtime = fingerprint.facts.get("runtime").map_or("", String::as_str);
         self.status("runtime", Verdict::Ok, format!("{} {runtime}", target.backend).trim().to_owned(), None)?;
         self.clocks(&fingerprint)?;
+        let busy = busy_processes(&probes);
         for (probe, value) in &probes.values {
-            self.probe(probe, value)?;
+            self.probe(probe, value, busy.as_deref())?;
         }
         self.end(name, &fingerprint, &probes)
     }
 
     fn milestone(&mut self, milestone: Milestone) -> Result<(), Failure> {
         match milestone {
+            Milestone::TryingAgain { problem, pause } => {
+                status(format!("{problem}; trying again in {} s", pause.as_secs()));
+                Ok(())
+            }
             Milestone::LoggedIn { address, fingerprint, user } => {
                 self.status("connect", Verdict::Ok, address, None)?;
                 self.status("host key", Verdict::Ok, fingerprint, None)?;
@@ -146,12 +153,10 @@ impl Check {
         }
     }
 
-    fn probe(&mut self, name: &str, probe: &Probe) -> Result<(), Failure> {
+    fn probe(&mut self, name: &str, probe: &Probe, busy: Option<&str>) -> Result<(), Failure> {
         match probe {
             Probe::Ok(value) => self.status(name, Verdict::Ok, format!("{value:.1}"), None),
-            Probe::Bad(value) => {
-                self.status(name, Verdict::Bad, format!("{value:.1}"), Some(probe_hint(name).to_owned()))
-            }
+            Probe::Bad(value) => self.status(name, Verdict::Bad, format!("{value:.1}"), Some(probe_hint(name, busy))),
             Probe::NotObservable => self.status(name, Verdict::NotObservable, String::new(), None),
         }
     }
@@ -194,7 +199,8 @@ impl Check {
         let noisy = probes.values.values().any(|p| matches!(p, Probe::Bad(_)));
         if self.as_json {
             print_json(&json!({
-                "device": name, "facts": fingerprint.facts, "probes": probes.values, "ok": !noisy, "steps": self.steps
+                "device": name, "facts": fingerprint.facts, "probes": probes.values, "busy": probes.busy,
+                "ok": !noisy, "steps": self.steps
             }))?;
         } else {
             for (fact, value) in &fingerprint.facts {
@@ -209,15 +215,17 @@ impl Check {
 fn failed_step(error: &LinkError) -> &'static str {
     match error {
         LinkError::Configuration { .. } => "configuration",
-        LinkError::Unreachable { .. } | LinkError::Lost(_) => "connect",
+        LinkError::Unreachable { .. } | LinkError::Handshake { .. } | LinkError::Lost(_) => "connect",
         LinkError::UnknownHostKey { .. } | LinkError::ChangedHostKey { .. } | LinkError::RevokedHostKey { .. } => {
             "host key"
         }
         LinkError::Login { .. } | LinkError::Key { .. } => "login",
         LinkError::InUse { .. } => "board",
-        LinkError::PowerMode { .. } => "power mode",
+        LinkError::PowerMode { .. } | LinkError::Board { step: LinkStep::PowerMode | LinkStep::Command, .. } => {
+            "power mode"
+        }
         LinkError::Clocks { .. } => "clocks",
-        LinkError::Board { step: "make the work folder", .. } => "space",
+        LinkError::Board { step: LinkStep::WorkFolder, .. } => "space",
         LinkError::NoAgent { .. }
         | LinkError::WrongAgent { .. }
         | LinkError::Version { .. }
@@ -226,13 +234,17 @@ fn failed_step(error: &LinkError) -> &'static str {
     }
 }
 
-fn probe_hint(name: &str) -> &'static str {
-    match name {
+fn probe_hint(name: &str, busy: Option<&str>) -> String {
+    let text = match name {
         "temperature_celsius" => {
             "let it cool down, or cool it better; the limit is temperature_limit of the device file"
         }
         "throttle_events" => "it was too hot or short of power a moment ago",
         "steal_percent" => "other virtual machines take its time; use a machine of your own",
-        _ => "stop what else runs there",
-    }
+        _ => {
+            let busy = busy.map_or_else(String::new, |busy| format!(" (busy: {busy})"));
+            return format!("stop what else runs there{busy}");
+        }
+    };
+    text.to_owned()
 }

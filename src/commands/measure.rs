@@ -15,10 +15,11 @@ use nasprof_profiler::journal::{EnergyResult, Event, Header, Mode, Shard, Writer
 use nasprof_spaces::Space;
 use serde_json::json;
 
-use super::{interruption, print, print_json, print_remarks};
+use super::{print, print_json, print_remarks};
 use crate::cli::{MeasureArgs, ModeArg};
 use crate::display::{Display, Screen};
 use crate::failure::{Exit, Failure};
+use crate::interruption::{Kept, interruption};
 use crate::resolve::{self, Target, at_batch, target};
 
 /// How long the gate waits for a quiet machine.
@@ -39,7 +40,7 @@ pub(super) fn run(args: &MeasureArgs) -> Result<ExitCode, Failure> {
 /// Measures all devices at the same time.
 fn measure_all(jobs: &mut [Job], args: &MeasureArgs) -> Result<Vec<Result<Outcome, Failure>>, Failure> {
     let several = jobs.len() > 1;
-    let interrupted = interruption()?;
+    let interrupted = interruption(Kept::Journal)?;
     let screen = Screen::new();
     Ok(thread::scope(|scope| {
         let (screen, interrupted) = (&screen, &interrupted);

@@ -18,8 +18,6 @@ mod validate_memory;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use clap::CommandFactory;
 use nasprof_devices::Link;
@@ -86,16 +84,4 @@ pub(crate) fn print_remarks(device: &str, link: &mut Link) {
     for remark in link.remarks() {
         status(format!("{device}: {remark}"));
     }
-}
-
-/// A flag that Ctrl-C and SIGTERM set; a second Ctrl-C ends the program at once.
-pub(crate) fn interruption() -> Result<Arc<AtomicBool>, Failure> {
-    let flag = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
-        // Order matters: the first signal finds the flag unset and only sets it.
-        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&flag)))
-            .map_err(|e| Failure::internal(format!("cannot handle signals: {e}")))?;
-    }
-    Ok(flag)
 }

@@ -17,10 +17,11 @@ use nasprof_search::lut_files;
 use nasprof_search::winner::{DeviceEvaluator, Found, Latency, Measured, select_on_device};
 use serde::de::DeserializeOwned;
 
-use super::{interruption, print, print_json, status, validate};
+use super::{print, print_json, status, validate};
 use crate::cli::{RunArgs, SearchArgs};
 use crate::display::SearchView;
 use crate::failure::{Exit, Failure};
+use crate::interruption::{Kept, interruption, while_interruptible};
 use crate::resolve;
 
 pub(super) fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
@@ -269,7 +270,7 @@ fn start(job: &Job) -> Result<(), Failure> {
         Failure::usage(format!("cannot run {name}: {e}")).hint(hint)
     };
     // Before there is anything to interrupt. From a terminal the trainer is interrupted as well.
-    let interrupted = interruption()?;
+    let interrupted = interruption(Kept::Epochs)?;
     let mut child = Command::new(&program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(cannot)?;
     let text = serde_json::to_vec(job).map_err(Failure::internal)?;
     // A child that does not read its job ends, and its last event says more than the broken pipe.
@@ -277,30 +278,34 @@ fn start(job: &Job) -> Result<(), Failure> {
     let output = child.stdout.take().ok_or_else(|| Failure::internal(format!("{name} has no output")))?;
     let mut view = SearchView::new();
     let mut failure = None;
-    for line in BufReader::new(output).lines() {
-        match serde_json::from_str(&line.map_err(Failure::internal)?) {
-            Ok(RunEvent::Line(line)) => view.status(&line),
-            Ok(RunEvent::Step(step)) => view.step(&step),
-            Ok(RunEvent::Failed { message, hint }) => failure = Some((message, hint)),
-            Err(_) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                let problem = format!("{name} does not speak as this program expects");
-                return Err(Failure::usage(problem).hint("build both of the same version with `make build`"));
+    let pid = child.id();
+    let told = while_interruptible(&interrupted, pid, || {
+        for line in BufReader::new(output).lines() {
+            match serde_json::from_str(&line.map_err(Failure::internal)?) {
+                Ok(RunEvent::Line(line)) => view.status(&line),
+                Ok(RunEvent::Step(step)) => view.step(&step),
+                Ok(RunEvent::Failed { message, hint }) => failure = Some((message, hint)),
+                Err(_) => {
+                    let problem = format!("{name} does not speak as this program expects");
+                    return Err(Failure::usage(problem).hint("build both of the same version with `make build`"));
+                }
             }
         }
-        if interrupted.load(Ordering::Relaxed) {
-            let _ = child.kill();
-        }
-    }
+        Ok(())
+    });
     view.finish();
+    if told.is_err() {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    // A line that was cut by the end that the user asked for is no fault of the program.
+    if !interrupted.load(Ordering::Relaxed) {
+        told?;
+    }
     let status = child.wait().map_err(Failure::internal)?;
     match (status.code(), failure) {
         (Some(0), None) => Ok(()),
-        _ if interrupted.load(Ordering::Relaxed) => {
-            Err(Failure { exit: Exit::DeviceLost, ..Failure::usage("interrupted; whole epochs are kept") }
-                .hint("the same command with --resume goes on from the last epoch"))
-        }
+        _ if interrupted.load(Ordering::Relaxed) => Err(Failure::interrupted(Kept::Epochs)),
         (code, Some((message, hint))) => {
             let exit = if code == Some(Exit::Usage as i32) { Exit::Usage } else { Exit::Internal };
             Err(Failure { exit, message, hint })

@@ -11,7 +11,7 @@ use nasprof_graph::arch::ArchFile;
 use nasprof_lut::{
     Estimator, Lut, Processes, Validation, WholeSession, holdout_networks, level_now, measure_whole, read, validate,
 };
-use nasprof_profiler::engine::{Gate, Recorder};
+use nasprof_profiler::engine::{EngineError, Gate, Recorder};
 use nasprof_profiler::journal::{Event, Mode, Writer};
 use nasprof_spaces::Space;
 use serde_json::{Value, json};
@@ -19,10 +19,11 @@ use serde_json::{Value, json};
 use self::table::show;
 use super::estimate::check_context;
 use super::measure::PATIENCE;
-use super::{interruption, print, print_json, print_remarks, validate_memory};
+use super::{print, print_json, print_remarks, validate_memory};
 use crate::cli::{ContextArgs, ValidateArgs};
 use crate::display::Screen;
 use crate::failure::{Exit, Failure};
+use crate::interruption::{Kept, interruption};
 use crate::resolve::{self, at_batch};
 
 /// Seed of the order in which a search's winner is measured among the anchors.
@@ -56,7 +57,8 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
     }
     let processes = if args.alone { Processes::OneEach } else { Processes::All(args.processes) };
     let session = WholeSession { processes, ..session(args.seed, args.max_rounds, args.allow_noisy) };
-    let events = measured((&lut, &space), &networks, session, (&file, &mut link), args.journal.as_deref())?;
+    let events =
+        measured((&lut, &space), &networks, session, (&file, &mut link), args.journal.as_deref(), Kept::Nothing)?;
     let isolated = isolated.as_ref().map(Estimator::new);
     let validation = validate(&events, &Estimator::new(&lut), isolated.as_ref(), args.seed)?;
     if args.json {
@@ -97,7 +99,8 @@ pub(super) fn level_check(
     lut.check_context(&[("device", Some(device.to_owned()))])?;
     let file = resolve::device(device, settings)?;
     let mut link = resolve::open(&file)?;
-    let events = measured((&lut, &space), &[], session(1, LEVEL_ROUNDS, true), (&file, &mut link), None)?;
+    let events =
+        measured((&lut, &space), &[], session(1, LEVEL_ROUNDS, true), (&file, &mut link), None, Kept::Nothing)?;
     match level_now(&events, &Estimator::new(&lut))? {
         Some(level) if as_json => print_json(&level),
         Some(level) => {
@@ -126,7 +129,7 @@ pub(super) fn measure_network(lut: &Lut, space: &str, arch: &Arch, allow_noisy: 
     let networks = std::slice::from_ref(arch);
     let processes = Processes::All(WINNER_PROCESSES);
     let session = WholeSession { processes, ..session(WINNER_SEED, WINNER_ROUNDS, allow_noisy) };
-    let events = measured((lut, &space), networks, session, (&file, &mut link), None)?;
+    let events = measured((lut, &space), networks, session, (&file, &mut link), None, Kept::Run)?;
     Ok(validate(&events, &Estimator::new(lut), None, WINNER_SEED)?)
 }
 
@@ -141,9 +144,10 @@ fn measured(
     session: WholeSession,
     (file, link): (&DeviceFile, &mut Link),
     journal: Option<&Path>,
+    kept: Kept,
 ) -> Result<Vec<Event>, Failure> {
     let writer = journal.map(Writer::create).transpose()?;
-    let mut recorder = Recorder::new(Vec::new(), writer, interruption()?);
+    let mut recorder = Recorder::new(Vec::new(), writer, interruption(kept)?);
     let display = std::cell::RefCell::new(Screen::new().display(None));
     let backend = &lut.context.header.backend;
     let result = retry(
@@ -160,8 +164,12 @@ fn measured(
     );
     display.borrow().finish();
     print_remarks(&lut.context.header.device, link);
-    result?;
-    Ok(recorder.events().to_vec())
+    match result {
+        Ok(_) => Ok(recorder.events().to_vec()),
+        Err(EngineError::Interrupted) => Err(Failure::interrupted(kept)),
+        Err(error) if kept == Kept::Nothing => Err(Failure::from(error).without_resuming()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The result with architectures by name, as files have them.

@@ -8,3 +8,4 @@ pub mod graphs;
 pub mod luts;
 pub mod machine;
 pub mod python;
+pub mod skip;

@@ -1,8 +1,9 @@
 //! Running Python with packages that are neither built nor linked here. Tests of other crates use it too.
 
-use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+
+use crate::skip::skip;
 
 /// Packages of a virtual environment that a script of ours installs.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +43,7 @@ pub fn python(packages: Packages, script: &str, arguments: &[&Path]) -> Option<O
     let Some(python) = named.into_iter().chain([installed, "python3".to_owned()]).find(has) else {
         let hint =
             format!("`scripts/install-python-tool.sh {folder}` installs it, {variable} names a Python that has it");
-        let _ = writeln!(std::io::stderr(), "SKIPPED: no {name}; {hint}");
+        skip(format_args!("no {name}; {hint}"));
         return None;
     };
     Some(Command::new(python).arg("-c").arg(script).args(arguments).output().unwrap())

@@ -1,5 +1,6 @@
 //! What is refused, with which exit code, and that the message names it.
 
+use crate::fake_agent::agent;
 use crate::harness::Folder;
 
 #[test]
@@ -130,6 +131,22 @@ fn a_busy_machine_is_refused_or_stamped() {
     assert!(rows.iter().all(|row| row["flags"].as_array().unwrap().contains(&"noisy".into())));
 }
 
+/// The agent says who, in names of others' making; the program says it to people.
+#[test]
+fn a_refused_machine_is_told_with_who_keeps_it_busy() {
+    let folder = Folder::new();
+    let line = "measure --device synthetic:busy --space small.toml -o a.parquet";
+    // Control: where the device does not tell, nothing is said.
+    assert!(!folder.fails(line, 4, "noisy").stderr.contains("busy:"));
+    std::fs::remove_file(folder.path("a.journal.jsonl")).unwrap();
+    let told = r#"| sed 's/"values":{/"busy":[{"name":"chro\\u001b[2Jmium","percent":45.2},{"name":"rustc","percent":37.6}],&/'"#;
+    let mut command = folder.command(line);
+    let output = command.env("NASPROF_AGENT", agent(&folder, 100_000, told)).output().unwrap();
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{words}");
+    assert!(words.contains("busy: chro\\u{1b}[2Jmium 45 %, rustc 38 %") && !words.contains('\u{1b}'), "{words}");
+}
+
 /// A failed layer is an error in the table and makes the estimate say so; it is never 0 ms.
 #[test]
 fn a_layer_that_fails_is_recorded_as_failed() {
@@ -154,7 +171,7 @@ fn a_layer_that_fails_is_recorded_as_failed() {
 fn a_full_disk_is_an_error() {
     let folder = Folder::new();
     if !std::path::Path::new("/dev/full").exists() {
-        eprintln!("skipped: this machine has no /dev/full");
+        nasprof_testkit::skip::skip("this machine has no /dev/full");
         return;
     }
     std::os::unix::fs::symlink("/dev/full", folder.path("a.journal.jsonl")).unwrap();

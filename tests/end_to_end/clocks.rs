@@ -68,14 +68,14 @@ fn a_killed_host_leaves_no_locked_clocks() {
     let mut child = command(&folder, line).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let start = Instant::now();
     while governor(&folder) != "performance" {
-        assert!(start.elapsed() < Duration::from_secs(60), "never locked");
+        assert!(start.elapsed() < Duration::from_secs(240), "never locked");
         std::thread::sleep(Duration::from_millis(2));
     }
     child.kill().unwrap();
     child.wait().unwrap();
     let start = Instant::now();
     while governor(&folder) != "ondemand" {
-        assert!(start.elapsed() < Duration::from_secs(20), "still locked");
+        assert!(start.elapsed() < Duration::from_secs(240), "still locked");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -95,7 +95,7 @@ fn the_hosts_copy_is_there_while_clocks_are_locked_and_gone_when_they_are_back()
     let mut child = command(&folder, line).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let start = Instant::now();
     while governor(&folder) != "performance" {
-        assert!(start.elapsed() < Duration::from_secs(60), "never locked");
+        assert!(start.elapsed() < Duration::from_secs(240), "never locked");
         std::thread::sleep(Duration::from_millis(2));
     }
     assert_eq!(copies(&folder), 1, "locked without a copy");
@@ -103,7 +103,7 @@ fn the_hosts_copy_is_there_while_clocks_are_locked_and_gone_when_they_are_back()
     child.wait().unwrap();
     // Until the device has also dropped its own record: what is set before that it would still put back.
     while governor(&folder) != "ondemand" || folder.path("root/var/lib/nasprof/clocks.json").exists() {
-        assert!(start.elapsed() < Duration::from_secs(80), "still locked");
+        assert!(start.elapsed() < Duration::from_secs(240), "still locked");
         std::thread::sleep(Duration::from_millis(5));
     }
     // The device restored them itself, and somebody wanted something else since: that stays.

@@ -1,10 +1,15 @@
-//! Kill -9 at any moment: what was measured is kept, and the resumed LUT has the same bytes.
+//! Kill -9 at any moment: what was measured is kept, and the resumed LUT has the same bytes. The first signal is obeyed, whatever
+//! is waited for.
 
 use std::fs;
-use std::process::Stdio;
-use std::time::Duration;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
-use crate::harness::Folder;
+use crate::fake_agent::agent;
+use crate::harness::{Folder, Ran};
 
 const MEASURE: &str = "measure --device synthetic:quiet --space small.toml -o a.parquet";
 
@@ -69,35 +74,116 @@ fn what_a_journal_does_not_hold_is_said() {
     assert!(part.stderr.contains("not complete") && part.stderr.contains("--resume"), "{}", part.stderr);
 }
 
-/// A journal that an older version began names the space by another digest: the measurement goes on, and leaves it.
-#[test]
-fn a_journal_of_an_older_version_goes_on() {
-    let folder = Folder::new();
-    folder.ok(MEASURE);
-    let space = nasprof_spaces::SpaceSpec::parse(crate::harness::SPACE).unwrap().build("small").unwrap().graph;
-    // As versions before SHA-256 made it: FNV-1a of what `{:?}` prints.
-    let text = format!("{:?}", (space.nodes(), space.outputs()));
-    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    let older = format!("{:016x}", text.bytes().fold(0xcbf2_9ce4_8422_2325, step));
-    let journal = String::from_utf8(folder.read("a.journal.jsonl")).unwrap();
-    let (first, rest) = journal.split_once('\n').unwrap();
-    let event = &first[first.find("\"event\":{").unwrap() + "\"event\":".len()..first.len() - 1];
-    let with = |digest: &str| {
-        let event = event.replacen(&space.digest(), digest, 1);
-        let crc = crc32fast::hash(format!("0:{event}").as_bytes());
-        format!("{{\"sequence\":0,\"crc\":\"{crc:08x}\",\"event\":{event}}}\n{rest}")
-    };
-    assert_eq!(with(&space.digest()), journal);
-    assert_ne!(with(&older), journal);
-    let cut = journal.len() / 2;
+fn terminate(child: &Child) {
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+}
 
-    fs::write(folder.path("a.journal.jsonl"), &with(&older)[..cut]).unwrap();
-    folder.ok(&format!("{MEASURE} --resume"));
-    assert_eq!(String::from_utf8(folder.read("a.journal.jsonl")).unwrap(), with(&older));
-    let arch = folder.ok("space sample small.toml -n 1");
-    fs::write(folder.path("arch.json"), arch).unwrap();
-    folder.ok("estimate --space small.toml --lut a.parquet --arch arch.json");
-    // Control: the digest of another space is refused.
-    fs::write(folder.path("a.journal.jsonl"), &with("0123456789abcdef")[..cut]).unwrap();
-    folder.fails(&format!("{MEASURE} --resume"), 2, "space_digest");
+/// Much longer than a machine that is busy with other things takes for a second's work, and much shorter than what is waited
+/// for where nobody asks to stop: five minutes for a silent agent.
+const BOUND: Duration = Duration::from_secs(90);
+
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < BOUND, "{what}: not within {} s", BOUND.as_secs());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// What came of a child that was asked to end; it must have ended by itself.
+fn ended(mut child: Child) -> Ran {
+    let started = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if started.elapsed() > BOUND {
+            child.kill().unwrap();
+            panic!("it does not end when it is asked to");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.wait_with_output().unwrap().into()
+}
+
+/// Whether the process of a `/proc/NUMBER/stat` runs; one that nobody has waited for does not.
+fn lives(stat: &Path) -> bool {
+    fs::read_to_string(stat).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+fn begin(mut command: Command) -> Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+#[test]
+fn the_first_signal_is_obeyed_while_an_agent_is_silent() {
+    let whole = Folder::new();
+    whole.ok(MEASURE);
+    let mut kept = Vec::new();
+    // At the greeting, at the set-up, and in the midst of measuring.
+    for replies in [0, 1, 2, 40] {
+        let folder = Folder::new();
+        let mut command = folder.command(MEASURE);
+        command.env("NASPROF_AGENT", agent(&folder, replies, ""));
+        let child = begin(command);
+        wait_until("the agent is silent", || folder.path("silent").exists());
+        terminate(&child);
+        let ran = ended(child);
+        let pid = fs::read_to_string(folder.path("silent")).unwrap();
+        let stat = Path::new("/proc").join(pid.trim()).join("stat");
+        let journal = fs::read(folder.path("a.journal.jsonl")).unwrap_or_default();
+        kept.push(journal.iter().filter(|&&b| b == b'\n').count());
+        assert_eq!(ran.code, Some(5), "after {replies}: {}", ran.stderr);
+        assert!(ran.stderr.contains("interrupted") && ran.stderr.contains("--resume"), "{}", ran.stderr);
+        // It does not listen, so it is ended.
+        wait_until("the agent has ended", || !lives(&stat));
+        // Nothing that was measured is lost.
+        assert!(!folder.path("a.parquet").exists());
+        folder.ok(&format!("{MEASURE} --resume"));
+        assert_eq!(folder.read("a.parquet"), whole.read("a.parquet"), "after {replies}");
+    }
+    assert!(kept[3] > kept[1], "{kept:?}");
+}
+
+#[test]
+fn the_first_signal_is_obeyed_while_the_gate_waits() {
+    let folder = Folder::new();
+    let line = MEASURE.replace("quiet", "busy");
+    let mut command = folder.command(&line);
+    // In real time the gate waits a minute for a quiet machine; then it would be another exit code.
+    let real = "| sed 's/\"virtual_time\":true/\"virtual_time\":false/'";
+    command.env("NASPROF_AGENT", agent(&folder, 100_000, real));
+    let mut child = begin(command);
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("waiting for a quiet machine") {
+        assert_ne!(errors.read_line(&mut said).unwrap(), 0, "{said}");
+    }
+    terminate(&child);
+    errors.read_to_string(&mut said).unwrap();
+    let ran = ended(child);
+    assert_eq!(ran.code, Some(5), "{said}");
+    assert!(said.contains("interrupted"), "{said}");
+}
+
+/// A program that trains may be silent for as long as an epoch takes.
+#[test]
+fn the_first_signal_is_obeyed_in_a_long_training_step() {
+    let folder = Folder::new();
+    let trainer = folder.path("trainer");
+    fs::write(&trainer, "#!/bin/sh\necho $$ > silent.part; mv silent.part silent\nexec sleep 100000\n").unwrap();
+    fs::set_permissions(&trainer, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(folder.path("arch.json"), folder.ok("space sample small.toml")).unwrap();
+    let experiment = "format_version = 1\nspace = \"small.toml\"\n[data]\ndataset = \"cifar10\"\npath = \"images\"\n\
+        [training]\nepochs = 1\nbatch_size = 10\nthreads = 1\ncompute = \"cpu\"\n\
+        [optimizers.weights]\nkind = \"momentum\"\nlearning_rate = 0.05\n[trainer]\narch = \"arch.json\"\n";
+    fs::write(folder.path("train.toml"), experiment).unwrap();
+    let folder = folder.with_search(trainer);
+    let child = begin(folder.command("train train.toml -o run"));
+    wait_until("the trainer works", || folder.path("silent").exists());
+    let pid = fs::read_to_string(folder.path("silent")).unwrap();
+    terminate(&child);
+    let ran = ended(child);
+    assert_eq!(ran.code, Some(5), "{}", ran.stderr);
+    assert!(ran.stderr.contains("whole epochs are kept") && ran.stderr.contains("--resume"), "{}", ran.stderr);
+    let stat = Path::new("/proc").join(pid.trim()).join("stat");
+    wait_until("the trainer has ended", || !lives(&stat));
 }

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use nasprof_testkit::skip::skip;
+
 /// Every crate but the command line, each after those that it uses.
 pub(crate) const CRATES: [&str; 15] = [
     "base", "graph", "spaces", "onnx", "render", "profiler", "agent", "torch", "lut", "devices", "search", "train",
@@ -53,6 +55,28 @@ fn nowhere(folder: &str, words: &[&str]) {
 #[test]
 fn graph_does_no_io_and_knows_no_runtime_library() {
     nowhere("graph/src", &["std::fs", "std::net", "std::process", "tch::"]);
+}
+
+/// A test that is not run says why through the one function that fails where every test must run. Where that is, `.ci/run`
+/// says.
+#[test]
+fn tests_are_left_out_in_one_way_only() {
+    let words = ["SKIPPED", "\"skipped:"].map(|word| word.to_owned());
+    let mut seen = 0;
+    for folder in CRATES.iter().copied().chain(["tests"]) {
+        for (path, text) in sources(folder) {
+            let is_the_function = path.ends_with("testkit/src/skip.rs");
+            let is_this_test = path.ends_with("end_to_end/layout.rs");
+            seen += usize::from(is_the_function && text.contains(&words[0]));
+            let other = !is_the_function && !is_this_test;
+            assert!(
+                !other || !words.iter().any(|word| text.contains(word.as_str())),
+                "{path} leaves out a test by itself"
+            );
+        }
+    }
+    assert_eq!(seen, 1);
+    assert!(fs::read_to_string(root().join(".ci/run")).unwrap().contains("export NASPROF_TEST_NO_SKIP=1\n"));
 }
 
 #[test]
@@ -108,7 +132,7 @@ fn no_feature_selects_a_back_end() {
 #[test]
 fn nasprof_does_not_link_libtorch() {
     let Ok(output) = Command::new("ldd").arg(env!("CARGO_BIN_EXE_nasprof")).output() else {
-        eprintln!("skipped: this machine has no ldd");
+        skip("this machine has no ldd");
         return;
     };
     let libraries = String::from_utf8(output.stdout).unwrap();

@@ -2,6 +2,9 @@
 //! refused and how; `interruption`: what survives; `torch`: real layers, where an agent with libtorch is at hand;
 //! `searching`: searches and trainings with libtorch; `onnx`: models of networks; `layout`: the invariants of the workspace; `docs`, `messages` and
 //! `spaces`: the documentation against the program.
+//! refused and how; `interruption`: what survives, and when it ends; `environment`: where files and programs come from; `torch`: real layers, where an agent with libtorch is at hand;
+//! `searching`: searches and trainings with libtorch; `onnx`: models of networks; `layout`: the invariants of the workspace; `docs` and `messages`: the
+//! documentation against the program.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -13,6 +16,8 @@ mod commands;
 mod docs;
 mod drawing;
 mod energy;
+mod environment;
+mod fake_agent;
 mod harness;
 mod interruption;
 mod layout;

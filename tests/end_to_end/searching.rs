@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use nasprof_testkit::skip::skip;
 use serde_json::Value;
 
 use crate::harness::Folder;
@@ -63,11 +64,10 @@ learning_rate = 0.05
 arch = "run/arch.json"
 "#;
 
-#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 /// A folder with images, experiments and a LUT; `None` where no search can be run.
 fn folder() -> Option<(Folder, PathBuf)> {
     let Some(agent) = std::env::var_os("NASPROF_TEST_TORCH_AGENT").map(PathBuf::from) else {
-        eprintln!("skipped: NASPROF_TEST_TORCH_AGENT does not name an agent with libtorch; `make test` builds it");
+        skip("NASPROF_TEST_TORCH_AGENT names no agent with libtorch (`make test` does)");
         return None;
     };
     let program = agent.with_file_name("nasprof-search");
@@ -162,9 +162,15 @@ fn wait_for_checkpoint(folder: &Folder, child: &mut Child) {
 
 /// The program that trains, started by the command line.
 fn trainer_of(child: &Child) -> nix::unistd::Pid {
-    let children = format!("/proc/{0}/task/{0}/children", child.id());
-    let pid = fs::read_to_string(children).unwrap().split_whitespace().next().unwrap().parse().unwrap();
-    nix::unistd::Pid::from_raw(pid)
+    nix::unistd::Pid::from_raw(children_of(child).split_whitespace().next().unwrap().parse().unwrap())
+}
+
+fn has_trainer(child: &Child) -> bool {
+    !children_of(child).trim().is_empty()
+}
+
+fn children_of(child: &Child) -> String {
+    fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap()
 }
 
 #[test]
@@ -183,12 +189,16 @@ fn a_killed_search_goes_on_to_the_same_winner() {
     nix::sys::signal::kill(trainer_of(&child), nix::sys::signal::Signal::SIGKILL).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(5));
     let mut child = start(&folder, &format!("{line} -o killed --resume"));
-    std::thread::sleep(Duration::from_millis(300));
+    // Not before it has its trainer; how far that is does not matter.
+    while !has_trainer(&child) {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it had a trainer");
+        std::thread::sleep(Duration::from_millis(2));
+    }
     child.kill().unwrap();
     child.wait().unwrap();
     // What it left behind notices that nobody listens, and ends.
     let mut resumed = folder.run(&format!("{line} -o killed --resume"));
-    for _ in 0..200 {
+    for _ in 0..2400 {
         if !resumed.stderr.contains("another run is using this folder") {
             break;
         }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use nasprof_testkit::skip::skip;
 use serde_json::Value;
 
 use crate::harness::Folder;
@@ -9,7 +10,7 @@ use crate::harness::Folder;
 #[test]
 fn a_real_measurement_runs_end_to_end() {
     let Some(agent) = std::env::var_os("NASPROF_TEST_TORCH_AGENT").map(PathBuf::from) else {
-        eprintln!("skipped: NASPROF_TEST_TORCH_AGENT names no agent with libtorch (`make test` does)");
+        skip("NASPROF_TEST_TORCH_AGENT names no agent with libtorch (`make test` does)");
         return;
     };
     let folder = Folder::new().with_agent(agent);

@@ -4,7 +4,6 @@ use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -35,7 +34,9 @@ impl Board {
     /// With lines for sshd's configuration, started by other words, on an address.
     pub(crate) fn with(configuration: &str, prefix: &[&str], address: &str) -> Option<Self> {
         if !Path::new(SSHD).exists() {
-            eprintln!("SKIPPED: this machine has no {SSHD} (scripts/install-packages.sh installs it)");
+            nasprof_testkit::skip::skip(format_args!(
+                "this machine has no {SSHD} (scripts/install-packages.sh installs it)"
+            ));
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
@@ -132,15 +133,7 @@ impl Board {
     }
 
     fn wait_for_port(&self) {
-        let started = Instant::now();
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            assert!(started.elapsed() < Duration::from_secs(20), "sshd does not start: {}", self.log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.path("sshd.log")).unwrap_or_default()
+        processes::wait_until("sshd answers", || TcpStream::connect(("127.0.0.1", self.port)).is_ok());
     }
 }
 

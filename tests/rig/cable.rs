@@ -19,6 +19,8 @@ struct State {
     is_frozen: AtomicBool,
     /// So many bytes pass and no more; 0 is no limit.
     limit: AtomicU64,
+    /// So many of the next connections end at once.
+    refused: AtomicU64,
     connections: Mutex<Vec<TcpStream>>,
 }
 
@@ -37,11 +39,15 @@ impl Cable {
         thread::spawn(move || {
             for near in listener.incoming().map_while(Result::ok) {
                 let far = TcpStream::connect(("127.0.0.1", port));
-                let (false, Ok(far)) = (state.is_cut.load(SeqCst), far) else {
+                // Held while the connection is let through: a cut comes before or after, never in between.
+                let mut connections = state.connections.lock().unwrap();
+                let is_refused = state.is_cut.load(SeqCst) || state.refuse();
+                let (false, Ok(far)) = (is_refused, far) else {
                     let _ = near.shutdown(Shutdown::Both);
                     continue;
                 };
-                state.connections.lock().unwrap().extend([near.try_clone().unwrap(), far.try_clone().unwrap()]);
+                connections.extend([near.try_clone().unwrap(), far.try_clone().unwrap()]);
+                drop(connections);
                 relay(&state, near.try_clone().unwrap(), far.try_clone().unwrap());
                 relay(&state, far, near);
             }
@@ -55,10 +61,16 @@ impl Cable {
 
     /// Ends all connections, and refuses new ones.
     pub(crate) fn cut(&self) {
+        let mut connections = self.state.connections.lock().unwrap();
         self.state.is_cut.store(true, SeqCst);
-        for connection in self.state.connections.lock().unwrap().drain(..) {
+        for connection in connections.drain(..) {
             let _ = connection.shutdown(Shutdown::Both);
         }
+    }
+
+    /// Ends so many of the next connections before a byte has passed.
+    pub(crate) fn refuse(&self, connections: u64) {
+        self.state.refused.store(connections, SeqCst);
     }
 
     /// Nothing passes any more, and neither end is told.
@@ -82,7 +94,7 @@ impl Cable {
 
     /// Waits until what may pass has passed.
     pub(crate) fn wait_until_held(&self) {
-        wait_until("the bytes until the cable holds", 120, || self.state.is_held());
+        wait_until("the bytes until the cable holds", || self.state.is_held());
     }
 
     /// What was held goes on.
@@ -92,6 +104,10 @@ impl Cable {
 }
 
 impl State {
+    fn refuse(&self) -> bool {
+        self.refused.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok()
+    }
+
     fn is_held(&self) -> bool {
         let limit = self.limit.load(SeqCst);
         limit > 0 && self.passed.load(SeqCst) >= limit

@@ -77,14 +77,14 @@ fn a_board_that_lost_its_own_copy_gets_its_clocks_back_at_the_next_contact() {
     let folder = clocked.folder();
     let line = "measure --device board --space mobilenet-imagenet --sessions 100 -o long.parquet --lock-clocks";
     let mut host = begin(&folder, line);
-    wait_until("the clocks are locked", 60, || clocked.governor() == "performance");
+    wait_until("the clocks are locked", || clocked.governor() == "performance");
     // All at the same moment: nobody is left to restore, and the board forgets.
     let all = clocked.board.agents();
     all.iter().for_each(|process| process.signal(Signal::SIGSTOP));
     host.kill().unwrap();
     host.wait().unwrap();
     all.iter().for_each(|process| process.signal(Signal::SIGKILL));
-    wait_until("no process is left on the board", 30, || clocked.board.agents().is_empty());
+    wait_until("no process is left on the board", || clocked.board.agents().is_empty());
     fs::remove_dir_all(clocked.machine.path().join("var/lib/nasprof")).unwrap();
 
     // Control: a host without a copy finds nothing to restore.

@@ -2,13 +2,11 @@
 
 use std::fs;
 use std::process::Command;
-use std::thread;
-use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
 use crate::board::{Board, MEASURE, board, undisturbed};
-use crate::link::{AT_WORK, begin, finish, wired};
+use crate::link::{AT_WORK, Listener, begin, finish, wired};
 use crate::processes::wait_until;
 
 #[test]
@@ -19,7 +17,7 @@ fn a_killed_agent_or_supervisor_is_replaced() {
         cable.hold_after(AT_WORK);
         let child = begin(&folder, MEASURE);
         cable.wait_until_held();
-        wait_until("it is there to be killed", 20, || {
+        wait_until("it is there to be killed", || {
             let victims = board.agents().into_iter().filter(|process| process.supervises == supervisor);
             victims.map(|process| process.signal(Signal::SIGKILL)).count() > 0
         });
@@ -31,7 +29,7 @@ fn a_killed_agent_or_supervisor_is_replaced() {
             assert!(ran.stderr.contains("signal: 9"), "how it died is said: {}", ran.stderr);
         }
         assert_eq!(folder.read("a.parquet"), expected);
-        wait_until("no process is left on the board", 30, || board.agents().is_empty());
+        wait_until("no process is left on the board", || board.agents().is_empty());
         for file in ["a.parquet", "a.journal.jsonl"] {
             fs::remove_file(folder.path(file)).unwrap();
         }
@@ -47,9 +45,10 @@ fn a_board_that_reboots_is_waited_for() {
     board.kill_sshd();
     board.agents().iter().for_each(|process| process.signal(Signal::SIGKILL));
     cable.let_go();
-    thread::sleep(Duration::from_secs(2));
+    let host = Listener::to(child);
+    host.wait_for("trying again");
     board.restart_sshd();
-    let ran = finish(child);
+    let ran = host.finish();
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(ran.stderr.contains("trying again"), "{}", ran.stderr);
     assert_eq!(folder.read("a.parquet"), undisturbed(MEASURE).read("a.parquet"));
@@ -65,7 +64,7 @@ fn a_killed_host_leaves_nothing_behind_and_is_resumed() {
     child.kill().unwrap();
     child.wait().unwrap();
     cable.let_go();
-    wait_until("no process is left on the board", 30, || board.agents().is_empty());
+    wait_until("no process is left on the board", || board.agents().is_empty());
     folder.ok(&format!("{MEASURE} --resume"));
     assert_eq!(folder.read("a.parquet"), undisturbed(MEASURE).read("a.parquet"));
 }
@@ -122,7 +121,7 @@ fn a_board_without_space_is_named_and_nothing_half_is_left() {
     fs::create_dir(board.work()).unwrap();
     let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "none"]).arg(board.work()).output();
     if !mount.is_ok_and(|output| output.status.success()) {
-        eprintln!("SKIPPED in part: a small file system cannot be mounted here (that needs root)");
+        nasprof_testkit::skip::skip("in part: a small file system cannot be mounted here (that needs root)");
         return;
     }
     let folder = board.folder(board.port);

@@ -3,9 +3,12 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::board::{Board, MEASURE, board, device_file, make_key};
+use crate::harness::{Folder, Ran};
+use crate::processes::{descendants, wait_until};
 
 #[test]
 fn an_unknown_host_is_refused_and_the_shown_command_adds_it() {
@@ -151,15 +154,15 @@ fn an_encrypted_key_is_unlocked_by_its_passphrase_or_by_the_ssh_agent() {
             terminal.push_str(&String::from_utf8_lossy(&buffer[..n]));
             if terminal.matches("Passphrase of").count() > questions {
                 questions += 1;
-                // The terminal goes silent right after the question.
-                std::thread::sleep(std::time::Duration::from_millis(200));
+                // The terminal goes silent right after the question; what is typed before that shows.
+                wait_until("the terminal is silent", || is_silent(child.id()));
                 writeln!(input, "{}", answers.next().unwrap()).unwrap();
             }
         }
         (child.wait().unwrap().code(), terminal)
     };
     if Command::new("script").arg("--version").output().is_err() {
-        eprintln!("SKIPPED in part: this machine has no `script` to make a terminal");
+        nasprof_testkit::skip::skip("in part: this machine has no `script` to make a terminal");
     } else {
         let (code, terminal) = asked(&["wrong", "open sesame"]);
         assert_eq!(code, Some(0), "{terminal}");
@@ -170,7 +173,7 @@ fn an_encrypted_key_is_unlocked_by_its_passphrase_or_by_the_ssh_agent() {
 
     let socket = board.path("agent.socket");
     let mut agent = Command::new("ssh-agent").arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).spawn().unwrap();
-    crate::processes::wait_until("the SSH agent", 10, || socket.exists());
+    wait_until("the SSH agent", || socket.exists());
     let run = || {
         let mut command = folder.command("devices check board --set identity_file=/absent/key");
         command.env("SSH_AUTH_SOCK", &socket).output().unwrap().status.code()
@@ -187,6 +190,87 @@ fn an_encrypted_key_is_unlocked_by_its_passphrase_or_by_the_ssh_agent() {
     assert_eq!(run(), Some(0));
     agent.kill().unwrap();
     agent.wait().unwrap();
+}
+
+/// Whether the terminal of a program below `script` does not show what is typed.
+fn is_silent(script: u32) -> bool {
+    descendants(script).into_iter().any(|process| {
+        let Ok(terminal) = fs::read_link(format!("/proc/{}/fd/0", process.pid)) else { return false };
+        let state = Command::new("stty").arg("-a").arg("-F").arg(terminal).output();
+        state.is_ok_and(|state| String::from_utf8_lossy(&state.stdout).split_whitespace().any(|word| word == "-echo"))
+    })
+}
+
+/// An SSH client in the folder whose configuration is the folder's `ssh_config`; what runs with it.
+fn with_client(folder: &Folder, line: &str, socket: Option<&Path>) -> Ran {
+    let bin = folder.path("bin");
+    fs::create_dir_all(&bin).unwrap();
+    let client = format!("#!/bin/sh\nexec /usr/bin/ssh -F {} \"$@\"\n", folder.path("ssh_config").display());
+    fs::write(bin.join("ssh"), client).unwrap();
+    fs::set_permissions(bin.join("ssh"), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let mut command = folder.command(line);
+    // Neither the keys nor the known hosts of whoever runs the tests.
+    command.env("PATH", path).env("HOME", folder.path("home"));
+    if let Some(socket) = socket {
+        command.env("SSH_AUTH_SOCK", socket);
+    }
+    command.output().unwrap().into()
+}
+
+/// A jump host has its own key, in the SSH client's configuration or in the SSH agent; the device file's is the board's.
+#[test]
+fn each_hop_uses_its_own_key_and_then_the_ssh_agents() {
+    let (Some(gate), Some(board)) = (board(), board()) else { return };
+    // The gate takes its own key only, the board its own only.
+    let folder = board.folder_at("127.0.0.1", board.port, "jump_host = \"gate\"");
+    let known = format!("{}{}", board.known("127.0.0.1", board.port), gate.known("127.0.0.1", gate.port));
+    fs::write(folder.path("known"), known).unwrap();
+    let configure = |key: &Path, more: &str| {
+        let (port, key) = (gate.port, key.display());
+        let text = format!("Host gate\n HostName 127.0.0.1\n Port {port}\n IdentityFile {key}\n {more}\n");
+        fs::write(folder.path("ssh_config"), text).unwrap();
+    };
+    let check = |socket: Option<&Path>| with_client(&folder, "devices check board", socket);
+    configure(&gate.path("user"), "IdentitiesOnly yes");
+    let ran = check(None);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    let ran = with_client(&folder, MEASURE, None);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+
+    // Control: with another key the gate is closed, and it is the gate that is named.
+    configure(&gate.path("other"), "IdentitiesOnly yes");
+    let ran = check(None);
+    assert_eq!(ran.code, Some(2), "{}{}", ran.stdout, ran.stderr);
+    let gate_name = format!("127.0.0.1:{} refuses the login", gate.port);
+    assert!(ran.stdout.contains(&gate_name), "{}", ran.stdout);
+
+    // Then the SSH agent's, unless the configuration wants none but its own.
+    let socket = gate.path("agent.socket");
+    let mut agent = Command::new("ssh-agent").arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).spawn().unwrap();
+    wait_until("the SSH agent", || socket.exists());
+    let add = |key: &Path| {
+        let added = Command::new("ssh-add").arg("-q").arg(key).env("SSH_AUTH_SOCK", &socket).status().unwrap();
+        assert!(added.success());
+    };
+    add(&gate.path("user"));
+    let refused = check(Some(&socket)).code;
+    configure(&gate.path("other"), "");
+    let taken = check(Some(&socket));
+    // A locked key of the configuration is unlocked by the agent without a question.
+    make_key(&gate.path("locked"), "open sesame");
+    fs::copy(gate.path("locked.pub"), gate.path("authorized")).unwrap();
+    configure(&gate.path("locked"), "IdentitiesOnly yes");
+    let locked = check(Some(&socket)).code;
+    fs::copy(gate.path("user.pub"), gate.path("locked.pub")).unwrap();
+    fs::copy(gate.path("user.pub"), gate.path("authorized")).unwrap();
+    let unlocked = check(Some(&socket));
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+    assert_eq!(refused, Some(2), "IdentitiesOnly");
+    assert_eq!(taken.code, Some(0), "{}{}", taken.stdout, taken.stderr);
+    assert_ne!(locked, Some(0), "nobody knows the passphrase");
+    assert_eq!(unlocked.code, Some(0), "{}{}", unlocked.stdout, unlocked.stderr);
 }
 
 #[test]
@@ -219,11 +303,6 @@ fn an_alias_of_the_ssh_client_is_followed() {
         folder.path("known").display()
     );
     fs::write(folder.path("ssh_config"), alias).unwrap();
-    let bin = folder.path("bin");
-    fs::create_dir(&bin).unwrap();
-    let client = format!("#!/bin/sh\nexec /usr/bin/ssh -F {} \"$@\"\n", folder.path("ssh_config").display());
-    fs::write(bin.join("ssh"), client).unwrap();
-    fs::set_permissions(bin.join("ssh"), fs::Permissions::from_mode(0o755)).unwrap();
     let text = format!(
         "format_version = 1\ntransport = \"ssh\"\nbackend = \"synthetic:quiet\"\nthreads = 1\nhost = \"my-alias\"\n\
          work_folder = {:?}\n",
@@ -231,9 +310,8 @@ fn an_alias_of_the_ssh_client_is_followed() {
     );
     device_file(&folder, &text);
     let run = |line: &str| {
-        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-        let output = folder.command(line).env("PATH", path).output().unwrap();
-        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+        let ran = with_client(&folder, line, None);
+        (ran.code, ran.stderr)
     };
     let (code, words) = run(MEASURE);
     assert!(code == Some(2) && words.contains("the-board"), "the key is looked for under its alias: {words}");

@@ -146,5 +146,5 @@ fn several_boards_are_measured_at_once_into_luts_of_their_own() {
     let devices = folder.path("nasprof/devices");
     fs::write(devices.join("second.toml"), fs::read(devices.join("board.toml")).unwrap()).unwrap();
     folder.fails(line, 5, "in use");
-    wait_until("the board is free", 20, || first.agents().is_empty());
+    wait_until("the board is free", || first.agents().is_empty());
 }

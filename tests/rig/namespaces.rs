@@ -1,15 +1,16 @@
 //! A real interface that goes down: host and board in network namespaces of their own, joined by a virtual cable. Only
 //! root can make them.
 
-use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use nasprof_testkit::skip::skip;
 
 use crate::board::{Board, unlinked};
 use crate::harness::Ran;
+use crate::link::Listener;
 use crate::processes::wait_until;
 
 /// Two namespaces, removed when this is dropped.
@@ -24,12 +25,15 @@ const BOARD: &str = "10.77.0.2";
 const LONG: &str = "measure --device board --space small.toml --mode isolated --sessions 1 --max-rounds 200 --ci 0.0001 \
                     -o a.parquet";
 
+/// Much less than what the kernel waits for a peer.
+const SHORT: Duration = Duration::from_secs(2);
+
 impl Wire {
     fn new() -> Option<Self> {
         let name = |end: &str| format!("nasprof-{}-{end}", std::process::id());
         let wire = Self { host: name("host"), board: name("board") };
         if !ip(&format!("netns add {}", wire.host)) || !ip(&format!("netns add {}", wire.board)) {
-            eprintln!("SKIPPED: network namespaces cannot be made here (that needs root and `ip` of iproute2)");
+            skip("network namespaces cannot be made here (that needs root and `ip` of iproute2)");
             return None;
         }
         // Both ends are made inside: nothing of this is ever in the machine's own network.
@@ -41,7 +45,7 @@ impl Wire {
             && ip(&format!("-n {board} link set lo up"))
             && wire.set("up");
         if !made {
-            eprintln!("SKIPPED: this kernel has no virtual cables (veth)");
+            skip("this kernel has no virtual cables (veth)");
         }
         made.then_some(wire)
     }
@@ -66,7 +70,7 @@ fn ip(line: &str) -> bool {
 #[test]
 fn an_interface_that_goes_down_is_noticed_by_the_kernel_and_waited_for() {
     if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: network namespaces need root");
+        skip("network namespaces need root");
         return;
     }
     let Some(wire) = Wire::new() else { return };
@@ -90,7 +94,7 @@ fn an_interface_that_goes_down_is_noticed_by_the_kernel_and_waited_for() {
         command
     };
     let run = |words: &str| -> Ran { line(words).output().unwrap().into() };
-    wait_until("sshd answers in its namespace", 20, || run("devices check board").code == Some(0));
+    wait_until("sshd answers in its namespace", || run("devices check board").code == Some(0));
     // Control: the board is reachable from there and not from here.
     let here =
         TcpStream::connect_timeout(&format!("{BOARD}:{}", board.port).parse().unwrap(), Duration::from_millis(300));
@@ -99,33 +103,34 @@ fn an_interface_that_goes_down_is_noticed_by_the_kernel_and_waited_for() {
     let measure = format!("{LONG} --set silence_seconds=600");
     // Down until the kernel has given the connection up: it does within seconds of the next request, though the agent's own
     // sign of life would take longer.
-    let mut child = line(&measure).spawn().unwrap();
-    wait_until("the measurement has begun", 30, || folder.path("a.journal.jsonl").exists());
-    assert!(wire.set("down"));
-    let output = Arc::new(Mutex::new(String::new()));
-    let (errors, heard) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(&output));
-    let listener = thread::spawn(move || {
-        for line in errors.lines().map_while(Result::ok) {
-            *heard.lock().unwrap() += &format!("{line}\n");
-        }
-    });
-    wait_until("the connection is given up", 60, || output.lock().unwrap().contains("trying again"));
-    assert!(wire.set("up"));
-    let status = child.wait().unwrap();
-    listener.join().unwrap();
-    assert_eq!(status.code(), Some(3), "{}", output.lock().unwrap());
-    assert_eq!(folder.read("a.parquet"), expected);
-    wait_until("no process is left on the board", 40, || board.agents().is_empty());
-
-    // Short: the connection lives through it.
-    std::fs::remove_file(folder.path("a.journal.jsonl")).unwrap();
     let child = line(&measure).spawn().unwrap();
-    wait_until("the measurement has begun", 30, || folder.path("a.journal.jsonl").exists());
+    wait_until("the measurement has begun", || folder.path("a.journal.jsonl").exists());
     assert!(wire.set("down"));
-    thread::sleep(Duration::from_secs(1));
+    let host = Listener::to(child);
+    host.wait_for("trying again");
     assert!(wire.set("up"));
-    let ran: Ran = child.wait_with_output().unwrap().into();
+    let ran = host.finish();
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
-    assert!(!ran.stderr.contains("trying again"), "{}", ran.stderr);
     assert_eq!(folder.read("a.parquet"), expected);
+    wait_until("no process is left on the board", || board.agents().is_empty());
+
+    // Short: the connection lives through it. A machine that is busy may make it long, and then it says nothing.
+    for attempt in 0.. {
+        std::fs::remove_file(folder.path("a.journal.jsonl")).unwrap();
+        let child = line(&measure).spawn().unwrap();
+        wait_until("the measurement has begun", || folder.path("a.journal.jsonl").exists());
+        let started = Instant::now();
+        assert!(wire.set("down"));
+        thread::sleep(Duration::from_millis(500));
+        assert!(wire.set("up"));
+        let was_short = started.elapsed() < SHORT;
+        let ran: Ran = child.wait_with_output().unwrap().into();
+        assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+        assert_eq!(folder.read("a.parquet"), expected);
+        if was_short {
+            assert!(!ran.stderr.contains("trying again"), "{}", ran.stderr);
+            return;
+        }
+        assert!(attempt < 20, "the machine is too busy for a short break");
+    }
 }

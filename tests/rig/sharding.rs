@@ -40,15 +40,15 @@ fn an_interrupted_share_gives_the_clocks_back_and_is_resumed_to_the_same_bytes()
     cable.hold_after(2 * AT_WORK);
     let host = begin(&cut, SHARD);
     cable.wait_until_held();
-    wait_until("the clocks are locked", 30, || governors() == ["performance"; 2]);
+    wait_until("the clocks are locked", || governors() == ["performance"; 2]);
     kill(Pid::from_raw(i32::try_from(host.id()).unwrap()), Signal::SIGINT).unwrap();
     cable.let_go();
     let ran = finish(host);
     assert_eq!(ran.code, Some(5), "{}", ran.stderr);
     assert!(ran.stderr.contains("interrupted") && ran.stderr.contains("--resume"), "{}", ran.stderr);
     assert!(!cut.path("one.parquet").exists());
-    wait_until("the clocks are back", 30, || governors() == ["ondemand"; 2]);
-    wait_until("no process is left on a board", 30, || boards.iter().all(|b| b.board.agents().is_empty()));
+    wait_until("the clocks are back", || governors() == ["ondemand"; 2]);
+    wait_until("no process is left on a board", || boards.iter().all(|b| b.board.agents().is_empty()));
     cut.ok(&format!("{SHARD} --resume"));
     assert_eq!(cut.read("one.parquet"), whole.read("one.parquet"));
     // Control: another seed gives other bytes.

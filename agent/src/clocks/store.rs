@@ -1,13 +1,15 @@
 //! The original settings on the device's disk, kept until they are restored, and the list of restored ones.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use nasprof_base::env_path::home;
 use nasprof_profiler::protocol::{Setting, Stored};
 
 use super::ClockError;
+use crate::lock_file;
 use nasprof_base::replace_file;
 use nasprof_profiler::protocol::ClockRequest;
 
@@ -27,8 +29,8 @@ const MAX_BYTES: u64 = 8 << 20;
 
 /// Where the state of a device with this root is kept.
 pub(super) fn state_folder(root: &Path) -> PathBuf {
-    let own = std::env::var_os("HOME").filter(|_| root == Path::new("/") && !nix::unistd::geteuid().is_root());
-    own.map_or_else(|| root.join(FOLDER), |home| PathBuf::from(home).join(OWN_FOLDER))
+    let own = home().filter(|_| root == Path::new("/") && !nix::unistd::geteuid().is_root());
+    own.map_or_else(|| root.join(FOLDER), |home| home.join(OWN_FOLDER))
 }
 
 /// The only process that changes clocks; others wait while this lives.
@@ -48,7 +50,7 @@ impl Store {
         let path = folder.join("clocks.lock");
         let fail = |source| ClockError::Store { path: path.display().to_string(), source };
         fs::create_dir_all(&folder).map_err(fail)?;
-        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(fail)?;
+        let file = lock_file::open(&path).map_err(fail)?;
         let start = Instant::now();
         loop {
             match file.try_lock() {

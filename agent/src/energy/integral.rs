@@ -101,12 +101,13 @@ mod tests {
     #[test]
     fn constant_power_gives_power_times_time() {
         let mut meter = Integral::new(Constant(Ok(2e6)));
-        let start = Instant::now();
+        let before = Instant::now();
         meter.begin().unwrap();
+        let begun = Instant::now();
         std::thread::sleep(Duration::from_millis(20));
-        let least = start.elapsed();
+        let least = begun.elapsed();
         let energy = meter.end().unwrap();
-        let most = start.elapsed();
+        let most = before.elapsed();
         assert!(energy >= 2e6 * least.as_secs_f64() * 0.999 && energy <= 2e6 * most.as_secs_f64(), "{energy}");
         assert!(meter.end().is_err(), "ended twice");
     }

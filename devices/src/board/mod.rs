@@ -10,7 +10,7 @@ use nasprof_profiler::protocol::{ALIVE, MARK, Notice, Order};
 use sha2::{Digest, Sha256};
 
 use crate::agent::{check_version, start};
-use crate::error::LinkError;
+use crate::error::{LinkError, Step};
 use crate::file::DeviceFile;
 use crate::programs::{Programs, architecture, check_architecture};
 use crate::ssh::{Connection, Stream};
@@ -43,7 +43,7 @@ pub(crate) struct Owner {
 pub(crate) fn survey(connection: &Connection, file: &DeviceFile) -> Result<Survey, LinkError> {
     let output = connection.run(scripts::SURVEY, &[&file.work_folder], b"")?;
     if output.status != 0 {
-        return Err(failed("make the work folder", &output.errors, output.status));
+        return Err(failed(Step::WorkFolder, &output.errors, output.status));
     }
     let value = |key: &str| {
         let found = output.text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
@@ -94,11 +94,11 @@ pub(crate) fn install(
     let needed = bytes.len() as u64 + SPARE_BYTES;
     if let Some(free) = survey.free_bytes.filter(|&free| free < needed) {
         let problem = format!("{} has {} kB free, {} are needed", survey.folder, free / 1024, needed / 1024);
-        return Err(LinkError::Board { step: "upload the agent", problem });
+        return Err(LinkError::Board { step: Step::Upload, problem });
     }
     let taken = connection.run(scripts::TAKE, &[&file.work_folder, &name, &size], &bytes)?;
     if taken.status != 0 {
-        return Err(failed("upload the agent", &taken.errors, taken.status));
+        return Err(failed(Step::Upload, &taken.errors, taken.status));
     }
     Ok(Installed { path: name, uploaded: true })
 }
@@ -133,7 +133,7 @@ impl Supervisor {
         let mut stream = Stream::start(connection, scripts::SUPERVISE, &arguments, ALIVE.to_owned(), silence)?;
         for _ in 0..MAX_NOISE_LINES {
             let line = match stream.receive(GREETING) {
-                Err(LinkError::Lost(problem)) => return Err(LinkError::Board { step: "start the agent", problem }),
+                Err(LinkError::Lost(problem)) => return Err(LinkError::Board { step: Step::Start, problem }),
                 line => line?,
             };
             if !line.starts_with(MARK) {
@@ -186,7 +186,7 @@ impl Supervisor {
                 let words = if words.is_empty() { words } else { format!(": {words}") };
                 Ok(Err(start(&format!("{status}{words}"))))
             }
-            Notice::Failed { error } => Err(LinkError::Board { step: "start the agent", problem: start(&error) }),
+            Notice::Failed { error } => Err(LinkError::Board { step: Step::Start, problem: start(&error) }),
             other => Err(unexpected(&other)),
         }
     }
@@ -196,7 +196,7 @@ impl Supervisor {
         self.order(&Order::Run { command: command.to_owned() })?;
         match notice(&self.stream.receive(patience)?)? {
             Notice::Ran { status, output } => Ok((status.unwrap_or(255), output)),
-            Notice::Failed { error } => Err(LinkError::Board { step: "run a command", problem: start(&error) }),
+            Notice::Failed { error } => Err(LinkError::Board { step: Step::Command, problem: start(&error) }),
             other => Err(unexpected(&other)),
         }
     }
@@ -215,7 +215,7 @@ fn unexpected(notice: &Notice) -> LinkError {
     LinkError::Protocol(format!("unexpected notice {}", start(&format!("{notice:?}"))))
 }
 
-fn failed(step: &'static str, errors: &str, status: i32) -> LinkError {
+fn failed(step: Step, errors: &str, status: i32) -> LinkError {
     let words = errors.lines().rev().find(|line| !line.trim().is_empty());
     let problem = words.map_or_else(|| format!("exit code {status}"), |line| start(line.trim()));
     LinkError::Board { step, problem }

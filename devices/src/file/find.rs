@@ -58,7 +58,7 @@ pub fn find(name: &str, user_folder: Option<&Path>, settings: &[String]) -> Resu
     let fail = |problem: String| DeviceFileError::File { path: path.clone(), problem };
     let mut table = config_text::table(&text).map_err(fail)?;
     if table.contains_key("devices") {
-        return Err(fail("is a group of devices; only `measure` takes one".to_owned()));
+        return Err(DeviceFileError::Group { path });
     }
     // Without the settings first, so that each fault is laid at the right door; `host` alone may come from them.
     let mut alone = table.clone();
@@ -83,9 +83,7 @@ pub fn expand(names: &[String], user_folder: Option<&Path>) -> Result<Vec<String
     }
     let mut seen = BTreeSet::new();
     match all.iter().find(|name| !seen.insert(*name)) {
-        Some(twice) => {
-            Err(DeviceFileError::File { path: twice.clone(), problem: "is in the list of devices twice".to_owned() })
-        }
+        Some(twice) => Err(DeviceFileError::Twice { name: twice.clone() }),
         None => Ok(all),
     }
 }

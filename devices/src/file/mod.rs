@@ -165,6 +165,18 @@ pub enum DeviceFileError {
         /// The most similar known name.
         nearest: Option<String>,
     },
+    /// A group of devices where one is wanted.
+    #[error("{path}: is a group of devices; only `measure` takes one")]
+    Group {
+        /// The file.
+        path: String,
+    },
+    /// A device that is measured twice at the same time.
+    #[error("{name}: is in the list of devices twice")]
+    Twice {
+        /// The device.
+        name: String,
+    },
     /// A file that cannot be read or does not make sense.
     #[error("{path}: {problem}")]
     File {

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use nasprof_base::env_path::home;
+
 use crate::error::LinkError;
 use crate::file::DeviceFile;
 
@@ -21,8 +23,13 @@ pub(crate) struct Endpoint {
     pub(crate) user: String,
     /// Private keys in the order of trying.
     pub(crate) keys: Vec<PathBuf>,
-    /// Whether the device file names the key, which then comes before the SSH agent's.
+    /// Whether the device file names the key: it must be there, and its passphrase is asked for before the SSH agent's keys
+    /// are tried.
     pub(crate) key_is_given: bool,
+    /// Whether no other keys of the SSH agent are to be tried than these.
+    pub(crate) identities_only: bool,
+    /// Of a jump host: the key that the device file names for the board behind, tried when all others were refused.
+    pub(crate) last_key: Option<PathBuf>,
     /// Files of known host keys; a new one belongs into the first.
     pub(crate) known_hosts: Vec<PathBuf>,
     /// The host's name in these files.
@@ -38,6 +45,7 @@ struct Wanted<'a> {
     port: Option<u16>,
     user: Option<&'a str>,
     key: Option<&'a PathBuf>,
+    last_key: Option<PathBuf>,
     known_hosts: Option<&'a PathBuf>,
     jump: Option<&'a str>,
 }
@@ -50,6 +58,7 @@ impl Endpoint {
             port: file.port,
             user: file.user.as_deref(),
             key: file.identity_file.as_ref(),
+            last_key: None,
             known_hosts: file.known_hosts.as_ref(),
             jump: file.jump_host.as_deref(),
         };
@@ -79,38 +88,49 @@ fn resolve(wanted: &Wanted<'_>, depth: usize) -> Result<Endpoint, LinkError> {
     if wanted.jump.is_none() && one("proxycommand").is_some() {
         return Err(fail("ProxyCommand is not supported; ProxyJump, or jump_host in the device file, is".to_owned()));
     }
+    let given = wanted.key.map(|key| expand(&key.to_string_lossy(), &address, &user));
     let jump = match wanted.jump.map(ToOwned::to_owned).or_else(|| one("proxyjump")) {
-        Some(chain) => Some(Box::new(jump(&chain, wanted, depth).map_err(|problem| match problem {
+        Some(chain) => Some(Box::new(jump(&chain, wanted, given.clone(), depth).map_err(|problem| match problem {
             Ok(error) => *error,
             Err(text) => fail(text),
         })?)),
         None => None,
     };
-    let keys = match (wanted.key, all("identityfile")) {
-        (Some(key), _) => vec![expand(&key.to_string_lossy(), &address, &user)],
+    let keys = match (given, all("identityfile")) {
+        (Some(key), _) => vec![key],
         (None, named) if named.is_empty() => USUAL_KEYS.iter().map(|k| expand(k, &address, &user)).collect(),
         (None, named) => named.iter().map(|k| expand(k, &address, &user)).collect(),
     };
-    let known_hosts: Vec<PathBuf> = match wanted.known_hosts {
-        Some(file) => vec![expand(&file.to_string_lossy(), &address, &user)],
-        None => {
-            let mut named = all("userknownhostsfile");
-            named.extend(all("globalknownhostsfile"));
-            let named: Vec<&str> = named.iter().flat_map(|files| files.split(' ')).collect();
-            let files = if named.is_empty() { &USUAL_KNOWN_HOSTS[..] } else { &named[..] };
-            files.iter().map(|f| expand(f, &address, &user)).collect()
-        }
+    let last_key = wanted.last_key.clone();
+    let identities_only = one("identitiesonly").is_some_and(|value| value == "yes");
+    let mut named = all("userknownhostsfile");
+    named.extend(all("globalknownhostsfile"));
+    let named: Vec<&str> = named.iter().flat_map(|files| files.split(' ')).collect();
+    let named = if named.is_empty() { USUAL_KNOWN_HOSTS.to_vec() } else { named };
+    let given = wanted.known_hosts.map(|file| file.to_string_lossy().into_owned());
+    let known_hosts = match &given {
+        // A jump host may stand in the device's file or in the client's own, which know it by its own configuration.
+        Some(file) if depth > 0 => std::iter::once(file.as_str()).chain(named).collect(),
+        Some(file) => vec![file.as_str()],
+        None => named,
     };
+    let known_hosts = known_hosts.iter().map(|f| expand(f, &address, &user)).collect();
     // The alias stands as it is, as OpenSSH has it; the port is part of a name only where it is unusual.
     let known_as = one("hostkeyalias").unwrap_or_else(|| match port {
         22 => address.clone(),
         port => format!("[{address}]:{port}"),
     });
-    Ok(Endpoint { address, port, user, keys, key_is_given: wanted.key.is_some(), known_hosts, known_as, jump })
+    let key_is_given = wanted.key.is_some();
+    Ok(Endpoint { address, port, user, keys, key_is_given, identities_only, last_key, known_hosts, known_as, jump })
 }
 
 /// The last host of a chain `a,b`, reached through those before it. The inner error is an endpoint's own.
-fn jump(chain: &str, wanted: &Wanted<'_>, depth: usize) -> Result<Endpoint, Result<Box<LinkError>, String>> {
+fn jump(
+    chain: &str,
+    wanted: &Wanted<'_>,
+    key: Option<PathBuf>,
+    depth: usize,
+) -> Result<Endpoint, Result<Box<LinkError>, String>> {
     let (before, last) = match chain.rsplit_once(',') {
         Some((before, last)) => (Some(before), last),
         None => (None, chain),
@@ -120,8 +140,9 @@ fn jump(chain: &str, wanted: &Wanted<'_>, depth: usize) -> Result<Endpoint, Resu
         None => (None, last),
     };
     let (host, port) = split_port(place).ok_or_else(|| Err(format!("`{last}` is not [user@]host[:port]")))?;
-    // Key and known hosts hold for the whole way, unless the configuration knows better.
-    let jump = Wanted { host, port, user, key: wanted.key, known_hosts: wanted.known_hosts, jump: before };
+    // The device file's key is the board's: a jump host has its own, and gets this one only when those are refused.
+    let last_key = key.or_else(|| wanted.last_key.clone());
+    let jump = Wanted { host, port, user, key: None, last_key, known_hosts: wanted.known_hosts, jump: before };
     resolve(&jump, depth + 1).map_err(|error| Ok(Box::new(error)))
 }
 
@@ -168,7 +189,9 @@ fn client_options(wanted: &Wanted<'_>) -> Result<Vec<(String, String)>, String> 
 
 /// `~/` and the tokens of the SSH client's configuration that name a file's place.
 fn expand(path: &str, address: &str, user: &str) -> PathBuf {
-    let home = std::env::var("HOME").unwrap_or_default();
+    // OpenSSH takes the account's folder; `HOME` goes over it here, so that a user may have another set of keys.
+    let account = || nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().map(|user| user.dir);
+    let home = home().or_else(account).unwrap_or_else(|| PathBuf::from("/")).to_string_lossy().into_owned();
     let path = path.trim_matches('"');
     let path = match path.strip_prefix("~/") {
         Some(rest) => format!("{home}/{rest}"),
@@ -223,8 +246,12 @@ mod tests {
         assert_eq!((endpoint.shown().as_str(), endpoint.user.as_str()), ("192.0.2.7:2222", "pi"));
         assert_eq!(endpoint.known_as, "[192.0.2.7]:2222");
         assert_eq!(endpoint.keys, [PathBuf::from("/k/192.0.2.7-pi")]);
-        let jump = endpoint.jump.unwrap();
+        let jump = endpoint.jump.as_ref().unwrap();
         assert_eq!((jump.shown().as_str(), jump.user.as_str()), ("192.0.2.1:2200", "me"));
         assert!(jump.jump.is_none());
+        // The board's key is the last that the jump host is shown, not the first.
+        assert!(!jump.key_is_given && !jump.keys.contains(&PathBuf::from("/k/192.0.2.7-pi")));
+        assert_eq!(jump.last_key, Some(PathBuf::from("/k/192.0.2.7-pi")));
+        assert!(endpoint.last_key.is_none() && endpoint.key_is_given);
     }
 }

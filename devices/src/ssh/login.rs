@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use base64ct::{Base64, Encoding};
+use nasprof_base::env_path::env_path;
 use ssh2::{ErrorCode, Session};
 
 use super::endpoint::Endpoint;
@@ -13,6 +14,7 @@ use crate::error::{LinkError, lost};
 
 /// Servers hang up after a few refusals (OpenSSH's `MaxAuthTries` is 6).
 const MAX_AGENT_KEYS: usize = 4;
+const MAX_TRIES: usize = 5;
 /// How often a passphrase may be mistyped.
 const MAX_QUESTIONS: usize = 3;
 /// libssh2: the private key could not be read, for one because the passphrase is wrong.
@@ -32,23 +34,36 @@ impl Credentials {
         Self { ask, passphrases: BTreeMap::new() }
     }
 
-    /// Logs in, by the key that the device file names first, then by the SSH agent's, then by the usual files.
+    /// Logs in: by the host's own key files, then by the SSH agent's keys, then by files that need a passphrase, which the
+    /// agent may have unlocked, and last by the key of the board behind. A key that the device file names for this host comes
+    /// first, with a question if need be.
     pub(super) fn log_in(&mut self, session: &Session, endpoint: &Endpoint) -> Result<(), LinkError> {
         let mut tried = Vec::new();
-        if endpoint.key_is_given && self.by_files(session, endpoint, &mut tried)? {
+        let first = if endpoint.key_is_given { Files::All } else { Files::Plain };
+        if self.by_files(session, endpoint, first, &mut tried)? || by_agent(session, endpoint, &mut tried) {
             return Ok(());
         }
-        if by_agent(session, endpoint, &mut tried) {
+        if !endpoint.key_is_given && self.by_files(session, endpoint, Files::Locked, &mut tried)? {
             return Ok(());
         }
-        if !endpoint.key_is_given && self.by_files(session, endpoint, &mut tried)? {
+        if let Some(key) = &endpoint.last_key
+            && !endpoint.keys.contains(key)
+            && let Ok(text) = fs::read(key)
+            && self.by_file(session, endpoint, key, is_encrypted(&text))?
+        {
             return Ok(());
         }
         let tried = if tried.is_empty() { "no key was found".to_owned() } else { tried.join(", ") };
         Err(LinkError::Login { user: endpoint.user.clone(), host: endpoint.shown(), tried })
     }
 
-    fn by_files(&mut self, session: &Session, endpoint: &Endpoint, tried: &mut Vec<String>) -> Result<bool, LinkError> {
+    fn by_files(
+        &mut self,
+        session: &Session,
+        endpoint: &Endpoint,
+        files: Files,
+        tried: &mut Vec<String>,
+    ) -> Result<bool, LinkError> {
         for path in &endpoint.keys {
             let text = match fs::read(path) {
                 Ok(text) => text,
@@ -57,10 +72,19 @@ impl Credentials {
                 }
                 Err(_) => continue,
             };
-            if self.by_file(session, endpoint, path, is_encrypted(&text))? {
-                return Ok(true);
+            let locked = is_encrypted(&text);
+            if matches!((files, locked), (Files::Plain, true) | (Files::Locked, false)) {
+                continue;
             }
-            tried.push(path.display().to_string());
+            match self.by_file(session, endpoint, path, locked) {
+                Ok(true) => return Ok(true),
+                Ok(false) => tried.push(path.display().to_string()),
+                // Among several that nobody asked for by name, one that cannot be read is passed over.
+                Err(LinkError::Key { path, problem }) if !endpoint.key_is_given && !locked => {
+                    tried.push(format!("{path} ({problem})"));
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(false)
     }
@@ -98,9 +122,19 @@ impl Credentials {
     }
 }
 
+/// Which key files are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Files {
+    All,
+    /// Those without a passphrase.
+    Plain,
+    /// Those with one.
+    Locked,
+}
+
 /// Whether one of the SSH agent's keys is taken. No agent, or one without keys, is nothing to speak of.
 fn by_agent(session: &Session, endpoint: &Endpoint, tried: &mut Vec<String>) -> bool {
-    if std::env::var_os("SSH_AUTH_SOCK").is_none() {
+    if env_path("SSH_AUTH_SOCK").is_none() {
         return false;
     }
     let identities = session.agent().and_then(|mut agent| {
@@ -112,13 +146,25 @@ fn by_agent(session: &Session, endpoint: &Endpoint, tried: &mut Vec<String>) -> 
         tried.push("the SSH agent (it does not answer)".to_owned());
         return false;
     };
-    for identity in identities.iter().take(MAX_AGENT_KEYS) {
+    // With `IdentitiesOnly` an agent's key counts only if it is one of the files'.
+    let named: Vec<Vec<u8>> = endpoint.keys.iter().filter_map(|path| public_key(path)).collect();
+    let allowed = |blob: &[u8]| !endpoint.identities_only || named.iter().any(|key| key == blob);
+    let left = MAX_TRIES.saturating_sub(tried.len()).min(MAX_AGENT_KEYS);
+    for identity in identities.iter().filter(|identity| allowed(identity.blob())).take(left) {
         if agent.userauth(&endpoint.user, identity).is_ok() {
             return true;
         }
         tried.push(format!("the SSH agent's `{}`", identity.comment()));
     }
     false
+}
+
+/// The public key beside a private one, as the agent protocol has it.
+fn public_key(private: &Path) -> Option<Vec<u8>> {
+    let mut name = private.as_os_str().to_owned();
+    name.push(".pub");
+    let text = fs::read_to_string(name).ok()?;
+    Base64::decode_vec(text.split_whitespace().nth(1)?).ok()
 }
 
 /// Whether a private key needs a passphrase: OpenSSH's own format names its cipher, PEM says it in words.

@@ -55,10 +55,9 @@ impl Connection {
         };
         session.set_timeout(u32::try_from(STEP.as_millis()).unwrap_or(u32::MAX));
         host_key::prefer_known(&session, endpoint)?;
-        session.handshake().map_err(|e| LinkError::Unreachable {
-            address: endpoint.shown(),
-            problem: format!("no SSH handshake: {e}"),
-        })?;
+        session
+            .handshake()
+            .map_err(|e| LinkError::Handshake { address: endpoint.shown(), problem: e.message().to_owned() })?;
         host_key::check(&session, endpoint)?;
         if !login::check_methods(&session, endpoint)? {
             credentials.log_in(&session, endpoint)?;

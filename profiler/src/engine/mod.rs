@@ -18,7 +18,7 @@ mod throttle;
 mod trial;
 
 pub use forecast::Forecast;
-pub use gate::{Gate, bad_probes};
+pub use gate::{Gate, bad_probes, busy_processes, disturbance};
 pub use measurement::{Measurement, Stage, first_free_session, measure, setup};
 pub use plan::{Workload, keys_of_space, layer_workloads, network_workloads};
 pub use recorder::{Interrupted, Recorder};

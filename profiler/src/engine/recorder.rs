@@ -55,6 +55,12 @@ impl Recorder {
         self.interrupted.load(Ordering::Relaxed)
     }
 
+    /// The flag that is set when the user asks to stop.
+    #[must_use]
+    pub fn interrupted(&self) -> Interrupted {
+        Arc::clone(&self.interrupted)
+    }
+
     /// The next event: the recorded one if there is one, else what `observe` returns, which is then journaled.
     ///
     /// With `always_observe` (virtual time, where looking is free and moves the device on) the device is asked in both

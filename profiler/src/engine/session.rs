@@ -152,11 +152,12 @@ impl DeviceSession<'_, '_> {
     fn start(&mut self, recorder: &mut Recorder, progress: &mut dyn FnMut(Progress)) -> Result<(), EngineError> {
         // Known before connecting, so that another machine is told by its facts and not as a wrong answer.
         self.fingerprint = recorder.recorded_fingerprint().cloned();
+        let interrupted = recorder.interrupted();
         let event = recorder.next(self.virtual_time(), || {
             let fingerprint = self.connect()?;
             let virtual_time = fingerprint.virtual_time;
             let device = self.device.as_mut().ok_or_else(|| DeviceError::Lost("no device".to_owned()))?;
-            let gate = self.plan.gate.pass(device.as_mut(), virtual_time, |bad| {
+            let gate = self.plan.gate.pass(device.as_mut(), virtual_time, &interrupted, |bad| {
                 progress(Progress::Waiting(bad.to_owned()));
             })?;
             Ok(Event::Session { session: self.plan.setup.session, mode: self.plan.mode, fingerprint, gate })

@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn only_throttling_counts_at_the_end_of_a_round() {
-        let probes = |name: &str, probe| Probes { values: [(name.to_owned(), probe)].into() };
+        let probes = |name: &str, probe| Probes { values: [(name.to_owned(), probe)].into(), busy: Vec::new() };
         assert!(Throttle::judge_round(&probes("throttle_events", Probe::Bad(2.0))));
         assert!(!Throttle::judge_round(&probes("throttle_events", Probe::Ok(0.0))));
         assert!(!Throttle::judge_round(&probes("pressure_percent", Probe::Bad(80.0))));

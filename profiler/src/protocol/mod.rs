@@ -272,6 +272,18 @@ pub enum Probe {
 pub struct Probes {
     /// Probe name to value.
     pub values: BTreeMap<String, Probe>,
+    /// Where the machine is busy: the processes with the most processor time, the most first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub busy: Vec<BusyProcess>,
+}
+
+/// Processes of one name that use the processor beside the agent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BusyProcess {
+    /// The name, as the device's kernel has it: another program's choice.
+    pub name: String,
+    /// Percent of all processor time of the machine.
+    pub percent: f64,
 }
 
 /// Measured memory of one graph, and its first run.

@@ -177,7 +177,7 @@ impl Device for SyntheticDevice {
             ("pressure_percent".to_owned(), pressure),
             ("temperature_celsius".to_owned(), Probe::NotObservable),
         ]);
-        Ok(Probes { values })
+        Ok(Probes { values, busy: Vec::new() })
     }
 
     fn memory(&mut self, graph: &Graph) -> Result<Memory, DeviceError> {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nasprof_base::env_path::{cache_home, env_path};
 use thiserror::Error;
 
 /// What registers CUDA with libtorch when it is loaded.
@@ -107,18 +108,15 @@ fn with_packages(folder: &Path) -> Vec<PathBuf> {
 /// Where the CUDA part is looked for: the folder that the variable names, else beside the loaded libtorch, else where
 /// `scripts/install-libtorch-cuda.sh` puts it.
 pub(super) fn folders() -> Vec<PathBuf> {
-    if let Some(folder) = std::env::var_os(VARIABLE) {
-        return vec![PathBuf::from(folder)];
+    if let Some(folder) = env_path(VARIABLE) {
+        return vec![folder];
     }
     let loaded = fs::read_to_string("/proc/self/maps").ok().and_then(|maps| {
         let line = maps.lines().find(|line| line.ends_with("/libtorch_cpu.so"))?;
         Some(Path::new(&line[line.find('/')?..]).parent()?.to_owned())
     });
-    let cache = std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
     let installed =
-        cache.map(|cache| cache.join("nasprof").join(format!("libtorch-cuda-{}", crate::VERSION)).join("lib"));
+        cache_home().map(|cache| cache.join("nasprof").join(format!("libtorch-cuda-{}", crate::VERSION)).join("lib"));
     loaded.into_iter().chain(installed).collect()
 }
 
