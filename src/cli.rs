@@ -68,10 +68,10 @@ pub(crate) enum DevicesCommand {
         /// Name of the device.
         name: String,
         /// A LUT whose anchor networks tell the machine's level now.
-        #[arg(long, value_name = "LUT", requires = "space")]
+        #[arg(long, value_name = "LUT")]
         lut: Option<PathBuf>,
-        /// The LUT's space.
-        #[arg(long)]
+        /// The LUT's space: a built-in name or a TOML file [default: the built-in one that the LUT names].
+        #[arg(long, requires = "lut")]
         space: Option<String>,
         #[command(flatten)]
         settings: SettingArgs,
@@ -179,6 +179,9 @@ pub(crate) struct MeasureArgs {
     /// Go on with an interrupted measurement; a complete one is left as it is.
     #[arg(long)]
     pub(crate) resume: bool,
+    /// Measure anew where there is a journal already; it is replaced, and so is its LUT in the end.
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) overwrite: bool,
     /// Measure a machine that is busy; every row is stamped.
     #[arg(long)]
     pub(crate) allow_noisy: bool,
@@ -241,6 +244,12 @@ pub(crate) enum LutCommand {
         /// Rows to show; 0 shows all.
         #[arg(long, default_value_t = 20)]
         rows: usize,
+        /// The column to sort by.
+        #[arg(long, value_enum, default_value_t = SortColumn::Mean)]
+        sort: SortColumn,
+        /// Only layers whose key contains this text, in upper or lower case.
+        #[arg(long, value_name = "TEXT")]
+        filter: Option<String>,
     },
     /// Compare two LUTs layer by layer.
     Diff {
@@ -285,6 +294,19 @@ pub(crate) enum LutCommand {
         /// The LUT.
         lut: PathBuf,
     },
+}
+
+/// Columns of a LUT's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SortColumn {
+    /// By key, in the order of the alphabet.
+    Layer,
+    /// The most expensive first; failed layers before all.
+    Mean,
+    /// The widest interval first; unknown ones before all.
+    Half,
+    /// Those with the most flags first.
+    Flags,
 }
 
 #[derive(Debug, Args)]
@@ -347,19 +369,30 @@ pub(crate) struct EstimateArgs {
     /// The LUT.
     #[arg(long)]
     pub(crate) lut: PathBuf,
-    #[command(flatten)]
-    pub(crate) source: SourceArgs,
-    /// Architecture file; `-` reads one architecture a line from the standard input.
+    /// The space: a built-in name or a TOML file [default: the built-in one that the LUT names].
+    #[arg(long)]
+    pub(crate) space: Option<String>,
+    /// Instead of a space, one network: an ONNX model.
+    #[arg(long, value_name = "FILE.onnx", conflicts_with = "space")]
+    pub(crate) model: Option<PathBuf>,
+    /// Architectures: one in a file that ends in .json, several one after the other in any other file or, as `-`, on the
+    /// standard input.
     #[arg(long, value_name = "FILE", required_unless_present_any = ["distribution", "model"], conflicts_with = "model")]
     pub(crate) arch: Option<PathBuf>,
     /// Instead of one architecture, what to expect of networks drawn from a distribution: a file with a probability for
     /// each candidate, or `uniform`.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["arch", "model"])]
     pub(crate) distribution: Option<PathBuf>,
-    /// Show every layer with its share of time and where its number came from; of a distribution, in JSON, what to expect
-    /// if each candidate is selected.
+    /// Show where the time goes: the blocks of the network, then its most expensive layers and where their numbers came
+    /// from; in JSON all layers. Of a distribution, in JSON, what to expect if each candidate is selected.
     #[arg(long)]
     pub(crate) explain: bool,
+    /// With --explain, layers to show; 0 shows all [default: 10, or all with --by-layer].
+    #[arg(long, value_name = "N", requires = "explain")]
+    pub(crate) rows: Option<usize>,
+    /// With --explain, show layers only and no blocks.
+    #[arg(long, requires = "explain")]
+    pub(crate) by_layer: bool,
     /// Print JSON, one line an architecture.
     #[arg(long)]
     pub(crate) json: bool,
@@ -378,9 +411,9 @@ pub(crate) struct ValidateArgs {
     /// The LUT.
     #[arg(long)]
     pub(crate) lut: PathBuf,
-    /// The space: a built-in name or a TOML file.
+    /// The space: a built-in name or a TOML file [default: the built-in one that the LUT names].
     #[arg(long)]
-    pub(crate) space: String,
+    pub(crate) space: Option<String>,
     /// Fresh networks.
     #[arg(short = 'n', default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) count: u32,
@@ -412,6 +445,9 @@ pub(crate) struct ValidateArgs {
     /// Keep everything that was observed in this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
+    /// Replace the journal's file if it exists.
+    #[arg(long, requires = "journal")]
+    pub(crate) overwrite: bool,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -463,9 +499,9 @@ pub(crate) enum ViewArg {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
-    /// The space: a built-in name or a TOML file.
+    /// The space: a built-in name or a TOML file [default: the built-in one that the architecture names].
     #[arg(long)]
-    pub(crate) space: String,
+    pub(crate) space: Option<String>,
     /// Architecture file; `-` reads the standard input.
     #[arg(long, value_name = "FILE")]
     pub(crate) arch: PathBuf,
@@ -512,9 +548,12 @@ pub(crate) struct RunArgs {
     /// Set a value over the file's: a dotted key; numbers count the tables of a list.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
-    /// Go on from the run folder's checkpoint.
+    /// Go on with the run in the folder: from its last checkpoint; a finished one is shown.
     #[arg(long)]
     pub(crate) resume: bool,
+    /// Run anew where the folder holds a run already; its files are replaced.
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) overwrite: bool,
     /// Print the result as JSON.
     #[arg(long)]
     pub(crate) json: bool,

@@ -85,7 +85,14 @@ impl From<SpaceError> for Failure {
 
 impl From<ArchError> for Failure {
     fn from(error: ArchError) -> Self {
-        Self::usage(error).hint("`nasprof space sample SPACE -n 1` prints an architecture file")
+        let hint = match &error {
+            ArchError::List => {
+                "`nasprof estimate` takes several, one a line, from a file that ends in .jsonl: \
+                                `jq -c '.[]' FILE.json > FILE.jsonl`"
+            }
+            _ => "`nasprof space sample SPACE -n 1` prints an architecture file",
+        };
+        Self::usage(error).hint(hint)
     }
 }
 
@@ -250,11 +257,18 @@ impl From<ConfigError> for Failure {
     }
 }
 
+/// How to go on where a folder holds a run.
+const RUN_EXISTS: &str = "--resume goes on with it, --overwrite runs anew; -o names another folder";
+
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         match error {
             RunError::Config(error) => error.into(),
             RunError::File { .. } => Self::internal(error),
+            RunError::Exists { .. } => Self::usage(error).hint(RUN_EXISTS),
+            RunError::LutChanged { .. } => {
+                Self::usage(error).hint("search anew with --overwrite, or into another folder with -o")
+            }
             _ => Self::usage(error),
         }
     }

@@ -32,11 +32,21 @@ pub(crate) fn space(name: &str) -> Result<Space, Failure> {
     SpaceSpec::parse(&text).and_then(|spec| spec.build(&stem)).map_err(about)
 }
 
+/// The space that is given, else the built-in one that `whose` file names.
+pub(crate) fn space_or(given: Option<&str>, named: &str, whose: &str) -> Result<Space, Failure> {
+    match given {
+        Some(name) => space(name),
+        None if builtin_names().any(|known| known == named) => Ok(Space::builtin(named)?),
+        None => Err(Failure::usage(format!("{whose} is of `{named}`, which is not a built-in space"))
+            .hint("--space FILE.toml names the space's file")),
+    }
+}
+
 /// A space, or the network of a model as a space of one architecture.
 pub(crate) fn source(args: &SourceArgs) -> Result<Space, Failure> {
     match (&args.space, &args.model) {
         (Some(name), _) => space(name),
-        (None, Some(path)) => model(path).map_err(|f| f.about(format!("--model {}", path.display()))),
+        (None, Some(path)) => model(path),
         (None, None) => Err(Failure::usage("neither --space nor --model is given")),
     }
 }
@@ -48,7 +58,11 @@ pub(crate) fn source_name(args: &SourceArgs) -> String {
 }
 
 /// A model at batch 1, as spaces are.
-fn model(path: &Path) -> Result<Space, Failure> {
+pub(crate) fn model(path: &Path) -> Result<Space, Failure> {
+    network_of(path).map_err(|f| f.about(format!("--model {}", path.display())))
+}
+
+fn network_of(path: &Path) -> Result<Space, Failure> {
     let graph = onnx::read(&model_file(path)?)?;
     if let Some(shape) = graph.data_shapes().first().filter(|shape| shape.batch() != 1) {
         let (path, batch) = (path.display(), shape.batch());

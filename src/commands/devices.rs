@@ -19,8 +19,8 @@ pub(super) fn run(args: &DevicesArgs) -> Result<ExitCode, Failure> {
         DevicesCommand::List => list(args.json),
         DevicesCommand::Check { name, lut, space, settings } => {
             let code = Check { as_json: args.json, steps: Vec::new() }.run(name, &settings.set)?;
-            if let (Some(lut), Some(space)) = (lut, space) {
-                level_check(name, &settings.set, lut, space, args.json)?;
+            if let Some(lut) = lut {
+                level_check(name, &settings.set, lut, space.as_deref(), args.json)?;
             }
             Ok(code)
         }

@@ -1,28 +1,21 @@
 //! `nasprof export`.
 
-use std::io::Read;
-use std::path::Path;
 use std::process::ExitCode;
 
-use nasprof_graph::arch::ArchFile;
 use nasprof_graph::runtime::Runtime;
 use nasprof_render::{draw, replace_file};
 use serde_json::json;
 
+use super::archs::Archs;
 use super::{export_onnx, print, print_json};
 use crate::cli::{ExportArgs, ExportFormat, ViewArg};
 use crate::failure::Failure;
 use crate::resolve;
 
-/// An architecture file is a few kilobytes.
-const MAX_ARCH: u64 = 16 << 20;
-
 pub(super) fn run(args: &ExportArgs) -> Result<ExitCode, Failure> {
-    let space = resolve::space(&args.space)?;
     let about = |f: Failure| f.about(format!("--arch {}", args.arch.display()));
-    let text = text(&args.arch).map_err(|e| about(Failure::usage(e)))?;
-    let file: ArchFile = serde_json::from_str(&text)
-        .map_err(|e| about(Failure::usage(nasprof_base::suggest::explain(&e.to_string()))))?;
+    let file = Archs::open(&args.arch)?.only()?;
+    let space = resolve::space_or(args.space.as_deref(), &file.space, "the architecture")?;
     let arch = file.resolve(&space.name, &space.choices).map_err(|e| about(e.into()))?;
     // What runs is drawn as libtorch runs it: nothing fused, what hands its input on left out.
     let runtime = Runtime::TorchEager;
@@ -58,14 +51,4 @@ pub(super) fn run(args: &ExportArgs) -> Result<ExitCode, Failure> {
         print(args.output.display().to_string())?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn text(path: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    if path == Path::new("-") {
-        std::io::stdin().lock().take(MAX_ARCH).read_to_string(&mut text)?;
-    } else {
-        std::fs::File::open(path)?.take(MAX_ARCH).read_to_string(&mut text)?;
-    }
-    Ok(text)
 }

@@ -17,13 +17,16 @@ use crate::failure::{Exit, Failure};
 
 pub(super) fn run(args: &LutArgs) -> Result<ExitCode, Failure> {
     match &args.command {
-        LutCommand::Show { lut, rows } => {
-            let lut = read(lut)?;
-            if args.json { print_json(&lut)? } else { show::show(&lut, *rows)? }
+        LutCommand::Show { lut, rows, sort, filter } => {
+            let mut lut = read(lut)?;
+            if let Some(filter) = filter {
+                show::filter(&mut lut, filter)?;
+            }
+            if args.json { print_json(&lut)? } else { show::show(&lut, *rows, *sort)? }
         }
         LutCommand::Diff { before, after, rows } => {
-            let diff = nasprof_lut::diff(&read(before)?, &read(after)?);
-            if args.json { print_json(&diff)? } else { diff::show(&diff, *rows)? }
+            let luts = diff::Named { before: (before, &read(before)?), after: (after, &read(after)?) };
+            if args.json { luts.json()? } else { luts.show(*rows)? }
         }
         LutCommand::Export { lut, output } => {
             let lut = read(lut)?;

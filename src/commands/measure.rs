@@ -2,6 +2,7 @@
 
 mod shared;
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
@@ -10,10 +11,12 @@ use std::time::{Duration, Instant};
 use nasprof_devices::{DeviceFile, Link, expand, persist};
 use nasprof_lut::{Flag, Lut, Row, check_ending, from_journal, write};
 use nasprof_profiler::engine::{Gate, Interrupted, Measurement, Recorder, measure};
-use nasprof_profiler::journal::{EnergyResult, Event, Header, Mode, Share, Writer};
+use nasprof_profiler::journal::{EnergyResult, Event, Header, Mode, Share};
+use nasprof_search::job::Existing;
 use nasprof_spaces::Space;
 use serde_json::json;
 
+use super::kept_journal::{self, KeptJournal};
 use super::{interruption, print, print_json, say_remarks};
 use crate::cli::{MeasureArgs, ModeArg};
 use crate::display::{Display, Screen};
@@ -148,7 +151,14 @@ impl Job {
 
     fn run(&mut self, args: &MeasureArgs, display: Display, interrupted: Interrupted) -> Result<Outcome, Failure> {
         let journal = journal_path(&self.output);
-        let (recorded, writer) = open(&journal)?;
+        let (recorded, writer, kept) = KeptJournal::open(&journal, existing(args))?;
+        let display = RefCell::new(display);
+        if recorded.contains(&Event::Complete) {
+            display.borrow_mut().say(&format!("{}: complete; nothing is left to measure", journal.display()));
+        } else if !recorded.is_empty() {
+            let visits = visits(&recorded);
+            display.borrow_mut().say(&format!("{}: {visits} visits are recorded; going on", journal.display()));
+        }
         let mut recorder = Recorder::new(recorded, Some(writer), interrupted);
         let measurement = Measurement {
             space: &self.space,
@@ -156,7 +166,6 @@ impl Job {
             gate: Gate { patience: PATIENCE, allow_noisy: args.allow_noisy },
             deadline: args.budget.map(|budget| Instant::now() + budget),
         };
-        let display = std::cell::RefCell::new(display);
         let (link, backend) = (&mut self.link, &self.target.backend);
         let converged = persist(
             self.file.reconnect(),
@@ -170,7 +179,7 @@ impl Job {
         );
         let mut display = display.into_inner();
         let elapsed = display.finish();
-        let converged = converged?;
+        let converged = kept.end(&recorder, converged.map_err(Failure::from))?;
         let lut = from_journal(recorder.events())?;
         write(&lut, &self.output)?;
         for row in lut.rows.iter().filter(|row| row.times.is_none()) {
@@ -179,7 +188,7 @@ impl Job {
         if let Some(reason) = no_energy(recorder.events()) {
             display.say(&format!("some rows have no energy: {reason}"));
         }
-        let visits = recorder.events().iter().filter(|event| matches!(event, Event::Visit { .. })).count();
+        let visits = visits(recorder.events());
         let (device, output) = (self.device.clone(), self.output.clone());
         Ok(Outcome { device, output, journal, lut, visits, converged, elapsed })
     }
@@ -258,20 +267,20 @@ pub(super) fn journal_path(lut: &Path) -> PathBuf {
     lut.with_extension("journal.jsonl")
 }
 
-/// A journal that is there is gone on with only when asked to.
+/// A journal that is there is gone on with, or measured anew, only when asked to.
 fn refuse_existing(journal: &Path, args: &MeasureArgs) -> Result<(), Failure> {
-    if args.resume || !journal.exists() {
+    if existing(args) != Existing::Refuse || !journal.exists() {
         return Ok(());
     }
-    let hint = "--resume goes on with it; -o writes elsewhere";
+    let hint = "--resume goes on with it, --overwrite measures anew; -o writes elsewhere";
     Err(Failure::usage(format!("{} exists", journal.display())).hint(hint))
 }
 
-/// A new journal, or the recorded events of one to go on with.
-fn open(journal: &Path) -> Result<(Vec<Event>, Writer), Failure> {
-    if !journal.exists() {
-        return Ok((Vec::new(), Writer::create(journal)?));
-    }
-    let (recovered, writer) = Writer::resume(journal).map_err(|e| Failure::from(e).about(journal.display()))?;
-    Ok((recovered.events, writer))
+fn existing(args: &MeasureArgs) -> Existing {
+    kept_journal::existing(args.resume, args.overwrite)
+}
+
+/// How many visits of units were recorded.
+fn visits(events: &[Event]) -> usize {
+    events.iter().filter(|event| matches!(event, Event::Visit { .. })).count()
 }

@@ -1,10 +1,12 @@
 //! One file a command.
 
+mod archs;
 mod devices;
 mod estimate;
 mod expected;
 mod export;
 mod export_onnx;
+mod kept_journal;
 mod lut;
 mod manual;
 mod measure;
@@ -74,6 +76,11 @@ pub(crate) fn print(text: impl AsRef<str>) -> Result<(), Failure> {
 /// Prints a value as one line of JSON.
 pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     print(serde_json::to_string(value).map_err(Failure::internal)?)
+}
+
+/// A path as JSON has it: what is not UTF-8 in it, which JSON cannot hold, is shown as U+FFFD.
+pub(crate) fn path_text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }
 
 /// Prints a line of words. Nothing can be done about a closed error output.

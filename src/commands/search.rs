@@ -11,13 +11,13 @@ use nasprof_graph::arch::ArchFile;
 use nasprof_lut::Lut;
 use nasprof_search::config::{Experiment, Quantity};
 use nasprof_search::evolution::{self, Drawn};
-use nasprof_search::job::{Job, RunResult, Task};
+use nasprof_search::job::{Existing, Job, RunResult, Task};
 use nasprof_search::lut_files;
 use nasprof_search::told::Told;
 use nasprof_search::winner::{Bench, Found, Latency, Measured, settle};
 use serde::de::DeserializeOwned;
 
-use super::{interruption, print, print_json, say, validate};
+use super::{interruption, kept_journal, print, print_json, say, validate};
 use crate::cli::{RunArgs, SearchArgs};
 use crate::display::SearchView;
 use crate::failure::{Exit, Failure};
@@ -40,7 +40,7 @@ pub(super) fn train(args: &RunArgs) -> Result<ExitCode, Failure> {
         let name = args.experiment.display();
         return Err(Failure::usage(format!("{name} has no table `trainer`")).hint("`nasprof search` runs searches"));
     }
-    let job = Job { task: Task::Run, experiment, folder: folder(args), resume: args.resume };
+    let job = Job { task: Task::Run, experiment, folder: folder(args), existing: existing(args) };
     start(&job)?;
     tell(args, &job.folder, &read(&job.folder)?)
 }
@@ -52,7 +52,7 @@ fn draw(args: &SearchArgs, experiment: Experiment) -> Result<ExitCode, Failure> 
     let found = match final_result(args, &folder, &experiment) {
         Some(found) => found,
         None => {
-            let found = evolution::run(experiment.clone(), &folder, args.run.resume, 1.0)?;
+            let found = evolution::run(experiment.clone(), &folder, existing(&args.run), 1.0)?;
             let place = Place::new(&experiment, lut.as_ref(), args);
             let mut bench = DrawnBench { place, experiment: &experiment, folder: folder.clone() };
             if lut.is_some() { settle(found, &mut bench)? } else { found }
@@ -74,6 +74,10 @@ fn draw(args: &SearchArgs, experiment: Experiment) -> Result<ExitCode, Failure> 
     within_limit(&found.latency)
 }
 
+fn existing(args: &RunArgs) -> Existing {
+    kept_journal::existing(args.resume, args.overwrite)
+}
+
 fn folder(args: &RunArgs) -> PathBuf {
     let default = || PathBuf::from("runs").join(resolve::file_name(&args.experiment.to_string_lossy()));
     args.output.clone().unwrap_or_else(default)
@@ -86,7 +90,7 @@ fn train_and_measure(args: &SearchArgs, experiment: Experiment) -> Result<ExitCo
         tell(&args.run, &folder, &result)?;
         return within_limit(&result.latency);
     }
-    let job = Job { task: Task::Run, experiment, folder, resume: args.run.resume };
+    let job = Job { task: Task::Run, experiment, folder, existing: existing(&args.run) };
     start(&job)?;
     let mut result = read(&job.folder)?;
     if lut.is_some() {
@@ -221,7 +225,7 @@ impl Bench for DrawnBench<'_> {
 
     fn select(&mut self, factor: f64) -> Result<Drawn, Failure> {
         say(again(factor));
-        Ok(evolution::run(self.experiment.clone(), &self.folder, true, factor)?)
+        Ok(evolution::run(self.experiment.clone(), &self.folder, Existing::Resume, factor)?)
     }
 
     fn keep(&mut self, found: &Drawn) -> Result<(), Failure> {

@@ -12,12 +12,14 @@ use nasprof_lut::{
     Estimator, Lut, Processes, Validation, WholeSession, fresh_networks, level_now, measure_whole, read, validate,
 };
 use nasprof_profiler::engine::{Gate, Recorder};
-use nasprof_profiler::journal::{Event, Mode, Writer};
+use nasprof_profiler::journal::{Event, Mode};
+use nasprof_search::job::Existing;
 use nasprof_spaces::Space;
 use serde_json::{Value, json};
 
 use self::table::show;
 use super::estimate::expect;
+use super::kept_journal::{self, KeptJournal};
 use super::measure::PATIENCE;
 use super::{interruption, print, print_json, say_remarks, validate_memory};
 use crate::cli::{ContextArgs, ValidateArgs};
@@ -38,7 +40,10 @@ const LEVEL_ROUNDS: u32 = 27;
 pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
     let lut = read(&args.lut)?;
     let isolated = args.isolated.as_deref().map(read).transpose()?;
-    let (space, digest) = at_batch(resolve::space(&args.space)?, lut.context.header.batch)?;
+    let (space, digest) = at_batch(
+        resolve::space_or(args.space.as_deref(), &lut.context.header.space, "the LUT")?,
+        lut.context.header.batch,
+    )?;
     expect(&lut, &args.context, &space.name, &digest)?;
     lut.expect(&[("device", Some(args.device.clone()))])?;
     if !args.memory {
@@ -46,6 +51,12 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
     }
     if let Some(isolated) = &isolated {
         expect_isolated(isolated, &lut).map_err(|failure| failure.about("--isolated"))?;
+    }
+    let existing = kept_journal::existing(false, args.overwrite);
+    let journal = args.journal.as_deref().map(|path| (path, existing));
+    if let Some(path) = args.journal.as_ref().filter(|path| existing == Existing::Refuse && path.exists()) {
+        return Err(Failure::usage(format!("--journal {}: it exists", path.display()))
+            .hint("--overwrite replaces it; or name another file"));
     }
     let networks = fresh_networks(&space, &lut, args.count as usize, args.seed)?;
     let file = resolve::device(&args.device, &args.settings.set)?;
@@ -56,7 +67,7 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
     }
     let processes = if args.alone { Processes::OneEach } else { Processes::All(args.processes) };
     let session = WholeSession { processes, ..session(args.seed, args.max_rounds, args.allow_noisy) };
-    let events = measured((&lut, &space), &networks, session, (&file, &mut link), args.journal.as_deref())?;
+    let events = measured((&lut, &space), &networks, session, (&file, &mut link), journal)?;
     let isolated = isolated.as_ref().map(Estimator::new);
     let validation = validate(&events, &Estimator::new(&lut), isolated.as_ref(), args.seed)?;
     if args.json {
@@ -87,11 +98,12 @@ pub(super) fn level_check(
     device: &str,
     settings: &[String],
     lut: &Path,
-    space: &str,
+    space: Option<&str>,
     as_json: bool,
 ) -> Result<(), Failure> {
     let lut = read(lut)?;
-    let (space, digest) = at_batch(resolve::space(space)?, lut.context.header.batch)?;
+    let (space, digest) =
+        at_batch(resolve::space_or(space, &lut.context.header.space, "the LUT")?, lut.context.header.batch)?;
     let context = ContextArgs { backend: None, threads: None, batch: None, allocator: None };
     expect(&lut, &context, &space.name, &digest)?;
     lut.expect(&[("device", Some(device.to_owned()))])?;
@@ -140,9 +152,15 @@ fn measured(
     networks: &[Arch],
     session: WholeSession,
     (file, link): (&DeviceFile, &mut Link),
-    journal: Option<&Path>,
+    journal: Option<(&Path, Existing)>,
 ) -> Result<Vec<Event>, Failure> {
-    let writer = journal.map(Writer::create).transpose()?;
+    let (writer, kept) = match journal {
+        Some((path, existing)) => {
+            let (_, writer, kept) = KeptJournal::open(path, existing)?;
+            (Some(writer), Some(kept))
+        }
+        None => (None, None),
+    };
     let mut recorder = Recorder::new(Vec::new(), writer, interruption()?);
     let display = std::cell::RefCell::new(Screen::new().display(None));
     let backend = &lut.context.header.backend;
@@ -160,7 +178,11 @@ fn measured(
     );
     display.borrow().finish();
     say_remarks(&lut.context.header.device, link);
-    result?;
+    let result = result.map_err(Failure::from);
+    match kept {
+        Some(kept) => kept.end(&recorder, result)?,
+        None => result?,
+    };
     Ok(recorder.events().to_vec())
 }
 

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod architectures;
 mod bad_input;
 mod browser;
 mod circles;

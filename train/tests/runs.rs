@@ -9,7 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use nasprof_search::config::Experiment;
-use nasprof_search::job::{Job, RunResult, Task};
+use nasprof_search::job::{Existing, Job, RunResult, Task};
 use nasprof_search::told::Told;
 use serde_json::Value;
 
@@ -79,7 +79,12 @@ schedule = {{ kind = "cosine" }}
 
     fn job(&self, folder: &str, text: &str, resume: bool) -> Job {
         let experiment = Experiment::parse(text, &[]).unwrap();
-        Job { task: Task::Run, experiment, folder: self.path(folder), resume }
+        Job {
+            task: Task::Run,
+            experiment,
+            folder: self.path(folder),
+            existing: if resume { Existing::Resume } else { Existing::Refuse },
+        }
     }
 }
 

@@ -242,6 +242,13 @@ struct Session<'a, 'b, 'r> {
 }
 
 impl Session<'_, '_, '_> {
+    /// Tells the display what is observed now. What is replayed was told when it was observed.
+    fn tell(&mut self, progress: Progress) {
+        if !self.recorder.is_replaying() {
+            (self.progress)(progress);
+        }
+    }
+
     fn observe(
         &mut self,
         ask: impl FnOnce(&mut Box<dyn Device>) -> Result<Event, DeviceError>,
@@ -258,7 +265,7 @@ impl Session<'_, '_, '_> {
 
     fn load(&mut self) -> Result<(), EngineError> {
         for (i, unit) in self.plan.units.iter().enumerate() {
-            (self.progress)(Progress::Loading(i, self.plan.units.len()));
+            self.tell(Progress::Loading(i, self.plan.units.len()));
             let event = self.observe(|device| device.load(unit.unit, &unit.graph).map(Event::Loaded))?;
             match event {
                 Event::Loaded(Loaded { unit: loaded, .. }) if loaded == unit.unit => self.live.loaded = i + 1,
@@ -283,7 +290,7 @@ impl Session<'_, '_, '_> {
 
     /// Runs the canary until it is steady.
     fn settle(&mut self) -> Result<(), EngineError> {
-        (self.progress)(Progress::Settling);
+        self.tell(Progress::Settling);
         let mut medians: Vec<f64> = Vec::new();
         let mut elapsed = 0;
         let settled = loop {
@@ -375,7 +382,7 @@ impl Session<'_, '_, '_> {
             };
             self.recorder.sync()?;
             let converged = self.values.converged(&keys, self.plan.ci);
-            (self.progress)(Progress::Round(round, converged, keys.len()));
+            self.tell(Progress::Round(round, converged, keys.len()));
             let all = converged == keys.len();
             let reason = if all && CHECKPOINTS.contains(&round) && round >= self.plan.min_rounds {
                 "converged"
@@ -452,7 +459,7 @@ impl Session<'_, '_, '_> {
                 elapsed = times.fold(elapsed, |sum, &ns| sum.saturating_add(ns));
                 segment.push((index, visit));
                 let done = visits.len() + segment.len();
-                (self.progress)(Progress::Visit {
+                self.tell(Progress::Visit {
                     round: self.round,
                     max_rounds: self.plan.max_rounds,
                     done,
@@ -464,7 +471,7 @@ impl Session<'_, '_, '_> {
             let usual = median(&self.usual).unwrap_or(f64::INFINITY);
             let slow = before.max(after) > VOID_ABOVE * usual;
             if usual.is_finite() {
-                (self.progress)(Progress::Canary(after / usual - 1.0));
+                self.tell(Progress::Canary(after / usual - 1.0));
             }
             self.usual.push(after);
             before = after;
