@@ -7,6 +7,8 @@ use super::{BOTTOM, HEIGHT, LEFT, RIGHT, Scale, TOP, WIDTH, pos};
 /// Width of a label's character and height of its line, in the chart's units.
 const CHARACTER: f64 = 5.8;
 const LINE: f64 = 12.0;
+/// Labels beside one another are at least this far apart.
+const GAP: f64 = 6.0;
 /// A label that would lie on another is moved along its line by this much.
 const STEP: f64 = 8.0;
 
@@ -101,7 +103,8 @@ impl Label {
     }
 
     fn lies_on(&self, other: &Self) -> bool {
-        let apart = self.left() >= other.left() + other.width || other.left() >= self.left() + self.width;
+        let right = |label: &Self| label.left() + label.width + GAP;
+        let apart = self.left() >= right(other) || other.left() >= right(self);
         !apart && (self.at.1 - other.at.1).abs() < LINE
     }
 

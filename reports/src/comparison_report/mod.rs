@@ -174,8 +174,8 @@ impl Compared<'_> {
             Cell::text(self.lut),
             Cell::number(self.own.map(|ns| ns / 1e6), ms),
             Cell::number(self.first.map(|ns| ns / 1e6), ms),
-            Cell::number(self.ratio(), significant),
-            Cell::number(self.without_factor(), significant),
+            Cell::number(self.ratio(), |ratio| format!("{ratio:.4}")),
+            Cell::number(self.without_factor(), |ratio| format!("{ratio:.4}")),
         ]
     }
 }
