@@ -15,7 +15,9 @@ mod programs;
 mod ssh;
 
 pub use error::LinkError;
-pub use file::{ClockCommands, DeviceFile, DeviceFileError, Transport, builtin_names, expand, find, names_in};
+pub use file::{
+    ClockCommands, DeviceFile, DeviceFileError, Transport, builtin_names, describe, expand, find, names_in, text,
+};
 pub use link::{Link, Milestone};
 pub use persist::persist;
 pub use programs::Programs;
