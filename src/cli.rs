@@ -4,6 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::engine::ArgValueCompleter;
+
+use crate::completions;
 
 /// Measures neural network layers on target devices and predicts whole networks from them.
 #[derive(Debug, Parser)]
@@ -43,7 +46,10 @@ pub(crate) enum Command {
         #[arg(short, long, value_name = "FOLDER")]
         output: PathBuf,
     },
-    /// Print shell completions.
+    /// Print shell completions; names of devices and spaces are completed as well.
+    #[command(after_help = "bash: echo 'source <(nasprof completions bash)' >> ~/.bashrc\n\
+        zsh:  echo 'source <(nasprof completions zsh)' >> ~/.zshrc\n\
+        fish: echo 'nasprof completions fish | source' >> ~/.config/fish/config.fish")]
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
@@ -61,17 +67,24 @@ pub(crate) struct DevicesArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DevicesCommand {
-    /// List the known devices.
+    /// List the known devices, each with what it is.
     List,
+    /// Show a device's file.
+    Show {
+        /// Name of the device.
+        #[arg(add = ArgValueCompleter::new(completions::devices))]
+        name: String,
+    },
     /// Connect to a device, look at its state, and re-measure a LUT's anchors if one is given.
     Check {
         /// Name of the device.
+        #[arg(add = ArgValueCompleter::new(completions::devices))]
         name: String,
         /// A LUT whose anchor networks tell the machine's level now.
         #[arg(long, value_name = "LUT")]
         lut: Option<PathBuf>,
         /// The LUT's space: a built-in name or a TOML file [default: the built-in one that the LUT names].
-        #[arg(long, requires = "lut")]
+        #[arg(long, requires = "lut", add = ArgValueCompleter::new(completions::spaces))]
         space: Option<String>,
         #[command(flatten)]
         settings: SettingArgs,
@@ -94,6 +107,7 @@ pub(crate) enum SpaceCommand {
     /// Show a space: its choices, counts and what measuring it takes.
     Show {
         /// Name of a built-in space, or a TOML file.
+        #[arg(add = ArgValueCompleter::new(completions::spaces))]
         space: String,
         /// A LUT of the space: shows what a network costs on average, and the range.
         #[arg(long)]
@@ -102,6 +116,7 @@ pub(crate) enum SpaceCommand {
     /// Draw architectures, one JSON file a line.
     Sample {
         /// Name of a built-in space, or a TOML file.
+        #[arg(add = ArgValueCompleter::new(completions::spaces))]
         space: String,
         /// How many.
         #[arg(short = 'n', default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
@@ -135,7 +150,7 @@ pub(crate) enum AllocatorArg {
 #[group(id = "source", required = true, multiple = false)]
 pub(crate) struct SourceArgs {
     /// The space: a built-in name or a TOML file.
-    #[arg(long)]
+    #[arg(long, add = ArgValueCompleter::new(completions::spaces))]
     pub(crate) space: Option<String>,
     /// Instead of a space, one network: an ONNX model.
     #[arg(long, value_name = "FILE.onnx")]
@@ -146,7 +161,8 @@ pub(crate) struct SourceArgs {
 pub(crate) struct MeasureArgs {
     /// The device: a name from `nasprof devices list`, or `synthetic:NAME` in virtual time. Several, as `a,b`, or a
     /// group of devices are measured at the same time, each into a LUT of its own, or with --share into one.
-    #[arg(long, value_name = "NAME", env = "NASPROF_DEVICE", value_delimiter = ',', required = true)]
+    #[arg(long, value_name = "NAME", env = "NASPROF_DEVICE", value_delimiter = ',', required = true,
+        add = ArgValueCompleter::new(completions::devices))]
     pub(crate) device: Vec<String>,
     #[command(flatten)]
     pub(crate) settings: SettingArgs,
@@ -320,7 +336,7 @@ pub(crate) struct ImportArgs {
     #[arg(long, value_enum)]
     pub(crate) unit: Option<LatencyUnit>,
     /// The space whose layers are taken: a built-in name or a TOML file.
-    #[arg(long)]
+    #[arg(long, add = ArgValueCompleter::new(completions::spaces))]
     pub(crate) space: String,
     /// Name of the device that the table was measured on.
     #[arg(long)]
@@ -370,14 +386,15 @@ pub(crate) struct EstimateArgs {
     #[arg(long)]
     pub(crate) lut: PathBuf,
     /// The space: a built-in name or a TOML file [default: the built-in one that the LUT names].
-    #[arg(long)]
+    #[arg(long, add = ArgValueCompleter::new(completions::spaces))]
     pub(crate) space: Option<String>,
     /// Instead of a space, one network: an ONNX model.
     #[arg(long, value_name = "FILE.onnx", conflicts_with = "space")]
     pub(crate) model: Option<PathBuf>,
     /// Architectures: one in a file that ends in .json, several one after the other in any other file or, as `-`, on the
     /// standard input.
-    #[arg(long, value_name = "FILE", required_unless_present_any = ["distribution", "model"], conflicts_with = "model")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["distribution", "model"], conflicts_with = "model",
+        add = ArgValueCompleter::new(completions::archs))]
     pub(crate) arch: Option<PathBuf>,
     /// Instead of one architecture, what to expect of networks drawn from a distribution: a file with a probability for
     /// each candidate, or `uniform`.
@@ -404,7 +421,7 @@ pub(crate) struct EstimateArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ValidateArgs {
     /// The device.
-    #[arg(long, value_name = "NAME", env = "NASPROF_DEVICE")]
+    #[arg(long, value_name = "NAME", env = "NASPROF_DEVICE", add = ArgValueCompleter::new(completions::devices))]
     pub(crate) device: String,
     #[command(flatten)]
     pub(crate) settings: SettingArgs,
@@ -412,7 +429,7 @@ pub(crate) struct ValidateArgs {
     #[arg(long)]
     pub(crate) lut: PathBuf,
     /// The space: a built-in name or a TOML file [default: the built-in one that the LUT names].
-    #[arg(long)]
+    #[arg(long, add = ArgValueCompleter::new(completions::spaces))]
     pub(crate) space: Option<String>,
     /// Fresh networks.
     #[arg(short = 'n', default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -465,7 +482,7 @@ pub(crate) struct ReportArgs {
     #[arg(long, requires = "space")]
     pub(crate) lut: Option<PathBuf>,
     /// The space of a validation or search [default: the one that the search names].
-    #[arg(long)]
+    #[arg(long, add = ArgValueCompleter::new(completions::spaces))]
     pub(crate) space: Option<String>,
     /// The HTML file to write; it is replaced in one step.
     #[arg(short, long, value_name = "FILE")]
@@ -500,14 +517,14 @@ pub(crate) enum ViewArg {
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
     /// The space: a built-in name or a TOML file [default: the built-in one that the architecture names].
-    #[arg(long)]
+    #[arg(long, add = ArgValueCompleter::new(completions::spaces))]
     pub(crate) space: Option<String>,
     /// Architecture file; `-` reads the standard input.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", add = ArgValueCompleter::new(completions::archs))]
     pub(crate) arch: PathBuf,
-    /// What to write.
+    /// What to write [default: what the output's ending says].
     #[arg(long, value_enum)]
-    pub(crate) to: ExportFormat,
+    pub(crate) to: Option<ExportFormat>,
     /// What to draw [default: architecture for svg, network for dot].
     #[arg(long, value_enum)]
     pub(crate) view: Option<ViewArg>,

@@ -1,7 +1,7 @@
 //! From names as typed to the things they name.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use nasprof_devices::{DeviceFile, Link, LinkError, Milestone, Programs, find};
@@ -12,7 +12,10 @@ use nasprof_profiler::protocol::{Allocator, ClockCommands, ClockRequest, Setup};
 use nasprof_spaces::{Space, SpaceSpec, builtin_names};
 
 use crate::cli::{AllocatorArg, ContextArgs, SourceArgs};
+use crate::escape::one_line;
 use crate::failure::Failure;
+pub(crate) use crate::known::{device_files, known_devices, user_devices};
+use crate::terminal::say;
 
 /// Most bytes of a file that people write.
 const MAX_TEXT: u64 = 16 << 20;
@@ -66,11 +69,7 @@ fn network_of(path: &Path) -> Result<Space, Failure> {
     let graph = onnx::read(&model_file(path)?)?;
     if let Some(shape) = graph.data_shapes().first().filter(|shape| shape.batch() != 1) {
         let (path, batch) = (path.display(), shape.batch());
-        // Nothing can be done about a closed error output.
-        let _ = writeln!(
-            std::io::stderr(),
-            "note: {path} has batch {batch}; it is taken at batch 1, or at that of --batch"
-        );
+        say(format!("note: {path} has batch {batch}; it is taken at batch 1, or at that of --batch"));
     }
     let graph = graph.with_batch(1).map_err(|e| Failure::usage(format!("at batch 1: {e}")))?;
     Ok(Space::new(&file_name(&path.to_string_lossy()), graph))
@@ -124,15 +123,7 @@ pub(crate) fn open_telling(file: &DeviceFile, tell: &mut dyn FnMut(Milestone)) -
 
 /// Asks on the terminal for the passphrase of a key.
 fn passphrase(key: &Path) -> std::io::Result<String> {
-    rpassword::prompt_password(format!("Passphrase of {}: ", key.display()))
-}
-
-/// Folder of the user's own device files.
-pub(crate) fn user_devices() -> Option<PathBuf> {
-    let config = std::env::var_os("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")));
-    config.map(|folder| folder.join("nasprof/devices"))
+    rpassword::prompt_password(format!("Passphrase of {}: ", one_line(&key.display().to_string())))
 }
 
 /// Folder of the copies of devices' clocks as they were before they were locked.
@@ -237,10 +228,12 @@ pub(crate) fn search_program() -> PathBuf {
     std::env::var_os("NASPROF_SEARCH").map_or_else(|| programs().folder.join("nasprof-search"), PathBuf::from)
 }
 
-/// The name of a file without its ending, or of something built in, for use in default output names.
+/// The name of a file without its ending, or of something built in, for use in default output names. None begins as an
+/// option does: `rm *` is not to take it for one.
 pub(crate) fn file_name(name: &str) -> String {
     let stem = Path::new(name).file_stem().map_or_else(|| name.to_owned(), |s| s.to_string_lossy().into_owned());
-    plain(&stem)
+    let name = plain(&stem);
+    if name.starts_with('-') { format!("_{name}") } else { name }
 }
 
 /// A name with nothing in it that a file's name should not have.

@@ -39,7 +39,7 @@ pub enum Existing {
 }
 
 /// What a run writes into its folder; other files there are not ours.
-const FILES: [&str; 12] = [
+pub const FILES: [&str; 12] = [
     "result.json",
     "checkpoint",
     "config.toml",

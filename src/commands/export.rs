@@ -1,5 +1,6 @@
 //! `nasprof export`.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use nasprof_graph::runtime::Runtime;
@@ -7,22 +8,27 @@ use nasprof_render::{draw, replace_file};
 use serde_json::json;
 
 use super::archs::Archs;
-use super::{export_onnx, print, print_json};
+use super::{export_onnx, path_text, print, print_json};
 use crate::cli::{ExportArgs, ExportFormat, ViewArg};
 use crate::failure::Failure;
+use crate::outputs::{Outputs, given};
 use crate::resolve;
 
 pub(super) fn run(args: &ExportArgs) -> Result<ExitCode, Failure> {
     let about = |f: Failure| f.about(format!("--arch {}", args.arch.display()));
+    let to = format(args)?;
+    if args.weights.is_some() && to != ExportFormat::Onnx {
+        return Err(Failure::usage("--weights: only an ONNX model holds weights").hint("--to onnx writes one"));
+    }
+    let space_file = args.space.as_deref().map(Path::new);
+    let inputs = given([Some(args.arch.as_path()), space_file, args.weights.as_deref()]);
+    Outputs::of(inputs).check("-o", &args.output, endings(to))?;
     let file = Archs::open(&args.arch)?.only()?;
     let space = resolve::space_or(args.space.as_deref(), &file.space, "the architecture")?;
     let arch = file.resolve(&space.name, &space.choices).map_err(|e| about(e.into()))?;
     // What runs is drawn as libtorch runs it: nothing fused, what hands its input on left out.
     let runtime = Runtime::TorchEager;
-    if args.weights.is_some() && !matches!(args.to, ExportFormat::Onnx) {
-        return Err(Failure::usage("--weights: only an ONNX model holds weights").hint("--to onnx writes one"));
-    }
-    let content = match (args.to, args.view) {
+    let content = match (to, args.view) {
         (ExportFormat::Onnx, None | Some(ViewArg::Network)) => {
             return export_onnx::run(args, &space, &arch, &runtime.subnet(&space.graph, &arch)?);
         }
@@ -46,9 +52,30 @@ pub(super) fn run(args: &ExportArgs) -> Result<ExitCode, Failure> {
     };
     replace_file(&args.output, content.as_bytes())?;
     if args.json {
-        print_json(&json!({"file": args.output, "bytes": content.len()}))?;
+        print_json(&json!({"file": path_text(&args.output), "bytes": content.len()}))?;
     } else {
         print(args.output.display().to_string())?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is written: what is asked for, else what the output's ending says.
+fn format(args: &ExportArgs) -> Result<ExportFormat, Failure> {
+    if let Some(to) = args.to {
+        return Ok(to);
+    }
+    let ending = args.output.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let all = [ExportFormat::Svg, ExportFormat::Dot, ExportFormat::Onnx];
+    all.into_iter().find(|to| endings(*to).contains(&ending.as_str())).ok_or_else(|| {
+        Failure::usage(format!("-o {}: its ending does not say what to write", args.output.display()))
+            .hint("--to says it; or name a file that ends in .svg, .dot or .onnx")
+    })
+}
+
+fn endings(to: ExportFormat) -> &'static [&'static str] {
+    match to {
+        ExportFormat::Svg => &["svg"],
+        ExportFormat::Dot => &["dot", "gv"],
+        ExportFormat::Onnx => &["onnx"],
+    }
 }

@@ -17,10 +17,11 @@ use nasprof_spaces::Space;
 use serde_json::json;
 
 use super::kept_journal::{self, KeptJournal};
-use super::{interruption, print, print_json, say_remarks};
+use super::{interruption, path_text, print, print_json, say_remarks};
 use crate::cli::{MeasureArgs, ModeArg};
 use crate::display::{Display, Screen};
 use crate::failure::{Exit, Failure};
+use crate::outputs::{LUTS, Outputs, given};
 use crate::resolve::{self, Target, at_batch, target};
 
 /// How long the gate waits for a quiet machine.
@@ -111,6 +112,12 @@ impl Job {
     ) -> Result<Self, Failure> {
         // Not after minutes of measuring.
         check_ending(&output)?;
+        let space_file = args.source.space.as_deref().map(Path::new);
+        let outputs = Outputs::of(
+            given([space_file, args.source.model.as_deref()]).into_iter().chain(resolve::device_files(device)),
+        );
+        outputs.check("-o", &output, &LUTS)?;
+        outputs.check("the journal", &journal_path(&output), &[])?;
         refuse_existing(&journal_path(&output), args)?;
         let space = resolve::source(&args.source)?;
         let file = resolve::device(device, &args.settings.set)?;
@@ -211,8 +218,8 @@ impl Outcome {
         if args.json {
             return print_json(&json!({
                 "device": self.device,
-                "lut": self.output,
-                "journal": self.journal,
+                "lut": path_text(&self.output),
+                "journal": path_text(&self.journal),
                 "rows": rows.len(),
                 "failed": failed,
                 "converged": self.converged,

@@ -11,7 +11,7 @@ use nasprof_graph::arch::ArchFile;
 use nasprof_lut::Lut;
 use nasprof_search::config::{Experiment, Quantity};
 use nasprof_search::evolution::{self, Drawn};
-use nasprof_search::job::{Existing, Job, RunResult, Task};
+use nasprof_search::job::{Existing, FILES, Job, RunResult, Task};
 use nasprof_search::lut_files;
 use nasprof_search::told::Told;
 use nasprof_search::winner::{Bench, Found, Latency, Measured, settle};
@@ -21,6 +21,7 @@ use super::{interruption, kept_journal, print, print_json, say, validate};
 use crate::cli::{RunArgs, SearchArgs};
 use crate::display::SearchView;
 use crate::failure::{Exit, Failure};
+use crate::outputs::Outputs;
 use crate::resolve;
 
 pub(super) fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
@@ -40,7 +41,7 @@ pub(super) fn train(args: &RunArgs) -> Result<ExitCode, Failure> {
         let name = args.experiment.display();
         return Err(Failure::usage(format!("{name} has no table `trainer`")).hint("`nasprof search` runs searches"));
     }
-    let job = Job { task: Task::Run, experiment, folder: folder(args), existing: existing(args) };
+    let job = Job { task: Task::Run, folder: folder(args, &experiment)?, experiment, existing: existing(args) };
     start(&job)?;
     tell(args, &job.folder, &read(&job.folder)?)
 }
@@ -48,7 +49,7 @@ pub(super) fn train(args: &RunArgs) -> Result<ExitCode, Failure> {
 /// A search without training needs no libtorch and takes seconds.
 fn draw(args: &SearchArgs, experiment: Experiment) -> Result<ExitCode, Failure> {
     let lut = lut_to_measure_with(args, &experiment)?;
-    let folder = folder(&args.run);
+    let folder = folder(&args.run, &experiment)?;
     let found = match final_result(args, &folder, &experiment) {
         Some(found) => found,
         None => {
@@ -78,14 +79,21 @@ fn existing(args: &RunArgs) -> Existing {
     kept_journal::existing(args.resume, args.overwrite)
 }
 
-fn folder(args: &RunArgs) -> PathBuf {
+/// The run folder, if its files are none of those that the run reads. That a run is gone on with by its own `config.toml` is
+/// fine: it is not written then.
+fn folder(args: &RunArgs, experiment: &Experiment) -> Result<PathBuf, Failure> {
     let default = || PathBuf::from("runs").join(resolve::file_name(&args.experiment.to_string_lossy()));
-    args.output.clone().unwrap_or_else(default)
+    let folder = args.output.clone().unwrap_or_else(default);
+    let luts = experiment.regularizers.iter().filter_map(|regularizer| regularizer.lut.clone());
+    let inputs = luts.chain([args.experiment.clone(), PathBuf::from(&experiment.space)]);
+    let files: Vec<&str> = FILES.into_iter().filter(|name| !(args.resume && *name == "config.toml")).collect();
+    Outputs::of(inputs).check_folder(&folder, &files)?;
+    Ok(folder)
 }
 
 fn train_and_measure(args: &SearchArgs, experiment: Experiment) -> Result<ExitCode, Failure> {
     let lut = lut_to_measure_with(args, &experiment)?;
-    let folder = folder(&args.run);
+    let folder = folder(&args.run, &experiment)?;
     if let Some(result) = final_result::<RunResult>(args, &folder, &experiment) {
         tell(&args.run, &folder, &result)?;
         return within_limit(&result.latency);
@@ -182,7 +190,7 @@ impl<'a> Place<'a> {
         let validation = validate::measure_network(lut, self.space, &arch, self.allow_noisy)?;
         let row = validation.rows.first().ok_or_else(|| Failure::internal("the winner was not measured"))?;
         if let Some(words) = validation.level.and_then(|level| unlike_the_lut(level, lut)) {
-            say(words);
+            words.lines().for_each(say);
         }
         Ok(Measured {
             latency_ms: row.measured_ms,
@@ -306,7 +314,11 @@ fn start(job: &Job) -> Result<(), Failure> {
         }
         (code, Some((message, hint))) => {
             let exit = if code == Some(Exit::Usage as i32) { Exit::Usage } else { Exit::Internal };
-            Err(Failure { exit, message, hint })
+            let failure = Failure::new(exit, message);
+            Err(match hint {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            })
         }
         (Some(_), None) => Err(Failure::internal(format!("{name}: {status}"))),
         (None, None) => Err(Failure { exit: Exit::DeviceLost, ..Failure::usage(format!("{name}: {status}")) }

@@ -25,6 +25,7 @@ use super::{interruption, print, print_json, say_remarks, validate_memory};
 use crate::cli::{ContextArgs, ValidateArgs};
 use crate::display::Screen;
 use crate::failure::{Exit, Failure};
+use crate::outputs::{Outputs, given};
 use crate::resolve::{self, at_batch};
 
 /// Seed of the order in which a search's winner is measured among the anchors.
@@ -51,6 +52,11 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
     }
     if let Some(isolated) = &isolated {
         expect_isolated(isolated, &lut).map_err(|failure| failure.about("--isolated"))?;
+    }
+    if let Some(path) = &args.journal {
+        let space_file = args.space.as_deref().map(Path::new);
+        let inputs = given([Some(args.lut.as_path()), args.isolated.as_deref(), space_file]);
+        Outputs::of(inputs).check("--journal", path, &[])?;
     }
     let existing = kept_journal::existing(false, args.overwrite);
     let journal = args.journal.as_deref().map(|path| (path, existing));

@@ -22,7 +22,8 @@ fn blocks(estimate: &Estimate) -> Result<(), Failure> {
     let blocks = estimate.blocks();
     let largest = blocks.iter().filter_map(|block| block.share).fold(f64::MIN_POSITIVE, f64::max);
     let heading = format!("{} {:>7} {:>11} {:>8}", fit("block", 35 + spare()), "layers", "time", "share");
-    print(format!("\n{}", paint(Tone::Strong, heading)))?;
+    print("")?;
+    print(paint(Tone::Strong, heading))?;
     for block in blocks {
         let (time, share) = (time(block.latency_ms), share(block.share));
         let (name, bar) = (fit(&block.name, 35 + spare()), bar(block.share.unwrap_or(0.0) / largest, 10));
@@ -37,7 +38,8 @@ fn layers(estimate: &Estimate, rows: usize) -> Result<(), Failure> {
     nodes.sort_by(|a, b| b.latency_ms.unwrap_or(f64::MAX).total_cmp(&a.latency_ms.unwrap_or(f64::MAX)));
     let largest = nodes.iter().filter_map(|n| n.share).fold(f64::MIN_POSITIVE, f64::max);
     let heading = format!("{} {:>11} {:>8} {:<10} from", fit("layer", 35 + spare()), "time", "share", "");
-    print(format!("\n{}", paint(Tone::Strong, heading)))?;
+    print("")?;
+    print(paint(Tone::Strong, heading))?;
     let shown = if rows == 0 { nodes.len() } else { rows.min(nodes.len()) };
     for node in &nodes[..shown] {
         let source = match node.source {

@@ -55,7 +55,8 @@ fn show(diff: &Diff, rows: usize) -> Result<(), Failure> {
     print(format!("  without common factor  {}", text(diff.overlapping_without_level)))?;
     print(format!("only before / after      {} / {}", diff.only_before.len(), diff.only_after.len()))?;
     let heading = format!("{} {:>11} {:>11} {:>9}", fit("layer", 33 + spare()), "before", "after", "change");
-    print(format!("\n{}", paint(Tone::Strong, heading)))?;
+    print("")?;
+    print(paint(Tone::Strong, heading))?;
     let largest = diff.rows.iter().map(|r| r.ratio.ln().abs()).fold(0.0, f64::max).max(f64::MIN_POSITIVE);
     let shown = if rows == 0 { diff.rows.len() } else { rows.min(diff.rows.len()) };
     for row in &diff.rows[..shown] {

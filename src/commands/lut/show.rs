@@ -95,7 +95,8 @@ fn layers(lut: &Lut, count: usize, by: SortColumn) -> Result<(), Failure> {
     }
     let largest = rows.iter().map(|r| time(r)).filter(|t| t.is_finite()).fold(0.0, f64::max);
     let heading = format!("{} {:>11} {:>8} {:<8} flags", fit("layer", 41 + spare()), "mean", "± half", "");
-    print(format!("\n{}", paint(Tone::Strong, heading)))?;
+    print("")?;
+    print(paint(Tone::Strong, heading))?;
     let shown = if count == 0 { rows.len() } else { count.min(rows.len()) };
     for row in &rows[..shown] {
         print(line(row, largest, lut.context.header.ci))?;
