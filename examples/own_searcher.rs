@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use nasprof_graph::Arch;
 use nasprof_search::config::Experiment;
-use nasprof_search::job::{Job, Task};
+use nasprof_search::job::{Existing, Job, Task};
 use nasprof_train::loss::Score;
 use nasprof_train::run::search_with;
 use nasprof_train::searchers::{ArchStep, Judge, Searcher};
@@ -72,7 +72,8 @@ impl Searcher for Replacing {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [experiment, folder] = [1, 2].map(|i| std::env::args().nth(i).map(PathBuf::from).unwrap_or_default());
-    let job = Job { task: Task::Run, experiment: Experiment::read(&experiment, &[])?, folder, resume: false };
+    let job =
+        Job { task: Task::Run, experiment: Experiment::read(&experiment, &[])?, folder, existing: Existing::Refuse };
     let result = search_with(&job, Box::new(Replacing::default()), &mut |_| {})?;
     assert!(result.arch.is_some(), "a search ends with an architecture");
     Ok(())

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::engine::ArgValueCompleter;
+
+use crate::completions;
 
 /// Measures neural network layers on target devices and predicts the latency of whole networks.
 #[derive(Debug, Parser)]
@@ -43,7 +46,10 @@ pub(crate) enum Command {
         #[arg(short, long, value_name = "FOLDER")]
         output: PathBuf,
     },
-    /// Print shell completions.
+    /// Print shell completions; names of devices and spaces are completed as well.
+    #[command(after_help = "bash: echo 'source <(nasprof completions bash)' >> ~/.bashrc\n\
+        zsh:  echo 'source <(nasprof completions zsh)' >> ~/.zshrc\n\
+        fish: echo 'nasprof completions fish | source' >> ~/.config/fish/config.fish")]
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
@@ -61,17 +67,26 @@ pub(crate) struct DevicesArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DevicesCommand {
-    /// List the known devices.
+    /// List the known devices, each with what it is.
     List,
-    /// Connect to a device and report its state; with --lut, measure the LUT's anchors again.
+    /// Show a device's file.
+    Show {
+        /// Name of the device.
+        #[arg(add = ArgValueCompleter::new(completions::devices))]
+        name: String,
+    },
+    /// Connect to a device, look at its state, and re-measure a LUT's anchors if one is given.
     Check {
         /// Name of the device.
+        #[arg(add = ArgValueCompleter::new(completions::devices))]
         name: String,
         /// A LUT: its anchor networks show the device's present level.
         #[arg(long, value_name = "LUT", requires = "space")]
+        /// A LUT whose anchor networks tell the machine's level now.
+        #[arg(long, value_name = "LUT")]
         lut: Option<PathBuf>,
-        /// The LUT's space.
-        #[arg(long)]
+        /// The LUT's space: a built-in name or a TOML file [default: the built-in one that the LUT names].
+        #[arg(long, requires = "lut", add = ArgValueCompleter::new(completions::spaces))]
         space: Option<String>,
         #[command(flatten)]
         settings: SettingArgs,
@@ -94,6 +109,7 @@ pub(crate) enum SpaceCommand {
     /// Show a space: its choices, its size and the cost of measuring it.
     Show {
         /// Name of a built-in space, or a TOML file.
+        #[arg(add = ArgValueCompleter::new(completions::spaces))]
         space: String,
         /// A LUT of the space: adds the mean and range of network latencies.
         #[arg(long)]
@@ -102,6 +118,7 @@ pub(crate) enum SpaceCommand {
     /// Sample architectures, one JSON object on each line.
     Sample {
         /// Name of a built-in space, or a TOML file.
+        #[arg(add = ArgValueCompleter::new(completions::spaces))]
         space: String,
         /// Number of architectures.
         #[arg(short = 'n', default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
@@ -135,7 +152,7 @@ pub(crate) enum AllocatorArg {
 #[group(id = "source", required = true, multiple = false)]
 pub(crate) struct SourceArgs {
     /// The space: a built-in name or a TOML file.
-    #[arg(long)]
+    #[arg(long, add = ArgValueCompleter::new(completions::spaces))]
     pub(crate) space: Option<String>,
     /// One network instead of a space: an ONNX model.
     #[arg(long, value_name = "FILE.onnx")]
@@ -144,9 +161,10 @@ pub(crate) struct SourceArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct MeasureArgs {
-    /// The device: a name from `nasprof devices list`, or `synthetic:NAME` (virtual time). Several devices (`a,b`) or a
-    /// group are measured at the same time, each into its own LUT, or with --shard into one LUT.
-    #[arg(long, value_name = "NAME", env = "NASPROF_DEVICE", value_delimiter = ',', required = true)]
+    /// The device: a name from `nasprof devices list`, or `synthetic:NAME` in virtual time. Several, as `a,b`, or a
+    /// group of devices are measured at the same time, each into a LUT of its own, or with --share into one.
+    #[arg(long, value_name = "NAME", env = "NASPROF_DEVICE", value_delimiter = ',', required = true,
+        add = ArgValueCompleter::new(completions::devices))]
     pub(crate) device: Vec<String>,
     #[command(flatten)]
     pub(crate) settings: SettingArgs,
@@ -179,6 +197,9 @@ pub(crate) struct MeasureArgs {
     /// Go on with an interrupted measurement; a complete one is left as it is.
     #[arg(long)]
     pub(crate) resume: bool,
+    /// Measure anew where there is a journal already; it is replaced, and so is its LUT in the end.
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) overwrite: bool,
     /// Measure a machine that is busy; every row is stamped.
     #[arg(long)]
     pub(crate) allow_noisy: bool,
@@ -241,6 +262,12 @@ pub(crate) enum LutCommand {
         /// Rows to show; 0 shows all.
         #[arg(long, default_value_t = 20)]
         rows: usize,
+        /// The column to sort by.
+        #[arg(long, value_enum, default_value_t = SortColumn::Mean)]
+        sort: SortColumn,
+        /// Only layers whose key contains this text, in upper or lower case.
+        #[arg(long, value_name = "TEXT")]
+        filter: Option<String>,
     },
     /// Compare two LUTs layer by layer.
     Diff {
@@ -287,6 +314,19 @@ pub(crate) enum LutCommand {
     },
 }
 
+/// Columns of a LUT's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SortColumn {
+    /// By key, in the order of the alphabet.
+    Layer,
+    /// The most expensive first; failed layers before all.
+    Mean,
+    /// The widest interval first; unknown ones before all.
+    Half,
+    /// Those with the most flags first.
+    Flags,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
     /// The table to import.
@@ -299,6 +339,8 @@ pub(crate) struct ImportArgs {
     pub(crate) unit: Option<LatencyUnit>,
     /// The space whose layers to import: a built-in name or a TOML file.
     #[arg(long)]
+    /// The space whose layers are taken: a built-in name or a TOML file.
+    #[arg(long, add = ArgValueCompleter::new(completions::spaces))]
     pub(crate) space: String,
     /// Name of the device on which the table was measured.
     #[arg(long)]
@@ -347,19 +389,31 @@ pub(crate) struct EstimateArgs {
     /// The LUT.
     #[arg(long)]
     pub(crate) lut: PathBuf,
-    #[command(flatten)]
-    pub(crate) source: SourceArgs,
-    /// Architecture file; `-` reads one architecture a line from the standard input.
-    #[arg(long, value_name = "FILE", required_unless_present_any = ["distribution", "model"], conflicts_with = "model")]
+    /// The space: a built-in name or a TOML file [default: the built-in one that the LUT names].
+    #[arg(long, add = ArgValueCompleter::new(completions::spaces))]
+    pub(crate) space: Option<String>,
+    /// Instead of a space, one network: an ONNX model.
+    #[arg(long, value_name = "FILE.onnx", conflicts_with = "space")]
+    pub(crate) model: Option<PathBuf>,
+    /// Architectures: one in a file that ends in .json, several one after the other in any other file or, as `-`, on the
+    /// standard input.
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["distribution", "model"], conflicts_with = "model",
+        add = ArgValueCompleter::new(completions::archs))]
     pub(crate) arch: Option<PathBuf>,
     /// Instead of one architecture, what to expect of networks drawn from a distribution: a file with a probability for
     /// each candidate, or `uniform`.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["arch", "model"])]
     pub(crate) distribution: Option<PathBuf>,
-    /// Show every layer with its share of time and where its number came from; of a distribution, in JSON, what to expect
-    /// if each candidate is selected.
+    /// Show where the time goes: the blocks of the network, then its most expensive layers and where their numbers came
+    /// from; in JSON all layers. Of a distribution, in JSON, what to expect if each candidate is selected.
     #[arg(long)]
     pub(crate) explain: bool,
+    /// With --explain, layers to show; 0 shows all [default: 10, or all with --by-layer].
+    #[arg(long, value_name = "N", requires = "explain")]
+    pub(crate) rows: Option<usize>,
+    /// With --explain, show layers only and no blocks.
+    #[arg(long, requires = "explain")]
+    pub(crate) by_layer: bool,
     /// Print JSON, one line an architecture.
     #[arg(long)]
     pub(crate) json: bool,
@@ -371,17 +425,17 @@ pub(crate) struct EstimateArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ValidateArgs {
     /// The device.
-    #[arg(long, value_name = "NAME", env = "NASPROF_DEVICE")]
+    #[arg(long, value_name = "NAME", env = "NASPROF_DEVICE", add = ArgValueCompleter::new(completions::devices))]
     pub(crate) device: String,
     #[command(flatten)]
     pub(crate) settings: SettingArgs,
     /// The LUT.
     #[arg(long)]
     pub(crate) lut: PathBuf,
-    /// The space: a built-in name or a TOML file.
-    #[arg(long)]
-    pub(crate) space: String,
-    /// Number of new networks.
+    /// The space: a built-in name or a TOML file [default: the built-in one that the LUT names].
+    #[arg(long, add = ArgValueCompleter::new(completions::spaces))]
+    pub(crate) space: Option<String>,
+    /// Fresh networks.
     #[arg(short = 'n', default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) count: u32,
     /// Seed for the networks and their order.
@@ -412,6 +466,9 @@ pub(crate) struct ValidateArgs {
     /// Record all observations in this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
+    /// Replace the journal's file if it exists.
+    #[arg(long, requires = "journal")]
+    pub(crate) overwrite: bool,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -430,6 +487,8 @@ pub(crate) struct ReportArgs {
     pub(crate) lut: Option<PathBuf>,
     /// The space of a validation or search [default: from the search].
     #[arg(long)]
+    /// The space of a validation or search [default: the one that the search names].
+    #[arg(long, add = ArgValueCompleter::new(completions::spaces))]
     pub(crate) space: Option<String>,
     /// The HTML file to write; it is replaced atomically.
     #[arg(short, long, value_name = "FILE")]
@@ -463,16 +522,16 @@ pub(crate) enum ViewArg {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
-    /// The space: a built-in name or a TOML file.
-    #[arg(long)]
-    pub(crate) space: String,
+    /// The space: a built-in name or a TOML file [default: the built-in one that the architecture names].
+    #[arg(long, add = ArgValueCompleter::new(completions::spaces))]
+    pub(crate) space: Option<String>,
     /// Architecture file; `-` reads the standard input.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", add = ArgValueCompleter::new(completions::archs))]
     pub(crate) arch: PathBuf,
-    /// Export format.
+    /// What to write [default: what the output's ending says].
     #[arg(long, value_enum)]
-    pub(crate) to: ExportFormat,
-    /// View to draw [default: architecture for svg, network for dot].
+    pub(crate) to: Option<ExportFormat>,
+    /// What to draw [default: architecture for svg, network for dot].
     #[arg(long, value_enum)]
     pub(crate) view: Option<ViewArg>,
     /// Weights for an ONNX model: the `weights.safetensors` of a training [default: random].
@@ -512,9 +571,12 @@ pub(crate) struct RunArgs {
     /// Replace a value of the file: a dotted key; numbers index the tables of a list.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
-    /// Go on from the run folder's checkpoint.
+    /// Go on with the run in the folder: from its last checkpoint; a finished one is shown.
     #[arg(long)]
     pub(crate) resume: bool,
+    /// Run anew where the folder holds a run already; its files are replaced.
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) overwrite: bool,
     /// Print the result as JSON.
     #[arg(long)]
     pub(crate) json: bool,

@@ -10,6 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use nasprof_profiler::engine::{Progress, Stage};
 
 use self::view::View;
+use crate::escape::one_line;
 
 pub(crate) use self::search::SearchView;
 
@@ -32,7 +33,7 @@ impl Screen {
     pub(crate) fn display(&self, name: Option<&str>) -> Display {
         let bar = self.bars.add(ProgressBar::no_length());
         only_words(&bar);
-        let prefix = name.map_or_else(String::new, |name| format!("{name}: "));
+        let prefix = name.map_or_else(String::new, |name| format!("{}: ", one_line(name)));
         Display {
             bar,
             live: self.live,
@@ -134,7 +135,7 @@ impl Display {
             return;
         }
         line.clone_into(&mut self.last_status);
-        let line = format!("{}{line}", self.prefix);
+        let line = format!("{}{}", self.prefix, one_line(line));
         if self.live {
             self.bar.println(line);
         } else {

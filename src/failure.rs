@@ -1,6 +1,6 @@
 //! Errors as the user sees them, with exit codes and hints.
 
-use std::fmt;
+use std::{fmt, io};
 
 use nasprof_devices::{DeviceFileError, LinkError};
 use nasprof_graph::arch::ArchError;
@@ -16,6 +16,7 @@ use nasprof_search::config::ConfigError;
 use nasprof_search::evolution::RunError;
 use nasprof_spaces::SpaceError;
 
+use crate::escape::block;
 use crate::hints::{arch_hint, device_file_hint, journal_hint, link_hint, space_hint};
 use crate::interruption::Kept;
 
@@ -36,21 +37,27 @@ pub(crate) enum Exit {
     ContextChanged = 6,
 }
 
-/// An error as the user sees it: one line that names what is wrong, then a hint.
+/// An error as the user sees it: what is wrong, then a hint.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
     pub(crate) message: String,
     pub(crate) hint: Option<String>,
+    /// What went wrong beside it.
+    pub(crate) others: Vec<Self>,
 }
 
 impl Failure {
+    pub(crate) fn new(exit: Exit, message: impl fmt::Display) -> Self {
+        Self { exit, message: message.to_string(), hint: None, others: Vec::new() }
+    }
+
     pub(crate) fn usage(message: impl fmt::Display) -> Self {
-        Self { exit: Exit::Usage, message: message.to_string(), hint: None }
+        Self::new(Exit::Usage, message)
     }
 
     pub(crate) fn internal(message: impl fmt::Display) -> Self {
-        Self { exit: Exit::Internal, message: message.to_string(), hint: None }
+        Self::new(Exit::Internal, message)
     }
 
     pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Self {
@@ -68,7 +75,7 @@ impl Failure {
             Kept::Run => ("interrupted; the run is kept", "the same command with --resume goes on"),
             Kept::Nothing => ("interrupted", "the same command begins anew"),
         };
-        Self { exit: Exit::DeviceLost, message: message.to_owned(), hint: Some(hint.to_owned()) }
+        Self::new(Exit::DeviceLost, message).hint(hint)
     }
 
     /// A failure of a command that goes on with nothing: what cannot be resumed is not said to be.
@@ -81,9 +88,7 @@ impl Failure {
 
     /// Two failures as one; the first decides the exit code.
     pub(crate) fn and(mut self, another: Self) -> Self {
-        let hint = another.hint.map_or_else(String::new, |hint| format!("\nhint: {hint}"));
-        let first_hint = self.hint.take().map_or_else(String::new, |hint| format!("\nhint: {hint}"));
-        self.message = format!("{}{first_hint}\nerror: {}{hint}", self.message, another.message);
+        self.others.push(another);
         self
     }
 
@@ -94,10 +99,32 @@ impl Failure {
     }
 }
 
+/// As the terminal shows it: whatever the texts hold, only lines of ours begin with `error:` or `hint:`.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", self.message)?;
-        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "\nhint: {hint}"))
+        write!(f, "error: {}", block(&self.message))?;
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "\nhint: {}", block(hint)))?;
+        self.others.iter().try_for_each(|other| write!(f, "\n{other}"))
+    }
+}
+
+/// A disk that is full or broken is no fault of who typed the command.
+pub(crate) fn of_io(error: &io::Error) -> Exit {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull, WriteZero};
+    const EIO: i32 = 5;
+    match error.kind() {
+        StorageFull | QuotaExceeded | FileTooLarge | WriteZero => Exit::Internal,
+        _ if error.raw_os_error() == Some(EIO) => Exit::Internal,
+        _ => Exit::Usage,
+    }
+}
+
+/// A file that cannot be read or written.
+fn of_file(error: impl fmt::Display, source: &io::Error) -> Failure {
+    let failure = Failure::new(of_io(source), error);
+    match failure.exit {
+        Exit::Internal => failure.hint("free some space, or name a file on another disk, and run the command again"),
+        _ => failure,
     }
 }
 
@@ -187,7 +214,8 @@ impl From<EngineError> for Failure {
         match error {
             EngineError::Journal(error) => error.into(),
             EngineError::Device(error) => error.into(),
-            EngineError::Interrupted => Self::interrupted(Kept::Journal),
+            EngineError::Interrupted => Self::new(Exit::DeviceLost, "interrupted; what was measured is kept")
+                .hint("the same command with --resume goes on"),
             EngineError::Noisy(_) => Self {
                 exit: Exit::Noisy,
                 ..Self::usage(error).hint("stop what else runs, or pass --allow-noisy, which stamps every row")
@@ -210,11 +238,18 @@ impl From<ConfigError> for Failure {
     }
 }
 
+/// How to go on where a folder holds a run.
+const RUN_EXISTS: &str = "--resume goes on with it, --overwrite runs anew; -o names another folder";
+
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         match error {
             RunError::Config(error) => error.into(),
             RunError::File { .. } => Self::internal(error),
+            RunError::Exists { .. } => Self::usage(error).hint(RUN_EXISTS),
+            RunError::LutChanged { .. } => {
+                Self::usage(error).hint("search anew with --overwrite, or into another folder with -o")
+            }
             _ => Self::usage(error),
         }
     }
@@ -223,7 +258,10 @@ impl From<RunError> for Failure {
 impl From<LutError> for Failure {
     fn from(error: LutError) -> Self {
         let context = matches!(error, LutError::Context(_));
-        let failure = Self::usage(error);
+        let failure = match &error {
+            LutError::File { source, .. } => of_file(&error, source),
+            _ => Self::usage(error),
+        };
         if context {
             Self { exit: Exit::ContextChanged, ..failure }.hint("a LUT holds for one context only; measure another one")
         } else {
@@ -261,12 +299,19 @@ impl From<ShardError> for Failure {
 
 impl From<RenderError> for Failure {
     fn from(error: RenderError) -> Self {
-        Self::usage(error)
+        match &error {
+            RenderError::File { source, .. } => of_file(&error, source),
+            _ => Self::usage(error),
+        }
     }
 }
 
 impl From<ReportError> for Failure {
     fn from(error: ReportError) -> Self {
-        Self::usage(error)
+        match &error {
+            ReportError::Render(RenderError::File { source, .. }) => of_file(&error, source),
+            ReportError::File { source, .. } => of_file(&error, source),
+            _ => Self::usage(error),
+        }
     }
 }

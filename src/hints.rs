@@ -6,6 +6,8 @@ use nasprof_graph::arch::ArchError;
 use nasprof_profiler::journal::JournalError;
 use nasprof_spaces::SpaceError;
 
+use crate::failure::{Exit, of_io};
+
 /// What stands between us and a device.
 pub(crate) fn link_hint(error: &LinkError) -> String {
     let text = match error {
@@ -141,6 +143,12 @@ pub(crate) fn arch_hint(error: &ArchError) -> String {
         ArchError::Space { expected, .. } => {
             format!("`nasprof space sample {expected} -n 1` prints an architecture of that space")
         }
+        ArchError::List => "`nasprof estimate` takes several, one a line, from a file that ends in .jsonl: \
+                            `jq -c '.[]' FILE.json > FILE.jsonl`"
+            .to_owned(),
+        ArchError::Syntax(_) | ArchError::Cut(_) => {
+            "`nasprof space sample SPACE -n 1` prints an architecture file".to_owned()
+        }
         ArchError::Missing(_) | ArchError::UnknownChoice { .. } | ArchError::UnknownCandidate { .. } => {
             "`nasprof space show SPACE` lists the choices and their candidates".to_owned()
         }
@@ -153,7 +161,7 @@ pub(crate) fn journal_hint(error: &JournalError) -> &'static str {
         JournalError::Damaged { .. } => "the journal was changed or damaged on disk; measure again into a new file",
         JournalError::Header(_) => "this is not a journal of nasprof, or one of another version",
         JournalError::InUse(_) => "wait for the other measurement, or write to another file with -o",
-        JournalError::File { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+        JournalError::File { source, .. } if of_io(source) == Exit::Internal => {
             "free some space, then go on with --resume; what was measured is kept"
         }
         JournalError::File { .. } => "is its folder there, and may you read and write in it?",

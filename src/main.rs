@@ -2,24 +2,30 @@
 
 mod cli;
 mod commands;
+mod completions;
 mod display;
+mod escape;
 mod failure;
 mod hints;
 mod interruption;
+mod known;
+mod outputs;
 mod resolve;
+mod signals;
+mod terminal;
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 fn main() -> ExitCode {
+    completions::answer(cli::Cli::command);
+    signals::large_files_are_errors();
     let cli = cli::Cli::parse();
     match commands::run(cli.command) {
         Ok(code) => code,
         Err(failure) => {
-            // Nothing can be done about a closed error output.
-            let _ = writeln!(io::stderr(), "{failure}");
+            terminal::say_failure(&failure);
             ExitCode::from(failure.exit as u8)
         }
     }

@@ -1,10 +1,10 @@
 //! Resolves names on the command line: spaces, devices, files.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use nasprof_base::env_path::{config_home, env_path, state_home};
+use nasprof_base::env_path::{env_path, state_home};
 use nasprof_devices::{DeviceFile, Link, LinkError, Milestone, Programs, find};
 use nasprof_graph::Identity;
 use nasprof_graph::runtime::Runtime;
@@ -14,7 +14,11 @@ use nasprof_profiler::protocol::{Allocator, ClockCommands, ClockRequest, Setup};
 use nasprof_spaces::{Space, SpaceSpec, builtin_names};
 
 use crate::cli::{AllocatorArg, ContextArgs, SourceArgs};
+use crate::escape::one_line;
 use crate::failure::Failure;
+use crate::terminal::status;
+
+pub(crate) use crate::known::{device_files, known_devices, user_devices};
 
 /// Most bytes of a file that people write.
 const MAX_TEXT: u64 = 16 << 20;
@@ -34,11 +38,21 @@ pub(crate) fn space(name: &str) -> Result<Space, Failure> {
     SpaceSpec::parse(&text).and_then(|spec| spec.build(&stem)).map_err(in_context)
 }
 
+/// The space that is given, else the built-in one that `whose` file names.
+pub(crate) fn space_or(given: Option<&str>, named: &str, whose: &str) -> Result<Space, Failure> {
+    match given {
+        Some(name) => space(name),
+        None if builtin_names().any(|known| known == named) => Ok(Space::builtin(named)?),
+        None => Err(Failure::usage(format!("{whose} is of `{named}`, which is not a built-in space"))
+            .hint("--space FILE.toml names the space's file")),
+    }
+}
+
 /// A space, or the network of a model as a space of one architecture.
 pub(crate) fn source(args: &SourceArgs) -> Result<Space, Failure> {
     match (&args.space, &args.model) {
         (Some(name), _) => space(name),
-        (None, Some(path)) => model(path).map_err(|f| f.context(format!("--model {}", path.display()))),
+        (None, Some(path)) => model(path),
         (None, None) => Err(Failure::usage("neither --space nor --model is given")),
     }
 }
@@ -50,15 +64,15 @@ pub(crate) fn source_name(args: &SourceArgs) -> String {
 }
 
 /// A model at batch 1, as spaces are.
-fn model(path: &Path) -> Result<Space, Failure> {
+pub(crate) fn model(path: &Path) -> Result<Space, Failure> {
+    network_of(path).map_err(|f| f.context(format!("--model {}", path.display())))
+}
+
+fn network_of(path: &Path) -> Result<Space, Failure> {
     let graph = onnx::read(&model_file(path)?)?;
     if let Some(shape) = graph.data_shapes().first().filter(|shape| shape.batch() != 1) {
         let (path, batch) = (path.display(), shape.batch());
-        // Nothing can be done about a closed error output.
-        let _ = writeln!(
-            std::io::stderr(),
-            "note: {path} has batch {batch}; it is taken at batch 1, or at that of --batch"
-        );
+        status(format!("note: {path} has batch {batch}; it is taken at batch 1, or at that of --batch"));
     }
     let graph = graph.with_batch(1).map_err(|e| Failure::usage(format!("at batch 1: {e}")))?;
     Ok(Space::new(&file_name(&path.to_string_lossy()), graph))
@@ -104,8 +118,7 @@ pub(crate) fn device(name: &str, settings: &[String]) -> Result<DeviceFile, Fail
 pub(crate) fn open(file: &DeviceFile) -> Result<Link, Failure> {
     Ok(open_with_progress(file, &mut |milestone| {
         if let Milestone::TryingAgain { problem, pause } = milestone {
-            // Nothing can be done about a closed error output.
-            let _ = writeln!(std::io::stderr(), "{problem}; trying again in {} s", pause.as_secs());
+            status(format!("{problem}; trying again in {} s", pause.as_secs()));
         }
     })?)
 }
@@ -117,12 +130,7 @@ pub(crate) fn open_with_progress(file: &DeviceFile, progress: &mut dyn FnMut(Mil
 
 /// Asks on the terminal for the passphrase of a key.
 fn passphrase(key: &Path) -> std::io::Result<String> {
-    rpassword::prompt_password(format!("Passphrase of {}: ", key.display()))
-}
-
-/// Folder of the user's own device files.
-pub(crate) fn user_devices() -> Option<PathBuf> {
-    config_home().map(|folder| folder.join("nasprof/devices"))
+    rpassword::prompt_password(format!("Passphrase of {}: ", one_line(&key.display().to_string())))
 }
 
 /// Folder of the copies of devices' clocks as they were before they were locked.
@@ -223,11 +231,9 @@ fn named_program(variable: &str) -> Option<PathBuf> {
     let path = env_path(variable);
     if let (None, Some(ignored)) = (&path, std::env::var_os(variable).filter(|value| !value.is_empty())) {
         let ignored = ignored.to_string_lossy().escape_debug().to_string();
-        // Nothing can be done about a closed error output.
-        let _ = writeln!(
-            std::io::stderr(),
+        status(format!(
             "warning: {variable}={ignored} is ignored: it is not an absolute path, so it depends on the current folder"
-        );
+        ));
     }
     path
 }
@@ -237,10 +243,12 @@ pub(crate) fn search_program() -> PathBuf {
     named_program("NASPROF_SEARCH").unwrap_or_else(|| programs().folder.join("nasprof-search"))
 }
 
-/// The name of a file without its ending, or of something built in, for use in default output names.
+/// The name of a file without its ending, or of something built in, for use in default output names. None begins as an
+/// option does: `rm *` is not to take it for one.
 pub(crate) fn file_name(name: &str) -> String {
     let stem = Path::new(name).file_stem().map_or_else(|| name.to_owned(), |s| s.to_string_lossy().into_owned());
-    plain(&stem)
+    let name = plain(&stem);
+    if name.starts_with('-') { format!("_{name}") } else { name }
 }
 
 /// A name with nothing in it that a file's name should not have.

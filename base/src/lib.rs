@@ -12,4 +12,4 @@ pub mod suggest;
 pub mod text;
 pub mod unique;
 
-pub use replace::replace_file;
+pub use replace::{check_replaceable, replace_file, temporary};

@@ -105,10 +105,14 @@ fn first_columns(characters: impl Iterator<Item = char>, width: usize) -> impl I
 /// direction of what follows, replaced by a visible one.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let refused =
-        |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || matches!(c, '\u{fffe}' | '\u{ffff}') || turns(c);
-    text.chars().map(|c| if refused(c) { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if is_printable(c) || matches!(c, '\n' | '\t') { c } else { '\u{fffd}' }).collect()
+}
+
+/// Whether a character is shown and does nothing else.
+#[must_use]
+pub fn is_printable(c: char) -> bool {
+    let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}') && !turns
 }
 
 #[cfg(test)]

@@ -16,7 +16,9 @@ mod retry;
 mod ssh;
 
 pub use error::{ClockStep, LinkError, Step};
-pub use file::{ClockCommands, DeviceFile, DeviceFileError, Transport, builtin_names, expand, find, names_in};
+pub use file::{
+    ClockCommands, DeviceFile, DeviceFileError, Transport, builtin_names, describe, expand, find, names_in, text,
+};
 pub use link::{Link, Milestone};
 pub use local::end_agents;
 pub use programs::Programs;

@@ -44,6 +44,15 @@ pub struct ArchFile {
 /// An architecture file that does not fit its space.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ArchError {
+    /// Not the text of an architecture.
+    #[error("{0}")]
+    Syntax(String),
+    /// The text ends in the middle of an architecture.
+    #[error("it ends too soon: {0}")]
+    Cut(String),
+    /// Several architectures.
+    #[error("this is a list, and one architecture is expected")]
+    List,
     /// Written by a later version.
     #[error("format_version {0} is not known (this version reads 1)")]
     Version(u32),
@@ -86,6 +95,21 @@ impl ArchFile {
             choice.candidates.get(usize::from(i)).map(|name| (choice.name.clone(), name.clone()))
         });
         Self { format_version: 1, space: space.to_owned(), choices: selected.collect() }
+    }
+
+    /// Reads the text of one architecture.
+    ///
+    /// # Errors
+    /// If it is none, is cut off, or is a list of several.
+    pub fn parse(text: &str) -> Result<Self, ArchError> {
+        // serde takes a list of the fields' values for the fields.
+        if text.trim_start().starts_with('[') {
+            return Err(ArchError::List);
+        }
+        serde_json::from_str(text).map_err(|error| {
+            let problem = suggest::explain(&error.to_string());
+            if error.is_eof() { ArchError::Cut(problem) } else { ArchError::Syntax(problem) }
+        })
     }
 
     /// Indices for the names, checked against the space.

@@ -53,8 +53,9 @@ impl Graph {
     }
 }
 
-/// `cells/3/edge_0_2/relu` belongs to `cells/3`, `stem/conv` to `stem`.
-fn module_name(node: &str) -> String {
+/// The module that a node belongs to, by its name: `cells/3/edge_0_2/relu` belongs to `cells/3`, `stem/conv` to `stem`.
+#[must_use]
+pub fn module_name(node: &str) -> String {
     let mut parts = node.split('/');
     let first = parts.next().unwrap_or_default();
     match parts.next() {

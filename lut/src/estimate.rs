@@ -64,6 +64,7 @@ pub struct Estimate {
     /// Whether a calibration was applied, and all flags of the rows used.
     pub flags: Vec<String>,
     /// The layers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<NodeEstimate>,
 }
 

@@ -4,6 +4,7 @@
 //! ([`from_journal`]); [`Estimator`] predicts networks from it.
 
 mod batch;
+mod blocks;
 mod calibration;
 mod check;
 mod context;
@@ -31,6 +32,7 @@ mod validation;
 mod variance;
 
 pub use batch::{BatchEstimator, CostTable};
+pub use blocks::BlockEstimate;
 pub use calibration::{Calibration, Level};
 pub use check::{Finding, check};
 pub use context::{Anchor, Context, Imported, SessionFacts};

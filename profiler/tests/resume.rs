@@ -142,7 +142,6 @@ fn another_request_is_refused() {
         Header { seed: 2, ..header.clone() },
         Header { sessions: 3, ..header.clone() },
         Header { mode: Mode::Isolated, ..header.clone() },
-        Header { allow_noisy: true, ..header.clone() },
     ];
     for other in others {
         let error = cut_and_resumed(&space, other, &whole, whole.len() / 2).unwrap_err();
@@ -150,6 +149,16 @@ fn another_request_is_refused() {
     }
     // Control: the same request goes on.
     cut_and_resumed(&space, header, &whole, whole.len() / 2).unwrap();
+}
+
+/// A machine that became busy in the middle is no dead end: that it is measured all the same can be asked for then.
+#[test]
+fn a_busy_machine_can_be_allowed_later() {
+    let space = small_space();
+    let header = header(&space, Mode::InContext, 1);
+    let whole = uninterrupted(&space, header.clone());
+    let allowed = Header { allow_noisy: true, ..header };
+    assert_eq!(cut_and_resumed(&space, allowed, &whole, whole.len() / 2).unwrap(), whole);
 }
 
 /// Devices of which each further one is another machine.

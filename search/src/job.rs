@@ -22,8 +22,53 @@ pub struct Job {
     pub experiment: Experiment,
     /// The run folder.
     pub folder: PathBuf,
-    /// Whether to go on from the folder's checkpoint.
-    pub resume: bool,
+    /// What to do with a run that the folder holds already.
+    pub existing: Existing,
+}
+
+/// What to do with a run that a folder holds already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Existing {
+    /// Nothing is touched.
+    Refuse,
+    /// The run is gone on with, if it is of the same experiment with the same LUTs.
+    Resume,
+    /// A new run takes its place, whatever it was.
+    Overwrite,
+}
+
+/// What a run writes into its folder; other files there are not ours.
+pub const FILES: [&str; 12] = [
+    "result.json",
+    "checkpoint",
+    "config.toml",
+    "luts.sha256",
+    "metrics.csv",
+    "alphas.csv",
+    "pareto.csv",
+    "arch.json",
+    "arch.svg",
+    "weights.safetensors",
+    "tensorboard",
+    "log.txt",
+];
+
+/// Removes the files of a run from its folder, but for those that are `kept`.
+///
+/// # Errors
+/// If one of them cannot be removed.
+pub fn clear(folder: &Path, kept: &[&str]) -> io::Result<()> {
+    for name in FILES.into_iter().filter(|name| !kept.contains(name)) {
+        let path = folder.join(name);
+        let removed =
+            if path.is_dir() && !path.is_symlink() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        match removed {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// What to do.

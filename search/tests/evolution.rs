@@ -9,6 +9,7 @@ use std::path::Path;
 use nasprof_graph::Arch;
 use nasprof_search::config::{Evolution, Experiment, LoadedRegularizer, Quantity, Regularizer, RegularizerKind};
 use nasprof_search::evolution::{Budget, EvolutionError, Outcome, RunError, SampledResult, evolve, run, sample};
+use nasprof_search::job::Existing;
 use nasprof_search::{Costs, Extremum, Optimality};
 use nasprof_spaces::{Space, SpaceSpec};
 use rand::{Rng, SeedableRng};
@@ -193,7 +194,7 @@ fn a_run_leaves_its_folder() {
     let out = folder.path().join("run");
     for kind in ["evolution", "random"] {
         let out = out.join(kind);
-        let found = run(experiment(folder.path(), kind), &out, false, 1.0).unwrap();
+        let found = run(experiment(folder.path(), kind), &out, Existing::Refuse, 1.0).unwrap();
         assert!(found.quantities[0].estimated <= 60_000.0 && found.params == found.quantities[0].estimated as u64);
         assert_eq!((found.score.as_str(), found.macs as f64), ("macs", found.value));
         let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
@@ -207,20 +208,20 @@ fn a_run_leaves_its_folder() {
         assert_eq!(rows.len(), found.front);
         assert_eq!(rows.last().unwrap()[2], serde_json::to_string(&found.arch).unwrap());
 
-        let error = run(experiment(folder.path(), kind), &out, false, 1.0).unwrap_err();
+        let error = run(experiment(folder.path(), kind), &out, Existing::Refuse, 1.0).unwrap_err();
         assert!(matches!(&error, RunError::Folder { .. }), "{error}");
-        let mut again = run(experiment(folder.path(), kind), &out, true, 1.0).unwrap();
+        let mut again = run(experiment(folder.path(), kind), &out, Existing::Resume, 1.0).unwrap();
         again.seconds = found.seconds;
         assert_eq!((again, read("pareto.csv")), (found, pareto));
         let other = Experiment { seed: 5, ..experiment(folder.path(), kind) };
-        let error = run(other, &out, true, 1.0).unwrap_err();
+        let error = run(other, &out, Existing::Resume, 1.0).unwrap_err();
         assert!(error.to_string().contains("another experiment"), "{error}");
 
         // One that finds nothing (no count is a fraction) leaves no folder that would refuse the next one.
         let mut nothing = experiment(folder.path(), kind);
         (nothing.regularizers[0].lower, nothing.regularizers[0].upper) = (Some(49_999.5), Some(49_999.5));
         let out = folder.path().join(format!("nothing-{kind}"));
-        let error = run(nothing, &out, false, 1.0).unwrap_err();
+        let error = run(nothing, &out, Existing::Refuse, 1.0).unwrap_err();
         assert!(matches!(error, RunError::Evolution(EvolutionError::NothingFound { .. })), "{error}");
         assert!(!out.exists());
     }

@@ -5,6 +5,7 @@ use nasprof_graph::arch::ArchFile;
 use nasprof_lut::{Estimator, Lut};
 use nasprof_search::config::{ConfigError, Experiment, Plan, Quantity};
 use nasprof_search::evolution::{RunError, SampledResult, run};
+use nasprof_search::job::Existing;
 use nasprof_search::{Costs, Extremum, Optimality};
 use nasprof_spaces::Space;
 use nasprof_testkit::luts as lut;
@@ -44,7 +45,7 @@ impl Folder {
             "random" => "searcher.samples=400",
             _ => "searcher.evolution={population=50, generations=7}",
         };
-        run(self.experiment(SPACE, searcher, upper, &[effort])?, &out, false, 1.0)
+        run(self.experiment(SPACE, searcher, upper, &[effort])?, &out, Existing::Refuse, 1.0)
     }
 }
 
@@ -122,6 +123,6 @@ fn cells_with_zeros() {
     let upper = costs.of(&space.sample(&mut ChaCha8Rng::seed_from_u64(1))).unwrap();
     assert!(upper > least);
     let experiment = folder.experiment(name, "evolution", upper, &population).unwrap();
-    let found = run(experiment, &folder.0.path().join("run"), false, 1.0).unwrap();
+    let found = run(experiment, &folder.0.path().join("run"), Existing::Refuse, 1.0).unwrap();
     assert!(found.quantities[0].estimated <= upper && found.evaluated > 10);
 }

@@ -2,13 +2,15 @@
 
 use std::process::ExitCode;
 
-use nasprof_devices::{LinkError, Milestone, Step as LinkStep, builtin_names, names_in};
+use nasprof_base::text::columns;
+use nasprof_devices::{DeviceFileError, LinkError, Milestone, Step as LinkStep, describe};
 use nasprof_profiler::engine::busy_processes;
 use nasprof_profiler::protocol::{DeviceError, Fingerprint, Probe, Probes};
 use nasprof_profiler::synthetic;
 use serde::Serialize;
 use serde_json::json;
 
+use super::table::{Tone, fit, paint, spare};
 use super::validate::level_check;
 use super::{print, print_json, status};
 use crate::cli::{ContextArgs, DevicesArgs, DevicesCommand};
@@ -19,10 +21,11 @@ use crate::resolve::{self, target};
 pub(super) fn run(args: &DevicesArgs) -> Result<ExitCode, Failure> {
     match args.command.as_ref().unwrap_or(&DevicesCommand::List) {
         DevicesCommand::List => list(args.json),
+        DevicesCommand::Show { name } => show(name, args.json),
         DevicesCommand::Check { name, lut, space, settings } => {
             let code = Check { as_json: args.json, steps: Vec::new() }.run(name, &settings.set)?;
-            if let (Some(lut), Some(space)) = (lut, space) {
-                level_check(name, &settings.set, lut, space, args.json)?;
+            if let Some(lut) = lut {
+                level_check(name, &settings.set, lut, space.as_deref(), args.json)?;
             }
             Ok(code)
         }
@@ -30,17 +33,49 @@ pub(super) fn run(args: &DevicesArgs) -> Result<ExitCode, Failure> {
 }
 
 fn list(as_json: bool) -> Result<ExitCode, Failure> {
-    let mut names: Vec<String> = builtin_names().into_iter().map(ToOwned::to_owned).collect();
-    names.extend(resolve::user_devices().map(|folder| names_in(&folder)).into_iter().flatten());
-    names.extend(synthetic::names().map(|name| format!("synthetic:{name}")));
-    names.sort();
-    names.dedup();
+    let devices = resolve::known_devices();
     if as_json {
-        print_json(&names)?
-    } else {
-        print(names.join("\n"))?
+        let all: Vec<_> = devices.iter().map(|d| json!({"name": d.name, "description": d.description})).collect();
+        print_json(&all)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let width = devices.iter().map(|device| columns(&device.name)).max().unwrap_or(0).min(40);
+    for device in &devices {
+        // Cut to the terminal, or to 80 columns where there is none.
+        let line = format!("{}  {}", fit(&device.name, width), device.description);
+        print(fit(&line, 80 + spare()).trim_end())?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a device's file says, and where it stands.
+fn show(name: &str, as_json: bool) -> Result<ExitCode, Failure> {
+    if let Some(model) = name.strip_prefix("synthetic:") {
+        let description = synthetic::description(model)
+            .ok_or_else(|| DeviceFileError::Unknown { name: name.to_owned(), nearest: nearest(name) })?;
+        if as_json {
+            print_json(&json!({"name": name, "description": description, "file": null}))?;
+        } else {
+            print(format!("{name}: {description}"))?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let folder = resolve::user_devices();
+    let description = describe(name, folder.as_deref())?;
+    let (file, text) = nasprof_devices::text(name, folder.as_deref())?;
+    if as_json {
+        print_json(&json!({"name": name, "description": description, "file": file, "text": text}))?;
+    } else {
+        print(format!("{name}: {description}"))?;
+        print(paint(Tone::Faint, format!("# {file}")))?;
+        text.lines().try_for_each(print)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn nearest(name: &str) -> Option<String> {
+    let known: Vec<String> = synthetic::names().map(|name| format!("synthetic:{name}")).collect();
+    nasprof_base::suggest::nearest(name, known.iter().map(String::as_str))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -1,26 +1,31 @@
 //! `nasprof estimate`.
 
-use std::io::{self, BufRead, BufReader, Read};
+mod explain;
+
 use std::path::Path;
 use std::process::ExitCode;
 
-use nasprof_base::text::{ms, percent};
+use nasprof_base::text::ms;
 use nasprof_graph::arch::ArchFile;
 use nasprof_graph::{Arch, Identity};
-use nasprof_lut::{EnergyEstimate, Estimate, Estimator, Lut, Source, read};
+use nasprof_lut::{BlockEstimate, EnergyEstimate, Estimate, Estimator, Lut, Source, read};
+use serde::Serialize;
 
-use super::table::{Tone, bar, fit, fit_ends, paint, spare};
+use super::archs::Archs;
+use super::table::{Tone, paint};
 use super::{expected, print, print_json, status};
 use crate::cli::{ContextArgs, EstimateArgs};
 use crate::failure::{Exit, Failure};
 use crate::resolve::{self, at_batch};
 
-/// An architecture file is a few kilobytes.
-const MAX_LINE: u64 = 16 << 20;
-
 pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode, Failure> {
     let lut = read(&args.lut)?;
-    let (space, identity) = at_batch(resolve::source(&args.source)?, lut.context.header.batch)?;
+    let header = &lut.context.header;
+    let space = match &args.model {
+        Some(model) => resolve::model(model)?,
+        None => resolve::space_or(args.space.as_deref(), &header.space, "the LUT")?,
+    };
+    let (space, identity) = at_batch(space, header.batch)?;
     check_context(&lut, &args.context, &space.name, &identity)?;
     if let Some(name) = &args.distribution {
         let probabilities = expected::distribution(name, &space)?;
@@ -31,45 +36,45 @@ pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode, Failure> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let estimator = Estimator::new(&lut);
-    let runtime = lut.context.header.runtime;
-    let mut complete = true;
-    if args.source.model.is_some() {
+    let (estimator, runtime) = (Estimator::new(&lut), header.runtime);
+    if args.model.is_some() {
         let estimate = estimator.estimate(&runtime.subnet(&space.graph, &Arch(Vec::new()))?);
-        if args.json {
-            print_json(&estimate)?
-        } else {
-            show(&estimate, args.explain)?
-        }
-        return Ok(code(estimate.latency_ms.is_some()));
+        let complete = estimate.latency_ms.is_some();
+        tell(args, None, estimate)?;
+        return Ok(code(complete));
     }
-    let mut one = |text: &str, what: &str| -> Result<(), Failure> {
-        let in_context = |f: Failure| f.context(what);
-        let file: ArchFile = serde_json::from_str(text)
-            .map_err(|e| in_context(Failure::usage(nasprof_base::suggest::explain(&e.to_string()))))?;
-        let arch = file.resolve(&space.name, &space.choices).map_err(|e| in_context(e.into()))?;
+    let mut complete = true;
+    let mut archs = Archs::open(args.arch.as_deref().unwrap_or(Path::new("-")))?;
+    while let Some((place, file)) = archs.next()? {
+        let arch = file.resolve(&space.name, &space.choices).map_err(|e| Failure::from(e).context(place))?;
         let estimate = estimator.estimate(&runtime.subnet(&space.graph, &arch)?);
         complete &= estimate.latency_ms.is_some();
-        if args.json { print_json(&estimate) } else { show(&estimate, args.explain) }
-    };
-    let arch = args.arch.as_deref().unwrap_or(Path::new("-"));
-    if arch == Path::new("-") {
-        let mut input = BufReader::new(io::stdin().lock());
-        for number in 1.. {
-            let mut line = String::new();
-            let read = input.by_ref().take(MAX_LINE).read_line(&mut line);
-            if read.map_err(|e| Failure::usage(format!("standard input: {e}")))? == 0 {
-                break;
-            }
-            if !line.trim().is_empty() {
-                one(&line, &format!("standard input, line {number}"))?;
-            }
-        }
-    } else {
-        let what = format!("--arch {}", arch.display());
-        one(&resolve::text_file(arch).map_err(|f| f.context(&what))?, &what)?;
+        tell(args, Some(&file), estimate)?;
     }
     Ok(code(complete))
+}
+
+/// An estimate as JSON: of what, and in detail only where that is asked for.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arch: Option<&'a ArchFile>,
+    #[serde(flatten)]
+    estimate: Estimate,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    blocks: Vec<BlockEstimate>,
+}
+
+fn tell(args: &EstimateArgs, arch: Option<&ArchFile>, mut estimate: Estimate) -> Result<(), Failure> {
+    if !args.json {
+        show(&estimate)?;
+        return if args.explain { explain::explain(&estimate, args.rows, args.by_layer) } else { Ok(()) };
+    }
+    let blocks = if args.explain { estimate.blocks() } else { Vec::new() };
+    if !args.explain {
+        estimate.nodes.clear();
+    }
+    print_json(&Line { arch, estimate, blocks })
 }
 
 /// A latency that is not known is no success.
@@ -93,7 +98,7 @@ pub(super) fn check_context(lut: &Lut, args: &ContextArgs, space: &str, supernet
     ])?)
 }
 
-fn show(estimate: &Estimate, explain: bool) -> Result<(), Failure> {
+fn show(estimate: &Estimate) -> Result<(), Failure> {
     let latency = match (estimate.latency_ms, estimate.interval_ms) {
         (Some(latency), Some([low, high])) => {
             format!("{} ({} to {})", ms(latency), ms(low).trim_end_matches(" ms"), ms(high))
@@ -118,9 +123,6 @@ fn show(estimate: &Estimate, explain: bool) -> Result<(), Failure> {
         };
         print(format!("  {} ({}) {why}", node.name, node.key))?;
     }
-    if explain {
-        explanation(estimate)?;
-    }
     if estimate.flags.is_empty() {
         return Ok(());
     }
@@ -133,28 +135,4 @@ fn energy_line(energy: &EnergyEstimate) -> String {
         None => "(sum of layers alone: too few whole networks were counted)".to_owned(),
     };
     format!("energy {:.4} mJ {how}; {}, ± {:.4} mJ", energy.energy_mj, energy.method, energy.resolution_mj)
-}
-
-/// Every layer, the most expensive first, with where its number came from.
-fn explanation(estimate: &Estimate) -> Result<(), Failure> {
-    let mut nodes: Vec<_> = estimate.nodes.iter().collect();
-    nodes.sort_by(|a, b| b.latency_ms.unwrap_or(f64::MAX).total_cmp(&a.latency_ms.unwrap_or(f64::MAX)));
-    let largest = nodes.iter().filter_map(|n| n.share).fold(f64::MIN_POSITIVE, f64::max);
-    let heading = format!("{} {:>11} {:>8} {:<10} from", fit("layer", 35 + spare()), "time", "share", "");
-    print(format!("\n{}", paint(Tone::Strong, heading)))?;
-    for node in nodes {
-        let time = node.latency_ms.map_or_else(|| "unknown".to_owned(), ms);
-        let share = node.share.map_or_else(|| "–".to_owned(), percent);
-        let source = match node.source {
-            Source::Measured => paint(Tone::Good, "measured"),
-            Source::Imported => paint(Tone::Doubtful, "imported"),
-            Source::Interpolated => paint(Tone::Doubtful, "interpolated"),
-            Source::Missing => paint(Tone::Bad, "MISSING"),
-            Source::Failed(_) => paint(Tone::Bad, "FAILED"),
-        };
-        let (name, bar) =
-            (fit_ends(&node.name, 12 + spare() / 2, 35 + spare()), bar(node.share.unwrap_or(0.0) / largest, 10));
-        print(format!("{name} {time:>11} {share:>8} {bar} {source}"))?;
-    }
-    Ok(())
 }

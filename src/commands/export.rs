@@ -1,35 +1,34 @@
 //! `nasprof export`.
 
-use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 
-use nasprof_graph::arch::ArchFile;
 use nasprof_graph::runtime::Runtime;
 use nasprof_render::{diagram, replace_file};
 use serde_json::json;
 
-use super::{export_onnx, print, print_json};
+use super::archs::Archs;
+use super::{export_onnx, path_text, print, print_json};
 use crate::cli::{ExportArgs, ExportFormat, ViewArg};
 use crate::failure::Failure;
+use crate::outputs::{Outputs, given};
 use crate::resolve;
 
-/// An architecture file is a few kilobytes.
-const MAX_ARCH: u64 = 16 << 20;
-
 pub(super) fn run(args: &ExportArgs) -> Result<ExitCode, Failure> {
-    let space = resolve::space(&args.space)?;
-    let in_context = |f: Failure| f.context(format!("--arch {}", args.arch.display()));
-    let text = text(&args.arch).map_err(|e| in_context(Failure::usage(e)))?;
-    let file: ArchFile = serde_json::from_str(&text)
-        .map_err(|e| in_context(Failure::usage(nasprof_base::suggest::explain(&e.to_string()))))?;
-    let arch = file.resolve(&space.name, &space.choices).map_err(|e| in_context(e.into()))?;
-    // What runs is drawn as libtorch runs it: nothing fused, what hands its input on left out.
-    let runtime = Runtime::TorchEager;
-    if args.weights.is_some() && !matches!(args.to, ExportFormat::Onnx) {
+    let about = |f: Failure| f.context(format!("--arch {}", args.arch.display()));
+    let to = format(args)?;
+    if args.weights.is_some() && to != ExportFormat::Onnx {
         return Err(Failure::usage("--weights: only an ONNX model holds weights").hint("--to onnx writes one"));
     }
-    let content = match (args.to, args.view) {
+    let space_file = args.space.as_deref().map(Path::new);
+    let inputs = given([Some(args.arch.as_path()), space_file, args.weights.as_deref()]);
+    Outputs::of(inputs).check("-o", &args.output, endings(to))?;
+    let file = Archs::open(&args.arch)?.only()?;
+    let space = resolve::space_or(args.space.as_deref(), &file.space, "the architecture")?;
+    let arch = file.resolve(&space.name, &space.choices).map_err(|e| about(e.into()))?;
+    // What runs is drawn as libtorch runs it: nothing fused, what hands its input on left out.
+    let runtime = Runtime::TorchEager;
+    let content = match (to, args.view) {
         (ExportFormat::Onnx, None | Some(ViewArg::Network)) => {
             return export_onnx::run(args, &space, &arch, &runtime.subnet(&space.graph, &arch)?);
         }
@@ -53,19 +52,30 @@ pub(super) fn run(args: &ExportArgs) -> Result<ExitCode, Failure> {
     };
     replace_file(&args.output, content.as_bytes())?;
     if args.json {
-        print_json(&json!({"file": args.output, "bytes": content.len()}))?;
+        print_json(&json!({"file": path_text(&args.output), "bytes": content.len()}))?;
     } else {
         print(args.output.display().to_string())?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn text(path: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    if path == Path::new("-") {
-        std::io::stdin().lock().take(MAX_ARCH).read_to_string(&mut text)?;
-    } else {
-        std::fs::File::open(path)?.take(MAX_ARCH).read_to_string(&mut text)?;
+/// What is written: what is asked for, else what the output's ending says.
+fn format(args: &ExportArgs) -> Result<ExportFormat, Failure> {
+    if let Some(to) = args.to {
+        return Ok(to);
     }
-    Ok(text)
+    let ending = args.output.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let all = [ExportFormat::Svg, ExportFormat::Dot, ExportFormat::Onnx];
+    all.into_iter().find(|to| endings(*to).contains(&ending.as_str())).ok_or_else(|| {
+        Failure::usage(format!("-o {}: its ending does not say what to write", args.output.display()))
+            .hint("--to says it; or name a file that ends in .svg, .dot or .onnx")
+    })
+}
+
+fn endings(to: ExportFormat) -> &'static [&'static str] {
+    match to {
+        ExportFormat::Svg => &["svg"],
+        ExportFormat::Dot => &["dot", "gv"],
+        ExportFormat::Onnx => &["onnx"],
+    }
 }

@@ -1,6 +1,5 @@
 //! `nasprof export --to onnx`.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use nasprof_graph::arch::ArchFile;
@@ -10,7 +9,7 @@ use nasprof_render::replace_file;
 use nasprof_spaces::Space;
 use serde_json::json;
 
-use super::{print, print_json};
+use super::{path_text, print, print_json, status};
 use crate::cli::ExportArgs;
 use crate::failure::Failure;
 use crate::resolve::{file_name, model_file};
@@ -39,18 +38,16 @@ pub(super) fn run(args: &ExportArgs, space: &Space, arch: &Arch, network: &Graph
     let content = write(network, &file_name(&space.name), &weights, &metadata).map_err(|e| in_context(e.into()))?;
     replace_file(&args.output, &content)?;
     if args.weights.is_none() {
-        // Nothing can be done about a closed error output.
-        let _ = writeln!(
-            std::io::stderr(),
+        status(format!(
             "note: the weights are random (seed {}): good for measuring, not for predicting; --weights takes trained ones",
             args.seed
-        );
+        ));
     }
     if args.json {
         let seed = args.weights.is_none().then_some(args.seed);
         let cost = network.cost();
         print_json(&json!({
-            "file": args.output, "bytes": content.len(), "params": cost.params, "macs": cost.macs,
+            "file": path_text(&args.output), "bytes": content.len(), "params": cost.params, "macs": cost.macs,
             "weights": if seed.is_some() { "random" } else { "trained" }, "seed": seed,
         }))?;
     } else {

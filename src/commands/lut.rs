@@ -8,30 +8,35 @@ mod show;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use nasprof_lut::{Lut, check, from_journals, read, write};
+use nasprof_lut::{Lut, check, check_ending, from_journals, read, write};
 use nasprof_profiler::journal::{Event, read_file};
 
-use super::{print, print_json, refuse_input_as_output, status};
+use super::{path_text, print, print_json, status};
 use crate::cli::{LutArgs, LutCommand};
 use crate::failure::{Exit, Failure};
+use crate::outputs::{LUTS, Outputs};
 
 pub(super) fn run(args: &LutArgs) -> Result<ExitCode, Failure> {
     match &args.command {
-        LutCommand::Show { lut, rows } => {
-            let lut = read(lut)?;
-            if args.json { print_json(&lut)? } else { show::show(&lut, *rows)? }
+        LutCommand::Show { lut, rows, sort, filter } => {
+            let mut lut = read(lut)?;
+            if let Some(filter) = filter {
+                show::filter(&mut lut, filter)?;
+            }
+            if args.json { print_json(&lut)? } else { show::show(&lut, *rows, *sort)? }
         }
         LutCommand::Diff { before, after, rows } => {
-            let diff = nasprof_lut::diff(&read(before)?, &read(after)?);
-            if args.json { print_json(&diff)? } else { diff::show(&diff, *rows)? }
+            let luts = diff::Named { before: (before, &read(before)?), after: (after, &read(after)?) };
+            if args.json { luts.json()? } else { luts.show(*rows)? }
         }
         LutCommand::Export { lut, output } => {
+            check_output(std::slice::from_ref(lut), output)?;
             let lut = read(lut)?;
             write(&lut, output)?;
             report_written(output, &lut, args.json)?;
         }
         LutCommand::Rebuild { journals, output } => {
-            refuse_input_as_output(journals, output)?;
+            check_output(journals, output)?;
             let lut = from_journals(&events_of(journals)?)?;
             write(&lut, output)?;
             report_written(output, &lut, args.json)?;
@@ -72,9 +77,15 @@ pub(super) fn events_of(journals: &[PathBuf]) -> Result<Vec<Vec<Event>>, Failure
     journals.iter().map(events).collect()
 }
 
+/// Refuses a LUT's file that is one of those that it is made of, or cannot be written.
+fn check_output(inputs: &[PathBuf], output: &Path) -> Result<(), Failure> {
+    check_ending(output)?;
+    Outputs::of(inputs).check("-o", output, &LUTS)
+}
+
 fn report_written(output: &Path, lut: &Lut, as_json: bool) -> Result<(), Failure> {
     if as_json {
-        return print_json(&serde_json::json!({"lut": output, "rows": lut.rows.len()}));
+        return print_json(&serde_json::json!({"lut": path_text(output), "rows": lut.rows.len()}));
     }
     print(format!("{} ({} rows)", output.display(), lut.rows.len()))
 }

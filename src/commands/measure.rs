@@ -2,6 +2,7 @@
 
 mod sharded;
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
@@ -11,15 +12,18 @@ use nasprof_devices::{DeviceFile, Link, expand, retry};
 use nasprof_graph::Identity;
 use nasprof_lut::{Flag, Lut, Row, check_ending, from_journal, write};
 use nasprof_profiler::engine::{Gate, Interrupted, Measurement, Recorder, measure};
-use nasprof_profiler::journal::{EnergyResult, Event, Header, Mode, Shard, Writer};
+use nasprof_profiler::journal::{EnergyResult, Event, Header, Mode, Shard};
+use nasprof_search::job::Existing;
 use nasprof_spaces::Space;
 use serde_json::json;
 
-use super::{print, print_json, print_remarks};
+use super::kept_journal::{self, KeptJournal};
+use super::{path_text, print, print_json, print_remarks};
 use crate::cli::{MeasureArgs, ModeArg};
 use crate::display::{Display, Screen};
 use crate::failure::{Exit, Failure};
 use crate::interruption::{Kept, interruption};
+use crate::outputs::{LUTS, Outputs, given};
 use crate::resolve::{self, Target, at_batch, target};
 
 /// How long the gate waits for a quiet machine.
@@ -111,6 +115,12 @@ impl Job {
     ) -> Result<Self, Failure> {
         // Not after minutes of measuring.
         check_ending(&output)?;
+        let space_file = args.source.space.as_deref().map(Path::new);
+        let outputs = Outputs::of(
+            given([space_file, args.source.model.as_deref()]).into_iter().chain(resolve::device_files(device)),
+        );
+        outputs.check("-o", &output, &LUTS)?;
+        outputs.check("the journal", &journal_path(&output), &[])?;
         refuse_existing(&journal_path(&output), args)?;
         let space = resolve::source(&args.source)?;
         let file = resolve::device(device, &args.settings.set)?;
@@ -151,12 +161,19 @@ impl Job {
 
     fn run(&mut self, args: &MeasureArgs, display: Display, interrupted: Interrupted) -> Result<Outcome, Failure> {
         let journal = journal_path(&self.output);
-        let (recorded, writer) = open(&journal)?;
+        let (recorded, writer, kept) = KeptJournal::open(&journal, existing(args))?;
         if let Some(Event::Header(begun)) = recorded.first()
             && self.identity.is(&begun.space_digest)
         {
             // An older version may have begun it, and written the same space's digest in another form.
             self.header.space_digest.clone_from(&begun.space_digest);
+        }
+        let display = RefCell::new(display);
+        if recorded.contains(&Event::Complete) {
+            display.borrow_mut().status(&format!("{}: complete; nothing is left to measure", journal.display()));
+        } else if !recorded.is_empty() {
+            let visits = visits(&recorded);
+            display.borrow_mut().status(&format!("{}: {visits} visits are recorded; going on", journal.display()));
         }
         let mut recorder = Recorder::new(recorded, Some(writer), interrupted);
         let measurement = Measurement {
@@ -165,7 +182,6 @@ impl Job {
             gate: Gate { patience: PATIENCE, allow_noisy: args.allow_noisy },
             deadline: args.budget.map(|budget| Instant::now() + budget),
         };
-        let display = std::cell::RefCell::new(display);
         let (link, backend) = (&mut self.link, &self.target.backend);
         let converged = retry(
             self.file.reconnect(),
@@ -179,7 +195,7 @@ impl Job {
         );
         let mut display = display.into_inner();
         let elapsed = display.finish();
-        let converged = converged?;
+        let converged = kept.end(&recorder, converged.map_err(Failure::from))?;
         let lut = from_journal(recorder.events())?;
         write(&lut, &self.output)?;
         for row in lut.rows.iter().filter(|row| row.times.is_none()) {
@@ -188,7 +204,7 @@ impl Job {
         if let Some(reason) = no_energy(recorder.events()) {
             display.status(&format!("some rows have no energy: {reason}"));
         }
-        let visits = recorder.events().iter().filter(|event| matches!(event, Event::Visit { .. })).count();
+        let visits = visits(recorder.events());
         let (device, output) = (self.device.clone(), self.output.clone());
         Ok(Outcome { device, output, journal, lut, visits, converged, elapsed })
     }
@@ -211,8 +227,8 @@ impl Outcome {
         if args.json {
             return print_json(&json!({
                 "device": self.device,
-                "lut": self.output,
-                "journal": self.journal,
+                "lut": path_text(&self.output),
+                "journal": path_text(&self.journal),
                 "rows": rows.len(),
                 "failed": failed,
                 "converged": self.converged,
@@ -267,20 +283,20 @@ pub(super) fn journal_path(lut: &Path) -> PathBuf {
     lut.with_extension("journal.jsonl")
 }
 
-/// A journal that is there is gone on with only when asked to.
+/// A journal that is there is gone on with, or measured anew, only when asked to.
 fn refuse_existing(journal: &Path, args: &MeasureArgs) -> Result<(), Failure> {
-    if args.resume || !journal.exists() {
+    if existing(args) != Existing::Refuse || !journal.exists() {
         return Ok(());
     }
-    let hint = "--resume goes on with it; -o writes elsewhere";
+    let hint = "--resume goes on with it, --overwrite measures anew; -o writes elsewhere";
     Err(Failure::usage(format!("{} exists", journal.display())).hint(hint))
 }
 
-/// A new journal, or the recorded events of one to go on with.
-fn open(journal: &Path) -> Result<(Vec<Event>, Writer), Failure> {
-    if !journal.exists() {
-        return Ok((Vec::new(), Writer::create(journal)?));
-    }
-    let (recovered, writer) = Writer::resume(journal).map_err(|e| Failure::from(e).context(journal.display()))?;
-    Ok((recovered.events, writer))
+fn existing(args: &MeasureArgs) -> Existing {
+    kept_journal::existing(args.resume, args.overwrite)
+}
+
+/// How many visits of workloads were recorded.
+fn visits(events: &[Event]) -> usize {
+    events.iter().filter(|event| matches!(event, Event::Visit { .. })).count()
 }

@@ -1,10 +1,12 @@
 //! One file for each command.
 
+mod archs;
 mod devices;
 mod estimate;
 mod expected;
 mod export;
 mod export_onnx;
+mod kept_journal;
 mod lut;
 mod manual;
 mod measure;
@@ -15,15 +17,16 @@ mod table;
 mod validate;
 mod validate_memory;
 
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::CommandFactory;
 use nasprof_devices::Link;
 
-use crate::cli::{Cli, Command};
+use crate::cli::Command;
+use crate::completions;
 use crate::failure::Failure;
+use crate::terminal::print_own;
+pub(crate) use crate::terminal::{print, print_json, status};
 
 /// Runs a command.
 pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
@@ -40,43 +43,15 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Train(args) => search::train(&args),
         Command::Manual { output } => manual::run(&output),
         Command::Completions { shell } => {
-            // Not straight to the standard output: clap_complete panics where that cannot be written.
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "nasprof", &mut script);
-            print(String::from_utf8_lossy(&script).trim_end())?;
+            print_own(&completions::script(shell)?)?;
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
-/// Refuses to replace what an output is made of.
-pub(crate) fn refuse_input_as_output(inputs: &[PathBuf], output: &Path) -> Result<(), Failure> {
-    let real = |path: &Path| path.canonicalize().ok();
-    match real(output) {
-        Some(output_file) if inputs.iter().any(|input| real(input).as_ref() == Some(&output_file)) => {
-            let problem = format!("-o {}: it would replace what it is made of", output.display());
-            Err(Failure::usage(problem).hint("name another file"))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Prints a line of data. A reader that has seen enough (a closed pipe) is no error.
-pub(crate) fn print(text: impl AsRef<str>) -> Result<(), Failure> {
-    match writeln!(io::stdout(), "{}", text.as_ref()) {
-        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
-        result => result.map_err(|e| Failure::internal(format!("cannot write to the standard output: {e}"))),
-    }
-}
-
-/// Prints a value as one line of JSON.
-pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
-    print(serde_json::to_string(value).map_err(Failure::internal)?)
-}
-
-/// Prints a status line. Nothing can be done about a closed error output.
-pub(crate) fn status(line: impl AsRef<str>) {
-    let _ = writeln!(io::stderr(), "{}", line.as_ref());
+/// A path as JSON has it: what is not UTF-8 in it, which JSON cannot hold, is shown as U+FFFD.
+pub(crate) fn path_text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }
 
 /// Prints what was done to a device beside what was asked for.

@@ -9,16 +9,19 @@ use nasprof_reports::{SearchRun, ValidationResult, comparison_report, lut_report
 use nasprof_spaces::{Space, builtin_names};
 use serde_json::json;
 
-use super::{print, print_json, refuse_input_as_output};
+use super::{path_text, print, print_json};
 use crate::cli::ReportArgs;
 use crate::failure::Failure;
+use crate::outputs::{Outputs, given};
 use crate::resolve;
 
 /// A validation of ten thousand networks stays below this.
 const MAX_VALIDATION: u64 = 256 << 20;
 
 pub(super) fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
-    refuse_input_as_output(&args.paths, &args.output)?;
+    let space_file = args.space.as_deref().map(Path::new);
+    let inputs = args.paths.iter().cloned().chain(given([args.lut.as_deref(), space_file]));
+    Outputs::of(inputs).check("-o", &args.output, &["html", "htm"])?;
     let space = args.space.as_deref().map(resolve::space).transpose()?;
     let (kind, html) = match &args.paths[..] {
         [path] if path.is_dir() => ("search", of_search(path, space)?),
@@ -30,7 +33,7 @@ pub(super) fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
     };
     replace_file(&args.output, html.as_bytes())?;
     if args.json {
-        print_json(&json!({"report": args.output, "kind": kind, "bytes": html.len()}))?;
+        print_json(&json!({"report": path_text(&args.output), "kind": kind, "bytes": html.len()}))?;
     } else {
         print(args.output.display().to_string())?;
     }

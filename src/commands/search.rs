@@ -12,16 +12,17 @@ use nasprof_lut::Lut;
 use nasprof_search::config::{Experiment, Quantity};
 use nasprof_search::events::RunEvent;
 use nasprof_search::evolution::{self, SampledResult};
-use nasprof_search::job::{Job, RunResult, Task};
+use nasprof_search::job::{Existing, FILES, Job, RunResult, Task};
 use nasprof_search::lut_files;
 use nasprof_search::winner::{DeviceEvaluator, Found, Latency, Measured, select_on_device};
 use serde::de::DeserializeOwned;
 
-use super::{print, print_json, status, validate};
+use super::{kept_journal, print, print_json, status, validate};
 use crate::cli::{RunArgs, SearchArgs};
 use crate::display::SearchView;
 use crate::failure::{Exit, Failure};
 use crate::interruption::{Kept, interruption, while_interruptible};
+use crate::outputs::Outputs;
 use crate::resolve;
 
 pub(super) fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
@@ -41,7 +42,7 @@ pub(super) fn train(args: &RunArgs) -> Result<ExitCode, Failure> {
         let name = args.experiment.display();
         return Err(Failure::usage(format!("{name} has no table `trainer`")).hint("`nasprof search` runs searches"));
     }
-    let job = Job { task: Task::Run, experiment, folder: folder(args), resume: args.resume };
+    let job = Job { task: Task::Run, folder: folder(args, &experiment)?, experiment, existing: existing(args) };
     start(&job)?;
     print_result(args, &job.folder, &read(&job.folder)?)
 }
@@ -49,11 +50,11 @@ pub(super) fn train(args: &RunArgs) -> Result<ExitCode, Failure> {
 /// A search without training needs no libtorch and takes seconds.
 fn search_without_training(args: &SearchArgs, experiment: Experiment) -> Result<ExitCode, Failure> {
     let lut = lut_to_measure_with(args, &experiment)?;
-    let folder = folder(&args.run);
+    let folder = folder(&args.run, &experiment)?;
     let found = match final_result(args, &folder, &experiment) {
         Some(found) => found,
         None => {
-            let found = evolution::run(experiment.clone(), &folder, args.run.resume, 1.0)?;
+            let found = evolution::run(experiment.clone(), &folder, existing(&args.run), 1.0)?;
             let context = DeviceContext::new(&experiment, lut.as_ref(), args);
             let mut evaluator = SampledEvaluator { context, experiment: &experiment, folder: folder.clone() };
             if lut.is_some() { select_on_device(found, &mut evaluator)? } else { found }
@@ -75,19 +76,30 @@ fn search_without_training(args: &SearchArgs, experiment: Experiment) -> Result<
     within_limit(&found.latency)
 }
 
-fn folder(args: &RunArgs) -> PathBuf {
+fn existing(args: &RunArgs) -> Existing {
+    kept_journal::existing(args.resume, args.overwrite)
+}
+
+/// The run folder, if its files are none of those that the run reads. That a run is gone on with by its own `config.toml` is
+/// fine: it is not written then.
+fn folder(args: &RunArgs, experiment: &Experiment) -> Result<PathBuf, Failure> {
     let default = || PathBuf::from("runs").join(resolve::file_name(&args.experiment.to_string_lossy()));
-    args.output.clone().unwrap_or_else(default)
+    let folder = args.output.clone().unwrap_or_else(default);
+    let luts = experiment.regularizers.iter().filter_map(|regularizer| regularizer.lut.clone());
+    let inputs = luts.chain([args.experiment.clone(), PathBuf::from(&experiment.space)]);
+    let files: Vec<&str> = FILES.into_iter().filter(|name| !(args.resume && *name == "config.toml")).collect();
+    Outputs::of(inputs).check_folder(&folder, &files)?;
+    Ok(folder)
 }
 
 fn train_and_measure(args: &SearchArgs, experiment: Experiment) -> Result<ExitCode, Failure> {
     let lut = lut_to_measure_with(args, &experiment)?;
-    let folder = folder(&args.run);
+    let folder = folder(&args.run, &experiment)?;
     if let Some(result) = final_result::<RunResult>(args, &folder, &experiment) {
         print_result(&args.run, &folder, &result)?;
         return within_limit(&result.latency);
     }
-    let job = Job { task: Task::Run, experiment, folder, resume: args.run.resume };
+    let job = Job { task: Task::Run, experiment, folder, existing: existing(&args.run) };
     start(&job)?;
     let mut result = read(&job.folder)?;
     if lut.is_some() {
@@ -180,7 +192,7 @@ impl<'a> DeviceContext<'a> {
         let validation = validate::measure_network(lut, self.space, &arch, self.allow_noisy)?;
         let row = validation.rows.first().ok_or_else(|| Failure::internal("the winner was not measured"))?;
         if let Some(words) = validation.level.and_then(|level| unlike_the_lut(level, lut)) {
-            status(words);
+            words.lines().for_each(status);
         }
         Ok(Measured {
             latency_ms: row.measured_ms,
@@ -223,7 +235,7 @@ impl DeviceEvaluator for SampledEvaluator<'_> {
 
     fn select(&mut self, factor: f64) -> Result<SampledResult, Failure> {
         status(again(factor));
-        Ok(evolution::run(self.experiment.clone(), &self.folder, true, factor)?)
+        Ok(evolution::run(self.experiment.clone(), &self.folder, Existing::Resume, factor)?)
     }
 
     fn keep(&mut self, found: &SampledResult) -> Result<(), Failure> {
@@ -308,7 +320,11 @@ fn start(job: &Job) -> Result<(), Failure> {
         _ if interrupted.load(Ordering::Relaxed) => Err(Failure::interrupted(Kept::Epochs)),
         (code, Some((message, hint))) => {
             let exit = if code == Some(Exit::Usage as i32) { Exit::Usage } else { Exit::Internal };
-            Err(Failure { exit, message, hint })
+            let failure = Failure::new(exit, message);
+            Err(match hint {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            })
         }
         (Some(_), None) => Err(Failure::internal(format!("{name}: {status}"))),
         (None, None) => Err(Failure { exit: Exit::DeviceLost, ..Failure::usage(format!("{name}: {status}")) }

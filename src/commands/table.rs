@@ -1,25 +1,20 @@
 //! Tables that fit 80 columns; a wider terminal shows more of long names. Colour is never the only cue, and is left
 //! out in files, in pipes and with `NO_COLOR`.
 
-use std::io::stdout;
-use std::sync::LazyLock;
+use nasprof_base::text::{columns, cut, cut_middle};
 
-use anstream::{AutoStream, ColorChoice};
-use anstyle::{AnsiColor, Style};
-use nasprof_base::text::{columns, cut, cut_middle, printable};
+use crate::escape::one_line;
+
+pub(super) use crate::terminal::{Tone, paint};
 
 /// A text cut or filled to a width, with a mark where it was cut. Controls, which could steer the terminal, are shown.
 pub(super) fn fit(text: &str, width: usize) -> String {
-    filled(cut(&plain(text), width), width)
+    filled(cut(&one_line(text), width), width)
 }
 
 /// As [`fit`], but cut after `start` columns.
 pub(super) fn fit_ends(text: &str, start: usize, width: usize) -> String {
-    filled(cut_middle(&plain(text), start, width), width)
-}
-
-fn plain(text: &str) -> String {
-    printable(text).replace(['\n', '\t'], " ")
+    filled(cut_middle(&one_line(text), start, width), width)
 }
 
 /// Columns and not characters: a wide character takes two.
@@ -70,36 +65,6 @@ pub(super) fn sparkline(values: &[f64], low: f64, high: f64, width: usize) -> St
         count => LEVELS[(count * 8).div_ceil(most).clamp(1, 8) - 1],
     };
     counts.into_iter().map(level).collect()
-}
-
-/// What a colour means.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Tone {
-    Good,
-    Doubtful,
-    Bad,
-    /// Headings.
-    Strong,
-    /// What is there to be looked up.
-    Faint,
-}
-
-/// Whether the standard output is to be coloured.
-static COLOURED: LazyLock<bool> = LazyLock::new(|| AutoStream::choice(&stdout()) != ColorChoice::Never);
-
-/// A text in its tone. Pad before painting: colours count as characters.
-pub(super) fn paint(tone: Tone, text: impl AsRef<str>) -> String {
-    if !*COLOURED {
-        return text.as_ref().to_owned();
-    }
-    let style = match tone {
-        Tone::Good => Style::new().fg_color(Some(AnsiColor::Green.into())),
-        Tone::Doubtful => Style::new().fg_color(Some(AnsiColor::Yellow.into())),
-        Tone::Bad => Style::new().fg_color(Some(AnsiColor::Red.into())).bold(),
-        Tone::Strong => Style::new().bold(),
-        Tone::Faint => Style::new().dimmed(),
-    };
-    format!("{style}{}{style:#}", text.as_ref())
 }
 
 #[cfg(test)]

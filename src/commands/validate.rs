@@ -11,19 +11,22 @@ use nasprof_graph::arch::ArchFile;
 use nasprof_lut::{
     Estimator, Lut, Processes, Validation, WholeSession, holdout_networks, level_now, measure_whole, read, validate,
 };
-use nasprof_profiler::engine::{EngineError, Gate, Recorder};
-use nasprof_profiler::journal::{Event, Mode, Writer};
+use nasprof_profiler::engine::{Gate, Recorder};
+use nasprof_profiler::journal::{Event, Mode};
+use nasprof_search::job::Existing;
 use nasprof_spaces::Space;
 use serde_json::{Value, json};
 
 use self::table::show;
 use super::estimate::check_context;
+use super::kept_journal::{self, KeptJournal};
 use super::measure::PATIENCE;
 use super::{print, print_json, print_remarks, validate_memory};
 use crate::cli::{ContextArgs, ValidateArgs};
 use crate::display::Screen;
 use crate::failure::{Exit, Failure};
 use crate::interruption::{Kept, interruption};
+use crate::outputs::{Outputs, given};
 use crate::resolve::{self, at_batch};
 
 /// Seed of the order in which a search's winner is measured among the anchors.
@@ -39,7 +42,10 @@ const LEVEL_ROUNDS: u32 = 27;
 pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
     let lut = read(&args.lut)?;
     let isolated = args.isolated.as_deref().map(read).transpose()?;
-    let (space, identity) = at_batch(resolve::space(&args.space)?, lut.context.header.batch)?;
+    let (space, identity) = at_batch(
+        resolve::space_or(args.space.as_deref(), &lut.context.header.space, "the LUT")?,
+        lut.context.header.batch,
+    )?;
     check_context(&lut, &args.context, &space.name, &identity)?;
     lut.check_context(&[("device", Some(args.device.clone()))])?;
     if !args.memory {
@@ -47,6 +53,17 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
     }
     if let Some(isolated) = &isolated {
         check_isolated(isolated, &lut).map_err(|failure| failure.context("--isolated"))?;
+    }
+    if let Some(path) = &args.journal {
+        let space_file = args.space.as_deref().map(Path::new);
+        let inputs = given([Some(args.lut.as_path()), args.isolated.as_deref(), space_file]);
+        Outputs::of(inputs).check("--journal", path, &[])?;
+    }
+    let existing = kept_journal::existing(false, args.overwrite);
+    let journal = args.journal.as_deref().map(|path| (path, existing));
+    if let Some(path) = args.journal.as_ref().filter(|path| existing == Existing::Refuse && path.exists()) {
+        return Err(Failure::usage(format!("--journal {}: it exists", path.display()))
+            .hint("--overwrite replaces it; or name another file"));
     }
     let networks = holdout_networks(&space, &lut, args.count as usize, args.seed)?;
     let file = resolve::device(&args.device, &args.settings.set)?;
@@ -57,8 +74,7 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
     }
     let processes = if args.alone { Processes::OneEach } else { Processes::All(args.processes) };
     let session = WholeSession { processes, ..session(args.seed, args.max_rounds, args.allow_noisy) };
-    let events =
-        measured((&lut, &space), &networks, session, (&file, &mut link), args.journal.as_deref(), Kept::Nothing)?;
+    let events = measured((&lut, &space), &networks, session, (&file, &mut link), journal, Kept::Nothing)?;
     let isolated = isolated.as_ref().map(Estimator::new);
     let validation = validate(&events, &Estimator::new(&lut), isolated.as_ref(), args.seed)?;
     if args.json {
@@ -89,11 +105,12 @@ pub(super) fn level_check(
     device: &str,
     settings: &[String],
     lut: &Path,
-    space: &str,
+    space: Option<&str>,
     as_json: bool,
 ) -> Result<(), Failure> {
     let lut = read(lut)?;
-    let (space, identity) = at_batch(resolve::space(space)?, lut.context.header.batch)?;
+    let (space, identity) =
+        at_batch(resolve::space_or(space, &lut.context.header.space, "the LUT")?, lut.context.header.batch)?;
     let context = ContextArgs { backend: None, threads: None, batch: None, allocator: None };
     check_context(&lut, &context, &space.name, &identity)?;
     lut.check_context(&[("device", Some(device.to_owned()))])?;
@@ -143,11 +160,17 @@ fn measured(
     networks: &[Arch],
     session: WholeSession,
     (file, link): (&DeviceFile, &mut Link),
-    journal: Option<&Path>,
-    kept: Kept,
+    journal: Option<(&Path, Existing)>,
+    left: Kept,
 ) -> Result<Vec<Event>, Failure> {
-    let writer = journal.map(Writer::create).transpose()?;
-    let mut recorder = Recorder::new(Vec::new(), writer, interruption(kept)?);
+    let (writer, kept) = match journal {
+        Some((path, existing)) => {
+            let (_, writer, kept) = KeptJournal::open(path, existing)?;
+            (Some(writer), Some(kept))
+        }
+        None => (None, None),
+    };
+    let mut recorder = Recorder::new(Vec::new(), writer, interruption(left)?);
     let display = std::cell::RefCell::new(Screen::new().display(None));
     let backend = &lut.context.header.backend;
     let result = retry(
@@ -164,12 +187,15 @@ fn measured(
     );
     display.borrow().finish();
     print_remarks(&lut.context.header.device, link);
-    match result {
-        Ok(_) => Ok(recorder.events().to_vec()),
-        Err(EngineError::Interrupted) => Err(Failure::interrupted(kept)),
-        Err(error) if kept == Kept::Nothing => Err(Failure::from(error).without_resuming()),
-        Err(error) => Err(error.into()),
-    }
+    let result = result.map_err(|error| match left {
+        Kept::Nothing => Failure::from(error).without_resuming(),
+        _ => Failure::from(error),
+    });
+    match kept {
+        Some(kept) => kept.end(&recorder, result)?,
+        None => result?,
+    };
+    Ok(recorder.events().to_vec())
 }
 
 /// The result with architectures by name, as files have them.

@@ -4,10 +4,11 @@ use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
-use nasprof_base::text::{percent, printable, significant};
+use nasprof_base::text::{percent, significant};
 use nasprof_search::events::{Expected, Step};
 
 use super::{columns, only_words, target, view};
+use crate::escape::one_line;
 
 /// Lines of progress are at least so far apart.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -28,9 +29,9 @@ impl SearchView {
         Self { bar, live, started: Instant::now(), last_status: Instant::now() }
     }
 
-    /// A status line, which stays. It names files of the user's: no control characters reach the terminal.
+    /// Words that stay. They name files of the user's: no control characters reach the terminal.
     pub(crate) fn status(&self, line: &str) {
-        let line = printable(line);
+        let line = one_line(line);
         if self.live {
             self.bar.println(line);
         } else {

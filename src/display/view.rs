@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use nasprof_base::text::{columns as text_columns, cut, printable};
+use nasprof_base::text::{columns as text_columns, cut};
+
+use crate::escape::one_line;
 
 /// Columns of a name, which may be longer where there is room, and of the longest bar.
 const NAME: usize = 26;
@@ -38,7 +40,7 @@ impl View {
     /// A visit ended.
     pub(super) fn visited(&mut self, round: u32, max_rounds: u32, done: usize, all: usize, what: &str) {
         (self.round, self.max_rounds, self.done, self.all) = (round, max_rounds, done, all);
-        self.now = printable(what).replace(['\n', '\t'], " ");
+        self.now = one_line(what);
     }
 
     /// Four lines: how far, how much is converged, what runs, how quiet the machine is.
@@ -88,10 +90,11 @@ pub(super) fn line(name: &str, done: usize, all: usize, remark: &str, columns: u
     words(name, &format!("{bar} {remark}"), columns)
 }
 
-/// A name and its value.
+/// A name and what is said of it.
 pub(super) fn words(name: &str, value: &str, columns: usize) -> String {
-    let width = width(name, columns);
-    let name = cut(name, width);
+    let (name, value) = (one_line(name), one_line(value));
+    let width = width(&name, columns);
+    let name = cut(&name, width);
     let missing = width - text_columns(&name);
     cut(&format!("{name}{} {value}", " ".repeat(missing)), columns).trim_end().to_owned()
 }

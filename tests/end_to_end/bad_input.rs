@@ -122,8 +122,9 @@ fn wrong_architectures_are_named() {
 #[test]
 fn a_busy_machine_is_refused_or_stamped() {
     let folder = Folder::new();
-    folder.fails("measure --device synthetic:busy --space small.toml -o a.parquet", 4, "noisy");
-    assert!(!folder.path("a.parquet").exists());
+    folder.fails("measure --device synthetic:busy --space small.toml -o b.parquet", 4, "noisy");
+    assert!(!folder.path("b.parquet").exists() && !folder.path("b.journal.jsonl").exists());
+    // What the hint says works: the refusal left nothing that is in the way.
     let ran = folder.run("measure --device synthetic:busy --space small.toml -o b.parquet --allow-noisy --json");
     assert!(matches!(ran.code, Some(0 | 3)), "{}", ran.stderr);
     let lut: serde_json::Value = serde_json::from_str(&folder.ok("lut show b.parquet --json")).unwrap();

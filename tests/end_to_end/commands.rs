@@ -27,7 +27,7 @@ fn measure_estimate_validate() {
     assert_ne!(sample, folder.ok("space sample small.toml -n 3 --seed 8"));
 
     let mut child = folder
-        .command("estimate --lut a.parquet --space small.toml --arch - --json")
+        .command("estimate --lut a.parquet --space small.toml --arch - --json --explain")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

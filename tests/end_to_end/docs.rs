@@ -278,14 +278,16 @@ fn manual_pages_and_completions_are_complete() {
     }
     // What a shell makes of it, and not only what is in it.
     std::fs::write(folder.path("completions.bash"), folder.ok("completions bash")).unwrap();
-    let complete = "source completions.bash; COMP_WORDS=(nasprof lut sh); COMP_CWORD=2; _nasprof nasprof sh lut; \
-                    echo \"${COMPREPLY[@]}\"";
-    let output = Command::new("bash").args(["-c", complete]).current_dir(folder.path(".")).output().unwrap();
+    let complete = "source completions.bash; COMP_WORDS=(nasprof lut sh); COMP_CWORD=2; COMP_TYPE=9; \
+                    _clap_complete_nasprof nasprof sh lut; echo \"${COMPREPLY[@]}\"";
+    let programs = Path::new(env!("CARGO_BIN_EXE_nasprof")).parent().unwrap().display();
+    let path = format!("{programs}:{}", std::env::var("PATH").unwrap());
+    let output =
+        Command::new("bash").args(["-c", complete]).env("PATH", path).current_dir(folder.path(".")).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "show", "{output:?}");
-    for shell in ["bash", "zsh", "fish"] {
-        let script = folder.ok(&format!("completions {shell}"));
-        for option in ["allow-noisy", "report", "export"] {
-            assert!(script.contains(option), "{shell}: no {option}");
-        }
+    for (words, wanted) in [("measure --allow-n", "--allow-noisy"), ("rep", "report"), ("exp", "export")] {
+        let asked = folder.command(&format!("-- nasprof {words}")).env("NASPROF_COMPLETE", "fish").output().unwrap();
+        let answer = String::from_utf8_lossy(&asked.stdout).into_owned();
+        assert!(answer.split(['\t', '\n']).any(|word| word == wanted), "{words}: {answer}");
     }
 }

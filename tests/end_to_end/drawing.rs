@@ -77,7 +77,8 @@ fn a_lut_measured_anew_is_noticed() {
     folder.ok("measure --device synthetic:quiet --space small.toml --seed 5 -o other.parquet");
     fs::rename(folder.path("other.parquet"), folder.path("a.parquet")).unwrap();
     let estimated = |text: &str| serde_json::from_str::<Value>(text).unwrap()["quantities"][0]["estimated"].clone();
-    let anew = folder.ok(&again);
+    folder.fails(&again, 2, "a.parquet is not what it was when this run was begun");
+    let anew = folder.ok(&format!("{search} --overwrite"));
     assert_ne!(estimated(&anew), estimated(&first));
     assert_eq!(folder.ok(&again), anew);
 }
@@ -131,7 +132,16 @@ fn what_is_wrong_with_a_search_is_said_before_anything_is_written() {
     assert!(!folder.path("run").exists());
     folder.ok("search search.toml -o run");
     let before = folder.read("run/result.json");
-    folder.fails("search search.toml -o run", 2, "holds a run already");
+    let exists = folder.fails("search search.toml -o run", 2, "holds a run already");
+    assert!(exists.stderr.contains("--resume goes on with it, --overwrite runs anew"), "{}", exists.stderr);
     folder.fails("search search.toml -o run --resume --set seed=3", 2, "another experiment");
+    folder.fails("search search.toml -o run --overwrite --resume", 2, "--overwrite");
     assert_eq!(folder.read("run/result.json"), before);
+    // A search that finds nothing replaces nothing; one that does leaves alone what is not its own.
+    fs::write(folder.path("run/notes.txt"), "mine").unwrap();
+    folder.fails("search search.toml -o run --overwrite --set regularizers.0.upper=1e-9", 2, "regularizers.0.upper");
+    assert_eq!(folder.read("run/result.json"), before);
+    folder.ok("search search.toml -o run --overwrite --set seed=3");
+    assert_ne!(folder.read("run/result.json"), before);
+    assert_eq!(folder.read("run/notes.txt"), b"mine");
 }

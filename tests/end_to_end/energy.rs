@@ -89,7 +89,7 @@ fn a_networks_energy_is_estimated_from_its_layers_and_scaled_by_whole_networks()
     let estimates = |lut: &str| -> Vec<Value> {
         let lines = sampled.lines().map(|line| {
             std::fs::write(folder.path("arch.json"), line).unwrap();
-            folder.ok(&format!("estimate --lut {lut} --space small.toml --arch arch.json --json"))
+            folder.ok(&format!("estimate --lut {lut} --space small.toml --arch arch.json --json --explain"))
         });
         lines.map(|line| serde_json::from_str(&line).unwrap()).collect()
     };

@@ -58,6 +58,58 @@ fn a_second_run_does_nothing_and_other_options_are_refused() {
     assert_eq!(folder.read("a.journal.jsonl"), before);
 }
 
+/// A complete measurement is not shown as if it ran again; the control is one that has something left to do.
+#[test]
+fn a_complete_measurement_says_so() {
+    let folder = Folder::new();
+    let first = folder.run(MEASURE);
+    assert!(first.stderr.contains("planned") && first.stderr.contains("round 1"), "{}", first.stderr);
+    let again = folder.run(&format!("{MEASURE} --resume"));
+    assert_eq!((again.code, &again.stdout), (Some(0), &first.stdout));
+    assert_eq!(again.stderr.trim(), "a.journal.jsonl: complete; nothing is left to measure");
+    let journal = folder.read("a.journal.jsonl");
+    fs::write(folder.path("a.journal.jsonl"), &journal[..journal.len() / 2]).unwrap();
+    let rest = folder.run(&format!("{MEASURE} --resume"));
+    assert!(rest.stderr.contains("visits are recorded; going on") && rest.stderr.contains("round"), "{}", rest.stderr);
+    assert!(!rest.stderr.contains("planned") && !rest.stderr.contains("session 1/2: round 1,"), "{}", rest.stderr);
+    assert_eq!(folder.read("a.journal.jsonl"), journal);
+}
+
+/// Measured anew where a measurement stands only when asked to, and not before the machine is quiet enough.
+#[test]
+fn a_measurement_is_overwritten_when_asked() {
+    let folder = Folder::new();
+    folder.ok(MEASURE);
+    let before = folder.read("a.journal.jsonl");
+    let other = format!("{MEASURE} --seed 3");
+    let refused = folder.fails(&other, 2, "a.journal.jsonl exists");
+    assert!(
+        refused.stderr.contains("--resume goes on") && refused.stderr.contains("--overwrite"),
+        "{}",
+        refused.stderr
+    );
+    folder.fails(&format!("{other} --resume --overwrite"), 2, "--overwrite");
+    folder.fails("measure --device synthetic:busy --space small.toml -o a.parquet --overwrite", 4, "too noisy");
+    assert_eq!(folder.read("a.journal.jsonl"), before);
+    folder.ok(&format!("{other} --overwrite"));
+    let fresh = Folder::new();
+    fresh.ok(&other);
+    assert_eq!(folder.read("a.journal.jsonl"), fresh.read("a.journal.jsonl"));
+    assert_eq!(folder.read("a.parquet"), fresh.read("a.parquet"));
+    let names = fs::read_dir(folder.path("")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(names.filter(|name| name.contains("replaced")).count() == 0);
+    // Also what cannot be read, which --resume cannot go on with.
+    fs::write(folder.path("a.journal.jsonl"), "no journal\n").unwrap();
+    folder.fails(&format!("{other} --resume"), 2, "a.journal.jsonl");
+    folder.ok(&format!("{other} --overwrite"));
+    assert_eq!(folder.read("a.journal.jsonl"), fresh.read("a.journal.jsonl"));
+    // A validation's journal is treated alike.
+    let validate = "validate --device synthetic:quiet --lut a.parquet --space small.toml -n 2 --journal v.jsonl";
+    folder.ok(validate);
+    folder.fails(validate, 2, "--journal v.jsonl: it exists");
+    folder.ok(&format!("{validate} --overwrite"));
+}
+
 /// A LUT from part of a measurement is no secret.
 #[test]
 fn what_a_journal_does_not_hold_is_said() {

@@ -8,6 +8,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod architectures;
 mod bad_input;
 mod browser;
 mod circles;
@@ -23,6 +24,7 @@ mod interruption;
 mod layout;
 mod messages;
 mod onnx;
+mod outputs;
 mod reports;
 mod sample_lut;
 mod searching;
@@ -30,5 +32,6 @@ mod sharding;
 mod spaces;
 mod tables;
 mod tables_of_others;
+mod terminal;
 mod torch;
 mod types;

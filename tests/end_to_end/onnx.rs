@@ -56,8 +56,8 @@ fn a_model_is_measured_and_estimated_like_its_network() {
         let nodes = estimate["nodes"].as_array().unwrap();
         nodes.iter().map(|node| node["key"].as_str().unwrap().to_owned()).collect()
     };
-    let model = json("estimate --lut model.parquet --model net.onnx --json");
-    let network = json("estimate --lut space.parquet --space small.toml --arch arch.json --json");
+    let model = json("estimate --lut model.parquet --model net.onnx --json --explain");
+    let network = json("estimate --lut space.parquet --space small.toml --arch arch.json --json --explain");
     assert_eq!(keys(&model), keys(&network));
     for cost in ["params", "macs", "peak_memory_bytes"] {
         assert_eq!(model[cost], network[cost], "{cost}");

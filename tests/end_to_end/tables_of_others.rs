@@ -49,7 +49,7 @@ fn a_foreign_table_is_marked_all_the_way_to_the_estimate() {
     let output = folder.ok(&format!("{line} -o b.parquet"));
     assert!(output.contains("marked as imported"), "{output}");
     std::fs::write(folder.path("arch.json"), folder.ok("space sample small.toml -n 1")).unwrap();
-    let estimate = json(&folder.ok("estimate --lut b.parquet --space small.toml --arch arch.json --json"));
+    let estimate = json(&folder.ok("estimate --lut b.parquet --space small.toml --arch arch.json --json --explain"));
     assert!(estimate["flags"].as_array().unwrap().contains(&"imported".into()));
     assert_eq!((&estimate["interval_ms"], &estimate["nodes"][0]["source"]), (&Value::Null, &"imported".into()));
     let words = folder.ok("estimate --lut b.parquet --space small.toml --arch arch.json --explain");

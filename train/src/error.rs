@@ -62,6 +62,20 @@ pub enum SearchError {
         /// What is wrong.
         problem: String,
     },
+    /// The run folder holds a run.
+    #[error("{path}: holds a run already")]
+    Exists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A LUT is another one than when the run was begun.
+    #[error("{path}: the LUT {lut} is not what it was when this run was begun")]
+    LutChanged {
+        /// The folder.
+        path: PathBuf,
+        /// The LUT.
+        lut: PathBuf,
+    },
     /// A file cannot be read or written.
     #[error("{path}: {source}")]
     File {
@@ -97,6 +111,10 @@ impl SearchError {
                 );
                 Some(format!("lower the learning rate or clip gradients; {last}"))
             }
+            Self::Exists { .. } => {
+                Some("--resume goes on with it, --overwrite runs anew; -o names another folder".to_owned())
+            }
+            Self::LutChanged { .. } => Some("search anew with --overwrite, or into another folder with -o".to_owned()),
             Self::Checkpoint { .. } => Some("start again in another folder with -o".to_owned()),
             _ => None,
         }

@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use nasprof_search::config::Experiment;
 use nasprof_search::events::RunEvent;
-use nasprof_search::job::{Job, RunResult, Task};
-use nasprof_search::told::Told;
+use nasprof_search::job::{Existing, Job, RunResult, Task};
 use nasprof_spaces::SpaceSpec;
 use serde_json::Value;
 
@@ -81,7 +80,12 @@ schedule = {{ kind = "cosine" }}
 
     fn job(&self, folder: &str, text: &str, resume: bool) -> Job {
         let experiment = Experiment::parse(text, &[]).unwrap();
-        Job { task: Task::Run, experiment, folder: self.path(folder), resume }
+        Job {
+            task: Task::Run,
+            experiment,
+            folder: self.path(folder),
+            existing: if resume { Existing::Resume } else { Existing::Refuse },
+        }
     }
 }
 

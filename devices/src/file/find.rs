@@ -112,8 +112,35 @@ fn members(name: &str, user_folder: Option<&Path>) -> Result<Vec<String>, Device
     }
 }
 
+/// What a device or group is, in a line: what its file says of it, else how it is reached.
+///
+/// # Errors
+/// An unknown name, or a file that is wrong.
+pub fn describe(name: &str, user_folder: Option<&Path>) -> Result<String, DeviceFileError> {
+    let (path, text) = text(name, user_folder)?;
+    let fail = |problem: String| DeviceFileError::File { path: path.clone(), problem };
+    let table = config_text::table(&text).map_err(fail)?;
+    if table.contains_key("devices") {
+        let group: Group = table.try_into().map_err(|e: toml::de::Error| fail(explain(&e)))?;
+        let members = format!("group of {}", group.devices.join(", "));
+        return Ok(group.description.map_or(members.clone(), |description| format!("{description} ({members})")));
+    }
+    // A host may be left to `--set`.
+    let mut table = table;
+    if table.get("transport").and_then(Value::as_str) == Some("ssh") {
+        table.entry("host").or_insert_with(|| Value::String("unset".to_owned()));
+    }
+    let file = parse(table).map_err(fail)?;
+    let threads = if file.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", file.threads) };
+    let place = file.host.as_ref().map_or_else(|| "this machine".to_owned(), |host| format!("over SSH at {host}"));
+    Ok(file.description.unwrap_or_else(|| format!("{place}, back end {}, {threads}", file.backend)))
+}
+
 /// A device's file: where it stands, and its text.
-fn text(name: &str, user_folder: Option<&Path>) -> Result<(String, String), DeviceFileError> {
+///
+/// # Errors
+/// An unknown name, or a file that cannot be read.
+pub fn text(name: &str, user_folder: Option<&Path>) -> Result<(String, String), DeviceFileError> {
     // A name, never a path: `../x` must not leave the folder.
     let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
     let folder = user_folder.filter(|_| plain);
@@ -129,7 +156,9 @@ fn text(name: &str, user_folder: Option<&Path>) -> Result<(String, String), Devi
     match BUILTIN.iter().find(|(known, _)| *known == name) {
         Some((_, text)) => Ok((format!("{name}.toml"), (*text).to_owned())),
         None => {
-            Err(DeviceFileError::Unknown { name: name.to_owned(), nearest: suggest::nearest(name, builtin_names()) })
+            let own = user_folder.map(names_in).unwrap_or_default();
+            let known = builtin_names().into_iter().chain(own.iter().map(String::as_str));
+            Err(DeviceFileError::Unknown { name: name.to_owned(), nearest: suggest::nearest(name, known) })
         }
     }
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use thiserror::Error;
 
-pub use find::{builtin_names, expand, find, names_in};
+pub use find::{builtin_names, describe, expand, find, names_in, text};
 
 /// How a device is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -26,6 +26,8 @@ pub enum Transport {
 pub struct DeviceFile {
     /// Always 1.
     pub format_version: u32,
+    /// What it is, for lists.
+    pub description: Option<String>,
     /// How it is reached.
     pub transport: Transport,
     /// Back end of the agent there.
@@ -97,6 +99,7 @@ pub struct ClockCommands {
 #[serde(deny_unknown_fields)]
 struct Group {
     format_version: u32,
+    description: Option<String>,
     devices: Vec<String>,
 }
 
@@ -108,6 +111,7 @@ impl DeviceFile {
     fn synthetic(backend: &str) -> Self {
         Self {
             format_version: 1,
+            description: None,
             transport: Transport::Local,
             backend: backend.to_owned(),
             threads: 1,

@@ -26,6 +26,7 @@ pub(super) fn check(file: &DeviceFile) -> Result<(), String> {
         return Err("reconnect_seconds is more than a day".to_owned());
     }
     let texts = [
+        ("description", file.description.as_deref()),
         ("work_folder", Some(file.work_folder.as_str())),
         ("agent_on_board", file.agent_on_board.as_deref()),
         ("libtorch", file.libtorch.as_deref()),

@@ -29,7 +29,9 @@ pub(super) fn run_energy(
     let targets: Vec<(EnergyTarget, &Graph)> = anchors.chain(layers).collect();
     let mut device: Option<Box<dyn Device>> = None;
     for (done, (target, graph)) in targets.iter().enumerate() {
-        progress(done, targets.len());
+        if !recorder.is_replaying() {
+            progress(done, targets.len());
+        }
         let event = recorder.next(false, || {
             let device = match &mut device {
                 Some(device) => device,

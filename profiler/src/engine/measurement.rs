@@ -59,7 +59,7 @@ pub fn measure(
     connect: &mut dyn FnMut() -> Result<Box<dyn Device>, DeviceError>,
     progress: &mut dyn FnMut(Stage),
 ) -> Result<bool, EngineError> {
-    let header = &measurement.header;
+    let header = &begun(recorder, &measurement.header);
     recorder.decide(Event::Header(Box::new(header.clone())))?;
     if let Some(request) = &header.clocks {
         // On record before any is set. The device keeps its own copy to restore from.
@@ -103,6 +103,15 @@ pub fn measure(
     recorder.decide(Event::Complete)?;
     recorder.sync()?;
     Ok(converged)
+}
+
+/// The header that the journal was begun with, if it differs only in whether a busy machine is measured: that may be asked
+/// for later, and what was then measured on one is stamped as such.
+fn begun(recorder: &Recorder, asked: &Header) -> Header {
+    match recorder.recorded_header() {
+        Some(begun) if *begun == (Header { allow_noisy: begun.allow_noisy, ..asked.clone() }) => begun.clone(),
+        _ => asked.clone(),
+    }
 }
 
 /// When the next of so many sessions must end, so that each has as much time: a session of one round says next to nothing.
@@ -191,7 +200,9 @@ fn plan(
         recorder.decide(Event::Workload { workload, role, graph })?;
     }
     recorder.decide(Event::Planned)?;
-    progress(Stage::Planned(workloads.len(), keys.len() - failed.len(), failed.len()));
+    if !recorder.is_replaying() {
+        progress(Stage::Planned(workloads.len(), keys.len() - failed.len(), failed.len()));
+    }
     Ok(Plan { workloads, keys, failed })
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::Value;
 
 use super::EngineError;
-use crate::journal::{Event, Writer};
+use crate::journal::{Event, Header, Writer};
 use crate::protocol::Fingerprint;
 
 /// Set when the user asks to stop.
@@ -39,6 +39,12 @@ impl Recorder {
     #[must_use]
     pub fn events(&self) -> &[Event] {
         &self.events
+    }
+
+    /// Whether a session was begun, be it in the part that is still to be replayed.
+    #[must_use]
+    pub fn has_session(&self) -> bool {
+        self.events.iter().chain(&self.replay).any(|event| matches!(event, Event::Session { .. }))
     }
 
     /// Goes back to the start: what was recorded is replayed, then observing goes on. For a device that was lost and is
@@ -107,6 +113,15 @@ impl Recorder {
     /// As [`Recorder::next`].
     pub fn decide(&mut self, event: Event) -> Result<(), EngineError> {
         self.next(true, || Ok(event)).map(drop)
+    }
+
+    /// The header that the next recorded event is, if it is one.
+    #[must_use]
+    pub fn recorded_header(&self) -> Option<&Header> {
+        match self.replay.front() {
+            Some(Event::Header(header)) => Some(header),
+            _ => None,
+        }
     }
 
     /// The machine of the session that the next recorded event starts, if it starts one.

@@ -243,6 +243,13 @@ struct Session<'a, 'b, 'r> {
 }
 
 impl Session<'_, '_, '_> {
+    /// Shows what is observed now. Replayed events were shown when they were observed.
+    fn report(&mut self, progress: Progress) {
+        if !self.recorder.is_replaying() {
+            (self.progress)(progress);
+        }
+    }
+
     fn observe(
         &mut self,
         ask: impl FnOnce(&mut Box<dyn Device>) -> Result<Event, DeviceError>,
@@ -259,7 +266,7 @@ impl Session<'_, '_, '_> {
 
     fn load(&mut self) -> Result<(), EngineError> {
         for (i, workload) in self.plan.workloads.iter().enumerate() {
-            (self.progress)(Progress::Loading(i, self.plan.workloads.len()));
+            self.report(Progress::Loading(i, self.plan.workloads.len()));
             let event = self.observe(|device| device.load(workload.id, &workload.graph).map(Event::Loaded))?;
             match event {
                 Event::Loaded(Loaded { workload: loaded, .. }) if loaded == workload.id => {
@@ -286,7 +293,7 @@ impl Session<'_, '_, '_> {
 
     /// Runs the canary until it is steady.
     fn warm_up(&mut self) -> Result<(), EngineError> {
-        (self.progress)(Progress::WarmingUp);
+        self.report(Progress::WarmingUp);
         let mut medians: Vec<f64> = Vec::new();
         let mut elapsed = 0;
         let is_steady = loop {
@@ -378,7 +385,7 @@ impl Session<'_, '_, '_> {
             };
             self.recorder.sync()?;
             let converged = self.values.converged(&keys, self.plan.ci);
-            (self.progress)(Progress::Round(round, converged, keys.len()));
+            self.report(Progress::Round(round, converged, keys.len()));
             let all = converged == keys.len();
             let reason = if all && CHECKPOINTS.contains(&round) && round >= self.plan.min_rounds {
                 "converged"
@@ -455,7 +462,7 @@ impl Session<'_, '_, '_> {
                 elapsed = times.fold(elapsed, |sum, &ns| sum.saturating_add(ns));
                 segment.push((index, visit));
                 let done = visits.len() + segment.len();
-                (self.progress)(Progress::Visit {
+                self.report(Progress::Visit {
                     round: self.round,
                     max_rounds: self.plan.max_rounds,
                     done,
@@ -467,7 +474,7 @@ impl Session<'_, '_, '_> {
             let usual = median(&self.usual).unwrap_or(f64::INFINITY);
             let slow = before.max(after) > VOID_ABOVE * usual;
             if usual.is_finite() {
-                (self.progress)(Progress::Canary(after / usual - 1.0));
+                self.report(Progress::Canary(after / usual - 1.0));
             }
             self.usual.push(after);
             before = after;

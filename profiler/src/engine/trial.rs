@@ -23,7 +23,9 @@ pub fn run_trials(
     let mut device: Option<Box<dyn Device>> = None;
     let mut failed = BTreeSet::new();
     for (done, (key, (graph, _))) in keys.iter().enumerate() {
-        progress(done, keys.len());
+        if !recorder.is_replaying() {
+            progress(done, keys.len());
+        }
         let event = recorder.next(false, || {
             let device = match &mut device {
                 Some(device) => device,

@@ -19,8 +19,8 @@ pub enum Mode {
     Whole,
 }
 
-/// How a measurement was asked for; the first line of its journal. Two runs may share a journal only if all of it is
-/// equal.
+/// How a measurement was asked for; the first line of its journal. Two runs may share a journal only if all of it but
+/// `allow_noisy` is equal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
@@ -56,7 +56,8 @@ pub struct Header {
     pub max_rounds: u32,
     /// Seed of everything random.
     pub seed: u64,
-    /// Whether a machine that fails the gate is measured all the same; then every row is stamped.
+    /// Whether the run that began the journal measures a machine that fails the gate. A run that goes on with it may ask
+    /// otherwise; every row measured on a busy machine is stamped.
     pub allow_noisy: bool,
     /// How clocks are locked; absent: they are left as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -64,7 +64,7 @@ impl Writer {
     }
 }
 
-fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
+pub(super) fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
     match file.try_lock() {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(JournalError::InUse(path.display().to_string())),
@@ -72,6 +72,6 @@ fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
     }
 }
 
-fn failed(path: &Path, source: std::io::Error) -> JournalError {
+pub(super) fn failed(path: &Path, source: std::io::Error) -> JournalError {
     JournalError::File { path: path.display().to_string(), source }
 }

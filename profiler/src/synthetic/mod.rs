@@ -24,7 +24,7 @@ use crate::protocol::{
 };
 
 pub use energy::{IDLE_WATTS, layer_truth_microjoules, network_truth_microjoules};
-pub use model::{Model, names};
+pub use model::{Model, description, names};
 pub use truth::{WHOLE_OVERHEAD_NS, layer_truth_ns, network_truth_ns};
 
 /// What a timer between two layers costs on a synthetic device.

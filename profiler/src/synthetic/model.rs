@@ -45,7 +45,7 @@ pub struct Model {
 }
 
 /// All named models with what they are.
-const MODELS: [(&str, Model); 23] = {
+const MODELS: [(&str, &str, Model); 23] = {
     const NONE: Model = Model {
         sigma: 0.0,
         tail: None,
@@ -67,41 +67,96 @@ const MODELS: [(&str, Model); 23] = {
         fails: None,
     };
     [
-        ("quiet", Model { sigma: 0.005, session_sigma: 0.002, ..NONE }),
+        ("quiet", "hardly any noise", Model { sigma: 0.005, session_sigma: 0.002, ..NONE }),
         // Another board of the same kind, a tenth slower.
-        ("quiet-slower", Model { sigma: 0.005, session_sigma: 0.002, ramp: Some((0.1, 1e-9)), ..NONE }),
-        ("noisy", Model { sigma: 0.02, session_sigma: 0.005, ..NONE }),
-        ("tail", Model { sigma: 0.01, tail: Some((0.1, 0.3)), ..NONE }),
-        ("bimodal", Model { sigma: 0.005, bimodal: Some((0.35, 0.05)), ..NONE }),
-        ("wander-fast", Model { sigma: 0.01, wander: Some((0.03, 0.05)), ..NONE }),
-        ("wander", Model { sigma: 0.01, wander: Some((0.03, 0.5)), ..NONE }),
-        ("wander-slow", Model { sigma: 0.01, wander: Some((0.03, 5.0)), ..NONE }),
+        (
+            "quiet-slower",
+            "as quiet, and a tenth slower",
+            Model { sigma: 0.005, session_sigma: 0.002, ramp: Some((0.1, 1e-9)), ..NONE },
+        ),
+        ("noisy", "2 % noise in each sample", Model { sigma: 0.02, session_sigma: 0.005, ..NONE }),
+        ("tail", "one sample in ten is delayed", Model { sigma: 0.01, tail: Some((0.1, 0.3)), ..NONE }),
+        (
+            "bimodal",
+            "a third of the samples are 5 % slower",
+            Model { sigma: 0.005, bimodal: Some((0.35, 0.05)), ..NONE },
+        ),
+        ("wander-fast", "a level that wanders within 50 ms", Model { sigma: 0.01, wander: Some((0.03, 0.05)), ..NONE }),
+        (
+            "wander",
+            "a level that wanders within half a second",
+            Model { sigma: 0.01, wander: Some((0.03, 0.5)), ..NONE },
+        ),
+        (
+            "wander-slow",
+            "a level that wanders within seconds",
+            Model { sigma: 0.01, wander: Some((0.03, 5.0)), ..NONE },
+        ),
         // After the warm-up, which lasts two seconds: one that begins within it looks like the usual level.
-        ("throttle", Model { sigma: 0.01, step: Some((1.25, 2.5, 4.5)), ..NONE }),
-        ("throttle-partial", Model { sigma: 0.01, step: Some((1.25, 2.5, 4.5)), canary_share: 0.7, ..NONE }),
+        (
+            "throttle",
+            "slowed down by a quarter for two seconds",
+            Model { sigma: 0.01, step: Some((1.25, 2.5, 4.5)), ..NONE },
+        ),
+        (
+            "throttle-partial",
+            "as throttle, and the canary sees part of it",
+            Model { sigma: 0.01, step: Some((1.25, 2.5, 4.5)), canary_share: 0.7, ..NONE },
+        ),
         // Ones that say so: for a minute and a half, and for good.
-        ("throttle-reported", Model { sigma: 0.01, step: Some((1.25, 2.5, 90.0)), reports_throttling: true, ..NONE }),
+        (
+            "throttle-reported",
+            "slowed down for 90 seconds, and reports it",
+            Model { sigma: 0.01, step: Some((1.25, 2.5, 90.0)), reports_throttling: true, ..NONE },
+        ),
         (
             "throttle-lasting",
+            "slowed down for good, and reports it",
             Model { sigma: 0.01, step: Some((1.25, 2.5, f64::INFINITY)), reports_throttling: true, ..NONE },
         ),
-        ("ramp", Model { sigma: 0.01, ramp: Some((0.06, 5.0)), ..NONE }),
-        ("warm-up", Model { sigma: 0.005, warm_up: Some((0.3, 1.0)), ..NONE }),
-        ("cold-start", Model { sigma: 0.005, cold_runs: Some((3, 0.3)), ..NONE }),
-        ("caches", Model { sigma: 0.005, session_sigma: 0.002, cold_beyond: Some((1_500_000, 0.5)), ..NONE }),
-        ("crowded", Model { sigma: 0.005, session_sigma: 0.002, growth: 0.1, ..NONE }),
-        ("preempted", Model { sigma: 0.01, preemption: 0.3, ..NONE }),
-        ("sessions", Model { sigma: 0.005, session_sigma: 0.05, ..NONE }),
-        ("coarse-timer", Model { sigma: 0.01, timer_step_ns: 1000.0, ..NONE }),
-        ("busy", Model { sigma: 0.02, busy: true, ..NONE }),
-        ("no-meter", Model { sigma: 0.005, meterless: true, ..NONE }),
-        ("no-pool", Model { sigma: 0.005, fails: Some("global_avg_pool"), ..NONE }),
+        ("ramp", "becomes 6 % slower within five seconds", Model { sigma: 0.01, ramp: Some((0.06, 5.0)), ..NONE }),
+        (
+            "warm-up",
+            "starts 30 % slower and warms up within seconds",
+            Model { sigma: 0.005, warm_up: Some((0.3, 1.0)), ..NONE },
+        ),
+        (
+            "cold-start",
+            "the first three runs of a visit are slower",
+            Model { sigma: 0.005, cold_runs: Some((3, 0.3)), ..NONE },
+        ),
+        (
+            "caches",
+            "slower where a kind of layer ran long ago",
+            Model { sigma: 0.005, session_sigma: 0.002, cold_beyond: Some((1_500_000, 0.5)), ..NONE },
+        ),
+        (
+            "crowded",
+            "large networks take more than the sum of their layers",
+            Model { sigma: 0.005, session_sigma: 0.002, growth: 0.1, ..NONE },
+        ),
+        ("preempted", "a third of the runs are preempted", Model { sigma: 0.01, preemption: 0.3, ..NONE }),
+        ("sessions", "levels of processes differ by 5 %", Model { sigma: 0.005, session_sigma: 0.05, ..NONE }),
+        ("coarse-timer", "a timer with steps of 1 us", Model { sigma: 0.01, timer_step_ns: 1000.0, ..NONE }),
+        ("busy", "refused as too noisy", Model { sigma: 0.02, busy: true, ..NONE }),
+        ("no-meter", "no energy meter", Model { sigma: 0.005, meterless: true, ..NONE }),
+        (
+            "no-pool",
+            "does not run global average pooling",
+            Model { sigma: 0.005, fails: Some("global_avg_pool"), ..NONE },
+        ),
     ]
 };
 
 /// The known names.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    MODELS.iter().map(|(name, _)| *name)
+    MODELS.iter().map(|(name, ..)| *name)
+}
+
+/// What a named device is like.
+#[must_use]
+pub fn description(name: &str) -> Option<&'static str> {
+    MODELS.iter().find(|(known, ..)| *known == name).map(|(_, description, _)| *description)
 }
 
 impl Model {
@@ -112,7 +167,7 @@ impl Model {
     pub fn named(name: &str) -> Result<Self, String> {
         // Its name in older journals and scripts.
         let name = if name == "throttle-told" { "throttle-reported" } else { name };
-        MODELS.iter().find(|(known, _)| *known == name).map(|(_, model)| *model).ok_or_else(|| {
+        MODELS.iter().find(|(known, ..)| *known == name).map(|(.., model)| *model).ok_or_else(|| {
             let nearest = suggest::nearest(name, names());
             format!("no synthetic device `{name}`{}", suggest::did_you_mean(nearest.as_deref()))
         })

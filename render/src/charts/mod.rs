@@ -1,6 +1,7 @@
 //! Charts as inline SVG. Colours come from the page's style sheet (classes `c0` to `c7`), so they follow the theme.
 //! Groups also differ in the shape of their marks, so colour is never the only cue.
 
+mod guide;
 mod heat;
 mod histogram;
 mod lines;
@@ -10,11 +11,12 @@ mod strip;
 
 use maud::{Markup, html};
 
+pub use self::guide::Guide;
 pub use self::heat::{Heat, Shades, heat};
 pub use self::histogram::histogram;
 pub use self::lines::{Line, lines};
 pub use self::scale::Scale;
-pub use self::scatter::{Guide, Point, Scatter, scatter};
+pub use self::scatter::{Point, Scatter, scatter};
 pub use self::strip::{MARKS, Strip, strip};
 
 /// Size of a chart in its own units; pages scale it to the space there is.

@@ -58,12 +58,21 @@ impl Scale {
 
     /// Position of a value; what lies outside is drawn at the end.
     pub fn at(&self, value: f64) -> f64 {
-        let share = if self.kind == Kind::Logarithmic {
+        self.at_share(self.share(value).clamp(0.0, 1.0))
+    }
+
+    /// Where a value lies between the ends: from 0 to 1 within them.
+    pub(super) fn share(&self, value: f64) -> f64 {
+        if self.kind == Kind::Logarithmic {
             (value.max(f64::MIN_POSITIVE) / self.low).ln() / (self.high / self.low).ln()
         } else {
             (value - self.low) / (self.high - self.low)
-        };
-        self.from + share.clamp(0.0, 1.0) * (self.to - self.from)
+        }
+    }
+
+    /// Position of a share.
+    pub(super) fn at_share(&self, share: f64) -> f64 {
+        self.from + share * (self.to - self.from)
     }
 
     /// Round values within the axis.

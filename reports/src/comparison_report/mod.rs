@@ -3,7 +3,7 @@
 mod modes;
 mod pairs;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use maud::{Markup, html};
 use nasprof_base::text::{count, ms, significant};
@@ -112,32 +112,69 @@ fn contexts(luts: &[(String, Lut)]) -> Markup {
     }
 }
 
-const COLUMNS: [Column; 5] = [
-    Column::text("layer", "The key"),
-    Column::text("LUT", "In which LUT"),
-    Column::number("mean", "Trimmed mean"),
-    Column::number("ratio", "To the first LUT"),
-    Column::number("ratio without factor", "To the first LUT, divided by the common factor"),
-];
-
-/// One line for each layer and LUT: any number of LUTs fits, and a search for a layer shows all of them.
+/// One line for each layer and LUT but the first, so that any number of LUTs fits and a search for a layer shows all of them:
+/// what differs most stands first, and what is in one only last.
 fn layers(luts: &[(String, Lut)]) -> Markup {
-    let first: HashMap<&LayerKey, f64> =
-        luts[0].1.rows.iter().filter_map(|r| Some((&r.key, r.times.as_ref()?.mean_ns))).collect();
-    let mut rows = Vec::new();
-    for (i, (name, lut)) in luts.iter().enumerate() {
-        let level = if i == 0 { Some(1.0) } else { nasprof_lut::diff(&luts[0].1, lut).level };
-        for row in &lut.rows {
-            let own = row.times.as_ref().map(|t| t.mean_ns);
-            let ratio = own.zip(first.get(&row.key)).map(|(a, b)| a / b);
-            rows.push(vec![
-                Cell::text(row.key.as_str()),
-                Cell::text(name),
-                Cell::number(own.map(|ns| ns / 1e6), ms),
-                Cell::number(ratio, significant),
-                Cell::number(ratio.zip(level).map(|(r, l)| r / l), significant),
-            ]);
-        }
+    let (base, others) = (&luts[0], &luts[1..]);
+    let times = |lut: &'_ Lut| -> HashMap<LayerKey, f64> {
+        lut.rows.iter().filter_map(|r| Some((r.key.clone(), r.times.as_ref()?.mean_ns))).collect()
+    };
+    let first = times(&base.1);
+    let mut rows: Vec<Compared<'_>> = Vec::new();
+    for (name, lut) in others {
+        let level = nasprof_lut::diff(&base.1, lut).level;
+        let own = times(lut);
+        let of = |key| Compared { key, lut: name, first: first.get(key).copied(), own: own.get(key).copied(), level };
+        rows.extend(lut.rows.iter().map(|row| of(&row.key)));
+        let here: HashSet<&LayerKey> = lut.rows.iter().map(|row| &row.key).collect();
+        rows.extend(base.1.rows.iter().map(|row| &row.key).filter(|key| !here.contains(key)).map(of));
     }
-    table(&Table { id: "layer-table", row: "measurement", columns: &COLUMNS, rows })
+    rows.sort_by(|a, b| b.difference().total_cmp(&a.difference()));
+    let columns = [
+        Column::text("layer", "The key"),
+        Column::text("LUT", "In which LUT"),
+        Column::number("mean", "Trimmed mean in that LUT"),
+        Column { name: format!("in {}", base.0).into(), ..Column::number("", "Trimmed mean in the first LUT") },
+        Column::number("ratio", "To the first LUT"),
+        Column::number("ratio without factor", "To the first LUT, after the common factor is taken out"),
+    ];
+    let rows = rows.iter().map(Compared::cells).collect();
+    table(&Table { id: "layer-table", row: "measurement", columns: &columns, rows })
+}
+
+/// A layer in a LUT and in the first.
+struct Compared<'a> {
+    key: &'a LayerKey,
+    lut: &'a str,
+    /// Nanoseconds.
+    first: Option<f64>,
+    own: Option<f64>,
+    /// The common factor of the LUT.
+    level: Option<f64>,
+}
+
+impl Compared<'_> {
+    fn ratio(&self) -> Option<f64> {
+        self.own.zip(self.first).map(|(own, first)| own / first)
+    }
+
+    fn without_factor(&self) -> Option<f64> {
+        self.ratio().zip(self.level).map(|(ratio, level)| ratio / level)
+    }
+
+    /// How far it is from the common factor, up or down; below all others where it is in one only.
+    fn difference(&self) -> f64 {
+        self.without_factor().map_or(-1.0, |ratio| ratio.ln().abs())
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            Cell::text(self.key.as_str()),
+            Cell::text(self.lut),
+            Cell::number(self.own.map(|ns| ns / 1e6), ms),
+            Cell::number(self.first.map(|ns| ns / 1e6), ms),
+            Cell::number(self.ratio(), |ratio| format!("{ratio:.4}")),
+            Cell::number(self.without_factor(), |ratio| format!("{ratio:.4}")),
+        ]
+    }
 }

@@ -22,7 +22,8 @@ pub fn lut_report(lut: &Lut, name: &str) -> String {
 }
 
 /// What a LUT holds for, in a line.
-pub(crate) fn context_line(lut: &Lut) -> String {
+#[must_use]
+pub fn context_line(lut: &Lut) -> String {
     let header = &lut.context.header;
     format!(
         "{} on {} ({}), batch {}, {}, allocator {}, timed {}",

@@ -1,5 +1,7 @@
 //! Tables that can be sorted and searched.
 
+use std::borrow::Cow;
+
 use maud::{Markup, PreEscaped, html};
 use nasprof_base::text::{count, cut};
 
@@ -12,7 +14,7 @@ const LONGEST: usize = 120;
 
 /// A column.
 pub(crate) struct Column {
-    pub(crate) name: &'static str,
+    pub(crate) name: Cow<'static, str>,
     /// What it means, shown on hovering.
     pub(crate) meaning: &'static str,
     /// Numbers stand right and are sorted from the largest.
@@ -21,11 +23,11 @@ pub(crate) struct Column {
 
 impl Column {
     pub(crate) const fn text(name: &'static str, meaning: &'static str) -> Self {
-        Self { name, meaning, numeric: false }
+        Self { name: Cow::Borrowed(name), meaning, numeric: false }
     }
 
     pub(crate) const fn number(name: &'static str, meaning: &'static str) -> Self {
-        Self { name, meaning, numeric: true }
+        Self { name: Cow::Borrowed(name), meaning, numeric: true }
     }
 }
 

@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use super::{Budget, EvolutionError, Outcome, evolve, sample, table};
 use crate::config::{ConfigError, Experiment, LoadedRegularizer, Plan, Quantity, Score, Searcher};
+use crate::job::{Existing, clear};
 use crate::winner::{Found, Latency};
 use crate::{Costs, lut_files};
 
@@ -88,6 +89,20 @@ pub enum RunError {
         /// What is wrong.
         problem: String,
     },
+    /// The run folder holds a run.
+    #[error("{path}: holds a run already")]
+    Exists {
+        /// The folder.
+        path: String,
+    },
+    /// A LUT is another one than when the run was begun.
+    #[error("{path}: the LUT {lut} is not what it was when this run was begun")]
+    LutChanged {
+        /// The folder.
+        path: String,
+        /// The LUT.
+        lut: String,
+    },
     /// A file of the run folder cannot be read or written.
     #[error("{path}: {source}")]
     File {
@@ -99,17 +114,17 @@ pub enum RunError {
 }
 
 /// Runs a search by evolution or by independent draws, and writes `config.toml`, `arch.json`, `pareto.csv` and
-/// `result.json` into its folder. With `resume` a folder of the same experiment is written anew: the search takes seconds
-/// and gives the same again, with another `factor` within the budget of a device that is so much slower than its LUT.
+/// `result.json` into its folder. A search that is resumed is made again: it takes seconds and gives the same, with another
+/// `factor` within the budget of a device that is so much slower than its LUT.
 ///
 /// # Errors
 /// If the experiment is another kind of search or makes no sense, the folder holds another run, or nothing is found.
-pub fn run(experiment: Experiment, folder: &Path, resume: bool, factor: f64) -> Result<SampledResult, RunError> {
+pub fn run(experiment: Experiment, folder: &Path, existing: Existing, factor: f64) -> Result<SampledResult, RunError> {
     let plan = Plan::new(experiment)?;
     let (space, seed) = (&plan.space, plan.experiment.seed);
     let of = |r: &LoadedRegularizer| if plan.is_of_device(r) { factor } else { 1.0 };
     let budget = Budget::new(space, &plan.regularizers, of).map_err(EvolutionError::from)?;
-    refuse_others(folder, &plan.experiment, resume)?;
+    refuse_others(folder, &plan.experiment, existing)?;
     let started = Instant::now();
     let (score, outcome) = match &plan.experiment.searcher {
         Some(Searcher::Evolution { score, evolution }) => {
@@ -133,6 +148,9 @@ pub fn run(experiment: Experiment, folder: &Path, resume: bool, factor: f64) -> 
     // Only now: a search that finds nothing leaves no folder that would refuse the next one.
     let fail = |source| RunError::File { path: folder.display().to_string(), source };
     fs::create_dir_all(folder).map_err(fail)?;
+    if existing == Existing::Overwrite {
+        clear(folder, &[]).map_err(fail)?;
+    }
     lut_files::keep(folder, &plan.experiment).map_err(fail)?;
     write(folder, "config.toml", plan.experiment.resolved_toml().as_bytes())?;
     write(folder, "pareto.csv", &table(&outcome.front, space, &budget.names(), score.name()))?;
@@ -183,13 +201,21 @@ fn sampled_result(
 }
 
 /// Refuses the folder of another run.
-fn refuse_others(folder: &Path, experiment: &Experiment, resume: bool) -> Result<(), RunError> {
+fn refuse_others(folder: &Path, experiment: &Experiment, existing: Existing) -> Result<(), RunError> {
     let refuse =
         |problem: &str| Err(RunError::Folder { path: folder.display().to_string(), problem: problem.to_owned() });
+    if existing == Existing::Overwrite {
+        return Ok(());
+    }
     match fs::read_to_string(folder.join("config.toml")) {
-        Ok(_) if !resume => refuse("holds a run already; take another folder with -o, or write it anew with --resume"),
+        Ok(_) if existing == Existing::Refuse => Err(RunError::Exists { path: folder.display().to_string() }),
         Ok(text) => match Experiment::parse(&text, &[]) {
-            Ok(kept) if kept == *experiment => Ok(()),
+            Ok(kept) if kept == *experiment => match lut_files::changed(folder, experiment) {
+                Some(lut) => {
+                    Err(RunError::LutChanged { path: folder.display().to_string(), lut: lut.display().to_string() })
+                }
+                None => Ok(()),
+            },
             Ok(_) => refuse("holds a run of another experiment than this one, see its config.toml"),
             Err(error) => refuse(&format!("config.toml is damaged: {error}")),
         },

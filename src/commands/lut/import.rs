@@ -1,5 +1,7 @@
 //! `nasprof lut import`: makes a LUT of another program's table.
 
+use std::path::PathBuf;
+
 use nasprof_graph::runtime::Runtime;
 use nasprof_lut::{Format, ImportError, ImportReport, ImportSettings, Unit, import, write};
 use nasprof_profiler::engine::keys_of_space;
@@ -9,12 +11,14 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
 use super::super::table::{Tone, paint};
-use super::super::{print, print_json};
+use super::super::{path_text, print, print_json};
+use super::check_output;
 use crate::cli::{ImportArgs, LatencyUnit, ModeArg, TableFormat};
 use crate::failure::Failure;
 use crate::resolve;
 
 pub(super) fn run(args: &ImportArgs, as_json: bool) -> Result<(), Failure> {
+    check_output(&[args.table.clone(), PathBuf::from(&args.space)], &args.output)?;
     let batch = usize::from(args.batch);
     let (space, identity) = resolve::at_batch(resolve::space(&args.space)?, batch)?;
     let keys = keys_of_space(&space, Runtime::TorchEager, &mut ChaCha8Rng::seed_from_u64(0))?;
@@ -46,7 +50,7 @@ pub(super) fn run(args: &ImportArgs, as_json: bool) -> Result<(), Failure> {
     let imported = import(&text, &layers, &settings).map_err(|error| in_context(failure(error)))?;
     write(&imported.lut, &args.output)?;
     if as_json {
-        return print_json(&json!({"lut": args.output, "import": imported.report}));
+        return print_json(&json!({"lut": path_text(&args.output), "import": imported.report}));
     }
     print(format!("{} ({} rows)", args.output.display(), imported.lut.rows.len()))?;
     show(&imported.report)

@@ -7,11 +7,12 @@ use nasprof_spaces::Space;
 use serde_json::json;
 
 use super::super::table::{Tone, paint};
-use super::super::{print, print_json, refuse_input_as_output};
+use super::super::{path_text, print, print_json};
+use super::check_output;
 use crate::failure::Failure;
 
 pub(super) fn run(inputs: &[PathBuf], output: &Path, as_json: bool) -> Result<(), Failure> {
-    refuse_input_as_output(inputs, output)?;
+    check_output(inputs, output)?;
     let mut luts = inputs.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
     // What of a space's older LUTs and its newer ones is about whole networks stays.
     luts.iter_mut().for_each(|lut| lut.renew_digests(|space| Some(Space::builtin(space).ok()?.graph.identity())));
@@ -19,7 +20,9 @@ pub(super) fn run(inputs: &[PathBuf], output: &Path, as_json: bool) -> Result<()
     write(&merged.lut, output)?;
     let (rows, parts) = (merged.lut.rows.len(), merged.lut.context.parts.len());
     if as_json {
-        return print_json(&json!({"lut": output, "rows": rows, "parts": parts, "conflicts": merged.conflicts}));
+        return print_json(
+            &json!({"lut": path_text(output), "rows": rows, "parts": parts, "conflicts": merged.conflicts}),
+        );
     }
     print(format!("{} ({rows} rows, of {parts} measurements)", output.display()))?;
     for conflict in &merged.conflicts {

@@ -3,17 +3,29 @@
 use std::collections::BTreeMap;
 
 use nasprof_base::text::{count, ms, percent, rough};
-use nasprof_lut::{Flag, Lut, Row};
+use nasprof_lut::{Flag, Lut, Row, Times};
 use nasprof_reports::mode_name;
 
 use super::super::print;
 use super::super::table::{Tone, bar, fit, fit_ends, paint, spare};
+use crate::cli::SortColumn;
 use crate::failure::Failure;
 
-pub(super) fn show(lut: &Lut, rows: usize) -> Result<(), Failure> {
+pub(super) fn show(lut: &Lut, rows: usize, by: SortColumn) -> Result<(), Failure> {
     context(lut)?;
     energy(lut)?;
-    layers(lut, rows)
+    layers(lut, rows, by)
+}
+
+/// Leaves only the layers whose key contains a text, in upper or lower case.
+pub(super) fn filter(lut: &mut Lut, text: &str) -> Result<(), Failure> {
+    let wanted = text.to_lowercase();
+    lut.rows.retain(|row| row.key.as_str().to_lowercase().contains(&wanted));
+    if lut.rows.is_empty() {
+        return Err(Failure::usage(format!("--filter {text}: no layer's key contains it"))
+            .hint("`nasprof lut show LUT --sort layer --rows 0` lists all keys"));
+    }
+    Ok(())
 }
 
 fn context(lut: &Lut) -> Result<(), Failure> {
@@ -72,13 +84,22 @@ fn energy(lut: &Lut) -> Result<(), Failure> {
     print(format!("energy of {layers} of {of} layers and {networks}: {from}"))
 }
 
-fn layers(lut: &Lut, count: usize) -> Result<(), Failure> {
+fn layers(lut: &Lut, count: usize, by: SortColumn) -> Result<(), Failure> {
     let mut rows: Vec<&Row> = lut.rows.iter().collect();
     let time = |row: &Row| row.times.as_ref().map_or(f64::INFINITY, |t| t.mean_ns);
+    let width = |row: &Row| row.times.as_ref().and_then(half_width).unwrap_or(f64::INFINITY);
     rows.sort_by(|a, b| time(b).total_cmp(&time(a)));
+    // Stable: of equals the most expensive stays first.
+    match by {
+        SortColumn::Mean => {}
+        SortColumn::Layer => rows.sort_by(|a, b| a.key.cmp(&b.key)),
+        SortColumn::Half => rows.sort_by(|a, b| width(b).total_cmp(&width(a))),
+        SortColumn::Flags => rows.sort_by_key(|row| std::cmp::Reverse(row.flags.len())),
+    }
     let largest = rows.iter().map(|r| time(r)).filter(|t| t.is_finite()).fold(0.0, f64::max);
     let heading = format!("{} {:>11} {:>8} {:<8} flags", fit("layer", 41 + spare()), "mean", "± half", "");
-    print(format!("\n{}", paint(Tone::Strong, heading)))?;
+    print("")?;
+    print(paint(Tone::Strong, heading))?;
     let shown = if count == 0 { rows.len() } else { count.min(rows.len()) };
     for row in &rows[..shown] {
         print(line(row, largest, lut.context.header.ci))?;
@@ -95,10 +116,7 @@ fn line(row: &Row, largest: f64, wanted: f64) -> String {
         let why = fit(row.error.as_deref().unwrap_or("unknown"), 28);
         return format!("{key} {}", paint(Tone::Bad, format!("FAILED: {}", why.trim_end())));
     };
-    let half = match (times.ci_low_ns, times.ci_high_ns) {
-        (Some(low), Some(high)) if low > 0.0 => Some(0.5 * (high / low).ln()),
-        _ => None,
-    };
+    let half = half_width(times);
     let words = format!("{:>8}", half.map_or_else(|| "unknown".to_owned(), |h| format!("{:.1} %", h * 100.0)));
     // Where a flag speaks against the interval it is no good one, however narrow.
     let doubted = row.flags.iter().any(|flag| matches!(flag, Flag::NotConverged | Flag::Drift | Flag::Noisy));
@@ -110,6 +128,14 @@ fn line(row: &Row, largest: f64, wanted: f64) -> String {
     let flags: String = row.flags.iter().map(|f| letter(*f)).collect();
     let (mean, bar) = (ms(times.mean_ns / 1e6), bar(times.mean_ns / largest, 8));
     format!("{key} {mean:>11} {} {bar} {}", paint(tone, words), paint(Tone::Doubtful, flags)).trim_end().to_owned()
+}
+
+/// Half of the interval, relative.
+fn half_width(times: &Times) -> Option<f64> {
+    match (times.ci_low_ns, times.ci_high_ns) {
+        (Some(low), Some(high)) if low > 0.0 => Some(0.5 * (high / low).ln()),
+        _ => None,
+    }
 }
 
 /// A flag in one letter.

@@ -9,9 +9,10 @@ use nasprof_profiler::journal::Shard;
 use serde_json::{Value, json};
 
 use super::super::lut::events_of;
-use super::{Job, Outcome, exit_code, failed, in_words, measure_all, print, print_json, split};
+use super::{Job, Outcome, exit_code, failed, in_words, measure_all, path_text, print, print_json, split};
 use crate::cli::MeasureArgs;
 use crate::failure::{Exit, Failure};
+use crate::outputs::{LUTS, Outputs, given};
 use crate::resolve;
 
 /// Each board measures its part into a journal and a LUT of its own; one LUT is made of them if they agree.
@@ -30,6 +31,8 @@ pub(super) fn run(mut devices: Vec<String>, args: &MeasureArgs) -> Result<ExitCo
         let boards: Vec<String> = devices.iter().map(|device| resolve::plain(device)).collect();
         PathBuf::from(format!("{}-{}.parquet", resolve::source_name(&args.source), boards.join("+")))
     });
+    let space_file = args.source.space.as_deref().map(Path::new);
+    Outputs::of(given([space_file, args.source.model.as_deref()])).check("-o", &output, &LUTS)?;
     let of = devices.len() as u32;
     let prepare = |(part, device): (u32, &String)| {
         Job::prepare(device, args, part_path(&output, device)?, Some(Shard { index: part, count: of }), true)
@@ -81,7 +84,7 @@ fn finish(output: &Path, parts: &[Outcome], args: &MeasureArgs) -> Result<ExitCo
     let print_summary = |cross_check: Option<&CrossCheck>, more: Value| {
         let part = |part: &Outcome| {
             json!({
-                "device": part.device, "lut": part.output, "journal": part.journal, "rows": part.lut.rows.len(),
+                "device": part.device, "lut": path_text(&part.output), "journal": path_text(&part.journal), "rows": part.lut.rows.len(),
                 "visits": part.visits, "converged": part.converged, "seconds": part.elapsed.as_secs_f64(),
             })
         };
@@ -98,7 +101,7 @@ fn finish(output: &Path, parts: &[Outcome], args: &MeasureArgs) -> Result<ExitCo
             write(&lut, output)?;
             if args.json {
                 let more = json!({
-                    "lut": output, "devices": lut.devices(), "rows": lut.rows.len(), "failed": failed(&lut),
+                    "lut": path_text(output), "devices": lut.devices(), "rows": lut.rows.len(), "failed": failed(&lut),
                     "sessions": lut.context.sessions,
                     "calibration": lut.context.calibration, "seed": args.seed,
                 });

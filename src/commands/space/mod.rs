@@ -18,7 +18,7 @@ pub(super) fn run(args: &SpaceArgs) -> Result<ExitCode, Failure> {
     match args.command.as_ref().unwrap_or(&SpaceCommand::List) {
         SpaceCommand::List => {
             let names: Vec<&str> = builtin_names().collect();
-            if args.json { print_json(&names)? } else { print(names.join("\n"))? }
+            if args.json { print_json(&names)? } else { names.iter().try_for_each(print)? }
         }
         SpaceCommand::Show { space, lut } => show::run(space, lut.as_deref(), args.json)?,
         SpaceCommand::Sample { space, count, seed } => {

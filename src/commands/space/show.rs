@@ -140,13 +140,15 @@ fn show(facts: &Facts, lut: Option<&Lut>) -> Result<(), Failure> {
             expected::method(facts.macs_method)
         ))?,
     }
-    print(format!("\n{:<36} {:>7} {:>8} {:>12}  output", "module", "layers", "choices", "parameters"))?;
+    print("")?;
+    print(format!("{:<36} {:>7} {:>8} {:>12}  output", "module", "layers", "choices", "parameters"))?;
     for module in &facts.modules {
         let Module { name, layers, choices, params, output } = module;
         let choices = choices.len();
         print(format!("{} {layers:>7} {choices:>8} {params:>12}  {}", fit(name, 36), output.without_batch()))?;
     }
-    print(format!("\n{} choices", space.choices.len()))?;
+    print("")?;
+    print(format!("{} choices", space.choices.len()))?;
     for line in grouped(&space.choices) {
         print(format!("  {line}"))?;
     }

@@ -60,7 +60,8 @@ fn errors(v: &Validation) -> Result<(), Failure> {
     print(format!("errors          -{end} |{line}| +{end}"))?;
     rows.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
     let heading = format!("{} {:>12} {:>14} {:>9}", fit("worst networks", 16), "measured", "estimated", "error");
-    print(format!("\n{}", paint(Tone::Strong, heading)))?;
+    print("")?;
+    print(paint(Tone::Strong, heading))?;
     for (i, error) in rows.into_iter().take(WORST) {
         let row = &v.rows[i];
         let (measured, estimated) = (ms(row.measured_ms), ms(row.estimated_ms * factor));

@@ -66,11 +66,7 @@ pub(super) fn write_tensors(path: &Path, tensors: &[Named]) -> Result<(), Search
         .iter()
         .map(|(name, t)| Ok((name.as_str(), t.f_detach()?.f_to_device(Device::Cpu)?.f_contiguous()?)))
         .collect::<Result<_, tch::TchError>>()?;
-    let mut builder = tempfile::Builder::new();
-    // As for any file one makes, the umask decides who may read it: a temporary file's default is the owner alone.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let temporary = builder.tempfile_in(path.parent().unwrap_or(Path::new("."))).map_err(fail)?;
+    let temporary = nasprof_base::temporary(path.parent().unwrap_or(Path::new("."))).map_err(fail)?;
     Tensor::write_safetensors(&on_cpu, temporary.path())?;
     File::open(temporary.path()).and_then(|f| f.sync_all()).map_err(fail)?;
     temporary.persist(path).map_err(|e| fail(e.error))?;

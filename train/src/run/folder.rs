@@ -13,7 +13,7 @@ use nasprof_render::tensorboard::EventWriter;
 use nasprof_render::{Png, RenderError};
 use nasprof_search::config::Experiment;
 use nasprof_search::events::RunEvent;
-use nasprof_search::job::RunResult;
+use nasprof_search::job::{Existing, RunResult, clear};
 use nasprof_search::lut_files;
 use nasprof_spaces::Space;
 
@@ -31,8 +31,8 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Opens a folder for a new run, or the folder of an interrupted one.
-    pub(super) fn open(path: &Path, experiment: &Experiment, resume: bool) -> Result<Self, SearchError> {
+    /// Opens a folder for a new run, or that of a run to go on with or to replace.
+    pub(super) fn open(path: &Path, experiment: &Experiment, existing: Existing) -> Result<Self, SearchError> {
         let fail = |source| SearchError::file(path, source);
         fs::create_dir_all(path.join("checkpoint")).map_err(fail)?;
         let log = OpenOptions::new().create(true).append(true).open(path.join("log.txt")).map_err(fail)?;
@@ -42,22 +42,23 @@ impl Folder {
             Err(TryLockError::WouldBlock) => return refuse("another run is using this folder"),
             Err(TryLockError::Error(source)) => return Err(fail(source)),
         }
+        if existing == Existing::Overwrite {
+            log.set_len(0).and_then(|()| clear(path, &["log.txt"])).map_err(fail)?;
+            fs::create_dir_all(path.join("checkpoint")).map_err(fail)?;
+        }
         let config = path.join("config.toml");
         match fs::read_to_string(&config) {
-            Ok(text) if resume => {
+            Ok(text) if existing == Existing::Resume => {
                 let kept = Experiment::parse(&text, &[])
                     .map_err(|e| SearchError::Folder { path: config.clone(), problem: format!("is damaged: {e}") })?;
                 if kept != *experiment {
                     return refuse("holds a run of another experiment than this one, see its config.toml");
                 }
                 if let Some(lut) = lut_files::changed(path, experiment) {
-                    let lut = lut.display();
-                    return refuse(&format!(
-                        "the LUT {lut} is not what it was when this run was begun; search anew with -o"
-                    ));
+                    return Err(SearchError::LutChanged { path: path.to_owned(), lut });
                 }
             }
-            Ok(_) => return refuse("holds a run already; go on with --resume, or take another folder with -o"),
+            Ok(_) => return Err(SearchError::Exists { path: path.to_owned() }),
             Err(_) => {
                 lut_files::keep(path, experiment).map_err(fail)?;
                 replace(&config, experiment.resolved_toml().as_bytes())?;

@@ -5,7 +5,7 @@ use nasprof_graph::passes::{eliminate_dead_code, select as select_arch};
 use nasprof_graph::{Arch, Identity};
 use nasprof_search::config::{ConfigError, Loaders, Plan, Training};
 use nasprof_search::events::{RunEvent, Step};
-use nasprof_search::job::{Job, QuantityResult, RunResult};
+use nasprof_search::job::{Existing, Job, QuantityResult, RunResult};
 use nasprof_search::selection::{DiscretizationRule, Selected, select};
 use nasprof_search::winner::Latency;
 use nasprof_spaces::Space;
@@ -59,7 +59,8 @@ pub(super) fn search(
     let training = plan.experiment.training.as_ref().ok_or_else(|| missing("training"))?;
     // Before the folder becomes that of this experiment: it may name a device that is not there.
     let device = device(training)?;
-    let folder = Folder::open(&job.folder, &plan.experiment, job.resume || factor.is_some())?;
+    let folder =
+        Folder::open(&job.folder, &plan.experiment, if factor.is_some() { Existing::Resume } else { job.existing })?;
     let session = Session::new(plan, device)?;
     let identity = plan.space.graph.identity();
     let rule = DiscretizationRule::of(&plan.space.choices);

@@ -46,7 +46,7 @@ pub(super) fn train(plan: &Plan, job: &Job, emit: &mut dyn FnMut(RunEvent)) -> R
     let network = plan.network.as_ref().ok_or_else(|| missing("trainer"))?;
     // Before the folder becomes that of this experiment: it may name a device that is not there.
     let device = device(training)?;
-    let folder = Folder::open(&job.folder, experiment, job.resume)?;
+    let folder = Folder::open(&job.folder, experiment, job.existing)?;
     let options = TrainOptions { drop_path: training.drop_path, auxiliary: training.auxiliary_weight > 0.0 };
     let net = Supernet::new(graph(plan, network, options)?, experiment.seed, device)?;
     let steps = loaders.train_batches.steps as u64;

@@ -1,0 +1,59 @@
+//! A journal that gives way to a new one: it is kept aside until the new one holds something.
+
+use std::fs::{self, File, OpenOptions};
+use std::path::{Path, PathBuf};
+
+use super::JournalError;
+use super::writer::{Writer, failed, lock};
+
+/// A journal set aside. Dropped, it stays aside under its other name.
+#[derive(Debug)]
+pub struct Replaced {
+    path: PathBuf,
+    /// Locked: nobody appends to it, under whatever name.
+    _file: File,
+}
+
+impl Writer {
+    /// Starts a journal in the place of one that may exist, which need not be readable.
+    ///
+    /// # Errors
+    /// If another process writes to it, or a file cannot be renamed or created.
+    pub fn create_over(path: &Path) -> Result<(Self, Option<Replaced>), JournalError> {
+        let replaced = match OpenOptions::new().append(true).open(path) {
+            Ok(file) => {
+                lock(&file, path)?;
+                fs::rename(path, aside(path)).map_err(|e| failed(path, e))?;
+                Some(Replaced { path: path.to_owned(), _file: file })
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+            Err(e) => return Err(failed(path, e)),
+        };
+        Ok((Self::create(path)?, replaced))
+    }
+}
+
+impl Replaced {
+    /// Puts it back in the place of the new one.
+    ///
+    /// # Errors
+    /// If it cannot be renamed.
+    pub fn restore(self) -> Result<(), JournalError> {
+        fs::rename(aside(&self.path), &self.path).map_err(|e| failed(&self.path, e))
+    }
+
+    /// Removes it.
+    ///
+    /// # Errors
+    /// If it cannot be removed.
+    pub fn remove(self) -> Result<(), JournalError> {
+        fs::remove_file(aside(&self.path)).map_err(|e| failed(&self.path, e))
+    }
+}
+
+/// What a journal is called while a new one has its name.
+fn aside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".replaced");
+    PathBuf::from(name)
+}

@@ -1,0 +1,77 @@
+//! The journal of a command: a refusal leaves none behind that would block the next try.
+
+use std::path::{Path, PathBuf};
+
+use nasprof_profiler::engine::Recorder;
+use nasprof_profiler::journal::{Event, Replaced, Writer};
+use nasprof_search::job::Existing;
+
+use super::status;
+use crate::failure::{Exit, Failure};
+
+/// What to do with what is there already, as the options status; they exclude each other.
+pub(super) fn existing(resume: bool, overwrite: bool) -> Existing {
+    match (resume, overwrite) {
+        (_, true) => Existing::Overwrite,
+        (true, _) => Existing::Resume,
+        _ => Existing::Refuse,
+    }
+}
+
+/// A journal that is being written.
+pub(super) struct KeptJournal {
+    path: PathBuf,
+    /// Nothing was recorded before.
+    is_new: bool,
+    replaced: Option<Replaced>,
+}
+
+impl KeptJournal {
+    /// Opens a journal: the events recorded so far, and who appends to it.
+    pub(super) fn open(path: &Path, existing: Existing) -> Result<(Vec<Event>, Writer, Self), Failure> {
+        let about = |e| Failure::from(e).context(path.display());
+        let (events, writer, replaced) = match existing {
+            Existing::Overwrite => {
+                let (writer, replaced) = Writer::create_over(path)?;
+                (Vec::new(), writer, replaced)
+            }
+            Existing::Resume if path.exists() => {
+                let (recovered, writer) = Writer::resume(path).map_err(about)?;
+                (recovered.events, writer, None)
+            }
+            Existing::Refuse | Existing::Resume => (Vec::new(), Writer::create(path)?, None),
+        };
+        let is_new = events.is_empty();
+        Ok((events, writer, Self { path: path.to_owned(), is_new, replaced }))
+    }
+
+    /// Ends with what came of it. A refused measurement that timed nothing leaves what was there before; any other keeps its
+    /// journal, and the hint says how to go on.
+    pub(super) fn end<T>(self, recorder: &Recorder, result: Result<T, Failure>) -> Result<T, Failure> {
+        let timed = recorder.has_session();
+        let refused = |f: &Failure| matches!(f.exit, Exit::Usage | Exit::Noisy | Exit::ContextChanged);
+        let tidied = match &result {
+            Err(failure) if self.is_new && !timed && refused(failure) => self.discard(),
+            _ => self.replaced.map_or(Ok(()), Replaced::remove).map_err(Failure::from),
+        };
+        if let Err(untidy) = tidied {
+            status(format!("warning: {}", untidy.message));
+        }
+        result.map_err(|failure| match failure.exit {
+            Exit::Noisy if timed => failure.hint(
+                "what was measured is kept: stop what else runs and go on with --resume, or with --resume --allow-noisy, \
+                 which stamps every row",
+            ),
+            _ => failure,
+        })
+    }
+
+    fn discard(self) -> Result<(), Failure> {
+        match self.replaced {
+            Some(replaced) => Ok(replaced.restore()?),
+            None => {
+                std::fs::remove_file(&self.path).map_err(|e| Failure::internal(format!("{}: {e}", self.path.display())))
+            }
+        }
+    }
+}
