@@ -33,20 +33,92 @@ fn quoted(text: &str) -> BTreeSet<&str> {
     text.lines().flat_map(|line| line.split('`').skip(1).step_by(2)).collect()
 }
 
-#[test]
-fn links_lead_somewhere() {
-    let mut links = 0;
-    for (path, text) in pages() {
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            if link.starts_with("http") || link.starts_with('#') {
-                continue;
+/// Files of the repository that people write, without what is built, fetched or made by running.
+fn files(endings: &[&str]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() && !path.is_symlink() && ![".git", ".deps", "target", "runs"].contains(&name.as_str()) {
+                folders.push(path);
+            } else if path.is_file() && endings.iter().any(|ending| name.ends_with(ending)) {
+                found.push(path);
             }
-            links += 1;
-            let target = path.parent().unwrap().join(link.split('#').next().unwrap());
-            assert!(target.exists(), "{}: {link} does not exist", path.display());
         }
     }
-    assert!(links > 10);
+    found
+}
+
+/// Links of a page that lead to no file, and how many links it has.
+fn broken_links(path: &Path, text: &str) -> (Vec<String>, usize) {
+    let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let local: Vec<&str> = links.filter(|link| !link.starts_with("http") && !link.starts_with('#')).collect();
+    let leads = |link: &&&str| !path.parent().unwrap().join(link.split('#').next().unwrap()).exists();
+    (local.iter().filter(leads).map(|link| format!("{}: {link}", path.display())).collect(), local.len())
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let (mut broken, mut links) = (Vec::new(), 0);
+    for path in files(&[".md"]) {
+        let (of_page, count) = broken_links(&path, &fs::read_to_string(&path).unwrap());
+        broken.extend(of_page);
+        links += count;
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+    assert!(links > 40, "{links}");
+    // A control: what is not there is found.
+    let page = root().join("docs/README.md");
+    assert_eq!(broken_links(&page, "[a](first-lut.md) [b](no-such-page.md#part)").0.len(), 1);
+}
+
+/// Names of scripts, benchmarks and pages in a text that name no file.
+fn missing_files(text: &str) -> Vec<&str> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    let words = text.split(|c: char| !is_part(c)).map(|word| word.trim_end_matches('.'));
+    let ours = words.filter(|word| ["scripts/", "benchmarks/", "docs/"].iter().any(|folder| word.starts_with(folder)));
+    ours.filter(|word| !root().join(word).exists()).collect()
+}
+
+/// Comments, scripts and texts of the program name only files that exist.
+#[test]
+fn files_named_in_code_and_scripts_exist() {
+    for path in files(&[".rs", ".sh", ".toml", ".yml", ".md", "Makefile", "run"]) {
+        let text = fs::read_to_string(&path).unwrap();
+        // This file names missing ones on purpose.
+        if !path.ends_with(file!()) {
+            let missing = missing_files(&text);
+            assert!(missing.is_empty(), "{}: {missing:?}", path.display());
+        }
+    }
+    assert_eq!(
+        missing_files("see scripts/no-such.sh, benchmarks/lut.sh and docs/nothing.md."),
+        ["scripts/no-such.sh", "docs/nothing.md"]
+    );
+}
+
+#[test]
+fn the_index_of_benchmarks_lists_every_result() {
+    let index = fs::read_to_string(root().join("benchmarks/README.md")).unwrap();
+    for entry in fs::read_dir(root().join("benchmarks/results")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(index.contains(&format!("(results/{name})")), "benchmarks/README.md does not list {name}");
+    }
+}
+
+/// Measurements that were published stay readable by every later version.
+#[test]
+fn luts_of_published_results_are_read() {
+    let folder = Folder::new();
+    let published = files(&[".parquet"]);
+    assert!(published.len() >= 5, "{published:?}");
+    for path in published {
+        fs::copy(&path, folder.path("published.parquet")).unwrap();
+        let shown = folder.ok("lut show published.parquet --json");
+        assert!(serde_json::from_str::<Value>(&shown).is_ok(), "{}", path.display());
+    }
 }
 
 /// Every page of the documentation is reached from its first one.

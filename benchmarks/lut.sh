@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Measures LUTs on this machine and how far their predictions are, with the gate's verdict beside every figure.
 #
-#   scripts/bench-lut.sh FOLDER [SPACE]
+#   benchmarks/lut.sh FOLDER [SPACE]
 #
 # Two LUTs in the default context and their disagreement, one of isolated layers, one with glibc's own allocator as the
 # control; each validated in a process of its own on 100 fresh networks. Raw output goes to FOLDER.
 set -euo pipefail
-folder=${1:?usage: scripts/bench-lut.sh FOLDER [SPACE]}
+folder=${1:?usage: benchmarks/lut.sh FOLDER [SPACE]}
 space=${2:-mobilenet-cifar10}
 nasprof=${NASPROF:-${CARGO_TARGET_DIR:-target}/release/nasprof}
 mkdir -p "$folder"

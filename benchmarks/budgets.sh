@@ -2,8 +2,8 @@
 # Do winners meet their latency budget on this machine? Searches by ProxylessNAS and DARTS under three targets each, one
 # search per target; each winner is measured by the search itself.
 #
-#   scripts/bench-budgets.sh FOLDER [EXPERIMENT...]      # of configs/experiments; quick-pnas and quick-darts
-#   scripts/bench-budgets.sh --table FOLDER              # of what is there so far
+#   benchmarks/budgets.sh FOLDER [EXPERIMENT...]            # of configs/experiments; quick-pnas and quick-darts
+#   benchmarks/budgets.sh --table FOLDER                    # of what is there so far
 #
 # The targets are quantiles (25, 50, 75 %) of the latencies of random architectures of the experiment's space. SETTINGS holds
 # further settings of the experiments (`training.epochs=4 data.max_train_images=4000`). FOLDER gets LUTs, runs and
@@ -34,10 +34,10 @@ EOF
 }
 
 if [ "${1:-}" = --table ]; then
-  table "${2:?usage: scripts/bench-budgets.sh --table FOLDER}"
+  table "${2:?usage: benchmarks/budgets.sh --table FOLDER}"
   exit
 fi
-folder=$(realpath -m "${1:?usage: scripts/bench-budgets.sh FOLDER [EXPERIMENT...]}")
+folder=$(realpath -m "${1:?usage: benchmarks/budgets.sh FOLDER [EXPERIMENT...]}")
 shift
 [ $# -gt 0 ] || set -- quick-pnas quick-darts
 settings=()

@@ -3,11 +3,11 @@
 # of its own on loopback, then here again; each compared with the first. The third is the control: two LUTs that were both
 # measured here differ as well.
 #
-#   scripts/bench-ssh-loopback.sh FOLDER [SPACE] [measure's options...]     # e.g. runs/loopback small.toml --budget 45s
+#   benchmarks/ssh-loopback.sh FOLDER [SPACE] [measure's options...]     # e.g. runs/loopback small.toml --budget 45s
 #
 # Needs /usr/sbin/sshd and a quiet machine; raw output goes to FOLDER. NASPROF names another program than target/release's.
 set -euo pipefail
-folder=$(realpath -m "${1:?usage: scripts/bench-ssh-loopback.sh FOLDER [SPACE] [OPTIONS...]}")
+folder=$(realpath -m "${1:?usage: benchmarks/ssh-loopback.sh FOLDER [SPACE] [OPTIONS...]}")
 space=${2:-mobilenet-cifar10}
 if [ -f "$space" ]; then space=$(realpath "$space"); fi
 shift $(($# < 2 ? $# : 2))

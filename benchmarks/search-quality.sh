@@ -2,9 +2,9 @@
 # Is the winner of a search better than random choice? One search per seed under one latency target, then the winner and
 # random architectures that meet the same target are trained alike, with the same seed and images.
 #
-#   scripts/bench-search-quality.sh FOLDER fashion-mnist          # Debian's package, see install-fashion-mnist.sh
-#   scripts/bench-search-quality.sh FOLDER IMAGES                 # IMAGES/train/<class>/ and IMAGES/test/<class>/, 32x32
-#   scripts/bench-search-quality.sh --summary FOLDER              # of what is there so far
+#   benchmarks/search-quality.sh FOLDER fashion-mnist          # Debian's package, see install-fashion-mnist.sh
+#   benchmarks/search-quality.sh FOLDER IMAGES                 # IMAGES/train/<class>/ and IMAGES/test/<class>/, 32x32
+#   benchmarks/search-quality.sh --summary FOLDER              # of what is there so far
 #
 # FOLDER gets the space, a LUT of this machine (unless there is a lut.parquet), all runs, results.csv and summary.md. A
 # call that was interrupted goes on where it stopped. The settings below are environment variables; they are kept in
@@ -139,13 +139,13 @@ summary() {
 }
 
 if [ "${1:-}" = --summary ]; then
-  folder=${2:?usage: scripts/bench-search-quality.sh --summary FOLDER}
+  folder=${2:?usage: benchmarks/search-quality.sh --summary FOLDER}
   summary
   cat "$folder/summary.md"
   exit
 fi
-folder=${1:?usage: scripts/bench-search-quality.sh FOLDER fashion-mnist|IMAGES}
-data=${2:?usage: scripts/bench-search-quality.sh FOLDER fashion-mnist|IMAGES}
+folder=${1:?usage: benchmarks/search-quality.sh FOLDER fashion-mnist|IMAGES}
+data=${2:?usage: benchmarks/search-quality.sh FOLDER fashion-mnist|IMAGES}
 mkdir -p "$folder"
 chosen="randoms=$randoms images=$images test_images=$test_images epochs=$epochs warm_up=$warm_up \
 search_epochs=$search_epochs samples=$samples"
