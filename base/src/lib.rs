@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows what is measured.
 
+mod caught;
 pub mod change_points;
 pub mod config_text;
 mod replace;
@@ -10,4 +11,5 @@ pub mod suggest;
 pub mod text;
 pub mod unique;
 
+pub use caught::caught;
 pub use replace::replace_file;

@@ -4,6 +4,7 @@
 //! ([`from_journal`]); [`Estimator`] predicts networks from it.
 
 mod batch;
+mod bounds;
 mod calibration;
 mod check;
 mod context;
@@ -31,9 +32,10 @@ mod store;
 mod validation;
 
 pub use batch::{BatchEstimator, CostTable};
+pub use bounds::{MAX_COUNT, MAX_FACTOR, MAX_MJ, MAX_NS};
 pub use calibration::{Calibration, Level};
 pub use check::{Finding, check};
-pub use context::{Anchor, Context, Imported, SessionFacts};
+pub use context::{Anchor, Context, FORMAT_VERSION, Imported, SessionFacts};
 pub use diff::{Diff, DiffRow, diff};
 pub use energy::{Energy, EnergyEstimate};
 pub use error::LutError;
@@ -48,7 +50,7 @@ pub use reuse::ReusePoint;
 pub use row::{Flag, Row, Times};
 pub use share::{CrossCheck, Gap, LayerGap, ShareError, Shared, from_journals, join};
 pub use size_effect::{SizeEffect, Slope};
-pub use store::{check_ending, read, replace_file, write};
+pub use store::{FileFormat, check_ending, parse, read, replace_file, write};
 pub use validation::{Validation, ValidationRow, level_now, validate};
 
 /// A latency lookup table.
