@@ -203,6 +203,22 @@ fn a_failed_write_leaves_the_old_file() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
+#[test]
+fn rounds_follow_one_another() {
+    let events = synthetic_events(&small(), "quiet", 0);
+    assert!(from_journal(&events).is_ok(), "a control");
+    for number in [0, 2, u32::MAX] {
+        let mut changed = events.clone();
+        let first = changed.iter_mut().find_map(|event| match event {
+            Event::Round { round, .. } => Some(round),
+            _ => None,
+        });
+        *first.unwrap() = number;
+        let error = from_journal(&changed).unwrap_err().to_string();
+        assert!(error.contains(&format!("round {number} follows round 0")), "{error}");
+    }
+}
+
 /// A guest that sees nothing of its clocks cannot see what its host does either, so its level is less certain.
 #[test]
 fn the_level_is_as_certain_as_what_is_seen_of_the_clocks() {
