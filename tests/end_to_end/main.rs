@@ -19,6 +19,7 @@ mod layout;
 mod messages;
 mod onnx;
 mod reports;
+mod repository;
 mod sample_lut;
 mod searching;
 mod sharing;
