@@ -20,7 +20,7 @@ space := mobilenet-cifar10
 noisy := $(if $(ALLOW_NOISY),--allow-noisy)
 lut := runs/$(space)-local$(if $(ALLOW_NOISY),-noisy).parquet
 
-.PHONY: help setup packages libtorch tensorboard onnx build agent emulated-board quickstart quickstart-search test test-light lint
+.PHONY: help setup packages libtorch tensorboard onnx build agent emulated-board quickstart quickstart-search test test-light lint deny dist fuzz fuzz-check
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -87,3 +87,18 @@ test-light: ## Run the tests that need no libtorch
 lint: setup ## Check formatting and lints
 	cargo fmt --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+deny: ## Check licences and sources of dependencies (cargo install cargo-deny)
+	cargo deny --locked check licenses bans sources
+
+# Seconds of each target in `make fuzz`.
+SECONDS_EACH := 60
+
+fuzz: ## Fuzz everything that is read from outside: make fuzz SECONDS_EACH=60
+	scripts/fuzz.sh $(SECONDS_EACH)
+
+fuzz-check: ## Run the fuzz targets on their seeds and on some mutations, without libFuzzer
+	cargo test --manifest-path fuzz/Cargo.toml --no-default-features --locked --target-dir $(target) -- --nocapture
+
+dist: ## Pack the programs for a release: make dist VERSION=1.2.3
+	scripts/dist.sh $(VERSION)

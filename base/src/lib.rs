@@ -3,6 +3,7 @@
 //!
 //! This crate knows nothing about measuring.
 
+mod caught;
 pub mod change_points;
 pub mod config_text;
 pub mod env_path;
@@ -12,4 +13,5 @@ pub mod suggest;
 pub mod text;
 pub mod unique;
 
+pub use caught::caught;
 pub use replace::{check_replaceable, replace_file, temporary};

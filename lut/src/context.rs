@@ -8,11 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Calibration, Energy, Lut, LutError, Part};
 
+/// Version of the LUT's format that is written; files of version 1, whose checksum was optional, are read as well.
+pub const FORMAT_VERSION: u32 = 2;
+
 /// The context of a LUT: numbers hold where all of it is equal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Context {
-    /// Version of the LUT's format, 1.
+    /// Version of the LUT's format: [`FORMAT_VERSION`].
     pub format_version: u32,
     /// How the measurement was asked for: device, space, batch, threads, allocator, seed …
     pub header: Header,

@@ -21,6 +21,14 @@ pub enum LutError {
         /// What is wrong.
         problem: String,
     },
+    /// The LUT has values with which its file would not be read back.
+    #[error("{path} is not written: {problem}")]
+    Unwritable {
+        /// The file.
+        path: String,
+        /// The value at fault.
+        problem: String,
+    },
     /// The LUT holds for another context than the one asked for.
     #[error("the LUT is of another context: {0}")]
     Context(String),

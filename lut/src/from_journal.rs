@@ -18,8 +18,8 @@ use crate::occurrences::{LeftOut, Occurrences};
 use crate::sessions::widen_by_sessions;
 use crate::size_effect::{Example, fit, log_costs};
 use crate::{
-    Anchor, Calibration, Context, Energy, Flag, Lut, LutError, Observations, ReusePoint, Row, SessionFacts,
-    SessionObservations, SizeEffect, Times,
+    Anchor, Calibration, Context, Energy, FORMAT_VERSION, Flag, Lut, LutError, Observations, ReusePoint, Row,
+    SessionFacts, SessionObservations, SizeEffect, Times,
 };
 
 /// The canary may spread this much beyond its reading noise.
@@ -69,6 +69,8 @@ pub(crate) fn from_observations(observations: &Observations) -> Result<Lut, LutE
         .map(|(key, graph, trial)| {
             let mut row = static_row(key, graph, observations.header.mode);
             match trial {
+                // CSV does not tell an empty text from an absent one.
+                Trial::Failed(error) if error.is_empty() => row.error = Some("the device gave no reason".to_owned()),
                 Trial::Failed(error) => row.error = Some(error.clone()),
                 Trial::Ran(memory) => {
                     row.peak_memory_bytes = memory.peak_bytes;
@@ -108,7 +110,7 @@ pub(crate) fn from_observations(observations: &Observations) -> Result<Lut, LutE
     let governor = first.fingerprint.facts.get("governor").map(String::as_str);
     let prior = level_prior(observations.header.clocks.is_some(), governor);
     let context = Context {
-        format_version: 1,
+        format_version: FORMAT_VERSION,
         header: observations.header.clone(),
         facts: first.fingerprint.facts.clone(),
         sessions: facts,

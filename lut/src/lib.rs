@@ -5,6 +5,7 @@
 
 mod batch;
 mod blocks;
+mod bounds;
 mod calibration;
 mod check;
 mod context;
@@ -33,9 +34,10 @@ mod variance;
 
 pub use batch::{BatchEstimator, CostTable};
 pub use blocks::BlockEstimate;
+pub use bounds::{MAX_COUNT, MAX_FACTOR, MAX_MJ, MAX_NS};
 pub use calibration::{Calibration, Level};
 pub use check::{Finding, check};
-pub use context::{Anchor, Context, Imported, SessionFacts};
+pub use context::{Anchor, Context, FORMAT_VERSION, Imported, SessionFacts};
 pub use diff::{Diff, DiffRow, diff};
 pub use energy::{Energy, EnergyEstimate};
 pub use error::LutError;
@@ -50,7 +52,7 @@ pub use reuse::ReusePoint;
 pub use row::{Flag, Row, Times};
 pub use shard::{CrossCheck, Gap, LayerGap, MergedShards, ShardError, from_journals, merge_shards};
 pub use size_effect::{SizeEffect, Slope};
-pub use store::{check_ending, read, replace_file, write};
+pub use store::{FileFormat, check_ending, parse, read, replace_file, write};
 pub use validation::{Validation, ValidationRow, level_now, validate};
 
 /// A latency lookup table.

@@ -14,7 +14,7 @@ use nasprof_profiler::journal::Header;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Context, Lut, Row, SessionFacts};
+use crate::{Context, FORMAT_VERSION, Lut, Row, SessionFacts};
 
 /// One of the LUTs that a merged one was made of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -207,7 +207,7 @@ fn context(luts: &[&Lut], parts: Vec<Part>, rows: &[Row]) -> Context {
     let spaces: BTreeSet<&String> = headers().map(|header| &header.space_digest).collect();
     let (calibration, anchors) = calibration::merge(luts, rows);
     Context {
-        format_version: first.format_version,
+        format_version: FORMAT_VERSION,
         header: Header {
             space: joined(|header| &header.space),
             space_digest: joined(|header| &header.space_digest),

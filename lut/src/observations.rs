@@ -160,6 +160,10 @@ impl SessionObservations {
                 self.voided += void.len();
             }
             Event::Round { round, probes } => {
+                // Rounds are gone through one by one: a false number would keep us busy for hours.
+                if *round != self.rounds.saturating_add(1) {
+                    return Err(LutError::Incomplete(format!("round {round} follows round {}", self.rounds)));
+                }
                 self.rounds = *round;
                 let bad = |name: &&&str| matches!(probes.values.get(**name), Some(Probe::Bad(_)));
                 self.disturbed.extend(DISTURBING.iter().filter(bad).map(|name| format!("{name} in round {round}")));

@@ -7,8 +7,8 @@ use std::io::Write;
 use nasprof_graph::LayerKey;
 use nasprof_graph::runtime::Runtime;
 use nasprof_lut::{
-    BatchEstimator, Calibration, Estimator, Flag, Lut, SizeEffect, Slope, Source, Times, check, from_journal,
-    holdout_networks, read, write,
+    BatchEstimator, Calibration, Energy, Estimator, FileFormat, Flag, Lut, SizeEffect, Slope, Source, Times, check,
+    from_journal, holdout_networks, parse, read, write,
 };
 use nasprof_profiler::journal::Event;
 use nasprof_profiler::synthetic::network_truth_ns;
@@ -132,7 +132,8 @@ fn suspicious_entries_are_found() {
     }
 }
 
-/// What no measurement can have written is refused with the row and the value, in every format; controls are read.
+/// What no measurement can have written is refused with the row and the value: written in no format, and not read. Controls
+/// are.
 #[test]
 fn a_lut_with_impossible_values_is_not_read() {
     let good = synthetic_lut(&small(), "quiet", 0);
@@ -142,10 +143,12 @@ fn a_lut_with_impossible_values_is_not_read() {
         change(&mut lut);
         for ending in ["parquet", "csv", "json"] {
             let path = folder.path().join(format!("a.{ending}"));
-            write(&lut, &path).unwrap();
-            let error = read(&path).unwrap_err().to_string();
-            assert!(error.contains(problem), "{ending}: {error}");
+            let error = write(&lut, &path).unwrap_err().to_string();
+            assert!(error.contains("is not written") && error.contains(problem), "{ending}: {error}");
+            assert!(!path.exists());
         }
+        let error = parse(serde_json::to_vec(&lut).unwrap(), FileFormat::Json).unwrap_err();
+        assert!(error.contains(problem), "{error}");
     };
     let of_times = |change: fn(&mut Times)| move |lut: &mut Lut| change(lut.rows[3].times.as_mut().unwrap());
     let key = &good.rows[3].key;
@@ -200,6 +203,22 @@ fn a_failed_write_leaves_the_old_file() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
+#[test]
+fn rounds_follow_one_another() {
+    let events = synthetic_events(&small(), "quiet", 0);
+    assert!(from_journal(&events).is_ok(), "a control");
+    for number in [0, 2, u32::MAX] {
+        let mut changed = events.clone();
+        let first = changed.iter_mut().find_map(|event| match event {
+            Event::Round { round, .. } => Some(round),
+            _ => None,
+        });
+        *first.unwrap() = number;
+        let error = from_journal(&changed).unwrap_err().to_string();
+        assert!(error.contains(&format!("round {number} follows round 0")), "{error}");
+    }
+}
+
 /// A guest that sees nothing of its clocks cannot see what its host does either, so its level is less certain.
 #[test]
 fn the_level_is_as_certain_as_what_is_seen_of_the_clocks() {
@@ -217,17 +236,73 @@ fn the_level_is_as_certain_as_what_is_seen_of_the_clocks() {
     assert!(unseen > 0.3 && seen < 0.2, "{unseen} {seen}");
 }
 
-/// Every fifth byte of a Parquet file with one bit flipped: what is read back as a LUT, and is another one.
-fn other_luts_by_damage(bytes: &[u8], lut: &Lut) -> usize {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("damaged.parquet");
+/// Every number of a LUT has a bound: a larger one is neither written nor read.
+#[test]
+fn every_number_of_a_lut_has_a_bound() {
+    let mut lut = synthetic_lut(&small(), "quiet", 0);
+    lut.rows.truncate(2);
+    let times = lut.rows[0].times.as_mut().unwrap();
+    times.reuse.truncate(1);
+    let slope = Slope { slope: 0.1, usual: 2.0, low: 1.0, high: 3.0 };
+    lut.context.calibration.as_mut().unwrap().size_effect =
+        Some(SizeEffect { params: slope, macs: slope, bytes: slope, layers: slope });
+    lut.rows[0].stored_bytes = Some(1);
+    lut.rows[0].energy = Some(Energy {
+        energy_mj: 2.0,
+        energy_low_mj: 1.0,
+        energy_high_mj: 3.0,
+        energy_idle_mj: 0.5,
+        energy_resolution_mj: 0.1,
+        energy_method: "made up".to_owned(),
+    });
+    let whole = serde_json::to_value(&lut).unwrap();
+    assert_eq!(parse(serde_json::to_vec(&whole).unwrap(), FileFormat::Json).unwrap(), lut, "a control");
+    let mut numbers = Vec::new();
+    paths_of_numbers(&whole, &mut String::new(), &mut numbers);
+    // Kept as they are, and computed with nowhere.
+    let free = ["/context/header/seed", "/context/header/cores", "/context/measured", "/context/anchors/0/arch"];
+    numbers.retain(|path| !free.iter().any(|free| path.starts_with(free)));
+    for needed in ["/rows/0/macs", "/rows/0/first_call_ns", "/rows/0/stored_bytes", "/rows/0/energy/energy_mj"] {
+        assert!(numbers.iter().any(|path| path == needed), "{needed} is not looked at: {numbers:?}");
+    }
+    for path in numbers {
+        for huge in [serde_json::json!(1_u64 << 63), serde_json::json!(u64::MAX), serde_json::json!(1e300)] {
+            let mut changed = whole.clone();
+            *changed.pointer_mut(&path).unwrap() = huge.clone();
+            let bytes = serde_json::to_vec(&changed).unwrap();
+            assert!(parse(bytes.clone(), FileFormat::Json).is_err(), "{path} = {huge} is read");
+            if let Ok(lut) = serde_json::from_slice::<Lut>(&bytes) {
+                let folder = tempfile::tempdir().unwrap();
+                assert!(write(&lut, &folder.path().join("a.parquet")).is_err(), "{path} = {huge} is written");
+            }
+        }
+    }
+}
+
+fn paths_of_numbers(value: &serde_json::Value, path: &mut String, found: &mut Vec<String>) {
+    let length = path.len();
+    let mut inside = |name: String, value| {
+        path.push_str(&format!("/{name}"));
+        paths_of_numbers(value, path, found);
+        path.truncate(length);
+    };
+    match value {
+        serde_json::Value::Object(all) => all.iter().for_each(|(name, value)| inside(name.clone(), value)),
+        // One of a list stands for all.
+        serde_json::Value::Array(all) => all.iter().take(1).for_each(|value| inside("0".to_owned(), value)),
+        serde_json::Value::Number(_) => found.push(path.clone()),
+        _ => {}
+    }
+}
+
+/// What is read back as a LUT, and is another one, with one bit of every `step`th byte of a Parquet file flipped.
+fn other_luts_by_damage(bytes: &[u8], lut: &Lut, step: usize) -> usize {
     let is_other = |i: &usize| {
         let mut damaged = bytes.to_vec();
         damaged[*i] ^= 1 << (i % 8);
-        std::fs::write(&path, damaged).unwrap();
-        read(&path).is_ok_and(|read| read != *lut)
+        parse(damaged, FileFormat::Parquet).is_ok_and(|read| read != *lut)
     };
-    (0..bytes.len()).step_by(5).filter(is_other).count()
+    (0..bytes.len()).step_by(step).filter(is_other).count()
 }
 
 #[test]
@@ -238,15 +313,49 @@ fn a_flipped_bit_is_never_another_latency() {
     let path = folder.path().join("a.parquet");
     write(&lut, &path).unwrap();
     let bytes = std::fs::read(&path).unwrap();
-    assert_eq!(other_luts_by_damage(&bytes, &lut), 0);
-    // The control: without the checksum, as in files of older versions, some flips go unnoticed.
+    assert_eq!(other_luts_by_damage(&bytes, &lut, 5), 0);
+    // No bit of the checksum's name makes it a file that never had one.
     let name = b"nasprof_sha256";
     let at = bytes.windows(name.len()).position(|window| window == name).unwrap();
-    let mut older = bytes;
-    older[at..at + name.len()].copy_from_slice(b"another_key_xx");
-    std::fs::write(&path, &older).unwrap();
+    for bit in 0..name.len() * 8 {
+        let mut renamed = bytes.clone();
+        renamed[at + bit / 8] ^= 1 << (bit % 8);
+        assert!(parse(renamed, FileFormat::Parquet).is_err(), "bit {bit}");
+    }
+    // The control: in files of version 1, which may lack a checksum, some flips go unnoticed.
+    let results = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../benchmarks/results");
+    let older = std::fs::read(results.join("2026-11-24-2-core-vm-search/fashion-mnist/lut.parquet")).unwrap();
+    let lut = parse(older.clone(), FileFormat::Parquet).unwrap();
+    assert!(other_luts_by_damage(&older, &lut, 331) > 0);
+    // Written again, it has one.
+    write(&lut, &path).unwrap();
     assert_eq!(read(&path).unwrap(), lut);
-    assert!(other_luts_by_damage(&older, &lut) > 0);
+    assert_eq!(other_luts_by_damage(&std::fs::read(&path).unwrap(), &lut, 331), 0);
+}
+
+/// The size that a page's header says is held against the bytes that are there before anything is allocated for it.
+#[test]
+fn a_page_with_a_false_size_is_refused_before_it_is_read() {
+    let mut lut = synthetic_lut(&small(), "quiet", 0);
+    lut.rows.truncate(4);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    write(&lut, &path).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    // Behind the magic bytes is the first page: field 1 its type, field 2 its size after decompression.
+    assert_eq!((bytes[4], bytes[6]), (0x15, 0x15));
+    let varint = bytes[7..].iter().position(|byte| byte & 0x80 == 0).unwrap() + 1;
+    let sized = |size: &[u8]| {
+        let mut changed = bytes.clone();
+        changed.splice(7..7 + varint, size.iter().copied());
+        // The size takes as many bytes as before: nothing moves.
+        assert_eq!(changed.len(), bytes.len());
+        parse(changed, FileFormat::Parquet).unwrap_err()
+    };
+    assert!(parse(bytes.clone(), FileFormat::Parquet).is_ok(), "a control");
+    let largest = [vec![0xfe], vec![0xff; varint - 2], vec![0x7f]].concat();
+    let error = sized(&largest);
+    assert!(error.contains("says that") && error.contains("are in it"), "{error}");
 }
 
 proptest! {

@@ -20,7 +20,7 @@ use thiserror::Error;
 
 use self::entry::Entry;
 use crate::from_journal::static_row;
-use crate::{Context, Flag, Imported, Lut, Row, Times};
+use crate::{Context, FORMAT_VERSION, Flag, Imported, Lut, MAX_NS, Row, Times};
 
 /// Formats that are understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -231,7 +231,7 @@ pub fn import(
 
 fn row(key: &LayerKey, graph: &Graph, entry: &Entry, unit: Unit, mode: Mode) -> Row {
     let ns = entry.value * unit.nanoseconds();
-    let measured = ns.is_finite() && ns > 0.0;
+    let measured = ns > 0.0 && ns <= MAX_NS;
     Row {
         times: measured.then(|| Times::of_value(ns)),
         error: (!measured).then(|| format!("the table has `{}`: a failed measurement, not a time", entry.text)),
@@ -267,7 +267,7 @@ impl Times {
 fn context(settings: &ImportSettings, unit: Unit) -> Context {
     let (space, space_digest) = settings.space.clone();
     Context {
-        format_version: 1,
+        format_version: FORMAT_VERSION,
         header: Header {
             format_version: 1,
             program_version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -3,17 +3,50 @@
 mod columns;
 mod csv_text;
 mod parquet_file;
+mod parquet_limits;
 mod validate;
+
+mod thrift;
 
 use std::fs;
 use std::path::Path;
 
-use crate::{Lut, LutError};
-
+use nasprof_base::caught;
 pub use nasprof_base::replace_file;
+
+use crate::{Context, FORMAT_VERSION, Lut, LutError};
 
 /// A LUT of a hundred thousand rows stays below this.
 const MAX_BYTES: u64 = 1 << 30;
+
+/// How a LUT is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileFormat {
+    /// Parquet, with a checksum.
+    Parquet,
+    /// CSV below the context in a comment line.
+    Csv,
+    /// JSON.
+    Json,
+}
+
+impl FileFormat {
+    /// By the file's ending.
+    ///
+    /// # Errors
+    /// If the ending is not known.
+    pub fn of(path: &Path) -> Result<Self, LutError> {
+        match path.extension().and_then(|e| e.to_str()).unwrap_or("") {
+            "parquet" => Ok(Self::Parquet),
+            "csv" => Ok(Self::Csv),
+            "json" => Ok(Self::Json),
+            other => {
+                let problem = format!("the ending `.{other}` is not .parquet, .csv or .json");
+                Err(LutError::Format { path: path.display().to_string(), problem })
+            }
+        }
+    }
+}
 
 /// Reads a LUT.
 ///
@@ -30,22 +63,34 @@ pub fn read(path: &Path) -> Result<Lut, LutError> {
         return Err(fail(std::io::Error::other("the file is larger than 1 GiB")));
     }
     let bytes = fs::read(path).map_err(fail)?;
-    let lut = match ending(path) {
+    let format = FileFormat::of(path)?;
+    parse(bytes, format).map_err(|problem| LutError::Format { path: path.display().to_string(), problem })
+}
+
+/// Reads a LUT from the bytes of a file. It is of the current [`FORMAT_VERSION`], whichever the file is of.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse(bytes: Vec<u8>, format: FileFormat) -> Result<Lut, String> {
+    let mut lut: Lut = match format {
         // The library is not written for hostile files: some damage makes it panic.
-        "parquet" => std::panic::catch_unwind(|| parquet_file::decode(bytes))
-            .unwrap_or_else(|_| Err("a damaged Parquet file".to_owned())),
-        "csv" => csv_text::decode(&bytes),
-        "json" => serde_json::from_slice(&bytes).map_err(|e| e.to_string()),
-        other => Err(unknown_ending(other)),
+        FileFormat::Parquet => {
+            caught(|| parquet_file::decode(bytes)).unwrap_or_else(|| Err("a damaged Parquet file".to_owned()))?
+        }
+        FileFormat::Csv => csv_text::decode(&bytes)?,
+        FileFormat::Json => serde_json::from_slice(&bytes).map_err(|e| e.to_string())?,
     };
-    let format = |problem| LutError::Format { path: path.display().to_string(), problem };
-    let lut: Lut = lut.map_err(format)?;
-    if lut.context.format_version != 1 {
-        let version = lut.context.format_version;
-        return Err(format(format!("format_version {version} is not known (this version reads 1)")));
-    }
-    validate::validate(&lut).map_err(format)?;
+    check_version(&lut.context)?;
+    lut.context.format_version = FORMAT_VERSION;
+    validate::validate(&lut)?;
     Ok(lut)
+}
+
+fn check_version(context: &Context) -> Result<(), String> {
+    match context.format_version {
+        1..=FORMAT_VERSION => Ok(()),
+        version => Err(format!("format_version {version} is not known (this version reads 1 to {FORMAT_VERSION})")),
+    }
 }
 
 /// Refuses a path that [`write()`] would refuse for its ending: to be asked before anything is measured for it.
@@ -53,32 +98,30 @@ pub fn read(path: &Path) -> Result<Lut, LutError> {
 /// # Errors
 /// If the ending is not known.
 pub fn check_ending(path: &Path) -> Result<(), LutError> {
-    match ending(path) {
-        "parquet" | "csv" | "json" => Ok(()),
-        other => Err(LutError::Format { path: path.display().to_string(), problem: unknown_ending(other) }),
-    }
+    FileFormat::of(path).map(drop)
 }
 
-/// Writes a LUT; a file of that name is replaced in one step or left as it was.
+/// Writes a LUT; a file of that name is replaced in one step or left as it was. What is written has been read back: a file
+/// that cannot be read, or holds something else, is never left behind.
 ///
 /// # Errors
-/// If the ending is not known or the disk fails.
+/// If the ending is not known, the LUT cannot be read back, or the disk fails.
 pub fn write(lut: &Lut, path: &Path) -> Result<(), LutError> {
-    let format = |problem| LutError::Format { path: path.display().to_string(), problem };
-    let bytes = match ending(path) {
-        "parquet" => parquet_file::encode(lut),
-        "csv" => csv_text::encode(lut),
-        "json" => serde_json::to_vec_pretty(lut).map_err(|e| e.to_string()),
-        other => Err(unknown_ending(other)),
-    };
-    let bytes = bytes.map_err(format)?;
+    let unwritable = |problem| LutError::Unwritable { path: path.display().to_string(), problem };
+    let bytes = encode(lut, FileFormat::of(path)?).map_err(unwritable)?;
     replace_file(path, &bytes).map_err(|source| LutError::File { path: path.display().to_string(), source })
 }
 
-fn ending(path: &Path) -> &str {
-    path.extension().and_then(|e| e.to_str()).unwrap_or("")
-}
-
-fn unknown_ending(ending: &str) -> String {
-    format!("the ending `.{ending}` is not .parquet, .csv or .json")
+fn encode(lut: &Lut, format: FileFormat) -> Result<Vec<u8>, String> {
+    validate::validate(lut)?;
+    let bytes = match format {
+        FileFormat::Parquet => parquet_file::encode(lut)?,
+        FileFormat::Csv => csv_text::encode(lut)?,
+        FileFormat::Json => serde_json::to_vec_pretty(lut).map_err(|e| e.to_string())?,
+    };
+    let back = parse(bytes.clone(), format).map_err(|problem| format!("it would not be read back: {problem}"))?;
+    if back != *lut {
+        return Err("it would be read back as another LUT".to_owned());
+    }
+    Ok(bytes)
 }

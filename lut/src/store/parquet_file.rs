@@ -1,8 +1,9 @@
 //! Parquet: one row group; the context as JSON and a checksum of context and rows in the file's metadata.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use parquet::basic::{Compression, LogicalType, Repetition, Type as Physical};
+use parquet::basic::{Compression, LogicalType, Repetition};
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
@@ -15,31 +16,45 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::columns::{COLUMNS, Kind, are_columns, row, values};
-use crate::{Context, Lut};
+use super::parquet_limits::{MAX_BYTES, check_footer, check_pages, physical};
+use crate::{Context, Lut, Row};
 
 const CONTEXT: &str = "nasprof";
-/// Parquet has no checksum of its own here, and a flipped bit in a column is another latency. Older files have none.
+/// Parquet has no checksum of its own here, and a flipped bit in a column is another latency.
 const CHECKSUM: &str = "nasprof_sha256";
+/// What other programs add when they write a table again.
+const FOREIGN: [&str; 2] = ["ARROW:schema", "pandas"];
+/// From this version on, a file without a checksum is a damaged one.
+const CHECKED_FROM: u32 = 2;
 
 pub(super) fn encode(lut: &Lut) -> Result<Vec<u8>, String> {
     let table: Vec<Vec<Value>> = lut.rows.iter().map(values).collect::<Result<_, _>>()?;
     let context = serde_json::to_string(&lut.context).map_err(|e| e.to_string())?;
-    let checksum = checksum(&context, &table);
-    let metadata = [(CONTEXT, context), (CHECKSUM, checksum)];
+    let mut checksum = Checksum::new(&context);
+    table.iter().for_each(|row| checksum.add(row));
+    let metadata = [(CONTEXT, context), (CHECKSUM, checksum.text())];
     write(&table, metadata).map_err(|e| e.to_string())
 }
 
-/// SHA-256 of the context and of all cells, as JSON, in hexadecimal digits.
-fn checksum(context: &str, table: &[Vec<Value>]) -> String {
-    let mut hash = Sha256::new();
-    hash.update(context);
-    for row in table {
+/// SHA-256 of the context and of all cells, as JSON.
+struct Checksum(Sha256);
+
+impl Checksum {
+    fn new(context: &str) -> Self {
+        Self(Sha256::new_with_prefix(context))
+    }
+
+    fn add(&mut self, row: &[Value]) {
         for cell in row {
-            hash.update([0]);
-            hash.update(cell.to_string());
+            self.0.update([0]);
+            self.0.update(cell.to_string());
         }
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+
+    /// In hexadecimal digits.
+    fn text(self) -> String {
+        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 fn write(table: &[Vec<Value>], metadata: [(&str, String); 2]) -> Result<Vec<u8>, ParquetError> {
@@ -68,7 +83,7 @@ fn write(table: &[Vec<Value>], metadata: [(&str, String); 2]) -> Result<Vec<u8>,
             }
             Kind::Whole => {
                 let data: Vec<i64> =
-                    cells.iter().filter_map(|v| v.as_u64()).map(|v| i64::try_from(v).unwrap_or(i64::MAX)).collect();
+                    cells.iter().filter_map(|v| v.as_u64()).map(i64::try_from).collect::<Result<_, _>>()?;
                 column.typed::<Int64Type>().write_batch(&data, Some(&levels), None)?;
             }
         }
@@ -82,12 +97,11 @@ fn write(table: &[Vec<Value>], metadata: [(&str, String); 2]) -> Result<Vec<u8>,
 
 fn schema() -> Result<Arc<Type>, ParquetError> {
     let fields = COLUMNS.iter().map(|(name, kind)| {
-        let (physical, logical) = match kind {
-            Kind::Text => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
-            Kind::Real => (Physical::DOUBLE, None),
-            Kind::Whole => (Physical::INT64, None),
+        let logical = match kind {
+            Kind::Text => Some(LogicalType::String),
+            Kind::Real | Kind::Whole => None,
         };
-        let field = Type::primitive_type_builder(name, physical).with_repetition(Repetition::OPTIONAL);
+        let field = Type::primitive_type_builder(name, physical(*kind)).with_repetition(Repetition::OPTIONAL);
         field.with_logical_type(logical).build().map(Arc::new)
     });
     let fields = fields.collect::<Result<Vec<_>, _>>()?;
@@ -95,32 +109,70 @@ fn schema() -> Result<Arc<Type>, ParquetError> {
 }
 
 pub(super) fn decode(bytes: Vec<u8>) -> Result<Lut, String> {
-    let reader = SerializedFileReader::new(bytes::Bytes::from(bytes))
-        .map_err(|e| format!("not a Parquet file, or a damaged one: {e}"))?;
+    check_footer(&bytes)?;
+    let bytes = bytes::Bytes::from(bytes);
+    let reader =
+        SerializedFileReader::new(bytes.clone()).map_err(|e| format!("not a Parquet file, or a damaged one: {e}"))?;
     let metadata = reader.metadata().file_metadata();
     let pairs = metadata.key_value_metadata().map_or(&[][..], Vec::as_slice);
-    let value = |key| pairs.iter().find(|pair| pair.key == key)?.value.as_deref();
-    let text = value(CONTEXT).ok_or("a Parquet file, but not a LUT of nasprof")?;
+    let text = value(pairs, CONTEXT)?.ok_or("a Parquet file, but not a LUT of nasprof")?;
     let context: Context = serde_json::from_str(text).map_err(|e| format!("its context: {e}"))?;
+    // A checksum whose name was damaged is not one that was never there.
+    if let Some(pair) = pairs.iter().find(|pair| ![CONTEXT, CHECKSUM].contains(&&*pair.key)) {
+        if !FOREIGN.contains(&&*pair.key) {
+            return Err(format!("its metadata have the unknown key `{}`", pair.key.escape_debug()));
+        }
+    }
+    let kept = value(pairs, CHECKSUM)?;
+    if kept.is_none() && context.format_version >= CHECKED_FROM {
+        return Err("its checksum is missing: it is damaged, or was written by another program".to_owned());
+    }
     let names: Vec<&str> = metadata.schema().get_fields().iter().map(|f| f.name()).collect();
     if !are_columns(names.iter().copied()) {
         return Err("its columns are not those of a LUT".to_owned());
     }
-    let records = reader.get_row_iter(None).map_err(|e| e.to_string())?;
-    let about = |i: usize, e: String| format!("row {}: {e}", i + 1);
-    let cells = records.enumerate().map(|(i, record)| {
-        let record = record.map_err(|e| about(i, e.to_string()))?;
-        let cells = record.get_column_iter().map(|(_, field)| cell(field)).collect::<Result<Vec<_>, _>>();
-        cells.map_err(|e| about(i, e))
-    });
-    let table: Vec<Vec<Value>> = cells.collect::<Result<_, _>>()?;
-    if value(CHECKSUM).is_some_and(|kept| kept != checksum(text, &table)) {
+    check_pages(&bytes, reader.metadata())?;
+    let (rows, checksum) = rows(&reader, text)?;
+    if kept.is_some_and(|kept| kept != checksum) {
         return Err(
             "its checksum is not that of its values: it is damaged, or was written by another program".to_owned()
         );
     }
-    let rows = table.into_iter().enumerate().map(|(i, cells)| row(cells).map_err(|e| about(i, e)));
-    Ok(Lut { context, rows: rows.collect::<Result<_, _>>()? })
+    Ok(Lut { context, rows })
+}
+
+/// The value of a key that may stand there once.
+fn value<'a>(pairs: &'a [KeyValue], key: &str) -> Result<Option<&'a str>, String> {
+    let mut found = pairs.iter().filter(|pair| pair.key == key);
+    let first = found.next();
+    if found.next().is_some() {
+        return Err(format!("its metadata have the key `{key}` twice"));
+    }
+    Ok(first.and_then(|pair| pair.value.as_deref()))
+}
+
+/// All rows, and the checksum of what they were made of. Few bytes can stand for many equal rows or texts: reading ends at the
+/// first key that was there before, and where the texts get too long.
+fn rows(reader: &SerializedFileReader<bytes::Bytes>, context: &str) -> Result<(Vec<Row>, String), String> {
+    let (mut rows, mut keys, mut length) = (Vec::new(), HashSet::new(), 0);
+    let mut checksum = Checksum::new(context);
+    for (i, record) in reader.get_row_iter(None).map_err(|e| e.to_string())?.enumerate() {
+        let about = |e: String| format!("row {}: {e}", i + 1);
+        let record = record.map_err(|e| about(e.to_string()))?;
+        let cells = record.get_column_iter().map(|(_, field)| cell(field)).collect::<Result<Vec<_>, _>>();
+        let cells = cells.map_err(about)?;
+        checksum.add(&cells);
+        length += cells.iter().filter_map(Value::as_str).map(str::len).sum::<usize>();
+        if length > MAX_BYTES {
+            return Err(about("its texts are longer than any LUT's".to_owned()));
+        }
+        let row = row(cells).map_err(about)?;
+        if !keys.insert(row.key.clone()) {
+            return Err(about(format!("its key `{}` stands more than once", row.key)));
+        }
+        rows.push(row);
+    }
+    Ok((rows, checksum.text()))
 }
 
 fn cell(field: &Field) -> Result<Value, String> {

@@ -4,7 +4,10 @@
 use std::collections::HashSet;
 
 use crate::size_effect::STEEPEST;
-use crate::{Anchor, Calibration, Lut, Row, Slope};
+use crate::{Anchor, Calibration, Energy, Lut, MAX_COUNT, MAX_FACTOR, MAX_MJ, MAX_NS, Row, SessionFacts, Slope, Times};
+
+/// No static cost has a larger logarithm: a number of 64 bits has 44.
+const LARGEST_LOG: f64 = 64.0;
 
 /// Refuses values from which no estimate may be made. What is merely strange is [`crate::check`]'s matter.
 ///
@@ -12,8 +15,19 @@ use crate::{Anchor, Calibration, Lut, Row, Slope};
 /// The first value that cannot be right, with its row.
 pub(super) fn validate(lut: &Lut) -> Result<(), String> {
     let context = &lut.context;
-    if context.header.batch == 0 || context.header.threads == 0 {
+    let header = &context.header;
+    if header.batch == 0 || header.threads == 0 {
         return Err("its context: batch and threads must be at least 1".to_owned());
+    }
+    let counts = [("batch", header.batch), ("threads", header.threads)];
+    counts
+        .into_iter()
+        .try_for_each(|(name, value)| count(name, value as u64))
+        .map_err(|p| format!("its context: {p}"))?;
+    not_negative("ci", header.ci, 1.0).map_err(|problem| format!("its context: {problem}"))?;
+    let of_parts = context.parts.iter().flat_map(|part| &part.sessions);
+    for (i, session) in context.sessions.iter().chain(of_parts).enumerate() {
+        of_session(session).map_err(|problem| format!("its session {}: {problem}", i + 1))?;
     }
     if let Some(calibration) = &context.calibration {
         of_calibration(calibration).map_err(|problem| format!("its calibration: {problem}"))?;
@@ -32,40 +46,73 @@ pub(super) fn validate(lut: &Lut) -> Result<(), String> {
     Ok(())
 }
 
+fn of_session(session: &SessionFacts) -> Result<(), String> {
+    session.canary_spread.iter().try_for_each(|&spread| not_negative("canary_spread", spread, MAX_FACTOR))?;
+    count("voided", session.voided as u64)
+}
+
 fn of_calibration(calibration: &Calibration) -> Result<(), String> {
-    positive("scale", calibration.scale)?;
-    calibration.reuse_bandwidth.map_or(Ok(()), |width| positive("reuse_bandwidth", width))?;
+    positive("scale", calibration.scale, MAX_FACTOR)?;
+    calibration.reuse_bandwidth.map_or(Ok(()), |width| positive("reuse_bandwidth", width, MAX_FACTOR))?;
     if let Some(effect) = &calibration.size_effect {
         effect.slopes().iter().try_for_each(of_slope)?;
     }
-    not_negative("leave_one_out", calibration.leave_one_out)?;
-    not_negative("shape_half_width", calibration.shape_half_width)?;
-    not_negative("level_half_width", calibration.level_half_width)
+    count("anchors", calibration.anchors as u64)?;
+    not_negative("leave_one_out", calibration.leave_one_out, MAX_FACTOR)?;
+    not_negative("shape_half_width", calibration.shape_half_width, MAX_FACTOR)?;
+    not_negative("level_half_width", calibration.level_half_width, MAX_FACTOR)
 }
 
 fn of_slope(slope: &Slope) -> Result<(), String> {
     let ordered = slope.low <= slope.usual && slope.usual <= slope.high;
-    if slope.slope.abs() <= STEEPEST && ordered && slope.low.is_finite() && slope.high.is_finite() {
+    if slope.slope.abs() <= STEEPEST && ordered && slope.low >= -LARGEST_LOG && slope.high <= LARGEST_LOG {
         return Ok(());
     }
     Err(format!("size_effect: slope {} between {} and {} cannot be", slope.slope, slope.low, slope.high))
 }
 
 fn of_anchor(anchor: &Anchor) -> Result<(), String> {
-    positive("sum_ns", anchor.sum_ns)?;
-    anchor.sessions_ns.iter().try_for_each(|&ns| positive("sessions_ns", ns))?;
-    anchor.level_sessions_ns.iter().try_for_each(|&ns| positive("level_sessions_ns", ns))
+    positive("sum_ns", anchor.sum_ns, MAX_NS)?;
+    count("layers", anchor.layers as u64)?;
+    anchor.sessions_ns.iter().try_for_each(|&ns| positive("sessions_ns", ns, MAX_NS))?;
+    anchor.level_sessions_ns.iter().try_for_each(|&ns| positive("level_sessions_ns", ns, MAX_NS))?;
+    anchor.energy.as_ref().map_or(Ok(()), of_energy)?;
+    anchor.layers_energy_mj.map_or(Ok(()), |mj| positive("layers_energy_mj", mj, MAX_MJ))
+}
+
+fn of_energy(energy: &Energy) -> Result<(), String> {
+    positive("energy_mj", energy.energy_mj, MAX_MJ)?;
+    let others = [
+        ("energy_low_mj", energy.energy_low_mj),
+        ("energy_high_mj", energy.energy_high_mj),
+        ("energy_idle_mj", energy.energy_idle_mj),
+        ("energy_resolution_mj", energy.energy_resolution_mj),
+    ];
+    others.into_iter().try_for_each(|(name, value)| not_negative(name, value, MAX_MJ))?;
+    in_order(("energy_low_mj", energy.energy_low_mj), ("energy_high_mj", energy.energy_high_mj))
 }
 
 fn of_row(row: &Row) -> Result<(), String> {
-    if let Some(energy) = &row.energy {
-        positive("energy_mj", energy.energy_mj)?;
+    if row.error.as_ref().is_some_and(String::is_empty) {
+        return Err("it has an error without a reason".to_owned());
     }
+    row.energy.as_ref().map_or(Ok(()), of_energy)?;
+    count("params", row.params)?;
+    count("macs", row.macs)?;
+    count("bytes", row.bytes)?;
+    count("peak_memory_bytes", row.peak_memory_bytes.unwrap_or(0))?;
+    count("stored_bytes", row.stored_bytes.unwrap_or(0))?;
+    not_negative("first_call_ns", row.first_call_ns.unwrap_or(0) as f64, MAX_NS)?;
     let Some(times) = &row.times else { return Ok(()) };
     if let Some(error) = &row.error {
         return Err(format!("it has times and the error `{error}`"));
     }
-    positive("mean_ns", times.mean_ns).map_err(|problem| format!("{problem}; a failed measurement is not 0 ms"))?;
+    of_times(times)
+}
+
+fn of_times(times: &Times) -> Result<(), String> {
+    positive("mean_ns", times.mean_ns, MAX_NS)
+        .map_err(|problem| format!("{problem}; a failed measurement is not 0 ms"))?;
     let others = [
         ("median_ns", times.median_ns),
         ("min_ns", times.min_ns),
@@ -77,15 +124,22 @@ fn of_row(row: &Row) -> Result<(), String> {
         ("ci_low_ns", times.ci_low_ns),
         ("ci_high_ns", times.ci_high_ns),
     ];
-    others.into_iter().try_for_each(|(name, value)| value.map_or(Ok(()), |value| not_negative(name, value)))?;
-    if let (Some(low), Some(high)) = (times.ci_low_ns, times.ci_high_ns)
-        && low > high
-    {
-        return Err(format!("ci_low_ns {low} is above ci_high_ns {high}"));
+    others.into_iter().try_for_each(|(name, value)| value.map_or(Ok(()), |value| not_negative(name, value, MAX_NS)))?;
+    if let (Some(low), Some(high)) = (times.ci_low_ns, times.ci_high_ns) {
+        in_order(("ci_low_ns", low), ("ci_high_ns", high))?;
     }
-    times.sessions_ns.iter().try_for_each(|&ns| positive("sessions_ns", ns))?;
+    let counts = [
+        ("n_places", times.n_occurrences),
+        ("n_visits", times.n_visits),
+        ("n_samples", times.n_samples),
+        ("n_dropped", times.n_dropped),
+    ];
+    counts.into_iter().try_for_each(|(name, value)| count(name, value))?;
+    times.sessions_ns.iter().try_for_each(|&ns| positive("sessions_ns", ns, MAX_NS))?;
     for point in &times.reuse {
-        positive("reuse", point.mean_ns)?;
+        positive("reuse", point.mean_ns, MAX_NS)?;
+        count("reuse", point.bytes)?;
+        count("reuse", point.occurrences)?;
         if point.occurrences == 0 {
             return Err("reuse: a distance without places".to_owned());
         }
@@ -93,10 +147,21 @@ fn of_row(row: &Row) -> Result<(), String> {
     Ok(())
 }
 
-fn positive(name: &str, value: f64) -> Result<(), String> {
-    if value.is_finite() && value > 0.0 { Ok(()) } else { Err(format!("{name} {value} is not a positive number")) }
+fn in_order((low_name, low): (&str, f64), (high_name, high): (&str, f64)) -> Result<(), String> {
+    if low <= high { Ok(()) } else { Err(format!("{low_name} {low} is above {high_name} {high}")) }
 }
 
-fn not_negative(name: &str, value: f64) -> Result<(), String> {
-    if value.is_finite() && value >= 0.0 { Ok(()) } else { Err(format!("{name} {value} is not a number from 0 on")) }
+fn count(name: &str, value: u64) -> Result<(), String> {
+    if value <= MAX_COUNT { Ok(()) } else { Err(format!("{name} {value} is more than {MAX_COUNT}")) }
+}
+
+fn positive(name: &str, value: f64, most: f64) -> Result<(), String> {
+    if value > 0.0 { not_negative(name, value, most) } else { Err(format!("{name} {value} is not a positive number")) }
+}
+
+fn not_negative(name: &str, value: f64, most: f64) -> Result<(), String> {
+    if !(value.is_finite() && value >= 0.0) {
+        return Err(format!("{name} {value} is not a number from 0 on"));
+    }
+    if value <= most { Ok(()) } else { Err(format!("{name} {value} is more than {most:e}")) }
 }

@@ -5,6 +5,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use image::{ImageReader, Limits};
+use nasprof_base::caught;
 
 /// Channels, height, width.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,7 +66,7 @@ impl Image {
         }
         let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
         // The decoders are safe code for hostile files, but damage may still make them panic.
-        std::panic::catch_unwind(|| decode(&bytes, channels)).unwrap_or_else(|_| Err("the decoder failed".to_owned()))
+        caught(|| decode(&bytes, channels)).unwrap_or_else(|| Err("the decoder failed".to_owned()))
     }
 
     /// The same image with three equal channels, if it is grey and three are wanted.

@@ -1,0 +1,67 @@
+//! Panics of other libraries' parsers that become errors: nothing of them is printed.
+
+use std::cell::Cell;
+use std::panic::{self, UnwindSafe};
+use std::sync::Once;
+
+thread_local! {
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The result of a parser that may panic on damaged input, or `None` if it did. The hook that prints panics is one for all
+/// threads: it is wrapped once, and does not print in this thread for as long as `run` runs.
+pub fn caught<T>(run: impl FnOnce() -> T + UnwindSafe) -> Option<T> {
+    static WRAPPED: Once = Once::new();
+    WRAPPED.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                before(info);
+            }
+        }));
+    });
+    let outer = QUIET.replace(true);
+    let result = panic::catch_unwind(run);
+    QUIET.set(outer);
+    result.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn caught_panics_are_silent() {
+        static PRINTED: AtomicUsize = AtomicUsize::new(0);
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if info.payload_as_str().is_some_and(|text| text.contains("a panic of this test")) {
+                PRINTED.fetch_add(1, Ordering::SeqCst);
+            } else {
+                before(info);
+            }
+        }));
+        assert_eq!(caught(|| 1), Some(1));
+        assert_eq!(
+            caught(|| if true {
+                panic!("a panic of this test")
+            }),
+            None
+        );
+        assert_eq!(PRINTED.load(Ordering::SeqCst), 0);
+        let panicked = caught(|| {
+            let thread = |i| {
+                std::thread::spawn(move || {
+                    if i % 2 == 0 {
+                        panic!("a panic of this test")
+                    }
+                })
+            };
+            let threads: Vec<_> = (0..4).map(thread).collect();
+            threads.into_iter().filter_map(|thread| thread.join().err()).count()
+        });
+        assert_eq!((panicked, PRINTED.load(Ordering::SeqCst)), (Some(2), 2), "a control: other threads print");
+    }
+}
