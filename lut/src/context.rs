@@ -6,7 +6,7 @@ use nasprof_graph::Arch;
 use nasprof_profiler::journal::Header;
 use serde::{Deserialize, Serialize};
 
-use crate::{Calibration, Energy, Lut, LutError, Part};
+use crate::{Anchor, Calibration, Imported, Part, SessionFacts};
 
 /// The context of a LUT: numbers hold where all of it is equal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,100 +32,4 @@ pub struct Context {
     /// Where an imported LUT came from; absent for a measured one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported: Option<Imported>,
-}
-
-/// Where an imported LUT came from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Imported {
-    /// The table's format.
-    pub format: String,
-    /// Its file's name, without the folder.
-    pub file: String,
-    /// What its numbers were counted in.
-    pub unit: String,
-}
-
-/// How a session went.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SessionFacts {
-    /// Rounds measured.
-    pub rounds: u32,
-    /// Whether every key converged.
-    pub converged: bool,
-    /// Why it ended.
-    pub reason: String,
-    /// Whether the warm-up became steady.
-    pub settled: bool,
-    /// Spread of the canary over the rounds beyond its reading noise, relative: compute, then memory.
-    pub canary_spread: [f64; 2],
-    /// Probes that were bad at the gate, and signs of throttling or moved clocks at the end of rounds.
-    pub bad_probes: Vec<String>,
-    /// Visits that were voided.
-    pub voided: usize,
-    /// How often another process went on with it.
-    pub resumed: u32,
-}
-
-/// A network measured whole.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Anchor {
-    /// Its architecture.
-    pub arch: Arch,
-    /// Nanoseconds in each session that timed the layers.
-    pub sessions_ns: Vec<f64>,
-    /// Nanoseconds in each session of the anchors alone.
-    pub level_sessions_ns: Vec<f64>,
-    /// Sum of its layers, each from its places in the other networks, nanoseconds.
-    pub sum_ns: f64,
-    /// Number of its layers.
-    pub layers: usize,
-    /// Energy of the network as a whole; absent where it was not measured or does not show.
-    #[serde(default)]
-    pub energy: Option<Energy>,
-    /// Sum of the energies of its layers, each alone, millijoules; absent unless all are known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub layers_energy_mj: Option<f64>,
-}
-
-impl Lut {
-    /// Whether estimates look at more of a network than which layers it has: at the places where they stand, or its size.
-    #[must_use]
-    pub fn knows_places(&self) -> bool {
-        let looks = |c: &Calibration| c.reuse_bandwidth.is_some() || c.size_effect.is_some();
-        self.context.calibration.as_ref().is_some_and(looks)
-    }
-
-    /// Refuses a LUT whose context differs in any of the named values.
-    ///
-    /// # Errors
-    /// What differs.
-    pub fn expect(&self, wanted: &[(&str, Option<String>)]) -> Result<(), LutError> {
-        let header = &self.context.header;
-        let differs: Vec<String> = wanted
-            .iter()
-            .filter_map(|(name, value)| {
-                // One that several boards shared serves each of them, as one of several spaces does.
-                let of_parts = |of: fn(&Header) -> &String, all: &String| {
-                    let mut parts = self.context.parts.iter().map(|part| of(&part.header));
-                    parts.find(|part| Some(*part) == value.as_ref()).unwrap_or(all).clone()
-                };
-                let actual = match *name {
-                    "device" => of_parts(|header| &header.device, &header.device),
-                    "backend" => header.backend.clone(),
-                    "space" => of_parts(|header| &header.space, &header.space),
-                    "space_digest" => of_parts(|header| &header.space_digest, &header.space_digest),
-                    "batch" => header.batch.to_string(),
-                    "threads" => header.threads.to_string(),
-                    "allocator" => header.allocator.name().to_owned(),
-                    fact => self.context.facts.get(fact).cloned().unwrap_or_default(),
-                };
-                let value = value.as_ref()?;
-                (*value != actual).then(|| format!("{name} is `{actual}` in the LUT, `{value}` is asked for"))
-            })
-            .collect();
-        if differs.is_empty() { Ok(()) } else { Err(LutError::Context(differs.join("; "))) }
-    }
 }

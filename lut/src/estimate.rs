@@ -10,7 +10,7 @@ use crate::energy::{EnergyEstimate, EnergyScale};
 use crate::interpolate::Interpolator;
 use crate::memory::LayerMemory;
 use crate::reuse::time_at;
-use crate::{Lut, Row};
+use crate::{Anchor, Lut, Row};
 
 /// Where a layer's number came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -84,7 +84,8 @@ impl<'a> Estimator<'a> {
     pub fn new(lut: &'a Lut) -> Self {
         let rows = lut.rows.iter().map(|row| (&row.key, row)).collect();
         let scale = lut.context.calibration.as_ref().map_or(1.0, |c| c.scale);
-        let energy_scale = EnergyScale::fit(&lut.context.anchors);
+        let counted = |anchor: &Anchor| Some((anchor.energy.as_ref()?.energy_mj, anchor.layers_energy_mj?));
+        let energy_scale = EnergyScale::fit(lut.context.anchors.iter().filter_map(counted));
         let (memory, interpolator) = (LayerMemory::new(lut), Interpolator::new(&lut.rows));
         Self { lut, rows, scale, energy_scale, memory, interpolator }
     }

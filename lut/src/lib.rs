@@ -16,11 +16,13 @@ mod fresh;
 mod from_journal;
 mod import;
 mod interpolate;
+mod lut;
 mod memory;
 mod merge;
 mod noise;
 mod observations;
 mod places;
+mod records;
 mod reuse;
 mod row;
 mod sessions;
@@ -33,7 +35,7 @@ mod validation;
 pub use batch::{BatchEstimator, CostTable};
 pub use calibration::{Calibration, Level};
 pub use check::{Finding, check};
-pub use context::{Anchor, Context, Imported, SessionFacts};
+pub use context::Context;
 pub use diff::{Diff, DiffRow, diff};
 pub use energy::{Energy, EnergyEstimate};
 pub use error::LutError;
@@ -41,25 +43,17 @@ pub use estimate::{Estimate, Estimator, NodeEstimate, Source};
 pub use fresh::{Processes, WholeSession, fresh_networks, measure_whole};
 pub use from_journal::from_journal;
 pub use import::{Format, Import, ImportError, ImportReport, ImportSettings, Unit, import};
+pub use lut::Lut;
 pub use memory::{MemoryRow, MemoryValidation};
-pub use merge::{Conflict, MergeError, Merged, Part, context_differences, merge};
+pub use merge::{Conflict, MergeError, Merged, context_differences, merge};
 pub use observations::{Observations, SessionObservations};
+pub use records::{Anchor, Imported, Part, SessionFacts};
 pub use reuse::ReusePoint;
 pub use row::{Flag, Row, Times};
 pub use share::{CrossCheck, Gap, LayerGap, ShareError, Shared, from_journals, join};
 pub use size_effect::{SizeEffect, Slope};
 pub use store::{check_ending, read, replace_file, write};
 pub use validation::{Validation, ValidationRow, level_now, validate};
-
-/// A latency lookup table.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Lut {
-    /// What it holds for, and how it was measured.
-    pub context: Context,
-    /// One row a layer, in the order of keys.
-    pub rows: Vec<Row>,
-}
 
 /// The examples of the guide for users of the libraries, run as tests.
 #[cfg(doctest)]

@@ -21,6 +21,9 @@ use crate::{Lut, Observations, Row, from_journal};
 pub use self::cross_check::{CrossCheck, Gap, LayerGap};
 pub use self::error::ShareError;
 
+/// Boards that could be so far apart without showing it are not compared: that they agree would say nothing.
+const BLIND: f64 = 0.05;
+
 /// What joining gave.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shared {
@@ -45,11 +48,22 @@ pub fn join(journals: &[Vec<Event>]) -> Result<Shared, ShareError> {
     let mut joined = merge_from(&luts, Devices::Alike)?.lut;
     keep_common(&mut boards);
     let common: Vec<Lut> = boards.iter().map(from_observations).collect::<Result<_, _>>()?;
-    let cross_check = CrossCheck::of(&common)?;
-    cross_check.judge()?;
+    let cross_check = CrossCheck::of(&common).ok_or(ShareError::NotComparable)?;
+    judge(&cross_check)?;
     widen(&mut joined, &luts, &cross_check);
     add_rows_of_none(&mut joined, &boards[0]);
     Ok(Shared { lut: joined, cross_check })
+}
+
+/// Refuses boards that do not agree, or are too unsteady to tell.
+fn judge(check: &CrossCheck) -> Result<(), ShareError> {
+    if check.disagrees() {
+        return Err(ShareError::Disagree { cross_check: Box::new(check.clone()) });
+    }
+    if check.level.allowed > BLIND {
+        return Err(ShareError::Unsteady { allowed: check.level.allowed });
+    }
+    Ok(())
 }
 
 /// Every part of one measurement once, each complete.
