@@ -31,6 +31,8 @@ pub(crate) enum Exit {
     DeviceLost = 5,
     /// The context is another one.
     ContextChanged = 6,
+    /// The agent broke the protocol.
+    BrokenAgent = 7,
 }
 
 /// An error as the user sees it: one line that names what is wrong, then a hint.
@@ -119,13 +121,18 @@ impl From<LinkError> for Failure {
         let exit = match &error {
             transient if transient.is_transient() => Exit::DeviceLost,
             LinkError::PowerMode { .. } => Exit::ContextChanged,
-            LinkError::Board { .. } | LinkError::Protocol(_) | LinkError::Clocks { .. } => Exit::Internal,
+            LinkError::Protocol(_) => Exit::BrokenAgent,
+            LinkError::Board { .. } | LinkError::Clocks { .. } => Exit::Internal,
             _ => Exit::Usage,
         };
         let hint = link_hint(&error);
         Self { exit, ..Self::usage(error) }.hint(hint)
     }
 }
+
+/// Nothing of a wrong answer is recorded, so a good agent can go on.
+const BROKEN_AGENT: &str = "`nasprof devices check` looks at the agent; once it is mended, the same command with --resume \
+    goes on: the wrong answer was not recorded";
 
 /// How to mend what stands between us and a device.
 pub(crate) fn link_hint(error: &LinkError) -> String {
@@ -177,7 +184,7 @@ pub(crate) fn link_hint(error: &LinkError) -> String {
             return format!("set the device's clocks as that file has them, then remove {}", copy.display());
         }
         LinkError::Lost(_) => "the same command with --resume goes on; what was measured is kept",
-        LinkError::Protocol(_) => "is something else printing on the agent's output, or is it another program?",
+        LinkError::Protocol(_) => BROKEN_AGENT,
     };
     text.to_owned()
 }
@@ -213,7 +220,7 @@ impl From<DeviceError> for Failure {
                 exit: Exit::DeviceLost,
                 ..Self::usage(error).hint("what was measured is kept; the same command with --resume goes on")
             },
-            DeviceError::Protocol(_) => Self::internal(error),
+            DeviceError::Protocol(_) => Self { exit: Exit::BrokenAgent, ..Self::usage(error).hint(BROKEN_AGENT) },
         }
     }
 }

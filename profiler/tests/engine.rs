@@ -432,14 +432,20 @@ fn measured_broken(mode: Mode, fault: Fault) -> Result<Vec<Event>, EngineError> 
 fn answers_that_do_not_fit_the_question_are_refused() {
     use Fault::*;
     for mode in [Mode::InContext, Mode::Isolated, Mode::Whole] {
-        for fault in [EmptyCanary, HalfEmptyCanary, NoRuns, TooManyRuns, EmptyRuns, OtherSequence, OtherUnit] {
+        for fault in [
+            EmptyCanary,
+            HalfEmptyCanary,
+            HugeCanary,
+            HugeVisits,
+            NoRuns,
+            TooManyRuns,
+            EmptyRuns,
+            OtherSequence,
+            OtherUnit,
+            OtherUnitLoaded,
+        ] {
             let error = measured_broken(mode, fault).unwrap_err();
             assert!(matches!(error, EngineError::Device(DeviceError::Protocol(_))), "{mode:?} {fault:?}: {error}");
-        }
-        assert!(measured_broken(mode, OtherUnitLoaded).is_err());
-        // Huge times are odd and not impossible: the engine ends with them, one way or the other, without a panic.
-        for fault in [HugeVisits, HugeCanary] {
-            drop(measured_broken(mode, fault));
         }
         // Control: the same device without a fault.
         measured_broken(mode, None).unwrap();

@@ -69,6 +69,7 @@ pub fn find(name: &str, user_folder: Option<&Path>, settings: &[String]) -> Resu
     for setting in settings {
         (table, file) = with_setting(&table, setting).map_err(|problem| in_setting(setting, &problem))?;
     }
+    name.clone_into(&mut file.name);
     Ok(file)
 }
 

@@ -7,6 +7,7 @@ use nasprof_graph::{Arch, Graph, LayerKey};
 
 use super::{EngineError, Recorder, Unit};
 use crate::journal::{EnergyResult, EnergyTarget, Event, Role};
+use crate::protocol::checked::Checked;
 use crate::protocol::{Device, DeviceError, Setup};
 
 /// Measures the energy of the anchors and of the layers that run. Where there is none to be had, the reason is recorded.
@@ -27,14 +28,14 @@ pub(super) fn run_energy(
     let layers = keys.iter().filter(|(key, _)| !failed.contains(*key));
     let layers = layers.map(|(key, (graph, _))| (EnergyTarget::Layer(key.clone()), graph));
     let targets: Vec<(EnergyTarget, &Graph)> = anchors.chain(layers).collect();
-    let mut device: Option<Box<dyn Device>> = None;
+    let mut device: Option<Checked> = None;
     for (done, (target, graph)) in targets.iter().enumerate() {
         progress(done, targets.len());
         let event = recorder.next(false, || {
             let device = match &mut device {
                 Some(device) => device,
                 none => {
-                    let mut fresh = connect()?;
+                    let mut fresh = Checked::new(connect()?);
                     fresh.configure(setup)?;
                     none.insert(fresh)
                 }

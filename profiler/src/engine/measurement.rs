@@ -12,6 +12,7 @@ use super::energy::run_energy;
 use super::session::{Progress, SessionPlan, run_session};
 use super::{EngineError, Gate, Recorder, Unit, keys_of_space, layer_units, network_units, part_of, run_trials};
 use crate::journal::{Event, Header, Mode, Role};
+use crate::protocol::checked::Checked;
 use crate::protocol::{Device, DeviceError, Setup};
 
 /// Sessions of the anchors alone after those of all layers. How far the machine's level wanders from process to process
@@ -61,7 +62,7 @@ pub fn measure(
     recorder.decide(Event::Header(Box::new(header.clone())))?;
     if let Some(request) = &header.clocks {
         // On record before any is set. The device keeps its own copy to restore from.
-        recorder.next(false, || Ok(Event::Clocks { before: connect()?.clocks(request)?.settings }))?;
+        recorder.next(false, || Ok(Event::Clocks { before: Checked::new(connect()?).clocks(request)?.settings }))?;
     }
     let Plan { units, keys, failed } = plan(measurement, recorder, connect, progress)?;
     let mut expected: Option<BTreeMap<String, String>> = None;

@@ -13,6 +13,7 @@ use super::sizing::{MAX_TRIES, Sizing, fastest_ns, judge, warm_up_runs};
 use super::throttle::{THROTTLED, Throttle};
 use super::{EngineError, Gate, Recorder, Unit};
 use crate::journal::{Event, Mode};
+use crate::protocol::checked::Checked;
 use crate::protocol::{Canary, Device, DeviceError, Fingerprint, Loaded, Setup, Visit, VisitRequest};
 
 /// The canary runs at least this often.
@@ -30,8 +31,6 @@ pub(super) const SETTLE_MIN_NS: u64 = 2_000_000_000;
 const SETTLE_MAX_NS: u64 = 30_000_000_000;
 /// The user is listened to this often in a pause.
 const LISTEN: Duration = Duration::from_millis(100);
-/// A canary, which is made to last milliseconds, that seems to last less is a broken timer or agent.
-const MIN_CANARY_NS: u64 = 10_000;
 
 /// What a session measures and how.
 #[derive(Debug, Clone)]
@@ -141,7 +140,7 @@ pub fn run_session(
 struct Live<'a, 'b> {
     plan: &'a SessionPlan,
     connect: &'a mut Connect<'b>,
-    device: Option<Box<dyn Device>>,
+    device: Option<Checked>,
     fingerprint: Option<Fingerprint>,
     /// Units loaded so far, for the case that a new process must load them again.
     loaded: usize,
@@ -156,7 +155,7 @@ impl Live<'_, '_> {
             let fingerprint = self.connect()?;
             let virtual_time = fingerprint.virtual_time;
             let device = self.device.as_mut().ok_or_else(|| DeviceError::Lost("no device".to_owned()))?;
-            let gate = self.plan.gate.pass(device.as_mut(), virtual_time, |bad| {
+            let gate = self.plan.gate.pass(device, virtual_time, |bad| {
                 progress(Progress::Waiting(bad.to_owned()));
             })?;
             Ok(Event::Session { session: self.plan.setup.session, mode: self.plan.mode, fingerprint, gate })
@@ -172,7 +171,7 @@ impl Live<'_, '_> {
     }
 
     fn connect(&mut self) -> Result<Fingerprint, EngineError> {
-        let mut device = (self.connect)()?;
+        let mut device = Checked::new((self.connect)()?);
         let fingerprint = device.configure(&self.plan.setup)?;
         self.check(&fingerprint)?;
         self.device = Some(device);
@@ -208,7 +207,7 @@ impl Live<'_, '_> {
 
     /// The device, ready to be asked. After an interruption that is a new process: it loads what the old one had, and
     /// warms up unrecorded.
-    fn ready(&mut self) -> Result<&mut Box<dyn Device>, EngineError> {
+    fn ready(&mut self) -> Result<&mut Checked, EngineError> {
         if self.device.is_none() {
             self.connect()?;
             let device = self.device.as_mut().ok_or_else(|| DeviceError::Lost("no device".to_owned()))?;
@@ -218,7 +217,6 @@ impl Live<'_, '_> {
             let mut elapsed = 0;
             while elapsed < SETTLE_MIN_NS {
                 let times = device.canary()?;
-                check_canary(&times)?;
                 elapsed = total(&times).saturating_add(elapsed);
             }
         }
@@ -242,10 +240,7 @@ struct Session<'a, 'b, 'r> {
 }
 
 impl Session<'_, '_, '_> {
-    fn observe(
-        &mut self,
-        ask: impl FnOnce(&mut Box<dyn Device>) -> Result<Event, DeviceError>,
-    ) -> Result<Event, EngineError> {
+    fn observe(&mut self, ask: impl FnOnce(&mut Checked) -> Result<Event, DeviceError>) -> Result<Event, EngineError> {
         let always = self.live.virtual_time();
         let live = &mut self.live;
         let resuming = live.device.is_none() && !self.recorder.is_replaying();
@@ -270,11 +265,7 @@ impl Session<'_, '_, '_> {
 
     fn canary(&mut self) -> Result<Canary, EngineError> {
         let round = self.round;
-        let event = self.observe(|device| {
-            let times = device.canary()?;
-            check_canary(&times)?;
-            Ok(Event::Canary { round, times })
-        })?;
+        let event = self.observe(|device| Ok(Event::Canary { round, times: device.canary()? }))?;
         match event {
             Event::Canary { times, .. } => Ok(times),
             _ => Err(EngineError::Replay("expected a canary".to_owned())),
@@ -327,7 +318,6 @@ impl Session<'_, '_, '_> {
                 let (mode, overhead) = (self.plan.mode, self.live.timer_overhead_ns());
                 let event = self.observe(|device| {
                     let visit = device.visit(&request)?;
-                    check_visit(unit, &request, &visit)?;
                     let runs = match judge(mode, &visit, repeat, overhead) {
                         Sizing::Runs(runs) => runs,
                         Sizing::Grow(_) => 0,
@@ -525,37 +515,12 @@ impl Session<'_, '_, '_> {
             repeat,
         };
         let round = self.round;
-        let event = self.observe(|device| {
-            let visit = device.visit(&request)?;
-            check_visit(unit, &request, &visit)?;
-            Ok(Event::Visit { round, visit })
-        })?;
+        let event = self.observe(|device| Ok(Event::Visit { round, visit: device.visit(&request)? }))?;
         match event {
             Event::Visit { visit, .. } if visit.sequence == request.sequence => Ok(visit),
             _ => Err(EngineError::Replay(format!("expected visit {}", request.sequence))),
         }
     }
-}
-
-/// Refuses an answer that is not to the question: a hostile or broken agent must not reach the LUT.
-fn check_visit(unit: &Unit, request: &VisitRequest, visit: &Visit) -> Result<(), DeviceError> {
-    let shape_fits = visit.layers.len() == request.layer_runs as usize
-        && visit.whole.len() == request.whole_runs as usize
-        && visit.layers.iter().all(|run| run.ns.len() == unit.keys.len())
-        && visit.whole.iter().all(|run| run.ns.len() == 1);
-    if visit.sequence == request.sequence && visit.unit == request.unit && shape_fits {
-        Ok(())
-    } else {
-        Err(DeviceError::Protocol(format!("the answer to visit {} does not fit the question", request.sequence)))
-    }
-}
-
-/// Refuses a canary that takes no time: the warm-up would wait for it for ever, and nothing else could be timed either.
-fn check_canary(canary: &Canary) -> Result<(), DeviceError> {
-    if total(canary) < MIN_CANARY_NS || level(canary).is_nan() {
-        return Err(DeviceError::Protocol("the timer reads zero, or next to it, for the canary".to_owned()));
-    }
-    Ok(())
 }
 
 fn total(canary: &Canary) -> u64 {

@@ -1,11 +1,15 @@
 //! What host and agent say to each other: JSON lines, requests on the agent's standard input, replies on its standard
-//! output, one reply to each request and in the same order. The agent greets first with [`Reply::Hello`].
+//! output, one reply to each request, in the same order and with its number ([`numbered::Numbered`]). The agent greets
+//! first with [`Reply::Hello`], which has no number. The host checks every reply before it uses it ([`checked::Checked`]).
 //!
 //! The agent decides nothing: it loads what it is told, runs it as often as it is told and reports nanoseconds. The
 //! schedule, the statistics and the stop rule are the host's ([`crate::engine`]), so a lost link loses one visit.
 
+pub mod bounds;
+pub mod checked;
 mod clocks;
 mod line;
+pub mod numbered;
 mod supervisor;
 
 use std::collections::BTreeMap;
@@ -20,7 +24,7 @@ pub use line::{MAX_LINE_BYTES, read_line};
 pub use supervisor::{ALIVE, HEARTBEAT, MARK, Notice, Order};
 
 /// Version of this protocol; host and agent must agree.
-pub const PROTOCOL_VERSION: u32 = 3;
+pub const PROTOCOL_VERSION: u32 = 4;
 
 /// How an agent keeps or returns memory. Part of a LUT's context: it changes latencies by up to 30 %.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -137,7 +141,7 @@ pub struct VisitRequest {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
 pub enum Reply {
-    /// First line of every agent.
+    /// First line of every agent; the only one without a number.
     Hello(Hello),
     /// To [`Request::Configure`].
     Configured(Fingerprint),
@@ -239,7 +243,50 @@ pub struct Conditions {
     /// Its clock.
     pub clock_mhz: Option<u32>,
     /// Why it is slower than asked for; empty: it is not.
-    pub throttled: Option<Vec<String>>,
+    pub throttled: Option<Vec<ThrottleReason>>,
+}
+
+/// Why a processor is slower than asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ThrottleReason {
+    /// The driver keeps to a power limit.
+    #[serde(rename = "software power cap")]
+    PowerCap,
+    /// The hardware protects itself.
+    #[serde(rename = "hardware slowdown")]
+    HardwareSlowdown,
+    /// It keeps step with other GPUs.
+    #[serde(rename = "sync boost")]
+    SyncBoost,
+    /// The driver keeps to a temperature limit.
+    #[serde(rename = "software thermal slowdown")]
+    SoftwareThermal,
+    /// The hardware is too hot.
+    #[serde(rename = "hardware thermal slowdown")]
+    HardwareThermal,
+    /// The power supply asked for it.
+    #[serde(rename = "hardware power brake")]
+    PowerBrake,
+    /// A synthetic device says so.
+    #[serde(rename = "made up")]
+    Simulated,
+}
+
+impl ThrottleReason {
+    /// In words, as in journals.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PowerCap => "software power cap",
+            Self::HardwareSlowdown => "hardware slowdown",
+            Self::SyncBoost => "sync boost",
+            Self::SoftwareThermal => "software thermal slowdown",
+            Self::HardwareThermal => "hardware thermal slowdown",
+            Self::PowerBrake => "hardware power brake",
+            Self::Simulated => "made up",
+        }
+    }
 }
 
 /// Times of the fixed kernels.
@@ -328,13 +375,28 @@ pub enum DeviceError {
     /// The device is gone.
     #[error("device lost: {0}")]
     Lost(String),
-    /// It answered nonsense.
-    #[error("the agent broke the protocol: {0}")]
-    Protocol(String),
+    /// It answered what cannot be an answer.
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+}
+
+/// An agent that says what the protocol does not allow. Nothing of it is recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("agent {agent} broke the protocol: {problem}")]
+pub struct ProtocolError {
+    /// Device and program.
+    pub agent: String,
+    /// What it did.
+    pub problem: String,
 }
 
 /// Something that can be measured: an agent process, or a back end inside one.
 pub trait Device {
+    /// Device and program, for messages.
+    fn name(&self) -> String {
+        "of this process".to_owned()
+    }
+
     /// Sets up; must be called once and first.
     ///
     /// # Errors
