@@ -10,7 +10,7 @@ use crate::energy::{EnergyEstimate, EnergyScale};
 use crate::interpolate::Interpolator;
 use crate::memory::LayerMemory;
 use crate::reuse::time_at;
-use crate::{Anchor, Lut, Row};
+use crate::{Anchor, Flag, Lut, Row};
 
 /// Where a layer's number came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -26,6 +26,31 @@ pub enum Source {
     Missing,
     /// The layer does not run on the device, and why.
     Failed(String),
+}
+
+/// Something to know before an estimate is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EstimateFlag {
+    /// The LUT has no calibration: the sum of the layers, without an interval.
+    Uncalibrated,
+    /// Some layer's time was interpolated.
+    Interpolated,
+    /// A row that was used has this flag.
+    #[serde(untagged)]
+    Row(Flag),
+}
+
+impl EstimateFlag {
+    /// Its name in files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Uncalibrated => "uncalibrated",
+            Self::Interpolated => "interpolated",
+            Self::Row(flag) => flag.name(),
+        }
+    }
 }
 
 /// One layer of an estimated network.
@@ -61,8 +86,8 @@ pub struct Estimate {
     pub energy: Option<EnergyEstimate>,
     /// Share of layers with an entry.
     pub coverage: f64,
-    /// Whether a calibration was applied, and all flags of the rows used.
-    pub flags: Vec<String>,
+    /// What to know before it is believed: all flags of the rows used, then its own.
+    pub flags: Vec<EstimateFlag>,
     /// The layers.
     pub nodes: Vec<NodeEstimate>,
 }
@@ -161,17 +186,13 @@ impl<'a> Estimator<'a> {
         let energies = layers.iter().map(|(_, layer)| self.rows.get(&layer.key)?.energy.as_ref());
         let energy = EnergyEstimate::of(energies, self.energy_scale);
         let rows = layers.iter().filter_map(|(_, layer)| self.rows.get(&layer.key));
-        let mut flags: Vec<String> = rows
-            .flat_map(|row| &row.flags)
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .filter_map(|flag| serde_json::to_value(flag).ok()?.as_str().map(ToOwned::to_owned))
-            .collect();
+        let of_rows: BTreeSet<Flag> = rows.flat_map(|row| row.flags.iter().copied()).collect();
+        let mut flags: Vec<EstimateFlag> = of_rows.into_iter().map(EstimateFlag::Row).collect();
         if self.lut.context.calibration.is_none() {
-            flags.push("uncalibrated".to_owned());
+            flags.push(EstimateFlag::Uncalibrated);
         }
         if layers.iter().any(|(_, layer)| layer.source == Source::Interpolated) {
-            flags.push("interpolated".to_owned());
+            flags.push(EstimateFlag::Interpolated);
         }
         let nodes: Vec<NodeEstimate> = layers
             .into_iter()

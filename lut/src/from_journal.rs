@@ -9,8 +9,8 @@ use nasprof_base::statistics::{
 use nasprof_graph::cost::op_cost;
 use nasprof_graph::key::attributes;
 use nasprof_graph::{Graph, LayerKey};
-use nasprof_profiler::engine::{RoundValues, THROTTLED, Unit, bad_probes, clean_samples, half_width};
-use nasprof_profiler::journal::{EnergyResult, EnergyTarget, Event, Mode, Role, Trial};
+use nasprof_profiler::engine::{RoundValues, Unit, bad_probes, clean_samples, half_width};
+use nasprof_profiler::journal::{EndReason, EnergyResult, EnergyTarget, Event, Mode, Role, Trial};
 use nasprof_profiler::protocol::Canary;
 
 use crate::calibration::usual_level;
@@ -239,7 +239,7 @@ fn flags(
         if !session.bad_probes.is_empty() {
             flags.insert(Flag::Noisy);
         }
-        if session.reason == THROTTLED {
+        if session.reason == EndReason::Throttled {
             flags.insert(Flag::Throttled);
         }
     }
@@ -262,7 +262,7 @@ fn session_facts(session: &SessionObservations) -> SessionFacts {
         }
         beyond_noise(&rounds.into_values().collect::<Vec<_>>())
     };
-    let (converged, reason) = session.end.clone().unwrap_or((false, "cut off".to_owned()));
+    let (converged, reason) = session.end.unwrap_or((false, EndReason::CutOff));
     SessionFacts {
         rounds: session.rounds,
         converged,

@@ -39,7 +39,7 @@ pub use context::Context;
 pub use diff::{Diff, DiffRow, diff};
 pub use energy::{Energy, EnergyEstimate};
 pub use error::LutError;
-pub use estimate::{Estimate, Estimator, NodeEstimate, Source};
+pub use estimate::{Estimate, EstimateFlag, Estimator, NodeEstimate, Source};
 pub use fresh::{Processes, WholeSession, fresh_networks, measure_whole};
 pub use from_journal::from_journal;
 pub use import::{Format, Import, ImportError, ImportReport, ImportSettings, Unit, import};

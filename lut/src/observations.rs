@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nasprof_graph::{Graph, LayerKey};
 use nasprof_profiler::engine::Unit;
-use nasprof_profiler::journal::{EnergyResult, EnergyTarget, Event, Header, Trial};
+use nasprof_profiler::journal::{EndReason, EnergyResult, EnergyTarget, Event, Header, Trial};
 use nasprof_profiler::protocol::{Canary, Fingerprint, Probe, Probes, Visit};
 
 use crate::LutError;
@@ -54,7 +54,7 @@ pub struct SessionObservations {
     /// Rounds that were completed.
     pub rounds: u32,
     /// Convergence and reason of the end; `None` if it has none.
-    pub end: Option<(bool, String)>,
+    pub end: Option<(bool, EndReason)>,
     /// How often another process went on with it.
     pub resumed: u32,
 }
@@ -164,7 +164,7 @@ impl SessionObservations {
                 let bad = |name: &&&str| matches!(probes.values.get(**name), Some(Probe::Bad(_)));
                 self.disturbed.extend(DISTURBING.iter().filter(bad).map(|name| format!("{name} in round {round}")));
             }
-            Event::SessionEnd { converged, reason, .. } => self.end = Some((*converged, reason.clone())),
+            Event::SessionEnd { converged, reason, .. } => self.end = Some((*converged, *reason)),
             Event::Resumed => self.resumed += 1,
             _ => {}
         }

@@ -1,7 +1,7 @@
 //! What a LUT keeps of the measurement that it was made of: its sessions, the networks measured whole, its parts and origin.
 
 use nasprof_graph::Arch;
-use nasprof_profiler::journal::Header;
+use nasprof_profiler::journal::{EndReason, Header};
 use serde::{Deserialize, Serialize};
 
 use crate::Energy;
@@ -37,7 +37,7 @@ pub struct SessionFacts {
     /// Whether every key converged.
     pub converged: bool,
     /// Why it ended.
-    pub reason: String,
+    pub reason: EndReason,
     /// Whether the warm-up became steady.
     pub settled: bool,
     /// Spread of the canary over the rounds beyond its reading noise, relative: compute, then memory.

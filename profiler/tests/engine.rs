@@ -11,7 +11,7 @@ use nasprof_graph::{Graph, LayerKey};
 use nasprof_profiler::engine::{
     EngineError, Recorder, SessionPlan, Unit, clean_samples, keys_of_space, network_units, run_session,
 };
-use nasprof_profiler::journal::{Event, Header, Mode, Role, Trial};
+use nasprof_profiler::journal::{EndReason, Event, Header, Mode, Role, Trial};
 use nasprof_profiler::protocol::{
     Canary, Device, DeviceError, Fingerprint, Loaded, Memory, Probes, Setup, Visit, VisitRequest,
 };
@@ -237,9 +237,9 @@ fn visits_beside_a_slow_canary_are_void_and_repeated() {
 }
 
 /// Rounds and reason of the end of the one session.
-fn end(events: &[Event]) -> (u32, &str) {
+fn end(events: &[Event]) -> (u32, EndReason) {
     let ends = events.iter().filter_map(|event| match event {
-        Event::SessionEnd { rounds, reason, .. } => Some((*rounds, reason.as_str())),
+        Event::SessionEnd { rounds, reason, .. } => Some((*rounds, *reason)),
         _ => None,
     });
     let ends: Vec<_> = ends.collect();
@@ -278,7 +278,7 @@ fn a_device_that_stays_slowed_down_ends_its_session_after_ten_minutes_of_pauses(
     let model = Model::named("throttle-lasting").unwrap();
     let events = session(&plan, model);
     let (rounds, reason) = end(&events);
-    assert_eq!(reason, "throttled");
+    assert_eq!(reason, EndReason::Throttled);
     assert!(rounds > 0 && rounds < 18, "{rounds}");
     // 5 s, half as long again each time up to a minute: fifteen of them are ten minutes. One more was not waited for, and
     // what was measured when it began may be void as well.

@@ -1,11 +1,12 @@
 //! The built program from outside. `commands`: what works; `drawing`: searches without training; `bad_input`: what is
-//! refused and how; `interruption`: what survives; `torch`: real layers, where an agent with libtorch is at hand;
+//! refused and how; `broken_agent`: what an agent may not say; `interruption`: what survives; `torch`: real layers, where an agent with libtorch is at hand;
 //! `searching`: searches and trainings with libtorch; `onnx`: models of networks; `layout`: the invariants of the workspace; `docs` and `messages`: the
 //! documentation against the program.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad_input;
+mod broken_agent;
 mod browser;
 mod circles;
 mod clocks;

@@ -59,7 +59,7 @@ pub(crate) fn types(source: &str) -> Types {
             assert!(serde.contains("rename_all = \"snake_case\""), "{}: names are not in snake case", e.ident);
             let tag = serde.split("tag = \"").nth(1).and_then(|rest| rest.split('"').next()).map(ToOwned::to_owned);
             let variants = e.variants.iter().map(|v| Variant {
-                name: snake(&v.ident.to_string()),
+                name: renamed(&v.attrs).unwrap_or_else(|| snake(&v.ident.to_string())),
                 doc: doc(&v.attrs),
                 content: match &v.fields {
                     Fields::Unit => Content::Nothing,
@@ -98,6 +98,11 @@ fn serialized(attributes: &[Attribute]) -> bool {
 fn serde(attributes: &[Attribute]) -> String {
     let of = attributes.iter().filter(|a| a.path().is_ident("serde"));
     of.map(|a| if let Meta::List(list) = &a.meta { list.tokens.to_string() } else { String::new() }).collect()
+}
+
+/// The name in files of a variant that has another one than the source.
+fn renamed(attributes: &[Attribute]) -> Option<String> {
+    Some(serde(attributes).split("rename = \"").nth(1)?.split('"').next()?.to_owned())
 }
 
 /// A documentation comment in one line, without links.

@@ -10,9 +10,9 @@ use rand_chacha::ChaCha8Rng;
 
 use super::rounds::{CHECKPOINTS, RoundValues};
 use super::sizing::{MAX_TRIES, Sizing, fastest_ns, judge, warm_up_runs};
-use super::throttle::{THROTTLED, Throttle};
+use super::throttle::Throttle;
 use super::{EngineError, Gate, Recorder, Unit};
-use crate::journal::{Event, Mode};
+use crate::journal::{EndReason, Event, Mode};
 use crate::protocol::checked::Checked;
 use crate::protocol::{Canary, Device, DeviceError, Fingerprint, Loaded, Setup, Visit, VisitRequest};
 
@@ -355,7 +355,7 @@ impl Session<'_, '_, '_> {
             self.round += 1;
             if !self.one_round()? {
                 // The round that was cut off does not count.
-                return self.end(self.round - 1, false, THROTTLED);
+                return self.end(self.round - 1, false, EndReason::Throttled);
             }
             let round = self.round;
             let event = self.observe(|device| Ok(Event::Round { round, probes: device.probe()? }))?;
@@ -368,13 +368,13 @@ impl Session<'_, '_, '_> {
             (self.progress)(Progress::Round(round, converged, keys.len()));
             let all = converged == keys.len();
             let reason = if all && CHECKPOINTS.contains(&round) && round >= self.plan.min_rounds {
-                "converged"
+                EndReason::Converged
             } else if round >= self.plan.max_rounds {
-                "round limit"
+                EndReason::RoundLimit
             } else if self.is_over() {
-                "time budget"
+                EndReason::TimeBudget
             } else if Throttle::judge_round(&probes) && !self.wait()? {
-                THROTTLED
+                EndReason::Throttled
             } else {
                 continue;
             };
@@ -383,8 +383,7 @@ impl Session<'_, '_, '_> {
     }
 
     /// Ends the session. Not a pure function of what was observed (the time budget), so a recorded end counts.
-    fn end(&mut self, rounds: u32, converged: bool, reason: &str) -> Result<bool, EngineError> {
-        let reason = reason.to_owned();
+    fn end(&mut self, rounds: u32, converged: bool, reason: EndReason) -> Result<bool, EngineError> {
         match self.recorder.next(false, || Ok(Event::SessionEnd { rounds, converged, reason }))? {
             Event::SessionEnd { converged, .. } => self.recorder.sync().map(|()| converged),
             _ => Err(EngineError::Replay("expected the end of the session".to_owned())),

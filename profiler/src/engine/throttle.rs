@@ -22,9 +22,6 @@ const GROWTH: f64 = 1.5;
 /// A session pauses no longer than this in all.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Why a session ended that gave up waiting; its rows say so.
-pub const THROTTLED: &str = "throttled";
-
 /// Judges visits by the device's own word, one after the other, and counts the pauses of a session.
 pub(super) struct Throttle {
     clocks: Vec<f64>,

@@ -9,6 +9,6 @@ mod event;
 mod reader;
 mod writer;
 
-pub use event::{EnergyResult, EnergyTarget, Event, Header, Mode, Role, Share, Trial};
+pub use event::{EndReason, EnergyResult, EnergyTarget, Event, Header, Mode, Role, Share, Trial};
 pub use reader::{JournalError, Recovered, read, read_file};
 pub use writer::Writer;
