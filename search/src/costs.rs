@@ -36,6 +36,32 @@ pub struct Costs<'a> {
     table: Option<CostTable>,
 }
 
+/// An architecture with the least or the most of a quantity.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Extreme {
+    /// The architecture.
+    pub arch: Arch,
+    /// How much it has, in the quantity's unit.
+    pub value: f64,
+    /// How it was found.
+    pub found_by: FoundBy,
+}
+
+/// How an extreme was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FoundBy {
+    /// Choices contribute independently: there is no better one.
+    Exact,
+    /// Choices depend on each other: it is the best that changing one choice at a time leads to.
+    CoordinateSearch,
+}
+
+impl Extreme {
+    fn exact((arch, value): (Arch, f64)) -> Self {
+        Self { arch, value, found_by: FoundBy::Exact }
+    }
+}
+
 impl<'a> Costs<'a> {
     /// A quantity of the architectures of a space.
     ///
@@ -98,12 +124,11 @@ impl<'a> Costs<'a> {
         self.table.is_some()
     }
 
-    /// The architecture with the least of the quantity, its value, and whether that is sure: where choices depend on each
-    /// other it is the best that changing one choice at a time leads to.
+    /// The architecture with the least of the quantity.
     ///
     /// # Errors
     /// As [`Costs::of`].
-    pub fn cheapest(&self, space: &Space) -> Result<(Arch, f64, bool), CostError> {
+    pub fn cheapest(&self, space: &Space) -> Result<Extreme, CostError> {
         self.cheap_enough(space, f64::NEG_INFINITY)
     }
 
@@ -111,9 +136,9 @@ impl<'a> Costs<'a> {
     ///
     /// # Errors
     /// As [`Costs::of`].
-    pub fn cheap_enough(&self, space: &Space, enough: f64) -> Result<(Arch, f64, bool), CostError> {
+    pub fn cheap_enough(&self, space: &Space, enough: f64) -> Result<Extreme, CostError> {
         match &self.table {
-            Some(table) => Ok(sure(table.cheapest())),
+            Some(table) => Ok(Extreme::exact(table.cheapest())),
             None => self.climb(space, |value, other| other < value, |value| value <= enough),
         }
     }
@@ -122,9 +147,9 @@ impl<'a> Costs<'a> {
     ///
     /// # Errors
     /// As [`Costs::of`].
-    pub fn dear_enough(&self, space: &Space, enough: f64) -> Result<(Arch, f64, bool), CostError> {
+    pub fn dear_enough(&self, space: &Space, enough: f64) -> Result<Extreme, CostError> {
         match &self.table {
-            Some(table) => Ok(sure(table.dearest())),
+            Some(table) => Ok(Extreme::exact(table.dearest())),
             None => self.climb(space, |value, other| other > value, |value| value >= enough),
         }
     }
@@ -135,7 +160,7 @@ impl<'a> Costs<'a> {
         space: &Space,
         is_better: impl Fn(f64, f64) -> bool,
         is_enough: impl Fn(f64) -> bool,
-    ) -> Result<(Arch, f64, bool), CostError> {
+    ) -> Result<Extreme, CostError> {
         let mut best = Arch(vec![0; space.choices.len()]);
         let mut value = self.of(&best)?;
         loop {
@@ -143,7 +168,7 @@ impl<'a> Costs<'a> {
             for (i, choice) in space.choices.iter().enumerate() {
                 for candidate in 0..choice.candidates.len() {
                     if is_enough(value) {
-                        return Ok((best, value, false));
+                        return Ok(Extreme { arch: best, value, found_by: FoundBy::CoordinateSearch });
                     }
                     let mut arch = best.clone();
                     arch.0[i] = candidate as u16;
@@ -154,14 +179,10 @@ impl<'a> Costs<'a> {
                 }
             }
             if !is_better(before, value) {
-                return Ok((best, value, false));
+                return Ok(Extreme { arch: best, value, found_by: FoundBy::CoordinateSearch });
             }
         }
     }
-}
-
-fn sure((arch, value): (Arch, f64)) -> (Arch, f64, bool) {
-    (arch, value, true)
 }
 
 fn missing(estimator: &Estimator<'_>, subnet: &Graph) -> CostError {

@@ -12,4 +12,4 @@ pub mod selection;
 pub mod told;
 pub mod winner;
 
-pub use costs::{CostError, Costs};
+pub use costs::{CostError, Costs, Extreme, FoundBy};

@@ -7,9 +7,9 @@ use std::fs;
 use std::path::Path;
 
 use nasprof_graph::Arch;
-use nasprof_search::Costs;
 use nasprof_search::config::{Evolution, Experiment, LoadedRegularizer, Quantity, Regularizer, RegularizerKind};
 use nasprof_search::evolution::{Budget, Drawn, EvolutionError, Outcome, RunError, evolve, run, sample};
+use nasprof_search::{Costs, Extreme, FoundBy};
 use nasprof_spaces::{Space, SpaceSpec};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -148,8 +148,8 @@ fn generations_are_what_makes_the_difference() {
 fn a_budget_that_hardly_any_draw_meets() {
     let space = space();
     let costs = Costs::new(&space, Quantity::Params, None).unwrap();
-    let (cheapest, least, sure) = costs.cheapest(&space).unwrap();
-    assert!(sure && all(&space).iter().all(|a| costs.of(a).unwrap() >= least));
+    let Extreme { arch: cheapest, value: least, found_by } = costs.cheapest(&space).unwrap();
+    assert!(found_by == FoundBy::Exact && all(&space).iter().all(|a| costs.of(a).unwrap() >= least));
     let regularizers = reject(Quantity::Params, least);
     let budget = Budget::new(&space, &regularizers, |_| 1.0).unwrap();
     let settings = Evolution { population: 2, ..SETTINGS };

@@ -3,9 +3,9 @@
 
 use nasprof_graph::arch::ArchFile;
 use nasprof_lut::{Estimator, Lut};
-use nasprof_search::Costs;
 use nasprof_search::config::{ConfigError, Experiment, Plan, Quantity};
 use nasprof_search::evolution::{Drawn, RunError, run};
+use nasprof_search::{Costs, Extreme, FoundBy};
 use nasprof_spaces::Space;
 use nasprof_testkit::luts as lut;
 use rand::SeedableRng;
@@ -53,8 +53,8 @@ fn winners_keep_to_the_latency_by_the_lut() {
     let folder = Folder::new(SPACE);
     let space = Space::builtin(SPACE).unwrap();
     let costs = Costs::new(&space, Quantity::Latency, Some(&folder.1)).unwrap();
-    let (cheapest, least, sure) = costs.cheapest(&space).unwrap();
-    assert!(sure);
+    let Extreme { arch: cheapest, value: least, found_by } = costs.cheapest(&space).unwrap();
+    assert_eq!(found_by, FoundBy::Exact);
     let estimator = Estimator::new(&folder.1);
     let estimate = |arch: &ArchFile| {
         let arch = arch.resolve(SPACE, &space.choices).unwrap();
@@ -111,12 +111,12 @@ fn cells_with_zeros() {
     let folder = Folder::new(name);
     let space = Space::builtin(name).unwrap();
     let costs = Costs::new(&space, Quantity::Latency, Some(&folder.1)).unwrap();
-    let (_, least, sure) = costs.cheapest(&space).unwrap();
-    assert!(!sure);
+    let Extreme { value: least, found_by, .. } = costs.cheapest(&space).unwrap();
+    assert_eq!(found_by, FoundBy::CoordinateSearch);
     for quantity in [Quantity::Memory, Quantity::Params, Quantity::Macs] {
         let lut = (quantity == Quantity::Memory).then_some(&folder.1);
         let costs = Costs::new(&space, quantity, lut).unwrap();
-        assert!(costs.cheapest(&space).unwrap().1 >= 0.0, "{quantity:?}");
+        assert!(costs.cheapest(&space).unwrap().value >= 0.0, "{quantity:?}");
     }
     let population = ["searcher.evolution={population=10, generations=2}"];
     let upper = costs.of(&space.sample(&mut ChaCha8Rng::seed_from_u64(1))).unwrap();

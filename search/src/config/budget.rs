@@ -1,11 +1,10 @@
 //! Budgets that no network of the space meets.
 
-use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
 use nasprof_spaces::Space;
 
 use super::{ConfigError, LoadedRegularizer, RegularizerKind};
-use crate::costs::{CostError, Costs};
+use crate::costs::{CostError, Costs, Extreme, FoundBy};
 
 /// Refuses an upper bound or target below the cheapest network and a lower bound above the most expensive one, and says which
 /// that is.
@@ -22,9 +21,9 @@ pub(super) fn check(regularizers: &[LoadedRegularizer], space: &Space) -> Result
             RegularizerKind::Reward | RegularizerKind::Penalty => continue,
         };
         let failed = |e: CostError| ConfigError::key(at("lut"), e.to_string());
-        let refused = |key: &str, limit: f64, which: &str, (arch, value, sure): (Arch, f64, bool)| {
+        let refused = |key: &str, limit: f64, which: &str, Extreme { arch, value, found_by }: Extreme| {
             let network = serde_json::to_string(&ArchFile::new(&space.name, &space.choices, &arch)).unwrap_or_default();
-            let found = if sure { "" } else { " found" };
+            let found = if found_by == FoundBy::Exact { "" } else { " found" };
             let (name, unit) = (settings.quantity.name(), settings.quantity.unit());
             let problem = format!(
                 "no network has a {name} of {limit} {unit}: the {which} network{found} has {value} {unit}: {network}"
@@ -33,13 +32,13 @@ pub(super) fn check(regularizers: &[LoadedRegularizer], space: &Space) -> Result
         };
         if let Some((key, limit)) = most {
             let cheapest = costs.cheap_enough(space, limit).map_err(failed)?;
-            if limit < cheapest.1 {
+            if limit < cheapest.value {
                 return refused(key, limit, "cheapest", cheapest);
             }
         }
         if let Some(limit) = least {
             let dearest = costs.dear_enough(space, limit).map_err(failed)?;
-            if limit > dearest.1 {
+            if limit > dearest.value {
                 return refused("lower", limit, "most expensive", dearest);
             }
         }

@@ -85,6 +85,6 @@ impl<'a> Budget<'a> {
 
     /// For every quantity the architecture that has the least of it: where to begin if draws find nothing.
     pub(super) fn cheapest(&self, space: &Space) -> Result<Vec<Arch>, CostError> {
-        self.bounds.iter().map(|bound| Ok(bound.costs.cheapest(space)?.0)).collect()
+        self.bounds.iter().map(|bound| Ok(bound.costs.cheapest(space)?.arch)).collect()
     }
 }
