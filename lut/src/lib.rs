@@ -30,6 +30,7 @@ mod share;
 mod size_effect;
 mod spread;
 mod store;
+mod validate;
 mod validation;
 
 pub use batch::{BatchEstimator, CostTable};
@@ -53,7 +54,8 @@ pub use row::{Flag, Row, Times};
 pub use share::{CrossCheck, Gap, LayerGap, ShareError, Shared, from_journals, join};
 pub use size_effect::{SizeEffect, Slope};
 pub use store::{check_ending, read, replace_file, write};
-pub use validation::{Validation, ValidationRow, level_now, validate};
+pub use validate::{level_now, validate};
+pub use validation::{Validation, ValidationRow};
 
 /// The examples of the guide for users of the libraries, run as tests.
 #[cfg(doctest)]
