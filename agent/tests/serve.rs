@@ -56,7 +56,7 @@ fn configure() -> String {
 fn graph() -> Graph {
     let space = small_space();
     let arch = nasprof_graph::Arch(vec![0; space.choices.len()]);
-    nasprof_graph::runtime::Runtime::TorchEager.subnet(&space.graph, &arch).unwrap()
+    nasprof_graph::runtime::Runtime::TorchEager.subnet(&space.graph, &arch).unwrap().into_graph()
 }
 
 fn load(unit: u32) -> String {
@@ -306,7 +306,7 @@ fn withstand(graph: &Value) -> bool {
 fn layers_with_any_one_value_replaced_are_withstood() {
     let (mut refused, mut run) = (0, 0);
     for unit in layers(&small_space()) {
-        let graph = serde_json::to_value(&unit.graph).unwrap();
+        let graph = serde_json::to_value(unit.network.graph()).unwrap();
         let mut all = Vec::new();
         places(&graph, "", &mut all);
         // Control: unchanged it runs.

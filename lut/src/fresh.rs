@@ -66,7 +66,8 @@ pub fn measure_whole(
         ..lut.context.header.clone()
     };
     recorder.decide(Event::Header(Box::new(header.clone())))?;
-    for Unit { unit, role, graph, .. } in units {
+    for Unit { unit, role, network } in units {
+        let graph = network.into_graph();
         recorder.decide(Event::Unit { unit, role, graph })?;
     }
     // Session numbers of their own: a synthetic device must not repeat a session of the LUT.

@@ -54,7 +54,7 @@ pub(crate) fn from_observations(observations: &Observations) -> Result<Lut, LutE
     let by_key: Vec<BTreeMap<LayerKey, KeySession>> = sessions.iter().map(|s| collect(observations, s)).collect();
     let values: Vec<RoundValues> = sessions.iter().map(|s| round_values(observations, s)).collect();
     let places = Places::new(observations.units.values(), |unit, position| {
-        let key = unit.keys.get(position).cloned().unwrap_or_else(|| unit.whole_key());
+        let key = unit.keys().nth(position).cloned().unwrap_or_else(|| unit.whole_key());
         let samples = |keys: &BTreeMap<LayerKey, KeySession>| {
             keys.get(&key).and_then(|seen| trimmed_mean(seen.places.get(&(unit.unit, position))?))
         };
@@ -123,7 +123,7 @@ pub(crate) fn from_observations(observations: &Observations) -> Result<Lut, LutE
 /// What the size of a network does to it; predictions of the networks from each other then have it as well.
 fn size_effect(observations: &Observations, left_out: &mut BTreeMap<u32, LeftOut>) -> Option<SizeEffect> {
     let example = |(unit, left): (&u32, &LeftOut)| {
-        observations.units.get(unit).map(|unit| (log_costs(&unit.graph), left.log_ratio))
+        observations.units.get(unit).map(|unit| (log_costs(&unit.network), left.log_ratio))
     };
     let networks: Vec<Example> = left_out.iter().map(example).collect::<Option<_>>()?;
     let (effect, left_out_effects) = fit(&networks)?;
@@ -140,7 +140,7 @@ fn collect(all: &Observations, session: &SessionObservations) -> BTreeMap<LayerK
         let Some(unit) = all.units.get(&visit.unit) else { continue };
         let repeat = session.repeats.get(&visit.unit).copied().unwrap_or(1);
         for (position, (key, samples)) in clean_samples(unit, visit, repeat).into_iter().enumerate() {
-            let whole = unit.is_layer() || position == unit.keys.len();
+            let whole = unit.is_layer() || position == unit.keys().len();
             let runs = if whole { &visit.whole } else { &visit.layers };
             let entry = keys.entry(key).or_default();
             entry.visits += 1;
@@ -324,7 +324,7 @@ fn anchors(
             sessions_ns: times(by_key)?,
             level_sessions_ns: times(levels)?,
             sum_ns: left_out.get(&unit.unit)?.sum_ns,
-            layers: unit.keys.len(),
+            layers: unit.keys().len(),
             energy: energy(all, &EnergyTarget::Unit(unit.unit)),
             layers_energy_mj: layers_energy(all, unit),
         })
@@ -333,7 +333,7 @@ fn anchors(
 }
 
 fn layers_energy(all: &Observations, unit: &Unit) -> Option<f64> {
-    unit.keys.iter().map(|key| Some(energy(all, &EnergyTarget::Layer(key.clone()))?.energy_mj)).sum()
+    unit.keys().map(|key| Some(energy(all, &EnergyTarget::Layer(key.clone()))?.energy_mj)).sum()
 }
 
 fn energy(all: &Observations, target: &EnergyTarget) -> Option<Energy> {

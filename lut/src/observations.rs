@@ -113,7 +113,7 @@ impl Observations {
     pub(crate) fn has_row(&self, key: &LayerKey, trial: &Trial) -> bool {
         self.header.share.is_none()
             || matches!(trial, Trial::Failed(_))
-            || self.units.values().any(|unit| unit.keys.contains(key))
+            || self.units.values().any(|unit| unit.keys().any(|k| k == key))
     }
 
     fn current(&mut self, level: bool) -> &mut Vec<SessionObservations> {
@@ -140,7 +140,7 @@ impl SessionObservations {
 
     fn take(&mut self, event: &Event, units: &BTreeMap<u32, Unit>) -> Result<(), LutError> {
         let known = |visit: &Visit| match units.get(&visit.unit) {
-            Some(unit) if visit.layers.iter().all(|run| run.ns.len() == unit.keys.len()) => Ok(()),
+            Some(unit) if visit.layers.iter().all(|run| run.ns.len() == unit.keys().len()) => Ok(()),
             _ => Err(LutError::Incomplete(format!("visit {} does not fit its unit", visit.sequence))),
         };
         match event {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use nasprof_base::statistics::{mean, standard_deviation};
 use nasprof_graph::LayerKey;
-use nasprof_graph::reuse::reuse_bytes;
 use nasprof_profiler::engine::Unit;
 
 use crate::reuse::{BANDWIDTHS, ReusePoint, time_at};
@@ -25,10 +24,9 @@ struct Place {
     mean_ns: f64,
 }
 
-/// A network with its reuse distances, and what it took as a whole in the mean of the sessions.
+/// A network, and what it took as a whole in the mean of the sessions.
 struct Network<'a> {
     unit: &'a Unit,
-    distances: Vec<u64>,
     whole_ns: f64,
 }
 
@@ -44,14 +42,15 @@ impl<'a> Places<'a> {
     pub(crate) fn new(units: impl Iterator<Item = &'a Unit>, value: impl Fn(&Unit, usize) -> Option<f64>) -> Self {
         let mut places = Self { by_key: BTreeMap::new(), networks: Vec::new() };
         for unit in units.filter(|unit| !unit.is_layer()) {
-            let distances = reuse_bytes(&unit.graph);
-            for (position, (key, &bytes)) in unit.keys.iter().zip(&distances).enumerate() {
+            let layers = unit.network.keyed_layers();
+            for (position, layer) in layers.iter().enumerate() {
                 if let Some(mean_ns) = value(unit, position) {
-                    places.by_key.entry(key).or_default().push(Place { unit: unit.unit, bytes, mean_ns });
+                    let place = Place { unit: unit.unit, bytes: layer.reuse_bytes, mean_ns };
+                    places.by_key.entry(&layer.key).or_default().push(place);
                 }
             }
-            if let Some(whole_ns) = value(unit, unit.keys.len()) {
-                places.networks.push(Network { unit, distances, whole_ns });
+            if let Some(whole_ns) = value(unit, layers.len()) {
+                places.networks.push(Network { unit, whole_ns });
             }
         }
         places
@@ -93,7 +92,7 @@ impl<'a> Places<'a> {
         let elsewhere: Vec<Vec<Vec<ReusePoint>>> = self
             .networks
             .iter()
-            .map(|network| network.unit.keys.iter().map(|key| self.points(key, Some(network.unit.unit))).collect())
+            .map(|network| network.unit.keys().map(|key| self.points(key, Some(network.unit.unit))).collect())
             .collect();
         let plain = self.left_out(&elsewhere, None);
         let limit = spread(&plain) * WORTH_IT;
@@ -107,8 +106,9 @@ impl<'a> Places<'a> {
         let networks = self.networks.iter().zip(elsewhere);
         networks
             .filter_map(|(network, layers)| {
-                let layers = layers.iter().zip(&network.distances);
-                let sum_ns = layers.map(|(points, &bytes)| layer_ns(points, bytes, bandwidth)).sum::<Option<f64>>()?;
+                let layers = layers.iter().zip(network.unit.network.keyed_layers());
+                let sum_ns: f64 =
+                    layers.map(|(points, layer)| layer_ns(points, layer.reuse_bytes, bandwidth)).sum::<Option<_>>()?;
                 let log_ratio = (network.whole_ns / sum_ns).ln();
                 log_ratio.is_finite().then_some((network.unit.unit, LeftOut { sum_ns, log_ratio }))
             })

@@ -7,7 +7,7 @@
 //! 1970) on logarithms of static costs.
 
 use nasprof_base::statistics::{mean, standard_deviation};
-use nasprof_graph::Graph;
+use nasprof_graph::LoweredNetwork;
 use serde::{Deserialize, Serialize};
 
 /// Fewest measured networks to fit it to.
@@ -56,8 +56,8 @@ pub struct Slope {
 impl SizeEffect {
     /// The factor for a network that is already as the runtime executes it.
     #[must_use]
-    pub fn factor(&self, graph: &Graph) -> f64 {
-        self.log_factor(&log_costs(graph)).exp()
+    pub fn factor(&self, network: &LoweredNetwork) -> f64 {
+        self.log_factor(&log_costs(network)).exp()
     }
 
     pub(crate) fn slopes(&self) -> [Slope; COSTS] {
@@ -75,9 +75,9 @@ impl SizeEffect {
 }
 
 /// Logarithms of a network's costs; one more of each, so that a network without parameters has one.
-pub(crate) fn log_costs(graph: &Graph) -> [f64; COSTS] {
-    let cost = graph.cost();
-    let layers = graph.layers().count() as f64;
+pub(crate) fn log_costs(network: &LoweredNetwork) -> [f64; COSTS] {
+    let cost = network.cost();
+    let layers = network.keyed_layers().len() as f64;
     [cost.params as f64, cost.macs as f64, cost.bytes_written as f64, layers].map(f64::ln_1p)
 }
 

@@ -105,7 +105,7 @@ fn measured(
         let processes_ms: Option<Vec<f64>> = processes.iter().map(of_process).collect();
         let processes_ms = processes_ms.ok_or_else(|| fail("no clean run was measured in one of the processes"))?;
         let ms = mean(&processes_ms).ok_or_else(|| fail("no clean run was measured"))?;
-        let estimate = estimator.estimate(&unit.graph);
+        let estimate = estimator.estimate(&unit.network);
         let latency_ms = if *anchor { estimator.anchor_ms(arch) } else { estimate.latency_ms };
         let estimated = latency_ms.ok_or_else(|| fail("the LUT has no entry for one of its layers"))?;
         let (ci, parts) = match processes.as_slice() {
@@ -125,7 +125,7 @@ fn measured(
             parts,
             estimated,
             interval: estimate.interval_ms,
-            isolated: isolated.and_then(|i| i.latency_ms(&unit.graph)),
+            isolated: isolated.and_then(|i| i.latency_ms(&unit.network)),
         });
     }
     Ok(result)

@@ -108,7 +108,7 @@ fn every_unit_comes_first_equally_often() {
 fn places(units: &[Unit]) -> BTreeMap<LayerKey, usize> {
     let mut places = BTreeMap::new();
     for unit in units {
-        for key in unit.keys.iter().collect::<BTreeSet<_>>() {
+        for key in unit.keys().collect::<BTreeSet<_>>() {
             *places.entry(key.clone()).or_default() += 1;
         }
     }
@@ -189,7 +189,7 @@ fn preempted_samples_are_dropped() {
         }
     }
     for unit in &units {
-        let layer = unit.graph.layers().map(|(_, node)| layer_truth_ns(&unit.graph, node)).sum::<f64>();
+        let layer = unit.network.layers().map(|(_, node)| layer_truth_ns(&unit.network, node)).sum::<f64>();
         let truth = layer + WHOLE_OVERHEAD_NS;
         let error = |samples: &[f64]| (mean(samples).unwrap() / truth).ln();
         assert!(error(&clean[&unit.unit]).abs() < 0.005, "{}", unit.whole_key());
@@ -495,7 +495,7 @@ fn nanoseconds_are_nanoseconds() {
             Event::Visit { visit, .. } => {
                 let unit = &units[visit.unit as usize];
                 let samples = clean_samples(unit, visit, repeats[&visit.unit]);
-                let truth: f64 = unit.graph.layers().map(|(_, node)| layer_truth_ns(&unit.graph, node)).sum();
+                let truth: f64 = unit.network.layers().map(|(_, node)| layer_truth_ns(&unit.network, node)).sum();
                 let value = median(&samples[0].1).unwrap();
                 assert!((value / (truth + WHOLE_OVERHEAD_NS) - 1.0).abs() < 1e-4, "{value} {truth}");
             }

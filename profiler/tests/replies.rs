@@ -205,7 +205,7 @@ fn run(header: Header, path: &Path, connect: &mut dyn FnMut() -> Box<dyn Device>
 
 #[test]
 fn after_a_wrong_reply_a_good_agent_goes_on_as_if_nothing_had_happened() {
-    let folder = Folder::new();
+    let folder = Folder::default();
     let header = Header { energy: true, ..header(&small_space(), Mode::InContext, 1) };
     let good = &mut || named("quiet")().unwrap();
     let undisturbed = folder.file("undisturbed");

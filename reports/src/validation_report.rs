@@ -9,7 +9,6 @@ use nasprof_spaces::Space;
 use crate::network::{Breakdown, breakdown};
 use crate::page::{Cell, Column, Section, Statement, Table, Verdict, figure, headline, page, statements, table};
 
-
 /// The bands that are drawn and counted, relative.
 const BANDS: [f64; 3] = [0.02, 0.05, 0.10];
 /// Networks whose time is taken apart.

@@ -1,7 +1,7 @@
 //! What an architecture costs: latency and memory by a LUT, parameters and MACs by the network itself.
 
 use nasprof_graph::runtime::Runtime;
-use nasprof_graph::{Arch, Graph, GraphError};
+use nasprof_graph::{Arch, Graph, GraphError, LoweredNetwork};
 use nasprof_lut::{CostTable, Estimator, Lut};
 use nasprof_spaces::Space;
 use thiserror::Error;
@@ -185,7 +185,7 @@ impl<'a> Costs<'a> {
     }
 }
 
-fn missing(estimator: &Estimator<'_>, subnet: &Graph) -> CostError {
+fn missing(estimator: &Estimator<'_>, subnet: &LoweredNetwork) -> CostError {
     let nodes = estimator.estimate(subnet).nodes;
     CostError::Missing(
         nodes.into_iter().filter(|n| n.latency_ms.is_none()).map(|n| n.key.to_string()).take(3).collect(),

@@ -31,13 +31,15 @@ pub(super) fn run(args: &ExportArgs) -> Result<ExitCode, Failure> {
     }
     let content = match (args.to, args.view) {
         (ExportFormat::Onnx, None | Some(ViewArg::Network)) => {
-            return export_onnx::run(args, &space, &arch, &runtime.subnet(&space.graph, &arch)?);
+            return export_onnx::run(args, &space, &arch, runtime.subnet(&space.graph, &arch)?.graph());
         }
         (ExportFormat::Onnx, Some(_)) => {
             return Err(Failure::usage("--view: an ONNX model is the network that runs"));
         }
         (ExportFormat::Svg, None | Some(ViewArg::Architecture)) => draw::architecture(&space, &arch, None)?.to_svg(),
-        (ExportFormat::Svg, Some(ViewArg::Network)) => draw::network(&runtime.subnet(&space.graph, &arch)?).to_svg(),
+        (ExportFormat::Svg, Some(ViewArg::Network)) => {
+            draw::network(runtime.subnet(&space.graph, &arch)?.graph()).to_svg()
+        }
         (ExportFormat::Svg, Some(ViewArg::Supernet)) => draw::supernet(&space, &arch, runtime)?.to_svg(),
         (ExportFormat::Dot, Some(ViewArg::Supernet)) => {
             draw::dot(&space.graph, &draw::states(&space.graph, &arch, runtime)?)

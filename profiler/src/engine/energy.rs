@@ -24,7 +24,7 @@ pub(super) fn run_energy(
     mut progress: impl FnMut(usize, usize),
 ) -> Result<(), EngineError> {
     let anchors = units.iter().filter(|unit| matches!(unit.role, Role::Network { anchor: true, .. }));
-    let anchors = anchors.map(|unit| (EnergyTarget::Unit(unit.unit), &unit.graph));
+    let anchors = anchors.map(|unit| (EnergyTarget::Unit(unit.unit), unit.network.graph()));
     let layers = keys.iter().filter(|(key, _)| !failed.contains(*key));
     let layers = layers.map(|(key, (graph, _))| (EnergyTarget::Layer(key.clone()), graph));
     let targets: Vec<(EnergyTarget, &Graph)> = anchors.chain(layers).collect();

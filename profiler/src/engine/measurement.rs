@@ -180,11 +180,11 @@ fn plan(
     };
     if let Some(share) = header.share {
         units = part_of(share, units);
-        let own: BTreeSet<&LayerKey> = units.iter().flat_map(|unit| &unit.keys).collect();
+        let own: BTreeSet<&LayerKey> = units.iter().flat_map(Unit::keys).collect();
         keys.retain(|key, _| own.contains(key) || failed.contains(key));
     }
     for unit in &units {
-        let (unit, role, graph) = (unit.unit, unit.role.clone(), unit.graph.clone());
+        let (unit, role, graph) = (unit.unit, unit.role.clone(), unit.network.graph().clone());
         recorder.decide(Event::Unit { unit, role, graph })?;
     }
     recorder.decide(Event::Planned)?;

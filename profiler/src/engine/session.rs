@@ -212,7 +212,7 @@ impl Live<'_, '_> {
             self.connect()?;
             let device = self.device.as_mut().ok_or_else(|| DeviceError::Lost("no device".to_owned()))?;
             for unit in &self.plan.units[..self.loaded] {
-                device.load(unit.unit, &unit.graph)?;
+                device.load(unit.unit, &unit.network)?;
             }
             let mut elapsed = 0;
             while elapsed < SETTLE_MIN_NS {
@@ -254,7 +254,7 @@ impl Session<'_, '_, '_> {
     fn load(&mut self) -> Result<(), EngineError> {
         for (i, unit) in self.plan.units.iter().enumerate() {
             (self.progress)(Progress::Loading(i, self.plan.units.len()));
-            let event = self.observe(|device| device.load(unit.unit, &unit.graph).map(Event::Loaded))?;
+            let event = self.observe(|device| device.load(unit.unit, &unit.network).map(Event::Loaded))?;
             match event {
                 Event::Loaded(Loaded { unit: loaded, .. }) if loaded == unit.unit => self.live.loaded = i + 1,
                 _ => return Err(EngineError::Replay(format!("expected the loading of unit {}", unit.unit))),
@@ -414,7 +414,7 @@ impl Session<'_, '_, '_> {
     /// The keys whose convergence ends the session.
     fn keys(&self) -> Vec<nasprof_graph::LayerKey> {
         let mut keys: Vec<_> = match self.plan.mode {
-            Mode::InContext => self.plan.units.iter().flat_map(|u| u.keys.iter().cloned()).collect(),
+            Mode::InContext => self.plan.units.iter().flat_map(|u| u.keys().cloned()).collect(),
             Mode::Isolated | Mode::Whole => self.plan.units.iter().map(Unit::whole_key).collect(),
         };
         keys.sort_unstable();

@@ -21,7 +21,7 @@ pub fn part_of(share: Share, units: Vec<Unit>) -> Vec<Unit> {
     let common = common(&units);
     let mut others: Vec<&Unit> = units.iter().filter(|unit| !common.contains(&unit.unit)).collect();
     // The largest first, there and back again, so that no board gets all the large ones.
-    others.sort_by_key(|unit| (Reverse(unit.graph.cost().macs), unit.unit));
+    others.sort_by_key(|unit| (Reverse(unit.network.cost().macs), unit.unit));
     let boards = share.of.max(1) as usize;
     let dealt = |i: usize| {
         let (turn, place) = (i / boards, i % boards);
@@ -36,15 +36,15 @@ pub fn part_of(share: Share, units: Vec<Unit>) -> Vec<Unit> {
 fn common(units: &[Unit]) -> BTreeSet<u32> {
     let anchors = units.iter().filter(|unit| matches!(unit.role, Role::Network { anchor: true, .. }));
     let mut anchors: Vec<&Unit> = anchors.collect();
-    anchors.sort_by_key(|unit| (unit.graph.cost().macs, unit.unit));
+    anchors.sort_by_key(|unit| (unit.network.cost().macs, unit.unit));
     let networks = evenly(COMMON_NETWORKS, anchors.len()).map(|i| anchors[i].unit);
     let mut by_operation: BTreeMap<&str, Vec<&Unit>> = BTreeMap::new();
     for unit in units.iter().filter(|unit| unit.is_layer()) {
-        let name = unit.graph.layers().next().map_or("", |(_, node)| node.op.name());
+        let name = unit.network.layers().next().map_or("", |(_, node)| node.op.name());
         by_operation.entry(name).or_default().push(unit);
     }
     let layers = by_operation.into_values().flat_map(|mut same| {
-        same.sort_by_key(|unit| (Reverse(unit.graph.cost().macs), unit.unit));
+        same.sort_by_key(|unit| (Reverse(unit.network.cost().macs), unit.unit));
         same.into_iter().step_by(COMMON_EVERY).map(|unit| unit.unit)
     });
     networks.chain(layers).collect()
