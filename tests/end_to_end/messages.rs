@@ -18,8 +18,9 @@ use crate::types::{Types, fields_of, needed, section, types};
 
 /// What stands above it is written by hand.
 const MARK: &str = "<!-- From here on made from the source; tests/end_to_end/messages.rs says how. -->\n\n";
-const SOURCES: [&str; 5] = [
-    "profiler/src/protocol/mod.rs",
+const SOURCES: [&str; 6] = [
+    "profiler/src/protocol/request.rs",
+    "profiler/src/protocol/reply.rs",
     "profiler/src/journal/event.rs",
     "profiler/src/protocol/clocks.rs",
     "profiler/src/protocol/supervisor.rs",

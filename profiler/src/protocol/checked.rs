@@ -7,10 +7,10 @@ use std::time::Duration;
 use nasprof_graph::Graph;
 
 use super::bounds::{MAX_BYTES, MAX_COUNT, MAX_ITEMS, MAX_MHZ, MAX_NS, MAX_TEXT_BYTES, MAX_TIMER_NS, MAX_VALUE};
-use super::{
-    Canary, ClockRequest, Device, DeviceError, Energy, Fingerprint, Loaded, Memory, Probe, Probes, ProtocolError, Run,
-    Setup, Stored, Visit, VisitRequest,
-};
+use super::clocks::{ClockRequest, Stored};
+use super::device::{Device, DeviceError, ProtocolError};
+use super::reply::{Canary, Energy, Fingerprint, Loaded, Memory, Probe, Probes, Run, Visit};
+use super::request::{Setup, VisitRequest};
 
 /// A canary, which is made to last milliseconds, that seems to last less is a broken timer or agent.
 const MIN_CANARY_NS: u64 = 10_000;
@@ -235,7 +235,8 @@ fn text(what: &str, text: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ClockCommands, EnergyWindow};
+    use super::super::clocks::ClockCommands;
+    use super::super::reply::EnergyWindow;
     use super::*;
 
     /// What no line can hold, a device in this process can still answer.

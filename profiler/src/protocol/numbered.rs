@@ -25,7 +25,8 @@ pub fn number_of(line: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Loaded, Reply, Request};
+    use super::super::reply::{Loaded, Reply};
+    use super::super::request::Request;
     use super::*;
 
     #[test]
