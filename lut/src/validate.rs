@@ -9,6 +9,7 @@ use nasprof_profiler::protocol::Visit;
 use nasprof_spaces::Space;
 
 use crate::noise::{halves, noise};
+use crate::validation::share_within;
 use crate::{Estimator, Level, LutError, Observations, SessionObservations, Validation, ValidationRow};
 
 struct Measured {
@@ -40,7 +41,6 @@ pub fn validate(
     let factor = level.as_ref().map_or(1.0, |l| l.level);
     let fresh: Vec<&Measured> = all.iter().filter(|m| !m.anchor).collect();
     let errors: Vec<f64> = fresh.iter().map(|m| m.estimated * factor / m.ms - 1.0).collect();
-    let share = |limit: f64| errors.iter().filter(|e| e.abs() <= limit).count() as f64 / errors.len().max(1) as f64;
     let mape_of = |e: &[f64]| mean(&e.iter().map(|e| e.abs()).collect::<Vec<_>>()).unwrap_or(f64::NAN);
     let isolated_errors: Option<Vec<f64>> = fresh.iter().map(|m| Some(m.isolated? / m.ms - 1.0)).collect();
     let inside: Option<Vec<f64>> =
@@ -54,9 +54,9 @@ pub fn validate(
         mape: mape_of(&errors),
         noise: noise(fresh.iter().filter_map(|m| m.parts.as_deref())),
         bias: mean(&errors).unwrap_or(f64::NAN),
-        within_2: share(0.02),
-        within_5: share(0.05),
-        within_10: share(0.10),
+        within_2: share_within(&errors, 0.02),
+        within_5: share_within(&errors, 0.05),
+        within_10: share_within(&errors, 0.10),
         spearman: spearman(&estimated, &times),
         raw_mape: mape_of(&fresh.iter().map(|m| m.estimated / m.ms - 1.0).collect::<Vec<_>>()),
         isolated_mape: isolated_errors.as_deref().filter(|_| isolated.is_some()).map(mape_of),

@@ -42,11 +42,14 @@ pub struct Validation {
     pub noise: Option<f64>,
     /// Mean relative error after dividing by the level.
     pub bias: f64,
-    /// Share within 2 %.
+    /// Share within 2 %. The shares follow from the rows, and are made anew when a file is read.
+    #[serde(default)]
     pub within_2: f64,
     /// Share within 5 %.
+    #[serde(default)]
     pub within_5: f64,
     /// Share within 10 %.
+    #[serde(default)]
     pub within_10: f64,
     /// Rank correlation.
     pub spearman: Option<f64>,
@@ -68,7 +71,7 @@ impl Validation {
     /// # Errors
     /// What is wrong with it: no JSON, a missing value, or a time that is not positive.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let validation: Self = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        let mut validation: Self = serde_json::from_str(text).map_err(|e| e.to_string())?;
         if let Some(bad) = validation.level.filter(|l| !is_time(*l)) {
             return Err(format!("level: {bad} is not a positive number"));
         }
@@ -80,10 +83,13 @@ impl Validation {
             }
         }
         let (n, rows) = (validation.n, validation.rows.len());
-        if rows == n {
-            return Ok(validation);
+        if rows != n {
+            return Err(format!("n is {n}, but there are {rows} rows: the file was cut or changed"));
         }
-        Err(format!("n is {n}, but there are {rows} rows: the file was cut or changed"))
+        let errors = validation.errors();
+        [validation.within_2, validation.within_5, validation.within_10] =
+            [0.02, 0.05, 0.10].map(|limit| share_within(&errors, limit));
+        Ok(validation)
     }
 
     /// What estimates are multiplied by before they are compared: the level, where it is known.
@@ -97,6 +103,11 @@ impl Validation {
     pub fn errors(&self) -> Vec<f64> {
         self.rows.iter().map(|r| r.estimated_ms * self.factor() / r.measured_ms - 1.0).collect()
     }
+}
+
+/// Share of the errors that are no larger than this; 0 of none.
+pub(crate) fn share_within(errors: &[f64], limit: f64) -> f64 {
+    errors.iter().filter(|e| e.abs() <= limit).count() as f64 / errors.len().max(1) as f64
 }
 
 fn is_time(value: f64) -> bool {
@@ -148,13 +159,18 @@ mod tests {
     #[test]
     fn old_files_are_read_and_damaged_ones_are_not() {
         let mut old = serde_json::to_value(validation()).unwrap();
-        for key in ["noise", "level_interval", "spearman", "isolated_mape", "covered", "seed"] {
+        let absent =
+            ["noise", "level_interval", "spearman", "isolated_mape", "covered", "seed", "within_2", "within_10"];
+        for key in absent {
             old.as_object_mut().unwrap().remove(key);
         }
         old["rows"][0].as_object_mut().unwrap().remove("processes_ms");
         old["more"] = 1.into();
         let read = Validation::parse(&old.to_string()).unwrap();
         assert_eq!((read.seed, read.noise, read.rows[0].measured_ms), (None, None, 2.0));
+        old["rows"][0]["estimated_ms"] = 1.28.into();
+        let read = Validation::parse(&old.to_string()).unwrap();
+        assert_eq!((read.within_2, read.within_5, read.within_10), (0.0, 1.0, 1.0));
         for (place, value) in [("/n", 2.into()), ("/level", 0.0.into()), ("/rows/0/measured_ms", (-1.0).into())] {
             let mut damaged = old.clone();
             *damaged.pointer_mut(place).unwrap() = value;

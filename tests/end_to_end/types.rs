@@ -126,7 +126,8 @@ fn doc(attributes: &[Attribute]) -> String {
         let (link, behind) = after.split_once("`]").unwrap();
         let name = link.rsplit_once("::").map_or(link.to_owned(), |(_, variant)| snake(variant));
         let _ = write!(text, "{before}`{name}`");
-        rest = behind;
+        // Where the name is not in scope, its path follows.
+        rest = behind.strip_prefix('(').and_then(|path| path.split_once(')')).map_or(behind, |(_, rest)| rest);
     }
     text + rest
 }
