@@ -17,7 +17,7 @@ use nasprof_search::evolution::RunError;
 use nasprof_spaces::SpaceError;
 
 use crate::escape::block;
-use crate::hints::{arch_hint, device_file_hint, journal_hint, link_hint, space_hint};
+use crate::hints::{BROKEN_AGENT, arch_hint, device_file_hint, journal_hint, link_hint, space_hint};
 use crate::interruption::Kept;
 
 /// Exit codes of the program; part of its interface.
@@ -35,6 +35,8 @@ pub(crate) enum Exit {
     DeviceLost = 5,
     /// The context is another one.
     ContextChanged = 6,
+    /// The agent broke the protocol.
+    BrokenAgent = 7,
 }
 
 /// An error as the user sees it: what is wrong, then a hint.
@@ -173,7 +175,8 @@ impl From<LinkError> for Failure {
         let exit = match &error {
             transient if transient.is_transient() => Exit::DeviceLost,
             LinkError::PowerMode { .. } => Exit::ContextChanged,
-            LinkError::Board { .. } | LinkError::Protocol(_) | LinkError::Clocks { .. } => Exit::Internal,
+            LinkError::Protocol(_) => Exit::BrokenAgent,
+            LinkError::Board { .. } | LinkError::Clocks { .. } => Exit::Internal,
             _ => Exit::Usage,
         };
         let hint = link_hint(&error);
@@ -204,7 +207,7 @@ impl From<DeviceError> for Failure {
                 exit: Exit::DeviceLost,
                 ..Self::usage(error).hint("what was measured is kept; the same command with --resume goes on")
             },
-            DeviceError::Protocol(problem) => LinkError::Protocol(problem).into(),
+            DeviceError::Protocol(_) => Self { exit: Exit::BrokenAgent, ..Self::usage(error).hint(BROKEN_AGENT) },
         }
     }
 }

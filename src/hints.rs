@@ -8,6 +8,10 @@ use nasprof_spaces::SpaceError;
 
 use crate::failure::{Exit, of_io};
 
+/// A wrong answer is not recorded, so a good agent can go on.
+pub(crate) const BROKEN_AGENT: &str = "is something else printing on the agent's output, or is `agent`, `agent_on_board` or \
+    NASPROF_AGENT another program? `nasprof devices check` looks at it; the wrong answer was not recorded, so --resume goes on";
+
 /// What stands between us and a device.
 pub(crate) fn link_hint(error: &LinkError) -> String {
     let text = match error {
@@ -76,10 +80,7 @@ pub(crate) fn link_hint(error: &LinkError) -> String {
             return format!("set the device's clocks as that file has them, then remove {}", copy.display());
         }
         LinkError::Lost(_) => "a measurement goes on where it was with --resume; what was measured is kept",
-        LinkError::Protocol(_) => {
-            "is something else printing on the agent's output, or is `agent`, `agent_on_board` or NASPROF_AGENT another \
-             program?"
-        }
+        LinkError::Protocol(_) => BROKEN_AGENT,
     };
     text.to_owned()
 }
@@ -174,6 +175,8 @@ mod tests {
     use std::io::{Error, ErrorKind};
     use std::path::{Path, PathBuf};
 
+    use nasprof_profiler::protocol::ProtocolError;
+
     use super::*;
 
     /// An error's variant. A new one does not compile until it has a hint above, and a line below.
@@ -249,7 +252,7 @@ mod tests {
             (clocks(ClockStep::Restore), "/s/clocks/a.json"),
             (LinkError::PowerMode { now: text(), wanted: "MAXN".to_owned() }, "MAXN"),
             (LinkError::Lost(text()), "--resume"),
-            (LinkError::Protocol(text()), "`agent_on_board`"),
+            (LinkError::Protocol(ProtocolError { agent: text(), problem: text() }), "`agent_on_board`"),
         ]
     }
 

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use nasprof_graph::Graph;
+use nasprof_profiler::protocol::numbered::{Numbered, number_of};
 use nasprof_profiler::protocol::{Device, DeviceError, Hello, PROTOCOL_VERSION, Reply, Request, read_line};
+use serde::Serialize;
 
 use crate::clocks::{self, ClockError};
 
@@ -25,16 +27,16 @@ pub fn serve(
     send(&mut output, &Reply::Hello(Hello { protocol: PROTOCOL_VERSION, version, backends }))?;
     let mut device: Option<Box<dyn Device>> = None;
     while let Some(line) = read_line(&mut input)? {
-        let reply = match serde_json::from_str(&line) {
-            Ok(Request::Bye) => {
+        let (id, message) = match serde_json::from_str(&line) {
+            Ok(Numbered { id, message: Request::Bye }) => {
                 // Its clocks are back before anybody is told that all is well.
                 drop(device.take());
-                return send(&mut output, &farewell(root));
+                return send(&mut output, &Numbered { id, message: farewell(root) });
             }
-            Ok(request) => answer(request, &mut device, root, &open),
-            Err(error) => Reply::Failed { error: format!("cannot read the request: {error}") },
+            Ok(Numbered { id, message: request }) => (id, answer(request, &mut device, root, &open)),
+            Err(error) => (number_of(&line), Reply::Failed { error: format!("cannot read the request: {error}") }),
         };
-        send(&mut output, &reply)?;
+        send(&mut output, &Numbered { id, message })?;
     }
     Ok(())
 }
@@ -90,7 +92,7 @@ fn checked(graph: Graph) -> Result<Graph, DeviceError> {
     graph.checked().map_err(|e| DeviceError::Refused(e.to_string()))
 }
 
-fn send(output: &mut impl Write, reply: &Reply) -> io::Result<()> {
+fn send(output: &mut impl Write, reply: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer(&mut *output, reply)?;
     output.write_all(b"\n")?;
     output.flush()

@@ -75,7 +75,7 @@ fn obey(running: &Running, heard: &Mutex<Instant>) -> io::Result<()> {
                 None => send(&Notice::Failed { error: "no agent runs".to_owned() })?,
             },
             // In a thread: signs of life go on meanwhile.
-            Ok(Order::Run { command }) => drop(thread::spawn(move || send(&run(&command)))),
+            Ok(Order::Run { number, command }) => drop(thread::spawn(move || send(&run(number, &command)))),
             Err(e) => send(&Notice::Failed { error: format!("cannot read the order: {e}") })?,
         }
     }
@@ -168,12 +168,12 @@ fn last_line(errors: impl Read) -> String {
     last
 }
 
-fn run(command: &str) -> Notice {
+fn run(number: u64, command: &str) -> Notice {
     // With a pipe between, so that both outputs are in order.
     match Command::new("sh").args(["-c", "exec 2>&1; eval \"$1\"", "sh", command]).stdin(Stdio::null()).output() {
         Ok(output) => {
             let kept = &output.stdout[..output.stdout.len().min(KEPT_BYTES)];
-            Notice::Ran { status: output.status.code(), output: String::from_utf8_lossy(kept).into_owned() }
+            Notice::Ran { number, status: output.status.code(), output: String::from_utf8_lossy(kept).into_owned() }
         }
         Err(e) => Notice::Failed { error: format!("cannot run a shell: {e}") },
     }
@@ -197,9 +197,9 @@ mod tests {
 
     #[test]
     fn commands_show_both_outputs_in_order_and_their_exit_code() {
-        let notice = run("echo a; echo b >&2; exit 3");
-        assert_eq!(notice, Notice::Ran { status: Some(3), output: "a\nb\n".to_owned() });
-        assert_eq!(run("kill -9 $$"), Notice::Ran { status: None, output: String::new() });
+        let notice = run(7, "echo a; echo b >&2; exit 3");
+        assert_eq!(notice, Notice::Ran { number: 7, status: Some(3), output: "a\nb\n".to_owned() });
+        assert_eq!(run(8, "kill -9 $$"), Notice::Ran { number: 8, status: None, output: String::new() });
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nasprof_profiler::protocol::numbered::Numbered;
 use nasprof_profiler::protocol::{ClockCommands, ClockRequest, Probe, Reply, Request, Restored, Setup, Stored};
 use nasprof_testkit::engine::Folder;
 use nix::sys::signal::{Signal, kill};
@@ -94,7 +95,7 @@ impl Machine {
             .unwrap();
         let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
         let mut agent = Agent { child, input, output };
-        assert!(matches!(agent.receive(), Reply::Hello(_)));
+        assert!(matches!(serde_json::from_str(&agent.receive()), Ok(Reply::Hello(_))));
         agent
     }
 
@@ -117,16 +118,16 @@ struct Agent {
 }
 
 impl Agent {
-    fn receive(&mut self) -> Reply {
+    fn receive(&mut self) -> String {
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap()
+        line
     }
 
     fn ask(&mut self, request: &Request) -> Reply {
-        let line = serde_json::to_string(request).unwrap();
+        let line = serde_json::to_string(&Numbered { id: 1, message: request }).unwrap();
         writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
-        self.receive()
+        serde_json::from_str::<Numbered<Reply>>(&self.receive()).unwrap().message
     }
 
     fn configure(&mut self, clocks: Option<ClockRequest>) -> Reply {

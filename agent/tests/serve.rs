@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use nasprof_agent::serve::serve;
 use nasprof_graph::Graph;
+use nasprof_profiler::protocol::numbered::Numbered;
 use nasprof_profiler::protocol::{
     Canary, Device, DeviceError, Fingerprint, Loaded, MAX_LINE_BYTES, Memory, PROTOCOL_VERSION, Probes, Reply, Request,
     Setup, Visit, VisitRequest,
@@ -29,7 +30,10 @@ fn try_talk(input: impl Read, open: impl Fn(&str) -> Result<Box<dyn Device>, Str
     let mut output = Vec::new();
     let result = serve(BufReader::new(input), &mut output, vec!["synthetic".to_owned()], Path::new("/absent"), open);
     let replies = String::from_utf8(output).unwrap();
-    (result, replies.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+    let mut lines = replies.lines();
+    let greeting = lines.next().map(|line| serde_json::from_str(line).unwrap());
+    let numbered = lines.map(|line| serde_json::from_str::<Numbered<Reply>>(line).unwrap().message);
+    (result, greeting.into_iter().chain(numbered).collect())
 }
 
 /// Replies to the lines, without the greeting.
@@ -42,7 +46,7 @@ fn talk(lines: &[String]) -> Vec<Reply> {
 }
 
 fn line(request: &Request) -> String {
-    serde_json::to_string(request).unwrap()
+    serde_json::to_string(&Numbered { id: 1, message: request }).unwrap()
 }
 
 fn configure() -> String {
@@ -52,7 +56,7 @@ fn configure() -> String {
 fn graph() -> Graph {
     let space = small_space();
     let arch = nasprof_graph::Arch(vec![0; space.choices.len()]);
-    nasprof_graph::runtime::Runtime::TorchEager.subnet(&space.graph, &arch).unwrap()
+    nasprof_graph::runtime::Runtime::TorchEager.subnet(&space.graph, &arch).unwrap().into_graph()
 }
 
 fn load(workload: u32) -> String {
@@ -111,13 +115,13 @@ fn garbage_lines_are_answered_and_the_agent_goes_on() {
         "\"canary\"",
         "\0\0\0",
         &deep,
-        "{\"request\":\"cana\"}",
-        "{\"request\":\"canary\"} {\"request\":\"canary\"}",
-        "{\"request\":null}",
-        "{\"request\":\"visit\"}",
-        "{\"request\":\"visit\",\"sequence\":-1,\"unit\":0,\"warm_up_runs\":1,\"layer_runs\":1,\"whole_runs\":1,\"repeat\":1}",
-        "{\"request\":\"visit\",\"sequence\":0,\"unit\":0,\"warm_up_runs\":1,\"layer_runs\":1,\"whole_runs\":1,\"repeat\":4294967296}",
-        "{\"request\":\"visit\",\"sequence\":0,\"unit\":0,\"warm_up_runs\":1,\"layer_runs\":1,\"whole_runs\":1,\"repeat\":1,\"more\":1}",
+        "{\"id\":1,\"request\":\"cana\"}",
+        "{\"id\":1,\"request\":\"canary\"} {\"id\":1,\"request\":\"canary\"}",
+        "{\"id\":1,\"request\":null}",
+        "{\"id\":1,\"request\":\"visit\"}",
+        "{\"id\":1,\"request\":\"visit\",\"sequence\":-1,\"unit\":0,\"warm_up_runs\":1,\"layer_runs\":1,\"whole_runs\":1,\"repeat\":1}",
+        "{\"id\":1,\"request\":\"visit\",\"sequence\":0,\"unit\":0,\"warm_up_runs\":1,\"layer_runs\":1,\"whole_runs\":1,\"repeat\":4294967296}",
+        "{\"id\":1,\"request\":\"visit\",\"sequence\":0,\"unit\":0,\"warm_up_runs\":1,\"layer_runs\":1,\"whole_runs\":1,\"repeat\":1,\"more\":1}",
     ];
     for text in garbage {
         let replies = talk(&[configure(), text.to_owned(), line(&Request::Canary)]);
@@ -125,6 +129,30 @@ fn garbage_lines_are_answered_and_the_agent_goes_on() {
         assert!(failed(&replies[1]), "{text:.50}: {:?}", replies[1]);
         assert!(matches!(replies[2], Reply::Canary(_)), "{text:.50}");
     }
+}
+
+/// The number of every reply to the lines, without the greeting.
+fn numbers(lines: &[String]) -> Vec<u64> {
+    let (text, mut output) = (lines.join("\n") + "\n", Vec::new());
+    serve(text.as_bytes(), &mut output, Vec::new(), Path::new("/absent"), open).unwrap();
+    let replies = String::from_utf8(output).unwrap();
+    replies.lines().skip(1).map(|line| serde_json::from_str::<Numbered<Reply>>(line).unwrap().id).collect()
+}
+
+#[test]
+fn every_reply_has_the_number_of_its_request() {
+    let numbered = |id: u64, request: Request| serde_json::to_string(&Numbered { id, message: request }).unwrap();
+    let lines = [
+        numbered(7, Request::Configure(setup(1, 0))),
+        numbered(9, Request::Load { workload: 0, graph: graph() }),
+        numbered(3, Request::Canary),
+        numbered(3, Request::Memory { graph: graph() }),
+        "{\"id\":11,\"request\":\"dance\"}".to_owned(),
+        "{\"request\":\"canary\"}".to_owned(),
+        "garbage".to_owned(),
+        numbered(u64::MAX, Request::Bye),
+    ];
+    assert_eq!(numbers(&lines), [7, 9, 3, 3, 11, 0, 0, u64::MAX]);
 }
 
 #[test]
@@ -271,8 +299,8 @@ fn hostile_values() -> Vec<Value> {
 
 /// Loads and measures a changed graph: it is refused, or it runs and says something.
 fn withstand(graph: &Value) -> bool {
-    let load = serde_json::json!({"request": "load", "unit": 0, "graph": graph}).to_string();
-    let memory = serde_json::json!({"request": "memory", "graph": graph}).to_string();
+    let load = serde_json::json!({"id": 1, "request": "load", "unit": 0, "graph": graph}).to_string();
+    let memory = serde_json::json!({"id": 2, "request": "memory", "graph": graph}).to_string();
     let replies = talk(&[configure(), load, memory, visit(0), line(&Request::Probe)]);
     assert_eq!(replies.len(), 5);
     assert!(matches!(replies[4], Reply::Probes(_)));
@@ -285,7 +313,7 @@ fn withstand(graph: &Value) -> bool {
 fn layers_with_any_one_value_replaced_are_withstood() {
     let (mut refused, mut run) = (0, 0);
     for workload in layers(&small_space()) {
-        let graph = serde_json::to_value(&workload.graph).unwrap();
+        let graph = serde_json::to_value(workload.network.graph()).unwrap();
         let mut all = Vec::new();
         places(&graph, "", &mut all);
         // Control: unchanged it runs.

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nasprof_graph::Graph;
+use nasprof_profiler::protocol::checked::check_stored;
+use nasprof_profiler::protocol::numbered::Numbered;
 use nasprof_profiler::protocol::{
     Canary, ClockRequest, Device, DeviceError, Energy, Fingerprint, Hello, Loaded, Memory, PROTOCOL_VERSION, Probe,
-    Probes, Reply, Request, Restored, Setup, Stored, Visit, VisitRequest,
+    Probes, ProtocolError, Reply, Request, Restored, Setup, Stored, Visit, VisitRequest,
 };
 
 use crate::clock_copy::ClockCopy;
@@ -50,21 +52,18 @@ pub(crate) struct AgentClient {
     additions: Additions,
     /// Whether the clocks are, or may be, locked.
     locks: bool,
+    /// Device and program, for messages.
+    name: String,
+    /// Number of the last request.
+    number: u64,
 }
 
 impl AgentClient {
-    /// Takes the agent's greeting.
-    pub(crate) fn greet(mut pipe: Box<dyn Pipe>, additions: Additions) -> Result<Self, LinkError> {
-        let line = pipe.receive(GREETING)?;
-        let hello = match serde_json::from_str(&line) {
-            Ok(Reply::Hello(hello)) => hello,
-            Ok(other) => {
-                return Err(LinkError::Protocol(format!("unexpected greeting {}", start(&format!("{other:?}")))));
-            }
-            Err(e) => return Err(LinkError::Protocol(format!("cannot read its line `{}`: {e}", start(&line)))),
-        };
+    /// Takes the agent's greeting. `name` is its device and program.
+    pub(crate) fn greet(mut pipe: Box<dyn Pipe>, additions: Additions, name: &str) -> Result<Self, LinkError> {
+        let hello = greeting(&mut *pipe).map_err(|error| error.of_agent(name))?;
         check_version(hello.protocol, &hello.version)?;
-        Ok(Self { pipe, hello, additions, locks: false })
+        Ok(Self { pipe, hello, additions, locks: false, name: name.to_owned(), number: 0 })
     }
 
     /// Back ends that the agent was built with.
@@ -78,8 +77,9 @@ impl AgentClient {
         let Some(stored) = copy.read()? else { return Ok(false) };
         let restored = match self.ask(&Request::RestoreClocks { copy: stored }) {
             Ok(Reply::ClocksRestored { restored }) => restored,
-            Ok(other) => return Err(copy.wrong(ClockStep::Restore, unexpected(&other))),
+            Ok(other) => return Err(self.unexpected(&other).into()),
             Err(DeviceError::Lost(problem)) => return Err(LinkError::Lost(problem)),
+            Err(DeviceError::Protocol(error)) => return Err(error.into()),
             Err(error) => return Err(copy.wrong(ClockStep::Restore, error)),
         };
         if restored != Restored::Held {
@@ -96,6 +96,7 @@ impl AgentClient {
         // One that is there is from an agent that was lost: what it locked is not how the clocks were.
         self.restore_clocks()?;
         let mut stored = self.clocks(request)?;
+        check_stored(request, &stored).map_err(|problem| self.broke(problem))?;
         stored.name = unique();
         copy.keep(&stored)?;
         Ok(stored.name)
@@ -103,24 +104,54 @@ impl AgentClient {
 
     /// Ends the agent, and forgets the copy of its clocks if it says that they are back.
     fn release_clocks(&mut self) {
-        let bye = serde_json::to_string(&Request::Bye).ok();
-        let sent = bye.is_some_and(|line| self.pipe.send(&line).is_ok());
-        let said = sent.then(|| self.pipe.receive(RESTORING)).and_then(Result::ok);
-        let back = said.is_some_and(|line| matches!(serde_json::from_str(&line), Ok(Reply::Bye)));
+        let back = matches!(self.ask_within(RESTORING, &Request::Bye), Ok(Reply::Bye));
         if let (true, Some(copy)) = (back, &self.additions.clock_copy) {
             copy.forget();
         }
     }
 
     fn ask(&mut self, request: &Request) -> Result<Reply, DeviceError> {
-        let line = serde_json::to_string(request).map_err(|e| DeviceError::Protocol(e.to_string()))?;
-        self.pipe.send(&line)?;
-        let line = self.pipe.receive(SILENCE)?;
-        match serde_json::from_str(&line) {
-            Ok(Reply::Failed { error }) => Err(DeviceError::Refused(words(&error))),
-            Ok(reply) => Ok(reply),
-            Err(e) => Err(DeviceError::Protocol(format!("cannot read its line `{}`: {e}", start(&line)))),
+        self.ask_within(SILENCE, request)
+    }
+
+    /// The reply to this very request: one with another number was sent once too often, or by another program.
+    fn ask_within(&mut self, patience: Duration, request: &Request) -> Result<Reply, DeviceError> {
+        self.number += 1;
+        let request = Numbered { id: self.number, message: request };
+        let line = serde_json::to_string(&request).map_err(|e| DeviceError::Refused(e.to_string()))?;
+        let answer = self.pipe.send(&line).and_then(|()| self.pipe.receive(patience));
+        let line = answer.map_err(|error| error.of_agent(&self.name))?;
+        let reply: Numbered<Reply> = serde_json::from_str(&line)
+            .map_err(|e| self.broke(format!("cannot read its line `{}`: {e}", start(&line))))?;
+        if reply.id != self.number {
+            return Err(self.broke(format!("it answered request {} in place of {}", reply.id, self.number)));
         }
+        match reply.message {
+            Reply::Failed { error } => Err(DeviceError::Refused(words(&error))),
+            reply => Ok(reply),
+        }
+    }
+
+    fn unexpected(&self, reply: &Reply) -> ProtocolError {
+        self.error(format!("unexpected answer {}", start(&format!("{reply:?}"))))
+    }
+
+    fn broke(&self, problem: String) -> DeviceError {
+        DeviceError::Protocol(self.error(problem))
+    }
+
+    fn error(&self, problem: String) -> ProtocolError {
+        ProtocolError { agent: self.name.clone(), problem }
+    }
+}
+
+/// The agent's first line.
+fn greeting(pipe: &mut dyn Pipe) -> Result<Hello, LinkError> {
+    let line = pipe.receive(GREETING)?;
+    match serde_json::from_str(&line) {
+        Ok(Reply::Hello(hello)) => Ok(hello),
+        Ok(other) => Err(LinkError::protocol(format!("unexpected greeting {}", start(&format!("{other:?}"))))),
+        Err(e) => Err(LinkError::protocol(format!("cannot read its line `{}`: {e}", start(&line)))),
     }
 }
 
@@ -146,21 +177,21 @@ pub(crate) fn words(text: &str) -> String {
     text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(2000).collect()
 }
 
-fn unexpected(reply: &Reply) -> DeviceError {
-    DeviceError::Protocol(format!("unexpected answer {}", start(&format!("{reply:?}"))))
-}
-
 /// Asks, and takes the one kind of answer that fits.
 macro_rules! ask {
     ($client:expr, $request:expr, $answer:path) => {
         match $client.ask(&$request)? {
             $answer(answer) => Ok(answer),
-            other => Err(unexpected(&other)),
+            other => Err(DeviceError::Protocol($client.unexpected(&other))),
         }
     };
 }
 
 impl Device for AgentClient {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
     /// Clocks are locked only when the host has a copy of how they were.
     fn configure(&mut self, setup: &Setup) -> Result<Fingerprint, DeviceError> {
         let mut setup = setup.clone();
@@ -193,7 +224,7 @@ impl Device for AgentClient {
         let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         match self.ask(&Request::PassTime { nanoseconds })? {
             Reply::TimePassed => Ok(()),
-            other => Err(unexpected(&other)),
+            other => Err(self.unexpected(&other).into()),
         }
     }
 
@@ -222,7 +253,7 @@ impl Device for AgentClient {
     fn clocks(&mut self, request: &ClockRequest) -> Result<Stored, DeviceError> {
         match self.ask(&Request::Clocks { how: request.clone() })? {
             Reply::Clocks { stored } => Ok(stored),
-            other => Err(unexpected(&other)),
+            other => Err(self.unexpected(&other).into()),
         }
     }
 }
@@ -245,13 +276,15 @@ fn unique() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nasprof_profiler::protocol::numbered::number_of;
     use std::collections::VecDeque;
 
-    /// An agent that says what it is told to, whatever it is asked.
-    struct Script(VecDeque<String>);
+    /// An agent that says what it is told to, whatever it is asked; `ID` is the number of the request.
+    struct Script(VecDeque<String>, u64);
 
     impl Pipe for Script {
-        fn send(&mut self, _: &str) -> Result<(), LinkError> {
+        fn send(&mut self, line: &str) -> Result<(), LinkError> {
+            self.1 = number_of(line);
             Ok(())
         }
 
@@ -260,7 +293,8 @@ mod tests {
         }
 
         fn receive(&mut self, _: Duration) -> Result<String, LinkError> {
-            self.0.pop_front().ok_or_else(|| LinkError::Lost("the script ended".to_owned()))
+            let line = self.0.pop_front().ok_or_else(|| LinkError::Lost("the script ended".to_owned()))?;
+            Ok(line.replace("ID", &self.1.to_string()))
         }
     }
 
@@ -270,8 +304,10 @@ mod tests {
 
     fn greet(lines: &[&str], additions: Additions) -> Result<AgentClient, LinkError> {
         let script = lines.iter().map(|&l| l.to_owned()).collect();
-        AgentClient::greet(Box::new(Script(script)), additions)
+        AgentClient::greet(Box::new(Script(script, 0)), additions, AGENT)
     }
+
+    const AGENT: &str = "of `board` (program)";
 
     fn ours() -> String {
         hello(PROTOCOL_VERSION, env!("CARGO_PKG_VERSION"))
@@ -292,7 +328,7 @@ mod tests {
         let version = hello(PROTOCOL_VERSION, &format!("\\u001b[31m{}", "9".repeat(1_000_000)));
         let error = greet(&[&version], Additions::default()).err().unwrap().to_string();
         assert!(error.contains("[31m999") && !error.contains('\u{1b}') && error.len() < 400, "{error}");
-        let failed = "{\"reply\":\"failed\",\"error\":\"no memory\\nhint: \\u001b[2Jrm\"}";
+        let failed = "{\"id\":ID,\"reply\":\"failed\",\"error\":\"no memory\\nhint: \\u001b[2Jrm\"}";
         let mut agent = greet(&[&ours(), failed], Additions::default()).ok().unwrap();
         assert_eq!(agent.canary().unwrap_err().to_string(), "no memory hint:  [2Jrm");
     }
@@ -305,7 +341,7 @@ mod tests {
             assert!(matches!(error, LinkError::Protocol(_)) && error.to_string().len() < 400, "{error}");
         }
         let mut agent = greet(
-            &[&ours(), "{\"reply\":\"failed\",\"error\":\"no\"}", "{\"reply\":\"bye\"}", "\\"],
+            &[&ours(), "{\"id\":ID,\"reply\":\"failed\",\"error\":\"no\"}", "{\"id\":ID,\"reply\":\"bye\"}", "\\"],
             Additions::default(),
         );
         let agent = agent.as_mut().ok().unwrap();
@@ -315,9 +351,33 @@ mod tests {
         assert!(matches!(agent.canary(), Err(DeviceError::Lost(_))));
     }
 
+    /// One reply too many would be taken for the next one's, and so on to the end.
+    #[test]
+    fn a_reply_under_another_number_is_refused_and_its_agent_is_named() {
+        let canary = |id: &str| format!("{{\"id\":{id},\"reply\":\"canary\",\"compute_ns\":[9],\"memory_ns\":[9]}}");
+        let talk = |replies: &[String]| {
+            let lines: Vec<&str> = replies.iter().map(String::as_str).collect();
+            let mut agent = greet(&[&[ours().as_str()], &lines[..]].concat(), Additions::default()).ok().unwrap();
+            replies.iter().map(|_| agent.canary()).collect::<Vec<_>>()
+        };
+        // A control: the number of the request.
+        assert!(talk(&[canary("ID"), canary("2"), canary("ID")]).iter().all(Result::is_ok));
+        for (replies, expected) in [
+            (vec![canary("1"), canary("1")], "it answered request 1 in place of 2"),
+            (vec![canary("ID"), canary("3")], "it answered request 3 in place of 2"),
+            (vec![canary("ID"), canary("0")], "it answered request 0 in place of 2"),
+            (vec![canary("ID"), canary("2").replace("\"id\":2,", "")], "missing field `id`"),
+        ] {
+            let error = talk(&replies).pop().unwrap().unwrap_err();
+            assert!(matches!(&error, DeviceError::Protocol(error) if error.agent == AGENT), "{error}");
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+    }
+
     #[test]
     fn the_device_files_temperature_limit_goes_over_the_agents() {
-        let said = |probe: &str| format!("{{\"reply\":\"probes\",\"values\":{{\"temperature_celsius\":{probe}}}}}");
+        let said =
+            |probe: &str| format!("{{\"id\":ID,\"reply\":\"probes\",\"values\":{{\"temperature_celsius\":{probe}}}}}");
         for (probe, limit, expected) in [
             ("{\"ok\":70.0}", Some(60.0), Probe::Bad(70.0)),
             ("{\"bad\":90.0}", Some(95.0), Probe::Ok(90.0)),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use nasprof_profiler::protocol::DeviceError;
+use nasprof_profiler::protocol::{DeviceError, ProtocolError};
 use thiserror::Error;
 
 /// What went wrong on the way to a device, with what a message needs to say how to mend it.
@@ -149,9 +149,9 @@ pub enum LinkError {
     /// The link broke.
     #[error("link lost: {0}")]
     Lost(String),
-    /// The board says what makes no sense.
-    #[error("the board broke the protocol: {0}")]
-    Protocol(String),
+    /// The agent or its supervisor says what makes no sense.
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
 }
 
 /// What is done on a device, for messages and for what helps when it fails.
@@ -203,6 +203,19 @@ impl fmt::Display for ClockStep {
 }
 
 impl LinkError {
+    /// The other side broke the protocol; which agent that is, is known where it is used ([`LinkError::of_agent`]).
+    pub(crate) fn protocol(problem: impl Into<String>) -> Self {
+        Self::Protocol(ProtocolError { agent: "of the board".to_owned(), problem: problem.into() })
+    }
+
+    /// Names the agent that broke the protocol.
+    pub(crate) fn of_agent(self, agent: &str) -> Self {
+        match self {
+            Self::Protocol(error) => Self::Protocol(ProtocolError { agent: agent.to_owned(), ..error }),
+            other => other,
+        }
+    }
+
     /// Whether it may be gone in a moment without anybody doing anything.
     #[must_use]
     pub fn is_transient(&self) -> bool {
@@ -226,7 +239,7 @@ fn since(seconds: &Option<u64>) -> String {
 impl From<LinkError> for DeviceError {
     fn from(error: LinkError) -> Self {
         match error {
-            LinkError::Protocol(problem) => Self::Protocol(problem),
+            LinkError::Protocol(error) => Self::Protocol(error),
             LinkError::PowerMode { .. } => Self::ContextChanged(error.to_string()),
             transient if transient.is_transient() => Self::Lost(transient.to_string()),
             lasting => Self::Refused(lasting.to_string()),

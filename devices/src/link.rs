@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nasprof_profiler::protocol::Device;
+use nasprof_profiler::protocol::checked::Checked;
 
 use crate::agent::{Additions, AgentClient, Pipe};
 use crate::board::{Owner, Supervisor, install, survey};
@@ -119,8 +120,9 @@ impl Link {
                 cores: 1,
                 fingerprint: String::new(),
             };
-            remote.reach_within(file.reconnect(), file, &link.programs, tell)?;
+            let reached = remote.reach_within(file.reconnect(), file, &link.programs, tell);
             link.remote = Some(remote);
+            reached.map_err(|error| error.of_agent(&link.agent_name(&file.backend)))?;
         }
         Ok(link)
     }
@@ -150,17 +152,22 @@ impl Link {
     /// # Errors
     /// If the board cannot be reached, the agent does not start, or it has no such back end.
     pub fn agent(&mut self, backend: &str) -> Result<Box<dyn Device>, LinkError> {
+        let name = self.agent_name(backend);
+        self.start_agent(backend, &name).map_err(|error| error.of_agent(&name))
+    }
+
+    fn start_agent(&mut self, backend: &str, name: &str) -> Result<Box<dyn Device>, LinkError> {
         let facts = self.power_mode()?;
-        let (pipe, program): (Box<dyn Pipe>, String) = match &mut self.remote {
+        let program = self.program(backend);
+        let pipe: Box<dyn Pipe> = match &mut self.remote {
             None => {
-                let program = self.file.agent.clone().unwrap_or_else(|| self.programs.here(backend));
                 let libraries = [self.file.libtorch.as_deref(), self.file.onnxruntime.as_deref()];
                 let libraries: Vec<&str> = libraries.into_iter().flatten().collect();
-                (Box::new(LocalPipe::spawn(&program, &libraries)?), program.display().to_string())
+                Box::new(LocalPipe::spawn(&program, &libraries)?)
             }
             Some(remote) => {
                 remote.reach(&self.file, &self.programs, &mut |_| {})?;
-                (Box::new(RemotePipe::start(&remote.supervisor)?), format!("on {}", remote.endpoint.shown()))
+                Box::new(RemotePipe::start(&remote.supervisor)?)
             }
         };
         let additions = Additions {
@@ -169,15 +176,28 @@ impl Link {
             clock_copy: self.clock_copy(),
             power_mode: PowerMode::of(&self.file),
         };
-        let mut client = AgentClient::greet(pipe, additions)?;
+        let mut client = AgentClient::greet(pipe, additions, name)?;
         if client.restore_clocks()? {
             self.remarks.push("restored the clocks that an earlier measurement had left changed".to_owned());
         }
         let kind = backend.split(':').next().unwrap_or(backend);
         if client.backends().iter().any(|known| known == kind) {
-            return Ok(Box::new(client));
+            return Ok(Box::new(Checked::new(Box::new(client))));
         }
-        Err(LinkError::WrongAgent { path: program, problem: format!("has no back end `{kind}`") })
+        let path = self.remote.as_ref().map_or_else(|| program.display().to_string(), Remote::shown);
+        Err(LinkError::WrongAgent { path, problem: format!("has no back end `{kind}`") })
+    }
+
+    /// The agent's program on this machine.
+    fn program(&self, backend: &str) -> PathBuf {
+        self.file.agent.clone().unwrap_or_else(|| self.programs.here(backend))
+    }
+
+    /// Device and program, for messages.
+    fn agent_name(&self, backend: &str) -> String {
+        let here = || self.program(backend).display().to_string();
+        let program = self.remote.as_ref().map_or_else(here, Remote::shown);
+        format!("of `{}` ({program})", self.file.name)
     }
 
     /// Runs a shell command on the device while no agent runs there: exit code and output, errors included.
@@ -213,6 +233,11 @@ impl Link {
 }
 
 impl Remote {
+    /// Where its agent runs, in words.
+    fn shown(&self) -> String {
+        format!("on {}", self.endpoint.shown())
+    }
+
     /// As [`Remote::reach`], again and again while connections end before their handshake is over: a server that is busy or
     /// still starting takes the next one.
     fn reach_within(

@@ -137,7 +137,7 @@ impl Pipe for LocalPipe {
     fn receive(&mut self, patience: Duration) -> Result<String, LinkError> {
         match self.lines.recv_timeout(patience) {
             Ok(Ok(line)) => Ok(line),
-            Ok(Err(e)) => Err(LinkError::Protocol(e.to_string())),
+            Ok(Err(e)) => Err(LinkError::protocol(e.to_string())),
             Err(RecvTimeoutError::Timeout) => {
                 Err(self.lost(&format!("the agent was silent for {} s", patience.as_secs())))
             }

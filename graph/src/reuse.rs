@@ -7,19 +7,16 @@
 
 use std::collections::HashMap;
 
+use crate::cost::StaticCost;
 use crate::{Graph, Node, Op, Shape};
 
 /// For every layer, in the order they run: bytes read and written by the layers that ran since the last layer of its
-/// kind ended. The network is run again and again, so the first of a kind looks back to the last of the run before.
-#[must_use]
-pub fn reuse_bytes(graph: &Graph) -> Vec<u64> {
-    let layers: Vec<(Kind<'_>, u64)> = graph
-        .layers()
-        .map(|(_, node)| {
-            let cost = graph.node_cost(node);
-            (Kind::of(graph, node), cost.bytes_read.saturating_add(cost.bytes_written))
-        })
-        .collect();
+/// kind ended. The network is run again and again, so the first of a kind looks back to the last of the run before. `costs`
+/// are those of the layers.
+pub(crate) fn reuse_distances(graph: &Graph, costs: &[StaticCost]) -> Vec<u64> {
+    let moved = |cost: &StaticCost| cost.bytes_read.saturating_add(cost.bytes_written);
+    let layers: Vec<(Kind<'_>, u64)> =
+        graph.layers().zip(costs).map(|((_, node), cost)| (Kind::of(graph, node), moved(cost))).collect();
     let mut distances = vec![0; layers.len()];
     let mut ends: HashMap<&Kind<'_>, u64> = HashMap::new();
     let mut moved: u64 = 0;
@@ -55,6 +52,11 @@ impl<'a> Kind<'a> {
 mod tests {
     use super::*;
     use crate::GraphBuilder;
+
+    fn reuse_bytes(graph: &Graph) -> Vec<u64> {
+        let costs: Vec<StaticCost> = graph.layers().map(|(_, node)| graph.node_cost(node)).collect();
+        reuse_distances(graph, &costs)
+    }
 
     /// relu(8x4x4) twice, then an add of other shape: each moves 2 or 3 times 512 or 1024 bytes.
     #[test]

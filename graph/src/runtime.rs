@@ -6,7 +6,7 @@ use crate::passes::{
     SelectError, elide_identities, eliminate_dead_code, fold_zeros, fuse_conv_batch_norm_activation,
     merge_common_subexpressions, select,
 };
-use crate::{Arch, Graph};
+use crate::{Arch, Graph, LoweredNetwork};
 
 /// The runtimes whose optimisers we follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -45,7 +45,7 @@ impl Runtime {
     ///
     /// # Errors
     /// If the architecture is not one of the graph.
-    pub fn subnet(self, supernet: &Graph, arch: &Arch) -> Result<Graph, SelectError> {
-        Ok(self.lower(&eliminate_dead_code(&select(supernet, arch)?)))
+    pub fn subnet(self, supernet: &Graph, arch: &Arch) -> Result<LoweredNetwork, SelectError> {
+        Ok(LoweredNetwork::of(self.lower(&eliminate_dead_code(&select(supernet, arch)?))))
     }
 }

@@ -4,8 +4,6 @@ use nasprof_base::statistics::{mean, median, standard_deviation, student_t_95};
 use nasprof_profiler::protocol::Energy as Counted;
 use serde::{Deserialize, Serialize};
 
-use crate::Anchor;
-
 /// Fewest anchors with an energy of their own that say how a sum of layers relates to a network.
 const MIN_ANCHORS: usize = 4;
 
@@ -76,10 +74,10 @@ pub(crate) struct EnergyScale {
 }
 
 impl EnergyScale {
-    /// From the anchors that were counted whole and layer by layer.
-    pub(crate) fn fit(anchors: &[Anchor]) -> Option<Self> {
-        let ratio = |anchor: &Anchor| Some((anchor.energy.as_ref()?.energy_mj / anchor.layers_energy_mj?).ln());
-        let ratios: Vec<f64> = anchors.iter().filter_map(ratio).filter(|ratio| ratio.is_finite()).collect();
+    /// From networks that were counted whole and layer by layer: millijoules of the whole, and of the sum of its layers.
+    pub(crate) fn fit(networks: impl Iterator<Item = (f64, f64)>) -> Option<Self> {
+        let logs = networks.map(|(whole, sum)| (whole / sum).ln());
+        let ratios: Vec<f64> = logs.filter(|ratio| ratio.is_finite()).collect();
         let n = ratios.len();
         if n < MIN_ANCHORS {
             return None;

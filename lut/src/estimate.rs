@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use nasprof_graph::reuse::reuse_bytes;
-use nasprof_graph::{Arch, Graph, LayerKey, Node};
+use nasprof_graph::{Arch, LayerKey, LoweredLayer, LoweredNetwork};
 use serde::Serialize;
 
 use crate::energy::{EnergyEstimate, EnergyScale};
 use crate::interpolate::Interpolator;
 use crate::memory::LayerMemory;
 use crate::reuse::time_at;
-use crate::{Lut, Row};
+use crate::{Anchor, Flag, Lut, Row};
 
 /// Where a layer's number came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -26,6 +25,31 @@ pub enum Source {
     Missing,
     /// The layer does not run on the device, and why.
     Failed(String),
+}
+
+/// Something to know before an estimate is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EstimateFlag {
+    /// The LUT has no calibration: the sum of the layers, without an interval.
+    Uncalibrated,
+    /// Some layer's time was interpolated.
+    Interpolated,
+    /// A row that was used has this flag.
+    #[serde(untagged)]
+    Row(Flag),
+}
+
+impl EstimateFlag {
+    /// Its name in files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Uncalibrated => "uncalibrated",
+            Self::Interpolated => "interpolated",
+            Self::Row(flag) => flag.name(),
+        }
+    }
 }
 
 /// One layer of an estimated network.
@@ -61,8 +85,8 @@ pub struct Estimate {
     pub energy: Option<EnergyEstimate>,
     /// Share of layers with an entry.
     pub coverage: f64,
-    /// Whether a calibration was applied, and all flags of the rows used.
-    pub flags: Vec<String>,
+    /// What to know before it is believed: all flags of the rows used, then its own.
+    pub flags: Vec<EstimateFlag>,
     /// The layers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<NodeEstimate>,
@@ -85,7 +109,8 @@ impl<'a> Estimator<'a> {
     pub fn new(lut: &'a Lut) -> Self {
         let rows = lut.rows.iter().map(|row| (&row.key, row)).collect();
         let scale = lut.context.calibration.as_ref().map_or(1.0, |c| c.scale);
-        let energy_scale = EnergyScale::fit(&lut.context.anchors);
+        let counted = |anchor: &Anchor| Some((anchor.energy.as_ref()?.energy_mj, anchor.layers_energy_mj?));
+        let energy_scale = EnergyScale::fit(lut.context.anchors.iter().filter_map(counted));
         let (memory, interpolator) = (LayerMemory::new(lut), Interpolator::new(&lut.rows));
         Self { lut, rows, scale, energy_scale, memory, interpolator }
     }
@@ -97,41 +122,42 @@ impl<'a> Estimator<'a> {
     }
 
     /// Nanoseconds to milliseconds, calibrated, in a network of this size.
-    fn ms_per_ns(&self, graph: &Graph) -> f64 {
+    fn ms_per_ns(&self, network: &LoweredNetwork) -> f64 {
         let effect = self.lut.context.calibration.as_ref().and_then(|c| c.size_effect.as_ref());
-        self.scale * effect.map_or(1.0, |effect| effect.factor(graph)) / 1e6
+        self.scale * effect.map_or(1.0, |effect| effect.factor(network)) / 1e6
     }
 
-    /// The layers of a network, each at its reuse distance ([`reuse_bytes`]).
-    fn layers<'g>(&self, graph: &'g Graph) -> Vec<(&'g Node, Layer)> {
-        let ms_per_ns = self.ms_per_ns(graph);
-        let layers = graph.layers().zip(reuse_bytes(graph));
-        layers.map(|((_, node), bytes)| (node, self.layer(graph, node, bytes, ms_per_ns))).collect()
+    /// The layers of a network, each at its reuse distance.
+    fn layers<'n>(&self, network: &'n LoweredNetwork) -> Vec<(&'n LoweredLayer, Layer)> {
+        let ms_per_ns = self.ms_per_ns(network);
+        network.keyed_layers().iter().map(|layer| (layer, self.layer(network, layer, ms_per_ns))).collect()
     }
 
-    fn layer(&self, graph: &Graph, node: &Node, bytes: u64, ms_per_ns: f64) -> Layer {
-        let key = LayerKey::of(graph, node);
-        let (ns, relative_error, source) = match self.rows.get(&key) {
+    fn layer(&self, network: &LoweredNetwork, layer: &LoweredLayer, ms_per_ns: f64) -> Layer {
+        let (ns, relative_error, source) = match self.rows.get(&layer.key) {
             Some(Row { times: Some(times), .. }) => {
                 let bandwidth = self.lut.context.calibration.as_ref().and_then(|c| c.reuse_bandwidth);
-                let near = bandwidth.and_then(|bandwidth| time_at(&times.reuse, bytes, bandwidth));
+                let near = bandwidth.and_then(|bandwidth| time_at(&times.reuse, layer.reuse_bytes, bandwidth));
                 let imported = self.lut.context.imported.is_some();
                 let source = if imported { Source::Imported } else { Source::Measured };
                 (Some(near.unwrap_or(times.mean_ns)), 0.0, source)
             }
             Some(Row { error, .. }) => (None, 0.0, Source::Failed(error.clone().unwrap_or_default())),
-            None => match self.interpolator.time(&node.op, &graph.input_shapes(node), &node.shape) {
-                Some(between) => (Some(between.ns), between.relative_error, Source::Interpolated),
-                None => (None, 0.0, Source::Missing),
-            },
+            None => {
+                let node = network.node(layer.node);
+                match self.interpolator.time(&node.op, &network.input_shapes(node), &node.shape) {
+                    Some(between) => (Some(between.ns), between.relative_error, Source::Interpolated),
+                    None => (None, 0.0, Source::Missing),
+                }
+            }
         };
-        Layer { key, ms: ns.map(|ns| ns * ms_per_ns), relative_error, source }
+        Layer { ms: ns.map(|ns| ns * ms_per_ns), relative_error, source }
     }
 
     /// Calibrated milliseconds of a network that is already as the runtime executes it; `None` if a layer is missing.
     #[must_use]
-    pub fn latency_ms(&self, graph: &Graph) -> Option<f64> {
-        self.layers(graph).iter().map(|(_, layer)| layer.ms).sum()
+    pub fn latency_ms(&self, network: &LoweredNetwork) -> Option<f64> {
+        self.layers(network).iter().map(|(_, layer)| layer.ms).sum()
     }
 
     /// Calibrated milliseconds of an anchor, from its layers' occurrences in the other networks only: it is then as far off as
@@ -145,48 +171,45 @@ impl<'a> Estimator<'a> {
     /// [`Estimator::latency_ms`] from the means over all occurrences, whatever runs before a layer and whatever the network's
     /// size: what choices contribute is then independent, which the batch form and expected values need.
     #[must_use]
-    pub fn mean_latency_ms(&self, graph: &Graph) -> Option<f64> {
-        graph.layers().map(|(_, node)| self.layer_ms(&LayerKey::of(graph, node))).sum()
+    pub fn mean_latency_ms(&self, network: &LoweredNetwork) -> Option<f64> {
+        network.keys().map(|key| self.layer_ms(key)).sum()
     }
 
     /// Predicts a network that is already as the runtime executes it.
     #[must_use]
-    pub fn estimate(&self, graph: &Graph) -> Estimate {
-        let layers = self.layers(graph);
+    pub fn estimate(&self, network: &LoweredNetwork) -> Estimate {
+        let layers = self.layers(network);
         let latency_ms: Option<f64> = layers.iter().map(|(_, layer)| layer.ms).sum();
         // Neighbours are wrong in the same way, so what is interpolated adds up linearly.
         let interpolated_ms: f64 = layers.iter().filter_map(|(_, layer)| Some(layer.relative_error * layer.ms?)).sum();
         let known =
             layers.iter().filter(|(_, layer)| matches!(layer.source, Source::Measured | Source::Imported)).count();
-        let energies = layers.iter().map(|(_, layer)| self.rows.get(&layer.key)?.energy.as_ref());
+        let energies = layers.iter().map(|(layer, _)| self.rows.get(&layer.key)?.energy.as_ref());
         let energy = EnergyEstimate::of(energies, self.energy_scale);
-        let rows = layers.iter().filter_map(|(_, layer)| self.rows.get(&layer.key));
-        let mut flags: Vec<String> = rows
-            .flat_map(|row| &row.flags)
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .filter_map(|flag| serde_json::to_value(flag).ok()?.as_str().map(ToOwned::to_owned))
-            .collect();
+        let rows = layers.iter().filter_map(|(layer, _)| self.rows.get(&layer.key));
+        let of_rows: BTreeSet<Flag> = rows.flat_map(|row| row.flags.iter().copied()).collect();
+        let mut flags: Vec<EstimateFlag> = of_rows.into_iter().map(EstimateFlag::Row).collect();
         if self.lut.context.calibration.is_none() {
-            flags.push("uncalibrated".to_owned());
+            flags.push(EstimateFlag::Uncalibrated);
         }
         if layers.iter().any(|(_, layer)| layer.source == Source::Interpolated) {
-            flags.push("interpolated".to_owned());
+            flags.push(EstimateFlag::Interpolated);
         }
         let nodes: Vec<NodeEstimate> = layers
             .into_iter()
-            .map(|(node, Layer { key, ms, source, .. })| {
+            .map(|(layer, Layer { ms, source, .. })| {
                 let share = latency_ms.and_then(|total| Some(ms? / total));
-                NodeEstimate { name: node.name.clone(), key, latency_ms: ms, share, source }
+                let name = network.node(layer.node).name.clone();
+                NodeEstimate { name, key: layer.key.clone(), latency_ms: ms, share, source }
             })
             .collect();
-        let cost = graph.cost();
+        let cost = network.cost();
         Estimate {
             latency_ms,
             interval_ms: latency_ms.and_then(|ms| self.interval(ms, interpolated_ms / ms)),
             params: cost.params,
             macs: cost.macs,
-            peak_memory_bytes: self.memory.peak_bytes(graph),
+            peak_memory_bytes: self.memory.peak_bytes(network),
             energy,
             coverage: if nodes.is_empty() { 1.0 } else { known as f64 / nodes.len() as f64 },
             flags,
@@ -205,7 +228,6 @@ impl<'a> Estimator<'a> {
 
 /// What is known of one layer of a network.
 struct Layer {
-    key: LayerKey,
     ms: Option<f64>,
     /// Of an interpolated time; 0 for a measured one, whose error is in the calibration's.
     relative_error: f64,

@@ -9,8 +9,8 @@ use nasprof_base::statistics::{
 use nasprof_graph::cost::op_cost;
 use nasprof_graph::key::attributes;
 use nasprof_graph::{Graph, LayerKey};
-use nasprof_profiler::engine::{RoundValues, THROTTLED, Workload, bad_probes, clean_samples, half_width};
-use nasprof_profiler::journal::{EnergyResult, EnergyTarget, Event, Mode, Role, Trial};
+use nasprof_profiler::engine::{RoundValues, Workload, bad_probes, clean_samples, half_width};
+use nasprof_profiler::journal::{EndReason, EnergyResult, EnergyTarget, Event, Mode, Role, Trial};
 use nasprof_profiler::protocol::Canary;
 
 use crate::calibration::level_prior;
@@ -54,7 +54,7 @@ pub(crate) fn from_observations(observations: &Observations) -> Result<Lut, LutE
     let by_key: Vec<BTreeMap<LayerKey, KeySession>> = sessions.iter().map(|s| collect(observations, s)).collect();
     let values: Vec<RoundValues> = sessions.iter().map(|s| round_values(observations, s)).collect();
     let occurrences = Occurrences::new(observations.workloads.values(), |workload, position| {
-        let key = workload.keys.get(position).cloned().unwrap_or_else(|| workload.whole_key());
+        let key = workload.keys().nth(position).cloned().unwrap_or_else(|| workload.whole_key());
         let samples = |keys: &BTreeMap<LayerKey, KeySession>| {
             keys.get(&key).and_then(|seen| trimmed_mean(seen.occurrences.get(&(workload.id, position))?))
         };
@@ -126,7 +126,7 @@ pub(crate) fn from_observations(observations: &Observations) -> Result<Lut, LutE
 /// What the size of a network does to it; predictions of the networks from each other then have it as well.
 fn size_effect(observations: &Observations, left_out: &mut BTreeMap<u32, LeftOut>) -> Option<SizeEffect> {
     let example = |(workload, left): (&u32, &LeftOut)| {
-        observations.workloads.get(workload).map(|workload| (log_costs(&workload.graph), left.log_ratio))
+        observations.workloads.get(workload).map(|workload| (log_costs(&workload.network), left.log_ratio))
     };
     let networks: Vec<Example> = left_out.iter().map(example).collect::<Option<_>>()?;
     let (effect, left_out_effects) = fit(&networks)?;
@@ -143,7 +143,7 @@ fn collect(all: &Observations, session: &SessionObservations) -> BTreeMap<LayerK
         let Some(workload) = all.workloads.get(&visit.workload) else { continue };
         let repeat = session.repeats.get(&visit.workload).copied().unwrap_or(1);
         for (position, (key, samples)) in clean_samples(workload, visit, repeat).into_iter().enumerate() {
-            let whole = workload.is_layer() || position == workload.keys.len();
+            let whole = workload.is_layer() || position == workload.keys().len();
             let runs = if whole { &visit.whole } else { &visit.layers };
             let entry = keys.entry(key).or_default();
             entry.visits += 1;
@@ -242,7 +242,7 @@ fn flags(
         if !session.bad_probes.is_empty() {
             flags.insert(Flag::Noisy);
         }
-        if session.reason == THROTTLED {
+        if session.reason == EndReason::Throttled {
             flags.insert(Flag::Throttled);
         }
     }
@@ -265,7 +265,7 @@ fn session_facts(session: &SessionObservations) -> SessionFacts {
         }
         beyond_noise(&rounds.into_values().collect::<Vec<_>>())
     };
-    let (converged, reason) = session.end.clone().unwrap_or((false, "cut off".to_owned()));
+    let (converged, reason) = session.end.unwrap_or((false, EndReason::CutOff));
     SessionFacts {
         rounds: session.rounds,
         converged,
@@ -327,7 +327,7 @@ fn anchors(
             sessions_ns: times(by_key)?,
             level_sessions_ns: times(levels)?,
             sum_ns: left_out.get(&workload.id)?.sum_ns,
-            layers: workload.keys.len(),
+            layers: workload.keys().len(),
             energy: energy(all, &EnergyTarget::Workload(workload.id)),
             layers_energy_mj: layers_energy(all, workload),
         })
@@ -336,7 +336,7 @@ fn anchors(
 }
 
 fn layers_energy(all: &Observations, workload: &Workload) -> Option<f64> {
-    workload.keys.iter().map(|key| Some(energy(all, &EnergyTarget::Layer(key.clone()))?.energy_mj)).sum()
+    workload.keys().map(|key| Some(energy(all, &EnergyTarget::Layer(key.clone()))?.energy_mj)).sum()
 }
 
 fn energy(all: &Observations, target: &EnergyTarget) -> Option<Energy> {

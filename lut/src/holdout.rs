@@ -66,8 +66,9 @@ pub fn measure_whole(
         ..lut.context.header.clone()
     };
     recorder.decide(Event::Header(Box::new(header.clone())))?;
-    for Workload { id: workload, role, graph, .. } in workloads {
-        recorder.decide(Event::Workload { workload, role, graph })?;
+    for Workload { id, role, network } in workloads {
+        let graph = network.into_graph();
+        recorder.decide(Event::Workload { workload: id, role, graph })?;
     }
     // Session numbers of their own: a synthetic device must not repeat a session of the LUT.
     let first = first_free_session(&lut.context.header).saturating_add((session.seed % 1000) as u32);

@@ -18,17 +18,20 @@ mod from_journal;
 mod holdout;
 mod import;
 mod interpolate;
+mod lut;
 mod memory;
 mod merge;
 mod noise_floor;
 mod observations;
 mod occurrences;
+mod records;
 mod reuse;
 mod row;
 mod sessions;
 mod shard;
 mod size_effect;
 mod store;
+mod validate;
 mod validation;
 mod variance;
 
@@ -37,33 +40,26 @@ pub use blocks::BlockEstimate;
 pub use bounds::{MAX_COUNT, MAX_FACTOR, MAX_MJ, MAX_NS};
 pub use calibration::{Calibration, Level};
 pub use check::{Finding, check};
-pub use context::{Anchor, Context, FORMAT_VERSION, Imported, SessionFacts};
+pub use context::{Context, FORMAT_VERSION};
 pub use diff::{Diff, DiffRow, diff};
 pub use energy::{Energy, EnergyEstimate};
 pub use error::LutError;
-pub use estimate::{Estimate, Estimator, NodeEstimate, Source};
+pub use estimate::{Estimate, EstimateFlag, Estimator, NodeEstimate, Source};
 pub use from_journal::from_journal;
 pub use holdout::{Processes, WholeSession, holdout_networks, measure_whole};
 pub use import::{Format, Import, ImportError, ImportReport, ImportSettings, Unit, import};
+pub use lut::Lut;
 pub use memory::{MemoryRow, MemoryValidation};
-pub use merge::{Conflict, MergeError, Merged, Part, context_differences, merge};
+pub use merge::{Conflict, MergeError, Merged, context_differences, merge};
 pub use observations::{Observations, SessionObservations};
+pub use records::{Anchor, Imported, Part, SessionFacts};
 pub use reuse::ReusePoint;
 pub use row::{Flag, Row, Times};
 pub use shard::{CrossCheck, Gap, LayerGap, MergedShards, ShardError, from_journals, merge_shards};
 pub use size_effect::{SizeEffect, Slope};
 pub use store::{FileFormat, check_ending, parse, read, replace_file, write};
-pub use validation::{Validation, ValidationRow, level_now, validate};
-
-/// A latency lookup table.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Lut {
-    /// What it holds for, and how it was measured.
-    pub context: Context,
-    /// One row a layer, in the order of keys.
-    pub rows: Vec<Row>,
-}
+pub use validate::{level_now, validate};
+pub use validation::{Validation, ValidationRow};
 
 /// The examples of the guide for users of the libraries, run as tests.
 #[cfg(doctest)]

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use nasprof_base::statistics::mean;
+use nasprof_graph::arch::ArchFile;
 use nasprof_graph::cost::{ELEMENT_BYTES, op_cost};
-use nasprof_graph::{Arch, Graph, LayerKey, Node, Op, Overhead, Shape};
-use serde::Serialize;
+use nasprof_graph::{Graph, LayerKey, Node, Op, Overhead, Shape};
+use serde::{Deserialize, Serialize};
 
 use crate::Lut;
 
@@ -47,10 +48,10 @@ impl Lut {
 }
 
 /// The peak memory of one network in a fresh process.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MemoryRow {
     /// Its architecture.
-    pub arch: Arch,
+    pub arch: ArchFile,
     /// Most bytes above the process without the network.
     pub measured_bytes: u64,
     /// What the LUT and the graph say.
@@ -60,7 +61,7 @@ pub struct MemoryRow {
 }
 
 /// How far predicted peaks are from measured ones.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MemoryValidation {
     /// Networks.
     pub n: usize,
@@ -111,7 +112,7 @@ mod tests {
     #[test]
     fn errors_are_relative_to_what_was_measured() {
         let row = |measured_bytes, estimated_bytes| MemoryRow {
-            arch: Arch(Vec::new()),
+            arch: ArchFile { format_version: 1, space: "small".to_owned(), choices: [].into() },
             measured_bytes,
             estimated_bytes,
             static_bytes: measured_bytes / 2,

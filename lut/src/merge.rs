@@ -11,20 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nasprof_graph::LayerKey;
 use nasprof_profiler::journal::Header;
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Context, FORMAT_VERSION, Lut, Row, SessionFacts};
-
-/// One of the LUTs that a merged one was made of.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Part {
-    /// How it was asked for.
-    pub header: Header,
-    /// How its sessions went.
-    pub sessions: Vec<SessionFacts>,
-}
+pub use self::rows::Conflict;
+use crate::{Context, FORMAT_VERSION, Lut, Part, Row};
 
 /// What merging gave.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,15 +23,6 @@ pub struct Merged {
     pub lut: Lut,
     /// Layers of which the parts say different things; they are flagged.
     pub conflicts: Vec<Conflict>,
-}
-
-/// A layer of which the parts say different things.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Conflict {
-    /// The layer.
-    pub key: LayerKey,
-    /// What they say.
-    pub problem: String,
 }
 
 /// LUTs that make no common one. They are counted from 1, in the order given.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nasprof_graph::{Graph, LayerKey};
 use nasprof_profiler::engine::Workload;
-use nasprof_profiler::journal::{EnergyResult, EnergyTarget, Event, Header, Trial};
+use nasprof_profiler::journal::{EndReason, EnergyResult, EnergyTarget, Event, Header, Trial};
 use nasprof_profiler::protocol::{Canary, Fingerprint, Probe, Probes, Visit};
 
 use crate::LutError;
@@ -54,7 +54,7 @@ pub struct SessionObservations {
     /// Rounds that were completed.
     pub rounds: u32,
     /// Convergence and reason of the end; `None` if it has none.
-    pub end: Option<(bool, String)>,
+    pub end: Option<(bool, EndReason)>,
     /// How often another process went on with it.
     pub resumed: u32,
 }
@@ -113,7 +113,7 @@ impl Observations {
     pub(crate) fn has_row(&self, key: &LayerKey, trial: &Trial) -> bool {
         self.header.shard.is_none()
             || matches!(trial, Trial::Failed(_))
-            || self.workloads.values().any(|workload| workload.keys.contains(key))
+            || self.workloads.values().any(|workload| workload.keys().any(|k| k == key))
     }
 
     fn current(&mut self, level: bool) -> &mut Vec<SessionObservations> {
@@ -140,7 +140,7 @@ impl SessionObservations {
 
     fn take(&mut self, event: &Event, workloads: &BTreeMap<u32, Workload>) -> Result<(), LutError> {
         let known = |visit: &Visit| match workloads.get(&visit.workload) {
-            Some(workload) if visit.layers.iter().all(|run| run.ns.len() == workload.keys.len()) => Ok(()),
+            Some(workload) if visit.layers.iter().all(|run| run.ns.len() == workload.keys().len()) => Ok(()),
             _ => Err(LutError::Incomplete(format!("visit {} does not fit its unit", visit.sequence))),
         };
         match event {
@@ -168,7 +168,7 @@ impl SessionObservations {
                 let bad = |name: &&&str| matches!(probes.values.get(**name), Some(Probe::Bad(_)));
                 self.disturbed.extend(DISTURBING.iter().filter(bad).map(|name| format!("{name} in round {round}")));
             }
-            Event::SessionEnd { converged, reason, .. } => self.end = Some((*converged, reason.clone())),
+            Event::SessionEnd { converged, reason, .. } => self.end = Some((*converged, *reason)),
             Event::Resumed => self.resumed += 1,
             _ => {}
         }

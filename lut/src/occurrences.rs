@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use nasprof_base::statistics::{mean, standard_deviation};
 use nasprof_graph::LayerKey;
-use nasprof_graph::reuse::reuse_bytes;
 use nasprof_profiler::engine::Workload;
 
 use crate::reuse::{BANDWIDTHS, ReusePoint, time_at};
@@ -25,10 +24,9 @@ struct Occurrence {
     mean_ns: f64,
 }
 
-/// A network with its reuse distances, and what it took as a whole in the mean of the sessions.
+/// A network, and what it took as a whole in the mean of the sessions.
 struct Network<'a> {
     workload: &'a Workload,
-    distances: Vec<u64>,
     whole_ns: f64,
 }
 
@@ -47,18 +45,15 @@ impl<'a> Occurrences<'a> {
     ) -> Self {
         let mut occurrences = Self { by_key: BTreeMap::new(), networks: Vec::new() };
         for workload in workloads.filter(|workload| !workload.is_layer()) {
-            let distances = reuse_bytes(&workload.graph);
-            for (position, (key, &bytes)) in workload.keys.iter().zip(&distances).enumerate() {
+            let layers = workload.network.keyed_layers();
+            for (position, layer) in layers.iter().enumerate() {
                 if let Some(mean_ns) = value(workload, position) {
-                    occurrences.by_key.entry(key).or_default().push(Occurrence {
-                        workload: workload.id,
-                        bytes,
-                        mean_ns,
-                    });
+                    let occurrence = Occurrence { workload: workload.id, bytes: layer.reuse_bytes, mean_ns };
+                    occurrences.by_key.entry(&layer.key).or_default().push(occurrence);
                 }
             }
-            if let Some(whole_ns) = value(workload, workload.keys.len()) {
-                occurrences.networks.push(Network { workload, distances, whole_ns });
+            if let Some(whole_ns) = value(workload, layers.len()) {
+                occurrences.networks.push(Network { workload, whole_ns });
             }
         }
         occurrences
@@ -100,9 +95,7 @@ impl<'a> Occurrences<'a> {
         let elsewhere: Vec<Vec<Vec<ReusePoint>>> = self
             .networks
             .iter()
-            .map(|network| {
-                network.workload.keys.iter().map(|key| self.points(key, Some(network.workload.id))).collect()
-            })
+            .map(|network| network.workload.keys().map(|key| self.points(key, Some(network.workload.id))).collect())
             .collect();
         let plain = self.left_out(&elsewhere, None);
         let limit = spread(&plain) * WORTH_IT;
@@ -116,8 +109,9 @@ impl<'a> Occurrences<'a> {
         let networks = self.networks.iter().zip(elsewhere);
         networks
             .filter_map(|(network, layers)| {
-                let layers = layers.iter().zip(&network.distances);
-                let sum_ns = layers.map(|(points, &bytes)| layer_ns(points, bytes, bandwidth)).sum::<Option<f64>>()?;
+                let layers = layers.iter().zip(network.workload.network.keyed_layers());
+                let sum_ns: f64 =
+                    layers.map(|(points, layer)| layer_ns(points, layer.reuse_bytes, bandwidth)).sum::<Option<_>>()?;
                 let log_ratio = (network.whole_ns / sum_ns).ln();
                 log_ratio.is_finite().then_some((network.workload.id, LeftOut { sum_ns, log_ratio }))
             })

@@ -17,7 +17,7 @@ const PRIOR_OCCURRENCES: f64 = 0.3;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReusePoint {
-    /// The distance ([`nasprof_graph::reuse::reuse_bytes`]), bytes.
+    /// The distance ([`nasprof_graph::LoweredLayer::reuse_bytes`]), bytes.
     pub bytes: u64,
     /// Number of occurrences.
     #[serde(rename = "places")]

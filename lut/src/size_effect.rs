@@ -7,7 +7,7 @@
 //! and Kennard 1970) fits the logarithm of whole over sum to logarithms of static costs.
 
 use nasprof_base::statistics::{mean, standard_deviation};
-use nasprof_graph::Graph;
+use nasprof_graph::LoweredNetwork;
 use serde::{Deserialize, Serialize};
 
 /// Fewest measured networks to fit it to.
@@ -20,8 +20,6 @@ const WORTH_IT: f64 = 0.9;
 /// And it must explain at least this standard deviation: for less, such as what timers between layers leave, it is not worth that
 /// choices no longer contribute independently.
 const LEAST: f64 = 0.002;
-/// Sweeps over the slopes, each fitted with the others fixed; the ridge makes them converge in tens.
-const SWEEPS: usize = 500;
 /// Steepest slope: a factor that grows as fast as a network's cost. The sum of layers has what is in proportion to their costs
 /// already; what is beside it is small.
 pub(crate) const STEEPEST: f64 = 1.0;
@@ -58,8 +56,8 @@ pub struct Slope {
 impl SizeEffect {
     /// The factor for a network that is already as the runtime executes it.
     #[must_use]
-    pub fn factor(&self, graph: &Graph) -> f64 {
-        self.log_factor(&log_costs(graph)).exp()
+    pub fn factor(&self, network: &LoweredNetwork) -> f64 {
+        self.log_factor(&log_costs(network)).exp()
     }
 
     pub(crate) fn slopes(&self) -> [Slope; COSTS] {
@@ -77,9 +75,9 @@ impl SizeEffect {
 }
 
 /// Logarithms of a network's costs; one more of each, so that a network without parameters has one.
-pub(crate) fn log_costs(graph: &Graph) -> [f64; COSTS] {
-    let cost = graph.cost();
-    let layers = graph.layers().count() as f64;
+pub(crate) fn log_costs(network: &LoweredNetwork) -> [f64; COSTS] {
+    let cost = network.cost();
+    let layers = network.keyed_layers().len() as f64;
     [cost.params as f64, cost.macs as f64, cost.bytes_written as f64, layers].map(f64::ln_1p)
 }
 
@@ -115,25 +113,37 @@ fn ridge(networks: &[Example]) -> SizeEffect {
         std::array::from_fn(|c| standard_deviation(&columns[c]).filter(|sd| *sd > 1e-9).unwrap_or(f64::INFINITY));
     let standard: [Vec<f64>; COSTS] =
         std::array::from_fn(|c| columns[c].iter().map(|cost| (cost - usual[c]) / scale[c]).collect());
-    let squares = standard.each_ref().map(|column| column.iter().map(|x| x * x).sum::<f64>());
-    let mut slopes = [0.0; COSTS];
-    let mut residuals: Vec<f64> = networks.iter().map(|(_, log)| log - target).collect();
-    for _ in 0..SWEEPS {
-        for ((own, column), squares) in slopes.iter_mut().zip(&standard).zip(squares) {
-            let product: f64 = column.iter().zip(&residuals).map(|(x, r)| x * (r + x * *own)).sum();
-            let slope = product / (squares + RIDGE);
-            for (residual, x) in residuals.iter_mut().zip(column) {
-                *residual += x * (*own - slope);
-            }
-            *own = slope;
-        }
-    }
+    let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
+    let logs: Vec<f64> = networks.iter().map(|(_, log)| log - target).collect();
+    let normal = std::array::from_fn(|i| {
+        std::array::from_fn(|j| product(&standard[i], &standard[j]) + if i == j { RIDGE } else { 0.0 })
+    });
+    let slopes = solve(&normal, std::array::from_fn(|c| product(&standard[c], &logs)));
     SizeEffect::from_slopes(std::array::from_fn(|c| Slope {
         slope: slopes[c] / scale[c],
         usual: usual[c],
         low: low[c],
         high: high[c],
     }))
+}
+
+/// Solves a symmetric positive definite system, such as a ridge's normal equations, by Cholesky decomposition.
+fn solve(matrix: &[[f64; COSTS]; COSTS], right: [f64; COSTS]) -> [f64; COSTS] {
+    let mut lower = [[0.0; COSTS]; COSTS];
+    for i in 0..COSTS {
+        for j in 0..=i {
+            let rest = matrix[i][j] - (0..j).map(|k| lower[i][k] * lower[j][k]).sum::<f64>();
+            lower[i][j] = if i == j { rest.sqrt() } else { rest / lower[j][j] };
+        }
+    }
+    let mut solution = right;
+    for i in 0..COSTS {
+        solution[i] = (solution[i] - (0..i).map(|k| lower[i][k] * solution[k]).sum::<f64>()) / lower[i][i];
+    }
+    for i in (0..COSTS).rev() {
+        solution[i] = (solution[i] - (i + 1..COSTS).map(|k| lower[k][i] * solution[k]).sum::<f64>()) / lower[i][i];
+    }
+    solution
 }
 
 #[cfg(test)]
@@ -157,6 +167,30 @@ mod tests {
 
     fn scatter(values: impl Iterator<Item = f64>) -> f64 {
         standard_deviation(&values.collect::<Vec<_>>()).unwrap()
+    }
+
+    #[test]
+    fn a_system_is_solved_to_the_last_digits() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        for _ in 0..100 {
+            // The products of columns that go together, as costs do, with the ridge that keeps them apart.
+            let columns: [[f64; 30]; COSTS] =
+                std::array::from_fn(|_| std::array::from_fn(|row| row as f64 / 15.0 - 1.0 + 0.1 * rng.random::<f64>()));
+            let matrix: [[f64; COSTS]; COSTS] = std::array::from_fn(|i| {
+                std::array::from_fn(|j| {
+                    let ridge = if i == j { RIDGE } else { 0.0 };
+                    ridge + columns[i].iter().zip(&columns[j]).map(|(x, y)| x * y).sum::<f64>()
+                })
+            });
+            let wanted: [f64; COSTS] = std::array::from_fn(|_| rng.random::<f64>() - 0.5);
+            let right = matrix.map(|row| row.iter().zip(wanted).map(|(x, y)| x * y).sum::<f64>());
+            let solution = solve(&matrix, right);
+            assert!(solution.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-13), "{solution:?} {wanted:?}");
+            // Control: without the ridge it is another system.
+            let plain: [[f64; COSTS]; COSTS] =
+                std::array::from_fn(|i| std::array::from_fn(|j| matrix[i][j] - if i == j { 0.5 * RIDGE } else { 0.0 }));
+            assert!(solve(&plain, right).iter().zip(wanted).any(|(a, b)| (a - b).abs() > 1e-3));
+        }
     }
 
     #[test]

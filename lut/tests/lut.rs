@@ -7,8 +7,8 @@ use std::io::Write;
 use nasprof_graph::LayerKey;
 use nasprof_graph::runtime::Runtime;
 use nasprof_lut::{
-    BatchEstimator, Calibration, Energy, Estimator, FileFormat, Flag, Lut, SizeEffect, Slope, Source, Times, check,
-    from_journal, holdout_networks, parse, read, write,
+    BatchEstimator, Calibration, Energy, EstimateFlag, Estimator, FileFormat, Flag, Lut, SizeEffect, Slope, Source,
+    Times, check, from_journal, holdout_networks, parse, read, write,
 };
 use nasprof_profiler::journal::Event;
 use nasprof_profiler::synthetic::network_truth_ns;
@@ -55,7 +55,7 @@ fn the_calibration_removes_the_cost_of_timers() {
     bare.context.calibration = None;
     let without = Estimator::new(&bare).estimate(&graph);
     assert!((with / truth - 1.0).abs() < (without.latency_ms.unwrap() / truth - 1.0).abs());
-    assert!(without.interval_ms.is_none() && without.flags.contains(&"uncalibrated".to_owned()));
+    assert!(without.interval_ms.is_none() && without.flags.contains(&EstimateFlag::Uncalibrated));
 }
 
 #[test]
@@ -398,7 +398,7 @@ fn a_layer_between_measured_ones_is_interpolated() {
     assert_eq!(estimate.nodes.iter().filter(|n| n.source == Source::Interpolated).count(), {
         exact.nodes.iter().filter(|n| n.key.as_str() == one).count()
     });
-    assert!(estimate.coverage < 1.0 && estimate.flags.contains(&"interpolated".to_owned()));
+    assert!(estimate.coverage < 1.0 && estimate.flags.contains(&EstimateFlag::Interpolated));
     let width = |e: &nasprof_lut::Estimate| e.interval_ms.unwrap()[1] / e.interval_ms.unwrap()[0];
     assert!(width(&estimate) > width(&exact));
     let truth = network_truth_ns(&graph) / 1e6;

@@ -97,7 +97,7 @@ fn engine(criterion: &mut Criterion) {
         let mut device = SyntheticDevice::new("bench", Model::default());
         device.configure(&plan.setup).unwrap();
         for workload in &workloads {
-            device.load(workload.id, &workload.graph).unwrap();
+            device.load(workload.id, &workload.network).unwrap();
         }
         bencher.iter(|| requests.iter().for_each(|request| drop(black_box(device.visit(request).unwrap()))));
     });

@@ -99,7 +99,7 @@ impl Center {
 fn relative_values(model: Model, workload: &Workload, runs: u32) -> Vec<f64> {
     let mut device = SyntheticDevice::new("model", model);
     device.configure(&setup(0xC0FFEE, 0)).unwrap();
-    device.load(0, &workload.graph).unwrap();
+    device.load(0, &workload.network).unwrap();
     // So many calls that whole nanoseconds are fine enough.
     let repeat = 1_000_000;
     let request = VisitRequest { sequence: 0, workload: 0, warm_up_runs: 1, layer_runs: 0, whole_runs: runs, repeat };
@@ -114,14 +114,14 @@ fn relative_values(model: Model, workload: &Workload, runs: u32) -> Vec<f64> {
 
 /// What a workload of one layer takes without any noise.
 fn exact_ns(workload: &Workload) -> f64 {
-    workload.graph.layers().map(|(_, node)| layer_truth_ns(&workload.graph, node)).sum::<f64>() + WHOLE_OVERHEAD_NS
+    workload.network.layers().map(|(_, node)| layer_truth_ns(&workload.network, node)).sum::<f64>() + WHOLE_OVERHEAD_NS
 }
 
 /// The level of a session, seen by a device that has no other noise.
 fn session_level(workload: &Workload, model: Model, seed: u64) -> f64 {
     let mut device = SyntheticDevice::new("model", Model { session_sigma: model.session_sigma, ..Model::default() });
     device.configure(&setup(seed, 0)).unwrap();
-    device.load(0, &workload.graph).unwrap();
+    device.load(0, &workload.network).unwrap();
     let request =
         VisitRequest { sequence: 0, workload: 0, warm_up_runs: 1, layer_runs: 0, whole_runs: 1, repeat: 1_000_000 };
     device.visit(&request).unwrap().whole[0].ns[0] as f64 / (exact_ns(workload) * 1e6)

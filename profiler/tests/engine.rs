@@ -11,7 +11,7 @@ use nasprof_graph::{Graph, LayerKey};
 use nasprof_profiler::engine::{
     EngineError, Recorder, SessionPlan, Workload, clean_samples, keys_of_space, network_workloads, run_session,
 };
-use nasprof_profiler::journal::{Event, Header, Mode, Role, Trial};
+use nasprof_profiler::journal::{EndReason, Event, Header, Mode, Role, Trial};
 use nasprof_profiler::protocol::{
     Canary, Device, DeviceError, Fingerprint, Loaded, Memory, Probes, Setup, Visit, VisitRequest,
 };
@@ -108,7 +108,7 @@ fn every_unit_comes_first_equally_often() {
 fn occurrences(workloads: &[Workload]) -> BTreeMap<LayerKey, usize> {
     let mut occurrences = BTreeMap::new();
     for workload in workloads {
-        for key in workload.keys.iter().collect::<BTreeSet<_>>() {
+        for key in workload.keys().collect::<BTreeSet<_>>() {
             *occurrences.entry(key.clone()).or_default() += 1;
         }
     }
@@ -189,7 +189,7 @@ fn preempted_samples_are_dropped() {
         }
     }
     for workload in &workloads {
-        let layer = workload.graph.layers().map(|(_, node)| layer_truth_ns(&workload.graph, node)).sum::<f64>();
+        let layer = workload.network.layers().map(|(_, node)| layer_truth_ns(&workload.network, node)).sum::<f64>();
         let truth = layer + WHOLE_OVERHEAD_NS;
         let error = |samples: &[f64]| (mean(samples).unwrap() / truth).ln();
         assert!(error(&clean[&workload.id]).abs() < 0.005, "{}", workload.whole_key());
@@ -237,9 +237,9 @@ fn visits_beside_a_slow_canary_are_void_and_repeated() {
 }
 
 /// Rounds and reason of the end of the one session.
-fn end(events: &[Event]) -> (u32, &str) {
+fn end(events: &[Event]) -> (u32, EndReason) {
     let ends = events.iter().filter_map(|event| match event {
-        Event::SessionEnd { rounds, reason, .. } => Some((*rounds, reason.as_str())),
+        Event::SessionEnd { rounds, reason, .. } => Some((*rounds, *reason)),
         _ => None,
     });
     let ends: Vec<_> = ends.collect();
@@ -278,7 +278,7 @@ fn a_device_that_stays_slowed_down_ends_its_session_after_ten_minutes_of_pauses(
     let model = Model::named("throttle-lasting").unwrap();
     let events = session(&plan, model);
     let (rounds, reason) = end(&events);
-    assert_eq!(reason, "throttled");
+    assert_eq!(reason, EndReason::Throttled);
     assert!(rounds > 0 && rounds < 18, "{rounds}");
     // 5 s, half as long again each time up to a minute: fifteen of them are ten minutes. One more was not waited for, and
     // what was measured when it began may be void as well.
@@ -432,14 +432,20 @@ fn measured_broken(mode: Mode, fault: Fault) -> Result<Vec<Event>, EngineError> 
 fn answers_that_do_not_fit_the_question_are_refused() {
     use Fault::*;
     for mode in [Mode::InContext, Mode::Isolated, Mode::Whole] {
-        for fault in [EmptyCanary, HalfEmptyCanary, NoRuns, TooManyRuns, EmptyRuns, OtherSequence, OtherUnit] {
+        for fault in [
+            EmptyCanary,
+            HalfEmptyCanary,
+            HugeCanary,
+            HugeVisits,
+            NoRuns,
+            TooManyRuns,
+            EmptyRuns,
+            OtherSequence,
+            OtherUnit,
+            OtherUnitLoaded,
+        ] {
             let error = measured_broken(mode, fault).unwrap_err();
             assert!(matches!(error, EngineError::Device(DeviceError::Protocol(_))), "{mode:?} {fault:?}: {error}");
-        }
-        assert!(measured_broken(mode, OtherUnitLoaded).is_err());
-        // Huge times are odd and not impossible: the engine ends with them, one way or the other, without a panic.
-        for fault in [HugeVisits, HugeCanary] {
-            drop(measured_broken(mode, fault));
         }
         // Control: the same device without a fault.
         measured_broken(mode, None).unwrap();
@@ -489,7 +495,8 @@ fn nanoseconds_are_nanoseconds() {
             Event::Visit { visit, .. } => {
                 let workload = &workloads[visit.workload as usize];
                 let samples = clean_samples(workload, visit, repeats[&visit.workload]);
-                let truth: f64 = workload.graph.layers().map(|(_, node)| layer_truth_ns(&workload.graph, node)).sum();
+                let truth: f64 =
+                    workload.network.layers().map(|(_, node)| layer_truth_ns(&workload.network, node)).sum();
                 let value = median(&samples[0].1).unwrap();
                 assert!((value / (truth + WHOLE_OVERHEAD_NS) - 1.0).abs() < 1e-4, "{value} {truth}");
             }

@@ -31,9 +31,9 @@ fn the_plan_of_every_shipped_space_has_what_can_run_and_nothing_else() {
             assert_eq!(layers, std::slice::from_ref(key), "{name}: what is tried is the layer alone");
         }
         let workloads = network_workloads(&space, Runtime::TorchEager, &keys, &BTreeSet::new(), &mut rng).unwrap();
-        let planned: BTreeSet<LayerKey> = workloads.iter().flat_map(|workload| workload.keys.iter().cloned()).collect();
+        let planned: BTreeSet<LayerKey> = workloads.iter().flat_map(|workload| workload.keys().cloned()).collect();
         assert_eq!(planned, expected, "{name}");
-        let first: BTreeSet<LayerKey> = workloads[0].keys.iter().cloned().collect();
+        let first: BTreeSet<LayerKey> = workloads[0].keys().cloned().collect();
         told_apart += u32::from(first != expected);
     }
     // Control: one network does not hold every layer, but for a few spaces.
@@ -69,7 +69,7 @@ fn a_layer_that_one_network_of_a_quarter_million_runs_is_found() {
     assert_eq!(witness.0, [7; 6]);
     assert!(run_by(&space, Runtime::TorchEager, witness).iter().any(rare));
     let workloads = network_workloads(&space, Runtime::TorchEager, &keys, &BTreeSet::new(), &mut rng).unwrap();
-    assert!(workloads.iter().any(|workload| workload.keys.iter().any(rare)));
+    assert!(workloads.iter().any(|workload| workload.keys().any(rare)));
     // Control: drawing does not find it.
     assert!((0..1000).all(|_| !run_by(&space, Runtime::TorchEager, &space.sample(&mut rng)).iter().any(rare)));
 }

@@ -14,4 +14,4 @@ pub use comparison_report::comparison_report;
 pub use error::ReportError;
 pub use lut_report::{context_line, lut_report, mode_name};
 pub use search_report::{AlphaRow, Metric, SearchRun, search_report};
-pub use validation_report::{ResultRow, ValidationResult, validation_report};
+pub use validation_report::validation_report;

@@ -1,7 +1,7 @@
 //! Costs of an architecture: latency and memory from a LUT, parameters and MACs from the network.
 
 use nasprof_graph::runtime::Runtime;
-use nasprof_graph::{Arch, Graph, GraphError};
+use nasprof_graph::{Arch, Graph, GraphError, LoweredNetwork};
 use nasprof_lut::{CostTable, Estimator, Lut};
 use nasprof_spaces::Space;
 use thiserror::Error;
@@ -186,7 +186,7 @@ impl Extremum {
     }
 }
 
-fn missing(estimator: &Estimator<'_>, subnet: &Graph) -> CostError {
+fn missing(estimator: &Estimator<'_>, subnet: &LoweredNetwork) -> CostError {
     let nodes = estimator.estimate(subnet).nodes;
     CostError::Missing(
         nodes.into_iter().filter(|n| n.latency_ms.is_none()).map(|n| n.key.to_string()).take(3).collect(),

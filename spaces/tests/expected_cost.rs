@@ -161,8 +161,9 @@ fn large_spaces_are_exact_and_agree_with_drawing() {
         let space = Space::builtin(name).unwrap();
         let rng = &mut ChaCha8Rng::seed_from_u64(6);
         let uniform = space.uniform_probabilities();
-        let networks: Vec<Graph> =
-            (0..NETWORKS).map(|_| Runtime::TorchEager.subnet(&space.graph, &space.sample(rng)).unwrap()).collect();
+        let networks: Vec<Graph> = (0..NETWORKS)
+            .map(|_| Runtime::TorchEager.subnet(&space.graph, &space.sample(rng)).unwrap().into_graph())
+            .collect();
         let sampling = Sampling { samples: 400, seed: 7 };
         for (what, mut expected, oracle) in all(&space.graph, Runtime::TorchEager, sampling) {
             match expected.method() {

@@ -36,7 +36,7 @@ fn network(space: &Space, wanted: impl Fn(&str, &str) -> bool) -> Graph {
         .collect();
     let file = ArchFile { format_version: 1, space: space.name.clone(), choices };
     let arch = file.resolve(&space.name, &space.choices).unwrap();
-    Runtime::TorchEager.subnet(&space.graph, &arch).unwrap()
+    Runtime::TorchEager.subnet(&space.graph, &arch).unwrap().into_graph()
 }
 
 /// Names of layers without the candidate they were built for.

@@ -30,13 +30,15 @@ pub(super) fn run(args: &ExportArgs) -> Result<ExitCode, Failure> {
     let runtime = Runtime::TorchEager;
     let content = match (to, args.view) {
         (ExportFormat::Onnx, None | Some(ViewArg::Network)) => {
-            return export_onnx::run(args, &space, &arch, &runtime.subnet(&space.graph, &arch)?);
+            return export_onnx::run(args, &space, &arch, runtime.subnet(&space.graph, &arch)?.graph());
         }
         (ExportFormat::Onnx, Some(_)) => {
             return Err(Failure::usage("--view: an ONNX model is the network that runs"));
         }
         (ExportFormat::Svg, None | Some(ViewArg::Architecture)) => diagram::architecture(&space, &arch, None)?.to_svg(),
-        (ExportFormat::Svg, Some(ViewArg::Network)) => diagram::network(&runtime.subnet(&space.graph, &arch)?).to_svg(),
+        (ExportFormat::Svg, Some(ViewArg::Network)) => {
+            diagram::network(runtime.subnet(&space.graph, &arch)?.graph()).to_svg()
+        }
         (ExportFormat::Svg, Some(ViewArg::Supernet)) => diagram::supernet(&space, &arch, runtime)?.to_svg(),
         (ExportFormat::Dot, Some(ViewArg::Supernet)) => {
             diagram::dot(&space.graph, &diagram::states(&space.graph, &arch, runtime)?)

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use nasprof_lut::{Lut, read};
+use nasprof_lut::{Lut, Validation, read};
 use nasprof_render::replace_file;
-use nasprof_reports::{SearchRun, ValidationResult, comparison_report, lut_report, search_report, validation_report};
+use nasprof_reports::{SearchRun, comparison_report, lut_report, search_report, validation_report};
 use nasprof_spaces::{Space, builtin_names};
 use serde_json::json;
 
@@ -61,7 +61,7 @@ fn luts(paths: &[PathBuf]) -> Result<Vec<(String, Lut)>, Failure> {
 }
 
 /// The file as a validation's result; `None` if it is something else.
-fn validation(path: &Path) -> Result<Option<ValidationResult>, Failure> {
+fn validation(path: &Path) -> Result<Option<Validation>, Failure> {
     if path.extension().is_none_or(|e| e != "json") {
         return Ok(None);
     }
@@ -73,17 +73,12 @@ fn validation(path: &Path) -> Result<Option<ValidationResult>, Failure> {
     let text = std::fs::read_to_string(path).map_err(|e| in_context(e.to_string()))?;
     // A LUT has a context, a validation has errors; anything else is refused as a LUT.
     match serde_json::from_str::<serde_json::Value>(&text) {
-        Ok(value) if value.get("mape").is_some() => ValidationResult::parse(&text).map(Some).map_err(in_context),
+        Ok(value) if value.get("mape").is_some() => Validation::parse(&text).map(Some).map_err(in_context),
         _ => Ok(None),
     }
 }
 
-fn of_validation(
-    args: &ReportArgs,
-    path: &Path,
-    result: &ValidationResult,
-    space: Option<Space>,
-) -> Result<String, Failure> {
+fn of_validation(args: &ReportArgs, path: &Path, result: &Validation, space: Option<Space>) -> Result<String, Failure> {
     let lut = args.lut.as_deref().map(read).transpose()?;
     if let (Some(lut), Some(space)) = (&lut, &space) {
         lut.check_space(&space.name, &space.graph.identity())?;

@@ -7,7 +7,6 @@ use std::process::ExitCode;
 
 use nasprof_devices::{DeviceFile, Link, retry};
 use nasprof_graph::Arch;
-use nasprof_graph::arch::ArchFile;
 use nasprof_lut::{
     Estimator, Lut, Processes, Validation, WholeSession, holdout_networks, level_now, measure_whole, read, validate,
 };
@@ -15,7 +14,6 @@ use nasprof_profiler::engine::{Gate, Recorder};
 use nasprof_profiler::journal::{Event, Mode};
 use nasprof_search::job::Existing;
 use nasprof_spaces::Space;
-use serde_json::{Value, json};
 
 use self::table::show;
 use super::estimate::check_context;
@@ -76,9 +74,9 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
     let session = WholeSession { processes, ..session(args.seed, args.max_rounds, args.allow_noisy) };
     let events = measured((&lut, &space), &networks, session, (&file, &mut link), journal, Kept::Nothing)?;
     let isolated = isolated.as_ref().map(Estimator::new);
-    let validation = validate(&events, &Estimator::new(&lut), isolated.as_ref(), args.seed)?;
+    let validation = validate(&events, &space, &Estimator::new(&lut), isolated.as_ref(), args.seed)?;
     if args.json {
-        print_json(&named(&validation, &space)?)?
+        print_json(&validation)?
     } else {
         show(&validation)?
     }
@@ -147,7 +145,7 @@ pub(super) fn measure_network(lut: &Lut, space: &str, arch: &Arch, allow_noisy: 
     let processes = Processes::All(WINNER_PROCESSES);
     let session = WholeSession { processes, ..session(WINNER_SEED, WINNER_ROUNDS, allow_noisy) };
     let events = measured((lut, &space), networks, session, (&file, &mut link), None, Kept::Run)?;
-    Ok(validate(&events, &Estimator::new(lut), None, WINNER_SEED)?)
+    Ok(validate(&events, &space, &Estimator::new(lut), None, WINNER_SEED)?)
 }
 
 fn session(seed: u64, max_rounds: u32, allow_noisy: bool) -> WholeSession {
@@ -196,13 +194,4 @@ fn measured(
         None => result?,
     };
     Ok(recorder.events().to_vec())
-}
-
-/// The result with architectures by name, as files have them.
-fn named(validation: &Validation, space: &Space) -> Result<Value, Failure> {
-    let mut value = serde_json::to_value(validation).map_err(Failure::internal)?;
-    for (i, row) in validation.rows.iter().enumerate() {
-        value["rows"][i]["arch"] = json!(ArchFile::new(&space.name, &space.choices, &row.arch));
-    }
-    Ok(value)
 }

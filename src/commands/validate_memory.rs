@@ -8,7 +8,6 @@ use nasprof_lut::{Lut, MemoryRow, MemoryValidation};
 use nasprof_profiler::engine::setup;
 use nasprof_profiler::protocol::{Allocator, Setup};
 use nasprof_spaces::Space;
-use serde_json::json;
 
 use super::{print, print_json};
 use crate::failure::Failure;
@@ -18,11 +17,7 @@ pub(super) fn run(space: &Space, lut: &Lut, archs: &[Arch], link: &mut Link, as_
     let rows = archs.iter().map(|arch| measure(space, lut, arch, link)).collect::<Result<_, _>>()?;
     let validation = MemoryValidation::of(rows).ok_or_else(|| Failure::usage("no networks"))?;
     if as_json {
-        let mut value = serde_json::to_value(&validation).map_err(Failure::internal)?;
-        for (i, row) in validation.rows.iter().enumerate() {
-            value["rows"][i]["arch"] = json!(ArchFile::new(&space.name, &space.choices, &row.arch));
-        }
-        return print_json(&value);
+        return print_json(&validation);
     }
     print(format!("networks        {} holdout, each in a process of its own", validation.n))?;
     print(format!("peak memory     MAPE {} (bias {})", percent(validation.mape), percent(validation.bias)))?;
@@ -43,7 +38,7 @@ fn measure(space: &Space, lut: &Lut, arch: &Arch, link: &mut Link) -> Result<Mem
             .hint("it is read from /proc/self/status after writing to /proc/self/clear_refs")
     })?;
     Ok(MemoryRow {
-        arch: arch.clone(),
+        arch: ArchFile::new(&space.name, &space.choices, arch),
         measured_bytes,
         estimated_bytes: lut.peak_memory_bytes(&network),
         static_bytes: network.peak_memory_bytes(Overhead::none),

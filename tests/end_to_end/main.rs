@@ -3,6 +3,7 @@
 //! `searching`: searches and trainings with libtorch; `onnx`: models of networks; `layout`: the invariants of the workspace; `docs`, `messages` and
 //! `spaces`: the documentation against the program.
 //! refused and how; `interruption`: what survives, and when it ends; `environment`: where files and programs come from; `torch`: real layers, where an agent with libtorch is at hand;
+//! refused and how; `broken_agent`: what an agent may not say; `interruption`: what survives; `torch`: real layers, where an agent with libtorch is at hand;
 //! `searching`: searches and trainings with libtorch; `onnx`: models of networks; `layout`: the invariants of the workspace; `docs` and `messages`: the
 //! documentation against the program.
 
@@ -10,6 +11,7 @@
 
 mod architectures;
 mod bad_input;
+mod broken_agent;
 mod browser;
 mod circles;
 mod clocks;

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use nasprof_graph::Arch;
+use nasprof_profiler::protocol::numbered::Numbered;
 use nasprof_profiler::protocol::{Allocator, ClockRequest, Request, Setup, VisitRequest};
 use nasprof_spaces::Space;
 use serde_json::Value;
@@ -17,8 +18,9 @@ use crate::types::{Types, fields_of, needed, section, types};
 
 /// What stands above it is written by hand.
 const MARK: &str = "<!-- From here on made from the source; tests/end_to_end/messages.rs says how. -->\n\n";
-const SOURCES: [&str; 5] = [
-    "profiler/src/protocol/mod.rs",
+const SOURCES: [&str; 6] = [
+    "profiler/src/protocol/request.rs",
+    "profiler/src/protocol/reply.rs",
     "profiler/src/journal/event.rs",
     "profiler/src/protocol/clocks.rs",
     "profiler/src/protocol/supervisor.rs",
@@ -99,7 +101,9 @@ fn check(root: &str, tag: &str, message: &Value, known: &Types) -> Result<String
     let object = message.as_object().ok_or("no object")?;
     let name = object.get(tag).and_then(Value::as_str).ok_or_else(|| format!("no `{tag}` in {message}"))?;
     let fields = fields_of(root, name, known).ok_or_else(|| format!("no page describes the {tag} `{name}`"))?;
-    match object.keys().find(|key| *key != tag && !fields.contains(*key)) {
+    // The number of a request is described above the types.
+    let own = |key: &&String| key.as_str() != tag && key.as_str() != "id";
+    match object.keys().filter(own).find(|key| !fields.contains(*key)) {
         Some(key) => Err(format!("no page describes `{key}` of the {tag} `{name}`")),
         None => Ok(name.to_owned()),
     }
@@ -140,8 +144,8 @@ fn what_is_sent_is_described() {
         .spawn()
         .expect("the agent starts");
     let mut input = agent.stdin.take().unwrap();
-    for request in &requests {
-        let message = serde_json::to_value(request).unwrap();
+    for (request, id) in requests.iter().zip(1..) {
+        let message = serde_json::to_value(Numbered { id, message: request }).unwrap();
         check("Request", "request", &message, &known).unwrap();
         writeln!(input, "{message}").unwrap();
     }
@@ -152,6 +156,8 @@ fn what_is_sent_is_described() {
         .collect();
     agent.wait().unwrap();
     let names: Vec<String> = replies.iter().map(|reply| check("Reply", "reply", reply, &known).unwrap()).collect();
+    let numbers: Vec<Option<u64>> = replies.iter().map(|reply| reply.get("id").and_then(Value::as_u64)).collect();
+    assert_eq!(numbers, std::iter::once(None).chain((1..=10).map(Some)).collect::<Vec<_>>());
     // Whether there are clocks to show depends on the machine.
     assert_eq!(names[..6].join(" "), "hello configured loaded visited canary probes");
     assert!(names[6] == "clocks" || names[6] == "failed", "{}", replies[6]);

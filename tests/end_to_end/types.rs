@@ -63,7 +63,7 @@ pub(crate) fn types(source: &str) -> Types {
             let snake_case = serde.contains("rename_all = \"snake_case\"");
             let tag = quoted(&serde, "tag");
             let variants = e.variants.iter().map(|v| Variant {
-                name: quoted(&self::serde(&v.attrs), "rename").unwrap_or_else(|| {
+                name: renamed(&v.attrs).unwrap_or_else(|| {
                     assert!(snake_case, "{}: names are not in snake case", e.ident);
                     snake(&v.ident.to_string())
                 }),
@@ -165,11 +165,9 @@ fn serde(attributes: &[Attribute]) -> String {
     of.map(|a| if let Meta::List(list) = &a.meta { list.tokens.to_string() } else { String::new() }).collect()
 }
 
-/// The name in files and messages, where it is not that of the source.
+/// The name in files of a variant that has another one than the source.
 fn renamed(attributes: &[Attribute]) -> Option<String> {
-    let serde = serde(attributes);
-    let name = serde.split("rename = \"").nth(1)?.split('"').next()?;
-    Some(name.to_owned())
+    Some(serde(attributes).split("rename = \"").nth(1)?.split('"').next()?.to_owned())
 }
 
 /// A documentation comment in one line, without links.
@@ -193,7 +191,8 @@ fn doc(attributes: &[Attribute]) -> String {
         let (link, behind) = after.split_once("`]").unwrap();
         let name = link.rsplit_once("::").map_or(link.to_owned(), |(_, variant)| snake(variant));
         let _ = write!(text, "{before}`{name}`");
-        rest = behind;
+        // Where the name is not in scope, its path follows.
+        rest = behind.strip_prefix('(').and_then(|path| path.split_once(')')).map_or(behind, |(_, rest)| rest);
     }
     text + rest
 }

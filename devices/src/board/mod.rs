@@ -50,7 +50,7 @@ pub(crate) fn survey(connection: &Connection, file: &DeviceFile) -> Result<Surve
         found.filter(|value| !value.is_empty())
     };
     let (Some(folder), Some(machine)) = (value("folder"), value("machine")) else {
-        return Err(LinkError::Protocol(format!("cannot read what it says of itself: `{}`", start(&output.text))));
+        return Err(LinkError::protocol(format!("cannot read what it says of itself: `{}`", start(&output.text))));
     };
     Ok(Survey {
         folder: folder.to_owned(),
@@ -112,6 +112,8 @@ pub(crate) struct Supervisor {
     stream: Stream,
     /// Processors of the board.
     pub(crate) cores: usize,
+    /// Number of the last command.
+    commands: u64,
 }
 
 impl Supervisor {
@@ -142,13 +144,13 @@ impl Supervisor {
             return match notice(&line)? {
                 Notice::Ready { protocol, version, cores } => {
                     check_version(protocol, &version)?;
-                    Ok(Self { stream, cores: cores.max(1) })
+                    Ok(Self { stream, cores: cores.max(1), commands: 0 })
                 }
                 Notice::InUse { owner, seconds } => Err(LinkError::InUse { owner: start(&owner), seconds }),
                 other => Err(unexpected(&other)),
             };
         }
-        Err(LinkError::Protocol("it says much and not who it is".to_owned()))
+        Err(LinkError::protocol("it says much and not who it is"))
     }
 
     /// Starts a fresh agent; its lines follow.
@@ -193,26 +195,27 @@ impl Supervisor {
 
     /// Runs a shell command; its exit code and output. No agent may be running.
     pub(crate) fn run(&mut self, command: &str, patience: Duration) -> Result<(i32, String), LinkError> {
-        self.order(&Order::Run { command: command.to_owned() })?;
+        self.commands += 1;
+        self.order(&Order::Run { number: self.commands, command: command.to_owned() })?;
         match notice(&self.stream.receive(patience)?)? {
-            Notice::Ran { status, output } => Ok((status.unwrap_or(255), output)),
+            Notice::Ran { number, status, output } if number == self.commands => Ok((status.unwrap_or(255), output)),
             Notice::Failed { error } => Err(LinkError::Board { step: Step::Command, problem: start(&error) }),
             other => Err(unexpected(&other)),
         }
     }
 
     fn order(&mut self, order: &Order) -> Result<(), LinkError> {
-        let line = serde_json::to_string(order).map_err(|e| LinkError::Protocol(e.to_string()))?;
+        let line = serde_json::to_string(order).map_err(|e| LinkError::protocol(e.to_string()))?;
         self.stream.send(&line)
     }
 }
 
 fn notice(line: &str) -> Result<Notice, LinkError> {
-    serde_json::from_str(line).map_err(|e| LinkError::Protocol(format!("cannot read its line `{}`: {e}", start(line))))
+    serde_json::from_str(line).map_err(|e| LinkError::protocol(format!("cannot read its line `{}`: {e}", start(line))))
 }
 
 fn unexpected(notice: &Notice) -> LinkError {
-    LinkError::Protocol(format!("unexpected notice {}", start(&format!("{notice:?}"))))
+    LinkError::protocol(format!("unexpected notice {}", start(&format!("{notice:?}"))))
 }
 
 fn failed(step: Step, errors: &str, status: i32) -> LinkError {

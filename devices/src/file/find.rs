@@ -69,6 +69,7 @@ pub fn find(name: &str, user_folder: Option<&Path>, settings: &[String]) -> Resu
     for setting in settings {
         (table, file) = with_setting(&table, setting).map_err(|problem| in_setting(setting, &problem))?;
     }
+    name.clone_into(&mut file.name);
     Ok(file)
 }
 
@@ -234,7 +235,8 @@ mod tests {
         let json = serde_json::to_string(&BOARD.parse::<Table>().unwrap()).unwrap();
         fs::write(folder.path().join("other.json"), json).unwrap();
         let found = |name: &str| find(name, Some(folder.path()), &["port=7".to_owned()]).unwrap();
-        assert_eq!(found("other"), found("board"));
+        assert_eq!(found("other").name, "other");
+        assert_eq!(DeviceFile { name: "board".to_owned(), ..found("other") }, found("board"));
         let mut names = names_in(folder.path());
         names.sort();
         assert_eq!(names, ["board", "other"]);

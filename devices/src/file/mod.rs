@@ -24,6 +24,9 @@ pub enum Transport {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceFile {
+    /// What it is called; the file does not say.
+    #[serde(skip)]
+    pub name: String,
     /// Always 1.
     pub format_version: u32,
     /// What it is, for lists.
@@ -110,6 +113,7 @@ impl DeviceFile {
     /// A synthetic device in virtual time.
     fn synthetic(backend: &str) -> Self {
         Self {
+            name: backend.to_owned(),
             format_version: 1,
             description: None,
             transport: Transport::Local,

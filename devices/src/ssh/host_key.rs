@@ -52,7 +52,7 @@ pub(super) fn check(session: &Session, endpoint: &Endpoint) -> Result<(), LinkEr
             let certified = lines.name(session, endpoint, &lines.authorities);
             Err(LinkError::UnknownHostKey { name, kind, fingerprint, line, file: file.into(), certified })
         }
-        CheckResult::Failure => Err(LinkError::Protocol("the host's key cannot be compared".to_owned())),
+        CheckResult::Failure => Err(LinkError::protocol("the host's key cannot be compared")),
     }
 }
 

@@ -200,7 +200,7 @@ impl Carrier {
     }
 
     fn lines(&mut self, mut bytes: &[u8]) -> Result<(), LinkError> {
-        let broken = |what: &str| LinkError::Protocol(what.to_owned());
+        let broken = |what: &str| LinkError::protocol(what);
         while let Some(end) = bytes.iter().position(|&b| b == b'\n') {
             self.partial.extend_from_slice(&bytes[..end]);
             bytes = &bytes[end + 1..];

@@ -12,7 +12,7 @@ use super::tables::{LayerCosts, ParameterSizes};
 use crate::arch::Choice;
 use crate::cost::op_cost;
 use crate::runtime::Runtime;
-use crate::{Graph, Node, Op, Overhead, Shape};
+use crate::{Graph, LoweredNetwork, Node, Op, Overhead, Shape};
 
 /// How an expected cost is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl ExpectedCost {
         sampling: Sampling,
     ) -> Result<Self, ExpectationError> {
         if runtime.fuses() {
-            let sum = move |network: &Graph| LayerCosts::new(network, &cost).sum();
+            let sum = move |network: &LoweredNetwork| LayerCosts::new(network, &cost).sum();
             return Self::of_networks(graph, FusedNetworks::new(graph, runtime, sum), sampling);
         }
         let costs = LayerCosts::new(graph, cost);
@@ -89,7 +89,7 @@ impl ExpectedCost {
     /// None: they are known of every layer.
     pub fn params(graph: &Graph, runtime: Runtime, sampling: Sampling) -> Result<Self, ExpectationError> {
         if runtime.fuses() {
-            let params = |network: &Graph| Ok(network.cost().params as f64);
+            let params = |network: &LoweredNetwork| Ok(network.cost().params as f64);
             return Self::of_networks(graph, FusedNetworks::new(graph, runtime, params), sampling);
         }
         let sizes = ParameterSizes::new(graph, |cost| cost.params);
@@ -111,7 +111,7 @@ impl ExpectedCost {
         sampling: Sampling,
     ) -> Result<Self, ExpectationError> {
         if runtime.fuses() {
-            let bytes = move |network: &Graph| {
+            let bytes = move |network: &LoweredNetwork| {
                 let of_node = |node: &Node| overhead(&node.op, &network.input_shapes(node), &node.shape);
                 Ok(network.peak_memory_bytes(of_node) as f64)
             };

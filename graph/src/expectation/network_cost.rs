@@ -5,7 +5,7 @@ use super::tables::{LayerCosts, ParameterSizes};
 use crate::cost::ELEMENT_BYTES;
 use crate::runtime::Runtime;
 use crate::selector::Selector;
-use crate::{Arch, Graph, Op, Overhead, Shape};
+use crate::{Arch, Graph, LoweredNetwork, Op, Overhead, Shape};
 
 /// Finds the cost of an architecture.
 pub(super) trait NetworkCost: Send {
@@ -88,8 +88,9 @@ impl<F> FusedNetworks<F> {
     }
 }
 
-impl<F: Fn(&Graph) -> Result<f64, ExpectationError> + Send> NetworkCost for FusedNetworks<F> {
+impl<F: Fn(&LoweredNetwork) -> Result<f64, ExpectationError> + Send> NetworkCost for FusedNetworks<F> {
     fn of(&mut self, arch: &[u16]) -> Result<f64, ExpectationError> {
-        (self.cost)(&self.runtime.subnet(&self.supernet, &Arch(arch.to_vec()))?)
+        let network = self.runtime.subnet(&self.supernet, &Arch(arch.to_vec()))?;
+        (self.cost)(&network)
     }
 }

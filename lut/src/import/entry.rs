@@ -2,7 +2,7 @@
 
 use nasprof_graph::LayerKey;
 
-use super::ImportError;
+use super::error::ImportError;
 
 /// More lines than any table of layers has.
 const MAX_ENTRIES: usize = 1_000_000;

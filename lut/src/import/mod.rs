@@ -5,6 +5,8 @@
 //! failed measurement that was stored as zero becomes a failed row.
 
 mod entry;
+mod error;
+mod format;
 mod nnabla;
 mod plausibility;
 mod table;
@@ -16,77 +18,12 @@ use nasprof_graph::{Graph, LayerKey};
 use nasprof_profiler::journal::{Header, Mode};
 use nasprof_profiler::protocol::Allocator;
 use serde::Serialize;
-use thiserror::Error;
 
 use self::entry::Entry;
+pub use self::error::ImportError;
+pub use self::format::{Format, Unit};
 use crate::from_journal::static_row;
 use crate::{Context, FORMAT_VERSION, Flag, Imported, Lut, MAX_NS, Row, Times};
-
-/// Formats that are understood.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// CSV with a header: a column `key` of this program's keys, and one of latencies (`latency`, or `latency_ms` …).
-    Table,
-    /// What NNabla-NAS' `LatencyGraphEstimator` remembers: a JSON object or CSV of two columns without a header, from the
-    /// operator's text to its latency.
-    Nnabla,
-}
-
-impl Format {
-    /// Its name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Table => "table",
-            Self::Nnabla => "nnabla",
-        }
-    }
-}
-
-/// What numbers are counted in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
-    /// Seconds.
-    Seconds,
-    /// Milliseconds.
-    Milliseconds,
-    /// Microseconds.
-    Microseconds,
-    /// Nanoseconds.
-    Nanoseconds,
-}
-
-impl Unit {
-    /// As in column names.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Seconds => "s",
-            Self::Milliseconds => "ms",
-            Self::Microseconds => "us",
-            Self::Nanoseconds => "ns",
-        }
-    }
-
-    /// The unit of that name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        [Self::Seconds, Self::Milliseconds, Self::Microseconds, Self::Nanoseconds]
-            .into_iter()
-            .find(|u| u.name() == name)
-    }
-
-    /// Nanoseconds in one.
-    #[must_use]
-    pub fn nanoseconds(self) -> f64 {
-        match self {
-            Self::Seconds => 1e9,
-            Self::Milliseconds => 1e6,
-            Self::Microseconds => 1e3,
-            Self::Nanoseconds => 1.0,
-        }
-    }
-}
 
 /// What is said of a table that it does not say itself.
 #[derive(Debug, Clone)]
@@ -135,42 +72,6 @@ pub struct ImportReport {
     pub left_out: BTreeMap<String, usize>,
     /// What cannot be right.
     pub findings: Vec<String>,
-}
-
-/// A table that cannot be imported.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum ImportError {
-    /// It is not what it should be.
-    #[error("{0}")]
-    Format(String),
-    /// Neither the table nor the command says what numbers are counted in.
-    #[error("nothing says what the latencies are counted in")]
-    Unit,
-    /// Both say it, and differently.
-    #[error("the column says {column}, `--unit` says {asked}")]
-    Units {
-        /// The column's.
-        column: &'static str,
-        /// The one asked for.
-        asked: &'static str,
-    },
-    /// It was measured at another batch size.
-    #[error("the table is of batch {table}, `--batch` says {asked}")]
-    Batch {
-        /// The table's.
-        table: usize,
-        /// The one asked for.
-        asked: usize,
-    },
-    /// Nothing in it is a layer of the space.
-    #[error("none of its {0} entries is a layer of the space")]
-    Nothing(usize),
-    /// One layer with two times.
-    #[error("`{0}` stands in it twice, with different times")]
-    Twice(LayerKey),
-    /// Most of it cannot be right.
-    #[error("most of the table cannot be right: {0}")]
-    Suspicious(String),
 }
 
 /// Makes a LUT of a table. `layers` are those of the space, each alone as a graph: entries of others are left out.

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use nasprof_graph::{LayerKey, Op, Shape};
 use serde_json::Value;
 
-use super::ImportError;
 use super::entry::{Entry, bounded};
+use super::error::ImportError;
 
 /// Reads the entries; data of another batch size is refused.
 pub(super) fn read(text: &str, batch: usize) -> Result<Vec<Entry>, ImportError> {

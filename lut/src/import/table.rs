@@ -3,7 +3,8 @@
 use nasprof_graph::LayerKey;
 
 use super::entry::{Entry, bounded};
-use super::{ImportError, Unit};
+use super::error::ImportError;
+use super::format::Unit;
 
 /// Reads the entries and what they are counted in.
 pub(super) fn read(text: &str, asked: Option<Unit>) -> Result<(Vec<Entry>, Unit), ImportError> {

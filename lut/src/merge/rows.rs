@@ -4,10 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nasprof_base::statistics::{mean, median};
 use nasprof_graph::LayerKey;
+use serde::Serialize;
 
-use super::Conflict;
 use crate::from_journal::INCONSISTENT;
 use crate::{Energy, Flag, Lut, ReusePoint, Row, Times};
+
+/// A layer of which the parts say different things.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Conflict {
+    /// The layer.
+    pub key: LayerKey,
+    /// What they say.
+    pub problem: String,
+}
 
 /// All rows in the order of keys, and the layers that the LUTs disagree on after their levels are taken out.
 pub(super) fn merge(luts: &[&Lut]) -> (Vec<Row>, Vec<Conflict>) {

@@ -6,15 +6,10 @@ use nasprof_base::statistics::{mean, median};
 use nasprof_graph::{Arch, LayerKey};
 use serde::Serialize;
 
-use super::ShardError;
 use crate::calibration::FIXED_CLOCKS;
 use crate::variance::{Variance, VariancePrior};
 use crate::{Anchor, Lut};
 
-/// Boards that could be so far apart without showing it are not compared: that they agree would say nothing.
-const BLIND: f64 = 0.05;
-const TOO_FEW_SESSIONS: ShardError =
-    ShardError::NotComparable("each needs two sessions of the same layers to know its own spread");
 /// Layers named in a message.
 const NAMED: usize = 3;
 
@@ -69,17 +64,15 @@ pub struct CrossCheck {
 type Table<K> = BTreeMap<K, Vec<Vec<f64>>>;
 
 impl CrossCheck {
-    /// Compares LUTs of the same work, one a board.
-    ///
-    /// # Errors
-    /// If nothing is common or a board has one session only.
-    pub(super) fn of(luts: &[Lut]) -> Result<Self, ShardError> {
+    /// Compares LUTs of the same work, one a board. `None` if nothing is common or a board has one session only: it does not
+    /// know its own spread then.
+    pub(super) fn of(luts: &[Lut]) -> Option<Self> {
         let devices: Vec<&str> = luts.iter().map(|lut| lut.context.header.device.as_str()).collect();
         let layers = layers(luts);
         let networks = networks(luts);
         let layer_levels = levels(&layers, luts.len());
         if layer_levels.iter().any(|sessions| sessions.len() < 2) {
-            return Err(TOO_FEW_SESSIONS);
+            return None;
         }
         // Whole networks were measured in more processes.
         let levels = if networks.is_empty() { layer_levels.clone() } else { levels(&networks, luts.len()) };
@@ -94,7 +87,7 @@ impl CrossCheck {
             layers.iter().map(|(key, boards)| (*key, without_level(boards, &layer_levels))).collect();
         // How much a layer differs from session to session on one board, from all layers and boards.
         let sessions = shapes.values().flatten().map(Vec::as_slice);
-        let prior = VariancePrior::within(sessions).ok_or(TOO_FEW_SESSIONS)?;
+        let prior = VariancePrior::within(sessions)?;
         let gap = |(key, boards): (&&LayerKey, &Vec<Vec<f64>>)| {
             let halves: Vec<f64> =
                 boards.iter().map(|sessions| Variance::of(sessions, prior).prediction_half_width()).collect();
@@ -107,7 +100,7 @@ impl CrossCheck {
         let range = |boards: &[f64]| {
             boards.iter().copied().fold(f64::MIN, f64::max) - boards.iter().copied().fold(f64::MAX, f64::min)
         };
-        Ok(Self {
+        Some(Self {
             layers: layers.len(),
             networks: networks.len(),
             level,
@@ -121,18 +114,9 @@ impl CrossCheck {
         })
     }
 
-    /// Whether the boards agree.
-    ///
-    /// # Errors
-    /// What they do not agree on, or that they are too unsteady to tell.
-    pub(super) fn judge(&self) -> Result<(), ShardError> {
-        if self.level.difference > self.level.allowed || !self.disagreements.is_empty() {
-            return Err(ShardError::Disagree { cross_check: Box::new(self.clone()) });
-        }
-        if self.level.allowed > BLIND {
-            return Err(ShardError::Unsteady { allowed: self.level.allowed });
-        }
-        Ok(())
+    /// Whether a difference lies outside what the boards' intervals allow.
+    pub(super) fn disagrees(&self) -> bool {
+        self.level.difference > self.level.allowed || !self.disagreements.is_empty()
     }
 
     /// What the boards do not agree on.

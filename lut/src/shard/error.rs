@@ -3,7 +3,7 @@
 use nasprof_graph::LayerKey;
 use thiserror::Error;
 
-use super::CrossCheck;
+use super::cross_check::CrossCheck;
 use crate::{LutError, MergeError};
 
 /// Why several boards' work makes no common LUT.
@@ -56,8 +56,8 @@ pub enum ShardError {
         not_on: String,
     },
     /// Too little is common, or was measured too seldom, to compare the boards.
-    #[error("the boards cannot be compared: {0}")]
-    NotComparable(&'static str),
+    #[error("the boards cannot be compared: each needs two sessions of the same layers to know its own spread")]
+    NotComparable,
     /// The boards may differ by so much that agreeing says nothing.
     #[error(
         "the boards are too unsteady to be compared: even {:.1} % between them would not show",

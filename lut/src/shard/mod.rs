@@ -21,6 +21,9 @@ use crate::{Lut, Observations, Row, from_journal};
 pub use self::cross_check::{CrossCheck, Gap, LayerGap};
 pub use self::error::ShardError;
 
+/// Boards that could be so far apart without showing it are not compared: that they agree would say nothing.
+const BLIND: f64 = 0.05;
+
 /// What joining gave.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MergedShards {
@@ -45,14 +48,25 @@ pub fn merge_shards(journals: &[Vec<Event>]) -> Result<MergedShards, ShardError>
     let mut joined = merge_from(&luts, Devices::Alike)?.lut;
     keep_common(&mut boards);
     let common: Vec<Lut> = boards.iter().map(from_observations).collect::<Result<_, _>>()?;
-    let cross_check = CrossCheck::of(&common)?;
-    cross_check.judge()?;
+    let cross_check = CrossCheck::of(&common).ok_or(ShardError::NotComparable)?;
+    judge(&cross_check)?;
     widen(&mut joined, &luts, &cross_check);
     add_rows_of_none(&mut joined, &boards[0]);
     Ok(MergedShards { lut: joined, cross_check })
 }
 
-/// Every shard of one measurement once, each complete.
+/// Refuses boards that do not agree, or are too unsteady to tell.
+fn judge(check: &CrossCheck) -> Result<(), ShardError> {
+    if check.disagrees() {
+        return Err(ShardError::Disagree { cross_check: Box::new(check.clone()) });
+    }
+    if check.level.allowed > BLIND {
+        return Err(ShardError::Unsteady { allowed: check.level.allowed });
+    }
+    Ok(())
+}
+
+/// Every part of one measurement once, each complete.
 fn all_shards(boards: &[Observations]) -> Result<(), ShardError> {
     // What makes up the context is compared with the machines' facts, and says what differs.
     let asked = |h: &Header| {

@@ -7,6 +7,7 @@ use nasprof_graph::{Arch, Graph, LayerKey};
 
 use super::{EngineError, Recorder, Workload};
 use crate::journal::{EnergyResult, EnergyTarget, Event, Role};
+use crate::protocol::checked::Checked;
 use crate::protocol::{Device, DeviceError, Setup};
 
 /// Measures the energy of the anchors and of the layers that run. Where there is none to be had, the reason is recorded.
@@ -23,11 +24,11 @@ pub(super) fn run_energy(
     mut progress: impl FnMut(usize, usize),
 ) -> Result<(), EngineError> {
     let anchors = workloads.iter().filter(|workload| matches!(workload.role, Role::Network { anchor: true, .. }));
-    let anchors = anchors.map(|workload| (EnergyTarget::Workload(workload.id), &workload.graph));
+    let anchors = anchors.map(|workload| (EnergyTarget::Workload(workload.id), workload.network.graph()));
     let layers = keys.iter().filter(|(key, _)| !failed.contains(*key));
     let layers = layers.map(|(key, (graph, _))| (EnergyTarget::Layer(key.clone()), graph));
     let targets: Vec<(EnergyTarget, &Graph)> = anchors.chain(layers).collect();
-    let mut device: Option<Box<dyn Device>> = None;
+    let mut device: Option<Checked> = None;
     for (done, (target, graph)) in targets.iter().enumerate() {
         if !recorder.is_replaying() {
             progress(done, targets.len());
@@ -36,7 +37,7 @@ pub(super) fn run_energy(
             let device = match &mut device {
                 Some(device) => device,
                 none => {
-                    let mut fresh = connect()?;
+                    let mut fresh = Checked::new(connect()?);
                     fresh.configure(setup)?;
                     none.insert(fresh)
                 }

@@ -14,6 +14,7 @@ use super::{
     EngineError, Gate, Recorder, Workload, keys_of_space, layer_workloads, network_workloads, run_trials, select_shard,
 };
 use crate::journal::{Event, Header, Mode, Role};
+use crate::protocol::checked::Checked;
 use crate::protocol::{Device, DeviceError, Setup};
 
 /// Sessions of the anchors alone after those of all layers. How far the machine's level wanders from process to process
@@ -63,7 +64,7 @@ pub fn measure(
     recorder.decide(Event::Header(Box::new(header.clone())))?;
     if let Some(request) = &header.clocks {
         // On record before any is set. The device keeps its own copy to restore from.
-        recorder.next(false, || Ok(Event::Clocks { before: connect()?.clocks(request)?.settings }))?;
+        recorder.next(false, || Ok(Event::Clocks { before: Checked::new(connect()?).clocks(request)?.settings }))?;
     }
     let Plan { workloads, keys, failed } = plan(measurement, recorder, connect, progress)?;
     let mut expected: Option<BTreeMap<String, String>> = None;
@@ -192,11 +193,11 @@ fn plan(
     };
     if let Some(shard) = header.shard {
         workloads = select_shard(shard, workloads);
-        let own: BTreeSet<&LayerKey> = workloads.iter().flat_map(|workload| &workload.keys).collect();
+        let own: BTreeSet<&LayerKey> = workloads.iter().flat_map(Workload::keys).collect();
         keys.retain(|key, _| own.contains(key) || failed.contains(key));
     }
     for workload in &workloads {
-        let (workload, role, graph) = (workload.id, workload.role.clone(), workload.graph.clone());
+        let (workload, role, graph) = (workload.id, workload.role.clone(), workload.network.graph().clone());
         recorder.decide(Event::Workload { workload, role, graph })?;
     }
     recorder.decide(Event::Planned)?;

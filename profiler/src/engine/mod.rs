@@ -25,7 +25,6 @@ pub use recorder::{Interrupted, Recorder};
 pub use rounds::{CHECKPOINTS, RoundValues, clean_samples, half_width};
 pub use session::{Progress, SessionPlan, run_session};
 pub use shard::select_shard;
-pub use throttle::THROTTLED;
 pub use trial::run_trials;
 
 use thiserror::Error;

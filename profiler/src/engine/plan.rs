@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use nasprof_graph::expectation::keys_that_can_run;
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::selector::Selector;
-use nasprof_graph::{Arch, Graph, GraphBuilder, LayerKey, Node, NodeId};
+use nasprof_graph::{Arch, Graph, GraphBuilder, LayerKey, LoweredNetwork, Node, NodeId};
 use nasprof_spaces::Space;
 use rand::Rng;
 use rand::seq::SliceRandom;
@@ -34,17 +34,19 @@ pub struct Workload {
     /// What it is for.
     pub role: Role,
     /// What runs, pruned and at the right batch size.
-    pub graph: Graph,
-    /// Keys of its layers, in the order they run.
-    pub keys: Vec<LayerKey>,
+    pub network: LoweredNetwork,
 }
 
 impl Workload {
-    /// A workload of a graph.
+    /// A workload of a network.
     #[must_use]
-    pub fn new(id: u32, role: Role, graph: Graph) -> Self {
-        let keys = graph.layers().map(|(_, node)| LayerKey::of(&graph, node)).collect();
-        Self { id, role, graph, keys }
+    pub fn new(id: u32, role: Role, network: impl Into<LoweredNetwork>) -> Self {
+        Self { id, role, network: network.into() }
+    }
+
+    /// Keys of its layers, in the order they run.
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = &LayerKey> {
+        self.network.keys()
     }
 
     /// What it is, in words.
@@ -52,8 +54,10 @@ impl Workload {
     pub fn describe(&self) -> String {
         match &self.role {
             Role::Layer { key } => key.to_string(),
-            Role::Network { anchor: true, .. } => format!("anchor network {} ({} layers)", self.id, self.keys.len()),
-            Role::Network { .. } => format!("network {} ({} layers)", self.id, self.keys.len()),
+            Role::Network { anchor: true, .. } => {
+                format!("anchor network {} ({} layers)", self.id, self.keys().len())
+            }
+            Role::Network { .. } => format!("network {} ({} layers)", self.id, self.keys().len()),
         }
     }
 
@@ -141,11 +145,11 @@ fn collect(
     arch: &Arch,
     keys: &mut BTreeMap<LayerKey, Witness>,
 ) -> Result<bool, EngineError> {
-    let graph = subnet(space, runtime, arch)?;
+    let network = subnet(space, runtime, arch)?;
     let mut found = false;
-    for (_, node) in graph.layers() {
-        if let Entry::Vacant(entry) = keys.entry(LayerKey::of(&graph, node)) {
-            entry.insert((alone(&graph, node)?, arch.clone()));
+    for layer in network.keyed_layers() {
+        if let Entry::Vacant(entry) = keys.entry(layer.key.clone()) {
+            entry.insert((alone(&network, network.node(layer.node))?, arch.clone()));
             found = true;
         }
     }
@@ -208,10 +212,9 @@ pub fn network_workloads(
         }
     }
     let anchors = spread(&pool.networks);
-    let workloads =
-        pool.networks.into_iter().enumerate().map(|(i, (arch, graph))| {
-            Workload::new(i as u32, Role::Network { arch, anchor: anchors.contains(&i) }, graph)
-        });
+    let workloads = pool.networks.into_iter().enumerate().map(|(i, (arch, network))| {
+        Workload::new(i as u32, Role::Network { arch, anchor: anchors.contains(&i) }, network)
+    });
     Ok(workloads.collect())
 }
 
@@ -224,7 +227,7 @@ struct Pool<'a> {
     space: &'a Space,
     runtime: Runtime,
     failed: &'a BTreeSet<LayerKey>,
-    networks: Vec<(Arch, Graph)>,
+    networks: Vec<(Arch, LoweredNetwork)>,
     occurrences: BTreeMap<LayerKey, usize>,
 }
 
@@ -238,20 +241,20 @@ impl Pool<'_> {
         if self.networks.iter().any(|(known, _)| known == arch) {
             return Ok(());
         }
-        let graph = subnet(self.space, self.runtime, arch)?;
-        let keys: BTreeSet<LayerKey> = graph.layers().map(|(_, node)| LayerKey::of(&graph, node)).collect();
+        let network = subnet(self.space, self.runtime, arch)?;
+        let keys: BTreeSet<LayerKey> = network.keys().cloned().collect();
         if keys.iter().any(|key| self.failed.contains(key)) || wanted.is_some_and(|key| !keys.contains(key)) {
             return Ok(());
         }
         for key in keys {
             *self.occurrences.entry(key).or_default() += 1;
         }
-        self.networks.push((arch.clone(), graph));
+        self.networks.push((arch.clone(), network));
         Ok(())
     }
 }
 
-fn subnet(space: &Space, runtime: Runtime, arch: &Arch) -> Result<Graph, EngineError> {
+fn subnet(space: &Space, runtime: Runtime, arch: &Arch) -> Result<LoweredNetwork, EngineError> {
     runtime.subnet(&space.graph, arch).map_err(|e| EngineError::Plan(e.to_string()))
 }
 
@@ -269,7 +272,7 @@ fn balanced(space: &Space, count: usize, rng: &mut ChaCha8Rng) -> Vec<Arch> {
 }
 
 /// Indices of the anchors: evenly spaced in the order of MACs, smallest and largest included.
-fn spread(networks: &[(Arch, Graph)]) -> BTreeSet<usize> {
+fn spread(networks: &[(Arch, LoweredNetwork)]) -> BTreeSet<usize> {
     let mut order: Vec<usize> = (0..networks.len()).collect();
     order.sort_by_key(|&i| networks[i].1.cost().macs);
     evenly(ANCHORS, order.len()).map(|i| order[i]).collect()

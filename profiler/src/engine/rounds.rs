@@ -76,6 +76,6 @@ pub fn clean_samples(workload: &Workload, visit: &Visit, repeat: u32) -> Vec<(La
         clean_runs.filter_map(|r| Some(*r.ns.get(position)? as f64 / calls)).collect()
     };
     let whole = (workload.whole_key(), clean(&visit.whole, 0, f64::from(repeat.max(1))));
-    let layers = workload.keys.iter().enumerate().map(|(i, key)| (key.clone(), clean(&visit.layers, i, 1.0)));
+    let layers = workload.keys().enumerate().map(|(i, key)| (key.clone(), clean(&visit.layers, i, 1.0)));
     if workload.is_layer() { vec![whole] } else { layers.chain([whole]).collect() }
 }

@@ -10,9 +10,10 @@ use rand_chacha::ChaCha8Rng;
 
 use super::rounds::{CHECKPOINTS, RoundValues};
 use super::sizing::{MAX_TRIES, Sizing, fastest_ns, judge, warm_up_runs};
-use super::throttle::{THROTTLED, Throttle};
+use super::throttle::Throttle;
 use super::{EngineError, Gate, Recorder, Workload};
-use crate::journal::{Event, Mode};
+use crate::journal::{EndReason, Event, Mode};
+use crate::protocol::checked::Checked;
 use crate::protocol::{Canary, Device, DeviceError, Fingerprint, Loaded, Setup, Visit, VisitRequest};
 
 /// The canary runs at least this often.
@@ -30,8 +31,6 @@ pub(super) const WARM_UP_MIN_NS: u64 = 2_000_000_000;
 const WARM_UP_MAX_NS: u64 = 30_000_000_000;
 /// The user is listened to this often in a pause.
 const LISTEN: Duration = Duration::from_millis(100);
-/// A canary, which is made to last milliseconds, that seems to last less is a broken timer or agent.
-const MIN_CANARY_NS: u64 = 10_000;
 
 /// What a session measures and how.
 #[derive(Debug, Clone)]
@@ -141,7 +140,7 @@ pub fn run_session(
 struct DeviceSession<'a, 'b> {
     plan: &'a SessionPlan,
     connect: &'a mut Connect<'b>,
-    device: Option<Box<dyn Device>>,
+    device: Option<Checked>,
     fingerprint: Option<Fingerprint>,
     /// Workloads loaded so far, for the case that a new process must load them again.
     loaded: usize,
@@ -157,7 +156,7 @@ impl DeviceSession<'_, '_> {
             let fingerprint = self.connect()?;
             let virtual_time = fingerprint.virtual_time;
             let device = self.device.as_mut().ok_or_else(|| DeviceError::Lost("no device".to_owned()))?;
-            let gate = self.plan.gate.pass(device.as_mut(), virtual_time, &interrupted, |bad| {
+            let gate = self.plan.gate.pass(device, virtual_time, &interrupted, |bad| {
                 progress(Progress::Waiting(bad.to_owned()));
             })?;
             Ok(Event::Session { session: self.plan.setup.session, mode: self.plan.mode, fingerprint, gate })
@@ -173,7 +172,7 @@ impl DeviceSession<'_, '_> {
     }
 
     fn connect(&mut self) -> Result<Fingerprint, EngineError> {
-        let mut device = (self.connect)()?;
+        let mut device = Checked::new((self.connect)()?);
         let fingerprint = device.configure(&self.plan.setup)?;
         self.check(&fingerprint)?;
         self.device = Some(device);
@@ -209,17 +208,16 @@ impl DeviceSession<'_, '_> {
 
     /// The device, ready to be asked. After an interruption that is a new process: it loads what the old one had, and
     /// warms up unrecorded.
-    fn ready(&mut self) -> Result<&mut Box<dyn Device>, EngineError> {
+    fn ready(&mut self) -> Result<&mut Checked, EngineError> {
         if self.device.is_none() {
             self.connect()?;
             let device = self.device.as_mut().ok_or_else(|| DeviceError::Lost("no device".to_owned()))?;
             for workload in &self.plan.workloads[..self.loaded] {
-                device.load(workload.id, &workload.graph)?;
+                device.load(workload.id, &workload.network)?;
             }
             let mut elapsed = 0;
             while elapsed < WARM_UP_MIN_NS {
                 let times = device.canary()?;
-                check_canary(&times)?;
                 elapsed = total(&times).saturating_add(elapsed);
             }
         }
@@ -250,10 +248,7 @@ impl Session<'_, '_, '_> {
         }
     }
 
-    fn observe(
-        &mut self,
-        ask: impl FnOnce(&mut Box<dyn Device>) -> Result<Event, DeviceError>,
-    ) -> Result<Event, EngineError> {
+    fn observe(&mut self, ask: impl FnOnce(&mut Checked) -> Result<Event, DeviceError>) -> Result<Event, EngineError> {
         let always = self.device_session.virtual_time();
         let device_session = &mut self.device_session;
         let resuming = device_session.device.is_none() && !self.recorder.is_replaying();
@@ -267,7 +262,7 @@ impl Session<'_, '_, '_> {
     fn load(&mut self) -> Result<(), EngineError> {
         for (i, workload) in self.plan.workloads.iter().enumerate() {
             self.report(Progress::Loading(i, self.plan.workloads.len()));
-            let event = self.observe(|device| device.load(workload.id, &workload.graph).map(Event::Loaded))?;
+            let event = self.observe(|device| device.load(workload.id, &workload.network).map(Event::Loaded))?;
             match event {
                 Event::Loaded(Loaded { workload: loaded, .. }) if loaded == workload.id => {
                     self.device_session.loaded = i + 1
@@ -280,11 +275,7 @@ impl Session<'_, '_, '_> {
 
     fn canary(&mut self) -> Result<Canary, EngineError> {
         let round = self.round;
-        let event = self.observe(|device| {
-            let times = device.canary()?;
-            check_canary(&times)?;
-            Ok(Event::Canary { round, times })
-        })?;
+        let event = self.observe(|device| Ok(Event::Canary { round, times: device.canary()? }))?;
         match event {
             Event::Canary { times, .. } => Ok(times),
             _ => Err(EngineError::Replay("expected a canary".to_owned())),
@@ -337,7 +328,6 @@ impl Session<'_, '_, '_> {
                 let (mode, overhead) = (self.plan.mode, self.device_session.timer_overhead_ns());
                 let event = self.observe(|device| {
                     let visit = device.visit(&request)?;
-                    check_visit(workload, &request, &visit)?;
                     let runs = match judge(mode, &visit, repeat, overhead) {
                         Sizing::Runs(runs) => runs,
                         Sizing::Grow(_) => 0,
@@ -375,7 +365,7 @@ impl Session<'_, '_, '_> {
             self.round += 1;
             if !self.one_round()? {
                 // The round that was cut off does not count.
-                return self.end(self.round - 1, false, THROTTLED);
+                return self.end(self.round - 1, false, EndReason::Throttled);
             }
             let round = self.round;
             let event = self.observe(|device| Ok(Event::Round { round, probes: device.probe()? }))?;
@@ -388,13 +378,13 @@ impl Session<'_, '_, '_> {
             self.report(Progress::Round(round, converged, keys.len()));
             let all = converged == keys.len();
             let reason = if all && CHECKPOINTS.contains(&round) && round >= self.plan.min_rounds {
-                "converged"
+                EndReason::Converged
             } else if round >= self.plan.max_rounds {
-                "round limit"
+                EndReason::RoundLimit
             } else if self.is_over() {
-                "time budget"
+                EndReason::TimeBudget
             } else if Throttle::judge_round(&probes) && !self.wait()? {
-                THROTTLED
+                EndReason::Throttled
             } else {
                 continue;
             };
@@ -403,8 +393,7 @@ impl Session<'_, '_, '_> {
     }
 
     /// Ends the session. Not a pure function of what was observed (the time budget), so a recorded end counts.
-    fn end(&mut self, rounds: u32, converged: bool, reason: &str) -> Result<bool, EngineError> {
-        let reason = reason.to_owned();
+    fn end(&mut self, rounds: u32, converged: bool, reason: EndReason) -> Result<bool, EngineError> {
         match self.recorder.next(false, || Ok(Event::SessionEnd { rounds, converged, reason }))? {
             Event::SessionEnd { converged, .. } => self.recorder.sync().map(|()| converged),
             _ => Err(EngineError::Replay("expected the end of the session".to_owned())),
@@ -435,7 +424,7 @@ impl Session<'_, '_, '_> {
     /// The keys whose convergence ends the session.
     fn keys(&self) -> Vec<nasprof_graph::LayerKey> {
         let mut keys: Vec<_> = match self.plan.mode {
-            Mode::InContext => self.plan.workloads.iter().flat_map(|u| u.keys.iter().cloned()).collect(),
+            Mode::InContext => self.plan.workloads.iter().flat_map(|u| u.keys().cloned()).collect(),
             Mode::Isolated | Mode::Whole => self.plan.workloads.iter().map(Workload::whole_key).collect(),
         };
         keys.sort_unstable();
@@ -535,37 +524,12 @@ impl Session<'_, '_, '_> {
             repeat,
         };
         let round = self.round;
-        let event = self.observe(|device| {
-            let visit = device.visit(&request)?;
-            check_visit(workload, &request, &visit)?;
-            Ok(Event::Visit { round, visit })
-        })?;
+        let event = self.observe(|device| Ok(Event::Visit { round, visit: device.visit(&request)? }))?;
         match event {
             Event::Visit { visit, .. } if visit.sequence == request.sequence => Ok(visit),
             _ => Err(EngineError::Replay(format!("expected visit {}", request.sequence))),
         }
     }
-}
-
-/// Refuses an answer that is not to the question: a hostile or broken agent must not reach the LUT.
-fn check_visit(workload: &Workload, request: &VisitRequest, visit: &Visit) -> Result<(), DeviceError> {
-    let shape_fits = visit.layers.len() == request.layer_runs as usize
-        && visit.whole.len() == request.whole_runs as usize
-        && visit.layers.iter().all(|run| run.ns.len() == workload.keys.len())
-        && visit.whole.iter().all(|run| run.ns.len() == 1);
-    if visit.sequence == request.sequence && visit.workload == request.workload && shape_fits {
-        Ok(())
-    } else {
-        Err(DeviceError::Protocol(format!("the answer to visit {} does not fit the question", request.sequence)))
-    }
-}
-
-/// Refuses a canary that takes no time: the warm-up would wait for it for ever, and nothing else could be timed either.
-fn check_canary(canary: &Canary) -> Result<(), DeviceError> {
-    if total(canary) < MIN_CANARY_NS || level(canary).is_nan() {
-        return Err(DeviceError::Protocol("the timer reads zero, or next to it, for the canary".to_owned()));
-    }
-    Ok(())
 }
 
 fn total(canary: &Canary) -> u64 {

@@ -21,7 +21,7 @@ pub fn select_shard(shard: Shard, workloads: Vec<Workload>) -> Vec<Workload> {
     let common = common(&workloads);
     let mut others: Vec<&Workload> = workloads.iter().filter(|workload| !common.contains(&workload.id)).collect();
     // The largest first, there and back again, so that no board gets all the large ones.
-    others.sort_by_key(|workload| (Reverse(workload.graph.cost().macs), workload.id));
+    others.sort_by_key(|workload| (Reverse(workload.network.cost().macs), workload.id));
     let boards = shard.count.max(1) as usize;
     let dealt = |i: usize| {
         let (turn, place) = (i / boards, i % boards);
@@ -37,15 +37,15 @@ pub fn select_shard(shard: Shard, workloads: Vec<Workload>) -> Vec<Workload> {
 fn common(workloads: &[Workload]) -> BTreeSet<u32> {
     let anchors = workloads.iter().filter(|workload| matches!(workload.role, Role::Network { anchor: true, .. }));
     let mut anchors: Vec<&Workload> = anchors.collect();
-    anchors.sort_by_key(|workload| (workload.graph.cost().macs, workload.id));
+    anchors.sort_by_key(|workload| (workload.network.cost().macs, workload.id));
     let networks = evenly(COMMON_NETWORKS, anchors.len()).map(|i| anchors[i].id);
     let mut by_operation: BTreeMap<&str, Vec<&Workload>> = BTreeMap::new();
     for workload in workloads.iter().filter(|workload| workload.is_layer()) {
-        let name = workload.graph.layers().next().map_or("", |(_, node)| node.op.name());
+        let name = workload.network.layers().next().map_or("", |(_, node)| node.op.name());
         by_operation.entry(name).or_default().push(workload);
     }
     let layers = by_operation.into_values().flat_map(|mut same| {
-        same.sort_by_key(|workload| (Reverse(workload.graph.cost().macs), workload.id));
+        same.sort_by_key(|workload| (Reverse(workload.network.cost().macs), workload.id));
         same.into_iter().step_by(COMMON_EVERY).map(|workload| workload.id)
     });
     networks.chain(layers).collect()

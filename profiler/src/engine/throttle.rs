@@ -22,9 +22,6 @@ const GROWTH: f64 = 1.5;
 /// A session pauses no longer than this in all.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Why a session ended that gave up waiting; its rows say so.
-pub const THROTTLED: &str = "throttled";
-
 /// Judges visits by the device's own word, one after the other, and counts the pauses of a session.
 pub(super) struct Throttle {
     clocks: Vec<f64>,
@@ -67,7 +64,10 @@ impl Throttle {
         let usual = median(&self.clocks).filter(|_| self.clocks.len() >= MIN_CLOCKS);
         let clock = conditions.clock_mhz.map(f64::from);
         match (conditions.throttled.as_deref(), clock, usual) {
-            (Some(reasons @ [_, ..]), _, _) => Some(format!("the device was slowed down: {}", reasons.join(", "))),
+            (Some(reasons @ [_, ..]), _, _) => {
+                let names: Vec<&str> = reasons.iter().map(|reason| reason.name()).collect();
+                Some(format!("the device was slowed down: {}", names.join(", ")))
+            }
             (_, Some(clock), Some(usual)) if clock < SLOW * usual => {
                 Some(format!("the device's clock was {clock} MHz, usually {usual}"))
             }
@@ -83,10 +83,10 @@ impl Throttle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Conditions;
+    use crate::protocol::{Conditions, ThrottleReason};
 
-    fn visit(clock_mhz: Option<u32>, throttled: Option<&[&str]>) -> Visit {
-        let throttled = throttled.map(|reasons| reasons.iter().map(|r| (*r).to_owned()).collect());
+    fn visit(clock_mhz: Option<u32>, throttled: Option<&[ThrottleReason]>) -> Visit {
+        let throttled = throttled.map(<[ThrottleReason]>::to_vec);
         let conditions = Some(Conditions { clock_mhz, throttled });
         Visit { sequence: 0, workload: 0, layers: Vec::new(), whole: Vec::new(), conditions }
     }
@@ -99,7 +99,7 @@ mod tests {
         }
         assert_eq!(throttle.judge(&visit(Some(1400), Some(&[]))), None);
         assert!(throttle.judge(&visit(Some(1300), Some(&[]))).unwrap().contains("1300 MHz, usually 1500"));
-        assert!(throttle.judge(&visit(Some(1500), Some(&["software power cap"]))).unwrap().contains("power cap"));
+        assert!(throttle.judge(&visit(Some(1500), Some(&[ThrottleReason::PowerCap]))).unwrap().contains("power cap"));
     }
 
     #[test]

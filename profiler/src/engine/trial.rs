@@ -7,6 +7,7 @@ use nasprof_graph::{Arch, Graph, LayerKey};
 
 use super::{EngineError, Recorder};
 use crate::journal::{Event, Trial};
+use crate::protocol::checked::Checked;
 use crate::protocol::{Allocator, Device, DeviceError, Setup};
 
 /// Runs every key once and returns those that failed.
@@ -20,7 +21,7 @@ pub fn run_trials(
     connect: &mut dyn FnMut() -> Result<Box<dyn Device>, DeviceError>,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<BTreeSet<LayerKey>, EngineError> {
-    let mut device: Option<Box<dyn Device>> = None;
+    let mut device: Option<Checked> = None;
     let mut failed = BTreeSet::new();
     for (done, (key, (graph, _))) in keys.iter().enumerate() {
         if !recorder.is_replaying() {
@@ -30,7 +31,7 @@ pub fn run_trials(
             let device = match &mut device {
                 Some(device) => device,
                 none => {
-                    let mut fresh = connect()?;
+                    let mut fresh = Checked::new(connect()?);
                     // Memory that is not given back would be invisible the second time.
                     fresh.configure(&Setup { allocator: Allocator::System, ..setup.clone() })?;
                     none.insert(fresh)

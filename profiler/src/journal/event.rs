@@ -140,6 +140,39 @@ pub enum Trial {
     Failed(String),
 }
 
+/// Why a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// Every key reached the wanted width.
+    Converged,
+    /// It had as many rounds as were allowed.
+    #[serde(rename = "round limit")]
+    RoundLimit,
+    /// Its time was used up.
+    #[serde(rename = "time budget")]
+    TimeBudget,
+    /// The device was slowed down, and waiting did not help.
+    Throttled,
+    /// It has no end: its journal was cut off. Stands in LUTs only.
+    #[serde(rename = "cut off")]
+    CutOff,
+}
+
+impl EndReason {
+    /// In words, as in journals.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Converged => "converged",
+            Self::RoundLimit => "round limit",
+            Self::TimeBudget => "time budget",
+            Self::Throttled => "throttled",
+            Self::CutOff => "cut off",
+        }
+    }
+}
+
 /// What energy was measured of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -258,7 +291,7 @@ pub enum Event {
         /// Whether every key reached the wanted width.
         converged: bool,
         /// Why it ended.
-        reason: String,
+        reason: EndReason,
     },
     /// Energy of a workload or of a layer alone.
     Energy {

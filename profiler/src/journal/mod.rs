@@ -10,7 +10,7 @@ mod reader;
 mod replaced;
 mod writer;
 
-pub use event::{EnergyResult, EnergyTarget, Event, Header, Mode, Role, Shard, Trial};
+pub use event::{EndReason, EnergyResult, EnergyTarget, Event, Header, Mode, Role, Shard, Trial};
 pub use reader::{JournalError, Recovered, read, read_file};
 pub use replaced::Replaced;
 pub use writer::Writer;

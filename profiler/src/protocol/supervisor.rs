@@ -24,6 +24,8 @@ pub enum Order {
     Alive,
     /// Runs a shell command; answered by [`Notice::Ran`].
     Run {
+        /// Number of the order, which its answer repeats.
+        number: u64,
         /// The command.
         command: String,
     },
@@ -60,6 +62,8 @@ pub enum Notice {
     },
     /// A command ended.
     Ran {
+        /// Number of the order.
+        number: u64,
         /// Exit code; nothing if a signal ended it.
         status: Option<i32>,
         /// What it wrote, errors included.
@@ -78,7 +82,7 @@ mod tests {
 
     #[test]
     fn lines_begin_with_the_mark_and_the_sign_of_life_is_the_known_one() {
-        let orders = [Order::Start, Order::Stop, Order::Alive, Order::Run { command: "x".to_owned() }];
+        let orders = [Order::Start, Order::Stop, Order::Alive, Order::Run { number: 1, command: "x".to_owned() }];
         for order in orders {
             assert!(serde_json::to_string(&order).unwrap().starts_with(MARK));
         }

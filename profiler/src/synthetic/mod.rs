@@ -12,15 +12,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use nasprof_graph::cost::ELEMENT_BYTES;
-use nasprof_graph::reuse::reuse_bytes;
-use nasprof_graph::{Graph, Overhead};
+use nasprof_graph::{Graph, LoweredNetwork, Overhead};
 use noise::Noise;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::protocol::{
-    Canary, Conditions, Device, DeviceError, Energy, Fingerprint, Loaded, Memory, Probe, Probes, Run, Setup, Visit,
-    VisitRequest,
+    Canary, Conditions, Device, DeviceError, Energy, Fingerprint, Loaded, Memory, Probe, Probes, Run, Setup,
+    ThrottleReason, Visit, VisitRequest,
 };
 
 pub use energy::{IDLE_WATTS, layer_truth_microjoules, network_truth_microjoules};
@@ -73,11 +72,13 @@ impl SyntheticDevice {
 
     fn times(&self, graph: &Graph) -> Result<Vec<f64>, DeviceError> {
         let (far, excess) = self.model.cold_beyond.unwrap_or((u64::MAX, 0.0));
-        let crowding = (graph.cost().macs.max(1) as f64 / 1e7).powf(self.model.growth);
-        graph
-            .layers()
-            .zip(reuse_bytes(graph))
-            .map(|((_, node), distance)| {
+        let network = LoweredNetwork::of(graph.clone());
+        let crowding = (network.cost().macs.max(1) as f64 / 1e7).powf(self.model.growth);
+        network
+            .keyed_layers()
+            .iter()
+            .map(|layer| {
+                let (node, distance) = (graph.node(layer.node), layer.reuse_bytes);
                 if self.model.fails == Some(node.op.name()) {
                     let reason = format!("layer `{}` ({}): not implemented on this device", node.name, node.op.name());
                     return Err(DeviceError::Refused(reason));
@@ -151,7 +152,7 @@ impl Device for SyntheticDevice {
             }
         }
         if self.model.reports_throttling {
-            let throttled = if self.noise.is_in_step() { vec!["made up".to_owned()] } else { Vec::new() };
+            let throttled = if self.noise.is_in_step() { vec![ThrottleReason::Simulated] } else { Vec::new() };
             visit.conditions = Some(Conditions { clock_mhz: None, throttled: Some(throttled) });
         }
         Ok(visit)

@@ -106,7 +106,7 @@ fn convergence(lut: &Lut) -> Statement {
         }
     };
     let rounds: Vec<String> =
-        lut.context.sessions.iter().map(|s| format!("{} rounds ({})", s.rounds, s.reason)).collect();
+        lut.context.sessions.iter().map(|s| format!("{} rounds ({})", s.rounds, s.reason.name())).collect();
     Statement::new(verdict, "Convergence.", format!("{text} Sessions: {}.", rounds.join("; ")))
 }
 
@@ -226,20 +226,8 @@ fn flags(lut: &Lut) -> Markup {
 }
 
 /// A flag as tables show it.
-pub(crate) fn flag_name(flag: Flag) -> &'static str {
-    match flag {
-        Flag::NotConverged => "not converged",
-        Flag::Drift => "drift",
-        Flag::Preempted => "preempted",
-        Flag::Nonstationary => "nonstationary",
-        Flag::Unsettled => "unsettled",
-        Flag::Inconsistent => "inconsistent",
-        Flag::Noisy => "noisy",
-        Flag::Throttled => "throttled",
-        Flag::PageFaults => "page faults",
-        Flag::Imported => "imported",
-        Flag::Suspicious => "suspicious",
-    }
+pub(crate) fn flag_name(flag: Flag) -> String {
+    flag.name().replace('_', " ")
 }
 
 fn meaning(flag: Flag) -> &'static str {

@@ -44,7 +44,7 @@ fn context(lut: &Lut) -> Result<(), Failure> {
     }
     for (i, session) in lut.context.sessions.iter().enumerate() {
         let [compute, memory] = session.canary_spread.map(percent);
-        let (number, rounds, reason) = (i + 1, session.rounds, &session.reason);
+        let (number, rounds, reason) = (i + 1, session.rounds, session.reason.name());
         print(format!("session {number}: {rounds} rounds ({reason}), canary spread {compute} / {memory}"))?;
         if !session.bad_probes.is_empty() {
             print(paint(Tone::Bad, format!("  NOISY: {}", session.bad_probes.join(", "))))?;

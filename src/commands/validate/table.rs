@@ -14,7 +14,8 @@ pub(super) fn show(v: &Validation) -> Result<(), Failure> {
     if let (Some(level), Some([low, high])) = (v.level, v.level_interval) {
         print(format!("level now       {level:.4} ({low:.4} to {high:.4}) of the LUT, from its anchors"))?;
     }
-    print(format!("networks        {} holdout, seed {}", v.n, v.seed))?;
+    let seed = v.seed.map_or_else(String::new, |seed| format!(", seed {seed}"));
+    print(format!("networks        {} fresh{seed}", v.n))?;
     let mape = paint(tone(v.mape), percent(v.mape));
     print(format!("MAPE            {mape} (bias {}) after the level", percent(v.bias)))?;
     if let Some(floor) = v.noise_floor {

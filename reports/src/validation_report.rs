@@ -1,17 +1,13 @@
 //! The report of a validation: the error of predictions.
 
-mod result;
-
 use maud::{Markup, html};
 use nasprof_base::text::{ms, percent, rough};
-use nasprof_lut::Lut;
+use nasprof_lut::{Lut, Validation, ValidationRow};
 use nasprof_render::charts::{Guide, Point, Scatter, histogram, scatter};
 use nasprof_spaces::Space;
 
 use crate::network::{Breakdown, breakdown};
 use crate::page::{Cell, Column, Section, Statement, Table, Verdict, figure, headline, page, statements, table};
-
-pub use self::result::{ResultRow, ValidationResult};
 
 /// The bands that are drawn and counted, relative.
 const BANDS: [f64; 3] = [0.02, 0.05, 0.10];
@@ -21,7 +17,7 @@ const TAKEN_APART: usize = 5;
 /// A validation as one HTML file. With the LUT and the space that it was made with, the report also says where the
 /// time of some networks goes.
 #[must_use]
-pub fn validation_report(result: &ValidationResult, name: &str, with: Option<(&Lut, &Space)>) -> String {
+pub fn validation_report(result: &Validation, name: &str, with: Option<(&Lut, &Space)>) -> String {
     let errors = result.errors();
     let mut sections = vec![
         Section::new("error", "How far off are the estimates?", summary(result, &errors)),
@@ -43,7 +39,7 @@ fn within(errors: &[f64], limit: f64) -> usize {
     errors.iter().filter(|e| e.abs() <= limit).count()
 }
 
-fn summary(result: &ValidationResult, errors: &[f64]) -> Markup {
+fn summary(result: &Validation, errors: &[f64]) -> Markup {
     let rank = result.spearman.map_or_else(|| "–".to_owned(), |r| format!("{r:.3}"));
     let mut figures = vec![
         (rough(result.mape), "mean absolute error after the level"),
@@ -62,7 +58,7 @@ fn summary(result: &ValidationResult, errors: &[f64]) -> Markup {
     html! { (headline(figures)) (statements(&verdicts(result, errors))) }
 }
 
-fn verdicts(result: &ValidationResult, errors: &[f64]) -> Vec<Statement> {
+fn verdicts(result: &Validation, errors: &[f64]) -> Vec<Statement> {
     let mut all = Vec::new();
     all.push(match (result.level, result.level_interval) {
         (Some(level), interval) => {
@@ -122,7 +118,7 @@ fn sign(error: f64) -> char {
     if error < 0.0 { '−' } else { '+' }
 }
 
-fn charts(result: &ValidationResult, errors: &[f64]) -> Markup {
+fn charts(result: &Validation, errors: &[f64]) -> Markup {
     let factor = result.factor();
     let points: Vec<Point> = result
         .rows
@@ -190,7 +186,7 @@ const COLUMNS: [Column; 6] = [
     Column::number("|error|", "Absolute value of the error"),
 ];
 
-fn networks(result: &ValidationResult, errors: &[f64]) -> Markup {
+fn networks(result: &Validation, errors: &[f64]) -> Markup {
     let mut order: Vec<usize> = (0..result.rows.len()).collect();
     order.sort_by(|&a, &b| errors[b].abs().total_cmp(&errors[a].abs()));
     let worst = errors.iter().map(|e| e.abs()).fold(1e-9, f64::max);
@@ -209,14 +205,14 @@ fn networks(result: &ValidationResult, errors: &[f64]) -> Markup {
 }
 
 /// The candidates, `blocks/2` before `blocks/10`.
-fn selection(row: &ResultRow) -> String {
+fn selection(row: &ValidationRow) -> String {
     let mut choices: Vec<(&String, &String)> = row.arch.choices.iter().collect();
     choices.sort_by_key(|(name, _)| (name.rsplit_once('/').map(|n| n.0), name.len(), *name));
     choices.into_iter().map(|(choice, candidate)| format!("{choice} {candidate}")).collect::<Vec<_>>().join(", ")
 }
 
 /// The networks with the largest errors.
-fn breakdowns(result: &ValidationResult, errors: &[f64], lut: &Lut, space: &Space) -> Markup {
+fn breakdowns(result: &Validation, errors: &[f64], lut: &Lut, space: &Space) -> Markup {
     let mut order: Vec<usize> = (0..result.rows.len()).collect();
     order.sort_by(|&a, &b| errors[b].abs().total_cmp(&errors[a].abs()));
     html! {

@@ -1,0 +1,67 @@
+//! How a foreign table is written, and what its numbers are counted in.
+
+/// Formats that are understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// CSV with a header: a column `key` of this program's keys, and one of latencies (`latency`, or `latency_ms` …).
+    Table,
+    /// What NNabla-NAS' `LatencyGraphEstimator` remembers: a JSON object or CSV of two columns without a header, from the
+    /// operator's text to its latency.
+    Nnabla,
+}
+
+impl Format {
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Nnabla => "nnabla",
+        }
+    }
+}
+
+/// What numbers are counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Seconds.
+    Seconds,
+    /// Milliseconds.
+    Milliseconds,
+    /// Microseconds.
+    Microseconds,
+    /// Nanoseconds.
+    Nanoseconds,
+}
+
+impl Unit {
+    /// As in column names.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Seconds => "s",
+            Self::Milliseconds => "ms",
+            Self::Microseconds => "us",
+            Self::Nanoseconds => "ns",
+        }
+    }
+
+    /// The unit of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Seconds, Self::Milliseconds, Self::Microseconds, Self::Nanoseconds]
+            .into_iter()
+            .find(|u| u.name() == name)
+    }
+
+    /// Nanoseconds in one.
+    #[must_use]
+    pub fn nanoseconds(self) -> f64 {
+        match self {
+            Self::Seconds => 1e9,
+            Self::Milliseconds => 1e6,
+            Self::Microseconds => 1e3,
+            Self::Nanoseconds => 1.0,
+        }
+    }
+}

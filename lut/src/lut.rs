@@ -1,0 +1,89 @@
+//! The lookup table itself, and whether it answers a question.
+
+use nasprof_graph::Identity;
+use serde::{Deserialize, Serialize};
+
+use crate::{Calibration, Context, LutError, Row};
+
+/// A latency lookup table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lut {
+    /// What it holds for, and how it was measured.
+    pub context: Context,
+    /// One row a layer, in the order of keys.
+    pub rows: Vec<Row>,
+}
+
+impl Lut {
+    /// Whether estimates look at more of a network than which layers it has: where they stand, or its size.
+    #[must_use]
+    pub fn is_context_dependent(&self) -> bool {
+        let looks = |c: &Calibration| c.reuse_bandwidth.is_some() || c.size_effect.is_some();
+        self.context.calibration.as_ref().is_some_and(looks)
+    }
+
+    /// Refuses a LUT that is not of the space: neither itself nor, where several were made one, in a part. `supernet` is
+    /// that of batch 1. A digest that an older version wrote is known as well.
+    ///
+    /// # Errors
+    /// What differs.
+    pub fn check_space(&self, name: &str, supernet: &Identity) -> Result<(), LutError> {
+        let header = &self.context.header;
+        let mut headers = self.context.parts.iter().map(|part| &part.header).chain([header]);
+        if headers.any(|header| header.space == name && supernet.is(&header.space_digest)) {
+            return Ok(());
+        }
+        let problem = if header.space == name {
+            format!(
+                "space `{name}` was another network when the LUT was made: space_digest is `{}` in the LUT, `{}` is asked \
+                 for",
+                header.space_digest,
+                supernet.digest()
+            )
+        } else {
+            format!("space is `{}` in the LUT, `{name}` is asked for", header.space)
+        };
+        Err(LutError::Context(problem))
+    }
+
+    /// Writes today's digest where an older version wrote the same space's in another form, so that the two are one space
+    /// to [`merge`](crate::merge). `supernet` is asked for spaces by name and answers for those it knows.
+    pub fn renew_digests(&mut self, supernet: impl Fn(&str) -> Option<Identity>) {
+        let context = &mut self.context;
+        let parts = context.parts.iter_mut().map(|part| &mut part.header);
+        for header in parts.chain([&mut context.header]).filter(|header| Identity::is_older(&header.space_digest)) {
+            if let Some(known) = supernet(&header.space).filter(|known| known.is(&header.space_digest)) {
+                known.digest().clone_into(&mut header.space_digest);
+            }
+        }
+    }
+
+    /// Refuses a LUT whose context differs in any of the named values.
+    ///
+    /// # Errors
+    /// What differs.
+    pub fn check_context(&self, wanted: &[(&str, Option<String>)]) -> Result<(), LutError> {
+        let header = &self.context.header;
+        let differs: Vec<String> = wanted
+            .iter()
+            .filter_map(|(name, value)| {
+                let actual = match *name {
+                    // One that several boards shared serves each of them.
+                    "device" => {
+                        let mut parts = self.context.parts.iter().map(|part| &part.header.device);
+                        parts.find(|part| Some(*part) == value.as_ref()).unwrap_or(&header.device).clone()
+                    }
+                    "backend" => header.backend.clone(),
+                    "batch" => header.batch.to_string(),
+                    "threads" => header.threads.to_string(),
+                    "allocator" => header.allocator.name().to_owned(),
+                    fact => self.context.facts.get(fact).cloned().unwrap_or_default(),
+                };
+                let value = value.as_ref()?;
+                (*value != actual).then(|| format!("{name} is `{actual}` in the LUT, `{value}` is asked for"))
+            })
+            .collect();
+        if differs.is_empty() { Ok(()) } else { Err(LutError::Context(differs.join("; "))) }
+    }
+}

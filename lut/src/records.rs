@@ -1,0 +1,74 @@
+//! What a LUT keeps of the measurement that it was made of: its sessions, the networks measured whole, its parts and origin.
+
+use nasprof_graph::Arch;
+use nasprof_profiler::journal::{EndReason, Header};
+use serde::{Deserialize, Serialize};
+
+use crate::Energy;
+
+/// One of the LUTs that a merged one was made of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// How it was asked for.
+    pub header: Header,
+    /// How its sessions went.
+    pub sessions: Vec<SessionFacts>,
+}
+
+/// Where an imported LUT came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Imported {
+    /// The table's format.
+    pub format: String,
+    /// Its file's name, without the folder.
+    pub file: String,
+    /// What its numbers were counted in.
+    pub unit: String,
+}
+
+/// How a session went.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionFacts {
+    /// Rounds measured.
+    pub rounds: u32,
+    /// Whether every key converged.
+    pub converged: bool,
+    /// Why it ended.
+    pub reason: EndReason,
+    /// Whether the warm-up became steady.
+    #[serde(rename = "settled")]
+    pub is_steady: bool,
+    /// Variance of the canary over the rounds beyond its reading noise, relative: compute, then memory.
+    pub canary_spread: [f64; 2],
+    /// Probes that were bad at the gate, and signs of throttling or moved clocks at the end of rounds.
+    pub bad_probes: Vec<String>,
+    /// Visits that were voided.
+    pub voided: usize,
+    /// How often another process went on with it.
+    pub resumed: u32,
+}
+
+/// A network measured whole.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Anchor {
+    /// Its architecture.
+    pub arch: Arch,
+    /// Nanoseconds in each session that timed the layers.
+    pub sessions_ns: Vec<f64>,
+    /// Nanoseconds in each session of the anchors alone.
+    pub level_sessions_ns: Vec<f64>,
+    /// Sum of its layers, each from its occurrences in the other networks, nanoseconds.
+    pub sum_ns: f64,
+    /// Number of its layers.
+    pub layers: usize,
+    /// Energy of the network as a whole; absent where it was not measured or does not show.
+    #[serde(default)]
+    pub energy: Option<Energy>,
+    /// Sum of the energies of its layers, each alone, millijoules; absent unless all are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layers_energy_mj: Option<f64>,
+}
