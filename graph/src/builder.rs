@@ -11,7 +11,7 @@ use crate::{Graph, Node, NodeId, Op, Shape};
 /// A module is a function that takes the builder and appends under a scope:
 /// ```
 /// use nasprof_graph::{GraphBuilder, Op};
-/// # fn main() -> Result<(), crate::GraphError> {
+/// # fn main() -> Result<(), nasprof_graph::GraphError> {
 /// let mut b = GraphBuilder::new();
 /// let x = b.input("input", [1, 3, 32, 32])?;
 /// let y = b.scope("stem", |b| {

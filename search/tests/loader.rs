@@ -131,7 +131,7 @@ fn a_size_that_is_not_the_networks_is_refused_before_anything_runs() {
     let message = build(SIZE, vec![Step::CenterCrop { size: [7, 5] }]).unwrap_err().to_string();
     assert!(message.contains("step 0") && message.contains("7x5"), "{message}");
     let preset = build(Size::new(1, 6, 5), Preset::Cifar10.test()).unwrap_err().to_string();
-    assert!(preset.contains("`mean` has 3 numbers, the images have 1 channels"), "{preset}");
+    assert!(preset.contains("`mean` has 3 numbers, but the images have 1 channels"), "{preset}");
     // Grey images become colour images where the network takes those.
     let batch = build(Size::new(3, 6, 5), Vec::new()).unwrap().shuffled(0).next().unwrap().unwrap();
     assert_eq!(batch.images[..30], batch.images[30..60]);
