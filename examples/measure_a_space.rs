@@ -2,6 +2,8 @@
 //!
 //! The device is a synthetic one in virtual time. For a real one, `nasprof_devices::Link` gives the same trait `Device`.
 
+#![allow(clippy::print_stdout, reason = "an example prints what it found")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

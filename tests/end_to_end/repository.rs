@@ -109,9 +109,8 @@ fn workflows_run_targets_of_the_makefile() {
     let target = |line: &str| Some(line.split_once(':')?.0.to_owned()).filter(|name| !name.contains([' ', '\t', '.']));
     let targets: BTreeSet<String> = makefile.lines().filter_map(target).collect();
     let mut run = BTreeSet::new();
-    let run_by_machines = |path: &&PathBuf| {
-        path.parent().is_some_and(|folder| folder.ends_with(".github/workflows") || folder.ends_with(".ci"))
-    };
+    let run_by_machines =
+        |path: &&PathBuf| path.starts_with(root().join(".github/workflows")) || path.starts_with(root().join(".ci"));
     for path in files(&[".yml", "run"]).iter().filter(run_by_machines) {
         let text = fs::read_to_string(path).unwrap();
         for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {

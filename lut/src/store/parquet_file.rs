@@ -118,10 +118,9 @@ pub(super) fn decode(bytes: Vec<u8>) -> Result<Lut, String> {
     let text = value(pairs, CONTEXT)?.ok_or("a Parquet file, but not a LUT of nasprof")?;
     let context: Context = serde_json::from_str(text).map_err(|e| format!("its context: {e}"))?;
     // A checksum whose name was damaged is not one that was never there.
-    if let Some(pair) = pairs.iter().find(|pair| ![CONTEXT, CHECKSUM].contains(&&*pair.key)) {
-        if !FOREIGN.contains(&&*pair.key) {
-            return Err(format!("its metadata have the unknown key `{}`", pair.key.escape_debug()));
-        }
+    let known = |key: &str| key == CONTEXT || key == CHECKSUM || FOREIGN.contains(&key);
+    if let Some(pair) = pairs.iter().find(|pair| !known(&pair.key)) {
+        return Err(format!("its metadata have the unknown key `{}`", pair.key.escape_debug()));
     }
     let kept = value(pairs, CHECKSUM)?;
     if kept.is_none() && context.format_version >= CHECKED_FROM {
