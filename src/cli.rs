@@ -47,7 +47,7 @@ pub(crate) enum Command {
         #[arg(short, long, value_name = "FOLDER")]
         output: PathBuf,
     },
-    /// Print shell completions; names of devices and spaces are completed as well.
+    /// Print shell completions, also for names of devices and spaces.
     #[command(after_help = "bash: echo 'source <(nasprof completions bash)' >> ~/.bashrc\n\
         zsh:  echo 'source <(nasprof completions zsh)' >> ~/.zshrc\n\
         fish: echo 'nasprof completions fish | source' >> ~/.config/fish/config.fish")]
@@ -68,25 +68,24 @@ pub(crate) struct DevicesArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DevicesCommand {
-    /// List the known devices, each with what it is.
+    /// List the known devices with their descriptions.
     List,
-    /// Show a device's file.
+    /// Print a device's file.
     Show {
         /// Name of the device.
         #[arg(add = ArgValueCompleter::new(completions::devices))]
         name: String,
     },
-    /// Connect to a device, look at its state, and re-measure a LUT's anchors if one is given.
+    /// Connect to a device and report its state; with --lut, measure the LUT's anchors again.
     Check {
         /// Name of the device.
         #[arg(add = ArgValueCompleter::new(completions::devices))]
         name: String,
         /// A LUT: its anchor networks show the device's present level.
         #[arg(long, value_name = "LUT", requires = "space")]
-        /// A LUT whose anchor networks tell the machine's level now.
         #[arg(long, value_name = "LUT")]
         lut: Option<PathBuf>,
-        /// The LUT's space: a built-in name or a TOML file [default: the built-in one that the LUT names].
+        /// The LUT's space: a built-in name or a TOML file [default: from the LUT, if it is built in].
         #[arg(long, requires = "lut", add = ArgValueCompleter::new(completions::spaces))]
         space: Option<String>,
         #[command(flatten)]
@@ -162,8 +161,8 @@ pub(crate) struct SourceArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct MeasureArgs {
-    /// The device: a name from `nasprof devices list`, or `synthetic:NAME` in virtual time. Several, as `a,b`, or a
-    /// group of devices are measured at the same time, each into a LUT of its own, or with --share into one.
+    /// The device: a name from `nasprof devices list`, or `synthetic:NAME` (virtual time). Several devices (`a,b`) or a
+    /// group are measured at the same time, each into its own LUT, or with --shard into one LUT.
     #[arg(long, value_name = "NAME", env = "NASPROF_DEVICE", value_delimiter = ',', required = true,
         add = ArgValueCompleter::new(completions::devices))]
     pub(crate) device: Vec<String>,
@@ -195,24 +194,24 @@ pub(crate) struct MeasureArgs {
     /// <space>-<device>.parquet].
     #[arg(short, long, value_name = "LUT")]
     pub(crate) output: Option<PathBuf>,
-    /// Go on with an interrupted measurement; a complete one is left as it is.
+    /// Continue an interrupted measurement; a complete one is left unchanged.
     #[arg(long)]
     pub(crate) resume: bool,
-    /// Measure anew where there is a journal already; it is replaced, and so is its LUT in the end.
+    /// Start again even if a journal exists; the journal is replaced, and its LUT at the end.
     #[arg(long, conflicts_with = "resume")]
     pub(crate) overwrite: bool,
-    /// Measure a machine that is busy; every row is stamped.
+    /// Measure a busy machine; its rows are flagged.
     #[arg(long)]
     pub(crate) allow_noisy: bool,
     /// Also measure energy if the device has a meter: whole anchor networks and single layers. Takes seconds for each.
     #[arg(long)]
     pub(crate) energy: bool,
-    /// Lock the device's clocks during the measurement and restore them afterwards (needs root on the device). The clock
-    /// mode is part of the LUT's context.
+    /// Lock the device's clocks during the measurement and restore them afterwards (needs root on the device). The
+    /// clock mode is part of the LUT's context.
     #[arg(long)]
     pub(crate) lock_clocks: bool,
-    /// Share the work of one LUT between equal boards: each measures a part. The LUT is written only if the boards agree
-    /// on a common part within their intervals.
+    /// Share the work of one LUT between equal boards: each measures a part. The LUT is written only if the boards
+    /// agree on a common part within their intervals.
     #[arg(long, alias = "share")]
     pub(crate) shard: bool,
     /// Print the result as JSON.
@@ -260,13 +259,13 @@ pub(crate) enum LutCommand {
     Show {
         /// The LUT.
         lut: PathBuf,
-        /// Rows to show; 0 shows all.
+        /// Number of rows to show; 0 shows all.
         #[arg(long, default_value_t = 20)]
         rows: usize,
         /// The column to sort by.
         #[arg(long, value_enum, default_value_t = SortColumn::Mean)]
         sort: SortColumn,
-        /// Only layers whose key contains this text, in upper or lower case.
+        /// Show only layers whose key contains this text, ignoring case.
         #[arg(long, value_name = "TEXT")]
         filter: Option<String>,
     },
@@ -318,13 +317,13 @@ pub(crate) enum LutCommand {
 /// Columns of a LUT's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SortColumn {
-    /// By key, in the order of the alphabet.
+    /// By key, alphabetically.
     Layer,
-    /// The most expensive first; failed layers before all.
+    /// The most expensive first, after failed layers.
     Mean,
-    /// The widest interval first; unknown ones before all.
+    /// The widest interval first, after unknown ones.
     Half,
-    /// Those with the most flags first.
+    /// The most flags first.
     Flags,
 }
 
@@ -340,7 +339,6 @@ pub(crate) struct ImportArgs {
     pub(crate) unit: Option<LatencyUnit>,
     /// The space whose layers to import: a built-in name or a TOML file.
     #[arg(long)]
-    /// The space whose layers are taken: a built-in name or a TOML file.
     #[arg(long, add = ArgValueCompleter::new(completions::spaces))]
     pub(crate) space: String,
     /// Name of the device on which the table was measured.
@@ -390,32 +388,31 @@ pub(crate) struct EstimateArgs {
     /// The LUT.
     #[arg(long)]
     pub(crate) lut: PathBuf,
-    /// The space: a built-in name or a TOML file [default: the built-in one that the LUT names].
+    /// The space: a built-in name or a TOML file [default: from the LUT, if it is built in].
     #[arg(long, add = ArgValueCompleter::new(completions::spaces))]
     pub(crate) space: Option<String>,
-    /// Instead of a space, one network: an ONNX model.
+    /// One network instead of a space: an ONNX model.
     #[arg(long, value_name = "FILE.onnx", conflicts_with = "space")]
     pub(crate) model: Option<PathBuf>,
-    /// Architectures: one in a file that ends in .json, several one after the other in any other file or, as `-`, on the
-    /// standard input.
+    /// Architectures: one in a file that ends in .json; one or more in any other file, or on stdin (`-`).
     #[arg(long, value_name = "FILE", required_unless_present_any = ["distribution", "model"], conflicts_with = "model",
         add = ArgValueCompleter::new(completions::archs))]
     pub(crate) arch: Option<PathBuf>,
-    /// Instead of one architecture, what to expect of networks drawn from a distribution: a file with a probability for
-    /// each candidate, or `uniform`.
+    /// Expected values over a distribution instead of one architecture: a file with a probability for each candidate,
+    /// or `uniform`.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["arch", "model"])]
     pub(crate) distribution: Option<PathBuf>,
-    /// Show where the time goes: the blocks of the network, then its most expensive layers and where their numbers came
-    /// from; in JSON all layers. Of a distribution, in JSON, what to expect if each candidate is selected.
+    /// Show the time of each block, then the most expensive layers with the sources of their latencies; in JSON, all
+    /// layers. For a distribution, in JSON: the expected value if each candidate is selected.
     #[arg(long)]
     pub(crate) explain: bool,
-    /// With --explain, layers to show; 0 shows all [default: 10, or all with --by-layer].
+    /// With --explain: number of layers to show; 0 shows all [default: 10, or all with --by-layer].
     #[arg(long, value_name = "N", requires = "explain")]
     pub(crate) rows: Option<usize>,
-    /// With --explain, show layers only and no blocks.
+    /// With --explain: show only layers, no blocks.
     #[arg(long, requires = "explain")]
     pub(crate) by_layer: bool,
-    /// Print JSON, one line an architecture.
+    /// Print JSON, one line for each architecture.
     #[arg(long)]
     pub(crate) json: bool,
     /// Refuse the LUT unless it has this batch size, thread count, back end and allocator.
@@ -433,10 +430,10 @@ pub(crate) struct ValidateArgs {
     /// The LUT.
     #[arg(long)]
     pub(crate) lut: PathBuf,
-    /// The space: a built-in name or a TOML file [default: the built-in one that the LUT names].
+    /// The space: a built-in name or a TOML file [default: from the LUT, if it is built in].
     #[arg(long, add = ArgValueCompleter::new(completions::spaces))]
     pub(crate) space: Option<String>,
-    /// Fresh networks.
+    /// Number of new networks.
     #[arg(short = 'n', default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) count: u32,
     /// Seed for the networks and their order.
@@ -467,7 +464,7 @@ pub(crate) struct ValidateArgs {
     /// Record all observations in this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
-    /// Replace the journal's file if it exists.
+    /// Replace the journal if it exists.
     #[arg(long, requires = "journal")]
     pub(crate) overwrite: bool,
     /// Print JSON.
@@ -488,7 +485,6 @@ pub(crate) struct ReportArgs {
     pub(crate) lut: Option<PathBuf>,
     /// The space of a validation or search [default: from the search].
     #[arg(long)]
-    /// The space of a validation or search [default: the one that the search names].
     #[arg(long, add = ArgValueCompleter::new(completions::spaces))]
     pub(crate) space: Option<String>,
     /// The HTML file to write; it is replaced atomically.
@@ -523,16 +519,16 @@ pub(crate) enum ViewArg {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
-    /// The space: a built-in name or a TOML file [default: the built-in one that the architecture names].
+    /// The space: a built-in name or a TOML file [default: from the architecture, if it is built in].
     #[arg(long, add = ArgValueCompleter::new(completions::spaces))]
     pub(crate) space: Option<String>,
     /// Architecture file; `-` reads the standard input.
     #[arg(long, value_name = "FILE", add = ArgValueCompleter::new(completions::archs))]
     pub(crate) arch: PathBuf,
-    /// What to write [default: what the output's ending says].
+    /// Export format [default: from the output's ending].
     #[arg(long, value_enum)]
     pub(crate) to: Option<ExportFormat>,
-    /// What to draw [default: architecture for svg, network for dot].
+    /// View to draw [default: architecture for svg, network for dot].
     #[arg(long, value_enum)]
     pub(crate) view: Option<ViewArg>,
     /// Weights for an ONNX model: the `weights.safetensors` of a training [default: random].
@@ -572,10 +568,10 @@ pub(crate) struct RunArgs {
     /// Replace a value of the file: a dotted key; numbers index the tables of a list.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
-    /// Go on with the run in the folder: from its last checkpoint; a finished one is shown.
+    /// Continue the run in the folder from its last checkpoint; a finished run only prints its result.
     #[arg(long)]
     pub(crate) resume: bool,
-    /// Run anew where the folder holds a run already; its files are replaced.
+    /// Start again even if the folder has a run; the run's files are replaced.
     #[arg(long, conflicts_with = "resume")]
     pub(crate) overwrite: bool,
     /// Print the result as JSON.

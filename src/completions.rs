@@ -1,4 +1,4 @@
-//! Completions of the shell: it asks this program what can follow, so that names of devices and spaces are those of now.
+//! Shell completions. The shell asks this program for candidates, so names of devices and spaces are current.
 
 use std::ffi::OsStr;
 

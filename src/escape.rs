@@ -1,4 +1,4 @@
-//! Texts that are not ours, as a terminal may have them.
+//! Escapes foreign text for the terminal.
 
 use nasprof_base::text::printable;
 

@@ -1,5 +1,4 @@
-//! What helps against an error: one command or one edit, and one that fits this error. A hint that is right for another
-//! error sends people the wrong way.
+//! Hints for errors: one command or one edit that fits this error. A hint that fits only another error misleads.
 
 use nasprof_devices::{ClockStep, DeviceFileError, LinkError, Step};
 use nasprof_graph::arch::ArchError;
@@ -16,26 +15,24 @@ pub(crate) const BROKEN_AGENT: &str = "is something else printing on the agent's
 pub(crate) fn link_hint(error: &LinkError) -> String {
     let text = match error {
         LinkError::Unreachable { problem, .. } if problem.contains("jump host") => {
-            "is the board on, and are `host` and `port` of the device file right as seen from the jump host?"
+            "check that the board is on, and that the jump host can reach `host` and `port` of the device file"
         }
-        LinkError::Unreachable { .. } => "is it on, and are `host` and `port` of the device file right?",
-        LinkError::Handshake { .. } => {
-            "is its SSH server at that port (`port` of the device file)? It is tried again for `reconnect_seconds`"
-        }
+        LinkError::Unreachable { .. } => "check that the board is on, and `host` and `port` in the device file",
+        LinkError::Handshake { .. } => "check `port` in the device file; nasprof retries for `reconnect_seconds`",
         LinkError::UnknownHostKey { line, file, .. } => {
             return format!(
-                "compare it with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the board; if it is the same: \
+                "compare it with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the board; if they are equal: \
                  echo '{line}' >> {}",
                 file.display()
             );
         }
         LinkError::ChangedHostKey { name, .. } => {
             return format!(
-                "another machine answers there, or somebody is in between; if the board was set up anew: \
+                "another machine answers, or somebody intercepts the connection; if the board was reinstalled: \
                  ssh-keygen -R '{name}', then confirm the new key"
             );
         }
-        LinkError::RevokedHostKey { .. } => "somebody may have that key; give the host a new host key",
+        LinkError::RevokedHostKey { .. } => "the key may be compromised; create a new host key on the host",
         LinkError::Login { user, host, .. } => {
             return format!(
                 "put your public key into ~{user}/.ssh/authorized_keys on {host}, as `ssh-copy-id` does; which key is \
@@ -43,13 +40,11 @@ pub(crate) fn link_hint(error: &LinkError) -> String {
             );
         }
         LinkError::Key { .. } => {
-            "`identity_file` of the device file or IdentityFile of ~/.ssh/config names it; `ssh-add FILE` unlocks it for \
-             all programs"
+            "check `identity_file` in the device file or IdentityFile in ~/.ssh/config, or unlock the key with \
+             `ssh-add FILE`"
         }
         LinkError::Configuration { host, .. } => {
-            return format!(
-                "`ssh -G {host}` shows what the SSH client makes of `host` and `jump_host` of the device file"
-            );
+            return format!("check the output of `ssh -G {host}`, and `host` and `jump_host` in the device file");
         }
         LinkError::NoAgent { architecture, .. } => {
             return format!(
@@ -62,7 +57,7 @@ pub(crate) fn link_hint(error: &LinkError) -> String {
              this machine, `make agent TARGET=…` a light one for a board"
         }
         LinkError::Board { step, problem } => board_hint(*step, problem),
-        LinkError::InUse { .. } => "wait for the other run; a measurement that was begun goes on with --resume",
+        LinkError::InUse { .. } => "wait for the other measurement; --resume continues a started one",
         LinkError::Version { .. } => {
             "build both of the same commit: `make build` here; `agent_on_board` of the device file names one that was \
              built on the board, NASPROF_AGENT and `agent` one on this machine"
@@ -77,9 +72,9 @@ pub(crate) fn link_hint(error: &LinkError) -> String {
             "no clock was changed; make room there, or name another folder with XDG_STATE_HOME, or leave out --lock-clocks"
         }
         LinkError::Clocks { what: ClockStep::Read | ClockStep::Restore, copy, .. } => {
-            return format!("set the device's clocks as that file has them, then remove {}", copy.display());
+            return format!("set the device's clocks to the values in that file, then remove {}", copy.display());
         }
-        LinkError::Lost(_) => "a measurement goes on where it was with --resume; what was measured is kept",
+        LinkError::Lost(_) => "--resume continues the measurement; everything so far is kept",
         LinkError::Protocol(_) => BROKEN_AGENT,
     };
     text.to_owned()
@@ -118,10 +113,8 @@ pub(crate) fn device_file_hint(error: &DeviceFileError) -> String {
         }
         DeviceFileError::Group { path } => format!("name one device of {path}"),
         DeviceFileError::Twice { name } => format!("name {name} once"),
-        DeviceFileError::File { path, .. } => format!("mend {path}; docs/devices.md has the keys of device files"),
-        DeviceFileError::Setting { .. } => {
-            "write --set key=value; docs/devices.md has the keys of device files".to_owned()
-        }
+        DeviceFileError::File { path, .. } => format!("correct {path}; docs/devices.md lists the keys"),
+        DeviceFileError::Setting { .. } => "write --set key=value; docs/devices.md lists the keys".to_owned(),
     }
 }
 
@@ -130,7 +123,7 @@ pub(crate) fn space_hint(error: &SpaceError) -> &'static str {
     match error {
         SpaceError::Unknown { .. } => "`nasprof space list` lists the spaces; a space can also be a TOML file",
         SpaceError::Syntax(_) | SpaceError::Value { .. } | SpaceError::Graph(_) => {
-            "mend the space file; `nasprof space show FILE` checks it"
+            "correct the space file; `nasprof space show FILE` checks it"
         }
     }
 }
@@ -144,9 +137,11 @@ pub(crate) fn arch_hint(error: &ArchError) -> String {
         ArchError::Space { expected, .. } => {
             format!("`nasprof space sample {expected} -n 1` prints an architecture of that space")
         }
-        ArchError::List => "`nasprof estimate` takes several, one a line, from a file that ends in .jsonl: \
-                            `jq -c '.[]' FILE.json > FILE.jsonl`"
-            .to_owned(),
+        ArchError::List => {
+            "`nasprof estimate` reads several architectures, one on each line, from a file that ends in \
+            .jsonl: `jq -c '.[]' FILE.json > FILE.jsonl`"
+                .to_owned()
+        }
         ArchError::Syntax(_) | ArchError::Cut(_) => {
             "`nasprof space sample SPACE -n 1` prints an architecture file".to_owned()
         }
@@ -160,12 +155,12 @@ pub(crate) fn arch_hint(error: &ArchError) -> String {
 pub(crate) fn journal_hint(error: &JournalError) -> &'static str {
     match error {
         JournalError::Damaged { .. } => "the journal was changed or damaged on disk; measure again into a new file",
-        JournalError::Header(_) => "this is not a journal of nasprof, or one of another version",
+        JournalError::Header(_) => "use a journal of this version of nasprof",
         JournalError::InUse(_) => "wait for the other measurement, or write to another file with -o",
         JournalError::File { source, .. } if of_io(source) == Exit::Internal => {
-            "free some space, then go on with --resume; what was measured is kept"
+            "free some disk space, then continue with --resume; the measurement so far is kept"
         }
-        JournalError::File { .. } => "is its folder there, and may you read and write in it?",
+        JournalError::File { .. } => "check that its folder exists and is readable and writable",
     }
 }
 
@@ -316,9 +311,9 @@ mod tests {
         let file = |kind: ErrorKind| JournalError::File { path: text(), source: Error::from(kind) };
         for (error, naming) in [
             (JournalError::Damaged { line: 1, problem: text() }, "new file"),
-            (JournalError::Header(text()), "another version"),
+            (JournalError::Header(text()), "this version"),
             (JournalError::InUse(text()), "-o"),
-            (file(ErrorKind::StorageFull), "free some space"),
+            (file(ErrorKind::StorageFull), "free some disk space"),
             (file(ErrorKind::NotFound), "folder"),
         ] {
             assert!(journal_hint(&error).contains(naming), "{error}");

@@ -1,8 +1,8 @@
 //! Ctrl-C and SIGTERM: the first asks to stop, a second ends the program at once.
 //!
-//! What is asked for is looked at between any two steps of a measurement. A step may take long, or never end: an agent that
-//! is silent, a link that stands still, a long computation. So the program ends itself when it has not done so shortly after
-//! it was asked. Nothing is lost by that: what was measured is in the journal, and whole epochs are in the run's folder.
+//! The request is checked between any two steps of a measurement. A step may take long or never end: a silent agent, a
+//! stalled link, a long computation. So the program ends itself if it has not ended shortly after the request. Nothing is
+//! lost: the measurement so far is in the journal, and completed epochs are in the run's folder.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;

@@ -1,4 +1,4 @@
-//! The devices that can be named.
+//! The names of known devices.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
-//! What a command writes is looked at before its work: that it is none of what it reads, that its ending says what it will
-//! hold, and that it can be written.
+//! Checks a command's outputs before its work: an output is not an input, its ending fits its format, and it is
+//! writable.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -35,7 +35,7 @@ impl Outputs {
         let about = |problem: &str| Failure::usage(format!("{option} {}: {problem}", path.display()));
         let found = fs::metadata(path).ok();
         if self.reads(path) {
-            return Err(about("it would replace what it is made of").hint("name another file"));
+            return Err(about("it would overwrite an input").hint("name another file"));
         }
         // A device or a pipe is written to, whatever it is called.
         if found.is_some_and(|file| !file.is_file() && !file.is_dir()) {
@@ -45,11 +45,13 @@ impl Outputs {
         if let Some(ending) = ending.filter(|ending| !endings.is_empty() && !endings.contains(&ending.as_str())) {
             let wanted: Vec<String> = endings.iter().map(|ending| format!(".{ending}")).collect();
             return Err(about(&format!("the ending `.{ending}` is not {}", wanted.join(" or ")))
-                .hint("the ending says what a file holds; name it so"));
+                .hint("name the file by its format"));
         }
         check_replaceable(path).map_err(|error| match error.kind() {
             io::ErrorKind::IsADirectory => about("is a folder").hint("name a file in it"),
-            io::ErrorKind::NotFound => about("its folder does not exist").hint("make the folder, or name another one"),
+            io::ErrorKind::NotFound => {
+                about("its folder does not exist").hint("create the folder, or name another one")
+            }
             _ => Failure { exit: of_io(&error), ..about(&error.to_string()) },
         })
     }
@@ -58,15 +60,13 @@ impl Outputs {
     pub(crate) fn check_folder(&self, folder: &Path, files: &[&str]) -> Result<(), Failure> {
         let about = |problem: &str| Failure::usage(format!("-o {}: {problem}", folder.display()));
         if fs::metadata(folder).is_ok_and(|found| !found.is_dir()) {
-            return Err(about("is not a folder").hint("name a folder; it is made if it does not exist"));
+            return Err(about("is not a folder").hint("name a folder; it is created if it does not exist"));
         }
         if folder.to_str().is_none() {
             return Err(about("is not UTF-8, which the trainer needs").hint("name another folder"));
         }
         match files.iter().find(|name| self.reads(&folder.join(name))) {
-            Some(name) => {
-                Err(about(&format!("its {name} would replace what it is made of")).hint("name another folder"))
-            }
+            Some(name) => Err(about(&format!("its {name} would overwrite an input")).hint("name another folder")),
             None => Ok(()),
         }
     }

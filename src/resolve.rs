@@ -53,7 +53,7 @@ pub(crate) fn source(args: &SourceArgs) -> Result<Space, Failure> {
     match (&args.space, &args.model) {
         (Some(name), _) => space(name),
         (None, Some(path)) => model(path),
-        (None, None) => Err(Failure::usage("neither --space nor --model is given")),
+        (None, None) => Err(Failure::usage("give --space or --model")),
     }
 }
 
@@ -72,7 +72,7 @@ fn network_of(path: &Path) -> Result<Space, Failure> {
     let graph = onnx::read(&model_file(path)?)?;
     if let Some(shape) = graph.data_shapes().first().filter(|shape| shape.batch() != 1) {
         let (path, batch) = (path.display(), shape.batch());
-        status(format!("note: {path} has batch {batch}; it is taken at batch 1, or at that of --batch"));
+        status(format!("note: {path} has batch {batch}; nasprof uses batch 1, or --batch"));
     }
     let graph = graph.with_batch(1).map_err(|e| Failure::usage(format!("at batch 1: {e}")))?;
     Ok(Space::new(&file_name(&path.to_string_lossy()), graph))
@@ -118,7 +118,7 @@ pub(crate) fn device(name: &str, settings: &[String]) -> Result<DeviceFile, Fail
 pub(crate) fn open(file: &DeviceFile) -> Result<Link, Failure> {
     Ok(open_with_progress(file, &mut |milestone| {
         if let Milestone::TryingAgain { problem, pause } = milestone {
-            status(format!("{problem}; trying again in {} s", pause.as_secs()));
+            status(format!("{problem}; retrying in {} s", pause.as_secs()));
         }
     })?)
 }

@@ -1,4 +1,4 @@
-//! What signals do.
+//! Signal handlers.
 
 use nix::sys::signal::{SigHandler, Signal, signal};
 

@@ -1,5 +1,5 @@
-//! The one door to the terminal. Names from files, boards and agents pass it as what they are: they neither steer the
-//! terminal nor begin a line that looks like one of ours.
+//! The only access to the terminal. Names from files, boards and agents are escaped: they can neither control the
+//! terminal nor imitate a message of nasprof.
 
 use std::collections::hash_map::RandomState;
 use std::fmt::Write as _;

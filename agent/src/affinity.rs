@@ -26,7 +26,7 @@ pub fn pin_threads(cores: &[usize], work: impl FnOnce()) -> Result<(), String> {
     workers.truncate(others.len());
     let working = workers.iter().filter(|(ns, _)| *ns > 0).count();
     if working < others.len() {
-        return Err(format!("{} threads were asked for, and {} work", cores.len(), working + 1));
+        return Err(format!("{} threads were requested, but {} work", cores.len(), working + 1));
     }
     pin(0, &[*first])?;
     workers.iter().zip(others).try_for_each(|((_, thread), core)| pin(*thread, &[*core]))
@@ -138,6 +138,6 @@ mod tests {
             return;
         }
         let found = thread::spawn(|| pin_threads(&[0; 64], spin)).join().unwrap();
-        assert!(found.unwrap_err().starts_with("64 threads were asked for"));
+        assert!(found.unwrap_err().starts_with("64 threads were requested"));
     }
 }

@@ -1,4 +1,4 @@
-//! Who else uses the processor: the processes with the most processor time between two looks.
+//! Finds the processes that use the processor most between two readings.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};

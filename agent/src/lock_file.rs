@@ -1,4 +1,4 @@
-//! Opening a lock's file, in a folder that others may be able to write to.
+//! Opens a lock file in a directory that others may be able to write to.
 
 use std::fs::{File, OpenOptions};
 use std::io;

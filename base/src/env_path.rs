@@ -1,5 +1,5 @@
-//! Paths that the environment names. One that is empty or relative counts as unset, as the XDG base directory
-//! specification says: a relative one would lead into the current folder, which may be anybody's.
+//! Paths from environment variables. An empty or relative path counts as unset, as the XDG base directory
+//! specification requires: a relative one would depend on the current directory.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Pauses between tries to reach a device, and the time that they are counted in.
+//! Pauses between attempts to reach a device, and the limit of their total time.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The graph itself: nodes in topological order with their shapes.
+//! The graph: nodes in topological order with their shapes.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,4 +1,4 @@
-//! A predicted network's time by its blocks.
+//! A predicted network's latency by block.
 
 use nasprof_graph::outline::module_name;
 use serde::Serialize;

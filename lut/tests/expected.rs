@@ -46,5 +46,5 @@ fn a_missing_layer_is_named() {
     let mut lut = synthetic_lut(&space, "quiet", 0);
     lut.rows.retain(|row| row.op != "linear");
     let error = lut.expected_latency(&space.graph, Sampling::default()).unwrap_err().to_string();
-    assert_eq!(error, "the cost of layer `linear(out=10,bias)[256]` is not known");
+    assert_eq!(error, "unknown cost of layer `linear(out=10,bias)[256]`");
 }

@@ -154,13 +154,13 @@ fn a_lut_with_impossible_values_is_not_read() {
     let key = &good.rows[3].key;
     refused(&of_times(|t| t.mean_ns = 0.0), &format!("row 4 (`{key}`): mean_ns 0 is not a positive number"));
     refused(&of_times(|t| t.mean_ns = -5.0), "mean_ns -5 is not a positive number");
-    refused(&of_times(|t| t.p90_ns = Some(-1.0)), "p90_ns -1 is not a number from 0 on");
+    refused(&of_times(|t| t.p90_ns = Some(-1.0)), "p90_ns -1 is not a number of at least 0");
     refused(&of_times(|t| std::mem::swap(&mut t.ci_low_ns, &mut t.ci_high_ns)), "is above ci_high_ns");
     refused(&of_times(|t| t.sessions_ns[0] = 0.0), "sessions_ns 0 is not");
     refused(&of_times(|t| t.reuse[0].mean_ns = -1.0), "reuse -1 is not");
-    refused(&of_times(|t| t.reuse[0].occurrences = 0), "a distance without places");
-    refused(&|lut| lut.rows[3].error = Some("boom".to_owned()), "it has times and the error `boom`");
-    refused(&|lut| lut.rows.push(lut.rows[3].clone()), "its key stands more than once");
+    refused(&of_times(|t| t.reuse[0].occurrences = 0), "a distance without occurrences");
+    refused(&|lut| lut.rows[3].error = Some("boom".to_owned()), "it has both times and the error `boom`");
+    refused(&|lut| lut.rows.push(lut.rows[3].clone()), "duplicate key");
     let of_calibration =
         |change: fn(&mut Calibration)| move |lut: &mut Lut| change(lut.context.calibration.as_mut().unwrap());
     refused(&of_calibration(|c| c.scale = -1.0), "its calibration: scale -1 is not a positive number");

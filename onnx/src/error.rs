@@ -27,7 +27,7 @@ pub enum OnnxError {
     #[error("the model cannot be read: {0}")]
     Model(String),
     /// More parts than any network has.
-    #[error("the model cannot be read: it has more than {0} parts")]
+    #[error("the model is too large: more than {0} parts")]
     TooManyParts(usize),
     /// An operator that is not read.
     #[error("node `{node}`: operator `{op}` is not supported (supported: {supported})")]
@@ -56,7 +56,7 @@ pub enum OnnxError {
     #[error("not a safetensors file: {0}")]
     Weights(String),
     /// A tensor that is not among the weights.
-    #[error("no tensor `{name}` among the weights, which node `{node}` needs{hint}")]
+    #[error("the weights have no tensor `{name}`, which node `{node}` needs{hint}")]
     MissingTensor {
         /// The node.
         node: String,
@@ -66,7 +66,7 @@ pub enum OnnxError {
         hint: String,
     },
     /// A tensor of another shape or type than the network's.
-    #[error("tensor `{name}` is {actual}, node `{node}` needs 32-bit floats of shape {expected}")]
+    #[error("tensor `{name}` is {actual}, but node `{node}` needs 32-bit floats of shape {expected}")]
     WrongTensor {
         /// The node.
         node: String,

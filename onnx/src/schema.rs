@@ -1,6 +1,6 @@
-//! The part of ONNX's own schema (`onnx.proto`) that we use. What else a file holds is skipped.
+//! The part of the ONNX schema (`onnx.proto`) that import and export use. Unknown fields are skipped.
 //!
-//! Numbers that ONNX's programs expect to be there although they are 0 are optional here: an optional one is written.
+//! Numbers that ONNX programs expect even if they are 0 are optional here, because prost writes an optional 0.
 
 /// Version of the file format: that of ONNX 1.12, which came with operators of version 17.
 pub(super) const IR_VERSION: i64 = 8;

@@ -260,14 +260,14 @@ fn what_our_operations_do_not_have_is_named() {
     pool(&[ints("dilations", &[2, 2])]).fails("dilated pools");
     pool(&[ints("pads", &[0, 0, 1, 1])]).fails("padding that differs");
     pool(&[int("new_attribute", 1)]).fails("attribute `new_attribute` is not supported");
-    pool(&[text("ceil_mode", "1")]).fails("attribute `ceil_mode` is of another type");
+    pool(&[text("ceil_mode", "1")]).fails("attribute `ceil_mode` has an unexpected type");
     model().node("Flatten", &["x"], "y", &[int("axis", 2)]).fails("only (1, 4, 9, 9) to (1, 324)");
     model().tensor(&weight("c", &[1])).node("Add", &["x", "c"], "y", &[]).fails("its input `c` is a constant");
     model().node("Softmax", &["x"], "y", &[]).version(12).fails("over several axes at once");
     model().node("Softmax", &["x"], "y", &[]).read().unwrap();
-    model().tensor(&declared("w", &[8, 4, 3, 3], 10)).node("Conv", &["x", "w"], "y", &[]).fails("of type float16");
-    model().version(8).node("Relu", &["x"], "y", &[]).fails("operators are of version 8");
-    model().version(99).node("Relu", &["x"], "y", &[]).fails("operators are of version 99");
+    model().tensor(&declared("w", &[8, 4, 3, 3], 10)).node("Conv", &["x", "w"], "y", &[]).fails("has type float16");
+    model().version(8).node("Relu", &["x"], "y", &[]).fails("operator set is 8");
+    model().version(99).node("Relu", &["x"], "y", &[]).fails("operator set is 99");
     Model::new(&[1, 4, 9, 0]).node("Relu", &["x"], "y", &[]).fails("no fixed size in dimension 3 (`width`)");
 }
 
@@ -277,16 +277,16 @@ fn models_that_cannot_be_right_are_refused() {
     // A circle, a value from nowhere, two of one name, no output.
     let circle = "nothing before it gives its input `b`: the nodes are not in order, or in a circle";
     model().node("Relu", &["b"], "a", &[]).node("Relu", &["a"], "b", &[]).fails(circle);
-    model().node("Relu", &["a"], "a", &[]).fails("nothing before it gives its input `a`");
-    model().node("Relu", &["x"], "a", &[]).fails("nothing gives its output `y`");
-    model().node("Relu", &["x"], "x", &[]).fails("two values are called `x`");
+    model().node("Relu", &["a"], "a", &[]).fails("no earlier node computes its input `a`");
+    model().node("Relu", &["x"], "a", &[]).fails("no node computes its output `y`");
+    model().node("Relu", &["x"], "x", &[]).fails("duplicate value name `x`");
     model().node("Relu", &["x"], "", &[]).fails("it has no output");
     model().node("Relu", &[], "y", &[]).fails("input 0 is missing");
     // Shapes and sizes.
     let conv = |w: &Message, attributes: &[Message]| model().tensor(w).node("Conv", &["x", "w"], "y", attributes);
     conv(&weight("w", &[8, 3, 3, 3]), &[]).fails("its weight is for 3 channels in 1 groups, the input has 4");
     conv(&weight("w", &[8, 4, 3, 3]), &[ints("kernel_shape", &[5, 5])]).fails("is not that of its weight");
-    conv(&weight("w", &[8, 4, 3, 3]), &[int("group", -1)]).fails("`group` -1 makes no sense");
+    conv(&weight("w", &[8, 4, 3, 3]), &[int("group", -1)]).fails("`group` -1 is invalid");
     conv(&weight("w", &[8, 4, 3, 3]), &[int("group", 0)]).fails("in 0 groups");
     conv(&weight("w", &[8, 4, 3, 3]), &[ints("strides", &[0, 0]), text("auto_pad", "SAME_UPPER")]).fails("too large");
     conv(&weight("w", &[8, 4, 3, 3]), &[ints("pads", &[i64::MAX; 4])]).fails("does not fit");
@@ -305,7 +305,7 @@ fn models_that_cannot_be_right_are_refused() {
     }
     let zeros = |shape: &[i64]| model().tensor(&list("s", shape)).node("ConstantOfShape", &["s"], "y", &[]);
     zeros(&[1 << 40, 1 << 40]).fails("too large");
-    zeros(&[-1, 2]).fails("makes no sense");
+    zeros(&[-1, 2]).fails("is invalid");
     let many = vec![1; 65];
     zeros(&many).fails("too large here");
 }
@@ -338,7 +338,7 @@ fn bytes_that_are_no_model_are_refused() {
         };
         assert!(read(&of(65)).unwrap_err().to_string().contains("more than 64 integers"), "field {list}");
         // Control: as many as a constant may have are read on.
-        assert!(read(&of(64)).unwrap_err().to_string().contains("which operators it uses"), "field {list}");
+        assert!(read(&of(64)).unwrap_err().to_string().contains("does not state its operator set"), "field {list}");
     }
     let sparse = Message::new().message(7, &Message::new().bytes(15, [])).into_bytes();
     assert!(read(&sparse).unwrap_err().to_string().contains("sparse tensors"));

@@ -1,4 +1,4 @@
-//! What can be wrong with a space file.
+//! Errors of space files.
 
 use nasprof_base::suggest;
 use nasprof_graph::GraphError;

@@ -1,7 +1,7 @@
 //! Search spaces: a supernet graph with its choices, built from a TOML description.
 //!
-//! Every family is a file (or folder) with the type of its description and the network that it builds. Families know
-//! [`Space`] and [`SpaceError`]; only [`SpaceSpec`] knows the families.
+//! Each family is a file or folder with the type of its description and the network that it builds. Families depend on
+//! [`Space`] and [`SpaceError`]; only [`SpaceSpec`] depends on the families.
 
 pub mod blocks;
 mod builtin;

@@ -79,10 +79,10 @@ fn distributions_that_do_not_fit() {
     let (graph, _) = (0..).map(random_graph).find(|(graph, _)| graph.choices().len() == 1).unwrap();
     let fails = |d: &[Vec<f64>]| run_probabilities(&graph, d).unwrap_err().to_string();
     let name = &graph.choices()[0].name;
-    assert_eq!(fails(&[]), "0 distributions for the graph's 1 choices");
+    assert_eq!(fails(&[]), "0 distributions for 1 choices");
     assert_eq!(fails(&[vec![1.0]]), format!("choice `{name}` has 2 candidates, its distribution has 1"));
     for bad in [vec![0.5, 0.6], vec![-0.5, 1.5], vec![f64::NAN, 1.0], vec![f64::INFINITY, 0.0]] {
-        let message = format!("the distribution of choice `{name}` is not one of probabilities that sum to 1");
+        let message = format!("the probabilities of choice `{name}` do not sum to 1");
         assert_eq!(fails(&[bad]), message);
     }
 }

@@ -229,7 +229,7 @@ fn an_unknown_cost_is_named_where_it_can_arise() {
     let folded = "conv(out=4,kernel=5x5,pad=2x2)[4x8x8]";
     let error = compile(folded).unwrap_err();
     assert_eq!(error, ExpectationError::UnknownCost(LayerKey(folded.to_owned())));
-    assert_eq!(error.to_string(), format!("the cost of layer `{folded}` is not known"));
+    assert_eq!(error.to_string(), format!("unknown cost of layer `{folded}`"));
     // A sum of one operand never runs, and the zero itself is no layer.
     assert!(compile("add()[4x8x8]").is_ok() && compile("zero()[4x8x8]").is_ok());
     assert!(compile("add()[4x8x8,4x8x8]").is_err());

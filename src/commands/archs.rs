@@ -1,4 +1,4 @@
-//! Architectures as they are given: one a file, or several one after the other.
+//! Reads architectures: one from a file, or several in sequence.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -73,7 +73,7 @@ impl Archs {
             }
         }
         match text.is_empty() {
-            true if self.read == 0 => Err(Failure::usage(format!("{}: holds no architecture", self.name))
+            true if self.read == 0 => Err(Failure::usage(format!("{}: contains no architecture", self.name))
                 .hint("`nasprof space sample SPACE` prints architectures, one a line")),
             true => Ok(None),
             false => self.parsed(first, ArchFile::parse(&text)).map(Some),
@@ -97,8 +97,8 @@ impl Archs {
     }
 
     fn several(&self) -> Failure {
-        Failure::usage(format!("{}: holds several architectures, and one is expected", self.name))
-            .hint("`nasprof estimate` takes several, one a line, from a file that ends in .jsonl")
+        Failure::usage(format!("{}: contains several architectures instead of one", self.name))
+            .hint("`nasprof estimate` reads several architectures, one on each line, from a file that ends in .jsonl")
     }
 
     /// Appends a line; returns its bytes.
@@ -142,9 +142,9 @@ mod tests {
     fn what_is_not_there_or_too_much_is_said() {
         let line = ARCH.replace('\n', "");
         for empty in ["", "\n \n"] {
-            assert_eq!(read(empty, false).unwrap_err(), "x: holds no architecture");
+            assert_eq!(read(empty, false).unwrap_err(), "x: contains no architecture");
         }
-        assert!(read(&format!("{line}\n{line}\n"), true).unwrap_err().contains("holds several"));
+        assert!(read(&format!("{line}\n{line}\n"), true).unwrap_err().contains("contains several"));
         assert!(read(&format!("[{line}, {line}]"), false).unwrap_err().contains("one architecture is expected"));
         assert!(read(&format!("{line}\n{}", &line[..20]), false).unwrap_err().starts_with("x, line 2: "));
         assert!(read("7", false).unwrap_err().contains("expected"));

@@ -144,7 +144,7 @@ impl Check {
     fn milestone(&mut self, milestone: Milestone) -> Result<(), Failure> {
         match milestone {
             Milestone::TryingAgain { problem, pause } => {
-                status(format!("{problem}; trying again in {} s", pause.as_secs()));
+                status(format!("{problem}; retrying in {} s", pause.as_secs()));
                 Ok(())
             }
             Milestone::LoggedIn { address, fingerprint, user } => {
@@ -166,7 +166,7 @@ impl Check {
                 self.status("agent", Verdict::Ok, format!("{agent} ({how})"), None)
             }
             Milestone::Taken { cores, exclusive } => {
-                let ours = if exclusive { "nobody else measures there" } else { "not asked to be ours alone" };
+                let ours = if exclusive { "no other measurement is running" } else { "not exclusive" };
                 self.status("board", Verdict::Ok, format!("{cores} cores, {ours}"), None)
             }
         }
@@ -181,7 +181,7 @@ impl Check {
         match fact("governor") {
             Some("performance") => self.status("clocks", Verdict::Ok, "governor performance".to_owned(), None),
             Some(other) => {
-                let mend = "clocks that move widen intervals and raise drift flags; fix them for the measurement";
+                let mend = "unfixed clocks widen intervals and cause drift flags; use --lock-clocks";
                 self.status("clocks", Verdict::Bad, format!("governor {other}"), Some(mend.to_owned()))
             }
             None => self.status("clocks", Verdict::NotObservable, String::new(), None),
@@ -205,7 +205,7 @@ impl Check {
             };
             print(format!("{step:<20} {word} {detail}").trim_end())?;
             if let Some(mend) = &mend {
-                print(format!("{:<20} mend: {mend}", ""))?;
+                print(format!("{:<20} fix: {mend}", ""))?;
             }
         }
         self.steps.push(Step { step: step.to_owned(), verdict, detail, mend });
@@ -222,7 +222,7 @@ impl Check {
     }
 
     fn unusable(mut self, name: &str, backend: &str, error: DeviceError) -> Result<ExitCode, Failure> {
-        let mend = "back end, threads and cores of the device file must be there on the device";
+        let mend = "the device must have the back end, threads and cores of the device file";
         self.status("runtime", Verdict::Bad, format!("{backend}: {error}"), Some(mend.to_owned()))?;
         if self.as_json {
             print_json(&json!({"device": name, "ok": false, "steps": self.steps}))?;
@@ -271,14 +271,12 @@ fn failed_step(error: &LinkError) -> &'static str {
 
 fn probe_hint(name: &str, busy: Option<&str>) -> String {
     let text = match name {
-        "temperature_celsius" => {
-            "let it cool down, or cool it better; the limit is temperature_limit of the device file"
-        }
-        "throttle_events" => "it was too hot or short of power a moment ago",
-        "steal_percent" => "other virtual machines take its time; use a machine of your own",
+        "temperature_celsius" => "let the device cool down; `temperature_limit` in the device file sets the limit",
+        "throttle_events" => "the device was throttled recently; let it cool down, and check its power supply",
+        "steal_percent" => "other virtual machines use the processor; measure on a dedicated machine",
         _ => {
             let busy = busy.map_or_else(String::new, |busy| format!(" (busy: {busy})"));
-            return format!("stop what else runs there{busy}");
+            return format!("stop other programs on the device{busy}");
         }
     };
     text.to_owned()

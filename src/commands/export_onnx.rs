@@ -39,7 +39,7 @@ pub(super) fn run(args: &ExportArgs, space: &Space, arch: &Arch, network: &Graph
     replace_file(&args.output, &content)?;
     if args.weights.is_none() {
         status(format!(
-            "note: the weights are random (seed {}): good for measuring, not for predicting; --weights takes trained ones",
+            "note: the weights are random (seed {}), good for measuring only; --weights uses trained ones",
             args.seed
         ));
     }

@@ -1,4 +1,4 @@
-//! The journal of a command: a refusal leaves none behind that would block the next try.
+//! The journal of a command. A refusal leaves no journal that would block the next attempt.
 
 use std::path::{Path, PathBuf};
 
@@ -59,8 +59,8 @@ impl KeptJournal {
         }
         result.map_err(|failure| match failure.exit {
             Exit::Noisy if timed => failure.hint(
-                "what was measured is kept: stop what else runs and go on with --resume, or with --resume --allow-noisy, \
-                 which stamps every row",
+                "the measurement so far is kept: stop other programs and continue with --resume, or with --resume \
+                 --allow-noisy, which flags every row",
             ),
             _ => failure,
         })

@@ -66,11 +66,11 @@ pub(super) fn events_of(journals: &[PathBuf]) -> Result<Vec<Vec<Event>>, Failure
     let events = |path: &PathBuf| {
         let recovered = read_file(path).map_err(|e| Failure::from(e).context(path.display()))?;
         if let Some(line) = recovered.torn_line {
-            status(format!("{}: line {line} was cut off while it was written, and is left out", path.display()));
+            status(format!("{}: dropped incomplete line {line}", path.display()));
         }
         if !recovered.events.contains(&Event::Complete) {
-            status(format!("{}: the measurement is not complete", path.display()));
-            status("hint: `nasprof measure` with its options and --resume goes on with it");
+            status(format!("{}: the measurement is incomplete", path.display()));
+            status("hint: `nasprof measure` with its options and --resume continues it");
         }
         Ok(recovered.events)
     };

@@ -62,7 +62,7 @@ fn measure_all(jobs: &mut [Job], args: &MeasureArgs) -> Result<Vec<Result<Outcom
             .collect();
         started
             .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|_| Err(Failure::internal("a measurement ended by a panic"))))
+            .map(|thread| thread.join().unwrap_or_else(|_| Err(Failure::internal("a measurement panicked"))))
             .collect()
     }))
 }
@@ -173,7 +173,7 @@ impl Job {
             display.borrow_mut().status(&format!("{}: complete; nothing is left to measure", journal.display()));
         } else if !recorded.is_empty() {
             let visits = visits(&recorded);
-            display.borrow_mut().status(&format!("{}: {visits} visits are recorded; going on", journal.display()));
+            display.borrow_mut().status(&format!("{}: {visits} visits are recorded; continuing", journal.display()));
         }
         let mut recorder = Recorder::new(recorded, Some(writer), interrupted);
         let measurement = Measurement {
@@ -246,7 +246,7 @@ impl Outcome {
 fn in_words(path: &Path, lut: &Lut, args: &MeasureArgs) -> String {
     let (path, rows, failed) = (path.display(), lut.rows.len(), failed(lut));
     let unsure = lut.rows.iter().filter(|row| row.flags.contains(&Flag::NotConverged)).count();
-    format!("{path}: {rows} layers, {failed} failed, {unsure} not within {} %", args.ci * 100.0)
+    format!("{path}: {rows} layers, {failed} failed, {unsure} wider than {} %", args.ci * 100.0)
 }
 
 /// How many layers have no times.
@@ -263,7 +263,7 @@ fn output(device: &str, args: &MeasureArgs, several: bool) -> Result<PathBuf, Fa
         Some(folder) => {
             std::fs::create_dir_all(folder).map_err(|e| {
                 Failure::usage(format!("-o {}: {e}", folder.display()))
-                    .hint("for several devices, -o names the folder of their LUTs")
+                    .hint("for several devices, -o is the folder of their LUTs")
             })?;
             Ok(folder.join(name()))
         }
@@ -288,7 +288,7 @@ fn refuse_existing(journal: &Path, args: &MeasureArgs) -> Result<(), Failure> {
     if existing(args) != Existing::Refuse || !journal.exists() {
         return Ok(());
     }
-    let hint = "--resume goes on with it, --overwrite measures anew; -o writes elsewhere";
+    let hint = "--resume continues it, --overwrite starts again; -o names another file";
     Err(Failure::usage(format!("{} exists", journal.display())).hint(hint))
 }
 

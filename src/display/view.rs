@@ -47,7 +47,7 @@ impl View {
     pub(super) fn text(&self, now: Instant, columns: usize) -> String {
         let elapsed = self.started.map_or(Duration::ZERO, |s| now.saturating_duration_since(s));
         // Rounds may be fewer, and what comes before and after them is not counted.
-        let left = self.left(elapsed).map_or_else(String::new, |t| format!(", about {} left or less", clock(t)));
+        let left = self.left(elapsed).map_or_else(String::new, |t| format!(", at most about {} left", clock(t)));
         let rounds = format!("{}: round {}/{}", self.what, self.round, self.max_rounds);
         let (visits, planned) = self.visits();
         // A device's name stands before it where several are measured; the lines below keep to the same column.
@@ -61,8 +61,8 @@ impl View {
         };
         let third = words(&below("now"), &self.now, columns);
         let noise = match self.noise {
-            Some(noise) if noise.abs() <= STEADY => format!("steady (fixed kernel {:+.1} %)", noise * 100.0),
-            Some(noise) => format!("WANDERING (fixed kernel {:+.1} %)", noise * 100.0),
+            Some(noise) if noise.abs() <= STEADY => format!("steady (canary {:+.1} %)", noise * 100.0),
+            Some(noise) => format!("DRIFTING (canary {:+.1} %)", noise * 100.0),
             None => "not known yet".to_owned(),
         };
         format!("{first}\n{second}\n{third}\n{}", words(&below("machine"), &noise, columns))
@@ -127,7 +127,7 @@ mod tests {
         let text = view.text(start + Duration::from_secs(45), 80);
         // 4.5 of 40 rounds in 45 s: 35.5 rounds of this session and 40 of the next are left.
         let expected = [
-            "session 1/2: round 5/40    ██░░░░░░░░░░░░░░░░░░░░ 0:45, about 12:35 left or less",
+            "session 1/2: round 5/40    ██░░░░░░░░░░░░░░░░░░░░ 0:45, at most about 12:35 left",
             "converged                  ███████████░░░░░░░░░░░ 64/127 layers",
         ];
         assert_eq!(text.lines().take(2).collect::<Vec<_>>(), expected);
@@ -135,7 +135,7 @@ mod tests {
             let text = view.text(start + Duration::from_secs(45_000), columns);
             assert!(text.lines().count() == 4 && text.lines().all(|l| text_columns(l) <= columns), "{columns}\n{text}");
         }
-        assert!(text.contains("now ") && text.contains("WANDERING (fixed kernel +3.4 %)"), "{text}");
+        assert!(text.contains("now ") && text.contains("DRIFTING (canary +3.4 %)"), "{text}");
     }
 
     /// Where several devices are measured, the name of one does not push out how far it is.

@@ -1,4 +1,4 @@
-//! What tests of several crates share. Only a development dependency, and never of a library's own code.
+//! Helpers for the tests of several crates. Only a development dependency, never part of a library.
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails by panicking")]
 

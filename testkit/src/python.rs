@@ -1,4 +1,4 @@
-//! Running Python with packages that are neither built nor linked here. Tests of other crates use it too.
+//! Runs Python with packages that this workspace neither builds nor links.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

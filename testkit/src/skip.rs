@@ -1,4 +1,4 @@
-//! Tests that cannot run on this machine.
+//! Skips tests that cannot run on this machine.
 
 use std::ffi::OsStr;
 use std::fmt::Display;

@@ -49,10 +49,10 @@ fn none_or_too_many_are_refused_by_name() {
     for nothing in ["", "\n\n"] {
         let ran = with_input(&folder, &format!("{estimate} -"), nothing);
         assert_eq!(ran.code, Some(2));
-        assert!(ran.stderr.contains("standard input: holds no architecture"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("standard input: contains no architecture"), "{}", ran.stderr);
     }
     std::fs::write(folder.path("none.jsonl"), "").unwrap();
-    folder.fails(&format!("{estimate} none.jsonl"), 2, "--arch none.jsonl: holds no architecture");
+    folder.fails(&format!("{estimate} none.jsonl"), 2, "--arch none.jsonl: contains no architecture");
     let sample = folder.ok("space sample mobilenet-cifar10 -n 2");
     let lines: Vec<&str> = sample.lines().collect();
     for (name, text) in [("list.json", format!("[{}, {}]", lines[0], lines[1])), ("two.json", sample.clone())] {

@@ -65,12 +65,12 @@ fn what_does_not_belong_together_is_refused() {
     folder.ok("report v.json --lut a.parquet --space small.toml -o v.html");
     folder.fails("report v.json --lut a.parquet --space darts-cifar10 -o w.html", 6, "space is `small` in the LUT");
     let before = folder.read("a.parquet");
-    folder.fails("report a.parquet -o ./a.parquet", 2, "it would replace what it is made of");
-    folder.fails("lut merge a.parquet eight.parquet -o a.parquet", 2, "it would replace what it is made of");
+    folder.fails("report a.parquet -o ./a.parquet", 2, "it would overwrite an input");
+    folder.fails("lut merge a.parquet eight.parquet -o a.parquet", 2, "it would overwrite an input");
     assert_eq!(folder.read("a.parquet"), before);
     let journal = folder.read("a.journal.jsonl");
     std::fs::copy(folder.path("a.journal.jsonl"), folder.path("j.json")).unwrap();
-    folder.fails("lut rebuild j.json -o j.json", 2, "it would replace what it is made of");
+    folder.fails("lut rebuild j.json -o j.json", 2, "it would overwrite an input");
     assert_eq!(folder.read("j.json"), journal);
 }
 

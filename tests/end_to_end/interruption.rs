@@ -54,7 +54,11 @@ fn a_second_run_does_nothing_and_other_options_are_refused() {
     folder.ok(&format!("{MEASURE} --resume"));
     assert_eq!(folder.read("a.journal.jsonl"), before);
     let other = format!("{MEASURE} --resume --ci 0.01 --seed 3");
-    folder.fails(&other, 2, "ci is 0.02 there, 0.01 is asked for; seed is 0 there, 3 is asked for");
+    folder.fails(
+        &other,
+        2,
+        "ci is 0.02 in the journal, but 0.01 was requested; seed is 0 in the journal, but 3 was requested",
+    );
     assert_eq!(folder.read("a.journal.jsonl"), before);
 }
 
@@ -70,7 +74,11 @@ fn a_complete_measurement_says_so() {
     let journal = folder.read("a.journal.jsonl");
     fs::write(folder.path("a.journal.jsonl"), &journal[..journal.len() / 2]).unwrap();
     let rest = folder.run(&format!("{MEASURE} --resume"));
-    assert!(rest.stderr.contains("visits are recorded; going on") && rest.stderr.contains("round"), "{}", rest.stderr);
+    assert!(
+        rest.stderr.contains("visits are recorded; continuing") && rest.stderr.contains("round"),
+        "{}",
+        rest.stderr
+    );
     assert!(!rest.stderr.contains("planned") && !rest.stderr.contains("session 1/2: round 1,"), "{}", rest.stderr);
     assert_eq!(folder.read("a.journal.jsonl"), journal);
 }
@@ -84,7 +92,7 @@ fn a_measurement_is_overwritten_when_asked() {
     let other = format!("{MEASURE} --seed 3");
     let refused = folder.fails(&other, 2, "a.journal.jsonl exists");
     assert!(
-        refused.stderr.contains("--resume goes on") && refused.stderr.contains("--overwrite"),
+        refused.stderr.contains("--resume continues") && refused.stderr.contains("--overwrite"),
         "{}",
         refused.stderr
     );
@@ -123,7 +131,7 @@ fn what_a_journal_does_not_hold_is_said() {
     let part = rebuild();
     let number = journal.iter().filter(|&&b| b == b'\n').count();
     assert!(part.stderr.contains(&format!("line {number} was cut off")), "{}", part.stderr);
-    assert!(part.stderr.contains("not complete") && part.stderr.contains("--resume"), "{}", part.stderr);
+    assert!(part.stderr.contains("incomplete") && part.stderr.contains("--resume"), "{}", part.stderr);
 }
 
 fn terminate(child: &Child) {

@@ -68,7 +68,7 @@ fn no_command_replaces_what_it_reads() {
             let words = &ran.stderr;
             // `lut rebuild` is refused for the ending of a journal before that.
             assert!(
-                ran.code == Some(2) && words.contains("replace what") || words.contains("not .parquet"),
+                ran.code == Some(2) && words.contains("overwrite an input") || words.contains("not .parquet"),
                 "{command} -o {output}: {words}"
             );
             assert_eq!(folder.read(read), before, "{command} -o {output}");
@@ -80,7 +80,7 @@ fn no_command_replaces_what_it_reads() {
     folder.fails(
         "validate --device synthetic:quiet --lut a.parquet --space small.toml -n 2 --journal a.parquet --overwrite",
         2,
-        "replace what",
+        "overwrite an input",
     );
     folder.ok("lut show a.parquet");
 }

@@ -47,7 +47,7 @@ fn a_foreign_table_is_marked_all_the_way_to_the_estimate() {
     std::fs::write(folder.path("table.csv"), &table).unwrap();
     let line = "lut import table.csv --format table --space small.toml --device board";
     let output = folder.ok(&format!("{line} -o b.parquet"));
-    assert!(output.contains("marked as imported"), "{output}");
+    assert!(output.contains("flagged `imported`"), "{output}");
     std::fs::write(folder.path("arch.json"), folder.ok("space sample small.toml -n 1")).unwrap();
     let estimate = json(&folder.ok("estimate --lut b.parquet --space small.toml --arch arch.json --json --explain"));
     assert!(estimate["flags"].as_array().unwrap().contains(&"imported".into()));

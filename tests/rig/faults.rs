@@ -140,5 +140,5 @@ fn a_work_folder_that_cannot_be_made_is_named() {
     fs::write(board.work(), "").unwrap();
     folder.fails(MEASURE, 1, "work folder");
     let checked = folder.run("devices check board").stdout;
-    assert!(checked.contains("BAD") && checked.contains("mend:"), "{checked}");
+    assert!(checked.contains("BAD") && checked.contains("fix:"), "{checked}");
 }

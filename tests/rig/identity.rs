@@ -20,7 +20,7 @@ fn an_unknown_host_is_refused_and_the_shown_command_adds_it() {
     let printed = String::from_utf8(printed.stdout).unwrap();
     let fingerprint = printed.split_whitespace().nth(1).unwrap();
     assert!(fingerprint.starts_with("SHA256:") && ran.stderr.contains(fingerprint), "{}", ran.stderr);
-    let command = ran.stderr.split_once("same: ").unwrap().1.trim();
+    let command = ran.stderr.split_once("equal: ").unwrap().1.trim();
     assert!(Command::new("sh").args(["-c", command]).status().unwrap().success());
     folder.ok(MEASURE);
 }
@@ -125,7 +125,11 @@ fn a_wrong_user_key_is_refused_with_what_was_tried() {
     let ran = folder.fails(&format!("{MEASURE} --set identity_file={other}"), 2, "refuses the login");
     assert!(ran.stderr.contains(&other) && ran.stderr.contains("authorized_keys"), "{}", ran.stderr);
     folder.fails(&format!("{MEASURE} --set identity_file=/absent/key"), 2, "/absent/key");
-    folder.fails(&format!("{MEASURE} --set identity_file={}", folder.path("known").display()), 2, "no private key");
+    folder.fails(
+        &format!("{MEASURE} --set identity_file={}", folder.path("known").display()),
+        2,
+        "not a readable private key",
+    );
     folder.fails(&format!("{MEASURE} --set user=nobody-at-all"), 2, "refuses the login");
 }
 

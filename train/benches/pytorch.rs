@@ -1,6 +1,6 @@
 //! Steps of supernet training, forward, backward and update, against the same steps in PyTorch, alternating.
 //!
-//! `search/benches/pytorch/run.sh` installs PyTorch and starts this. THREADS (2), ROUNDS (7) and CASES come from the
+//! `train/benches/pytorch/run.sh` installs PyTorch and starts this. THREADS (2), ROUNDS (7) and CASES come from the
 //! environment.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints and fails by panicking")]

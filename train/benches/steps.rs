@@ -1,7 +1,7 @@
-//! What a search step costs besides training: the regularizers' share of its time, and its peak memory.
+//! The cost of a search step besides training: the share of the regularizers in its time, and its peak memory.
 //!
-//! `cargo bench -p nasprof-search --features torch --bench steps`. THREADS (2) and ROUNDS (5) come from the environment.
-//! Memory is measured in fresh processes: this program again, with what to run as an argument.
+//! `cargo bench -p nasprof-train --bench steps`. THREADS (2) and ROUNDS (5) come from the environment.
+//! Memory is measured in fresh processes of this program, with the case as an argument.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints and fails by panicking")]
 

@@ -45,7 +45,7 @@ pub(super) struct Report {
 pub fn hold(root: &Path, mut input: impl BufRead, mut output: impl Write) -> Result<(), ClockError> {
     let order = read_line(&mut input).ok().flatten().unwrap_or_default();
     let order: Order =
-        serde_json::from_str(&order).map_err(|e| ClockError::Holder(format!("cannot read the order: {e}")))?;
+        serde_json::from_str(&order).map_err(|e| ClockError::Holder(format!("cannot read the request: {e}")))?;
     let started = start(root, &order);
     let (error, locked) = match &started {
         Ok((_, _, locked)) => (None, locked.clone()),

@@ -17,7 +17,7 @@ pub(super) fn check(file: &DeviceFile) -> Result<(), String> {
         return Err("power_mode is empty".to_owned());
     }
     if file.power_mode.is_some() && file.power_mode_command.is_none() {
-        return Err("power_mode needs a power_mode_command which shows it".to_owned());
+        return Err("power_mode needs a power_mode_command that prints it".to_owned());
     }
     if !(5..=3600).contains(&file.silence_seconds) {
         return Err(format!("silence_seconds = {} is not in 5..=3600", file.silence_seconds));
@@ -37,7 +37,7 @@ pub(super) fn check(file: &DeviceFile) -> Result<(), String> {
     ];
     for (key, text) in texts {
         if text.is_some_and(|t| t.is_empty() || t.chars().any(char::is_control)) {
-            return Err(format!("{key} is empty or has a control character in it"));
+            return Err(format!("{key} is empty or contains a control character"));
         }
     }
     check_ssh(file)
@@ -63,7 +63,7 @@ fn check_ssh(file: &DeviceFile) -> Result<(), String> {
         return Err("host is missing: the board's name or address (or --set host=ADDRESS)".to_owned());
     };
     if file.port == Some(0) {
-        return Err("port = 0 is no port".to_owned());
+        return Err("port = 0 is not a port".to_owned());
     }
     let names = [("host", Some(host)), ("user", file.user.as_ref()), ("jump_host", file.jump_host.as_ref())];
     for (key, name) in names {

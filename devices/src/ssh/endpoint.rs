@@ -84,9 +84,9 @@ fn resolve(wanted: &Wanted<'_>, depth: usize) -> Result<Endpoint, LinkError> {
     let address = one("hostname").unwrap_or_else(|| wanted.host.to_owned());
     let port = wanted.port.or_else(|| one("port")?.parse().ok()).unwrap_or(22);
     let user = wanted.user.map(ToOwned::to_owned).or_else(|| one("user")).or_else(this_user);
-    let user = user.ok_or_else(|| fail("no user is named, and this account has no name".to_owned()))?;
+    let user = user.ok_or_else(|| fail("no user name is given, and this account has none".to_owned()))?;
     if wanted.jump.is_none() && one("proxycommand").is_some() {
-        return Err(fail("ProxyCommand is not supported; ProxyJump, or jump_host in the device file, is".to_owned()));
+        return Err(fail("ProxyCommand is not supported; use ProxyJump, or jump_host in the device file".to_owned()));
     }
     let given = wanted.key.map(|key| expand(&key.to_string_lossy(), &address, &user));
     let jump = match wanted.jump.map(ToOwned::to_owned).or_else(|| one("proxyjump")) {

@@ -114,7 +114,7 @@ impl Credentials {
                         return Err(key("the passphrase is wrong"));
                     }
                 }
-                Err(e) if e.code() == BAD_KEY_FILE => return Err(key("is no private key that can be read")),
+                Err(e) if e.code() == BAD_KEY_FILE => return Err(key("is not a readable private key")),
                 // Refused, which is no fault of the link; the fault of a broken one shows at the next step.
                 Err(_) => return Ok(false),
             }
@@ -186,7 +186,7 @@ pub(super) fn check_methods(session: &Session, endpoint: &Endpoint) -> Result<bo
         Ok(methods) => Err(LinkError::Login {
             user: endpoint.user.clone(),
             host: endpoint.shown(),
-            tried: format!("nothing, for the host takes no keys, only {methods}"),
+            tried: format!("nothing, because the host accepts no keys, only {methods}"),
         }),
         Err(_) if session.authenticated() => Ok(true),
         Err(e) => Err(lost(e)),

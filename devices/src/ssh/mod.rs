@@ -73,7 +73,7 @@ fn connect(endpoint: &Endpoint) -> Result<TcpStream, LinkError> {
     let unreachable = |problem: String| LinkError::Unreachable { address: endpoint.shown(), problem };
     let addresses = (endpoint.address.as_str(), endpoint.port).to_socket_addrs();
     let addresses = addresses.map_err(|e| unreachable(e.to_string()))?;
-    let mut last = "the name has no address".to_owned();
+    let mut last = "the host name cannot be resolved".to_owned();
     for address in addresses {
         match TcpStream::connect_timeout(&address, STEP) {
             Ok(stream) => {

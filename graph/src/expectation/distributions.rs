@@ -1,4 +1,4 @@
-//! Distributions over the candidates of choices: their form, and drawing from one.
+//! Distributions over the candidates of choices: validation and sampling.
 
 use std::collections::HashMap;
 

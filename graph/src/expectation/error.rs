@@ -1,4 +1,4 @@
-//! What can be wrong with the distributions or costs that an expected value is asked for.
+//! Errors of distributions and costs in expected values.
 
 use thiserror::Error;
 
@@ -9,7 +9,7 @@ use crate::passes::SelectError;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ExpectationError {
     /// Wrong number of distributions.
-    #[error("{actual} distributions for the graph's {expected} choices")]
+    #[error("{actual} distributions for {expected} choices")]
     Count {
         /// Choices in the graph.
         expected: usize,
@@ -27,10 +27,10 @@ pub enum ExpectationError {
         actual: usize,
     },
     /// Negative, not finite, or a sum that is not 1.
-    #[error("the distribution of choice `{0}` is not one of probabilities that sum to 1")]
+    #[error("the probabilities of choice `{0}` do not sum to 1")]
     NotProbabilities(String),
     /// A layer that some network needs and whose cost is not known.
-    #[error("the cost of layer `{0}` is not known")]
+    #[error("unknown cost of layer `{0}`")]
     UnknownCost(LayerKey),
     /// An architecture that is none of the graph's.
     #[error(transparent)]

@@ -1,4 +1,4 @@
-//! How probable it is that a node runs, and which layers can run at all.
+//! The probability that a node runs, and the layers that can run at all.
 
 use std::collections::BTreeMap;
 

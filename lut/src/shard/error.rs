@@ -60,7 +60,7 @@ pub enum ShardError {
     NotComparable,
     /// The boards may differ by so much that agreeing says nothing.
     #[error(
-        "the boards are too unsteady to be compared: even {:.1} % between them would not show",
+        "the boards are too unsteady to compare: even a difference of {:.1} % would not show",
         100.0 * allowed
     )]
     Unsteady {

@@ -32,7 +32,7 @@ impl<'a> Attributes<'a> {
             Some(found) if found.kind.is_none_or(|k| k == kind) => {
                 value(found).map(Some).ok_or_else(|| format!("attribute `{name}` has no value"))
             }
-            Some(_) => Err(format!("attribute `{name}` is of another type than expected")),
+            Some(_) => Err(format!("attribute `{name}` has an unexpected type")),
         }
     }
 

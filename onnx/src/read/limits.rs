@@ -1,5 +1,5 @@
-//! What a model may claim to hold, counted before it is decoded: two bytes can ask for a hundred, and packed numbers of
-//! one byte for eight.
+//! Limits on the size of a model, counted before decoding: two bytes can claim a hundred, and packed numbers of one
+//! byte eight.
 
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 

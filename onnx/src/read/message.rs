@@ -1,4 +1,4 @@
-//! Tensors of a model, and what its numbers mean.
+//! Tensors of a model and their numbers.
 
 use super::super::schema::{EXTERNAL, FLOAT, FLOAT_BYTES, INT32, INT64, TensorProto};
 use super::limits::MAX_VALUES;
@@ -29,7 +29,7 @@ impl Tensor<'_> {
         let floats = self.proto.float_data.len() as u64 * FLOAT_BYTES;
         let stored = self.proto.raw_data.as_ref().map_or(floats, |raw| raw.len() as u64);
         if self.proto.data_type != FLOAT {
-            Some(format!("is of type {}, not of 32-bit floats", type_name(self.proto.data_type)))
+            Some(format!("has type {}, not 32-bit floats", type_name(self.proto.data_type)))
         } else if !self.is_external() && Some(stored) != bytes {
             Some(format!("has values for another shape than {:?}", self.dims))
         } else {
@@ -52,7 +52,7 @@ impl Tensor<'_> {
             (INT32, Some(raw)) if raw.len() == 4 * count => {
                 Ok(raw.as_chunks().0.iter().map(|&bytes| i64::from(i32::from_le_bytes(bytes))).collect())
             }
-            _ => Err("is no list of integers of its shape".to_owned()),
+            _ => Err("is not a list of integers of its shape".to_owned()),
         }
     }
 

@@ -33,10 +33,10 @@ pub fn read(bytes: &[u8]) -> Result<Graph, OnnxError> {
     limits::check(bytes)?;
     let model = ModelProto::decode(bytes)?;
     let opset = model.opset_import.iter().rfind(|opset| is_default_domain(&opset.domain));
-    let version = opset.ok_or_else(|| OnnxError::Model("it does not say which operators it uses".to_owned()))?.version;
+    let version = opset.ok_or_else(|| OnnxError::Model("it does not state its operator set".to_owned()))?.version;
     if !VERSIONS.contains(&version) {
         let (first, last) = (VERSIONS.start(), VERSIONS.end());
-        return Err(OnnxError::Model(format!("its operators are of version {version}; {first} to {last} are known")));
+        return Err(OnnxError::Model(format!("its operator set is {version}; {first} to {last} are supported")));
     }
     let graph = model.graph.as_ref().ok_or_else(|| OnnxError::Model("it holds no graph".to_owned()))?;
     if graph.node.len() > MAX_NODES {
@@ -55,7 +55,7 @@ impl<'a> Reader<'a> {
             match self.values.get(name) {
                 Some(Value::Node(id)) => outputs.push(*id),
                 Some(Value::Constant(_)) => return Err(OnnxError::Model(format!("its output `{name}` is a constant"))),
-                None => return Err(OnnxError::Model(format!("nothing gives its output `{name}`"))),
+                None => return Err(OnnxError::Model(format!("no node computes its output `{name}`"))),
             }
         }
         if outputs.is_empty() {

@@ -15,7 +15,7 @@ impl<'a> Reader<'a> {
     pub(super) fn value(&self, node: &'a NodeProto, index: usize) -> Result<&Value<'a>, String> {
         let name = Self::name(node, index).ok_or_else(|| format!("input {index} is missing"))?;
         self.values.get(name).ok_or_else(|| {
-            format!("nothing before it gives its input `{name}`: the nodes are not in order, or in a circle")
+            format!("no earlier node computes its input `{name}`: the nodes are not in order, or form a cycle")
         })
     }
 

@@ -195,7 +195,7 @@ impl<'a> Reader<'a> {
         let (Op::Linear { out_features, bias: false }, true) =
             (self.builder.op(x).clone(), self.is_used_once(&node.input[1 - bias]))
         else {
-            return Err(format!("its input `{}` is a constant that is no bias", node.input[bias]));
+            return Err(format!("its input `{}` is a constant, but not a bias", node.input[bias]));
         };
         self.bias(node, bias, out_features)?;
         self.builder.add_bias(x);
@@ -221,7 +221,7 @@ impl<'a> Reader<'a> {
         }
         let sizes = self.ints(node, 0)?.ok_or("its shape is missing")?;
         let dims: Option<Vec<usize>> = sizes.iter().map(|&size| usize::try_from(size).ok()).collect();
-        let shape = Shape(dims.ok_or_else(|| format!("its shape {sizes:?} makes no sense"))?);
+        let shape = Shape(dims.ok_or_else(|| format!("its shape {sizes:?} is invalid"))?);
         self.add(Op::Zeros { shape }, &[])
     }
 

@@ -1,4 +1,4 @@
-//! What is known while a model is read: the graph so far, and what each name stands for.
+//! The state of an import: the graph so far, and the meaning of each value name.
 
 use std::collections::{HashMap, HashSet};
 
@@ -62,7 +62,7 @@ impl<'a> Reader<'a> {
 
     pub(super) fn define(&mut self, name: &'a str, value: Value<'a>) -> Result<(), OnnxError> {
         if self.values.insert(name, value).is_some() {
-            return Err(OnnxError::Model(format!("two values are called `{name}`")));
+            return Err(OnnxError::Model(format!("duplicate value name `{name}`")));
         }
         Ok(())
     }
@@ -95,7 +95,7 @@ fn shape_of(input: &ValueInfoProto) -> Result<Shape, OnnxError> {
         return fail("has no shape".to_owned());
     };
     if tensor.elem_type != FLOAT {
-        return fail(format!("is of type {}; only 32-bit floats are measured", type_name(tensor.elem_type)));
+        return fail(format!("has type {}; only 32-bit floats are supported", type_name(tensor.elem_type)));
     }
     let mut shape = Vec::with_capacity(dims.len());
     for (axis, dim) in dims.iter().enumerate() {

@@ -33,18 +33,18 @@ impl<'a> Reader<'a> {
         let axes = self.ints(node, 3)?.unwrap_or_else(|| (0..starts.len() as i64).collect());
         let steps = self.ints(node, 4)?.unwrap_or_else(|| vec![1; starts.len()]);
         if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] {
-            return Err("its bounds are not of one length".to_owned());
+            return Err("its bounds have different lengths".to_owned());
         }
         let mut removed = vec![0; shape.rank()];
         for (((start, end), axis), step) in starts.iter().zip(&ends).zip(&axes).zip(&steps) {
             let axis = axis_of(*axis, shape)?;
             let whole = *end >= shape.0[axis] as i64;
             let start = usize::try_from(*start).ok().filter(|_| whole && *step == 1);
-            removed[axis] = start.ok_or("only what stands at the top and at the left can be cut off")?;
+            removed[axis] = start.ok_or("only the top and the left can be kept")?;
         }
         match removed[..] {
             [0, 0, top, left] => Ok(Op::Crop { top, left }),
-            _ => Err("only rows and columns of a map can be cut off".to_owned()),
+            _ => Err("only rows and columns of a map can be cropped".to_owned()),
         }
     }
 

@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
         let [out_channels, in_per_group, height, width] = weight;
         let window = Window::take(attributes, map, Some([height, width]))?;
         let groups = attributes.int("group")?.unwrap_or(1);
-        let groups = usize::try_from(groups).map_err(|_| format!("`group` {groups} makes no sense"))?;
+        let groups = usize::try_from(groups).map_err(|_| format!("`group` {groups} is invalid"))?;
         let channels = self.shape(x).channels();
         if in_per_group.checked_mul(groups) != Some(channels) {
             return Err(format!(

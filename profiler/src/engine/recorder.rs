@@ -161,7 +161,7 @@ fn difference(recorded: &Event, observed: &Event, number: usize) -> String {
     let shown = |value: Option<&Value>| value.unwrap_or(&Value::Null).to_string();
     let differing = names.into_iter().filter(|name| recorded.get(*name) != observed.get(*name)).map(|name| {
         let (there, here) = (shown(recorded.get(name)), shown(observed.get(name)));
-        format!("{name} is {there} there, {here} is asked for")
+        format!("{name} is {there} in the journal, but {here} was requested")
     });
     differing.collect::<Vec<_>>().join("; ")
 }

@@ -1,7 +1,7 @@
-//! One board's shard of the work of one LUT.
+//! One board's shard of a common measurement.
 //!
-//! Boards of a kind plan alike: the plan follows from space, seed and the layers that run. A part is common to all
-//! of them, so that they can be compared where they did the same; the rest is dealt out, each piece to one board.
+//! Boards of one kind make the same plan, because it follows from space, seed and the layers that run. All boards
+//! measure a common part, which makes them comparable; each remaining piece goes to one board.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! A journal that gives way to a new one: it is kept aside until the new one holds something.
+//! A journal that a new one replaces: it is kept aside until the new one contains an event.
 
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};

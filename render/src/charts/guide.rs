@@ -1,4 +1,4 @@
-//! Lines behind the points of a chart, with labels that do not lie on one another.
+//! Guide lines behind the points of a chart, with labels that do not overlap.
 
 use maud::{Markup, html};
 

@@ -1,6 +1,6 @@
 //! Event files for TensorBoard: scalars, histograms, images, texts and a graph.
 //!
-//! The messages are a small part of TensorFlow's, so they are types of our own (`schema.rs`) and need no compiler.
+//! The messages are a small part of TensorFlow's schema, so they are declared in `schema.rs` and need no compiler.
 
 mod graph_def;
 mod histogram;

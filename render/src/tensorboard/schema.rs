@@ -1,4 +1,4 @@
-//! The part of TensorFlow's `event.proto`, `summary.proto`, `tensor.proto` and `graph.proto` that we write.
+//! The part of TensorFlow's `event.proto`, `summary.proto`, `tensor.proto` and `graph.proto` for writing event files.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The networks of a description: the supernet, and that of a genotype.
+//! Builds the networks of a description: the supernet and the network of a genotype.
 
 use std::collections::BTreeMap;
 

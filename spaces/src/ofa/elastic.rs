@@ -1,4 +1,4 @@
-//! What the once-for-all spaces share: choices among sizes, their checks, the classifier.
+//! Common parts of the once-for-all spaces: elastic sizes as choices, their checks, the classifier.
 
 use std::collections::HashSet;
 

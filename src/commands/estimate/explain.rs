@@ -1,4 +1,4 @@
-//! Where a network's time goes: its blocks in their order, then its layers, the most expensive first.
+//! The parts of a network's latency: its blocks in order, then its most expensive layers.
 
 use nasprof_base::text::{ms, percent};
 use nasprof_lut::{Estimate, Source};

@@ -59,28 +59,26 @@ pub(super) fn run(args: &ImportArgs, as_json: bool) -> Result<(), Failure> {
 fn show(report: &ImportReport) -> Result<(), Failure> {
     let ImportReport { entries, rows, missing, failed, left_out, findings } = report;
     print(format!(
-        "of {entries} entries {rows} are layers of the space with a time; {missing} of its layers have no entry"
+        "{rows} of {entries} entries are layers of the space with a latency; {missing} of its layers have no entry"
     ))?;
     if *failed > 0 {
         print(paint(Tone::Bad, format!("{failed} layers failed")))?;
     }
     for (reason, count) in left_out {
-        print(format!("left out: {count}, {reason}"))?;
+        print(format!("skipped: {count}, {reason}"))?;
     }
     for finding in findings {
-        print(paint(Tone::Doubtful, format!("cannot be right: {finding}")))?;
+        print(paint(Tone::Doubtful, format!("implausible: {finding}")))?;
     }
-    print("rows are marked as imported: estimates have no interval and say so")
+    print("rows are flagged `imported`: estimates have no interval")
 }
 
 fn failure(error: ImportError) -> Failure {
     let hint = match &error {
-        ImportError::Unit | ImportError::Units { .. } => Some("`--unit ms` says that they are milliseconds"),
-        ImportError::Batch { .. } => Some("a LUT holds for one batch size: import it with the table's"),
-        ImportError::Suspicious(_) => Some("`--allow-suspicious` takes it all the same and marks its rows"),
-        ImportError::Nothing(_) => {
-            Some("`nasprof space show SPACE` counts the layers; `--format` says how the table is written")
-        }
+        ImportError::Unit | ImportError::Units { .. } => Some("pass the unit, for example `--unit ms`"),
+        ImportError::Batch { .. } => Some("pass the table's batch size with --batch"),
+        ImportError::Suspicious(_) => Some("`--allow-suspicious` imports it anyway and flags its rows"),
+        ImportError::Nothing(_) => Some("check --space and --format; `nasprof space show SPACE` lists the space"),
         ImportError::Format(_) | ImportError::Twice(_) => None,
     };
     let failure = Failure::usage(error);

@@ -24,7 +24,7 @@ pub(super) fn run(inputs: &[PathBuf], output: &Path, as_json: bool) -> Result<()
             &json!({"lut": path_text(output), "rows": rows, "parts": parts, "conflicts": merged.conflicts}),
         );
     }
-    print(format!("{} ({rows} rows, of {parts} measurements)", output.display()))?;
+    print(format!("{} ({rows} rows from {parts} measurements)", output.display()))?;
     for conflict in &merged.conflicts {
         print(paint(Tone::Doubtful, format!("  {}: {}", conflict.key, conflict.problem)))?;
     }

@@ -19,11 +19,11 @@ use crate::resolve;
 pub(super) fn run(mut devices: Vec<String>, args: &MeasureArgs) -> Result<ExitCode, Failure> {
     if devices.len() < 2 {
         return Err(Failure::usage(format!("--shard: `{}` has nobody to share with", devices.join(",")))
-            .hint("name several boards of a kind, as `--device a,b`, or a group of them"));
+            .hint("name several equal boards, for example `--device a,b`, or a group"));
     }
     if args.sessions < 2 {
         return Err(Failure::usage("--shard: with --sessions 1 a board does not know how far it differs from itself")
-            .hint("boards are compared by that; leave out --sessions, or measure more"));
+            .hint("leave out --sessions, or pass a larger number"));
     }
     // The parts do not depend on how the boards were listed, so neither does what --resume finds.
     devices.sort();
@@ -128,7 +128,7 @@ fn finish(output: &Path, parts: &[Outcome], args: &MeasureArgs) -> Result<ExitCo
             }
             let failure = Failure::from(error);
             let hint = failure.hint.clone().unwrap_or_default();
-            Err(failure.hint(format!("no common LUT was written, each board's part stays as it is; {hint}")))
+            Err(failure.hint(format!("no common LUT was written and each board's part is kept; {hint}")))
         }
     }
 }

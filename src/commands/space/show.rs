@@ -79,7 +79,7 @@ fn how_derived(facts: &Facts, lut: Option<&Lut>) -> String {
     let speed = match lut {
         Some(_) => "the LUT's average network".to_owned(),
         None => format!(
-            "an assumed {:.0} G MACs/s and {:.0} us a layer",
+            "assuming {:.0} G MACs/s and {:.0} us for each layer",
             ASSUMED_MACS_PER_SECOND / 1e9,
             ASSUMED_LAYER_SECONDS * 1e6
         ),
@@ -119,7 +119,7 @@ fn show(facts: &Facts, lut: Option<&Lut>) -> Result<(), Failure> {
     print(format!("space          {}", space.name))?;
     print(format!("architectures  {}", space.architectures()))?;
     if space.networks() != space.architectures() {
-        print(format!("networks       {} that differ", space.networks()))?;
+        print(format!("networks       {} distinct", space.networks()))?;
     }
     print(format!("supernet       {} trainable parameters", space.params()))?;
     print(format!("LUT keys       {} (libtorch, nothing fused)", facts.keys))?;

@@ -32,6 +32,6 @@ impl Updates {
 
 /// A batch for a forward pass; images left out as unreadable are told.
 pub(super) fn take(batch: &Batch, device: Device, emit: &mut dyn FnMut(RunEvent)) -> Result<MiniBatch, SearchError> {
-    batch.skipped.iter().for_each(|corrupt| emit(RunEvent::Line(format!("left out: {corrupt}"))));
+    batch.skipped.iter().for_each(|corrupt| emit(RunEvent::Line(format!("warning: skipped {corrupt}"))));
     MiniBatch::new(batch, device)
 }

@@ -30,7 +30,7 @@ pub fn run(job: &Job, emit: &mut dyn FnMut(RunEvent)) -> Result<RunResult, Searc
         (Some(settings), task) => {
             let searcher = searchers::of(settings).ok_or_else(|| ConfigError::Key {
                 key: "searcher.kind".to_owned(),
-                problem: "this search trains nothing and does not run here".to_owned(),
+                problem: "this search trains nothing, so it does not run here".to_owned(),
             })?;
             let factor = if let Task::Select { factor } = task { Some(factor) } else { None };
             search::search(&plan, job, searcher, factor, emit)

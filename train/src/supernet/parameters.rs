@@ -1,4 +1,4 @@
-//! The trained tensors of a graph, addressed by the path of their node.
+//! The trained tensors of a graph, by the path of their node.
 
 use std::collections::BTreeMap;
 
