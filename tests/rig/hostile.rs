@@ -17,7 +17,7 @@ const CONFIGURED: &str =
     r#"echo '{"id":1,"reply":"configured","facts":{},"virtual_time":true,"timer_overhead_ns":0}'; read request"#;
 
 /// What each does after the steps before, and its name.
-const DIALOGUES: [(&str, &[&str]); 19] = [
+const DIALOGUES: [(&str, &[&str]); 20] = [
     ("nothing", &[]),
     ("an old supervisor", &[r#"echo '{"supervisor":"ready","protocol":0,"version":"0.0.1","cores":2}'"#]),
     ("an old agent", &[READY, r#"echo '{"reply":"hello","protocol":0,"version":"0.0.1","backends":[]}'"#]),
@@ -64,6 +64,10 @@ const DIALOGUES: [(&str, &[&str]); 19] = [
             CONFIGURED,
             r#"echo '{"id":1,"reply":"memory","first_ns":1,"peak_bytes":null,"method":"","resolution_bytes":1}'"#,
         ],
+    ),
+    (
+        "more processors than there are",
+        &[r#"echo '{"supervisor":"ready","protocol":PROTOCOL,"version":"VERSION","cores":9007199254740993}'"#],
     ),
     ("errors without end", &["yes >&2"]),
 ];

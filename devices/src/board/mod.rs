@@ -6,6 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nasprof_profiler::protocol::bounds::MAX_CORES;
 use nasprof_profiler::protocol::{ALIVE, MARK, Notice, Order};
 use sha2::{Digest, Sha256};
 
@@ -144,6 +145,9 @@ impl Supervisor {
             return match notice(&line)? {
                 Notice::Ready { protocol, version, cores } => {
                     check_version(protocol, &version)?;
+                    if cores > MAX_CORES {
+                        return Err(LinkError::protocol(format!("cores is {cores}, at most {MAX_CORES} is possible")));
+                    }
                     Ok(Self { stream, cores: cores.max(1), commands: 0 })
                 }
                 Notice::InUse { owner, seconds } => Err(LinkError::InUse { owner: start(&owner), seconds }),

@@ -13,6 +13,9 @@ pub const MAX_BYTES: u64 = 1 << 50;
 /// Things counted: context switches, page faults, calls.
 pub const MAX_COUNT: u64 = 1 << 40;
 
+/// Processors of a board.
+pub const MAX_CORES: usize = 1 << 16;
+
 /// Megahertz of a clock.
 pub const MAX_MHZ: u32 = 1_000_000;
 
