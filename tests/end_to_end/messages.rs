@@ -17,11 +17,12 @@ use crate::types::{Types, fields_of, needed, section, types};
 
 /// What stands above it is written by hand.
 const MARK: &str = "<!-- From here on made from the source; tests/end_to_end/messages.rs says how. -->\n\n";
-const SOURCES: [&str; 5] = [
+const SOURCES: [&str; 6] = [
     "profiler/src/protocol/mod.rs",
     "profiler/src/journal/event.rs",
     "profiler/src/protocol/clocks.rs",
     "profiler/src/protocol/supervisor.rs",
+    "profiler/src/protocol/throttling.rs",
     "graph/src/runtime.rs",
 ];
 

@@ -12,20 +12,20 @@ mod library;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use nasprof_profiler::protocol::{Conditions, Probe};
+use nasprof_profiler::protocol::{Conditions, Probe, ThrottleReason};
 
 pub use clocks::GpuClocks;
 pub use energy::GpuEnergy;
 
 /// Reasons of the driver that mean a clock below what was asked for, with their bit (NVML, `nvmlClocksEventReasons`).
 /// Idle (0x1), clocks set by the user (0x2) and display clocks (0x100) are none.
-const THROTTLE_REASONS: [(u64, &str); 6] = [
-    (0x4, "software power cap"),
-    (0x8, "hardware slowdown"),
-    (0x10, "sync boost"),
-    (0x20, "software thermal slowdown"),
-    (0x40, "hardware thermal slowdown"),
-    (0x80, "hardware power brake"),
+const THROTTLE_REASONS: [(u64, ThrottleReason); 6] = [
+    (0x4, ThrottleReason::SoftwarePowerCap),
+    (0x8, ThrottleReason::HardwareSlowdown),
+    (0x10, ThrottleReason::SyncBoost),
+    (0x20, ThrottleReason::SoftwareThermalSlowdown),
+    (0x40, ThrottleReason::HardwareThermalSlowdown),
+    (0x80, ThrottleReason::HardwarePowerBrake),
 ];
 /// Celsius, where the driver names no limit of its own.
 const MAX_TEMPERATURE: f64 = 85.0;
@@ -120,13 +120,10 @@ pub fn probes(gpu: &dyn Gpu, own: u32) -> BTreeMap<String, Probe> {
 /// The GPU's state beside a visit.
 #[must_use]
 pub fn conditions(gpu: &dyn Gpu) -> Conditions {
-    Conditions {
-        clock_mhz: gpu.clock_mhz(),
-        throttled: gpu.clock_reasons().map(|bits| reasons(bits).map(ToOwned::to_owned).collect()),
-    }
+    Conditions { clock_mhz: gpu.clock_mhz(), throttled: gpu.clock_reasons().map(|bits| reasons(bits).collect()) }
 }
 
-fn reasons(bits: u64) -> impl Iterator<Item = &'static str> {
+fn reasons(bits: u64) -> impl Iterator<Item = ThrottleReason> {
     THROTTLE_REASONS.into_iter().filter(move |(bit, _)| bits & bit != 0).map(|(_, name)| name)
 }
 

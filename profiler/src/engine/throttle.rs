@@ -67,7 +67,10 @@ impl Throttle {
         let usual = median(&self.clocks).filter(|_| self.clocks.len() >= MIN_CLOCKS);
         let clock = conditions.clock_mhz.map(f64::from);
         match (conditions.throttled.as_deref(), clock, usual) {
-            (Some(reasons @ [_, ..]), _, _) => Some(format!("the device was slowed down: {}", reasons.join(", "))),
+            (Some(reasons @ [_, ..]), _, _) => {
+                let names: Vec<&str> = reasons.iter().map(|reason| reason.name()).collect();
+                Some(format!("the device was slowed down: {}", names.join(", ")))
+            }
             (_, Some(clock), Some(usual)) if clock < SLOW * usual => {
                 Some(format!("the device's clock was {clock} MHz, usually {usual}"))
             }
@@ -83,10 +86,10 @@ impl Throttle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Conditions;
+    use crate::protocol::{Conditions, ThrottleReason};
 
-    fn visit(clock_mhz: Option<u32>, throttled: Option<&[&str]>) -> Visit {
-        let throttled = throttled.map(|reasons| reasons.iter().map(|r| (*r).to_owned()).collect());
+    fn visit(clock_mhz: Option<u32>, throttled: Option<&[ThrottleReason]>) -> Visit {
+        let throttled = throttled.map(<[_]>::to_vec);
         let conditions = Some(Conditions { clock_mhz, throttled });
         Visit { sequence: 0, workload: 0, layers: Vec::new(), whole: Vec::new(), conditions }
     }
@@ -99,7 +102,12 @@ mod tests {
         }
         assert_eq!(throttle.judge(&visit(Some(1400), Some(&[]))), None);
         assert!(throttle.judge(&visit(Some(1300), Some(&[]))).unwrap().contains("1300 MHz, usually 1500"));
-        assert!(throttle.judge(&visit(Some(1500), Some(&["software power cap"]))).unwrap().contains("power cap"));
+        assert!(
+            throttle
+                .judge(&visit(Some(1500), Some(&[ThrottleReason::SoftwarePowerCap])))
+                .unwrap()
+                .contains("power cap")
+        );
     }
 
     #[test]

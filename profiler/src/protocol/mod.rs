@@ -7,6 +7,7 @@
 mod clocks;
 mod line;
 mod supervisor;
+mod throttling;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use thiserror::Error;
 pub use clocks::{ClockCommands, ClockRequest, Restored, Setting, Stored};
 pub use line::{MAX_LINE_BYTES, read_line};
 pub use supervisor::{ALIVE, HEARTBEAT, MARK, Notice, Order};
+pub use throttling::ThrottleReason;
 
 /// Version of this protocol; host and agent must agree.
 pub const PROTOCOL_VERSION: u32 = 3;
@@ -243,7 +245,7 @@ pub struct Conditions {
     /// Its clock.
     pub clock_mhz: Option<u32>,
     /// Why it is slower than asked for; empty: it is not.
-    pub throttled: Option<Vec<String>>,
+    pub throttled: Option<Vec<ThrottleReason>>,
 }
 
 /// Times of the fixed kernels.

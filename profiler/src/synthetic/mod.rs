@@ -19,8 +19,8 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::protocol::{
-    Canary, Conditions, Device, DeviceError, Energy, Fingerprint, Loaded, Memory, Probe, Probes, Run, Setup, Visit,
-    VisitRequest,
+    Canary, Conditions, Device, DeviceError, Energy, Fingerprint, Loaded, Memory, Probe, Probes, Run, Setup,
+    ThrottleReason, Visit, VisitRequest,
 };
 
 pub use energy::{IDLE_WATTS, layer_truth_microjoules, network_truth_microjoules};
@@ -151,7 +151,7 @@ impl Device for SyntheticDevice {
             }
         }
         if self.model.reports_throttling {
-            let throttled = if self.noise.is_in_step() { vec!["made up".to_owned()] } else { Vec::new() };
+            let throttled = if self.noise.is_in_step() { vec![ThrottleReason::MadeUp] } else { Vec::new() };
             visit.conditions = Some(Conditions { clock_mhz: None, throttled: Some(throttled) });
         }
         Ok(visit)
