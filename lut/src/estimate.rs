@@ -10,7 +10,7 @@ use crate::energy::{EnergyEstimate, EnergyScale};
 use crate::interpolate::Interpolator;
 use crate::memory::LayerMemory;
 use crate::reuse::time_at;
-use crate::{Lut, Row};
+use crate::{Flag, Lut, Row};
 
 /// Where a layer's number came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -61,11 +61,36 @@ pub struct Estimate {
     pub energy: Option<EnergyEstimate>,
     /// Share of layers with an entry.
     pub coverage: f64,
-    /// Whether a calibration was applied, and all flags of the rows used.
-    pub flags: Vec<String>,
+    /// All flags of the rows used, and those of the estimate itself.
+    pub flags: Vec<EstimateFlag>,
     /// The layers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<NodeEstimate>,
+}
+
+/// Something to know before an estimate is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EstimateFlag {
+    /// The LUT has no calibration: it is the plain sum of the layers.
+    Uncalibrated,
+    /// The times of some layers lie between those of measured ones.
+    Interpolated,
+    /// That of a row that was used.
+    #[serde(untagged)]
+    Row(Flag),
+}
+
+impl EstimateFlag {
+    /// Its name, as in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Uncalibrated => "uncalibrated",
+            Self::Interpolated => "interpolated",
+            Self::Row(flag) => flag.name(),
+        }
+    }
 }
 
 /// Predicts networks from one LUT.
@@ -161,17 +186,13 @@ impl<'a> Estimator<'a> {
         let energies = layers.iter().map(|(_, layer)| self.rows.get(&layer.key)?.energy.as_ref());
         let energy = EnergyEstimate::of(energies, self.energy_scale);
         let rows = layers.iter().filter_map(|(_, layer)| self.rows.get(&layer.key));
-        let mut flags: Vec<String> = rows
-            .flat_map(|row| &row.flags)
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .filter_map(|flag| serde_json::to_value(flag).ok()?.as_str().map(ToOwned::to_owned))
-            .collect();
+        let of_rows: BTreeSet<Flag> = rows.flat_map(|row| &row.flags).copied().collect();
+        let mut flags: Vec<EstimateFlag> = of_rows.into_iter().map(EstimateFlag::Row).collect();
         if self.lut.context.calibration.is_none() {
-            flags.push("uncalibrated".to_owned());
+            flags.push(EstimateFlag::Uncalibrated);
         }
         if layers.iter().any(|(_, layer)| layer.source == Source::Interpolated) {
-            flags.push("interpolated".to_owned());
+            flags.push(EstimateFlag::Interpolated);
         }
         let nodes: Vec<NodeEstimate> = layers
             .into_iter()
@@ -210,4 +231,32 @@ struct Layer {
     /// Of an interpolated time; 0 for a measured one, whose error is in the calibration's.
     relative_error: f64,
     source: Source,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EstimateFlag, Flag};
+
+    #[test]
+    fn flags_are_named_as_they_are_written() {
+        use Flag::*;
+        let of_rows = [
+            NotConverged,
+            Drift,
+            Preempted,
+            Nonstationary,
+            Unsettled,
+            Inconsistent,
+            Noisy,
+            Throttled,
+            PageFaults,
+            Imported,
+            Suspicious,
+        ];
+        let all =
+            of_rows.map(EstimateFlag::Row).into_iter().chain([EstimateFlag::Uncalibrated, EstimateFlag::Interpolated]);
+        for flag in all {
+            assert_eq!(serde_json::to_value(flag).unwrap(), flag.name());
+        }
+    }
 }

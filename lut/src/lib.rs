@@ -39,7 +39,7 @@ pub use context::{Anchor, Context, Imported, SessionFacts};
 pub use diff::{Diff, DiffRow, diff};
 pub use energy::{Energy, EnergyEstimate};
 pub use error::LutError;
-pub use estimate::{Estimate, Estimator, NodeEstimate, Source};
+pub use estimate::{Estimate, EstimateFlag, Estimator, NodeEstimate, Source};
 pub use from_journal::from_journal;
 pub use holdout::{Processes, WholeSession, holdout_networks, measure_whole};
 pub use import::{Format, Import, ImportError, ImportReport, ImportSettings, Unit, import};

@@ -34,6 +34,26 @@ pub enum Flag {
     Suspicious,
 }
 
+impl Flag {
+    /// Its name in files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotConverged => "not_converged",
+            Self::Drift => "drift",
+            Self::Preempted => "preempted",
+            Self::Nonstationary => "nonstationary",
+            Self::Unsettled => "unsettled",
+            Self::Inconsistent => "inconsistent",
+            Self::Noisy => "noisy",
+            Self::Throttled => "throttled",
+            Self::PageFaults => "page_faults",
+            Self::Imported => "imported",
+            Self::Suspicious => "suspicious",
+        }
+    }
+}
+
 /// What was measured of a layer, in nanoseconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

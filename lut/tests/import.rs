@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::{Graph, LayerKey};
 use nasprof_lut::{
-    Estimator, Flag, Format, Import, ImportError, ImportSettings, Source, Unit, check, import, read, write,
+    EstimateFlag, Estimator, Flag, Format, Import, ImportError, ImportSettings, Source, Unit, check, import, read,
+    write,
 };
 use nasprof_profiler::engine::keys_of_space;
 use nasprof_profiler::journal::Mode;
@@ -71,7 +72,7 @@ fn a_sound_table_is_taken_and_marked() {
     let arch = space.sample(&mut ChaCha8Rng::seed_from_u64(1));
     let estimate = Estimator::new(&lut).estimate(&Runtime::TorchEager.subnet(&space.graph, &arch).unwrap());
     assert!(estimate.latency_ms.is_some() && estimate.interval_ms.is_none());
-    assert!(estimate.flags.contains(&"imported".to_owned()) && estimate.flags.contains(&"uncalibrated".to_owned()));
+    assert!(estimate.flags == [EstimateFlag::Row(Flag::Imported), EstimateFlag::Uncalibrated]);
     assert!(estimate.nodes.iter().all(|node| node.source == Source::Imported));
     let sum: f64 = estimate.nodes.iter().map(|n| rows.iter().find(|(key, _)| *key == n.key).unwrap().1).sum();
     assert!((estimate.latency_ms.unwrap() / sum - 1.0).abs() < 1e-6);

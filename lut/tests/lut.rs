@@ -7,8 +7,8 @@ use std::io::Write;
 use nasprof_graph::LayerKey;
 use nasprof_graph::runtime::Runtime;
 use nasprof_lut::{
-    BatchEstimator, Calibration, Estimator, Flag, Lut, SizeEffect, Slope, Source, Times, check, from_journal,
-    holdout_networks, read, write,
+    BatchEstimator, Calibration, EstimateFlag, Estimator, Flag, Lut, SizeEffect, Slope, Source, Times, check,
+    from_journal, holdout_networks, read, write,
 };
 use nasprof_profiler::journal::Event;
 use nasprof_profiler::synthetic::network_truth_ns;
@@ -289,7 +289,7 @@ fn a_layer_between_measured_ones_is_interpolated() {
     assert_eq!(estimate.nodes.iter().filter(|n| n.source == Source::Interpolated).count(), {
         exact.nodes.iter().filter(|n| n.key.as_str() == one).count()
     });
-    assert!(estimate.coverage < 1.0 && estimate.flags.contains(&"interpolated".to_owned()));
+    assert!(estimate.coverage < 1.0 && estimate.flags.contains(&EstimateFlag::Interpolated));
     let width = |e: &nasprof_lut::Estimate| e.interval_ms.unwrap()[1] / e.interval_ms.unwrap()[0];
     assert!(width(&estimate) > width(&exact));
     let truth = network_truth_ns(&graph) / 1e6;

@@ -126,7 +126,8 @@ fn show(estimate: &Estimate) -> Result<(), Failure> {
     if estimate.flags.is_empty() {
         return Ok(());
     }
-    print(paint(Tone::Doubtful, format!("flags: {}", estimate.flags.join(", "))))
+    let flags: Vec<&str> = estimate.flags.iter().map(|flag| flag.name()).collect();
+    print(paint(Tone::Doubtful, format!("flags: {}", flags.join(", "))))
 }
 
 fn energy_line(energy: &EnergyEstimate) -> String {
