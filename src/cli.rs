@@ -162,7 +162,7 @@ pub(crate) struct SourceArgs {
 #[derive(Debug, Args)]
 pub(crate) struct MeasureArgs {
     /// The device: a name from `nasprof devices list`, or `synthetic:NAME` in virtual time. Several, as `a,b`, or a
-    /// group of devices are measured at the same time, each into a LUT of its own, or with --share into one.
+    /// group of devices are measured at the same time, each into a LUT of its own, or with --shard into one.
     #[arg(long, value_name = "NAME", env = "NASPROF_DEVICE", value_delimiter = ',', required = true,
         add = ArgValueCompleter::new(completions::devices))]
     pub(crate) device: Vec<String>,

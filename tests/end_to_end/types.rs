@@ -141,7 +141,7 @@ fn fields(fields: &Fields, functions: &BTreeMap<String, String>) -> Option<Vec<F
         let serde = serde(&f.attrs);
         assert!(!serde.contains("flatten"), "{serde}: not known to this test");
         Field {
-            name: renamed(&f.attrs).unwrap_or_else(|| f.ident.as_ref().unwrap().to_string()),
+            name: quoted(&serde, "rename").unwrap_or_else(|| f.ident.as_ref().unwrap().to_string()),
             ty: f.ty.clone(),
             doc: doc(&f.attrs),
             may_be_absent: serde.contains("default"),
@@ -163,13 +163,6 @@ fn serialized(attributes: &[Attribute]) -> bool {
 fn serde(attributes: &[Attribute]) -> String {
     let of = attributes.iter().filter(|a| a.path().is_ident("serde"));
     of.map(|a| if let Meta::List(list) = &a.meta { list.tokens.to_string() } else { String::new() }).collect()
-}
-
-/// The name in files and messages, where it is not that of the source.
-fn renamed(attributes: &[Attribute]) -> Option<String> {
-    let serde = serde(attributes);
-    let name = serde.split("rename = \"").nth(1)?.split('"').next()?;
-    Some(name.to_owned())
 }
 
 /// A documentation comment in one line, without links.
