@@ -33,11 +33,10 @@ failed=0
 for target in "${targets[@]}"; do
   corpus=fuzz/corpus/$target artifacts=fuzz/artifacts/$target
   mkdir -p "$corpus" "$artifacts"
-  "$build/$host/release/seeds" "$target" "$corpus" >&2
   kept=()
   [ ! -d "fuzz/regressions/$target" ] || kept=("fuzz/regressions/$target")
   start=$SECONDS code=0
-  "$build/$host/release/$target" "$corpus" "${kept[@]}" -artifact_prefix="$artifacts/" -max_len=65536 -timeout=20 \
+  NASPROF_FUZZ_SEEDS=$corpus "$build/$host/release/$target" "$corpus" "${kept[@]}" -artifact_prefix="$artifacts/" -max_len=65536 -timeout=20 \
     -rss_limit_mb=2048 -print_final_stats=1 "${limit[@]}" >"$artifacts/log.txt" 2>&1 || code=$?
   runs=$(awk '/^stat::number_of_executed_units/ { print $2 }' "$artifacts/log.txt")
   faults=0

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| nasprof_fuzz::run("image_list", data));
+libfuzzer_sys::fuzz_target!(init: nasprof_fuzz::write_seeds("image_list"), |data: &[u8]| nasprof_fuzz::run("image_list", data));

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| nasprof_fuzz::run("journal_events", data));
+libfuzzer_sys::fuzz_target!(init: nasprof_fuzz::write_seeds("journal_events"), |data: &[u8]| nasprof_fuzz::run("journal_events", data));

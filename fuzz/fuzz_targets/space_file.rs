@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| nasprof_fuzz::run("space_file", data));
+libfuzzer_sys::fuzz_target!(init: nasprof_fuzz::write_seeds("space_file"), |data: &[u8]| nasprof_fuzz::run("space_file", data));

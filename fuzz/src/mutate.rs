@@ -5,8 +5,24 @@ use rand_chacha::ChaCha8Rng;
 
 /// Numbers and words on which parsers trip.
 const WORDS: [&[u8]; 18] = [
-    b"0", b"-1", b"1e308", b"1e999", b"NaN", b"null", b"4294967295", b"9223372036854775808", b"18446744073709551615", b"\"",
-    b"{", b"[", b"\n", b",", b"\x00", b"\xff\xff\xff\x7f", b"\xff\xff\xff\xff\x0f", b"\x1b[31m",
+    b"0",
+    b"-1",
+    b"1e308",
+    b"1e999",
+    b"NaN",
+    b"null",
+    b"4294967295",
+    b"9223372036854775808",
+    b"18446744073709551615",
+    b"\"",
+    b"{",
+    b"[",
+    b"\n",
+    b",",
+    b"\x00",
+    b"\xff\xff\xff\x7f",
+    b"\xff\xff\xff\xff\x0f",
+    b"\x1b[31m",
 ];
 
 /// A changed input: one to four changes, each a flipped bit, a byte, a word, a cut, or a piece of this or another seed.

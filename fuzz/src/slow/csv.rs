@@ -6,12 +6,25 @@ use super::json::{Tree, parse, same, set_version};
 
 /// Parts of a row's JSON by the names of their columns.
 const TIMES: [&str; 16] = [
-    "mean_ns", "median_ns", "min_ns", "p10_ns", "p25_ns", "p75_ns", "p90_ns", "mad_ns", "ci_low_ns", "ci_high_ns", "n_places",
-    "n_visits", "n_samples", "n_dropped", "sessions_ns", "reuse",
+    "mean_ns",
+    "median_ns",
+    "min_ns",
+    "p10_ns",
+    "p25_ns",
+    "p75_ns",
+    "p90_ns",
+    "mad_ns",
+    "ci_low_ns",
+    "ci_high_ns",
+    "n_places",
+    "n_visits",
+    "n_samples",
+    "n_dropped",
+    "sessions_ns",
+    "reuse",
 ];
-const ENERGY: [&str; 6] = [
-    "energy_mj", "energy_low_mj", "energy_high_mj", "energy_idle_mj", "energy_resolution_mj", "energy_method",
-];
+const ENERGY: [&str; 6] =
+    ["energy_mj", "energy_low_mj", "energy_high_mj", "energy_idle_mj", "energy_resolution_mj", "energy_method"];
 const TEXTS: [&str; 7] = ["key", "op", "attributes", "input_shapes", "mode", "error", "energy_method"];
 /// Empty cells of these are empty texts, not absent ones.
 const ALWAYS: [&str; 5] = ["key", "op", "attributes", "input_shapes", "mode"];

@@ -41,11 +41,12 @@ fn places(size: usize, kernel: usize, stride: usize, pad: usize, dilation: usize
 
 /// The output's shape; `None` where it is not counted here.
 fn shape(op: &Op, inputs: &[&[usize]]) -> Option<Vec<usize>> {
-    let windows = |channels: usize, kernel: &[usize; 2], stride: &[usize; 2], pad: &[usize; 2], dilation: &[usize; 2]| {
-        let small = kernel.iter().chain(stride).chain(pad).chain(dilation).all(|&n| n <= MOST);
-        let of = |axis: usize| places(inputs[0][2 + axis], kernel[axis], stride[axis], pad[axis], dilation[axis]);
-        small.then(|| vec![inputs[0][0], channels, of(0), of(1)])
-    };
+    let windows =
+        |channels: usize, kernel: &[usize; 2], stride: &[usize; 2], pad: &[usize; 2], dilation: &[usize; 2]| {
+            let small = kernel.iter().chain(stride).chain(pad).chain(dilation).all(|&n| n <= MOST);
+            let of = |axis: usize| places(inputs[0][2 + axis], kernel[axis], stride[axis], pad[axis], dilation[axis]);
+            small.then(|| vec![inputs[0][0], channels, of(0), of(1)])
+        };
     match op {
         Op::Conv { out_channels, kernel, stride, pad, dilation, .. } => {
             windows(*out_channels, kernel, stride, pad, dilation)

@@ -3,10 +3,10 @@
 use std::cell::OnceCell;
 
 use nasprof_devices::find;
-use nasprof_onnx::{Weights, read, write};
 use nasprof_graph::runtime::Runtime;
-use nasprof_spaces::{SpaceSpec, builtin_names, builtin_text};
+use nasprof_onnx::{Weights, read, write};
 use nasprof_search::config::Experiment;
+use nasprof_spaces::{SpaceSpec, builtin_names, builtin_text};
 use rand::SeedableRng;
 use tempfile::TempDir;
 
@@ -36,7 +36,11 @@ pub(super) fn onnx_seeds() -> Vec<Vec<u8>> {
     let space = measured::space();
     let network = |space: &nasprof_spaces::Space, rng: &mut rand_chacha::ChaCha8Rng| {
         let arch = space.sample(rng);
-        Runtime::TorchEager.subnet(&space.graph, &arch).expect("an architecture of the space is selected")
+        Runtime::TorchEager
+            .subnet(&space.graph, &arch)
+            .expect("an architecture of the space is selected")
+            .graph()
+            .clone()
     };
     let mut graphs = vec![network(&space, &mut rng), network(&space, &mut rng)];
     graphs.extend(operations());
@@ -50,7 +54,7 @@ fn operations() -> Vec<nasprof_graph::Graph> {
     let Ok(space) = SpaceSpec::parse(darts).and_then(|spec| spec.build("cells")) else { return Vec::new() };
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
     let arch = space.sample(&mut rng);
-    Runtime::TorchEager.subnet(&space.graph, &arch).into_iter().collect()
+    Runtime::TorchEager.subnet(&space.graph, &arch).map(|network| network.graph().clone()).into_iter().collect()
 }
 
 pub(super) fn space(data: &[u8]) {

@@ -39,7 +39,8 @@ fn framed<'a>(events: impl Iterator<Item = &'a str>) -> String {
 fn few() -> Vec<String> {
     let mut kept: Vec<&Event> = Vec::new();
     for event in measured() {
-        let alike = kept.iter().filter(|other| std::mem::discriminant(**other) == std::mem::discriminant(event)).count();
+        let alike =
+            kept.iter().filter(|other| std::mem::discriminant(**other) == std::mem::discriminant(event)).count();
         // Units before and after belong together.
         if alike < 6 {
             kept.push(event);

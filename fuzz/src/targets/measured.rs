@@ -2,14 +2,14 @@
 
 use std::sync::OnceLock;
 
-use nasprof_spaces::Space;
 use nasprof_graph::runtime::Runtime;
-use nasprof_spaces::SpaceSpec;
 use nasprof_lut::{Lut, from_journal};
 use nasprof_profiler::engine::{Gate, Measurement, Recorder, measure};
 use nasprof_profiler::journal::{Event, Header, Mode};
 use nasprof_profiler::protocol::{Allocator, Device};
 use nasprof_profiler::synthetic::SyntheticDevice;
+use nasprof_spaces::Space;
+use nasprof_spaces::SpaceSpec;
 
 /// A space of few small networks.
 pub(super) fn space() -> Space {
@@ -43,7 +43,7 @@ pub(super) fn events() -> &'static [Event] {
             allow_noisy: true,
             clocks: None,
             energy: false,
-            share: None,
+            shard: None,
         };
         let gate = Gate { patience: std::time::Duration::ZERO, allow_noisy: true };
         let measurement = Measurement { space: &space, header, gate, deadline: None };
