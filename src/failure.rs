@@ -70,12 +70,16 @@ impl Failure {
     /// The user asked to stop, by Ctrl-C or a signal.
     pub(crate) fn interrupted(kept: Kept) -> Self {
         let (message, hint) = match kept {
-            Kept::Journal => ("interrupted; what was measured is kept", "the same command with --resume goes on"),
-            Kept::Epochs => {
-                ("interrupted; whole epochs are kept", "the same command with --resume goes on from the last epoch")
+            Kept::Journal => {
+                ("interrupted; the measurement so far is kept", "the same command with --resume continues")
             }
-            Kept::Run => ("interrupted; the run is kept", "the same command with --resume goes on"),
-            Kept::Nothing => ("interrupted", "the same command begins anew"),
+            Kept::Epochs => (
+                "interrupted; completed epochs are kept",
+                "the same command with --resume continues from the last \
+                    epoch",
+            ),
+            Kept::Run => ("interrupted; the run is kept", "the same command with --resume continues"),
+            Kept::Nothing => ("interrupted", "run the same command again"),
         };
         Self::new(Exit::DeviceLost, message).hint(hint)
     }
@@ -83,7 +87,7 @@ impl Failure {
     /// A failure of a command that goes on with nothing: what cannot be resumed is not said to be.
     pub(crate) fn without_resuming(self) -> Self {
         match self.exit {
-            Exit::DeviceLost => self.hint("the same command begins anew"),
+            Exit::DeviceLost => self.hint("run the same command again"),
             _ => self,
         }
     }
@@ -125,7 +129,7 @@ pub(crate) fn of_io(error: &io::Error) -> Exit {
 fn of_file(error: impl fmt::Display, source: &io::Error) -> Failure {
     let failure = Failure::new(of_io(source), error);
     match failure.exit {
-        Exit::Internal => failure.hint("free some space, or name a file on another disk, and run the command again"),
+        Exit::Internal => failure.hint("free some disk space, or name a file on another disk"),
         _ => failure,
     }
 }
@@ -154,9 +158,9 @@ impl From<OnnxError> for Failure {
     fn from(error: OnnxError) -> Self {
         let hint = match &error {
             OnnxError::Weights(_) | OnnxError::MissingTensor { .. } | OnnxError::WrongTensor { .. } => {
-                "`nasprof train` writes weights.safetensors; --space and --arch must be those that were trained"
+                "use the weights.safetensors of the training of this --space and --arch"
             }
-            OnnxError::Operator { .. } | OnnxError::Node { .. } => "docs/onnx.md says what is read of a model",
+            OnnxError::Operator { .. } | OnnxError::Node { .. } => "docs/onnx.md lists the supported operators",
             _ => return Self::usage(error),
         };
         Self::usage(error).hint(hint)
@@ -201,11 +205,11 @@ impl From<DeviceError> for Failure {
             DeviceError::Refused(_) => Self::usage(error),
             DeviceError::ContextChanged(_) => Self {
                 exit: Exit::ContextChanged,
-                ..Self::usage(error).hint("bring the device into that state, or change its device file")
+                ..Self::usage(error).hint("set the device to that state, or change its device file")
             },
             DeviceError::Lost(_) => Self {
                 exit: Exit::DeviceLost,
-                ..Self::usage(error).hint("what was measured is kept; the same command with --resume goes on")
+                ..Self::usage(error).hint("the measurement so far is kept; the same command with --resume continues")
             },
             DeviceError::Protocol(_) => Self { exit: Exit::BrokenAgent, ..Self::usage(error).hint(BROKEN_AGENT) },
         }
@@ -217,18 +221,19 @@ impl From<EngineError> for Failure {
         match error {
             EngineError::Journal(error) => error.into(),
             EngineError::Device(error) => error.into(),
-            EngineError::Interrupted => Self::new(Exit::DeviceLost, "interrupted; what was measured is kept")
-                .hint("the same command with --resume goes on"),
+            EngineError::Interrupted => Self::new(Exit::DeviceLost, "interrupted; the measurement so far is kept")
+                .hint("the same command with --resume continues"),
             EngineError::Noisy(_) => Self {
                 exit: Exit::Noisy,
-                ..Self::usage(error).hint("stop what else runs, or pass --allow-noisy, which stamps every row")
+                ..Self::usage(error).hint("stop other programs, or pass --allow-noisy, which flags every row")
             },
             EngineError::ContextChanged(_) => Self {
                 exit: Exit::ContextChanged,
-                ..Self::usage(error).hint("measure this machine and mode into a LUT of its own")
+                ..Self::usage(error).hint("measure this context into another LUT with -o")
             },
-            EngineError::Replay(_) => Self::usage(error)
-                .hint("the options must be those the journal was begun with; write to another file with -o"),
+            EngineError::Replay(_) => {
+                Self::usage(error).hint("use the options of the journal, or write to another file with -o")
+            }
             EngineError::Plan(_) => Self::usage(error),
         }
     }
@@ -266,7 +271,7 @@ impl From<LutError> for Failure {
             _ => Self::usage(error),
         };
         if context {
-            Self { exit: Exit::ContextChanged, ..failure }.hint("a LUT holds for one context only; measure another one")
+            Self { exit: Exit::ContextChanged, ..failure }.hint("measure a LUT in this context")
         } else {
             failure
         }
@@ -278,7 +283,7 @@ impl From<MergeError> for Failure {
         let failure = Self::usage(&error);
         match error {
             MergeError::Context { .. } => Self { exit: Exit::ContextChanged, ..failure }
-                .hint("a LUT holds for one context; `nasprof lut diff` compares those of two"),
+                .hint("`nasprof lut diff` compares LUTs of different contexts"),
             _ => failure,
         }
     }
@@ -293,8 +298,8 @@ impl From<ShardError> for Failure {
             ShardError::Disagree { .. } | ShardError::Runs { .. } => Self { exit: Exit::ContextChanged, ..failure }
                 .hint("a LUT holds for boards that are alike; measure each into a LUT of its own, without --shard"),
             ShardError::Unsteady { .. } => Self { exit: Exit::Noisy, ..failure }
-                .hint("make them steadier (--lock-clocks, nothing else running), or measure more --sessions"),
-            ShardError::Incomplete { .. } => failure.hint("the same `measure` command with --resume goes on with it"),
+                .hint("stop other programs, lock the clocks (--lock-clocks), or measure more --sessions"),
+            ShardError::Incomplete { .. } => failure.hint("the same `measure` command with --resume continues it"),
             _ => failure.hint("give the journals of all boards of one `measure --shard`, each once"),
         }
     }

@@ -8,8 +8,8 @@ use nasprof_spaces::SpaceError;
 use crate::failure::{Exit, of_io};
 
 /// A wrong answer is not recorded, so a good agent can go on.
-pub(crate) const BROKEN_AGENT: &str = "is something else printing on the agent's output, or is `agent`, `agent_on_board` or \
-    NASPROF_AGENT another program? `nasprof devices check` looks at it; the wrong answer was not recorded, so --resume goes on";
+pub(crate) const BROKEN_AGENT: &str = "check with `nasprof devices check` that `agent`, `agent_on_board` or \
+    NASPROF_AGENT is nasprof's agent; --resume then continues, since the wrong reply was not recorded";
 
 /// What stands between us and a device.
 pub(crate) fn link_hint(error: &LinkError) -> String {

@@ -76,7 +76,7 @@ fn obey(running: &Running, heard: &Mutex<Instant>) -> io::Result<()> {
             },
             // In a thread: signs of life go on meanwhile.
             Ok(Order::Run { number, command }) => drop(thread::spawn(move || send(&run(number, &command)))),
-            Err(e) => send(&Notice::Failed { error: format!("cannot read the order: {e}") })?,
+            Err(e) => send(&Notice::Failed { error: format!("cannot read the request: {e}") })?,
         }
     }
     Ok(())
@@ -149,7 +149,7 @@ impl Agent {
             thread::sleep(Duration::from_millis(5));
         }
         kill(running);
-        self.forwarder.join().map_err(|_| io::Error::other("handing on lines failed"))
+        self.forwarder.join().map_err(|_| io::Error::other("forwarding lines failed"))
     }
 }
 

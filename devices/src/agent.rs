@@ -92,7 +92,7 @@ impl AgentClient {
     fn keep_clocks(&mut self, request: &ClockRequest) -> Result<String, DeviceError> {
         let copy = self.additions.clock_copy.clone();
         let copy =
-            copy.ok_or_else(|| DeviceError::Refused("clocks: there is no folder for a copy of them".to_owned()))?;
+            copy.ok_or_else(|| DeviceError::Refused("clocks: no folder for the copy of the settings".to_owned()))?;
         // One that is there is from an agent that was lost: what it locked is not how the clocks were.
         self.restore_clocks()?;
         let mut stored = self.clocks(request)?;

@@ -27,7 +27,7 @@ pub enum LinkError {
         problem: String,
     },
     /// A host whose key nobody has confirmed.
-    #[error("the host key of {name} is not known: {kind} {fingerprint}{}", certificates(.certified))]
+    #[error("unknown host key of {name}: {kind} {fingerprint}{}", certificates(.certified))]
     UnknownHostKey {
         /// As known-hosts files name it.
         name: String,
@@ -43,7 +43,7 @@ pub enum LinkError {
         certified: bool,
     },
     /// A host with another key than the known one. Never accepted.
-    #[error("the host key of {name} has CHANGED: it shows {kind} {fingerprint}, {file} knows another")]
+    #[error("the host key of {name} has CHANGED to {kind} {fingerprint}; {file} has another key")]
     ChangedHostKey {
         /// As known-hosts files name it.
         name: String,
@@ -121,7 +121,7 @@ pub enum LinkError {
         seconds: Option<u64>,
     },
     /// Agent and host are not of one build.
-    #[error("the agent is version {agent} and this program {host}; both must be of one build")]
+    #[error("the agent has version {agent}, nasprof {host}; they must be equal")]
     Version {
         /// Version and protocol of the agent.
         agent: String,
@@ -139,7 +139,7 @@ pub enum LinkError {
         problem: String,
     },
     /// The board's power mode is not the one that the device file asks for.
-    #[error("the power mode is `{now}`, the device file asks for `{wanted}`")]
+    #[error("the power mode is `{now}`, but the device file requires `{wanted}`")]
     PowerMode {
         /// As observed.
         now: String,

@@ -178,7 +178,7 @@ impl Link {
         };
         let mut client = AgentClient::greet(pipe, additions, name)?;
         if client.restore_clocks()? {
-            self.remarks.push("restored the clocks that an earlier measurement had left changed".to_owned());
+            self.remarks.push("restored the clocks that an earlier measurement had left locked".to_owned());
         }
         let kind = backend.split(':').next().unwrap_or(backend);
         if client.backends().iter().any(|known| known == kind) {

@@ -127,7 +127,7 @@ impl Pipe for LocalPipe {
             input.write_all(b"\n")?;
             input.flush()
         });
-        if matches!(sent, Some(Ok(()))) { Ok(()) } else { Err(self.lost("the agent does not read")) }
+        if matches!(sent, Some(Ok(()))) { Ok(()) } else { Err(self.lost("the agent does not read its input")) }
     }
 
     fn run(&mut self, command: &str) -> Result<(i32, String), LinkError> {

@@ -30,10 +30,10 @@ pub enum LutError {
         problem: String,
     },
     /// The LUT holds for another context than the one asked for.
-    #[error("the LUT is of another context: {0}")]
+    #[error("the LUT belongs to another context: {0}")]
     Context(String),
     /// The journal does not yield a LUT.
-    #[error("the journal yields no LUT: {0}")]
+    #[error("no LUT can be made from the journal: {0}")]
     Incomplete(String),
     /// A validation needs networks that were not measured for the LUT.
     #[error("-n {wanted}: the space has only {found} networks that the LUT has not measured")]

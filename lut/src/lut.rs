@@ -81,7 +81,7 @@ impl Lut {
                     fact => self.context.facts.get(fact).cloned().unwrap_or_default(),
                 };
                 let value = value.as_ref()?;
-                (*value != actual).then(|| format!("{name} is `{actual}` in the LUT, `{value}` is asked for"))
+                (*value != actual).then(|| format!("{name} is `{actual}` in the LUT, but `{value}` was requested"))
             })
             .collect();
         if differs.is_empty() { Ok(()) } else { Err(LutError::Context(differs.join("; "))) }

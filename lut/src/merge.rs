@@ -32,7 +32,7 @@ pub enum MergeError {
     #[error("merging needs at least two LUTs")]
     TooFew,
     /// They hold for different contexts.
-    #[error("LUT 1 and LUT {number} are of different contexts: {differs}")]
+    #[error("LUT 1 and LUT {number} have different contexts: {differs}")]
     Context {
         /// The other LUT.
         number: usize,
@@ -40,7 +40,7 @@ pub enum MergeError {
         differs: String,
     },
     /// The same measurement would count twice.
-    #[error("LUT {number} holds a measurement that another one holds as well: it would count twice")]
+    #[error("LUT {number} contains a measurement that another LUT contains as well; it would count twice")]
     Twice {
         /// The later LUT.
         number: usize,
@@ -83,7 +83,7 @@ pub(crate) fn merge_from(luts: &[Lut], devices: Devices) -> Result<Merged, Merge
         let mut differs = differences(&first.context, &other.context);
         if devices == Devices::One && first.devices() != other.devices() {
             let names = [first, other].map(|lut| lut.devices().join("+"));
-            differs.push(format!("device is `{}` in the one, `{}` in the other", names[0], names[1]));
+            differs.push(format!("device is `{}` in one and `{}` in the other", names[0], names[1]));
         }
         if !differs.is_empty() {
             return Err(MergeError::Context { number, differs: differs.join("; ") });
@@ -151,7 +151,7 @@ pub fn context_differences(
     names
         .into_iter()
         .filter(|name| a.get(*name) != b.get(*name))
-        .map(|name| format!("{name} is {} in the one, {} in the other", text(a.get(name)), text(b.get(name))))
+        .map(|name| format!("{name} is {} in one and {} in the other", text(a.get(name)), text(b.get(name))))
         .collect()
 }
 

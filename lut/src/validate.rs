@@ -103,8 +103,8 @@ fn measured(
         // The level differs from process to process: a mean over some of them is not comparable with one over all.
         let of_process = |rounds: &Rounds| trimmed_mean(&rounds.concat()).map(|ns| ns / 1e6);
         let processes_ms: Option<Vec<f64>> = processes.iter().map(of_process).collect();
-        let processes_ms = processes_ms.ok_or_else(|| fail("no clean run was measured in one of the processes"))?;
-        let ms = mean(&processes_ms).ok_or_else(|| fail("no clean run was measured"))?;
+        let processes_ms = processes_ms.ok_or_else(|| fail("one of the processes has no clean run"))?;
+        let ms = mean(&processes_ms).ok_or_else(|| fail("there is no clean run"))?;
         let estimate = estimator.estimate(&workload.network);
         let latency_ms = if *anchor { estimator.anchor_ms(arch) } else { estimate.latency_ms };
         let estimated = latency_ms.ok_or_else(|| fail("the LUT has no entry for one of its layers"))?;

@@ -123,7 +123,7 @@ fn other_contexts_and_the_same_measurement_are_refused() {
         change(&mut other);
         merge(&[a.clone(), other]).unwrap_err().to_string()
     };
-    assert!(refused(|lut| lut.context.header.batch = 8).contains("batch is `1` in the one, `8` in the other"));
+    assert!(refused(|lut| lut.context.header.batch = 8).contains("batch is `1` in one and `8` in the other"));
     assert!(refused(|lut| lut.context.header.threads = 2).contains("threads is `1`"));
     assert!(refused(|lut| lut.context.header.device = "board".to_owned()).contains("device"));
     let fact = refused(|lut| drop(lut.context.facts.insert("runtime_version".to_owned(), "9".to_owned())));

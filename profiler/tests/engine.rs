@@ -343,7 +343,7 @@ fn a_timer_that_reads_zero_is_an_error_and_not_zero_nanoseconds() {
         for timer_step_ns in [f64::INFINITY, 1e12] {
             let model = Model { timer_step_ns, ..quiet };
             let error = events_of(&space, header(&space, mode, 1), &mut modelled("zero", model)).unwrap_err();
-            assert!(error.to_string().contains("timer reads zero"), "{error}");
+            assert!(error.to_string().contains("timer returns zero"), "{error}");
         }
         // Control: a coarse timer that does move is good enough.
         let model = Model { timer_step_ns: 1000.0, ..quiet };
@@ -458,10 +458,10 @@ fn answers_that_do_not_fit_the_question_are_refused() {
 #[test]
 fn layers_that_take_no_time_are_never_called_converged() {
     let error = measured_broken(Mode::Isolated, Fault::ZeroVisits).unwrap_err();
-    assert!(error.to_string().contains("timer reads zero"), "{error}");
+    assert!(error.to_string().contains("timer returns zero"), "{error}");
     for mode in [Mode::InContext, Mode::Whole] {
         match measured_broken(mode, Fault::ZeroVisits) {
-            Err(error) => assert!(error.to_string().contains("timer reads zero"), "{error}"),
+            Err(error) => assert!(error.to_string().contains("timer returns zero"), "{error}"),
             Ok(events) => {
                 let ends = events.iter().filter_map(|event| match event {
                     Event::SessionEnd { converged, .. } => Some(*converged),

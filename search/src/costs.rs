@@ -12,10 +12,10 @@ use crate::config::Quantity;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CostError {
     /// The LUT has no times for layers that the architecture runs.
-    #[error("the LUT has no times for {}", .0.join(", "))]
+    #[error("the LUT has no latency of {}", .0.join(", "))]
     Missing(Vec<String>),
     /// The quantity is read from a LUT, and none was given.
-    #[error("{} is read from a LUT", .0.name())]
+    #[error("{} needs a LUT", .0.name())]
     NoLut(Quantity),
     /// The architecture is not one of the space.
     #[error("{0}")]

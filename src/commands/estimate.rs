@@ -82,8 +82,8 @@ fn code(complete: bool) -> ExitCode {
     if complete {
         return ExitCode::SUCCESS;
     }
-    status("error: the LUT has no entry for some layers: without them there is no latency");
-    status("hint: --explain names them; measure the space they are in, or `nasprof lut check` the LUT");
+    status("error: the LUT has no entry for some layers, so there is no estimate");
+    status("hint: --explain lists them; measure their space, or run `nasprof lut check`");
     ExitCode::from(Exit::Usage as u8)
 }
 
@@ -113,12 +113,12 @@ fn show(estimate: &Estimate) -> Result<(), Failure> {
         print(energy_line(energy))?;
     }
     if estimate.nodes.iter().any(|n| n.source == Source::Imported) {
-        print(paint(Tone::Doubtful, "from an imported table: how it was measured is not known"))?;
+        print(paint(Tone::Doubtful, "from an imported table with an unknown measuring method"))?;
     }
     for node in estimate.nodes.iter().filter(|n| !matches!(n.source, Source::Measured | Source::Imported)) {
         let why = match &node.source {
             Source::Failed(error) => format!("does not run on the device: {error}"),
-            Source::Interpolated => "is between measured layers".to_owned(),
+            Source::Interpolated => "is interpolated between measured layers".to_owned(),
             _ => "is not in the LUT".to_owned(),
         };
         print(format!("  {} ({}) {why}", node.name, node.key))?;
@@ -132,8 +132,8 @@ fn show(estimate: &Estimate) -> Result<(), Failure> {
 
 fn energy_line(energy: &EnergyEstimate) -> String {
     let how = match energy.interval_mj {
-        Some([low, high]) => format!("({low:.4} to {high:.4} mJ, from whole networks)"),
-        None => "(sum of layers alone: too few whole networks were counted)".to_owned(),
+        Some([low, high]) => format!("({low:.4} to {high:.4} mJ, scaled by anchors)"),
+        None => "(plain sum of layers: too few anchors were measured)".to_owned(),
     };
     format!("energy {:.4} mJ {how}; {}, ± {:.4} mJ", energy.energy_mj, energy.method, energy.resolution_mj)
 }

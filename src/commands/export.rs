@@ -18,7 +18,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<ExitCode, Failure> {
     let about = |f: Failure| f.context(format!("--arch {}", args.arch.display()));
     let to = format(args)?;
     if args.weights.is_some() && to != ExportFormat::Onnx {
-        return Err(Failure::usage("--weights: only an ONNX model holds weights").hint("--to onnx writes one"));
+        return Err(Failure::usage("--weights: only ONNX models have weights").hint("use --to onnx"));
     }
     let space_file = args.space.as_deref().map(Path::new);
     let inputs = given([Some(args.arch.as_path()), space_file, args.weights.as_deref()]);
@@ -33,7 +33,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<ExitCode, Failure> {
             return export_onnx::run(args, &space, &arch, runtime.subnet(&space.graph, &arch)?.graph());
         }
         (ExportFormat::Onnx, Some(_)) => {
-            return Err(Failure::usage("--view: an ONNX model is the network that runs"));
+            return Err(Failure::usage("--view: an ONNX model has only one view"));
         }
         (ExportFormat::Svg, None | Some(ViewArg::Architecture)) => diagram::architecture(&space, &arch, None)?.to_svg(),
         (ExportFormat::Svg, Some(ViewArg::Network)) => {
@@ -48,8 +48,8 @@ pub(super) fn run(args: &ExportArgs) -> Result<ExitCode, Failure> {
             diagram::dot(&graph, &vec![diagram::State::Runs; graph.nodes().len()])
         }
         (ExportFormat::Dot, Some(ViewArg::Architecture)) => {
-            return Err(Failure::usage("--view architecture is a picture, not a graph")
-                .hint("--to svg draws it; --to dot writes --view network or supernet"));
+            return Err(Failure::usage("--view architecture: not available as a graph")
+                .hint("use --to svg, or --view network or supernet"));
         }
     };
     replace_file(&args.output, content.as_bytes())?;
@@ -69,8 +69,8 @@ fn format(args: &ExportArgs) -> Result<ExportFormat, Failure> {
     let ending = args.output.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
     let all = [ExportFormat::Svg, ExportFormat::Dot, ExportFormat::Onnx];
     all.into_iter().find(|to| endings(*to).contains(&ending.as_str())).ok_or_else(|| {
-        Failure::usage(format!("-o {}: its ending does not say what to write", args.output.display()))
-            .hint("--to says it; or name a file that ends in .svg, .dot or .onnx")
+        Failure::usage(format!("-o {}: unknown ending", args.output.display()))
+            .hint("pass --to, or name a file that ends in .svg, .dot or .onnx")
     })
 }
 

@@ -86,8 +86,8 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
 /// Refuses what is no LUT of isolated layers, or was measured in another context than the LUT beside it.
 fn check_isolated(isolated: &Lut, lut: &Lut) -> Result<(), Failure> {
     if isolated.context.header.mode != Mode::Isolated {
-        return Err(Failure::usage("its layers were timed inside networks, not alone")
-            .hint("`nasprof measure --mode isolated` times each layer alone"));
+        return Err(Failure::usage("its layers were timed inside networks, not isolated")
+            .hint("`nasprof measure --mode isolated` makes such a LUT"));
     }
     let header = &lut.context.header;
     Ok(isolated.check_context(&[

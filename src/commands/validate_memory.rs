@@ -34,8 +34,8 @@ fn measure(space: &Space, lut: &Lut, arch: &Arch, link: &mut Link) -> Result<Mem
     device.configure(&Setup { allocator: Allocator::System, ..setup(header, 0) })?;
     let memory = device.memory(&network)?;
     let measured_bytes = memory.network_bytes.ok_or_else(|| {
-        Failure::usage("the device does not show the peak of resident memory")
-            .hint("it is read from /proc/self/status after writing to /proc/self/clear_refs")
+        Failure::usage("the device does not report the peak of resident memory")
+            .hint("nasprof reads /proc/self/status after writing to /proc/self/clear_refs; both must be accessible")
     })?;
     Ok(MemoryRow {
         arch: ArchFile::new(&space.name, &space.choices, arch),

@@ -59,7 +59,7 @@ fn what_does_not_belong_together_is_refused() {
     let validate = "validate --device synthetic:quiet --lut a.parquet --space small.toml -n 2 --json";
     let result = folder.ok(&format!("{validate} --isolated alone.parquet"));
     folder.fails(&format!("{validate} --isolated a.parquet"), 2, "--isolated: its layers were timed inside networks");
-    folder.fails(&format!("{validate} --isolated eight.parquet"), 6, "batch is `8` in the LUT, `1` is asked for");
+    folder.fails(&format!("{validate} --isolated eight.parquet"), 6, "batch is `8` in the LUT, but `1` was requested");
 
     std::fs::write(folder.path("v.json"), result).unwrap();
     folder.ok("report v.json --lut a.parquet --space small.toml -o v.html");

@@ -135,13 +135,13 @@ fn a_networks_energy_is_estimated_from_its_layers_and_scaled_by_whole_networks()
     assert!(estimates("gap.json")[0].get("energy").is_none());
 }
 
-/// A device that shows no energy, and one that was not asked: no number, least of all a zero.
+/// A device that has no energy meter, and one that was not asked: no number, least of all a zero.
 #[test]
 fn what_does_not_show_is_absent() {
     let folder = Folder::new();
     let ran = folder.run("measure --device synthetic:no-meter --space small.toml -o no-meter.parquet --energy");
     assert_eq!(ran.code, Some(0));
-    assert!(ran.stderr.contains("shows no energy"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("has no energy meter"), "{}", ran.stderr);
     folder.ok("lut export no-meter.parquet -o no-meter.json");
     measure(&folder, "quiet", "");
     for device in ["no-meter", "quiet"] {

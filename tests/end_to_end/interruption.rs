@@ -243,7 +243,7 @@ fn the_first_signal_is_obeyed_in_a_long_training_step() {
     terminate(&child);
     let ran = ended(child);
     assert_eq!(ran.code, Some(5), "{}", ran.stderr);
-    assert!(ran.stderr.contains("whole epochs are kept") && ran.stderr.contains("--resume"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("completed epochs are kept") && ran.stderr.contains("--resume"), "{}", ran.stderr);
     let stat = Path::new("/proc").join(pid.trim()).join("stat");
     wait_until("the trainer has ended", || !lives(&stat));
 }

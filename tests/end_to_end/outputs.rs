@@ -117,8 +117,8 @@ fn an_ending_says_what_a_file_holds() {
         folder.ok(&format!("{export} -o y.{ending}"));
         assert!(String::from_utf8(folder.read(&format!("y.{ending}"))).unwrap().starts_with(begins), "{ending}");
     }
-    folder.fails(&format!("{export} -o y.png"), 2, "its ending does not say what to write");
-    folder.fails(&format!("{export} -o y"), 2, "its ending does not say what to write");
+    folder.fails(&format!("{export} -o y.png"), 2, "unknown ending");
+    folder.fails(&format!("{export} -o y"), 2, "unknown ending");
     // Controls: no ending contradicts nothing, and a pipe is called what it is called.
     folder.ok(&format!("{export} --to svg -o y"));
     assert!(folder.ok(&format!("{export} --to dot -o /dev/stdout")).starts_with("digraph"));

@@ -28,7 +28,7 @@ fn luts_of_one_context_are_merged() {
     folder.fails("lut merge 0.parquet -o no.parquet", 2, "2 values required");
     folder.fails("lut merge 0.parquet 0.parquet -o no.parquet", 2, "count twice");
     folder.ok("measure --device synthetic:quiet --space small.toml --seed 3 --batch 4 -o batch.parquet");
-    folder.fails("lut merge 0.parquet batch.parquet -o no.parquet", 6, "batch is `1` in the one, `4` in the other");
+    folder.fails("lut merge 0.parquet batch.parquet -o no.parquet", 6, "batch is `1` in one and `4` in the other");
     folder.fails("lut merge 0.parquet none.parquet -o no.parquet", 2, "none.parquet");
     assert!(!folder.path("no.parquet").exists());
 }
@@ -62,7 +62,7 @@ fn a_foreign_table_is_marked_all_the_way_to_the_estimate() {
     // One number everywhere is no measurement.
     let filled: String = table.lines().map(|l| l.rsplit_once(',').unwrap().0.to_owned() + ",7\n").collect();
     std::fs::write(folder.path("table.csv"), filled.replacen(",7\n", ",latency_us\n", 1)).unwrap();
-    let ran = folder.fails(&format!("{line} -o c.parquet"), 2, "cannot be right");
+    let ran = folder.fails(&format!("{line} -o c.parquet"), 2, "is implausible");
     assert!(ran.stderr.contains("--allow-suspicious"), "{}", ran.stderr);
     folder.ok(&format!("{line} -o c.parquet --allow-suspicious"));
     folder.fails(&format!("{line} -o d.parquet --unit ms"), 2, "table.csv: the column says us");

@@ -107,7 +107,7 @@ fn a_power_mode_is_set_and_given_back_or_refused_with_the_command() {
     let Some(clocked) = Clocked::new().map(Clocked::with_modes) else { return };
     let folder = clocked.folder();
     clocked.want(&folder, "MAXN");
-    let ran = folder.fails(MEASURE, 6, "asks for `MAXN`");
+    let ran = folder.fails(MEASURE, 6, "requires `MAXN`");
     assert!(ran.stderr.contains("sudo nvpmodel -m") && !folder.path("a.journal.jsonl").exists(), "{}", ran.stderr);
     assert_eq!(clocked.mode(), "1", "never changed without being asked for");
 

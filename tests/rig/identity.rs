@@ -15,7 +15,7 @@ fn an_unknown_host_is_refused_and_the_shown_command_adds_it() {
     let Some(board) = board() else { return };
     let folder = board.folder(board.port);
     fs::remove_file(folder.path("known")).unwrap();
-    let ran = folder.fails(MEASURE, 2, "is not known");
+    let ran = folder.fails(MEASURE, 2, "unknown host key");
     let printed = Command::new("ssh-keygen").arg("-lf").arg(board.path("host.pub")).output().unwrap();
     let printed = String::from_utf8(printed.stdout).unwrap();
     let fingerprint = printed.split_whitespace().nth(1).unwrap();
@@ -47,9 +47,9 @@ fn known_hosts_files_of_openssh_are_understood() {
 
     // The key of the same name at another port is somebody else's.
     fs::write(&known, hashed.replace("|1|", "|2|") + &format!("[127.0.0.1]:1 {other}")).unwrap();
-    folder.fails(MEASURE, 2, "is not known");
+    folder.fails(MEASURE, 2, "unknown host key");
     fs::write(&known, format!("127.0.0.1 {}", fs::read_to_string(board.path("host.pub")).unwrap())).unwrap();
-    folder.fails(MEASURE, 2, "is not known");
+    folder.fails(MEASURE, 2, "unknown host key");
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn patterns_of_hosts_are_matched_and_certificates_are_named() {
     }
     for patterns in ["*,![127.0.0.1]:*", "127.0.0.*", "!x"] {
         known(format!("{patterns} {key}"));
-        folder.fails(MEASURE, 2, "is not known");
+        folder.fails(MEASURE, 2, "unknown host key");
     }
     known(format!("[127.*]:* {other}"));
     folder.fails(MEASURE, 2, "CHANGED");
@@ -96,7 +96,7 @@ fn patterns_of_hosts_are_matched_and_certificates_are_named() {
     folder.fails(MEASURE, 2, "certificates are not supported");
     // Control: an authority for others is none of ours, and beside the host's own key it changes nothing.
     known(format!("@cert-authority *.example.org {other}"));
-    let ran = folder.fails(MEASURE, 2, "is not known");
+    let ran = folder.fails(MEASURE, 2, "unknown host key");
     assert!(!ran.stderr.contains("certificates"), "{}", ran.stderr);
     known(format!("@cert-authority * {other}* {key}"));
     folder.ok("devices check board");
@@ -285,7 +285,7 @@ fn a_board_behind_a_jump_host_is_reached() {
     let more = format!("jump_host = \"127.0.0.1:{}\"", gate.port);
     let folder = board.folder_at("127.0.0.1", board.port, &more);
     let known = board.known("127.0.0.1", board.port);
-    let ran = folder.fails(MEASURE, 2, "is not known");
+    let ran = folder.fails(MEASURE, 2, "unknown host key");
     assert!(ran.stderr.contains(&gate.port.to_string()), "{}", ran.stderr);
     fs::write(folder.path("known"), format!("{known}{}", gate.known("127.0.0.1", gate.port))).unwrap();
     folder.ok(MEASURE);

@@ -238,7 +238,7 @@ fn frozen_peers_are_left_behind() {
         let ran = finish(child);
         frozen.iter().for_each(|process| process.signal(Signal::SIGCONT));
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-        assert!(ran.stderr.contains("no sign of life"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("no heartbeat"), "{}", ran.stderr);
         assert_eq!(folder.read("a.parquet"), expected);
         wait_until("no process is left on the board", || board.agents().is_empty());
         for file in ["a.parquet", "a.journal.jsonl"] {

@@ -25,7 +25,7 @@ pub fn find(root: &Path) -> Result<Box<dyn EnergyMeter>, String> {
     match tegrastats::Tegrastats::find(root) {
         Ok(meter) => Ok(Box::new(meter)),
         Err(reason) => Err(format!(
-            "this device shows no energy: RAPL: {counters}; power sensors: {sensors}; tegrastats: {reason}"
+            "this device has no energy meter: RAPL: {counters}; power sensors: {sensors}; tegrastats: {reason}"
         )),
     }
 }

@@ -51,7 +51,7 @@ pub(crate) fn survey(connection: &Connection, file: &DeviceFile) -> Result<Surve
         found.filter(|value| !value.is_empty())
     };
     let (Some(folder), Some(machine)) = (value("folder"), value("machine")) else {
-        return Err(LinkError::protocol(format!("cannot read what it says of itself: `{}`", start(&output.text))));
+        return Err(LinkError::protocol(format!("unexpected description of the board: `{}`", start(&output.text))));
     };
     Ok(Survey {
         folder: folder.to_owned(),
@@ -94,7 +94,7 @@ pub(crate) fn install(
     }
     let needed = bytes.len() as u64 + SPARE_BYTES;
     if let Some(free) = survey.free_bytes.filter(|&free| free < needed) {
-        let problem = format!("{} has {} kB free, {} are needed", survey.folder, free / 1024, needed / 1024);
+        let problem = format!("{} has {} kB free, but {} kB are needed", survey.folder, free / 1024, needed / 1024);
         return Err(LinkError::Board { step: Step::Upload, problem });
     }
     let taken = connection.run(scripts::TAKE, &[&file.work_folder, &name, &size], &bytes)?;
@@ -154,7 +154,7 @@ impl Supervisor {
                 other => Err(unexpected(&other)),
             };
         }
-        Err(LinkError::protocol("it says much and not who it is"))
+        Err(LinkError::protocol("unexpected output instead of a greeting"))
     }
 
     /// Starts a fresh agent; its lines follow.

@@ -149,7 +149,7 @@ pub fn text(name: &str, user_folder: Option<&Path>) -> Result<(String, String), 
     if let Some(path) = paths.into_iter().flatten().find(|path: &PathBuf| path.is_file()) {
         let fail = |problem: String| DeviceFileError::File { path: path.display().to_string(), problem };
         if fs::metadata(&path).is_ok_and(|m| m.len() > MAX_BYTES) {
-            return Err(fail("is larger than a device file can be".to_owned()));
+            return Err(fail("is too large for a device file".to_owned()));
         }
         let text = fs::read_to_string(&path).map_err(|e| fail(e.to_string()))?;
         return Ok((path.display().to_string(), text));

@@ -174,13 +174,13 @@ pub enum DeviceFileError {
         nearest: Option<String>,
     },
     /// A group of devices where one is wanted.
-    #[error("{path}: is a group of devices; only `measure` takes one")]
+    #[error("{path}: is a group of devices; only `measure` accepts groups")]
     Group {
         /// The file.
         path: String,
     },
     /// A device that is measured twice at the same time.
-    #[error("{name}: is in the list of devices twice")]
+    #[error("{name}: is listed twice")]
     Twice {
         /// The device.
         name: String,

@@ -31,7 +31,7 @@ pub(super) fn prefer_known(session: &Session, endpoint: &Endpoint) -> Result<(),
 
 /// Refuses a host whose key is not the known one.
 pub(super) fn check(session: &Session, endpoint: &Endpoint) -> Result<(), LinkError> {
-    let (key, kind) = session.host_key().ok_or_else(|| lost("the host shows no key"))?;
+    let (key, kind) = session.host_key().ok_or_else(|| lost("the host has no key"))?;
     let kind = kind_name(kind);
     let name = endpoint.known_as.clone();
     let fingerprint = fingerprint(session);

@@ -141,7 +141,7 @@ impl Carrier {
             if self.read()? {
                 heard = Instant::now();
             } else if heard.elapsed() > self.silence {
-                return Err(LinkError::Lost(format!("no sign of life for {} s", self.silence.as_secs())));
+                return Err(LinkError::Lost(format!("no heartbeat for {} s", self.silence.as_secs())));
             }
             if self.channel.eof() {
                 return Err(self.ended());
@@ -208,7 +208,7 @@ impl Carrier {
             let line = line.map_err(|_| broken("a line is not valid UTF-8"))?;
             // Answers to signs of life are no replies.
             if line != nasprof_profiler::protocol::ALIVE {
-                self.replies.try_send(Ok(line)).map_err(|_| broken("it says more than it was asked"))?;
+                self.replies.try_send(Ok(line)).map_err(|_| broken("it sent more than was requested"))?;
             }
         }
         self.partial.extend_from_slice(bytes);

@@ -10,7 +10,7 @@ pub enum ImportError {
     #[error("{0}")]
     Format(String),
     /// Neither the table nor the command says what numbers are counted in.
-    #[error("nothing says what the latencies are counted in")]
+    #[error("unknown latency unit")]
     Unit,
     /// Both say it, and differently.
     #[error("the column says {column}, {asked} was asked for")]
@@ -29,12 +29,12 @@ pub enum ImportError {
         asked: usize,
     },
     /// Nothing in it is a layer of the space.
-    #[error("none of its {0} entries is a layer of the space")]
+    #[error("none of its {0} entries matches a layer of the space")]
     Nothing(usize),
     /// One layer with two times.
-    #[error("`{0}` stands in it twice, with different times")]
+    #[error("duplicate entry `{0}` with different times")]
     Twice(LayerKey),
     /// Most of it cannot be right.
-    #[error("most of the table cannot be right: {0}")]
+    #[error("most of the table is implausible: {0}")]
     Suspicious(String),
 }

@@ -135,7 +135,7 @@ fn row(key: &LayerKey, graph: &Graph, entry: &Entry, unit: Unit, mode: Mode) -> 
     let measured = ns > 0.0 && ns <= MAX_NS;
     Row {
         times: measured.then(|| Times::of_value(ns)),
-        error: (!measured).then(|| format!("the table has `{}`: a failed measurement, not a time", entry.text)),
+        error: (!measured).then(|| format!("the table has `{}`, a failed measurement", entry.text)),
         flags: vec![Flag::Imported],
         ..static_row(key, graph, mode)
     }

@@ -59,8 +59,8 @@ fn csv(text: &str) -> Result<Vec<(String, String, String)>, ImportError> {
 
 /// The operation and the shapes of its data, or why it is none of ours.
 fn operator(key: &str) -> Result<(Op, Vec<Shape>), String> {
-    let parsed = Operator::parse(key).ok_or("its text is not that of an operator")?;
-    parsed.layer().ok_or_else(|| format!("`{}` is no layer, or not with these arguments", parsed.kind))?
+    let parsed = Operator::parse(key).ok_or("its text does not describe an operator")?;
+    parsed.layer().ok_or_else(|| format!("`{}` is not a layer, or not with these arguments", parsed.kind))?
 }
 
 struct Operator<'a> {
@@ -91,7 +91,7 @@ impl<'a> Operator<'a> {
         let shape = |i: usize| self.shapes.get(i).cloned().map(Shape);
         let data = shape(0)?;
         if self.arguments.get("channel_last").is_some_and(|value| value == "True" || value == "true") {
-            return Some(Err("channels are last".to_owned()));
+            return Some(Err("the channels are in the last dimension".to_owned()));
         }
         let simple = |op: Op| Some(Ok((op, vec![data.clone()])));
         match self.kind {

@@ -11,11 +11,10 @@ pub(super) fn read(text: &str, asked: Option<Unit>) -> Result<(Vec<Entry>, Unit)
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let header = reader.headers().map_err(|e| ImportError::Format(e.to_string()))?.clone();
     let position = |found: &dyn Fn(&str) -> bool| header.iter().position(|name| found(name.trim()));
-    let key = position(&|name| name == "key")
-        .ok_or_else(|| ImportError::Format("line 1: there is no column `key`".to_owned()))?;
-    let latency = position(&|name| name == "latency" || unit_of(name).is_some()).ok_or_else(|| {
-        ImportError::Format("line 1: there is no column `latency`, `latency_ms`, `latency_us`, …".to_owned())
-    })?;
+    let key =
+        position(&|name| name == "key").ok_or_else(|| ImportError::Format("line 1: no column `key`".to_owned()))?;
+    let latency = position(&|name| name == "latency" || unit_of(name).is_some())
+        .ok_or_else(|| ImportError::Format("line 1: no column `latency`, `latency_ms`, `latency_us`, …".to_owned()))?;
     let unit = match (header.get(latency).and_then(|name| unit_of(name.trim())), asked) {
         (Some(column), Some(asked)) if column != asked => {
             return Err(ImportError::Units { column: column.name(), asked: asked.name() });

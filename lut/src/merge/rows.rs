@@ -76,8 +76,9 @@ fn conflict(rows: &[(usize, &Row)], levels: &[f64]) -> Option<String> {
     }
     let low = measured.iter().copied().reduce(f64::min)?;
     let high = measured.iter().copied().reduce(f64::max)?;
-    (high / low - 1.0 > INCONSISTENT)
-        .then(|| format!("times differ by {:.0} % beyond the LUTs' common factor", 100.0 * (high / low - 1.0)))
+    (high / low - 1.0 > INCONSISTENT).then(|| {
+        format!("times differ by {:.0} % after dividing by the LUTs' common factor", 100.0 * (high / low - 1.0))
+    })
 }
 
 /// The row of one layer.

@@ -125,18 +125,22 @@ impl CrossCheck {
         let describe = |gap: &Gap, of: &str| {
             let Gap { slower, faster, difference, allowed } = gap;
             let (difference, allowed) = (percent(*difference), percent(*allowed));
-            format!("{of} takes {difference} longer on `{slower}` than on `{faster}`, their intervals allow {allowed}")
+            format!(
+                "{of} takes {difference} longer on `{slower}` than on `{faster}`, but their intervals allow only \
+                {allowed}"
+            )
         };
         let mut words = Vec::new();
         if self.level.difference > self.level.allowed {
-            words.push(describe(&self.level, "all common work together"));
+            words.push(describe(&self.level, "the common work as a whole"));
         }
         let named = self.disagreements.iter().take(NAMED);
-        words.extend(named.map(|layer| describe(&layer.gap, &format!("`{}`, beyond the level,", layer.key))));
+        words
+            .extend(named.map(|layer| describe(&layer.gap, &format!("`{}`, after dividing by the level,", layer.key))));
         if self.disagreements.len() > NAMED {
             words.push(format!("and so on for {} more layers", self.disagreements.len() - NAMED));
         }
-        format!("the boards do not agree ({} common layers): {}", self.layers, words.join("; "))
+        format!("the boards disagree ({} common layers): {}", self.layers, words.join("; "))
     }
 }
 

@@ -56,7 +56,7 @@ pub enum ShardError {
         not_on: String,
     },
     /// Too little is common, or was measured too seldom, to compare the boards.
-    #[error("the boards cannot be compared: each needs two sessions of the same layers to know its own spread")]
+    #[error("the boards cannot be compared: each board needs two sessions of the same layers to know its own spread")]
     NotComparable,
     /// The boards may differ by so much that agreeing says nothing.
     #[error(

@@ -133,9 +133,7 @@ pub(super) fn decode(bytes: Vec<u8>) -> Result<Lut, String> {
     check_pages(&bytes, reader.metadata())?;
     let (rows, checksum) = rows(&reader, text)?;
     if kept.is_some_and(|kept| kept != checksum) {
-        return Err(
-            "its checksum is not that of its values: it is damaged, or was written by another program".to_owned()
-        );
+        return Err("its checksum does not match: it is damaged, or was changed by another program".to_owned());
     }
     Ok(Lut { context, rows })
 }

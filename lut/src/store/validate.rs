@@ -39,7 +39,7 @@ pub(super) fn validate(lut: &Lut) -> Result<(), String> {
     for (i, row) in lut.rows.iter().enumerate() {
         let at_row = |problem| format!("row {} (`{}`): {problem}", i + 1, row.key);
         if !keys.insert(&row.key) {
-            return Err(at_row("its key stands more than once".to_owned()));
+            return Err(at_row("duplicate key".to_owned()));
         }
         of_row(row).map_err(at_row)?;
     }
@@ -68,7 +68,7 @@ fn of_slope(slope: &Slope) -> Result<(), String> {
     if slope.slope.abs() <= STEEPEST && ordered && slope.low >= -LARGEST_LOG && slope.high <= LARGEST_LOG {
         return Ok(());
     }
-    Err(format!("size_effect: slope {} between {} and {} cannot be", slope.slope, slope.low, slope.high))
+    Err(format!("size_effect: slope {} between {} and {} is impossible", slope.slope, slope.low, slope.high))
 }
 
 fn of_anchor(anchor: &Anchor) -> Result<(), String> {
@@ -105,7 +105,7 @@ fn of_row(row: &Row) -> Result<(), String> {
     not_negative("first_call_ns", row.first_call_ns.unwrap_or(0) as f64, MAX_NS)?;
     let Some(times) = &row.times else { return Ok(()) };
     if let Some(error) = &row.error {
-        return Err(format!("it has times and the error `{error}`"));
+        return Err(format!("it has both times and the error `{error}`"));
     }
     of_times(times)
 }
@@ -141,7 +141,7 @@ fn of_times(times: &Times) -> Result<(), String> {
         count("reuse", point.bytes)?;
         count("reuse", point.occurrences)?;
         if point.occurrences == 0 {
-            return Err("reuse: a distance without places".to_owned());
+            return Err("reuse: a distance without occurrences".to_owned());
         }
     }
     Ok(())
@@ -161,7 +161,7 @@ fn positive(name: &str, value: f64, most: f64) -> Result<(), String> {
 
 fn not_negative(name: &str, value: f64, most: f64) -> Result<(), String> {
     if !(value.is_finite() && value >= 0.0) {
-        return Err(format!("{name} {value} is not a number from 0 on"));
+        return Err(format!("{name} {value} is not a number of at least 0"));
     }
     if value <= most { Ok(()) } else { Err(format!("{name} {value} is more than {most:e}")) }
 }

@@ -51,7 +51,7 @@ pub enum EngineError {
     #[error("the context changed: {0}")]
     ContextChanged(String),
     /// The journal does not fit what is asked for.
-    #[error("the journal does not fit: {0}")]
+    #[error("the journal does not match: {0}")]
     Replay(String),
     /// The space cannot be measured.
     #[error("{0}")]

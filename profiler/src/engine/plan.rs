@@ -192,7 +192,10 @@ pub fn network_workloads(
     }
     if pool.networks.is_empty() {
         let named: Vec<&str> = failed.iter().map(LayerKey::as_str).take(3).collect();
-        return Err(EngineError::Plan(format!("every network needs a layer that does not run: {}", named.join(", "))));
+        return Err(EngineError::Plan(format!(
+            "every network contains a layer that does not run: {}",
+            named.join(", ")
+        )));
     }
     for (key, (_, witness)) in keys.iter().filter(|(key, _)| !failed.contains(*key)) {
         for _ in 0..MAX_SAMPLES {

@@ -345,7 +345,7 @@ impl Session<'_, '_, '_> {
                     Sizing::Grow(grown) if tries < MAX_TRIES && grown < 1_000_000_000 => repeat = grown,
                     _ => {
                         let problem =
-                            format!("the timer reads zero for `{}`, however often it is called", workload.whole_key());
+                            format!("the timer returns zero for `{}`, however often it runs", workload.whole_key());
                         return Err(EngineError::Device(DeviceError::Refused(problem)));
                     }
                 }
@@ -408,7 +408,7 @@ impl Session<'_, '_, '_> {
         } else if self.recorder.session_ends_here() || self.is_over() {
             return Ok(false);
         } else if !self.recorder.is_replaying() {
-            (self.progress)(Progress::Waiting(format!("it is slowed down; pausing for {:.1} s", pause.as_secs_f64())));
+            (self.progress)(Progress::Waiting(format!("throttled; pausing for {:.1} s", pause.as_secs_f64())));
             let start = Instant::now();
             while start.elapsed() < pause && !self.is_over() && !self.recorder.is_interrupted() {
                 std::thread::sleep(pause.saturating_sub(start.elapsed()).min(LISTEN));

@@ -66,10 +66,10 @@ impl Throttle {
         match (conditions.throttled.as_deref(), clock, usual) {
             (Some(reasons @ [_, ..]), _, _) => {
                 let names: Vec<&str> = reasons.iter().map(|reason| reason.name()).collect();
-                Some(format!("the device was slowed down: {}", names.join(", ")))
+                Some(format!("the device was throttled: {}", names.join(", ")))
             }
             (_, Some(clock), Some(usual)) if clock < SLOW * usual => {
-                Some(format!("the device's clock was {clock} MHz, usually {usual}"))
+                Some(format!("the device's clock was {clock} MHz instead of {usual} MHz"))
             }
             _ => {
                 // What is too slow does not become usual, however long it lasts.
@@ -98,7 +98,7 @@ mod tests {
             assert_eq!(throttle.judge(&visit(Some(1500), Some(&[]))), None);
         }
         assert_eq!(throttle.judge(&visit(Some(1400), Some(&[]))), None);
-        assert!(throttle.judge(&visit(Some(1300), Some(&[]))).unwrap().contains("1300 MHz, usually 1500"));
+        assert!(throttle.judge(&visit(Some(1300), Some(&[]))).unwrap().contains("1300 MHz instead of 1500"));
         assert!(throttle.judge(&visit(Some(1500), Some(&[ThrottleReason::PowerCap]))).unwrap().contains("power cap"));
     }
 

@@ -142,7 +142,7 @@ fn check_canary(canary: &Canary) -> Result<(), String> {
         total += times.iter().fold(0, |sum: u64, &ns| sum.saturating_add(ns));
     }
     if total < MIN_CANARY_NS {
-        return Err("the timer reads zero, or next to it, for the canary".to_owned());
+        return Err("the timer returns zero, or almost zero, for the canary".to_owned());
     }
     Ok(())
 }

@@ -92,7 +92,7 @@ pub trait Device {
     /// # Errors
     /// If the device shows no energy, its meter is too coarse, or a layer does not run.
     fn energy(&mut self, _graph: &Graph) -> Result<Energy, DeviceError> {
-        Err(DeviceError::Refused("this device shows no energy".to_owned()))
+        Err(DeviceError::Refused("this device has no energy meter".to_owned()))
     }
 
     /// Reads the clock settings as they are, with what is needed to bring them back.

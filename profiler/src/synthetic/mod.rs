@@ -201,7 +201,7 @@ impl Device for SyntheticDevice {
 
     fn energy(&mut self, graph: &Graph) -> Result<Energy, DeviceError> {
         if self.model.meterless {
-            return Err(DeviceError::Refused("this device shows no energy".to_owned()));
+            return Err(DeviceError::Refused("this device has no energy meter".to_owned()));
         }
         self.times(graph)?;
         energy::energy(graph, self.seed).map_err(DeviceError::Refused)

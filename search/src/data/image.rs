@@ -62,7 +62,7 @@ impl Image {
     pub fn read(path: &Path, channels: usize) -> Result<Self, String> {
         let length = std::fs::metadata(path).map_err(|e| e.to_string())?.len();
         if length > MAX_FILE {
-            return Err(format!("{length} bytes are no image"));
+            return Err(format!("{length} bytes are not an image"));
         }
         let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
         // The decoders are safe code for hostile files, but damage may still make them panic.

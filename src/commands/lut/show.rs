@@ -56,9 +56,9 @@ fn context(lut: &Lut) -> Result<(), Failure> {
             print(format!("calibration {:.4} from {} anchors, leave-one-out error {left_out}", c.scale, c.anchors))?;
             let (shape, level) = (rough(c.shape_half_width), rough(c.level_half_width));
             if c.size_effect.is_some() {
-                print("the size of a network is taken into account beside the sum of its layers")?;
+                print("estimates include the effect of a network's size")?;
             }
-            print(format!("estimates: shape ± {shape}, level of another session ± {level} (95 %)"))
+            print(format!("estimates: ± {shape} between networks, ± {level} for another session's level (95 %)"))
         }
         None => print(paint(Tone::Doubtful, "not calibrated: estimates are plain sums without an interval")),
     }
@@ -78,7 +78,7 @@ fn energy(lut: &Lut) -> Result<(), Failure> {
         // A sum over two meters would be a number of neither.
         _ => {
             let each: Vec<String> = methods.iter().map(|(method, layers)| format!("{method} {layers}")).collect();
-            format!("{}; networks with layers of two have no estimate", each.join(", "))
+            format!("{}; networks with layers from two meters have no estimate", each.join(", "))
         }
     };
     print(format!("energy of {layers} of {of} layers and {networks}: {from}"))
@@ -145,17 +145,17 @@ fn letter(flag: Flag) -> char {
 
 fn meaning(flag: Flag) -> (char, &'static str) {
     match flag {
-        Flag::NotConverged => ('C', "not converged in some session"),
-        Flag::Drift => ('D', "drift: the interval is a spread, no confidence"),
+        Flag::NotConverged => ('C', "not converged in at least one session"),
+        Flag::Drift => ('D', "drift: an observed range, not a confidence interval"),
         Flag::Preempted => ('P', "preempted"),
         Flag::Nonstationary => ('N', "nonstationary"),
-        Flag::Unsettled => ('U', "warm-up never steady"),
+        Flag::Unsettled => ('U', "never reached a steady state"),
         Flag::Inconsistent => ('I', "sessions differ by more than 5 %"),
         Flag::Noisy => ('X', "measured on a noisy machine"),
-        Flag::Throttled => ('S', "slowed down (throttled) until the session gave up"),
+        Flag::Throttled => ('S', "throttled until the session ended early"),
         Flag::PageFaults => ('F', "page faults"),
-        Flag::Imported => ('T', "taken from another program's table"),
-        Flag::Suspicious => ('?', "cannot be right, see the import"),
+        Flag::Imported => ('T', "imported from another program's table"),
+        Flag::Suspicious => ('?', "implausible, see the import"),
     }
 }
 

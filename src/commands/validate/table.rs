@@ -26,7 +26,7 @@ pub(super) fn show(v: &Validation) -> Result<(), Failure> {
     }
     print(format!("                {} before the level", percent(v.raw_mape)))?;
     if let Some(isolated) = v.isolated_mape {
-        print(format!("isolated LUT    {} as it is", percent(isolated)))?;
+        print(format!("isolated LUT    {}", percent(isolated)))?;
     }
     let within = [v.within_2, v.within_5, v.within_10].map(percent);
     print(format!("within 2/5/10 % {} / {} / {}", within[0], within[1], within[2]))?;
