@@ -82,7 +82,6 @@ pub(crate) enum DevicesCommand {
         #[arg(add = ArgValueCompleter::new(completions::devices))]
         name: String,
         /// A LUT: its anchor networks show the device's present level.
-        #[arg(long, value_name = "LUT", requires = "space")]
         #[arg(long, value_name = "LUT")]
         lut: Option<PathBuf>,
         /// The LUT's space: a built-in name or a TOML file [default: from the LUT, if it is built in].

@@ -5,7 +5,7 @@ use nasprof_graph::arch::ArchError;
 use nasprof_profiler::journal::JournalError;
 use nasprof_spaces::SpaceError;
 
-use crate::failure::{Exit, of_io};
+use crate::exit::{Exit, of_io};
 
 /// A wrong answer is not recorded, so a good agent can go on.
 pub(crate) const BROKEN_AGENT: &str = "check with `nasprof devices check` that `agent`, `agent_on_board` or \

@@ -15,22 +15,10 @@ use nasprof_devices::end_agents;
 use nasprof_profiler::engine::Interrupted;
 
 use crate::failure::Failure;
+pub(crate) use crate::kept::Kept;
 
 /// How long the program may take to end in good order: a visit in flight is taken in, clocks are given back.
 const GRACE: Duration = Duration::from_millis(700);
-
-/// What is left of the work when it is interrupted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kept {
-    /// A journal, which `--resume` goes on with.
-    Journal,
-    /// A run's folder, which `--resume` goes on with.
-    Epochs,
-    /// A run's folder that only lacks the measurement of its winner.
-    Run,
-    /// Nothing.
-    Nothing,
-}
 
 /// What is left now; another part of a command may leave something else.
 static KEPT: Mutex<Kept> = Mutex::new(Kept::Nothing);

@@ -139,7 +139,6 @@ fn a_refused_machine_is_told_with_who_keeps_it_busy() {
     let line = "measure --device synthetic:busy --space small.toml -o a.parquet";
     // Control: where the device does not tell, nothing is said.
     assert!(!folder.fails(line, 4, "noisy").stderr.contains("busy:"));
-    std::fs::remove_file(folder.path("a.journal.jsonl")).unwrap();
     let told = r#"| sed 's/"values":{/"busy":[{"name":"chro\\u001b[2Jmium","percent":45.2},{"name":"rustc","percent":37.6}],&/'"#;
     let mut command = folder.command(line);
     let output = command.env("NASPROF_AGENT", agent(&folder, 100_000, told)).output().unwrap();

@@ -134,7 +134,7 @@ fn without_room_for_a_copy_no_clock_is_locked() {
 #[test]
 fn a_device_without_clocks_is_refused() {
     let folder = Folder::new();
-    folder.fails(&format!("{MEASURE} --lock-clocks"), 2, "no clocks");
+    folder.fails(&format!("{MEASURE} --lock-clocks"), 2, "no settable clocks");
     let output = command(&folder, &format!("{MEASURE} --lock-clocks --resume")).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("no settable clocks"));

@@ -130,7 +130,7 @@ fn what_a_journal_does_not_hold_is_said() {
     fs::write(folder.path("a.journal.jsonl"), &journal[..journal.len() - 20]).unwrap();
     let part = rebuild();
     let number = journal.iter().filter(|&&b| b == b'\n').count();
-    assert!(part.stderr.contains(&format!("line {number} was cut off")), "{}", part.stderr);
+    assert!(part.stderr.contains(&format!("dropped incomplete line {number}")), "{}", part.stderr);
     assert!(part.stderr.contains("incomplete") && part.stderr.contains("--resume"), "{}", part.stderr);
 }
 

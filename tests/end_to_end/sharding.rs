@@ -57,7 +57,7 @@ fn two_boards_alike_make_one_lut_that_is_used_as_any_other() {
     );
     folder.ok("lut check one.parquet");
     assert!(folder.ok("lut show one.parquet").contains("board-a and board-b"));
-    assert!(folder.ok("lut show one-board-a.parquet").contains("part 1 of 2"));
+    assert!(folder.ok("lut show one-board-a.parquet").contains("shard 1 of 2"));
     for device in ["board-a", "board-b"] {
         folder.ok(&format!("validate --device {device} --lut one.parquet --space small.toml -n 3"));
     }

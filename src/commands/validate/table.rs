@@ -19,10 +19,7 @@ pub(super) fn show(v: &Validation) -> Result<(), Failure> {
     let mape = paint(tone(v.mape), percent(v.mape));
     print(format!("MAPE            {mape} (bias {}) after the level", percent(v.bias)))?;
     if let Some(floor) = v.noise_floor {
-        print(format!(
-            "                {} of it from noise of the measured times alone (noise floor)",
-            percent(floor)
-        ))?;
+        print(format!("                {} of it is the noise floor of the measured times", percent(floor)))?;
     }
     print(format!("                {} before the level", percent(v.raw_mape)))?;
     if let Some(isolated) = v.isolated_mape {
