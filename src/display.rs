@@ -76,7 +76,7 @@ pub(crate) struct Display {
 impl Display {
     /// The device is lost and tried again.
     pub(crate) fn waiting(&mut self, problem: &str, pause: Duration) {
-        self.status(&format!("{problem}; trying again in {} s", pause.as_secs()));
+        self.status(&format!("{problem}; retrying in {} s", pause.as_secs()));
     }
 
     /// Takes in a stage of the engine.

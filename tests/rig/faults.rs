@@ -24,7 +24,7 @@ fn a_killed_agent_or_supervisor_is_replaced() {
         cable.let_go();
         let ran = finish(child);
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-        assert!(ran.stderr.contains("trying again"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("retrying"), "{}", ran.stderr);
         if !supervisor {
             assert!(ran.stderr.contains("signal: 9"), "how it died is said: {}", ran.stderr);
         }
@@ -46,11 +46,11 @@ fn a_board_that_reboots_is_waited_for() {
     board.agents().iter().for_each(|process| process.signal(Signal::SIGKILL));
     cable.let_go();
     let host = Listener::to(child);
-    host.wait_for("trying again");
+    host.wait_for("retrying");
     board.restart_sshd();
     let ran = host.finish();
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    assert!(ran.stderr.contains("trying again"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("retrying"), "{}", ran.stderr);
     assert_eq!(folder.read("a.parquet"), undisturbed(MEASURE).read("a.parquet"));
 }
 

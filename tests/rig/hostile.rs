@@ -132,7 +132,7 @@ fn an_agent_that_always_dies_ends_with_code_5() {
     let ended = r#"echo '{"supervisor":"ended","status":"signal: 9","words":"out of memory"}'; read order"#;
     write_program(&program, &[READY, HELLO, ENDED, "while :; do", HELLO, CONFIGURED, ended, "done"]);
     let ran = folder.fails(MEASURE, 5, "out of memory");
-    assert!(ran.stderr.contains("trying again") && ran.stderr.contains("--resume"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("retrying") && ran.stderr.contains("--resume"), "{}", ran.stderr);
     assert!(!folder.path("a.parquet").exists());
 }
 

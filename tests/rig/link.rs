@@ -107,7 +107,7 @@ fn a_link_cut_at_random_moments_costs_nothing() {
                     cable.mend();
                     let ran = finish(child);
                     match ran.code {
-                        Some(0) if ran.stderr.contains("trying again") => drop(resumed.fetch_add(1, SeqCst)),
+                        Some(0) if ran.stderr.contains("retrying") => drop(resumed.fetch_add(1, SeqCst)),
                         Some(0) => {}
                         // Cut before the board was reached: nothing was begun, and the same command does it.
                         Some(5) => {
@@ -135,7 +135,7 @@ fn a_connection_that_ends_before_the_handshake_is_tried_again() {
     cable.refuse(2);
     let ran = folder.run(MEASURE);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    assert_eq!(ran.stderr.matches("trying again").count(), 2, "{}", ran.stderr);
+    assert_eq!(ran.stderr.matches("retrying").count(), 2, "{}", ran.stderr);
     assert_eq!(folder.read("a.parquet"), undisturbed(MEASURE).read("a.parquet"));
 
     // The greetings pass, and little more.
@@ -146,19 +146,19 @@ fn a_connection_that_ends_before_the_handshake_is_tried_again() {
     host.wait_for("before the SSH handshake");
     cable.mend();
     let ran = host.finish();
-    assert!(ran.code == Some(0) && ran.stderr.contains("trying again"), "{}", ran.stderr);
+    assert!(ran.code == Some(0) && ran.stderr.contains("retrying"), "{}", ran.stderr);
     // Not said where there is nothing to say.
-    assert!(!folder.run("devices check board").stderr.contains("trying again"));
+    assert!(!folder.run("devices check board").stderr.contains("retrying"));
 
     cable.refuse(1);
     let ran = folder.run("devices check board --set reconnect_seconds=0");
     assert_eq!(ran.code, Some(5), "{}", ran.stderr);
     assert!(ran.stdout.contains("BAD") && ran.stdout.contains("`reconnect_seconds`"), "{}", ran.stdout);
-    assert!(!ran.stderr.contains("trying again"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("retrying"), "{}", ran.stderr);
     // Nobody is there to greet: it is tried as long as the device file says, and no longer.
     cable.refuse(u64::MAX);
     let ran = folder.run("devices check board --set reconnect_seconds=3");
-    assert!(ran.code == Some(5) && ran.stderr.contains("trying again"), "{}", ran.stderr);
+    assert!(ran.code == Some(5) && ran.stderr.contains("retrying"), "{}", ran.stderr);
 }
 
 /// An upload that is cut leaves no agent that looks whole.
@@ -193,11 +193,11 @@ fn a_frozen_link_is_noticed_and_mended() {
     cable.freeze();
     let host = Listener::to(child);
     // The supervisor behind the frozen link still holds the board, and is replaced by that of the new one.
-    host.wait_for("trying again");
+    host.wait_for("retrying");
     cable.mend();
     let ran = host.finish();
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    assert!(ran.stderr.contains("trying again"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("retrying"), "{}", ran.stderr);
     assert_eq!(folder.read("a.parquet"), undisturbed(MEASURE).read("a.parquet"));
     wait_until("no process is left on the board", || board.agents().is_empty());
 }
@@ -286,11 +286,11 @@ fn a_real_measurement_goes_on_after_a_cut() {
     wait_until("some visits", || visits() > 5);
     cable.cut();
     let host = Listener::to(child);
-    host.wait_for("trying again");
+    host.wait_for("retrying");
     cable.mend();
     let ran = host.finish();
     assert!(matches!(ran.code, Some(0 | 3)), "{}", ran.stderr);
-    assert!(ran.stderr.contains("trying again"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("retrying"), "{}", ran.stderr);
     let journal = String::from_utf8(folder.read("a.journal.jsonl")).unwrap();
     let events: Vec<Value> = journal.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(events.iter().any(|e| e["event"]["event"] == "resumed"));

@@ -107,7 +107,7 @@ fn an_interface_that_goes_down_is_noticed_by_the_kernel_and_waited_for() {
     wait_until("the measurement has begun", || folder.path("a.journal.jsonl").exists());
     assert!(wire.set("down"));
     let host = Listener::to(child);
-    host.wait_for("trying again");
+    host.wait_for("retrying");
     assert!(wire.set("up"));
     let ran = host.finish();
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
@@ -128,7 +128,7 @@ fn an_interface_that_goes_down_is_noticed_by_the_kernel_and_waited_for() {
         assert_eq!(ran.code, Some(3), "{}", ran.stderr);
         assert_eq!(folder.read("a.parquet"), expected);
         if was_short {
-            assert!(!ran.stderr.contains("trying again"), "{}", ran.stderr);
+            assert!(!ran.stderr.contains("retrying"), "{}", ran.stderr);
             return;
         }
         assert!(attempt < 20, "the machine is too busy for a short break");
