@@ -572,7 +572,8 @@ pub(crate) struct RunArgs {
     /// Replace a value of the file: a dotted key; numbers index the tables of a list.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
-    /// Go on with the run in the folder: from its last checkpoint; a finished one is shown.
+    /// Go on from the run folder's checkpoint. A finished run shows its result, or goes on if `--set training.epochs=N` asks
+    /// for more epochs.
     #[arg(long)]
     pub(crate) resume: bool,
     /// Run anew where the folder holds a run already; its files are replaced.
