@@ -67,10 +67,15 @@ quickstart: build ## Build, measure this machine, estimate and validate
 	@echo 'The LUT is $(lut); its journal stands beside it. Look at it with:'
 	@echo '  $(nasprof) lut show $(lut)'
 
-quickstart-search: build ## Install Fashion-MNIST and search a small space on it
+quickstart-search: build ## Install Fashion-MNIST, search a small space on it and train the winner
 	@scripts/install-fashion-mnist.sh
+	@echo '== A search: its accuracy is that of the shared weights, for comparing networks only'
 	@$(nasprof) search configs/experiments/quick-pnas.toml -o runs/quick-pnas --resume
-	@echo 'The run is runs/quick-pnas; docs/search.md says how to give it a latency budget.'
+	@echo '== The winner, trained by itself'
+	@$(nasprof) train configs/experiments/quick-pnas-train.toml -o runs/quick-pnas-train --resume
+	@$(nasprof) report runs/quick-pnas -o runs/quick-pnas.html
+	@$(nasprof) report runs/quick-pnas-train -o runs/quick-pnas-train.html
+	@echo 'Open both reports in a browser; docs/search.md says how to give the search a latency budget.'
 
 # The end-to-end tests use the agents beside `nasprof`. The first call needs no libtorch.
 test: setup tensorboard onnx ## Run all tests

@@ -567,7 +567,8 @@ pub(crate) struct RunArgs {
     /// Replace a value of the file: a dotted key; numbers index the tables of a list.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
-    /// Continue the run in the folder from its last checkpoint; a finished run only prints its result.
+    /// Continue the run in the folder from its last checkpoint. A finished run only prints its result, or continues if
+    /// `--set training.epochs=N` asks for more epochs.
     #[arg(long)]
     pub(crate) resume: bool,
     /// Start again even if the folder has a run; the run's files are replaced.

@@ -13,12 +13,13 @@ use nasprof_profiler::protocol::DeviceError;
 use nasprof_render::RenderError;
 use nasprof_reports::ReportError;
 use nasprof_search::config::ConfigError;
-use nasprof_search::evolution::RunError;
+use nasprof_search::evolution::{EvolutionError, RunError};
+use nasprof_search::folder::FolderError;
 use nasprof_spaces::SpaceError;
 
 use crate::escape::block;
 pub(crate) use crate::exit::{Exit, of_io};
-use crate::hints::{BROKEN_AGENT, arch_hint, device_file_hint, journal_hint, link_hint, space_hint};
+use crate::hints::{BROKEN_AGENT, arch_hint, device_file_hint, folder_hint, journal_hint, link_hint, space_hint};
 use crate::kept::Kept;
 
 /// An error as the user sees it: what is wrong, then a hint.
@@ -217,19 +218,25 @@ impl From<ConfigError> for Failure {
     }
 }
 
-/// How to go on where a folder holds a run.
-const RUN_EXISTS: &str = "--resume goes on with it, --overwrite runs anew; -o names another folder";
-
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         match error {
             RunError::Config(error) => error.into(),
-            RunError::File { .. } => Self::internal(error),
-            RunError::Exists { .. } => Self::usage(error).hint(RUN_EXISTS),
-            RunError::LutChanged { .. } => {
-                Self::usage(error).hint("search anew with --overwrite, or into another folder with -o")
+            RunError::Folder(error) => error.into(),
+            RunError::Evolution(EvolutionError::Interrupted { .. }) => {
+                Self { exit: Exit::DeviceLost, ..Self::usage(error) }.hint("nothing was written; run it again")
             }
-            _ => Self::usage(error),
+            RunError::Evolution(_) => Self::usage(error),
+        }
+    }
+}
+
+impl From<FolderError> for Failure {
+    fn from(error: FolderError) -> Self {
+        match (&error, folder_hint(&error)) {
+            (FolderError::File { .. }, _) => Self::internal(error),
+            (_, Some(hint)) => Self::usage(error).hint(hint),
+            (_, None) => Self::usage(error),
         }
     }
 }

@@ -3,6 +3,7 @@
 use nasprof_devices::{ClockStep, DeviceFileError, LinkError, Step};
 use nasprof_graph::arch::ArchError;
 use nasprof_profiler::journal::JournalError;
+use nasprof_search::folder::FolderError;
 use nasprof_spaces::SpaceError;
 
 use crate::exit::{Exit, of_io};
@@ -10,6 +11,36 @@ use crate::exit::{Exit, of_io};
 /// A wrong answer is not recorded, so a good agent can go on.
 pub(crate) const BROKEN_AGENT: &str = "check with `nasprof devices check` that `agent`, `agent_on_board` or \
     NASPROF_AGENT is nasprof's agent; --resume then continues, since the wrong reply was not recorded";
+
+/// What to do with a run folder; `None` where the message says all.
+pub(crate) fn folder_hint(error: &FolderError) -> Option<&'static str> {
+    let only_epochs = |differences: &[nasprof_search::config::Difference]| {
+        !differences.is_empty() && differences.iter().all(|difference| difference.key == "training.epochs")
+    };
+    Some(match error {
+        FolderError::File { .. } | FolderError::InUse { .. } => return None,
+        FolderError::Occupied { finished: true, differences, .. } if differences.is_empty() => {
+            "--resume shows its result, --overwrite runs anew; -o names another folder"
+        }
+        FolderError::Occupied { differences, .. } if differences.is_empty() => {
+            "--resume goes on with it, --overwrite runs anew; -o names another folder"
+        }
+        FolderError::Occupied { finished: true, differences, .. } if only_epochs(differences) => {
+            "--resume goes on from the finished run if there are more epochs; -o names another folder"
+        }
+        FolderError::Unfinished { .. } => "--resume it with the epochs it has; it can be extended when it is finished",
+        FolderError::OtherConfig { .. } => "put config.toml back as it was, or run anew with --overwrite",
+        FolderError::Missing { .. } | FolderError::Altered { .. } => {
+            "put the file back as it was, or run anew with --overwrite"
+        }
+        FolderError::Unsealed { .. } => "`nasprof report FOLDER` still shows what is there; --overwrite runs anew",
+        FolderError::Occupied { .. }
+        | FolderError::OtherExperiment { .. }
+        | FolderError::OtherLut { .. }
+        | FolderError::OtherData { .. }
+        | FolderError::Format { .. } => "name another folder with -o, or run anew with --overwrite",
+    })
+}
 
 /// What stands between us and a device.
 pub(crate) fn link_hint(error: &LinkError) -> String {

@@ -10,6 +10,8 @@ pub enum RunEvent {
     Line(String),
     /// How far the run is, a few times a second.
     Step(Step),
+    /// How far the judging of architectures after the last step is, a few times a second.
+    Judging(Judging),
     /// Why it ended.
     Failed {
         /// What is wrong.
@@ -17,6 +19,18 @@ pub enum RunEvent {
         /// What to do about it.
         hint: Option<String>,
     },
+}
+
+/// How many architectures are judged with the weights of the supernet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Judging {
+    /// So far.
+    pub judged: u64,
+    /// At most.
+    pub wanted: u64,
+    /// Seconds left at the pace so far.
+    pub seconds_left: u64,
 }
 
 /// How far a run is.
@@ -27,6 +41,8 @@ pub struct Step {
     pub epoch: u32,
     /// Epochs of the run.
     pub epochs: u32,
+    /// Whether the epoch is one of the warm-up.
+    pub warming_up: bool,
     /// Step within the epoch, counted from 1.
     pub step: usize,
     /// Steps of an epoch.

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use nasprof_graph::arch::ArchFile;
-use nasprof_lut::replace_file;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Experiment;
+use crate::folder::{FolderError, write_result};
 use crate::winner::{Found, Latency};
 
 const FILE: &str = "result.json";
@@ -39,8 +39,9 @@ pub enum Existing {
 }
 
 /// What a run writes into its folder; other files there are not ours.
-pub const FILES: [&str; 12] = [
+pub const FILES: [&str; 13] = [
     "result.json",
+    "run.sha256",
     "checkpoint",
     "config.toml",
     "luts.sha256",
@@ -98,10 +99,19 @@ pub struct RunResult {
     pub feasible: bool,
     /// Whether the most probable architecture had to be left because of the limits.
     pub repaired: bool,
-    /// Share of correctly classified images.
+    /// Share of correctly classified images: of a search validation images, of a training test images.
     pub accuracy: f64,
     /// Which images, and with which weights.
     pub accuracy_of: String,
+    /// How many images; absent in results of versions before 0.2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy_images: Option<usize>,
+    /// How often the training images were gone over; absent in results of versions before 0.2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<Epochs>,
+    /// Of a training: which epoch's weights were kept, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<Trained>,
     /// All regularized quantities of the winner, in the experiment's order.
     pub quantities: Vec<QuantityResult>,
     /// Trainable parameters of the winner.
@@ -123,22 +133,62 @@ impl RunResult {
         Ok(serde_json::from_str(&fs::read_to_string(folder.join(FILE))?)?)
     }
 
-    /// Writes it and its architecture into a run folder; at any moment there is the old or the new one of each.
+    /// Writes it and its architecture into a run folder, with the list of the run's files.
     ///
     /// # Errors
-    /// If the file cannot be written.
-    pub fn write(&self, folder: &Path) -> io::Result<()> {
-        if let Some(arch) = &self.arch {
-            replace_file(&folder.join("arch.json"), &lines(arch)?)?;
-        }
-        replace_file(&folder.join(FILE), &lines(self)?)
+    /// If a file cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<(), FolderError> {
+        write_result(folder, self.arch.as_ref(), self)
+    }
+
+    /// How many images the accuracy is of. Older results have it as the first word of `accuracy_of` only.
+    #[must_use]
+    pub fn images(&self) -> Option<usize> {
+        self.accuracy_images.or_else(|| self.accuracy_of.split_whitespace().next()?.parse().ok())
     }
 }
 
-fn lines(value: &impl Serialize) -> io::Result<Vec<u8>> {
-    let mut text = serde_json::to_vec_pretty(value)?;
-    text.push(b'\n');
-    Ok(text)
+/// Passes over the training images.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Epochs {
+    /// All of them.
+    pub all: u32,
+    /// The first ones, in which a search trains weights only: `training.warm_up_epochs`.
+    pub warm_up: u32,
+    /// The ones after: `training.epochs`.
+    pub after_warm_up: u32,
+    /// The values of `training.epochs` with which the run was finished before it was extended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extended_from: Vec<u32>,
+}
+
+impl Epochs {
+    /// In words, with what comes first: `3 epochs: 1 of warm-up (weights only), then 2`.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let Self { all, warm_up, after_warm_up, .. } = self;
+        let epochs = |n: u32| if n == 1 { "1 epoch".to_owned() } else { format!("{n} epochs") };
+        match warm_up {
+            0 => epochs(*all),
+            _ => format!("{}: {warm_up} of warm-up (weights only), then {after_warm_up}", epochs(*all)),
+        }
+    }
+}
+
+/// Which weights a training kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trained {
+    /// The epoch whose weights were kept, counted from 1: the one with the smallest error on the validation images, or
+    /// without validation images the last one.
+    pub epoch: u32,
+    /// Images that weights were learnt from.
+    pub train_images: usize,
+    /// Images that the epoch was chosen by; none were learnt from.
+    pub valid_images: usize,
+    /// Share of the validation images that the kept weights classify correctly; absent without validation images.
+    pub valid_accuracy: Option<f64>,
 }
 
 impl Found for RunResult {

@@ -6,10 +6,14 @@ pub mod csv_text;
 pub mod data;
 pub mod events;
 pub mod evolution;
+pub mod folder;
 pub mod job;
 pub mod lut_files;
+pub mod pipeline;
+pub mod record;
 pub mod schedule;
 pub mod selection;
+pub mod target;
 pub mod winner;
 
 pub use costs::{CostError, Costs, Extremum, Optimality};

@@ -1,12 +1,12 @@
 //! The LUTs of a run, identified by content: a LUT that was measured again under the same path is another one.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::{fs, io};
 
 use nasprof_lut::replace_file;
-use sha2::{Digest, Sha256};
 
 use crate::config::Experiment;
+use crate::folder::{FolderError, sha256};
 
 /// The file in a run's folder, as `sha256sum --check` reads it.
 const NAME: &str = "luts.sha256";
@@ -19,13 +19,24 @@ pub fn keep(folder: &Path, experiment: &Experiment) -> io::Result<()> {
     replace_file(&folder.join(NAME), listed(experiment)?.as_bytes())
 }
 
-/// The first LUT of an experiment that is not what it was when the run in the folder was begun. Runs of older versions
-/// wrote nothing down.
-#[must_use]
-pub fn changed(folder: &Path, experiment: &Experiment) -> Option<PathBuf> {
-    let kept = fs::read_to_string(folder.join(NAME)).ok()?;
-    let is_other = |lut: &&Path| line(lut).is_ok_and(|line| !kept.contains(&line));
-    luts(experiment).find(is_other).map(Path::to_owned)
+/// Checks that the LUTs of an experiment are what they were when the run in the folder was begun.
+///
+/// # Errors
+/// A LUT that is another one by now or cannot be read; a list that is missing although there are LUTs, as runs of the oldest
+/// versions have none.
+pub fn check(folder: &Path, experiment: &Experiment) -> Result<(), FolderError> {
+    if luts(experiment).next().is_none() {
+        return Ok(());
+    }
+    let list = folder.join(NAME);
+    let kept = fs::read_to_string(&list).map_err(|e| FolderError::file(&list, e))?;
+    for lut in luts(experiment) {
+        let line = line(lut).map_err(|e| FolderError::file(lut, e))?;
+        if !kept.lines().any(|known| known == line.trim_end()) {
+            return Err(FolderError::OtherLut { path: lut.to_owned() });
+        }
+    }
+    Ok(())
 }
 
 fn listed(experiment: &Experiment) -> io::Result<String> {
@@ -37,6 +48,5 @@ fn luts(experiment: &Experiment) -> impl Iterator<Item = &Path> {
 }
 
 fn line(lut: &Path) -> io::Result<String> {
-    let digest: String = Sha256::digest(fs::read(lut)?).iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("{digest}  {}\n", lut.display()))
+    Ok(format!("{}  {}\n", sha256(&fs::read(lut)?), lut.display()))
 }

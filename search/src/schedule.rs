@@ -27,11 +27,11 @@ pub enum Schedule {
         /// Epochs between two multiplications.
         every_epochs: u32,
     },
-    /// Multiplied by a rate at the beginning of each of the given epochs, counted from 0.
+    /// Multiplied by a rate after each of the given numbers of epochs.
     MultiStep {
         /// The factor.
         rate: f64,
-        /// When.
+        /// After so many.
         epochs: Vec<u32>,
     },
     /// `base * (1 - step / steps) ^ power`; with a power of 1 a line to zero.

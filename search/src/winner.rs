@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Plan, Quantity, RegularizerKind};
 
-/// How far a winner's latency on the device may be from the target before one more is selected.
-const TOLERANCE: f64 = 0.01;
+/// A winner at most so far from its target counts as on it; one more is selected if it is further.
+pub const TOLERANCE: f64 = 0.01;
 /// The most that are measured to find one that meets the target and keeps to a hard limit.
 const MOST: usize = 5;
 
@@ -24,12 +24,19 @@ pub struct Latency {
     /// Whether the measured latency keeps to the hard bound; absent without a bound or a measurement.
     pub within_limit: Option<bool>,
     /// What the LUT's latencies were multiplied by to select this winner: measured over estimated of an earlier one.
+    #[serde(default = "as_the_lut_has_it")]
     pub factor: f64,
     /// All winners that were measured, in order; the last one that is kept is the winner.
+    #[serde(default)]
     pub selections: Vec<Selection>,
     /// Whether the winner is final: measured, and no other is to be tried.
     #[serde(default, rename = "final", alias = "settled")]
     pub is_final: bool,
+}
+
+/// The factor of results that have none.
+fn as_the_lut_has_it() -> f64 {
+    1.0
 }
 
 /// A winner that was measured.
@@ -131,18 +138,24 @@ pub trait Found {
     fn latency(&mut self) -> &mut Latency;
 }
 
-/// Measures winners on a device, and selects others.
+/// Measures networks on the device that a search is for.
 pub trait DeviceEvaluator {
-    /// The result of a search.
-    type Found: Found;
     /// What can go wrong.
     type Error;
 
-    /// Measures an architecture on the device.
+    /// Measures an architecture, whole.
     ///
     /// # Errors
     /// A device that cannot be measured.
     fn measure(&mut self, arch: &ArchFile) -> Result<Measured, Self::Error>;
+}
+
+/// Selects winners of a search that has been run.
+pub trait Selector {
+    /// The result of a search.
+    type Found: Found;
+    /// What can go wrong.
+    type Error;
 
     /// Selects again, with the LUT's latencies multiplied by a factor.
     ///
@@ -163,13 +176,17 @@ pub trait DeviceEvaluator {
 /// exceeds it least, and its `within_limit` is false.
 ///
 /// # Errors
-/// As the evaluator's.
-pub fn select_on_device<B: DeviceEvaluator>(first: B::Found, evaluator: &mut B) -> Result<B::Found, B::Error> {
-    let mut tried: Vec<B::Found> = Vec::new();
+/// As the selector's and the device's.
+pub fn select_on_device<S: Selector>(
+    first: S::Found,
+    selector: &mut S,
+    device: &mut dyn DeviceEvaluator<Error = S::Error>,
+) -> Result<S::Found, S::Error> {
+    let mut tried: Vec<S::Found> = Vec::new();
     let mut next = first;
     loop {
         let Some(arch) = next.arch().cloned() else { return Ok(next) };
-        let measured = evaluator.measure(&arch)?;
+        let measured = device.measure(&arch)?;
         let mut selections = tried.last_mut().map_or_else(Vec::new, |last| last.latency().selections.clone());
         let latency = next.latency();
         let ms = measured.latency_ms;
@@ -183,17 +200,17 @@ pub fn select_on_device<B: DeviceEvaluator>(first: B::Found, evaluator: &mut B) 
         let ratios = latency.selections.iter().map(Selection::ratio);
         // Where a limit was exceeded, the slowest ratio seen keeps the next one away from it.
         let factor = if excess > 0.0 { ratios.reduce(f64::max) } else { expected_ratio(&latency.selections) };
-        evaluator.keep(&next)?;
+        selector.keep(&next)?;
         tried.push(next);
         let enough = miss <= TOLERANCE && excess == 0.0 || tried.len() == MOST;
         let Some(factor) = factor.filter(|_| !enough) else { break };
-        next = evaluator.select(factor)?;
+        next = selector.select(factor)?;
         // Nothing else is left to select.
         if next.arch().is_none_or(|arch| tried.iter().any(|found| found.arch() == Some(arch))) {
             break;
         }
     }
-    best_measured(tried, evaluator)
+    best_measured(tried, selector)
 }
 
 /// Measured over estimated, as it is to be expected of one more like the last: the level in the mean of all times that it was
@@ -209,9 +226,9 @@ fn expected_ratio(selections: &[Selection]) -> Option<f64> {
 }
 
 /// The best of those that were measured, kept as the winner with the record of all.
-fn best_measured<B: DeviceEvaluator>(mut tried: Vec<B::Found>, evaluator: &mut B) -> Result<B::Found, B::Error> {
+fn best_measured<S: Selector>(mut tried: Vec<S::Found>, selector: &mut S) -> Result<S::Found, S::Error> {
     let selections = tried.last_mut().map_or_else(Vec::new, |last| last.latency().selections.clone());
-    let badness = |found: &mut B::Found| {
+    let badness = |found: &mut S::Found| {
         let latency = found.latency();
         let ms = latency.measured.as_ref().map_or(f64::INFINITY, |m| m.latency_ms);
         [latency.excess(ms), latency.miss(ms)]
@@ -226,10 +243,10 @@ fn best_measured<B: DeviceEvaluator>(mut tried: Vec<B::Found>, evaluator: &mut B
     let mut best = tried.swap_remove(best);
     if !is_last {
         // The same selection again, so that everything in the run folder is of the winner.
-        evaluator.select(best.latency().factor)?;
+        selector.select(best.latency().factor)?;
     }
     best.latency().selections = selections;
     best.latency().is_final = true;
-    evaluator.keep(&best)?;
+    selector.keep(&best)?;
     Ok(best)
 }

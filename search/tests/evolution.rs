@@ -8,7 +8,9 @@ use std::path::Path;
 
 use nasprof_graph::Arch;
 use nasprof_search::config::{Evolution, Experiment, LoadedRegularizer, Quantity, Regularizer, RegularizerKind};
-use nasprof_search::evolution::{Budget, EvolutionError, Outcome, RunError, SampledResult, evolve, run, sample};
+use nasprof_search::evolution::{
+    Budget, EvolutionError, Outcome, RunError, SampledResult, Sampling, Scorer, evolve, run, sample,
+};
 use nasprof_search::job::Existing;
 use nasprof_search::{Costs, Extremum, Optimality};
 use nasprof_spaces::{Space, SpaceSpec};
@@ -134,6 +136,47 @@ fn every_architecture_is_scored_once_and_a_seed_gives_the_same_again() {
     assert!(archs.contains(&outcome.best.arch) && outcome.front.len() > 3);
 }
 
+/// A small space is exhausted, however many are wanted, and not searched on and on.
+#[test]
+fn draws_end_when_everything_is_known() {
+    let space = space();
+    let all = all(&space).len();
+    let mut scorer = |_: &Arch| Ok(1.0);
+    let outcome = sample(&space, &Budget::default(), 1_000_000, 0, &mut scorer).unwrap();
+    assert_eq!(outcome.evaluated, all);
+    assert!(outcome.sampled < 100 * all as u64, "{} draws for {all}", outcome.sampled);
+}
+
+/// Counts what it is told, and ends the search after so many draws.
+struct Ending {
+    after: u64,
+    told: Vec<Sampling>,
+}
+
+impl Scorer for Ending {
+    fn score(&mut self, _: &Arch) -> Result<f64, Box<dyn Error + Send + Sync>> {
+        Ok(1.0)
+    }
+
+    fn goes_on(&mut self, sampling: &Sampling) -> bool {
+        self.told.push(*sampling);
+        sampling.sampled < self.after
+    }
+}
+
+#[test]
+fn a_search_tells_how_far_it_is_and_can_be_ended() {
+    let space = space();
+    let mut ending = Ending { after: 30, told: Vec::new() };
+    let error = sample(&space, &Budget::default(), 500, 0, &mut ending).unwrap_err();
+    assert!(matches!(error, EvolutionError::Interrupted { evaluated } if evaluated < 30 && evaluated > 0), "{error}");
+    assert_eq!(ending.told.len(), 30);
+    assert!(ending.told.iter().all(|sampling| sampling.wanted == 500));
+    let mut patient = Ending { after: u64::MAX, told: Vec::new() };
+    let outcome = evolve(&space, &Budget::default(), &SETTINGS, 0, &mut patient).unwrap();
+    assert_eq!((patient.told.len() as u64, patient.told[0].wanted), (outcome.sampled, 800));
+}
+
 /// Without generations, evolution is the same as independent draws.
 #[test]
 fn generations_are_what_makes_the_difference() {
@@ -194,7 +237,7 @@ fn a_run_leaves_its_folder() {
     let out = folder.path().join("run");
     for kind in ["evolution", "random"] {
         let out = out.join(kind);
-        let found = run(experiment(folder.path(), kind), &out, Existing::Refuse, 1.0).unwrap();
+        let found = run(experiment(folder.path(), kind), &out, Existing::Refuse, 1.0, &mut |_| true).unwrap();
         assert!(found.quantities[0].estimated <= 60_000.0 && found.params == found.quantities[0].estimated as u64);
         assert_eq!((found.score.as_str(), found.macs as f64), ("macs", found.value));
         let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
@@ -208,20 +251,20 @@ fn a_run_leaves_its_folder() {
         assert_eq!(rows.len(), found.front);
         assert_eq!(rows.last().unwrap()[2], serde_json::to_string(&found.arch).unwrap());
 
-        let error = run(experiment(folder.path(), kind), &out, Existing::Refuse, 1.0).unwrap_err();
+        let error = run(experiment(folder.path(), kind), &out, Existing::Refuse, 1.0, &mut |_| true).unwrap_err();
         assert!(matches!(&error, RunError::Folder { .. }), "{error}");
-        let mut again = run(experiment(folder.path(), kind), &out, Existing::Resume, 1.0).unwrap();
+        let mut again = run(experiment(folder.path(), kind), &out, Existing::Resume, 1.0, &mut |_| true).unwrap();
         again.seconds = found.seconds;
         assert_eq!((again, read("pareto.csv")), (found, pareto));
         let other = Experiment { seed: 5, ..experiment(folder.path(), kind) };
-        let error = run(other, &out, Existing::Resume, 1.0).unwrap_err();
-        assert!(error.to_string().contains("another experiment"), "{error}");
+        let error = run(other, &out, Existing::Resume, 1.0, &mut |_| true).unwrap_err();
+        assert!(error.to_string().contains("another experiment: `seed` is 4 there and 5 here"), "{error}");
 
         // One that finds nothing (no count is a fraction) leaves no folder that would refuse the next one.
         let mut nothing = experiment(folder.path(), kind);
         (nothing.regularizers[0].lower, nothing.regularizers[0].upper) = (Some(49_999.5), Some(49_999.5));
         let out = folder.path().join(format!("nothing-{kind}"));
-        let error = run(nothing, &out, Existing::Refuse, 1.0).unwrap_err();
+        let error = run(nothing, &out, Existing::Refuse, 1.0, &mut |_| true).unwrap_err();
         assert!(matches!(error, RunError::Evolution(EvolutionError::NothingFound { .. })), "{error}");
         assert!(!out.exists());
     }

@@ -81,7 +81,7 @@ kind = "proxylessnas"
 fn a_plan_has_all_that_a_search_needs() {
     let plan = Folder::new().plan(&[]).unwrap();
     let loaders = plan.loaders.unwrap();
-    assert_eq!([&loaders.train, &loaders.valid, &loaders.test].map(|l| l.images()), [80, 20, 30]);
+    assert_eq!([&loaders.train, loaders.valid.as_ref().unwrap(), &loaders.test].map(|l| l.images()), [80, 20, 30]);
     assert_eq!((loaders.train_batches.accumulate, loaders.train_batches.steps), (2, 4));
     assert_eq!((loaders.valid_batches.mini_batch, loaders.valid_batches.steps), (10, 2));
     assert_eq!(loaders.train.batches_per_epoch(), 8);
@@ -100,7 +100,7 @@ fn images_that_come_class_by_class_are_judged_in_mixed_batches() {
     let folder = Folder::new();
     let labels: Vec<u8> = (0..100).map(|i| i / 10).collect();
     nasprof_testkit::data_sets::write_idx(&folder.0.path().join("train-labels-idx1-ubyte"), &[100], &labels);
-    let batches = folder.plan(&[]).unwrap().loaders.unwrap().valid.in_order();
+    let batches = folder.plan(&[]).unwrap().loaders.unwrap().valid.unwrap().in_order();
     let mut labels: Vec<i64> = batches.flat_map(|batch| batch.unwrap().labels).collect();
     assert!(!labels.is_sorted(), "{labels:?}");
     labels.sort_unstable();
@@ -214,6 +214,8 @@ fn every_error_comes_before_training() {
         (&["searcher={kind=\"random\",score=\"macs\"}"], "key `data`: this search looks at no images"),
         (&["training.drop_path=0.1"], "key `training.drop_path`"),
         (&["searcher.samples=0"], "key `searcher.samples`"),
+        (&["training.epochs=0"], "those of the warm-up come before and do not count"),
+        (&["training.epochs=4294967295"], "key `training.epochs`"),
         (&["searcher.baseline_rate=0"], "key `searcher.baseline_rate`"),
         (&["optimizers.weights.learning_rate=-1"], "key `optimizers.weights.learning_rate`"),
         (
@@ -242,6 +244,61 @@ fn every_error_comes_before_training() {
     let ten = SPACE.replace("num_classes = 10", "num_classes = 12");
     std::fs::write(folder.path("space.toml"), ten).unwrap();
     folder.fails(&[], "tells 12 classes apart, the data set has 10");
+}
+
+/// Every search that draws architectures has a limit, and none draws more than there are.
+#[test]
+fn numbers_of_architectures_have_limits() {
+    let folder = Folder::new();
+    let text = |searcher: &str| {
+        format!("format_version = 1\nspace = \"mobilenet-fashion-mnist\"\n[searcher]\nscore = \"macs\"\n{searcher}\n")
+    };
+    let check = |text: &str| Experiment::parse(text, &[]).and_then(Plan::new).map(|_| ()).map_err(|e| e.to_string());
+    let random = |samples: u32| text(&format!("kind = \"random\"\nsamples = {samples}"));
+    check(&random(1_000_000)).unwrap();
+    let error = check(&random(1_000_001)).unwrap_err();
+    assert!(error.contains("key `searcher.samples`: 1000001 is not in 1 to 1000000"), "{error}");
+    let all = folder.plan(&[]).unwrap().space.choices.iter().map(|c| c.candidates.len() as u32).product::<u32>();
+    let small = |samples| random(samples).replace("mobilenet-fashion-mnist", &folder.path("space.toml"));
+    check(&small(all)).unwrap();
+    let error = check(&small(all + 1)).unwrap_err();
+    assert!(error.contains(&format!("{} is more than the {all} architectures", all + 1)), "{error}");
+    let evolution = |generations: u32| {
+        text(&format!("kind = \"evolution\"\nevolution = {{ population = 1000, generations = {generations} }}"))
+    };
+    check(&evolution(999)).unwrap();
+    let error = check(&evolution(1000)).unwrap_err();
+    assert!(error.contains("key `searcher.evolution.generations`") && error.contains("1001000"), "{error}");
+    // Judged on images, each takes seconds.
+    let error = folder.plan(&["searcher={kind=\"fairnas\", samples=100001}"]).unwrap_err().to_string();
+    assert!(error.contains("key `searcher.samples`: 100001 is not in"), "{error}");
+}
+
+#[test]
+fn the_keys_that_differ_are_named() {
+    let folder = Folder::new();
+    let with = |overrides: &[&str]| {
+        let overrides: Vec<String> = overrides.iter().map(|&o| o.to_owned()).collect();
+        Experiment::parse(&folder.text(), &overrides).unwrap()
+    };
+    let first = with(&[]);
+    let words = |other: &Experiment| first.differences(other).iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(words(&first), [""; 0]);
+    assert_eq!(words(&with(&["seed=4"])), ["`seed` is 3 there and 4 here"]);
+    let other = with(&["training.epochs=9", "optimizers.weights.schedule={kind=\"constant\"}", "device=local"]);
+    let expected = [
+        "`device` is absent there and \"local\" here",
+        "`optimizers.weights.schedule.kind` is \"cosine\" there and \"constant\" here",
+        "`training.epochs` is 4 there and 9 here",
+    ];
+    assert_eq!(words(&other), expected);
+    let reject = |upper: u32| format!("regularizers=[{{kind=\"reject\",quantity=\"macs\",upper={upper}}}]");
+    let (one, two) = (with(&[&reject(1)]), with(&[&reject(2)]));
+    assert_eq!(one.differences(&two)[0].key, "regularizers.0.upper");
+    assert!(first.is_extended_by(&with(&["training.epochs=5"])));
+    for same_or_other in [with(&[]), with(&["training.epochs=3"]), other] {
+        assert!(!first.is_extended_by(&same_or_other));
+    }
 }
 
 #[test]
@@ -284,7 +341,19 @@ fn trainings_find_their_network() {
     };
     assert!(plan(&[]).unwrap_err().to_string().contains("key `trainer.arch`: is missing"));
     let random = plan(&["trainer.arch=random"]).unwrap();
-    assert_eq!(random.loaders.as_ref().map(|l| [l.train.images(), l.valid.images()]), Some([100, 30]));
+    // Three disjoint parts: the test images are for the end only.
+    let images = |overrides: &[&str]| {
+        let loaders = plan(&[&["trainer.arch=random"], overrides].concat()).unwrap().loaders.unwrap();
+        [loaders.train.images(), loaders.valid.map_or(0, |valid| valid.images()), loaders.test.images()]
+    };
+    assert_eq!(images(&["data.train_portion=0.8"]), [80, 20, 30]);
+    assert_eq!(images(&["data.train_portion=1"]), [100, 0, 30]);
+    let by_default = text.replace("train_portion = 0.8", "");
+    let by_default = Experiment::parse(&by_default, &["trainer.arch=random".to_owned()]).unwrap();
+    assert_eq!(by_default.data.as_ref().unwrap().train_portion, Some(0.9));
+    assert!(by_default.resolved_toml().contains("train_portion = 0.9"));
+    // Below 1 there is always one to choose by.
+    assert_eq!(images(&["data.train_portion=0.999"]), [99, 1, 30]);
     assert_eq!(plan(&["trainer.arch=random"]).unwrap().network, random.network);
     let others = (0..20).map(|seed| plan(&["trainer.arch=random", &format!("seed={seed}")]).unwrap().network);
     assert!(others.into_iter().any(|network| network != random.network));

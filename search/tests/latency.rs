@@ -45,7 +45,7 @@ impl Folder {
             "random" => "searcher.samples=400",
             _ => "searcher.evolution={population=50, generations=7}",
         };
-        run(self.experiment(SPACE, searcher, upper, &[effort])?, &out, Existing::Refuse, 1.0)
+        run(self.experiment(SPACE, searcher, upper, &[effort])?, &out, Existing::Refuse, 1.0, &mut |_| true)
     }
 }
 
@@ -123,6 +123,6 @@ fn cells_with_zeros() {
     let upper = costs.of(&space.sample(&mut ChaCha8Rng::seed_from_u64(1))).unwrap();
     assert!(upper > least);
     let experiment = folder.experiment(name, "evolution", upper, &population).unwrap();
-    let found = run(experiment, &folder.0.path().join("run"), Existing::Refuse, 1.0).unwrap();
+    let found = run(experiment, &folder.0.path().join("run"), Existing::Refuse, 1.0, &mut |_| true).unwrap();
     assert!(found.quantities[0].estimated <= upper && found.evaluated > 10);
 }

@@ -1,11 +1,12 @@
 //! Selecting a winner with a device that does not agree with the LUT.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use nasprof_graph::arch::ArchFile;
-use nasprof_search::winner::{DeviceEvaluator, Found, Latency, Measured, select_on_device};
+use nasprof_search::winner::{Found, Latency, Measured, Selector, select_on_device};
 
 const TARGET: f64 = 100.0;
 
@@ -50,41 +51,47 @@ impl<T: Fn(u32) -> f64> Device<T> {
     }
 
     fn wandering(truth: T, limit_ms: Option<f64>, levels: &[f64], reports_level: bool) -> (Network, Self) {
-        let mut device =
-            Self { truth, levels: levels.to_vec(), reports_level, limit_ms, kept: Vec::new(), selected: 0 };
-        let first = device.select(1.0).unwrap();
-        let winner = select_on_device(first, &mut device).unwrap();
+        let device = Self { truth, levels: levels.to_vec(), reports_level, limit_ms, kept: Vec::new(), selected: 0 };
+        let device = RefCell::new(device);
+        let mut selecting = Selecting(&device);
+        let first = selecting.select(1.0).unwrap();
+        let winner =
+            select_on_device(first, &mut selecting, &mut |arch: &ArchFile| Ok(device.borrow().measure(arch))).unwrap();
+        let device = device.into_inner();
         assert_eq!(device.kept.last(), Some(&winner), "the winner is kept last");
         assert_eq!(device.selected, number(&winner.arch), "the folder holds another network than the winner's");
         (winner, device)
     }
-}
 
-impl<T: Fn(u32) -> f64> DeviceEvaluator for Device<T> {
-    type Found = Network;
-    type Error = Infallible;
-
-    fn measure(&mut self, arch: &ArchFile) -> Result<Measured, Infallible> {
+    fn measure(&self, arch: &ArchFile) -> Measured {
         let level = self.levels.get(self.kept.len() % self.levels.len().max(1)).copied().unwrap_or(1.0);
-        Ok(Measured {
+        Measured {
             latency_ms: (self.truth)(number(arch)) * level,
             ci_ms: None,
             processes_ms: Vec::new(),
             level: self.reports_level.then_some(level),
             device: "fake".to_owned(),
             allow_noisy: false,
-        })
+        }
     }
+}
+
+/// A search whose LUT has each network's number.
+struct Selecting<'a, T: Fn(u32) -> f64>(&'a RefCell<Device<T>>);
+
+impl<T: Fn(u32) -> f64> Selector for Selecting<'_, T> {
+    type Found = Network;
+    type Error = Infallible;
 
     fn select(&mut self, factor: f64) -> Result<Network, Infallible> {
         let fits = |n: &u32| f64::from(*n) / 10.0 * factor <= TARGET;
         let n = (1..=2000).rev().find(fits).unwrap_or(1);
-        self.selected = n;
+        self.0.borrow_mut().selected = n;
         let choices = BTreeMap::from([("n".to_owned(), n.to_string())]);
         let arch = ArchFile { format_version: 1, space: "numbers".to_owned(), choices };
         let latency = Latency {
             target_ms: Some(TARGET),
-            limit_ms: self.limit_ms,
+            limit_ms: self.0.borrow().limit_ms,
             estimated_ms: Some(f64::from(n) / 10.0),
             factor,
             ..Latency::unknown()
@@ -93,7 +100,7 @@ impl<T: Fn(u32) -> f64> DeviceEvaluator for Device<T> {
     }
 
     fn keep(&mut self, found: &Network) -> Result<(), Infallible> {
-        self.kept.push(found.clone());
+        self.0.borrow_mut().kept.push(found.clone());
         Ok(())
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
     Outputs::of(inputs).check("-o", &args.output, &["html", "htm"])?;
     let space = args.space.as_deref().map(resolve::space).transpose()?;
     let (kind, html) = match &args.paths[..] {
-        [path] if path.is_dir() => ("search", of_search(path, space)?),
+        [path] if path.is_dir() => of_run(path, space)?,
         [path] => match validation(path)? {
             Some(result) => ("validation", of_validation(args, path, &result, space)?),
             None => ("lut", lut_report(&read(path)?, &name(path))),
@@ -87,12 +87,13 @@ fn of_validation(args: &ReportArgs, path: &Path, result: &Validation, space: Opt
 }
 
 /// The space is the one given, else the built-in one that the architecture names.
-fn of_search(path: &Path, space: Option<Space>) -> Result<String, Failure> {
+fn of_run(path: &Path, space: Option<Space>) -> Result<(&'static str, String), Failure> {
     let run = SearchRun::read(path)?;
     let named = || {
         let arch = run.arch.as_ref()?;
         builtin_names().any(|known| known == arch.space).then(|| Space::builtin(&arch.space).ok())?
     };
     let space = space.or_else(named);
-    Ok(search_report(&run, &name(path), space.as_ref()))
+    let kind = if run.is_training() { "training" } else { "search" };
+    Ok((kind, search_report(&run, &name(path), space.as_ref())))
 }

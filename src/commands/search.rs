@@ -1,6 +1,5 @@
 //! `nasprof search` and `nasprof train`: they run `nasprof-search`, which links libtorch.
 
-use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -9,13 +8,14 @@ use std::sync::atomic::Ordering;
 use nasprof_base::text::{bytes, ms, percent};
 use nasprof_graph::arch::ArchFile;
 use nasprof_lut::Lut;
+use nasprof_profiler::engine::Interrupted;
 use nasprof_search::config::{Experiment, Quantity};
 use nasprof_search::events::RunEvent;
-use nasprof_search::evolution::{self, SampledResult};
-use nasprof_search::job::{Existing, FILES, Job, RunResult, Task};
-use nasprof_search::lut_files;
-use nasprof_search::winner::{DeviceEvaluator, Found, Latency, Measured, select_on_device};
-use serde::de::DeserializeOwned;
+use nasprof_search::evolution::Sampling;
+use nasprof_search::job::{Existing, FILES, Job, RunResult, Task, Trained};
+use nasprof_search::pipeline::{self, SampledSearch, Trainer, Watch};
+use nasprof_search::target::Grade;
+use nasprof_search::winner::{DeviceEvaluator, Latency, Measured};
 
 use super::{kept_journal, print, print_json, status, validate};
 use crate::cli::{RunArgs, SearchArgs};
@@ -43,27 +43,22 @@ pub(super) fn train(args: &RunArgs) -> Result<ExitCode, Failure> {
         return Err(Failure::usage(format!("{name} has no table `trainer`")).hint("`nasprof search` runs searches"));
     }
     let job = Job { task: Task::Run, folder: folder(args, &experiment)?, experiment, existing: existing(args) };
-    start(&job)?;
-    print_result(args, &job.folder, &read(&job.folder)?)
+    let result = pipeline::trained(&job, &mut Program, None)?;
+    print_result(args, &job.folder, &result)
 }
 
 /// A search without training needs no libtorch and takes seconds.
 fn search_without_training(args: &SearchArgs, experiment: Experiment) -> Result<ExitCode, Failure> {
     let lut = lut_to_measure_with(args, &experiment)?;
-    let folder = folder(&args.run, &experiment)?;
-    let found = match final_result(args, &folder, &experiment) {
-        Some(found) => found,
-        None => {
-            let found = evolution::run(experiment.clone(), &folder, existing(&args.run), 1.0)?;
-            let context = DeviceContext::new(&experiment, lut.as_ref(), args);
-            let mut evaluator = SampledEvaluator { context, experiment: &experiment, folder: folder.clone() };
-            if lut.is_some() { select_on_device(found, &mut evaluator)? } else { found }
-        }
-    };
+    let search = SampledSearch { folder: folder(&args.run, &experiment)?, experiment, existing: existing(&args.run) };
+    let mut watching = Watching { view: SearchView::new(), interrupted: interruption(Kept::Nothing)? };
+    let mut context = lut.as_ref().map(|lut| DeviceContext::new(&search.experiment, lut, args));
+    let found = pipeline::sampled(&search, &mut watching, context.as_mut().map(|context| context as _))?;
+    watching.view.finish();
     if args.run.json {
         print_json(&found)?;
     } else {
-        print(format!("run           {}", folder.display()))?;
+        print(format!("run           {}", search.folder.display()))?;
         print(format!("{:<13} {} (the score; of {} architectures)", found.score, found.value, found.evaluated))?;
         for quantity in &found.quantities {
             let name = &quantity.quantity;
@@ -74,6 +69,25 @@ fn search_without_training(args: &SearchArgs, experiment: Experiment) -> Result<
         print(format!("front         {} architectures in pareto.csv", found.front))?;
     }
     within_limit(&found.latency)
+}
+
+/// Shows how far a search without training is, until it is interrupted.
+struct Watching {
+    view: SearchView,
+    interrupted: Interrupted,
+}
+
+impl Watch for Watching {
+    fn sampling(&mut self, sampling: &Sampling) -> bool {
+        self.view.sampling(sampling);
+        !self.interrupted.load(Ordering::Relaxed)
+    }
+
+    fn selecting_again(&mut self, factor: f64) {
+        self.view.finish();
+        status(again(factor));
+        self.view = SearchView::new();
+    }
 }
 
 fn existing(args: &RunArgs) -> Existing {
@@ -94,19 +108,10 @@ fn folder(args: &RunArgs, experiment: &Experiment) -> Result<PathBuf, Failure> {
 
 fn train_and_measure(args: &SearchArgs, experiment: Experiment) -> Result<ExitCode, Failure> {
     let lut = lut_to_measure_with(args, &experiment)?;
-    let folder = folder(&args.run, &experiment)?;
-    if let Some(result) = final_result::<RunResult>(args, &folder, &experiment) {
-        print_result(&args.run, &folder, &result)?;
-        return within_limit(&result.latency);
-    }
-    let job = Job { task: Task::Run, experiment, folder, existing: existing(&args.run) };
-    start(&job)?;
-    let mut result = read(&job.folder)?;
-    if lut.is_some() {
-        let mut evaluator =
-            TrainedEvaluator { context: DeviceContext::new(&job.experiment, lut.as_ref(), args), job: &job };
-        result = select_on_device(result, &mut evaluator)?;
-    }
+    let job =
+        Job { task: Task::Run, folder: folder(&args.run, &experiment)?, experiment, existing: existing(&args.run) };
+    let mut context = lut.as_ref().map(|lut| DeviceContext::new(&job.experiment, lut, args));
+    let result = pipeline::trained(&job, &mut Program, context.as_mut().map(|context| context as _))?;
     if !result.feasible {
         status("warning: no architecture within the limits was found; the winner is the one that misses them least");
     }
@@ -114,15 +119,19 @@ fn train_and_measure(args: &SearchArgs, experiment: Experiment) -> Result<ExitCo
     within_limit(&result.latency)
 }
 
-/// What a run that is resumed has already come to: its winner is not measured once more.
-fn final_result<T: Found + DeserializeOwned>(args: &SearchArgs, folder: &Path, experiment: &Experiment) -> Option<T> {
-    let text = |name| fs::read_to_string(folder.join(name)).ok().filter(|_| args.run.resume);
-    Experiment::parse(&text("config.toml")?, &[]).ok().filter(|kept| kept == experiment)?;
-    if lut_files::changed(folder, experiment).is_some() {
-        return None;
+/// `nasprof-search`, which links libtorch.
+struct Program;
+
+impl Trainer for Program {
+    type Error = Failure;
+
+    fn run(&mut self, job: &Job) -> Result<(), Failure> {
+        start(job)
     }
-    let mut found: T = serde_json::from_str(&text("result.json")?).ok()?;
-    found.latency().is_final.then_some(found)
+
+    fn selecting_again(&mut self, factor: f64) {
+        status(again(factor));
+    }
 }
 
 /// What could keep the winner from being measured is said before hours of training and not after.
@@ -176,17 +185,21 @@ fn lut_of(experiment: &Experiment, device: &str) -> Result<Lut, Failure> {
 /// Where winners are measured: whole, in the context of the LUT.
 struct DeviceContext<'a> {
     space: &'a str,
-    lut: Option<&'a Lut>,
+    lut: &'a Lut,
     allow_noisy: bool,
 }
 
 impl<'a> DeviceContext<'a> {
-    fn new(experiment: &'a Experiment, lut: Option<&'a Lut>, args: &SearchArgs) -> Self {
+    fn new(experiment: &'a Experiment, lut: &'a Lut, args: &SearchArgs) -> Self {
         Self { space: &experiment.space, lut, allow_noisy: args.allow_noisy }
     }
+}
 
-    fn measure(&self, arch: &ArchFile) -> Result<Measured, Failure> {
-        let lut = self.lut.ok_or_else(|| Failure::internal("no LUT to measure the winner with"))?;
+impl DeviceEvaluator for DeviceContext<'_> {
+    type Error = Failure;
+
+    fn measure(&mut self, arch: &ArchFile) -> Result<Measured, Failure> {
+        let lut = self.lut;
         let of = resolve::space(self.space)?;
         let arch = arch.resolve(&of.name, &of.choices)?;
         let validation = validate::measure_network(lut, self.space, &arch, self.allow_noisy)?;
@@ -218,59 +231,8 @@ fn unlike_the_lut(level: f64, lut: &Lut) -> Option<String> {
     })
 }
 
-/// Winners of searches that train nothing.
-struct SampledEvaluator<'a> {
-    context: DeviceContext<'a>,
-    experiment: &'a Experiment,
-    folder: PathBuf,
-}
-
-impl DeviceEvaluator for SampledEvaluator<'_> {
-    type Found = SampledResult;
-    type Error = Failure;
-
-    fn measure(&mut self, arch: &ArchFile) -> Result<Measured, Failure> {
-        self.context.measure(arch)
-    }
-
-    fn select(&mut self, factor: f64) -> Result<SampledResult, Failure> {
-        status(again(factor));
-        Ok(evolution::run(self.experiment.clone(), &self.folder, Existing::Resume, factor)?)
-    }
-
-    fn keep(&mut self, found: &SampledResult) -> Result<(), Failure> {
-        Ok(found.write(&self.folder)?)
-    }
-}
-
-/// Winners of searches that train.
-struct TrainedEvaluator<'a> {
-    context: DeviceContext<'a>,
-    job: &'a Job,
-}
-
-impl DeviceEvaluator for TrainedEvaluator<'_> {
-    type Found = RunResult;
-    type Error = Failure;
-
-    fn measure(&mut self, arch: &ArchFile) -> Result<Measured, Failure> {
-        self.context.measure(arch)
-    }
-
-    fn select(&mut self, factor: f64) -> Result<RunResult, Failure> {
-        status(again(factor));
-        start(&Job { task: Task::Select { factor }, ..self.job.clone() })?;
-        read(&self.job.folder)
-    }
-
-    fn keep(&mut self, found: &RunResult) -> Result<(), Failure> {
-        let folder = &self.job.folder;
-        found.write(folder).map_err(|e| Failure::internal(format!("{}/result.json: {e}", folder.display())))
-    }
-}
-
 fn again(factor: f64) -> String {
-    format!("the device does not agree with the budget: selecting again with latencies {factor:.4} times the LUT's")
+    format!("the measured latency misses the budget: selecting again with latencies {factor:.4} times the LUT's")
 }
 
 /// Runs a job in `nasprof-search`, and shows its events.
@@ -296,6 +258,7 @@ fn start(job: &Job) -> Result<(), Failure> {
             match serde_json::from_str(&line.map_err(Failure::internal)?) {
                 Ok(RunEvent::Line(line)) => view.status(&line),
                 Ok(RunEvent::Step(step)) => view.step(&step),
+                Ok(RunEvent::Judging(judging)) => view.judging(&judging),
                 Ok(RunEvent::Failed { message, hint }) => failure = Some((message, hint)),
                 Err(_) => {
                     let problem = format!("{name} does not speak as this program expects");
@@ -332,13 +295,21 @@ fn start(job: &Job) -> Result<(), Failure> {
     }
 }
 
-fn read(folder: &Path) -> Result<RunResult, Failure> {
-    RunResult::read(folder).map_err(|e| Failure::internal(format!("{}/result.json: {e}", folder.display())))
-}
-
 fn show(folder: &Path, result: &RunResult) -> Result<(), Failure> {
     print(format!("run           {}", folder.display()))?;
+    if let Some(epochs) = &result.epochs {
+        print(format!("epochs        {}", epochs.in_words()))?;
+    }
     print(format!("accuracy      {} of {}", percent(result.accuracy), result.accuracy_of))?;
+    if let Some(Trained { epoch, valid_images, valid_accuracy, .. }) = &result.training {
+        let chosen = match valid_accuracy {
+            Some(accuracy) => {
+                format!("epoch {epoch}, the best on {valid_images} validation images: {}", percent(*accuracy))
+            }
+            None => format!("epoch {epoch}, the last one: there are no validation images to choose by"),
+        };
+        print(format!("chosen        {chosen}"))?;
+    }
     print(format!("parameters    {}", result.params))?;
     print(format!("MACs          {}", result.macs))?;
     for quantity in &result.quantities {
@@ -362,10 +333,15 @@ fn amount(quantity: &str, value: f64) -> String {
 
 fn show_measured(latency: &Latency) -> Result<(), Failure> {
     let Some(measured) = &latency.measured else { return Ok(()) };
-    let target = latency
-        .target_ms
-        .map_or_else(String::new, |t| format!(", {:+.2} % of the target", (measured.latency_ms / t - 1.0) * 100.0));
-    print(format!("measured      {} on {}{target}", ms(measured.latency_ms), measured.device))?;
+    let against = latency.comparison().map_or_else(String::new, |comparison| {
+        let sign = match comparison.grade {
+            Grade::Good => "✓",
+            Grade::Doubtful => "!",
+            Grade::Bad => "✗",
+        };
+        format!(", {sign} {comparison}")
+    });
+    print(format!("measured      {} on {}{against}", ms(measured.latency_ms), measured.device))?;
     if let Some(level) = measured.level {
         print(format!("level then    {level:.4} of the LUT, from its anchors"))?;
     }

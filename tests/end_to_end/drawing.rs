@@ -132,9 +132,12 @@ fn what_is_wrong_with_a_search_is_said_before_anything_is_written() {
     assert!(!folder.path("run").exists());
     folder.ok("search search.toml -o run");
     let before = folder.read("run/result.json");
-    let exists = folder.fails("search search.toml -o run", 2, "holds a run already");
-    assert!(exists.stderr.contains("--resume goes on with it, --overwrite runs anew"), "{}", exists.stderr);
-    folder.fails("search search.toml -o run --resume --set seed=3", 2, "another experiment");
+    let exists = folder.fails("search search.toml -o run", 2, "holds a finished run already of this experiment");
+    assert!(exists.stderr.contains("--resume shows its result, --overwrite runs anew"), "{}", exists.stderr);
+    for resume in ["", " --resume"] {
+        let other = format!("search search.toml -o run{resume} --set seed=3");
+        folder.fails(&other, 2, "another experiment: `seed` is 2 there and 3 here");
+    }
     folder.fails("search search.toml -o run --overwrite --resume", 2, "--overwrite");
     assert_eq!(folder.read("run/result.json"), before);
     // A search that finds nothing replaces nothing; one that does leaves alone what is not its own.

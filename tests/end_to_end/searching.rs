@@ -120,7 +120,11 @@ fn a_search_ends_with_a_measured_winner_that_can_be_trained() {
     let search = format!("search search.toml -o run --set regularizers.0.target={target}");
     let ran = folder.run(&format!("{search} --json"));
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    assert!(ran.stderr.contains("epoch 4:"), "no terminal, so a line an epoch: {}", ran.stderr);
+    assert!(
+        ran.stderr.contains("epoch 4/4: ") && ran.stderr.contains("epoch 1/4 (warm-up): "),
+        "no terminal, so a line an epoch: {}",
+        ran.stderr
+    );
     let result: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(result, json(&folder, "run/result.json"));
     assert_eq!(result["arch"], json(&folder, "run/arch.json"));
@@ -135,7 +139,8 @@ fn a_search_ends_with_a_measured_winner_that_can_be_trained() {
     let line = folder.ok("estimate --lut a.parquet --space space.toml --arch run/arch.json --json");
     let alone = serde_json::from_str::<Value>(&line).unwrap()["latency_ms"].as_f64().unwrap();
     assert!((alone / estimated - 1.0).abs() < 1e-9, "{alone} {estimated}");
-    folder.fails(&search, 2, "holds a run already");
+    let refused = folder.fails(&search, 2, "holds a finished run already of this experiment");
+    assert!(refused.stderr.contains("hint: --resume shows its result"), "{}", refused.stderr);
     // The winner, trained.
     let trained: Value = serde_json::from_str(&folder.ok("train train.toml -o trained --json")).unwrap();
     assert_eq!((&trained["arch"], &trained["params"]), (&result["arch"], &result["params"]));

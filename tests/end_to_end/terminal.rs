@@ -11,7 +11,9 @@ const EVIL: &str = "\u{1b}]0;pwned\u{7}\u{1b}[31m\u{9b}2J\u{202e}\nhint: forged\
 /// Adds the evil text to every text of a JSON value but the names of kinds.
 fn poison(value: &mut Value, key: &str) {
     match value {
-        Value::String(text) if !["runtime", "mode", "allocator", "space_digest", "op", "flags", "reason"].contains(&key) => {
+        Value::String(text)
+            if !["runtime", "mode", "allocator", "space_digest", "op", "flags", "reason"].contains(&key) =>
+        {
             text.push_str(EVIL);
         }
         Value::Array(all) => all.iter_mut().for_each(|one| poison(one, key)),

@@ -8,6 +8,7 @@ use nasprof_search::CostError;
 use nasprof_search::config::ConfigError;
 use nasprof_search::data::DataError;
 use nasprof_search::evolution::EvolutionError;
+use nasprof_search::folder::FolderError;
 use tch::TchError;
 use thiserror::Error;
 
@@ -35,13 +36,13 @@ pub enum SearchError {
     #[error(transparent)]
     Evolution(#[from] EvolutionError),
     /// The loss left the numbers: the training has diverged.
-    #[error("the loss is {loss} at learning rate {learning_rate}{}", .epoch.map_or_else(String::new, |e| format!(" in epoch {}", e + 1)))]
+    #[error("the loss is {loss} at learning rate {learning_rate}{}", .epoch.map_or_else(String::new, |e| format!(" in epoch {e}")))]
     Diverged {
         /// The loss.
         loss: f64,
         /// The learning rate of the step.
         learning_rate: f64,
-        /// The epoch, counted from 0 with the warm-up; the message counts from 1, as `log.txt` and the display do.
+        /// The epoch, counted from 1 with the warm-up.
         epoch: Option<u32>,
         /// The last checkpoint, from before.
         checkpoint: Option<PathBuf>,
@@ -55,27 +56,8 @@ pub enum SearchError {
         problem: String,
     },
     /// The run folder cannot be used.
-    #[error("{path}: {problem}")]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// What is wrong.
-        problem: String,
-    },
-    /// The run folder holds a run.
-    #[error("{path}: holds a run already")]
-    Exists {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// A LUT is another one than when the run was begun.
-    #[error("{path}: the LUT {lut} is not what it was when this run was begun")]
-    LutChanged {
-        /// The folder.
-        path: PathBuf,
-        /// The LUT.
-        lut: PathBuf,
-    },
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// A file cannot be read or written.
     #[error("{path}: {source}")]
     File {
@@ -111,11 +93,6 @@ impl SearchError {
                 );
                 Some(format!("lower the learning rate or clip gradients; {last}"))
             }
-            Self::Exists { .. } => {
-                Some("--resume goes on with it, --overwrite runs anew; -o names another folder".to_owned())
-            }
-            Self::LutChanged { .. } => Some("search anew with --overwrite, or into another folder with -o".to_owned()),
-            Self::Checkpoint { .. } => Some("start again in another folder with -o".to_owned()),
             _ => None,
         }
     }

@@ -30,7 +30,7 @@ skip_connect = false
 
 fn batches(plan: &Plan) -> [Vec<MiniBatch>; 2] {
     let loaders = plan.loaders.as_ref().unwrap();
-    [&loaders.train, &loaders.valid].map(|loader| {
+    [&loaders.train, loaders.valid.as_ref().unwrap()].map(|loader| {
         let batch = loader.shuffled(0).next().unwrap().unwrap();
         vec![MiniBatch::new(&batch, Device::Cpu).unwrap()]
     })

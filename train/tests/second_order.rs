@@ -47,7 +47,7 @@ fn plan(folder: &tempfile::TempDir) -> Plan {
 /// Two mini-batches make up the training batch.
 fn batches(plan: &Plan) -> [Vec<MiniBatch>; 2] {
     let loaders = plan.loaders.as_ref().unwrap();
-    [&loaders.train, &loaders.valid].map(|loader| {
+    [&loaders.train, loaders.valid.as_ref().unwrap()].map(|loader| {
         let one = |batch| {
             let mini = MiniBatch::new(&batch, Device::Cpu).unwrap();
             MiniBatch { images: mini.images.to_kind(Kind::Double), ..mini }

@@ -60,7 +60,7 @@ fn line(metric: &Metric, steps: &[f64]) -> Line {
 
 /// The result's target as a level line.
 fn target(run: &SearchRun, name: &str, steps: &[f64]) -> Option<Line> {
-    let target = run.number("target_ms").filter(|_| name == LATENCY)?;
+    let target = run.result.as_ref()?.latency().target_ms.filter(|_| name == LATENCY)?;
     Some(Line { name: "target".to_owned(), points: steps.iter().map(|s| (*s, target)).collect(), limit: true })
 }
 

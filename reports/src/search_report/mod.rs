@@ -17,14 +17,18 @@ use crate::page::{Section, headline, page, statements};
 
 pub use self::run::{AlphaRow, Metric, SearchRun};
 
-/// A search as one HTML file. With its space the architecture is drawn.
+/// A search or a training as one HTML file. With its space the architecture is drawn.
 #[must_use]
 pub fn search_report(run: &SearchRun, name: &str, space: Option<&Space>) -> String {
-    let mut sections = vec![Section::new("result", "Result", found(run))];
+    let (kind, result, course) = match run.is_training() {
+        true => ("Training", "Result", "How the training went"),
+        false => ("Search", "Result", "How the search went"),
+    };
+    let mut sections = vec![Section::new("result", result, found(run))];
     sections.extend(architecture(run, space).map(|body| Section::new("architecture", "Architecture", body)));
     if run.curves().next().is_some() {
         let body = html! { (curves::curves(run)) };
-        sections.push(Section::new("curves", "How the search went", body));
+        sections.push(Section::new("curves", course, body));
     }
     sections.extend(
         pareto::pareto(run).map(|(title, body)| Section::new("pareto", title, html! { div.charts { (body) } })),
@@ -34,21 +38,20 @@ pub fn search_report(run: &SearchRun, name: &str, space: Option<&Space>) -> Stri
         run.config.as_ref().map(|text| Section::new("config", "Configuration", html! { pre tabindex="0" { (text) } })),
     );
     let space = run.arch.as_ref().map_or("", |a| a.space.as_str());
-    page(&format!("Search {name}"), space, &sections)
+    page(&format!("{kind} {name}"), space, &sections)
 }
 
 fn found(run: &SearchRun) -> Markup {
     let figures = result::headline_figures(run);
     html! {
-        @if run.result.is_none() { p { "The search has no result yet; this page shows its state when the report was \
-            made." } }
+        @if run.result.is_none() { p { "The run has no result yet: this is what it had when the report was made." } }
         @if !figures.is_empty() { (headline(figures)) }
         (statements(&result::verdicts(run)))
-        @if let Some(Value::Object(all)) = &run.result {
+        @if let Some(Ok(Value::Object(all))) = run.result.as_ref().map(serde_json::to_value) {
             details {
                 summary { "Everything in result.json" }
                 dl.facts {
-                    @for (name, value) in all { div { dt { (name) } dd { (plain(value)) } } }
+                    @for (name, value) in &all { div { dt { (name) } dd { (plain(value)) } } }
                 }
             }
         }

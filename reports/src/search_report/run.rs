@@ -4,14 +4,17 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use nasprof_graph::arch::ArchFile;
-use serde_json::Value;
+use nasprof_search::config::Experiment;
+use nasprof_search::job::RunResult;
+use nasprof_search::record::Record;
 
 use crate::ReportError;
 
 /// Larger files are not what a search writes.
 const MAX_BYTES: u64 = 256 << 20;
 /// Columns that count the steps of the others, the first that is there.
-const STEPS: [&str; 3] = ["epoch", "step", "iteration"];
+const STEPS: [&str; 3] = [EPOCH, "step", "iteration"];
+const EPOCH: &str = "epoch";
 
 /// What a search left.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -20,8 +23,8 @@ pub struct SearchRun {
     pub metrics: Vec<Metric>,
     /// Best architecture so far, `arch.json`.
     pub arch: Option<ArchFile>,
-    /// `result.json`, at the end of a search.
-    pub result: Option<Value>,
+    /// `result.json`, at the end of a run.
+    pub result: Option<Record>,
     /// Probabilities of candidates over time, `alphas.csv`.
     pub alphas: Vec<AlphaRow>,
     /// Columns of `pareto.csv` that are numbers, the score last: networks that no other beats.
@@ -61,7 +64,11 @@ impl SearchRun {
     pub fn read(folder: &Path) -> Result<Self, ReportError> {
         let metrics = text(&folder.join("metrics.csv"))?.map(|(path, t)| columns(&path, &t)).transpose()?;
         let arch = text(&folder.join("arch.json"))?.map(|(path, t)| json(&path, &t)).transpose()?;
-        let result = text(&folder.join("result.json"))?.map(|(path, t)| json(&path, &t)).transpose()?;
+        let no_result =
+            |path: &Path, e: serde_json::Error| ReportError::format(path, format!("is no result of a run: {e}"));
+        let result = text(&folder.join("result.json"))?
+            .map(|(path, t)| Record::parse(&t).map_err(|e| no_result(&path, e)))
+            .transpose()?;
         let alphas = text(&folder.join("alphas.csv"))?.map(|(path, t)| alphas(&path, &t)).transpose()?;
         let front =
             text(&folder.join("pareto.csv"))?.map(|(path, t)| columns(&path, &t)).transpose()?.unwrap_or_default();
@@ -82,29 +89,32 @@ impl SearchRun {
         })
     }
 
-    /// The column that counts steps, else row numbers.
+    /// The column that counts steps, else row numbers. Epochs count from 1; earlier versions wrote them from 0.
     pub(crate) fn steps(&self) -> (String, Vec<f64>) {
         let column = STEPS.iter().find_map(|name| self.metrics.iter().find(|m| m.name == *name));
         let rows = self.metrics.first().map_or(0, |m| m.values.len());
-        column.map_or_else(
-            || ("row".to_owned(), (1..=rows).map(|i| i as f64).collect()),
-            |m| (m.name.clone(), m.values.clone()),
-        )
+        let Some(column) = column else { return ("row".to_owned(), (1..=rows).map(|i| i as f64).collect()) };
+        let from_zero = column.name == EPOCH && column.values.first() == Some(&0.0);
+        let steps = column.values.iter().map(|step| if from_zero { step + 1.0 } else { *step });
+        (column.name.clone(), steps.collect())
+    }
+
+    /// Whether the run is a training of one network, and no search.
+    #[must_use]
+    pub fn is_training(&self) -> bool {
+        let experiment = self.config.as_deref().and_then(|text| Experiment::parse(text, &[]).ok());
+        let by_result = || self.trained().is_some_and(|result| result.training.is_some());
+        experiment.map_or_else(by_result, |experiment| experiment.trainer.is_some())
+    }
+
+    /// The result, if it is one with images.
+    pub(crate) fn trained(&self) -> Option<&RunResult> {
+        self.result.as_ref()?.trained()
     }
 
     /// Columns that are not steps.
     pub(crate) fn curves(&self) -> impl Iterator<Item = &Metric> {
         self.metrics.iter().filter(|m| !STEPS.contains(&m.name.as_str()))
-    }
-
-    /// A value of the result; a dot goes into an object.
-    pub(crate) fn value(&self, path: &str) -> Option<&Value> {
-        path.split('.').try_fold(self.result.as_ref()?, |value, name| value.get(name)).filter(|v| !v.is_null())
-    }
-
-    /// A number of the result.
-    pub(crate) fn number(&self, path: &str) -> Option<f64> {
-        self.value(path)?.as_f64()
     }
 }
 
@@ -151,6 +161,10 @@ fn alphas(path: &Path, text: &str) -> Result<Vec<AlphaRow>, ReportError> {
     let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
     let rows = csv::Reader::from_reader(whole.as_bytes()).into_deserialize().collect::<Result<Vec<AlphaRow>, _>>();
     let rows = rows.map_err(|e| ReportError::format(path, e.to_string()))?;
+    // As in `SearchRun::steps`.
+    let from_zero = whole.starts_with(EPOCH) && rows.first().is_some_and(|row| row.step == 0.0);
+    let rows: Vec<AlphaRow> =
+        rows.into_iter().map(|row| AlphaRow { step: row.step + f64::from(u8::from(from_zero)), ..row }).collect();
     match rows.iter().find(|r| !(0.0..=1.0).contains(&r.probability)) {
         Some(bad) => Err(ReportError::format(path, format!("{} is not a probability", bad.probability))),
         None => Ok(rows),
@@ -172,7 +186,16 @@ mod tests {
     #[test]
     fn a_running_search_is_read_up_to_its_last_whole_line() {
         let run = SearchRun::read(folder(&[("metrics.csv", "epoch,loss,note\n0,1.5,a\n1,,b\n2,0.")]).path()).unwrap();
-        assert_eq!(run.steps(), ("epoch".to_owned(), vec![0.0, 1.0]));
+        // As an earlier version wrote it: from 0.
+        assert_eq!(run.steps(), ("epoch".to_owned(), vec![1.0, 2.0]));
+        let from_one = SearchRun::read(folder(&[("metrics.csv", "epoch,loss\n1,1.5\n2,1\n")]).path()).unwrap();
+        assert_eq!(from_one.steps(), ("epoch".to_owned(), vec![1.0, 2.0]));
+        let alphas = |text: &str| {
+            let text = format!("epoch,choice,candidate,probability\n{text}");
+            let files = folder(&[("metrics.csv", "epoch\n1\n"), ("alphas.csv", text.as_str())]);
+            SearchRun::read(files.path()).unwrap().alphas.iter().map(|row| row.step).collect::<Vec<_>>()
+        };
+        assert_eq!([alphas("0,c,a,1\n1,c,a,1\n"), alphas("1,c,a,1\n2,c,a,1\n")], [[1.0, 2.0], [1.0, 2.0]]);
         assert_eq!(run.curves().map(|m| m.name.as_str()).collect::<Vec<_>>(), ["loss"]);
         assert!(run.metrics[1].values[1].is_nan());
     }
@@ -182,6 +205,7 @@ mod tests {
         let problem = |files: &[(&str, &str)]| SearchRun::read(folder(files).path()).unwrap_err().to_string();
         assert!(problem(&[]).contains("not the folder of a search"));
         assert!(problem(&[("arch.json", "{\"format_version\":1}")]).contains("arch.json"));
+        assert!(problem(&[("result.json", "{\"accuracy\":0.9}")]).contains("result.json: is no result of a run"));
         assert!(problem(&[("metrics.csv", "a,b\n1,2\n1,2,3\n")]).contains("metrics.csv"));
         let alphas = "step,choice,candidate,probability\n0,c,a,1.5\n";
         assert!(problem(&[("metrics.csv", "epoch\n0\n"), ("alphas.csv", alphas)]).contains("1.5 is not a probability"));

@@ -2,6 +2,11 @@
 
 use super::{ConfigError, Experiment, Optimizer, RegularizerKind, Searcher};
 
+/// Most architectures scored by counts and LUTs: some seconds each 100,000, and about a kilobyte of memory each.
+const MOST_BY_COST: u32 = 1_000_000;
+/// Most architectures judged on all validation images, which takes seconds each.
+const MOST_ON_IMAGES: u32 = 100_000;
+
 /// Refuses what makes no sense, with the key at fault.
 pub(super) fn check(experiment: &Experiment) -> Result<(), ConfigError> {
     let trains = match (&experiment.searcher, &experiment.trainer) {
@@ -78,16 +83,16 @@ fn check_searcher(searcher: &Searcher) -> Result<(), ConfigError> {
         }
         Searcher::Fairnas { networks_per_step, samples, evolution } => {
             within("networks_per_step", networks_per_step.unwrap_or(1), 1, 10_000)?;
-            within("samples", *samples, u32::from(evolution.is_none()), 10_000_000)?;
-            evolution.as_ref()
+            within("samples", *samples, u32::from(evolution.is_none()), MOST_ON_IMAGES)?;
+            evolution.as_ref().map(|evolution| (evolution, MOST_ON_IMAGES))
         }
-        Searcher::Evolution { evolution, .. } => Some(evolution),
+        Searcher::Evolution { evolution, .. } => Some((evolution, MOST_BY_COST)),
         Searcher::Random { samples, .. } => {
-            within("samples", *samples, 1, 100_000_000)?;
+            within("samples", *samples, 1, MOST_BY_COST)?;
             None
         }
     };
-    match evolution.and_then(super::Evolution::problem) {
+    match evolution.and_then(|(evolution, most)| evolution.problem(most)) {
         Some((key, problem)) => Err(ConfigError::key(format!("searcher.evolution.{key}"), problem)),
         None => Ok(()),
     }
@@ -136,4 +141,16 @@ fn check_training(experiment: &Experiment, training: &super::Training) -> Result
         }
     }
     Ok(())
+}
+
+/// Refuses to draw more architectures than there are: the search would look for them in vain.
+pub(super) fn check_samples(experiment: &Experiment, space: &nasprof_spaces::Space) -> Result<(), ConfigError> {
+    let all = space.architectures();
+    match experiment.searcher.as_ref().and_then(Searcher::samples) {
+        Some(samples) if all < samples.into() => {
+            let problem = format!("{samples} is more than the {all} architectures of `{}`", space.name);
+            Err(ConfigError::key("searcher.samples", problem))
+        }
+        _ => Ok(()),
+    }
 }

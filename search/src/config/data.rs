@@ -6,12 +6,19 @@ use std::sync::Arc;
 use nasprof_spaces::Space;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::training::Batches;
 use super::{ConfigError, Experiment, Training};
 use crate::data::{
     DataSet, Loader, LoaderOptions, Opened, Preset, Purpose, Size, Step, Transform, open, split_stratified, stream,
 };
+use crate::folder::hex;
+
+/// Share of the training images that a search learns weights from, if the experiment does not say.
+const SEARCH_PORTION: f64 = 0.5;
+/// The same of a training of one network.
+const TRAINING_PORTION: f64 = 0.9;
 
 /// The kinds of data sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,10 +49,11 @@ pub struct DataConfig {
     /// The list of test images, for lists only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_list: Option<PathBuf>,
-    /// Share of the training images that a search trains weights on; it evaluates architectures on the others. A
-    /// training of one network uses all and evaluates on the test images.
-    #[serde(default = "half")]
-    pub train_portion: f64,
+    /// Share of the training images that weights are learnt from. On the others a search judges architectures, and a
+    /// training chooses the epoch whose weights it keeps; the test images are for the end. Of a training it may be 1: then
+    /// the weights of the last epoch are kept. Default: 0.5 for a search, 0.9 for a training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train_portion: Option<f64>,
     /// Use only so many training images, the same share of each class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_train_images: Option<usize>,
@@ -73,10 +81,6 @@ pub struct DataConfig {
     pub max_corrupt: usize,
 }
 
-fn half() -> f64 {
-    0.5
-}
-
 fn two() -> usize {
     2
 }
@@ -86,6 +90,12 @@ fn ten() -> usize {
 }
 
 impl DataConfig {
+    /// Share of the training images that weights are learnt from, by a search or by a training.
+    #[must_use]
+    pub fn portion(&self, searches: bool) -> f64 {
+        self.train_portion.unwrap_or(if searches { SEARCH_PORTION } else { TRAINING_PORTION })
+    }
+
     /// What is done to images for training and for evaluation.
     fn transforms(&self) -> Result<(Transform, Transform), ConfigError> {
         let preset = self.transform.or(match self.dataset {
@@ -105,10 +115,14 @@ impl DataConfig {
         ))
     }
 
-    fn check(&self) -> Result<(), ConfigError> {
+    fn check(&self, searches: bool) -> Result<(), ConfigError> {
         let fail = |key: &str, problem: String| Err(ConfigError::key(format!("data.{key}"), problem));
-        if !(self.train_portion > 0.0 && self.train_portion < 1.0) {
-            return fail("train_portion", format!("{} is not in (0, 1)", self.train_portion));
+        let portion = self.portion(searches);
+        if !(portion > 0.0 && portion <= 1.0) {
+            return fail("train_portion", format!("{portion} is not in (0, 1]"));
+        }
+        if searches && portion == 1.0 {
+            return fail("train_portion", "1 leaves no images to judge architectures on".to_owned());
         }
         if !(1..=1024).contains(&self.workers) {
             return fail("workers", format!("{} is not in 1 to 1024", self.workers));
@@ -133,15 +147,16 @@ impl DataConfig {
 /// The images of an experiment.
 #[derive(Debug, Clone)]
 pub struct Loaders {
-    /// For the weights: a search's share of the training images, or all of them.
+    /// For the weights: the share of the training images that `train_portion` names.
     pub train: Loader,
-    /// A search's other training images, for its architecture; of a training the test images.
-    pub valid: Loader,
-    /// The test images.
+    /// The other training images: a search judges architectures on them, a training chooses its epoch by them. `None` for
+    /// a training that learns from all.
+    pub valid: Option<Loader>,
+    /// The test images, for the end of a training.
     pub test: Loader,
     /// How updates of the weights go over `train`.
     pub train_batches: Batches,
-    /// How updates of the architecture, or the steps of an evaluation, go over `valid`.
+    /// How updates of the architecture go over `valid`.
     pub valid_batches: Batches,
 }
 
@@ -153,30 +168,24 @@ impl Loaders {
         experiment: &Experiment,
         space: &Space,
     ) -> Result<Self, ConfigError> {
-        config.check()?;
+        let searches = experiment.searcher.is_some();
+        config.check(searches)?;
         let (for_train, for_test) = config.transforms()?;
         let size = image_size(space)?;
         let Opened { train, train_images, test, test_images } = open(config, size.channels, experiment.seed)?;
         check_classes(&train, space)?;
         let (train, test) = (Arc::new(train), Arc::new(test));
-        let (weights, valid_data, valid, for_valid) = if experiment.searcher.is_some() {
-            let labels: Vec<u32> = train_images.iter().map(|&i| train.labels()[i as usize]).collect();
-            let (first, mut second) = split_stratified(&labels, config.train_portion, experiment.seed);
-            // Architectures are judged with the statistics of these batches, and folders of images come class by class.
-            second.shuffle(&mut stream(experiment.seed, Purpose::Split, 1, 0));
-            let of = |part: Vec<u32>| part.into_iter().map(|i| train_images[i as usize]).collect::<Vec<u32>>();
-            let for_valid = if config.augment_valid { &for_train } else { &for_test };
-            (of(first), &train, of(second), for_valid)
-        } else {
-            (train_images, &test, test_images.clone(), &for_test)
-        };
+        let (weights, valid) = split(config.portion(searches), &train, &train_images, experiment.seed);
         let at = |(key, problem): (&str, String)| ConfigError::key(format!("training.{key}"), problem);
         let train_batches = training.batches(weights.len()).map_err(at)?;
-        let valid_batches = training.valid_batches(valid.len()).map_err(at)?;
+        let evaluation = |images: usize| training.valid_batches(images.max(training.valid_batch()));
+        let valid_batches =
+            if searches { training.valid_batches(valid.len()) } else { evaluation(valid.len()) }.map_err(at)?;
         let loader = |data: &Arc<DataSet>, images: Vec<u32>, transform: &Transform, batches: Batches, salt: u64| {
+            let batch_size = batches.mini_batch.min(images.len());
             let options = LoaderOptions {
-                batch_size: batches.mini_batch,
-                batches_per_epoch: (batches.accumulate * batches.steps).min(images.len() / batches.mini_batch).max(1),
+                batch_size,
+                batches_per_epoch: (batches.accumulate * batches.steps).min(images.len() / batch_size.max(1)).max(1),
                 // Two streams over the same images must not be in step.
                 seed: experiment.seed.wrapping_mul(2).wrapping_add(salt),
                 workers: config.workers,
@@ -184,14 +193,35 @@ impl Loaders {
             };
             Loader::new(Arc::clone(data), images, transform.clone(), size, options)
         };
+        let for_valid = if searches && config.augment_valid { &for_train } else { &for_test };
+        let valid = Some(valid).filter(|images| !images.is_empty());
         Ok(Self {
             train: loader(&train, weights, &for_train, train_batches, 0)?,
-            valid: loader(valid_data, valid, for_valid, valid_batches, 1)?,
+            valid: valid.map(|images| loader(&train, images, for_valid, valid_batches, 1)).transpose()?,
             test: loader(&test, test_images, &for_test, valid_batches, 1)?,
             train_batches,
             valid_batches,
         })
     }
+
+    /// SHA-256 of what the images are: classes, labels, and pixels, or of images in files their names and sizes.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut hasher = Sha256::new();
+        self.train.data().digest(&mut hasher);
+        self.test.data().digest(&mut hasher);
+        hex(&hasher.finalize())
+    }
+}
+
+/// Images to learn from, and the others. Architectures are judged with the statistics of batches of the others, and folders
+/// of images come class by class: so these are shuffled.
+fn split(portion: f64, data: &DataSet, images: &[u32], seed: u64) -> (Vec<u32>, Vec<u32>) {
+    let labels: Vec<u32> = images.iter().map(|&i| data.labels()[i as usize]).collect();
+    let (first, mut second) = split_stratified(&labels, portion, seed);
+    second.shuffle(&mut stream(seed, Purpose::Split, 1, 0));
+    let of = |part: Vec<u32>| part.into_iter().map(|i| images[i as usize]).collect::<Vec<u32>>();
+    (of(first), of(second))
 }
 
 /// The image that the network takes.

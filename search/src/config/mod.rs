@@ -7,6 +7,7 @@
 mod budget;
 mod check;
 mod data;
+mod difference;
 mod error;
 mod network;
 mod optimizer;
@@ -21,6 +22,7 @@ mod training;
 use serde::{Deserialize, Serialize};
 
 pub use data::{DataConfig, DataSetKind, Loaders};
+pub use difference::Difference;
 pub use error::ConfigError;
 pub use network::Network;
 pub use optimizer::{Optimizer, OptimizerKind, Optimizers};

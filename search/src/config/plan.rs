@@ -48,6 +48,7 @@ impl Plan {
         if experiment.searcher.is_some() && space.choices.is_empty() {
             return Err(ConfigError::key("space", format!("`{}` has one network only: nothing to search", space.name)));
         }
+        check::check_samples(&experiment, &space)?;
         let network = experiment.trainer.as_ref().map(|t| network::find(t, &experiment, &spec, &space)).transpose()?;
         let regularizers = load(&experiment, &space)?;
         budget::check(&regularizers, &space)?;

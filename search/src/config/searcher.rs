@@ -21,7 +21,7 @@ pub enum Searcher {
         /// Where the gradient of the architecture comes from.
         #[serde(default)]
         gradient: ArchitectureGradient,
-        /// Architectures drawn for one step of REINFORCE.
+        /// Architectures drawn for one step of REINFORCE, each evaluated on a batch; at most 10,000.
         #[serde(default = "ten")]
         samples: u32,
         /// How much of the baseline is the newest mean reward (the reference's 0.9 is the weight of the new value).
@@ -35,7 +35,8 @@ pub enum Searcher {
         /// what strict fairness asks for.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         networks_per_step: Option<u32>,
-        /// Architectures that are drawn and evaluated at the end; 0 if `evolution` does it.
+        /// Architectures that are drawn and evaluated at the end, each on all validation images; 0 if `evolution` does it. At
+        /// most 100,000, and no more than the space has.
         #[serde(default)]
         samples: u32,
         /// Evolution on the trained weights.
@@ -55,13 +56,33 @@ pub enum Searcher {
     Random {
         /// What counts as better.
         score: Score,
-        /// Architectures evaluated.
+        /// Architectures evaluated: at most 1,000,000, and no more than the space has.
         #[serde(default = "two_thousand")]
         samples: u32,
     },
 }
 
 impl Searcher {
+    /// Architectures that are drawn to be evaluated, under the key `searcher.samples`; `None` if they are drawn step by step.
+    #[must_use]
+    pub fn samples(&self) -> Option<u32> {
+        match self {
+            Self::Fairnas { samples, .. } | Self::Random { samples, .. } => Some(*samples),
+            Self::Darts { .. } | Self::Proxylessnas { .. } | Self::Evolution { .. } => None,
+        }
+    }
+
+    /// The most architectures that are evaluated after the last step.
+    #[must_use]
+    pub fn evaluated_at_the_end(&self) -> u64 {
+        match self {
+            Self::Fairnas { samples, evolution, .. } => {
+                u64::from(*samples) + evolution.as_ref().map_or(0, Evolution::evaluated) as u64
+            }
+            _ => 0,
+        }
+    }
+
     /// Whether it trains weights.
     #[must_use]
     pub fn trains(&self) -> bool {
@@ -150,10 +171,24 @@ impl Default for Evolution {
 }
 
 impl Evolution {
+    /// The most architectures that it scores.
+    #[must_use]
+    pub fn evaluated(&self) -> usize {
+        (self.population as usize).saturating_mul(1 + self.generations as usize)
+    }
+
     /// What is wrong with it, with the key at fault.
-    pub(super) fn problem(&self) -> Option<(&'static str, String)> {
-        if !(2..=1_000_000).contains(&self.population) {
-            return Some(("population", format!("{} is not in 2 to 1,000,000", self.population)));
+    pub(super) fn problem(&self, most: u32) -> Option<(&'static str, String)> {
+        if !(2..=most).contains(&self.population) {
+            return Some(("population", format!("{} is not in 2 to {most}", self.population)));
+        }
+        if self.evaluated() > most as usize {
+            let Self { population, generations, .. } = self;
+            let problem = format!(
+                "{generations} generations of {population} after the first are {} architectures, the most are {most}",
+                self.evaluated()
+            );
+            return Some(("generations", problem));
         }
         for (key, value) in [("parents", self.parents), ("mutation", self.mutation)] {
             if !(value > 0.0 && value <= 1.0) {

@@ -48,11 +48,18 @@ impl Experiment {
         if let Some((key, value)) = not_finite("", &table) {
             return Err(ConfigError::key(key, format!("must be a finite number, not {value}")));
         }
-        serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
+        let read: Result<Self, _> = serde_path_to_error::deserialize(Value::Table(table));
+        let mut experiment = read.map_err(|error| {
             let key = error.path().to_string();
             let problem = suggest::explain(error.inner().message());
             if key == "." { ConfigError::Syntax(problem) } else { ConfigError::Key { key, problem } }
-        })
+        })?;
+        // The one default that depends on another table.
+        let searches = experiment.searcher.is_some();
+        if let Some(data) = &mut experiment.data {
+            data.train_portion = Some(data.portion(searches));
+        }
+        Ok(experiment)
     }
 
     /// The experiment as TOML, with all defaults filled in: what a run keeps in its folder.

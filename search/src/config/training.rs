@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// More are a mistake.
+const MOST_EPOCHS: u32 = 1_000_000;
+
 /// Where tensors are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -19,9 +22,9 @@ pub enum Compute {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Training {
-    /// Passes over the training images.
+    /// Passes over the training images, after those of the warm-up: a run has `warm_up_epochs + epochs` in all.
     pub epochs: u32,
-    /// Passes before, in which a search trains the weights of sampled networks and leaves the architecture alone.
+    /// Passes before these, in which a search trains the weights of sampled networks and leaves the architecture alone.
     #[serde(default)]
     pub warm_up_epochs: u32,
     /// Images of one update of the weights.
@@ -64,6 +67,12 @@ pub struct Batches {
 }
 
 impl Training {
+    /// Epochs of a run: those of the warm-up, and those after it.
+    #[must_use]
+    pub fn all_epochs(&self) -> u32 {
+        self.warm_up_epochs.saturating_add(self.epochs)
+    }
+
     /// How updates of the weights go over so many images.
     ///
     /// # Errors
@@ -73,12 +82,17 @@ impl Training {
         arithmetic(keys, self.batch_size, self.mini_batch.unwrap_or(self.batch_size), images)
     }
 
+    /// Images of an update of the architecture.
+    pub(super) fn valid_batch(&self) -> usize {
+        self.valid_batch_size.unwrap_or(self.batch_size)
+    }
+
     /// How updates of the architecture go over so many images.
     ///
     /// # Errors
     /// As [`Training::batches`].
     pub fn valid_batches(&self, images: usize) -> Result<Batches, (&'static str, String)> {
-        let batch = self.valid_batch_size.unwrap_or(self.batch_size);
+        let batch = self.valid_batch();
         // With its own batch size left out, the mini-batch follows the training's as well.
         let inherited = self.mini_batch.filter(|_| self.valid_batch_size.is_none());
         let mini = self.valid_mini_batch.or(inherited).unwrap_or(batch);
@@ -89,7 +103,16 @@ impl Training {
     pub(super) fn problem(&self) -> Option<(&'static str, String)> {
         let unit = |value: f64| (0.0..1.0).contains(&value);
         if self.epochs == 0 {
-            return Some(("epochs", "must be at least 1".to_owned()));
+            let of = if self.warm_up_epochs > 0 { "; those of the warm-up come before and do not count" } else { "" };
+            return Some(("epochs", format!("must be at least 1{of}")));
+        }
+        let all = u64::from(self.warm_up_epochs) + u64::from(self.epochs);
+        if all > u64::from(MOST_EPOCHS) {
+            let problem = format!(
+                "{} and {} of warm-up are {all} epochs, the most are {MOST_EPOCHS}",
+                self.epochs, self.warm_up_epochs
+            );
+            return Some(("epochs", problem));
         }
         for (key, value) in [("label_smoothing", self.label_smoothing), ("drop_path", self.drop_path)] {
             if !unit(value) {

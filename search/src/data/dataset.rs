@@ -1,6 +1,9 @@
 //! Sets of labelled images.
 
+use std::fs;
 use std::path::PathBuf;
+
+use sha2::{Digest, Sha256};
 
 use super::{Corrupt, DataError, Image, Size};
 
@@ -114,6 +117,29 @@ impl DataSet {
             }
             Images::Files { channels, paths } => Image::read(&paths[index], *channels)
                 .map_err(|problem| Corrupt { name: paths[index].display().to_string(), problem }),
+        }
+    }
+
+    /// Feeds a digest with what the set is: classes, labels, and the pixels of images in memory, or of images in files their
+    /// names and sizes; to read all of these would take hours.
+    pub(crate) fn digest(&self, hasher: &mut Sha256) {
+        for class in &self.classes {
+            hasher.update((class.len() as u64).to_le_bytes());
+            hasher.update(class);
+        }
+        hasher.update((self.labels.len() as u64).to_le_bytes());
+        self.labels.iter().for_each(|label| hasher.update(label.to_le_bytes()));
+        match &self.images {
+            Images::Memory { pixels, .. } => hasher.update(pixels),
+            Images::Files { paths, .. } => {
+                for path in paths {
+                    // A file that is not there is found when it is read, and counted as unreadable.
+                    let bytes = fs::metadata(path).map_or(u64::MAX, |facts| facts.len());
+                    hasher.update(bytes.to_le_bytes());
+                    hasher.update(path.as_os_str().as_encoded_bytes());
+                    hasher.update([0]);
+                }
+            }
         }
     }
 

@@ -101,6 +101,12 @@ impl Loader {
         self.source.images.len()
     }
 
+    /// The data set that the images are of.
+    #[must_use]
+    pub fn data(&self) -> &DataSet {
+        &self.source.data
+    }
+
     /// Batches of an epoch of [`Loader::shuffled`].
     #[must_use]
     pub fn batches_per_epoch(&self) -> usize {

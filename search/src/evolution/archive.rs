@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use nasprof_graph::Arch;
 use nasprof_spaces::Space;
 
-use super::{Budget, Candidate, EvolutionError, Outcome, Scorer, front};
+use super::{Budget, Candidate, EvolutionError, Outcome, Sampling, Scorer, front};
 
 pub(super) struct Archive<'a> {
     pub(super) space: &'a Space,
@@ -14,16 +14,23 @@ pub(super) struct Archive<'a> {
     known: HashSet<Arch>,
     evaluated: Vec<Candidate>,
     sampled: u64,
+    wanted: usize,
 }
 
 impl<'a> Archive<'a> {
-    pub(super) fn new(space: &'a Space, budget: &'a Budget<'a>, scorer: &'a mut dyn Scorer) -> Self {
-        Self { space, budget, scorer, known: HashSet::new(), evaluated: Vec::new(), sampled: 0 }
+    /// An archive that is to hold at most `wanted` architectures: no more than the space has.
+    pub(super) fn new(space: &'a Space, budget: &'a Budget<'a>, scorer: &'a mut dyn Scorer, wanted: usize) -> Self {
+        let wanted = usize::try_from(space.architectures()).map_or(wanted, |all| wanted.min(all));
+        Self { space, budget, scorer, known: HashSet::new(), evaluated: Vec::new(), sampled: 0, wanted }
     }
 
     /// Judges an architecture; whether it is a new one within the budget.
     pub(super) fn offer(&mut self, arch: Arch) -> Result<bool, EvolutionError> {
         self.sampled += 1;
+        let sampling = Sampling { evaluated: self.evaluated.len(), wanted: self.wanted, sampled: self.sampled };
+        if !self.scorer.goes_on(&sampling) {
+            return Err(EvolutionError::Interrupted { evaluated: self.evaluated.len() });
+        }
         if self.known.contains(&arch) {
             return Ok(false);
         }
@@ -35,6 +42,11 @@ impl<'a> Archive<'a> {
         self.known.insert(arch.clone());
         self.evaluated.push(Candidate { arch, score, values });
         Ok(true)
+    }
+
+    /// Whether there is nothing left to find.
+    pub(super) fn is_full(&self) -> bool {
+        self.evaluated.len() >= self.wanted
     }
 
     pub(super) fn patience(&self) -> u64 {

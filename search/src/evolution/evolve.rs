@@ -29,7 +29,7 @@ pub fn evolve(
 ) -> Result<Outcome, EvolutionError> {
     let population = settings.population as usize;
     let parents = ((settings.parents * population as f64).ceil() as usize).max(1);
-    let mut archive = Archive::new(space, budget, scorer);
+    let mut archive = Archive::new(space, budget, scorer, settings.evaluated());
     fill(&mut archive, population, seed)?;
     if archive.len() < population {
         // The budget is tight: begin at its cheap end.
@@ -50,7 +50,7 @@ pub fn evolve(
                 }
             }
         }
-        if archive.len() == before {
+        if archive.len() == before || archive.is_full() {
             break;
         }
     }

@@ -32,6 +32,22 @@ pub trait Scorer {
     /// # Errors
     /// Whatever keeps it from judging; the search ends with it.
     fn score(&mut self, arch: &Arch) -> Result<f64, Box<dyn Error + Send + Sync>>;
+
+    /// Is told after every sample how far the search is; whether it is to go on.
+    fn goes_on(&mut self, _sampling: &Sampling) -> bool {
+        true
+    }
+}
+
+/// How far a search is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sampling {
+    /// Different architectures scored so far.
+    pub evaluated: usize,
+    /// The most that will be scored.
+    pub wanted: usize,
+    /// Architectures sampled so far, also those out of the budget or known already.
+    pub sampled: u64,
 }
 
 impl<F: FnMut(&Arch) -> Result<f64, Box<dyn Error + Send + Sync>>> Scorer for F {
@@ -76,6 +92,12 @@ pub enum EvolutionError {
     /// The scorer gave no number.
     #[error("the score of an architecture is {0}")]
     NoNumber(f64),
+    /// It was ended from outside.
+    #[error("interrupted after {evaluated} architectures")]
+    Interrupted {
+        /// How many were scored.
+        evaluated: usize,
+    },
     /// Nothing within the budget was found.
     #[error("none of {sampled} sampled architectures is within the budget")]
     NothingFound {

@@ -1,17 +1,19 @@
 //! A search without training, from its plan to its run folder.
 
+use std::error::Error;
+use std::fs;
 use std::path::Path;
 use std::time::Instant;
-use std::{fs, io};
 
 use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
 use nasprof_lut::replace_file;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
+use thiserror::Error as ThisError;
 
-use super::{Budget, EvolutionError, Outcome, evolve, sample, table};
+use super::{Budget, EvolutionError, Outcome, Sampling, Scorer, evolve, sample, table};
 use crate::config::{ConfigError, Experiment, LoadedRegularizer, Plan, Quantity, Score, Searcher};
+use crate::folder::{FolderError, claim_sampled, reopen, write_result};
 use crate::job::{Existing, clear};
 use crate::winner::{Found, Latency};
 use crate::{Costs, lut_files};
@@ -73,7 +75,7 @@ pub struct Bounded {
 }
 
 /// A search that cannot be run.
-#[derive(Debug, Error)]
+#[derive(Debug, ThisError)]
 pub enum RunError {
     /// The experiment cannot be run.
     #[error(transparent)]
@@ -81,60 +83,54 @@ pub enum RunError {
     /// The search found nothing or cannot judge.
     #[error(transparent)]
     Evolution(#[from] EvolutionError),
-    /// The run folder cannot be used.
-    #[error("{path}: {problem}")]
-    Folder {
-        /// The folder.
-        path: String,
-        /// What is wrong.
-        problem: String,
-    },
-    /// The run folder holds a run.
-    #[error("{path}: holds a run already")]
-    Exists {
-        /// The folder.
-        path: String,
-    },
-    /// A LUT is another one than when the run was begun.
-    #[error("{path}: the LUT {lut} is not what it was when this run was begun")]
-    LutChanged {
-        /// The folder.
-        path: String,
-        /// The LUT.
-        lut: String,
-    },
-    /// A file of the run folder cannot be read or written.
-    #[error("{path}: {source}")]
-    File {
-        /// The file.
-        path: String,
-        /// Why.
-        source: io::Error,
-    },
+    /// The run folder cannot be used, or a file of it not be read or written.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+}
+
+/// A score by counts, told to whoever watches.
+struct Watched<'a> {
+    costs: Costs<'static>,
+    watch: &'a mut dyn FnMut(&Sampling) -> bool,
+}
+
+impl Scorer for Watched<'_> {
+    fn score(&mut self, arch: &Arch) -> Result<f64, Box<dyn Error + Send + Sync>> {
+        Ok(self.costs.of(arch)?)
+    }
+
+    fn goes_on(&mut self, sampling: &Sampling) -> bool {
+        (self.watch)(sampling)
+    }
 }
 
 /// Runs a search by evolution or by independent draws, and writes `config.toml`, `arch.json`, `pareto.csv` and
 /// `result.json` into its folder. A search that is resumed is made again: it takes seconds and gives the same, with another
-/// `factor` within the budget of a device that is so much slower than its LUT.
+/// `factor` within the budget of a device that is so much slower than its LUT. `watch` is told after every sample how far the
+/// search is, and ends it by `false`; nothing is written then.
 ///
 /// # Errors
 /// If the experiment is another kind of search or makes no sense, the folder holds another run, or nothing is found.
-pub fn run(experiment: Experiment, folder: &Path, existing: Existing, factor: f64) -> Result<SampledResult, RunError> {
+pub fn run(
+    experiment: Experiment,
+    folder: &Path,
+    existing: Existing,
+    factor: f64,
+    watch: &mut dyn FnMut(&Sampling) -> bool,
+) -> Result<SampledResult, RunError> {
     let plan = Plan::new(experiment)?;
     let (space, seed) = (&plan.space, plan.experiment.seed);
     let of = |r: &LoadedRegularizer| if plan.is_of_device(r) { factor } else { 1.0 };
     let budget = Budget::new(space, &plan.regularizers, of).map_err(EvolutionError::from)?;
-    refuse_others(folder, &plan.experiment, existing)?;
+    claim_sampled(folder, &plan.experiment, existing)?;
     let started = Instant::now();
     let (score, outcome) = match &plan.experiment.searcher {
         Some(Searcher::Evolution { score, evolution }) => {
-            let costs = costs(&plan, *score)?;
-            let mut scorer = |arch: &Arch| Ok(costs.of(arch)?);
+            let mut scorer = Watched { costs: costs(&plan, *score)?, watch };
             (*score, evolve(space, &budget, evolution, seed, &mut scorer)?)
         }
         Some(Searcher::Random { score, samples }) => {
-            let costs = costs(&plan, *score)?;
-            let mut scorer = |arch: &Arch| Ok(costs.of(arch)?);
+            let mut scorer = Watched { costs: costs(&plan, *score)?, watch };
             (*score, sample(space, &budget, *samples, seed, &mut scorer)?)
         }
         _ => {
@@ -146,11 +142,12 @@ pub fn run(experiment: Experiment, folder: &Path, existing: Existing, factor: f6
     let latency = Latency::new(&plan, &outcome.best.values, factor);
     let found = sampled_result(&plan, &budget, score, &outcome, latency, seconds)?;
     // Only now: a search that finds nothing leaves no folder that would refuse the next one.
-    let fail = |source| RunError::File { path: folder.display().to_string(), source };
+    let fail = |source| FolderError::file(folder, source);
     fs::create_dir_all(folder).map_err(fail)?;
     if existing == Existing::Overwrite {
         clear(folder, &[]).map_err(fail)?;
     }
+    reopen(folder)?;
     lut_files::keep(folder, &plan.experiment).map_err(fail)?;
     write(folder, "config.toml", plan.experiment.resolved_toml().as_bytes())?;
     write(folder, "pareto.csv", &table(&outcome.front, space, &budget.names(), score.name()))?;
@@ -200,48 +197,17 @@ fn sampled_result(
     })
 }
 
-/// Refuses the folder of another run.
-fn refuse_others(folder: &Path, experiment: &Experiment, existing: Existing) -> Result<(), RunError> {
-    let refuse =
-        |problem: &str| Err(RunError::Folder { path: folder.display().to_string(), problem: problem.to_owned() });
-    if existing == Existing::Overwrite {
-        return Ok(());
-    }
-    match fs::read_to_string(folder.join("config.toml")) {
-        Ok(_) if existing == Existing::Refuse => Err(RunError::Exists { path: folder.display().to_string() }),
-        Ok(text) => match Experiment::parse(&text, &[]) {
-            Ok(kept) if kept == *experiment => match lut_files::changed(folder, experiment) {
-                Some(lut) => {
-                    Err(RunError::LutChanged { path: folder.display().to_string(), lut: lut.display().to_string() })
-                }
-                None => Ok(()),
-            },
-            Ok(_) => refuse("holds a run of another experiment than this one, see its config.toml"),
-            Err(error) => refuse(&format!("config.toml is damaged: {error}")),
-        },
-        Err(_) => Ok(()),
-    }
-}
-
 impl SampledResult {
-    /// Writes it into a run folder, as its result; at any moment there is the old or the new one.
+    /// Writes it into a run folder, as its result, with the list of the run's files.
     ///
     /// # Errors
     /// If a file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), RunError> {
-        write_json(folder, "arch.json", &self.arch)?;
-        write_json(folder, "result.json", self)
+        Ok(write_result(folder, Some(&self.arch), self)?)
     }
 }
 
-fn write_json(folder: &Path, name: &str, value: &impl Serialize) -> Result<(), RunError> {
-    let mut text = serde_json::to_vec_pretty(value)
-        .map_err(|e| RunError::File { path: folder.join(name).display().to_string(), source: e.into() })?;
-    text.push(b'\n');
-    write(folder, name, &text)
-}
-
-fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), RunError> {
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), FolderError> {
     let path = folder.join(name);
-    replace_file(&path, bytes).map_err(|source| RunError::File { path: path.display().to_string(), source })
+    replace_file(&path, bytes).map_err(|source| FolderError::file(&path, source))
 }

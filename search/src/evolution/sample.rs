@@ -6,6 +6,9 @@ use super::archive::Archive;
 use super::{Budget, EvolutionError, Outcome, Scorer};
 use crate::data::{Purpose, stream};
 
+/// Most draws that a tight budget is tried with: about a minute with tabulated costs.
+const MOST_DRAWS: u64 = 50_000_000;
+
 /// Draws architectures uniformly until `samples` different ones within the budget were evaluated, or the budget turns out too
 /// tight for that (the outcome tells how many were).
 ///
@@ -18,7 +21,7 @@ pub fn sample(
     seed: u64,
     scorer: &mut dyn Scorer,
 ) -> Result<Outcome, EvolutionError> {
-    let mut archive = Archive::new(space, budget, scorer);
+    let mut archive = Archive::new(space, budget, scorer, samples as usize);
     fill(&mut archive, samples as usize, seed)?;
     archive.outcome()
 }
@@ -26,8 +29,9 @@ pub fn sample(
 /// Draws until the archive has so many architectures.
 pub(super) fn fill(archive: &mut Archive<'_>, wanted: usize, seed: u64) -> Result<(), EvolutionError> {
     let mut rng = stream(seed, Purpose::Evolution, 0, 0);
-    for _ in 0..wanted as u64 * archive.patience() {
-        if archive.len() >= wanted {
+    let draws = (wanted as u64).saturating_mul(archive.patience()).min(MOST_DRAWS.max(wanted as u64));
+    for _ in 0..draws {
+        if archive.len() >= wanted || archive.is_full() {
             break;
         }
         archive.offer(archive.space.sample(&mut rng))?;

@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use nasprof_search::events::RunEvent;
+use nasprof_search::folder::FolderError;
 use nasprof_search::job::Job;
 use nasprof_train::SearchError;
 use nasprof_train::run::run;
@@ -48,6 +49,21 @@ fn fail(code: u8, message: String, hint: Option<String>) -> ExitCode {
     ExitCode::from(code)
 }
 
+/// What to do about an error, in terms of the command line that started this program.
+fn hint(error: &SearchError) -> Option<String> {
+    let folder = match error {
+        SearchError::Folder(FolderError::InUse { .. } | FolderError::File { .. }) => return None,
+        SearchError::Folder(FolderError::Missing { .. } | FolderError::Altered { .. }) => {
+            "put the file back as it was, or run anew with --overwrite"
+        }
+        SearchError::Folder(_) | SearchError::Checkpoint { .. } => {
+            "run anew with --overwrite, or in another folder with -o"
+        }
+        _ => return error.hint(),
+    };
+    Some(folder.to_owned())
+}
+
 fn main() -> ExitCode {
     // Steps allocate and free gigabytes. Without it a search is slower, which is no reason not to run one.
     let _ = nasprof_agent::retain_freed_memory();
@@ -64,8 +80,11 @@ fn main() -> ExitCode {
     match run(&job, &mut emit) {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
-            let code = if matches!(error, SearchError::Network(_) | SearchError::File { .. }) { 1 } else { 2 };
-            fail(code, error.to_string(), error.hint())
+            let internal = matches!(
+                error,
+                SearchError::Network(_) | SearchError::File { .. } | SearchError::Folder(FolderError::File { .. })
+            );
+            fail(if internal { 1 } else { 2 }, error.to_string(), hint(&error))
         }
     }
 }

@@ -1,59 +1,60 @@
 //! Checkpoints: tensors in one safetensors file, numbers in `state.json`, which names that file.
 //!
-//! The tensors are written first, into a new file; replacing `state.json` makes them the checkpoint. A run that is
-//! killed at any moment leaves the last checkpoint or the new one, never a mixture.
+//! The tensors are written first, into a file of their own; replacing `state.json` makes them the checkpoint. So a run
+//! that is killed at any moment leaves the last checkpoint or the new one, never a mixture. `state.json` has the digest of
+//! every file that the run goes on from, and of itself.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use nasprof_graph::Identity;
+use nasprof_search::folder::{Checkpoint, FolderError, Part, STATE, read_checkpoint};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
 use super::replace;
 use crate::error::SearchError;
 use crate::optimizer::Named;
 
-/// A larger state is none of ours.
-const MAX_STATE: u64 = 1 << 28;
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Envelope<T> {
-    format_version: u32,
-    /// Digest of the space's graph.
-    space: String,
-    tensors: String,
-    state: T,
+/// What a checkpoint is of.
+#[derive(Debug, Clone)]
+pub(super) struct Of {
+    /// The network's graph.
+    pub(super) space: Identity,
+    /// Digest of the images.
+    pub(super) data: String,
+    /// The experiment as `config.toml` has it.
+    pub(super) experiment: String,
 }
 
-/// The file that makes a checkpoint one.
-pub(super) fn state_file(folder: &Path) -> PathBuf {
-    folder.join("state.json")
-}
-
-/// Writes a checkpoint into the folder; earlier ones are removed when it is there.
+/// Writes a checkpoint into the run folder; earlier ones are removed when it is there. It stands on the files named in
+/// `beside`, those of them that are there, and on its tensors.
 pub(super) fn save(
     folder: &Path,
-    space: &str,
+    of: &Of,
     epoch: u32,
     tensors: &[Named],
+    beside: &[&str],
     state: &impl Serialize,
 ) -> Result<(), SearchError> {
     let name = format!("epoch-{epoch:05}.safetensors");
-    let path = folder.join(&name);
-    let fail = |source| SearchError::file(&path, source);
-    write_tensors(&path, tensors)?;
-    let envelope = Envelope { format_version: 1, space: space.to_owned(), tensors: name.clone(), state };
-    let text = serde_json::to_vec(&envelope).map_err(|e| fail(e.into()))?;
-    replace(&state_file(folder), &text)?;
-    for entry in fs::read_dir(folder).map_err(fail)?.flatten() {
-        let other = entry.file_name();
-        if other.to_string_lossy().ends_with(".safetensors") && other != *name {
+    let file = format!("checkpoint/{name}");
+    write_tensors(&folder.join(&file), tensors)?;
+    let there = beside.iter().copied().filter(|file| folder.join(file).exists());
+    let files = there.chain([file.as_str()]).map(|file| Part::of(folder, file)).collect::<Result<Vec<_>, _>>()?;
+    let keep: Vec<PathBuf> = files.iter().map(|part| folder.join(&part.file)).collect();
+    let of = (of.space.digest().to_owned(), of.data.clone(), of.experiment.clone());
+    let path = folder.join(STATE);
+    let text = Checkpoint::new(of, epoch, name, files, state).to_text();
+    replace(&path, text.map_err(|e| SearchError::file(&path, e.into()))?.as_bytes())?;
+    let checkpoint = folder.join("checkpoint");
+    for entry in fs::read_dir(&checkpoint).map_err(|e| SearchError::file(&checkpoint, e))?.flatten() {
+        let other = entry.path();
+        if other.extension().is_some_and(|end| end == "safetensors") && !keep.contains(&other) {
             // One that stays takes space and does no harm.
-            let _ = fs::remove_file(entry.path());
+            let _ = fs::remove_file(other);
         }
     }
     Ok(())
@@ -73,10 +74,19 @@ pub(super) fn write_tensors(path: &Path, tensors: &[Named]) -> Result<(), Search
     Ok(())
 }
 
+/// Reads tensors by their names.
+pub(super) fn read_tensors(path: &Path) -> Result<HashMap<String, Tensor>, SearchError> {
+    let tensors = Tensor::read_safetensors(path);
+    let tensors = tensors.map_err(|e| SearchError::checkpoint(path, first_line(&e.to_string())))?;
+    Ok(tensors.into_iter().collect())
+}
+
 /// A checkpoint that was read.
 pub(super) struct Loaded<T> {
     /// The numbers.
     pub(super) state: T,
+    /// Epochs done.
+    pub(super) epochs: u32,
     /// The file of the tensors.
     pub(super) path: PathBuf,
     tensors: HashMap<String, Tensor>,
@@ -89,32 +99,20 @@ impl<T> Loaded<T> {
     }
 }
 
-/// The checkpoint of a folder, if it has one.
-pub(super) fn load<T: DeserializeOwned>(folder: &Path, space: &Identity) -> Result<Option<Loaded<T>>, SearchError> {
-    let path = state_file(folder);
-    match fs::metadata(&path) {
-        Err(_) => return Ok(None),
-        Ok(facts) if facts.len() > MAX_STATE => return Err(SearchError::checkpoint(&path, "is larger than 256 MiB")),
-        Ok(_) => {}
+/// The checkpoint of a run folder, if it has one. Whose experiment it is of was checked when the folder was opened.
+pub(super) fn load<T: DeserializeOwned>(folder: &Path, of: &Of) -> Result<Option<Loaded<T>>, SearchError> {
+    let Some(checkpoint) = read_checkpoint::<T>(folder)? else { return Ok(None) };
+    let state = folder.join(STATE);
+    if !of.space.is(&checkpoint.space) {
+        return Err(SearchError::checkpoint(&state, "is of another space"));
     }
-    let text = fs::read_to_string(&path).map_err(|e| SearchError::file(&path, e))?;
-    let damaged = |e: serde_json::Error| SearchError::checkpoint(&path, format!("not a checkpoint: {e}"));
-    let version: serde_json::Value = serde_json::from_str(&text).map_err(damaged)?;
-    if version["format_version"] != 1 {
-        let problem = format!("format_version {} is not known (this version reads 1)", version["format_version"]);
-        return Err(SearchError::checkpoint(&path, problem));
+    if checkpoint.data != of.data {
+        return Err(FolderError::OtherData { path: state }.into());
     }
-    let envelope: Envelope<T> = serde_json::from_str(&text).map_err(damaged)?;
-    if !space.is(&envelope.space) {
-        return Err(SearchError::checkpoint(&path, "is of another space"));
-    }
-    if envelope.tensors.contains(['/', '\\']) {
-        return Err(SearchError::checkpoint(&path, "names a file outside of its folder"));
-    }
-    let path = folder.join(&envelope.tensors);
-    let tensors = Tensor::read_safetensors(&path);
-    let tensors = tensors.map_err(|e| SearchError::checkpoint(&path, first_line(&e.to_string())))?;
-    Ok(Some(Loaded { state: envelope.state, path, tensors: tensors.into_iter().collect() }))
+    checkpoint.check(folder)?;
+    let path = folder.join("checkpoint").join(&checkpoint.tensors);
+    let tensors = read_tensors(&path)?;
+    Ok(Some(Loaded { state: checkpoint.state, epochs: checkpoint.epochs, path, tensors }))
 }
 
 fn first_line(text: &str) -> String {

@@ -1,9 +1,9 @@
-//! The folder of a run: its owner and its files.
+//! What a run writes into its folder. Epochs count from 1 in all of it, with those of the warm-up.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
@@ -13,15 +13,14 @@ use nasprof_render::tensorboard::EventWriter;
 use nasprof_render::{Png, RenderError};
 use nasprof_search::config::Experiment;
 use nasprof_search::events::RunEvent;
-use nasprof_search::job::{Existing, RunResult, clear};
+use nasprof_search::folder::{Claim, FolderError, STATE, claim, reopen};
+use nasprof_search::job::{Epochs, Existing, RunResult, clear};
 use nasprof_search::lut_files;
 use nasprof_spaces::Space;
 
-use super::checkpoint::write_tensors;
 use super::progress::Row;
 use super::replace;
 use crate::error::SearchError;
-use crate::optimizer::Named;
 
 /// A run's folder, locked while it is open.
 pub(super) struct Folder {
@@ -31,58 +30,88 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Opens a folder for a new run, or that of a run to go on with or to replace.
-    pub(super) fn open(path: &Path, experiment: &Experiment, existing: Existing) -> Result<Self, SearchError> {
-        let fail = |source| SearchError::file(path, source);
+    /// Opens a folder for a new run, or that of a run to resume, to extend or to replace.
+    pub(super) fn open(path: &Path, experiment: &Experiment, existing: Existing) -> Result<(Self, Claim), SearchError> {
+        let fail = |source| FolderError::file(path, source);
+        // Before anything is made in a folder that is not ours.
+        claim(path, experiment, existing)?;
         fs::create_dir_all(path.join("checkpoint")).map_err(fail)?;
         let log = OpenOptions::new().create(true).append(true).open(path.join("log.txt")).map_err(fail)?;
-        let refuse = |problem: &str| Err(SearchError::Folder { path: path.to_owned(), problem: problem.to_owned() });
         match log.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return refuse("another run is using this folder"),
-            Err(TryLockError::Error(source)) => return Err(fail(source)),
+            Err(TryLockError::WouldBlock) => return Err(FolderError::InUse { path: path.to_owned() }.into()),
+            Err(TryLockError::Error(source)) => return Err(fail(source).into()),
         }
         if existing == Existing::Overwrite {
             log.set_len(0).and_then(|()| clear(path, &["log.txt"])).map_err(fail)?;
             fs::create_dir_all(path.join("checkpoint")).map_err(fail)?;
         }
+        // Once more: another run may have been here until now.
+        let claim = claim(path, experiment, existing)?;
         let config = path.join("config.toml");
-        match fs::read_to_string(&config) {
-            Ok(text) if existing == Existing::Resume => {
-                let kept = Experiment::parse(&text, &[])
-                    .map_err(|e| SearchError::Folder { path: config.clone(), problem: format!("is damaged: {e}") })?;
-                if kept != *experiment {
-                    return refuse("holds a run of another experiment than this one, see its config.toml");
-                }
-                if let Some(lut) = lut_files::changed(path, experiment) {
-                    return Err(SearchError::LutChanged { path: path.to_owned(), lut });
-                }
-            }
-            Ok(_) => return Err(SearchError::Exists { path: path.to_owned() }),
-            Err(_) => {
-                lut_files::keep(path, experiment).map_err(fail)?;
-                replace(&config, experiment.resolved_toml().as_bytes())?;
-            }
+        if claim == Claim::New {
+            lut_files::keep(path, experiment).map_err(fail)?;
+            replace(&config, experiment.resolved_toml().as_bytes())?;
         }
-        Ok(Self { path: path.to_owned(), log, events: None })
+        Ok((Self { path: path.to_owned(), log, events: None }, claim))
     }
 
-    pub(super) fn checkpoint(&self) -> PathBuf {
-        self.path.join("checkpoint")
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
-    /// Appends a line to `log.txt`.
+    /// The file that makes a checkpoint one.
+    pub(super) fn state_file(&self) -> PathBuf {
+        self.path.join(STATE)
+    }
+
+    /// Appends a line to `log.txt`, with the time as RFC 3339 has it, in UTC.
     pub(super) fn log(&mut self, line: &str) -> Result<(), SearchError> {
-        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-        writeln!(self.log, "{seconds}\t{line}").map_err(|e| SearchError::file(&self.path.join("log.txt"), e))
+        let now = humantime::format_rfc3339_seconds(SystemTime::now());
+        writeln!(self.log, "{now}\t{line}").map_err(|e| SearchError::file(&self.path.join("log.txt"), e))
+    }
+
+    /// Logs how a run begins or goes on, and emits it as an event. Its checkpoint is loaded by now: what is refused before leaves the
+    /// folder as it was.
+    pub(super) fn begin(
+        &mut self,
+        claim: Claim,
+        experiment: &Experiment,
+        epochs: &Epochs,
+        emit: &mut dyn FnMut(RunEvent),
+    ) -> Result<(), SearchError> {
+        let (config, resolved) = (self.path.join("config.toml"), experiment.resolved_toml());
+        if matches!(claim, Claim::Extended { .. }) || fs::read_to_string(&config).is_ok_and(|text| text != resolved) {
+            reopen(&self.path)?;
+            replace(&config, resolved.as_bytes())?;
+        }
+        let seed = experiment.seed;
+        let all = epochs.in_words();
+        let line = match claim {
+            Claim::New | Claim::Resumed { epochs: 0, .. } => format!("begins: {all}, seed {seed}"),
+            Claim::Resumed { finished: true, .. } => format!("is finished: {all}"),
+            Claim::Resumed { epochs: done, .. } => format!("resumed after epoch {done} of {all}"),
+            Claim::Extended { from } => format!(
+                "extended from {from} to {} epochs: {all}; learning rates go on as they are at this epoch of the longer run",
+                epochs.after_warm_up
+            ),
+        };
+        emit(RunEvent::Line(line.clone()));
+        self.log(&line)
     }
 
     /// Writes down the last of all epochs, and emits it as an event.
-    pub(super) fn epoch(&mut self, rows: &[Row], emit: &mut dyn FnMut(RunEvent)) -> Result<(), SearchError> {
+    pub(super) fn epoch(
+        &mut self,
+        rows: &[Row],
+        of: &Epochs,
+        emit: &mut dyn FnMut(RunEvent),
+    ) -> Result<(), SearchError> {
         self.table(rows)?;
         let Some(row) = rows.last() else { return Ok(()) };
         let values = row.values.iter().map(|(name, value)| format!("{name} {value:.4}"));
-        let line = format!("epoch {}: {}", row.epoch + 1, values.collect::<Vec<_>>().join(", "));
+        let warm_up = if row.epoch <= of.warm_up { " (warm-up)" } else { "" };
+        let line = format!("epoch {}/{}{warm_up}: {}", row.epoch, of.all, values.collect::<Vec<_>>().join(", "));
         emit(RunEvent::Line(line.clone()));
         self.events(row)?;
         self.log(&line)
@@ -123,7 +152,11 @@ impl Folder {
     ) -> Result<(), SearchError> {
         let svg = self.picture(space, arch, probabilities)?;
         let alphas = self.path.join("alphas.csv");
-        let before = fs::read_to_string(&alphas).unwrap_or_default();
+        let before = match fs::read_to_string(&alphas) {
+            Ok(text) => text,
+            Err(e) if e.kind() == ErrorKind::NotFound => String::new(),
+            Err(e) => return Err(SearchError::file(&alphas, e)),
+        };
         replace(&alphas, &super::alphas::table(&before, space, probabilities, epoch))?;
         let once = match &self.events {
             Some(_) => None,
@@ -156,12 +189,14 @@ impl Folder {
             none => EventWriter::create(&folder).map(|events| none.insert(events)),
         };
         let written = events.and_then(|events| write(events).and_then(|()| events.flush()));
-        written.map_err(|e| SearchError::Folder { path: folder, problem: e.to_string() })
+        written.map_err(|e| FolderError::Format { path: folder, problem: e.to_string() }.into())
     }
 
-    /// Writes `weights.safetensors`.
-    pub(super) fn weights(&self, tensors: &[Named]) -> Result<(), SearchError> {
-        write_tensors(&self.path.join("weights.safetensors"), tensors)
+    /// Writes `weights.safetensors`: a copy of the best weights of the checkpoint, named there for whoever uses them.
+    pub(super) fn publish(&self, best: &str) -> Result<(), SearchError> {
+        let path = self.path.join(best);
+        let bytes = fs::read(&path).map_err(|e| FolderError::file(&path, e))?;
+        replace(&self.path.join("weights.safetensors"), &bytes)
     }
 
     pub(super) fn arch(&self, arch: &ArchFile) -> Result<(), SearchError> {
@@ -172,7 +207,7 @@ impl Folder {
     }
 
     pub(super) fn result(&self, result: &RunResult) -> Result<(), SearchError> {
-        result.write(&self.path).map_err(|e| SearchError::file(&self.path, e))
+        Ok(result.write(&self.path)?)
     }
 }
 

@@ -6,14 +6,13 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::checkpoint::state_file;
 use crate::error::SearchError;
 use crate::loss::Score;
 
 /// Events of progress are at least so far apart.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// An epoch's means.
+/// An epoch's means. Epochs count from 1, with those of the warm-up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Row {
     pub(super) epoch: u32,
@@ -100,11 +99,11 @@ impl Progress {
     }
 }
 
-/// Names the epoch, and the folder's checkpoint from before it, in a loss that left the numbers.
-pub(super) fn at_epoch(error: SearchError, epoch: u32, checkpoint: &Path) -> SearchError {
+/// Names the epoch, and the checkpoint from before it, in a loss that left the numbers.
+pub(super) fn at_epoch(error: SearchError, epoch: u32, state_file: &Path) -> SearchError {
     match error {
         SearchError::Diverged { loss, learning_rate, .. } => {
-            let checkpoint = Some(state_file(checkpoint)).filter(|path| path.exists());
+            let checkpoint = Some(state_file.to_owned()).filter(|path| path.exists());
             SearchError::Diverged { loss, learning_rate, epoch: Some(epoch), checkpoint }
         }
         other => other,

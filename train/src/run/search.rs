@@ -1,17 +1,20 @@
 //! A search from start, or checkpoint, to result.
 
+use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
 use nasprof_graph::passes::{eliminate_dead_code, select as select_arch};
-use nasprof_graph::{Arch, Identity};
-use nasprof_search::config::{ConfigError, Loaders, Plan, Training};
-use nasprof_search::events::{RunEvent, Step};
-use nasprof_search::job::{Existing, Job, QuantityResult, RunResult};
+use nasprof_search::config::{ConfigError, Loaders, Plan, Searcher as Searching, Training};
+use nasprof_search::data::Loader;
+use nasprof_search::events::{Judging, RunEvent, Step};
+use nasprof_search::folder::{Claim, FolderError, reopen};
+use nasprof_search::job::{Epochs, Existing, Job, QuantityResult, RunResult};
 use nasprof_search::selection::{DiscretizationRule, Selected, select};
 use nasprof_search::winner::Latency;
 use nasprof_spaces::Space;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::checkpoint::Of;
 use super::folder::Folder;
 use super::images::{Updates, take};
 use super::progress::{Means, Progress, Row, at_epoch};
@@ -25,8 +28,11 @@ use crate::session::{MiniBatch, Session, SessionState};
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct State {
-    /// Epochs done, those of the warm-up included.
+    /// Epochs done, those of the warm-up included; the checkpoint has them.
+    #[serde(skip)]
     epochs: u32,
+    /// The values of `training.epochs` that the run was finished with before it was extended.
+    extended_from: Vec<u32>,
     session: SessionState,
     searcher: Value,
     rows: Vec<Row>,
@@ -59,23 +65,33 @@ pub(super) fn search(
     let training = plan.experiment.training.as_ref().ok_or_else(|| missing("training"))?;
     // Before the folder becomes that of this experiment: it may name a device that is not there.
     let device = device(training)?;
-    let folder =
+    let (folder, claim) =
         Folder::open(&job.folder, &plan.experiment, if factor.is_some() { Existing::Resume } else { job.existing })?;
     let session = Session::new(plan, device)?;
-    let identity = plan.space.graph.identity();
+    let of =
+        Of { space: plan.space.graph.identity(), data: loaders.digest(), experiment: plan.experiment.resolved_toml() };
     let rule = DiscretizationRule::of(&plan.space.choices);
     let state = State {
         epochs: 0,
+        extended_from: Vec::new(),
         session: session.state().1,
         searcher: Value::Null,
         rows: Vec::new(),
         seconds: 0.0,
         winner: None,
     };
-    let mut run = Run { plan, training, loaders, folder, session, searcher, identity, rule, state, emit };
-    let resumed = run.resume()?;
-    if factor.is_some() && !(resumed && run.finished()) {
-        return Err(SearchError::Folder { path: job.folder.clone(), problem: "holds no finished search".to_owned() });
+    let valid = loaders.valid.as_ref().ok_or_else(|| missing("data.train_portion"))?;
+    let mut run = Run { plan, training, loaders, valid, folder, session, searcher, of, rule, state, emit };
+    let resumed = run.resume(claim)?;
+    match factor {
+        Some(factor) if resumed && run.finished() => {
+            run.folder.log(&format!("selects again, with the LUT's latencies times {factor:.4}"))?;
+        }
+        Some(_) => {
+            let problem = "holds no finished search".to_owned();
+            return Err(FolderError::Format { path: job.folder.clone(), problem }.into());
+        }
+        None => run.folder.begin(claim, &plan.experiment, &run.epochs(), run.emit)?,
     }
     if !resumed {
         run.searcher.on_start(&mut run.session)?;
@@ -88,39 +104,46 @@ struct Run<'a> {
     plan: &'a Plan,
     training: &'a Training,
     loaders: &'a Loaders,
+    valid: &'a Loader,
     folder: Folder,
     session: Session<'a>,
     searcher: Box<dyn Searcher>,
-    identity: Identity,
+    of: Of,
     rule: DiscretizationRule,
     state: State,
     emit: &'a mut dyn FnMut(RunEvent),
 }
 
 impl Run<'_> {
-    fn resume(&mut self) -> Result<bool, SearchError> {
-        let Some(loaded) = checkpoint::load::<State>(&self.folder.checkpoint(), &self.identity)? else {
+    fn resume(&mut self, claim: Claim) -> Result<bool, SearchError> {
+        let Some(loaded) = checkpoint::load::<State>(self.folder.path(), &self.of)? else {
             return Ok(false);
         };
         let fail = |name: String| SearchError::checkpoint(&loaded.path, format!("{name} is missing or does not fit"));
         self.session.restore(&loaded.state.session, |name| loaded.find(name)).map_err(fail)?;
         self.searcher.restore(&loaded.state.searcher).map_err(fail)?;
-        self.state = loaded.state;
+        self.state = State { epochs: loaded.epochs, ..loaded.state };
+        if let Claim::Extended { from } = claim {
+            self.state.extended_from.push(from);
+            // It is named anew when the longer run is over.
+            self.state.winner = None;
+        }
         self.folder.table(&self.state.rows)?;
-        self.folder.log(&format!("resumed after {} epochs", self.state.epochs))?;
         Ok(true)
     }
 
-    fn total_epochs(&self) -> u32 {
-        self.training.warm_up_epochs + self.training.epochs
+    fn epochs(&self) -> Epochs {
+        let Training { epochs: after_warm_up, warm_up_epochs: warm_up, .. } = *self.training;
+        let extended_from = self.state.extended_from.clone();
+        Epochs { all: self.training.all_epochs(), warm_up, after_warm_up, extended_from }
     }
 
     fn finished(&self) -> bool {
-        self.state.epochs == self.total_epochs()
+        self.state.epochs == self.training.all_epochs()
     }
 
     fn train(&mut self) -> Result<(), SearchError> {
-        let (first, end) = (self.state.epochs, self.total_epochs());
+        let (first, end) = (self.state.epochs, self.training.all_epochs());
         let before = self.state.seconds;
         let steps = self.loaders.train_batches.steps as u64;
         let mut progress = Progress::new(u64::from(end - first) * steps);
@@ -129,12 +152,12 @@ impl Run<'_> {
         let mut train =
             Updates::from(&self.loaders.train, self.loaders.train_batches, u64::from(first) * steps, device);
         let judged = u64::from(first.saturating_sub(warm_up)) * steps;
-        let mut valid = Updates::from(&self.loaders.valid, self.loaders.valid_batches, judged, device);
+        let mut valid = Updates::from(self.valid, self.loaders.valid_batches, judged, device);
         for epoch in first..end {
             self.session.set_warming_up(epoch < warm_up);
             let row = self.epoch(epoch, &mut train, &mut valid, &mut progress);
             let row = row.and_then(|row| self.session.check_weights().map(|()| row));
-            let row = row.map_err(|e| at_epoch(e, epoch, &self.folder.checkpoint()))?;
+            let row = row.map_err(|e| at_epoch(e, epoch + 1, &self.folder.state_file()))?;
             self.state.rows.push(row);
             self.state.epochs = epoch + 1;
             self.state.seconds = before + progress.seconds();
@@ -177,19 +200,37 @@ impl Run<'_> {
             }
             if let Some(seconds_left) = progress.step() {
                 let Score { loss, error, .. } = means.of("train");
-                let (epoch, epochs, step) = (epoch + 1, self.total_epochs(), step + 1);
+                let (epoch, epochs, step) = (epoch + 1, self.training.all_epochs(), step + 1);
                 let expected = self.session.regularizers().expected();
-                (self.emit)(RunEvent::Step(Step { epoch, epochs, step, steps, loss, error, expected, seconds_left }));
+                (self.emit)(RunEvent::Step(Step {
+                    epoch,
+                    epochs,
+                    warming_up,
+                    step,
+                    steps,
+                    loss,
+                    error,
+                    expected,
+                    seconds_left,
+                }));
             }
         }
-        Ok(means.row(epoch))
+        Ok(means.row(epoch + 1))
     }
 
     /// After the last step: the searcher may name the winner.
     fn finish(&mut self) -> Result<Option<Arch>, SearchError> {
-        let loader = &self.loaders.valid;
+        let loader = self.valid;
         let emit = &mut *self.emit;
-        let mut judge = |session: &Session<'_>, arch: &Arch| judge_all(session, arch, loader, emit);
+        let wanted = self.plan.experiment.searcher.as_ref().map_or(0, Searching::evaluated_at_the_end);
+        let (mut judged, mut progress) = (0, Progress::new(wanted));
+        let mut judge = |session: &Session<'_>, arch: &Arch| {
+            judged += 1;
+            if let Some(seconds_left) = progress.step() {
+                emit(RunEvent::Judging(Judging { judged, wanted, seconds_left }));
+            }
+            judge_all(session, arch, loader, emit)
+        };
         self.searcher.on_finish(&mut self.session, &mut judge)
     }
 
@@ -198,12 +239,13 @@ impl Run<'_> {
         let space = &self.plan.space;
         self.folder.arch(&ArchFile::new(&space.name, &space.choices, &selected.arch))?;
         let probabilities = self.session.distribution().probabilities();
-        self.folder.candidates(space, &selected.arch, &probabilities, self.state.epochs - 1)?;
+        self.folder.candidates(space, &selected.arch, &probabilities, self.state.epochs)?;
         let (tensors, session) = self.session.state();
         self.state.session = session;
         self.state.searcher = self.searcher.state();
-        checkpoint::save(&self.folder.checkpoint(), self.identity.digest(), self.state.epochs, &tensors, &self.state)?;
-        self.folder.epoch(&self.state.rows, self.emit)
+        let beside = ["alphas.csv", "luts.sha256"];
+        checkpoint::save(self.folder.path(), &self.of, self.state.epochs, &tensors, &beside, &self.state)?;
+        self.folder.epoch(&self.state.rows, &self.epochs(), self.emit)
     }
 
     fn select(&self, factor: f64) -> Result<Selected, SearchError> {
@@ -219,7 +261,7 @@ impl Run<'_> {
     fn result(&mut self, factor: f64) -> Result<RunResult, SearchError> {
         let selected = self.select(factor)?;
         let space = &self.plan.space;
-        let score = judge_all(&self.session, &selected.arch, &self.loaders.valid, self.emit)?;
+        let score = judge_all(&self.session, &selected.arch, self.valid, self.emit)?;
         let values = self.session.regularizers().values(&selected.arch)?;
         let settings: Vec<_> = self.session.regularizers().settings().collect();
         let network = select_arch(&space.graph, &selected.arch)
@@ -229,12 +271,15 @@ impl Run<'_> {
         let arch = ArchFile::new(&space.name, &space.choices, &selected.arch);
         let result = RunResult {
             format_version: 1,
-            arch: Some(arch.clone()),
+            arch: Some(arch),
             latency: Latency::new(self.plan, &values, factor),
             feasible: selected.feasible,
             repaired: selected.repaired,
             accuracy: 1.0 - score.error,
             accuracy_of: format!("{} validation images, with the weights of the supernet", score.images),
+            accuracy_images: Some(score.images),
+            epochs: Some(self.epochs()),
+            training: None,
             quantities: settings
                 .iter()
                 .zip(&values)
@@ -250,7 +295,7 @@ impl Run<'_> {
             seconds: self.state.seconds,
             seed: self.plan.experiment.seed,
         };
-        self.folder.arch(&arch)?;
+        reopen(self.folder.path())?;
         self.folder.picture(space, &selected.arch, &self.session.distribution().probabilities())?;
         self.folder.result(&result)?;
         Ok(result)
@@ -275,7 +320,7 @@ fn arch_step(
 fn judge_all(
     session: &Session<'_>,
     arch: &Arch,
-    loader: &nasprof_search::data::Loader,
+    loader: &Loader,
     emit: &mut dyn FnMut(RunEvent),
 ) -> Result<Score, SearchError> {
     let mut score = Score::default();

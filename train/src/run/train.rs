@@ -2,10 +2,12 @@
 
 use nasprof_graph::arch::ArchFile;
 use nasprof_graph::passes::{eliminate_dead_code, select};
-use nasprof_graph::{Arch, Graph, Identity};
+use nasprof_graph::{Arch, Graph};
 use nasprof_search::config::{ConfigError, Loaders, Network, Plan, Training};
+use nasprof_search::data::Loader;
 use nasprof_search::events::{RunEvent, Step};
-use nasprof_search::job::{Job, RunResult};
+use nasprof_search::folder::{Claim, finished};
+use nasprof_search::job::{Epochs, Job, RunResult, Trained};
 use nasprof_search::schedule::LearningRate;
 use nasprof_search::winner::Latency;
 use nasprof_spaces::SpaceSpec;
@@ -13,6 +15,7 @@ use nasprof_spaces::darts::TrainOptions;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
+use super::checkpoint::{Of, read_tensors, write_tensors};
 use super::folder::Folder;
 use super::images::{Updates, take};
 use super::progress::{Means, Progress, Row, at_epoch};
@@ -27,14 +30,29 @@ use crate::supernet::{Path, Phase, Supernet};
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct State {
+    /// Epochs done; the checkpoint has them.
+    #[serde(skip)]
     epochs: u32,
+    /// The values of `training.epochs` that the run was finished with before it was extended.
+    extended_from: Vec<u32>,
     optimizer_steps: u64,
     optimizer_updates: Vec<(String, u64)>,
     rows: Vec<Row>,
     seconds: f64,
-    /// Smallest error so far, and that of the last epoch.
-    best: Option<f64>,
-    images: usize,
+    /// The epoch whose weights are kept so far.
+    best: Option<Best>,
+}
+
+/// The epoch with the smallest error on the validation images, or without these the last one.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Best {
+    /// Counted from 1.
+    epoch: u32,
+    /// Share of the validation images that were classified wrongly.
+    error: Option<f64>,
+    /// Its weights, below the run folder.
+    weights: String,
 }
 
 pub(super) fn train(plan: &Plan, job: &Job, emit: &mut dyn FnMut(RunEvent)) -> Result<RunResult, SearchError> {
@@ -46,7 +64,13 @@ pub(super) fn train(plan: &Plan, job: &Job, emit: &mut dyn FnMut(RunEvent)) -> R
     let network = plan.network.as_ref().ok_or_else(|| missing("trainer"))?;
     // Before the folder becomes that of this experiment: it may name a device that is not there.
     let device = device(training)?;
-    let folder = Folder::open(&job.folder, experiment, job.existing)?;
+    let (folder, claim) = Folder::open(&job.folder, experiment, job.existing)?;
+    if let Claim::Resumed { finished: true, .. } = claim
+        && let Some(result) = finished::<RunResult>(folder.path())?
+    {
+        // The test images were used for it; they are not used again.
+        return Ok(result);
+    }
     let options = TrainOptions { drop_path: training.drop_path, auxiliary: training.auxiliary_weight > 0.0 };
     let net = Supernet::new(graph(plan, network, options)?, experiment.seed, device)?;
     let steps = loaders.train_batches.steps as u64;
@@ -54,20 +78,13 @@ pub(super) fn train(plan: &Plan, job: &Job, emit: &mut dyn FnMut(RunEvent)) -> R
     let rate = LearningRate::new(settings.schedule.clone(), base, steps, training.epochs);
     let named = net.parameters().all().iter().map(|p| (p.name.clone(), p.tensor.shallow_clone())).collect();
     let optimizer = Optimizer::new(settings.clone(), rate, named);
-    let identity = net.graph().identity();
-    let mut run = Run {
-        seed: experiment.seed,
-        training,
-        loaders,
-        folder,
-        net,
-        optimizer,
-        identity,
-        state: State::default(),
-        emit,
-    };
-    run.resume()?;
+    let of = Of { space: net.graph().identity(), data: loaders.digest(), experiment: experiment.resolved_toml() };
+    let mut run =
+        Run { seed: experiment.seed, training, loaders, folder, net, optimizer, of, state: State::default(), emit };
+    run.resume(claim)?;
+    run.folder.begin(claim, experiment, &run.epochs(), run.emit)?;
     run.train()?;
+    let (best, score) = run.test()?;
 
     let plain = graph(plan, network, TrainOptions::default())?;
     let cost = plain.cost();
@@ -81,17 +98,22 @@ pub(super) fn train(plan: &Plan, job: &Job, emit: &mut dyn FnMut(RunEvent)) -> R
         latency: Latency::unknown(),
         feasible: true,
         repaired: false,
-        accuracy: 1.0 - run.state.best.unwrap_or(1.0),
-        accuracy_of: format!("{} test images, the best of all epochs", run.state.images),
+        accuracy: 1.0 - score.error,
+        accuracy_of: format!("{} test images, used once, with the weights of epoch {}", score.images, best.epoch),
+        accuracy_images: Some(score.images),
+        epochs: Some(run.epochs()),
+        training: Some(Trained {
+            epoch: best.epoch,
+            train_images: loaders.train.images(),
+            valid_images: loaders.valid.as_ref().map_or(0, Loader::images),
+            valid_accuracy: best.error.map(|error| 1.0 - error),
+        }),
         quantities: Vec::new(),
         params: cost.params,
         macs: cost.macs,
         seconds: run.state.seconds,
         seed: experiment.seed,
     };
-    if let Some(arch) = &result.arch {
-        run.folder.arch(arch)?;
-    }
     run.folder.result(&result)?;
     Ok(result)
 }
@@ -121,7 +143,7 @@ struct Run<'a> {
     folder: Folder,
     net: Supernet,
     optimizer: Optimizer,
-    identity: Identity,
+    of: Of,
     state: State,
     emit: &'a mut dyn FnMut(RunEvent),
 }
@@ -132,23 +154,41 @@ fn only() -> Arch {
 }
 
 impl Run<'_> {
-    fn resume(&mut self) -> Result<(), SearchError> {
-        let Some(loaded) = checkpoint::load::<State>(&self.folder.checkpoint(), &self.identity)? else {
+    fn resume(&mut self, claim: Claim) -> Result<(), SearchError> {
+        let Some(loaded) = checkpoint::load::<State>(self.folder.path(), &self.of)? else {
             return Ok(());
         };
         let fail = |name: String| SearchError::checkpoint(&loaded.path, format!("{name} is missing or does not fit"));
-        let _guard = tch::no_grad_guard();
-        for parameter in self.net.parameters().all() {
-            let name = format!("net/{}", parameter.name);
-            let saved = loaded.find(&name).filter(|t| t.size() == parameter.tensor.size()).ok_or_else(|| fail(name))?;
-            parameter.tensor.shallow_clone().f_copy_(&saved)?;
-        }
+        self.restore_weights(|name| loaded.find(name)).map_err(|error| match error {
+            Restore::Name(name) => fail(name),
+            Restore::Torch(error) => error.into(),
+        })?;
         let State { optimizer_steps, optimizer_updates, .. } = &loaded.state;
         let find = |name: &str| loaded.find(&format!("weights/{name}"));
         self.optimizer.restore(*optimizer_steps, optimizer_updates, find).map_err(fail)?;
-        self.folder.log(&format!("resumed after {} epochs", loaded.state.epochs))?;
-        self.state = loaded.state;
+        self.state = State { epochs: loaded.epochs, ..loaded.state };
+        if let Claim::Extended { from } = claim {
+            self.state.extended_from.push(from);
+        }
+        if let Some(best) = &self.state.best {
+            self.folder.publish(&best.weights)?;
+        }
         self.folder.table(&self.state.rows)
+    }
+
+    fn restore_weights(&self, find: impl Fn(&str) -> Option<Tensor>) -> Result<(), Restore> {
+        let _guard = tch::no_grad_guard();
+        for parameter in self.net.parameters().all() {
+            let name = format!("net/{}", parameter.name);
+            let saved = find(&name).filter(|t| t.size() == parameter.tensor.size()).ok_or(Restore::Name(name))?;
+            parameter.tensor.shallow_clone().f_copy_(&saved).map_err(Restore::Torch)?;
+        }
+        Ok(())
+    }
+
+    fn epochs(&self) -> Epochs {
+        let all = self.training.epochs;
+        Epochs { all, warm_up: 0, after_warm_up: all, extended_from: self.state.extended_from.clone() }
     }
 
     fn train(&mut self) -> Result<(), SearchError> {
@@ -161,7 +201,7 @@ impl Run<'_> {
         for epoch in first..end {
             let row = self
                 .epoch(epoch, &mut train, &mut progress)
-                .map_err(|e| at_epoch(e, epoch, &self.folder.checkpoint()))?;
+                .map_err(|e| at_epoch(e, epoch + 1, &self.folder.state_file()))?;
             self.state.rows.push(row);
             self.state.epochs = epoch + 1;
             self.state.seconds = before + progress.seconds();
@@ -182,13 +222,24 @@ impl Run<'_> {
             if let Some(seconds_left) = progress.step() {
                 let Score { loss, error, .. } = means.of("train");
                 let (epoch, epochs, step, expected) = (epoch + 1, self.training.epochs, step + 1, Vec::new());
-                (self.emit)(RunEvent::Step(Step { epoch, epochs, step, steps, loss, error, expected, seconds_left }));
+                let warming_up = false;
+                (self.emit)(RunEvent::Step(Step {
+                    epoch,
+                    epochs,
+                    warming_up,
+                    step,
+                    steps,
+                    loss,
+                    error,
+                    expected,
+                    seconds_left,
+                }));
             }
         }
-        let score = self.evaluate()?;
-        means.score("valid", score);
-        self.state.images = score.images;
-        Ok(means.row(epoch))
+        if let Some(valid) = &self.loaders.valid {
+            means.score("valid", self.evaluate(valid)?);
+        }
+        Ok(means.row(epoch + 1))
     }
 
     fn step(&mut self, batch: &[MiniBatch]) -> Result<Score, SearchError> {
@@ -211,10 +262,10 @@ impl Run<'_> {
     }
 
     /// All images count once, also those of a last smaller batch.
-    fn evaluate(&mut self) -> Result<Score, SearchError> {
+    fn evaluate(&mut self, loader: &Loader) -> Result<Score, SearchError> {
         let _guard = tch::no_grad_guard();
         let mut score = Score::default();
-        for batch in self.loaders.valid.in_order() {
+        for batch in loader.in_order() {
             let mini = take(&batch?, self.net.device(), self.emit)?;
             score = score.and(self.score(&mini, Phase::Evaluate)?.2);
         }
@@ -243,15 +294,47 @@ impl Run<'_> {
         let mut tensors: Vec<(String, Tensor)> = Vec::new();
         let weights = self.net.parameters().all().iter();
         tensors.extend(weights.map(|p| (format!("net/{}", p.name), p.tensor.shallow_clone())));
+        let epoch = self.state.epochs;
         let error = self.state.rows.last().and_then(|row| row.values.get("error/valid")).copied();
-        if let Some(error) = error.filter(|e| self.state.best.is_none_or(|best| *e < best)) {
-            self.state.best = Some(error);
-            self.folder.weights(&tensors)?;
+        let kept = self.state.best.as_ref();
+        // Without validation images nothing is chosen.
+        let is_best = kept.and_then(|best| best.error).zip(error).is_none_or(|(best, error)| error < best);
+        if is_best {
+            // A file of its own, so that a run that is killed now still has that of its checkpoint.
+            let weights = format!("checkpoint/best-{epoch:05}.safetensors");
+            write_tensors(&self.folder.path().join(&weights), &tensors)?;
+            self.state.best = Some(Best { epoch, error, weights });
         }
         let (steps, updates, own) = self.optimizer.state();
         tensors.extend(own.into_iter().map(|(name, tensor)| (format!("weights/{name}"), tensor)));
         (self.state.optimizer_steps, self.state.optimizer_updates) = (steps, updates);
-        checkpoint::save(&self.folder.checkpoint(), self.identity.digest(), self.state.epochs, &tensors, &self.state)?;
-        self.folder.epoch(&self.state.rows, self.emit)
+        let best = self.state.best.as_ref().map(|best| best.weights.clone()).unwrap_or_default();
+        checkpoint::save(self.folder.path(), &self.of, epoch, &tensors, &[&best], &self.state)?;
+        if is_best {
+            self.folder.publish(&best)?;
+        }
+        self.folder.epoch(&self.state.rows, &self.epochs(), self.emit)
     }
+
+    /// The kept weights on the test images, which nothing was chosen by.
+    fn test(&mut self) -> Result<(Best, Score), SearchError> {
+        let best = self.state.best.clone();
+        let best = best.ok_or_else(|| SearchError::checkpoint(&self.folder.state_file(), "has no weights"))?;
+        let path = self.folder.path().join(&best.weights);
+        let tensors = read_tensors(&path)?;
+        let find = |name: &str| tensors.get(name).map(Tensor::shallow_clone);
+        self.restore_weights(find).map_err(|error| match error {
+            Restore::Name(name) => SearchError::checkpoint(&path, format!("{name} is missing or does not fit")),
+            Restore::Torch(error) => error.into(),
+        })?;
+        let loaders = self.loaders;
+        Ok((best, self.evaluate(&loaders.test)?))
+    }
+}
+
+/// Why weights cannot be put back.
+enum Restore {
+    /// A tensor that is missing or of another form.
+    Name(String),
+    Torch(tch::TchError),
 }

@@ -1,0 +1,101 @@
+//! `run.sha256`: the files of a finished run, as `sha256sum --check` reads it.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use nasprof_graph::arch::ArchFile;
+use nasprof_lut::replace_file;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{FolderError, Part};
+
+const MANIFEST: &str = "run.sha256";
+const RESULT: &str = "result.json";
+/// What a finished run may have, in the order of the list.
+const FILES: [&str; 8] = [
+    "config.toml",
+    "luts.sha256",
+    "metrics.csv",
+    "alphas.csv",
+    "pareto.csv",
+    "weights.safetensors",
+    "arch.json",
+    RESULT,
+];
+
+/// Writes a result and its architecture into a run folder, and the list of all its files. At any moment there is the old or
+/// the new file of each; without the list a result counts as unfinished.
+///
+/// # Errors
+/// If a file cannot be written.
+pub fn write_result(folder: &Path, arch: Option<&ArchFile>, result: &impl Serialize) -> Result<(), FolderError> {
+    reopen(folder)?;
+    if let Some(arch) = arch {
+        write(folder, "arch.json", &lines(folder, arch)?)?;
+    }
+    write(folder, RESULT, &lines(folder, result)?)?;
+    let mut text = String::new();
+    for name in FILES {
+        match Part::of(folder, name) {
+            Ok(part) => text += &format!("{}  {name}\n", part.sha256),
+            Err(FolderError::Missing { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    write(folder, MANIFEST, text.as_bytes())
+}
+
+/// Removes the list, before files on it are replaced: the run is then unfinished until its result is written.
+///
+/// # Errors
+/// If it cannot be removed.
+pub fn reopen(folder: &Path) -> Result<(), FolderError> {
+    let list = folder.join(MANIFEST);
+    match fs::remove_file(&list) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(FolderError::file(&list, e)),
+        _ => Ok(()),
+    }
+}
+
+/// The result of a finished run; `None` if it has none or was interrupted while it wrote it.
+///
+/// # Errors
+/// A file of the run that is missing or not as it was written.
+pub fn finished<T: DeserializeOwned>(folder: &Path) -> Result<Option<T>, FolderError> {
+    let list = folder.join(MANIFEST);
+    let text = match fs::read_to_string(&list) {
+        Ok(text) if folder.join(RESULT).exists() => text,
+        Ok(_) => return Ok(None),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(FolderError::file(&list, e)),
+    };
+    let mut result = None;
+    for line in text.lines() {
+        let (digest, name) = line.split_once("  ").filter(|(_, name)| FILES.contains(name)).ok_or_else(|| {
+            FolderError::format(&list, format!("`{}` is no digest of a file of a run", line.escape_default()))
+        })?;
+        let path = folder.join(name);
+        if Part::of(folder, name)?.sha256 != digest {
+            return Err(FolderError::Altered { path });
+        }
+        if name == RESULT {
+            let bytes = fs::read(&path).map_err(|e| FolderError::file(&path, e))?;
+            let read = serde_json::from_slice(&bytes);
+            result = Some(read.map_err(|e| FolderError::format(&path, format!("is no result: {e}")))?);
+        }
+    }
+    Ok(result)
+}
+
+fn lines(folder: &Path, value: &impl Serialize) -> Result<Vec<u8>, FolderError> {
+    let mut text = serde_json::to_vec_pretty(value).map_err(|e| FolderError::file(&folder.join(RESULT), e.into()))?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), FolderError> {
+    let path = folder.join(name);
+    replace_file(&path, bytes).map_err(|e| FolderError::file(&path, e))
+}

@@ -1,0 +1,122 @@
+//! How a measured latency compares with what was asked for.
+
+use std::fmt;
+
+use crate::winner::{Latency, TOLERANCE};
+
+/// Half of the last digit that is shown: less is no difference.
+const ROUNDING: f64 = 5e-5;
+
+/// How good a latency is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grade {
+    /// Within a limit, or at most 1 % below a target.
+    Good,
+    /// Further below a target, which leaves a part of the budget unused, or up to 1 % above it.
+    Doubtful,
+    /// Above a limit, or more than 1 % above a target.
+    Bad,
+}
+
+/// What a latency is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// What a constraint aims at.
+    Target,
+    /// The most that is allowed.
+    Limit,
+}
+
+/// A measured latency against the target or the limit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Comparison {
+    /// With what.
+    pub goal: Goal,
+    /// Measured over wanted, less 1: negative below.
+    pub difference: f64,
+    /// How good that is.
+    pub grade: Grade,
+}
+
+/// As people read it: `2.13 % below target`.
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let goal = match self.goal {
+            Goal::Target => "target",
+            Goal::Limit => "the limit",
+        };
+        let side = if self.difference < 0.0 { "below" } else { "above" };
+        match self.difference.abs() {
+            size if size >= ROUNDING => write!(f, "{:.2} % {side} {goal}", 100.0 * size),
+            // A limit is exceeded by however little.
+            _ if self.grade == Grade::Bad => write!(f, "just {side} {goal}"),
+            _ => write!(f, "at {goal}"),
+        }
+    }
+}
+
+impl Latency {
+    /// The measured latency against what was asked for: the limit if it is exceeded or there is no target. `None` without
+    /// a measurement, or if nothing was asked for.
+    #[must_use]
+    pub fn comparison(&self) -> Option<Comparison> {
+        let measured = self.measured.as_ref()?.latency_ms;
+        let against = |wanted: f64| measured / wanted - 1.0;
+        match (self.target_ms.map(against), self.limit_ms.map(against)) {
+            (_, Some(difference)) if difference > 0.0 => {
+                Some(Comparison { goal: Goal::Limit, difference, grade: Grade::Bad })
+            }
+            (Some(difference), _) => {
+                let grade = match difference {
+                    d if d.abs() < ROUNDING => Grade::Good,
+                    d if d > TOLERANCE => Grade::Bad,
+                    d if d > 0.0 || d < -TOLERANCE - ROUNDING => Grade::Doubtful,
+                    _ => Grade::Good,
+                };
+                Some(Comparison { goal: Goal::Target, difference, grade })
+            }
+            (None, Some(difference)) => Some(Comparison { goal: Goal::Limit, difference, grade: Grade::Good }),
+            (None, None) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::winner::Measured;
+
+    fn comparison(measured: f64, target_ms: Option<f64>, limit_ms: Option<f64>) -> Option<(String, Grade)> {
+        let measured = Measured {
+            latency_ms: measured,
+            ci_ms: None,
+            processes_ms: Vec::new(),
+            level: None,
+            device: "fake".to_owned(),
+            allow_noisy: false,
+        };
+        let latency = Latency { measured: Some(measured), target_ms, limit_ms, ..Latency::unknown() };
+        latency.comparison().map(|c| (c.to_string(), c.grade))
+    }
+
+    #[test]
+    fn nearness_and_side_decide() {
+        for (measured, words, grade) in [
+            (99.5, "0.50 % below target", Grade::Good),
+            (100.0, "at target", Grade::Good),
+            (97.87, "2.13 % below target", Grade::Doubtful),
+            (60.0, "40.00 % below target", Grade::Doubtful),
+            (100.4, "0.40 % above target", Grade::Doubtful),
+            (102.13, "2.13 % above target", Grade::Bad),
+        ] {
+            assert_eq!(comparison(measured, Some(100.0), None), Some((words.to_owned(), grade)));
+        }
+        let of_limit = |words: &str, grade| Some((words.to_owned(), grade));
+        assert_eq!(comparison(101.0, Some(100.0), Some(100.5)), of_limit("0.50 % above the limit", Grade::Bad));
+        assert_eq!(comparison(100.001, None, Some(100.0)), of_limit("just above the limit", Grade::Bad));
+        assert_eq!(comparison(50.0, None, Some(100.0)), of_limit("50.00 % below the limit", Grade::Good));
+        assert_eq!(comparison(99.0, Some(100.0), Some(100.5)), of_limit("1.00 % below target", Grade::Good));
+        assert_eq!(comparison(1.0, None, None), None);
+        assert_eq!(Latency { target_ms: Some(1.0), ..Latency::unknown() }.comparison(), None, "not measured");
+    }
+}
