@@ -31,7 +31,7 @@ struct Change {
 struct Changing(SyntheticDevice, Change);
 
 impl Changing {
-    fn new(change: &Change) -> Box<dyn Device> {
+    fn boxed(change: &Change) -> Box<dyn Device> {
         Box::new(Self(SyntheticDevice::named("quiet").unwrap(), change.clone()))
     }
 
@@ -179,14 +179,14 @@ fn rng() -> rand_chacha::ChaCha8Rng {
 fn wrong_replies_are_refused_and_odd_ones_are_not() {
     for change in wrong() {
         // A control: without the check, every one of them is taken.
-        asked(&mut *Changing::new(&change)).unwrap();
-        let error = asked(&mut Checked::new(Changing::new(&change))).unwrap_err();
+        asked(&mut *Changing::boxed(&change)).unwrap();
+        let error = asked(&mut Checked::new(Changing::boxed(&change))).unwrap_err();
         assert!(matches!(&error, DeviceError::Protocol(_)), "{change:?}: {error}");
         let text = error.to_string();
         assert!(text.starts_with("agent of `board` (program) broke the protocol: ") && text.len() < 200, "{text}");
     }
     for change in odd() {
-        asked(&mut Checked::new(Changing::new(&change))).unwrap_or_else(|error| panic!("{change:?}: {error}"));
+        asked(&mut Checked::new(Changing::boxed(&change))).unwrap_or_else(|error| panic!("{change:?}: {error}"));
     }
 }
 
@@ -213,7 +213,7 @@ fn after_a_wrong_reply_a_good_agent_goes_on_as_if_nothing_had_happened() {
     let undisturbed = std::fs::read(undisturbed).unwrap();
     for (number, change) in wrong().iter().enumerate() {
         let path = folder.file(&number.to_string());
-        let error = run(header.clone(), &path, &mut || Changing::new(change)).unwrap_err();
+        let error = run(header.clone(), &path, &mut || Changing::boxed(change)).unwrap_err();
         assert!(matches!(&error, EngineError::Device(DeviceError::Protocol(_))), "{change:?}: {error}");
         let before = std::fs::read(&path).unwrap();
         assert!(undisturbed.starts_with(&before) && before.len() < undisturbed.len(), "{change:?}");

@@ -70,7 +70,7 @@ impl Latency {
                 let grade = match difference {
                     d if d.abs() < ROUNDING => Grade::Good,
                     d if d > TOLERANCE => Grade::Bad,
-                    d if d > 0.0 || d < -TOLERANCE - ROUNDING => Grade::Doubtful,
+                    d if !(-TOLERANCE - ROUNDING..=0.0).contains(&d) => Grade::Doubtful,
                     _ => Grade::Good,
                 };
                 Some(Comparison { goal: Goal::Target, difference, grade })

@@ -261,7 +261,7 @@ fn a_finished_run_is_what_it_was() {
 fn a_folder_that_cannot_be_read_is_an_error() {
     let folder = run_folder(2);
     let path = folder.path().join("config.toml");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::read(&path).is_ok() {
         // Root reads everything: a folder in its place cannot be read by anyone.
         fs::remove_file(&path).unwrap();

@@ -165,7 +165,7 @@ fn circles<'a>(arrows: &BTreeMap<&'a Path, BTreeSet<&'a Path>>) -> BTreeSet<BTre
         let all = reached[file].iter().filter(|other| reached.get(*other).is_some_and(|back| back.contains(file)));
         all.copied().collect::<BTreeSet<_>>()
     };
-    arrows.keys().map(|file| mutual(file)).filter(|group| !group.is_empty()).collect()
+    arrows.keys().map(mutual).filter(|group| !group.is_empty()).collect()
 }
 
 /// The crates' libraries, and the command line.

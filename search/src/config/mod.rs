@@ -9,6 +9,8 @@ mod check;
 mod data;
 mod difference;
 mod error;
+mod loaded;
+mod loaders;
 mod network;
 mod optimizer;
 mod plan;
@@ -21,12 +23,14 @@ mod training;
 
 use serde::{Deserialize, Serialize};
 
-pub use data::{DataConfig, DataSetKind, Loaders};
+pub use data::{DataConfig, DataSetKind};
 pub use difference::Difference;
 pub use error::ConfigError;
+pub use loaded::LoadedRegularizer;
+pub use loaders::Loaders;
 pub use network::Network;
 pub use optimizer::{Optimizer, OptimizerKind, Optimizers};
-pub use plan::{LoadedRegularizer, Plan};
+pub use plan::Plan;
 pub use regularizer::{Quantity, Regularizer, RegularizerKind};
 pub use searcher::{ArchitectureGradient, DartsOrder, Evolution, Score, Searcher};
 pub use trainer::Trainer;

@@ -1,13 +1,11 @@
 //! The plan: everything that is checked and loaded before an experiment runs.
 
-use std::sync::Arc;
-
-use nasprof_lut::{Lut, read};
 use nasprof_spaces::{Space, SpaceSpec};
 
-use super::data::Loaders;
+use super::loaded::load;
+use super::loaders::Loaders;
 use super::network::{self, Network};
-use super::{ConfigError, Experiment, Regularizer, budget, check, space};
+use super::{ConfigError, Experiment, LoadedRegularizer, budget, check, space};
 
 /// An experiment with all that it names: what a run starts from.
 #[derive(Debug)]
@@ -24,15 +22,6 @@ pub struct Plan {
     pub network: Option<Network>,
     /// The regularisers with their LUTs, in the file's order.
     pub regularizers: Vec<LoadedRegularizer>,
-}
-
-/// A regulariser and the LUT it names.
-#[derive(Debug, Clone)]
-pub struct LoadedRegularizer {
-    /// As the file has it.
-    pub settings: Regularizer,
-    /// Its LUT, checked to be one of the space.
-    pub lut: Option<Arc<Lut>>,
 }
 
 impl Plan {
@@ -65,29 +54,5 @@ impl Plan {
     pub fn is_of_device(&self, regularizer: &LoadedRegularizer) -> bool {
         let of = regularizer.lut.as_ref().map(|lut| lut.context.header.device.as_str());
         self.experiment.device.as_deref().is_none_or(|device| of == Some(device))
-    }
-}
-
-/// The LUTs, each checked to be one of the space, on the device that the winner is to be measured on.
-fn load(experiment: &Experiment, space: &Space) -> Result<Vec<LoadedRegularizer>, ConfigError> {
-    let supernet = space.graph.identity();
-    let mut loaded = Vec::new();
-    for (i, settings) in experiment.regularizers.iter().enumerate() {
-        let key = format!("regularizers.{i}.lut");
-        let fail = |source| ConfigError::Lut { key: key.clone(), source };
-        let lut = settings.lut.as_deref().map(read).transpose().map_err(fail)?;
-        if let Some(lut) = &lut {
-            lut.check_space(&space.name, &supernet).map_err(fail)?;
-        }
-        loaded.push(LoadedRegularizer { settings: settings.clone(), lut: lut.map(Arc::new) });
-    }
-    let devices: Vec<&str> =
-        loaded.iter().filter_map(|r| Some(r.lut.as_ref()?.context.header.device.as_str())).collect();
-    match &experiment.device {
-        Some(device) if !devices.is_empty() && !devices.contains(&device.as_str()) => {
-            let problem = format!("`{device}` is not what a LUT was measured on ({})", devices.join(", "));
-            Err(ConfigError::key("device", problem))
-        }
-        _ => Ok(loaded),
     }
 }

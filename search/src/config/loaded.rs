@@ -1,0 +1,41 @@
+//! Regularizers with the LUTs that they name.
+
+use std::sync::Arc;
+
+use nasprof_lut::{Lut, read};
+use nasprof_spaces::Space;
+
+use super::{ConfigError, Experiment, Regularizer};
+
+/// A regulariser and the LUT it names.
+#[derive(Debug, Clone)]
+pub struct LoadedRegularizer {
+    /// As the file has it.
+    pub settings: Regularizer,
+    /// Its LUT, checked to be one of the space.
+    pub lut: Option<Arc<Lut>>,
+}
+
+/// The LUTs, each checked to be one of the space, on the device that the winner is to be measured on.
+pub(super) fn load(experiment: &Experiment, space: &Space) -> Result<Vec<LoadedRegularizer>, ConfigError> {
+    let supernet = space.graph.identity();
+    let mut loaded = Vec::new();
+    for (i, settings) in experiment.regularizers.iter().enumerate() {
+        let key = format!("regularizers.{i}.lut");
+        let fail = |source| ConfigError::Lut { key: key.clone(), source };
+        let lut = settings.lut.as_deref().map(read).transpose().map_err(fail)?;
+        if let Some(lut) = &lut {
+            lut.check_space(&space.name, &supernet).map_err(fail)?;
+        }
+        loaded.push(LoadedRegularizer { settings: settings.clone(), lut: lut.map(Arc::new) });
+    }
+    let devices: Vec<&str> =
+        loaded.iter().filter_map(|r| Some(r.lut.as_ref()?.context.header.device.as_str())).collect();
+    match &experiment.device {
+        Some(device) if !devices.is_empty() && !devices.contains(&device.as_str()) => {
+            let problem = format!("`{device}` is not what a LUT was measured on ({})", devices.join(", "));
+            Err(ConfigError::key("device", problem))
+        }
+        _ => Ok(loaded),
+    }
+}
