@@ -92,6 +92,7 @@ test-light: ## Run the tests that need no libtorch
 lint: setup ## Check formatting and lints
 	cargo fmt --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy $(torch) --lib --bins --test '*' --locked -- -D warnings
 
 deny: ## Check licences and sources of dependencies (cargo install cargo-deny)
 	cargo deny --locked check licenses bans sources

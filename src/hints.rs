@@ -310,7 +310,7 @@ mod tests {
             (DeviceFileError::Unknown { name: text(), nearest: None }, "`nasprof devices list`"),
             (DeviceFileError::Group { path: "/d/all.toml".to_owned() }, "/d/all.toml"),
             (DeviceFileError::Twice { name: "board".to_owned() }, "board once"),
-            (DeviceFileError::File { path: "/d/a.toml".to_owned(), problem: text() }, "mend /d/a.toml"),
+            (DeviceFileError::File { path: "/d/a.toml".to_owned(), problem: text() }, "correct /d/a.toml"),
             (DeviceFileError::Setting { setting: text(), problem: text() }, "--set key=value"),
         ] {
             let hint = device_file_hint(&error);

@@ -132,5 +132,5 @@ use absent::*;
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 fn options(_options: &[(&str, i32, i32)]) -> Result<(), String> {
-    Err("this C library's allocator cannot be controlled; use `--allocator system`".to_owned())
+    Err("this C library's allocator cannot be controlled; the allocator `system` leaves it as it is".to_owned())
 }

@@ -139,3 +139,31 @@ fn nasprof_does_not_link_libtorch() {
     assert!(libraries.contains("libc"), "{libraries}");
     assert!(!libraries.contains("torch"), "{libraries}");
 }
+
+/// What the command line calls an option is the command line's business: libraries are used without one.
+#[test]
+fn libraries_do_not_name_options() {
+    let names_option = |line: &str| {
+        let literals = line.split('"').skip(1).step_by(2);
+        let is_option = |word: &str| {
+            let name = word.trim_start_matches(['`', '(']).strip_prefix("--");
+            name.is_some_and(|name| name.starts_with(|c: char| c.is_ascii_lowercase()))
+        };
+        literals.flat_map(str::split_whitespace).any(is_option)
+    };
+    // Pages of reports tell their readers which command shows more.
+    for name in CRATES.iter().filter(|name| !["reports", "testkit", "examples"].contains(name)) {
+        for (path, text) in sources(&sources_of(name)) {
+            // Options of other programs, and programs of our own that the command line starts.
+            if path.contains("/clocks/jetson.rs") || path.contains("/energy/tegrastats.rs") || path.contains("/bin/") {
+                continue;
+            }
+            let code = text.split("#[cfg(test)]").next().unwrap().lines();
+            for line in code.filter(|line| !line.trim_start().starts_with("//")) {
+                assert!(!names_option(line), "{path}: {line}");
+            }
+        }
+    }
+    // The control.
+    assert!(names_option("Err(\"no; use `--allocator system`\".to_owned())") && !names_option("a -- b \"a -- b\""));
+}

@@ -202,7 +202,7 @@ fn sampled_networks_give_the_same_numbers() {
     .iter()
     .map(|name| {
         let space = Space::builtin(name).unwrap();
-        let graph = Runtime::TorchEager.subnet(&space.graph, &space.sample(&mut rng)).unwrap();
+        let graph = Runtime::TorchEager.subnet(&space.graph, &space.sample(&mut rng)).unwrap().into_graph();
         (graph.clone(), graph)
     })
     .collect();

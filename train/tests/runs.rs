@@ -18,7 +18,7 @@ fn a_run_that_nobody_listens_to_ends_in_the_midst_of_a_step() {
     let mut child = start(&setting.job("run", &setting.text(ENDLESS, 5), false));
     let mut events = BufReader::new(child.stdout.take().unwrap()).lines();
     // The first epoch is the warm-up, without steps of the architecture.
-    while !told.next().unwrap().unwrap().contains("epoch 1/6 (warm-up):") {}
+    while !events.next().unwrap().unwrap().contains("epoch 1/6 (warm-up):") {}
     std::thread::sleep(Duration::from_millis(300));
     assert!(child.try_wait().unwrap().is_none(), "the control: it goes on while somebody listens");
     drop(events);

@@ -289,7 +289,7 @@ mod tests {
     fn a_wrong_setting_is_named() {
         let folder = folder(&[("board", BOARD)]);
         for (setting, naming) in [
-            ("port=ssh", "--set port=ssh"),
+            ("port=ssh", "setting `port=ssh`"),
             ("prot=22", "did you mean `port`"),
             ("port", "key=value"),
             ("=22", "empty"),
@@ -297,7 +297,7 @@ mod tests {
             ("port=0", "port"),
         ] {
             let error = find("board", Some(folder.path()), &settings(&[setting])).unwrap_err().to_string();
-            assert!(error.starts_with("--set") && error.contains(naming), "{setting}: {error}");
+            assert!(error.starts_with("setting `") && error.contains(naming), "{setting}: {error}");
         }
         assert!(find("synthetic:quiet", None, &settings(&["host=a"])).is_err());
     }

@@ -194,7 +194,7 @@ pub enum DeviceFileError {
         problem: String,
     },
     /// A value from the command line that does not fit the file.
-    #[error("--set {setting}: {problem}")]
+    #[error("setting `{setting}`: {problem}")]
     Setting {
         /// As typed.
         setting: String,

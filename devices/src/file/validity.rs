@@ -60,7 +60,7 @@ fn check_ssh(file: &DeviceFile) -> Result<(), String> {
         };
     }
     let Some(host) = &file.host else {
-        return Err("host is missing: the board's name or address (or --set host=ADDRESS)".to_owned());
+        return Err("host is missing: the board's name or address".to_owned());
     };
     if file.port == Some(0) {
         return Err("port = 0 is not a port".to_owned());

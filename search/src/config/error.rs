@@ -64,10 +64,12 @@ impl ConfigError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Data(error) => error.hint(),
-            Self::Override { .. } => Some("write --set table.key=value; numbers index the tables of a list".to_owned()),
+            Self::Override { .. } => {
+                Some("a setting is table.key=value; numbers index the tables of a list".to_owned())
+            }
             Self::Space(_) => Some("`nasprof space list` lists the spaces; a space can also be a TOML file".to_owned()),
             Self::Lut { .. } => {
-                Some("measure one with `nasprof measure --device NAME --space SPACE -o LUT`".to_owned())
+                Some("the LUT must exist and be one of this space; `nasprof measure` makes one".to_owned())
             }
             _ => None,
         }
