@@ -1,5 +1,4 @@
-//! A searcher of one's own: it keeps a list of architectures, trains them in turn and, in each step of the architecture,
-//! replaces the one that does worst by a change of the one that does best.
+//! A searcher that trains a list of architectures in turn and replaces the worst by a change of the best.
 //!
 //! Run it with `cargo run -p nasprof-examples --example own_searcher EXPERIMENT.toml FOLDER`.
 
@@ -72,8 +71,8 @@ impl Searcher for Replacing {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [experiment, folder] = [1, 2].map(|i| std::env::args().nth(i).map(PathBuf::from).unwrap_or_default());
-    let job =
-        Job { task: Task::Run, experiment: Experiment::read(&experiment, &[])?, folder, existing: Existing::Refuse };
+    let experiment = Experiment::read(&experiment, &[])?;
+    let job = Job { task: Task::Run, experiment, folder, existing: Existing::Refuse };
     let result = search_with(&job, Box::new(Replacing::default()), &mut |_| {})?;
     assert!(result.arch.is_some(), "a search ends with an architecture");
     Ok(())
