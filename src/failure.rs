@@ -83,7 +83,11 @@ impl Failure {
 
     /// Puts what the message is about in front of it.
     pub(crate) fn context(mut self, what: impl fmt::Display) -> Self {
-        self.message = format!("{what}: {}", self.message);
+        let what = what.to_string();
+        // Many errors name their file themselves.
+        if !self.message.starts_with(&format!("{what}: ")) {
+            self.message = format!("{what}: {}", self.message);
+        }
         self
     }
 }
