@@ -71,6 +71,9 @@ impl Failure {
     pub(crate) fn without_resuming(self) -> Self {
         match self.exit {
             Exit::DeviceLost => self.hint("run the same command again"),
+            Exit::BrokenAgent => {
+                self.hint("`nasprof devices check` looks at the agent; then run the same command again")
+            }
             _ => self,
         }
     }

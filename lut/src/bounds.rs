@@ -1,8 +1,10 @@
 //! The largest values that a LUT may hold. A value beyond them was not measured: it is damage or a mistake in a unit, and sums
 //! of such values overflow.
 
-/// Most nanoseconds of one call: 11 days.
-pub const MAX_NS: f64 = 1e15;
+use nasprof_profiler::protocol::bounds;
+
+/// Most nanoseconds of one call: as many as an agent may reply.
+pub const MAX_NS: f64 = bounds::MAX_NS as f64;
 /// Most millijoules of one call.
 pub const MAX_MJ: f64 = 1e15;
 /// Largest count, or number of bytes: up to here, every reader of CSV, JSON and Parquet holds whole numbers
@@ -10,3 +12,17 @@ pub const MAX_MJ: f64 = 1e15;
 pub const MAX_COUNT: u64 = 1 << 53;
 /// Most that a factor between times can be, and the inverse of the least.
 pub const MAX_FACTOR: f64 = 1e6;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_agent_may_reply_fits_a_row() {
+        let whole = [bounds::MAX_NS, bounds::MAX_BYTES, bounds::MAX_COUNT].map(|most| (most as f64, MAX_COUNT as f64));
+        // Rows have millijoules, replies microjoules.
+        for (reply, row) in whole.into_iter().chain([(bounds::MAX_VALUE / 1e3, MAX_MJ)]) {
+            assert!(reply <= row, "{reply} {row}");
+        }
+    }
+}
