@@ -20,11 +20,11 @@ pub use self::run::{AlphaRow, Metric, SearchRun};
 /// A search or a training as one HTML file. With its space the architecture is drawn.
 #[must_use]
 pub fn search_report(run: &SearchRun, name: &str, space: Option<&Space>) -> String {
-    let (kind, result, course) = match run.is_training() {
-        true => ("Training", "Result", "How the training went"),
-        false => ("Search", "Result", "How the search went"),
+    let (kind, course) = match run.is_training() {
+        true => ("Training", "How the training went"),
+        false => ("Search", "How the search went"),
     };
-    let mut sections = vec![Section::new("result", result, found(run))];
+    let mut sections = vec![Section::new("result", "Result", found(run))];
     sections.extend(architecture(run, space).map(|body| Section::new("architecture", "Architecture", body)));
     if run.curves().next().is_some() {
         let body = html! { (curves::curves(run)) };
