@@ -11,8 +11,8 @@ use nasprof_graph::runtime::Runtime;
 use nasprof_graph::{GraphBuilder, Op};
 use nasprof_lut::{BatchEstimator, Estimator, from_journal};
 use nasprof_profiler::engine::{Gate, Measurement, Recorder, measure};
-use nasprof_profiler::journal::{Header, Mode};
-use nasprof_profiler::protocol::{Allocator, Device, DeviceError};
+use nasprof_profiler::journal::Header;
+use nasprof_profiler::protocol::{Device, DeviceError};
 use nasprof_profiler::synthetic::SyntheticDevice;
 use nasprof_spaces::Space;
 use rand::SeedableRng;
@@ -35,36 +35,15 @@ fn space() -> Result<Space, Failure> {
     Ok(Space::new("four-blocks", graph.build(&[pooled])?))
 }
 
-/// How it is measured; part of the LUT.
-fn header(space: &Space) -> Header {
-    Header {
-        format_version: 1,
-        program_version: env!("CARGO_PKG_VERSION").to_owned(),
-        device: "synthetic:quiet".to_owned(),
-        backend: "synthetic:quiet".to_owned(),
-        space: space.name.clone(),
-        space_digest: space.graph.digest(),
-        runtime: Runtime::TorchEager,
-        mode: Mode::InContext,
-        batch: 1,
-        threads: 1,
-        cores: Vec::new(),
-        allocator: Allocator::Retain,
-        ci: 0.02,
-        sessions: 2,
-        max_rounds: 40,
-        seed: 0,
-        allow_noisy: false,
-        clocks: None,
-        energy: false,
-        shard: None,
-    }
-}
-
 fn main() -> Result<(), Failure> {
     let space = space()?;
     let gate = Gate { patience: Duration::ZERO, allow_noisy: false };
-    let measurement = Measurement { space: &space, header: header(&space), gate, deadline: None };
+    let measurement = Measurement {
+        space: &space,
+        header: Header::new(&space, "synthetic:quiet", "synthetic:quiet"),
+        gate,
+        deadline: None,
+    };
     // With a journal's writer, an interrupted measurement goes on where it stopped.
     let mut recorder = Recorder::new(Vec::new(), None, Arc::default());
     let mut connect = || -> Result<Box<dyn Device>, DeviceError> {

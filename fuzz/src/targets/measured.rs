@@ -2,14 +2,12 @@
 
 use std::sync::OnceLock;
 
-use nasprof_graph::runtime::Runtime;
 use nasprof_lut::{Lut, from_journal};
 use nasprof_profiler::engine::{Gate, Measurement, Recorder, measure};
-use nasprof_profiler::journal::{Event, Header, Mode};
-use nasprof_profiler::protocol::{Allocator, Device};
+use nasprof_profiler::journal::{Event, Header};
+use nasprof_profiler::protocol::Device;
 use nasprof_profiler::synthetic::SyntheticDevice;
-use nasprof_spaces::Space;
-use nasprof_spaces::SpaceSpec;
+use nasprof_spaces::{Space, SpaceSpec};
 
 /// A space of few small networks.
 pub(super) fn space() -> Space {
@@ -24,26 +22,11 @@ pub(super) fn events() -> &'static [Event] {
     EVENTS.get_or_init(|| {
         let space = space();
         let header = Header {
-            format_version: 1,
-            program_version: "fuzz".to_owned(),
-            device: "synthetic:quiet".to_owned(),
-            backend: "synthetic:quiet".to_owned(),
-            space: space.name.clone(),
-            space_digest: space.graph.digest(),
-            runtime: Runtime::TorchEager,
-            mode: Mode::InContext,
-            batch: 1,
-            threads: 1,
-            cores: Vec::new(),
-            allocator: Allocator::Retain,
             ci: 0.05,
             sessions: 1,
             max_rounds: 8,
-            seed: 0,
             allow_noisy: true,
-            clocks: None,
-            energy: false,
-            shard: None,
+            ..Header::new(&space, "synthetic:quiet", "synthetic:quiet")
         };
         let gate = Gate { patience: std::time::Duration::ZERO, allow_noisy: true };
         let measurement = Measurement { space: &space, header, gate, deadline: None };
