@@ -275,7 +275,7 @@ fn what_our_operations_do_not_have_is_named() {
 fn models_that_cannot_be_right_are_refused() {
     let model = || Model::new(&[1, 4, 9, 9]);
     // A circle, a value from nowhere, two of one name, no output.
-    let circle = "nothing before it gives its input `b`: the nodes are not in order, or in a circle";
+    let circle = "no earlier node computes its input `b`: the nodes are not in order, or form a cycle";
     model().node("Relu", &["b"], "a", &[]).node("Relu", &["a"], "b", &[]).fails(circle);
     model().node("Relu", &["a"], "a", &[]).fails("no earlier node computes its input `a`");
     model().node("Relu", &["x"], "a", &[]).fails("no node computes its output `y`");
