@@ -126,11 +126,11 @@ fn trained_weights_must_fit() {
     for (bytes, expected) in [
         (
             file("net/fd/weight", "[3,2]", 24),
-            "no tensor `fc/weight` among the weights, which node `fc` needs (did you mean `fd/weight`?)",
+            "the weights have no tensor `fc/weight`, which node `fc` needs (did you mean `fd/weight`?)",
         ),
         (
             file("net/fc/weight", "[2,3]", 24),
-            "tensor `fc/weight` is F32 of shape (2, 3), node `fc` needs 32-bit floats of shape (3, 2)",
+            "tensor `fc/weight` is F32 of shape (2, 3), but node `fc` needs 32-bit floats of shape (3, 2)",
         ),
         (file("net/fc/weight", "[3,2]", 24)[..60].to_vec(), "not a safetensors file"),
         (vec![0xff; 64], "not a safetensors file"),
