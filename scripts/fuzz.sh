@@ -7,7 +7,7 @@
 #
 # Needs no nightly toolchain and no cargo-fuzz: libFuzzer is built by a C++ compiler, and coverage comes from stable flags of
 # rustc. Inputs grow in fuzz/corpus/TARGET, faults are written to fuzz/artifacts/TARGET; both are ignored by git. A line of
-# figures for each target goes to standard output: name, executions, seconds, faults.
+# figures for each target goes to standard output: name, executions, seconds, edges of the code that were reached, faults.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -39,8 +39,12 @@ for target in "${targets[@]}"; do
   NASPROF_FUZZ_SEEDS=$corpus "$build/$host/release/$target" "$corpus" "${kept[@]}" -artifact_prefix="$artifacts/" -max_len=65536 -timeout=20 \
     -rss_limit_mb=2048 -print_final_stats=1 "${limit[@]}" >"$artifacts/log.txt" 2>&1 || code=$?
   runs=$(awk '/^stat::number_of_executed_units/ { print $2 }' "$artifacts/log.txt")
+  edges=$(awk '/ cov: / { for (i = 1; i < NF; i++) if ($i == "cov:") edges = $(i + 1) } END { print edges }' "$artifacts/log.txt")
+  # Without seeds, random bytes are refused at the first look, a million times.
+  [ -e "$corpus/seed-0" ] || { echo "error: $target wrote no seeds" >&2; exit 1; }
   faults=0
   [ "$code" -eq 0 ] || { faults=1 failed=1; tail -n 25 "$artifacts/log.txt" >&2; }
-  printf '%s executions=%s seconds=%s faults=%s\n' "$target" "${runs:-unknown}" "$((SECONDS - start))" "$faults"
+  printf '%s executions=%s seconds=%s edges=%s faults=%s\n' "$target" "${runs:-unknown}" "$((SECONDS - start))" \
+    "${edges:-unknown}" "$faults"
 done
 exit $failed

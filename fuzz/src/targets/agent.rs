@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use nasprof_agent::serve::serve;
 use nasprof_graph::Graph;
@@ -62,15 +63,15 @@ pub(super) fn replies(data: &[u8]) {
     let mut device = Checked::new(Box::new(Scripted(answers)));
     for request in conversation() {
         match request {
-            Request::Configure(setup) => drop(device.configure(&setup)),
+            Request::Configure(setup) => drop(device.configure(setup)),
             Request::Load { workload, graph } => {
                 let layers = graph.layers().count();
-                if let Ok(loaded) = device.load(workload, &graph) {
-                    assert!(loaded.workload == workload && loaded.first_ns.len() == layers);
+                if let Ok(loaded) = device.load(*workload, graph) {
+                    assert!(loaded.workload == *workload && loaded.first_ns.len() == layers);
                 }
             }
             Request::Visit(request) => {
-                if let Ok(visit) = device.visit(&request) {
+                if let Ok(visit) = device.visit(request) {
                     assert!(visit.layers.len() == request.layer_runs as usize && visit.sequence == request.sequence);
                     let runs = visit.layers.iter().chain(&visit.whole);
                     assert!(runs.flat_map(|run| &run.ns).all(|&ns| (ns as f64) <= nasprof_lut::MAX_NS));
@@ -79,14 +80,14 @@ pub(super) fn replies(data: &[u8]) {
             Request::Canary => drop(device.canary()),
             Request::Probe => drop(device.probe()),
             Request::Memory { graph } => {
-                if let Ok(memory) = device.memory(&graph) {
+                if let Ok(memory) = device.memory(graph) {
                     // It becomes a row: within the bounds of a LUT.
                     assert!(memory.first_ns as f64 <= nasprof_lut::MAX_NS);
                     let bytes = [memory.peak_bytes, memory.stored_bytes];
                     assert!(bytes.into_iter().flatten().all(|bytes| bytes <= nasprof_lut::MAX_COUNT));
                 }
             }
-            Request::Energy { graph } => drop(device.energy(&graph)),
+            Request::Energy { graph } => drop(device.energy(graph)),
             _ => {}
         }
     }
@@ -134,7 +135,13 @@ impl Device for Scripted {
     }
 }
 
-fn conversation() -> Vec<Request> {
+/// What a host asks, in its order; made once.
+fn conversation() -> &'static [Request] {
+    static CONVERSATION: OnceLock<Vec<Request>> = OnceLock::new();
+    CONVERSATION.get_or_init(made_conversation)
+}
+
+fn made_conversation() -> Vec<Request> {
     let space = measured::space();
     let arch = space.sample(&mut rand_chacha::ChaCha8Rng::seed_from_u64(0));
     let network = Runtime::TorchEager.subnet(&space.graph, &arch).expect("an architecture of the space is selected");
@@ -164,11 +171,11 @@ fn conversation() -> Vec<Request> {
 }
 
 pub(super) fn request_seeds() -> Vec<Vec<u8>> {
-    let line = |(i, message): (usize, Request)| {
+    let line = |(i, message): (usize, &Request)| {
         let request = Numbered { id: i as u64 + 1, message };
         serde_json::to_string(&request).expect("a request is written") + "\n"
     };
-    let lines: String = conversation().into_iter().enumerate().map(line).collect();
+    let lines: String = conversation().iter().enumerate().map(line).collect();
     vec![lines.into_bytes()]
 }
 

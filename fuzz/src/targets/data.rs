@@ -56,17 +56,27 @@ pub(super) fn idx(data: &[u8]) {
     ];
     let Some((&first, rest)) = data.split_first() else { return };
     SET.with(|set| {
-        let set = set.get_or_init(|| self::set("fashion-mnist", ""));
+        let set = set.get_or_init(|| {
+            let set = self::set("fashion-mnist", "");
+            good_idx().iter().for_each(|(name, bytes)| put(set.folder.path(), name, bytes));
+            set
+        });
         let folder = set.folder.path();
-        for (name, bytes) in good_idx() {
-            put(folder, name, &bytes);
-        }
         let name = NAMES[usize::from(first) % NAMES.len()];
-        for ending in ["", ".gz"] {
-            let _ = std::fs::remove_file(folder.join(format!("{}{ending}", name.trim_end_matches(".gz"))));
-        }
+        let plain = name.trim_end_matches(".gz");
         put(folder, name, rest);
-        if let Ok(opened) = open(&set.config, 1, 0) {
+        if name != plain {
+            let _ = std::fs::remove_file(folder.join(plain));
+        }
+        let opened = open(&set.config, 1, 0);
+        // As it was: the other files stay good ones.
+        if name != plain {
+            let _ = std::fs::remove_file(folder.join(name));
+        }
+        for (good, bytes) in good_idx().iter().filter(|(good, _)| *good == plain) {
+            put(folder, good, bytes);
+        }
+        if let Ok(opened) = opened {
             let size = opened.train.size().expect("images in memory have one size");
             let last = opened.train.image(opened.train.len() - 1).expect("it is in memory");
             assert_eq!(last.pixels.len(), size.elements());
