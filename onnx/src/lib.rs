@@ -4,6 +4,7 @@
 //! model only if every operator has an equivalent operation. Models are bytes here; callers handle files.
 
 mod error;
+pub mod profile;
 mod read;
 mod schema;
 mod write;

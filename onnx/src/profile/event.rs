@@ -1,0 +1,85 @@
+//! One event of a profile.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{ProfileError, ProfiledNode, TensorType};
+
+/// Most dimensions of a tensor.
+const MAX_RANK: usize = 64;
+
+/// An event as it is written. What is not needed is not kept.
+#[derive(Debug, Deserialize)]
+pub(super) struct Event {
+    cat: String,
+    name: String,
+    /// Whole microseconds.
+    #[serde(default)]
+    dur: u64,
+    #[serde(default)]
+    args: BTreeMap<String, Value>,
+}
+
+impl Event {
+    pub(super) fn category(&self) -> &str {
+        &self.cat
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn us(&self) -> u64 {
+        self.dur
+    }
+
+    /// An argument as text; absent is empty.
+    fn text(&self, name: &str) -> &str {
+        self.args.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// An argument that is a number, in quotation marks or not.
+    fn number(&self, name: &str) -> Option<u64> {
+        match self.args.get(name)? {
+            Value::String(text) => text.parse().ok(),
+            value => value.as_u64(),
+        }
+    }
+
+    /// The types and shapes in an argument: `[{"float":[1,3,32,32]}, …]`.
+    fn tensors(&self, name: &str) -> Result<Vec<TensorType>, ProfileError> {
+        let wrong = || ProfileError::Format(format!("`{name}` of `{}` is no list of shapes", self.name));
+        let Some(value) = self.args.get(name) else { return Ok(Vec::new()) };
+        let tensors = value.as_array().ok_or_else(wrong)?.iter().map(|tensor| {
+            let Some((element, shape)) = tensor.as_object().and_then(|tensor| tensor.iter().next()) else {
+                // An input that is left out.
+                return Ok(TensorType { element: String::new(), shape: Vec::new() });
+            };
+            let shape: Option<Vec<u64>> = shape.as_array().ok_or_else(wrong)?.iter().map(Value::as_u64).collect();
+            let shape = shape.filter(|shape| shape.len() <= MAX_RANK).ok_or_else(wrong)?;
+            Ok(TensorType { element: element.clone(), shape })
+        });
+        tensors.collect()
+    }
+}
+
+/// The kernel that an event is of, and the bytes in use at most until then.
+pub(super) fn node_of(name: &str, event: &Event) -> Result<(ProfiledNode, Option<u64>), ProfileError> {
+    let operator = event.text("op_name");
+    if operator.is_empty() {
+        return Err(ProfileError::Format(format!("`{}` has no `op_name`", event.name)));
+    }
+    let node = ProfiledNode {
+        name: name.to_owned(),
+        operator: operator.to_owned(),
+        provider: event.text("provider").to_owned(),
+        index: event.number("node_index").unwrap_or(0),
+        inputs: event.tensors("input_type_shape")?,
+        outputs: event.tensors("output_type_shape")?,
+        parameter_bytes: event.number("parameter_size").unwrap_or(0),
+        output_bytes: event.number("output_size").unwrap_or(0),
+    };
+    Ok((node, event.number("mem_in_use_peak")))
+}
