@@ -1,6 +1,7 @@
 //! Statistics of samples, visits and rounds. Confidence intervals of medians come from order statistics, as recommended by
 //! Hoefler and Belli (2015, "Scientific Benchmarking of Parallel Computing Systems").
 
+use statrs::distribution::{ContinuousCDF, StudentsT};
 use statrs::function::erf::erfc;
 
 /// Share of the fastest and of the slowest samples that a trimmed mean leaves out.
@@ -113,6 +114,42 @@ pub fn mann_whitney(a: &[f64], b: &[f64]) -> f64 {
     2.0 * normal_tail(z)
 }
 
+/// A straight line through values at equal distances.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Trend {
+    /// From the first value to the last, along the line.
+    pub change: f64,
+    /// Two-sided p-value of the t test against no slope.
+    pub p: f64,
+}
+
+/// The least-squares line through values and the test of its slope (Draper and Smith, Applied Regression Analysis, 3rd edition,
+/// section 1.4); `None` below five values.
+#[must_use]
+pub fn trend(values: &[f64]) -> Option<Trend> {
+    let n = values.len();
+    let (center, middle) = (mean(values)?, (n - 1) as f64 / 2.0);
+    let places = (0..n).map(|i| i as f64 - middle);
+    let squares: f64 = places.clone().map(|x| x * x).sum();
+    let slope = places.clone().zip(values).map(|(x, y)| x * (y - center)).sum::<f64>() / squares;
+    let rest: f64 = places.zip(values).map(|(x, y)| (y - center - slope * x).powi(2)).sum();
+    let change = slope * (n - 1) as f64;
+    if n < 5 || !change.is_finite() {
+        return None;
+    }
+    let error = (rest / (n - 2) as f64 / squares).sqrt();
+    // Without scatter, any slope is one, and none is none.
+    let p = match (slope == 0.0, error > 0.0) {
+        (true, _) => 1.0,
+        (false, false) => 0.0,
+        (false, true) => {
+            let t = StudentsT::new(0.0, 1.0, (n - 2) as f64).ok()?;
+            2.0 * t.sf((slope / error).abs())
+        }
+    };
+    Some(Trend { change, p })
+}
+
 /// P(Z > z) of the standard normal.
 fn normal_tail(z: f64) -> f64 {
     erfc(z / std::f64::consts::SQRT_2) / 2.0
@@ -164,7 +201,7 @@ fn ranks(values: &[f64]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, StudentsT};
+    use statrs::distribution::{Binomial, DiscreteCDF};
 
     #[test]
     fn trimming_drops_a_tenth_below_and_a_quarter_above() {
@@ -222,6 +259,16 @@ mod tests {
         assert!((mann_whitney(&a, &b) - 0.000_243).abs() < 2e-6, "{}", mann_whitney(&a, &b));
         assert!(mann_whitney(&a, &a) > 0.9);
         assert_eq!(mann_whitney(&[1.0; 5], &[1.0; 5]), 1.0);
+    }
+
+    #[test]
+    fn a_line_is_tested_as_in_a_textbook() {
+        // By hand: slope 0.5, residuals -0.2, 0.3, -0.2, 0.3, -0.2, error sqrt(0.3 / 3 / 10) = 0.1, t = 5 with 3 degrees.
+        let line = trend(&[0.8, 1.8, 1.8, 2.8, 2.8]).unwrap();
+        assert!((line.change - 2.0).abs() < 1e-12 && (line.p - 0.015_392).abs() < 1e-5, "{line:?}");
+        assert_eq!(trend(&[1.0; 8]).unwrap(), Trend { change: 0.0, p: 1.0 });
+        assert_eq!(trend(&[1.0, 2.0, 3.0, 4.0]), None);
+        assert_eq!(trend(&[1.0, f64::NAN, 3.0, 4.0, 5.0]), None);
     }
 
     #[test]

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::variance::{Variance, VariancePrior};
 use crate::{Anchor, SizeEffect};
 
+/// Two-sided 95 % quantile of the normal distribution.
+const NORMAL_95: f64 = 1.96;
 /// Fewest anchors for a calibration.
 const MIN_ANCHORS: usize = 4;
 /// How much the level differs from one occasion to another. On a shared virtual machine ten processes within ten minutes had
@@ -27,9 +29,9 @@ pub(crate) fn level_prior(locked: bool, governor: Option<&str>) -> VariancePrior
     }
 }
 
-/// `latency = scale * sum of layers`, fitted to anchors measured in the same sessions. One factor and not a line:
-/// a constant is not told apart from the factor over the range of a space, and one parameter extrapolates better.
-/// The timer between layers is part of every entry, so the factor also takes its cost out.
+/// `latency = scale * (sum of layers + layer_ns * layers)`, the scale fitted to anchors measured in the same sessions. No constant
+/// for the network: it is not told apart from the factor over the range of a space. What timers between layers cost is
+/// taken off the rows ([`crate::Reconciliation`]) where that predicts left-out networks better; else the factor takes it out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
@@ -49,19 +51,36 @@ pub struct Calibration {
     /// What a network's size does to it beside the sum of its layers; absent where it predicts nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_effect: Option<SizeEffect>,
+    /// What the runtime spends on each layer beside its entry, nanoseconds before the scale; 0 where it predicts nothing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub layer_ns: f64,
+}
+
+/// What was chosen by predicting left-out networks.
+pub(crate) struct Form {
+    pub(crate) reuse_bandwidth: Option<f64>,
+    pub(crate) size_effect: Option<SizeEffect>,
+    pub(crate) layer_ns: f64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 impl Calibration {
     /// Fits the factor to the anchors; `None` with fewer than four. `left_out` holds for every measured network
-    /// whether it is an anchor, and the logarithm of whole over sum, its sum being made with `reuse_bandwidth` and
-    /// `size_effect` from the other networks: they say how far a network that was never measured will be off. `prior` says
-    /// how much the level differs from one occasion to another.
+    /// whether it is an anchor, and the logarithm of whole over sum, its sum being made in the
+    /// `form` from the other networks: they say how far a network that was never measured will be off. `prior` says
+    /// how much the level differs from one occasion to another, `wander` how far it moved within sessions (standard
+    /// deviation of its logarithm): a run falls on any of its moments.
     #[must_use]
     pub(crate) fn fit(
         anchors: &[Anchor],
         left_out: &[(bool, f64)],
-        (reuse_bandwidth, size_effect): (Option<f64>, Option<SizeEffect>),
+        form: Form,
         prior: VariancePrior,
+        wander: f64,
     ) -> Option<Self> {
         let ratios: Vec<f64> = anchors.iter().filter_map(|a| Some((mean(&a.sessions_ns)? / a.sum_ns).ln())).collect();
         let n = ratios.len();
@@ -80,7 +99,7 @@ impl Calibration {
             student_t_95(errors.len().saturating_sub(1)) * leave_one_out * (1.0 + 1.0 / n as f64).sqrt();
         let sessions = levels(anchors, |anchor| &anchor.sessions_ns)?;
         let all = [sessions.clone(), levels(anchors, |anchor| &anchor.level_sessions_ns)?].concat();
-        let level_half_width = Variance::of(&all, prior).prediction_half_width();
+        let level_half_width = Variance::of(&all, prior).prediction_half_width().hypot(NORMAL_95 * wander);
         // The layers' sessions are one draw of the machine's level each, like those of the anchors alone.
         let scale = (center + mean(&all)? - mean(&sessions)?).exp();
         Some(Self {
@@ -89,8 +108,9 @@ impl Calibration {
             anchors: n,
             shape_half_width,
             level_half_width,
-            reuse_bandwidth,
-            size_effect,
+            reuse_bandwidth: form.reuse_bandwidth,
+            size_effect: form.size_effect,
+            layer_ns: form.layer_ns,
         })
     }
 }

@@ -6,10 +6,10 @@ use nasprof_graph::Arch;
 use nasprof_profiler::journal::Header;
 use serde::{Deserialize, Serialize};
 
-use crate::{Anchor, Calibration, Imported, Part, SessionFacts};
+use crate::{Anchor, Calibration, Imported, Part, Reconciliation, SessionFacts};
 
-/// Version of the LUT's format that is written; files of version 1, whose checksum was optional, are read as well.
-pub const FORMAT_VERSION: u32 = 2;
+/// Version of the LUT's format that is written; files of version 1, whose checksum was optional, and 2, whose rows held the level, are read as well.
+pub const FORMAT_VERSION: u32 = 3;
 
 /// The context of a LUT: numbers hold where all of it is equal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,10 @@ pub struct Context {
     pub measured: Vec<Arch>,
     /// From sums of layers to whole networks; absent for isolated LUTs and where too few anchors were measured.
     pub calibration: Option<Calibration>,
+    /// How the sum of the layers, runs with timers and plain runs come together, and what was taken off each layer. Absent where no
+    /// network was measured whole, in merged LUTs and in those of older versions, whose rows hold the timers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reconciliation: Option<Reconciliation>,
     /// The LUTs that a merged one was made of; empty for any other.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Part>,

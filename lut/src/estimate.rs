@@ -98,6 +98,7 @@ pub struct Estimator<'a> {
     pub(crate) lut: &'a Lut,
     rows: HashMap<&'a LayerKey, &'a Row>,
     scale: f64,
+    layer_ns: f64,
     energy_scale: Option<EnergyScale>,
     memory: LayerMemory,
     interpolator: Interpolator,
@@ -112,13 +113,14 @@ impl<'a> Estimator<'a> {
         let counted = |anchor: &Anchor| Some((anchor.energy.as_ref()?.energy_mj, anchor.layers_energy_mj?));
         let energy_scale = EnergyScale::fit(lut.context.anchors.iter().filter_map(counted));
         let (memory, interpolator) = (LayerMemory::new(lut), Interpolator::new(&lut.rows));
-        Self { lut, rows, scale, energy_scale, memory, interpolator }
+        let layer_ns = lut.context.calibration.as_ref().map_or(0.0, |c| c.layer_ns);
+        Self { lut, rows, scale, layer_ns, energy_scale, memory, interpolator }
     }
 
     /// Calibrated milliseconds of one layer in the mean over its occurrences.
     #[must_use]
     pub fn layer_ms(&self, key: &LayerKey) -> Option<f64> {
-        Some(self.rows.get(key)?.times.as_ref()?.mean_ns * self.scale / 1e6)
+        Some((self.rows.get(key)?.times.as_ref()?.mean_ns + self.layer_ns) * self.scale / 1e6)
     }
 
     /// Nanoseconds to milliseconds, calibrated, in a network of this size.
@@ -151,7 +153,7 @@ impl<'a> Estimator<'a> {
                 }
             }
         };
-        Layer { ms: ns.map(|ns| ns * ms_per_ns), relative_error, source }
+        Layer { ms: ns.map(|ns| (ns + self.layer_ns) * ms_per_ns), relative_error, source }
     }
 
     /// Calibrated milliseconds of a network that is already as the runtime executes it; `None` if a layer is missing.

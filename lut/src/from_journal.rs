@@ -1,44 +1,25 @@
 //! Makes a LUT from a journal, as a pure function.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use nasprof_base::change_points::change_points;
-use nasprof_base::statistics::{
-    mann_whitney, mean, median, median_absolute_deviation, median_interval, quantile, standard_deviation, trimmed_mean,
-};
+use nasprof_base::statistics::{mean, median, standard_deviation, trimmed_mean};
 use nasprof_graph::cost::op_cost;
 use nasprof_graph::key::attributes;
 use nasprof_graph::{Graph, LayerKey};
-use nasprof_profiler::engine::{RoundValues, Workload, bad_probes, clean_samples, half_width};
+use nasprof_profiler::engine::{Levelling, RoundValues, SessionValues, Workload, bad_probes};
 use nasprof_profiler::journal::{EndReason, EnergyResult, EnergyTarget, Event, Mode, Role, Trial};
 use nasprof_profiler::protocol::Canary;
 
-use crate::calibration::level_prior;
+use crate::calibration::{Form, level_prior};
+use crate::layer_times::{KeySession, collect, flag_width, flags, times};
 use crate::occurrences::{LeftOut, Occurrences};
-use crate::sessions::widen_by_sessions;
+use crate::parts::{Parts, Whole, shortest_ns};
+use crate::sessions::SessionLevels;
 use crate::size_effect::{Example, fit, log_costs};
 use crate::{
-    Anchor, Calibration, Context, Energy, FORMAT_VERSION, Flag, Lut, LutError, Observations, ReusePoint, Row,
-    SessionFacts, SessionObservations, SizeEffect, Times,
+    Anchor, Calibration, Context, Energy, FORMAT_VERSION, Lut, LutError, Observations, Reconciliation, Row,
+    SessionFacts, SessionObservations, SizeEffect,
 };
-
-/// The canary may spread this much beyond its reading noise.
-const DRIFT: f64 = 0.005;
-/// Sessions may differ this much.
-pub(crate) const INCONSISTENT: f64 = 0.05;
-
-/// Rounds from which stretches of them are told apart.
-const SEGMENTABLE: usize = 16;
-
-/// Samples of one key in one session.
-#[derive(Default)]
-struct KeySession {
-    /// Clean samples by occurrence.
-    occurrences: BTreeMap<(u32, usize), Vec<f64>>,
-    visits: u64,
-    dropped: u64,
-    faulty: u64,
-}
 
 /// Makes a LUT of what was measured.
 ///
@@ -51,8 +32,10 @@ pub fn from_journal(events: &[Event]) -> Result<Lut, LutError> {
 pub(crate) fn from_observations(observations: &Observations) -> Result<Lut, LutError> {
     let sessions: Vec<&SessionObservations> = observations.sessions.iter().filter(|s| s.end.is_some()).collect();
     let first = sessions.first().ok_or_else(|| LutError::Incomplete("no session was completed".to_owned()))?;
-    let by_key: Vec<BTreeMap<LayerKey, KeySession>> = sessions.iter().map(|s| collect(observations, s)).collect();
     let values: Vec<RoundValues> = sessions.iter().map(|s| round_values(observations, s)).collect();
+    let by_key: Vec<BTreeMap<LayerKey, KeySession>> =
+        sessions.iter().zip(&values).map(|(s, values)| collect(observations, s, values)).collect();
+    let levels = SessionLevels::of(&by_key);
     let occurrences = Occurrences::new(observations.workloads.values(), |workload, position| {
         let key = workload.keys().nth(position).cloned().unwrap_or_else(|| workload.whole_key());
         let samples = |keys: &BTreeMap<LayerKey, KeySession>| {
@@ -61,7 +44,8 @@ pub(crate) fn from_observations(observations: &Observations) -> Result<Lut, LutE
         mean(&by_key.iter().filter_map(samples).collect::<Vec<_>>())
     });
     let sampling = occurrences.sampling();
-    let facts: Vec<SessionFacts> = sessions.iter().map(|s| session_facts(s)).collect();
+    let facts: Vec<SessionFacts> =
+        sessions.iter().zip(&values).map(|(s, values)| session_facts(s, values.levelling)).collect();
     let mut rows: Vec<Row> = observations
         .trials
         .iter()
@@ -77,12 +61,14 @@ pub(crate) fn from_observations(observations: &Observations) -> Result<Lut, LutE
                     row.stored_bytes = memory.stored_bytes;
                     row.first_call_ns = Some(memory.first_ns);
                     row.energy = energy(observations, &EnergyTarget::Layer(key.clone()));
-                    let seen: Vec<&KeySession> = by_key.iter().filter_map(|keys| keys.get(key)).collect();
-                    row.times = times(&seen, key, &values, occurrences.points(key, None));
+                    let seen: Vec<(usize, &KeySession)> =
+                        by_key.iter().enumerate().filter_map(|(i, keys)| Some((i, keys.get(key)?))).collect();
+                    let rounds = levels.rounds(key, &values);
+                    row.times = times(&seen, &levels, &rounds, occurrences.points(key, None));
                     if let (Some(times), Some(sampling)) = (&mut row.times, sampling.get(key)) {
                         times.widen(*sampling);
                     }
-                    row.flags = flags(&row, &seen, key, &values, &facts, observations.header.ci);
+                    row.flags = flags(&seen, &levels, &rounds, &facts);
                     if row.times.is_none() {
                         row.error = Some("no clean sample was measured".to_owned());
                     }
@@ -91,12 +77,23 @@ pub(crate) fn from_observations(observations: &Observations) -> Result<Lut, LutE
             row
         })
         .collect();
-    widen_by_sessions(&mut rows);
+    levels.widen(&mut rows);
     let (bandwidth, mut left_out) = occurrences.best_bandwidth();
+    let wholes = wholes(observations, &left_out);
+    let parts = Parts::fit(&wholes, shortest_ns(&rows));
+    for (left, layer_ns) in
+        left_out.values_mut().zip(&parts.left_out_ns).zip(&wholes).map(|((l, ns), w)| (l, ns * w.layers))
+    {
+        let whole_ns = left.sum_ns * left.log_ratio.exp();
+        left.sum_ns += layer_ns;
+        left.log_ratio = (whole_ns / left.sum_ns).ln();
+    }
+    rows.iter_mut().for_each(|row| parts.take_off(row));
+    flag_width(&mut rows);
     let size_effect = size_effect(observations, &mut left_out);
     let level_sessions = observations.level_sessions.iter().filter(|s| s.end.is_some());
-    let levels: Vec<_> = level_sessions.map(|s| collect(observations, s)).collect();
-    let anchors = anchors(observations, &by_key, &levels, &left_out);
+    let alone: Vec<_> = level_sessions.map(|s| collect(observations, s, &RoundValues::default())).collect();
+    let anchors = anchors(observations, &by_key, &alone, &left_out);
     let is_anchor = |workload| {
         let role = observations.workloads.get(workload).map(|workload| &workload.role);
         matches!(role, Some(Role::Network { anchor: true, .. }))
@@ -109,18 +106,30 @@ pub(crate) fn from_observations(observations: &Observations) -> Result<Lut, LutE
     });
     let governor = first.fingerprint.facts.get("governor").map(String::as_str);
     let prior = level_prior(observations.header.clocks.is_some(), governor);
+    let form = Form { reuse_bandwidth: bandwidth, size_effect, layer_ns: parts.added_ns() };
     let context = Context {
         format_version: FORMAT_VERSION,
         header: observations.header.clone(),
         facts: first.fingerprint.facts.clone(),
         sessions: facts,
         measured: measured.collect(),
-        calibration: Calibration::fit(&anchors, &log_ratios, (bandwidth, size_effect), prior),
+        calibration: Calibration::fit(&anchors, &log_ratios, form, prior, wander(&values)),
+        reconciliation: Reconciliation::of(&wholes, &parts),
         anchors,
         parts: Vec::new(),
         imported: None,
     };
     Ok(Lut { context, rows })
+}
+
+/// The networks that were measured whole, in the order of their numbers.
+fn wholes(observations: &Observations, left_out: &BTreeMap<u32, LeftOut>) -> Vec<Whole> {
+    let whole = |(workload, left): (&u32, &LeftOut)| Whole {
+        whole_ns: left.sum_ns * left.log_ratio.exp(),
+        sum_ns: left.sum_ns,
+        layers: observations.workloads.get(workload).map_or(0, |workload| workload.keys().len()) as f64,
+    };
+    left_out.iter().map(whole).collect()
 }
 
 /// What the size of a network does to it; predictions of the networks from each other then have it as well.
@@ -137,26 +146,8 @@ fn size_effect(observations: &Observations, left_out: &mut BTreeMap<u32, LeftOut
     Some(effect)
 }
 
-fn collect(all: &Observations, session: &SessionObservations) -> BTreeMap<LayerKey, KeySession> {
-    let mut keys: BTreeMap<LayerKey, KeySession> = BTreeMap::new();
-    for (_, visit) in &session.visits {
-        let Some(workload) = all.workloads.get(&visit.workload) else { continue };
-        let repeat = session.repeats.get(&visit.workload).copied().unwrap_or(1);
-        for (position, (key, samples)) in clean_samples(workload, visit, repeat).into_iter().enumerate() {
-            let whole = workload.is_layer() || position == workload.keys().len();
-            let runs = if whole { &visit.whole } else { &visit.layers };
-            let entry = keys.entry(key).or_default();
-            entry.visits += 1;
-            entry.dropped += (runs.len() - samples.len()) as u64;
-            entry.faulty += runs.iter().filter(|run| run.faults > 0).count() as u64;
-            entry.occurrences.entry((visit.workload, position)).or_default().extend(samples);
-        }
-    }
-    keys
-}
-
 fn round_values(all: &Observations, session: &SessionObservations) -> RoundValues {
-    let mut values = RoundValues::default();
+    let mut values = SessionValues::default();
     for round in 1..=session.rounds {
         let visits = session.visits.iter().filter(|(r, _)| *r == round).filter_map(|(_, visit)| {
             let repeat = session.repeats.get(&visit.workload).copied().unwrap_or(1);
@@ -164,99 +155,15 @@ fn round_values(all: &Observations, session: &SessionObservations) -> RoundValue
         });
         values.add_round(visits);
     }
-    values
+    values.levelled()
 }
 
-impl KeySession {
-    /// Trimmed mean at each occurrence, averaged over occurrences: every neighbourhood counts alike.
-    fn value(&self) -> Option<f64> {
-        mean(&self.occurrences.values().filter_map(|samples| trimmed_mean(samples)).collect::<Vec<_>>())
-    }
-
-    fn samples(&self) -> impl Iterator<Item = f64> {
-        self.occurrences.values().flatten().copied()
-    }
+/// How far the level moved within sessions: root mean square of the standard deviations of its logarithm.
+fn wander(values: &[RoundValues]) -> f64 {
+    mean(&values.iter().map(|values| values.level_spread.powi(2)).collect::<Vec<_>>()).unwrap_or(0.0).sqrt()
 }
 
-fn times(seen: &[&KeySession], key: &LayerKey, values: &[RoundValues], reuse: Vec<ReusePoint>) -> Option<Times> {
-    let samples: Vec<f64> = seen.iter().flat_map(|s| s.samples()).collect();
-    let sessions_ns: Vec<f64> = seen.iter().filter_map(|s| s.value()).collect();
-    let rounds: Vec<f64> = values.iter().filter_map(|v| v.values.get(key)).flatten().copied().collect();
-    let interval = median_interval(&rounds, 0.99);
-    let times = Times {
-        mean_ns: mean(&sessions_ns)?,
-        median_ns: Some(median(&rounds)?),
-        min_ns: Some(quantile(&samples, 0.0)?),
-        p10_ns: Some(quantile(&samples, 0.10)?),
-        p25_ns: Some(quantile(&samples, 0.25)?),
-        p75_ns: Some(quantile(&samples, 0.75)?),
-        p90_ns: Some(quantile(&samples, 0.90)?),
-        mad_ns: Some(median_absolute_deviation(&samples)?),
-        ci_low_ns: interval.map(|i| i.0),
-        ci_high_ns: interval.map(|i| i.1),
-        n_occurrences: seen.first()?.occurrences.len() as u64,
-        n_visits: seen.iter().map(|s| s.visits).sum(),
-        n_samples: samples.len() as u64,
-        n_dropped: seen.iter().map(|s| s.dropped).sum(),
-        sessions_ns,
-        reuse,
-    };
-    // A timer that reads zero is a failure to measure, not a free layer.
-    (times.mean_ns > 0.0).then_some(times)
-}
-
-fn flags(
-    row: &Row,
-    seen: &[&KeySession],
-    key: &LayerKey,
-    values: &[RoundValues],
-    sessions: &[SessionFacts],
-    ci: f64,
-) -> Vec<Flag> {
-    let mut flags = BTreeSet::new();
-    let (samples, dropped, faulty) =
-        seen.iter().fold((0, 0, 0), |(s, d, f), k| (s + k.samples().count() as u64, d + k.dropped, f + k.faulty));
-    if dropped > samples {
-        flags.insert(Flag::Preempted);
-    }
-    if faulty * 10 > samples + dropped {
-        flags.insert(Flag::PageFaults);
-    }
-    let rounds: Vec<&Vec<f64>> = values.iter().filter_map(|v| v.values.get(key)).collect();
-    if rounds.iter().any(|v| half_width(v).is_none_or(|width| width > ci)) {
-        flags.insert(Flag::NotConverged);
-    }
-    if rounds.iter().any(|v| is_nonstationary(v)) {
-        flags.insert(Flag::Nonstationary);
-    }
-    if row.times.as_ref().and_then(Times::between).is_some_and(|between| between > INCONSISTENT) {
-        flags.insert(Flag::Inconsistent);
-    }
-    for session in sessions {
-        if session.canary_spread.iter().any(|spread| *spread > DRIFT) {
-            flags.insert(Flag::Drift);
-        }
-        if !session.is_steady {
-            flags.insert(Flag::Unsettled);
-        }
-        if !session.bad_probes.is_empty() {
-            flags.insert(Flag::Noisy);
-        }
-        if session.reason == EndReason::Throttled {
-            flags.insert(Flag::Throttled);
-        }
-    }
-    flags.into_iter().collect()
-}
-
-/// Whether a session's rounds were not of one kind: its halves differ, or, with rounds enough to tell, a stretch anywhere
-/// in it.
-fn is_nonstationary(rounds: &[f64]) -> bool {
-    let (early, late) = rounds.split_at(rounds.len() / 2);
-    mann_whitney(early, late) < 0.01 || (rounds.len() >= SEGMENTABLE && !change_points(rounds).is_empty())
-}
-
-fn session_facts(session: &SessionObservations) -> SessionFacts {
+fn session_facts(session: &SessionObservations, levelling: Levelling) -> SessionFacts {
     let spread = |of: fn(&Canary) -> &Vec<u64>| {
         let mut rounds: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
         for (round, canary) in session.canaries.iter().filter(|(round, _)| *round > 0) {
@@ -275,6 +182,7 @@ fn session_facts(session: &SessionObservations) -> SessionFacts {
         bad_probes: bad_probes(&session.gate).into_iter().chain(session.disturbed.iter().cloned()).collect(),
         voided: session.voided,
         resumed: session.resumed,
+        levelling: Some(levelling),
     }
 }
 
@@ -343,28 +251,5 @@ fn energy(all: &Observations, target: &EnergyTarget) -> Option<Energy> {
     match all.energy.iter().find(|(of, _)| of == target)? {
         (_, EnergyResult::Measured(counted)) => Energy::of(counted),
         (_, EnergyResult::NotObservable(_)) => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Rounds of 1 ms that alternate by a thousandth, with a slow stretch around the middle.
-    fn rounds(count: usize) -> Vec<f64> {
-        let middle = count / 4..count - count / 4;
-        let slow = |i| if middle.contains(&i) { 1.1 } else { 1.0 };
-        (0..count).map(|i| 1e6 * slow(i) * if i % 2 == 0 { 1.0 } else { 1.001 }).collect()
-    }
-
-    #[test]
-    fn a_slow_stretch_that_both_halves_have_is_told_where_there_are_rounds_enough() {
-        assert!(is_nonstationary(&rounds(40)));
-        assert!(is_nonstationary(&rounds(24)));
-        // Control: fewer rounds are compared by halves alone, which are alike.
-        assert!(!is_nonstationary(&rounds(12)));
-        // What halves do show is told of few rounds as well; what is of one kind is not.
-        assert!(is_nonstationary(&[[1e6; 6], [1.2e6; 6]].concat()));
-        assert!(!is_nonstationary(&[1e6, 1.001e6].repeat(20)));
     }
 }

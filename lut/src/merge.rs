@@ -189,6 +189,7 @@ fn context(luts: &[&Lut], parts: Vec<Part>, rows: &[Row]) -> Context {
     let (calibration, anchors) = calibration::merge(luts, rows);
     Context {
         format_version: FORMAT_VERSION,
+        reconciliation: None,
         header: Header {
             space: joined(|header| &header.space),
             space_digest: joined(|header| &header.space_digest),

@@ -1,6 +1,7 @@
 //! What a LUT keeps of the measurement that it was made of: its sessions, the networks measured whole, its parts and origin.
 
 use nasprof_graph::Arch;
+use nasprof_profiler::engine::Levelling;
 use nasprof_profiler::journal::{EndReason, Header};
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +50,10 @@ pub struct SessionFacts {
     pub voided: usize,
     /// How often another process went on with it.
     pub resumed: u32,
+    /// What samples were divided by before the rows' statistics: the form that predicted left-out rounds best. Absent in LUTs of
+    /// older versions, which divided by nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub levelling: Option<Levelling>,
 }
 
 /// A network measured whole.

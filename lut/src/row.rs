@@ -10,17 +10,17 @@ use crate::{Energy, ReusePoint};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Flag {
-    /// The interval is wider than was asked for.
+    /// The interval is wider than 3 %, or unknown.
     NotConverged,
-    /// The machine's speed wandered during a session: the interval is a spread, not a confidence.
+    /// The layer's share of its networks moved steadily during a session: the interval is a spread, not a confidence.
     Drift,
     /// Fewer than half of the samples were free of context switches.
     Preempted,
-    /// A session was not of one kind: its halves, or stretches of it, differ.
+    /// The layer's share was not the same all through a session: its halves, or stretches of it, differ.
     Nonstationary,
     /// The warm-up never became steady.
     Unsettled,
-    /// Sessions differ by more than 5 %.
+    /// The layer's share differs by more than 5 % between sessions.
     Inconsistent,
     /// The machine failed the gate and was measured all the same, or was throttled, or its locked clocks moved.
     Noisy,
@@ -74,9 +74,10 @@ pub struct Times {
     pub p90_ns: Option<f64>,
     /// Median absolute deviation of the clean samples.
     pub mad_ns: Option<f64>,
-    /// Interval around the median of round values, claimed as 95 %; without `drift` only. It holds how far the rounds lie
-    /// apart, how far sessions differ beyond the level that all layers share and, in context, how far the layer's mean may
-    /// be another in other networks of the space. Absent below eight rounds.
+    /// Interval around the median of round values, claimed as 95 %; without `drift` only. It is of the layer's shape, its share
+    /// of a network: the level that all layers have in common is divided out. It holds how far the rounds lie
+    /// apart, how far sessions differ and, in context, how far the layer's mean may be another in other networks of the
+    /// space. Absent below eight rounds.
     pub ci_low_ns: Option<f64>,
     /// Its upper end.
     pub ci_high_ns: Option<f64>,
@@ -104,7 +105,14 @@ impl Times {
         self.ci_high_ns = self.ci_high_ns.map(|high| center * wider(high).exp());
     }
 
-    /// Largest over smallest session, minus one; `None` with one session.
+    /// Half of the interval, relative; `None` where it is unknown.
+    #[must_use]
+    pub fn half_width(&self) -> Option<f64> {
+        let (low, high) = (self.ci_low_ns?, self.ci_high_ns?);
+        (low > 0.0).then(|| 0.5 * (high / low).ln())
+    }
+
+    /// Largest over smallest session, minus one, their levels included; `None` with one session.
     #[must_use]
     pub fn between(&self) -> Option<f64> {
         let low = self.sessions_ns.iter().copied().reduce(f64::min)?;

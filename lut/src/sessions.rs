@@ -1,33 +1,73 @@
-//! The difference of a layer's time between sessions, beyond the common level.
+//! What layers have in common in a session, its level, and how far a layer's time differs from session to session beyond it.
+
+use std::collections::BTreeMap;
 
 use nasprof_base::statistics::{mean, median};
+use nasprof_graph::LayerKey;
+use nasprof_profiler::engine::RoundValues;
 
 use crate::Row;
+use crate::layer_times::KeySession;
 use crate::variance::{Variance, VariancePrior};
 
-/// Makes rows' intervals as wide as sessions differ: a process gives a layer other addresses and other neighbours in the
-/// heap, and rounds within it cannot see that. What all layers have in common is the level, which is stated once for the
-/// LUT. Two sessions of one layer say little, so a layer borrows from all; nothing is known from one session.
-pub(crate) fn widen_by_sessions(rows: &mut [Row]) {
-    let logs: Vec<Option<Vec<f64>>> = rows.iter().map(logs).collect();
-    let count = logs.iter().flatten().map(Vec::len).max().unwrap_or(0);
-    let complete = || logs.iter().flatten().filter(|logs| logs.len() == count);
-    let common: Option<Vec<f64>> =
-        (0..count).map(|session| median(&complete().map(|logs| logs[session]).collect::<Vec<_>>())).collect();
-    let Some(common) = common.filter(|_| count > 1) else { return };
-    let own = |logs: &[f64]| -> Vec<f64> { logs.iter().zip(&common).map(|(log, level)| log - level).collect() };
-    let all: Vec<Vec<f64>> = complete().map(|logs| own(logs)).collect();
-    let Some(prior) = VariancePrior::within(all.iter().map(Vec::as_slice)) else { return };
-    for (row, logs) in rows.iter_mut().zip(&logs) {
-        if let (Some(times), Some(logs)) = (&mut row.times, logs.as_ref().filter(|logs| logs.len() == count)) {
-            times.widen(Variance::of(&own(logs), prior).confidence_half_width());
+/// The levels of a measurement's sessions: logarithms around their mean. The level is stated once for the LUT, so a row's
+/// statistics are made of what is left without it.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionLevels(Vec<f64>);
+
+impl SessionLevels {
+    /// The median over the layers that every session timed.
+    pub(crate) fn of(sessions: &[BTreeMap<LayerKey, KeySession>]) -> Self {
+        let keys = sessions.first().into_iter().flat_map(BTreeMap::keys);
+        let times = keys.map(|key| sessions.iter().map(|keys| keys.get(key)?.value()).collect::<Option<Vec<f64>>>());
+        let logs: Vec<Vec<f64>> = times.flatten().filter_map(|times| around_their_mean(&times)).collect();
+        Self::median_of(&logs, sessions.len())
+    }
+
+    fn median_of(logs: &[Vec<f64>], count: usize) -> Self {
+        let common = |session| median(&logs.iter().filter_map(|own| own.get(session).copied()).collect::<Vec<_>>());
+        Self((0..count).map(|session| common(session).unwrap_or(0.0)).collect())
+    }
+
+    /// What a session's times are divided by to stand at the mean level of all.
+    pub(crate) fn factor(&self, session: usize) -> f64 {
+        self.0.get(session).map_or(1.0, |log| log.exp())
+    }
+
+    /// A layer's round values in each session, at the mean level of all.
+    pub(crate) fn rounds(&self, key: &LayerKey, values: &[RoundValues]) -> Vec<Vec<f64>> {
+        let own = |(session, values): (usize, &RoundValues)| {
+            values.values.get(key).map(|rounds| rounds.iter().map(|ns| ns / self.factor(session)).collect())
+        };
+        values.iter().enumerate().filter_map(own).collect()
+    }
+
+    /// Makes rows' intervals as wide as sessions differ: a process gives a layer other addresses and other neighbours in the
+    /// heap, and rounds within it cannot see that. Two sessions of one layer say little, so a layer borrows from all; nothing
+    /// is known from one session.
+    pub(crate) fn widen(&self, rows: &mut [Row]) {
+        let own: Vec<Option<Vec<f64>>> = rows.iter().map(|row| self.own(row)).collect();
+        if self.0.len() < 2 {
+            return;
         }
+        let Some(prior) = VariancePrior::within(own.iter().flatten().map(Vec::as_slice)) else { return };
+        for (row, own) in rows.iter_mut().zip(&own) {
+            if let (Some(times), Some(own)) = (&mut row.times, own) {
+                times.widen(Variance::of(own, prior).confidence_half_width());
+            }
+        }
+    }
+
+    /// Logarithms of a row's sessions around their mean, without the level; `None` unless every session timed it.
+    fn own(&self, row: &Row) -> Option<Vec<f64>> {
+        let times = &row.times.as_ref()?.sessions_ns;
+        let logs = around_their_mean(times).filter(|logs| logs.len() == self.0.len())?;
+        Some(logs.iter().zip(&self.0).map(|(log, level)| log - level).collect())
     }
 }
 
-/// Logarithms of the sessions' values around their mean.
-fn logs(row: &Row) -> Option<Vec<f64>> {
-    let logs: Vec<f64> = row.times.as_ref()?.sessions_ns.iter().map(|ns| ns.ln()).collect();
+fn around_their_mean(times: &[f64]) -> Option<Vec<f64>> {
+    let logs: Vec<f64> = times.iter().map(|ns| ns.ln()).collect();
     let center = mean(&logs)?;
     Some(logs.into_iter().map(|log| log - center).collect())
 }
@@ -37,8 +77,7 @@ mod tests {
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
-    use super::widen_by_sessions;
-    use crate::Row;
+    use super::*;
 
     /// Layers of 1 ms; each session moves all by one factor and each layer by its own. Rounds are nearly exact.
     fn rows(seed: u64, own: f64) -> Vec<Row> {
@@ -61,6 +100,12 @@ mod tests {
             .unwrap()
         };
         (1..=200).map(row).collect()
+    }
+
+    fn widen_by_sessions(rows: &mut [Row]) {
+        let logs: Vec<Vec<f64>> =
+            rows.iter().filter_map(|row| around_their_mean(&row.times.as_ref()?.sessions_ns)).collect();
+        SessionLevels::median_of(&logs, 2).widen(rows);
     }
 
     /// Share of layers whose intervals hold the true time once the level, which is not theirs, is taken out.

@@ -101,19 +101,21 @@ fn a_missing_layer_leaves_no_number() {
     assert!(BatchEstimator::compile(&space, Runtime::TorchEager, &Estimator::new(&lut)).is_none());
 }
 
-/// Noise slower than the rounds is flagged; independent noise is not.
+/// What all layers do together is no flag of a row: tests of the shape have the controls.
 #[test]
-fn wandering_machines_are_flagged() {
+fn wandering_machines_flag_no_row() {
     let share = |device: &str, flag: Flag| {
         let luts: Vec<Lut> = (0..5).map(|seed| synthetic_lut(&small(), device, seed)).collect();
         let rows: Vec<bool> = luts.iter().flat_map(|l| &l.rows).map(|r| r.flags.contains(&flag)).collect();
         rows.iter().filter(|f| **f).count() as f64 / rows.len() as f64
     };
     for device in ["wander", "wander-slow"] {
-        assert!(share(device, Flag::Drift) >= 0.98, "{device}: {}", share(device, Flag::Drift));
+        assert!(share(device, Flag::Drift) <= 0.02, "{device}: {}", share(device, Flag::Drift));
     }
     assert!(share("quiet", Flag::Drift) <= 0.02);
-    assert!(share("sessions", Flag::Inconsistent) > share("quiet", Flag::Inconsistent));
+    for device in ["quiet", "sessions"] {
+        assert!(share(device, Flag::Inconsistent) <= 0.02, "{device}: {}", share(device, Flag::Inconsistent));
+    }
 }
 
 #[test]

@@ -30,6 +30,8 @@ const fn quiet(slower: f64) -> Model {
         wander: None,
         step: None,
         reports_throttling: false,
+        drifting: None,
+        heavy: None,
         warm_up: None,
         cold_runs: None,
         cold_beyond: None,

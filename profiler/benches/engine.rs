@@ -16,7 +16,7 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use nasprof_graph::runtime::Runtime;
 use nasprof_profiler::engine::{
-    Gate, Recorder, RoundValues, SessionPlan, Workload, keys_of_space, network_workloads, run_session,
+    Gate, Recorder, SessionPlan, SessionValues, Workload, keys_of_space, network_workloads, run_session,
 };
 use nasprof_profiler::journal::{Event, Mode, Writer};
 use nasprof_profiler::protocol::{Allocator, Device, Setup, VisitRequest};
@@ -113,7 +113,7 @@ fn engine(criterion: &mut Criterion) {
 fn convergence(criterion: &mut Criterion) {
     let workloads = workloads();
     let recorder = session(&plan(&workloads), None);
-    let mut values = RoundValues::default();
+    let mut values = SessionValues::default();
     let mut round = Vec::new();
     for event in recorder.events() {
         match event {
@@ -122,10 +122,11 @@ fn convergence(criterion: &mut Criterion) {
             _ => {}
         }
     }
-    let keys: Vec<_> = values.values.keys().cloned().collect();
+    let keys: Vec<_> = values.levelled().values.keys().cloned().collect();
     let mut group = criterion.benchmark_group("stop rule");
     group.throughput(Throughput::Elements(keys.len() as u64));
-    group.bench_function("convergence", |bencher| bencher.iter(|| black_box(&values).converged(&keys, 0.02)));
+    group
+        .bench_function("convergence", |bencher| bencher.iter(|| black_box(&values).levelled().converged(&keys, 0.02)));
     group.finish();
 }
 

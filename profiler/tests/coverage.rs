@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nasprof_base::statistics::{median, median_interval, quantile, trimmed_mean};
 use nasprof_graph::LayerKey;
-use nasprof_profiler::engine::{RoundValues, SessionPlan, Workload, half_width, run_session};
+use nasprof_profiler::engine::{RoundValues, SessionPlan, SessionValues, Workload, half_width, run_session};
 use nasprof_profiler::journal::{Event, Mode};
 use nasprof_profiler::protocol::{Device, Visit, VisitRequest};
 use nasprof_profiler::synthetic::{Model, SyntheticDevice, WHOLE_OVERHEAD_NS, layer_truth_ns};
@@ -55,7 +55,7 @@ fn measured(workloads: &[Workload], model: Model, seed: u64, ci: f64, rounds: Op
     let mut recorder = recorder();
     let converged = run_session(&plan, &mut recorder, &mut modelled("model", model), &mut |_| ()).unwrap();
     let (mut sizes, mut values, mut visits, mut all) =
-        (BTreeMap::new(), RoundValues::default(), Vec::<Visit>::new(), Vec::new());
+        (BTreeMap::new(), SessionValues::default(), Vec::<Visit>::new(), Vec::new());
     for event in recorder.events() {
         match event {
             Event::Sizing { repeat, runs, visit } if *runs > 0 => drop(sizes.insert(visit.workload, (*repeat, *runs))),
@@ -70,7 +70,7 @@ fn measured(workloads: &[Workload], model: Model, seed: u64, ci: f64, rounds: Op
             _ => {}
         }
     }
-    Measured { converged, values, sizes, visits: all }
+    Measured { converged, values: values.levelled(), sizes, visits: all }
 }
 
 /// Medians of the trimmed means of visits, relative to a sample without noise, by the runs of a visit.

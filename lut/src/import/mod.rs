@@ -169,6 +169,7 @@ fn context(settings: &ImportSettings, unit: Unit) -> Context {
     let (space, space_digest) = settings.space.clone();
     Context {
         format_version: FORMAT_VERSION,
+        reconciliation: None,
         header: Header {
             format_version: 1,
             program_version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -51,6 +51,7 @@ fn of_all(known: &[(&Calibration, f64)]) -> Option<Calibration> {
         // The smoother: fewer occurrences decide.
         reuse_bandwidth: known.iter().filter_map(|(c, _)| c.reuse_bandwidth).reduce(f64::max),
         size_effect: size_effect(known),
+        layer_ns: mean(&known.iter().map(|(c, _)| c.layer_ns).collect::<Vec<_>>())?,
     })
 }
 

@@ -6,7 +6,7 @@ use nasprof_base::statistics::{mean, median};
 use nasprof_graph::LayerKey;
 use serde::Serialize;
 
-use crate::from_journal::INCONSISTENT;
+use crate::layer_times::INCONSISTENT;
 use crate::{Energy, Flag, Lut, ReusePoint, Row, Times};
 
 /// A layer of which the parts say different things.
@@ -84,13 +84,10 @@ fn conflict(rows: &[(usize, &Row)], levels: &[f64]) -> Option<String> {
 /// The row of one layer.
 fn one(rows: &[(usize, &Row)], levels: &[f64]) -> Row {
     let all = || rows.iter().map(|(_, row)| *row);
-    let mut flags: BTreeSet<Flag> = all().flat_map(|row| row.flags.iter().copied()).collect();
+    let flags: BTreeSet<Flag> = all().flat_map(|row| row.flags.iter().copied()).collect();
     let present: Vec<&Times> = all().filter_map(|row| row.times.as_ref()).collect();
     let mut times = pooled(&present);
     if let Some(times) = &mut times {
-        if times.between().is_some_and(|between| between > INCONSISTENT) {
-            flags.insert(Flag::Inconsistent);
-        }
         // Where a LUT does not know the layer, its level is missing from the row: either may be right.
         if present.len() < levels.len() && levels.len() > 1 {
             let own = rows.iter().filter(|(_, row)| row.times.is_some()).map(|(i, _)| levels[*i]);

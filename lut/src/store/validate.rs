@@ -4,7 +4,10 @@
 use std::collections::HashSet;
 
 use crate::size_effect::STEEPEST;
-use crate::{Anchor, Calibration, Energy, Lut, MAX_COUNT, MAX_FACTOR, MAX_MJ, MAX_NS, Row, SessionFacts, Slope, Times};
+use crate::{
+    Anchor, Calibration, Energy, Lut, MAX_COUNT, MAX_FACTOR, MAX_MJ, MAX_NS, Reconciliation, Row, SessionFacts, Slope,
+    Times,
+};
 
 /// No static cost has a larger logarithm: a number of 64 bits has 44.
 const LARGEST_LOG: f64 = 64.0;
@@ -32,6 +35,9 @@ pub(super) fn validate(lut: &Lut) -> Result<(), String> {
     if let Some(calibration) = &context.calibration {
         of_calibration(calibration).map_err(|problem| format!("its calibration: {problem}"))?;
     }
+    if let Some(parts) = &context.reconciliation {
+        of_reconciliation(parts).map_err(|problem| format!("its reconciliation: {problem}"))?;
+    }
     for (i, anchor) in context.anchors.iter().enumerate() {
         of_anchor(anchor).map_err(|problem| format!("its anchor {}: {problem}", i + 1))?;
     }
@@ -57,10 +63,20 @@ fn of_calibration(calibration: &Calibration) -> Result<(), String> {
     if let Some(effect) = &calibration.size_effect {
         effect.slopes().iter().try_for_each(of_slope)?;
     }
+    not_negative("layer_ns", calibration.layer_ns, MAX_NS)?;
     count("anchors", calibration.anchors as u64)?;
     not_negative("leave_one_out", calibration.leave_one_out, MAX_FACTOR)?;
     not_negative("shape_half_width", calibration.shape_half_width, MAX_FACTOR)?;
     not_negative("level_half_width", calibration.level_half_width, MAX_FACTOR)
+}
+
+fn of_reconciliation(parts: &Reconciliation) -> Result<(), String> {
+    count("networks", parts.networks as u64)?;
+    not_negative("layers", parts.layers, MAX_COUNT as f64)?;
+    let times = [("sum_ns", parts.sum_ns), ("timed_ns", parts.timed_ns), ("plain_ns", parts.plain_ns)];
+    times.into_iter().try_for_each(|(name, ns)| positive(name, ns, MAX_NS))?;
+    let parts = [("timer_ns", parts.timer_ns), ("layer_ns", parts.layer_ns)];
+    parts.into_iter().try_for_each(|(name, ns)| not_negative(name, ns, MAX_NS))
 }
 
 fn of_slope(slope: &Slope) -> Result<(), String> {

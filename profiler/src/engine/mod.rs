@@ -7,6 +7,7 @@
 mod energy;
 mod forecast;
 mod gate;
+mod levels;
 mod measurement;
 mod plan;
 mod recorder;
@@ -19,10 +20,11 @@ mod trial;
 
 pub use forecast::Forecast;
 pub use gate::{Gate, bad_probes, busy_processes, disturbance};
+pub use levels::Levelling;
 pub use measurement::{Measurement, Stage, first_free_session, measure, setup};
 pub use plan::{Workload, keys_of_space, layer_workloads, network_workloads};
 pub use recorder::{Interrupted, Recorder};
-pub use rounds::{CHECKPOINTS, RoundValues, clean_samples, half_width};
+pub use rounds::{CHECKPOINTS, ROW_WIDTH, RoundValues, SessionValues, clean_samples, half_width};
 pub use session::{Progress, SessionPlan, run_session};
 pub use shard::select_shard;
 pub use trial::run_trials;

@@ -6,6 +6,7 @@ use nasprof_base::statistics::{mean, median_interval, trimmed_mean};
 use nasprof_graph::LayerKey;
 
 use super::Workload;
+use super::levels::{Levelling, Levels, Value, choose};
 use crate::protocol::{Run, Visit};
 
 /// Rounds after which the stop rule is tested. Few and fixed: a rule tested all the time stops on lucky samples.
@@ -14,8 +15,121 @@ pub const CHECKPOINTS: [u32; 5] = [8, 12, 18, 27, 40];
 /// Nominal confidence of the intervals; claimed as 95 %, the rest pays for the repeated tests.
 pub(super) const NOMINAL_CONFIDENCE: f64 = 0.99;
 
+/// A row is well known when its interval's half-width is at most this.
+pub const ROW_WIDTH: f64 = 0.03;
+
 /// Clean samples that a key needs before it can be called converged.
 const MIN_SAMPLES: usize = 16;
+
+/// What the complete rounds of one session measured. The rows of a LUT and the engine's looks are both made from it.
+#[derive(Debug, Default, Clone)]
+pub struct SessionValues {
+    keys: BTreeMap<LayerKey, usize>,
+    slots: BTreeMap<(u32, usize), usize>,
+    values: Vec<Value>,
+    samples: BTreeMap<LayerKey, usize>,
+    visits: usize,
+    rounds: usize,
+}
+
+impl SessionValues {
+    /// Adds a complete round. Rows and looks must add the visits in the same order: factors are asked for by it.
+    pub fn add_round<'a>(&mut self, visits: impl IntoIterator<Item = (&'a Workload, &'a Visit, u32)>) {
+        for (workload, visit, repeat) in visits {
+            let layers = workload.keys().len();
+            for (position, (key, samples)) in clean_samples(workload, visit, repeat).into_iter().enumerate() {
+                let Some(log) = trimmed_mean(&samples).map(f64::ln).filter(|log| log.is_finite()) else { continue };
+                *self.samples.entry(key.clone()).or_default() += samples.len();
+                let (keys, slots) = (self.keys.len(), self.slots.len());
+                let value = Value {
+                    visit: self.visits,
+                    round: self.rounds,
+                    slot: *self.slots.entry((workload.id, position)).or_insert(slots),
+                    key: *self.keys.entry(key).or_insert(keys),
+                    log,
+                    tells: workload.is_layer() || visit.layers.is_empty() || position < layers,
+                };
+                self.values.push(value);
+            }
+            self.visits += 1;
+        }
+        self.rounds += 1;
+    }
+
+    /// The values of all rounds, each sample divided by its level in the form that predicts left-out rounds best.
+    #[must_use]
+    pub fn levelled(&self) -> RoundValues {
+        let levels = Levels::fit(&self.values);
+        let told = self.told();
+        let levelling = choose(|levelling| {
+            let rounds = self.by_round(&levels, levelling).into_iter().zip(&told);
+            rounds.filter(|(_, told)| **told).map(|(own, _)| own.into_values().collect()).collect()
+        });
+        self.under(&levels, levelling)
+    }
+
+    /// The values of all rounds under a form of one's choice.
+    #[must_use]
+    pub fn levelled_by(&self, levelling: Levelling) -> RoundValues {
+        self.under(&Levels::fit(&self.values), levelling)
+    }
+
+    fn under(&self, levels: &Levels, levelling: Levelling) -> RoundValues {
+        let rounds = self.by_round(levels, levelling);
+        let own = |number: usize| rounds[number].values().map(|log| log.exp()).collect::<Vec<f64>>();
+        let mut factors: Vec<BTreeMap<usize, f64>> = vec![BTreeMap::new(); self.visits];
+        if levelling != Levelling::None {
+            for value in &self.values {
+                factors[value.visit].insert(value.slot, levels.of(value, levelling).exp());
+            }
+        }
+        RoundValues {
+            values: self.keys.iter().map(|(key, &number)| (key.clone(), own(number))).collect(),
+            samples: self.samples.clone(),
+            levelling,
+            level_spread: if levelling == Levelling::None { 0.0 } else { levels.spread() },
+            factors,
+            slots: self.slots.clone(),
+        }
+    }
+
+    /// By the number of a key: whether it takes part in levels.
+    fn told(&self) -> Vec<bool> {
+        let mut told = vec![false; self.keys.len()];
+        self.values.iter().filter(|value| value.tells).for_each(|value| told[value.key] = true);
+        told
+    }
+
+    /// By the number of a key, one logarithm a round: the mean, over the occurrences that the round visited, of how far
+    /// each is from what it usually takes, around the mean of all occurrences. A round that visits only some of them
+    /// is comparable with one that visits all.
+    fn by_round(&self, levels: &Levels, levelling: Levelling) -> Vec<BTreeMap<usize, f64>> {
+        let level = |value: &Value| value.log - levels.of(value, levelling);
+        let logs: Vec<f64> = self.values.iter().map(level).collect();
+        let mut slots: Vec<Vec<f64>> = vec![Vec::new(); self.slots.len()];
+        let mut key_of_slot = vec![0; self.slots.len()];
+        for (value, log) in self.values.iter().zip(&logs) {
+            slots[value.slot].push(*log);
+            key_of_slot[value.slot] = value.key;
+        }
+        let usual: Vec<f64> = slots.iter().map(|own| mean(own).unwrap_or(0.0)).collect();
+        let mut occurrences: Vec<Vec<f64>> = vec![Vec::new(); self.keys.len()];
+        for ((own, usual), key) in slots.iter().zip(&usual).zip(&key_of_slot) {
+            if !own.is_empty() {
+                occurrences[*key].push(usual.exp());
+            }
+        }
+        let center: Vec<f64> = occurrences.iter().map(|own| mean(own).map_or(0.0, f64::ln)).collect();
+        let mut rounds: Vec<BTreeMap<usize, Vec<f64>>> = vec![BTreeMap::new(); self.keys.len()];
+        for (value, log) in self.values.iter().zip(&logs) {
+            rounds[value.key].entry(value.round).or_default().push(log - usual[value.slot]);
+        }
+        let one = |(key, own): (usize, BTreeMap<usize, Vec<f64>>)| {
+            own.into_iter().filter_map(|(round, all)| Some((round, center[key] + mean(&all)?))).collect()
+        };
+        rounds.into_iter().enumerate().map(one).collect()
+    }
+}
 
 /// Values by round, of one session.
 #[derive(Debug, Default, Clone)]
@@ -25,25 +139,22 @@ pub struct RoundValues {
     pub values: BTreeMap<LayerKey, Vec<f64>>,
     /// Clean samples of each key.
     pub samples: BTreeMap<LayerKey, usize>,
+    /// What samples were divided by.
+    pub levelling: Levelling,
+    /// Standard deviation of the logarithms of the rounds' levels; 0 where nothing was divided.
+    pub level_spread: f64,
+    /// By the place of a visit and the number of a slot.
+    factors: Vec<BTreeMap<usize, f64>>,
+    slots: BTreeMap<(u32, usize), usize>,
 }
 
 impl RoundValues {
-    /// Adds a complete round. A key's value is the mean over its occurrences, each the trimmed mean of its
-    /// clean samples; every occurrence is visited equally often in every round, so rounds are comparable.
-    pub fn add_round<'a>(&mut self, visits: impl IntoIterator<Item = (&'a Workload, &'a Visit, u32)>) {
-        let mut round: BTreeMap<LayerKey, Vec<f64>> = BTreeMap::new();
-        for (workload, visit, repeat) in visits {
-            for (key, samples) in clean_samples(workload, visit, repeat) {
-                let Some(value) = trimmed_mean(&samples) else { continue };
-                *self.samples.entry(key.clone()).or_default() += samples.len();
-                round.entry(key).or_default().push(value);
-            }
-        }
-        for (key, occurrences) in round {
-            if let Some(value) = mean(&occurrences) {
-                self.values.entry(key).or_default().push(value);
-            }
-        }
+    /// What samples of a position of a visit, the number of which is its place among all visits of the session, are to be
+    /// divided by. The position after the last layer is the network as a whole.
+    #[must_use]
+    pub fn factor(&self, visit: usize, workload: u32, position: usize) -> f64 {
+        let slot = self.slots.get(&(workload, position));
+        slot.and_then(|slot| self.factors.get(visit)?.get(slot)).copied().unwrap_or(1.0)
     }
 
     /// How many of `keys` are known to within `target`.

@@ -8,7 +8,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::rounds::{CHECKPOINTS, RoundValues};
+use super::rounds::{CHECKPOINTS, SessionValues};
 use super::sizing::{MAX_TRIES, Sizing, fastest_ns, judge, warm_up_runs};
 use super::throttle::Throttle;
 use super::{EngineError, Gate, Recorder, Workload};
@@ -125,7 +125,7 @@ pub fn run_session(
         progress,
         sequence: 0,
         sizes: BTreeMap::new(),
-        values: RoundValues::default(),
+        values: SessionValues::default(),
         usual: Vec::new(),
         throttle: Throttle::new(&plan.setup.backend),
         round: 0,
@@ -233,7 +233,7 @@ struct Session<'a, 'b, 'r> {
     sequence: u64,
     /// Calls a timed run, runs a visit and untimed runs before them, by workload.
     sizes: BTreeMap<u32, (u32, u32, u32)>,
-    values: RoundValues,
+    values: SessionValues,
     /// Medians of the canaries so far: compute.
     usual: Vec<f64>,
     throttle: Throttle,
@@ -361,6 +361,7 @@ impl Session<'_, '_, '_> {
 
     fn rounds(&mut self) -> Result<bool, EngineError> {
         let keys = self.keys();
+        let mut converged = 0;
         loop {
             self.round += 1;
             if !self.one_round()? {
@@ -374,14 +375,17 @@ impl Session<'_, '_, '_> {
                 _ => return Err(EngineError::Replay(format!("expected the end of round {round}"))),
             };
             self.recorder.sync()?;
-            let converged = self.values.converged(&keys, self.plan.ci);
+            let is_over = round >= self.plan.max_rounds || self.is_over();
+            if is_over || CHECKPOINTS.contains(&round) {
+                converged = self.values.levelled().converged(&keys, self.plan.ci);
+            }
             self.report(Progress::Round(round, converged, keys.len()));
             let all = converged == keys.len();
             let reason = if all && CHECKPOINTS.contains(&round) && round >= self.plan.min_rounds {
                 EndReason::Converged
             } else if round >= self.plan.max_rounds {
                 EndReason::RoundLimit
-            } else if self.is_over() {
+            } else if is_over {
                 EndReason::TimeBudget
             } else if Throttle::judge_round(&probes) && !self.wait()? {
                 EndReason::Throttled

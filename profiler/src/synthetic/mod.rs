@@ -31,11 +31,18 @@ pub const TIMER_NS: f64 = 30.0;
 /// True time of each canary kernel.
 const CANARY_NS: f64 = 1e6;
 
+/// A loaded layer.
+#[derive(Debug, Clone, Copy)]
+struct LayerTime {
+    ns: f64,
+    drifts: bool,
+}
+
 /// A simulated device.
 pub struct SyntheticDevice {
     model: Model,
     noise: Noise,
-    workloads: HashMap<u32, Vec<f64>>,
+    workloads: HashMap<u32, Vec<LayerTime>>,
     name: String,
     seed: u64,
 }
@@ -67,10 +74,10 @@ impl SyntheticDevice {
     /// # Errors
     /// If a layer does not run on it.
     pub fn truth_ns(&self, graph: &Graph) -> Result<f64, DeviceError> {
-        Ok(self.times(graph)?.iter().sum::<f64>() + WHOLE_OVERHEAD_NS)
+        Ok(self.times(graph)?.iter().map(|layer| layer.ns).sum::<f64>() + WHOLE_OVERHEAD_NS)
     }
 
-    fn times(&self, graph: &Graph) -> Result<Vec<f64>, DeviceError> {
+    fn times(&self, graph: &Graph) -> Result<Vec<LayerTime>, DeviceError> {
         let (far, excess) = self.model.cold_beyond.unwrap_or((u64::MAX, 0.0));
         let network = LoweredNetwork::of(graph.clone());
         let crowding = (network.cost().macs.max(1) as f64 / 1e7).powf(self.model.growth);
@@ -83,7 +90,11 @@ impl SyntheticDevice {
                     let reason = format!("layer `{}` ({}): not implemented on this device", node.name, node.op.name());
                     return Err(DeviceError::Refused(reason));
                 }
-                Ok(crowding * layer_truth_ns(graph, node) * if distance > far { 1.0 + excess } else { 1.0 })
+                let is = |of: &str| of == node.op.name();
+                let heavy = self.model.heavy.filter(|(op, _)| is(op)).map_or(1.0, |(_, times)| times);
+                let far = if distance > far { 1.0 + excess } else { 1.0 };
+                let ns = crowding * layer_truth_ns(graph, node) * heavy * far;
+                Ok(LayerTime { ns, drifts: self.model.drifting.is_some_and(|(op, ..)| is(op)) })
             })
             .collect()
     }
@@ -108,17 +119,20 @@ impl Device for SyntheticDevice {
 
     fn load(&mut self, workload: u32, graph: &Graph) -> Result<Loaded, DeviceError> {
         let times = self.times(graph)?;
-        let first_ns = times.iter().map(|&t| (t * 20.0) as u64).collect();
+        let first_ns = times.iter().map(|layer| (layer.ns * 20.0) as u64).collect();
         self.workloads.insert(workload, times);
         Ok(Loaded { workload, first_ns })
     }
 
     fn visit(&mut self, request: &VisitRequest) -> Result<Visit, DeviceError> {
-        let times = self
+        let loaded = self
             .workloads
             .get(&request.workload)
             .ok_or_else(|| DeviceError::Refused(format!("unit {} is not loaded", request.workload)))?
             .clone();
+        // Layers that drift alone do so from visit to visit.
+        let drift = self.noise.own_drift();
+        let times: Vec<f64> = loaded.iter().map(|layer| layer.ns * if layer.drifts { drift } else { 1.0 }).collect();
         let total: f64 = times.iter().sum::<f64>() + WHOLE_OVERHEAD_NS;
         let mut visit = Visit {
             sequence: request.sequence,
@@ -182,7 +196,7 @@ impl Device for SyntheticDevice {
     }
 
     fn memory(&mut self, graph: &Graph) -> Result<Memory, DeviceError> {
-        let first_ns = self.times(graph)?.iter().map(|&t| (t * 20.0) as u64).sum();
+        let first_ns = self.times(graph)?.iter().map(|layer| (layer.ns * 20.0) as u64).sum();
         // Above the state before the run: the data is there already.
         let data: u64 = graph.data_shapes().iter().map(|shape| shape.elements() * ELEMENT_BYTES).sum();
         let peak = graph.peak_activation_bytes().saturating_sub(data);

@@ -22,6 +22,10 @@ pub struct Model {
     pub reports_throttling: bool,
     /// Linear slow-down: total share and over how many virtual seconds.
     pub ramp: Option<(f64, f64)>,
+    /// An operation of which every layer alone becomes slower: name, total share and over how many virtual seconds.
+    pub drifting: Option<(&'static str, f64, f64)>,
+    /// An operation of which every layer takes so many times as long as the usual truth.
+    pub heavy: Option<(&'static str, f64)>,
     /// Start that is slower by this share and decays with this time constant in seconds.
     pub warm_up: Option<(f64, f64)>,
     /// How many runs of a visit are slower, and by which share: a network's weights left the caches meanwhile.
@@ -45,7 +49,7 @@ pub struct Model {
 }
 
 /// All named models with what they are.
-const MODELS: [(&str, &str, Model); 23] = {
+const MODELS: [(&str, &str, Model); 26] = {
     const NONE: Model = Model {
         sigma: 0.0,
         tail: None,
@@ -55,6 +59,8 @@ const MODELS: [(&str, &str, Model); 23] = {
         step: None,
         reports_throttling: false,
         ramp: None,
+        drifting: None,
+        heavy: None,
         warm_up: None,
         cold_runs: None,
         cold_beyond: None,
@@ -115,6 +121,22 @@ const MODELS: [(&str, &str, Model); 23] = {
             Model { sigma: 0.01, step: Some((1.25, 2.5, f64::INFINITY)), reports_throttling: true, ..NONE },
         ),
         ("ramp", "becomes 6 % slower within five seconds", Model { sigma: 0.01, ramp: Some((0.06, 5.0)), ..NONE }),
+        // In a session of a few virtual seconds, most of which is warm-up.
+        (
+            "drift-together",
+            "all layers become 60 % slower within ten seconds",
+            Model { sigma: 0.01, ramp: Some((0.6, 10.0)), canary_share: 0.0, ..NONE },
+        ),
+        (
+            "drift-one",
+            "one layer becomes 60 % slower within ten seconds",
+            Model { sigma: 0.01, drifting: Some(("linear", 0.6, 10.0)), ..NONE },
+        ),
+        (
+            "dominant",
+            "one layer takes half of a network's time; the level wanders",
+            Model { sigma: 0.01, wander: Some((0.03, 0.5)), heavy: Some(("linear", 100.0)), ..NONE },
+        ),
         (
             "warm-up",
             "starts 30 % slower and warms up within seconds",

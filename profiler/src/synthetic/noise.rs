@@ -36,6 +36,11 @@ impl Noise {
         self.model.step.is_some_and(|(_, from, to)| (from..to).contains(&(self.now / 1e9)))
     }
 
+    /// How much longer the layers take now that drift alone.
+    pub(super) fn own_drift(&self) -> f64 {
+        self.model.drifting.map_or(1.0, |(_, total, over)| 1.0 + total * (self.now / 1e9 / over).min(1.0))
+    }
+
     /// Lets time pass with nothing running.
     pub(super) fn rest(&mut self, ns: f64) {
         self.advance(ns);

@@ -45,12 +45,6 @@ pub(crate) fn layers(lut: &Lut) -> Markup {
     }
 }
 
-/// Half of the interval relative to its middle; absent if the row has no interval.
-pub(crate) fn half_width(times: &Times) -> Option<f64> {
-    let (low, high) = (times.ci_low_ns?, times.ci_high_ns?);
-    (low > 0.0).then(|| 0.5 * (high / low).ln())
-}
-
 fn cells(row: &Row, slowest: f64) -> Vec<Cell> {
     let times = row.times.as_ref();
     let unitless = |ns: f64| ms(ns / 1e6).trim_end_matches(" ms").to_owned();
@@ -73,7 +67,7 @@ fn cells(row: &Row, slowest: f64) -> Vec<Cell> {
     vec![
         Cell::text(row.key.as_str()).kind(Kind::of(row).name),
         mean,
-        Cell::number(times.and_then(half_width), |w| format!("{:.1} %", w * 100.0)),
+        Cell::number(times.and_then(Times::half_width), |w| format!("{:.1} %", w * 100.0)),
         Cell::text(notes),
         Cell::number(times.and_then(Times::between), percent),
         Cell::number(middle.map(|(p10, _)| p10), |p10| {

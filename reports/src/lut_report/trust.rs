@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use nasprof_base::statistics::{median, quantile};
 use nasprof_base::text::{count, cut, percent, rough};
 use nasprof_lut::{Flag, Lut, Times, check};
+use nasprof_profiler::engine::ROW_WIDTH;
 use nasprof_profiler::journal::Mode;
 
 use crate::page::{Statement, Verdict, facts, statements};
@@ -88,18 +89,18 @@ fn clocks(lut: &Lut) -> Statement {
 fn convergence(lut: &Lut) -> Statement {
     let measured: Vec<_> = lut.rows.iter().filter(|r| r.times.is_some()).collect();
     let wide = measured.iter().filter(|r| r.flags.contains(&Flag::NotConverged)).count();
-    let wanted = rough(lut.context.header.ci);
+    let wanted = rough(ROW_WIDTH);
     if measured.is_empty() {
         return Statement::new(Bad, "Convergence.", "No layer was measured.");
     }
     let (verdict, text) = match wide {
-        0 => (Good, format!("Every layer's interval is within ± {wanted} in every session, as requested.")),
+        0 => (Good, format!("Every layer's interval is within ± {wanted}.")),
         _ => {
             let verdict = if wide * 2 > measured.len() { Bad } else { Doubtful };
             (
                 verdict,
                 format!(
-                    "{wide} of {} stayed wider than ± {wanted} in at least one session.",
+                    "{wide} of {} stayed wider than ± {wanted}.",
                     count(measured.len(), "layer")
                 ),
             )
@@ -122,9 +123,14 @@ fn drift(lut: &Lut) -> Statement {
     if compute.max(memory) <= DRIFT {
         return Statement::new(Good, "Steady machine.", text);
     }
-    let meaning = "The machine's speed drifted, so the layers' intervals are observed ranges, not confidence \
-        intervals.";
-    Statement::new(Doubtful, "Drift.", format!("{text} {meaning}"))
+    let meaning = "The machine's speed drifted. What all layers have in common is divided out of their times and stands in \
+        the level's interval.";
+    let shares = lut.rows.iter().filter(|row| row.flags.contains(&Flag::Drift)).count();
+    let of_shares = match shares {
+        0 => String::new(),
+        _ => format!(" The share of {} drifted beside it.", count(shares, "layer")),
+    };
+    Statement::new(Doubtful, "Drift.", format!("{text} {meaning}{of_shares}"))
 }
 
 fn between(lut: &Lut) -> Statement {
@@ -233,14 +239,15 @@ pub(crate) fn flag_name(flag: Flag) -> String {
 fn meaning(flag: Flag) -> &'static str {
     match flag {
         Flag::NotConverged => {
-            "in at least one session the interval stayed wider than requested; the interval over all sessions, in the \
-             table, may be narrower"
+            "the interval is wider than 3 % or unknown"
         }
-        Flag::Drift => "the machine's speed drifted: the interval is the observed range, not a confidence interval",
+        Flag::Drift => {
+            "the layer's share of its networks drifted: the interval is the observed range, not a confidence interval"
+        },
         Flag::Preempted => "fewer than half of the samples were free of context switches",
-        Flag::Nonstationary => "the halves of a session, or stretches of it, differ",
+        Flag::Nonstationary => "the layer's share was not the same all through a session",
         Flag::Unsettled => "the warm-up never became steady",
-        Flag::Inconsistent => "sessions differ by more than 5 %",
+        Flag::Inconsistent => "the layer's share differs by more than 5 % between sessions",
         Flag::Noisy => "the machine was busy and was measured anyway",
         Flag::Throttled => "a session ended early: the device was throttled and pauses did not help",
         Flag::PageFaults => "more than a tenth of the runs had page faults",

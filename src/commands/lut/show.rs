@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use nasprof_base::text::{count, ms, percent, rough};
-use nasprof_lut::{Flag, Lut, Row, Times};
+use nasprof_lut::{Flag, Lut, Reconciliation, Row, Times};
+use nasprof_profiler::engine::ROW_WIDTH;
 use nasprof_reports::mode_name;
 
 use super::super::print;
@@ -50,6 +51,13 @@ fn context(lut: &Lut) -> Result<(), Failure> {
             print(paint(Tone::Bad, format!("  NOISY: {}", session.bad_probes.join(", "))))?;
         }
     }
+    if lut.context.imported.is_none() && lut.context.sessions.iter().any(|session| session.levelling.is_none()) {
+        let old = "made by an older version: intervals hold the machine's level; `nasprof lut rebuild` takes it out";
+        print(paint(Tone::Doubtful, old))?;
+    }
+    if let Some(parts) = &lut.context.reconciliation {
+        print(reconciled(parts))?;
+    }
     match &lut.context.calibration {
         Some(c) => {
             let left_out = rough(c.leave_one_out);
@@ -62,6 +70,25 @@ fn context(lut: &Lut) -> Result<(), Failure> {
         }
         None => print(paint(Tone::Doubtful, "not calibrated: estimates are plain sums without an interval")),
     }
+}
+
+/// How layers, timers and whole networks come together.
+fn reconciled(parts: &Reconciliation) -> String {
+    let (of, sum, timed, plain) = (
+        count(parts.networks, "network"),
+        ms(parts.sum_ns / 1e6),
+        ms(parts.timed_ns / 1e6),
+        ms(parts.plain_ns / 1e6),
+    );
+    let beside = match (parts.timer_ns > 0.0, parts.layer_ns > 0.0) {
+        (true, _) => format!("{:.0} ns taken off each layer", parts.timer_ns),
+        (_, true) => format!("{:.0} ns added for each layer", parts.layer_ns),
+        _ => "nothing taken off".to_owned(),
+    };
+    format!(
+        "means over {of}: sum of layers {sum}, timed run {timed}, plain run {plain}; {beside} (whole = {})",
+        parts.form.words()
+    )
 }
 
 /// How much is known of energy, and from which meters; nothing where none was measured.
@@ -87,7 +114,7 @@ fn energy(lut: &Lut) -> Result<(), Failure> {
 fn layers(lut: &Lut, count: usize, by: SortColumn) -> Result<(), Failure> {
     let mut rows: Vec<&Row> = lut.rows.iter().collect();
     let time = |row: &Row| row.times.as_ref().map_or(f64::INFINITY, |t| t.mean_ns);
-    let width = |row: &Row| row.times.as_ref().and_then(half_width).unwrap_or(f64::INFINITY);
+    let width = |row: &Row| row.times.as_ref().and_then(Times::half_width).unwrap_or(f64::INFINITY);
     rows.sort_by(|a, b| time(b).total_cmp(&time(a)));
     // Stable: of equals the most expensive stays first.
     match by {
@@ -102,7 +129,7 @@ fn layers(lut: &Lut, count: usize, by: SortColumn) -> Result<(), Failure> {
     print(paint(Tone::Strong, heading))?;
     let shown = if count == 0 { rows.len() } else { count.min(rows.len()) };
     for row in &rows[..shown] {
-        print(line(row, largest, lut.context.header.ci))?;
+        print(line(row, largest))?;
     }
     if rows.len() > shown {
         print(paint(Tone::Faint, format!("… {} more rows; --rows 0 shows all", rows.len() - shown)))?;
@@ -110,32 +137,24 @@ fn layers(lut: &Lut, count: usize, by: SortColumn) -> Result<(), Failure> {
     legend(lut)
 }
 
-fn line(row: &Row, largest: f64, wanted: f64) -> String {
+fn line(row: &Row, largest: f64) -> String {
     let key = fit_ends(row.key.as_str(), 24 + spare() / 2, 41 + spare());
     let Some(times) = &row.times else {
         let why = fit(row.error.as_deref().unwrap_or("unknown"), 28);
         return format!("{key} {}", paint(Tone::Bad, format!("FAILED: {}", why.trim_end())));
     };
-    let half = half_width(times);
+    let half = times.half_width();
     let words = format!("{:>8}", half.map_or_else(|| "unknown".to_owned(), |h| format!("{:.1} %", h * 100.0)));
     // Where a flag speaks against the interval it is no good one, however narrow.
     let doubted = row.flags.iter().any(|flag| matches!(flag, Flag::NotConverged | Flag::Drift | Flag::Noisy));
     let tone = match half {
-        Some(half) if half <= wanted && !doubted => Tone::Good,
+        Some(half) if half <= ROW_WIDTH && !doubted => Tone::Good,
         Some(_) => Tone::Doubtful,
         None => Tone::Bad,
     };
     let flags: String = row.flags.iter().map(|f| letter(*f)).collect();
     let (mean, bar) = (ms(times.mean_ns / 1e6), bar(times.mean_ns / largest, 8));
     format!("{key} {mean:>11} {} {bar} {}", paint(tone, words), paint(Tone::Doubtful, flags)).trim_end().to_owned()
-}
-
-/// Half of the interval, relative.
-fn half_width(times: &Times) -> Option<f64> {
-    match (times.ci_low_ns, times.ci_high_ns) {
-        (Some(low), Some(high)) if low > 0.0 => Some(0.5 * (high / low).ln()),
-        _ => None,
-    }
 }
 
 /// A flag in one letter.
@@ -145,12 +164,12 @@ fn letter(flag: Flag) -> char {
 
 fn meaning(flag: Flag) -> (char, &'static str) {
     match flag {
-        Flag::NotConverged => ('C', "not converged in at least one session"),
-        Flag::Drift => ('D', "drift: an observed range, not a confidence interval"),
+        Flag::NotConverged => ('C', "interval wider than 3 % or unknown"),
+        Flag::Drift => ('D', "its share drifted: an observed range, not a confidence interval"),
         Flag::Preempted => ('P', "preempted"),
-        Flag::Nonstationary => ('N', "nonstationary"),
+        Flag::Nonstationary => ('N', "its share was not the same all through a session"),
         Flag::Unsettled => ('U', "never reached a steady state"),
-        Flag::Inconsistent => ('I', "sessions differ by more than 5 %"),
+        Flag::Inconsistent => ('I', "its share differs by more than 5 % between sessions"),
         Flag::Noisy => ('X', "measured on a noisy machine"),
         Flag::Throttled => ('S', "throttled until the session ended early"),
         Flag::PageFaults => ('F', "page faults"),

@@ -1,0 +1,291 @@
+//! Calibration by parts: what each layer costs beside itself.
+//!
+//! A timer, a CUDA event or a profiler between layers takes a constant time that every layer's entry holds and no plain run has;
+//! a runtime may spend a constant on each layer that no entry holds. Both show where a network's whole time is compared with
+//! the sum of its layers and their number: `whole = a · sum + b · layers`. A negative `b` is taken off the rows, so that
+//! they are of the layer alone; a positive one is added where networks are estimated. The form is chosen among simpler ones by the
+//! error of left-out networks. Nothing here knows the back end: one that journals runs with marks between the layers and
+//! plain runs of the same networks is calibrated by it.
+
+use nasprof_base::statistics::{mean, student_t_95};
+use serde::{Deserialize, Serialize};
+
+use crate::{Row, Times};
+
+/// Fewest networks from which a constant is told.
+const FEWEST: usize = 8;
+/// A form with more parts must predict left-out networks this much better: it is always a little better by luck.
+const WORTH_IT: f64 = 0.9;
+/// And the constant must be this many half-widths of its interval away from none.
+const CERTAIN: f64 = 1.5;
+/// At most this share of the shortest row is taken off: a layer takes some time.
+const MOST: f64 = 0.9;
+/// And of any of its quantiles.
+const MOST_OF_QUANTILE: f64 = 0.95;
+
+/// Which parts a calibration has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CalibrationForm {
+    /// `whole = a · sum`.
+    Scale,
+    /// `whole = sum + b · layers`.
+    Constant,
+    /// `whole = a · sum + b · layers`.
+    ScaleAndConstant,
+}
+
+impl CalibrationForm {
+    /// The simplest first.
+    const ALL: [Self; 3] = [Self::Scale, Self::Constant, Self::ScaleAndConstant];
+
+    /// In words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Scale => "a x sum",
+            Self::Constant => "sum + b x layers",
+            Self::ScaleAndConstant => "a x sum + b x layers",
+        }
+    }
+}
+
+/// A network that was measured whole: its time, the sum of its layers in the other networks, and their number.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Whole {
+    pub(crate) whole_ns: f64,
+    pub(crate) sum_ns: f64,
+    pub(crate) layers: f64,
+}
+
+/// What each layer costs beside its entry, in the units of the sum: before the scale.
+#[derive(Debug, Clone)]
+pub(crate) struct Parts {
+    pub(crate) form: CalibrationForm,
+    /// Nanoseconds a layer: of timers if negative.
+    pub(crate) layer_ns: f64,
+    /// Half of its 95 % interval.
+    pub(crate) half_width_ns: f64,
+    /// The same by the word of all networks but one, by network.
+    pub(crate) left_out_ns: Vec<f64>,
+}
+
+impl Parts {
+    /// The form that predicts left-out networks best; where a constant would leave nothing of the shortest row, as much of it
+    /// as may be.
+    pub(crate) fn fit(networks: &[Whole], shortest_ns: f64) -> Self {
+        let nothing = Self {
+            form: CalibrationForm::Scale,
+            layer_ns: 0.0,
+            half_width_ns: 0.0,
+            left_out_ns: vec![0.0; networks.len()],
+        };
+        if networks.len() < FEWEST {
+            return nothing;
+        }
+        let mut best: Option<(CalibrationForm, f64)> = None;
+        for form in CalibrationForm::ALL {
+            let error = left_out_error(form, networks);
+            if best.is_none_or(|(_, least)| error < WORTH_IT * least) {
+                best = Some((form, error));
+            }
+        }
+        let Some((form, _)) = best.filter(|(form, error)| *form != CalibrationForm::Scale && error.is_finite()) else {
+            return nothing;
+        };
+        let constant = |networks: &[Whole]| {
+            let (a, b) = solve(form, networks)?;
+            Some((b / a).max(-MOST * shortest_ns)).filter(|ns| ns.is_finite())
+        };
+        let all = (0..networks.len()).map(|i| constant(&without(networks, i))).collect::<Option<Vec<f64>>>();
+        let (Some(layer_ns), Some(left_out_ns)) = (constant(networks), all) else { return nothing };
+        let n = networks.len() as f64;
+        let center = mean(&left_out_ns).unwrap_or(layer_ns);
+        // The jackknife's standard error (Efron and Tibshirani, An Introduction to the Bootstrap, chapter 11).
+        let variance = (n - 1.0) / n * left_out_ns.iter().map(|ns| (ns - center).powi(2)).sum::<f64>();
+        let half_width_ns = student_t_95(networks.len() - 2) * variance.sqrt();
+        if layer_ns.abs() < CERTAIN * half_width_ns {
+            return nothing;
+        }
+        Self { form, layer_ns, half_width_ns, left_out_ns }
+    }
+
+    /// What is taken off every row.
+    pub(crate) fn timer_ns(&self) -> f64 {
+        (-self.layer_ns).max(0.0)
+    }
+
+    /// What is added for every layer of a network.
+    pub(crate) fn added_ns(&self) -> f64 {
+        self.layer_ns.max(0.0)
+    }
+
+    /// Takes the timer off a row, and adds to its interval how well the timer is known.
+    pub(crate) fn take_off(&self, row: &mut Row) {
+        let timer = self.timer_ns();
+        let Some(times) = row.times.as_mut().filter(|_| timer > 0.0) else { return };
+        let off = |ns: f64| (ns - timer).max((1.0 - MOST_OF_QUANTILE) * ns);
+        let Times { mean_ns, median_ns, min_ns, p10_ns, p25_ns, p75_ns, p90_ns, ci_low_ns, ci_high_ns, .. } = times;
+        *mean_ns = off(*mean_ns);
+        for value in [median_ns, min_ns, p10_ns, p25_ns, p75_ns, p90_ns, ci_low_ns, ci_high_ns] {
+            *value = value.map(off);
+        }
+        times.sessions_ns.iter_mut().for_each(|ns| *ns = off(*ns));
+        times.reuse.iter_mut().for_each(|point| point.mean_ns = off(point.mean_ns));
+        times.widen(self.half_width_ns / times.mean_ns);
+    }
+}
+
+/// The shortest time from which a timer may be taken off.
+pub(crate) fn shortest_ns(rows: &[Row]) -> f64 {
+    let times = rows.iter().filter_map(|row| row.times.as_ref());
+    times.map(|times| times.mean_ns).fold(f64::INFINITY, f64::min)
+}
+
+fn without(networks: &[Whole], i: usize) -> Vec<Whole> {
+    [&networks[..i], &networks[i + 1..]].concat()
+}
+
+/// Root mean square of the relative errors of networks predicted from the others; infinite where a fit fails.
+fn left_out_error(form: CalibrationForm, networks: &[Whole]) -> f64 {
+    let square = |i: usize| {
+        let (a, b) = solve(form, &without(networks, i))?;
+        let left = networks[i];
+        Some((1.0 - (a * left.sum_ns + b * left.layers) / left.whole_ns).powi(2))
+    };
+    let squares: Option<Vec<f64>> = (0..networks.len()).map(square).collect();
+    squares.and_then(|squares| mean(&squares)).map_or(f64::INFINITY, f64::sqrt)
+}
+
+/// Least squares of relative errors; `None` if a factor is not positive.
+fn solve(form: CalibrationForm, networks: &[Whole]) -> Option<(f64, f64)> {
+    let columns = networks.iter().map(|n| (n.sum_ns / n.whole_ns, n.layers / n.whole_ns));
+    let (mut ss, mut sn, mut nn, mut s, mut n) = (0.0, 0.0, 0.0, 0.0, 0.0);
+    for (sum, layers) in columns {
+        ss += sum * sum;
+        sn += sum * layers;
+        nn += layers * layers;
+        s += sum;
+        n += layers;
+    }
+    let (a, b) = match form {
+        CalibrationForm::Scale => (s / ss, 0.0),
+        CalibrationForm::Constant => (1.0, (n - sn) / nn),
+        CalibrationForm::ScaleAndConstant => {
+            let determinant = ss * nn - sn * sn;
+            // Networks that are all of one kind do not tell the two apart.
+            if determinant <= 1e-9 * ss * nn {
+                return None;
+            }
+            ((s * nn - n * sn) / determinant, (n * ss - s * sn) / determinant)
+        }
+    };
+    (a.is_finite() && b.is_finite() && a > 0.0).then_some((a, b))
+}
+
+/// How the parts of the measured networks come together, in the mean over the networks: nanoseconds of one run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reconciliation {
+    /// Networks measured whole.
+    pub networks: usize,
+    /// Their layers.
+    pub layers: f64,
+    /// Sum of the layers alone, as the rows have them.
+    pub sum_ns: f64,
+    /// A run with timers between the layers: the sum with what was taken off.
+    pub timed_ns: f64,
+    /// A plain run.
+    pub plain_ns: f64,
+    /// What was taken off each layer.
+    pub timer_ns: f64,
+    /// What is added for each layer, before the scale.
+    pub layer_ns: f64,
+    /// How sums become whole networks.
+    pub form: CalibrationForm,
+}
+
+impl Reconciliation {
+    /// Of networks whose sums still hold the timers.
+    pub(crate) fn of(networks: &[Whole], parts: &Parts) -> Option<Self> {
+        let over = |of: fn(&Whole) -> f64| mean(&networks.iter().map(of).collect::<Vec<_>>());
+        let (layers, timed_ns) = (over(|n| n.layers)?, over(|n| n.sum_ns)?);
+        Some(Self {
+            networks: networks.len(),
+            layers,
+            sum_ns: timed_ns - layers * parts.timer_ns(),
+            timed_ns,
+            plain_ns: over(|n| n.whole_ns)?,
+            timer_ns: parts.timer_ns(),
+            layer_ns: parts.added_ns(),
+            form: parts.form,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nasprof_base::statistics::standard_deviation;
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    /// Networks whose layers' entries hold `timer` each and whose runtime spends `own` on each beside them.
+    fn networks(seed: u64, count: usize, timer: f64, own: f64, noise: f64) -> Vec<Whole> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut normal = || (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0;
+        let network = |_| {
+            let layers = (60.0 + 8.0 * normal()).round();
+            let alone = layers * 3000.0 * (0.15 * normal()).exp();
+            let whole_ns = (0.9 * alone + own * layers) * (noise * normal()).exp();
+            Whole { whole_ns, sum_ns: alone + timer * layers, layers }
+        };
+        (0..count).map(network).collect()
+    }
+
+    fn predicted(parts: &Parts, holdout: &[Whole]) -> f64 {
+        let log = |n: &Whole| (n.whole_ns / (n.sum_ns + parts.layer_ns * n.layers)).ln();
+        standard_deviation(&holdout.iter().map(log).collect::<Vec<_>>()).unwrap()
+    }
+
+    #[test]
+    fn the_cost_of_events_is_found_and_taken_off() {
+        for seed in 0..10 {
+            let parts = Parts::fit(&networks(seed, 30, 2183.0, 0.0, 0.004), 2500.0);
+            assert_eq!(parts.form, CalibrationForm::ScaleAndConstant);
+            assert!((parts.timer_ns() - 2183.0).abs() < 1.5 * parts.half_width_ns, "{parts:?}");
+            assert!(parts.half_width_ns < 150.0 && parts.added_ns() == 0.0, "{parts:?}");
+            // Control: a factor alone predicts new networks worse.
+            let holdout = networks(seed + 100, 200, 2183.0, 0.0, 0.0);
+            let scale = Parts { layer_ns: 0.0, ..parts.clone() };
+            assert!(predicted(&parts, &holdout) < 0.3 * predicted(&scale, &holdout));
+        }
+    }
+
+    #[test]
+    fn what_a_runtime_spends_beside_the_layers_is_added_and_no_row_is_touched() {
+        let parts = Parts::fit(&networks(1, 30, 0.0, 900.0, 0.004), 2500.0);
+        assert!((parts.added_ns() - 1000.0).abs() < 2.0 * parts.half_width_ns, "{parts:?}");
+        assert_eq!(parts.timer_ns(), 0.0);
+    }
+
+    #[test]
+    fn noise_is_no_constant_and_few_networks_have_none() {
+        let found = (0..100)
+            .filter(|&seed| Parts::fit(&networks(seed, 30, 0.0, 0.0, 0.01), 2500.0).form != CalibrationForm::Scale);
+        let found = found.count();
+        assert!(found <= 12, "{found} of 100");
+        assert_eq!(Parts::fit(&networks(1, FEWEST - 1, 2183.0, 0.0, 0.0), 2500.0).layer_ns, 0.0);
+        // Networks that are all alike.
+        let alike = vec![Whole { whole_ns: 2e5, sum_ns: 3e5, layers: 50.0 }; 30];
+        assert_eq!(Parts::fit(&alike, 2500.0).form, CalibrationForm::Scale);
+    }
+
+    #[test]
+    fn something_is_left_of_the_shortest_row() {
+        let parts = Parts::fit(&networks(1, 30, 2183.0, 0.0, 0.001), 2000.0);
+        assert!((parts.timer_ns() - 1800.0).abs() < 1e-9, "{parts:?}");
+        assert!(parts.left_out_ns.iter().all(|ns| *ns >= -1800.0));
+    }
+}

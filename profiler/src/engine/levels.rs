@@ -1,0 +1,306 @@
+//! The level of each visit, told from the other layers, and which form of it to divide by.
+//!
+//! A machine is faster in one minute than in another, and all layers with it. That is no property of a layer: what is asked of a
+//! row is its share of a network, and the common level belongs to the level's interval. So each sample is divided by the
+//! level of its visit or of its round before a layer's statistics are made. A layer takes no part in the level it is divided
+//! by: one that dominates its network would divide itself away.
+
+use std::collections::BTreeMap;
+
+use nasprof_base::statistics::{mean, median, median_absolute_deviation, standard_deviation};
+use serde::{Deserialize, Serialize};
+
+/// Fewest rounds from which a form is chosen.
+const FEWEST_ROUNDS: usize = 4;
+/// Alternations between what a layer usually takes and what a round's level is.
+const ALTERNATIONS: usize = 3;
+/// A value further from its visit's level than so many deviations of its layer counts as one that far away.
+const CLIP: f64 = 3.0;
+/// From the median absolute deviation to the standard deviation of a normal distribution.
+const MAD_TO_SD: f64 = 1.4826;
+/// Variance below which two forms are alike: of steps of a timer, not of a machine.
+const NEGLIGIBLE: f64 = 1e-10;
+
+/// What samples are divided by before a layer's statistics are made.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Levelling {
+    /// Nothing: the machine's level did not wander, or too little was measured to tell.
+    #[default]
+    None,
+    /// The level of the round.
+    Round,
+    /// Half-way between those of round and visit, in logarithms: a visit's own level is noisy.
+    Shrunk,
+    /// The level of the visit.
+    Visit,
+}
+
+impl Levelling {
+    /// All forms, the simplest first.
+    pub(super) const ALL: [Self; 4] = [Self::None, Self::Round, Self::Shrunk, Self::Visit];
+
+    /// Its name in files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Round => "round",
+            Self::Shrunk => "shrunk",
+            Self::Visit => "visit",
+        }
+    }
+
+    fn level(self, round: f64, visit: f64) -> f64 {
+        match self {
+            Self::None => 0.0,
+            Self::Round => round,
+            Self::Shrunk => 0.5 * (round + visit),
+            Self::Visit => visit,
+        }
+    }
+}
+
+/// One value: a layer at its position in a network, or a network or layer as a whole, in one visit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Value {
+    /// Place of the visit in the order of visits.
+    pub(super) visit: usize,
+    /// From 0.
+    pub(super) round: usize,
+    /// Number of the pair of network and position.
+    pub(super) slot: usize,
+    /// Number of the layer's key.
+    pub(super) key: usize,
+    /// Logarithm of the trimmed mean of its clean samples.
+    pub(super) log: f64,
+    /// Whether it takes part in levels. A network as a whole, whose layers do, does not.
+    pub(super) tells: bool,
+}
+
+/// Levels of visits and rounds, as sums from which a key can be left out.
+pub(super) struct Levels {
+    visits: Vec<Sums>,
+    rounds: Vec<Sums>,
+    /// Logarithm of the middle round's level: levels are relative to it.
+    center: f64,
+}
+
+/// Weighted sums of the deviations from the usual, in all and by key.
+#[derive(Debug, Clone, Default)]
+struct Sums {
+    all: (f64, f64),
+    by_key: BTreeMap<usize, (f64, f64)>,
+}
+
+impl Sums {
+    fn add(&mut self, key: usize, deviation: f64, weight: f64) {
+        self.all = (self.all.0 + weight * deviation, self.all.1 + weight);
+        let (sum, weights) = self.by_key.entry(key).or_default();
+        (*sum, *weights) = (*sum + weight * deviation, *weights + weight);
+    }
+
+    fn mean(&self) -> Option<f64> {
+        (self.all.1 > 0.0).then(|| self.all.0 / self.all.1)
+    }
+
+    /// The mean over all other keys; `None` where there is no other.
+    fn without(&self, key: usize) -> Option<f64> {
+        let Some((sum, weight)) = self.by_key.get(&key) else { return self.mean() };
+        (self.by_key.len() > 1).then(|| (self.all.0 - sum) / (self.all.1 - weight))
+    }
+}
+
+impl Levels {
+    /// Fits what each layer usually takes and the levels of rounds in turns, then the levels of visits.
+    pub(super) fn fit(values: &[Value]) -> Self {
+        let told: Vec<Value> = values.iter().filter(|value| value.tells).copied().collect();
+        let count = |of: fn(&Value) -> usize| values.iter().map(of).max().map_or(0, |last| last + 1);
+        let (visits, rounds, slots, keys) =
+            (count(|v| v.visit), count(|v| v.round), count(|v| v.slot), count(|v| v.key));
+        let mut of_rounds = vec![0.0; rounds];
+        let mut usual = vec![0.0; slots];
+        let mut weights = vec![1.0; keys];
+        let mut clipped: Vec<f64> = Vec::new();
+        for _ in 0..ALTERNATIONS {
+            usual = grouped(slots, &told, |v| v.slot, |v| v.log - of_rounds[v.round], median);
+            let deviation = |v: &Value| v.log - usual[v.slot];
+            // Of visits to one layer alone, the round's other visits tell the level.
+            let of_visit = grouped(visits, &told, |v| v.visit, deviation, median);
+            let of_round = grouped(rounds, &told, |v| v.round, deviation, median);
+            let in_visit = grouped(visits, &told, |v| v.visit, |_| 1.0, |ones| Some(ones.len() as f64));
+            let near = |v: &Value| if in_visit[v.visit] > 2.0 { of_visit[v.visit] } else { of_round[v.round] };
+            let own = grouped(
+                keys,
+                &told,
+                |v| v.key,
+                |v| deviation(v) - near(v),
+                |own| Some(MAD_TO_SD * median_absolute_deviation(own)?),
+            );
+            // One that happens to agree with the rest must not become the rest.
+            let least = median(&own.iter().copied().filter(|sd| *sd > 0.0).collect::<Vec<_>>()).unwrap_or(1.0);
+            weights = own.iter().map(|sd| sd.max(least).powi(-2)).collect();
+            clipped = told
+                .iter()
+                .map(|v| {
+                    let limit = CLIP * own[v.key].max(least);
+                    near(v) + (deviation(v) - near(v)).clamp(-limit, limit)
+                })
+                .collect();
+            let mut sums = vec![(0.0, 0.0); rounds];
+            for (value, deviation) in told.iter().zip(&clipped) {
+                let (sum, all) = &mut sums[value.round];
+                (*sum, *all) = (*sum + weights[value.key] * deviation, *all + weights[value.key]);
+            }
+            of_rounds = sums.iter().map(|(sum, all)| if *all > 0.0 { sum / all } else { 0.0 }).collect();
+            let center = median(&of_rounds).unwrap_or(0.0);
+            of_rounds.iter_mut().for_each(|level| *level -= center);
+        }
+        let mut fitted =
+            Self { visits: vec![Sums::default(); visits], rounds: vec![Sums::default(); rounds], center: 0.0 };
+        for (value, deviation) in told.iter().zip(&clipped) {
+            fitted.visits[value.visit].add(value.key, *deviation, weights[value.key]);
+            fitted.rounds[value.round].add(value.key, *deviation, weights[value.key]);
+        }
+        fitted.center = median(&fitted.rounds.iter().filter_map(Sums::mean).collect::<Vec<_>>()).unwrap_or(0.0);
+        fitted
+    }
+
+    /// Logarithm of what a value is to be divided by.
+    pub(super) fn of(&self, value: &Value, levelling: Levelling) -> f64 {
+        let level = |sums: &Sums| if value.tells { sums.without(value.key) } else { sums.mean() };
+        let round = level(&self.rounds[value.round]).map_or(0.0, |level| level - self.center);
+        let visit = level(&self.visits[value.visit]).map_or(round, |level| level - self.center);
+        levelling.level(round, visit)
+    }
+
+    /// How far the rounds' levels lie apart: standard deviation of their logarithms.
+    pub(super) fn spread(&self) -> f64 {
+        standard_deviation(&self.rounds.iter().filter_map(Sums::mean).collect::<Vec<_>>()).unwrap_or(0.0)
+    }
+}
+
+/// One figure for each group of values; 0 for a group without any.
+fn grouped(
+    groups: usize,
+    values: &[Value],
+    group: impl Fn(&Value) -> usize,
+    figure: impl Fn(&Value) -> f64,
+    summary: impl Fn(&[f64]) -> Option<f64>,
+) -> Vec<f64> {
+    let mut all: Vec<Vec<f64>> = vec![Vec::new(); groups];
+    values.iter().for_each(|value| all[group(value)].push(figure(value)));
+    all.iter().map(|own| summary(own).unwrap_or(0.0)).collect()
+}
+
+/// The form under which a left-out round of a layer is predicted best by its other rounds, over all layers alike: the mean
+/// logarithm of the variance of rounds. Leaving out makes each error larger by the same factor, so variances compare as errors
+/// do; a layer is never in the level that it is divided by, so no form flatters itself. `rounds` gives the logarithms of the
+/// layers' rounds under a form.
+pub(super) fn choose(rounds: impl Fn(Levelling) -> Vec<Vec<f64>>) -> Levelling {
+    let error = |levelling: Levelling| {
+        let variances = rounds(levelling).into_iter().filter(|own| own.len() >= FEWEST_ROUNDS);
+        let logs: Vec<f64> =
+            variances.filter_map(|own| Some((standard_deviation(&own)?.powi(2) + NEGLIGIBLE).ln())).collect();
+        mean(&logs).unwrap_or(f64::INFINITY)
+    };
+    let errors = Levelling::ALL.map(|levelling| (levelling, error(levelling)));
+    errors.into_iter().min_by(|a, b| a.1.total_cmp(&b.1)).map_or(Levelling::None, |best| best.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    /// Networks of twenty layers in rounds; `noise` gives the logarithm of a layer's factor from its key and round.
+    fn values(seed: u64, level: f64, own: f64, noise: impl Fn(usize, usize) -> f64) -> Vec<Value> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut normal = |sd: f64| sd * ((0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0);
+        let mut values = Vec::new();
+        for (visit, (round, network)) in (0..12).flat_map(|r| (0..6).map(move |n| (r, n))).enumerate() {
+            let level = normal(level);
+            for key in 0..20 {
+                let log = 10.0 + key as f64 / 7.0 + level + noise(key, round) + normal(own);
+                values.push(Value { visit, round, slot: 20 * network + key, key, log, tells: true });
+            }
+        }
+        values
+    }
+
+    /// Logarithms by key and round, without what is usual.
+    fn by_round(values: &[Value], log: impl Fn(&Value) -> f64) -> Vec<Vec<f64>> {
+        let of = |key: usize, round: usize| {
+            mean(&values.iter().filter(|v| (v.key, v.round) == (key, round)).map(&log).collect::<Vec<_>>()).unwrap()
+        };
+        (0..20).map(|key| (0..12).map(|round| of(key, round)).collect()).collect()
+    }
+
+    fn chosen(values: &[Value]) -> Levelling {
+        let levels = Levels::fit(values);
+        choose(|levelling| by_round(values, |v| v.log - levels.of(v, levelling)))
+    }
+
+    fn spread(logs: &[f64]) -> f64 {
+        standard_deviation(logs).unwrap()
+    }
+
+    #[test]
+    fn what_all_layers_share_is_divided_out_and_only_that() {
+        for seed in 0..10 {
+            let wandering = values(seed, 0.1, 0.01, |_, _| 0.0);
+            assert_eq!(chosen(&wandering), Levelling::Visit);
+            let levels = Levels::fit(&wandering);
+            let left = by_round(&wandering, |v| v.log - levels.of(v, Levelling::Visit));
+            let raw = by_round(&wandering, |v| v.log);
+            assert!(left.iter().zip(&raw).all(|(left, raw)| spread(left) < 0.3 * spread(raw)));
+            // Rounds of one level each: the mean over a round's visits is better known than each of them.
+            assert_eq!(chosen(&values(seed, 0.0, 0.03, |_, round| 0.05 * (round as f64).sin())), Levelling::Round);
+        }
+        // Layers that have nothing in common are left as they are, but for luck.
+        let none = (0..40).filter(|&seed| chosen(&values(seed, 0.0, 0.02, |_, _| 0.0)) == Levelling::None).count();
+        assert!(none >= 36, "{none} of 40");
+    }
+
+    /// One layer drifts by half while the machine wanders; its drift stays its own, and no other layer gets any of it.
+    #[test]
+    fn a_layer_that_moves_alone_keeps_its_movement() {
+        for seed in 0..10 {
+            let values = values(seed, 0.05, 0.005, |key, round| if key == 3 { 0.04 * round as f64 } else { 0.0 });
+            let levels = Levels::fit(&values);
+            let left = by_round(&values, |v| v.log - levels.of(v, Levelling::Visit));
+            let change = |own: &[f64]| own[11] - own[0];
+            assert!((change(&left[3]) - 0.44).abs() < 0.02, "seed {seed}: {}", change(&left[3]));
+            for (key, own) in left.iter().enumerate().filter(|(key, _)| *key != 3) {
+                assert!(change(own).abs() < 0.012, "seed {seed}, layer {key}: {}", change(own));
+            }
+            // Control: a plain mean over all layers would give every other layer part of it.
+            let plain: Vec<f64> = (0..12)
+                .map(|round| {
+                    mean(&values.iter().filter(|v| v.round == round).map(|v| v.log).collect::<Vec<_>>()).unwrap()
+                })
+                .collect();
+            assert!(plain[11] - plain[0] > 0.0);
+        }
+    }
+
+    /// A network of two layers, one of which is known to a hair: with itself in its level it would seem to be exact.
+    #[test]
+    fn a_layer_does_not_divide_itself_away() {
+        let two: Vec<Value> = values(1, 0.0, 0.01, |_, _| 0.0).into_iter().filter(|v| v.key < 2).collect();
+        let levels = Levels::fit(&two);
+        let value = two[0];
+        let moved: Vec<Value> = two
+            .iter()
+            .map(|v| if v.key == 0 { Value { log: v.log + 0.001 * v.round as f64, ..*v } } else { *v })
+            .collect();
+        // However its own times are, what they are divided by stays the same but for how rounds are centred.
+        let levels_moved = Levels::fit(&moved);
+        let last = two.iter().rev().find(|v| v.key == 0).unwrap();
+        let level = |levels: &Levels, v: &Value| levels.of(v, Levelling::Visit);
+        let difference = |levels: &Levels| level(levels, last) - level(levels, &value);
+        assert!((difference(&levels) - difference(&levels_moved)).abs() < 0.004);
+    }
+}
