@@ -231,7 +231,7 @@ impl From<RunError> for Failure {
             RunError::Config(error) => error.into(),
             RunError::Folder(error) => error.into(),
             RunError::Evolution(EvolutionError::Interrupted { .. }) => {
-                Self { exit: Exit::DeviceLost, ..Self::usage(error) }.hint("nothing was written; run it again")
+                Self { exit: Exit::DeviceLost, ..Self::usage(error) }.hint("nothing was written; run the command again")
             }
             RunError::Evolution(_) => Self::usage(error),
         }

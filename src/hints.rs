@@ -23,16 +23,14 @@ pub(crate) fn folder_hint(error: &FolderError) -> Option<&'static str> {
             "--resume shows its result, --overwrite runs anew; -o names another folder"
         }
         FolderError::Occupied { differences, .. } if differences.is_empty() => {
-            "--resume goes on with it, --overwrite runs anew; -o names another folder"
+            "--resume continues it, --overwrite starts again; -o names another folder"
         }
         FolderError::Occupied { finished: true, differences, .. } if only_epochs(differences) => {
             "--resume goes on from the finished run if there are more epochs; -o names another folder"
         }
-        FolderError::Unfinished { .. } => "--resume it with the epochs it has; it can be extended when it is finished",
-        FolderError::OtherConfig { .. } => "put config.toml back as it was, or run anew with --overwrite",
-        FolderError::Missing { .. } | FolderError::Altered { .. } => {
-            "put the file back as it was, or run anew with --overwrite"
-        }
+        FolderError::Unfinished { .. } => "--resume it with its own number of epochs; a finished run can be extended",
+        FolderError::OtherConfig { .. } => "restore config.toml, or run anew with --overwrite",
+        FolderError::Missing { .. } | FolderError::Altered { .. } => "restore the file, or run anew with --overwrite",
         FolderError::Unsealed { .. } => "`nasprof report FOLDER` still shows what is there; --overwrite runs anew",
         FolderError::Occupied { .. }
         | FolderError::OtherExperiment { .. }

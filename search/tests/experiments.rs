@@ -148,7 +148,7 @@ fn values_are_set_over_the_file() {
     assert_eq!(list.regularizers[0].upper, Some(9.0));
     for (bad, naming) in [
         ("seed", "key=value"),
-        ("seed.x=1", "under a value that is no table"),
+        ("seed.x=1", "below a value that is not a table"),
         ("regularizers.2.kind=reject", "past the end"),
         ("regularizers.x=1", "expected a sequence"),
         ("=1", "not a key"),
@@ -172,7 +172,7 @@ fn unknown_keys_get_the_nearest_known_one() {
         ("optimizers.weights.schedule={kind=\"cosin\"}", "did you mean `cosine`"),
         ("searcher.sample=3", "did you mean `samples`"),
         ("searcher.kind=dart", "did you mean `darts`"),
-        ("searcher={kind=\"darts\", order=3}", "order 3: there are 1 and 2"),
+        ("searcher={kind=\"darts\", order=3}", "order 3 is not 1 or 2"),
         ("data.dataset=fashionmnist", "did you mean `fashion-mnist`"),
         ("data.train_transform=[{step=\"cutot\", length=3}]", "did you mean `cutout`"),
         ("training.epochs=many", "key `training.epochs`: invalid type"),
@@ -196,7 +196,7 @@ fn every_error_comes_before_training() {
         (&["training.valid_mini_batch=3"], "key `training.valid_mini_batch`: 3 does not divide `valid_batch_size`, 10"),
         (&["training.epochs=0"], "training.epochs"),
         // Shapes and classes.
-        (&["space=darts-cifar10"], "images come out as 3x28x28, the network takes 3x32x32"),
+        (&["space=darts-cifar10"], "images become 3x28x28, but the network needs 3x32x32"),
         (&["data.train_transform=[]", "data.test_transform=[{step=\"pad\", pad=1}]"], "1x30x30"),
         (&["data.train_transform=[{step=\"cutout\", length=40}]"], "square of 40"),
         (&["data.train_transform=[{step=\"cutout\", length=0}]"], "key `data.train_transform`: step 0"),
@@ -210,8 +210,8 @@ fn every_error_comes_before_training() {
             "key `regularizers.0.kind`",
         ),
         (&["regularizers=[{kind=\"reject\",quantity=\"latency\",upper=1}]"], "key `regularizers.0.lut`: is missing"),
-        (&["searcher.kind=fairnas", "searcher.samples=5"], "key `optimizers.architecture`: has no meaning"),
-        (&["searcher={kind=\"random\",score=\"macs\"}"], "key `data`: this search looks at no images"),
+        (&["searcher.kind=fairnas", "searcher.samples=5"], "key `optimizers.architecture`: does not apply"),
+        (&["searcher={kind=\"random\",score=\"macs\"}"], "key `data`: this search uses no images"),
         (&["training.drop_path=0.1"], "key `training.drop_path`"),
         (&["searcher.samples=0"], "key `searcher.samples`"),
         (&["training.epochs=0"], "those of the warm-up come before and do not count"),
@@ -243,7 +243,7 @@ fn every_error_comes_before_training() {
     assert!(error.contains("key `searcher`: is missing"), "{error}");
     let ten = SPACE.replace("num_classes = 10", "num_classes = 12");
     std::fs::write(folder.path("space.toml"), ten).unwrap();
-    folder.fails(&[], "tells 12 classes apart, the data set has 10");
+    folder.fails(&[], "has 12 classes, but the data set has 10");
 }
 
 /// Every search that draws architectures has a limit, and none draws more than there are.

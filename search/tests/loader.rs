@@ -126,7 +126,7 @@ fn a_size_that_is_not_the_networks_is_refused_before_anything_runs() {
     let build =
         |size, steps| Loader::new(numbered(25), (0..25).collect(), Transform::new(steps).unwrap(), size, options(1));
     let message = build(Size::new(1, 6, 6), Vec::new()).unwrap_err().to_string();
-    assert_eq!(message, "images come out as 1x6x5, the network takes 1x6x6");
+    assert_eq!(message, "images become 1x6x5, but the network needs 1x6x6");
     assert!(build(Size::new(1, 6, 6), vec![Step::RandomCrop { pad: 1, size: [6, 6] }]).is_ok());
     let message = build(SIZE, vec![Step::CenterCrop { size: [7, 5] }]).unwrap_err().to_string();
     assert!(message.contains("step 0") && message.contains("7x5"), "{message}");
@@ -138,7 +138,7 @@ fn a_size_that_is_not_the_networks_is_refused_before_anything_runs() {
     let mut many = options(1);
     many.batches_per_epoch = 7;
     let error = Loader::new(numbered(25), (0..25).collect(), Transform::default(), SIZE, many).unwrap_err();
-    assert!(error.to_string().contains("need 28 images, there are 25"), "{error}");
+    assert!(error.to_string().contains("need 28 images, but there are 25"), "{error}");
 }
 
 /// Twelve files, of which the given ones are damaged.
@@ -192,7 +192,7 @@ fn an_unreadable_first_image_is_left_out_as_any_other() {
     let error = build(Size::new(3, 6, 5), options).unwrap_err().to_string();
     assert!(error.contains("1.png"), "{error}");
     let error = build(Size::new(3, 6, 6), LoaderOptions { max_corrupt: 2, ..options }).unwrap_err().to_string();
-    assert!(error.contains("2.png: images come out as 3x6x5"), "{error}");
+    assert!(error.contains("2.png: images become 3x6x5"), "{error}");
 }
 
 #[test]
@@ -207,5 +207,5 @@ fn an_image_of_another_size_counts_as_unreadable() {
     let (folder, data) = files(&[]);
     nasprof_testkit::data_sets::write_png(&folder.path().join("3.png"), [6, 4], [0; 3]);
     let batch = of_files(data, 1).in_order().next().unwrap().unwrap();
-    assert_eq!((batch.labels.len(), batch.skipped[0].problem.as_str()), (3, "comes out as 3x6x4, not as 3x6x5"));
+    assert_eq!((batch.labels.len(), batch.skipped[0].problem.as_str()), (3, "becomes 3x6x4, not 3x6x5"));
 }

@@ -51,7 +51,7 @@ fn luts(paths: &[PathBuf]) -> Result<Vec<(String, Lut)>, Failure> {
     for path in paths {
         if path.is_dir() || validation(path)?.is_some() {
             return Err(Failure::usage(format!("{} is not a LUT", path.display()))
-                .hint("only LUTs can be compared; report searches and validations one at a time"));
+                .hint("only LUTs can be compared; report searches and validations one by one"));
         }
         let short = name(path);
         let taken = paths.iter().filter(|p| name(p) == short).count() > 1;

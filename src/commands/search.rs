@@ -113,7 +113,7 @@ fn train_and_measure(args: &SearchArgs, experiment: Experiment) -> Result<ExitCo
     let mut context = lut.as_ref().map(|lut| DeviceContext::new(&job.experiment, lut, args));
     let result = pipeline::trained(&job, &mut Program, context.as_mut().map(|context| context as _))?;
     if !result.feasible {
-        status("warning: no architecture within the limits was found; the winner is the one that misses them least");
+        status("warning: no architecture within the limits was found; the winner is the closest one");
     }
     print_result(&args.run, &job.folder, &result)?;
     within_limit(&result.latency)
@@ -149,13 +149,13 @@ fn within_limit(latency: &Latency) -> Result<ExitCode, Failure> {
         (Some(false), Some(limit), Some(measured)) => {
             let tried = latency.selections.len();
             let problem = format!(
-                "none of {tried} selected networks has at most {} on {}: the nearest has {}",
+                "none of {tried} selected networks takes at most {} on {}; the closest takes {}",
                 ms(limit),
                 measured.device,
                 ms(measured.latency_ms)
             );
             Err(Failure::usage(problem)
-                .hint("result.json has all that were measured; raise the limit or measure the LUT anew"))
+                .hint("raise the limit, or measure the LUT again; result.json lists all measured networks"))
         }
         _ => Ok(ExitCode::SUCCESS),
     }
@@ -178,7 +178,7 @@ fn lut_of(experiment: &Experiment, device: &str) -> Result<Lut, Failure> {
             return Ok(lut);
         }
     }
-    let hint = "give a latency regularizer a `lut` of it, or leave `device` out";
+    let hint = "set `lut` of a latency regularizer to a LUT of this device, or remove `device`";
     Err(Failure::usage(format!("key `device`: no LUT of `{device}` to measure the winner with")).hint(hint))
 }
 
@@ -223,9 +223,8 @@ fn unlike_the_lut(level: f64, lut: &Lut) -> Option<String> {
     let expected = lut.context.calibration.as_ref()?.level_half_width;
     (level.ln().abs() > expected).then(|| {
         format!(
-            "warning: the device runs at {level:.3} of the LUT's level, which its sessions put within {} (95 %): it is not as it \
-             was, and the winner's latency may not hold\n\
-             hint: see that nothing else runs there and its clocks are as they were, or measure the LUT anew",
+            "warning: the device's level is {level:.3} of the LUT's, outside the expected {} (95 %); the winner's \
+             latency may be wrong\nhint: stop other programs, restore the clocks, or measure the LUT again",
             percent(expected)
         )
     })
@@ -240,7 +239,7 @@ fn start(job: &Job) -> Result<(), Failure> {
     let program = resolve::search_program();
     let name = program.display();
     let cannot = |e: std::io::Error| {
-        let hint = "it is installed beside nasprof; build it with `make build`";
+        let hint = "build it with `make build`, and install it next to nasprof";
         Failure::usage(format!("cannot run {name}: {e}")).hint(hint)
     };
     // Before there is anything to interrupt. From a terminal the trainer is interrupted as well.
@@ -261,8 +260,8 @@ fn start(job: &Job) -> Result<(), Failure> {
                 Ok(RunEvent::Judging(judging)) => view.judging(&judging),
                 Ok(RunEvent::Failed { message, hint }) => failure = Some((message, hint)),
                 Err(_) => {
-                    let problem = format!("{name} does not speak as this program expects");
-                    return Err(Failure::usage(problem).hint("build both of the same version with `make build`"));
+                    let problem = format!("{name} sent an unexpected message");
+                    return Err(Failure::usage(problem).hint("build both with `make build`"));
                 }
             }
         }
@@ -291,7 +290,7 @@ fn start(job: &Job) -> Result<(), Failure> {
         }
         (Some(_), None) => Err(Failure::internal(format!("{name}: {status}"))),
         (None, None) => Err(Failure { exit: Exit::DeviceLost, ..Failure::usage(format!("{name}: {status}")) }
-            .hint("the same command with --resume goes on from the last epoch")),
+            .hint("the same command with --resume continues from the last epoch")),
     }
 }
 
@@ -306,7 +305,7 @@ fn show(folder: &Path, result: &RunResult) -> Result<(), Failure> {
             Some(accuracy) => {
                 format!("epoch {epoch}, the best on {valid_images} validation images: {}", percent(*accuracy))
             }
-            None => format!("epoch {epoch}, the last one: there are no validation images to choose by"),
+            None => format!("epoch {epoch}, the last one, because there are no validation images"),
         };
         print(format!("chosen        {chosen}"))?;
     }

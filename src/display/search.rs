@@ -90,7 +90,7 @@ impl SearchView {
 fn judged(judging: &Judging) -> String {
     let Judging { judged, wanted, seconds_left } = judging;
     let left = view::clock(Duration::from_secs(*seconds_left));
-    format!("{judged} of {wanted} architectures judged with the weights of the supernet, {left} left")
+    format!("{judged} of {wanted} architectures evaluated with the supernet's weights, {left} left")
 }
 
 /// How many are evaluated, of how many samples. Under a tight budget fewer are found than wanted, so no end is foretold.
@@ -189,7 +189,7 @@ mod tests {
         let warming_up = Step { warming_up: true, ..step() };
         assert_eq!(brief(&warming_up), "epoch 3/11 (warm-up), step 140/280, loss 0.5322, 2:33 left");
         let judging = Judging { judged: 3, wanted: 100, seconds_left: 97 };
-        assert_eq!(judged(&judging), "3 of 100 architectures judged with the weights of the supernet, 1:37 left");
+        assert_eq!(judged(&judging), "3 of 100 architectures evaluated with the supernet's weights, 1:37 left");
         let sampling = Sampling { evaluated: 1200, wanted: 1_000_000, sampled: 4096 };
         let words = "1200 of 1000000 architectures evaluated, 4096 sampled, 0:07";
         assert_eq!(sampled(&sampling, Duration::from_secs(7)), words);

@@ -109,7 +109,7 @@ fn a_device_that_is_not_as_it_was_is_told() {
     fs::set_permissions(&agent, fs::Permissions::from_mode(0o755)).unwrap();
     let folder = folder.with_agent(agent);
     let slower = words(search("slower", &folder));
-    let level: f64 = slower.split_once("runs at ").unwrap().1.split(' ').next().unwrap().parse().unwrap();
+    let level: f64 = slower.split_once("level is ").unwrap().1.split(' ').next().unwrap().parse().unwrap();
     assert!((level - 1.1).abs() < 0.02 && slower.contains("hint:"), "{slower}");
     // One level for the warning; the winner was measured in five processes.
     assert!(slower.contains("process 5/5: "), "{slower}");

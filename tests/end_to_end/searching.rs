@@ -269,5 +269,5 @@ fn what_is_wrong_is_said_before_anything_is_written() {
     // Without the program, and with one that is something else.
     let gone = folder.with_search(program.with_file_name("nowhere"));
     gone.fails("search search.toml -o run", 2, "nowhere");
-    gone.with_search("/bin/cat".into()).fails("search search.toml -o run", 2, "does not speak");
+    gone.with_search("/bin/cat".into()).fails("search search.toml -o run", 2, "sent an unexpected message");
 }

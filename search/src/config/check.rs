@@ -17,23 +17,26 @@ pub(super) fn check(experiment: &Experiment) -> Result<(), ConfigError> {
         (None, Some(_)) => true,
         (None, None) => return Err(ConfigError::key("searcher", "is missing: give `[searcher]` or `[trainer]`")),
         (Some(_), Some(_)) => {
-            return Err(ConfigError::key("trainer", "a search and a training are two experiments: give one table"));
+            return Err(ConfigError::key("trainer", "give `[searcher]` or `[trainer]`, not both"));
         }
     };
     let missing = |key: &str| Err(ConfigError::key(key, "is missing"));
     match (&experiment.data, &experiment.training) {
         (None, _) if trains => missing("data"),
         (_, None) if trains => missing("training"),
-        (Some(_), _) if !trains => Err(ConfigError::key("data", "this search looks at no images")),
+        (Some(_), _) if !trains => Err(ConfigError::key("data", "this search uses no images")),
         (_, Some(_)) if !trains => Err(ConfigError::key("training", "this search trains nothing")),
         _ => Ok(()),
     }?;
     check_optimizers(experiment, trains)?;
     if experiment.trainer.is_some() && experiment.device.is_some() {
-        return Err(ConfigError::key("device", "a training measures nothing; `nasprof search` measures its winner"));
+        return Err(ConfigError::key(
+            "device",
+            "a training measures nothing; only `nasprof search` measures its winner",
+        ));
     }
     if experiment.trainer.is_some() && !experiment.regularizers.is_empty() {
-        return Err(ConfigError::key("regularizers", "a training of one network has nothing to choose"));
+        return Err(ConfigError::key("regularizers", "a training of one network has no choices"));
     }
     for (i, regularizer) in experiment.regularizers.iter().enumerate() {
         let at = |key: &str| format!("regularizers.{i}.{key}");
@@ -54,10 +57,10 @@ pub(super) fn check(experiment: &Experiment) -> Result<(), ConfigError> {
 fn misplaced(searcher: &Searcher, kind: RegularizerKind) -> Option<&'static str> {
     match (searcher, kind) {
         (Searcher::Darts { .. }, RegularizerKind::Reward) => {
-            Some("`darts` descends a loss and has no reward; use `penalty` or `constraint`")
+            Some("`darts` has no reward; use `penalty` or `constraint`")
         }
         (Searcher::Evolution { .. } | Searcher::Random { .. }, kind) if kind != RegularizerKind::Reject => {
-            Some("this search knows hard limits only; use `reject`")
+            Some("this search supports hard limits only; use `reject`")
         }
         _ => None,
     }
@@ -113,7 +116,7 @@ fn check_optimizers(experiment: &Experiment, trains: bool) -> Result<(), ConfigE
             experiment.training.as_ref().map_or(1, |t| if name == "warm_up" { t.warm_up_epochs } else { t.epochs });
         match optimizer {
             None if needed => return Err(ConfigError::key(key, "is missing")),
-            Some(_) if !allowed => return Err(ConfigError::key(key, "has no meaning for this experiment")),
+            Some(_) if !allowed => return Err(ConfigError::key(key, "does not apply to this experiment")),
             Some(optimizer) => {
                 if let Some((inner, problem)) = optimizer.problem(epochs) {
                     return Err(ConfigError::key(format!("{key}.{inner}"), problem));
@@ -131,12 +134,12 @@ fn check_training(experiment: &Experiment, training: &super::Training) -> Result
         return at(problem);
     }
     if experiment.trainer.is_some() && training.warm_up_epochs > 0 {
-        return at(("warm_up_epochs", "a training warms up by the schedule `cosine-warm-up`".to_owned()));
+        return at(("warm_up_epochs", "for a training, use the schedule `cosine-warm-up`".to_owned()));
     }
     if experiment.searcher.is_some() {
         for (key, value) in [("auxiliary_weight", training.auxiliary_weight), ("drop_path", training.drop_path)] {
             if value > 0.0 {
-                return at((key, "is for trainings of one network".to_owned()));
+                return at((key, "applies only to trainings of one network".to_owned()));
             }
         }
     }

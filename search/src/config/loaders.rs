@@ -97,7 +97,9 @@ fn image_size(space: &Space) -> Result<Size, ConfigError> {
         [shape] if shape.0.len() == 4 && matches!(shape.0[1], 1 | 3) => {
             Ok(Size::new(shape.0[1], shape.0[2], shape.0[3]))
         }
-        _ => Err(ConfigError::key("space", format!("`{}` does not take one image of 1 or 3 channels", space.name))),
+        _ => {
+            Err(ConfigError::key("space", format!("`{}` does not have one input image of 1 or 3 channels", space.name)))
+        }
     }
 }
 
@@ -107,6 +109,6 @@ fn check_classes(data: &DataSet, space: &Space) -> Result<(), ConfigError> {
     if classes == outputs {
         return Ok(());
     }
-    let problem = format!("`{}` tells {outputs} classes apart, the data set has {classes}", space.name);
+    let problem = format!("`{}` has {outputs} classes, but the data set has {classes}", space.name);
     Err(ConfigError::key("space", problem))
 }

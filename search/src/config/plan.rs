@@ -35,7 +35,10 @@ impl Plan {
         check::check(&experiment)?;
         let (spec, space) = space::build(&experiment.space)?;
         if experiment.searcher.is_some() && space.choices.is_empty() {
-            return Err(ConfigError::key("space", format!("`{}` has one network only: nothing to search", space.name)));
+            return Err(ConfigError::key(
+                "space",
+                format!("`{}` has only one network: there is nothing to search", space.name),
+            ));
         }
         check::check_samples(&experiment, &space)?;
         let network = experiment.trainer.as_ref().map(|t| network::find(t, &experiment, &spec, &space)).transpose()?;

@@ -108,7 +108,7 @@ impl TryFrom<u8> for DartsOrder {
         match order {
             1 => Ok(Self::First),
             2 => Ok(Self::Second),
-            _ => Err(format!("order {order}: there are 1 and 2")),
+            _ => Err(format!("order {order} is not 1 or 2")),
         }
     }
 }

@@ -119,15 +119,14 @@ fn descend<'a>(value: &'a mut Value, part: &str, new: impl FnOnce() -> Value) ->
     match value {
         Value::Table(table) => Ok(table.entry(part).or_insert_with(new)),
         Value::Array(list) => {
-            let index: usize =
-                part.parse().map_err(|_| format!("`{part}` is no number, and stands for one of a list"))?;
+            let index: usize = part.parse().map_err(|_| format!("`{part}` is not a number, but indexes a list"))?;
             if index == list.len() {
                 list.push(new());
             }
             let length = list.len();
             list.get_mut(index).ok_or_else(|| format!("{index} is past the end of a list of {length}"))
         }
-        _ => Err(format!("`{part}` is put under a value that is no table")),
+        _ => Err(format!("`{part}` is set below a value that is not a table")),
     }
 }
 

@@ -120,7 +120,10 @@ impl Training {
             }
         }
         if !(self.auxiliary_weight >= 0.0 && self.auxiliary_weight.is_finite()) {
-            return Some(("auxiliary_weight", format!("must not be negative, and not {}", self.auxiliary_weight)));
+            return Some((
+                "auxiliary_weight",
+                format!("must be a number of at least 0, not {}", self.auxiliary_weight),
+            ));
         }
         if self.threads.is_some_and(|n| !(1..=1024).contains(&n)) {
             return Some(("threads", "is not in 1 to 1024".to_owned()));
@@ -142,10 +145,10 @@ fn arithmetic(
         }
     }
     if !batch.is_multiple_of(mini_batch) {
-        return Err((mini_key, format!("{mini_batch} does not divide `{batch_key}`, {batch}")));
+        return Err((mini_key, format!("{mini_batch} does not divide `{batch_key}` ({batch})")));
     }
     if images < batch {
-        return Err((batch_key, format!("{batch} is more than the {images} images there are")));
+        return Err((batch_key, format!("{batch} is more than the {images} available images")));
     }
     Ok(Batches { mini_batch, accumulate: batch / mini_batch, steps: images / batch })
 }

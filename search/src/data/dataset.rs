@@ -61,7 +61,7 @@ impl DataSet {
         match self.labels.iter().position(|&label| label as usize >= self.classes.len()) {
             Some(i) => {
                 let (label, classes) = (self.labels[i], self.classes.len());
-                let problem = format!("image {i} has label {label}, there are {classes} classes");
+                let problem = format!("image {i} has label {label}, but there are {classes} classes");
                 Err(DataError::TooFew(problem))
             }
             None => Ok(self),

@@ -80,13 +80,13 @@ impl Loader {
     ) -> Result<Self, DataError> {
         let LoaderOptions { batch_size, batches_per_epoch, seed, workers, max_corrupt } = options;
         if images.iter().any(|&i| i as usize >= data.len()) {
-            return Err(DataError::TooFew(format!("an index is past the {} images there are", data.len())));
+            return Err(DataError::TooFew(format!("an index exceeds the {} images", data.len())));
         }
         let needed = batch_size.saturating_mul(batches_per_epoch);
         if needed == 0 || needed > images.len() {
             let have = images.len();
             return Err(DataError::TooFew(format!(
-                "{batches_per_epoch} batches of {batch_size} need {needed} images, there are {have}"
+                "{batches_per_epoch} batches of {batch_size} need {needed} images, but there are {have}"
             )));
         }
         check_size(&data, &images[..images.len().min(max_corrupt.saturating_add(1))], &transform, size)?;
@@ -238,7 +238,7 @@ impl Source {
         if planes.size == self.size {
             return Ok(planes.values);
         }
-        Err(fail(format!("comes out as {}, not as {}", planes.size, self.size)))
+        Err(fail(format!("becomes {}, not {}", planes.size, self.size)))
     }
 }
 
@@ -268,5 +268,5 @@ fn check_size(data: &DataSet, first: &[u32], transform: &Transform, wanted: Size
     if size == wanted {
         return Ok(());
     }
-    Err(DataError::Transform(format!("{about}images come out as {size}, the network takes {wanted}")))
+    Err(DataError::Transform(format!("{about}images become {size}, but the network needs {wanted}")))
 }

@@ -54,7 +54,7 @@ fn hint(error: &SearchError) -> Option<String> {
     let folder = match error {
         SearchError::Folder(FolderError::InUse { .. } | FolderError::File { .. }) => return None,
         SearchError::Folder(FolderError::Missing { .. } | FolderError::Altered { .. }) => {
-            "put the file back as it was, or run anew with --overwrite"
+            "restore the file, or run anew with --overwrite"
         }
         SearchError::Folder(_) | SearchError::Checkpoint { .. } => {
             "run anew with --overwrite, or in another folder with -o"

@@ -88,7 +88,7 @@ pub(super) fn search(
             run.folder.log(&format!("selects again, with the LUT's latencies times {factor:.4}"))?;
         }
         Some(_) => {
-            let problem = "holds no finished search".to_owned();
+            let problem = "contains no finished search".to_owned();
             return Err(FolderError::Format { path: job.folder.clone(), problem }.into());
         }
         None => run.folder.begin(claim, &plan.experiment, &run.epochs(), run.emit)?,

@@ -132,7 +132,7 @@ fn graph(plan: &Plan, network: &Network, options: TrainOptions) -> Result<Graph,
             selected(&darts.supernet(options).map_err(ConfigError::from)?, arch)
         }
         (Network::Arch(arch), _) => selected(&plan.space.graph, arch),
-        (Network::Genotype(_), _) => Err(SearchError::Searcher("a genotype is one of DARTS cells".to_owned())),
+        (Network::Genotype(_), _) => Err(SearchError::Searcher("genotypes exist only for DARTS cells".to_owned())),
     }
 }
 
