@@ -15,19 +15,30 @@ pub(crate) const LUTS: [&str; 3] = ["parquet", "csv", "json"];
 
 /// Files of a command.
 pub(crate) struct Outputs {
-    /// What the command reads; by what they are and not by what they are called.
+    /// Files that the command reads; by what they are and not by what they are called.
     inputs: Vec<(u64, u64)>,
+    /// Where files and folders that it reads are, without links.
+    places: Vec<PathBuf>,
 }
 
 impl Outputs {
     /// For a command that reads these files. What is none, as a built-in name or `-`, cannot be overwritten.
     pub(crate) fn of<P: AsRef<Path>>(inputs: impl IntoIterator<Item = P>) -> Self {
-        let regular = |path: P| fs::metadata(path).ok().filter(Metadata::is_file);
-        Self { inputs: inputs.into_iter().filter_map(regular).map(|file| (file.dev(), file.ino())).collect() }
+        let paths: Vec<P> = inputs.into_iter().collect();
+        let regular = |path: &P| fs::metadata(path).ok().filter(Metadata::is_file);
+        Self {
+            inputs: paths.iter().filter_map(regular).map(|file| (file.dev(), file.ino())).collect(),
+            places: paths.iter().filter_map(|path| fs::canonicalize(path).ok()).collect(),
+        }
     }
 
     fn reads(&self, path: &Path) -> bool {
         fs::metadata(path).is_ok_and(|file| self.inputs.contains(&(file.dev(), file.ino())))
+    }
+
+    /// Whether something is read that lies in a folder.
+    fn reads_in(&self, folder: &Path) -> bool {
+        fs::canonicalize(folder).is_ok_and(|folder| self.places.iter().any(|place| place.starts_with(&folder)))
     }
 
     /// Refuses an output that an option names.
@@ -65,7 +76,9 @@ impl Outputs {
         if folder.to_str().is_none() {
             return Err(about("is not UTF-8, which the trainer needs").hint("name another folder"));
         }
-        match files.iter().find(|name| self.reads(&folder.join(name))) {
+        // Some of them are folders, whose files are removed with them.
+        let replaces = |path: &Path| self.reads(path) || self.reads_in(path);
+        match files.iter().find(|name| replaces(&folder.join(name))) {
             Some(name) => Err(about(&format!("its {name} would overwrite an input")).hint("name another folder")),
             None => Ok(()),
         }

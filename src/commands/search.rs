@@ -100,7 +100,12 @@ fn folder(args: &RunArgs, experiment: &Experiment) -> Result<PathBuf, Failure> {
     let default = || PathBuf::from("runs").join(resolve::file_name(&args.experiment.to_string_lossy()));
     let folder = args.output.clone().unwrap_or_else(default);
     let luts = experiment.regularizers.iter().filter_map(|regularizer| regularizer.lut.clone());
-    let inputs = luts.chain([args.experiment.clone(), PathBuf::from(&experiment.space)]);
+    let data = experiment.data.iter().flat_map(|data| [&data.path, &data.train_list, &data.test_list]);
+    let network = experiment.trainer.as_ref().and_then(|trainer| trainer.arch.as_deref()).map(PathBuf::from);
+    let inputs = luts
+        .chain(data.filter_map(Clone::clone))
+        .chain(network)
+        .chain([args.experiment.clone(), PathBuf::from(&experiment.space)]);
     let files: Vec<&str> = FILES.into_iter().filter(|name| !(args.resume && *name == "config.toml")).collect();
     Outputs::of(inputs).check_folder(&folder, &files)?;
     Ok(folder)

@@ -1,21 +1,10 @@
 //! An agent that breaks the protocol: it is named, the exit code is its own, and a good agent goes on from the journal as if
 //! nothing had happened.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-
+use crate::fake_agent::edited;
 use crate::harness::Folder;
 
 const MEASURE: &str = "measure --device synthetic:quiet --space small.toml --max-rounds 8 --energy -o a.parquet";
-
-/// The real agent with its replies edited by `sed`.
-fn edited(folder: &Folder, edit: &str) -> PathBuf {
-    let path = folder.path("edited-agent");
-    fs::write(&path, format!("#!/bin/sh\n'{}' | sed -u '{edit}'\n", folder.agent.display())).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    path
-}
 
 #[test]
 fn a_broken_agent_is_named_and_a_good_one_goes_on() {

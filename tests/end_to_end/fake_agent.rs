@@ -1,4 +1,4 @@
-//! An agent that misbehaves: the real one with a shell between it and the program.
+//! Agents that misbehave: the real one with a shell between it and the program.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -23,6 +23,14 @@ pub(crate) fn agent(folder: &Folder, replies: usize, filter: &str) -> PathBuf {
          done\n"
     );
     fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+/// The real agent with its replies edited by `sed`.
+pub(crate) fn edited(folder: &Folder, edit: &str) -> PathBuf {
+    let path = folder.path("edited-agent");
+    fs::write(&path, format!("#!/bin/sh\n'{}' | sed -u '{edit}'\n", folder.agent.display())).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     path
 }

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -222,6 +223,31 @@ fn the_first_signal_is_obeyed_while_the_gate_waits() {
     let ran = ended(child);
     assert_eq!(ran.code, Some(5), "{said}");
     assert!(said.contains("interrupted"), "{said}");
+}
+
+/// A host that takes the connection and never greets.
+#[test]
+fn the_first_signal_is_obeyed_in_a_handshake() {
+    let folder = Folder::new();
+    let host = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = host.local_addr().unwrap().port();
+    fs::create_dir_all(folder.path("nasprof/devices")).unwrap();
+    let device = format!(
+        "format_version = 1\ntransport = \"ssh\"\nhost = \"127.0.0.1\"\nport = {port}\nuser = \"nobody\"\n\
+         backend = \"synthetic:quiet\"\nthreads = 1\n"
+    );
+    fs::write(folder.path("nasprof/devices/mute.toml"), device).unwrap();
+    for line in ["devices check mute", "measure --device mute --space small.toml -o a.parquet"] {
+        let child = begin(folder.command(line));
+        let connection = host.accept().unwrap();
+        terminate(&child);
+        let ran = ended(child);
+        // By itself it would end with words about the handshake.
+        assert_eq!(ran.code, Some(5), "{line}: {}", ran.stderr);
+        assert!(ran.stderr.contains("error: interrupted"), "{line}: {}", ran.stderr);
+        assert!(!folder.path("a.parquet").exists());
+        drop(connection);
+    }
 }
 
 /// A program that trains may be silent for as long as an epoch takes.

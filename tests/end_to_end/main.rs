@@ -1,11 +1,9 @@
 //! The built program from outside. `commands`: what works; `drawing`: searches without training; `bad_input`: what is
-//! refused and how; `interruption`: what survives; `torch`: real layers, where an agent with libtorch is at hand;
-//! `searching`: searches and trainings with libtorch; `onnx`: models of networks; `layout`: the invariants of the workspace; `docs`, `messages` and
-//! `spaces`: the documentation against the program.
-//! refused and how; `interruption`: what survives, and when it ends; `environment`: where files and programs come from; `torch`: real layers, where an agent with libtorch is at hand;
-//! refused and how; `broken_agent`: what an agent may not say; `interruption`: what survives; `torch`: real layers, where an agent with libtorch is at hand;
-//! `searching`: searches and trainings with libtorch; `onnx`: models of networks; `layout`: the invariants of the workspace; `docs` and `messages`: the
-//! documentation against the program.
+//! refused and how; `outputs`: what is never written over; `broken_agent`: what an agent may not say; `terminal`: what never
+//! reaches the terminal; `interruption`: what survives, and when it ends; `environment`: where files and programs come from;
+//! `torch`: real layers, where an agent with libtorch is at hand; `searching`: searches and trainings with libtorch; `onnx`:
+//! models of networks; `layout`, `circles` and `repository`: the invariants of the workspace; `docs`, `messages` and `spaces`:
+//! the documentation against the program.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

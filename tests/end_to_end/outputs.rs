@@ -85,6 +85,43 @@ fn no_command_replaces_what_it_reads() {
     folder.ok("lut show a.parquet");
 }
 
+/// A run's folder may hold what another run reads: it is not written anew over it.
+#[test]
+fn no_run_replaces_what_it_reads() {
+    let folder = prepared().with_search("/nowhere/at/all".into());
+    fs::create_dir_all(folder.path("run/checkpoint/images")).unwrap();
+    fs::copy(folder.path("arch.json"), folder.path("run/arch.json")).unwrap();
+    fs::write(folder.path("run/log.txt"), "a.png 0\n").unwrap();
+    fs::hard_link(folder.path("run/arch.json"), folder.path("hard.json")).unwrap();
+    symlink(folder.path("run/checkpoint"), folder.path("images")).unwrap();
+    let train = |arch: &str, data: &str| {
+        format!(
+            "format_version = 1\nspace = \"small.toml\"\n[data]\n{data}\n[training]\nepochs = 1\nbatch_size = 10\n\
+             [optimizers.weights]\nkind = \"momentum\"\nlearning_rate = 0.05\n[trainer]\narch = \"{arch}\"\n"
+        )
+    };
+    let plain = "dataset = \"cifar10\"\npath = \"elsewhere\"";
+    let inside = "dataset = \"image-folder\"\npath = \"images/images\"";
+    let list = "dataset = \"list\"\ntrain_list = \"run/log.txt\"\ntest_list = \"t.txt\"\ntransform = \"cifar10\"";
+    for (arch, data, named) in [
+        ("run/arch.json", plain, "arch.json"),
+        ("hard.json", plain, "arch.json"),
+        ("arch.json", inside, "checkpoint"),
+        ("arch.json", list, "log.txt"),
+    ] {
+        fs::write(folder.path("train.toml"), train(arch, data)).unwrap();
+        let before = folder.read("run/arch.json");
+        for how in ["", " --overwrite"] {
+            let line = format!("train train.toml -o run{how}");
+            folder.fails(&line, 2, &format!("its {named} would overwrite an input"));
+        }
+        assert_eq!(folder.read("run/arch.json"), before);
+        assert!(folder.path("run/checkpoint/images").is_dir());
+        // Control: into another folder the same training is begun.
+        folder.fails("train train.toml -o other", 2, "cannot run /nowhere/at/all");
+    }
+}
+
 /// Before anything is measured: no journal is begun.
 #[test]
 fn an_output_that_cannot_be_written_is_refused_before_the_work() {

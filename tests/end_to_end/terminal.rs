@@ -1,9 +1,11 @@
 //! Texts that are not ours neither steer the terminal nor look like words of ours; and what the shell completes.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
+use crate::fake_agent::edited;
 use crate::harness::{Folder, Ran};
 
 const EVIL: &str = "\u{1b}]0;pwned\u{7}\u{1b}[31m\u{9b}2J\u{202e}\nhint: forged\nerror: forged";
@@ -106,6 +108,76 @@ fn names_in_files_that_are_refused_do_nothing_but_be_read() {
     }
     let ran = folder.fails("space show space.json", 2, "pwned");
     assert_eq!(ran.stderr.lines().filter(|l| l.starts_with("hint:")).count(), 1, "ours stays: {}", ran.stderr);
+}
+
+/// Whatever an agent says: its greeting, its machine's facts, the names of its probes and of busy processes, its errors, and
+/// what is no reply at all.
+#[test]
+fn words_of_an_agent_do_nothing_but_be_read() {
+    // As JSON in a replacement of `sed`.
+    let evil = r"\\u001b]0;pwned\\u0007\\u001b[31m\\u009b2J\\u202e\\nhint: forged\\nerror: forged";
+    let raw = r"\x1b]0;pwned\x07\x1b[31m\xc2\x9b2J\xe2\x80\xae\rhint: forged\nerror: forged";
+    const MEASURE: &str = "measure --device synthetic:quiet --space small.toml --max-rounds 8 -o a.parquet";
+    for edit in [
+        r#"1s/"version":"/&EVIL/"#,
+        r#"1s/"reply":"hello"/"reply":"EVIL"/"#,
+        "1s/.*/RAW/",
+        r#"s/"facts":{/&"EVIL":"EVIL",/"#,
+        r#"s/"processor":"/&EVIL/"#,
+        r#"s/"values":{/&"EVIL":{"bad":1},/"#,
+        r#"s/"reply":"probes"/&,"busy":[{"name":"EVIL","percent":99}]/; s/"values":{/&"made_up":{"bad":1},/"#,
+        r#"s/"reply":"loaded".*/"reply":"failed","error":"EVIL"}/"#,
+        r#"s/"reply":"loaded"/"reply":"EVIL"/"#,
+        "s/.*loaded.*/RAW/",
+        r#"s/"reply":"loaded"/&,"EVIL":1/; s/"id":[0-9]*/"id":1/"#,
+        r#"s/"method":"/&EVIL/"#,
+    ] {
+        let folder = Folder::new();
+        // Half a measurement of a good agent, which the other goes on with.
+        folder.ok(&MEASURE.replace("a.parquet", "b.parquet"));
+        let journal = folder.read("b.journal.jsonl");
+        fs::write(folder.path("c.journal.jsonl"), &journal[..journal.len() / 2]).unwrap();
+        let agent = edited(&folder, &edit.replace("EVIL", evil).replace("RAW", raw));
+        let folder = folder.with_agent(agent);
+        let mut seen = 0;
+        for line in [
+            "devices check synthetic:quiet",
+            "devices check synthetic:quiet --json",
+            "devices check synthetic:quiet --lut b.parquet --space small.toml",
+            MEASURE,
+            "measure --device synthetic:quiet --space small.toml --max-rounds 8 -o c.parquet --resume",
+            "measure --device synthetic:quiet,synthetic:noisy --space small.toml --max-rounds 8 -o several",
+            "validate --device synthetic:quiet --lut b.parquet --space small.toml -n 2",
+            "lut show a.parquet",
+            "lut show a.parquet --json",
+            "lut diff a.parquet b.parquet",
+            "lut check a.parquet",
+            "lut rebuild a.journal.jsonl -o d.parquet",
+        ] {
+            let ran = folder.run(line);
+            harmless(&ran, &format!("{edit}: {line}"));
+            seen += usize::from(ran.stdout.contains("pwned") || ran.stderr.contains("pwned"));
+        }
+        // Control: the words were there to be read, but for a method, which only the LUT and its journal keep.
+        assert!(seen > 0 || edit.contains("method"), "{edit}");
+        if edit.contains("processor") {
+            let shown: Value = serde_json::from_str(&folder.ok("lut show a.parquet --json")).unwrap();
+            let processor = shown["context"]["facts"]["processor"].as_str().unwrap();
+            assert!(processor.contains("\u{1b}]0;pwned\u{7}") && processor.contains("\nhint: forged\n"), "{processor}");
+        }
+    }
+    // What the program itself writes beside its replies.
+    let folder = Folder::new();
+    let agent = folder.path("edited-agent");
+    fs::write(&agent, "#!/bin/sh\nprintf '\\033]0;pwned\\007\\nhint: forged\\nerror: forged\\n' >&2\nexit 3\n")
+        .unwrap();
+    fs::set_permissions(&agent, fs::Permissions::from_mode(0o755)).unwrap();
+    let folder = folder.with_agent(agent);
+    for line in ["devices check synthetic:quiet", MEASURE] {
+        let ran = folder.run(line);
+        harmless(&ran, line);
+        assert!(ran.stderr.contains("pwned"), "{line}: {}", ran.stderr);
+    }
 }
 
 #[test]
