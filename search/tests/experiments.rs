@@ -193,7 +193,10 @@ fn every_error_comes_before_training() {
         // Batch arithmetic.
         (&["training.mini_batch=7"][..], "key `training.mini_batch`: 7 does not divide"),
         (&["training.batch_size=100"], "key `training.batch_size`: 100 is more than the 80 images"),
-        (&["training.valid_mini_batch=3"], "key `training.valid_mini_batch`: 3 does not divide `valid_batch_size`, 10"),
+        (
+            &["training.valid_mini_batch=3"],
+            "key `training.valid_mini_batch`: 3 does not divide `valid_batch_size` (10)",
+        ),
         (&["training.epochs=0"], "training.epochs"),
         // Shapes and classes.
         (&["space=darts-cifar10"], "images become 3x28x28, but the network needs 3x32x32"),

@@ -129,7 +129,6 @@ fn words_of_an_agent_do_nothing_but_be_read() {
         r#"s/"reply":"loaded".*/"reply":"failed","error":"EVIL"}/"#,
         r#"s/"reply":"loaded"/"reply":"EVIL"/"#,
         "s/.*loaded.*/RAW/",
-        r#"s/"reply":"loaded"/&,"EVIL":1/; s/"id":[0-9]*/"id":1/"#,
         r#"s/"method":"/&EVIL/"#,
     ] {
         let folder = Folder::new();

@@ -148,7 +148,7 @@ fn arithmetic(
         return Err((mini_key, format!("{mini_batch} does not divide `{batch_key}` ({batch})")));
     }
     if images < batch {
-        return Err((batch_key, format!("{batch} is more than the {images} available images")));
+        return Err((batch_key, format!("{batch} is more than the {images} images")));
     }
     Ok(Batches { mini_batch, accumulate: batch / mini_batch, steps: images / batch })
 }
