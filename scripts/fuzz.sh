@@ -34,7 +34,9 @@ for target in "${targets[@]}"; do
   corpus=fuzz/corpus/$target artifacts=fuzz/artifacts/$target
   mkdir -p "$corpus" "$artifacts"
   kept=()
-  [ ! -d "fuzz/regressions/$target" ] || kept=("fuzz/regressions/$target")
+  for folder in "fuzz/regressions/$target" "fuzz/kept/$target"; do
+    [ ! -d "$folder" ] || kept+=("$folder")
+  done
   start=$SECONDS code=0
   NASPROF_FUZZ_SEEDS=$corpus "$build/$host/release/$target" "$corpus" "${kept[@]}" -artifact_prefix="$artifacts/" -max_len=65536 -timeout=20 \
     -rss_limit_mb=2048 -print_final_stats=1 "${limit[@]}" >"$artifacts/log.txt" 2>&1 || code=$?

@@ -27,6 +27,11 @@ static FLAG: OnceLock<Interrupted> = OnceLock::new();
 /// A flag that the first signal sets. `kept` says what is left of the work that begins now.
 pub(crate) fn interruption(kept: Kept) -> Result<Interrupted, Failure> {
     *KEPT.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+    heeded()
+}
+
+/// As [`interruption`], where what is left stays what it is: from here on signals are obeyed, and agents end with us.
+pub(crate) fn heeded() -> Result<Interrupted, Failure> {
     if let Some(flag) = FLAG.get() {
         return Ok(Arc::clone(flag));
     }

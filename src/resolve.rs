@@ -16,6 +16,7 @@ use nasprof_spaces::{Space, SpaceSpec, builtin_names};
 use crate::cli::{AllocatorArg, ContextArgs, SourceArgs};
 use crate::escape::one_line;
 use crate::failure::Failure;
+use crate::interruption::heeded;
 use crate::terminal::status;
 
 pub(crate) use crate::known::{device_files, known_devices, user_devices};
@@ -116,6 +117,7 @@ pub(crate) fn device(name: &str, settings: &[String]) -> Result<DeviceFile, Fail
 
 /// Reaches a device; a board is logged in to and taken.
 pub(crate) fn open(file: &DeviceFile) -> Result<Link, Failure> {
+    heeded()?;
     Ok(open_with_progress(file, &mut |milestone| {
         if let Milestone::TryingAgain { problem, pause } = milestone {
             status(format!("{problem}; retrying in {} s", pause.as_secs()));

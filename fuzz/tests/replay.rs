@@ -16,11 +16,14 @@ fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number")))
 }
 
-/// Inputs that were faults, kept in the repository.
+/// Inputs in the repository: those that were faults, and those that reach more code than the seeds.
 fn kept(target: &Target) -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("regressions").join(target.name);
-    let files = fs::read_dir(folder).into_iter().flatten();
-    files.map(|entry| fs::read(entry.unwrap().path()).unwrap()).collect()
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["regressions", "kept"].map(|folder| root.join(folder).join(target.name));
+    let files = folders.into_iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten();
+    let mut paths: Vec<_> = files.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths.into_iter().map(|path| fs::read(path).unwrap()).collect()
 }
 
 fn replay(target: &Target, mutations: u64, seed: u64) {

@@ -16,6 +16,7 @@ use super::{print, print_json, status};
 use crate::cli::{ContextArgs, DevicesArgs, DevicesCommand};
 use crate::failure::{Exit, Failure};
 use crate::hints::link_hint;
+use crate::interruption::heeded;
 use crate::resolve::{self, target};
 
 pub(super) fn run(args: &DevicesArgs) -> Result<ExitCode, Failure> {
@@ -23,6 +24,7 @@ pub(super) fn run(args: &DevicesArgs) -> Result<ExitCode, Failure> {
         DevicesCommand::List => list(args.json),
         DevicesCommand::Show { name } => show(name, args.json),
         DevicesCommand::Check { name, lut, space, settings } => {
+            heeded()?;
             let code = Check { as_json: args.json, steps: Vec::new() }.run(name, &settings.set)?;
             if let Some(lut) = lut {
                 level_check(name, &settings.set, lut, space.as_deref(), args.json)?;

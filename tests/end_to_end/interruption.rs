@@ -237,17 +237,15 @@ fn the_first_signal_is_obeyed_in_a_handshake() {
          backend = \"synthetic:quiet\"\nthreads = 1\n"
     );
     fs::write(folder.path("nasprof/devices/mute.toml"), device).unwrap();
-    // A check has nothing to keep, and dies of the signal.
-    for (line, code) in
-        [("devices check mute", None), ("measure --device mute --space small.toml -o a.parquet", Some(5))]
-    {
+    for line in ["devices check mute", "measure --device mute --space small.toml -o a.parquet"] {
         let child = begin(folder.command(line));
         let connection = host.accept().unwrap();
         terminate(&child);
         let ran = ended(child);
         // By itself it would end with words about the handshake.
-        assert_eq!(ran.code, code, "{line}: {}", ran.stderr);
-        assert_eq!(ran.stderr.contains("error: interrupted"), code.is_some(), "{line}: {}", ran.stderr);
+        assert_eq!(ran.code, Some(5), "{line}: {}", ran.stderr);
+        // By itself it would end with words about the handshake.
+        assert!(ran.stderr.contains("error: interrupted"), "{line}: {}", ran.stderr);
         assert!(!folder.path("a.parquet").exists());
         drop(connection);
     }

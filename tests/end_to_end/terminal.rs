@@ -168,14 +168,14 @@ fn words_of_an_agent_do_nothing_but_be_read() {
     // What the program itself writes beside its replies.
     let folder = Folder::new();
     let agent = folder.path("edited-agent");
-    fs::write(&agent, "#!/bin/sh\nprintf '\\033]0;pwned\\007\\nhint: forged\\nerror: forged\\n' >&2\nexit 3\n")
+    fs::write(&agent, "#!/bin/sh\nprintf 'error: forged\\nhint: forged\\n\\033]0;pwned\\007\\033[31m\\rhint: forged\\n' >&2\nexit 3\n")
         .unwrap();
     fs::set_permissions(&agent, fs::Permissions::from_mode(0o755)).unwrap();
     let folder = folder.with_agent(agent);
     for line in ["devices check synthetic:quiet", MEASURE] {
         let ran = folder.run(line);
         harmless(&ran, line);
-        assert!(ran.stderr.contains("pwned"), "{line}: {}", ran.stderr);
+        assert!((ran.stdout + &ran.stderr).contains("pwned"), "{line}: {}", ran.stderr);
     }
 }
 

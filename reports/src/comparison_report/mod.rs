@@ -178,3 +178,48 @@ impl Compared<'_> {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nasprof_spaces::Space;
+    use nasprof_testkit::luts::synthetic_lut;
+
+    use super::*;
+
+    /// Numbers of the last column, from above.
+    fn without_factor(page: &str) -> Vec<f64> {
+        let table = page.split("id=\"layer-table\"").nth(1).unwrap().split("</table>").next().unwrap();
+        let body = table.split("<tbody").nth(1).unwrap();
+        let last = |row: &str| {
+            let cell = row.rsplit_once("<td").unwrap().1.split_once('>').unwrap().1;
+            cell.split('<').next().unwrap().trim().parse().unwrap_or(f64::NAN)
+        };
+        body.split("<tr").skip(1).map(last).collect()
+    }
+
+    #[test]
+    fn what_differs_most_stands_first_under_the_files_names() {
+        let space = Space::builtin("mobilenet-cifar10").unwrap();
+        let before = synthetic_lut(&space, "quiet", 0);
+        let mut after = before.clone();
+        for (i, row) in after.rows.iter_mut().enumerate() {
+            // One layer in ten differs from the common factor of 2, each by another factor; no order of keys has them first.
+            let factor = if i % 10 == 7 { 2.0 * 1.1_f64.powi(i as i32 / 10 + 1) } else { 2.0 };
+            row.times.iter_mut().for_each(|times| times.mean_ns *= factor);
+        }
+        let alone = after.rows.pop().unwrap();
+        // Without the places where a line may be broken.
+        let page = comparison_report(&[("then.parquet".to_owned(), before), ("now.parquet".to_owned(), after)])
+            .replace("<wbr>", "");
+        let column = without_factor(&page);
+        let distances: Vec<f64> = column.iter().map(|ratio| ratio.ln().abs()).collect();
+        let known = distances.len() - 1;
+        assert!(distances[..known].windows(2).all(|pair| pair[0] >= pair[1] - 1e-3), "{column:?}");
+        assert!(distances[0] > 0.5 && distances[known - 1] < 1e-3, "{column:?}");
+        // The layer that only one has stands last, and files are named.
+        assert!(distances[known].is_nan(), "{column:?}");
+        let table = page.split("id=\"layer-table\"").nth(1).unwrap().split("</table>").next().unwrap();
+        assert!(table.rsplit_once("<tr").unwrap().1.contains(alone.key.as_str()), "{}", alone.key);
+        assert!(page.contains("in then.parquet") && page.contains("now.parquet"));
+    }
+}
