@@ -200,3 +200,38 @@ fn examples_of_the_command_line_run() {
         .collect();
     assert_eq!(shown, BTreeSet::from(["fastest_networks.sh", "first_lut.sh"].map(str::to_owned)), "each is run here");
 }
+
+/// What a crate of ours uses and a lock file does not know of it.
+fn not_locked(lock: &str, name: &str, manifest: &str) -> Vec<String> {
+    let package = lock.split("[[package]]").find(|part| part.contains(&format!("name = \"{name}\"\n")));
+    let Some(package) = package else { return Vec::new() };
+    let known: Vec<&str> =
+        package.lines().filter_map(|line| line.trim().strip_prefix('"')?.split(['"', ' ']).next()).collect();
+    let part = manifest.split("[dependencies]").nth(1).unwrap_or_default();
+    let lines = part.lines().take_while(|line| !line.starts_with('['));
+    let used = lines.filter(|line| !line.starts_with('#')).filter_map(|line| line.split(['.', ' ']).next());
+    used.filter(|used| !used.is_empty() && !known.contains(used)).map(|used| format!("{name} uses {used}")).collect()
+}
+
+/// Workspaces beside the main one have lock files of their own, which must follow when a crate gets a new dependency.
+#[test]
+fn lock_files_beside_the_main_one_are_up_to_date() {
+    let workspaces: Vec<&str> = ["fuzz", "query"].into_iter().filter(|name| root().join(name).exists()).collect();
+    assert!(!workspaces.is_empty());
+    for workspace in workspaces {
+        let lock = text_of(&format!("{workspace}/Cargo.lock"));
+        let mut seen = 0;
+        for name in crate::layout::CRATES {
+            let manifest = text_of(&format!("{name}/Cargo.toml"));
+            let missing = not_locked(&lock, &format!("nasprof-{name}"), &manifest);
+            let hint = format!("cargo metadata --manifest-path {workspace}/Cargo.toml --format-version 1 >/dev/null");
+            assert!(missing.is_empty(), "{workspace}/Cargo.lock: {missing:?}; {hint}");
+            seen += usize::from(lock.contains(&format!("name = \"nasprof-{name}\"\n")));
+        }
+        assert!(seen > 4, "{workspace}: {seen}");
+    }
+    // A control: a new dependency is missed.
+    let lock = "[[package]]\nname = \"nasprof-a\"\nversion = \"0\"\ndependencies = [\n \"serde 1.0\",\n]\n";
+    let missing = not_locked(lock, "nasprof-a", "[dependencies]\nserde.workspace = true\ntoml = \"1\"\n\n[lints]\n");
+    assert_eq!(missing, ["nasprof-a uses toml"]);
+}
