@@ -6,8 +6,10 @@ mod estimate;
 mod export;
 mod lut;
 mod measure;
+mod rank;
 mod search;
 mod space;
+mod time;
 
 use std::path::PathBuf;
 
@@ -19,8 +21,10 @@ pub(crate) use self::estimate::{EstimateArgs, ValidateArgs};
 pub(crate) use self::export::{ExportArgs, ExportFormat, ReportArgs, ViewArg};
 pub(crate) use self::lut::{ImportArgs, LatencyUnit, LutArgs, LutCommand, SortColumn, TableFormat};
 pub(crate) use self::measure::MeasureArgs;
+pub(crate) use self::rank::{AgainstArg, ParetoArgs, RankArgs, RankBy};
 pub(crate) use self::search::{RunArgs, SearchArgs};
 pub(crate) use self::space::{SpaceArgs, SpaceCommand};
+pub(crate) use self::time::TimeArgs;
 
 /// Measures neural network layers on target devices and predicts the latency of whole networks.
 #[derive(Debug, Parser)]
@@ -45,8 +49,14 @@ pub(crate) enum Command {
     Lut(LutArgs),
     /// Predict networks from a LUT.
     Estimate(EstimateArgs),
+    /// Time networks on a device, whole: architectures of a space or an ONNX model.
+    Time(TimeArgs),
     /// Measure new networks and compare them with their predictions.
     Validate(ValidateArgs),
+    /// List the best networks of a space within limits, by a LUT.
+    Rank(RankArgs),
+    /// List the front of latency against MACs, parameters or another device's latency.
+    Pareto(ParetoArgs),
     /// Write an HTML report of a LUT, a validation, a search, or a comparison of LUTs.
     Report(ReportArgs),
     /// Export an architecture as a picture, a graph or an ONNX model.

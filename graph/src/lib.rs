@@ -5,6 +5,7 @@
 //! and depends on no runtime library; [`runtime::Runtime`] only states which passes a runtime's optimiser would apply.
 
 pub mod arch;
+pub mod arch_reader;
 pub mod builder;
 pub mod cost;
 pub mod custom;
@@ -25,6 +26,7 @@ mod reuse;
 pub mod runtime;
 pub mod selector;
 mod shape;
+pub mod size;
 
 pub use arch::{Arch, Choice};
 pub use builder::GraphBuilder;

@@ -1,0 +1,168 @@
+//! Many architectures, one line of JSON for each: read, predicted and written by all cores.
+
+use nasprof_graph::arch::ArchFile;
+use nasprof_graph::arch_reader::ArchReader;
+use nasprof_graph::{Arch, Choice};
+use nasprof_lut::{Estimator, Prediction, Predictor};
+use nasprof_spaces::Space;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::super::archs::Archs;
+use super::super::print_own;
+use crate::failure::Failure;
+use crate::terminal::json_line;
+
+/// Significant digits of milliseconds: what is beyond depends on the order of a sum.
+const DIGITS: usize = 12;
+
+/// Predicts all architectures; whether each has a latency.
+pub(super) fn run(archs: &mut Archs, space: &Space, estimator: &Estimator<'_>) -> Result<bool, Failure> {
+    let (reader, names) = (ArchReader::new(&space.name, &space.choices), Names::new(space)?);
+    let predictor = Predictor::new(space, estimator);
+    let mut workers: Vec<Worker<'_>> =
+        (0..rayon::current_num_threads()).map(|_| Worker { predictor: predictor.clone() }).collect();
+    let mut complete = true;
+    loop {
+        let lines = archs.lines()?;
+        if lines.is_empty() {
+            break;
+        }
+        let part = lines.len().div_ceil(workers.len());
+        let parts: Option<Vec<Part>> = lines
+            .par_chunks(part)
+            .zip(workers.par_iter_mut())
+            .map(|(lines, worker)| worker.lines(&reader, &names, lines))
+            .collect();
+        match parts {
+            Some(parts) => {
+                archs.took(lines.len(), parts.iter().map(|part| part.archs).sum());
+                complete &= parts.iter().all(|part| part.complete);
+                let text: String = parts.into_iter().map(|part| part.text).collect();
+                if !text.is_empty() {
+                    print_own(&text)?;
+                }
+            }
+            // Over several lines, or wrong: one at a time.
+            None => {
+                archs.put_back(lines);
+                while archs.has_pending() {
+                    complete &= workers[0].next(archs)?;
+                }
+            }
+        }
+    }
+    // Nothing is left, which is an error if there was nothing at all.
+    while let Some(known) = workers[0].next_if_any(archs)? {
+        complete &= known;
+    }
+    Ok(complete)
+}
+
+/// The lines of some architectures.
+struct Part {
+    text: String,
+    archs: usize,
+    complete: bool,
+}
+
+/// What is said of an architecture in any form.
+#[derive(Serialize)]
+struct Line<'a> {
+    arch: &'a ArchFile,
+    #[serde(flatten)]
+    values: Values,
+}
+
+#[derive(Serialize)]
+struct Values {
+    latency_ms: Option<f64>,
+    interval_ms: Option<[f64; 2]>,
+    params: u64,
+    macs: u64,
+}
+
+impl From<Prediction> for Values {
+    fn from(Prediction { latency_ms, interval_ms, params, macs }: Prediction) -> Self {
+        let interval_ms = interval_ms.map(|ends| ends.map(shown));
+        Self { latency_ms: latency_ms.map(shown), interval_ms, params, macs }
+    }
+}
+
+/// The JSON of a space's architectures, in parts: a name is written once for all of them.
+struct Names {
+    begin: String,
+    /// For each choice, in the order in which files have them: its position, and `"choice":"candidate"` of each candidate.
+    choices: Vec<(usize, Vec<String>)>,
+}
+
+impl Names {
+    fn new(space: &Space) -> Result<Self, Failure> {
+        let pair = |choice: &str, candidate: &String| Ok(format!("{}:{}", json_line(&choice)?, json_line(candidate)?));
+        let mut sorted: Vec<(usize, &Choice)> = space.choices.iter().enumerate().collect();
+        sorted.sort_by(|a, b| a.1.name.cmp(&b.1.name));
+        let pairs = |(i, choice): (usize, &Choice)| {
+            let all = choice.candidates.iter().map(|candidate| pair(&choice.name, candidate));
+            Ok((i, all.collect::<Result<_, Failure>>()?))
+        };
+        let choices = sorted.into_iter().map(pairs).collect::<Result<_, Failure>>()?;
+        let begin = format!("{{\"format_version\":1,\"space\":{},\"choices\":{{", json_line(&space.name)?);
+        Ok(Self { begin, choices })
+    }
+
+    /// Appends an architecture of the space.
+    fn write(&self, arch: &Arch, text: &mut String) {
+        text.push_str(&self.begin);
+        for (written, (i, candidates)) in self.choices.iter().enumerate() {
+            if written > 0 {
+                text.push(',');
+            }
+            text.push_str(&candidates[usize::from(arch.0[*i])]);
+        }
+        text.push_str("}}");
+    }
+}
+
+/// Works on one core.
+struct Worker<'a> {
+    predictor: Predictor<'a>,
+}
+
+impl Worker<'_> {
+    /// `None` if a line is not an architecture in the usual form.
+    fn lines(&mut self, reader: &ArchReader, names: &Names, lines: &[String]) -> Option<Part> {
+        let mut part = Part { text: String::new(), archs: 0, complete: true };
+        for line in lines.iter().map(|line| line.trim()).filter(|line| !line.is_empty()) {
+            let arch = reader.read(line)?;
+            let prediction = self.predictor.predict(&arch).ok()?;
+            part.archs += 1;
+            part.complete &= prediction.latency_ms.is_some();
+            part.text += "{\"arch\":";
+            names.write(&arch, &mut part.text);
+            part.text.push(',');
+            part.text += json_line(&Values::from(prediction)).ok()?.trim_start_matches('{');
+            part.text.push('\n');
+        }
+        Some(part)
+    }
+
+    /// Predicts the next architecture, whatever its form; whether it has a latency.
+    fn next(&mut self, archs: &mut Archs) -> Result<bool, Failure> {
+        Ok(self.next_if_any(archs)?.unwrap_or(true))
+    }
+
+    fn next_if_any(&mut self, archs: &mut Archs) -> Result<Option<bool>, Failure> {
+        let Some((place, file)) = archs.next()? else { return Ok(None) };
+        let space = self.predictor.space();
+        let arch = file.resolve(&space.name, &space.choices).map_err(|e| Failure::from(e).context(place))?;
+        let prediction = self.predictor.predict(&arch)?;
+        let complete = prediction.latency_ms.is_some();
+        print_own(&json_line(&Line { arch: &file, values: prediction.into() })?)?;
+        Ok(Some(complete))
+    }
+}
+
+/// Rounded to the digits that do not depend on how it was summed.
+pub(super) fn shown(ms: f64) -> f64 {
+    format!("{ms:.*e}", DIGITS - 1).parse().unwrap_or(ms)
+}
