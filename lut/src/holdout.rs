@@ -18,6 +18,8 @@ use crate::{Lut, LutError};
 /// Rounds of such a session: until all have converged, at the earliest at the second checkpoint, so that intervals exist. A
 /// network that is told much less well than the layers would be counted as an error of the LUT.
 const MIN_ROUNDS: u32 = 12;
+/// Half-width to which each network is measured: what is asked of all together is not asked of each.
+const NETWORK_WIDTH: f64 = 0.02;
 /// Samples spent on a network that was not measured before, in small spaces.
 const MAX_SAMPLES: usize = 1000;
 
@@ -76,7 +78,7 @@ pub fn measure_whole(
         let plan = SessionPlan {
             workloads,
             mode: Mode::Whole,
-            ci: header.ci,
+            ci: NETWORK_WIDTH,
             min_rounds: MIN_ROUNDS.min(session.max_rounds),
             max_rounds: session.max_rounds,
             gate: session.gate,

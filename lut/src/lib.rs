@@ -50,7 +50,7 @@ pub use estimate::{Estimate, EstimateFlag, Estimator, NodeEstimate, Source};
 pub use from_journal::from_journal;
 pub use holdout::{Processes, WholeSession, holdout_networks, measure_whole};
 pub use import::{Format, Import, ImportError, ImportReport, ImportSettings, Unit, import};
-pub use lut::Lut;
+pub use lut::{Lut, WholeNetwork};
 pub use memory::{MemoryRow, MemoryValidation};
 pub use merge::{Conflict, MergeError, Merged, context_differences, merge};
 pub use observations::{Observations, SessionObservations};

@@ -38,6 +38,13 @@ pub(super) fn validate(lut: &Lut) -> Result<(), String> {
     if let Some(parts) = &context.reconciliation {
         of_reconciliation(parts).map_err(|problem| format!("its reconciliation: {problem}"))?;
     }
+    if let Some(precision) = &context.precision {
+        let widths = [("networks", precision.networks), ("rows", precision.rows)];
+        widths
+            .into_iter()
+            .try_for_each(|(name, width)| width.map_or(Ok(()), |width| not_negative(name, width, MAX_FACTOR)))
+            .map_err(|problem| format!("its precision: {problem}"))?;
+    }
     for (i, anchor) in context.anchors.iter().enumerate() {
         of_anchor(anchor).map_err(|problem| format!("its anchor {}: {problem}", i + 1))?;
     }

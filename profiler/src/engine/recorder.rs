@@ -127,7 +127,7 @@ impl Recorder {
     /// The machine of the session that the next recorded event starts, if it starts one.
     #[must_use]
     pub fn recorded_fingerprint(&self) -> Option<&Fingerprint> {
-        self.replay.iter().find(|event| !matches!(event, Event::Resumed)).and_then(|event| match event {
+        self.upcoming().and_then(|event| match event {
             Event::Session { fingerprint, .. } => Some(fingerprint),
             _ => None,
         })
@@ -136,7 +136,17 @@ impl Recorder {
     /// Whether the next recorded event ends a session.
     #[must_use]
     pub fn session_ends_here(&self) -> bool {
-        matches!(self.replay.iter().find(|event| !matches!(event, Event::Resumed)), Some(Event::SessionEnd { .. }))
+        matches!(self.upcoming(), Some(Event::SessionEnd { .. }))
+    }
+
+    /// Whether the next recorded event says where effort goes.
+    #[must_use]
+    pub fn effort_is_next(&self) -> bool {
+        matches!(self.upcoming(), Some(Event::Effort { .. }))
+    }
+
+    fn upcoming(&self) -> Option<&Event> {
+        self.replay.iter().find(|event| !matches!(event, Event::Resumed))
     }
 
     /// Waits until everything is on the disk.

@@ -7,6 +7,7 @@ use nasprof_lut::{Flag, Lut, Reconciliation, Row, Times};
 use nasprof_profiler::engine::ROW_WIDTH;
 use nasprof_reports::mode_name;
 
+use super::super::measure::known;
 use super::super::print;
 use super::super::table::{Tone, bar, fit, fit_ends, paint, spare};
 use crate::cli::SortColumn;
@@ -58,6 +59,13 @@ fn context(lut: &Lut) -> Result<(), Failure> {
     if let Some(parts) = &lut.context.reconciliation {
         print(reconciled(parts))?;
     }
+    if let Some(precision) = &lut.context.precision {
+        print(known(precision))?;
+    }
+    if let [network] = lut.whole_networks().collect::<Vec<_>>()[..] {
+        // A model: what was measured of it is what is asked.
+        print(format!("measured whole: {} in the mean of {}", ms(network.ms), count(network.sessions, "session")))?;
+    }
     match &lut.context.calibration {
         Some(c) => {
             let left_out = rough(c.leave_one_out);
@@ -74,12 +82,8 @@ fn context(lut: &Lut) -> Result<(), Failure> {
 
 /// How layers, timers and whole networks come together.
 fn reconciled(parts: &Reconciliation) -> String {
-    let (of, sum, timed, plain) = (
-        count(parts.networks, "network"),
-        ms(parts.sum_ns / 1e6),
-        ms(parts.timed_ns / 1e6),
-        ms(parts.plain_ns / 1e6),
-    );
+    let (of, sum, timed, plain) =
+        (count(parts.networks, "network"), ms(parts.sum_ns / 1e6), ms(parts.timed_ns / 1e6), ms(parts.plain_ns / 1e6));
     let beside = match (parts.timer_ns > 0.0, parts.layer_ns > 0.0) {
         (true, _) => format!("{:.0} ns taken off each layer", parts.timer_ns),
         (_, true) => format!("{:.0} ns added for each layer", parts.layer_ns),
