@@ -25,6 +25,7 @@ mod layout;
 mod messages;
 mod onnx;
 mod outputs;
+mod precision;
 mod reports;
 mod repository;
 mod sample_lut;

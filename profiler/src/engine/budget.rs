@@ -11,6 +11,8 @@ use super::session::WARM_UP_MIN_NS;
 
 /// A process starts, is set up and passes the gate within this time.
 const START: f64 = 0.4;
+/// The command itself starts and reaches the device within this time.
+const COMMAND: f64 = 1.0;
 /// For what comes after the last session: rows and their file.
 const END: f64 = 0.5;
 /// Rounds below which a LUT has no intervals, all sessions together.
@@ -79,7 +81,7 @@ pub(super) fn check(deadline: Option<Instant>, costs: &Costs, spent: Duration) -
     if left.as_secs_f64() >= least {
         return Ok(());
     }
-    let needed = (spent.as_secs_f64() + least).ceil();
+    let needed = (COMMAND + spent.as_secs_f64() + least).ceil();
     Err(EngineError::Budget { asked: (left + spent).as_secs_f64().round(), needed })
 }
 
@@ -106,7 +108,7 @@ mod tests {
         let spent = Duration::from_secs(2);
         let refused = check(end(15.0), &costs(), spent).unwrap_err();
         assert!(
-            matches!(refused, EngineError::Budget { asked, needed } if asked == 17.0 && needed == 40.0),
+            matches!(refused, EngineError::Budget { asked, needed } if asked == 17.0 && needed == 41.0),
             "{refused}"
         );
         assert!(check(end(40.0), &costs(), spent).is_ok() && check(None, &costs(), spent).is_ok());

@@ -316,10 +316,17 @@ impl Session<'_, '_, '_> {
         self.report(Progress::WarmingUp);
         let mut medians: Vec<f64> = Vec::new();
         let mut elapsed = 0;
+        let limit = self.warm_up_limit_ns();
         let is_steady = loop {
             let times = self.canary()?;
             elapsed = total(&times).saturating_add(elapsed);
             medians.push(level(&times));
+            if self.recorder.is_replaying() && !self.device_session.virtual_time() {
+                if self.recorder.warm_up_ends_here() {
+                    break false;
+                }
+                continue;
+            }
             let windows = medians.len() / WARM_UP_WINDOW;
             if windows >= 2 && medians.len().is_multiple_of(WARM_UP_WINDOW) {
                 let window = |from_end: usize| {
@@ -331,13 +338,25 @@ impl Session<'_, '_, '_> {
                     break true;
                 }
             }
-            if elapsed >= WARM_UP_MAX_NS {
+            if elapsed >= limit {
                 break false;
             }
         };
         self.before = medians.last().copied().unwrap_or(f64::NAN);
         self.usual = medians.split_off(medians.len().saturating_sub(WARM_UP_WINDOW));
-        self.recorder.decide(Event::WarmedUp { is_steady })
+        // Not a pure function of what was observed (the time budget), so a recorded end counts.
+        match self.recorder.next(false, || Ok(Event::WarmedUp { is_steady }))? {
+            Event::WarmedUp { .. } => Ok(()),
+            _ => Err(EngineError::Replay("expected the end of the warm-up".to_owned())),
+        }
+    }
+
+    /// The longest warm-up: under a budget at most half of what is left of the session.
+    fn warm_up_limit_ns(&self) -> u64 {
+        let left = self.plan.deadline.filter(|_| !self.device_session.virtual_time());
+        let left = left.map(|end| end.saturating_duration_since(Instant::now()) / 2);
+        let half = left.map_or(u64::MAX, |half| u64::try_from(half.as_nanos()).unwrap_or(u64::MAX));
+        WARM_UP_MAX_NS.min(half.max(WARM_UP_MIN_NS))
     }
 
     /// Looks at each workload once to see how many runs a visit needs.
