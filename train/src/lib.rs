@@ -1,5 +1,6 @@
 //! Supernets, searchers and training on libtorch. The program `nasprof-search` runs them for the command line.
 
+mod device;
 mod error;
 pub mod loss;
 pub mod optimizer;

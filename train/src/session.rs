@@ -11,8 +11,9 @@ use rand_chacha::ChaCha8Rng;
 use tch::{Device, Tensor};
 
 use crate::error::SearchError;
-use crate::loss::{Score, cross_entropy, error_rate};
-use crate::optimizer::{Named, Optimizer};
+use crate::device::upload;
+use crate::loss::{Score, Tally, cross_entropy};
+use crate::optimizer::{Named, Optimizer, add_to_all};
 use crate::proximal::ProximalPull;
 use crate::regularizers::Regularizers;
 use crate::supernet::{Distribution, Path, Phase, Supernet};
@@ -33,8 +34,8 @@ impl MiniBatch {
     /// libtorch's, for want of memory.
     pub fn new(batch: &Batch, device: Device) -> Result<Self, SearchError> {
         let dims = [batch.labels.len(), batch.size.channels, batch.size.height, batch.size.width].map(|d| d as i64);
-        let images = Tensor::f_from_slice(&batch.images)?.f_view(dims)?.f_to_device(device)?;
-        Ok(Self { images, labels: Tensor::f_from_slice(&batch.labels)?.f_to_device(device)? })
+        let images = upload(&Tensor::f_from_slice(&batch.images)?.f_view(dims)?, device)?;
+        Ok(Self { images, labels: upload(&Tensor::f_from_slice(&batch.labels)?, device)? })
     }
 
     /// Number of images.
@@ -50,8 +51,8 @@ impl MiniBatch {
 pub struct Loss {
     /// The mean, with its graph.
     pub loss: Tensor,
-    /// The same as a number, and the errors.
-    pub score: Score,
+    /// The same as a number, and the errors, as soon as they are read.
+    pub tally: Tally,
     /// Positions of the trainable parameters that took part.
     pub parameters: Vec<usize>,
 }
@@ -193,21 +194,16 @@ impl<'a> Session<'a> {
         path: Path<'_>,
         batch: &[MiniBatch],
         gradients: &mut Gradients,
-    ) -> Result<Score, SearchError> {
+    ) -> Result<Tally, SearchError> {
         let total: usize = batch.iter().map(MiniBatch::len).sum();
-        let mut score = Score::default();
+        let mut tally = Tally::default();
         for mini in batch {
             let one = self.loss(path, mini, Phase::Train)?;
-            score = score.and(one.score);
+            tally = tally.and(one.tally);
             let share = one.loss.f_mul_scalar(mini.len() as f64 / total as f64)?;
-            for (i, gradient) in self.net.gradients(&share, &one.parameters)? {
-                match gradients.get_mut(&i) {
-                    Some(sum) => drop(tch::no_grad(|| sum.f_add_(&gradient))?),
-                    None => drop(gradients.insert(i, gradient)),
-                }
-            }
+            add(gradients, self.net.gradients(&share, &one.parameters)?)?;
         }
-        Ok(score)
+        Ok(tally)
     }
 
     /// One step of the weights.
@@ -224,12 +220,20 @@ impl<'a> Session<'a> {
     /// # Errors
     /// What libtorch refuses.
     pub fn judge(&self, arch: &Arch, batch: &[MiniBatch]) -> Result<Score, SearchError> {
+        self.judge_later(arch, batch)?.score()
+    }
+
+    /// The same, to be read later: several architectures follow one another on a GPU without a pause.
+    ///
+    /// # Errors
+    /// What libtorch refuses.
+    pub fn judge_later(&self, arch: &Arch, batch: &[MiniBatch]) -> Result<Tally, SearchError> {
         let _guard = tch::no_grad_guard();
-        let mut score = Score::default();
+        let mut tally = Tally::default();
         for mini in batch {
-            score = score.and(self.loss(Path::Selected(arch), mini, Phase::Judge)?.score);
+            tally = tally.and(self.loss(Path::Selected(arch), mini, Phase::Judge)?.tally);
         }
-        Ok(score)
+        Ok(tally)
     }
 
     /// Loss of some images along a path, from which gradients can be taken.
@@ -239,8 +243,8 @@ impl<'a> Session<'a> {
     pub fn loss(&self, path: Path<'_>, mini: &MiniBatch, phase: Phase) -> Result<Loss, SearchError> {
         let output = self.net.forward(&mini.images, path, phase)?;
         let loss = cross_entropy(&output.values[0], &mini.labels, self.training.label_smoothing)?;
-        let score = self.score(&loss, &output.values[0], mini)?;
-        Ok(Loss { loss, score, parameters: output.parameters })
+        let tally = Tally::of(&loss, &output.values[0], &mini.labels, self.learning_rate())?;
+        Ok(Loss { loss, tally, parameters: output.parameters })
     }
 
     /// One step of the architecture: `gradient` with respect to the alphas, to which the regularizers add theirs, and under
@@ -264,22 +268,13 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn diverged(&self, loss: f64) -> SearchError {
-        SearchError::Diverged { loss, learning_rate: self.learning_rate(), epoch: None, checkpoint: None }
-    }
-
     /// Refuses weights that are no numbers: the last step of an epoch can leave them behind a loss that was one.
     pub(crate) fn check_weights(&self) -> Result<(), SearchError> {
-        if self.net.is_finite()? { Ok(()) } else { Err(self.diverged(f64::NAN)) }
-    }
-
-    fn score(&self, loss: &Tensor, logits: &Tensor, mini: &MiniBatch) -> Result<Score, SearchError> {
-        let value = loss.f_double_value(&[])?;
-        if !value.is_finite() {
-            return Err(self.diverged(value));
+        if self.net.is_finite()? {
+            return Ok(());
         }
-        let error = tch::no_grad(|| error_rate(logits, &mini.labels))?;
-        Ok(Score { loss: value, error, images: mini.len() })
+        let learning_rate = self.learning_rate();
+        Err(SearchError::Diverged { loss: f64::NAN, learning_rate, epoch: None, checkpoint: None })
     }
 
     /// All tensors that a checkpoint holds, by name, and the numbers beside them.
@@ -342,6 +337,21 @@ impl<'a> Session<'a> {
         ];
         all.into_iter().filter_map(|(name, optimizer)| Some((name, optimizer?)))
     }
+}
+
+/// Adds gradients to those there are.
+pub(crate) fn add(gradients: &mut Gradients, more: Vec<(usize, Tensor)>) -> Result<(), SearchError> {
+    let (mut sums, mut others) = (Vec::new(), Vec::new());
+    for (i, gradient) in more {
+        match gradients.get(&i) {
+            Some(sum) => {
+                sums.push(sum.shallow_clone());
+                others.push(gradient);
+            }
+            None => drop(gradients.insert(i, gradient)),
+        }
+    }
+    Ok(add_to_all(&sums, &others, 1.0)?)
 }
 
 fn named(net: &Supernet) -> Vec<Named> {

@@ -1,21 +1,80 @@
 //! Table `[training]`: epochs, batches, loss.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// More are a mistake.
 const MOST_EPOCHS: u32 = 1_000_000;
 
-/// Where tensors are computed.
+/// Where tensors are computed: `auto`, `cpu`, `cuda` (the first GPU) or `cuda:1` (another one).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(try_from = "String", into = "String")]
 pub enum Compute {
     /// The first GPU, or the CPU if there is none.
     #[default]
     Auto,
     /// The CPU.
     Cpu,
-    /// The first GPU.
-    Cuda,
+    /// A GPU, counted from 0 among those that CUDA shows the process.
+    Cuda(u32),
+}
+
+impl fmt::Display for Compute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(0) => f.write_str("cuda"),
+            Self::Cuda(index) => write!(f, "cuda:{index}"),
+        }
+    }
+}
+
+impl From<Compute> for String {
+    fn from(compute: Compute) -> Self {
+        compute.to_string()
+    }
+}
+
+impl TryFrom<String> for Compute {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let index = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten();
+        match text.as_str() {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            other => other
+                .strip_prefix("cuda:")
+                .and_then(index)
+                .map(Self::Cuda)
+                .ok_or_else(|| format!("`{other}` is none of `auto`, `cpu`, `cuda`, `cuda:1` …")),
+        }
+    }
+}
+
+/// How numbers are rounded in a training on a GPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// 32-bit floats throughout.
+    #[default]
+    Float32,
+    /// 32-bit floats whose factors in convolutions and matrix products are rounded to 10 bits of mantissa.
+    Tf32,
+}
+
+impl Precision {
+    /// Its name in an experiment.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Float32 => "float32",
+            Self::Tf32 => "tf32",
+        }
+    }
 }
 
 /// Epochs, batches, loss.
@@ -50,9 +109,19 @@ pub struct Training {
     /// Where tensors are computed.
     #[serde(default)]
     pub compute: Compute,
+    /// How numbers are rounded on a GPU; a CPU computes in 32-bit floats.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub precision: Precision,
+    /// Whether a GPU uses only algorithms that give the same bits each time, at some cost in time. A CPU always does.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub deterministic: bool,
     /// Threads of the computation on the CPU. Default: all cores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// How a number of images is split into updates and forward passes.
@@ -125,6 +194,10 @@ impl Training {
                 format!("must be a number of at least 0, not {}", self.auxiliary_weight),
             ));
         }
+        if self.compute == Compute::Cpu && self.precision != Precision::Float32 {
+            let problem = format!("`{}` needs a GPU; with `compute = \"cpu\"` it is float32", self.precision.name());
+            return Some(("precision", problem));
+        }
         if self.threads.is_some_and(|n| !(1..=1024).contains(&n)) {
             return Some(("threads", "is not in 1 to 1024".to_owned()));
         }
@@ -169,6 +242,8 @@ mod tests {
             auxiliary_weight: 0.0,
             drop_path: 0.0,
             compute: Compute::Cpu,
+            precision: Precision::Float32,
+            deterministic: false,
             threads: None,
         }
     }
@@ -183,6 +258,26 @@ mod tests {
         assert_eq!(own.valid_batches(10_000), Ok(Batches { mini_batch: 50, accumulate: 8, steps: 25 }));
         let whole = Training { valid_batch_size: Some(400), ..training(384, Some(48)) };
         assert_eq!(whole.valid_batches(10_000).map(|b| b.mini_batch), Ok(400));
+    }
+
+    #[test]
+    fn a_place_to_compute_is_what_it_says() {
+        for (text, compute) in [("auto", Compute::Auto), ("cpu", Compute::Cpu), ("cuda:12", Compute::Cuda(12))] {
+            assert_eq!(Compute::try_from(text.to_owned()), Ok(compute));
+            assert_eq!(compute.to_string(), text);
+        }
+        // Two names of the first GPU are one place.
+        assert_eq!(Compute::try_from("cuda:0".to_owned()), Compute::try_from("cuda".to_owned()));
+        for bad in ["", "cuda:", "cuda:-1", "cuda:+1", "cuda: 1", "cuda1", "gpu", "CUDA", "cuda:99999999999"] {
+            assert!(Compute::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_precision_of_gpus_is_refused_where_the_cpu_is_asked_for() {
+        let on = |compute| Training { compute, precision: Precision::Tf32, ..training(10, None) }.problem();
+        assert_eq!(on(Compute::Cpu).map(|(key, _)| key), Some("precision"));
+        assert_eq!((on(Compute::Auto), on(Compute::Cuda(0))), (None, None));
     }
 
     #[test]

@@ -4,10 +4,15 @@
 //! never waits for the processor: launch overhead is excluded ([`queue`]).
 
 mod allocator;
+mod context;
 mod device;
 mod libraries;
 mod queue;
 mod runtime;
 mod stream;
+mod system;
 
+pub use context::{allow_tf32, make_deterministic};
 pub use device::CudaDevice;
+pub use libraries::LoadError;
+pub use system::{CudaError, System, ThisProcess};

@@ -19,11 +19,12 @@ use super::checkpoint::{Of, read_tensors, write_tensors};
 use super::folder::Folder;
 use super::images::{Updates, take};
 use super::progress::{Means, Progress, Row, at_epoch};
-use super::{checkpoint, device};
+use super::checkpoint;
+use super::compute::{computed_on, place};
 use crate::error::SearchError;
-use crate::loss::{Score, cross_entropy, error_rate};
+use crate::loss::{Score, Tally, cross_entropy};
 use crate::optimizer::Optimizer;
-use crate::session::{Gradients, MiniBatch};
+use crate::session::{Gradients, MiniBatch, add};
 use crate::supernet::{Path, Phase, Supernet};
 
 /// The numbers of a training's checkpoint.
@@ -39,6 +40,9 @@ struct State {
     optimizer_updates: Vec<(String, u64)>,
     rows: Vec<Row>,
     seconds: f64,
+    /// Where its epochs were computed, in words, each place once.
+    #[serde(default)]
+    computed_on: Vec<String>,
     /// The epoch whose weights are kept so far.
     best: Option<Best>,
 }
@@ -63,7 +67,7 @@ pub(super) fn train(plan: &Plan, job: &Job, emit: &mut dyn FnMut(RunEvent)) -> R
     let settings = experiment.optimizers.weights.as_ref().ok_or_else(|| missing("optimizers.weights"))?;
     let network = plan.network.as_ref().ok_or_else(|| missing("trainer"))?;
     // Before the folder becomes that of this experiment: it may name a device that is not there.
-    let device = device(training)?;
+    let place = place(training)?;
     let (folder, claim) = Folder::open(&job.folder, experiment, job.existing)?;
     if let Claim::Resumed { finished: true, .. } = claim
         && let Some(result) = finished::<RunResult>(folder.path())?
@@ -72,7 +76,7 @@ pub(super) fn train(plan: &Plan, job: &Job, emit: &mut dyn FnMut(RunEvent)) -> R
         return Ok(result);
     }
     let options = TrainOptions { drop_path: training.drop_path, auxiliary: training.auxiliary_weight > 0.0 };
-    let net = Supernet::new(graph(plan, network, options)?, experiment.seed, device)?;
+    let net = Supernet::new(graph(plan, network, options)?, experiment.seed, place.device)?;
     let steps = loaders.train_batches.steps as u64;
     let base = settings.base_rate(training.batch_size);
     let rate = LearningRate::new(settings.schedule.clone(), base, steps, training.epochs);
@@ -83,6 +87,7 @@ pub(super) fn train(plan: &Plan, job: &Job, emit: &mut dyn FnMut(RunEvent)) -> R
         Run { seed: experiment.seed, training, loaders, folder, net, optimizer, of, state: State::default(), emit };
     run.resume(claim)?;
     run.folder.begin(claim, experiment, &run.epochs(), run.emit)?;
+    run.folder.computes(&place, &mut run.state.computed_on, run.emit)?;
     run.train()?;
     let (best, score) = run.test()?;
 
@@ -101,6 +106,7 @@ pub(super) fn train(plan: &Plan, job: &Job, emit: &mut dyn FnMut(RunEvent)) -> R
         accuracy: 1.0 - score.error,
         accuracy_of: format!("{} test images, used once, with the weights of epoch {}", score.images, best.epoch),
         accuracy_images: Some(score.images),
+        computed_on: computed_on(&run.state.computed_on),
         epochs: Some(run.epochs()),
         training: Some(Trained {
             epoch: best.epoch,
@@ -218,9 +224,9 @@ impl Run<'_> {
             // Dropout draws from libtorch's generator; seeded by the step it needs no place in a checkpoint.
             tch::manual_seed((self.seed as i64) ^ (i64::from(epoch) << 32 | step as i64));
             let batch = train.next(self.emit)?;
-            means.score("train", self.step(&batch)?);
+            means.tally("train", self.step(&batch)?)?;
             if let Some(seconds_left) = progress.step() {
-                let Score { loss, error, .. } = means.of("train");
+                let Score { loss, error, .. } = means.of("train")?;
                 let (epoch, epochs, step, expected) = (epoch + 1, self.training.epochs, step + 1, Vec::new());
                 let warming_up = false;
                 (self.emit)(RunEvent::Step(Step {
@@ -237,43 +243,41 @@ impl Run<'_> {
             }
         }
         if let Some(valid) = &self.loaders.valid {
-            means.score("valid", self.evaluate(valid)?);
+            means.tally("valid", self.evaluate(valid)?)?;
         }
-        Ok(means.row(epoch + 1))
+        means.row(epoch + 1)
     }
 
-    fn step(&mut self, batch: &[MiniBatch]) -> Result<Score, SearchError> {
+    fn step(&mut self, batch: &[MiniBatch]) -> Result<Tally, SearchError> {
         let total: usize = batch.iter().map(MiniBatch::len).sum();
         let mut gradients = Gradients::new();
-        let mut score = Score::default();
+        let mut tally = Tally::default();
         for mini in batch {
-            let (output, parameters, one) = self.score(mini, Phase::Train)?;
-            score = score.and(one);
-            let share = output.f_mul_scalar(mini.len() as f64 / total as f64)?;
-            for (i, gradient) in self.net.gradients(&share, &parameters)? {
-                match gradients.get_mut(&i) {
-                    Some(sum) => drop(tch::no_grad(|| sum.f_add_(&gradient))?),
-                    None => drop(gradients.insert(i, gradient)),
-                }
-            }
+            let (loss, parameters, one) = self.loss(mini, Phase::Train)?;
+            tally = tally.and(one);
+            let share = loss.f_mul_scalar(mini.len() as f64 / total as f64)?;
+            add(&mut gradients, self.net.gradients(&share, &parameters)?)?;
         }
         self.optimizer.step(gradients.into_iter().collect())?;
-        Ok(score)
+        Ok(tally)
     }
 
     /// All images count once, also those of a last smaller batch.
-    fn evaluate(&mut self, loader: &Loader) -> Result<Score, SearchError> {
+    fn evaluate(&mut self, loader: &Loader) -> Result<Tally, SearchError> {
         let _guard = tch::no_grad_guard();
-        let mut score = Score::default();
+        let mut tally = Tally::default();
         for batch in loader.in_order() {
             let mini = take(&batch?, self.net.device(), self.emit)?;
-            score = score.and(self.score(&mini, Phase::Evaluate)?.2);
+            tally = tally.and(self.loss(&mini, Phase::Evaluate)?.2);
+            if tally.is_full() {
+                tally.score()?;
+            }
         }
-        Ok(score)
+        Ok(tally)
     }
 
-    /// Loss with its graph, the parameters that took part, and the score by the main classifier.
-    fn score(&self, mini: &MiniBatch, phase: Phase) -> Result<(Tensor, Vec<usize>, Score), SearchError> {
+    /// Loss with its graph, the parameters that took part, and how the main classifier did.
+    fn loss(&self, mini: &MiniBatch, phase: Phase) -> Result<(Tensor, Vec<usize>, Tally), SearchError> {
         let output = self.net.forward(&mini.images, Path::Selected(&only()), phase)?;
         let smoothing = self.training.label_smoothing;
         let mut loss = cross_entropy(&output.values[0], &mini.labels, smoothing)?;
@@ -281,13 +285,8 @@ impl Run<'_> {
             let second = cross_entropy(auxiliary, &mini.labels, smoothing)?;
             loss = loss.f_add(&second.f_mul_scalar(self.training.auxiliary_weight)?)?;
         }
-        let value = loss.f_double_value(&[])?;
-        if !value.is_finite() {
-            let learning_rate = self.optimizer.learning_rate();
-            return Err(SearchError::Diverged { loss: value, learning_rate, epoch: None, checkpoint: None });
-        }
-        let error = tch::no_grad(|| error_rate(&output.values[0], &mini.labels))?;
-        Ok((loss, output.parameters, Score { loss: value, error, images: mini.len() }))
+        let tally = Tally::of(&loss, &output.values[0], &mini.labels, self.optimizer.learning_rate())?;
+        Ok((loss, output.parameters, tally))
     }
 
     fn save(&mut self) -> Result<(), SearchError> {
@@ -328,7 +327,7 @@ impl Run<'_> {
             Restore::Torch(error) => error.into(),
         })?;
         let loaders = self.loaders;
-        Ok((best, self.evaluate(&loaders.test)?))
+        Ok((best, self.evaluate(&loaders.test)?.score()?))
     }
 }
 

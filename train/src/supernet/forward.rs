@@ -1,5 +1,7 @@
 //! Runs a supernet; only nodes that the outputs need are computed.
 
+use std::collections::HashMap;
+
 use nasprof_graph::{Arch, Node, Op, Shape};
 use tch::{Kind, TchError, Tensor};
 
@@ -41,6 +43,7 @@ impl Supernet {
         let mut uses = self.use_counts(path, &needed);
         let mut values: Vec<Option<Value>> = (0..nodes.len()).map(|_| None).collect();
         let mut parameters = Vec::new();
+        let mut parts = HashMap::new();
         for (i, node) in nodes.iter().enumerate().filter(|(i, _)| needed[*i]) {
             let failed = |e| NetworkError::Layer { node: node.name.clone(), message: first_line(&e) };
             let mixes = mixes(node, path);
@@ -50,7 +53,7 @@ impl Supernet {
             } else {
                 values[i] = Some(self.value(i, node, batch, path, phase, &values).map_err(failed)?);
             }
-            self.hand_on(i, path, &needed, &mut values, &mut uses).map_err(failed)?;
+            self.hand_on(i, path, &needed, &mut values, &mut uses, &mut parts).map_err(failed)?;
             let used = self.steps[i].uses.iter().map(|u| u.parameter);
             parameters.extend(used.filter(|&p| self.parameters.all()[p].trainable));
             // What a mixture reads was handed on to it.
@@ -79,10 +82,11 @@ impl Supernet {
         needed: &[bool],
         values: &mut [Option<Value>],
         uses: &mut [usize],
+        parts: &mut HashMap<usize, Vec<Tensor>>,
     ) -> Result<(), TchError> {
         let Some(value) = values[index].take() else { return Ok(()) };
         for taker in self.takers[index].iter().filter(|taker| needed[taker.node]) {
-            for weight in taker.weights(path)? {
+            for weight in taker.weights(path, parts)? {
                 values[taker.node] = Some(plus(values[taker.node].take(), &value, &weight)?);
                 uses[index] -= 1;
             }

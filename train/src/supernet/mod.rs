@@ -89,8 +89,10 @@ impl Supernet {
     /// # Errors
     /// libtorch's.
     pub fn is_finite(&self) -> Result<bool, NetworkError> {
-        let finite = |p: &Parameter| Ok(p.tensor.f_isfinite()?.f_all()?.f_int64_value(&[])? == 1);
-        Ok(self.parameters.all().iter().map(finite).collect::<Result<Vec<_>, TchError>>()?.into_iter().all(|f| f))
+        let finite = |p: &Parameter| p.tensor.f_isfinite()?.f_all();
+        let each = self.parameters.all().iter().map(finite).collect::<Result<Vec<_>, TchError>>()?;
+        // Read once, not for each tensor.
+        Ok(each.is_empty() || Tensor::f_stack(&each, 0)?.f_all()?.f_int64_value(&[])? == 1)
     }
 
     /// Where the tensors are.

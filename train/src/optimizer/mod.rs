@@ -1,13 +1,20 @@
 //! Updates tensors from their gradients, in the order of NNabla-NAS' `Optimizer`: clip, decay, step.
 //!
-//! Each tensor has its own state, which changes only when the tensor has a gradient: a candidate that was not part of
+//! All tensors of a step are updated together (`update.cpp`): one by one, the launches of a GPU's kernels would take longer
+//! than the kernels. Each tensor has its own state, which changes only when the tensor has a gradient: a candidate that was not part of
 //! the last networks keeps its momentum.
+
+mod update;
 
 use std::collections::HashMap;
 
 use nasprof_search::config::{self, OptimizerKind};
 use nasprof_search::schedule::LearningRate;
 use tch::{TchError, Tensor};
+
+use update::{Lists, Rule};
+
+pub(crate) use update::{add_to_all, copy_to_all};
 
 /// A tensor with its name.
 pub type Named = (String, Tensor);
@@ -58,61 +65,45 @@ impl Optimizer {
     /// libtorch's, if a gradient does not fit its tensor.
     pub fn step(&mut self, gradients: Vec<(usize, Tensor)>) -> Result<(), TchError> {
         let _guard = tch::no_grad_guard();
+        let config::Optimizer { kind, momentum, betas, epsilon, weight_decay, decay_weights_only, clip, .. } =
+            self.settings;
         let rate = self.learning_rate();
+        let mut lists = Lists::default();
         for (i, gradient) in gradients {
             let tensor = self.tensors[i].1.shallow_clone();
-            let gradient = self.prepared(gradient, &tensor)?;
-            self.update(i, tensor, gradient, rate)?;
+            lists.decays.push(weight_decay > 0.0 && (tensor.dim() > 1 || !decay_weights_only));
+            if kind != OptimizerKind::Sgd {
+                let state = self.state_of(i, &tensor)?;
+                state.updates += 1;
+                lists.first.push(state.first.shallow_clone());
+                lists.second.extend(state.second.iter().map(Tensor::shallow_clone));
+                if kind == OptimizerKind::Adam {
+                    let n = state.updates as f64;
+                    lists.rates.push(rate * (1.0 - betas[1].powf(n)).sqrt() / (1.0 - betas[0].powf(n)));
+                }
+            }
+            lists.tensors.push(tensor);
+            lists.gradients.push(gradient);
         }
+        let rule = match kind {
+            OptimizerKind::Sgd => Rule::Sgd,
+            OptimizerKind::Momentum => Rule::Momentum,
+            OptimizerKind::Nesterov => Rule::Nesterov,
+            OptimizerKind::Adam => Rule::Adam,
+        } as i32;
+        let (beta1, beta2, decay, clip) = (betas[0], betas[1], weight_decay, clip.unwrap_or(0.0));
+        update::update(&update::Step { rule, rate, momentum, beta1, beta2, epsilon, decay, clip }, &lists)?;
         self.step += 1;
         Ok(())
     }
 
-    fn prepared(&self, gradient: Tensor, tensor: &Tensor) -> Result<Tensor, TchError> {
-        let mut gradient = gradient;
-        if let Some(clip) = self.settings.clip {
-            // The factor stays a tensor: reading it would make a GPU wait. A norm of zero gives infinity, which is cut.
-            let factor = gradient.f_norm()?.f_reciprocal()?.f_mul_scalar(clip)?.f_clamp_max(1.0)?;
-            gradient = gradient.f_mul(&factor)?;
-        }
-        let decays = self.settings.weight_decay > 0.0 && (tensor.dim() > 1 || !self.settings.decay_weights_only);
-        if decays { gradient.f_add(&tensor.f_mul_scalar(self.settings.weight_decay)?) } else { Ok(gradient) }
-    }
-
-    fn update(&mut self, index: usize, mut tensor: Tensor, gradient: Tensor, rate: f64) -> Result<(), TchError> {
-        let config::Optimizer { kind, momentum, betas, epsilon, .. } = self.settings;
-        if kind == OptimizerKind::Sgd {
-            return tensor.f_sub_(&gradient.f_mul_scalar(rate)?).map(drop);
-        }
+    fn state_of(&mut self, index: usize, tensor: &Tensor) -> Result<&mut State, TchError> {
         let slot = &mut self.states[index];
         if slot.is_none() {
-            let second = (kind == OptimizerKind::Adam).then(|| tensor.f_zeros_like()).transpose()?;
+            let second = (self.settings.kind == OptimizerKind::Adam).then(|| tensor.f_zeros_like()).transpose()?;
             *slot = Some(State { first: tensor.f_zeros_like()?, second, updates: 0 });
         }
-        let Some(state) = slot else { return Ok(()) };
-        state.updates += 1;
-        let first = &mut state.first;
-        match (kind, &mut state.second) {
-            (OptimizerKind::Adam, Some(second)) => {
-                let _ = first.f_mul_scalar_(betas[0])?.f_add_(&gradient.f_mul_scalar(1.0 - betas[0])?)?;
-                let square = gradient.f_square()?.f_mul_scalar(1.0 - betas[1])?;
-                let _ = second.f_mul_scalar_(betas[1])?.f_add_(&square)?;
-                let n = state.updates as f64;
-                let corrected = rate * (1.0 - betas[1].powf(n)).sqrt() / (1.0 - betas[0].powf(n));
-                let root = second.f_sqrt()?.f_add_scalar(epsilon)?;
-                let _ = tensor.f_sub_(&first.f_div(&root)?.f_mul_scalar(corrected)?)?;
-            }
-            (OptimizerKind::Nesterov, _) => {
-                let before = first.f_mul_scalar(momentum)?;
-                first.f_copy_(&before.f_sub(&gradient.f_mul_scalar(rate)?)?)?;
-                let _ = tensor.f_add_(&first.f_mul_scalar(1.0 + momentum)?.f_sub(&before)?)?;
-            }
-            _ => {
-                let _ = first.f_mul_scalar_(momentum)?.f_add_(&gradient.f_mul_scalar(rate)?)?;
-                let _ = tensor.f_sub_(first)?;
-            }
-        }
-        Ok(())
+        slot.as_mut().ok_or_else(|| TchError::Shape("a tensor has no state".to_owned()))
     }
 
     /// Its state, for a checkpoint: the number of steps, and for each tensor with a state its updates and tensors.
