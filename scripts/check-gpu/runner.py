@@ -1,6 +1,5 @@
 """Runs programs with time limits, keeps what they print, and writes the table of claims."""
 
-import csv
 import dataclasses
 import json
 import os
@@ -36,7 +35,6 @@ class Runner:
         self.end = time.monotonic() + seconds
         self.rows, self.count, self.check, self.folder = [], 0, "", self.output
         self.output.mkdir(parents=True, exist_ok=True)
-        # Two parts of one file's results: what the GPU is, and where it computes.
         self.device = "synthetic:quiet" if dry else "cuda0"
         self.compute = "cpu" if dry else "cuda"
         self.python = sys.executable
@@ -104,8 +102,8 @@ class Runner:
         self.rows.append([self.check, claim, figure, goal, word])
         print(f"   {word:6} {claim}: {figure}", file=sys.stderr, flush=True)
         # Written each time, so that it is there if the machine goes away.
-        with open(self.output / "table.csv", "w", newline="") as file:
-            csv.writer(file).writerows([["check", "claim", "figure", "goal", "ok"], *self.rows])
+        names = ["check", "claim", "figure", "goal", "ok"]
+        (self.output / "table.json").write_text(json.dumps([dict(zip(names, row)) for row in self.rows], indent=1))
 
     def at_most(self, claim, value, goal, unit="", digits=2):
         self.claim(claim, f"{value:.{digits}f}{unit}", value <= goal, f"at most {goal}{unit}")

@@ -1,14 +1,49 @@
 //! Numbers on their way to a GPU and back.
 
+use std::ffi::c_int;
+
 use tch::{Device, TchError, Tensor};
+
+/// `at::Tensor`, seen from outside.
+#[repr(C)]
+struct CTensor {
+    _opaque: [u8; 0],
+}
+
+#[expect(unsafe_code, reason = "functions of our own device.cpp; they catch what libtorch throws")]
+unsafe extern "C" {
+    fn nasprof_upload(tensor: *const CTensor, index: c_int) -> *mut CTensor;
+    fn nasprof_channels_last(tensor: *const CTensor) -> *mut CTensor;
+}
+
+#[expect(unsafe_code, reason = "a new tensor of libtorch, which nobody else owns")]
+fn owned(made: *mut CTensor, what: &str) -> Result<Tensor, TchError> {
+    if made.is_null() {
+        return Err(TchError::Torch(format!("libtorch cannot {what}")));
+    }
+    Ok(unsafe { Tensor::from_ptr(made.cast()) })
+}
+
+/// A tensor of four dimensions with the channels of an element side by side in memory; others as they are.
+pub(crate) fn channels_last(tensor: &Tensor) -> Result<Tensor, TchError> {
+    if tensor.dim() != 4 {
+        return Ok(tensor.shallow_clone());
+    }
+    #[expect(unsafe_code, reason = "the tensor lives through the call")]
+    owned(unsafe { nasprof_channels_last(tensor.as_ptr().cast()) }, "lay a tensor out with channels last")
+}
 
 /// A tensor of the CPU on a device. To a GPU it goes through memory that the GPU reads by itself, so that the processor
 /// does not wait until the GPU has done what it was given before.
 pub(crate) fn upload(tensor: &Tensor, device: Device) -> Result<Tensor, TchError> {
     match device {
         Device::Cpu => Ok(tensor.shallow_clone()),
-        // The allocator of such memory keeps it until the copy is done.
-        gpu => tensor.f_pin_memory(gpu)?.f_internal_to_copy((tensor.kind(), gpu), true),
+        Device::Cuda(index) => {
+            let index = c_int::try_from(index).unwrap_or(c_int::MAX);
+            #[expect(unsafe_code, reason = "the tensor lives through the call; the copy's source is kept until it is done")]
+            owned(unsafe { nasprof_upload(tensor.as_ptr().cast(), index) }, "copy a batch to the GPU")
+        }
+        other => tensor.f_to_device(other),
     }
 }
 

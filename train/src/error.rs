@@ -12,7 +12,7 @@ use nasprof_search::folder::FolderError;
 use tch::TchError;
 use thiserror::Error;
 
-use crate::run::NoGpu;
+use crate::place::NoGpu;
 use crate::supernet::NetworkError;
 
 /// A search or a training that cannot go on.

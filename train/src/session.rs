@@ -13,9 +13,11 @@ use tch::{Device, Tensor};
 use crate::error::SearchError;
 use crate::device::upload;
 use crate::loss::{Score, Tally, cross_entropy};
+use crate::numerics::Numerics;
 use crate::optimizer::{Named, Optimizer, add_to_all};
 use crate::proximal::ProximalPull;
 use crate::regularizers::Regularizers;
+use crate::scale::LossScale;
 use crate::supernet::{Distribution, Path, Phase, Supernet};
 
 /// Images for one forward pass, on the network's device.
@@ -73,6 +75,7 @@ pub struct Session<'a> {
     architecture: Option<Optimizer>,
     regularizers: Regularizers<'a>,
     proximal_pull: ProximalPull,
+    numerics: Numerics,
     samples: u64,
 }
 
@@ -86,7 +89,10 @@ impl<'a> Session<'a> {
         let missing = |key: &str| ConfigError::Key { key: key.to_owned(), problem: "is missing".to_owned() };
         let training = experiment.training.as_ref().ok_or_else(|| missing("training"))?;
         let steps = plan.loaders.as_ref().map_or(1, |l| l.train_batches.steps) as u64;
-        let net = Supernet::new(plan.space.graph.clone(), experiment.seed, device)?;
+        let mut net = Supernet::new(plan.space.graph.clone(), experiment.seed, device)?;
+        if training.channels_last {
+            net = net.with_channels_last()?;
+        }
         let distribution = Distribution::uniform(net.choices())?;
         let optimizers = &experiment.optimizers;
         let weights = optimizers.weights.as_ref().ok_or_else(|| missing("optimizers.weights"))?;
@@ -117,6 +123,7 @@ impl<'a> Session<'a> {
             architecture,
             regularizers,
             proximal_pull: ProximalPull::new(steps * u64::from(training.epochs)),
+            numerics: Numerics::of(training, device),
             samples: 0,
         })
     }
@@ -184,7 +191,13 @@ impl<'a> Session<'a> {
         self.distribution.sample(&mut rng)
     }
 
-    /// Gradients of the weights on a batch, added to what is in `gradients`, and the score. The mini-batches of a batch
+    /// How numbers are rounded.
+    pub(crate) fn numerics(&self) -> &Numerics {
+        &self.numerics
+    }
+
+    /// Gradients of the weights on a batch, added to what is in `gradients`, and the score. With `precision = "float16"` they are
+    /// multiplied by a scale, which [`Session::update_weights`] takes off. The mini-batches of a batch
     /// count by their images, so that the gradient is that of the whole batch.
     ///
     /// # Errors
@@ -200,7 +213,7 @@ impl<'a> Session<'a> {
         for mini in batch {
             let one = self.loss(path, mini, Phase::Train)?;
             tally = tally.and(one.tally);
-            let share = one.loss.f_mul_scalar(mini.len() as f64 / total as f64)?;
+            let share = self.numerics.scaled(&one.loss, mini.len() as f64 / total as f64)?;
             add(gradients, self.net.gradients(&share, &one.parameters)?)?;
         }
         Ok(tally)
@@ -212,7 +225,9 @@ impl<'a> Session<'a> {
     /// What libtorch refuses.
     pub fn update_weights(&mut self, gradients: Gradients) -> Result<(), SearchError> {
         let optimizer = self.warm_up.as_mut().filter(|_| self.warming_up).unwrap_or(&mut self.weights);
-        Ok(optimizer.step(gradients.into_iter().collect())?)
+        let learning_rate = optimizer.learning_rate();
+        let finite = optimizer.step_scaled(gradients.into_iter().collect(), self.numerics.loss_scale())?;
+        self.numerics.learn(finite, learning_rate)
     }
 
     /// How an architecture does on a batch with the weights as they are.
@@ -241,6 +256,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// A loss that is no number; what libtorch refuses.
     pub fn loss(&self, path: Path<'_>, mini: &MiniBatch, phase: Phase) -> Result<Loss, SearchError> {
+        let _casts = self.numerics.casts();
         let output = self.net.forward(&mini.images, path, phase)?;
         let loss = cross_entropy(&output.values[0], &mini.labels, self.training.label_smoothing)?;
         let tally = Tally::of(&loss, &output.values[0], &mini.labels, self.learning_rate())?;
@@ -253,6 +269,10 @@ impl<'a> Session<'a> {
     /// # Errors
     /// A cost that is not known; what libtorch refuses.
     pub fn update_architecture(&mut self, mut gradient: Vec<Vec<f64>>) -> Result<(), SearchError> {
+        if !gradient.iter().flatten().all(|g| g.is_finite()) && self.numerics.state().is_some() {
+            let learning_rate = self.learning_rate();
+            return self.numerics.learn(false, learning_rate);
+        }
         let probabilities = self.distribution.probabilities();
         self.regularizers.add_gradient(&probabilities, &mut gradient)?;
         let step = self.architecture.as_ref().map_or(0, Optimizer::steps);
@@ -293,7 +313,7 @@ impl<'a> Session<'a> {
         }
         let multipliers = self.regularizers.multipliers();
         let aim = self.proximal_pull.aim().cloned();
-        (tensors, SessionState { optimizers, multipliers, aim, samples: self.samples })
+        (tensors, SessionState { optimizers, multipliers, aim, loss_scale: self.numerics.state(), samples: self.samples })
     }
 
     /// Goes on from a checkpoint. The error names what is missing or does not fit.
@@ -311,6 +331,7 @@ impl<'a> Session<'a> {
             tensor.shallow_clone().f_copy_(&saved).map_err(|e| e.to_string())?;
         }
         self.samples = state.samples;
+        self.numerics.restore(state.loss_scale);
         self.regularizers.restore(&state.multipliers);
         self.proximal_pull.restore(state.aim.clone());
         for (kind, optimizer) in self.optimizers_mut() {
@@ -365,6 +386,8 @@ pub(crate) struct SessionState {
     optimizers: BTreeMap<String, OptimizerState>,
     multipliers: Vec<f64>,
     aim: Option<Arch>,
+    #[serde(default)]
+    loss_scale: Option<LossScale>,
     #[serde(alias = "draws")]
     samples: u64,
 }

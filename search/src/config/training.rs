@@ -55,15 +55,19 @@ impl TryFrom<String> for Compute {
     }
 }
 
-/// How numbers are rounded in a training on a GPU.
+/// How numbers are rounded in forward and backward passes; weights and their updates are 32-bit floats always.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
     /// 32-bit floats throughout.
     #[default]
     Float32,
-    /// 32-bit floats whose factors in convolutions and matrix products are rounded to 10 bits of mantissa.
+    /// 32-bit floats whose factors in convolutions and matrix products a GPU rounds to 10 bits of mantissa.
     Tf32,
+    /// The upper half of 32-bit floats where that is safe.
+    Bfloat16,
+    /// 16-bit floats of IEEE 754 where that is safe, and losses scaled so that small gradients do not vanish.
+    Float16,
 }
 
 impl Precision {
@@ -73,6 +77,8 @@ impl Precision {
         match self {
             Self::Float32 => "float32",
             Self::Tf32 => "tf32",
+            Self::Bfloat16 => "bfloat16",
+            Self::Float16 => "float16",
         }
     }
 }
@@ -109,9 +115,12 @@ pub struct Training {
     /// Where tensors are computed.
     #[serde(default)]
     pub compute: Compute,
-    /// How numbers are rounded on a GPU; a CPU computes in 32-bit floats.
+    /// How numbers are rounded.
     #[serde(default, skip_serializing_if = "is_default")]
     pub precision: Precision,
+    /// Whether the channels of an element lie side by side in memory (NHWC), which suits some hardware.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub channels_last: bool,
     /// Whether a GPU uses only algorithms that give the same bits each time, at some cost in time. A CPU always does.
     #[serde(default, skip_serializing_if = "is_default")]
     pub deterministic: bool,
@@ -194,9 +203,8 @@ impl Training {
                 format!("must be a number of at least 0, not {}", self.auxiliary_weight),
             ));
         }
-        if self.compute == Compute::Cpu && self.precision != Precision::Float32 {
-            let problem = format!("`{}` needs a GPU; with `compute = \"cpu\"` it is float32", self.precision.name());
-            return Some(("precision", problem));
+        if self.compute == Compute::Cpu && self.precision == Precision::Tf32 {
+            return Some(("precision", "`tf32` needs a GPU; on the CPU it is float32".to_owned()));
         }
         if self.threads.is_some_and(|n| !(1..=1024).contains(&n)) {
             return Some(("threads", "is not in 1 to 1024".to_owned()));
@@ -243,6 +251,7 @@ mod tests {
             drop_path: 0.0,
             compute: Compute::Cpu,
             precision: Precision::Float32,
+            channels_last: false,
             deterministic: false,
             threads: None,
         }

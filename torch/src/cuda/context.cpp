@@ -2,6 +2,7 @@
 // is linked.
 
 #include <ATen/Context.h>
+#include <ATen/autocast_mode.h>
 #include <c10/util/env.h>
 
 // TensorFloat-32 in convolutions and in matrix products. Returns 0, or 1 where libtorch refuses.
@@ -31,3 +32,19 @@ extern "C" int nasprof_make_deterministic() {
     return 1;
   }
 }
+
+// Casts of operations on this thread to 16-bit floats where that is worth it: 1 is bfloat16, 2 float16, 0 none. Returns what was
+// set before.
+extern "C" int nasprof_autocast(int cuda, int type) {
+  auto device = cuda ? at::kCUDA : at::kCPU;
+  int before = 0;
+  if (at::autocast::is_autocast_enabled(device)) {
+    before = at::autocast::get_autocast_dtype(device) == at::kBFloat16 ? 1 : 2;
+  }
+  if (type != 0) at::autocast::set_autocast_dtype(device, type == 1 ? at::kBFloat16 : at::kHalf);
+  at::autocast::set_autocast_enabled(device, type != 0);
+  return before;
+}
+
+// Forgets the casts of weights, which change in the next step.
+extern "C" void nasprof_forget_casts() { at::autocast::clear_cache(); }

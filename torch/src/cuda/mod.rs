@@ -12,7 +12,7 @@ mod runtime;
 mod stream;
 mod system;
 
-pub use context::{allow_tf32, make_deterministic};
+pub use context::{Autocast, allow_tf32, make_deterministic};
 pub use device::CudaDevice;
 pub use libraries::LoadError;
 pub use system::{CudaError, System, ThisProcess};

@@ -64,21 +64,29 @@ impl Optimizer {
     /// # Errors
     /// libtorch's, if a gradient does not fit its tensor.
     pub fn step(&mut self, gradients: Vec<(usize, Tensor)>) -> Result<(), TchError> {
+        self.step_scaled(gradients, None).map(drop)
+    }
+
+    /// The same with gradients that were multiplied by a scale. `false`: they overflowed, and no tensor was changed.
+    ///
+    /// # Errors
+    /// As [`Optimizer::step`].
+    pub fn step_scaled(&mut self, gradients: Vec<(usize, Tensor)>, scale: Option<f64>) -> Result<bool, TchError> {
         let _guard = tch::no_grad_guard();
         let config::Optimizer { kind, momentum, betas, epsilon, weight_decay, decay_weights_only, clip, .. } =
             self.settings;
         let rate = self.learning_rate();
         let mut lists = Lists::default();
+        let positions: Vec<usize> = gradients.iter().map(|(i, _)| *i).collect();
         for (i, gradient) in gradients {
             let tensor = self.tensors[i].1.shallow_clone();
             lists.decays.push(weight_decay > 0.0 && (tensor.dim() > 1 || !decay_weights_only));
             if kind != OptimizerKind::Sgd {
                 let state = self.state_of(i, &tensor)?;
-                state.updates += 1;
                 lists.first.push(state.first.shallow_clone());
                 lists.second.extend(state.second.iter().map(Tensor::shallow_clone));
                 if kind == OptimizerKind::Adam {
-                    let n = state.updates as f64;
+                    let n = (state.updates + 1) as f64;
                     lists.rates.push(rate * (1.0 - betas[1].powf(n)).sqrt() / (1.0 - betas[0].powf(n)));
                 }
             }
@@ -92,9 +100,17 @@ impl Optimizer {
             OptimizerKind::Adam => Rule::Adam,
         } as i32;
         let (beta1, beta2, decay, clip) = (betas[0], betas[1], weight_decay, clip.unwrap_or(0.0));
-        update::update(&update::Step { rule, rate, momentum, beta1, beta2, epsilon, decay, clip }, &lists)?;
+        let scale = scale.unwrap_or(0.0);
+        let step = update::Step { rule, rate, momentum, beta1, beta2, epsilon, decay, clip, scale };
+        let finite = update::update(&step, &lists)?;
+        for i in positions {
+            if let Some(state) = self.states[i].as_mut().filter(|_| finite) {
+                state.updates += 1;
+            }
+        }
+        // The schedule goes on all the same: it counts batches.
         self.step += 1;
-        Ok(())
+        Ok(finite)
     }
 
     fn state_of(&mut self, index: usize, tensor: &Tensor) -> Result<&mut State, TchError> {
@@ -135,8 +151,14 @@ impl Optimizer {
         let wants_second = self.settings.kind == OptimizerKind::Adam;
         for (name, count) in updates {
             let index = *positions.get(name).ok_or_else(|| name.clone())?;
-            let (like, device) = (self.tensors[index].1.size(), self.tensors[index].1.device());
-            let get = |name: String| find(&name).filter(|t| t.size() == like).map(|t| t.to_device(device)).ok_or(name);
+            let like = self.tensors[index].1.detach();
+            // On the device of its tensor, and as that lies in memory.
+            let get = |name: String| -> Result<Tensor, String> {
+                let found = find(&name).filter(|t| t.size() == like.size()).ok_or(name)?;
+                let mut own = like.f_zeros_like().map_err(|e| e.to_string())?;
+                own.f_copy_(&found).map_err(|e| e.to_string())?;
+                Ok(own)
+            };
             let first = get(format!("{name}/first"))?;
             let second = if wants_second { Some(get(format!("{name}/second"))?) } else { None };
             self.states[index] = Some(State { first, second, updates: *count });

@@ -96,7 +96,7 @@ enum Rule { SGD, MOMENTUM, NESTEROV, ADAM };
 // The settings of a step; `optimizer/update.rs` has the same.
 struct Step {
   int rule;
-  double rate, momentum, beta1, beta2, epsilon, decay, clip;
+  double rate, momentum, beta1, beta2, epsilon, decay, clip, scale;
 };
 
 // v = momentum * v + rate * (g + decay * w); w -= v
@@ -161,14 +161,25 @@ int caught(char* words, size_t capacity, F f) {
 }  // namespace
 
 // One step of `count` tensors. `first` and `second` may be null where the rule has no such state, `rates` where it is not
-// Adam; `decays` says for each tensor whether the decay acts on it. Returns 0, or 1 and the reason in `words`.
+// Adam; `decays` says for each tensor whether the decay acts on it. Nothing is done, and `finite` is 0, where the gradients are
+// scaled and no numbers. Returns 0, or 1 and the reason in `words`.
 extern "C" int nasprof_update(const Step* step, at::Tensor* const* tensors, at::Tensor* const* gradients,
                               at::Tensor* const* first, at::Tensor* const* second, const double* rates,
-                              const unsigned char* decays, size_t count, char* words, size_t capacity) {
+                              const unsigned char* decays, size_t count, unsigned char* finite, char* words,
+                              size_t capacity) {
+  *finite = 1;
   return caught(words, capacity, [&] {
     if (count == 0) return;
     auto w = list(tensors, count);
     auto g = laid_out(w, list(gradients, count));
+    if (step->scale > 0) {
+      g = at::_foreach_mul(g, 1.0 / step->scale);
+      // The one number that is read, for 16-bit floats only: whether they overflowed.
+      if (!at::stack(at::_foreach_norm(g)).isfinite().all().item<bool>()) {
+        *finite = 0;
+        return;
+      }
+    }
     if (step->clip > 0) g = clipped(std::move(g), step->clip);
     auto m = first ? list(first, count) : Tensors();
     auto s = second ? list(second, count) : Tensors();

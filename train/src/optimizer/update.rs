@@ -39,6 +39,8 @@ pub(super) struct Step {
     pub(super) decay: c_double,
     /// Longest gradient of one tensor; 0: any.
     pub(super) clip: c_double,
+    /// What the gradients were multiplied by; 0: nothing, and they are not looked at.
+    pub(super) scale: c_double,
 }
 
 #[expect(unsafe_code, reason = "functions of our own update.cpp; they catch what libtorch throws")]
@@ -52,6 +54,7 @@ unsafe extern "C" {
         rates: *const c_double,
         decays: *const c_uchar,
         count: usize,
+        finite: *mut c_uchar,
         words: *mut c_char,
         capacity: usize,
     ) -> c_int;
@@ -106,8 +109,8 @@ pub(super) struct Lists {
     pub(super) decays: Vec<bool>,
 }
 
-/// One step of all tensors.
-pub(super) fn update(step: &Step, lists: &Lists) -> Result<(), TchError> {
+/// One step of all tensors; `false` if nothing was done, because scaled gradients overflowed.
+pub(super) fn update(step: &Step, lists: &Lists) -> Result<bool, TchError> {
     let count = lists.tensors.len();
     let of_rule = |n: usize, has: bool| if has { n } else { count + n };
     let (adam, moves) = (step.rule == Rule::Adam as c_int, step.rule != Rule::Sgd as c_int);
@@ -125,6 +128,7 @@ pub(super) fn update(step: &Step, lists: &Lists) -> Result<(), TchError> {
     fn or_null<T>(list: &[T]) -> *const T {
         if list.is_empty() { std::ptr::null() } else { list.as_ptr() }
     }
+    let mut finite: c_uchar = 1;
     called(|words, capacity| {
         #[expect(unsafe_code, reason = "lists of `count` tensors that live through the call, or null for empty ones")]
         unsafe {
@@ -137,11 +141,13 @@ pub(super) fn update(step: &Step, lists: &Lists) -> Result<(), TchError> {
                 or_null(&lists.rates),
                 decays.as_ptr(),
                 count,
+                &mut finite,
                 words,
                 capacity,
             )
         }
-    })
+    })?;
+    Ok(finite == 1)
 }
 
 /// `tensor += by * other` for each; no gradient is recorded.

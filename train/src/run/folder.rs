@@ -18,10 +18,10 @@ use nasprof_search::job::{Epochs, Existing, RunResult, clear};
 use nasprof_search::lut_files;
 use nasprof_spaces::Space;
 
-use super::compute::Place;
 use super::progress::Row;
 use super::replace;
 use crate::error::SearchError;
+use crate::place::Place;
 
 /// A run's folder, locked while it is open.
 pub(super) struct Folder {

@@ -18,7 +18,6 @@ use nasprof_search::job::{Job, RunResult, Task};
 use crate::error::SearchError;
 use crate::searchers;
 
-pub use compute::NoGpu;
 pub use search::search_with;
 
 /// Does what a job asks for. `tell` gets word of progress now and then.

@@ -19,9 +19,10 @@ use super::folder::Folder;
 use super::images::{Updates, take};
 use super::progress::{Means, Progress, Row, at_epoch};
 use super::checkpoint;
-use super::compute::{Place, computed_on, place};
+use super::compute::{computed_on, place};
 use crate::error::SearchError;
 use crate::loss::{Score, Tally};
+use crate::place::Place;
 use crate::searchers::Searcher;
 use crate::session::{MiniBatch, Session, SessionState};
 

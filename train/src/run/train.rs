@@ -23,7 +23,9 @@ use super::checkpoint;
 use super::compute::{computed_on, place};
 use crate::error::SearchError;
 use crate::loss::{Score, Tally, cross_entropy};
+use crate::numerics::Numerics;
 use crate::optimizer::Optimizer;
+use crate::scale::LossScale;
 use crate::session::{Gradients, MiniBatch, add};
 use crate::supernet::{Path, Phase, Supernet};
 
@@ -38,6 +40,8 @@ struct State {
     extended_from: Vec<u32>,
     optimizer_steps: u64,
     optimizer_updates: Vec<(String, u64)>,
+    #[serde(default)]
+    loss_scale: Option<LossScale>,
     rows: Vec<Row>,
     seconds: f64,
     /// Where its epochs were computed, in words, each place once.
@@ -76,7 +80,11 @@ pub(super) fn train(plan: &Plan, job: &Job, emit: &mut dyn FnMut(RunEvent)) -> R
         return Ok(result);
     }
     let options = TrainOptions { drop_path: training.drop_path, auxiliary: training.auxiliary_weight > 0.0 };
-    let net = Supernet::new(graph(plan, network, options)?, experiment.seed, place.device)?;
+    let mut net = Supernet::new(graph(plan, network, options)?, experiment.seed, place.device)?;
+    if training.channels_last {
+        net = net.with_channels_last()?;
+    }
+    let numerics = Numerics::of(training, place.device);
     let steps = loaders.train_batches.steps as u64;
     let base = settings.base_rate(training.batch_size);
     let rate = LearningRate::new(settings.schedule.clone(), base, steps, training.epochs);
@@ -84,7 +92,7 @@ pub(super) fn train(plan: &Plan, job: &Job, emit: &mut dyn FnMut(RunEvent)) -> R
     let optimizer = Optimizer::new(settings.clone(), rate, named);
     let of = Of { space: net.graph().identity(), data: loaders.digest(), experiment: experiment.resolved_toml() };
     let mut run =
-        Run { seed: experiment.seed, training, loaders, folder, net, optimizer, of, state: State::default(), emit };
+        Run { seed: experiment.seed, training, loaders, folder, net, optimizer, numerics, of, state: State::default(), emit };
     run.resume(claim)?;
     run.folder.begin(claim, experiment, &run.epochs(), run.emit)?;
     run.folder.computes(&place, &mut run.state.computed_on, run.emit)?;
@@ -149,6 +157,7 @@ struct Run<'a> {
     folder: Folder,
     net: Supernet,
     optimizer: Optimizer,
+    numerics: Numerics,
     of: Of,
     state: State,
     emit: &'a mut dyn FnMut(RunEvent),
@@ -172,6 +181,7 @@ impl Run<'_> {
         let State { optimizer_steps, optimizer_updates, .. } = &loaded.state;
         let find = |name: &str| loaded.find(&format!("weights/{name}"));
         self.optimizer.restore(*optimizer_steps, optimizer_updates, find).map_err(fail)?;
+        self.numerics.restore(loaded.state.loss_scale);
         self.state = State { epochs: loaded.epochs, ..loaded.state };
         if let Claim::Extended { from } = claim {
             self.state.extended_from.push(from);
@@ -255,10 +265,12 @@ impl Run<'_> {
         for mini in batch {
             let (loss, parameters, one) = self.loss(mini, Phase::Train)?;
             tally = tally.and(one);
-            let share = loss.f_mul_scalar(mini.len() as f64 / total as f64)?;
+            let share = self.numerics.scaled(&loss, mini.len() as f64 / total as f64)?;
             add(&mut gradients, self.net.gradients(&share, &parameters)?)?;
         }
-        self.optimizer.step(gradients.into_iter().collect())?;
+        let learning_rate = self.optimizer.learning_rate();
+        let finite = self.optimizer.step_scaled(gradients.into_iter().collect(), self.numerics.loss_scale())?;
+        self.numerics.learn(finite, learning_rate)?;
         Ok(tally)
     }
 
@@ -278,6 +290,7 @@ impl Run<'_> {
 
     /// Loss with its graph, the parameters that took part, and how the main classifier did.
     fn loss(&self, mini: &MiniBatch, phase: Phase) -> Result<(Tensor, Vec<usize>, Tally), SearchError> {
+        let _casts = self.numerics.casts();
         let output = self.net.forward(&mini.images, Path::Selected(&only()), phase)?;
         let smoothing = self.training.label_smoothing;
         let mut loss = cross_entropy(&output.values[0], &mini.labels, smoothing)?;
@@ -307,6 +320,7 @@ impl Run<'_> {
         let (steps, updates, own) = self.optimizer.state();
         tensors.extend(own.into_iter().map(|(name, tensor)| (format!("weights/{name}"), tensor)));
         (self.state.optimizer_steps, self.state.optimizer_updates) = (steps, updates);
+        self.state.loss_scale = self.numerics.state();
         let best = self.state.best.as_ref().map(|best| best.weights.clone()).unwrap_or_default();
         checkpoint::save(self.folder.path(), &self.of, epoch, &tensors, &[&best], &self.state)?;
         if is_best {

@@ -94,7 +94,7 @@ fn gradients(session: &Session<'_>, batch: &[MiniBatch], of_weights: bool) -> Re
         if of_weights {
             inputs.extend(one.parameters.iter().map(|&i| weight(session, i)));
         }
-        let share = one.loss.f_mul_scalar(mini.len() as f64 / total)?;
+        let share = session.numerics().scaled(&one.loss, mini.len() as f64 / total)?;
         let mut found = Tensor::f_run_backward(&[share], &inputs, false, false)?.into_iter();
         // A choice that nothing reads has none.
         let at_probabilities = sums.iter().zip(found.by_ref().take(sums.len())).filter(|(_, g)| g.defined());
@@ -103,7 +103,9 @@ fn gradients(session: &Session<'_>, batch: &[MiniBatch], of_weights: bool) -> Re
         let of_parameters = one.parameters.iter().copied().zip(found).filter(|(_, g)| g.defined());
         add(&mut weights, of_parameters.collect())?;
     }
-    Ok(Both { alphas: session.distribution().at_alphas(&rows(&sums)?), weights, tally })
+    let mut alphas = session.distribution().at_alphas(&rows(&sums)?);
+    alphas.iter_mut().flatten().for_each(|g| *g /= session.numerics().scale());
+    Ok(Both { alphas, weights, tally })
 }
 
 impl Searcher for Darts {

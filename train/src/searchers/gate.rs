@@ -29,13 +29,14 @@ pub(super) fn step(session: &mut Session<'_>, valid: &[MiniBatch]) -> Result<Arc
     for mini in valid {
         let one = session.loss(Path::Gated(&pairs, &gates), mini, Phase::Judge)?;
         tally = tally.and(one.tally);
-        let share = one.loss.f_mul_scalar(mini.len() as f64 / total as f64)?;
+        let share = session.numerics().scaled(&one.loss, mini.len() as f64 / total as f64)?;
         // A choice that nothing reads, or between two zeros, has none.
         let found = sums.iter().zip(Tensor::f_run_backward(&[share], &gates, false, false)?).filter(|(_, g)| g.defined());
         let (read, more): (Vec<_>, Vec<_>) = found.map(|(sum, g)| (sum.shallow_clone(), g)).unzip();
         add_to_all(&read, &more, 1.0)?;
     }
-    let at_gates = rows(&sums)?;
+    let scale = session.numerics().scale();
+    let at_gates: Vec<Vec<f64>> = rows(&sums)?.into_iter().map(|row| row.iter().map(|g| g / scale).collect()).collect();
     let mut gradient: Vec<Vec<f64>> = probabilities.iter().map(|row| vec![0.0; row.len()]).collect();
     for (((row, pair), share), gate) in gradient.iter_mut().zip(&pairs).zip(&shares).zip(&at_gates) {
         let mean = gate[0] * share[0] + gate[1] * share[1];

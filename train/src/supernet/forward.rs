@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 
 use nasprof_graph::{Arch, Node, Op, Shape};
+use nasprof_torch::cuda::Autocast;
 use tch::{Kind, TchError, Tensor};
+
+use crate::device::channels_last;
 
 use super::error::first_line;
 use super::mixture::plus;
@@ -38,6 +41,8 @@ impl Supernet {
     /// A batch of another shape, a path that does not fit the choices, or what libtorch refuses.
     pub fn forward(&self, batch: &Tensor, path: Path<'_>, phase: Phase) -> Result<Output, NetworkError> {
         self.check(batch, path)?;
+        let laid_out = if self.channels_last { channels_last(batch)? } else { batch.shallow_clone() };
+        let batch = &laid_out;
         let nodes = self.graph.nodes();
         let needed = self.needed(path);
         let mut uses = self.use_counts(path, &needed);
@@ -86,7 +91,7 @@ impl Supernet {
     ) -> Result<(), TchError> {
         let Some(value) = values[index].take() else { return Ok(()) };
         for taker in self.takers[index].iter().filter(|taker| needed[taker.node]) {
-            for weight in taker.weights(path, parts)? {
+            for weight in taker.weights(path, &value, parts)? {
                 values[taker.node] = Some(plus(values[taker.node].take(), &value, &weight)?);
                 uses[index] -= 1;
             }
@@ -199,6 +204,14 @@ impl Supernet {
         }
         if operands.is_empty() {
             return Ok(Value::Zeros);
+        }
+        if !self.graph.outputs().iter().any(|id| id.0 == index) {
+            return self.apply(index, node, &operands, phase).map(Value::Tensor);
+        }
+        // Logits in 32 bits also where the rest has 16, which make two of them equal where they are not.
+        let _guard = Autocast::to(Kind::Float, self.device);
+        for operand in operands.iter_mut().filter(|x| matches!(x.kind(), Kind::BFloat16 | Kind::Half)) {
+            *operand = operand.f_to_kind(Kind::Float)?;
         }
         self.apply(index, node, &operands, phase).map(Value::Tensor)
     }

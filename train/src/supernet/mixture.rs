@@ -38,6 +38,7 @@ impl Taker {
     pub(super) fn weights(
         &self,
         path: Path<'_>,
+        value: &Value,
         parts: &mut HashMap<usize, Vec<Tensor>>,
     ) -> Result<Vec<Tensor>, TchError> {
         let positions: Vec<usize> = match path {
@@ -48,7 +49,14 @@ impl Taker {
         let (Path::Mixed(all) | Path::Gated(_, all)) = path else { return Ok(Vec::new()) };
         let parts = match parts.entry(self.node) {
             Entry::Occupied(there) => there.into_mut(),
-            Entry::Vacant(free) => free.insert(all[self.choice].f_unbind(0)?),
+            Entry::Vacant(free) => {
+                let weights = match value {
+                    // Of its candidates' kind: else a sum of 16-bit floats becomes one of 32-bit floats.
+                    Value::Tensor(x) => all[self.choice].f_to_kind(x.kind())?,
+                    Value::Zeros => all[self.choice].shallow_clone(),
+                };
+                free.insert(weights.f_unbind(0)?)
+            }
         };
         Ok(positions.into_iter().map(|at| parts[at].shallow_clone()).collect())
     }
