@@ -40,7 +40,8 @@ impl Searcher for Replacing {
         _train: &[MiniBatch],
         valid: &[MiniBatch],
     ) -> Result<ArchStep, SearchError> {
-        let mut tallies = self.kept.iter().map(|arch| session.judge_later(arch, valid)).collect::<Result<Vec<_>, _>>()?;
+        let mut tallies =
+            self.kept.iter().map(|arch| session.judge_later(arch, valid)).collect::<Result<Vec<_>, _>>()?;
         let scores = tallies.iter_mut().map(Tally::score).collect::<Result<Vec<_>, _>>()?;
         let by_error = |&a: &usize, &b: &usize| scores[a].error.total_cmp(&scores[b].error);
         let best = (0..scores.len()).min_by(by_error).unwrap_or(0);

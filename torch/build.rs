@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH");
-    let sources = ["src/cuda/allocator.cpp", "src/cuda/context.cpp"];
+    let sources = ["src/cuda/allocator.cpp", "src/cuda/capture.cpp", "src/cuda/context.cpp"];
     sources.iter().for_each(|source| println!("cargo:rerun-if-changed={source}"));
     let Some(folder) = std::env::var_os("LIBTORCH").map(PathBuf::from) else { return };
     let mut build = cc::Build::new();

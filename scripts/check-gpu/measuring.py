@@ -41,7 +41,7 @@ def predictions(runner, space, lut, count):
     """Claims of how true the predictions of new networks are, for each timing of the LUT."""
     timings = TIMINGS if takes(runner, "validate", "--timing") else [None]
     for timing in timings:
-        chosen = ["--timing", timing] if timing and not runner.dry else []
+        chosen = ["--timing", timing] if timing else []
         done = runner.nasprof("validate", "--device", runner.device, "--lut", lut, "--space", space, "-n", count, "--json",
                               "--max-rounds", 9, *chosen, seconds=60)
         if done.code != 0:
@@ -110,12 +110,12 @@ def halves(runner):
     if not takes(runner, "measure", "--precision"):
         runner.claim("LUTs in float16 and bfloat16", "this version has no --precision", False)
         return
-    for precision in ["float16", "bfloat16"]:
+    for precision, layout in [("float16", "channels-last"), ("bfloat16", "channels-first")]:
         lut = runner.output / f"{precision}.parquet"
-        done = measure(runner, "mobilenet-cifar10", lut, "--precision", precision, "--max-rounds", 6, "--sessions", 1,
-                       seconds=60)
+        done = measure(runner, "mobilenet-cifar10", lut, "--precision", precision, "--layout", layout, "--max-rounds", 6,
+                       "--sessions", 1, seconds=60)
         found = context(lut, runner)["context"]["header"].get("precision") if lut.exists() else None
-        runner.claim(f"a LUT in {precision}", f"its context says {found}; {done.seconds:.0f} s", found == precision)
+        runner.claim(f"a LUT in {precision}, {layout}", f"its context says {found}; {done.seconds:.0f} s", found == precision)
 
 
 CHECKS = [device_check, cifar, kernels, imagenet, halves]

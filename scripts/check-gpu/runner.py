@@ -35,11 +35,11 @@ class Runner:
         self.end = time.monotonic() + seconds
         self.rows, self.count, self.check, self.folder = [], 0, "", self.output
         self.output.mkdir(parents=True, exist_ok=True)
-        self.device = "synthetic:quiet" if dry else "cuda0"
         self.compute = "cpu" if dry else "cuda"
         self.python = sys.executable
         self.torch = None if dry else self.find_torch()
         self.environment = self.make_environment()
+        self.device = self.find_device()
 
     def find_torch(self):
         """The folder torch/lib of this Python's PyTorch."""
@@ -47,6 +47,13 @@ class Runner:
             [self.python, "-c", "import torch, os; print(os.path.join(os.path.dirname(torch.__file__), 'lib'))"],
             capture_output=True, text=True, timeout=120)
         return done.stdout.strip().splitlines()[-1] if done.returncode == 0 and done.stdout.strip() else None
+
+    def find_device(self):
+        """The GPU, or what stands for it."""
+        if not self.dry:
+            return "cuda0"
+        help_ = subprocess.run([self.programs / "nasprof", "measure", "--help"], capture_output=True, text=True, timeout=60)
+        return "synthetic:gpu" if "--timing" in help_.stdout else "synthetic:quiet"
 
     def make_environment(self):
         environment = {k: v for k, v in os.environ.items() if k not in ("LD_PRELOAD", "LD_LIBRARY_PATH")}

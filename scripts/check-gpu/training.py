@@ -1,5 +1,6 @@
 """Searches and trainings: where they compute, how fast a step is, and whether a run can be repeated and resumed."""
 
+import csv
 import hashlib
 import json
 import pathlib
@@ -191,4 +192,19 @@ def winner(runner):
     runner.claim("seconds of the search and of measuring its winner", f"{done.seconds:.1f} s", None)
 
 
-CHECKS = [compute, steps, repeatable, winner]
+def precisions(runner):
+    """Searches and trainings in 16 bits and with channels last end near those in 32."""
+    losses = {}
+    for name, keys in [("float32", ""), ("tf32", 'precision = "tf32"'), ("bfloat16", 'precision = "bfloat16"\nlayout = "channels-last"'),
+                       ("float16", 'precision = "float16"\nlayout = "channels-last"')]:
+        if runner.dry and name == "tf32":
+            continue
+        train = experiment(runner, name, '[trainer]\narch = "random"', 1, f'compute = "{runner.compute}"\n{keys}', space=space(runner))
+        runner.nasprof("train", train, "-o", name, seconds=60).ok(f"train in {name}")
+        with open(runner.path(name) / "metrics.csv") as file:
+            losses[name] = float(list(csv.DictReader(file))[-1]["loss/train"])
+    off = max(abs(loss / losses["float32"] - 1) for loss in losses.values())
+    runner.claim("losses of an epoch in other precisions, from that in float32", f"{100 * off:.2f} %", off <= 0.05, "at most 5 %")
+
+
+CHECKS = [compute, steps, repeatable, precisions, winner]

@@ -43,7 +43,9 @@ fn what_holds_is_ok_and_all_that_was_said_is_kept() {
     let Some(ran) = check(&folder, programs, &["--only", "device_check", "--only", "cifar"]) else { return };
     let words = String::from_utf8_lossy(&ran.stdout);
     let rows = table(&folder);
-    let named = |claim: &str| rows.iter().find(|row| row[1].starts_with(claim)).unwrap_or_else(|| panic!("no {claim}: {words}"));
+    let named = |claim: &str| {
+        rows.iter().find(|row| row[1].starts_with(claim)).unwrap_or_else(|| panic!("no {claim}: {words}"))
+    };
     assert_eq!(named("devices check")[3], "ok", "{words}");
     assert_eq!(named("scale between")[3], "ok", "{words}");
     assert!(named("MAPE of queue")[2].contains(" %"), "{words}");
@@ -56,7 +58,11 @@ fn what_holds_is_ok_and_all_that_was_said_is_kept() {
 fn a_check_that_hangs_or_breaks_does_not_stop_the_rest() {
     let folder = Folder::new();
     fs::create_dir(folder.path("programs")).unwrap();
-    fake(&folder, "programs/nasprof", "case \"$1\" in devices) sleep 1000 ;; *) echo 'error: it broke' >&2; exit 1 ;; esac");
+    fake(
+        &folder,
+        "programs/nasprof",
+        "case \"$1 $2\" in 'devices check') sleep 1000 ;; *) echo 'error: it broke' >&2; exit 1 ;; esac",
+    );
     let only = ["--only", "device_check", "--only", "cifar", "--only", "compute", "--seconds", "7"];
     let Some(ran) = check(&folder, &folder.path("programs"), &only) else { return };
     assert_eq!(ran.status.code(), Some(3), "{}", String::from_utf8_lossy(&ran.stderr));

@@ -40,7 +40,10 @@ pub(crate) fn upload(tensor: &Tensor, device: Device) -> Result<Tensor, TchError
         Device::Cpu => Ok(tensor.shallow_clone()),
         Device::Cuda(index) => {
             let index = c_int::try_from(index).unwrap_or(c_int::MAX);
-            #[expect(unsafe_code, reason = "the tensor lives through the call; the copy's source is kept until it is done")]
+            #[expect(
+                unsafe_code,
+                reason = "the tensor lives through the call; the copy's source is kept until it is done"
+            )]
             owned(unsafe { nasprof_upload(tensor.as_ptr().cast(), index) }, "copy a batch to the GPU")
         }
         other => tensor.f_to_device(other),

@@ -178,7 +178,9 @@ mod tests {
         let whole = at_once(0, 3).so_far();
         assert_eq!((whole.images, whole.error), (3, 2.0 / 3.0));
         assert_eq!(unread(0, 3).so_far(), Score::default(), "the control: nothing was read");
-        for mut two in [unread(0, 2).and(unread(2, 1)), at_once(0, 2).and(unread(2, 1)), at_once(0, 2).and(at_once(2, 1))] {
+        for mut two in
+            [unread(0, 2).and(unread(2, 1)), at_once(0, 2).and(unread(2, 1)), at_once(0, 2).and(at_once(2, 1))]
+        {
             let score = two.score().unwrap();
             assert!((score.loss - whole.loss).abs() < 1e-6 && (score.error - whole.error).abs() < 1e-12, "{score:?}");
             assert_eq!(two.score().unwrap(), score, "each image counts once");

@@ -23,7 +23,9 @@ impl NoGpu {
     pub fn hint(&self) -> String {
         match self.install {
             true => "scripts/install-libtorch-cuda.sh".to_owned(),
-            false => "`nvidia-smi` lists the GPUs that the driver sees; `auto` takes the CPU where there is none".to_owned(),
+            false => {
+                "`nvidia-smi` lists the GPUs that the driver sees; `auto` takes the CPU where there is none".to_owned()
+            }
         }
     }
 }
@@ -159,7 +161,11 @@ mod tests {
         // It is never silently the CPU.
         let place = on(&machine, Compute::Auto).unwrap();
         let words = &place.words;
-        assert!(words.starts_with("the CPU; libtorch's CUDA part cannot be used: ") && words.contains("install-libtorch-cuda.sh"), "{words}");
+        assert!(
+            words.starts_with("the CPU; libtorch's CUDA part cannot be used: ")
+                && words.contains("install-libtorch-cuda.sh"),
+            "{words}"
+        );
     }
 
     #[test]

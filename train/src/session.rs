@@ -3,50 +3,23 @@
 use std::collections::BTreeMap;
 
 use nasprof_graph::Arch;
-use nasprof_search::config::{ConfigError, LoadedRegularizer, Plan, Training};
-use nasprof_search::data::{Batch, Purpose, stream};
+use nasprof_search::config::{ConfigError, Layout, LoadedRegularizer, Plan, Training};
+use nasprof_search::data::{Purpose, stream};
 use nasprof_search::schedule::LearningRate;
 use nasprof_spaces::Space;
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Tensor};
 
+use crate::batch::{Gradients, MiniBatch, add};
 use crate::error::SearchError;
-use crate::device::upload;
 use crate::loss::{Score, Tally, cross_entropy};
 use crate::numerics::Numerics;
-use crate::optimizer::{Named, Optimizer, add_to_all};
+use crate::optimizer::{Named, Optimizer};
 use crate::proximal::ProximalPull;
 use crate::regularizers::Regularizers;
+use crate::replay::{Pass, Replayed};
 use crate::scale::LossScale;
 use crate::supernet::{Distribution, Path, Phase, Supernet};
-
-/// Images for one forward pass, on the network's device.
-#[derive(Debug)]
-pub struct MiniBatch {
-    /// `(N, C, H, W)`.
-    pub images: Tensor,
-    /// `(N)`, classes.
-    pub labels: Tensor,
-}
-
-impl MiniBatch {
-    /// A loader's batch as tensors.
-    ///
-    /// # Errors
-    /// libtorch's, for want of memory.
-    pub fn new(batch: &Batch, device: Device) -> Result<Self, SearchError> {
-        let dims = [batch.labels.len(), batch.size.channels, batch.size.height, batch.size.width].map(|d| d as i64);
-        let images = upload(&Tensor::f_from_slice(&batch.images)?.f_view(dims)?, device)?;
-        Ok(Self { images, labels: upload(&Tensor::f_from_slice(&batch.labels)?, device)? })
-    }
-
-    /// Number of images.
-    #[expect(clippy::len_without_is_empty, reason = "a loader makes no empty batch")]
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.labels.numel()
-    }
-}
 
 /// The loss of some images.
 #[derive(Debug)]
@@ -58,9 +31,6 @@ pub struct Loss {
     /// Positions of the trainable parameters that took part.
     pub parameters: Vec<usize>,
 }
-
-/// Gradients by the position of their parameter.
-pub type Gradients = BTreeMap<usize, Tensor>;
 
 /// A search's state.
 pub struct Session<'a> {
@@ -76,6 +46,8 @@ pub struct Session<'a> {
     regularizers: Regularizers<'a>,
     proximal_pull: ProximalPull,
     numerics: Numerics,
+    /// Steps of the weights along a mixture, if they are recorded.
+    replayed: Option<Replayed>,
     samples: u64,
 }
 
@@ -90,7 +62,7 @@ impl<'a> Session<'a> {
         let training = experiment.training.as_ref().ok_or_else(|| missing("training"))?;
         let steps = plan.loaders.as_ref().map_or(1, |l| l.train_batches.steps) as u64;
         let mut net = Supernet::new(plan.space.graph.clone(), experiment.seed, device)?;
-        if training.channels_last {
+        if training.layout == Layout::ChannelsLast {
             net = net.with_channels_last()?;
         }
         let distribution = Distribution::uniform(net.choices())?;
@@ -124,6 +96,7 @@ impl<'a> Session<'a> {
             regularizers,
             proximal_pull: ProximalPull::new(steps * u64::from(training.epochs)),
             numerics: Numerics::of(training, device),
+            replayed: (training.cuda_graphs && device.is_cuda()).then(|| Replayed::on(device)).transpose()?,
             samples: 0,
         })
     }
@@ -217,6 +190,29 @@ impl<'a> Session<'a> {
             add(gradients, self.net.gradients(&share, &one.parameters)?)?;
         }
         Ok(tally)
+    }
+
+    /// One step of the weights along a mixture, recorded and replayed; `None` where that is not asked for or not possible.
+    ///
+    /// # Errors
+    /// As [`Session::weight_gradients`]; a step that cannot be recorded.
+    pub(crate) fn replayed_step(
+        &mut self,
+        weights: &[Tensor],
+        batch: &[MiniBatch],
+    ) -> Result<Option<Tally>, SearchError> {
+        // While warming up there is another optimizer.
+        let Some(replayed) = self.replayed.as_mut().filter(|r| !self.warming_up && r.fits(batch, weights)) else {
+            return Ok(None);
+        };
+        let (net, numerics, smoothing) = (&self.net, &self.numerics, self.training.label_smoothing);
+        let pass = |mini: &MiniBatch, weights: &[Tensor]| -> Result<Pass, SearchError> {
+            let _casts = numerics.casts();
+            let output = net.forward(&mini.images, Path::Mixed(weights), Phase::Train)?;
+            let loss = cross_entropy(&output.values[0], &mini.labels, smoothing)?;
+            Ok((loss, output.values[0].shallow_clone(), output.parameters))
+        };
+        replayed.step(net, &mut self.weights, batch, weights, &pass).map(Some)
     }
 
     /// One step of the weights.
@@ -313,7 +309,10 @@ impl<'a> Session<'a> {
         }
         let multipliers = self.regularizers.multipliers();
         let aim = self.proximal_pull.aim().cloned();
-        (tensors, SessionState { optimizers, multipliers, aim, loss_scale: self.numerics.state(), samples: self.samples })
+        (
+            tensors,
+            SessionState { optimizers, multipliers, aim, loss_scale: self.numerics.state(), samples: self.samples },
+        )
     }
 
     /// Goes on from a checkpoint. The error names what is missing or does not fit.
@@ -358,21 +357,6 @@ impl<'a> Session<'a> {
         ];
         all.into_iter().filter_map(|(name, optimizer)| Some((name, optimizer?)))
     }
-}
-
-/// Adds gradients to those there are.
-pub(crate) fn add(gradients: &mut Gradients, more: Vec<(usize, Tensor)>) -> Result<(), SearchError> {
-    let (mut sums, mut others) = (Vec::new(), Vec::new());
-    for (i, gradient) in more {
-        match gradients.get(&i) {
-            Some(sum) => {
-                sums.push(sum.shallow_clone());
-                others.push(gradient);
-            }
-            None => drop(gradients.insert(i, gradient)),
-        }
-    }
-    Ok(add_to_all(&sums, &others, 1.0)?)
 }
 
 fn named(net: &Supernet) -> Vec<Named> {

@@ -210,12 +210,15 @@ fn updates_of_all_tensors_at_once_train_as_those_of_one_at_a_time() {
         (OptimizerKind::Adam, 0.003),
     ];
     for (kind, rate) in rates {
-        for (clip, weight_decay, decay_weights_only) in [(None, 0.0, false), (Some(0.5), 0.02, false), (None, 0.02, true)] {
+        for (clip, weight_decay, decay_weights_only) in
+            [(None, 0.0, false), (Some(0.5), 0.02, false), (None, 0.02, true)]
+        {
             let settings = config::Optimizer { clip, weight_decay, decay_weights_only, ..settings(kind, rate) };
             let together = |settings: &config::Optimizer| {
                 let mut own = None;
                 losses(&mut |weights, gradients| {
-                    let own = own.get_or_insert_with(|| optimizer(settings.clone(), &weights.iter().collect::<Vec<_>>()));
+                    let own =
+                        own.get_or_insert_with(|| optimizer(settings.clone(), &weights.iter().collect::<Vec<_>>()));
                     own.step(gradients.into_iter().enumerate().collect()).unwrap();
                 })
             };

@@ -57,10 +57,10 @@ fn channels_lie_where_they_are_asked_to_and_change_no_result() {
     let setting = Setting::new();
     for (i, table) in [TRAINER, DARTS].into_iter().enumerate() {
         let plain = run(&setting, &format!("plain{i}"), table, "");
-        let last = run(&setting, &format!("last{i}"), table, "channels_last = true");
+        let last = run(&setting, &format!("last{i}"), table, "layout = \"channels-last\"");
         assert!(difference(&last, &plain) < 1e-4, "{table}: {last:?} for {plain:?}");
         // A resumed run has its state where its tensors are.
-        let text = setting.text(table, 3).replace("threads = 1", "threads = 1\nchannels_last = true");
+        let text = setting.text(table, 3).replace("threads = 1", "threads = 1\nlayout = \"channels-last\"");
         succeeds(&setting.job(&format!("last{i}"), &text, true));
         assert_eq!(losses(&setting, &format!("last{i}")).len(), last.len() + 1);
     }

@@ -70,6 +70,17 @@ pub enum Precision {
     Float16,
 }
 
+/// How images and the kernels of convolutions lie in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// Channel by channel (NCHW).
+    #[default]
+    ChannelsFirst,
+    /// Pixel by pixel (NHWC), which some hardware prefers in 16 bits.
+    ChannelsLast,
+}
+
 impl Precision {
     /// Its name in an experiment.
     #[must_use]
@@ -118,9 +129,12 @@ pub struct Training {
     /// How numbers are rounded.
     #[serde(default, skip_serializing_if = "is_default")]
     pub precision: Precision,
-    /// Whether the channels of an element lie side by side in memory (NHWC), which suits some hardware.
+    /// How images and the kernels of convolutions lie in memory.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub channels_last: bool,
+    pub layout: Layout,
+    /// Whether steps that never change are recorded and replayed (CUDA graphs): those of a training, and of the weights in DARTS.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub cuda_graphs: bool,
     /// Whether a GPU uses only algorithms that give the same bits each time, at some cost in time. A CPU always does.
     #[serde(default, skip_serializing_if = "is_default")]
     pub deterministic: bool,
@@ -206,6 +220,14 @@ impl Training {
         if self.compute == Compute::Cpu && self.precision == Precision::Tf32 {
             return Some(("precision", "`tf32` needs a GPU; on the CPU it is float32".to_owned()));
         }
+        if self.cuda_graphs && self.compute == Compute::Cpu {
+            return Some(("cuda_graphs", "needs a GPU".to_owned()));
+        }
+        if self.cuda_graphs && self.precision == Precision::Float16 {
+            let problem =
+                "`float16` reads in each step whether gradients overflowed, which cannot be recorded; use `bfloat16`";
+            return Some(("cuda_graphs", problem.to_owned()));
+        }
         if self.threads.is_some_and(|n| !(1..=1024).contains(&n)) {
             return Some(("threads", "is not in 1 to 1024".to_owned()));
         }
@@ -251,7 +273,8 @@ mod tests {
             drop_path: 0.0,
             compute: Compute::Cpu,
             precision: Precision::Float32,
-            channels_last: false,
+            layout: Layout::ChannelsFirst,
+            cuda_graphs: false,
             deterministic: false,
             threads: None,
         }
@@ -287,6 +310,12 @@ mod tests {
         let on = |compute| Training { compute, precision: Precision::Tf32, ..training(10, None) }.problem();
         assert_eq!(on(Compute::Cpu).map(|(key, _)| key), Some("precision"));
         assert_eq!((on(Compute::Auto), on(Compute::Cuda(0))), (None, None));
+        let graphs = |compute, precision| {
+            Training { compute, precision, cuda_graphs: true, ..training(10, None) }.problem().map(|(key, _)| key)
+        };
+        assert_eq!(graphs(Compute::Cpu, Precision::Float32), Some("cuda_graphs"));
+        assert_eq!(graphs(Compute::Auto, Precision::Float16), Some("cuda_graphs"));
+        assert_eq!(graphs(Compute::Auto, Precision::Bfloat16), None);
     }
 
     #[test]

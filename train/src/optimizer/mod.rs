@@ -12,7 +12,7 @@ use nasprof_search::config::{self, OptimizerKind};
 use nasprof_search::schedule::LearningRate;
 use tch::{TchError, Tensor};
 
-use update::{Lists, Rule};
+use update::{Lists, OnDevice, Rule};
 
 pub(crate) use update::{add_to_all, copy_to_all};
 
@@ -73,11 +73,61 @@ impl Optimizer {
     /// As [`Optimizer::step`].
     pub fn step_scaled(&mut self, gradients: Vec<(usize, Tensor)>, scale: Option<f64>) -> Result<bool, TchError> {
         let _guard = tch::no_grad_guard();
-        let config::Optimizer { kind, momentum, betas, epsilon, weight_decay, decay_weights_only, clip, .. } =
-            self.settings;
+        let positions: Vec<usize> = gradients.iter().map(|(i, _)| *i).collect();
+        let lists = self.lists(gradients)?;
+        let finite = update::update(&self.settings_of_step(scale), &lists, OnDevice::default())?;
+        self.count(&positions, finite);
+        Ok(finite)
+    }
+
+    /// A step that can be recorded: it reads the rate and, to clip, the segments of all tensors where they are, and counts
+    /// nothing. [`Optimizer::count`] does. Not for Adam, which has a rate for each tensor.
+    ///
+    /// # Errors
+    /// As [`Optimizer::step`].
+    pub(crate) fn recordable(
+        &mut self,
+        gradients: Vec<(usize, Tensor)>,
+        rate: &Tensor,
+        segments: &mut Option<Tensor>,
+    ) -> Result<(), TchError> {
+        let _guard = tch::no_grad_guard();
+        let lists = self.lists(gradients)?;
+        if segments.is_none() && self.settings.clip.is_some() {
+            *segments = Some(update::segments(&lists.tensors)?);
+        }
+        let on_device = OnDevice { rate: Some(rate), segments: segments.as_ref() };
+        update::update(&self.settings_of_step(None), &lists, on_device).map(drop)
+    }
+
+    /// Counts an update of some tensors, if it was one, and a step.
+    pub(crate) fn count(&mut self, positions: &[usize], updated: bool) {
+        for &i in positions {
+            if let Some(state) = self.states[i].as_mut().filter(|_| updated) {
+                state.updates += 1;
+            }
+        }
+        // The schedule goes on all the same: it counts batches.
+        self.step += 1;
+    }
+
+    fn settings_of_step(&self, scale: Option<f64>) -> update::Step {
+        let config::Optimizer { kind, momentum, betas, epsilon, weight_decay, clip, .. } = self.settings;
+        let rule = match kind {
+            OptimizerKind::Sgd => Rule::Sgd,
+            OptimizerKind::Momentum => Rule::Momentum,
+            OptimizerKind::Nesterov => Rule::Nesterov,
+            OptimizerKind::Adam => Rule::Adam,
+        } as i32;
+        let (rate, clip, scale) = (self.learning_rate(), clip.unwrap_or(0.0), scale.unwrap_or(0.0));
+        let [beta1, beta2] = betas;
+        update::Step { rule, rate, momentum, beta1, beta2, epsilon, decay: weight_decay, clip, scale }
+    }
+
+    fn lists(&mut self, gradients: Vec<(usize, Tensor)>) -> Result<Lists, TchError> {
+        let config::Optimizer { kind, betas, weight_decay, decay_weights_only, .. } = self.settings;
         let rate = self.learning_rate();
         let mut lists = Lists::default();
-        let positions: Vec<usize> = gradients.iter().map(|(i, _)| *i).collect();
         for (i, gradient) in gradients {
             let tensor = self.tensors[i].1.shallow_clone();
             lists.decays.push(weight_decay > 0.0 && (tensor.dim() > 1 || !decay_weights_only));
@@ -93,24 +143,7 @@ impl Optimizer {
             lists.tensors.push(tensor);
             lists.gradients.push(gradient);
         }
-        let rule = match kind {
-            OptimizerKind::Sgd => Rule::Sgd,
-            OptimizerKind::Momentum => Rule::Momentum,
-            OptimizerKind::Nesterov => Rule::Nesterov,
-            OptimizerKind::Adam => Rule::Adam,
-        } as i32;
-        let (beta1, beta2, decay, clip) = (betas[0], betas[1], weight_decay, clip.unwrap_or(0.0));
-        let scale = scale.unwrap_or(0.0);
-        let step = update::Step { rule, rate, momentum, beta1, beta2, epsilon, decay, clip, scale };
-        let finite = update::update(&step, &lists)?;
-        for i in positions {
-            if let Some(state) = self.states[i].as_mut().filter(|_| finite) {
-                state.updates += 1;
-            }
-        }
-        // The schedule goes on all the same: it counts batches.
-        self.step += 1;
-        Ok(finite)
+        Ok(lists)
     }
 
     fn state_of(&mut self, index: usize, tensor: &Tensor) -> Result<&mut State, TchError> {

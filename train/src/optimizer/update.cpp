@@ -20,6 +20,7 @@
 #include <ATen/ops/stack.h>
 
 #include <cstring>
+#include <optional>
 #include <unordered_set>
 #include <vector>
 
@@ -60,9 +61,20 @@ at::Tensor row(const at::Tensor& tensor) {
   return tensor.as_strided({tensor.numel()}, {1}, tensor.storage_offset());
 }
 
-// Shortens each gradient to a norm of at most `longest`.
-Tensors clipped(Tensors gradients, double longest) {
-  if (!gradients[0].is_cuda()) {
+// For each element of all tensors, one after the other, which of them it is of.
+at::Tensor segments(const Tensors& tensors) {
+  auto counts = at::empty({static_cast<int64_t>(tensors.size())}, at::TensorOptions(at::kLong).pinned_memory(tensors[0].is_cuda()));
+  int64_t total = 0;
+  for (size_t i = 0; i < tensors.size(); i++) {
+    counts.data_ptr<int64_t>()[i] = tensors[i].numel();
+    total += tensors[i].numel();
+  }
+  return at::repeat_interleave(counts.to(tensors[0].device(), /*non_blocking=*/true), total);
+}
+
+// Shortens each gradient to a norm of at most `longest`. `of` are their segments, where those are known.
+Tensors clipped(Tensors gradients, double longest, bool at_once, const at::Tensor* of) {
+  if (!at_once) {
     for (auto& gradient : gradients) {
       double norm = gradient.norm().item<double>();
       // Not the other way round: a norm that is no number must show.
@@ -72,17 +84,10 @@ Tensors clipped(Tensors gradients, double longest) {
   }
   // A norm of zero gives infinity, which is cut.
   auto factors = at::stack(at::_foreach_norm(gradients)).reciprocal_().mul_(longest).clamp_max_(1.0);
-  auto counts = at::empty({static_cast<int64_t>(gradients.size())}, at::TensorOptions(at::kLong).pinned_memory(true));
   Tensors rows;
-  int64_t total = 0;
-  for (size_t i = 0; i < gradients.size(); i++) {
-    rows.push_back(row(gradients[i]));
-    counts.data_ptr<int64_t>()[i] = gradients[i].numel();
-    total += gradients[i].numel();
-  }
-  counts = counts.to(gradients[0].device(), /*non_blocking=*/true);
+  for (const auto& gradient : gradients) rows.push_back(row(gradient));
   // Each element's factor, in one multiplication for all tensors.
-  auto flat = at::cat(rows).mul_(factors.index_select(0, at::repeat_interleave(counts, total)));
+  auto flat = at::cat(rows).mul_(factors.index_select(0, of ? *of : segments(gradients)));
   int64_t at = 0;
   for (auto& gradient : gradients) {
     gradient = flat.as_strided(gradient.sizes(), gradient.strides(), at);
@@ -103,7 +108,8 @@ struct Step {
 void momentum(const Tensors& w, const Tensors& g, const Tensors& v, double decay, const Step& step) {
   if (w[0].scalar_type() == at::kFloat) {
     // One kernel for all of it: with a rate of 1 its velocity is ours. It divides gradients by the scale.
-    auto scale = at::full({}, 1.0 / step.rate, w[0].options());
+    std::optional<at::Tensor> scale;
+    if (step.rate != 1.0) scale = at::full({}, 1.0 / step.rate, w[0].options());
     at::_fused_sgd_(w, g, v, decay * step.rate, step.momentum, 1.0, 0.0, false, false, false, scale);
     return;
   }
@@ -133,11 +139,17 @@ void adam(const Tensors& w, const Tensors& g, const Tensors& first, const Tensor
   at::_foreach_addcdiv_(w, first, root, rates);
 }
 
-void update(const Step& step, const Tensors& w, const Tensors& g, const Tensors& first, const Tensors& second,
+void update(Step step, const at::Tensor* rate, const Tensors& w, const Tensors& g, const Tensors& first, const Tensors& second,
             const std::vector<at::Scalar>& rates, double decay) {
-  if (step.rule == MOMENTUM) return momentum(w, g, first, decay, step);
+  if (step.rule == MOMENTUM && !rate) return momentum(w, g, first, decay, step);
   auto gradients = decay > 0 ? at::_foreach_add(g, w, decay) : g;
+  if (rate) {
+    TORCH_CHECK(step.rule != ADAM, "Adam has a rate for each tensor");
+    gradients = at::_foreach_mul(gradients, *rate);
+    step.rate = 1.0;
+  }
   switch (step.rule) {
+    case MOMENTUM: return momentum(w, gradients, first, 0.0, step);
     case NESTEROV: return nesterov(w, gradients, first, step);
     case ADAM: return adam(w, gradients, first, second, rates, step);
     default: return at::_foreach_sub_(w, gradients, step.rate);
@@ -161,12 +173,13 @@ int caught(char* words, size_t capacity, F f) {
 }  // namespace
 
 // One step of `count` tensors. `first` and `second` may be null where the rule has no such state, `rates` where it is not
-// Adam; `decays` says for each tensor whether the decay acts on it. Nothing is done, and `finite` is 0, where the gradients are
+// Adam. `rate` is null, or a number on the device in place of the step's, and `segments` null or those of all tensors: a
+// recorded step reads them. `decays` says for each tensor whether the decay acts on it. Nothing is done, and `finite` is 0, where the gradients are
 // scaled and no numbers. Returns 0, or 1 and the reason in `words`.
 extern "C" int nasprof_update(const Step* step, at::Tensor* const* tensors, at::Tensor* const* gradients,
                               at::Tensor* const* first, at::Tensor* const* second, const double* rates,
-                              const unsigned char* decays, size_t count, unsigned char* finite, char* words,
-                              size_t capacity) {
+                              const unsigned char* decays, size_t count, const at::Tensor* rate,
+                              const at::Tensor* of, unsigned char* finite, char* words, size_t capacity) {
   *finite = 1;
   return caught(words, capacity, [&] {
     if (count == 0) return;
@@ -180,7 +193,7 @@ extern "C" int nasprof_update(const Step* step, at::Tensor* const* tensors, at::
         return;
       }
     }
-    if (step->clip > 0) g = clipped(std::move(g), step->clip);
+    if (step->clip > 0) g = clipped(std::move(g), step->clip, of || w[0].is_cuda(), of);
     auto m = first ? list(first, count) : Tensors();
     auto s = second ? list(second, count) : Tensors();
     for (bool decayed : {false, true}) {
@@ -192,10 +205,17 @@ extern "C" int nasprof_update(const Step* step, at::Tensor* const* tensors, at::
         if (rates) scalars.emplace_back(-rates[i]);
       }
       if (group.empty()) continue;
-      update(*step, chosen(w, group), chosen(g, group), first ? chosen(m, group) : m, second ? chosen(s, group) : s,
+      update(*step, rate, chosen(w, group), chosen(g, group), first ? chosen(m, group) : m, second ? chosen(s, group) : s,
              scalars, decayed ? step->decay : 0.0);
     }
   });
+}
+
+// The segments of tensors, for a recorded step. Null where libtorch refuses.
+extern "C" at::Tensor* nasprof_segments(at::Tensor* const* tensors, size_t count, char* words, size_t capacity) {
+  at::Tensor* made = nullptr;
+  caught(words, capacity, [&] { made = new at::Tensor(segments(list(tensors, count))); });
+  return made;
 }
 
 // tensor += by * other, for each.

@@ -54,10 +54,13 @@ unsafe extern "C" {
         rates: *const c_double,
         decays: *const c_uchar,
         count: usize,
+        rate: Pointer,
+        segments: Pointer,
         finite: *mut c_uchar,
         words: *mut c_char,
         capacity: usize,
     ) -> c_int;
+    fn nasprof_segments(tensors: *const Pointer, count: usize, words: *mut c_char, capacity: usize) -> *mut CTensor;
     fn nasprof_add(
         tensors: *const Pointer,
         others: *const Pointer,
@@ -109,8 +112,15 @@ pub(super) struct Lists {
     pub(super) decays: Vec<bool>,
 }
 
+/// What a recorded step reads where it is: the rate in place of the step's, and the segments of all tensors if it clips.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct OnDevice<'t> {
+    pub(super) rate: Option<&'t Tensor>,
+    pub(super) segments: Option<&'t Tensor>,
+}
+
 /// One step of all tensors; `false` if nothing was done, because scaled gradients overflowed.
-pub(super) fn update(step: &Step, lists: &Lists) -> Result<bool, TchError> {
+pub(super) fn update(step: &Step, lists: &Lists, on_device: OnDevice<'_>) -> Result<bool, TchError> {
     let count = lists.tensors.len();
     let of_rule = |n: usize, has: bool| if has { n } else { count + n };
     let (adam, moves) = (step.rule == Rule::Adam as c_int, step.rule != Rule::Sgd as c_int);
@@ -125,6 +135,7 @@ pub(super) fn update(step: &Step, lists: &Lists) -> Result<bool, TchError> {
     let [tensors, gradients, first, second] =
         [&lists.tensors, &lists.gradients, &lists.first, &lists.second].map(|list| pointers(list));
     let decays: Vec<c_uchar> = lists.decays.iter().map(|&d| c_uchar::from(d)).collect();
+    let pointer = |tensor: Option<&Tensor>| tensor.map_or(std::ptr::null(), |t| t.as_ptr().cast());
     fn or_null<T>(list: &[T]) -> *const T {
         if list.is_empty() { std::ptr::null() } else { list.as_ptr() }
     }
@@ -141,6 +152,8 @@ pub(super) fn update(step: &Step, lists: &Lists) -> Result<bool, TchError> {
                 or_null(&lists.rates),
                 decays.as_ptr(),
                 count,
+                pointer(on_device.rate),
+                pointer(on_device.segments),
                 &mut finite,
                 words,
                 capacity,
@@ -148,6 +161,20 @@ pub(super) fn update(step: &Step, lists: &Lists) -> Result<bool, TchError> {
         }
     })?;
     Ok(finite == 1)
+}
+
+/// For each element of all tensors, one after the other, which of them it is of.
+pub(super) fn segments(tensors: &[Tensor]) -> Result<Tensor, TchError> {
+    let tensors = pointers(tensors);
+    let mut made = std::ptr::null_mut();
+    called(|words, capacity| {
+        #[expect(unsafe_code, reason = "a list of tensors that live through the call")]
+        let of = unsafe { nasprof_segments(tensors.as_ptr(), tensors.len(), words, capacity) };
+        made = of;
+        c_int::from(of.is_null())
+    })?;
+    #[expect(unsafe_code, reason = "a new tensor of libtorch, which nobody else owns")]
+    Ok(unsafe { Tensor::from_ptr(made.cast()) })
 }
 
 /// `tensor += by * other` for each; no gradient is recorded.

@@ -1,6 +1,6 @@
 //! Sets libtorch up for the place where a run computes.
 
-use nasprof_search::config::{Precision, Training};
+use nasprof_search::config::{ConfigError, Experiment, OptimizerKind, Precision, Training};
 use nasprof_torch::cuda;
 
 use crate::error::SearchError;
@@ -17,6 +17,9 @@ pub(super) fn place(training: &Training) -> Result<Place, SearchError> {
     if place.device.is_cuda() {
         cuda::allow_tf32(training.precision == Precision::Tf32)?;
         place.words = format!("{}, {name}", place.words);
+        if training.cuda_graphs {
+            place.words.push_str(", CUDA graphs");
+        }
         if training.deterministic {
             cuda::make_deterministic()?;
             place.words.push_str(", deterministic");
@@ -27,6 +30,17 @@ pub(super) fn place(training: &Training) -> Result<Place, SearchError> {
         place.words = format!("{}, {name}", place.words);
     }
     Ok(place)
+}
+
+/// Refuses updates that cannot be recorded, before anything begins.
+pub(super) fn check_replay(experiment: &Experiment) -> Result<(), SearchError> {
+    let graphs = experiment.training.as_ref().is_some_and(|training| training.cuda_graphs);
+    let adam = experiment.optimizers.weights.as_ref().is_some_and(|weights| weights.kind == OptimizerKind::Adam);
+    if graphs && adam {
+        let problem = "needs an optimizer of the weights with one rate for all: sgd, momentum or nesterov".to_owned();
+        return Err(ConfigError::Key { key: "training.cuda_graphs".to_owned(), problem }.into());
+    }
+    Ok(())
 }
 
 /// The places of a run, for its result.

@@ -5,8 +5,8 @@ use nasprof_search::data::{Batch, Corrupt, Loader, Stream};
 use nasprof_search::events::RunEvent;
 use tch::Device;
 
+use crate::batch::MiniBatch;
 use crate::error::SearchError;
-use crate::session::MiniBatch;
 
 /// Batches without end, from any of them on.
 pub(super) struct Updates {

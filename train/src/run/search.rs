@@ -14,17 +14,18 @@ use nasprof_spaces::Space;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::checkpoint;
 use super::checkpoint::Of;
+use super::compute::{check_replay, computed_on, place};
 use super::folder::Folder;
 use super::images::{Updates, take};
 use super::progress::{Means, Progress, Row, at_epoch};
-use super::checkpoint;
-use super::compute::{computed_on, place};
+use crate::batch::MiniBatch;
 use crate::error::SearchError;
 use crate::loss::{Score, Tally};
 use crate::place::Place;
 use crate::searchers::Searcher;
-use crate::session::{MiniBatch, Session, SessionState};
+use crate::session::{Session, SessionState};
 
 /// The numbers of a search's checkpoint.
 #[derive(Serialize, Deserialize)]
@@ -68,6 +69,11 @@ pub(super) fn search(
     let missing = |key: &str| ConfigError::Key { key: key.to_owned(), problem: "is missing".to_owned() };
     let loaders = plan.loaders.as_ref().ok_or_else(|| missing("data"))?;
     let training = plan.experiment.training.as_ref().ok_or_else(|| missing("training"))?;
+    if training.cuda_graphs && !matches!(plan.experiment.searcher, Some(Searching::Darts { .. })) {
+        let problem = "is for trainings and for DARTS: other searches train another network in each step".to_owned();
+        return Err(ConfigError::Key { key: "training.cuda_graphs".to_owned(), problem }.into());
+    }
+    check_replay(&plan.experiment)?;
     // Before the folder becomes that of this experiment: it may name a device that is not there.
     let place = place(training)?;
     let (folder, claim) =

@@ -3,7 +3,7 @@
 use nasprof_graph::arch::ArchFile;
 use nasprof_graph::passes::{eliminate_dead_code, select};
 use nasprof_graph::{Arch, Graph};
-use nasprof_search::config::{ConfigError, Loaders, Network, Plan, Training};
+use nasprof_search::config::{ConfigError, Layout, Loaders, Network, Plan, Training};
 use nasprof_search::data::Loader;
 use nasprof_search::events::{RunEvent, Step};
 use nasprof_search::folder::{Claim, finished};
@@ -15,18 +15,19 @@ use nasprof_spaces::darts::TrainOptions;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
+use super::checkpoint;
 use super::checkpoint::{Of, read_tensors, write_tensors};
+use super::compute::{check_replay, computed_on, place};
 use super::folder::Folder;
 use super::images::{Updates, take};
 use super::progress::{Means, Progress, Row, at_epoch};
-use super::checkpoint;
-use super::compute::{computed_on, place};
+use crate::batch::{Gradients, MiniBatch, add};
 use crate::error::SearchError;
 use crate::loss::{Score, Tally, cross_entropy};
 use crate::numerics::Numerics;
 use crate::optimizer::Optimizer;
+use crate::replay::{Pass, Replayed};
 use crate::scale::LossScale;
-use crate::session::{Gradients, MiniBatch, add};
 use crate::supernet::{Path, Phase, Supernet};
 
 /// The numbers of a training's checkpoint.
@@ -70,6 +71,7 @@ pub(super) fn train(plan: &Plan, job: &Job, emit: &mut dyn FnMut(RunEvent)) -> R
     let training = experiment.training.as_ref().ok_or_else(|| missing("training"))?;
     let settings = experiment.optimizers.weights.as_ref().ok_or_else(|| missing("optimizers.weights"))?;
     let network = plan.network.as_ref().ok_or_else(|| missing("trainer"))?;
+    check_replay(experiment)?;
     // Before the folder becomes that of this experiment: it may name a device that is not there.
     let place = place(training)?;
     let (folder, claim) = Folder::open(&job.folder, experiment, job.existing)?;
@@ -81,18 +83,31 @@ pub(super) fn train(plan: &Plan, job: &Job, emit: &mut dyn FnMut(RunEvent)) -> R
     }
     let options = TrainOptions { drop_path: training.drop_path, auxiliary: training.auxiliary_weight > 0.0 };
     let mut net = Supernet::new(graph(plan, network, options)?, experiment.seed, place.device)?;
-    if training.channels_last {
+    if training.layout == Layout::ChannelsLast {
         net = net.with_channels_last()?;
     }
     let numerics = Numerics::of(training, place.device);
+    let graphs = training.cuda_graphs && place.device.is_cuda();
+    let replayed = graphs.then(|| Replayed::on(place.device)).transpose()?;
     let steps = loaders.train_batches.steps as u64;
     let base = settings.base_rate(training.batch_size);
     let rate = LearningRate::new(settings.schedule.clone(), base, steps, training.epochs);
     let named = net.parameters().all().iter().map(|p| (p.name.clone(), p.tensor.shallow_clone())).collect();
     let optimizer = Optimizer::new(settings.clone(), rate, named);
     let of = Of { space: net.graph().identity(), data: loaders.digest(), experiment: experiment.resolved_toml() };
-    let mut run =
-        Run { seed: experiment.seed, training, loaders, folder, net, optimizer, numerics, of, state: State::default(), emit };
+    let mut run = Run {
+        seed: experiment.seed,
+        training,
+        loaders,
+        folder,
+        net,
+        optimizer,
+        numerics,
+        replayed,
+        of,
+        state: State::default(),
+        emit,
+    };
     run.resume(claim)?;
     run.folder.begin(claim, experiment, &run.epochs(), run.emit)?;
     run.folder.computes(&place, &mut run.state.computed_on, run.emit)?;
@@ -158,6 +173,7 @@ struct Run<'a> {
     net: Supernet,
     optimizer: Optimizer,
     numerics: Numerics,
+    replayed: Option<Replayed>,
     of: Of,
     state: State,
     emit: &'a mut dyn FnMut(RunEvent),
@@ -259,6 +275,9 @@ impl Run<'_> {
     }
 
     fn step(&mut self, batch: &[MiniBatch]) -> Result<Tally, SearchError> {
+        if let Some(replayed) = self.replayed.take_if(|replayed| replayed.fits(batch, &[])) {
+            return self.replayed_step(replayed, batch);
+        }
         let total: usize = batch.iter().map(MiniBatch::len).sum();
         let mut gradients = Gradients::new();
         let mut tally = Tally::default();
@@ -272,6 +291,14 @@ impl Run<'_> {
         let finite = self.optimizer.step_scaled(gradients.into_iter().collect(), self.numerics.loss_scale())?;
         self.numerics.learn(finite, learning_rate)?;
         Ok(tally)
+    }
+
+    fn replayed_step(&mut self, mut replayed: Replayed, batch: &[MiniBatch]) -> Result<Tally, SearchError> {
+        let Self { net, numerics, training, optimizer, .. } = self;
+        let pass = |mini: &MiniBatch, _: &[Tensor]| loss(net, numerics, training, mini, Phase::Train);
+        let tally = replayed.step(net, optimizer, batch, &[], &pass);
+        self.replayed = Some(replayed);
+        tally
     }
 
     /// All images count once, also those of a last smaller batch.
@@ -290,16 +317,9 @@ impl Run<'_> {
 
     /// Loss with its graph, the parameters that took part, and how the main classifier did.
     fn loss(&self, mini: &MiniBatch, phase: Phase) -> Result<(Tensor, Vec<usize>, Tally), SearchError> {
-        let _casts = self.numerics.casts();
-        let output = self.net.forward(&mini.images, Path::Selected(&only()), phase)?;
-        let smoothing = self.training.label_smoothing;
-        let mut loss = cross_entropy(&output.values[0], &mini.labels, smoothing)?;
-        if let Some(auxiliary) = output.values.get(1).filter(|_| phase == Phase::Train) {
-            let second = cross_entropy(auxiliary, &mini.labels, smoothing)?;
-            loss = loss.f_add(&second.f_mul_scalar(self.training.auxiliary_weight)?)?;
-        }
-        let tally = Tally::of(&loss, &output.values[0], &mini.labels, self.optimizer.learning_rate())?;
-        Ok((loss, output.parameters, tally))
+        let (loss, logits, parameters) = loss(&self.net, &self.numerics, self.training, mini, phase)?;
+        let tally = Tally::of(&loss, &logits, &mini.labels, self.optimizer.learning_rate())?;
+        Ok((loss, parameters, tally))
     }
 
     fn save(&mut self) -> Result<(), SearchError> {
@@ -343,6 +363,25 @@ impl Run<'_> {
         let loaders = self.loaders;
         Ok((best, self.evaluate(&loaders.test)?.score()?))
     }
+}
+
+/// Loss of a mini-batch with its graph, the logits of the main classifier, and the parameters that took part.
+fn loss(
+    net: &Supernet,
+    numerics: &Numerics,
+    training: &Training,
+    mini: &MiniBatch,
+    phase: Phase,
+) -> Result<Pass, SearchError> {
+    let _casts = numerics.casts();
+    let output = net.forward(&mini.images, Path::Selected(&only()), phase)?;
+    let smoothing = training.label_smoothing;
+    let mut loss = cross_entropy(&output.values[0], &mini.labels, smoothing)?;
+    if let Some(auxiliary) = output.values.get(1).filter(|_| phase == Phase::Train) {
+        let second = cross_entropy(auxiliary, &mini.labels, smoothing)?;
+        loss = loss.f_add(&second.f_mul_scalar(training.auxiliary_weight)?)?;
+    }
+    Ok((loss, output.values[0].shallow_clone(), output.parameters))
 }
 
 /// Why weights cannot be put back.

@@ -4,11 +4,12 @@ use nasprof_search::config::DartsOrder;
 use tch::{Kind, Tensor};
 
 use super::{ArchStep, Searcher};
+use crate::batch::{Gradients, MiniBatch, add};
 use crate::device::rows;
 use crate::error::SearchError;
 use crate::loss::Tally;
 use crate::optimizer::{add_to_all, copy_to_all};
-use crate::session::{Gradients, MiniBatch, Session, add};
+use crate::session::Session;
 use crate::supernet::{Path, Phase};
 
 /// Length of the step of the second derivative's difference quotient, in units of the gradient's norm (the paper's
@@ -49,7 +50,9 @@ impl Darts {
             Ok(add_to_all(&weights, &gradients, by)?)
         };
         let put_back = || -> Result<(), SearchError> { Ok(copy_to_all(&touched, &kept)?) };
-        moved(&step, -rate)?;
+        // Gradients of losses that are scaled for 16-bit floats are scaled as well.
+        let scale = session.numerics().scale();
+        moved(&step, -rate / scale)?;
         let mut result = gradients(session, valid, true);
         put_back()?;
         if let Ok(unrolled) = &mut result {
@@ -67,7 +70,7 @@ impl Darts {
                 let (plus, minus) = (at(by)?.concat(), at(-by)?.concat());
                 let alphas = unrolled.alphas.iter_mut().flatten();
                 for ((alpha, plus), minus) in alphas.zip(plus).zip(minus) {
-                    *alpha -= (plus - minus) * (rate / (2.0 * by));
+                    *alpha -= (plus - minus) * (rate / (2.0 * by * scale));
                 }
             }
         }
@@ -113,6 +116,9 @@ impl Searcher for Darts {
         let probabilities = session.distribution().leaves(session.net().device())?;
         // The alphas get no gradient here, so none is computed.
         let probabilities: Vec<Tensor> = probabilities.iter().map(Tensor::detach).collect();
+        if let Some(tally) = session.replayed_step(&probabilities, batch)? {
+            return Ok(tally);
+        }
         let mut gradients = Gradients::new();
         let tally = session.weight_gradients(Path::Mixed(&probabilities), batch, &mut gradients)?;
         session.update_weights(gradients)?;

@@ -9,9 +9,10 @@ use rand::seq::SliceRandom;
 use serde_json::{Value, json};
 
 use super::{ArchStep, Judge, Searcher};
+use crate::batch::{Gradients, MiniBatch};
 use crate::error::SearchError;
 use crate::loss::Tally;
-use crate::session::{Gradients, MiniBatch, Session};
+use crate::session::Session;
 use crate::supernet::Path;
 
 /// Strictly fair sampling (Chu, Zhang, Xu 2019): every n draws of a choice with n candidates, counted from the

@@ -8,11 +8,12 @@ use rand::Rng;
 use tch::Tensor;
 
 use super::ArchStep;
+use crate::batch::MiniBatch;
 use crate::device::{leaves, rows};
 use crate::error::SearchError;
 use crate::loss::Tally;
 use crate::optimizer::add_to_all;
-use crate::session::{MiniBatch, Session};
+use crate::session::Session;
 use crate::supernet::{Path, Phase};
 
 /// One step of the architecture.
@@ -31,7 +32,8 @@ pub(super) fn step(session: &mut Session<'_>, valid: &[MiniBatch]) -> Result<Arc
         tally = tally.and(one.tally);
         let share = session.numerics().scaled(&one.loss, mini.len() as f64 / total as f64)?;
         // A choice that nothing reads, or between two zeros, has none.
-        let found = sums.iter().zip(Tensor::f_run_backward(&[share], &gates, false, false)?).filter(|(_, g)| g.defined());
+        let found =
+            sums.iter().zip(Tensor::f_run_backward(&[share], &gates, false, false)?).filter(|(_, g)| g.defined());
         let (read, more): (Vec<_>, Vec<_>) = found.map(|(sum, g)| (sum.shallow_clone(), g)).unzip();
         add_to_all(&read, &more, 1.0)?;
     }

@@ -9,9 +9,10 @@ use nasprof_graph::Arch;
 use nasprof_search::config;
 use serde_json::Value;
 
+use crate::batch::MiniBatch;
 use crate::error::SearchError;
 use crate::loss::{Score, Tally};
-use crate::session::{MiniBatch, Session};
+use crate::session::Session;
 
 pub use darts::Darts;
 pub use fairnas::{FairNas, FairSampler};

@@ -5,9 +5,10 @@ use nasprof_search::config::ArchitectureGradient;
 use serde_json::{Value, json};
 
 use super::{ArchStep, Searcher, gate};
+use crate::batch::{Gradients, MiniBatch};
 use crate::error::SearchError;
 use crate::loss::{Score, Tally};
-use crate::session::{Gradients, MiniBatch, Session};
+use crate::session::Session;
 use crate::supernet::{Distribution, Path};
 
 /// The searcher.
