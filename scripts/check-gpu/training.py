@@ -119,23 +119,26 @@ def steps(runner):
     script = HERE.parent / "steps.py"
     if not script.exists():
         script = HERE.parent.parent / "train" / "benches" / "pytorch" / "steps.py"
-    goals = {"mobilenet": 1.0, "darts": 1.0, "train": 1.0}
-    for precision in ["float32"] if runner.dry else ["float32", "tf32"]:
-        for case in goals:
-            count = {"darts": 2}.get(case, 20)
-            environment = {"PYTHON": runner.python, "STEPS_SCRIPT": str(script), "CASES": case, "PRECISION": precision,
-                           "DEVICE": "cpu" if runner.dry else "cuda", "ROUNDS": "5", "STEPS": str(count)}
-            if runner.dry:
-                # Another size of everything: the plumbing is what is tried.
-                environment.update({"STEPS_SCRIPT": str(HERE / "fakes.py"), "ROUNDS": "1", "STEPS": "1"})
-                if case == "darts" or not bench.exists():
-                    continue
-            done = runner.run([bench], 60, environment=environment).ok(f"steps of {case}")
-            found = re.search(r"median ([\d.]+) ms here, ([\d.]+) ms in PyTorch; ratio ([\d.]+) \((.*?)\)", done.out)
-            here, there, ratio = (float(x) for x in found.groups()[:3])
-            figure = f"{ratio:.3f} ({found.group(4)}): {here} ms here, {there} ms there"
-            ok = None if runner.dry else ratio <= goals[case]
-            runner.claim(f"ratio of a step, {case}, {precision}", figure, ok, f"at most {goals[case]}")
+    # Paths that change, and those that do not, with and without CUDA graphs; the goals are the issue's.
+    cases = [("mobilenet", "float32", False, 1.0), ("darts", "float32", False, 1.0), ("darts", "float32", True, 0.6),
+             ("train", "float32", True, 0.6), ("mobilenet", "tf32", False, 1.0)]
+    for case, precision, graphs, goal in cases[:1] if runner.dry else cases:
+        environment = {"PYTHON": runner.python, "STEPS_SCRIPT": str(script), "CASES": case, "PRECISION": precision,
+                       "DEVICE": "cuda", "GRAPHS": str(int(graphs)), "ROUNDS": "5", "STEPS": "4" if case == "darts" else "20"}
+        if runner.dry:
+            # One step here, and a fake there: the plumbing is what is tried.
+            environment.update({"STEPS_SCRIPT": str(HERE / "fakes.py"), "DEVICE": "cpu", "ROUNDS": "1", "STEPS": "1"})
+            if not bench.exists():
+                break
+        done = runner.run([bench], 60, environment=environment)
+        name = f"ratio of a step, {case}, {precision}{', CUDA graphs' if graphs else ''}"
+        found = re.search(r"median ([\d.]+) ms here, ([\d.]+) ms in PyTorch; ratio ([\d.]+) \((.*?)\)", done.out)
+        if not found:
+            runner.claim(name, f"no ratio: {(done.err.strip().splitlines() or ['no words'])[-1][:120]}", False)
+            continue
+        ratio = float(found.group(3))
+        figure = f"{ratio:.3f} ({found.group(4)}): {found.group(1)} ms here, {found.group(2)} ms there"
+        runner.claim(name, figure, None if runner.dry else ratio <= goal, f"at most {goal}")
     if runner.dry and not bench.exists():
         runner.claim("ratio of a step", "nasprof-bench-pytorch is not packed", None)
 
@@ -207,4 +210,27 @@ def precisions(runner):
     runner.claim("losses of an epoch in other precisions, from that in float32", f"{100 * off:.2f} %", off <= 0.05, "at most 5 %")
 
 
-CHECKS = [compute, steps, repeatable, precisions, winner]
+def graphs(runner):
+    """Replayed steps (CUDA graphs) train as plain ones do, and faster."""
+    if runner.dry:
+        keys = 'compute = "cpu"\ncuda_graphs = true'
+        file = experiment(runner, "refused", '[trainer]\narch = "random"', 1, keys)
+        refused = runner.nasprof("train", file, "-o", "refused", seconds=60)
+        runner.claim("cuda_graphs without a GPU is refused by name", f"exit code {refused.code}",
+                     refused.code == 2 and "training.cuda_graphs" in refused.err)
+        return
+    for case, table in [("train", '[trainer]\narch = "random"'), ("darts", '[searcher]\nkind = "darts"')]:
+        found = {}
+        for name, keys in [("plain", ""), ("replayed", "cuda_graphs = true")]:
+            file = experiment(runner, f"{case}-{name}", table, 2, f'compute = "cuda"\n{keys}')
+            command = "search" if case == "darts" else "train"
+            runner.nasprof(command, file, "-o", f"{case}-{name}", seconds=60).ok(f"{case}, {name}")
+            with open(runner.path(f"{case}-{name}") / "metrics.csv") as rows:
+                losses = [float(row["loss/train"]) for row in csv.DictReader(rows)]
+            found[name] = (losses, result(runner.path(f"{case}-{name}"))["seconds"])
+        off = max(abs(a / b - 1) for a, b in zip(found["plain"][0], found["replayed"][0]))
+        runner.claim(f"losses of replayed steps, {case}, from those of plain ones", f"{100 * off:.3f} %", off <= 0.01, "at most 1 %")
+        runner.claim(f"time of a replayed run, {case}, over that of a plain one", f"{found['replayed'][1] / found['plain'][1]:.2f}", None)
+
+
+CHECKS = [compute, steps, repeatable, precisions, winner, graphs]

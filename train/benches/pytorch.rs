@@ -2,7 +2,7 @@
 //!
 //! `train/benches/pytorch/run.sh` installs PyTorch and starts this; `scripts/check-gpu.sh` runs it on a GPU. From the
 //! environment: THREADS (2), ROUNDS (7), STEPS of a round, CASES (mobilenet, darts, train), DEVICE (cpu, cuda), PRECISION
-//! (float32, tf32), and STEPS_SCRIPT, the other side where it is not in the sources.
+//! (float32, tf32), GRAPHS (1: steps are replayed where they never change), and STEPS_SCRIPT, the other side where it is not in the sources.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints and fails by panicking")]
 
@@ -13,6 +13,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
 use nasprof_graph::Arch;
+use nasprof_graph::passes::{eliminate_dead_code, select};
 use nasprof_search::config::{DartsOrder, Plan};
 use nasprof_torch::cuda::{self, System};
 use nasprof_train::loss::Tally;
@@ -50,7 +51,11 @@ impl PyTorch {
         let parameters = session.net().parameters().all();
         let mut ours: Vec<Vec<i64>> = parameters.iter().filter(|p| p.trainable).map(|p| p.tensor.size()).collect();
         ours.sort();
-        assert!(theirs.is_none_or(|theirs| ours == theirs), "the two networks differ");
+        // There a network stays in its supernet.
+        let same = |theirs: Vec<Vec<i64>>| {
+            if case == "train" { ours.iter().all(|shape| theirs.contains(shape)) } else { ours == theirs }
+        };
+        assert!(theirs.is_none_or(same), "the two networks differ");
         Self { child, requests, answers }
     }
 
@@ -74,7 +79,7 @@ fn steps(case: &str, session: &mut Session<'_>, batch: &[MiniBatch], archs: &[Ar
     let start = Instant::now();
     let mut tally = Tally::default();
     for arch in archs {
-        tally = tally.and(if case == "darts" {
+        tally = tally.and(if case != "mobilenet" {
             Darts::new(DartsOrder::First, false).train_step(session, batch).unwrap()
         } else {
             // What ProxylessNAS does with an architecture of its own drawing.
@@ -103,16 +108,24 @@ fn device() -> Device {
     Device::Cpu
 }
 
-fn compare(case: &str, plan: &Plan, count: usize, threads: usize, rounds: usize, device: Device) {
-    let mut session = Session::new(plan, device).unwrap();
+fn compare(case: &str, mut plan: Plan, count: usize, threads: usize, rounds: usize, device: Device) {
+    plan.experiment.training.as_mut().unwrap().cuda_graphs = std::env::var("GRAPHS").is_ok_and(|value| value == "1");
+    let mut always = None;
+    if case == "train" {
+        // One network, whose steps are those of a mixture without choices.
+        let arch = Session::new(&plan, Device::Cpu).unwrap().sample();
+        plan.space.graph = eliminate_dead_code(&select(&plan.space.graph, &arch).unwrap());
+        plan.space.choices = Vec::new();
+        always = Some(arch);
+    }
+    let mut session = Session::new(&plan, device).unwrap();
     let MiniBatch { images, labels } = common::batch(&plan.space, BATCH).unwrap();
     let batch = [MiniBatch { images: images.to_device(device), labels: labels.to_device(device) }];
-    let always = session.sample();
     let mut python = PyTorch::new(case, threads, &session);
     let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     // The first round warms both up and does not count.
     for round in 0..=rounds {
-        let sampled = |session: &mut Session<'_>| if case == "train" { always.clone() } else { session.sample() };
+        let sampled = |session: &mut Session<'_>| always.clone().unwrap_or_else(|| session.sample());
         let archs: Vec<Arch> = (0..count).map(|_| sampled(&mut session)).collect();
         let (mut here, mut there) = (0.0, 0.0);
         for side in [round % 2, 1 - round % 2] {
@@ -156,6 +169,6 @@ fn main() {
             "train" | "mobilenet" => ("mobilenet-cifar10", "proxylessnas", 10),
             other => panic!("there is no case {other}"),
         };
-        compare(case, &common::plan(space, searcher), common::setting("STEPS", steps), threads, rounds, device);
+        compare(case, common::plan(space, searcher), common::setting("STEPS", steps), threads, rounds, device);
     }
 }

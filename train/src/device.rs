@@ -62,6 +62,9 @@ pub(crate) fn rows(vectors: &[Tensor]) -> Result<Vec<Vec<f64>>, TchError> {
 
 /// Vectors of one tensor on a device each, which all go there in one copy; gradients can be taken with respect to them.
 pub(crate) fn leaves(vectors: &[Vec<f32>], device: Device) -> Result<Vec<Tensor>, TchError> {
+    if vectors.is_empty() {
+        return Ok(Vec::new());
+    }
     let flat = upload(&Tensor::f_from_slice(&vectors.concat())?, device)?;
     let mut start = 0;
     let mut leaf = |vector: &Vec<f32>| {
