@@ -227,6 +227,7 @@ mod tests {
 
     /// Losses of twenty steps on batches of their own, `stale`: on the first one always.
     fn losses(kind: OptimizerKind, replayed: Option<Replayed>, stale: bool) -> Vec<f64> {
+        tch::set_num_threads(1);
         let net = Supernet::new(graph(), 1, Device::Cpu).unwrap();
         let mut optimizer = optimizer(&net, kind);
         let mut replayed = replayed;

@@ -178,6 +178,7 @@ impl Plain {
 
 /// Losses of a small network in 32-bit floats over twenty steps.
 fn losses(step: &mut dyn FnMut(&mut [Tensor], Vec<Tensor>)) -> Vec<f64> {
+    tch::set_num_threads(1);
     tch::manual_seed(3);
     let float = (Kind::Float, tch::Device::Cpu);
     let images = Tensor::randn([32, 3, 8, 8], float);
@@ -247,10 +248,7 @@ fn gradients_may_be_views() {
         let step = |gradients: [Tensor; 3]| {
             let weights = [0, 1, 2].map(|_| Tensor::ones([2, 3], (Kind::Float, tch::Device::Cpu)));
             let mut optimizer = optimizer(settings(kind, 0.1), &weights.each_ref());
-            for _ in 0..2 {
-                let gradients = gradients.each_ref().map(Tensor::shallow_clone);
-                optimizer.step(gradients.into_iter().enumerate().collect()).unwrap();
-            }
+            optimizer.step(gradients.into_iter().enumerate().collect()).unwrap();
             weights
         };
         let one = Tensor::from_slice(&[0.5_f32]).expand([2, 3], false);
@@ -264,4 +262,34 @@ fn gradients_may_be_views() {
     let weight = Tensor::ones([2, 3], (Kind::Float, tch::Device::Cpu));
     let mut optimizer = optimizer(settings(OptimizerKind::Momentum, 0.1), &[&weight]);
     assert!(optimizer.step(vec![(0, Tensor::from_slice(&[1.0_f32, 2.0]))]).is_err(), "another shape");
+}
+
+#[test]
+fn scaled_gradients_make_the_same_step_and_those_that_overflow_make_none() {
+    for kind in [OptimizerKind::Sgd, OptimizerKind::Momentum, OptimizerKind::Nesterov, OptimizerKind::Adam] {
+        let weights = || [Tensor::from_slice(&[1.0_f32, 2.0]), Tensor::from_slice(&[3.0_f32])];
+        let gradients =
+            |by: f32| vec![(0, Tensor::from_slice(&[0.5_f32 * by, -by])), (1, Tensor::from_slice(&[0.25 * by]))];
+        let settings = config::Optimizer { clip: Some(0.7), weight_decay: 0.1, ..settings(kind, 0.1) };
+        let (plain, scaled) = (weights(), weights());
+        let mut first = optimizer(settings.clone(), &plain.each_ref());
+        let mut second = optimizer(settings.clone(), &scaled.each_ref());
+        for round in 0..3 {
+            first.step(gradients(1.0)).unwrap();
+            assert!(second.step_scaled(gradients(1024.0), Some(1024.0)).unwrap());
+            assert_eq!(plain, scaled, "{kind:?}, round {round}");
+        }
+        let before = scaled.each_ref().map(Tensor::copy);
+        let updates = second.state().1;
+        for bad in [f32::INFINITY, f32::NAN] {
+            let overflow = vec![(0, Tensor::from_slice(&[1.0_f32, bad])), (1, Tensor::from_slice(&[1.0_f32]))];
+            assert!(!second.step_scaled(overflow, Some(1024.0)).unwrap());
+        }
+        assert_eq!(scaled, before, "{kind:?}: an overflow changed something");
+        assert_eq!((second.state().1, second.steps()), (updates, 5), "the schedule goes on");
+        // The control: unscaled, the same gradients make another step.
+        second.step(gradients(1024.0)).unwrap();
+        first.step(gradients(1.0)).unwrap();
+        assert_ne!(plain[1], before[1]);
+    }
 }

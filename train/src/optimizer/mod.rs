@@ -59,7 +59,8 @@ impl Optimizer {
         self.step
     }
 
-    /// One step: clips each gradient, adds the decay, updates. Tensors without a gradient stay as they are.
+    /// One step: clips each gradient, adds the decay, updates. Tensors without a gradient stay as they are. The gradients are
+    /// used up: what they hold afterwards is not said.
     ///
     /// # Errors
     /// libtorch's, if a gradient does not fit its tensor.

@@ -63,13 +63,17 @@ at::Tensor row(const at::Tensor& tensor) {
 
 // For each element of all tensors, one after the other, which of them it is of.
 at::Tensor segments(const Tensors& tensors) {
-  auto counts = at::empty({static_cast<int64_t>(tensors.size())}, at::TensorOptions(at::kLong).pinned_memory(tensors[0].is_cuda()));
+  // Memory that a GPU reads by itself.
+  auto options = at::TensorOptions(at::kLong).pinned_memory(tensors[0].is_cuda());
+  auto counts = at::empty({static_cast<int64_t>(tensors.size())}, options);
   int64_t total = 0;
   for (size_t i = 0; i < tensors.size(); i++) {
     counts.data_ptr<int64_t>()[i] = tensors[i].numel();
     total += tensors[i].numel();
   }
-  return at::repeat_interleave(counts.to(tensors[0].device(), /*non_blocking=*/true), total);
+  counts = counts.to(tensors[0].device(), /*non_blocking=*/true);
+  // With a number in place of the option it would be another function.
+  return at::repeat_interleave(counts, std::optional<int64_t>(total));
 }
 
 // Shortens each gradient to a norm of at most `longest`. `of` are their segments, where those are known.
