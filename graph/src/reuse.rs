@@ -43,7 +43,7 @@ struct Kind<'a> {
 impl<'a> Kind<'a> {
     fn of(graph: &Graph, node: &'a Node) -> Self {
         let channels = graph.input_shapes(node).first().map_or(0, |shape| shape.channels());
-        let depthwise = matches!(node.op, Op::Conv { groups, .. } if groups > 1 && groups == channels);
+        let depthwise = matches!(*node.op.core(), Op::Conv { groups, .. } if groups > 1 && groups == channels);
         Self { op: node.op.name(), depthwise, output: &node.shape }
     }
 }
