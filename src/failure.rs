@@ -20,7 +20,10 @@ use nasprof_spaces::SpaceError;
 
 use crate::escape::block;
 pub(crate) use crate::exit::{Exit, of_io};
-use crate::hints::{BROKEN_AGENT, arch_hint, device_file_hint, folder_hint, journal_hint, link_hint, model_hint, no_library_hint, space_hint};
+use crate::hints::{
+    BROKEN_AGENT, arch_hint, device_file_hint, folder_hint, journal_hint, link_hint, model_hint, no_library_hint,
+    space_hint,
+};
 use crate::kept::Kept;
 
 /// An error as the user sees it: what is wrong, then a hint.

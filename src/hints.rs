@@ -202,7 +202,10 @@ pub(crate) fn model_hint(problem: &str) -> &'static str {
         ("has no input", "check the names with --input-shape and in --input"),
     ];
     let known = hints.iter().find(|(words, _)| problem.contains(words));
-    known.map(|(_, hint)| *hint).or_else(|| no_library_hint(problem)).unwrap_or("the model must run on this version of ONNX Runtime; `runtime_version` is in every LUT")
+    known
+        .map(|(_, hint)| *hint)
+        .or_else(|| no_library_hint(problem))
+        .unwrap_or("the model must run on this version of ONNX Runtime; `runtime_version` is in every LUT")
 }
 
 /// What helps where the library of ONNX Runtime is missing.

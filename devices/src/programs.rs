@@ -124,13 +124,11 @@ mod tests {
     #[test]
     fn a_missing_agent_says_where_it_was_looked_for() {
         let programs = Programs { folder: PathBuf::from("/none"), agent: None, agent_torch: None };
-        for (backend, expected) in
-            [
-                ("synthetic:quiet", "/none/nasprof-agent-riscv64"),
-                ("torch", "/none/nasprof-agent-torch-riscv64"),
-                ("onnxruntime:xnnpack", "/none/nasprof-agent-dynamic-riscv64"),
-            ]
-        {
+        for (backend, expected) in [
+            ("synthetic:quiet", "/none/nasprof-agent-riscv64"),
+            ("torch", "/none/nasprof-agent-torch-riscv64"),
+            ("onnxruntime:xnnpack", "/none/nasprof-agent-dynamic-riscv64"),
+        ] {
             let error = programs.for_architecture(backend, "riscv64").unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }

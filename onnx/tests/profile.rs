@@ -21,7 +21,8 @@ fn run(events: &mut Vec<String>, us: [i64; 2]) {
 
 fn text(events: &[String]) -> String {
     // One after the other.
-    let events = events.iter().enumerate().map(|(i, event)| event.replace("\"ts\" :5,", &format!("\"ts\" :{},", 1000 * i)));
+    let events =
+        events.iter().enumerate().map(|(i, event)| event.replace("\"ts\" :5,", &format!("\"ts\" :{},", 1000 * i)));
     format!("[\n{}\n]\n", events.collect::<Vec<_>>().join(",\n"))
 }
 

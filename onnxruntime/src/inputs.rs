@@ -78,7 +78,8 @@ impl Inputs {
 fn described(of: &ValueType) -> String {
     match of {
         ValueType::Tensor { ty, shape, .. } => {
-            let sizes: Vec<String> = shape.iter().map(|&d| if d < 0 { "?".to_owned() } else { d.to_string() }).collect();
+            let sizes: Vec<String> =
+                shape.iter().map(|&d| if d < 0 { "?".to_owned() } else { d.to_string() }).collect();
             format!("{ty} {}", if sizes.is_empty() { "scalar".to_owned() } else { sizes.join("x") })
         }
         other => other.to_string(),
@@ -96,7 +97,10 @@ fn open(input: &Outlet) -> Option<String> {
 fn shape(input: &Outlet, given: &BTreeMap<String, Vec<u64>>) -> Result<Vec<i64>, String> {
     let name = input.name();
     let ValueType::Tensor { shape, .. } = input.dtype() else {
-        return Err(format!("input `{name}` is no tensor but {}; a file of values cannot hold it either", input.dtype()));
+        return Err(format!(
+            "input `{name}` is no tensor but {}; a file of values cannot hold it either",
+            input.dtype()
+        ));
     };
     let said = described(input.dtype());
     let sizes = match given.get(name) {

@@ -74,8 +74,7 @@ fn find() -> Result<PathBuf, LibraryError> {
         if named.is_file() {
             return Ok(named);
         }
-        return in_folder(&named)
-            .ok_or_else(|| LibraryError::NotFound { looked: format!("{} only", named.display()) });
+        return in_folder(&named).ok_or_else(|| LibraryError::NotFound { looked: format!("{} only", named.display()) });
     }
     for folder in folders() {
         if let Some(found) = in_folder(&folder) {
@@ -109,9 +108,8 @@ fn folders() -> Vec<PathBuf> {
 fn children(folder: &Path, prefix: &str) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let mut found: Vec<PathBuf> = paths
-        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix)))
-        .collect();
+    let mut found: Vec<PathBuf> =
+        paths.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix))).collect();
     found.sort();
     found
 }

@@ -78,7 +78,9 @@ impl Array {
         let by_columns = after("'fortran_order'").ok_or_else(wrong)?.starts_with("True");
         let shape = after("'shape'").and_then(|text| Some(text.strip_prefix('(')?.split_once(')')?.0));
         let sizes = shape.ok_or_else(wrong)?.split(',').map(str::trim).filter(|size| !size.is_empty());
-        let shape: Vec<i64> = sizes.map(|size| size.parse().ok().filter(|&s: &i64| s >= 0).ok_or_else(wrong)).collect::<Result<_, _>>()?;
+        let shape: Vec<i64> = sizes
+            .map(|size| size.parse().ok().filter(|&s: &i64| s >= 0).ok_or_else(wrong))
+            .collect::<Result<_, _>>()?;
         if by_columns && shape.len() > 1 {
             return Err("is stored column by column; numpy.ascontiguousarray stores it row by row".to_owned());
         }
@@ -158,7 +160,8 @@ mod tests {
         ] {
             assert!(Array::parse(npy(&good.replace(from, to), &[0; 8])).is_err(), "{to}");
         }
-        for (header, bytes) in [(good, 7), (good, 9), ("{'descr': '<U3', 'fortran_order': False, 'shape': (2,), }", 24)] {
+        for (header, bytes) in [(good, 7), (good, 9), ("{'descr': '<U3', 'fortran_order': False, 'shape': (2,), }", 24)]
+        {
             assert!(Array::parse(npy(header, &vec![0; bytes])).unwrap().value().is_err(), "{header} {bytes}");
         }
     }

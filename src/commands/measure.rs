@@ -143,8 +143,11 @@ impl Job {
         let runtime = resolve::runtime(&target, agent.as_mut()).map_err(in_context)?;
         drop(agent);
         if runtime.fuses() && matches!(args.mode, ModeArg::Isolated) {
-            return Err(Failure::usage(format!("--mode isolated: {} times layers inside networks only", target.backend))
-                .hint("leave --mode out"));
+            return Err(Failure::usage(format!(
+                "--mode isolated: {} times layers inside networks only",
+                target.backend
+            ))
+            .hint("leave --mode out"));
         }
         print_remarks(device, &mut link);
         let (space, identity) = at_batch(space, target.batch)?;

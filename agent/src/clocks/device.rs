@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use nasprof_graph::Graph;
 use nasprof_profiler::protocol::{
-    Canary, ClockRequest, Device, DeviceError, Energy, Fingerprint, Loaded, Memory, ModelOpened, ModelRequest, Probe, Probes, Setup, Visit,
-    VisitRequest, read_line,
+    Canary, ClockRequest, Device, DeviceError, Energy, Fingerprint, Loaded, Memory, ModelOpened, ModelRequest, Probe,
+    Probes, Setup, Visit, VisitRequest, read_line,
 };
 
 use super::ClockError;

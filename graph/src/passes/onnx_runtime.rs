@@ -269,8 +269,7 @@ impl<'a> Layout<'a> {
     /// other, the first of them that can take it.
     fn elementwise(&mut self, kernel: Kernel) {
         let first = self.shape(kernel.operands[0]).clone();
-        let fits =
-            kernel.operands.iter().all(|value| self.blocked.contains_key(value) && *self.shape(*value) == first);
+        let fits = kernel.operands.iter().all(|value| self.blocked.contains_key(value) && *self.shape(*value) == first);
         if !fits {
             return self.keep(kernel);
         }

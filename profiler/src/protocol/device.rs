@@ -6,8 +6,8 @@ use nasprof_graph::Graph;
 use thiserror::Error;
 
 use super::clocks::{ClockRequest, Stored};
-use super::reply::{Canary, Energy, Fingerprint, Loaded, Memory, Probes, Visit};
 use super::model::{ModelOpened, ModelRequest};
+use super::reply::{Canary, Energy, Fingerprint, Loaded, Memory, Probes, Visit};
 use super::request::{Setup, VisitRequest};
 
 /// Why a device did not answer.

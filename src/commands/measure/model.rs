@@ -64,7 +64,11 @@ pub(super) fn run(device: &str, model: &Path, args: &MeasureArgs) -> Result<Exit
         replace_file(output, format!("{text}\n").as_bytes())
             .map_err(|e| Failure::usage(e).context(format!("-o {}", path_text(output))))?;
     }
-    if args.json { print_json(&profile)? } else { show(&profile)? }
+    if args.json {
+        print_json(&profile)?
+    } else {
+        show(&profile)?
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -97,9 +101,14 @@ fn show(profile: &ModelProfile) -> Result<(), Failure> {
     for part in kernels.iter().take(SHOWN) {
         let [low, high] = part.time.interval_ms;
         let half = 50.0 * (high - low) / part.time.ms.max(f64::MIN_POSITIVE);
-        let name = fit_ends(&part.kernel.name, 12, 34 + spare());
+        let name = fit_ends(&part.kernel.name, 12, 29 + spare());
         let operator = fit_ends(&part.kernel.operator, 8, 14);
-        print(format!("{:5.1} % {} {:>8.3} ms ±{half:3.0} %  {operator} {name}", 100.0 * part.share, bar(part.share, 6), part.time.ms))?;
+        print(format!(
+            "{:5.1} % {} {:>11} ± {half:3.0} %  {operator} {name}",
+            100.0 * part.share,
+            bar(part.share, 6),
+            ms(part.time.ms)
+        ))?;
     }
     if kernels.len() > SHOWN {
         let rest: f64 = kernels[SHOWN..].iter().map(|part| part.share).sum();
