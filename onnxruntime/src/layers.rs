@@ -148,3 +148,68 @@ fn activation_name(op: &Op) -> &'static str {
         _ => "Tanh",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nasprof_graph::GraphBuilder;
+    use nasprof_graph::runtime::Runtime;
+
+    use super::*;
+
+    /// A convolution with activation in blocks, and a copy behind it.
+    fn graph() -> Graph {
+        let mut b = GraphBuilder::new();
+        let x = b.input("x", [1, 3, 8, 8]).unwrap();
+        let y = b.add("conv", Op::conv(16, 3, 1, 1).with_bias(), &[x]).unwrap();
+        let y = b.add("relu", Op::Relu, &[y]).unwrap();
+        Runtime::OnnxRuntimeNchw16c.lower(&b.build(&[y]).unwrap())
+    }
+
+    fn nodes() -> Vec<OptimizedNode> {
+        let conv = OptimizedNode {
+            name: "conv_nchwc_token_7".to_owned(),
+            operator: "Conv".to_owned(),
+            domain: "com.microsoft.nchwc".to_owned(),
+            inputs: ["x", "w", "b"].map(str::to_owned).to_vec(),
+            outputs: vec!["reorder_token_0".to_owned()],
+            texts: vec![("activation".to_owned(), "Relu".to_owned())],
+            ..OptimizedNode::default()
+        };
+        let copy = OptimizedNode {
+            name: "ReorderOutput".to_owned(),
+            operator: "ReorderOutput".to_owned(),
+            domain: conv.domain.clone(),
+            inputs: conv.outputs.clone(),
+            outputs: vec!["conv".to_owned()],
+            ..OptimizedNode::default()
+        };
+        vec![conv, copy]
+    }
+
+    #[test]
+    fn nodes_are_found_by_what_they_give() {
+        let found = match_layers(&graph(), &nodes()).unwrap();
+        assert_eq!(found, HashMap::from([("conv_nchwc_token_7".to_owned(), 0), ("ReorderOutput".to_owned(), 1)]));
+    }
+
+    /// Times are never listed under a layer that did not run so.
+    #[test]
+    fn what_comes_out_otherwise_is_refused() {
+        let changed = |change: &dyn Fn(&mut Vec<OptimizedNode>)| {
+            let mut nodes = nodes();
+            change(&mut nodes);
+            match_layers(&graph(), &nodes).unwrap_err()
+        };
+        let plain = changed(&|nodes| nodes[0].domain.clear());
+        assert_eq!(plain, "ONNX Runtime runs Conv+Relu for `conv`, where Conv+Relu in blocks was expected");
+        assert!(changed(&|nodes| nodes[0].texts.clear()).contains("runs Conv in blocks for"));
+        assert!(changed(&|nodes| nodes[0].inputs.push("other".to_owned())).contains("Conv+Add+Relu"));
+        assert!(changed(&|nodes| drop(nodes.pop())).contains("runs nothing for `conv/from_blocks`"));
+        assert!(changed(&|nodes| nodes[1].outputs[0] = "elsewhere".to_owned()).contains("not expected"));
+        let twice = changed(&|nodes| {
+            let node = nodes[0].clone();
+            nodes.push(node);
+        });
+        assert!(twice.contains("two nodes of one name"), "{twice}");
+    }
+}
