@@ -125,6 +125,10 @@ pub fn op_cost(op: &Op, inputs: &[&Shape], output: &Shape) -> StaticCost {
             (stored(op, inputs), 0, [steps, batch, directions].into_iter().fold(step, u64::saturating_mul))
         }
         Op::LayerNorm { .. } | Op::GroupNorm { .. } | Op::Constant { .. } => (stored(op, inputs), 0, 0),
+        Op::Kernel { op, .. } => {
+            let cost = op_cost(op, inputs, output);
+            (cost.params, cost.buffers, cost.macs)
+        }
         Op::Custom { kind, attributes } => custom::find(kind)
             .map_or((0, 0, 0), |custom| (custom.params(attributes, inputs), 0, custom.macs(attributes, inputs))),
         _ => (0, 0, 0),

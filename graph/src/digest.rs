@@ -153,6 +153,7 @@ impl Bytes {
             Op::PoolNd { .. } => "pool_nd",
             Op::Recurrent { .. } => "recurrent",
             Op::Unbatched { .. } => "unbatched",
+            Op::Kernel { .. } => "kernel",
             op => op.name(),
         });
         match op {
@@ -244,6 +245,16 @@ impl Bytes {
             Op::Choice { choice, candidates } => {
                 self.text(choice);
                 self.list(candidates, |bytes, name| bytes.text(name));
+            }
+            Op::Kernel { op, sum, activation, block } => {
+                self.op(op);
+                self.bool(*sum);
+                self.optional(activation.as_deref(), Self::op);
+                self.number(*block);
+            }
+            Op::Reorder { block, to_blocks } => {
+                self.number(*block);
+                self.bool(*to_blocks);
             }
             Op::Custom { kind, attributes } => {
                 self.text(kind);

@@ -158,6 +158,19 @@ pub fn attributes(op: &Op) -> String {
             parts.extend(Some(attributes(op)).filter(|inner| !inner.is_empty()));
             parts.push("unbatched".to_owned());
         }
+        Op::Kernel { op, sum, activation, block } => {
+            parts.extend(Some(attributes(op)).filter(|own| !own.is_empty()));
+            parts.extend(sum.then(|| "sum".to_owned()));
+            if let Some(activation) = activation {
+                let own = attributes(activation);
+                let own = if own.is_empty() { own } else { format!(":{own}") };
+                parts.push(format!("{}{own}", activation.name()));
+            }
+            parts.extend((*block > 0).then(|| format!("nchw{block}c")));
+        }
+        Op::Reorder { block, to_blocks } => {
+            parts.push(format!("{}=nchw{block}c", if *to_blocks { "to" } else { "from" }));
+        }
         Op::Custom { attributes, .. } => parts.extend(attributes.iter().map(|(k, v)| format!("{k}={v}"))),
         _ => {}
     }

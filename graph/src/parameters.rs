@@ -95,6 +95,7 @@ pub fn specs_of(op: &Op, inputs: &[&Shape]) -> Vec<ParameterSpec> {
             initial: Initial::Constant(0.5),
         }],
         Op::Unbatched { op } => specs_of(op, inputs),
+        Op::Kernel { op, .. } => specs_of(op, inputs),
         _ => Vec::new(),
     }
 }
