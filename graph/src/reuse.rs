@@ -33,15 +33,16 @@ pub(crate) fn reuse_distances(graph: &Graph, costs: &[StaticCost]) -> Vec<u64> {
     distances
 }
 
+/// Layers of one kind run the same code on buffers of one size.
 #[derive(PartialEq, Eq, Hash)]
-struct Kind<'a> {
+pub(crate) struct Kind<'a> {
     op: &'a str,
     depthwise: bool,
     output: &'a Shape,
 }
 
 impl<'a> Kind<'a> {
-    fn of(graph: &Graph, node: &'a Node) -> Self {
+    pub(crate) fn of(graph: &Graph, node: &'a Node) -> Self {
         let channels = graph.input_shapes(node).first().map_or(0, |shape| shape.channels());
         let depthwise = matches!(node.op, Op::Conv { groups, .. } if groups > 1 && groups == channels);
         Self { op: node.op.name(), depthwise, output: &node.shape }

@@ -8,8 +8,8 @@ use serde::Serialize;
 use crate::energy::{EnergyEstimate, EnergyScale};
 use crate::interpolate::Interpolator;
 use crate::memory::LayerMemory;
-use crate::reuse::time_at;
-use crate::{Anchor, Flag, Lut, Row};
+use crate::reuse::{ReuseCurve, time_at};
+use crate::{Anchor, Flag, Lut, Row, SizeEffect};
 
 /// Where a layer's number came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -125,8 +125,7 @@ impl<'a> Estimator<'a> {
 
     /// Nanoseconds to milliseconds, calibrated, in a network of this size.
     fn ms_per_ns(&self, network: &LoweredNetwork) -> f64 {
-        let effect = self.lut.context.calibration.as_ref().and_then(|c| c.size_effect.as_ref());
-        self.scale * effect.map_or(1.0, |effect| effect.factor(network)) / 1e6
+        self.scale * self.size_factor(network) / 1e6
     }
 
     /// The layers of a network, each at its reuse distance.
@@ -170,11 +169,32 @@ impl<'a> Estimator<'a> {
         Some(anchor.sum_ns * self.scale / 1e6)
     }
 
-    /// [`Estimator::latency_ms`] from the means over all occurrences, whatever runs before a layer and whatever the network's
-    /// size: what choices contribute is then independent, which the batch form and expected values need.
+    /// [`Estimator::latency_ms`] from the means over all occurrences of a layer, whatever runs before it.
     #[must_use]
     pub fn mean_latency_ms(&self, network: &LoweredNetwork) -> Option<f64> {
+        Some(self.mean_sum_ms(network)? * self.size_factor(network))
+    }
+
+    /// The sum of the layers' means, before the size effect: what choices contribute to it is independent.
+    pub(crate) fn mean_sum_ms(&self, network: &LoweredNetwork) -> Option<f64> {
         network.keys().map(|key| self.layer_ms(key)).sum()
+    }
+
+    /// What the size of a network does to the sum of its layers.
+    fn size_factor(&self, network: &LoweredNetwork) -> f64 {
+        self.size_effect().map_or(1.0, |effect| effect.factor(network))
+    }
+
+    pub(crate) fn size_effect(&self) -> Option<&'a SizeEffect> {
+        self.lut.context.calibration.as_ref()?.size_effect.as_ref()
+    }
+
+    /// The occurrences of a layer that was measured, at any distance, in milliseconds at a usual size.
+    pub(crate) fn layer_at(&self, key: &LayerKey) -> Option<LayerAt> {
+        let times = self.rows.get(key)?.times.as_ref()?;
+        let bandwidth = self.lut.context.calibration.as_ref().and_then(|c| c.reuse_bandwidth);
+        let curve = bandwidth.and_then(|bandwidth| Some((ReuseCurve::new(&times.reuse)?, bandwidth)));
+        Some(LayerAt { mean_ms: times.mean_ns * self.scale / 1e6, curve, ms_per_ns: self.scale / 1e6 })
     }
 
     /// Predicts a network that is already as the runtime executes it.
@@ -221,7 +241,7 @@ impl<'a> Estimator<'a> {
 
     /// Shape, level and what is interpolated are independent, so their half-widths add in squares. Without a calibration
     /// nothing is known.
-    fn interval(&self, ms: f64, interpolated: f64) -> Option<[f64; 2]> {
+    pub(crate) fn interval(&self, ms: f64, interpolated: f64) -> Option<[f64; 2]> {
         let calibration = self.lut.context.calibration.as_ref()?;
         let half = calibration.shape_half_width.hypot(calibration.level_half_width).hypot(1.96 * interpolated);
         Some([ms * (-half).exp(), ms * half.exp()])
@@ -234,4 +254,24 @@ struct Layer {
     /// Of an interpolated time; 0 for a measured one, whose error is in the calibration's.
     relative_error: f64,
     source: Source,
+}
+
+/// A measured layer's time by its reuse distance.
+#[derive(Debug, Clone)]
+pub(crate) struct LayerAt {
+    /// The mean over all occurrences.
+    pub(crate) mean_ms: f64,
+    /// Absent where the distance tells nothing.
+    curve: Option<(ReuseCurve, f64)>,
+    ms_per_ns: f64,
+}
+
+impl LayerAt {
+    /// Milliseconds at a distance.
+    pub(crate) fn ms(&self, reuse_bytes: u64) -> f64 {
+        match &self.curve {
+            Some((curve, bandwidth)) => curve.time_at(reuse_bytes, *bandwidth) * self.ms_per_ns,
+            None => self.mean_ms,
+        }
+    }
 }

@@ -9,8 +9,9 @@ use crate::memory::LayerMemory;
 use crate::{Estimator, Lut};
 
 impl Lut {
-    /// The expected latency in milliseconds, calibrated, of the networks of a supernet at the LUT's batch size. From means
-    /// over all occurrences of a layer: where [`Lut::is_context_dependent`], the mean of single estimates differs.
+    /// The expected latency in milliseconds, calibrated and with the size effect, of the networks of a supernet at the LUT's
+    /// batch size. From means over all occurrences of a layer: where [`Lut::is_context_dependent`], the mean of single
+    /// estimates differs.
     ///
     /// # Errors
     /// A layer that some network runs and that has no entry.
@@ -20,7 +21,11 @@ impl Lut {
         let known: HashMap<LayerKey, f64> =
             keys.filter_map(|key| Some((key.clone(), estimator.layer_ms(key)?))).collect();
         let cost = move |op: &Op, inputs: &[&Shape], _: &Shape| known.get(&LayerKey::new(op, inputs)).copied();
-        ExpectedCost::of_layers(supernet, self.context.header.runtime, cost, sampling)
+        let runtime = self.context.header.runtime;
+        match self.context.calibration.as_ref().and_then(|c| c.size_effect.as_ref()) {
+            Some(effect) => ExpectedCost::of_layers_by_size(supernet, runtime, cost, effect.slopes(), sampling),
+            None => ExpectedCost::of_layers(supernet, runtime, cost, sampling),
+        }
     }
 
     /// The expected peak memory in bytes, with the measured workspaces of the layers.

@@ -37,7 +37,7 @@ mod validate;
 mod validation;
 mod variance;
 
-pub use batch::{BatchEstimator, CostTable};
+pub use batch::{BatchEstimate, BatchEstimator, CostTable};
 pub use blocks::BlockEstimate;
 pub use bounds::{MAX_COUNT, MAX_FACTOR, MAX_MJ, MAX_NS};
 pub use calibration::{Calibration, Level};
@@ -53,13 +53,14 @@ pub use import::{Format, Import, ImportError, ImportReport, ImportSettings, Unit
 pub use lut::Lut;
 pub use memory::{MemoryRow, MemoryValidation};
 pub use merge::{Conflict, MergeError, Merged, context_differences, merge};
+pub use nasprof_graph::size::Slope;
 pub use observations::{Observations, SessionObservations};
 pub use parts::{CalibrationForm, Reconciliation};
 pub use records::{Anchor, Imported, Part, SessionFacts};
 pub use reuse::ReusePoint;
 pub use row::{Flag, Row, Times};
 pub use shard::{CrossCheck, Gap, LayerGap, MergedShards, ShardError, from_journals, merge_shards};
-pub use size_effect::{SizeEffect, Slope};
+pub use size_effect::SizeEffect;
 pub use store::{FileFormat, check_ending, parse, read, replace_file, write};
 pub use validate::{level_now, validate};
 pub use validation::{Validation, ValidationRow};

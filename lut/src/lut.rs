@@ -3,7 +3,7 @@
 use nasprof_graph::Identity;
 use serde::{Deserialize, Serialize};
 
-use crate::{Calibration, Context, LutError, Row};
+use crate::{Context, LutError, Row};
 
 /// A latency lookup table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,11 +16,10 @@ pub struct Lut {
 }
 
 impl Lut {
-    /// Whether estimates look at more of a network than which layers it has: where they stand, or its size.
+    /// Whether estimates look at where a layer stands in its network: expected values use means over all places.
     #[must_use]
     pub fn is_context_dependent(&self) -> bool {
-        let looks = |c: &Calibration| c.reuse_bandwidth.is_some() || c.size_effect.is_some();
-        self.context.calibration.as_ref().is_some_and(looks)
+        self.context.calibration.as_ref().is_some_and(|c| c.reuse_bandwidth.is_some())
     }
 
     /// Refuses a LUT that is not of the space: neither itself nor, where several were made one, in a part. `supernet` is

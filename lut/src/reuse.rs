@@ -26,21 +26,49 @@ pub struct ReusePoint {
     pub mean_ns: f64,
 }
 
+/// A layer's occurrences, prepared to be asked many times.
+#[derive(Debug, Clone)]
+pub(crate) struct ReuseCurve {
+    /// Logarithm of the distance, occurrences, and their times together.
+    points: Vec<[f64; 3]>,
+    mean_ns: f64,
+}
+
+impl ReuseCurve {
+    /// `None` without occurrences.
+    pub(crate) fn new(points: &[ReusePoint]) -> Option<Self> {
+        let points: Vec<[f64; 3]> = points
+            .iter()
+            .map(|point| {
+                let occurrences = point.occurrences as f64;
+                [log(point.bytes), occurrences, occurrences * point.mean_ns]
+            })
+            .collect();
+        let [occurrences, times] = [1, 2].map(|i| points.iter().map(|point| point[i]).sum::<f64>());
+        (occurrences > 0.0).then(|| Self { points, mean_ns: times / occurrences })
+    }
+
+    /// The expected time at a distance, nanoseconds.
+    pub(crate) fn time_at(&self, bytes: u64, bandwidth: f64) -> f64 {
+        let at = log(bytes);
+        let (mut weights, mut times) = (PRIOR_OCCURRENCES, PRIOR_OCCURRENCES * self.mean_ns);
+        for [log, occurrences, ns] in &self.points {
+            let near = (-0.5 * ((log - at) / bandwidth).powi(2)).exp();
+            weights += near * occurrences;
+            times += near * ns;
+        }
+        times / weights
+    }
+}
+
+/// One byte more, so that a layer which directly follows its kind has a logarithm.
+fn log(bytes: u64) -> f64 {
+    (bytes as f64 + 1.0).ln()
+}
+
 /// The expected time at a distance, nanoseconds; `None` without points.
 pub(crate) fn time_at(points: &[ReusePoint], bytes: u64, bandwidth: f64) -> Option<f64> {
-    // One byte more, so that a layer which directly follows its kind has a logarithm.
-    let log = |bytes: u64| (bytes as f64 + 1.0).ln();
-    let (mut weights, mut times) = (0.0, 0.0);
-    let (mut all_weights, mut all_times) = (0.0, 0.0);
-    for point in points {
-        let occurrences = point.occurrences as f64;
-        let weight = occurrences * (-0.5 * ((log(point.bytes) - log(bytes)) / bandwidth).powi(2)).exp();
-        weights += weight;
-        times += weight * point.mean_ns;
-        all_weights += occurrences;
-        all_times += occurrences * point.mean_ns;
-    }
-    (all_weights > 0.0).then(|| (times + PRIOR_OCCURRENCES * all_times / all_weights) / (weights + PRIOR_OCCURRENCES))
+    Some(ReuseCurve::new(points)?.time_at(bytes, bandwidth))
 }
 
 #[cfg(test)]

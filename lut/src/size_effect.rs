@@ -8,6 +8,7 @@
 
 use nasprof_base::statistics::{mean, standard_deviation};
 use nasprof_graph::LoweredNetwork;
+use nasprof_graph::size::{self, Slope, sizes};
 use serde::{Deserialize, Serialize};
 
 /// Fewest measured networks to fit it to.
@@ -39,25 +40,16 @@ pub struct SizeEffect {
     pub layers: Slope,
 }
 
-/// What one static cost does, in logarithms: of the factor by that of the cost.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Slope {
-    /// Change of the factor's logarithm with the cost's.
-    pub slope: f64,
-    /// The measured networks' mean logarithm.
-    pub usual: f64,
-    /// Their smallest: smaller networks count as this one.
-    pub low: f64,
-    /// Their largest.
-    pub high: f64,
-}
-
 impl SizeEffect {
     /// The factor for a network that is already as the runtime executes it.
     #[must_use]
     pub fn factor(&self, network: &LoweredNetwork) -> f64 {
-        self.log_factor(&log_costs(network)).exp()
+        self.factor_at(&sizes(network.cost(), network.keyed_layers().len()))
+    }
+
+    /// The factor for a network of these sizes.
+    pub(crate) fn factor_at(&self, sizes: &[f64; COSTS]) -> f64 {
+        size::factor(&self.slopes(), sizes)
     }
 
     pub(crate) fn slopes(&self) -> [Slope; COSTS] {
@@ -65,8 +57,7 @@ impl SizeEffect {
     }
 
     fn log_factor(&self, costs: &[f64; COSTS]) -> f64 {
-        let terms = self.slopes().into_iter().zip(costs);
-        terms.map(|(s, cost)| s.slope * (cost.clamp(s.low, s.high) - s.usual)).sum()
+        size::log_factor(&self.slopes(), costs)
     }
 
     pub(crate) fn from_slopes([params, macs, bytes, layers]: [Slope; COSTS]) -> Self {
@@ -74,11 +65,9 @@ impl SizeEffect {
     }
 }
 
-/// Logarithms of a network's costs; one more of each, so that a network without parameters has one.
+/// Logarithms of a network's sizes; one more of each, so that a network without parameters has one.
 pub(crate) fn log_costs(network: &LoweredNetwork) -> [f64; COSTS] {
-    let cost = network.cost();
-    let layers = network.keyed_layers().len() as f64;
-    [cost.params as f64, cost.macs as f64, cost.bytes_written as f64, layers].map(f64::ln_1p)
+    sizes(network.cost(), network.keyed_layers().len()).map(f64::ln_1p)
 }
 
 /// A measured network: its costs, and the logarithm of whole over the sum of its layers in the other networks.

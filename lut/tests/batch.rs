@@ -5,8 +5,8 @@
 
 use nasprof_base::statistics::mean;
 use nasprof_graph::runtime::Runtime;
-use nasprof_graph::{Arch, Op};
-use nasprof_lut::{BatchEstimator, CostTable, Estimator, Lut};
+use nasprof_graph::{Arch, Op, size};
+use nasprof_lut::{BatchEstimator, CostTable, Estimator, Lut, SizeEffect, Slope};
 use nasprof_spaces::{Space, SpaceSpec};
 use nasprof_testkit::luts::synthetic_lut;
 use rand::SeedableRng;
@@ -93,23 +93,81 @@ fn a_missing_layer_leaves_no_batch_form() {
     assert!(BatchEstimator::compile(&space, Runtime::TorchEager, &Estimator::new(&lut)).is_none());
 }
 
-/// Where a layer's time depends on its context, the batch form says that it does not know it, and is off by as much as the
-/// occurrences differ.
-#[test]
-fn it_says_that_it_ignores_context() {
-    let space = Space::builtin("mobilenet-cifar10").unwrap();
-    let aware = synthetic_lut(&space, "caches", 0);
-    let off = |lut: &Lut| {
-        let estimator = Estimator::new(lut);
-        let mut batch = BatchEstimator::compile(&space, Runtime::TorchEager, &estimator).unwrap();
-        let error = |arch: &Arch| (batch.score(arch).unwrap() / latency(&estimator, &space, arch) - 1.0).abs();
-        let error = mean(&drawn(&space, 200).iter().map(error).collect::<Vec<_>>()).unwrap();
-        (batch.ignores_context(), error)
+/// The mean absolute difference between the batch form and single estimates.
+fn off(space: &Space, lut: &Lut, of: &Lut) -> f64 {
+    let (single, other) = (Estimator::new(of), Estimator::new(lut));
+    let mut batch = BatchEstimator::compile(space, Runtime::TorchEager, &other).unwrap();
+    let error = |arch: &Arch| (batch.score(arch).unwrap() / latency(&single, space, arch) - 1.0).abs();
+    mean(&drawn(space, 200).iter().map(error).collect::<Vec<_>>()).unwrap()
+}
+
+/// Slopes that are steep enough to be seen, around the sizes of networks of the space.
+fn with_size_effect(space: &Space, lut: &Lut) -> Lut {
+    let mut lut = plain(lut);
+    let logs: Vec<[f64; 4]> = drawn(space, 30)
+        .iter()
+        .map(|arch| {
+            let network = Runtime::TorchEager.subnet(&space.graph, arch).unwrap();
+            size::sizes(network.cost(), network.keyed_layers().len()).map(f64::ln_1p)
+        })
+        .collect();
+    let slope = |i: usize, slope: f64| {
+        let all: Vec<f64> = logs.iter().map(|log| log[i]).collect();
+        let (low, high) = all.iter().fold((f64::MAX, f64::MIN), |(low, high), &log| (low.min(log), high.max(log)));
+        Slope { slope, usual: mean(&all).unwrap().clamp(low, high), low, high }
     };
-    let (ignores, error) = off(&aware);
-    eprintln!("means against occurrences on `caches`: {:.2} % mean absolute difference", 100.0 * error);
-    assert!(ignores && error > 0.002 && error < 0.05, "{error}");
-    // Control: without the occurrences there is nothing to ignore, and nothing is off.
-    let (ignores, error) = off(&plain(&aware));
-    assert!(!ignores && error < 1e-12, "{error}");
+    lut.context.calibration.as_mut().unwrap().size_effect =
+        Some(SizeEffect { params: slope(0, 0.05), macs: slope(1, 0.2), bytes: slope(2, -0.06), layers: slope(3, 0.3) });
+    lut
+}
+
+#[test]
+fn it_knows_the_size_effect_and_where_layers_stand() {
+    let space = Space::builtin("mobilenet-cifar10").unwrap();
+    // A device whose caches show, and one that slows large networks down.
+    for device in ["caches", "crowded"] {
+        let lut = synthetic_lut(&space, device, 0);
+        let calibration = lut.context.calibration.as_ref().unwrap();
+        let is_known = (calibration.reuse_bandwidth.is_some(), calibration.size_effect.is_some());
+        assert!(if device == "caches" { is_known.0 } else { is_known.1 }, "{device}: {is_known:?}");
+        let error = off(&space, &lut, &lut);
+        // Control: the same LUT without them.
+        let blind = off(&space, &plain(&lut), &lut);
+        eprintln!("{device}: {error:.2e} with, {blind:.2e} without");
+        assert!(error < 1e-9 && blind > 0.002, "{device}: {error} {blind}");
+    }
+}
+
+/// In spaces whose choices prune each other as well, and whatever the slopes.
+#[test]
+fn counts_and_sizes_are_those_of_the_network() {
+    for space in [cells(), Space::builtin("mobilenet-cifar10").unwrap()] {
+        let lut = with_size_effect(&space, &synthetic_lut(&space, "quiet", 0));
+        let estimator = Estimator::new(&lut);
+        let mut batch = BatchEstimator::compile(&space, Runtime::TorchEager, &estimator).unwrap();
+        for arch in drawn(&space, 100) {
+            let network = Runtime::TorchEager.subnet(&space.graph, &arch).unwrap();
+            let (single, one) = (estimator.estimate(&network), batch.estimate(&arch).unwrap());
+            assert_eq!((one.params, one.macs), (single.params, single.macs), "{arch:?}");
+            let (low, expected) = (one.interval_ms.unwrap()[0], single.interval_ms.unwrap()[0]);
+            assert!(
+                (one.latency_ms / single.latency_ms.unwrap() - 1.0).abs() < 1e-9 && (low / expected - 1.0).abs() < 1e-9
+            );
+        }
+        let blind = off(&space, &plain(&lut), &lut);
+        assert!(blind > 0.005, "the control: {blind}");
+    }
+}
+
+/// Where a runtime fuses layers there are tables only, which do not know where a layer stands: that is said.
+#[test]
+fn it_says_where_it_ignores_context() {
+    let space = Space::builtin("mobilenet-cifar10").unwrap();
+    let lut = synthetic_lut(&space, "caches", 0);
+    let ignores = |lut: &Lut, runtime| {
+        BatchEstimator::compile(&space, runtime, &Estimator::new(lut)).map(|batch| batch.ignores_context())
+    };
+    assert_eq!(ignores(&lut, Runtime::TorchEager), Some(false));
+    assert_ne!(ignores(&lut, Runtime::OnnxRuntime), Some(false));
+    assert_ne!(ignores(&plain(&lut), Runtime::OnnxRuntime), Some(true));
 }

@@ -6,12 +6,14 @@ use super::demand::Demands;
 use super::distributions::{check, check_form};
 use super::enumerated::Enumerated;
 use super::error::ExpectationError;
-use super::network_cost::{FusedNetworks, LayerSums, NetworkCost, ParameterCounts, PeakMemory};
+use super::network_cost::{FusedNetworks, LayerSums, NetworkCost, ParameterCounts, PeakMemory, SizedSums};
+use super::product::Product;
 use super::sampled::{Sampled, Sampling};
 use super::tables::{LayerCosts, ParameterSizes};
 use crate::arch::Choice;
-use crate::cost::op_cost;
+use crate::cost::{StaticCost, op_cost};
 use crate::runtime::Runtime;
+use crate::size::{self, SIZES, Slope};
 use crate::{Graph, LoweredNetwork, Node, Op, Overhead, Shape};
 
 /// How an expected cost is found.
@@ -19,6 +21,8 @@ use crate::{Graph, LoweredNetwork, Node, Op, Overhead, Shape};
 pub enum Method {
     /// Exactly: the probability that each layer runs is followed through the graph, with pruning.
     Exact,
+    /// From exact means of sums and their covariances, to second order: a product has no exact sum over choices.
+    SecondOrder,
     /// Exactly: every architecture is added up.
     Enumerated {
         /// How many there are.
@@ -47,6 +51,7 @@ pub struct ExpectedCost {
 #[derive(Debug)]
 enum Evaluator {
     Exact(Circuit),
+    SecondOrder(Box<Product>),
     Enumerated(Enumerated),
     Sampled(Box<Sampled>),
 }
@@ -72,6 +77,35 @@ impl ExpectedCost {
             return Ok(Self::new(graph, Evaluator::Exact(circuit), sampling));
         }
         Self::of_networks(graph, LayerSums::new(graph, costs), sampling)
+    }
+
+    /// As [`ExpectedCost::of_layers`], each network's sum being multiplied by a factor of its size.
+    ///
+    /// # Errors
+    /// A layer whose cost is not known, though some network runs it.
+    pub fn of_layers_by_size(
+        graph: &Graph,
+        runtime: Runtime,
+        cost: impl Fn(&Op, &[&Shape], &Shape) -> Option<f64> + Send + 'static,
+        slopes: [Slope; SIZES],
+        sampling: Sampling,
+    ) -> Result<Self, ExpectationError> {
+        if runtime.fuses() {
+            let product = move |network: &LoweredNetwork| {
+                let sizes = size::sizes(network.cost(), network.keyed_layers().len());
+                Ok(LayerCosts::new(network, &cost).sum()? * size::factor(&slopes, &sizes))
+            };
+            return Self::of_networks(graph, FusedNetworks::new(graph, runtime, product), sampling);
+        }
+        let costs = LayerCosts::new(graph, cost);
+        let candidates: Vec<usize> = graph.choices().iter().map(|c| c.candidates.len()).collect();
+        if Enumerated::count(candidates.iter().copied()).is_none()
+            && let Some(parts) = sum_and_sizes(graph, &costs)?
+        {
+            let product = Product::new(&candidates, parts, slopes);
+            return Ok(Self::new(graph, Evaluator::SecondOrder(Box::new(product)), sampling));
+        }
+        Self::of_networks(graph, SizedSums::new(graph, costs, slopes), sampling)
     }
 
     /// Expected multiply-accumulates.
@@ -142,6 +176,7 @@ impl ExpectedCost {
     pub fn method(&self) -> Method {
         match &self.evaluator {
             Evaluator::Exact(_) => Method::Exact,
+            Evaluator::SecondOrder(_) => Method::SecondOrder,
             Evaluator::Enumerated(enumerated) => Method::Enumerated { networks: enumerated.networks() },
             Evaluator::Sampled(_) => Method::Sampled { samples: self.sampling.samples, seed: self.sampling.seed },
         }
@@ -156,6 +191,7 @@ impl ExpectedCost {
         check(&self.choices, probabilities)?;
         match &mut self.evaluator {
             Evaluator::Exact(circuit) => Ok(circuit.value(probabilities)),
+            Evaluator::SecondOrder(product) => Ok(product.value(probabilities)),
             Evaluator::Enumerated(enumerated) => Ok(enumerated.value(probabilities)),
             Evaluator::Sampled(sampled) => sampled.value(probabilities),
         }
@@ -172,6 +208,7 @@ impl ExpectedCost {
         check_form(&self.choices, gradient)?;
         match &mut self.evaluator {
             Evaluator::Exact(circuit) => Ok(circuit.conditional(probabilities, gradient)),
+            Evaluator::SecondOrder(product) => Ok(product.conditional(probabilities, gradient)),
             Evaluator::Enumerated(enumerated) => Ok(enumerated.conditional(probabilities, gradient)),
             Evaluator::Sampled(sampled) => sampled.conditional(probabilities, gradient),
         }
@@ -191,4 +228,21 @@ fn exact(
 ) -> Result<Option<Circuit>, ExpectationError> {
     let Some(mut demands) = Demands::of(graph) else { return Ok(None) };
     Ok(weights(&mut demands)?.map(|weights| Circuit::new(&demands.diagrams, &weights)))
+}
+
+/// The circuits of a sum of layers and of what [`size::sizes`] are, if the choices can be followed.
+fn sum_and_sizes(graph: &Graph, costs: &LayerCosts) -> Result<Option<[Circuit; 5]>, ExpectationError> {
+    let Some(mut demands) = Demands::of(graph) else { return Ok(None) };
+    let by_layer = |of: fn(StaticCost) -> f64| {
+        LayerCosts::new(graph, move |op, inputs, output| Some(of(op_cost(op, inputs, output))))
+    };
+    let sums = [
+        costs.weights(graph, &mut demands)?,
+        ParameterSizes::new(graph, |cost| cost.params).weights(&mut demands),
+        by_layer(|cost| cost.macs as f64).weights(graph, &mut demands)?,
+        by_layer(|cost| cost.bytes_written as f64).weights(graph, &mut demands)?,
+        by_layer(|_| 1.0).weights(graph, &mut demands)?,
+    ];
+    let [Some(sum), Some(params), Some(macs), Some(bytes), Some(layers)] = sums else { return Ok(None) };
+    Ok(Some([sum, params, macs, bytes, layers].map(|weights| Circuit::new(&demands.diagrams, &weights))))
 }

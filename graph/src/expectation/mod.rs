@@ -10,6 +10,7 @@ mod enumerated;
 mod error;
 mod network_cost;
 mod probability;
+mod product;
 mod sampled;
 mod tables;
 

@@ -4,7 +4,8 @@ use super::error::ExpectationError;
 use super::tables::{LayerCosts, ParameterSizes};
 use crate::cost::ELEMENT_BYTES;
 use crate::runtime::Runtime;
-use crate::selector::Selector;
+use crate::selector::{SelectedCosts, Selector};
+use crate::size::{self, SIZES, Slope};
 use crate::{Arch, Graph, LoweredNetwork, Op, Overhead, Shape};
 
 /// Finds the cost of an architecture.
@@ -28,6 +29,28 @@ impl LayerSums {
 impl NetworkCost for LayerSums {
     fn of(&mut self, arch: &[u16]) -> Result<f64, ExpectationError> {
         self.costs.sum_of(self.selector.select_indices(arch)?)
+    }
+}
+
+/// Sums of the layers' costs, multiplied by a factor of the network's size.
+pub(super) struct SizedSums {
+    selector: Selector,
+    costs: LayerCosts,
+    sizes: SelectedCosts,
+    slopes: [Slope; SIZES],
+}
+
+impl SizedSums {
+    pub(super) fn new(graph: &Graph, costs: LayerCosts, slopes: [Slope; SIZES]) -> Self {
+        Self { selector: Selector::new(graph), costs, sizes: SelectedCosts::new(graph), slopes }
+    }
+}
+
+impl NetworkCost for SizedSums {
+    fn of(&mut self, arch: &[u16]) -> Result<f64, ExpectationError> {
+        let layers = self.selector.select_indices(arch)?;
+        let sizes = size::sizes(self.sizes.cost(layers), layers.len());
+        Ok(self.costs.sum_of(layers)? * size::factor(&self.slopes, &sizes))
     }
 }
 

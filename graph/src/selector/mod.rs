@@ -1,11 +1,14 @@
 //! Fast selection of many sub-networks: the supernet is compiled to flat arrays, and no graph is built for a
 //! sub-network.
 
+mod costs;
 mod memory;
 
 use crate::arch::Choice;
 use crate::passes::{SelectError, ZeroWhen, forwards_input};
 use crate::{Arch, Graph, NodeId, Op};
+
+pub use costs::SelectedCosts;
 
 /// What a step does with its operands' values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

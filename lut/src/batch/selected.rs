@@ -1,52 +1,76 @@
-//! Spaces in which the cost of a choice depends on other choices: the layers of each architecture are found and
-//! summed.
+//! Spaces in which the cost of a choice depends on other choices, and LUTs in which the place of a layer matters: the
+//! layers of each architecture are found and summed.
 
 use nasprof_graph::expectation::keys_that_can_run;
 use nasprof_graph::passes::SelectError;
-use nasprof_graph::selector::Selector;
+use nasprof_graph::selector::{SelectedCosts, Selector};
+use nasprof_graph::size::sizes;
 use nasprof_graph::{Arch, Graph, LayerKey, Op};
+use rustc_hash::FxHashMap;
 
+use super::network::SumAndSizes;
 use crate::Estimator;
+use crate::estimate::LayerAt;
 
-/// The cost of every node of a supernet; of a sum, for each number of operands that can be left of it.
+/// Most times by place that are kept.
+const MAX_KNOWN: usize = 1 << 16;
+
+/// The time of every node of a supernet; of a sum, for each number of operands that can be left of it.
 #[derive(Debug, Clone)]
-pub(super) struct SelectedCosts {
+pub(super) struct SelectedLayers {
     selector: Selector,
-    /// Milliseconds; node `i` with `n` operands left stands at `starts[i] + n`, one that is no sum at `starts[i]`.
-    costs: Vec<f64>,
-    starts: Vec<u32>,
-    is_sum: Vec<bool>,
+    costs: SelectedCosts,
+    /// By [`SelectedCosts::slot`]; absent for what never runs.
+    layers: Vec<Option<LayerAt>>,
+    /// Whether a layer's time depends on its reuse distance.
+    by_place: bool,
+    /// Work space: distances of the layers, and times by slot and distance, since a few places occur in most networks.
+    distances: Vec<u64>,
+    known: FxHashMap<(u32, u64), f64>,
 }
 
-impl SelectedCosts {
+impl SelectedLayers {
     /// `None` if a layer that can run has no entry.
     pub(super) fn new(graph: &Graph, estimator: &Estimator<'_>) -> Option<Self> {
         if !keys_that_can_run(graph)?.keys().all(|key| estimator.layer_ms(key).is_some()) {
             return None;
         }
-        let mut compiled =
-            Self { selector: Selector::new(graph), costs: Vec::new(), starts: Vec::new(), is_sum: Vec::new() };
+        let mut layers = Vec::new();
         for node in graph.nodes() {
             let inputs = graph.input_shapes(node);
-            // What never runs needs no entry.
-            let ms = |operands: usize| estimator.layer_ms(&LayerKey::new(&node.op, &inputs[..operands])).unwrap_or(0.0);
-            compiled.starts.push(compiled.costs.len() as u32);
-            compiled.is_sum.push(node.op == Op::Add);
+            let time = |operands: usize| estimator.layer_at(&LayerKey::new(&node.op, &inputs[..operands]));
             match node.op {
-                Op::Add => compiled.costs.extend((0..=inputs.len()).map(ms)),
-                _ => compiled.costs.push(ms(inputs.len())),
+                Op::Add => layers.extend((0..=inputs.len()).map(time)),
+                _ => layers.push(time(inputs.len())),
             }
         }
-        Some(compiled)
+        Some(Self {
+            selector: Selector::new(graph),
+            costs: SelectedCosts::new(graph),
+            layers,
+            by_place: estimator.lut.is_context_dependent(),
+            distances: Vec::new(),
+            known: FxHashMap::default(),
+        })
     }
 
-    pub(super) fn score(&mut self, arch: &Arch) -> Result<f64, SelectError> {
-        let layers = self.selector.select(arch)?;
-        let cost = |layer: &nasprof_graph::selector::SelectedLayer| {
-            let node = layer.node.0;
-            let operands = if self.is_sum[node] { layer.operands } else { 0 };
-            self.costs[(self.starts[node] + operands) as usize]
-        };
-        Ok(layers.iter().map(cost).sum())
+    pub(super) fn network(&mut self, arch: &Arch) -> Result<SumAndSizes, SelectError> {
+        let selected = self.selector.select(arch)?;
+        let mut sum_ms = 0.0;
+        if self.by_place {
+            self.costs.reuse_distances(selected, &mut self.distances);
+            if self.known.len() > MAX_KNOWN {
+                self.known.clear();
+            }
+            for (layer, &distance) in selected.iter().zip(&self.distances) {
+                let slot = self.costs.slot(layer);
+                let time = || self.layers[slot].as_ref().map_or(0.0, |layer| layer.ms(distance));
+                sum_ms += *self.known.entry((slot as u32, distance)).or_insert_with(time);
+            }
+        } else {
+            let time = |layer| self.layers[self.costs.slot(layer)].as_ref().map_or(0.0, |layer| layer.mean_ms);
+            sum_ms = selected.iter().map(time).sum();
+        }
+        Ok(SumAndSizes { sum_ms, sizes: sizes(self.costs.cost(selected), selected.len()) })
     }
 }
