@@ -8,6 +8,7 @@ mod lut;
 mod measure;
 mod search;
 mod space;
+mod time;
 
 use std::path::PathBuf;
 
@@ -21,6 +22,7 @@ pub(crate) use self::lut::{ImportArgs, LatencyUnit, LutArgs, LutCommand, SortCol
 pub(crate) use self::measure::MeasureArgs;
 pub(crate) use self::search::{RunArgs, SearchArgs};
 pub(crate) use self::space::{SpaceArgs, SpaceCommand};
+pub(crate) use self::time::TimeArgs;
 
 /// Measures neural network layers on target devices and predicts the latency of whole networks.
 #[derive(Debug, Parser)]
@@ -45,6 +47,8 @@ pub(crate) enum Command {
     Lut(LutArgs),
     /// Predict networks from a LUT.
     Estimate(EstimateArgs),
+    /// Time networks on a device, whole: architectures of a space or an ONNX model.
+    Time(TimeArgs),
     /// Measure new networks and compare them with their predictions.
     Validate(ValidateArgs),
     /// Write an HTML report of a LUT, a validation, a search, or a comparison of LUTs.

@@ -50,6 +50,17 @@ impl Failure {
         self
     }
 
+    /// A hint for what was lost, beside the one it has.
+    pub(crate) fn hint_if_lost(self, more: &str) -> Self {
+        match (self.exit, &self.hint) {
+            (Exit::DeviceLost, Some(hint)) => {
+                let hint = format!("{hint}; {more}");
+                self.hint(hint)
+            }
+            _ => self,
+        }
+    }
+
     /// The user asked to stop, by Ctrl-C or a signal.
     pub(crate) fn interrupted(kept: Kept) -> Self {
         let (message, hint) = match kept {

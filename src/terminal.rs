@@ -95,7 +95,12 @@ pub(crate) fn print(text: impl AsRef<str>) -> Result<(), Failure> {
 
 /// Prints a value as one line of JSON. What a terminal would not show is escaped, which is the same value.
 pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
-    to_stdout(&escaped(serde_json::to_string(value).map_err(Failure::internal)?))
+    to_stdout(&json_line(value)?)
+}
+
+/// A value as one line of JSON that a terminal can show.
+pub(crate) fn json_line(value: &impl serde::Serialize) -> Result<String, Failure> {
+    Ok(escaped(serde_json::to_string(value).map_err(Failure::internal)?))
 }
 
 /// Prints a text of our own, as it is.
@@ -112,7 +117,8 @@ fn to_stdout(text: &str) -> Result<(), Failure> {
 
 /// Control characters stand in JSON's texts only, and there as `\u....`.
 fn escaped(json: String) -> String {
-    if json.chars().all(is_printable) {
+    // Most are plain: looked at a byte at a time.
+    if json.bytes().all(|byte| (b' '..=b'~').contains(&byte)) || json.chars().all(is_printable) {
         return json;
     }
     let mut text = String::with_capacity(json.len());

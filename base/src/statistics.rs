@@ -158,8 +158,7 @@ fn normal_tail(z: f64) -> f64 {
 /// A normal variable that is clamped to an interval: its mean, and the probability that it lies inside.
 #[must_use]
 pub fn clamped_normal(mean: f64, deviation: f64, low: f64, high: f64) -> (f64, f64) {
-    // Written so that a deviation that is no number counts as none.
-    if !(deviation > 0.0) {
+    if deviation.is_nan() || deviation <= 0.0 {
         return (mean.clamp(low, high), f64::from(u8::from(low < mean && mean < high)));
     }
     let (from, to) = ((low - mean) / deviation, (high - mean) / deviation);

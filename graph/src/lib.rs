@@ -5,6 +5,7 @@
 //! and depends on no runtime library; [`runtime::Runtime`] only states which passes a runtime's optimiser would apply.
 
 pub mod arch;
+pub mod arch_reader;
 pub mod builder;
 pub mod cost;
 pub mod custom;

@@ -1,6 +1,6 @@
 //! Calibration: from the sum of a network's layers to the network's latency and its uncertainty.
 
-use nasprof_base::statistics::{mean, standard_deviation, student_t_95};
+use nasprof_base::statistics::{mean, student_t_95};
 use serde::{Deserialize, Serialize};
 
 use crate::variance::{Variance, VariancePrior};
@@ -120,24 +120,4 @@ fn levels(anchors: &[Anchor], of: fn(&Anchor) -> &Vec<f64>) -> Option<Vec<f64>> 
     let sessions = of(anchors.first()?).len();
     let level = |s: usize| mean(&anchors.iter().filter_map(|a| Some(of(a).get(s)?.ln())).collect::<Vec<_>>());
     (0..sessions).map(level).collect()
-}
-
-/// Measured over estimated, on the anchors.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Level {
-    /// The common factor.
-    pub level: f64,
-    /// Its 95 % interval: does it hold for other networks of the space in the same process?
-    pub interval: [f64; 2],
-}
-
-impl Level {
-    /// The level from the ratios of anchors, measured over estimated.
-    #[must_use]
-    pub fn of(ratios: &[f64]) -> Option<Self> {
-        let logs: Vec<f64> = ratios.iter().map(|r| r.ln()).collect();
-        let center = mean(&logs)?;
-        let half = student_t_95(logs.len() - 1) * standard_deviation(&logs)? / (logs.len() as f64).sqrt();
-        Some(Self { level: center.exp(), interval: [(center - half).exp(), (center + half).exp()] })
-    }
 }

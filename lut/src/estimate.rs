@@ -9,7 +9,7 @@ use crate::energy::{EnergyEstimate, EnergyScale};
 use crate::interpolate::Interpolator;
 use crate::memory::LayerMemory;
 use crate::reuse::{ReuseCurve, time_at};
-use crate::{Anchor, Flag, Lut, Row, SizeEffect};
+use crate::{Anchor, CurrentLevel, Flag, Lut, Row, SizeEffect};
 
 /// Where a layer's number came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -74,6 +74,10 @@ pub struct Estimate {
     pub latency_ms: Option<f64>,
     /// 95 % interval for a run in a session of its own: shape and level together.
     pub interval_ms: Option<[f64; 2]>,
+    /// Relative half-width, 95 %, for the ratio to other networks at the same level.
+    pub shape_half_width: Option<f64>,
+    /// Relative half-width, 95 %, for the level of a session of its own.
+    pub level_half_width: Option<f64>,
     /// Trainable parameters.
     pub params: u64,
     /// Multiply-accumulates.
@@ -99,6 +103,8 @@ pub struct Estimator<'a> {
     rows: HashMap<&'a LayerKey, &'a Row>,
     scale: f64,
     layer_ns: f64,
+    /// The level that estimates are at; the LUT's if absent.
+    level: Option<CurrentLevel>,
     energy_scale: Option<EnergyScale>,
     memory: LayerMemory,
     interpolator: Interpolator,
@@ -114,7 +120,14 @@ impl<'a> Estimator<'a> {
         let energy_scale = EnergyScale::fit(lut.context.anchors.iter().filter_map(counted));
         let (memory, interpolator) = (LayerMemory::new(lut), Interpolator::new(&lut.rows));
         let layer_ns = lut.context.calibration.as_ref().map_or(0.0, |c| c.layer_ns);
-        Self { lut, rows, scale, layer_ns, energy_scale, memory, interpolator }
+        Self { lut, rows, scale, layer_ns, level: None, energy_scale, memory, interpolator }
+    }
+
+    /// The same at a level that was measured: estimates are of now, with an interval to match.
+    #[must_use]
+    pub fn at_level(self, level: CurrentLevel) -> Self {
+        let before = self.level.as_ref().map_or(1.0, |before| before.level);
+        Self { scale: self.scale * level.level / before, level: Some(level), ..self }
     }
 
     /// Calibrated milliseconds of one layer in the mean over its occurrences.
@@ -194,7 +207,8 @@ impl<'a> Estimator<'a> {
         let times = self.rows.get(key)?.times.as_ref()?;
         let bandwidth = self.lut.context.calibration.as_ref().and_then(|c| c.reuse_bandwidth);
         let curve = bandwidth.and_then(|bandwidth| Some((ReuseCurve::new(&times.reuse)?, bandwidth)));
-        Some(LayerAt { mean_ms: times.mean_ns * self.scale / 1e6, curve, ms_per_ns: self.scale / 1e6 })
+        let (layer_ns, ms_per_ns) = (self.layer_ns, self.scale / 1e6);
+        Some(LayerAt { mean_ms: (times.mean_ns + layer_ns) * ms_per_ns, curve, layer_ns, ms_per_ns })
     }
 
     /// Predicts a network that is already as the runtime executes it.
@@ -229,6 +243,8 @@ impl<'a> Estimator<'a> {
         Estimate {
             latency_ms,
             interval_ms: latency_ms.and_then(|ms| self.interval(ms, interpolated_ms / ms)),
+            shape_half_width: latency_ms.and_then(|ms| Some(self.half_widths(interpolated_ms / ms)?.0)),
+            level_half_width: latency_ms.and_then(|ms| Some(self.half_widths(interpolated_ms / ms)?.1)),
             params: cost.params,
             macs: cost.macs,
             peak_memory_bytes: self.memory.peak_bytes(network),
@@ -239,12 +255,21 @@ impl<'a> Estimator<'a> {
         }
     }
 
-    /// Shape, level and what is interpolated are independent, so their half-widths add in squares. Without a calibration
-    /// nothing is known.
+    /// Shape and level are independent, so their half-widths add in squares. Without a calibration nothing is known.
     pub(crate) fn interval(&self, ms: f64, interpolated: f64) -> Option<[f64; 2]> {
-        let calibration = self.lut.context.calibration.as_ref()?;
-        let half = calibration.shape_half_width.hypot(calibration.level_half_width).hypot(1.96 * interpolated);
+        let (shape, level) = self.half_widths(interpolated)?;
+        let half = shape.hypot(level);
         Some([ms * (-half).exp(), ms * half.exp()])
+    }
+
+    /// Of shape and level; what is interpolated is shape.
+    fn half_widths(&self, interpolated: f64) -> Option<(f64, f64)> {
+        let calibration = self.lut.context.calibration.as_ref()?;
+        let shape = calibration.shape_half_width.hypot(1.96 * interpolated);
+        Some(match self.level {
+            Some(now) => (shape.hypot(now.half_width()), now.another_process_half_width),
+            None => (shape, calibration.level_half_width),
+        })
     }
 }
 
@@ -263,6 +288,7 @@ pub(crate) struct LayerAt {
     pub(crate) mean_ms: f64,
     /// Absent where the distance tells nothing.
     curve: Option<(ReuseCurve, f64)>,
+    layer_ns: f64,
     ms_per_ns: f64,
 }
 
@@ -270,7 +296,7 @@ impl LayerAt {
     /// Milliseconds at a distance.
     pub(crate) fn ms(&self, reuse_bytes: u64) -> f64 {
         match &self.curve {
-            Some((curve, bandwidth)) => curve.time_at(reuse_bytes, *bandwidth) * self.ms_per_ns,
+            Some((curve, bandwidth)) => (curve.time_at(reuse_bytes, *bandwidth) + self.layer_ns) * self.ms_per_ns,
             None => self.mean_ms,
         }
     }

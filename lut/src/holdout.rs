@@ -4,20 +4,16 @@
 use std::collections::BTreeSet;
 
 use nasprof_graph::Arch;
-use nasprof_profiler::engine::{
-    EngineError, Gate, Progress, Recorder, SessionPlan, Workload, first_free_session, run_session, setup,
-};
-use nasprof_profiler::journal::{Event, Header, Mode, Role};
+use nasprof_profiler::engine::{EngineError, Progress, Recorder, Workload, first_free_session};
+use nasprof_profiler::journal::Role;
 use nasprof_profiler::protocol::{Device, DeviceError};
 use nasprof_spaces::Space;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use crate::whole_session::{WholeSession, WholeSessions, begin};
 use crate::{Lut, LutError};
 
-/// Rounds of such a session: until all have converged, at the earliest at the second checkpoint, so that intervals exist. A
-/// network that is told much less well than the layers would be counted as an error of the LUT.
-const MIN_ROUNDS: u32 = 12;
 /// Samples spent on a network that was not measured before, in small spaces.
 const MAX_SAMPLES: usize = 1000;
 
@@ -54,62 +50,12 @@ pub fn measure_whole(
     progress: &mut dyn FnMut(u32, u32, Progress),
 ) -> Result<(), EngineError> {
     let workloads = workloads(lut, space, networks)?;
-    let sessions: Vec<Vec<Workload>> = match session.processes {
-        Processes::OneEach => workloads.iter().map(|workload| vec![workload.clone()]).collect(),
-        Processes::All(count) => vec![workloads.clone(); count.max(1) as usize],
-    };
-    let header = Header {
-        mode: Mode::Whole,
-        seed: session.seed,
-        sessions: sessions.len() as u32,
-        allow_noisy: session.gate.allow_noisy,
-        ..lut.context.header.clone()
-    };
-    recorder.decide(Event::Header(Box::new(header.clone())))?;
-    for Workload { id, role, network } in workloads {
-        let graph = network.into_graph();
-        recorder.decide(Event::Workload { workload: id, role, graph })?;
-    }
     // Session numbers of their own: a synthetic device must not repeat a session of the LUT.
     let first = first_free_session(&lut.context.header).saturating_add((session.seed % 1000) as u32);
-    for (workloads, number) in sessions.into_iter().zip(first..) {
-        let plan = SessionPlan {
-            workloads,
-            mode: Mode::Whole,
-            ci: header.ci,
-            min_rounds: MIN_ROUNDS.min(session.max_rounds),
-            max_rounds: session.max_rounds,
-            gate: session.gate,
-            deadline: None,
-            setup: setup(&header, number),
-            expected: Some(lut.context.facts.clone()),
-        };
-        run_session(&plan, recorder, connect, &mut |p| progress(number - first, header.sessions, p))?;
-    }
-    Ok(())
-}
-
-/// Which networks share a process, and with it the blocks of memory that others have freed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Processes {
-    /// Each in its own, as a deployed program has one network.
-    OneEach,
-    /// All in each of so many: a slow minute falls on all of them alike. Level and blocks of memory differ from process to
-    /// process, and the mean over several differs less.
-    All(u32),
-}
-
-/// How networks are measured whole.
-#[derive(Debug, Clone, Copy)]
-pub struct WholeSession {
-    /// Which share a process.
-    pub processes: Processes,
-    /// Rounds at most; where fewer do, it ends earlier.
-    pub max_rounds: u32,
-    /// Seed of the order of visits.
-    pub seed: u64,
-    /// How a busy machine is treated.
-    pub gate: Gate,
+    let header = session.header(&lut.context.header, workloads.len());
+    begin(&header, &workloads, recorder)?;
+    let sessions = WholeSessions { header: &header, first, expected: Some(lut.context.facts.clone()) };
+    sessions.run(&workloads, session, recorder, connect, progress)
 }
 
 /// The anchors, then the networks.

@@ -1,16 +1,15 @@
 //! Predicted against measured, with level and shape kept apart.
 
-use nasprof_base::statistics::{mean, median_interval, spearman, standard_deviation, student_t_95, trimmed_mean};
+use nasprof_base::statistics::{mean, spearman};
 use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
-use nasprof_profiler::engine::{Workload, clean_samples};
 use nasprof_profiler::journal::{Event, Role};
-use nasprof_profiler::protocol::Visit;
 use nasprof_spaces::Space;
 
-use crate::noise_floor::{halves, noise_floor};
+use crate::noise_floor::noise_floor;
 use crate::validation::share_within;
-use crate::{Estimator, Level, LutError, Observations, SessionObservations, Validation, ValidationRow};
+use crate::whole_times::WholeTimes;
+use crate::{CurrentLevel, Estimator, Level, LutError, Observations, Validation, ValidationRow};
 
 struct Measured {
     arch: Arch,
@@ -84,6 +83,18 @@ pub fn level_now(events: &[Event], estimator: &Estimator<'_>) -> Result<Option<L
     Ok(level_of(&measured(events, estimator, None)?))
 }
 
+/// The level of now, for estimates of now ([`Estimator::at_level`]), by the anchors in sessions that measured them. `None`
+/// without anchors.
+///
+/// # Errors
+/// As [`validate`].
+pub fn current_level(events: &[Event], estimator: &Estimator<'_>) -> Result<Option<CurrentLevel>, LutError> {
+    let all = measured(events, estimator, None)?;
+    let anchors = all.iter().filter(|m| m.anchor);
+    let ratios: Vec<Vec<f64>> = anchors.map(|m| m.processes_ms.iter().map(|ms| ms / m.estimated).collect()).collect();
+    Ok(CurrentLevel::of(&ratios, estimator.lut.context.header.clocks.is_some()))
+}
+
 fn level_of(all: &[Measured]) -> Option<Level> {
     Level::of(&all.iter().filter(|m| m.anchor).map(|m| m.ms / m.estimated).collect::<Vec<_>>())
 }
@@ -97,25 +108,11 @@ fn measured(
     let mut result = Vec::new();
     for workload in observations.workloads.values() {
         let Role::Network { arch, anchor } = &workload.role else { continue };
-        let fail = |problem: &str| LutError::Incomplete(format!("network {}: {problem}", workload.id));
-        let processes: Vec<Rounds> =
-            observations.sessions.iter().filter_map(|session| clean_rounds(workload, session)).collect();
-        // The level differs from process to process: a mean over some of them is not comparable with one over all.
-        let of_process = |rounds: &Rounds| trimmed_mean(&rounds.concat()).map(|ns| ns / 1e6);
-        let processes_ms: Option<Vec<f64>> = processes.iter().map(of_process).collect();
-        let processes_ms = processes_ms.ok_or_else(|| fail("one of the processes has no clean run"))?;
-        let ms = mean(&processes_ms).ok_or_else(|| fail("there is no clean run"))?;
+        let WholeTimes { ms, interval: ci, processes_ms, parts } = WholeTimes::of(workload, &observations)?;
         let estimate = estimator.estimate(&workload.network);
         let latency_ms = if *anchor { estimator.anchor_ms(arch) } else { estimate.latency_ms };
-        let estimated = latency_ms.ok_or_else(|| fail("the LUT has no entry for one of its layers"))?;
-        let (ci, parts) = match processes.as_slice() {
-            [rounds] => {
-                let of_rounds: Vec<f64> = rounds.iter().filter_map(|clean| trimmed_mean(clean)).collect();
-                let ci = median_interval(&of_rounds, 0.99).map(|(low, high)| [low / 1e6, high / 1e6]);
-                (ci, halves(rounds))
-            }
-            _ => (interval_of_processes(&processes_ms), Some(processes_ms.clone())),
-        };
+        let missing = || format!("network {}: the LUT has no entry for one of its layers", workload.id);
+        let estimated = latency_ms.ok_or_else(|| LutError::Incomplete(missing()))?;
         result.push(Measured {
             arch: arch.clone(),
             anchor: *anchor,
@@ -129,27 +126,4 @@ fn measured(
         });
     }
     Ok(result)
-}
-
-/// The clean samples of a network as a whole, by round.
-type Rounds = Vec<Vec<f64>>;
-
-/// What a process measured of a network; nothing if it did not visit it.
-fn clean_rounds(workload: &Workload, session: &SessionObservations) -> Option<Rounds> {
-    let repeat = session.repeats.get(&workload.id).copied().unwrap_or(1);
-    let visits: Vec<&Visit> =
-        session.visits.iter().map(|(_, visit)| visit).filter(|v| v.workload == workload.id).collect();
-    let whole = |visit: &&Visit| {
-        let samples = clean_samples(workload, visit, repeat).into_iter();
-        samples.filter(|(key, clean)| *key == workload.whole_key() && !clean.is_empty()).map(|(_, clean)| clean).next()
-    };
-    (!visits.is_empty()).then(|| visits.iter().filter_map(whole).collect())
-}
-
-/// Student's 95 % interval of the mean over processes.
-fn interval_of_processes(processes_ms: &[f64]) -> Option<[f64; 2]> {
-    let n = processes_ms.len();
-    let center = mean(processes_ms)?;
-    let half = student_t_95(n - 1) * standard_deviation(processes_ms)? / (n as f64).sqrt();
-    Some([center - half, center + half])
 }

@@ -1,4 +1,4 @@
-//! Pictures: architectures and charts as SVG and PNG, and event files for TensorBoard.
+//! Pictures: architectures and charts as SVG and PNG, event files for TensorBoard, and traces for Perfetto.
 
 pub mod charts;
 pub mod diagram;
@@ -6,6 +6,7 @@ mod error;
 mod file;
 mod png;
 pub mod tensorboard;
+pub mod trace;
 
 pub use error::RenderError;
 pub use file::replace_file;

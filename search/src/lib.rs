@@ -10,6 +10,7 @@ pub mod folder;
 pub mod job;
 pub mod lut_files;
 pub mod pipeline;
+pub mod ranking;
 pub mod record;
 pub mod schedule;
 pub mod selection;

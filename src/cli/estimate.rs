@@ -37,7 +37,15 @@ pub(crate) struct EstimateArgs {
     /// With --explain: show only layers, no blocks.
     #[arg(long, requires = "explain")]
     pub(crate) by_layer: bool,
-    /// Print JSON, one line for each architecture.
+    /// Estimate at the level of now: measure the LUT's anchors again on this device, in about ten seconds. Without it,
+    /// estimates are at the level of the LUT's sessions, and a machine with free clocks may be far from that.
+    #[arg(long, value_name = "DEVICE", conflicts_with = "distribution",
+        add = ArgValueCompleter::new(completions::devices))]
+    pub(crate) level_from: Option<String>,
+    #[command(flatten)]
+    pub(crate) settings: SettingArgs,
+    /// Print JSON, one line for each architecture: of a file in .json everything but layers, of any other latency,
+    /// interval, parameters and MACs, 100,000 lines a second. --explain adds all the rest.
     #[arg(long)]
     pub(crate) json: bool,
     /// Refuse the LUT unless it has this batch size, thread count, back end and allocator.
@@ -58,6 +66,10 @@ pub(crate) struct ValidateArgs {
     /// The space: a built-in name or a TOML file [default: from the LUT, if it is built in].
     #[arg(long, add = ArgValueCompleter::new(completions::spaces))]
     pub(crate) space: Option<String>,
+    /// Networks of your own instead of new ones: files with one or more architectures.
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "count",
+        add = ArgValueCompleter::new(completions::archs))]
+    pub(crate) arch: Vec<PathBuf>,
     /// Number of new networks.
     #[arg(short = 'n', default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) count: u32,

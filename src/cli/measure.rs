@@ -70,7 +70,7 @@ pub(crate) struct MeasureArgs {
 }
 
 /// A relative width in (0, 1).
-fn fraction(text: &str) -> Result<f64, String> {
+pub(super) fn fraction(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value > 0.0 && value < 1.0 => Ok(value),
         _ => Err("a number between 0 and 1, like 0.02 for 2 %".to_owned()),

@@ -1,19 +1,26 @@
 //! Reads architectures: one from a file, or several in sequence.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use nasprof_graph::Arch;
 use nasprof_graph::arch::{ArchError, ArchFile};
+use nasprof_spaces::Space;
 
 use crate::failure::Failure;
 
 /// An architecture is a few kilobytes.
 const MAX_TEXT: usize = 16 << 20;
+/// Read at once where there is as much: some hundred architectures.
+const BUFFER: usize = 1 << 20;
 
 /// Architectures of a file or, as `-`, of the standard input, with where each stands.
 pub(super) struct Archs {
-    input: Box<dyn BufRead>,
+    input: BufReader<Box<dyn Read>>,
+    /// Lines that were read and put back.
+    pending: VecDeque<String>,
     /// What messages call it.
     name: String,
     /// A file that ends in `.json` holds one.
@@ -26,16 +33,52 @@ impl Archs {
     /// Opens them; nothing is read yet.
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
         if path == Path::new("-") {
-            return Ok(Self::new(Box::new(BufReader::new(io::stdin())), "standard input".to_owned(), false));
+            return Ok(Self::new(Box::new(io::stdin()), "standard input".to_owned(), false));
         }
         let name = format!("--arch {}", path.display());
         let file = File::open(path).map_err(|e| Failure::usage(format!("{name}: {e}")))?;
         let one = path.extension().is_some_and(|ending| ending == "json");
-        Ok(Self::new(Box::new(BufReader::new(file)), name, one))
+        Ok(Self::new(Box::new(file), name, one))
     }
 
-    fn new(input: Box<dyn BufRead>, name: String, one: bool) -> Self {
-        Self { input, name, one, line: 0, read: 0 }
+    fn new(input: Box<dyn Read>, name: String, one: bool) -> Self {
+        let input = BufReader::with_capacity(BUFFER, input);
+        Self { input, pending: VecDeque::new(), name, one, line: 0, read: 0 }
+    }
+
+    /// Whether it holds one architecture at most.
+    pub(super) fn is_one(&self) -> bool {
+        self.one
+    }
+
+    /// The lines that are there without waiting, at least one; none at the end. Each is either done with
+    /// ([`Archs::took`]) or put back.
+    pub(super) fn lines(&mut self) -> Result<Vec<String>, Failure> {
+        let mut lines: Vec<String> = self.pending.drain(..).collect();
+        while lines.is_empty() || self.input.buffer().contains(&b'\n') {
+            let mut line = String::new();
+            if self.read_into(&mut line)? == 0 {
+                break;
+            }
+            lines.push(line);
+        }
+        Ok(lines)
+    }
+
+    /// So many lines held so many architectures.
+    pub(super) fn took(&mut self, lines: usize, archs: usize) {
+        self.line += lines;
+        self.read += archs;
+    }
+
+    /// Lets [`Archs::next`] read lines.
+    pub(super) fn put_back(&mut self, lines: Vec<String>) {
+        self.pending.extend(lines);
+    }
+
+    /// Whether [`Archs::next`] has lines that were put back.
+    pub(super) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
     }
 
     /// The only one.
@@ -103,15 +146,52 @@ impl Archs {
 
     /// Appends a line; returns its bytes.
     fn line_into(&mut self, text: &mut String) -> Result<usize, Failure> {
+        let read = match self.pending.pop_front() {
+            Some(line) if text.len() + line.len() >= MAX_TEXT => return Err(self.too_long()),
+            Some(line) => {
+                text.push_str(&line);
+                line.len()
+            }
+            None => self.read_into(text)?,
+        };
+        self.line += 1;
+        Ok(read)
+    }
+
+    fn read_into(&mut self, text: &mut String) -> Result<usize, Failure> {
         let about = |problem: String| Failure::usage(format!("{}: {problem}", self.name));
         let left = MAX_TEXT.saturating_sub(text.len()) as u64;
         let read = self.input.by_ref().take(left).read_line(text).map_err(|e| about(e.to_string()))?;
         if text.len() >= MAX_TEXT {
-            return Err(about(format!("an architecture of more than {} MiB", MAX_TEXT >> 20)));
+            return Err(self.too_long());
         }
-        self.line += 1;
         Ok(read)
     }
+
+    fn too_long(&self) -> Failure {
+        Failure::usage(format!("{}: an architecture of more than {} MiB", self.name, MAX_TEXT >> 20))
+    }
+}
+
+/// All architectures of some files, in order, each with what messages call it.
+pub(super) fn files(paths: &[PathBuf]) -> Result<Vec<(String, ArchFile)>, Failure> {
+    let mut all = Vec::new();
+    for path in paths {
+        let mut archs = Archs::open(path)?;
+        while let Some(file) = archs.next()? {
+            all.push(file);
+        }
+    }
+    Ok(all)
+}
+
+/// The same, as architectures of a space.
+pub(super) fn of_space(files: Vec<(String, ArchFile)>, space: &Space) -> Result<Vec<(String, Arch)>, Failure> {
+    let of_file = |(place, file): (String, ArchFile)| {
+        let arch = file.resolve(&space.name, &space.choices);
+        arch.map_err(|e| Failure::from(e).context(place.as_str())).map(|arch| (place, arch))
+    };
+    files.into_iter().map(of_file).collect()
 }
 
 #[cfg(test)]
@@ -136,6 +216,26 @@ mod tests {
         assert_eq!(read(&format!("{line}\n\n{line}"), false).unwrap(), ["x, line 1", "x, line 3"]);
         assert_eq!(read(&format!("\n{ARCH}\n{line}\n"), false).unwrap(), ["x, line 2", "x, line 4"]);
         assert_eq!(read(ARCH, true).unwrap(), ["x"]);
+    }
+
+    /// Lines come as they are there; what is put back is read as if it had never been away.
+    #[test]
+    fn lines_can_be_put_back() {
+        let line = ARCH.replace('\n', "");
+        let text = format!("{line}\n\n{ARCH}\n{line}");
+        let mut archs = Archs::new(Box::new(io::Cursor::new(text.clone().into_bytes())), "x".to_owned(), false);
+        let lines = archs.lines().unwrap();
+        assert_eq!(lines.concat(), text);
+        archs.put_back(lines);
+        let mut places = Vec::new();
+        while let Some((place, _)) = archs.next().unwrap() {
+            places.push(place);
+        }
+        assert_eq!(places, ["x, line 1", "x, line 3", "x, line 5"]);
+        assert!(!archs.has_pending() && archs.lines().unwrap().is_empty());
+        // A long text that was put back is refused as it would be when read.
+        archs.put_back(vec![format!("{{{}\n", " ".repeat(MAX_TEXT))]);
+        assert!(archs.next().unwrap_err().message.contains("more than 16 MiB"));
     }
 
     #[test]

@@ -11,8 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::table::{Tone, fit, paint, spare};
-use super::validate::level_check;
-use super::{print, print_json, status};
+use super::{level, print, print_json, status};
 use crate::cli::{ContextArgs, DevicesArgs, DevicesCommand};
 use crate::failure::{Exit, Failure};
 use crate::hints::link_hint;
@@ -27,7 +26,7 @@ pub(super) fn run(args: &DevicesArgs) -> Result<ExitCode, Failure> {
             heeded()?;
             let code = Check { as_json: args.json, steps: Vec::new() }.run(name, &settings.set)?;
             if let Some(lut) = lut {
-                level_check(name, &settings.set, lut, space.as_deref(), args.json)?;
+                level::check(name, &settings.set, lut, space.as_deref(), args.json)?;
             }
             Ok(code)
         }

@@ -1,20 +1,22 @@
 //! `nasprof estimate`.
 
 mod explain;
+mod stream;
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use nasprof_base::text::ms;
+use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
-use nasprof_graph::{Arch, Identity};
-use nasprof_lut::{BlockEstimate, EnergyEstimate, Estimate, Estimator, Lut, Source, read};
+use nasprof_lut::{BlockEstimate, CurrentLevel, EnergyEstimate, Estimate, Estimator, Source, read};
 use serde::Serialize;
 
 use super::archs::Archs;
+use super::context::check_context;
 use super::table::{Tone, paint};
-use super::{expected, print, print_json, status};
-use crate::cli::{ContextArgs, EstimateArgs};
+use super::{expected, level, print, print_json, status};
+use crate::cli::EstimateArgs;
 use crate::failure::{Exit, Failure};
 use crate::resolve::{self, at_batch};
 
@@ -36,20 +38,28 @@ pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode, Failure> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let (estimator, runtime) = (Estimator::new(&lut), header.runtime);
+    let level = args.level_from.as_deref().map(|device| level::now(device, &args.settings.set, &lut, &space));
+    let level = level.transpose()?;
+    let (mut estimator, runtime) = (Estimator::new(&lut), header.runtime);
+    if let Some(level) = level {
+        estimator = estimator.at_level(level);
+    }
     if args.model.is_some() {
         let estimate = estimator.estimate(&runtime.subnet(&space.graph, &Arch(Vec::new()))?);
         let complete = estimate.latency_ms.is_some();
-        tell(args, None, estimate)?;
+        tell(args, None, level.as_ref(), estimate)?;
         return Ok(code(complete));
     }
     let mut complete = true;
     let mut archs = Archs::open(args.arch.as_deref().unwrap_or(Path::new("-")))?;
+    if args.json && !args.explain && !archs.is_one() {
+        return Ok(code(stream::run(&mut archs, &space, &estimator)?));
+    }
     while let Some((place, file)) = archs.next()? {
         let arch = file.resolve(&space.name, &space.choices).map_err(|e| Failure::from(e).context(place))?;
         let estimate = estimator.estimate(&runtime.subnet(&space.graph, &arch)?);
         complete &= estimate.latency_ms.is_some();
-        tell(args, Some(&file), estimate)?;
+        tell(args, Some(&file), level.as_ref(), estimate)?;
     }
     Ok(code(complete))
 }
@@ -61,20 +71,29 @@ struct Line<'a> {
     arch: Option<&'a ArchFile>,
     #[serde(flatten)]
     estimate: Estimate,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    level: Option<&'a CurrentLevel>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     blocks: Vec<BlockEstimate>,
 }
 
-fn tell(args: &EstimateArgs, arch: Option<&ArchFile>, mut estimate: Estimate) -> Result<(), Failure> {
+fn tell(
+    args: &EstimateArgs,
+    arch: Option<&ArchFile>,
+    level: Option<&CurrentLevel>,
+    mut estimate: Estimate,
+) -> Result<(), Failure> {
     if !args.json {
-        show(&estimate)?;
+        show(&estimate, level)?;
         return if args.explain { explain::explain(&estimate, args.rows, args.by_layer) } else { Ok(()) };
     }
     let blocks = if args.explain { estimate.blocks() } else { Vec::new() };
     if !args.explain {
         estimate.nodes.clear();
     }
-    print_json(&Line { arch, estimate, blocks })
+    estimate.latency_ms = estimate.latency_ms.map(stream::shown);
+    estimate.interval_ms = estimate.interval_ms.map(|ends| ends.map(stream::shown));
+    print_json(&Line { arch, estimate, level, blocks })
 }
 
 /// A latency that is not known is no success.
@@ -87,25 +106,8 @@ fn code(complete: bool) -> ExitCode {
     ExitCode::from(Exit::Usage as u8)
 }
 
-/// Refuses a LUT that is not of the space, or not of what the options ask for.
-pub(super) fn check_context(lut: &Lut, args: &ContextArgs, space: &str, supernet: &Identity) -> Result<(), Failure> {
-    lut.check_space(space, supernet)?;
-    Ok(lut.check_context(&[
-        ("backend", args.backend.clone()),
-        ("threads", args.threads.map(|t| t.to_string())),
-        ("batch", args.batch.map(|b| b.to_string())),
-        ("allocator", args.allocator.map(|a| resolve::allocator(a).name().to_owned())),
-    ])?)
-}
-
-fn show(estimate: &Estimate) -> Result<(), Failure> {
-    let latency = match (estimate.latency_ms, estimate.interval_ms) {
-        (Some(latency), Some([low, high])) => {
-            format!("{} ({} to {})", ms(latency), ms(low).trim_end_matches(" ms"), ms(high))
-        }
-        (Some(latency), None) => format!("{} (no interval: the LUT has no calibration)", ms(latency)),
-        (None, _) => "unknown: some layers have no entry".to_owned(),
-    };
+fn show(estimate: &Estimate, level: Option<&CurrentLevel>) -> Result<(), Failure> {
+    let latency = latency(estimate, level);
     let (params, macs) = (estimate.params as f64 / 1e6, estimate.macs as f64 / 1e6);
     let memory = estimate.peak_memory_bytes as f64 / f64::from(1 << 20);
     print(format!("latency {latency}; {params:.3} M params, {macs:.1} M MACs, {memory:.1} MiB peak"))?;
@@ -128,6 +130,30 @@ fn show(estimate: &Estimate) -> Result<(), Failure> {
     }
     let names: Vec<&str> = estimate.flags.iter().map(|flag| flag.name()).collect();
     print(paint(Tone::Doubtful, format!("flags: {}", names.join(", "))))
+}
+
+/// Shape and level are told apart: networks compare by the first, a deadline asks for both.
+fn latency(estimate: &Estimate, level: Option<&CurrentLevel>) -> String {
+    let Some(latency) = estimate.latency_ms else {
+        return "unknown: some layers have no entry".to_owned();
+    };
+    match (estimate.shape_half_width.zip(estimate.level_half_width), level) {
+        (Some((shape, another)), None) => {
+            let (ms, shape, another) = (ms(latency), half_width(shape), half_width(another));
+            format!("{ms} {shape} at the LUT's level (another session: {another})")
+        }
+        (Some((shape, another)), Some(CurrentLevel { level, .. })) => {
+            let (ms, shape, another) = (ms(latency), half_width(shape), half_width(another));
+            format!("{ms} {shape} at the level of now, {level:.3} of the LUT's (another process: {another})")
+        }
+        (None, _) => format!("{} (no interval: the LUT has no calibration)", ms(latency)),
+    }
+}
+
+/// A half-width in percent, with two digits.
+pub(super) fn half_width(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent < 9.95 { format!("± {percent:.1} %") } else { format!("± {percent:.0} %") }
 }
 
 fn energy_line(energy: &EnergyEstimate) -> String {

@@ -1,12 +1,14 @@
 //! One file for each command.
 
 mod archs;
+mod context;
 mod devices;
 mod estimate;
 mod expected;
 mod export;
 mod export_onnx;
 mod kept_journal;
+mod level;
 mod lut;
 mod manual;
 mod measure;
@@ -14,8 +16,10 @@ mod report;
 mod search;
 mod space;
 mod table;
+mod time;
 mod validate;
 mod validate_memory;
+mod whole;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -25,8 +29,7 @@ use nasprof_devices::Link;
 use crate::cli::Command;
 use crate::completions;
 use crate::failure::Failure;
-use crate::terminal::print_own;
-pub(crate) use crate::terminal::{print, print_json, status};
+pub(crate) use crate::terminal::{print, print_json, print_own, status};
 
 /// Runs a command.
 pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
@@ -36,6 +39,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Measure(args) => measure::run(&args),
         Command::Lut(args) => lut::run(&args),
         Command::Estimate(args) => estimate::run(&args),
+        Command::Time(args) => time::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Export(args) => export::run(&args),

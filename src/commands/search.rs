@@ -17,7 +17,7 @@ use nasprof_search::pipeline::{self, SampledSearch, Trainer, Watch};
 use nasprof_search::target::Grade;
 use nasprof_search::winner::{DeviceEvaluator, Latency, Measured};
 
-use super::{kept_journal, print, print_json, status, validate};
+use super::{context, kept_journal, print, print_json, status, validate};
 use crate::cli::{RunArgs, SearchArgs};
 use crate::display::SearchView;
 use crate::failure::{Exit, Failure};
@@ -143,7 +143,7 @@ impl Trainer for Program {
 fn lut_to_measure_with(args: &SearchArgs, experiment: &Experiment) -> Result<Option<Lut>, Failure> {
     let Some(device) = &experiment.device else { return Ok(None) };
     let lut = lut_of(experiment, device)?;
-    validate::check_clocks(&lut, args.lock_clocks)?;
+    context::check_clocks(&lut, args.lock_clocks)?;
     resolve::device(&lut.context.header.device, &[])?;
     Ok(Some(lut))
 }

@@ -34,5 +34,6 @@ mod spaces;
 mod tables;
 mod tables_of_others;
 mod terminal;
+mod timing;
 mod torch;
 mod types;

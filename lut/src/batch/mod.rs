@@ -1,6 +1,7 @@
 //! Scores many architectures: space and LUT are compiled to flat arrays once.
 
 mod network;
+mod predictor;
 mod selected;
 mod table;
 mod tables;
@@ -17,6 +18,7 @@ use self::selected::SelectedLayers;
 use self::tables::Tables;
 use crate::{Estimator, SizeEffect};
 
+pub use predictor::{Prediction, Predictor};
 pub use table::CostTable;
 
 /// Architectures are handed to the cores in parts of at least this many: a part copies the work space.

@@ -46,6 +46,19 @@ impl CostTable {
         Some(compiled)
     }
 
+    /// The cost of the architecture that selects the first candidate everywhere.
+    #[must_use]
+    pub fn base(&self) -> f64 {
+        self.base
+    }
+
+    /// What each candidate of a choice adds to [`CostTable::base`].
+    #[must_use]
+    pub fn contributions(&self, choice: usize) -> &[f64] {
+        let end = self.starts.get(choice + 1).copied().unwrap_or(self.table.len());
+        &self.table[self.starts[choice]..end]
+    }
+
     /// The least that an architecture can cost, with the one that does: each choice at its cheapest candidate.
     #[must_use]
     pub fn minimum(&self) -> (Arch, f64) {

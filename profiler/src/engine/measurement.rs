@@ -116,7 +116,8 @@ fn begun(recorder: &Recorder, asked: &Header) -> Header {
 }
 
 /// When the next of so many sessions must end, so that each has as much time: a session of one round says next to nothing.
-fn share_of(end: Instant, sessions: u32) -> Instant {
+#[must_use]
+pub fn share_of(end: Instant, sessions: u32) -> Instant {
     let now = Instant::now();
     now + end.saturating_duration_since(now) / sessions.max(1)
 }

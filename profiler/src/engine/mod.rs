@@ -21,7 +21,7 @@ mod trial;
 pub use forecast::Forecast;
 pub use gate::{Gate, bad_probes, busy_processes, disturbance};
 pub use levels::Levelling;
-pub use measurement::{Measurement, Stage, first_free_session, measure, setup};
+pub use measurement::{Measurement, Stage, first_free_session, measure, setup, share_of};
 pub use plan::{Workload, keys_of_space, layer_workloads, network_workloads};
 pub use recorder::{Interrupted, Recorder};
 pub use rounds::{CHECKPOINTS, ROW_WIDTH, RoundValues, SessionValues, clean_samples, half_width};

@@ -1,0 +1,138 @@
+//! Sessions that time networks as a whole.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use nasprof_profiler::engine::{
+    EngineError, Gate, Progress, Recorder, SessionPlan, Workload, run_session, setup, share_of,
+};
+use nasprof_profiler::journal::{Event, Header, Mode};
+use nasprof_profiler::protocol::{Device, DeviceError};
+
+/// Rounds of such a session: until all have converged, at the earliest at the second checkpoint, so that intervals exist. A
+/// network that is told much less well than the layers would be counted as an error of the LUT.
+const MIN_ROUNDS: u32 = 12;
+
+/// Which networks share a process, and with it the blocks of memory that others have freed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Processes {
+    /// Each in its own, as a deployed program has one network.
+    OneEach,
+    /// All in each of so many: a slow minute falls on all of them alike. Level and blocks of memory differ from process to
+    /// process, and the mean over several differs less.
+    All(u32),
+}
+
+/// How networks are measured whole.
+#[derive(Debug, Clone, Copy)]
+pub struct WholeSession {
+    /// Which share a process.
+    pub processes: Processes,
+    /// Rounds at most; where fewer do, it ends earlier.
+    pub max_rounds: u32,
+    /// Seed of the order of visits.
+    pub seed: u64,
+    /// How a busy machine is treated.
+    pub gate: Gate,
+    /// When all sessions must have ended, whatever they know then; a session has one round in any case.
+    pub deadline: Option<Instant>,
+}
+
+impl WholeSession {
+    /// The header of a journal of these sessions, in the context of another.
+    pub(crate) fn header(&self, context: &Header, workloads: usize) -> Header {
+        let sessions = match self.processes {
+            Processes::OneEach => workloads as u32,
+            Processes::All(count) => count.max(1),
+        };
+        let (seed, allow_noisy) = (self.seed, self.gate.allow_noisy);
+        Header { mode: Mode::Whole, seed, sessions, allow_noisy, ..context.clone() }
+    }
+}
+
+/// Records what is going to be measured.
+pub(crate) fn begin(header: &Header, workloads: &[Workload], recorder: &mut Recorder) -> Result<(), EngineError> {
+    recorder.decide(Event::Header(Box::new(header.clone())))?;
+    for workload in workloads {
+        let (workload, role, graph) = (workload.id, workload.role.clone(), workload.network.graph().clone());
+        recorder.decide(Event::Workload { workload, role, graph })?;
+    }
+    Ok(())
+}
+
+/// Sessions of a journal that [`begin`] began.
+pub(crate) struct WholeSessions<'a> {
+    pub(crate) header: &'a Header,
+    /// Number of the first.
+    pub(crate) first: u32,
+    /// Facts that the machine must have.
+    pub(crate) expected: Option<BTreeMap<String, String>>,
+}
+
+impl WholeSessions<'_> {
+    /// Runs them. Progress comes with the number of the process, from 0, and how many there are.
+    pub(crate) fn run(
+        &self,
+        workloads: &[Workload],
+        session: WholeSession,
+        recorder: &mut Recorder,
+        connect: &mut dyn FnMut() -> Result<Box<dyn Device>, DeviceError>,
+        progress: &mut dyn FnMut(u32, u32, Progress),
+    ) -> Result<(), EngineError> {
+        let count = self.header.sessions;
+        for number in 0..count {
+            let workloads = match session.processes {
+                Processes::OneEach => vec![workloads[number as usize].clone()],
+                Processes::All(_) => workloads.to_vec(),
+            };
+            let plan = SessionPlan {
+                min_rounds: MIN_ROUNDS.min(session.max_rounds),
+                max_rounds: session.max_rounds,
+                deadline: session.deadline.map(|end| share_of(end, count - number)),
+                expected: self.expected.clone().or_else(|| facts(recorder)),
+                ..self.plan(workloads, session, number)
+            };
+            run_session(&plan, recorder, connect, &mut |p| progress(number, count, p))?;
+        }
+        Ok(())
+    }
+
+    /// One session of one round that times the layers inside the networks as well, after all others.
+    pub(crate) fn run_layers(
+        &self,
+        workloads: &[Workload],
+        session: WholeSession,
+        recorder: &mut Recorder,
+        connect: &mut dyn FnMut() -> Result<Box<dyn Device>, DeviceError>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(), EngineError> {
+        let plan = SessionPlan {
+            mode: Mode::InContext,
+            expected: self.expected.clone().or_else(|| facts(recorder)),
+            ..self.plan(workloads.to_vec(), session, self.header.sessions)
+        };
+        run_session(&plan, recorder, connect, progress).map(drop)
+    }
+
+    fn plan(&self, workloads: Vec<Workload>, session: WholeSession, number: u32) -> SessionPlan {
+        SessionPlan {
+            workloads,
+            mode: Mode::Whole,
+            ci: self.header.ci,
+            min_rounds: 0,
+            max_rounds: 1,
+            gate: session.gate,
+            deadline: None,
+            setup: setup(self.header, self.first.saturating_add(number)),
+            expected: None,
+        }
+    }
+}
+
+/// The machine's facts in the first session.
+fn facts(recorder: &Recorder) -> Option<BTreeMap<String, String>> {
+    recorder.events().iter().find_map(|event| match event {
+        Event::Session { fingerprint, .. } => Some(fingerprint.facts.clone()),
+        _ => None,
+    })
+}

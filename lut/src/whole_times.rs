@@ -1,0 +1,66 @@
+//! What sessions measured of a network as a whole.
+
+use nasprof_base::statistics::{mean, median_interval, standard_deviation, student_t_95, trimmed_mean};
+use nasprof_profiler::engine::{Workload, clean_samples};
+use nasprof_profiler::protocol::Visit;
+
+use crate::noise_floor::halves;
+use crate::{LutError, Observations, SessionObservations};
+
+/// A network's time, in the mean over the processes that measured it.
+pub(crate) struct WholeTimes {
+    /// Milliseconds: the trimmed mean of clean runs in each process, in the mean over processes.
+    pub(crate) ms: f64,
+    /// Around the median of rounds; of the mean over processes where several measured it.
+    pub(crate) interval: Option<[f64; 2]>,
+    pub(crate) processes_ms: Vec<f64>,
+    /// Its time in parts of the measurement that can be compared: processes, or halves of the rounds of one.
+    pub(crate) parts: Option<Vec<f64>>,
+}
+
+impl WholeTimes {
+    /// # Errors
+    /// A process without a clean run of it, or no process at all.
+    pub(crate) fn of(workload: &Workload, observations: &Observations) -> Result<Self, LutError> {
+        let fail = |problem: &str| LutError::Incomplete(format!("network {}: {problem}", workload.id));
+        let processes: Vec<Rounds> =
+            observations.sessions.iter().filter_map(|session| clean_rounds(workload, session)).collect();
+        // The level differs from process to process: a mean over some of them is not comparable with one over all.
+        let of_process = |rounds: &Rounds| trimmed_mean(&rounds.concat()).map(|ns| ns / 1e6);
+        let processes_ms: Option<Vec<f64>> = processes.iter().map(of_process).collect();
+        let processes_ms = processes_ms.ok_or_else(|| fail("one of the processes has no clean run"))?;
+        let ms = mean(&processes_ms).ok_or_else(|| fail("there is no clean run"))?;
+        let (interval, parts) = match processes.as_slice() {
+            [rounds] => {
+                let of_rounds: Vec<f64> = rounds.iter().filter_map(|clean| trimmed_mean(clean)).collect();
+                let interval = median_interval(&of_rounds, 0.99).map(|(low, high)| [low / 1e6, high / 1e6]);
+                (interval, halves(rounds))
+            }
+            _ => (interval_of_processes(&processes_ms), Some(processes_ms.clone())),
+        };
+        Ok(Self { ms, interval, processes_ms, parts })
+    }
+}
+
+/// The clean samples of a network as a whole, by round.
+type Rounds = Vec<Vec<f64>>;
+
+/// What a process measured of a network; nothing if it did not visit it.
+fn clean_rounds(workload: &Workload, session: &SessionObservations) -> Option<Rounds> {
+    let repeat = session.repeats.get(&workload.id).copied().unwrap_or(1);
+    let visits: Vec<&Visit> =
+        session.visits.iter().map(|(_, visit)| visit).filter(|v| v.workload == workload.id).collect();
+    let whole = |visit: &&Visit| {
+        let samples = clean_samples(workload, visit, repeat).into_iter();
+        samples.filter(|(key, clean)| *key == workload.whole_key() && !clean.is_empty()).map(|(_, clean)| clean).next()
+    };
+    (!visits.is_empty()).then(|| visits.iter().filter_map(whole).collect())
+}
+
+/// Student's 95 % interval of the mean over processes.
+fn interval_of_processes(processes_ms: &[f64]) -> Option<[f64; 2]> {
+    let n = processes_ms.len();
+    let center = mean(processes_ms)?;
+    let half = student_t_95(n - 1) * standard_deviation(processes_ms)? / (n as f64).sqrt();
+    Some([center - half, center + half])
+}

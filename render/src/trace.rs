@@ -1,0 +1,137 @@
+//! Runs of networks as a trace in Chrome's trace event format, which Perfetto and chrome://tracing open.
+//!
+//! Complete events (`"ph": "X"`) have a start and a duration in microseconds, and metadata events (`"ph": "M"`) name
+//! processes and threads. The format's description is Google's document "Trace Event Format".
+
+use serde::Serialize;
+
+/// One run of a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TracedRun {
+    /// What the network is called.
+    pub name: String,
+    /// Its layers, in the order they ran, one after the other.
+    pub layers: Vec<TracedLayer>,
+}
+
+/// One layer of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TracedLayer {
+    /// Its name in the graph.
+    pub name: String,
+    /// Its operation.
+    pub op: String,
+    /// Its key in LUTs.
+    pub key: String,
+    /// Multiply-accumulates.
+    pub macs: u64,
+    /// Trainable parameters.
+    pub params: u64,
+    /// Nanoseconds.
+    pub ns: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Trace<'a> {
+    trace_events: Vec<Event<'a>>,
+    display_time_unit: &'static str,
+}
+
+#[derive(Serialize)]
+struct Event<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cat: Option<&'a str>,
+    ph: char,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ts: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dur: Option<f64>,
+    pid: usize,
+    tid: usize,
+    args: Arguments<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Arguments<'a> {
+    Name { name: &'a str },
+    Layer { key: &'a str, macs: u64, params: u64 },
+    Run { layers: usize },
+}
+
+/// The trace of some runs on a device: each is a thread, with the layers inside the run. Layers stand end to end: what lies
+/// between them was not timed.
+#[must_use]
+pub fn chrome_trace(device: &str, runs: &[TracedRun]) -> String {
+    let named = |name, tid, value| Event {
+        name,
+        cat: None,
+        ph: 'M',
+        ts: None,
+        dur: None,
+        pid: 1,
+        tid,
+        args: Arguments::Name { name: value },
+    };
+    let mut events = vec![named("process_name", 0, device)];
+    for (run, tid) in runs.iter().zip(1..) {
+        events.push(named("thread_name", tid, &run.name));
+        let slice = |name, cat, start: u64, ns: u64, args| Event {
+            name,
+            cat: Some(cat),
+            ph: 'X',
+            ts: Some(start as f64 / 1e3),
+            dur: Some(ns as f64 / 1e3),
+            pid: 1,
+            tid,
+            args,
+        };
+        let total = run.layers.iter().fold(0_u64, |sum, layer| sum.saturating_add(layer.ns));
+        events.push(slice(&run.name, "network", 0, total, Arguments::Run { layers: run.layers.len() }));
+        let mut start: u64 = 0;
+        for TracedLayer { name, op, key, macs, params, ns } in &run.layers {
+            let args = Arguments::Layer { key, macs: *macs, params: *params };
+            events.push(slice(name, op, start, *ns, args));
+            start = start.saturating_add(*ns);
+        }
+    }
+    let trace = Trace { trace_events: events, display_time_unit: "ns" };
+    serde_json::to_string(&trace).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn layers_lie_end_to_end_inside_their_run() {
+        let layer = |name: &str, ns| TracedLayer {
+            name: name.to_owned(),
+            op: "relu".to_owned(),
+            key: "relu[8x4x4]".to_owned(),
+            macs: 0,
+            params: 0,
+            ns,
+        };
+        let run = TracedRun { name: "evil \"</script>".to_owned(), layers: vec![layer("a", 1500), layer("b", 250)] };
+        let trace: Value = serde_json::from_str(&chrome_trace("board", &[run.clone(), run])).unwrap();
+        let events = trace["traceEvents"].as_array().unwrap();
+        let of = |tid: u64| -> Vec<(String, f64, f64)> {
+            let slices = events.iter().filter(|e| e["ph"] == "X" && e["tid"] == tid);
+            slices
+                .map(|e| {
+                    (e["name"].as_str().unwrap().to_owned(), e["ts"].as_f64().unwrap(), e["dur"].as_f64().unwrap())
+                })
+                .collect()
+        };
+        let expected = [("evil \"</script>", 0.0, 1.75), ("a", 0.0, 1.5), ("b", 1.5, 0.25)];
+        assert_eq!(of(1), expected.map(|(name, ts, dur)| (name.to_owned(), ts, dur)));
+        assert_eq!(of(1), of(2));
+        assert_eq!(events.iter().filter(|e| e["ph"] == "M").count(), 3);
+        assert_eq!(trace["displayTimeUnit"], "ns");
+    }
+}

@@ -1,0 +1,173 @@
+//! Rankings and fronts, against all networks of a space one by one.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use nasprof_graph::Arch;
+use nasprof_lut::{Estimator, Lut, Predictor};
+use nasprof_search::ranking::{Axis, Explored, Limits, Network, Predictors, SampleSettings, front, rank};
+use nasprof_spaces::{Space, SpaceSpec};
+use nasprof_testkit::luts::synthetic_lut;
+
+const SETTINGS: SampleSettings = SampleSettings { samples: 2000, seed: 3 };
+
+/// Seven choices of four candidates.
+fn space(name: &str) -> Space {
+    let text = "format_version = 1\nkind = \"mobilenet\"\ninput = [3, 16, 16]\nnum_classes = 10\n\
+        settings = [[16, 2, 1], [24, 3, 2], [32, 2, 2]]\n\
+        candidates = [\"MB3 3x3\", \"MB6 3x3\", \"MB3 5x5\", \"MB6 5x5\"]\nskip_connect = false\n";
+    SpaceSpec::parse(text).unwrap().build(name).unwrap()
+}
+
+fn plain(mut lut: Lut) -> Lut {
+    let calibration = lut.context.calibration.as_mut().unwrap();
+    (calibration.reuse_bandwidth, calibration.size_effect) = (None, None);
+    lut
+}
+
+/// All networks, from single predictions.
+fn all(predictors: &Predictors<'_>, space: &Space) -> Vec<Network> {
+    let mut predictors = predictors.clone();
+    let count: usize = space.choices.iter().map(|c| c.candidates.len()).product();
+    (0..count)
+        .map(|mut number| {
+            let select = |choice: &nasprof_graph::Choice| {
+                let selected = number % choice.candidates.len();
+                number /= choice.candidates.len();
+                selected as u16
+            };
+            predictors.network(Arch(space.choices.iter().map(select).collect())).unwrap()
+        })
+        .collect()
+}
+
+/// The same space with its last choice twice as often is too large to enumerate: what is found is then compared with
+/// what enumerating the smaller one finds, through the same functions.
+fn large(name: &str) -> Space {
+    let text = "format_version = 1\nkind = \"mobilenet\"\ninput = [3, 16, 16]\nnum_classes = 10\n\
+        settings = [[16, 4, 1], [24, 4, 2], [32, 4, 2]]\n\
+        candidates = [\"MB3 3x3\", \"MB6 3x3\", \"MB3 5x5\", \"MB6 5x5\"]\nskip_connect = false\n";
+    SpaceSpec::parse(text).unwrap().build(name).unwrap()
+}
+
+#[test]
+fn an_enumerated_ranking_is_the_sorted_list() {
+    let space = space("small");
+    let lut = synthetic_lut(&space, "quiet", 0);
+    let estimator = Estimator::new(&lut);
+    let predictors = Predictors { first: Predictor::new(&space, &estimator), second: None };
+    let mut networks = all(&predictors, &space);
+    let limits = Limits { params: Some(40_000.0), ..Limits::default() };
+    let (found, explored) = rank(&predictors, Axis::Latency, &limits, 10, SETTINGS);
+    assert!(matches!(explored, Explored::Enumerated { networks: n } if n == networks.len() as u64));
+    networks.retain(|n| n.params <= 40_000);
+    networks.sort_by(|a, b| a.latency_ms.total_cmp(&b.latency_ms));
+    let latencies = |networks: &[Network]| networks.iter().map(|n| n.latency_ms).collect::<Vec<_>>();
+    assert_eq!(latencies(&found), latencies(&networks[..10]));
+    // Control: the limit binds.
+    let (free, _) = rank(&predictors, Axis::Macs { least: false }, &Limits::default(), 1, SETTINGS);
+    assert!(free[0].params > 40_000);
+    let (none, _) = rank(&predictors, Axis::Latency, &Limits { params: Some(1.0), ..limits }, 5, SETTINGS);
+    assert!(none.is_empty());
+}
+
+/// In a space that is too large to enumerate, exact answers are checked against many samples, and against each other.
+#[test]
+fn exact_answers_of_a_large_space_are_not_beaten() {
+    let space = large("large");
+    let lut = plain(synthetic_lut(&space, "quiet", 0));
+    let estimator = Estimator::new(&lut);
+    let predictors = Predictors { first: Predictor::new(&space, &estimator), second: None };
+    let limits = Limits { params: Some(90_000.0), macs: Some(6e6), ..Limits::default() };
+    let axis = Axis::Latency;
+    let (exact, explored) = rank(&predictors, axis, &limits, 20, SETTINGS);
+    assert_eq!((explored, exact.len()), (Explored::Exact, 20));
+    assert!(exact.iter().all(|n| limits.allow(n)) && exact.is_sorted_by(|a, b| a.latency_ms <= b.latency_ms + 1e-12));
+    // Largest networks within a latency: the limit is nearly used up.
+    let middle = exact[0].latency_ms * 1.3;
+    let bound = Limits { latency_ms: Some(middle), ..Limits::default() };
+    let (largest, explored) = rank(&predictors, Axis::Params { least: false }, &bound, 5, SETTINGS);
+    assert_eq!(explored, Explored::Exact);
+    assert!(largest[0].latency_ms <= middle * (1.0 + 1e-9) && largest[0].latency_ms > 0.98 * middle);
+    let axes = [Axis::Latency, Axis::Macs { least: false }];
+    let (points, explored) = front(&predictors, axes, SETTINGS);
+    assert_eq!(explored, Explored::Exact);
+    assert!(points.len() > 10 && points.is_sorted_by(|a, b| a.latency_ms < b.latency_ms && a.macs < b.macs));
+    // No sample beats a network of the front, nor the ranking.
+    let mut single = predictors.clone();
+    let mut rng = <rand_chacha::ChaCha8Rng as rand::SeedableRng>::seed_from_u64(8);
+    for _ in 0..20_000 {
+        let network = single.network(space.sample(&mut rng)).unwrap();
+        let beaten = |p: &Network| network.latency_ms < p.latency_ms * (1.0 - 1e-9) && network.macs >= p.macs;
+        assert!(!points.iter().any(beaten), "{network:?}");
+        assert!(
+            !limits.allow(&network)
+                || network.latency_ms > exact[19].latency_ms * (1.0 - 1e-9)
+                || exact.contains(&network)
+        );
+    }
+    // Control: what is sampled alone does not reach the front's ends.
+    let few = (0..200).filter_map(|_| single.network(space.sample(&mut rng)));
+    assert!(few.map(|n| n.latency_ms).fold(f64::INFINITY, f64::min) > points[0].latency_ms);
+}
+
+/// Where the size of a network matters, nothing decomposes: the answer is sampled, says so, is the same every time, and
+/// local search finds what samples alone do not.
+#[test]
+fn what_does_not_decompose_is_sampled_and_said() {
+    let space = large("large");
+    let lut = synthetic_lut(&space, "quiet", 0);
+    let mut sized = plain(lut);
+    let slope = nasprof_lut::Slope { slope: 0.1, usual: 10.0, low: 5.0, high: 20.0 };
+    sized.context.calibration.as_mut().unwrap().size_effect =
+        Some(nasprof_lut::SizeEffect { params: slope, macs: slope, bytes: slope, layers: slope });
+    let estimator = Estimator::new(&sized);
+    let predictors = Predictors { first: Predictor::new(&space, &estimator), second: None };
+    let (found, explored) = rank(&predictors, Axis::Latency, &Limits::default(), 5, SETTINGS);
+    assert_eq!(explored, Explored::Sampled { samples: 2000, seed: 3 });
+    assert_eq!(rank(&predictors, Axis::Latency, &Limits::default(), 5, SETTINGS).0, found);
+    let blind = Estimator::new(&sized);
+    let plain = plain(sized.clone());
+    let (_, of_plain) = (blind, Estimator::new(&plain));
+    let exact = Predictors { first: Predictor::new(&space, &of_plain), second: None };
+    let (best, explored) = rank(&exact, Axis::Latency, &Limits::default(), 1, SETTINGS);
+    assert_eq!(explored, Explored::Exact);
+    // The size effect grows with every size, so the fastest network is the same.
+    assert_eq!(found[0].arch, best[0].arch);
+    let mut rng = <rand_chacha::ChaCha8Rng as rand::SeedableRng>::seed_from_u64(3);
+    let mut single = predictors.clone();
+    let sampled = (0..2000).filter_map(|_| single.network(space.sample(&mut rng)));
+    let fastest = sampled.map(|n| n.latency_ms).fold(f64::INFINITY, f64::min);
+    assert!(fastest > found[0].latency_ms, "the control: samples alone");
+    let (points, explored) = front(&predictors, [Axis::Latency, Axis::Params { least: false }], SETTINGS);
+    assert!(matches!(explored, Explored::Sampled { .. }) && points[0].arch == best[0].arch);
+    assert!(points.is_sorted_by(|a, b| a.latency_ms < b.latency_ms && a.params < b.params));
+    // A limit that few networks keep to is found by way of those that nearly do.
+    let tight = Limits { latency_ms: Some(found[0].latency_ms * 1.001), ..Limits::default() };
+    let (within, _) = rank(&predictors, Axis::Params { least: false }, &tight, 3, SETTINGS);
+    assert!(!within.is_empty() && within.iter().all(|n| tight.allow(n)));
+}
+
+/// Two devices: the front of one's latency against the other's.
+#[test]
+fn two_luts_make_a_front_of_two_latencies() {
+    let space = space("small");
+    let first = synthetic_lut(&space, "quiet", 0);
+    // Another device, on which depthwise layers are slow.
+    let mut second = first.clone();
+    for row in second.rows.iter_mut().filter(|row| row.attributes.contains("5x5") || row.attributes.contains("k=5")) {
+        if let Some(times) = &mut row.times {
+            times.mean_ns *= 3.0;
+        }
+    }
+    let estimators = [Estimator::new(&first), Estimator::new(&second)];
+    let [a, b] = estimators.each_ref().map(|estimator| Predictor::new(&space, estimator));
+    let predictors = Predictors { first: a, second: Some(b) };
+    let (points, _) = front(&predictors, [Axis::Latency, Axis::OtherLatency], SETTINGS);
+    let networks = all(&predictors, &space);
+    let other = |n: &Network| n.other_ms.unwrap();
+    for point in &points {
+        let beats = |n: &Network| n.latency_ms < point.latency_ms && other(n) < other(point);
+        assert!(!networks.iter().any(beats));
+    }
+    assert!(!points.is_empty() && points.is_sorted_by(|a, b| other(a) > other(b)));
+}

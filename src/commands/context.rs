@@ -1,0 +1,29 @@
+//! Whether a LUT is of what a command asks for.
+
+use nasprof_graph::Identity;
+use nasprof_lut::Lut;
+
+use crate::cli::ContextArgs;
+use crate::failure::{Exit, Failure};
+use crate::resolve;
+
+/// Refuses a LUT that is not of the space, or not of what the options ask for.
+pub(super) fn check_context(lut: &Lut, args: &ContextArgs, space: &str, supernet: &Identity) -> Result<(), Failure> {
+    lut.check_space(space, supernet)?;
+    Ok(lut.check_context(&[
+        ("backend", args.backend.clone()),
+        ("threads", args.threads.map(|t| t.to_string())),
+        ("batch", args.batch.map(|b| b.to_string())),
+        ("allocator", args.allocator.map(|a| resolve::allocator(a).name().to_owned())),
+    ])?)
+}
+
+/// Refuses to compare measurements with locked clocks and without.
+pub(super) fn check_clocks(lut: &Lut, lock_clocks: bool) -> Result<(), Failure> {
+    if lut.context.header.clocks.is_some() == lock_clocks {
+        return Ok(());
+    }
+    let (was, hint) = if lock_clocks { ("not locked", "leave out") } else { ("locked", "pass") };
+    let problem = format!("the clocks were {was} when this LUT was measured");
+    Err(Failure { exit: Exit::ContextChanged, ..Failure::usage(problem) }.hint(format!("{hint} --lock-clocks")))
+}

@@ -1,0 +1,78 @@
+//! The machine's level: the anchors of a LUT, measured again.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nasprof_lut::{CurrentLevel, Estimator, Lut, Processes, WholeSession, current_level, level_now, read};
+use nasprof_spaces::Space;
+
+use super::context::check_context;
+use super::whole::{measured, session};
+use super::{print, print_json};
+use crate::cli::ContextArgs;
+use crate::failure::Failure;
+use crate::interruption::Kept;
+use crate::resolve::{self, at_batch};
+
+/// Rounds of the anchors where nothing else is measured.
+const LEVEL_ROUNDS: u32 = 27;
+/// Processes that look at the level of now: one would not show how much they differ.
+const PROCESSES: u32 = 2;
+/// Rounds of each at most.
+const ROUNDS: u32 = 12;
+/// How long the level of now may take, once the device is reached.
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// The level of a LUT's device now, in at most ten seconds of measuring. `space` is at the LUT's batch size.
+pub(super) fn now(device: &str, settings: &[String], lut: &Lut, space: &Space) -> Result<CurrentLevel, Failure> {
+    if lut.context.anchors.is_empty() {
+        return Err(Failure::usage("the LUT has no anchors, so it does not show the level of now")
+            .hint("measure the space again: its LUT has anchors"));
+    }
+    lut.check_context(&[("device", Some(device.to_owned()))])?;
+    let file = resolve::device(device, settings)?;
+    // As for the LUT; what is done to the clocks is said.
+    let mut link = resolve::open(&file)?.locking_clocks(lut.context.header.clocks.is_some());
+    let session = WholeSession {
+        processes: Processes::All(PROCESSES),
+        deadline: Some(Instant::now() + WITHIN),
+        ..session(1, ROUNDS, true)
+    };
+    let events = measured((lut, space), &[], session, (&file, &mut link), None, Kept::Nothing, "level")?;
+    current_level(&events, &Estimator::new(lut))?.ok_or_else(|| Failure::internal("anchors without a level"))
+}
+
+/// Re-measures a LUT's anchors and prints the machine's level against it.
+pub(super) fn check(
+    device: &str,
+    settings: &[String],
+    lut: &Path,
+    space: Option<&str>,
+    as_json: bool,
+) -> Result<(), Failure> {
+    let lut = read(lut)?;
+    let (space, identity) =
+        at_batch(resolve::space_or(space, &lut.context.header.space, "the LUT")?, lut.context.header.batch)?;
+    let context = ContextArgs { backend: None, threads: None, batch: None, allocator: None };
+    check_context(&lut, &context, &space.name, &identity)?;
+    lut.check_context(&[("device", Some(device.to_owned()))])?;
+    let file = resolve::device(device, settings)?;
+    let mut link = resolve::open(&file)?;
+    let events = measured(
+        (&lut, &space),
+        &[],
+        session(1, LEVEL_ROUNDS, true),
+        (&file, &mut link),
+        None,
+        Kept::Nothing,
+        "level",
+    )?;
+    match level_now(&events, &Estimator::new(&lut))? {
+        Some(level) if as_json => print_json(&level),
+        Some(level) => {
+            let [low, high] = level.interval;
+            print(format!("level                {:.4} ({low:.4} to {high:.4}) of the LUT", level.level))
+        }
+        None => Err(Failure::usage("the LUT has no anchors")),
+    }
+}

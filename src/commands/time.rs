@@ -1,0 +1,146 @@
+//! `nasprof time`: given networks, measured whole.
+
+mod asked;
+mod table;
+mod trace;
+
+use std::process::ExitCode;
+
+use nasprof_graph::LoweredNetwork;
+use nasprof_lut::{Estimate, Estimator, Lut, Timing, TimingProgress, layer_times, timings};
+use nasprof_profiler::engine::EngineError;
+use nasprof_profiler::journal::Header;
+use nasprof_render::replace_file;
+use serde::Serialize;
+
+use self::asked::Asked;
+use super::whole::Recorded;
+use super::{kept_journal, path_text, print_json};
+use crate::cli::TimeArgs;
+use crate::failure::Failure;
+use crate::interruption::Kept;
+use crate::resolve;
+
+pub(super) fn run(args: &TimeArgs) -> Result<ExitCode, Failure> {
+    asked::check_outputs(args)?;
+    let existing = kept_journal::existing(args.resume, args.overwrite);
+    let file = resolve::device(&args.device, &args.settings.set)?;
+    // What is wrong with files is told before a device is reached.
+    let asked = Asked::read(args)?;
+    let mut link = resolve::open(&file)?.locking_clocks(args.lock_clocks);
+    let (names, timed) = asked.timings(args, &file, link.cores())?;
+    let recorded = Recorded {
+        device: &args.device,
+        file: &file,
+        link: &mut link,
+        backend: &timed.header.backend,
+        journal: args.journal.as_deref().map(|path| (path, existing)),
+        left: if args.journal.is_some() { Kept::Journal } else { Kept::Nothing },
+    };
+    let events = recorded.run(&mut |recorder, connect, display| {
+        timed.measure(recorder, connect, &mut |progress| show(&progress, &mut display.borrow_mut())).map_err(|error| {
+            match error {
+                // The plan's words for a network are its number; a user knows its file.
+                EngineError::Plan(problem) => EngineError::Plan(named(&problem, &names)),
+                error => error,
+            }
+        })
+    });
+    let events = events.map_err(|failure| match args.journal {
+        None => failure.hint_if_lost("--journal FILE keeps what was measured, and --resume then goes on"),
+        Some(_) => failure,
+    })?;
+    let times = timings(&events)?;
+    if let Some(path) = &args.trace {
+        let networks: Vec<&LoweredNetwork> = timed.networks.iter().map(|(_, network)| network).collect();
+        let text = trace::text(&args.device, &names, &networks, &layer_times(&events)?);
+        replace_file(path, text.as_bytes())?;
+    }
+    let estimator = asked.lut.as_ref().map(Estimator::new);
+    let networks: Vec<Network> = names
+        .into_iter()
+        .zip(&timed.networks)
+        .zip(times)
+        .map(|((name, (_, network)), time)| Network {
+            name,
+            time,
+            estimate: estimator.as_ref().map(|estimator| Estimate { nodes: Vec::new(), ..estimator.estimate(network) }),
+            params: network.cost().params,
+            macs: network.cost().macs,
+        })
+        .collect();
+    if args.json {
+        print_json(&Output::new(args, &timed.header, asked.lut.as_ref(), &networks))?;
+    } else {
+        table::show(&timed, &networks, args)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One network's times.
+#[derive(Serialize)]
+struct Network {
+    name: String,
+    #[serde(flatten)]
+    time: Timing,
+    params: u64,
+    macs: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    estimate: Option<Estimate>,
+}
+
+/// All of it as JSON.
+#[derive(Serialize)]
+struct Output<'a> {
+    device: &'a str,
+    backend: &'a str,
+    threads: usize,
+    batch: usize,
+    allocator: &'a str,
+    clocks_locked: bool,
+    processes: u32,
+    seed: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lut: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<String>,
+    networks: &'a [Network],
+}
+
+impl<'a> Output<'a> {
+    fn new(args: &'a TimeArgs, header: &'a Header, lut: Option<&Lut>, networks: &'a [Network]) -> Self {
+        Self {
+            device: &args.device,
+            backend: &header.backend,
+            threads: header.threads,
+            batch: header.batch,
+            allocator: header.allocator.name(),
+            clocks_locked: header.clocks.is_some(),
+            processes: args.processes,
+            seed: args.seed,
+            lut: args.lut.as_deref().filter(|_| lut.is_some()).map(path_text),
+            trace: args.trace.as_deref().map(path_text),
+            networks,
+        }
+    }
+}
+
+/// A problem of `network 3 (…)` as one of the file that it came from.
+fn named(problem: &str, names: &[String]) -> String {
+    let number = problem.strip_prefix("network ").and_then(|rest| rest.split(' ').next()?.parse::<usize>().ok());
+    match number.and_then(|number| names.get(number)) {
+        Some(name) => format!("{name}: {problem}"),
+        None => problem.to_owned(),
+    }
+}
+
+fn show(progress: &TimingProgress, display: &mut crate::display::Display) {
+    match progress {
+        TimingProgress::FirstCall(done, all) => display.status(&format!("first call of network {}/{all}", done + 1)),
+        TimingProgress::Session(_, 1, progress) => display.progress("time", progress),
+        TimingProgress::Session(process, all, progress) => {
+            display.progress(&format!("process {}/{all}", process + 1), progress);
+        }
+        TimingProgress::Layers(progress) => display.progress("trace", progress),
+    }
+}

@@ -1,0 +1,122 @@
+//! What `nasprof time` is asked to measure: networks, and the context in which they run.
+
+use std::path::Path;
+
+use nasprof_devices::DeviceFile;
+use nasprof_graph::Arch;
+use nasprof_lut::{Lut, Processes, Timings, WholeSession, read};
+use nasprof_profiler::journal::{Header, Mode};
+use nasprof_search::job::Existing;
+use nasprof_spaces::Space;
+
+use super::super::archs;
+use super::super::context::{check_clocks, check_context};
+use super::super::kept_journal;
+use super::super::whole::session;
+use crate::cli::TimeArgs;
+use crate::failure::Failure;
+use crate::outputs::{Outputs, given};
+use crate::resolve::{self, at_batch, target};
+
+/// Networks that are loaded at the same time: far more do not fit a device.
+const MOST: usize = 1000;
+
+/// Networks at batch 1, and the LUT they are compared with.
+pub(super) struct Asked {
+    pub(super) lut: Option<Lut>,
+    space: Space,
+    archs: Vec<(String, Arch)>,
+}
+
+/// Refuses files that cannot be written, or that would replace what is read.
+pub(super) fn check_outputs(args: &TimeArgs) -> Result<(), Failure> {
+    let space = args.space.as_deref().map(Path::new);
+    let inputs = given([space, args.model.as_deref(), args.lut.as_deref()]);
+    let outputs = Outputs::of(inputs.into_iter().chain(args.arch.iter().cloned()));
+    if let Some(trace) = &args.trace {
+        outputs.check("--trace", trace, &["json"])?;
+    }
+    let Some(journal) = &args.journal else { return Ok(()) };
+    outputs.check("--journal", journal, &[])?;
+    if args.trace.as_ref() == Some(journal) {
+        return Err(Failure::usage("--journal and --trace name the same file").hint("name another file"));
+    }
+    if kept_journal::existing(args.resume, args.overwrite) == Existing::Refuse && journal.exists() {
+        return Err(Failure::usage(format!("--journal {}: it exists", journal.display()))
+            .hint("--resume continues it, --overwrite replaces it; or name another file"));
+    }
+    Ok(())
+}
+
+impl Asked {
+    pub(super) fn read(args: &TimeArgs) -> Result<Self, Failure> {
+        let lut = args.lut.as_deref().map(read).transpose()?;
+        let (space, archs) = match &args.model {
+            Some(model) => {
+                let name = model.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+                (resolve::model(model)?, vec![(name, Arch(Vec::new()))])
+            }
+            None => {
+                let files = archs::files(&args.arch)?;
+                let named = files.first().map_or("", |(_, file)| file.space.as_str()).to_owned();
+                let space = resolve::space_or(args.space.as_deref(), &named, "the architecture")?;
+                let archs = archs::of_space(files, &space)?;
+                (space, archs)
+            }
+        };
+        if archs.len() > MOST {
+            return Err(Failure::usage(format!("--arch: {} networks, and at most {MOST} are timed", archs.len()))
+                .hint("`nasprof estimate` predicts any number from a LUT"));
+        }
+        Ok(Self { lut, space, archs })
+    }
+
+    /// The names of the networks, and how they are timed on a device of so many cores.
+    pub(super) fn timings(
+        &self,
+        args: &TimeArgs,
+        file: &DeviceFile,
+        cores: usize,
+    ) -> Result<(Vec<String>, Timings), Failure> {
+        let batch = self.lut.as_ref().map(|lut| lut.context.header.batch);
+        let target = target(file, cores, &args.context)?;
+        let (space, identity) = at_batch(self.space.clone(), batch.unwrap_or(target.batch))?;
+        let header = match &self.lut {
+            Some(lut) => {
+                check_context(lut, &args.context, &space.name, &identity)?;
+                lut.check_context(&[("device", Some(args.device.clone()))])?;
+                check_clocks(lut, args.lock_clocks)?;
+                Header { ci: args.ci, max_rounds: args.max_rounds, ..lut.context.header.clone() }
+            }
+            None => Header {
+                space_digest: identity.digest().to_owned(),
+                runtime: resolve::runtime(&target.backend),
+                mode: Mode::Whole,
+                batch: target.batch,
+                threads: target.threads,
+                cores: target.cores.clone(),
+                allocator: target.allocator,
+                ci: args.ci,
+                max_rounds: args.max_rounds,
+                clocks: args.lock_clocks.then(|| target.clocks.clone()),
+                ..Header::new(&space, &args.device, &target.backend)
+            },
+        };
+        let mut networks = Vec::with_capacity(self.archs.len());
+        for (name, arch) in &self.archs {
+            let network = header.runtime.subnet(&space.graph, arch).map_err(|e| Failure::from(e).context(name))?;
+            if network.keyed_layers().is_empty() {
+                return Err(Failure::usage(format!("{name}: it has no layer that runs, so there is nothing to time"))
+                    .hint("`nasprof export --to dot --view network` shows what is left of an architecture"));
+            }
+            networks.push((arch.clone(), network));
+        }
+        let names = self.archs.iter().map(|(name, _)| name.trim_start_matches("--arch ").to_owned()).collect();
+        let session = WholeSession {
+            processes: Processes::All(args.processes),
+            ..session(args.seed, args.max_rounds, args.allow_noisy)
+        };
+        let expected = self.lut.as_ref().map(|lut| lut.context.facts.clone());
+        Ok((names, Timings { header, expected, networks, session, layers: args.trace.is_some() }))
+    }
+}

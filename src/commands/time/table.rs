@@ -1,0 +1,65 @@
+//! The times of networks as a table.
+
+use nasprof_base::text::{bytes, count, ms};
+use nasprof_lut::Timings;
+
+use super::super::estimate::half_width;
+use super::super::print;
+use super::super::table::{Tone, fit_ends, paint, spare};
+use super::Network;
+use crate::cli::TimeArgs;
+use crate::failure::Failure;
+
+pub(super) fn show(timed: &Timings, networks: &[Network], args: &TimeArgs) -> Result<(), Failure> {
+    let header = &timed.header;
+    let (threads, processes) = (count(header.threads, "thread"), processes(args.processes));
+    print(format!("{}, {}, {threads}, batch {}, {processes}", args.device, header.backend, header.batch))?;
+    let width = 17 + spare();
+    let heading = format!(
+        "{} {:>10} {:>8} {:>9} {:>9} {:>9} {:>11}",
+        fit_ends("network", 4, width),
+        "mean",
+        "",
+        "median",
+        "p90",
+        "p99",
+        "first call"
+    );
+    print(paint(Tone::Strong, heading))?;
+    for Network { name, time, estimate, .. } in networks {
+        let half = time.interval_ms.map(|[low, high]| half_width((high - low) / 2.0 / time.mean_ms));
+        let [median, p90, p99] = [time.median_ms, time.p90_ms, time.p99_ms].map(ms);
+        print(format!(
+            "{} {:>10} {:>8} {median:>9} {p90:>9} {p99:>9} {:>11}",
+            fit_ends(name, 4, width),
+            ms(time.mean_ms),
+            half.unwrap_or_default(),
+            ms(time.first_call_ms)
+        ))?;
+        let memory = time.peak_memory_bytes.map_or_else(|| "unknown".to_owned(), |peak| bytes(peak as f64));
+        let mut about = format!("  peak memory {memory}, {}", count(time.runs, "run"));
+        if time.disturbed > 0 {
+            about += &format!(" ({} disturbed)", time.disturbed);
+        }
+        if time.calls_per_run > 1 {
+            about += &format!(" of {} calls", time.calls_per_run);
+        }
+        print(paint(Tone::Faint, about))?;
+        if let Some(estimate) = estimate {
+            print(match estimate.latency_ms {
+                Some(estimated) => {
+                    let shape =
+                        estimate.shape_half_width.map_or_else(String::new, |half| format!(" {}", half_width(half)));
+                    let over = (time.mean_ms / estimated - 1.0) * 100.0;
+                    format!("  estimate {}{shape} at the LUT's level; measured {over:+.1} %", ms(estimated))
+                }
+                None => "  estimate unknown: some layers have no entry".to_owned(),
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn processes(number: u32) -> String {
+    if number == 1 { "1 process".to_owned() } else { format!("{number} processes") }
+}
