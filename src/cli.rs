@@ -6,6 +6,7 @@ mod estimate;
 mod export;
 mod lut;
 mod measure;
+mod rank;
 mod search;
 mod space;
 mod time;
@@ -20,6 +21,7 @@ pub(crate) use self::estimate::{EstimateArgs, ValidateArgs};
 pub(crate) use self::export::{ExportArgs, ExportFormat, ReportArgs, ViewArg};
 pub(crate) use self::lut::{ImportArgs, LatencyUnit, LutArgs, LutCommand, SortColumn, TableFormat};
 pub(crate) use self::measure::MeasureArgs;
+pub(crate) use self::rank::{AgainstArg, ParetoArgs, RankArgs, RankBy};
 pub(crate) use self::search::{RunArgs, SearchArgs};
 pub(crate) use self::space::{SpaceArgs, SpaceCommand};
 pub(crate) use self::time::TimeArgs;
@@ -51,6 +53,10 @@ pub(crate) enum Command {
     Time(TimeArgs),
     /// Measure new networks and compare them with their predictions.
     Validate(ValidateArgs),
+    /// List the best networks of a space within limits, by a LUT.
+    Rank(RankArgs),
+    /// List the front of latency against MACs, parameters or another device's latency.
+    Pareto(ParetoArgs),
     /// Write an HTML report of a LUT, a validation, a search, or a comparison of LUTs.
     Report(ReportArgs),
     /// Export an architecture as a picture, a graph or an ONNX model.

@@ -5,6 +5,7 @@ mod data;
 mod files;
 mod journal;
 mod measured;
+mod rankings;
 mod tables;
 
 /// A kind of input.
@@ -24,6 +25,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "csv_lut", run: tables::csv, seeds: tables::csv_seeds },
     Target { name: "json_lut", run: tables::json, seeds: tables::json_seeds },
     Target { name: "lut_table", run: tables::table, seeds: tables::table_seeds },
+    Target { name: "score_table", run: rankings::table, seeds: rankings::table_seeds },
+    Target { name: "arch_lines", run: rankings::archs, seeds: rankings::arch_seeds },
     Target { name: "journal", run: journal::lines, seeds: journal::line_seeds },
     Target { name: "journal_events", run: journal::events, seeds: journal::event_seeds },
     Target { name: "space_file", run: files::space, seeds: files::space_seeds },

@@ -12,6 +12,9 @@ mod level;
 mod lut;
 mod manual;
 mod measure;
+mod pareto;
+mod rank;
+mod ranking;
 mod report;
 mod search;
 mod space;
@@ -41,6 +44,8 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Estimate(args) => estimate::run(&args),
         Command::Time(args) => time::run(&args),
         Command::Validate(args) => validate::run(&args),
+        Command::Rank(args) => rank::run(&args),
+        Command::Pareto(args) => pareto::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Search(args) => search::search(&args),

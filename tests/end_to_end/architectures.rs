@@ -42,6 +42,38 @@ fn a_file_of_lines_is_read_as_the_standard_input_is() {
     assert_eq!(two.stdout.lines().collect::<Vec<_>>(), of_file.lines().skip(1).collect::<Vec<_>>(), "{}", two.stderr);
 }
 
+/// Many at once go through the batch form on all cores; what they say is what each says alone.
+#[test]
+fn many_are_estimated_as_each_is_alone() {
+    let folder = folder_with_lut();
+    let sample = folder.ok("space sample mobilenet-cifar10 -n 3000 --seed 11");
+    let line = "estimate --lut lut.parquet --space mobilenet-cifar10 --json --arch";
+    std::fs::write(folder.path("many.jsonl"), &sample).unwrap();
+    let many = folder.ok(&format!("{line} many.jsonl"));
+    assert_eq!(many.lines().count(), 3000);
+    let archs: Vec<&str> = sample.lines().collect();
+    for at in [0, 1, 1499, 2999] {
+        let batch: Value = serde_json::from_str(many.lines().nth(at).unwrap()).unwrap();
+        std::fs::write(folder.path("one.json"), archs[at]).unwrap();
+        let single: Value = serde_json::from_str(&folder.ok(&format!("{line} one.json"))).unwrap();
+        for name in ["arch", "params", "macs", "latency_ms", "interval_ms"] {
+            assert_eq!(batch[name], single[name], "{name} of number {at}");
+        }
+        assert!(batch["peak_memory_bytes"].is_null() && single["peak_memory_bytes"].is_u64());
+    }
+    // A line in an unusual form in their midst, with a tab where a terminal would show one, is read as well.
+    let unusual = archs[2].replace("{\"format_version\":1", "{\t\"format_version\":\n1");
+    assert_ne!(unusual, archs[2]);
+    let mixed = format!("{}\n{unusual}\n{}\n", archs[..2].join("\n"), archs[3..6].join("\n"));
+    let ran = with_input(&folder, &format!("{line} -"), &mixed);
+    assert_eq!(ran.stdout.lines().collect::<Vec<_>>(), many.lines().take(6).collect::<Vec<_>>(), "{}", ran.stderr);
+    // What is wrong is named by its line, after the estimates of all before it.
+    let wrong = archs[3].replace("mobilenet-cifar10", "other");
+    let ran = with_input(&folder, &format!("{line} -"), &format!("{}\n{wrong}\n{}\n", archs[..3].join("\n"), archs[4]));
+    assert_eq!((ran.code, ran.stdout.lines().count()), (Some(2), 3), "{}", ran.stderr);
+    assert!(ran.stderr.contains("standard input, line 4"), "{}", ran.stderr);
+}
+
 #[test]
 fn none_or_too_many_are_refused_by_name() {
     let folder = folder_with_lut();

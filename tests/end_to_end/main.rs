@@ -25,6 +25,7 @@ mod layout;
 mod messages;
 mod onnx;
 mod outputs;
+mod ranking;
 mod reports;
 mod repository;
 mod sample_lut;

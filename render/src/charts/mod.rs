@@ -16,7 +16,7 @@ pub use self::heat::{Heat, Shades, heat};
 pub use self::histogram::histogram;
 pub use self::lines::{Line, lines};
 pub use self::scale::Scale;
-pub use self::scatter::{Point, Scatter, scatter};
+pub use self::scatter::{Point, Scatter, scatter, scatter_file};
 pub use self::strip::{MARKS, Strip, strip};
 
 /// Size of a chart in its own units; pages scale it to the space there is.

@@ -39,6 +39,31 @@ pub struct Scatter<'a> {
 
 /// Draws it. Points that have no place on the axes are left out by the caller, which says so.
 pub fn scatter(plot: &Scatter<'_>) -> Markup {
+    html! {
+        (frame(plot.title, HEIGHT, &content(plot)))
+        @if plot.groups.len() > 1 { (legend(present(plot))) }
+    }
+}
+
+/// The same as an SVG file of its own, in colours that are legible on paper. Groups are not explained: it is for one.
+#[must_use]
+pub fn scatter_file(plot: &Scatter<'_>) -> String {
+    const STYLE: &str = "text{font-family:sans-serif;font-size:11px;fill:#57606a}.name{font-size:12px;fill:#1b1f24}\
+        .axis line{stroke:#d0d7de}.mark{fill:#0072b2;fill-opacity:.72}.guide{fill:none;stroke:#57606a;stroke-dasharray:5 4}";
+    let (width, height) = (WIDTH * 1.5, HEIGHT * 1.5);
+    let file = html! {
+        svg xmlns="http://www.w3.org/2000/svg" width=(width) height=(height) viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" {
+            title { (plot.title) }
+            style { (STYLE) }
+            rect width="100%" height="100%" fill="#fff" {}
+            (content(plot))
+        }
+    };
+    file.into_string()
+}
+
+/// Axes, guides and marks.
+fn content(plot: &Scatter<'_>) -> Markup {
     let xs = plot.points.iter().map(|p| p.x);
     let ys = plot.points.iter().map(|p| p.y);
     let make = |values: Vec<f64>, from, to| {
@@ -51,14 +76,10 @@ pub fn scatter(plot: &Scatter<'_>) -> Markup {
     };
     let x = make(xs, LEFT, WIDTH - RIGHT);
     let y = make(ys, HEIGHT - BOTTOM, TOP);
-    let content = html! {
+    html! {
         (axes(&x, &y, plot.x_name, plot.y_name))
         (guides(&plot.guides, &x, &y))
         @for point in &plot.points { (mark(point.group, x.at(point.x), y.at(point.y), &point.title)) }
-    };
-    html! {
-        (frame(plot.title, HEIGHT, &content))
-        @if plot.groups.len() > 1 { (legend(present(plot))) }
     }
 }
 
