@@ -26,7 +26,11 @@ use crate::{
 /// # Errors
 /// If the journal holds no complete session.
 pub fn from_journal(events: &[Event]) -> Result<Lut, LutError> {
-    from_observations(&Observations::new(events)?)
+    let observations = Observations::new(events)?;
+    if observations.header.mode == Mode::Whole {
+        return Err(LutError::Incomplete("whole networks were timed, and no layers".to_owned()));
+    }
+    from_observations(&observations)
 }
 
 pub(crate) fn from_observations(observations: &Observations) -> Result<Lut, LutError> {

@@ -61,7 +61,7 @@ fn the_best_networks_within_limits_are_listed() {
     assert!(table.contains("latency") && table.lines().count() == 3, "{table}");
     folder.fails(&format!("{RANK} --max-latency 0.000001"), 2, "no network is within the limits");
     folder.fails(&format!("{RANK} --max-params 2T"), 2, "500k or 2M");
-    folder.fails(&format!("{RANK} --max-latency -1"), 2, "--max-latency");
+    folder.fails(&format!("{RANK} --max-latency=-1"), 2, "--max-latency");
     folder.fails("rank --lut a.parquet --space mobilenet-cifar10", 6, "space");
     folder.fails("rank --lut missing.parquet", 2, "missing.parquet");
 }

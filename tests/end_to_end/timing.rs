@@ -180,6 +180,8 @@ fn an_interrupted_run_goes_on_from_its_journal() {
         assert_eq!(folder.ok(&format!("{line} --resume")), whole, "cut at {cut}");
         assert_eq!((folder.read("t.jsonl"), folder.read("t.json")), (journal.clone(), trace.clone()), "cut at {cut}");
     }
+    // No LUT comes from a journal without layers.
+    folder.fails("lut rebuild t.jsonl -o x.parquet", 2, "whole networks were timed, and no layers");
     // Other networks are not those of the journal.
     folder.fails(&format!("{TIME} --arch one.json --journal t.jsonl --resume"), 2, "the journal does not match");
 }

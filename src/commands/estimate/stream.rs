@@ -1,11 +1,12 @@
 //! Many architectures, one line of JSON for each: read, predicted and written by all cores.
 
+use nasprof_graph::arch::ArchFile;
 use nasprof_graph::arch_reader::ArchReader;
+use nasprof_graph::{Arch, Choice};
 use nasprof_lut::{Estimator, Prediction, Predictor};
 use nasprof_spaces::Space;
 use rayon::prelude::*;
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use super::super::archs::Archs;
 use super::super::print_own;
@@ -17,7 +18,7 @@ const DIGITS: usize = 12;
 
 /// Predicts all architectures; whether each has a latency.
 pub(super) fn run(archs: &mut Archs, space: &Space, estimator: &Estimator<'_>) -> Result<bool, Failure> {
-    let reader = ArchReader::new(&space.name, &space.choices);
+    let (reader, names) = (ArchReader::new(&space.name, &space.choices), Names::new(space)?);
     let predictor = Predictor::new(space, estimator);
     let mut workers: Vec<Worker<'_>> =
         (0..rayon::current_num_threads()).map(|_| Worker { predictor: predictor.clone() }).collect();
@@ -31,7 +32,7 @@ pub(super) fn run(archs: &mut Archs, space: &Space, estimator: &Estimator<'_>) -
         let parts: Option<Vec<Part>> = lines
             .par_chunks(part)
             .zip(workers.par_iter_mut())
-            .map(|(lines, worker)| worker.lines(&reader, lines))
+            .map(|(lines, worker)| worker.lines(&reader, &names, lines))
             .collect();
         match parts {
             Some(parts) => {
@@ -65,21 +66,60 @@ struct Part {
     complete: bool,
 }
 
-/// What is said of each.
+/// What is said of an architecture in any form.
 #[derive(Serialize)]
-struct Line<'a, A> {
-    arch: &'a A,
+struct Line<'a> {
+    arch: &'a ArchFile,
+    #[serde(flatten)]
+    values: Values,
+}
+
+#[derive(Serialize)]
+struct Values {
     latency_ms: Option<f64>,
     interval_ms: Option<[f64; 2]>,
     params: u64,
     macs: u64,
 }
 
-impl<'a, A: Serialize> Line<'a, A> {
-    fn new(arch: &'a A, network: Prediction) -> Self {
-        let Prediction { latency_ms, interval_ms, params, macs } = network;
+impl From<Prediction> for Values {
+    fn from(Prediction { latency_ms, interval_ms, params, macs }: Prediction) -> Self {
         let interval_ms = interval_ms.map(|ends| ends.map(shown));
-        Self { arch, latency_ms: latency_ms.map(shown), interval_ms, params, macs }
+        Self { latency_ms: latency_ms.map(shown), interval_ms, params, macs }
+    }
+}
+
+/// The JSON of a space's architectures, in parts: a name is written once for all of them.
+struct Names {
+    begin: String,
+    /// For each choice, in the order in which files have them: its position, and `"choice":"candidate"` of each candidate.
+    choices: Vec<(usize, Vec<String>)>,
+}
+
+impl Names {
+    fn new(space: &Space) -> Result<Self, Failure> {
+        let pair = |choice: &str, candidate: &String| Ok(format!("{}:{}", json_line(&choice)?, json_line(candidate)?));
+        let mut sorted: Vec<(usize, &Choice)> = space.choices.iter().enumerate().collect();
+        sorted.sort_by(|a, b| a.1.name.cmp(&b.1.name));
+        let pairs = |(i, choice): (usize, &Choice)| {
+            let all = choice.candidates.iter().map(|candidate| pair(&choice.name, candidate));
+            Ok((i, all.collect::<Result<_, Failure>>()?))
+        };
+        let choices = sorted.into_iter().map(pairs).collect::<Result<_, Failure>>()?;
+        let begin = format!("{{\"format_version\":1,\"space\":{},\"choices\":{{", json_line(&space.name)?);
+        Ok(Self { begin, choices })
+    }
+
+    /// Appends an architecture of the space.
+    fn write(&self, arch: &Arch, text: &mut String) {
+        text.push_str(&self.begin);
+        for (written, (i, candidates)) in self.choices.iter().enumerate() {
+            if written > 0 {
+                text.push(',');
+            }
+            text.push_str(&candidates[usize::from(arch.0[*i])]);
+        }
+        text.push_str("}}");
     }
 }
 
@@ -90,18 +130,17 @@ struct Worker<'a> {
 
 impl Worker<'_> {
     /// `None` if a line is not an architecture in the usual form.
-    fn lines(&mut self, reader: &ArchReader, lines: &[String]) -> Option<Part> {
+    fn lines(&mut self, reader: &ArchReader, names: &Names, lines: &[String]) -> Option<Part> {
         let mut part = Part { text: String::new(), archs: 0, complete: true };
         for line in lines.iter().map(|line| line.trim()).filter(|line| !line.is_empty()) {
-            let prediction = self.predictor.predict(&reader.read(line)?).ok()?;
+            let arch = reader.read(line)?;
+            let prediction = self.predictor.predict(&arch).ok()?;
             part.archs += 1;
             part.complete &= prediction.latency_ms.is_some();
-            // As it came, which is what it is. A tab between values could not be shown to a terminal.
-            if line.bytes().any(|byte| byte < b' ') {
-                return None;
-            }
-            let arch: &RawValue = serde_json::from_str(line).ok()?;
-            part.text += &json_line(&Line::new(&arch, prediction)).ok()?;
+            part.text += "{\"arch\":";
+            names.write(&arch, &mut part.text);
+            part.text.push(',');
+            part.text += json_line(&Values::from(prediction)).ok()?.trim_start_matches('{');
             part.text.push('\n');
         }
         Some(part)
@@ -118,7 +157,7 @@ impl Worker<'_> {
         let arch = file.resolve(&space.name, &space.choices).map_err(|e| Failure::from(e).context(place))?;
         let prediction = self.predictor.predict(&arch)?;
         let complete = prediction.latency_ms.is_some();
-        print_own(&json_line(&Line::new(&file, prediction))?)?;
+        print_own(&json_line(&Line { arch: &file, values: prediction.into() })?)?;
         Ok(Some(complete))
     }
 }
