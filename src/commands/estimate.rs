@@ -110,7 +110,9 @@ fn show(estimate: &Estimate, level: Option<&CurrentLevel>) -> Result<(), Failure
     let latency = latency(estimate, level);
     let (params, macs) = (estimate.params as f64 / 1e6, estimate.macs as f64 / 1e6);
     let memory = estimate.peak_memory_bytes as f64 / f64::from(1 << 20);
-    print(format!("latency {latency}; {params:.3} M params, {macs:.1} M MACs, {memory:.1} MiB peak"))?;
+    print(format!("latency {latency}"))?;
+    let level = level.map_or_else(String::new, |now| format!("; level {:.3} of the LUT's", now.level));
+    print(format!("        {params:.3} M params, {macs:.1} M MACs, {memory:.1} MiB peak{level}"))?;
     if let Some(energy) = &estimate.energy {
         print(energy_line(energy))?;
     }
@@ -142,9 +144,9 @@ fn latency(estimate: &Estimate, level: Option<&CurrentLevel>) -> String {
             let (ms, shape, another) = (ms(latency), half_width(shape), half_width(another));
             format!("{ms} {shape} at the LUT's level (another session: {another})")
         }
-        (Some((shape, another)), Some(CurrentLevel { level, .. })) => {
+        (Some((shape, another)), Some(_)) => {
             let (ms, shape, another) = (ms(latency), half_width(shape), half_width(another));
-            format!("{ms} {shape} at the level of now, {level:.3} of the LUT's (another process: {another})")
+            format!("{ms} {shape} at the level of now (another process: {another})")
         }
         (None, _) => format!("{} (no interval: the LUT has no calibration)", ms(latency)),
     }

@@ -205,7 +205,7 @@ fn an_estimate_can_be_of_now() {
     let words = folder.ok(line);
     assert!(words.contains(" at the LUT's level (another session: ± "), "{words}");
     let words = folder.ok(&format!("{line} --level-from synthetic:quiet"));
-    assert!(words.contains(" at the level of now, ") && words.contains("(another process: ± "), "{words}");
+    assert!(words.contains(" at the level of now (another process: ± ") && words.contains("; level "), "{words}");
     // A LUT of a machine twice as slow, as this one is now.
     let mut slow = json(&{
         folder.ok("lut export a.parquet -o a.json");

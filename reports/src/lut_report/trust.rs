@@ -97,13 +97,7 @@ fn convergence(lut: &Lut) -> Statement {
         0 => (Good, format!("Every layer's interval is within ± {wanted}.")),
         _ => {
             let verdict = if wide * 2 > measured.len() { Bad } else { Doubtful };
-            (
-                verdict,
-                format!(
-                    "{wide} of {} stayed wider than ± {wanted}.",
-                    count(measured.len(), "layer")
-                ),
-            )
+            (verdict, format!("{wide} of {} stayed wider than ± {wanted}.", count(measured.len(), "layer")))
         }
     };
     let rounds: Vec<String> =
@@ -238,12 +232,10 @@ pub(crate) fn flag_name(flag: Flag) -> String {
 
 fn meaning(flag: Flag) -> &'static str {
     match flag {
-        Flag::NotConverged => {
-            "the interval is wider than 3 % or unknown"
-        }
+        Flag::NotConverged => "the interval is wider than 3 % or unknown",
         Flag::Drift => {
             "the layer's share of its networks drifted: the interval is the observed range, not a confidence interval"
-        },
+        }
         Flag::Preempted => "fewer than half of the samples were free of context switches",
         Flag::Nonstationary => "the layer's share was not the same all through a session",
         Flag::Unsettled => "the warm-up never became steady",

@@ -81,7 +81,7 @@ mod tests {
 
     fn space() -> Space {
         let text = "format_version = 1\nkind = \"mobilenet\"\ninput = [3, 16, 16]\nnum_classes = 10\n\
-            settings = [[24, 1, 1]]\ncandidates = [\"MB3 3x3\", \"MB6 3x3\"]\n";
+            settings = [[24, 1, 1]]\ncandidates = [\"MB3 3x3\", \"MB6 3x3\"]\nskip_connect = false\n";
         nasprof_spaces::SpaceSpec::parse(text).unwrap().build("tiny").unwrap()
     }
 

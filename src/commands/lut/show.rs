@@ -74,12 +74,8 @@ fn context(lut: &Lut) -> Result<(), Failure> {
 
 /// How layers, timers and whole networks come together.
 fn reconciled(parts: &Reconciliation) -> String {
-    let (of, sum, timed, plain) = (
-        count(parts.networks, "network"),
-        ms(parts.sum_ns / 1e6),
-        ms(parts.timed_ns / 1e6),
-        ms(parts.plain_ns / 1e6),
-    );
+    let (of, sum, timed, plain) =
+        (count(parts.networks, "network"), ms(parts.sum_ns / 1e6), ms(parts.timed_ns / 1e6), ms(parts.plain_ns / 1e6));
     let beside = match (parts.timer_ns > 0.0, parts.layer_ns > 0.0) {
         (true, _) => format!("{:.0} ns taken off each layer", parts.timer_ns),
         (_, true) => format!("{:.0} ns added for each layer", parts.layer_ns),
