@@ -64,6 +64,8 @@ mod tests {
         let estimate = Estimate {
             latency_ms: None,
             interval_ms: None,
+            shape_half_width: None,
+            level_half_width: None,
             params: 0,
             macs: 0,
             peak_memory_bytes: 0,

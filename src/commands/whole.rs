@@ -37,12 +37,12 @@ pub(super) struct Recorded<'a> {
 /// What starts an agent on the device.
 pub(super) type Connect<'a> = dyn FnMut() -> Result<Box<dyn Device>, DeviceError> + 'a;
 
+/// A measurement: into a recorder, with agents that are started when they are needed.
+type Measure<'m> = dyn FnMut(&mut Recorder, &mut Connect<'_>, &RefCell<Display>) -> Result<(), EngineError> + 'm;
+
 impl Recorded<'_> {
     /// Measures, again where the device was lost and is reached again; the events.
-    pub(super) fn run(
-        self,
-        measure: &mut dyn FnMut(&mut Recorder, &mut Connect<'_>, &RefCell<Display>) -> Result<(), EngineError>,
-    ) -> Result<Vec<Event>, Failure> {
+    pub(super) fn run(self, measure: &mut Measure<'_>) -> Result<Vec<Event>, Failure> {
         let Self { device, file, link, backend, journal, left } = self;
         let (events, writer, kept) = match journal {
             Some((path, existing)) => {

@@ -232,8 +232,7 @@ fn a_lut_is_held_against_networks_of_ones_own() {
     let line = "validate --device synthetic:quiet --lut a.parquet --space small.toml --json";
     let validation = json(&folder.ok(&format!("{line} --arch three.jsonl")));
     assert_eq!(validation["n"], 3);
-    let archs: Vec<Value> =
-        String::from_utf8(folder.read("three.jsonl")).unwrap().lines().map(|line| json(line)).collect();
+    let archs: Vec<Value> = String::from_utf8(folder.read("three.jsonl")).unwrap().lines().map(json).collect();
     let rows = validation["rows"].as_array().unwrap();
     assert_eq!(rows.iter().map(|row| row["arch"].clone()).collect::<Vec<_>>(), archs);
     assert!(validation["mape"].as_f64().unwrap() < 0.01, "{validation}");
