@@ -6,7 +6,7 @@ use nasprof_graph::Arch;
 use nasprof_profiler::journal::Header;
 use serde::{Deserialize, Serialize};
 
-use crate::{Anchor, Calibration, Imported, Part, Reconciliation, SessionFacts};
+use crate::{Anchor, Calibration, Imported, Part, Queued, Reconciliation, SessionFacts};
 
 /// Version of the LUT's format that is written; files of version 1, whose checksum was optional, and 2, whose rows held the level, are read as well.
 pub const FORMAT_VERSION: u32 = 3;
@@ -33,6 +33,9 @@ pub struct Context {
     /// network was measured whole, in merged LUTs and in those of older versions, whose rows hold the timers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reconciliation: Option<Reconciliation>,
+    /// What a device with a queue has beside: the cost of its marks, and its other latencies. Absent for any other device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued: Option<Queued>,
     /// The LUTs that a merged one was made of; empty for any other.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Part>,

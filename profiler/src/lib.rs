@@ -6,4 +6,5 @@ pub mod energy;
 pub mod engine;
 pub mod journal;
 pub mod protocol;
+pub mod queued;
 pub mod synthetic;

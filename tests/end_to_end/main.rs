@@ -19,6 +19,7 @@ mod drawing;
 mod energy;
 mod environment;
 mod fake_agent;
+mod gpu;
 mod harness;
 mod interruption;
 mod layout;

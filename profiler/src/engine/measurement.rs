@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use nasprof_base::statistics::{mean, trimmed_mean};
 use nasprof_graph::{Arch, Graph, LayerKey};
 use nasprof_spaces::Space;
 use rand::SeedableRng;
@@ -20,6 +21,9 @@ use crate::protocol::{Device, DeviceError, Setup};
 /// Sessions of the anchors alone after those of all layers. How far the machine's level wanders from process to process
 /// is seen from processes only: with two, its interval is six times as wide as with five.
 pub(super) const LEVEL_SESSIONS: u32 = 3;
+/// Levels of so many sessions, within so much, are of a machine whose level does not move.
+const STILL_SESSIONS: usize = 3;
+const STILL: f64 = 0.005;
 /// Rounds of such a session.
 pub(super) const LEVEL_ROUNDS: u32 = 8;
 
@@ -90,6 +94,9 @@ pub fn measure(
         });
     }
     for session in header.sessions..first_free_session(header) {
+        if level_is_still(recorder.events()) {
+            break;
+        }
         run_session(&level_plan(measurement, &workloads, session, expected.clone()), recorder, connect, &mut |p| {
             progress(Stage::Level(session - header.sessions, LEVEL_SESSIONS, p));
         })?;
@@ -120,6 +127,37 @@ fn begun(recorder: &Recorder, asked: &Header) -> Header {
 pub fn share_of(end: Instant, sessions: u32) -> Instant {
     let now = Instant::now();
     now + end.saturating_duration_since(now) / sessions.max(1)
+}
+
+/// Whether the sessions of a device with a queue have told that its level does not move: those of three processes are within half
+/// a percent. On other devices few sessions agree by luck.
+#[must_use]
+pub fn level_is_still(events: &[Event]) -> bool {
+    let mut anchors = BTreeSet::new();
+    let mut sessions: Vec<BTreeMap<u32, Vec<f64>>> = Vec::new();
+    for event in events {
+        match event {
+            Event::Workload { workload, role: Role::Network { anchor: true, .. }, .. } => {
+                anchors.insert(*workload);
+            }
+            Event::Session { fingerprint, .. } if fingerprint.timings.is_empty() => return false,
+            Event::Session { .. } => sessions.push(BTreeMap::new()),
+            Event::Visit { visit, .. } if anchors.contains(&visit.workload) => {
+                let Some(session) = sessions.last_mut() else { return false };
+                let times = visit.whole.iter().filter_map(|run| run.ns.first()).map(|&ns| ns as f64);
+                session.entry(visit.workload).or_default().extend(times);
+            }
+            _ => {}
+        }
+    }
+    let level = |session: &BTreeMap<u32, Vec<f64>>| {
+        let logs = session.values().map(|times| trimmed_mean(times).map(f64::ln)).collect::<Option<Vec<f64>>>();
+        logs.filter(|logs| logs.len() == anchors.len()).and_then(|logs| mean(&logs))
+    };
+    let Some(levels) = sessions.iter().map(level).collect::<Option<Vec<f64>>>() else { return false };
+    let low = levels.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = levels.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    levels.len() >= STILL_SESSIONS && high - low <= STILL
 }
 
 /// A short session of the anchors alone.
@@ -158,6 +196,9 @@ pub fn setup(header: &Header, session: u32) -> Setup {
         threads: header.threads,
         cores: header.cores.clone(),
         allocator: header.allocator,
+        precision: header.precision,
+        layout: header.layout,
+        timing: header.timing,
         // Boards that share work plan alike and load in orders of their own.
         seed: header.seed ^ header.shard.map_or(0, |shard| u64::from(shard.index) << 32),
         session,

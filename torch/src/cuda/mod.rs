@@ -1,13 +1,16 @@
 //! NVIDIA GPUs through libtorch: timing, and loading the CUDA part.
 //!
 //! Times are GPU times between events in its queue. While a network is queued, other work keeps the GPU busy, so it
-//! never waits for the processor: launch overhead is excluded ([`queue`]).
+//! never waits for the processor: launch overhead is excluded ([`nasprof_profiler::queued`]). The same networks are replayed
+//! as CUDA graphs and called by a program that waits, for the other latencies.
 
 mod allocator;
+mod capture;
+mod context;
 mod device;
 mod libraries;
-mod queue;
 mod runtime;
 mod stream;
 
+pub use context::{allow_tf32, make_deterministic};
 pub use device::CudaDevice;
