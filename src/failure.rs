@@ -292,12 +292,16 @@ impl From<FolderError> for Failure {
 impl From<LutError> for Failure {
     fn from(error: LutError) -> Self {
         let context = matches!(error, LutError::Context(_));
+        let timing = matches!(error, LutError::Timing(_));
         let failure = match &error {
             LutError::File { source, .. } => of_file(&error, source),
             _ => Self::usage(error),
         };
         if context {
             Self { exit: Exit::ContextChanged, ..failure }.hint("measure a LUT in this context")
+        } else if timing {
+            Self { exit: Exit::ContextChanged, ..failure }
+                .hint("measure the space on a GPU that tells it, or leave out --timing")
         } else {
             failure
         }

@@ -10,10 +10,12 @@ use nasprof_graph::Identity;
 use nasprof_graph::runtime::Runtime;
 use nasprof_onnx as onnx;
 use nasprof_profiler::backend::{CudaTarget, is_onnx_runtime};
-use nasprof_profiler::protocol::{Allocator, ClockCommands, ClockRequest, Device, Setup};
+use nasprof_profiler::protocol::{Allocator, ClockCommands, ClockRequest, Device, Layout, Precision, Setup, Timing};
 use nasprof_spaces::{Space, SpaceSpec, builtin_names};
 
-use crate::cli::{AllocatorArg, ContextArgs, MeasureArgs, ShapeArgs, SourceArgs};
+use crate::cli::{
+    AllocatorArg, ContextArgs, LayoutArg, MeasureArgs, PrecisionArg, ShapeArgs, SourceArgs, TimingArg,
+};
 use crate::escape::one_line;
 use crate::failure::Failure;
 use crate::interruption::heeded;
@@ -160,6 +162,9 @@ pub(crate) struct Target {
     pub(crate) cores: Vec<usize>,
     pub(crate) batch: usize,
     pub(crate) allocator: Allocator,
+    pub(crate) precision: Precision,
+    pub(crate) layout: Layout,
+    pub(crate) timing: Option<Timing>,
     /// How its clocks are locked where that is asked for.
     pub(crate) clocks: ClockRequest,
 }
@@ -172,6 +177,9 @@ impl Target {
             threads: self.threads,
             cores: self.cores.clone(),
             allocator: self.allocator,
+            precision: self.precision,
+            layout: self.layout,
+            timing: self.timing,
             seed,
             session,
             clocks: None,
@@ -200,6 +208,9 @@ pub(crate) fn target(file: &DeviceFile, available: usize, args: &ContextArgs) ->
         cores,
         batch: args.batch.unwrap_or(1) as usize,
         allocator: args.allocator.map_or(Allocator::Retain, allocator),
+        precision: args.precision.map_or(file.precision, precision),
+        layout: args.layout.map_or(file.layout, layout),
+        timing: args.timing.map(timing).or(file.timing),
         clocks: ClockRequest { gpu: gpu(&backend), commands: commands(file)?, power_mode: file.power_mode.clone() },
         backend,
     })
@@ -225,6 +236,31 @@ pub(crate) fn allocator(arg: AllocatorArg) -> Allocator {
     match arg {
         AllocatorArg::Retain => Allocator::Retain,
         AllocatorArg::System => Allocator::System,
+    }
+}
+
+pub(crate) fn precision(arg: PrecisionArg) -> Precision {
+    match arg {
+        PrecisionArg::Float32 => Precision::Float32,
+        PrecisionArg::Float32Strict => Precision::Float32Strict,
+        PrecisionArg::Float16 => Precision::Float16,
+        PrecisionArg::Bfloat16 => Precision::Bfloat16,
+        PrecisionArg::Int8 => Precision::Int8,
+    }
+}
+
+pub(crate) fn layout(arg: LayoutArg) -> Layout {
+    match arg {
+        LayoutArg::ChannelsFirst => Layout::ChannelsFirst,
+        LayoutArg::ChannelsLast => Layout::ChannelsLast,
+    }
+}
+
+pub(crate) fn timing(arg: TimingArg) -> Timing {
+    match arg {
+        TimingArg::Queue => Timing::Queue,
+        TimingArg::Graph => Timing::Graph,
+        TimingArg::Wall => Timing::Wall,
     }
 }
 

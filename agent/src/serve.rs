@@ -15,7 +15,7 @@ use crate::clocks::{self, ClockError};
 /// clocks are those of the machine below `root`.
 ///
 /// # Errors
-/// If a pipe breaks. A request that cannot be read is answered, not fatal.
+/// If a pipe breaks, or the device is lost. A request that cannot be read is answered, not fatal.
 pub fn serve(
     mut input: impl BufRead,
     mut output: impl Write,
@@ -33,7 +33,11 @@ pub fn serve(
                 drop(device.take());
                 return send(&mut output, &Numbered { id, message: farewell(root) });
             }
-            Ok(Numbered { id, message: request }) => (id, answer(request, &mut device, root, &open)),
+            Ok(Numbered { id, message: request }) => match answer(request, &mut device, root, &open) {
+                // What is gone for this process is gone for all of its requests: none of them may be blamed.
+                Err(DeviceError::Lost(words)) => return Err(io::Error::other(words)),
+                result => (id, result.unwrap_or_else(|error| Reply::Failed { error: error.to_string() })),
+            },
             Err(error) => (number_of(&line), Reply::Failed { error: format!("cannot read the request: {error}") }),
         };
         send(&mut output, &Numbered { id, message })?;
@@ -53,9 +57,9 @@ fn answer(
     device: &mut Option<Box<dyn Device>>,
     root: &Path,
     open: &impl Fn(&str) -> Result<Box<dyn Device>, String>,
-) -> Reply {
+) -> Result<Reply, DeviceError> {
     let refused = |error: ClockError| DeviceError::Refused(format!("clocks: {error}"));
-    let result = match (request, device) {
+    match (request, device) {
         (Request::Clocks { how }, _) => {
             clocks::look(root, &how).map(|stored| Reply::Clocks { stored }).map_err(refused)
         }
@@ -85,8 +89,7 @@ fn answer(
         (Request::Memory { graph }, Some(d)) => checked(graph).and_then(|graph| d.memory(&graph)).map(Reply::Memory),
         (Request::Energy { graph }, Some(d)) => checked(graph).and_then(|graph| d.energy(&graph)).map(Reply::Energy),
         (Request::Bye, Some(_)) => Ok(Reply::Bye),
-    };
-    result.unwrap_or_else(|error| Reply::Failed { error: error.to_string() })
+    }
 }
 
 fn checked(graph: Graph) -> Result<Graph, DeviceError> {

@@ -71,6 +71,7 @@ fn visit(workload: u32) -> String {
         layer_runs: 2,
         whole_runs: 3,
         repeat: 1,
+        timings: Vec::new(),
     }))
 }
 
@@ -355,4 +356,47 @@ proptest! {
     fn random_lines_never_panic(lines in prop::collection::vec("[ -~]{0,80}", 0..10)) {
         prop_assert!(talk(&lines).len() == lines.len());
     }
+}
+
+/// A device that is lost when it is asked for a canary.
+struct LosesItself;
+
+impl Device for LosesItself {
+    fn configure(&mut self, setup: &Setup) -> Result<Fingerprint, DeviceError> {
+        SyntheticDevice::named("quiet").map_err(DeviceError::Refused)?.configure(setup)
+    }
+
+    fn load(&mut self, _: u32, _: &Graph) -> Result<Loaded, DeviceError> {
+        Err(DeviceError::Refused("out of memory".to_owned()))
+    }
+
+    fn visit(&mut self, _: &VisitRequest) -> Result<Visit, DeviceError> {
+        unreachable!()
+    }
+
+    fn canary(&mut self) -> Result<Canary, DeviceError> {
+        Err(DeviceError::Lost("the GPU fell off the bus".to_owned()))
+    }
+
+    fn probe(&mut self) -> Result<Probes, DeviceError> {
+        unreachable!()
+    }
+
+    fn memory(&mut self, _: &Graph) -> Result<Memory, DeviceError> {
+        unreachable!()
+    }
+}
+
+/// The host takes the end of the agent for the loss of the device; an answer would blame what was asked for.
+#[test]
+fn a_lost_device_ends_the_agent_with_the_reason() {
+    let lines = [configure(), load(0), line(&Request::Canary), line(&Request::Probe)];
+    let (text, mut output) = (lines.join("\n") + "\n", Vec::new());
+    let open = |_: &str| Ok(Box::new(LosesItself) as Box<dyn Device>);
+    let error = serve(text.as_bytes(), &mut output, Vec::new(), Path::new("/absent"), open).unwrap_err();
+    assert!(error.to_string().contains("fell off the bus"), "{error}");
+    // The greeting and two answers: what is refused is answered (the control), what is lost is not.
+    let replies = String::from_utf8(output).unwrap();
+    assert_eq!(replies.lines().count(), 3, "{replies}");
+    assert!(replies.lines().last().unwrap().contains("out of memory"));
 }

@@ -7,7 +7,7 @@ use nasprof_profiler::engine::Precision;
 use nasprof_profiler::journal::Header;
 use serde::{Deserialize, Serialize};
 
-use crate::{Anchor, Calibration, Imported, Part, Reconciliation, SessionFacts};
+use crate::{Anchor, Calibration, Imported, Part, Queued, Reconciliation, SessionFacts};
 
 /// Version of the LUT's format that is written; files of version 1, whose checksum was optional, and 2, whose rows held the level, are read as well.
 pub const FORMAT_VERSION: u32 = 3;
@@ -38,6 +38,9 @@ pub struct Context {
     /// older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub precision: Option<Precision>,
+    /// What a device with a queue has beside: the cost of its marks, and its other latencies. Absent for any other device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued: Option<Queued>,
     /// The LUTs that a merged one was made of; empty for any other.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Part>,

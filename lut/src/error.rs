@@ -1,5 +1,6 @@
 //! Errors of LUTs.
 
+use nasprof_profiler::protocol::Timing;
 use thiserror::Error;
 
 /// A LUT that cannot be read, written or used.
@@ -35,6 +36,9 @@ pub enum LutError {
     /// The journal does not yield a LUT.
     #[error("no LUT can be made from the journal: {0}")]
     Incomplete(String),
+    /// The LUT does not tell one of a GPU's latencies.
+    #[error("the LUT has no latency of the timing `{}`", .0.name())]
+    Timing(Timing),
     /// A validation needs networks that were not measured for the LUT.
     #[error("-n {wanted}: the space has only {found} networks that the LUT has not measured")]
     TooFewNetworks {

@@ -2,14 +2,17 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use nasprof_base::statistics::mean;
 use nasprof_graph::{Arch, LayerKey, LoweredLayer, LoweredNetwork};
+use nasprof_profiler::protocol::Timing;
 use serde::Serialize;
 
 use crate::energy::{EnergyEstimate, EnergyScale};
 use crate::interpolate::Interpolator;
 use crate::memory::LayerMemory;
+use crate::queued::LaunchedLayer;
 use crate::reuse::{ReuseCurve, time_at};
-use crate::{Anchor, CurrentLevel, Flag, Lut, Row, SizeEffect};
+use crate::{Anchor, CurrentLevel, Flag, Lut, Row, SizeEffect, TimingCalibration};
 
 /// Where a layer's number came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -105,22 +108,39 @@ pub struct Estimator<'a> {
     layer_ns: f64,
     /// The level that estimates are at; the LUT's if absent.
     level: Option<CurrentLevel>,
+    /// How another latency than the LUT's own follows from the layers.
+    timing: Option<&'a TimingCalibration>,
+    /// The mean time to launch a layer, for one whose launch was not measured.
+    usual_launch_ns: f64,
     energy_scale: Option<EnergyScale>,
     memory: LayerMemory,
     interpolator: Interpolator,
 }
 
 impl<'a> Estimator<'a> {
-    /// An estimator.
+    /// An estimator of the latency that the LUT's context names.
     #[must_use]
     pub fn new(lut: &'a Lut) -> Self {
+        let timing = lut.context.header.timing;
+        Self::with(lut, timing.and_then(|timing| lut.context.queued.as_ref()?.calibration(timing)))
+    }
+
+    /// Which of a GPU's latencies it tells; `queue` also for a device that has one only.
+    #[must_use]
+    pub fn timing(&self) -> Timing {
+        self.timing.map_or(Timing::Queue, |calibration| calibration.timing)
+    }
+
+    fn with(lut: &'a Lut, timing: Option<&'a TimingCalibration>) -> Self {
         let rows = lut.rows.iter().map(|row| (&row.key, row)).collect();
         let scale = lut.context.calibration.as_ref().map_or(1.0, |c| c.scale);
         let counted = |anchor: &Anchor| Some((anchor.energy.as_ref()?.energy_mj, anchor.layers_energy_mj?));
         let energy_scale = EnergyScale::fit(lut.context.anchors.iter().filter_map(counted));
         let (memory, interpolator) = (LayerMemory::new(lut), Interpolator::new(&lut.rows));
+        let launches: Vec<f64> = lut.rows.iter().filter_map(|row| row.launch_ns).collect();
+        let usual_launch_ns = mean(&launches).unwrap_or(0.0);
         let layer_ns = lut.context.calibration.as_ref().map_or(0.0, |c| c.layer_ns);
-        Self { lut, rows, scale, layer_ns, level: None, energy_scale, memory, interpolator }
+        Self { lut, rows, scale, layer_ns, level: None, timing, usual_launch_ns, energy_scale, memory, interpolator }
     }
 
     /// The same at a level that was measured: estimates are of now, with an interval to match.
@@ -136,7 +156,26 @@ impl<'a> Estimator<'a> {
         if self.is_free(key) {
             return Some(0.0);
         }
-        Some((self.rows.get(key)?.times.as_ref()?.mean_ns + self.layer_ns) * self.scale / 1e6)
+        let mean_ns = self.rows.get(key)?.times.as_ref()?.mean_ns;
+        Some(match self.timing_calibration() {
+            Some((timing, level)) => level * timing.layer_ms(self.launched(key, mean_ns)),
+            None => (mean_ns + self.layer_ns) * self.scale / 1e6,
+        })
+    }
+
+    /// A layer's mean time and launch, for latencies that need both.
+    pub(crate) fn launched_layer(&self, key: &LayerKey) -> Option<LaunchedLayer> {
+        Some(self.launched(key, self.rows.get(key)?.times.as_ref()?.mean_ns))
+    }
+
+    /// How another latency than the LUT's own follows from the layers, and the level that it is at.
+    pub(crate) fn timing_calibration(&self) -> Option<(&'a TimingCalibration, f64)> {
+        Some((self.timing?, self.level.as_ref().map_or(1.0, |now| now.level)))
+    }
+
+    fn launched(&self, key: &LayerKey, kernel_ns: f64) -> LaunchedLayer {
+        let launch_ns = self.rows.get(key).and_then(|row| row.launch_ns).unwrap_or(self.usual_launch_ns);
+        LaunchedLayer { launch_ns, kernel_ns }
     }
 
     /// Whether another layer does its work: NNabla's fully connected layer flattens its operand by itself.
@@ -154,8 +193,16 @@ impl<'a> Estimator<'a> {
 
     /// The layers of a network, each at its reuse distance.
     fn layers<'n>(&self, network: &'n LoweredNetwork) -> Vec<(&'n LoweredLayer, Layer)> {
-        let ms_per_ns = self.ms_per_ns(network);
-        network.keyed_layers().iter().map(|layer| (layer, self.layer(network, layer, ms_per_ns))).collect()
+        let ms_per_ns = if self.timing.is_some() { 1e-6 } else { self.ms_per_ns(network) };
+        let layers = network.keyed_layers().iter().map(|layer| (layer, self.layer(network, layer, ms_per_ns)));
+        let mut layers: Vec<(&LoweredLayer, Layer)> = layers.collect();
+        // Where one is missing there is no latency, and shares of what is known would be shares of nothing.
+        let known = layers.iter().map(|(layer, own)| Some(self.launched(&layer.key, own.ms? * 1e6)));
+        if let (Some((timing, level)), Some(known)) = (self.timing_calibration(), known.collect::<Option<Vec<_>>>()) {
+            let shares = timing.shares_ms(known.into_iter());
+            layers.iter_mut().zip(shares).for_each(|((_, layer), share)| layer.ms = Some(level * share));
+        }
+        layers
     }
 
     fn layer(&self, network: &LoweredNetwork, layer: &LoweredLayer, ms_per_ns: f64) -> Layer {
@@ -185,13 +232,22 @@ impl<'a> Estimator<'a> {
     /// Calibrated milliseconds of a network that is already as the runtime executes it; `None` if a layer is missing.
     #[must_use]
     pub fn latency_ms(&self, network: &LoweredNetwork) -> Option<f64> {
-        total(self.layers(network).iter().map(|(_, layer)| layer.ms))
+        self.positive(total(self.layers(network).iter().map(|(_, layer)| layer.ms)))
+    }
+
+    /// A latency, unless what a fit takes off each layer leaves nothing: then it holds for other networks than this.
+    fn positive(&self, latency_ms: Option<f64>) -> Option<f64> {
+        latency_ms.filter(|ms| self.timing.is_none() || *ms > 0.0)
     }
 
     /// Calibrated milliseconds of an anchor, from its layers' occurrences in the other networks only: it is then as far off as
     /// a network that was never measured, and a level taken from it is not too certain.
     #[must_use]
     pub fn anchor_ms(&self, arch: &Arch) -> Option<f64> {
+        if let Some((timing, level)) = self.timing_calibration() {
+            let anchor = timing.anchors.iter().find(|anchor| anchor.arch == *arch)?;
+            return Some(level * timing.ms(anchor.time_ns, anchor.layers));
+        }
         let anchor = self.lut.context.anchors.iter().find(|anchor| anchor.arch == *arch)?;
         Some(anchor.sum_ns * self.scale / 1e6)
     }
@@ -202,9 +258,14 @@ impl<'a> Estimator<'a> {
         Some(self.mean_sum_ms(network)? * self.size_factor(network))
     }
 
-    /// The sum of the layers' means, before the size effect: what choices contribute to it is independent.
+    /// The sum of the layers' means, before the size effect: what choices contribute to it is independent. Of another latency
+    /// than the LUT's own, what follows from the layers' means, which may be no sum.
     pub(crate) fn mean_sum_ms(&self, network: &LoweredNetwork) -> Option<f64> {
-        total(network.keys().map(|key| self.layer_ms(key)))
+        let Some((timing, level)) = self.timing_calibration() else {
+            return total(network.keys().map(|key| self.layer_ms(key)));
+        };
+        let layers = network.keys().map(|key| self.launched_layer(key)).collect::<Option<Vec<_>>>()?;
+        Some(level * timing.latency_ms(layers.into_iter()))
     }
 
     /// What the size of a network does to the sum of its layers.
@@ -213,7 +274,7 @@ impl<'a> Estimator<'a> {
     }
 
     pub(crate) fn size_effect(&self) -> Option<&'a SizeEffect> {
-        self.lut.context.calibration.as_ref()?.size_effect.as_ref()
+        self.lut.context.calibration.as_ref().filter(|_| self.timing.is_none())?.size_effect.as_ref()
     }
 
     /// The occurrences of a layer that was measured, at any distance, in milliseconds at a usual size.
@@ -229,7 +290,7 @@ impl<'a> Estimator<'a> {
     #[must_use]
     pub fn estimate(&self, network: &LoweredNetwork) -> Estimate {
         let layers = self.layers(network);
-        let latency_ms = total(layers.iter().map(|(_, layer)| layer.ms));
+        let latency_ms = self.positive(total(layers.iter().map(|(_, layer)| layer.ms)));
         // Neighbours are wrong in the same way, so what is interpolated adds up linearly.
         let interpolated_ms: f64 = layers.iter().filter_map(|(_, layer)| Some(layer.relative_error * layer.ms?)).sum();
         let known =
@@ -239,7 +300,7 @@ impl<'a> Estimator<'a> {
         let rows = layers.iter().filter_map(|(layer, _)| self.rows.get(&layer.key));
         let of_rows: BTreeSet<Flag> = rows.flat_map(|row| row.flags.iter().copied()).collect();
         let mut flags: Vec<EstimateFlag> = of_rows.into_iter().map(EstimateFlag::Row).collect();
-        if self.lut.context.calibration.is_none() {
+        if self.lut.context.calibration.is_none() && self.timing.is_none() {
             flags.push(EstimateFlag::Uncalibrated);
         }
         if layers.iter().any(|(_, layer)| layer.source == Source::Interpolated) {
@@ -279,11 +340,13 @@ impl<'a> Estimator<'a> {
 
     /// Of shape and level; what is interpolated is shape.
     fn half_widths(&self, interpolated: f64) -> Option<(f64, f64)> {
-        let calibration = self.lut.context.calibration.as_ref()?;
-        let shape = calibration.shape_half_width.hypot(1.96 * interpolated);
+        let of_queue = || self.lut.context.calibration.as_ref().map(|c| (c.shape_half_width, c.level_half_width));
+        let of_timing = self.timing.map(|c| (c.shape_half_width, c.level_half_width));
+        let (shape, level) = of_timing.or_else(of_queue)?;
+        let shape = shape.hypot(1.96 * interpolated);
         Some(match self.level {
             Some(now) => (shape.hypot(now.half_width()), now.another_process_half_width),
-            None => (shape, calibration.level_half_width),
+            None => (shape, level),
         })
     }
 }

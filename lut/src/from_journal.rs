@@ -10,16 +10,17 @@ use nasprof_profiler::engine::{
     Known, Levelling, Precision, RoundValues, SessionValues, Shares, Workload, bad_probes, scale_half_width,
 };
 use nasprof_profiler::journal::{EndReason, EnergyResult, EnergyTarget, Event, Mode, Role, Trial};
-use nasprof_profiler::protocol::Canary;
+use nasprof_profiler::protocol::{Canary, Timing};
 
 use crate::calibration::{Form, level_prior};
 use crate::layer_times::{KeySession, collect, flag_width, flags, times};
 use crate::occurrences::{LeftOut, Occurrences};
 use crate::parts::{Parts, Whole, shortest_ns};
+use crate::queued::{launches, timings, without_marks};
 use crate::sessions::SessionLevels;
 use crate::size_effect::{Example, fit, log_costs};
 use crate::{
-    Anchor, Calibration, Context, Energy, FORMAT_VERSION, Lut, LutError, Observations, Reconciliation, Row,
+    Anchor, Calibration, Context, Energy, FORMAT_VERSION, Lut, LutError, Observations, Queued, Reconciliation, Row,
     SessionFacts, SessionObservations, SizeEffect, Times,
 };
 
@@ -36,6 +37,14 @@ pub fn from_journal(events: &[Event]) -> Result<Lut, LutError> {
 }
 
 pub(crate) fn from_observations(observations: &Observations) -> Result<Lut, LutError> {
+    match without_marks(observations)? {
+        Some((without, timer_ns)) => of_sessions(&without, Some(timer_ns)),
+        None => of_sessions(observations, None),
+    }
+}
+
+/// `timer_ns`: what was taken off every layer on a device with a queue.
+fn of_sessions(observations: &Observations, timer_ns: Option<f64>) -> Result<Lut, LutError> {
     let sessions: Vec<&SessionObservations> = observations.sessions.iter().filter(|s| s.end.is_some()).collect();
     let first = sessions.first().ok_or_else(|| LutError::Incomplete("no session was completed".to_owned()))?;
     let values: Vec<RoundValues> = sessions.iter().map(|s| round_values(observations, s)).collect();
@@ -86,7 +95,11 @@ pub(crate) fn from_observations(observations: &Observations) -> Result<Lut, LutE
     levels.widen(&mut rows);
     let (bandwidth, mut left_out) = occurrences.best_bandwidth();
     let wholes = wholes(observations, &left_out);
-    let parts = Parts::fit(&wholes, shortest_ns(&rows));
+    // What marks cost a device with a queue is off already, for each session by itself.
+    let parts = match timer_ns {
+        Some(_) => Parts::nothing(wholes.len()),
+        None => Parts::fit(&wholes, shortest_ns(&rows)),
+    };
     for (left, layer_ns) in
         left_out.values_mut().zip(&parts.left_out_ns).zip(&wholes).map(|((l, ns), w)| (l, ns * w.layers))
     {
@@ -115,6 +128,12 @@ pub(crate) fn from_observations(observations: &Observations) -> Result<Lut, LutE
     let form = Form { reuse_bandwidth: bandwidth, size_effect, layer_ns: parts.added_ns() };
     let calibration = Calibration::fit(&anchors, &log_ratios, form, prior, wander(&values));
     let precision = precision(observations, &rows, calibration.as_ref());
+    let queued = timer_ns.map(|timer_ns| Queued { timer_ns, timings: timings(observations, &occurrences, prior) });
+    if queued.is_some() {
+        let launches = launches(observations);
+        rows.iter_mut().for_each(|row| row.launch_ns = launches.get(&row.key).copied());
+    }
+    check_timing(observations.header.timing, queued.as_ref())?;
     let context = Context {
         format_version: FORMAT_VERSION,
         header: observations.header.clone(),
@@ -122,9 +141,10 @@ pub(crate) fn from_observations(observations: &Observations) -> Result<Lut, LutE
         sessions: facts,
         measured: measured.collect(),
         calibration,
-        reconciliation: Reconciliation::of(&wholes, &parts),
+        reconciliation: Reconciliation::of(&wholes, &parts).map(|parts| parts.with_marks(timer_ns)),
         precision,
         anchors,
+        queued,
         parts: Vec::new(),
         imported: None,
     };
@@ -151,6 +171,12 @@ fn wholes(observations: &Observations, left_out: &BTreeMap<u32, LeftOut>) -> Vec
         layers: observations.workloads.get(workload).map_or(0, |workload| workload.keys().len()) as f64,
     };
     left_out.iter().map(whole).collect()
+}
+
+/// Refuses a LUT that cannot tell the latency that it is asked for.
+fn check_timing(timing: Option<Timing>, queued: Option<&Queued>) -> Result<(), LutError> {
+    let tells = |timing| queued.is_some_and(|queued| queued.tells(timing));
+    timing.filter(|timing| !tells(*timing)).map_or(Ok(()), |timing| Err(LutError::Timing(timing)))
 }
 
 /// What the size of a network does to it; predictions of the networks from each other then have it as well.
@@ -234,6 +260,7 @@ pub(crate) fn static_row(key: &LayerKey, graph: &Graph, mode: Mode) -> Row {
         bytes: cost.bytes_read + cost.bytes_written,
         peak_memory_bytes: None,
         stored_bytes: None,
+        launch_ns: None,
         first_call_ns: None,
         energy: None,
     }

@@ -2,6 +2,7 @@
 
 use nasprof_base::statistics::mean;
 use nasprof_graph::{Arch, Identity};
+use nasprof_profiler::protocol::Timing;
 use serde::{Deserialize, Serialize};
 
 use crate::{Context, LutError, Row};
@@ -86,6 +87,18 @@ impl Lut {
         self.whole_networks().find(|network| network.arch == arch).map(|network| network.ms)
     }
 
+    /// Makes one of a GPU's latencies the one that estimates are of.
+    ///
+    /// # Errors
+    /// If the LUT does not tell it.
+    pub fn choose_timing(&mut self, timing: Timing) -> Result<(), LutError> {
+        if !self.context.queued.as_ref().is_some_and(|queued| queued.tells(timing)) {
+            return Err(LutError::Timing(timing));
+        }
+        self.context.header.timing = Some(timing);
+        Ok(())
+    }
+
     /// Refuses a LUT whose context differs in any of the named values.
     ///
     /// # Errors
@@ -105,6 +118,8 @@ impl Lut {
                     "batch" => header.batch.to_string(),
                     "threads" => header.threads.to_string(),
                     "allocator" => header.allocator.name().to_owned(),
+                    "precision" => header.precision.name().to_owned(),
+                    "layout" => header.layout.name().to_owned(),
                     fact => self.context.facts.get(fact).cloned().unwrap_or_default(),
                 };
                 let value = value.as_ref()?;

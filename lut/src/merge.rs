@@ -14,7 +14,7 @@ use nasprof_profiler::journal::Header;
 use thiserror::Error;
 
 pub use self::rows::Conflict;
-use crate::{Context, FORMAT_VERSION, Lut, Part, Row};
+use crate::{Context, FORMAT_VERSION, Lut, Part, Queued, Row};
 
 /// What merging gave.
 #[derive(Debug, Clone, PartialEq)]
@@ -140,6 +140,8 @@ pub fn context_differences(
             ("threads".to_owned(), header.threads.to_string()),
             ("cores".to_owned(), format!("{:?}", header.cores)),
             ("allocator".to_owned(), header.allocator.name().to_owned()),
+            ("precision".to_owned(), header.precision.name().to_owned()),
+            ("layout".to_owned(), header.layout.name().to_owned()),
             ("clocks".to_owned(), format!("{:?}", header.clocks)),
         ]);
         values.extend(facts.iter().map(|(name, value)| (name.clone(), value.clone())));
@@ -215,6 +217,10 @@ fn context(luts: &[&Lut], parts: Vec<Part>, rows: &[Row]) -> Context {
             .into_iter()
             .collect(),
         calibration,
+        queued: Queued::merged(
+            &luts.iter().map(|lut| lut.context.queued.as_ref()).collect::<Vec<_>>(),
+            spaces.len() == 1,
+        ),
         imported: first.imported.clone(),
         parts,
     }

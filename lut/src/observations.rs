@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use nasprof_graph::{Graph, LayerKey};
 use nasprof_profiler::engine::Workload;
 use nasprof_profiler::journal::{EndReason, EnergyResult, EnergyTarget, Event, Header, Trial};
-use nasprof_profiler::protocol::{Canary, Fingerprint, Probe, Probes, Visit};
+use nasprof_profiler::protocol::{Canary, Fingerprint, Probe, Probes, Run, Visit};
 
 use crate::LutError;
 
@@ -14,7 +14,7 @@ use crate::LutError;
 const DISTURBING: [&str; 3] = ["clock_lock", "gpu_throttle_reasons", "throttle_events"];
 
 /// Everything that a journal holds.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Observations {
     /// How it was asked for.
     pub header: Header,
@@ -33,7 +33,7 @@ pub struct Observations {
 }
 
 /// What one session saw.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SessionObservations {
     /// The machine.
     pub fingerprint: Fingerprint,
@@ -138,9 +138,14 @@ impl SessionObservations {
         }
     }
 
+    /// Whether its device has a queue, and so more than one latency.
+    pub(crate) fn has_queue(&self) -> bool {
+        !self.fingerprint.timings.is_empty()
+    }
+
     fn take(&mut self, event: &Event, workloads: &BTreeMap<u32, Workload>) -> Result<(), LutError> {
         let known = |visit: &Visit| match workloads.get(&visit.workload) {
-            Some(workload) if visit.layers.iter().all(|run| run.ns.len() == workload.keys().len()) => Ok(()),
+            Some(workload) if layer_runs(visit).all(|run| run.ns.len() == workload.keys().len()) => Ok(()),
             _ => Err(LutError::Incomplete(format!("visit {} does not fit its unit", visit.sequence))),
         };
         match event {
@@ -174,4 +179,9 @@ impl SessionObservations {
         }
         Ok(())
     }
+}
+
+/// Runs with a time for each layer.
+fn layer_runs(visit: &Visit) -> impl Iterator<Item = &Run> {
+    visit.layers.iter().chain(visit.queued.iter().flat_map(|queued| &queued.launches))
 }

@@ -71,15 +71,16 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
+    /// No constant, for so many networks.
+    pub(crate) fn nothing(networks: usize) -> Self {
+        let left_out_ns = vec![0.0; networks];
+        Self { form: CalibrationForm::Scale, layer_ns: 0.0, half_width_ns: 0.0, left_out_ns }
+    }
+
     /// The form that predicts left-out networks best; where a constant would leave nothing of the shortest row, as much of it
     /// as may be.
     pub(crate) fn fit(networks: &[Whole], shortest_ns: f64) -> Self {
-        let nothing = Self {
-            form: CalibrationForm::Scale,
-            layer_ns: 0.0,
-            half_width_ns: 0.0,
-            left_out_ns: vec![0.0; networks.len()],
-        };
+        let nothing = Self::nothing(networks.len());
         if networks.len() < FEWEST {
             return nothing;
         }
@@ -206,6 +207,17 @@ pub struct Reconciliation {
 }
 
 impl Reconciliation {
+    /// Of networks whose layers had so much taken off before anything was fitted.
+    pub(crate) fn with_marks(self, timer_ns: Option<f64>) -> Self {
+        let Some(mark_ns) = timer_ns else { return self };
+        Self {
+            timer_ns: self.timer_ns + mark_ns,
+            timed_ns: self.timed_ns + mark_ns * self.layers,
+            form: CalibrationForm::ScaleAndConstant,
+            ..self
+        }
+    }
+
     /// Of networks whose sums still hold the timers.
     pub(crate) fn of(networks: &[Whole], parts: &Parts) -> Option<Self> {
         let over = |of: fn(&Whole) -> f64| mean(&networks.iter().map(of).collect::<Vec<_>>());

@@ -153,6 +153,9 @@ pub struct Row {
     /// bytes.
     #[serde(default)]
     pub stored_bytes: Option<u64>,
+    /// The processor's time to launch the layer on a device with a queue, nanoseconds; absent elsewhere.
+    #[serde(default)]
+    pub launch_ns: Option<f64>,
     /// First call in a fresh process, nanoseconds.
     pub first_call_ns: Option<u64>,
     /// Energy of the layer alone, called again and again; absent where it was not measured or does not show.

@@ -145,7 +145,8 @@ pub fn timings(events: &[Event]) -> Result<Vec<Timing>, LutError> {
 
 fn timing(workload: &Workload, observations: &Observations) -> Result<Timing, LutError> {
     let fail = |problem: &str| LutError::Incomplete(format!("network {}: {problem}", workload.id));
-    let WholeTimes { ms, interval, processes_ms, .. } = WholeTimes::of(workload, observations)?;
+    let WholeTimes { ms, interval, processes_ms, .. } =
+        WholeTimes::of(workload, observations, observations.header.timing.unwrap_or_default())?;
     let calls = |session: &SessionObservations| session.repeats.get(&workload.id).copied().unwrap_or(1).max(1);
     let mut runs = Vec::new();
     let mut disturbed = 0;

@@ -60,6 +60,7 @@ pub fn validate(
         raw_mape: mape_of(&holdout.iter().map(|m| m.estimated / m.ms - 1.0).collect::<Vec<_>>()),
         isolated_mape: isolated_errors.as_deref().filter(|_| isolated.is_some()).map(mape_of),
         covered: inside.as_deref().and_then(mean),
+        timing: estimator.lut.context.queued.as_ref().map(|_| estimator.timing()),
         seed: Some(seed),
         rows: holdout
             .into_iter()
@@ -105,10 +106,11 @@ fn measured(
     isolated: Option<&Estimator<'_>>,
 ) -> Result<Vec<Measured>, LutError> {
     let observations = Observations::new(events)?;
+    let timing = estimator.timing();
     let mut result = Vec::new();
     for workload in observations.workloads.values() {
         let Role::Network { arch, anchor } = &workload.role else { continue };
-        let WholeTimes { ms, interval: ci, processes_ms, parts } = WholeTimes::of(workload, &observations)?;
+        let WholeTimes { ms, interval: ci, processes_ms, parts } = WholeTimes::of(workload, &observations, timing)?;
         let estimate = estimator.estimate(&workload.network);
         let latency_ms = if *anchor { estimator.anchor_ms(arch) } else { estimate.latency_ms };
         let missing = || format!("network {}: the LUT has no entry for one of its layers", workload.id);

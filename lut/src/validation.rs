@@ -1,6 +1,7 @@
 //! What a validation says, as it is computed, printed and read again.
 
 use nasprof_graph::arch::ArchFile;
+use nasprof_profiler::protocol::Timing;
 use serde::{Deserialize, Serialize};
 
 /// One holdout network.
@@ -61,6 +62,9 @@ pub struct Validation {
     pub isolated_mape: Option<f64>,
     /// Share of raw measurements inside the estimates' intervals.
     pub covered: Option<f64>,
+    /// Which of a GPU's latencies is compared; absent for other devices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timing: Option<Timing>,
     /// Seed of the networks and their order; absent in files that do not say it.
     pub seed: Option<u64>,
     /// The networks.
@@ -144,6 +148,7 @@ mod tests {
             raw_mape: 0.5,
             isolated_mape: None,
             covered: None,
+            timing: None,
             seed: Some(7),
             rows: vec![row],
         }

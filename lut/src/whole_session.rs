@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use nasprof_profiler::engine::{
-    EngineError, Gate, Progress, Recorder, SessionPlan, Workload, run_session, setup, share_of,
+    EngineError, Gate, Progress, Recorder, SessionPlan, Workload, level_is_still, run_session, setup, share_of,
 };
 use nasprof_profiler::journal::{Event, Header, Mode};
 use nasprof_profiler::protocol::{Device, DeviceError};
@@ -83,6 +83,10 @@ impl WholeSessions<'_> {
     ) -> Result<(), EngineError> {
         let count = self.header.sessions;
         for number in 0..count {
+            // A GPU whose level is seen not to move needs no more processes.
+            if matches!(session.processes, Processes::All(_)) && level_is_still(recorder.events()) {
+                break;
+            }
             let workloads = match session.processes {
                 Processes::OneEach => vec![workloads[number as usize].clone()],
                 Processes::All(_) => workloads.to_vec(),

@@ -1,8 +1,8 @@
 //! What sessions measured of a network as a whole.
 
 use nasprof_base::statistics::{mean, median_interval, standard_deviation, student_t_95, trimmed_mean};
-use nasprof_profiler::engine::{Workload, clean_samples};
-use nasprof_profiler::protocol::Visit;
+use nasprof_profiler::engine::{Workload, timed_samples};
+use nasprof_profiler::protocol::{Timing, Visit};
 
 use crate::noise_floor::halves;
 use crate::{LutError, Observations, SessionObservations};
@@ -21,10 +21,10 @@ pub(crate) struct WholeTimes {
 impl WholeTimes {
     /// # Errors
     /// A process without a clean run of it, or no process at all.
-    pub(crate) fn of(workload: &Workload, observations: &Observations) -> Result<Self, LutError> {
+    pub(crate) fn of(workload: &Workload, observations: &Observations, timing: Timing) -> Result<Self, LutError> {
         let fail = |problem: &str| LutError::Incomplete(format!("network {}: {problem}", workload.id));
         let processes: Vec<Rounds> =
-            observations.sessions.iter().filter_map(|session| clean_rounds(workload, session)).collect();
+            observations.sessions.iter().filter_map(|session| clean_rounds(workload, session, timing)).collect();
         // The level differs from process to process: a mean over some of them is not comparable with one over all.
         let of_process = |rounds: &Rounds| trimmed_mean(&rounds.concat()).map(|ns| ns / 1e6);
         let processes_ms: Option<Vec<f64>> = processes.iter().map(of_process).collect();
@@ -46,14 +46,11 @@ impl WholeTimes {
 type Rounds = Vec<Vec<f64>>;
 
 /// What a process measured of a network; nothing if it did not visit it.
-fn clean_rounds(workload: &Workload, session: &SessionObservations) -> Option<Rounds> {
+fn clean_rounds(workload: &Workload, session: &SessionObservations, timing: Timing) -> Option<Rounds> {
     let repeat = session.repeats.get(&workload.id).copied().unwrap_or(1);
     let visits: Vec<&Visit> =
         session.visits.iter().map(|(_, visit)| visit).filter(|v| v.workload == workload.id).collect();
-    let whole = |visit: &&Visit| {
-        let samples = clean_samples(workload, visit, repeat).into_iter();
-        samples.filter(|(key, clean)| *key == workload.whole_key() && !clean.is_empty()).map(|(_, clean)| clean).next()
-    };
+    let whole = |visit: &&Visit| Some(timed_samples(visit, timing, repeat)).filter(|clean| !clean.is_empty());
     (!visits.is_empty()).then(|| visits.iter().filter_map(whole).collect())
 }
 

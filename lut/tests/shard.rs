@@ -40,6 +40,7 @@ const fn quiet(slower: f64) -> Model {
         timer_step_ns: 0.0,
         busy: false,
         meterless: false,
+        queue: false,
         fails: None,
     }
 }

@@ -19,7 +19,7 @@ use nasprof_profiler::engine::{
     Gate, Recorder, SessionPlan, SessionValues, Workload, keys_of_space, network_workloads, run_session,
 };
 use nasprof_profiler::journal::{Event, Mode, Writer};
-use nasprof_profiler::protocol::{Allocator, Device, Setup, VisitRequest};
+use nasprof_profiler::protocol::{Allocator, Device, Layout, Precision, Setup, VisitRequest};
 use nasprof_profiler::synthetic::{Model, SyntheticDevice};
 use nasprof_spaces::SpaceSpec;
 use rand::SeedableRng;
@@ -51,6 +51,9 @@ fn plan(workloads: &[Workload]) -> SessionPlan {
             threads: 1,
             cores: Vec::new(),
             allocator: Allocator::Retain,
+            precision: Precision::Float32,
+            layout: Layout::ChannelsFirst,
+            timing: None,
             seed: 0,
             session: 0,
             clocks: None,
@@ -87,6 +90,7 @@ fn engine(criterion: &mut Criterion) {
                 layer_runs: visit.layers.len() as u32,
                 whole_runs: visit.whole.len() as u32,
                 repeat: 1,
+                timings: Vec::new(),
             }),
             _ => None,
         })

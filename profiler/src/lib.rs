@@ -7,4 +7,5 @@ pub mod engine;
 pub mod journal;
 pub mod model_profile;
 pub mod protocol;
+pub mod queued;
 pub mod synthetic;

@@ -102,7 +102,15 @@ fn relative_values(model: Model, workload: &Workload, runs: u32) -> Vec<f64> {
     device.load(0, &workload.network).unwrap();
     // So many calls that whole nanoseconds are fine enough.
     let repeat = 1_000_000;
-    let request = VisitRequest { sequence: 0, workload: 0, warm_up_runs: 1, layer_runs: 0, whole_runs: runs, repeat };
+    let request = VisitRequest {
+        sequence: 0,
+        workload: 0,
+        warm_up_runs: 1,
+        layer_runs: 0,
+        whole_runs: runs,
+        repeat,
+        timings: Vec::new(),
+    };
     let exact = exact_ns(workload) * f64::from(repeat);
     let values = (0..4000).map(|_| {
         let visit = device.visit(&request).unwrap();
@@ -122,8 +130,15 @@ fn session_level(workload: &Workload, model: Model, seed: u64) -> f64 {
     let mut device = SyntheticDevice::new("model", Model { session_sigma: model.session_sigma, ..Model::default() });
     device.configure(&setup(seed, 0)).unwrap();
     device.load(0, &workload.network).unwrap();
-    let request =
-        VisitRequest { sequence: 0, workload: 0, warm_up_runs: 1, layer_runs: 0, whole_runs: 1, repeat: 1_000_000 };
+    let request = VisitRequest {
+        sequence: 0,
+        workload: 0,
+        warm_up_runs: 1,
+        layer_runs: 0,
+        whole_runs: 1,
+        repeat: 1_000_000,
+        timings: Vec::new(),
+    };
     device.visit(&request).unwrap().whole[0].ns[0] as f64 / (exact_ns(workload) * 1e6)
 }
 

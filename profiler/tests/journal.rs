@@ -16,8 +16,14 @@ use proptest::prelude::*;
 /// A header and a few events of different kinds.
 fn events() -> Vec<Event> {
     let run = |ns| Run { ns: vec![ns, ns + 1], switches: 0, faults: 3 };
-    let visit =
-        |sequence| Visit { sequence, workload: 0, layers: vec![run(1000)], whole: vec![run(2000)], conditions: None };
+    let visit = |sequence| Visit {
+        sequence,
+        workload: 0,
+        layers: vec![run(1000)],
+        whole: vec![run(2000)],
+        queued: None,
+        conditions: None,
+    };
     let probes = Probes { values: [("temperature_celsius".to_owned(), Probe::Ok(0.1 + 0.2))].into(), busy: Vec::new() };
     vec![
         Event::Header(Box::new(header(&small_space(), Mode::InContext, u64::MAX))),

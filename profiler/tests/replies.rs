@@ -161,7 +161,15 @@ fn odd() -> Vec<Change> {
 fn asked(device: &mut dyn Device) -> Result<(), DeviceError> {
     let space = small_space();
     let graph = nasprof_graph::passes::select(&space.graph, &space.sample(&mut rng())).unwrap();
-    let visit = VisitRequest { sequence: 1, workload: 3, warm_up_runs: 0, layer_runs: 2, whole_runs: 2, repeat: 1 };
+    let visit = VisitRequest {
+        sequence: 1,
+        workload: 3,
+        warm_up_runs: 0,
+        layer_runs: 2,
+        whole_runs: 2,
+        repeat: 1,
+        timings: Vec::new(),
+    };
     device.configure(&setup(1, 0))?;
     device.probe()?;
     device.load(3, &graph)?;

@@ -45,7 +45,7 @@ pub(crate) struct SettingArgs {
 }
 
 /// The context: settings that must be equal for latencies to be comparable.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct ContextArgs {
     /// Back end: `torch`, `onnxruntime`, or `onnxruntime:PROVIDER` [default: from the device file].
     #[arg(long, value_parser = nasprof_profiler::backend::named)]
@@ -59,6 +59,15 @@ pub(crate) struct ContextArgs {
     /// The agent's memory allocator [default: retain, or from the LUT].
     #[arg(long, value_enum)]
     pub(crate) allocator: Option<AllocatorArg>,
+    /// What the network computes with [default: float32, or from the device file or the LUT].
+    #[arg(long, value_enum)]
+    pub(crate) precision: Option<PrecisionArg>,
+    /// How images lie in memory [default: channels-first, or from the device file or the LUT].
+    #[arg(long, value_enum)]
+    pub(crate) layout: Option<LayoutArg>,
+    /// Which latency of a GPU is meant [default: queue, or from the device file or the LUT].
+    #[arg(long, value_enum)]
+    pub(crate) timing: Option<TimingArg>,
 }
 
 /// Where layers are timed.
@@ -77,4 +86,39 @@ pub(crate) enum AllocatorArg {
     Retain,
     /// glibc's default, as in most programs.
     System,
+}
+
+/// What a network computes with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PrecisionArg {
+    /// 32-bit floats as the runtime has them; on a GPU, convolutions use TensorFloat-32, as in PyTorch.
+    Float32,
+    /// 32-bit floats without TensorFloat-32.
+    Float32Strict,
+    /// 16-bit floats.
+    Float16,
+    /// The upper half of 32-bit floats.
+    Bfloat16,
+    /// 8-bit integers.
+    Int8,
+}
+
+/// How images lie in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LayoutArg {
+    /// NCHW.
+    ChannelsFirst,
+    /// NHWC.
+    ChannelsLast,
+}
+
+/// Which latency of a GPU is meant; one LUT answers for all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TimingArg {
+    /// GPU time behind a full queue: what a saturated GPU needs.
+    Queue,
+    /// One replay of a captured CUDA graph: what a deployed static network costs.
+    Graph,
+    /// One call and its answer, launches included: what a waiting program sees.
+    Wall,
 }

@@ -7,6 +7,14 @@ use crate::cli::ContextArgs;
 use crate::failure::{Exit, Failure};
 use crate::resolve;
 
+/// The LUT, for the one of a GPU's latencies that is asked for.
+pub(super) fn of_timing(mut lut: Lut, args: &ContextArgs) -> Result<Lut, Failure> {
+    if let Some(timing) = args.timing {
+        lut.choose_timing(resolve::timing(timing))?;
+    }
+    Ok(lut)
+}
+
 /// Refuses a LUT that is not of the space, or not of what the options ask for.
 pub(super) fn check_context(lut: &Lut, args: &ContextArgs, space: &str, supernet: &Identity) -> Result<(), Failure> {
     lut.check_space(space, supernet)?;
@@ -15,6 +23,8 @@ pub(super) fn check_context(lut: &Lut, args: &ContextArgs, space: &str, supernet
         ("threads", args.threads.map(|t| t.to_string())),
         ("batch", args.batch.map(|b| b.to_string())),
         ("allocator", args.allocator.map(|a| resolve::allocator(a).name().to_owned())),
+        ("precision", args.precision.map(|p| resolve::precision(p).name().to_owned())),
+        ("layout", args.layout.map(|l| resolve::layout(l).name().to_owned())),
     ])?)
 }
 

@@ -118,7 +118,7 @@ impl Check {
             Ok(link) => link,
             Err(error) => return self.failed(name, failed_step(&error), error),
         };
-        let context = ContextArgs { backend: None, threads: None, batch: None, allocator: None };
+        let context = ContextArgs::default();
         let target = target(&file, link.cores(), &context)?;
         let mut device = match link.agent(&target.backend) {
             Ok(device) => device,

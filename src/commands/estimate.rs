@@ -13,7 +13,7 @@ use nasprof_lut::{BlockEstimate, CurrentLevel, EnergyEstimate, Estimate, Estimat
 use serde::Serialize;
 
 use super::archs::Archs;
-use super::context::check_context;
+use super::context::{check_context, of_timing};
 use super::table::{Tone, paint};
 use super::{expected, level, print, print_json, status};
 use crate::cli::EstimateArgs;
@@ -21,7 +21,7 @@ use crate::failure::{Exit, Failure};
 use crate::resolve::{self, at_batch};
 
 pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode, Failure> {
-    let lut = read(&args.lut)?;
+    let lut = of_timing(read(&args.lut)?, &args.context)?;
     let header = &lut.context.header;
     let space = match &args.model {
         Some(model) => resolve::model(model, &args.shapes)?,

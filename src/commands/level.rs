@@ -53,7 +53,7 @@ pub(super) fn check(
     let lut = read(lut)?;
     let (space, identity) =
         at_batch(resolve::space_or(space, &lut.context.header.space, "the LUT")?, lut.context.header.batch)?;
-    let context = ContextArgs { backend: None, threads: None, batch: None, allocator: None };
+    let context = ContextArgs::default();
     check_context(&lut, &context, &space.name, &identity)?;
     lut.check_context(&[("device", Some(device.to_owned()))])?;
     let file = resolve::device(device, settings)?;

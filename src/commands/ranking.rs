@@ -26,7 +26,7 @@ impl OfSpace {
         let lut = read(path)?;
         let space = resolve::space_or(space, &lut.context.header.space, "the LUT")?;
         let (space, identity) = at_batch(space, lut.context.header.batch)?;
-        let context = ContextArgs { backend: None, threads: None, batch: None, allocator: None };
+        let context = ContextArgs::default();
         check_context(&lut, &context, &space.name, &identity).map_err(|f| f.context(path.display()))?;
         Ok(Self { lut, space })
     }

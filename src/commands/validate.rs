@@ -13,7 +13,7 @@ use nasprof_spaces::Space;
 
 use self::table::show;
 use super::archs;
-use super::context::{check_clocks, check_context};
+use super::context::{check_clocks, check_context, of_timing};
 use super::whole::{measured, session};
 use super::{kept_journal, print_json, status, validate_memory};
 use crate::cli::ValidateArgs;
@@ -31,7 +31,7 @@ const WINNER_PROCESSES: u32 = 5;
 const WINNER_ROUNDS: u32 = 8;
 
 pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
-    let lut = read(&args.lut)?;
+    let lut = of_timing(read(&args.lut)?, &args.context)?;
     let isolated = args.isolated.as_deref().map(read).transpose()?;
     let (space, identity) = at_batch(
         resolve::space_or(args.space.as_deref(), &lut.context.header.space, "the LUT")?,
@@ -101,6 +101,8 @@ fn check_isolated(isolated: &Lut, lut: &Lut) -> Result<(), Failure> {
         ("batch", Some(header.batch.to_string())),
         ("threads", Some(header.threads.to_string())),
         ("allocator", Some(header.allocator.name().to_owned())),
+        ("precision", Some(header.precision.name().to_owned())),
+        ("layout", Some(header.layout.name().to_owned())),
     ])?)
 }
 

@@ -10,7 +10,7 @@ use nasprof_profiler::engine::{
     EngineError, Gate, Measurement, Recorder, Workload, keys_of_space, layer_workloads, measure,
 };
 use nasprof_profiler::journal::{Event, Header, Mode};
-use nasprof_profiler::protocol::{Allocator, Device, DeviceError, Setup};
+use nasprof_profiler::protocol::{Allocator, Device, DeviceError, Layout, Precision, Setup};
 use nasprof_profiler::synthetic::{Model, SyntheticDevice};
 use nasprof_spaces::{Space, SpaceSpec};
 use rand::SeedableRng;
@@ -45,6 +45,9 @@ pub fn header(space: &Space, mode: Mode, seed: u64) -> Header {
         threads: 1,
         cores: Vec::new(),
         allocator: Allocator::Retain,
+        precision: Precision::Float32,
+        layout: Layout::ChannelsFirst,
+        timing: None,
         ci: 0.02,
         sessions: 2,
         max_rounds: 8,
@@ -63,6 +66,9 @@ pub fn setup(seed: u64, session: u32) -> Setup {
         threads: 1,
         cores: Vec::new(),
         allocator: Allocator::Retain,
+        precision: Precision::Float32,
+        layout: Layout::ChannelsFirst,
+        timing: None,
         seed,
         session,
         clocks: None,

@@ -4,7 +4,7 @@ use nasprof_graph::runtime::Runtime;
 use nasprof_lut::{Lut, from_journal};
 use nasprof_profiler::engine::{Gate, Measurement, Recorder, measure};
 use nasprof_profiler::journal::{Event, Header, Mode};
-use nasprof_profiler::protocol::{Allocator, Device, DeviceError};
+use nasprof_profiler::protocol::{Allocator, Device, DeviceError, Layout, Precision};
 use nasprof_profiler::synthetic::SyntheticDevice;
 use nasprof_spaces::Space;
 
@@ -45,6 +45,9 @@ pub fn header(space: &Space, device: &str, seed: u64) -> Header {
         threads: 1,
         cores: Vec::new(),
         allocator: Allocator::Retain,
+        precision: Precision::Float32,
+        layout: Layout::ChannelsFirst,
+        timing: None,
         ci: 0.02,
         sessions: 2,
         max_rounds: 40,

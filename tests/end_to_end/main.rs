@@ -20,6 +20,7 @@ mod drawing;
 mod energy;
 mod environment;
 mod fake_agent;
+mod gpu;
 mod harness;
 mod interruption;
 mod layout;

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use nasprof_graph::Arch;
 use nasprof_profiler::protocol::numbered::Numbered;
-use nasprof_profiler::protocol::{Allocator, ClockRequest, Request, Setup, VisitRequest};
+use nasprof_profiler::protocol::{Allocator, ClockRequest, Layout, Precision, Request, Setup, VisitRequest};
 use nasprof_spaces::Space;
 use serde_json::Value;
 
@@ -18,7 +18,8 @@ use crate::types::{Types, fields_of, needed, section, types};
 
 /// What stands above it is written by hand.
 const MARK: &str = "<!-- From here on made from the source; tests/end_to_end/messages.rs says how. -->\n\n";
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 8] = [
+    "profiler/src/protocol/arithmetic.rs",
     "profiler/src/protocol/request.rs",
     "profiler/src/protocol/reply.rs",
     "profiler/src/protocol/model.rs",
@@ -116,12 +117,23 @@ fn what_is_sent_is_described() {
     let space = Space::builtin("mobilenet-cifar10").unwrap();
     let arch = Arch(vec![0; space.choices.len()]);
     let graph = nasprof_graph::passes::select(&space.graph, &arch).unwrap();
-    let visit = VisitRequest { sequence: 1, workload: 0, warm_up_runs: 1, layer_runs: 2, whole_runs: 2, repeat: 1 };
+    let visit = VisitRequest {
+        sequence: 1,
+        workload: 0,
+        warm_up_runs: 1,
+        layer_runs: 2,
+        whole_runs: 2,
+        repeat: 1,
+        timings: Vec::new(),
+    };
     let setup = Setup {
         backend: "synthetic:quiet".to_owned(),
         threads: 1,
         cores: Vec::new(),
         allocator: Allocator::System,
+        precision: Precision::Float32,
+        layout: Layout::ChannelsFirst,
+        timing: None,
         seed: 1,
         session: 0,
         clocks: None,
@@ -174,7 +186,15 @@ fn what_is_sent_is_described() {
 }
 
 fn visit_of_nothing() -> VisitRequest {
-    VisitRequest { sequence: 2, workload: 0, warm_up_runs: 0, layer_runs: 1, whole_runs: 1, repeat: 1 }
+    VisitRequest {
+        sequence: 2,
+        workload: 0,
+        warm_up_runs: 0,
+        layer_runs: 1,
+        whole_runs: 1,
+        repeat: 1,
+        timings: Vec::new(),
+    }
 }
 
 #[test]

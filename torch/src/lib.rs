@@ -20,7 +20,7 @@ use nasprof_profiler::protocol::{
 };
 
 pub use kernel::{General, Kernel, Pair};
-pub(crate) use network::Network;
+pub(crate) use network::{Network, Place};
 
 /// The version of libtorch that the bindings were made for and that the build checks the library against.
 pub(crate) const VERSION: &str = "2.11.0";
@@ -45,7 +45,9 @@ impl TorchDevice {
     }
 
     fn build(&self, graph: &Graph) -> Result<Network, DeviceError> {
-        Network::build(graph, self.setup()?.seed, tch::Device::Cpu).map_err(DeviceError::Refused)
+        let setup = self.setup()?;
+        let place = Place::new(tch::Device::Cpu, setup.precision, setup.layout).map_err(DeviceError::Refused)?;
+        Network::build(graph, setup.seed, place).map_err(DeviceError::Refused)
     }
 }
 
@@ -61,6 +63,10 @@ impl Device for TorchDevice {
     fn configure(&mut self, setup: &Setup) -> Result<Fingerprint, DeviceError> {
         if self.setup.is_some() {
             return Err(DeviceError::Refused("configured twice".to_owned()));
+        }
+        Place::new(tch::Device::Cpu, setup.precision, setup.layout).map_err(DeviceError::Refused)?;
+        if let Some(timing) = setup.timing {
+            return Err(DeviceError::Refused(timing.of_gpus()));
         }
         allocator::apply(setup.allocator).map_err(DeviceError::Refused)?;
         affinity::pin_process(&setup.cores).map_err(DeviceError::Refused)?;
@@ -79,7 +85,7 @@ impl Device for TorchDevice {
             ("runtime".to_owned(), "libtorch eager".to_owned()),
             ("runtime_version".to_owned(), VERSION.to_owned()),
         ]));
-        Ok(Fingerprint { facts, virtual_time: false, timer_overhead_ns: timer::overhead_ns() })
+        Ok(Fingerprint { facts, virtual_time: false, timer_overhead_ns: timer::overhead_ns(), timings: Vec::new() })
     }
 
     fn load(&mut self, workload: u32, graph: &Graph) -> Result<Loaded, DeviceError> {
@@ -102,6 +108,7 @@ impl Device for TorchDevice {
             workload: request.workload,
             layers: Vec::new(),
             whole: Vec::new(),
+            queued: None,
             conditions: None,
         };
         for _ in 0..request.warm_up_runs {

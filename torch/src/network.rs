@@ -4,9 +4,44 @@ use std::time::Instant;
 
 use nasprof_agent::timer;
 use nasprof_graph::{Graph, Op};
+use nasprof_profiler::protocol::{Layout, Precision};
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::kernel::{Kernel, random_weights};
+
+/// Where a network runs, and what it computes with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Place {
+    device: Device,
+    kind: Kind,
+    layout: Layout,
+}
+
+impl Place {
+    /// # Errors
+    /// A precision that this back end does not have.
+    pub(crate) fn new(device: Device, precision: Precision, layout: Layout) -> Result<Self, String> {
+        let kind = match precision {
+            Precision::Float32 | Precision::Float32Strict => Kind::Float,
+            Precision::Float16 => Kind::Half,
+            Precision::Bfloat16 => Kind::BFloat16,
+            Precision::Int8 => return Err(format!("libtorch's back ends do not compute in {}", precision.name())),
+        };
+        Ok(Self { device, kind, layout })
+    }
+
+    /// A tensor as it is there. Images and the kernels of convolutions have four dimensions.
+    fn of(self, tensor: &Tensor) -> Result<Tensor, TchError> {
+        let there = tensor.f_to_device(self.device)?.f_to_kind(self.kind)?;
+        match self.layout {
+            // The bindings have no memory formats; this is the same view of the same order in memory.
+            Layout::ChannelsLast if there.dim() == 4 => {
+                there.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])
+            }
+            _ => Ok(there),
+        }
+    }
+}
 
 struct Step {
     name: String,
@@ -28,7 +63,7 @@ pub(crate) struct Network {
 impl Network {
     /// Weights are random with a variance that keeps activations near one (He et al. 2015): vanishing activations would
     /// become denormal numbers, which are slow.
-    pub(crate) fn build(graph: &Graph, seed: u64, device: Device) -> Result<Self, String> {
+    pub(crate) fn build(graph: &Graph, seed: u64, place: Place) -> Result<Self, String> {
         tch::manual_seed(seed as i64);
         let nodes = graph.nodes();
         let mut last_use: Vec<usize> = (0..nodes.len()).collect();
@@ -49,10 +84,14 @@ impl Network {
             match &node.op {
                 // Data and constants stay for good.
                 Op::Input { .. } => {
-                    slots[i] = Some(Tensor::f_randn(dims, (Kind::Float, device)).map_err(fail)?);
+                    slots[i] = Some(
+                        Tensor::f_randn(dims, (Kind::Float, place.device)).and_then(|x| place.of(&x)).map_err(fail)?,
+                    );
                 }
                 Op::Zeros { .. } => {
-                    slots[i] = Some(Tensor::f_zeros(dims, (Kind::Float, device)).map_err(fail)?);
+                    slots[i] = Some(
+                        Tensor::f_zeros(dims, (Kind::Float, place.device)).and_then(|x| place.of(&x)).map_err(fail)?,
+                    );
                 }
                 // Neither a divisor of zero nor a logarithm of a negative number.
                 Op::Constant { .. } => {
@@ -63,8 +102,7 @@ impl Network {
                     let shapes = graph.input_shapes(node);
                     let kernel = Kernel::new(op).map_err(|e| format!("layer `{}` ({}): {e}", node.name, op.name()))?;
                     let weights = random_weights(op, &shapes).map_err(fail)?;
-                    let weights =
-                        weights.iter().map(|w| w.f_to_device(device)).collect::<Result<_, _>>().map_err(fail)?;
+                    let weights = weights.iter().map(|w| place.of(w)).collect::<Result<_, _>>().map_err(fail)?;
                     let mut free: Vec<usize> =
                         node.inputs.iter().map(|id| id.0).filter(|&s| last_use[s] == i).collect();
                     free.retain(|&s| nodes[s].op.is_layer());

@@ -37,7 +37,7 @@ impl Machine {
         }
         if let Some(index) = request.gpu {
             let wrong = |problem| ClockError::Setting { name: format!("clock of GPU {index}"), problem };
-            let gpu = nvidia::open(index).map_err(wrong)?;
+            let gpu = nvidia::numbered(index).map_err(wrong)?;
             controls.push(Box::new(GpuClocks::new(gpu, index)));
         }
         Ok(Self { root: root.display().to_string(), controls })

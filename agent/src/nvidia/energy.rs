@@ -22,8 +22,11 @@ impl GpuEnergy {
     /// The meter of a GPU.
     ///
     /// # Errors
-    /// If the GPU has no such counter (older than Volta).
+    /// If the GPU has no such counter (older than Volta), or is divided: the counter is of all slices.
     pub fn of(gpu: Rc<dyn Gpu>) -> Result<Self, String> {
+        if gpu.is_divided() {
+            return Err("this GPU is divided (MIG), and its energy meter counts all slices".to_owned());
+        }
         let begun = gpu.energy_millijoules().ok_or("this GPU has no energy meter")?;
         Ok(Self { gpu, begun })
     }
@@ -72,5 +75,7 @@ mod tests {
         assert!(meter.end().unwrap_err().contains("went back"));
         gpu.energy.set(None);
         assert!(meter.end().is_err() && GpuEnergy::of(gpu).is_err());
+        let divided = GpuEnergy::of(Rc::new(FakeGpu { divided: true, ..FakeGpu::default() }));
+        assert!(divided.err().unwrap().contains("all slices"));
     }
 }

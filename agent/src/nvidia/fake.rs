@@ -17,6 +17,8 @@ pub(crate) struct FakeGpu {
     /// The clock that it goes to when it is locked; absent: it refuses.
     pub(crate) takes: Option<u32>,
     pub(crate) locked: Cell<bool>,
+    pub(crate) busy: Option<f64>,
+    pub(crate) divided: bool,
 }
 
 impl Default for FakeGpu {
@@ -29,6 +31,8 @@ impl Default for FakeGpu {
             energy: Cell::new(Some(1000)),
             takes: Some(1200),
             locked: Cell::new(false),
+            busy: Some(0.0),
+            divided: false,
         }
     }
 }
@@ -54,6 +58,12 @@ impl Gpu for FakeGpu {
     }
     fn processes(&self) -> Option<Vec<GpuProcess>> {
         self.processes.clone()
+    }
+    fn busy_percent(&self) -> Option<f64> {
+        self.busy
+    }
+    fn is_divided(&self) -> bool {
+        self.divided
     }
     fn energy_millijoules(&self) -> Option<u64> {
         self.energy.get()

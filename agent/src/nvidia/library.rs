@@ -1,17 +1,19 @@
 //! The driver's library.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use nvml_wrapper::Nvml;
 use nvml_wrapper::enum_wrappers::device::{Clock, ClockId, TemperatureSensor, TemperatureThreshold};
 use nvml_wrapper::enums::device::{GpuLockedClocksSetting, UsedGpuMemory};
 use nvml_wrapper::error::NvmlError;
 
+use super::visible::Listed;
 use super::{Gpu, GpuProcess};
 
 /// One GPU, by its number.
 pub(super) struct DriverGpu {
-    nvml: Nvml,
+    nvml: Rc<Nvml>,
     index: u32,
 }
 
@@ -25,7 +27,26 @@ impl DriverGpu {
         if index >= count {
             return Err(format!("no GPU {index}: the driver has {count}"));
         }
-        Ok(Self { nvml, index })
+        Ok(Self { nvml: Rc::new(nvml), index })
+    }
+
+    /// All GPUs of the machine.
+    pub(super) fn all() -> Result<Vec<Self>, String> {
+        let Self { nvml, .. } = Self::open(0)?;
+        let count = nvml.device_count().map_err(|e| e.to_string())?;
+        Ok((0..count).map(|index| Self { nvml: Rc::clone(&nvml), index }).collect())
+    }
+
+    pub(super) fn listed(&self) -> Listed {
+        let slices = self.get(|device| {
+            let count = device.mig_device_count()?;
+            Ok((0..count).filter_map(|slice| device.mig_device_by_index(slice).ok()?.uuid().ok()).collect())
+        });
+        Listed {
+            uuid: self.get(|d| d.uuid()).unwrap_or_default(),
+            name: self.get(|d| d.name()).unwrap_or_default(),
+            slices: slices.unwrap_or_default(),
+        }
     }
 
     fn get<T>(
@@ -43,6 +64,7 @@ impl Gpu for DriverGpu {
             ("gpu".to_owned(), shown(self.get(|d| d.name()))),
             ("gpu_driver".to_owned(), shown(self.nvml.sys_driver_version())),
             ("gpu_memory".to_owned(), shown(self.get(|d| d.memory_info()).map(|m| m.total.to_string()))),
+            ("gpu_divided".to_owned(), if self.is_divided() { "MIG" } else { "no" }.to_owned()),
             ("gpu_power_limit".to_owned(), shown(self.get(|d| d.enforced_power_limit()).map(|mw| format!("{mw} mW")))),
         ])
     }
@@ -74,6 +96,14 @@ impl Gpu for DriverGpu {
         };
         let all = self.get(|d| d.running_compute_processes()).ok()?;
         Some(all.iter().map(|p| GpuProcess { pid: p.pid, bytes: bytes(&p.used_gpu_memory) }).collect())
+    }
+
+    fn busy_percent(&self) -> Option<f64> {
+        self.get(|d| d.utilization_rates()).ok().map(|rates| f64::from(rates.gpu))
+    }
+
+    fn is_divided(&self) -> bool {
+        self.get(|d| d.mig_mode()).is_ok_and(|mode| mode.current == 1)
     }
 
     fn energy_millijoules(&self) -> Option<u64> {

@@ -8,6 +8,8 @@ mod energy;
 #[cfg(test)]
 mod fake;
 mod library;
+mod processes;
+mod visible;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -16,6 +18,7 @@ use nasprof_profiler::protocol::{Conditions, Probe, ThrottleReason};
 
 pub use clocks::GpuClocks;
 pub use energy::GpuEnergy;
+pub use processes::foreign;
 
 /// Reasons of the driver that mean a clock below what was asked for, with their bit (NVML, `nvmlClocksEventReasons`).
 /// Idle (0x1), clocks set by the user (0x2) and display clocks (0x100) are none.
@@ -49,6 +52,10 @@ pub trait Gpu {
     fn slowdown_temperature(&self) -> Option<f64>;
     /// Processes that compute on it, this one among them.
     fn processes(&self) -> Option<Vec<GpuProcess>>;
+    /// Percent of the last moments in which some kernel ran.
+    fn busy_percent(&self) -> Option<f64>;
+    /// Whether it is divided into slices (MIG): then its counters are those of all slices together.
+    fn is_divided(&self) -> bool;
     /// Millijoules since the driver was loaded.
     fn energy_millijoules(&self) -> Option<u64>;
     /// Highest clock that can be held: the default one of the GPU, without boost.
@@ -81,6 +88,28 @@ pub struct GpuProcess {
 /// If there is no driver or no such GPU.
 pub fn open(index: u32) -> Result<Rc<dyn Gpu>, String> {
     library::DriverGpu::open(index).map(|gpu| Rc::new(gpu) as _)
+}
+
+/// A GPU by its place on the bus, as CUDA names it.
+///
+/// # Errors
+/// If there is no driver, or it shows no GPU there.
+pub fn at(place: &str) -> Result<Rc<dyn Gpu>, String> {
+    let here = |gpu: &library::DriverGpu| gpu.bus_id().is_some_and(|bus_id| same_place(&bus_id, place));
+    let gpu = library::DriverGpu::all()?.into_iter().find(here);
+    gpu.map(|gpu| Rc::new(gpu) as _).ok_or_else(|| format!("the driver shows no GPU at {place}, where CUDA has one"))
+}
+
+/// The GPU that CUDA gives a number to in this process: `CUDA_VISIBLE_DEVICES` may choose some, and order them.
+///
+/// # Errors
+/// If there is no driver or no such GPU, or CUDA's order cannot be told.
+pub fn numbered(index: u32) -> Result<Rc<dyn Gpu>, String> {
+    let gpus = library::DriverGpu::all()?;
+    let listed: Vec<visible::Listed> = gpus.iter().map(library::DriverGpu::listed).collect();
+    let variable = |name| std::env::var(name).ok();
+    let (chosen, order) = (variable("CUDA_VISIBLE_DEVICES"), variable("CUDA_DEVICE_ORDER"));
+    open(visible::numbered(index, chosen.as_deref(), order.as_deref(), &listed)?)
 }
 
 /// Whether two names are of one place on the bus; the driver writes the domain with more digits than CUDA.

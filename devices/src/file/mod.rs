@@ -5,6 +5,7 @@ mod validity;
 
 use std::path::PathBuf;
 
+use nasprof_profiler::protocol::{Layout, Precision, Timing};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -73,6 +74,15 @@ pub struct DeviceFile {
     #[serde(default = "default_exclusive")]
     pub exclusive: bool,
 
+    /// What networks compute with there, unless the command line says otherwise.
+    #[serde(default)]
+    pub precision: Precision,
+    /// How images lie in memory.
+    #[serde(default)]
+    pub layout: Layout,
+    /// Which latency of a GPU is meant.
+    pub timing: Option<Timing>,
+
     /// Celsius above which the device is called too hot.
     pub temperature_limit: Option<f64>,
     /// Words that `power_mode_command` must print; part of a LUT's context. With `--lock-clocks` the agent sets it where
@@ -134,6 +144,9 @@ impl DeviceFile {
             silence_seconds: default_silence(),
             reconnect_seconds: None,
             exclusive: default_exclusive(),
+            precision: Precision::Float32,
+            layout: Layout::ChannelsFirst,
+            timing: None,
             temperature_limit: None,
             power_mode: None,
             power_mode_command: None,

@@ -73,14 +73,15 @@ impl BatchEstimator {
     #[must_use]
     pub fn compile(space: &Space, runtime: Runtime, estimator: &Estimator<'_>) -> Option<Self> {
         let by_place = estimator.lut.is_context_dependent();
+        let is_launched = estimator.timing_calibration().is_some();
         let selected = || {
             let layers = SelectedLayers::new(&space.graph, estimator).filter(|_| !runtime.fuses());
             layers.map(|layers| Scorer::Selected(Box::new(layers)))
         };
         let tables = || Tables::new(space, runtime, estimator).map(|tables| Scorer::Tables(Box::new(tables)));
-        let scorer = if by_place { selected().or_else(tables) } else { tables().or_else(selected) }?;
+        let scorer = if by_place && !is_launched { selected().or_else(tables) } else { tables().or_else(selected) }?;
         Some(Self {
-            ignores_context: by_place && matches!(scorer, Scorer::Tables(_)),
+            ignores_context: by_place && (is_launched || matches!(scorer, Scorer::Tables(_))),
             scorer,
             size_effect: estimator.size_effect().cloned(),
             interval: estimator.interval(1.0, 0.0),

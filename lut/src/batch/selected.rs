@@ -9,8 +9,9 @@ use nasprof_graph::{Arch, Graph, LayerKey, Op};
 use rustc_hash::FxHashMap;
 
 use super::network::SumAndSizes;
-use crate::Estimator;
 use crate::estimate::LayerAt;
+use crate::queued::LaunchedLayer;
+use crate::{Estimator, TimingCalibration};
 
 /// Most times by place that are kept.
 const MAX_KNOWN: usize = 1 << 16;
@@ -22,11 +23,29 @@ pub(super) struct SelectedLayers {
     costs: SelectedCosts,
     /// By [`SelectedCosts::slot`]; absent for what never runs.
     layers: Vec<Option<LayerAt>>,
+    /// Where times are not added up: what is launched in their place, and how it makes a latency.
+    launched: Option<Launched>,
     /// Whether a layer's time depends on its reuse distance.
     by_place: bool,
     /// Work space: distances of the layers, and times by slot and distance, since a few places occur in most networks.
     distances: Vec<u64>,
     known: FxHashMap<(u32, u64), f64>,
+}
+
+/// A latency that is no sum of times.
+#[derive(Debug, Clone)]
+struct Launched {
+    /// By slot; absent for what never runs.
+    layers: Vec<Option<LaunchedLayer>>,
+    timing: TimingCalibration,
+    level: f64,
+}
+
+impl Launched {
+    fn latency_ms(&self, slots: impl ExactSizeIterator<Item = usize>) -> f64 {
+        let none = LaunchedLayer { launch_ns: 0.0, kernel_ns: 0.0 };
+        self.level * self.timing.latency_ms(slots.map(|slot| self.layers[slot].unwrap_or(none)))
+    }
 }
 
 impl SelectedLayers {
@@ -36,18 +55,25 @@ impl SelectedLayers {
             return None;
         }
         let mut layers = Vec::new();
+        let mut launched = Vec::new();
         for node in graph.nodes() {
             let inputs = graph.input_shapes(node);
-            let time = |operands: usize| estimator.layer_at(&LayerKey::new(&node.op, &inputs[..operands]));
-            match node.op {
-                Op::Add => layers.extend((0..=inputs.len()).map(time)),
-                _ => layers.push(time(inputs.len())),
+            let operands = if node.op == Op::Add { 0..=inputs.len() } else { inputs.len()..=inputs.len() };
+            for operands in operands {
+                let key = LayerKey::new(&node.op, &inputs[..operands]);
+                layers.push(estimator.layer_at(&key));
+                launched.push(estimator.launched_layer(&key));
             }
         }
         Some(Self {
             selector: Selector::new(graph),
             costs: SelectedCosts::new(graph),
             layers,
+            launched: estimator.timing_calibration().map(|(timing, level)| Launched {
+                layers: launched,
+                timing: timing.clone(),
+                level,
+            }),
             by_place: estimator.lut.is_context_dependent(),
             distances: Vec::new(),
             known: FxHashMap::default(),
@@ -57,7 +83,9 @@ impl SelectedLayers {
     pub(super) fn network(&mut self, arch: &Arch) -> Result<SumAndSizes, SelectError> {
         let selected = self.selector.select(arch)?;
         let mut sum_ms = 0.0;
-        if self.by_place {
+        if let Some(launched) = &self.launched {
+            sum_ms = launched.latency_ms(selected.iter().map(|layer| self.costs.slot(layer)));
+        } else if self.by_place {
             self.costs.reuse_distances(selected, &mut self.distances);
             if self.known.len() > MAX_KNOWN {
                 self.known.clear();

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::{Graph, LayerKey};
 use nasprof_profiler::journal::{Header, Mode};
-use nasprof_profiler::protocol::Allocator;
+use nasprof_profiler::protocol::{Allocator, Layout, Precision};
 use serde::Serialize;
 
 use self::entry::Entry;
@@ -199,6 +199,9 @@ fn context(settings: &ImportSettings, unit: Unit) -> Context {
             threads: settings.threads,
             cores: Vec::new(),
             allocator: Allocator::System,
+            precision: Precision::Float32,
+            layout: Layout::ChannelsFirst,
+            timing: None,
             ci: 0.0,
             sessions: 0,
             max_rounds: 0,
@@ -213,6 +216,7 @@ fn context(settings: &ImportSettings, unit: Unit) -> Context {
         anchors: Vec::new(),
         measured: Vec::new(),
         calibration: None,
+        queued: None,
         parts: Vec::new(),
         imported: Some(Imported {
             format: settings.format.name().to_owned(),

@@ -103,6 +103,7 @@ fn one(rows: &[(usize, &Row)], levels: &[f64]) -> Row {
         flags: flags.into_iter().collect(),
         peak_memory_bytes: all().filter_map(|row| row.peak_memory_bytes).max(),
         stored_bytes: all().filter_map(|row| row.stored_bytes).max(),
+        launch_ns: mean(&all().filter_map(|row| row.launch_ns).collect::<Vec<_>>()),
         first_call_ns: all().filter_map(|row| row.first_call_ns).max(),
         energy: energy(&all().filter_map(|row| row.energy.as_ref()).collect::<Vec<_>>()),
         ..rows[0].1.clone()

@@ -17,11 +17,11 @@ pub(super) enum Kind {
 
 use Kind::{Real, Text, Whole};
 
-/// Columns of files that were written before energy, and before stored memory was measured; they are read as well.
-const OLDER: [usize; 2] = [30, 36];
+/// Columns of files that were written before energy, stored memory and launches were measured; they are read as well.
+const OLDER: [usize; 3] = [30, 36, 37];
 
 /// All columns in their order. Those after `error` up to `reuse` are empty in a failed row.
-pub(super) const COLUMNS: [(&str, Kind); 37] = [
+pub(super) const COLUMNS: [(&str, Kind); 38] = [
     ("key", Text),
     ("op", Text),
     ("attributes", Text),
@@ -59,6 +59,7 @@ pub(super) const COLUMNS: [(&str, Kind); 37] = [
     ("energy_resolution_mj", Real),
     ("energy_method", Text),
     ("stored_bytes", Whole),
+    ("launch_ns", Real),
 ];
 
 /// Columns of [`crate::Times`].

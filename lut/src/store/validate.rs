@@ -4,11 +4,12 @@
 use std::collections::HashSet;
 
 use nasprof_profiler::engine::Precision;
+use nasprof_profiler::protocol::Timing;
 
 use crate::size_effect::STEEPEST;
 use crate::{
-    Anchor, Calibration, Energy, Lut, MAX_COUNT, MAX_FACTOR, MAX_MJ, MAX_NS, Reconciliation, Row, SessionFacts, Slope,
-    Times,
+    Anchor, Calibration, Energy, Lut, MAX_COUNT, MAX_FACTOR, MAX_MJ, MAX_NS, Queued, Reconciliation, Row, SessionFacts,
+    Slope, Times,
 };
 
 /// No static cost has a larger logarithm: a number of 64 bits has 44.
@@ -42,6 +43,13 @@ pub(super) fn validate(lut: &Lut) -> Result<(), String> {
     }
     if let Some(precision) = &context.precision {
         of_precision(precision).map_err(|problem| format!("its precision: {problem}"))?;
+    }
+    if let Some(queued) = &context.queued {
+        of_queued(queued).map_err(|problem| format!("its timings: {problem}"))?;
+    }
+    let tells = |timing| context.queued.as_ref().is_some_and(|queued| queued.tells(timing));
+    if let Some(timing) = header.timing.filter(|timing| !tells(*timing)) {
+        return Err(format!("its context: there is no calibration of the timing `{}`", timing.name()));
     }
     for (i, anchor) in context.anchors.iter().enumerate() {
         of_anchor(anchor).map_err(|problem| format!("its anchor {}: {problem}", i + 1))?;
@@ -91,6 +99,28 @@ fn of_reconciliation(parts: &Reconciliation) -> Result<(), String> {
     parts.into_iter().try_for_each(|(name, ns)| not_negative(name, ns, MAX_NS))
 }
 
+fn of_queued(queued: &Queued) -> Result<(), String> {
+    not_negative("timer_ns", queued.timer_ns, MAX_NS)?;
+    let mut seen = HashSet::new();
+    for calibration in &queued.timings {
+        if calibration.timing == Timing::Queue || !seen.insert(calibration.timing) {
+            return Err(format!("`{}` stands there twice", calibration.timing.name()));
+        }
+        positive("scale", calibration.scale, MAX_FACTOR)?;
+        not_negative("layer_ns", calibration.layer_ns.abs(), MAX_NS)?;
+        not_negative("call_ns", calibration.call_ns.abs(), MAX_NS)?;
+        count("networks", calibration.networks as u64)?;
+        not_negative("leave_one_out", calibration.leave_one_out, MAX_FACTOR)?;
+        not_negative("shape_half_width", calibration.shape_half_width, MAX_FACTOR)?;
+        not_negative("level_half_width", calibration.level_half_width, MAX_FACTOR)?;
+        for anchor in &calibration.anchors {
+            positive("time_ns", anchor.time_ns, MAX_NS)?;
+            count("layers", anchor.layers as u64)?;
+        }
+    }
+    Ok(())
+}
+
 fn of_slope(slope: &Slope) -> Result<(), String> {
     let ordered = slope.low <= slope.usual && slope.usual <= slope.high;
     if slope.slope.abs() <= STEEPEST && ordered && slope.low >= -LARGEST_LOG && slope.high <= LARGEST_LOG {
@@ -130,6 +160,7 @@ fn of_row(row: &Row) -> Result<(), String> {
     count("bytes", row.bytes)?;
     count("peak_memory_bytes", row.peak_memory_bytes.unwrap_or(0))?;
     count("stored_bytes", row.stored_bytes.unwrap_or(0))?;
+    not_negative("launch_ns", row.launch_ns.unwrap_or(0.0), MAX_NS)?;
     not_negative("first_call_ns", row.first_call_ns.unwrap_or(0) as f64, MAX_NS)?;
     let Some(times) = &row.times else { return Ok(()) };
     if let Some(error) = &row.error {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use nasprof_base::statistics::{mean, trimmed_mean};
 use nasprof_graph::{Arch, Graph, LayerKey};
 use nasprof_spaces::Space;
 use rand::SeedableRng;
@@ -21,6 +22,9 @@ use crate::protocol::{Device, DeviceError, Setup};
 /// Sessions of the anchors alone after those of all layers. How far the machine's level wanders from process to process
 /// is seen from processes only: with two, its interval is six times as wide as with five.
 pub(super) const LEVEL_SESSIONS: u32 = 3;
+/// Levels of so many sessions, within so much, are of a machine whose level does not move.
+const STILL_SESSIONS: usize = 3;
+const STILL: f64 = 0.005;
 /// Rounds of such a session. Ten anchors tell the level of four rounds to a fraction of what it differs between processes.
 pub(super) const LEVEL_ROUNDS: u32 = 4;
 
@@ -107,6 +111,9 @@ pub fn measure(
         });
     }
     for session in header.sessions..first_free_session(header) {
+        if level_is_still(recorder.events()) {
+            break;
+        }
         let left = first_free_session(header) - session;
         let mut plan = level_plan(measurement, &workloads, session, expected.clone());
         // Each as much of what is left.
@@ -190,6 +197,37 @@ impl Pace {
     }
 }
 
+/// Whether the sessions of a device with a queue have told that its level does not move: those of three processes are within half
+/// a percent. On other devices few sessions agree by luck.
+#[must_use]
+pub fn level_is_still(events: &[Event]) -> bool {
+    let mut anchors = BTreeSet::new();
+    let mut sessions: Vec<BTreeMap<u32, Vec<f64>>> = Vec::new();
+    for event in events {
+        match event {
+            Event::Workload { workload, role: Role::Network { anchor: true, .. }, .. } => {
+                anchors.insert(*workload);
+            }
+            Event::Session { fingerprint, .. } if fingerprint.timings.is_empty() => return false,
+            Event::Session { .. } => sessions.push(BTreeMap::new()),
+            Event::Visit { visit, .. } if anchors.contains(&visit.workload) => {
+                let Some(session) = sessions.last_mut() else { return false };
+                let times = visit.whole.iter().filter_map(|run| run.ns.first()).map(|&ns| ns as f64);
+                session.entry(visit.workload).or_default().extend(times);
+            }
+            _ => {}
+        }
+    }
+    let level = |session: &BTreeMap<u32, Vec<f64>>| {
+        let logs = session.values().map(|times| trimmed_mean(times).map(f64::ln)).collect::<Option<Vec<f64>>>();
+        logs.filter(|logs| logs.len() == anchors.len()).and_then(|logs| mean(&logs))
+    };
+    let Some(levels) = sessions.iter().map(level).collect::<Option<Vec<f64>>>() else { return false };
+    let low = levels.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = levels.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    levels.len() >= STILL_SESSIONS && high - low <= STILL
+}
+
 /// A short session of the anchors alone.
 fn level_plan(
     measurement: &Measurement<'_>,
@@ -226,6 +264,9 @@ pub fn setup(header: &Header, session: u32) -> Setup {
         threads: header.threads,
         cores: header.cores.clone(),
         allocator: header.allocator,
+        precision: header.precision,
+        layout: header.layout,
+        timing: header.timing,
         // Boards that share work plan alike and load in orders of their own.
         seed: header.seed ^ header.shard.map_or(0, |shard| u64::from(shard.index) << 32),
         session,

@@ -7,7 +7,7 @@ use nasprof_graph::LayerKey;
 
 use super::Workload;
 use super::levels::{Levelling, Levels, Value, ValueLevel, choose};
-use crate::protocol::{Run, Visit};
+use crate::protocol::{Run, Timing, Visit};
 
 /// Rounds after which the stop rule is tested. Few and fixed: a rule tested all the time stops on lucky samples.
 pub const CHECKPOINTS: [u32; 5] = [8, 12, 18, 27, 40];
@@ -181,6 +181,21 @@ impl RoundValues {
 pub fn half_width(values: &[f64]) -> Option<f64> {
     let (low, high) = median_interval(values, NOMINAL_CONFIDENCE)?;
     (low > 0.0).then(|| (high / low).ln() / 2.0)
+}
+
+/// Clean samples (nanoseconds) of a workload as a whole in one of a device's latencies; `queue` is the only one of a device
+/// without a queue.
+#[must_use]
+pub fn timed_samples(visit: &Visit, timing: Timing, repeat: u32) -> Vec<f64> {
+    let none = &Vec::new();
+    let runs = match (timing, &visit.queued) {
+        (Timing::Queue, _) => &visit.whole,
+        (Timing::Graph, Some(queued)) => &queued.graph,
+        (Timing::Wall, Some(queued)) => &queued.wall,
+        (Timing::Graph | Timing::Wall, None) => none,
+    };
+    let clean = runs.iter().filter(|run| run.switches == 0);
+    clean.filter_map(|run| Some(*run.ns.first()? as f64 / f64::from(repeat.max(1)))).collect()
 }
 
 /// Clean samples (nanoseconds) of every layer of a workload, and of the workload as a whole.

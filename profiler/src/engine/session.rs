@@ -14,7 +14,7 @@ use super::throttle::Throttle;
 use super::{EngineError, Gate, Recorder, Workload, precision};
 use crate::journal::{EndReason, Event, Mode};
 use crate::protocol::checked::Checked;
-use crate::protocol::{Canary, Device, DeviceError, Fingerprint, Loaded, Setup, Visit, VisitRequest};
+use crate::protocol::{Canary, Device, DeviceError, Fingerprint, Loaded, Setup, Timing, Visit, VisitRequest};
 
 /// The canary runs after this much time in visits,
 const CANARY_EVERY_NS: u64 = 250_000_000;
@@ -29,6 +29,11 @@ const WARM_UP_WINDOW: usize = 10;
 const WARM_UP_WITHIN: f64 = 0.01;
 pub(super) const WARM_UP_MIN_NS: u64 = 2_000_000_000;
 const WARM_UP_MAX_NS: u64 = 30_000_000_000;
+/// A processor with a queue, whose canaries agree this well, is as warm as it gets after much less; loading warmed it up too.
+const STEADY_WITHIN: f64 = 0.001;
+const STEADY_MIN_NS: u64 = 200_000_000;
+/// Runs of each kind in a visit to such a processor, at the most: hardly anything disturbs them, and there are five kinds.
+const QUEUED_RUNS: u32 = 4;
 /// The user is listened to this often in a pause.
 const LISTEN: Duration = Duration::from_millis(100);
 
@@ -207,6 +212,17 @@ impl DeviceSession<'_, '_> {
         self.fingerprint.as_ref().is_some_and(|f| f.virtual_time)
     }
 
+    /// Whether the device has a queue, and so more than one latency.
+    fn has_queue(&self) -> bool {
+        self.fingerprint.as_ref().is_some_and(|f| !f.timings.is_empty())
+    }
+
+    /// The latencies that are timed beside that behind a full queue, where the device has a queue.
+    fn timings(&self) -> Vec<Timing> {
+        let all = self.fingerprint.as_ref().map_or(&[][..], |f| &f.timings);
+        all.iter().copied().filter(|timing| *timing != Timing::Queue).collect()
+    }
+
     fn timer_overhead_ns(&self) -> u64 {
         self.fingerprint.as_ref().map_or(0, |f| f.timer_overhead_ns)
     }
@@ -314,6 +330,7 @@ impl Session<'_, '_, '_> {
     /// Runs the canary until it is steady.
     fn warm_up(&mut self) -> Result<(), EngineError> {
         self.report(Progress::WarmingUp);
+        let is_queued = self.device_session.has_queue();
         let mut medians: Vec<f64> = Vec::new();
         let mut elapsed = 0;
         let limit = self.warm_up_limit_ns();
@@ -333,8 +350,9 @@ impl Session<'_, '_, '_> {
                     let start = medians.len() - from_end * WARM_UP_WINDOW;
                     median(&medians[start..start + WARM_UP_WINDOW]).unwrap_or(f64::NAN)
                 };
-                let agree = (window(1) / window(2)).ln().abs() <= WARM_UP_WITHIN;
-                if elapsed >= WARM_UP_MIN_NS && agree {
+                let apart = (window(1) / window(2)).ln().abs();
+                let is_still = is_queued && apart <= STEADY_WITHIN && elapsed >= STEADY_MIN_NS;
+                if is_still || (elapsed >= WARM_UP_MIN_NS && apart <= WARM_UP_WITHIN) {
                     break true;
                 }
             }
@@ -373,12 +391,14 @@ impl Session<'_, '_, '_> {
                     layer_runs: 0,
                     whole_runs: 3,
                     repeat,
+                    timings: Vec::new(),
                 };
                 let (mode, overhead) = (self.plan.mode, self.device_session.timer_overhead_ns());
+                let most = if self.device_session.has_queue() { QUEUED_RUNS } else { u32::MAX };
                 let event = self.observe(|device| {
                     let visit = device.visit(&request)?;
                     let runs = match judge(mode, &visit, repeat, overhead) {
-                        Sizing::Runs(runs) => runs,
+                        Sizing::Runs(runs) => runs.min(most),
                         Sizing::Grow(_) => 0,
                     };
                     Ok(Event::Sizing { repeat, runs, visit })
@@ -639,6 +659,7 @@ impl Session<'_, '_, '_> {
             layer_runs,
             whole_runs: runs,
             repeat,
+            timings: self.device_session.timings(),
         };
         let round = self.round;
         let event = self.observe(|device| Ok(Event::Visit { round, visit: device.visit(&request)? }))?;

@@ -88,7 +88,7 @@ mod tests {
     fn visit(clock_mhz: Option<u32>, throttled: Option<&[ThrottleReason]>) -> Visit {
         let throttled = throttled.map(<[ThrottleReason]>::to_vec);
         let conditions = Some(Conditions { clock_mhz, throttled });
-        Visit { sequence: 0, workload: 0, layers: Vec::new(), whole: Vec::new(), conditions }
+        Visit { sequence: 0, workload: 0, layers: Vec::new(), whole: Vec::new(), queued: None, conditions }
     }
 
     #[test]

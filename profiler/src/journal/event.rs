@@ -5,7 +5,10 @@ use nasprof_graph::{Arch, Graph, LayerKey};
 use nasprof_spaces::Space;
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::{Allocator, Canary, ClockRequest, Energy, Fingerprint, Loaded, Memory, Probes, Setting, Visit};
+use crate::protocol::{
+    Allocator, Canary, ClockRequest, Energy, Fingerprint, Layout, Loaded, Memory, Precision, Probes, Setting, Timing,
+    Visit,
+};
 
 /// Where layers are timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -48,6 +51,15 @@ pub struct Header {
     pub cores: Vec<usize>,
     /// Memory behaviour.
     pub allocator: Allocator,
+    /// What is computed with; absent: `float32`.
+    #[serde(default, skip_serializing_if = "Precision::is_usual")]
+    pub precision: Precision,
+    /// How images lie in memory; absent: `channels-first`.
+    #[serde(default, skip_serializing_if = "Layout::is_usual")]
+    pub layout: Layout,
+    /// What is called the latency, where a device has more than one; absent: the device's only one, or `queue`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timing: Option<Timing>,
     /// Wanted half-width, relative: of the shape of the sampled networks, in journals before 0.3 of each layer.
     pub ci: f64,
     /// Sessions planned.
@@ -88,6 +100,9 @@ impl Header {
             threads: 1,
             cores: Vec::new(),
             allocator: Allocator::Retain,
+            precision: Precision::Float32,
+            layout: Layout::ChannelsFirst,
+            timing: None,
             ci: 0.01,
             sessions: 2,
             max_rounds: 40,

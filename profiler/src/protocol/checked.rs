@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use nasprof_graph::Graph;
 
+use super::arithmetic::Timing;
 use super::bounds::{MAX_BYTES, MAX_COUNT, MAX_ITEMS, MAX_MHZ, MAX_NS, MAX_TEXT_BYTES, MAX_TIMER_NS, MAX_VALUE};
 use super::clocks::{ClockRequest, Stored};
 use super::device::{Device, DeviceError, ProtocolError};
 use super::model::{ModelOpened, ModelRequest};
-use super::reply::{Canary, Energy, Fingerprint, Loaded, Memory, Probe, Probes, Run, Visit};
+use super::reply::{Canary, Energy, Fingerprint, Loaded, Memory, Probe, Probes, QueuedRuns, Run, Visit};
 use super::request::{Setup, VisitRequest};
 
 /// A canary, which is made to last milliseconds, that seems to last less is a broken timer or agent.
@@ -138,22 +139,34 @@ fn check_model(request: &ModelRequest, opened: &ModelOpened) -> Result<(), Strin
 fn check_visit(request: &VisitRequest, layers: usize, visit: &Visit) -> Result<(), String> {
     asked("sequence", request.sequence, visit.sequence)?;
     asked("unit", u64::from(request.workload), u64::from(visit.workload))?;
-    let runs = [
-        ("runs with a timer between the layers", &visit.layers, request.layer_runs, layers),
-        ("runs timed as a whole", &visit.whole, request.whole_runs, 1),
-    ];
-    for (what, runs, wanted, times) in runs {
-        asked(&format!("number of {what}"), u64::from(wanted), runs.len() as u64)?;
-        for Run { ns, switches, faults } in runs {
-            asked(&format!("number of times in {what}"), times as u64, ns.len() as u64)?;
-            ns.iter().try_for_each(|&ns| at_most("ns", ns, MAX_NS))?;
-            at_most("switches", *switches, MAX_COUNT)?;
-            at_most("faults", *faults, MAX_COUNT)?;
-        }
-    }
+    check_runs("runs with a timer between the layers", &visit.layers, request.layer_runs, layers)?;
+    check_runs("runs timed as a whole", &visit.whole, request.whole_runs, 1)?;
+    check_queued(request, layers, visit.queued.as_ref())?;
     let Some(conditions) = &visit.conditions else { return Ok(()) };
     at_most("clock_mhz", u64::from(conditions.clock_mhz.unwrap_or(0)), u64::from(MAX_MHZ))?;
     items("throttled", conditions.throttled.as_ref().map_or(0, Vec::len))
+}
+
+fn check_queued(request: &VisitRequest, layers: usize, queued: Option<&QueuedRuns>) -> Result<(), String> {
+    let none = QueuedRuns::default();
+    let QueuedRuns { graph, wall, launches } = queued.unwrap_or(&none);
+    let wants = |timing, runs| if request.timings.contains(&timing) { runs } else { 0 };
+    // A network that cannot be captured has no replays.
+    let replays = if graph.is_empty() { 0 } else { wants(Timing::Graph, request.whole_runs) };
+    check_runs("replays of a graph", graph, replays, 1)?;
+    check_runs("calls with their answers", wall, wants(Timing::Wall, request.whole_runs), 1)?;
+    check_runs("runs with a clock between launches", launches, wants(Timing::Wall, request.layer_runs), layers)
+}
+
+fn check_runs(what: &str, runs: &[Run], wanted: u32, times: usize) -> Result<(), String> {
+    asked(&format!("number of {what}"), u64::from(wanted), runs.len() as u64)?;
+    for Run { ns, switches, faults } in runs {
+        asked(&format!("number of times in {what}"), times as u64, ns.len() as u64)?;
+        ns.iter().try_for_each(|&ns| at_most("ns", ns, MAX_NS))?;
+        at_most("switches", *switches, MAX_COUNT)?;
+        at_most("faults", *faults, MAX_COUNT)?;
+    }
+    Ok(())
 }
 
 /// Also refuses a canary that takes no time: the warm-up would wait for it for ever, and nothing else could be timed either.
@@ -294,6 +307,38 @@ mod tests {
         }
         for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             assert!(check_probes(&probes(value)).is_err() && check_energy(&energy(value)).is_err(), "{value}");
+        }
+    }
+
+    /// What a GPU's other latencies must look like, in number and length.
+    #[test]
+    fn other_latencies_are_those_that_were_asked_for() {
+        let run = |times: usize| Run { ns: vec![1; times], switches: 0, faults: 0 };
+        let request = |timings: &[Timing]| VisitRequest {
+            sequence: 0,
+            workload: 0,
+            warm_up_runs: 0,
+            layer_runs: 1,
+            whole_runs: 2,
+            repeat: 1,
+            timings: timings.to_vec(),
+        };
+        let all = QueuedRuns { graph: vec![run(1); 2], wall: vec![run(1); 2], launches: vec![run(3)] };
+        let both = request(&[Timing::Graph, Timing::Wall]);
+        check_queued(&both, 3, Some(&all)).unwrap();
+        // A network that cannot be captured has no replays.
+        check_queued(&both, 3, Some(&QueuedRuns { graph: Vec::new(), ..all.clone() })).unwrap();
+        check_queued(&request(&[]), 3, None).unwrap();
+        let wrong = [
+            (request(&[]), Some(all.clone())),
+            (both.clone(), None),
+            (request(&[Timing::Graph]), Some(all.clone())),
+            (both.clone(), Some(QueuedRuns { wall: vec![run(1)], ..all.clone() })),
+            (both.clone(), Some(QueuedRuns { launches: vec![run(2)], ..all.clone() })),
+            (both, Some(QueuedRuns { graph: vec![run(2); 2], ..all })),
+        ];
+        for (request, queued) in wrong {
+            assert!(check_queued(&request, 3, queued.as_ref()).is_err(), "{request:?} {queued:?}");
         }
     }
 

@@ -5,6 +5,7 @@
 //! The agent decides nothing: it loads and runs what the host requests, and reports nanoseconds. Schedule, statistics
 //! and stop rule belong to the host ([`crate::engine`]), so a lost link loses one visit.
 
+mod arithmetic;
 pub mod bounds;
 pub mod checked;
 mod clocks;
@@ -16,13 +17,14 @@ mod reply;
 mod request;
 mod supervisor;
 
+pub use arithmetic::{Layout, Precision, Timing};
 pub use clocks::{ClockCommands, ClockRequest, Restored, Setting, Stored};
 pub use device::{Device, DeviceError, ProtocolError};
 pub use line::{MAX_LINE_BYTES, read_line};
 pub use model::{ModelKernel, ModelOpened, ModelRequest};
 pub use reply::{
-    BusyProcess, Canary, Conditions, Energy, EnergyWindow, Fingerprint, Hello, Loaded, Memory, Probe, Probes, Reply,
-    Run, ThrottleReason, Visit,
+    BusyProcess, Canary, Conditions, Energy, EnergyWindow, Fingerprint, Hello, Loaded, Memory, Probe, Probes,
+    QueuedRuns, Reply, Run, ThrottleReason, Visit,
 };
 pub use request::{Allocator, Request, Setup, VisitRequest};
 pub use supervisor::{ALIVE, HEARTBEAT, MARK, Notice, Order};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::arithmetic::Timing;
 use super::clocks::{Restored, Stored};
 use super::model::ModelOpened;
 
@@ -70,6 +71,9 @@ pub struct Fingerprint {
     pub virtual_time: bool,
     /// Nanoseconds that reading the clock twice takes.
     pub timer_overhead_ns: u64,
+    /// Which latencies of a network a processor with a queue can tell apart. Empty: it has no queue, and one latency.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub timings: Vec<Timing>,
 }
 
 /// A network is ready.
@@ -105,9 +109,27 @@ pub struct Visit {
     pub layers: Vec<Run>,
     /// Runs timed as a whole; `ns` is the time of all `repeat` calls.
     pub whole: Vec<Run>,
+    /// The other latencies of a processor with a queue, where they were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued: Option<QueuedRuns>,
     /// What the device says of itself right after them, where it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conditions: Option<Conditions>,
+}
+
+/// What a visit measured of a processor with a queue beside its time behind a full queue.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueuedRuns {
+    /// Replays of the captured graph, each of `repeat`; empty if it was not asked for, or the network cannot be captured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub graph: Vec<Run>,
+    /// Calls with their answers, by the host processor's clock; `ns` is the time of all `repeat` calls.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wall: Vec<Run>,
+    /// The host processor's time to launch each layer of such a call.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub launches: Vec<Run>,
 }
 
 /// A processor's own word on its clock, beside a visit.

@@ -3,6 +3,7 @@
 use nasprof_graph::Graph;
 use serde::{Deserialize, Serialize};
 
+use super::arithmetic::{Layout, Precision, Timing};
 use super::clocks::{ClockRequest, Stored};
 use super::model::ModelRequest;
 
@@ -39,6 +40,15 @@ pub struct Setup {
     pub cores: Vec<usize>,
     /// Memory behaviour.
     pub allocator: Allocator,
+    /// What it computes with; a back end refuses what it does not have. Absent: `float32`.
+    #[serde(default, skip_serializing_if = "Precision::is_usual")]
+    pub precision: Precision,
+    /// How images lie in memory; absent: `channels-first`.
+    #[serde(default, skip_serializing_if = "Layout::is_usual")]
+    pub layout: Layout,
+    /// What is called the latency; a back end refuses what it cannot tell. Absent: whatever it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timing: Option<Timing>,
     /// Seed of weights, inputs and, on synthetic devices, of the noise.
     pub seed: u64,
     /// Number of the session, from 0; a synthetic device's noise depends on it as a real one's would.
@@ -119,4 +129,8 @@ pub struct VisitRequest {
     pub whole_runs: u32,
     /// Calls per timed whole run (isolated layers are too short to be timed singly).
     pub repeat: u32,
+    /// Latencies beside that behind a full queue, of those that the device named: `whole_runs` of each and, for `wall`,
+    /// `layer_runs` of the launches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub timings: Vec<Timing>,
 }

@@ -4,6 +4,7 @@
 //! bytes.
 
 mod energy;
+mod gpu;
 mod model;
 mod noise;
 mod truth;
@@ -18,11 +19,14 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::protocol::{
-    Canary, Conditions, Device, DeviceError, Energy, Fingerprint, Loaded, Memory, Probe, Probes, Run, Setup,
-    ThrottleReason, Visit, VisitRequest,
+    Canary, Conditions, Device, DeviceError, Energy, Fingerprint, Loaded, Memory, Precision, Probe, Probes, Run, Setup,
+    ThrottleReason, Timing, Visit, VisitRequest,
 };
 
+use crate::queued::Visited;
+
 pub use energy::{IDLE_WATTS, layer_truth_microjoules, network_truth_microjoules};
+pub use gpu::{MARK_NS, gpu_layer_truth_ns, gpu_truth_ns};
 pub use model::{Model, description, names};
 pub use truth::{WHOLE_OVERHEAD_NS, layer_truth_ns, network_truth_ns};
 
@@ -43,6 +47,9 @@ pub struct SyntheticDevice {
     model: Model,
     noise: Noise,
     workloads: HashMap<u32, Vec<LayerTime>>,
+    /// What is loaded on a device with a queue.
+    launched: gpu::Loaded,
+    precision: Precision,
     name: String,
     seed: u64,
 }
@@ -64,6 +71,8 @@ impl SyntheticDevice {
             noise: Noise::new(model, ChaCha8Rng::seed_from_u64(0)),
             model,
             workloads: HashMap::new(),
+            launched: gpu::Loaded::default(),
+            precision: Precision::Float32,
             name: name.to_owned(),
             seed: 0,
         }
@@ -105,6 +114,15 @@ impl Device for SyntheticDevice {
         if setup.clocks.is_some() {
             return Err(DeviceError::Refused("a simulated device has no clocks to lock".to_owned()));
         }
+        let is_simulated = setup.precision.is_usual() || (self.model.queue && setup.precision != Precision::Int8);
+        if !is_simulated || !setup.layout.is_usual() {
+            let what = format!("{}, {}", setup.precision.name(), setup.layout.name());
+            return Err(DeviceError::Refused(format!("this simulated device does not compute so: {what}")));
+        }
+        if let Some(timing) = setup.timing.filter(|_| !self.model.queue) {
+            return Err(DeviceError::Refused(timing.of_gpus()));
+        }
+        self.precision = setup.precision;
         // Each session has its own noise, as each process of a real device has.
         let seed = setup.seed ^ (u64::from(setup.session) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         self.noise = Noise::new(self.model, ChaCha8Rng::seed_from_u64(seed));
@@ -114,22 +132,29 @@ impl Device for SyntheticDevice {
             ("runtime".to_owned(), "synthetic".to_owned()),
             ("runtime_version".to_owned(), "1".to_owned()),
         ]);
-        Ok(Fingerprint { facts, virtual_time: true, timer_overhead_ns: TIMER_NS as u64 })
+        let timings = if self.model.queue { Timing::ALL.to_vec() } else { Vec::new() };
+        Ok(Fingerprint { facts, virtual_time: true, timer_overhead_ns: TIMER_NS as u64, timings })
     }
 
     fn load(&mut self, workload: u32, graph: &Graph) -> Result<Loaded, DeviceError> {
         let times = self.times(graph)?;
         let first_ns = times.iter().map(|layer| (layer.ns * 20.0) as u64).collect();
+        if self.model.queue {
+            self.launched.insert(workload, gpu::layers(graph, self.precision));
+        }
         self.workloads.insert(workload, times);
         Ok(Loaded { workload, first_ns })
     }
 
     fn visit(&mut self, request: &VisitRequest) -> Result<Visit, DeviceError> {
-        let loaded = self
-            .workloads
-            .get(&request.workload)
-            .ok_or_else(|| DeviceError::Refused(format!("unit {} is not loaded", request.workload)))?
-            .clone();
+        let unknown = || DeviceError::Refused(format!("unit {} is not loaded", request.workload));
+        if self.model.queue {
+            let visited = self.launched.visit(&mut self.noise, request).ok_or_else(unknown)?;
+            let Visited { layers, whole, queued } = visited.map_err(DeviceError::Refused)?;
+            let (sequence, workload) = (request.sequence, request.workload);
+            return Ok(Visit { sequence, workload, layers, whole, queued, conditions: None });
+        }
+        let loaded = self.workloads.get(&request.workload).ok_or_else(unknown)?.clone();
         // Layers that drift alone do so from visit to visit.
         let drift = self.noise.own_drift();
         let times: Vec<f64> = loaded.iter().map(|layer| layer.ns * if layer.drifts { drift } else { 1.0 }).collect();
@@ -139,6 +164,7 @@ impl Device for SyntheticDevice {
             workload: request.workload,
             layers: Vec::new(),
             whole: Vec::new(),
+            queued: None,
             conditions: None,
         };
         let mut cold = self.model.cold_runs;

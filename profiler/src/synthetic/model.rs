@@ -44,12 +44,14 @@ pub struct Model {
     pub busy: bool,
     /// Whether there is no energy meter.
     pub meterless: bool,
+    /// Whether it is a processor with a queue, as GPUs are.
+    pub queue: bool,
     /// Name of an operation that does not run.
     pub fails: Option<&'static str>,
 }
 
 /// All named models with what they are.
-const MODELS: [(&str, &str, Model); 26] = {
+const MODELS: [(&str, &str, Model); 28] = {
     const NONE: Model = Model {
         sigma: 0.0,
         tail: None,
@@ -70,6 +72,7 @@ const MODELS: [(&str, &str, Model); 26] = {
         timer_step_ns: 0.0,
         busy: false,
         meterless: false,
+        queue: false,
         fails: None,
     };
     [
@@ -161,6 +164,16 @@ const MODELS: [(&str, &str, Model); 26] = {
         ("sessions", "levels of processes differ by 5 %", Model { sigma: 0.005, session_sigma: 0.05, ..NONE }),
         ("coarse-timer", "a timer with steps of 1 us", Model { sigma: 0.01, timer_step_ns: 1000.0, ..NONE }),
         ("busy", "refused as too noisy", Model { sigma: 0.02, busy: true, ..NONE }),
+        (
+            "gpu",
+            "a GPU: launches, marks and gaps between kernels cost time",
+            Model { sigma: 0.002, session_sigma: 0.002, queue: true, ..NONE },
+        ),
+        (
+            "gpu-wandering",
+            "a GPU whose level differs from process to process by 2 %",
+            Model { sigma: 0.002, session_sigma: 0.02, queue: true, ..NONE },
+        ),
         ("no-meter", "no energy meter", Model { sigma: 0.005, meterless: true, ..NONE }),
         (
             "no-pool",

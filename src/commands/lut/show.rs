@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use nasprof_base::text::{count, ms, percent, rough};
-use nasprof_lut::{Flag, Lut, Reconciliation, Row, Times};
+use nasprof_lut::{Flag, Lut, Reconciliation, Row, Times, TimingCalibration};
 use nasprof_profiler::engine::{Levelling, ROW_WIDTH};
 use nasprof_reports::mode_name;
 
@@ -72,6 +72,7 @@ fn context(lut: &Lut) -> Result<(), Failure> {
         // A model: what was measured of it is what is asked.
         print(format!("measured whole: {} in the mean of {}", ms(network.ms), count(network.sessions, "session")))?;
     }
+    latencies(lut)?;
     match &lut.context.calibration {
         Some(c) => {
             let left_out = rough(c.leave_one_out);
@@ -99,6 +100,19 @@ fn reconciled(parts: &Reconciliation) -> String {
         "means over {of}: sum of layers {sum}, timed run {timed}, plain run {plain}; {beside} (whole = {})",
         parts.form.words()
     )
+}
+
+/// Which latencies of a GPU it tells, and what was computed with.
+fn latencies(lut: &Lut) -> Result<(), Failure> {
+    let header = &lut.context.header;
+    if !header.precision.is_usual() || !header.layout.is_usual() {
+        print(format!("{}, {}", header.precision.name(), header.layout.name()))?;
+    }
+    let Some(queued) = &lut.context.queued else { return Ok(()) };
+    print(format!("marks between layers: {:.2} us each, taken off every row", queued.timer_ns / 1e3))?;
+    let of = |c: &TimingCalibration| format!(", {} (left-out error {})", c.timing.name(), rough(c.leave_one_out));
+    let others: String = queued.timings.iter().map(of).collect();
+    print(format!("timing {}; it tells queue{others}", header.timing.unwrap_or_default().name()))
 }
 
 /// How much is known of energy, and from which meters; nothing where none was measured.

@@ -86,7 +86,8 @@ impl Asked {
                 check_context(lut, &args.context, &space.name, &identity)?;
                 lut.check_context(&[("device", Some(args.device.clone()))])?;
                 check_clocks(lut, args.lock_clocks)?;
-                Header { ci: args.ci, max_rounds: args.max_rounds, ..lut.context.header.clone() }
+                let timing = target.timing.or(lut.context.header.timing);
+                Header { ci: args.ci, max_rounds: args.max_rounds, timing, ..lut.context.header.clone() }
             }
             None => Header {
                 space_digest: identity.digest().to_owned(),
@@ -96,6 +97,9 @@ impl Asked {
                 threads: target.threads,
                 cores: target.cores.clone(),
                 allocator: target.allocator,
+                precision: target.precision,
+                layout: target.layout,
+                timing: target.timing,
                 ci: args.ci,
                 max_rounds: args.max_rounds,
                 clocks: args.lock_clocks.then(|| target.clocks.clone()),

@@ -16,6 +16,9 @@ pub(super) fn show(v: &Validation) -> Result<(), Failure> {
     }
     let seed = v.seed.map_or_else(String::new, |seed| format!(", seed {seed}"));
     print(format!("networks        {} fresh{seed}", v.n))?;
+    if let Some(timing) = v.timing {
+        print(format!("timing          {}", timing.name()))?;
+    }
     let mape = paint(tone(v.mape), percent(v.mape));
     print(format!("MAPE            {mape} (bias {}) after the level", percent(v.bias)))?;
     if let Some(floor) = v.noise_floor {

@@ -1,7 +1,7 @@
 //! The back end on a GPU.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -11,21 +11,23 @@ use nasprof_graph::Graph;
 use nasprof_profiler::backend::CudaTarget;
 use nasprof_profiler::energy;
 use nasprof_profiler::protocol::{
-    Canary, Device, DeviceError, Energy, Fingerprint, Loaded, Memory, Probes, Run, Setup, Visit, VisitRequest,
+    Canary, Device, DeviceError, Energy, Fingerprint, Loaded, Memory, Precision, Probes, Setup, Timing, Visit,
+    VisitRequest,
 };
+use nasprof_profiler::queued::{Fill, Fills, Queue, Visited, visit};
 use tch::{Kind, Tensor};
 
-use super::queue::Queue;
+use super::capture::{Captured, StreamHandle};
 use super::runtime::Runtime;
-use super::stream::GpuStream;
-use super::{allocator, libraries};
-use crate::{Network, VERSION};
+use super::stream::{GpuNetwork, GpuStream};
+use super::{allocator, allow_tf32, libraries};
+use crate::{Network, Place, VERSION};
 
-/// A network is run for this long before its first timed run, and this often at the least.
+/// A network is run until its runs agree before its first timed run, and no longer than this.
 const WARM_UP: Duration = Duration::from_millis(200);
-const WARM_UP_RUNS: u32 = 3;
-/// Layers between two checks, in a run that is timed as a whole, that the GPU did not wait.
-const CHECK_EVERY: usize = 256;
+/// So many runs in a row agree within so much.
+const WARM_RUNS: usize = 5;
+const WARM_WITHIN: f64 = 0.1;
 /// Timed calls of each fixed kernel, and what one takes at the least.
 const CANARY_SAMPLES: usize = 7;
 const CANARY_NS: u64 = 1_000_000;
@@ -46,9 +48,11 @@ pub struct CudaDevice {
 /// What is there after the set-up.
 struct Ready {
     seed: u64,
+    place: Place,
+    runtime: Runtime,
     gpu: Rc<dyn Gpu>,
     queue: Queue<GpuStream>,
-    networks: HashMap<u32, Network>,
+    networks: HashMap<u32, (GpuNetwork, Fills)>,
     canary: Kernels,
     probes: probes::Reader,
 }
@@ -71,46 +75,81 @@ impl CudaDevice {
     }
 
     fn build(&mut self, graph: &Graph) -> Result<Network, DeviceError> {
-        let device = self.device();
-        let seed = self.ready()?.seed;
-        Network::build(graph, seed, device).map_err(DeviceError::Refused)
+        let Ready { seed, place, .. } = self.ready()?;
+        Network::build(graph, *seed, *place).map_err(|words| self.failed(words))
     }
 
     /// Runs a network to its end; the time is the processor's.
     fn run_timed(&mut self, network: &mut Network) -> Result<Duration, DeviceError> {
         let start = Instant::now();
-        network.run_whole().map_err(DeviceError::Refused)?;
-        self.ready()?.queue.wait().map_err(DeviceError::Refused)?;
+        let queue = &mut self.ready()?.queue;
+        network.run_whole().and_then(|()| queue.wait()).map_err(|words| self.failed(words))?;
         Ok(start.elapsed())
+    }
+
+    /// Runs a network until it runs as it will, captures it and keeps it; the nanoseconds of each layer's first call.
+    fn prepare(&mut self, workload: u32, mut network: Network) -> Result<Vec<u64>, String> {
+        let ready = self.ready().map_err(|e| e.to_string())?;
+        let queue = &mut ready.queue;
+        let mut first_ns = Vec::new();
+        let mut last = Instant::now();
+        network.run_with(&mut || {
+            // The first call of each layer to its end, with all that the libraries prepare then.
+            queue.wait()?;
+            let now = Instant::now();
+            first_ns.push(timer::between(last, now));
+            last = now;
+            Ok(())
+        })?;
+        let begun = Instant::now();
+        let mut runs: Vec<Duration> = Vec::new();
+        while begun.elapsed() < WARM_UP && !is_warm(&runs) {
+            let start = Instant::now();
+            network.run_whole()?;
+            queue.wait()?;
+            runs.push(start.elapsed());
+        }
+        // A network that cannot be captured is measured in all other ways.
+        let captured = Captured::of(|| network.run_whole()).ok();
+        queue.wait()?;
+        ready.networks.insert(workload, (GpuNetwork { network, captured }, Fills::default()));
+        Ok(first_ns)
     }
 
     fn open(&self, setup: &Setup) -> Result<(Ready, Fingerprint), String> {
         let index = self.target.index;
+        let place = Place::new(self.device(), setup.precision, setup.layout)?;
         libraries::load(&libraries::folders(), &mut libraries::open_globally).map_err(|e| format!("CUDA: {e}"))?;
         let runtime = Runtime::find()?;
         let count = runtime.device_count()?;
         if index >= count {
             return Err(format!("no GPU {index}: CUDA has {count}"));
         }
-        let gpu = nvidia::open(index)?;
         // CUDA numbers GPUs by speed, or as CUDA_VISIBLE_DEVICES says; the driver by their place.
-        let place = runtime.bus_id(index)?;
-        if !gpu.bus_id().is_some_and(|bus_id| nvidia::same_place(&bus_id, &place)) {
-            return Err(format!(
-                "CUDA's GPU {index} ({place}) is not the driver's GPU {index}; set CUDA_DEVICE_ORDER=PCI_BUS_ID and \
-                 unset CUDA_VISIBLE_DEVICES"
-            ));
-        }
+        let gpu = nvidia::at(&runtime.bus_id(index)?)?;
         // The processor only queues; one thread does that.
         affinity::pin_process(&setup.cores)?;
         tch::set_num_interop_threads(1);
         tch::set_num_threads(1);
         runtime.set_device(index)?;
+        if setup.precision == Precision::Float32Strict {
+            allow_tf32(false).map_err(|e| e.to_string())?;
+        }
         tch::manual_seed(setup.seed as i64);
-        let mut queue = Queue::new(GpuStream::new(runtime, index)?);
-        let empty = (0..20).map(|_| Ok(queue.timed(|| Ok(()), |marks| marks.mark())?.iter().sum()));
+        let _guard = tch::no_grad_guard();
+        // Without a stream of its own nothing is captured, and all else is measured.
+        let own = StreamHandle::own(index);
+        let mut queue = Queue::new(GpuStream::new(runtime, index, own.clone().unwrap_or(StreamHandle::DEFAULT))?)?;
+        let empty =
+            (0..20).map(|_| Ok(queue.timed(&mut Fill::default(), || Ok(()), |marks| marks.mark())?.iter().sum()));
         let timer_overhead_ns = empty.collect::<Result<Vec<u64>, String>>()?.into_iter().min().unwrap_or(0);
         let canary = Kernels::new(self.device(), &mut queue)?;
+        let captured = own.and_then(|_| canary.capture()).and_then(|graph| graph.replay()).and_then(|()| queue.wait());
+        let timings = match (&captured, setup.timing) {
+            (Ok(()), _) => Timing::ALL.to_vec(),
+            (Err(problem), Some(Timing::Graph)) => return Err(format!("CUDA graphs cannot be captured: {problem}")),
+            (Err(_), _) => vec![Timing::Queue, Timing::Wall],
+        };
         let mut facts = probes::machine_facts();
         facts.extend(gpu.facts());
         let cache = if self.target.flush { "flushed before every run" } else { "as an untimed run leaves it" };
@@ -118,13 +157,43 @@ impl CudaDevice {
             ("runtime".to_owned(), "libtorch eager, CUDA".to_owned()),
             ("runtime_version".to_owned(), VERSION.to_owned()),
             ("cuda".to_owned(), runtime.version()?),
+            ("gpu_multiprocessors".to_owned(), runtime.multiprocessors(index)?.to_string()),
+            ("arithmetic".to_owned(), arithmetic(setup.precision).to_owned()),
             ("timing".to_owned(), "CUDA events behind a full queue".to_owned()),
+            ("cuda_graphs".to_owned(), captured.map_or_else(|problem| problem, |()| "captured".to_owned())),
             ("l2_cache".to_owned(), cache.to_owned()),
         ]);
         let probes = probes::Reader::default();
-        let ready = Ready { seed: setup.seed, gpu, queue, networks: HashMap::new(), canary, probes };
+        let networks = HashMap::new();
+        let ready = Ready { seed: setup.seed, place, runtime, gpu, queue, networks, canary, probes };
         // An event shows half a microsecond (CUDA runtime API, cudaEventElapsedTime).
-        Ok((ready, Fingerprint { facts, virtual_time: false, timer_overhead_ns: timer_overhead_ns.max(500) }))
+        Ok((ready, Fingerprint { facts, virtual_time: false, timer_overhead_ns: timer_overhead_ns.max(500), timings }))
+    }
+
+    /// What became of a request that failed: an error of what was asked for or, if the GPU does not work for this process any
+    /// more, the loss of the device.
+    fn failed(&self, words: String) -> DeviceError {
+        failed(words, self.ready.as_ref().map_or(Ok(()), |ready| ready.runtime.works()))
+    }
+}
+
+/// Some errors of CUDA are of one call, such as too little memory. After others, such as a GPU that fell off the bus, every call
+/// of the process fails: no layer is to blame for that.
+fn failed(words: String, works: Result<(), String>) -> DeviceError {
+    match works {
+        Ok(()) => DeviceError::Refused(words),
+        Err(problem) if words.contains(&problem) => {
+            DeviceError::Lost(format!("the GPU does not work any more: {words}"))
+        }
+        Err(problem) => DeviceError::Lost(format!("the GPU does not work any more: {words}: {problem}")),
+    }
+}
+
+/// What is computed with, in words: PyTorch allows TensorFloat-32 in convolutions, not in matrix products.
+fn arithmetic(precision: Precision) -> &'static str {
+    match precision {
+        Precision::Float32 => "float32, TensorFloat-32 in convolutions",
+        other => other.name(),
     }
 }
 
@@ -140,81 +209,29 @@ impl Device for CudaDevice {
 
     fn load(&mut self, workload: u32, graph: &Graph) -> Result<Loaded, DeviceError> {
         let _guard = tch::no_grad_guard();
-        let mut network = self.build(graph)?;
-        let ready = self.ready()?;
-        let mut warm = || {
-            let mut first_ns = Vec::new();
-            let mut last = Instant::now();
-            network.run_with(&mut || {
-                // The first call of each layer to its end, with all that the libraries prepare then.
-                ready.queue.wait()?;
-                let now = Instant::now();
-                first_ns.push(timer::between(last, now));
-                last = now;
-                Ok(())
-            })?;
-            let start = Instant::now();
-            let mut runs = 0;
-            while runs < WARM_UP_RUNS || start.elapsed() < WARM_UP {
-                network.run_whole()?;
-                ready.queue.wait()?;
-                runs += 1;
-            }
-            Ok(first_ns)
-        };
-        let first_ns = warm().map_err(DeviceError::Refused)?;
-        ready.networks.insert(workload, network);
+        let network = self.build(graph)?;
+        let first_ns = self.prepare(workload, network).map_err(|words| self.failed(words))?;
         Ok(Loaded { workload, first_ns })
     }
 
     fn visit(&mut self, request: &VisitRequest) -> Result<Visit, DeviceError> {
         let flush = self.target.flush;
-        let ready = self.ready()?;
-        let network = ready
-            .networks
+        let Ready { queue, networks, gpu, .. } = self.ready()?;
+        let (network, fills) = networks
             .get_mut(&request.workload)
             .ok_or_else(|| DeviceError::Refused(format!("unit {} is not loaded", request.workload)))?;
         let _guard = tch::no_grad_guard();
-        let network = RefCell::new(network);
-        // Filling the queue has flushed the cache; the untimed run puts back what a run leaves there.
-        let prepare = || if flush { Ok(()) } else { network.borrow_mut().run_whole() };
-        let run = |ns| Run { ns, switches: 0, faults: 0 };
-        let (mut layers, mut whole) = (Vec::new(), Vec::new());
-        let queue = &mut ready.queue;
-        let mut all = || -> Result<(), String> {
-            for _ in 0..request.warm_up_runs {
-                network.borrow_mut().run_whole()?;
-            }
-            for i in 0..request.layer_runs.max(request.whole_runs) {
-                if i < request.layer_runs {
-                    let ns = queue.timed(prepare, |marks| network.borrow_mut().run_with(&mut || marks.mark()))?;
-                    layers.push(run(ns));
-                }
-                if i < request.whole_runs {
-                    let ns = queue.timed(prepare, |marks| {
-                        let mut count = 0;
-                        for _ in 0..request.repeat.max(1) {
-                            network.borrow_mut().run_with(&mut || {
-                                count += 1;
-                                if count % CHECK_EVERY == 0 { marks.mark() } else { Ok(()) }
-                            })?;
-                        }
-                        marks.mark()
-                    })?;
-                    whole.push(run(vec![ns.iter().sum()]));
-                }
-            }
-            Ok(())
-        };
-        all().map_err(DeviceError::Refused)?;
-        let conditions = Some(nvidia::conditions(ready.gpu.as_ref()));
-        Ok(Visit { sequence: request.sequence, workload: request.workload, layers, whole, conditions })
+        let visited = visit(queue, network, fills, request, flush);
+        let conditions = Some(nvidia::conditions(gpu.as_ref()));
+        let Visited { layers, whole, queued } = visited.map_err(|words| self.failed(words))?;
+        Ok(Visit { sequence: request.sequence, workload: request.workload, layers, whole, queued, conditions })
     }
 
     fn canary(&mut self) -> Result<Canary, DeviceError> {
         let _guard = tch::no_grad_guard();
-        let ready = self.ready()?;
-        ready.canary.run(&mut ready.queue).map_err(DeviceError::Refused)
+        let Ready { canary, queue, .. } = self.ready()?;
+        let times = canary.run(queue);
+        times.map_err(|words| self.failed(words))
     }
 
     /// The processor's state counts too: it queues.
@@ -222,6 +239,7 @@ impl Device for CudaDevice {
         let ready = self.ready()?;
         let mut probes = ready.probes.read();
         probes.values.extend(nvidia::probes(ready.gpu.as_ref(), std::process::id()));
+        probes.busy.splice(0..0, nvidia::foreign(ready.gpu.as_ref(), std::process::id(), Path::new("/")));
         Ok(probes)
     }
 
@@ -266,8 +284,16 @@ impl Device for CudaDevice {
             }
             ready.queue.wait()
         };
-        energy::measure(&mut meter, &energy::RealClock::default(), run).map_err(DeviceError::Refused)
+        let counted = energy::measure(&mut meter, &energy::RealClock::default(), run);
+        counted.map_err(|words| self.failed(words))
     }
+}
+
+/// Whether the last runs agree: what libraries prepare in first runs is done, and the clock is up.
+fn is_warm(runs: &[Duration]) -> bool {
+    let Some(last) = runs.len().checked_sub(WARM_RUNS).map(|first| &runs[first..]) else { return false };
+    let (low, high) = (last.iter().min(), last.iter().max());
+    low.zip(high).is_some_and(|(low, high)| high.as_secs_f64() <= low.as_secs_f64() * (1.0 + WARM_WITHIN))
 }
 
 /// Two fixed kernels, as on the processor: arithmetic and memory traffic.
@@ -276,6 +302,7 @@ struct Kernels {
     buffer: Tensor,
     /// Calls of each that last long enough to be timed.
     calls: [u32; 2],
+    fills: [Fill; 2],
 }
 
 impl Kernels {
@@ -283,7 +310,7 @@ impl Kernels {
         let options = (Kind::Float, device);
         let matrix = Tensor::f_rand([CANARY_SIDE, CANARY_SIDE], options).map_err(|e| e.to_string())?;
         let buffer = Tensor::f_zeros([CANARY_ELEMENTS], options).map_err(|e| e.to_string())?;
-        let mut kernels = Self { matrix, buffer, calls: [1, 1] };
+        let mut kernels = Self { matrix, buffer, calls: [1, 1], fills: [Fill::default(); 2] };
         for which in 0..2 {
             // The first runs prepare.
             kernels.timed(queue, which)?;
@@ -294,8 +321,9 @@ impl Kernels {
     }
 
     fn timed(&mut self, queue: &mut Queue<GpuStream>, which: usize) -> Result<u64, String> {
-        let Self { matrix, buffer, calls } = self;
+        let Self { matrix, buffer, calls, fills } = self;
         let ns = queue.timed(
+            &mut fills[which],
             || Ok(()),
             |marks| {
                 for _ in 0..calls[which] {
@@ -311,6 +339,11 @@ impl Kernels {
         Ok(ns.iter().sum())
     }
 
+    /// A small run as a graph: whether anything can be captured here.
+    fn capture(&self) -> Result<Captured, String> {
+        Captured::of(|| self.matrix.f_mm(&self.matrix).map(drop).map_err(|e| e.to_string()))
+    }
+
     fn run(&mut self, queue: &mut Queue<GpuStream>) -> Result<Canary, String> {
         let mut canary = Canary { compute_ns: Vec::new(), memory_ns: Vec::new() };
         for _ in 0..CANARY_SAMPLES {
@@ -318,5 +351,27 @@ impl Kernels {
             canary.memory_ns.push(self.timed(queue, 1)?);
         }
         Ok(canary)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Too little memory is of one layer; a GPU that answers nothing any more is lost, and no layer is to blame.
+    #[test]
+    fn a_lost_gpu_is_told_from_a_layer_that_fails() {
+        let memory = "CUDA out of memory. Tried to allocate 2.00 GiB";
+        assert!(matches!(failed(memory.to_owned(), Ok(())), DeviceError::Refused(words) if words == memory));
+        let lost = failed("launch failed".to_owned(), Err("CUDA: device unavailable (error 46)".to_owned()));
+        assert!(matches!(&lost, DeviceError::Lost(words) if words.contains("launch failed") && words.contains("46")));
+    }
+
+    #[test]
+    fn runs_that_agree_are_warm() {
+        let ms = |all: &[u64]| all.iter().map(|&ms| Duration::from_millis(ms)).collect::<Vec<_>>();
+        assert!(is_warm(&ms(&[900, 100, 101, 100, 102, 103])));
+        // Controls: too few, and some that prepare still.
+        assert!(!is_warm(&ms(&[100, 100, 100, 100])) && !is_warm(&ms(&[100, 100, 900, 100, 100, 100])));
     }
 }

@@ -1,7 +1,8 @@
 //! NVIDIA GPUs through libtorch: timing, and loading the CUDA part.
 //!
 //! Times are GPU times between events in its queue. While a network is queued, other work keeps the GPU busy, so it
-//! never waits for the processor: launch overhead is excluded ([`queue`]).
+//! never waits for the processor: launch overhead is excluded ([`nasprof_profiler::queued`]). The same networks are replayed
+//! as CUDA graphs and called by a program that waits, for the other latencies.
 
 mod allocator;
 mod capture;
@@ -9,7 +10,6 @@ mod context;
 mod device;
 mod graph;
 mod libraries;
-mod queue;
 mod runtime;
 mod stream;
 mod system;

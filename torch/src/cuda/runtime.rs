@@ -5,12 +5,16 @@ use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 
 use libloading::os::unix::Library;
 
+use super::capture::StreamHandle;
+
 type Event = *mut c_void;
 
 const SUCCESS: c_int = 0;
 const NOT_READY: c_int = 600;
 /// `cudaDevAttrL2CacheSize`.
 const L2_CACHE_SIZE: c_int = 38;
+/// `cudaDevAttrMultiProcessorCount`.
+const MULTIPROCESSORS: c_int = 16;
 /// `cudaEventDefault`: with timing.
 const TIMED: c_uint = 0;
 
@@ -23,6 +27,7 @@ pub(super) struct Runtime {
     version: unsafe extern "C" fn(*mut c_int) -> c_int,
     bus_id: unsafe extern "C" fn(*mut c_char, c_int, c_int) -> c_int,
     synchronize: unsafe extern "C" fn() -> c_int,
+    stream_synchronize: unsafe extern "C" fn(*mut c_void) -> c_int,
     event_create: unsafe extern "C" fn(*mut Event, c_uint) -> c_int,
     event_record: unsafe extern "C" fn(Event, *mut c_void) -> c_int,
     event_query: unsafe extern "C" fn(Event) -> c_int,
@@ -58,6 +63,7 @@ impl Runtime {
             version: symbol!(library, "cudaRuntimeGetVersion"),
             bus_id: symbol!(library, "cudaDeviceGetPCIBusId"),
             synchronize: symbol!(library, "cudaDeviceSynchronize"),
+            stream_synchronize: symbol!(library, "cudaStreamSynchronize"),
             event_create: symbol!(library, "cudaEventCreateWithFlags"),
             event_record: symbol!(library, "cudaEventRecord"),
             event_query: symbol!(library, "cudaEventQuery"),
@@ -89,10 +95,19 @@ impl Runtime {
 
     /// Bytes of the second-level cache.
     pub(super) fn l2_bytes(&self, device: u32) -> Result<usize, String> {
-        let mut bytes = 0;
+        self.attribute(L2_CACHE_SIZE, device)
+    }
+
+    /// Multiprocessors that this process may use: of a slice, where the GPU is divided (MIG).
+    pub(super) fn multiprocessors(&self, device: u32) -> Result<usize, String> {
+        self.attribute(MULTIPROCESSORS, device)
+    }
+
+    fn attribute(&self, which: c_int, device: u32) -> Result<usize, String> {
+        let mut value = 0;
         let device = c_int::try_from(device).unwrap_or(c_int::MAX);
-        self.check(unsafe { (self.attribute)(&mut bytes, L2_CACHE_SIZE, device) })?;
-        Ok(bytes.unsigned_abs() as usize)
+        self.check(unsafe { (self.attribute)(&mut value, which, device) })?;
+        Ok(value.unsigned_abs() as usize)
     }
 
     pub(super) fn version(&self) -> Result<String, String> {
@@ -110,27 +125,34 @@ impl Runtime {
         Ok(unsafe { CStr::from_ptr(text.as_ptr()) }.to_string_lossy().into_owned())
     }
 
-    pub(super) fn synchronize(&self) -> Result<(), String> {
+    /// Waits until a stream is empty.
+    pub(super) fn synchronize(&self, stream: StreamHandle) -> Result<(), String> {
+        self.check(unsafe { (self.stream_synchronize)(stream.0) })
+    }
+
+    /// Whether the GPU works for this process: after some errors it never does again.
+    pub(super) fn works(&self) -> Result<(), String> {
         self.check(unsafe { (self.synchronize)() })
     }
 
-    pub(super) fn event(&self) -> Result<Mark, String> {
+    pub(super) fn event(&self, stream: StreamHandle) -> Result<Mark, String> {
         let mut event = std::ptr::null_mut();
         self.check(unsafe { (self.event_create)(&mut event, TIMED) })?;
-        Ok(Mark { runtime: *self, event })
+        Ok(Mark { runtime: *self, stream, event })
     }
 }
 
-/// A mark in the default queue, which is the one that libtorch uses.
+/// A mark in a stream.
 pub(super) struct Mark {
     runtime: Runtime,
+    stream: StreamHandle,
     event: Event,
 }
 
 #[expect(unsafe_code, reason = "calls into the CUDA runtime with an event that lives as long as this value")]
 impl Mark {
     pub(super) fn record(&self) -> Result<(), String> {
-        self.runtime.check(unsafe { (self.runtime.event_record)(self.event, std::ptr::null_mut()) })
+        self.runtime.check(unsafe { (self.runtime.event_record)(self.event, self.stream.0) })
     }
 
     pub(super) fn is_past(&self) -> Result<bool, String> {

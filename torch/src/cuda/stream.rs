@@ -1,9 +1,14 @@
 //! The queue of a real GPU.
 
+use std::time::Instant;
+
+use nasprof_agent::timer;
+use nasprof_profiler::queued::{QueuedNetwork, Stream};
 use tch::{Device, Kind, Tensor};
 
-use super::queue::Stream;
+use super::capture::{Captured, StreamHandle};
 use super::runtime::{Mark, Runtime};
+use crate::Network;
 
 /// Filling touches twice the cache, so that it also flushes it, and at least this much, so that it takes a while.
 const MIN_FILL_BYTES: usize = 64 << 20;
@@ -11,15 +16,18 @@ const MIN_FILL_BYTES: usize = 64 << 20;
 /// libtorch's queue on one GPU.
 pub(super) struct GpuStream {
     runtime: Runtime,
+    stream: StreamHandle,
     marks: Vec<Mark>,
     filling: Tensor,
+    begun: Instant,
 }
 
 impl GpuStream {
-    pub(super) fn new(runtime: Runtime, device: u32) -> Result<Self, String> {
+    pub(super) fn new(runtime: Runtime, device: u32, stream: StreamHandle) -> Result<Self, String> {
         let bytes = (2 * runtime.l2_bytes(device)?).max(MIN_FILL_BYTES);
         let filling = Tensor::f_zeros([bytes as i64 / 4], (Kind::Float, Device::Cuda(device as usize)));
-        Ok(Self { runtime, marks: Vec::new(), filling: filling.map_err(|e| e.to_string())? })
+        let filling = filling.map_err(|e| e.to_string())?;
+        Ok(Self { runtime, stream, marks: Vec::new(), filling, begun: Instant::now() })
     }
 }
 
@@ -33,7 +41,7 @@ impl Stream for GpuStream {
 
     fn mark(&mut self, number: usize) -> Result<(), String> {
         while self.marks.len() <= number {
-            self.marks.push(self.runtime.event()?);
+            self.marks.push(self.runtime.event(self.stream)?);
         }
         self.marks[number].record()
     }
@@ -43,10 +51,34 @@ impl Stream for GpuStream {
     }
 
     fn wait(&mut self) -> Result<(), String> {
-        self.runtime.synchronize()
+        self.runtime.synchronize(self.stream)
     }
 
     fn between(&self, from: usize, to: usize) -> Result<u64, String> {
         self.marks[to].since(&self.marks[from])
+    }
+
+    fn now(&self) -> u64 {
+        timer::between(self.begun, Instant::now())
+    }
+}
+
+/// A network on a GPU, and its run as a graph where that could be captured.
+pub(super) struct GpuNetwork {
+    pub(super) network: Network,
+    pub(super) captured: Option<Captured>,
+}
+
+impl QueuedNetwork for GpuNetwork {
+    fn queue(&mut self, after_layer: &mut dyn FnMut() -> Result<(), String>) -> Result<(), String> {
+        self.network.run_with(after_layer)
+    }
+
+    fn is_captured(&self) -> bool {
+        self.captured.is_some()
+    }
+
+    fn replay(&mut self) -> Result<(), String> {
+        self.captured.as_ref().ok_or("the network was not captured")?.replay()
     }
 }

@@ -4,31 +4,64 @@
 //! GPU therefore gets other work first (nvbench uses a blocking kernel), and the layers are queued while it is busy.
 //! Every event checks that the GPU is still busy; otherwise the run is repeated with more work in front of it.
 
-/// A GPU's queue with marks (events) in it.
-pub(crate) trait Stream {
+/// A GPU's queue with marks (events) in it, and the clock of the processor that fills it.
+pub trait Stream {
     /// Queues work that keeps the GPU busy for some tens of microseconds or more, this many times.
+    ///
+    /// # Errors
+    /// If the GPU fails, as in all functions here.
     fn fill(&mut self, times: u32) -> Result<(), String>;
     /// Queues a mark.
+    ///
+    /// # Errors
+    /// As [`Stream::fill`].
     fn mark(&mut self, number: usize) -> Result<(), String>;
     /// Whether the GPU has come past a mark.
+    ///
+    /// # Errors
+    /// As [`Stream::fill`].
     fn is_past(&self, number: usize) -> Result<bool, String>;
     /// Waits until the queue is empty.
+    ///
+    /// # Errors
+    /// As [`Stream::fill`].
     fn wait(&mut self) -> Result<(), String>;
     /// Nanoseconds of the GPU between two marks that it has come past.
+    ///
+    /// # Errors
+    /// As [`Stream::fill`].
     fn between(&self, from: usize, to: usize) -> Result<u64, String>;
+    /// Nanoseconds of the processor's clock.
+    fn now(&self) -> u64;
 }
 
 /// Times repeated with more filling before giving up.
 const MAX_FILL: u32 = 1 << 14;
+/// Filling lasts this much longer than the launches that it hides.
+const MARGIN: f64 = 1.5;
+/// Fills, and tries, by which the duration of one is measured.
+const FILLS_TIMED: u32 = 8;
+const FILL_TRIES: usize = 3;
+
+/// How much filling one kind of work needs: it is learnt from the time that its launches take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fill(u32);
+
+impl Default for Fill {
+    fn default() -> Self {
+        Self(1)
+    }
+}
 
 /// Queues work and times it.
-pub(crate) struct Queue<S> {
+pub struct Queue<S> {
     stream: S,
-    fill: u32,
+    /// How long one fill keeps the GPU busy.
+    fill_ns: u64,
 }
 
 /// Puts marks into the queue while work is queued; remembers whether the GPU had to wait.
-pub(crate) struct Marks<'a, S> {
+pub struct Marks<'a, S> {
     stream: &'a mut S,
     count: usize,
     starved: bool,
@@ -36,7 +69,10 @@ pub(crate) struct Marks<'a, S> {
 
 impl<S: Stream> Marks<'_, S> {
     /// A mark behind what was queued so far.
-    pub(crate) fn mark(&mut self) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// If the GPU fails.
+    pub fn mark(&mut self) -> Result<(), String> {
         self.stream.mark(self.count)?;
         // If the GPU is past the mark before, it may have had nothing to do until this work came.
         if self.count > 0 {
@@ -48,40 +84,73 @@ impl<S: Stream> Marks<'_, S> {
 }
 
 impl<S: Stream> Queue<S> {
-    pub(crate) fn new(stream: S) -> Self {
-        Self { stream, fill: 1 }
+    /// A queue, after a look at how long filling lasts.
+    ///
+    /// # Errors
+    /// If the GPU fails.
+    pub fn new(mut stream: S) -> Result<Self, String> {
+        let mut fill_ns = u64::MAX;
+        for _ in 0..FILL_TRIES {
+            stream.fill(FILLS_TIMED)?;
+            stream.mark(0)?;
+            stream.fill(FILLS_TIMED)?;
+            stream.mark(1)?;
+            stream.wait()?;
+            fill_ns = fill_ns.min(stream.between(0, 1)? / u64::from(FILLS_TIMED));
+        }
+        Ok(Self { stream, fill_ns: fill_ns.max(1) })
     }
 
     /// Nanoseconds between the marks that `work` sets; the first mark, before it, is set here. `prepare` is queued
-    /// before that, untimed.
+    /// before that, untimed. `fill` is kept for the same work's next time.
     ///
     /// # Errors
     /// If the GPU fails, or cannot be kept busy while the work is queued.
-    pub(crate) fn timed(
+    pub fn timed(
         &mut self,
+        fill: &mut Fill,
         mut prepare: impl FnMut() -> Result<(), String>,
         mut work: impl FnMut(&mut Marks<'_, S>) -> Result<(), String>,
     ) -> Result<Vec<u64>, String> {
         loop {
-            self.stream.fill(self.fill)?;
+            self.stream.fill(fill.0)?;
+            let begun = self.stream.now();
             prepare()?;
             let mut marks = Marks { stream: &mut self.stream, count: 0, starved: false };
             marks.mark()?;
             work(&mut marks)?;
             let (count, starved) = (marks.count, marks.starved);
+            let launching = self.stream.now().saturating_sub(begun);
             self.stream.wait()?;
+            let needed = self.needed(launching);
             if !starved {
+                // Never up: a queue that holds no more makes the processor wait, which looks like long launches.
+                fill.0 = fill.0.min(needed);
                 return (1..count).map(|mark| self.stream.between(mark - 1, mark)).collect();
             }
-            if self.fill >= MAX_FILL {
+            if fill.0 >= MAX_FILL {
                 return Err("the GPU always waits for the processor, however full its queue is".to_owned());
             }
-            self.fill *= 2;
+            fill.0 = needed.max(fill.0 * 2).min(MAX_FILL);
         }
     }
 
+    /// Fills that last as long as such launches.
+    fn needed(&self, launching_ns: u64) -> u32 {
+        let fills = (launching_ns as f64 * MARGIN / self.fill_ns as f64).ceil() + 1.0;
+        fills.min(f64::from(MAX_FILL)) as u32
+    }
+
+    /// The queue itself, for work that is not timed by marks.
+    pub fn stream(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
     /// Waits until the queue is empty.
-    pub(crate) fn wait(&mut self) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// If the GPU fails.
+    pub fn wait(&mut self) -> Result<(), String> {
         self.stream.wait()
     }
 }
@@ -98,6 +167,7 @@ mod tests {
         host: u64,
         gpu: u64,
         marks: Vec<u64>,
+        filled: u32,
     }
 
     #[derive(Clone, Default)]
@@ -112,10 +182,17 @@ mod tests {
             world.host += LAUNCH;
             world.gpu = world.gpu.max(world.host) + kernel;
         }
+
+        fn queue(&self) -> Queue<Self> {
+            let queue = Queue::new(self.clone()).unwrap();
+            self.0.borrow_mut().filled = 0;
+            queue
+        }
     }
 
     impl Stream for Simulated {
         fn fill(&mut self, times: u32) -> Result<(), String> {
+            self.0.borrow_mut().filled += times;
             (0..times).for_each(|_| self.launch(FILL));
             Ok(())
         }
@@ -139,6 +216,9 @@ mod tests {
             let world = self.0.borrow();
             Ok(world.marks[to] - world.marks[from])
         }
+        fn now(&self) -> u64 {
+            self.0.borrow().host
+        }
     }
 
     /// Layers of 2 microseconds that take 5 to launch.
@@ -154,8 +234,9 @@ mod tests {
     fn launch_latency_is_kept_out() {
         for layers in [1, 20, 500] {
             let world = Simulated::default();
-            let mut queue = Queue::new(world.clone());
-            let times = queue.timed(|| Ok(()), |marks| queue_layers(&world, marks, layers)).unwrap();
+            let mut queue = world.queue();
+            let times =
+                queue.timed(&mut Fill::default(), || Ok(()), |marks| queue_layers(&world, marks, layers)).unwrap();
             assert_eq!(times, vec![2_000; layers]);
         }
     }
@@ -176,9 +257,10 @@ mod tests {
     #[test]
     fn what_cannot_be_kept_out_is_refused() {
         let world = Simulated::default();
-        let mut queue = Queue::new(world.clone());
+        let mut queue = world.queue();
         let mut waiting = world.clone();
         let result = queue.timed(
+            &mut Fill::default(),
             || Ok(()),
             |marks| {
                 waiting.wait()?;
@@ -191,12 +273,33 @@ mod tests {
     #[test]
     fn preparation_is_not_timed() {
         let world = Simulated::default();
-        let mut queue = Queue::new(world.clone());
+        let mut queue = world.queue();
         let prepare = || {
             world.launch(1_000_000);
             Ok(())
         };
-        let times = queue.timed(prepare, |marks| queue_layers(&world, marks, 3)).unwrap();
+        let times = queue.timed(&mut Fill::default(), prepare, |marks| queue_layers(&world, marks, 3)).unwrap();
         assert_eq!(times, vec![2_000; 3]);
+    }
+
+    /// Filling lasts about as long as the launches, also after work that needed much more, and is right at once after the
+    /// first time.
+    #[test]
+    fn filling_lasts_as_long_as_the_launches() {
+        let world = Simulated::default();
+        let mut queue = world.queue();
+        for layers in [500, 4] {
+            let mut fill = Fill::default();
+            for time in 0..3 {
+                world.0.borrow_mut().filled = 0;
+                queue.timed(&mut fill, || Ok(()), |marks| queue_layers(&world, marks, layers)).unwrap();
+                let (filled, launching) = (u64::from(world.0.borrow().filled) * FILL, layers as u64 * LAUNCH);
+                assert!(time == 0 || (launching..=2 * launching + 2 * FILL).contains(&filled), "{layers}: {filled}");
+            }
+        }
+        // A control: work that was given far too much is given less the next time.
+        let mut fill = Fill(1000);
+        queue.timed(&mut fill, || Ok(()), |marks| queue_layers(&world, marks, 4)).unwrap();
+        assert!(fill.0 < 10, "{fill:?}");
     }
 }

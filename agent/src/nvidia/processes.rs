@@ -1,0 +1,54 @@
+//! Names of the processes that compute on a GPU beside this one.
+
+use std::fs;
+use std::path::Path;
+
+use nasprof_profiler::protocol::BusyProcess;
+
+use super::Gpu;
+
+/// Who else computes on the GPU, by name where this process can see it. The driver tells how busy the GPU is, not who
+/// keeps it so. `own` is this process, `root` where `/proc` is.
+#[must_use]
+pub fn foreign(gpu: &dyn Gpu, own: u32, root: &Path) -> Vec<BusyProcess> {
+    let processes = gpu.processes().unwrap_or_default();
+    // In a container the driver counts processes of another name space, or shows none of ours: the same number is then
+    // somebody else's.
+    let are_ours = processes.iter().any(|process| process.pid == own);
+    let percent = gpu.busy_percent().unwrap_or(0.0).clamp(0.0, 100.0);
+    let name = |pid: u32| {
+        let name = fs::read_to_string(root.join(format!("proc/{pid}/comm"))).ok().filter(|_| are_ours);
+        match name.as_deref().map(str::trim) {
+            Some(name) if !name.is_empty() => format!("{name} ({pid}, GPU)"),
+            _ => format!("process {pid} (GPU)"),
+        }
+    };
+    let others = processes.iter().filter(|process| process.pid != own);
+    others.map(|process| BusyProcess { name: name(process.pid), percent }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use nasprof_testkit::machine::tree;
+
+    use super::super::GpuProcess;
+    use super::super::fake::{FakeGpu, OWN};
+    use super::*;
+
+    #[test]
+    fn foreign_processes_are_named_and_our_own_is_not() {
+        let root = tree(&[("proc/7/comm", "python3\n"), ("proc/100/comm", "agent\n")]);
+        let processes = |pids: &[u32]| Some(pids.iter().map(|&pid| GpuProcess { pid, bytes: None }).collect());
+        let seen = |pids: &[u32]| {
+            let gpu = FakeGpu { processes: processes(pids), busy: Some(63.0), ..FakeGpu::default() };
+            foreign(&gpu, OWN, &root).into_iter().map(|p| (p.name, p.percent)).collect::<Vec<_>>()
+        };
+        assert_eq!(seen(&[7, OWN]), [("python3 (7, GPU)".to_owned(), 63.0)]);
+        assert_eq!(seen(&[OWN, 8]), [("process 8 (GPU)".to_owned(), 63.0)]);
+        assert_eq!(seen(&[OWN]), []);
+        // Numbers of another name space are not looked up in ours.
+        assert_eq!(seen(&[7]), [("process 7 (GPU)".to_owned(), 63.0)]);
+        let gpu = FakeGpu { processes: None, ..FakeGpu::default() };
+        assert_eq!(foreign(&gpu, OWN, &root), []);
+    }
+}

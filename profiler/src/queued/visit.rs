@@ -1,0 +1,172 @@
+//! One visit to a network on a processor with a queue: each of its latencies, in turns.
+
+use super::queue::{Fill, Queue, Stream};
+use crate::protocol::{QueuedRuns, Run, Timing, VisitRequest};
+
+/// Layers between two checks, in a run that is timed as a whole, that the GPU did not wait.
+const CHECK_EVERY: usize = 256;
+/// Replays of a graph between two marks: a mark tells half a microsecond, and a replay may be a hundred.
+const REPLAYS: u32 = 4;
+
+/// A network that is ready to be queued.
+pub trait QueuedNetwork {
+    /// Queues one run; `after_layer` is called when each layer is queued.
+    ///
+    /// # Errors
+    /// A layer that does not run, or that of `after_layer`.
+    fn queue(&mut self, after_layer: &mut dyn FnMut() -> Result<(), String>) -> Result<(), String>;
+    /// Whether its run was captured as a graph.
+    fn is_captured(&self) -> bool;
+    /// Queues a replay of the captured graph.
+    ///
+    /// # Errors
+    /// If there is none, or the GPU fails.
+    fn replay(&mut self) -> Result<(), String>;
+}
+
+/// What the filling before each kind of run of one network was learnt to be.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Fills {
+    layers: Fill,
+    whole: Fill,
+    graph: Fill,
+}
+
+/// What a visit measured.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Visited {
+    /// GPU time of each layer behind a full queue, the mark's own time in it.
+    pub layers: Vec<Run>,
+    /// GPU time of runs as a whole.
+    pub whole: Vec<Run>,
+    /// The other latencies that were asked for.
+    pub queued: Option<QueuedRuns>,
+}
+
+/// Measures what a request asks for. `flush`: every timed run finds a cold cache; else an untimed run goes before each.
+///
+/// # Errors
+/// A layer that does not run, or a GPU that fails or cannot be kept busy.
+pub fn visit<S: Stream>(
+    queue: &mut Queue<S>,
+    network: &mut dyn QueuedNetwork,
+    fills: &mut Fills,
+    request: &VisitRequest,
+    flush: bool,
+) -> Result<Visited, String> {
+    for _ in 0..request.warm_up_runs {
+        network.queue(&mut || Ok(()))?;
+    }
+    queue.wait()?;
+    let wants = |timing| request.timings.contains(&timing);
+    let repeat = request.repeat.max(1);
+    let (mut visited, mut queued) = (Visited::default(), QueuedRuns::default());
+    for i in 0..request.layer_runs.max(request.whole_runs) {
+        let mut visit = OneOf { queue, network, fills, flush };
+        if i < request.layer_runs {
+            visited.layers.push(run(visit.layers()?));
+            if wants(Timing::Wall) {
+                queued.launches.push(run(visit.launches()?));
+            }
+        }
+        if i < request.whole_runs {
+            visited.whole.push(run(vec![visit.whole(repeat)?]));
+            if wants(Timing::Graph) && visit.network.is_captured() {
+                queued.graph.push(run(vec![visit.graph(repeat)?]));
+            }
+            if wants(Timing::Wall) {
+                queued.wall.push(run(vec![visit.wall(repeat)?]));
+            }
+        }
+    }
+    visited.queued = (wants(Timing::Graph) || wants(Timing::Wall)).then_some(queued);
+    Ok(visited)
+}
+
+/// A processor that only queues is not disturbed as one that computes: what delays it makes the GPU wait, which is seen.
+fn run(ns: Vec<u64>) -> Run {
+    Run { ns, switches: 0, faults: 0 }
+}
+
+/// The kinds of runs.
+struct OneOf<'a, S> {
+    queue: &'a mut Queue<S>,
+    network: &'a mut dyn QueuedNetwork,
+    fills: &'a mut Fills,
+    flush: bool,
+}
+
+impl<S: Stream> OneOf<'_, S> {
+    /// GPU time of each layer.
+    fn layers(&mut self) -> Result<Vec<u64>, String> {
+        let (network, flush) = (std::cell::RefCell::new(&mut *self.network), self.flush);
+        // Filling the queue has flushed the cache; the untimed run puts back what a run leaves there.
+        let prepare = || if flush { Ok(()) } else { network.borrow_mut().queue(&mut || Ok(())) };
+        self.queue.timed(&mut self.fills.layers, prepare, |marks| network.borrow_mut().queue(&mut || marks.mark()))
+    }
+
+    /// GPU time of so many runs.
+    fn whole(&mut self, repeat: u32) -> Result<u64, String> {
+        let (network, flush) = (std::cell::RefCell::new(&mut *self.network), self.flush);
+        let prepare = || if flush { Ok(()) } else { network.borrow_mut().queue(&mut || Ok(())) };
+        let ns = self.queue.timed(&mut self.fills.whole, prepare, |marks| {
+            let mut count = 0;
+            for _ in 0..repeat {
+                network.borrow_mut().queue(&mut || {
+                    count += 1;
+                    if count % CHECK_EVERY == 0 { marks.mark() } else { Ok(()) }
+                })?;
+            }
+            marks.mark()
+        })?;
+        Ok(ns.iter().sum())
+    }
+
+    /// GPU time of so many replays of the captured graph.
+    fn graph(&mut self, repeat: u32) -> Result<u64, String> {
+        let (network, flush) = (std::cell::RefCell::new(&mut *self.network), self.flush);
+        // More replays than one would find what the one before left.
+        let replays = if flush { 1 } else { REPLAYS };
+        let prepare = || if flush { Ok(()) } else { network.borrow_mut().replay() };
+        let ns = self.queue.timed(&mut self.fills.graph, prepare, |marks| {
+            (0..repeat * replays).try_for_each(|_| network.borrow_mut().replay())?;
+            marks.mark()
+        })?;
+        Ok(ns.iter().sum::<u64>() / u64::from(replays))
+    }
+
+    /// The processor's time of so many calls, each with its answer.
+    fn wall(&mut self, repeat: u32) -> Result<u64, String> {
+        self.idle()?;
+        let begun = self.queue.stream().now();
+        for _ in 0..repeat {
+            self.network.queue(&mut || Ok(()))?;
+            self.queue.wait()?;
+        }
+        Ok(self.queue.stream().now().saturating_sub(begun))
+    }
+
+    /// The processor's time to launch each layer of such a call.
+    fn launches(&mut self) -> Result<Vec<u64>, String> {
+        self.idle()?;
+        let Self { queue, network, .. } = self;
+        let mut ns = Vec::new();
+        let mut last = queue.stream().now();
+        network.queue(&mut || {
+            let now = queue.stream().now();
+            ns.push(now.saturating_sub(last));
+            last = now;
+            Ok(())
+        })?;
+        queue.wait()?;
+        Ok(ns)
+    }
+
+    /// An idle GPU, with the cache as it is to be found.
+    fn idle(&mut self) -> Result<(), String> {
+        if self.flush {
+            self.queue.stream().fill(1)?;
+        }
+        self.queue.wait()
+    }
+}

@@ -1,0 +1,101 @@
+//! A GPU's latencies, precisions and failures through the commands, on a synthetic GPU.
+
+use serde_json::Value;
+
+use crate::harness::Folder;
+
+const SPACE: &str = "--space small.toml";
+
+fn measured() -> Folder {
+    let folder = Folder::new();
+    folder.ok(&format!("measure --device synthetic:gpu {SPACE} -o gpu.parquet"));
+    sample(&folder);
+    folder
+}
+
+fn sample(folder: &Folder) {
+    std::fs::write(folder.path("arch.json"), folder.ok("space sample small.toml --seed 5")).unwrap();
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn one_lut_is_asked_for_each_latency() {
+    let folder = measured();
+    let estimate = |timing: &str| {
+        json(&folder.ok(&format!("estimate {SPACE} --lut gpu.parquet --arch arch.json --json{timing}")))["latency_ms"]
+            .as_f64()
+            .unwrap()
+    };
+    let (queue, graph, wall) = (estimate(" --timing queue"), estimate(" --timing graph"), estimate(" --timing wall"));
+    assert!(graph < queue && queue < wall, "{graph} {queue} {wall}");
+    assert!((estimate("") / queue - 1.0).abs() < 1e-12, "the usual one is `queue`");
+    for (timing, most) in [("queue", 0.01), ("graph", 0.01), ("wall", 0.03)] {
+        let line = format!("validate {SPACE} --lut gpu.parquet --device synthetic:gpu -n 6 --timing {timing} --json");
+        let validation = json(&folder.ok(&line));
+        assert!(validation["mape"].as_f64().unwrap() < most, "{validation}");
+        assert_eq!(validation["timing"], timing);
+    }
+    let shown = folder.ok("lut show gpu.parquet");
+    for part in ["taken off", "graph", "wall"] {
+        assert!(shown.contains(part), "no `{part}` in {shown}");
+    }
+}
+
+#[test]
+fn the_default_is_that_of_the_measurement() {
+    let folder = measured();
+    folder.ok(&format!("measure --device synthetic:gpu {SPACE} --timing wall -o wall.parquet"));
+    let estimate = |line: &str| {
+        json(&folder.ok(&format!("estimate {SPACE} --arch arch.json --json {line}")))["latency_ms"].clone()
+    };
+    assert_eq!(estimate("--lut wall.parquet"), estimate("--lut gpu.parquet --timing wall"));
+    assert_eq!(estimate("--lut wall.parquet --timing graph"), estimate("--lut gpu.parquet --timing graph"));
+}
+
+/// A device with one latency is not asked for another, and says so before anything is measured.
+#[test]
+fn latencies_of_gpus_are_refused_elsewhere() {
+    let folder = Folder::new();
+    let line = format!("measure --device synthetic:quiet {SPACE} --timing wall -o quiet.parquet");
+    folder.fails(&line, 2, "`wall` is one of GPUs");
+    assert!(!folder.path("quiet.parquet").exists());
+    folder.ok(&format!("measure --device synthetic:quiet {SPACE} -o quiet.parquet --max-rounds 8"));
+    sample(&folder);
+    folder.fails(
+        &format!("estimate {SPACE} --lut quiet.parquet --arch arch.json --timing wall"),
+        6,
+        "no latency of the timing `wall`",
+    );
+    folder.fails(
+        &format!("validate {SPACE} --lut quiet.parquet --device synthetic:quiet --timing graph"),
+        6,
+        "`graph`",
+    );
+}
+
+#[test]
+fn precision_is_part_of_the_context() {
+    let folder = measured();
+    folder.ok(&format!("measure --device synthetic:gpu {SPACE} --precision float16 -o half.parquet"));
+    let estimate = |line: &str| {
+        json(&folder.ok(&format!("estimate {SPACE} --arch arch.json --json {line}")))["latency_ms"].as_f64().unwrap()
+    };
+    assert!(estimate("--lut half.parquet") < 0.9 * estimate("--lut gpu.parquet"));
+    estimate("--lut half.parquet --precision float16");
+    folder.fails(
+        &format!("estimate {SPACE} --lut half.parquet --arch arch.json --precision float32"),
+        6,
+        "precision is `float16`",
+    );
+    folder.fails("lut merge gpu.parquet half.parquet -o both.parquet", 6, "precision is `float32` in one");
+    // What a device does not have is refused, not measured as something else.
+    folder.fails(&format!("measure --device synthetic:gpu {SPACE} --precision int8 -o int8.parquet"), 2, "int8");
+    folder.fails(
+        &format!("measure --device synthetic:gpu {SPACE} --layout channels-last -o last.parquet"),
+        5,
+        "channels-last",
+    );
+}
