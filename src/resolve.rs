@@ -13,9 +13,7 @@ use nasprof_profiler::backend::{CudaTarget, is_onnx_runtime};
 use nasprof_profiler::protocol::{Allocator, ClockCommands, ClockRequest, Device, Layout, Precision, Setup, Timing};
 use nasprof_spaces::{Space, SpaceSpec, builtin_names};
 
-use crate::cli::{
-    AllocatorArg, ContextArgs, LayoutArg, MeasureArgs, PrecisionArg, ShapeArgs, SourceArgs, TimingArg,
-};
+use crate::cli::{AllocatorArg, ContextArgs, LayoutArg, MeasureArgs, PrecisionArg, ShapeArgs, SourceArgs, TimingArg};
 use crate::escape::one_line;
 use crate::failure::Failure;
 use crate::interruption::heeded;

@@ -123,7 +123,15 @@ pub fn measure_model(
         }
         let (mut kernels, mut whole) = (Vec::new(), Vec::new());
         // The second run says how many runs fill a visit.
-        let look = VisitRequest { sequence: 0, workload: 0, warm_up_runs: 1, layer_runs: 0, whole_runs: 2, repeat: 1 };
+        let look = VisitRequest {
+            sequence: 0,
+            workload: 0,
+            warm_up_runs: 1,
+            layer_runs: 0,
+            whole_runs: 2,
+            repeat: 1,
+            timings: Vec::new(),
+        };
         let fastest = device.visit(&look)?.whole.iter().filter_map(|run| run.ns.first()).min().copied();
         let fastest = fastest.unwrap_or(1).max(1) as f64;
         let runs = (VISIT_NS / 4.0 / fastest).clamp(3.0, 40.0) as u32;
@@ -133,8 +141,15 @@ pub fn measure_model(
                 return Err(ModelError::Interrupted);
             }
             let sequence = u64::from(round) + 1;
-            let request =
-                VisitRequest { sequence, workload: 0, warm_up_runs, layer_runs: runs, whole_runs: runs, repeat: 1 };
+            let request = VisitRequest {
+                sequence,
+                workload: 0,
+                warm_up_runs,
+                layer_runs: runs,
+                whole_runs: runs,
+                repeat: 1,
+                timings: Vec::new(),
+            };
             let visit = device.visit(&request)?;
             let count = known.kernels.len();
             whole.extend(clean_whole(&visit));
