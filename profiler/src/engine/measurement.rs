@@ -95,7 +95,7 @@ pub fn measure(
             min_rounds: 0,
             max_rounds: header.max_rounds,
             gate: measurement.gate,
-            deadline: measurement.deadline.map(|end| budget_share(end, &costs, header.sessions - session)),
+            deadline: measurement.deadline.map(|end| session_end(end, &costs, header.sessions - session)),
             setup: setup(header, session),
             expected: expected.clone(),
         };
@@ -117,7 +117,7 @@ pub fn measure(
         let left = first_free_session(header) - session;
         let mut plan = level_plan(measurement, &workloads, session, expected.clone());
         // Each as much of what is left.
-        plan.deadline = measurement.deadline.map(|end| Instant::now() + time_left(end) / left);
+        plan.deadline = measurement.deadline.map(|end| share_of(end, left));
         run_session(&plan, recorder, connect, &mut |p| {
             progress(Stage::Level(session - header.sessions, LEVEL_SESSIONS, p));
         })?;
@@ -157,7 +157,7 @@ fn width(header: &Header) -> f64 {
 }
 
 /// When the next of so many sessions must end, so that each has as much time and the level has its own.
-fn budget_share(end: Instant, costs: &Costs, sessions: u32) -> Instant {
+fn session_end(end: Instant, costs: &Costs, sessions: u32) -> Instant {
     Instant::now() + Duration::from_secs_f64(costs.share(time_left(end).as_secs_f64(), sessions))
 }
 
@@ -341,7 +341,7 @@ mod tests {
     fn a_session_gets_its_share_of_what_is_left_and_the_level_has_its_own() {
         let end = Instant::now() + Duration::from_secs(1000);
         let costs = Costs { trials: 0.0, loading: 10.0, round: 10.0, anchors: 0.5, sessions: 4, level_sessions: 3 };
-        let share = budget_share(end, &costs, 4).saturating_duration_since(Instant::now()).as_secs_f64();
+        let share = session_end(end, &costs, 4).saturating_duration_since(Instant::now()).as_secs_f64();
         let expected = (1000.0 - costs.levels(LEVEL_ROUNDS) - 0.5) / 4.0;
         assert!((share - expected).abs() < 1.0, "{share} {expected}");
     }
