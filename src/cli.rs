@@ -29,9 +29,11 @@ pub(crate) use self::time::TimeArgs;
 /// Measures neural network layers on target devices and predicts the latency of whole networks.
 #[derive(Debug, Parser)]
 #[command(name = "nasprof", version, about, propagate_version = true, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 ok, 1 internal error, 2 usage or bad input, 3 some rows did not converge,\n\
+#[command(
+    after_help = "Exit codes: 0 ok, 1 internal error, 2 usage or bad input, 3 networks less certain than asked for,\n\
     4 refused: the machine is too noisy, 5 device lost or interrupted (go on with --resume), 6 the context changed,\n\
-    7 the agent broke the protocol.")]
+    7 the agent broke the protocol."
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -79,6 +79,11 @@ impl Display {
         self.status(&format!("{problem}; retrying in {} s", pause.as_secs()));
     }
 
+    /// All is to be done by then.
+    pub(crate) fn ends(&mut self, deadline: Option<Instant>) {
+        self.view.deadline = deadline;
+    }
+
     /// Takes in a stage of the engine.
     pub(crate) fn stage(&mut self, stage: &Stage) {
         match stage {
@@ -117,7 +122,7 @@ impl Display {
             Progress::Round(round, converged, keys) => {
                 self.view.converged = Some((*converged, *keys));
                 if !self.live && (*round == 1 || round % 8 == 0) {
-                    self.status(&format!("{what}: round {round}, {converged}/{keys} layers converged"));
+                    self.status(&format!("{what}: round {round}, {converged}/{keys} layers known"));
                 }
             }
         }

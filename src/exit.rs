@@ -9,7 +9,7 @@ pub(crate) enum Exit {
     Internal = 1,
     /// Usage or bad input.
     Usage = 2,
-    /// Measured, but some rows did not converge.
+    /// Measured, but networks are less certain than was asked for.
     NotConverged = 3,
     /// The machine was too noisy to be measured.
     Noisy = 4,

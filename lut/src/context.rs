@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use nasprof_graph::Arch;
+use nasprof_profiler::engine::Precision;
 use nasprof_profiler::journal::Header;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,10 @@ pub struct Context {
     /// network was measured whole, in merged LUTs and in those of older versions, whose rows hold the timers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reconciliation: Option<Reconciliation>,
+    /// How well the sampled networks and their rows are known; absent where layers were timed alone, in merged LUTs and in those of
+    /// older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<Precision>,
     /// The LUTs that a merged one was made of; empty for any other.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Part>,

@@ -6,7 +6,9 @@ use nasprof_base::statistics::{mean, median, standard_deviation, trimmed_mean};
 use nasprof_graph::cost::op_cost;
 use nasprof_graph::key::attributes;
 use nasprof_graph::{Graph, LayerKey};
-use nasprof_profiler::engine::{Levelling, RoundValues, SessionValues, Workload, bad_probes};
+use nasprof_profiler::engine::{
+    Known, Levelling, Precision, RoundValues, SessionValues, Shares, Workload, bad_probes, scale_half_width,
+};
 use nasprof_profiler::journal::{EndReason, EnergyResult, EnergyTarget, Event, Mode, Role, Trial};
 use nasprof_profiler::protocol::Canary;
 
@@ -18,7 +20,7 @@ use crate::sessions::SessionLevels;
 use crate::size_effect::{Example, fit, log_costs};
 use crate::{
     Anchor, Calibration, Context, Energy, FORMAT_VERSION, Lut, LutError, Observations, Reconciliation, Row,
-    SessionFacts, SessionObservations, SizeEffect,
+    SessionFacts, SessionObservations, SizeEffect, Times,
 };
 
 /// Makes a LUT of what was measured.
@@ -111,19 +113,34 @@ pub(crate) fn from_observations(observations: &Observations) -> Result<Lut, LutE
     let governor = first.fingerprint.facts.get("governor").map(String::as_str);
     let prior = level_prior(observations.header.clocks.is_some(), governor);
     let form = Form { reuse_bandwidth: bandwidth, size_effect, layer_ns: parts.added_ns() };
+    let calibration = Calibration::fit(&anchors, &log_ratios, form, prior, wander(&values));
+    let precision = precision(observations, &rows, calibration.as_ref());
     let context = Context {
         format_version: FORMAT_VERSION,
         header: observations.header.clone(),
         facts: first.fingerprint.facts.clone(),
         sessions: facts,
         measured: measured.collect(),
-        calibration: Calibration::fit(&anchors, &log_ratios, form, prior, wander(&values)),
+        calibration,
         reconciliation: Reconciliation::of(&wholes, &parts),
+        precision,
         anchors,
         parts: Vec::new(),
         imported: None,
     };
     Ok(Lut { context, rows })
+}
+
+/// How well the sampled networks are known; `None` where layers were not timed inside them.
+fn precision(all: &Observations, rows: &[Row], calibration: Option<&Calibration>) -> Option<Precision> {
+    let times: BTreeMap<&LayerKey, &Times> =
+        rows.iter().filter_map(|row| Some((&row.key, row.times.as_ref()?))).collect();
+    let known = |key: &LayerKey| {
+        let times = times.get(key)?;
+        Some(Known { ns: times.mean_ns, half_width: times.half_width() })
+    };
+    let scale = calibration.map_or(0.0, |c| scale_half_width(c.leave_one_out, c.anchors));
+    (all.header.mode == Mode::InContext).then(|| Shares::new(all.workloads.values(), known).precision(scale))
 }
 
 /// The networks that were measured whole, in the order of their numbers.

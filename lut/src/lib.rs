@@ -55,7 +55,7 @@ pub use from_journal::from_journal;
 pub use holdout::{holdout_networks, measure_whole};
 pub use import::{Format, Import, ImportError, ImportReport, ImportSettings, Unit, import};
 pub use level::{CurrentLevel, Level};
-pub use lut::Lut;
+pub use lut::{Lut, WholeNetwork};
 pub use memory::{MemoryRow, MemoryValidation};
 pub use merge::{Conflict, MergeError, Merged, context_differences, merge};
 pub use nasprof_graph::size::Slope;

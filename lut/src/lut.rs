@@ -1,6 +1,7 @@
 //! The lookup table itself, and whether it answers a question.
 
-use nasprof_graph::Identity;
+use nasprof_base::statistics::mean;
+use nasprof_graph::{Arch, Identity};
 use serde::{Deserialize, Serialize};
 
 use crate::{Context, LutError, Row};
@@ -15,6 +16,17 @@ pub struct Lut {
     pub rows: Vec<Row>,
 }
 
+/// A network that was measured whole.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct WholeNetwork<'a> {
+    /// Its architecture; of a model, without choices.
+    pub arch: &'a Arch,
+    /// Mean over the sessions, milliseconds.
+    pub ms: f64,
+    /// Sessions.
+    pub sessions: usize,
+}
+
 impl Lut {
     /// Whether estimates look at where a layer stands in its network: expected values use means over all places.
     #[must_use]
@@ -22,15 +34,16 @@ impl Lut {
         self.context.calibration.as_ref().is_some_and(|c| c.reuse_bandwidth.is_some())
     }
 
-    /// Refuses a LUT that is not of the space: neither itself nor, where several were made one, in a part. `supernet` is
-    /// that of batch 1. A digest that an older version wrote is known as well.
+    /// Refuses a LUT that is not of the space: neither itself nor, where several were made one, in a part. The content tells,
+    /// not the name: the same model under another file name is the same. `supernet` is that of batch 1. A digest that an older
+    /// version wrote is known as well.
     ///
     /// # Errors
     /// What differs.
     pub fn check_space(&self, name: &str, supernet: &Identity) -> Result<(), LutError> {
         let header = &self.context.header;
         let mut headers = self.context.parts.iter().map(|part| &part.header).chain([header]);
-        if headers.any(|header| header.space == name && supernet.is(&header.space_digest)) {
+        if headers.any(|header| supernet.is(&header.space_digest)) {
             return Ok(());
         }
         let problem = if header.space == name {
@@ -56,6 +69,21 @@ impl Lut {
                 known.digest().clone_into(&mut header.space_digest);
             }
         }
+    }
+
+    /// The networks that were measured whole in the sessions that timed the layers, and stand in the LUT: its anchors, or the one
+    /// network of a model.
+    pub fn whole_networks(&self) -> impl Iterator<Item = WholeNetwork<'_>> {
+        self.context.anchors.iter().filter_map(|anchor| {
+            let ms = mean(&anchor.sessions_ns)? / 1e6;
+            Some(WholeNetwork { arch: &anchor.arch, ms, sessions: anchor.sessions_ns.len() })
+        })
+    }
+
+    /// What a network took as a whole, milliseconds, where it stands in the LUT.
+    #[must_use]
+    pub fn measured_ms(&self, arch: &Arch) -> Option<f64> {
+        self.whole_networks().find(|network| network.arch == arch).map(|network| network.ms)
     }
 
     /// Refuses a LUT whose context differs in any of the named values.

@@ -190,6 +190,7 @@ fn context(luts: &[&Lut], parts: Vec<Part>, rows: &[Row]) -> Context {
     Context {
         format_version: FORMAT_VERSION,
         reconciliation: None,
+        precision: None,
         header: Header {
             space: joined(|header| &header.space),
             space_digest: joined(|header| &header.space_digest),

@@ -17,7 +17,7 @@ const FEWEST: usize = 8;
 /// A form with more parts must predict left-out networks this much better: it is always a little better by luck.
 const WORTH_IT: f64 = 0.9;
 /// And the constant must be this many half-widths of its interval away from none.
-const CERTAIN: f64 = 1.5;
+const CERTAIN: f64 = 3.0;
 /// At most this share of the shortest row is taken off: a layer takes some time.
 const MOST: f64 = 0.9;
 /// And of any of its quantiles.

@@ -12,6 +12,8 @@ use nasprof_profiler::protocol::{Device, DeviceError};
 /// Rounds of such a session: until all have converged, at the earliest at the second checkpoint, so that intervals exist. A
 /// network that is told much less well than the layers would be counted as an error of the LUT.
 const MIN_ROUNDS: u32 = 12;
+/// Half-width to which each network is measured: what is asked of all together is not asked of each.
+const NETWORK_WIDTH: f64 = 0.02;
 
 /// Which networks share a process, and with it the blocks of memory that others have freed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +120,7 @@ impl WholeSessions<'_> {
         SessionPlan {
             workloads,
             mode: Mode::Whole,
-            ci: self.header.ci,
+            ci: NETWORK_WIDTH,
             min_rounds: 0,
             max_rounds: 1,
             gate: session.gate,

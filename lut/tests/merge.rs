@@ -204,9 +204,11 @@ fn spaces_of_one_device_make_one_table() {
     let graph = Runtime::TorchEager.subnet(&spaces[1].graph, &Arch(vec![0; spaces[1].choices.len()])).unwrap();
     assert!(Estimator::new(&a).estimate(&graph).coverage < 1.0);
     assert!(a.check_space("other", &spaces[1].graph.identity()).is_err());
-    assert!(merged.check_space("third", &spaces[1].graph.identity()).is_err());
-    // Nor is a space that has another's network, or another's name.
-    assert!(merged.check_space("other", &spaces[0].graph.identity()).is_err());
+    let third = space_of("\"MB3 7x7\"", "third");
+    assert!(merged.check_space("third", &third.graph.identity()).is_err());
+    // The content tells, not the name: another network is none of theirs under any name, and one of theirs is under each.
+    assert!(merged.check_space("other", &third.graph.identity()).is_err());
+    merged.check_space("renamed", &spaces[0].graph.identity()).unwrap();
     // Anchors of one space are no networks of another.
     assert!(merged.context.anchors.is_empty());
 }
@@ -239,4 +241,17 @@ fn older_digest(graph: &nasprof_graph::Graph) -> String {
     let text = format!("{:?}", (graph.nodes(), graph.outputs()));
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     format!("{:016x}", text.bytes().fold(0xcbf2_9ce4_8422_2325, step))
+}
+
+/// A LUT of which no network was compared with the sum of its layers says nothing of its networks' errors; merged with one that
+/// does, it still says nothing.
+#[test]
+fn a_part_without_a_calibration_gains_no_interval() {
+    let space = small();
+    let [a, b] = [0, 1].map(|seed| synthetic_lut(&space, "quiet", seed));
+    // Control: two that have one.
+    assert!(merge(&[a.clone(), b.clone()]).unwrap().lut.context.calibration.is_some());
+    let mut model = b;
+    model.context.calibration = None;
+    assert_eq!(merge(&[a, model]).unwrap().lut.context.calibration, None);
 }

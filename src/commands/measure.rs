@@ -8,10 +8,11 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nasprof_base::text::rough;
 use nasprof_devices::{DeviceFile, Link, expand, retry};
 use nasprof_graph::Identity;
 use nasprof_lut::{Flag, Lut, Row, check_ending, from_journal, write};
-use nasprof_profiler::engine::{Gate, Interrupted, Measurement, Recorder, measure};
+use nasprof_profiler::engine::{Gate, Interrupted, Measurement, Precision, ROW_WIDTH, Recorder, measure};
 use nasprof_profiler::journal::{EnergyResult, Event, Header, Mode, Shard};
 use nasprof_search::job::Existing;
 use nasprof_spaces::Space;
@@ -88,12 +89,20 @@ fn split(results: Vec<Result<Outcome, Failure>>) -> (Vec<Outcome>, Option<Failur
 }
 
 fn exit_code(outcomes: &[Outcome]) -> ExitCode {
-    let converged = outcomes.iter().all(|outcome| outcome.converged);
-    if converged { ExitCode::SUCCESS } else { ExitCode::from(Exit::NotConverged as u8) }
+    let certain = outcomes.iter().all(|outcome| is_certain(&outcome.lut, outcome.converged));
+    if certain { ExitCode::SUCCESS } else { ExitCode::from(Exit::NotConverged as u8) }
+}
+
+/// Whether the LUT's networks are as certain as was asked for. Of layers timed alone, and of shards of a measurement, the
+/// sessions say.
+fn is_certain(lut: &Lut, converged: bool) -> bool {
+    let wanted = lut.context.header.ci;
+    lut.context.precision.map_or(converged, |precision| precision.networks.is_some_and(|width| width <= wanted))
 }
 
 /// One device's measurement.
 struct Job {
+    begun: Instant,
     device: String,
     file: DeviceFile,
     link: Link,
@@ -113,6 +122,7 @@ impl Job {
         shard: Option<Shard>,
         several: bool,
     ) -> Result<Self, Failure> {
+        let begun = Instant::now();
         // Not after minutes of measuring.
         check_ending(&output)?;
         let space_file = args.source.space.as_deref().map(Path::new);
@@ -156,7 +166,7 @@ impl Job {
             energy: args.energy,
             shard,
         };
-        Ok(Self { device: device.to_owned(), file, link, target, space, identity, header, output })
+        Ok(Self { begun, device: device.to_owned(), file, link, target, space, identity, header, output })
     }
 
     fn run(&mut self, args: &MeasureArgs, display: Display, interrupted: Interrupted) -> Result<Outcome, Failure> {
@@ -167,7 +177,11 @@ impl Job {
         {
             // An older version may have begun it, and written the same space's digest in another form.
             self.header.space_digest.clone_from(&begun.space_digest);
+            // The same space or model under another file name.
+            self.header.space.clone_from(&begun.space);
         }
+        let mut display = display;
+        display.ends(args.budget.map(|budget| self.begun + budget));
         let display = RefCell::new(display);
         if recorded.contains(&Event::Complete) {
             display.borrow_mut().status(&format!("{}: complete; nothing is left to measure", journal.display()));
@@ -179,8 +193,12 @@ impl Job {
         let measurement = Measurement {
             space: &self.space,
             header: self.header.clone(),
-            gate: Gate { patience: PATIENCE, allow_noisy: args.allow_noisy },
-            deadline: args.budget.map(|budget| Instant::now() + budget),
+            gate: Gate {
+                // A budget is not for waiting.
+                patience: args.budget.map_or(PATIENCE, |budget| PATIENCE.min(budget / 10)),
+                allow_noisy: args.allow_noisy,
+            },
+            deadline: args.budget.map(|budget| self.begun + budget),
         };
         let (link, backend) = (&mut self.link, &self.target.backend);
         let converged = retry(
@@ -232,21 +250,37 @@ impl Outcome {
                 "rows": rows.len(),
                 "failed": failed,
                 "converged": self.converged,
+                "precision": self.lut.context.precision,
+                "reconciliation": self.lut.context.reconciliation,
+                "networks": self.lut.whole_networks().collect::<Vec<_>>(),
                 "sessions": self.lut.context.sessions,
                 "calibration": self.lut.context.calibration,
                 "seconds": self.elapsed.as_secs_f64(),
                 "seed": args.seed,
             }));
         }
-        print(in_words(&self.output, &self.lut, args))
+        print(in_words(&self.output, &self.lut))
     }
 }
 
 /// What was measured, in a line.
-fn in_words(path: &Path, lut: &Lut, args: &MeasureArgs) -> String {
+fn in_words(path: &Path, lut: &Lut) -> String {
     let (path, rows, failed) = (path.display(), lut.rows.len(), failed(lut));
-    let unsure = lut.rows.iter().filter(|row| row.flags.contains(&Flag::NotConverged)).count();
-    format!("{path}: {rows} layers, {failed} failed, {unsure} wider than {} %", args.ci * 100.0)
+    let known = lut.context.precision.map_or_else(|| wide(lut), |precision| known(&precision));
+    format!("{path}: {rows} layers, {failed} failed; {known}")
+}
+
+/// How well networks and layers are known, in words.
+pub(super) fn known(precision: &Precision) -> String {
+    let width = |width: Option<f64>| width.map_or_else(|| "unknown".to_owned(), |width| format!("± {}", rough(width)));
+    let (networks, rows) = (width(precision.networks), width(precision.rows));
+    format!("networks {networks}, layers {rows} in the median, {} of {} weak", precision.weak, precision.of)
+}
+
+/// The same where no networks were sampled.
+fn wide(lut: &Lut) -> String {
+    let wide = lut.rows.iter().filter(|row| row.flags.contains(&Flag::NotConverged)).count();
+    format!("{wide} wider than {}", rough(ROW_WIDTH))
 }
 
 /// How many layers have no times.

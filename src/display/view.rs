@@ -22,19 +22,21 @@ pub(super) struct View {
     done: usize,
     all: usize,
     now: String,
-    /// Layers whose interval is narrow enough, of how many; known after the first round.
+    /// Layers that are known well enough, of how many; from the first look on.
     pub(super) converged: Option<(usize, usize)>,
     /// The last canary over the usual one, minus one.
     pub(super) noise: Option<f64>,
     /// Sessions that follow this one.
     pub(super) sessions_after: u32,
+    /// When all is to be done.
+    pub(super) deadline: Option<Instant>,
 }
 
 impl View {
     /// A session begins.
     pub(super) fn begin(&mut self, what: &str, now: Instant) {
-        *self =
-            Self { what: what.to_owned(), started: Some(now), sessions_after: self.sessions_after, ..Self::default() };
+        let (sessions_after, deadline) = (self.sessions_after, self.deadline);
+        *self = Self { what: what.to_owned(), started: Some(now), sessions_after, deadline, ..Self::default() };
     }
 
     /// A visit ended.
@@ -47,7 +49,11 @@ impl View {
     pub(super) fn text(&self, now: Instant, columns: usize) -> String {
         let elapsed = self.started.map_or(Duration::ZERO, |s| now.saturating_duration_since(s));
         // Rounds may be fewer, and what comes before and after them is not counted.
-        let left = self.left(elapsed).map_or_else(String::new, |t| format!(", at most about {} left", clock(t)));
+        let in_budget = |left: Duration| self.deadline.map_or(left, |end| left.min(end.saturating_duration_since(now)));
+        let left = self
+            .left(elapsed)
+            .map(in_budget)
+            .map_or_else(String::new, |t| format!(", at most about {} left", clock(t)));
         let rounds = format!("{}: round {}/{}", self.what, self.round, self.max_rounds);
         let (visits, planned) = self.visits();
         // A device's name stands before it where several are measured; the lines below keep to the same column.
@@ -55,9 +61,9 @@ impl View {
         let first = line(&rounds, visits, planned, &format!("{}{left}", clock(elapsed)), columns);
         let second = match self.converged {
             Some((converged, keys)) => {
-                line(&below("converged"), converged, keys, &format!("{converged}/{keys} layers"), columns)
+                line(&below("known"), converged, keys, &format!("{converged}/{keys} layers"), columns)
             }
-            None => words(&below("converged"), "known after the first round", columns),
+            None => words(&below("known"), "after the first rounds", columns),
         };
         let third = words(&below("now"), &self.now, columns);
         let noise = match self.noise {

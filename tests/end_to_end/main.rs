@@ -26,6 +26,7 @@ mod messages;
 mod onnx;
 mod outputs;
 mod ranking;
+mod precision;
 mod reports;
 mod repository;
 mod sample_lut;

@@ -170,6 +170,7 @@ fn context(settings: &ImportSettings, unit: Unit) -> Context {
     Context {
         format_version: FORMAT_VERSION,
         reconciliation: None,
+        precision: None,
         header: Header {
             format_version: 1,
             program_version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -3,6 +3,8 @@
 
 use std::collections::HashSet;
 
+use nasprof_profiler::engine::Precision;
+
 use crate::size_effect::STEEPEST;
 use crate::{
     Anchor, Calibration, Energy, Lut, MAX_COUNT, MAX_FACTOR, MAX_MJ, MAX_NS, Reconciliation, Row, SessionFacts, Slope,
@@ -38,6 +40,9 @@ pub(super) fn validate(lut: &Lut) -> Result<(), String> {
     if let Some(parts) = &context.reconciliation {
         of_reconciliation(parts).map_err(|problem| format!("its reconciliation: {problem}"))?;
     }
+    if let Some(precision) = &context.precision {
+        of_precision(precision).map_err(|problem| format!("its precision: {problem}"))?;
+    }
     for (i, anchor) in context.anchors.iter().enumerate() {
         of_anchor(anchor).map_err(|problem| format!("its anchor {}: {problem}", i + 1))?;
     }
@@ -68,6 +73,13 @@ fn of_calibration(calibration: &Calibration) -> Result<(), String> {
     not_negative("leave_one_out", calibration.leave_one_out, MAX_FACTOR)?;
     not_negative("shape_half_width", calibration.shape_half_width, MAX_FACTOR)?;
     not_negative("level_half_width", calibration.level_half_width, MAX_FACTOR)
+}
+
+fn of_precision(precision: &Precision) -> Result<(), String> {
+    let counts = [("weak", precision.weak), ("weighty", precision.weighty), ("of", precision.of)];
+    counts.into_iter().try_for_each(|(name, value)| count(name, value as u64))?;
+    let widths = [("networks", precision.networks), ("rows", precision.rows)];
+    widths.into_iter().try_for_each(|(name, width)| width.map_or(Ok(()), |width| not_negative(name, width, MAX_FACTOR)))
 }
 
 fn of_reconciliation(parts: &Reconciliation) -> Result<(), String> {

@@ -50,15 +50,6 @@ impl Levelling {
             Self::Visit => "visit",
         }
     }
-
-    fn level(self, round: f64, visit: f64) -> f64 {
-        match self {
-            Self::None => 0.0,
-            Self::Round => round,
-            Self::Shrunk => 0.5 * (round + visit),
-            Self::Visit => visit,
-        }
-    }
 }
 
 /// One value: a layer at its position in a network, or a network or layer as a whole, in one visit.
@@ -76,6 +67,25 @@ pub(super) struct Value {
     pub(super) log: f64,
     /// Whether it takes part in levels. A network as a whole, whose layers do, does not.
     pub(super) tells: bool,
+}
+
+/// Logarithms of the levels that a value may be divided by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ValueLevel {
+    round: f64,
+    visit: f64,
+}
+
+impl ValueLevel {
+    /// In one of the forms.
+    pub(super) fn under(self, levelling: Levelling) -> f64 {
+        match levelling {
+            Levelling::None => 0.0,
+            Levelling::Round => self.round,
+            Levelling::Shrunk => 0.5 * (self.round + self.visit),
+            Levelling::Visit => self.visit,
+        }
+    }
 }
 
 /// Levels of visits and rounds, as sums from which a key can be left out.
@@ -166,12 +176,12 @@ impl Levels {
         fitted
     }
 
-    /// Logarithm of what a value is to be divided by.
-    pub(super) fn of(&self, value: &Value, levelling: Levelling) -> f64 {
+    /// What a value may be divided by.
+    pub(super) fn of(&self, value: &Value) -> ValueLevel {
         let level = |sums: &Sums| if value.tells { sums.without(value.key) } else { sums.mean() };
         let round = level(&self.rounds[value.round]).map_or(0.0, |level| level - self.center);
         let visit = level(&self.visits[value.visit]).map_or(round, |level| level - self.center);
-        levelling.level(round, visit)
+        ValueLevel { round, visit }
     }
 
     /// How far the rounds' levels lie apart: standard deviation of their logarithms.
@@ -240,7 +250,7 @@ mod tests {
 
     fn chosen(values: &[Value]) -> Levelling {
         let levels = Levels::fit(values);
-        choose(|levelling| by_round(values, |v| v.log - levels.of(v, levelling)))
+        choose(|levelling| by_round(values, |v| v.log - levels.of(v).under(levelling)))
     }
 
     fn spread(logs: &[f64]) -> f64 {
@@ -253,7 +263,7 @@ mod tests {
             let wandering = values(seed, 0.1, 0.01, |_, _| 0.0);
             assert_eq!(chosen(&wandering), Levelling::Visit);
             let levels = Levels::fit(&wandering);
-            let left = by_round(&wandering, |v| v.log - levels.of(v, Levelling::Visit));
+            let left = by_round(&wandering, |v| v.log - levels.of(v).under(Levelling::Visit));
             let raw = by_round(&wandering, |v| v.log);
             assert!(left.iter().zip(&raw).all(|(left, raw)| spread(left) < 0.3 * spread(raw)));
             // Rounds of one level each: the mean over a round's visits is better known than each of them.
@@ -270,7 +280,7 @@ mod tests {
         for seed in 0..10 {
             let values = values(seed, 0.05, 0.005, |key, round| if key == 3 { 0.04 * round as f64 } else { 0.0 });
             let levels = Levels::fit(&values);
-            let left = by_round(&values, |v| v.log - levels.of(v, Levelling::Visit));
+            let left = by_round(&values, |v| v.log - levels.of(v).under(Levelling::Visit));
             let change = |own: &[f64]| own[11] - own[0];
             assert!((change(&left[3]) - 0.44).abs() < 0.02, "seed {seed}: {}", change(&left[3]));
             for (key, own) in left.iter().enumerate().filter(|(key, _)| *key != 3) {
@@ -299,7 +309,7 @@ mod tests {
         // However its own times are, what they are divided by stays the same but for how rounds are centred.
         let levels_moved = Levels::fit(&moved);
         let last = two.iter().rev().find(|v| v.key == 0).unwrap();
-        let level = |levels: &Levels, v: &Value| levels.of(v, Levelling::Visit);
+        let level = |levels: &Levels, v: &Value| levels.of(v).under(Levelling::Visit);
         let difference = |levels: &Levels| level(levels, last) - level(levels, &value);
         assert!((difference(&levels) - difference(&levels_moved)).abs() < 0.004);
     }

@@ -1,13 +1,14 @@
 //! A complete measurement: the trial of every layer, the plan of networks, then sessions in fresh processes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nasprof_graph::{Arch, Graph, LayerKey};
 use nasprof_spaces::Space;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use super::budget::{self, Costs};
 use super::energy::run_energy;
 use super::session::{Progress, SessionPlan, run_session};
 use super::{
@@ -20,8 +21,13 @@ use crate::protocol::{Device, DeviceError, Setup};
 /// Sessions of the anchors alone after those of all layers. How far the machine's level wanders from process to process
 /// is seen from processes only: with two, its interval is six times as wide as with five.
 pub(super) const LEVEL_SESSIONS: u32 = 3;
-/// Rounds of such a session.
-pub(super) const LEVEL_ROUNDS: u32 = 8;
+/// Rounds of such a session. Ten anchors tell the level of four rounds to a fraction of what it differs between processes.
+pub(super) const LEVEL_ROUNDS: u32 = 4;
+
+/// What loading a layer, and a visit to it, take of its trial, with its reports and the process's start: on a 2-core virtual machine a
+/// tenth. Until the first session shows.
+const LOADING_PER_TRIAL: f64 = 0.03;
+const VISIT_PER_TRIAL: f64 = 0.03;
 
 /// What to measure and how.
 pub struct Measurement<'a> {
@@ -31,7 +37,7 @@ pub struct Measurement<'a> {
     pub header: Header,
     /// How a busy machine is treated.
     pub gate: Gate,
-    /// When to stop measuring.
+    /// When all must be done, and when the command began.
     pub deadline: Option<Instant>,
 }
 
@@ -62,35 +68,50 @@ pub fn measure(
 ) -> Result<bool, EngineError> {
     let header = &begun(recorder, &measurement.header);
     recorder.decide(Event::Header(Box::new(header.clone())))?;
+    if let Some(converged) = recorder.complete(header.mode) {
+        // Nothing is left to do, whatever this version would have done otherwise.
+        return Ok(converged);
+    }
     if let Some(request) = &header.clocks {
         // On record before any is set. The device keeps its own copy to restore from.
         recorder.next(false, || Ok(Event::Clocks { before: Checked::new(connect()?).clocks(request)?.settings }))?;
     }
-    let Plan { workloads, keys, failed } = plan(measurement, recorder, connect, progress)?;
+    let begun_at = Instant::now();
+    let Plan { workloads, keys, failed, mut costs } = plan(measurement, recorder, connect, progress)?;
+    if !recorder.is_replaying() {
+        budget::check(measurement.deadline, &costs, begun_at.elapsed())?;
+    }
     let mut expected: Option<BTreeMap<String, String>> = None;
     let mut converged = true;
     for session in 0..header.sessions {
         let plan = SessionPlan {
             workloads: workloads.clone(),
             mode: header.mode,
-            ci: header.ci,
+            ci: width(header),
             min_rounds: 0,
             max_rounds: header.max_rounds,
             gate: measurement.gate,
-            deadline: measurement.deadline.map(|end| share_of(end, header.sessions - session)),
+            deadline: measurement.deadline.map(|end| session_end(end, &costs, header.sessions - session)),
             setup: setup(header, session),
             expected: expected.clone(),
         };
+        let mut pace = Pace::new();
         converged &= run_session(&plan, recorder, connect, &mut |p| {
+            pace.see(&p);
             progress(Stage::Session(session, header.sessions, p));
         })?;
+        pace.correct(&mut costs);
         expected = recorder.events().iter().find_map(|event| match event {
             Event::Session { fingerprint, .. } => Some(fingerprint.facts.clone()),
             _ => None,
         });
     }
     for session in header.sessions..first_free_session(header) {
-        run_session(&level_plan(measurement, &workloads, session, expected.clone()), recorder, connect, &mut |p| {
+        let left = first_free_session(header) - session;
+        let mut plan = level_plan(measurement, &workloads, session, expected.clone());
+        // Each as much of what is left.
+        plan.deadline = measurement.deadline.map(|end| share_of(end, left));
+        run_session(&plan, recorder, connect, &mut |p| {
             progress(Stage::Level(session - header.sessions, LEVEL_SESSIONS, p));
         })?;
     }
@@ -122,6 +143,53 @@ pub fn share_of(end: Instant, sessions: u32) -> Instant {
     now + end.saturating_duration_since(now) / sessions.max(1)
 }
 
+/// The half-width that a session is to reach: of networks where layers are timed inside them, else of each layer alone, for which
+/// twice as much is enough.
+fn width(header: &Header) -> f64 {
+    if header.mode == Mode::InContext { header.ci } else { 2.0 * header.ci }
+}
+
+/// When the next of so many sessions must end, so that each has as much time and the level has its own.
+fn session_end(end: Instant, costs: &Costs, sessions: u32) -> Instant {
+    Instant::now() + Duration::from_secs_f64(costs.share(time_left(end).as_secs_f64(), sessions))
+}
+
+fn time_left(end: Instant) -> Duration {
+    end.saturating_duration_since(Instant::now())
+}
+
+/// How long the parts of a session take, from when its progress says so.
+struct Pace {
+    begun: Instant,
+    warm: Option<Instant>,
+    sized: Option<Instant>,
+    rounds: Option<(Instant, u32)>,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self { begun: Instant::now(), warm: None, sized: None, rounds: None }
+    }
+
+    fn see(&mut self, progress: &Progress) {
+        let now = Instant::now();
+        match progress {
+            Progress::WarmingUp => self.warm = Some(now),
+            Progress::Visit { round: 1, done: 1, .. } => self.sized = Some(now),
+            Progress::Round(round, ..) => self.rounds = Some((now, *round)),
+            _ => {}
+        }
+    }
+
+    /// Says what was seen of the session; nothing of one that was replayed.
+    fn correct(&self, costs: &mut Costs) {
+        if let (Some(warm), Some(sized), Some((end, rounds))) = (self.warm, self.sized, self.rounds) {
+            costs.loading = warm.saturating_duration_since(self.begun).as_secs_f64();
+            costs.round = end.saturating_duration_since(sized).as_secs_f64() / f64::from(rounds.max(1));
+        }
+    }
+}
+
 /// A short session of the anchors alone.
 fn level_plan(
     measurement: &Measurement<'_>,
@@ -133,7 +201,7 @@ fn level_plan(
     SessionPlan {
         workloads: anchors.cloned().collect(),
         mode: Mode::Whole,
-        ci: measurement.header.ci,
+        ci: 2.0 * measurement.header.ci,
         min_rounds: 0,
         max_rounds: LEVEL_ROUNDS,
         gate: measurement.gate,
@@ -171,6 +239,7 @@ struct Plan {
     workloads: Vec<Workload>,
     keys: BTreeMap<LayerKey, (Graph, Arch)>,
     failed: BTreeSet<LayerKey>,
+    costs: Costs,
 }
 
 /// Tries every layer, then decides what is loaded in the sessions.
@@ -183,6 +252,13 @@ fn plan(
     let header = &measurement.header;
     let mut rng = ChaCha8Rng::seed_from_u64(header.seed);
     let mut keys = keys_of_space(measurement.space, header.runtime, &mut rng)?;
+    let has_levels = header.mode == Mode::InContext;
+    let mut costs = Costs::unseen(keys.len(), header.sessions, has_levels);
+    if !recorder.is_replaying() {
+        // Before a device is kept busy for nothing.
+        budget::check(measurement.deadline, &costs, Duration::ZERO)?;
+    }
+    let tried = Instant::now();
     let failed = run_trials(&keys, &setup(header, 0), recorder, connect, |done, all| {
         progress(Stage::Trial(done, all));
     })?;
@@ -205,20 +281,27 @@ fn plan(
     if !recorder.is_replaying() {
         progress(Stage::Planned(workloads.len(), keys.len() - failed.len(), failed.len()));
     }
-    Ok(Plan { workloads, keys, failed })
+    costs.trials = 0.0;
+    // The trial ran every layer twice from cold, a network's share of them; a visit runs a network about a dozen times warm.
+    let per_layer = tried.elapsed().as_secs_f64() / keys.len().max(1) as f64;
+    let layers = workloads.iter().map(|workload| workload.keys().len()).sum::<usize>() as f64;
+    costs.loading = per_layer * layers * LOADING_PER_TRIAL;
+    costs.round = per_layer * layers * VISIT_PER_TRIAL;
+    let anchors = workloads.iter().filter(|w| matches!(w.role, Role::Network { anchor: true, .. })).count();
+    costs.anchors = anchors as f64 / workloads.len().max(1) as f64;
+    Ok(Plan { workloads, keys, failed, costs })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
-    fn the_last_session_gets_what_is_left_and_the_first_its_share() {
+    fn a_session_gets_its_share_of_what_is_left_and_the_level_has_its_own() {
         let end = Instant::now() + Duration::from_secs(1000);
-        assert_eq!(share_of(end, 1), end);
-        let left = end - share_of(end, 4);
-        assert!(left > Duration::from_secs(740) && left <= Duration::from_secs(750), "{left:?}");
+        let costs = Costs { trials: 0.0, loading: 10.0, round: 10.0, anchors: 0.5, sessions: 4, level_sessions: 3 };
+        let share = session_end(end, &costs, 4).saturating_duration_since(Instant::now()).as_secs_f64();
+        let expected = (1000.0 - costs.levels(LEVEL_ROUNDS) - 0.5) / 4.0;
+        assert!((share - expected).abs() < 1.0, "{share} {expected}");
     }
 }

@@ -4,12 +4,14 @@
 //! board and a synthetic device in virtual time. A [`Recorder`] writes every observation to the journal before the
 //! engine uses it, and replays the journal of an interrupted measurement.
 
+mod budget;
 mod energy;
 mod forecast;
 mod gate;
 mod levels;
 mod measurement;
 mod plan;
+mod precision;
 mod recorder;
 mod rounds;
 mod session;
@@ -23,6 +25,7 @@ pub use gate::{Gate, bad_probes, busy_processes, disturbance};
 pub use levels::Levelling;
 pub use measurement::{Measurement, Stage, first_free_session, measure, setup, share_of};
 pub use plan::{Workload, keys_of_space, layer_workloads, network_workloads};
+pub use precision::{Known, Precision, Shares, scale_half_width};
 pub use recorder::{Interrupted, Recorder};
 pub use rounds::{CHECKPOINTS, ROW_WIDTH, RoundValues, SessionValues, clean_samples, half_width};
 pub use session::{Progress, SessionPlan, run_session};
@@ -52,6 +55,14 @@ pub enum EngineError {
     /// Another machine, or another mode of it, than the one the journal was begun on.
     #[error("the context changed: {0}")]
     ContextChanged(String),
+    /// Nothing useful fits into the time that was given: asked for, needed at least, seconds.
+    #[error("the time budget of {asked} s is too short: at least {needed} s are needed")]
+    Budget {
+        /// Seconds asked for.
+        asked: f64,
+        /// Seconds needed at least.
+        needed: f64,
+    },
     /// The journal does not fit what is asked for.
     #[error("the journal does not match: {0}")]
     Replay(String),

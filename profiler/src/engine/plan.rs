@@ -3,6 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use nasprof_graph::cost::ELEMENT_BYTES;
 use nasprof_graph::expectation::keys_that_can_run;
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::selector::Selector;
@@ -15,8 +16,12 @@ use rand_chacha::ChaCha8Rng;
 use super::EngineError;
 use crate::journal::Role;
 
-/// Networks sampled for a space with choices.
-pub(super) const NETWORKS: usize = 30;
+/// Networks sampled for a space with choices. More networks and fewer rounds: what predictions of new networks lack are contexts, not
+/// rounds; four rounds predict them as well as forty.
+pub(super) const NETWORKS: usize = 45;
+/// Of networks that fill this much memory with their parameters, the fewer are enough: a board has to hold them all.
+const FEWER_NETWORKS: usize = 30;
+const MUCH_MEMORY: u64 = 512 << 20;
 /// Networks measured of the smallest spaces: a calibration needs that many.
 const MIN_NETWORKS: usize = 4;
 /// A key is seen in at least this many networks, where the space allows it.
@@ -182,10 +187,12 @@ pub fn network_workloads(
     let mut pool = Pool { space, runtime, failed, networks: Vec::new(), occurrences: BTreeMap::new() };
     let most = most_networks(space);
     for arch in balanced(space, most.min(NETWORKS), rng) {
-        pool.try_add(&arch)?;
+        if !pool.is_large() {
+            pool.try_add(&arch)?;
+        }
     }
     for _ in 0..MAX_SAMPLES {
-        if pool.networks.len() >= most.min(NETWORKS) {
+        if pool.networks.len() >= most.min(NETWORKS) || pool.is_large() {
             break;
         }
         pool.try_add(&space.sample(rng))?;
@@ -235,6 +242,12 @@ struct Pool<'a> {
 }
 
 impl Pool<'_> {
+    /// Whether the networks are enough for what they weigh.
+    fn is_large(&self) -> bool {
+        let parameters: u64 = self.networks.iter().map(|(_, network)| network.cost().params).sum();
+        self.networks.len() >= FEWER_NETWORKS && parameters * ELEMENT_BYTES > MUCH_MEMORY
+    }
+
     fn try_add(&mut self, arch: &Arch) -> Result<(), EngineError> {
         self.try_add_with(arch, None)
     }

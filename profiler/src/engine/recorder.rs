@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::Value;
 
 use super::EngineError;
-use crate::journal::{Event, Header, Writer};
+use crate::journal::{Event, Header, Mode, Writer};
 use crate::protocol::Fingerprint;
 
 /// Set when the user asks to stop.
@@ -45,6 +45,23 @@ impl Recorder {
     #[must_use]
     pub fn has_session(&self) -> bool {
         self.events.iter().chain(&self.replay).any(|event| matches!(event, Event::Session { .. }))
+    }
+
+    /// If what is replayed is a complete measurement: takes all of it, and says whether its sessions in a mode knew what was asked.
+    pub fn complete(&mut self, mode: Mode) -> Option<bool> {
+        if self.replay.back() != Some(&Event::Complete) {
+            return None;
+        }
+        self.events.extend(self.replay.drain(..));
+        let (mut in_mode, mut converged) = (false, true);
+        for event in &self.events {
+            match event {
+                Event::Session { mode: of, .. } => in_mode = *of == mode,
+                Event::SessionEnd { converged: of, .. } if in_mode => converged &= of,
+                _ => {}
+            }
+        }
+        Some(converged)
     }
 
     /// Goes back to the start: what was recorded is replayed, then observing goes on. For a device that was lost and is
@@ -127,7 +144,7 @@ impl Recorder {
     /// The machine of the session that the next recorded event starts, if it starts one.
     #[must_use]
     pub fn recorded_fingerprint(&self) -> Option<&Fingerprint> {
-        self.replay.iter().find(|event| !matches!(event, Event::Resumed)).and_then(|event| match event {
+        self.upcoming().and_then(|event| match event {
             Event::Session { fingerprint, .. } => Some(fingerprint),
             _ => None,
         })
@@ -136,7 +153,23 @@ impl Recorder {
     /// Whether the next recorded event ends a session.
     #[must_use]
     pub fn session_ends_here(&self) -> bool {
-        matches!(self.replay.iter().find(|event| !matches!(event, Event::Resumed)), Some(Event::SessionEnd { .. }))
+        matches!(self.upcoming(), Some(Event::SessionEnd { .. }))
+    }
+
+    /// Whether the next recorded event ends a warm-up.
+    #[must_use]
+    pub fn warm_up_ends_here(&self) -> bool {
+        matches!(self.upcoming(), Some(Event::WarmedUp { .. }))
+    }
+
+    /// Whether the next recorded event says where effort goes.
+    #[must_use]
+    pub fn effort_is_next(&self) -> bool {
+        matches!(self.upcoming(), Some(Event::Effort { .. }))
+    }
+
+    fn upcoming(&self) -> Option<&Event> {
+        self.replay.iter().find(|event| !matches!(event, Event::Resumed))
     }
 
     /// Waits until everything is on the disk.

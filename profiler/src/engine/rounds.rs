@@ -6,7 +6,7 @@ use nasprof_base::statistics::{mean, median_interval, trimmed_mean};
 use nasprof_graph::LayerKey;
 
 use super::Workload;
-use super::levels::{Levelling, Levels, Value, choose};
+use super::levels::{Levelling, Levels, Value, ValueLevel, choose};
 use crate::protocol::{Run, Visit};
 
 /// Rounds after which the stop rule is tested. Few and fixed: a rule tested all the time stops on lucky samples.
@@ -60,27 +60,30 @@ impl SessionValues {
     #[must_use]
     pub fn levelled(&self) -> RoundValues {
         let levels = Levels::fit(&self.values);
+        let of_values: Vec<ValueLevel> = self.values.iter().map(|value| levels.of(value)).collect();
         let told = self.told();
         let levelling = choose(|levelling| {
-            let rounds = self.by_round(&levels, levelling).into_iter().zip(&told);
-            rounds.filter(|(_, told)| **told).map(|(own, _)| own.into_values().collect()).collect()
+            let rounds = self.by_round(&of_values, levelling).into_iter().zip(&told);
+            rounds.filter(|(_, told)| **told).map(|(own, _)| own).collect()
         });
-        self.under(&levels, levelling)
+        self.under(&levels, &of_values, levelling)
     }
 
     /// The values of all rounds under a form of one's choice.
     #[must_use]
     pub fn levelled_by(&self, levelling: Levelling) -> RoundValues {
-        self.under(&Levels::fit(&self.values), levelling)
+        let levels = Levels::fit(&self.values);
+        let of_values: Vec<ValueLevel> = self.values.iter().map(|value| levels.of(value)).collect();
+        self.under(&levels, &of_values, levelling)
     }
 
-    fn under(&self, levels: &Levels, levelling: Levelling) -> RoundValues {
-        let rounds = self.by_round(levels, levelling);
-        let own = |number: usize| rounds[number].values().map(|log| log.exp()).collect::<Vec<f64>>();
+    fn under(&self, levels: &Levels, of_values: &[ValueLevel], levelling: Levelling) -> RoundValues {
+        let rounds = self.by_round(of_values, levelling);
+        let own = |number: usize| rounds[number].iter().map(|log| log.exp()).collect::<Vec<f64>>();
         let mut factors: Vec<BTreeMap<usize, f64>> = vec![BTreeMap::new(); self.visits];
         if levelling != Levelling::None {
-            for value in &self.values {
-                factors[value.visit].insert(value.slot, levels.of(value, levelling).exp());
+            for (value, level) in self.values.iter().zip(of_values) {
+                factors[value.visit].insert(value.slot, level.under(levelling).exp());
             }
         }
         RoundValues {
@@ -103,9 +106,9 @@ impl SessionValues {
     /// By the number of a key, one logarithm a round: the mean, over the occurrences that the round visited, of how far
     /// each is from what it usually takes, around the mean of all occurrences. A round that visits only some of them
     /// is comparable with one that visits all.
-    fn by_round(&self, levels: &Levels, levelling: Levelling) -> Vec<BTreeMap<usize, f64>> {
-        let level = |value: &Value| value.log - levels.of(value, levelling);
-        let logs: Vec<f64> = self.values.iter().map(level).collect();
+    fn by_round(&self, of_values: &[ValueLevel], levelling: Levelling) -> Vec<Vec<f64>> {
+        let logs: Vec<f64> =
+            self.values.iter().zip(of_values).map(|(value, level)| value.log - level.under(levelling)).collect();
         let mut slots: Vec<Vec<f64>> = vec![Vec::new(); self.slots.len()];
         let mut key_of_slot = vec![0; self.slots.len()];
         for (value, log) in self.values.iter().zip(&logs) {
@@ -120,14 +123,15 @@ impl SessionValues {
             }
         }
         let center: Vec<f64> = occurrences.iter().map(|own| mean(own).map_or(0.0, f64::ln)).collect();
-        let mut rounds: Vec<BTreeMap<usize, Vec<f64>>> = vec![BTreeMap::new(); self.keys.len()];
+        let mut rounds = vec![vec![(0.0, 0.0); self.rounds]; self.keys.len()];
         for (value, log) in self.values.iter().zip(&logs) {
-            rounds[value.key].entry(value.round).or_default().push(log - usual[value.slot]);
+            let (sum, count) = &mut rounds[value.key][value.round];
+            (*sum, *count) = (*sum + log - usual[value.slot], *count + 1.0);
         }
-        let one = |(key, own): (usize, BTreeMap<usize, Vec<f64>>)| {
-            own.into_iter().filter_map(|(round, all)| Some((round, center[key] + mean(&all)?))).collect()
+        let one = |(own, center): (Vec<(f64, f64)>, f64)| {
+            own.into_iter().filter(|(_, count)| *count > 0.0).map(|(sum, count)| center + sum / count).collect()
         };
-        rounds.into_iter().enumerate().map(one).collect()
+        rounds.into_iter().zip(center).map(one).collect()
     }
 }
 

@@ -11,15 +11,15 @@ use rand_chacha::ChaCha8Rng;
 use super::rounds::{CHECKPOINTS, SessionValues};
 use super::sizing::{MAX_TRIES, Sizing, fastest_ns, judge, warm_up_runs};
 use super::throttle::Throttle;
-use super::{EngineError, Gate, Recorder, Workload};
+use super::{EngineError, Gate, Recorder, Workload, precision};
 use crate::journal::{EndReason, Event, Mode};
 use crate::protocol::checked::Checked;
 use crate::protocol::{Canary, Device, DeviceError, Fingerprint, Loaded, Setup, Visit, VisitRequest};
 
-/// The canary runs at least this often.
-const CANARY_EVERY_VISITS: usize = 5;
-/// … or after this much measured time.
+/// The canary runs after this much time in visits,
 const CANARY_EVERY_NS: u64 = 250_000_000;
+/// … or after so many times its own time, where that is more: it takes at most a twentieth of rounds.
+const CANARY_SPACING: u64 = 19;
 /// A canary this much slower than the session's usual voids the visits beside it.
 const VOID_ABOVE: f64 = 1.05;
 /// A voided visit is repeated at most this often; a machine that stays slow is flagged, not waited for.
@@ -39,7 +39,7 @@ pub struct SessionPlan {
     pub workloads: Vec<Workload>,
     /// Where layers are timed.
     pub mode: Mode,
-    /// Wanted half-width.
+    /// Wanted half-width: of the sampled networks where layers are timed inside them, else of each layer or network.
     pub ci: f64,
     /// Fewest rounds, whatever the intervals say.
     pub min_rounds: u32,
@@ -129,6 +129,11 @@ pub fn run_session(
         usual: Vec::new(),
         throttle: Throttle::new(&plan.setup.backend),
         round: 0,
+        visited: (0..plan.workloads.len()).collect(),
+        before: f64::NAN,
+        since_canary_ns: 0,
+        canary_ns: 0,
+        round_time: Duration::ZERO,
     };
     session.load()?;
     session.warm_up()?;
@@ -238,6 +243,26 @@ struct Session<'a, 'b, 'r> {
     usual: Vec<f64>,
     throttle: Throttle,
     round: u32,
+    /// Places of the workloads that rounds visit: all, until a look says where effort counts.
+    visited: Vec<usize>,
+    /// The last canary's level.
+    before: f64,
+    /// Time in visits since then.
+    since_canary_ns: u64,
+    /// What a canary takes.
+    canary_ns: u64,
+    /// What the last round took.
+    round_time: Duration,
+}
+
+/// What a look at the rounds so far says.
+struct Look {
+    /// Rows that are known well enough, of how many.
+    known: (usize, usize),
+    /// Whether all is known that was asked for.
+    is_enough: bool,
+    /// Where the next rounds' visits go.
+    weakest: Vec<usize>,
 }
 
 impl Session<'_, '_, '_> {
@@ -277,7 +302,11 @@ impl Session<'_, '_, '_> {
         let round = self.round;
         let event = self.observe(|device| Ok(Event::Canary { round, times: device.canary()? }))?;
         match event {
-            Event::Canary { times, .. } => Ok(times),
+            Event::Canary { times, .. } => {
+                self.since_canary_ns = 0;
+                self.canary_ns = total(&times);
+                Ok(times)
+            }
             _ => Err(EngineError::Replay("expected a canary".to_owned())),
         }
     }
@@ -287,10 +316,17 @@ impl Session<'_, '_, '_> {
         self.report(Progress::WarmingUp);
         let mut medians: Vec<f64> = Vec::new();
         let mut elapsed = 0;
+        let limit = self.warm_up_limit_ns();
         let is_steady = loop {
             let times = self.canary()?;
             elapsed = total(&times).saturating_add(elapsed);
             medians.push(level(&times));
+            if self.recorder.is_replaying() && !self.device_session.virtual_time() {
+                if self.recorder.warm_up_ends_here() {
+                    break false;
+                }
+                continue;
+            }
             let windows = medians.len() / WARM_UP_WINDOW;
             if windows >= 2 && medians.len().is_multiple_of(WARM_UP_WINDOW) {
                 let window = |from_end: usize| {
@@ -302,12 +338,25 @@ impl Session<'_, '_, '_> {
                     break true;
                 }
             }
-            if elapsed >= WARM_UP_MAX_NS {
+            if elapsed >= limit {
                 break false;
             }
         };
+        self.before = medians.last().copied().unwrap_or(f64::NAN);
         self.usual = medians.split_off(medians.len().saturating_sub(WARM_UP_WINDOW));
-        self.recorder.decide(Event::WarmedUp { is_steady })
+        // Not a pure function of what was observed (the time budget), so a recorded end counts.
+        match self.recorder.next(false, || Ok(Event::WarmedUp { is_steady }))? {
+            Event::WarmedUp { .. } => Ok(()),
+            _ => Err(EngineError::Replay("expected the end of the warm-up".to_owned())),
+        }
+    }
+
+    /// The longest warm-up: under a budget at most half of what is left of the session.
+    fn warm_up_limit_ns(&self) -> u64 {
+        let left = self.plan.deadline.filter(|_| !self.device_session.virtual_time());
+        let left = left.map(|end| end.saturating_duration_since(Instant::now()) / 2);
+        let half = left.map_or(u64::MAX, |half| u64::try_from(half.as_nanos()).unwrap_or(u64::MAX));
+        WARM_UP_MAX_NS.min(half.max(WARM_UP_MIN_NS))
     }
 
     /// Looks at each workload once to see how many runs a visit needs.
@@ -360,10 +409,11 @@ impl Session<'_, '_, '_> {
     }
 
     fn rounds(&mut self) -> Result<bool, EngineError> {
-        let keys = self.keys();
-        let mut converged = 0;
+        let mut is_enough = false;
+        let mut known = (0, self.keys().len());
         loop {
             self.round += 1;
+            let started = Instant::now();
             if !self.one_round()? {
                 // The round that was cut off does not count.
                 return self.end(self.round - 1, false, EndReason::Throttled);
@@ -375,24 +425,70 @@ impl Session<'_, '_, '_> {
                 _ => return Err(EngineError::Replay(format!("expected the end of round {round}"))),
             };
             self.recorder.sync()?;
-            let is_over = round >= self.plan.max_rounds || self.is_over();
-            if is_over || CHECKPOINTS.contains(&round) {
-                converged = self.values.levelled().converged(&keys, self.plan.ci);
+            self.round_time = started.elapsed();
+            if self.recorder.session_ends_here() {
+                // Whatever ended it then.
+                return self.end(round, is_enough, EndReason::TimeBudget);
             }
-            self.report(Progress::Round(round, converged, keys.len()));
-            let all = converged == keys.len();
-            let reason = if all && CHECKPOINTS.contains(&round) && round >= self.plan.min_rounds {
+            let is_last = round >= self.plan.max_rounds || self.is_over();
+            let look = (is_last || CHECKPOINTS.contains(&round)).then(|| self.look());
+            if let Some(look) = &look {
+                (known, is_enough) = (look.known, look.is_enough);
+            }
+            self.report(Progress::Round(round, known.0, known.1));
+            let reason = if is_enough && CHECKPOINTS.contains(&round) && round >= self.plan.min_rounds {
                 EndReason::Converged
             } else if round >= self.plan.max_rounds {
                 EndReason::RoundLimit
-            } else if is_over {
+            } else if is_last {
                 EndReason::TimeBudget
             } else if Throttle::judge_round(&probes) && !self.wait()? {
                 EndReason::Throttled
             } else {
+                if let Some(look) = look {
+                    self.direct(look)?;
+                }
                 continue;
             };
-            return self.end(round, all && CHECKPOINTS.iter().any(|&c| c <= round), reason);
+            return self.end(round, is_enough && CHECKPOINTS.iter().any(|&c| c <= round), reason);
+        }
+    }
+
+    /// Judges the rounds so far by the statistics that the rows are made of.
+    fn look(&self) -> Look {
+        let values = self.values.levelled();
+        let workloads = &self.plan.workloads;
+        if self.plan.mode != Mode::InContext {
+            let keys = self.keys();
+            let known = values.converged(&keys, self.plan.ci);
+            let all = (0..workloads.len()).collect();
+            return Look { known: (known, keys.len()), is_enough: known == keys.len(), weakest: all };
+        }
+        let (shares, scale) = precision::of_session(workloads, &values);
+        let precision = shares.precision(scale);
+        Look {
+            known: (precision.of - precision.weak, precision.of),
+            is_enough: precision.is_enough(self.plan.ci),
+            weakest: shares.weakest(workloads),
+        }
+    }
+
+    /// Has the next rounds visit what is known least. On record, so that a replay visits the same, whatever it computes; journals
+    /// of older versions have no such event, and visit all.
+    fn direct(&mut self, look: Look) -> Result<(), EngineError> {
+        if look.weakest.len() == self.plan.workloads.len()
+            || (self.recorder.is_replaying() && !self.recorder.effort_is_next())
+        {
+            return Ok(());
+        }
+        let (round, workloads) = (self.round + 1, &self.plan.workloads);
+        let ids = look.weakest.iter().map(|&place| workloads[place].id).collect();
+        match self.recorder.next(false, || Ok(Event::Effort { round, workloads: ids }))? {
+            Event::Effort { workloads: ids, .. } => {
+                self.visited = (0..workloads.len()).filter(|&place| ids.contains(&workloads[place].id)).collect();
+                Ok(())
+            }
+            _ => Err(EngineError::Replay(format!("expected where the effort of round {round} goes"))),
         }
     }
 
@@ -422,7 +518,9 @@ impl Session<'_, '_, '_> {
     }
 
     fn is_over(&self) -> bool {
-        !self.device_session.virtual_time() && self.plan.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        // A round that would end too late is not begun.
+        let next = Instant::now() + self.round_time;
+        !self.device_session.virtual_time() && self.plan.deadline.is_some_and(|deadline| next >= deadline)
     }
 
     /// The keys whose convergence ends the session.
@@ -436,41 +534,31 @@ impl Session<'_, '_, '_> {
         keys
     }
 
-    /// Visits every workload once in shuffled order, with canaries between. Visits beside a slow canary are repeated, and those
+    /// Visits each workload that the effort goes to once in shuffled order, with canaries between. Visits beside a slow canary are repeated, and those
     /// of a device that says it was slowed down, after a pause; false: the pauses did not help.
     fn one_round(&mut self) -> Result<bool, EngineError> {
-        let mut queue: Vec<usize> = (0..self.plan.workloads.len()).collect();
+        let mut queue = self.visited.clone();
         queue.shuffle(&mut order(&self.plan.setup, self.round));
         let mut visits: BTreeMap<usize, Visit> = BTreeMap::new();
         let mut voids = 0;
         let mut pause = Duration::from_millis(50);
-        let mut before = level(&self.canary()?);
         while !queue.is_empty() {
             let mut segment: Vec<(usize, Visit)> = Vec::new();
-            let mut elapsed = 0;
-            while segment.len() < CANARY_EVERY_VISITS && elapsed < CANARY_EVERY_NS {
+            while !self.canary_is_due() {
                 let Some(index) = queue.pop() else { break };
                 let visit = self.visit(index)?;
-                let times = visit.layers.iter().chain(&visit.whole).flat_map(|r| &r.ns);
-                elapsed = times.fold(elapsed, |sum, &ns| sum.saturating_add(ns));
+                self.since_canary_ns = self.since_canary_ns.saturating_add(self.duration_ns(&visit));
                 segment.push((index, visit));
                 let done = visits.len() + segment.len();
                 self.report(Progress::Visit {
                     round: self.round,
                     max_rounds: self.plan.max_rounds,
                     done,
-                    all: self.plan.workloads.len(),
+                    all: self.visited.len(),
                     what: self.plan.workloads[index].describe(),
                 });
             }
-            let after = level(&self.canary()?);
-            let usual = median(&self.usual).unwrap_or(f64::INFINITY);
-            let slow = before.max(after) > VOID_ABOVE * usual;
-            if usual.is_finite() {
-                self.report(Progress::Canary(after / usual - 1.0));
-            }
-            self.usual.push(after);
-            before = after;
+            let slow = if self.canary_is_due() { self.is_slow()? } else { false };
             let throttled: Vec<Option<String>> = segment.iter().map(|(_, v)| self.throttle.judge(v)).collect();
             let reported = throttled.iter().flatten().next().cloned();
             let reason = match &reported {
@@ -513,6 +601,31 @@ impl Session<'_, '_, '_> {
         });
         self.values.add_round(round);
         Ok(true)
+    }
+
+    fn canary_is_due(&self) -> bool {
+        self.since_canary_ns >= CANARY_EVERY_NS.max(self.canary_ns.saturating_mul(CANARY_SPACING))
+    }
+
+    /// Runs the canary; whether it or the one before was slow.
+    fn is_slow(&mut self) -> Result<bool, EngineError> {
+        let after = level(&self.canary()?);
+        let usual = median(&self.usual).unwrap_or(f64::INFINITY);
+        let slow = self.before.max(after) > VOID_ABOVE * usual;
+        if usual.is_finite() {
+            self.report(Progress::Canary(after / usual - 1.0));
+        }
+        self.usual.push(after);
+        self.before = after;
+        Ok(slow)
+    }
+
+    /// What a visit took: its timed runs, and the untimed ones before them, as long as its fastest.
+    fn duration_ns(&self, visit: &Visit) -> u64 {
+        let warm_up_runs = self.sizes.get(&visit.workload).map_or(1, |size| size.2);
+        let untimed = (f64::from(warm_up_runs) * fastest_ns(visit)) as u64;
+        let times = visit.layers.iter().chain(&visit.whole).flat_map(|run| &run.ns);
+        times.fold(untimed, |sum, &ns| sum.saturating_add(ns))
     }
 
     fn visit(&mut self, index: usize) -> Result<Visit, EngineError> {

@@ -48,7 +48,7 @@ pub struct Header {
     pub cores: Vec<usize>,
     /// Memory behaviour.
     pub allocator: Allocator,
-    /// Wanted half-width of the intervals, relative.
+    /// Wanted half-width, relative: of the shape of the sampled networks, in journals before 0.3 of each layer.
     pub ci: f64,
     /// Sessions planned.
     pub sessions: u32,
@@ -72,7 +72,7 @@ pub struct Header {
 
 impl Header {
     /// A measurement as `nasprof measure` asks for it without options: every layer inside networks, batch 1, one thread that is
-    /// not pinned, memory kept, two sessions, intervals of 2 %. `space` is that of batch 1.
+    /// not pinned, memory kept, two sessions, networks to within 1 %. `space` is that of batch 1.
     #[must_use]
     pub fn new(space: &Space, device: &str, backend: &str) -> Self {
         Self {
@@ -88,7 +88,7 @@ impl Header {
             threads: 1,
             cores: Vec::new(),
             allocator: Allocator::Retain,
-            ci: 0.02,
+            ci: 0.01,
             sessions: 2,
             max_rounds: 40,
             seed: 0,
@@ -144,7 +144,7 @@ pub enum Trial {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndReason {
-    /// Every key reached the wanted width.
+    /// What was asked for is known to within the wanted width.
     Converged,
     /// It had as many rounds as were allowed.
     #[serde(rename = "round limit")]
@@ -284,11 +284,19 @@ pub enum Event {
         /// The machine's state.
         probes: Probes,
     },
+    /// From a round on, only these workloads are visited: those whose rows are known least.
+    Effort {
+        /// The first such round, from 1.
+        round: u32,
+        /// Their numbers.
+        #[serde(rename = "units")]
+        workloads: Vec<u32>,
+    },
     /// A session is complete.
     SessionEnd {
         /// Rounds measured.
         rounds: u32,
-        /// Whether every key reached the wanted width.
+        /// Whether what was asked for is known to within the wanted width.
         converged: bool,
         /// Why it ended.
         reason: EndReason,

@@ -129,8 +129,8 @@ const MODELS: [(&str, &str, Model); 26] = {
         ),
         (
             "drift-one",
-            "one layer becomes 60 % slower within ten seconds",
-            Model { sigma: 0.01, drifting: Some(("linear", 0.6, 10.0)), ..NONE },
+            "one layer takes five times as long after ten seconds",
+            Model { sigma: 0.01, drifting: Some(("linear", 4.0, 10.0)), ..NONE },
         ),
         (
             "dominant",

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use nasprof_base::text::{count, ms, percent, rough};
 use nasprof_lut::{Flag, Lut, Reconciliation, Row, Times};
-use nasprof_profiler::engine::ROW_WIDTH;
+use nasprof_profiler::engine::{Levelling, ROW_WIDTH};
 use nasprof_reports::mode_name;
 
+use super::super::measure::known;
 use super::super::print;
 use super::super::table::{Tone, bar, fit, fit_ends, paint, spare};
 use crate::cli::SortColumn;
@@ -46,7 +47,13 @@ fn context(lut: &Lut) -> Result<(), Failure> {
     for (i, session) in lut.context.sessions.iter().enumerate() {
         let [compute, memory] = session.canary_spread.map(percent);
         let (number, rounds, reason) = (i + 1, session.rounds, session.reason.name());
-        print(format!("session {number}: {rounds} rounds ({reason}), canary spread {compute} / {memory}"))?;
+        let levels = match session.levelling {
+            None | Some(Levelling::None) => "",
+            Some(Levelling::Round) => ", levels by round",
+            Some(Levelling::Shrunk) => ", levels by round and visit",
+            Some(Levelling::Visit) => ", levels by visit",
+        };
+        print(format!("session {number}: {rounds} rounds ({reason}), canary spread {compute} / {memory}{levels}"))?;
         if !session.bad_probes.is_empty() {
             print(paint(Tone::Bad, format!("  NOISY: {}", session.bad_probes.join(", "))))?;
         }
@@ -57,6 +64,13 @@ fn context(lut: &Lut) -> Result<(), Failure> {
     }
     if let Some(parts) = &lut.context.reconciliation {
         print(reconciled(parts))?;
+    }
+    if let Some(precision) = &lut.context.precision {
+        print(known(precision))?;
+    }
+    if let [network] = lut.whole_networks().collect::<Vec<_>>()[..] {
+        // A model: what was measured of it is what is asked.
+        print(format!("measured whole: {} in the mean of {}", ms(network.ms), count(network.sessions, "session")))?;
     }
     match &lut.context.calibration {
         Some(c) => {

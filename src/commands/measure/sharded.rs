@@ -109,7 +109,7 @@ fn finish(output: &Path, parts: &[Outcome], args: &MeasureArgs) -> Result<ExitCo
             } else {
                 let CrossCheck { layers, level, .. } = &cross_check;
                 let (boards, apart) = (parts.len(), 100.0 * level.difference);
-                let line = in_words(output, &lut, args);
+                let line = in_words(output, &lut);
                 print(format!(
                     "{line}; {boards} boards agree on {layers} common layers, their levels {apart:.1} % apart"
                 ))?;

@@ -1,0 +1,164 @@
+//! How well the sampled networks and their rows are known: what a measurement is asked for, and what it stops at.
+
+use std::collections::BTreeMap;
+
+use nasprof_base::statistics::{median, quantile, standard_deviation, student_t_95};
+use nasprof_graph::LayerKey;
+use serde::{Deserialize, Serialize};
+
+use super::Workload;
+use super::rounds::{ROW_WIDTH, RoundValues, half_width};
+use crate::journal::Role;
+
+/// A row has weight if it is this share of some sampled network.
+const WEIGHT: f64 = 0.01;
+/// The networks' half-width is one that so many of them do not exceed.
+const OF_NETWORKS: f64 = 0.9;
+/// At least so many workloads are visited in a round.
+const FEWEST_VISITED: usize = 4;
+
+/// How well networks and rows are known, without the level.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Precision {
+    /// Relative half-width, 95 %, of the shape of the sampled networks, which nine of ten do not exceed: what their rows' intervals
+    /// and the calibration's scale make of it. Absent where it is unknown.
+    pub networks: Option<f64>,
+    /// Median of the rows' half-widths; absent where half of them are unknown.
+    pub rows: Option<f64>,
+    /// Rows that are 1 % or more of some sampled network and wider than 3 %.
+    pub weak: usize,
+    /// Rows that are 1 % or more of some sampled network.
+    pub weighty: usize,
+    /// All rows.
+    pub of: usize,
+}
+
+impl Precision {
+    /// Whether networks are known to within a half-width and no row of weight is weak.
+    #[must_use]
+    pub fn is_enough(&self, ci: f64) -> bool {
+        self.networks.is_some_and(|width| width <= ci) && self.weak == 0
+    }
+}
+
+/// What is known of one layer: nanoseconds, and the relative half-width of its interval.
+#[derive(Debug, Clone, Copy)]
+pub struct Known {
+    /// Nanoseconds.
+    pub ns: f64,
+    /// Half of the interval, relative; `None` below eight rounds.
+    pub half_width: Option<f64>,
+}
+
+/// Sampled networks as shares of their layers.
+pub struct Shares<'a> {
+    rows: BTreeMap<&'a LayerKey, Row>,
+    networks: Vec<BTreeMap<&'a LayerKey, f64>>,
+}
+
+struct Row {
+    half_width: Option<f64>,
+    /// The largest share of a network.
+    weight: f64,
+}
+
+impl<'a> Shares<'a> {
+    /// From what is known of the layers of networks. A network with a layer of which nothing is known is left out.
+    pub fn new(networks: impl IntoIterator<Item = &'a Workload>, known: impl Fn(&LayerKey) -> Option<Known>) -> Self {
+        let mut shares = Self { rows: BTreeMap::new(), networks: Vec::new() };
+        for network in networks.into_iter().filter(|network| !network.is_layer()) {
+            let times: Option<Vec<(&LayerKey, Known)>> = network.keys().map(|key| Some((key, known(key)?))).collect();
+            let Some(times) = times else { continue };
+            let total: f64 = times.iter().map(|(_, known)| known.ns).sum();
+            let mut own: BTreeMap<&LayerKey, f64> = BTreeMap::new();
+            for (key, known) in times {
+                *own.entry(key).or_default() += known.ns / total;
+                shares.rows.entry(key).or_insert(Row { half_width: known.half_width, weight: 0.0 });
+            }
+            for (key, share) in &own {
+                if let Some(row) = shares.rows.get_mut(key) {
+                    row.weight = row.weight.max(*share);
+                }
+            }
+            shares.networks.push(own);
+        }
+        shares
+    }
+
+    /// How well all is known; `calibration` is the half-width of the scale between sums and networks. Rows err independently
+    /// of each other, so they add in squares.
+    #[must_use]
+    pub fn precision(&self, calibration: f64) -> Precision {
+        let of_network = |own: &BTreeMap<&LayerKey, f64>| {
+            let squares: f64 = own.iter().map(|(key, share)| (share * self.half_width(key)).powi(2)).sum();
+            squares.sqrt().hypot(calibration)
+        };
+        let networks = quantile(&self.networks.iter().map(of_network).collect::<Vec<_>>(), OF_NETWORKS);
+        let widths: Vec<f64> = self.rows.values().map(|row| row.half_width.unwrap_or(f64::INFINITY)).collect();
+        let finite = |width: &f64| width.is_finite();
+        Precision {
+            networks: networks.filter(finite),
+            rows: median(&widths).filter(finite),
+            weak: self.rows.values().filter(|row| row.is_weak()).count(),
+            weighty: self.rows.values().filter(|row| row.weight >= WEIGHT).count(),
+            of: self.rows.len(),
+        }
+    }
+
+    fn half_width(&self, key: &LayerKey) -> f64 {
+        self.rows.get(key).and_then(|row| row.half_width).unwrap_or(f64::INFINITY)
+    }
+
+    /// The half of the workloads, by their places, that tell most of what is known least: first those with weak rows, then by what
+    /// their rows add to the networks' uncertainty.
+    #[must_use]
+    pub fn weakest(&self, workloads: &[Workload]) -> Vec<usize> {
+        let score = |workload: &Workload| {
+            let mut keys: Vec<&LayerKey> = workload.keys().collect();
+            keys.sort_unstable();
+            keys.dedup();
+            let rows: Vec<&Row> = keys.into_iter().filter_map(|key| self.rows.get(key)).collect();
+            let weak = rows.iter().filter(|row| row.is_weak()).count() as f64;
+            let added: f64 = rows.iter().map(|row| (row.weight * row.half_width.unwrap_or(1.0)).powi(2)).sum();
+            (weak, added)
+        };
+        let scores: Vec<(f64, f64)> = workloads.iter().map(score).collect();
+        let mut order: Vec<usize> = (0..workloads.len()).collect();
+        // Stable: of equals the first in the order of loading.
+        order.sort_by(|&a, &b| scores[b].0.total_cmp(&scores[a].0).then(scores[b].1.total_cmp(&scores[a].1)));
+        order.truncate(workloads.len().div_ceil(2).max(FEWEST_VISITED));
+        order.sort_unstable();
+        order
+    }
+}
+
+impl Row {
+    fn is_weak(&self) -> bool {
+        self.weight >= WEIGHT && self.half_width.is_none_or(|width| width > ROW_WIDTH)
+    }
+}
+
+/// Half-width, 95 %, of the scale between sums of layers and whole networks, told by so many anchors whose errors have a standard
+/// deviation; 0 for fewer than two, which have no scale.
+#[must_use]
+pub fn scale_half_width(error: f64, anchors: usize) -> f64 {
+    if anchors < 2 { 0.0 } else { student_t_95(anchors - 1) * error / (anchors as f64).sqrt() }
+}
+
+/// The shares of networks by the rounds of a session so far, and the half-width of their scale.
+pub(super) fn of_session<'a>(workloads: &'a [Workload], values: &RoundValues) -> (Shares<'a>, f64) {
+    let rounds = |key: &LayerKey| values.values.get(key);
+    let known = |key: &LayerKey| {
+        let rounds = rounds(key)?;
+        Some(Known { ns: median(rounds)?, half_width: half_width(rounds) })
+    };
+    let error = |workload: &Workload| {
+        let sum: f64 = workload.keys().map(|key| Some(known(key)?.ns)).sum::<Option<_>>()?;
+        Some((median(rounds(&workload.whole_key())?)? / sum).ln())
+    };
+    let errors: Vec<f64> = workloads.iter().filter_map(error).collect();
+    let anchors = workloads.iter().filter(|w| matches!(w.role, Role::Network { anchor: true, .. })).count();
+    let scale = scale_half_width(standard_deviation(&errors).unwrap_or(0.0), anchors);
+    (Shares::new(workloads, known), scale)
+}

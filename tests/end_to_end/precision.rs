@@ -1,0 +1,68 @@
+//! What a measurement says of how well it knows, and of the time it was given.
+
+use serde_json::Value;
+
+use crate::harness::Folder;
+
+const MEASURE: &str = "measure --device synthetic:quiet --space small.toml -o a.parquet";
+
+#[test]
+fn a_budget_that_is_too_short_is_refused_at_once_and_leaves_nothing() {
+    let folder = Folder::new();
+    let ran = folder.run(&format!("{MEASURE} --budget 1s"));
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(ran.stderr.contains("the time budget of 1 s is too short: at least "), "{}", ran.stderr);
+    assert!(ran.stderr.contains("hint: --budget "), "{}", ran.stderr);
+    assert!(!folder.path("a.parquet").exists() && !folder.path("a.journal.jsonl").exists());
+    folder.ok(&format!("{MEASURE} --budget 1h"));
+    assert!(folder.path("a.parquet").exists());
+}
+
+#[test]
+fn the_summary_says_how_well_networks_and_layers_are_known() {
+    let folder = Folder::new();
+    let said = folder.ok(MEASURE);
+    assert!(said.contains("; networks ± ") && said.contains(" in the median, 0 of "), "{said}");
+    let shown = folder.ok("lut show a.parquet");
+    assert!(shown.contains("sum of layers") && shown.contains("timed run") && shown.contains("plain run"), "{shown}");
+    assert!(shown.contains("networks ± "), "{shown}");
+    let line = "measure --device synthetic:quiet --space small.toml -o b.parquet --seed 3 --json";
+    let json: Value = serde_json::from_str(&folder.ok(line)).unwrap();
+    let width = json["precision"]["networks"].as_f64().unwrap();
+    assert!(width > 0.0 && width <= 0.01, "{width}");
+    assert!(json["networks"].as_array().unwrap().len() >= 4 && json["networks"][0]["ms"].as_f64().unwrap() > 0.0);
+    assert!(json["reconciliation"]["plain_ns"].as_f64().unwrap() > 0.0);
+    // What is asked and not reached is exit code 3, with its LUT.
+    let line = "measure --device synthetic:noisy --space small.toml -o c.parquet --ci 0.0001 --max-rounds 8";
+    let ran = folder.run(line);
+    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+    assert!(folder.path("c.parquet").exists());
+}
+
+/// A model is told by its content, and what was measured of it is shown.
+#[test]
+fn a_model_under_another_name_is_the_same_and_its_time_is_shown() {
+    let folder = Folder::new();
+    std::fs::write(folder.path("arch.json"), folder.ok("space sample small.toml -n 1 --seed 2")).unwrap();
+    folder.ok("export --space small.toml --arch arch.json --to onnx -o net.onnx");
+    std::fs::copy(folder.path("net.onnx"), folder.path("same.onnx")).unwrap();
+    let said: Value =
+        serde_json::from_str(&folder.ok("measure --device synthetic:quiet --model net.onnx -o model.parquet --json"))
+            .unwrap();
+    let ms = said["networks"][0]["ms"].as_f64().unwrap();
+    assert!(ms > 0.0);
+    assert!(folder.ok("lut show model.parquet").contains("measured whole: "));
+    let estimate = |model: &str, lut: &str| -> Value {
+        serde_json::from_str(&folder.ok(&format!("estimate --lut {lut} --model {model} --json"))).unwrap()
+    };
+    assert_eq!(
+        estimate("net.onnx", "model.parquet")["latency_ms"],
+        estimate("same.onnx", "model.parquet")["latency_ms"]
+    );
+    folder.ok("measure --device synthetic:quiet --model same.onnx -o model.parquet --resume");
+    // Merged with a LUT that has an interval, a model has none: nobody compared it with the sum of its layers.
+    folder.ok("measure --device synthetic:quiet --space small.toml -o space.parquet");
+    assert!(estimate("net.onnx", "model.parquet")["interval_ms"].is_null());
+    folder.ok("lut merge model.parquet space.parquet -o merged.parquet");
+    assert!(estimate("net.onnx", "merged.parquet")["interval_ms"].is_null());
+}
