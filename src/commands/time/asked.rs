@@ -79,7 +79,11 @@ impl Asked {
         link: &mut Link,
     ) -> Result<(Vec<String>, Timings), Failure> {
         let batch = self.lut.as_ref().map(|lut| lut.context.header.batch);
-        let target = target(file, link.cores(), &args.context)?;
+        let mut target = target(file, link.cores(), &args.context)?;
+        // A model says its own batch.
+        if let (Some(_), None, Some(own)) = (&args.model, args.context.batch, self.space.graph.batch()) {
+            target.batch = own;
+        }
         let (space, identity) = at_batch(self.space.clone(), batch.unwrap_or(target.batch))?;
         let header = match &self.lut {
             Some(lut) => {
