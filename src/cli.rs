@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use self::context::{AllocatorArg, ContextArgs, ModeArg, SourceArgs};
+pub(crate) use self::context::{AllocatorArg, ContextArgs, ModeArg, ShapeArgs, SourceArgs};
 pub(crate) use self::devices::{DevicesArgs, DevicesCommand};
 pub(crate) use self::estimate::{EstimateArgs, ValidateArgs};
 pub(crate) use self::export::{ExportArgs, ExportFormat, ReportArgs, ViewArg};

@@ -150,7 +150,13 @@ impl From<OnnxError> for Failure {
             OnnxError::Weights(_) | OnnxError::MissingTensor { .. } | OnnxError::WrongTensor { .. } => {
                 "use the weights.safetensors of the training of this --space and --arch"
             }
-            OnnxError::Operator { .. } | OnnxError::Node { .. } => "docs/onnx.md lists the supported operators",
+            OnnxError::Operators(_) | OnnxError::InputType { .. } | OnnxError::Node { .. } => {
+                "--backend onnxruntime takes every model that ONNX Runtime runs; docs/onnx.md lists what libtorch's reader takes"
+            }
+            OnnxError::OpenSize { name, pattern, .. } => {
+                let hint = format!("--input-shape '{name}={pattern}', with numbers for the question marks");
+                return Self::usage(error).hint(hint);
+            }
             _ => return Self::usage(error),
         };
         Self::usage(error).hint(hint)

@@ -13,7 +13,7 @@ use nasprof_profiler::backend::CudaTarget;
 use nasprof_profiler::protocol::{Allocator, ClockCommands, ClockRequest, Setup};
 use nasprof_spaces::{Space, SpaceSpec, builtin_names};
 
-use crate::cli::{AllocatorArg, ContextArgs, SourceArgs};
+use crate::cli::{AllocatorArg, ContextArgs, ShapeArgs, SourceArgs};
 use crate::escape::one_line;
 use crate::failure::Failure;
 use crate::interruption::heeded;
@@ -50,10 +50,10 @@ pub(crate) fn space_or(given: Option<&str>, named: &str, whose: &str) -> Result<
 }
 
 /// A space, or the network of a model as a space of one architecture.
-pub(crate) fn source(args: &SourceArgs) -> Result<Space, Failure> {
+pub(crate) fn source(args: &SourceArgs, shapes: &ShapeArgs) -> Result<Space, Failure> {
     match (&args.space, &args.model) {
         (Some(name), _) => space(name),
-        (None, Some(path)) => model(path),
+        (None, Some(path)) => model(path, shapes),
         (None, None) => Err(Failure::usage("give --space or --model")),
     }
 }
@@ -64,18 +64,19 @@ pub(crate) fn source_name(args: &SourceArgs) -> String {
     file_name(&args.space.clone().or(model).unwrap_or_default())
 }
 
-/// A model at batch 1, as spaces are.
-pub(crate) fn model(path: &Path) -> Result<Space, Failure> {
-    network_of(path).map_err(|f| f.context(format!("--model {}", path.display())))
+/// A model as a space of one network, at the batch that it fixes; an open one is 1.
+pub(crate) fn model(path: &Path, shapes: &ShapeArgs) -> Result<Space, Failure> {
+    network_of(path, shapes).map_err(|f| f.context(format!("--model {}", path.display())))
 }
 
-fn network_of(path: &Path) -> Result<Space, Failure> {
-    let graph = onnx::read(&model_file(path)?)?;
-    if let Some(shape) = graph.data_shapes().first().filter(|shape| shape.batch() != 1) {
-        let (path, batch) = (path.display(), shape.batch());
-        status(format!("note: {path} has batch {batch}; nasprof uses batch 1, or --batch"));
+fn network_of(path: &Path, shapes: &ShapeArgs) -> Result<Space, Failure> {
+    let mut given = onnx::InputShapes::new();
+    for (name, shape) in &shapes.input_shape {
+        if given.insert(name.clone(), shape.clone()).is_some() {
+            return Err(Failure::usage(format!("input `{name}` has two shapes")));
+        }
     }
-    let graph = graph.with_batch(1).map_err(|e| Failure::usage(format!("at batch 1: {e}")))?;
+    let graph = onnx::read_with(&model_file(path)?, &given)?;
     Ok(Space::new(&file_name(&path.to_string_lossy()), graph))
 }
 
@@ -101,10 +102,15 @@ pub(crate) fn text_file(path: &Path) -> Result<String, Failure> {
     String::from_utf8(bytes).map_err(|_| Failure::usage("not a text file"))
 }
 
-/// The space at a batch size, and the identity of its supernet at batch 1.
+/// The space at a batch size, and the identity of its supernet as it is made: at batch 1, a model as it fixes its batch.
 pub(crate) fn at_batch(mut space: Space, batch: usize) -> Result<(Space, Identity), Failure> {
     let identity = space.graph.identity();
-    if batch != 1 {
+    let own = space.graph.batch();
+    if own.is_none() && batch != 1 {
+        let problem = "the inputs differ in their first dimension, so there is no batch to change";
+        return Err(Failure::usage(format!("batch {batch}: {problem}")).hint("leave --batch out"));
+    }
+    if own.is_some_and(|own| own != batch) {
         space.graph = space.graph.with_batch(batch).map_err(|e| Failure::usage(format!("--batch {batch}: {e}")))?;
     }
     Ok((space, identity))

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
+use crate::parameters::{ParameterSpec, specs_of};
 use crate::{Graph, Node, NodeId, Op, Shape, custom};
 
 /// Bytes of one element; everything is measured in 32-bit floats.
@@ -93,6 +94,7 @@ impl Graph {
 /// Cost of an operation on given shapes.
 #[must_use]
 pub fn op_cost(op: &Op, inputs: &[&Shape], output: &Shape) -> StaticCost {
+    let op = op.plain();
     let out = output.elements();
     let channels = inputs.first().map_or(0, |s| s.channels() as u64);
     let (params, buffers, macs) = match op {
@@ -108,6 +110,21 @@ pub fn op_cost(op: &Op, inputs: &[&Shape], output: &Shape) -> StaticCost {
         }
         Op::BatchNorm { .. } => (2 * channels, 2 * channels, 0),
         Op::MatMul => (0, 0, out.saturating_mul(inputs[0].0.last().map_or(0, |&k| k as u64))),
+        Op::ConvNd { kernel, groups, transposed, .. } => {
+            let window = kernel.iter().fold(1_u64, |product, &size| product.saturating_mul(size as u64));
+            // Each element of the smaller side of the window meets all of it once.
+            let (elements, other) =
+                if *transposed { (inputs[0].elements(), output.channels()) } else { (out, inputs[0].channels()) };
+            let macs = elements.saturating_mul((other / groups) as u64).saturating_mul(window);
+            (stored(op, inputs), 0, macs)
+        }
+        Op::Recurrent { cell, hidden, bidirectional } => {
+            let [steps, batch, features] = [0, 1, 2].map(|axis| inputs[0].0.get(axis).map_or(0, |&size| size as u64));
+            let directions = if *bidirectional { 2 } else { 1 };
+            let step = (cell.gates() as u64 * *hidden as u64).saturating_mul(features + *hidden as u64);
+            (stored(op, inputs), 0, [steps, batch, directions].into_iter().fold(step, u64::saturating_mul))
+        }
+        Op::LayerNorm { .. } | Op::GroupNorm { .. } | Op::Constant { .. } => (stored(op, inputs), 0, 0),
         Op::Custom { kind, attributes } => custom::find(kind)
             .map_or((0, 0, 0), |custom| (custom.params(attributes, inputs), 0, custom.macs(attributes, inputs))),
         _ => (0, 0, 0),
@@ -125,11 +142,25 @@ pub fn op_cost(op: &Op, inputs: &[&Shape], output: &Shape) -> StaticCost {
     }
 }
 
+/// Values that an operation stores.
+fn stored(op: &Op, inputs: &[&Shape]) -> u64 {
+    let elements = |spec: &ParameterSpec| spec.dims.iter().fold(1_u64, |all, &size| all.saturating_mul(size as u64));
+    specs_of(op, inputs).iter().fold(0, |sum: u64, spec| sum.saturating_add(elements(spec)))
+}
+
 /// Operations that hand their input on without copying it.
 #[must_use]
 pub fn is_view(op: &Op) -> bool {
     matches!(
-        op,
-        Op::Identity | Op::Flatten | Op::Dropout { .. } | Op::DropPath { .. } | Op::Choice { .. } | Op::Crop { .. }
+        op.plain(),
+        Op::Identity
+            | Op::Flatten
+            | Op::Dropout { .. }
+            | Op::DropPath { .. }
+            | Op::Choice { .. }
+            | Op::Crop { .. }
+            | Op::Reshape { .. }
+            | Op::Slice { .. }
+            | Op::Expand { .. }
     )
 }

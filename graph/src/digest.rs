@@ -144,8 +144,17 @@ impl Bytes {
     }
 
     fn op(&mut self, op: &Op) {
-        // A custom operation is named by its kind, which may be the name of another.
-        self.text(if matches!(op, Op::Custom { .. }) { "custom" } else { op.name() });
+        // Others than these are named by their type; a custom operation's kind may be the name of another.
+        self.text(match op {
+            Op::Custom { .. } => "custom",
+            Op::Elementwise { .. } => "elementwise",
+            Op::Reduce { .. } => "reduce",
+            Op::ConvNd { .. } => "conv_nd",
+            Op::PoolNd { .. } => "pool_nd",
+            Op::Recurrent { .. } => "recurrent",
+            Op::Unbatched { .. } => "unbatched",
+            op => op.name(),
+        });
         match op {
             Op::Input { shape } | Op::Zeros { shape } => self.numbers(&shape.0),
             Op::Conv { out_channels, kernel, stride, pad, dilation, groups, bias, activation } => {
@@ -182,8 +191,55 @@ impl Bytes {
                 self.text(match mode {
                     ResizeMode::Nearest => "nearest",
                     ResizeMode::Bilinear => "bilinear",
+                    ResizeMode::Bicubic => "bicubic",
                 });
             }
+            Op::Elementwise { function, parameters } => {
+                self.text(function.name());
+                self.list(parameters, |bytes, &parameter| bytes.float(parameter));
+            }
+            Op::Reduce { kind, axes, keep } => {
+                self.text(kind.name());
+                self.numbers(axes);
+                self.bool(*keep);
+            }
+            Op::Transpose { order } => self.numbers(order),
+            Op::Reshape { rest } => self.numbers(rest),
+            Op::Slice { axis, start, end, step } => self.array(&[*axis, *start, *end, *step]),
+            Op::Gather { axis, count } => self.array(&[*axis, *count]),
+            Op::Expand { shape } | Op::Constant { shape } => self.numbers(&shape.0),
+            Op::ConvNd { out_channels, kernel, stride, pad, dilation, output_pad, groups, bias, transposed } => {
+                self.number(*out_channels);
+                [kernel, stride, pad, dilation, output_pad].into_iter().for_each(|sizes| self.numbers(sizes));
+                self.number(*groups);
+                self.bool(*bias);
+                self.bool(*transposed);
+            }
+            Op::PoolNd { kind, kernel, stride, pad, dilation, ceil, count_padding } => {
+                self.text(kind.name());
+                [kernel, stride, pad, dilation].into_iter().for_each(|sizes| self.numbers(sizes));
+                self.bool(*ceil);
+                self.bool(*count_padding);
+            }
+            Op::PadNd { pads, mode } => {
+                self.list(pads, |bytes, pair| bytes.array(pair));
+                self.text(mode.name());
+            }
+            Op::LayerNorm { axis, epsilon, bias } => {
+                self.number(*axis);
+                self.float(*epsilon);
+                self.bool(*bias);
+            }
+            Op::GroupNorm { groups, epsilon } => {
+                self.number(*groups);
+                self.float(*epsilon);
+            }
+            Op::Recurrent { cell, hidden, bidirectional } => {
+                self.text(cell.name());
+                self.number(*hidden);
+                self.bool(*bidirectional);
+            }
+            Op::Unbatched { op } => self.op(op),
             Op::Zero { stride } => self.array(stride),
             Op::Choice { choice, candidates } => {
                 self.text(choice);

@@ -89,6 +89,14 @@ impl Graph {
         self.nodes.iter().filter(|n| matches!(n.op, Op::Input { .. })).map(|n| &n.shape).collect()
     }
 
+    /// The batch: the first size that all inputs have in common, if there is one.
+    #[must_use]
+    pub fn batch(&self) -> Option<usize> {
+        let mut firsts = self.data_shapes().into_iter().map(Shape::batch);
+        let batch = firsts.next()?;
+        firsts.all(|other| other == batch).then_some(batch)
+    }
+
     /// The distinct choices, in order of first appearance.
     #[must_use]
     pub fn choices(&self) -> Vec<Choice> {

@@ -1,5 +1,7 @@
 //! Shape inference: one rule for each operation, used by the builder and for graphs from outside.
 
+mod general;
+
 use std::collections::HashSet;
 
 use crate::error::GraphErrorKind as Kind;
@@ -12,8 +14,12 @@ use crate::{Op, Shape, custom};
 /// What does not fit, without the node's name (the caller knows it).
 pub(crate) fn output_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, Kind> {
     check_count(op, inputs.len())?;
+    if let Some(shape) = general::output_shape(op, inputs) {
+        return sane(shape?);
+    }
     let shape = match op {
-        Op::Input { shape } | Op::Zeros { shape } => shape.clone(),
+        Op::Input { shape } | Op::Zeros { shape } | Op::Constant { shape } => shape.clone(),
+        Op::Unbatched { op } => unbatched(op, inputs)?,
         Op::Conv { .. } => conv(op, inputs[0])?,
         Op::Linear { out_features, .. } => {
             positive("out_features", *out_features)?;
@@ -91,16 +97,18 @@ pub(crate) fn output_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, Kind> {
             }
             inputs[0].clone()
         }
-        Op::Relu
-        | Op::Relu6
-        | Op::LeakyRelu { .. }
-        | Op::Hsigmoid
-        | Op::Hswish
-        | Op::Sigmoid
-        | Op::Tanh
-        | Op::Identity => inputs[0].clone(),
+        // Those on any number of dimensions are done.
+        _ => inputs[0].clone(),
     };
     sane(shape)
+}
+
+/// Only layers are wrapped, and once: what else an operation is would be hidden.
+fn unbatched(op: &Op, inputs: &[&Shape]) -> Result<Shape, Kind> {
+    if !op.is_layer() || matches!(op, Op::Unbatched { .. } | Op::Choice { .. } | Op::Zero { .. }) {
+        return Err(Kind::Attribute(format!("`{}` has no form without a batch", op.name())));
+    }
+    output_shape(op, inputs)
 }
 
 fn sane(shape: Shape) -> Result<Shape, Kind> {
@@ -115,7 +123,10 @@ fn sane(shape: Shape) -> Result<Shape, Kind> {
 
 fn check_count(op: &Op, actual: usize) -> Result<(), Kind> {
     let (fits, expected) = match op {
-        Op::Input { .. } | Op::Zeros { .. } => (actual == 0, "no"),
+        Op::Input { .. } | Op::Zeros { .. } | Op::Constant { .. } => (actual == 0, "no"),
+        Op::Unbatched { op } => return check_count(op, actual),
+        Op::Elementwise { function, .. } => (actual >= 1 && actual <= function.arity(), "1 to 3"),
+        Op::Recurrent { cell, .. } => (actual == 1 || actual == 1 + cell.states(), "1, or also its initial states"),
         Op::MatMul => (actual == 2, "2"),
         Op::Add | Op::Mul | Op::Concat { .. } | Op::Choice { .. } | Op::Custom { .. } => (actual >= 1, "1 or more"),
         _ => (actual == 1, "1"),
@@ -217,15 +228,19 @@ fn concat(inputs: &[&Shape], axis: usize) -> Result<Shape, Kind> {
     Ok(Shape(dims))
 }
 
+/// Products of matrices; the dimensions before them are broadcast.
 fn matmul(a: &Shape, b: &Shape) -> Result<Shape, Kind> {
     let misfit = || Kind::ShapeMismatch { left: a.clone(), right: b.clone() };
-    let rank = a.rank();
-    if rank < 2 || b.rank() != rank || a.0[..rank - 2] != b.0[..rank - 2] || a.0[rank - 1] != b.0[rank - 2] {
+    let (Some((a_batch, [rows, inner])), Some((b_batch, [b_inner, columns]))) =
+        (a.0.split_last_chunk::<2>(), b.0.split_last_chunk::<2>())
+    else {
+        return Err(misfit());
+    };
+    if inner != b_inner {
         return Err(misfit());
     }
-    let mut dims = a.0.clone();
-    dims[rank - 1] = b.0[rank - 1];
-    Ok(Shape(dims))
+    let batch = general::broadcast(&[&Shape(a_batch.to_vec()), &Shape(b_batch.to_vec())]).map_err(|_| misfit())?;
+    Ok(Shape([&batch.0[..], &[*rows, *columns]].concat()))
 }
 
 fn select(choice: &str, candidates: &[String], inputs: &[&Shape]) -> Result<Shape, Kind> {

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::shape::join;
-use crate::{Activation, Graph, Node, Op, Shape};
+use crate::{Activation, Function, Graph, Node, Op, PadMode, Shape};
 
 /// Identifies a layer in a LUT. Two nodes have the same key exactly when a runtime does the same work for both; the
 /// batch is part of the LUT's context instead.
@@ -23,8 +23,7 @@ impl LayerKey {
     /// Key of an operation on given shapes.
     #[must_use]
     pub fn new(op: &Op, inputs: &[&Shape]) -> Self {
-        let shapes: Vec<String> = inputs.iter().map(|s| s.without_batch()).collect();
-        Self(format!("{}({})[{}]", op.name(), attributes(op), shapes.join(",")))
+        Self(format!("{}({})[{}]", op.name(), attributes(op), input_shapes(op, inputs)))
     }
 
     /// The text.
@@ -38,6 +37,13 @@ impl fmt::Display for LayerKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// The operands' shapes as keys have them: without the batch, unless the first dimension is none.
+#[must_use]
+pub fn input_shapes(op: &Op, inputs: &[&Shape]) -> String {
+    let text = |shape: &&Shape| if matches!(op, Op::Unbatched { .. }) { join(&shape.0) } else { shape.without_batch() };
+    inputs.iter().map(text).collect::<Vec<_>>().join(",")
 }
 
 /// Everything about an operation that changes its cost, as `name=value` pairs; defaults are left out.
@@ -81,10 +87,88 @@ pub fn attributes(op: &Op) -> String {
         Op::Pad { padding } => parts.push(format!("padding={}", join(padding))),
         Op::Resize { size, mode } => parts.push(format!("size={},mode={mode:?}", join(size)).to_lowercase()),
         Op::Zero { stride } if *stride != [1, 1] => parts.push(format!("stride={}", join(stride))),
+        Op::Elementwise { function, parameters } => match (function, &parameters[..]) {
+            // Squares and roots have code of their own.
+            (Function::Pow, [exponent]) => parts.push(format!("exponent={exponent}")),
+            (Function::Clamp, _) | (_, []) => {}
+            _ => parts.push("scalar".to_owned()),
+        },
+        Op::Reduce { axes, keep, .. } => {
+            parts.push(format!("axes={}", join(axes)));
+            if *keep {
+                parts.push("keep".to_owned());
+            }
+        }
+        Op::Transpose { order } => parts.push(format!("order={}", join(order))),
+        Op::Reshape { rest } => parts.push(format!("rest={}", join(rest))),
+        Op::Slice { axis, start, end, step } => {
+            parts.push(format!("axis={axis},start={start},end={end}"));
+            if *step != 1 {
+                parts.push(format!("step={step}"));
+            }
+        }
+        Op::Gather { axis, count } => parts.push(format!("axis={axis},count={count}")),
+        Op::Expand { shape } => parts.push(format!("shape={}", join(&shape.0))),
+        Op::ConvNd { out_channels, kernel, stride, pad, dilation, output_pad, groups, bias, .. } => {
+            parts.push(format!("out={out_channels}"));
+            sizes(&mut parts, "kernel", kernel, usize::MAX);
+            sizes(&mut parts, "stride", stride, 1);
+            sizes(&mut parts, "pad", pad, 0);
+            sizes(&mut parts, "dilation", dilation, 1);
+            sizes(&mut parts, "output_pad", output_pad, 0);
+            if *groups != 1 {
+                parts.push(format!("groups={groups}"));
+            }
+            if *bias {
+                parts.push("bias".to_owned());
+            }
+        }
+        Op::PoolNd { kernel, stride, pad, dilation, ceil, count_padding, .. } => {
+            sizes(&mut parts, "kernel", kernel, usize::MAX);
+            sizes(&mut parts, "stride", stride, 1);
+            sizes(&mut parts, "pad", pad, 0);
+            sizes(&mut parts, "dilation", dilation, 1);
+            if *ceil {
+                parts.push("ceil".to_owned());
+            }
+            if *count_padding && pad.iter().any(|&p| p > 0) {
+                parts.push("count_padding".to_owned());
+            }
+        }
+        Op::PadNd { pads, mode } => {
+            parts.push(format!("padding={}", join(&pads.concat())));
+            if *mode != PadMode::Constant {
+                parts.push(format!("mode={}", mode.name()));
+            }
+        }
+        Op::LayerNorm { axis, bias, .. } => {
+            parts.push(format!("axis={axis}"));
+            if *bias {
+                parts.push("bias".to_owned());
+            }
+        }
+        Op::GroupNorm { groups, .. } => parts.push(format!("groups={groups}")),
+        Op::Recurrent { hidden, bidirectional, .. } => {
+            parts.push(format!("hidden={hidden}"));
+            if *bidirectional {
+                parts.push("bidirectional".to_owned());
+            }
+        }
+        Op::Unbatched { op } => {
+            parts.extend(Some(attributes(op)).filter(|inner| !inner.is_empty()));
+            parts.push("unbatched".to_owned());
+        }
         Op::Custom { attributes, .. } => parts.extend(attributes.iter().map(|(k, v)| format!("{k}={v}"))),
         _ => {}
     }
     parts.join(",")
+}
+
+/// A list of sizes, unless all are what their absence means.
+fn sizes(parts: &mut Vec<String>, name: &str, values: &[usize], default: usize) {
+    if values.iter().any(|&value| value != default) {
+        parts.push(format!("{name}={}", join(values)));
+    }
 }
 
 fn window(parts: &mut Vec<String>, kernel: [usize; 2], stride: [usize; 2], pad: [usize; 2]) {
@@ -109,5 +193,15 @@ mod tests {
         assert_eq!(key(1), key(8));
         let biased = LayerKey::new(&op.clone().with_bias(), &[&Shape::from([1, 96, 32, 32])]);
         assert_ne!(key(1), biased);
+    }
+
+    /// Eight heads and one take different times; without the first dimension their keys would be the same.
+    #[test]
+    fn a_first_dimension_that_is_no_batch_is_in_the_key() {
+        let key = |op: &Op, heads| LayerKey::new(op, &[&Shape::from([heads, 16, 4]), &Shape::from([heads, 4, 16])]);
+        let unbatched = Op::Unbatched { op: Box::new(Op::MatMul) };
+        assert_eq!(key(&unbatched, 8).as_str(), "matmul(unbatched)[8x16x4,8x4x16]");
+        assert_ne!(key(&unbatched, 8), key(&unbatched, 1));
+        assert_eq!(key(&Op::MatMul, 8), key(&Op::MatMul, 1), "control: the batch is left out");
     }
 }

@@ -36,5 +36,5 @@ pub use graph::{Graph, MAX_NODES, Node, NodeId};
 pub use key::LayerKey;
 pub use lowered::{LoweredLayer, LoweredNetwork};
 pub use memory::Overhead;
-pub use op::{Activation, Op, Padding, ResizeMode};
+pub use op::{Activation, Cell, Function, Op, PadMode, Padding, Reduction, ResizeMode};
 pub use shape::Shape;

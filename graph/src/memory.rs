@@ -61,7 +61,7 @@ impl Graph {
         }
         // The caller keeps the inputs for the whole run, and constants exist before it.
         for (i, node) in nodes.iter().enumerate() {
-            if matches!(node.op, Op::Input { .. } | Op::Zeros { .. }) {
+            if !node.op.is_layer() {
                 last_use[i] = nodes.len();
             }
         }
@@ -71,7 +71,11 @@ impl Graph {
                 freed_after[last].push(i);
             }
         }
-        let bytes = |i: usize| nodes[i].shape.elements() * ELEMENT_BYTES;
+        // Stored values are counted with the parameters.
+        let bytes = |i: usize| match nodes[i].op {
+            Op::Constant { .. } => 0,
+            _ => nodes[i].shape.elements() * ELEMENT_BYTES,
+        };
         let mut live: u64 = (0..nodes.len()).filter(|&i| !nodes[i].op.is_layer()).map(bytes).sum();
         let mut peak = live;
         for i in 0..nodes.len() {

@@ -1,10 +1,14 @@
 //! The operations of graph nodes.
 
+mod function;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::Shape;
+
+pub use function::{Cell, Function, PadMode, Reduction};
 
 /// A non-linearity that a runtime can fuse into the layer before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -24,6 +28,8 @@ pub enum ResizeMode {
     Nearest,
     /// Bilinear.
     Bilinear,
+    /// Bicubic.
+    Bicubic,
 }
 
 /// Zero padding of the two spatial dimensions: top, bottom, left, right.
@@ -168,6 +174,138 @@ pub enum Op {
         /// Its shape.
         shape: Shape,
     },
+    /// A function of each element. Operands are broadcast; parameters stand for the last operands where those are numbers.
+    Elementwise {
+        /// What is computed.
+        function: Function,
+        /// The numbers: bounds, an exponent, a summand.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        parameters: Vec<f64>,
+    },
+    /// One value for all elements along some axes.
+    Reduce {
+        /// Which.
+        kind: Reduction,
+        /// The axes, in increasing order, counted with the batch as 0.
+        axes: Vec<usize>,
+        /// Whether they stay, with size 1.
+        keep: bool,
+    },
+    /// Another order of the axes; the data is copied.
+    Transpose {
+        /// For each axis of the result the axis of the operand.
+        order: Vec<usize>,
+    },
+    /// Another shape for the same elements in the same order.
+    Reshape {
+        /// All sizes but the first, which takes what is left: so it grows with the batch.
+        rest: Vec<usize>,
+    },
+    /// Part of a tensor along one axis.
+    Slice {
+        /// The axis, counted with the batch as 0.
+        axis: usize,
+        /// First index.
+        start: usize,
+        /// Index after the last.
+        end: usize,
+        /// Step from one index to the next.
+        step: usize,
+    },
+    /// Elements at fixed indices along an axis.
+    Gather {
+        /// The axis, counted with the batch as 0.
+        axis: usize,
+        /// How many indices.
+        count: usize,
+    },
+    /// Sizes of 1 repeated, without copying.
+    Expand {
+        /// What the operand's shape is broadcast with.
+        shape: Shape,
+    },
+    /// Convolution in one to three dimensions, also transposed.
+    ConvNd {
+        /// Output channels.
+        out_channels: usize,
+        /// Kernel size.
+        kernel: Vec<usize>,
+        /// Stride.
+        stride: Vec<usize>,
+        /// Symmetric zero padding; of a transposed one, what is cut off.
+        pad: Vec<usize>,
+        /// Dilation.
+        dilation: Vec<usize>,
+        /// Added to the output's sizes at the end; of a transposed one only.
+        output_pad: Vec<usize>,
+        /// Groups; weights are `(out, in / groups, …)`, of a transposed one `(in, out / groups, …)`.
+        groups: usize,
+        /// Whether a bias per output channel is added.
+        bias: bool,
+        /// Whether it is the gradient of a convolution.
+        transposed: bool,
+    },
+    /// Maximum or mean over windows in one to three dimensions, with everything that [`Op::MaxPool`] and [`Op::AvgPool`] lack.
+    PoolNd {
+        /// [`Reduction::Max`] or [`Reduction::Mean`].
+        kind: Reduction,
+        /// Window.
+        kernel: Vec<usize>,
+        /// Stride.
+        stride: Vec<usize>,
+        /// Symmetric padding.
+        pad: Vec<usize>,
+        /// Dilation; of a maximum only.
+        dilation: Vec<usize>,
+        /// Whether a last window may reach over the border.
+        ceil: bool,
+        /// Whether padded zeros count in the divisor of a mean.
+        count_padding: bool,
+    },
+    /// Padding along any axes.
+    PadNd {
+        /// Elements before and after, for each axis.
+        pads: Vec<[usize; 2]>,
+        /// With what.
+        mode: PadMode,
+    },
+    /// Normalisation over the axes from one on (Ba et al. 2016), with a trained scale.
+    LayerNorm {
+        /// First axis, counted with the batch as 0.
+        axis: usize,
+        /// Added to the variance.
+        epsilon: f64,
+        /// Whether a trained shift is added.
+        bias: bool,
+    },
+    /// Normalisation over groups of channels (Wu and He 2018), with trained scale and shift; as many groups as channels is
+    /// instance normalisation.
+    GroupNorm {
+        /// Groups.
+        groups: usize,
+        /// Added to the variance.
+        epsilon: f64,
+    },
+    /// A recurrent layer over `(steps, N, features)`, giving `(steps, N, hidden)`, of two directions twice as much. Operands
+    /// after the first are its initial states.
+    Recurrent {
+        /// Its cell.
+        cell: Cell,
+        /// Hidden size.
+        hidden: usize,
+        /// Whether it runs in both directions.
+        bidirectional: bool,
+    },
+    /// Stored values.
+    Constant {
+        /// Their shape.
+        shape: Shape,
+    },
+    /// An operation on operands whose first dimension is not the batch: its key holds that dimension too.
+    Unbatched {
+        /// The operation.
+        op: Box<Op>,
+    },
     /// Selects one of its inputs; the search decides which.
     Choice {
         /// Name of the choice; nodes with the same name always select the same candidate.
@@ -217,6 +355,23 @@ impl Op {
             Self::Identity => "identity",
             Self::Zero { .. } => "zero",
             Self::Zeros { .. } => "zeros",
+            Self::Elementwise { function, .. } => function.name(),
+            Self::Reduce { kind, .. } => kind.name(),
+            Self::Transpose { .. } => "transpose",
+            Self::Reshape { .. } => "reshape",
+            Self::Slice { .. } => "slice",
+            Self::Gather { .. } => "gather",
+            Self::Expand { .. } => "expand",
+            Self::ConvNd { transposed: false, .. } => "conv_nd",
+            Self::ConvNd { transposed: true, .. } => "conv_transpose",
+            Self::PoolNd { kind: Reduction::Max, .. } => "max_pool_nd",
+            Self::PoolNd { .. } => "avg_pool_nd",
+            Self::PadNd { .. } => "pad_nd",
+            Self::LayerNorm { .. } => "layer_norm",
+            Self::GroupNorm { .. } => "group_norm",
+            Self::Recurrent { cell, .. } => cell.name(),
+            Self::Constant { .. } => "constant",
+            Self::Unbatched { op } => op.name(),
             Self::Choice { .. } => "choice",
             Self::Custom { kind, .. } => kind,
         }
@@ -225,13 +380,57 @@ impl Op {
     /// Whether a runtime spends time on it. Inputs and constants are there before a network runs.
     #[must_use]
     pub fn is_layer(&self) -> bool {
-        !matches!(self, Self::Input { .. } | Self::Zeros { .. })
+        !matches!(self, Self::Input { .. } | Self::Zeros { .. } | Self::Constant { .. })
     }
 
     /// Whether it can have trained parameters.
     #[must_use]
     pub fn has_parameters(&self) -> bool {
-        matches!(self, Self::Conv { .. } | Self::Linear { .. } | Self::BatchNorm { .. } | Self::Custom { .. })
+        match self {
+            Self::Conv { .. }
+            | Self::Linear { .. }
+            | Self::BatchNorm { .. }
+            | Self::ConvNd { .. }
+            | Self::LayerNorm { .. }
+            | Self::GroupNorm { .. }
+            | Self::Recurrent { .. }
+            | Self::Constant { .. }
+            | Self::Custom { .. } => true,
+            Self::Unbatched { op } => op.has_parameters(),
+            _ => false,
+        }
+    }
+
+    /// The operation itself, whatever the first dimension of its operands is.
+    #[must_use]
+    pub fn plain(&self) -> &Self {
+        match self {
+            Self::Unbatched { op } => op.plain(),
+            op => op,
+        }
+    }
+
+    /// Whether its values are true or false, which are no floats.
+    #[must_use]
+    pub fn gives_truth(&self) -> bool {
+        let Self::Elementwise { function, .. } = self.plain() else { return false };
+        matches!(
+            function,
+            Function::Equal
+                | Function::Less
+                | Function::LessOrEqual
+                | Function::Greater
+                | Function::GreaterOrEqual
+                | Function::And
+                | Function::Or
+                | Function::Not
+        )
+    }
+
+    /// A function of each element, without parameters.
+    #[must_use]
+    pub fn elementwise(function: Function) -> Self {
+        Self::Elementwise { function, parameters: Vec::new() }
     }
 
     /// A convolution with equal height and width attributes.
@@ -252,7 +451,7 @@ impl Op {
     /// The same convolution with a bias; other operations are returned as they are.
     #[must_use]
     pub fn with_bias(mut self) -> Self {
-        if let Self::Conv { bias, .. } | Self::Linear { bias, .. } = &mut self {
+        if let Self::Conv { bias, .. } | Self::Linear { bias, .. } | Self::ConvNd { bias, .. } = &mut self {
             *bias = true;
         }
         self

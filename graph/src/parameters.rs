@@ -54,6 +54,47 @@ pub fn specs_of(op: &Op, inputs: &[&Shape]) -> Vec<ParameterSpec> {
             let of = |suffix, trainable, value| vector(suffix, inputs[0].channels(), trainable, value);
             vec![of("scale", true, 1.0), of("shift", true, 0.0), of("mean", false, 0.0), of("variance", false, 1.0)]
         }
+        Op::ConvNd { out_channels, kernel, groups, bias, transposed, .. } => {
+            let channels = inputs[0].channels();
+            let (first, second) =
+                if *transposed { (channels, out_channels / groups) } else { (*out_channels, channels / groups) };
+            let bias = bias.then(|| vector("bias", *out_channels, true, 0.0));
+            std::iter::once(weight([&[first, second], &kernel[..]].concat())).chain(bias).collect()
+        }
+        Op::LayerNorm { axis, bias, .. } => {
+            let dims = inputs[0].0.get(*axis..).unwrap_or_default().to_vec();
+            let of = |suffix, value| ParameterSpec {
+                suffix,
+                dims: dims.clone(),
+                trainable: true,
+                initial: Initial::Constant(value),
+            };
+            std::iter::once(of("scale", 1.0)).chain(bias.then(|| of("shift", 0.0))).collect()
+        }
+        Op::GroupNorm { .. } => {
+            let channels = inputs[0].channels();
+            vec![vector("scale", channels, true, 1.0), vector("shift", channels, true, 0.0)]
+        }
+        Op::Recurrent { cell, hidden, bidirectional } => {
+            let features = inputs[0].0.last().copied().unwrap_or(1);
+            let rows = cell.gates() * hidden;
+            let direction = |[input, state, input_bias, state_bias]: [&'static str; 4]| {
+                let matrix = |suffix, columns| ParameterSpec { suffix, ..weight(vec![rows, columns]) };
+                let bias = |suffix| vector(suffix, rows, true, 0.0);
+                [matrix(input, features), matrix(state, *hidden), bias(input_bias), bias(state_bias)]
+            };
+            let forward = direction(["weight_ih", "weight_hh", "bias_ih", "bias_hh"]);
+            let backward = ["weight_ih_reverse", "weight_hh_reverse", "bias_ih_reverse", "bias_hh_reverse"];
+            forward.into_iter().chain(bidirectional.then(|| direction(backward)).into_iter().flatten()).collect()
+        }
+        // Neither a divisor of zero nor a logarithm of a negative number.
+        Op::Constant { shape } => vec![ParameterSpec {
+            suffix: "value",
+            dims: shape.0.clone(),
+            trainable: true,
+            initial: Initial::Constant(0.5),
+        }],
+        Op::Unbatched { op } => specs_of(op, inputs),
         _ => Vec::new(),
     }
 }

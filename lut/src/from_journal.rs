@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use nasprof_base::statistics::{mean, median, standard_deviation, trimmed_mean};
 use nasprof_graph::cost::op_cost;
-use nasprof_graph::key::attributes;
+use nasprof_graph::key::{attributes, input_shapes};
 use nasprof_graph::{Graph, LayerKey};
 use nasprof_profiler::engine::{Levelling, RoundValues, SessionValues, Workload, bad_probes};
 use nasprof_profiler::journal::{EndReason, EnergyResult, EnergyTarget, Event, Mode, Role, Trial};
@@ -207,7 +207,7 @@ pub(crate) fn static_row(key: &LayerKey, graph: &Graph, mode: Mode) -> Row {
         key: key.clone(),
         op: node.map_or("", |n| n.op.name()).to_owned(),
         attributes: node.map(|n| attributes(&n.op)).unwrap_or_default(),
-        input_shapes: shapes.iter().map(|s| s.without_batch()).collect::<Vec<_>>().join(","),
+        input_shapes: node.map(|n| input_shapes(&n.op, &shapes)).unwrap_or_default(),
         mode,
         times: None,
         error: None,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use nasprof_base::statistics::mean;
 use nasprof_graph::cost::op_cost;
+use nasprof_graph::key::{attributes, input_shapes};
 use nasprof_graph::{Op, Shape};
 
 use crate::Row;
@@ -49,9 +50,9 @@ impl Interpolator {
     /// The time of an operation; `None` unless enough layers of its kind were measured, smaller and larger ones.
     pub(crate) fn time(&self, op: &Op, inputs: &[&Shape], output: &Shape) -> Option<Interpolated> {
         let cost = op_cost(op, inputs, output);
-        let shapes: Vec<String> = inputs.iter().map(|shape| shape.without_batch()).collect();
-        let shapes: Vec<&str> = shapes.iter().map(String::as_str).collect();
-        let line = self.kinds.get(&kind(op.name(), &nasprof_graph::key::attributes(op), &shapes))?;
+        let shapes = input_shapes(op, inputs);
+        let shapes: Vec<&str> = shapes.split(',').collect();
+        let line = self.kinds.get(&kind(op.name(), &attributes(op), &shapes))?;
         if line.len() < MIN_LAYERS {
             return None;
         }

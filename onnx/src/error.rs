@@ -29,15 +29,46 @@ pub enum OnnxError {
     /// More parts than any network has.
     #[error("the model is too large: more than {0} parts")]
     TooManyParts(usize),
-    /// An operator that is not read.
-    #[error("node `{node}`: operator `{op}` is not supported (supported: {supported})")]
-    Operator {
-        /// The node.
-        node: String,
-        /// Its operator, with its domain unless that is ONNX's own.
-        op: String,
-        /// The operators that are.
-        supported: String,
+    /// Operators that are not read: all of them.
+    #[error("{}", unsupported(.0))]
+    Operators(Vec<Unsupported>),
+    /// A shape for an input that the model does not have.
+    #[error("the model has no input `{name}` (its inputs: {known}){hint}")]
+    UnknownInput {
+        /// The name given.
+        name: String,
+        /// The inputs' names.
+        known: String,
+        /// The nearest of them, in words; empty if there is none.
+        hint: String,
+    },
+    /// A shape that an input cannot have.
+    #[error("input `{name}`: {problem}")]
+    InputShape {
+        /// The input.
+        name: String,
+        /// What does not fit.
+        problem: String,
+    },
+    /// An input of another type than 32-bit floats.
+    #[error("input `{name}` has type {kind}; only 32-bit floats are supported")]
+    InputType {
+        /// The input.
+        name: String,
+        /// Its type.
+        kind: String,
+    },
+    /// An input with a size that the model leaves open.
+    #[error("input `{name}` has no fixed size in dimension {axis} (`{dimension}`)")]
+    OpenSize {
+        /// The input.
+        name: String,
+        /// The first such dimension.
+        axis: usize,
+        /// What the model calls it; may be empty.
+        dimension: String,
+        /// Its sizes as in `1x3x?x?`.
+        pattern: String,
     },
     /// An operator that is read, used in a way that our operations do not have.
     #[error("node `{node}` ({op}): {problem}")]
@@ -77,4 +108,30 @@ pub enum OnnxError {
         /// What it is, in words.
         actual: String,
     },
+}
+
+/// Nodes of an operator that is not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsupported {
+    /// The operator, with its domain unless that is ONNX's own.
+    pub op: String,
+    /// The first node.
+    pub node: String,
+    /// How many nodes.
+    pub count: usize,
+}
+
+fn unsupported(all: &[Unsupported]) -> String {
+    /// More are counted only: a message is read.
+    const MOST: usize = 20;
+    let one = |unknown: &Unsupported| match unknown.count {
+        1 => format!("`{}` (node `{}`)", unknown.op, unknown.node),
+        count => format!("`{}` ({count} nodes, first `{}`)", unknown.op, unknown.node),
+    };
+    let mut named: Vec<String> = all.iter().take(MOST).map(one).collect();
+    if all.len() > MOST {
+        named.push(format!("and {} more", all.len() - MOST));
+    }
+    let plural = if all.len() == 1 { "this operator is" } else { "these operators are" };
+    format!("{plural} not supported: {}", named.join(", "))
 }

@@ -9,6 +9,6 @@ mod read;
 mod schema;
 mod write;
 
-pub use error::OnnxError;
-pub use read::read;
+pub use error::{OnnxError, Unsupported};
+pub use read::{InputShapes, read, read_with};
 pub use write::{Weights, write};

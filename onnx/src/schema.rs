@@ -9,8 +9,12 @@ pub(super) const OPSET: i64 = 17;
 
 /// `TensorProto.DataType`
 pub(super) const FLOAT: i32 = 1;
+pub(super) const UINT8: i32 = 2;
+pub(super) const INT8: i32 = 3;
 pub(super) const INT32: i32 = 6;
 pub(super) const INT64: i32 = 7;
+pub(super) const BOOL: i32 = 9;
+pub(super) const DOUBLE: i32 = 11;
 /// Bytes of a [`FLOAT`].
 pub(super) const FLOAT_BYTES: u64 = 4;
 /// `TensorProto.DataLocation` of a tensor in another file.
@@ -21,7 +25,10 @@ pub(super) const TYPE_FLOAT: i32 = 1;
 pub(super) const TYPE_INT: i32 = 2;
 pub(super) const TYPE_STRING: i32 = 3;
 pub(super) const TYPE_TENSOR: i32 = 4;
+pub(super) const TYPE_GRAPH: i32 = 5;
+pub(super) const TYPE_FLOATS: i32 = 6;
 pub(super) const TYPE_INTS: i32 = 7;
+pub(super) const TYPE_STRINGS: i32 = 8;
 
 /// A model.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -109,9 +116,15 @@ pub(super) struct AttributeProto {
     // Boxed: most attributes have none, and a file can claim many attributes.
     #[prost(message, optional, boxed, tag = "5")]
     pub(super) t: Option<Box<TensorProto>>,
+    #[prost(message, optional, boxed, tag = "6")]
+    pub(super) g: Option<Box<GraphProto>>,
+    #[prost(float, repeated, tag = "7")]
+    pub(super) floats: Vec<f32>,
     /// As ONNX's checker wants it: one field a value, not packed.
     #[prost(int64, repeated, packed = "false", tag = "8")]
     pub(super) ints: Vec<i64>,
+    #[prost(bytes = "vec", repeated, tag = "9")]
+    pub(super) strings: Vec<Vec<u8>>,
     #[prost(int32, optional, tag = "20")]
     pub(super) kind: Option<i32>,
 }
@@ -129,6 +142,8 @@ pub(super) struct TensorProto {
     pub(super) int32_data: Vec<i32>,
     #[prost(int64, repeated, tag = "7")]
     pub(super) int64_data: Vec<i64>,
+    #[prost(double, repeated, tag = "10")]
+    pub(super) double_data: Vec<f64>,
     #[prost(string, tag = "8")]
     pub(super) name: String,
     #[prost(bytes = "vec", optional, tag = "9")]

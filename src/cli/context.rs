@@ -19,6 +19,23 @@ pub(crate) struct SourceArgs {
     pub(crate) model: Option<PathBuf>,
 }
 
+/// Sizes that a model leaves open.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ShapeArgs {
+    /// With --model: the shape of an input whose sizes the model leaves open, like `images=1x3x224x224`; once for each such
+    /// input.
+    #[arg(long, value_name = "NAME=SIZES", value_parser = input_shape, requires = "model")]
+    pub(crate) input_shape: Vec<(String, Vec<usize>)>,
+}
+
+/// A name and sizes, as `NAME=1x3x224x224`.
+fn input_shape(text: &str) -> Result<(String, Vec<usize>), String> {
+    let explain = || "a name and sizes, like images=1x3x224x224".to_owned();
+    let (name, sizes) = text.rsplit_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(explain)?;
+    let size = |size: &str| size.parse().ok().filter(|&size| size > 0).ok_or_else(explain);
+    Ok((name.to_owned(), sizes.split('x').map(size).collect::<Result<_, _>>()?))
+}
+
 /// Changes to a device file.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SettingArgs {

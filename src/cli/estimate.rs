@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
 
-use super::context::{ContextArgs, SettingArgs};
+use super::context::{ContextArgs, SettingArgs, ShapeArgs};
 use crate::completions;
 
 #[derive(Debug, Args)]
@@ -19,6 +19,8 @@ pub(crate) struct EstimateArgs {
     /// One network instead of a space: an ONNX model.
     #[arg(long, value_name = "FILE.onnx", conflicts_with = "space")]
     pub(crate) model: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) shapes: ShapeArgs,
     /// Architectures: one in a file that ends in .json; one or more in any other file, or on stdin (`-`).
     #[arg(long, value_name = "FILE", required_unless_present_any = ["distribution", "model"], conflicts_with = "model",
         add = ArgValueCompleter::new(completions::archs))]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
 
-use super::context::{ContextArgs, ModeArg, SettingArgs, SourceArgs};
+use super::context::{ContextArgs, ModeArg, SettingArgs, ShapeArgs, SourceArgs};
 use crate::completions;
 
 #[derive(Debug, Args)]
@@ -20,6 +20,8 @@ pub(crate) struct MeasureArgs {
     pub(crate) settings: SettingArgs,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) shapes: ShapeArgs,
     #[command(flatten)]
     pub(crate) context: ContextArgs,
     /// Where layers are timed.

@@ -24,7 +24,7 @@ pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode, Failure> {
     let lut = read(&args.lut)?;
     let header = &lut.context.header;
     let space = match &args.model {
-        Some(model) => resolve::model(model)?,
+        Some(model) => resolve::model(model, &args.shapes)?,
         None => resolve::space_or(args.space.as_deref(), &header.space, "the LUT")?,
     };
     let (space, identity) = at_batch(space, header.batch)?;

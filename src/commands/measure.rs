@@ -122,11 +122,15 @@ impl Job {
         outputs.check("-o", &output, &LUTS)?;
         outputs.check("the journal", &journal_path(&output), &[])?;
         refuse_existing(&journal_path(&output), args)?;
-        let space = resolve::source(&args.source)?;
+        let space = resolve::source(&args.source, &args.shapes)?;
         let file = resolve::device(device, &args.settings.set)?;
         let in_context = |failure: Failure| if several { failure.context(device) } else { failure };
         let mut link = resolve::open(&file).map_err(in_context)?.locking_clocks(args.lock_clocks);
-        let target = target(&file, link.cores(), &args.context)?;
+        let mut target = target(&file, link.cores(), &args.context)?;
+        // A model says its own batch.
+        if let (Some(_), None, Some(batch)) = (&args.source.model, args.context.batch, space.graph.batch()) {
+            target.batch = batch;
+        }
         // An agent that cannot do it is told of before a journal is begun.
         link.agent(&target.backend).map_err(|error| in_context(error.into()))?;
         print_remarks(device, &mut link);

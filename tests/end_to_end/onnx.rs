@@ -89,3 +89,15 @@ fn a_model_that_cannot_be_read_is_refused_and_leaves_nothing() {
     }
     assert!(!folder.path("x.parquet").exists() && !folder.path("x.journal.jsonl").exists());
 }
+
+/// The sizes of inputs are the model's; where it leaves them open, those that are given.
+#[test]
+fn shapes_of_inputs_are_checked_against_the_model() {
+    let (folder, _) = exported();
+    let shape = "measure --device synthetic:quiet --model net.onnx -o x.parquet --input-shape";
+    folder.fails(&format!("{shape} none=1x3x8x8"), 2, "the model has no input `none`");
+    folder.fails(&format!("{shape} input=1x3"), 2, "4 dimensions, 2 are given");
+    folder.fails(&format!("{shape} input=1x0x8x8"), 2, "a name and sizes");
+    folder.fails("measure --device synthetic:quiet --space small.toml -o x.parquet --input-shape a=1", 2, "--model");
+    assert!(!folder.path("x.parquet").exists());
+}

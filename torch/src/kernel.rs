@@ -1,7 +1,12 @@
 //! Graph operations as libtorch calls.
 
+mod elementwise;
+mod general;
+
 use nasprof_graph::{Op, Padding, ResizeMode, Shape};
 use tch::{Device, Kind, TchError, Tensor};
+
+pub use general::General;
 
 /// Height and width.
 pub type Pair = [i64; 2];
@@ -100,6 +105,8 @@ pub enum Kernel {
     },
     /// Matrix product of two operands.
     MatMul,
+    /// An operation on any number of dimensions.
+    General(General),
     /// Hands its operand on.
     Identity,
 }
@@ -110,6 +117,10 @@ impl Kernel {
     /// # Errors
     /// If libtorch has no such operation.
     pub fn new(op: &Op) -> Result<Self, String> {
+        let op = op.plain();
+        if let Some(general) = General::new(op) {
+            return Ok(Self::General(general));
+        }
         Ok(match op {
             Op::Conv { stride, pad, dilation, groups, activation: None, .. } => {
                 Self::Conv { stride: pair(*stride), pad: pair(*pad), dilation: pair(*dilation), groups: *groups as i64 }
@@ -195,7 +206,12 @@ impl Kernel {
             (Self::Pad { padding }, _) => x.f_constant_pad_nd(padding),
             (Self::Resize { size, mode: ResizeMode::Nearest }, _) => x.f_upsample_nearest2d(size, None, None),
             (Self::Resize { size, mode: ResizeMode::Bilinear }, _) => x.f_upsample_bilinear2d(size, false, None, None),
+            (Self::Resize { size, mode: ResizeMode::Bicubic }, _) => x.f_upsample_bicubic2d(size, false, None, None),
             (Self::MatMul, _) => x.f_matmul(operand(1)?),
+            (Self::General(general), _) => {
+                let all = (0..count).map(operand).collect::<Result<Vec<_>, _>>()?;
+                general.run(weights, &all)
+            }
             (Self::Identity, _) => Ok(x.shallow_clone()),
         }
     }
@@ -203,7 +219,7 @@ impl Kernel {
 
 /// Random weights in the order that [`Kernel::run`] takes them, for inputs of the given shapes.
 pub(super) fn random_weights(op: &Op, inputs: &[&Shape]) -> Result<Vec<Tensor>, TchError> {
-    match op {
+    match op.plain() {
         Op::Conv { out_channels, kernel, groups, bias, .. } => {
             let per_group = inputs[0].channels() / groups;
             let dims = [*out_channels as i64, per_group as i64, kernel[0] as i64, kernel[1] as i64];
@@ -217,7 +233,7 @@ pub(super) fn random_weights(op: &Op, inputs: &[&Shape]) -> Result<Vec<Tensor>, 
         }
         Op::BatchNorm { .. } => [1.0, 0.0, 0.0, 1.0].map(|v| vector(inputs[0].channels(), v)).into_iter().collect(),
         Op::LeakyRelu { slope } => Ok(vec![vector(1, *slope)?]),
-        _ => Ok(Vec::new()),
+        op => general::random_weights(op, inputs),
     }
 }
 

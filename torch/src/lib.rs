@@ -19,7 +19,7 @@ use nasprof_profiler::protocol::{
     Canary, Device, DeviceError, Energy, Fingerprint, Loaded, Memory, Probes, Run, Setup, Visit, VisitRequest,
 };
 
-pub use kernel::{Kernel, Pair};
+pub use kernel::{General, Kernel, Pair};
 pub(crate) use network::Network;
 
 /// The version of libtorch that the bindings were made for and that the build checks the library against.

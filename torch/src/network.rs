@@ -21,6 +21,8 @@ struct Step {
 pub(crate) struct Network {
     steps: Vec<Step>,
     slots: Vec<Option<Tensor>>,
+    /// Slots of stored values, which belong to the network as its weights do.
+    constants: Vec<usize>,
 }
 
 impl Network {
@@ -40,6 +42,7 @@ impl Network {
         }
         let mut slots: Vec<Option<Tensor>> = (0..nodes.len()).map(|_| None).collect();
         let mut steps = Vec::with_capacity(graph.layers().count());
+        let mut constants = Vec::new();
         for (i, node) in nodes.iter().enumerate() {
             let dims: Vec<i64> = node.shape.0.iter().map(|&d| d as i64).collect();
             let fail = |e: TchError| format!("layer `{}` ({}): {}", node.name, node.op.name(), first_line(&e));
@@ -50,6 +53,11 @@ impl Network {
                 }
                 Op::Zeros { .. } => {
                     slots[i] = Some(Tensor::f_zeros(dims, (Kind::Float, device)).map_err(fail)?);
+                }
+                // Neither a divisor of zero nor a logarithm of a negative number.
+                Op::Constant { .. } => {
+                    slots[i] = Some(Tensor::f_full(dims, 0.5, (Kind::Float, device)).map_err(fail)?);
+                    constants.push(i);
                 }
                 op => {
                     let shapes = graph.input_shapes(node);
@@ -67,12 +75,16 @@ impl Network {
                 }
             }
         }
-        Ok(Self { steps, slots })
+        Ok(Self { steps, slots, constants })
     }
 
     /// Drops data and results; the network cannot run after it.
     pub(super) fn drop_values(&mut self) {
-        self.slots.iter_mut().for_each(|slot| *slot = None);
+        for (i, slot) in self.slots.iter_mut().enumerate() {
+            if self.constants.binary_search(&i).is_err() {
+                *slot = None;
+            }
+        }
     }
 
     /// One run without timers.
@@ -115,4 +127,89 @@ impl Network {
 /// libtorch's messages go on with a C++ stack trace.
 fn first_line(error: &TchError) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use nasprof_graph::{Cell, Function, GraphBuilder, NodeId, Shape};
+
+    use super::*;
+
+    /// Runs what `build` makes, joined with an input of the shape that is inferred for it: libtorch refuses another one.
+    fn run(build: impl Fn(&mut GraphBuilder) -> NodeId) {
+        let mut b = GraphBuilder::new();
+        let y = build(&mut b);
+        let like = b.shape(y).clone();
+        let other = b.input("other", like).unwrap();
+        let all = b.add("all", Op::Concat { axis: 0 }, &[y, other]).unwrap();
+        let graph = b.build(&[all]).unwrap();
+        let mut network = Network::build(&graph, 1, Device::Cpu).unwrap();
+        network.run_whole().unwrap_or_else(|e| panic!("{e}: {:?}", graph.nodes()));
+        network.run_whole().unwrap();
+    }
+
+    #[test]
+    fn recurrent_layers_have_the_shapes_that_are_inferred() {
+        for cell in [Cell::Lstm, Cell::Gru, Cell::Rnn] {
+            for (bidirectional, given) in [(false, false), (true, false), (false, true)] {
+                run(|b| {
+                    let mut inputs = vec![b.input("x", [7, 2, 5]).unwrap()];
+                    if given {
+                        inputs.extend((0..cell.states()).map(|i| b.input(&format!("state_{i}"), [1, 2, 3]).unwrap()));
+                    }
+                    b.add("y", Op::Recurrent { cell, hidden: 3, bidirectional }, &inputs).unwrap()
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn constants_are_operands_of_any_function() {
+        let functions = [Function::Prelu, Function::Div, Function::Max, Function::Pow, Function::BroadcastAdd];
+        for function in functions {
+            for shape in [[1, 8, 1, 1], [1, 1, 1, 5], [1, 1, 1, 1]] {
+                run(|b| {
+                    let x = b.input("x", [2, 8, 3, 5]).unwrap();
+                    let c = b.add("c", Op::Constant { shape: Shape::from(shape) }, &[]).unwrap();
+                    b.add("y", Op::elementwise(function), &[x, c]).unwrap()
+                });
+            }
+        }
+        run(|b| {
+            let x = b.input("x", [2, 8, 3, 5]).unwrap();
+            let c = b.add("c", Op::Constant { shape: [1, 8, 1, 1].into() }, &[]).unwrap();
+            let larger = b.add("larger", Op::elementwise(Function::Greater), &[x, c]).unwrap();
+            let both = b.add("both", Op::elementwise(Function::And), &[larger, larger]).unwrap();
+            let y = b.add("y", Op::elementwise(Function::Where), &[both, x, c]).unwrap();
+            // A stored condition is none of truth values yet.
+            b.add("z", Op::elementwise(Function::Where), &[c, y, x]).unwrap()
+        });
+    }
+
+    #[test]
+    fn parts_and_products_without_a_batch_run() {
+        run(|b| {
+            let x = b.input("x", [2, 8, 3, 5]).unwrap();
+            b.add("y", Op::Gather { axis: 1, count: 11 }, &[x]).unwrap()
+        });
+        run(|b| {
+            let x = b.input("x", [1, 8, 3, 5]).unwrap();
+            let y = b.input("y", [4, 1, 5, 2]).unwrap();
+            b.add("z", Op::Unbatched { op: Box::new(Op::MatMul) }, &[x, y]).unwrap()
+        });
+    }
+
+    /// Stored values belong to a network as its weights do: they stay where data and results are dropped.
+    #[test]
+    fn stored_values_are_kept_where_data_is_dropped() {
+        let mut b = GraphBuilder::new();
+        let x = b.input("x", [1, 4]).unwrap();
+        let c = b.add("c", Op::Constant { shape: [1, 4].into() }, &[]).unwrap();
+        let y = b.add("y", Op::elementwise(Function::Sub), &[x, c]).unwrap();
+        let mut network = Network::build(&b.build(&[y]).unwrap(), 1, Device::Cpu).unwrap();
+        network.run_whole().unwrap();
+        network.drop_values();
+        let kept: Vec<bool> = network.slots.iter().map(Option::is_some).collect();
+        assert_eq!(kept, [false, true, false]);
+    }
 }

@@ -5,7 +5,7 @@
 use std::path::Path as FilePath;
 
 use nasprof_graph::runtime::Runtime;
-use nasprof_graph::{Arch, Graph, GraphBuilder, NodeId, Op, ResizeMode};
+use nasprof_graph::{Arch, Function, Graph, GraphBuilder, NodeId, Op, PadMode, Reduction, ResizeMode};
 use nasprof_onnx::{Weights, write};
 use nasprof_spaces::Space;
 use nasprof_testkit::python::{ONNX, python};
@@ -114,6 +114,94 @@ fn average(count_padding: bool) -> Op {
     Op::AvgPool { kernel: [3, 3], stride: [2, 2], pad: [1, 1], count_padding }
 }
 
+/// Operations on any number of dimensions, each after what makes its operand fit.
+fn general_operations() -> Vec<Vec<Op>> {
+    let of = Op::elementwise;
+    let with = |function, parameters: &[f64]| Op::Elementwise { function, parameters: parameters.to_vec() };
+    let positive = || vec![of(Function::Abs), with(Function::BroadcastAdd, &[0.1])];
+    let reduce = |kind, axes: &[usize], keep| Op::Reduce { kind, axes: axes.to_vec(), keep };
+    let pool = |kind, ceil, dilation| Op::PoolNd {
+        kind,
+        kernel: vec![3, 2],
+        stride: vec![2, 2],
+        pad: vec![1, 0],
+        dilation: vec![dilation; 2],
+        ceil,
+        count_padding: true,
+    };
+    let convolution = |dimensions: usize, transposed| Op::ConvNd {
+        out_channels: 6,
+        kernel: vec![3; dimensions],
+        stride: vec![2; dimensions],
+        pad: vec![1; dimensions],
+        dilation: vec![1; dimensions],
+        output_pad: vec![usize::from(transposed); dimensions],
+        groups: 2,
+        bias: true,
+        transposed,
+    };
+    let functions = [
+        Function::Neg,
+        Function::Exp,
+        Function::Erf,
+        Function::Gelu,
+        Function::Silu,
+        Function::Mish,
+        Function::Softplus,
+        Function::Softsign,
+        Function::Elu,
+        Function::Selu,
+        Function::Sin,
+        Function::Cos,
+        Function::Floor,
+        Function::Ceil,
+        Function::Sign,
+    ];
+    let mut all: Vec<Vec<Op>> = functions.into_iter().map(|function| vec![of(function)]).collect();
+    for function in [Function::Log, Function::Sqrt, Function::Reciprocal] {
+        all.push([positive(), vec![of(function)]].concat());
+    }
+    for (function, number) in [
+        (Function::Sub, 0.3),
+        (Function::BroadcastMul, 1.7),
+        (Function::Div, 3.0),
+        (Function::Pow, 2.0),
+        (Function::Max, 0.1),
+        (Function::Min, 0.1),
+    ] {
+        all.push(vec![with(function, &[number])]);
+    }
+    all.extend([
+        vec![with(Function::Clamp, &[-0.5, 0.25])],
+        vec![with(Function::Greater, &[0.1]), of(Function::ToFloat)],
+        vec![reduce(Reduction::Mean, &[1], true)],
+        vec![reduce(Reduction::Sum, &[0, 3], false)],
+        vec![reduce(Reduction::Max, &[2], false)],
+        vec![reduce(Reduction::Min, &[1, 2, 3], true)],
+        vec![reduce(Reduction::Prod, &[1], false)],
+        vec![reduce(Reduction::L2, &[2, 3], true)],
+        vec![reduce(Reduction::LogSumExp, &[1], true)],
+        vec![Op::Transpose { order: vec![0, 2, 3, 1] }],
+        vec![Op::Reshape { rest: vec![4, 2, 143] }, Op::Transpose { order: vec![0, 2, 1, 3] }],
+        vec![Op::Slice { axis: 3, start: 1, end: 12, step: 3 }],
+        vec![reduce(Reduction::Mean, &[2], true), Op::Expand { shape: [1, 8, 5, 13].into() }],
+        vec![convolution(2, false)],
+        vec![convolution(2, true)],
+        vec![Op::Reshape { rest: vec![8, 143] }, convolution(1, false), convolution(1, true)],
+        vec![Op::Reshape { rest: vec![4, 2, 11, 13] }, convolution(3, false)],
+        vec![pool(Reduction::Max, true, 1)],
+        vec![pool(Reduction::Max, false, 2)],
+        vec![pool(Reduction::Mean, false, 1)],
+        vec![Op::PadNd { pads: vec![[0, 0], [1, 2], [0, 0], [3, 0]], mode: PadMode::Constant }],
+        vec![Op::PadNd { pads: vec![[0, 0], [0, 0], [1, 2], [3, 0]], mode: PadMode::Reflect }],
+        vec![Op::PadNd { pads: vec![[0, 0], [0, 0], [1, 2], [3, 0]], mode: PadMode::Edge }],
+        vec![Op::LayerNorm { axis: 3, epsilon: 1e-3, bias: true }],
+        vec![Op::LayerNorm { axis: 2, epsilon: 1e-5, bias: false }],
+        vec![Op::GroupNorm { groups: 8, epsilon: 1e-3 }],
+    ]);
+    all
+}
+
 fn every_operation() -> Vec<Graph> {
     let pool = Op::MaxPool { kernel: [3, 2], stride: [2, 1], pad: [1, 0] };
     let resize = |size, mode| Op::Resize { size, mode };
@@ -137,8 +225,9 @@ fn every_operation() -> Vec<Graph> {
         vec![resize([22, 20], ResizeMode::Bilinear)],
         vec![resize([1, 6], ResizeMode::Bilinear)],
     ]
-    .iter()
-    .map(|ops| chain(ops))
+    .into_iter()
+    .chain(general_operations())
+    .map(|ops| chain(&ops))
     .collect();
     graphs.push(joined(|b, x| {
         let y = b.add("tanh", Op::Tanh, &[x]).unwrap();

@@ -47,7 +47,7 @@ fn shape(op: &Op, inputs: &[&[usize]]) -> Option<Vec<usize>> {
             let of = |axis: usize| places(inputs[0][2 + axis], kernel[axis], stride[axis], pad[axis], dilation[axis]);
             small.then(|| vec![inputs[0][0], channels, of(0), of(1)])
         };
-    match op {
+    match op.plain() {
         Op::Conv { out_channels, kernel, stride, pad, dilation, .. } => {
             windows(*out_channels, kernel, stride, pad, dilation)
         }
@@ -59,6 +59,20 @@ fn shape(op: &Op, inputs: &[&[usize]]) -> Option<Vec<usize>> {
             let mut dims = inputs[0].to_vec();
             *dims.last_mut()? = *out_features;
             Some(dims)
+        }
+        Op::Transpose { order } => Some(order.iter().map(|&axis| inputs[0][axis]).collect()),
+        Op::Slice { axis, start, end, step } => {
+            let mut dims = inputs[0].to_vec();
+            dims[*axis] = (*start..*end).step_by(*step).count();
+            Some(dims)
+        }
+        Op::ConvNd { out_channels, kernel, stride, pad, dilation, transposed: false, .. } => {
+            let small = [kernel, stride, pad, dilation].into_iter().flatten().all(|&n| n <= MOST);
+            let of = |i: usize| places(inputs[0][2 + i], kernel[i], stride[i], pad[i], dilation[i]);
+            small.then(|| [inputs[0][0], *out_channels].into_iter().chain((0..kernel.len()).map(of)).collect())
+        }
+        Op::Recurrent { hidden, bidirectional, .. } => {
+            Some(vec![inputs[0][0], inputs[0][1], hidden * if *bidirectional { 2 } else { 1 }])
         }
         Op::Flatten => Some(vec![inputs[0][0], inputs[0][1..].iter().product()]),
         Op::Concat { axis } => {
@@ -85,7 +99,18 @@ fn shape(op: &Op, inputs: &[&[usize]]) -> Option<Vec<usize>> {
 /// Multiplications: for every element of the output, those of its window or row.
 fn macs(op: &Op, inputs: &[&[usize]], output: &[usize]) -> u128 {
     let elements = output.iter().fold(1_u128, |product, &size| product * size as u128);
-    let each = match op {
+    let each = match op.plain() {
+        // Every element of what a transposed convolution reads meets the outputs of its group.
+        Op::ConvNd { kernel, groups, transposed: true, .. } => {
+            let read = inputs[0].iter().fold(1_u128, |product, &size| product * size as u128);
+            let outputs = (0..output[1]).step_by(*groups).count() as u128;
+            return kernel.iter().fold(read * outputs, |product, &size| product.saturating_mul(size as u128));
+        }
+        Op::ConvNd { kernel, groups, .. } => {
+            (0..inputs[0][1]).step_by(*groups).count() * kernel.iter().product::<usize>()
+        }
+        // A gate of an element sees the input and the state.
+        Op::Recurrent { cell, hidden, .. } => cell.gates() * (inputs[0][2] + hidden),
         // An output channel sees the channels of its group.
         Op::Conv { kernel, groups, .. } => (0..inputs[0][1]).step_by(*groups).count() * kernel[0] * kernel[1],
         Op::Linear { .. } | Op::MatMul => *inputs[0].last().unwrap_or(&0),

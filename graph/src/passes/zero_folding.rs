@@ -40,7 +40,13 @@ impl ZeroWhen {
             | Op::Crop { .. }
             | Op::Pad { .. }
             | Op::Resize { .. }
+            | Op::Transpose { .. }
+            | Op::Reshape { .. }
+            | Op::Slice { .. }
+            | Op::Gather { .. }
+            | Op::Expand { .. }
             | Op::Identity => Self::AllOperands,
+            Op::Unbatched { op } => Self::of(op),
             _ => Self::Never,
         }
     }

@@ -78,7 +78,7 @@ impl Selector {
                         Role::Choice(choices.iter().position(|c| c.name == *choice).unwrap_or(0) as u32)
                     }
                     Op::Add => Role::Add,
-                    Op::Input { .. } => Role::Input,
+                    Op::Input { .. } | Op::Constant { .. } => Role::Input,
                     op => Role::Layer(ZeroWhen::of(op)),
                 };
                 let start = operands.len() as u32;
@@ -88,7 +88,11 @@ impl Selector {
                     operands: [start, operands.len() as u32],
                     forwards_input: node.inputs.len() == 1 && forwards_input(&node.op),
                     is_view: crate::cost::is_view(&node.op),
-                    bytes: node.shape.elements() * crate::cost::ELEMENT_BYTES,
+                    bytes: match node.op {
+                        // Counted with the parameters.
+                        Op::Constant { .. } => 0,
+                        _ => node.shape.elements() * crate::cost::ELEMENT_BYTES,
+                    },
                 }
             })
             .collect();

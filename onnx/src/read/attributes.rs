@@ -1,6 +1,9 @@
 //! The attributes of one node. Each attribute is taken once; the rest would be ignored and is therefore refused.
 
-use super::super::schema::{AttributeProto, TYPE_FLOAT, TYPE_INT, TYPE_INTS, TYPE_STRING, TYPE_TENSOR};
+use super::super::schema::{
+    AttributeProto, GraphProto, TYPE_FLOAT, TYPE_FLOATS, TYPE_GRAPH, TYPE_INT, TYPE_INTS, TYPE_STRING, TYPE_STRINGS,
+    TYPE_TENSOR,
+};
 use super::limits::MAX_VALUES;
 use super::message::Tensor;
 
@@ -51,6 +54,18 @@ impl<'a> Attributes<'a> {
 
     pub(super) fn ints(&mut self, name: &str) -> Result<Option<Vec<i64>>, String> {
         self.typed(name, TYPE_INTS, |a| Some(a.ints.clone()))
+    }
+
+    pub(super) fn floats(&mut self, name: &str) -> Result<Option<Vec<f32>>, String> {
+        self.typed(name, TYPE_FLOATS, |a| Some(a.floats.clone()))
+    }
+
+    pub(super) fn texts(&mut self, name: &str) -> Result<Option<Vec<&'a str>>, String> {
+        self.typed(name, TYPE_STRINGS, |a| a.strings.iter().map(|text| std::str::from_utf8(text).ok()).collect())
+    }
+
+    pub(super) fn graph(&mut self, name: &str) -> Result<Option<&'a GraphProto>, String> {
+        self.typed(name, TYPE_GRAPH, |a| a.g.as_deref())
     }
 
     pub(super) fn tensor(&mut self, name: &str) -> Result<Option<Tensor<'a>>, String> {

@@ -1,8 +1,10 @@
 //! The inputs of a node: computed values, weights, and constants whose values matter.
 
-use nasprof_graph::{NodeId, Shape};
+use nasprof_graph::{NodeId, Op, Shape};
 
-use super::super::schema::NodeProto;
+use super::super::schema::{FLOAT, NodeProto};
+use super::attributes::Attributes;
+use super::axes::{axis_in, split_into};
 use super::message::Tensor;
 use super::reader::{Reader, Value};
 
@@ -19,16 +21,34 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A computed input.
-    pub(super) fn operand(&self, node: &'a NodeProto, index: usize) -> Result<NodeId, String> {
-        match self.value(node, index)? {
-            Value::Node(id) => Ok(*id),
-            Value::Constant(_) => Err(format!("its input `{}` is a constant", node.input[index])),
-        }
+    /// An input as an operand; a constant becomes stored values.
+    pub(super) fn operand(&mut self, node: &'a NodeProto, index: usize) -> Result<NodeId, String> {
+        self.operand_of_rank(node, index, 0)
     }
 
-    /// All inputs, computed.
-    pub(super) fn operands(&self, node: &'a NodeProto) -> Result<Vec<NodeId>, String> {
+    /// The same; a constant gets as many dimensions at least, as broadcasting gives them.
+    pub(super) fn operand_of_rank(&mut self, node: &'a NodeProto, index: usize, rank: usize) -> Result<NodeId, String> {
+        let tensor = match self.value(node, index)? {
+            Value::Node(id) => return Ok(*id),
+            Value::Constant(tensor) => tensor.clone(),
+        };
+        let name = node.input[index].as_str();
+        let sizes = tensor.sizes().map_err(|problem| format!("its input `{name}` {problem}"))?;
+        let rank = rank.max(sizes.len());
+        if let Some(id) = self.stored.get(&(name, rank)) {
+            return Ok(*id);
+        }
+        let shape = Shape(std::iter::repeat_n(1, rank - sizes.len()).chain(sizes).collect());
+        let op =
+            if tensor.data_type == FLOAT && tensor.is_zero() { Op::Zeros { shape } } else { Op::Constant { shape } };
+        let unique = self.unique(name);
+        let id = self.builder.add(&unique, op, &[]).map_err(|e| e.kind.to_string())?;
+        self.stored.insert((name, rank), id);
+        Ok(id)
+    }
+
+    /// All inputs as operands.
+    pub(super) fn operands(&mut self, node: &'a NodeProto) -> Result<Vec<NodeId>, String> {
         (0..node.input.len()).map(|i| self.operand(node, i)).collect()
     }
 
@@ -45,16 +65,63 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The single number that an input is known to be.
+    pub(super) fn known_number(&self, node: &'a NodeProto, index: usize) -> Option<f64> {
+        match self.value(node, index) {
+            Ok(Value::Constant(tensor)) => tensor.number(),
+            _ => None,
+        }
+    }
+
     /// A constant list of integers.
     pub(super) fn ints(&self, node: &'a NodeProto, index: usize) -> Result<Option<Vec<i64>>, String> {
         let Some(tensor) = self.constant(node, index)? else { return Ok(None) };
         tensor.ints().map(Some).map_err(|problem| format!("its input `{}` {problem}", node.input[index]))
     }
 
-    /// A constant float.
-    pub(super) fn float(&self, node: &'a NodeProto, index: usize) -> Result<Option<f32>, String> {
-        let Some(tensor) = self.constant(node, index)? else { return Ok(None) };
-        tensor.float().map(Some).map_err(|problem| format!("its input `{}` {problem}", node.input[index]))
+    /// Axes, which are an attribute or, in later versions, an input.
+    pub(super) fn axes(
+        &self,
+        node: &'a NodeProto,
+        attributes: &mut Attributes<'a>,
+        index: usize,
+    ) -> Result<Option<Vec<i64>>, String> {
+        match attributes.ints("axes")? {
+            Some(axes) => Ok(Some(axes)),
+            None => self.ints(node, index),
+        }
+    }
+
+    /// Axes of a reduction in increasing order, all of them if none are named; none if that is to mean none.
+    pub(super) fn reduced_axes(
+        &self,
+        node: &'a NodeProto,
+        attributes: &mut Attributes<'a>,
+        rank: usize,
+    ) -> Result<Vec<usize>, String> {
+        let none = attributes.int("noop_with_empty_axes")?.unwrap_or(0) != 0;
+        let axes = self.axes(node, attributes, 1)?.filter(|axes| !axes.is_empty());
+        let Some(axes) = axes else { return Ok(if none { Vec::new() } else { (0..rank).collect() }) };
+        let mut known = axes.iter().map(|&axis| axis_in(axis, rank)).collect::<Result<Vec<_>, _>>()?;
+        known.sort_unstable();
+        known.dedup();
+        Ok(known)
+    }
+
+    /// The axis of a `Split`, and the sizes that it cuts it into.
+    pub(super) fn split_sizes(
+        &self,
+        node: &'a NodeProto,
+        attributes: &mut Attributes<'a>,
+        dims: &[usize],
+    ) -> Result<(usize, Vec<usize>), String> {
+        let axis = axis_in(attributes.int("axis")?.unwrap_or(0), dims.len())?;
+        let given = match attributes.ints("split")? {
+            Some(sizes) => Some(sizes),
+            None => self.ints(node, 1)?,
+        };
+        attributes.ignore(&["num_outputs"]);
+        Ok((axis, split_into(dims[axis], given.as_deref(), node.output.len())?))
     }
 
     /// Shape of a weight, whose values are not looked at.
@@ -62,7 +129,7 @@ impl<'a> Reader<'a> {
         let tensor = self.constant(node, index)?.ok_or_else(|| format!("input {index} is missing"))?;
         match tensor.problem_as_floats() {
             Some(problem) => Err(format!("its weight `{}` {problem}", node.input[index])),
-            None => Ok(tensor.dims.iter().map(|&d| d as usize).collect()),
+            None => tensor.sizes().map_err(|problem| format!("its weight `{}` {problem}", node.input[index])),
         }
     }
 

@@ -1,142 +1,201 @@
 //! Converts ONNX operators to operations, usually one to one.
 
-use nasprof_graph::{NodeId, Op, Shape};
+use nasprof_graph::{Function, NodeId, Op, Shape};
 
-use super::super::schema::NodeProto;
+use super::super::schema::{FLOAT, NodeProto};
 use super::attributes::Attributes;
+use super::axes::axis_in;
 use super::reader::{Reader, Value};
 
 /// All operators that are read.
 pub(super) const SUPPORTED: &[&str] = &[
+    "Abs",
     "Add",
+    "And",
     "AveragePool",
     "BatchNormalization",
+    "Cast",
+    "CastLike",
+    "Ceil",
+    "Celu",
     "Clip",
     "Concat",
     "Constant",
     "ConstantOfShape",
     "Conv",
+    "ConvTranspose",
+    "Cos",
+    "DepthToSpace",
+    "Div",
     "Dropout",
+    "Elu",
+    "Equal",
+    "Erf",
+    "Exp",
+    "Expand",
     "Flatten",
+    "Floor",
+    "GRU",
+    "Gather",
+    "Gelu",
     "Gemm",
     "GlobalAveragePool",
+    "GlobalMaxPool",
+    "Greater",
+    "GreaterOrEqual",
+    "GroupNormalization",
     "HardSigmoid",
     "HardSwish",
     "Identity",
+    "If",
+    "InstanceNormalization",
+    "LSTM",
+    "LayerNormalization",
     "LeakyRelu",
+    "Less",
+    "LessOrEqual",
+    "Log",
+    "LogSoftmax",
     "MatMul",
+    "Max",
     "MaxPool",
+    "Mean",
+    "Min",
+    "Mish",
+    "Mod",
     "Mul",
+    "Neg",
+    "Not",
+    "Or",
+    "PRelu",
     "Pad",
+    "Pow",
+    "RNN",
+    "Range",
+    "Reciprocal",
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceLogSumExp",
+    "ReduceMax",
     "ReduceMean",
+    "ReduceMin",
+    "ReduceProd",
+    "ReduceSum",
+    "ReduceSumSquare",
     "Relu",
     "Reshape",
     "Resize",
+    "Round",
+    "Selu",
+    "Shape",
     "Sigmoid",
+    "Sign",
+    "Sin",
+    "Size",
     "Slice",
     "Softmax",
+    "Softplus",
+    "Softsign",
+    "SpaceToDepth",
+    "Split",
+    "Sqrt",
+    "Squeeze",
+    "Sub",
     "Sum",
+    "Swish",
     "Tanh",
+    "Tile",
     "Transpose",
+    "Unsqueeze",
+    "Upsample",
+    "Where",
 ];
 
 impl<'a> Reader<'a> {
+    /// The values of a node's outputs.
     pub(super) fn operator(
         &mut self,
         node: &'a NodeProto,
         mut attributes: Attributes<'a>,
-    ) -> Result<Value<'a>, String> {
-        let value = match node.op_type.as_str() {
-            "Constant" => Value::Constant(
-                attributes.tensor("value")?.ok_or("only a constant with a tensor as `value` is supported")?,
-            ),
-            "Identity" if matches!(self.value(node, 0)?, Value::Constant(_)) => self.value(node, 0)?.clone(),
-            "Transpose" => self.transposed(node, &mut attributes)?,
-            _ => Value::Node(self.computed(node, &mut attributes)?),
+    ) -> Result<Vec<Value<'a>>, String> {
+        let values = match self.folded(node, &mut attributes)? {
+            Some(values) => values,
+            None => self.computed(node, &mut attributes)?.into_iter().map(Value::Node).collect(),
         };
         attributes.finish()?;
-        Ok(value)
+        Ok(values)
     }
 
-    fn computed(&mut self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
-        let op = match node.op_type.as_str() {
-            "Conv" => return self.conv(node, attributes),
-            "MaxPool" | "AveragePool" => return self.pool(node, attributes),
-            "Gemm" => return self.gemm(node, attributes),
-            "MatMul" => return self.mat_mul(node),
-            "BatchNormalization" => return self.batch_norm(node, attributes),
-            "Add" | "Sum" => return self.sum(node),
-            "Mul" => return self.product(node),
-            "Concat" => {
-                let inputs = self.operands(node)?;
-                let first = inputs.first().ok_or("it has no inputs")?;
-                let axis = attributes.int("axis")?.ok_or("`axis` is missing")?;
-                let axis = axis_of(axis, self.shape(*first))?;
-                return self.add(Op::Concat { axis }, &inputs);
-            }
-            "ConstantOfShape" => return self.zeros(node, attributes),
-            "ReduceMean" => return self.mean(node, attributes),
-            "Relu" => Op::Relu,
-            "HardSwish" => Op::Hswish,
-            "Sigmoid" => Op::Sigmoid,
-            "Tanh" => Op::Tanh,
-            "GlobalAveragePool" => Op::GlobalAvgPool,
-            "Identity" => Op::Identity,
-            "Dropout" => {
-                attributes.ignore(&["ratio", "seed"]);
-                Op::Identity
-            }
-            "LeakyRelu" => Op::LeakyRelu { slope: decimal(attributes.float("alpha")?.unwrap_or(0.01)) },
-            "HardSigmoid" => {
-                let (alpha, beta) =
-                    (attributes.float("alpha")?.unwrap_or(0.2), attributes.float("beta")?.unwrap_or(0.5));
-                if (alpha - 1.0 / 6.0).abs() > 1e-6 || beta != 0.5 {
-                    return Err(format!("`alpha` {alpha} and `beta` {beta} are not supported (only 1/6 and 0.5)"));
-                }
-                Op::Hsigmoid
-            }
-            "Clip" => self.clip(node, attributes)?,
-            "Softmax" => self.softmax(node, attributes)?,
-            "Flatten" | "Reshape" => self.flatten(node, attributes)?,
-            "Slice" => self.crop(node)?,
+    fn computed(&mut self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<Vec<NodeId>, String> {
+        let one = match node.op_type.as_str() {
+            "Split" => return self.split(node, attributes),
+            "LSTM" | "GRU" | "RNN" => return self.recurrent(node, attributes),
+            "Conv" => self.conv(node, attributes)?,
+            "ConvTranspose" => self.conv_transpose(node, attributes)?,
+            "MaxPool" | "AveragePool" => self.pool(node, attributes)?,
+            "Gemm" => self.gemm(node, attributes)?,
+            "MatMul" => self.mat_mul(node)?,
+            "BatchNormalization" => self.batch_norm(node, attributes)?,
+            "InstanceNormalization" | "GroupNormalization" => self.group_norm(node, attributes)?,
+            "LayerNormalization" => self.layer_norm(node, attributes)?,
+            "Add" | "Sum" | "Sub" | "Mul" | "Div" | "Pow" | "Max" | "Min" | "Mean" | "PRelu" | "Equal" | "Less"
+            | "LessOrEqual" | "Greater" | "GreaterOrEqual" | "And" | "Or" | "Where" => self.of_operands(node)?,
+            "Concat" => self.concat(node, attributes)?,
+            "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" => self.reshape(node, attributes)?,
+            "Transpose" => self.transpose(node, attributes)?,
+            "DepthToSpace" | "SpaceToDepth" => self.depth_and_space(node, attributes)?,
+            "Slice" => self.slice(node, attributes)?,
+            "Gather" => self.gather(node, attributes)?,
+            "Expand" => self.expand(node)?,
+            "Tile" => self.tile(node)?,
             "Pad" => self.padding(node, attributes)?,
-            "Resize" => self.resize(node, attributes)?,
-            other => return Err(format!("`{other}` is not known")),
+            "Resize" | "Upsample" => self.resize(node, attributes)?,
+            "GlobalAveragePool" | "GlobalMaxPool" => self.global_pool(node)?,
+            "Softmax" | "LogSoftmax" => self.softmax(node, attributes)?,
+            name if name.starts_with("Reduce") => self.reduce(node, attributes)?,
+            "Cast" | "CastLike" => self.cast(node, attributes)?,
+            "Clip" => self.clip(node, attributes)?,
+            "HardSigmoid" => self.hard_sigmoid(node, attributes)?,
+            _ => {
+                let op = of_one(node, attributes)?;
+                let x = self.operand(node, 0)?;
+                self.add(op, &[x])?
+            }
         };
-        let x = self.operand(node, 0)?;
-        self.add(op, &[x])
-    }
-
-    /// A weight, turned.
-    fn transposed(&mut self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<Value<'a>, String> {
-        let Value::Constant(tensor) = self.value(node, 0)? else {
-            return Err("only weights can be transposed".to_owned());
-        };
-        let mut tensor = tensor.clone();
-        let order = attributes.ints("perm")?.unwrap_or_else(|| vec![1, 0]);
-        if tensor.dims.len() != 2 || order != [1, 0] {
-            return Err(format!("`perm` {order:?} of shape {:?} is not supported", tensor.dims));
-        }
-        tensor.dims.swap(0, 1);
-        Ok(Value::Constant(tensor))
+        Ok(vec![one])
     }
 
     fn gemm(&mut self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
-        let x = self.operand(node, 0)?;
-        let factors = [attributes.float("alpha")?, attributes.float("beta")?];
-        if factors.iter().flatten().any(|&factor| factor != 1.0) {
-            return Err("`alpha` and `beta` other than 1 are not supported".to_owned());
-        }
-        attributes.expect("transA", 0)?;
-        let mut weight = self.weight(node, 1)?;
-        if attributes.int("transB")?.unwrap_or(0) == 0 {
-            weight.reverse();
-        }
-        let out_features = self.features(x, &weight)?;
+        let mut x = self.operand(node, 0)?;
+        // Factors of what is added up anyway cost nothing.
+        attributes.ignore(&["alpha", "beta"]);
         if self.shape(x).rank() != 2 {
             return Err(format!("its input has the shape {}, not that of a matrix", self.shape(x)));
         }
-        let bias = self.bias(node, 2, out_features)?;
+        if attributes.int("transA")?.unwrap_or(0) != 0 {
+            x = self.transposed(x, &[1, 0])?;
+        }
+        let transposed = attributes.int("transB")?.unwrap_or(0) != 0;
+        if let Value::Node(y) = *self.value(node, 1)? {
+            let y = if transposed { self.transposed(y, &[1, 0])? } else { y };
+            let product = self.add(Op::MatMul, &[x, y])?;
+            return if Self::name(node, 2).is_some() { self.added(product, node, 2) } else { Ok(product) };
+        }
+        let mut weight = self.weight(node, 1)?;
+        if !transposed {
+            weight.reverse();
+        }
+        let out_features = self.features(x, &weight)?;
+        let bias = match Self::name(node, 2).map(|_| self.value(node, 2)).transpose()? {
+            None => Ok(false),
+            // A bias of one row or one number is spread.
+            Some(Value::Constant(bias)) => match &self.weight(node, 2)?[..] {
+                [] | [1] | [1, 1] => Ok(true),
+                [size] | [1, size] if *size == out_features => Ok(true),
+                _ => Err(format!("its bias has the shape {:?}", bias.dims)),
+            },
+            Some(Value::Node(_)) => Err("its bias is computed, only a constant is supported".to_owned()),
+        }?;
         self.share(node, 1);
         self.add(Op::Linear { out_features, bias }, &[x])
     }
@@ -150,130 +209,117 @@ impl<'a> Reader<'a> {
     }
 
     fn mat_mul(&mut self, node: &'a NodeProto) -> Result<NodeId, String> {
-        let x = self.operand(node, 0)?;
-        if let Value::Node(y) = *self.value(node, 1)? {
-            return self.add(Op::MatMul, &[x, y]);
-        }
-        let mut weight = self.weight(node, 1)?;
-        weight.reverse();
-        let out_features = self.features(x, &weight)?;
-        self.share(node, 1);
-        self.add(Op::Linear { out_features, bias: false }, &[x])
-    }
-
-    fn batch_norm(&mut self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
-        let x = self.operand(node, 0)?;
-        attributes.expect("training_mode", 0)?;
-        attributes.ignore(&["momentum"]);
-        let epsilon = decimal(attributes.float("epsilon")?.unwrap_or(1e-5));
-        let channels = self.shape(x).channels();
-        for index in 1..=4 {
-            let dims = self.weight(node, index)?;
-            if dims != [channels] {
-                return Err(format!("its input {index} has the shape {}, not ({channels})", Shape(dims)));
-            }
-        }
-        self.share(node, 1);
-        self.add(Op::BatchNorm { epsilon }, &[x])
-    }
-
-    /// A sum; or the bias of a product with a weight, which then belongs to the product.
-    fn sum(&mut self, node: &'a NodeProto) -> Result<NodeId, String> {
-        if node.input.len() != 2 {
-            let inputs = self.operands(node)?;
-            return self.add(Op::Add, &inputs);
-        }
-        let (x, bias) = match (self.value(node, 0)?, self.value(node, 1)?) {
-            (Value::Node(a), Value::Node(b)) => {
-                let inputs = [*a, *b];
-                return self.add(Op::Add, &inputs);
-            }
-            (Value::Node(x), Value::Constant(_)) => (*x, 1),
-            (Value::Constant(_), Value::Node(x)) => (*x, 0),
-            _ => return Err("both inputs are constants".to_owned()),
-        };
-        let (Op::Linear { out_features, bias: false }, true) =
-            (self.builder.op(x).clone(), self.is_used_once(&node.input[1 - bias]))
-        else {
-            return Err(format!("its input `{}` is a constant, but not a bias", node.input[bias]));
-        };
-        self.bias(node, bias, out_features)?;
-        self.builder.add_bias(x);
-        Ok(x)
-    }
-
-    /// A product; the operand that is spread over the other comes second.
-    fn product(&mut self, node: &'a NodeProto) -> Result<NodeId, String> {
-        let mut inputs = self.operands(node)?;
-        if let [a, b] = inputs[..]
-            && self.shape(a).elements() < self.shape(b).elements()
+        if let (Value::Node(x), Value::Constant(weight)) = (self.value(node, 0)?, self.value(node, 1)?)
+            && weight.dims.len() == 2
+            && self.shape(*x).rank() >= 2
         {
-            inputs.reverse();
+            let x = *x;
+            let mut weight = self.weight(node, 1)?;
+            weight.reverse();
+            let out_features = self.features(x, &weight)?;
+            self.share(node, 1);
+            return self.add(Op::Linear { out_features, bias: false }, &[x]);
         }
-        self.add(Op::Mul, &inputs)
+        let (x, y) = (self.operand(node, 0)?, self.operand(node, 1)?);
+        self.add(Op::MatMul, &[x, y])
     }
 
-    fn zeros(&mut self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
-        if let Some(value) = attributes.tensor("value")?
-            && value.float()? != 0.0
-        {
-            return Err("constants other than zeros are not supported".to_owned());
+    fn concat(&mut self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
+        let axis = attributes.int("axis")?.ok_or("`axis` is missing")?;
+        let mut inputs = Vec::with_capacity(node.input.len());
+        for index in 0..node.input.len() {
+            // A constant without elements adds nothing.
+            if matches!(self.value(node, index)?, Value::Constant(tensor) if tensor.elements() == Some(0)) {
+                continue;
+            }
+            inputs.push(self.operand(node, index)?);
         }
-        let sizes = self.ints(node, 0)?.ok_or("its shape is missing")?;
-        let dims: Option<Vec<usize>> = sizes.iter().map(|&size| usize::try_from(size).ok()).collect();
-        let shape = Shape(dims.ok_or_else(|| format!("its shape {sizes:?} is invalid"))?);
-        self.add(Op::Zeros { shape }, &[])
+        let first = inputs.first().ok_or("it has no inputs")?;
+        let axis = axis_in(axis, self.shape(*first).rank())?;
+        self.add(Op::Concat { axis }, &inputs)
     }
 
-    /// The mean over height and width.
-    fn mean(&mut self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
+    fn softmax(&mut self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
         let x = self.operand(node, 0)?;
-        attributes.expect("noop_with_empty_axes", 0)?;
-        let axes = match attributes.ints("axes")? {
-            Some(axes) => axes,
-            None => self.ints(node, 1)?.ok_or("the mean over all axes is not supported")?,
-        };
-        let keep = attributes.int("keepdims")?.unwrap_or(1) != 0;
-        let mut known: Vec<usize> = axes.iter().map(|&a| axis_of(a, self.shape(x))).collect::<Result<_, _>>()?;
-        known.sort_unstable();
-        if known != [2, 3] || self.shape(x).rank() != 4 {
-            return Err(format!("the mean over axes {axes:?} is not supported (only over height and width)"));
-        }
-        let mean = self.add(Op::GlobalAvgPool, &[x])?;
-        if keep { Ok(mean) } else { self.add(Op::Flatten, &[mean]) }
-    }
-
-    fn clip(&self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<Op, String> {
-        let low = attributes.float("min")?.or(self.float(node, 1)?);
-        let high = attributes.float("max")?.or(self.float(node, 2)?);
-        match (low, high) {
-            (Some(0.0), Some(6.0)) => Ok(Op::Relu6),
-            (Some(0.0), None | Some(f32::MAX | f32::INFINITY)) => Ok(Op::Relu),
-            _ => Err("bounds other than 0 and 6 are not supported".to_owned()),
-        }
-    }
-
-    fn softmax(&self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<Op, String> {
-        let shape = self.shape(self.operand(node, 0)?);
+        let shape = self.shape(x).clone();
         let default = if self.version < 13 { 1 } else { -1 };
-        let axis = axis_of(attributes.int("axis")?.unwrap_or(default), shape)?;
-        // Until version 12 the axes after it were one with it.
-        if self.version < 13 && shape.0[axis + 1..].iter().any(|&size| size != 1) {
-            return Err(format!("over several axes at once (operators of version {}) is not supported", self.version));
+        let axis = axis_in(attributes.int("axis")?.unwrap_or(default), shape.rank())?;
+        // Until version 12 the axes from it on were one.
+        let is_last = axis + 1 == shape.rank() || shape.0[axis + 1..].iter().all(|&size| size == 1);
+        let y = if self.version < 13 && !is_last {
+            let (rows, columns) = shape.0.split_at(axis);
+            let flat = [rows.iter().product(), columns.iter().product()];
+            let flat = self.reshaped(x, &flat)?;
+            let y = self.add(Op::Softmax { axis: 1 }, &[flat])?;
+            self.reshaped(y, &shape.0)?
+        } else {
+            self.add(Op::Softmax { axis }, &[x])?
+        };
+        if node.op_type == "LogSoftmax" { self.add(Op::elementwise(Function::Log), &[y]) } else { Ok(y) }
+    }
+
+    /// Truth values become numbers; numbers stay what they are.
+    fn cast(&mut self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
+        attributes.ignore(&["saturate", "round_mode"]);
+        if node.op_type == "Cast" {
+            let to = attributes.int("to")?.ok_or("`to` is missing")?;
+            if to != i64::from(FLOAT) {
+                let name = i32::try_from(to).map_or_else(|_| to.to_string(), super::message::type_name);
+                return Err(format!("a cast of data to {name} is not supported (only to float)"));
+            }
         }
-        Ok(Op::Softmax { axis })
+        let x = self.operand(node, 0)?;
+        let op = if self.builder.op(x).gives_truth() { Op::elementwise(Function::ToFloat) } else { Op::Identity };
+        self.add(op, &[x])
     }
 }
 
-/// An axis that may be counted from the last.
-pub(super) fn axis_of(axis: i64, shape: &Shape) -> Result<usize, String> {
-    let rank = shape.rank() as i64;
-    let counted = if axis < 0 { axis.saturating_add(rank) } else { axis };
-    let known = usize::try_from(counted).ok().filter(|&axis| axis < shape.rank());
-    known.ok_or_else(|| format!("axis {axis} is not in shape {shape}"))
+/// Operators of one input and no other.
+fn of_one(node: &NodeProto, attributes: &mut Attributes<'_>) -> Result<Op, String> {
+    Ok(match node.op_type.as_str() {
+        "Relu" => Op::Relu,
+        "HardSwish" => Op::Hswish,
+        "Sigmoid" => Op::Sigmoid,
+        "Tanh" => Op::Tanh,
+        "Identity" => Op::Identity,
+        "Dropout" => {
+            attributes.ignore(&["ratio", "seed", "is_test"]);
+            Op::Identity
+        }
+        "LeakyRelu" => Op::LeakyRelu { slope: decimal(attributes.float("alpha")?.unwrap_or(0.01)) },
+        name => {
+            // Their parameters do not change what they cost.
+            attributes.ignore(&["alpha", "gamma", "approximate"]);
+            let function = match name {
+                "Abs" => Function::Abs,
+                "Neg" => Function::Neg,
+                "Exp" => Function::Exp,
+                "Log" => Function::Log,
+                "Sqrt" => Function::Sqrt,
+                "Reciprocal" => Function::Reciprocal,
+                "Erf" => Function::Erf,
+                "Gelu" => Function::Gelu,
+                "Swish" => Function::Silu,
+                "Mish" => Function::Mish,
+                "Softplus" => Function::Softplus,
+                "Softsign" => Function::Softsign,
+                "Elu" | "Celu" => Function::Elu,
+                "Selu" => Function::Selu,
+                "Sin" => Function::Sin,
+                "Cos" => Function::Cos,
+                "Floor" => Function::Floor,
+                "Ceil" => Function::Ceil,
+                "Round" => Function::Round,
+                "Sign" => Function::Sign,
+                "Not" => Function::Not,
+                other => return Err(format!("`{other}` of computed values is not supported")),
+            };
+            Op::elementwise(function)
+        }
+    })
 }
 
-/// The number that was meant: the shortest decimal of a 32-bit float.
-fn decimal(value: f32) -> f64 {
+/// A 32-bit float as the decimal number that it was written as: 0.1 and not 0.10000000149.
+pub(super) fn decimal(value: f32) -> f64 {
     value.to_string().parse().unwrap_or(f64::from(value))
 }

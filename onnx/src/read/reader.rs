@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use nasprof_graph::{GraphBuilder, NodeId, Op, Shape};
+use nasprof_graph::{GraphBuilder, NodeId, Op};
 
 use super::super::error::OnnxError;
-use super::super::schema::{FLOAT, GraphProto, ValueInfoProto};
-use super::message::{Tensor, type_name};
+use super::super::schema::{GraphProto, NodeProto};
+use super::inputs::{InputShapes, shapes_of};
+use super::message::Tensor;
 
 /// What a name in the model stands for.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub(super) struct Reader<'a> {
     pub(super) uses: HashMap<&'a str, usize>,
     /// Where parameters are kept that several nodes read, by the weight's name.
     pub(super) shared: HashMap<&'a str, String>,
+    /// Constants that are operands, by name and number of dimensions.
+    pub(super) stored: HashMap<(&'a str, usize), NodeId>,
     /// Names of our nodes and of shared parameters.
     taken: HashSet<String>,
     /// Our operation's name, and its parameters if others have the same: of the node that is being read.
@@ -31,33 +34,42 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Inputs and weights.
-    pub(super) fn new(graph: &'a GraphProto, version: i64) -> Result<Self, OnnxError> {
-        let mut uses: HashMap<&str, usize> = HashMap::new();
-        for name in graph.node.iter().flat_map(|n| &n.input).chain(graph.output.iter().map(|output| &output.name)) {
-            *uses.entry(name).or_default() += 1;
-        }
+    pub(super) fn new(graph: &'a GraphProto, version: i64, shapes: &InputShapes) -> Result<Self, OnnxError> {
         let mut reader = Self {
             version,
             builder: GraphBuilder::new(),
             values: HashMap::new(),
-            uses,
+            uses: HashMap::new(),
             shared: HashMap::new(),
+            stored: HashMap::new(),
             taken: HashSet::new(),
             current: (String::new(), None),
         };
-        for tensor in &graph.initializer {
-            reader.define(&tensor.name, Value::Constant(tensor.into()))?;
-        }
-        for input in &graph.input {
-            // Models of old list their weights among the inputs.
-            if matches!(reader.values.get(input.name.as_str()), Some(Value::Constant(_))) {
-                continue;
-            }
-            let name = reader.unique(&input.name);
-            let id = reader.builder.input(&name, shape_of(input)?)?;
-            reader.define(&input.name, Value::Node(id))?;
+        reader.count_uses(graph);
+        reader.weights(graph)?;
+        // Models of old list their weights among the inputs.
+        let weights: HashSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
+        for (name, shape) in shapes_of(graph, |name| !weights.contains(name), shapes)? {
+            let unique = reader.unique(name);
+            let id = reader.builder.input(&unique, shape)?;
+            reader.define(name, Value::Node(id))?;
         }
         Ok(reader)
+    }
+
+    /// The weights of a graph.
+    pub(super) fn weights(&mut self, graph: &'a GraphProto) -> Result<(), OnnxError> {
+        graph.initializer.iter().try_for_each(|tensor| self.define(&tensor.name, Value::Constant(tensor.into())))
+    }
+
+    /// Branches read values of the graph around them.
+    fn count_uses(&mut self, graph: &'a GraphProto) {
+        let outputs = graph.output.iter().map(|output| &output.name);
+        for name in graph.node.iter().flat_map(|node| &node.input).chain(outputs) {
+            *self.uses.entry(name).or_default() += 1;
+        }
+        let attributes = graph.node.iter().flat_map(|node: &NodeProto| &node.attribute);
+        attributes.filter_map(|attribute| attribute.g.as_deref()).for_each(|branch| self.count_uses(branch));
     }
 
     pub(super) fn define(&mut self, name: &'a str, value: Value<'a>) -> Result<(), OnnxError> {
@@ -82,32 +94,7 @@ impl<'a> Reader<'a> {
     /// Appends an operation under the name of the node that is being read.
     pub(super) fn add(&mut self, op: Op, inputs: &[NodeId]) -> Result<NodeId, String> {
         let name = self.unique(&self.current.0.clone());
-        let parameters = self.current.1.take();
+        let parameters = if op.has_parameters() { self.current.1.take() } else { None };
         self.builder.add_sharing(&name, op, inputs, parameters).map_err(|e| e.kind.to_string())
     }
-}
-
-fn shape_of(input: &ValueInfoProto) -> Result<Shape, OnnxError> {
-    let name = &input.name;
-    let fail = |problem: String| Err(OnnxError::Model(format!("its input `{name}` {problem}")));
-    let tensor = input.kind.as_ref().and_then(|kind| kind.tensor_type.as_ref());
-    let Some((tensor, dims)) = tensor.and_then(|tensor| Some((tensor, &tensor.shape.as_ref()?.dim))) else {
-        return fail("has no shape".to_owned());
-    };
-    if tensor.elem_type != FLOAT {
-        return fail(format!("has type {}; only 32-bit floats are supported", type_name(tensor.elem_type)));
-    }
-    let mut shape = Vec::with_capacity(dims.len());
-    for (axis, dim) in dims.iter().enumerate() {
-        match dim.dim_value {
-            Some(size) if size > 0 => shape.push(size as usize),
-            Some(size) => return fail(format!("has the size {size} in dimension {axis}")),
-            None if axis == 0 => shape.push(1),
-            None => {
-                let name = &dim.dim_param;
-                return fail(format!("has no fixed size in dimension {axis} (`{name}`): export it with a fixed one"));
-            }
-        }
-    }
-    Ok(Shape(shape))
 }

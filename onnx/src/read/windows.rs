@@ -1,147 +1,278 @@
 //! Convolutions and pools, with their windows and padding.
 
-use nasprof_graph::{NodeId, Op};
+use nasprof_graph::{NodeId, Op, PadMode, Reduction};
 
 use super::super::schema::NodeProto;
 use super::attributes::Attributes;
 use super::reader::Reader;
 
-/// A window as ONNX describes it.
+/// A window as ONNX describes it, with as many sizes as the map has dimensions.
 struct Window {
-    kernel: [usize; 2],
-    stride: [usize; 2],
-    dilation: [usize; 2],
-    /// Top, left, bottom, right.
-    pads: [usize; 4],
+    kernel: Vec<usize>,
+    stride: Vec<usize>,
+    dilation: Vec<usize>,
+    /// Before and after, for each dimension.
+    pads: Vec<[usize; 2]>,
+}
+
+/// How much padding a window gets.
+enum Padding {
+    /// As much as `pads` says.
+    Given,
+    /// As much as keeps the map's size; whether the odd one comes after.
+    Same { upper: bool },
 }
 
 impl Window {
-    /// The window over a map of the given height and width; `kernel` where the attributes need not say it.
-    fn take(attributes: &mut Attributes<'_>, map: [usize; 2], kernel: Option<[usize; 2]>) -> Result<Self, String> {
-        let given = sizes(attributes, "kernel_shape")?;
+    /// The window over a map; `kernel` where the attributes need not say it.
+    fn take(
+        attributes: &mut Attributes<'_>,
+        map: &[usize],
+        kernel: Option<&[usize]>,
+    ) -> Result<(Self, Padding), String> {
+        let dimensions = map.len();
+        let given = sizes(attributes, "kernel_shape", dimensions)?;
         let kernel = match (kernel, given) {
             (Some(of_weight), Some(given)) if of_weight != given => {
                 return Err(format!("`kernel_shape` {given:?} is not that of its weight, {of_weight:?}"));
             }
-            (kernel, given) => kernel.or(given).ok_or("`kernel_shape` is missing")?,
+            (Some(of_weight), _) => of_weight.to_vec(),
+            (None, given) => given.ok_or("`kernel_shape` is missing")?,
         };
-        let stride = sizes(attributes, "strides")?.unwrap_or([1, 1]);
-        let dilation = sizes(attributes, "dilations")?.unwrap_or([1, 1]);
-        let pads = sizes(attributes, "pads")?;
-        let pads = match attributes.one_of("auto_pad", &["NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"])? {
-            "NOTSET" => pads.unwrap_or([0; 4]),
-            _ if pads.is_some_and(|pads| pads != [0; 4]) => return Err("it has both `pads` and `auto_pad`".to_owned()),
-            "VALID" => [0; 4],
-            which => same(map, kernel, stride, dilation, which == "SAME_UPPER")?,
+        let ones = || vec![1; dimensions];
+        let stride = sizes(attributes, "strides", dimensions)?.unwrap_or_else(ones);
+        let dilation = sizes(attributes, "dilations", dimensions)?.unwrap_or_else(ones);
+        let pads = sizes(attributes, "pads", 2 * dimensions)?;
+        let auto = attributes.one_of("auto_pad", &["NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"])?;
+        if auto != "NOTSET" && pads.as_ref().is_some_and(|pads| pads.iter().any(|&pad| pad != 0)) {
+            return Err("it has both `pads` and `auto_pad`".to_owned());
+        }
+        let pads = match pads {
+            Some(pads) => (0..dimensions).map(|axis| [pads[axis], pads[axis + dimensions]]).collect(),
+            None => vec![[0, 0]; dimensions],
         };
-        Ok(Self { kernel, stride, dilation, pads })
+        let padding = match auto {
+            "SAME_UPPER" => Padding::Same { upper: true },
+            "SAME_LOWER" => Padding::Same { upper: false },
+            _ => Padding::Given,
+        };
+        Ok((Self { kernel, stride, dilation, pads }, padding))
     }
 
-    /// The padding, if it is as much before as after.
-    fn symmetric(&self) -> Option<[usize; 2]> {
-        let [top, left, bottom, right] = self.pads;
-        (top == bottom && left == right).then_some([top, left])
-    }
-
-    /// Refuses a last window that reaches over the border, unless there is none.
-    fn check_ceil_mode(&self, ceil: i64, map: [usize; 2]) -> Result<(), String> {
-        let reaches_over = |axis: usize| {
-            let padded = map[axis].checked_add(self.pads[axis])?.checked_add(self.pads[axis + 2])?;
-            Some(padded.checked_sub(self.kernel[axis])? % self.stride[axis].max(1) != 0)
-        };
-        if ceil != 0 && (0..2).any(|axis| reaches_over(axis).unwrap_or(false)) {
-            return Err("`ceil_mode` 1 is not supported where a window reaches over the border".to_owned());
+    /// As many outputs as the stride gives, whatever the kernel.
+    fn keep_size(&mut self, map: &[usize], upper: bool) -> Result<(), String> {
+        for (axis, &size) in map.iter().enumerate() {
+            let needed = || {
+                let stride = self.stride[axis];
+                let outputs = size.checked_add(stride)?.checked_sub(1)?.checked_div(stride)?;
+                let window = self.kernel[axis].checked_sub(1)?.checked_mul(self.dilation[axis])?.checked_add(1)?;
+                let reach = outputs.checked_sub(1)?.checked_mul(stride)?.checked_add(window)?;
+                Some(reach.saturating_sub(size))
+            };
+            let total = needed().ok_or("its window is too large or empty")?;
+            self.pads[axis] = halves(total, upper);
         }
         Ok(())
     }
-}
 
-/// As many outputs as the stride gives, whatever the kernel (`SAME_UPPER`: the odd one comes after).
-fn same(
-    map: [usize; 2],
-    kernel: [usize; 2],
-    stride: [usize; 2],
-    dilation: [usize; 2],
-    upper: bool,
-) -> Result<[usize; 4], String> {
-    let mut pads = [0; 4];
-    for axis in 0..2 {
-        let needed = || {
-            let outputs = map[axis].checked_add(stride[axis])?.checked_sub(1)?.checked_div(stride[axis])?;
-            let window = kernel[axis].checked_sub(1)?.checked_mul(dilation[axis])?.checked_add(1)?;
-            let reach = outputs.checked_sub(1)?.checked_mul(stride[axis])?.checked_add(window)?;
-            Some(reach.saturating_sub(map[axis]))
-        };
-        let total = needed().ok_or("its window is too large or empty")?;
-        let (less, more) = (total / 2, total - total / 2);
-        (pads[axis], pads[axis + 2]) = if upper { (less, more) } else { (more, less) };
+    /// The padding, if it is as much before as after.
+    fn symmetric(&self) -> Option<Vec<usize>> {
+        self.pads.iter().map(|[before, after]| (before == after).then_some(*before)).collect()
     }
-    Ok(pads)
+
+    /// Whether a last window may reach over the border, and one does.
+    fn reaches_over(&self, map: &[usize]) -> bool {
+        let over = |axis: usize| {
+            let padded = map[axis].checked_add(self.pads[axis][0])?.checked_add(self.pads[axis][1])?;
+            let span = self.kernel[axis].checked_sub(1)?.checked_mul(self.dilation[axis])?.checked_add(1)?;
+            Some(padded.checked_sub(span)? % self.stride[axis].max(1) != 0)
+        };
+        (0..map.len()).any(|axis| over(axis).unwrap_or(false))
+    }
 }
 
-/// An attribute of `N` sizes.
-fn sizes<const N: usize>(attributes: &mut Attributes<'_>, name: &str) -> Result<Option<[usize; N]>, String> {
+fn halves(total: usize, upper: bool) -> [usize; 2] {
+    let (less, more) = (total / 2, total - total / 2);
+    if upper { [less, more] } else { [more, less] }
+}
+
+/// An attribute of some sizes.
+fn sizes(attributes: &mut Attributes<'_>, name: &str, count: usize) -> Result<Option<Vec<usize>>, String> {
     let Some(values) = attributes.ints(name)? else { return Ok(None) };
     let sizes: Option<Vec<usize>> = values.iter().map(|&v| usize::try_from(v).ok()).collect();
-    let sizes = sizes.and_then(|sizes| sizes.try_into().ok());
-    sizes.map(Some).ok_or_else(|| format!("`{name}` {values:?} is not supported (only {N} sizes, for two dimensions)"))
+    let sizes = sizes.filter(|sizes| sizes.len() == count);
+    sizes.map(Some).ok_or_else(|| format!("`{name}` {values:?} is not supported (only {count} sizes)"))
 }
 
 impl<'a> Reader<'a> {
-    fn map_of(&self, id: NodeId) -> Result<[usize; 2], String> {
-        match self.shape(id).0[..] {
-            [_, _, height, width] => Ok([height, width]),
-            _ => Err(format!("its input has the shape {}; only two-dimensional maps are supported", self.shape(id))),
+    /// Height and width, or what one or three dimensions have instead.
+    fn map_of(&self, id: NodeId) -> Result<Vec<usize>, String> {
+        match &self.shape(id).0[..] {
+            [_, _, map @ ..] if (1..=3).contains(&map.len()) => Ok(map.to_vec()),
+            _ => Err(format!(
+                "its input has the shape {}; only maps of one to three dimensions are supported",
+                self.shape(id)
+            )),
         }
     }
 
     pub(super) fn conv(&mut self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
         let mut x = self.operand(node, 0)?;
         let map = self.map_of(x)?;
-        let weight: [usize; 4] =
-            self.weight(node, 1)?.try_into().map_err(|_| "only two-dimensional convolutions are supported")?;
-        let [out_channels, in_per_group, height, width] = weight;
-        let window = Window::take(attributes, map, Some([height, width]))?;
-        let groups = attributes.int("group")?.unwrap_or(1);
-        let groups = usize::try_from(groups).map_err(|_| format!("`group` {groups} is invalid"))?;
+        let weight = self.weight(node, 1)?;
+        let [out_channels, in_per_group, of_weight @ ..] = &weight[..] else {
+            return Err(format!("its weight has {} dimensions", weight.len()));
+        };
+        if of_weight.len() != map.len() {
+            return Err(format!("its weight has {} dimensions, its input {}", weight.len(), map.len() + 2));
+        }
+        let (mut window, padding) = Window::take(attributes, &map, Some(of_weight))?;
+        if let Padding::Same { upper } = padding {
+            window.keep_size(&map, upper)?;
+        }
+        let groups = self.groups(attributes)?;
         let channels = self.shape(x).channels();
         if in_per_group.checked_mul(groups) != Some(channels) {
             return Err(format!(
                 "its weight is for {in_per_group} channels in {groups} groups, the input has {channels}"
             ));
         }
+        let out_channels = *out_channels;
         let bias = self.bias(node, 2, out_channels)?;
         let pad = match window.symmetric() {
             Some(pad) => pad,
             None => {
                 // The zeros as an operation of their own, as libtorch has to do it.
-                let [top, left, bottom, right] = window.pads;
-                x = self.add(Op::Pad { padding: [top, bottom, left, right] }, &[x])?;
-                [0, 0]
+                let pads = [&[[0, 0], [0, 0]], &window.pads[..]].concat();
+                x = self.padded(x, pads, PadMode::Constant)?;
+                vec![0; map.len()]
             }
         };
         self.share(node, 1);
         let Window { kernel, stride, dilation, .. } = window;
-        self.add(Op::Conv { out_channels, kernel, stride, pad, dilation, groups, bias, activation: None }, &[x])
-    }
-
-    pub(super) fn pool(&mut self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
-        let x = self.operand(node, 0)?;
-        let map = self.map_of(x)?;
-        let window = Window::take(attributes, map, None)?;
-        window.check_ceil_mode(attributes.int("ceil_mode")?.unwrap_or(0), map)?;
-        if window.dilation != [1, 1] {
-            return Err("dilated pools are not supported".to_owned());
-        }
-        let pad = window.symmetric().ok_or("padding that differs between the sides is not supported for pools")?;
-        let Window { kernel, stride, .. } = window;
-        let op = if node.op_type == "MaxPool" {
-            attributes.ignore(&["storage_order"]);
-            Op::MaxPool { kernel, stride, pad }
-        } else {
-            let count_padding = attributes.int("count_include_pad")?.unwrap_or(0) != 0;
-            Op::AvgPool { kernel, stride, pad, count_padding }
+        let op = match (pair(&kernel), pair(&stride), pair(&pad), pair(&dilation)) {
+            (Some(kernel), Some(stride), Some(pad), Some(dilation)) => {
+                Op::Conv { out_channels, kernel, stride, pad, dilation, groups, bias, activation: None }
+            }
+            _ => {
+                let output_pad = vec![0; map.len()];
+                let transposed = false;
+                Op::ConvNd { out_channels, kernel, stride, pad, dilation, output_pad, groups, bias, transposed }
+            }
         };
         self.add(op, &[x])
     }
+
+    fn groups(&self, attributes: &mut Attributes<'a>) -> Result<usize, String> {
+        let groups = attributes.int("group")?.unwrap_or(1);
+        usize::try_from(groups).map_err(|_| format!("`group` {groups} is invalid"))
+    }
+
+    pub(super) fn conv_transpose(
+        &mut self,
+        node: &'a NodeProto,
+        attributes: &mut Attributes<'a>,
+    ) -> Result<NodeId, String> {
+        let x = self.operand(node, 0)?;
+        let map = self.map_of(x)?;
+        let weight = self.weight(node, 1)?;
+        let [in_channels, out_per_group, of_weight @ ..] = &weight[..] else {
+            return Err(format!("its weight has {} dimensions", weight.len()));
+        };
+        if of_weight.len() != map.len() || *in_channels != self.shape(x).channels() {
+            return Err(format!("its weight {weight:?} does not fit its input {}", self.shape(x)));
+        }
+        let (mut window, padding) = Window::take(attributes, &map, Some(of_weight))?;
+        let groups = self.groups(attributes)?;
+        let out_channels = out_per_group.checked_mul(groups).ok_or("its weight is too large")?;
+        let bias = self.bias(node, 2, out_channels)?;
+        let output_pad = sizes(attributes, "output_padding", map.len())?.unwrap_or_else(|| vec![0; map.len()]);
+        let wanted = match (sizes(attributes, "output_shape", map.len())?, &padding) {
+            (Some(shape), _) => Some(shape),
+            (None, Padding::Same { .. }) => {
+                let scaled = |(size, stride): (&usize, &usize)| size.checked_mul(*stride);
+                let shape: Option<Vec<usize>> = map.iter().zip(&window.stride).map(scaled).collect();
+                Some(shape.ok_or("its stride is too large")?)
+            }
+            (None, Padding::Given) => None,
+        };
+        if let Some(wanted) = wanted {
+            for axis in 0..map.len() {
+                let full = window.span_of_outputs(axis, map[axis]).and_then(|full| full.checked_add(output_pad[axis]));
+                let total = full.and_then(|full| full.checked_sub(wanted[axis]));
+                let total = total.ok_or_else(|| format!("an output of {wanted:?} is not reached"))?;
+                window.pads[axis] = halves(total, !matches!(padding, Padding::Same { upper: false }));
+            }
+        }
+        // What is cut off on one side only is cut from the result.
+        let pad: Vec<usize> = window.pads.iter().map(|[before, after]| *before.min(after)).collect();
+        self.share(node, 1);
+        let Window { kernel, stride, dilation, pads } = window;
+        let op = Op::ConvNd {
+            out_channels,
+            kernel,
+            stride,
+            pad: pad.clone(),
+            dilation,
+            output_pad,
+            groups,
+            bias,
+            transposed: true,
+        };
+        let mut y = self.add(op, &[x])?;
+        for (axis, ([before, after], pad)) in pads.iter().zip(pad).enumerate() {
+            let (start, size) = (before - pad, self.shape(y).0[axis + 2]);
+            let end = size.checked_sub(after - pad).filter(|&end| end > start).ok_or("its padding leaves nothing")?;
+            if (start, end) != (0, size) {
+                y = self.add(Op::Slice { axis: axis + 2, start, end, step: 1 }, &[y])?;
+            }
+        }
+        Ok(y)
+    }
+
+    pub(super) fn pool(&mut self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
+        let mut x = self.operand(node, 0)?;
+        let map = self.map_of(x)?;
+        let (mut window, padding) = Window::take(attributes, &map, None)?;
+        if let Padding::Same { upper } = padding {
+            window.keep_size(&map, upper)?;
+        }
+        let ceil = attributes.int("ceil_mode")?.unwrap_or(0) != 0 && window.reaches_over(&map);
+        attributes.ignore(&["storage_order"]);
+        let count_padding = attributes.int("count_include_pad")?.unwrap_or(0) != 0;
+        let is_max = node.op_type == "MaxPool";
+        let fits = |pad: &Vec<usize>| pad.iter().zip(&window.kernel).all(|(pad, kernel)| *pad <= kernel / 2);
+        let pad = match window.symmetric().filter(fits) {
+            Some(pad) => pad,
+            None => {
+                let pads = [&[[0, 0], [0, 0]], &window.pads[..]].concat();
+                x = self.padded(x, pads, PadMode::Constant)?;
+                vec![0; map.len()]
+            }
+        };
+        let Window { kernel, stride, dilation, .. } = window;
+        let is_plain = !ceil && dilation.iter().all(|&d| d == 1);
+        let op = match (pair(&kernel), pair(&stride), pair(&pad)) {
+            (Some(kernel), Some(stride), Some(pad)) if is_plain && is_max => Op::MaxPool { kernel, stride, pad },
+            (Some(kernel), Some(stride), Some(pad)) if is_plain => Op::AvgPool { kernel, stride, pad, count_padding },
+            _ => {
+                let kind = if is_max { Reduction::Max } else { Reduction::Mean };
+                Op::PoolNd { kind, kernel, stride, pad, dilation, ceil, count_padding }
+            }
+        };
+        self.add(op, &[x])
+    }
+}
+
+impl Window {
+    /// The outputs of a transposed convolution without padding.
+    fn span_of_outputs(&self, axis: usize, size: usize) -> Option<usize> {
+        let window = self.kernel[axis].checked_sub(1)?.checked_mul(self.dilation[axis])?.checked_add(1)?;
+        size.checked_sub(1)?.checked_mul(self.stride[axis])?.checked_add(window)
+    }
+}
+
+/// The sizes of a map of two dimensions.
+fn pair(sizes: &[usize]) -> Option<[usize; 2]> {
+    sizes.try_into().ok()
 }

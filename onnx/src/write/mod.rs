@@ -1,5 +1,6 @@
 //! Converts a graph to the bytes of an ONNX model.
 
+mod general;
 mod values;
 mod weights;
 
@@ -134,12 +135,20 @@ impl Writer<'_> {
     }
 
     fn node(&mut self, node: &Node) -> Result<(), OnnxError> {
+        if matches!(node.op, Op::Constant { .. }) {
+            // Its value is a weight of the model, under the weight's name.
+            let names = self.parameters(node)?;
+            self.values.extend(names);
+            return Ok(());
+        }
         let output = self.unique(&node.name);
         if matches!(node.op, Op::Input { .. }) {
             self.body.input.push(info(&output, &node.shape));
         } else {
             self.operation(node, &output)?;
-            self.body.value_info.push(info(&output, &node.shape));
+            if !node.op.gives_truth() {
+                self.body.value_info.push(info(&output, &node.shape));
+            }
         }
         self.values.push(output);
         Ok(())
@@ -150,7 +159,10 @@ impl Writer<'_> {
         let mut inputs: Vec<&str> = operands.iter().map(String::as_str).collect();
         let parameters = self.parameters(node)?;
         inputs.extend(parameters.iter().map(String::as_str));
-        match &node.op {
+        if self.general(node, &inputs, output)? {
+            return Ok(());
+        }
+        match node.op.plain() {
             Op::Conv { kernel, stride, pad, dilation, groups, activation, .. } => {
                 let mut attributes = window(*kernel, *stride, *pad).to_vec();
                 attributes.extend([ints("dilations", dilation), int("group", *groups as i64)]);
@@ -214,7 +226,7 @@ impl Writer<'_> {
                 let shape = self.constant(&format!("{output}/shape"), &numbers(&node.shape.0));
                 self.emit("ConstantOfShape", &[&shape], output, &[]);
             }
-            Op::Input { .. } | Op::Choice { .. } | Op::Custom { .. } => {
+            _ => {
                 let (node, op) = (node.name.clone(), node.op.name().to_owned());
                 return Err(OnnxError::NoCounterpart { node, op });
             }
@@ -272,6 +284,11 @@ impl Writer<'_> {
             ResizeMode::Bilinear => {
                 vec![string("mode", "linear"), string("coordinate_transformation_mode", "half_pixel")]
             }
+            ResizeMode::Bicubic => vec![
+                string("mode", "cubic"),
+                string("coordinate_transformation_mode", "half_pixel"),
+                float("cubic_coeff_a", -0.75),
+            ],
         };
         self.emit("Resize", &[input, "", "", &shape], output, &attributes);
     }

@@ -1,0 +1,81 @@
+//! Normalisations.
+
+use nasprof_graph::{NodeId, Op, Shape};
+
+use super::super::schema::NodeProto;
+use super::attributes::Attributes;
+use super::axes::axis_in;
+use super::operators::decimal;
+use super::reader::Reader;
+
+impl<'a> Reader<'a> {
+    pub(super) fn batch_norm(
+        &mut self,
+        node: &'a NodeProto,
+        attributes: &mut Attributes<'a>,
+    ) -> Result<NodeId, String> {
+        let x = self.operand(node, 0)?;
+        attributes.expect("training_mode", 0)?;
+        // Until version 8: one statistic for each channel.
+        attributes.expect("spatial", 1)?;
+        attributes.ignore(&["momentum"]);
+        let epsilon = decimal(attributes.float("epsilon")?.unwrap_or(1e-5));
+        let channels = self.shape(x).channels();
+        for index in 1..=4 {
+            let dims = self.weight(node, index)?;
+            if dims != [channels] {
+                return Err(format!("its input {index} has the shape {}, not ({channels})", Shape(dims)));
+            }
+        }
+        self.share(node, 1);
+        self.add(Op::BatchNorm { epsilon }, &[x])
+    }
+
+    /// Over groups of channels, or over each channel.
+    pub(super) fn group_norm(
+        &mut self,
+        node: &'a NodeProto,
+        attributes: &mut Attributes<'a>,
+    ) -> Result<NodeId, String> {
+        let x = self.operand(node, 0)?;
+        let epsilon = decimal(attributes.float("epsilon")?.unwrap_or(1e-5));
+        let channels = self.shape(x).channels();
+        attributes.ignore(&["stash_type"]);
+        let groups = match attributes.int("num_groups")? {
+            None if node.op_type == "InstanceNormalization" => channels,
+            None => return Err("`num_groups` is missing".to_owned()),
+            Some(groups) => usize::try_from(groups).map_err(|_| format!("`num_groups` {groups} is invalid"))?,
+        };
+        for index in [1, 2] {
+            let dims = self.weight(node, index)?;
+            // Until version 20 a group has one scale.
+            if dims != [channels] && dims != [groups] {
+                return Err(format!("its input {index} has the shape {}, not ({channels})", Shape(dims)));
+            }
+        }
+        self.share(node, 1);
+        self.add(Op::GroupNorm { groups, epsilon }, &[x])
+    }
+
+    pub(super) fn layer_norm(
+        &mut self,
+        node: &'a NodeProto,
+        attributes: &mut Attributes<'a>,
+    ) -> Result<NodeId, String> {
+        let x = self.operand(node, 0)?;
+        let epsilon = decimal(attributes.float("epsilon")?.unwrap_or(1e-5));
+        attributes.ignore(&["stash_type"]);
+        let axis = axis_in(attributes.int("axis")?.unwrap_or(-1), self.shape(x).rank())?;
+        let normalised = self.shape(x).0[axis..].to_vec();
+        let bias = Self::name(node, 2).is_some();
+        for index in if bias { 1..3 } else { 1..2 } {
+            let dims = self.weight(node, index)?;
+            if dims != normalised {
+                let wanted = Shape(normalised);
+                return Err(format!("its input {index} has the shape {}, not {wanted}", Shape(dims)));
+            }
+        }
+        self.share(node, 1);
+        self.add(Op::LayerNorm { axis, epsilon, bias }, &[x])
+    }
+}
