@@ -53,7 +53,7 @@ pub use error::LutError;
 pub use estimate::{Estimate, EstimateFlag, Estimator, NodeEstimate, Source};
 pub use from_journal::from_journal;
 pub use holdout::{holdout_networks, measure_whole};
-pub use import::{Format, Import, ImportError, ImportReport, ImportSettings, Unit, import};
+pub use import::{Format, Import, ImportError, ImportReport, ImportSettings, Unit, import, import_profile};
 pub use level::{CurrentLevel, Level};
 pub use lut::Lut;
 pub use memory::{MemoryRow, MemoryValidation};

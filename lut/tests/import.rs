@@ -102,6 +102,49 @@ fn units_are_said_once() {
     assert!(matches!(with("latency_us", Some(Unit::Milliseconds)), Err(ImportError::Units { .. })));
 }
 
+/// Programs of some countries separate columns by a semicolon, others by a tab.
+#[test]
+fn the_separator_is_that_of_the_header() {
+    let rows = texts(&believable());
+    let layers = layers(&space());
+    let comma = import(&csv(&rows), &layers, &settings(Format::Table)).unwrap();
+    for separator in [";", "\t"] {
+        let lines: String = rows.iter().map(|(key, value)| format!("\"{key}\"{separator}{value}\n")).collect();
+        let text = format!("key{separator}latency_ms\n{lines}");
+        assert_eq!(import(&text, &layers, &settings(Format::Table)).unwrap(), comma, "{separator:?}");
+    }
+    // A decimal comma is no number, and is shown.
+    let text = format!("key;latency_ms\n\"{}\";0,5\n", rows[0].0);
+    let error = import(&text, &layers, &settings(Format::Table)).unwrap_err().to_string();
+    assert!(error.contains("line 2: `0,5` is not a number"), "{error}");
+}
+
+/// An empty cell is a failed row, as `nan` is; the rest of the table is taken.
+#[test]
+fn empty_cells_are_failures() {
+    let mut rows = texts(&believable());
+    rows[2].1 = String::new();
+    let Import { lut, report } = table(&rows, false).unwrap();
+    assert_eq!((report.failed, report.rows), (1, rows.len() - 1));
+    let row = lut.rows.iter().find(|row| row.key == rows[2].0).unwrap();
+    assert!(row.error.as_ref().unwrap().contains("an empty cell"), "{row:?}");
+}
+
+/// A wrong unit by a million shows: no processor is that slow or that fast. By a thousand it need not.
+#[test]
+fn an_impossible_unit_is_refused() {
+    let sound = believable();
+    let scaled = |factor: f64| {
+        let rows: Vec<_> = sound.iter().map(|(key, ms)| (key.clone(), format!("{:.9}", ms * factor))).collect();
+        table(&rows, false).map(|import| import.report.findings)
+    };
+    for factor in [1e6, 1e-6] {
+        let Err(ImportError::Suspicious(why)) = scaled(factor) else { panic!("{factor} is taken") };
+        assert!(why.contains("multiply-accumulates in a second"), "{why}");
+    }
+    assert_eq!(scaled(1.0).unwrap(), Vec::<String>::new(), "control");
+}
+
 /// A failure that is stored as zero is a failed row; an estimate that needs it has no number.
 #[test]
 fn zeros_are_failures() {

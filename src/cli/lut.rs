@@ -101,10 +101,11 @@ pub(crate) struct ImportArgs {
     /// Unit of the latencies, if no column names it.
     #[arg(long, value_enum)]
     pub(crate) unit: Option<LatencyUnit>,
-    /// The space whose layers to import: a built-in name or a TOML file.
-    #[arg(long)]
-    #[arg(long, add = ArgValueCompleter::new(completions::spaces))]
-    pub(crate) space: String,
+    /// With --format table and nnabla: the space whose layers to import, a built-in name or a TOML file. Profiles have layers of
+    /// their own.
+    #[arg(long, required_if_eq_any = [("format", "table"), ("format", "nnabla")],
+        add = ArgValueCompleter::new(completions::spaces))]
+    pub(crate) space: Option<String>,
     /// Name of the device on which the table was measured.
     #[arg(long)]
     pub(crate) device: String,
@@ -132,6 +133,18 @@ pub(crate) enum TableFormat {
     Table,
     /// NNabla-NAS' `LatencyGraphEstimator`: JSON or CSV that maps an operator's text to its latency.
     Nnabla,
+    /// The profile of TensorRT: `trtexec --exportProfile=FILE`.
+    Trtexec,
+    /// The profile of TensorFlow Lite: `benchmark_model --profiling_output_csv_file=FILE`.
+    TfliteCsv,
+    /// The profile of ONNX Runtime (`enable_profiling`).
+    Onnxruntime,
+    /// Once-for-all's blocks in YAML, where `expand` is the number of channels in the middle.
+    OnceForAll,
+    /// ProxylessNAS' blocks in YAML, where `expand` is a ratio.
+    Proxylessnas,
+    /// FBNet's blocks as NNI writes them: a Python dictionary in each line (with --unit).
+    NniFbnet,
 }
 
 /// Units of latencies.

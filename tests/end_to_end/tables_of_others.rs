@@ -74,3 +74,28 @@ fn a_foreign_table_is_marked_all_the_way_to_the_estimate() {
     );
     assert!(!folder.path("d.parquet").exists());
 }
+
+/// A profile has layers of its own: it is shown, compared and reported under their names.
+#[test]
+fn the_profile_of_another_runtime_is_shown_compared_and_reported() {
+    let folder = Folder::new();
+    let profile = |ms: f64| {
+        format!(
+            r#"[{{"count": 100}}, {{"name": "Conv_0 + Relu_0", "averageMs": {ms}}}, {{"name": "Gemm_1", "averageMs": 0.5}}]"#
+        )
+    };
+    for (name, ms) in [("a", 0.25), ("b", 0.75)] {
+        std::fs::write(folder.path(&format!("{name}.json")), profile(ms)).unwrap();
+        folder.ok(&format!("lut import {name}.json --format trtexec --device jetson -o {name}.parquet"));
+    }
+    assert!(folder.ok("lut show a.parquet").contains("Conv_0 + Relu_0"));
+    let diff = json(&folder.ok("lut diff a.parquet b.parquet --json"));
+    assert_eq!(diff["rows"].as_array().unwrap().len(), 2);
+    folder.ok("report a.parquet -o a.html");
+    assert!(String::from_utf8(folder.read("a.html")).unwrap().contains("Conv_0 + Relu_0"));
+    let line = "lut import a.json --device jetson -o no.parquet --format";
+    folder.fails(&format!("{line} trtexec --space small.toml"), 2, "has layers of its own");
+    folder.fails(&format!("{line} table"), 2, "--space");
+    folder.fails(&format!("{line} tflite-csv"), 2, "a.json: not a profile of TensorFlow Lite");
+    assert!(!folder.path("no.parquet").exists());
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use nasprof_graph::{Graph, LayerKey};
-use nasprof_lut::{FileFormat, Format, ImportSettings, Lut, Unit, import, parse, write};
+use nasprof_lut::{FileFormat, Format, ImportSettings, Lut, Unit, import, import_profile, parse, write};
 use nasprof_profiler::journal::{Event, Mode};
 
 use super::measured::{events, lut};
@@ -53,12 +53,25 @@ fn layers() -> &'static BTreeMap<LayerKey, Graph> {
     })
 }
 
+/// Formats whose layers are not those of a space.
+const PROFILES: [Format; 6] = [
+    Format::Trtexec,
+    Format::TfliteCsv,
+    Format::OnnxRuntime,
+    Format::OnceForAll,
+    Format::ProxylessNas,
+    Format::NniFbnet,
+];
+
 /// The first byte chooses format and unit.
 pub(super) fn table(data: &[u8]) {
     let Some((&first, rest)) = data.split_first() else { return };
     let Ok(text) = std::str::from_utf8(rest) else { return };
+    // From bit 3 on: one of the profiles, 0 is none.
+    let profile = PROFILES.get(usize::from(first >> 3).wrapping_sub(1)).copied();
+    let table = if first & 1 == 0 { Format::Table } else { Format::Nnabla };
     let settings = ImportSettings {
-        format: if first & 1 == 0 { Format::Table } else { Format::Nnabla },
+        format: profile.unwrap_or(table),
         file: "table".to_owned(),
         unit: (first & 2 == 0).then_some(Unit::Milliseconds),
         device: "device".to_owned(),
@@ -68,7 +81,11 @@ pub(super) fn table(data: &[u8]) {
         batch: 1,
         allow_suspicious: first & 4 == 0,
     };
-    if let Ok(import) = import(text, layers(), &settings) {
+    let import = match profile {
+        Some(_) => import_profile(text, &settings),
+        None => import(text, layers(), &settings),
+    };
+    if let Ok(import) = import {
         used(&import.lut);
     }
 }
@@ -105,5 +122,11 @@ pub(super) fn table_seeds() -> Vec<Vec<u8>> {
         format!("\x04key,latency\n{of}").into_bytes(),
         format!("\x01{nnabla}").into_bytes(),
         b"\x01Relu_2x8x8,0.5\n".to_vec(),
+        b"\x08[{\"count\": 2}, {\"name\": \"Conv_0 + Relu_0\", \"timeMs\": 2.5, \"averageMs\": 1.25}]".to_vec(),
+        b"\x10node type,first,avg_ms,%,cdf%,mem KB,times called,name\nCONV_2D,0.1,0.25,1%,1%,0,3,[a, b]:0\n".to_vec(),
+        b"\x18[{\"cat\":\"Node\",\"dur\":9,\"name\":\"a_kernel_time\",\"args\":{\"op_name\":\"Conv\"}}]".to_vec(),
+        b"\x20expanded_conv-input:7x7x8-output:7x7x9-expand:48-kernel:5-stride:1:\n  count: 4\n  mean: 5.25\n".to_vec(),
+        b"\x28Conv-input:224x224x3-output:112x112x32:\n  count: 12\n  mean: 3.1\n".to_vec(),
+        b"0{'op_name': 'a', 'op_data_shape': (1, 2, 3, 4, 1), 'op_dtype': 'float32', 'op_latency': 0.25}\n".to_vec(),
     ]
 }

@@ -21,7 +21,11 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn new(key: Result<LayerKey, String>, text: &str, place: &str) -> Result<Self, ImportError> {
         let text = text.trim();
-        let value = text.parse().map_err(|_| ImportError::Format(format!("{place}: `{text}` is not a number")))?;
+        // An empty cell is a failed measurement, as `nan` is.
+        let value = match text {
+            "" => f64::NAN,
+            _ => text.parse().map_err(|_| ImportError::Format(format!("{place}: `{text}` is not a number")))?,
+        };
         Ok(Self { key, value, text: text.to_owned() })
     }
 

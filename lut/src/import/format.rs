@@ -8,6 +8,18 @@ pub enum Format {
     /// What NNabla-NAS' `LatencyGraphEstimator` remembers: a JSON object or CSV of two columns without a header, from the
     /// operator's text to its latency.
     Nnabla,
+    /// The profile of TensorRT's `trtexec --exportProfile`.
+    Trtexec,
+    /// The profile of TensorFlow Lite's `benchmark_model` as CSV.
+    TfliteCsv,
+    /// The profile of ONNX Runtime.
+    OnnxRuntime,
+    /// Once-for-all's table of blocks in YAML.
+    OnceForAll,
+    /// ProxylessNAS' table of blocks in YAML.
+    ProxylessNas,
+    /// NNI's table of FBNet's blocks: a Python dictionary in each line.
+    NniFbnet,
 }
 
 impl Format {
@@ -17,7 +29,19 @@ impl Format {
         match self {
             Self::Table => "table",
             Self::Nnabla => "nnabla",
+            Self::Trtexec => "trtexec",
+            Self::TfliteCsv => "tflite-csv",
+            Self::OnnxRuntime => "onnxruntime",
+            Self::OnceForAll => "once-for-all",
+            Self::ProxylessNas => "proxylessnas",
+            Self::NniFbnet => "nni-fbnet",
         }
+    }
+
+    /// Whether its entries are layers of a space; else they are those of a model of their own.
+    #[must_use]
+    pub fn is_of_a_space(self) -> bool {
+        matches!(self, Self::Table | Self::Nnabla)
     }
 }
 

@@ -9,6 +9,7 @@ mod error;
 mod format;
 mod nnabla;
 mod plausibility;
+mod profile;
 mod table;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use serde::Serialize;
 use self::entry::Entry;
 pub use self::error::ImportError;
 pub use self::format::{Format, Unit};
+pub use self::profile::import_profile;
 use crate::from_journal::static_row;
 use crate::{Context, FORMAT_VERSION, Flag, Imported, Lut, MAX_NS, Row, Times};
 
@@ -86,6 +88,7 @@ pub fn import(
     let (entries, unit) = match settings.format {
         Format::Table => table::read(text, settings.unit)?,
         Format::Nnabla => (nnabla::read(text, settings.batch)?, settings.unit.ok_or(ImportError::Unit)?),
+        other => return Err(ImportError::Format(format!("`{}` is the profile of a model", other.name()))),
     };
     let mut left_out: BTreeMap<String, usize> = BTreeMap::new();
     let mut known: BTreeMap<&LayerKey, &Entry> = BTreeMap::new();
@@ -131,13 +134,25 @@ pub fn import(
 }
 
 fn row(key: &LayerKey, graph: &Graph, entry: &Entry, unit: Unit, mode: Mode) -> Row {
-    let ns = entry.value * unit.nanoseconds();
-    let measured = ns > 0.0 && ns <= MAX_NS;
+    let times = times(entry, unit);
     Row {
-        times: measured.then(|| Times::of_value(ns)),
-        error: (!measured).then(|| format!("the table has `{}`, a failed measurement", entry.text)),
+        error: times.is_none().then(|| failed(entry)),
+        times,
         flags: vec![Flag::Imported],
         ..static_row(key, graph, mode)
+    }
+}
+
+/// What an entry says, unless it is that nothing was measured.
+fn times(entry: &Entry, unit: Unit) -> Option<Times> {
+    let ns = entry.value * unit.nanoseconds();
+    (ns > 0.0 && ns <= MAX_NS).then(|| Times::of_value(ns))
+}
+
+fn failed(entry: &Entry) -> String {
+    match entry.text.as_str() {
+        "" => "the table has an empty cell, a failed measurement".to_owned(),
+        text => format!("the table has `{text}`, a failed measurement"),
     }
 }
 

@@ -18,6 +18,12 @@ const PROPORTIONAL: f64 = 1e-4;
 /// Rows beyond which sums are not looked for: their number grows with the square.
 const MAX_SUMMED: usize = 2000;
 
+/// Multiply-accumulates of a layer from which its time is that of its work.
+const TELLING_MACS: u64 = 10_000;
+/// Multiply-accumulates in a second: bounds of what processors do.
+const SLOWEST: f64 = 1e5;
+const FASTEST: f64 = 2e15;
+
 /// What was found.
 #[derive(Debug, Default)]
 pub(super) struct Judgement {
@@ -43,6 +49,12 @@ pub(super) fn judge(rows: &[(&Row, &Entry)]) -> Judgement {
         found.into_iter().for_each(|i| judgement.rows[i] = true);
         judgement.findings.push(words);
     }
+    if let Some(Found { rows: found, words }) = impossible_rate(rows, &measured) {
+        found.into_iter().for_each(|i| judgement.rows[i] = true);
+        judgement.whole = Some(words.clone());
+        judgement.findings.push(words);
+        return judgement;
+    }
     let marked = failed + judgement.rows.iter().filter(|marked| **marked).count();
     if rows.len() >= MIN_ROWS && marked as f64 > MOST * rows.len() as f64 {
         judgement.whole = Some(judgement.findings.join("; "));
@@ -56,6 +68,25 @@ type Check = fn(&[(&Row, &Entry)], &[usize]) -> Option<Found>;
 struct Found {
     rows: Vec<usize>,
     words: String,
+}
+
+/// Multiply-accumulates in a second that no processor reaches: above those of the largest accelerators, or below those of an
+/// 8-bit microcontroller that computes floats in software. The middle of the table counts: the unit is wrong then.
+fn impossible_rate(rows: &[(&Row, &Entry)], measured: &[usize]) -> Option<Found> {
+    let rate = |i: usize| {
+        let seconds = rows[i].0.times.as_ref().map_or(f64::NAN, |times| times.mean_ns / 1e9);
+        rows[i].0.macs as f64 / seconds
+    };
+    let mut working: Vec<usize> = measured.iter().copied().filter(|&i| rows[i].0.macs >= TELLING_MACS).collect();
+    working.sort_by(|&a, &b| rate(a).total_cmp(&rate(b)));
+    let middle = rate(*working.get(working.len() / 2)?);
+    if (SLOWEST..=FASTEST).contains(&middle) {
+        return None;
+    }
+    let than = if middle > FASTEST { "more than any processor" } else { "less than any processor" };
+    let words =
+        format!("half of its layers do {middle:.1e} multiply-accumulates in a second, {than}: the unit is wrong");
+    Some(Found { rows: working, words })
 }
 
 /// Layers by their number.

@@ -8,7 +8,7 @@ use super::format::Unit;
 
 /// Reads the entries and what they are counted in.
 pub(super) fn read(text: &str, asked: Option<Unit>) -> Result<(Vec<Entry>, Unit), ImportError> {
-    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let mut reader = csv::ReaderBuilder::new().delimiter(separator(text)).from_reader(text.as_bytes());
     let header = reader.headers().map_err(|e| ImportError::Format(e.to_string()))?.clone();
     let position = |found: &dyn Fn(&str) -> bool| header.iter().position(|name| found(name.trim()));
     let key =
@@ -29,6 +29,12 @@ pub(super) fn read(text: &str, asked: Option<Unit>) -> Result<(Vec<Entry>, Unit)
         entries.push(Entry::new(Ok(LayerKey(cell(key).to_owned())), cell(latency), &place)?);
     }
     Ok((bounded(entries)?, unit))
+}
+
+/// What separates the columns of the first line: programs of some countries write a semicolon.
+fn separator(text: &str) -> u8 {
+    let header = text.lines().next().unwrap_or_default();
+    [b',', b';', b'\t'].into_iter().find(|&byte| header.as_bytes().contains(&byte)).unwrap_or(b',')
 }
 
 fn unit_of(column: &str) -> Option<Unit> {

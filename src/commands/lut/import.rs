@@ -1,9 +1,10 @@
 //! `nasprof lut import`: makes a LUT of another program's table.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use nasprof_graph::runtime::Runtime;
-use nasprof_lut::{Format, ImportError, ImportReport, ImportSettings, Unit, import, write};
+use nasprof_lut::{Format, ImportError, ImportReport, ImportSettings, Unit, import, import_profile, write};
 use nasprof_profiler::engine::keys_of_space;
 use nasprof_profiler::journal::Mode;
 use rand::SeedableRng;
@@ -18,18 +19,29 @@ use crate::failure::Failure;
 use crate::resolve;
 
 pub(super) fn run(args: &ImportArgs, as_json: bool) -> Result<(), Failure> {
-    check_output(&[args.table.clone(), PathBuf::from(&args.space)], &args.output)?;
+    let inputs: Vec<PathBuf> =
+        std::iter::once(args.table.clone()).chain(args.space.as_ref().map(PathBuf::from)).collect();
+    check_output(&inputs, &args.output)?;
     let batch = usize::from(args.batch);
-    let (space, identity) = resolve::at_batch(resolve::space(&args.space)?, batch)?;
-    let keys = keys_of_space(&space, Runtime::TorchEager, &mut ChaCha8Rng::seed_from_u64(0))?;
-    let layers = keys.into_iter().map(|(key, (graph, _))| (key, graph)).collect();
+    let format = format(args.format);
+    if args.space.is_some() && !format.is_of_a_space() {
+        return Err(Failure::usage(format!("--space: a profile of format {} has layers of its own", format.name()))
+            .hint("leave --space out"));
+    }
     let in_context = |failure: Failure| failure.context(args.table.display());
     let text = resolve::text_file(&args.table).map_err(in_context)?;
+    let (space, layers) = match &args.space {
+        Some(name) => {
+            let (space, identity) = resolve::at_batch(resolve::space(name)?, batch)?;
+            let keys = keys_of_space(&space, Runtime::TorchEager, &mut ChaCha8Rng::seed_from_u64(0))?;
+            let layers: BTreeMap<_, _> = keys.into_iter().map(|(key, (graph, _))| (key, graph)).collect();
+            ((space.name, identity.digest().to_owned()), layers)
+        }
+        // The model has no other name.
+        None => ((resolve::file_name(&args.table.to_string_lossy()), String::new()), BTreeMap::new()),
+    };
     let settings = ImportSettings {
-        format: match args.format {
-            TableFormat::Table => Format::Table,
-            TableFormat::Nnabla => Format::Nnabla,
-        },
+        format,
         file: args.table.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
         unit: args.unit.map(|unit| match unit {
             LatencyUnit::S => Unit::Seconds,
@@ -38,7 +50,7 @@ pub(super) fn run(args: &ImportArgs, as_json: bool) -> Result<(), Failure> {
             LatencyUnit::Ns => Unit::Nanoseconds,
         }),
         device: args.device.clone(),
-        space: (space.name, identity.digest().to_owned()),
+        space,
         mode: match args.mode {
             ModeArg::InContext => Mode::InContext,
             ModeArg::Isolated => Mode::Isolated,
@@ -47,13 +59,42 @@ pub(super) fn run(args: &ImportArgs, as_json: bool) -> Result<(), Failure> {
         batch,
         allow_suspicious: args.allow_suspicious,
     };
-    let imported = import(&text, &layers, &settings).map_err(|error| in_context(failure(error)))?;
+    let imported = match format.is_of_a_space() {
+        true => import(&text, &layers, &settings),
+        false => import_profile(&text, &settings),
+    };
+    let imported = imported.map_err(|error| in_context(failure(error)))?;
     write(&imported.lut, &args.output)?;
     if as_json {
         return print_json(&json!({"lut": path_text(&args.output), "import": imported.report}));
     }
     print(format!("{} ({} rows)", args.output.display(), imported.lut.rows.len()))?;
-    show(&imported.report)
+    if format.is_of_a_space() { show(&imported.report) } else { show_profile(&imported.report) }
+}
+
+fn format(format: TableFormat) -> Format {
+    match format {
+        TableFormat::Table => Format::Table,
+        TableFormat::Nnabla => Format::Nnabla,
+        TableFormat::Trtexec => Format::Trtexec,
+        TableFormat::TfliteCsv => Format::TfliteCsv,
+        TableFormat::Onnxruntime => Format::OnnxRuntime,
+        TableFormat::OnceForAll => Format::OnceForAll,
+        TableFormat::Proxylessnas => Format::ProxylessNas,
+        TableFormat::NniFbnet => Format::NniFbnet,
+    }
+}
+
+fn show_profile(report: &ImportReport) -> Result<(), Failure> {
+    let ImportReport { entries, rows, failed, findings, .. } = report;
+    print(format!("{rows} of {entries} layers have a latency"))?;
+    if *failed > 0 {
+        print(paint(Tone::Bad, format!("{failed} layers failed")))?;
+    }
+    for finding in findings {
+        print(paint(Tone::Doubtful, format!("implausible: {finding}")))?;
+    }
+    print("rows are flagged `imported` and have the names of the profile: show, compare and report them")
 }
 
 fn show(report: &ImportReport) -> Result<(), Failure> {

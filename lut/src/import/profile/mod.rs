@@ -1,0 +1,132 @@
+//! Profiles and tables whose entries are layers of a model of their own, not of a space.
+
+mod blocks;
+mod onnxruntime;
+mod tflite;
+mod trtexec;
+
+use std::collections::{BTreeMap, HashMap};
+
+use nasprof_graph::LayerKey;
+
+use super::entry::Entry;
+use super::error::ImportError;
+use super::format::{Format, Unit};
+use super::{Import, ImportReport, ImportSettings, context, plausibility, times};
+use crate::{Flag, Lut, Row};
+
+/// Most layers of a model.
+const MAX_LAYERS: usize = 200_000;
+
+/// One layer as a profile has it.
+#[derive(Debug, Clone, PartialEq)]
+struct Layer {
+    /// The operator, as the other program calls it.
+    operator: String,
+    /// What tells it from others of the operator.
+    name: String,
+    /// Shapes of its inputs as `1x3x32x32,…`; empty where they are not known.
+    shapes: String,
+    /// Its latency as it is written.
+    text: String,
+    /// How often it was measured; 0 where that is not known.
+    samples: u64,
+    /// Its multiply-accumulates, where they follow from its name.
+    macs: u64,
+}
+
+/// Makes a LUT of a profile: one row for each layer of the model.
+///
+/// # Errors
+/// If the text is not of that format, has no layer, or most of it cannot be right.
+pub fn import_profile(text: &str, settings: &ImportSettings) -> Result<Import, ImportError> {
+    let (layers, unit) = match settings.format {
+        Format::Trtexec => (trtexec::read(text)?, said(settings, Unit::Milliseconds)?),
+        Format::TfliteCsv => (tflite::read(text)?, said(settings, Unit::Milliseconds)?),
+        Format::OnnxRuntime => (onnxruntime::read(text)?, said(settings, Unit::Microseconds)?),
+        Format::OnceForAll => (blocks::yaml(text, blocks::Expand::Channels)?, said(settings, Unit::Milliseconds)?),
+        Format::ProxylessNas => (blocks::yaml(text, blocks::Expand::Ratio)?, said(settings, Unit::Milliseconds)?),
+        // It does not say what it counts in.
+        Format::NniFbnet => (blocks::nni(text)?, settings.unit.ok_or(ImportError::Unit)?),
+        Format::Table | Format::Nnabla => {
+            return Err(ImportError::Format(format!("`{}` is a table of a space's layers", settings.format.name())));
+        }
+    };
+    if layers.is_empty() {
+        return Err(ImportError::Format("it holds no layers".to_owned()));
+    }
+    if layers.len() > MAX_LAYERS {
+        return Err(ImportError::Format(format!("more than {MAX_LAYERS} layers")));
+    }
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut rows = Vec::with_capacity(layers.len());
+    let mut entries = Vec::with_capacity(layers.len());
+    for layer in &layers {
+        let name = unique(&mut seen, layer);
+        let key = LayerKey(format!("{}({name})[{}]", layer.operator, layer.shapes));
+        let entry = Entry::new(Ok(key.clone()), &layer.text, &format!("layer `{}`", layer.name))?;
+        rows.push(row(key, name, layer, &entry, unit, settings));
+        entries.push(entry);
+    }
+    let judged: Vec<(&Row, &Entry)> = rows.iter().zip(&entries).collect();
+    let judgement = plausibility::judge(&judged);
+    if let (Some(why), false) = (&judgement.whole, settings.allow_suspicious) {
+        return Err(ImportError::Suspicious(why.clone()));
+    }
+    for (row, suspicious) in rows.iter_mut().zip(&judgement.rows) {
+        if *suspicious {
+            row.flags.push(Flag::Suspicious);
+        }
+    }
+    let failed = rows.iter().filter(|row| row.times.is_none()).count();
+    rows.sort_by(|a, b| a.key.cmp(&b.key));
+    let report = ImportReport {
+        entries: layers.len(),
+        rows: rows.len() - failed,
+        missing: 0,
+        failed,
+        left_out: BTreeMap::new(),
+        findings: judgement.findings,
+    };
+    Ok(Import { lut: Lut { context: context(settings, unit), rows }, report })
+}
+
+/// The format's unit, unless another one was asked for.
+fn said(settings: &ImportSettings, unit: Unit) -> Result<Unit, ImportError> {
+    match settings.unit {
+        Some(asked) if asked != unit => Err(ImportError::Units { column: unit.name(), asked: asked.name() }),
+        _ => Ok(unit),
+    }
+}
+
+/// The layer's name; with a number if the model has another one of that name.
+fn unique(seen: &mut HashMap<String, usize>, layer: &Layer) -> String {
+    let whole = format!("{}\n{}\n{}", layer.operator, layer.name, layer.shapes);
+    let count = seen.entry(whole).or_default();
+    *count += 1;
+    if *count == 1 { layer.name.clone() } else { format!("{}#{count}", layer.name) }
+}
+
+fn row(key: LayerKey, name: String, layer: &Layer, entry: &Entry, unit: Unit, settings: &ImportSettings) -> Row {
+    let mut times = times(entry, unit);
+    if let Some(times) = &mut times {
+        times.n_samples = layer.samples;
+    }
+    Row {
+        error: times.is_none().then(|| super::failed(entry)),
+        times,
+        key,
+        op: layer.operator.clone(),
+        attributes: name,
+        input_shapes: layer.shapes.clone(),
+        mode: settings.mode,
+        flags: vec![Flag::Imported],
+        params: 0,
+        macs: layer.macs,
+        bytes: 0,
+        peak_memory_bytes: None,
+        stored_bytes: None,
+        first_call_ns: None,
+        energy: None,
+    }
+}

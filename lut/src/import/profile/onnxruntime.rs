@@ -1,0 +1,42 @@
+//! What ONNX Runtime's profiler writes.
+
+use nasprof_onnx::profile::{Profile, ProfileError, TensorType, read_profile};
+
+use super::super::error::ImportError;
+use super::Layer;
+
+pub(super) fn read(text: &str) -> Result<Vec<Layer>, ImportError> {
+    let profile = match read_profile(text.as_bytes()) {
+        // Kernels alone are those of one run.
+        Err(ProfileError::Empty) => read_profile(with_run(text).as_bytes()),
+        other => other,
+    };
+    let profile = profile.map_err(|e| ImportError::Format(format!("it {e}")))?;
+    Ok(layers(&profile))
+}
+
+/// The same events, and the end of a run.
+fn with_run(text: &str) -> String {
+    let events = text.trim_end().trim_end_matches(']').trim_end().trim_end_matches(',');
+    format!("{events},{{\"cat\":\"Session\",\"name\":\"model_run\",\"ts\":0,\"dur\":0}}]")
+}
+
+/// The mean of each kernel over the runs after the first, which allocates.
+fn layers(profile: &Profile) -> Vec<Layer> {
+    let runs: Vec<Vec<u64>> =
+        profile.runs.iter().filter(|run| !run.kernels.is_empty()).map(|run| run.by_node(profile.nodes.len())).collect();
+    let counted = if runs.len() > 1 { &runs[1..] } else { &runs[..] };
+    let shape = |tensor: &TensorType| tensor.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x");
+    let layer = |(i, node): (usize, &nasprof_onnx::profile::ProfiledNode)| {
+        let sum = counted.iter().fold(0_u64, |sum, run| sum.saturating_add(run[i]));
+        Layer {
+            operator: node.operator.clone(),
+            name: node.name.clone(),
+            shapes: node.inputs.iter().map(shape).collect::<Vec<_>>().join(","),
+            text: (sum as f64 / counted.len().max(1) as f64).to_string(),
+            samples: counted.len() as u64,
+            macs: 0,
+        }
+    };
+    profile.nodes.iter().enumerate().map(layer).collect()
+}
