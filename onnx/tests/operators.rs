@@ -257,7 +257,10 @@ fn sizes_that_a_model_leaves_open_can_be_given() {
     let model = || Model::new(&[0, 4, 9, 0]).node("Relu", &["x"], "y", &[]);
     let error = model().read_at(&[]).unwrap_err().to_string();
     assert!(error.contains("input `x` has no fixed size in dimension 3"), "{error}");
-    assert_eq!(model().read_at(&[("x", &[2, 4, 9, 5])]).unwrap().data_shapes()[0].0, [2, 4, 9, 5]);
+    // Sizes of one name are one size.
+    assert_eq!(model().read_at(&[("x", &[5, 4, 9, 5])]).unwrap().data_shapes()[0].0, [5, 4, 9, 5]);
+    let error = model().read_at(&[("x", &[2, 4, 9, 5])]).unwrap_err().to_string();
+    assert_eq!(error, "input `x`: `width` is 5 here and 2 elsewhere");
     for (name, shape, naming) in [
         ("x", &[2, 4, 8, 5][..], "input `x`: the model fixes dimension 2 at 9, not 8"),
         ("x", &[2, 4, 9], "input `x`: it has 4 dimensions, 3 are given"),

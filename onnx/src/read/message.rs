@@ -46,12 +46,9 @@ impl Tensor<'_> {
         Self { content: Content::Filled(number), ..Self::computed(sizes, data_type, None) }
     }
 
-    /// Whether it is known to hold zeros only.
+    /// Whether the model fills it with zeros. A stored weight that happens to be zero is one like any other.
     pub(super) fn is_zero(&self) -> bool {
-        match self.content {
-            Content::Filled(number) => number == 0.0,
-            _ => self.values().is_some_and(|values| values.iter().all(|&value| value == 0.0)),
-        }
+        matches!(self.content, Content::Filled(number) if number == 0.0)
     }
 
     /// A list of integers.
