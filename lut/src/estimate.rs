@@ -133,7 +133,18 @@ impl<'a> Estimator<'a> {
     /// Calibrated milliseconds of one layer in the mean over its occurrences.
     #[must_use]
     pub fn layer_ms(&self, key: &LayerKey) -> Option<f64> {
+        if self.is_free(key) {
+            return Some(0.0);
+        }
         Some((self.rows.get(key)?.times.as_ref()?.mean_ns + self.layer_ns) * self.scale / 1e6)
+    }
+
+    /// Whether another layer does its work: NNabla's fully connected layer flattens its operand by itself.
+    fn is_free(&self, key: &LayerKey) -> bool {
+        let imported = self.lut.context.imported.as_ref();
+        imported.is_some_and(|imported| imported.format == "nnabla")
+            && key.as_str().starts_with("flatten(")
+            && !self.rows.contains_key(key)
     }
 
     /// Nanoseconds to milliseconds, calibrated, in a network of this size.
@@ -148,6 +159,9 @@ impl<'a> Estimator<'a> {
     }
 
     fn layer(&self, network: &LoweredNetwork, layer: &LoweredLayer, ms_per_ns: f64) -> Layer {
+        if self.is_free(&layer.key) {
+            return Layer { ms: Some(0.0), relative_error: 0.0, source: Source::Imported };
+        }
         let (ns, relative_error, source) = match self.rows.get(&layer.key) {
             Some(Row { times: Some(times), .. }) => {
                 let bandwidth = self.lut.context.calibration.as_ref().and_then(|c| c.reuse_bandwidth);
@@ -171,7 +185,7 @@ impl<'a> Estimator<'a> {
     /// Calibrated milliseconds of a network that is already as the runtime executes it; `None` if a layer is missing.
     #[must_use]
     pub fn latency_ms(&self, network: &LoweredNetwork) -> Option<f64> {
-        self.layers(network).iter().map(|(_, layer)| layer.ms).sum()
+        total(self.layers(network).iter().map(|(_, layer)| layer.ms))
     }
 
     /// Calibrated milliseconds of an anchor, from its layers' occurrences in the other networks only: it is then as far off as
@@ -190,7 +204,7 @@ impl<'a> Estimator<'a> {
 
     /// The sum of the layers' means, before the size effect: what choices contribute to it is independent.
     pub(crate) fn mean_sum_ms(&self, network: &LoweredNetwork) -> Option<f64> {
-        network.keys().map(|key| self.layer_ms(key)).sum()
+        total(network.keys().map(|key| self.layer_ms(key)))
     }
 
     /// What the size of a network does to the sum of its layers.
@@ -215,7 +229,7 @@ impl<'a> Estimator<'a> {
     #[must_use]
     pub fn estimate(&self, network: &LoweredNetwork) -> Estimate {
         let layers = self.layers(network);
-        let latency_ms: Option<f64> = layers.iter().map(|(_, layer)| layer.ms).sum();
+        let latency_ms = total(layers.iter().map(|(_, layer)| layer.ms));
         // Neighbours are wrong in the same way, so what is interpolated adds up linearly.
         let interpolated_ms: f64 = layers.iter().filter_map(|(_, layer)| Some(layer.relative_error * layer.ms?)).sum();
         let known =
@@ -234,17 +248,19 @@ impl<'a> Estimator<'a> {
         let nodes: Vec<NodeEstimate> = layers
             .into_iter()
             .map(|(layer, Layer { ms, source, .. })| {
-                let share = latency_ms.and_then(|total| Some(ms? / total));
+                let share = latency_ms.filter(|total| *total > 0.0).and_then(|total| Some(ms? / total));
                 let name = network.node(layer.node).name.clone();
                 NodeEstimate { name, key: layer.key.clone(), latency_ms: ms, share, source }
             })
             .collect();
         let cost = network.cost();
+        // Shares of nothing are no numbers.
+        let some_ms = latency_ms.filter(|ms| *ms > 0.0);
         Estimate {
             latency_ms,
-            interval_ms: latency_ms.and_then(|ms| self.interval(ms, interpolated_ms / ms)),
-            shape_half_width: latency_ms.and_then(|ms| Some(self.half_widths(interpolated_ms / ms)?.0)),
-            level_half_width: latency_ms.and_then(|ms| Some(self.half_widths(interpolated_ms / ms)?.1)),
+            interval_ms: some_ms.and_then(|ms| self.interval(ms, interpolated_ms / ms)),
+            shape_half_width: some_ms.and_then(|ms| Some(self.half_widths(interpolated_ms / ms)?.0)),
+            level_half_width: some_ms.and_then(|ms| Some(self.half_widths(interpolated_ms / ms)?.1)),
             params: cost.params,
             macs: cost.macs,
             peak_memory_bytes: self.memory.peak_bytes(network),
@@ -271,6 +287,11 @@ impl<'a> Estimator<'a> {
             None => (shape, calibration.level_half_width),
         })
     }
+}
+
+/// The sum, if all are known. Of no layers it is 0; Rust's own is -0.
+fn total(all: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    all.sum::<Option<f64>>().map(|sum| sum + 0.0)
 }
 
 /// What is known of one layer of a network.

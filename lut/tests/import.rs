@@ -236,6 +236,35 @@ fn operators_of_nnabla_find_their_layers() {
     assert_eq!(import(other, &layers, &nnabla).unwrap_err(), ImportError::Nothing(1));
 }
 
+/// NNabla's fully connected layer flattens by itself, so its table has no flattening, and networks are complete all the same.
+#[test]
+fn a_flattening_is_free_where_the_other_program_has_none() {
+    let space = space();
+    let mut lut = table(&texts(&believable()), false).unwrap().lut;
+    let graph = Runtime::TorchEager.subnet(&space.graph, &space.sample(&mut ChaCha8Rng::seed_from_u64(1))).unwrap();
+    let whole = Estimator::new(&lut).estimate(&graph).latency_ms.unwrap();
+    let flattening = lut.rows.iter().find(|row| row.op == "flatten").unwrap().clone();
+    lut.rows.retain(|row| row.op != "flatten");
+    // Control: a table of another program lacks it.
+    assert_eq!(Estimator::new(&lut).estimate(&graph).latency_ms, None);
+    lut.context.imported.as_mut().unwrap().format = "nnabla".to_owned();
+    let estimate = Estimator::new(&lut).estimate(&graph);
+    let left_out = flattening.times.unwrap().mean_ns / 1e6;
+    assert!((estimate.latency_ms.unwrap() + left_out - whole).abs() < 1e-9, "{} {whole}", estimate.latency_ms.unwrap());
+    assert_eq!((estimate.coverage, Estimator::new(&lut).mean_latency_ms(&graph)), (1.0, estimate.latency_ms));
+}
+
+/// A network without layers takes 0 ms, which is printed without a sign.
+#[test]
+fn a_network_without_layers_takes_no_time() {
+    let lut = table(&texts(&believable()), false).unwrap().lut;
+    let mut b = nasprof_graph::GraphBuilder::new();
+    let x = b.input("x", [1, 3, 4, 4]).unwrap();
+    let empty = b.build(&[x]).unwrap().into();
+    let ms = Estimator::new(&lut).estimate(&empty).latency_ms.unwrap();
+    assert_eq!((ms, ms.is_sign_positive()), (0.0, true));
+}
+
 #[test]
 fn damaged_tables_are_refused() {
     let layers = layers(&space());

@@ -300,3 +300,22 @@ fn nested_branches_are_bounded() {
     let model = Message::new().message(7, &graph).into_bytes();
     assert!(nasprof_onnx::read(&model).unwrap_err().to_string().contains("nested too deep"));
 }
+
+/// A small file can ask for any amount of arithmetic on constants: beyond a budget only shapes are known.
+#[test]
+fn arithmetic_on_constants_is_bounded() {
+    let model = |count: usize| {
+        let mut model = image().tensor(&list("ones", &[1])).tensor(&list("size", &[1000]));
+        for i in 0..count {
+            model = model.node("Expand", &["ones", "size"], &format!("e{i}"), &[]);
+        }
+        model
+            .tensor(&list("two", &[2]))
+            .node("Mul", &["two", "two"], "four", &[])
+            .tensor(&list("rest", &[-1]))
+            .node("Concat", &["four", "rest"], "shape", &[int("axis", 0)])
+            .node("Reshape", &["x", "shape"], "y", &[])
+    };
+    assert_eq!(judged(&model(10).read().unwrap()).1, [4, 81]);
+    model(5000).fails("not known before the model runs");
+}

@@ -37,7 +37,12 @@ impl<'a> Reader<'a> {
         if node.op_type == "ConstantOfShape" {
             return of_shape(first, attributes);
         }
-        let parts = inputs.iter().flatten().map(Array::of).collect::<Result<Vec<_>, _>>()?;
+        let mut parts = inputs.iter().flatten().map(Array::of).collect::<Result<Vec<_>, _>>()?;
+        let values: usize = parts.iter().filter_map(|part| part.values.as_ref()).map(Vec::len).sum();
+        self.values_left = self.values_left.saturating_sub(values);
+        if self.values_left == 0 {
+            parts.iter_mut().for_each(|part| part.values = None);
+        }
         let one = |array: Array| Ok(Some(vec![Value::Constant(array.into_tensor())]));
         if let Some((function, kind)) = scalar(&node.op_type) {
             if node.op_type == "Mod" {

@@ -46,6 +46,16 @@ impl Tensor<'_> {
         Self { content: Content::Filled(number), ..Self::computed(sizes, data_type, None) }
     }
 
+    /// How many values it holds that are not in the model.
+    pub(super) fn computed_values(&self) -> usize {
+        if let Content::Computed(values) = &self.content { values.len() } else { 0 }
+    }
+
+    /// Its shape alone.
+    pub(super) fn without_values(self) -> Self {
+        Self { content: Content::Unknown, ..self }
+    }
+
     /// Whether the model fills it with zeros. A stored weight that happens to be zero is one like any other.
     pub(super) fn is_zero(&self) -> bool {
         matches!(self.content, Content::Filled(number) if number == 0.0)

@@ -2,7 +2,7 @@
 
 use nasprof_graph::{Function, NodeId, Op, Shape};
 
-use super::super::schema::{FLOAT, NodeProto};
+use super::super::schema::{BOOL, FLOAT, NodeProto};
 use super::attributes::Attributes;
 use super::axes::axis_in;
 use super::reader::{Reader, Value};
@@ -119,11 +119,20 @@ impl<'a> Reader<'a> {
         mut attributes: Attributes<'a>,
     ) -> Result<Vec<Value<'a>>, String> {
         let values = match self.folded(node, &mut attributes)? {
-            Some(values) => values,
+            Some(values) => values.into_iter().map(|value| self.within_budget(value)).collect(),
             None => self.computed(node, &mut attributes)?.into_iter().map(Value::Node).collect(),
         };
         attributes.finish()?;
         Ok(values)
+    }
+
+    /// The value; of a constant beyond the budget its shape alone.
+    fn within_budget(&mut self, value: Value<'a>) -> Value<'a> {
+        let Value::Constant(tensor) = value else { return value };
+        let count = tensor.computed_values();
+        let fits = count <= self.values_left;
+        self.values_left = self.values_left.saturating_sub(count);
+        Value::Constant(if fits { tensor } else { tensor.without_values() })
     }
 
     fn computed(&mut self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<Vec<NodeId>, String> {
@@ -261,15 +270,22 @@ impl<'a> Reader<'a> {
     /// Truth values become numbers; numbers stay what they are.
     fn cast(&mut self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
         attributes.ignore(&["saturate", "round_mode"]);
+        let mut to = i64::from(FLOAT);
         if node.op_type == "Cast" {
-            let to = attributes.int("to")?.ok_or("`to` is missing")?;
-            if to != i64::from(FLOAT) {
+            to = attributes.int("to")?.ok_or("`to` is missing")?;
+            // Conditions are made truth values where they are used.
+            if to != i64::from(FLOAT) && to != i64::from(BOOL) {
                 let name = i32::try_from(to).map_or_else(|_| to.to_string(), super::message::type_name);
                 return Err(format!("a cast of data to {name} is not supported (only to float)"));
             }
         }
         let x = self.operand(node, 0)?;
-        let op = if self.builder.op(x).gives_truth() { Op::elementwise(Function::ToFloat) } else { Op::Identity };
+        let to_float = node.op_type == "CastLike" || to == i64::from(FLOAT);
+        let op = if to_float && self.builder.op(x).gives_truth() {
+            Op::elementwise(Function::ToFloat)
+        } else {
+            Op::Identity
+        };
         self.add(op, &[x])
     }
 }

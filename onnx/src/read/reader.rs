@@ -9,6 +9,9 @@ use super::super::schema::{GraphProto, NodeProto};
 use super::inputs::{InputShapes, shapes_of};
 use super::message::Tensor;
 
+/// Most values that are computed of all constants together; a network's shapes are a few thousand.
+const MAX_COMPUTED_IN_ALL: usize = 4 << 20;
+
 /// What a name in the model stands for.
 #[derive(Debug, Clone)]
 pub(super) enum Value<'a> {
@@ -24,6 +27,8 @@ pub(super) struct Reader<'a> {
     pub(super) uses: HashMap<&'a str, usize>,
     /// Where parameters are kept that several nodes read, by the weight's name.
     pub(super) shared: HashMap<&'a str, String>,
+    /// How many more values of constants are computed with: beyond, only shapes are known. A small file can ask for many.
+    pub(super) values_left: usize,
     /// Constants that are operands, by name and number of dimensions.
     pub(super) stored: HashMap<(&'a str, usize), NodeId>,
     /// Names of our nodes and of shared parameters.
@@ -41,6 +46,7 @@ impl<'a> Reader<'a> {
             values: HashMap::new(),
             uses: HashMap::new(),
             shared: HashMap::new(),
+            values_left: MAX_COMPUTED_IN_ALL,
             stored: HashMap::new(),
             taken: HashSet::new(),
             current: (String::new(), None),

@@ -177,7 +177,7 @@ impl<'a> Reader<'a> {
 
     /// The value joined with itself.
     pub(super) fn tile(&mut self, node: &'a NodeProto) -> Result<NodeId, String> {
-        const MOST: i64 = 4096;
+        const MOST: i64 = 64;
         let mut x = self.operand(node, 0)?;
         let repeats = self.ints(node, 1)?.ok_or("its repeats are missing")?;
         if repeats.len() != self.shape(x).rank() || repeats.iter().any(|count| !(1..=MOST).contains(count)) {
