@@ -29,7 +29,13 @@ pub(super) fn run(args: &ImportArgs, as_json: bool) -> Result<(), Failure> {
             .hint("leave --space out"));
     }
     let in_context = |failure: Failure| failure.context(args.table.display());
-    let text = resolve::text_file(&args.table).map_err(in_context)?;
+    // Programs write profiles, people write tables: profiles are larger.
+    let text = match format.is_of_a_space() {
+        true => resolve::text_file(&args.table),
+        false => resolve::model_file(&args.table)
+            .and_then(|bytes| String::from_utf8(bytes).map_err(|_| Failure::usage("not a text file"))),
+    };
+    let text = text.map_err(in_context)?;
     let (space, layers) = match &args.space {
         Some(name) => {
             let (space, identity) = resolve::at_batch(resolve::space(name)?, batch)?;
