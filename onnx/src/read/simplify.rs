@@ -21,7 +21,8 @@ pub(super) fn simplified(graph: &Graph) -> Result<Graph, GraphError> {
         let op = matcher.op(id).clone();
         // Keys leave the first dimension out, which holds only for the batch.
         let is_batched = inputs.iter().all(|&input| builder.shape(input).batch() == batch);
-        let op = if is_batched || !op.is_layer() { op } else { Op::Unbatched { op: Box::new(op) } };
+        // What hands its operand on is no work, and is known by its name.
+        let op = if is_batched || !op.is_layer() || op == Op::Identity { op } else { Op::Unbatched { op: Box::new(op) } };
         new[i] = Some(builder.add_sharing(&node.name, op, &inputs, node.parameters.clone())?);
     }
     let outputs: Vec<NodeId> = graph.outputs().iter().filter_map(|id| new[id.0]).collect();
