@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
 
-use super::context::{ContextArgs, SettingArgs};
+use super::context::{ContextArgs, SettingArgs, ShapeArgs};
 use crate::completions;
 
 #[derive(Debug, Args)]
@@ -32,6 +32,8 @@ pub(crate) struct TimeArgs {
     /// One network instead: an ONNX model.
     #[arg(long, value_name = "FILE.onnx")]
     pub(crate) model: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) shapes: ShapeArgs,
     /// A LUT: the networks are timed in its context, and its estimates stand beside their times.
     #[arg(long, value_name = "LUT")]
     pub(crate) lut: Option<PathBuf>,

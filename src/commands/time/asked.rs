@@ -54,7 +54,7 @@ impl Asked {
         let (space, archs) = match &args.model {
             Some(model) => {
                 let name = model.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-                (resolve::model(model)?, vec![(name, Arch(Vec::new()))])
+                (resolve::model(model, &args.shapes)?, vec![(name, Arch(Vec::new()))])
             }
             None => {
                 let files = archs::files(&args.arch)?;
@@ -79,7 +79,11 @@ impl Asked {
         cores: usize,
     ) -> Result<(Vec<String>, Timings), Failure> {
         let batch = self.lut.as_ref().map(|lut| lut.context.header.batch);
-        let target = target(file, cores, &args.context)?;
+        let mut target = target(file, cores, &args.context)?;
+        // A model says its own batch.
+        if let (Some(_), None, Some(own)) = (&args.model, args.context.batch, self.space.graph.batch()) {
+            target.batch = own;
+        }
         let (space, identity) = at_batch(self.space.clone(), batch.unwrap_or(target.batch))?;
         let header = match &self.lut {
             Some(lut) => {
