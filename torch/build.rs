@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH");
-    println!("cargo:rerun-if-changed=src/cuda/allocator.cpp");
+    let sources = ["src/cuda/allocator.cpp", "src/cuda/capture.cpp", "src/cuda/context.cpp"];
+    sources.iter().for_each(|source| println!("cargo:rerun-if-changed={source}"));
     let Some(folder) = std::env::var_os("LIBTORCH").map(PathBuf::from) else { return };
     let mut build = cc::Build::new();
     build.cpp(true).std("c++17").warnings(false).define("_GLIBCXX_USE_CXX11_ABI", "1").include(folder.join("include"));
-    build.file("src/cuda/allocator.cpp").compile("nasprof_cuda_allocator");
+    build.files(sources).compile("nasprof_cuda");
     // The real folder: the link in the checkout may go away before the built program does.
     let Ok(lib) = folder.join("lib").canonicalize() else { return };
     for argument in [
@@ -21,4 +22,5 @@ fn main() {
     }
     // For the build scripts of the crates that link this one: link arguments are a package's own.
     println!("cargo:lib={}", lib.display());
+    println!("cargo:include={}", folder.join("include").display());
 }

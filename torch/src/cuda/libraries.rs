@@ -14,8 +14,8 @@ pub(super) const VARIABLE: &str = "NASPROF_LIBTORCH_CUDA";
 const MAX_LIBRARIES: usize = 100;
 
 /// Why CUDA cannot be used.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub(super) enum LoadError {
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+pub enum LoadError {
     /// A library is nowhere.
     #[error(
         "{library} is missing{}; looked in {}; `scripts/install-libtorch-cuda.sh` installs it, or set {VARIABLE} to the \

@@ -4,10 +4,18 @@
 //! never waits for the processor: launch overhead is excluded ([`queue`]).
 
 mod allocator;
+mod capture;
+mod context;
 mod device;
+mod graph;
 mod libraries;
 mod queue;
 mod runtime;
 mod stream;
+mod system;
 
+pub use context::{Autocast, allow_tf32, make_deterministic};
 pub use device::CudaDevice;
+pub use graph::CudaGraph;
+pub use libraries::LoadError;
+pub use system::{CudaError, System, ThisProcess};

@@ -1,0 +1,102 @@
+//! libtorch's stream on a GPU, and runs that are captured as CUDA graphs.
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+
+const WORDS: usize = 1024;
+
+#[expect(unsafe_code, reason = "functions of our own capture.cpp; they catch what libtorch throws")]
+unsafe extern "C" {
+    fn nasprof_cuda_own_stream(device: c_int, stream: *mut *mut c_void, error: *mut c_char, length: usize) -> c_int;
+    fn nasprof_cuda_capture_begin(graph: *mut *mut c_void, error: *mut c_char, length: usize) -> c_int;
+    fn nasprof_cuda_capture_end(graph: *mut c_void, error: *mut c_char, length: usize) -> c_int;
+    fn nasprof_cuda_graph_replay(graph: *mut c_void, error: *mut c_char, length: usize) -> c_int;
+    fn nasprof_cuda_graph_free(graph: *mut c_void);
+}
+
+/// Calls one of them, and takes its words; libtorch's go on with a stack trace.
+fn call(function: impl FnOnce(*mut c_char, usize) -> c_int) -> Result<(), String> {
+    let mut words: [c_char; WORDS] = [0; WORDS];
+    if function(words.as_mut_ptr(), WORDS) == 0 {
+        return Ok(());
+    }
+    words[WORDS - 1] = 0;
+    #[expect(unsafe_code, reason = "the buffer ends with a zero")]
+    let text = unsafe { CStr::from_ptr(words.as_ptr()) }.to_string_lossy();
+    Err(text.lines().next().unwrap_or("libtorch gives no reason").to_owned())
+}
+
+/// CUDA's handle of a stream; it lives as long as the process.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StreamHandle(pub(super) *mut c_void);
+
+impl StreamHandle {
+    /// The stream that is used where no other was chosen.
+    pub(super) const DEFAULT: Self = Self(std::ptr::null_mut());
+
+    /// Gives this thread a stream of its own: nothing can be captured on the default one.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub(super) fn own(device: u32) -> Result<Self, String> {
+        let device = c_int::try_from(device).map_err(|e| e.to_string())?;
+        let mut stream = std::ptr::null_mut();
+        #[expect(unsafe_code, reason = "the pointer is to a local that lives through the call")]
+        call(|words, length| unsafe { nasprof_cuda_own_stream(device, &mut stream, words, length) })?;
+        Ok(Self(stream))
+    }
+}
+
+/// A run that was captured, with the memory that it computes in.
+#[derive(Debug)]
+pub(super) struct Captured(*mut c_void);
+
+impl Captured {
+    /// Captures what `run` queues on this thread's stream. It must have run before, so that nothing is prepared in it.
+    ///
+    /// # Errors
+    /// That of `run`, or libtorch's: some operations cannot be captured.
+    pub(super) fn of(run: impl FnOnce() -> Result<(), String>) -> Result<Self, String> {
+        let mut graph = std::ptr::null_mut();
+        #[expect(unsafe_code, reason = "the pointer is to a local that lives through the call")]
+        call(|words, length| unsafe { nasprof_cuda_capture_begin(&mut graph, words, length) })?;
+        let captured = Self(graph);
+        let ran = run();
+        // Ended in every case: a stream that records runs nothing.
+        #[expect(unsafe_code, reason = "the graph was begun and is ended once")]
+        let ended = call(|words, length| unsafe { nasprof_cuda_capture_end(captured.0, words, length) });
+        ran.and(ended).map(|()| captured)
+    }
+
+    /// Queues the run.
+    ///
+    /// # Errors
+    /// CUDA's.
+    pub(super) fn replay(&self) -> Result<(), String> {
+        #[expect(unsafe_code, reason = "the graph was captured and is not freed yet")]
+        call(|words, length| unsafe { nasprof_cuda_graph_replay(self.0, words, length) })
+    }
+}
+
+impl Drop for Captured {
+    fn drop(&mut self) {
+        #[expect(unsafe_code, reason = "the graph is freed once")]
+        unsafe {
+            nasprof_cuda_graph_free(self.0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Without CUDA loaded both say so in a line, and nothing ends the program.
+    #[test]
+    fn without_cuda_there_is_a_reason() {
+        drop(tch::Tensor::from(1.0_f32));
+        for error in [StreamHandle::own(0).unwrap_err(), Captured::of(|| Ok(())).unwrap_err()] {
+            assert!(!error.is_empty() && !error.contains('\n'), "{error}");
+        }
+        assert!(Captured::of(|| Ok(())).unwrap_err().contains("CUDAGraph"));
+    }
+}
