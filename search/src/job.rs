@@ -106,6 +106,9 @@ pub struct RunResult {
     /// How many images; absent in results of versions before 0.2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accuracy_images: Option<usize>,
+    /// Where it was computed, and why there; absent in results of versions before 0.3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub computed_on: Option<String>,
     /// How often the training images were gone over; absent in results of versions before 0.2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epochs: Option<Epochs>,

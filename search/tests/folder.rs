@@ -106,6 +106,28 @@ fn only_a_finished_run_is_extended() {
     assert!(words.contains("unfinished run of fewer epochs"), "{words}");
 }
 
+/// A checkpoint goes from a GPU to a CPU and back, before and after its run was begun anew there.
+#[test]
+fn a_run_goes_on_wherever_it_is_computed() {
+    let elsewhere = |overrides: &[&str]| experiment(&[&["training.compute=cuda:1"], overrides].concat());
+    for (epochs, finished) in [(2, false), (3, true)] {
+        let folder = run_folder(epochs);
+        let resumed = |here: &Experiment| claim(folder.path(), here, Existing::Resume).unwrap();
+        assert_eq!(resumed(&elsewhere(&[])), Claim::Resumed { epochs, finished });
+        // Interrupted before its next checkpoint: `config.toml` has the new place, the checkpoint the old one.
+        fs::write(folder.path().join("config.toml"), elsewhere(&[]).resolved_toml()).unwrap();
+        assert_eq!(resumed(&elsewhere(&[])), Claim::Resumed { epochs, finished });
+        assert_eq!(resumed(&experiment(&[])), Claim::Resumed { epochs, finished });
+        if finished {
+            assert_eq!(resumed(&elsewhere(&["training.epochs=5"])), Claim::Extended { from: 3 });
+        }
+        // The control: how numbers are rounded does matter.
+        let words = problem(claim(folder.path(), &elsewhere(&["training.precision=tf32"]), Existing::Resume));
+        assert!(words.contains("`training.precision` is absent there and \"tf32\" here"), "{words}");
+        assert!(!words.contains("compute"), "{words}");
+    }
+}
+
 #[test]
 fn what_is_missing_is_named() {
     assert_eq!(claim(Path::new("/nowhere/at/all"), &experiment(&[]), Existing::Refuse).unwrap(), Claim::New);

@@ -99,6 +99,7 @@ fn result(arch: ArchFile, latency: Latency) -> RunResult {
         accuracy: 0.5,
         accuracy_of: "10 validation images".to_owned(),
         accuracy_images: Some(10),
+        computed_on: None,
         epochs: None,
         training: None,
         quantities: Vec::new(),

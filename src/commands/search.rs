@@ -304,6 +304,9 @@ fn show(folder: &Path, result: &RunResult) -> Result<(), Failure> {
     if let Some(epochs) = &result.epochs {
         print(format!("epochs        {}", epochs.in_words()))?;
     }
+    if let Some(place) = &result.computed_on {
+        print(format!("computed on   {place}"))?;
+    }
     print(format!("accuracy      {} of {}", percent(result.accuracy), result.accuracy_of))?;
     if let Some(Trained { epoch, valid_images, valid_accuracy, .. }) = &result.training {
         let chosen = match valid_accuracy {

@@ -42,6 +42,17 @@ impl Experiment {
         keys.into_iter().filter(differ).map(difference).collect()
     }
 
+    /// This experiment, computed where another is. A checkpoint goes from a GPU to a CPU and back, so the place is no
+    /// difference that matters to a run.
+    #[must_use]
+    pub fn computed_as(&self, other: &Self) -> Self {
+        let mut moved = self.clone();
+        if let (Some(own), Some(others)) = (&mut moved.training, &other.training) {
+            own.compute = others.compute;
+        }
+        moved
+    }
+
     /// Whether the other experiment is this one with more epochs, and nothing else.
     #[must_use]
     pub fn is_extended_by(&self, other: &Self) -> bool {

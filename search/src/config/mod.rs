@@ -34,7 +34,7 @@ pub use plan::Plan;
 pub use regularizer::{Quantity, Regularizer, RegularizerKind};
 pub use searcher::{ArchitectureGradient, DartsOrder, Evolution, Score, Searcher};
 pub use trainer::Trainer;
-pub use training::{Batches, Compute, Training};
+pub use training::{Batches, Compute, Layout, Precision, Training};
 
 /// An experiment as its file says it, with the defaults filled in. Relative paths are relative to the folder that the
 /// program is started in.

@@ -1,21 +1,97 @@
 //! Table `[training]`: epochs, batches, loss.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// More are a mistake.
 const MOST_EPOCHS: u32 = 1_000_000;
 
-/// Where tensors are computed.
+/// Where tensors are computed: `auto`, `cpu`, `cuda` (the first GPU) or `cuda:1` (another one).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(try_from = "String", into = "String")]
 pub enum Compute {
     /// The first GPU, or the CPU if there is none.
     #[default]
     Auto,
     /// The CPU.
     Cpu,
-    /// The first GPU.
-    Cuda,
+    /// A GPU, counted from 0 among those that CUDA shows the process.
+    Cuda(u32),
+}
+
+impl fmt::Display for Compute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(0) => f.write_str("cuda"),
+            Self::Cuda(index) => write!(f, "cuda:{index}"),
+        }
+    }
+}
+
+impl From<Compute> for String {
+    fn from(compute: Compute) -> Self {
+        compute.to_string()
+    }
+}
+
+impl TryFrom<String> for Compute {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let index = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten();
+        match text.as_str() {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            other => other
+                .strip_prefix("cuda:")
+                .and_then(index)
+                .map(Self::Cuda)
+                .ok_or_else(|| format!("`{other}` is none of `auto`, `cpu`, `cuda`, `cuda:1` …")),
+        }
+    }
+}
+
+/// How numbers are rounded in forward and backward passes; weights and their updates are 32-bit floats always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// 32-bit floats throughout.
+    #[default]
+    Float32,
+    /// 32-bit floats whose factors in convolutions and matrix products a GPU rounds to 10 bits of mantissa.
+    Tf32,
+    /// The upper half of 32-bit floats where that is safe.
+    Bfloat16,
+    /// 16-bit floats of IEEE 754 where that is safe, and losses scaled so that small gradients do not vanish.
+    Float16,
+}
+
+/// How images and the kernels of convolutions lie in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// Channel by channel (NCHW).
+    #[default]
+    ChannelsFirst,
+    /// Pixel by pixel (NHWC), which some hardware prefers in 16 bits.
+    ChannelsLast,
+}
+
+impl Precision {
+    /// Its name in an experiment.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Float32 => "float32",
+            Self::Tf32 => "tf32",
+            Self::Bfloat16 => "bfloat16",
+            Self::Float16 => "float16",
+        }
+    }
 }
 
 /// Epochs, batches, loss.
@@ -50,9 +126,25 @@ pub struct Training {
     /// Where tensors are computed.
     #[serde(default)]
     pub compute: Compute,
+    /// How numbers are rounded.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub precision: Precision,
+    /// How images and the kernels of convolutions lie in memory.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub layout: Layout,
+    /// Whether steps that never change are recorded and replayed (CUDA graphs): those of a training, and of the weights in DARTS.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub cuda_graphs: bool,
+    /// Whether a GPU uses only algorithms that give the same bits each time, at some cost in time. A CPU always does.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub deterministic: bool,
     /// Threads of the computation on the CPU. Default: all cores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// How a number of images is split into updates and forward passes.
@@ -125,6 +217,17 @@ impl Training {
                 format!("must be a number of at least 0, not {}", self.auxiliary_weight),
             ));
         }
+        if self.compute == Compute::Cpu && self.precision == Precision::Tf32 {
+            return Some(("precision", "`tf32` needs a GPU; on the CPU it is float32".to_owned()));
+        }
+        if self.cuda_graphs && self.compute == Compute::Cpu {
+            return Some(("cuda_graphs", "needs a GPU".to_owned()));
+        }
+        if self.cuda_graphs && self.precision == Precision::Float16 {
+            let problem =
+                "`float16` reads in each step whether gradients overflowed, which cannot be recorded; use `bfloat16`";
+            return Some(("cuda_graphs", problem.to_owned()));
+        }
         if self.threads.is_some_and(|n| !(1..=1024).contains(&n)) {
             return Some(("threads", "is not in 1 to 1024".to_owned()));
         }
@@ -169,6 +272,10 @@ mod tests {
             auxiliary_weight: 0.0,
             drop_path: 0.0,
             compute: Compute::Cpu,
+            precision: Precision::Float32,
+            layout: Layout::ChannelsFirst,
+            cuda_graphs: false,
+            deterministic: false,
             threads: None,
         }
     }
@@ -183,6 +290,32 @@ mod tests {
         assert_eq!(own.valid_batches(10_000), Ok(Batches { mini_batch: 50, accumulate: 8, steps: 25 }));
         let whole = Training { valid_batch_size: Some(400), ..training(384, Some(48)) };
         assert_eq!(whole.valid_batches(10_000).map(|b| b.mini_batch), Ok(400));
+    }
+
+    #[test]
+    fn a_place_to_compute_is_what_it_says() {
+        for (text, compute) in [("auto", Compute::Auto), ("cpu", Compute::Cpu), ("cuda:12", Compute::Cuda(12))] {
+            assert_eq!(Compute::try_from(text.to_owned()), Ok(compute));
+            assert_eq!(compute.to_string(), text);
+        }
+        // Two names of the first GPU are one place.
+        assert_eq!(Compute::try_from("cuda:0".to_owned()), Compute::try_from("cuda".to_owned()));
+        for bad in ["", "cuda:", "cuda:-1", "cuda:+1", "cuda: 1", "cuda1", "gpu", "CUDA", "cuda:99999999999"] {
+            assert!(Compute::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_precision_of_gpus_is_refused_where_the_cpu_is_asked_for() {
+        let on = |compute| Training { compute, precision: Precision::Tf32, ..training(10, None) }.problem();
+        assert_eq!(on(Compute::Cpu).map(|(key, _)| key), Some("precision"));
+        assert_eq!((on(Compute::Auto), on(Compute::Cuda(0))), (None, None));
+        let graphs = |compute, precision| {
+            Training { compute, precision, cuda_graphs: true, ..training(10, None) }.problem().map(|(key, _)| key)
+        };
+        assert_eq!(graphs(Compute::Cpu, Precision::Float32), Some("cuda_graphs"));
+        assert_eq!(graphs(Compute::Auto, Precision::Float16), Some("cuda_graphs"));
+        assert_eq!(graphs(Compute::Auto, Precision::Bfloat16), None);
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub enum Claim {
 }
 
 /// Decides whether a search or a training with checkpoints may run in a folder. A finished run is extended when only
-/// `training.epochs` differs and is larger.
+/// `training.epochs` differs and is larger; `training.compute` may differ always.
 ///
 /// # Errors
 /// A folder that holds a run if that is not to be resumed, and if it is one of another experiment (the error has the keys); a file that is
@@ -53,7 +53,8 @@ pub fn claim(folder: &Path, experiment: &Experiment, existing: Existing) -> Resu
     let kept = match &header {
         Some(header) => of_checkpoint(folder, header, &config)?,
         None => config,
-    };
+    }
+    .computed_as(experiment);
     let epochs = header.as_ref().map_or(0, |header| header.epochs);
     let finished = is_finished(&kept, epochs);
     let (path, differences) = (folder.to_owned(), kept.differences(experiment));
@@ -108,10 +109,12 @@ fn is_finished(experiment: &Experiment, epochs: u32) -> bool {
 fn of_checkpoint(folder: &Path, header: &Header, config: &Experiment) -> Result<Experiment, FolderError> {
     let fail = |e| FolderError::format(&folder.join(STATE), format!("not a checkpoint: {e}"));
     let kept = Experiment::parse(&header.experiment, &[]).map_err(fail)?;
-    if *config == kept || (is_finished(&kept, header.epochs) && kept.is_extended_by(config)) {
+    // It was written before the first checkpoint of wherever the run is computed by now.
+    let moved = kept.computed_as(config);
+    if *config == moved || (is_finished(&kept, header.epochs) && moved.is_extended_by(config)) {
         return Ok(kept);
     }
-    Err(FolderError::OtherConfig { path: folder.join(CONFIG), differences: kept.differences(config) })
+    Err(FolderError::OtherConfig { path: folder.join(CONFIG), differences: moved.differences(config) })
 }
 
 /// `config.toml`; `None` only if there is no such file.
