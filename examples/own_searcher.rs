@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use nasprof_graph::Arch;
 use nasprof_search::config::Experiment;
 use nasprof_search::job::{Existing, Job, Task};
-use nasprof_train::loss::Score;
+use nasprof_train::loss::Tally;
 use nasprof_train::run::search_with;
 use nasprof_train::searchers::{ArchStep, Judge, Searcher};
 use nasprof_train::supernet::Path;
@@ -26,12 +26,12 @@ impl Searcher for Replacing {
         Ok(())
     }
 
-    fn train_step(&mut self, session: &mut Session<'_>, batch: &[MiniBatch]) -> Result<Score, SearchError> {
+    fn train_step(&mut self, session: &mut Session<'_>, batch: &[MiniBatch]) -> Result<Tally, SearchError> {
         self.turn = (self.turn + 1) % self.kept.len();
         let mut gradients = Gradients::new();
-        let score = session.weight_gradients(Path::Selected(&self.kept[self.turn]), batch, &mut gradients)?;
+        let tally = session.weight_gradients(Path::Selected(&self.kept[self.turn]), batch, &mut gradients)?;
         session.update_weights(gradients)?;
-        Ok(score)
+        Ok(tally)
     }
 
     fn arch_step(
@@ -40,7 +40,9 @@ impl Searcher for Replacing {
         _train: &[MiniBatch],
         valid: &[MiniBatch],
     ) -> Result<ArchStep, SearchError> {
-        let scores = self.kept.iter().map(|arch| session.judge(arch, valid)).collect::<Result<Vec<_>, _>>()?;
+        let mut tallies =
+            self.kept.iter().map(|arch| session.judge_later(arch, valid)).collect::<Result<Vec<_>, _>>()?;
+        let scores = tallies.iter_mut().map(Tally::score).collect::<Result<Vec<_>, _>>()?;
         let by_error = |&a: &usize, &b: &usize| scores[a].error.total_cmp(&scores[b].error);
         let best = (0..scores.len()).min_by(by_error).unwrap_or(0);
         let worst = (0..scores.len()).max_by(by_error).unwrap_or(0);
@@ -49,7 +51,7 @@ impl Searcher for Replacing {
         let choice = rng.random_range(0..child.0.len());
         child.0[choice] = rng.random_range(0..session.space().choices[choice].candidates.len()) as u16;
         self.kept[worst] = child;
-        Ok(ArchStep { score: scores[best], curves: Vec::new() })
+        Ok(ArchStep { tally: tallies.swap_remove(best), curves: Vec::new() })
     }
 
     fn on_finish(&mut self, session: &mut Session<'_>, judge: &mut Judge<'_>) -> Result<Option<Arch>, SearchError> {

@@ -12,6 +12,7 @@ use nasprof_search::folder::FolderError;
 use tch::TchError;
 use thiserror::Error;
 
+use crate::place::NoGpu;
 use crate::supernet::NetworkError;
 
 /// A search or a training that cannot go on.
@@ -66,6 +67,9 @@ pub enum SearchError {
         /// Why.
         source: io::Error,
     },
+    /// There is no such GPU, or no library for it.
+    #[error(transparent)]
+    NoGpu(#[from] NoGpu),
     /// A searcher of the user's.
     #[error("{0}")]
     Searcher(String),
@@ -86,6 +90,7 @@ impl SearchError {
         match self {
             Self::Config(error) => error.hint(),
             Self::Data(error) => error.hint(),
+            Self::NoGpu(error) => Some(error.hint()),
             Self::Diverged { checkpoint, .. } => {
                 let last = checkpoint.as_ref().map_or_else(
                     || "there is no checkpoint yet".to_owned(),

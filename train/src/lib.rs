@@ -1,14 +1,22 @@
 //! Supernets, searchers and training on libtorch. The program `nasprof-search` runs them for the command line.
 
+mod batch;
+mod device;
 mod error;
 pub mod loss;
+mod numerics;
 pub mod optimizer;
+mod place;
 pub mod proximal;
 pub mod regularizers;
+mod replay;
 pub mod run;
+mod scale;
 pub mod searchers;
 mod session;
 pub mod supernet;
 
+pub use batch::{Gradients, MiniBatch};
 pub use error::SearchError;
-pub use session::{Gradients, Loss, MiniBatch, Session};
+pub use place::NoGpu;
+pub use session::{Loss, Session};

@@ -1,6 +1,8 @@
 //! Loss and error of a classifier, as NNabla-NAS computes them.
 
-use tch::{Kind, Reduction, TchError, Tensor};
+use tch::{Device, Kind, Reduction, TchError, Tensor};
+
+use crate::error::SearchError;
 
 /// How a network did on some images.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -25,6 +27,92 @@ impl Score {
     }
 }
 
+/// Most batches that wait to be read. With more of them a loss that is no number would be noticed late.
+const MOST_UNREAD: usize = 64;
+
+/// How networks did on some images, as far as it was read. Reading a number makes the processor wait until a GPU has
+/// come to it; so what is on a GPU is kept there, and read together.
+#[derive(Debug, Default)]
+pub struct Tally {
+    read: Score,
+    unread: Vec<Unread>,
+}
+
+#[derive(Debug)]
+struct Unread {
+    loss: Tensor,
+    logits: Tensor,
+    labels: Tensor,
+    learning_rate: f64,
+}
+
+impl Tally {
+    /// The mean loss of some images, with their logits; read at once where that costs nothing.
+    ///
+    /// # Errors
+    /// [`SearchError::Diverged`] with the learning rate, if the loss is read and is no number; labels that are no classes.
+    pub fn of(loss: &Tensor, logits: &Tensor, labels: &Tensor, learning_rate: f64) -> Result<Self, SearchError> {
+        let (loss, logits, labels) = (loss.f_detach()?, logits.f_detach()?, labels.shallow_clone());
+        let mut one = Self { read: Score::default(), unread: vec![Unread { loss, logits, labels, learning_rate }] };
+        if !one.unread[0].loss.device().is_cuda() {
+            one.score()?;
+        }
+        Ok(one)
+    }
+
+    /// Both together, each image counted once.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.read = self.read.and(other.read);
+        self.unread.extend(other.unread);
+        self
+    }
+
+    /// Whether so much waits that it should be read now.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.unread.len() >= MOST_UNREAD
+    }
+
+    /// The score of what was read so far.
+    #[must_use]
+    pub fn so_far(&self) -> Score {
+        self.read
+    }
+
+    /// The score of all images, which reads what was not yet read.
+    ///
+    /// # Errors
+    /// As [`Tally::of`].
+    pub fn score(&mut self) -> Result<Score, SearchError> {
+        let unread = std::mem::take(&mut self.unread);
+        if unread.is_empty() {
+            return Ok(self.read);
+        }
+        let _guard = tch::no_grad_guard();
+        let all = |of: fn(&Unread) -> &Tensor| unread.iter().map(of).collect::<Vec<_>>();
+        let losses = Tensor::f_stack(&all(|u| &u.loss), 0)?.f_to_kind(Kind::Double)?;
+        let wrong = errors(&Tensor::f_cat(&all(|u| &u.logits), 0)?, &Tensor::f_cat(&all(|u| &u.labels), 0)?)?;
+        let wrong = wrong.f_sum(Kind::Double)?.f_view([1])?;
+        // One copy from a GPU, for which the processor waits once.
+        let numbers = Tensor::f_cat(&[losses, wrong], 0)?.f_to_device(Device::Cpu)?;
+        let numbers: Vec<f64> = Vec::try_from(numbers)?;
+        let mut sum = Score::default();
+        for (one, &loss) in unread.iter().zip(&numbers) {
+            if !loss.is_finite() {
+                let learning_rate = one.learning_rate;
+                return Err(SearchError::Diverged { loss, learning_rate, epoch: None, checkpoint: None });
+            }
+            sum = sum.and(Score { loss, error: 0.0, images: one.labels.numel() });
+        }
+        if sum.images > 0 {
+            sum.error = numbers[unread.len()] / sum.images as f64;
+        }
+        self.read = self.read.and(sum);
+        Ok(self.read)
+    }
+}
+
 /// `(1 - e) * cross entropy - e * mean log probability`, the mean over the batch.
 ///
 /// # Errors
@@ -38,10 +126,14 @@ pub fn cross_entropy(logits: &Tensor, labels: &Tensor, smoothing: f64) -> Result
 /// # Errors
 /// If the labels are not classes of the logits.
 pub fn error_rate(logits: &Tensor, labels: &Tensor) -> Result<f64, TchError> {
+    errors(logits, labels)?.f_to_kind(Kind::Double)?.f_mean(Kind::Double)?.f_double_value(&[])
+}
+
+/// Whether each image is classified wrongly.
+fn errors(logits: &Tensor, labels: &Tensor) -> Result<Tensor, TchError> {
     let own = logits.f_gather(1, &labels.f_unsqueeze(1)?, false)?;
     // Only the class's own logit is as large as itself.
-    let rivals = logits.f_ge_tensor(&own)?.f_sum_dim_intlist(1, false, Kind::Int64)?;
-    rivals.f_ne(1)?.f_to_kind(Kind::Double)?.f_mean(Kind::Double)?.f_double_value(&[])
+    logits.f_ge_tensor(&own)?.f_sum_dim_intlist(1, false, Kind::Int64)?.f_ne(1)
 }
 
 #[cfg(test)]
@@ -64,6 +156,51 @@ mod tests {
         let logits = Tensor::from_slice(&rows).view([4, 3]);
         assert!((error_rate(&logits, &labels).unwrap() - 0.5).abs() < 1e-12);
         assert!(error_rate(&logits, &Tensor::from_slice(&[0_i64, 1, 1, 3])).is_err());
+    }
+
+    /// Read late or at once, in one part or two.
+    #[test]
+    fn a_tally_is_the_score_of_all_its_images() {
+        let rows = Tensor::from_slice(&[1.0_f32, 0.0, 0.0, 1.0, 2.0, 1.0]).view([3, 2]);
+        let labels = Tensor::from_slice(&[0_i64, 0, 1]);
+        let loss = |from, count| {
+            let part = |t: &Tensor| t.narrow(0, from, count);
+            (cross_entropy(&part(&rows), &part(&labels), 0.0).unwrap(), part(&rows), part(&labels))
+        };
+        let unread = |from, count| {
+            let (loss, logits, labels) = loss(from, count);
+            Tally { read: Score::default(), unread: vec![Unread { loss, logits, labels, learning_rate: 0.1 }] }
+        };
+        let at_once = |from, count| {
+            let (loss, logits, labels) = loss(from, count);
+            Tally::of(&loss, &logits, &labels, 0.1).unwrap()
+        };
+        let whole = at_once(0, 3).so_far();
+        assert_eq!((whole.images, whole.error), (3, 2.0 / 3.0));
+        assert_eq!(unread(0, 3).so_far(), Score::default(), "the control: nothing was read");
+        for mut two in
+            [unread(0, 2).and(unread(2, 1)), at_once(0, 2).and(unread(2, 1)), at_once(0, 2).and(at_once(2, 1))]
+        {
+            let score = two.score().unwrap();
+            assert!((score.loss - whole.loss).abs() < 1e-6 && (score.error - whole.error).abs() < 1e-12, "{score:?}");
+            assert_eq!(two.score().unwrap(), score, "each image counts once");
+        }
+    }
+
+    /// Noticed late, it still tells the learning rate of its own step.
+    #[test]
+    fn a_loss_that_is_no_number_is_an_error_when_it_is_read() {
+        let (logits, labels) = (Tensor::from_slice(&[0.0_f32, 1.0]).view([1, 2]), Tensor::from_slice(&[0_i64]));
+        let one = |loss: f32, learning_rate| Unread {
+            loss: Tensor::from(loss),
+            logits: logits.shallow_clone(),
+            labels: labels.shallow_clone(),
+            learning_rate,
+        };
+        let unread = vec![one(1.0, 0.1), one(f32::NAN, 0.2), one(2.0, 0.3)];
+        let found = Tally { read: Score::default(), unread }.score().unwrap_err();
+        assert!(matches!(found, SearchError::Diverged { learning_rate, .. } if learning_rate == 0.2), "{found}");
+        assert!(Tally::of(&Tensor::from(f32::NAN), &logits, &labels, 0.1).is_err());
     }
 
     #[test]

@@ -3,61 +3,34 @@
 use std::collections::BTreeMap;
 
 use nasprof_graph::Arch;
-use nasprof_search::config::{ConfigError, LoadedRegularizer, Plan, Training};
-use nasprof_search::data::{Batch, Purpose, stream};
+use nasprof_search::config::{ConfigError, Layout, LoadedRegularizer, Plan, Training};
+use nasprof_search::data::{Purpose, stream};
 use nasprof_search::schedule::LearningRate;
 use nasprof_spaces::Space;
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Tensor};
 
+use crate::batch::{Gradients, MiniBatch, add};
 use crate::error::SearchError;
-use crate::loss::{Score, cross_entropy, error_rate};
+use crate::loss::{Score, Tally, cross_entropy};
+use crate::numerics::Numerics;
 use crate::optimizer::{Named, Optimizer};
 use crate::proximal::ProximalPull;
 use crate::regularizers::Regularizers;
+use crate::replay::{Pass, Replayed};
+use crate::scale::LossScale;
 use crate::supernet::{Distribution, Path, Phase, Supernet};
-
-/// Images for one forward pass, on the network's device.
-#[derive(Debug)]
-pub struct MiniBatch {
-    /// `(N, C, H, W)`.
-    pub images: Tensor,
-    /// `(N)`, classes.
-    pub labels: Tensor,
-}
-
-impl MiniBatch {
-    /// A loader's batch as tensors.
-    ///
-    /// # Errors
-    /// libtorch's, for want of memory.
-    pub fn new(batch: &Batch, device: Device) -> Result<Self, SearchError> {
-        let dims = [batch.labels.len(), batch.size.channels, batch.size.height, batch.size.width].map(|d| d as i64);
-        let images = Tensor::f_from_slice(&batch.images)?.f_view(dims)?.f_to_device(device)?;
-        Ok(Self { images, labels: Tensor::f_from_slice(&batch.labels)?.f_to_device(device)? })
-    }
-
-    /// Number of images.
-    #[expect(clippy::len_without_is_empty, reason = "a loader makes no empty batch")]
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.labels.numel()
-    }
-}
 
 /// The loss of some images.
 #[derive(Debug)]
 pub struct Loss {
     /// The mean, with its graph.
     pub loss: Tensor,
-    /// The same as a number, and the errors.
-    pub score: Score,
+    /// The same as a number, and the errors, as soon as they are read.
+    pub tally: Tally,
     /// Positions of the trainable parameters that took part.
     pub parameters: Vec<usize>,
 }
-
-/// Gradients by the position of their parameter.
-pub type Gradients = BTreeMap<usize, Tensor>;
 
 /// A search's state.
 pub struct Session<'a> {
@@ -72,6 +45,9 @@ pub struct Session<'a> {
     architecture: Option<Optimizer>,
     regularizers: Regularizers<'a>,
     proximal_pull: ProximalPull,
+    numerics: Numerics,
+    /// Steps of the weights along a mixture, if they are recorded.
+    replayed: Option<Replayed>,
     samples: u64,
 }
 
@@ -85,7 +61,10 @@ impl<'a> Session<'a> {
         let missing = |key: &str| ConfigError::Key { key: key.to_owned(), problem: "is missing".to_owned() };
         let training = experiment.training.as_ref().ok_or_else(|| missing("training"))?;
         let steps = plan.loaders.as_ref().map_or(1, |l| l.train_batches.steps) as u64;
-        let net = Supernet::new(plan.space.graph.clone(), experiment.seed, device)?;
+        let mut net = Supernet::new(plan.space.graph.clone(), experiment.seed, device)?;
+        if training.layout == Layout::ChannelsLast {
+            net = net.with_channels_last()?;
+        }
         let distribution = Distribution::uniform(net.choices())?;
         let optimizers = &experiment.optimizers;
         let weights = optimizers.weights.as_ref().ok_or_else(|| missing("optimizers.weights"))?;
@@ -116,6 +95,8 @@ impl<'a> Session<'a> {
             architecture,
             regularizers,
             proximal_pull: ProximalPull::new(steps * u64::from(training.epochs)),
+            numerics: Numerics::of(training, device),
+            replayed: (training.cuda_graphs && device.is_cuda()).then(|| Replayed::on(device)).transpose()?,
             samples: 0,
         })
     }
@@ -183,7 +164,13 @@ impl<'a> Session<'a> {
         self.distribution.sample(&mut rng)
     }
 
-    /// Gradients of the weights on a batch, added to what is in `gradients`, and the score. The mini-batches of a batch
+    /// How numbers are rounded.
+    pub(crate) fn numerics(&self) -> &Numerics {
+        &self.numerics
+    }
+
+    /// Gradients of the weights on a batch, added to what is in `gradients`, and the score. With `precision = "float16"` they are
+    /// multiplied by a scale, which [`Session::update_weights`] takes off. The mini-batches of a batch
     /// count by their images, so that the gradient is that of the whole batch.
     ///
     /// # Errors
@@ -193,21 +180,39 @@ impl<'a> Session<'a> {
         path: Path<'_>,
         batch: &[MiniBatch],
         gradients: &mut Gradients,
-    ) -> Result<Score, SearchError> {
+    ) -> Result<Tally, SearchError> {
         let total: usize = batch.iter().map(MiniBatch::len).sum();
-        let mut score = Score::default();
+        let mut tally = Tally::default();
         for mini in batch {
             let one = self.loss(path, mini, Phase::Train)?;
-            score = score.and(one.score);
-            let share = one.loss.f_mul_scalar(mini.len() as f64 / total as f64)?;
-            for (i, gradient) in self.net.gradients(&share, &one.parameters)? {
-                match gradients.get_mut(&i) {
-                    Some(sum) => drop(tch::no_grad(|| sum.f_add_(&gradient))?),
-                    None => drop(gradients.insert(i, gradient)),
-                }
-            }
+            tally = tally.and(one.tally);
+            let share = self.numerics.scaled(&one.loss, mini.len() as f64 / total as f64)?;
+            add(gradients, self.net.gradients(&share, &one.parameters)?)?;
         }
-        Ok(score)
+        Ok(tally)
+    }
+
+    /// One step of the weights along a mixture, recorded and replayed; `None` where that is not asked for or not possible.
+    ///
+    /// # Errors
+    /// As [`Session::weight_gradients`]; a step that cannot be recorded.
+    pub(crate) fn replayed_step(
+        &mut self,
+        weights: &[Tensor],
+        batch: &[MiniBatch],
+    ) -> Result<Option<Tally>, SearchError> {
+        // While warming up there is another optimizer.
+        let Some(replayed) = self.replayed.as_mut().filter(|r| !self.warming_up && r.fits(batch, weights)) else {
+            return Ok(None);
+        };
+        let (net, numerics, smoothing) = (&self.net, &self.numerics, self.training.label_smoothing);
+        let pass = |mini: &MiniBatch, weights: &[Tensor]| -> Result<Pass, SearchError> {
+            let _casts = numerics.casts();
+            let output = net.forward(&mini.images, Path::Mixed(weights), Phase::Train)?;
+            let loss = cross_entropy(&output.values[0], &mini.labels, smoothing)?;
+            Ok((loss, output.values[0].shallow_clone(), output.parameters))
+        };
+        replayed.step(net, &mut self.weights, batch, weights, &pass).map(Some)
     }
 
     /// One step of the weights.
@@ -216,7 +221,9 @@ impl<'a> Session<'a> {
     /// What libtorch refuses.
     pub fn update_weights(&mut self, gradients: Gradients) -> Result<(), SearchError> {
         let optimizer = self.warm_up.as_mut().filter(|_| self.warming_up).unwrap_or(&mut self.weights);
-        Ok(optimizer.step(gradients.into_iter().collect())?)
+        let learning_rate = optimizer.learning_rate();
+        let finite = optimizer.step_scaled(gradients.into_iter().collect(), self.numerics.loss_scale())?;
+        self.numerics.learn(finite, learning_rate)
     }
 
     /// How an architecture does on a batch with the weights as they are.
@@ -224,12 +231,20 @@ impl<'a> Session<'a> {
     /// # Errors
     /// What libtorch refuses.
     pub fn judge(&self, arch: &Arch, batch: &[MiniBatch]) -> Result<Score, SearchError> {
+        self.judge_later(arch, batch)?.score()
+    }
+
+    /// The same, to be read later: several architectures follow one another on a GPU without a pause.
+    ///
+    /// # Errors
+    /// What libtorch refuses.
+    pub fn judge_later(&self, arch: &Arch, batch: &[MiniBatch]) -> Result<Tally, SearchError> {
         let _guard = tch::no_grad_guard();
-        let mut score = Score::default();
+        let mut tally = Tally::default();
         for mini in batch {
-            score = score.and(self.loss(Path::Selected(arch), mini, Phase::Judge)?.score);
+            tally = tally.and(self.loss(Path::Selected(arch), mini, Phase::Judge)?.tally);
         }
-        Ok(score)
+        Ok(tally)
     }
 
     /// Loss of some images along a path, from which gradients can be taken.
@@ -237,10 +252,11 @@ impl<'a> Session<'a> {
     /// # Errors
     /// A loss that is no number; what libtorch refuses.
     pub fn loss(&self, path: Path<'_>, mini: &MiniBatch, phase: Phase) -> Result<Loss, SearchError> {
+        let _casts = self.numerics.casts();
         let output = self.net.forward(&mini.images, path, phase)?;
         let loss = cross_entropy(&output.values[0], &mini.labels, self.training.label_smoothing)?;
-        let score = self.score(&loss, &output.values[0], mini)?;
-        Ok(Loss { loss, score, parameters: output.parameters })
+        let tally = Tally::of(&loss, &output.values[0], &mini.labels, self.learning_rate())?;
+        Ok(Loss { loss, tally, parameters: output.parameters })
     }
 
     /// One step of the architecture: `gradient` with respect to the alphas, to which the regularizers add theirs, and under
@@ -249,6 +265,10 @@ impl<'a> Session<'a> {
     /// # Errors
     /// A cost that is not known; what libtorch refuses.
     pub fn update_architecture(&mut self, mut gradient: Vec<Vec<f64>>) -> Result<(), SearchError> {
+        if !gradient.iter().flatten().all(|g| g.is_finite()) && self.numerics.state().is_some() {
+            let learning_rate = self.learning_rate();
+            return self.numerics.learn(false, learning_rate);
+        }
         let probabilities = self.distribution.probabilities();
         self.regularizers.add_gradient(&probabilities, &mut gradient)?;
         let step = self.architecture.as_ref().map_or(0, Optimizer::steps);
@@ -264,22 +284,13 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn diverged(&self, loss: f64) -> SearchError {
-        SearchError::Diverged { loss, learning_rate: self.learning_rate(), epoch: None, checkpoint: None }
-    }
-
     /// Refuses weights that are no numbers: the last step of an epoch can leave them behind a loss that was one.
     pub(crate) fn check_weights(&self) -> Result<(), SearchError> {
-        if self.net.is_finite()? { Ok(()) } else { Err(self.diverged(f64::NAN)) }
-    }
-
-    fn score(&self, loss: &Tensor, logits: &Tensor, mini: &MiniBatch) -> Result<Score, SearchError> {
-        let value = loss.f_double_value(&[])?;
-        if !value.is_finite() {
-            return Err(self.diverged(value));
+        if self.net.is_finite()? {
+            return Ok(());
         }
-        let error = tch::no_grad(|| error_rate(logits, &mini.labels))?;
-        Ok(Score { loss: value, error, images: mini.len() })
+        let learning_rate = self.learning_rate();
+        Err(SearchError::Diverged { loss: f64::NAN, learning_rate, epoch: None, checkpoint: None })
     }
 
     /// All tensors that a checkpoint holds, by name, and the numbers beside them.
@@ -298,7 +309,10 @@ impl<'a> Session<'a> {
         }
         let multipliers = self.regularizers.multipliers();
         let aim = self.proximal_pull.aim().cloned();
-        (tensors, SessionState { optimizers, multipliers, aim, samples: self.samples })
+        (
+            tensors,
+            SessionState { optimizers, multipliers, aim, loss_scale: self.numerics.state(), samples: self.samples },
+        )
     }
 
     /// Goes on from a checkpoint. The error names what is missing or does not fit.
@@ -316,6 +330,7 @@ impl<'a> Session<'a> {
             tensor.shallow_clone().f_copy_(&saved).map_err(|e| e.to_string())?;
         }
         self.samples = state.samples;
+        self.numerics.restore(state.loss_scale);
         self.regularizers.restore(&state.multipliers);
         self.proximal_pull.restore(state.aim.clone());
         for (kind, optimizer) in self.optimizers_mut() {
@@ -355,6 +370,8 @@ pub(crate) struct SessionState {
     optimizers: BTreeMap<String, OptimizerState>,
     multipliers: Vec<f64>,
     aim: Option<Arch>,
+    #[serde(default)]
+    loss_scale: Option<LossScale>,
     #[serde(alias = "draws")]
     samples: u64,
 }

@@ -176,9 +176,34 @@ fn an_experiment_that_is_refused_takes_no_folder() {
     }
     let setting = Setting::new();
     for table in [PROXYLESSNAS, TRAINER] {
-        let text = setting.text(table, 1).replace("compute = \"cpu\"", "compute = \"cuda\"");
-        fails(&setting.job("refused", &text, false), "key `training.compute`");
-        assert!(!setting.path("refused").exists());
+        for gpu in ["cuda", "cuda:1"] {
+            let text = setting.text(table, 1).replace("compute = \"cpu\"", &format!("compute = \"{gpu}\""));
+            fails(&setting.job("refused", &text, false), &format!("key `training.compute`: `{gpu}`: no GPU: CUDA: "));
+            assert!(!setting.path("refused").exists());
+        }
+    }
+}
+
+/// A checkpoint does not care where it goes on: `auto` takes a GPU if there is one, and says so or why not.
+#[test]
+fn a_run_goes_on_elsewhere_and_says_where() {
+    let setting = Setting::new();
+    for table in [PROXYLESSNAS, TRAINER] {
+        let folder = format!("run{}", table.len());
+        let here = setting.text(table, 1);
+        succeeds(&setting.job(&folder, &here, false));
+        let result = || RunResult::read(&setting.path(&folder)).unwrap().computed_on.unwrap();
+        assert_eq!(result(), "the CPU");
+        let there = setting.text(table, 2).replace("compute = \"cpu\"", "compute = \"auto\"");
+        succeeds(&setting.job(&folder, &there, true));
+        let places = result();
+        let second = places.strip_prefix("the CPU; then ").unwrap();
+        assert!(second.starts_with("the CPU; no GPU: CUDA: ") || second.starts_with("cuda:0, "), "{second}");
+        let log = fs::read_to_string(setting.path(&folder).join("log.txt")).unwrap();
+        assert!(log.contains("\tcomputes on the CPU\n") && log.contains(&format!("\tcomputes on {second}\n")), "{log}");
+        // The control: what changes the numbers is another experiment.
+        let other = there.replace("threads = 1", "threads = 1\nprecision = \"tf32\"");
+        fails(&setting.job(&folder, &other, true), "holds a run of another experiment");
     }
 }
 

@@ -99,7 +99,7 @@ fn unrolled(session: &Session<'_>, train: &[MiniBatch], valid: &[MiniBatch]) -> 
     for (&i, gradient) in &gradients {
         weight(i).copy_(&(&kept[i] - gradient * RATE));
     }
-    let loss = |mini| session.loss(Path::Mixed(&probabilities), mini, Phase::Judge).unwrap().score;
+    let loss = |mini| session.loss(Path::Mixed(&probabilities), mini, Phase::Judge).unwrap().tally.so_far();
     let score = valid.iter().map(loss).reduce(|a, b| a.and(b)).unwrap();
     kept.iter().enumerate().for_each(|(i, value)| weight(i).copy_(value));
     score.loss

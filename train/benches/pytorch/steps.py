@@ -1,8 +1,9 @@
 """The networks of the bench as one writes them in PyTorch, and steps of training them.
 
-Started by pytorch.rs as `steps.py CASE THREADS BATCH`. Prints the sorted shapes of all trained tensors, so that both
-sides can be seen to be the same network. Then a line of indices on the standard input, one per choice, asks for one step
-along that path (DARTS runs all paths and ignores them); the answer is its time in seconds.
+Started by pytorch.rs as `steps.py CASE THREADS BATCH DEVICE PRECISION`. Prints the sorted shapes of all trained tensors, so
+that both sides can be seen to be the same network. Then a line of paths on the standard input asks for a step along each of
+them; semicolons separate the paths, and a path is an index for each choice (DARTS runs all paths and ignores them). The
+answer is the time of all steps in seconds; losses are read after the last one.
 """
 
 import json
@@ -141,21 +142,27 @@ class Mobilenet(nn.Module):
 
 
 def main():
-    case, threads, batch = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    case, threads, batch, device, precision = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5]
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    net = {"darts": Darts, "mobilenet": Mobilenet}[case]()
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+    net = {"darts": Darts, "mobilenet": Mobilenet, "train": Mobilenet}[case]().to(device)
+    if case == "darts":
+        net.alphas = [a.to(device) for a in net.alphas]
     print(json.dumps(sorted(list(p.shape) for p in net.parameters())), flush=True)
-    x, y = torch.randn(batch, 3, 32, 32), torch.randint(10, (batch,))
+    x, y = torch.randn(batch, 3, 32, 32, device=device), torch.randint(10, (batch,), device=device)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.025, momentum=0.9, weight_decay=3e-4)
     for line in sys.stdin:
-        path = [int(i) for i in line.split()]
+        paths = [[int(i) for i in path.split()] for path in line.split(";")]
         start = time.perf_counter()
-        optimizer.zero_grad()
-        loss = F.cross_entropy(net(x, path), y)
-        loss.backward()
-        optimizer.step()
-        loss.item()
+        losses = []
+        for path in paths:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(net(x, path), y)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.detach())
+        torch.stack(losses).tolist()
         print(time.perf_counter() - start, flush=True)
 
 

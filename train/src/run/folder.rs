@@ -21,6 +21,7 @@ use nasprof_spaces::Space;
 use super::progress::Row;
 use super::replace;
 use crate::error::SearchError;
+use crate::place::Place;
 
 /// A run's folder, locked while it is open.
 pub(super) struct Folder {
@@ -97,6 +98,21 @@ impl Folder {
             ),
         };
         emit(RunEvent::Line(line.clone()));
+        self.log(&line)
+    }
+
+    /// Logs where epochs are computed from now on, emits it as an event, and adds it to the places so far.
+    pub(super) fn computes(
+        &mut self,
+        place: &Place,
+        places: &mut Vec<String>,
+        emit: &mut dyn FnMut(RunEvent),
+    ) -> Result<(), SearchError> {
+        let line = format!("computes on {}", place.words);
+        emit(RunEvent::Line(line.clone()));
+        if places.last() != Some(&place.words) {
+            places.push(place.words.clone());
+        }
         self.log(&line)
     }
 

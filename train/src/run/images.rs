@@ -1,18 +1,26 @@
 //! Assembles batches for updates from the loader's mini-batches.
 
 use nasprof_search::config::Batches;
-use nasprof_search::data::{Batch, Loader, Stream};
+use nasprof_search::data::{Batch, Corrupt, Loader, Stream};
 use nasprof_search::events::RunEvent;
 use tch::Device;
 
+use crate::batch::MiniBatch;
 use crate::error::SearchError;
-use crate::session::MiniBatch;
 
 /// Batches without end, from any of them on.
 pub(super) struct Updates {
     stream: Stream,
     accumulate: usize,
     device: Device,
+    /// The next one, on its way to a GPU while that computes on the one before.
+    ahead: Option<Result<Staged, SearchError>>,
+}
+
+/// A batch on its device, and what to tell about it.
+struct Staged {
+    batch: Vec<MiniBatch>,
+    skipped: Vec<Corrupt>,
 }
 
 impl Updates {
@@ -20,18 +28,40 @@ impl Updates {
     pub(super) fn from(loader: &Loader, batches: Batches, first: u64, device: Device) -> Self {
         // A loader's epoch has exactly the mini-batches of its updates.
         let stream = loader.shuffled(first * batches.accumulate as u64);
-        Self { stream, accumulate: batches.accumulate, device }
+        Self { stream, accumulate: batches.accumulate, device, ahead: None }
     }
 
     /// The next batch, in its mini-batches; images left out as unreadable are told.
     pub(super) fn next(&mut self, emit: &mut dyn FnMut(RunEvent)) -> Result<Vec<MiniBatch>, SearchError> {
-        let next = self.stream.by_ref().take(self.accumulate);
-        next.map(|batch| take(&batch?, self.device, emit)).collect()
+        // What is wrong with a batch matters when it is asked for: the one after the last step never is.
+        let staged = match self.ahead.take() {
+            Some(ahead) => ahead?,
+            None => self.stage()?,
+        };
+        if self.device.is_cuda() {
+            self.ahead = Some(self.stage());
+        }
+        tell(&staged.skipped, emit);
+        Ok(staged.batch)
+    }
+
+    fn stage(&mut self) -> Result<Staged, SearchError> {
+        let mut staged = Staged { batch: Vec::with_capacity(self.accumulate), skipped: Vec::new() };
+        for batch in self.stream.by_ref().take(self.accumulate) {
+            let mut batch = batch?;
+            staged.skipped.append(&mut batch.skipped);
+            staged.batch.push(MiniBatch::new(&batch, self.device)?);
+        }
+        Ok(staged)
     }
 }
 
 /// A batch for a forward pass; images left out as unreadable are told.
 pub(super) fn take(batch: &Batch, device: Device, emit: &mut dyn FnMut(RunEvent)) -> Result<MiniBatch, SearchError> {
-    batch.skipped.iter().for_each(|corrupt| emit(RunEvent::Line(format!("warning: skipped {corrupt}"))));
+    tell(&batch.skipped, emit);
     MiniBatch::new(batch, device)
+}
+
+fn tell(skipped: &[Corrupt], emit: &mut dyn FnMut(RunEvent)) {
+    skipped.iter().for_each(|corrupt| emit(RunEvent::Line(format!("warning: skipped {corrupt}"))));
 }

@@ -2,6 +2,7 @@
 
 mod alphas;
 mod checkpoint;
+mod compute;
 mod folder;
 mod images;
 mod progress;
@@ -10,10 +11,9 @@ mod train;
 
 use std::path::Path;
 
-use nasprof_search::config::{Compute, ConfigError, Plan, Training};
+use nasprof_search::config::{ConfigError, Plan};
 use nasprof_search::events::RunEvent;
 use nasprof_search::job::{Job, RunResult, Task};
-use tch::Device;
 
 use crate::error::SearchError;
 use crate::searchers;
@@ -37,23 +37,6 @@ pub fn run(job: &Job, emit: &mut dyn FnMut(RunEvent)) -> Result<RunResult, Searc
         }
         (None, Task::Run) => train::train(&plan, job, emit),
         (None, Task::Select { .. }) => Err(SearchError::Searcher("a training has nothing to select".to_owned())),
-    }
-}
-
-/// The device that tensors are computed on; also sets the threads.
-fn device(training: &Training) -> Result<Device, SearchError> {
-    if let Some(threads) = training.threads {
-        tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
-    }
-    match training.compute {
-        Compute::Cpu => Ok(Device::Cpu),
-        Compute::Auto => Ok(Device::cuda_if_available()),
-        Compute::Cuda if tch::Cuda::is_available() => Ok(Device::Cuda(0)),
-        Compute::Cuda => Err(ConfigError::Key {
-            key: "training.compute".to_owned(),
-            problem: "there is no GPU, or this libtorch has no CUDA part".to_owned(),
-        }
-        .into()),
     }
 }
 

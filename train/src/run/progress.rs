@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::error::SearchError;
-use crate::loss::Score;
+use crate::loss::{Score, Tally};
 
 /// Events of progress are at least so far apart.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -34,15 +34,19 @@ pub(super) fn table(rows: &[Row]) -> String {
 /// Sums over an epoch.
 #[derive(Debug, Default)]
 pub(super) struct Means {
-    scores: BTreeMap<&'static str, Score>,
+    tallies: BTreeMap<&'static str, Tally>,
     curves: BTreeMap<String, (f64, u32)>,
 }
 
 impl Means {
-    /// Adds the score of some images.
-    pub(super) fn score(&mut self, part: &'static str, score: Score) {
-        let sum = self.scores.entry(part).or_default();
-        *sum = sum.and(score);
+    /// Adds how some images did. Once in a while that is read.
+    pub(super) fn tally(&mut self, part: &'static str, tally: Tally) -> Result<(), SearchError> {
+        let sum = self.tallies.entry(part).or_default();
+        *sum = std::mem::take(sum).and(tally);
+        if sum.is_full() {
+            sum.score()?;
+        }
+        Ok(())
     }
 
     /// Adds a value.
@@ -53,19 +57,22 @@ impl Means {
     }
 
     /// The score of a part so far.
-    pub(super) fn of(&self, part: &str) -> Score {
-        self.scores.get(part).copied().unwrap_or_default()
+    pub(super) fn of(&mut self, part: &str) -> Result<Score, SearchError> {
+        self.tallies.get_mut(part).map_or(Ok(Score::default()), Tally::score)
     }
 
     /// The epoch's row.
-    pub(super) fn row(self, epoch: u32) -> Row {
+    pub(super) fn row(self, epoch: u32) -> Result<Row, SearchError> {
         let mut values: BTreeMap<String, f64> =
             self.curves.into_iter().map(|(name, (sum, count))| (name, sum / f64::from(count))).collect();
-        for (part, score) in self.scores.into_iter().filter(|(_, s)| s.images > 0) {
-            values.insert(format!("loss/{part}"), score.loss);
-            values.insert(format!("error/{part}"), score.error);
+        for (part, mut tally) in self.tallies {
+            let score = tally.score()?;
+            if score.images > 0 {
+                values.insert(format!("loss/{part}"), score.loss);
+                values.insert(format!("error/{part}"), score.error);
+            }
         }
-        Row { epoch, values }
+        Ok(Row { epoch, values })
     }
 }
 

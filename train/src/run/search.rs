@@ -14,15 +14,18 @@ use nasprof_spaces::Space;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::checkpoint;
 use super::checkpoint::Of;
+use super::compute::{check_replay, computed_on, place};
 use super::folder::Folder;
 use super::images::{Updates, take};
 use super::progress::{Means, Progress, Row, at_epoch};
-use super::{checkpoint, device};
+use crate::batch::MiniBatch;
 use crate::error::SearchError;
-use crate::loss::Score;
+use crate::loss::{Score, Tally};
+use crate::place::Place;
 use crate::searchers::Searcher;
-use crate::session::{MiniBatch, Session, SessionState};
+use crate::session::{Session, SessionState};
 
 /// The numbers of a search's checkpoint.
 #[derive(Serialize, Deserialize)]
@@ -37,6 +40,9 @@ struct State {
     searcher: Value,
     rows: Vec<Row>,
     seconds: f64,
+    /// Where its epochs were computed, in words, each place once.
+    #[serde(default)]
+    computed_on: Vec<String>,
     /// What the searcher named as the winner when it finished.
     winner: Option<Arch>,
 }
@@ -63,11 +69,16 @@ pub(super) fn search(
     let missing = |key: &str| ConfigError::Key { key: key.to_owned(), problem: "is missing".to_owned() };
     let loaders = plan.loaders.as_ref().ok_or_else(|| missing("data"))?;
     let training = plan.experiment.training.as_ref().ok_or_else(|| missing("training"))?;
+    if training.cuda_graphs && !matches!(plan.experiment.searcher, Some(Searching::Darts { .. })) {
+        let problem = "is for trainings and for DARTS: other searches train another network in each step".to_owned();
+        return Err(ConfigError::Key { key: "training.cuda_graphs".to_owned(), problem }.into());
+    }
+    check_replay(&plan.experiment)?;
     // Before the folder becomes that of this experiment: it may name a device that is not there.
-    let device = device(training)?;
+    let place = place(training)?;
     let (folder, claim) =
         Folder::open(&job.folder, &plan.experiment, if factor.is_some() { Existing::Resume } else { job.existing })?;
-    let session = Session::new(plan, device)?;
+    let session = Session::new(plan, place.device)?;
     let of =
         Of { space: plan.space.graph.identity(), data: loaders.digest(), experiment: plan.experiment.resolved_toml() };
     let rule = DiscretizationRule::of(&plan.space.choices);
@@ -78,10 +89,11 @@ pub(super) fn search(
         searcher: Value::Null,
         rows: Vec::new(),
         seconds: 0.0,
+        computed_on: Vec::new(),
         winner: None,
     };
     let valid = loaders.valid.as_ref().ok_or_else(|| missing("data.train_portion"))?;
-    let mut run = Run { plan, training, loaders, valid, folder, session, searcher, of, rule, state, emit };
+    let mut run = Run { plan, training, loaders, valid, folder, session, searcher, of, rule, place, state, emit };
     let resumed = run.resume(claim)?;
     match factor {
         Some(factor) if resumed && run.finished() => {
@@ -92,6 +104,9 @@ pub(super) fn search(
             return Err(FolderError::Format { path: job.folder.clone(), problem }.into());
         }
         None => run.folder.begin(claim, &plan.experiment, &run.epochs(), run.emit)?,
+    }
+    if !run.finished() {
+        run.folder.computes(&run.place, &mut run.state.computed_on, run.emit)?;
     }
     if !resumed {
         run.searcher.on_start(&mut run.session)?;
@@ -110,6 +125,7 @@ struct Run<'a> {
     searcher: Box<dyn Searcher>,
     of: Of,
     rule: DiscretizationRule,
+    place: Place,
     state: State,
     emit: &'a mut dyn FnMut(RunEvent),
 }
@@ -185,7 +201,7 @@ impl Run<'_> {
             tch::manual_seed((self.session.seed() as i64) ^ (i64::from(epoch) << 32 | step as i64));
             let batch = train.next(self.emit)?;
             if warming_up {
-                means.score("train", self.searcher.train_step(&mut self.session, &batch)?);
+                means.tally("train", self.searcher.train_step(&mut self.session, &batch)?)?;
             } else {
                 let judging = valid.next(self.emit)?;
                 let (searcher, session) = (&mut self.searcher, &mut self.session);
@@ -193,13 +209,13 @@ impl Run<'_> {
                 if first {
                     arch_step(searcher.as_mut(), session, &batch, &judging, &mut means)?;
                 }
-                means.score("train", searcher.train_step(session, &batch)?);
+                means.tally("train", searcher.train_step(session, &batch)?)?;
                 if !first {
                     arch_step(searcher.as_mut(), session, &batch, &judging, &mut means)?;
                 }
             }
             if let Some(seconds_left) = progress.step() {
-                let Score { loss, error, .. } = means.of("train");
+                let Score { loss, error, .. } = means.of("train")?;
                 let (epoch, epochs, step) = (epoch + 1, self.training.all_epochs(), step + 1);
                 let expected = self.session.regularizers().expected();
                 (self.emit)(RunEvent::Step(Step {
@@ -215,7 +231,7 @@ impl Run<'_> {
                 }));
             }
         }
-        Ok(means.row(epoch + 1))
+        means.row(epoch + 1)
     }
 
     /// After the last step: the searcher may name the winner.
@@ -278,6 +294,7 @@ impl Run<'_> {
             accuracy: 1.0 - score.error,
             accuracy_of: format!("{} validation images, with the weights of the supernet", score.images),
             accuracy_images: Some(score.images),
+            computed_on: computed_on(&self.state.computed_on),
             epochs: Some(self.epochs()),
             training: None,
             quantities: settings
@@ -310,7 +327,7 @@ fn arch_step(
     means: &mut Means,
 ) -> Result<(), SearchError> {
     let step = searcher.arch_step(session, train, valid)?;
-    means.score("valid", step.score);
+    means.tally("valid", step.tally)?;
     for (name, value) in step.curves.into_iter().chain(session.regularizers().curves()) {
         means.curve(name, value);
     }
@@ -323,12 +340,15 @@ fn judge_all(
     loader: &Loader,
     emit: &mut dyn FnMut(RunEvent),
 ) -> Result<Score, SearchError> {
-    let mut score = Score::default();
+    let mut tally = Tally::default();
     for batch in loader.in_order() {
         let mini = take(&batch?, session.net().device(), emit)?;
-        score = score.and(session.judge(arch, &[mini])?);
+        tally = tally.and(session.judge_later(arch, &[mini])?);
+        if tally.is_full() {
+            tally.score()?;
+        }
     }
-    Ok(score)
+    tally.score()
 }
 
 /// A distribution that prefers one architecture and treats all else alike.

@@ -3,7 +3,7 @@
 use nasprof_graph::arch::ArchFile;
 use nasprof_graph::passes::{eliminate_dead_code, select};
 use nasprof_graph::{Arch, Graph};
-use nasprof_search::config::{ConfigError, Loaders, Network, Plan, Training};
+use nasprof_search::config::{ConfigError, Layout, Loaders, Network, Plan, Training};
 use nasprof_search::data::Loader;
 use nasprof_search::events::{RunEvent, Step};
 use nasprof_search::folder::{Claim, finished};
@@ -15,15 +15,19 @@ use nasprof_spaces::darts::TrainOptions;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
+use super::checkpoint;
 use super::checkpoint::{Of, read_tensors, write_tensors};
+use super::compute::{check_replay, computed_on, place};
 use super::folder::Folder;
 use super::images::{Updates, take};
 use super::progress::{Means, Progress, Row, at_epoch};
-use super::{checkpoint, device};
+use crate::batch::{Gradients, MiniBatch, add};
 use crate::error::SearchError;
-use crate::loss::{Score, cross_entropy, error_rate};
+use crate::loss::{Score, Tally, cross_entropy};
+use crate::numerics::Numerics;
 use crate::optimizer::Optimizer;
-use crate::session::{Gradients, MiniBatch};
+use crate::replay::{Pass, Replayed};
+use crate::scale::LossScale;
 use crate::supernet::{Path, Phase, Supernet};
 
 /// The numbers of a training's checkpoint.
@@ -37,8 +41,13 @@ struct State {
     extended_from: Vec<u32>,
     optimizer_steps: u64,
     optimizer_updates: Vec<(String, u64)>,
+    #[serde(default)]
+    loss_scale: Option<LossScale>,
     rows: Vec<Row>,
     seconds: f64,
+    /// Where its epochs were computed, in words, each place once.
+    #[serde(default)]
+    computed_on: Vec<String>,
     /// The epoch whose weights are kept so far.
     best: Option<Best>,
 }
@@ -62,8 +71,9 @@ pub(super) fn train(plan: &Plan, job: &Job, emit: &mut dyn FnMut(RunEvent)) -> R
     let training = experiment.training.as_ref().ok_or_else(|| missing("training"))?;
     let settings = experiment.optimizers.weights.as_ref().ok_or_else(|| missing("optimizers.weights"))?;
     let network = plan.network.as_ref().ok_or_else(|| missing("trainer"))?;
+    check_replay(experiment)?;
     // Before the folder becomes that of this experiment: it may name a device that is not there.
-    let device = device(training)?;
+    let place = place(training)?;
     let (folder, claim) = Folder::open(&job.folder, experiment, job.existing)?;
     if let Claim::Resumed { finished: true, .. } = claim
         && let Some(result) = finished::<RunResult>(folder.path())?
@@ -72,17 +82,35 @@ pub(super) fn train(plan: &Plan, job: &Job, emit: &mut dyn FnMut(RunEvent)) -> R
         return Ok(result);
     }
     let options = TrainOptions { drop_path: training.drop_path, auxiliary: training.auxiliary_weight > 0.0 };
-    let net = Supernet::new(graph(plan, network, options)?, experiment.seed, device)?;
+    let mut net = Supernet::new(graph(plan, network, options)?, experiment.seed, place.device)?;
+    if training.layout == Layout::ChannelsLast {
+        net = net.with_channels_last()?;
+    }
+    let numerics = Numerics::of(training, place.device);
+    let graphs = training.cuda_graphs && place.device.is_cuda();
+    let replayed = graphs.then(|| Replayed::on(place.device)).transpose()?;
     let steps = loaders.train_batches.steps as u64;
     let base = settings.base_rate(training.batch_size);
     let rate = LearningRate::new(settings.schedule.clone(), base, steps, training.epochs);
     let named = net.parameters().all().iter().map(|p| (p.name.clone(), p.tensor.shallow_clone())).collect();
     let optimizer = Optimizer::new(settings.clone(), rate, named);
     let of = Of { space: net.graph().identity(), data: loaders.digest(), experiment: experiment.resolved_toml() };
-    let mut run =
-        Run { seed: experiment.seed, training, loaders, folder, net, optimizer, of, state: State::default(), emit };
+    let mut run = Run {
+        seed: experiment.seed,
+        training,
+        loaders,
+        folder,
+        net,
+        optimizer,
+        numerics,
+        replayed,
+        of,
+        state: State::default(),
+        emit,
+    };
     run.resume(claim)?;
     run.folder.begin(claim, experiment, &run.epochs(), run.emit)?;
+    run.folder.computes(&place, &mut run.state.computed_on, run.emit)?;
     run.train()?;
     let (best, score) = run.test()?;
 
@@ -101,6 +129,7 @@ pub(super) fn train(plan: &Plan, job: &Job, emit: &mut dyn FnMut(RunEvent)) -> R
         accuracy: 1.0 - score.error,
         accuracy_of: format!("{} test images, used once, with the weights of epoch {}", score.images, best.epoch),
         accuracy_images: Some(score.images),
+        computed_on: computed_on(&run.state.computed_on),
         epochs: Some(run.epochs()),
         training: Some(Trained {
             epoch: best.epoch,
@@ -143,6 +172,8 @@ struct Run<'a> {
     folder: Folder,
     net: Supernet,
     optimizer: Optimizer,
+    numerics: Numerics,
+    replayed: Option<Replayed>,
     of: Of,
     state: State,
     emit: &'a mut dyn FnMut(RunEvent),
@@ -166,6 +197,7 @@ impl Run<'_> {
         let State { optimizer_steps, optimizer_updates, .. } = &loaded.state;
         let find = |name: &str| loaded.find(&format!("weights/{name}"));
         self.optimizer.restore(*optimizer_steps, optimizer_updates, find).map_err(fail)?;
+        self.numerics.restore(loaded.state.loss_scale);
         self.state = State { epochs: loaded.epochs, ..loaded.state };
         if let Claim::Extended { from } = claim {
             self.state.extended_from.push(from);
@@ -218,9 +250,9 @@ impl Run<'_> {
             // Dropout draws from libtorch's generator; seeded by the step it needs no place in a checkpoint.
             tch::manual_seed((self.seed as i64) ^ (i64::from(epoch) << 32 | step as i64));
             let batch = train.next(self.emit)?;
-            means.score("train", self.step(&batch)?);
+            means.tally("train", self.step(&batch)?)?;
             if let Some(seconds_left) = progress.step() {
-                let Score { loss, error, .. } = means.of("train");
+                let Score { loss, error, .. } = means.of("train")?;
                 let (epoch, epochs, step, expected) = (epoch + 1, self.training.epochs, step + 1, Vec::new());
                 let warming_up = false;
                 (self.emit)(RunEvent::Step(Step {
@@ -237,57 +269,57 @@ impl Run<'_> {
             }
         }
         if let Some(valid) = &self.loaders.valid {
-            means.score("valid", self.evaluate(valid)?);
+            means.tally("valid", self.evaluate(valid)?)?;
         }
-        Ok(means.row(epoch + 1))
+        means.row(epoch + 1)
     }
 
-    fn step(&mut self, batch: &[MiniBatch]) -> Result<Score, SearchError> {
+    fn step(&mut self, batch: &[MiniBatch]) -> Result<Tally, SearchError> {
+        if let Some(replayed) = self.replayed.take_if(|replayed| replayed.fits(batch, &[])) {
+            return self.replayed_step(replayed, batch);
+        }
         let total: usize = batch.iter().map(MiniBatch::len).sum();
         let mut gradients = Gradients::new();
-        let mut score = Score::default();
+        let mut tally = Tally::default();
         for mini in batch {
-            let (output, parameters, one) = self.score(mini, Phase::Train)?;
-            score = score.and(one);
-            let share = output.f_mul_scalar(mini.len() as f64 / total as f64)?;
-            for (i, gradient) in self.net.gradients(&share, &parameters)? {
-                match gradients.get_mut(&i) {
-                    Some(sum) => drop(tch::no_grad(|| sum.f_add_(&gradient))?),
-                    None => drop(gradients.insert(i, gradient)),
-                }
-            }
+            let (loss, parameters, one) = self.loss(mini, Phase::Train)?;
+            tally = tally.and(one);
+            let share = self.numerics.scaled(&loss, mini.len() as f64 / total as f64)?;
+            add(&mut gradients, self.net.gradients(&share, &parameters)?)?;
         }
-        self.optimizer.step(gradients.into_iter().collect())?;
-        Ok(score)
+        let learning_rate = self.optimizer.learning_rate();
+        let finite = self.optimizer.step_scaled(gradients.into_iter().collect(), self.numerics.loss_scale())?;
+        self.numerics.learn(finite, learning_rate)?;
+        Ok(tally)
+    }
+
+    fn replayed_step(&mut self, mut replayed: Replayed, batch: &[MiniBatch]) -> Result<Tally, SearchError> {
+        let Self { net, numerics, training, optimizer, .. } = self;
+        let pass = |mini: &MiniBatch, _: &[Tensor]| loss(net, numerics, training, mini, Phase::Train);
+        let tally = replayed.step(net, optimizer, batch, &[], &pass);
+        self.replayed = Some(replayed);
+        tally
     }
 
     /// All images count once, also those of a last smaller batch.
-    fn evaluate(&mut self, loader: &Loader) -> Result<Score, SearchError> {
+    fn evaluate(&mut self, loader: &Loader) -> Result<Tally, SearchError> {
         let _guard = tch::no_grad_guard();
-        let mut score = Score::default();
+        let mut tally = Tally::default();
         for batch in loader.in_order() {
             let mini = take(&batch?, self.net.device(), self.emit)?;
-            score = score.and(self.score(&mini, Phase::Evaluate)?.2);
+            tally = tally.and(self.loss(&mini, Phase::Evaluate)?.2);
+            if tally.is_full() {
+                tally.score()?;
+            }
         }
-        Ok(score)
+        Ok(tally)
     }
 
-    /// Loss with its graph, the parameters that took part, and the score by the main classifier.
-    fn score(&self, mini: &MiniBatch, phase: Phase) -> Result<(Tensor, Vec<usize>, Score), SearchError> {
-        let output = self.net.forward(&mini.images, Path::Selected(&only()), phase)?;
-        let smoothing = self.training.label_smoothing;
-        let mut loss = cross_entropy(&output.values[0], &mini.labels, smoothing)?;
-        if let Some(auxiliary) = output.values.get(1).filter(|_| phase == Phase::Train) {
-            let second = cross_entropy(auxiliary, &mini.labels, smoothing)?;
-            loss = loss.f_add(&second.f_mul_scalar(self.training.auxiliary_weight)?)?;
-        }
-        let value = loss.f_double_value(&[])?;
-        if !value.is_finite() {
-            let learning_rate = self.optimizer.learning_rate();
-            return Err(SearchError::Diverged { loss: value, learning_rate, epoch: None, checkpoint: None });
-        }
-        let error = tch::no_grad(|| error_rate(&output.values[0], &mini.labels))?;
-        Ok((loss, output.parameters, Score { loss: value, error, images: mini.len() }))
+    /// Loss with its graph, the parameters that took part, and how the main classifier did.
+    fn loss(&self, mini: &MiniBatch, phase: Phase) -> Result<(Tensor, Vec<usize>, Tally), SearchError> {
+        let (loss, logits, parameters) = loss(&self.net, &self.numerics, self.training, mini, phase)?;
+        let tally = Tally::of(&loss, &logits, &mini.labels, self.optimizer.learning_rate())?;
+        Ok((loss, parameters, tally))
     }
 
     fn save(&mut self) -> Result<(), SearchError> {
@@ -308,6 +340,7 @@ impl Run<'_> {
         let (steps, updates, own) = self.optimizer.state();
         tensors.extend(own.into_iter().map(|(name, tensor)| (format!("weights/{name}"), tensor)));
         (self.state.optimizer_steps, self.state.optimizer_updates) = (steps, updates);
+        self.state.loss_scale = self.numerics.state();
         let best = self.state.best.as_ref().map(|best| best.weights.clone()).unwrap_or_default();
         checkpoint::save(self.folder.path(), &self.of, epoch, &tensors, &[&best], &self.state)?;
         if is_best {
@@ -328,8 +361,27 @@ impl Run<'_> {
             Restore::Torch(error) => error.into(),
         })?;
         let loaders = self.loaders;
-        Ok((best, self.evaluate(&loaders.test)?))
+        Ok((best, self.evaluate(&loaders.test)?.score()?))
     }
+}
+
+/// Loss of a mini-batch with its graph, the logits of the main classifier, and the parameters that took part.
+fn loss(
+    net: &Supernet,
+    numerics: &Numerics,
+    training: &Training,
+    mini: &MiniBatch,
+    phase: Phase,
+) -> Result<Pass, SearchError> {
+    let _casts = numerics.casts();
+    let output = net.forward(&mini.images, Path::Selected(&only()), phase)?;
+    let smoothing = training.label_smoothing;
+    let mut loss = cross_entropy(&output.values[0], &mini.labels, smoothing)?;
+    if let Some(auxiliary) = output.values.get(1).filter(|_| phase == Phase::Train) {
+        let second = cross_entropy(auxiliary, &mini.labels, smoothing)?;
+        loss = loss.f_add(&second.f_mul_scalar(training.auxiliary_weight)?)?;
+    }
+    Ok((loss, output.values[0].shallow_clone(), output.parameters))
 }
 
 /// Why weights cannot be put back.

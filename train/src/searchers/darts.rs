@@ -4,9 +4,12 @@ use nasprof_search::config::DartsOrder;
 use tch::{Kind, Tensor};
 
 use super::{ArchStep, Searcher};
+use crate::batch::{Gradients, MiniBatch, add};
+use crate::device::rows;
 use crate::error::SearchError;
-use crate::loss::Score;
-use crate::session::{Gradients, MiniBatch, Session};
+use crate::loss::Tally;
+use crate::optimizer::{add_to_all, copy_to_all};
+use crate::session::Session;
 use crate::supernet::{Path, Phase};
 
 /// Length of the step of the second derivative's difference quotient, in units of the gradient's norm (the paper's
@@ -22,9 +25,9 @@ pub struct Darts {
 
 /// Gradients of one loss.
 struct Both {
-    alphas: Vec<Tensor>,
+    alphas: Vec<Vec<f64>>,
     weights: Gradients,
-    score: Score,
+    tally: Tally,
 }
 
 impl Darts {
@@ -39,35 +42,35 @@ impl Darts {
     fn unrolled(session: &Session<'_>, train: &[MiniBatch], valid: &[MiniBatch]) -> Result<Both, SearchError> {
         let rate = session.learning_rate();
         let step = gradients(session, train, true)?.weights;
-        let kept: Vec<(usize, Tensor)> = step.keys().map(|&i| (i, weight(session, i).copy())).collect();
+        let touched: Vec<Tensor> = step.keys().map(|&i| weight(session, i)).collect();
+        let kept: Vec<Tensor> = touched.iter().map(|weight| weight.detach().copy()).collect();
         let moved = |direction: &Gradients, by: f64| -> Result<(), SearchError> {
-            let _guard = tch::no_grad_guard();
-            for (&i, gradient) in direction {
-                let _ = weight(session, i).f_add_(&gradient.f_mul_scalar(by)?)?;
-            }
-            Ok(())
+            let (weights, gradients): (Vec<_>, Vec<_>) =
+                direction.iter().map(|(&i, gradient)| (weight(session, i), gradient.shallow_clone())).unzip();
+            Ok(add_to_all(&weights, &gradients, by)?)
         };
-        let put_back = || -> Result<(), SearchError> {
-            let _guard = tch::no_grad_guard();
-            kept.iter().try_for_each(|(i, value)| Ok(weight(session, *i).f_copy_(value)?))
-        };
-        moved(&step, -rate)?;
+        let put_back = || -> Result<(), SearchError> { Ok(copy_to_all(&touched, &kept)?) };
+        // Gradients of losses that are scaled for 16-bit floats are scaled as well.
+        let scale = session.numerics().scale();
+        moved(&step, -rate / scale)?;
         let mut result = gradients(session, valid, true);
         put_back()?;
         if let Ok(unrolled) = &mut result {
-            let squares = unrolled.weights.values().map(|g| g.square().sum(Kind::Double).double_value(&[]));
-            let norm = squares.sum::<f64>().sqrt();
+            let squares = unrolled.weights.values().map(|g| g.f_square()?.f_sum(Kind::Double)?.f_view([1]));
+            let squares = squares.collect::<Result<Vec<_>, tch::TchError>>()?;
+            let norm = rows(&squares)?.concat().iter().sum::<f64>().sqrt();
             if norm > 0.0 {
                 let by = QUOTIENT_STEP / norm;
-                let at = |by: f64| -> Result<Vec<Tensor>, SearchError> {
+                let at = |by: f64| -> Result<Vec<Vec<f64>>, SearchError> {
                     moved(&unrolled.weights, by)?;
                     let found = gradients(session, train, false);
                     put_back()?;
                     Ok(found?.alphas)
                 };
-                let (plus, minus) = (at(by)?, at(-by)?);
-                for ((alpha, plus), minus) in unrolled.alphas.iter_mut().zip(plus).zip(minus) {
-                    *alpha = &*alpha - (plus - minus) * (rate / (2.0 * by));
+                let (plus, minus) = (at(by)?.concat(), at(-by)?.concat());
+                let alphas = unrolled.alphas.iter_mut().flatten();
+                for ((alpha, plus), minus) in alphas.zip(plus).zip(minus) {
+                    *alpha -= (plus - minus) * (rate / (2.0 * by * scale));
                 }
             }
         }
@@ -79,47 +82,47 @@ fn weight(session: &Session<'_>, index: usize) -> Tensor {
     session.net().parameters().all()[index].tensor.shallow_clone()
 }
 
-/// Gradients of the mean loss of a batch with respect to the alphas, and the weights if asked for.
+/// Gradients of the mean loss of a batch with respect to the alphas, and the weights if asked for. Those of the alphas are
+/// read once, when all of the batch is on its way.
 fn gradients(session: &Session<'_>, batch: &[MiniBatch], of_weights: bool) -> Result<Both, SearchError> {
-    let alphas = session.distribution().alphas();
-    let mut sums: Vec<Tensor> = alphas.iter().map(|a| a.f_zeros_like()).collect::<Result<_, _>>()?;
-    sums = sums.into_iter().map(|s| s.set_requires_grad(false)).collect();
+    let probabilities = session.distribution().leaves(session.net().device())?;
+    let sums: Vec<Tensor> = probabilities.iter().map(|p| p.f_detach()?.f_zeros_like()).collect::<Result<_, _>>()?;
     let mut weights = Gradients::new();
-    let mut score = Score::default();
+    let mut tally = Tally::default();
+    let total = batch.iter().map(MiniBatch::len).sum::<usize>() as f64;
     for mini in batch {
-        let probabilities = session.distribution().tensors(session.net().device())?;
-        let share = mini.len() as f64 / batch.iter().map(MiniBatch::len).sum::<usize>() as f64;
         let one = session.loss(Path::Mixed(&probabilities), mini, Phase::Judge)?;
-        score = score.and(one.score);
-        let mut inputs: Vec<Tensor> = alphas.iter().map(Tensor::shallow_clone).collect();
+        tally = tally.and(one.tally);
+        let mut inputs: Vec<Tensor> = probabilities.iter().map(Tensor::shallow_clone).collect();
         if of_weights {
             inputs.extend(one.parameters.iter().map(|&i| weight(session, i)));
         }
-        let mut found = Tensor::f_run_backward(&[one.loss.f_mul_scalar(share)?], &inputs, false, false)?.into_iter();
-        for (sum, gradient) in sums.iter_mut().zip(found.by_ref().take(alphas.len())) {
-            if gradient.defined() {
-                let _ = sum.f_add_(&gradient)?;
-            }
-        }
-        for (&i, gradient) in one.parameters.iter().zip(found).filter(|(_, g)| g.defined()) {
-            match weights.get_mut(&i) {
-                Some(sum) => drop(sum.f_add_(&gradient)?),
-                None => drop(weights.insert(i, gradient)),
-            }
-        }
+        let share = session.numerics().scaled(&one.loss, mini.len() as f64 / total)?;
+        let mut found = Tensor::f_run_backward(&[share], &inputs, false, false)?.into_iter();
+        // A choice that nothing reads has none.
+        let at_probabilities = sums.iter().zip(found.by_ref().take(sums.len())).filter(|(_, g)| g.defined());
+        let (read, more): (Vec<_>, Vec<_>) = at_probabilities.map(|(sum, g)| (sum.shallow_clone(), g)).unzip();
+        add_to_all(&read, &more, 1.0)?;
+        let of_parameters = one.parameters.iter().copied().zip(found).filter(|(_, g)| g.defined());
+        add(&mut weights, of_parameters.collect())?;
     }
-    Ok(Both { alphas: sums, weights, score })
+    let mut alphas = session.distribution().at_alphas(&rows(&sums)?);
+    alphas.iter_mut().flatten().for_each(|g| *g /= session.numerics().scale());
+    Ok(Both { alphas, weights, tally })
 }
 
 impl Searcher for Darts {
-    fn train_step(&mut self, session: &mut Session<'_>, batch: &[MiniBatch]) -> Result<Score, SearchError> {
-        let probabilities = session.distribution().tensors(session.net().device())?;
+    fn train_step(&mut self, session: &mut Session<'_>, batch: &[MiniBatch]) -> Result<Tally, SearchError> {
+        let probabilities = session.distribution().leaves(session.net().device())?;
         // The alphas get no gradient here, so none is computed.
         let probabilities: Vec<Tensor> = probabilities.iter().map(Tensor::detach).collect();
+        if let Some(tally) = session.replayed_step(&probabilities, batch)? {
+            return Ok(tally);
+        }
         let mut gradients = Gradients::new();
-        let score = session.weight_gradients(Path::Mixed(&probabilities), batch, &mut gradients)?;
+        let tally = session.weight_gradients(Path::Mixed(&probabilities), batch, &mut gradients)?;
         session.update_weights(gradients)?;
-        Ok(score)
+        Ok(tally)
     }
 
     fn arch_step(
@@ -132,9 +135,8 @@ impl Searcher for Darts {
             DartsOrder::First => gradients(session, valid, false)?,
             DartsOrder::Second => Self::unrolled(session, train, valid)?,
         };
-        let rows = found.alphas.iter().map(|g| Ok(g.iter::<f64>()?.collect()));
-        session.update_architecture(rows.collect::<Result<_, tch::TchError>>()?)?;
-        Ok(ArchStep { score: found.score, curves: Vec::new() })
+        session.update_architecture(found.alphas)?;
+        Ok(ArchStep { tally: found.tally, curves: Vec::new() })
     }
 
     fn architecture_first(&self) -> bool {

@@ -9,9 +9,10 @@ use rand::seq::SliceRandom;
 use serde_json::{Value, json};
 
 use super::{ArchStep, Judge, Searcher};
+use crate::batch::{Gradients, MiniBatch};
 use crate::error::SearchError;
-use crate::loss::Score;
-use crate::session::{Gradients, MiniBatch, Session};
+use crate::loss::Tally;
+use crate::session::Session;
 use crate::supernet::Path;
 
 /// Strictly fair sampling (Chu, Zhang, Xu 2019): every n draws of a choice with n candidates, counted from the
@@ -92,16 +93,16 @@ impl Searcher for FairNas {
     }
 
     /// Gradients of all networks are added up on the same batch, then the weights are updated once.
-    fn train_step(&mut self, session: &mut Session<'_>, batch: &[MiniBatch]) -> Result<Score, SearchError> {
+    fn train_step(&mut self, session: &mut Session<'_>, batch: &[MiniBatch]) -> Result<Tally, SearchError> {
         let largest = session.space().choices.iter().map(|c| c.candidates.len()).max().unwrap_or(1);
         let mut gradients = Gradients::new();
-        let mut score = Score::default();
+        let mut tally = Tally::default();
         for _ in 0..self.networks_per_step.unwrap_or(largest as u32) {
             let arch = self.sampler.sample(&session.space().choices);
-            score = score.and(session.weight_gradients(Path::Selected(&arch), batch, &mut gradients)?);
+            tally = tally.and(session.weight_gradients(Path::Selected(&arch), batch, &mut gradients)?);
         }
         session.update_weights(gradients)?;
-        Ok(score)
+        Ok(tally)
     }
 
     fn arch_step(

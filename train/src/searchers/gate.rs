@@ -5,12 +5,15 @@
 //! two probabilities. It sums to zero over the two, so the other candidates keep their probabilities to first order.
 
 use rand::Rng;
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use super::ArchStep;
+use crate::batch::MiniBatch;
+use crate::device::{leaves, rows};
 use crate::error::SearchError;
-use crate::loss::Score;
-use crate::session::{MiniBatch, Session};
+use crate::loss::Tally;
+use crate::optimizer::add_to_all;
+use crate::session::Session;
 use crate::supernet::{Path, Phase};
 
 /// One step of the architecture.
@@ -19,29 +22,23 @@ pub(super) fn step(session: &mut Session<'_>, valid: &[MiniBatch]) -> Result<Arc
     let mut rng = session.random();
     let pairs: Vec<[u16; 2]> = probabilities.iter().map(|row| pair(row, &mut rng)).collect();
     let shares: Vec<[f64; 2]> = probabilities.iter().zip(&pairs).map(|(row, pair)| shares(row, *pair)).collect();
-    let device = session.net().device();
-    let mut gates = Vec::with_capacity(pairs.len());
-    for share in &shares {
-        let first = rng.random::<f64>() < share[0];
-        let values: [f32; 2] = if first { [1.0, 0.0] } else { [0.0, 1.0] };
-        gates.push(Tensor::f_from_slice(&values)?.f_to_device(device)?.f_set_requires_grad(true)?);
-    }
+    let mut open = |share: &[f64; 2]| if rng.random::<f64>() < share[0] { vec![1.0, 0.0] } else { vec![0.0, 1.0] };
+    let gates = leaves(&shares.iter().map(&mut open).collect::<Vec<_>>(), session.net().device())?;
     let total: usize = valid.iter().map(MiniBatch::len).sum();
-    let mut at_gates = vec![[0.0; 2]; gates.len()];
-    let mut score = Score::default();
+    let sums: Vec<Tensor> = gates.iter().map(|g| g.f_detach()?.f_zeros_like()).collect::<Result<_, _>>()?;
+    let mut tally = Tally::default();
     for mini in valid {
         let one = session.loss(Path::Gated(&pairs, &gates), mini, Phase::Judge)?;
-        score = score.and(one.score);
-        let share = one.loss.f_mul_scalar(mini.len() as f64 / total as f64)?;
-        for (sum, gradient) in at_gates.iter_mut().zip(Tensor::f_run_backward(&[share], &gates, false, false)?) {
-            // A choice that nothing reads, or between two zeros, has none.
-            if gradient.defined() {
-                let gradient = gradient.f_to_kind(Kind::Double)?;
-                sum[0] += gradient.f_double_value(&[0])?;
-                sum[1] += gradient.f_double_value(&[1])?;
-            }
-        }
+        tally = tally.and(one.tally);
+        let share = session.numerics().scaled(&one.loss, mini.len() as f64 / total as f64)?;
+        // A choice that nothing reads, or between two zeros, has none.
+        let found =
+            sums.iter().zip(Tensor::f_run_backward(&[share], &gates, false, false)?).filter(|(_, g)| g.defined());
+        let (read, more): (Vec<_>, Vec<_>) = found.map(|(sum, g)| (sum.shallow_clone(), g)).unzip();
+        add_to_all(&read, &more, 1.0)?;
     }
+    let scale = session.numerics().scale();
+    let at_gates: Vec<Vec<f64>> = rows(&sums)?.into_iter().map(|row| row.iter().map(|g| g / scale).collect()).collect();
     let mut gradient: Vec<Vec<f64>> = probabilities.iter().map(|row| vec![0.0; row.len()]).collect();
     for (((row, pair), share), gate) in gradient.iter_mut().zip(&pairs).zip(&shares).zip(&at_gates) {
         let mean = gate[0] * share[0] + gate[1] * share[1];
@@ -50,7 +47,7 @@ pub(super) fn step(session: &mut Session<'_>, valid: &[MiniBatch]) -> Result<Arc
         }
     }
     session.update_architecture(gradient)?;
-    Ok(ArchStep { score, curves: Vec::new() })
+    Ok(ArchStep { tally, curves: Vec::new() })
 }
 
 /// Two different candidates, drawn by their probabilities; of a choice with one candidate, that one twice.

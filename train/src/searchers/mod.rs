@@ -9,19 +9,20 @@ use nasprof_graph::Arch;
 use nasprof_search::config;
 use serde_json::Value;
 
+use crate::batch::MiniBatch;
 use crate::error::SearchError;
-use crate::loss::Score;
-use crate::session::{MiniBatch, Session};
+use crate::loss::{Score, Tally};
+use crate::session::Session;
 
 pub use darts::Darts;
 pub use fairnas::{FairNas, FairSampler};
 pub use proxylessnas::ProxylessNas;
 
 /// What a step of the architecture found.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Default)]
 pub struct ArchStep {
     /// How the judged networks did.
-    pub score: Score,
+    pub tally: Tally,
     /// Names and values of what is worth a curve.
     pub curves: Vec<(String, f64)>,
 }
@@ -44,7 +45,7 @@ pub trait Searcher {
     ///
     /// # Errors
     /// A loss that is no number; what libtorch refuses.
-    fn train_step(&mut self, session: &mut Session<'_>, batch: &[MiniBatch]) -> Result<Score, SearchError>;
+    fn train_step(&mut self, session: &mut Session<'_>, batch: &[MiniBatch]) -> Result<Tally, SearchError>;
 
     /// Updates the architecture on a batch of validation images. `train` is the batch that the weights of this iteration
     /// are updated on.

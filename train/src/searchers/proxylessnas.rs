@@ -5,9 +5,10 @@ use nasprof_search::config::ArchitectureGradient;
 use serde_json::{Value, json};
 
 use super::{ArchStep, Searcher, gate};
+use crate::batch::{Gradients, MiniBatch};
 use crate::error::SearchError;
-use crate::loss::Score;
-use crate::session::{Gradients, MiniBatch, Session};
+use crate::loss::{Score, Tally};
+use crate::session::Session;
 use crate::supernet::{Distribution, Path};
 
 /// The searcher.
@@ -51,40 +52,47 @@ impl ProxylessNas {
     }
 
     fn reinforce_step(&mut self, session: &mut Session<'_>, valid: &[MiniBatch]) -> Result<ArchStep, SearchError> {
-        let mut score = Score::default();
-        let mut rewards = Vec::new();
+        let mut judged = Vec::new();
         let mut rejected = 0_u32;
         for _ in 0..self.samples {
             let arch = session.sample();
             // What is out of bounds earns nothing and is not run.
-            let reward = match session.regularizers().reward(1.0, &arch)? {
+            let tally = match session.regularizers().reward(1.0, &arch)? {
                 None => {
                     rejected += 1;
-                    0.0
+                    None
                 }
-                Some(_) => {
-                    let found = session.judge(&arch, valid)?;
-                    score = score.and(found);
-                    session.regularizers().reward(1.0 - found.error, &arch)?.unwrap_or(0.0)
-                }
+                Some(_) => Some(session.judge_later(&arch, valid)?),
             };
+            judged.push((arch, tally));
+        }
+        let mut all = Tally::default();
+        let mut rewards = Vec::new();
+        // Read when all of them are on their way, so that a GPU has no pause between them.
+        for (arch, tally) in judged {
+            let mut reward = 0.0;
+            if let Some(mut tally) = tally {
+                let Score { error, .. } = tally.score()?;
+                reward = session.regularizers().reward(1.0 - error, &arch)?.unwrap_or(0.0);
+                all = all.and(tally);
+            }
             rewards.push((arch, reward));
         }
         let gradient = self.reinforce(session.distribution(), &rewards);
         session.update_architecture(gradient)?;
         let rejected = f64::from(rejected) / f64::from(self.samples);
         let curves = vec![("reward".to_owned(), self.baseline), ("rejected".to_owned(), rejected)];
-        Ok(ArchStep { score, curves })
+        Ok(ArchStep { tally: all, curves })
     }
 }
 
 impl Searcher for ProxylessNas {
-    fn train_step(&mut self, session: &mut Session<'_>, batch: &[MiniBatch]) -> Result<Score, SearchError> {
+    fn train_step(&mut self, session: &mut Session<'_>, batch: &[MiniBatch]) -> Result<Tally, SearchError> {
         let arch = session.sample();
         let mut gradients = Gradients::new();
-        let score = session.weight_gradients(Path::Selected(&arch), batch, &mut gradients)?;
+        let tally = session.weight_gradients(Path::Selected(&arch), batch, &mut gradients)?;
         session.update_weights(gradients)?;
-        Ok(score)
+        Ok(tally)
     }
 
     fn arch_step(

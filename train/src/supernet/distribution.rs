@@ -4,6 +4,8 @@ use nasprof_graph::{Arch, Choice};
 use rand::Rng;
 use tch::{Device, Kind, TchError, Tensor};
 
+use crate::device;
+
 /// One vector of parameters (alphas) per choice, all zeros at first: every candidate is equally likely.
 #[derive(Debug)]
 pub struct Distribution {
@@ -30,6 +32,26 @@ impl Distribution {
     #[must_use]
     pub fn probabilities(&self) -> Vec<Vec<f64>> {
         self.alphas.iter().map(|a| softmax(&values(a))).collect()
+    }
+
+    /// The probabilities in single precision on a device, one vector for each choice, with respect to which gradients can be
+    /// taken; [`Distribution::at_alphas`] takes these back to the alphas. All go in one copy.
+    ///
+    /// # Errors
+    /// libtorch's, for want of memory.
+    pub fn leaves(&self, device: Device) -> Result<Vec<Tensor>, TchError> {
+        let single = |row: Vec<f64>| row.into_iter().map(|p| p as f32).collect();
+        device::leaves(&self.probabilities().into_iter().map(single).collect::<Vec<_>>(), device)
+    }
+
+    /// The gradient with respect to the alphas, from that with respect to the probabilities: `p * (g - sum of p * g)`.
+    #[must_use]
+    pub fn at_alphas(&self, gradient: &[Vec<f64>]) -> Vec<Vec<f64>> {
+        let one = |(p, g): (Vec<f64>, &Vec<f64>)| {
+            let mean: f64 = p.iter().zip(g).map(|(p, g)| p * g).sum();
+            p.iter().zip(g).map(|(p, g)| p * (g - mean)).collect()
+        };
+        self.probabilities().into_iter().zip(gradient).map(one).collect()
     }
 
     /// The probabilities as tensors of single precision on a device, through which gradients reach the alphas.

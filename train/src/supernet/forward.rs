@@ -1,7 +1,12 @@
 //! Runs a supernet; only nodes that the outputs need are computed.
 
+use std::collections::HashMap;
+
 use nasprof_graph::{Arch, Node, Op, Shape};
+use nasprof_torch::cuda::Autocast;
 use tch::{Kind, TchError, Tensor};
+
+use crate::device::channels_last;
 
 use super::error::first_line;
 use super::mixture::plus;
@@ -36,11 +41,14 @@ impl Supernet {
     /// A batch of another shape, a path that does not fit the choices, or what libtorch refuses.
     pub fn forward(&self, batch: &Tensor, path: Path<'_>, phase: Phase) -> Result<Output, NetworkError> {
         self.check(batch, path)?;
+        let laid_out = if self.channels_last { channels_last(batch)? } else { batch.shallow_clone() };
+        let batch = &laid_out;
         let nodes = self.graph.nodes();
         let needed = self.needed(path);
         let mut uses = self.use_counts(path, &needed);
         let mut values: Vec<Option<Value>> = (0..nodes.len()).map(|_| None).collect();
         let mut parameters = Vec::new();
+        let mut parts = HashMap::new();
         for (i, node) in nodes.iter().enumerate().filter(|(i, _)| needed[*i]) {
             let failed = |e| NetworkError::Layer { node: node.name.clone(), message: first_line(&e) };
             let mixes = mixes(node, path);
@@ -50,7 +58,7 @@ impl Supernet {
             } else {
                 values[i] = Some(self.value(i, node, batch, path, phase, &values).map_err(failed)?);
             }
-            self.hand_on(i, path, &needed, &mut values, &mut uses).map_err(failed)?;
+            self.hand_on(i, path, &needed, &mut values, &mut uses, &mut parts).map_err(failed)?;
             let used = self.steps[i].uses.iter().map(|u| u.parameter);
             parameters.extend(used.filter(|&p| self.parameters.all()[p].trainable));
             // What a mixture reads was handed on to it.
@@ -79,10 +87,11 @@ impl Supernet {
         needed: &[bool],
         values: &mut [Option<Value>],
         uses: &mut [usize],
+        parts: &mut HashMap<usize, Vec<Tensor>>,
     ) -> Result<(), TchError> {
         let Some(value) = values[index].take() else { return Ok(()) };
         for taker in self.takers[index].iter().filter(|taker| needed[taker.node]) {
-            for weight in taker.weights(path)? {
+            for weight in taker.weights(path, &value, parts)? {
                 values[taker.node] = Some(plus(values[taker.node].take(), &value, &weight)?);
                 uses[index] -= 1;
             }
@@ -195,6 +204,14 @@ impl Supernet {
         }
         if operands.is_empty() {
             return Ok(Value::Zeros);
+        }
+        if !self.graph.outputs().iter().any(|id| id.0 == index) {
+            return self.apply(index, node, &operands, phase).map(Value::Tensor);
+        }
+        // Logits in 32 bits also where the rest has 16, which make two of them equal where they are not.
+        let _guard = Autocast::to(Kind::Float, self.device);
+        for operand in operands.iter_mut().filter(|x| matches!(x.kind(), Kind::BFloat16 | Kind::Half)) {
+            *operand = operand.f_to_kind(Kind::Float)?;
         }
         self.apply(index, node, &operands, phase).map(Value::Tensor)
     }

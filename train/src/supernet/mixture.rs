@@ -2,6 +2,7 @@
 //! is computed unless a gradient needs it.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use nasprof_graph::{Graph, Op};
 use tch::{TchError, Tensor};
@@ -32,16 +33,32 @@ pub(super) fn takers(graph: &Graph, choice_index: &HashMap<String, usize>) -> Ve
 }
 
 impl Taker {
-    /// The weights with which the choice takes its candidate along a path; none where it does not mix.
-    pub(super) fn weights(&self, path: Path<'_>) -> Result<Vec<Tensor>, TchError> {
-        match path {
-            Path::Selected(_) => Ok(Vec::new()),
-            Path::Mixed(weights) => Ok(vec![weights[self.choice].f_select(0, i64::from(self.candidate))?]),
-            Path::Gated(pairs, gates) => {
-                let taken = (0..).zip(pairs[self.choice]).filter(|(_, candidate)| *candidate == self.candidate);
-                taken.map(|(position, _)| gates[self.choice].f_select(0, position)).collect()
+    /// The weights with which the choice takes its candidate along a path; none where it does not mix. `parts` keeps the
+    /// weights of each choice's node apart: split at once, their gradients come together in one operation.
+    pub(super) fn weights(
+        &self,
+        path: Path<'_>,
+        value: &Value,
+        parts: &mut HashMap<usize, Vec<Tensor>>,
+    ) -> Result<Vec<Tensor>, TchError> {
+        let positions: Vec<usize> = match path {
+            Path::Selected(_) => return Ok(Vec::new()),
+            Path::Mixed(_) => vec![usize::from(self.candidate)],
+            Path::Gated(pairs, _) => (0..2).filter(|&at| pairs[self.choice][at] == self.candidate).collect(),
+        };
+        let (Path::Mixed(all) | Path::Gated(_, all)) = path else { return Ok(Vec::new()) };
+        let parts = match parts.entry(self.node) {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(free) => {
+                let weights = match value {
+                    // Of its candidates' kind: else a sum of 16-bit floats becomes one of 32-bit floats.
+                    Value::Tensor(x) => all[self.choice].f_to_kind(x.kind())?,
+                    Value::Zeros => all[self.choice].shallow_clone(),
+                };
+                free.insert(weights.f_unbind(0)?)
             }
-        }
+        };
+        Ok(positions.into_iter().map(|at| parts[at].shallow_clone()).collect())
     }
 }
 

@@ -38,6 +38,7 @@ pub struct Supernet {
     takers: Vec<Vec<Taker>>,
     parameters: Parameters,
     device: Device,
+    channels_last: bool,
 }
 
 impl Supernet {
@@ -63,7 +64,18 @@ impl Supernet {
         let choices = graph.choices();
         let choice_index = choices.iter().enumerate().map(|(i, c)| (c.name.clone(), i)).collect();
         let takers = takers(&graph, &choice_index);
-        Ok(Self { takers, graph, choices, choice_index, steps, parameters, device })
+        Ok(Self { takers, graph, choices, choice_index, steps, parameters, device, channels_last: false })
+    }
+
+    /// The same network with the channels of an element side by side in memory. What shares its parameters, such as an
+    /// optimizer, comes after.
+    ///
+    /// # Errors
+    /// libtorch's, for want of memory.
+    pub fn with_channels_last(mut self) -> Result<Self, NetworkError> {
+        self.parameters.lay_out_channels_last()?;
+        self.channels_last = true;
+        Ok(self)
     }
 
     /// The graph.
@@ -89,8 +101,10 @@ impl Supernet {
     /// # Errors
     /// libtorch's.
     pub fn is_finite(&self) -> Result<bool, NetworkError> {
-        let finite = |p: &Parameter| Ok(p.tensor.f_isfinite()?.f_all()?.f_int64_value(&[])? == 1);
-        Ok(self.parameters.all().iter().map(finite).collect::<Result<Vec<_>, TchError>>()?.into_iter().all(|f| f))
+        let finite = |p: &Parameter| p.tensor.f_isfinite()?.f_all();
+        let each = self.parameters.all().iter().map(finite).collect::<Result<Vec<_>, TchError>>()?;
+        // Read once, not for each tensor.
+        Ok(each.is_empty() || Tensor::f_stack(&each, 0)?.f_all()?.f_int64_value(&[])? == 1)
     }
 
     /// Where the tensors are.

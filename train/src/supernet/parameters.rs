@@ -7,6 +7,8 @@ use nasprof_graph::{Graph, Node, Op, Shape};
 use rand::Rng;
 use tch::{Device, TchError, Tensor};
 
+use crate::device::channels_last;
+
 /// One tensor.
 #[derive(Debug)]
 pub struct Parameter {
@@ -61,6 +63,15 @@ impl Parameters {
         }
         let index = all.iter().enumerate().map(|(i, p)| (p.name.clone(), i)).collect();
         Ok(Self { all, index })
+    }
+
+    /// Lays the kernels of convolutions out with channels last.
+    pub(super) fn lay_out_channels_last(&mut self) -> Result<(), TchError> {
+        for parameter in &mut self.all {
+            let tensor = channels_last(&parameter.tensor.f_detach()?)?;
+            parameter.tensor = tensor.f_set_requires_grad(parameter.trainable)?;
+        }
+        Ok(())
     }
 
     /// All of them.

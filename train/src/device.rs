@@ -1,0 +1,95 @@
+//! Numbers on their way to a GPU and back.
+
+use std::ffi::c_int;
+
+use tch::{Device, TchError, Tensor};
+
+/// `at::Tensor`, seen from outside.
+#[repr(C)]
+struct CTensor {
+    _opaque: [u8; 0],
+}
+
+#[expect(unsafe_code, reason = "functions of our own device.cpp; they catch what libtorch throws")]
+unsafe extern "C" {
+    fn nasprof_upload(tensor: *const CTensor, index: c_int) -> *mut CTensor;
+    fn nasprof_channels_last(tensor: *const CTensor) -> *mut CTensor;
+}
+
+#[expect(unsafe_code, reason = "a new tensor of libtorch, which nobody else owns")]
+fn owned(made: *mut CTensor, what: &str) -> Result<Tensor, TchError> {
+    if made.is_null() {
+        return Err(TchError::Torch(format!("libtorch cannot {what}")));
+    }
+    Ok(unsafe { Tensor::from_ptr(made.cast()) })
+}
+
+/// A tensor of four dimensions with the channels of an element side by side in memory; others as they are.
+pub(crate) fn channels_last(tensor: &Tensor) -> Result<Tensor, TchError> {
+    if tensor.dim() != 4 {
+        return Ok(tensor.shallow_clone());
+    }
+    #[expect(unsafe_code, reason = "the tensor lives through the call")]
+    owned(unsafe { nasprof_channels_last(tensor.as_ptr().cast()) }, "lay a tensor out with channels last")
+}
+
+/// A tensor of the CPU on a device. To a GPU it goes through memory that the GPU reads by itself, so that the processor
+/// does not wait until the GPU has done what it was given before.
+pub(crate) fn upload(tensor: &Tensor, device: Device) -> Result<Tensor, TchError> {
+    match device {
+        Device::Cpu => Ok(tensor.shallow_clone()),
+        Device::Cuda(index) => {
+            let index = c_int::try_from(index).unwrap_or(c_int::MAX);
+            #[expect(
+                unsafe_code,
+                reason = "the tensor lives through the call; the copy's source is kept until it is done"
+            )]
+            owned(unsafe { nasprof_upload(tensor.as_ptr().cast(), index) }, "copy a batch to the GPU")
+        }
+        other => tensor.f_to_device(other),
+    }
+}
+
+/// The numbers of some vectors, read in one copy.
+pub(crate) fn rows(vectors: &[Tensor]) -> Result<Vec<Vec<f64>>, TchError> {
+    if vectors.is_empty() {
+        return Ok(Vec::new());
+    }
+    let flat = Tensor::f_cat(vectors, 0)?.f_to_device(Device::Cpu)?.f_to_kind(tch::Kind::Double)?;
+    let mut numbers = flat.f_detach()?.iter::<f64>()?.collect::<Vec<_>>().into_iter();
+    Ok(vectors.iter().map(|vector| numbers.by_ref().take(vector.numel()).collect()).collect())
+}
+
+/// Vectors of one tensor on a device each, which all go there in one copy; gradients can be taken with respect to them.
+pub(crate) fn leaves(vectors: &[Vec<f32>], device: Device) -> Result<Vec<Tensor>, TchError> {
+    if vectors.is_empty() {
+        return Ok(Vec::new());
+    }
+    let flat = upload(&Tensor::f_from_slice(&vectors.concat())?, device)?;
+    let mut start = 0;
+    let mut leaf = |vector: &Vec<f32>| {
+        let part = flat.f_narrow(0, start, vector.len() as i64)?;
+        start += vector.len() as i64;
+        part.f_detach()?.f_set_requires_grad(true)
+    };
+    vectors.iter().map(&mut leaf).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vectors_come_back_as_they_went() {
+        let vectors = vec![vec![1.0, 2.0], vec![3.0], vec![-4.0, 0.5, 6.0]];
+        let there = leaves(&vectors, Device::Cpu).unwrap();
+        let back: Vec<Vec<f32>> =
+            rows(&there).unwrap().into_iter().map(|row| row.into_iter().map(|v| v as f32).collect()).collect();
+        assert_eq!(back, vectors);
+        assert!(rows(&[]).unwrap().is_empty());
+        // Each has a gradient of its own, although they share their memory.
+        let loss = (&there[0] * 2.0).sum(tch::Kind::Float) + (&there[2] * 3.0).sum(tch::Kind::Float);
+        let found = Tensor::run_backward(&[loss], &[&there[0], &there[2]], false, false);
+        assert_eq!(rows(&found).unwrap(), [vec![2.0, 2.0], vec![3.0, 3.0, 3.0]]);
+    }
+}
