@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Checks on a real GPU what nasprof promises of it. Prints a table "claim, figure, ok or not" and keeps all raw results.
+#
+#   scripts/check-gpu.sh --pack FOLDER      # builds the programs (release) and packs them with the checks, to be carried
+#   FOLDER/check-gpu.sh [-o RESULTS]        # there: under 8 minutes
+#   scripts/check-gpu.sh --dry-run          # the same without a GPU: fakes take the place of the GPU's parts and of PyTorch
+#
+# The machine with the GPU needs Python and PyTorch 2.11 with CUDA, whose libtorch serves the programs; no Rust and no network.
+# Options of the checks: --only NAME (several), --list, --seconds 470, --programs FOLDER. PYTHON names the interpreter that has PyTorch.
+# Exit code: 0 if everything holds, 3 if something does not, 1 if the checks could not run.
+set -euo pipefail
+here=$(cd "$(dirname "$(realpath "$0")")" && pwd)
+
+# `cargo bench --no-run` prints the name of what it built.
+bench() { cargo bench --locked --no-run -p nasprof-train --bench "$1" --message-format short 2>&1 | sed -n 's/.*Executable.*(\(.*\))$/\1/p'; }
+
+if [ "${1:-}" = --pack ]; then
+  folder=${2:?"the folder to pack into"}
+  mkdir -p "$folder"
+  folder=$(realpath "$folder")
+  cd "$here/.."
+  cargo build --release --locked -p nasprof -p nasprof-agent -p nasprof-torch -p nasprof-train >&2
+  built=${CARGO_TARGET_DIR:-target}/release
+  cp "$built/nasprof" "$built/nasprof-agent" "$built/nasprof-agent-torch" "$built/nasprof-search" "$folder/"
+  cp "$(bench pytorch)" "$folder/nasprof-bench-pytorch"
+  cp scripts/check-gpu.sh train/benches/pytorch/steps.py "$folder/"
+  rm -rf "$folder/check-gpu" && cp -r scripts/check-gpu "$folder/check-gpu"
+  echo "$folder: carry it to the machine with the GPU and run $(basename "$folder")/check-gpu.sh there" >&2
+  exit 0
+fi
+
+python=${PYTHON:-python3}
+command -v "$python" >/dev/null || { echo "error: $python is missing" >&2; echo "hint: PYTHON=/path/to/python" >&2; exit 1; }
+programs=$here
+[ -x "$programs/nasprof" ] || programs=$(realpath -m "$here/../${CARGO_TARGET_DIR:-target}/release")
+# The folder may be one that cannot be written to.
+export PYTHONDONTWRITEBYTECODE=1
+exec "$python" "$here/check-gpu" --programs "$programs" "$@"
