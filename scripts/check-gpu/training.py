@@ -40,7 +40,7 @@ def images(runner):
     if not folder.exists():
         folder.mkdir()
         rng = random.Random(0)
-        for name, count in [("train", 300 if runner.dry else 2000), ("t10k", 100 if runner.dry else 400)]:
+        for name, count in [("train", 100 if runner.dry else 2000), ("t10k", 20 if runner.dry else 400)]:
             pixels, labels = bytearray(), bytes(i % 10 for i in range(count))
             for label in labels:
                 noise = bytearray(rng.randbytes(784))
@@ -88,7 +88,7 @@ def on_gpu(runner, words):
 def compute(runner):
     """Searches and trainings compute on the GPU, without preloads, and say so; else they say why not."""
     one = lambda name, table, extra="": experiment(runner, name, table, 1, extra, space=space(runner))
-    pnas = one("pnas", '[searcher]\nkind = "proxylessnas"', 'compute = "auto"')
+    pnas = one("pnas", '[searcher]\nkind = "proxylessnas"\nsamples = 2', 'compute = "auto"')
     done = runner.nasprof("search", pnas, "-o", "pnas", seconds=60).ok("search")
     words = result(runner.path("pnas"))["computed_on"]
     runner.claim("a search with compute = \"auto\" takes the GPU and says so", words, on_gpu(runner, words))
@@ -186,7 +186,7 @@ def winner(runner):
     target = found[len(found) // 2]
     more = f'device = "{runner.device}"\n'
     table = (f'[[regularizers]]\nkind = "constraint"\nquantity = "latency"\ntarget = {target}\nlut = {json.dumps(str(lut))}\n'
-             '[searcher]\nkind = "proxylessnas"\n')
+             '[searcher]\nkind = "proxylessnas"\nsamples = 4\n')
     file = experiment(runner, "constrained", table, 2, f'compute = "{runner.compute}"\nwarm_up_epochs = 1', more, space(runner))
     done = runner.nasprof("search", file, "-o", "constrained", seconds=120)
     done.ok("search")

@@ -12,7 +12,10 @@ impl CudaGraph {
     /// # Errors
     /// If there is no such GPU.
     pub fn prepare(gpu: u32) -> Result<(), String> {
-        StreamHandle::own(gpu).map(drop)
+        if StreamHandle::own(gpu)?.0 == StreamHandle::DEFAULT.0 {
+            return Err("libtorch has no stream but the default one".to_owned());
+        }
+        Ok(())
     }
 
     /// Records what `work` queues, without running it. It must have run before, so that nothing is prepared in it.
