@@ -101,6 +101,10 @@ impl Device for OnnxRuntimeDevice {
         if self.ready.is_some() {
             return Err(DeviceError::Refused("configured twice".to_owned()));
         }
+        if !setup.precision.is_usual() || !setup.layout.is_usual() {
+            let asked = format!("{}, {}", setup.precision.name(), setup.layout.name());
+            return Err(DeviceError::Refused(format!("ONNX Runtime is measured in float32, channels-first: not {asked}")));
+        }
         allocator::apply(setup.allocator).map_err(DeviceError::Refused)?;
         // The calling thread; the runtime pins those that it starts.
         affinity::pin_process(&setup.cores[..setup.cores.len().min(1)]).map_err(DeviceError::Refused)?;
@@ -126,7 +130,7 @@ impl Device for OnnxRuntimeDevice {
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value)),
         );
-        Ok(Fingerprint { facts, virtual_time: false, timer_overhead_ns: timer::overhead_ns() })
+        Ok(Fingerprint { facts, virtual_time: false, timer_overhead_ns: timer::overhead_ns(), timings: Vec::new() })
     }
 
     fn load(&mut self, workload: u32, graph: &Graph) -> Result<Loaded, DeviceError> {

@@ -109,6 +109,7 @@ pub(crate) fn visit(
         workload: request.workload,
         layers: layers.collect(),
         whole,
+        queued: None,
         conditions: None,
     })
 }

@@ -95,7 +95,8 @@ impl Network {
                 }
                 // Neither a divisor of zero nor a logarithm of a negative number.
                 Op::Constant { .. } => {
-                    slots[i] = Some(Tensor::f_full(dims, 0.5, (Kind::Float, device)).map_err(fail)?);
+                    let value = Tensor::f_full(dims, 0.5, (Kind::Float, place.device));
+                    slots[i] = Some(value.and_then(|x| place.of(&x)).map_err(fail)?);
                     constants.push(i);
                 }
                 op => {
@@ -173,6 +174,10 @@ mod tests {
 
     use super::*;
 
+    fn plain() -> Place {
+        Place::new(Device::Cpu, Precision::Float32, Layout::ChannelsFirst).unwrap()
+    }
+
     /// Runs what `build` makes, joined with an input of the shape that is inferred for it: libtorch refuses another one.
     fn run(build: impl Fn(&mut GraphBuilder) -> NodeId) {
         let mut b = GraphBuilder::new();
@@ -181,7 +186,7 @@ mod tests {
         let other = b.input("other", like).unwrap();
         let all = b.add("all", Op::Concat { axis: 0 }, &[y, other]).unwrap();
         let graph = b.build(&[all]).unwrap();
-        let mut network = Network::build(&graph, 1, Device::Cpu).unwrap();
+        let mut network = Network::build(&graph, 1, plain()).unwrap();
         network.run_whole().unwrap_or_else(|e| panic!("{e}: {:?}", graph.nodes()));
         network.run_whole().unwrap();
     }
@@ -244,7 +249,7 @@ mod tests {
         let x = b.input("x", [1, 4]).unwrap();
         let c = b.add("c", Op::Constant { shape: [1, 4].into() }, &[]).unwrap();
         let y = b.add("y", Op::elementwise(Function::Sub), &[x, c]).unwrap();
-        let mut network = Network::build(&b.build(&[y]).unwrap(), 1, Device::Cpu).unwrap();
+        let mut network = Network::build(&b.build(&[y]).unwrap(), 1, plain()).unwrap();
         network.run_whole().unwrap();
         network.drop_values();
         let kept: Vec<bool> = network.slots.iter().map(Option::is_some).collect();

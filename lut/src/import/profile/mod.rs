@@ -113,6 +113,7 @@ fn row(key: LayerKey, name: String, layer: &Layer, entry: &Entry, unit: Unit, se
         times.n_samples = layer.samples;
     }
     Row {
+        launch_ns: None,
         error: times.is_none().then(|| super::failed(entry)),
         times,
         key,
