@@ -20,7 +20,7 @@ space := mobilenet-cifar10
 noisy := $(if $(ALLOW_NOISY),--allow-noisy)
 lut := runs/$(space)-local$(if $(ALLOW_NOISY),-noisy).parquet
 
-.PHONY: help setup packages libtorch tensorboard onnx build agent emulated-board quickstart quickstart-search test test-light lint deny dist fuzz fuzz-check
+.PHONY: help setup packages libtorch tensorboard onnx build agent query query-test emulated-board quickstart quickstart-search test test-light lint deny dist fuzz fuzz-check
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,14 @@ build: setup ## Build all programs (release)
 
 agent: ## Build the light agent for a board: make agent TARGET=aarch64-unknown-linux-gnu
 	@scripts/build-agent.sh '$(TARGET)'
+
+# A workspace of its own: nobody who builds nasprof waits for polars.
+query: ## Build nasprof-query, the program of `nasprof query` (release; takes minutes)
+	cargo build --manifest-path query/Cargo.toml --release --locked --target-dir $(target)
+
+query-test: ## Test nasprof-query
+	cargo fmt --check --manifest-path query/Cargo.toml
+	cargo test --manifest-path query/Cargo.toml --locked --target-dir $(target)
 
 emulated-board: build ## Measure an aarch64 board emulated by qemu (as root; not part of the tests)
 	@scripts/build-agent.sh aarch64-unknown-linux-gnu
