@@ -22,7 +22,7 @@ noisy := $(if $(ALLOW_NOISY),--allow-noisy)
 RUNTIME := torch
 lut := runs/$(space)-local$(if $(filter-out torch,$(RUNTIME)),-$(RUNTIME))$(if $(ALLOW_NOISY),-noisy).parquet
 
-.PHONY: help setup packages libtorch onnxruntime tensorboard onnx build build-onnxruntime build-torch agent emulated-board quickstart quickstart-search test test-light lint deny dist fuzz fuzz-check
+.PHONY: help setup packages libtorch onnxruntime tensorboard onnx build build-onnxruntime build-torch agent query query-test emulated-board quickstart quickstart-search test test-light lint deny dist fuzz fuzz-check
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,14 @@ build-onnxruntime: onnxruntime
 
 agent: ## Build the light agent for a board: make agent TARGET=aarch64-unknown-linux-gnu
 	@scripts/build-agent.sh '$(TARGET)'
+
+# A workspace of its own: nobody who builds nasprof waits for polars.
+query: ## Build nasprof-query, the program of `nasprof query` (release; takes minutes)
+	cargo build --manifest-path query/Cargo.toml --release --locked --target-dir $(target)
+
+query-test: ## Test nasprof-query
+	cargo fmt --check --manifest-path query/Cargo.toml
+	cargo test --manifest-path query/Cargo.toml --locked --target-dir $(target)
 
 emulated-board: build ## Measure an aarch64 board emulated by qemu (as root; not part of the tests)
 	@scripts/build-agent.sh aarch64-unknown-linux-gnu

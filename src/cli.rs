@@ -6,6 +6,7 @@ mod estimate;
 mod export;
 mod lut;
 mod measure;
+mod query;
 mod rank;
 mod search;
 mod space;
@@ -23,6 +24,7 @@ pub(crate) use self::estimate::{EstimateArgs, ValidateArgs};
 pub(crate) use self::export::{ExportArgs, ExportFormat, ReportArgs, ViewArg};
 pub(crate) use self::lut::{ImportArgs, LatencyUnit, LutArgs, LutCommand, SortColumn, TableFormat};
 pub(crate) use self::measure::MeasureArgs;
+pub(crate) use self::query::QueryArgs;
 pub(crate) use self::rank::{AgainstArg, ParetoArgs, RankArgs, RankBy};
 pub(crate) use self::search::{RunArgs, SearchArgs};
 pub(crate) use self::space::{SpaceArgs, SpaceCommand};
@@ -69,6 +71,12 @@ pub(crate) enum Command {
     Search(SearchArgs),
     /// Train one network.
     Train(RunArgs),
+    /// Answer SQL over LUTs, journals, validations and runs (built by `make query`).
+    #[command(
+        after_help = "nasprof query 'SELECT op, SUM(mean_ms) AS ms FROM lut GROUP BY op ORDER BY ms DESC' lut.parquet\n\
+        nasprof query --schema lut.parquet; docs/query.md has more queries."
+    )]
+    Query(QueryArgs),
     /// Write a manual page for each command into a folder.
     Manual {
         /// The folder; `man -l FOLDER/nasprof.1` shows a page.

@@ -302,6 +302,11 @@ pub(crate) fn search_program() -> PathBuf {
     named_program("NASPROF_SEARCH").unwrap_or_else(|| programs().folder.join("nasprof-search"))
 }
 
+/// The program that answers SQL is installed beside this one, where it was built; NASPROF_QUERY names another.
+pub(crate) fn query_program() -> PathBuf {
+    named_program("NASPROF_QUERY").unwrap_or_else(|| programs().folder.join("nasprof-query"))
+}
+
 /// The name of a file without its ending, or of something built in, for use in default output names. None begins as an
 /// option does: `rm *` is not to take it for one.
 pub(crate) fn file_name(name: &str) -> String {

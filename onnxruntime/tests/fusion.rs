@@ -7,7 +7,7 @@ use nasprof_graph::passes::fuse_as_onnx_runtime;
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::{Graph, GraphBuilder, Op};
 use nasprof_onnxruntime::OnnxRuntimeDevice;
-use nasprof_profiler::protocol::{Allocator, Device, Setup};
+use nasprof_profiler::protocol::{Allocator, Device, Layout, Precision, Setup};
 use nasprof_spaces::{Space, builtin_names};
 use nasprof_testkit::skip::skip;
 use rand::SeedableRng;
@@ -27,6 +27,9 @@ fn device() -> Option<(OnnxRuntimeDevice, Runtime)> {
         threads: 1,
         cores: Vec::new(),
         allocator: Allocator::System,
+        precision: Precision::Float32,
+        layout: Layout::ChannelsFirst,
+        timing: None,
         seed: 0,
         session: 0,
         clocks: None,

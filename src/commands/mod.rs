@@ -13,6 +13,7 @@ mod lut;
 mod manual;
 mod measure;
 mod pareto;
+mod query;
 mod rank;
 mod ranking;
 mod report;
@@ -50,6 +51,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Export(args) => export::run(&args),
         Command::Search(args) => search::search(&args),
         Command::Train(args) => search::train(&args),
+        Command::Query(args) => query::run(&args),
         Command::Manual { output } => manual::run(&output),
         Command::Completions { shell } => {
             print_own(&completions::script(shell)?)?;

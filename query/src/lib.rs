@@ -1,0 +1,18 @@
+//! SQL over what nasprof writes: LUTs, journals, validations, run folders, and sampled architectures of spaces.
+//!
+//! Every file is read by nasprof's own readers, which check it; polars only sees tables in memory and is built without its
+//! readers and writers of files. A query can therefore read nothing but the files that are named, and write nothing.
+
+mod error;
+mod job;
+mod output;
+mod query;
+mod schema;
+mod sources;
+mod space_function;
+mod sql;
+mod tables;
+
+pub use error::{Problem, Reported};
+pub use job::{Format, Job};
+pub use query::run;
