@@ -103,7 +103,9 @@ impl Device for OnnxRuntimeDevice {
         }
         if !setup.precision.is_usual() || !setup.layout.is_usual() {
             let asked = format!("{}, {}", setup.precision.name(), setup.layout.name());
-            return Err(DeviceError::Refused(format!("ONNX Runtime is measured in float32, channels-first: not {asked}")));
+            return Err(DeviceError::Refused(format!(
+                "ONNX Runtime is measured in float32, channels-first: not {asked}"
+            )));
         }
         allocator::apply(setup.allocator).map_err(DeviceError::Refused)?;
         // The calling thread; the runtime pins those that it starts.
