@@ -304,7 +304,7 @@ pub enum Op {
     /// An operation on operands whose first dimension is not the batch: its key holds that dimension too.
     Unbatched {
         /// The operation.
-        op: Box<Op>,
+        op: Box<Self>,
     },
     /// Selects one of its inputs; the search decides which.
     Choice {

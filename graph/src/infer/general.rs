@@ -166,7 +166,7 @@ fn conv(op: &Op, input: &Shape) -> Result<Shape, Kind> {
     positive("out_channels", *out_channels)?;
     positive("groups", *groups)?;
     let channels = input.channels();
-    if channels % groups != 0 || out_channels % groups != 0 {
+    if !channels.is_multiple_of(*groups) || !out_channels.is_multiple_of(*groups) {
         return Err(Kind::Attribute(format!(
             "groups {groups} must divide input channels {channels} and output channels {out_channels}"
         )));

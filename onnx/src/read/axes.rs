@@ -20,7 +20,7 @@ pub(super) fn reshaped(dims: &[usize], wanted: &[i64], allow_zero: bool) -> Opti
     let elements = product(dims)?;
     let known = sizes.iter().flatten().try_fold(1_usize, |product, &size| product.checked_mul(size))?;
     let open = sizes.iter().filter(|size| size.is_none()).count();
-    let left = if known == 0 { 0 } else { elements / known };
+    let left = elements.checked_div(known).unwrap_or(0);
     let fits = match open {
         0 => known == elements,
         1 => known > 0 && elements.is_multiple_of(known),

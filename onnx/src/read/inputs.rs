@@ -55,7 +55,7 @@ pub(super) fn shapes_of<'a>(
 
 /// A size that the model fixes. Programs write -1 and 0 for one that is open.
 fn fixed(dim: &Dimension) -> Option<i64> {
-    dim.dim_value.filter(|&size| size > 0 || size < -1)
+    dim.dim_value.filter(|&size| !(-1..=0).contains(&size))
 }
 
 /// Some programs write a question mark for every size that is open.
