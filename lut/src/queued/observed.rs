@@ -8,8 +8,9 @@ use nasprof_profiler::engine::{Workload, timed_samples};
 use nasprof_profiler::journal::Role;
 use nasprof_profiler::protocol::Timing;
 
+use super::calibration::{TimingAnchor, TimingCalibration};
 use super::fit::{Example, fit, rms};
-use super::{LaunchedLayer, TimingAnchor, TimingCalibration};
+use super::two_queues::LaunchedLayer;
 use crate::occurrences::Occurrences;
 use crate::variance::{Variance, VariancePrior};
 use crate::{Observations, ReusePoint, SessionObservations};

@@ -1,10 +1,17 @@
 //! The processor's queue of launches and the GPU's queue of kernels, run over a network.
 
-use super::LaunchedLayer;
+/// A layer as both queues see it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct LaunchedLayer {
+    /// The processor's time to launch it.
+    pub(crate) launch_ns: f64,
+    /// The GPU's time.
+    pub(crate) kernel_ns: f64,
+}
 
 /// How much later the answer of a network comes because of each of its layers, nanoseconds; the sum is the whole time. A
 /// kernel starts when it was launched and the one before is done; the answer is there when both processors are.
-pub(crate) fn answers_ns(layers: impl IntoIterator<Item = LaunchedLayer>) -> impl Iterator<Item = f64> {
+pub(super) fn answers_ns(layers: impl IntoIterator<Item = LaunchedLayer>) -> impl Iterator<Item = f64> {
     let (mut launched, mut done, mut answered) = (0.0_f64, 0.0_f64, 0.0_f64);
     layers.into_iter().map(move |layer| {
         launched += layer.launch_ns;
