@@ -18,9 +18,11 @@ torch := -p nasprof-torch -p nasprof-train -p nasprof-examples
 space := mobilenet-cifar10
 # `make quickstart ALLOW_NOISY=1` measures a busy machine; the rows say so, and it is another LUT.
 noisy := $(if $(ALLOW_NOISY),--allow-noisy)
-lut := runs/$(space)-local$(if $(ALLOW_NOISY),-noisy).parquet
+# `make quickstart RUNTIME=onnxruntime` needs no libtorch, neither to build nor to run.
+RUNTIME := torch
+lut := runs/$(space)-local$(if $(filter-out torch,$(RUNTIME)),-$(RUNTIME))$(if $(ALLOW_NOISY),-noisy).parquet
 
-.PHONY: help setup packages libtorch tensorboard onnx build agent emulated-board quickstart quickstart-search test test-light lint deny dist fuzz fuzz-check
+.PHONY: help setup packages libtorch onnxruntime tensorboard onnx build build-onnxruntime build-torch agent emulated-board quickstart quickstart-search test test-light lint deny dist fuzz fuzz-check
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,8 +41,16 @@ onnx: packages
 libtorch: packages
 	@scripts/install-libtorch.sh
 
+onnxruntime: packages
+	@scripts/install-onnxruntime.sh >/dev/null
+
 build: setup ## Build all programs (release)
 	cargo build --release --locked
+
+build-torch: build
+
+build-onnxruntime: onnxruntime
+	cargo build --release --locked -p nasprof -p nasprof-onnxruntime
 
 agent: ## Build the light agent for a board: make agent TARGET=aarch64-unknown-linux-gnu
 	@scripts/build-agent.sh '$(TARGET)'
@@ -49,11 +59,11 @@ emulated-board: build ## Measure an aarch64 board emulated by qemu (as root; not
 	@scripts/build-agent.sh aarch64-unknown-linux-gnu
 	@scripts/emulated-board.sh
 
-quickstart: build ## Build, measure this machine, estimate and validate
+quickstart: build-$(RUNTIME) ## Build, measure this machine, estimate and validate; RUNTIME=onnxruntime needs no libtorch
 	@mkdir -p runs
 	@echo '== Every layer of $(space) on this machine'
 	@code=0; \
-	$(nasprof) measure --device local --space $(space) -o $(lut) --resume $(noisy) || code=$$?; \
+	$(nasprof) measure --device local --backend $(RUNTIME) --space $(space) -o $(lut) --resume $(noisy) || code=$$?; \
 	case $$code in \
 	  0) ;; \
 	  3) echo 'note: some rows did not converge (exit code 3): their intervals are wider than asked for; going on' >&2 ;; \
@@ -78,7 +88,7 @@ quickstart-search: build ## Install Fashion-MNIST, search a small space on it an
 	@echo 'Open both reports in a browser; docs/search.md says how to give the search a latency budget.'
 
 # The end-to-end tests use the agents beside `nasprof`. The first call needs no libtorch.
-test: setup tensorboard onnx ## Run all tests
+test: setup tensorboard onnx onnxruntime ## Run all tests
 	cargo build --locked
 	@# The second part runs even if the first fails.
 	@code=0; set -x; \

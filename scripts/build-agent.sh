@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Builds the light agent (without libtorch) for a board of another architecture, as one static program.
+# Builds the light agent (without libtorch) for a board of another architecture, twice: as a static program, which runs on every
+# such board, and as a dynamic one, which can load ONNX Runtime and needs glibc 2.34 or newer there.
 #
 #   scripts/build-agent.sh aarch64-unknown-linux-gnu          # or armv7-unknown-linux-gnueabihf, riscv64gc-unknown-linux-gnu
 #
-# It becomes target/release/nasprof-agent-ARCHITECTURE, where `nasprof` beside it finds it. The C linker is Debian's cross
+# They become target/release/nasprof-agent-ARCHITECTURE and nasprof-agent-dynamic-ARCHITECTURE, where `nasprof` beside them finds them. The C linker is Debian's cross
 # compiler. Rust's library for the target is rustup's, where `rustup target add` gets it; otherwise it is built from Debian's
 # sources with Debian's compiler, both unpacked into a cache (NASPROF_CROSS_CACHE) and not installed.
 set -euo pipefail
@@ -66,19 +67,25 @@ SH
 }
 
 linker=CARGO_TARGET_$(echo "$triple" | tr 'a-z-' 'A-Z_')_LINKER
-export "$linker=$gcc" RUSTFLAGS="-C target-feature=+crt-static"
-build=(build --release --locked -p nasprof-agent --target "$triple")
+export "$linker=$gcc"
+build=(build --release --locked -p nasprof-onnxruntime --bin nasprof-agent --target "$triple")
 target=${CARGO_TARGET_DIR:-target}
 if [ -d "$(rustc --print target-libdir --target "$triple")" ] || { has rustup && rustup -q target add "$triple" 2>/dev/null; }; then
-  cargo "${build[@]}"
+  std=()
 else
-  compiler=$(debian_rust)
+  RUSTC=$(debian_rust)
   echo "building Rust's library for $triple as well: rustup does not offer it here" >&2
   # The sources are an unstable way to get a stable library; the agent itself uses nothing unstable.
-  RUSTC=$compiler RUSTC_BOOTSTRAP=1 cargo "${build[@]}" -Zbuild-std=std,panic_abort --target-dir "$target/cross"
+  export RUSTC RUSTC_BOOTSTRAP=1
   target=$target/cross
+  std=(-Zbuild-std=std,panic_abort)
 fi
 mkdir -p "${CARGO_TARGET_DIR:-target}/release"
-agent=${CARGO_TARGET_DIR:-target}/release/nasprof-agent-$architecture
-cp -f "$target/$triple/release/nasprof-agent" "$agent"
-echo "$agent"
+for kind in "" dynamic-; do
+  # A folder for each: flags of the compiler make another build of everything.
+  if [ -z "$kind" ]; then flags="-C target-feature=+crt-static" folder=$target; else flags="-C target-feature=-crt-static" folder=$target/dynamic; fi
+  RUSTFLAGS=$flags cargo "${build[@]}" "${std[@]}" --target-dir "$folder"
+  agent=${CARGO_TARGET_DIR:-target}/release/nasprof-agent-$kind$architecture
+  cp -f "$folder/$triple/release/nasprof-agent" "$agent"
+  echo "$agent"
+done

@@ -15,7 +15,7 @@ if [ "${1:-$version}" != "$version" ]; then
   exit 2
 fi
 profile=${PROFILE:-release}
-cargo build --profile "$profile" --locked -p nasprof -p nasprof-agent >&2
+cargo build --profile "$profile" --locked -p nasprof -p nasprof-onnxruntime >&2
 built=${CARGO_TARGET_DIR:-target}/${profile/#dev/debug}
 name=nasprof-$version-$(uname -m)-linux
 folder=dist/$name

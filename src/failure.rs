@@ -9,6 +9,7 @@ use nasprof_lut::{LutError, MergeError, ShardError};
 use nasprof_onnx::OnnxError;
 use nasprof_profiler::engine::EngineError;
 use nasprof_profiler::journal::JournalError;
+use nasprof_profiler::model_profile::ModelError;
 use nasprof_profiler::protocol::DeviceError;
 use nasprof_render::RenderError;
 use nasprof_reports::ReportError;
@@ -19,7 +20,10 @@ use nasprof_spaces::SpaceError;
 
 use crate::escape::block;
 pub(crate) use crate::exit::{Exit, of_io};
-use crate::hints::{BROKEN_AGENT, arch_hint, device_file_hint, folder_hint, journal_hint, link_hint, space_hint};
+use crate::hints::{
+    BROKEN_AGENT, arch_hint, device_file_hint, folder_hint, journal_hint, link_hint, model_hint, no_library_hint,
+    space_hint,
+};
 use crate::kept::Kept;
 
 /// An error as the user sees it: what is wrong, then a hint.
@@ -192,7 +196,10 @@ impl From<JournalError> for Failure {
 impl From<DeviceError> for Failure {
     fn from(error: DeviceError) -> Self {
         match error {
-            DeviceError::Refused(_) => Self::usage(error),
+            DeviceError::Refused(problem) => match no_library_hint(&problem) {
+                Some(hint) => Self::usage(problem).hint(hint),
+                None => Self::usage(problem),
+            },
             DeviceError::ContextChanged(_) => Self {
                 exit: Exit::ContextChanged,
                 ..Self::usage(error).hint("set the device to that state, or change its device file")
@@ -202,6 +209,21 @@ impl From<DeviceError> for Failure {
                 ..Self::usage(error).hint("the measurement so far is kept; the same command with --resume continues")
             },
             DeviceError::Protocol(_) => Self { exit: Exit::BrokenAgent, ..Self::usage(error).hint(BROKEN_AGENT) },
+        }
+    }
+}
+
+impl From<ModelError> for Failure {
+    fn from(error: ModelError) -> Self {
+        match error {
+            ModelError::Device(DeviceError::Refused(problem)) => {
+                let hint = model_hint(&problem);
+                Self::usage(problem).hint(hint)
+            }
+            ModelError::Device(error) => Self::from(error).without_resuming(),
+            ModelError::Changed(_) => Self { exit: Exit::BrokenAgent, ..Self::usage(error).hint(BROKEN_AGENT) },
+            ModelError::Disturbed => Self { exit: Exit::Noisy, ..Self::usage(error).hint("stop other programs") },
+            ModelError::Interrupted => Self::new(Exit::DeviceLost, "interrupted; nothing was written"),
         }
     }
 }

@@ -193,6 +193,27 @@ pub(crate) fn journal_hint(error: &JournalError) -> &'static str {
     }
 }
 
+/// What helps where ONNX Runtime, or who asks it, refuses a model.
+pub(crate) fn model_hint(problem: &str) -> &'static str {
+    let hints = [
+        ("open sizes", "--input-shape NAME=1x3x224x224 gives an input's sizes"),
+        ("cannot have the shape", "--input-shape NAME=1x3x224x224 gives an input's sizes"),
+        ("have to be given", "--input FILE.npz has values for the inputs, from numpy.savez"),
+        ("has no input", "check the names with --input-shape and in --input"),
+    ];
+    let known = hints.iter().find(|(words, _)| problem.contains(words));
+    known
+        .map(|(_, hint)| *hint)
+        .or_else(|| no_library_hint(problem))
+        .unwrap_or("the model must run on this version of ONNX Runtime; `runtime_version` is in every LUT")
+}
+
+/// What helps where the library of ONNX Runtime is missing.
+pub(crate) fn no_library_hint(problem: &str) -> Option<&'static str> {
+    let missing = problem.contains("found no libonnxruntime");
+    missing.then_some("scripts/install-onnxruntime.sh gets it for this machine; `pip install onnxruntime` on a board")
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

@@ -9,11 +9,11 @@ use nasprof_devices::{DeviceFile, Link, LinkError, Milestone, Programs, find};
 use nasprof_graph::Identity;
 use nasprof_graph::runtime::Runtime;
 use nasprof_onnx as onnx;
-use nasprof_profiler::backend::CudaTarget;
-use nasprof_profiler::protocol::{Allocator, ClockCommands, ClockRequest, Setup};
+use nasprof_profiler::backend::{CudaTarget, is_onnx_runtime};
+use nasprof_profiler::protocol::{Allocator, ClockCommands, ClockRequest, Device, Setup};
 use nasprof_spaces::{Space, SpaceSpec, builtin_names};
 
-use crate::cli::{AllocatorArg, ContextArgs, SourceArgs};
+use crate::cli::{AllocatorArg, ContextArgs, MeasureArgs, SourceArgs};
 use crate::escape::one_line;
 use crate::failure::Failure;
 use crate::interruption::heeded;
@@ -113,6 +113,12 @@ pub(crate) fn at_batch(mut space: Space, batch: usize) -> Result<(Space, Identit
 /// A device by name, from the user's folder or built in, with what the command line sets over it.
 pub(crate) fn device(name: &str, settings: &[String]) -> Result<DeviceFile, Failure> {
     Ok(find(name, user_devices().as_deref(), settings)?)
+}
+
+/// The back end that a measurement uses.
+pub(crate) fn backend(name: &str, args: &MeasureArgs) -> Result<String, Failure> {
+    let own = device(name, &args.settings.set)?.backend;
+    Ok(args.context.backend.clone().unwrap_or(own))
 }
 
 /// Reaches a device; a board is logged in to and taken.
@@ -216,9 +222,20 @@ pub(crate) fn allocator(arg: AllocatorArg) -> Allocator {
     }
 }
 
-/// Whose optimiser a back end stands for. Synthetic devices run graphs as libtorch does.
-pub(crate) fn runtime(_backend: &str) -> Runtime {
-    Runtime::TorchEager
+/// Whose optimiser a back end stands for. Synthetic devices run graphs as libtorch does; in which layout ONNX Runtime works
+/// depends on processor and library, so the device is asked.
+pub(crate) fn runtime(target: &Target, device: &mut dyn Device) -> Result<Runtime, Failure> {
+    if !is_onnx_runtime(&target.backend) {
+        return Ok(Runtime::TorchEager);
+    }
+    let facts = device.configure(&target.setup(0, 0))?.facts;
+    let layout = facts.get("layout").map_or("", String::as_str);
+    let block = match layout {
+        "NCHW" => Some(0),
+        other => other.strip_prefix("NCHW").and_then(|rest| rest.strip_suffix('c')?.parse().ok()),
+    };
+    let unknown = || Failure::usage(format!("{}: its layout `{layout}` is not known", target.backend));
+    block.and_then(Runtime::onnx_runtime).ok_or_else(unknown)
 }
 
 /// Agents are installed beside this program; NASPROF_AGENT and NASPROF_AGENT_TORCH name others for this machine's

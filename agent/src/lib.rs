@@ -12,6 +12,7 @@ mod lock_file;
 pub mod nvidia;
 pub mod probes;
 pub mod program;
+pub mod resident;
 pub mod serve;
 pub mod supervise;
 pub mod timer;

@@ -75,6 +75,7 @@ fn answer(
         (Request::Load { workload, graph }, Some(d)) => {
             checked(graph).and_then(|graph| d.load(workload, &graph)).map(Reply::Loaded)
         }
+        (Request::OpenModel(request), Some(d)) => d.open_model(&request).map(Reply::ModelOpened),
         (Request::Visit(request), Some(d)) => d.visit(&request).map(Reply::Visited),
         (Request::Canary, Some(d)) => d.canary().map(Reply::Canary),
         (Request::PassTime { nanoseconds }, Some(d)) => {

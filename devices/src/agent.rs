@@ -7,8 +7,8 @@ use nasprof_graph::Graph;
 use nasprof_profiler::protocol::checked::check_stored;
 use nasprof_profiler::protocol::numbered::Numbered;
 use nasprof_profiler::protocol::{
-    Canary, ClockRequest, Device, DeviceError, Energy, Fingerprint, Hello, Loaded, Memory, PROTOCOL_VERSION, Probe,
-    Probes, ProtocolError, Reply, Request, Restored, Setup, Stored, Visit, VisitRequest,
+    Canary, ClockRequest, Device, DeviceError, Energy, Fingerprint, Hello, Loaded, Memory, ModelOpened, ModelRequest,
+    PROTOCOL_VERSION, Probe, Probes, ProtocolError, Reply, Request, Restored, Setup, Stored, Visit, VisitRequest,
 };
 
 use crate::clock_copy::ClockCopy;
@@ -210,6 +210,10 @@ impl Device for AgentClient {
 
     fn load(&mut self, workload: u32, graph: &Graph) -> Result<Loaded, DeviceError> {
         ask!(self, Request::Load { workload, graph: graph.clone() }, Reply::Loaded)
+    }
+
+    fn open_model(&mut self, request: &ModelRequest) -> Result<ModelOpened, DeviceError> {
+        ask!(self, Request::OpenModel(request.clone()), Reply::ModelOpened)
     }
 
     fn visit(&mut self, request: &VisitRequest) -> Result<Visit, DeviceError> {

@@ -127,6 +127,12 @@ impl Link {
         Ok(link)
     }
 
+    /// Whether it is a board, with files of its own.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        self.remote.is_some()
+    }
+
     /// Processors that the device has.
     #[must_use]
     pub fn cores(&self) -> usize {

@@ -12,7 +12,7 @@ use crate::error::LinkError;
 #[derive(Debug, Clone)]
 pub struct Programs {
     /// The folder that this program is installed in: `nasprof-agent` and `nasprof-agent-torch` for this machine, and the same
-    /// names with `-ARCHITECTURE` for boards of another architecture.
+    /// names with `-ARCHITECTURE` for boards of another architecture; those that load ONNX Runtime have `-dynamic` before it.
     pub folder: PathBuf,
     /// A `nasprof-agent` for this machine's architecture that goes over the installed one.
     pub agent: Option<PathBuf>,
@@ -31,9 +31,13 @@ impl Programs {
 
     /// The agent for a board that serves a back end.
     pub(crate) fn for_architecture(&self, backend: &str, architecture: &str) -> Result<PathBuf, LinkError> {
-        let other = self.folder.join(format!("{}-{architecture}", backend::program(backend)));
-        let same = architecture == std::env::consts::ARCH;
-        let candidates = if same { vec![self.here(backend), other] } else { vec![other] };
+        let program = backend::program(backend);
+        let named = |name: &str| self.folder.join(format!("{name}-{architecture}"));
+        // A static program cannot load a library.
+        let dynamic = backend::is_onnx_runtime(backend).then(|| named(&format!("{program}-dynamic")));
+        let here = (architecture == std::env::consts::ARCH).then(|| self.here(backend));
+        let plain = dynamic.is_none().then(|| named(program));
+        let candidates: Vec<PathBuf> = here.into_iter().chain(dynamic).chain(plain).collect();
         candidates.iter().find(|path| path.is_file()).cloned().ok_or_else(|| LinkError::NoAgent {
             architecture: architecture.to_owned(),
             looked: candidates.iter().map(|c| c.display().to_string()).collect::<Vec<_>>().join(" or "),
@@ -120,9 +124,11 @@ mod tests {
     #[test]
     fn a_missing_agent_says_where_it_was_looked_for() {
         let programs = Programs { folder: PathBuf::from("/none"), agent: None, agent_torch: None };
-        for (backend, expected) in
-            [("synthetic:quiet", "/none/nasprof-agent-riscv64"), ("torch", "/none/nasprof-agent-torch-riscv64")]
-        {
+        for (backend, expected) in [
+            ("synthetic:quiet", "/none/nasprof-agent-riscv64"),
+            ("torch", "/none/nasprof-agent-torch-riscv64"),
+            ("onnxruntime:xnnpack", "/none/nasprof-agent-dynamic-riscv64"),
+        ] {
             let error = programs.for_architecture(backend, "riscv64").unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }

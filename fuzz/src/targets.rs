@@ -5,6 +5,7 @@ mod data;
 mod files;
 mod journal;
 mod measured;
+mod profiles;
 mod rankings;
 mod tables;
 
@@ -21,6 +22,7 @@ pub struct Target {
 /// All of them.
 pub const TARGETS: &[Target] = &[
     Target { name: "onnx", run: files::onnx, seeds: files::onnx_seeds },
+    Target { name: "onnxruntime_profile", run: profiles::onnxruntime, seeds: profiles::onnxruntime_seeds },
     Target { name: "parquet_lut", run: tables::parquet, seeds: tables::parquet_seeds },
     Target { name: "csv_lut", run: tables::csv, seeds: tables::csv_seeds },
     Target { name: "json_lut", run: tables::json, seeds: tables::json_seeds },

@@ -108,6 +108,10 @@ pub fn op_cost(op: &Op, inputs: &[&Shape], output: &Shape) -> StaticCost {
         }
         Op::BatchNorm { .. } => (2 * channels, 2 * channels, 0),
         Op::MatMul => (0, 0, out.saturating_mul(inputs[0].0.last().map_or(0, |&k| k as u64))),
+        Op::Kernel { op, .. } => {
+            let cost = op_cost(op, inputs, output);
+            (cost.params, cost.buffers, cost.macs)
+        }
         Op::Custom { kind, attributes } => custom::find(kind)
             .map_or((0, 0, 0), |custom| (custom.params(attributes, inputs), 0, custom.macs(attributes, inputs))),
         _ => (0, 0, 0),

@@ -145,7 +145,11 @@ impl Bytes {
 
     fn op(&mut self, op: &Op) {
         // A custom operation is named by its kind, which may be the name of another.
-        self.text(if matches!(op, Op::Custom { .. }) { "custom" } else { op.name() });
+        self.text(match op {
+            Op::Custom { .. } => "custom",
+            Op::Kernel { .. } => "kernel",
+            op => op.name(),
+        });
         match op {
             Op::Input { shape } | Op::Zeros { shape } => self.numbers(&shape.0),
             Op::Conv { out_channels, kernel, stride, pad, dilation, groups, bias, activation } => {
@@ -188,6 +192,16 @@ impl Bytes {
             Op::Choice { choice, candidates } => {
                 self.text(choice);
                 self.list(candidates, |bytes, name| bytes.text(name));
+            }
+            Op::Kernel { op, sum, activation, block } => {
+                self.op(op);
+                self.bool(*sum);
+                self.optional(activation.as_deref(), Self::op);
+                self.number(*block);
+            }
+            Op::Reorder { block, to_blocks } => {
+                self.number(*block);
+                self.bool(*to_blocks);
             }
             Op::Custom { kind, attributes } => {
                 self.text(kind);

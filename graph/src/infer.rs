@@ -66,6 +66,11 @@ pub(crate) fn output_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, Kind> {
         Op::MatMul => matmul(inputs[0], inputs[1])?,
         Op::Zero { stride } => strided(inputs[0], *stride)?,
         Op::Choice { choice, candidates } => select(choice, candidates, inputs)?,
+        Op::Kernel { op, sum, activation, .. } => kernel(op, *sum, activation.as_deref(), inputs)?,
+        Op::Reorder { .. } => {
+            rank4(inputs[0])?;
+            inputs[0].clone()
+        }
         Op::Custom { kind, attributes } => custom::find(kind)
             .ok_or_else(|| Kind::Attribute(format!("no custom op `{kind}` is registered")))?
             .shape(attributes, inputs)
@@ -103,6 +108,22 @@ pub(crate) fn output_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, Kind> {
     sane(shape)
 }
 
+/// A kernel gives what its operation gives; the summand is of that shape.
+fn kernel(op: &Op, sum: bool, activation: Option<&Op>, inputs: &[&Shape]) -> Result<Shape, Kind> {
+    if matches!(op, Op::Kernel { .. } | Op::Reorder { .. } | Op::Input { .. } | Op::Zeros { .. } | Op::Choice { .. }) {
+        return Err(Kind::Attribute(format!("a kernel has no operation `{}`", op.name())));
+    }
+    if let Some(activation) = activation.filter(|op| !op.is_activation()) {
+        return Err(Kind::Attribute(format!("`{}` is not an activation", activation.name())));
+    }
+    let (own, summands) = inputs.split_at(inputs.len() - usize::from(sum));
+    let shape = output_shape(op, own)?;
+    match summands {
+        [summand] => equal_shapes(&[&shape, summand]),
+        _ => Ok(shape),
+    }
+}
+
 fn sane(shape: Shape) -> Result<Shape, Kind> {
     if shape.is_sane() {
         Ok(shape)
@@ -117,7 +138,9 @@ fn check_count(op: &Op, actual: usize) -> Result<(), Kind> {
     let (fits, expected) = match op {
         Op::Input { .. } | Op::Zeros { .. } => (actual == 0, "no"),
         Op::MatMul => (actual == 2, "2"),
-        Op::Add | Op::Mul | Op::Concat { .. } | Op::Choice { .. } | Op::Custom { .. } => (actual >= 1, "1 or more"),
+        Op::Add | Op::Mul | Op::Concat { .. } | Op::Choice { .. } | Op::Custom { .. } | Op::Kernel { .. } => {
+            (actual >= 1, "1 or more")
+        }
         _ => (actual == 1, "1"),
     };
     if fits { Ok(()) } else { Err(Kind::InputCount { expected, actual }) }

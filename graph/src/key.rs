@@ -81,6 +81,19 @@ pub fn attributes(op: &Op) -> String {
         Op::Pad { padding } => parts.push(format!("padding={}", join(padding))),
         Op::Resize { size, mode } => parts.push(format!("size={},mode={mode:?}", join(size)).to_lowercase()),
         Op::Zero { stride } if *stride != [1, 1] => parts.push(format!("stride={}", join(stride))),
+        Op::Kernel { op, sum, activation, block } => {
+            parts.extend(Some(attributes(op)).filter(|own| !own.is_empty()));
+            parts.extend(sum.then(|| "sum".to_owned()));
+            if let Some(activation) = activation {
+                let own = attributes(activation);
+                let own = if own.is_empty() { own } else { format!(":{own}") };
+                parts.push(format!("{}{own}", activation.name()));
+            }
+            parts.extend((*block > 0).then(|| format!("nchw{block}c")));
+        }
+        Op::Reorder { block, to_blocks } => {
+            parts.push(format!("{}=nchw{block}c", if *to_blocks { "to" } else { "from" }));
+        }
         Op::Custom { attributes, .. } => parts.extend(attributes.iter().map(|(k, v)| format!("{k}={v}"))),
         _ => {}
     }

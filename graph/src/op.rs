@@ -175,6 +175,26 @@ pub enum Op {
         /// A name for each input.
         candidates: Vec<String>,
     },
+    /// One kernel of a runtime that fuses: an operation, what is added to its result, and a non-linearity after that. Its
+    /// operands are those of `op`, then the summand.
+    Kernel {
+        /// The operation; not itself a kernel.
+        op: Box<Self>,
+        /// Whether a last operand of the result's shape is added.
+        sum: bool,
+        /// A non-linearity on the result.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        activation: Option<Box<Self>>,
+        /// Channels of a block, where the runtime keeps values in blocks of channels (NCHWc); 0: values are plain.
+        block: usize,
+    },
+    /// Copies a value between the plain layout and blocks of channels.
+    Reorder {
+        /// Channels of a block.
+        block: usize,
+        /// Whether it makes blocks of a plain value; else the other way.
+        to_blocks: bool,
+    },
     /// An operation of the user's; see [`crate::custom`].
     Custom {
         /// Registered name.
@@ -218,8 +238,31 @@ impl Op {
             Self::Zero { .. } => "zero",
             Self::Zeros { .. } => "zeros",
             Self::Choice { .. } => "choice",
+            Self::Kernel { op, .. } => op.name(),
+            Self::Reorder { .. } => "reorder",
             Self::Custom { kind, .. } => kind,
         }
+    }
+
+    /// The operation itself, without what a runtime has fused into it.
+    #[must_use]
+    pub fn core(&self) -> &Self {
+        if let Self::Kernel { op, .. } = self { op } else { self }
+    }
+
+    /// Whether it changes each element by itself, so that a runtime can fuse it into the layer before.
+    #[must_use]
+    pub fn is_activation(&self) -> bool {
+        matches!(
+            self,
+            Self::Relu
+                | Self::Relu6
+                | Self::LeakyRelu { .. }
+                | Self::Hsigmoid
+                | Self::Hswish
+                | Self::Sigmoid
+                | Self::Tanh
+        )
     }
 
     /// Whether a runtime spends time on it. Inputs and constants are there before a network runs.
@@ -231,7 +274,7 @@ impl Op {
     /// Whether it can have trained parameters.
     #[must_use]
     pub fn has_parameters(&self) -> bool {
-        matches!(self, Self::Conv { .. } | Self::Linear { .. } | Self::BatchNorm { .. } | Self::Custom { .. })
+        matches!(self.core(), Self::Conv { .. } | Self::Linear { .. } | Self::BatchNorm { .. } | Self::Custom { .. })
     }
 
     /// A convolution with equal height and width attributes.

@@ -54,6 +54,7 @@ pub fn specs_of(op: &Op, inputs: &[&Shape]) -> Vec<ParameterSpec> {
             let of = |suffix, trainable, value| vector(suffix, inputs[0].channels(), trainable, value);
             vec![of("scale", true, 1.0), of("shift", true, 0.0), of("mean", false, 0.0), of("variance", false, 1.0)]
         }
+        Op::Kernel { op, .. } => specs_of(op, inputs),
         _ => Vec::new(),
     }
 }

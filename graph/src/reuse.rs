@@ -44,7 +44,7 @@ pub(crate) struct Kind<'a> {
 impl<'a> Kind<'a> {
     pub(crate) fn of(graph: &Graph, node: &'a Node) -> Self {
         let channels = graph.input_shapes(node).first().map_or(0, |shape| shape.channels());
-        let depthwise = matches!(node.op, Op::Conv { groups, .. } if groups > 1 && groups == channels);
+        let depthwise = matches!(*node.op.core(), Op::Conv { groups, .. } if groups > 1 && groups == channels);
         Self { op: node.op.name(), depthwise, output: &node.shape }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::passes::{
-    SelectError, elide_identities, eliminate_dead_code, fold_zeros, fuse_conv_batch_norm_activation,
+    SelectError, elide_identities, eliminate_dead_code, fold_constants, fold_zeros, fuse_as_onnx_runtime,
     merge_common_subexpressions, select,
 };
 use crate::{Arch, Graph, LoweredNetwork};
@@ -14,8 +14,12 @@ use crate::{Arch, Graph, LoweredNetwork};
 pub enum Runtime {
     /// libtorch, one operator after the other: what is in the pruned graph runs, nothing is fused.
     TorchEager,
-    /// ONNX Runtime with its default graph optimisations.
+    /// ONNX Runtime with all its graph optimisations, where its kernels take values in the plain layout.
     OnnxRuntime,
+    /// The same on a processor whose convolutions take values in blocks of 8 channels: x86-64 with 256-bit vectors.
+    OnnxRuntimeNchw8c,
+    /// The same with blocks of 16 channels: x86-64 with 512-bit vectors.
+    OnnxRuntimeNchw16c,
 }
 
 impl Runtime {
@@ -24,7 +28,29 @@ impl Runtime {
     pub fn fuses(self) -> bool {
         match self {
             Self::TorchEager => false,
-            Self::OnnxRuntime => true,
+            Self::OnnxRuntime | Self::OnnxRuntimeNchw8c | Self::OnnxRuntimeNchw16c => true,
+        }
+    }
+
+    /// ONNX Runtime whose convolutions take blocks of so many channels; 0 or 1: the plain layout.
+    #[must_use]
+    pub fn onnx_runtime(block: usize) -> Option<Self> {
+        match block {
+            0 | 1 => Some(Self::OnnxRuntime),
+            8 => Some(Self::OnnxRuntimeNchw8c),
+            16 => Some(Self::OnnxRuntimeNchw16c),
+            _ => None,
+        }
+    }
+
+    /// Channels of a block of ONNX Runtime's convolutions, 0 where they take the plain layout; `None` for another runtime.
+    #[must_use]
+    pub fn onnx_runtime_block(self) -> Option<usize> {
+        match self {
+            Self::TorchEager => None,
+            Self::OnnxRuntime => Some(0),
+            Self::OnnxRuntimeNchw8c => Some(8),
+            Self::OnnxRuntimeNchw16c => Some(16),
         }
     }
 
@@ -35,9 +61,12 @@ impl Runtime {
     #[must_use]
     pub fn lower(self, graph: &Graph) -> Graph {
         let pruned = eliminate_dead_code(&elide_identities(&fold_zeros(graph)));
-        match self {
-            Self::TorchEager => pruned,
-            Self::OnnxRuntime => fuse_conv_batch_norm_activation(&merge_common_subexpressions(&pruned)),
+        match self.onnx_runtime_block() {
+            None => pruned,
+            Some(block) => {
+                let merged = merge_common_subexpressions(&eliminate_dead_code(&fold_constants(&pruned)));
+                fuse_as_onnx_runtime(&merged, block)
+            }
         }
     }
 

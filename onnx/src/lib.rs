@@ -4,6 +4,7 @@
 //! model only if every operator has an equivalent operation. Models are bytes here; callers handle files.
 
 mod error;
+pub mod optimized;
 pub mod profile;
 mod read;
 mod schema;
@@ -11,4 +12,4 @@ mod write;
 
 pub use error::OnnxError;
 pub use read::read;
-pub use write::{Weights, write};
+pub use write::{Weights, layer_of, write};

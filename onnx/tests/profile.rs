@@ -20,7 +20,10 @@ fn run(events: &mut Vec<String>, us: [i64; 2]) {
 }
 
 fn text(events: &[String]) -> String {
-    format!("[\n{}\n]\n", events.join(",\n"))
+    // One after the other.
+    let events =
+        events.iter().enumerate().map(|(i, event)| event.replace("\"ts\" :5,", &format!("\"ts\" :{},", 1000 * i)));
+    format!("[\n{}\n]\n", events.collect::<Vec<_>>().join(",\n"))
 }
 
 fn two_runs() -> Vec<String> {
@@ -56,6 +59,25 @@ fn a_kernel_in_a_loop_is_added_up() {
     let events = [kernel("a", 1, 4), kernel("a", 1, 3), session("model_run", 9)];
     let profile = read(&text(&events)).unwrap();
     assert_eq!(profile.runs[0].by_node(profile.nodes.len()), [7]);
+}
+
+/// A loop ends after what is inside it, and began before.
+#[test]
+fn a_loop_is_without_what_is_inside_it() {
+    let at = |name: &str, index: u32, start: u64, us: i64| {
+        kernel(name, index, us).replace("\"ts\" :5,", &format!("\"ts\" :{start},"))
+    };
+    let events = [
+        at("before", 1, 0, 9),
+        at("body", 2, 11, 30),
+        at("body", 2, 45, 40),
+        at("loop", 3, 10, 100),
+        at("after", 4, 110, 5),
+        session("model_run", 120),
+    ];
+    let profile = read(&text(&events)).unwrap();
+    let own: Vec<(&str, u64)> = profile.nodes.iter().map(|n| n.name.as_str()).zip(profile.runs[0].by_node(4)).collect();
+    assert_eq!(own, [("before", 9), ("body", 70), ("loop", 30), ("after", 5)]);
 }
 
 /// Nodes without a name exist; their number tells them apart.

@@ -1,9 +1,33 @@
 //! Back ends by name: the agent program that serves each of them, and the GPU that a name selects.
 
-/// The agent that has no runtime of its own linked: synthetic devices.
+/// The agent that links no runtime: synthetic devices, and ONNX Runtime, which it loads.
 pub const AGENT: &str = "nasprof-agent";
 /// The agent with libtorch.
 pub const AGENT_TORCH: &str = "nasprof-agent-torch";
+
+/// The back end on ONNX Runtime: alone, or with the name of an execution provider after a colon.
+pub const ONNX_RUNTIME: &str = "onnxruntime";
+/// The execution providers that may be named. Which of them there are depends on the library.
+pub const ONNX_RUNTIME_PROVIDERS: [&str; 7] = ["cpu", "cuda", "tensorrt", "xnnpack", "openvino", "acl", "qnn"];
+
+/// Whether a back end runs networks on ONNX Runtime.
+#[must_use]
+pub fn is_onnx_runtime(backend: &str) -> bool {
+    backend.split(':').next() == Some(ONNX_RUNTIME)
+}
+
+/// A back end that is named instead of a device's own: `torch`, or `onnxruntime` with a provider or without.
+///
+/// # Errors
+/// What may be named.
+pub fn named(backend: &str) -> Result<String, String> {
+    let provider = backend.strip_prefix(ONNX_RUNTIME).and_then(|rest| rest.strip_prefix(':'));
+    if backend == "torch" || backend == ONNX_RUNTIME || provider.is_some_and(|p| ONNX_RUNTIME_PROVIDERS.contains(&p)) {
+        return Ok(backend.to_owned());
+    }
+    let providers = ONNX_RUNTIME_PROVIDERS.join(", ");
+    Err(format!("possible are `torch`, `onnxruntime`, and `onnxruntime:` with one of {providers} after it"))
+}
 
 /// The program that serves a back end.
 #[must_use]
@@ -52,9 +76,22 @@ mod tests {
             ("cuda:1:flush-l2", AGENT_TORCH),
             ("synthetic:quiet", AGENT),
             ("synthetic:torch", AGENT),
+            ("onnxruntime", AGENT),
+            ("onnxruntime:cuda", AGENT),
         ] {
             assert_eq!(program(backend), expected, "{backend}");
         }
+    }
+
+    #[test]
+    fn back_ends_that_may_be_named() {
+        for good in ["torch", "onnxruntime", "onnxruntime:cpu", "onnxruntime:xnnpack"] {
+            assert_eq!(named(good).as_deref(), Ok(good));
+        }
+        for bad in ["", "cuda:0", "onnxruntime:", "onnxruntime:gpu", "onnxruntimes", "synthetic:quiet", "torch:0"] {
+            assert!(named(bad).unwrap_err().contains("xnnpack"), "{bad}");
+        }
+        assert!(is_onnx_runtime("onnxruntime") && is_onnx_runtime("onnxruntime:cpu") && !is_onnx_runtime("torch"));
     }
 
     #[test]

@@ -5,5 +5,6 @@ pub mod backend;
 pub mod energy;
 pub mod engine;
 pub mod journal;
+pub mod model_profile;
 pub mod protocol;
 pub mod synthetic;

@@ -30,8 +30,8 @@ pub(crate) struct SettingArgs {
 /// The context: settings that must be equal for latencies to be comparable.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ContextArgs {
-    /// Back end [default: from the device file].
-    #[arg(long, value_parser = ["torch"])]
+    /// Back end: `torch`, `onnxruntime`, or `onnxruntime:PROVIDER` [default: from the device file].
+    #[arg(long, value_parser = nasprof_profiler::backend::named)]
     pub(crate) backend: Option<String>,
     /// Number of threads [default: from the device file].
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]

@@ -1,5 +1,6 @@
 //! `nasprof measure`: one device, or several at the same time.
 
+mod model;
 mod sharded;
 
 use std::cell::RefCell;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use nasprof_devices::{DeviceFile, Link, expand, retry};
 use nasprof_graph::Identity;
 use nasprof_lut::{Flag, Lut, Row, check_ending, from_journal, write};
+use nasprof_profiler::backend::is_onnx_runtime;
 use nasprof_profiler::engine::{Gate, Interrupted, Measurement, Recorder, measure};
 use nasprof_profiler::journal::{EnergyResult, Event, Header, Mode, Shard};
 use nasprof_search::job::Existing;
@@ -33,6 +35,15 @@ pub(super) fn run(args: &MeasureArgs) -> Result<ExitCode, Failure> {
     let devices = expand(&args.device, resolve::user_devices().as_deref())?;
     if args.shard {
         return sharded::run(devices, args);
+    }
+    if let (Some(model), [device]) = (&args.source.model, &devices[..])
+        && is_onnx_runtime(&resolve::backend(device, args)?)
+    {
+        return model::run(device, model, args);
+    }
+    if !args.input_shape.is_empty() || args.input.is_some() {
+        return Err(Failure::usage("--input-shape and --input are for one model on one device with ONNX Runtime")
+            .hint("add --model FILE.onnx and --backend onnxruntime"));
     }
     let several = devices.len() > 1;
     // One after the other: a key's passphrase may have to be asked for.
@@ -128,7 +139,16 @@ impl Job {
         let mut link = resolve::open(&file).map_err(in_context)?.locking_clocks(args.lock_clocks);
         let target = target(&file, link.cores(), &args.context)?;
         // An agent that cannot do it is told of before a journal is begun.
-        link.agent(&target.backend).map_err(|error| in_context(error.into()))?;
+        let mut agent = link.agent(&target.backend).map_err(|error| in_context(error.into()))?;
+        let runtime = resolve::runtime(&target, agent.as_mut()).map_err(in_context)?;
+        drop(agent);
+        if runtime.fuses() && matches!(args.mode, ModeArg::Isolated) {
+            return Err(Failure::usage(format!(
+                "--mode isolated: {} times layers inside networks only",
+                target.backend
+            ))
+            .hint("leave --mode out"));
+        }
         print_remarks(device, &mut link);
         let (space, identity) = at_batch(space, target.batch)?;
         let header = Header {
@@ -138,7 +158,7 @@ impl Job {
             backend: target.backend.clone(),
             space: space.name.clone(),
             space_digest: identity.digest().to_owned(),
-            runtime: resolve::runtime(&target.backend),
+            runtime,
             mode: match args.mode {
                 ModeArg::InContext => Mode::InContext,
                 ModeArg::Isolated => Mode::Isolated,

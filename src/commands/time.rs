@@ -28,7 +28,7 @@ pub(super) fn run(args: &TimeArgs) -> Result<ExitCode, Failure> {
     // What is wrong with files is told before a device is reached.
     let asked = Asked::read(args)?;
     let mut link = resolve::open(&file)?.locking_clocks(args.lock_clocks);
-    let (names, timed) = asked.timings(args, &file, link.cores())?;
+    let (names, timed) = asked.timings(args, &file, &mut link)?;
     let recorded = Recorded {
         device: &args.device,
         file: &file,

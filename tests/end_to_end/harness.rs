@@ -26,7 +26,7 @@ impl Folder {
     pub(crate) fn new() -> Self {
         let program = PathBuf::from(env!("CARGO_BIN_EXE_nasprof"));
         let agent = program.parent().unwrap().join("nasprof-agent");
-        assert!(agent.is_file(), "{} is missing: build it with `cargo build -p nasprof-agent`", agent.display());
+        assert!(agent.is_file(), "{} is missing: build it with `cargo build -p nasprof-onnxruntime`", agent.display());
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("small.toml"), SPACE).unwrap();
         Self { folder, agent, search: None }

@@ -2,7 +2,7 @@
 //! refused and how; `outputs`: what is never written over; `broken_agent`: what an agent may not say; `terminal`: what never
 //! reaches the terminal; `interruption`: what survives, and when it ends; `environment`: where files and programs come from;
 //! `torch`: real layers, where an agent with libtorch is at hand; `searching`: searches and trainings with libtorch; `onnx`:
-//! models of networks; `layout`, `circles` and `repository`: the invariants of the workspace; `docs`, `messages` and `spaces`:
+//! models of networks; `onnxruntime`: its back end; `layout`, `circles` and `repository`: the invariants of the workspace; `docs`, `messages` and `spaces`:
 //! the documentation against the program.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -24,6 +24,7 @@ mod interruption;
 mod layout;
 mod messages;
 mod onnx;
+mod onnxruntime;
 mod outputs;
 mod ranking;
 mod reports;

@@ -18,9 +18,10 @@ use crate::types::{Types, fields_of, needed, section, types};
 
 /// What stands above it is written by hand.
 const MARK: &str = "<!-- From here on made from the source; tests/end_to_end/messages.rs says how. -->\n\n";
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
     "profiler/src/protocol/request.rs",
     "profiler/src/protocol/reply.rs",
+    "profiler/src/protocol/model.rs",
     "profiler/src/journal/event.rs",
     "profiler/src/protocol/clocks.rs",
     "profiler/src/protocol/supervisor.rs",

@@ -5,9 +5,9 @@
 //! And the kernel counts a process's pages in batches for each processor, so its mark misses up to a batch: the run is
 //! repeated with the batch filled differently, and the highest mark counts.
 
-use std::fs;
 use std::time::Instant;
 
+use nasprof_agent::resident::{reset_peak, status};
 use nasprof_agent::{allocator, timer};
 use nasprof_profiler::protocol::{DeviceError, Memory};
 use nix::unistd::{SysconfVar, sysconf};
@@ -101,7 +101,7 @@ impl Counted {
         let touched = phase * self.step();
         pages.resize(touched * self.page, 1);
         // Without the mark being reset there is no peak to read.
-        let reset = fs::write("/proc/self/clear_refs", "5").is_ok() && resident > 0;
+        let reset = reset_peak() && resident > 0;
         let resident = if reset { resident } else { 0 };
         Before { resident, added: (touched * self.page) as u64, _pages: pages }
     }
@@ -141,11 +141,4 @@ fn stored<N>(
         above = if above > u32::MAX / 2 { 0 } else { above };
     }
     Ok(Some(u64::from(above) / copies.len() as u64))
-}
-
-/// A line of `/proc/self/status` in bytes.
-fn status(field: &str) -> Option<u64> {
-    let text = fs::read_to_string("/proc/self/status").ok()?;
-    let kilobytes: u64 = text.lines().find_map(|l| l.strip_prefix(field))?.split_whitespace().next()?.parse().ok()?;
-    kilobytes.checked_mul(1024)
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use nasprof_graph::Graph;
 use nasprof_profiler::protocol::{
-    Canary, ClockRequest, Device, DeviceError, Energy, Fingerprint, Loaded, Memory, Probe, Probes, Setup, Visit,
-    VisitRequest, read_line,
+    Canary, ClockRequest, Device, DeviceError, Energy, Fingerprint, Loaded, Memory, ModelOpened, ModelRequest, Probe,
+    Probes, Setup, Visit, VisitRequest, read_line,
 };
 
 use super::ClockError;
@@ -56,6 +56,10 @@ impl Device for ClockedDevice {
 
     fn load(&mut self, workload: u32, graph: &Graph) -> Result<Loaded, DeviceError> {
         self.inner.load(workload, graph)
+    }
+
+    fn open_model(&mut self, request: &ModelRequest) -> Result<ModelOpened, DeviceError> {
+        self.inner.open_model(request)
     }
 
     fn visit(&mut self, request: &VisitRequest) -> Result<Visit, DeviceError> {

@@ -18,6 +18,9 @@ pub(super) struct Event {
     /// Whole microseconds.
     #[serde(default)]
     dur: u64,
+    /// When it began, in microseconds since the profile did.
+    #[serde(default)]
+    ts: u64,
     #[serde(default)]
     args: BTreeMap<String, Value>,
 }
@@ -33,6 +36,10 @@ impl Event {
 
     pub(super) fn us(&self) -> u64 {
         self.dur
+    }
+
+    pub(super) fn start(&self) -> u64 {
+        self.ts
     }
 
     /// An argument as text; absent is empty.

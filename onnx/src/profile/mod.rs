@@ -68,7 +68,7 @@ pub struct TensorType {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ProfiledRun {
     /// Kernels in the order they ended: place in [`Profile::nodes`], and whole microseconds. A kernel inside a loop comes
-    /// several times.
+    /// several times; the loop's own time is without that of the kernels inside it.
     pub kernels: Vec<(usize, u64)>,
     /// Microseconds of the run as a whole, with the profiler's own work.
     pub total_us: u64,
@@ -138,6 +138,8 @@ struct Reader {
     places: HashMap<(u64, String), usize>,
     /// Kernels since the last run ended.
     open: Vec<(usize, u64)>,
+    /// Start and length of those of them that are not inside another.
+    outermost: Vec<(u64, u64)>,
     events: usize,
     failure: Option<ProfileError>,
 }
@@ -157,11 +159,13 @@ impl Reader {
                 let (node, peak) = node_of(name, &event)?;
                 self.profile.peak_bytes = self.profile.peak_bytes.max(peak);
                 let place = self.place(node)?;
-                self.open.push((place, event.us()));
+                let own = self.own_us(event.start(), event.us());
+                self.open.push((place, own));
             }
             "Session" => match event.name() {
                 "model_run" => {
                     let kernels = std::mem::take(&mut self.open);
+                    self.outermost.clear();
                     self.profile.runs.push(ProfiledRun { kernels, total_us: event.us() });
                 }
                 name if name.starts_with("model_loading") || name == "session_initialization" => {
@@ -172,6 +176,16 @@ impl Reader {
             _ => {}
         }
         Ok(())
+    }
+
+    /// A loop or branch ends after the kernels inside it, which began after it did: their time is theirs.
+    fn own_us(&mut self, start: u64, us: u64) -> u64 {
+        let mut inside = 0_u64;
+        while let Some((_, us)) = self.outermost.pop_if(|(began, _)| *began >= start) {
+            inside = inside.saturating_add(us);
+        }
+        self.outermost.push((start, us));
+        us.saturating_sub(inside)
     }
 
     fn place(&mut self, node: ProfiledNode) -> Result<usize, ProfileError> {

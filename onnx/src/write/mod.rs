@@ -21,6 +21,18 @@ pub use self::weights::Weights;
 /// Protocol Buffers address 2 GiB; what is not weights has ample room in the rest.
 const MAX_WEIGHTS: u64 = (2 << 30) - (64 << 20);
 
+/// What follows the name of a layer in the name of its value before an activation that belongs to the layer.
+const BEFORE_ACTIVATION: &str = "/before_activation";
+/// The same before a sum.
+const BEFORE_SUM: &str = "/before_sum";
+
+/// The name of the layer that gives a value of a written model.
+#[must_use]
+pub fn layer_of(value: &str) -> &str {
+    let value = value.strip_suffix(BEFORE_SUM).unwrap_or(value);
+    value.strip_suffix(BEFORE_ACTIVATION).unwrap_or(value)
+}
+
 /// An ONNX model of a network without choices, as it runs at inference. `metadata` are pairs of key and value that the
 /// model carries; who writes random weights says so there.
 ///
@@ -134,19 +146,64 @@ impl Writer<'_> {
     }
 
     fn node(&mut self, node: &Node) -> Result<(), OnnxError> {
+        if let Op::Reorder { .. } = node.op {
+            // The runtime copies between its layouts by itself.
+            self.values.push(self.values[node.inputs[0].0].clone());
+            return Ok(());
+        }
         let output = self.unique(&node.name);
         if matches!(node.op, Op::Input { .. }) {
             self.body.input.push(info(&output, &node.shape));
         } else {
-            self.operation(node, &output)?;
+            if let Op::Kernel { op, sum, activation, .. } = &node.op {
+                self.kernel(node, op, *sum, activation.as_deref(), &output)?;
+            } else {
+                self.operation(node, &output)?;
+            }
             self.body.value_info.push(info(&output, &node.shape));
         }
         self.values.push(output);
         Ok(())
     }
 
+    /// A kernel of a runtime as the operations that it is made of: the runtime puts them together again.
+    fn kernel(
+        &mut self,
+        node: &Node,
+        op: &Op,
+        sum: bool,
+        activation: Option<&Op>,
+        output: &str,
+    ) -> Result<(), OnnxError> {
+        let (inputs, summand) = node.inputs.split_at(node.inputs.len() - usize::from(sum));
+        let mut last = Node { op: op.clone(), inputs: inputs.to_vec(), ..node.clone() };
+        let summand = summand.first().map(|id| self.values[id.0].clone());
+        let before_activation = match activation {
+            Some(_) => self.unique(&format!("{output}{BEFORE_ACTIVATION}")),
+            None => output.to_owned(),
+        };
+        match summand {
+            None => self.operation(&last, &before_activation)?,
+            Some(summand) => {
+                let before_sum = self.unique(&format!("{output}{BEFORE_SUM}"));
+                self.operation(&last, &before_sum)?;
+                self.emit("Add", &[&before_sum, &summand], &before_activation, &[]);
+            }
+        }
+        if let Some(activation) = activation {
+            last.op = activation.clone();
+            last.inputs = Vec::new();
+            self.operation_on(&last, vec![before_activation], output)?;
+        }
+        Ok(())
+    }
+
     fn operation(&mut self, node: &Node, output: &str) -> Result<(), OnnxError> {
-        let operands: Vec<String> = node.inputs.iter().map(|id| self.values[id.0].clone()).collect();
+        let operands = node.inputs.iter().map(|id| self.values[id.0].clone()).collect();
+        self.operation_on(node, operands, output)
+    }
+
+    fn operation_on(&mut self, node: &Node, operands: Vec<String>, output: &str) -> Result<(), OnnxError> {
         let mut inputs: Vec<&str> = operands.iter().map(String::as_str).collect();
         let parameters = self.parameters(node)?;
         inputs.extend(parameters.iter().map(String::as_str));
@@ -158,7 +215,7 @@ impl Writer<'_> {
                     self.emit("Conv", &inputs, output, &attributes);
                     return Ok(());
                 };
-                let before = self.unique(&format!("{output}/before_activation"));
+                let before = self.unique(&format!("{output}{BEFORE_ACTIVATION}"));
                 self.emit("Conv", &inputs, &before, &attributes);
                 match activation {
                     Activation::Relu => self.emit("Relu", &[&before], output, &[]),
@@ -214,7 +271,7 @@ impl Writer<'_> {
                 let shape = self.constant(&format!("{output}/shape"), &numbers(&node.shape.0));
                 self.emit("ConstantOfShape", &[&shape], output, &[]);
             }
-            Op::Input { .. } | Op::Choice { .. } | Op::Custom { .. } => {
+            Op::Input { .. } | Op::Choice { .. } | Op::Custom { .. } | Op::Kernel { .. } | Op::Reorder { .. } => {
                 let (node, op) = (node.name.clone(), node.op.name().to_owned());
                 return Err(OnnxError::NoCounterpart { node, op });
             }
@@ -282,7 +339,7 @@ impl Writer<'_> {
         for &id in self.graph.outputs() {
             let node = self.graph.node(id);
             let mut name = self.values[id.0].clone();
-            if matches!(node.op, Op::Input { .. }) || !seen.insert(id) {
+            if matches!(node.op, Op::Input { .. } | Op::Reorder { .. }) || !seen.insert(id) {
                 let copy = self.unique("output");
                 self.emit("Identity", &[&name], &copy, &[]);
                 name = copy;

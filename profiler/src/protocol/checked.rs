@@ -9,6 +9,7 @@ use nasprof_graph::Graph;
 use super::bounds::{MAX_BYTES, MAX_COUNT, MAX_ITEMS, MAX_MHZ, MAX_NS, MAX_TEXT_BYTES, MAX_TIMER_NS, MAX_VALUE};
 use super::clocks::{ClockRequest, Stored};
 use super::device::{Device, DeviceError, ProtocolError};
+use super::model::{ModelOpened, ModelRequest};
 use super::reply::{Canary, Energy, Fingerprint, Loaded, Memory, Probe, Probes, Run, Visit};
 use super::request::{Setup, VisitRequest};
 
@@ -53,6 +54,13 @@ impl Device for Checked {
         let answer = self.inner.load(workload, graph)?;
         let answer = self.checked(answer, |loaded| check_loaded(workload, layers, loaded))?;
         self.layers.insert(workload, layers);
+        Ok(answer)
+    }
+
+    fn open_model(&mut self, request: &ModelRequest) -> Result<ModelOpened, DeviceError> {
+        let answer = self.inner.open_model(request)?;
+        let answer = self.checked(answer, |opened| check_model(request, opened))?;
+        self.layers.insert(request.workload, answer.kernels.len());
         Ok(answer)
     }
 
@@ -107,6 +115,24 @@ fn check_loaded(workload: u32, layers: usize, loaded: &Loaded) -> Result<(), Str
     asked("unit", u64::from(workload), u64::from(loaded.workload))?;
     asked("number of first_ns", layers as u64, loaded.first_ns.len() as u64)?;
     loaded.first_ns.iter().try_for_each(|&ns| at_most("first_ns", ns, MAX_NS))
+}
+
+fn check_model(request: &ModelRequest, opened: &ModelOpened) -> Result<(), String> {
+    asked("unit", u64::from(request.workload), u64::from(opened.workload))?;
+    items("kernels", opened.kernels.len())?;
+    items("inputs", opened.inputs.len())?;
+    opened.inputs.iter().try_for_each(|input| text("an input", input))?;
+    for kernel in &opened.kernels {
+        for part in [&kernel.name, &kernel.operator, &kernel.provider] {
+            text("a name", part)?;
+        }
+        items("tensors", kernel.inputs.len().max(kernel.outputs.len()))?;
+        kernel.inputs.iter().chain(&kernel.outputs).try_for_each(|tensor| text("a shape", tensor))?;
+        at_most("parameter_bytes", kernel.parameter_bytes, MAX_BYTES)?;
+    }
+    at_most("session_ns", opened.session_ns, MAX_NS)?;
+    at_most("first_ns", opened.first_ns, MAX_NS)?;
+    at_most("peak_bytes", opened.peak_bytes.unwrap_or(0), MAX_BYTES)
 }
 
 fn check_visit(request: &VisitRequest, layers: usize, visit: &Visit) -> Result<(), String> {

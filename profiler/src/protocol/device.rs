@@ -6,6 +6,7 @@ use nasprof_graph::Graph;
 use thiserror::Error;
 
 use super::clocks::{ClockRequest, Stored};
+use super::model::{ModelOpened, ModelRequest};
 use super::reply::{Canary, Energy, Fingerprint, Loaded, Memory, Probes, Visit};
 use super::request::{Setup, VisitRequest};
 
@@ -54,6 +55,14 @@ pub trait Device {
     /// # Errors
     /// If a layer does not run.
     fn load(&mut self, workload: u32, graph: &Graph) -> Result<Loaded, DeviceError>;
+
+    /// Opens a model file under a number and runs it once.
+    ///
+    /// # Errors
+    /// If the back end reads no models, or its runtime refuses this one.
+    fn open_model(&mut self, _request: &ModelRequest) -> Result<ModelOpened, DeviceError> {
+        Err(DeviceError::Refused("this back end runs networks, not model files".to_owned()))
+    }
 
     /// Times a loaded network.
     ///

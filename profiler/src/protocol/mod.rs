@@ -10,6 +10,7 @@ pub mod checked;
 mod clocks;
 mod device;
 mod line;
+mod model;
 pub mod numbered;
 mod reply;
 mod request;
@@ -18,6 +19,7 @@ mod supervisor;
 pub use clocks::{ClockCommands, ClockRequest, Restored, Setting, Stored};
 pub use device::{Device, DeviceError, ProtocolError};
 pub use line::{MAX_LINE_BYTES, read_line};
+pub use model::{ModelKernel, ModelOpened, ModelRequest};
 pub use reply::{
     BusyProcess, Canary, Conditions, Energy, EnergyWindow, Fingerprint, Hello, Loaded, Memory, Probe, Probes, Reply,
     Run, ThrottleReason, Visit,
@@ -26,4 +28,4 @@ pub use request::{Allocator, Request, Setup, VisitRequest};
 pub use supervisor::{ALIVE, HEARTBEAT, MARK, Notice, Order};
 
 /// Version of this protocol; host and agent must agree.
-pub const PROTOCOL_VERSION: u32 = 4;
+pub const PROTOCOL_VERSION: u32 = 5;

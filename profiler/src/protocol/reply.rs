@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::clocks::{Restored, Stored};
+use super::model::ModelOpened;
 
 /// From the agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,6 +17,8 @@ pub enum Reply {
     Configured(Fingerprint),
     /// To `load`.
     Loaded(Loaded),
+    /// To `open_model`.
+    ModelOpened(ModelOpened),
     /// To `visit`.
     Visited(Visit),
     /// To `canary`.

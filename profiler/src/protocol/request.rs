@@ -4,6 +4,7 @@ use nasprof_graph::Graph;
 use serde::{Deserialize, Serialize};
 
 use super::clocks::{ClockRequest, Stored};
+use super::model::ModelRequest;
 
 /// How an agent keeps or returns memory. Part of a LUT's context: it changes latencies by up to 30 %.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -64,6 +65,8 @@ pub enum Request {
         /// The pruned graph to run.
         graph: Graph,
     },
+    /// Opens a model file.
+    OpenModel(ModelRequest),
     /// Times a loaded network.
     Visit(VisitRequest),
     /// Times the two fixed kernels.

@@ -35,7 +35,8 @@ pub(crate) fn removed(selected: &Graph, runs: &Graph) -> Vec<Removed> {
         Some(&(i, _)) if !alive[i] => UNNEEDED,
         Some(_) => match node.op {
             Op::Identity | Op::Dropout { .. } | Op::DropPath { .. } => HANDED_ON,
-            Op::BatchNorm { .. } | Op::Relu | Op::Relu6 => FUSED,
+            Op::BatchNorm { .. } | Op::Add => FUSED,
+            ref op if op.is_activation() => FUSED,
             _ => MERGED,
         },
     };

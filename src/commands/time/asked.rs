@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use nasprof_devices::DeviceFile;
+use nasprof_devices::{DeviceFile, Link};
 use nasprof_graph::Arch;
 use nasprof_lut::{Lut, Processes, Timings, WholeSession, read};
 use nasprof_profiler::journal::{Header, Mode};
@@ -71,15 +71,15 @@ impl Asked {
         Ok(Self { lut, space, archs })
     }
 
-    /// The names of the networks, and how they are timed on a device of so many cores.
+    /// The names of the networks, and how they are timed on a device.
     pub(super) fn timings(
         &self,
         args: &TimeArgs,
         file: &DeviceFile,
-        cores: usize,
+        link: &mut Link,
     ) -> Result<(Vec<String>, Timings), Failure> {
         let batch = self.lut.as_ref().map(|lut| lut.context.header.batch);
-        let target = target(file, cores, &args.context)?;
+        let target = target(file, link.cores(), &args.context)?;
         let (space, identity) = at_batch(self.space.clone(), batch.unwrap_or(target.batch))?;
         let header = match &self.lut {
             Some(lut) => {
@@ -90,7 +90,7 @@ impl Asked {
             }
             None => Header {
                 space_digest: identity.digest().to_owned(),
-                runtime: resolve::runtime(&target.backend),
+                runtime: resolve::runtime(&target, link.agent(&target.backend)?.as_mut())?,
                 mode: Mode::Whole,
                 batch: target.batch,
                 threads: target.threads,

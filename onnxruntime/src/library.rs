@@ -1,0 +1,196 @@
+//! Finds and loads the library of ONNX Runtime.
+
+use std::ffi::{CStr, c_char};
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nasprof_base::env_path::{cache_home, env_path, home};
+use ort::environment::Environment;
+use thiserror::Error;
+
+/// What the library's file is called, with a version after it or not.
+const FILE: &str = "libonnxruntime.so";
+/// Folders that hold a `python3.*/site-packages`.
+const PYTHONS: [&str; 3] = ["/usr/local/lib", "/usr/lib", "/opt/venv/lib"];
+
+/// Why there is no library.
+#[derive(Debug, Error)]
+pub enum LibraryError {
+    /// None was found.
+    #[error(
+        "found no {FILE}: looked in {looked}; the Python package onnxruntime holds one, and NASPROF_ONNXRUNTIME names another"
+    )]
+    NotFound {
+        /// Where it was looked for.
+        looked: String,
+    },
+    /// The file is not a library for this machine.
+    #[error("{path}: {problem}")]
+    Unusable {
+        /// The file.
+        path: String,
+        /// Why.
+        problem: String,
+    },
+}
+
+/// The loaded library.
+pub struct Library {
+    pub(crate) environment: Environment,
+    /// Its version, as it says.
+    pub version: String,
+    /// Its file.
+    pub path: PathBuf,
+}
+
+impl Library {
+    /// Finds the library and loads it. A process can do that once.
+    ///
+    /// # Errors
+    /// If there is none, or it is of another architecture or too old.
+    pub fn load() -> Result<Self, LibraryError> {
+        let path = find()?;
+        check_architecture(&path)?;
+        let unusable = |problem: String| LibraryError::Unusable { path: path.display().to_string(), problem };
+        let version = version(&path).map_err(unusable)?;
+        let environment = ort::init_from(&path)
+            .map_err(|e| unusable(e.to_string()))?
+            .with_telemetry(false)
+            // What goes wrong is in the errors as well, which are told; the error output is the agent's own.
+            .with_logger(Arc::new(|_, _, _, _, _| {}))
+            .build()
+            .map_err(|e| unusable(e.to_string()))?;
+        Ok(Self { environment, version, path })
+    }
+}
+
+/// The library: one that is named, one of a folder that the loader would look in, one beside this program, the one that the
+/// install script leaves in the cache, one of a Python package.
+fn find() -> Result<PathBuf, LibraryError> {
+    let mut looked = Vec::new();
+    if let Some(named) = env_path("NASPROF_ONNXRUNTIME") {
+        if named.is_file() {
+            return Ok(named);
+        }
+        return in_folder(&named).ok_or_else(|| LibraryError::NotFound { looked: format!("{} only", named.display()) });
+    }
+    for folder in folders() {
+        if let Some(found) = in_folder(&folder) {
+            return Ok(found);
+        }
+        looked.push(folder.display().to_string());
+    }
+    Err(LibraryError::NotFound { looked: looked.join(", ") })
+}
+
+fn folders() -> Vec<PathBuf> {
+    let listed = std::env::var("LD_LIBRARY_PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = listed.split(':').filter(|f| f.starts_with('/')).map(PathBuf::from).collect();
+    folders.extend(std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.to_owned())));
+    if let Some(cache) = cache_home() {
+        let caches = children(&cache.join("nasprof"), "onnxruntime-");
+        folders.extend(caches.into_iter().rev().filter(|f| f.join("complete").exists()).map(|f| f.join("lib")));
+    }
+    let environment = env_path("VIRTUAL_ENV").map(|folder| folder.join("lib"));
+    let own = home().map(|home| home.join(".local/lib"));
+    for root in environment.into_iter().chain(own).chain(PYTHONS.map(PathBuf::from)) {
+        for python in children(&root, "python3").into_iter().rev() {
+            folders.extend(["site-packages", "dist-packages"].map(|p| python.join(p).join("onnxruntime/capi")));
+        }
+    }
+    folders.extend(["/usr/local/lib", "/usr/lib"].map(PathBuf::from));
+    folders
+}
+
+/// Sub-folders whose names begin so, in order.
+fn children(folder: &Path, prefix: &str) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut found: Vec<PathBuf> =
+        paths.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix))).collect();
+    found.sort();
+    found
+}
+
+/// The library in a folder; of several versions the last.
+fn in_folder(folder: &Path) -> Option<PathBuf> {
+    children(folder, FILE).into_iter().rfind(|path| path.is_file())
+}
+
+/// Refuses a file that the loader would refuse with words that do not say why.
+fn check_architecture(path: &Path) -> Result<(), LibraryError> {
+    let unusable = |problem: String| LibraryError::Unusable { path: path.display().to_string(), problem };
+    let header = |path: &Path| {
+        let mut header = [0_u8; 20];
+        File::open(path).and_then(|mut file| file.read_exact(&mut header)).map(|()| header)
+    };
+    let found = header(path).map_err(|e| unusable(e.to_string()))?;
+    if !found.starts_with(b"\x7fELF") {
+        return Err(unusable("is not a Linux library".to_owned()));
+    }
+    // The program's own header says what this machine runs: class and machine.
+    let Ok(own) = header(Path::new("/proc/self/exe")) else { return Ok(()) };
+    if (found[4], &found[18..20]) == (own[4], &own[18..20]) {
+        return Ok(());
+    }
+    Err(unusable(format!("is built for another architecture than {}", std::env::consts::ARCH)))
+}
+
+/// What the library says its version is.
+fn version(path: &Path) -> Result<String, String> {
+    /// `OrtApiBase` of the C interface, which never changes.
+    #[repr(C)]
+    struct ApiBase {
+        get_api: extern "C" fn(u32) -> *const std::ffi::c_void,
+        get_version_string: extern "C" fn() -> *const c_char,
+    }
+    #[expect(unsafe_code, reason = "dlopen, and the two functions that ONNX Runtime promises for all versions")]
+    unsafe {
+        let library = libloading::Library::new(path).map_err(|e| e.to_string())?;
+        let base = library
+            .get::<unsafe extern "C" fn() -> *const ApiBase>(b"OrtGetApiBase")
+            .map_err(|_| "does not export `OrtGetApiBase`, so it is not ONNX Runtime".to_owned())?();
+        let base = base.as_ref().ok_or("its `OrtGetApiBase` returns nothing")?;
+        let text = (base.get_version_string)();
+        let version = if text.is_null() { String::new() } else { CStr::from_ptr(text).to_string_lossy().into_owned() };
+        // It stays loaded: its start-up cannot be undone.
+        std::mem::forget(library);
+        Ok(version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_of_several_versions_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(in_folder(folder.path()), None);
+        for name in ["libonnxruntime.so.1.20.0", "libonnxruntime.so.1.32.0", "libonnxruntime_providers_shared.so"] {
+            std::fs::write(folder.path().join(name), "x").unwrap();
+        }
+        assert_eq!(in_folder(folder.path()), Some(folder.path().join("libonnxruntime.so.1.32.0")));
+    }
+
+    #[test]
+    fn what_is_no_library_of_this_machine_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        let mut other = std::fs::read("/proc/self/exe").unwrap()[..20].to_vec();
+        other[18] ^= 0xff;
+        for (bytes, words) in
+            [(b"text that is long enough for it".to_vec(), "not a Linux library"), (other, "another architecture")]
+        {
+            std::fs::write(&path, bytes).unwrap();
+            let error = check_architecture(&path).unwrap_err().to_string();
+            assert!(error.contains(words) && error.contains(FILE), "{error}");
+        }
+        // The control: this program is of this machine's architecture, and is not ONNX Runtime.
+        let own = std::env::current_exe().unwrap();
+        check_architecture(&own).unwrap();
+        assert!(version(&own).is_err());
+    }
+}

@@ -1,0 +1,124 @@
+//! A model file in ONNX Runtime: nothing about its operators has to be known.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Instant;
+
+use nasprof_agent::resident::{reset_peak, status};
+use nasprof_agent::timer;
+use nasprof_onnx::profile::{Profile, ProfiledNode, TensorType};
+use nasprof_profiler::protocol::{ModelKernel, ModelOpened, ModelRequest};
+use ort::session::Session as OrtSession;
+use ort::value::DynValue;
+
+use crate::inputs::Inputs;
+use crate::session::{Opening, Options};
+use crate::timed::{Timed, ended, kernel_ns};
+
+/// Whole numbers that inputs are filled with, until the model takes them: a mask or a length is 1, an index may have to be 0,
+/// a sampling rate is thousands.
+const WHOLE: [i64; 3] = [1, 0, 16_000];
+
+pub(crate) struct Model {
+    path: PathBuf,
+    session: OrtSession,
+    inputs: Inputs,
+    kernels: HashMap<(String, u64), usize>,
+}
+
+impl Model {
+    /// Opens a model, fills in its inputs, and runs it.
+    ///
+    /// # Errors
+    /// What the runtime says against the model or the inputs.
+    pub(crate) fn open(
+        request: &ModelRequest,
+        given: &BTreeMap<String, Rc<DynValue>>,
+        options: &Options<'_>,
+        folder: &Path,
+    ) -> Result<(Self, ModelOpened), String> {
+        let path = PathBuf::from(&request.path);
+        let without = status("VmRSS:");
+        let reset = reset_peak();
+        let start = Instant::now();
+        let mut session = options.open_file(&path, Opening::Optimized)?;
+        let session_ns = timer::nanoseconds(start);
+        let known: Vec<&str> = session.inputs().iter().map(|input| input.name()).collect();
+        if let Some(unknown) = request.shapes.keys().chain(given.keys()).find(|name| !known.contains(&name.as_str())) {
+            return Err(format!("the model has no input `{unknown}`; it has {}", known.join(", ")));
+        }
+        let (inputs, first_ns) = first_run(&mut session, request, given, options.setup.seed)?;
+        let peak = status("VmHWM:").filter(|_| reset);
+        let mut profiled = options.open_file(&path, Opening::OptimizeAndProfile(&folder.join("profile")))?;
+        inputs.run(&mut profiled)?;
+        let profile = ended(profiled)?;
+        let kernels = profile.nodes.iter().enumerate().map(|(i, node)| ((node.name.clone(), node.index), i)).collect();
+        let opened = ModelOpened {
+            workload: request.workload,
+            kernels: profile.nodes.iter().map(kernel).collect(),
+            inputs: inputs.describe(),
+            session_ns,
+            first_ns,
+            peak_bytes: peak.zip(without).map(|(peak, without)| peak.saturating_sub(without)),
+        };
+        Ok((Self { path, session, inputs, kernels }, opened))
+    }
+}
+
+/// The inputs that the model takes, and nanoseconds of its first run. The first complaint is told: it is of what is likeliest.
+fn first_run(
+    session: &mut OrtSession,
+    request: &ModelRequest,
+    given: &BTreeMap<String, Rc<DynValue>>,
+    seed: u64,
+) -> Result<(Inputs, u64), String> {
+    let mut complaint = None;
+    for whole in WHOLE {
+        let inputs = Inputs::of_model(session, &request.shapes, given, whole, seed)?;
+        let start = Instant::now();
+        match inputs.run(session) {
+            Ok(()) => return Ok((inputs, timer::nanoseconds(start))),
+            Err(problem) => complaint = complaint.or(Some(problem)),
+        }
+    }
+    Err(format!("{}; values that the model takes may have to be given", complaint.unwrap_or_default()))
+}
+
+fn kernel(node: &ProfiledNode) -> ModelKernel {
+    let words = |tensors: &[TensorType]| tensors.iter().map(in_words).collect();
+    ModelKernel {
+        name: node.name.clone(),
+        operator: node.operator.clone(),
+        provider: node.provider.clone(),
+        inputs: words(&node.inputs),
+        outputs: words(&node.outputs),
+        parameter_bytes: node.parameter_bytes,
+    }
+}
+
+fn in_words(tensor: &TensorType) -> String {
+    let sizes: Vec<String> = tensor.shape.iter().map(u64::to_string).collect();
+    format!("{} {}", tensor.element, if sizes.is_empty() { "scalar".to_owned() } else { sizes.join("x") })
+}
+
+impl Timed for Model {
+    fn run(&mut self) -> Result<(), String> {
+        self.inputs.run(&mut self.session)
+    }
+
+    fn profiled(&self, options: &Options<'_>, folder: &Path) -> Result<OrtSession, String> {
+        options.open_file(&self.path, Opening::OptimizeAndProfile(&folder.join("profile")))
+    }
+
+    fn run_profiled(&self, session: &mut OrtSession) -> Result<(), String> {
+        self.inputs.run(session)
+    }
+
+    fn times(&self, profile: &Profile) -> Result<Vec<Vec<f64>>, String> {
+        let places = profile.nodes.iter().map(|node| self.kernels.get(&(node.name.clone(), node.index)).copied());
+        // A branch that another run took has kernels that this run has not.
+        let places: Vec<Option<usize>> = places.collect();
+        Ok(kernel_ns(profile, self.kernels.len(), |node| places[node]))
+    }
+}

@@ -1,0 +1,87 @@
+//! A network in ONNX Runtime: one session that runs it as it is, and for each visit one that times its kernels.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use nasprof_graph::Graph;
+use nasprof_onnx::optimized::read_optimized;
+use nasprof_onnx::profile::Profile;
+use nasprof_onnx::{Weights, write};
+use ort::session::Session as OrtSession;
+
+use crate::inputs::Inputs;
+use crate::layers::match_layers;
+use crate::session::{Opening, Options};
+use crate::timed::{Timed, kernel_ns};
+
+pub(crate) struct Network {
+    session: OrtSession,
+    inputs: Inputs,
+    /// The model as the runtime has optimised it.
+    optimized: Vec<u8>,
+    /// The layer of each of its nodes, by name.
+    layer_of: HashMap<String, usize>,
+    layers: usize,
+}
+
+impl Network {
+    /// Exports a graph that is as the runtime should make it, has the runtime optimise it, and looks whether it came out so.
+    ///
+    /// # Errors
+    /// If it cannot be exported, the runtime refuses it, or it makes something else of it.
+    pub(crate) fn build(graph: &Graph, options: &Options<'_>, folder: &Path) -> Result<Self, String> {
+        let seed = options.setup.seed;
+        let model = write(graph, "network", &Weights::Random { seed }, &[]).map_err(|e| e.to_string())?;
+        let written = folder.join("optimized.onnx");
+        // It replaces the one of an earlier network.
+        let _ = fs::remove_file(&written);
+        let session = options.open(&model, Opening::Optimize(&written))?;
+        let optimized = fs::read(&written).map_err(|e| format!("{}: {e}", written.display()))?;
+        let _ = fs::remove_file(&written);
+        let nodes = read_optimized(&optimized).map_err(|e| e.to_string())?.nodes;
+        let layer_of = match_layers(graph, &nodes)?;
+        let inputs = Inputs::random(graph, seed)?;
+        Ok(Self { session, inputs, optimized, layer_of, layers: graph.layers().count() })
+    }
+
+    /// The same for a layer alone, whatever the runtime makes of it.
+    ///
+    /// # Errors
+    /// If it cannot be exported or the runtime refuses it.
+    pub(crate) fn alone(graph: &Graph, options: &Options<'_>, folder: &Path) -> Result<(OrtSession, Inputs), String> {
+        let seed = options.setup.seed;
+        let model = write(graph, "layer", &Weights::Random { seed }, &[]).map_err(|e| e.to_string())?;
+        let written = folder.join("layer.onnx");
+        let session = options.open(&model, Opening::Optimize(&written))?;
+        let _ = fs::remove_file(&written);
+        Ok((session, Inputs::random(graph, seed)?))
+    }
+}
+
+impl Timed for Network {
+    fn run(&mut self) -> Result<(), String> {
+        self.inputs.run(&mut self.session)
+    }
+
+    fn profiled(&self, options: &Options<'_>, folder: &Path) -> Result<OrtSession, String> {
+        options.open(&self.optimized, Opening::Profile(&folder.join("profile")))
+    }
+
+    fn run_profiled(&self, session: &mut OrtSession) -> Result<(), String> {
+        self.inputs.run(session)
+    }
+
+    fn times(&self, profile: &Profile) -> Result<Vec<Vec<f64>>, String> {
+        let layers = profile.nodes.iter().map(|node| {
+            let layer = self.layer_of.get(&node.name).copied();
+            layer.ok_or_else(|| format!("the profile has `{}` ({}), the model has not", node.name, node.operator))
+        });
+        let layers = layers.collect::<Result<Vec<_>, _>>()?;
+        let times = kernel_ns(profile, self.layers, |node| Some(layers[node]));
+        if times.iter().any(|run| run.contains(&0.0)) {
+            return Err("the profile lacks a layer of the network".to_owned());
+        }
+        Ok(times)
+    }
+}

@@ -1,0 +1,91 @@
+//! Sessions of ONNX Runtime with the options that are part of a LUT's context, and their inputs.
+
+use std::path::Path;
+
+use nasprof_profiler::protocol::Setup;
+use ort::session::Session as OrtSession;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
+
+use crate::library::Library;
+use crate::provider::Provider;
+
+/// What every session of a process has in common.
+pub(crate) struct Options<'a> {
+    pub(crate) library: &'a Library,
+    pub(crate) setup: &'a Setup,
+    pub(crate) provider: Provider,
+}
+
+/// What is done with a model when it is opened.
+#[derive(Clone, Copy)]
+pub(crate) enum Opening<'a> {
+    /// It is optimised, and what became of it is written to a file.
+    Optimize(&'a Path),
+    /// It is optimised already, and every kernel is timed; the file's name begins so.
+    Profile(&'a Path),
+    /// It is optimised, and every kernel is timed.
+    OptimizeAndProfile(&'a Path),
+    /// It is optimised.
+    Optimized,
+}
+
+impl Options<'_> {
+    /// Opens a model.
+    ///
+    /// # Errors
+    /// What the runtime says against it.
+    pub(crate) fn open(&self, model: &[u8], opening: Opening<'_>) -> Result<OrtSession, String> {
+        self.builder(opening)?.commit_from_memory(model).map_err(|e| words(&e.to_string()))
+    }
+
+    /// Opens a model file.
+    ///
+    /// # Errors
+    /// What the runtime says against it.
+    pub(crate) fn open_file(&self, model: &Path, opening: Opening<'_>) -> Result<OrtSession, String> {
+        self.builder(opening)?.commit_from_file(model).map_err(|e| words(&e.to_string()))
+    }
+
+    fn builder(&self, opening: Opening<'_>) -> Result<SessionBuilder, String> {
+        let threads = self.setup.threads.max(1);
+        let builder = OrtSession::builder(&self.library.environment).map_err(|e| e.to_string())?;
+        let builder = builder
+            .with_intra_threads(threads)
+            .and_then(|b| b.with_inter_threads(1))
+            .and_then(|b| b.with_parallel_execution(false))
+            // A thread that spins for work takes its core from whoever else runs there, and no two runs are alike.
+            .and_then(|b| b.with_config_entry("session.intra_op.allow_spinning", "0"))
+            .and_then(|b| match (self.affinities(threads), opening) {
+                (Some(affinities), _) => b.with_config_entry("session.intra_op_thread_affinities", affinities),
+                _ => Ok(b),
+            });
+        let builder = builder.and_then(|b| match opening {
+            Opening::Optimize(written) => {
+                b.with_optimization_level(GraphOptimizationLevel::All)?.with_optimized_model_path(written)
+            }
+            Opening::Profile(prefix) => {
+                b.with_optimization_level(GraphOptimizationLevel::Disable)?.with_profiling(prefix)
+            }
+            Opening::Optimized => b.with_optimization_level(GraphOptimizationLevel::All),
+            Opening::OptimizeAndProfile(prefix) => {
+                b.with_optimization_level(GraphOptimizationLevel::All)?.with_profiling(prefix)
+            }
+        });
+        let builder = builder.and_then(|b| match self.provider.dispatch() {
+            Some(provider) => b.with_execution_providers([provider]),
+            None => Ok(b),
+        });
+        builder.map_err(|e| words(&e.to_string()))
+    }
+
+    /// The processors of the threads that a session starts, counted from 1; the calling thread is pinned to the first core.
+    fn affinities(&self, threads: usize) -> Option<String> {
+        let own: Vec<String> = self.setup.cores.iter().skip(1).map(|core| (core + 1).to_string()).collect();
+        (threads > 1 && own.len() + 1 == threads).then(|| own.join(";"))
+    }
+}
+
+/// The runtime's words in one line, without the place in its sources.
+pub(crate) fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

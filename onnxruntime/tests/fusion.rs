@@ -1,0 +1,138 @@
+//! What ONNX Runtime makes of networks is what the passes say: compared with the runtime's own optimised models.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stderr, reason = "what was compared is said")]
+
+use nasprof_graph::passes::fuse_as_onnx_runtime;
+use nasprof_graph::runtime::Runtime;
+use nasprof_graph::{Graph, GraphBuilder, Op};
+use nasprof_onnxruntime::OnnxRuntimeDevice;
+use nasprof_profiler::protocol::{Allocator, Device, Setup};
+use nasprof_spaces::{Space, builtin_names};
+use nasprof_testkit::skip::skip;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+/// Architectures of a space.
+const ARCHS: usize = 200;
+/// Spaces whose networks have many weights get fewer: writing weights is what takes time.
+const WEIGHTS: u64 = 400_000_000;
+const FEWEST: usize = 12;
+
+/// The device and its runtime; `None` where there is no library.
+fn device() -> Option<(OnnxRuntimeDevice, Runtime)> {
+    let mut device = OnnxRuntimeDevice::named("onnxruntime").unwrap().unwrap();
+    let setup = Setup {
+        backend: "onnxruntime".to_owned(),
+        threads: 1,
+        cores: Vec::new(),
+        allocator: Allocator::System,
+        seed: 0,
+        session: 0,
+        clocks: None,
+        clock_copy: String::new(),
+    };
+    match device.configure(&setup) {
+        Ok(fingerprint) => {
+            let layout = &fingerprint.facts["layout"];
+            let block = layout.strip_prefix("NCHW").unwrap().trim_end_matches('c').parse().unwrap_or(0);
+            Some((device, Runtime::onnx_runtime(block).unwrap()))
+        }
+        Err(error) if error.to_string().contains("found no libonnxruntime") => {
+            skip(error);
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn networks_come_out_as_predicted() {
+    let Some((device, runtime)) = device() else { return };
+    let mut wrong = Vec::new();
+    for name in builtin_names() {
+        let space = Space::builtin(name).unwrap();
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let (mut done, mut weights) = (0, 0);
+        while done < ARCHS && (weights < WEIGHTS || done < FEWEST) {
+            let network = runtime.subnet(&space.graph, &space.sample(&mut rng)).unwrap();
+            weights += network.cost().params;
+            done += 1;
+            if let Err(error) = device.agrees(network.graph()) {
+                wrong.push(format!("{name}, architecture {done}: {error}"));
+            }
+        }
+        eprintln!("{name}: {done} architectures compared");
+    }
+    assert!(wrong.is_empty(), "{} networks came out otherwise:\n{}", wrong.len(), wrong.join("\n"));
+    // The control: what another runtime would make of a network is told from it.
+    let space = Space::builtin("mobilenet-cifar10").unwrap();
+    let arch = space.sample(&mut ChaCha8Rng::seed_from_u64(1));
+    for other in [Runtime::TorchEager, Runtime::OnnxRuntimeNchw8c, Runtime::OnnxRuntime] {
+        let network = other.subnet(&space.graph, &arch).unwrap();
+        if runtime.subnet(&space.graph, &arch).unwrap() != network {
+            assert!(device.agrees(network.graph()).is_err() || other == Runtime::OnnxRuntimeNchw8c, "{other:?}");
+        }
+    }
+}
+
+/// A convolution of so many channels between two of 16, with what follows it.
+fn between(channels: usize, groups: usize, after: &[Op]) -> Graph {
+    let mut b = GraphBuilder::new();
+    let x = b.input("x", [1, 16, 8, 8]).unwrap();
+    let first = b.add("first", Op::conv(channels, 1, 1, 0).with_bias(), &[x]).unwrap();
+    let conv = Op::conv(channels, 3, 1, 1).with_groups(groups).with_bias();
+    let mut last = b.add("middle", conv, &[first]).unwrap();
+    for (i, op) in after.iter().enumerate() {
+        last = b.add(&format!("after{i}"), op.clone(), &[last]).unwrap();
+    }
+    let last = b.add("last", Op::conv(16, 1, 1, 0).with_bias(), &[last]).unwrap();
+    b.build(&[last]).unwrap()
+}
+
+/// Where the rules bend: channels that fit no block, groups, every activation.
+#[test]
+fn odd_channels_groups_and_activations_come_out_as_predicted() {
+    let Some((device, runtime)) = device() else { return };
+    let block = runtime.onnx_runtime_block().unwrap();
+    let max_pool = Op::MaxPool { kernel: [3, 3], stride: [1, 1], pad: [1, 1] };
+    let avg_pool = Op::AvgPool { kernel: [3, 3], stride: [2, 2], pad: [1, 1], count_padding: false };
+    let mut cases = Vec::new();
+    for channels in [1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 30, 32, 36, 48] {
+        for groups in [1, 2, channels] {
+            if channels % groups == 0 {
+                cases.push(between(channels, groups, &[]));
+                cases.push(between(channels, groups, &[Op::Relu]));
+                cases.push(between(channels, groups, &[max_pool.clone(), Op::batch_norm(), Op::Relu]));
+            }
+        }
+    }
+    for op in [
+        Op::Relu,
+        Op::Relu6,
+        Op::LeakyRelu { slope: 0.1 },
+        Op::Hsigmoid,
+        Op::Hswish,
+        Op::Sigmoid,
+        Op::Tanh,
+        Op::Softmax { axis: 1 },
+        Op::GlobalAvgPool,
+        avg_pool,
+        Op::Pad { padding: [1, 1, 1, 1] },
+        Op::Crop { top: 1, left: 1 },
+    ] {
+        for channels in [16, 20] {
+            cases.push(between(channels, 1, std::slice::from_ref(&op)));
+            cases.push(between(channels, 1, &[Op::GlobalAvgPool, op.clone()]).with_inputs(Clone::clone).unwrap());
+        }
+    }
+    let mut wrong = Vec::new();
+    for graph in &cases {
+        // Parts that shrink to nothing are no graphs of ours.
+        if let Err(error) = device.agrees(&fuse_as_onnx_runtime(graph, block)) {
+            let ops: Vec<&str> = graph.nodes().iter().map(|node| node.op.name()).collect();
+            wrong.push(format!("{} {:?}: {error}", ops.join(" "), graph.nodes()[2].op));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}

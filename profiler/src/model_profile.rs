@@ -1,0 +1,230 @@
+//! Measures a model file kernel by kernel: sessions of fresh processes, in each of them rounds of plain runs and of runs whose
+//! kernels are timed, in turn.
+
+use std::collections::BTreeMap;
+
+use nasprof_base::statistics::{mean, median, standard_deviation, student_t_95};
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::protocol::{Device, DeviceError, ModelKernel, ModelOpened, ModelRequest, Setup, Visit, VisitRequest};
+
+/// Sessions from which an interval can be made.
+pub const MIN_SESSIONS: u32 = 3;
+/// A visit's runs last about this long.
+const VISIT_NS: f64 = 300e6;
+/// Untimed runs last about this long.
+const WARM_UP_NS: f64 = 100e6;
+
+/// What is measured and how often.
+#[derive(Debug, Clone)]
+pub struct ModelPlan {
+    /// What the agents set up.
+    pub setup: Setup,
+    /// The model and its inputs.
+    pub request: ModelRequest,
+    /// Fresh processes.
+    pub sessions: u32,
+    /// Visits in each of them.
+    pub rounds: u32,
+}
+
+/// Why a model could not be measured.
+#[derive(Debug, Error)]
+pub enum ModelError {
+    /// The device does not answer, or its runtime refuses the model.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// Two sessions ran different kernels.
+    #[error("a later session ran other kernels than the first: {0}")]
+    Changed(String),
+    /// No run was undisturbed.
+    #[error("no run of the model was undisturbed: other programs use the processor")]
+    Disturbed,
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// A time in milliseconds with its 95 % interval for another session.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct ModelTime {
+    /// Mean over sessions.
+    pub ms: f64,
+    /// Interval of the mean, from the sessions' spread.
+    pub interval_ms: [f64; 2],
+}
+
+/// One kernel's part.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct KernelPart {
+    /// The kernel.
+    #[serde(flatten)]
+    pub kernel: ModelKernel,
+    /// Its time in a plain run: as timed, less what timing takes.
+    #[serde(flatten)]
+    pub time: ModelTime,
+    /// Its share of the sum of all.
+    pub share: f64,
+}
+
+/// A measured model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ModelProfile {
+    /// The device's facts.
+    pub facts: BTreeMap<String, String>,
+    /// The inputs in words.
+    pub inputs: Vec<String>,
+    /// The kernels, in the order they run.
+    pub kernels: Vec<KernelPart>,
+    /// A plain run.
+    pub whole: ModelTime,
+    /// Sum of the kernels as they were timed, milliseconds.
+    pub timed_sum_ms: f64,
+    /// What timing takes of each kernel, nanoseconds: the same for all, so that they add up to a plain run.
+    pub timer_ns: f64,
+    /// Sum of the kernels' parts over a plain run, minus one.
+    pub sum_error: f64,
+    /// Milliseconds of making a session, and of its first run.
+    pub session_ms: f64,
+    /// Milliseconds of the first run.
+    pub first_ms: f64,
+    /// Most bytes above the process without the model.
+    pub peak_bytes: Option<u64>,
+}
+
+/// One session's means, nanoseconds.
+struct Session {
+    kernels: Vec<f64>,
+    whole: f64,
+}
+
+/// Measures a model. `connect` gives a fresh agent; `progress` hears of sessions and rounds, and says whether to go on.
+///
+/// # Errors
+/// If the device is lost, the runtime refuses the model, or nothing was measured undisturbed.
+pub fn measure_model(
+    plan: &ModelPlan,
+    connect: &mut dyn FnMut() -> Result<Box<dyn Device>, DeviceError>,
+    progress: &mut dyn FnMut(u32, u32) -> bool,
+) -> Result<ModelProfile, ModelError> {
+    let mut sessions: Vec<Session> = Vec::new();
+    let mut first: Option<(ModelOpened, BTreeMap<String, String>)> = None;
+    for session in 0..plan.sessions.max(MIN_SESSIONS) {
+        let mut device = connect()?;
+        let fingerprint = device.configure(&Setup { session, ..plan.setup.clone() })?;
+        let opened = device.open_model(&plan.request)?;
+        let (known, _) = &*first.get_or_insert_with(|| (opened.clone(), fingerprint.facts));
+        if let Some((was, is)) = known.kernels.iter().zip(&opened.kernels).find(|(was, is)| was != is) {
+            return Err(ModelError::Changed(format!("`{}` and `{}`", was.name, is.name)));
+        }
+        if known.kernels.len() != opened.kernels.len() {
+            return Err(ModelError::Changed(format!("{} and {}", known.kernels.len(), opened.kernels.len())));
+        }
+        let (mut kernels, mut whole) = (Vec::new(), Vec::new());
+        // The second run says how many runs fill a visit.
+        let look = VisitRequest { sequence: 0, workload: 0, warm_up_runs: 1, layer_runs: 0, whole_runs: 2, repeat: 1 };
+        let fastest = device.visit(&look)?.whole.iter().filter_map(|run| run.ns.first()).min().copied();
+        let fastest = fastest.unwrap_or(1).max(1) as f64;
+        let runs = (VISIT_NS / 4.0 / fastest).clamp(3.0, 40.0) as u32;
+        let warm_up_runs = (WARM_UP_NS / fastest).clamp(2.0, 10.0) as u32;
+        for round in 0..plan.rounds {
+            if !progress(session, round) {
+                return Err(ModelError::Interrupted);
+            }
+            let sequence = u64::from(round) + 1;
+            let request =
+                VisitRequest { sequence, workload: 0, warm_up_runs, layer_runs: runs, whole_runs: runs, repeat: 1 };
+            let visit = device.visit(&request)?;
+            let count = known.kernels.len();
+            whole.extend(clean_whole(&visit));
+            kernels.push(clean_kernels(&visit, count));
+        }
+        let whole = median(&whole).ok_or(ModelError::Disturbed)?;
+        let kernels = (0..known.kernels.len()).map(|k| {
+            let rounds: Vec<f64> = kernels.iter().filter_map(|round| round.get(k).copied().flatten()).collect();
+            median(&rounds).ok_or(ModelError::Disturbed)
+        });
+        sessions.push(Session { kernels: kernels.collect::<Result<_, _>>()?, whole });
+    }
+    let (opened, facts) = first.ok_or(ModelError::Disturbed)?;
+    Ok(profile(opened, facts, &sessions))
+}
+
+fn clean_whole(visit: &Visit) -> Vec<f64> {
+    visit.whole.iter().filter(|run| run.switches == 0).filter_map(|run| Some(*run.ns.first()? as f64)).collect()
+}
+
+/// Mean of each kernel over a visit's undisturbed runs.
+fn clean_kernels(visit: &Visit, count: usize) -> Vec<Option<f64>> {
+    let clean: Vec<_> = visit.layers.iter().filter(|run| run.switches == 0).collect();
+    let of = |k: usize| mean(&clean.iter().filter_map(|run| Some(*run.ns.get(k)? as f64)).collect::<Vec<_>>());
+    (0..count).map(of).collect()
+}
+
+fn profile(opened: ModelOpened, facts: BTreeMap<String, String>, sessions: &[Session]) -> ModelProfile {
+    let count = opened.kernels.len();
+    let whole = time(&sessions.iter().map(|s| s.whole).collect::<Vec<_>>());
+    // Each session's own cost of timing: machines are faster in one than in another.
+    let parts: Vec<(f64, Vec<f64>)> = sessions.iter().map(|s| without_timer(&s.kernels, s.whole)).collect();
+    let kernel_time = |k: usize| time(&parts.iter().map(|(_, kernels)| kernels[k]).collect::<Vec<_>>());
+    let times: Vec<ModelTime> = (0..count).map(kernel_time).collect();
+    let sum: f64 = times.iter().map(|t| t.ms).sum();
+    let timed: Vec<f64> = sessions.iter().map(|s| s.kernels.iter().sum::<f64>()).collect();
+    let timers: Vec<f64> = parts.iter().map(|(timer, _)| *timer).collect();
+    let kernels = opened.kernels.into_iter().zip(times);
+    ModelProfile {
+        facts,
+        inputs: opened.inputs,
+        kernels: kernels.map(|(kernel, time)| KernelPart { kernel, time, share: time.ms / sum }).collect(),
+        whole,
+        timed_sum_ms: mean(&timed).unwrap_or(0.0) / 1e6,
+        timer_ns: mean(&timers).unwrap_or(0.0),
+        sum_error: sum / whole.ms - 1.0,
+        session_ms: opened.session_ns as f64 / 1e6,
+        first_ms: opened.first_ns as f64 / 1e6,
+        peak_bytes: opened.peak_bytes,
+    }
+}
+
+/// What timing takes of each kernel, and the kernels without it: as much off each as makes them add up to the whole, but no
+/// kernel below a tenth of what was timed. A sum that is too small stays so: the rest is not any kernel's.
+fn without_timer(kernels: &[f64], whole: f64) -> (f64, Vec<f64>) {
+    let less = |timer: f64| kernels.iter().map(|&ns| (ns - timer).max(0.1 * ns)).collect::<Vec<f64>>();
+    let (mut low, mut high) = (0.0, kernels.iter().copied().fold(0.0, f64::max));
+    if kernels.iter().sum::<f64>() <= whole {
+        return (0.0, kernels.to_vec());
+    }
+    for _ in 0..60 {
+        let middle = f64::midpoint(low, high);
+        if less(middle).iter().sum::<f64>() > whole { low = middle } else { high = middle }
+    }
+    (high, less(high))
+}
+
+fn time(sessions_ns: &[f64]) -> ModelTime {
+    let center = mean(sessions_ns).unwrap_or(0.0);
+    let spread = standard_deviation(sessions_ns).unwrap_or(0.0);
+    let half = student_t_95(sessions_ns.len().saturating_sub(1)) * spread / (sessions_ns.len() as f64).sqrt();
+    ModelTime { ms: center / 1e6, interval_ms: [(center - half).max(0.0) / 1e6, (center + half) / 1e6] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_timing_takes_is_the_same_for_all_kernels() {
+        let truth = [40.0, 10.0, 5.0];
+        let timed: Vec<f64> = truth.iter().map(|ns| ns + 2.0).collect();
+        let (timer, kernels) = without_timer(&timed, 55.0);
+        assert!((timer - 2.0).abs() < 1e-6);
+        for (found, expected) in kernels.iter().zip(truth) {
+            assert!((found - expected).abs() < 1e-6);
+        }
+        // A control: nothing is taken off what is too small already.
+        assert_eq!(without_timer(&truth, 60.0), (0.0, truth.to_vec()));
+        // No kernel becomes nothing.
+        assert!(without_timer(&[1.0, 100.0], 50.0).1[0] >= 0.1);
+    }
+}
