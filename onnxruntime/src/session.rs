@@ -46,6 +46,7 @@ impl Options<'_> {
         self.builder(opening)?.commit_from_file(model).map_err(|e| words(&e.to_string()))
     }
 
+    #[expect(clippy::result_large_err, reason = "the crate's error hands the builder back")]
     fn builder(&self, opening: Opening<'_>) -> Result<SessionBuilder, String> {
         let threads = self.setup.threads.max(1);
         let builder = OrtSession::builder(&self.library.environment).map_err(|e| e.to_string())?;

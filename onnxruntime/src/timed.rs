@@ -13,7 +13,7 @@ use ort::session::Session as OrtSession;
 use crate::session::Options;
 
 /// Profiled runs that are averaged for one: kernels are timed in whole microseconds only.
-const AVERAGED: usize = 3;
+const AVERAGED: usize = 2;
 /// Those are rounded down: half a microsecond is lost on average.
 const LOST_NS: f64 = 500.0;
 

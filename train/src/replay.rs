@@ -13,6 +13,9 @@ use crate::loss::Tally;
 use crate::optimizer::Optimizer;
 use crate::supernet::Supernet;
 
+/// Gives the loss of a mini-batch.
+type ForwardPass<'a> = dyn Fn(&MiniBatch, &[Tensor]) -> Result<Pass, SearchError> + 'a;
+
 /// Steps that are run as they are before one is recorded: libraries choose their algorithms and tensors get their state.
 const WARM_UP: u32 = 3;
 
@@ -112,7 +115,7 @@ impl Replayed {
         optimizer: &mut Optimizer,
         batch: &[MiniBatch],
         weights: &[Tensor],
-        pass: &dyn Fn(&MiniBatch, &[Tensor]) -> Result<Pass, SearchError>,
+        pass: &ForwardPass<'_>,
     ) -> Result<Tally, SearchError> {
         let rate = optimizer.learning_rate();
         self.take(batch, weights, rate)?;
