@@ -134,7 +134,7 @@ mod tests {
         // 4.5 of 40 rounds in 45 s: 35.5 rounds of this session and 40 of the next are left.
         let expected = [
             "session 1/2: round 5/40    ██░░░░░░░░░░░░░░░░░░░░ 0:45, at most about 12:35 left",
-            "converged                  ███████████░░░░░░░░░░░ 64/127 layers",
+            "known                      ███████████░░░░░░░░░░░ 64/127 layers",
         ];
         assert_eq!(text.lines().take(2).collect::<Vec<_>>(), expected);
         for columns in [80, 60, 40, 20, 1] {

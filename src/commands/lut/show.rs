@@ -47,19 +47,19 @@ fn context(lut: &Lut) -> Result<(), Failure> {
     for (i, session) in lut.context.sessions.iter().enumerate() {
         let [compute, memory] = session.canary_spread.map(percent);
         let (number, rounds, reason) = (i + 1, session.rounds, session.reason.name());
-        let levels = match session.levelling {
-            None | Some(Levelling::None) => "",
-            Some(Levelling::Round) => ", levels by round",
-            Some(Levelling::Shrunk) => ", levels by round and visit",
-            Some(Levelling::Visit) => ", levels by visit",
-        };
-        print(format!("session {number}: {rounds} rounds ({reason}), canary spread {compute} / {memory}{levels}"))?;
+        print(format!("session {number}: {rounds} rounds ({reason}), canary spread {compute} / {memory}"))?;
+        match session.levelling {
+            None | Some(Levelling::None) => {}
+            Some(Levelling::Round) => print("  samples are divided by the level of their round")?,
+            Some(Levelling::Shrunk) => print("  samples are divided by a level between those of round and visit")?,
+            Some(Levelling::Visit) => print("  samples are divided by the level of their visit")?,
+        }
         if !session.bad_probes.is_empty() {
             print(paint(Tone::Bad, format!("  NOISY: {}", session.bad_probes.join(", "))))?;
         }
     }
     if lut.context.imported.is_none() && lut.context.sessions.iter().any(|session| session.levelling.is_none()) {
-        let old = "made by an older version: intervals hold the machine's level; `nasprof lut rebuild` takes it out";
+        let old = "of an older version: intervals hold the level; `nasprof lut rebuild` mends it";
         print(paint(Tone::Doubtful, old))?;
     }
     if let Some(parts) = &lut.context.reconciliation {
@@ -89,15 +89,15 @@ fn context(lut: &Lut) -> Result<(), Failure> {
 
 /// How layers, timers and whole networks come together.
 fn reconciled(parts: &Reconciliation) -> String {
-    let (of, sum, timed, plain) =
-        (count(parts.networks, "network"), ms(parts.sum_ns / 1e6), ms(parts.timed_ns / 1e6), ms(parts.plain_ns / 1e6));
+    let [sum, timed, plain] = [parts.sum_ns, parts.timed_ns, parts.plain_ns].map(|ns| ms(ns / 1e6));
     let beside = match (parts.timer_ns > 0.0, parts.layer_ns > 0.0) {
-        (true, _) => format!("{:.0} ns taken off each layer", parts.timer_ns),
-        (_, true) => format!("{:.0} ns added for each layer", parts.layer_ns),
-        _ => "nothing taken off".to_owned(),
+        (true, _) => format!("{:.0} ns are taken off each layer", parts.timer_ns),
+        (_, true) => format!("{:.0} ns are added for each layer", parts.layer_ns),
+        _ => "nothing is taken off a layer".to_owned(),
     };
+    let of = count(parts.networks, "network");
     format!(
-        "means over {of}: sum of layers {sum}, timed run {timed}, plain run {plain}; {beside} (whole = {})",
+        "{of}: sum of layers {sum}, timed run {timed}, plain run {plain}\n  {beside} (whole = {})",
         parts.form.words()
     )
 }
