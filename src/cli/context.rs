@@ -28,12 +28,13 @@ pub(crate) struct ShapeArgs {
     pub(crate) input_shape: Vec<(String, Vec<usize>)>,
 }
 
-/// A name and sizes, as `NAME=1x3x224x224`.
+/// The shape of an input, as `NAME=1x3x224x224`; `NAME=` is a scalar's.
 fn input_shape(text: &str) -> Result<(String, Vec<usize>), String> {
     let explain = || "a name and sizes, like images=1x3x224x224".to_owned();
     let (name, sizes) = text.rsplit_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(explain)?;
+    let sizes = sizes.split('x').filter(|size| !size.is_empty() || sizes.contains('x'));
     let size = |size: &str| size.parse().ok().filter(|&size| size > 0).ok_or_else(explain);
-    Ok((name.to_owned(), sizes.split('x').map(size).collect::<Result<_, _>>()?))
+    Ok((name.to_owned(), sizes.map(size).collect::<Result<_, _>>()?))
 }
 
 /// Changes to a device file.
@@ -121,4 +122,19 @@ pub(crate) enum TimingArg {
     Graph,
     /// One call and its answer, launches included: what a waiting program sees.
     Wall,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_of_inputs() {
+        assert_eq!(input_shape("a=1x3x4"), Ok(("a".to_owned(), vec![1, 3, 4])));
+        assert_eq!(input_shape("a=b=7"), Ok(("a=b".to_owned(), vec![7])));
+        assert_eq!(input_shape("a="), Ok(("a".to_owned(), vec![])));
+        for bad in ["", "a", "=1", "a=0", "a=1x", "a=x1", "a=1,3", "a=-1", "a=1x?"] {
+            assert!(input_shape(bad).is_err(), "{bad}");
+        }
+    }
 }

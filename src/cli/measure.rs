@@ -24,10 +24,6 @@ pub(crate) struct MeasureArgs {
     pub(crate) shapes: ShapeArgs,
     #[command(flatten)]
     pub(crate) context: ContextArgs,
-    /// With --model on ONNX Runtime: the shape of an input whose sizes the model leaves open, like `images=1x3x224x224`; once
-    /// for each such input.
-    #[arg(long, value_name = "NAME=SIZES", value_parser = input_shape, requires = "model")]
-    pub(crate) input_shape: Vec<(String, Vec<u64>)>,
     /// With --model on ONNX Runtime: values of its inputs, from NumPy's `savez` [default: random floats, ones].
     #[arg(long, value_name = "FILE.npz", requires = "model")]
     pub(crate) input: Option<PathBuf>,
@@ -88,15 +84,6 @@ pub(super) fn fraction(text: &str) -> Result<f64, String> {
     }
 }
 
-/// The shape of an input, as `NAME=1x3x224x224`; `NAME=` is a scalar's.
-fn input_shape(text: &str) -> Result<(String, Vec<u64>), String> {
-    let explain = || "a name and sizes, like images=1x3x224x224".to_owned();
-    let (name, sizes) = text.rsplit_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(explain)?;
-    let sizes = sizes.split('x').filter(|size| !size.is_empty() || sizes.contains('x'));
-    let size = |size: &str| size.parse::<u64>().ok().filter(|&size| size > 0).ok_or_else(explain);
-    Ok((name.to_owned(), sizes.map(size).collect::<Result<_, _>>()?))
-}
-
 /// A time like 90s, 10m or 1h.
 fn duration(text: &str) -> Result<Duration, String> {
     let explain = || "a time like 90s, 10m or 1h".to_owned();
@@ -117,16 +104,6 @@ fn duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn shapes_of_inputs() {
-        assert_eq!(input_shape("a=1x3x4"), Ok(("a".to_owned(), vec![1, 3, 4])));
-        assert_eq!(input_shape("a=b=7"), Ok(("a=b".to_owned(), vec![7])));
-        assert_eq!(input_shape("a="), Ok(("a".to_owned(), vec![])));
-        for bad in ["", "a", "=1", "a=0", "a=1x", "a=x1", "a=1,3", "a=-1", "a=1x?"] {
-            assert!(input_shape(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn times_and_fractions() {

@@ -42,8 +42,8 @@ pub(super) fn run(args: &MeasureArgs) -> Result<ExitCode, Failure> {
     {
         return model::run(device, model, args);
     }
-    if !args.input_shape.is_empty() || args.input.is_some() {
-        return Err(Failure::usage("--input-shape and --input are for one model on one device with ONNX Runtime")
+    if args.input.is_some() {
+        return Err(Failure::usage("--input is for one model on one device with ONNX Runtime")
             .hint("add --model FILE.onnx and --backend onnxruntime"));
     }
     let several = devices.len() > 1;

@@ -40,7 +40,9 @@ pub(super) fn run(device: &str, model: &Path, args: &MeasureArgs) -> Result<Exit
             .hint("a model is measured on this machine; a space is measured anywhere"));
     }
     let target = resolve::target(&file, link.cores(), &args.context)?;
-    let shapes: BTreeMap<String, Vec<u64>> = args.input_shape.iter().cloned().collect();
+    let sizes = |shape: &[usize]| shape.iter().map(|&size| size as u64).collect();
+    let shapes: BTreeMap<String, Vec<u64>> =
+        args.shapes.input_shape.iter().map(|(name, shape)| (name.clone(), sizes(shape))).collect();
     let plan = ModelPlan {
         setup: target.setup(args.seed, 0),
         request: ModelRequest { workload: 0, path, shapes, values },
