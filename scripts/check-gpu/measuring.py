@@ -116,6 +116,3 @@ def halves(runner):
                        "--sessions", 1, seconds=60)
         found = context(lut, runner)["context"]["header"].get("precision") if lut.exists() else None
         runner.claim(f"a LUT in {precision}, {layout}", f"its context says {found}; {done.seconds:.0f} s", found == precision)
-
-
-CHECKS = [device_check, cifar, kernels, imagenet, halves]
