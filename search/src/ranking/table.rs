@@ -99,7 +99,7 @@ mod tests {
         let networks = read(&good).unwrap();
         assert_eq!(networks.iter().map(|n| n.score).collect::<Vec<_>>(), [0.91, 0.5]);
         for (from, to, expected) in [
-            ("accuracy", "accuracies", "no column `accuracy`; did you mean `accuracies`?"),
+            ("accuracy", "accuracies", "no column `accuracy` (did you mean `accuracies`?)"),
             ("more,arch", "more,archs", "no column `arch`"),
             ("0.91", "NaN", "line 2: `accuracy` is `NaN`, which is no number"),
             ("0.91", "", "line 2: `accuracy` is ``"),
