@@ -7,11 +7,10 @@ use std::path::PathBuf;
 use nasprof_graph::Arch;
 use nasprof_search::config::Experiment;
 use nasprof_search::job::{Existing, Job, Task};
-use nasprof_train::loss::Tally;
 use nasprof_train::run::search_with;
 use nasprof_train::searchers::{ArchStep, Judge, Searcher};
 use nasprof_train::supernet::Path;
-use nasprof_train::{Gradients, MiniBatch, SearchError, Session};
+use nasprof_train::{Gradients, MiniBatch, SearchError, Session, loss::Tally};
 use rand::Rng;
 
 #[derive(Default)]
@@ -40,8 +39,7 @@ impl Searcher for Replacing {
         _train: &[MiniBatch],
         valid: &[MiniBatch],
     ) -> Result<ArchStep, SearchError> {
-        let mut tallies =
-            self.kept.iter().map(|arch| session.judge_later(arch, valid)).collect::<Result<Vec<_>, _>>()?;
+        let mut tallies = self.kept.iter().map(|a| session.judge_later(a, valid)).collect::<Result<Vec<_>, _>>()?;
         let scores = tallies.iter_mut().map(Tally::score).collect::<Result<Vec<_>, _>>()?;
         let by_error = |&a: &usize, &b: &usize| scores[a].error.total_cmp(&scores[b].error);
         let best = (0..scores.len()).min_by(by_error).unwrap_or(0);
