@@ -39,7 +39,7 @@ impl PyTorch {
         let python = std::env::var("PYTHON").expect("train/benches/pytorch/run.sh starts this bench");
         let device = if session.net().device().is_cuda() { "cuda" } else { "cpu" };
         let mut child = Command::new(python)
-            .args([&script, case, &threads.to_string(), &BATCH.to_string(), device, &precision()])
+            .args([script.as_str(), case, &threads.to_string(), &BATCH.to_string(), device, &precision()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
