@@ -103,7 +103,7 @@ fn a_space_is_measured_estimated_and_validated() {
     let validation: Value = serde_json::from_str(&validation).unwrap();
     assert!(validation["level"].as_f64().unwrap() > 0.0);
     // The LUT is of another runtime than that of libtorch.
-    folder.fails("estimate --lut a.parquet --space small.toml --arch arch.json --backend torch", 5, "backend");
+    folder.fails("estimate --lut a.parquet --space small.toml --arch arch.json --backend torch", 6, "backend");
 }
 
 #[test]

@@ -1,0 +1,132 @@
+//! What is fused whatever the layout is, and the sums of the plain layout.
+
+use std::collections::HashMap;
+
+use crate::{Activation, Graph, Node, Op};
+
+/// A kernel in the making. Values have the numbers of the nodes that compute them in the unfused graph.
+#[derive(Debug, Clone)]
+pub(super) struct Kernel {
+    /// The node of its operation.
+    pub(super) node: usize,
+    pub(super) op: Op,
+    pub(super) operands: Vec<usize>,
+    pub(super) sum: Option<usize>,
+    pub(super) activation: Option<Op>,
+    /// The value it gives.
+    pub(super) value: usize,
+    /// Whether it takes and gives blocks of channels.
+    pub(super) blocked: bool,
+    /// Whether it takes its operand in the plain layout all the same.
+    pub(super) plain_operand: bool,
+}
+
+pub(super) struct Fusion {
+    pub(super) kernels: Vec<Kernel>,
+    pub(super) uses: Vec<usize>,
+}
+
+impl Fusion {
+    pub(super) fn of(graph: &Graph) -> Self {
+        let kernel = |(i, node): (usize, &Node)| {
+            let mut op = node.op.clone();
+            let activation = if let Op::Conv { activation, .. } = &mut op { activation.take() } else { None };
+            Kernel {
+                node: i,
+                op,
+                operands: node.inputs.iter().map(|id| id.0).collect(),
+                sum: None,
+                activation: activation.map(|activation| match activation {
+                    Activation::Relu => Op::Relu,
+                    Activation::Relu6 => Op::Relu6,
+                }),
+                value: i,
+                blocked: false,
+                plain_operand: false,
+            }
+        };
+        let kernels = graph.nodes().iter().enumerate().map(kernel).collect();
+        Self { kernels, uses: graph.use_counts() }
+    }
+
+    /// Takes a kernel with one operand into the one before, where that alone reads its value and `fuse` agrees.
+    fn fuse(&mut self, mut fuse: impl FnMut(&mut Kernel, &Op) -> bool) {
+        let mut place: HashMap<usize, usize> = HashMap::new();
+        let mut kept: Vec<Kernel> = Vec::with_capacity(self.kernels.len());
+        for kernel in self.kernels.drain(..) {
+            if let [operand] = kernel.operands[..]
+                && self.uses[operand] == 1
+                && let Some(&before) = place.get(&operand)
+                && fuse(&mut kept[before], &kernel.op)
+            {
+                kept[before].value = kernel.value;
+                place.insert(kernel.value, before);
+                continue;
+            }
+            place.insert(kernel.value, kept.len());
+            kept.push(kernel);
+        }
+        self.kernels = kept;
+    }
+
+    pub(super) fn batch_norms(&mut self) {
+        self.fuse(|before, op| match (&mut before.op, op) {
+            (Op::Conv { bias, .. }, Op::BatchNorm { .. }) if before.activation.is_none() => {
+                *bias = true;
+                true
+            }
+            _ => false,
+        });
+    }
+
+    pub(super) fn activations(&mut self) {
+        self.fuse(|before, op| {
+            let fits = matches!(before.op, Op::Conv { .. })
+                && before.activation.is_none()
+                && op.is_activation()
+                && *op != Op::Hswish;
+            if fits {
+                before.activation = Some(op.clone());
+            }
+            fits
+        });
+    }
+
+    /// Without blocks of channels: `ConvAddActivationFusion`. A convolution that is read by a sum of two alone takes the other
+    /// operand in, and the activation after the sum; the later convolution, if both could.
+    pub(super) fn sums(&mut self) {
+        let mut place: HashMap<usize, usize> = HashMap::new();
+        let mut kept: Vec<Option<Kernel>> = Vec::with_capacity(self.kernels.len());
+        for kernel in self.kernels.drain(..) {
+            if let (Op::Add, &[first, second]) = (&kernel.op, &kernel.operands[..]) {
+                let fits = |value: usize| {
+                    let before = kept.get(*place.get(&value)?)?.as_ref()?;
+                    let conv = matches!(before.op, Op::Conv { .. });
+                    let free = before.activation.is_none() && before.sum.is_none() && self.uses[value] == 1;
+                    (conv && free && first != second).then_some(place[&value])
+                };
+                let (a, b) = (fits(first), fits(second));
+                let chosen = if a > b { a.map(|place| (place, second)) } else { b.map(|place| (place, first)) };
+                if let Some((before, other)) = chosen
+                    && let Some(mut conv) = kept[before].take()
+                {
+                    conv.sum = Some(other);
+                    conv.value = kernel.value;
+                    place.insert(kernel.value, kept.len());
+                    kept.push(Some(conv));
+                    continue;
+                }
+            }
+            place.insert(kernel.value, kept.len());
+            kept.push(Some(kernel));
+        }
+        self.kernels = kept.into_iter().flatten().collect();
+        self.fuse(|before, op| {
+            let fits = before.sum.is_some() && before.activation.is_none() && op.is_activation() && *op != Op::Hswish;
+            if fits {
+                before.activation = Some(op.clone());
+            }
+            fits
+        });
+    }
+}
