@@ -26,7 +26,7 @@ pub(crate) use self::lut::{ImportArgs, LatencyUnit, LutArgs, LutCommand, SortCol
 pub(crate) use self::measure::MeasureArgs;
 pub(crate) use self::query::QueryArgs;
 pub(crate) use self::rank::{AgainstArg, ParetoArgs, RankArgs, RankBy};
-pub(crate) use self::search::{RunArgs, SearchArgs};
+pub(crate) use self::search::{RunArgs, SearchArgs, SimulateArgs, TrainArgs};
 pub(crate) use self::space::{SpaceArgs, SpaceCommand};
 pub(crate) use self::time::TimeArgs;
 
@@ -69,8 +69,10 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Search a space for the best network within a budget.
     Search(SearchArgs),
-    /// Train one network.
-    Train(RunArgs),
+    /// Compare search methods on a table of trained networks.
+    Simulate(SimulateArgs),
+    /// Train one network, or a list of networks one after the other.
+    Train(TrainArgs),
     /// Answer SQL over LUTs, journals, validations and runs (built by `make query`).
     #[command(
         after_help = "nasprof query 'SELECT op, SUM(mean_ms) AS ms FROM lut GROUP BY op ORDER BY ms DESC' lut.parquet\n\
@@ -91,15 +93,4 @@ pub(crate) enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn definitions_are_consistent() {
-        Cli::command().debug_assert();
-    }
 }

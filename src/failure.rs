@@ -22,7 +22,7 @@ use crate::escape::block;
 pub(crate) use crate::exit::{Exit, of_io};
 use crate::hints::{
     BROKEN_AGENT, arch_hint, device_file_hint, folder_hint, journal_hint, link_hint, model_hint, no_library_hint,
-    space_hint,
+    space_hint, trained_hint,
 };
 use crate::kept::Kept;
 
@@ -75,6 +75,10 @@ impl Failure {
                 "interrupted; completed epochs are kept",
                 "the same command with --resume continues from the last \
                     epoch",
+            ),
+            Kept::Networks => (
+                "interrupted; the networks trained so far are kept",
+                "the same command with --resume continues with the next network",
             ),
             Kept::Run => ("interrupted; the run is kept", "the same command with --resume continues"),
             Kept::Nothing => ("interrupted", "run the same command again"),
@@ -275,6 +279,14 @@ impl From<RunError> for Failure {
                 Self { exit: Exit::DeviceLost, ..Self::usage(error) }.hint("nothing was written; run the command again")
             }
             RunError::Evolution(_) => Self::usage(error),
+            RunError::Trained(ref trained) => {
+                let hint = trained_hint(trained);
+                let failure = Self::usage(&error);
+                match hint {
+                    Some(hint) => failure.hint(hint),
+                    None => failure,
+                }
+            }
         }
     }
 }

@@ -3,7 +3,9 @@
 use nasprof_devices::{ClockStep, DeviceFileError, LinkError, Step};
 use nasprof_graph::arch::ArchError;
 use nasprof_profiler::journal::JournalError;
+use nasprof_search::evolution::TrainedError;
 use nasprof_search::folder::FolderError;
+use nasprof_search::methods::MethodError;
 use nasprof_spaces::SpaceError;
 
 use crate::exit::{Exit, of_io};
@@ -212,6 +214,21 @@ pub(crate) fn model_hint(problem: &str) -> &'static str {
 pub(crate) fn no_library_hint(problem: &str) -> Option<&'static str> {
     let missing = problem.contains("found no libonnxruntime");
     missing.then_some("scripts/install-onnxruntime.sh gets it for this machine; `pip install onnxruntime` on a board")
+}
+
+/// What to do about a search on a table of trained networks.
+pub(crate) fn trained_hint(error: &TrainedError) -> Option<String> {
+    let hint = match error {
+        TrainedError::Table(_) => {
+            "`accuracy_table` names the CSV of NAS-Bench-201, or the networks.parquet of `nasprof train --many`"
+        }
+        TrainedError::Budget { .. } => "raise the limit, or train networks within it with `nasprof train --many`",
+        TrainedError::Config(error) => return error.hint(),
+        TrainedError::Method(MethodError::NoCurves { .. }) => "leave `searcher.rungs` out",
+        TrainedError::Method(MethodError::NoCost { .. }) => "set `searcher.trainings` to 1 or more",
+        TrainedError::Method(_) | TrainedError::Cost(_) | TrainedError::Candidates(_) => return None,
+    };
+    Some(hint.to_owned())
 }
 
 #[cfg(test)]

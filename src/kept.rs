@@ -7,6 +7,8 @@ pub(crate) enum Kept {
     Journal,
     /// A run's folder, which `--resume` goes on with.
     Epochs,
+    /// The records of networks that were trained, which `--resume` goes on with.
+    Networks,
     /// A run's folder that only lacks the measurement of its winner.
     Run,
     /// Nothing.

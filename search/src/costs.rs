@@ -1,9 +1,11 @@
 //! Costs of an architecture: latency and memory from a LUT, parameters and MACs from the network.
 
 use nasprof_graph::runtime::Runtime;
-use nasprof_graph::{Arch, Graph, GraphError, LoweredNetwork};
-use nasprof_lut::{CostTable, Estimator, Lut};
+use nasprof_graph::selector::Selector;
+use nasprof_graph::{Arch, Graph, GraphError, LoweredNetwork, NodeId};
+use nasprof_lut::{BatchEstimator, CostTable, Estimator, Lut};
 use nasprof_spaces::Space;
+use rayon::prelude::*;
 use thiserror::Error;
 
 use crate::config::Quantity;
@@ -112,6 +114,32 @@ impl<'a> Costs<'a> {
         }
     }
 
+    /// The quantity of many architectures, in parallel. Where no table gives it, latencies are those of the batch form, which knows no
+    /// context of a layer ([`BatchEstimator`]).
+    ///
+    /// # Errors
+    /// As [`Costs::of`].
+    pub fn of_all(&self, space: &Space, archs: &[Arch]) -> Result<Vec<f64>, CostError> {
+        if self.table.is_none() {
+            match (self.quantity, &self.estimator) {
+                (Quantity::Latency, Some(estimator)) => {
+                    if let Some(batch) = BatchEstimator::compile(space, self.runtime, estimator) {
+                        let mut values = Vec::new();
+                        let scored = batch.score_all(archs, &mut values);
+                        return scored.map(|()| values).map_err(|e| CostError::Architecture(e.to_string()));
+                    }
+                }
+                (Quantity::Params | Quantity::Macs, _) if self.runtime == Runtime::TorchEager => {
+                    let counts = counts(&self.supernet, archs)?;
+                    let of = |(params, macs)| if self.quantity == Quantity::Params { params } else { macs };
+                    return Ok(counts.into_iter().map(|count| of(count) as f64).collect());
+                }
+                _ => {}
+            }
+        }
+        archs.par_iter().map(|arch| self.of(arch)).collect()
+    }
+
     /// Whether costs come from a table, in nanoseconds; else each prunes its network first, in milliseconds.
     #[must_use]
     pub fn is_tabulated(&self) -> bool {
@@ -178,6 +206,32 @@ impl<'a> Costs<'a> {
             }
         }
     }
+}
+
+/// Architectures that one thread counts at a time.
+const PART: usize = 512;
+
+/// Parameters and MACs of many architectures, of the layers that libtorch runs.
+///
+/// # Errors
+/// The first that is not an architecture of the space.
+pub(crate) fn counts(graph: &Graph, archs: &[Arch]) -> Result<Vec<(u64, u64)>, CostError> {
+    let nodes = (0..graph.nodes().len()).map(|node| graph.cost_of(&[NodeId(node)]));
+    let nodes: Vec<(u64, u64)> = nodes.map(|cost| (cost.params, cost.macs)).collect();
+    let selector = Selector::new(graph);
+    let mut counts = vec![(0, 0); archs.len()];
+    archs.par_chunks(PART).zip(counts.par_chunks_mut(PART)).try_for_each(|(archs, counts)| {
+        let mut selector = selector.clone();
+        archs.iter().zip(counts).try_for_each(|(arch, count)| {
+            let layers = selector.select(arch).map_err(|e| CostError::Architecture(e.to_string()))?;
+            for layer in layers {
+                let (params, macs) = nodes[layer.node.0];
+                *count = (count.0 + params, count.1 + macs);
+            }
+            Ok::<(), CostError>(())
+        })
+    })?;
+    Ok(counts)
 }
 
 impl Extremum {

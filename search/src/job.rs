@@ -39,7 +39,7 @@ pub enum Existing {
 }
 
 /// What a run writes into its folder; other files there are not ours.
-pub const FILES: [&str; 13] = [
+pub const FILES: [&str; 17] = [
     "result.json",
     "run.sha256",
     "checkpoint",
@@ -51,6 +51,10 @@ pub const FILES: [&str; 13] = [
     "arch.json",
     "arch.svg",
     "weights.safetensors",
+    "networks.jsonl",
+    "networks.parquet",
+    "candidates.parquet",
+    "trials.jsonl",
     "tensorboard",
     "log.txt",
 ];
@@ -73,7 +77,7 @@ pub fn clear(folder: &Path, kept: &[&str]) -> io::Result<()> {
 }
 
 /// What to do.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Task {
     /// Run the experiment.
@@ -82,6 +86,11 @@ pub enum Task {
     Select {
         /// Measured over estimated latency of the winner.
         factor: f64,
+    },
+    /// Train a list of networks, one after the other, each by itself.
+    TrainMany {
+        /// The list, as [`crate::trials::read_list`] takes it.
+        list: PathBuf,
     },
 }
 

@@ -1,5 +1,6 @@
 //! The parts of a search without tensors: experiments, data sets, costs, evolution and the selection of architectures.
 
+mod columns;
 pub mod config;
 mod costs;
 pub mod csv_text;
@@ -9,12 +10,14 @@ pub mod evolution;
 pub mod folder;
 pub mod job;
 pub mod lut_files;
+pub mod methods;
 pub mod pipeline;
 pub mod ranking;
 pub mod record;
 pub mod schedule;
 pub mod selection;
 pub mod target;
+pub mod trials;
 pub mod winner;
 
 pub use costs::{CostError, Costs, Extremum, Optimality};

@@ -6,6 +6,7 @@ use toml::Table;
 use super::darts::DartsSpec;
 use super::error::SpaceError;
 use super::mobilenet::MobilenetSpec;
+use super::nasbench201::Nasbench201Spec;
 use super::ofa::{OfaMbv3Spec, OfaResnet50Spec, OfaXceptionSpec};
 use super::random_wired::RandomWiredSpec;
 use super::space::Space;
@@ -19,6 +20,8 @@ pub enum SpaceSpec {
     Darts(DartsSpec),
     /// MobileNetV2-like.
     Mobilenet(MobilenetSpec),
+    /// The cells of NAS-Bench-201.
+    Nasbench201(Nasbench201Spec),
     /// Once-for-all MobileNetV3.
     OfaMbv3(OfaMbv3Spec),
     /// Once-for-all ResNet-50.
@@ -54,6 +57,7 @@ type Read = fn(Table) -> Result<SpaceSpec, toml::de::Error>;
 const KINDS: &[(&str, Read)] = &[
     ("darts", |keys| keys.try_into().map(SpaceSpec::Darts)),
     ("mobilenet", |keys| keys.try_into().map(SpaceSpec::Mobilenet)),
+    ("nasbench201", |keys| keys.try_into().map(SpaceSpec::Nasbench201)),
     ("ofa-mbv3", |keys| keys.try_into().map(SpaceSpec::OfaMbv3)),
     ("ofa-resnet50", |keys| keys.try_into().map(SpaceSpec::OfaResnet50)),
     ("ofa-xception", |keys| keys.try_into().map(SpaceSpec::OfaXception)),
@@ -111,6 +115,7 @@ impl SpaceSpec {
         match self {
             Self::Darts(spec) => spec.build(name),
             Self::Mobilenet(spec) => spec.build(name),
+            Self::Nasbench201(spec) => spec.build(name),
             Self::OfaMbv3(spec) => spec.build(name),
             Self::OfaResnet50(spec) => spec.build(name),
             Self::OfaXception(spec) => spec.build(name),

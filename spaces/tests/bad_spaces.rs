@@ -33,7 +33,7 @@ fn not_a_space_file() {
     assert!(parse("format_version = 1").starts_with("key `kind`: is missing; known: darts, "));
     assert_eq!(
         parse("format_version = 1\nkind = \"mobilnet\""),
-        "key `kind`: no kind `mobilnet` (did you mean `mobilenet`?); known: darts, mobilenet, ofa-mbv3, ofa-resnet50, \
+        "key `kind`: no kind `mobilnet` (did you mean `mobilenet`?); known: darts, mobilenet, nasbench201, ofa-mbv3, ofa-resnet50, \
          ofa-xception, random-wired, zoph"
     );
     let part = parse("format_version = 1\nkind = \"resnet\"");

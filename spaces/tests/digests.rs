@@ -29,7 +29,8 @@ const BEFORE: &[(&str, &str)] = &[
 /// A digest of an older version names the space it was written for, and no other.
 #[test]
 fn digests_of_older_versions_are_known() {
-    assert!(builtin_names().eq(BEFORE.iter().map(|(name, _)| *name)));
+    let newer = |name: &&str| !name.starts_with("nasbench201-");
+    assert!(builtin_names().filter(newer).eq(BEFORE.iter().map(|(name, _)| *name)));
     for (name, before) in BEFORE {
         let identity = Space::builtin(name).unwrap().graph.identity();
         assert!(identity.is(before), "{name}");

@@ -1,4 +1,4 @@
-//! `search` and `train`.
+//! `search`, `simulate` and `train`.
 
 use std::path::PathBuf;
 
@@ -14,6 +14,43 @@ pub(crate) struct SearchArgs {
     /// Measure the winner with locked clocks, like its LUT.
     #[arg(long)]
     pub(crate) lock_clocks: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The experiment has an `accuracy_table`, the budget, and the search that is compared with random search, \
+    regularised evolution and local search:\n  \
+    nasprof simulate EXPERIMENT.toml --cost 8,20 --seeds 2000"
+)]
+pub(crate) struct SimulateArgs {
+    /// The experiment: a TOML or JSON file.
+    #[arg(value_name = "EXPERIMENT.toml")]
+    pub(crate) experiment: PathBuf,
+    /// Replace a value of the file: a dotted key; numbers index the tables of a list.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// What a search may cost, in full trainings; several are separated by commas.
+    #[arg(long, value_name = "TRAININGS", value_delimiter = ',', default_value = "1,2,5,10,25,50,100")]
+    pub(crate) cost: Vec<f64>,
+    /// Searches of each method at each cost.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
+    pub(crate) seeds: u32,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "A list has an architecture on each line, as `nasprof space sample` prints them:\n  \
+    nasprof space sample SPACE -n 200 --seed 1 > networks.jsonl\n  \
+    nasprof train EXPERIMENT.toml --many networks.jsonl -o runs/many --resume")]
+pub(crate) struct TrainArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// Train each network of this list by itself, one after the other, in place of the experiment's. A line can also be
+    /// `{"arch": …, "seed": …}`. The run folder gets networks.jsonl as networks are done, and networks.parquet at the end.
+    #[arg(long, value_name = "NETWORKS.jsonl")]
+    pub(crate) many: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -18,9 +18,11 @@ mod rank;
 mod ranking;
 mod report;
 mod search;
+mod simulate;
 mod space;
 mod table;
 mod time;
+mod train;
 mod validate;
 mod validate_memory;
 mod whole;
@@ -50,7 +52,8 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Report(args) => report::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Search(args) => search::search(&args),
-        Command::Train(args) => search::train(&args),
+        Command::Simulate(args) => simulate::simulate(&args),
+        Command::Train(args) => train::train(&args),
         Command::Query(args) => query::run(&args),
         Command::Manual { output } => manual::run(&output),
         Command::Completions { shell } => {

@@ -9,9 +9,9 @@ use nasprof_base::text::{bytes, ms, percent};
 use nasprof_graph::arch::ArchFile;
 use nasprof_lut::Lut;
 use nasprof_profiler::engine::Interrupted;
-use nasprof_search::config::{Experiment, Quantity};
+use nasprof_search::config::{Experiment, Plan, Quantity};
 use nasprof_search::events::RunEvent;
-use nasprof_search::evolution::Sampling;
+use nasprof_search::evolution::{SampledResult, Sampling};
 use nasprof_search::job::{Existing, FILES, Job, RunResult, Task, Trained};
 use nasprof_search::pipeline::{self, SampledSearch, Trainer, Watch};
 use nasprof_search::target::Grade;
@@ -31,26 +31,16 @@ pub(super) fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
     let name = run.experiment.display();
     match &experiment.searcher {
         None => Err(Failure::usage(format!("{name} has no table `searcher`")).hint("`nasprof train` runs trainings")),
-        Some(searcher) if searcher.trains() => train_and_measure(args, experiment),
+        Some(_) if experiment.trains() => train_and_measure(args, experiment),
         Some(_) => search_without_training(args, experiment),
     }
-}
-
-pub(super) fn train(args: &RunArgs) -> Result<ExitCode, Failure> {
-    let experiment = Experiment::read(&args.experiment, &args.set)?;
-    if experiment.trainer.is_none() {
-        let name = args.experiment.display();
-        return Err(Failure::usage(format!("{name} has no table `trainer`")).hint("`nasprof search` runs searches"));
-    }
-    let job = Job { task: Task::Run, folder: folder(args, &experiment)?, experiment, existing: existing(args) };
-    let result = pipeline::trained(&job, &mut Program, None)?;
-    print_result(args, &job.folder, &result)
 }
 
 /// A search without training needs no libtorch and takes seconds.
 fn search_without_training(args: &SearchArgs, experiment: Experiment) -> Result<ExitCode, Failure> {
     let lut = lut_to_measure_with(args, &experiment)?;
     let search = SampledSearch { folder: folder(&args.run, &experiment)?, experiment, existing: existing(&args.run) };
+    Plan::new(search.experiment.clone())?.warnings.iter().for_each(status);
     let mut watching = Watching { view: SearchView::new(), interrupted: interruption(Kept::Nothing)? };
     let mut context = lut.as_ref().map(|lut| DeviceContext::new(&search.experiment, lut, args));
     let found = pipeline::sampled(&search, &mut watching, context.as_mut().map(|context| context as _))?;
@@ -65,10 +55,23 @@ fn search_without_training(args: &SearchArgs, experiment: Experiment) -> Result<
             let upper = quantity.upper.map(|upper| format!(" (at most {})", amount(name, upper)));
             print(format!("{name:<13} {}{}", amount(name, quantity.estimated), upper.unwrap_or_default()))?;
         }
+        show_on_table(&found)?;
         show_measured(&found.latency)?;
         print(format!("front         {} architectures in pareto.csv", found.front))?;
     }
     within_limit(&found.latency)
+}
+
+/// Of a search on a table: what it would have cost, and random search beside it.
+fn show_on_table(found: &SampledResult) -> Result<(), Failure> {
+    let Some(on) = &found.on_table else { return Ok(()) };
+    print(format!(
+        "test accuracy {} (best within the budget {})",
+        percent(on.test_accuracy),
+        percent(on.best_test_accuracy)
+    ))?;
+    print(format!("cost          {:.1} trainings of {} epochs, counted by the table", on.trainings, on.epochs))?;
+    print(format!("random        {} at {:.1} trainings", percent(on.random.test_accuracy), on.random.trainings))
 }
 
 /// Shows how far a search without training is, until it is interrupted.
@@ -90,13 +93,13 @@ impl Watch for Watching {
     }
 }
 
-fn existing(args: &RunArgs) -> Existing {
+pub(super) fn existing(args: &RunArgs) -> Existing {
     kept_journal::existing(args.resume, args.overwrite)
 }
 
 /// The run folder, if its files are none of those that the run reads. That a run is gone on with by its own `config.toml` is
 /// fine: it is not written then.
-fn folder(args: &RunArgs, experiment: &Experiment) -> Result<PathBuf, Failure> {
+pub(super) fn folder(args: &RunArgs, experiment: &Experiment) -> Result<PathBuf, Failure> {
     let default = || PathBuf::from("runs").join(resolve::file_name(&args.experiment.to_string_lossy()));
     let folder = args.output.clone().unwrap_or_else(default);
     let luts = experiment.regularizers.iter().filter_map(|regularizer| regularizer.lut.clone());
@@ -125,7 +128,7 @@ fn train_and_measure(args: &SearchArgs, experiment: Experiment) -> Result<ExitCo
 }
 
 /// `nasprof-search`, which links libtorch.
-struct Program;
+pub(super) struct Program;
 
 impl Trainer for Program {
     type Error = Failure;
@@ -166,7 +169,7 @@ fn within_limit(latency: &Latency) -> Result<ExitCode, Failure> {
     }
 }
 
-fn print_result(args: &RunArgs, folder: &Path, result: &RunResult) -> Result<ExitCode, Failure> {
+pub(super) fn print_result(args: &RunArgs, folder: &Path, result: &RunResult) -> Result<ExitCode, Failure> {
     if args.json {
         print_json(result)?
     } else {
@@ -239,8 +242,16 @@ fn again(factor: f64) -> String {
     format!("the measured latency misses the budget: selecting again with latencies {factor:.4} times the LUT's")
 }
 
+/// What an interrupted job leaves.
+fn kept(task: &Task) -> Kept {
+    match task {
+        Task::Run | Task::Select { .. } => Kept::Epochs,
+        Task::TrainMany { .. } => Kept::Networks,
+    }
+}
+
 /// Runs a job in `nasprof-search`, and shows its events.
-fn start(job: &Job) -> Result<(), Failure> {
+pub(super) fn start(job: &Job) -> Result<(), Failure> {
     let program = resolve::search_program();
     let name = program.display();
     let cannot = |e: std::io::Error| {
@@ -248,7 +259,8 @@ fn start(job: &Job) -> Result<(), Failure> {
         Failure::usage(format!("cannot run {name}: {e}")).hint(hint)
     };
     // Before there is anything to interrupt. From a terminal the trainer is interrupted as well.
-    let interrupted = interruption(Kept::Epochs)?;
+    let kept = kept(&job.task);
+    let interrupted = interruption(kept)?;
     let mut child = Command::new(&program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(cannot)?;
     let text = serde_json::to_vec(job).map_err(Failure::internal)?;
     // A child that does not read its job ends, and its last event says more than the broken pipe.
@@ -284,7 +296,7 @@ fn start(job: &Job) -> Result<(), Failure> {
     let status = child.wait().map_err(Failure::internal)?;
     match (status.code(), failure) {
         (Some(0), None) => Ok(()),
-        _ if interrupted.load(Ordering::Relaxed) => Err(Failure::interrupted(Kept::Epochs)),
+        _ if interrupted.load(Ordering::Relaxed) => Err(Failure::interrupted(kept)),
         (code, Some((message, hint))) => {
             let exit = if code == Some(Exit::Usage as i32) { Exit::Usage } else { Exit::Internal };
             let failure = Failure::new(exit, message);

@@ -1,7 +1,7 @@
 //! The built program from outside. `commands`: what works; `drawing`: searches without training; `bad_input`: what is
 //! refused and how; `outputs`: what is never written over; `broken_agent`: what an agent may not say; `terminal`: what never
 //! reaches the terminal; `interruption`: what survives, and when it ends; `environment`: where files and programs come from;
-//! `torch`: real layers, where an agent with libtorch is at hand; `searching`: searches and trainings with libtorch; `onnx`:
+//! `torch`: real layers, where an agent with libtorch is at hand; `searching`: searches and trainings with libtorch; `simulating`: searches on a table; `onnx`:
 //! models of networks; `onnxruntime`: its back end; `querying`: what is asked in SQL; `layout`, `circles` and `repository`: the invariants of the workspace; `docs`, `messages` and `spaces`:
 //! the documentation against the program.
 
@@ -36,6 +36,7 @@ mod repository;
 mod sample_lut;
 mod searching;
 mod sharding;
+mod simulating;
 mod spaces;
 mod tables;
 mod tables_of_others;

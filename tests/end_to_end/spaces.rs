@@ -20,13 +20,19 @@ struct Described {
     example: &'static str,
 }
 
-const KINDS: [Described; 7] = [
+const KINDS: [Described; 8] = [
     Described { kind: "darts", root: "DartsSpec", source: "spaces/src/darts/spec.rs", example: "darts-cifar10" },
     Described {
         kind: "mobilenet",
         root: "MobilenetSpec",
         source: "spaces/src/mobilenet.rs",
         example: "mobilenet-cifar10",
+    },
+    Described {
+        kind: "nasbench201",
+        root: "Nasbench201Spec",
+        source: "spaces/src/nasbench201.rs",
+        example: "nasbench201-cifar10",
     },
     Described { kind: "ofa-mbv3", root: "OfaMbv3Spec", source: "spaces/src/ofa/mbv3.rs", example: "ofa-mbv3" },
     Described {

@@ -9,6 +9,7 @@ use nasprof_search::config::ConfigError;
 use nasprof_search::data::DataError;
 use nasprof_search::evolution::EvolutionError;
 use nasprof_search::folder::FolderError;
+use nasprof_search::trials::{ListError, TableError};
 use tch::TchError;
 use thiserror::Error;
 
@@ -56,6 +57,12 @@ pub enum SearchError {
         /// What is wrong.
         problem: String,
     },
+    /// The list of networks cannot be used.
+    #[error(transparent)]
+    List(#[from] ListError),
+    /// The table of networks cannot be written.
+    #[error(transparent)]
+    Table(#[from] TableError),
     /// The run folder cannot be used.
     #[error(transparent)]
     Folder(#[from] FolderError),

@@ -7,6 +7,7 @@ pub mod loss;
 mod numerics;
 pub mod optimizer;
 mod place;
+pub mod proxies;
 pub mod proximal;
 pub mod regularizers;
 mod replay;

@@ -113,7 +113,8 @@ impl Tally {
     }
 }
 
-/// `(1 - e) * cross entropy - e * mean log probability`, the mean over the batch.
+/// `(1 - e) * cross entropy - e * mean log probability`, the mean over the batch. The labels are classes `(N)`, or probabilities of the
+/// classes `(N, C)`.
 ///
 /// # Errors
 /// If the labels are not classes of the logits.

@@ -137,6 +137,26 @@ impl<'a> Regularizers<'a> {
         self.all.iter().map(|one| one.costs.of(arch)).collect()
     }
 
+    /// Whether an architecture is within the bounds of rejections and at most the target of constraints.
+    ///
+    /// # Errors
+    /// A cost that is not known.
+    pub fn admits(&self, arch: &Arch) -> Result<bool, CostError> {
+        for one in &self.all {
+            let Regularizer { upper, lower, target, .. } = one.settings;
+            let most = match one.settings.kind {
+                RegularizerKind::Reject => *upper,
+                RegularizerKind::Constraint => [*upper, *target].into_iter().flatten().reduce(f64::min),
+                RegularizerKind::Reward | RegularizerKind::Penalty => continue,
+            };
+            let value = one.costs.of(arch)?;
+            if most.is_some_and(|most| value > most) || lower.is_some_and(|least| value < least) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// How a distribution becomes an architecture.
     #[must_use]
     pub fn rule(&self) -> &DiscretizationRule {

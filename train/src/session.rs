@@ -215,6 +215,36 @@ impl<'a> Session<'a> {
         replayed.step(net, &mut self.weights, batch, weights, &pass).map(Some)
     }
 
+    /// As [`Session::weight_gradients`], and the outputs for each mini-batch, without their graph. With a `teacher`, which is such
+    /// outputs of another path, the path learns from these in place of the labels.
+    ///
+    /// # Errors
+    /// As [`Session::weight_gradients`].
+    pub fn taught_gradients(
+        &self,
+        path: Path<'_>,
+        batch: &[MiniBatch],
+        teacher: Option<&[Tensor]>,
+        gradients: &mut Gradients,
+    ) -> Result<(Tally, Vec<Tensor>), SearchError> {
+        let total: usize = batch.iter().map(MiniBatch::len).sum();
+        let (mut tally, mut outputs) = (Tally::default(), Vec::with_capacity(batch.len()));
+        for (i, mini) in batch.iter().enumerate() {
+            let _casts = self.numerics.casts();
+            let output = self.net.forward(&mini.images, path, Phase::Train)?;
+            let logits = &output.values[0];
+            let loss = match teacher.and_then(|teacher| teacher.get(i)) {
+                Some(teacher) => cross_entropy(logits, &teacher.f_softmax(-1, None)?, 0.0)?,
+                None => cross_entropy(logits, &mini.labels, self.training.label_smoothing)?,
+            };
+            tally = tally.and(Tally::of(&loss, logits, &mini.labels, self.learning_rate())?);
+            let share = self.numerics.scaled(&loss, mini.len() as f64 / total as f64)?;
+            add(gradients, self.net.gradients(&share, &output.parameters)?)?;
+            outputs.push(logits.f_detach()?);
+        }
+        Ok((tally, outputs))
+    }
+
     /// One step of the weights.
     ///
     /// # Errors

@@ -48,3 +48,28 @@ pub(super) fn check(regularizers: &[LoadedRegularizer], space: &Space) -> Result
     }
     Ok(())
 }
+
+/// Limits that every network meets, in words: whoever set them may have meant another unit or another LUT.
+pub(super) fn warnings(regularizers: &[LoadedRegularizer], space: &Space) -> Result<Vec<String>, ConfigError> {
+    let mut warnings = Vec::new();
+    for (i, regularizer) in regularizers.iter().enumerate() {
+        let settings = &regularizer.settings;
+        let (key, limit) = match settings.kind {
+            RegularizerKind::Constraint => ("target", settings.target),
+            RegularizerKind::Reject => ("upper", settings.upper),
+            RegularizerKind::Reward | RegularizerKind::Penalty => continue,
+        };
+        let Some(limit) = limit else { continue };
+        let failed = |e: CostError| ConfigError::key(format!("regularizers.{i}.lut"), e.to_string());
+        let costs = Costs::new(space, settings.quantity, regularizer.lut.as_deref()).map_err(failed)?;
+        let Extremum { value, optimality, .. } = costs.find_at_least(space, limit).map_err(failed)?;
+        if value < limit {
+            let found = if optimality == Optimality::Exact { "has" } else { "that was found has" };
+            let (name, unit) = (settings.quantity.name(), settings.quantity.unit());
+            warnings.push(format!(
+                "warning: regularizers.{i}.{key}: every network meets a {name} of {limit} {unit}: the most expensive one {found} {value} {unit}"
+            ));
+        }
+    }
+    Ok(warnings)
+}

@@ -1,6 +1,8 @@
 //! Checks of an experiment that need only its text.
 
-use super::{ConfigError, Experiment, Optimizer, RegularizerKind, Searcher};
+use nasprof_base::suggest;
+
+use super::{ConfigError, Experiment, Optimizer, Paths, RegularizerKind, Searcher};
 
 /// Most architectures scored by counts and LUTs: some seconds each 100,000, and about a kilobyte of memory each.
 const MOST_BY_COST: u32 = 1_000_000;
@@ -12,7 +14,9 @@ pub(super) fn check(experiment: &Experiment) -> Result<(), ConfigError> {
     let trains = match (&experiment.searcher, &experiment.trainer) {
         (Some(searcher), None) => {
             check_searcher(searcher)?;
-            searcher.trains()
+            check_table(experiment, searcher)?;
+            check_paths(experiment, searcher)?;
+            experiment.trains()
         }
         (None, Some(_)) => true,
         (None, None) => return Err(ConfigError::key("searcher", "is missing: give `[searcher]` or `[trainer]`")),
@@ -20,6 +24,9 @@ pub(super) fn check(experiment: &Experiment) -> Result<(), ConfigError> {
             return Err(ConfigError::key("trainer", "give `[searcher]` or `[trainer]`, not both"));
         }
     };
+    if experiment.trainer.is_some() && experiment.accuracy_table.is_some() {
+        return Err(ConfigError::key("accuracy_table", "is for searches; a training trains"));
+    }
     let missing = |key: &str| Err(ConfigError::key(key, "is missing"));
     match (&experiment.data, &experiment.training) {
         (None, _) if trains => missing("data"),
@@ -62,9 +69,50 @@ fn misplaced(searcher: &Searcher, kind: RegularizerKind) -> Option<&'static str>
         (Searcher::Evolution { .. } | Searcher::Random { .. }, kind) if kind != RegularizerKind::Reject => {
             Some("this search supports hard limits only; use `reject`")
         }
+        (searcher, kind) if searcher.trainings().is_some() && kind != RegularizerKind::Reject => {
+            Some("this search draws within hard limits only; use `reject`")
+        }
         _ => None,
     }
 }
+
+/// Most trainings that a search may cost.
+const MOST_TRAININGS: f64 = 1e6;
+
+/// A table answers for trainings only, and then nothing is trained.
+fn check_table(experiment: &Experiment, searcher: &Searcher) -> Result<(), ConfigError> {
+    match (&experiment.accuracy_table, searcher.trainings()) {
+        (Some(_), None) => {
+            let kinds = "`staged`, `trained-random`, `regularized-evolution` and `local-search`";
+            Err(ConfigError::key(
+                "accuracy_table",
+                format!("answers for trainings of single networks: {kinds} have such"),
+            ))
+        }
+        (_, Some(trainings)) if !(1.0..=MOST_TRAININGS).contains(&trainings) => {
+            Err(ConfigError::key("searcher.trainings", format!("{trainings} is not in 1 to {MOST_TRAININGS}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_scores(scores: &[String]) -> Result<(), ConfigError> {
+    for (i, score) in scores.iter().enumerate() {
+        let key = format!("searcher.scores.{i}");
+        if !SCORES.contains(&score.as_str()) {
+            let nearest = suggest::did_you_mean(suggest::nearest(score, SCORES).as_deref());
+            return Err(ConfigError::key(key, format!("no score `{score}`{nearest}; known: {}", SCORES.join(", "))));
+        }
+        if scores[..i].contains(score) {
+            return Err(ConfigError::key(key, format!("`{score}` is listed twice")));
+        }
+    }
+    Ok(())
+}
+
+/// Scores of networks that need no training.
+const SCORES: [&str; 7] =
+    ["az_expressivity", "az_progressivity", "jacobian_covariance", "macs", "naswot", "params", "synflow"];
 
 fn check_searcher(searcher: &Searcher) -> Result<(), ConfigError> {
     let within = |key: &str, value: u32, least: u32, most: u32| {
@@ -76,7 +124,16 @@ fn check_searcher(searcher: &Searcher) -> Result<(), ConfigError> {
         }
     };
     let evolution = match searcher {
-        Searcher::Darts { .. } => None,
+        Searcher::Darts { stop_at_skips, operation_dropout, .. } => {
+            within("stop_at_skips", stop_at_skips.unwrap_or(1), 1, 1000)?;
+            if !(0.0..1.0).contains(operation_dropout) {
+                return Err(ConfigError::key(
+                    "searcher.operation_dropout",
+                    format!("{operation_dropout} is not in [0, 1)"),
+                ));
+            }
+            None
+        }
         Searcher::Proxylessnas { samples, baseline_rate, .. } => {
             within("samples", *samples, 1, 10_000)?;
             if !(*baseline_rate > 0.0 && *baseline_rate <= 1.0) {
@@ -84,12 +141,28 @@ fn check_searcher(searcher: &Searcher) -> Result<(), ConfigError> {
             }
             None
         }
-        Searcher::Fairnas { networks_per_step, samples, evolution } => {
-            within("networks_per_step", networks_per_step.unwrap_or(1), 1, 10_000)?;
+        Searcher::Fairnas { networks_per_step, samples, evolution, sandwich, .. } => {
+            within("networks_per_step", networks_per_step.unwrap_or(2), 1 + u32::from(*sandwich), 10_000)?;
             within("samples", *samples, u32::from(evolution.is_none()), MOST_ON_IMAGES)?;
             evolution.as_ref().map(|evolution| (evolution, MOST_ON_IMAGES))
         }
         Searcher::Evolution { evolution, .. } => Some((evolution, MOST_BY_COST)),
+        Searcher::Staged { draws, scores, rungs, reduction, finalists, .. } => {
+            within("draws", *draws, 1, MOST_ON_IMAGES)?;
+            within("reduction", *reduction, 2, 1000)?;
+            within("finalists", *finalists, 1, 1000)?;
+            check_scores(scores)?;
+            if rungs.as_ref().is_some_and(|rungs| !rungs.is_sorted_by(|a, b| a < b) || rungs.first() == Some(&0)) {
+                return Err(ConfigError::key("searcher.rungs", "the epochs must rise, from 1 at least"));
+            }
+            None
+        }
+        Searcher::RegularizedEvolution { population, tournament, .. } => {
+            within("population", *population, 2, 100_000)?;
+            within("tournament", *tournament, 1, *population)?;
+            None
+        }
+        Searcher::TrainedRandom { .. } | Searcher::LocalSearch { .. } => None,
         Searcher::Random { samples, .. } => {
             within("samples", *samples, 1, MOST_BY_COST)?;
             None
@@ -98,6 +171,22 @@ fn check_searcher(searcher: &Searcher) -> Result<(), ConfigError> {
     match evolution.and_then(|(evolution, most)| evolution.problem(most)) {
         Some((key, problem)) => Err(ConfigError::key(format!("searcher.evolution.{key}"), problem)),
         None => Ok(()),
+    }
+}
+
+/// Paths within a budget need one.
+fn check_paths(experiment: &Experiment, searcher: &Searcher) -> Result<(), ConfigError> {
+    let limits = |kind| matches!(kind, RegularizerKind::Reject | RegularizerKind::Constraint);
+    match searcher {
+        Searcher::Fairnas { paths: Paths::WithinBudget, .. }
+            if !experiment.regularizers.iter().any(|r| limits(r.kind)) =>
+        {
+            Err(ConfigError::key(
+                "searcher.paths",
+                "`within-budget` needs a regularizer of kind `constraint` or `reject`",
+            ))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -135,6 +224,12 @@ fn check_training(experiment: &Experiment, training: &super::Training) -> Result
     }
     if experiment.trainer.is_some() && training.warm_up_epochs > 0 {
         return at(("warm_up_epochs", "for a training, use the schedule `cosine-warm-up`".to_owned()));
+    }
+    if experiment.searcher.as_ref().is_some_and(|s| s.trainings().is_some()) && training.warm_up_epochs > 0 {
+        return at((
+            "warm_up_epochs",
+            "this search trains single networks: they warm up by the schedule `cosine-warm-up`".to_owned(),
+        ));
     }
     if experiment.searcher.is_some() {
         for (key, value) in [("auxiliary_weight", training.auxiliary_weight), ("drop_path", training.drop_path)] {

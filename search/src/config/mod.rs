@@ -21,6 +21,8 @@ mod text;
 mod trainer;
 mod training;
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 pub use data::{DataConfig, DataSetKind};
@@ -32,7 +34,7 @@ pub use network::Network;
 pub use optimizer::{Optimizer, OptimizerKind, Optimizers};
 pub use plan::Plan;
 pub use regularizer::{Quantity, Regularizer, RegularizerKind};
-pub use searcher::{ArchitectureGradient, DartsOrder, Evolution, Score, Searcher};
+pub use searcher::{ArchitectureGradient, DartsOrder, Evolution, Judge, Paths, Score, Searcher};
 pub use trainer::Trainer;
 pub use training::{Batches, Compute, Layout, Precision, Training};
 
@@ -51,6 +53,10 @@ pub struct Experiment {
     /// The device that the winner is measured on; without it, it is only estimated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
+    /// A table of trained networks that answers in place of training: the CSV of NAS-Bench-201, or the `networks.parquet` of
+    /// `nasprof train --many`. The cost of trainings is then counted, not spent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy_table: Option<PathBuf>,
     /// The images. Left out by searches that need no training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<DataConfig>,
@@ -69,4 +75,12 @@ pub struct Experiment {
     /// What to train.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trainer: Option<Trainer>,
+}
+
+impl Experiment {
+    /// Whether weights are trained: not by searches on scores or on a table.
+    #[must_use]
+    pub fn trains(&self) -> bool {
+        self.accuracy_table.is_none() && self.searcher.as_ref().is_none_or(Searcher::trains)
+    }
 }

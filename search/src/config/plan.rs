@@ -22,6 +22,8 @@ pub struct Plan {
     pub network: Option<Network>,
     /// The regularisers with their LUTs, in the file's order.
     pub regularizers: Vec<LoadedRegularizer>,
+    /// What is to be said before the run begins: limits that every network meets.
+    pub warnings: Vec<String>,
 }
 
 impl Plan {
@@ -44,11 +46,12 @@ impl Plan {
         let network = experiment.trainer.as_ref().map(|t| network::find(t, &experiment, &spec, &space)).transpose()?;
         let regularizers = load(&experiment, &space)?;
         budget::check(&regularizers, &space)?;
+        let warnings = budget::warnings(&regularizers, &space)?;
         let loaders = match (&experiment.data, &experiment.training) {
             (Some(data), Some(training)) => Some(Loaders::open(data, training, &experiment, &space)?),
             _ => None,
         };
-        Ok(Self { experiment, spec, space, loaders, network, regularizers })
+        Ok(Self { experiment, spec, space, loaders, network, regularizers, warnings })
     }
 
     /// Whether a regularizer is about the device that the winner is measured on: its LUT is of that device, or no device

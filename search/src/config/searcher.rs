@@ -15,6 +15,14 @@ pub enum Searcher {
         /// does it after.
         #[serde(default)]
         architecture_first: bool,
+        /// The architecture is kept as it is from the step on in which a cell, as it would be deployed, has so many skip
+        /// connections (Liang et al., "DARTS+", which stops at 2). Without it, it is never kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stop_at_skips: Option<u32>,
+        /// Probability that a skip connection is left out of a step of the weights (Chen et al., "Progressive DARTS"); those that
+        /// are left in count as much more.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        operation_dropout: f64,
     },
     /// One sampled network runs at a time (Cai et al., "ProxylessNAS").
     Proxylessnas {
@@ -42,6 +50,13 @@ pub enum Searcher {
         /// Evolution on the trained weights.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         evolution: Option<Evolution>,
+        /// Which paths through the supernet are trained.
+        #[serde(default, skip_serializing_if = "Paths::is_fair")]
+        paths: Paths,
+        /// Whether each step trains the path with the most MACs, the one with the fewest, and others between them, which all learn
+        /// from the outputs of the first in place of the labels (Yu and Huang, "Universally slimmable networks").
+        #[serde(default, skip_serializing_if = "is_false")]
+        sandwich: bool,
     },
     /// Evolution by a score that needs no training.
     Evolution {
@@ -50,6 +65,57 @@ pub enum Searcher {
         /// How it proceeds.
         #[serde(default)]
         evolution: Evolution,
+    },
+    /// Draws many networks within the budget, drops the worst by scores that need no training, and trains the others by themselves
+    /// in successive halving; the best on validation images of those trained in full is the winner.
+    Staged {
+        /// What the search may cost, in trainings of `training.epochs`.
+        #[serde(default = "eight")]
+        trainings: f64,
+        /// Networks drawn within the budget.
+        #[serde(default = "five_hundred")]
+        draws: u32,
+        /// Scores whose ranks are aggregated: `macs`, `params`, `synflow`, `naswot`, `jacobian_covariance`, `az_expressivity`,
+        /// `az_progressivity`.
+        #[serde(default = "counts")]
+        scores: Vec<String>,
+        /// Epochs after which trainings are judged, ascending. Default: a ninth and a third of all; none where a table answers that
+        /// knows final accuracies only.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rungs: Option<Vec<u32>>,
+        /// One in so many networks goes on after a rung.
+        #[serde(default = "three")]
+        reduction: u32,
+        /// Networks that are trained in full at least, if as many were drawn.
+        #[serde(default = "three")]
+        finalists: u32,
+        /// What trainings are judged by before their end.
+        #[serde(default)]
+        judge: Judge,
+    },
+    /// Trains drawn networks by themselves, in full: what every search that trains has to be better than at equal cost.
+    TrainedRandom {
+        /// What the search may cost, in trainings of `training.epochs`.
+        #[serde(default = "eight")]
+        trainings: f64,
+    },
+    /// Evolution of networks that are each trained by themselves, in full (Real et al., "Regularized evolution").
+    RegularizedEvolution {
+        /// What the search may cost, in trainings of `training.epochs`.
+        #[serde(default = "eight")]
+        trainings: f64,
+        /// Networks alive at a time.
+        #[serde(default = "population")]
+        population: u32,
+        /// Networks drawn to be parents; the best of them is.
+        #[serde(default = "three")]
+        tournament: u32,
+    },
+    /// Climbs from network to neighbour, each trained by itself, in full (White et al., "Exploring the loss landscape").
+    LocalSearch {
+        /// What the search may cost, in trainings of `training.epochs`.
+        #[serde(default = "eight")]
+        trainings: f64,
     },
     /// Independent draws within the budget, evaluated by a score that needs no training: what every other search has to
     /// be better than.
@@ -68,7 +134,7 @@ impl Searcher {
     pub fn samples(&self) -> Option<u32> {
         match self {
             Self::Fairnas { samples, .. } | Self::Random { samples, .. } => Some(*samples),
-            Self::Darts { .. } | Self::Proxylessnas { .. } | Self::Evolution { .. } => None,
+            _ => None,
         }
     }
 
@@ -83,11 +149,48 @@ impl Searcher {
         }
     }
 
+    /// What a search whose networks are trained by themselves may cost, in full trainings; `None` of any other.
+    #[must_use]
+    pub fn trainings(&self) -> Option<f64> {
+        match self {
+            Self::Staged { trainings, .. }
+            | Self::TrainedRandom { trainings }
+            | Self::RegularizedEvolution { trainings, .. }
+            | Self::LocalSearch { trainings } => Some(*trainings),
+            _ => None,
+        }
+    }
+
     /// Whether it trains weights.
     #[must_use]
     pub fn trains(&self) -> bool {
         !matches!(self, Self::Evolution { .. } | Self::Random { .. })
     }
+}
+
+/// Which paths through a supernet are trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Paths {
+    /// Each candidate of a choice equally often (Chu et al., "FairNAS").
+    #[default]
+    Fair,
+    /// Drawn uniformly among those within the limits (Guo et al., "Single path one-shot").
+    WithinBudget,
+}
+
+impl Paths {
+    fn is_fair(&self) -> bool {
+        *self == Self::Fair
+    }
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// How deep the gradient of DARTS goes; in files the number 1 or 2.
@@ -131,6 +234,17 @@ pub enum ArchitectureGradient {
     Reinforce,
     /// Binary gates on two sampled paths (section 3.2.2 of the paper).
     Gate,
+}
+
+/// What trainings are judged by before their end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Judge {
+    /// The sum of training losses, older epochs counting less: TSE-EMA (Ru et al., "Speedy performance estimation").
+    #[default]
+    TrainingLosses,
+    /// The accuracy on validation images.
+    Validation,
 }
 
 /// A score known without training; it stands in for accuracy because the user says so, and is not one.
@@ -200,6 +314,26 @@ impl Evolution {
         }
         None
     }
+}
+
+fn eight() -> f64 {
+    8.0
+}
+
+fn five_hundred() -> u32 {
+    500
+}
+
+fn three() -> u32 {
+    3
+}
+
+fn population() -> u32 {
+    10
+}
+
+fn counts() -> Vec<String> {
+    ["macs", "params"].map(str::to_owned).to_vec()
 }
 
 fn ten() -> u32 {

@@ -55,7 +55,7 @@ pub struct Loader {
     corrupt: Arc<Mutex<HashSet<String>>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Source {
     data: Arc<DataSet>,
     images: Vec<u32>,
@@ -93,6 +93,13 @@ impl Loader {
         let source = Source { data, images, transform, size, batch_size, batches_per_epoch, seed };
         let corrupt = Arc::default();
         Ok(Self { source: Arc::new(source), workers: workers.max(1), max_corrupt, corrupt })
+    }
+
+    /// The same images with another order and other changes.
+    #[must_use]
+    pub fn with_seed(&self, seed: u64) -> Self {
+        let source = Source { seed, ..(*self.source).clone() };
+        Self { source: Arc::new(source), ..self.clone() }
     }
 
     /// Images that batches are made of.

@@ -16,6 +16,8 @@ pub enum Purpose {
     Architectures = 4,
     /// The generations of an evolution.
     Evolution = 5,
+    /// Drawing and mutating networks that are trained by themselves.
+    Trials = 6,
 }
 
 /// The random stream of one seed, purpose, epoch and index. The four fill the generator's key, so no two streams are

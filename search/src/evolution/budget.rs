@@ -77,6 +77,28 @@ impl<'a> Budget<'a> {
         Ok(Some(values))
     }
 
+    /// Which of many architectures are within the bounds; latencies may be those of the batch form ([`Costs::of_all`]).
+    ///
+    /// # Errors
+    /// A cost that is not known.
+    pub fn admitted(&self, space: &Space, archs: &[Arch]) -> Result<Vec<bool>, CostError> {
+        let mut admitted = vec![true; archs.len()];
+        for bound in &self.bounds {
+            for (admitted, value) in admitted.iter_mut().zip(bound.costs.of_all(space, archs)?) {
+                *admitted &= (bound.lower..=bound.upper).contains(&value);
+            }
+        }
+        Ok(admitted)
+    }
+
+    /// The quantities of an architecture, also of one that is out of bounds.
+    ///
+    /// # Errors
+    /// A cost that is not known.
+    pub fn quantities(&self, arch: &Arch) -> Result<Vec<f64>, CostError> {
+        self.bounds.iter().map(|bound| bound.costs.of(arch)).collect()
+    }
+
     /// How many draws may be spent on each architecture that is wanted: as many as take a few seconds for some thousands.
     /// A budget that draws meet less often gets fewer architectures.
     pub(super) fn patience(&self) -> u64 {

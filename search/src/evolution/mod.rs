@@ -10,6 +10,8 @@ mod evolve;
 mod front;
 mod run;
 mod sample;
+mod simulated;
+mod trained;
 
 use std::error::Error;
 
@@ -24,6 +26,8 @@ pub use evolve::evolve;
 pub use front::{front, table};
 pub use run::{Bounded, RunError, SampledResult, run};
 pub use sample::sample;
+pub use simulated::simulate;
+pub use trained::{Beside, OnTable, TrainedError};
 
 /// Judges architectures; higher is better.
 pub trait Scorer {

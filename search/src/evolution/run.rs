@@ -11,6 +11,7 @@ use nasprof_lut::replace_file;
 use serde::{Deserialize, Serialize};
 use thiserror::Error as ThisError;
 
+use super::trained::{self, OnTable, Searched, TrainedError};
 use super::{Budget, EvolutionError, Outcome, Sampling, Scorer, evolve, sample, table};
 use crate::config::{ConfigError, Experiment, LoadedRegularizer, Plan, Quantity, Score, Searcher};
 use crate::folder::{FolderError, claim_sampled, reopen, write_result};
@@ -46,6 +47,9 @@ pub struct SampledResult {
     pub sampled: u64,
     /// Architectures of the front in `pareto.csv`.
     pub front: usize,
+    /// Of a search on a table of trained networks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_table: Option<OnTable>,
     /// Time of the search.
     pub seconds: f64,
     /// The experiment's seed.
@@ -83,6 +87,9 @@ pub enum RunError {
     /// The search found nothing or cannot judge.
     #[error(transparent)]
     Evolution(#[from] EvolutionError),
+    /// The table of trained networks cannot be used, or a search on it finds nothing.
+    #[error(transparent)]
+    Trained(#[from] TrainedError),
     /// The run folder cannot be used, or a file of it not be read or written.
     #[error(transparent)]
     Folder(#[from] FolderError),
@@ -124,14 +131,19 @@ pub fn run(
     let budget = Budget::new(space, &plan.regularizers, of).map_err(EvolutionError::from)?;
     claim_sampled(folder, &plan.experiment, existing)?;
     let started = Instant::now();
+    let mut searched = None;
     let (score, outcome) = match &plan.experiment.searcher {
         Some(Searcher::Evolution { score, evolution }) => {
             let mut scorer = Watched { costs: costs(&plan, *score)?, watch };
-            (*score, evolve(space, &budget, evolution, seed, &mut scorer)?)
+            (score.name(), evolve(space, &budget, evolution, seed, &mut scorer)?)
         }
         Some(Searcher::Random { score, samples }) => {
             let mut scorer = Watched { costs: costs(&plan, *score)?, watch };
-            (*score, sample(space, &budget, *samples, seed, &mut scorer)?)
+            (score.name(), sample(space, &budget, *samples, seed, &mut scorer)?)
+        }
+        Some(searcher) if plan.experiment.accuracy_table.is_some() => {
+            let Searched { outcome, .. } = searched.insert(trained::on_table(&plan, &budget, searcher)?);
+            ("valid_accuracy", outcome.clone())
         }
         _ => {
             let problem = "this search trains, and does not run here".to_owned();
@@ -140,7 +152,8 @@ pub fn run(
     };
     let seconds = started.elapsed().as_secs_f64();
     let latency = Latency::new(&plan, &outcome.best.values, factor);
-    let found = sampled_result(&plan, &budget, score, &outcome, latency, seconds)?;
+    let mut found = sampled_result(&plan, &budget, score, &outcome, latency, seconds)?;
+    found.on_table = searched.as_ref().map(|searched| searched.on_table.clone());
     // Only now: a search that finds nothing leaves no folder that would refuse the next one.
     let fail = |source| FolderError::file(folder, source);
     fs::create_dir_all(folder).map_err(fail)?;
@@ -150,7 +163,10 @@ pub fn run(
     reopen(folder)?;
     lut_files::keep(folder, &plan.experiment).map_err(fail)?;
     write(folder, "config.toml", plan.experiment.resolved_toml().as_bytes())?;
-    write(folder, "pareto.csv", &table(&outcome.front, space, &budget.names(), score.name()))?;
+    write(folder, "pareto.csv", &table(&outcome.front, space, &budget.names(), score))?;
+    if let Some(searched) = &searched {
+        searched.write(&plan, folder)?;
+    }
     found.write(folder)?;
     Ok(found)
 }
@@ -166,7 +182,7 @@ fn costs(plan: &Plan, score: Score) -> Result<Costs<'static>, RunError> {
 fn sampled_result(
     plan: &Plan,
     budget: &Budget<'_>,
-    score: Score,
+    score: &str,
     outcome: &Outcome,
     latency: Latency,
     seconds: f64,
@@ -184,7 +200,7 @@ fn sampled_result(
         format_version: 1,
         arch: ArchFile::new(&plan.space.name, &plan.space.choices, &best.arch),
         latency,
-        score: score.name().to_owned(),
+        score: score.to_owned(),
         value: best.score,
         quantities: quantities.collect(),
         params: count(Score::Params)?,
@@ -192,6 +208,7 @@ fn sampled_result(
         evaluated: outcome.evaluated,
         sampled: outcome.sampled,
         front: outcome.front.len(),
+        on_table: None,
         seconds,
         seed: plan.experiment.seed,
     })

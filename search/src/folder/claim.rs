@@ -12,7 +12,7 @@ use crate::lut_files;
 
 const CONFIG: &str = "config.toml";
 /// Files that only a run that got somewhere leaves.
-const REMAINS: [&str; 4] = ["metrics.csv", "pareto.csv", "result.json", "run.sha256"];
+const REMAINS: [&str; 5] = ["metrics.csv", "networks.jsonl", "pareto.csv", "result.json", "run.sha256"];
 
 /// What an experiment finds in its folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,21 +56,24 @@ pub fn claim(folder: &Path, experiment: &Experiment, existing: Existing) -> Resu
     }
     .computed_as(experiment);
     let epochs = header.as_ref().map_or(0, |header| header.epochs);
-    let finished = is_finished(&kept, epochs);
+    // Searches that train single networks keep a journal in place of a checkpoint.
+    let has_journal = kept.searcher.as_ref().is_some_and(|searcher| searcher.trainings().is_some());
+    let finished = if has_journal { folder.join("run.sha256").exists() } else { is_finished(&kept, epochs) };
     let (path, differences) = (folder.to_owned(), kept.differences(experiment));
     if existing == Existing::Refuse {
         return Err(FolderError::Occupied { path, finished, differences });
     }
     let claim = if kept == *experiment {
         Claim::Resumed { epochs, finished }
-    } else if !kept.is_extended_by(experiment) {
+    } else if has_journal || !kept.is_extended_by(experiment) {
         return Err(FolderError::OtherExperiment { path, differences });
     } else if !finished {
         return Err(FolderError::Unfinished { path, differences });
     } else {
         Claim::Extended { from: kept.training.as_ref().map_or(0, |training| training.epochs) }
     };
-    if header.is_none() && ["metrics.csv", "result.json"].iter().any(|name| folder.join(name).exists()) {
+    if header.is_none() && !has_journal && ["metrics.csv", "result.json"].iter().any(|name| folder.join(name).exists())
+    {
         return Err(FolderError::Missing { path: folder.join(STATE) });
     }
     lut_files::check(folder, experiment)?;

@@ -14,13 +14,14 @@ use super::{FolderError, Part};
 const MANIFEST: &str = "run.sha256";
 const RESULT: &str = "result.json";
 /// What a finished run may have, in the order of the list.
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "config.toml",
     "luts.sha256",
     "metrics.csv",
     "alphas.csv",
     "pareto.csv",
     "weights.safetensors",
+    "candidates.parquet",
     "arch.json",
     RESULT,
 ];

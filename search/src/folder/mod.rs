@@ -17,3 +17,4 @@ pub use error::FolderError;
 pub use manifest::{finished, reopen, write_result};
 pub use part::Part;
 pub(crate) use part::{hex, sha256};
+pub(crate) use sealed::{seal, unseal};

@@ -12,7 +12,7 @@ const MEMBER: &str = ",\"sha256\":\"";
 ///
 /// # Errors
 /// A value that has no form in JSON.
-pub(super) fn seal(value: &impl Serialize) -> serde_json::Result<String> {
+pub(crate) fn seal(value: &impl Serialize) -> serde_json::Result<String> {
     let mut text = serde_json::to_string(value)?;
     let closed = text.pop();
     debug_assert_eq!(closed, Some('}'), "only objects are sealed");
@@ -21,7 +21,7 @@ pub(super) fn seal(value: &impl Serialize) -> serde_json::Result<String> {
 }
 
 /// The object without its digest, if that is right.
-pub(super) fn unseal(text: &str) -> Option<String> {
+pub(crate) fn unseal(text: &str) -> Option<String> {
     let (body, digest) = text.trim_end().rsplit_once(MEMBER)?;
     let digest = digest.strip_suffix("\"}")?;
     (sha256(body.as_bytes()) == digest).then(|| format!("{body}}}"))

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 
 use nasprof_search::events::RunEvent;
 use nasprof_search::folder::FolderError;
-use nasprof_search::job::Job;
+use nasprof_search::job::{Job, Task};
 use nasprof_train::SearchError;
-use nasprof_train::run::run;
+use nasprof_train::run::{many, run};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
@@ -77,8 +77,12 @@ fn main() -> ExitCode {
         }
         Err(error) => return fail(1, format!("cannot read the standard input: {error}"), None),
     };
-    match run(&job, &mut emit) {
-        Ok(_) => ExitCode::SUCCESS,
+    let done = match &job.task {
+        Task::TrainMany { list } => many(&job, list, &mut emit),
+        Task::Run | Task::Select { .. } => run(&job, &mut emit).map(drop),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let internal = matches!(
                 error,

@@ -5,9 +5,14 @@ mod checkpoint;
 mod compute;
 mod folder;
 mod images;
+mod many;
 mod progress;
 mod search;
+mod single;
+mod staged;
 mod train;
+mod trial;
+mod trials;
 
 use std::path::Path;
 
@@ -18,6 +23,7 @@ use nasprof_search::job::{Job, RunResult, Task};
 use crate::error::SearchError;
 use crate::searchers;
 
+pub use many::many;
 pub use search::search_with;
 
 /// Does what a job asks for. `tell` gets word of progress now and then.
@@ -26,16 +32,25 @@ pub use search::search_with;
 /// An experiment that cannot be run, a folder that is in use or holds another run, a training that diverges.
 pub fn run(job: &Job, emit: &mut dyn FnMut(RunEvent)) -> Result<RunResult, SearchError> {
     let plan = Plan::new(job.experiment.clone())?;
-    match (&plan.experiment.searcher, job.task) {
-        (Some(settings), task) => {
+    if job.task == Task::Run {
+        plan.warnings.iter().for_each(|warning| emit(RunEvent::Line(warning.clone())));
+    }
+    match (&plan.experiment.searcher, &job.task) {
+        (Some(settings), Task::Run | Task::Select { .. }) => {
+            let factor = if let Task::Select { factor } = &job.task { Some(*factor) } else { None };
+            if settings.trainings().is_some() {
+                return staged::search(&plan, job, settings, factor, emit);
+            }
             let searcher = searchers::of(settings).ok_or_else(|| ConfigError::Key {
                 key: "searcher.kind".to_owned(),
                 problem: "this search trains nothing, so it does not run here".to_owned(),
             })?;
-            let factor = if let Task::Select { factor } = task { Some(factor) } else { None };
             search::search(&plan, job, searcher, factor, emit)
         }
         (None, Task::Run) => train::train(&plan, job, emit),
+        (_, Task::TrainMany { .. }) => {
+            Err(SearchError::Searcher("a list of networks has no single result: `run::many` trains it".to_owned()))
+        }
         (None, Task::Select { .. }) => Err(SearchError::Searcher("a training has nothing to select".to_owned())),
     }
 }

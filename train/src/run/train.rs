@@ -3,12 +3,11 @@
 use nasprof_graph::arch::ArchFile;
 use nasprof_graph::passes::{eliminate_dead_code, select};
 use nasprof_graph::{Arch, Graph};
-use nasprof_search::config::{ConfigError, Layout, Loaders, Network, Plan, Training};
+use nasprof_search::config::{ConfigError, Loaders, Network, Plan, Training};
 use nasprof_search::data::Loader;
 use nasprof_search::events::{RunEvent, Step};
 use nasprof_search::folder::{Claim, finished};
 use nasprof_search::job::{Epochs, Job, RunResult, Trained};
-use nasprof_search::schedule::LearningRate;
 use nasprof_search::winner::Latency;
 use nasprof_spaces::SpaceSpec;
 use nasprof_spaces::darts::TrainOptions;
@@ -19,16 +18,12 @@ use super::checkpoint;
 use super::checkpoint::{Of, read_tensors, write_tensors};
 use super::compute::{check_replay, computed_on, place};
 use super::folder::Folder;
-use super::images::{Updates, take};
+use super::images::Updates;
 use super::progress::{Means, Progress, Row, at_epoch};
-use crate::batch::{Gradients, MiniBatch, add};
+use super::single::{Restore, Settings, Single};
 use crate::error::SearchError;
-use crate::loss::{Score, Tally, cross_entropy};
-use crate::numerics::Numerics;
-use crate::optimizer::Optimizer;
-use crate::replay::{Pass, Replayed};
+use crate::loss::Score;
 use crate::scale::LossScale;
-use crate::supernet::{Path, Phase, Supernet};
 
 /// The numbers of a training's checkpoint.
 #[derive(Default, Serialize, Deserialize)]
@@ -66,10 +61,9 @@ struct Best {
 
 pub(super) fn train(plan: &Plan, job: &Job, emit: &mut dyn FnMut(RunEvent)) -> Result<RunResult, SearchError> {
     let experiment = &plan.experiment;
+    let settings = Settings::of(plan)?;
+    let Settings { training, loaders, .. } = settings;
     let missing = |key: &str| ConfigError::Key { key: key.to_owned(), problem: "is missing".to_owned() };
-    let loaders = plan.loaders.as_ref().ok_or_else(|| missing("data"))?;
-    let training = experiment.training.as_ref().ok_or_else(|| missing("training"))?;
-    let settings = experiment.optimizers.weights.as_ref().ok_or_else(|| missing("optimizers.weights"))?;
     let network = plan.network.as_ref().ok_or_else(|| missing("trainer"))?;
     check_replay(experiment)?;
     // Before the folder becomes that of this experiment: it may name a device that is not there.
@@ -82,32 +76,10 @@ pub(super) fn train(plan: &Plan, job: &Job, emit: &mut dyn FnMut(RunEvent)) -> R
         return Ok(result);
     }
     let options = TrainOptions { drop_path: training.drop_path, auxiliary: training.auxiliary_weight > 0.0 };
-    let mut net = Supernet::new(graph(plan, network, options)?, experiment.seed, place.device)?;
-    if training.layout == Layout::ChannelsLast {
-        net = net.with_channels_last()?;
-    }
-    let numerics = Numerics::of(training, place.device);
-    let graphs = training.cuda_graphs && place.device.is_cuda();
-    let replayed = graphs.then(|| Replayed::on(place.device)).transpose()?;
-    let steps = loaders.train_batches.steps as u64;
-    let base = settings.base_rate(training.batch_size);
-    let rate = LearningRate::new(settings.schedule.clone(), base, steps, training.epochs);
-    let named = net.parameters().all().iter().map(|p| (p.name.clone(), p.tensor.shallow_clone())).collect();
-    let optimizer = Optimizer::new(settings.clone(), rate, named);
-    let of = Of { space: net.graph().identity(), data: loaders.digest(), experiment: experiment.resolved_toml() };
-    let mut run = Run {
-        seed: experiment.seed,
-        training,
-        loaders,
-        folder,
-        net,
-        optimizer,
-        numerics,
-        replayed,
-        of,
-        state: State::default(),
-        emit,
-    };
+    let single = Single::new(settings, graph(plan, network, options)?, experiment.seed, place.device)?;
+    let space = single.net.graph().identity();
+    let of = Of { space, data: loaders.digest(), experiment: experiment.resolved_toml() };
+    let mut run = Run { training, loaders, folder, single, of, state: State::default(), emit };
     run.resume(claim)?;
     run.folder.begin(claim, experiment, &run.epochs(), run.emit)?;
     run.folder.computes(&place, &mut run.state.computed_on, run.emit)?;
@@ -148,7 +120,7 @@ pub(super) fn train(plan: &Plan, job: &Job, emit: &mut dyn FnMut(RunEvent)) -> R
 }
 
 /// The network, with what training adds to DARTS cells.
-fn graph(plan: &Plan, network: &Network, options: TrainOptions) -> Result<Graph, SearchError> {
+pub(super) fn graph(plan: &Plan, network: &Network, options: TrainOptions) -> Result<Graph, SearchError> {
     let selected = |graph: &Graph, arch: &Arch| match select(graph, arch) {
         Ok(graph) => Ok(eliminate_dead_code(&graph)),
         Err(e) => Err(SearchError::Searcher(e.to_string())),
@@ -166,22 +138,13 @@ fn graph(plan: &Plan, network: &Network, options: TrainOptions) -> Result<Graph,
 }
 
 struct Run<'a> {
-    seed: u64,
     training: &'a Training,
     loaders: &'a Loaders,
     folder: Folder,
-    net: Supernet,
-    optimizer: Optimizer,
-    numerics: Numerics,
-    replayed: Option<Replayed>,
+    single: Single<'a>,
     of: Of,
     state: State,
     emit: &'a mut dyn FnMut(RunEvent),
-}
-
-/// A network without choices has one path.
-fn only() -> Arch {
-    Arch(Vec::new())
 }
 
 impl Run<'_> {
@@ -190,14 +153,14 @@ impl Run<'_> {
             return Ok(());
         };
         let fail = |name: String| SearchError::checkpoint(&loaded.path, format!("{name} is missing or does not fit"));
-        self.restore_weights(|name| loaded.find(name)).map_err(|error| match error {
+        self.single.restore_weights(|name| loaded.find(name)).map_err(|error| match error {
             Restore::Name(name) => fail(name),
             Restore::Torch(error) => error.into(),
         })?;
         let State { optimizer_steps, optimizer_updates, .. } = &loaded.state;
         let find = |name: &str| loaded.find(&format!("weights/{name}"));
-        self.optimizer.restore(*optimizer_steps, optimizer_updates, find).map_err(fail)?;
-        self.numerics.restore(loaded.state.loss_scale);
+        self.single.optimizer.restore(*optimizer_steps, optimizer_updates, find).map_err(fail)?;
+        self.single.numerics.restore(loaded.state.loss_scale);
         self.state = State { epochs: loaded.epochs, ..loaded.state };
         if let Claim::Extended { from } = claim {
             self.state.extended_from.push(from);
@@ -206,16 +169,6 @@ impl Run<'_> {
             self.folder.publish(&best.weights)?;
         }
         self.folder.table(&self.state.rows)
-    }
-
-    fn restore_weights(&self, find: impl Fn(&str) -> Option<Tensor>) -> Result<(), Restore> {
-        let _guard = tch::no_grad_guard();
-        for parameter in self.net.parameters().all() {
-            let name = format!("net/{}", parameter.name);
-            let saved = find(&name).filter(|t| t.size() == parameter.tensor.size()).ok_or(Restore::Name(name))?;
-            parameter.tensor.shallow_clone().f_copy_(&saved).map_err(Restore::Torch)?;
-        }
-        Ok(())
     }
 
     fn epochs(&self) -> Epochs {
@@ -228,8 +181,12 @@ impl Run<'_> {
         let before = self.state.seconds;
         let steps = self.loaders.train_batches.steps as u64;
         let mut progress = Progress::new(u64::from(end - first) * steps);
-        let mut train =
-            Updates::from(&self.loaders.train, self.loaders.train_batches, u64::from(first) * steps, self.net.device());
+        let mut train = Updates::from(
+            &self.loaders.train,
+            self.loaders.train_batches,
+            u64::from(first) * steps,
+            self.single.net.device(),
+        );
         for epoch in first..end {
             let row = self
                 .epoch(epoch, &mut train, &mut progress)
@@ -245,12 +202,10 @@ impl Run<'_> {
     fn epoch(&mut self, epoch: u32, train: &mut Updates, progress: &mut Progress) -> Result<Row, SearchError> {
         let steps = self.loaders.train_batches.steps;
         let mut means = Means::default();
-        means.curve("learning_rate".to_owned(), self.optimizer.learning_rate());
+        means.curve("learning_rate".to_owned(), self.single.optimizer.learning_rate());
         for step in 0..steps {
-            // Dropout draws from libtorch's generator; seeded by the step it needs no place in a checkpoint.
-            tch::manual_seed((self.seed as i64) ^ (i64::from(epoch) << 32 | step as i64));
             let batch = train.next(self.emit)?;
-            means.tally("train", self.step(&batch)?)?;
+            means.tally("train", self.single.step(epoch, step, &batch)?)?;
             if let Some(seconds_left) = progress.step() {
                 let Score { loss, error, .. } = means.of("train")?;
                 let (epoch, epochs, step, expected) = (epoch + 1, self.training.epochs, step + 1, Vec::new());
@@ -269,63 +224,13 @@ impl Run<'_> {
             }
         }
         if let Some(valid) = &self.loaders.valid {
-            means.tally("valid", self.evaluate(valid)?)?;
+            means.tally("valid", self.single.evaluate(valid, self.emit)?)?;
         }
         means.row(epoch + 1)
     }
 
-    fn step(&mut self, batch: &[MiniBatch]) -> Result<Tally, SearchError> {
-        if let Some(replayed) = self.replayed.take_if(|replayed| replayed.fits(batch, &[])) {
-            return self.replayed_step(replayed, batch);
-        }
-        let total: usize = batch.iter().map(MiniBatch::len).sum();
-        let mut gradients = Gradients::new();
-        let mut tally = Tally::default();
-        for mini in batch {
-            let (loss, parameters, one) = self.loss(mini, Phase::Train)?;
-            tally = tally.and(one);
-            let share = self.numerics.scaled(&loss, mini.len() as f64 / total as f64)?;
-            add(&mut gradients, self.net.gradients(&share, &parameters)?)?;
-        }
-        let learning_rate = self.optimizer.learning_rate();
-        let finite = self.optimizer.step_scaled(gradients.into_iter().collect(), self.numerics.loss_scale())?;
-        self.numerics.learn(finite, learning_rate)?;
-        Ok(tally)
-    }
-
-    fn replayed_step(&mut self, mut replayed: Replayed, batch: &[MiniBatch]) -> Result<Tally, SearchError> {
-        let Self { net, numerics, training, optimizer, .. } = self;
-        let pass = |mini: &MiniBatch, _: &[Tensor]| loss(net, numerics, training, mini, Phase::Train);
-        let tally = replayed.step(net, optimizer, batch, &[], &pass);
-        self.replayed = Some(replayed);
-        tally
-    }
-
-    /// All images count once, also those of a last smaller batch.
-    fn evaluate(&mut self, loader: &Loader) -> Result<Tally, SearchError> {
-        let _guard = tch::no_grad_guard();
-        let mut tally = Tally::default();
-        for batch in loader.in_order() {
-            let mini = take(&batch?, self.net.device(), self.emit)?;
-            tally = tally.and(self.loss(&mini, Phase::Evaluate)?.2);
-            if tally.is_full() {
-                tally.score()?;
-            }
-        }
-        Ok(tally)
-    }
-
-    /// Loss with its graph, the parameters that took part, and how the main classifier did.
-    fn loss(&self, mini: &MiniBatch, phase: Phase) -> Result<(Tensor, Vec<usize>, Tally), SearchError> {
-        let (loss, logits, parameters) = loss(&self.net, &self.numerics, self.training, mini, phase)?;
-        let tally = Tally::of(&loss, &logits, &mini.labels, self.optimizer.learning_rate())?;
-        Ok((loss, parameters, tally))
-    }
-
     fn save(&mut self) -> Result<(), SearchError> {
-        let mut tensors: Vec<(String, Tensor)> = Vec::new();
-        let weights = self.net.parameters().all().iter();
-        tensors.extend(weights.map(|p| (format!("net/{}", p.name), p.tensor.shallow_clone())));
+        let mut tensors = self.single.weights();
         let epoch = self.state.epochs;
         let error = self.state.rows.last().and_then(|row| row.values.get("error/valid")).copied();
         let kept = self.state.best.as_ref();
@@ -337,10 +242,10 @@ impl Run<'_> {
             write_tensors(&self.folder.path().join(&weights), &tensors)?;
             self.state.best = Some(Best { epoch, error, weights });
         }
-        let (steps, updates, own) = self.optimizer.state();
+        let (steps, updates, own) = self.single.optimizer.state();
         tensors.extend(own.into_iter().map(|(name, tensor)| (format!("weights/{name}"), tensor)));
         (self.state.optimizer_steps, self.state.optimizer_updates) = (steps, updates);
-        self.state.loss_scale = self.numerics.state();
+        self.state.loss_scale = self.single.numerics.state();
         let best = self.state.best.as_ref().map(|best| best.weights.clone()).unwrap_or_default();
         checkpoint::save(self.folder.path(), &self.of, epoch, &tensors, &[&best], &self.state)?;
         if is_best {
@@ -356,37 +261,10 @@ impl Run<'_> {
         let path = self.folder.path().join(&best.weights);
         let tensors = read_tensors(&path)?;
         let find = |name: &str| tensors.get(name).map(Tensor::shallow_clone);
-        self.restore_weights(find).map_err(|error| match error {
+        self.single.restore_weights(find).map_err(|error| match error {
             Restore::Name(name) => SearchError::checkpoint(&path, format!("{name} is missing or does not fit")),
             Restore::Torch(error) => error.into(),
         })?;
-        let loaders = self.loaders;
-        Ok((best, self.evaluate(&loaders.test)?.score()?))
+        Ok((best, self.single.evaluate(&self.loaders.test, self.emit)?.score()?))
     }
-}
-
-/// Loss of a mini-batch with its graph, the logits of the main classifier, and the parameters that took part.
-fn loss(
-    net: &Supernet,
-    numerics: &Numerics,
-    training: &Training,
-    mini: &MiniBatch,
-    phase: Phase,
-) -> Result<Pass, SearchError> {
-    let _casts = numerics.casts();
-    let output = net.forward(&mini.images, Path::Selected(&only()), phase)?;
-    let smoothing = training.label_smoothing;
-    let mut loss = cross_entropy(&output.values[0], &mini.labels, smoothing)?;
-    if let Some(auxiliary) = output.values.get(1).filter(|_| phase == Phase::Train) {
-        let second = cross_entropy(auxiliary, &mini.labels, smoothing)?;
-        loss = loss.f_add(&second.f_mul_scalar(training.auxiliary_weight)?)?;
-    }
-    Ok((loss, output.values[0].shallow_clone(), output.parameters))
-}
-
-/// Why weights cannot be put back.
-enum Restore {
-    /// A tensor that is missing or of another form.
-    Name(String),
-    Torch(tch::TchError),
 }

@@ -1,6 +1,10 @@
 //! DARTS (Liu, Simonyan, Yang 2019): every candidate runs, weighted by the softmax of the alphas.
 
+use nasprof_graph::Choice;
 use nasprof_search::config::DartsOrder;
+use nasprof_search::selection::discretize;
+use rand::Rng;
+use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
 use super::{ArchStep, Searcher};
@@ -15,12 +19,18 @@ use crate::supernet::{Path, Phase};
 /// Length of the step of the second derivative's difference quotient, in units of the gradient's norm (the paper's
 /// appendix).
 const QUOTIENT_STEP: f64 = 0.01;
+/// The candidate that hands its input on.
+const SKIP: &str = "skip_connect";
 
 /// The searcher.
 #[derive(Debug)]
 pub struct Darts {
     order: DartsOrder,
     architecture_first: bool,
+    stop_at_skips: Option<u32>,
+    operation_dropout: f64,
+    /// Whether the architecture is kept as it is.
+    stopped: bool,
 }
 
 /// Gradients of one loss.
@@ -34,7 +44,54 @@ impl Darts {
     /// First or second order; the paper updates the architecture before the weights, the reference after.
     #[must_use]
     pub fn new(order: DartsOrder, architecture_first: bool) -> Self {
-        Self { order, architecture_first }
+        Self { order, architecture_first, stop_at_skips: None, operation_dropout: 0.0, stopped: false }
+    }
+
+    /// Keeps the architecture as it is from the step on in which a cell has so many skip connections (Liang et al. 2019, "DARTS+").
+    #[must_use]
+    pub fn with_stop(self, skips: u32) -> Self {
+        Self { stop_at_skips: Some(skips), ..self }
+    }
+
+    /// Leaves skip connections out of steps of the weights with this probability (Chen et al. 2019, "Progressive DARTS").
+    #[must_use]
+    pub fn with_operation_dropout(self, probability: f64) -> Self {
+        Self { operation_dropout: probability, ..self }
+    }
+
+    /// Weights of the candidates in one step of the weights: some skip connections are left out, the others count as much more.
+    fn dropped_out(&self, session: &mut Session<'_>, probabilities: Vec<Tensor>) -> Result<Vec<Tensor>, SearchError> {
+        if self.operation_dropout == 0.0 {
+            return Ok(probabilities);
+        }
+        let mut rng = session.random();
+        let kept = 1.0 - self.operation_dropout;
+        let masked = session.space().choices.iter().zip(&probabilities).map(|(choice, probabilities)| {
+            let mut factor = |name: &String| match name.as_str() {
+                SKIP => {
+                    if rng.random_bool(kept) {
+                        1.0 / kept
+                    } else {
+                        0.0
+                    }
+                }
+                _ => 1.0,
+            };
+            let mask: Vec<f32> = choice.candidates.iter().map(|name| factor(name) as f32).collect();
+            Ok(probabilities.f_mul(&Tensor::f_from_slice(&mask)?.f_to_device(probabilities.device())?)?)
+        });
+        masked.collect()
+    }
+
+    /// The most skip connections that a cell has, if the architecture is deployed as it is now.
+    fn skips(session: &Session<'_>) -> u32 {
+        let arch = discretize(session.regularizers().rule(), &session.distribution().probabilities());
+        let mut cells = std::collections::BTreeMap::<&str, u32>::new();
+        let is_skip = |&(choice, &selected): &(&Choice, &u16)| choice.candidates[usize::from(selected)] == SKIP;
+        for (choice, _) in session.space().choices.iter().zip(&arch.0).filter(is_skip) {
+            *cells.entry(choice.name.rsplit_once('/').map_or("", |(cell, _)| cell)).or_default() += 1;
+        }
+        cells.into_values().max().unwrap_or(0)
     }
 
     /// `d L_valid(w - rate * d L_train(w, alpha) / dw, alpha) / d alpha`, whose second derivative is a difference quotient
@@ -116,6 +173,7 @@ impl Searcher for Darts {
         let probabilities = session.distribution().leaves(session.net().device())?;
         // The alphas get no gradient here, so none is computed.
         let probabilities: Vec<Tensor> = probabilities.iter().map(Tensor::detach).collect();
+        let probabilities = self.dropped_out(session, probabilities)?;
         if let Some(tally) = session.replayed_step(&probabilities, batch)? {
             return Ok(tally);
         }
@@ -131,12 +189,31 @@ impl Searcher for Darts {
         train: &[MiniBatch],
         valid: &[MiniBatch],
     ) -> Result<ArchStep, SearchError> {
+        if self.stopped {
+            return Ok(ArchStep::default());
+        }
         let found = match self.order {
             DartsOrder::First => gradients(session, valid, false)?,
             DartsOrder::Second => Self::unrolled(session, train, valid)?,
         };
         session.update_architecture(found.alphas)?;
-        Ok(ArchStep { tally: found.tally, curves: Vec::new() })
+        let mut curves = Vec::new();
+        if let Some(most) = self.stop_at_skips {
+            let skips = Self::skips(session);
+            self.stopped = skips >= most;
+            curves.push(("skip_connections".to_owned(), f64::from(skips)));
+        }
+        Ok(ArchStep { tally: found.tally, curves })
+    }
+
+    fn state(&self) -> Value {
+        json!({ "stopped": self.stopped })
+    }
+
+    /// Checkpoints of versions that never stopped have no state.
+    fn restore(&mut self, state: &Value) -> Result<(), String> {
+        self.stopped = state["stopped"].as_bool().unwrap_or(false);
+        Ok(())
     }
 
     fn architecture_first(&self) -> bool {

@@ -2,7 +2,8 @@
 //! architectures.
 
 use nasprof_graph::{Arch, Choice};
-use nasprof_search::config::Evolution;
+use nasprof_search::Costs;
+use nasprof_search::config::{Evolution, Paths, Quantity};
 use nasprof_search::data::{Purpose, stream};
 use nasprof_search::evolution::{Budget, EvolutionError, evolve, sample};
 use rand::seq::SliceRandom;
@@ -51,14 +52,79 @@ pub struct FairNas {
     samples: u32,
     evolution: Option<Evolution>,
     sampler: FairSampler,
+    paths: Paths,
+    sandwich: bool,
+    /// The paths with the most and the fewest MACs, once they were needed.
+    ends: Option<[Arch; 2]>,
 }
+
+/// Draws for a path within the budget.
+const PATIENCE: u32 = 100_000;
 
 impl FairNas {
     /// `networks_per_step` networks make up one update; by default as many as the largest choice has candidates. At the
     /// end `samples` drawn architectures are judged, or those that `evolution` comes to, or both.
     #[must_use]
     pub fn new(networks_per_step: Option<u32>, samples: u32, evolution: Option<Evolution>) -> Self {
-        Self { networks_per_step, samples, evolution, sampler: FairSampler::new(0) }
+        let sampler = FairSampler::new(0);
+        Self { networks_per_step, samples, evolution, sampler, paths: Paths::Fair, sandwich: false, ends: None }
+    }
+
+    /// Trains other paths than those of strict fairness.
+    #[must_use]
+    pub fn with_paths(self, paths: Paths) -> Self {
+        Self { paths, ..self }
+    }
+
+    /// Trains by the sandwich rule with in-place distillation (Yu and Huang, ICCV 2019), or not.
+    #[must_use]
+    pub fn with_sandwich(self, sandwich: bool) -> Self {
+        Self { sandwich, ..self }
+    }
+
+    /// The next path to train.
+    fn path(&mut self, session: &mut Session<'_>) -> Result<Arch, SearchError> {
+        if self.paths == Paths::Fair {
+            return Ok(self.sampler.sample(&session.space().choices));
+        }
+        let mut rng = session.random();
+        for _ in 0..PATIENCE {
+            let arch = session.space().sample(&mut rng);
+            if session.regularizers().admits(&arch)? {
+                return Ok(arch);
+            }
+        }
+        Err(EvolutionError::NothingFound { sampled: u64::from(PATIENCE) }.into())
+    }
+
+    /// The path with the most MACs and the one with the fewest.
+    fn ends(&mut self, session: &Session<'_>) -> Result<[Arch; 2], SearchError> {
+        if let Some(ends) = &self.ends {
+            return Ok(ends.clone());
+        }
+        let costs = Costs::new(session.space(), Quantity::Macs, None)?;
+        let most = costs.find_at_least(session.space(), f64::INFINITY)?.arch;
+        let ends = [most, costs.minimum(session.space())?.arch];
+        Ok(self.ends.insert(ends).clone())
+    }
+
+    /// The largest path learns from the labels, all others from its outputs. The weights are updated once.
+    fn sandwich_step(
+        &mut self,
+        session: &mut Session<'_>,
+        batch: &[MiniBatch],
+        networks: u32,
+    ) -> Result<Tally, SearchError> {
+        let [most, least] = self.ends(session)?;
+        let mut gradients = Gradients::new();
+        let (mut tally, teacher) = session.taught_gradients(Path::Selected(&most), batch, None, &mut gradients)?;
+        for number in 1..networks.max(2) {
+            let arch = if number == 1 { least.clone() } else { self.path(session)? };
+            let taught = session.taught_gradients(Path::Selected(&arch), batch, Some(&teacher), &mut gradients)?;
+            tally = tally.and(taught.0);
+        }
+        session.update_weights(gradients)?;
+        Ok(tally)
     }
 
     /// The best architecture within a budget by the trained weights, of those drawn and those evolved.
@@ -95,10 +161,14 @@ impl Searcher for FairNas {
     /// Gradients of all networks are added up on the same batch, then the weights are updated once.
     fn train_step(&mut self, session: &mut Session<'_>, batch: &[MiniBatch]) -> Result<Tally, SearchError> {
         let largest = session.space().choices.iter().map(|c| c.candidates.len()).max().unwrap_or(1);
+        let networks = self.networks_per_step.unwrap_or(largest as u32);
+        if self.sandwich {
+            return self.sandwich_step(session, batch, networks);
+        }
         let mut gradients = Gradients::new();
         let mut tally = Tally::default();
-        for _ in 0..self.networks_per_step.unwrap_or(largest as u32) {
-            let arch = self.sampler.sample(&session.space().choices);
+        for _ in 0..networks {
+            let arch = self.path(session)?;
             tally = tally.and(session.weight_gradients(Path::Selected(&arch), batch, &mut gradients)?);
         }
         session.update_weights(gradients)?;

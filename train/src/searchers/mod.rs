@@ -90,15 +90,21 @@ pub trait Searcher {
 #[must_use]
 pub fn of(settings: &config::Searcher) -> Option<Box<dyn Searcher>> {
     match settings {
-        config::Searcher::Darts { order, architecture_first } => {
-            Some(Box::new(Darts::new(*order, *architecture_first)))
+        config::Searcher::Darts { order, architecture_first, stop_at_skips, operation_dropout } => {
+            let darts = Darts::new(*order, *architecture_first).with_operation_dropout(*operation_dropout);
+            Some(Box::new(match stop_at_skips {
+                Some(skips) => darts.with_stop(*skips),
+                None => darts,
+            }))
         }
         config::Searcher::Proxylessnas { gradient, samples, baseline_rate } => {
             Some(Box::new(ProxylessNas::new(*gradient, *samples, *baseline_rate)))
         }
-        config::Searcher::Fairnas { networks_per_step, samples, evolution } => {
-            Some(Box::new(FairNas::new(*networks_per_step, *samples, *evolution)))
+        config::Searcher::Fairnas { networks_per_step, samples, evolution, paths, sandwich } => {
+            let fairnas = FairNas::new(*networks_per_step, *samples, *evolution);
+            Some(Box::new(fairnas.with_paths(*paths).with_sandwich(*sandwich)))
         }
-        config::Searcher::Evolution { .. } | config::Searcher::Random { .. } => None,
+        // These train nothing, or each network by itself.
+        _ => None,
     }
 }

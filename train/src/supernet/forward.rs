@@ -23,6 +23,9 @@ pub enum Phase {
     Judge,
     /// Running statistics, no dropout.
     Evaluate,
+    /// Normalisations and rectifiers hand their input on, no dropout: where all weights and inputs are positive, a network
+    /// without normalisation.
+    Linear,
 }
 
 /// What a pass gives.
@@ -40,6 +43,20 @@ impl Supernet {
     /// # Errors
     /// A batch of another shape, a path that does not fit the choices, or what libtorch refuses.
     pub fn forward(&self, batch: &Tensor, path: Path<'_>, phase: Phase) -> Result<Output, NetworkError> {
+        self.forward_watched(batch, path, phase, &mut |_, _| Ok(()))
+    }
+
+    /// The same; `watch` sees the value of each operation that runs.
+    ///
+    /// # Errors
+    /// As [`Supernet::forward`], and those of `watch`.
+    pub fn forward_watched(
+        &self,
+        batch: &Tensor,
+        path: Path<'_>,
+        phase: Phase,
+        watch: &mut dyn FnMut(&Op, &Tensor) -> Result<(), TchError>,
+    ) -> Result<Output, NetworkError> {
         self.check(batch, path)?;
         let laid_out = if self.channels_last { channels_last(batch)? } else { batch.shallow_clone() };
         let batch = &laid_out;
@@ -56,7 +73,11 @@ impl Supernet {
                 // Its candidates have added themselves; where there was none that counts, nothing was added.
                 values[i].get_or_insert(Value::Zeros);
             } else {
-                values[i] = Some(self.value(i, node, batch, path, phase, &values).map_err(failed)?);
+                let value = self.value(i, node, batch, path, phase, &values).map_err(failed)?;
+                if let Value::Tensor(tensor) = &value {
+                    watch(&node.op, tensor).map_err(failed)?;
+                }
+                values[i] = Some(value);
             }
             self.hand_on(i, path, &needed, &mut values, &mut uses, &mut parts).map_err(failed)?;
             let used = self.steps[i].uses.iter().map(|u| u.parameter);
@@ -226,6 +247,7 @@ impl Supernet {
                 // 0.1 is the weight of the new value; libtorch takes the unbiased variance into the running one.
                 operands[0].f_batch_norm(Some(scale), Some(shift), mean, variance, true, 0.1, *epsilon, false)
             }
+            (Op::BatchNorm { .. } | Op::Relu | Op::Relu6, Phase::Linear, _) => Ok(operands[0].shallow_clone()),
             (Op::Dropout { probability }, Phase::Train, _) if *probability > 0.0 => {
                 operands[0].f_dropout(*probability, true)
             }

@@ -1,0 +1,186 @@
+//! Compares methods on a table of trained networks: thousands of searches, each with a seed of its own.
+
+use nasprof_graph::{Arch, Choice};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::table::{AccuracyTable, TableTrainings};
+use super::{Fault, Found, Method, MethodError, Networks, search};
+
+/// Networks of a table that are within a budget.
+#[derive(Debug, Clone)]
+pub struct Pool<'a> {
+    choices: &'a [Choice],
+    archs: Vec<Arch>,
+    sorted: Vec<Arch>,
+}
+
+impl<'a> Pool<'a> {
+    /// A pool of these networks.
+    #[must_use]
+    pub fn new(archs: Vec<Arch>, choices: &'a [Choice]) -> Self {
+        let mut sorted = archs.clone();
+        sorted.sort_unstable();
+        Self { choices, archs, sorted }
+    }
+
+    /// The networks, in their order.
+    #[must_use]
+    pub fn archs(&self) -> &[Arch] {
+        &self.archs
+    }
+}
+
+/// A pool as a search sees it.
+impl Networks for &Pool<'_> {
+    fn choices(&self) -> &[Choice] {
+        self.choices
+    }
+
+    fn draw(&mut self, rng: &mut ChaCha8Rng) -> Result<Option<Arch>, Fault> {
+        let count = self.archs.len();
+        Ok((count > 0).then(|| self.archs[rng.random_range(0..count)].clone()))
+    }
+
+    fn admits(&mut self, arch: &Arch) -> Result<bool, Fault> {
+        Ok(self.sorted.binary_search(arch).is_ok())
+    }
+}
+
+/// One search on a table.
+///
+/// # Errors
+/// As [`search`].
+pub fn on_table(
+    table: &AccuracyTable,
+    pool: &Pool<'_>,
+    method: &Method,
+    cost: f64,
+    seed: u64,
+) -> Result<Found, MethodError> {
+    let mut networks = pool;
+    search(method, &mut networks, &mut TableTrainings(table), cost, seed)
+}
+
+/// A mean over seeds, with its 95 % interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Mean {
+    /// The mean.
+    pub mean: f64,
+    /// Its 95 % interval, by the normal approximation.
+    pub interval: [f64; 2],
+}
+
+impl Mean {
+    /// Of some values.
+    #[must_use]
+    pub fn of(values: &[f64]) -> Self {
+        let count = values.len().max(1) as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let square = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
+        let half = 1.96 * (square / (count - 1.0).max(1.0) / count).sqrt();
+        Self { mean, interval: [mean - half, mean + half] }
+    }
+}
+
+/// A method at one cost, over all seeds. Accuracies are shares, not percent.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Line {
+    /// The method.
+    pub method: &'static str,
+    /// What a search may cost, in full trainings.
+    pub cost: f64,
+    /// What it did cost in the mean, in full trainings.
+    pub spent: f64,
+    /// Test accuracy of the network that was chosen on validation images.
+    pub test_accuracy: Mean,
+    /// The best test accuracy within the budget minus that.
+    pub regret: Mean,
+    /// Test accuracy minus that of random search of the same seed at the same cost.
+    pub gain: Mean,
+    /// The mean gain in standard deviations of the networks within the budget.
+    pub gain_in_deviations: f64,
+    /// Test accuracy minus the mean of the networks within the budget, in their standard deviations.
+    pub above_the_mean_in_deviations: f64,
+    /// Share of the seeds in which the method is better than random search, ties counted half.
+    pub better_than_random: Mean,
+}
+
+/// What methods are compared on.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Comparison {
+    /// Networks of the table within the budget.
+    pub networks: usize,
+    /// Mean of their test accuracies.
+    pub mean_test_accuracy: f64,
+    /// Standard deviation of their test accuracies.
+    pub deviation: f64,
+    /// The best test accuracy.
+    pub best_test_accuracy: f64,
+    /// Searches of each method at each cost.
+    pub seeds: u32,
+    /// The first seed; the others follow it.
+    pub first_seed: u64,
+    /// All methods at all costs, in the order asked for.
+    pub lines: Vec<Line>,
+}
+
+/// Runs each method at each cost with many seeds, in parallel. Random search is run beside, with seeds of its own, so that it is no
+/// part of what it is compared with.
+///
+/// # Errors
+/// As [`search`]; a budget that no network of the table meets.
+pub fn compare(
+    table: &AccuracyTable,
+    pool: &Pool<'_>,
+    methods: &[Method],
+    costs: &[f64],
+    seeds: u32,
+    first_seed: u64,
+) -> Result<Comparison, MethodError> {
+    let tests: Vec<f64> = pool.archs().iter().filter_map(|arch| table.find(arch)).map(|entry| entry.test).collect();
+    if tests.is_empty() {
+        return Err(MethodError::NoNetwork);
+    }
+    let mean_test = tests.iter().sum::<f64>() / tests.len() as f64;
+    let square: f64 = tests.iter().map(|test| (test - mean_test).powi(2)).sum();
+    let deviation = (square / (tests.len() as f64 - 1.0).max(1.0)).sqrt();
+    let best = tests.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let run = |method: &Method, cost: f64, offset: u64| {
+        (0..u64::from(seeds))
+            .into_par_iter()
+            .map(|seed| {
+                let found = on_table(table, pool, method, cost, first_seed.wrapping_add(seed).wrapping_add(offset))?;
+                let test = table.find(&found.best).map_or(f64::NAN, |entry| entry.test);
+                Ok((test, found.epochs as f64 / f64::from(table.epochs())))
+            })
+            .collect::<Result<Vec<(f64, f64)>, MethodError>>()
+    };
+    let mut lines = Vec::new();
+    for &cost in costs {
+        let beside = run(&Method::Random, cost, u64::from(seeds) << 32)?;
+        for method in methods {
+            let runs = run(method, cost, 0)?;
+            let tests: Vec<f64> = runs.iter().map(|&(test, _)| test).collect();
+            let gains: Vec<f64> = runs.iter().zip(&beside).map(|(run, random)| run.0 - random.0).collect();
+            let better = gains.iter().map(|&gain| if gain == 0.0 { 0.5 } else { f64::from(u8::from(gain > 0.0)) });
+            let (test_accuracy, gain) = (Mean::of(&tests), Mean::of(&gains));
+            lines.push(Line {
+                method: method.name(),
+                cost,
+                spent: runs.iter().map(|&(_, spent)| spent).sum::<f64>() / runs.len().max(1) as f64,
+                regret: Mean::of(&tests.iter().map(|test| best - test).collect::<Vec<_>>()),
+                gain_in_deviations: gain.mean / deviation,
+                above_the_mean_in_deviations: (test_accuracy.mean - mean_test) / deviation,
+                better_than_random: Mean::of(&better.collect::<Vec<_>>()),
+                test_accuracy,
+                gain,
+            });
+        }
+    }
+    let networks = pool.archs().len();
+    let (mean_test_accuracy, best_test_accuracy) = (mean_test, best);
+    Ok(Comparison { networks, mean_test_accuracy, deviation, best_test_accuracy, seeds, first_seed, lines })
+}

@@ -1,0 +1,201 @@
+//! Tables of trained networks: they answer for training, in microseconds.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use nasprof_graph::Arch;
+use nasprof_spaces::Space;
+use thiserror::Error;
+
+use super::{Entry, Fault, Progress, Trainings, decayed_sum, nasbench201};
+use crate::columns::TableError;
+use crate::costs::counts;
+use crate::trials::{Outcome, Record, read_table};
+
+/// Most bytes of a table.
+const MAX_BYTES: u64 = 1 << 28;
+
+/// A table that cannot answer for training.
+#[derive(Debug, Error)]
+pub enum AccuracyTableError {
+    /// It cannot be read.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The table.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is not what it should be.
+    #[error("{}: {problem}", path.display())]
+    Format {
+        /// The table.
+        path: PathBuf,
+        /// What is wrong, with the row at fault.
+        problem: String,
+    },
+    /// A table of trained networks that cannot be read.
+    #[error(transparent)]
+    Table(#[from] TableError),
+}
+
+/// Trained networks of one space, each once.
+#[derive(Debug, Clone)]
+pub struct AccuracyTable {
+    epochs: u32,
+    entries: Vec<(Arch, Entry)>,
+    index: HashMap<Arch, usize>,
+}
+
+impl AccuracyTable {
+    /// Reads a table of a space: the CSV of NAS-Bench-201 with the columns `cell`, `cifar10_valid`, `cifar10_test` and so on, or the
+    /// `networks.parquet` of `nasprof train --many`. A network that was trained with several seeds counts with the first of them.
+    ///
+    /// # Errors
+    /// A file that cannot be read; a row that is missing, repeated or impossible.
+    pub fn read(path: &Path, space: &Space) -> Result<Self, AccuracyTableError> {
+        if path.extension().is_some_and(|end| end == "parquet") {
+            let records = read_table(path)?;
+            let problem = |problem| AccuracyTableError::Format { path: path.to_owned(), problem };
+            return Self::of_records(&records, space).map_err(problem);
+        }
+        let fail = |source| AccuracyTableError::File { path: path.to_owned(), source };
+        let metadata = fs::metadata(path).map_err(fail)?;
+        if !metadata.is_file() || metadata.len() > MAX_BYTES {
+            return Err(fail(io::Error::other("it is no file of at most 256 MiB")));
+        }
+        let bytes = fs::read(path).map_err(fail)?;
+        let entries = nasbench201::read(&bytes, space)
+            .and_then(|entries| with_counts(entries, space))
+            .and_then(|entries| Self::new(nasbench201::EPOCHS, entries));
+        entries.map_err(|problem| AccuracyTableError::Format { path: path.to_owned(), problem })
+    }
+
+    /// The table of records, in their order. Failed trainings are left out.
+    ///
+    /// # Errors
+    /// A record of another space, trainings of different lengths, accuracies that are none.
+    pub fn of_records(records: &[Record], space: &Space) -> Result<Self, String> {
+        let (mut entries, mut length) = (Vec::<(Arch, Entry)>::new(), None);
+        for (i, record) in records.iter().enumerate() {
+            let about = |problem: String| format!("network {}: {problem}", i + 1);
+            let arch = record.arch.resolve(&space.name, &space.choices).map_err(|e| about(e.to_string()))?;
+            let Outcome::Trained { epochs, test_accuracy, .. } = &record.outcome else { continue };
+            if *length.get_or_insert(epochs.len()) != epochs.len() {
+                return Err(about(format!("it has {} epochs and others {}", epochs.len(), length.unwrap_or(0))));
+            }
+            if entries.iter().any(|(other, _)| *other == arch) {
+                continue;
+            }
+            let mut curve = Vec::with_capacity(epochs.len());
+            for epoch in 1..=epochs.len() {
+                let loss = decayed_sum(epochs[..epoch].iter().map(|epoch| epoch.loss_sum()));
+                let valid = epochs[epoch - 1].valid_accuracy;
+                let valid = valid.ok_or_else(|| about("it was trained without validation images".to_owned()))?;
+                curve.push((loss, valid));
+            }
+            let valid = curve.last().map_or(f64::NAN, |&(_, valid)| valid);
+            let mut scores: HashMap<String, f64> = record.scores.clone().into_iter().collect();
+            scores.insert("params".to_owned(), record.params as f64);
+            scores.insert("macs".to_owned(), record.macs as f64);
+            entries.push((arch, Entry { curve, valid, test: *test_accuracy, scores }));
+        }
+        Self::new(u32::try_from(length.unwrap_or(0)).map_err(|e| e.to_string())?, entries)
+    }
+
+    /// A table of networks that were trained for so many epochs.
+    ///
+    /// # Errors
+    /// A network that is there twice, an accuracy that is none, no network at all.
+    pub fn new(epochs: u32, entries: Vec<(Arch, Entry)>) -> Result<Self, String> {
+        let mut index = HashMap::new();
+        for (at, (arch, entry)) in entries.iter().enumerate() {
+            if let Some(first) = index.insert(arch.clone(), at) {
+                return Err(format!("network {}: it is network {} again", at + 1, first + 1));
+            }
+            let accuracies = [entry.valid, entry.test].into_iter().chain(entry.curve.iter().map(|&(_, valid)| valid));
+            if let Some(bad) = accuracies.into_iter().find(|accuracy| !(0.0..=1.0).contains(accuracy)) {
+                return Err(format!("network {}: an accuracy of {bad}", at + 1));
+            }
+            if entry.curve.iter().any(|(loss, _)| !loss.is_finite()) {
+                return Err(format!("network {}: a loss that is no number", at + 1));
+            }
+        }
+        if entries.is_empty() || epochs == 0 {
+            return Err("it has no trained network".to_owned());
+        }
+        Ok(Self { epochs, entries, index })
+    }
+
+    /// Whether it knows how trainings went before their end.
+    #[must_use]
+    pub fn has_curves(&self) -> bool {
+        self.entries.first().is_some_and(|(_, entry)| !entry.curve.is_empty())
+    }
+
+    /// Epochs of a full training.
+    #[must_use]
+    pub fn epochs(&self) -> u32 {
+        self.epochs
+    }
+
+    /// The networks, in the table's order.
+    pub fn archs(&self) -> impl Iterator<Item = &Arch> {
+        self.entries.iter().map(|(arch, _)| arch)
+    }
+
+    /// What is known of a network.
+    #[must_use]
+    pub fn find(&self, arch: &Arch) -> Option<&Entry> {
+        self.index.get(arch).map(|&at| &self.entries[at].1)
+    }
+}
+
+/// Parameters and MACs as scores: those of the layers that run.
+fn with_counts(mut entries: Vec<(Arch, Entry)>, space: &Space) -> Result<Vec<(Arch, Entry)>, String> {
+    let archs: Vec<Arch> = entries.iter().map(|(arch, _)| arch.clone()).collect();
+    let counts = counts(&space.graph, &archs).map_err(|e| e.to_string())?;
+    for ((_, entry), (params, macs)) in entries.iter_mut().zip(counts) {
+        entry.scores.insert("params".to_owned(), params as f64);
+        entry.scores.insert("macs".to_owned(), macs as f64);
+    }
+    Ok(entries)
+}
+
+/// Trainings that a table answers for.
+#[derive(Debug, Clone, Copy)]
+pub struct TableTrainings<'a>(pub &'a AccuracyTable);
+
+impl TableTrainings<'_> {
+    fn entry(&self, arch: &Arch) -> Result<&Entry, Fault> {
+        self.0.find(arch).ok_or_else(|| format!("the table has no network with the selection {:?}", arch.0).into())
+    }
+}
+
+impl Trainings for TableTrainings<'_> {
+    fn epochs(&self) -> u32 {
+        self.0.epochs
+    }
+
+    fn has_curves(&self) -> bool {
+        self.0.has_curves()
+    }
+
+    fn score(&mut self, arch: &Arch, score: &str) -> Result<Option<f64>, Fault> {
+        Ok(self.entry(arch)?.scores.get(score).copied())
+    }
+
+    fn train(&mut self, archs: &[Arch], epochs: u32) -> Result<Vec<Option<Progress>>, Fault> {
+        let progress = |arch: &Arch| {
+            let entry = self.entry(arch)?;
+            let point = (epochs as usize).checked_sub(1).and_then(|last| entry.curve.get(last));
+            Ok(Some(match point {
+                Some(&(loss, valid)) => Progress { epochs, loss: Some(loss), valid },
+                None => Progress { epochs, loss: None, valid: entry.valid },
+            }))
+        };
+        archs.iter().map(progress).collect()
+    }
+}

@@ -1,0 +1,259 @@
+//! Records as a Parquet table, one row for each epoch of each network.
+//!
+//! The batches' losses are a list, as JSON text; so are the scores, whose names depend on the version that wrote them.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use nasprof_graph::arch::ArchFile;
+
+use super::{Epoch, Outcome, Record};
+use crate::columns::{Column, Columns, TableError, read_columns, write_columns};
+
+/// Writes records as Parquet; the file is replaced atomically. Times are left out: they are of a machine that may have been busy.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn write_table(path: &Path, records: &[Record]) -> Result<(), TableError> {
+    let columns = columns(records).map_err(|problem| TableError::Format { path: path.to_owned(), problem })?;
+    write_columns(path, &columns)
+}
+
+/// Reads records back from Parquet; they come without times.
+///
+/// # Errors
+/// A file that cannot be read, is no such table, or is not as it was written.
+pub fn read_table(path: &Path) -> Result<Vec<Record>, TableError> {
+    let format = |problem| TableError::Format { path: path.to_owned(), problem };
+    let none = columns(&[]).map_err(format)?;
+    records(read_columns(path, &none, "trained networks")?).map_err(format)
+}
+
+/// A record with one of its epochs and the epoch's number; of a failed one the record alone.
+type Line<'a> = (usize, &'a Record, Option<(usize, &'a Epoch)>);
+
+fn columns(records: &[Record]) -> Result<Columns, String> {
+    let mut lines: Vec<Line<'_>> = Vec::new();
+    for (i, record) in records.iter().enumerate() {
+        match &record.outcome {
+            Outcome::Trained { epochs, .. } => {
+                lines.extend(epochs.iter().enumerate().map(|(number, epoch)| (i, record, Some((number, epoch)))));
+            }
+            Outcome::Failed { .. } => lines.push((i, record, None)),
+        }
+    }
+    let count = |value: u64| i64::try_from(value).map_err(|e| e.to_string());
+    let json = |value: Result<String, serde_json::Error>| value.map(Some).map_err(|e| e.to_string());
+    let whole = |of: &dyn Fn(&Line<'_>) -> Result<Option<i64>, String>| {
+        Ok::<_, String>(Column::Whole(lines.iter().map(of).collect::<Result<_, _>>()?))
+    };
+    let text = |of: &dyn Fn(&Line<'_>) -> Result<Option<String>, String>| {
+        Ok::<_, String>(Column::Text(lines.iter().map(of).collect::<Result<_, _>>()?))
+    };
+    let epoch = |of: fn(&Epoch) -> Option<f64>| Column::Real(lines.iter().map(|line| of(line.2?.1)).collect());
+    // Of the last epoch only.
+    let test = |line: &Line<'_>| match (&line.1.outcome, line.2) {
+        (Outcome::Trained { epochs, test_accuracy, test_images }, Some((number, _))) if number + 1 == epochs.len() => {
+            Some((*test_accuracy, *test_images as i64))
+        }
+        _ => None,
+    };
+    Ok(vec![
+        ("network", whole(&|line| Ok(Some(line.0 as i64 + 1)))?),
+        ("arch", text(&|line| json(serde_json::to_string(&line.1.arch)))?),
+        ("seed", whole(&|line| count(line.1.seed).map(Some))?),
+        ("params", whole(&|line| count(line.1.params).map(Some))?),
+        ("macs", whole(&|line| count(line.1.macs).map(Some))?),
+        ("scores", text(&|line| json(serde_json::to_string(&line.1.scores)))?),
+        ("epoch", whole(&|line| Ok(line.2.map(|(number, _)| number as i64 + 1)))?),
+        ("train_loss", epoch(|epoch| Some(epoch.train_loss))),
+        ("train_accuracy", epoch(|epoch| Some(epoch.train_accuracy))),
+        ("valid_loss", epoch(|epoch| epoch.valid_loss)),
+        ("valid_accuracy", epoch(|epoch| epoch.valid_accuracy)),
+        (
+            "batch_losses",
+            text(&|line| match line.2 {
+                Some((_, epoch)) => json(serde_json::to_string(&epoch.batch_losses)),
+                None => Ok(None),
+            })?,
+        ),
+        ("test_accuracy", Column::Real(lines.iter().map(|line| Some(test(line)?.0)).collect())),
+        ("test_images", whole(&|line| Ok(test(line).map(|(_, images)| images)))?),
+        (
+            "problem",
+            text(&|line| match &line.1.outcome {
+                Outcome::Failed { problem } => Ok(Some(problem.clone())),
+                Outcome::Trained { .. } => Ok(None),
+            })?,
+        ),
+    ])
+}
+
+/// The values of the columns of one row.
+struct Row<'a> {
+    columns: &'a [Column],
+    row: usize,
+}
+
+impl Row<'_> {
+    fn text(&self, column: usize) -> Option<&str> {
+        match &self.columns[column] {
+            Column::Text(values) => values[self.row].as_deref(),
+            _ => None,
+        }
+    }
+
+    fn real(&self, column: usize) -> Option<f64> {
+        match &self.columns[column] {
+            Column::Real(values) => values[self.row],
+            _ => None,
+        }
+    }
+
+    fn whole(&self, column: usize) -> Option<i64> {
+        match &self.columns[column] {
+            Column::Whole(values) => values[self.row],
+            _ => None,
+        }
+    }
+
+    fn count(&self, column: usize) -> Result<u64, String> {
+        let value = self.whole(column).and_then(|value| u64::try_from(value).ok());
+        value.ok_or_else(|| "a count is missing or negative".to_owned())
+    }
+
+    fn json<T: serde::de::DeserializeOwned>(&self, column: usize) -> Result<T, String> {
+        serde_json::from_str(self.text(column).unwrap_or_default()).map_err(|e| e.to_string())
+    }
+
+    fn epoch(&self) -> Result<Epoch, String> {
+        let missing = || "an epoch without a loss".to_owned();
+        Ok(Epoch {
+            batch_losses: self.json(11)?,
+            train_loss: self.real(7).ok_or_else(missing)?,
+            train_accuracy: self.real(8).ok_or_else(missing)?,
+            valid_loss: self.real(9),
+            valid_accuracy: self.real(10),
+        })
+    }
+
+    fn record(&self) -> Result<Record, String> {
+        let outcome = match self.text(14) {
+            Some(problem) => Outcome::Failed { problem: problem.to_owned() },
+            None => Outcome::Trained { epochs: Vec::new(), test_accuracy: f64::NAN, test_images: 0 },
+        };
+        Ok(Record {
+            arch: self.json::<ArchFile>(1)?,
+            seed: self.count(2)?,
+            params: self.count(3)?,
+            macs: self.count(4)?,
+            scores: self.json(5)?,
+            outcome,
+            seconds: 0.0,
+        })
+    }
+}
+
+/// Rows of one network stand together, by epoch.
+fn records(columns: Vec<Column>) -> Result<Vec<Record>, String> {
+    let rows = match columns.first() {
+        Some(Column::Whole(values)) => values.len(),
+        _ => 0,
+    };
+    let (mut records, mut seen, mut number) = (Vec::<Record>::new(), HashSet::new(), None);
+    for row in 0..rows {
+        let about = |problem: String| format!("row {}: {problem}", row + 1);
+        let row = Row { columns: &columns, row };
+        if row.whole(0) != number {
+            number = row.whole(0);
+            let record = row.record().map_err(about)?;
+            if !seen.insert((row.text(1).map(str::to_owned), record.seed)) {
+                return Err(about("its network stands there before, with the same seed".to_owned()));
+            }
+            records.push(record);
+        }
+        let Some(Record { outcome, .. }) = records.last_mut() else { continue };
+        match (outcome, row.whole(6)) {
+            (Outcome::Trained { epochs, test_accuracy, test_images }, Some(epoch)) => {
+                if epoch != epochs.len() as i64 + 1 {
+                    return Err(about(format!("epoch {epoch} follows on {} of them", epochs.len())));
+                }
+                epochs.push(row.epoch().map_err(about)?);
+                if let Some(accuracy) = row.real(12) {
+                    (*test_accuracy, *test_images) = (accuracy, row.count(13).map_err(about)? as usize);
+                }
+            }
+            (Outcome::Failed { .. }, None) => {}
+            _ => return Err(about("it is neither an epoch nor a failure".to_owned())),
+        }
+    }
+    let lacks =
+        |record: &Record| matches!(&record.outcome, Outcome::Trained { test_accuracy, .. } if test_accuracy.is_nan());
+    match records.iter().position(lacks) {
+        Some(i) => Err(format!("network {} has no test accuracy", i + 1)),
+        None => Ok(records),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn record(seed: u64, accuracy: Option<f64>) -> Record {
+        let epoch = |loss: f64| Epoch {
+            batch_losses: vec![loss as f32, 0.1],
+            train_loss: loss,
+            train_accuracy: 0.3,
+            valid_loss: Some(loss + 0.1),
+            valid_accuracy: Some(0.25),
+        };
+        Record {
+            arch: ArchFile {
+                format_version: 1,
+                space: "s".to_owned(),
+                choices: [("a".to_owned(), "b".to_owned())].into(),
+            },
+            seed,
+            params: 10,
+            macs: 20,
+            scores: [("naswot".to_owned(), 1.0 / 3.0)].into(),
+            outcome: match accuracy {
+                Some(test_accuracy) => {
+                    Outcome::Trained { epochs: vec![epoch(2.3), epoch(1.1)], test_accuracy, test_images: 20 }
+                }
+                None => Outcome::Failed { problem: "the loss is NaN".to_owned() },
+            },
+            seconds: 0.0,
+        }
+    }
+
+    #[test]
+    fn a_table_comes_back_as_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("networks.parquet");
+        let records = [record(1, Some(0.8)), record(2, None), record(3, Some(0.1 + 0.2))];
+        write_table(&path, &records).unwrap();
+        assert_eq!(read_table(&path).unwrap(), records);
+        let bytes = fs::read(&path).unwrap();
+        for at in (0..bytes.len()).step_by(7) {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 4;
+            fs::write(&path, &flipped).unwrap();
+            // What stands between columns is read by nobody.
+            assert!(read_table(&path).map_or(true, |read| read == records), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_network_that_stands_there_twice_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("networks.parquet");
+        write_table(&path, &[record(1, Some(0.8)), record(1, Some(0.7))]).unwrap();
+        let error = read_table(&path).unwrap_err().to_string();
+        assert!(error.contains("row 3: its network stands there before"), "{error}");
+        fs::write(&path, b"no table").unwrap();
+        assert!(read_table(&path).unwrap_err().to_string().contains("not a Parquet file"));
+    }
+}

@@ -1,0 +1,65 @@
+//! Known facts about the space of NAS-Bench-201: counts that its data publish.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use nasprof_graph::Arch;
+use nasprof_graph::runtime::Runtime;
+use nasprof_spaces::Space;
+
+const NONE: u16 = 0;
+const SKIP: u16 = 1;
+const CONV1: u16 = 2;
+const CONV3: u16 = 3;
+const POOL: u16 = 4;
+
+/// Parameters and MACs of a cell.
+fn cost(data: &str, cell: [u16; 6]) -> (u64, u64) {
+    let space = Space::builtin(&format!("nasbench201-{data}")).unwrap();
+    let cost = Runtime::TorchEager.subnet(&space.graph, &Arch(cell.to_vec())).unwrap().cost();
+    (cost.params, cost.macs)
+}
+
+#[test]
+fn architectures() {
+    let space = Space::builtin("nasbench201-cifar10").unwrap();
+    let names: Vec<&str> = space.choices.iter().map(|choice| choice.name.as_str()).collect();
+    assert_eq!(names, ["edge_0_1", "edge_0_2", "edge_1_2", "edge_0_3", "edge_1_3", "edge_2_3"]);
+    assert_eq!(space.architectures().to_string(), "15625");
+}
+
+/// The smallest and the largest cell of each data set, as the benchmark's data have them: parameters and FLOPs in millions, of
+/// which the bias of the classifier is one a class there and none here.
+#[test]
+fn published_counts() {
+    for (data, classes, least, most) in [
+        ("cifar10", 10, (73_306, 7_783_050), (1_531_546, 220_119_690)),
+        ("cifar100", 100, (79_156, 7_788_900), (1_537_396, 220_125_540)),
+        ("imagenet16", 120, (80_456, 1_953_400), (1_538_696, 55_037_560)),
+    ] {
+        for (cell, (params, flops)) in [
+            ([SKIP; 6], least),
+            ([POOL; 6], least),
+            ([CONV3; 6], most),
+            ([CONV3, CONV3, CONV3, SKIP, CONV3, CONV3], {
+                // One edge less, in five cells of each stage.
+                let edge = cost(data, [CONV3, SKIP, SKIP, SKIP, SKIP, SKIP]);
+                let none = cost(data, [SKIP; 6]);
+                (most.0 - (edge.0 - none.0), most.1 - (edge.1 - none.1))
+            }),
+        ] {
+            assert_eq!(cost(data, cell), (params, flops - classes), "{data}: {cell:?}");
+        }
+    }
+    // 5 cells * (256 + 1024 + 4096 weights and 32 + 64 + 128 of normalisation).
+    let (params, macs) = cost("cifar10", [CONV1, SKIP, SKIP, SKIP, SKIP, SKIP]);
+    assert_eq!((params, macs), (73_306 + 28_000, 7_783_040 + 3_932_160));
+}
+
+/// What nothing reads is not run: an edge behind `none` has no cost, which the published counts include.
+#[test]
+fn edges_that_lead_nowhere_are_pruned() {
+    let full = cost("cifar10", [CONV3, SKIP, SKIP, SKIP, SKIP, SKIP]);
+    let dead = cost("cifar10", [CONV3, SKIP, NONE, SKIP, NONE, SKIP]);
+    assert_eq!(dead, cost("cifar10", [SKIP; 6]));
+    assert!(dead < full, "a control");
+}

@@ -1,0 +1,35 @@
+//! Scores of networks at initialisation, from one batch of images and without training; higher is better.
+//!
+//! None of them is accuracy. How well each ranks networks within a latency band has to be looked up in a table of trained ones.
+
+mod covariance;
+mod jacobian;
+mod naswot;
+mod synflow;
+
+use std::collections::BTreeMap;
+
+use tch::Tensor;
+
+use crate::error::SearchError;
+use crate::supernet::Supernet;
+
+/// Names of all scores, as files have them.
+pub const NAMES: [&str; 5] = ["az_expressivity", "az_progressivity", "jacobian_covariance", "naswot", "synflow"];
+
+/// All scores of a network without choices on a batch of images `(N, C, H, W)`. A score that is no number for this network is
+/// left out. The network is as it was afterwards.
+///
+/// # Errors
+/// What libtorch refuses.
+pub fn scores(net: &Supernet, images: &Tensor) -> Result<BTreeMap<String, f64>, SearchError> {
+    let expressivity = covariance::entropies(net, images)?;
+    let all = [
+        ("az_expressivity", expressivity.iter().sum()),
+        ("az_progressivity", covariance::least_rise(&expressivity)),
+        ("jacobian_covariance", jacobian::score(net, images)?),
+        ("naswot", naswot::score(net, images)?),
+        ("synflow", synflow::score(net, images)?),
+    ];
+    Ok(all.into_iter().filter(|(_, score)| score.is_finite()).map(|(name, score)| (name.to_owned(), score)).collect())
+}

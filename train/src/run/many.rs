@@ -1,0 +1,145 @@
+//! Trains a list of networks, one after the other, each by itself from fresh weights.
+//!
+//! `networks.jsonl` gets a record when a network is done, so a run that is killed loses the network it was at and nothing else.
+//! What comes out for a network does not depend on the others on the list, nor on when the run was interrupted.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::time::Instant;
+
+use nasprof_graph::arch::ArchFile;
+use nasprof_search::config::Plan;
+use nasprof_search::events::{RunEvent, Step};
+use nasprof_search::folder::Claim;
+use nasprof_search::job::{Epochs, Job};
+use nasprof_search::trials::{Journal, Outcome, Record, Trial, read_list, write_table};
+use tch::Device;
+
+use super::compute::{check_replay, place};
+use super::folder::Folder;
+use super::progress::Progress;
+use super::single::Settings;
+use super::trial::Training;
+use crate::error::SearchError;
+
+const RECORDS: &str = "networks.jsonl";
+const TABLE: &str = "networks.parquet";
+
+/// Trains the networks of a list that the run folder has no record of, and writes the table of all. A training that diverges is
+/// recorded as failed, and the next network follows.
+///
+/// # Errors
+/// A list that is none of the space's networks, a folder that is in use or holds another run, images that cannot be read.
+pub fn many(job: &Job, list: &Path, emit: &mut dyn FnMut(RunEvent)) -> Result<(), SearchError> {
+    let plan = Plan::new(job.experiment.clone())?;
+    let experiment = &plan.experiment;
+    let trials = read_list(list, &plan.space, experiment.seed)?;
+    let settings = Settings::of(&plan)?;
+    check_replay(experiment)?;
+    let place = place(settings.training)?;
+    let device = place.device;
+    let (mut folder, claim) = Folder::open(&job.folder, experiment, job.existing)?;
+    let (mut journal, mut records) = Journal::open::<Record>(&folder.path().join(RECORDS))?;
+    let mut done = HashSet::new();
+    for record in &records {
+        let arch = record.arch.resolve(&plan.space.name, &plan.space.choices);
+        let arch = arch.map_err(|e| SearchError::checkpoint(&folder.path().join(RECORDS), e.to_string()))?;
+        done.insert(Trial { arch, seed: record.seed });
+    }
+    let all = settings.training.epochs;
+    let epochs = Epochs { all, warm_up: 0, after_warm_up: all, extended_from: Vec::new() };
+    folder.begin(if done.is_empty() { Claim::New } else { claim }, experiment, &epochs, emit)?;
+    folder.computes(&place, &mut Vec::new(), emit)?;
+    let left: Vec<&Trial> = trials.iter().filter(|trial| !done.contains(trial)).collect();
+    let line = format!("{} networks, {} of them done", trials.len(), trials.len() - left.len());
+    emit(RunEvent::Line(line.clone()));
+    folder.log(&line)?;
+    let steps = settings.loaders.train_batches.steps as u64;
+    let mut progress = Progress::new(left.len() as u64 * u64::from(all) * steps);
+    let before = trials.len() - left.len();
+    for (i, trial) in left.into_iter().enumerate() {
+        let record = train(&plan, trial, device, &mut progress, emit)?;
+        journal.append(&record)?;
+        let line = format!("network {} of {}: {}", before + i + 1, trials.len(), in_words(&record));
+        emit(RunEvent::Line(line.clone()));
+        folder.log(&line)?;
+        records.push(record);
+    }
+    write_table(&folder.path().join(TABLE), &records)?;
+    Ok(())
+}
+
+fn in_words(record: &Record) -> String {
+    match &record.outcome {
+        Outcome::Trained { epochs, test_accuracy, .. } => {
+            let valid = epochs.last().and_then(|epoch| epoch.valid_accuracy);
+            let valid = valid.map_or_else(String::new, |valid| format!("validation {valid:.4}, "));
+            format!("{valid}test {test_accuracy:.4}, {:.0} s", record.seconds)
+        }
+        Outcome::Failed { problem } => format!("failed: {problem}"),
+    }
+}
+
+/// Trains one network to its end.
+fn train(
+    plan: &Plan,
+    trial: &Trial,
+    device: Device,
+    progress: &mut Progress,
+    emit: &mut dyn FnMut(RunEvent),
+) -> Result<Record, SearchError> {
+    let started = Instant::now();
+    let mut training = Training::new(plan, trial, device)?;
+    let scores = training.scores(emit)?;
+    let cost = training.cost;
+    let outcome = match to_its_end(plan, &mut training, progress, emit) {
+        Err(error @ SearchError::Diverged { .. }) => Outcome::Failed { problem: error.to_string() },
+        other => other?,
+    };
+    Ok(Record {
+        arch: ArchFile::new(&plan.space.name, &plan.space.choices, &trial.arch),
+        seed: trial.seed,
+        params: cost.params,
+        macs: cost.macs,
+        scores,
+        outcome,
+        seconds: started.elapsed().as_secs_f64(),
+    })
+}
+
+fn to_its_end(
+    plan: &Plan,
+    training: &mut Training<'_>,
+    progress: &mut Progress,
+    emit: &mut dyn FnMut(RunEvent),
+) -> Result<Outcome, SearchError> {
+    let all = plan.experiment.training.as_ref().map_or(0, |training| training.epochs);
+    let mut epochs = Vec::new();
+    for epoch in 1..=all {
+        let mut told = None;
+        let done = training.epoch(
+            &mut |step, steps, score| {
+                if let Some(seconds_left) = progress.step() {
+                    told = Some(Step {
+                        epoch,
+                        epochs: all,
+                        warming_up: false,
+                        step,
+                        steps,
+                        loss: score.loss,
+                        error: score.error,
+                        expected: Vec::new(),
+                        seconds_left,
+                    });
+                }
+            },
+            emit,
+        )?;
+        if let Some(step) = told {
+            emit(RunEvent::Step(step));
+        }
+        epochs.push(done);
+    }
+    let test = training.test(emit)?;
+    Ok(Outcome::Trained { epochs, test_accuracy: 1.0 - test.error, test_images: test.images })
+}

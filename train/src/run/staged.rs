@@ -1,0 +1,168 @@
+//! Searches whose networks are trained by themselves, from start, or journal, to result.
+
+use std::collections::HashMap;
+
+use nasprof_graph::Arch;
+use nasprof_graph::arch::ArchFile;
+use nasprof_graph::runtime::Runtime;
+use nasprof_search::config::{ConfigError, LoadedRegularizer, Plan, Searcher};
+use nasprof_search::events::RunEvent;
+use nasprof_search::evolution::Budget;
+use nasprof_search::folder::{Claim, finished};
+use nasprof_search::job::{Epochs, Job, QuantityResult, RunResult};
+use nasprof_search::methods::{self, Candidate, Fate, Fault, Method, Networks, write_candidates};
+use nasprof_search::winner::Latency;
+use rand_chacha::ChaCha8Rng;
+
+use super::compute::{check_replay, computed_on, place};
+use super::folder::Folder;
+use super::progress::Progress;
+use super::single::Settings;
+use super::trials::Trials;
+use crate::error::SearchError;
+
+/// Draws for a network within the budget, before it seems to be met by none.
+const PATIENCE: u32 = 20_000;
+
+/// The networks of a space that are within a budget.
+struct Within<'a> {
+    plan: &'a Plan,
+    budget: &'a Budget<'a>,
+    known: HashMap<Arch, bool>,
+}
+
+impl Networks for Within<'_> {
+    fn choices(&self) -> &[nasprof_graph::Choice] {
+        &self.plan.space.choices
+    }
+
+    fn draw(&mut self, rng: &mut ChaCha8Rng) -> Result<Option<Arch>, Fault> {
+        for _ in 0..PATIENCE {
+            let arch = self.plan.space.sample(rng);
+            if self.admits(&arch)? {
+                return Ok(Some(arch));
+            }
+        }
+        Ok(None)
+    }
+
+    fn admits(&mut self, arch: &Arch) -> Result<bool, Fault> {
+        if let Some(&known) = self.known.get(arch) {
+            return Ok(known);
+        }
+        let within = self.budget.values(arch)?.is_some();
+        self.known.insert(arch.clone(), within);
+        Ok(within)
+    }
+}
+
+/// Runs the search. With a factor the LUT's latencies are multiplied by it, and another winner is chosen among the networks that
+/// were trained.
+pub(super) fn search(
+    plan: &Plan,
+    job: &Job,
+    searcher: &Searcher,
+    factor: Option<f64>,
+    emit: &mut dyn FnMut(RunEvent),
+) -> Result<RunResult, SearchError> {
+    let experiment = &plan.experiment;
+    let settings = Settings::of(plan)?;
+    let all = settings.training.epochs;
+    let missing =
+        || ConfigError::Key { key: "searcher.kind".to_owned(), problem: "trains no single networks".to_owned() };
+    let method = Method::of(searcher, all, true).ok_or_else(missing)?;
+    let cost = searcher.trainings().ok_or_else(missing)?;
+    check_replay(experiment)?;
+    let place = place(settings.training)?;
+    let device = place.device;
+    let mut places = Vec::new();
+    let (mut folder, claim) = Folder::open(&job.folder, experiment, job.existing)?;
+    if let (Claim::Resumed { finished: true, .. }, None) = (claim, factor)
+        && let Some(result) = finished::<RunResult>(folder.path())?
+    {
+        return Ok(result);
+    }
+    let epochs = Epochs { all, warm_up: 0, after_warm_up: all, extended_from: Vec::new() };
+    let path = folder.path().to_owned();
+    let timed = Progress::new(1);
+    let budget = Budget::new(&plan.space, &plan.regularizers, |_: &LoadedRegularizer| 1.0)?;
+    let limit = (cost * f64::from(all)) as u64;
+    folder.begin(claim, experiment, &epochs, emit)?;
+    folder.computes(&place, &mut places, emit)?;
+    let mut trials = Trials::open(plan, &path, device, limit, emit)?;
+    let mut within = Within { plan, budget: &budget, known: HashMap::new() };
+    let found = methods::search(&method, &mut within, &mut trials, cost, experiment.seed);
+    let mut found = found.map_err(|error| SearchError::Searcher(error.to_string()))?;
+    let again = |r: &LoadedRegularizer| if plan.is_of_device(r) { factor.unwrap_or(1.0) } else { 1.0 };
+    let budget = Budget::new(&plan.space, &plan.regularizers, again)?;
+    let feasible = choose(&mut found.candidates, &budget)?;
+    let chosen = found.candidates.iter().find(|candidate| candidate.fate == Fate::Chosen);
+    let (best, valid) = chosen.map_or((found.best.clone(), found.valid), |candidate| {
+        (candidate.arch.clone(), candidate.progress.map_or(0.0, |progress| progress.valid))
+    });
+    if let Some(weights) = trials.weights(&best) {
+        weights.check(&path)?;
+        folder.publish(&weights.file)?;
+    }
+    write_candidates(&path.join("candidates.parquet"), &plan.space.name, &plan.space.choices, &found.candidates)?;
+    let unlimited = Budget::new(&plan.space, &plan.regularizers, |_: &LoadedRegularizer| 1.0)?;
+    let values = unlimited.quantities(&best)?;
+    let cost =
+        Runtime::TorchEager.subnet(&plan.space.graph, &best).map_err(|e| SearchError::Searcher(e.to_string()))?.cost();
+    let valid_images = settings.loaders.valid.as_ref().map_or(0, nasprof_search::data::Loader::images);
+    let quantities = unlimited.names().into_iter().zip(&plan.regularizers).zip(&values);
+    let result = RunResult {
+        format_version: 1,
+        arch: Some(ArchFile::new(&plan.space.name, &plan.space.choices, &best)),
+        latency: Latency::new(plan, &values, factor.unwrap_or(1.0)),
+        feasible,
+        repaired: false,
+        accuracy: valid,
+        accuracy_of: format!("{valid_images} validation images, trained by itself for {}", epochs.in_words()),
+        accuracy_images: Some(valid_images),
+        computed_on: computed_on(&places),
+        epochs: Some(epochs),
+        training: None,
+        quantities: quantities
+            .map(|((name, regularizer), &estimated)| QuantityResult {
+                quantity: name.to_owned(),
+                kind: regularizer.settings.kind.name().to_owned(),
+                limit: regularizer.settings.limit(),
+                estimated,
+            })
+            .collect(),
+        params: cost.params,
+        macs: cost.macs,
+        seconds: timed.seconds(),
+        seed: experiment.seed,
+    };
+    folder.result(&result)?;
+    Ok(result)
+}
+
+/// Marks the best network of those trained in full that are within the budget; whether there is one. Where there is none, that with
+/// the least of the first quantity is marked.
+fn choose(candidates: &mut [Candidate], budget: &Budget<'_>) -> Result<bool, SearchError> {
+    let mut best: Option<(usize, bool, f64)> = None;
+    for (at, candidate) in candidates.iter().enumerate() {
+        if !matches!(candidate.fate, Fate::Trained | Fate::Chosen) {
+            continue;
+        }
+        let within = budget.values(&candidate.arch)?.is_some();
+        let merit = if within {
+            candidate.progress.map_or(0.0, |progress| progress.valid)
+        } else {
+            -budget.quantities(&candidate.arch)?.first().copied().unwrap_or(0.0)
+        };
+        let is_better = best.is_none_or(|(_, was_within, most)| (within, merit) > (was_within, most));
+        if is_better {
+            best = Some((at, within, merit));
+        }
+    }
+    let Some((at, within, _)) = best else { return Ok(false) };
+    for candidate in candidates.iter_mut().filter(|candidate| candidate.fate == Fate::Chosen) {
+        candidate.fate = Fate::Trained;
+    }
+    candidates[at].fate = Fate::Chosen;
+    Ok(within)
+}

@@ -1,0 +1,125 @@
+//! Lists of networks that are trained one after the other.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod setting;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use nasprof_search::job::{Job, Task};
+use nasprof_search::trials::{Journal, Outcome, Record, read_table};
+use nasprof_spaces::SpaceSpec;
+use setting::{Setting, TRAINER, fails, start, succeeds};
+
+/// Some architectures of the space, one a line; the last one twice, with two seeds.
+fn list(setting: &Setting) -> Vec<String> {
+    let text = fs::read_to_string(setting.path("space.toml")).unwrap();
+    let space = SpaceSpec::parse(&text).unwrap().build("space").unwrap();
+    let arch = |index: u16| {
+        let selected = nasprof_graph::Arch(space.choices.iter().map(|_| index).collect());
+        serde_json::to_string(&nasprof_graph::arch::ArchFile::new("space", &space.choices, &selected)).unwrap()
+    };
+    vec![arch(0), arch(1), format!("{{\"arch\":{},\"seed\":9}}", arch(1))]
+}
+
+fn many(setting: &Setting, folder: &str, lines: &[String], resume: bool) -> Job {
+    let name = format!("{folder}.jsonl");
+    fs::write(setting.path(&name), lines.join("\n") + "\n").unwrap();
+    let job = setting.job(folder, &setting.text(TRAINER, 3), resume);
+    Job { task: Task::TrainMany { list: setting.path(&name) }, ..job }
+}
+
+fn records(folder: &Path) -> Vec<Record> {
+    let records = Journal::read::<Record>(&folder.join("networks.jsonl")).unwrap();
+    records.into_iter().map(|record| Record { seconds: 0.0, ..record }).collect()
+}
+
+#[test]
+fn each_network_leaves_its_curve_and_scores() {
+    let setting = Setting::new();
+    let lines = list(&setting);
+    succeeds(&many(&setting, "run", &lines, false));
+    let records = records(&setting.path("run"));
+    assert_eq!(records.iter().map(|record| record.seed).collect::<Vec<_>>(), [5, 5, 9]);
+    assert_eq!(read_table(&setting.path("run/networks.parquet")).unwrap(), records);
+    for record in &records {
+        let Outcome::Trained { epochs, test_images, .. } = &record.outcome else { panic!("{record:?}") };
+        assert_eq!((epochs.len(), *test_images), (3, 20));
+        for epoch in epochs {
+            assert_eq!(epoch.batch_losses.len(), 7, "72 images in batches of 10");
+            let mean = epoch.loss_sum() / 7.0;
+            assert!((mean - epoch.train_loss).abs() < 1e-5 * mean, "{mean} {}", epoch.train_loss);
+        }
+        let names: Vec<&str> = record.scores.keys().map(String::as_str).collect();
+        assert_eq!(names, nasprof_train::proxies::NAMES);
+    }
+    assert!(records[0].macs < records[1].macs);
+    // Another seed is other weights and another order, of the same images.
+    assert_eq!(records[1].arch, records[2].arch);
+    assert_ne!(records[1].outcome, records[2].outcome);
+    assert_ne!(records[1].scores["synflow"], records[2].scores["synflow"]);
+
+    // What comes out for a network does not depend on the others of the list.
+    let reversed: Vec<String> = lines.iter().rev().cloned().collect();
+    succeeds(&many(&setting, "reversed", &reversed, false));
+    let mut others = self::records(&setting.path("reversed"));
+    others.reverse();
+    assert!(others == records);
+}
+
+/// A run that is killed loses the network it was at.
+#[test]
+fn a_killed_run_goes_on_with_the_next_network() {
+    let setting = Setting::new();
+    let lines = list(&setting);
+    succeeds(&many(&setting, "whole", &lines, false));
+    let mut child = start(&many(&setting, "run", &lines, false));
+    let journal = setting.path("run/networks.jsonl");
+    while !fs::read_to_string(&journal).is_ok_and(|text| text.contains('\n')) && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // As if it had been killed while it wrote a line.
+    let text = fs::read_to_string(&journal).unwrap();
+    let first = text.split_inclusive('\n').next().unwrap();
+    fs::write(&journal, format!("{first}{}", &first[..first.len() / 2])).unwrap();
+    fails(&many(&setting, "run", &lines, false), "holds an unfinished run already");
+    succeeds(&many(&setting, "run", &lines, true));
+    assert!(records(&setting.path("run")) == records(&setting.path("whole")));
+    let parquet = |run: &str| fs::read(setting.path(run).join("networks.parquet")).unwrap();
+    assert!(parquet("run") == parquet("whole"));
+    // The control: once more, nothing is trained.
+    let before = fs::read(&journal).unwrap();
+    succeeds(&many(&setting, "run", &lines, true));
+    assert!(fs::read(&journal).unwrap() == before);
+    // A longer list is gone on with.
+    let longer: Vec<String> = lines.iter().cloned().chain([lines[2].replace("\"seed\":9", "\"seed\":10")]).collect();
+    succeeds(&many(&setting, "run", &longer, true));
+    assert_eq!(records(&setting.path("run")).len(), 4);
+}
+
+#[test]
+fn lists_and_journals_that_are_refused() {
+    let setting = Setting::new();
+    let lines = list(&setting);
+    for (bad, naming) in [
+        (vec![String::new()], "it lists no network"),
+        (vec![lines[0].clone(), "{".to_owned()], "line 2: "),
+        (vec![lines[0].replace("MB1 3x3", "MB1 3x4")], "line 1: choice `blocks/0` has no candidate `MB1 3x4`"),
+        (vec![lines[0].clone(), String::new(), lines[0].clone()], "line 3: the network of line 1 again"),
+        (vec![lines[2].replace("\"seed\":9", "\"sed\":9")], "line 1: unknown field `sed`"),
+    ] {
+        fails(&many(&setting, "bad", &bad, false), naming);
+    }
+    assert!(!setting.path("bad").exists(), "what is refused leaves nothing");
+    succeeds(&many(&setting, "run", &lines[..1], false));
+    let journal = setting.path("run/networks.jsonl");
+    let text = fs::read_to_string(&journal).unwrap();
+    fs::write(&journal, text.replacen("\"seed\":5", "\"seed\":6", 1)).unwrap();
+    fails(&many(&setting, "run", &lines, true), "networks.jsonl: line 1: it was altered");
+    fs::write(&journal, text).unwrap();
+    succeeds(&many(&setting, "run", &lines, true));
+}

@@ -1,0 +1,156 @@
+//! Searches whose networks are trained by themselves: what they leave, and that they can be killed at any time.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod setting;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use nasprof_search::job::{Job, RunResult, Task};
+use serde_json::Value;
+use setting::{Setting, fails, json, start, succeeds};
+
+const STAGED: &str = "[searcher]\nkind = \"staged\"\ntrainings = 4\ndraws = 10\nscores = [\"macs\", \"naswot\"]\nrungs = [1]\nfinalists = 2";
+
+fn text(setting: &Setting, searcher: &str) -> String {
+    setting
+        .text(searcher, 3)
+        .replace("warm_up_epochs = 1", "")
+        .replace("workers = 1", "workers = 1\ntrain_portion = 0.8")
+}
+
+/// What a search leaves, without its times.
+fn remains(folder: &Path) -> (Vec<u8>, Vec<u8>, Value) {
+    let mut result = json(&folder.join("result.json"));
+    result["seconds"] = Value::Null;
+    let file = |name: &str| fs::read(folder.join(name)).unwrap();
+    (file("candidates.parquet"), file("weights.safetensors"), result)
+}
+
+fn lines(folder: &Path) -> usize {
+    fs::read_to_string(folder.join("trials.jsonl")).map_or(0, |text| text.matches('\n').count())
+}
+
+/// Killed with SIGKILL after more and more lines of its journal, a search ends with the same candidates, weights and result.
+#[test]
+fn a_killed_search_goes_on_and_ends_alike() {
+    let setting = Setting::new();
+    let text = text(&setting, STAGED);
+    succeeds(&setting.job("whole", &text, false));
+    let whole = remains(&setting.path("whole"));
+    let all = lines(&setting.path("whole"));
+    assert!(all > 12, "{all} lines");
+    let mut kills = 0;
+    for wanted in (2..all).step_by(4) {
+        let mut child = start(&setting.job("run", &text, wanted > 2));
+        while lines(&setting.path("run")) < wanted && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        child.kill().unwrap();
+        kills += usize::from(!child.wait().unwrap().success());
+    }
+    assert!(kills > 1, "it was always faster than the kill");
+    succeeds(&setting.job("run", &text, true));
+    assert!(remains(&setting.path("run")) == whole);
+    // A finished one is told as it is.
+    succeeds(&setting.job("run", &text, true));
+    assert!(remains(&setting.path("run")) == whole);
+    // The control: another seed draws others.
+    succeeds(&setting.job("seed", &text.replace("seed = 5", "seed = 6"), false));
+    assert!(remains(&setting.path("seed")).0 != whole.0);
+}
+
+/// The candidates, as the search keeps them: how many have each fate.
+#[test]
+fn each_method_keeps_to_its_cost() {
+    let setting = Setting::new();
+    for (kind, epochs, networks) in [
+        // Eight networks of one epoch, and two of them go on to the third.
+        (STAGED, 12, 8),
+        ("[searcher]\nkind = \"trained-random\"\ntrainings = 2", 6, 2),
+        ("[searcher]\nkind = \"local-search\"\ntrainings = 2", 6, 2),
+        ("[searcher]\nkind = \"regularized-evolution\"\ntrainings = 3\npopulation = 2\ntournament = 2", 9, 3),
+    ] {
+        let run = format!("run{}", kind.len());
+        succeeds(&setting.job(&run, &text(&setting, kind), false));
+        let journal = fs::read_to_string(setting.path(&run).join("trials.jsonl")).unwrap();
+        assert_eq!(journal.matches("{\"epoch\":").count(), epochs, "{kind}");
+        let result = RunResult::read(&setting.path(&run)).unwrap();
+        assert!(
+            result.accuracy_of.contains("16 validation images, trained by itself for 3 epochs"),
+            "{}",
+            result.accuracy_of
+        );
+        assert!(result.arch.is_some() && result.feasible);
+        // Only the last checkpoint of each network is kept.
+        let kept = fs::read_dir(setting.path(&run).join("checkpoint")).unwrap().count();
+        assert_eq!(kept, networks, "{kind}");
+    }
+}
+
+#[test]
+fn what_a_search_goes_on_from_is_checked() {
+    let setting = Setting::new();
+    // One network of many epochs: it is killed long before the last one.
+    let one = "[searcher]\nkind = \"trained-random\"\ntrainings = 1";
+    let text = text(&setting, one).replace("epochs = 3", "epochs = 60");
+    let mut child = start(&setting.job("run", &text, false));
+    while !fs::read_to_string(setting.path("run/trials.jsonl")).is_ok_and(|text| text.contains("{\"epoch\":"))
+        && child.try_wait().unwrap().is_none()
+    {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let journal = setting.path("run/trials.jsonl");
+    let kept = fs::read(&journal).unwrap();
+    let mut changed = kept.clone();
+    changed[kept.iter().position(|&byte| byte == b'\n').unwrap() / 2] ^= 1;
+    fs::write(&journal, changed).unwrap();
+    fails(&setting.job("run", &text, true), "trials.jsonl: line 1: ");
+    fs::write(&journal, &kept).unwrap();
+    fails(&setting.job("run", &text.replace("trainings = 1", "trainings = 2"), true), "`searcher.trainings` is 1");
+    // A checkpoint that was changed is refused as soon as it is needed.
+    for entry in fs::read_dir(setting.path("run/checkpoint")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut bytes = fs::read(&path).unwrap();
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        fs::write(&path, bytes).unwrap();
+    }
+    fails(&setting.job("run", &text, true), "was altered");
+    succeeds(&Job { existing: nasprof_search::job::Existing::Overwrite, ..setting.job("run", &text, true) });
+}
+
+/// With a factor above 1 the device is slower than its LUT says; without a LUT nothing changes.
+#[test]
+fn another_winner_is_chosen_among_the_trained_ones() {
+    let setting = Setting::new();
+    let text = text(&setting, STAGED);
+    succeeds(&setting.job("run", &text, false));
+    let before = remains(&setting.path("run"));
+    succeeds(&Job { task: Task::Select { factor: 1.1 }, ..setting.job("run", &text, true) });
+    let mut after = remains(&setting.path("run"));
+    assert_eq!(after.2["factor"], 1.1);
+    after.2["factor"] = 1.0.into();
+    assert!(after == before);
+}
+
+#[test]
+fn experiments_that_make_no_sense() {
+    let setting = Setting::new();
+    for (from, to, naming) in [
+        ("trainings = 4", "trainings = 0.5", "key `searcher.trainings`: 0.5 is not in 1 to"),
+        ("rungs = [1]", "rungs = [2, 1]", "key `searcher.rungs`: the epochs must rise"),
+        ("\"naswot\"", "\"naswto\"", "key `searcher.scores.1`: no score `naswto` (did you mean `naswot`?)"),
+        ("\"naswot\"", "\"macs\"", "key `searcher.scores.1`: `macs` is listed twice"),
+        ("epochs = 3", "epochs = 3\nwarm_up_epochs = 1", "key `training.warm_up_epochs`: "),
+    ] {
+        let text = text(&setting, STAGED);
+        assert!(text.contains(from));
+        fails(&setting.job("run", &text.replacen(from, to, 1), false), naming);
+    }
+    assert!(!setting.path("run").exists());
+}

@@ -1,0 +1,196 @@
+//! Switches of supernets, each against the same search without it.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use nasprof_graph::Arch;
+use nasprof_search::Costs;
+use nasprof_search::config::{DartsOrder, Experiment, Plan, Quantity};
+use nasprof_train::searchers::{Darts, Searcher, of};
+use nasprof_train::supernet::{Path, Phase};
+use nasprof_train::{Gradients, MiniBatch, Session};
+use tch::{Device, Kind, Tensor};
+
+const SPACE: &str = "format_version = 1\nkind = \"mobilenet\"\ninput = [1, 28, 28]\nnum_classes = 10\n\
+    width_mult = 0.25\nsettings = [[8, 2, 2], [16, 2, 2]]\ncandidates = [\"MB1 3x3\", \"MB3 3x3\"]\nskip_connect = true\n";
+
+/// A search on 80 images.
+struct Setting(tempfile::TempDir);
+
+impl Setting {
+    fn new() -> Self {
+        let folder = nasprof_testkit::data_sets::fashion(80, 20);
+        std::fs::write(folder.path().join("space.toml"), SPACE).unwrap();
+        Self(folder)
+    }
+
+    fn darts(&self) -> String {
+        let space = self.0.path().join("space.toml");
+        nasprof_testkit::data_sets::bare_darts(space.to_str().unwrap(), self.0.path(), 0.1)
+    }
+
+    fn fairnas(&self, keys: &str) -> String {
+        let architecture = "[optimizers.architecture]\nkind = \"sgd\"\nlearning_rate = 1.0\n";
+        let searcher = format!("kind = \"fairnas\"\nsamples = 1\n{keys}\n");
+        self.darts().replace(architecture, "").replace("kind = \"darts\"\n", &searcher)
+    }
+}
+
+fn plan(text: &str) -> Plan {
+    Plan::new(Experiment::parse(text, &[]).unwrap()).unwrap()
+}
+
+fn batch(plan: &Plan, number: u64) -> Vec<MiniBatch> {
+    let batch = plan.loaders.as_ref().unwrap().train.shuffled(number).next().unwrap().unwrap();
+    vec![MiniBatch::new(&batch, Device::Cpu).unwrap()]
+}
+
+fn weights(session: &Session<'_>) -> Vec<(String, Tensor)> {
+    session.net().parameters().all().iter().map(|p| (p.name.clone(), p.tensor.detach().copy())).collect()
+}
+
+/// Names of the tensors that some steps of an experiment's searcher change.
+fn changed(plan: &Plan, steps: u64) -> Vec<String> {
+    let mut session = Session::new(plan, Device::Cpu).unwrap();
+    let mut searcher = of(plan.experiment.searcher.as_ref().unwrap()).unwrap();
+    searcher.on_start(&mut session).unwrap();
+    let before = weights(&session);
+    for step in 0..steps {
+        searcher.train_step(&mut session, &batch(plan, step)).unwrap();
+    }
+    let pairs = before.into_iter().zip(weights(&session));
+    pairs.filter(|(before, after)| before.1 != after.1).map(|(before, _)| before.0).collect()
+}
+
+/// A limit on parameters below every network that has `MB3 3x3` as its third block.
+fn limit(plan: &Plan) -> f64 {
+    let costs = Costs::new(&plan.space, Quantity::Params, None).unwrap();
+    let least = |third: u16| {
+        let mut least = f64::INFINITY;
+        for number in 0..54_u16 {
+            let selected = [number % 2, number / 2 % 3, third, number / 6 % 3];
+            if plan.space.choices.iter().zip(selected).all(|(c, k)| usize::from(k) < c.candidates.len()) {
+                least = least.min(costs.of(&Arch(selected.to_vec())).unwrap());
+            }
+        }
+        least
+    };
+    assert!(least(0) < least(1));
+    least(1) - 1.0
+}
+
+#[test]
+fn paths_within_the_budget_leave_other_candidates_alone() {
+    let setting = Setting::new();
+    let upper = limit(&plan(&setting.fairnas("")));
+    let reject = format!("[[regularizers]]\nkind = \"reject\"\nquantity = \"params\"\nupper = {upper}\n");
+    let outside = |names: &[String]| names.iter().filter(|name| name.starts_with("blocks/2/MB3 3x3/")).count();
+    let within = changed(&plan(&(setting.fairnas("paths = \"within-budget\"") + &reject)), 4);
+    assert_eq!(outside(&within), 0, "{within:?}");
+    assert!(within.iter().any(|name| name.starts_with("blocks/2/MB1 3x3/")));
+    let fair = changed(&plan(&(setting.fairnas("") + &reject)), 4);
+    assert!(outside(&fair) > 0, "a control: {fair:?}");
+    let error = Experiment::parse(&setting.fairnas("paths = \"within-budget\""), &[]).map(Plan::new).unwrap();
+    assert!(error.unwrap_err().to_string().contains("key `searcher.paths`: `within-budget` needs a regularizer"));
+}
+
+#[test]
+fn the_sandwich_trains_the_largest_and_the_smallest_path_in_each_step() {
+    let setting = Setting::new();
+    let names = |changed: &[String], block: &str| changed.iter().filter(|name| name.starts_with(block)).count();
+    let sandwich = changed(&plan(&setting.fairnas("sandwich = true\nnetworks_per_step = 2")), 1);
+    for block in 0..4 {
+        assert!(names(&sandwich, &format!("blocks/{block}/MB3 3x3/")) > 0, "of the largest path: {sandwich:?}");
+    }
+    // The smallest path has the smaller candidate where nothing can be skipped.
+    assert!(names(&sandwich, "blocks/0/MB1 3x3/") > 0, "{sandwich:?}");
+    assert_eq!(names(&sandwich, "blocks/1/MB1 3x3/"), 0, "of neither: {sandwich:?}");
+    // The control: one fair path has one candidate of each block.
+    let fair = changed(&plan(&setting.fairnas("networks_per_step = 1")), 1);
+    assert!((0..4).any(|block| names(&fair, &format!("blocks/{block}/MB3 3x3/")) == 0), "{fair:?}");
+}
+
+/// A path that learns from its own outputs has nothing to learn; from the labels it has.
+#[test]
+fn taught_paths_learn_from_outputs_in_place_of_labels() {
+    let setting = Setting::new();
+    let plan = plan(&setting.fairnas(""));
+    let session = Session::new(&plan, Device::Cpu).unwrap();
+    let (arch, batch) = (Arch(vec![1, 0, 1, 0]), batch(&plan, 0));
+    let norm = |teacher: Option<&[Tensor]>| {
+        let mut gradients = Gradients::new();
+        let (_, outputs) = session.taught_gradients(Path::Selected(&arch), &batch, teacher, &mut gradients).unwrap();
+        let sum = gradients.values().map(|g| g.square().sum(Kind::Double).double_value(&[])).sum::<f64>();
+        (sum.sqrt(), outputs)
+    };
+    let (labels, outputs) = norm(None);
+    let (own, _) = norm(Some(&outputs));
+    assert!(labels > 1e-3 && own < 1e-4 * labels, "{own} {labels}");
+    let mut plain = Gradients::new();
+    session.weight_gradients(Path::Selected(&arch), &batch, &mut plain).unwrap();
+    let sum = plain.values().map(|g| g.square().sum(Kind::Double).double_value(&[])).sum::<f64>();
+    assert!((sum.sqrt() - labels).abs() < 1e-4 * labels, "without a teacher it is a step as any");
+}
+
+fn alphas(session: &Session<'_>) -> Vec<f64> {
+    session.distribution().alphas().iter().flat_map(|a| a.iter::<f64>().unwrap().collect::<Vec<_>>()).collect()
+}
+
+/// Sets the last candidate of each choice, which is the skip connection where there is one, ahead of all others.
+fn prefer_the_last(session: &Session<'_>) {
+    for alpha in session.distribution().alphas() {
+        let count = alpha.size()[0];
+        let values: Vec<f64> = (0..count).map(|i| if i + 1 == count { 5.0 } else { 0.0 }).collect();
+        alpha.detach().copy_(&Tensor::from_slice(&values));
+    }
+}
+
+#[test]
+fn darts_keeps_the_architecture_once_a_cell_has_so_many_skip_connections() {
+    let setting = Setting::new();
+    let plan = plan(&setting.darts());
+    let batch = batch(&plan, 0);
+    let steps = |mut darts: Darts| {
+        let mut session = Session::new(&plan, Device::Cpu).unwrap();
+        prefer_the_last(&session);
+        darts.arch_step(&mut session, &batch, &batch).unwrap();
+        let first = alphas(&session);
+        // A run that is resumed has stopped as well.
+        let state = darts.state();
+        let mut resumed = Darts::new(DartsOrder::First, false).with_stop(1000);
+        resumed.restore(&state).unwrap();
+        let curves = resumed.arch_step(&mut session, &batch, &batch).unwrap().curves;
+        (first == alphas(&session), curves)
+    };
+    let darts = || Darts::new(DartsOrder::First, false);
+    let (kept, curves) = steps(darts().with_stop(2));
+    assert!(kept && curves.is_empty(), "two of the four blocks can be skipped: {curves:?}");
+    let (kept, curves) = steps(darts().with_stop(3));
+    assert!(!kept);
+    assert_eq!(curves, [("skip_connections".to_owned(), 2.0)], "a control: there are not three");
+    assert!(!steps(darts()).0, "a control: without the switch");
+}
+
+#[test]
+fn dropped_skip_connections_take_no_part_in_a_step() {
+    let setting = Setting::new();
+    let plan = plan(&setting.darts());
+    let after = |darts: fn(Darts) -> Darts| {
+        let mut session = Session::new(&plan, Device::Cpu).unwrap();
+        prefer_the_last(&session);
+        let mut darts = darts(Darts::new(DartsOrder::First, false));
+        for step in 0..3 {
+            darts.train_step(&mut session, &batch(&plan, step)).unwrap();
+        }
+        weights(&session)
+    };
+    let plain = after(|darts| darts);
+    let dropped = after(|darts| darts.with_operation_dropout(0.5));
+    assert!(plain == after(|darts| darts.with_operation_dropout(0.0)), "a control");
+    assert!(dropped == after(|darts| darts.with_operation_dropout(0.5)), "the same draws");
+    assert!(plain != dropped);
+    // Alphas, which get no gradient in a step of the weights, are as they were; judging drops nothing.
+    let session = Session::new(&plan, Device::Cpu).unwrap();
+    let mini = &batch(&plan, 0)[0];
+    let loss = || session.loss(Path::Selected(&Arch(vec![0; 4])), mini, Phase::Judge).unwrap().tally.score().unwrap();
+    assert_eq!(loss(), loss());
+}
