@@ -20,7 +20,7 @@ pub(crate) fn plan(space: &str, searcher: &str) -> Plan {
     let experiment = Experiment::parse(&text, &[]).unwrap();
     let spec = SpaceSpec::parse(builtin_text(space).unwrap()).unwrap();
     let space = Space::builtin(space).unwrap();
-    Plan { experiment, spec, space, loaders: None, network: None, regularizers: Vec::new() }
+    Plan { experiment, spec, space, loaders: None, network: None, regularizers: Vec::new(), warnings: Vec::new() }
 }
 
 /// Random images and classes for the networks of a space.
