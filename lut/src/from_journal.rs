@@ -13,7 +13,8 @@ use nasprof_profiler::journal::{EndReason, EnergyResult, EnergyTarget, Event, Mo
 use nasprof_profiler::protocol::{Canary, Timing};
 
 use crate::calibration::{Form, level_prior};
-use crate::layer_times::{KeySession, collect, flag_width, flags, times};
+use crate::key_session::KeySession;
+use crate::layer_times::{collect, flag_width, flags, times};
 use crate::occurrences::{LeftOut, Occurrences};
 use crate::parts::{Parts, Whole, shortest_ns};
 use crate::queued::{launches, timings, without_marks};

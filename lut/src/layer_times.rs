@@ -13,6 +13,7 @@ use nasprof_graph::LayerKey;
 use nasprof_profiler::engine::{ROW_WIDTH, RoundValues, clean_samples};
 use nasprof_profiler::journal::EndReason;
 
+use crate::key_session::KeySession;
 use crate::sessions::SessionLevels;
 use crate::{Flag, Observations, ReusePoint, Row, SessionFacts, SessionObservations, Times};
 
@@ -24,27 +25,6 @@ const DRIFT: f64 = 0.005;
 const DRIFT_SIGNIFICANCE: f64 = 0.001;
 /// Rounds from which stretches of them are told apart.
 const SEGMENTABLE: usize = 16;
-
-/// Samples of one key in one session.
-#[derive(Default)]
-pub(crate) struct KeySession {
-    /// Clean samples by occurrence, each divided by its level.
-    pub(crate) occurrences: BTreeMap<(u32, usize), Vec<f64>>,
-    visits: u64,
-    dropped: u64,
-    faulty: u64,
-}
-
-impl KeySession {
-    /// Trimmed mean at each occurrence, averaged over occurrences: every neighbourhood counts alike.
-    pub(crate) fn value(&self) -> Option<f64> {
-        mean(&self.occurrences.values().filter_map(|samples| trimmed_mean(samples)).collect::<Vec<_>>())
-    }
-
-    fn samples(&self) -> impl Iterator<Item = f64> {
-        self.occurrences.values().flatten().copied()
-    }
-}
 
 /// What a session measured of each key. The visits are those that `values` was made of.
 pub(crate) fn collect(

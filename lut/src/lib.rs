@@ -18,6 +18,7 @@ mod from_journal;
 mod holdout;
 mod import;
 mod interpolate;
+mod key_session;
 mod layer_times;
 mod level;
 mod lut;

@@ -16,6 +16,8 @@ use crate::{Row, Times};
 const FEWEST: usize = 8;
 /// A form with more parts must predict left-out networks this much better: it is always a little better by luck.
 const WORTH_IT: f64 = 0.9;
+/// And by this much of a network's time: networks that a quiet machine predicts to fractions of a thousandth tell of no timer.
+const WORTH_AT_LEAST: f64 = 0.001;
 /// And the constant must be this many half-widths of its interval away from none.
 const CERTAIN: f64 = 3.0;
 /// At most this share of the shortest row is taken off: a layer takes some time.
@@ -87,7 +89,7 @@ impl Parts {
         let mut best: Option<(CalibrationForm, f64)> = None;
         for form in CalibrationForm::ALL {
             let error = left_out_error(form, networks);
-            if best.is_none_or(|(_, least)| error < WORTH_IT * least) {
+            if best.is_none_or(|(_, least)| error < WORTH_IT * least && error < least - WORTH_AT_LEAST) {
                 best = Some((form, error));
             }
         }

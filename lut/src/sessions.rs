@@ -7,7 +7,7 @@ use nasprof_graph::LayerKey;
 use nasprof_profiler::engine::RoundValues;
 
 use crate::Row;
-use crate::layer_times::KeySession;
+use crate::key_session::KeySession;
 use crate::variance::{Variance, VariancePrior};
 
 /// The levels of a measurement's sessions: logarithms around their mean. The level is stated once for the LUT, so a row's

@@ -24,7 +24,7 @@ pub(crate) struct SourceArgs {
 pub(crate) struct ShapeArgs {
     /// With --model: the shape of an input whose sizes the model leaves open, like `images=1x3x224x224`; once for each such
     /// input.
-    #[arg(long, value_name = "NAME=SIZES", value_parser = input_shape, requires = "model")]
+    #[arg(long, value_name = "NAME=SIZES", value_parser = input_shape, requires = "model", conflicts_with = "space")]
     pub(crate) input_shape: Vec<(String, Vec<usize>)>,
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct MeasureArgs {
     #[command(flatten)]
     pub(crate) context: ContextArgs,
     /// With --model on ONNX Runtime: values of its inputs, from NumPy's `savez` [default: random floats, ones].
-    #[arg(long, value_name = "FILE.npz", requires = "model")]
+    #[arg(long, value_name = "FILE.npz", requires = "model", conflicts_with = "space")]
     pub(crate) input: Option<PathBuf>,
     /// Where layers are timed.
     #[arg(long, value_enum, default_value_t = ModeArg::InContext)]

@@ -224,7 +224,9 @@ mod tests {
         let line = ARCH.replace('\n', "");
         let text = format!("{line}\n\n{ARCH}\n{line}");
         let mut archs = Archs::new(Box::new(io::Cursor::new(text.clone().into_bytes())), "x".to_owned(), false);
-        let lines = archs.lines().unwrap();
+        // The last line has no end, so it does not come with the others.
+        let mut lines = archs.lines().unwrap();
+        lines.extend(archs.lines().unwrap());
         assert_eq!(lines.concat(), text);
         archs.put_back(lines);
         let mut places = Vec::new();

@@ -95,7 +95,7 @@ fn precision_is_part_of_the_context() {
     folder.fails(&format!("measure --device synthetic:gpu {SPACE} --precision int8 -o int8.parquet"), 2, "int8");
     folder.fails(
         &format!("measure --device synthetic:gpu {SPACE} --layout channels-last -o last.parquet"),
-        5,
+        2,
         "channels-last",
     );
 }

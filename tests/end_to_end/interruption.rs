@@ -54,11 +54,11 @@ fn a_second_run_does_nothing_and_other_options_are_refused() {
     let before = folder.read("a.journal.jsonl");
     folder.ok(&format!("{MEASURE} --resume"));
     assert_eq!(folder.read("a.journal.jsonl"), before);
-    let other = format!("{MEASURE} --resume --ci 0.01 --seed 3");
+    let other = format!("{MEASURE} --resume --ci 0.02 --seed 3");
     folder.fails(
         &other,
         2,
-        "ci is 0.02 in the journal, but 0.01 was requested; seed is 0 in the journal, but 3 was requested",
+        "ci is 0.01 in the journal, but 0.02 was requested; seed is 0 in the journal, but 3 was requested",
     );
     assert_eq!(folder.read("a.journal.jsonl"), before);
 }

@@ -7,9 +7,23 @@ use std::process::Command;
 use nasprof_testkit::skip::skip;
 
 /// Every crate but the command line, each after those that it uses.
-pub(crate) const CRATES: [&str; 15] = [
-    "base", "graph", "spaces", "onnx", "render", "profiler", "agent", "torch", "lut", "devices", "search", "train",
-    "reports", "testkit", "examples",
+pub(crate) const CRATES: [&str; 16] = [
+    "base",
+    "graph",
+    "spaces",
+    "onnx",
+    "render",
+    "profiler",
+    "agent",
+    "onnxruntime",
+    "torch",
+    "lut",
+    "devices",
+    "search",
+    "train",
+    "reports",
+    "testkit",
+    "examples",
 ];
 /// Those that link libtorch, or something that does.
 const LIBTORCH: [&str; 2] = ["torch", "train"];

@@ -76,7 +76,7 @@ fn tables_and_costs_that_are_refused() {
         "rungs after [5] epochs: only final accuracies",
     );
     folder.fails("search search.toml -o run --set searcher.scores=[\"naswot\"]", 2, "the table has no `naswot`");
-    folder.fails("search search.toml -o run --set regularizers.0.upper=1000", 2, "no network has a macs of 1000");
+    folder.fails("search search.toml -o run --set regularizers.0.upper=10", 2, "no network has a macs of 10");
     folder.fails("search search.toml -o run --set searcher.kind=darts", 2, "searcher");
     let warned = folder.run("search search.toml -o loose --set regularizers.0.upper=1000000000");
     assert!(

@@ -14,7 +14,8 @@ const EVIL: &str = "\u{1b}]0;pwned\u{7}\u{1b}[31m\u{9b}2J\u{202e}\nhint: forged\
 fn poison(value: &mut Value, key: &str) {
     match value {
         Value::String(text)
-            if !["runtime", "mode", "allocator", "space_digest", "op", "flags", "reason"].contains(&key) =>
+            if !["runtime", "mode", "allocator", "space_digest", "op", "flags", "reason", "form", "levelling"]
+                .contains(&key) =>
         {
             text.push_str(EVIL);
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{ProfileError, ProfiledNode, TensorType};
+use super::node::{ProfileError, ProfiledNode, TensorType};
 
 /// Most dimensions of a tensor.
 const MAX_RANK: usize = 64;

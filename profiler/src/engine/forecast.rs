@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::measurement::{LEVEL_ROUNDS, LEVEL_SESSIONS};
+use super::budget::{LEVEL_ROUNDS, LEVEL_SESSIONS};
 use super::plan::{ANCHORS, NETWORKS};
 use super::rounds::CHECKPOINTS;
 use super::session::WARM_UP_MIN_NS;

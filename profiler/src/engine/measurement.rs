@@ -9,7 +9,7 @@ use nasprof_spaces::Space;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::budget::{self, Costs};
+use super::budget::{self, Costs, LEVEL_ROUNDS, LEVEL_SESSIONS};
 use super::energy::run_energy;
 use super::session::{Progress, SessionPlan, run_session};
 use super::{
@@ -19,14 +19,9 @@ use crate::journal::{Event, Header, Mode, Role};
 use crate::protocol::checked::Checked;
 use crate::protocol::{Device, DeviceError, Setup};
 
-/// Sessions of the anchors alone after those of all layers. How far the machine's level wanders from process to process
-/// is seen from processes only: with two, its interval is six times as wide as with five.
-pub(super) const LEVEL_SESSIONS: u32 = 3;
 /// Levels of so many sessions, within so much, are of a machine whose level does not move.
 const STILL_SESSIONS: usize = 3;
 const STILL: f64 = 0.005;
-/// Rounds of such a session. Ten anchors tell the level of four rounds to a fraction of what it differs between processes.
-pub(super) const LEVEL_ROUNDS: u32 = 4;
 
 /// What loading a layer, and a visit to it, take of its trial, with its reports and the process's start: on a 2-core virtual machine a
 /// tenth. Until the first session shows.

@@ -63,7 +63,9 @@ fn context(lut: &Lut) -> Result<(), Failure> {
         print(paint(Tone::Doubtful, old))?;
     }
     if let Some(parts) = &lut.context.reconciliation {
-        print(reconciled(parts))?;
+        for line in reconciled(parts) {
+            print(line)?;
+        }
     }
     if let Some(precision) = &lut.context.precision {
         print(known(precision))?;
@@ -88,7 +90,7 @@ fn context(lut: &Lut) -> Result<(), Failure> {
 }
 
 /// How layers, timers and whole networks come together.
-fn reconciled(parts: &Reconciliation) -> String {
+fn reconciled(parts: &Reconciliation) -> [String; 2] {
     let [sum, timed, plain] = [parts.sum_ns, parts.timed_ns, parts.plain_ns].map(|ns| ms(ns / 1e6));
     let beside = match (parts.timer_ns > 0.0, parts.layer_ns > 0.0) {
         (true, _) => format!("{:.0} ns are taken off each layer", parts.timer_ns),
@@ -96,10 +98,10 @@ fn reconciled(parts: &Reconciliation) -> String {
         _ => "nothing is taken off a layer".to_owned(),
     };
     let of = count(parts.networks, "network");
-    format!(
-        "{of}: sum of layers {sum}, timed run {timed}, plain run {plain}\n  {beside} (whole = {})",
-        parts.form.words()
-    )
+    [
+        format!("{of}: sum of layers {sum}, timed run {timed}, plain run {plain}"),
+        format!("{beside} (whole = {})", parts.form.words()),
+    ]
 }
 
 /// Which latencies of a GPU it tells, and what was computed with.
