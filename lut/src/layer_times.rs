@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nasprof_base::change_points::change_points;
 use nasprof_base::statistics::{
-    mann_whitney, mean, median, median_absolute_deviation, median_interval, quantile, trend, trimmed_mean,
+    mann_whitney, mean, median, median_absolute_deviation, median_interval, quantile, trend,
 };
 use nasprof_graph::LayerKey;
 use nasprof_profiler::engine::{ROW_WIDTH, RoundValues, clean_samples};
