@@ -87,6 +87,7 @@ pub(super) fn columns(lut: &Lut) -> Vec<Column> {
     all.push(wholes("peak_memory_bytes", rows, |r| r.peak_memory_bytes));
     all.push(wholes("stored_bytes", rows, |r| r.stored_bytes));
     all.push(wholes("first_call_ns", rows, |r| r.first_call_ns));
+    all.push(reals("launch_ns", rows, |r| r.launch_ns));
     all.extend(ENERGIES.iter().map(|(name, energy)| reals(name, rows, |r| r.energy.as_ref().map(energy))));
     all.push(texts("energy_method", rows, |r| r.energy.as_ref().map(|e| e.energy_method.clone())));
     let header = &lut.context.header;
