@@ -126,7 +126,10 @@ fn odd_channels_groups_and_activations_come_out_as_predicted() {
     ] {
         for channels in [16, 20] {
             cases.push(between(channels, 1, std::slice::from_ref(&op)));
-            cases.push(between(channels, 1, &[Op::GlobalAvgPool, op.clone()]).with_inputs(Clone::clone).unwrap());
+            // Of one pixel nothing can be cut off.
+            if !matches!(op, Op::Crop { .. }) {
+                cases.push(between(channels, 1, &[Op::GlobalAvgPool, op.clone()]).with_inputs(Clone::clone).unwrap());
+            }
         }
     }
     let mut wrong = Vec::new();

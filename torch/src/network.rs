@@ -32,7 +32,9 @@ impl Place {
 
     /// A tensor as it is there. Images and the kernels of convolutions have four dimensions.
     fn of(self, tensor: &Tensor) -> Result<Tensor, TchError> {
-        let there = tensor.f_to_device(self.device)?.f_to_kind(self.kind)?;
+        // Places in a tensor are whole numbers in any precision.
+        let kind = if tensor.kind() == Kind::Float { self.kind } else { tensor.kind() };
+        let there = tensor.f_to_device(self.device)?.f_to_kind(kind)?;
         match self.layout {
             // The bindings have no memory formats; this is the same view of the same order in memory.
             Layout::ChannelsLast if there.dim() == 4 => {
