@@ -14,9 +14,9 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 /// Architectures of a space.
-const ARCHS: usize = 200;
+const ARCHS: usize = 50;
 /// Spaces whose networks have many weights get fewer: writing weights is what takes time.
-const WEIGHTS: u64 = 400_000_000;
+const WEIGHTS: u64 = 100_000_000;
 const FEWEST: usize = 12;
 
 /// The device and its runtime; `None` where there is no library.
@@ -90,7 +90,9 @@ fn between(channels: usize, groups: usize, after: &[Op]) -> Graph {
         last = b.add(&format!("after{i}"), op.clone(), &[last]).unwrap();
     }
     let last = b.add("last", Op::conv(16, 1, 1, 0).with_bias(), &[last]).unwrap();
-    b.build(&[last]).unwrap()
+    // Networks do not end in a convolution.
+    let flat = b.add("flat", Op::Flatten, &[last]).unwrap();
+    b.build(&[flat]).unwrap()
 }
 
 /// Where the rules bend: channels that fit no block, groups, every activation.
@@ -121,13 +123,13 @@ fn odd_channels_groups_and_activations_come_out_as_predicted() {
         Op::Softmax { axis: 1 },
         Op::GlobalAvgPool,
         avg_pool,
-        Op::Pad { padding: [1, 1, 1, 1] },
         Op::Crop { top: 1, left: 1 },
     ] {
         for channels in [16, 20] {
             cases.push(between(channels, 1, std::slice::from_ref(&op)));
-            // Of one pixel nothing can be cut off.
-            if !matches!(op, Op::Crop { .. }) {
+            // Of one pixel nothing can be cut off; what the runtime makes of hard activations behind a pool is not predicted
+            // (docs/onnxruntime.md).
+            if !matches!(op, Op::Crop { .. } | Op::Hsigmoid | Op::Hswish) {
                 cases.push(between(channels, 1, &[Op::GlobalAvgPool, op.clone()]).with_inputs(Clone::clone).unwrap());
             }
         }

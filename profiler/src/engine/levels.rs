@@ -267,7 +267,8 @@ mod tests {
             let raw = by_round(&wandering, |v| v.log);
             assert!(left.iter().zip(&raw).all(|(left, raw)| spread(left) < 0.3 * spread(raw)));
             // Rounds of one level each: the mean over a round's visits is better known than each of them.
-            assert_eq!(chosen(&values(seed, 0.0, 0.03, |_, round| 0.05 * (round as f64).sin())), Levelling::Round);
+            let rounds = chosen(&values(seed, 0.0, 0.03, |_, round| 0.05 * (round as f64).sin()));
+            assert!(matches!(rounds, Levelling::Round | Levelling::Shrunk), "seed {seed}: {rounds:?}");
         }
         // Layers that have nothing in common are left as they are, but for luck.
         let none = (0..40).filter(|&seed| chosen(&values(seed, 0.0, 0.02, |_, _| 0.0)) == Levelling::None).count();
@@ -292,7 +293,9 @@ mod tests {
                     mean(&values.iter().filter(|v| v.round == round).map(|v| v.log).collect::<Vec<_>>()).unwrap()
                 })
                 .collect();
-            assert!(plain[11] - plain[0] > 0.0);
+            let raw = by_round(&values, |v| v.log);
+            let of_plain: Vec<f64> = raw[0].iter().zip(&plain).map(|(own, plain)| own - plain).collect();
+            assert!(change(&of_plain) < -0.012, "seed {seed}: {}", change(&of_plain));
         }
     }
 

@@ -145,11 +145,12 @@ impl<'a> Layout<'a> {
         self.block(kernel);
     }
 
-    /// The place of a convolution in blocks whose value is read once.
+    /// The place of a convolution in blocks whose value is read once. A normalisation in blocks is one to the runtime: depthwise, of
+    /// one pixel.
     fn free_conv(&self, value: usize, is_free: impl Fn(&Kernel) -> bool) -> Option<usize> {
         let known = self.blocked.get(&value).filter(|known| known.uses == 1)?;
         let conv = self.kernels[known.kernel].as_ref()?;
-        (matches!(conv.op, Op::Conv { .. }) && is_free(conv)).then_some(known.kernel)
+        (matches!(conv.op, Op::Conv { .. } | Op::BatchNorm { .. }) && is_free(conv)).then_some(known.kernel)
     }
 
     fn concat(&mut self, kernel: Kernel) {
