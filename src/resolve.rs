@@ -10,6 +10,7 @@ use nasprof_graph::Identity;
 use nasprof_graph::runtime::Runtime;
 use nasprof_onnx as onnx;
 use nasprof_profiler::backend::{CudaTarget, is_onnx_runtime};
+use nasprof_profiler::journal::Header;
 use nasprof_profiler::protocol::{Allocator, ClockCommands, ClockRequest, Device, Layout, Precision, Setup, Timing};
 use nasprof_spaces::{Space, SpaceSpec, builtin_names};
 
@@ -182,6 +183,30 @@ impl Target {
             session,
             clocks: None,
             clock_copy: String::new(),
+        }
+    }
+
+    /// A model says its own batch, unless another is asked for.
+    pub(crate) fn at_own_batch(mut self, model: Option<&PathBuf>, args: &ContextArgs, space: &Space) -> Self {
+        if let (Some(_), None, Some(own)) = (model, args.batch, space.graph.batch()) {
+            self.batch = own;
+        }
+        self
+    }
+
+    /// A measurement of a space or model, at this target's batch, in this target's context.
+    pub(crate) fn header(&self, device: &str, space: &Space, identity: &Identity, runtime: Runtime) -> Header {
+        Header {
+            space_digest: identity.digest().to_owned(),
+            runtime,
+            batch: self.batch,
+            threads: self.threads,
+            cores: self.cores.clone(),
+            allocator: self.allocator,
+            precision: self.precision,
+            layout: self.layout,
+            timing: self.timing,
+            ..Header::new(space, device, &self.backend)
         }
     }
 }

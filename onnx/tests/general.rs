@@ -4,6 +4,7 @@
 
 use nasprof_graph::{Cell, Function, Graph, GraphBuilder, Op, PadMode, Reduction, Shape};
 use nasprof_onnx::{Weights, read, write};
+use nasprof_testkit::graphs::conv_nd;
 use nasprof_testkit::python::{ONNX, python};
 
 /// Infers the shape of each model's output without what the model says of it.
@@ -23,17 +24,7 @@ print(json.dumps(found))
 /// Each operation with the shape of its operand.
 fn operations() -> Vec<(Op, Vec<usize>)> {
     let image = || vec![1, 8, 11, 13];
-    let convolution = |dimensions: usize, transposed| Op::ConvNd {
-        out_channels: 6,
-        kernel: vec![3; dimensions],
-        stride: vec![2; dimensions],
-        pad: vec![1; dimensions],
-        dilation: vec![1; dimensions],
-        output_pad: vec![usize::from(transposed); dimensions],
-        groups: 2,
-        bias: true,
-        transposed,
-    };
+    let convolution = |dimensions, transposed| conv_nd(6, dimensions, transposed);
     let pool = |kind, ceil, dilation| Op::PoolNd {
         kind,
         kernel: vec![3, 2],

@@ -147,11 +147,8 @@ impl Job {
         let file = resolve::device(device, &args.settings.set)?;
         let in_context = |failure: Failure| if several { failure.context(device) } else { failure };
         let mut link = resolve::open(&file).map_err(in_context)?.locking_clocks(args.lock_clocks);
-        let mut target = target(&file, link.cores(), &args.context)?;
-        // A model says its own batch.
-        if let (Some(_), None, Some(batch)) = (&args.source.model, args.context.batch, space.graph.batch()) {
-            target.batch = batch;
-        }
+        let target =
+            target(&file, link.cores(), &args.context)?.at_own_batch(args.source.model.as_ref(), &args.context, &space);
         // An agent that cannot do it is told of before a journal is begun.
         let mut agent = link.agent(&target.backend).map_err(|error| in_context(error.into()))?;
         let runtime = resolve::runtime(&target, agent.as_mut()).map_err(in_context)?;
@@ -166,24 +163,10 @@ impl Job {
         print_remarks(device, &mut link);
         let (space, identity) = at_batch(space, target.batch)?;
         let header = Header {
-            format_version: 1,
-            program_version: env!("CARGO_PKG_VERSION").to_owned(),
-            device: device.to_owned(),
-            backend: target.backend.clone(),
-            space: space.name.clone(),
-            space_digest: identity.digest().to_owned(),
-            runtime,
             mode: match args.mode {
                 ModeArg::InContext => Mode::InContext,
                 ModeArg::Isolated => Mode::Isolated,
             },
-            batch: target.batch,
-            threads: target.threads,
-            cores: target.cores.clone(),
-            allocator: target.allocator,
-            precision: target.precision,
-            layout: target.layout,
-            timing: target.timing,
             ci: args.ci,
             sessions: args.sessions,
             max_rounds: args.max_rounds,
@@ -192,6 +175,7 @@ impl Job {
             clocks: args.lock_clocks.then(|| target.clocks.clone()),
             energy: args.energy,
             shard,
+            ..target.header(device, &space, &identity, runtime)
         };
         Ok(Self { begun, device: device.to_owned(), file, link, target, space, identity, header, output })
     }

@@ -77,3 +77,19 @@ pub fn architectures(graph: &Graph, distributions: &[Vec<f64>]) -> Vec<(Arch, f6
     };
     (0..count).map(of).collect()
 }
+
+/// A strided convolution of two groups in any number of dimensions.
+#[must_use]
+pub fn conv_nd(out_channels: usize, dimensions: usize, transposed: bool) -> Op {
+    Op::ConvNd {
+        out_channels,
+        kernel: vec![3; dimensions],
+        stride: vec![2; dimensions],
+        pad: vec![1; dimensions],
+        dilation: vec![1; dimensions],
+        output_pad: vec![usize::from(transposed); dimensions],
+        groups: 2,
+        bias: true,
+        transposed,
+    }
+}

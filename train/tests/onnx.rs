@@ -8,6 +8,7 @@ use nasprof_graph::runtime::Runtime;
 use nasprof_graph::{Arch, Function, Graph, GraphBuilder, NodeId, Op, PadMode, Reduction, ResizeMode};
 use nasprof_onnx::{Weights, write};
 use nasprof_spaces::Space;
+use nasprof_testkit::graphs::conv_nd;
 use nasprof_testkit::python::{ONNX, python};
 use nasprof_train::supernet::{Path, Phase, Supernet};
 use rand::SeedableRng;
@@ -129,17 +130,7 @@ fn general_operations() -> Vec<Vec<Op>> {
         ceil,
         count_padding: true,
     };
-    let convolution = |dimensions: usize, transposed| Op::ConvNd {
-        out_channels: 6,
-        kernel: vec![3; dimensions],
-        stride: vec![2; dimensions],
-        pad: vec![1; dimensions],
-        dilation: vec![1; dimensions],
-        output_pad: vec![usize::from(transposed); dimensions],
-        groups: 2,
-        bias: true,
-        transposed,
-    };
+    let convolution = |dimensions, transposed| conv_nd(6, dimensions, transposed);
     let functions = [
         Function::Neg,
         Function::Exp,

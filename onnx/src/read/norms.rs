@@ -1,5 +1,7 @@
 //! Normalisations.
 
+use std::ops::RangeInclusive;
+
 use nasprof_graph::{NodeId, Op, Shape};
 
 use super::super::schema::NodeProto;
@@ -21,12 +23,7 @@ impl<'a> Reader<'a> {
         attributes.ignore(&["momentum"]);
         let epsilon = decimal(attributes.float("epsilon")?.unwrap_or(1e-5));
         let channels = self.shape(x).channels();
-        for index in 1..=4 {
-            let dims = self.weight(node, index)?;
-            if dims != [channels] {
-                return Err(format!("its input {index} has the shape {}, not ({channels})", Shape(dims)));
-            }
-        }
+        self.expect_weights(node, 1..=4, &[vec![channels]])?;
         self.share(node, 1);
         self.add(Op::BatchNorm { epsilon }, &[x])
     }
@@ -46,13 +43,8 @@ impl<'a> Reader<'a> {
             None => return Err("`num_groups` is missing".to_owned()),
             Some(groups) => usize::try_from(groups).map_err(|_| format!("`num_groups` {groups} is invalid"))?,
         };
-        for index in [1, 2] {
-            let dims = self.weight(node, index)?;
-            // Until version 20 a group has one scale.
-            if dims != [channels] && dims != [groups] {
-                return Err(format!("its input {index} has the shape {}, not ({channels})", Shape(dims)));
-            }
-        }
+        // Until version 20 a group has one scale.
+        self.expect_weights(node, 1..=2, &[vec![channels], vec![groups]])?;
         self.share(node, 1);
         self.add(Op::GroupNorm { groups, epsilon }, &[x])
     }
@@ -68,14 +60,25 @@ impl<'a> Reader<'a> {
         let axis = axis_in(attributes.int("axis")?.unwrap_or(-1), self.shape(x).rank())?;
         let normalised = self.shape(x).0[axis..].to_vec();
         let bias = Self::name(node, 2).is_some();
-        for index in if bias { 1..3 } else { 1..2 } {
+        self.expect_weights(node, if bias { 1..=2 } else { 1..=1 }, &[normalised])?;
+        self.share(node, 1);
+        self.add(Op::LayerNorm { axis, epsilon, bias }, &[x])
+    }
+
+    /// Refuses weights that have none of these shapes; messages name the first.
+    fn expect_weights(
+        &self,
+        node: &'a NodeProto,
+        indices: RangeInclusive<usize>,
+        shapes: &[Vec<usize>],
+    ) -> Result<(), String> {
+        for index in indices {
             let dims = self.weight(node, index)?;
-            if dims != normalised {
-                let wanted = Shape(normalised);
+            if !shapes.contains(&dims) {
+                let wanted = Shape(shapes[0].clone());
                 return Err(format!("its input {index} has the shape {}, not {wanted}", Shape(dims)));
             }
         }
-        self.share(node, 1);
-        self.add(Op::LayerNorm { axis, epsilon, bias }, &[x])
+        Ok(())
     }
 }

@@ -79,11 +79,8 @@ impl Asked {
         link: &mut Link,
     ) -> Result<(Vec<String>, Timings), Failure> {
         let batch = self.lut.as_ref().map(|lut| lut.context.header.batch);
-        let mut target = target(file, link.cores(), &args.context)?;
-        // A model says its own batch.
-        if let (Some(_), None, Some(own)) = (&args.model, args.context.batch, self.space.graph.batch()) {
-            target.batch = own;
-        }
+        let target =
+            target(file, link.cores(), &args.context)?.at_own_batch(args.model.as_ref(), &args.context, &self.space);
         let (space, identity) = at_batch(self.space.clone(), batch.unwrap_or(target.batch))?;
         let header = match &self.lut {
             Some(lut) => {
@@ -93,22 +90,16 @@ impl Asked {
                 let timing = target.timing.or(lut.context.header.timing);
                 Header { ci: args.ci, max_rounds: args.max_rounds, timing, ..lut.context.header.clone() }
             }
-            None => Header {
-                space_digest: identity.digest().to_owned(),
-                runtime: resolve::runtime(&target, link.agent(&target.backend)?.as_mut())?,
-                mode: Mode::Whole,
-                batch: target.batch,
-                threads: target.threads,
-                cores: target.cores.clone(),
-                allocator: target.allocator,
-                precision: target.precision,
-                layout: target.layout,
-                timing: target.timing,
-                ci: args.ci,
-                max_rounds: args.max_rounds,
-                clocks: args.lock_clocks.then(|| target.clocks.clone()),
-                ..Header::new(&space, &args.device, &target.backend)
-            },
+            None => {
+                let runtime = resolve::runtime(&target, link.agent(&target.backend)?.as_mut())?;
+                Header {
+                    mode: Mode::Whole,
+                    ci: args.ci,
+                    max_rounds: args.max_rounds,
+                    clocks: args.lock_clocks.then(|| target.clocks.clone()),
+                    ..target.header(&args.device, &space, &identity, runtime)
+                }
+            }
         };
         let mut networks = Vec::with_capacity(self.archs.len());
         for (name, arch) in &self.archs {
