@@ -99,6 +99,23 @@ fn what_depends_on_constants_only_is_computed_beforehand() {
     assert_eq!(kinds(Runtime::TorchEager).len(), 5);
 }
 
+/// What a shift has made of zeros is no zero: a second lowering must not drop the addition of it.
+#[test]
+fn an_addition_of_a_folded_constant_stays() {
+    let mut b = GraphBuilder::new();
+    let x = b.input("x", [1, 16, 8, 8]).unwrap();
+    let zero = b.add("zero", Op::Zero { stride: [1, 1] }, &[x]).unwrap();
+    let shifted = b.add("shifted", Op::batch_norm(), &[zero]).unwrap();
+    let pool = b.add("pool", Op::MaxPool { kernel: [3, 3], stride: [1, 1], pad: [1, 1] }, &[x]).unwrap();
+    // A control: zeros that nothing has shifted are added to nothing.
+    let plain = b.add("plain", Op::Add, &[pool, zero]).unwrap();
+    let sum = b.add("sum", Op::Add, &[plain, shifted]).unwrap();
+    let graph = b.build(&[sum]).unwrap();
+    let once = Runtime::OnnxRuntime.lower(&graph);
+    assert_eq!(once.layers().map(|(_, node)| node.name.as_str()).collect::<Vec<_>>(), ["pool", "sum"]);
+    assert_eq!(Runtime::OnnxRuntime.lower(&once), once);
+}
+
 /// In the plain layout a hard swish is two kernels; behind a convolution in blocks it is none.
 #[test]
 fn a_hard_swish_depends_on_the_layout() {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 
 use nasprof_agent::canary::Kernels;
 use nasprof_agent::energy::find;
@@ -39,7 +40,7 @@ pub struct OnnxRuntimeDevice {
 /// What a set-up gives.
 struct Ready {
     setup: Setup,
-    library: Library,
+    library: Arc<Library>,
     /// For the files that the runtime writes.
     folder: TempDir,
 }

@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_char};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use nasprof_base::env_path::{cache_home, env_path, home};
 use ort::environment::Environment;
@@ -46,11 +46,24 @@ pub struct Library {
 }
 
 impl Library {
-    /// Finds the library and loads it. A process can do that once.
+    /// Finds the library and loads it; where one is loaded already, that one.
     ///
     /// # Errors
     /// If there is none, or it is of another architecture or too old.
-    pub fn load() -> Result<Self, LibraryError> {
+    pub fn load() -> Result<Arc<Self>, LibraryError> {
+        // ONNX Runtime has one environment a process, and the crate's own check of it is no lock: two threads that pass
+        // it together crash.
+        static LOADED: Mutex<Option<Arc<Library>>> = Mutex::new(None);
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(library) = &*loaded {
+            return Ok(Arc::clone(library));
+        }
+        let library = Arc::new(Self::open()?);
+        *loaded = Some(Arc::clone(&library));
+        Ok(library)
+    }
+
+    fn open() -> Result<Self, LibraryError> {
         let path = find()?;
         check_architecture(&path)?;
         let unusable = |problem: String| LibraryError::Unusable { path: path.display().to_string(), problem };

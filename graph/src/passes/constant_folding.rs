@@ -7,11 +7,12 @@ use crate::{Graph, Node, Op};
 #[must_use]
 pub fn fold_constants(graph: &Graph) -> Graph {
     rewrite(graph, |node, before| {
-        let constant = node.inputs.iter().all(|id| matches!(before[id.0].op, Op::Zeros { .. }));
+        let constant = node.inputs.iter().all(|id| matches!(before[id.0].op, Op::Zeros { .. } | Op::Constant { .. }));
         if node.inputs.is_empty() || !constant {
             return Fate::Keep(node);
         }
-        let op = Op::Zeros { shape: node.shape.clone() };
+        // Not `Zeros`: what a bias or a shift has made of zeros is no zero, so nothing after it may be left out.
+        let op = Op::Constant { shape: node.shape.clone() };
         Fate::Keep(Node { op, inputs: Vec::new(), parameters: None, ..node })
     })
 }
