@@ -231,7 +231,10 @@ impl From<ModelError> for Failure {
                 Self::usage(problem).hint(hint)
             }
             ModelError::Device(error) => Self::from(error).without_resuming(),
-            ModelError::Changed(_) => Self { exit: Exit::BrokenAgent, ..Self::usage(error).hint(BROKEN_AGENT) },
+            ModelError::Changed(_) => {
+                let hint = "run it again; where the model chooses what it runs by its values, give them with --input";
+                Self { exit: Exit::BrokenAgent, ..Self::usage(error).hint(hint) }
+            }
             ModelError::Disturbed => Self { exit: Exit::Noisy, ..Self::usage(error).hint("stop other programs") },
             ModelError::Interrupted => Self::new(Exit::DeviceLost, "interrupted; nothing was written"),
         }

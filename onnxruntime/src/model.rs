@@ -1,6 +1,6 @@
 //! A model file in ONNX Runtime: nothing about its operators has to be known.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Instant;
@@ -8,6 +8,7 @@ use std::time::Instant;
 use nasprof_agent::resident::{reset_peak, status};
 use nasprof_agent::timer;
 use nasprof_onnx::profile::{Profile, ProfiledNode, TensorType};
+use nasprof_profiler::model_kernels::partners;
 use nasprof_profiler::protocol::{ModelKernel, ModelOpened, ModelRequest};
 use ort::session::Session as OrtSession;
 use ort::value::DynValue;
@@ -24,7 +25,7 @@ pub(crate) struct Model {
     path: PathBuf,
     session: OrtSession,
     inputs: Inputs,
-    kernels: HashMap<(String, u64), usize>,
+    kernels: Vec<ModelKernel>,
 }
 
 impl Model {
@@ -53,10 +54,10 @@ impl Model {
         let mut profiled = options.open_file(&path, Opening::OptimizeAndProfile(&folder.join("profile")))?;
         inputs.run(&mut profiled)?;
         let profile = ended(profiled)?;
-        let kernels = profile.nodes.iter().enumerate().map(|(i, node)| ((node.name.clone(), node.index), i)).collect();
+        let kernels: Vec<ModelKernel> = profile.nodes.iter().map(kernel).collect();
         let opened = ModelOpened {
             workload: request.workload,
-            kernels: profile.nodes.iter().map(kernel).collect(),
+            kernels: kernels.clone(),
             inputs: inputs.describe(),
             session_ns,
             first_ns,
@@ -116,9 +117,8 @@ impl Timed for Model {
     }
 
     fn times(&self, profile: &Profile) -> Result<Vec<Vec<f64>>, String> {
-        let places = profile.nodes.iter().map(|node| self.kernels.get(&(node.name.clone(), node.index)).copied());
         // A branch that another run took has kernels that this run has not.
-        let places: Vec<Option<usize>> = places.collect();
+        let places = partners(&self.kernels, &profile.nodes.iter().map(kernel).collect::<Vec<_>>());
         Ok(kernel_ns(profile, self.kernels.len(), |node| places[node]))
     }
 }

@@ -7,6 +7,7 @@ use nasprof_base::statistics::{mean, median, standard_deviation, student_t_95};
 use serde::Serialize;
 use thiserror::Error;
 
+use crate::model_kernels::partners;
 use crate::protocol::{Device, DeviceError, ModelKernel, ModelOpened, ModelRequest, Setup, Visit, VisitRequest};
 
 /// Sessions from which an interval can be made.
@@ -115,12 +116,7 @@ pub fn measure_model(
         let fingerprint = device.configure(&Setup { session, ..plan.setup.clone() })?;
         let opened = device.open_model(&plan.request)?;
         let (known, _) = &*first.get_or_insert_with(|| (opened.clone(), fingerprint.facts));
-        if let Some((was, is)) = known.kernels.iter().zip(&opened.kernels).find(|(was, is)| was != is) {
-            return Err(ModelError::Changed(format!("`{}` and `{}`", was.name, is.name)));
-        }
-        if known.kernels.len() != opened.kernels.len() {
-            return Err(ModelError::Changed(format!("{} and {}", known.kernels.len(), opened.kernels.len())));
-        }
+        let places = order(&known.kernels, &opened.kernels)?;
         let (mut kernels, mut whole) = (Vec::new(), Vec::new());
         // The second run says how many runs fill a visit.
         let look = VisitRequest {
@@ -156,7 +152,7 @@ pub fn measure_model(
             kernels.push(clean_kernels(&visit, count));
         }
         let whole = median(&whole).ok_or(ModelError::Disturbed)?;
-        let kernels = (0..known.kernels.len()).map(|k| {
+        let kernels = places.iter().map(|&k| {
             let rounds: Vec<f64> = kernels.iter().filter_map(|round| round.get(k).copied().flatten()).collect();
             median(&rounds).ok_or(ModelError::Disturbed)
         });
@@ -164,6 +160,19 @@ pub fn measure_model(
     }
     let (opened, facts) = first.ok_or(ModelError::Disturbed)?;
     Ok(profile(opened, facts, &sessions))
+}
+
+/// Where a later session has each kernel of the first.
+fn order(first: &[ModelKernel], later: &[ModelKernel]) -> Result<Vec<usize>, ModelError> {
+    let mut places = vec![None; first.len()];
+    for (place, partner) in partners(first, later).into_iter().enumerate() {
+        let partner = partner.ok_or_else(|| ModelError::Changed(format!("`{}` is new", later[place].name)))?;
+        places[partner] = Some(place);
+    }
+    let found = places.into_iter().zip(first);
+    found
+        .map(|(place, kernel)| place.ok_or_else(|| ModelError::Changed(format!("`{}` is missing", kernel.name))))
+        .collect()
 }
 
 fn clean_whole(visit: &Visit) -> Vec<f64> {

@@ -1,0 +1,86 @@
+//! Which kernels of two sessions of one model are the same.
+
+use std::collections::HashMap;
+
+use crate::protocol::ModelKernel;
+
+/// For each kernel of a later session, which of the first's it is; `None` where the first had none like it.
+///
+/// A runtime optimises a model anew in each session. Kernels that it adds then, as copies from one layout to another, get
+/// names from a counter, and kernels of branches may change places: so what has no partner of its own name gets one by what
+/// it computes, in the order in which they run.
+#[must_use]
+pub fn partners(first: &[ModelKernel], later: &[ModelKernel]) -> Vec<Option<usize>> {
+    let mut found = vec![None; later.len()];
+    let mut taken = vec![false; first.len()];
+    for named in [true, false] {
+        let mut open: HashMap<_, Vec<usize>> = HashMap::new();
+        // From the last to the first, so that each takes the earliest that is left.
+        for (index, kernel) in first.iter().enumerate().rev().filter(|(index, _)| !taken[*index]) {
+            open.entry(key(kernel, named)).or_default().push(index);
+        }
+        for (place, kernel) in found.iter_mut().zip(later).filter(|(place, _)| place.is_none()) {
+            *place = open.get_mut(&key(kernel, named)).and_then(Vec::pop);
+            if let Some(index) = *place {
+                taken[index] = true;
+            }
+        }
+    }
+    found
+}
+
+type Key<'a> = (Option<&'a str>, &'a str, &'a str, &'a [String], &'a [String], u64);
+
+/// What tells a kernel from others, with its name or without.
+fn key(kernel: &ModelKernel, named: bool) -> Key<'_> {
+    let name = named.then_some(kernel.name.as_str());
+    (name, &kernel.operator, &kernel.provider, &kernel.inputs, &kernel.outputs, kernel.parameter_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kernel(name: &str, operator: &str, size: usize) -> ModelKernel {
+        ModelKernel {
+            name: name.to_owned(),
+            operator: operator.to_owned(),
+            provider: "CPUExecutionProvider".to_owned(),
+            inputs: vec![format!("f32 1x{size}")],
+            outputs: vec![format!("f32 1x{size}")],
+            parameter_bytes: 0,
+        }
+    }
+
+    #[test]
+    fn names_from_a_counter_and_branches_in_another_order_do_not_matter() {
+        let first = [
+            kernel("a", "Conv", 8),
+            kernel("reorder_1", "Reorder", 8),
+            kernel("b", "Conv", 4),
+            kernel("reorder_2", "Reorder", 4),
+        ];
+        let later = [
+            kernel("b", "Conv", 4),
+            kernel("reorder", "Reorder", 4),
+            kernel("a", "Conv", 8),
+            kernel("reorder_2", "Reorder", 8),
+        ];
+        assert_eq!(partners(&first, &later), [Some(2), Some(3), Some(0), Some(1)]);
+    }
+
+    #[test]
+    fn equal_kernels_keep_their_names_and_else_their_order() {
+        let first = [kernel("x", "Relu", 8), kernel("y", "Relu", 8), kernel("z", "Relu", 8)];
+        let later = [kernel("y", "Relu", 8), kernel("new", "Relu", 8), kernel("newer", "Relu", 8)];
+        assert_eq!(partners(&first, &later), [Some(1), Some(0), Some(2)]);
+    }
+
+    #[test]
+    fn another_kernel_has_no_partner() {
+        let first = [kernel("x", "Relu", 8)];
+        assert_eq!(partners(&first, &[kernel("x", "Sigmoid", 8)]), [None]);
+        assert_eq!(partners(&first, &[kernel("x", "Relu", 4)]), [None]);
+        assert_eq!(partners(&first, &[kernel("x", "Relu", 8), kernel("x", "Relu", 8)]), [Some(0), None]);
+    }
+}
