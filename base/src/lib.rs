@@ -11,7 +11,9 @@ mod replace;
 pub mod statistics;
 pub mod suggest;
 pub mod text;
+mod two_parts;
 pub mod unique;
 
 pub use caught::caught;
 pub use replace::{check_replaceable, replace_file, temporary};
+pub use two_parts::{Whole, two_parts};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use nasprof_base::Whole;
 use nasprof_base::statistics::{mean, median, standard_deviation, trimmed_mean};
 use nasprof_graph::cost::op_cost;
 use nasprof_graph::key::{attributes, input_shapes};
@@ -16,7 +17,7 @@ use crate::calibration::{Form, level_prior};
 use crate::key_session::KeySession;
 use crate::layer_times::{collect, flag_width, flags, times};
 use crate::occurrences::{LeftOut, Occurrences};
-use crate::parts::{Parts, Whole, shortest_ns};
+use crate::parts::{Parts, shortest_ns};
 use crate::queued::{launches, timings, without_marks};
 use crate::sessions::SessionLevels;
 use crate::size_effect::{Example, fit, log_costs};
@@ -102,7 +103,7 @@ fn of_sessions(observations: &Observations, timer_ns: Option<f64>) -> Result<Lut
         None => Parts::fit(&wholes, shortest_ns(&rows)),
     };
     for (left, layer_ns) in
-        left_out.values_mut().zip(&parts.left_out_ns).zip(&wholes).map(|((l, ns), w)| (l, ns * w.layers))
+        left_out.values_mut().zip(&parts.left_out_ns).zip(&wholes).map(|((l, ns), w)| (l, ns * w.count))
     {
         let whole_ns = left.sum_ns * left.log_ratio.exp();
         left.sum_ns += layer_ns;
@@ -167,9 +168,9 @@ fn precision(all: &Observations, rows: &[Row], calibration: Option<&Calibration>
 /// The networks that were measured whole, in the order of their numbers.
 fn wholes(observations: &Observations, left_out: &BTreeMap<u32, LeftOut>) -> Vec<Whole> {
     let whole = |(workload, left): (&u32, &LeftOut)| Whole {
-        whole_ns: left.sum_ns * left.log_ratio.exp(),
-        sum_ns: left.sum_ns,
-        layers: observations.workloads.get(workload).map_or(0, |workload| workload.keys().len()) as f64,
+        whole: left.sum_ns * left.log_ratio.exp(),
+        sum: left.sum_ns,
+        count: observations.workloads.get(workload).map_or(0, |workload| workload.keys().len()) as f64,
     };
     left_out.iter().map(whole).collect()
 }

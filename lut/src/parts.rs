@@ -8,6 +8,7 @@
 //! plain runs of the same networks is calibrated by it.
 
 use nasprof_base::statistics::{mean, student_t_95};
+use nasprof_base::{Whole, two_parts};
 use serde::{Deserialize, Serialize};
 
 use crate::{Row, Times};
@@ -50,14 +51,6 @@ impl CalibrationForm {
             Self::ScaleAndConstant => "a x sum + b x layers",
         }
     }
-}
-
-/// A network that was measured whole: its time, the sum of its layers in the other networks, and their number.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Whole {
-    pub(crate) whole_ns: f64,
-    pub(crate) sum_ns: f64,
-    pub(crate) layers: f64,
 }
 
 /// What each layer costs beside its entry, in the units of the sum: before the scale.
@@ -154,7 +147,7 @@ fn left_out_error(form: CalibrationForm, networks: &[Whole]) -> f64 {
     let square = |i: usize| {
         let (a, b) = solve(form, &without(networks, i))?;
         let left = networks[i];
-        Some((1.0 - (a * left.sum_ns + b * left.layers) / left.whole_ns).powi(2))
+        Some((1.0 - (a * left.sum + b * left.count) / left.whole).powi(2))
     };
     let squares: Option<Vec<f64>> = (0..networks.len()).map(square).collect();
     squares.and_then(|squares| mean(&squares)).map_or(f64::INFINITY, f64::sqrt)
@@ -162,26 +155,14 @@ fn left_out_error(form: CalibrationForm, networks: &[Whole]) -> f64 {
 
 /// Least squares of relative errors; `None` if a factor is not positive.
 fn solve(form: CalibrationForm, networks: &[Whole]) -> Option<(f64, f64)> {
-    let columns = networks.iter().map(|n| (n.sum_ns / n.whole_ns, n.layers / n.whole_ns));
-    let (mut ss, mut sn, mut nn, mut s, mut n) = (0.0, 0.0, 0.0, 0.0, 0.0);
-    for (sum, layers) in columns {
-        ss += sum * sum;
-        sn += sum * layers;
-        nn += layers * layers;
-        s += sum;
-        n += layers;
-    }
+    let over = |of: fn(&Whole) -> f64| networks.iter().map(|n| of(n) / n.whole).sum::<f64>();
     let (a, b) = match form {
-        CalibrationForm::Scale => (s / ss, 0.0),
-        CalibrationForm::Constant => (1.0, (n - sn) / nn),
-        CalibrationForm::ScaleAndConstant => {
-            let determinant = ss * nn - sn * sn;
-            // Networks that are all of one kind do not tell the two apart.
-            if determinant <= 1e-9 * ss * nn {
-                return None;
-            }
-            ((s * nn - n * sn) / determinant, (n * ss - s * sn) / determinant)
+        CalibrationForm::Scale => (over(|n| n.sum) / over(|n| n.sum * n.sum / n.whole), 0.0),
+        CalibrationForm::Constant => {
+            let rest = over(|n| n.count) - over(|n| n.sum * n.count / n.whole);
+            (1.0, rest / over(|n| n.count * n.count / n.whole))
         }
+        CalibrationForm::ScaleAndConstant => two_parts(networks)?,
     };
     (a.is_finite() && b.is_finite() && a > 0.0).then_some((a, b))
 }
@@ -223,13 +204,13 @@ impl Reconciliation {
     /// Of networks whose sums still hold the timers.
     pub(crate) fn of(networks: &[Whole], parts: &Parts) -> Option<Self> {
         let over = |of: fn(&Whole) -> f64| mean(&networks.iter().map(of).collect::<Vec<_>>());
-        let (layers, timed_ns) = (over(|n| n.layers)?, over(|n| n.sum_ns)?);
+        let (layers, timed_ns) = (over(|n| n.count)?, over(|n| n.sum)?);
         Some(Self {
             networks: networks.len(),
             layers,
             sum_ns: timed_ns - layers * parts.timer_ns(),
             timed_ns,
-            plain_ns: over(|n| n.whole_ns)?,
+            plain_ns: over(|n| n.whole)?,
             timer_ns: parts.timer_ns(),
             layer_ns: parts.added_ns(),
             form: parts.form,
@@ -252,14 +233,14 @@ mod tests {
         let network = |_| {
             let layers = (60.0 + 8.0 * normal()).round();
             let alone = layers * 3000.0 * (0.15 * normal()).exp();
-            let whole_ns = (0.9 * alone + own * layers) * (noise * normal()).exp();
-            Whole { whole_ns, sum_ns: alone + timer * layers, layers }
+            let whole = (0.9 * alone + own * layers) * (noise * normal()).exp();
+            Whole { whole, sum: alone + timer * layers, count: layers }
         };
         (0..count).map(network).collect()
     }
 
     fn predicted(parts: &Parts, holdout: &[Whole]) -> f64 {
-        let log = |n: &Whole| (n.whole_ns / (n.sum_ns + parts.layer_ns * n.layers)).ln();
+        let log = |n: &Whole| (n.whole / (n.sum + parts.layer_ns * n.count)).ln();
         standard_deviation(&holdout.iter().map(log).collect::<Vec<_>>()).unwrap()
     }
 
@@ -292,7 +273,7 @@ mod tests {
         assert!(found <= 12, "{found} of 100");
         assert_eq!(Parts::fit(&networks(1, FEWEST - 1, 2183.0, 0.0, 0.0), 2500.0).layer_ns, 0.0);
         // Networks that are all alike.
-        let alike = vec![Whole { whole_ns: 2e5, sum_ns: 3e5, layers: 50.0 }; 30];
+        let alike = vec![Whole { whole: 2e5, sum: 3e5, count: 50.0 }; 30];
         assert_eq!(Parts::fit(&alike, 2500.0).form, CalibrationForm::Scale);
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use nasprof_base::statistics::{median, quantile, standard_deviation, student_t_95};
+use nasprof_base::{Whole, two_parts};
 use nasprof_graph::LayerKey;
 use serde::{Deserialize, Serialize};
 
@@ -153,12 +154,51 @@ pub(super) fn of_session<'a>(workloads: &'a [Workload], values: &RoundValues) ->
         let rounds = rounds(key)?;
         Some(Known { ns: median(rounds)?, half_width: half_width(rounds) })
     };
-    let error = |workload: &Workload| {
+    let whole = |workload: &Workload| {
         let sum: f64 = workload.keys().map(|key| Some(known(key)?.ns)).sum::<Option<_>>()?;
-        Some((median(rounds(&workload.whole_key())?)? / sum).ln())
+        Some(Whole { whole: median(rounds(&workload.whole_key())?)?, sum, count: workload.keys().len() as f64 })
     };
-    let errors: Vec<f64> = workloads.iter().filter_map(error).collect();
+    let wholes: Vec<Whole> = workloads.iter().filter_map(whole).collect();
     let anchors = workloads.iter().filter(|w| matches!(w.role, Role::Network { anchor: true, .. })).count();
-    let scale = scale_half_width(standard_deviation(&errors).unwrap_or(0.0), anchors);
+    let scale = scale_half_width(scatter(&wholes), anchors);
     (Shares::new(workloads, known), scale)
+}
+
+/// Standard deviation of the relative errors of networks by the sums of their layers: with a factor alone, or with what a timer
+/// between layers takes as well, where that is nearer. The rows will be rid of it.
+fn scatter(wholes: &[Whole]) -> f64 {
+    let ratios: Vec<f64> = wholes.iter().map(|network| (network.whole / network.sum).ln()).collect();
+    let alone = standard_deviation(&ratios).unwrap_or(0.0);
+    let squares = |(a, b): (f64, f64)| {
+        let error = |network: &Whole| 1.0 - (a * network.sum + b * network.count) / network.whole;
+        wholes.iter().map(|network| error(network).powi(2)).sum::<f64>()
+    };
+    let free = wholes.len().saturating_sub(2) as f64;
+    let by_parts = two_parts(wholes).filter(|_| free >= 1.0).map(|parts| (squares(parts) / free).sqrt());
+    by_parts.map_or(alone, |by_parts| by_parts.min(alone))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A timer that takes as long as the layers makes sums say little of networks, and costs the scale nothing.
+    #[test]
+    fn timers_between_layers_do_not_make_the_scale_uncertain() {
+        let networks = |timer: f64| -> Vec<Whole> {
+            let network = |i: usize| {
+                let (count, alone) = (40.0 + (i % 7) as f64 * 4.0, 100.0 + (i % 5) as f64 * 10.0);
+                let error = if i.is_multiple_of(2) { 1.004 } else { 0.996 };
+                Whole { whole: 0.9 * alone * error, sum: alone + timer * count, count }
+            };
+            (0..45).map(network).collect()
+        };
+        let (without, with) = (scatter(&networks(0.0)), scatter(&networks(2.0)));
+        assert!((0.003..0.005).contains(&without) && (0.003..0.006).contains(&with), "{without} {with}");
+        // Control: by a factor alone it is far wider.
+        let ratios: Vec<f64> = networks(2.0).iter().map(|n| (n.whole / n.sum).ln()).collect();
+        assert!(standard_deviation(&ratios).unwrap() > 5.0 * with);
+        // Two networks are on every line.
+        assert!(scatter(&networks(2.0)[..2]) > 0.0);
+    }
 }
