@@ -86,4 +86,11 @@ fn a_runtime_that_fuses_gets_the_layers_that_it_makes() {
     // Control: they are not those of a runtime that does not.
     let eager = keys_that_can_run(&space.graph).unwrap();
     assert!(keys.keys().any(|key| !eager.contains_key(key)));
+    // Fewer networks hold them, each layer in several.
+    let fused = network_workloads(&space, Runtime::OnnxRuntime, &keys, &BTreeSet::new(), &mut rng).unwrap();
+    let witnesses = keys_of_space(&space, Runtime::TorchEager, &mut rng).unwrap();
+    let eager = network_workloads(&space, Runtime::TorchEager, &witnesses, &BTreeSet::new(), &mut rng).unwrap();
+    assert!(fused.len() >= 30 && fused.len() < eager.len(), "{} and {}", fused.len(), eager.len());
+    let rarest = |key: &LayerKey| fused.iter().filter(|network| network.keys().any(|k| k == key)).count();
+    assert!(keys.keys().all(|key| rarest(key) >= 3));
 }
