@@ -164,7 +164,8 @@ impl Device for OnnxRuntimeDevice {
             .remove(&request.workload)
             .ok_or_else(|| DeviceError::Refused(format!("unit {} is not loaded", request.workload)))?;
         let (options, folder) = self.ready()?;
-        let visited = timed::visit(timed.as_mut(), request, &options, folder);
+        let open = |timed: &dyn Timed| timed.profiled(&options, folder);
+        let visited = timed::visit(timed.as_mut(), request, options.setup.threads, &open);
         self.open.insert(request.workload, timed);
         visited.map_err(DeviceError::Refused)
     }
