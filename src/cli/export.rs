@@ -15,7 +15,7 @@ pub(crate) struct ReportArgs {
     /// For a validation: its LUT, to explain the networks with the largest errors.
     #[arg(long, requires = "space")]
     pub(crate) lut: Option<PathBuf>,
-    /// The space of a validation or search [default: from the search].
+    /// The space of a validation, search or comparison [default: from the search or the first LUT, if it is built in].
     #[arg(long)]
     #[arg(long, add = ArgValueCompleter::new(completions::spaces))]
     pub(crate) space: Option<String>,

@@ -29,7 +29,14 @@ pub(super) fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
             Some(result) => ("validation", of_validation(args, path, &result, space)?),
             None => ("lut", lut_report(&read(path)?, &name(path))),
         },
-        paths => ("comparison", comparison_report(&luts(paths)?)),
+        paths => {
+            let luts = luts(paths)?;
+            if let Some(space) = &space {
+                luts.iter().try_for_each(|(_, lut)| lut.check_space(&space.name, &space.graph.identity()))?;
+            }
+            let named = || builtin(&luts.first()?.1.context.header.space);
+            ("comparison", comparison_report(&luts, space.or_else(named).as_ref()))
+        }
     };
     replace_file(&args.output, html.as_bytes())?;
     if args.json {
@@ -89,11 +96,13 @@ fn of_validation(args: &ReportArgs, path: &Path, result: &Validation, space: Opt
 /// The space is the one given, else the built-in one that the architecture names.
 fn of_run(path: &Path, space: Option<Space>) -> Result<(&'static str, String), Failure> {
     let run = SearchRun::read(path)?;
-    let named = || {
-        let arch = run.arch.as_ref()?;
-        builtin_names().any(|known| known == arch.space).then(|| Space::builtin(&arch.space).ok())?
-    };
+    let named = || builtin(&run.arch.as_ref()?.space);
     let space = space.or_else(named);
     let kind = if run.is_training() { "training" } else { "search" };
     Ok((kind, search_report(&run, &name(path), space.as_ref())))
+}
+
+/// A built-in space; `None` of another name.
+fn builtin(name: &str) -> Option<Space> {
+    builtin_names().any(|known| known == name).then(|| Space::builtin(name).ok())?
 }

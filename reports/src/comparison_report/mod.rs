@@ -1,6 +1,7 @@
-//! The report of several LUTs: devices, settings or days compared layer by layer.
+//! The report of several LUTs: devices, runtimes, settings or days compared layer by layer, and by the same networks.
 
 mod modes;
+mod networks;
 mod pairs;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -9,22 +10,28 @@ use maud::{Markup, html};
 use nasprof_base::text::{count, ms, significant};
 use nasprof_graph::LayerKey;
 use nasprof_lut::Lut;
+use nasprof_spaces::Space;
 
 use self::pairs::Pair;
 use crate::lut_report::{context_line, mode_name};
 use crate::page::{Cell, Column, Section, Statement, Table, Verdict, page, statements, table};
 
-/// Several LUTs as one HTML file; the first is what the others are compared with.
+/// Several LUTs as one HTML file; the first is what the others are compared with. With their space, networks of it are compared too:
+/// runtimes that fuse layers differently have hardly a layer in common.
 #[must_use]
-pub fn comparison_report(luts: &[(String, Lut)]) -> String {
+pub fn comparison_report(luts: &[(String, Lut)], space: Option<&Space>) -> String {
     let Some((first, others)) = luts.split_first() else {
         return page("Comparison", "no LUTs", &[]);
     };
     let pairs: Vec<Pair> = others.iter().map(|other| Pair::new(first, other)).collect();
-    let mut sections = vec![
-        Section::new("summary", "How do they differ?", summary(luts, &pairs)),
-        Section::new("pairs", "Layer against layer", html! { div.charts { @for pair in &pairs { (pair.chart()) } } }),
-    ];
+    let mut sections = vec![Section::new("summary", "How do they differ?", summary(luts, &pairs))];
+    let of_space = space.and_then(|space| networks::networks(luts, space));
+    sections.extend(of_space.map(|body| Section::new("networks", "The same networks", body)));
+    let common: Vec<&Pair<'_>> = pairs.iter().filter(|pair| !pair.diff.rows.is_empty()).collect();
+    if !common.is_empty() {
+        let charts = html! { div.charts { @for pair in common { (pair.chart()) } } };
+        sections.push(Section::new("pairs", "Layer against layer", charts));
+    }
     sections.extend(modes::modes(luts).map(|body| Section::new("modes", "In networks and alone", body)));
     sections.push(Section::new("layers", "All layers", layers(luts)));
     sections.push(Section::new("context", "Contexts", contexts(luts)));
@@ -181,7 +188,6 @@ impl Compared<'_> {
 
 #[cfg(test)]
 mod tests {
-    use nasprof_spaces::Space;
     use nasprof_testkit::luts::synthetic_lut;
 
     use super::*;
@@ -209,7 +215,7 @@ mod tests {
         }
         let alone = after.rows.pop().unwrap();
         // Without the places where a line may be broken.
-        let page = comparison_report(&[("then.parquet".to_owned(), before), ("now.parquet".to_owned(), after)])
+        let page = comparison_report(&[("then.parquet".to_owned(), before), ("now.parquet".to_owned(), after)], None)
             .replace("<wbr>", "");
         let column = without_factor(&page);
         let distances: Vec<f64> = column.iter().map(|ratio| ratio.ln().abs()).collect();
