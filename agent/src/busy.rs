@@ -88,7 +88,8 @@ fn most(
         *sum = sum.saturating_add(since);
     }
     let available = passed.as_secs_f64() * 1000.0 * processors;
-    let share = |milliseconds: u64| 100.0 * milliseconds as f64 / available;
+    // Processor time is counted in ticks, and read a little later than the clock: there can seem to be more of it than time passed.
+    let share = |milliseconds: u64| (100.0 * milliseconds as f64 / available).min(100.0);
     let mut busy: Vec<BusyProcess> = by_name
         .into_iter()
         .map(|(name, used)| BusyProcess { name: name.to_owned(), percent: share(used) })
@@ -128,6 +129,14 @@ mod tests {
         let told: Vec<(&str, f64)> = busy.iter().map(|b| (b.name.as_str(), b.percent)).collect();
         assert_eq!(told, [("new", 50.0), ("same", 40.0)]);
         assert!(most(&before, &now, Duration::ZERO, 1.0).is_empty());
+    }
+
+    #[test]
+    fn ticks_that_are_counted_late_make_no_more_than_all() {
+        let busy = |spent| most(&used(&[(2, "a", 0)]), &used(&[(2, "a", spent)]), Duration::from_millis(500), 2.0);
+        // 101.8 % by the counters.
+        assert_eq!(busy(1018)[0].percent, 100.0);
+        assert_eq!(busy(999)[0].percent, 99.9);
     }
 
     /// The real thing, however busy the machine is: a process that never rests is seen in the end. The control: once it has

@@ -152,11 +152,12 @@ fn zeros_are_failures() {
     let space = space();
     let graph = Runtime::TorchEager.subnet(&space.graph, &space.sample(&mut ChaCha8Rng::seed_from_u64(1))).unwrap();
     let needed = graph.layers().map(|(_, node)| LayerKey::of(&graph, node)).nth(3).unwrap();
-    for bad in ["0", "0.0", "-1", "NaN", "inf"] {
+    for (bad, is_number) in [("0", true), ("0.0", true), ("-1", true), ("NaN", false), ("inf", false), ("", false)] {
         rows.iter_mut().find(|(key, _)| *key == needed).unwrap().1 = bad.to_owned();
         let Import { lut, report } = table(&rows, false).unwrap();
         assert_eq!(report.failed, 1, "{bad}");
         assert!(report.findings[0].contains("failed"), "{report:?}");
+        assert_eq!(report.findings[0].contains("stored as numbers"), is_number, "{bad}: {report:?}");
         let row = lut.rows.iter().find(|row| row.key == needed).unwrap();
         assert!(row.times.is_none() && row.error.as_ref().unwrap().contains(bad), "{bad}");
         assert_eq!(Estimator::new(&lut).estimate(&graph).latency_ms, None);

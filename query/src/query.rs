@@ -47,6 +47,7 @@ fn answer(statement: &mut Statement, sources: &Sources) -> Result<DataFrame, Pro
         names.push(name.as_str());
         columns.extend(frame.get_column_names().into_iter().map(|name| name.as_str()));
     }
+    sql::sign_counts(statement);
     let text = statement.to_string();
     let run = || context.execute(&text).and_then(|frame| frame.collect());
     let result: Option<Result<DataFrame, PolarsError>> = caught(AssertUnwindSafe(run));

@@ -210,6 +210,48 @@ pub(crate) fn replace_functions(
     }
 }
 
+/// Functions whose values polars counts without a sign.
+const COUNTS: [&str; 13] = [
+    "array_length",
+    "bit_length",
+    "char_length",
+    "character_length",
+    "count",
+    "dense_rank",
+    "len",
+    "length",
+    "octet_length",
+    "position",
+    "rank",
+    "row_number",
+    "strpos",
+];
+
+/// Gives counts a sign: `COUNT(*) - 3` of two rows would be 4294967295.
+pub(crate) fn sign_counts(statement: &mut Statement) {
+    struct Counts;
+    impl VisitorMut for Counts {
+        type Break = ();
+
+        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            let is_count = |name: &ObjectName| COUNTS.iter().any(|count| name.to_string().eq_ignore_ascii_case(count));
+            match expr {
+                Expr::Function(function) if is_count(&function.name) => {}
+                Expr::Position { .. } => {}
+                _ => return ControlFlow::Continue(()),
+            }
+            let signed =
+                Parser::new(&GenericDialect).try_with_sql("CAST(1 AS BIGINT)").and_then(|mut p| p.parse_expr());
+            if let Ok(Expr::Cast { kind, expr: _, data_type, array, format }) = signed {
+                let count = Box::new(std::mem::replace(expr, Expr::Identifier(Ident::new(""))));
+                *expr = Expr::Cast { kind, expr: count, data_type, array, format };
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let _ = statement.visit(&mut Counts);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

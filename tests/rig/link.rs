@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
@@ -181,6 +182,34 @@ fn a_cut_upload_is_made_again() {
     wait_until("no part is left", || parts().iter().all(|p| !p.to_string_lossy().ends_with(".part")));
     assert!(folder.ok("devices check board").contains("(uploaded)"));
     folder.ok(MEASURE);
+}
+
+/// A signal ends an upload that does not go on: it waits neither for the link nor for its being given up. What was uploaded is no
+/// agent. The control: the link is only held, and without a signal the upload goes on.
+#[test]
+fn a_signal_ends_an_upload() {
+    let Some(board) = board() else { return };
+    let size = fs::metadata(&board.folder(board.port).agent).unwrap().len();
+    for signal in [Some(Signal::SIGINT), Some(Signal::SIGTERM), None] {
+        let cable = Cable::to(board.port);
+        let folder = board.folder(cable.port);
+        cable.hold_after(size / 3);
+        let host = begin(&folder, MEASURE);
+        cable.wait_until_held();
+        if let Some(signal) = signal {
+            kill(Pid::from_raw(i32::try_from(host.id()).unwrap()), signal).unwrap();
+        } else {
+            cable.let_go();
+        }
+        let ran = finish(host);
+        let expected = if signal.is_some() { 5 } else { 0 };
+        assert_eq!(ran.code, Some(expected), "{signal:?}: {}", ran.stderr);
+        // Not what is said of a link that is silent or cut.
+        assert_eq!(ran.stderr.contains("error: interrupted"), signal.is_some(), "{signal:?}: {}", ran.stderr);
+        assert!(!ran.stderr.contains("retrying"), "{signal:?}: {}", ran.stderr);
+        assert_eq!(folder.path("a.parquet").exists(), signal.is_none(), "{signal:?}");
+        cable.cut();
+    }
 }
 
 /// Nothing tells either end that bytes do not arrive any more; only silence does.

@@ -39,9 +39,14 @@ pub(super) struct Judgement {
 pub(super) fn judge(rows: &[(&Row, &Entry)]) -> Judgement {
     let mut judgement = Judgement { rows: vec![false; rows.len()], ..Judgement::default() };
     let failed = rows.iter().filter(|(row, _)| row.times.is_none()).count();
-    if failed > 0 {
-        let some = rows.iter().find(|(row, _)| row.times.is_none()).map_or("", |(row, _)| row.key.as_str());
-        judgement.findings.push(format!("{failed} failed measurements are stored as numbers; the first is `{some}`"));
+    // A cell that is empty or `nan` says of itself that there is no time; a zero or a negative one does not.
+    for (is_number, words) in
+        [(false, "layers have no time: their measurement failed"), (true, "failed measurements are stored as numbers")]
+    {
+        let mut kind = rows.iter().filter(|(row, entry)| row.times.is_none() && entry.value.is_finite() == is_number);
+        if let Some((first, _)) = kind.next() {
+            judgement.findings.push(format!("{} {words}; the first is `{}`", kind.count() + 1, first.key));
+        }
     }
     let measured: Vec<usize> = (0..rows.len()).filter(|&i| rows[i].0.times.is_some()).collect();
     let checks: [Check; 5] = [copied, filled, rounded, proportional, added];

@@ -5,12 +5,17 @@
 //! measurement continues from it. A last line without a line end was cut off during writing: it is dropped with a
 //! message. Any other damage is refused with its line number.
 
+mod error;
 mod event;
+mod line;
 mod reader;
 mod replaced;
+mod stream;
 mod writer;
 
+pub use error::JournalError;
 pub use event::{EndReason, EnergyResult, EnergyTarget, Event, Header, Mode, Role, Shard, Trial};
-pub use reader::{JournalError, Recovered, read, read_file};
+pub use reader::{Recovered, read, read_file};
 pub use replaced::Replaced;
+pub use stream::{ReadTo, read_file_with};
 pub use writer::Writer;

@@ -1,43 +1,12 @@
 //! Reads a journal; anything unexpected is an error.
 
-use std::fs;
+use std::io::Read;
 use std::path::Path;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-use thiserror::Error;
-
-use super::Event;
-
-/// A journal of a few hours stays far below this.
-const MAX_BYTES: u64 = 2 << 30;
-
-/// A journal that cannot be used.
-#[derive(Debug, Error)]
-pub enum JournalError {
-    /// The file cannot be read or written.
-    #[error("{path}: {source}")]
-    File {
-        /// The file.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A damaged line.
-    #[error("line {line}: {problem}")]
-    Damaged {
-        /// Its number, from 1.
-        line: usize,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// No header, or one of another version.
-    #[error("{0}")]
-    Header(String),
-    /// Another process writes to it.
-    #[error("{0} is in use by another measurement")]
-    InUse(String),
-}
+use super::error::JournalError;
+use super::event::Event;
+use super::line::{check_header, parse};
+use super::stream::{open, read_file_with};
 
 /// A journal's events.
 #[derive(Debug)]
@@ -50,20 +19,14 @@ pub struct Recovered {
     pub torn_line: Option<usize>,
 }
 
-#[derive(Deserialize)]
-struct Line<'a> {
-    sequence: u64,
-    crc: &'a str,
-    #[serde(borrow)]
-    event: &'a RawValue,
-}
-
 /// Reads a journal file.
 ///
 /// # Errors
 /// If it cannot be read or is damaged anywhere but in an unfinished last line.
 pub fn read_file(path: &Path) -> Result<Recovered, JournalError> {
-    read(&bytes(path)?)
+    let mut events = Vec::new();
+    let read = read_file_with(path, |event| events.push(event))?;
+    Ok(Recovered { events, valid_bytes: read.valid_bytes, torn_line: read.torn_line })
 }
 
 /// As [`read_file`], to go on with it: a journal that ends with its header or within it holds nothing yet, and is begun anew,
@@ -84,16 +47,9 @@ pub(super) fn read_to_resume(path: &Path) -> Result<Recovered, JournalError> {
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>, JournalError> {
-    let fail = |source| JournalError::File { path: path.display().to_string(), source };
-    let metadata = fs::metadata(path).map_err(fail)?;
-    // A device or a pipe has no length and may have no end.
-    if !metadata.is_file() {
-        return Err(fail(std::io::Error::other("not a regular file")));
-    }
-    if metadata.len() > MAX_BYTES {
-        return Err(fail(std::io::Error::other("the file is larger than 2 GiB")));
-    }
-    fs::read(path).map_err(fail)
+    let mut bytes = Vec::new();
+    let read = open(path)?.read_to_end(&mut bytes);
+    read.map(|_| bytes).map_err(|source| JournalError::File { path: path.display().to_string(), source })
 }
 
 /// Reads a journal from its bytes.
@@ -119,39 +75,5 @@ fn whole_lines(bytes: &[u8]) -> Result<Recovered, JournalError> {
 }
 
 fn with_header(recovered: Recovered) -> Result<Recovered, JournalError> {
-    match recovered.events.first() {
-        Some(Event::Header(header)) if header.format_version == 1 => Ok(recovered),
-        Some(Event::Header(header)) => Err(JournalError::Header(format!(
-            "format_version {} is not known (this version reads 1)",
-            header.format_version
-        ))),
-        Some(_) => Err(JournalError::Header("the first line is not a header".to_owned())),
-        None => Err(JournalError::Header("the journal is empty: nothing was measured".to_owned())),
-    }
-}
-
-fn parse(text: &[u8], expected: u64) -> Result<Event, String> {
-    let text = std::str::from_utf8(text).map_err(|_| "not UTF-8".to_owned())?;
-    let line: Line<'_> = serde_json::from_str(text).map_err(|e| format!("not a journal line: {e}"))?;
-    if line.sequence != expected {
-        return Err(format!("has sequence number {}, expected {expected}", line.sequence));
-    }
-    if checksum(line.sequence, line.event.get()) != line.crc {
-        return Err("the checksum does not match".to_owned());
-    }
-    let event: Event = serde_json::from_str(line.event.get()).map_err(|e| format!("not a known event: {e}"))?;
-    match event {
-        Event::Workload { workload, role, graph } => {
-            Ok(Event::Workload { workload, role, graph: graph.checked().map_err(|e| e.to_string())? })
-        }
-        Event::Trial { key, graph, result } => {
-            Ok(Event::Trial { key, graph: graph.checked().map_err(|e| e.to_string())?, result })
-        }
-        event => Ok(event),
-    }
-}
-
-/// CRC-32 of the sequence number and the event's text.
-pub(super) fn checksum(sequence: u64, event: &str) -> String {
-    format!("{:08x}", crc32fast::hash(format!("{sequence}:{event}").as_bytes()))
+    check_header(recovered.events.first()).map(|()| recovered)
 }

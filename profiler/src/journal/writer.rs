@@ -4,7 +4,8 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::reader::{checksum, read_to_resume};
+use super::line::checksum;
+use super::reader::read_to_resume;
 use super::{Event, JournalError, Recovered};
 
 /// The only process that appends to a journal; the file is locked while this lives.

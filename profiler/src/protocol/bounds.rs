@@ -22,6 +22,9 @@ pub const MAX_MHZ: u32 = 1_000_000;
 /// Size of a number with a fraction: probes, power, energy.
 pub const MAX_VALUE: f64 = 1e15;
 
+/// Percent of the processor time that a process uses: 100, and what counters that are not read in one moment with the clock add.
+pub const MAX_PERCENT: f64 = 110.0;
+
 /// Items of a list or object whose length the request does not say.
 pub const MAX_ITEMS: usize = 10_000;
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 use nasprof_graph::Graph;
 
 use super::arithmetic::Timing;
-use super::bounds::{MAX_BYTES, MAX_COUNT, MAX_ITEMS, MAX_MHZ, MAX_NS, MAX_TEXT_BYTES, MAX_TIMER_NS, MAX_VALUE};
+use super::bounds::{
+    MAX_BYTES, MAX_COUNT, MAX_ITEMS, MAX_MHZ, MAX_NS, MAX_PERCENT, MAX_TEXT_BYTES, MAX_TIMER_NS, MAX_VALUE,
+};
 use super::clocks::{ClockRequest, Stored};
 use super::device::{Device, DeviceError, ProtocolError};
 use super::model::{ModelOpened, ModelRequest};
@@ -202,8 +204,10 @@ fn check_probes(probes: &Probes) -> Result<(), String> {
     probes.busy.iter().try_for_each(|process| {
         text("the name of a process", &process.name)?;
         match process.percent {
-            percent if (0.0..=100.0).contains(&percent) => Ok(()),
-            percent => Err(format!("a process uses {percent:e} % of the processor time, 0 to 100 are possible")),
+            percent if (0.0..=MAX_PERCENT).contains(&percent) => Ok(()),
+            percent => {
+                Err(format!("a process uses {percent:e} % of the processor time, 0 to {MAX_PERCENT} are possible"))
+            }
         }
     })
 }
@@ -301,10 +305,12 @@ mod tests {
             windows: vec![EnergyWindow { calls: 1, nanoseconds: 1, microjoules: 1.0 }],
         };
         assert!(check_probes(&probes(-1.0)).is_ok() && check_energy(&energy(1.0)).is_ok());
-        for percent in [f64::NAN, -1.0, 100.1] {
-            let busy = vec![BusyProcess { name: "cc1".to_owned(), percent }];
-            assert!(check_probes(&Probes { busy, ..probes(1.0) }).is_err(), "{percent}");
-        }
+        let uses = |percent| {
+            check_probes(&Probes { busy: vec![BusyProcess { name: "cc1".to_owned(), percent }], ..probes(1.0) })
+        };
+        assert!([f64::NAN, -1.0, 110.1, f64::INFINITY].into_iter().all(|percent| uses(percent).is_err()));
+        // Counters and clock are not read in one moment.
+        assert!([0.0, 100.0, 101.8].into_iter().all(|percent| uses(percent).is_ok()));
         for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             assert!(check_probes(&probes(value)).is_err() && check_energy(&energy(value)).is_err(), "{value}");
         }

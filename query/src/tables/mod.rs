@@ -13,7 +13,6 @@ use std::io::Read;
 use std::path::Path;
 
 use nasprof_lut::{Lut, Validation};
-use nasprof_profiler::journal::Event;
 use nasprof_spaces::{Space, SpaceSpec};
 use polars::prelude::{Column, DataFrame};
 
@@ -26,7 +25,8 @@ const MAX_BYTES: u64 = 256 << 20;
 /// What a file holds.
 pub(crate) enum Content {
     Lut(Box<Lut>),
-    Journal(Vec<Event>),
+    /// Columns of its samples.
+    Journal(Vec<Column>),
     Validation(Box<Validation>),
     Run(RunFolder),
     Space(Box<Space>),
@@ -62,10 +62,7 @@ impl Content {
         }
         match path.extension().and_then(|ending| ending.to_str()).unwrap_or_default() {
             "parquet" | "csv" => lut_of(path),
-            "jsonl" => {
-                let journal = nasprof_profiler::journal::read_file(path).map_err(|e| e.to_string())?;
-                Ok(Self::Journal(journal.events))
-            }
+            "jsonl" => journal::columns(path).map(Self::Journal),
             // Both are written as JSON; a LUT has a context, a validation none.
             "json" => {
                 let text = text(path)?;
@@ -102,7 +99,7 @@ impl Content {
     fn columns(&self) -> Result<Vec<(&'static str, Vec<Column>)>, String> {
         match self {
             Self::Lut(lut) => Ok(vec![("lut", lut::columns(lut))]),
-            Self::Journal(events) => Ok(vec![("journal", journal::columns(events)?)]),
+            Self::Journal(columns) => Ok(vec![("journal", columns.clone())]),
             Self::Validation(validation) => Ok(vec![("validation", validation::columns(validation)?)]),
             Self::Run(run) => Ok(run.columns()),
             Self::Space(_) => Ok(Vec::new()),

@@ -85,6 +85,69 @@ fn a_journal_has_the_samples_of_its_lut() {
     assert_eq!(names, wanted);
 }
 
+/// Numbers of a journal can be subtracted from: the answer is negative where it should be.
+#[test]
+fn numbers_have_a_sign() {
+    let folder = Folder::new();
+    let sql = "SELECT MIN(session) - 1 AS s, MIN(round) - 2 AS r, MIN(workload) - 9 AS w, MIN(visit) - 99 AS v, \
+               MIN(layer) - 1 AS l FROM journal";
+    let row = &folder.rows(sql, &["lut.journal.jsonl"])[0];
+    let of = |name: &str| row[name].as_i64().unwrap();
+    assert_eq!((of("s"), of("r"), of("w"), of("v"), of("l")), (-1, -1, -9, -99, -1), "{row}");
+    for (sql, expected) in [
+        ("SELECT COUNT(*) - 40 AS n FROM lut", -2),
+        ("SELECT n - 40 AS n FROM (SELECT COUNT(key) AS n FROM lut)", -2),
+        ("SELECT COUNT(DISTINCT space) - 2 AS n FROM lut", -1),
+        ("SELECT LENGTH('abc') - 4 AS n FROM lut LIMIT 1", -1),
+        ("SELECT n - 2 AS n FROM (SELECT ROW_NUMBER() OVER (ORDER BY key) AS n FROM lut) ORDER BY n LIMIT 1", -1),
+        ("SELECT COUNT(*) - 40 AS n FROM lut GROUP BY device HAVING COUNT(*) > 1 ORDER BY COUNT(*) LIMIT 1", -2),
+    ] {
+        let rows = folder.rows(sql, &["lut.parquet"]);
+        assert_eq!(rows[0]["n"].as_i64(), Some(expected), "{sql}: {rows:?}");
+    }
+}
+
+/// A journal is read in parts; its rows are all there, in their order, and what comes later decides what counts.
+#[test]
+fn a_journal_of_several_parts_is_one_table() {
+    use nasprof_profiler::journal::{Event, Writer};
+    let folder = Folder::new();
+    let events = nasprof_profiler::journal::read_file(&folder.path("lut.journal.jsonl")).unwrap().events;
+    let first = events.iter().position(|event| matches!(event, Event::Visit { .. })).unwrap();
+    let Event::Visit { visit, .. } = &events[first] else { unreachable!() };
+    let mut writer = Writer::create(&folder.path("long.jsonl")).unwrap();
+    events[..first].iter().for_each(|event| writer.append(event).unwrap());
+    let rows = visit.layers.iter().chain(&visit.whole).map(|run| run.ns.len() as u64).sum::<u64>();
+    let per_visit = 200;
+    let visits = 1_300_000 / (rows * per_visit) + 1;
+    for sequence in 0..visits {
+        let mut visit = visit.clone();
+        visit.sequence = sequence;
+        let repeated = |runs: &[nasprof_profiler::protocol::Run]| {
+            let clean = runs.iter().cloned().map(|run| nasprof_profiler::protocol::Run { switches: 0, ..run });
+            std::iter::repeat_n(clean.collect::<Vec<_>>(), per_visit as usize).flatten().collect()
+        };
+        (visit.layers, visit.whole) = (repeated(&visit.layers), repeated(&visit.whole));
+        writer.append(&Event::Visit { round: 1 + (sequence + 1 == visits) as u32, visit }).unwrap();
+    }
+    writer.append(&Event::Void { sequences: vec![1], reason: "test".to_owned() }).unwrap();
+    let Some(Event::Round { probes, .. }) = events.iter().find(|event| matches!(event, Event::Round { .. })) else {
+        unreachable!()
+    };
+    writer.append(&Event::Round { round: 1, probes: probes.clone() }).unwrap();
+    drop(writer);
+    let sql = "SELECT visit, COUNT(*) AS n, SUM(CASE WHEN clean THEN 1 ELSE 0 END) AS clean FROM long GROUP BY visit \
+               ORDER BY visit";
+    let answer = folder.rows(sql, &["long.jsonl"]);
+    assert_eq!(answer.len() as u64, visits);
+    for (i, row) in answer.iter().enumerate() {
+        let all = rows * per_visit;
+        // The second is void, the last is of a round that has no end.
+        let clean = if i == 1 || i as u64 + 1 == visits { 0 } else { all };
+        assert_eq!((row["n"].as_u64(), row["clean"].as_u64()), (Some(all), Some(clean)), "visit {i}");
+    }
+}
+
 #[test]
 fn a_validation_has_its_errors() {
     let folder = Folder::new();
