@@ -1,21 +1,19 @@
 //! Promises of the engine: the order of visits is random and reproducible, the networks cover every layer, a busy
-//! machine is refused, disturbed samples do not count, and no answer of a broken device becomes a number.
+//! machine is refused, and disturbed samples do not count.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use nasprof_base::statistics::{mean, median};
+use nasprof_graph::LayerKey;
 use nasprof_graph::runtime::Runtime;
-use nasprof_graph::{Graph, LayerKey};
 use nasprof_profiler::engine::{
     EngineError, Recorder, SessionPlan, Workload, clean_samples, keys_of_space, network_workloads, run_session,
 };
 use nasprof_profiler::journal::{EndReason, Event, Header, Mode, Role, Trial};
-use nasprof_profiler::protocol::{
-    Canary, Device, DeviceError, Fingerprint, Loaded, Memory, Probes, Setup, Visit, VisitRequest,
-};
-use nasprof_profiler::synthetic::{Model, SyntheticDevice, WHOLE_OVERHEAD_NS, layer_truth_ns};
+use nasprof_profiler::protocol::Visit;
+use nasprof_profiler::synthetic::{Model, WHOLE_OVERHEAD_NS, layer_truth_ns};
 use nasprof_spaces::Space;
 use nasprof_testkit::engine::{
     events_of, gate, header, layers, modelled, named, recorder, setup, small_space, space_of,
@@ -332,154 +330,6 @@ fn a_layer_that_does_not_run_is_recorded_and_its_networks_are_avoided() {
     assert!(!measured.is_empty() && !measured.contains(failed[0]));
     // Control: where all layers run, the same space is planned.
     events_of(&space, header, &mut named("quiet")).unwrap();
-}
-
-/// Without the check this waits for ever for a canary that takes no time.
-#[test]
-fn a_timer_that_reads_zero_is_an_error_and_not_zero_nanoseconds() {
-    let space = small_space();
-    let quiet = Model::named("quiet").unwrap();
-    for mode in [Mode::InContext, Mode::Isolated, Mode::Whole] {
-        for timer_step_ns in [f64::INFINITY, 1e12] {
-            let model = Model { timer_step_ns, ..quiet };
-            let error = events_of(&space, header(&space, mode, 1), &mut modelled("zero", model)).unwrap_err();
-            assert!(error.to_string().contains("timer returns zero"), "{error}");
-        }
-        // Control: a coarse timer that does move is good enough.
-        let model = Model { timer_step_ns: 1000.0, ..quiet };
-        events_of(&space, header(&space, mode, 1), &mut modelled("coarse", model)).unwrap();
-    }
-}
-
-/// What a broken device does to its answers.
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    None,
-    ZeroVisits,
-    HugeVisits,
-    HugeCanary,
-    EmptyCanary,
-    HalfEmptyCanary,
-    NoRuns,
-    TooManyRuns,
-    TooFewLayers,
-    EmptyRuns,
-    OtherSequence,
-    OtherUnit,
-    OtherUnitLoaded,
-}
-
-struct Broken(SyntheticDevice, Fault);
-
-impl Device for Broken {
-    fn configure(&mut self, setup: &Setup) -> Result<Fingerprint, DeviceError> {
-        self.0.configure(setup)
-    }
-
-    fn load(&mut self, workload: u32, graph: &Graph) -> Result<Loaded, DeviceError> {
-        let mut loaded = self.0.load(workload, graph)?;
-        loaded.workload += u32::from(matches!(self.1, Fault::OtherUnitLoaded));
-        Ok(loaded)
-    }
-
-    fn visit(&mut self, request: &VisitRequest) -> Result<Visit, DeviceError> {
-        let mut visit = self.0.visit(request)?;
-        let all = |visit: &mut Visit, ns: u64| {
-            visit.layers.iter_mut().chain(&mut visit.whole).for_each(|run| run.ns.fill(ns));
-        };
-        match self.1 {
-            Fault::ZeroVisits => all(&mut visit, 0),
-            Fault::HugeVisits => all(&mut visit, u64::MAX),
-            Fault::NoRuns => visit.whole.clear(),
-            Fault::TooManyRuns => visit.whole.extend(visit.whole.clone()),
-            Fault::TooFewLayers => visit.layers.iter_mut().for_each(|run| run.ns.truncate(run.ns.len() - 1)),
-            Fault::EmptyRuns => visit.whole.iter_mut().for_each(|run| run.ns.clear()),
-            Fault::OtherSequence => visit.sequence += 1,
-            Fault::OtherUnit => visit.workload += 1,
-            _ => {}
-        }
-        Ok(visit)
-    }
-
-    fn canary(&mut self) -> Result<Canary, DeviceError> {
-        let mut canary = self.0.canary()?;
-        match self.1 {
-            Fault::HugeCanary => canary.compute_ns.fill(u64::MAX),
-            Fault::EmptyCanary => canary = Canary { compute_ns: Vec::new(), memory_ns: Vec::new() },
-            Fault::HalfEmptyCanary => canary.compute_ns.clear(),
-            _ => {}
-        }
-        Ok(canary)
-    }
-
-    fn probe(&mut self) -> Result<Probes, DeviceError> {
-        self.0.probe()
-    }
-
-    fn memory(&mut self, graph: &Graph) -> Result<Memory, DeviceError> {
-        self.0.memory(graph)
-    }
-}
-
-fn measured_broken(mode: Mode, fault: Fault) -> Result<Vec<Event>, EngineError> {
-    let space = small_space();
-    events_of(&space, Header { sessions: 1, ..header(&space, mode, 1) }, &mut || {
-        Ok(Box::new(Broken(SyntheticDevice::named("quiet").unwrap(), fault)) as Box<dyn Device>)
-    })
-}
-
-#[test]
-fn answers_that_do_not_fit_the_question_are_refused() {
-    use Fault::*;
-    for mode in [Mode::InContext, Mode::Isolated, Mode::Whole] {
-        for fault in [
-            EmptyCanary,
-            HalfEmptyCanary,
-            HugeCanary,
-            HugeVisits,
-            NoRuns,
-            TooManyRuns,
-            EmptyRuns,
-            OtherSequence,
-            OtherUnit,
-            OtherUnitLoaded,
-        ] {
-            let error = measured_broken(mode, fault).unwrap_err();
-            assert!(matches!(error, EngineError::Device(DeviceError::Protocol(_))), "{mode:?} {fault:?}: {error}");
-        }
-        // Control: the same device without a fault.
-        measured_broken(mode, None).unwrap();
-    }
-    let error = measured_broken(Mode::InContext, TooFewLayers).unwrap_err();
-    assert!(matches!(error, EngineError::Device(DeviceError::Protocol(_))), "{error}");
-}
-
-/// The canary runs, yet the layers take no time: never a number, in no mode.
-#[test]
-fn layers_that_take_no_time_are_never_called_converged() {
-    let error = measured_broken(Mode::Isolated, Fault::ZeroVisits).unwrap_err();
-    assert!(error.to_string().contains("timer returns zero"), "{error}");
-    for mode in [Mode::InContext, Mode::Whole] {
-        match measured_broken(mode, Fault::ZeroVisits) {
-            Err(error) => assert!(error.to_string().contains("timer returns zero"), "{error}"),
-            Ok(events) => {
-                let ends = events.iter().filter_map(|event| match event {
-                    Event::SessionEnd { converged, .. } => Some(*converged),
-                    _ => Option::None,
-                });
-                let ends: Vec<bool> = ends.collect();
-                assert!(!ends.is_empty() && ends.iter().all(|converged| !converged), "{ends:?}");
-            }
-        }
-    }
-}
-
-#[test]
-fn a_lost_device_ends_the_measurement_with_its_reason() {
-    let space = small_space();
-    let lost = || Err(DeviceError::Lost("the link is down".to_owned()));
-    let error = events_of(&space, header(&space, Mode::InContext, 1), &mut { lost }).unwrap_err();
-    assert!(matches!(&error, EngineError::Device(DeviceError::Lost(why)) if why == "the link is down"), "{error}");
 }
 
 /// Medians of many rounds agree with the closed formula: the engine and the device mean the same workloads.
