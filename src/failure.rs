@@ -18,12 +18,10 @@ use nasprof_search::evolution::{EvolutionError, RunError};
 use nasprof_search::folder::FolderError;
 use nasprof_spaces::SpaceError;
 
+use crate::device_hints::{BROKEN_AGENT, device_file_hint, link_hint};
 use crate::escape::block;
 pub(crate) use crate::exit::{Exit, of_io};
-use crate::hints::{
-    BROKEN_AGENT, arch_hint, device_file_hint, folder_hint, journal_hint, link_hint, model_hint, no_library_hint,
-    space_hint, trained_hint,
-};
+use crate::hints::{arch_hint, folder_hint, journal_hint, model_hint, no_library_hint, space_hint, trained_hint};
 use crate::kept::Kept;
 
 /// An error as the user sees it: what is wrong, then a hint.

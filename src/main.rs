@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod completions;
+mod device_hints;
 mod display;
 mod escape;
 mod exit;

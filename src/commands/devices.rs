@@ -13,8 +13,8 @@ use serde_json::json;
 use super::table::{Tone, fit, paint, spare};
 use super::{level, print, print_json, status};
 use crate::cli::{ContextArgs, DevicesArgs, DevicesCommand};
+use crate::device_hints::link_hint;
 use crate::failure::{Exit, Failure};
-use crate::hints::link_hint;
 use crate::interruption::heeded;
 use crate::resolve::{self, target};
 
