@@ -21,7 +21,8 @@ const WORTH_IT: f64 = 0.9;
 const WORTH_AT_LEAST: f64 = 0.001;
 /// And the constant must be this many half-widths of its interval away from none.
 const CERTAIN: f64 = 3.0;
-/// At most this share of the shortest row is taken off: a layer takes some time.
+/// At most this share of the shortest row is taken off: a layer takes some time. And no more than the layers take beyond the plain
+/// run: timers make the sum longer. Where it is not, a negative constant tells of the networks' sizes and not of a timer.
 const MOST: f64 = 0.9;
 /// And of any of its quantiles.
 const MOST_OF_QUANTILE: f64 = 0.95;
@@ -91,7 +92,8 @@ impl Parts {
         };
         let constant = |networks: &[Whole]| {
             let (a, b) = solve(form, networks)?;
-            Some((b / a).max(-MOST * shortest_ns)).filter(|ns| ns.is_finite())
+            let most = beyond_plain(networks)?.min(MOST * shortest_ns);
+            Some((b / a).max(-most)).filter(|ns| ns.is_finite())
         };
         let all = (0..networks.len()).map(|i| constant(&without(networks, i))).collect::<Option<Vec<f64>>>();
         let (Some(layer_ns), Some(left_out_ns)) = (constant(networks), all) else { return nothing };
@@ -100,7 +102,7 @@ impl Parts {
         // The jackknife's standard error (Efron and Tibshirani, An Introduction to the Bootstrap, chapter 11).
         let variance = (n - 1.0) / n * left_out_ns.iter().map(|ns| (ns - center).powi(2)).sum::<f64>();
         let half_width_ns = student_t_95(networks.len() - 2) * variance.sqrt();
-        if layer_ns.abs() < CERTAIN * half_width_ns {
+        if layer_ns == 0.0 || layer_ns.abs() < CERTAIN * half_width_ns {
             return nothing;
         }
         Self { form, layer_ns, half_width_ns, left_out_ns }
@@ -136,6 +138,12 @@ impl Parts {
 pub(crate) fn shortest_ns(rows: &[Row]) -> f64 {
     let times = rows.iter().filter_map(|row| row.times.as_ref());
     times.map(|times| times.mean_ns).fold(f64::INFINITY, f64::min)
+}
+
+/// By how much a layer of the sum exceeds its part of the plain run, in the mean over networks; 0 where it does not.
+fn beyond_plain(networks: &[Whole]) -> Option<f64> {
+    let beyond: Vec<f64> = networks.iter().map(|n| (n.sum_ns - n.whole_ns) / n.layers).collect();
+    Some(mean(&beyond)?.max(0.0))
 }
 
 fn without(networks: &[Whole], i: usize) -> Vec<Whole> {
@@ -275,6 +283,23 @@ mod tests {
         // Networks that are all alike.
         let alike = vec![Whole { whole: 2e5, sum: 3e5, count: 50.0 }; 30];
         assert_eq!(Parts::fit(&alike, 2500.0).form, CalibrationForm::Scale);
+    }
+
+    /// Large networks find less of the caches than their layers did: a factor above 1 and a negative constant fit that well, but no
+    /// timer made the sum longer.
+    #[test]
+    fn what_sizes_do_is_not_taken_for_a_timer() {
+        let mut sized = networks(1, 30, 0.0, 0.0, 0.002);
+        sized.iter_mut().for_each(|n| n.whole_ns = 1.2 * n.sum_ns - 600.0 * n.layers);
+        assert!(sized.iter().all(|n| n.sum_ns < n.whole_ns * 1.06));
+        let (a, b) = solve(CalibrationForm::ScaleAndConstant, &sized).unwrap();
+        assert!((a - 1.2).abs() < 1e-6 && (b + 600.0).abs() < 1e-3, "{a} {b}");
+        let parts = Parts::fit(&sized, 2500.0);
+        assert!(parts.timer_ns() <= beyond_plain(&sized).unwrap(), "{parts:?}");
+        assert!(parts.timer_ns() < 100.0, "{parts:?}");
+        // Control: with as much more in every entry, it is found.
+        sized.iter_mut().for_each(|n| n.sum_ns += 2000.0 * n.layers);
+        assert!(Parts::fit(&sized, 4500.0).timer_ns() > 1500.0);
     }
 
     #[test]
