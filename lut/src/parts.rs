@@ -142,7 +142,7 @@ pub(crate) fn shortest_ns(rows: &[Row]) -> f64 {
 
 /// By how much a layer of the sum exceeds its part of the plain run, in the mean over networks; 0 where it does not.
 fn beyond_plain(networks: &[Whole]) -> Option<f64> {
-    let beyond: Vec<f64> = networks.iter().map(|n| (n.sum_ns - n.whole_ns) / n.layers).collect();
+    let beyond: Vec<f64> = networks.iter().map(|n| (n.sum - n.whole) / n.count).collect();
     Some(mean(&beyond)?.max(0.0))
 }
 
@@ -290,15 +290,15 @@ mod tests {
     #[test]
     fn what_sizes_do_is_not_taken_for_a_timer() {
         let mut sized = networks(1, 30, 0.0, 0.0, 0.002);
-        sized.iter_mut().for_each(|n| n.whole_ns = 1.2 * n.sum_ns - 600.0 * n.layers);
-        assert!(sized.iter().all(|n| n.sum_ns < n.whole_ns * 1.06));
+        sized.iter_mut().for_each(|n| n.whole = 1.2 * n.sum - 600.0 * n.count);
+        assert!(sized.iter().all(|n| n.sum < n.whole * 1.06));
         let (a, b) = solve(CalibrationForm::ScaleAndConstant, &sized).unwrap();
         assert!((a - 1.2).abs() < 1e-6 && (b + 600.0).abs() < 1e-3, "{a} {b}");
         let parts = Parts::fit(&sized, 2500.0);
         assert!(parts.timer_ns() <= beyond_plain(&sized).unwrap(), "{parts:?}");
         assert!(parts.timer_ns() < 100.0, "{parts:?}");
         // Control: with as much more in every entry, it is found.
-        sized.iter_mut().for_each(|n| n.sum_ns += 2000.0 * n.layers);
+        sized.iter_mut().for_each(|n| n.sum += 2000.0 * n.count);
         assert!(Parts::fit(&sized, 4500.0).timer_ns() > 1500.0);
     }
 
