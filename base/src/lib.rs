@@ -13,6 +13,7 @@ pub mod suggest;
 pub mod text;
 mod two_parts;
 pub mod unique;
+pub mod variances;
 
 pub use caught::caught;
 pub use replace::{check_replaceable, replace_file, temporary};

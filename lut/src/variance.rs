@@ -1,6 +1,7 @@
 //! The uncertainty of a mean of few values, with a prior for their variance.
 
 use nasprof_base::statistics::{standard_deviation, student_t_95};
+use nasprof_base::variances::common_variance;
 
 /// A standard deviation seen elsewhere, and how many degrees of freedom it is worth.
 #[derive(Debug, Clone, Copy)]
@@ -11,15 +12,24 @@ pub(crate) struct VariancePrior {
     pub(crate) degrees: usize,
 }
 
-/// How many degrees of freedom the variance within all groups is worth when that of one group is asked for.
+/// How many degrees of freedom the variance within few groups is worth when that of one group is asked for,
 const POOLED_DEGREES: usize = 4;
+/// … and from how many groups the groups themselves tell how alike they are.
+const TOLD_BY_GROUPS: usize = 20;
 
 impl VariancePrior {
-    /// The pooled deviation within groups of like values, around each group's own mean; `None` if no group has two values.
+    /// What groups of like values have in common, around each group's own mean; `None` if no group has two values. Where there are
+    /// many groups, a few that are unlike the others neither widen those nor lend much; few are pooled.
     pub(crate) fn within<'a>(groups: impl Iterator<Item = &'a [f64]>) -> Option<Self> {
         let squares = |values: &[f64]| Some((standard_deviation(values)?.powi(2), values.len() - 1));
+        let groups: Vec<(f64, usize)> = groups.filter_map(squares).filter(|(_, n)| *n > 0).collect();
+        if groups.iter().filter(|(variance, _)| *variance > 0.0).count() >= TOLD_BY_GROUPS
+            && let Some((variance, degrees)) = common_variance(&groups)
+        {
+            return Some(Self { sd: variance.sqrt(), degrees: (degrees.round() as usize).max(1) });
+        }
         let (sum, degrees) =
-            groups.filter_map(squares).fold((0.0, 0), |(sum, all), (variance, n)| (sum + variance * n as f64, all + n));
+            groups.iter().fold((0.0, 0), |(sum, all), (variance, n)| (sum + variance * *n as f64, all + n));
         (degrees > 0).then(|| Self { sd: (sum / degrees as f64).sqrt(), degrees: POOLED_DEGREES.min(degrees) })
     }
 }
@@ -71,6 +81,19 @@ mod tests {
         assert!(Variance::of(&agreeing, PRIOR).prediction_half_width() > 0.02);
         // Control: without the prior they would be.
         assert_eq!(Variance::of(&agreeing, VariancePrior { sd: 0.02, degrees: 0 }).prediction_half_width(), 0.0);
+    }
+
+    #[test]
+    fn a_few_groups_unlike_the_others_do_not_widen_them() {
+        let groups = |unlike: usize| -> Vec<[f64; 3]> {
+            (0..100).map(|i| if i < unlike { 0.3 } else { 0.01 + 1e-5 * i as f64 }).map(|sd| [-sd, 0.0, sd]).collect()
+        };
+        let prior = |groups: &[[f64; 3]]| VariancePrior::within(groups.iter().map(<[f64; 3]>::as_slice)).unwrap();
+        let (alike, some) = (prior(&groups(0)), prior(&groups(5)));
+        assert!(some.sd < 1.5 * alike.sd && some.degrees < alike.degrees, "{alike:?} {some:?}");
+        // Control: pooled, as few groups are, five of a hundred would be in all.
+        let few = prior(&groups(5)[..10]);
+        assert!(few.sd > 0.2, "{few:?}");
     }
 
     #[test]
