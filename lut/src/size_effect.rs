@@ -17,7 +17,7 @@ const FEWEST: usize = 12;
 /// opposite signs.
 const RIDGE: f64 = 3.0;
 /// Left-out networks must be predicted this much better than without: some slope is always a little better by luck.
-const WORTH_IT: f64 = 0.9;
+const WORTH_IT: f64 = 0.95;
 /// And it must explain at least this standard deviation: for less, such as what timers between layers leave, it is not worth that
 /// choices no longer contribute independently.
 const LEAST: f64 = 0.002;
