@@ -125,6 +125,7 @@ impl WholeSessions<'_> {
             workloads,
             mode: Mode::Whole,
             ci: NETWORK_WIDTH,
+            sessions: 1,
             min_rounds: 0,
             max_rounds: 1,
             gate: session.gate,

@@ -27,6 +27,7 @@ fn session_plan(workloads: Vec<Workload>, mode: Mode, seed: u64, rounds: u32) ->
         workloads,
         mode,
         ci: 0.02,
+        sessions: 1,
         min_rounds: rounds,
         max_rounds: rounds,
         gate: gate(false),

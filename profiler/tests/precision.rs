@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use nasprof_graph::LayerKey;
 use nasprof_graph::runtime::Runtime;
 use nasprof_profiler::engine::{
-    Known, Recorder, SessionPlan, Shares, Workload, keys_of_space, network_workloads, run_session,
+    Known, Precision, Recorder, SessionPlan, Shares, Workload, keys_of_space, network_workloads, run_session,
 };
 use nasprof_profiler::journal::{EndReason, Event, Mode};
 use nasprof_profiler::synthetic::{Model, layer_truth_ns};
@@ -61,6 +61,10 @@ fn a_row_counts_by_its_weight() {
     assert!(!heavy.is_enough(0.01) && heavy.weak == 1 && heavy.networks > light.networks, "{heavy:?}");
     let known = |key: &LayerKey| Some(Known { ns: truth[key], half_width: Some(0.005) });
     assert!(!Shares::new(&networks, known).precision(0.02).is_enough(0.01));
+    // One of twenty whose share wanders does not keep a session going; one of fewer does.
+    let of = |weak, weighty| Precision { networks: Some(0.009), rows: None, weak, weighty, of: 60 };
+    assert!(of(1, 20).is_enough(0.01) && of(2, 45).is_enough(0.01) && of(0, 3).is_enough(0.01));
+    assert!(!of(1, 19).is_enough(0.01) && !of(3, 45).is_enough(0.01) && !of(1, 20).is_enough(0.008));
     // What has no interval yet is not known.
     let unknown = |key: &LayerKey| Some(Known { ns: truth[key], half_width: None });
     assert_eq!(Shares::new(&networks, unknown).precision(0.0).networks, None);
@@ -92,6 +96,7 @@ fn plan(workloads: Vec<Workload>, ci: f64, max_rounds: u32) -> SessionPlan {
         workloads,
         mode: Mode::InContext,
         ci,
+        sessions: 1,
         min_rounds: 0,
         max_rounds,
         gate: gate(false),
@@ -126,6 +131,18 @@ fn a_session_ends_when_networks_are_known() {
     // However the level moves.
     let wander = Model { wander: Some((0.05, 0.5)), ..quiet };
     assert_eq!(end(&events(&plan(networks(8), 0.02, 18), &mut recorder(), wander)).1, EndReason::Converged);
+}
+
+/// What is asked for is asked of all sessions together: with nine of them each needs to know a third as well.
+#[test]
+fn a_session_of_several_ends_when_all_together_know_enough() {
+    let noisy = Model::named("noisy").unwrap();
+    let of = |sessions: u32, ci: f64| {
+        end(&events(&SessionPlan { sessions, ..plan(networks(8), ci, 40) }, &mut recorder(), noisy)).0
+    };
+    let ends: Vec<(u32, u32)> = [0.003, 0.01, 0.03].into_iter().map(|ci| (of(1, ci), of(9, ci))).collect();
+    assert!(ends.iter().all(|(one, nine)| nine <= one), "{ends:?}");
+    assert!(ends.iter().any(|(one, nine)| nine < one), "{ends:?}");
 }
 
 #[test]

@@ -15,6 +15,8 @@ use crate::journal::Role;
 const WEIGHT: f64 = 0.01;
 /// The networks' half-width is one that so many of them do not exceed.
 const OF_NETWORKS: f64 = 0.9;
+/// One row of weight in so many may be weak: one whose share wanders is not told better by more rounds.
+const ONE_WEAK_IN: usize = 20;
 /// At least so many workloads are visited in a round.
 const FEWEST_VISITED: usize = 4;
 
@@ -36,10 +38,10 @@ pub struct Precision {
 }
 
 impl Precision {
-    /// Whether networks are known to within a half-width and no row of weight is weak.
+    /// Whether networks are known to within a half-width, and at most one row of weight in twenty is weak.
     #[must_use]
     pub fn is_enough(&self, ci: f64) -> bool {
-        self.networks.is_some_and(|width| width <= ci) && self.weak == 0
+        self.networks.is_some_and(|width| width <= ci) && self.weak * ONE_WEAK_IN <= self.weighty
     }
 }
 
@@ -147,12 +149,14 @@ pub fn scale_half_width(error: f64, anchors: usize) -> f64 {
     if anchors < 2 { 0.0 } else { student_t_95(anchors - 1) * error / (anchors as f64).sqrt() }
 }
 
-/// The shares of networks by the rounds of a session so far, and the half-width of their scale.
-pub(super) fn of_session<'a>(workloads: &'a [Workload], values: &RoundValues) -> (Shares<'a>, f64) {
+/// The shares of networks by the rounds of a session so far, and the half-width of their scale, as they will be once so many
+/// sessions like it say the same: rows and scale are of all of them.
+pub(super) fn of_session<'a>(workloads: &'a [Workload], values: &RoundValues, sessions: u32) -> (Shares<'a>, f64) {
+    let by_all = f64::from(sessions.max(1)).sqrt();
     let rounds = |key: &LayerKey| values.values.get(key);
     let known = |key: &LayerKey| {
         let rounds = rounds(key)?;
-        Some(Known { ns: median(rounds)?, half_width: half_width(rounds) })
+        Some(Known { ns: median(rounds)?, half_width: half_width(rounds).map(|width| width / by_all) })
     };
     let whole = |workload: &Workload| {
         let sum: f64 = workload.keys().map(|key| Some(known(key)?.ns)).sum::<Option<_>>()?;
@@ -160,7 +164,7 @@ pub(super) fn of_session<'a>(workloads: &'a [Workload], values: &RoundValues) ->
     };
     let wholes: Vec<Whole> = workloads.iter().filter_map(whole).collect();
     let anchors = workloads.iter().filter(|w| matches!(w.role, Role::Network { anchor: true, .. })).count();
-    let scale = scale_half_width(scatter(&wholes), anchors);
+    let scale = scale_half_width(scatter(&wholes), anchors) / by_all;
     (Shares::new(workloads, known), scale)
 }
 

@@ -46,6 +46,8 @@ pub struct SessionPlan {
     pub mode: Mode,
     /// Wanted half-width: of the sampled networks where layers are timed inside them, else of each layer or network.
     pub ci: f64,
+    /// Sessions like it that the LUT is made of, itself included: what is wanted is of all of them together.
+    pub sessions: u32,
     /// Fewest rounds, whatever the intervals say.
     pub min_rounds: u32,
     /// Most rounds.
@@ -456,7 +458,12 @@ impl Session<'_, '_, '_> {
                 (known, is_enough) = (look.known, look.is_enough);
             }
             self.report(Progress::Round(round, known.0, known.1));
-            let reason = if is_enough && CHECKPOINTS.contains(&round) && round >= self.plan.min_rounds {
+            // A journal that goes on was begun by a version that asked for more.
+            let reason = if is_enough
+                && !self.recorder.is_replaying()
+                && CHECKPOINTS.contains(&round)
+                && round >= self.plan.min_rounds
+            {
                 EndReason::Converged
             } else if round >= self.plan.max_rounds {
                 EndReason::RoundLimit
@@ -484,7 +491,7 @@ impl Session<'_, '_, '_> {
             let all = (0..workloads.len()).collect();
             return Look { known: (known, keys.len()), is_enough: known == keys.len(), weakest: all };
         }
-        let (shares, scale) = precision::of_session(workloads, &values);
+        let (shares, scale) = precision::of_session(workloads, &values, self.plan.sessions);
         let precision = shares.precision(scale);
         Look {
             known: (precision.of - precision.weak, precision.of),
