@@ -81,10 +81,10 @@ impl Lut {
         })
     }
 
-    /// What a network took as a whole, milliseconds, where it stands in the LUT.
+    /// What a network took as a whole, where it stands in the LUT.
     #[must_use]
-    pub fn measured_ms(&self, arch: &Arch) -> Option<f64> {
-        self.whole_networks().find(|network| network.arch == arch).map(|network| network.ms)
+    pub fn measured(&self, arch: &Arch) -> Option<WholeNetwork<'_>> {
+        self.whole_networks().find(|network| network.arch == arch)
     }
 
     /// Makes one of a GPU's latencies the one that estimates are of.

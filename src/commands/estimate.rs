@@ -6,10 +6,10 @@ mod stream;
 use std::path::Path;
 use std::process::ExitCode;
 
-use nasprof_base::text::ms;
+use nasprof_base::text::{count, ms};
 use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
-use nasprof_lut::{BlockEstimate, CurrentLevel, EnergyEstimate, Estimate, Estimator, Source, read};
+use nasprof_lut::{BlockEstimate, CurrentLevel, EnergyEstimate, Estimate, Estimator, Source, WholeNetwork, read};
 use serde::Serialize;
 
 use super::archs::Archs;
@@ -45,9 +45,10 @@ pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode, Failure> {
         estimator = estimator.at_level(level);
     }
     if args.model.is_some() {
-        let estimate = estimator.estimate(&runtime.subnet(&space.graph, &Arch(Vec::new()))?);
+        let arch = Arch(Vec::new());
+        let estimate = estimator.estimate(&runtime.subnet(&space.graph, &arch)?);
         let complete = estimate.latency_ms.is_some();
-        tell(args, None, level.as_ref(), estimate)?;
+        tell(args, None, (lut.measured(&arch), level.as_ref()), estimate)?;
         return Ok(code(complete));
     }
     let mut complete = true;
@@ -59,7 +60,7 @@ pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode, Failure> {
         let arch = file.resolve(&space.name, &space.choices).map_err(|e| Failure::from(e).context(place))?;
         let estimate = estimator.estimate(&runtime.subnet(&space.graph, &arch)?);
         complete &= estimate.latency_ms.is_some();
-        tell(args, Some(&file), level.as_ref(), estimate)?;
+        tell(args, Some(&file), (lut.measured(&arch), level.as_ref()), estimate)?;
     }
     Ok(code(complete))
 }
@@ -73,6 +74,9 @@ struct Line<'a> {
     estimate: Estimate,
     #[serde(skip_serializing_if = "Option::is_none")]
     level: Option<&'a CurrentLevel>,
+    /// What it took as a whole when the LUT was measured, milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    measured_ms: Option<f64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     blocks: Vec<BlockEstimate>,
 }
@@ -80,11 +84,14 @@ struct Line<'a> {
 fn tell(
     args: &EstimateArgs,
     arch: Option<&ArchFile>,
-    level: Option<&CurrentLevel>,
+    (whole, level): (Option<WholeNetwork<'_>>, Option<&CurrentLevel>),
     mut estimate: Estimate,
 ) -> Result<(), Failure> {
     if !args.json {
         show(&estimate, level)?;
+        if let Some(whole) = &whole {
+            print(format!("measured whole: {} in the mean of {}", ms(whole.ms), count(whole.sessions, "session")))?;
+        }
         return if args.explain { explain::explain(&estimate, args.rows, args.by_layer) } else { Ok(()) };
     }
     let blocks = if args.explain { estimate.blocks() } else { Vec::new() };
@@ -93,7 +100,8 @@ fn tell(
     }
     estimate.latency_ms = estimate.latency_ms.map(stream::shown);
     estimate.interval_ms = estimate.interval_ms.map(|ends| ends.map(stream::shown));
-    print_json(&Line { arch, estimate, level, blocks })
+    let measured_ms = whole.map(|whole| stream::shown(whole.ms));
+    print_json(&Line { arch, estimate, level, measured_ms, blocks })
 }
 
 /// A latency that is not known is no success.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use nasprof_base::statistics::mean;
 use nasprof_lut::{CurrentLevel, Estimator, Lut, Processes, WholeSession, current_level, level_now, read};
 use nasprof_spaces::Space;
 
@@ -22,6 +23,12 @@ const PROCESSES: u32 = 2;
 const ROUNDS: u32 = 12;
 /// How long the level of now may take, once the device is reached.
 const WITHIN: Duration = Duration::from_secs(10);
+/// Seconds until a process has started and the machine is warm.
+const START: f64 = 2.5;
+/// Times that a process runs each anchor at the least: while it is loaded and sized, and in one round.
+const RUNS: f64 = 12.0;
+/// Fewest anchors that tell a level with an interval of use.
+const FEWEST_ANCHORS: usize = 4;
 
 /// The level of a LUT's device now, in at most ten seconds of measuring. `space` is at the LUT's batch size.
 pub(super) fn now(device: &str, settings: &[String], lut: &Lut, space: &Space) -> Result<CurrentLevel, Failure> {
@@ -33,13 +40,33 @@ pub(super) fn now(device: &str, settings: &[String], lut: &Lut, space: &Space) -
     let file = resolve::device(device, settings)?;
     // As for the LUT; what is done to the clocks is said.
     let mut link = resolve::open(&file)?.locking_clocks(lut.context.header.clocks.is_some());
+    let anchors: Vec<f64> =
+        lut.context.anchors.iter().map(|anchor| mean(&anchor.sessions_ns).unwrap_or(0.0) / 1e9).collect();
+    let (processes, anchors) = fitting(&anchors, WITHIN.as_secs_f64());
+    let mut some = lut.clone();
+    some.context.anchors.truncate(anchors);
     let session = WholeSession {
-        processes: Processes::All(PROCESSES),
+        processes: Processes::All(processes),
         deadline: Some(Instant::now() + WITHIN),
         ..session(1, ROUNDS, true)
     };
-    let events = measured((lut, space), &[], session, (&file, &mut link), None, Kept::Nothing, "level")?;
-    current_level(&events, &Estimator::new(lut))?.ok_or_else(|| Failure::internal("anchors without a level"))
+    let events = measured((&some, space), &[], session, (&file, &mut link), None, Kept::Nothing, "level")?;
+    current_level(&events, &Estimator::new(&some))?.ok_or_else(|| Failure::internal("anchors without a level"))
+}
+
+/// How many processes, and how many of the anchors, fit into so many seconds; the anchors' seconds are given. Rather all anchors
+/// in one process than some in two: a process more tells how processes differ, which is known roughly without it.
+fn fitting(anchors: &[f64], within: f64) -> (u32, usize) {
+    let fits = |processes: u32, count: usize| {
+        f64::from(processes) * (START + RUNS * anchors[..count].iter().sum::<f64>()) <= within
+    };
+    let all = anchors.len();
+    match PROCESSES {
+        several if fits(several, all) => (several, all),
+        _ => {
+            (1, (FEWEST_ANCHORS.min(all)..=all).rev().find(|count| fits(1, *count)).unwrap_or(FEWEST_ANCHORS.min(all)))
+        }
+    }
 }
 
 /// Re-measures a LUT's anchors and prints the machine's level against it.
@@ -74,5 +101,20 @@ pub(super) fn check(
             print(format!("level                {:.4} ({low:.4} to {high:.4}) of the LUT", level.level))
         }
         None => Err(Failure::usage("the LUT has no anchors")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_networks_get_fewer_processes_and_then_fewer_anchors() {
+        assert_eq!(fitting(&[0.004; 10], 10.0), (2, 10));
+        assert_eq!(fitting(&[0.05; 10], 10.0), (1, 10));
+        assert_eq!(fitting(&[0.1; 10], 10.0), (1, 6));
+        // What no four fit into takes as long as it takes, and two anchors are all there are.
+        assert_eq!(fitting(&[2.0; 10], 10.0), (1, 4));
+        assert_eq!(fitting(&[2.0; 2], 10.0), (1, 2));
     }
 }

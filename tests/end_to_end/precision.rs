@@ -55,6 +55,9 @@ fn a_model_under_another_name_is_the_same_and_its_time_is_shown() {
     let estimate = |model: &str, lut: &str| -> Value {
         serde_json::from_str(&folder.ok(&format!("estimate --lut {lut} --model {model} --json"))).unwrap()
     };
+    let measured = estimate("same.onnx", "model.parquet")["measured_ms"].as_f64().unwrap();
+    assert!((measured / ms - 1.0).abs() < 1e-9, "{measured} {ms}");
+    assert!(folder.ok("estimate --lut model.parquet --model same.onnx").contains("\nmeasured whole: "));
     assert_eq!(
         estimate("net.onnx", "model.parquet")["latency_ms"],
         estimate("same.onnx", "model.parquet")["latency_ms"]

@@ -70,9 +70,18 @@ fn context(lut: &Lut) -> Result<(), Failure> {
     if let Some(precision) = &lut.context.precision {
         print(known(precision))?;
     }
-    if let [network] = lut.whole_networks().collect::<Vec<_>>()[..] {
+    match lut.whole_networks().collect::<Vec<_>>()[..] {
+        [] => {}
         // A model: what was measured of it is what is asked.
-        print(format!("measured whole: {} in the mean of {}", ms(network.ms), count(network.sessions, "session")))?;
+        [network] => {
+            let sessions = count(network.sessions, "session");
+            print(format!("measured whole: {} in the mean of {sessions}", ms(network.ms)))?;
+        }
+        ref networks => {
+            let end = |pick: fn(f64, f64) -> f64| networks.iter().map(|network| network.ms).reduce(pick).map(ms);
+            let (least, most) = (end(f64::min).unwrap_or_default(), end(f64::max).unwrap_or_default());
+            print(format!("measured whole: {}, {least} to {most}", count(networks.len(), "network")))?;
+        }
     }
     latencies(lut)?;
     match &lut.context.calibration {
