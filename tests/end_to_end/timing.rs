@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
+use crate::fake_agent::edited;
 use crate::harness::Folder;
 
 fn json(text: &str) -> Value {
@@ -184,6 +185,31 @@ fn an_interrupted_run_goes_on_from_its_journal() {
     folder.fails("lut rebuild t.jsonl -o x.parquet", 2, "whole networks were timed, and no layers");
     // Other networks are not those of the journal.
     folder.fails(&format!("{TIME} --arch one.json --journal t.jsonl --resume"), 2, "the journal does not match");
+}
+
+/// An agent that ends in the middle: the device is named as lost, nothing is written, and with a journal a good agent goes on to the
+/// same times.
+#[test]
+fn a_device_that_is_lost_is_named_and_timing_goes_on_from_the_journal() {
+    let folder = measured();
+    let line = format!("{TIME} --arch three.jsonl --trace t.json");
+    let kept = format!("{line} --journal t.jsonl");
+    let whole = folder.ok(&kept);
+    let journal = folder.read("t.jsonl");
+    fs::remove_file(folder.path("t.jsonl")).unwrap();
+    fs::remove_file(folder.path("t.json")).unwrap();
+    let (good, ends) = (folder.agent.clone(), edited(&folder, "20q"));
+    let folder = folder.with_agent(ends);
+    let ran = folder.fails(&line, 5, "synthetic:quiet");
+    assert!(ran.stderr.contains("--journal FILE keeps what was measured"), "{}", ran.stderr);
+    assert!(!folder.path("t.json").exists());
+    let ran = folder.fails(&kept, 5, "synthetic:quiet");
+    assert!(ran.stderr.contains("--resume") && !folder.path("t.json").exists(), "{}", ran.stderr);
+    let cut = folder.read("t.jsonl");
+    assert!(!cut.is_empty() && cut.len() < journal.len());
+    let folder = folder.with_agent(good);
+    assert_eq!(folder.ok(&format!("{kept} --resume")), whole);
+    assert!(folder.path("t.json").exists());
 }
 
 #[test]
