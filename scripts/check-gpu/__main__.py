@@ -12,7 +12,8 @@ from runner import Runner
 
 # What matters most comes first: the time may run out. The winner is of the LUT that `cifar` measures.
 CHECKS = [training.compute, measuring.device_check, measuring.cifar, training.steps, training.winner, training.repeatable,
-          measuring.kernels, training.graphs, measuring.halves, training.precisions, measuring.imagenet]
+          measuring.kernels, training.graphs, measuring.halves, training.precisions, measuring.imagenet,
+          measuring.energy]
 
 
 def arguments():

@@ -105,6 +105,28 @@ def imagenet(runner):
     predictions(runner, "mobilenet-imagenet", lut, 5 if runner.dry else 20)
 
 
+def energy(runner):
+    """Energy of networks: the power that it means lies between the idle GPU's and the board's limit."""
+    lut = runner.output / "energy.parquet"
+    space = runner.path("few-layers.toml")
+    space.write_text('format_version = 1\nkind = "mobilenet"\ninput = [3, 32, 32]\nnum_classes = 10\nwidth_mult = 0.25\n'
+                     'settings = [[8, 1, 2], [16, 1, 2]]\ncandidates = ["MB3 3x3", "MB6 3x3"]\nskip_connect = true\n')
+    done = measure(runner, space, lut, "--energy", "--max-rounds", 8, "--sessions", 1, seconds=60)
+    anchors = context(lut, runner)["context"]["anchors"]
+    # Millijoules over milliseconds are watts.
+    watts = [a["energy"]["energy_mj"] / (statistics.mean(a["sessions_ns"]) / 1e6) for a in anchors if a.get("energy")]
+    goal, low, high = "a figure", 0.0, float("inf")
+    if not runner.dry:
+        asked = runner.run(["nvidia-smi", "--query-gpu=power.draw,power.limit", "--format=csv,noheader,nounits"], 15)
+        numbers = [float(x) for x in asked.out.splitlines()[0].split(",")] if asked.code == 0 and asked.out.strip() else []
+        if len(numbers) == 2:
+            low, high = 0.8 * numbers[0], 1.1 * numbers[1]
+            goal = f"{low:.0f} to {high:.0f} W, from the idle GPU's to the board's limit"
+    figure = f"{min(watts):.1f} to {max(watts):.1f} W over {len(watts)} networks; {done.seconds:.0f} s" if watts else "no energy was measured"
+    seen = bool(watts) and all(low <= w <= high for w in watts)
+    runner.claim("power of whole networks, from their energy and time", figure, (None if watts else False) if runner.dry else seen, goal)
+
+
 def halves(runner):
     """LUTs in float16 and bfloat16."""
     if not takes(runner, "measure", "--precision"):

@@ -43,9 +43,12 @@ class Runner:
 
     def find_torch(self):
         """The folder torch/lib of this Python's PyTorch."""
-        done = subprocess.run(
-            [self.python, "-c", "import torch, os; print(os.path.join(os.path.dirname(torch.__file__), 'lib'))"],
-            capture_output=True, text=True, timeout=120)
+        try:
+            done = subprocess.run(
+                [self.python, "-c", "import torch, os; print(os.path.join(os.path.dirname(torch.__file__), 'lib'))"],
+                capture_output=True, text=True, timeout=60)
+        except subprocess.TimeoutExpired:
+            return None
         return done.stdout.strip().splitlines()[-1] if done.returncode == 0 and done.stdout.strip() else None
 
     def find_device(self):
@@ -93,10 +96,13 @@ class Runner:
                 if code is not None or (stop_when and stop_when(err.read_text(errors="replace"))):
                     break
                 time.sleep(0.02)
-            if code is None:
-                # The program and all that it started.
-                os.killpg(child.pid, signal.SIGKILL)
-                child.wait()
+            if code is None and child.poll() is None:
+                # The program and all that it started. One that waits for a GPU that does not answer may not even end by this.
+                try:
+                    os.killpg(child.pid, signal.SIGKILL)
+                    child.wait(timeout=5)
+                except (ProcessLookupError, subprocess.TimeoutExpired) as problem:
+                    print(f"   {name}: {type(problem).__name__} while it was stopped", file=sys.stderr, flush=True)
         read = lambda path: path.read_text(errors="replace")
         return Done(code, read(out), read(err), time.monotonic() - started)
 
@@ -111,18 +117,20 @@ class Runner:
         # Written each time, so that it is there if the machine goes away.
         names = ["check", "claim", "figure", "goal", "ok"]
         (self.output / "table.json").write_text(json.dumps([dict(zip(names, row)) for row in self.rows], indent=1))
+        (self.output / "table.txt").write_text(self.table())
 
     def at_most(self, claim, value, goal, unit="", digits=2):
         self.claim(claim, f"{value:.{digits}f}{unit}", value <= goal, f"at most {goal}{unit}")
 
-    def finish(self):
+    def table(self):
         title = "Dry run without a GPU: fakes in place of the GPU's parts and of PyTorch\n" if self.dry else ""
         rows = [["claim", "figure", "goal", "ok"], *([f"{check}: {claim}", *rest] for check, claim, *rest in self.rows)]
         widths = [max(len(row[i]) for row in rows) for i in range(4)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
-        table = title + "\n".join(lines) + "\n"
-        (self.output / "table.txt").write_text(table)
-        print(table)
+        return title + "\n".join(lines) + "\n"
+
+    def finish(self):
+        print(self.table() if self.rows else "nothing was checked")
         missed = sum(row[-1] == "NOT OK" for row in self.rows)
         print(f"{len(self.rows)} claims, {missed} not ok; raw results are in {self.output}")
         return 3 if missed or not self.rows else 0

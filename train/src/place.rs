@@ -24,7 +24,7 @@ impl NoGpu {
         match self.install {
             true => "scripts/install-libtorch-cuda.sh".to_owned(),
             false => {
-                "`nvidia-smi` lists the GPUs that the driver sees; `auto` takes the CPU where there is none".to_owned()
+                "`nvidia-smi` shows the driver's version and the GPUs that it sees; `auto` takes the CPU where there is none".to_owned()
             }
         }
     }

@@ -11,6 +11,8 @@ type Event = *mut c_void;
 
 const SUCCESS: c_int = 0;
 const NOT_READY: c_int = 600;
+/// What the runtime says of a driver that is too old, and as well where there is none.
+const INSUFFICIENT_DRIVER: c_int = 35;
 /// `cudaDevAttrL2CacheSize`.
 const L2_CACHE_SIZE: c_int = 38;
 /// `cudaDevAttrMultiProcessorCount`.
@@ -80,7 +82,7 @@ impl Runtime {
         let text = unsafe { (self.error_text)(code) };
         let words =
             if text.is_null() { "unknown error".into() } else { unsafe { CStr::from_ptr(text) }.to_string_lossy() };
-        Err(format!("CUDA: {words} (error {code})"))
+        Err(told(code, &words))
     }
 
     pub(super) fn device_count(&self) -> Result<u32, String> {
@@ -178,9 +180,32 @@ impl Drop for Mark {
     }
 }
 
+/// The runtime's words for a failure, and what they mean where they mislead.
+fn told(code: c_int, words: &str) -> String {
+    match code {
+        INSUFFICIENT_DRIVER => {
+            format!("CUDA: there is no NVIDIA driver, or one too old for libtorch's CUDA: {words} (error {code})")
+        }
+        _ => format!("CUDA: {words} (error {code})"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Runtime;
+    use super::{Runtime, told};
+
+    #[test]
+    fn a_driver_that_is_missing_is_not_called_old_alone() {
+        let words = told(35, "CUDA driver version is insufficient for CUDA runtime version");
+        assert!(
+            words.contains("there is no NVIDIA driver, or one too old") && words.ends_with("(error 35)"),
+            "{words}"
+        );
+        assert_eq!(
+            told(100, "no CUDA-capable device is detected"),
+            "CUDA: no CUDA-capable device is detected (error 100)"
+        );
+    }
 
     /// libtorch brings the runtime; without a driver it says so, in words.
     #[test]
