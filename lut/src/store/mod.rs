@@ -41,7 +41,10 @@ impl FileFormat {
             "csv" => Ok(Self::Csv),
             "json" => Ok(Self::Json),
             other => {
-                let problem = format!("the ending `.{other}` is not .parquet, .csv or .json");
+                let problem = match other {
+                    "" => "has no ending; .parquet, .csv and .json are known".to_owned(),
+                    other => format!("the ending `.{other}` is not .parquet, .csv or .json"),
+                };
                 Err(LutError::Format { path: path.display().to_string(), problem })
             }
         }
