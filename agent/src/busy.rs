@@ -88,12 +88,13 @@ fn most(
         *sum = sum.saturating_add(since);
     }
     let available = passed.as_secs_f64() * 1000.0 * processors;
-    // Processor time is counted in ticks, and read a little later than the clock: there can seem to be more of it than time passed.
-    let share = |milliseconds: u64| (100.0 * milliseconds as f64 / available).min(100.0);
+    let share = |milliseconds: u64| 100.0 * milliseconds as f64 / available;
     let mut busy: Vec<BusyProcess> = by_name
         .into_iter()
         .map(|(name, used)| BusyProcess { name: name.to_owned(), percent: share(used) })
         .filter(|process| process.percent.is_finite() && process.percent >= LEAST)
+        // Processor time is counted in ticks, and read a little later than the clock: there can seem to be more of it than passed.
+        .map(|process| BusyProcess { percent: process.percent.min(100.0), ..process })
         .collect();
     // Equal shares in the order of their names.
     busy.sort_by(|a, b| b.percent.total_cmp(&a.percent));
