@@ -196,6 +196,26 @@ pub fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
     (a.len() == b.len() && va > 0.0 && vb > 0.0).then(|| covariance / (va * vb).sqrt())
 }
 
+/// Kendall's rank correlation with ties (tau-b); `None` below two values or without variation.
+#[must_use]
+pub fn kendall(a: &[f64], b: &[f64]) -> Option<f64> {
+    if a.len() != b.len() {
+        return None;
+    }
+    let (mut sum, mut differ_in_a, mut differ_in_b) = (0.0, 0.0, 0.0);
+    for i in 0..a.len() {
+        for j in 0..i {
+            let sign = |values: &[f64]| f64::from(values[i].total_cmp(&values[j]) as i8);
+            let (x, y) = (sign(a), sign(b));
+            sum += x * y;
+            differ_in_a += x.abs();
+            differ_in_b += y.abs();
+        }
+    }
+    let scale: f64 = (differ_in_a * differ_in_b).sqrt();
+    (scale > 0.0).then(|| sum / scale)
+}
+
 fn ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&i, &j| values[i].total_cmp(&values[j]));
@@ -309,5 +329,17 @@ mod tests {
         assert_eq!(spearman(&[1.0, 1.0], &[1.0, 2.0]), None);
         let tied = spearman(&[1.0, 2.0, 2.0, 3.0], &[1.0, 2.0, 3.0, 4.0]).unwrap();
         assert!((tied - 0.948_683).abs() < 1e-6);
+    }
+
+    #[test]
+    fn kendall_counts_pairs() {
+        // Of six pairs five agree and one does not: (5 - 1) / 6.
+        let tau = kendall(&[1.0, 2.0, 3.0, 4.0], &[1.0, 2.0, 4.0, 3.0]).unwrap();
+        assert!((tau - 4.0 / 6.0).abs() < 1e-12, "{tau}");
+        // One pair is equal in one of them: 5 / sqrt(6 * 5).
+        let tau = kendall(&[1.0, 2.0, 3.0, 4.0], &[1.0, 2.0, 3.0, 3.0]).unwrap();
+        assert!((tau - 5.0 / 30.0_f64.sqrt()).abs() < 1e-12, "{tau}");
+        assert_eq!(kendall(&[1.0, 2.0], &[2.0, 1.0]), Some(-1.0));
+        assert_eq!((kendall(&[1.0], &[1.0]), kendall(&[1.0, 1.0], &[1.0, 2.0])), (None, None));
     }
 }

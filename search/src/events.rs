@@ -12,6 +12,8 @@ pub enum RunEvent {
     Step(Step),
     /// How far the judging of architectures after the last step is, a few times a second.
     Judging(Judging),
+    /// A line for the journal of the process that this one works for.
+    Record(serde_json::Value),
     /// Why it ended.
     Failed {
         /// What is wrong.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
 use serde::{Deserialize, Serialize};
 
@@ -39,8 +40,9 @@ pub enum Existing {
 }
 
 /// What a run writes into its folder; other files there are not ours.
-pub const FILES: [&str; 17] = [
+pub const FILES: [&str; 18] = [
     "result.json",
+    "judged.json",
     "run.sha256",
     "checkpoint",
     "config.toml",
@@ -91,6 +93,20 @@ pub enum Task {
     TrainMany {
         /// The list, as [`crate::trials::read_list`] takes it.
         list: PathBuf,
+    },
+    /// Judge the networks of a table with the weights of a finished search's supernet.
+    Judge {
+        /// The table of trained networks.
+        table: PathBuf,
+    },
+    /// Train one network for a search, which started this process and keeps the journal in the folder.
+    TrainOne {
+        /// The network.
+        arch: Arch,
+        /// Its number in the search, which names its checkpoints.
+        number: usize,
+        /// Epochs that it has had at the end.
+        epochs: u32,
     },
 }
 

@@ -1,5 +1,6 @@
 //! The parts of a search without tensors: experiments, data sets, costs, evolution and the selection of architectures.
 
+pub mod agreement;
 mod columns;
 pub mod config;
 mod costs;

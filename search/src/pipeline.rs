@@ -156,11 +156,15 @@ impl<E: From<RunError>> Selector for SampledSelector<'_, E> {
     }
 }
 
-/// Calls a closure for each measurement.
+/// Calls a closure for each measurement, one after the other: of devices whose level does not change.
 impl<E, F: FnMut(&ArchFile) -> Result<Measured, E>> DeviceEvaluator for F {
     type Error = E;
 
     fn measure(&mut self, arch: &ArchFile) -> Result<Measured, E> {
         self(arch)
+    }
+
+    fn measure_side_by_side(&mut self, archs: &[ArchFile]) -> Result<Vec<Measured>, E> {
+        archs.iter().map(|arch| self(arch)).collect()
     }
 }

@@ -9,6 +9,10 @@ use crate::config::{Plan, Quantity, RegularizerKind};
 pub const TOLERANCE: f64 = 0.01;
 /// The most that are measured to find one that meets the target and keeps to a hard limit.
 const MOST: usize = 5;
+/// The most that are selected once more because side by side none keeps to a hard limit.
+const MORE: usize = 2;
+/// The most that are measured side by side at the end.
+const SIDE_BY_SIDE: usize = 3;
 
 /// A winner's latency: wanted, estimated and measured. Part of `result.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +33,10 @@ pub struct Latency {
     /// All winners that were measured, in order; the last one that is kept is the winner.
     #[serde(default)]
     pub selections: Vec<Selection>,
+    /// The nearest of them, measured once more in one session, so that they share a level: the winner is chosen by that. Empty if
+    /// only one was measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub side_by_side: Vec<Selection>,
     /// Whether the winner is final: measured, and no other is to be tried.
     #[serde(default, rename = "final", alias = "settled")]
     pub is_final: bool,
@@ -99,6 +107,7 @@ impl Latency {
             within_limit: None,
             factor,
             selections: Vec::new(),
+            side_by_side: Vec::new(),
             is_final: false,
         }
     }
@@ -114,6 +123,7 @@ impl Latency {
             within_limit: None,
             factor: 1.0,
             selections: Vec::new(),
+            side_by_side: Vec::new(),
             is_final: false,
         }
     }
@@ -148,6 +158,12 @@ pub trait DeviceEvaluator {
     /// # Errors
     /// A device that cannot be measured.
     fn measure(&mut self, arch: &ArchFile) -> Result<Measured, Self::Error>;
+
+    /// Measures several architectures in turns in the same sessions, each whole, so that they share a level; in their order.
+    ///
+    /// # Errors
+    /// As [`DeviceEvaluator::measure`].
+    fn measure_side_by_side(&mut self, archs: &[ArchFile]) -> Result<Vec<Measured>, Self::Error>;
 }
 
 /// Selects winners of a search that has been run.
@@ -171,9 +187,10 @@ pub trait Selector {
 }
 
 /// Measures the winner of a search. While its latency is more than 1 % from the target, or above a hard limit, the LUT's
-/// latencies are calibrated with what was measured and one more is selected and measured, up to five. The winner is the
-/// measured one that keeps to the limit and is nearest to the target. If none keeps to the limit, it is the one that
-/// exceeds it least, and its `within_limit` is false.
+/// latencies are calibrated with what was measured and one more is selected and measured, up to five. If there are several, the
+/// three that come nearest are measured once more, side by side: measured at different times they would differ by the machine's
+/// level as well. The winner is the one that keeps to the limit and is nearest to the target. If none keeps to the limit, it is
+/// the one that exceeds it least, and its `within_limit` is false.
 ///
 /// # Errors
 /// As the selector's and the device's.
@@ -184,7 +201,8 @@ pub fn select_on_device<S: Selector>(
 ) -> Result<S::Found, S::Error> {
     let mut tried: Vec<S::Found> = Vec::new();
     let mut next = first;
-    loop {
+    // What the run folder holds at the end.
+    let in_folder = loop {
         let Some(arch) = next.arch().cloned() else { return Ok(next) };
         let measured = device.measure(&arch)?;
         let mut selections = tried.last_mut().map_or_else(Vec::new, |last| last.latency().selections.clone());
@@ -201,16 +219,17 @@ pub fn select_on_device<S: Selector>(
         // Where a limit was exceeded, the slowest ratio seen keeps the next one away from it.
         let factor = if excess > 0.0 { ratios.reduce(f64::max) } else { expected_ratio(&latency.selections) };
         selector.keep(&next)?;
+        let held = next.arch().cloned();
         tried.push(next);
         let enough = miss <= TOLERANCE && excess == 0.0 || tried.len() == MOST;
-        let Some(factor) = factor.filter(|_| !enough) else { break };
+        let Some(factor) = factor.filter(|_| !enough) else { break held };
         next = selector.select(factor)?;
         // Nothing else is left to select.
         if next.arch().is_none_or(|arch| tried.iter().any(|found| found.arch() == Some(arch))) {
-            break;
+            break next.arch().cloned();
         }
-    }
-    best_measured(tried, selector)
+    };
+    best_measured(tried, in_folder, selector, device)
 }
 
 /// Measured over estimated, as it is to be expected of one more like the last: the level in the mean of all times that it was
@@ -225,28 +244,74 @@ fn expected_ratio(selections: &[Selection]) -> Option<f64> {
     levels.map_or(Some(last.ratio()), own)
 }
 
-/// The best of those that were measured, kept as the winner with the record of all.
-fn best_measured<S: Selector>(mut tried: Vec<S::Found>, selector: &mut S) -> Result<S::Found, S::Error> {
+/// How far a measured network is from what is wanted: above the limit, and from the target.
+fn badness<F: Found>(found: &mut F) -> [f64; 2] {
+    let latency = found.latency();
+    let ms = latency.measured.as_ref().map_or(f64::INFINITY, |m| m.latency_ms);
+    [latency.excess(ms), latency.miss(ms)]
+}
+
+/// The best of those that were measured, kept as the winner with the record of all. Where side by side none keeps to the limit, the
+/// slowest ratio seen selects one more, which is measured beside the others, up to two times.
+fn best_measured<S: Selector>(
+    mut tried: Vec<S::Found>,
+    mut in_folder: Option<ArchFile>,
+    selector: &mut S,
+    device: &mut dyn DeviceEvaluator<Error = S::Error>,
+) -> Result<S::Found, S::Error> {
     let selections = tried.last_mut().map_or_else(Vec::new, |last| last.latency().selections.clone());
-    let badness = |found: &mut S::Found| {
-        let latency = found.latency();
-        let ms = latency.measured.as_ref().map_or(f64::INFINITY, |m| m.latency_ms);
-        [latency.excess(ms), latency.miss(ms)]
-    };
-    let mut best = 0;
-    for i in 1..tried.len() {
-        if badness(&mut tried[i]) < badness(&mut tried[best]) {
-            best = i;
+    let mut side_by_side = Vec::new();
+    let mut more = MORE;
+    sort(&mut tried);
+    tried.truncate(SIDE_BY_SIDE);
+    while tried.len() > 1 {
+        side_by_side = measure_side_by_side(&mut tried, device)?;
+        sort(&mut tried);
+        let exceeds = tried.first_mut().is_some_and(|best| badness(best)[0] > 0.0);
+        let slowest = side_by_side.iter().map(Selection::ratio).reduce(f64::max);
+        let Some(factor) = slowest.filter(|_| exceeds && more > 0) else { break };
+        more -= 1;
+        let next = selector.select(factor)?;
+        in_folder = next.arch().cloned();
+        if next.arch().is_none_or(|arch| tried.iter().any(|found| found.arch() == Some(arch))) {
+            break;
         }
+        // In place of the worst.
+        tried.truncate(SIDE_BY_SIDE - 1);
+        tried.insert(0, next);
     }
-    let is_last = best + 1 == tried.len();
-    let mut best = tried.swap_remove(best);
-    if !is_last {
+    let mut best = tried.swap_remove(0);
+    if in_folder.as_ref() != best.arch() {
         // The same selection again, so that everything in the run folder is of the winner.
         selector.select(best.latency().factor)?;
     }
-    best.latency().selections = selections;
-    best.latency().is_final = true;
+    let latency = best.latency();
+    (latency.selections, latency.side_by_side, latency.is_final) = (selections, side_by_side, true);
     selector.keep(&best)?;
     Ok(best)
+}
+
+/// The best first; equal ones stay in their order.
+fn sort<F: Found>(tried: &mut Vec<F>) {
+    let mut judged: Vec<([f64; 2], F)> = tried.drain(..).map(|mut found| (badness(&mut found), found)).collect();
+    judged.sort_by(|a, b| a.0.partial_cmp(&b.0).unwrap_or(std::cmp::Ordering::Equal));
+    tried.extend(judged.into_iter().map(|(_, found)| found));
+}
+
+/// Measures them in one session: what each of them has is what was measured there.
+fn measure_side_by_side<F: Found, E>(
+    tried: &mut [F],
+    device: &mut dyn DeviceEvaluator<Error = E>,
+) -> Result<Vec<Selection>, E> {
+    let archs: Vec<ArchFile> = tried.iter().filter_map(|found| found.arch().cloned()).collect();
+    let mut selections = Vec::new();
+    for (found, (arch, measured)) in tried.iter_mut().zip(archs.iter().zip(device.measure_side_by_side(&archs)?)) {
+        let latency = found.latency();
+        latency.within_limit = latency.limit_ms.map(|_| latency.excess(measured.latency_ms) == 0.0);
+        latency.measured = Some(measured.clone());
+        if let Some(estimated_ms) = latency.estimated_ms {
+            selections.push(Selection { factor: latency.factor, arch: arch.clone(), estimated_ms, measured });
+        }
+    }
+    Ok(selections)
 }

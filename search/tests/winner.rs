@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use nasprof_graph::arch::ArchFile;
-use nasprof_search::winner::{Found, Latency, Measured, Selector, select_on_device};
+use nasprof_search::winner::{DeviceEvaluator, Found, Latency, Measured, Selector, select_on_device};
 
 const TARGET: f64 = 100.0;
 
@@ -55,8 +55,7 @@ impl<T: Fn(u32) -> f64> Device<T> {
         let device = RefCell::new(device);
         let mut selecting = Selecting(&device);
         let first = selecting.select(1.0).unwrap();
-        let winner =
-            select_on_device(first, &mut selecting, &mut |arch: &ArchFile| Ok(device.borrow().measure(arch))).unwrap();
+        let winner = select_on_device(first, &mut selecting, &mut Measuring(&device)).unwrap();
         let device = device.into_inner();
         assert_eq!(device.kept.last(), Some(&winner), "the winner is kept last");
         assert_eq!(device.selected, number(&winner.arch), "the folder holds another network than the winner's");
@@ -73,6 +72,21 @@ impl<T: Fn(u32) -> f64> Device<T> {
             device: "fake".to_owned(),
             allow_noisy: false,
         }
+    }
+}
+
+/// Side by side all have one level, that of the moment.
+struct Measuring<'a, T: Fn(u32) -> f64>(&'a RefCell<Device<T>>);
+
+impl<T: Fn(u32) -> f64> DeviceEvaluator for Measuring<'_, T> {
+    type Error = Infallible;
+
+    fn measure(&mut self, arch: &ArchFile) -> Result<Measured, Infallible> {
+        Ok(self.0.borrow().measure(arch))
+    }
+
+    fn measure_side_by_side(&mut self, archs: &[ArchFile]) -> Result<Vec<Measured>, Infallible> {
+        Ok(archs.iter().map(|arch| self.0.borrow().measure(arch)).collect())
     }
 }
 
@@ -184,4 +198,27 @@ fn the_nearest_to_the_target_wins() {
     // Above a hard limit the nearest is no winner.
     let (winner, _) = Device::search(truth, Some(TARGET));
     assert_eq!(measured(&winner), 90.0);
+}
+
+/// A network that looked near because the machine was fast just then is not the winner: the last ones are compared at one level.
+#[test]
+fn the_last_candidates_are_compared_at_one_level() {
+    // Measured one after the other on a machine that is 3 % slow just then, the first misses the target and the second meets it.
+    let levels = [1.03, 1.03, 1.0];
+    let (winner, device) = Device::wandering(|n| f64::from(n) / 10.0, None, &levels, false);
+    let latency = &winner.latency;
+    let miss = |ms: f64| (ms / TARGET - 1.0).abs();
+    assert!(latency.side_by_side.len() > 1, "{latency:?}");
+    assert!(latency.side_by_side.iter().all(|s| miss(s.measured.latency_ms) >= miss(measured(&winner))));
+    assert!(
+        latency.side_by_side.iter().any(|s| s.arch == winner.arch && Some(&s.measured) == latency.measured.as_ref())
+    );
+    // The control: by the measurements one after the other another one is nearest.
+    let alone =
+        latency.selections.iter().min_by(|a, b| miss(a.measured.latency_ms).total_cmp(&miss(b.measured.latency_ms)));
+    assert_ne!(alone.unwrap().arch, winner.arch, "{latency:?}");
+    assert!(device.kept.len() > latency.selections.len());
+    // One that was measured alone has nothing beside it.
+    let (winner, _) = Device::search(|n| f64::from(n) / 10.0 * 0.995, Some(TARGET));
+    assert!(winner.latency.side_by_side.is_empty());
 }

@@ -14,6 +14,10 @@ pub(crate) struct SearchArgs {
     /// Measure the winner with locked clocks, like its LUT.
     #[arg(long)]
     pub(crate) lock_clocks: bool,
+    /// Judge the networks of a table (`networks.parquet` of `nasprof train --many`) with the weights of this finished search's
+    /// supernet, and print how far that ranks them as their own trainings do.
+    #[arg(long, value_name = "NETWORKS.parquet", conflicts_with_all = ["resume", "overwrite"])]
+    pub(crate) judge: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -35,6 +39,9 @@ pub(crate) struct SimulateArgs {
     /// Searches of each method at each cost.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
     pub(crate) seeds: u32,
+    /// Draw the regret of each method against its cost into an SVG or PNG file.
+    #[arg(long, value_name = "FILE.svg")]
+    pub(crate) picture: Option<PathBuf>,
     /// Print the result as JSON.
     #[arg(long)]
     pub(crate) json: bool,

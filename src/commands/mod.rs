@@ -74,3 +74,11 @@ pub(crate) fn print_remarks(device: &str, link: &mut Link) {
         status(format!("{device}: {remark}"));
     }
 }
+
+/// A chart in the format of its file's ending.
+fn as_picture(svg: String, path: &Path) -> Result<Vec<u8>, Failure> {
+    if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png")) {
+        return Ok(nasprof_render::Png::render(&svg)?.bytes);
+    }
+    Ok(svg.into_bytes())
+}

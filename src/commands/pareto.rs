@@ -6,14 +6,14 @@ use std::process::ExitCode;
 use nasprof_graph::arch::ArchFile;
 use nasprof_lut::{Estimator, Predictor};
 use nasprof_render::charts::{Guide, Point, Scatter, scatter_file};
-use nasprof_render::{Png, replace_file};
+use nasprof_render::replace_file;
 use nasprof_search::csv_text::csv_bytes;
 use nasprof_search::ranking::{Axis, Explored, Network, Predictors, SampleSettings, front};
 use nasprof_spaces::Space;
 
-use super::print;
 use super::ranking::{Line, OfSpace, counts, latency, none_known, say, selections};
 use super::table::{Tone, fit, paint, spare};
+use super::{as_picture, print};
 use crate::cli::{AgainstArg, ParetoArgs};
 use crate::failure::Failure;
 use crate::outputs::{Outputs, given};
@@ -136,8 +136,5 @@ fn picture(networks: &[Network], space: &Space, other: Axis, path: &Path) -> Res
             dashed: true,
         }],
     });
-    if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png")) {
-        return Ok(Png::render(&svg)?.bytes);
-    }
-    Ok(svg.into_bytes())
+    as_picture(svg, path)
 }

@@ -6,9 +6,11 @@ use std::process::{Command, ExitCode, Stdio};
 use std::sync::atomic::Ordering;
 
 use nasprof_base::text::{bytes, ms, percent};
+use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
 use nasprof_lut::Lut;
 use nasprof_profiler::engine::Interrupted;
+use nasprof_search::agreement::Agreement;
 use nasprof_search::config::{Experiment, Plan, Quantity};
 use nasprof_search::events::RunEvent;
 use nasprof_search::evolution::{SampledResult, Sampling};
@@ -31,7 +33,12 @@ pub(super) fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
     let name = run.experiment.display();
     match &experiment.searcher {
         None => Err(Failure::usage(format!("{name} has no table `searcher`")).hint("`nasprof train` runs trainings")),
-        Some(_) if experiment.trains() => train_and_measure(args, experiment),
+        Some(_) if experiment.trains() => match &args.judge {
+            Some(table) => judge(args, experiment, table),
+            None => train_and_measure(args, experiment),
+        },
+        Some(_) if args.judge.is_some() => Err(Failure::usage("--judge: this search has no supernet")
+            .hint("name an experiment whose searcher is darts, proxylessnas or fairnas")),
         Some(_) => search_without_training(args, experiment),
     }
 }
@@ -127,6 +134,28 @@ fn train_and_measure(args: &SearchArgs, experiment: Experiment) -> Result<ExitCo
     within_limit(&result.latency)
 }
 
+/// How far the supernet of a finished search ranks the networks of a table as their own trainings do.
+fn judge(args: &SearchArgs, experiment: Experiment, table: &Path) -> Result<ExitCode, Failure> {
+    let (task, folder) = (Task::Judge { table: table.to_owned() }, folder(&args.run, &experiment)?);
+    let job = Job { task, folder, experiment, existing: Existing::Resume };
+    start(&job)?;
+    let found = Agreement::read(&job.folder)?;
+    if args.run.json {
+        print_json(&found)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    print(format!("networks      {} of the table are within the limits", found.networks))?;
+    print("              Kendall's tau with the test accuracies of their own trainings, 95 % interval")?;
+    for (name, tau) in [("supernet", found.supernet), ("MACs", found.macs), ("parameters", found.params)] {
+        let words = tau.map_or_else(
+            || "none: fewer than two networks, or all alike".to_owned(),
+            |tau| format!("{:+.2} ({:+.2} to {:+.2})", tau.tau, tau.interval[0], tau.interval[1]),
+        );
+        print(format!("{name:<13} {words}"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 /// `nasprof-search`, which links libtorch.
 pub(super) struct Program;
 
@@ -207,22 +236,32 @@ impl DeviceEvaluator for DeviceContext<'_> {
     type Error = Failure;
 
     fn measure(&mut self, arch: &ArchFile) -> Result<Measured, Failure> {
+        let measured = self.measure_side_by_side(std::slice::from_ref(arch))?;
+        measured.into_iter().next().ok_or_else(|| Failure::internal("the winner was not measured"))
+    }
+
+    fn measure_side_by_side(&mut self, archs: &[ArchFile]) -> Result<Vec<Measured>, Failure> {
         let lut = self.lut;
         let of = resolve::space(self.space)?;
-        let arch = arch.resolve(&of.name, &of.choices)?;
-        let validation = validate::measure_network(lut, self.space, &arch, self.allow_noisy)?;
-        let row = validation.rows.first().ok_or_else(|| Failure::internal("the winner was not measured"))?;
+        let networks = archs.iter().map(|arch| Ok(arch.resolve(&of.name, &of.choices)?));
+        let networks = networks.collect::<Result<Vec<Arch>, Failure>>()?;
+        let validation = validate::measure_networks(lut, self.space, &networks, self.allow_noisy)?;
         if let Some(words) = validation.level.and_then(|level| unlike_the_lut(level, lut)) {
             words.lines().for_each(status);
         }
-        Ok(Measured {
-            latency_ms: row.measured_ms,
-            ci_ms: row.ci,
-            processes_ms: row.processes_ms.clone(),
-            level: validation.level,
-            device: lut.context.header.device.clone(),
-            allow_noisy: self.allow_noisy,
-        })
+        let of_row = |arch: &ArchFile| {
+            let row = validation.rows.iter().find(|row| row.arch == *arch);
+            let row = row.ok_or_else(|| Failure::internal("a winner was not measured"))?;
+            Ok(Measured {
+                latency_ms: row.measured_ms,
+                ci_ms: row.ci,
+                processes_ms: row.processes_ms.clone(),
+                level: validation.level,
+                device: lut.context.header.device.clone(),
+                allow_noisy: self.allow_noisy,
+            })
+        };
+        archs.iter().map(of_row).collect()
     }
 }
 
@@ -245,8 +284,8 @@ fn again(factor: f64) -> String {
 /// What an interrupted job leaves.
 fn kept(task: &Task) -> Kept {
     match task {
-        Task::Run | Task::Select { .. } => Kept::Epochs,
-        Task::TrainMany { .. } => Kept::Networks,
+        Task::Run | Task::Select { .. } | Task::Judge { .. } => Kept::Epochs,
+        Task::TrainMany { .. } | Task::TrainOne { .. } => Kept::Networks,
     }
 }
 
@@ -275,6 +314,8 @@ pub(super) fn start(job: &Job) -> Result<(), Failure> {
                 Ok(RunEvent::Line(line)) => view.status(&line),
                 Ok(RunEvent::Step(step)) => view.step(&step),
                 Ok(RunEvent::Judging(judging)) => view.judging(&judging),
+                // Only processes that work for a search have such.
+                Ok(RunEvent::Record(_)) => {}
                 Ok(RunEvent::Failed { message, hint }) => failure = Some((message, hint)),
                 Err(_) => {
                     let problem = format!("{name} sent an unexpected message");
@@ -364,8 +405,15 @@ fn show_measured(latency: &Latency) -> Result<(), Failure> {
     if let Some(level) = measured.level {
         print(format!("level then    {level:.4} of the LUT, from its anchors"))?;
     }
+    for other in latency.side_by_side.iter().filter(|s| s.measured != *measured) {
+        print(format!("side by side  {}, estimated {}", ms(other.measured.latency_ms), ms(other.estimated_ms)))?;
+    }
     for earlier in latency.selections.iter().filter(|s| s.measured != *measured) {
-        print(format!("also measured {}, estimated {}", ms(earlier.measured.latency_ms), ms(earlier.estimated_ms)))?;
+        print(format!(
+            "measured by itself {}, estimated {}",
+            ms(earlier.measured.latency_ms),
+            ms(earlier.estimated_ms)
+        ))?;
     }
     Ok(())
 }

@@ -2,13 +2,16 @@
 
 use std::process::ExitCode;
 
+use nasprof_render::charts::{Guide, Point, Scatter, scatter_file};
+use nasprof_render::replace_file;
 use nasprof_search::config::Experiment;
 use nasprof_search::evolution;
 use nasprof_search::methods::simulate::{Comparison, Line, Mean};
 
-use super::{print, print_json};
+use super::{as_picture, print, print_json};
 use crate::cli::SimulateArgs;
 use crate::failure::Failure;
+use crate::outputs::Outputs;
 
 pub(super) fn simulate(args: &SimulateArgs) -> Result<ExitCode, Failure> {
     let experiment = Experiment::read(&args.experiment, &args.set)?;
@@ -16,13 +19,52 @@ pub(super) fn simulate(args: &SimulateArgs) -> Result<ExitCode, Failure> {
         return Err(Failure::usage(format!("--cost {bad}: is not in 1 to 1000000"))
             .hint("a search costs at least one full training"));
     }
+    if let Some(path) = &args.picture {
+        Outputs::of([args.experiment.clone()]).check("--picture", path, &["svg", "png"])?;
+    }
     let compared = evolution::simulate(experiment, &args.cost, args.seeds)?;
+    if let Some(path) = &args.picture {
+        replace_file(path, &as_picture(picture(&compared), path)?)?;
+    }
     if args.json {
         print_json(&compared)?
     } else {
         show(&compared)?
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Least regret that a logarithmic axis shows, points.
+const LEAST: f64 = 1e-2;
+
+/// Regret against cost, a line for each method, on logarithmic axes.
+fn picture(compared: &Comparison) -> String {
+    let mut groups: Vec<String> = Vec::new();
+    for line in &compared.lines {
+        if !groups.iter().any(|group| group == line.method) {
+            groups.push(line.method.to_owned());
+        }
+    }
+    let at = |line: &Line| (line.cost, (100.0 * line.regret.mean).max(LEAST));
+    let of = |name: &str| compared.lines.iter().filter(|line| line.method == name).map(at).collect();
+    let point = |line: &Line| {
+        let (x, y) = at(line);
+        let group = groups.iter().position(|group| group == line.method).unwrap_or(0);
+        Point { x, y, group, title: format!("{} at {x}: {y:.2}", line.method) }
+    };
+    scatter_file(&Scatter {
+        title: "Regret of search methods against their cost",
+        x_name: "cost, full trainings",
+        y_name: "regret, points of test accuracy",
+        logarithmic: true,
+        square: false,
+        points: compared.lines.iter().map(point).collect(),
+        guides: groups
+            .iter()
+            .map(|name| Guide { points: of(name), label: name.clone(), at_end: true, dashed: false })
+            .collect(),
+        groups,
+    })
 }
 
 fn show(compared: &Comparison) -> Result<(), Failure> {

@@ -106,12 +106,16 @@ fn check_isolated(isolated: &Lut, lut: &Lut) -> Result<(), Failure> {
     ])?)
 }
 
-/// Measures one network whole, with the LUT's anchors, in sessions of its own in the LUT's context.
-pub(super) fn measure_network(lut: &Lut, space: &str, arch: &Arch, allow_noisy: bool) -> Result<Validation, Failure> {
+/// Measures networks whole and in turns, with the LUT's anchors, in sessions of their own in the LUT's context.
+pub(super) fn measure_networks(
+    lut: &Lut,
+    space: &str,
+    networks: &[Arch],
+    allow_noisy: bool,
+) -> Result<Validation, Failure> {
     let (space, _) = at_batch(resolve::space(space)?, lut.context.header.batch)?;
     let file = resolve::device(&lut.context.header.device, &[])?;
     let mut link = resolve::open(&file)?;
-    let networks = std::slice::from_ref(arch);
     let processes = Processes::All(WINNER_PROCESSES);
     let session = WholeSession { processes, ..session(WINNER_SEED, WINNER_ROUNDS, allow_noisy) };
     let events = measured((lut, &space), networks, session, (&file, &mut link), None, Kept::Run, "winner")?;

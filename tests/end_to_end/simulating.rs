@@ -39,6 +39,14 @@ fn methods_are_compared_on_a_table() {
     let folder = folder();
     let compared: Value =
         serde_json::from_str(&folder.ok("simulate search.toml --cost 2,5 --seeds 60 --json")).unwrap();
+    let (words, picture) = ("simulate search.toml --cost 2,5 --seeds 5", folder.path("methods.svg"));
+    folder.ok(&format!("{words} --picture methods.svg"));
+    let svg = fs::read_to_string(picture).unwrap();
+    assert!(
+        ["random", "regularized-evolution", "local-search", "staged"].iter().all(|name| svg.contains(name)),
+        "{svg}"
+    );
+    folder.fails(&format!("{words} --picture methods.txt"), 2, "--picture");
     let lines = compared["lines"].as_array().unwrap();
     let named: Vec<(&str, f64)> =
         lines.iter().map(|line| (line["method"].as_str().unwrap(), line["cost"].as_f64().unwrap())).collect();
@@ -64,6 +72,22 @@ fn methods_are_compared_on_a_table() {
     let candidates = folder.read("run/candidates.parquet");
     folder.ok("search search.toml -o run --resume");
     assert!(folder.read("run/candidates.parquet") == candidates);
+}
+
+/// A hard limit and something to choose from are enough: what runs is the staged search, as if it were asked for.
+#[test]
+fn the_staged_search_is_the_default_under_a_hard_limit() {
+    let folder = folder();
+    let without = EXPERIMENT.split("[searcher]").next().unwrap();
+    fs::write(folder.path("default.toml"), without).unwrap();
+    fs::write(folder.path("staged.toml"), format!("{without}[searcher]\nkind = \"staged\"\n")).unwrap();
+    folder.ok("search default.toml -o default");
+    folder.ok("search staged.toml -o staged");
+    assert!(folder.read("default/config.toml") == folder.read("staged/config.toml"));
+    assert!(folder.read("default/candidates.parquet") == folder.read("staged/candidates.parquet"));
+    // The control: without a limit nobody knows which search is meant.
+    fs::write(folder.path("free.toml"), without.split("[[regularizers]]").next().unwrap()).unwrap();
+    folder.fails("search free.toml -o free", 2, "has no table `searcher`");
 }
 
 #[test]

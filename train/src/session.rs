@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use nasprof_graph::Arch;
-use nasprof_search::config::{ConfigError, Layout, LoadedRegularizer, Plan, Training};
+use nasprof_search::config::{ConfigError, Layout, LoadedRegularizer, Plan, Searcher, Training};
 use nasprof_search::data::{Purpose, stream};
 use nasprof_search::schedule::LearningRate;
 use nasprof_spaces::Space;
@@ -65,6 +65,9 @@ impl<'a> Session<'a> {
         if training.layout == Layout::ChannelsLast {
             net = net.with_channels_last()?;
         }
+        if let Some(Searcher::Fairnas { split_after: Some(_), .. }) = &experiment.searcher {
+            net = net.with_parts(plan.space.choices.iter().map(|c| c.candidates.len()).max().unwrap_or(1))?;
+        }
         let distribution = Distribution::uniform(net.choices())?;
         let optimizers = &experiment.optimizers;
         let weights = optimizers.weights.as_ref().ok_or_else(|| missing("optimizers.weights"))?;
@@ -117,6 +120,26 @@ impl<'a> Session<'a> {
     #[must_use]
     pub fn seed(&self) -> u64 {
         self.plan.experiment.seed
+    }
+
+    /// Steps of the weights in an epoch.
+    #[must_use]
+    pub fn steps_per_epoch(&self) -> u64 {
+        self.plan.loaders.as_ref().map_or(1, |loaders| loaders.train_batches.steps) as u64
+    }
+
+    /// Epochs of the run, those of the warm-up included.
+    #[must_use]
+    pub fn epochs(&self) -> u32 {
+        self.training.all_epochs()
+    }
+
+    /// Gives each candidate of a choice weights of its own, from now on.
+    ///
+    /// # Errors
+    /// libtorch's; a session whose searcher does not split.
+    pub fn split_by(&mut self, choice: usize) -> Result<(), SearchError> {
+        Ok(self.net.split_by(choice)?)
     }
 
     /// The network.
@@ -341,7 +364,14 @@ impl<'a> Session<'a> {
         let aim = self.proximal_pull.aim().cloned();
         (
             tensors,
-            SessionState { optimizers, multipliers, aim, loss_scale: self.numerics.state(), samples: self.samples },
+            SessionState {
+                optimizers,
+                multipliers,
+                aim,
+                loss_scale: self.numerics.state(),
+                samples: self.samples,
+                split: self.net.split(),
+            },
         )
     }
 
@@ -360,6 +390,7 @@ impl<'a> Session<'a> {
             tensor.shallow_clone().f_copy_(&saved).map_err(|e| e.to_string())?;
         }
         self.samples = state.samples;
+        self.net.restore_split(state.split);
         self.numerics.restore(state.loss_scale);
         self.regularizers.restore(&state.multipliers);
         self.proximal_pull.restore(state.aim.clone());
@@ -404,6 +435,9 @@ pub(crate) struct SessionState {
     loss_scale: Option<LossScale>,
     #[serde(alias = "draws")]
     samples: u64,
+    /// The choice that the supernet is split by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    split: Option<usize>,
 }
 
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use nasprof_search::agreement::Agreement;
 use nasprof_search::job::{Job, Task};
 use nasprof_search::trials::{Journal, Outcome, Record, read_table};
 use nasprof_spaces::SpaceSpec;
@@ -122,4 +123,38 @@ fn lists_and_journals_that_are_refused() {
     fails(&many(&setting, "run", &lines, true), "networks.jsonl: line 1: it was altered");
     fs::write(&journal, text).unwrap();
     succeeds(&many(&setting, "run", &lines, true));
+}
+
+/// A supernet judges the networks of a table that are within its limits, each time alike.
+#[test]
+fn a_supernet_judges_the_networks_of_a_table() {
+    let setting = Setting::new();
+    let text = setting.text(TRAINER, 3).replace("workers = 1", "workers = 1\ntrain_portion = 0.8");
+    let lines = list(&setting);
+    fs::write(setting.path("list.jsonl"), lines[..2].join("\n")).unwrap();
+    let job = setting.job("table", &text, false);
+    succeeds(&Job { task: Task::TrainMany { list: setting.path("list.jsonl") }, ..job });
+    let table = setting.path("table/networks.parquet");
+    let searcher = "[searcher]\nkind = \"fairnas\"\nsamples = 1";
+    let text = setting.text(searcher, 1);
+    let judge = |text: &str| Job { task: Task::Judge { table: table.clone() }, ..setting.job("run", text, true) };
+    fails(&judge(&text), "contains no finished search");
+    succeeds(&setting.job("run", &text, false));
+    let result = fs::read(setting.path("run/result.json")).unwrap();
+    let judged = || {
+        succeeds(&judge(&text));
+        Agreement::read(&setting.path("run")).unwrap()
+    };
+    let found = judged();
+    assert_eq!(found.networks, 2);
+    assert!(found.judged.iter().all(|one| (0.0..=1.0).contains(&one.supernet_accuracy) && one.macs > 0.0));
+    assert_eq!(judged(), found);
+    assert_eq!(fs::read(setting.path("run/result.json")).unwrap(), result, "the result is as it was");
+    // The control: a network that is beyond a limit is not judged.
+    let upper = found.judged.iter().map(|one| one.macs).fold(f64::INFINITY, f64::min);
+    let limit = format!("[[regularizers]]\nkind = \"reject\"\nquantity = \"macs\"\nupper = {upper}\n{searcher}");
+    let text = setting.text(searcher, 1).replace(searcher, &limit);
+    succeeds(&setting.job("limited", &text, false));
+    succeeds(&Job { folder: setting.path("limited"), ..judge(&text) });
+    assert_eq!(Agreement::read(&setting.path("limited")).unwrap().networks, 1);
 }

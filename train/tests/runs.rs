@@ -33,7 +33,9 @@ fn a_run_that_nobody_listens_to_ends_in_the_midst_of_a_step() {
 #[test]
 fn a_killed_run_goes_on_as_if_nothing_had_happened() {
     let setting = Setting::new();
-    for table in [PROXYLESSNAS, TRAINER] {
+    // The last one splits its supernet on the way.
+    let few_shot = "[searcher]\nkind = \"fairnas\"\nsamples = 2\nsplit_after = 2";
+    for table in [PROXYLESSNAS, TRAINER, few_shot] {
         let (whole, killed) = (format!("whole{}", table.len()), format!("killed{}", table.len()));
         let text = setting.text(table, 5);
         succeeds(&setting.job(&whole, &text, false));

@@ -109,6 +109,68 @@ fn the_sandwich_trains_the_largest_and_the_smallest_path_in_each_step() {
     assert!((0..4).any(|block| names(&fair, &format!("blocks/{block}/MB3 3x3/")) == 0), "{fair:?}");
 }
 
+/// The parameters that a path uses after some steps of an experiment's searcher, and the choice that its supernet is split by.
+fn used(plan: &Plan, steps: u64, selected: [u16; 4]) -> (Vec<String>, Option<usize>) {
+    let mut session = Session::new(plan, Device::Cpu).unwrap();
+    let mut searcher = of(plan.experiment.searcher.as_ref().unwrap()).unwrap();
+    searcher.on_start(&mut session).unwrap();
+    for step in 0..steps {
+        searcher.train_step(&mut session, &batch(plan, step)).unwrap();
+    }
+    let mini = &batch(plan, 0)[0];
+    let loss = session.loss(Path::Selected(&Arch(selected.to_vec())), mini, Phase::Judge).unwrap();
+    let all = session.net().parameters().all();
+    (loss.parameters.into_iter().map(|i| all[i].name.clone()).collect(), session.net().split())
+}
+
+#[test]
+fn a_split_supernet_has_weights_for_each_candidate_of_a_choice() {
+    let setting = Setting::new();
+    let few_shot = setting.fairnas("split_after = 1").replace("epochs = 1", "epochs = 2");
+    let plan_of = |text: &str| plan(text);
+    let split = plan_of(&few_shot);
+    let steps = Session::new(&split, Device::Cpu).unwrap().steps_per_epoch();
+    let (before, none) = used(&split, steps, [1; 4]);
+    assert!(none.is_none() && before.iter().all(|name| !name.starts_with("split/")), "{before:?}");
+    let (names, choice) = used(&split, steps + 1, [1; 4]);
+    let choice = choice.unwrap();
+    assert!(names.iter().all(|name| name.starts_with("split/1/")), "{names:?}");
+    assert_eq!(names.len(), before.len(), "the same layers");
+    // A path with the first candidate of that choice goes on with the first set, whatever else it selects.
+    let mut first = [1; 4];
+    first[choice] = 0;
+    let (names, _) = used(&split, steps + 1, first);
+    assert!(names.iter().all(|name| !name.starts_with("split/")), "{names:?}");
+    // What one part learns the other does not: after the split their weights move apart.
+    let moved = changed(&split, steps + 3);
+    assert!(moved.iter().any(|name| name.starts_with("split/1/")), "{moved:?}");
+    // The control: without the switch there is one set of weights.
+    let (names, choice) = used(&plan_of(&setting.fairnas("").replace("epochs = 1", "epochs = 2")), steps + 1, [1; 4]);
+    assert!(choice.is_none() && names == before);
+    let error = Experiment::parse(&few_shot.replace("split_after = 1", "split_after = 2"), &[]).map(Plan::new).unwrap();
+    assert!(error.unwrap_err().to_string().contains("key `searcher.split_after`: 2 is not below the 2 epochs"));
+}
+
+#[test]
+fn progressive_shrinking_begins_with_the_largest_path() {
+    let setting = Setting::new();
+    let text = |keys: &str| setting.fairnas(keys).replace("epochs = 1", "epochs = 4");
+    let smaller = |names: &[String]| names.iter().filter(|name| name.contains("/MB1 3x3/")).count();
+    let shrinking = plan(&text("progressive_shrinking = true"));
+    let epoch = Session::new(&shrinking, Device::Cpu).unwrap().steps_per_epoch();
+    let first = changed(&shrinking, epoch);
+    assert_eq!(smaller(&first), 0, "{first:?}");
+    assert!((0..4).all(|block| first.iter().any(|name| name.starts_with(&format!("blocks/{block}/MB3 3x3/")))));
+    // At the end everything is trained; expansions come last.
+    assert_eq!(smaller(&changed(&shrinking, 3 * epoch)), 0);
+    assert!(smaller(&changed(&shrinking, 4 * epoch)) > 0);
+    // The control: without the switch all candidates are trained from the start.
+    assert!(smaller(&changed(&plan(&text("")), epoch)) > 0);
+    // With the sandwich rule the smaller paths learn from the largest, which stays the largest.
+    let sandwich = changed(&plan(&text("progressive_shrinking = true\nsandwich = true")), epoch);
+    assert_eq!(smaller(&sandwich), 0, "{sandwich:?}");
+}
+
 /// A path that learns from its own outputs has nothing to learn; from the labels it has.
 #[test]
 fn taught_paths_learn_from_outputs_in_place_of_labels() {

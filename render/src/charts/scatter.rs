@@ -45,11 +45,12 @@ pub fn scatter(plot: &Scatter<'_>) -> Markup {
     }
 }
 
-/// The same as an SVG file of its own, in colours that are legible on paper. Groups are not explained: it is for one.
+/// The same as an SVG file of its own, in colours that are legible on paper. Groups are not explained: it is for one, or for those
+/// that guides name.
 #[must_use]
 pub fn scatter_file(plot: &Scatter<'_>) -> String {
     const STYLE: &str = "text{font-family:sans-serif;font-size:11px;fill:#57606a}.name{font-size:12px;fill:#1b1f24}\
-        .axis line{stroke:#d0d7de}.mark{fill:#0072b2;fill-opacity:.72}.guide{fill:none;stroke:#57606a;stroke-dasharray:5 4}";
+        .axis line{stroke:#d0d7de}.mark{fill:#0072b2;fill-opacity:.72}.mark.c1{fill:#d55e00}.mark.c2{fill:#009e73}.mark.c3{fill:#cc79a7}.guide{fill:none;stroke:#57606a;stroke-dasharray:5 4}";
     let (width, height) = (WIDTH * 1.5, HEIGHT * 1.5);
     let file = html! {
         svg xmlns="http://www.w3.org/2000/svg" width=(width) height=(height) viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" {

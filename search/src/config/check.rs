@@ -76,6 +76,9 @@ fn misplaced(searcher: &Searcher, kind: RegularizerKind) -> Option<&'static str>
     }
 }
 
+/// Most processes that train at the same time.
+const MOST_PROCESSES: u32 = 64;
+
 /// Most trainings that a search may cost.
 const MOST_TRAININGS: f64 = 1e6;
 
@@ -141,7 +144,8 @@ fn check_searcher(searcher: &Searcher) -> Result<(), ConfigError> {
             }
             None
         }
-        Searcher::Fairnas { networks_per_step, samples, evolution, sandwich, .. } => {
+        Searcher::Fairnas { networks_per_step, samples, evolution, sandwich, split_after, .. } => {
+            within("split_after", split_after.unwrap_or(1), 1, 1_000_000)?;
             within("networks_per_step", networks_per_step.unwrap_or(2), 1 + u32::from(*sandwich), 10_000)?;
             within("samples", *samples, u32::from(evolution.is_none()), MOST_ON_IMAGES)?;
             evolution.as_ref().map(|evolution| (evolution, MOST_ON_IMAGES))
@@ -174,8 +178,14 @@ fn check_searcher(searcher: &Searcher) -> Result<(), ConfigError> {
     }
 }
 
-/// Paths within a budget need one.
+/// Paths within a budget need one, and a supernet is split while it is trained.
 fn check_paths(experiment: &Experiment, searcher: &Searcher) -> Result<(), ConfigError> {
+    if let (Searcher::Fairnas { split_after: Some(after), .. }, Some(training)) = (searcher, &experiment.training)
+        && *after >= training.all_epochs()
+    {
+        let problem = format!("{after} is not below the {} epochs of the run", training.all_epochs());
+        return Err(ConfigError::key("searcher.split_after", problem));
+    }
     let limits = |kind| matches!(kind, RegularizerKind::Reject | RegularizerKind::Constraint);
     match searcher {
         Searcher::Fairnas { paths: Paths::WithinBudget, .. }
@@ -221,6 +231,12 @@ fn check_training(experiment: &Experiment, training: &super::Training) -> Result
     let at = |(key, problem): (&str, String)| Err(ConfigError::key(format!("training.{key}"), problem));
     if let Some(problem) = training.problem() {
         return at(problem);
+    }
+    if !(1..=MOST_PROCESSES).contains(&training.processes) {
+        return at(("processes", format!("{} is not in 1 to {MOST_PROCESSES}", training.processes)));
+    }
+    if training.processes > 1 && experiment.searcher.as_ref().is_none_or(|s| s.trainings().is_none()) {
+        return at(("processes", "is for searches that train networks by themselves".to_owned()));
     }
     if experiment.trainer.is_some() && training.warm_up_epochs > 0 {
         return at(("warm_up_epochs", "for a training, use the schedule `cosine-warm-up`".to_owned()));

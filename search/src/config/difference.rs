@@ -42,13 +42,13 @@ impl Experiment {
         keys.into_iter().filter(differ).map(difference).collect()
     }
 
-    /// This experiment, computed where another is. A checkpoint goes from a GPU to a CPU and back, so the place is no
-    /// difference that matters to a run.
+    /// This experiment, computed where another is and in as many processes. A checkpoint goes from a GPU to a CPU and back, so the
+    /// place is no difference that matters to a run.
     #[must_use]
     pub fn computed_as(&self, other: &Self) -> Self {
         let mut moved = self.clone();
         if let (Some(own), Some(others)) = (&mut moved.training, &other.training) {
-            own.compute = others.compute;
+            (own.compute, own.processes) = (others.compute, others.processes);
         }
         moved
     }

@@ -78,6 +78,13 @@ pub struct Experiment {
 }
 
 impl Experiment {
+    /// The search of an experiment that names none, but has hard limits and something to train or a table of it: the staged search.
+    fn usual_searcher(&self) -> Option<Searcher> {
+        let limited = self.regularizers.iter().any(|r| r.kind == RegularizerKind::Reject);
+        let trains = self.training.is_some() || self.accuracy_table.is_some();
+        (self.trainer.is_none() && limited && trains).then(Searcher::staged)
+    }
+
     /// Whether weights are trained: not by searches on scores or on a table.
     #[must_use]
     pub fn trains(&self) -> bool {

@@ -57,6 +57,14 @@ pub enum Searcher {
         /// from the outputs of the first in place of the labels (Yu and Huang, "Universally slimmable networks").
         #[serde(default, skip_serializing_if = "is_false")]
         sandwich: bool,
+        /// After so many epochs each candidate of the choice that matters most gets weights of its own, for the whole network (Zhao et
+        /// al., "Few-shot NAS"; the choice as Hu et al., "Generalizing few-shot NAS with gradient matching"). Without it, never.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        split_after: Option<u32>,
+        /// Whether the largest path is trained first, in a quarter of the steps, then all kernels, then all depths, then all expansions
+        /// and widths (Cai et al., "Once-for-all").
+        #[serde(default, skip_serializing_if = "is_false")]
+        progressive_shrinking: bool,
     },
     /// Evolution by a score that needs no training.
     Evolution {
@@ -158,6 +166,20 @@ impl Searcher {
             | Self::RegularizedEvolution { trainings, .. }
             | Self::LocalSearch { trainings } => Some(*trainings),
             _ => None,
+        }
+    }
+
+    /// The staged search with its defaults.
+    #[must_use]
+    pub fn staged() -> Self {
+        Self::Staged {
+            trainings: eight(),
+            draws: five_hundred(),
+            scores: counts(),
+            rungs: None,
+            reduction: three(),
+            finalists: three(),
+            judge: Judge::default(),
         }
     }
 

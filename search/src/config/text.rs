@@ -54,7 +54,8 @@ impl Experiment {
             let problem = suggest::explain(error.inner().message());
             if key == "." { ConfigError::Syntax(problem) } else { ConfigError::Key { key, problem } }
         })?;
-        // The one default that depends on another table.
+        experiment.searcher = experiment.searcher.take().or_else(|| experiment.usual_searcher());
+        // A default that depends on another table.
         let searches = experiment.searcher.is_some();
         if let Some(data) = &mut experiment.data {
             data.train_portion = Some(data.portion(searches));

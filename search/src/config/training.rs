@@ -138,9 +138,21 @@ pub struct Training {
     /// Whether a GPU uses only algorithms that give the same bits each time, at some cost in time. A CPU always does.
     #[serde(default, skip_serializing_if = "is_default")]
     pub deterministic: bool,
-    /// Threads of the computation on the CPU. Default: all cores.
+    /// Processes that train networks at the same time, in searches that train networks by themselves. What is found does not depend
+    /// on it. Several GPUs are shared among them.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub processes: u32,
+    /// Threads of the computation on the CPU, of each process. Default: all cores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn is_one(count: &u32) -> bool {
+    *count == 1
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -276,6 +288,7 @@ mod tests {
             layout: Layout::ChannelsFirst,
             cuda_graphs: false,
             deterministic: false,
+            processes: 1,
             threads: None,
         }
     }

@@ -9,7 +9,7 @@ use nasprof_search::events::RunEvent;
 use nasprof_search::folder::FolderError;
 use nasprof_search::job::{Job, Task};
 use nasprof_train::SearchError;
-use nasprof_train::run::{many, run};
+use nasprof_train::run::{many, one, run};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
@@ -79,7 +79,8 @@ fn main() -> ExitCode {
     };
     let done = match &job.task {
         Task::TrainMany { list } => many(&job, list, &mut emit),
-        Task::Run | Task::Select { .. } => run(&job, &mut emit).map(drop),
+        Task::TrainOne { arch, number, epochs } => one(&job, arch, *number, *epochs, &mut emit),
+        Task::Run | Task::Select { .. } | Task::Judge { .. } => run(&job, &mut emit).map(drop),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -13,6 +13,7 @@ mod staged;
 mod train;
 mod trial;
 mod trials;
+mod workers;
 
 use std::path::Path;
 
@@ -25,6 +26,7 @@ use crate::searchers;
 
 pub use many::many;
 pub use search::search_with;
+pub use workers::one;
 
 /// Does what a job asks for. `tell` gets word of progress now and then.
 ///
@@ -36,9 +38,12 @@ pub fn run(job: &Job, emit: &mut dyn FnMut(RunEvent)) -> Result<RunResult, Searc
         plan.warnings.iter().for_each(|warning| emit(RunEvent::Line(warning.clone())));
     }
     match (&plan.experiment.searcher, &job.task) {
-        (Some(settings), Task::Run | Task::Select { .. }) => {
+        (Some(settings), Task::Run | Task::Select { .. } | Task::Judge { .. }) => {
             let factor = if let Task::Select { factor } = &job.task { Some(*factor) } else { None };
             if settings.trainings().is_some() {
+                if let Task::Judge { .. } = job.task {
+                    return Err(SearchError::Searcher("this search has no supernet to judge with".to_owned()));
+                }
                 return staged::search(&plan, job, settings, factor, emit);
             }
             let searcher = searchers::of(settings).ok_or_else(|| ConfigError::Key {
@@ -48,10 +53,15 @@ pub fn run(job: &Job, emit: &mut dyn FnMut(RunEvent)) -> Result<RunResult, Searc
             search::search(&plan, job, searcher, factor, emit)
         }
         (None, Task::Run) => train::train(&plan, job, emit),
+        (_, Task::TrainOne { .. }) => {
+            Err(SearchError::Searcher("a network of a search has no result: `run::one` trains it".to_owned()))
+        }
         (_, Task::TrainMany { .. }) => {
             Err(SearchError::Searcher("a list of networks has no single result: `run::many` trains it".to_owned()))
         }
-        (None, Task::Select { .. }) => Err(SearchError::Searcher("a training has nothing to select".to_owned())),
+        (None, Task::Select { .. } | Task::Judge { .. }) => {
+            Err(SearchError::Searcher("a training has nothing to select".to_owned()))
+        }
     }
 }
 

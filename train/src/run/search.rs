@@ -3,11 +3,14 @@
 use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
 use nasprof_graph::passes::{eliminate_dead_code, select as select_arch};
+use nasprof_search::agreement::{self, Agreement, Judged};
 use nasprof_search::config::{ConfigError, Loaders, Plan, Searcher as Searching, Training};
 use nasprof_search::data::Loader;
 use nasprof_search::events::{Judging, RunEvent, Step};
-use nasprof_search::folder::{Claim, FolderError, reopen};
-use nasprof_search::job::{Epochs, Existing, Job, QuantityResult, RunResult};
+use nasprof_search::evolution::Budget;
+use nasprof_search::folder::{Claim, FolderError, finished, reopen};
+use nasprof_search::job::{Epochs, Existing, Job, QuantityResult, RunResult, Task};
+use nasprof_search::methods::table::AccuracyTable;
 use nasprof_search::selection::{DiscretizationRule, Selected, select};
 use nasprof_search::winner::Latency;
 use nasprof_spaces::Space;
@@ -74,6 +77,11 @@ pub(super) fn search(
         return Err(ConfigError::Key { key: "training.cuda_graphs".to_owned(), problem }.into());
     }
     check_replay(&plan.experiment)?;
+    let judges = matches!(job.task, Task::Judge { .. });
+    if judges && finished::<RunResult>(&job.folder)?.is_none() {
+        let problem = "contains no finished search".to_owned();
+        return Err(FolderError::Format { path: job.folder.clone(), problem }.into());
+    }
     // Before the folder becomes that of this experiment: it may name a device that is not there.
     let place = place(training)?;
     let (folder, claim) =
@@ -96,6 +104,7 @@ pub(super) fn search(
     let mut run = Run { plan, training, loaders, valid, folder, session, searcher, of, rule, place, state, emit };
     let resumed = run.resume(claim)?;
     match factor {
+        None if judges => {}
         Some(factor) if resumed && run.finished() => {
             run.folder.log(&format!("selects again, with the LUT's latencies times {factor:.4}"))?;
         }
@@ -110,6 +119,9 @@ pub(super) fn search(
     }
     if !resumed {
         run.searcher.on_start(&mut run.session)?;
+    }
+    if let Task::Judge { table } = &job.task {
+        return run.judge(table);
     }
     run.train()?;
     run.result(factor.unwrap_or(1.0))
@@ -262,6 +274,38 @@ impl Run<'_> {
         let beside = ["alphas.csv", "luts.sha256"];
         checkpoint::save(self.folder.path(), &self.of, self.state.epochs, &tensors, &beside, &self.state)?;
         self.folder.epoch(&self.state.rows, &self.epochs(), self.emit)
+    }
+
+    /// Judges the networks of a table that are within the limits, and writes down how far that agrees with their own trainings.
+    fn judge(&mut self, table: &std::path::Path) -> Result<RunResult, SearchError> {
+        let space = &self.plan.space;
+        let known = AccuracyTable::read(table, space).map_err(|e| SearchError::Searcher(e.to_string()))?;
+        let archs: Vec<Arch> = known.archs().cloned().collect();
+        let admitted = Budget::new(space, &self.plan.regularizers, |_| 1.0)?.admitted(space, &archs)?;
+        let within: Vec<&Arch> = archs.iter().zip(admitted).filter(|(_, admitted)| *admitted).map(|(a, _)| a).collect();
+        let (wanted, mut progress) = (within.len() as u64, Progress::new(within.len() as u64));
+        let mut judged = Vec::new();
+        for arch in within {
+            let Some(entry) = known.find(arch) else { continue };
+            let score = judge_all(&self.session, arch, self.valid, self.emit)?;
+            let count = |name: &str| entry.scores.get(name).copied().unwrap_or(f64::NAN);
+            judged.push(Judged {
+                arch: ArchFile::new(&space.name, &space.choices, arch),
+                supernet_accuracy: 1.0 - score.error,
+                valid_accuracy: entry.valid,
+                test_accuracy: entry.test,
+                macs: count("macs"),
+                params: count("params"),
+            });
+            if let Some(seconds_left) = progress.step() {
+                (self.emit)(RunEvent::Judging(Judging { judged: judged.len() as u64, wanted, seconds_left }));
+            }
+        }
+        let path = self.folder.path().join(agreement::FILE);
+        let text = serde_json::to_vec_pretty(&Agreement::of(judged)).map_err(|e| SearchError::file(&path, e.into()))?;
+        super::replace(&path, &text)?;
+        let result = finished::<RunResult>(self.folder.path())?;
+        result.ok_or_else(|| FolderError::Missing { path: self.folder.path().join("result.json") }.into())
     }
 
     fn select(&self, factor: f64) -> Result<Selected, SearchError> {

@@ -11,6 +11,7 @@ use nasprof_graph::Arch;
 use nasprof_search::config::Plan;
 use nasprof_search::events::{RunEvent, Step};
 use nasprof_search::folder::{FolderError, Part};
+use nasprof_search::job::{Existing, Job, Task};
 use nasprof_search::methods::{Fault, Progress as Trained, Trainings, decayed_sum};
 use nasprof_search::trials::{Epoch, Journal, Trial};
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,7 @@ use super::checkpoint::{read_tensors, write_tensors};
 use super::progress::Progress;
 use super::single::{Restore, Settings};
 use super::trial::Training;
+use super::workers::{News, in_processes};
 use crate::error::SearchError;
 use crate::scale::LossScale;
 
@@ -33,10 +35,22 @@ enum Event {
     Of { space: String, images: String },
     /// Scores of a network at initialisation.
     Scores { arch: Arch, scores: BTreeMap<String, f64> },
-    /// An epoch of a network, with the checkpoint after it.
-    Epoch { arch: Arch, epoch: Epoch, checkpoint: Checkpoint },
+    /// An epoch of a network, with the checkpoint after it. Networks that are trained at the same time come in any order, so each
+    /// has its number; journals of versions before have none, and their networks are numbered as they come.
+    Epoch {
+        arch: Arch,
+        #[serde(default)]
+        number: Option<usize>,
+        epoch: Epoch,
+        checkpoint: Checkpoint,
+    },
     /// A training that cannot go on.
-    Failed { arch: Arch, problem: String },
+    Failed {
+        arch: Arch,
+        #[serde(default)]
+        number: Option<usize>,
+        problem: String,
+    },
 }
 
 /// A network's tensors and the numbers beside them.
@@ -64,9 +78,10 @@ pub(super) struct Trials<'a> {
     settings: Settings<'a>,
     device: Device,
     folder: PathBuf,
-    journal: Journal,
+    /// `None` in a process that trains one network for another process, which keeps the journal.
+    journal: Option<Journal>,
     known: HashMap<Arch, Known>,
-    /// Networks whose training was begun, in their order: they number the checkpoints.
+    /// The numbers of the networks whose training was begun, from 1: they name the checkpoints.
     begun: HashMap<Arch, usize>,
     progress: Progress,
     emit: &'a mut dyn FnMut(RunEvent),
@@ -81,41 +96,107 @@ impl<'a> Trials<'a> {
         cost: u64,
         emit: &'a mut dyn FnMut(RunEvent),
     ) -> Result<Self, SearchError> {
-        let settings = Settings::of(plan)?;
-        let path = folder.join(JOURNAL);
-        let (mut journal, events) = Journal::open::<Event>(&path)?;
-        let (identity, digest) = (plan.space.graph.identity(), settings.loaders.digest());
-        let (mut known, mut begun) = (HashMap::<Arch, Known>::new(), HashMap::new());
-        let (mut is_begun, mut done) = (false, 0);
+        let (mut journal, events) = Journal::open::<Event>(&folder.join(JOURNAL))?;
+        let is_begun = !events.is_empty();
+        let mut trials = Self::new(plan, folder, device, emit)?;
+        let done = trials.learn(events)?;
+        if !is_begun {
+            let (space, images) = trials.identity();
+            journal.append(&Event::Of { space, images })?;
+        }
+        let steps = trials.settings.loaders.train_batches.steps as u64;
+        trials.progress = Progress::new(cost.saturating_sub(done) * steps);
+        trials.journal = Some(journal);
+        Ok(trials)
+    }
+
+    /// The same in a process that trains one network for another: the journal is read, and what would be appended is emitted as
+    /// [`RunEvent::Record`].
+    pub(super) fn of_worker(
+        plan: &'a Plan,
+        folder: &Path,
+        device: Device,
+        emit: &'a mut dyn FnMut(RunEvent),
+    ) -> Result<Self, SearchError> {
+        let mut trials = Self::new(plan, folder, device, emit)?;
+        trials.learn(Journal::read::<Event>(&folder.join(JOURNAL))?)?;
+        Ok(trials)
+    }
+
+    fn new(
+        plan: &'a Plan,
+        folder: &Path,
+        device: Device,
+        emit: &'a mut dyn FnMut(RunEvent),
+    ) -> Result<Self, SearchError> {
+        Ok(Self {
+            plan,
+            settings: Settings::of(plan)?,
+            device,
+            folder: folder.to_owned(),
+            journal: None,
+            known: HashMap::new(),
+            begun: HashMap::new(),
+            progress: Progress::new(1),
+            emit,
+        })
+    }
+
+    /// Digests of the space and of the images.
+    fn identity(&self) -> (String, String) {
+        (self.plan.space.graph.identity().digest().to_owned(), self.settings.loaders.digest())
+    }
+
+    /// Takes over what a journal has; how many epochs that are.
+    fn learn(&mut self, events: Vec<Event>) -> Result<u64, SearchError> {
+        let path = self.folder.join(JOURNAL);
+        let (identity, (_, digest)) = (self.plan.space.graph.identity(), self.identity());
+        let mut done = 0;
         for event in events {
             match event {
                 Event::Of { space, .. } if !identity.is(&space) => {
                     return Err(SearchError::checkpoint(&path, "is of another space"));
                 }
                 Event::Of { images, .. } if images != digest => return Err(FolderError::OtherData { path }.into()),
-                Event::Of { .. } => is_begun = true,
-                Event::Scores { arch, scores } => known.entry(arch).or_default().scores = Some(scores),
-                Event::Epoch { arch, epoch, checkpoint } => {
-                    let next = begun.len();
-                    begun.entry(arch.clone()).or_insert(next);
-                    let network = known.entry(arch).or_default();
+                Event::Of { .. } => {}
+                Event::Scores { arch, scores } => self.known.entry(arch).or_default().scores = Some(scores),
+                Event::Epoch { arch, number, epoch, checkpoint } => {
+                    self.number(&arch, number);
+                    let network = self.known.entry(arch).or_default();
                     network.epochs.push(epoch);
                     network.checkpoint = Some(checkpoint);
                     done += 1;
                 }
-                Event::Failed { arch, .. } => {
-                    let next = begun.len();
-                    begun.entry(arch.clone()).or_insert(next);
-                    known.entry(arch).or_default().failed = true;
+                Event::Failed { arch, number, .. } => {
+                    self.number(&arch, number);
+                    self.known.entry(arch).or_default().failed = true;
                 }
             }
         }
-        if !is_begun {
-            journal.append(&Event::Of { space: identity.digest().to_owned(), images: digest })?;
+        Ok(done)
+    }
+
+    /// The number of a network, the one that it was given or the next one.
+    pub(super) fn number(&mut self, arch: &Arch, given: Option<usize>) -> usize {
+        let next = self.begun.values().max().map_or(1, |last| last + 1);
+        *self.begun.entry(arch.clone()).or_insert(given.unwrap_or(next))
+    }
+
+    /// Whether a network has had so many epochs, or cannot have them.
+    fn is_done(&self, arch: &Arch, epochs: u32) -> bool {
+        self.known.get(arch).is_some_and(|known| known.failed || known.epochs.len() as u32 >= epochs)
+    }
+
+    /// Writes an event down, or hands it to the process that does.
+    fn append(&mut self, event: &Event) -> Result<(), SearchError> {
+        match &mut self.journal {
+            Some(journal) => Ok(journal.append(event)?),
+            None => {
+                let record = serde_json::to_value(event).map_err(|e| SearchError::Searcher(e.to_string()))?;
+                (self.emit)(RunEvent::Record(record));
+                Ok(())
+            }
         }
-        let steps = settings.loaders.train_batches.steps as u64;
-        let progress = Progress::new(cost.saturating_sub(done) * steps);
-        Ok(Self { plan, settings, device, folder: folder.to_owned(), journal, known, begun, progress, emit })
     }
 
     /// The checkpoint of a network after its last epoch, below the run folder.
@@ -146,12 +227,10 @@ impl<'a> Trials<'a> {
     }
 
     /// Trains a network until it has had so many epochs.
-    fn train_one(&mut self, arch: &Arch, epochs: u32) -> Result<Option<Trained>, SearchError> {
-        let done = |trials: &Self| trials.known.get(arch).map_or(0, |known| known.epochs.len() as u32);
+    pub(super) fn train_one(&mut self, arch: &Arch, epochs: u32) -> Result<Option<Trained>, SearchError> {
         let mut training = None;
-        while done(self) < epochs && !self.known.get(arch).is_some_and(|known| known.failed) {
-            let next = self.begun.len();
-            let number = *self.begun.entry(arch.clone()).or_insert(next) + 1;
+        while !self.is_done(arch, epochs) {
+            let number = self.number(arch, None);
             let at = match &mut training {
                 Some(training) => training,
                 none => none.insert(self.training(arch)?),
@@ -159,9 +238,7 @@ impl<'a> Trials<'a> {
             match self.epoch(arch, number, at) {
                 Err(error @ SearchError::Diverged { .. }) => {
                     let problem = error.to_string();
-                    self.tell(format!("network {number} failed: {problem}"));
-                    self.journal.append(&Event::Failed { arch: arch.clone(), problem })?;
-                    self.known.entry(arch.clone()).or_default().failed = true;
+                    self.record(Event::Failed { arch: arch.clone(), number: Some(number), problem })?;
                 }
                 other => other?,
             }
@@ -207,20 +284,62 @@ impl<'a> Trials<'a> {
         let tensors = Part::of(&self.folder, &file)?;
         let loss_scale = training.single.numerics.state();
         let checkpoint = Checkpoint { tensors, optimizer_steps, optimizer_updates, loss_scale };
-        let valid = done.valid_accuracy.unwrap_or(0.0);
-        self.tell(format!("network {number}, epoch {epoch}/{all}: loss {:.4}, validation {valid:.4}", done.train_loss));
-        self.journal.append(&Event::Epoch {
-            arch: arch.clone(),
-            epoch: done.clone(),
-            checkpoint: checkpoint.clone(),
-        })?;
-        let known = self.known.entry(arch.clone()).or_default();
-        known.epochs.push(done);
-        if let Some(before) = known.checkpoint.replace(checkpoint) {
-            // One that stays takes space and does no harm.
-            let _ = std::fs::remove_file(self.folder.join(before.tensors.file));
+        self.record(Event::Epoch { arch: arch.clone(), number: Some(number), epoch: done, checkpoint })
+    }
+
+    /// Writes down what became of a training, and says so.
+    fn record(&mut self, event: Event) -> Result<(), SearchError> {
+        self.append(&event)?;
+        let all = self.settings.training.epochs;
+        let keeps = self.journal.is_some();
+        match event {
+            Event::Epoch { arch, number, epoch, checkpoint } => {
+                let network = self.known.entry(arch).or_default();
+                let (count, loss) = (network.epochs.len() + 1, epoch.train_loss);
+                let (number, valid) = (number.unwrap_or(0), epoch.valid_accuracy.unwrap_or(0.0));
+                network.epochs.push(epoch);
+                let before = network.checkpoint.replace(checkpoint);
+                if let Some(before) = before.filter(|_| keeps) {
+                    // One that stays takes space and does no harm.
+                    let _ = std::fs::remove_file(self.folder.join(before.tensors.file));
+                }
+                if keeps {
+                    self.tell(format!("network {number}, epoch {count}/{all}: loss {loss:.4}, validation {valid:.4}"));
+                }
+            }
+            Event::Failed { arch, number, problem } => {
+                self.known.entry(arch).or_default().failed = true;
+                if keeps {
+                    self.tell(format!("network {} failed: {problem}", number.unwrap_or(0)));
+                }
+            }
+            Event::Of { .. } | Event::Scores { .. } => {}
         }
         Ok(())
+    }
+
+    /// Trains networks in processes of their own, several at the same time.
+    fn train_in_processes(&mut self, archs: &[Arch], epochs: u32, at_once: usize) -> Result<(), SearchError> {
+        let left: Vec<&Arch> = archs.iter().filter(|arch| !self.is_done(arch, epochs)).collect();
+        let jobs: Vec<Job> = left
+            .into_iter()
+            .map(|arch| {
+                let number = self.number(arch, None);
+                let task = Task::TrainOne { arch: arch.clone(), number, epochs };
+                let (experiment, folder) = (self.plan.experiment.clone(), self.folder.clone());
+                Job { task, experiment, folder, existing: Existing::Resume }
+            })
+            .collect();
+        in_processes(jobs, at_once, &mut |news| match news {
+            News::Record(record) => {
+                let event = serde_json::from_value(record).map_err(|e| SearchError::Searcher(e.to_string()))?;
+                self.record(event)
+            }
+            News::Line(line) => {
+                self.tell(line);
+                Ok(())
+            }
+        })
     }
 
     fn tell(&mut self, line: String) {
@@ -231,7 +350,7 @@ impl<'a> Trials<'a> {
         if self.known.get(arch).is_none_or(|known| known.scores.is_none()) {
             let trial = Trial { arch: arch.clone(), seed: self.plan.experiment.seed };
             let scores = Training::new(self.plan, &trial, self.device)?.scores(self.emit)?;
-            self.journal.append(&Event::Scores { arch: arch.clone(), scores: scores.clone() })?;
+            self.append(&Event::Scores { arch: arch.clone(), scores: scores.clone() })?;
             self.known.entry(arch.clone()).or_default().scores = Some(scores);
         }
         Ok(self.known.get(arch).and_then(|known| known.scores.as_ref()?.get(name).copied()))
@@ -257,6 +376,10 @@ impl Trainings for Trials<'_> {
     }
 
     fn train(&mut self, archs: &[Arch], epochs: u32) -> Result<Vec<Option<Trained>>, Fault> {
+        let processes = self.settings.training.processes as usize;
+        if processes > 1 && archs.len() > 1 {
+            self.train_in_processes(archs, epochs, processes)?;
+        }
         archs.iter().map(|arch| Ok(self.train_one(arch, epochs)?)).collect()
     }
 }

@@ -9,6 +9,8 @@ use nasprof_search::evolution::{Budget, EvolutionError, evolve, sample};
 use rand::seq::SliceRandom;
 use serde_json::{Value, json};
 
+use super::shrink::Shrinking;
+use super::split::choice_that_matters;
 use super::{ArchStep, Judge, Searcher};
 use crate::batch::{Gradients, MiniBatch};
 use crate::error::SearchError;
@@ -54,6 +56,12 @@ pub struct FairNas {
     sampler: FairSampler,
     paths: Paths,
     sandwich: bool,
+    split_after: Option<u32>,
+    shrinks: bool,
+    /// What of the space is trained when, once it was needed.
+    shrinking: Option<Shrinking>,
+    /// Steps of the weights so far.
+    steps: u64,
     /// The paths with the most and the fewest MACs, once they were needed.
     ends: Option<[Arch; 2]>,
 }
@@ -67,7 +75,19 @@ impl FairNas {
     #[must_use]
     pub fn new(networks_per_step: Option<u32>, samples: u32, evolution: Option<Evolution>) -> Self {
         let sampler = FairSampler::new(0);
-        Self { networks_per_step, samples, evolution, sampler, paths: Paths::Fair, sandwich: false, ends: None }
+        Self {
+            networks_per_step,
+            samples,
+            evolution,
+            sampler,
+            paths: Paths::Fair,
+            sandwich: false,
+            split_after: None,
+            shrinks: false,
+            shrinking: None,
+            steps: 0,
+            ends: None,
+        }
     }
 
     /// Trains other paths than those of strict fairness.
@@ -82,8 +102,46 @@ impl FairNas {
         Self { sandwich, ..self }
     }
 
+    /// Splits the supernet after so many epochs by the choice that matters most (Zhao et al., ICML 2021), or never.
+    #[must_use]
+    pub fn with_split(self, split_after: Option<u32>) -> Self {
+        Self { split_after, ..self }
+    }
+
+    /// Trains by progressive shrinking (Cai et al., ICLR 2020), or not.
+    #[must_use]
+    pub fn with_shrinking(self, shrinks: bool) -> Self {
+        Self { shrinks, ..self }
+    }
+
+    /// What of the space is trained when, while that is not all of it.
+    fn shrinking(&mut self, session: &Session<'_>) -> Option<(&Shrinking, u64)> {
+        let all = session.steps_per_epoch() * u64::from(session.epochs());
+        if !self.shrinks || Shrinking::is_over(self.steps, all) {
+            return None;
+        }
+        Some((self.shrinking.get_or_insert_with(|| Shrinking::new(&session.space().choices)), all))
+    }
+
+    /// Splits the supernet when it is time.
+    fn split(&mut self, session: &mut Session<'_>, batch: &[MiniBatch]) -> Result<(), SearchError> {
+        let after = self.split_after.map(|epochs| u64::from(epochs) * session.steps_per_epoch());
+        if after.is_none_or(|after| self.steps < after) || session.net().split().is_some() {
+            return Ok(());
+        }
+        let paths = [session.sample(), session.sample()];
+        match choice_that_matters(session, &paths, batch)? {
+            Some(choice) => session.split_by(choice),
+            None => Ok(()),
+        }
+    }
+
     /// The next path to train.
     fn path(&mut self, session: &mut Session<'_>) -> Result<Arch, SearchError> {
+        let step = self.steps;
+        if let Some((shrinking, all)) = self.shrinking(session) {
+            return Ok(shrinking.path(step, all, &mut session.random()));
+        }
         if self.paths == Paths::Fair {
             return Ok(self.sampler.sample(&session.space().choices));
         }
@@ -99,6 +157,10 @@ impl FairNas {
 
     /// The path with the most MACs and the one with the fewest.
     fn ends(&mut self, session: &Session<'_>) -> Result<[Arch; 2], SearchError> {
+        let step = self.steps;
+        if let Some((shrinking, all)) = self.shrinking(session) {
+            return Ok([true, false].map(|largest| shrinking.end(step, all, largest)));
+        }
         if let Some(ends) = &self.ends {
             return Ok(ends.clone());
         }
@@ -162,8 +224,11 @@ impl Searcher for FairNas {
     fn train_step(&mut self, session: &mut Session<'_>, batch: &[MiniBatch]) -> Result<Tally, SearchError> {
         let largest = session.space().choices.iter().map(|c| c.candidates.len()).max().unwrap_or(1);
         let networks = self.networks_per_step.unwrap_or(largest as u32);
+        self.split(session, batch)?;
         if self.sandwich {
-            return self.sandwich_step(session, batch, networks);
+            let tally = self.sandwich_step(session, batch, networks)?;
+            self.steps += 1;
+            return Ok(tally);
         }
         let mut gradients = Gradients::new();
         let mut tally = Tally::default();
@@ -172,6 +237,7 @@ impl Searcher for FairNas {
             tally = tally.and(session.weight_gradients(Path::Selected(&arch), batch, &mut gradients)?);
         }
         session.update_weights(gradients)?;
+        self.steps += 1;
         Ok(tally)
     }
 
@@ -194,12 +260,14 @@ impl Searcher for FairNas {
     }
 
     fn state(&self) -> Value {
-        json!({ "seed": self.sampler.seed, "drawn": self.sampler.sampled })
+        json!({ "seed": self.sampler.seed, "drawn": self.sampler.sampled, "steps": self.steps })
     }
 
     fn restore(&mut self, state: &Value) -> Result<(), String> {
         let number = |key: &str| state[key].as_u64().ok_or_else(|| format!("the searcher's {key}"));
         self.sampler = FairSampler { seed: number("seed")?, sampled: number("drawn")? };
+        // Checkpoints of versions before neither split nor shrink, so they have no use for it.
+        self.steps = state["steps"].as_u64().unwrap_or(0);
         Ok(())
     }
 }

@@ -4,6 +4,8 @@ mod darts;
 mod fairnas;
 mod gate;
 mod proxylessnas;
+mod shrink;
+mod split;
 
 use nasprof_graph::Arch;
 use nasprof_search::config;
@@ -100,9 +102,18 @@ pub fn of(settings: &config::Searcher) -> Option<Box<dyn Searcher>> {
         config::Searcher::Proxylessnas { gradient, samples, baseline_rate } => {
             Some(Box::new(ProxylessNas::new(*gradient, *samples, *baseline_rate)))
         }
-        config::Searcher::Fairnas { networks_per_step, samples, evolution, paths, sandwich } => {
-            let fairnas = FairNas::new(*networks_per_step, *samples, *evolution);
-            Some(Box::new(fairnas.with_paths(*paths).with_sandwich(*sandwich)))
+        config::Searcher::Fairnas {
+            networks_per_step,
+            samples,
+            evolution,
+            paths,
+            sandwich,
+            split_after,
+            progressive_shrinking,
+        } => {
+            let fairnas = FairNas::new(*networks_per_step, *samples, *evolution).with_paths(*paths);
+            let fairnas = fairnas.with_sandwich(*sandwich).with_split(*split_after);
+            Some(Box::new(fairnas.with_shrinking(*progressive_shrinking)))
         }
         // These train nothing, or each network by itself.
         _ => None,

@@ -61,6 +61,7 @@ impl Supernet {
         let laid_out = if self.channels_last { channels_last(batch)? } else { batch.shallow_clone() };
         let batch = &laid_out;
         let nodes = self.graph.nodes();
+        let part = self.part_of(path);
         let needed = self.needed(path);
         let mut uses = self.use_counts(path, &needed);
         let mut values: Vec<Option<Value>> = (0..nodes.len()).map(|_| None).collect();
@@ -80,7 +81,7 @@ impl Supernet {
                 values[i] = Some(value);
             }
             self.hand_on(i, path, &needed, &mut values, &mut uses, &mut parts).map_err(failed)?;
-            let used = self.steps[i].uses.iter().map(|u| u.parameter);
+            let used = self.steps[i].uses.iter().map(|u| self.parameters.in_part(u.parameter, part));
             parameters.extend(used.filter(|&p| self.parameters.all()[p].trainable));
             // What a mixture reads was handed on to it.
             let operands = if mixes { Vec::new() } else { self.operands(node, path) };
@@ -227,19 +228,27 @@ impl Supernet {
             return Ok(Value::Zeros);
         }
         if !self.graph.outputs().iter().any(|id| id.0 == index) {
-            return self.apply(index, node, &operands, phase).map(Value::Tensor);
+            return self.apply(index, node, &operands, path, phase).map(Value::Tensor);
         }
         // Logits in 32 bits also where the rest has 16, which make two of them equal where they are not.
         let _guard = Autocast::to(Kind::Float, self.device);
         for operand in operands.iter_mut().filter(|x| matches!(x.kind(), Kind::BFloat16 | Kind::Half)) {
             *operand = operand.f_to_kind(Kind::Float)?;
         }
-        self.apply(index, node, &operands, phase).map(Value::Tensor)
+        self.apply(index, node, &operands, path, phase).map(Value::Tensor)
     }
 
-    fn apply(&self, index: usize, node: &Node, operands: &[Tensor], phase: Phase) -> Result<Tensor, TchError> {
+    fn apply(
+        &self,
+        index: usize,
+        node: &Node,
+        operands: &[Tensor],
+        path: Path<'_>,
+        phase: Phase,
+    ) -> Result<Tensor, TchError> {
         let step = &self.steps[index];
-        let weights = step.uses.iter().map(|u| self.parameters.part(u)).collect::<Result<Vec<_>, _>>()?;
+        let part = self.part_of(path);
+        let weights = step.uses.iter().map(|u| self.parameters.used(u, part)).collect::<Result<Vec<_>, _>>()?;
         match (&node.op, phase, weights.as_slice()) {
             (Op::BatchNorm { epsilon }, Phase::Train | Phase::Judge, [scale, shift, mean, variance]) => {
                 let moves = phase == Phase::Train;

@@ -39,6 +39,8 @@ pub struct Supernet {
     parameters: Parameters,
     device: Device,
     channels_last: bool,
+    /// The choice each candidate of which has weights of its own, for the whole network.
+    split: Option<usize>,
 }
 
 impl Supernet {
@@ -64,7 +66,46 @@ impl Supernet {
         let choices = graph.choices();
         let choice_index = choices.iter().enumerate().map(|(i, c)| (c.name.clone(), i)).collect();
         let takers = takers(&graph, &choice_index);
-        Ok(Self { takers, graph, choices, choice_index, steps, parameters, device, channels_last: false })
+        Ok(Self { takers, graph, choices, choice_index, steps, parameters, device, channels_last: false, split: None })
+    }
+
+    /// The same network with so many sets of its weights, of which [`Supernet::split_by`] makes use.
+    ///
+    /// # Errors
+    /// libtorch's, for want of memory.
+    pub fn with_parts(mut self, parts: usize) -> Result<Self, NetworkError> {
+        self.parameters = self.parameters.copied(parts)?;
+        Ok(self)
+    }
+
+    /// Gives each candidate of a choice weights of its own, for the whole network (few-shot NAS, Zhao et al., ICML 2021): a path uses
+    /// those of the candidate that it selects. All begin as the weights of now.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn split_by(&mut self, choice: usize) -> Result<(), NetworkError> {
+        self.parameters.copy_to_all_parts()?;
+        self.split = Some(choice);
+        Ok(())
+    }
+
+    /// The choice that it is split by.
+    #[must_use]
+    pub fn split(&self) -> Option<usize> {
+        self.split
+    }
+
+    /// Goes on with weights that were split before.
+    pub(crate) fn restore_split(&mut self, choice: Option<usize>) {
+        self.split = choice;
+    }
+
+    /// The set of weights that a path uses.
+    fn part_of(&self, path: Path<'_>) -> usize {
+        match (self.split, path) {
+            (Some(choice), Path::Selected(arch)) => arch.0.get(choice).map_or(0, |&candidate| usize::from(candidate)),
+            _ => 0,
+        }
     }
 
     /// The same network with the channels of an element side by side in memory. What shares its parameters, such as an

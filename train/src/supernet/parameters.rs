@@ -26,6 +26,8 @@ pub struct Parameter {
 pub struct Parameters {
     all: Vec<Parameter>,
     index: BTreeMap<String, usize>,
+    /// How many belong to the graph; behind them come copies of all of these, for parts of a split supernet.
+    own: usize,
 }
 
 /// A node's use of a tensor: which, and how much of it.
@@ -62,7 +64,39 @@ impl Parameters {
             all.push(Parameter { name, tensor: tensor.f_set_requires_grad(trainable)?, trainable });
         }
         let index = all.iter().enumerate().map(|(i, p)| (p.name.clone(), i)).collect();
-        Ok(Self { all, index })
+        let own = all.len();
+        Ok(Self { all, index, own })
+    }
+
+    /// Adds copies of all tensors, named `split/1/…` and so on, until there are `parts` of each.
+    pub(super) fn copied(mut self, parts: usize) -> Result<Self, TchError> {
+        for part in 1..parts {
+            for i in 0..self.own {
+                let Parameter { name, tensor, trainable } = &self.all[i];
+                let (name, trainable) = (format!("split/{part}/{name}"), *trainable);
+                let own = tensor.f_detach()?;
+                let mut copy = own.f_zeros_like()?;
+                copy.f_copy_(&own)?;
+                let tensor = copy.f_set_requires_grad(trainable)?;
+                self.index.insert(name.clone(), self.all.len());
+                self.all.push(Parameter { name, tensor, trainable });
+            }
+        }
+        Ok(self)
+    }
+
+    /// Sets all copies to what the first part has.
+    pub(super) fn copy_to_all_parts(&self) -> Result<(), TchError> {
+        let _guard = tch::no_grad_guard();
+        for (i, parameter) in self.all.iter().enumerate().skip(self.own) {
+            parameter.tensor.shallow_clone().f_copy_(&self.all[i % self.own].tensor)?;
+        }
+        Ok(())
+    }
+
+    /// The position of a tensor in a part of a split supernet.
+    pub(super) fn in_part(&self, parameter: usize, part: usize) -> usize {
+        parameter + part * self.own
     }
 
     /// Lays the kernels of convolutions out with channels last.
@@ -101,9 +135,9 @@ impl Parameters {
             .collect()
     }
 
-    /// A node's part of a tensor: the first channels and the middle of the kernel.
-    pub(super) fn part(&self, used: &Use) -> Result<Tensor, TchError> {
-        let mut tensor = self.all[used.parameter].tensor.shallow_clone();
+    /// What a node uses of a tensor: the first channels and the middle of the kernel; in a part of a split supernet.
+    pub(super) fn used(&self, used: &Use, part: usize) -> Result<Tensor, TchError> {
+        let mut tensor = self.all[self.in_part(used.parameter, part)].tensor.shallow_clone();
         for (axis, (&all, &part)) in tensor.size().iter().zip(&used.dims).enumerate() {
             if part < all {
                 let start = if axis < 2 { 0 } else { (all - part) / 2 };

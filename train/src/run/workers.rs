@@ -1,0 +1,213 @@
+//! Networks that are trained in processes of their own, several at the same time.
+//!
+//! What comes out of a training does not depend on the others, so a process that dies costs what it had trained since its last epoch
+//! and nothing else: another one takes its network over.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Sender, channel};
+
+use nasprof_graph::Arch;
+use nasprof_search::config::{Compute, Plan};
+use nasprof_search::events::RunEvent;
+use nasprof_search::job::{Job, Task};
+use nasprof_torch::cuda::{System, ThisProcess};
+
+use super::compute::place;
+use super::single::Settings;
+use super::trials::Trials;
+use crate::error::SearchError;
+
+/// Processes that may die on one network before something is wrong with more than a process.
+const MOST_DEATHS: u32 = 3;
+
+/// What comes from the processes.
+pub(super) enum News {
+    /// For the journal.
+    Record(serde_json::Value),
+    /// For whoever watches.
+    Line(String),
+}
+
+/// What a process says.
+enum Said {
+    Event(RunEvent),
+    /// Nothing more: its output is closed.
+    Nothing,
+}
+
+/// A process with its job.
+struct Running {
+    child: Child,
+    job: Job,
+    deaths: u32,
+    /// Its place among those that run at the same time: which GPU it has.
+    slot: usize,
+    failed: Option<String>,
+}
+
+/// No process outlives the search that it works for.
+struct All(Vec<Option<Running>>);
+
+impl Drop for All {
+    fn drop(&mut self) {
+        for running in self.0.iter_mut().flatten() {
+            let _ = running.child.kill();
+            let _ = running.child.wait();
+        }
+    }
+}
+
+/// Does jobs that each train one network, `at_once` at the same time; a process that is done takes the next one.
+pub(super) fn in_processes(
+    jobs: Vec<Job>,
+    at_once: usize,
+    news: &mut dyn FnMut(News) -> Result<(), SearchError>,
+) -> Result<(), SearchError> {
+    let gpus = gpus(&jobs);
+    let mut waiting: VecDeque<(Job, u32)> = jobs.into_iter().map(|job| (job, 0)).collect();
+    let (sender, said) = channel();
+    let mut running = All(Vec::new());
+    let mut free: Vec<usize> = (0..at_once).rev().collect();
+    loop {
+        while let Some(slot) = free.pop() {
+            let Some((job, deaths)) = waiting.pop_front() else {
+                free.push(slot);
+                break;
+            };
+            let number = running.0.len();
+            let child = start(&on_gpu(&job, slot, gpus), number, &sender)?;
+            running.0.push(Some(Running { child, job, deaths, slot, failed: None }));
+        }
+        if running.0.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        let Ok((number, what)) = said.recv() else { return Ok(()) };
+        match what {
+            Said::Event(RunEvent::Record(record)) => news(News::Record(record))?,
+            Said::Event(RunEvent::Failed { message, .. }) => {
+                if let Some(running) = &mut running.0[number] {
+                    running.failed = Some(message);
+                }
+            }
+            Said::Event(_) => {}
+            Said::Nothing => {
+                let Some(mut ended) = running.0[number].take() else { continue };
+                free.push(ended.slot);
+                let status = ended.child.wait().map_err(|e| cannot("wait for", &e))?;
+                match (status.success(), ended.failed) {
+                    (true, _) => {}
+                    (false, Some(message)) => return Err(SearchError::Searcher(message)),
+                    (false, None) => {
+                        let line = died(&ended.job, status, ended.deaths + 1)?;
+                        news(News::Line(line))?;
+                        waiting.push_front((ended.job, ended.deaths + 1));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What to say of a process that died; an error if that was once too often.
+fn died(job: &Job, status: ExitStatus, deaths: u32) -> Result<String, SearchError> {
+    let number = if let Task::TrainOne { number, .. } = job.task { number } else { 0 };
+    let line = format!("network {number}: the process that trained it died ({status})");
+    if deaths >= MOST_DEATHS {
+        return Err(SearchError::Searcher(format!("{line}, as {} others did before", deaths - 1)));
+    }
+    Ok(format!("{line}; another one goes on with it"))
+}
+
+fn cannot(what: &str, error: &std::io::Error) -> SearchError {
+    SearchError::Searcher(format!("cannot {what} a process to train in: {error}"))
+}
+
+/// Starts a process on a job, and a thread that hands on what it says under its number.
+fn start(job: &Job, number: usize, sender: &Sender<(usize, Said)>) -> Result<Child, SearchError> {
+    let program = std::env::current_exe().map_err(|e| cannot("find the program of", &e))?;
+    let spawned = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut child = spawned.map_err(|e| cannot("start", &e))?;
+    let text = serde_json::to_vec(job).map_err(|e| SearchError::Searcher(e.to_string()))?;
+    // One that does not read its job ends, which is noticed below.
+    let _ = child.stdin.take().map(|mut input| input.write_all(&text));
+    let (sender, output) = (sender.clone(), child.stdout.take());
+    std::thread::spawn(move || {
+        let lines = output.into_iter().flat_map(|output| BufReader::new(output).lines()).map_while(Result::ok);
+        // A line that was cut off by the end of the process is none.
+        for event in lines.filter_map(|line| serde_json::from_str(&line).ok()) {
+            if sender.send((number, Said::Event(event))).is_err() {
+                return;
+            }
+        }
+        let _ = sender.send((number, Said::Nothing));
+    });
+    Ok(child)
+}
+
+/// How many GPUs there are to share; none if the jobs do not ask for any.
+fn gpus(jobs: &[Job]) -> u32 {
+    let compute = jobs.first().and_then(|job| job.experiment.training.as_ref()).map(|training| training.compute);
+    if compute == Some(Compute::Auto) { ThisProcess.gpus().unwrap_or(0) } else { 0 }
+}
+
+/// The job on the GPU of a slot, where there are several.
+fn on_gpu(job: &Job, slot: usize, gpus: u32) -> Job {
+    let mut job = job.clone();
+    if let Some(training) = job.experiment.training.as_mut().filter(|_| gpus > 1) {
+        training.compute = Compute::Cuda(slot as u32 % gpus);
+    }
+    job
+}
+
+/// Trains one network in this process, for the process that keeps the journal.
+///
+/// # Errors
+/// An experiment that cannot be run, a checkpoint that was altered, images that cannot be read.
+pub fn one(
+    job: &Job,
+    arch: &Arch,
+    number: usize,
+    epochs: u32,
+    emit: &mut dyn FnMut(RunEvent),
+) -> Result<(), SearchError> {
+    let plan = Plan::new(job.experiment.clone())?;
+    let place = place(Settings::of(&plan)?.training)?;
+    let mut trials = Trials::of_worker(&plan, &job.folder, place.device, emit)?;
+    trials.number(arch, Some(number));
+    trials.train_one(arch, epochs).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+
+    fn job(compute: &str) -> Job {
+        let text = format!(
+            "format_version = 1\nspace = \"mobilenet-fashion-mnist\"\n[training]\nepochs = 1\nbatch_size = 1\n\
+             compute = \"{compute}\"\n[searcher]\nkind = \"staged\""
+        );
+        let experiment = nasprof_search::config::Experiment::parse(&text, &[]).unwrap();
+        let task = Task::TrainOne { arch: Arch(Vec::new()), number: 7, epochs: 1 };
+        Job { task, experiment, folder: "run".into(), existing: nasprof_search::job::Existing::Resume }
+    }
+
+    #[test]
+    fn processes_share_the_gpus() {
+        let compute = |slot, gpus| on_gpu(&job("auto"), slot, gpus).experiment.training.unwrap().compute;
+        assert_eq!([0, 1, 2].map(|slot| compute(slot, 2)), [Compute::Cuda(0), Compute::Cuda(1), Compute::Cuda(0)]);
+        // The controls: with one GPU or none it is as asked for, and who asks for the CPU gets it.
+        assert_eq!([0, 1].map(|slot| compute(slot, 1)), [Compute::Auto, Compute::Auto]);
+        assert_eq!(gpus(&[job("cpu")]), 0);
+    }
+
+    #[test]
+    fn a_network_that_kills_its_processes_is_given_up() {
+        let killed = ExitStatus::from_raw(9);
+        assert!(died(&job("cpu"), killed, 1).unwrap().contains("network 7"));
+        let error = died(&job("cpu"), killed, MOST_DEATHS).unwrap_err().to_string();
+        assert!(error.contains("network 7") && error.contains("as 2 others did before"), "{error}");
+    }
+}

@@ -1,0 +1,120 @@
+//! Searches whose networks are trained in several processes: they find what one process finds, whoever dies on the way.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod setting;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use serde_json::Value;
+use setting::{Setting, fails, json, start, succeeds};
+
+const STAGED: &str =
+    "[searcher]\nkind = \"staged\"\ntrainings = 4\ndraws = 10\nscores = [\"macs\"]\nrungs = [1]\nfinalists = 2";
+
+fn text(setting: &Setting, processes: u32) -> String {
+    setting
+        .text(STAGED, 3)
+        .replace("warm_up_epochs = 1", &format!("processes = {processes}"))
+        .replace("workers = 1", "workers = 1\ntrain_portion = 0.8")
+}
+
+/// What a search leaves, without its times.
+fn remains(folder: &Path) -> (Vec<u8>, Vec<u8>, Value) {
+    let mut result = json(&folder.join("result.json"));
+    result["seconds"] = Value::Null;
+    let file = |name: &str| fs::read(folder.join(name)).unwrap();
+    (file("candidates.parquet"), file("weights.safetensors"), result)
+}
+
+/// The processes that a process has started and that run.
+fn children(parent: &Child) -> Vec<u32> {
+    let task = format!("/proc/{0}/task/{0}/children", parent.id());
+    let listed = fs::read_to_string(task).unwrap_or_default();
+    listed.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+fn kill(pid: u32) -> bool {
+    Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success()
+}
+
+#[test]
+fn several_processes_find_what_one_finds() {
+    let setting = Setting::new();
+    succeeds(&setting.job("one", &text(&setting, 1), false));
+    // Networks are trained at the same time: at some moment there are two children. One process has none.
+    let mut child = start(&setting.job("three", &text(&setting, 3), false));
+    let mut most = 0;
+    while child.try_wait().unwrap().is_none() {
+        most = most.max(children(&child).len());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!((2..=3).contains(&most), "{most} at the same time");
+    assert!(remains(&setting.path("three")) == remains(&setting.path("one")));
+    let kept = |run: &str| fs::read_dir(setting.path(run).join("checkpoint")).unwrap().count();
+    assert_eq!(kept("three"), kept("one"), "only the last checkpoint of each network is kept");
+    fails(&setting.job("none", &text(&setting, 0), false), "key `training.processes`: 0 is not in 1 to 64");
+}
+
+/// A process that trains is killed now and then, once the whole search, and at last it ends in one process.
+#[test]
+fn who_dies_changes_nothing() {
+    let setting = Setting::new();
+    succeeds(&setting.job("whole", &text(&setting, 1), false));
+    let mut child = start(&setting.job("run", &text(&setting, 2), false));
+    let mut kills = 0;
+    while kills < 2 && child.try_wait().unwrap().is_none() {
+        // Never the same network often enough to be given up: each time another process is the first.
+        if let Some(&pid) = children(&child).last() {
+            kills += u32::from(kill(pid));
+            std::thread::sleep(Duration::from_millis(300));
+        }
+    }
+    assert!(kills > 0, "it was always faster than the kill");
+    let journal = setting.path("run/trials.jsonl");
+    let epochs = || fs::read_to_string(&journal).map_or(0, |text| text.matches("\"epoch\":").count());
+    while epochs() < 3 && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let orphans = children(&child);
+    child.kill().unwrap();
+    assert!(!child.wait().unwrap().success(), "it was faster than the kill");
+    // Who works for nobody ends.
+    let alive = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
+    for _ in 0..1000 {
+        if !orphans.iter().any(alive) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(!orphans.iter().any(alive), "{orphans:?}");
+    succeeds(&setting.job("run", &text(&setting, 1), true));
+    assert!(remains(&setting.path("run")) == remains(&setting.path("whole")));
+}
+
+/// What is wrong with a training is told as that of one process is.
+#[test]
+fn what_a_process_complains_of_ends_the_search() {
+    let setting = Setting::new();
+    let mut child = start(&setting.job("run", &text(&setting, 2), false));
+    let checkpoints = setting.path("run/checkpoint");
+    let journal = setting.path("run/trials.jsonl");
+    while !fs::read_to_string(&journal).is_ok_and(|text| text.matches("\"epoch\":").count() >= 4)
+        && child.try_wait().unwrap().is_none()
+    {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    for entry in fs::read_dir(checkpoints).unwrap() {
+        let path = entry.unwrap().path();
+        let mut bytes = fs::read(&path).unwrap();
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        fs::write(&path, bytes).unwrap();
+    }
+    fails(&setting.job("run", &text(&setting, 2), true), "was altered");
+}
