@@ -1,6 +1,6 @@
 //! Hints for errors on the way to a device.
 
-use nasprof_devices::{ClockStep, DeviceFileError, LinkError, Step};
+use nasprof_devices::{ClockStep, CommandError, DeviceFileError, LinkError, Step};
 
 /// A wrong answer is not recorded, so a good agent can go on.
 pub(crate) const BROKEN_AGENT: &str = "check with `nasprof devices check` that `agent`, `agent_on_board` or \
@@ -73,6 +73,27 @@ pub(crate) fn link_hint(error: &LinkError) -> String {
         LinkError::Protocol(_) => BROKEN_AGENT,
     };
     text.to_owned()
+}
+
+/// What is wrong with a device's own command.
+pub(crate) fn command_hint(error: &CommandError) -> &'static str {
+    match error {
+        CommandError::NoProgram(_) => {
+            "`run` of [command] in the device file names the program; over SSH its whole path may be needed"
+        }
+        CommandError::Failed { .. } => {
+            "run it by hand on the device; `run` of [command] in the device file has its arguments"
+        }
+        CommandError::Deadline { .. } => {
+            "raise `deadline_seconds` of [command] in the device file, or mend the command"
+        }
+        CommandError::Printed { .. } => "have the program print less",
+        CommandError::Output { .. } => {
+            "`run`, `profile_format` and `times_format` of [command] in the device file must fit the program; \
+             docs/commands.md shows each format"
+        }
+        CommandError::Link(_) | CommandError::Interrupted => "run the same command again",
+    }
 }
 
 /// What does not work on a board.

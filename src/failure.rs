@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use nasprof_devices::{DeviceFileError, LinkError};
+use nasprof_devices::{CommandError, DeviceFileError, LinkError};
 use nasprof_graph::arch::ArchError;
 use nasprof_graph::passes::SelectError;
 use nasprof_lut::{LutError, MergeError, ShardError};
@@ -18,7 +18,7 @@ use nasprof_search::evolution::{EvolutionError, RunError};
 use nasprof_search::folder::FolderError;
 use nasprof_spaces::SpaceError;
 
-use crate::device_hints::{BROKEN_AGENT, device_file_hint, link_hint};
+use crate::device_hints::{BROKEN_AGENT, command_hint, device_file_hint, link_hint};
 use crate::escape::block;
 pub(crate) use crate::exit::{Exit, of_io};
 use crate::hints::{arch_hint, folder_hint, journal_hint, model_hint, no_library_hint, space_hint, trained_hint};
@@ -187,6 +187,19 @@ impl From<LinkError> for Failure {
         };
         let hint = link_hint(&error);
         Self { exit, ..Self::usage(error) }.hint(hint)
+    }
+}
+
+impl From<CommandError> for Failure {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::Link(error) => Self::from(error).without_resuming(),
+            CommandError::Interrupted => Self::interrupted(Kept::Nothing),
+            error => {
+                let hint = command_hint(&error);
+                Self::usage(error).hint(hint)
+            }
+        }
     }
 }
 

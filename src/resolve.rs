@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use nasprof_base::env_path::{env_path, state_home};
-use nasprof_devices::{DeviceFile, Link, LinkError, Milestone, Programs, find};
+use nasprof_devices::{CommandDevice, CommandTable, DeviceFile, Link, LinkError, Milestone, Programs, find};
 use nasprof_graph::Identity;
 use nasprof_graph::runtime::Runtime;
 use nasprof_onnx as onnx;
@@ -130,6 +130,16 @@ pub(crate) fn backend(name: &str, args: &MeasureArgs) -> Result<String, Failure>
 
 /// Reaches a device; a board is logged in to and taken.
 pub(crate) fn open(file: &DeviceFile) -> Result<Link, Failure> {
+    if file.command.is_some() {
+        return Err(Failure::usage(format!(
+            "`{}` runs a command of its own, which times whole models only",
+            file.name
+        ))
+        .hint(format!(
+            "`nasprof time --device {0}` and `nasprof measure --device {0} --model FILE.onnx` use it",
+            file.name
+        )));
+    }
     heeded()?;
     Ok(open_with_progress(file, &mut |milestone| {
         if let Milestone::TryingAgain { problem, pause } = milestone {
@@ -141,6 +151,15 @@ pub(crate) fn open(file: &DeviceFile) -> Result<Link, Failure> {
 /// Reaches a device and reports each step on the way.
 pub(crate) fn open_with_progress(file: &DeviceFile, progress: &mut dyn FnMut(Milestone)) -> Result<Link, LinkError> {
     Link::open(file, programs(), clock_copies(), Box::new(passphrase), progress)
+}
+
+/// Reaches a device that runs a command in an agent's place.
+pub(crate) fn open_command(
+    file: &DeviceFile,
+    command: &CommandTable,
+    progress: &mut dyn FnMut(Milestone),
+) -> Result<CommandDevice, LinkError> {
+    CommandDevice::open(file, command, Box::new(passphrase), progress)
 }
 
 /// Asks on the terminal for the passphrase of a key.

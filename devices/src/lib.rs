@@ -5,6 +5,7 @@
 mod agent;
 mod board;
 mod clock_copy;
+mod command;
 mod error;
 mod file;
 mod link;
@@ -15,9 +16,11 @@ mod programs;
 mod retry;
 mod ssh;
 
+pub use command::{CommandDevice, CommandError, CommandModel, CommandRun, Fetched};
 pub use error::{ClockStep, LinkError, Step};
 pub use file::{
-    ClockCommands, DeviceFile, DeviceFileError, Transport, builtin_names, describe, expand, find, names_in, text,
+    COMMAND, ClockCommands, CommandTable, DeviceFile, DeviceFileError, ProfileFormat, TimesFormat, Transport, Unit,
+    Words, builtin_names, describe, expand, find, names_in, text,
 };
 pub use link::{Link, Milestone};
 pub use local::end_agents;

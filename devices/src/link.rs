@@ -359,7 +359,7 @@ fn with<T>(supervisor: &Shared, use_it: impl FnOnce(&mut Supervisor) -> Result<T
 }
 
 /// Names this run to other users of a board.
-fn this_run() -> Owner {
+pub(crate) fn this_run() -> Owner {
     let host = host_name();
     let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
     let user = user.map_or_else(|| "someone".to_owned(), |user| user.name);

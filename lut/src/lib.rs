@@ -57,7 +57,10 @@ pub use estimate::Estimator;
 pub use estimated::{Estimate, EstimateFlag, NodeEstimate, Source};
 pub use from_journal::from_journal;
 pub use holdout::{holdout_networks, measure_whole};
-pub use import::{Format, Import, ImportError, ImportReport, ImportSettings, Unit, import, import_profile};
+pub use import::{
+    Format, Import, ImportError, ImportReport, ImportSettings, ProfileLayer, Unit, import, import_profile,
+    profile_layers,
+};
 pub use level::{CurrentLevel, Level};
 pub use lut::{Lut, WholeNetwork};
 pub use memory::{MemoryRow, MemoryValidation};

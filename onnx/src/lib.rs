@@ -4,6 +4,7 @@
 //! model only if every operator has an equivalent operation. Models are bytes here; callers handle files.
 
 mod error;
+mod names;
 pub mod optimized;
 pub mod profile;
 mod read;
@@ -11,5 +12,6 @@ mod schema;
 mod write;
 
 pub use error::{OnnxError, Unsupported};
+pub use names::{ModelNames, read_names};
 pub use read::{InputShapes, read, read_with};
 pub use write::{Weights, layer_of, write};

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use nasprof_base::statistics::{mean, median, standard_deviation, student_t_95};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::model_kernels::partners;
@@ -48,7 +48,7 @@ pub enum ModelError {
 }
 
 /// A time in milliseconds with its 95 % interval for another session.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ModelTime {
     /// Mean over sessions.
     pub ms: f64,
@@ -56,12 +56,40 @@ pub struct ModelTime {
     pub interval_ms: [f64; 2],
 }
 
+/// A kernel, as far as the runtime tells of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfiledKernel {
+    /// Name of its node: what was fused into it is often part of the name.
+    pub name: String,
+    /// Its operator.
+    pub operator: String,
+    /// Execution provider that runs it; empty where the runtime has one only, or does not say.
+    #[serde(default)]
+    pub provider: String,
+    /// Types and shapes of its inputs, as far as they are told.
+    #[serde(default)]
+    pub inputs: Vec<String>,
+    /// Types and shapes of its outputs, as far as they are told.
+    #[serde(default)]
+    pub outputs: Vec<String>,
+    /// Bytes of its parameters, where they are told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameter_bytes: Option<u64>,
+}
+
+impl From<ModelKernel> for ProfiledKernel {
+    fn from(kernel: ModelKernel) -> Self {
+        let ModelKernel { name, operator, provider, inputs, outputs, parameter_bytes } = kernel;
+        Self { name, operator, provider, inputs, outputs, parameter_bytes: Some(parameter_bytes) }
+    }
+}
+
 /// One kernel's part.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KernelPart {
     /// The kernel.
     #[serde(flatten)]
-    pub kernel: ModelKernel,
+    pub kernel: ProfiledKernel,
     /// Its time in a plain run: as timed, less what timing takes.
     #[serde(flatten)]
     pub time: ModelTime,
@@ -70,7 +98,7 @@ pub struct KernelPart {
 }
 
 /// A measured model.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelProfile {
     /// The device's facts.
     pub facts: BTreeMap<String, String>,
@@ -78,26 +106,29 @@ pub struct ModelProfile {
     pub inputs: Vec<String>,
     /// The kernels, in the order they run.
     pub kernels: Vec<KernelPart>,
-    /// A plain run.
-    pub whole: ModelTime,
+    /// A plain run, where one was timed.
+    pub whole: Option<ModelTime>,
     /// Sum of the kernels as they were timed, milliseconds.
     pub timed_sum_ms: f64,
     /// What timing takes of each kernel, nanoseconds: the same for all, so that they add up to a plain run.
     pub timer_ns: f64,
     /// Sum of the kernels' parts over a plain run, minus one.
-    pub sum_error: f64,
-    /// Milliseconds of making a session, and of its first run.
-    pub session_ms: f64,
+    pub sum_error: Option<f64>,
+    /// Milliseconds of making a session.
+    pub session_ms: Option<f64>,
     /// Milliseconds of the first run.
-    pub first_ms: f64,
+    pub first_ms: Option<f64>,
     /// Most bytes above the process without the model.
     pub peak_bytes: Option<u64>,
 }
 
 /// One session's means, nanoseconds.
-struct Session {
-    kernels: Vec<f64>,
-    whole: f64,
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProfiledSession {
+    /// Of each kernel, as it was timed.
+    pub kernels: Vec<f64>,
+    /// Of a plain run, where one was timed.
+    pub whole: Option<f64>,
 }
 
 /// Measures a model. `connect` gives a fresh agent; `progress` hears of sessions and rounds, and says whether to go on.
@@ -109,7 +140,7 @@ pub fn measure_model(
     connect: &mut dyn FnMut() -> Result<Box<dyn Device>, DeviceError>,
     progress: &mut dyn FnMut(u32, u32) -> bool,
 ) -> Result<ModelProfile, ModelError> {
-    let mut sessions: Vec<Session> = Vec::new();
+    let mut sessions: Vec<ProfiledSession> = Vec::new();
     let mut first: Option<(ModelOpened, BTreeMap<String, String>)> = None;
     for session in 0..plan.sessions.max(MIN_SESSIONS) {
         let mut device = connect()?;
@@ -156,10 +187,15 @@ pub fn measure_model(
             let rounds: Vec<f64> = kernels.iter().filter_map(|round| round.get(k).copied().flatten()).collect();
             median(&rounds).ok_or(ModelError::Disturbed)
         });
-        sessions.push(Session { kernels: kernels.collect::<Result<_, _>>()?, whole });
+        sessions.push(ProfiledSession { kernels: kernels.collect::<Result<_, _>>()?, whole: Some(whole) });
     }
     let (opened, facts) = first.ok_or(ModelError::Disturbed)?;
-    Ok(profile(opened, facts, &sessions))
+    Ok(ModelProfile {
+        session_ms: Some(opened.session_ns as f64 / 1e6),
+        first_ms: Some(opened.first_ns as f64 / 1e6),
+        peak_bytes: opened.peak_bytes,
+        ..ModelProfile::of(opened.kernels.into_iter().map(Into::into).collect(), facts, opened.inputs, &sessions)
+    })
 }
 
 /// Where a later session has each kernel of the first.
@@ -186,28 +222,41 @@ fn clean_kernels(visit: &Visit, count: usize) -> Vec<Option<f64>> {
     (0..count).map(of).collect()
 }
 
-fn profile(opened: ModelOpened, facts: BTreeMap<String, String>, sessions: &[Session]) -> ModelProfile {
-    let count = opened.kernels.len();
-    let whole = time(&sessions.iter().map(|s| s.whole).collect::<Vec<_>>());
-    // Each session's own cost of timing: machines are faster in one than in another.
-    let parts: Vec<(f64, Vec<f64>)> = sessions.iter().map(|s| without_timer(&s.kernels, s.whole)).collect();
-    let kernel_time = |k: usize| time(&parts.iter().map(|(_, kernels)| kernels[k]).collect::<Vec<_>>());
-    let times: Vec<ModelTime> = (0..count).map(kernel_time).collect();
-    let sum: f64 = times.iter().map(|t| t.ms).sum();
-    let timed: Vec<f64> = sessions.iter().map(|s| s.kernels.iter().sum::<f64>()).collect();
-    let timers: Vec<f64> = parts.iter().map(|(timer, _)| *timer).collect();
-    let kernels = opened.kernels.into_iter().zip(times);
-    ModelProfile {
-        facts,
-        inputs: opened.inputs,
-        kernels: kernels.map(|(kernel, time)| KernelPart { kernel, time, share: time.ms / sum }).collect(),
-        whole,
-        timed_sum_ms: mean(&timed).unwrap_or(0.0) / 1e6,
-        timer_ns: mean(&timers).unwrap_or(0.0),
-        sum_error: sum / whole.ms - 1.0,
-        session_ms: opened.session_ns as f64 / 1e6,
-        first_ms: opened.first_ns as f64 / 1e6,
-        peak_bytes: opened.peak_bytes,
+impl ModelProfile {
+    /// Of kernels that all sessions timed. What timing takes is told only where plain runs were timed as well.
+    #[must_use]
+    pub fn of(
+        kernels: Vec<ProfiledKernel>,
+        facts: BTreeMap<String, String>,
+        inputs: Vec<String>,
+        sessions: &[ProfiledSession],
+    ) -> Self {
+        let wholes: Option<Vec<f64>> = sessions.iter().map(|session| session.whole).collect();
+        let whole = wholes.filter(|wholes| !wholes.is_empty()).map(|wholes| time(&wholes));
+        // Each session's own cost of timing: machines are faster in one than in another.
+        let part = |session: &ProfiledSession| match session.whole.filter(|_| whole.is_some()) {
+            Some(whole) => without_timer(&session.kernels, whole),
+            None => (0.0, session.kernels.clone()),
+        };
+        let parts: Vec<(f64, Vec<f64>)> = sessions.iter().map(part).collect();
+        let kernel_time = |k: usize| time(&parts.iter().map(|(_, kernels)| kernels[k]).collect::<Vec<_>>());
+        let times: Vec<ModelTime> = (0..kernels.len()).map(kernel_time).collect();
+        let sum: f64 = times.iter().map(|t| t.ms).sum();
+        let timed: Vec<f64> = sessions.iter().map(|s| s.kernels.iter().sum::<f64>()).collect();
+        let timers: Vec<f64> = parts.iter().map(|(timer, _)| *timer).collect();
+        let kernels = kernels.into_iter().zip(times);
+        Self {
+            facts,
+            inputs,
+            kernels: kernels.map(|(kernel, time)| KernelPart { kernel, time, share: time.ms / sum }).collect(),
+            whole,
+            timed_sum_ms: mean(&timed).unwrap_or(0.0) / 1e6,
+            timer_ns: mean(&timers).unwrap_or(0.0),
+            sum_error: whole.map(|whole| sum / whole.ms - 1.0),
+            session_ms: None,
+            first_ms: None,
+            peak_bytes: None,
+        }
     }
 }
 
@@ -236,6 +285,29 @@ fn time(sessions_ns: &[f64]) -> ModelTime {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_taken_off_where_no_plain_run_was_timed() {
+        let kernel = |name: &str| ProfiledKernel {
+            name: name.to_owned(),
+            operator: "Conv".to_owned(),
+            provider: String::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            parameter_bytes: None,
+        };
+        let of = |whole: Option<f64>| {
+            let session = |more: f64| ProfiledSession { kernels: vec![30e6 + more, 10e6 + more], whole };
+            let kernels = vec![kernel("a"), kernel("b")];
+            ModelProfile::of(kernels, BTreeMap::new(), Vec::new(), &[session(0.0), session(2e6), session(4e6)])
+        };
+        let alone = of(None);
+        assert_eq!((alone.whole, alone.sum_error, alone.timer_ns), (None, None, 0.0));
+        assert!((alone.kernels[0].time.ms - 32.0).abs() < 1e-9 && alone.kernels[0].time.interval_ms[0] < 32.0);
+        // The control.
+        let with = of(Some(40e6));
+        assert!(with.timer_ns > 0.0 && with.sum_error.unwrap().abs() < 1e-6, "{with:?}");
+    }
 
     #[test]
     fn what_timing_takes_is_the_same_for_all_kernels() {

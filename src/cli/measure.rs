@@ -10,6 +10,10 @@ use super::context::{ContextArgs, ModeArg, SettingArgs, ShapeArgs, SourceArgs};
 use crate::completions;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    nasprof measure --device local --space mobilenet-cifar10\n  \
+    nasprof measure --device local --backend onnxruntime --model net.onnx\n  \
+    nasprof measure --device jetson-tensorrt --model net.onnx   # by the device's own program: docs/commands.md")]
 pub(crate) struct MeasureArgs {
     /// The device: a name from `nasprof devices list`, or `synthetic:NAME` (virtual time). Several devices (`a,b`) or a
     /// group are measured at the same time, each into its own LUT, or with --shard into one LUT.

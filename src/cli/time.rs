@@ -12,7 +12,8 @@ use crate::completions;
 #[command(after_help = "Examples:\n  \
     nasprof time --device local --model net.onnx\n  \
     nasprof time --device local --space mobilenet-cifar10 --arch a.json b.json --lut lut.parquet --processes 5\n  \
-    nasprof time --device board --arch winner.json --trace winner.trace.json   # open it at ui.perfetto.dev\n\n\
+    nasprof time --device board --arch winner.json --trace winner.trace.json   # open it at ui.perfetto.dev\n  \
+    nasprof time --device jetson-tensorrt --model net.onnx   # by the device's own program: docs/commands.md\n\n\
     The mean leaves out runs that lost the processor, and the fastest and slowest of the rest, as LUTs do;\n\
     the quantiles are of all runs. One process tells its own speed: others differ by percents, so --processes 5\n\
     gives an interval that holds for the next one.")]

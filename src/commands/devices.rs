@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 
 use nasprof_base::text::columns;
-use nasprof_devices::{DeviceFileError, LinkError, Milestone, Step as LinkStep, describe};
+use nasprof_devices::{CommandTable, DeviceFile, DeviceFileError, LinkError, Milestone, Step as LinkStep, describe};
 use nasprof_profiler::engine::busy_processes;
 use nasprof_profiler::protocol::{DeviceError, Fingerprint, Probe, Probes};
 use nasprof_profiler::synthetic;
 use serde::Serialize;
 use serde_json::json;
 
+use super::by_command::command_of;
 use super::table::{Tone, fit, paint, spare};
 use super::{level, print, print_json, status};
 use crate::cli::{ContextArgs, DevicesArgs, DevicesCommand};
@@ -107,6 +108,9 @@ impl Check {
     /// Exit code 4 if the gate would refuse the machine; that of the error if the device cannot be used.
     fn run(mut self, name: &str, settings: &[String]) -> Result<ExitCode, Failure> {
         let file = resolve::device(name, settings)?;
+        if let Some(command) = command_of(&file) {
+            return self.command(&file, command);
+        }
         let mut reported = Ok(());
         let link = resolve::open_with_progress(&file, &mut |milestone| {
             if reported.is_ok() {
@@ -140,6 +144,41 @@ impl Check {
             self.probe(probe, value, busy.as_deref())?;
         }
         self.end(name, &fingerprint, &probes)
+    }
+
+    /// The same for a device that runs a command: all but measuring a model.
+    fn command(mut self, file: &DeviceFile, command: &CommandTable) -> Result<ExitCode, Failure> {
+        let mut reported = Ok(());
+        let device = resolve::open_command(file, command, &mut |milestone| {
+            if reported.is_ok() {
+                reported = self.milestone(milestone);
+            }
+        });
+        reported?;
+        let mut device = match device {
+            Ok(device) => device,
+            Err(error) => return self.failed(&file.name, failed_step(&error), error),
+        };
+        let program = command.words().first().cloned().unwrap_or_default();
+        if let Err(error) = device.check(&heeded()?) {
+            let failure = Failure::from(error);
+            self.status("command", Verdict::Bad, failure.message.clone(), failure.hint.clone())?;
+            if self.as_json {
+                print_json(&json!({"device": file.name, "ok": false, "steps": self.steps}))?;
+            }
+            return Ok(ExitCode::from(failure.exit as u8));
+        }
+        self.status("command", Verdict::Ok, program, None)?;
+        if self.as_json {
+            print_json(&json!({"device": file.name, "facts": device.facts(), "ok": true, "steps": self.steps}))?;
+        } else {
+            for (fact, value) in device.facts() {
+                print(
+                    fit(&format!("fact                 {fact}: {}", value.replace('\n', " ")), 80 + spare()).trim_end(),
+                )?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
     }
 
     fn milestone(&mut self, milestone: Milestone) -> Result<(), Failure> {

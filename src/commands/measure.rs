@@ -1,7 +1,9 @@
 //! `nasprof measure`: one device, or several at the same time.
 
+mod command;
 mod model;
 mod sharded;
+mod shown;
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -20,6 +22,7 @@ use nasprof_search::job::Existing;
 use nasprof_spaces::Space;
 use serde_json::json;
 
+use super::by_command;
 use super::kept_journal::{self, KeptJournal};
 use super::{path_text, print, print_json, print_remarks};
 use crate::cli::{MeasureArgs, ModeArg};
@@ -34,6 +37,14 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) fn run(args: &MeasureArgs) -> Result<ExitCode, Failure> {
     let devices = expand(&args.device, resolve::user_devices().as_deref())?;
+    if let Some(device) = devices.iter().find_map(|name| commanded(name, args).transpose()) {
+        let file = device?;
+        return match (&devices[..], by_command::command_of(&file)) {
+            ([device], Some(command)) => command::run(device, &file, command, args),
+            _ => Err(Failure::usage(format!("`{}` runs a command, and is measured alone", file.name))
+                .hint(format!("--device {}, without the others", file.name))),
+        };
+    }
     if args.shard {
         return sharded::run(devices, args);
     }
@@ -51,6 +62,11 @@ pub(super) fn run(args: &MeasureArgs) -> Result<ExitCode, Failure> {
     let prepare = |name: &String| Job::prepare(name, args, output(name, args, several)?, None, several);
     let mut jobs = devices.iter().map(prepare).collect::<Result<Vec<_>, _>>()?;
     report(args, measure_all(&mut jobs, args)?)
+}
+
+/// The device's file, if it has a command in an agent's place.
+fn commanded(name: &str, args: &MeasureArgs) -> Result<Option<DeviceFile>, Failure> {
+    Ok(Some(resolve::device(name, &args.settings.set)?).filter(|file| file.command.is_some()))
 }
 
 /// Measures all devices at the same time.

@@ -1,6 +1,7 @@
 //! One file for each command.
 
 mod archs;
+mod by_command;
 mod context;
 mod devices;
 mod estimate;

@@ -1,6 +1,7 @@
 //! `nasprof time`: given networks, measured whole.
 
 mod asked;
+mod command;
 mod table;
 mod trace;
 
@@ -14,6 +15,7 @@ use nasprof_render::replace_file;
 use serde::Serialize;
 
 use self::asked::Asked;
+use super::by_command::command_of;
 use super::whole::Recorded;
 use super::{kept_journal, path_text, print_json};
 use crate::cli::TimeArgs;
@@ -25,6 +27,9 @@ pub(super) fn run(args: &TimeArgs) -> Result<ExitCode, Failure> {
     asked::check_outputs(args)?;
     let existing = kept_journal::existing(args.resume, args.overwrite);
     let file = resolve::device(&args.device, &args.settings.set)?;
+    if let Some(command) = command_of(&file) {
+        return command::run(args, &file, command);
+    }
     // What is wrong with files is told before a device is reached.
     let asked = Asked::read(args)?;
     let mut link = resolve::open(&file)?.locking_clocks(args.lock_clocks);

@@ -11,6 +11,7 @@ mod architectures;
 mod bad_input;
 mod broken_agent;
 mod browser;
+mod by_command;
 mod check_gpu;
 mod circles;
 mod clocks;

@@ -2,8 +2,8 @@
 //!
 //! `board`: the board and its device file; `cable`: a link that can be cut; `processes`: what runs on the board.
 //! `measuring`: what works; `identity`: who is believed, and who lets us in; `link`: links that are cut and peers that
-//! freeze; `clocks`: clocks that are left locked; `sharding`: boards that share one LUT; `faults`: what dies or is not there;
-//! `hostile`: boards that lie; `namespaces`: a real interface that goes down.
+//! freeze; `command`: a command in the agent's place; `clocks`: clocks that are left locked; `sharding`: boards that share one
+//! LUT; `faults`: what dies or is not there; `hostile`: boards that lie; `namespaces`: a real interface that goes down.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "what is skipped is said")]
@@ -11,6 +11,7 @@
 mod board;
 mod cable;
 mod clocks;
+mod command;
 mod faults;
 #[path = "../end_to_end/harness.rs"]
 mod harness;

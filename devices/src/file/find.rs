@@ -10,11 +10,13 @@ use toml::{Table, Value};
 use super::validity::check;
 use super::{DeviceFile, DeviceFileError, Group};
 
-const BUILTIN: [(&str, &str); 5] = [
+const BUILTIN: [(&str, &str); 7] = [
     ("cuda0", include_str!("../../../configs/devices/cuda0.toml")),
     ("jetson", include_str!("../../../configs/devices/jetson.toml")),
+    ("jetson-tensorrt", include_str!("../../../configs/devices/jetson-tensorrt.toml")),
     ("local", include_str!("../../../configs/devices/local.toml")),
     ("raspberry-pi", include_str!("../../../configs/devices/raspberry-pi.toml")),
+    ("raspberry-pi-onnxruntime", include_str!("../../../configs/devices/raspberry-pi-onnxruntime.toml")),
     ("synthetic", include_str!("../../../configs/devices/synthetic.toml")),
 ];
 

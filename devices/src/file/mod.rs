@@ -1,6 +1,8 @@
 //! Device files: how to reach a device and what to run there.
 
+mod command;
 mod find;
+mod times;
 mod validity;
 
 use std::path::PathBuf;
@@ -9,7 +11,9 @@ use nasprof_profiler::protocol::{Layout, Precision, Timing};
 use serde::Deserialize;
 use thiserror::Error;
 
+pub use command::{COMMAND, CommandTable, ProfileFormat, Words};
 pub use find::{builtin_names, describe, expand, find, names_in, text};
+pub use times::{TimesFormat, Unit};
 
 /// How a device is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -93,6 +97,9 @@ pub struct DeviceFile {
     /// Shell commands around `--lock-clocks`.
     #[serde(default)]
     pub clocks: ClockCommands,
+
+    /// What measures models in the agent's place.
+    pub command: Option<CommandTable>,
 }
 
 /// Shell commands on the device that steer its clocks. Empty: what the kernel offers is used.
@@ -151,6 +158,7 @@ impl DeviceFile {
             power_mode: None,
             power_mode_command: None,
             clocks: ClockCommands::default(),
+            command: None,
         }
     }
 

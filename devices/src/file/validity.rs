@@ -1,6 +1,8 @@
 //! Validation of device files.
 
-use super::{DeviceFile, Transport};
+use nasprof_profiler::protocol::{Layout, Precision};
+
+use super::{COMMAND, ClockCommands, DeviceFile, Transport};
 
 /// Refuses values that cannot be meant, or that a shell or an SSH client would take for something else.
 pub(super) fn check(file: &DeviceFile) -> Result<(), String> {
@@ -40,7 +42,35 @@ pub(super) fn check(file: &DeviceFile) -> Result<(), String> {
             return Err(format!("{key} is empty or contains a control character"));
         }
     }
+    check_command(file)?;
     check_ssh(file)
+}
+
+/// A device has an agent or a command; what is for one means nothing to the other.
+fn check_command(file: &DeviceFile) -> Result<(), String> {
+    let Some(command) = &file.command else {
+        let missing = format!("backend = \"{COMMAND}\" needs a table [command]");
+        return if file.backend == COMMAND { Err(missing) } else { Ok(()) };
+    };
+    if file.backend != COMMAND {
+        return Err(format!("[command] needs backend = \"{COMMAND}\""));
+    }
+    let of_agents = [
+        ("agent", file.agent.is_some()),
+        ("agent_on_board", file.agent_on_board.is_some()),
+        ("libtorch", file.libtorch.is_some()),
+        ("onnxruntime", file.onnxruntime.is_some()),
+        ("cores", !file.cores.is_empty()),
+        ("precision", file.precision != Precision::default()),
+        ("layout", file.layout != Layout::default()),
+        ("timing", file.timing.is_some()),
+        ("temperature_limit", file.temperature_limit.is_some()),
+        ("clocks", file.clocks != ClockCommands::default()),
+    ];
+    match of_agents.iter().find(|(_, given)| *given) {
+        Some((key, _)) => Err(format!("{key} is for a device with an agent, and this one runs a command")),
+        None => command.check(),
+    }
 }
 
 fn check_ssh(file: &DeviceFile) -> Result<(), String> {
@@ -93,6 +123,30 @@ mod tests {
     }
 
     #[test]
+    fn a_device_has_an_agent_or_a_command() {
+        let parse = |lines: &str, table: &str| {
+            let text = format!(
+                "format_version = 1\nbackend = \"command\"\nthreads = 1\ntransport = \"local\"\n{lines}\n{table}"
+            );
+            let file: DeviceFile = toml::from_str(&text).map_err(|e| e.to_string())?;
+            super::check(&file)
+        };
+        let table = "[command]\nrun = \"a {model}\"\ntimes_format = \"trtexec\"";
+        parse("", table).unwrap();
+        assert!(parse("", "").unwrap_err().contains("[command]"));
+        for line in [
+            "agent = \"a\"",
+            "onnxruntime = \"/a\"",
+            "precision = \"float16\"",
+            "cores = [1]",
+            "temperature_limit = 80",
+        ] {
+            let error = parse(line, table).unwrap_err();
+            assert!(error.contains(line.split(' ').next().unwrap()) && error.contains("agent"), "{error}");
+        }
+    }
+
+    #[test]
     fn values_that_cannot_be_meant_are_refused() {
         let ssh = "transport = \"ssh\"\nhost = \"a\"\n";
         // Control: without the wrong line it is right.
@@ -118,6 +172,8 @@ mod tests {
         for host in ["", "-oProxyCommand=touch x", "a b", "$(touch x)", "a;b", "a\\u0000b"] {
             assert!(parse(&format!("transport = \"ssh\"\nhost = \"{host}\"")).is_err(), "{host}");
         }
+        let command = "transport = \"local\"\n[command]\nrun = \"a {model}\"\ntimes_format = \"trtexec\"";
+        assert!(parse(command).unwrap_err().contains("backend"));
         assert!(parse("transport = \"local\"\nhost = \"a\"").unwrap_err().contains("host needs"));
         assert!(parse("transport = \"ssh\"").unwrap_err().contains("host is missing"));
         assert!(parse("transport = \"ssh\"\nhost = \"a\"\nthread = 1").unwrap_err().contains("thread"));

@@ -23,13 +23,29 @@ pub(crate) struct Output {
 impl Connection {
     /// Runs a POSIX shell script with arguments (`$1` …) and input, whatever the account's own shell is.
     pub(crate) fn run(&self, script: &str, arguments: &[&str], input: &[u8]) -> Result<Output, LinkError> {
+        self.run_heard(script, arguments, input, SILENCE, &mut |output| match output.len() {
+            0..=MAX_OUTPUT => Ok(()),
+            _ => Err(io::Error::new(ErrorKind::InvalidData, "the command printed too much")),
+        })
+    }
+
+    /// The same, where somebody hears the output as it comes, and may take it or give up. A script that is silent for so long
+    /// is given up.
+    pub(crate) fn run_heard(
+        &self,
+        script: &str,
+        arguments: &[&str],
+        input: &[u8],
+        silence: Duration,
+        hear: &mut dyn FnMut(&mut Vec<u8>) -> io::Result<()>,
+    ) -> Result<Output, LinkError> {
         let command = shell_line(script, arguments);
         self.session.set_blocking(true);
         let mut channel = self.session.channel_session().map_err(lost)?;
         channel.exec(&command).map_err(lost)?;
         self.session.set_blocking(false);
         let mut exchange = Exchange { input, output: Vec::new(), errors: Vec::new(), eof_sent: false };
-        let done = exchange.run(self, &mut channel);
+        let done = exchange.run(self, &mut channel, silence, hear);
         self.session.set_blocking(true);
         done.map_err(lost)?;
         channel.wait_close().map_err(lost)?;
@@ -64,17 +80,25 @@ struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    fn run(&mut self, connection: &Connection, channel: &mut ssh2::Channel) -> io::Result<()> {
+    fn run(
+        &mut self,
+        connection: &Connection,
+        channel: &mut ssh2::Channel,
+        silence: Duration,
+        hear: &mut dyn FnMut(&mut Vec<u8>) -> io::Result<()>,
+    ) -> io::Result<()> {
         let mut moved = Instant::now();
         loop {
             let before = (self.input.len(), self.output.len(), self.errors.len());
             self.step(channel)?;
+            let has_moved = (self.input.len(), self.output.len(), self.errors.len()) != before;
+            hear(&mut self.output)?;
             if channel.eof() {
                 return Ok(());
             }
-            if (self.input.len(), self.output.len(), self.errors.len()) != before {
+            if has_moved {
                 moved = Instant::now();
-            } else if moved.elapsed() > SILENCE {
+            } else if moved.elapsed() > silence {
                 return Err(io::Error::new(ErrorKind::TimedOut, "the command neither ended nor printed anything"));
             }
             wait(&connection.session, None::<&std::net::TcpStream>, Duration::from_millis(200))?;
@@ -91,20 +115,23 @@ impl Exchange<'_> {
         if self.input.is_empty() && !self.eof_sent {
             self.eof_sent = ready(channel.send_eof().map_err(io::Error::from))?.is_some();
         }
-        read_all(channel, &mut self.output)?;
-        read_all(&mut channel.stderr(), &mut self.errors)
+        read_some(channel, &mut self.output)?;
+        read_some(&mut channel.stderr(), &mut self.errors)?;
+        if self.errors.len() > MAX_OUTPUT {
+            return Err(io::Error::new(ErrorKind::InvalidData, "the command printed too much"));
+        }
+        Ok(())
     }
 }
 
-fn read_all(stream: &mut impl Read, into: &mut Vec<u8>) -> io::Result<()> {
+/// What is there, up to some size: who hears it takes it then.
+fn read_some(stream: &mut impl Read, into: &mut Vec<u8>) -> io::Result<()> {
+    let most = into.len() + MAX_OUTPUT;
     let mut buffer = [0; 16 << 10];
-    while let Some(n) = ready(stream.read(&mut buffer))? {
-        if n == 0 {
-            break;
-        }
-        if into.len() + n > MAX_OUTPUT {
-            return Err(io::Error::new(ErrorKind::InvalidData, "the command printed too much"));
-        }
+    while into.len() < most
+        && let Some(n) = ready(stream.read(&mut buffer))?
+        && n > 0
+    {
         into.extend_from_slice(&buffer[..n]);
     }
     Ok(())

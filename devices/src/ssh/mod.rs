@@ -17,6 +17,7 @@ use ssh2::Session;
 
 use crate::error::{LinkError, lost};
 
+pub(crate) use command::Output;
 pub(crate) use endpoint::Endpoint;
 pub use login::AskPassphrase;
 pub(crate) use login::Credentials;

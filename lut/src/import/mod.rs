@@ -23,7 +23,7 @@ use serde::Serialize;
 use self::entry::Entry;
 pub use self::error::ImportError;
 pub use self::format::{Format, Unit};
-pub use self::profile::import_profile;
+pub use self::profile::{ProfileLayer, import_profile, profile_layers};
 use crate::from_journal::static_row;
 use crate::{Context, FORMAT_VERSION, Flag, Imported, Lut, MAX_NS, Row, Times};
 

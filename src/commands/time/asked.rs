@@ -19,7 +19,7 @@ use crate::outputs::{Outputs, given};
 use crate::resolve::{self, at_batch, target};
 
 /// Networks that are loaded at the same time: far more do not fit a device.
-const MOST: usize = 1000;
+pub(super) const MOST: usize = 1000;
 
 /// Networks at batch 1, and the LUT they are compared with.
 pub(super) struct Asked {

@@ -13,7 +13,7 @@ use super::entry::Entry;
 use super::error::ImportError;
 use super::format::{Format, Unit};
 use super::{Import, ImportReport, ImportSettings, context, plausibility, times};
-use crate::{Flag, Lut, Row};
+use crate::{Flag, Lut, MAX_NS, Row};
 
 /// Most layers of a model.
 const MAX_LAYERS: usize = 200_000;
@@ -35,6 +35,66 @@ struct Layer {
     macs: u64,
 }
 
+/// A layer of a profile, in nanoseconds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProfileLayer {
+    /// The operator, as the other program calls it.
+    pub operator: String,
+    /// Its name; with a number if the profile has another one of that name.
+    pub name: String,
+    /// Shapes of its inputs as `1x3x32x32,…`; empty where they are not known.
+    pub shapes: String,
+    /// Nanoseconds, on the average of the runs.
+    pub ns: f64,
+    /// How often it was measured; 0 where that is not known.
+    pub samples: u64,
+}
+
+/// The layers of a runtime's profile, in the order they ran.
+///
+/// # Errors
+/// If the text is not of that format or has no layer, or a layer a time that cannot be: one that takes nothing is allowed where
+/// others take something.
+pub fn profile_layers(text: &str, format: Format) -> Result<Vec<ProfileLayer>, ImportError> {
+    let (layers, unit) = match format {
+        Format::Trtexec => (trtexec::read(text)?, Unit::Milliseconds),
+        Format::TfliteCsv => (tflite::read(text)?, Unit::Milliseconds),
+        Format::OnnxRuntime => (onnxruntime::read(text)?, Unit::Microseconds),
+        other => return Err(ImportError::Format(format!("`{}` is not a runtime's profile", other.name()))),
+    };
+    check_number(&layers)?;
+    let mut seen = HashMap::new();
+    let time = |layer: &Layer| {
+        let place = format!("layer `{}`", layer.name);
+        let entry = Entry::new(Ok(LayerKey(layer.name.clone())), &layer.text, &place)?;
+        let ns = entry.value * unit.nanoseconds();
+        match (0.0..=MAX_NS).contains(&ns) {
+            true => Ok(ns),
+            false => Err(ImportError::Format(format!("{place} takes `{}` {}", layer.text, unit.name()))),
+        }
+    };
+    let times = layers.iter().map(time).collect::<Result<Vec<f64>, _>>()?;
+    if times.iter().sum::<f64>() <= 0.0 {
+        return Err(ImportError::Format("its layers take no time".to_owned()));
+    }
+    let layer = |(layer, ns): (&Layer, f64)| ProfileLayer {
+        operator: layer.operator.clone(),
+        name: unique(&mut seen, layer),
+        shapes: layer.shapes.clone(),
+        ns,
+        samples: layer.samples,
+    };
+    Ok(layers.iter().zip(times).map(layer).collect())
+}
+
+fn check_number(layers: &[Layer]) -> Result<(), ImportError> {
+    match layers.len() {
+        0 => Err(ImportError::Format("it holds no layers".to_owned())),
+        n if n > MAX_LAYERS => Err(ImportError::Format(format!("more than {MAX_LAYERS} layers"))),
+        _ => Ok(()),
+    }
+}
+
 /// Makes a LUT of a profile: one row for each layer of the model.
 ///
 /// # Errors
@@ -52,12 +112,7 @@ pub fn import_profile(text: &str, settings: &ImportSettings) -> Result<Import, I
             return Err(ImportError::Format(format!("`{}` is a table of a space's layers", settings.format.name())));
         }
     };
-    if layers.is_empty() {
-        return Err(ImportError::Format("it holds no layers".to_owned()));
-    }
-    if layers.len() > MAX_LAYERS {
-        return Err(ImportError::Format(format!("more than {MAX_LAYERS} layers")));
-    }
+    check_number(&layers)?;
     let mut seen: HashMap<String, usize> = HashMap::new();
     let mut rows = Vec::with_capacity(layers.len());
     let mut entries = Vec::with_capacity(layers.len());

@@ -1,0 +1,182 @@
+//! What the script says, run by run.
+
+use super::script::MARK;
+
+/// What a login shell may print before the script speaks.
+const MAX_NOISE: usize = 1 << 16;
+
+/// One run of the command.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CommandRun {
+    /// Exit code; above 128 a signal ended it.
+    pub status: u32,
+    /// Whether it was killed because its time was over.
+    pub late: bool,
+    /// What it printed, errors included.
+    pub printed: Vec<u8>,
+    /// The profile.
+    pub profile: Fetched,
+    /// The times.
+    pub times: Fetched,
+}
+
+/// A file that a command may have written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Fetched {
+    /// It is not there.
+    #[default]
+    Missing,
+    /// There are several.
+    Several,
+    /// It has so many bytes, too many.
+    TooLarge(u64),
+    /// Its content.
+    File(Vec<u8>),
+}
+
+/// Takes the script's output as it comes.
+#[derive(Debug)]
+pub(super) struct Frames {
+    buffer: Vec<u8>,
+    most: u64,
+    pub(super) runs: Vec<CommandRun>,
+}
+
+impl Frames {
+    /// For files of at most so many bytes.
+    pub(super) fn new(most: u64) -> Self {
+        Self { buffer: Vec::new(), most, runs: Vec::new() }
+    }
+
+    /// Takes some bytes; whether they make sense.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.buffer.extend_from_slice(bytes);
+        while let Some((run, length)) = self.first()? {
+            self.buffer.drain(..length);
+            self.runs.push(run);
+        }
+        Ok(())
+    }
+
+    /// What was said that is no run: what a script says before it gives up.
+    pub(super) fn rest(&self) -> String {
+        String::from_utf8_lossy(&self.buffer).into_owned()
+    }
+
+    /// The first run, once it is there as a whole, and its bytes.
+    fn first(&mut self) -> Result<Option<(CommandRun, usize)>, String> {
+        let mark = format!("{MARK} ");
+        let at_line = |at: usize| at == 0 || self.buffer[at - 1] == b'\n';
+        let found = self.buffer.windows(mark.len()).take(MAX_NOISE).position(|w| w == mark.as_bytes());
+        let Some(at) = found.filter(|&at| at_line(at)) else {
+            return match self.buffer.len() > MAX_NOISE {
+                true => Err("unexpected output instead of a run's".to_owned()),
+                false => Ok(None),
+            };
+        };
+        if at > 0 && !self.runs.is_empty() {
+            return Err("a run has more bytes than it says".to_owned());
+        }
+        let Some(end) = self.buffer[at..].iter().position(|&b| b == b'\n').map(|end| at + end) else { return Ok(None) };
+        let line = String::from_utf8_lossy(&self.buffer[at + mark.len()..end]).into_owned();
+        let wrong = || format!("cannot read its line `{}`", line.escape_debug());
+        let &[status, late, printed, profile, times] = &line.split(' ').collect::<Vec<_>>()[..] else {
+            return Err(wrong());
+        };
+        let status = status.parse().map_err(|_| wrong())?;
+        let [Some(printed), Some(profile), Some(times)] = [printed, profile, times].map(|text| self.length(text))
+        else {
+            return Err(wrong());
+        };
+        let Length::Bytes(_) = printed else { return Err(wrong()) };
+        let total =
+            [&printed, &profile, &times].iter().fold(end + 1, |total, length| total.saturating_add(length.bytes()));
+        if self.buffer.len() < total {
+            return Ok(None);
+        }
+        let mut rest = &self.buffer[end + 1..total];
+        let mut file = |length: Length| {
+            let (content, after) = rest.split_at(length.bytes());
+            rest = after;
+            match length {
+                Length::Bytes(_) => Fetched::File(content.to_vec()),
+                Length::Without(fetched) => fetched,
+            }
+        };
+        let (printed, profile, times) = (file(printed), file(profile), file(times));
+        let printed = if let Fetched::File(printed) = printed { printed } else { Vec::new() };
+        Ok(Some((CommandRun { status, late: late == "1", printed, profile, times }, total)))
+    }
+
+    fn length(&self, text: &str) -> Option<Length> {
+        Some(match text {
+            "-" => Length::Without(Fetched::Missing),
+            "+" => Length::Without(Fetched::Several),
+            number => match number.parse().ok()? {
+                bytes if bytes > self.most => Length::Without(Fetched::TooLarge(bytes)),
+                bytes => Length::Bytes(usize::try_from(bytes).ok()?),
+            },
+        })
+    }
+}
+
+/// What a line says of a file.
+enum Length {
+    Bytes(usize),
+    Without(Fetched),
+}
+
+impl Length {
+    fn bytes(&self) -> usize {
+        if let Self::Bytes(bytes) = self { *bytes } else { 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_taken_in_any_pieces() {
+        let text = b"Welcome!\nnasprof-run 0 0 3 - 2\nabc42nasprof-run 137 1 0 999 +\nnasprof-run 1 0 0 0 -\n";
+        for size in [1, 2, 7, text.len()] {
+            let mut frames = Frames::new(100);
+            text.chunks(size).for_each(|piece| frames.take(piece).unwrap());
+            let file = |text: &str| Fetched::File(text.as_bytes().to_vec());
+            assert_eq!(
+                frames.runs,
+                [
+                    CommandRun { printed: b"abc".to_vec(), times: file("42"), ..CommandRun::default() },
+                    CommandRun {
+                        status: 137,
+                        late: true,
+                        profile: Fetched::TooLarge(999),
+                        times: Fetched::Several,
+                        ..CommandRun::default()
+                    },
+                    CommandRun { status: 1, profile: file(""), ..CommandRun::default() },
+                ]
+            );
+            assert_eq!(frames.rest(), "");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for text in [
+            "nasprof-run 0 0 3\n",
+            "nasprof-run x 0 0 0 0\n",
+            "nasprof-run 0 0 -1 0 0\n",
+            "nasprof-run 0 0 3 - -\nabcdnasprof-run 0 0 0 - -\nnasprof-run",
+        ] {
+            let mut frames = Frames::new(100);
+            assert!(frames.take(text.as_bytes()).is_err() || frames.runs.len() < 2, "{text}");
+        }
+        let mut frames = Frames::new(100);
+        assert!(frames.take(&vec![b'x'; MAX_NOISE + 1]).is_err());
+        // Nothing is made of a run that is not there as a whole.
+        let mut frames = Frames::new(100);
+        frames.take(b"nasprof-run 0 0 3 - -\nab").unwrap();
+        assert!(frames.runs.is_empty());
+    }
+}

@@ -1,0 +1,261 @@
+//! The shell script that runs a device's command, on a board and on this machine: POSIX shell with everything variable as
+//! arguments, never inside the text.
+//!
+//! Arguments: the folder to make for this measurement, the model's name in it and its bytes, which come from the input (0: the
+//! model is a file that is there), how often to run, the deadline in seconds, the most bytes of what is printed and of a file,
+//! a lock file (empty: none) and who wants it; then the command, word by word.
+//!
+//! Each run gives a line `nasprof-run STATUS LATE PRINTED PROFILE TIMES` and then as many bytes as it says of what was printed,
+//! of the profile and of the times; `-` is a file that is not there, `+` several, and of what is too large nothing follows. A
+//! dot a second on the error output is a sign of life, and finds out that nobody listens any more: whatever ends the script,
+//! the command ends with it and the folder is removed.
+
+/// Exit code: the folder cannot be made.
+pub(super) const NO_FOLDER: i32 = 3;
+/// Exit code: there is no such program.
+pub(super) const NO_PROGRAM: i32 = 4;
+/// Exit code: the model did not arrive whole.
+pub(super) const CUT: i32 = 5;
+/// Exit code: another measurement has the lock; what its file says is printed.
+pub(super) const BUSY: i32 = 7;
+
+/// First word of the line before a run's output.
+pub(super) const MARK: &str = "nasprof-run";
+
+pub(super) const RUN: &str = r#"
+s=$1 model=$2 size=$3 count=$4 limit=$5 printed=$6 most=$7 lock=$8 owner=$9
+shift 9
+umask 077
+pid= watch= status=0
+over() {
+  [ -z "$pid" ] || kill -KILL "-$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null
+  [ -z "$watch" ] || kill "$watch" 2>/dev/null
+  cd / && rm -rf -- "$s"
+}
+# Waits for job $1, for $2 seconds at most and as long as somebody listens.
+guard() {
+  ( trap : PIPE
+    n=0
+    while sleep 1 </dev/null 2>/dev/null; do
+      n=$((n + 1))
+      printf . >&2 || { kill -TERM $$; exit; }
+      [ "$n" -lt "$2" ] || { : > "$s/late"; kill -KILL "-$1" || kill -KILL "$1"; exit; } 2>/dev/null
+    done ) >/dev/null 3<&- 9>&- &
+  watch=$!
+  wait "$1"
+  status=$?
+  kill "$watch" 2>/dev/null
+  wait "$watch" 2>/dev/null
+  watch=
+}
+bytes() { echo $(($(wc -c < "$1"))); }
+# The file that begins with $1, as $found: programs add to the names that they are given.
+find_one() {
+  found=$1
+  [ -f "$1" ] || { set -- "$1"*; found=$1; }
+  if [ ! -f "$found" ]; then length=-; elif [ $# -gt 1 ]; then length=+; else length=$(bytes "$found"); fi
+}
+give() { case $2 in -|+) ;; *) [ "$2" -gt "$most" ] || head -c "$2" < "$1";; esac; }
+
+if [ -n "$lock" ] && command -v flock >/dev/null; then
+  [ ! -h "$lock" ] && exec 9>>"$lock" || exit 3
+  flock -n 9 || { head -c 4096 < "$lock"; exit 7; }
+  printf '%s' "$owner" > "$lock"
+fi
+command -v "$1" >/dev/null || exit 4
+mkdir -- "$s" || exit 3
+trap over EXIT
+trap 'exit 9' HUP INT TERM PIPE
+if [ "$size" -gt 0 ]; then
+  exec 3<&0
+  cat <&3 > "$s/$model" & pid=$!
+  guard "$pid" "$limit"
+  pid=
+  [ "$status" -eq 0 ] && [ "$(bytes "$s/$model")" -eq "$size" ] || exit 5
+  exec 3<&-
+fi
+apart=
+command -v setsid >/dev/null && apart=setsid
+i=0
+while [ "$i" -lt "$count" ]; do
+  i=$((i + 1))
+  cd "$s" && rm -rf run late printed && mkdir run && mkfifo said && cd run || exit 3
+  head -c "$printed" < "$s/said" > "$s/printed" & reader=$!
+  $apart "$@" > "$s/said" 2>&1 </dev/null 9>&- & pid=$!
+  guard "$pid" "$limit"
+  ended=$status late=0
+  [ ! -e "$s/late" ] || late=1
+  # What it has left running would hold the folder, and disturb the next run.
+  kill -KILL "-$pid" 2>/dev/null
+  pid=$reader
+  guard "$pid" 5
+  pid=
+  rm -f -- "$s/said"
+  length=$(bytes "$s/printed") all=$length
+  find_one "$s/run/profile"; profile=$found profile_bytes=$length
+  find_one "$s/run/times"; times=$found times_bytes=$length
+  printf 'nasprof-run %s %s %s %s %s\n' "$ended" "$late" "$all" "$profile_bytes" "$times_bytes"
+  give "$s/printed" "$all"
+  give "$profile" "$profile_bytes"
+  give "$times" "$times_bytes"
+done
+"#;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+    use std::path::Path;
+    use std::process::{Command, Output, Stdio};
+
+    use super::*;
+
+    /// The script in a folder, `command` as its words; `input` is the model.
+    fn run(shell: &str, folder: &Path, input: &[u8], count: u32, limit: u32, command: &[&str]) -> Output {
+        let scratch = folder.join("scratch");
+        let numbers = [input.len().to_string(), count.to_string(), limit.to_string()];
+        let mut child = Command::new(shell)
+            .args(["-c", RUN, "sh", scratch.to_str().unwrap(), "model.onnx"])
+            .args(&numbers)
+            .args(["100000", "1000000", "", "me"])
+            .args(command)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(!scratch.exists(), "{shell}: {command:?} left {}", scratch.display());
+        output
+    }
+
+    fn said(output: &Output) -> String {
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    #[test]
+    fn outputs_are_handed_over_and_nothing_is_left() {
+        for shell in ["sh", "bash"] {
+            let folder = tempfile::tempdir().unwrap();
+            let program = "echo hello; cat ../model.onnx > profile_1.json; printf 42 > times; touch other; echo x >&2";
+            let output = run(shell, folder.path(), b"the model", 2, 20, &["sh", "-c", program]);
+            let one = "nasprof-run 0 0 8 9 2\nhello\nx\nthe model42";
+            assert_eq!(said(&output), format!("{one}{one}"), "{shell}: {}", String::from_utf8_lossy(&output.stderr));
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+            // Words are words.
+            let hostile = ["printf", "%s|", "; touch x", "$(touch x)", "a  b", "*", "'", ""];
+            let output = run(shell, folder.path(), b"m", 1, 20, &hostile);
+            assert!(said(&output).ends_with("\n; touch x|$(touch x)|a  b|*|'||"), "{}", said(&output));
+            assert!(!folder.path().join("x").exists());
+        }
+    }
+
+    #[test]
+    fn failures_are_told_apart() {
+        for shell in ["sh", "bash"] {
+            let folder = tempfile::tempdir().unwrap();
+            let run = |input: &[u8], limit, command: &[&str]| run(shell, folder.path(), input, 1, limit, command);
+            assert!(said(&run(b"m", 20, &["sh", "-c", "exit 3"])).starts_with("nasprof-run 3 0 0 - -\n"));
+            assert_eq!(run(b"m", 20, &["no-such-program"]).status.code(), Some(NO_PROGRAM));
+            // What hangs is killed, with all that it has started.
+            let mark = folder.path().join("late");
+            let hanging = format!("(sleep 3; touch {}) & sleep 60", mark.display());
+            let output = run(b"m", 1, &["sh", "-c", &hanging]);
+            assert!(said(&output).starts_with("nasprof-run 137 1 0 - -\n"), "{}", said(&output));
+            std::thread::sleep(std::time::Duration::from_secs(3));
+            assert!(!mark.exists());
+            // What never stops printing does not fill the disk.
+            let output = run(b"m", 20, &["sh", "-c", "while echo 0123456789; do :; done"]);
+            let line = said(&output).lines().next().unwrap().to_owned();
+            assert!(line.contains(" 0 100000 - -"), "{line}");
+            // Several profiles, and one that is too large.
+            assert!(said(&run(b"m", 20, &["touch", "profile_1", "profile_2"])).contains(" 0 0 0 + -"));
+            let output = run(b"m", 20, &["sh", "-c", "head -c 1000001 /dev/zero > profile; printf 7 > times"]);
+            assert_eq!(said(&output), "nasprof-run 0 0 0 1000001 1\n7");
+        }
+    }
+
+    /// The control: with somebody who listens the same command runs to its end.
+    #[test]
+    fn a_command_ends_when_nobody_listens() {
+        let folder = tempfile::tempdir().unwrap();
+        let mark = folder.path().join("mark");
+        let command = format!("sleep 4; touch {}", mark.display());
+        let output = run("sh", folder.path(), b"m", 1, 20, &["sh", "-c", &command]);
+        assert!(output.status.success() && mark.exists());
+        fs::remove_file(&mark).unwrap();
+
+        let scratch = folder.path().join("scratch");
+        let mut child = Command::new("sh")
+            .args([
+                "-c",
+                RUN,
+                "sh",
+                scratch.to_str().unwrap(),
+                "m",
+                "0",
+                "1",
+                "20",
+                "9",
+                "9",
+                "",
+                "",
+                "sh",
+                "-c",
+                &command,
+            ])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop((child.stdout.take(), child.stderr.take()));
+        assert!(!child.wait().unwrap().success());
+        assert!(!scratch.exists());
+        std::thread::sleep(std::time::Duration::from_secs(4));
+        assert!(!mark.exists());
+    }
+
+    #[test]
+    fn a_model_that_is_cut_and_a_lock_that_is_held_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let scratch = folder.path().join("scratch");
+        let lock = folder.path().join("lock");
+        let run = |size: &str, lock: &str| {
+            Command::new("sh")
+                .args([
+                    "-c",
+                    RUN,
+                    "sh",
+                    scratch.to_str().unwrap(),
+                    "m",
+                    size,
+                    "1",
+                    "20",
+                    "9",
+                    "9",
+                    lock,
+                    "{\"owner\":\"me\"}",
+                    "true",
+                ])
+                .stdin(Stdio::null())
+                .output()
+                .unwrap()
+        };
+        assert_eq!(run("7", "").status.code(), Some(CUT));
+        assert!(!scratch.exists());
+        let path = lock.to_str().unwrap();
+        assert!(run("0", path).status.success());
+        let held = fs::File::open(&lock).unwrap();
+        held.lock().unwrap();
+        let refused = run("0", path);
+        assert_eq!((refused.status.code(), said(&refused).as_str()), (Some(BUSY), "{\"owner\":\"me\"}"));
+        drop(held);
+        assert!(run("0", path).status.success());
+        // A folder that is there is not ours.
+        fs::create_dir(&scratch).unwrap();
+        assert_eq!(run("0", "").status.code(), Some(NO_FOLDER));
+        assert!(scratch.exists());
+    }
+}

@@ -1,0 +1,146 @@
+//! Measuring by a device's own command: what `measure --model` and `time` share.
+
+use std::path::Path;
+
+use nasprof_devices::{
+    COMMAND, CommandDevice, CommandError, CommandModel, CommandRun, CommandTable, DeviceFile, Fetched, Milestone,
+    ProfileFormat,
+};
+use nasprof_lut::{Format, ProfileLayer, profile_layers};
+use nasprof_onnx::{ModelNames, read_names};
+
+use super::status;
+use crate::display::Screen;
+use crate::failure::Failure;
+use crate::interruption::{Kept, interruption};
+use crate::resolve;
+
+/// A device with a command, within reach.
+pub(super) struct ByCommand {
+    device: CommandDevice,
+    command: CommandTable,
+}
+
+/// The device's command, if it has one.
+pub(super) fn command_of(file: &DeviceFile) -> Option<&CommandTable> {
+    file.command.as_ref()
+}
+
+/// Refuses options that mean nothing to a program that is not ours.
+pub(super) fn refuse(device: &str, options: &[(&str, bool)]) -> Result<(), Failure> {
+    match options.iter().find(|(_, given)| *given) {
+        Some((option, _)) => Err(Failure::usage(format!("{option}: `{device}` runs a command of its own"))
+            .hint(format!("leave {option} out; `run` of [command] in the device file says how models are measured"))),
+        None => Ok(()),
+    }
+}
+
+impl ByCommand {
+    /// Reaches the device.
+    pub(super) fn open(file: &DeviceFile, command: &CommandTable) -> Result<Self, Failure> {
+        interruption(Kept::Nothing)?;
+        let tell = &mut |milestone| {
+            if let Milestone::TryingAgain { problem, pause } = milestone {
+                status(format!("{problem}; retrying in {} s", pause.as_secs()));
+            }
+        };
+        let device = resolve::open_command(file, command, tell).map_err(|e| Failure::from(e).without_resuming())?;
+        Ok(Self { device, command: command.clone() })
+    }
+
+    /// What is known of it.
+    pub(super) fn facts(&self) -> std::collections::BTreeMap<String, String> {
+        self.device.facts().clone()
+    }
+
+    /// A model file, as the device gets it, and its names where it is ONNX.
+    pub(super) fn model(&self, path: &Path) -> Result<(CommandModel, Option<ModelNames>), Failure> {
+        let in_context = |failure: Failure| failure.context(format!("--model {}", path.display()));
+        let found = path.canonicalize().map_err(|e| in_context(Failure::usage(e)))?;
+        if !found.is_file() {
+            return Err(in_context(Failure::usage("is not a file")));
+        }
+        let bytes = resolve::model_file(path).map_err(in_context)?;
+        if bytes.is_empty() {
+            return Err(in_context(Failure::usage("is empty")));
+        }
+        let ending = path.extension().map_or_else(String::new, |ending| ending.to_string_lossy().into_owned());
+        let names = match ending.as_str() {
+            "onnx" => Some(read_names(&bytes).map_err(|e| in_context(Failure::usage(e)))?),
+            _ => None,
+        };
+        if !self.device.is_remote() {
+            return Ok((CommandModel { path: Some(found), ending, bytes: Vec::new() }, names));
+        }
+        if names.as_ref().is_some_and(|names| names.is_external) {
+            let problem = "it keeps weights in other files, and one file is copied to the device";
+            let hint = "python3 -c \"import onnx; onnx.save(onnx.load('IN.onnx'), 'OUT.onnx')\" puts all into one";
+            return Err(in_context(Failure::usage(problem).hint(hint)));
+        }
+        Ok((CommandModel { path: None, ending, bytes }, names))
+    }
+
+    /// Runs the command on a model, in so many fresh processes.
+    pub(super) fn run(&mut self, model: &CommandModel, runs: u32, name: &str) -> Result<Vec<CommandRun>, Failure> {
+        let interrupted = interruption(Kept::Nothing)?;
+        let display = std::cell::RefCell::new(Screen::new().display(None));
+        display.borrow_mut().status(&format!("{name}: run 1/{runs}"));
+        let result = self.device.run(
+            model,
+            runs,
+            &interrupted,
+            &mut |problem, pause| display.borrow_mut().waiting(problem, pause),
+            &mut |done| {
+                if done < runs as usize {
+                    display.borrow_mut().status(&format!("{name}: run {}/{runs}", done + 1));
+                }
+            },
+        );
+        display.borrow().finish();
+        Ok(result?)
+    }
+
+    /// Nanoseconds of each run of the model that one run of the command tells of; nothing where it is not asked.
+    pub(super) fn times(&self, run: &CommandRun) -> Result<Option<Vec<f64>>, Failure> {
+        let Some(format) = self.command.times() else { return Ok(None) };
+        let (what, text) = match self.command.names("times") {
+            true => ("{times}", self.text("{times}", &run.times)?),
+            false => ("its output", String::from_utf8_lossy(&run.printed).into_owned()),
+        };
+        format
+            .read(&text)
+            .map(Some)
+            .map_err(|problem| self.wrong(&format!("gave times that cannot be used: {what} {problem}")))
+    }
+
+    /// The layers of its profile.
+    pub(super) fn layers(&self, run: &CommandRun, format: ProfileFormat) -> Result<Vec<ProfileLayer>, Failure> {
+        let text = self.text("{profile}", &run.profile)?;
+        let format = match format {
+            ProfileFormat::Trtexec => Format::Trtexec,
+            ProfileFormat::OnnxRuntime => Format::OnnxRuntime,
+            ProfileFormat::TfliteCsv => Format::TfliteCsv,
+        };
+        profile_layers(&text, format).map_err(|e| self.wrong(&format!("gave a profile that cannot be used: {e}")))
+    }
+
+    fn text(&self, name: &str, file: &Fetched) -> Result<String, Failure> {
+        match file {
+            Fetched::Missing => Err(self.wrong(&format!("did not write {name}"))),
+            Fetched::Several => Err(self.wrong(&format!("wrote several files that begin with {name}"))),
+            Fetched::TooLarge(bytes) => {
+                Err(self.wrong(&format!("wrote {bytes} bytes into {name}, which are too many")))
+            }
+            Fetched::File(bytes) if bytes.is_empty() => Err(self.wrong(&format!("left {name} empty"))),
+            Fetched::File(bytes) => {
+                String::from_utf8(bytes.clone()).map_err(|_| self.wrong(&format!("wrote no text into {name}")))
+            }
+        }
+    }
+
+    /// What is wrong with what the command gave.
+    pub(super) fn wrong(&self, problem: &str) -> Failure {
+        let program = self.command.words().first().cloned().unwrap_or_else(|| COMMAND.to_owned());
+        CommandError::Output { program, problem: problem.to_owned() }.into()
+    }
+}

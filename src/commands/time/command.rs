@@ -1,0 +1,174 @@
+//! `nasprof time` on a device that runs a command: models whole, as the command tells their times.
+
+use std::process::ExitCode;
+
+use nasprof_base::statistics::{mean, median, quantile, standard_deviation, student_t_95, trimmed_mean};
+use nasprof_base::text::{count, ms};
+use nasprof_devices::{CommandModel, CommandTable, DeviceFile};
+use nasprof_graph::runtime::Runtime;
+use nasprof_onnx::{Weights, write};
+use serde::Serialize;
+
+use super::super::archs;
+use super::super::by_command::{ByCommand, refuse};
+use super::super::estimate::half_width;
+use super::super::table::{Tone, fit_ends, paint, spare};
+use super::super::{print, print_json};
+use super::asked::MOST;
+use crate::cli::TimeArgs;
+use crate::failure::Failure;
+use crate::resolve;
+
+/// How long one model takes.
+#[derive(Serialize)]
+struct Timed {
+    name: String,
+    /// Trimmed mean of the runs in each process, in the mean over processes.
+    mean_ms: f64,
+    /// 95 % interval of the mean over processes; absent with one.
+    interval_ms: Option<[f64; 2]>,
+    /// Quantiles of all runs; absent where the command tells an average only.
+    median_ms: Option<f64>,
+    p90_ms: Option<f64>,
+    p99_ms: Option<f64>,
+    processes_ms: Vec<f64>,
+    /// Runs that the command tells of; absent where it tells an average only.
+    runs: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct Output<'a> {
+    device: &'a str,
+    backend: &'a str,
+    facts: std::collections::BTreeMap<String, String>,
+    threads: usize,
+    processes: u32,
+    seed: u64,
+    networks: &'a [Timed],
+}
+
+pub(super) fn run(args: &TimeArgs, file: &DeviceFile, command: &CommandTable) -> Result<ExitCode, Failure> {
+    let (device, context) = (&args.device, &args.context);
+    refuse(
+        device,
+        &[
+            ("--lut", args.lut.is_some()),
+            ("--trace", args.trace.is_some()),
+            ("--journal", args.journal.is_some()),
+            ("--lock-clocks", args.lock_clocks),
+            ("--backend", context.backend.is_some()),
+            ("--batch", context.batch.is_some()),
+            ("--allocator", context.allocator.is_some()),
+            ("--precision", context.precision.is_some()),
+            ("--layout", context.layout.is_some()),
+            ("--timing", context.timing.is_some()),
+            ("--input-shape", !args.shapes.input_shape.is_empty()),
+        ],
+    )?;
+    if command.times().is_none() {
+        return Err(Failure::usage(format!("`{device}` tells no latency: its [command] has no times_format"))
+            .hint("add times_format to [command] of the device file; docs/commands.md lists the formats"));
+    }
+    // What is wrong with files is told before a device is reached.
+    let networks = exported(args)?;
+    let mut file = file.clone();
+    file.threads = context.threads.map_or(file.threads, usize::from);
+    let mut by_command = ByCommand::open(&file, command)?;
+    let networks = match &args.model {
+        Some(path) => {
+            let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+            vec![(name, by_command.model(path)?.0)]
+        }
+        None => networks,
+    };
+    let mut timed = Vec::with_capacity(networks.len());
+    for (name, model) in networks {
+        let runs = by_command.run(&model, args.processes, &name)?;
+        let times = runs.iter().map(|run| Ok(by_command.times(run)?.unwrap_or_default()));
+        timed.push(Timed::of(name, &times.collect::<Result<Vec<_>, Failure>>()?));
+    }
+    if args.json {
+        let (threads, processes, seed) = (file.threads, args.processes, args.seed);
+        let facts = by_command.facts();
+        print_json(&Output { device, backend: &file.backend, facts, threads, processes, seed, networks: &timed })?;
+    } else {
+        show(&timed, args)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Architectures as models, with random weights: latency does not depend on them.
+fn exported(args: &TimeArgs) -> Result<Vec<(String, CommandModel)>, Failure> {
+    if args.model.is_some() {
+        return Ok(Vec::new());
+    }
+    let files = archs::files(&args.arch)?;
+    let named = files.first().map_or("", |(_, file)| file.space.as_str()).to_owned();
+    let space = resolve::space_or(args.space.as_deref(), &named, "the architecture")?;
+    let archs = archs::of_space(files, &space)?;
+    if archs.len() > MOST {
+        return Err(Failure::usage(format!("--arch: {} networks, and at most {MOST} are timed", archs.len()))
+            .hint("give fewer"));
+    }
+    let model = |(name, arch): (String, nasprof_graph::Arch)| {
+        let in_context = |failure: Failure| failure.context(&name);
+        let network = Runtime::TorchEager.subnet(&space.graph, &arch).map_err(|e| in_context(e.into()))?;
+        let weights = Weights::Random { seed: args.seed };
+        let bytes = write(network.graph(), &resolve::file_name(&space.name), &weights, &[]);
+        let bytes = bytes.map_err(|e| in_context(e.into()))?;
+        let model = CommandModel { path: None, ending: "onnx".to_owned(), bytes };
+        Ok((name.trim_start_matches("--arch ").to_owned(), model))
+    };
+    archs.into_iter().map(model).collect()
+}
+
+impl Timed {
+    /// From nanoseconds of each run in each process; none of them is empty.
+    fn of(name: String, processes: &[Vec<f64>]) -> Self {
+        let means: Vec<f64> = processes.iter().filter_map(|runs| Some(trimmed_mean(runs)? / 1e6)).collect();
+        let center = mean(&means).unwrap_or(f64::NAN);
+        let half = standard_deviation(&means)
+            .filter(|_| means.len() > 1)
+            .map(|deviation| student_t_95(means.len() - 1) * deviation / (means.len() as f64).sqrt());
+        let all: Vec<f64> = processes.concat();
+        let single = processes.iter().any(|runs| runs.len() > 1);
+        let of_all = |value: Option<f64>| value.filter(|_| single).map(|ns| ns / 1e6);
+        Self {
+            name,
+            mean_ms: center,
+            interval_ms: half.map(|half| [(center - half).max(0.0), center + half]),
+            median_ms: of_all(median(&all)),
+            p90_ms: of_all(quantile(&all, 0.9)),
+            p99_ms: of_all(quantile(&all, 0.99)),
+            processes_ms: means,
+            runs: single.then_some(all.len()),
+        }
+    }
+}
+
+fn show(timed: &[Timed], args: &TimeArgs) -> Result<(), Failure> {
+    print(format!("{}, command, {}", args.device, count(args.processes as usize, "process")))?;
+    let width = 17 + spare();
+    let heading = format!(
+        "{} {:>10} {:>8} {:>9} {:>9} {:>9} {:>8}",
+        fit_ends("network", 4, width),
+        "mean",
+        "",
+        "median",
+        "p90",
+        "p99",
+        "runs"
+    );
+    print(paint(Tone::Strong, heading))?;
+    for Timed { name, mean_ms, interval_ms, median_ms, p90_ms, p99_ms, runs, .. } in timed {
+        let half = interval_ms.map(|[low, high]| half_width((high - low) / 2.0 / mean_ms)).unwrap_or_default();
+        let [median, p90, p99] = [median_ms, p90_ms, p99_ms].map(|value| value.map_or_else(|| "-".to_owned(), ms));
+        let runs = runs.map_or_else(|| "average".to_owned(), |runs| runs.to_string());
+        print(format!(
+            "{} {:>10} {half:>8} {median:>9} {p90:>9} {p99:>9} {runs:>8}",
+            fit_ends(name, 4, width),
+            ms(*mean_ms)
+        ))?;
+    }
+    Ok(())
+}
