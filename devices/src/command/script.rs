@@ -29,7 +29,7 @@ umask 077
 pid= watch= status=0
 over() {
   [ -z "$pid" ] || kill -KILL "-$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null
-  [ -z "$watch" ] || kill "$watch" 2>/dev/null
+  [ -z "$watch" ] || kill -KILL "$watch" 2>/dev/null
   cd / && rm -rf -- "$s"
 }
 # Waits for job $1, for $2 seconds at most and as long as somebody listens.
@@ -44,7 +44,8 @@ guard() {
   watch=$!
   wait "$1"
   status=$?
-  kill "$watch" 2>/dev/null
+  # Not by a signal with a trap: a shell that was just forked may still have that of this one, and would tidy up.
+  kill -KILL "$watch" 2>/dev/null
   wait "$watch" 2>/dev/null
   watch=
 }
