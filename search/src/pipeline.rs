@@ -165,6 +165,6 @@ impl<E, F: FnMut(&ArchFile) -> Result<Measured, E>> DeviceEvaluator for F {
     }
 
     fn measure_side_by_side(&mut self, archs: &[ArchFile]) -> Result<Vec<Measured>, E> {
-        archs.iter().map(|arch| self(arch)).collect()
+        archs.iter().map(self).collect()
     }
 }
