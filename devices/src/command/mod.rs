@@ -15,6 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use nasprof_base::env_path::env_path;
+
 pub use self::error::CommandError;
 use self::frames::Frames;
 pub use self::frames::{CommandRun, Fetched};
@@ -216,7 +218,7 @@ impl CommandDevice {
                 (format!("{}/{name}", remote.folder), lock, this_run().words)
             }
             None => {
-                let folder = std::env::temp_dir().join(format!("nasprof-{name}"));
+                let folder = env_path("TMPDIR").unwrap_or_else(|| "/tmp".into()).join(format!("nasprof-{name}"));
                 (folder.to_string_lossy().into_owned(), String::new(), String::new())
             }
         };

@@ -13,6 +13,7 @@ mod staged;
 mod train;
 mod trial;
 mod trials;
+mod worker;
 mod workers;
 
 use std::path::Path;
@@ -26,7 +27,7 @@ use crate::searchers;
 
 pub use many::many;
 pub use search::search_with;
-pub use workers::one;
+pub use worker::one;
 
 /// Does what a job asks for. `tell` gets word of progress now and then.
 ///

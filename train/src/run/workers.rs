@@ -8,15 +8,11 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Sender, channel};
 
-use nasprof_graph::Arch;
-use nasprof_search::config::{Compute, Plan};
+use nasprof_search::config::Compute;
 use nasprof_search::events::RunEvent;
 use nasprof_search::job::{Job, Task};
 use nasprof_torch::cuda::{System, ThisProcess};
 
-use super::compute::place;
-use super::single::Settings;
-use super::trials::Trials;
 use crate::error::SearchError;
 
 /// Processes that may die on one network before something is wrong with more than a process.
@@ -161,26 +157,10 @@ fn on_gpu(job: &Job, slot: usize, gpus: u32) -> Job {
     job
 }
 
-/// Trains one network in this process, for the process that keeps the journal.
-///
-/// # Errors
-/// An experiment that cannot be run, a checkpoint that was altered, images that cannot be read.
-pub fn one(
-    job: &Job,
-    arch: &Arch,
-    number: usize,
-    epochs: u32,
-    emit: &mut dyn FnMut(RunEvent),
-) -> Result<(), SearchError> {
-    let plan = Plan::new(job.experiment.clone())?;
-    let place = place(Settings::of(&plan)?.training)?;
-    let mut trials = Trials::of_worker(&plan, &job.folder, place.device, emit)?;
-    trials.number(arch, Some(number));
-    trials.train_one(arch, epochs).map(drop)
-}
-
 #[cfg(test)]
 mod tests {
+    use nasprof_graph::Arch;
+
     use super::*;
     use std::os::unix::process::ExitStatusExt;
 

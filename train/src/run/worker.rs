@@ -1,0 +1,29 @@
+//! A process that trains one network for another process: see [`workers`](super::workers).
+
+use nasprof_graph::Arch;
+use nasprof_search::config::Plan;
+use nasprof_search::events::RunEvent;
+use nasprof_search::job::Job;
+
+use super::compute::place;
+use super::single::Settings;
+use super::trials::Trials;
+use crate::error::SearchError;
+
+/// Trains one network in this process, for the process that keeps the journal.
+///
+/// # Errors
+/// An experiment that cannot be run, a checkpoint that was altered, images that cannot be read.
+pub fn one(
+    job: &Job,
+    arch: &Arch,
+    number: usize,
+    epochs: u32,
+    emit: &mut dyn FnMut(RunEvent),
+) -> Result<(), SearchError> {
+    let plan = Plan::new(job.experiment.clone())?;
+    let place = place(Settings::of(&plan)?.training)?;
+    let mut trials = Trials::of_worker(&plan, &job.folder, place.device, emit)?;
+    trials.number(arch, Some(number));
+    trials.train_one(arch, epochs).map(drop)
+}
