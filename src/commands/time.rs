@@ -19,7 +19,7 @@ use super::by_command::command_of;
 use super::whole::Recorded;
 use super::{kept_journal, path_text, print_json};
 use crate::cli::TimeArgs;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::interruption::Kept;
 use crate::resolve;
 
@@ -52,8 +52,11 @@ pub(super) fn run(args: &TimeArgs) -> Result<ExitCode, Failure> {
         })
     });
     let events = events.map_err(|failure| match args.journal {
-        None => failure.hint_if_lost("--journal FILE keeps what was measured, and --resume then goes on"),
-        Some(_) => failure,
+        _ if failure.exit != Exit::DeviceLost => failure,
+        None => failure
+            .context(&args.device)
+            .hint_if_lost("--journal FILE keeps what was measured, and --resume then goes on"),
+        Some(_) => failure.context(&args.device),
     })?;
     let times = timings(&events)?;
     if let Some(path) = &args.trace {

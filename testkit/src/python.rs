@@ -37,7 +37,10 @@ pub fn python(packages: Packages, script: &str, arguments: &[&Path]) -> Option<O
     let installed = format!("{}/../.deps/{folder}/bin/python", env!("CARGO_MANIFEST_DIR"));
     let named = std::env::var(variable).ok();
     let has = |python: &String| {
-        let status = Command::new(python).args(["-c", &format!("import {imports}")]).stderr(Stdio::null()).status();
+        // Elsewhere: here, Python takes the folder `onnx` for the package.
+        let mut import = Command::new(python);
+        import.args(["-c", &format!("import {imports}")]).current_dir("/");
+        let status = import.stderr(Stdio::null()).status();
         status.is_ok_and(|status| status.success())
     };
     let Some(python) = named.into_iter().chain([installed, "python3".to_owned()]).find(has) else {

@@ -34,3 +34,13 @@ pub(crate) fn edited(folder: &Folder, edit: &str) -> PathBuf {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     path
 }
+
+/// The real agent, whose connection ends after so many replies.
+pub(crate) fn ending(folder: &Folder, replies: usize) -> PathBuf {
+    let path = folder.path("ending-agent");
+    // The real one would wait for its next request, and the shell for the real one.
+    let text = format!("#!/bin/sh\n'{}' | {{ sed -u {replies}q; kill -KILL $$; }}\n", folder.agent.display());
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::fake_agent::edited;
+use crate::fake_agent::ending;
 use crate::harness::Folder;
 
 fn json(text: &str) -> Value {
@@ -198,7 +198,7 @@ fn a_device_that_is_lost_is_named_and_timing_goes_on_from_the_journal() {
     let journal = folder.read("t.jsonl");
     fs::remove_file(folder.path("t.jsonl")).unwrap();
     fs::remove_file(folder.path("t.json")).unwrap();
-    let (good, ends) = (folder.agent.clone(), edited(&folder, "20q"));
+    let (good, ends) = (folder.agent.clone(), ending(&folder, 20));
     let folder = folder.with_agent(ends);
     let ran = folder.fails(&line, 5, "synthetic:quiet");
     assert!(ran.stderr.contains("--journal FILE keeps what was measured"), "{}", ran.stderr);
