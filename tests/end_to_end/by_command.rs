@@ -13,7 +13,7 @@ use crate::harness::Folder;
 const BENCH: &str = r#"#!/bin/sh
 model=$1 profile=$2 times=$3 what=$4
 [ -s "$model" ] || { echo "no model" >&2; exit 1; }
-first=Conv_0 second=Gemm_1
+first="Conv_0 + Relu_0" second=Gemm_1
 case $what in
   fails) echo "Error: unsupported layer"; exit 3;;
   hangs) echo waiting; (sleep 77; : > "$5") & sleep 77;;
@@ -23,8 +23,8 @@ case $what in
   kills) kill -9 $$;;
   floods) while echo 0123456789012345678901234567890123456789; do :; done;;
 esac
-printf '[{"count": 100}, {"name": "%s + Relu_0", "timeMs": 50, "averageMs": 0.5}, {"name": "%s", "timeMs": 25, "averageMs": 0.25}]' \
-  $first $second > "$profile"
+printf '[{"count": 100}, {"name": "%s", "timeMs": 50, "averageMs": 0.5}, {"name": "%s", "timeMs": 25, "averageMs": 0.25}]' \
+  "$first" "$second" > "$profile"
 printf '[{"computeMs": 0.7, "latencyMs": 0.8}, {"computeMs": 0.8, "latencyMs": 0.9}, {"computeMs": 0.9, "latencyMs": 1}]' > "$times"
 case $what in
   cut) head -c 60 "$profile" > p; mv p "$profile";;
@@ -117,7 +117,7 @@ fn a_model_is_profiled_and_timed_by_a_command() {
     let network = &timed["networks"][0];
     assert!((network["mean_ms"].as_f64().unwrap() - 0.8).abs() < 1e-9, "{network}");
     assert_eq!((&network["runs"], network["processes_ms"].as_array().unwrap().len()), (&9.into(), 3));
-    assert!(folder.ok("time --device bench --model net.onnx").contains("0.8000 ms"));
+    assert!(folder.ok("time --device bench --model net.onnx --processes 2").contains("command, 2 processes\n"));
     // Networks of a space are exported for it.
     fs::write(folder.path("archs.jsonl"), folder.ok("space sample small.toml -n 2")).unwrap();
     let timed = json(&folder.ok("time --device bench --space small.toml --arch archs.jsonl --json"));
@@ -202,8 +202,13 @@ fn what_a_command_cannot_do_is_said_before_it_runs() {
         .unwrap()
         .into();
     assert!(ran.code == Some(2) && ran.stderr.contains("`no-such-program` is not there"), "{}", ran.stderr);
-    // A LUT is not made, and other commands say why.
-    folder.ok("measure --device synthetic:quiet --space small.toml -o a.parquet");
+    // A device that had an agent when its LUT was made: what needs layers says why there are none.
+    let path = folder.path("nasprof/devices/bench.toml");
+    let command = fs::read(&path).unwrap();
+    fs::write(&path, "format_version = 1\ntransport = \"local\"\nbackend = \"synthetic:quiet\"\nthreads = 1\n")
+        .unwrap();
+    folder.ok("measure --device bench --space small.toml -o a.parquet");
+    fs::write(&path, command).unwrap();
     fails("validate --device bench --lut a.parquet --space small.toml -n 3", "runs a command");
 }
 

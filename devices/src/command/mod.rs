@@ -175,12 +175,15 @@ impl CommandDevice {
             frames.take(output).map_err(|problem| io::Error::new(ErrorKind::InvalidData, problem))?;
             output.clear();
             for run in frames.runs.drain(..) {
+                // A failed run is not repeated.
+                let failed = run.status != 0;
                 all.push(run);
+                if failed {
+                    return Err(ErrorKind::Interrupted.into());
+                }
                 done(all.len());
             }
-            // A failed run is not repeated.
-            let failed = all.last().is_some_and(|run| run.status != 0);
-            if failed || interrupted.load(Ordering::Relaxed) { Err(ErrorKind::Interrupted.into()) } else { Ok(()) }
+            if interrupted.load(Ordering::Relaxed) { Err(ErrorKind::Interrupted.into()) } else { Ok(()) }
         };
         let result = self.script(model, runs, &mut hear);
         let rest = frames.rest();

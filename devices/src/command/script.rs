@@ -82,7 +82,8 @@ while [ "$i" -lt "$count" ]; do
   i=$((i + 1))
   cd "$s" && rm -rf run late printed && mkdir run && mkfifo said && cd run || exit 3
   head -c "$printed" < "$s/said" > "$s/printed" & reader=$!
-  $apart "$@" > "$s/said" 2>&1 </dev/null 9>&- & pid=$!
+  # Temporary files of the program go with the folder.
+  TMPDIR=$s/run $apart "$@" > "$s/said" 2>&1 </dev/null 9>&- & pid=$!
   guard "$pid" "$limit"
   ended=$status late=0
   [ ! -e "$s/late" ] || late=1
@@ -139,7 +140,7 @@ mod tests {
     fn outputs_are_handed_over_and_nothing_is_left() {
         for shell in ["sh", "bash"] {
             let folder = tempfile::tempdir().unwrap();
-            let program = "echo hello; cat ../model.onnx > profile_1.json; printf 42 > times; touch other; echo x >&2";
+            let program = "touch $TMPDIR/temporary; echo hello; cat ../model.onnx > profile_1.json; printf 42 > times; touch other; echo x >&2";
             let output = run(shell, folder.path(), b"the model", 2, 20, &["sh", "-c", program]);
             let one = "nasprof-run 0 0 8 9 2\nhello\nx\nthe model42";
             assert_eq!(said(&output), format!("{one}{one}"), "{shell}: {}", String::from_utf8_lossy(&output.stderr));

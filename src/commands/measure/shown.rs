@@ -4,7 +4,7 @@ use nasprof_base::replace_file;
 use nasprof_base::text::{bytes, ms};
 use nasprof_profiler::model_profile::{KernelPart, ModelProfile};
 
-use super::super::table::{bar, fit_ends, spare};
+use super::super::table::{bar, fit, fit_ends, spare};
 use super::super::{path_text, print, print_json};
 use crate::cli::MeasureArgs;
 use crate::failure::Failure;
@@ -17,7 +17,8 @@ fn show(profile: &ModelProfile) -> Result<(), Failure> {
     let fact = |name: &str| profile.facts.get(name).map_or("", String::as_str);
     match profile.facts.get("runtime") {
         Some(runtime) => print(format!("{runtime} {}, {}", fact("runtime_version"), fact("provider")))?,
-        None => print(format!("`{}`", fact("command")))?,
+        // A program may be written out in it.
+        None => print(fit(&fact("command").replace('\n', " "), 80 + spare()).trim_end())?,
     }
     if !profile.inputs.is_empty() {
         print(format!("inputs: {}", profile.inputs.join("; ")))?;

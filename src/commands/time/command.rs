@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use nasprof_base::statistics::{mean, median, quantile, standard_deviation, student_t_95, trimmed_mean};
-use nasprof_base::text::{count, ms};
+use nasprof_base::text::ms;
 use nasprof_devices::{CommandModel, CommandTable, DeviceFile};
 use nasprof_graph::runtime::Runtime;
 use nasprof_onnx::{Weights, write};
@@ -15,6 +15,7 @@ use super::super::estimate::half_width;
 use super::super::table::{Tone, fit_ends, paint, spare};
 use super::super::{print, print_json};
 use super::asked::MOST;
+use super::table::processes;
 use crate::cli::TimeArgs;
 use crate::failure::Failure;
 use crate::resolve;
@@ -147,7 +148,7 @@ impl Timed {
 }
 
 fn show(timed: &[Timed], args: &TimeArgs) -> Result<(), Failure> {
-    print(format!("{}, command, {}", args.device, count(args.processes as usize, "process")))?;
+    print(format!("{}, command, {}", args.device, processes(args.processes)))?;
     let width = 17 + spare();
     let heading = format!(
         "{} {:>10} {:>8} {:>9} {:>9} {:>9} {:>8}",

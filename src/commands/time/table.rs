@@ -60,6 +60,6 @@ pub(super) fn show(timed: &Timings, networks: &[Network], args: &TimeArgs) -> Re
     Ok(())
 }
 
-fn processes(number: u32) -> String {
+pub(super) fn processes(number: u32) -> String {
     if number == 1 { "1 process".to_owned() } else { format!("{number} processes") }
 }
