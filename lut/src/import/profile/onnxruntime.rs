@@ -1,5 +1,6 @@
 //! What ONNX Runtime's profiler writes.
 
+use nasprof_base::statistics::trimmed_mean;
 use nasprof_onnx::profile::{Profile, ProfileError, TensorType, read_profile};
 
 use super::super::error::ImportError;
@@ -21,19 +22,20 @@ fn with_run(text: &str) -> String {
     format!("{events},{{\"cat\":\"Session\",\"name\":\"model_run\",\"ts\":0,\"dur\":0}}]")
 }
 
-/// The mean of each kernel over the runs after the first, which allocates.
+/// The trimmed mean of each kernel over the runs after the first, which allocates: one run that was interrupted may take longer
+/// than all others together.
 fn layers(profile: &Profile) -> Vec<Layer> {
     let runs: Vec<Vec<u64>> =
         profile.runs.iter().filter(|run| !run.kernels.is_empty()).map(|run| run.by_node(profile.nodes.len())).collect();
     let counted = if runs.len() > 1 { &runs[1..] } else { &runs[..] };
     let shape = |tensor: &TensorType| tensor.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x");
     let layer = |(i, node): (usize, &nasprof_onnx::profile::ProfiledNode)| {
-        let sum = counted.iter().fold(0_u64, |sum, run| sum.saturating_add(run[i]));
+        let us: Vec<f64> = counted.iter().map(|run| run[i] as f64).collect();
         Layer {
             operator: node.operator.clone(),
             name: node.name.clone(),
             shapes: node.inputs.iter().map(shape).collect::<Vec<_>>().join(","),
-            text: (sum as f64 / counted.len().max(1) as f64).to_string(),
+            text: trimmed_mean(&us).unwrap_or(0.0).to_string(),
             samples: counted.len() as u64,
             macs: 0,
         }
