@@ -140,7 +140,7 @@ fn a_session_of_several_ends_when_all_together_know_enough() {
     let of = |sessions: u32, ci: f64| {
         end(&events(&SessionPlan { sessions, ..plan(networks(8), ci, 40) }, &mut recorder(), noisy)).0
     };
-    let ends: Vec<(u32, u32)> = [0.003, 0.01, 0.03].into_iter().map(|ci| (of(1, ci), of(9, ci))).collect();
+    let ends: Vec<(u32, u32)> = [0.0003, 0.001, 0.003].into_iter().map(|ci| (of(1, ci), of(9, ci))).collect();
     assert!(ends.iter().all(|(one, nine)| nine <= one), "{ends:?}");
     assert!(ends.iter().any(|(one, nine)| nine < one), "{ends:?}");
 }

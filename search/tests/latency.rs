@@ -93,7 +93,7 @@ fn a_lut_of_something_else_is_refused() {
     };
     let reach = 1e6;
     fails(folder.experiment("mobilenet-cifar10", "random", reach, &[]), "key `regularizers.0.lut`");
-    fails(folder.experiment(SPACE, "random", reach, &["device=local"]), "key `device`: `local` is not");
+    fails(folder.experiment(SPACE, "random", reach, &["device=local"]), "no LUT was measured on `local`");
     assert!(folder.experiment(SPACE, "random", reach, &["device=synthetic:quiet"]).and_then(Plan::new).is_ok());
     fails(folder.experiment(SPACE, "random", reach, &["regularizers.0.lut=/nowhere.parquet"]), "/nowhere.parquet");
     // A row without times must not count as no time.

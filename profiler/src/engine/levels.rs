@@ -18,6 +18,8 @@ const ALTERNATIONS: usize = 3;
 const CLIP: f64 = 3.0;
 /// From the median absolute deviation to the standard deviation of a normal distribution.
 const MAD_TO_SD: f64 = 1.4826;
+/// Logarithms of variances that differ by less are the same but for rounding.
+const TIE: f64 = 1e-9;
 /// Variance below which two forms are alike: of steps of a timer, not of a machine.
 const NEGLIGIBLE: f64 = 1e-10;
 
@@ -215,7 +217,9 @@ pub(super) fn choose(rounds: impl Fn(Levelling) -> Vec<Vec<f64>>) -> Levelling {
         mean(&logs).unwrap_or(f64::INFINITY)
     };
     let errors = Levelling::ALL.map(|levelling| (levelling, error(levelling)));
-    errors.into_iter().min_by(|a, b| a.1.total_cmp(&b.1)).map_or(Levelling::None, |best| best.0)
+    let least = errors.iter().map(|(_, error)| *error).fold(f64::INFINITY, f64::min);
+    // What differs by rounding only is a tie, and the simplest wins: logarithms are not the same to the last bit everywhere.
+    errors.into_iter().find(|(_, error)| *error <= least + TIE).map_or(Levelling::None, |best| best.0)
 }
 
 #[cfg(test)]
@@ -240,6 +244,13 @@ mod tests {
         values
     }
 
+    /// Without a third of the layers in each network. Were all in all, a round's mean would be that of its visits, and forms
+    /// would differ by rounding only.
+    fn unbalanced(mut values: Vec<Value>) -> Vec<Value> {
+        values.retain(|v| (v.key + v.slot / 20) % 3 != 0);
+        values
+    }
+
     /// Logarithms by key and round, without what is usual.
     fn by_round(values: &[Value], log: impl Fn(&Value) -> f64) -> Vec<Vec<f64>> {
         let of = |key: usize, round: usize| {
@@ -260,18 +271,19 @@ mod tests {
     #[test]
     fn what_all_layers_share_is_divided_out_and_only_that() {
         for seed in 0..10 {
-            let wandering = values(seed, 0.1, 0.01, |_, _| 0.0);
+            let wandering = unbalanced(values(seed, 0.1, 0.01, |_, _| 0.0));
             assert_eq!(chosen(&wandering), Levelling::Visit);
             let levels = Levels::fit(&wandering);
             let left = by_round(&wandering, |v| v.log - levels.of(v).under(Levelling::Visit));
             let raw = by_round(&wandering, |v| v.log);
             assert!(left.iter().zip(&raw).all(|(left, raw)| spread(left) < 0.3 * spread(raw)));
             // Rounds of one level each: the mean over a round's visits is better known than each of them.
-            let rounds = chosen(&values(seed, 0.0, 0.03, |_, round| 0.05 * (round as f64).sin()));
+            let rounds = chosen(&unbalanced(values(seed, 0.0, 0.03, |_, round| 0.05 * (round as f64).sin())));
             assert!(matches!(rounds, Levelling::Round | Levelling::Shrunk), "seed {seed}: {rounds:?}");
         }
         // Layers that have nothing in common are left as they are, but for luck.
-        let none = (0..40).filter(|&seed| chosen(&values(seed, 0.0, 0.02, |_, _| 0.0)) == Levelling::None).count();
+        let none =
+            (0..40).filter(|&seed| chosen(&unbalanced(values(seed, 0.0, 0.02, |_, _| 0.0))) == Levelling::None).count();
         assert!(none >= 36, "{none} of 40");
     }
 

@@ -93,7 +93,7 @@ fn numbers_have_a_sign() {
                MIN(layer) - 1 AS l FROM journal";
     let row = &folder.rows(sql, &["lut.journal.jsonl"])[0];
     let of = |name: &str| row[name].as_i64().unwrap();
-    assert_eq!((of("s"), of("r"), of("w"), of("v"), of("l")), (-1, -1, -9, -99, -1), "{row}");
+    assert_eq!((of("s"), of("r"), of("w"), of("v"), of("l")), (-1, -1, -9, -95, -1), "{row}");
     for (sql, expected) in [
         ("SELECT COUNT(*) - 40 AS n FROM lut", -2),
         ("SELECT n - 40 AS n FROM (SELECT COUNT(key) AS n FROM lut)", -2),
