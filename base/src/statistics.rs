@@ -58,6 +58,13 @@ pub fn standard_deviation(values: &[f64]) -> Option<f64> {
     (n >= 2).then(|| (values.iter().map(|v| (v - center).powi(2)).sum::<f64>() / (n - 1) as f64).sqrt())
 }
 
+/// Half of Student's 95 % confidence interval of the mean; `None` below two values.
+#[must_use]
+pub fn mean_half_width(values: &[f64]) -> Option<f64> {
+    let deviation = standard_deviation(values)?;
+    Some(student_t_95(values.len() - 1) * deviation / (values.len() as f64).sqrt())
+}
+
 /// Distribution-free interval for the median: the order statistics `j..=n+1-j` that cover it with at least
 /// `confidence`. `None` when there are too few values for that confidence (8 for 99 %).
 #[must_use]
@@ -329,6 +336,13 @@ mod tests {
         assert_eq!(spearman(&[1.0, 1.0], &[1.0, 2.0]), None);
         let tied = spearman(&[1.0, 2.0, 2.0, 3.0], &[1.0, 2.0, 3.0, 4.0]).unwrap();
         assert!((tied - 0.948_683).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_interval_of_a_mean_is_students() {
+        // 4.3027 times a deviation of 1 over the root of 3.
+        assert!((mean_half_width(&[1.0, 2.0, 3.0]).unwrap() - 2.484_1).abs() < 1e-3);
+        assert_eq!((mean_half_width(&[1.0]), mean_half_width(&[])), (None, None));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The level: how fast the machine is now, by the LUT's anchors measured again.
 
-use nasprof_base::statistics::{mean, standard_deviation, student_t_95};
+use nasprof_base::statistics::{mean, mean_half_width};
 use serde::{Deserialize, Serialize};
 
 use crate::calibration::FIXED_CLOCKS;
@@ -23,8 +23,7 @@ impl Level {
     #[must_use]
     pub fn of(ratios: &[f64]) -> Option<Self> {
         let logs: Vec<f64> = ratios.iter().map(|r| r.ln()).collect();
-        let center = mean(&logs)?;
-        let half = student_t_95(logs.len() - 1) * standard_deviation(&logs)? / (logs.len() as f64).sqrt();
+        let (center, half) = (mean(&logs)?, mean_half_width(&logs)?);
         Some(Self { level: center.exp(), interval: [(center - half).exp(), (center + half).exp()] })
     }
 }

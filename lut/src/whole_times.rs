@@ -1,6 +1,6 @@
 //! What sessions measured of a network as a whole.
 
-use nasprof_base::statistics::{mean, median_interval, standard_deviation, student_t_95, trimmed_mean};
+use nasprof_base::statistics::{mean, mean_half_width, median_interval, trimmed_mean};
 use nasprof_profiler::engine::{Workload, timed_samples};
 use nasprof_profiler::protocol::{Timing, Visit};
 
@@ -56,8 +56,6 @@ fn clean_rounds(workload: &Workload, session: &SessionObservations, timing: Timi
 
 /// Student's 95 % interval of the mean over processes.
 fn interval_of_processes(processes_ms: &[f64]) -> Option<[f64; 2]> {
-    let n = processes_ms.len();
-    let center = mean(processes_ms)?;
-    let half = student_t_95(n - 1) * standard_deviation(processes_ms)? / (n as f64).sqrt();
+    let (center, half) = (mean(processes_ms)?, mean_half_width(processes_ms)?);
     Some([center - half, center + half])
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use nasprof_base::statistics::{mean, median, standard_deviation, student_t_95};
+use nasprof_base::statistics::{mean, mean_half_width, median};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -277,8 +277,7 @@ fn without_timer(kernels: &[f64], whole: f64) -> (f64, Vec<f64>) {
 
 fn time(sessions_ns: &[f64]) -> ModelTime {
     let center = mean(sessions_ns).unwrap_or(0.0);
-    let spread = standard_deviation(sessions_ns).unwrap_or(0.0);
-    let half = student_t_95(sessions_ns.len().saturating_sub(1)) * spread / (sessions_ns.len() as f64).sqrt();
+    let half = mean_half_width(sessions_ns).unwrap_or(0.0);
     ModelTime { ms: center / 1e6, interval_ms: [(center - half).max(0.0) / 1e6, (center + half) / 1e6] }
 }
 

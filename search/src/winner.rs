@@ -103,12 +103,8 @@ impl Latency {
             target_ms: hard().find_map(|s| s.target),
             limit_ms: hard().filter_map(|s| s.upper).reduce(f64::min),
             estimated_ms: of_device().next().map(|(_, &value)| value),
-            measured: None,
-            within_limit: None,
             factor,
-            selections: Vec::new(),
-            side_by_side: Vec::new(),
-            is_final: false,
+            ..Self::unknown()
         }
     }
 
@@ -126,6 +122,13 @@ impl Latency {
             side_by_side: Vec::new(),
             is_final: false,
         }
+    }
+
+    /// Takes over what was measured of the winner; the record of it, where the LUT has an estimate.
+    fn take(&mut self, arch: ArchFile, measured: Measured) -> Option<Selection> {
+        self.within_limit = self.limit_ms.map(|_| self.excess(measured.latency_ms) == 0.0);
+        self.measured = Some(measured.clone());
+        Some(Selection { factor: self.factor, arch, estimated_ms: self.estimated_ms?, measured })
     }
 
     /// By how much, relative to it, a latency is above the hard bound.
@@ -209,11 +212,7 @@ pub fn select_on_device<S: Selector>(
         let latency = next.latency();
         let ms = measured.latency_ms;
         let (excess, miss) = (latency.excess(ms), latency.miss(ms));
-        latency.within_limit = latency.limit_ms.map(|_| excess == 0.0);
-        latency.measured = Some(measured.clone());
-        if let Some(estimated_ms) = latency.estimated_ms {
-            selections.push(Selection { factor: latency.factor, arch, estimated_ms, measured });
-        }
+        selections.extend(latency.take(arch, measured));
         latency.selections = selections;
         let ratios = latency.selections.iter().map(Selection::ratio);
         // Where a limit was exceeded, the slowest ratio seen keeps the next one away from it.
@@ -305,13 +304,9 @@ fn measure_side_by_side<F: Found, E>(
 ) -> Result<Vec<Selection>, E> {
     let archs: Vec<ArchFile> = tried.iter().filter_map(|found| found.arch().cloned()).collect();
     let mut selections = Vec::new();
-    for (found, (arch, measured)) in tried.iter_mut().zip(archs.iter().zip(device.measure_side_by_side(&archs)?)) {
-        let latency = found.latency();
-        latency.within_limit = latency.limit_ms.map(|_| latency.excess(measured.latency_ms) == 0.0);
-        latency.measured = Some(measured.clone());
-        if let Some(estimated_ms) = latency.estimated_ms {
-            selections.push(Selection { factor: latency.factor, arch: arch.clone(), estimated_ms, measured });
-        }
+    let measured = device.measure_side_by_side(&archs)?;
+    for (found, (arch, measured)) in tried.iter_mut().zip(archs.into_iter().zip(measured)) {
+        selections.extend(found.latency().take(arch, measured));
     }
     Ok(selections)
 }

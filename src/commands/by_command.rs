@@ -10,6 +10,7 @@ use nasprof_lut::{Format, ProfileLayer, profile_layers};
 use nasprof_onnx::{ModelNames, read_names};
 
 use super::status;
+use crate::cli::ContextArgs;
 use crate::display::Screen;
 use crate::failure::Failure;
 use crate::interruption::{Kept, interruption};
@@ -19,16 +20,20 @@ use crate::resolve;
 pub(super) struct ByCommand {
     device: CommandDevice,
     command: CommandTable,
-}
-
-/// The device's command, if it has one.
-pub(super) fn command_of(file: &DeviceFile) -> Option<&CommandTable> {
-    file.command.as_ref()
+    threads: usize,
 }
 
 /// Refuses options that mean nothing to a program that is not ours.
-pub(super) fn refuse(device: &str, options: &[(&str, bool)]) -> Result<(), Failure> {
-    match options.iter().find(|(_, given)| *given) {
+pub(super) fn refuse(device: &str, context: &ContextArgs, options: &[(&str, bool)]) -> Result<(), Failure> {
+    let of_context = [
+        ("--backend", context.backend.is_some()),
+        ("--batch", context.batch.is_some()),
+        ("--allocator", context.allocator.is_some()),
+        ("--precision", context.precision.is_some()),
+        ("--layout", context.layout.is_some()),
+        ("--timing", context.timing.is_some()),
+    ];
+    match of_context.iter().chain(options).find(|(_, given)| *given) {
         Some((option, _)) => Err(Failure::usage(format!("{option}: `{device}` runs a command of its own"))
             .hint(format!("leave {option} out; `run` of [command] in the device file says how models are measured"))),
         None => Ok(()),
@@ -36,16 +41,24 @@ pub(super) fn refuse(device: &str, options: &[(&str, bool)]) -> Result<(), Failu
 }
 
 impl ByCommand {
-    /// Reaches the device.
-    pub(super) fn open(file: &DeviceFile, command: &CommandTable) -> Result<Self, Failure> {
+    /// Reaches the device, to use as many threads as the context or its file says.
+    pub(super) fn open(file: &DeviceFile, command: &CommandTable, context: &ContextArgs) -> Result<Self, Failure> {
         interruption(Kept::Nothing)?;
         let tell = &mut |milestone| {
             if let Milestone::TryingAgain { problem, pause } = milestone {
                 status(format!("{problem}; retrying in {} s", pause.as_secs()));
             }
         };
-        let device = resolve::open_command(file, command, tell).map_err(|e| Failure::from(e).without_resuming())?;
-        Ok(Self { device, command: command.clone() })
+        let threads = context.threads.map_or(file.threads, usize::from);
+        let mut file = file.clone();
+        file.threads = threads;
+        let device = resolve::open_command(&file, command, tell).map_err(|e| Failure::from(e).without_resuming())?;
+        Ok(Self { device, command: command.clone(), threads })
+    }
+
+    /// Threads that the command is told to use.
+    pub(super) fn threads(&self) -> usize {
+        self.threads
     }
 
     /// What is known of it.

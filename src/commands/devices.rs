@@ -10,7 +10,6 @@ use nasprof_profiler::synthetic;
 use serde::Serialize;
 use serde_json::json;
 
-use super::by_command::command_of;
 use super::table::{Tone, fit, paint, spare};
 use super::{level, print, print_json, status};
 use crate::cli::{ContextArgs, DevicesArgs, DevicesCommand};
@@ -108,7 +107,7 @@ impl Check {
     /// Exit code 4 if the gate would refuse the machine; that of the error if the device cannot be used.
     fn run(mut self, name: &str, settings: &[String]) -> Result<ExitCode, Failure> {
         let file = resolve::device(name, settings)?;
-        if let Some(command) = command_of(&file) {
+        if let Some(command) = &file.command {
             return self.command(&file, command);
         }
         let mut reported = Ok(());

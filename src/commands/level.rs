@@ -61,12 +61,11 @@ fn fitting(anchors: &[f64], within: f64) -> (u32, usize) {
         f64::from(processes) * (START + RUNS * anchors[..count].iter().sum::<f64>()) <= within
     };
     let all = anchors.len();
-    match PROCESSES {
-        several if fits(several, all) => (several, all),
-        _ => {
-            (1, (FEWEST_ANCHORS.min(all)..=all).rev().find(|count| fits(1, *count)).unwrap_or(FEWEST_ANCHORS.min(all)))
-        }
+    if fits(PROCESSES, all) {
+        return (PROCESSES, all);
     }
+    let fewest = FEWEST_ANCHORS.min(all);
+    (1, (fewest..=all).rev().find(|count| fits(1, *count)).unwrap_or(fewest))
 }
 
 /// Re-measures a LUT's anchors and prints the machine's level against it.

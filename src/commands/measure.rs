@@ -22,7 +22,6 @@ use nasprof_search::job::Existing;
 use nasprof_spaces::Space;
 use serde_json::json;
 
-use super::by_command;
 use super::kept_journal::{self, KeptJournal};
 use super::{path_text, print, print_json, print_remarks};
 use crate::cli::{MeasureArgs, ModeArg};
@@ -39,7 +38,7 @@ pub(super) fn run(args: &MeasureArgs) -> Result<ExitCode, Failure> {
     let devices = expand(&args.device, resolve::user_devices().as_deref())?;
     if let Some(device) = devices.iter().find_map(|name| commanded(name, args).transpose()) {
         let file = device?;
-        return match (&devices[..], by_command::command_of(&file)) {
+        return match (&devices[..], &file.command) {
             ([device], Some(command)) => command::run(device, &file, command, args),
             _ => Err(Failure::usage(format!("`{}` runs a command, and is measured alone", file.name))
                 .hint(format!("--device {}, without the others", file.name))),

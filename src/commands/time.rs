@@ -15,7 +15,6 @@ use nasprof_render::replace_file;
 use serde::Serialize;
 
 use self::asked::Asked;
-use super::by_command::command_of;
 use super::whole::Recorded;
 use super::{kept_journal, path_text, print_json};
 use crate::cli::TimeArgs;
@@ -27,7 +26,7 @@ pub(super) fn run(args: &TimeArgs) -> Result<ExitCode, Failure> {
     asked::check_outputs(args)?;
     let existing = kept_journal::existing(args.resume, args.overwrite);
     let file = resolve::device(&args.device, &args.settings.set)?;
-    if let Some(command) = command_of(&file) {
+    if let Some(command) = &file.command {
         return command::run(args, &file, command);
     }
     // What is wrong with files is told before a device is reached.
@@ -51,12 +50,12 @@ pub(super) fn run(args: &TimeArgs) -> Result<ExitCode, Failure> {
             }
         })
     });
-    let events = events.map_err(|failure| match args.journal {
-        _ if failure.exit != Exit::DeviceLost => failure,
-        None => failure
+    let events = events.map_err(|failure| match (failure.exit, &args.journal) {
+        (Exit::DeviceLost, None) => failure
             .context(&args.device)
             .hint_if_lost("--journal FILE keeps what was measured, and --resume then goes on"),
-        Some(_) => failure.context(&args.device),
+        (Exit::DeviceLost, Some(_)) => failure.context(&args.device),
+        _ => failure,
     })?;
     let times = timings(&events)?;
     if let Some(path) = &args.trace {

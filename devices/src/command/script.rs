@@ -132,6 +132,14 @@ mod tests {
         output
     }
 
+    /// One run of the script with limits of a few bytes and nothing to read; `lock` is the lock's file and who wants it.
+    fn small(scratch: &Path, size: &str, lock: [&str; 2], command: &[&str]) -> Command {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", RUN, "sh", scratch.to_str().unwrap(), "m", size, "1", "20", "9", "9"]).args(lock);
+        shell.args(command).stdin(Stdio::null());
+        shell
+    }
+
     fn said(output: &Output) -> String {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
@@ -189,25 +197,7 @@ mod tests {
         fs::remove_file(&mark).unwrap();
 
         let scratch = folder.path().join("scratch");
-        let mut child = Command::new("sh")
-            .args([
-                "-c",
-                RUN,
-                "sh",
-                scratch.to_str().unwrap(),
-                "m",
-                "0",
-                "1",
-                "20",
-                "9",
-                "9",
-                "",
-                "",
-                "sh",
-                "-c",
-                &command,
-            ])
-            .stdin(Stdio::null())
+        let mut child = small(&scratch, "0", ["", ""], &["sh", "-c", &command])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -224,27 +214,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let scratch = folder.path().join("scratch");
         let lock = folder.path().join("lock");
-        let run = |size: &str, lock: &str| {
-            Command::new("sh")
-                .args([
-                    "-c",
-                    RUN,
-                    "sh",
-                    scratch.to_str().unwrap(),
-                    "m",
-                    size,
-                    "1",
-                    "20",
-                    "9",
-                    "9",
-                    lock,
-                    "{\"owner\":\"me\"}",
-                    "true",
-                ])
-                .stdin(Stdio::null())
-                .output()
-                .unwrap()
-        };
+        let run =
+            |size: &str, lock: &str| small(&scratch, size, [lock, "{\"owner\":\"me\"}"], &["true"]).output().unwrap();
         assert_eq!(run("7", "").status.code(), Some(CUT));
         assert!(!scratch.exists());
         let path = lock.to_str().unwrap();

@@ -1,6 +1,7 @@
 //! Fits a latency to the time that follows from the layers, and chooses the form by left-out networks.
 
 use nasprof_base::statistics::mean;
+use nasprof_base::{Whole, two_parts};
 
 /// A form with a constant must predict left-out networks this much better than one without: some constant is always a
 /// little better by luck.
@@ -65,32 +66,23 @@ pub(super) fn rms(errors: &[f64]) -> f64 {
 
 /// Least squares of relative errors. None where networks do not tell the parts apart, or the factor is none.
 fn solve(form: Form, networks: &[Example]) -> Option<Parts> {
-    let (mut xx, mut xy, mut yy, mut x1, mut y1) = (0.0, 0.0, 0.0, 0.0, 0.0);
-    for network in networks {
-        let x = network.time_ns / network.whole_ns;
-        let y = match form {
-            Form::Scale => 0.0,
-            Form::PerLayer => network.layers / network.whole_ns,
-            Form::PerCall => 1.0 / network.whole_ns,
-        };
-        xx += x * x;
-        xy += x * y;
-        yy += y * y;
-        x1 += x;
-        y1 += y;
-    }
-    let determinant = xx * yy - xy * xy;
-    let (scale, constant) = match form {
-        Form::Scale => (x1 / xx, 0.0),
-        // Columns that are almost in proportion tell nothing apart.
-        _ if networks.len() < 3 || determinant <= 1e-9 * xx * yy => return None,
-        _ => ((x1 * yy - y1 * xy) / determinant, (y1 * xx - x1 * xy) / determinant),
+    let count = match form {
+        Form::Scale => {
+            let over = |of: fn(f64) -> f64| networks.iter().map(|n| of(n.time_ns / n.whole_ns)).sum::<f64>();
+            let scale = over(|x| x) / over(|x| x * x);
+            return (scale.is_finite() && scale > 0.0).then_some(Parts { scale, layer_ns: 0.0, call_ns: 0.0 });
+        }
+        // Two networks are on every line.
+        _ if networks.len() < 3 => return None,
+        Form::PerLayer => |network: &Example| network.layers,
+        Form::PerCall => |_: &Example| 1.0,
     };
-    let parts = match form {
-        Form::Scale | Form::PerLayer => Parts { scale, layer_ns: constant, call_ns: 0.0 },
+    let whole = |n: &Example| Whole { whole: n.whole_ns, sum: n.time_ns, count: count(n) };
+    let (scale, constant) = two_parts(&networks.iter().map(whole).collect::<Vec<_>>())?;
+    Some(match form {
         Form::PerCall => Parts { scale, layer_ns: 0.0, call_ns: constant },
-    };
-    (scale.is_finite() && scale > 0.0 && constant.is_finite()).then_some(parts)
+        _ => Parts { scale, layer_ns: constant, call_ns: 0.0 },
+    })
 }
 
 #[cfg(test)]

@@ -28,13 +28,8 @@ pub(super) fn run(
     let context = &args.context;
     refuse(
         device,
+        context,
         &[
-            ("--backend", context.backend.is_some()),
-            ("--batch", context.batch.is_some()),
-            ("--allocator", context.allocator.is_some()),
-            ("--precision", context.precision.is_some()),
-            ("--layout", context.layout.is_some()),
-            ("--timing", context.timing.is_some()),
             ("--input", args.input.is_some()),
             ("--input-shape", !args.shapes.input_shape.is_empty()),
             ("--budget", args.budget.is_some()),
@@ -59,9 +54,7 @@ pub(super) fn run(
         let inputs = given([Some(model.as_path())]);
         Outputs::of(inputs.into_iter().chain(resolve::device_files(device))).check("-o", output, &["json"])?;
     }
-    let mut file = file.clone();
-    file.threads = context.threads.map_or(file.threads, usize::from);
-    let mut by_command = ByCommand::open(&file, command)?;
+    let mut by_command = ByCommand::open(file, command, context)?;
     let profile = measured(&mut by_command, model, format, args.sessions.max(MIN_SESSIONS))?;
     shown::give(&profile, args)?;
     Ok(ExitCode::SUCCESS)

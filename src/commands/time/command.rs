@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use nasprof_base::statistics::{mean, median, quantile, standard_deviation, student_t_95, trimmed_mean};
+use nasprof_base::statistics::{mean, mean_half_width, median, quantile, trimmed_mean};
 use nasprof_base::text::ms;
 use nasprof_devices::{CommandModel, CommandTable, DeviceFile};
 use nasprof_graph::runtime::Runtime;
@@ -12,10 +12,10 @@ use serde::Serialize;
 use super::super::archs;
 use super::super::by_command::{ByCommand, refuse};
 use super::super::estimate::half_width;
-use super::super::table::{Tone, fit_ends, paint, spare};
+use super::super::table::fit_ends;
 use super::super::{print, print_json};
 use super::asked::MOST;
-use super::table::processes;
+use super::table::{heading, name_width, processes};
 use crate::cli::TimeArgs;
 use crate::failure::Failure;
 use crate::resolve;
@@ -52,17 +52,12 @@ pub(super) fn run(args: &TimeArgs, file: &DeviceFile, command: &CommandTable) ->
     let (device, context) = (&args.device, &args.context);
     refuse(
         device,
+        context,
         &[
             ("--lut", args.lut.is_some()),
             ("--trace", args.trace.is_some()),
             ("--journal", args.journal.is_some()),
             ("--lock-clocks", args.lock_clocks),
-            ("--backend", context.backend.is_some()),
-            ("--batch", context.batch.is_some()),
-            ("--allocator", context.allocator.is_some()),
-            ("--precision", context.precision.is_some()),
-            ("--layout", context.layout.is_some()),
-            ("--timing", context.timing.is_some()),
             ("--input-shape", !args.shapes.input_shape.is_empty()),
         ],
     )?;
@@ -72,9 +67,7 @@ pub(super) fn run(args: &TimeArgs, file: &DeviceFile, command: &CommandTable) ->
     }
     // What is wrong with files is told before a device is reached.
     let networks = exported(args)?;
-    let mut file = file.clone();
-    file.threads = context.threads.map_or(file.threads, usize::from);
-    let mut by_command = ByCommand::open(&file, command)?;
+    let mut by_command = ByCommand::open(file, command, context)?;
     let networks = match &args.model {
         Some(path) => {
             let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
@@ -89,7 +82,7 @@ pub(super) fn run(args: &TimeArgs, file: &DeviceFile, command: &CommandTable) ->
         timed.push(Timed::of(name, &times.collect::<Result<Vec<_>, Failure>>()?));
     }
     if args.json {
-        let (threads, processes, seed) = (file.threads, args.processes, args.seed);
+        let (threads, processes, seed) = (by_command.threads(), args.processes, args.seed);
         let facts = by_command.facts();
         print_json(&Output { device, backend: &file.backend, facts, threads, processes, seed, networks: &timed })?;
     } else {
@@ -128,9 +121,7 @@ impl Timed {
     fn of(name: String, processes: &[Vec<f64>]) -> Self {
         let means: Vec<f64> = processes.iter().filter_map(|runs| Some(trimmed_mean(runs)? / 1e6)).collect();
         let center = mean(&means).unwrap_or(f64::NAN);
-        let half = standard_deviation(&means)
-            .filter(|_| means.len() > 1)
-            .map(|deviation| student_t_95(means.len() - 1) * deviation / (means.len() as f64).sqrt());
+        let half = mean_half_width(&means);
         let all: Vec<f64> = processes.concat();
         let single = processes.iter().any(|runs| runs.len() > 1);
         let of_all = |value: Option<f64>| value.filter(|_| single).map(|ns| ns / 1e6);
@@ -149,18 +140,8 @@ impl Timed {
 
 fn show(timed: &[Timed], args: &TimeArgs) -> Result<(), Failure> {
     print(format!("{}, command, {}", args.device, processes(args.processes)))?;
-    let width = 17 + spare();
-    let heading = format!(
-        "{} {:>10} {:>8} {:>9} {:>9} {:>9} {:>8}",
-        fit_ends("network", 4, width),
-        "mean",
-        "",
-        "median",
-        "p90",
-        "p99",
-        "runs"
-    );
-    print(paint(Tone::Strong, heading))?;
+    let width = name_width();
+    heading(&format!("{:>8}", "runs"))?;
     for Timed { name, mean_ms, interval_ms, median_ms, p90_ms, p99_ms, runs, .. } in timed {
         let half = interval_ms.map(|[low, high]| half_width((high - low) / 2.0 / mean_ms)).unwrap_or_default();
         let [median, p90, p99] = [median_ms, p90_ms, p99_ms].map(|value| value.map_or_else(|| "-".to_owned(), ms));

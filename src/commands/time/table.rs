@@ -14,18 +14,8 @@ pub(super) fn show(timed: &Timings, networks: &[Network], args: &TimeArgs) -> Re
     let header = &timed.header;
     let (threads, processes) = (count(header.threads, "thread"), processes(args.processes));
     print(format!("{}, {}, {threads}, batch {}, {processes}", args.device, header.backend, header.batch))?;
-    let width = 17 + spare();
-    let heading = format!(
-        "{} {:>10} {:>8} {:>9} {:>9} {:>9} {:>11}",
-        fit_ends("network", 4, width),
-        "mean",
-        "",
-        "median",
-        "p90",
-        "p99",
-        "first call"
-    );
-    print(paint(Tone::Strong, heading))?;
+    let width = name_width();
+    heading(&format!("{:>11}", "first call"))?;
     for Network { name, time, estimate, .. } in networks {
         let half = time.interval_ms.map(|[low, high]| half_width((high - low) / 2.0 / time.mean_ms));
         let [median, p90, p99] = [time.median_ms, time.p90_ms, time.p99_ms].map(ms);
@@ -58,6 +48,18 @@ pub(super) fn show(timed: &Timings, networks: &[Network], args: &TimeArgs) -> Re
         }
     }
     Ok(())
+}
+
+/// Columns of a network's name.
+pub(super) fn name_width() -> usize {
+    17 + spare()
+}
+
+/// The heading of the times; `last` is that of the last column, at its width.
+pub(super) fn heading(last: &str) -> Result<(), Failure> {
+    let name = fit_ends("network", 4, name_width());
+    let heading = format!("{name} {:>10} {:>8} {:>9} {:>9} {:>9} {last}", "mean", "", "median", "p90", "p99");
+    print(paint(Tone::Strong, heading))
 }
 
 pub(super) fn processes(number: u32) -> String {

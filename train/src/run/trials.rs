@@ -99,10 +99,10 @@ impl<'a> Trials<'a> {
         let (mut journal, events) = Journal::open::<Event>(&folder.join(JOURNAL))?;
         let is_begun = !events.is_empty();
         let mut trials = Self::new(plan, folder, device, emit)?;
-        let done = trials.learn(events)?;
+        let images = trials.settings.loaders.digest();
+        let done = trials.learn(events, &images)?;
         if !is_begun {
-            let (space, images) = trials.identity();
-            journal.append(&Event::Of { space, images })?;
+            journal.append(&Event::Of { space: plan.space.graph.identity().digest().to_owned(), images })?;
         }
         let steps = trials.settings.loaders.train_batches.steps as u64;
         trials.progress = Progress::new(cost.saturating_sub(done) * steps);
@@ -119,7 +119,8 @@ impl<'a> Trials<'a> {
         emit: &'a mut dyn FnMut(RunEvent),
     ) -> Result<Self, SearchError> {
         let mut trials = Self::new(plan, folder, device, emit)?;
-        trials.learn(Journal::read::<Event>(&folder.join(JOURNAL))?)?;
+        let images = trials.settings.loaders.digest();
+        trials.learn(Journal::read::<Event>(&folder.join(JOURNAL))?, &images)?;
         Ok(trials)
     }
 
@@ -142,15 +143,10 @@ impl<'a> Trials<'a> {
         })
     }
 
-    /// Digests of the space and of the images.
-    fn identity(&self) -> (String, String) {
-        (self.plan.space.graph.identity().digest().to_owned(), self.settings.loaders.digest())
-    }
-
-    /// Takes over what a journal has; how many epochs that are.
-    fn learn(&mut self, events: Vec<Event>) -> Result<u64, SearchError> {
+    /// Takes over what a journal has, which must be of this space and of images with this digest; how many epochs that are.
+    fn learn(&mut self, events: Vec<Event>, digest: &str) -> Result<u64, SearchError> {
         let path = self.folder.join(JOURNAL);
-        let (identity, (_, digest)) = (self.plan.space.graph.identity(), self.identity());
+        let identity = self.plan.space.graph.identity();
         let mut done = 0;
         for event in events {
             match event {

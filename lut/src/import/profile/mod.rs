@@ -56,11 +56,8 @@ pub struct ProfileLayer {
 /// If the text is not of that format or has no layer, or a layer a time that cannot be: one that takes nothing is allowed where
 /// others take something.
 pub fn profile_layers(text: &str, format: Format) -> Result<Vec<ProfileLayer>, ImportError> {
-    let (layers, unit) = match format {
-        Format::Trtexec => (trtexec::read(text)?, Unit::Milliseconds),
-        Format::TfliteCsv => (tflite::read(text)?, Unit::Milliseconds),
-        Format::OnnxRuntime => (onnxruntime::read(text)?, Unit::Microseconds),
-        other => return Err(ImportError::Format(format!("`{}` is not a runtime's profile", other.name()))),
+    let Some((layers, unit)) = of_runtime(text, format)? else {
+        return Err(ImportError::Format(format!("`{}` is not a runtime's profile", format.name())));
     };
     check_number(&layers)?;
     let mut seen = HashMap::new();
@@ -87,6 +84,16 @@ pub fn profile_layers(text: &str, format: Format) -> Result<Vec<ProfileLayer>, I
     Ok(layers.iter().zip(times).map(layer).collect())
 }
 
+/// The layers of a runtime's profile and what it counts in; `None` where the format is of something else.
+fn of_runtime(text: &str, format: Format) -> Result<Option<(Vec<Layer>, Unit)>, ImportError> {
+    Ok(Some(match format {
+        Format::Trtexec => (trtexec::read(text)?, Unit::Milliseconds),
+        Format::TfliteCsv => (tflite::read(text)?, Unit::Milliseconds),
+        Format::OnnxRuntime => (onnxruntime::read(text)?, Unit::Microseconds),
+        _ => return Ok(None),
+    }))
+}
+
 fn check_number(layers: &[Layer]) -> Result<(), ImportError> {
     match layers.len() {
         0 => Err(ImportError::Format("it holds no layers".to_owned())),
@@ -101,16 +108,14 @@ fn check_number(layers: &[Layer]) -> Result<(), ImportError> {
 /// If the text is not of that format, has no layer, or most of it cannot be right.
 pub fn import_profile(text: &str, settings: &ImportSettings) -> Result<Import, ImportError> {
     let (layers, unit) = match settings.format {
-        Format::Trtexec => (trtexec::read(text)?, said(settings, Unit::Milliseconds)?),
-        Format::TfliteCsv => (tflite::read(text)?, said(settings, Unit::Milliseconds)?),
-        Format::OnnxRuntime => (onnxruntime::read(text)?, said(settings, Unit::Microseconds)?),
         Format::OnceForAll => (blocks::yaml(text, blocks::Expand::Channels)?, said(settings, Unit::Milliseconds)?),
         Format::ProxylessNas => (blocks::yaml(text, blocks::Expand::Ratio)?, said(settings, Unit::Milliseconds)?),
         // It does not say what it counts in.
         Format::NniFbnet => (blocks::nni(text)?, settings.unit.ok_or(ImportError::Unit)?),
-        Format::Table | Format::Nnabla => {
-            return Err(ImportError::Format(format!("`{}` is a table of a space's layers", settings.format.name())));
-        }
+        format => match of_runtime(text, format)? {
+            Some((layers, unit)) => (layers, said(settings, unit)?),
+            None => return Err(ImportError::Format(format!("`{}` is a table of a space's layers", format.name()))),
+        },
     };
     check_number(&layers)?;
     let mut seen: HashMap<String, usize> = HashMap::new();
