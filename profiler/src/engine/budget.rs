@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::EngineError;
-use super::session::WARM_UP_MIN_NS;
+use super::device_session::WARM_UP_MIN_NS;
 
 /// Sessions of the anchors alone after those of all layers. How far the machine's level wanders from process to process
 /// is seen from processes only: with two, its interval is six times as wide as with five.

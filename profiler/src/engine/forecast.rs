@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::budget::{LEVEL_ROUNDS, LEVEL_SESSIONS};
+use super::device_session::WARM_UP_MIN_NS;
 use super::plan::{ANCHORS, NETWORKS};
 use super::rounds::CHECKPOINTS;
-use super::session::WARM_UP_MIN_NS;
 use super::sizing::{network_visit_runs, warm_up_runs};
 
 /// What measuring a space in context would take.

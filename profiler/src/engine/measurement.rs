@@ -11,7 +11,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::budget::{self, Costs, LEVEL_ROUNDS, LEVEL_SESSIONS};
 use super::energy::run_energy;
-use super::session::{Progress, SessionPlan, run_session};
+use super::session::run_session;
+use super::session_plan::{Progress, SessionPlan};
 use super::{
     EngineError, Gate, Recorder, Workload, keys_of_space, layer_workloads, network_workloads, run_trials, select_shard,
 };

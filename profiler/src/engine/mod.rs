@@ -5,6 +5,7 @@
 //! engine uses it, and replays the journal of an interrupted measurement.
 
 mod budget;
+mod device_session;
 mod energy;
 mod forecast;
 mod gate;
@@ -15,6 +16,7 @@ mod precision;
 mod recorder;
 mod rounds;
 mod session;
+mod session_plan;
 mod shard;
 mod sizing;
 mod throttle;
@@ -28,7 +30,8 @@ pub use plan::{Workload, keys_of_space, layer_workloads, network_workloads};
 pub use precision::{Known, Precision, Shares, scale_half_width};
 pub use recorder::{Interrupted, Recorder};
 pub use rounds::{CHECKPOINTS, ROW_WIDTH, RoundValues, SessionValues, clean_samples, half_width, timed_samples};
-pub use session::{Progress, SessionPlan, run_session};
+pub use session::run_session;
+pub use session_plan::{Progress, SessionPlan};
 pub use shard::select_shard;
 pub use trial::run_trials;
 

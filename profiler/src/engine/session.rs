@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use nasprof_base::statistics::median;
-use rand::SeedableRng;
 use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
 
+use super::device_session::{Connect, DeviceSession, WARM_UP_MIN_NS, total};
 use super::rounds::{CHECKPOINTS, SessionValues};
+use super::session_plan::{Progress, SessionPlan, order};
 use super::sizing::{MAX_TRIES, Sizing, fastest_ns, judge, warm_up_runs};
 use super::throttle::Throttle;
-use super::{EngineError, Gate, Recorder, Workload, precision};
+use super::{EngineError, Recorder, Workload, precision};
 use crate::journal::{EndReason, Event, Mode};
 use crate::protocol::checked::Checked;
-use crate::protocol::{Canary, Device, DeviceError, Fingerprint, Loaded, Setup, Timing, Visit, VisitRequest};
+use crate::protocol::{Canary, Device, DeviceError, Loaded, Visit, VisitRequest};
 
 /// The canary runs after this much time in visits,
 const CANARY_EVERY_NS: u64 = 250_000_000;
@@ -27,7 +27,6 @@ const MAX_VOIDS: u32 = 2;
 /// Warm-up: two windows of canaries in a row must agree, after at least, and at most, this long.
 const WARM_UP_WINDOW: usize = 10;
 const WARM_UP_WITHIN: f64 = 0.01;
-pub(super) const WARM_UP_MIN_NS: u64 = 2_000_000_000;
 const WARM_UP_MAX_NS: u64 = 30_000_000_000;
 /// A processor with a queue, whose canaries agree this well, is as warm as it gets after much less; loading warmed it up too.
 const STEADY_WITHIN: f64 = 0.001;
@@ -36,80 +35,6 @@ const STEADY_MIN_NS: u64 = 200_000_000;
 const QUEUED_RUNS: u32 = 4;
 /// The user is listened to this often in a pause.
 const LISTEN: Duration = Duration::from_millis(100);
-
-/// What a session measures and how.
-#[derive(Debug, Clone)]
-pub struct SessionPlan {
-    /// All workloads.
-    pub workloads: Vec<Workload>,
-    /// Where layers are timed.
-    pub mode: Mode,
-    /// Wanted half-width: of the sampled networks where layers are timed inside them, else of each layer or network.
-    pub ci: f64,
-    /// Sessions like it that the LUT is made of, itself included: what is wanted is of all of them together.
-    pub sessions: u32,
-    /// Fewest rounds, whatever the intervals say.
-    pub min_rounds: u32,
-    /// Most rounds.
-    pub max_rounds: u32,
-    /// How a busy machine is treated.
-    pub gate: Gate,
-    /// When to stop measuring; virtual devices know no such time.
-    pub deadline: Option<Instant>,
-    /// What the agent sets up.
-    pub setup: Setup,
-    /// Facts that the device must still have (a resumed or second session of one context).
-    pub expected: Option<BTreeMap<String, String>>,
-}
-
-impl SessionPlan {
-    /// The plan with its workloads in this session's own order. What is loaded when decides which blocks of memory a network
-    /// gets back later, and layers of the same networks differ by several percent with that: sessions that loaded alike
-    /// would agree with each other and not with a third.
-    fn in_loading_order(&self) -> Self {
-        let mut plan = self.clone();
-        plan.workloads.shuffle(&mut order(&self.setup, 0));
-        plan
-    }
-}
-
-/// Random numbers for the order of a round, from 1, or of loading: a stream of its own for each, since neighbouring seeds
-/// must not share orders.
-fn order(setup: &Setup, round: u32) -> ChaCha8Rng {
-    let mut rng = ChaCha8Rng::seed_from_u64(setup.seed);
-    rng.set_stream(u64::from(setup.session) << 32 | u64::from(round));
-    rng
-}
-
-/// What a session tells the display.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Progress {
-    /// The machine is busy; the text says how.
-    Waiting(String),
-    /// Workloads are being loaded: done, of how many.
-    Loading(usize, usize),
-    /// The machine warms up.
-    WarmingUp,
-    /// A visit ended.
-    Visit {
-        /// Its round, from 1.
-        round: u32,
-        /// Most rounds of the session.
-        max_rounds: u32,
-        /// Visits of this round so far.
-        done: usize,
-        /// Visits of a round.
-        all: usize,
-        /// What was visited, in words.
-        what: String,
-    },
-    /// A canary ran: its time over the session's usual, minus one.
-    Canary(f64),
-    /// A round ended: round, converged keys, keys.
-    Round(u32, usize, usize),
-}
-
-type Connect<'a> = dyn FnMut() -> Result<Box<dyn Device>, DeviceError> + 'a;
 
 /// Runs (or replays, or goes on with) one session. Returns whether all keys converged.
 ///
@@ -146,106 +71,6 @@ pub fn run_session(
     session.warm_up()?;
     session.size()?;
     session.rounds()
-}
-
-/// The device of a session, connected only when something new must be observed: a replay needs none.
-struct DeviceSession<'a, 'b> {
-    plan: &'a SessionPlan,
-    connect: &'a mut Connect<'b>,
-    device: Option<Checked>,
-    fingerprint: Option<Fingerprint>,
-    /// Workloads loaded so far, for the case that a new process must load them again.
-    loaded: usize,
-}
-
-impl DeviceSession<'_, '_> {
-    /// Connects, sets up, passes the gate; or takes all that from the journal.
-    fn start(&mut self, recorder: &mut Recorder, progress: &mut dyn FnMut(Progress)) -> Result<(), EngineError> {
-        // Known before connecting, so that another machine is told by its facts and not as a wrong answer.
-        self.fingerprint = recorder.recorded_fingerprint().cloned();
-        let interrupted = recorder.interrupted();
-        let event = recorder.next(self.virtual_time(), || {
-            let fingerprint = self.connect()?;
-            let virtual_time = fingerprint.virtual_time;
-            let device = self.device.as_mut().ok_or_else(|| DeviceError::Lost("no device".to_owned()))?;
-            let gate = self.plan.gate.pass(device, virtual_time, &interrupted, |bad| {
-                progress(Progress::Waiting(bad.to_owned()));
-            })?;
-            Ok(Event::Session { session: self.plan.setup.session, mode: self.plan.mode, fingerprint, gate })
-        })?;
-        match event {
-            Event::Session { session, fingerprint, .. } if session == self.plan.setup.session => {
-                self.check(&fingerprint)?;
-                self.fingerprint = Some(fingerprint);
-                Ok(())
-            }
-            _ => Err(EngineError::Replay(format!("expected the start of session {}", self.plan.setup.session))),
-        }
-    }
-
-    fn connect(&mut self) -> Result<Fingerprint, EngineError> {
-        let mut device = Checked::new((self.connect)()?);
-        let fingerprint = device.configure(&self.plan.setup)?;
-        self.check(&fingerprint)?;
-        self.device = Some(device);
-        Ok(fingerprint)
-    }
-
-    /// Refuses a device that is not the one the LUT is of.
-    fn check(&self, fingerprint: &Fingerprint) -> Result<(), EngineError> {
-        let recorded = self.fingerprint.as_ref().map(|f| &f.facts);
-        for expected in [recorded, self.plan.expected.as_ref()].into_iter().flatten() {
-            let changed: Vec<String> = expected
-                .iter()
-                .filter(|(name, value)| fingerprint.facts.get(*name) != Some(value))
-                .map(|(name, value)| {
-                    let now = fingerprint.facts.get(name).map_or("nothing", String::as_str);
-                    format!("{name} was `{value}`, is `{now}`")
-                })
-                .collect();
-            if !changed.is_empty() {
-                return Err(EngineError::ContextChanged(changed.join("; ")));
-            }
-        }
-        Ok(())
-    }
-
-    fn virtual_time(&self) -> bool {
-        self.fingerprint.as_ref().is_some_and(|f| f.virtual_time)
-    }
-
-    /// Whether the device has a queue, and so more than one latency.
-    fn has_queue(&self) -> bool {
-        self.fingerprint.as_ref().is_some_and(|f| !f.timings.is_empty())
-    }
-
-    /// The latencies that are timed beside that behind a full queue, where the device has a queue.
-    fn timings(&self) -> Vec<Timing> {
-        let all = self.fingerprint.as_ref().map_or(&[][..], |f| &f.timings);
-        all.iter().copied().filter(|timing| *timing != Timing::Queue).collect()
-    }
-
-    fn timer_overhead_ns(&self) -> u64 {
-        self.fingerprint.as_ref().map_or(0, |f| f.timer_overhead_ns)
-    }
-
-    /// The device, ready to be asked. After an interruption that is a new process: it loads what the old one had, and
-    /// warms up unrecorded.
-    fn ready(&mut self) -> Result<&mut Checked, EngineError> {
-        if self.device.is_none() {
-            self.connect()?;
-            let device = self.device.as_mut().ok_or_else(|| DeviceError::Lost("no device".to_owned()))?;
-            for workload in &self.plan.workloads[..self.loaded] {
-                device.load(workload.id, &workload.network)?;
-            }
-            let mut elapsed = 0;
-            while elapsed < WARM_UP_MIN_NS {
-                let times = device.canary()?;
-                elapsed = total(&times).saturating_add(elapsed);
-            }
-        }
-        self.device.as_mut().ok_or_else(|| EngineError::Device(DeviceError::Lost("no device".to_owned())))
-    }
 }
 
 struct Session<'a, 'b, 'r> {
@@ -675,10 +500,6 @@ impl Session<'_, '_, '_> {
             _ => Err(EngineError::Replay(format!("expected visit {}", request.sequence))),
         }
     }
-}
-
-fn total(canary: &Canary) -> u64 {
-    canary.compute_ns.iter().chain(&canary.memory_ns).fold(0, |sum, &ns| sum.saturating_add(ns))
 }
 
 /// The canary's compute time: its memory kernel wanders too much on shared machines to void visits by.
