@@ -16,5 +16,5 @@ pub mod unique;
 pub mod variances;
 
 pub use caught::caught;
-pub use replace::{check_replaceable, replace_file, temporary};
+pub use replace::{check_replaceable, replace_file, replace_file_by, temporary};
 pub use two_parts::{Whole, two_parts};

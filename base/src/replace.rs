@@ -12,15 +12,26 @@ use tempfile::{Builder, NamedTempFile};
 /// # Errors
 /// If its folder does not exist or the disk fails; a file of that name is then as it was.
 pub fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace_file_by(path, |file| file.write_all(content))
+}
+
+/// Like [`replace_file`], with a content that is too large to be held at once: `write` writes it piece by piece.
+///
+/// # Errors
+/// As [`replace_file`], and those of `write`; a file of that name is then as it was.
+pub fn replace_file_by<E: From<io::Error>>(
+    path: &Path,
+    write: impl FnOnce(&mut (dyn Write + Send)) -> Result<(), E>,
+) -> Result<(), E> {
     if is_special(path) {
-        return fs::write(path, content);
+        return write(&mut fs::OpenOptions::new().write(true).truncate(true).open(path)?);
     }
     let folder = folder_of(path);
     let mut file = temporary(folder)?;
-    file.write_all(content)?;
+    write(&mut file)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|e| e.error)?;
-    File::open(folder)?.sync_all()
+    Ok(File::open(folder)?.sync_all()?)
 }
 
 /// Whether [`replace_file`] could write there now: to be asked before the work whose result is to go there.
@@ -106,6 +117,22 @@ mod tests {
         let mut read = [0; 5];
         io::Read::read_exact(&mut both, &mut read).unwrap();
         assert_eq!(&read, b"after");
+    }
+
+    #[test]
+    fn a_file_whose_content_fails_halfway_is_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "before").unwrap();
+        let halfway = |file: &mut (dyn Write + Send)| {
+            file.write_all(b"half").and(Err(io::Error::from(io::ErrorKind::InvalidData)))
+        };
+        assert_eq!(replace_file_by(&path, halfway).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(fs::read(&path).unwrap(), b"before");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        // Control: without the fault it is replaced.
+        replace_file_by(&path, |file| file.write_all(b"whole")).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
     }
 
     #[test]

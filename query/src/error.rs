@@ -37,6 +37,14 @@ pub enum Problem {
         /// Why it is not written.
         problem: String,
     },
+    /// The output, in the middle of the answer: a full disk.
+    #[error("-o {path}: {problem}")]
+    Write {
+        /// Its name.
+        path: String,
+        /// What went wrong.
+        problem: String,
+    },
     /// The standard output.
     #[error("cannot write to the standard output: {0}")]
     Print(std::io::Error),
@@ -69,14 +77,14 @@ impl Problem {
             Self::Sql { hint: Some(hint), .. } => Some(hint.clone()),
             Self::Sql { .. } => Some("--schema lists the tables and their columns".to_owned()),
             Self::Names(_) => Some("NAME=PATH names a file's table".to_owned()),
-            Self::Source { .. } | Self::Output { .. } | Self::Print(_) | Self::Internal(_) => None,
+            Self::Source { .. } | Self::Output { .. } | Self::Write { .. } | Self::Print(_) | Self::Internal(_) => None,
         }
     }
 
     /// Whether the user's input is at fault, and not this program or the disk.
     #[must_use]
     pub fn is_usage(&self) -> bool {
-        !matches!(self, Self::Print(_) | Self::Internal(_))
+        !matches!(self, Self::Write { .. } | Self::Print(_) | Self::Internal(_))
     }
 }
 

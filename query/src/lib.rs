@@ -12,6 +12,8 @@ mod sources;
 mod space_function;
 mod sql;
 mod tables;
+mod taken;
+mod wanted;
 
 pub use error::{Problem, Reported};
 pub use job::{Format, Job};

@@ -6,38 +6,57 @@ use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 
 use nasprof_base::caught;
-use polars::prelude::{DataFrame, PolarsError};
+use polars::prelude::{DataFrame, IdxSize, PolarsError};
 use polars::sql::SQLContext;
 use polars_lazy::frame::IntoLazy;
 use sqlparser::ast::Statement;
 
 use crate::error::Problem;
-use crate::job::Job;
+use crate::job::{Format, Job};
+use crate::output::{self, Ending};
 use crate::sources::Sources;
-use crate::{output, schema, space_function, sql};
+use crate::tables::journal;
+use crate::taken::Taken;
+use crate::wanted::Wanted;
+use crate::{schema, space_function, sql};
 
 /// Answers a query on `printed`, or in the file that it names.
 ///
 /// # Errors
 /// If a file is not what it should be, the query is wrong, or the answer cannot be written.
 pub fn run(job: &Job, printed: &mut impl Write) -> Result<(), Problem> {
-    // Before anything is read: what is wrong with the text is known at once.
+    // Before anything is read: what is wrong with the text or the output is known at once.
     let mut statement = job.sql.as_deref().map(sql::parse).transpose()?;
-    let sources = Sources::read(&job.sources)?;
+    let ending = job.output.as_deref().map(|path| Ending::of(path).map(|ending| (path, ending))).transpose()?;
+    let sources = Sources::read(&job.sources, &statement.as_ref().map_or(Wanted::All, Wanted::by))?;
+    let seen = if job.output.is_none() && job.format == Format::Table { job.rows } else { 0 };
     let answer = match &mut statement {
-        None => schema::frame(&sources)?,
-        Some(statement) => answer(statement, &sources)?,
+        None => Answer::whole(schema::frame(&sources)?),
+        Some(statement) => answer(statement, &sources, seen)?,
     };
-    match &job.output {
-        None => output::print(&answer, job, printed),
-        Some(path) => {
+    match ending {
+        None => output::print(&answer.rows, answer.height, job, printed),
+        Some((path, ending)) => {
             check_output(path, &sources.files)?;
-            output::write(&answer, path)
+            output::write(&answer.rows, path, ending)
         }
     }
 }
 
-fn answer(statement: &mut Statement, sources: &Sources) -> Result<DataFrame, Problem> {
+/// Rows of an answer, and how many it has; those that nobody sees may be absent.
+struct Answer {
+    rows: DataFrame,
+    height: usize,
+}
+
+impl Answer {
+    fn whole(rows: DataFrame) -> Self {
+        Self { height: rows.height(), rows }
+    }
+}
+
+/// The answer to a query, of which the first rows are seen; 0: all.
+fn answer(statement: &mut Statement, sources: &Sources, seen: usize) -> Result<Answer, Problem> {
     let made = space_function::replace(statement, sources)?;
     let tables = sources.tables.iter().chain(made.iter().map(|(name, frame)| (name, frame)));
     let mut context = SQLContext::new();
@@ -47,14 +66,48 @@ fn answer(statement: &mut Statement, sources: &Sources) -> Result<DataFrame, Pro
         names.push(name.as_str());
         columns.extend(frame.get_column_names().into_iter().map(|name| name.as_str()));
     }
+    if sources.has_journal {
+        columns.extend(journal::NAMES);
+    }
+    let taken = Taken::by(statement);
     sql::sign_counts(statement);
     let text = statement.to_string();
-    let run = || context.execute(&text).and_then(|frame| frame.collect());
-    let result: Option<Result<DataFrame, PolarsError>> = caught(AssertUnwindSafe(run));
+    let run = || answer_by(&mut context, &text, taken, sources, seen);
+    let result: Option<Result<Answer, PolarsError>> = caught(AssertUnwindSafe(run));
     match result {
-        Some(Ok(frame)) => Ok(frame),
+        Some(Ok(answer)) => Ok(answer),
         Some(Err(error)) => Err(sql::of_polars(&error, statement, &names, &columns)),
         None => Err(Problem::Internal("this query is more than it can do".to_owned())),
+    }
+}
+
+/// Where rows are only taken, those that nobody sees are not sorted, only counted.
+fn answer_by(
+    context: &mut SQLContext,
+    text: &str,
+    taken: Option<Taken>,
+    sources: &Sources,
+    seen: usize,
+) -> Result<Answer, PolarsError> {
+    let Some(taken) = taken else { return context.execute(text)?.collect().map(Answer::whole) };
+    let height = match &taken.count {
+        Some(count) if seen > 0 => {
+            let count = context.execute(&count.to_string())?.collect()?;
+            count.columns().first().and_then(|column| column.get(0).ok()?.extract::<usize>())
+        }
+        _ => None,
+    };
+    if let Some(table) = sources.tables.get(&taken.table)
+        && let Some(candidates) = taken.candidates(table, seen)?
+    {
+        context.register(&taken.table, candidates.lazy());
+    }
+    let rows = context.execute(text)?;
+    match height {
+        Some(height) => {
+            Ok(Answer { rows: rows.limit(IdxSize::try_from(seen).unwrap_or(IdxSize::MAX)).collect()?, height })
+        }
+        None => rows.collect().map(Answer::whole),
     }
 }
 

@@ -9,8 +9,10 @@ use polars::prelude::DataFrame;
 
 use crate::error::Problem;
 use crate::tables::{self, Content, Kind};
+use crate::wanted::Wanted;
 
 /// Everything that a query may use.
+#[derive(Default)]
 pub(crate) struct Sources {
     /// Tables by name.
     pub(crate) tables: BTreeMap<String, DataFrame>,
@@ -20,6 +22,8 @@ pub(crate) struct Sources {
     pub(crate) spaces: BTreeMap<String, Space>,
     /// All files that were read.
     pub(crate) files: Vec<PathBuf>,
+    /// Whether there is a journal, whose tables have the wanted columns only.
+    pub(crate) has_journal: bool,
 }
 
 /// A source as it was named.
@@ -56,10 +60,10 @@ impl Named {
     }
 
     /// The content of all its files, with their names.
-    fn read(&self) -> Result<Vec<(String, Content)>, Problem> {
+    fn read(&self, wanted: &Wanted) -> Result<Vec<(String, Content)>, Problem> {
         let read = |path: &PathBuf| {
             let name = path.display().to_string();
-            Content::read(path)
+            Content::read(path, wanted)
                 .map(|content| (name.clone(), content))
                 .map_err(|problem| Problem::source(&name, problem))
         };
@@ -77,15 +81,15 @@ impl Named {
 impl Sources {
     /// Reads all sources. A file's table has the name that it is given, else that of the file; the only source of a kind is
     /// called by its kind as well (`lut`, `journal`, …).
-    pub(crate) fn read(texts: &[String]) -> Result<Self, Problem> {
-        let mut all =
-            Self { tables: BTreeMap::new(), luts: BTreeMap::new(), spaces: BTreeMap::new(), files: Vec::new() };
+    pub(crate) fn read(texts: &[String], wanted: &Wanted) -> Result<Self, Problem> {
+        let mut all = Self::default();
         let mut kinds: BTreeMap<&str, Vec<(String, DataFrame)>> = BTreeMap::new();
         for text in texts {
             let named = Named::new(text)?;
-            let contents = named.read()?;
+            let contents = named.read(wanted)?;
             all.files.extend(named.paths.iter().cloned());
             let Some((path, content)) = contents.first() else { continue };
+            all.has_journal |= content.kind() == Kind::Journal;
             let name = match &named.name {
                 Some(name) => name.clone(),
                 None if named.is_pattern => content.kind().name().to_owned(),

@@ -4,10 +4,11 @@ mod cell;
 mod parquet_file;
 mod table;
 
-use std::io::Write;
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use nasprof_base::replace_file;
+use nasprof_base::text::printable;
+use nasprof_base::{check_replaceable, replace_file_by};
 use polars::prelude::DataFrame;
 use serde::Serializer as _;
 use serde::ser::SerializeMap;
@@ -16,31 +17,58 @@ use self::cell::Cell;
 use crate::error::Problem;
 use crate::job::{Format, Job};
 
-/// Prints an answer. A reader that has seen enough (a closed pipe) is no error.
-pub(crate) fn print(answer: &DataFrame, job: &Job, printed: &mut impl Write) -> Result<(), Problem> {
-    let text = match job.format {
-        Format::Table => table::text(answer, job.rows, job.width),
-        Format::Json => json(answer)?,
+/// How an answer is written into a file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ending {
+    Parquet,
+    Csv,
+    Json,
+}
+
+impl Ending {
+    /// By the name of a file that can be written, which is asked for before the work.
+    pub(crate) fn of(path: &Path) -> Result<Self, Problem> {
+        let about = |problem: String| Problem::Output { path: path.display().to_string(), problem };
+        let ending = match path.extension().and_then(|ending| ending.to_str()) {
+            Some("parquet") => Self::Parquet,
+            Some("csv") => Self::Csv,
+            Some("json" | "jsonl") => Self::Json,
+            _ => return Err(about("its ending is not .parquet, .csv, .json or .jsonl".to_owned())),
+        };
+        check_replaceable(path).map_err(|e| about(e.to_string()))?;
+        Ok(ending)
+    }
+}
+
+/// Prints an answer. A reader that has seen enough (a closed pipe) is no error. `height` is how many rows there are; of those that
+/// a table does not show, the answer may have none.
+pub(crate) fn print(answer: &DataFrame, height: usize, job: &Job, printed: &mut impl Write) -> Result<(), Problem> {
+    let mut printed = BufWriter::new(printed);
+    let written = match job.format {
+        Format::Table => printed.write_all(table::text(answer, height, job.rows, job.width).as_bytes()),
+        Format::Json => json(answer, &mut printed),
         // On a terminal nothing of a file's may steer it; elsewhere it is data.
-        Format::Csv if job.width.is_some() => nasprof_base::text::printable(&csv(answer)?),
-        Format::Csv => csv(answer)?,
+        Format::Csv if job.width.is_some() => csv(answer, &mut printed, printable),
+        Format::Csv => csv(answer, &mut printed, str::to_owned),
     };
-    match printed.write_all(text.as_bytes()).and_then(|()| printed.flush()) {
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+    match written.and_then(|()| printed.flush()) {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result.map_err(Problem::Print),
     }
 }
 
-/// Writes an answer into a file, by its ending; it is replaced whole or left as it was.
-pub(crate) fn write(answer: &DataFrame, path: &Path) -> Result<(), Problem> {
-    let about = |problem: String| Problem::Output { path: path.display().to_string(), problem };
-    let bytes = match path.extension().and_then(|ending| ending.to_str()) {
-        Some("parquet") => parquet_file::encode(answer).map_err(about)?,
-        Some("csv") => csv(answer)?.into_bytes(),
-        Some("json" | "jsonl") => json(answer)?.into_bytes(),
-        _ => return Err(about("its ending is not .parquet, .csv, .json or .jsonl".to_owned())),
-    };
-    replace_file(path, &bytes).map_err(|e| about(e.to_string()))
+/// Writes an answer into a file; it is replaced whole or left as it was.
+pub(crate) fn write(answer: &DataFrame, path: &Path, ending: Ending) -> Result<(), Problem> {
+    let written = replace_file_by(path, |file| {
+        let mut file = BufWriter::new(file);
+        match ending {
+            Ending::Parquet => parquet_file::encode(answer, &mut file)?,
+            Ending::Csv => csv(answer, &mut file, str::to_owned)?,
+            Ending::Json => json(answer, &mut file)?,
+        }
+        file.flush()
+    });
+    written.map_err(|e| Problem::Write { path: path.display().to_string(), problem: e.to_string() })
 }
 
 /// All rows, cell by cell.
@@ -53,28 +81,27 @@ fn rows(answer: &DataFrame) -> impl Iterator<Item = Vec<(&str, Cell)>> {
 }
 
 /// An object a row, each on a line. What a terminal would not show is escaped, which is the same value.
-fn json(answer: &DataFrame) -> Result<String, Problem> {
+fn json(answer: &DataFrame, writer: &mut impl Write) -> io::Result<()> {
     let mut text = String::new();
     for row in rows(answer) {
         let mut line = serde_json::Serializer::new(Vec::new());
-        let written = line.serialize_map(Some(row.len())).and_then(|mut map| {
-            row.iter().try_for_each(|(name, cell)| map.serialize_entry(name, cell))?;
-            map.end()
-        });
-        written.map_err(|e| Problem::Internal(e.to_string()))?;
+        let mut map = line.serialize_map(Some(row.len()))?;
+        row.iter().try_for_each(|(name, cell)| map.serialize_entry(name, cell))?;
+        map.end()?;
+        text.clear();
         cell::push_escaped(&mut text, &String::from_utf8_lossy(&line.into_inner()));
         text.push('\n');
+        writer.write_all(text.as_bytes())?;
     }
-    Ok(text)
+    Ok(())
 }
 
-fn csv(answer: &DataFrame) -> Result<String, Problem> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let internal = |e: csv::Error| Problem::Internal(e.to_string());
-    writer.write_record(answer.get_column_names().iter().map(|name| name.as_str())).map_err(internal)?;
+/// Each text as `shown` has it.
+fn csv(answer: &DataFrame, writer: &mut impl Write, shown: fn(&str) -> String) -> io::Result<()> {
+    let mut writer = csv::Writer::from_writer(writer);
+    writer.write_record(answer.get_column_names().iter().map(|name| shown(name)))?;
     for row in rows(answer) {
-        writer.write_record(row.iter().map(|(_, cell)| cell.exact())).map_err(internal)?;
+        writer.write_record(row.iter().map(|(_, cell)| shown(&cell.exact())))?;
     }
-    let bytes = writer.into_inner().map_err(|e| Problem::Internal(e.to_string()))?;
-    String::from_utf8(bytes).map_err(|e| Problem::Internal(e.to_string()))
+    writer.flush()
 }

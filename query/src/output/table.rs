@@ -10,8 +10,9 @@ use super::rows;
 const SHORTEST: usize = 12;
 const GAP: &str = "  ";
 
-/// The first rows; in a terminal's width long texts are cut in their middle, and columns that have no room are named below.
-pub(super) fn text(answer: &DataFrame, most: usize, width: Option<usize>) -> String {
+/// The first of `height` rows; in a terminal's width long texts are cut in their middle, and columns that have no room are named
+/// below.
+pub(super) fn text(answer: &DataFrame, height: usize, most: usize, width: Option<usize>) -> String {
     let most = if most == 0 { usize::MAX } else { most };
     let names: Vec<String> =
         answer.get_column_names().iter().map(|name| printable(name).replace(['\n', '\t'], " ")).collect();
@@ -38,8 +39,8 @@ pub(super) fn text(answer: &DataFrame, most: usize, width: Option<usize>) -> Str
     let rule: Vec<String> = widths[..fitting].iter().map(|width| "─".repeat(*width)).collect();
     text += &(rule.join(GAP) + "\n");
     text.extend(shown.iter().map(|row| line(row)));
-    if answer.height() > shown.len() {
-        text += &format!("{} more (--rows 0 shows all)\n", count(answer.height() - shown.len(), "row"));
+    if height > shown.len() {
+        text += &format!("{} more (--rows 0 shows all)\n", count(height - shown.len(), "row"));
     }
     if fitting < names.len() {
         text += &format!("no room for: {}\n", names[fitting..].join(", "));
@@ -84,16 +85,16 @@ mod tests {
 
     #[test]
     fn a_table_fits_the_terminal() {
-        let whole = text(&table(), 0, None);
+        let whole = text(&table(), 2, 0, None);
         assert!(whole.starts_with("key                                mean_ms   n\n─"), "{whole}");
         assert!(whole.contains("\nconv(out=96,kernel=3x3)[96x32x32]      1.5   1\n"), "{whole}");
         assert!(whole.contains("\nadd()[8x8x8]                             -  20\n"), "{whole}");
         for width in [25, 30, 40, 80] {
-            let text = text(&table(), 0, Some(width));
+            let text = text(&table(), 2, 0, Some(width));
             assert!(text.lines().all(|line| columns(line) <= width), "{width}:\n{text}");
             assert!(text.contains("1.5") && !text.contains("no room"), "{width}:\n{text}");
         }
-        let narrow = text(&table(), 1, Some(16));
+        let narrow = text(&table(), 2, 1, Some(16));
         assert!(narrow.contains("1 row more") && narrow.ends_with("no room for: mean_ms, n\n"), "{narrow}");
     }
 }

@@ -6,21 +6,27 @@ use std::path::Path;
 use nasprof_profiler::engine::Workload;
 use nasprof_profiler::journal::{Event, read_file_with};
 use nasprof_profiler::protocol::{Run, Visit};
-use polars::prelude::{Column, Float64Chunked, Int32Chunked, Int64Chunked, IntoColumn, NamedFrom, Series};
+use polars::prelude::{Column, Float64Chunked, Int64Chunked, IntoColumn, NamedFrom, Series};
 
 use super::frame::repeated;
+use crate::wanted::Wanted;
 
-/// Samples that become columns at once: columns made of all would need their memory twice.
+/// Samples of a part. Parts never grow beyond it, so no memory is needed twice while they grow.
 const PART: usize = 1 << 19;
 /// In the place of a layer's number where a network was timed as a whole.
 const WHOLE: i32 = -1;
+
+/// The names of the columns, in their order.
+pub(crate) const NAMES: [&str; 8] = ["session", "round", "visit", "workload", "layer", "key", "ns", "clean"];
 
 /// The columns of a journal: a row for each timed layer and each network timed as a whole. `session` counts all sessions of the
 /// journal from 0, in their order, also those of the anchors alone.
 ///
 /// The journal is read event by event, and only samples are kept: there are millions.
-pub(super) fn columns(path: &Path) -> Result<Vec<Column>, String> {
-    let mut reader = Reader::default();
+///
+/// There are as many numbers in a column as samples, so a column that the query does not use is not made.
+pub(super) fn columns(path: &Path, wanted: &Wanted) -> Result<Vec<Column>, String> {
+    let mut reader = Reader::new(wanted);
     let mut fault = None;
     let take = |event| {
         if fault.is_none() {
@@ -31,16 +37,18 @@ pub(super) fn columns(path: &Path) -> Result<Vec<Column>, String> {
     fault.map_or_else(|| reader.columns(), Err)
 }
 
-/// Samples as columns. Numbers have signs, so that `round - 2` is one.
-#[derive(Default)]
+/// Samples as columns, each where it is wanted.
+#[derive(Clone)]
 struct Samples {
-    session: Vec<i32>,
-    round: Vec<i32>,
-    visit: Vec<i64>,
-    workload: Vec<i32>,
-    layer: Vec<i32>,
-    key: Vec<u32>,
-    ns: Vec<f64>,
+    count: usize,
+    session: Option<Vec<i32>>,
+    round: Option<Vec<i32>>,
+    visit: Option<Vec<i64>>,
+    workload: Option<Vec<i32>>,
+    layer: Option<Vec<i32>>,
+    key: Option<Vec<u32>>,
+    ns: Option<Vec<f64>>,
+    /// Always made: a table without columns would have no rows.
     clean: Vec<bool>,
 }
 
@@ -67,8 +75,9 @@ struct Rows {
 }
 
 /// What was read so far.
-#[derive(Default)]
 struct Reader {
+    /// A part without samples.
+    empty: Samples,
     parts: Vec<Samples>,
     visits: Vec<Rows>,
     keys: Keys,
@@ -81,6 +90,19 @@ struct Reader {
 }
 
 impl Reader {
+    fn new(wanted: &Wanted) -> Self {
+        Self {
+            empty: Samples::new(wanted),
+            parts: Vec::new(),
+            visits: Vec::new(),
+            keys: Keys::default(),
+            workloads: BTreeMap::new(),
+            repeats: BTreeMap::new(),
+            rounds: Vec::new(),
+            void: BTreeSet::new(),
+        }
+    }
+
     fn take(&mut self, event: Event) -> Result<(), String> {
         match event {
             Event::Workload { workload, role, graph } => {
@@ -110,8 +132,8 @@ impl Reader {
         let known = self.workloads.get(&visit.workload);
         let known = known.ok_or_else(|| format!("visit {} is of an unknown unit", visit.sequence))?;
         let session = self.rounds.len().checked_sub(1).ok_or("a visit before the first session")?;
-        if self.parts.last().is_none_or(|part| part.ns.len() >= PART) {
-            self.parts.push(Samples::default());
+        if self.parts.last().is_none_or(|part| part.count >= PART) {
+            self.parts.push(self.empty.clone());
         }
         let Some(part) = self.parts.last_mut() else { return Ok(()) };
         let repeat = self.repeats.get(&visit.workload).copied().unwrap_or(1).max(1);
@@ -127,14 +149,10 @@ impl Reader {
             let counts = rows.round <= self.rounds[rows.session] && !self.void.contains(&(rows.session, rows.sequence));
             clean.by_ref().take(rows.count).for_each(|clean| *clean &= counts);
         }
-        let mut parts = std::mem::take(&mut self.parts).into_iter();
-        let mut all = parts.next().unwrap_or_default().columns(&self.keys.texts)?;
-        for part in parts {
-            for (column, part) in all.iter_mut().zip(part.columns(&self.keys.texts)?) {
-                column.append(&part).map_err(|e| e.to_string())?;
-            }
+        if self.parts.is_empty() {
+            self.parts.push(self.empty);
         }
-        Ok(all)
+        columns_of(self.parts, &self.keys.texts)
     }
 }
 
@@ -151,45 +169,97 @@ impl Keys {
 }
 
 impl Samples {
+    fn new(wanted: &Wanted) -> Self {
+        fn column<T>(wanted: &Wanted, name: &str) -> Option<Vec<T>> {
+            wanted.has(name).then(Vec::new)
+        }
+        Self {
+            count: 0,
+            session: column(wanted, "session"),
+            round: column(wanted, "round"),
+            visit: column(wanted, "visit"),
+            workload: column(wanted, "workload"),
+            layer: column(wanted, "layer"),
+            key: column(wanted, "key"),
+            ns: column(wanted, "ns"),
+            clean: Vec::new(),
+        }
+    }
+
     /// Adds the samples of a visit, and says how many those are.
     fn add(&mut self, session: usize, round: u32, visit: &Visit, known: &Known, repeat: f64) -> Result<usize, String> {
         let fits = |run: &Run| known.is_layer || run.ns.len() == known.layers.len();
         if !visit.layers.iter().all(fits) || !visit.whole.iter().all(|run| run.ns.len() == 1) {
             return Err(format!("visit {} does not fit its unit", visit.sequence));
         }
-        let before = self.ns.len();
+        let before = self.count;
         for run in visit.layers.iter().filter(|_| !known.is_layer) {
-            self.layer.extend(0..known.layers.len() as i32);
-            self.key.extend_from_slice(&known.layers);
-            self.ns.extend(run.ns.iter().map(|ns| *ns as f64));
-            self.clean.resize(self.ns.len(), run.switches == 0);
+            self.count += run.ns.len();
+            extend(&mut self.layer, 0..known.layers.len() as i32);
+            extend(&mut self.key, known.layers.iter().copied());
+            extend(&mut self.ns, run.ns.iter().map(|ns| *ns as f64));
+            self.clean.resize(self.count, run.switches == 0);
         }
         for run in &visit.whole {
-            self.ns.extend(run.ns.iter().map(|ns| *ns as f64 / repeat));
-            self.layer.resize(self.ns.len(), WHOLE);
-            self.key.resize(self.ns.len(), known.whole);
-            self.clean.resize(self.ns.len(), run.switches == 0);
+            self.count += run.ns.len();
+            extend(&mut self.ns, run.ns.iter().map(|ns| *ns as f64 / repeat));
+            fill(&mut self.layer, self.count, WHOLE);
+            fill(&mut self.key, self.count, known.whole);
+            self.clean.resize(self.count, run.switches == 0);
         }
-        let length = self.ns.len();
         let large = |_| format!("a number of visit {} is too large", visit.sequence);
-        self.session.resize(length, i32::try_from(session).map_err(large)?);
-        self.round.resize(length, i32::try_from(round).map_err(large)?);
-        self.visit.resize(length, i64::try_from(visit.sequence).map_err(large)?);
-        self.workload.resize(length, i32::try_from(visit.workload).map_err(large)?);
-        Ok(length - before)
+        fill(&mut self.session, self.count, i32::try_from(session).map_err(large)?);
+        fill(&mut self.round, self.count, i32::try_from(round).map_err(large)?);
+        fill(&mut self.visit, self.count, i64::try_from(visit.sequence).map_err(large)?);
+        fill(&mut self.workload, self.count, i32::try_from(visit.workload).map_err(large)?);
+        Ok(self.count - before)
     }
+}
 
-    fn columns(self, keys: &[String]) -> Result<Vec<Column>, String> {
-        let layer = self.layer.into_iter().map(|layer| (layer != WHOLE).then_some(layer));
-        Ok(vec![
-            Int32Chunked::from_vec("session".into(), self.session).into_column(),
-            Int32Chunked::from_vec("round".into(), self.round).into_column(),
-            Int64Chunked::from_vec("visit".into(), self.visit).into_column(),
-            Int32Chunked::from_vec("workload".into(), self.workload).into_column(),
-            layer.collect::<Int32Chunked>().with_name("layer".into()).into_column(),
-            repeated("key", keys, self.key)?,
-            Float64Chunked::from_vec("ns".into(), self.ns).into_column(),
-            Series::new("clean".into(), self.clean).into(),
-        ])
+/// The columns of all parts. Each is one piece of memory: polars copies a table of many pieces before it sorts. Parts are freed as
+/// their columns are made.
+///
+/// Numbers have a sign, so that `round - 2` is one, and 64 bits: in a column of 32 bits `SUM` and `*` wrap around.
+fn columns_of(mut parts: Vec<Samples>, keys: &[String]) -> Result<Vec<Column>, String> {
+    fn joined<T, U>(
+        parts: &mut [Samples],
+        of: impl Fn(&mut Samples) -> Option<Vec<T>>,
+        each: impl Fn(T) -> U + Copy,
+    ) -> Option<Vec<U>> {
+        let mut all = Vec::with_capacity(parts.iter().map(|part| part.count).sum());
+        parts.iter_mut().map(|part| Some(all.extend(of(part)?.into_iter().map(each)))).collect::<Option<()>>()?;
+        Some(all)
+    }
+    let whole = |name: &str, numbers: Vec<i64>| Int64Chunked::from_vec(name.into(), numbers).into_column();
+    let parts = &mut parts[..];
+    let mut columns = Vec::new();
+    columns.extend(joined(parts, |part| part.session.take(), i64::from).map(|numbers| whole("session", numbers)));
+    columns.extend(joined(parts, |part| part.round.take(), i64::from).map(|numbers| whole("round", numbers)));
+    columns.extend(joined(parts, |part| part.visit.take(), |visit| visit).map(|numbers| whole("visit", numbers)));
+    columns.extend(joined(parts, |part| part.workload.take(), i64::from).map(|numbers| whole("workload", numbers)));
+    if parts.iter().all(|part| part.layer.is_some()) {
+        let numbers = parts.iter_mut().filter_map(|part| part.layer.take()).flatten();
+        let layers: Int64Chunked = numbers.map(|layer| (layer != WHOLE).then_some(i64::from(layer))).collect();
+        columns.push(layers.with_name("layer".into()).into_column());
+    }
+    if let Some(numbers) = joined(parts, |part| part.key.take(), |key| key) {
+        columns.push(repeated("key", keys, numbers)?);
+    }
+    let ns = joined(parts, |part| part.ns.take(), |ns| ns);
+    columns.extend(ns.map(|ns| Float64Chunked::from_vec("ns".into(), ns).into_column()));
+    let clean = joined(parts, |part| Some(std::mem::take(&mut part.clean)), |clean| clean);
+    columns.extend(clean.map(|clean| Series::new("clean".into(), clean).into()));
+    Ok(columns)
+}
+
+fn extend<T>(column: &mut Option<Vec<T>>, values: impl Iterator<Item = T>) {
+    if let Some(column) = column {
+        column.extend(values);
+    }
+}
+
+fn fill<T: Clone>(column: &mut Option<Vec<T>>, length: usize, value: T) {
+    if let Some(column) = column {
+        column.resize(length, value);
     }
 }

@@ -1,7 +1,7 @@
 //! Files as tables.
 
 mod frame;
-mod journal;
+pub(crate) mod journal;
 mod layer;
 mod lut;
 mod run_folder;
@@ -18,6 +18,7 @@ use polars::prelude::{Column, DataFrame};
 
 use self::frame::with_file;
 use self::run_folder::RunFolder;
+use crate::wanted::Wanted;
 
 /// Larger validations and spaces are not what nasprof writes.
 const MAX_BYTES: u64 = 256 << 20;
@@ -55,14 +56,14 @@ impl Kind {
 }
 
 impl Content {
-    /// Reads a file or a run folder, whole and checked.
-    pub(crate) fn read(path: &Path) -> Result<Self, String> {
+    /// Reads a file or a run folder, whole and checked. Of a journal only the wanted columns are kept.
+    pub(crate) fn read(path: &Path, wanted: &Wanted) -> Result<Self, String> {
         if path.is_dir() {
             return Ok(Self::Run(RunFolder::read(path)?));
         }
         match path.extension().and_then(|ending| ending.to_str()).unwrap_or_default() {
             "parquet" | "csv" => lut_of(path),
-            "jsonl" => journal::columns(path).map(Self::Journal),
+            "jsonl" => journal::columns(path, wanted).map(Self::Journal),
             // Both are written as JSON; a LUT has a context, a validation none.
             "json" => {
                 let text = text(path)?;

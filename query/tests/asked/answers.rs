@@ -67,6 +67,30 @@ fn a_table_is_cut_to_the_terminal_and_to_its_rows() {
     assert!(narrow.contains("rows more (--rows 0 shows all)") && whole.len() > narrow.len(), "{narrow}");
 }
 
+/// Rows that a table does not show are only counted; those that it shows are the first.
+#[test]
+fn a_cut_table_has_the_first_rows_and_counts_the_others() {
+    let folder = Folder::new();
+    for sql in [
+        "SELECT key, mean_ms FROM lut WHERE macs > 0 ORDER BY mean_ms DESC",
+        "SELECT * FROM lut",
+        "SELECT op, COUNT(*) AS n FROM lut GROUP BY op ORDER BY n DESC, op",
+        "SELECT DISTINCT op FROM lut ORDER BY op",
+    ] {
+        let job = Job { format: Format::Table, ..folder.job(sql, &["lut.parquet"]) };
+        let whole = printed(&job).unwrap();
+        let cut = printed(&Job { rows: 2, ..job }).unwrap();
+        let (cut, whole): (Vec<&str>, Vec<&str>) = (cut.lines().collect(), whole.lines().collect());
+        let words = |line: &&str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(
+            cut[2..4].iter().map(words).collect::<Vec<_>>(),
+            whole[2..4].iter().map(words).collect::<Vec<_>>(),
+            "{sql}"
+        );
+        assert!(cut[4].starts_with(&format!("{} row", whole.len() - 4)), "{sql}: {cut:?}");
+    }
+}
+
 #[test]
 fn an_answer_is_written_over_no_input() {
     let folder = Folder::new();

@@ -94,6 +94,11 @@ fn numbers_have_a_sign() {
     let row = &folder.rows(sql, &["lut.journal.jsonl"])[0];
     let of = |name: &str| row[name].as_i64().unwrap();
     assert_eq!((of("s"), of("r"), of("w"), of("v"), of("l")), (-1, -1, -9, -95, -1), "{row}");
+    // They have 64 bits.
+    let sql = "SELECT round, round * 2000000000 AS n FROM journal ORDER BY round DESC LIMIT 1";
+    let row = &folder.rows(sql, &["lut.journal.jsonl"])[0];
+    let (round, product) = (row["round"].as_i64().unwrap(), row["n"].as_i64());
+    assert!(round > 1 && product == Some(round * 2_000_000_000), "{row}");
     for (sql, expected) in [
         ("SELECT COUNT(*) - 40 AS n FROM lut", -2),
         ("SELECT n - 40 AS n FROM (SELECT COUNT(key) AS n FROM lut)", -2),
@@ -105,6 +110,25 @@ fn numbers_have_a_sign() {
         let rows = folder.rows(sql, &["lut.parquet"]);
         assert_eq!(rows[0]["n"].as_i64(), Some(expected), "{sql}: {rows:?}");
     }
+}
+
+/// Columns of a journal that a query does not use are not read; its answer is the same, and so is what is said of a wrong name.
+#[test]
+fn a_journal_has_the_columns_that_are_used() {
+    let folder = Folder::new();
+    let count = |sql: &str| folder.rows(sql, &["lut.journal.jsonl"])[0]["n"].as_u64().unwrap();
+    let all = folder.rows("SELECT * FROM journal", &["lut.journal.jsonl"]);
+    assert_eq!(count("SELECT COUNT(*) AS n FROM journal"), all.len() as u64);
+    assert_eq!(count("SELECT COUNT(*) AS n FROM (SELECT 1 AS x FROM journal) AS t"), all.len() as u64);
+    for name in ["session", "round", "visit", "workload", "layer", "key", "ns", "clean"] {
+        let rows = folder.rows(&format!("SELECT {name} FROM journal"), &["lut.journal.jsonl"]);
+        assert!(rows.iter().zip(&all).all(|(row, all)| row[name] == all[name]) && rows.len() == all.len(), "{name}");
+    }
+    let refused = folder.refused("SELECT sesion FROM journal", &["lut.journal.jsonl"]);
+    assert!(refused.contains("line 1, column 8") && refused.contains("did you mean `session`"), "{refused}");
+    // A LUT has no session that could be meant.
+    let refused = folder.refused("SELECT sesion FROM lut", &["lut.parquet"]);
+    assert!(!refused.contains("`session`"), "{refused}");
 }
 
 /// A journal is read in parts; its rows are all there, in their order, and what comes later decides what counts.
