@@ -156,16 +156,25 @@ pub trait DeviceEvaluator {
     /// What can go wrong.
     type Error;
 
-    /// Measures an architecture, whole.
+    /// How the device runs now, measured over estimated on networks that are known: the first winner is selected by that. `None` if
+    /// nothing tells.
     ///
     /// # Errors
     /// A device that cannot be measured.
+    fn level(&mut self) -> Result<Option<f64>, Self::Error> {
+        Ok(None)
+    }
+
+    /// Measures an architecture, whole.
+    ///
+    /// # Errors
+    /// As [`DeviceEvaluator::level`].
     fn measure(&mut self, arch: &ArchFile) -> Result<Measured, Self::Error>;
 
     /// Measures several architectures in turns in the same sessions, each whole, so that they share a level; in their order.
     ///
     /// # Errors
-    /// As [`DeviceEvaluator::measure`].
+    /// As [`DeviceEvaluator::level`].
     fn measure_side_by_side(&mut self, archs: &[ArchFile]) -> Result<Vec<Measured>, Self::Error>;
 }
 
@@ -189,7 +198,8 @@ pub trait Selector {
     fn keep(&mut self, found: &Self::Found) -> Result<(), Self::Error>;
 }
 
-/// Measures the winner of a search. While its latency is more than 1 % from the target, or above a hard limit, the LUT's
+/// Measures the winner of a search, which is selected again first if the device runs at another level now than when its LUT was
+/// measured. While its latency is more than 1 % from the target, or above a hard limit, the LUT's
 /// latencies are calibrated with what was measured and one more is selected and measured, up to five. If there are several, the
 /// three that come nearest are measured once more, side by side: measured at different times they would differ by the machine's
 /// level as well. The winner is the one that keeps to the limit and is nearest to the target. If none keeps to the limit, it is
@@ -203,7 +213,7 @@ pub fn select_on_device<S: Selector>(
     device: &mut dyn DeviceEvaluator<Error = S::Error>,
 ) -> Result<S::Found, S::Error> {
     let mut tried: Vec<S::Found> = Vec::new();
-    let mut next = first;
+    let mut next = at_level_of_now(first, selector, device)?;
     // What the run folder holds at the end.
     let in_folder = loop {
         let Some(arch) = next.arch().cloned() else { return Ok(next) };
@@ -229,6 +239,23 @@ pub fn select_on_device<S: Selector>(
         }
     };
     best_measured(tried, in_folder, selector, device)
+}
+
+/// The winner at the level of now, where there is something to aim at and the level is another.
+fn at_level_of_now<S: Selector>(
+    mut first: S::Found,
+    selector: &mut S,
+    device: &mut dyn DeviceEvaluator<Error = S::Error>,
+) -> Result<S::Found, S::Error> {
+    let latency = first.latency();
+    if latency.estimated_ms.is_none() || latency.target_ms.or(latency.limit_ms).is_none() {
+        return Ok(first);
+    }
+    let before = latency.factor;
+    match device.level()?.filter(|level| (level / before).ln().abs() > TOLERANCE) {
+        Some(level) => selector.select(level),
+        None => Ok(first),
+    }
 }
 
 /// Measured over estimated, as it is to be expected of one more like the last: the level in the mean of all times that it was

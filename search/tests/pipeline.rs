@@ -11,7 +11,7 @@ use nasprof_search::evolution::{RunError, Sampling};
 use nasprof_search::folder::{Checkpoint, FolderError, STATE};
 use nasprof_search::job::{Existing, Job, RunResult, Task};
 use nasprof_search::pipeline::{self, SampledSearch, Trainer, Watch};
-use nasprof_search::winner::{Latency, Measured};
+use nasprof_search::winner::{DeviceEvaluator, Latency, Measured};
 use tempfile::TempDir;
 
 const SEARCH: &str = r#"
@@ -150,6 +150,41 @@ fn a_winner_that_misses_its_target_is_selected_again() {
     fs::write(&path, text).unwrap();
     let error = pipeline::trained(&job(&folder, Existing::Resume), &mut idle, None).unwrap_err();
     assert!(error.0.contains("result.json: was altered"), "{error:?}");
+}
+
+/// A device that tells its level: the first winner that is measured is one for that level.
+struct Levelled(f64, Vec<f64>);
+
+impl DeviceEvaluator for Levelled {
+    type Error = Failed;
+
+    fn level(&mut self) -> Result<Option<f64>, Failed> {
+        Ok(Some(self.0))
+    }
+
+    fn measure(&mut self, arch: &ArchFile) -> Result<Measured, Failed> {
+        slower(&mut self.1)(arch)
+    }
+
+    fn measure_side_by_side(&mut self, archs: &[ArchFile]) -> Result<Vec<Measured>, Failed> {
+        archs.iter().map(|arch| self.measure(arch)).collect()
+    }
+}
+
+#[test]
+fn the_first_winner_is_selected_at_the_level_of_now() {
+    let found = |level: f64| {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut trainer, mut device) = (Fake::default(), Levelled(level, Vec::new()));
+        let found = pipeline::trained(&job(&folder, Existing::Refuse), &mut trainer, Some(&mut device)).unwrap();
+        (found, trainer.again, device.1)
+    };
+    let (winner, again, times) = found(1.1);
+    assert_eq!((again, times.len()), (vec![1.1], 1), "one selection, measured once");
+    assert!((times[0] / 100.0 - 1.0).abs() < 0.01 && winner.latency.factor == 1.1 && winner.latency.is_final);
+    // Control: at the LUT's level the winner of the search is measured, and misses.
+    let (_, again, times) = found(1.004);
+    assert!(again.len() == 1 && (times[0] / 100.0 - 1.1).abs() < 1e-9, "{again:?} {times:?}");
 }
 
 #[test]

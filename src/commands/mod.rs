@@ -19,6 +19,8 @@ mod rank;
 mod ranking;
 mod report;
 mod search;
+mod search_program;
+mod search_result;
 mod simulate;
 mod space;
 mod table;
@@ -27,6 +29,7 @@ mod train;
 mod validate;
 mod validate_memory;
 mod whole;
+mod winner;
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -9,7 +9,9 @@ use nasprof_search::pipeline;
 use nasprof_search::trials::{Outcome, Record, read_table};
 use serde_json::json;
 
-use super::search::{Program, existing, folder, print_result, start};
+use super::search::{existing, folder};
+use super::search_program::{Program, start};
+use super::search_result::print_result;
 use super::{print, print_json};
 use crate::cli::TrainArgs;
 use crate::failure::Failure;

@@ -15,9 +15,12 @@ pub mod run;
 mod scale;
 pub mod searchers;
 mod session;
+mod session_state;
+mod session_steps;
 pub mod supernet;
 
 pub use batch::{Gradients, MiniBatch};
 pub use error::SearchError;
 pub use place::NoGpu;
-pub use session::{Loss, Session};
+pub use session::Session;
+pub use session_steps::Loss;

@@ -1,54 +1,38 @@
 //! The session of a searcher: the supernet, the distribution over its architectures, and the updates of both.
 
-use std::collections::BTreeMap;
-
 use nasprof_graph::Arch;
 use nasprof_search::config::{ConfigError, Layout, LoadedRegularizer, Plan, Searcher, Training};
 use nasprof_search::data::{Purpose, stream};
 use nasprof_search::schedule::LearningRate;
 use nasprof_spaces::Space;
 use rand_chacha::ChaCha8Rng;
-use tch::{Device, Tensor};
+use tch::Device;
 
-use crate::batch::{Gradients, MiniBatch, add};
 use crate::error::SearchError;
-use crate::loss::{Score, Tally, cross_entropy};
 use crate::numerics::Numerics;
 use crate::optimizer::{Named, Optimizer};
 use crate::proximal::ProximalPull;
 use crate::regularizers::Regularizers;
-use crate::replay::{Pass, Replayed};
-use crate::scale::LossScale;
-use crate::supernet::{Distribution, Path, Phase, Supernet};
-
-/// The loss of some images.
-#[derive(Debug)]
-pub struct Loss {
-    /// The mean, with its graph.
-    pub loss: Tensor,
-    /// The same as a number, and the errors, as soon as they are read.
-    pub tally: Tally,
-    /// Positions of the trainable parameters that took part.
-    pub parameters: Vec<usize>,
-}
+use crate::replay::Replayed;
+use crate::supernet::{Distribution, Supernet};
 
 /// A search's state.
 pub struct Session<'a> {
-    plan: &'a Plan,
-    training: &'a Training,
-    net: Supernet,
-    distribution: Distribution,
+    pub(crate) plan: &'a Plan,
+    pub(crate) training: &'a Training,
+    pub(crate) net: Supernet,
+    pub(crate) distribution: Distribution,
     /// For the weights, and for the weights while warming up.
-    weights: Optimizer,
-    warm_up: Option<Optimizer>,
-    warming_up: bool,
-    architecture: Option<Optimizer>,
-    regularizers: Regularizers<'a>,
-    proximal_pull: ProximalPull,
-    numerics: Numerics,
+    pub(crate) weights: Optimizer,
+    pub(crate) warm_up: Option<Optimizer>,
+    pub(crate) warming_up: bool,
+    pub(crate) architecture: Option<Optimizer>,
+    pub(crate) regularizers: Regularizers<'a>,
+    pub(crate) proximal_pull: ProximalPull,
+    pub(crate) numerics: Numerics,
     /// Steps of the weights along a mixture, if they are recorded.
-    replayed: Option<Replayed>,
-    samples: u64,
+    pub(crate) replayed: Option<Replayed>,
+    pub(crate) samples: u64,
 }
 
 impl<'a> Session<'a> {
@@ -191,258 +175,8 @@ impl<'a> Session<'a> {
     pub(crate) fn numerics(&self) -> &Numerics {
         &self.numerics
     }
-
-    /// Gradients of the weights on a batch, added to what is in `gradients`, and the score. With `precision = "float16"` they are
-    /// multiplied by a scale, which [`Session::update_weights`] takes off. The mini-batches of a batch
-    /// count by their images, so that the gradient is that of the whole batch.
-    ///
-    /// # Errors
-    /// A loss that is no number; what libtorch refuses.
-    pub fn weight_gradients(
-        &self,
-        path: Path<'_>,
-        batch: &[MiniBatch],
-        gradients: &mut Gradients,
-    ) -> Result<Tally, SearchError> {
-        let total: usize = batch.iter().map(MiniBatch::len).sum();
-        let mut tally = Tally::default();
-        for mini in batch {
-            let one = self.loss(path, mini, Phase::Train)?;
-            tally = tally.and(one.tally);
-            let share = self.numerics.scaled(&one.loss, mini.len() as f64 / total as f64)?;
-            add(gradients, self.net.gradients(&share, &one.parameters)?)?;
-        }
-        Ok(tally)
-    }
-
-    /// One step of the weights along a mixture, recorded and replayed; `None` where that is not asked for or not possible.
-    ///
-    /// # Errors
-    /// As [`Session::weight_gradients`]; a step that cannot be recorded.
-    pub(crate) fn replayed_step(
-        &mut self,
-        weights: &[Tensor],
-        batch: &[MiniBatch],
-    ) -> Result<Option<Tally>, SearchError> {
-        // While warming up there is another optimizer.
-        let Some(replayed) = self.replayed.as_mut().filter(|r| !self.warming_up && r.fits(batch, weights)) else {
-            return Ok(None);
-        };
-        let (net, numerics, smoothing) = (&self.net, &self.numerics, self.training.label_smoothing);
-        let pass = |mini: &MiniBatch, weights: &[Tensor]| -> Result<Pass, SearchError> {
-            let _casts = numerics.casts();
-            let output = net.forward(&mini.images, Path::Mixed(weights), Phase::Train)?;
-            let loss = cross_entropy(&output.values[0], &mini.labels, smoothing)?;
-            Ok((loss, output.values[0].shallow_clone(), output.parameters))
-        };
-        replayed.step(net, &mut self.weights, batch, weights, &pass).map(Some)
-    }
-
-    /// As [`Session::weight_gradients`], and the outputs for each mini-batch, without their graph. With a `teacher`, which is such
-    /// outputs of another path, the path learns from these in place of the labels.
-    ///
-    /// # Errors
-    /// As [`Session::weight_gradients`].
-    pub fn taught_gradients(
-        &self,
-        path: Path<'_>,
-        batch: &[MiniBatch],
-        teacher: Option<&[Tensor]>,
-        gradients: &mut Gradients,
-    ) -> Result<(Tally, Vec<Tensor>), SearchError> {
-        let total: usize = batch.iter().map(MiniBatch::len).sum();
-        let (mut tally, mut outputs) = (Tally::default(), Vec::with_capacity(batch.len()));
-        for (i, mini) in batch.iter().enumerate() {
-            let _casts = self.numerics.casts();
-            let output = self.net.forward(&mini.images, path, Phase::Train)?;
-            let logits = &output.values[0];
-            let loss = match teacher.and_then(|teacher| teacher.get(i)) {
-                Some(teacher) => cross_entropy(logits, &teacher.f_softmax(-1, None)?, 0.0)?,
-                None => cross_entropy(logits, &mini.labels, self.training.label_smoothing)?,
-            };
-            tally = tally.and(Tally::of(&loss, logits, &mini.labels, self.learning_rate())?);
-            let share = self.numerics.scaled(&loss, mini.len() as f64 / total as f64)?;
-            add(gradients, self.net.gradients(&share, &output.parameters)?)?;
-            outputs.push(logits.f_detach()?);
-        }
-        Ok((tally, outputs))
-    }
-
-    /// One step of the weights.
-    ///
-    /// # Errors
-    /// What libtorch refuses.
-    pub fn update_weights(&mut self, gradients: Gradients) -> Result<(), SearchError> {
-        let optimizer = self.warm_up.as_mut().filter(|_| self.warming_up).unwrap_or(&mut self.weights);
-        let learning_rate = optimizer.learning_rate();
-        let finite = optimizer.step_scaled(gradients.into_iter().collect(), self.numerics.loss_scale())?;
-        self.numerics.learn(finite, learning_rate)
-    }
-
-    /// How an architecture does on a batch with the weights as they are.
-    ///
-    /// # Errors
-    /// What libtorch refuses.
-    pub fn judge(&self, arch: &Arch, batch: &[MiniBatch]) -> Result<Score, SearchError> {
-        self.judge_later(arch, batch)?.score()
-    }
-
-    /// The same, to be read later: several architectures follow one another on a GPU without a pause.
-    ///
-    /// # Errors
-    /// What libtorch refuses.
-    pub fn judge_later(&self, arch: &Arch, batch: &[MiniBatch]) -> Result<Tally, SearchError> {
-        let _guard = tch::no_grad_guard();
-        let mut tally = Tally::default();
-        for mini in batch {
-            tally = tally.and(self.loss(Path::Selected(arch), mini, Phase::Judge)?.tally);
-        }
-        Ok(tally)
-    }
-
-    /// Loss of some images along a path, from which gradients can be taken.
-    ///
-    /// # Errors
-    /// A loss that is no number; what libtorch refuses.
-    pub fn loss(&self, path: Path<'_>, mini: &MiniBatch, phase: Phase) -> Result<Loss, SearchError> {
-        let _casts = self.numerics.casts();
-        let output = self.net.forward(&mini.images, path, phase)?;
-        let loss = cross_entropy(&output.values[0], &mini.labels, self.training.label_smoothing)?;
-        let tally = Tally::of(&loss, &output.values[0], &mini.labels, self.learning_rate())?;
-        Ok(Loss { loss, tally, parameters: output.parameters })
-    }
-
-    /// One step of the architecture: `gradient` with respect to the alphas, to which the regularizers add theirs, and under
-    /// limits the pull to what will be deployed.
-    ///
-    /// # Errors
-    /// A cost that is not known; what libtorch refuses.
-    pub fn update_architecture(&mut self, mut gradient: Vec<Vec<f64>>) -> Result<(), SearchError> {
-        if !gradient.iter().flatten().all(|g| g.is_finite()) && self.numerics.state().is_some() {
-            let learning_rate = self.learning_rate();
-            return self.numerics.learn(false, learning_rate);
-        }
-        let probabilities = self.distribution.probabilities();
-        self.regularizers.add_gradient(&probabilities, &mut gradient)?;
-        let step = self.architecture.as_ref().map_or(0, Optimizer::steps);
-        let of = (&self.plan.space, self.regularizers.rule());
-        let limits = self.regularizers.limits(|_| 1.0);
-        self.proximal_pull.add_gradient(step, of, &limits, &probabilities, &mut gradient)?;
-        self.regularizers.update_multipliers();
-        let gradients = gradient.iter().enumerate().map(|(i, row)| Ok((i, Tensor::f_from_slice(row)?)));
-        let gradients = gradients.collect::<Result<_, tch::TchError>>()?;
-        match &mut self.architecture {
-            Some(optimizer) => Ok(optimizer.step(gradients)?),
-            None => Err(SearchError::Searcher("this search has no optimizer for the architecture".to_owned())),
-        }
-    }
-
-    /// Refuses weights that are no numbers: the last step of an epoch can leave them behind a loss that was one.
-    pub(crate) fn check_weights(&self) -> Result<(), SearchError> {
-        if self.net.is_finite()? {
-            return Ok(());
-        }
-        let learning_rate = self.learning_rate();
-        Err(SearchError::Diverged { loss: f64::NAN, learning_rate, epoch: None, checkpoint: None })
-    }
-
-    /// All tensors that a checkpoint holds, by name, and the numbers beside them.
-    pub(crate) fn state(&self) -> (Vec<Named>, SessionState) {
-        let mut tensors: Vec<Named> = Vec::new();
-        let weights = self.net.parameters().all().iter();
-        tensors.extend(weights.map(|p| (format!("net/{}", p.name), p.tensor.shallow_clone())));
-        for (choice, alpha) in self.space().choices.iter().zip(self.distribution.alphas()) {
-            tensors.push((format!("alpha/{}", choice.name), alpha.shallow_clone()));
-        }
-        let mut optimizers = BTreeMap::new();
-        for (kind, optimizer) in self.optimizers() {
-            let (steps, updates, own) = optimizer.state();
-            tensors.extend(own.into_iter().map(|(name, tensor)| (format!("{kind}/{name}"), tensor)));
-            optimizers.insert(kind.to_owned(), OptimizerState { steps, updates });
-        }
-        let multipliers = self.regularizers.multipliers();
-        let aim = self.proximal_pull.aim().cloned();
-        (
-            tensors,
-            SessionState {
-                optimizers,
-                multipliers,
-                aim,
-                loss_scale: self.numerics.state(),
-                samples: self.samples,
-                split: self.net.split(),
-            },
-        )
-    }
-
-    /// Goes on from a checkpoint. The error names what is missing or does not fit.
-    pub(crate) fn restore(
-        &mut self,
-        state: &SessionState,
-        find: impl Fn(&str) -> Option<Tensor>,
-    ) -> Result<(), String> {
-        let _guard = tch::no_grad_guard();
-        let weights = self.net.parameters().all().iter().map(|p| (format!("net/{}", p.name), &p.tensor));
-        let alphas = self.space().choices.iter().zip(self.distribution.alphas());
-        let alphas = alphas.map(|(choice, alpha)| (format!("alpha/{}", choice.name), alpha));
-        for (name, tensor) in weights.chain(alphas) {
-            let saved = find(&name).filter(|t| t.size() == tensor.size()).ok_or(name)?;
-            tensor.shallow_clone().f_copy_(&saved).map_err(|e| e.to_string())?;
-        }
-        self.samples = state.samples;
-        self.net.restore_split(state.split);
-        self.numerics.restore(state.loss_scale);
-        self.regularizers.restore(&state.multipliers);
-        self.proximal_pull.restore(state.aim.clone());
-        for (kind, optimizer) in self.optimizers_mut() {
-            let saved = state.optimizers.get(kind).ok_or_else(|| kind.to_owned())?;
-            optimizer.restore(saved.steps, &saved.updates, |name| find(&format!("{kind}/{name}")))?;
-        }
-        Ok(())
-    }
-
-    fn optimizers(&self) -> impl Iterator<Item = (&'static str, &Optimizer)> {
-        let all = [
-            ("weights", Some(&self.weights)),
-            ("warm_up", self.warm_up.as_ref()),
-            ("architecture", self.architecture.as_ref()),
-        ];
-        all.into_iter().filter_map(|(name, optimizer)| Some((name, optimizer?)))
-    }
-
-    fn optimizers_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut Optimizer)> {
-        let all = [
-            ("weights", Some(&mut self.weights)),
-            ("warm_up", self.warm_up.as_mut()),
-            ("architecture", self.architecture.as_mut()),
-        ];
-        all.into_iter().filter_map(|(name, optimizer)| Some((name, optimizer?)))
-    }
 }
 
 fn named(net: &Supernet) -> Vec<Named> {
     net.parameters().all().iter().map(|p| (p.name.clone(), p.tensor.shallow_clone())).collect()
-}
-
-/// The numbers of a checkpoint that belong to the session.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SessionState {
-    optimizers: BTreeMap<String, OptimizerState>,
-    multipliers: Vec<f64>,
-    aim: Option<Arch>,
-    #[serde(default)]
-    loss_scale: Option<LossScale>,
-    #[serde(alias = "draws")]
-    samples: u64,
-    /// The choice that the supernet is split by.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    split: Option<usize>,
-}
-
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OptimizerState {
-    steps: u64,
-    updates: Vec<(String, u64)>,
 }

@@ -170,8 +170,10 @@ fn of_row(row: &Row) -> Result<(), String> {
 }
 
 fn of_times(times: &Times) -> Result<(), String> {
-    positive("mean_ns", times.mean_ns, MAX_NS)
-        .map_err(|problem| format!("{problem}; a failed measurement is not 0 ms"))?;
+    positive("mean_ns", times.mean_ns, MAX_NS).map_err(|problem| match times.mean_ns {
+        0.0 => format!("{problem}; a failed measurement is not 0 ms"),
+        _ => problem,
+    })?;
     let others = [
         ("median_ns", times.median_ns),
         ("min_ns", times.min_ns),
@@ -222,5 +224,5 @@ fn not_negative(name: &str, value: f64, most: f64) -> Result<(), String> {
     if !(value.is_finite() && value >= 0.0) {
         return Err(format!("{name} {value} is not a number of at least 0"));
     }
-    if value <= most { Ok(()) } else { Err(format!("{name} {value} is more than {most:e}")) }
+    if value <= most { Ok(()) } else { Err(format!("{name} {value:e} is more than {most:e}")) }
 }

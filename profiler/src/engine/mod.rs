@@ -17,6 +17,8 @@ mod recorder;
 mod rounds;
 mod session;
 mod session_plan;
+mod session_rounds;
+mod session_visits;
 mod shard;
 mod sizing;
 mod throttle;

@@ -4,26 +4,17 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use nasprof_base::statistics::median;
-use rand::seq::SliceRandom;
 
 use super::device_session::{Connect, DeviceSession, WARM_UP_MIN_NS, total};
-use super::rounds::{CHECKPOINTS, SessionValues};
-use super::session_plan::{Progress, SessionPlan, order};
+use super::rounds::SessionValues;
+use super::session_plan::{Progress, SessionPlan};
 use super::sizing::{MAX_TRIES, Sizing, fastest_ns, judge, warm_up_runs};
 use super::throttle::Throttle;
-use super::{EngineError, Recorder, Workload, precision};
-use crate::journal::{EndReason, Event, Mode};
+use super::{EngineError, Recorder};
+use crate::journal::Event;
 use crate::protocol::checked::Checked;
-use crate::protocol::{Canary, Device, DeviceError, Loaded, Visit, VisitRequest};
+use crate::protocol::{Canary, Device, DeviceError, Loaded, VisitRequest};
 
-/// The canary runs after this much time in visits,
-const CANARY_EVERY_NS: u64 = 250_000_000;
-/// … or after so many times its own time, where that is more: it takes at most a twentieth of rounds.
-const CANARY_SPACING: u64 = 19;
-/// A canary this much slower than the session's usual voids the visits beside it.
-const VOID_ABOVE: f64 = 1.05;
-/// A voided visit is repeated at most this often; a machine that stays slow is flagged, not waited for.
-const MAX_VOIDS: u32 = 2;
 /// Warm-up: two windows of canaries in a row must agree, after at least, and at most, this long.
 const WARM_UP_WINDOW: usize = 10;
 const WARM_UP_WITHIN: f64 = 0.01;
@@ -33,8 +24,6 @@ const STEADY_WITHIN: f64 = 0.001;
 const STEADY_MIN_NS: u64 = 200_000_000;
 /// Runs of each kind in a visit to such a processor, at the most: hardly anything disturbs them, and there are five kinds.
 const QUEUED_RUNS: u32 = 4;
-/// The user is listened to this often in a pause.
-const LISTEN: Duration = Duration::from_millis(100);
 
 /// Runs (or replays, or goes on with) one session. Returns whether all keys converged.
 ///
@@ -73,50 +62,43 @@ pub fn run_session(
     session.rounds()
 }
 
-struct Session<'a, 'b, 'r> {
-    plan: &'a SessionPlan,
-    device_session: DeviceSession<'a, 'b>,
-    recorder: &'r mut Recorder,
-    progress: &'r mut dyn FnMut(Progress),
-    sequence: u64,
+pub(super) struct Session<'a, 'b, 'r> {
+    pub(super) plan: &'a SessionPlan,
+    pub(super) device_session: DeviceSession<'a, 'b>,
+    pub(super) recorder: &'r mut Recorder,
+    pub(super) progress: &'r mut dyn FnMut(Progress),
+    pub(super) sequence: u64,
     /// Calls a timed run, runs a visit and untimed runs before them, by workload.
-    sizes: BTreeMap<u32, (u32, u32, u32)>,
-    values: SessionValues,
+    pub(super) sizes: BTreeMap<u32, (u32, u32, u32)>,
+    pub(super) values: SessionValues,
     /// Medians of the canaries so far: compute.
-    usual: Vec<f64>,
-    throttle: Throttle,
-    round: u32,
+    pub(super) usual: Vec<f64>,
+    pub(super) throttle: Throttle,
+    pub(super) round: u32,
     /// Places of the workloads that rounds visit: all, until a look says where effort counts.
-    visited: Vec<usize>,
+    pub(super) visited: Vec<usize>,
     /// The last canary's level.
-    before: f64,
+    pub(super) before: f64,
     /// Time in visits since then.
-    since_canary_ns: u64,
+    pub(super) since_canary_ns: u64,
     /// What a canary takes.
-    canary_ns: u64,
+    pub(super) canary_ns: u64,
     /// What the last round took.
-    round_time: Duration,
-}
-
-/// What a look at the rounds so far says.
-struct Look {
-    /// Rows that are known well enough, of how many.
-    known: (usize, usize),
-    /// Whether all is known that was asked for.
-    is_enough: bool,
-    /// Where the next rounds' visits go.
-    weakest: Vec<usize>,
+    pub(super) round_time: Duration,
 }
 
 impl Session<'_, '_, '_> {
     /// Shows what is observed now. Replayed events were shown when they were observed.
-    fn report(&mut self, progress: Progress) {
+    pub(super) fn report(&mut self, progress: Progress) {
         if !self.recorder.is_replaying() {
             (self.progress)(progress);
         }
     }
 
-    fn observe(&mut self, ask: impl FnOnce(&mut Checked) -> Result<Event, DeviceError>) -> Result<Event, EngineError> {
+    pub(super) fn observe(
+        &mut self,
+        ask: impl FnOnce(&mut Checked) -> Result<Event, DeviceError>,
+    ) -> Result<Event, EngineError> {
         let always = self.device_session.virtual_time();
         let device_session = &mut self.device_session;
         let resuming = device_session.device.is_none() && !self.recorder.is_replaying();
@@ -141,7 +123,7 @@ impl Session<'_, '_, '_> {
         Ok(())
     }
 
-    fn canary(&mut self) -> Result<Canary, EngineError> {
+    pub(super) fn canary(&mut self) -> Result<Canary, EngineError> {
         let round = self.round;
         let event = self.observe(|device| Ok(Event::Canary { round, times: device.canary()? }))?;
         match event {
@@ -250,260 +232,14 @@ impl Session<'_, '_, '_> {
         Ok(())
     }
 
-    fn next_sequence(&mut self) -> u64 {
+    pub(super) fn next_sequence(&mut self) -> u64 {
         self.sequence += 1;
         self.sequence - 1
-    }
-
-    fn rounds(&mut self) -> Result<bool, EngineError> {
-        let mut is_enough = false;
-        let mut known = (0, self.keys().len());
-        loop {
-            self.round += 1;
-            let started = Instant::now();
-            if !self.one_round()? {
-                // The round that was cut off does not count.
-                return self.end(self.round - 1, false, EndReason::Throttled);
-            }
-            let round = self.round;
-            let event = self.observe(|device| Ok(Event::Round { round, probes: device.probe()? }))?;
-            let probes = match event {
-                Event::Round { round: seen, probes } if seen == round => probes,
-                _ => return Err(EngineError::Replay(format!("expected the end of round {round}"))),
-            };
-            self.recorder.sync()?;
-            self.round_time = started.elapsed();
-            if self.recorder.session_ends_here() {
-                // Whatever ended it then.
-                return self.end(round, is_enough, EndReason::TimeBudget);
-            }
-            let is_last = round >= self.plan.max_rounds || self.is_over();
-            let look = (is_last || CHECKPOINTS.contains(&round)).then(|| self.look());
-            if let Some(look) = &look {
-                (known, is_enough) = (look.known, look.is_enough);
-            }
-            self.report(Progress::Round(round, known.0, known.1));
-            // A journal that goes on was begun by a version that asked for more.
-            let reason = if is_enough
-                && !self.recorder.is_replaying()
-                && CHECKPOINTS.contains(&round)
-                && round >= self.plan.min_rounds
-            {
-                EndReason::Converged
-            } else if round >= self.plan.max_rounds {
-                EndReason::RoundLimit
-            } else if is_last {
-                EndReason::TimeBudget
-            } else if Throttle::judge_round(&probes) && !self.wait()? {
-                EndReason::Throttled
-            } else {
-                if let Some(look) = look {
-                    self.direct(look)?;
-                }
-                continue;
-            };
-            return self.end(round, is_enough && CHECKPOINTS.iter().any(|&c| c <= round), reason);
-        }
-    }
-
-    /// Judges the rounds so far by the statistics that the rows are made of.
-    fn look(&self) -> Look {
-        let values = self.values.levelled();
-        let workloads = &self.plan.workloads;
-        if self.plan.mode != Mode::InContext {
-            let keys = self.keys();
-            let known = values.converged(&keys, self.plan.ci);
-            let all = (0..workloads.len()).collect();
-            return Look { known: (known, keys.len()), is_enough: known == keys.len(), weakest: all };
-        }
-        let (shares, scale) = precision::of_session(workloads, &values, self.plan.sessions);
-        let precision = shares.precision(scale);
-        Look {
-            known: (precision.of - precision.weak, precision.of),
-            is_enough: precision.is_enough(self.plan.ci),
-            weakest: shares.weakest(workloads),
-        }
-    }
-
-    /// Has the next rounds visit what is known least. On record, so that a replay visits the same, whatever it computes; journals
-    /// of older versions have no such event, and visit all.
-    fn direct(&mut self, look: Look) -> Result<(), EngineError> {
-        if look.weakest.len() == self.plan.workloads.len()
-            || (self.recorder.is_replaying() && !self.recorder.effort_is_next())
-        {
-            return Ok(());
-        }
-        let (round, workloads) = (self.round + 1, &self.plan.workloads);
-        let ids = look.weakest.iter().map(|&place| workloads[place].id).collect();
-        match self.recorder.next(false, || Ok(Event::Effort { round, workloads: ids }))? {
-            Event::Effort { workloads: ids, .. } => {
-                self.visited = (0..workloads.len()).filter(|&place| ids.contains(&workloads[place].id)).collect();
-                Ok(())
-            }
-            _ => Err(EngineError::Replay(format!("expected where the effort of round {round} goes"))),
-        }
-    }
-
-    /// Ends the session. Not a pure function of what was observed (the time budget), so a recorded end counts.
-    fn end(&mut self, rounds: u32, converged: bool, reason: EndReason) -> Result<bool, EngineError> {
-        match self.recorder.next(false, || Ok(Event::SessionEnd { rounds, converged, reason }))? {
-            Event::SessionEnd { converged, .. } => self.recorder.sync().map(|()| converged),
-            _ => Err(EngineError::Replay("expected the end of the session".to_owned())),
-        }
-    }
-
-    /// Waits for a device that is slowed down; false: it was waited for long enough, or the time budget is used up.
-    fn wait(&mut self) -> Result<bool, EngineError> {
-        let Some(pause) = self.throttle.pause() else { return Ok(false) };
-        if self.device_session.virtual_time() {
-            self.device_session.ready()?.pass_time(pause)?;
-        } else if self.recorder.session_ends_here() || self.is_over() {
-            return Ok(false);
-        } else if !self.recorder.is_replaying() {
-            (self.progress)(Progress::Waiting(format!("throttled; pausing for {:.1} s", pause.as_secs_f64())));
-            let start = Instant::now();
-            while start.elapsed() < pause && !self.is_over() && !self.recorder.is_interrupted() {
-                std::thread::sleep(pause.saturating_sub(start.elapsed()).min(LISTEN));
-            }
-        }
-        Ok(true)
-    }
-
-    fn is_over(&self) -> bool {
-        // A round that would end too late is not begun.
-        let next = Instant::now() + self.round_time;
-        !self.device_session.virtual_time() && self.plan.deadline.is_some_and(|deadline| next >= deadline)
-    }
-
-    /// The keys whose convergence ends the session.
-    fn keys(&self) -> Vec<nasprof_graph::LayerKey> {
-        let mut keys: Vec<_> = match self.plan.mode {
-            Mode::InContext => self.plan.workloads.iter().flat_map(|u| u.keys().cloned()).collect(),
-            Mode::Isolated | Mode::Whole => self.plan.workloads.iter().map(Workload::whole_key).collect(),
-        };
-        keys.sort_unstable();
-        keys.dedup();
-        keys
-    }
-
-    /// Visits each workload that the effort goes to once in shuffled order, with canaries between. Visits beside a slow canary are repeated, and those
-    /// of a device that says it was slowed down, after a pause; false: the pauses did not help.
-    fn one_round(&mut self) -> Result<bool, EngineError> {
-        let mut queue = self.visited.clone();
-        queue.shuffle(&mut order(&self.plan.setup, self.round));
-        let mut visits: BTreeMap<usize, Visit> = BTreeMap::new();
-        let mut voids = 0;
-        let mut pause = Duration::from_millis(50);
-        while !queue.is_empty() {
-            let mut segment: Vec<(usize, Visit)> = Vec::new();
-            while !self.canary_is_due() {
-                let Some(index) = queue.pop() else { break };
-                let visit = self.visit(index)?;
-                self.since_canary_ns = self.since_canary_ns.saturating_add(self.duration_ns(&visit));
-                segment.push((index, visit));
-                let done = visits.len() + segment.len();
-                self.report(Progress::Visit {
-                    round: self.round,
-                    max_rounds: self.plan.max_rounds,
-                    done,
-                    all: self.visited.len(),
-                    what: self.plan.workloads[index].describe(),
-                });
-            }
-            let slow = if self.canary_is_due() { self.is_slow()? } else { false };
-            let throttled: Vec<Option<String>> = segment.iter().map(|(_, v)| self.throttle.judge(v)).collect();
-            let reported = throttled.iter().flatten().next().cloned();
-            let reason = match &reported {
-                Some(reason) => Some(reason.clone()),
-                // A machine that stays slow and says nothing is flagged, not waited for.
-                None if slow && voids < MAX_VOIDS => Some("a canary beside it was more than 5 % slow".to_owned()),
-                None => None,
-            };
-            if let Some(reason) = reason {
-                let mut void = Vec::new();
-                for ((index, visit), throttled) in segment.into_iter().zip(throttled) {
-                    // A slow canary speaks for all visits beside it, the device's own word for one.
-                    if slow || throttled.is_some() {
-                        void.push(visit.sequence);
-                        queue.push(index);
-                    } else {
-                        visits.insert(index, visit);
-                    }
-                }
-                self.recorder.decide(Event::Void { sequences: void, reason })?;
-                if reported.is_some() {
-                    if !self.wait()? {
-                        return Ok(false);
-                    }
-                    continue;
-                }
-                voids += 1;
-                if !self.device_session.virtual_time() && !self.recorder.is_replaying() {
-                    std::thread::sleep(pause);
-                    pause = (pause * 3 / 2).min(Duration::from_millis(500));
-                }
-            } else {
-                self.throttle.recovered();
-                visits.extend(segment);
-            }
-        }
-        let round = visits.iter().map(|(&index, visit)| {
-            let workload = &self.plan.workloads[index];
-            (workload, visit, self.sizes.get(&workload.id).map_or(1, |size| size.0))
-        });
-        self.values.add_round(round);
-        Ok(true)
-    }
-
-    fn canary_is_due(&self) -> bool {
-        self.since_canary_ns >= CANARY_EVERY_NS.max(self.canary_ns.saturating_mul(CANARY_SPACING))
-    }
-
-    /// Runs the canary; whether it or the one before was slow.
-    fn is_slow(&mut self) -> Result<bool, EngineError> {
-        let after = level(&self.canary()?);
-        let usual = median(&self.usual).unwrap_or(f64::INFINITY);
-        let slow = self.before.max(after) > VOID_ABOVE * usual;
-        if usual.is_finite() {
-            self.report(Progress::Canary(after / usual - 1.0));
-        }
-        self.usual.push(after);
-        self.before = after;
-        Ok(slow)
-    }
-
-    /// What a visit took: its timed runs, and the untimed ones before them, as long as its fastest.
-    fn duration_ns(&self, visit: &Visit) -> u64 {
-        let warm_up_runs = self.sizes.get(&visit.workload).map_or(1, |size| size.2);
-        let untimed = (f64::from(warm_up_runs) * fastest_ns(visit)) as u64;
-        let times = visit.layers.iter().chain(&visit.whole).flat_map(|run| &run.ns);
-        times.fold(untimed, |sum, &ns| sum.saturating_add(ns))
-    }
-
-    fn visit(&mut self, index: usize) -> Result<Visit, EngineError> {
-        let workload = &self.plan.workloads[index];
-        let (repeat, runs, warm_up_runs) = self.sizes.get(&workload.id).copied().unwrap_or((1, 1, 1));
-        let layer_runs = if self.plan.mode == Mode::InContext { runs } else { 0 };
-        let request = VisitRequest {
-            sequence: self.next_sequence(),
-            workload: workload.id,
-            warm_up_runs,
-            layer_runs,
-            whole_runs: runs,
-            repeat,
-            timings: self.device_session.timings(),
-        };
-        let round = self.round;
-        let event = self.observe(|device| Ok(Event::Visit { round, visit: device.visit(&request)? }))?;
-        match event {
-            Event::Visit { visit, .. } if visit.sequence == request.sequence => Ok(visit),
-            _ => Err(EngineError::Replay(format!("expected visit {}", request.sequence))),
-        }
     }
 }
 
 /// The canary's compute time: its memory kernel wanders too much on shared machines to void visits by.
-fn level(canary: &Canary) -> f64 {
+pub(super) fn level(canary: &Canary) -> f64 {
     let times: Vec<f64> = canary.compute_ns.iter().map(|&t| t as f64).collect();
     median(&times).unwrap_or(f64::NAN)
 }

@@ -28,7 +28,8 @@ use crate::error::SearchError;
 use crate::loss::{Score, Tally};
 use crate::place::Place;
 use crate::searchers::Searcher;
-use crate::session::{Session, SessionState};
+use crate::session::Session;
+use crate::session_state::SessionState;
 
 /// The numbers of a search's checkpoint.
 #[derive(Serialize, Deserialize)]

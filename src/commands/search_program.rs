@@ -1,0 +1,106 @@
+//! `nasprof-search`, the program that links libtorch and trains.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+use std::sync::atomic::Ordering;
+
+use nasprof_search::events::RunEvent;
+use nasprof_search::job::{Job, Task};
+use nasprof_search::pipeline::Trainer;
+
+use super::status;
+use crate::display::SearchView;
+use crate::failure::{Exit, Failure};
+use crate::interruption::{Kept, interruption, while_interruptible};
+use crate::resolve;
+
+/// Runs jobs in `nasprof-search`.
+pub(super) struct Program;
+
+impl Trainer for Program {
+    type Error = Failure;
+
+    fn run(&mut self, job: &Job) -> Result<(), Failure> {
+        start(job)
+    }
+
+    fn selecting_again(&mut self, factor: f64) {
+        status(again(factor));
+    }
+}
+
+/// That a winner is selected again.
+pub(super) fn again(factor: f64) -> String {
+    format!("selecting again, with {factor:.4} times the LUT's latencies, as the device takes now")
+}
+
+/// What an interrupted job leaves.
+fn kept(task: &Task) -> Kept {
+    match task {
+        Task::Run | Task::Select { .. } | Task::Judge { .. } => Kept::Epochs,
+        Task::TrainMany { .. } | Task::TrainOne { .. } => Kept::Networks,
+    }
+}
+
+/// Runs a job in `nasprof-search`, and shows its events.
+pub(super) fn start(job: &Job) -> Result<(), Failure> {
+    let program = resolve::search_program();
+    let name = program.display();
+    let cannot = |e: std::io::Error| {
+        let hint = "build it with `make build`, and install it next to nasprof";
+        Failure::usage(format!("cannot run {name}: {e}")).hint(hint)
+    };
+    // Before there is anything to interrupt. From a terminal the trainer is interrupted as well.
+    let kept = kept(&job.task);
+    let interrupted = interruption(kept)?;
+    let mut child = Command::new(&program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(cannot)?;
+    let text = serde_json::to_vec(job).map_err(Failure::internal)?;
+    // A child that does not read its job ends, and its last event says more than the broken pipe.
+    let _ = child.stdin.take().map(|mut input| input.write_all(&text));
+    let output = child.stdout.take().ok_or_else(|| Failure::internal(format!("{name} has no output")))?;
+    let mut view = SearchView::new();
+    let mut failure = None;
+    let pid = child.id();
+    let told = while_interruptible(&interrupted, pid, || {
+        for line in BufReader::new(output).lines() {
+            match serde_json::from_str(&line.map_err(Failure::internal)?) {
+                Ok(RunEvent::Line(line)) => view.status(&line),
+                Ok(RunEvent::Step(step)) => view.step(&step),
+                Ok(RunEvent::Judging(judging)) => view.judging(&judging),
+                // Only processes that work for a search have such.
+                Ok(RunEvent::Record(_)) => {}
+                Ok(RunEvent::Failed { message, hint }) => failure = Some((message, hint)),
+                Err(_) => {
+                    let problem = format!("{name} sent an unexpected message");
+                    return Err(Failure::usage(problem).hint("build both with `make build`"));
+                }
+            }
+        }
+        Ok(())
+    });
+    view.finish();
+    if told.is_err() {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    // A line that was cut by the end that the user asked for is no fault of the program.
+    if !interrupted.load(Ordering::Relaxed) {
+        told?;
+    }
+    let status = child.wait().map_err(Failure::internal)?;
+    match (status.code(), failure) {
+        (Some(0), None) => Ok(()),
+        _ if interrupted.load(Ordering::Relaxed) => Err(Failure::interrupted(kept)),
+        (code, Some((message, hint))) => {
+            let exit = if code == Some(Exit::Usage as i32) { Exit::Usage } else { Exit::Internal };
+            let failure = Failure::new(exit, message);
+            Err(match hint {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            })
+        }
+        (Some(_), None) => Err(Failure::internal(format!("{name}: {status}"))),
+        (None, None) => Err(Failure { exit: Exit::DeviceLost, ..Failure::usage(format!("{name}: {status}")) }
+            .hint("the same command with --resume continues from the last epoch")),
+    }
+}

@@ -1,0 +1,102 @@
+//! What a search or a training found, for people.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use nasprof_base::text::{bytes, ms, percent};
+use nasprof_search::config::Quantity;
+use nasprof_search::evolution::SampledResult;
+use nasprof_search::job::{RunResult, Trained};
+use nasprof_search::target::Grade;
+use nasprof_search::winner::Latency;
+
+use super::{print, print_json};
+use crate::cli::RunArgs;
+use crate::failure::Failure;
+
+pub(super) fn print_result(args: &RunArgs, folder: &Path, result: &RunResult) -> Result<ExitCode, Failure> {
+    if args.json {
+        print_json(result)?
+    } else {
+        show(folder, result)?
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Of a search on a table: what it would have cost, and random search beside it.
+pub(super) fn show_on_table(found: &SampledResult) -> Result<(), Failure> {
+    let Some(on) = &found.on_table else { return Ok(()) };
+    print(format!(
+        "test accuracy {} (best within the budget {})",
+        percent(on.test_accuracy),
+        percent(on.best_test_accuracy)
+    ))?;
+    print(format!("cost          {:.1} trainings of {} epochs, counted by the table", on.trainings, on.epochs))?;
+    print(format!("random        {} at {:.1} trainings", percent(on.random.test_accuracy), on.random.trainings))
+}
+
+fn show(folder: &Path, result: &RunResult) -> Result<(), Failure> {
+    print(format!("run           {}", folder.display()))?;
+    if let Some(epochs) = &result.epochs {
+        print(format!("epochs        {}", epochs.in_words()))?;
+    }
+    if let Some(place) = &result.computed_on {
+        print(format!("computed on   {place}"))?;
+    }
+    print(format!("accuracy      {} of {}", percent(result.accuracy), result.accuracy_of))?;
+    if let Some(Trained { epoch, valid_images, valid_accuracy, .. }) = &result.training {
+        let chosen = match valid_accuracy {
+            Some(accuracy) => {
+                format!("epoch {epoch}, the best on {valid_images} validation images: {}", percent(*accuracy))
+            }
+            None => format!("epoch {epoch}, the last one, because there are no validation images"),
+        };
+        print(format!("chosen        {chosen}"))?;
+    }
+    print(format!("parameters    {}", result.params))?;
+    print(format!("MACs          {}", result.macs))?;
+    for quantity in &result.quantities {
+        let name = &quantity.quantity;
+        let limit = quantity.limit.map(|limit| format!(" ({}: {})", quantity.kind, amount(name, limit)));
+        print(format!("{name:<13} {}{}", amount(name, quantity.estimated), limit.unwrap_or_default()))?;
+    }
+    show_measured(&result.latency)
+}
+
+/// An amount as people read it; `result.json` has all digits.
+pub(super) fn amount(quantity: &str, value: f64) -> String {
+    if quantity == Quantity::Latency.name() {
+        ms(value)
+    } else if quantity == Quantity::Memory.name() {
+        bytes(value)
+    } else {
+        value.to_string()
+    }
+}
+
+pub(super) fn show_measured(latency: &Latency) -> Result<(), Failure> {
+    let Some(measured) = &latency.measured else { return Ok(()) };
+    let against = latency.comparison().map_or_else(String::new, |comparison| {
+        let sign = match comparison.grade {
+            Grade::Good => "✓",
+            Grade::Doubtful => "!",
+            Grade::Bad => "✗",
+        };
+        format!(", {sign} {comparison}")
+    });
+    print(format!("measured      {} on {}{against}", ms(measured.latency_ms), measured.device))?;
+    if let Some(level) = measured.level {
+        print(format!("level then    {level:.4} of the LUT, from its anchors"))?;
+    }
+    for other in latency.side_by_side.iter().filter(|s| s.measured != *measured) {
+        print(format!("side by side  {}, estimated {}", ms(other.measured.latency_ms), ms(other.estimated_ms)))?;
+    }
+    for earlier in latency.selections.iter().filter(|s| s.measured != *measured) {
+        print(format!(
+            "measured by itself {}, estimated {}",
+            ms(earlier.measured.latency_ms),
+            ms(earlier.estimated_ms)
+        ))?;
+    }
+    Ok(())
+}
