@@ -3,6 +3,7 @@
 #
 #   scripts/fuzz.sh [SECONDS]                # each target for that long (60)
 #   scripts/fuzz.sh --runs N [TARGET...]     # each, or those named, for N executions
+#   scripts/fuzz.sh --keep [TARGET...]       # puts small inputs that reach more code than the seeds into fuzz/kept
 #   scripts/fuzz.sh --list
 #
 # Needs no nightly toolchain and no cargo-fuzz: libFuzzer is built by a C++ compiler, and coverage comes from stable flags of
@@ -18,19 +19,39 @@ flags="--cfg fuzzing -Ccodegen-units=1 -Cpasses=sancov-module -Cllvm-args=-sanit
   -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
   -Cllvm-args=-sanitizer-coverage-trace-compares"
 
+usage='usage: scripts/fuzz.sh [SECONDS | --runs N [TARGET...] | --keep [TARGET...] | --list]'
 limit=(-max_total_time="${1:-60}")
 targets=()
+keep=
 case ${1:-} in
   --list) sed -n 's|^path = "fuzz_targets/\(.*\).rs"|\1|p' fuzz/Cargo.toml; exit ;;
   --runs) limit=(-runs="${2:?usage: scripts/fuzz.sh --runs N [TARGET...]}"); shift 2; targets=("$@") ;;
-  '' | *[0-9]) [ $# -le 1 ] || { echo "usage: scripts/fuzz.sh [SECONDS | --runs N [TARGET...] | --list]" >&2; exit 2; } ;;
-  *) echo "usage: scripts/fuzz.sh [SECONDS | --runs N [TARGET...] | --list]" >&2; exit 2 ;;
+  --keep) keep=1; shift; targets=("$@") ;;
+  '' | *[0-9]) [ $# -le 1 ] || { echo "$usage" >&2; exit 2; } ;;
+  *) echo "$usage" >&2; exit 2 ;;
 esac
 [ ${#targets[@]} -gt 0 ] || mapfile -t targets < <("$0" --list)
 
 RUSTFLAGS="$flags" cargo build --manifest-path fuzz/Cargo.toml --release --locked --target "$host" --target-dir "$build" >&2
+# Of the inputs that reach all code that the corpus reaches, those of at most a kilobyte: the 40 smallest.
+keep_small() {
+  local target=$1 merged kept=fuzz/kept/$1
+  merged=$(mktemp -d)
+  mkdir -p "$kept"
+  # What the seeds reach is reached already.
+  cp "fuzz/corpus/$target"/seed-* "$merged"
+  "$build/$host/release/$target" -merge=1 -max_len=1024 -timeout=20 "$merged" "$kept" "fuzz/corpus/$target" \
+    >/dev/null 2>&1
+  rm -rf "$kept" "$merged"/seed-*
+  mkdir "$kept"
+  find "$merged" -maxdepth 1 -type f -printf '%s %p\n' | sort -n | head -n 40 | cut -d' ' -f2- | xargs -r cp -t "$kept"
+  rm -rf "$merged"
+  printf '%s inputs=%s bytes=%s\n' "$target" "$(find "$kept" -type f | wc -l)" "$(cat "$kept"/* 2>/dev/null | wc -c)"
+}
+
 failed=0
 for target in "${targets[@]}"; do
+  [ -z "$keep" ] || { keep_small "$target"; continue; }
   corpus=fuzz/corpus/$target artifacts=fuzz/artifacts/$target
   mkdir -p "$corpus" "$artifacts"
   kept=()
