@@ -13,7 +13,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$(realpath "$0")")" && pwd)
 
 # `cargo bench --no-run` prints the name of what it built.
-bench() { cargo bench --locked --no-run -p nasprof-train --bench "$1" 2>&1 | tee /dev/stderr | sed -n 's/.*Executable.*(\(.*\))$/\1/p'; }
+bench() { cargo bench --locked --no-run -p nasprof-train --bench "$1" 2>&1 | tee >(cat >&2) | sed -n 's/.*Executable.*(\(.*\))$/\1/p'; }
 
 if [ "${1:-}" = --pack ]; then
   folder=${2:?"the folder to pack into"}

@@ -12,11 +12,12 @@ import training
 from runner import Check, Runner
 
 # What matters most comes first. Checks of one line run side by side: they look at no times. Each line has its seconds for sure, and
-# what earlier ones leave over. The winner and the kernels are of the LUT that `cifar` measures.
+# what earlier ones leave over. The winner and the kernels are of the LUT that `cifar` measures; what measures waits for a processor that
+# has become quiet, so `steps`, which does not, comes after what keeps it busy.
 PLAN = [
-    (55, [training.compute, training.repeatable, training.precisions, training.graphs]),
     (10, [measuring.device_check]),
     (95, [measuring.cifar]),
+    (55, [training.compute, training.repeatable, training.precisions, training.graphs]),
     (90, [training.steps]),
     (65, [training.winner]),
     (20, [measuring.kernels]),

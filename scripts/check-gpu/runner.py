@@ -28,15 +28,15 @@ class Done:
 
     def ok(self, what):
         if self.code != 0:
-            last = [line for line in (self.err + "\n" + self.out).splitlines() if line.strip()]
-            ended = "stopped at its time limit" if self.code is None else f"exit code {self.code}"
-            raise RuntimeError(f"{what}: {ended}: {last[-1][:200] if last else 'no words'}")
+            raise RuntimeError(f"{what}: {self.error()}")
         return self
 
     def error(self):
         """Its line of an error, or how it ended."""
-        lines = [line for line in self.err.splitlines() if line.startswith("error")]
-        return (lines or ["stopped at its time limit" if self.code is None else f"exit code {self.code}"])[0][:120]
+        ended = "stopped at its time limit" if self.code is None else f"exit code {self.code}"
+        lines = [line for line in self.err.splitlines() if line.strip()]
+        told = [line for line in lines if line.startswith("error")]
+        return (told or [f"{ended}: {line}" for line in lines[-1:]] or [ended])[0][:140]
 
 
 class Runner:
