@@ -1,57 +1,89 @@
-"""The checks of scripts/check-gpu.sh, one after the other, each bounded in time; one that fails does not stop the rest."""
+"""The checks of scripts/check-gpu.sh, each bounded in time; one that fails does not stop the rest."""
 
 import argparse
 import pathlib
 import sys
+import threading
 import time
 import traceback
 
 import measuring
 import training
-from runner import Runner
+from runner import Check, Runner
 
-# What matters most comes first: the time may run out. The winner is of the LUT that `cifar` measures.
-CHECKS = [training.compute, measuring.device_check, measuring.cifar, training.steps, training.winner, training.repeatable,
-          measuring.kernels, training.graphs, measuring.halves, training.precisions, measuring.imagenet,
-          measuring.energy]
+# What matters most comes first. Checks of one line run side by side: they look at no times. Each line has its seconds for sure, and
+# what earlier ones leave over. The winner and the kernels are of the LUT that `cifar` measures; what measures waits for a processor that
+# has become quiet, so `steps`, which does not, comes after what keeps it busy.
+PLAN = [
+    (10, [measuring.device_check]),
+    (95, [measuring.cifar]),
+    (55, [training.compute, training.repeatable, training.precisions, training.graphs]),
+    (90, [training.steps]),
+    (65, [training.winner]),
+    (20, [measuring.kernels]),
+    (75, [measuring.imagenet]),
+    (40, [measuring.halves]),
+    (20, [measuring.energy]),
+]
+CHECKS = [check for _, checks in PLAN for check in checks]
 
 
 def arguments():
     parser = argparse.ArgumentParser(prog="check-gpu.sh")
     parser.add_argument("-o", "--output", type=pathlib.Path, default=pathlib.Path("check-gpu-results"))
     parser.add_argument("--programs", type=pathlib.Path, required=True)
-    parser.add_argument("--seconds", type=float, default=470, help="for all checks together")
+    parser.add_argument("--seconds", type=float, help="for all checks together (default: as --list says)")
     parser.add_argument("--only", action="append", default=[], choices=[check.__name__ for check in CHECKS])
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--dry-run", action="store_true")
     return parser.parse_args()
 
 
+def list_checks():
+    for seconds, checks in PLAN:
+        for check in checks:
+            print(f"{seconds if check is checks[0] else '':>4} {check.__name__:14} {check.__doc__.splitlines()[0]}")
+    print(f"{sum(seconds for seconds, _ in PLAN):>4} seconds together")
+
+
+def run(check, one):
+    """Runs a check to its end, or to its claim that it broke."""
+    started = time.monotonic()
+    print(f"== {one.name}", file=sys.stderr, flush=True)
+    if one.left() < 1:
+        one.claim("is checked", "no time is left", False)
+        return
+    try:
+        check(one)
+    except Exception as error:  # What breaks one check says nothing about the others.
+        one.path("traceback.txt").write_text(traceback.format_exc())
+        one.claim("the check ran to its end", f"{type(error).__name__}: {error}".splitlines()[0][:160], False)
+    print(f"== {one.name}: {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
+
+
 def main():
     args = arguments()
     if args.list:
-        for check in CHECKS:
-            print(f"{check.__name__:22} {check.__doc__.splitlines()[0]}")
+        list_checks()
         return 0
     if not (args.programs / "nasprof").exists():
         print(f"error: no program nasprof in {args.programs}", file=sys.stderr)
         print("hint: scripts/check-gpu.sh --pack FOLDER, or --programs FOLDER", file=sys.stderr)
         return 1
-    runner = Runner(args.programs.resolve(), args.output, args.seconds, args.dry_run)
-    for check in CHECKS:
-        if args.only and check.__name__ not in args.only:
-            continue
-        runner.begin(check.__name__)
-        started = time.monotonic()
-        if runner.left() < 5:
-            runner.claim("is checked", "no time is left", False)
-        else:
-            try:
-                check(runner)
-            except Exception as error:  # What breaks one check says nothing about the others.
-                (runner.folder / "traceback.txt").write_text(traceback.format_exc())
-                runner.claim("the check ran to its end", f"{type(error).__name__}: {error}".splitlines()[0][:160], False)
-        print(f"{check.__name__}: {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
+    chosen = lambda check: not args.only or check.__name__ in args.only
+    plan = [(seconds, [check for check in checks if chosen(check)]) for seconds, checks in PLAN]
+    plan = [(seconds, checks) for seconds, checks in plan if checks]
+    planned = sum(seconds for seconds, _ in plan)
+    runner = Runner(args.programs.resolve(), args.output, args.seconds or planned, args.dry_run)
+    later = planned
+    for seconds, checks in plan:
+        later -= seconds
+        until = runner.end - later * min(1.0, (args.seconds or planned) / planned)
+        threads = [threading.Thread(target=run, args=(check, Check(runner, check.__name__, until))) for check in checks]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     return runner.finish()
 
 

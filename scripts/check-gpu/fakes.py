@@ -1,9 +1,10 @@
-"""In place of PyTorch in a dry run: speaks as train/benches/pytorch/steps.py does, and computes nothing."""
+"""In place of PyTorch: speaks as train/benches/pytorch/steps.py does, and computes nothing. FAKE_SECONDS is a step's time."""
 
+import os
 import sys
 import time
 
-SECONDS = 0.2
+SECONDS = float(os.environ.get("FAKE_SECONDS", "0.2"))
 
 
 def main():
@@ -12,7 +13,7 @@ def main():
     for line in sys.stdin:
         start = time.perf_counter()
         time.sleep(SECONDS * (line.count(";") + 1))
-        print(time.perf_counter() - start, flush=True)
+        print(max(time.perf_counter() - start, 1e-6), flush=True)
 
 
 main()

@@ -1,15 +1,20 @@
 """Runs programs with time limits, keeps what they print, and writes the table of claims."""
 
 import dataclasses
+import importlib.util
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
+# The version of libtorch that the programs were built with.
+VERSION = "2.11.0"
 
 
 @dataclasses.dataclass
@@ -23,73 +28,107 @@ class Done:
 
     def ok(self, what):
         if self.code != 0:
-            last = [line for line in (self.err + "\n" + self.out).splitlines() if line.strip()]
-            ended = "stopped at its time limit" if self.code is None else f"exit code {self.code}"
-            raise RuntimeError(f"{what}: {ended}: {last[-1][:200] if last else 'no words'}")
+            raise RuntimeError(f"{what}: {self.error()}")
         return self
+
+    def error(self):
+        """Its line of an error, or how it ended."""
+        ended = "stopped at its time limit" if self.code is None else f"exit code {self.code}"
+        lines = [line for line in self.err.splitlines() if line.strip()]
+        told = [line for line in lines if line.startswith("error")]
+        return (told or [f"{ended}: {line}" for line in lines[-1:]] or [ended])[0][:140]
 
 
 class Runner:
+    """What all checks share: programs, device, and the table."""
+
     def __init__(self, programs, output, seconds, dry):
-        self.programs, self.output, self.dry = programs, output.resolve(), dry
         self.end = time.monotonic() + seconds
-        self.rows, self.count, self.check, self.folder = [], 0, "", self.output
+        self.programs, self.output, self.dry = programs, output.resolve(), dry
+        self.rows, self.lock = [], threading.RLock()
         self.output.mkdir(parents=True, exist_ok=True)
         self.compute = "cpu" if dry else "cuda"
+        self.device = "synthetic:gpu" if dry else "cuda0"
         self.python = sys.executable
         self.torch = None if dry else self.find_torch()
-        self.environment = self.make_environment()
-        self.device = self.find_device()
+        self.environment = {k: v for k, v in os.environ.items() if k not in ("LD_PRELOAD", "LD_LIBRARY_PATH")}
+        if self.torch:
+            self.environment["LD_LIBRARY_PATH"] = str(self.torch)
+            self.environment["NASPROF_LIBTORCH_CUDA"] = str(self.torch)
 
     def find_torch(self):
-        """The folder torch/lib of this Python's PyTorch."""
-        try:
-            done = subprocess.run(
-                [self.python, "-c", "import torch, os; print(os.path.join(os.path.dirname(torch.__file__), 'lib'))"],
-                capture_output=True, text=True, timeout=60)
-        except subprocess.TimeoutExpired:
-            return None
-        return done.stdout.strip().splitlines()[-1] if done.returncode == 0 and done.stdout.strip() else None
+        """The folder torch/lib of this Python's PyTorch, which is not started for that."""
+        found = importlib.util.find_spec("torch")
+        if found is None or not found.origin:
+            print(f"error: {self.python} has no PyTorch", file=sys.stderr)
+            print(f"hint: PYTHON=/path/to/python, of an environment with PyTorch {VERSION} with CUDA", file=sys.stderr)
+            sys.exit(1)
+        folder = pathlib.Path(found.origin).parent
+        version = re.search(r"__version__ = '([^'+]*)", (folder / "version.py").read_text())
+        if not version or version.group(1) != VERSION:
+            print(f"error: PyTorch {version.group(1) if version else '?'} in {folder}: not {VERSION}", file=sys.stderr)
+            print(f"hint: the programs need the libtorch of PyTorch {VERSION}", file=sys.stderr)
+            sys.exit(1)
+        return folder / "lib"
 
-    def find_device(self):
-        """The GPU, or what stands for it."""
-        if not self.dry:
-            return "cuda0"
-        help_ = subprocess.run([self.programs / "nasprof", "measure", "--help"], capture_output=True, text=True, timeout=60)
-        return "synthetic:gpu" if "--timing" in help_.stdout else "synthetic:quiet"
+    def claim(self, check, claim, figure, ok, goal):
+        word = {True: "ok", False: "NOT OK", None: "-"}[ok]
+        with self.lock:
+            self.rows.append([check, claim, figure, goal, word])
+            print(f"   {word:6} {check}: {claim}: {figure}", file=sys.stderr, flush=True)
+            # Written each time, so that it is there if the machine goes away.
+            names = ["check", "claim", "figure", "goal", "ok"]
+            (self.output / "table.json").write_text(json.dumps([dict(zip(names, row)) for row in self.rows], indent=1))
+            (self.output / "table.txt").write_text(self.table())
 
-    def make_environment(self):
-        environment = {k: v for k, v in os.environ.items() if k not in ("LD_PRELOAD", "LD_LIBRARY_PATH")}
-        if self.torch:
-            environment["LD_LIBRARY_PATH"] = self.torch
-            environment["NASPROF_LIBTORCH_CUDA"] = self.torch
-        return environment
+    def table(self):
+        title = "Dry run without a GPU: fakes in place of the GPU's parts and of PyTorch\n" if self.dry else ""
+        rows = [["claim", "figure", "goal", "ok"], *([f"{check}: {claim}", *rest] for check, claim, *rest in self.rows)]
+        widths = [max(len(row[i]) for row in rows) for i in range(4)]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+        return title + "\n".join(lines) + "\n"
+
+    def finish(self):
+        print(self.table() if self.rows else "nothing was checked")
+        missed = sum(row[-1] == "NOT OK" for row in self.rows)
+        print(f"{len(self.rows)} claims, {missed} not ok; raw results are in {self.output}")
+        return 3 if missed or not self.rows else 0
+
+
+class Check:
+    """One check: its folder, its claims, and when it must have ended."""
+
+    def __init__(self, runner, name, until):
+        self.runner, self.name, self.until, self.count = runner, name, until, 0
+        self.folder = runner.output / name
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.programs, self.output, self.dry = runner.programs, runner.output, runner.dry
+        self.compute, self.device, self.python = runner.compute, runner.device, runner.python
 
     def left(self):
-        return self.end - time.monotonic()
-
-    def begin(self, check):
-        self.check, self.count = check, 0
-        self.folder = self.output / check
-        self.folder.mkdir(parents=True, exist_ok=True)
-        print(f"== {check}", file=sys.stderr, flush=True)
+        return self.until - time.monotonic()
 
     def path(self, name):
         return self.folder / name
 
     def run(self, command, seconds, environment=None, stop_when=None):
-        """Runs a program for so long at the most; `stop_when(output so far)` ends it early, as a kill would."""
+        """Runs a program for so long at the most; `stop_when(errors so far)` ends it early, as a kill would."""
         self.count += 1
         command = [str(part) for part in command]
         name = f"{self.count:02}-{pathlib.Path(command[0]).name}"
-        limit = max(1.0, min(seconds, self.left()))
-        env = {**self.environment, **(environment or {})}
+        limit = min(seconds, self.left())
+        if limit <= 0:
+            return Done(None, "", "", 0.0)
+        env = {**self.runner.environment, **(environment or {})}
         out, err = self.path(f"{name}.out"), self.path(f"{name}.err")
         self.path(f"{name}.command").write_text(json.dumps(command) + "\n")
         started = time.monotonic()
         with open(out, "w") as o, open(err, "w") as e:
-            child = subprocess.Popen(command, stdout=o, stderr=e, stdin=subprocess.DEVNULL, env=env,
-                                     cwd=self.folder, start_new_session=True)
+            try:
+                child = subprocess.Popen(command, stdout=o, stderr=e, stdin=subprocess.DEVNULL, env=env,
+                                         cwd=self.folder, start_new_session=True)
+            except OSError as problem:
+                return Done(127, "", f"error: {problem}", 0.0)
             code = None
             while time.monotonic() - started < limit:
                 code = child.poll()
@@ -111,26 +150,7 @@ class Runner:
 
     def claim(self, claim, figure, ok, goal=""):
         """One row of the table. `ok` may be None: a figure without a goal."""
-        word = {True: "ok", False: "NOT OK", None: "-"}[ok]
-        self.rows.append([self.check, claim, figure, goal, word])
-        print(f"   {word:6} {claim}: {figure}", file=sys.stderr, flush=True)
-        # Written each time, so that it is there if the machine goes away.
-        names = ["check", "claim", "figure", "goal", "ok"]
-        (self.output / "table.json").write_text(json.dumps([dict(zip(names, row)) for row in self.rows], indent=1))
-        (self.output / "table.txt").write_text(self.table())
+        self.runner.claim(self.name, claim, figure, ok, goal)
 
     def at_most(self, claim, value, goal, unit="", digits=2):
-        self.claim(claim, f"{value:.{digits}f}{unit}", value <= goal, f"at most {goal}{unit}")
-
-    def table(self):
-        title = "Dry run without a GPU: fakes in place of the GPU's parts and of PyTorch\n" if self.dry else ""
-        rows = [["claim", "figure", "goal", "ok"], *([f"{check}: {claim}", *rest] for check, claim, *rest in self.rows)]
-        widths = [max(len(row[i]) for row in rows) for i in range(4)]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
-        return title + "\n".join(lines) + "\n"
-
-    def finish(self):
-        print(self.table() if self.rows else "nothing was checked")
-        missed = sum(row[-1] == "NOT OK" for row in self.rows)
-        print(f"{len(self.rows)} claims, {missed} not ok; raw results are in {self.output}")
-        return 3 if missed or not self.rows else 0
+        self.claim(claim, f"{value:.{digits}f}{unit}", value <= goal, f"at most {goal:g}{unit}")

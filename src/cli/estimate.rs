@@ -106,6 +106,9 @@ pub(crate) struct ValidateArgs {
     /// Replace the journal if it exists.
     #[arg(long, requires = "journal")]
     pub(crate) overwrite: bool,
+    /// Compare each of a GPU's latencies that the LUT tells, from the same runs; as JSON a list.
+    #[arg(long, conflicts_with_all = ["timing", "memory"])]
+    pub(crate) all_timings: bool,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,

@@ -92,7 +92,12 @@ pub(super) fn start(job: &Job) -> Result<(), Failure> {
         (Some(0), None) => Ok(()),
         _ if interrupted.load(Ordering::Relaxed) => Err(Failure::interrupted(kept)),
         (code, Some((message, hint))) => {
-            let exit = if code == Some(Exit::Usage as i32) { Exit::Usage } else { Exit::Internal };
+            let exit = match code {
+                Some(code) if code == Exit::Usage as i32 => Exit::Usage,
+                Some(code) if code != Exit::DeviceLost as i32 => Exit::Internal,
+                // The program may not come to an exit code on a GPU that is gone.
+                _ => Exit::DeviceLost,
+            };
             let failure = Failure::new(exit, message);
             Err(match hint {
                 Some(hint) => failure.hint(hint),

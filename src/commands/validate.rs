@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use nasprof_graph::Arch;
 use nasprof_lut::{Estimator, Lut, Processes, Validation, WholeSession, holdout_networks, read, validate};
 use nasprof_profiler::journal::Mode;
+use nasprof_profiler::protocol::Timing;
 use nasprof_search::job::Existing;
 use nasprof_spaces::Space;
 
@@ -42,6 +43,7 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
     if !args.memory {
         check_clocks(&lut, args.lock_clocks)?;
     }
+    let compared = if args.all_timings { of_each_timing(&lut)? } else { Vec::new() };
     if let Some(isolated) = &isolated {
         check_isolated(isolated, &lut).map_err(|failure| failure.context("--isolated"))?;
     }
@@ -67,13 +69,36 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
     let session = WholeSession { processes, ..session(args.seed, args.max_rounds, args.allow_noisy) };
     let events = measured((&lut, &space), &networks, session, (&file, &mut link), journal, Kept::Nothing, "validate")?;
     let isolated = isolated.as_ref().map(Estimator::new);
-    let validation = validate(&events, &space, &Estimator::new(&lut), isolated.as_ref(), args.seed)?;
+    let of = |lut: &Lut| validate(&events, &space, &Estimator::new(lut), isolated.as_ref(), args.seed);
+    if args.all_timings {
+        let all = compared.iter().map(of).collect::<Result<Vec<_>, _>>()?;
+        if args.json {
+            print_json(&all)?
+        } else {
+            all.iter().try_for_each(show)?
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let validation = of(&lut)?;
     if args.json {
         print_json(&validation)?
     } else {
         show(&validation)?
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The LUT for each latency that it tells: a visit measures all of them.
+fn of_each_timing(lut: &Lut) -> Result<Vec<Lut>, Failure> {
+    let of = |timing| {
+        let mut one = lut.clone();
+        one.choose_timing(timing).is_ok().then_some(one)
+    };
+    let all: Vec<Lut> = Timing::ALL.into_iter().filter_map(of).collect();
+    if all.is_empty() {
+        return Err(Failure::usage("--all-timings: the LUT's device has one latency only").hint("leave it out"));
+    }
+    Ok(all)
 }
 
 /// The networks of the files that are given, else new ones.

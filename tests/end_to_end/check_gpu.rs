@@ -54,6 +54,23 @@ fn what_holds_is_ok_and_all_that_was_said_is_kept() {
     assert!(kept >= 6, "commands, outputs and errors: {kept}");
 }
 
+/// Each check has its seconds for sure; they are in the plan that `--list` prints.
+#[test]
+fn all_checks_fit_into_eight_minutes() {
+    let folder = Folder::new();
+    let Some(listed) = check(&folder, &folder.path("nowhere"), &["--list"]) else { return };
+    let words = String::from_utf8(listed.stdout).unwrap();
+    let seconds = |line: &str| line.split_whitespace().next().and_then(|word| word.parse::<u32>().ok());
+    let (last, checks) = words.trim_end().rsplit_once('\n').map(|(checks, last)| (last, checks)).unwrap();
+    let sum: u32 = checks.lines().filter_map(seconds).sum();
+    assert!(last.ends_with("seconds together") && seconds(last) == Some(sum), "{words}");
+    // What a program that hangs takes to end comes on top.
+    assert!((300..=470).contains(&sum), "{words}");
+    for check in ["compute", "steps", "cifar", "imagenet", "kernels", "winner", "halves", "repeatable", "graphs"] {
+        assert!(checks.contains(&format!(" {check} ")), "no {check} in {words}");
+    }
+}
+
 #[test]
 fn a_check_that_hangs_or_breaks_does_not_stop_the_rest() {
     let folder = Folder::new();

@@ -38,6 +38,15 @@ fn one_lut_is_asked_for_each_latency() {
         assert!(validation["mape"].as_f64().unwrap() < most, "{validation}");
         assert_eq!(validation["timing"], timing);
     }
+    // All of them from the same runs, which are those that one of them is compared from.
+    let line = format!("validate {SPACE} --lut gpu.parquet --device synthetic:gpu -n 6");
+    let all = json(&folder.ok(&format!("{line} --all-timings --json")));
+    let told: Vec<&str> = all.as_array().unwrap().iter().map(|one| one["timing"].as_str().unwrap()).collect();
+    assert_eq!(told, ["queue", "graph", "wall"]);
+    assert_eq!(all[0], json(&folder.ok(&format!("{line} --json"))));
+    assert!(all[2]["mape"].as_f64().unwrap() < 0.03 && all[2]["rows"] != all[0]["rows"], "{all}");
+    assert_eq!(folder.ok(&format!("{line} --all-timings")).matches("MAPE").count(), 3);
+    folder.fails(&format!("{line} --all-timings --timing wall"), 2, "--timing");
     let shown = folder.ok("lut show gpu.parquet");
     for part in ["taken off", "graph", "wall"] {
         assert!(shown.contains(part), "no `{part}` in {shown}");
@@ -69,11 +78,9 @@ fn latencies_of_gpus_are_refused_elsewhere() {
         6,
         "no latency of the timing `wall`",
     );
-    folder.fails(
-        &format!("validate {SPACE} --lut quiet.parquet --device synthetic:quiet --timing graph"),
-        6,
-        "`graph`",
-    );
+    let validate = format!("validate {SPACE} --lut quiet.parquet --device synthetic:quiet");
+    folder.fails(&format!("{validate} --timing graph"), 6, "`graph`");
+    folder.fails(&format!("{validate} --all-timings"), 2, "one latency only");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! `train/benches/pytorch/run.sh` installs PyTorch and starts this; `scripts/check-gpu.sh` runs it on a GPU. From the
 //! environment: THREADS (2), ROUNDS (7), STEPS of a round, CASES (mobilenet, darts, train), DEVICE (cpu, cuda), PRECISION
-//! (float32, tf32), GRAPHS (1: steps are replayed where they never change), and STEPS_SCRIPT, the other side where it is not in the sources.
+//! (float32, tf32), GRAPHS (1: steps are replayed where they never change), DETERMINISTIC (1: only algorithms that give the same bits), and
+//! STEPS_SCRIPT, the other side where it is not in the sources.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints and fails by panicking")]
 
@@ -93,6 +94,11 @@ fn steps(case: &str, session: &mut Session<'_>, batch: &[MiniBatch], archs: &[Ar
     start.elapsed().as_secs_f64()
 }
 
+/// Whether a variable is 1.
+fn is_on(variable: &str) -> bool {
+    std::env::var(variable).is_ok_and(|value| value == "1")
+}
+
 fn precision() -> String {
     std::env::var("PRECISION").unwrap_or_else(|_| "float32".to_owned())
 }
@@ -103,13 +109,16 @@ fn device() -> Device {
         cuda::ThisProcess.load().unwrap();
         println!("on {}", cuda::ThisProcess.open(0).unwrap());
         cuda::allow_tf32(precision() == "tf32").unwrap();
+        if is_on("DETERMINISTIC") {
+            cuda::make_deterministic().unwrap();
+        }
         return Device::Cuda(0);
     }
     Device::Cpu
 }
 
 fn compare(case: &str, mut plan: Plan, count: usize, threads: usize, rounds: usize, device: Device) {
-    plan.experiment.training.as_mut().unwrap().cuda_graphs = std::env::var("GRAPHS").is_ok_and(|value| value == "1");
+    plan.experiment.training.as_mut().unwrap().cuda_graphs = is_on("GRAPHS");
     let mut always = None;
     if case == "train" {
         // One network, whose steps are those of a mixture without choices.

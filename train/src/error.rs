@@ -77,6 +77,12 @@ pub enum SearchError {
     /// There is no such GPU, or no library for it.
     #[error(transparent)]
     NoGpu(#[from] NoGpu),
+    /// Too little memory on the GPU.
+    #[error("{0}")]
+    GpuMemory(String),
+    /// The GPU does not work any more for this process.
+    #[error("{0}")]
+    GpuLost(String),
     /// A searcher of the user's.
     #[error("{0}")]
     Searcher(String),
@@ -98,6 +104,10 @@ impl SearchError {
             Self::Config(error) => error.hint(),
             Self::Data(error) => error.hint(),
             Self::NoGpu(error) => Some(error.hint()),
+            Self::GpuMemory(_) => Some(
+                "lower training.mini_batch, the images that are on the GPU at once, or training.batch_size".to_owned(),
+            ),
+            Self::GpuLost(_) => Some("the same command with --resume continues from the last epoch".to_owned()),
             Self::Diverged { checkpoint, .. } => {
                 let last = checkpoint.as_ref().map_or_else(
                     || "there is no checkpoint yet".to_owned(),

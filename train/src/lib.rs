@@ -3,6 +3,7 @@
 mod batch;
 mod device;
 mod error;
+mod gpu_failure;
 pub mod loss;
 mod numerics;
 pub mod optimizer;

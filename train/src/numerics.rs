@@ -64,3 +64,101 @@ impl Numerics {
         self.scale = self.scale.map(|own| state.unwrap_or(own));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nasprof_graph::{Arch, Graph, GraphBuilder, Op};
+    use nasprof_search::config::{self, OptimizerKind};
+    use nasprof_search::schedule::{LearningRate, Schedule};
+
+    use super::*;
+    use crate::loss::cross_entropy;
+    use crate::optimizer::Optimizer;
+    use crate::supernet::{Path, Phase, Supernet};
+
+    const STEPS: u32 = 20;
+    /// A loss times this, and a rate divided by it, train as plain ones do: bit by bit in 32-bit floats, whose exponents reach
+    /// far, and not at all in 16-bit floats.
+    const SMALL: f64 = 1.0 / (1 << 20) as f64;
+    /// What 11 bits of mantissa round off.
+    const HALF: f64 = 1.0 / 2048.0;
+    /// Operations of the network whose results are rounded, forwards and backwards.
+    const ROUNDED: f64 = 6.0;
+
+    fn graph() -> Graph {
+        let mut b = GraphBuilder::new();
+        let mut y = b.input("x", [1, 3, 8, 8]).unwrap();
+        for (name, channels) in [("first", 8), ("second", 16)] {
+            y = b.add(&format!("{name}/conv"), Op::conv(channels, 3, 1, 1), &[y]).unwrap();
+            y = b.add(&format!("{name}/relu"), Op::Relu, &[y]).unwrap();
+        }
+        let y = b.add("flatten", Op::Flatten, &[y]).unwrap();
+        let y = b.add("linear", Op::Linear { out_features: 5, bias: true }, &[y]).unwrap();
+        b.build(&[y]).unwrap()
+    }
+
+    fn numerics(kind: Kind, scale: Option<LossScale>) -> Numerics {
+        Numerics { kind, device: Device::Cpu, scale }
+    }
+
+    /// Losses of steps on one batch, and how far the first convolution's weights went.
+    fn trained(mut numerics: Numerics, share: f64) -> (Vec<f64>, f64) {
+        tch::set_num_threads(1);
+        let net = Supernet::new(graph(), 1, Device::Cpu).unwrap();
+        let settings = config::Optimizer {
+            kind: OptimizerKind::Sgd,
+            learning_rate: 0.05 / share,
+            momentum: 0.0,
+            betas: [0.9, 0.999],
+            epsilon: 1e-8,
+            weight_decay: 0.0,
+            decay_weights_only: false,
+            clip: None,
+            schedule: Schedule::Constant,
+            batch_scaling: None,
+        };
+        let rate = LearningRate::new(settings.schedule.clone(), settings.learning_rate, u64::from(STEPS), 1);
+        let named = net.parameters().all().iter().map(|p| (p.name.clone(), p.tensor.shallow_clone())).collect();
+        let mut optimizer = Optimizer::new(settings, rate, named);
+        tch::manual_seed(7);
+        let images = Tensor::randn([16, 3, 8, 8], (Kind::Float, Device::Cpu));
+        let labels = Tensor::randint(5, [16], (Kind::Int64, Device::Cpu));
+        let convolution = &net.parameters().find("first/conv/weight").unwrap().tensor;
+        let before = convolution.detach().copy();
+        let step = |_| {
+            let (loss, parameters) = {
+                let _casts = numerics.casts();
+                let output = net.forward(&images, Path::Selected(&Arch(Vec::new())), Phase::Train).unwrap();
+                (cross_entropy(&output.values[0], &labels, 0.0).unwrap(), output.parameters)
+            };
+            let gradients = net.gradients(&numerics.scaled(&loss, share).unwrap(), &parameters).unwrap();
+            let finite = optimizer.step_scaled(gradients, numerics.loss_scale()).unwrap();
+            numerics.learn(finite, 0.0).unwrap();
+            assert!(finite, "a step changed nothing");
+            loss.double_value(&[])
+        };
+        let losses = (0..STEPS).map(step).collect();
+        (losses, (convolution.detach() - before).abs().max().double_value(&[]))
+    }
+
+    /// How much of the tolerance the losses need: in step `n`, the roundings of `n` steps have come together.
+    fn off(found: &[f64], exact: &[f64]) -> f64 {
+        assert_eq!(found.len(), exact.len());
+        let allowed = (1..).map(|step| f64::from(step) * ROUNDED * HALF);
+        found.iter().zip(exact).zip(allowed).map(|((a, b), most)| (a - b).abs() / most).fold(0.0, f64::max)
+    }
+
+    #[test]
+    fn sixteen_bits_train_as_thirty_two_within_their_rounding() {
+        let (exact, moved) = trained(numerics(Kind::Float, None), SMALL);
+        assert!(exact[19] < 0.8 * exact[0] && moved > 1e-3, "nothing is trained: {exact:?}, {moved}");
+        assert_eq!(trained(numerics(Kind::Float, None), 1.0), (exact.clone(), moved));
+        let (scaled, moved_scaled) = trained(numerics(Kind::Half, Some(LossScale::default())), SMALL);
+        assert!(off(&scaled, &exact) < 1.0, "{}: {scaled:?} for {exact:?}", off(&scaled, &exact));
+        assert!(off(&scaled, &exact) > 0.0 && (moved_scaled / moved - 1.0).abs() < 0.05, "{moved_scaled} {moved}");
+        // The control: without the scale the gradients are too small for 16 bits, and the convolution learns nothing.
+        let (unscaled, moved_unscaled) = trained(numerics(Kind::Half, None), SMALL);
+        assert_eq!(moved_unscaled, 0.0);
+        assert!(off(&unscaled, &exact) > 1.0, "{unscaled:?} for {exact:?}");
+    }
+}

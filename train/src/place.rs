@@ -67,11 +67,16 @@ fn gpu(index: u32, system: &dyn System) -> Result<String, CudaError> {
         Err(CudaError::NoRuntime(_)) => None,
         other => Some(other?),
     };
+    let check = |count: u32| match index < count {
+        true => Ok(()),
+        false if count == 1 => Err(CudaError::NoGpu("CUDA shows 1 GPU, number 0".to_owned())),
+        false => Err(CudaError::NoGpu(format!("CUDA shows {count} GPUs, 0 to {}", count - 1))),
+    };
+    // Nor for one that is not there.
+    before.map_or(Ok(()), check)?;
     system.load()?;
-    let count = before.map_or_else(|| system.gpus(), Ok)?;
-    if index >= count {
-        let shown = if count == 1 { "1 GPU, number 0".to_owned() } else { format!("{count} GPUs, 0 to {}", count - 1) };
-        return Err(CudaError::NoGpu(format!("CUDA shows {shown}")));
+    if before.is_none() {
+        check(system.gpus()?)?;
     }
     system.open(index)
 }
@@ -174,6 +179,9 @@ mod tests {
         let error = choose(Compute::Cuda(1), &machine, Some("GPU-8a2f")).unwrap_err().to_string();
         assert!(error.contains("`cuda:1`: no GPU: CUDA shows 1 GPU, number 0"), "{error}");
         assert!(error.contains("CUDA_VISIBLE_DEVICES is `GPU-8a2f`"), "{error}");
+        assert!(machine.done.borrow().is_empty(), "gigabytes were loaded for a GPU that is not there");
+        let late = Machine { gpus: Some(1), runtime_comes_with_the_part: true, ..Machine::default() };
+        assert!(on(&late, Compute::Cuda(1)).unwrap_err().to_string().contains("CUDA shows 1 GPU, number 0"));
         let place = choose(Compute::Auto, &machine, Some("GPU-8a2f")).unwrap();
         assert!(place.words.ends_with("(CUDA_VISIBLE_DEVICES is `GPU-8a2f`)"), "{}", place.words);
     }

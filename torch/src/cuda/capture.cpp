@@ -10,7 +10,7 @@
 #include <cstdio>
 #include <cstring>
 #include <dlfcn.h>
-#include <new>
+#include <memory>
 #include <utility>
 
 namespace {
@@ -77,7 +77,8 @@ extern "C" int nasprof_cuda_own_stream(int device, void** stream, char* error, s
   return caught(error, length, [&]() -> const char* {
     c10::impl::VirtualGuardImpl guard(c10::DeviceType::CUDA);
     auto own = guard.getStreamFromGlobalPool(c10::Device(c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(device)));
-    guard.exchangeStream(own);
+    // Streams of the pool do not wait for the one before: what was queued there, such as a network's weights, must be done.
+    guard.synchronizeStream(guard.exchangeStream(own));
     *stream = own.native_handle();
     return nullptr;
   });
@@ -88,16 +89,15 @@ extern "C" int nasprof_cuda_capture_begin(void** graph, char* error, size_t leng
   return caught(error, length, [&]() -> const char* {
     auto call = functions();
     if (call == nullptr) return MISSING;
-    auto own = new Graph;
+    auto own = std::make_unique<Graph>();
     call->construct(own->object, false);
     try {
       call->begin(own->object, Pool(0, 0), THREAD_LOCAL_MODE);
     } catch (...) {
       call->destroy(own->object);
-      delete own;
       throw;
     }
-    *graph = own;
+    *graph = own.release();
     return nullptr;
   });
 }

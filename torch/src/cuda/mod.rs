@@ -18,4 +18,4 @@ pub use context::{Autocast, allow_tf32, make_deterministic};
 pub use device::CudaDevice;
 pub use graph::CudaGraph;
 pub use libraries::LoadError;
-pub use system::{CudaError, System, ThisProcess};
+pub use system::{CudaError, System, ThisProcess, works};

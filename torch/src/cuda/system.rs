@@ -42,6 +42,14 @@ pub trait System {
     fn open(&self, index: u32) -> Result<String, CudaError>;
 }
 
+/// Whether the GPU works for this process: after some errors it never does again.
+///
+/// # Errors
+/// CUDA's words.
+pub fn works() -> Result<(), String> {
+    Runtime::find()?.works()
+}
+
 /// CUDA in this process. libtorch asks once, when it first needs to know, whether CUDA is there: so [`System::load`] comes before
 /// anything is computed or seeded.
 #[derive(Debug, Clone, Copy, Default)]

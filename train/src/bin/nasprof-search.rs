@@ -9,7 +9,7 @@ use nasprof_search::events::RunEvent;
 use nasprof_search::folder::FolderError;
 use nasprof_search::job::{Job, Task};
 use nasprof_train::SearchError;
-use nasprof_train::run::{many, one, run};
+use nasprof_train::run::{ABANDONED, many, one, run};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
@@ -17,8 +17,6 @@ use nix::unistd::Pid;
 
 /// Jobs are a few kilobytes.
 const MAX_JOB: u64 = 1 << 20;
-/// As that of `nasprof` for a run that was interrupted and can be resumed.
-const ABANDONED: i32 = 5;
 
 /// Nobody waits for a run whose standard output is closed: it ends, so that it can be resumed at once.
 fn emit(event: RunEvent) {
@@ -26,7 +24,7 @@ fn emit(event: RunEvent) {
     line.push(b'\n');
     let mut output = io::stdout().lock();
     if output.write_all(&line).and_then(|()| output.flush()).is_err() {
-        std::process::exit(ABANDONED);
+        std::process::exit(ABANDONED.into());
     }
 }
 
@@ -85,11 +83,12 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let internal = matches!(
-                error,
-                SearchError::Network(_) | SearchError::File { .. } | SearchError::Folder(FolderError::File { .. })
-            );
-            fail(if internal { 1 } else { 2 }, error.to_string(), hint(&error))
+            let code = match error {
+                SearchError::GpuLost(_) => ABANDONED,
+                SearchError::Network(_) | SearchError::File { .. } | SearchError::Folder(FolderError::File { .. }) => 1,
+                _ => 2,
+            };
+            fail(code, error.to_string(), hint(&error))
         }
     }
 }

@@ -17,6 +17,8 @@ use crate::error::SearchError;
 
 /// Processes that may die on one network before something is wrong with more than a process.
 const MOST_DEATHS: u32 = 3;
+/// Exit code of `nasprof-search`, as of `nasprof`, for a run that can be resumed.
+pub const ABANDONED: u8 = 5;
 
 /// What comes from the processes.
 pub(super) enum News {
@@ -94,7 +96,7 @@ pub(super) fn in_processes(
                 let status = ended.child.wait().map_err(|e| cannot("wait for", &e))?;
                 match (status.success(), ended.failed) {
                     (true, _) => {}
-                    (false, Some(message)) => return Err(SearchError::Searcher(message)),
+                    (false, Some(message)) => return Err(failed(message, status)),
                     (false, None) => {
                         let line = died(&ended.job, status, ended.deaths + 1)?;
                         news(News::Line(line))?;
@@ -114,6 +116,14 @@ fn died(job: &Job, status: ExitStatus, deaths: u32) -> Result<String, SearchErro
         return Err(SearchError::Searcher(format!("{line}, as {} others did before", deaths - 1)));
     }
     Ok(format!("{line}; another one goes on with it"))
+}
+
+/// What a process said that it failed of; one that lost its GPU says so by its exit code, or does not come to one.
+fn failed(message: String, status: ExitStatus) -> SearchError {
+    if status.code().is_none_or(|code| code == i32::from(ABANDONED)) {
+        return SearchError::GpuLost(message);
+    }
+    SearchError::Searcher(message)
 }
 
 fn cannot(what: &str, error: &std::io::Error) -> SearchError {
@@ -181,6 +191,15 @@ mod tests {
         // The controls: with one GPU or none it is as asked for, and who asks for the CPU gets it.
         assert_eq!([0, 1].map(|slot| compute(slot, 1)), [Compute::Auto, Compute::Auto]);
         assert_eq!(gpus(&[job("cpu")]), 0);
+    }
+
+    #[test]
+    fn a_process_that_lost_its_gpu_is_told_from_one_that_failed() {
+        let ended = |status| failed("the GPU does not work any more".to_owned(), ExitStatus::from_raw(status));
+        assert!(matches!(ended(i32::from(ABANDONED) << 8), SearchError::GpuLost(_)));
+        // libtorch's own end may not come to an exit code.
+        assert!(matches!(ended(6), SearchError::GpuLost(_)));
+        assert!(matches!(ended(2 << 8), SearchError::Searcher(_)), "the control");
     }
 
     #[test]

@@ -1,0 +1,63 @@
+//! What a failure of a GPU is told as: too little memory, or a GPU that does not work any more.
+
+use crate::error::SearchError;
+
+/// In the words of libtorch and its libraries for whatever fails on a GPU.
+const OF_A_GPU: [&str; 2] = ["CUDA", "cuDNN"];
+const MEMORY: &str = "out of memory";
+
+/// A run's error as what it is. After some errors of CUDA every call of the process fails, whatever it was at: `works` asks whether
+/// that is so.
+pub(crate) fn told(error: SearchError, works: impl FnOnce() -> Result<(), String>) -> SearchError {
+    let (SearchError::Network(_) | SearchError::Searcher(_)) = error else { return error };
+    let words = error.to_string();
+    if !OF_A_GPU.iter().any(|name| words.contains(name)) {
+        return error;
+    }
+    match works() {
+        Err(problem) if words.contains(&problem) => {
+            SearchError::GpuLost(format!("the GPU does not work any more: {words}"))
+        }
+        Err(problem) => SearchError::GpuLost(format!("the GPU does not work any more: {words}: {problem}")),
+        Ok(()) if words.contains(MEMORY) => SearchError::GpuMemory(words),
+        Ok(()) => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::supernet::NetworkError;
+
+    use super::*;
+
+    fn layer(message: &str) -> SearchError {
+        NetworkError::Layer { node: "stem/conv".to_owned(), message: message.to_owned() }.into()
+    }
+
+    fn gone() -> Result<(), String> {
+        Err("CUDA: unspecified launch failure (error 719)".to_owned())
+    }
+
+    #[test]
+    fn a_lost_gpu_is_told_from_too_little_memory() {
+        let memory = told(layer("CUDA out of memory. Tried to allocate 20.00 MiB"), || Ok(()));
+        assert!(matches!(&memory, SearchError::GpuMemory(words) if words.contains("stem/conv")), "{memory}");
+        assert!(memory.hint().unwrap().contains("training.mini_batch"));
+        for error in [layer("CUDA error: unspecified launch failure"), SearchError::Searcher("CUDA: x".to_owned())] {
+            let lost = told(error, gone);
+            assert!(lost.to_string().starts_with("the GPU does not work any more: "), "{lost}");
+            assert!(lost.to_string().contains("719") && lost.hint().unwrap().contains("--resume"), "{lost}");
+        }
+        let cudnn = told(layer("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), gone);
+        assert!(matches!(cudnn, SearchError::GpuLost(_)), "{cudnn}");
+    }
+
+    /// The controls: what a GPU refuses and survives, what has nothing to do with one, and what is no failure of computing.
+    #[test]
+    fn other_errors_stay_what_they_are() {
+        assert!(matches!(told(layer("CUDA error: no kernel image"), || Ok(())), SearchError::Network(_)));
+        let asked = || panic!("a GPU is asked for an error of the CPU");
+        assert!(matches!(told(layer("out of memory"), asked), SearchError::Network(_)));
+        assert!(matches!(told(SearchError::GpuMemory("CUDA".to_owned()), asked), SearchError::GpuMemory(_)));
+    }
+}
