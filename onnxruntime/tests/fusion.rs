@@ -20,14 +20,14 @@ const WEIGHTS: u64 = 100_000_000;
 const FEWEST: usize = 12;
 
 /// The device and its runtime; `None` where there is no library.
-fn device() -> Option<(OnnxRuntimeDevice, Runtime)> {
+fn device(precision: Precision) -> Option<(OnnxRuntimeDevice, Runtime)> {
     let mut device = OnnxRuntimeDevice::named("onnxruntime").unwrap().unwrap();
     let setup = Setup {
         backend: "onnxruntime".to_owned(),
         threads: 1,
         cores: Vec::new(),
         allocator: Allocator::System,
-        precision: Precision::Float32,
+        precision,
         layout: Layout::ChannelsFirst,
         timing: None,
         seed: 0,
@@ -37,7 +37,12 @@ fn device() -> Option<(OnnxRuntimeDevice, Runtime)> {
     };
     match device.configure(&setup) {
         Ok(fingerprint) => {
+            assert_eq!(fingerprint.facts["precision"], precision.name());
             let layout = &fingerprint.facts["layout"];
+            if precision == Precision::Int8 {
+                assert_eq!(layout, "NHWC");
+                return Some((device, Runtime::OnnxRuntimeInt8));
+            }
             let block = layout.strip_prefix("NCHW").unwrap().trim_end_matches('c').parse().unwrap_or(0);
             Some((device, Runtime::onnx_runtime(block).unwrap()))
         }
@@ -49,9 +54,8 @@ fn device() -> Option<(OnnxRuntimeDevice, Runtime)> {
     }
 }
 
-#[test]
-fn networks_come_out_as_predicted() {
-    let Some((device, runtime)) = device() else { return };
+/// Compares networks of every built-in space with what the runtime makes of them.
+fn compare(device: &OnnxRuntimeDevice, runtime: Runtime) {
     let mut wrong = Vec::new();
     for name in builtin_names() {
         let space = Space::builtin(name).unwrap();
@@ -68,6 +72,12 @@ fn networks_come_out_as_predicted() {
         eprintln!("{name}: {done} architectures compared");
     }
     assert!(wrong.is_empty(), "{} networks came out otherwise:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn networks_come_out_as_predicted() {
+    let Some((device, runtime)) = device(Precision::Float32) else { return };
+    compare(&device, runtime);
     // The control: what another runtime would make of a network is told from it.
     let space = Space::builtin("mobilenet-cifar10").unwrap();
     let arch = space.sample(&mut ChaCha8Rng::seed_from_u64(1));
@@ -95,11 +105,88 @@ fn between(channels: usize, groups: usize, after: &[Op]) -> Graph {
     b.build(&[flat]).unwrap()
 }
 
+#[test]
+fn networks_in_8_bit_integers_come_out_as_predicted() {
+    let Some((device, runtime)) = device(Precision::Int8) else { return };
+    compare(&device, runtime);
+    // The control: a layer in another layout is told.
+    let space = Space::builtin("mobilenet-cifar10").unwrap();
+    let network = runtime.subnet(&space.graph, &space.sample(&mut ChaCha8Rng::seed_from_u64(1))).unwrap().into_graph();
+    let json = serde_json::to_string(&network).unwrap();
+    let other = json.replacen("\"channels_last\":true", "\"channels_last\":false", 1);
+    assert_ne!(json, other);
+    let error = device.agrees(&serde_json::from_str(&other).unwrap()).unwrap_err().to_string();
+    assert!(error.contains("ONNX Runtime runs QLinearConv in NHWC on"), "{error}");
+}
+
+/// What computes with floats between integers, and values that several kernels read in several layouts.
+#[test]
+fn floats_and_branches_among_8_bit_integers_come_out_as_predicted() {
+    let Some((device, runtime)) = device(Precision::Int8) else { return };
+    let mut wrong = Vec::new();
+    let cases = cases();
+    for graph in &cases {
+        if let Err(error) = device.agrees(&runtime.lower(graph)) {
+            let ops: Vec<&str> = graph.nodes().iter().map(|node| node.op.name()).collect();
+            wrong.push(format!("{}: {error}", ops.join(" ")));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+/// Networks whose values go several ways, and the ones of [`odd`].
+fn cases() -> Vec<Graph> {
+    let mut cases = odd();
+    // Of two that read a convolution's value, one is of each kind.
+    let kinds = [
+        Op::conv(16, 1, 1, 0).with_bias(),
+        Op::MaxPool { kernel: [3, 3], stride: [1, 1], pad: [1, 1] },
+        Op::AvgPool { kernel: [3, 3], stride: [1, 1], pad: [1, 1], count_padding: true },
+        Op::batch_norm(),
+        Op::Relu,
+        Op::Sigmoid,
+        Op::Hswish,
+        Op::Tanh,
+    ];
+    for (left, right) in kinds.iter().flat_map(|left| kinds.iter().map(move |right| (left, right))) {
+        for join in [Op::Add, Op::Concat { axis: 1 }, Op::Mul] {
+            for ends_in_conv in [false, true] {
+                let mut b = GraphBuilder::new();
+                let x = b.input("x", [1, 16, 8, 8]).unwrap();
+                let stem = b.add("stem", Op::conv(16, 3, 1, 1).with_bias(), &[x]).unwrap();
+                let left = b.add("left", left.clone(), &[stem]).unwrap();
+                let right = b.add("right", right.clone(), &[stem]).unwrap();
+                let join = b.add("join", join.clone(), &[left, right, stem]).unwrap();
+                let last = if ends_in_conv { Op::conv(16, 1, 1, 0).with_bias() } else { Op::GlobalAvgPool };
+                let last = b.add("last", last, &[join]).unwrap();
+                let flat = b.add("flat", Op::Flatten, &[last]).unwrap();
+                let linear = b.add("linear", Op::Linear { out_features: 10, bias: true }, &[flat]).unwrap();
+                cases.push(b.build(&[linear]).unwrap());
+            }
+        }
+    }
+    cases
+}
+
 /// Where the rules bend: channels that fit no block, groups, every activation.
 #[test]
 fn odd_channels_groups_and_activations_come_out_as_predicted() {
-    let Some((device, runtime)) = device() else { return };
+    let Some((device, runtime)) = device(Precision::Float32) else { return };
     let block = runtime.onnx_runtime_block().unwrap();
+    let cases = odd();
+    let mut wrong = Vec::new();
+    for graph in &cases {
+        // Parts that shrink to nothing are no graphs of ours.
+        if let Err(error) = device.agrees(&fuse_as_onnx_runtime(graph, block)) {
+            let ops: Vec<&str> = graph.nodes().iter().map(|node| node.op.name()).collect();
+            wrong.push(format!("{} {:?}: {error}", ops.join(" "), graph.nodes()[2].op));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+/// Networks of odd channels, groups and activations.
+fn odd() -> Vec<Graph> {
     let max_pool = Op::MaxPool { kernel: [3, 3], stride: [1, 1], pad: [1, 1] };
     let avg_pool = Op::AvgPool { kernel: [3, 3], stride: [2, 2], pad: [1, 1], count_padding: false };
     let mut cases = Vec::new();
@@ -134,13 +221,5 @@ fn odd_channels_groups_and_activations_come_out_as_predicted() {
             }
         }
     }
-    let mut wrong = Vec::new();
-    for graph in &cases {
-        // Parts that shrink to nothing are no graphs of ours.
-        if let Err(error) = device.agrees(&fuse_as_onnx_runtime(graph, block)) {
-            let ops: Vec<&str> = graph.nodes().iter().map(|node| node.op.name()).collect();
-            wrong.push(format!("{} {:?}: {error}", ops.join(" "), graph.nodes()[2].op));
-        }
-    }
-    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+    cases
 }

@@ -79,6 +79,17 @@ impl Fusion {
         });
     }
 
+    /// On 8-bit integers: a ReLU is the range of the values that a kernel gives, if it can give another range than it reads.
+    pub(super) fn ranges(&mut self) {
+        self.fuse(|before, op| {
+            let fits = before.op.rescales() && before.activation.is_none() && matches!(op, Op::Relu | Op::Relu6);
+            if fits {
+                before.activation = Some(op.clone());
+            }
+            fits
+        });
+    }
+
     pub(super) fn activations(&mut self) {
         self.fuse(|before, op| {
             let fits = matches!(before.op, Op::Conv { .. })

@@ -6,14 +6,23 @@
 //! they meet. The names are those of the runtime's sources; the rules are checked against what the runtime itself writes with
 //! `optimized_model_filepath`.
 
+mod channels_last;
 mod emit;
 mod fusion;
+mod int8;
 mod layout;
 
 use self::emit::Emitter;
 use self::fusion::Fusion;
 use self::layout::Layout;
 use crate::Graph;
+
+/// What ONNX Runtime makes of a network in 8-bit integers: see `int8.rs` and `channels_last.rs`. The graph is as for
+/// [`fuse_as_onnx_runtime`], and has no integers yet.
+#[must_use]
+pub fn quantize_as_onnx_runtime(graph: &Graph) -> Graph {
+    channels_last::choose(&int8::quantize(graph))
+}
 
 /// Fuses as ONNX Runtime does for a processor with blocks of so many channels; 0: in the plain layout. The graph has no zeros
 /// to fold, no dead code and no two equal layers.
