@@ -75,7 +75,13 @@ fn what_has_no_integer_kernel_stands_between_conversions() {
     assert_eq!(keys_between(Op::Tanh), ["dequantize()[16x8x8]", "tanh()[16x8x8]", "quantize()[16x8x8]"]);
     assert_eq!(
         keys_between(Op::Hswish),
-        ["dequantize()[16x8x8]", "hsigmoid()[16x8x8]", "mul()[16x8x8,16x8x8]", "quantize()[16x8x8]"]
+        [
+            "dequantize()[16x8x8]",
+            "hsigmoid()[16x8x8]",
+            "dequantize()[16x8x8]",
+            "mul()[16x8x8,16x8x8]",
+            "quantize()[16x8x8]"
+        ]
     );
     // A normalisation takes values channel by channel, so they are copied there and back.
     let mut b = GraphBuilder::new();

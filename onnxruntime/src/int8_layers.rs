@@ -27,14 +27,18 @@ pub(crate) fn match_layers(graph: &Graph, model: &OptimizedModel) -> Result<Hash
         let read: Vec<&str> = read.into_iter().filter(|input| !input.is_empty() && !stored.contains(input)).collect();
         let operands: Option<Vec<usize>> = read.iter().map(|input| values.get(input).copied()).collect();
         let fits = |&(place, (_, layer)): &(usize, &(usize, &Node))| {
-            let reads = layer.inputs.iter().map(|id| same[id.0]).eq(operands.iter().flatten().copied());
+            // What is stored is none of the model's values.
+            let read = layer.inputs.iter().filter(|id| !is_stored(&graph.node(**id).op)).map(|id| same[id.0]);
+            let reads = read.eq(operands.iter().flatten().copied());
             !taken[place] && reads && expected(&layer.op).as_ref() == Some(&runs)
         };
         let candidates: Vec<(usize, &(usize, &Node))> = layers.iter().enumerate().filter(fits).collect();
-        // Two that read the same are told by their weights.
+        // Two that read the same are told by their weights, or by the scale of what they give.
         let own = |(_, (_, layer)): &&(usize, &(usize, &Node))| {
-            let path = format!("{}/", layer.parameter_path());
-            layer.op.has_parameters() && node.inputs.iter().any(|input| input.starts_with(&path))
+            let (weights, scale) = (format!("{}/", layer.parameter_path()), format!("{}/scale", layer.name));
+            let is_own =
+                |input: &String| *input == scale || (layer.op.has_parameters() && input.starts_with(&weights));
+            node.inputs.iter().any(is_own)
         };
         let Some(&(place, &(value, _))) = candidates.iter().find(own).or(candidates.first()) else {
             let names = operands.iter().flatten().map(|&operand| graph.nodes()[operand].name.as_str());
@@ -55,6 +59,10 @@ pub(crate) fn match_layers(graph: &Graph, model: &OptimizedModel) -> Result<Hash
         return Err(format!("ONNX Runtime runs nothing for `{}`, where {expected} was expected", layer.name));
     }
     Ok(matched)
+}
+
+fn is_stored(op: &Op) -> bool {
+    matches!(op, Op::Constant { .. } | Op::Zeros { .. })
 }
 
 /// For each node the first that computes the same: a conversion that several read is one for each of them.

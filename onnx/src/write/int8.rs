@@ -50,6 +50,21 @@ impl Writer<'_> {
         self.ranges.insert(value.to_owned(), range);
     }
 
+    /// Stored integers; gives their name.
+    pub(super) fn int8_constant(&mut self, node: &Node) -> Result<String, OnnxError> {
+        let mut floats = vec![0.0; node.shape.elements() as usize];
+        if let Some(spec) = specs_of(&node.op, &[]).first() {
+            floats = floats_of(&self.weights.raw(node, spec)?);
+        }
+        let name = self.unique(&node.name);
+        let range = self.new_range(&name, None);
+        let integer = |value: &f32| (value / range.scale + 128.0).round().clamp(0.0, 255.0) as u8;
+        let raw = floats.iter().map(integer).collect();
+        self.body.initializer.push(tensor(&name, numbers(&node.shape.0), UINT8, raw));
+        self.ranges.insert(name.clone(), range);
+        Ok(name)
+    }
+
     /// Integers of floats.
     pub(super) fn quantize(&mut self, from: &str, activation: Option<Activation>, output: &str) {
         let range = self.new_range(output, activation);

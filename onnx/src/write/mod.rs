@@ -210,6 +210,12 @@ impl Writer<'_> {
     }
 
     fn node(&mut self, node: &Node) -> Result<(), OnnxError> {
+        let is_stored = matches!(node.op, Op::Constant { .. } | Op::Zeros { .. });
+        if is_stored && self.is_of_integers(NodeId(self.values.len())) {
+            let name = self.int8_constant(node)?;
+            self.values.push(name);
+            return Ok(());
+        }
         if matches!(node.op, Op::Constant { .. }) {
             // Its value is a weight of the model, under the weight's name.
             let names = self.parameters(node)?;
@@ -246,7 +252,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Whether all that reads an input are operations on 8-bit integers.
+    /// Whether all that reads an input or what is stored are operations on 8-bit integers.
     fn is_of_integers(&self, input: NodeId) -> bool {
         let mut readers = self.graph.nodes().iter().filter(|node| node.inputs.contains(&input)).peekable();
         readers.peek().is_some() && readers.all(|node| node.op.takes_int8())

@@ -46,6 +46,11 @@ fn is_conv(op: &Op) -> bool {
     matches!(op, Op::Quantized { op, .. } if matches!(**op, Op::Conv { .. }))
 }
 
+/// Whether a value is stored, in whichever layout is asked for.
+fn is_stored(op: &Op) -> bool {
+    matches!(op, Op::Constant { .. } | Op::Zeros { .. })
+}
+
 /// Sizes of a value but those of one: what a copy of it is expected to cost.
 fn rank(node: &Node) -> i64 {
     node.shape.0.iter().filter(|&&size| size != 1).count() as i64
@@ -59,7 +64,7 @@ pub(super) fn choose(graph: &Graph) -> Graph {
     let mut copies: HashMap<usize, NodeId> = HashMap::new();
     let mut read = |nodes: &mut Vec<Node>, place: &[NodeId], value: usize, to: bool| {
         let source = &graph.nodes()[value];
-        if last[value] == to || source.shape.rank() != 4 {
+        if last[value] == to || source.shape.rank() != 4 || is_stored(&source.op) {
             return place[value];
         }
         *copies.entry(value).or_insert_with(|| {
@@ -120,7 +125,8 @@ fn layouts(graph: &Graph) -> Vec<bool> {
                 Handler::IfCheaper => {
                     let cost = node.inputs.iter().map(|&NodeId(value)| match (last[value], &nodes[value].op) {
                         (true, _) if goes(value) => -rank(&nodes[value]),
-                        (true, _) | (_, Op::Constant { .. } | Op::Zeros { .. }) => 0,
+                        (true, _) => 0,
+                        (_, op) if is_stored(op) => 0,
                         (false, _) => rank(&nodes[value]),
                     });
                     let before = cost.sum::<i64>();

@@ -70,7 +70,15 @@ impl Quantizer<'_> {
         if let Some(&id) = self.integers.get(&value) {
             return id;
         }
-        let id = self.converted(value, "quantize", Op::Quantize { activation: None }, self.floats[&value]);
+        let source = &self.graph.nodes()[value];
+        let id = match source.op {
+            // It is stored as integers.
+            Op::Constant { .. } | Op::Zeros { .. } => {
+                let (name, shape) = (format!("{}/quantize", source.name), source.shape.clone());
+                self.push(name, source.op.clone(), Vec::new(), shape, Some(source))
+            }
+            _ => self.converted(value, "quantize", Op::Quantize { activation: None }, self.floats[&value]),
+        };
         self.integers.insert(value, id);
         id
     }
