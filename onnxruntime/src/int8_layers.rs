@@ -33,12 +33,10 @@ pub(crate) fn match_layers(graph: &Graph, model: &OptimizedModel) -> Result<Hash
             !taken[place] && reads && expected(&layer.op).as_ref() == Some(&runs)
         };
         let candidates: Vec<(usize, &(usize, &Node))> = layers.iter().enumerate().filter(fits).collect();
-        // Two that read the same are told by their weights, or by the scale of what they give.
+        // Two that read the same are told by the scale of what they give: no two values have the same.
         let own = |(_, (_, layer)): &&(usize, &(usize, &Node))| {
-            let (weights, scale) = (format!("{}/", layer.parameter_path()), format!("{}/scale", layer.name));
-            let is_own =
-                |input: &String| *input == scale || (layer.op.has_parameters() && input.starts_with(&weights));
-            node.inputs.iter().any(is_own)
+            let scale = format!("{}/scale", layer.name);
+            node.inputs.contains(&scale)
         };
         let Some(&(place, &(value, _))) = candidates.iter().find(own).or(candidates.first()) else {
             let names = operands.iter().flatten().map(|&operand| graph.nodes()[operand].name.as_str());
@@ -169,18 +167,18 @@ mod tests {
             node("QuantizeLinear", &["x", "s", "z"], "q", &[]),
             node("Transpose", &["q"], "t", &[("perm", &[0, 2, 3, 1])]),
             // The runtime may run the second first.
-            node("QLinearConv", &["t", "s", "z", "right/weight"], "1", last),
-            node("QLinearConv", &["t", "s", "z", "left/weight"], "2", last),
+            node("QLinearConv", &["t", "s", "z", "w", "right/scale"], "1", last),
+            node("QLinearConv", &["t", "s", "z", "w", "left/scale"], "2", last),
             node("QLinearAdd", &["2", "s", "z", "1", "s", "z"], "3", &[]),
             node("Transpose", &["3"], "4", &[("perm", &[0, 3, 1, 2])]),
             node("DequantizeLinear", &["4", "s", "z"], "5", &[]),
         ];
-        let stored = ["s", "z", "left/weight", "right/weight"].map(|name| (name.to_owned(), Vec::new()));
+        let stored = ["s", "z", "w", "left/scale", "right/scale"].map(|name| (name.to_owned(), Vec::new()));
         OptimizedModel { nodes, stored: stored.to_vec() }
     }
 
     #[test]
-    fn nodes_are_found_by_what_they_read_and_store() {
+    fn nodes_are_found_by_what_they_read_and_give() {
         let graph = graph();
         let names: Vec<&str> = graph.layers().map(|(_, node)| node.name.as_str()).collect();
         let found = match_layers(&graph, &model()).unwrap();

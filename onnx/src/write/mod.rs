@@ -307,7 +307,11 @@ impl Writer<'_> {
         for &id in self.graph.outputs() {
             let node = self.graph.node(id);
             let mut name = self.values[id.0].clone();
-            if matches!(node.op, Op::Input { .. }) || is_copy(&node.op) || !seen.insert(id) {
+            let mut given = id;
+            while is_copy(&self.graph.node(given).op) {
+                given = self.graph.node(given).inputs[0];
+            }
+            if matches!(self.graph.node(given).op, Op::Input { .. }) || !seen.insert(given) {
                 let copy = self.unique("output");
                 self.emit("Identity", &[&name], &copy, &[]);
                 if let Some(range) = self.ranges.get(&name).cloned() {

@@ -118,7 +118,7 @@ fn layouts(graph: &Graph) -> Vec<bool> {
     let mut last: Vec<bool> = nodes.iter().map(|node| is_conv(&node.op)).collect();
     for (i, node) in nodes.iter().enumerate() {
         let copied = node.inputs.iter().any(|id| last[id.0] && nodes[id.0].shape.rank() == 4);
-        last[i] |= copied
+        let moved = copied
             && match handler(&node.op) {
                 Handler::None | Handler::Never => false,
                 Handler::Always => true,
@@ -133,6 +133,11 @@ fn layouts(graph: &Graph) -> Vec<bool> {
                     before < 0 && (leads[i] || before + rank(node) < 0)
                 }
             };
+        if moved {
+            last[i] = true;
+            // Stored values are turned once and for all; who reads them later finds a copy before them, which costs nothing.
+            node.inputs.iter().filter(|id| is_stored(&nodes[id.0].op)).for_each(|id| last[id.0] = true);
+        }
     }
     last
 }

@@ -1,6 +1,6 @@
 //! What is fused whatever the layout is, and the sums of the plain layout.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::{Activation, Graph, Node, Op};
 
@@ -67,6 +67,30 @@ impl Fusion {
             kept.push(kernel);
         }
         self.kernels = kept;
+    }
+
+    /// `PadFusion`: zeros around the operand of a convolution become its padding, where nothing else reads them. Ours is the same on
+    /// opposite sides.
+    pub(super) fn pads(&mut self) {
+        let mut pads: HashMap<usize, (usize, [usize; 2])> = HashMap::new();
+        for kernel in &mut self.kernels {
+            match &mut kernel.op {
+                Op::Pad { padding: [top, bottom, left, right] }
+                    if top == bottom && left == right && self.uses[kernel.value] == 1 =>
+                {
+                    pads.insert(kernel.value, (kernel.operands[0], [*top, *left]));
+                }
+                Op::Conv { pad, .. } => {
+                    if let Some((operand, more)) = pads.get(&kernel.operands[0]) {
+                        *pad = [pad[0] + more[0], pad[1] + more[1]];
+                        kernel.operands[0] = *operand;
+                    }
+                }
+                _ => {}
+            }
+        }
+        let read: HashSet<usize> = self.kernels.iter().flat_map(|kernel| kernel.operands.iter().copied()).collect();
+        self.kernels.retain(|kernel| !pads.contains_key(&kernel.value) || read.contains(&kernel.value));
     }
 
     pub(super) fn batch_norms(&mut self) {

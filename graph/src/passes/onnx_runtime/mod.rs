@@ -1,6 +1,6 @@
 //! What ONNX Runtime makes of a network on processors: its fusions, and its choice of layout.
 //!
-//! Batch normalisation goes into the convolution before it (`ConvBNFusion`), then an activation (`ConvActivationFusion`). Where
+//! Zeros around the operand of a convolution become its padding (`PadFusion`). Batch normalisation goes into the convolution before it (`ConvBNFusion`), then an activation (`ConvActivationFusion`). Where
 //! the processor's convolutions take blocks of channels, `NchwcTransformer` rewrites convolutions and what stands between them
 //! to that layout, adds one branch of a sum into the convolution of the other, and leaves copies between the layouts where
 //! they meet. The names are those of the runtime's sources; the rules are checked against what the runtime itself writes with
@@ -29,6 +29,7 @@ pub fn quantize_as_onnx_runtime(graph: &Graph) -> Graph {
 #[must_use]
 pub fn fuse_as_onnx_runtime(graph: &Graph, block: usize) -> Graph {
     let mut fusion = Fusion::of(graph);
+    fusion.pads();
     fusion.batch_norms();
     fusion.activations();
     if block == 0 {
