@@ -21,7 +21,7 @@ use nasprof_spaces::SpaceError;
 use crate::device_hints::{BROKEN_AGENT, command_hint, device_file_hint, link_hint};
 use crate::escape::block;
 pub(crate) use crate::exit::{Exit, of_io};
-use crate::hints::{arch_hint, folder_hint, journal_hint, model_hint, no_library_hint, space_hint, trained_hint};
+use crate::hints::{arch_hint, folder_hint, journal_hint, model_hint, onnx_runtime_hint, space_hint, trained_hint};
 use crate::kept::Kept;
 
 /// An error as the user sees it: what is wrong, then a hint.
@@ -217,7 +217,7 @@ impl From<JournalError> for Failure {
 impl From<DeviceError> for Failure {
     fn from(error: DeviceError) -> Self {
         match error {
-            DeviceError::Refused(problem) => match no_library_hint(&problem) {
+            DeviceError::Refused(problem) => match onnx_runtime_hint(&problem) {
                 Some(hint) => Self::usage(problem).hint(hint),
                 None => Self::usage(problem),
             },

@@ -94,14 +94,30 @@ pub(crate) fn model_hint(problem: &str) -> &'static str {
     let known = hints.iter().find(|(words, _)| problem.contains(words));
     known
         .map(|(_, hint)| *hint)
-        .or_else(|| no_library_hint(problem))
+        .or_else(|| onnx_runtime_hint(problem))
         .unwrap_or("the model must run on this version of ONNX Runtime; `runtime_version` is in every LUT")
 }
 
-/// What helps where the library of ONNX Runtime is missing.
-pub(crate) fn no_library_hint(problem: &str) -> Option<&'static str> {
-    let missing = problem.contains("found no libonnxruntime");
-    missing.then_some("scripts/install-onnxruntime.sh gets it for this machine; `pip install onnxruntime` on a board")
+/// What helps where the library of ONNX Runtime is missing, or is asked for what it does not do.
+pub(crate) fn onnx_runtime_hint(problem: &str) -> Option<&'static str> {
+    let hints = [
+        (
+            "found no libonnxruntime",
+            "scripts/install-onnxruntime.sh gets it for this machine; `pip install onnxruntime` on a board",
+        ),
+        (
+            "--precision float16 with",
+            "--backend onnxruntime:cuda computes in float16; processors have float32 and int8",
+        ),
+        ("--precision int8 with", "--backend onnxruntime is the processor"),
+        ("--precision bfloat16 with", "--precision float16 on a GPU; --backend torch has bfloat16"),
+        ("--precision float32-strict with", "--precision float32"),
+        (
+            "takes networks channels-first",
+            "--layout channels-first: the runtime chooses the layout of each kernel by itself",
+        ),
+    ];
+    hints.iter().find(|(words, _)| problem.contains(words)).map(|(_, hint)| *hint)
 }
 
 /// What to do about a search on a table of trained networks.

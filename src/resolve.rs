@@ -313,6 +313,9 @@ pub(crate) fn runtime(target: &Target, device: &mut dyn Device) -> Result<Runtim
         return Ok(Runtime::TorchEager);
     }
     let facts = device.configure(&target.setup(0, 0))?.facts;
+    if target.precision == Precision::Int8 {
+        return Ok(Runtime::OnnxRuntimeInt8);
+    }
     let layout = facts.get("layout").map_or("", String::as_str);
     let block = match layout {
         "NCHW" => Some(0),

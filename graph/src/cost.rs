@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::parameters::{ParameterSpec, specs_of};
 use crate::{Graph, Node, NodeId, Op, Shape, custom};
 
-/// Bytes of one element; everything is measured in 32-bit floats.
+/// Bytes of one element of 32-bit floats, which is what networks compute with unless their operations say otherwise.
 pub const ELEMENT_BYTES: u64 = 4;
 
 /// Costs that follow from the graph alone.
@@ -84,6 +84,18 @@ impl Graph {
         stored.fold(total, |sum, cost| sum + cost)
     }
 
+    /// Bytes of everything stored; of parameters that several nodes share, the largest counts once.
+    #[must_use]
+    pub fn stored_bytes(&self) -> u64 {
+        let mut shared: HashMap<&str, u64> = HashMap::new();
+        for node in self.nodes().iter().filter(|node| node.op.has_parameters()) {
+            let bytes = parameter_bytes(&node.op, &self.input_shapes(node), &node.shape);
+            let known = shared.entry(node.parameter_path()).or_default();
+            *known = bytes.max(*known);
+        }
+        shared.into_values().fold(0, u64::saturating_add)
+    }
+
     /// Cost of one node.
     #[must_use]
     pub fn node_cost(&self, node: &Node) -> StaticCost {
@@ -125,7 +137,7 @@ pub fn op_cost(op: &Op, inputs: &[&Shape], output: &Shape) -> StaticCost {
             (stored(op, inputs), 0, [steps, batch, directions].into_iter().fold(step, u64::saturating_mul))
         }
         Op::LayerNorm { .. } | Op::GroupNorm { .. } | Op::Constant { .. } => (stored(op, inputs), 0, 0),
-        Op::Kernel { op, .. } => {
+        Op::Kernel { op, .. } | Op::Quantized { op, .. } => {
             let cost = op_cost(op, inputs, output);
             (cost.params, cost.buffers, cost.macs)
         }
@@ -137,24 +149,51 @@ pub fn op_cost(op: &Op, inputs: &[&Shape], output: &Shape) -> StaticCost {
         return StaticCost { params, buffers, macs, ..StaticCost::default() };
     }
     let operands = inputs.iter().fold(0_u64, |sum, s| sum.saturating_add(s.elements()));
+    let operand_bytes = if op.takes_int8() { 1 } else { ELEMENT_BYTES };
+    let parameters = if op.takes_int8() {
+        parameter_bytes(op, inputs, output)
+    } else {
+        params.saturating_add(buffers).saturating_mul(ELEMENT_BYTES)
+    };
     StaticCost {
         params,
         buffers,
         macs,
-        bytes_read: operands.saturating_add(params).saturating_add(buffers).saturating_mul(ELEMENT_BYTES),
-        bytes_written: out * ELEMENT_BYTES,
+        bytes_read: operands.saturating_mul(operand_bytes).saturating_add(parameters),
+        bytes_written: out * element_bytes(op),
     }
+}
+
+/// Bytes of an element of what an operation gives.
+#[must_use]
+pub fn element_bytes(op: &Op) -> u64 {
+    if op.gives_int8() { 1 } else { ELEMENT_BYTES }
+}
+
+/// Bytes of what an operation stores. Of quantized ones, weights have 8 bits and biases 32.
+#[must_use]
+pub fn parameter_bytes(op: &Op, inputs: &[&Shape], output: &Shape) -> u64 {
+    if !op.takes_int8() {
+        let cost = op_cost(op, inputs, output);
+        return cost.params.saturating_add(cost.buffers).saturating_mul(ELEMENT_BYTES);
+    }
+    let bytes = |spec: &ParameterSpec| elements(spec).saturating_mul(if spec.suffix == "weight" { 1 } else { 4 });
+    specs_of(op, inputs).iter().fold(0, |sum: u64, spec| sum.saturating_add(bytes(spec)))
+}
+
+fn elements(spec: &ParameterSpec) -> u64 {
+    spec.dims.iter().fold(1_u64, |all, &size| all.saturating_mul(size as u64))
 }
 
 /// Values that an operation stores.
 fn stored(op: &Op, inputs: &[&Shape]) -> u64 {
-    let elements = |spec: &ParameterSpec| spec.dims.iter().fold(1_u64, |all, &size| all.saturating_mul(size as u64));
     specs_of(op, inputs).iter().fold(0, |sum: u64, spec| sum.saturating_add(elements(spec)))
 }
 
 /// Operations that hand their input on without copying it.
 #[must_use]
 pub fn is_view(op: &Op) -> bool {
+    let op = if let Op::Quantized { op, .. } = op { op } else { op };
     matches!(
         op.plain(),
         Op::Identity

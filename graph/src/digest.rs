@@ -154,6 +154,8 @@ impl Bytes {
             Op::Recurrent { .. } => "recurrent",
             Op::Unbatched { .. } => "unbatched",
             Op::Kernel { .. } => "kernel",
+            Op::Quantized { .. } => "quantized",
+            Op::ChannelsLast { .. } => "channels_last",
             op => op.name(),
         });
         match op {
@@ -163,12 +165,7 @@ impl Bytes {
                 [kernel, stride, pad, dilation].into_iter().for_each(|pair| self.array(pair));
                 self.number(*groups);
                 self.bool(*bias);
-                self.optional(*activation, |bytes, activation| {
-                    bytes.text(match activation {
-                        Activation::Relu => "relu",
-                        Activation::Relu6 => "relu6",
-                    });
-                });
+                self.optional(*activation, Self::activation);
             }
             Op::Linear { out_features, bias } => {
                 self.number(*out_features);
@@ -256,6 +253,13 @@ impl Bytes {
                 self.number(*block);
                 self.bool(*to_blocks);
             }
+            Op::Quantized { op, activation, channels_last } => {
+                self.op(op);
+                self.optional(*activation, Self::activation);
+                self.bool(*channels_last);
+            }
+            Op::Quantize { activation } => self.optional(*activation, Self::activation),
+            Op::ChannelsLast { to } => self.bool(*to),
             Op::Custom { kind, attributes } => {
                 self.text(kind);
                 self.map(attributes);
@@ -271,7 +275,15 @@ impl Bytes {
             | Op::Mul
             | Op::Flatten
             | Op::MatMul
+            | Op::Dequantize
             | Op::Identity => {}
         }
+    }
+
+    fn activation(&mut self, activation: Activation) {
+        self.text(match activation {
+            Activation::Relu => "relu",
+            Activation::Relu6 => "relu6",
+        });
     }
 }

@@ -73,7 +73,8 @@ pub(crate) fn output_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, Kind> {
         Op::Zero { stride } => strided(inputs[0], *stride)?,
         Op::Choice { choice, candidates } => select(choice, candidates, inputs)?,
         Op::Kernel { op, sum, activation, .. } => kernel(op, *sum, activation.as_deref(), inputs)?,
-        Op::Reorder { .. } => {
+        Op::Quantized { op, .. } => quantized(op, inputs)?,
+        Op::Reorder { .. } | Op::ChannelsLast { .. } => {
             rank4(inputs[0])?;
             inputs[0].clone()
         }
@@ -132,6 +133,13 @@ fn kernel(op: &Op, sum: bool, activation: Option<&Op>, inputs: &[&Shape]) -> Res
     }
 }
 
+fn quantized(op: &Op, inputs: &[&Shape]) -> Result<Shape, Kind> {
+    if !op.has_integer_kernel() {
+        return Err(Kind::Attribute(format!("`{}` has no form on 8-bit integers", op.name())));
+    }
+    output_shape(op, inputs)
+}
+
 fn sane(shape: Shape) -> Result<Shape, Kind> {
     if shape.is_sane() {
         Ok(shape)
@@ -145,7 +153,7 @@ fn sane(shape: Shape) -> Result<Shape, Kind> {
 fn check_count(op: &Op, actual: usize) -> Result<(), Kind> {
     let (fits, expected) = match op {
         Op::Input { .. } | Op::Zeros { .. } | Op::Constant { .. } => (actual == 0, "no"),
-        Op::Unbatched { op } => return check_count(op, actual),
+        Op::Unbatched { op } | Op::Quantized { op, .. } => return check_count(op, actual),
         Op::Elementwise { function, .. } => (actual >= 1 && actual <= function.arity(), "1 to 3"),
         Op::Recurrent { cell, .. } => (actual == 1 || actual == 1 + cell.states(), "1, or also its initial states"),
         Op::MatMul => (actual == 2, "2"),

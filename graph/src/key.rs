@@ -171,6 +171,12 @@ pub fn attributes(op: &Op) -> String {
         Op::Reorder { block, to_blocks } => {
             parts.push(format!("{}=nchw{block}c", if *to_blocks { "to" } else { "from" }));
         }
+        Op::Quantized { op, channels_last, .. } => {
+            parts.extend(Some(attributes(op)).filter(|own| !own.is_empty()));
+            parts.push("int8".to_owned());
+            parts.extend(channels_last.then(|| "nhwc".to_owned()));
+        }
+        Op::ChannelsLast { to } => parts.push(format!("{}=nhwc", if *to { "to" } else { "from" })),
         Op::Custom { attributes, .. } => parts.extend(attributes.iter().map(|(k, v)| format!("{k}={v}"))),
         _ => {}
     }

@@ -1,6 +1,6 @@
 //! Activation memory, computed from lifetimes.
 
-use crate::cost::{ELEMENT_BYTES, is_view};
+use crate::cost::{element_bytes, is_view};
 use crate::{Graph, Node, NodeId, Op};
 
 /// Bytes that a layer takes beside its parameters, its operands and its result.
@@ -32,8 +32,7 @@ impl Graph {
     /// at once while it runs.
     #[must_use]
     pub fn peak_memory_bytes(&self, overhead: impl Fn(&Node) -> Overhead) -> u64 {
-        let cost = self.cost();
-        let stored = cost.params.saturating_add(cost.buffers).saturating_mul(ELEMENT_BYTES);
+        let stored = self.stored_bytes();
         let kept = self.layers().fold(0_u64, |sum, (_, node)| sum.saturating_add(overhead(node).kept));
         stored.saturating_add(kept).saturating_add(self.peak_working_bytes(|node| overhead(node).workspace))
     }
@@ -74,7 +73,7 @@ impl Graph {
         // Stored values are counted with the parameters.
         let bytes = |i: usize| match nodes[i].op {
             Op::Constant { .. } => 0,
-            _ => nodes[i].shape.elements() * ELEMENT_BYTES,
+            _ => nodes[i].shape.elements() * element_bytes(&nodes[i].op),
         };
         let mut live: u64 = (0..nodes.len()).filter(|&i| !nodes[i].op.is_layer()).map(bytes).sum();
         let mut peak = live;

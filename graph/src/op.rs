@@ -333,6 +333,30 @@ pub enum Op {
         /// Whether it makes blocks of a plain value; else the other way.
         to_blocks: bool,
     },
+    /// One kernel of a runtime on 8-bit integers: its operands are such, and so is its result. What it stores are 8-bit integers too,
+    /// but for biases, which have 32 bits.
+    Quantized {
+        /// The operation; neither a kernel nor itself quantized.
+        op: Box<Self>,
+        /// A non-linearity that the range of its result stands for, so that it takes no time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        activation: Option<Activation>,
+        /// Whether the runtime has its operands and its result pixel by pixel (NHWC); else channel by channel.
+        channels_last: bool,
+    },
+    /// 8-bit integers of 32-bit floats.
+    Quantize {
+        /// A non-linearity that the range of its result stands for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        activation: Option<Activation>,
+    },
+    /// 32-bit floats of 8-bit integers.
+    Dequantize,
+    /// Copies a value between the orders channel by channel (NCHW) and pixel by pixel (NHWC). Its shape is written alike in both.
+    ChannelsLast {
+        /// Whether it gives the value pixel by pixel; else the other way.
+        to: bool,
+    },
     /// An operation of the user's; see [`crate::custom`].
     Custom {
         /// Registered name.
@@ -393,8 +417,10 @@ impl Op {
             Self::Constant { .. } => "constant",
             Self::Unbatched { op } => op.name(),
             Self::Choice { .. } => "choice",
-            Self::Kernel { op, .. } => op.name(),
-            Self::Reorder { .. } => "reorder",
+            Self::Kernel { op, .. } | Self::Quantized { op, .. } => op.name(),
+            Self::Reorder { .. } | Self::ChannelsLast { .. } => "reorder",
+            Self::Quantize { .. } => "quantize",
+            Self::Dequantize => "dequantize",
             Self::Custom { kind, .. } => kind,
         }
     }
@@ -402,7 +428,45 @@ impl Op {
     /// The operation itself, without what a runtime has fused into it.
     #[must_use]
     pub fn core(&self) -> &Self {
-        if let Self::Kernel { op, .. } = self { op } else { self }
+        if let Self::Kernel { op, .. } | Self::Quantized { op, .. } = self { op } else { self }
+    }
+
+    /// Whether runtimes have a kernel for it that gives 8-bit integers of another range than it reads.
+    #[must_use]
+    pub fn rescales(&self) -> bool {
+        matches!(
+            self,
+            Self::Conv { .. }
+                | Self::Linear { .. }
+                | Self::Add
+                | Self::Mul
+                | Self::Concat { .. }
+                | Self::AvgPool { .. }
+                | Self::GlobalAvgPool
+                | Self::Sigmoid
+                | Self::LeakyRelu { .. }
+                | Self::Softmax { .. }
+        )
+    }
+
+    /// Whether runtimes have a kernel for it on 8-bit integers.
+    #[must_use]
+    pub fn has_integer_kernel(&self) -> bool {
+        let moves =
+            matches!(self, Self::MaxPool { .. } | Self::Flatten | Self::Crop { .. } | Self::ChannelsLast { .. });
+        moves || self.rescales()
+    }
+
+    /// Whether its result is 8-bit integers.
+    #[must_use]
+    pub fn gives_int8(&self) -> bool {
+        matches!(self, Self::Quantized { .. } | Self::Quantize { .. })
+    }
+
+    /// Whether its operands are 8-bit integers.
+    #[must_use]
+    pub fn takes_int8(&self) -> bool {
+        matches!(self, Self::Quantized { .. } | Self::Dequantize)
     }
 
     /// Whether it changes each element by itself, so that a runtime can fuse it into the layer before.
@@ -439,7 +503,7 @@ impl Op {
             | Self::Recurrent { .. }
             | Self::Constant { .. }
             | Self::Custom { .. } => true,
-            Self::Unbatched { op } | Self::Kernel { op, .. } => op.has_parameters(),
+            Self::Unbatched { op } | Self::Kernel { op, .. } | Self::Quantized { op, .. } => op.has_parameters(),
             _ => false,
         }
     }

@@ -94,8 +94,7 @@ pub fn specs_of(op: &Op, inputs: &[&Shape]) -> Vec<ParameterSpec> {
             trainable: true,
             initial: Initial::Constant(0.5),
         }],
-        Op::Unbatched { op } => specs_of(op, inputs),
-        Op::Kernel { op, .. } => specs_of(op, inputs),
+        Op::Unbatched { op } | Op::Kernel { op, .. } | Op::Quantized { op, .. } => specs_of(op, inputs),
         _ => Vec::new(),
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::passes::{
     SelectError, elide_identities, eliminate_dead_code, fold_constants, fold_zeros, fuse_as_onnx_runtime,
-    merge_common_subexpressions, select,
+    merge_common_subexpressions, quantize_as_onnx_runtime, select,
 };
 use crate::{Arch, Graph, LoweredNetwork};
 
@@ -20,6 +20,8 @@ pub enum Runtime {
     OnnxRuntimeNchw8c,
     /// The same with blocks of 16 channels: x86-64 with 512-bit vectors.
     OnnxRuntimeNchw16c,
+    /// ONNX Runtime in 8-bit integers, with all its graph optimisations.
+    OnnxRuntimeInt8,
 }
 
 impl Runtime {
@@ -28,7 +30,7 @@ impl Runtime {
     pub fn fuses(self) -> bool {
         match self {
             Self::TorchEager => false,
-            Self::OnnxRuntime | Self::OnnxRuntimeNchw8c | Self::OnnxRuntimeNchw16c => true,
+            Self::OnnxRuntime | Self::OnnxRuntimeNchw8c | Self::OnnxRuntimeNchw16c | Self::OnnxRuntimeInt8 => true,
         }
     }
 
@@ -43,11 +45,12 @@ impl Runtime {
         }
     }
 
-    /// Channels of a block of ONNX Runtime's convolutions, 0 where they take the plain layout; `None` for another runtime.
+    /// Channels of a block of ONNX Runtime's convolutions on floats, 0 where they take the plain layout; `None` where that is no
+    /// question.
     #[must_use]
     pub fn onnx_runtime_block(self) -> Option<usize> {
         match self {
-            Self::TorchEager => None,
+            Self::TorchEager | Self::OnnxRuntimeInt8 => None,
             Self::OnnxRuntime => Some(0),
             Self::OnnxRuntimeNchw8c => Some(8),
             Self::OnnxRuntimeNchw16c => Some(16),
@@ -60,13 +63,18 @@ impl Runtime {
     /// fixed number of passes suffices because each works in topological order.
     #[must_use]
     pub fn lower(self, graph: &Graph) -> Graph {
+        // What was quantized was fused before.
+        if graph.nodes().iter().any(|node| node.op.takes_int8() || node.op.gives_int8()) {
+            return graph.clone();
+        }
         let pruned = eliminate_dead_code(&elide_identities(&fold_zeros(graph)));
+        if self == Self::TorchEager {
+            return pruned;
+        }
+        let merged = merge_common_subexpressions(&eliminate_dead_code(&fold_constants(&pruned)));
         match self.onnx_runtime_block() {
-            None => pruned,
-            Some(block) => {
-                let merged = merge_common_subexpressions(&eliminate_dead_code(&fold_constants(&pruned)));
-                fuse_as_onnx_runtime(&merged, block)
-            }
+            Some(block) => fuse_as_onnx_runtime(&merged, block),
+            None => quantize_as_onnx_runtime(&merged),
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use nasprof_base::statistics::mean;
 use nasprof_graph::{Arch, LayerKey, LoweredLayer, LoweredNetwork};
+use nasprof_profiler::engine::WEIGHT;
 use nasprof_profiler::protocol::Timing;
 
 use crate::energy::{EnergyEstimate, EnergyScale};
@@ -212,8 +213,7 @@ impl<'a> Estimator<'a> {
             layers.iter().filter(|(_, layer)| matches!(layer.source, Source::Measured | Source::Imported)).count();
         let energies = layers.iter().map(|(layer, _)| self.rows.get(&layer.key)?.energy.as_ref());
         let energy = EnergyEstimate::of(energies, self.energy_scale);
-        let rows = layers.iter().filter_map(|(layer, _)| self.rows.get(&layer.key));
-        let of_rows: BTreeSet<Flag> = rows.flat_map(|row| row.flags.iter().copied()).collect();
+        let of_rows = self.flags(&layers, latency_ms);
         let mut flags: Vec<EstimateFlag> = of_rows.into_iter().map(EstimateFlag::Row).collect();
         if self.lut.context.calibration.is_none() && self.timing.is_none() {
             flags.push(EstimateFlag::Uncalibrated);
@@ -244,6 +244,19 @@ impl<'a> Estimator<'a> {
             flags,
             nodes,
         }
+    }
+
+    /// Flags of the rows that a network uses. How wide the interval of a row is does not matter where the row is next to nothing of
+    /// the network: a measurement does not wait for such rows either.
+    fn flags(&self, layers: &[(&LoweredLayer, Layer)], latency_ms: Option<f64>) -> BTreeSet<Flag> {
+        let mut own: HashMap<&LayerKey, f64> = HashMap::new();
+        for (layer, Layer { ms, .. }) in layers {
+            *own.entry(&layer.key).or_default() += ms.unwrap_or(f64::INFINITY);
+        }
+        let matters =
+            |key: &LayerKey, flag: Flag| flag != Flag::NotConverged || own[key] >= WEIGHT * latency_ms.unwrap_or(0.0);
+        let rows = own.keys().filter_map(|key| self.rows.get(*key));
+        rows.flat_map(|row| row.flags.iter().copied().filter(|&flag| matters(&row.key, flag))).collect()
     }
 
     /// Shape and level are independent, so their half-widths add in squares. Without a calibration nothing is known.

@@ -84,7 +84,8 @@ pub struct Estimate {
     pub energy: Option<EnergyEstimate>,
     /// Share of layers with an entry.
     pub coverage: f64,
-    /// What to know before it is believed: all flags of the rows used, then its own.
+    /// What to know before it is believed: all flags of the rows used, then its own. Rows with wide intervals count where they are
+    /// 1 % of the network or more.
     pub flags: Vec<EstimateFlag>,
     /// The layers.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use nasprof_base::statistics::mean;
 use nasprof_graph::arch::ArchFile;
-use nasprof_graph::cost::{ELEMENT_BYTES, op_cost};
+use nasprof_graph::cost::{op_cost, parameter_bytes};
 use nasprof_graph::{Graph, LayerKey, Node, Op, Overhead, Shape};
 use serde::{Deserialize, Serialize};
 
@@ -24,10 +24,9 @@ impl LayerMemory {
     pub(crate) fn of(&self, op: &Op, inputs: &[&Shape], output: &Shape) -> Overhead {
         let (peak, stored) = self.0.get(&LayerKey::new(op, inputs)).copied().unwrap_or_default();
         let cost = op_cost(op, inputs, output);
-        let parameters = cost.params.saturating_add(cost.buffers).saturating_mul(ELEMENT_BYTES);
         Overhead {
             workspace: peak.unwrap_or(0).saturating_sub(cost.bytes_written),
-            kept: stored.unwrap_or(0).saturating_sub(parameters),
+            kept: stored.unwrap_or(0).saturating_sub(parameter_bytes(op, inputs, output)),
         }
     }
 

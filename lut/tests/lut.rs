@@ -58,6 +58,31 @@ fn the_calibration_removes_the_cost_of_timers() {
     assert!(without.interval_ms.is_none() && without.flags.contains(&EstimateFlag::Uncalibrated));
 }
 
+/// A row that is next to nothing of a network does not make its estimate doubtful, however wide its interval is.
+#[test]
+fn wide_rows_flag_the_estimates_in_which_they_have_weight() {
+    let space = small();
+    let mut lut = synthetic_lut(&space, "quiet", 0);
+    lut.context.calibration.as_mut().unwrap().layer_ns = 0.0;
+    let arch = space.sample(&mut ChaCha8Rng::seed_from_u64(1));
+    let network = Runtime::TorchEager.subnet(&space.graph, &arch).unwrap();
+    let key = network.keys().next().unwrap();
+    let place = lut.rows.iter().position(|row| row.key == *key).unwrap();
+    let flagged =
+        |lut: &Lut| Estimator::new(lut).estimate(&network).flags.contains(&EstimateFlag::Row(Flag::NotConverged));
+    lut.rows.iter_mut().for_each(|row| row.flags.retain(|flag| *flag != Flag::NotConverged));
+    assert!(!flagged(&lut));
+    lut.rows[place].flags.push(Flag::NotConverged);
+    assert!(flagged(&lut), "the first convolution is more than a hundredth of the network");
+    let times = lut.rows[place].times.as_mut().unwrap();
+    times.mean_ns = 1.0;
+    times.reuse.clear();
+    assert!(!flagged(&lut));
+    // Of other flags each one counts.
+    lut.rows[place].flags.push(Flag::Drift);
+    assert!(Estimator::new(&lut).estimate(&network).flags.contains(&EstimateFlag::Row(Flag::Drift)));
+}
+
 #[test]
 fn the_batch_form_equals_the_single_form() {
     let space = small();

@@ -14,6 +14,12 @@ pub enum OnnxError {
         /// Its operation.
         op: String,
     },
+    /// An operation on 8-bit integers that reads floats.
+    #[error("`{value}` is no value of 8-bit integers")]
+    NoIntegers {
+        /// What it reads.
+        value: String,
+    },
     /// Larger than the format allows.
     #[error("the weights take {0} bytes; an ONNX file holds at most 2 GiB")]
     TooLarge(u64),

@@ -14,4 +14,4 @@ mod write;
 pub use error::{OnnxError, Unsupported};
 pub use names::{ModelNames, read_names};
 pub use read::{InputShapes, read, read_with};
-pub use write::{Weights, layer_of, write};
+pub use write::{Floats, Weights, layer_of, write, write_in};

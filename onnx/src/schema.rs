@@ -14,6 +14,7 @@ pub(super) const INT8: i32 = 3;
 pub(super) const INT32: i32 = 6;
 pub(super) const INT64: i32 = 7;
 pub(super) const BOOL: i32 = 9;
+pub(super) const FLOAT16: i32 = 10;
 pub(super) const DOUBLE: i32 = 11;
 /// Bytes of a [`FLOAT`].
 pub(super) const FLOAT_BYTES: u64 = 4;

@@ -12,8 +12,8 @@ use nasprof_onnx::optimized::read_optimized;
 use nasprof_onnx::{Weights, write};
 use nasprof_profiler::energy;
 use nasprof_profiler::protocol::{
-    Canary, Device, DeviceError, Energy, Fingerprint, Loaded, Memory, ModelOpened, ModelRequest, Probes, Setup, Visit,
-    VisitRequest,
+    Canary, Device, DeviceError, Energy, Fingerprint, Loaded, Memory, ModelOpened, ModelRequest, Precision, Probes,
+    Setup, Visit, VisitRequest,
 };
 use tempfile::TempDir;
 
@@ -102,12 +102,11 @@ impl Device for OnnxRuntimeDevice {
         if self.ready.is_some() {
             return Err(DeviceError::Refused("configured twice".to_owned()));
         }
-        if !setup.precision.is_usual() || !setup.layout.is_usual() {
-            let asked = format!("{}, {}", setup.precision.name(), setup.layout.name());
-            return Err(DeviceError::Refused(format!(
-                "ONNX Runtime is measured in float32, channels-first: not {asked}"
-            )));
+        if !setup.layout.is_usual() {
+            let problem = format!("ONNX Runtime takes networks channels-first, not {}", setup.layout.name());
+            return Err(DeviceError::Refused(problem));
         }
+        self.provider.check(setup.precision).map_err(DeviceError::Refused)?;
         allocator::apply(setup.allocator).map_err(DeviceError::Refused)?;
         // The calling thread; the runtime pins those that it starts.
         affinity::pin_process(&setup.cores[..setup.cores.len().min(1)]).map_err(DeviceError::Refused)?;
@@ -116,8 +115,13 @@ impl Device for OnnxRuntimeDevice {
         let version = library.version.clone();
         self.ready = Some(Ready { setup: setup.clone(), library, folder });
         let (options, folder) = self.ready()?;
-        let block = block(&options, folder).map_err(DeviceError::Refused)?;
-        let layout = if block == 0 { "NCHW".to_owned() } else { format!("NCHW{block}c") };
+        let layout = match setup.precision {
+            Precision::Int8 => "NHWC".to_owned(),
+            _ => match block(&options, folder).map_err(DeviceError::Refused)? {
+                0 => "NCHW".to_owned(),
+                block => format!("NCHW{block}c"),
+            },
+        };
         let mut facts = probes::machine_facts();
         facts.extend(
             BTreeMap::from([
@@ -128,7 +132,7 @@ impl Device for OnnxRuntimeDevice {
                 ("optimization", "all".to_owned()),
                 ("execution", "sequential".to_owned()),
                 ("spinning", "off".to_owned()),
-                ("precision", "float32".to_owned()),
+                ("precision", setup.precision.name().to_owned()),
             ])
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value)),

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use nasprof_graph::{Graph, Op};
 use ort::session::Session as OrtSession;
 use ort::value::{DynValue, Outlet, PrimitiveTensorElementType, Tensor, TensorElementType, ValueType};
 use rand::{Rng, SeedableRng};
@@ -18,16 +17,22 @@ const MAX_ELEMENTS: u64 = 1 << 30;
 pub(crate) struct Inputs(Vec<(String, Rc<DynValue>)>);
 
 impl Inputs {
-    /// Random values with a variance of one third, which keep activations far from denormal numbers.
+    /// Random values for a network's inputs. Floats have a variance of one third, which keeps activations far from denormal
+    /// numbers.
     ///
     /// # Errors
     /// If there is no memory for them.
-    pub(crate) fn random(graph: &Graph, seed: u64) -> Result<Self, String> {
+    pub(crate) fn random(session: &OrtSession, seed: u64) -> Result<Self, String> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let inputs = graph.nodes().iter().filter(|node| matches!(node.op, Op::Input { .. }));
-        let inputs = inputs.map(|node| {
-            let shape: Vec<i64> = node.shape.0.iter().map(|&d| d as i64).collect();
-            Ok((node.name.clone(), Rc::new(filled(&shape, || rng.random_range(-1.0_f32..1.0))?)))
+        let inputs = session.inputs().iter().map(|input| {
+            let shape = shape(input, &BTreeMap::new())?;
+            let value = match input.dtype() {
+                ValueType::Tensor { ty: TensorElementType::Uint8, .. } => {
+                    filled(&shape, || rng.random_range(0..=u8::MAX))?
+                }
+                _ => value(input, &shape, 1, &mut rng)?,
+            };
+            Ok((input.name().to_owned(), Rc::new(value)))
         });
         Ok(Self(inputs.collect::<Result<_, String>>()?))
     }

@@ -5,6 +5,7 @@
 
 mod device;
 mod inputs;
+mod int8_layers;
 mod layers;
 mod library;
 mod memory;

@@ -7,13 +7,14 @@ use std::path::Path;
 use nasprof_graph::Graph;
 use nasprof_onnx::optimized::read_optimized;
 use nasprof_onnx::profile::Profile;
-use nasprof_onnx::{Weights, write};
+use nasprof_onnx::{Floats, Weights, write_in};
+use nasprof_profiler::protocol::Precision;
 use ort::session::Session as OrtSession;
 
 use crate::inputs::Inputs;
-use crate::layers::match_layers;
 use crate::session::{Opening, Options};
 use crate::timed::{Timed, kernel_ns};
+use crate::{int8_layers, layers};
 
 pub(crate) struct Network {
     session: OrtSession,
@@ -31,17 +32,19 @@ impl Network {
     /// # Errors
     /// If it cannot be exported, the runtime refuses it, or it makes something else of it.
     pub(crate) fn build(graph: &Graph, options: &Options<'_>, folder: &Path) -> Result<Self, String> {
-        let seed = options.setup.seed;
-        let model = write(graph, "network", &Weights::Random { seed }, &[]).map_err(|e| e.to_string())?;
+        let model = model(graph, "network", options)?;
         let written = folder.join("optimized.onnx");
         // It replaces the one of an earlier network.
         let _ = fs::remove_file(&written);
         let session = options.open(&model, Opening::Optimize(&written))?;
         let optimized = fs::read(&written).map_err(|e| format!("{}: {e}", written.display()))?;
         let _ = fs::remove_file(&written);
-        let nodes = read_optimized(&optimized).map_err(|e| e.to_string())?.nodes;
-        let layer_of = match_layers(graph, &nodes)?;
-        let inputs = Inputs::random(graph, seed)?;
+        let model = read_optimized(&optimized).map_err(|e| e.to_string())?;
+        let layer_of = match options.setup.precision {
+            Precision::Int8 => int8_layers::match_layers(graph, &model)?,
+            _ => layers::match_layers(graph, &model.nodes)?,
+        };
+        let inputs = Inputs::random(&session, options.setup.seed)?;
         Ok(Self { session, inputs, optimized, layer_of, layers: graph.layers().count() })
     }
 
@@ -50,13 +53,20 @@ impl Network {
     /// # Errors
     /// If it cannot be exported or the runtime refuses it.
     pub(crate) fn alone(graph: &Graph, options: &Options<'_>, folder: &Path) -> Result<(OrtSession, Inputs), String> {
-        let seed = options.setup.seed;
-        let model = write(graph, "layer", &Weights::Random { seed }, &[]).map_err(|e| e.to_string())?;
+        let model = model(graph, "layer", options)?;
         let written = folder.join("layer.onnx");
         let session = options.open(&model, Opening::Optimize(&written))?;
         let _ = fs::remove_file(&written);
-        Ok((session, Inputs::random(graph, seed)?))
+        let inputs = Inputs::random(&session, options.setup.seed)?;
+        Ok((session, inputs))
     }
+}
+
+/// A graph as a model, in the precision that was asked for.
+fn model(graph: &Graph, name: &str, options: &Options<'_>) -> Result<Vec<u8>, String> {
+    let floats = if options.setup.precision == Precision::Float16 { Floats::Half } else { Floats::Single };
+    let weights = Weights::Random { seed: options.setup.seed };
+    write_in(graph, name, &weights, &[], floats).map_err(|e| e.to_string())
 }
 
 impl Timed for Network {

@@ -1,5 +1,6 @@
 //! Execution providers: what runs the nodes, as the back end's name says after its colon.
 
+use nasprof_profiler::protocol::Precision;
 use ort::ep::{self, ExecutionProviderDispatch};
 
 /// An execution provider.
@@ -45,6 +46,28 @@ impl Provider {
         Self::ALL.iter().find(|&&(_, provider)| provider == self).map_or("cpu", |&(name, _)| name)
     }
 
+    /// Whether networks are measured with it in a precision.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn check(self, precision: Precision) -> Result<(), String> {
+        let wrong = |why: &str| {
+            Err(format!("--precision {} with ONNX Runtime's provider {}: {why}", precision.name(), self.name()))
+        };
+        match (precision, self) {
+            (Precision::Float32, _) | (Precision::Int8, Self::Cpu) => Ok(()),
+            (Precision::Int8, _) => {
+                wrong("what it makes of networks in 8-bit integers is known of the provider cpu only")
+            }
+            (Precision::Float16, Self::Cpu | Self::Xnnpack) => {
+                wrong("processors compute in float32 there, with copies")
+            }
+            (Precision::Float16, _) => Ok(()),
+            (Precision::Bfloat16, _) => wrong("the convolutions of its models do not take bfloat16"),
+            (Precision::Float32Strict, _) => wrong("only libtorch on GPUs tells it from float32"),
+        }
+    }
+
     /// What sessions are to register; none for processors, which are always there. One that the library does not have is an
     /// error in its words.
     pub(crate) fn dispatch(self) -> Option<ExecutionProviderDispatch> {
@@ -64,6 +87,21 @@ impl Provider {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn precisions_that_a_provider_does_not_have_are_refused() {
+        let refused = |provider: Provider, precision| provider.check(precision).unwrap_err();
+        for (name, provider) in Provider::ALL {
+            assert_eq!(provider.check(Precision::Float32), Ok(()), "{name}");
+            assert!(refused(provider, Precision::Bfloat16).contains("--precision bfloat16"), "{name}");
+            assert_eq!(provider.check(Precision::Int8).is_ok(), provider == Provider::Cpu, "{name}");
+        }
+        assert!(
+            refused(Provider::Cpu, Precision::Float16).contains("--precision float16 with ONNX Runtime's provider cpu")
+        );
+        assert_eq!(Provider::Cuda.check(Precision::Float16), Ok(()));
+        assert_eq!(Provider::TensorRt.check(Precision::Float16), Ok(()));
+    }
 
     #[test]
     fn providers_by_the_back_ends_name() {

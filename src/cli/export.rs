@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use clap_complete::engine::ArgValueCompleter;
 
+use super::PrecisionArg;
 use crate::completions;
 
 #[derive(Debug, Args)]
@@ -66,6 +67,10 @@ pub(crate) struct ExportArgs {
     /// Weights for an ONNX model: the `weights.safetensors` of a training [default: random].
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
+    /// What an ONNX model computes with: float32, float16, or int8, whose scales are not calibrated: for timing only
+    /// [default: float32].
+    #[arg(long, value_enum)]
+    pub(crate) precision: Option<PrecisionArg>,
     /// Seed for random weights.
     #[arg(long, default_value_t = 0, conflicts_with = "weights")]
     pub(crate) seed: u64,

@@ -20,6 +20,9 @@ pub(super) fn run(args: &ExportArgs) -> Result<ExitCode, Failure> {
     if args.weights.is_some() && to != ExportFormat::Onnx {
         return Err(Failure::usage("--weights: only ONNX models have weights").hint("use --to onnx"));
     }
+    if args.precision.is_some() && to != ExportFormat::Onnx {
+        return Err(Failure::usage("--precision: only ONNX models have one").hint("use --to onnx"));
+    }
     let space_file = args.space.as_deref().map(Path::new);
     let inputs = given([Some(args.arch.as_path()), space_file, args.weights.as_deref()]);
     Outputs::of(inputs).check("-o", &args.output, endings(to))?;
@@ -30,7 +33,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<ExitCode, Failure> {
     let runtime = Runtime::TorchEager;
     let content = match (to, args.view) {
         (ExportFormat::Onnx, None | Some(ViewArg::Network)) => {
-            return export_onnx::run(args, &space, &arch, runtime.subnet(&space.graph, &arch)?.graph());
+            return export_onnx::run(args, &space, &arch);
         }
         (ExportFormat::Onnx, Some(_)) => {
             return Err(Failure::usage("--view: an ONNX model has only one view"));

@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
+use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
-use nasprof_graph::{Arch, Graph};
-use nasprof_onnx::{Weights, write};
+use nasprof_graph::runtime::Runtime;
+use nasprof_onnx::{Floats, Weights, write_in};
+use nasprof_profiler::protocol::Precision;
 use nasprof_render::replace_file;
 use nasprof_spaces::Space;
 use serde_json::json;
@@ -12,10 +14,28 @@ use serde_json::json;
 use super::{path_text, print, print_json, status};
 use crate::cli::ExportArgs;
 use crate::failure::Failure;
-use crate::resolve::{file_name, model_file};
+use crate::resolve::{self, file_name, model_file};
 
 /// Writes the network of one architecture as an ONNX model.
-pub(super) fn run(args: &ExportArgs, space: &Space, arch: &Arch, network: &Graph) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: &ExportArgs, space: &Space, arch: &Arch) -> Result<ExitCode, Failure> {
+    let precision = args.precision.map_or(Precision::Float32, resolve::precision);
+    let (runtime, floats) = match precision {
+        Precision::Float32 => (Runtime::TorchEager, Floats::Single),
+        Precision::Float16 => (Runtime::TorchEager, Floats::Half),
+        Precision::Int8 => (Runtime::OnnxRuntimeInt8, Floats::Single),
+        other => {
+            return Err(Failure::usage(format!("--precision {}: ONNX models are not written in it", other.name()))
+                .hint("float32, float16 or int8"));
+        }
+    };
+    if precision == Precision::Int8 && args.weights.is_some() {
+        return Err(Failure::usage(
+            "--weights with --precision int8: its scales are not calibrated, so it would answer wrong",
+        )
+        .hint("export in float32, and quantize that model with ONNX Runtime's tools on your data"));
+    }
+    let network = runtime.subnet(&space.graph, arch)?;
+    let network = network.graph();
     let in_context = |f: Failure| match &args.weights {
         Some(path) => f.context(format!("--weights {}", path.display())),
         None => f,
@@ -35,7 +55,8 @@ pub(super) fn run(args: &ExportArgs, space: &Space, arch: &Arch, network: &Graph
         None => metadata
             .extend([("nasprof.weights", "random, not trained".to_owned()), ("nasprof.seed", args.seed.to_string())]),
     }
-    let content = write(network, &file_name(&space.name), &weights, &metadata).map_err(|e| in_context(e.into()))?;
+    let content =
+        write_in(network, &file_name(&space.name), &weights, &metadata, floats).map_err(|e| in_context(e.into()))?;
     replace_file(&args.output, &content)?;
     if args.weights.is_none() {
         status(format!(
@@ -49,6 +70,7 @@ pub(super) fn run(args: &ExportArgs, space: &Space, arch: &Arch, network: &Graph
         print_json(&json!({
             "file": path_text(&args.output), "bytes": content.len(), "params": cost.params, "macs": cost.macs,
             "weights": if seed.is_some() { "random" } else { "trained" }, "seed": seed,
+            "precision": precision.name(),
         }))?;
     } else {
         print(args.output.display().to_string())?;

@@ -34,6 +34,25 @@ fn an_exported_model_says_what_its_weights_are() {
 }
 
 #[test]
+fn a_model_says_what_it_computes_with() {
+    let (folder, report) = exported();
+    assert_eq!(report["precision"], "float32");
+    let line = "export --space small.toml --arch arch.json --json -o";
+    let report = |line: &str| serde_json::from_str::<Value>(&folder.ok(line)).unwrap();
+    let half = report(&format!("{line} half.onnx --precision float16"));
+    let int8 = report(&format!("{line} int8.onnx --precision int8"));
+    assert_eq!([&half["precision"], &int8["precision"]], ["float16", "int8"]);
+    let bytes = ["net.onnx", "half.onnx", "int8.onnx"].map(|file| folder.read(file));
+    assert!(bytes[0].len() > bytes[1].len() && bytes[1].len() > bytes[2].len());
+    let says = |model: &[u8]| model.windows(15).any(|w| w == b"for timing only");
+    assert!(says(&bytes[2]) && !says(&bytes[0]) && !says(&bytes[1]));
+    folder.fails(&format!("{line} x.onnx --precision bfloat16"), 2, "hint: float32, float16 or int8");
+    folder.fails(&format!("{line} x.onnx --precision int8 --weights none.safetensors"), 2, "not calibrated");
+    folder.fails(&format!("{line} x.svg --precision int8"), 2, "--to onnx");
+    assert!(!folder.path("x.onnx").exists() && !folder.path("x.svg").exists());
+}
+
+#[test]
 fn what_cannot_be_exported_is_refused_and_leaves_nothing() {
     let (folder, _) = exported();
     let line = "export --space small.toml --arch arch.json -o x.onnx --to";

@@ -106,6 +106,81 @@ fn a_space_is_measured_estimated_and_validated() {
     folder.fails("estimate --lut a.parquet --space small.toml --arch arch.json --backend torch", 6, "backend");
 }
 
+/// Integers are measured, estimated, validated and timed like floats, and never taken for them.
+#[test]
+fn a_space_in_8_bit_integers_is_measured_estimated_and_validated() {
+    let Some(folder) = at_hand() else { return };
+    let ran = folder.run(&format!("{MEASURE} --precision int8"));
+    assert!(matches!(ran.code, Some(0 | 3)), "{}", ran.stderr);
+    let lut: Value = serde_json::from_str(&folder.ok("lut show a.parquet --json")).unwrap();
+    assert_eq!(lut["context"]["facts"]["precision"], "int8");
+    assert_eq!(lut["context"]["facts"]["layout"], "NHWC");
+    assert_eq!(lut["context"]["header"]["precision"], "int8");
+    let rows = lut["rows"].as_array().unwrap();
+    let row = |start: &str| {
+        let found = rows.iter().find(|row| row["key"].as_str().unwrap().starts_with(start));
+        found.unwrap_or_else(|| panic!("no {start}: {rows:?}"))
+    };
+    for row in rows {
+        assert!(row["error"].is_null() && row["times"]["mean_ns"].as_f64().unwrap() > 0.0, "{row}");
+        assert!(row["peak_memory_bytes"].as_u64().is_some(), "{row}");
+    }
+    // Every convolution is one on integers, an activation is the range of its values; ends are converted.
+    let convs: Vec<&str> =
+        rows.iter().filter_map(|row| row["key"].as_str()).filter(|key| key.starts_with("conv(")).collect();
+    assert!(
+        convs.len() > 2 && convs.iter().all(|key| key.contains(",int8,nhwc)") && !key.contains("relu")),
+        "{convs:?}"
+    );
+    row("quantize()[3x");
+    row("dequantize()[");
+    row("reorder(to=nhwc,int8)[3x");
+    // An integer is a quarter of a float.
+    let dequantize = row("dequantize()[");
+    let shape = dequantize["input_shapes"].as_str().unwrap();
+    let elements: u64 = shape.split('x').map(|size| size.parse::<u64>().unwrap()).product();
+    assert_eq!(dequantize["bytes"], 5 * elements, "{dequantize}");
+    fs::write(folder.path("arch.json"), folder.ok("space sample small.toml -n 1 --seed 3")).unwrap();
+    let estimate = "estimate --lut a.parquet --space small.toml --arch arch.json --json --explain";
+    let json: Value = serde_json::from_str(&folder.ok(estimate)).unwrap();
+    assert!(json["latency_ms"].as_f64().unwrap() > 0.0 && json["coverage"] == 1.0, "{json}");
+    let validate = "validate --device local --lut a.parquet --space small.toml -n 2 --allow-noisy --json";
+    let validation: Value = serde_json::from_str(&folder.ok(validate)).unwrap();
+    assert!(validation["level"].as_f64().unwrap() > 0.0);
+    let time = "time --device local --space small.toml --arch arch.json --allow-noisy --json";
+    let timed: Value = serde_json::from_str(&folder.ok(&format!("{time} --lut a.parquet"))).unwrap();
+    assert!(timed["networks"][0]["estimate"]["latency_ms"].as_f64().unwrap() > 0.0, "{timed}");
+    // A LUT answers for its own precision only.
+    for line in [estimate, validate, &format!("{time} --lut a.parquet")] {
+        folder.fails(&format!("{line} --precision float32"), 6, "precision is `int8` in the LUT");
+        folder.ok(&format!("{line} --precision int8"));
+    }
+}
+
+#[test]
+fn precisions_that_the_runtime_or_a_model_does_not_have_are_refused() {
+    let Some(folder) = at_hand() else { return };
+    for (precision, hint) in
+        [("float16", "hint: --backend onnxruntime:cuda"), ("bfloat16", "hint: --precision float16")]
+    {
+        let ran = folder.run(&format!("{MEASURE} --precision {precision}"));
+        assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains(&format!("--precision {precision} with ONNX Runtime's provider cpu")),
+            "{}",
+            ran.stderr
+        );
+        assert!(ran.stderr.contains(hint), "{}", ran.stderr);
+        assert!(!folder.path("a.parquet").exists());
+    }
+    folder.fails(&format!("{MEASURE} --layout channels-last"), 2, "hint: --layout channels-first");
+    fs::write(folder.path("arch.json"), folder.ok("space sample small.toml -n 1 --seed 3")).unwrap();
+    folder.ok("export --space small.toml --arch arch.json -o model.onnx --precision int8");
+    let measure = "measure --device local --backend onnxruntime --model model.onnx";
+    folder.fails(&format!("{measure} --precision int8"), 2, "hint: `nasprof export --precision int8`");
+    assert!(folder.ok(measure).contains("QLinearConv"));
+}
+
 #[test]
 fn any_model_is_measured_kernel_by_kernel() {
     let Some(folder) = at_hand() else { return };

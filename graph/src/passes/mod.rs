@@ -18,7 +18,7 @@ pub use dead_code::eliminate_dead_code;
 pub use fusion::fuse_conv_batch_norm_activation;
 pub use identity::elide_identities;
 pub(crate) use identity::forwards_input;
-pub use onnx_runtime::fuse_as_onnx_runtime;
+pub use onnx_runtime::{fuse_as_onnx_runtime, quantize_as_onnx_runtime};
 pub use select::{SelectError, select};
 pub(crate) use zero_folding::ZeroWhen;
 pub use zero_folding::fold_zeros;

@@ -3,7 +3,7 @@
 use nasprof_graph::{Cell, Function, Node, Op, Reduction};
 
 use super::super::error::OnnxError;
-use super::super::schema::{BOOL, FLOAT};
+use super::super::schema::BOOL;
 use super::Writer;
 use super::values::{float, int, ints, numbers, string};
 
@@ -113,7 +113,9 @@ impl Writer<'_> {
                 let gate = self.step("Tanh", &[&inner], output, "gate");
                 return self.emit("Mul", &[inputs[0], &gate], output, &[]);
             }
-            Function::ToFloat => return self.emit("Cast", inputs, output, &[int("to", i64::from(FLOAT))]),
+            Function::ToFloat => {
+                return self.emit("Cast", inputs, output, &[int("to", i64::from(self.float_type()))]);
+            }
             Function::Where => {
                 let condition = self.unique(&format!("{output}/condition"));
                 self.emit("Cast", &all[..1], &condition, &[int("to", i64::from(BOOL))]);

@@ -1,20 +1,23 @@
 //! Converts a graph to the bytes of an ONNX model.
 
 mod general;
+mod int8;
+mod operators;
 mod values;
 mod weights;
 
 use std::collections::{HashMap, HashSet};
 
-use nasprof_graph::cost::ELEMENT_BYTES;
 use nasprof_graph::parameters::specs_of;
-use nasprof_graph::{Activation, Graph, Node, NodeId, Op, ResizeMode};
+use nasprof_graph::{Graph, Node, NodeId, Op, Shape};
 use prost::Message;
 
-use self::values::{constant, float, float_tensor, info, int, int_tensor, ints, numbers, string};
+use self::int8::Range;
+use self::values::{constant, info, int_tensor, numbers, tensor};
 use super::error::OnnxError;
 use super::schema::{
-    AttributeProto, GraphProto, IR_VERSION, ModelProto, NodeProto, OPSET, OperatorSetIdProto, StringStringEntryProto,
+    AttributeProto, FLOAT, FLOAT16, GraphProto, IR_VERSION, ModelProto, NodeProto, OPSET, OperatorSetIdProto,
+    StringStringEntryProto, TensorProto, UINT8, ValueInfoProto,
 };
 
 pub use self::weights::Weights;
@@ -27,6 +30,10 @@ const BEFORE_ACTIVATION: &str = "/before_activation";
 /// The same before a sum.
 const BEFORE_SUM: &str = "/before_sum";
 
+/// What a model in 8-bit integers says of itself.
+const INT8_KEY: &str = "nasprof.int8";
+const INT8_NOTE: &str = "for timing only: scales and zero points are fixed, nothing was calibrated";
+
 /// The name of the layer that gives a value of a written model.
 #[must_use]
 pub fn layer_of(value: &str) -> &str {
@@ -34,8 +41,19 @@ pub fn layer_of(value: &str) -> &str {
     value.strip_suffix(BEFORE_ACTIVATION).unwrap_or(value)
 }
 
+/// The floats of a model: of its inputs, its outputs and what it stores.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Floats {
+    /// 32 bits.
+    #[default]
+    Single,
+    /// 16 bits, as IEEE 754 has them.
+    Half,
+}
+
 /// An ONNX model of a network without choices, as it runs at inference. `metadata` are pairs of key and value that the
-/// model carries; who writes random weights says so there.
+/// model carries; who writes random weights says so there. A network with operations on 8-bit integers has scales that nobody
+/// calibrated, and its model says so.
 ///
 /// # Errors
 /// A choice or an operation that ONNX does not have, weights that do not fit the network or are too large.
@@ -45,8 +63,21 @@ pub fn write(
     weights: &Weights<'_>,
     metadata: &[(&str, String)],
 ) -> Result<Vec<u8>, OnnxError> {
-    let cost = graph.cost();
-    let bytes = cost.params.saturating_add(cost.buffers).saturating_mul(ELEMENT_BYTES);
+    write_in(graph, name, weights, metadata, Floats::Single)
+}
+
+/// The same with floats of one kind.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_in(
+    graph: &Graph,
+    name: &str,
+    weights: &Weights<'_>,
+    metadata: &[(&str, String)],
+    floats: Floats,
+) -> Result<Vec<u8>, OnnxError> {
+    let bytes = graph.stored_bytes();
     if bytes > MAX_WEIGHTS {
         return Err(OnnxError::TooLarge(bytes));
     }
@@ -56,12 +87,15 @@ pub fn write(
         taken: HashSet::new(),
         values: Vec::new(),
         stored: HashMap::new(),
+        floats,
+        ranges: HashMap::new(),
         body: GraphProto { name: name.to_owned(), ..GraphProto::default() },
     };
     for node in graph.nodes() {
         writer.node(node)?;
     }
     writer.outputs();
+    let uncalibrated = (!writer.ranges.is_empty()).then(|| (INT8_KEY, INT8_NOTE.to_owned()));
     let entry = |(key, value): &(&str, String)| StringStringEntryProto { key: (*key).to_owned(), value: value.clone() };
     let model = ModelProto {
         ir_version: IR_VERSION,
@@ -69,7 +103,7 @@ pub fn write(
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
         graph: Some(writer.body),
         opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
-        metadata_props: metadata.iter().map(entry).collect(),
+        metadata_props: metadata.iter().chain(&uncalibrated).map(entry).collect(),
     };
     Ok(model.encode_to_vec())
 }
@@ -83,6 +117,9 @@ struct Writer<'a> {
     values: Vec<String>,
     /// Names of parameters that are in the model, by their path and shape.
     stored: HashMap<(String, Vec<usize>), String>,
+    floats: Floats,
+    /// For each value of 8-bit integers what floats they stand for.
+    ranges: HashMap<String, Range>,
     body: GraphProto,
 }
 
@@ -122,8 +159,34 @@ impl Writer<'_> {
     /// The name of a constant of one float.
     fn scalar(&mut self, wanted: &str, value: f32) -> String {
         let name = self.unique(wanted);
-        self.emit("Constant", &[], &name, &[constant("value", float_tensor("", &[], value.to_le_bytes().to_vec()))]);
+        let value = self.float_tensor("", &[], value.to_le_bytes().to_vec());
+        self.emit("Constant", &[], &name, &[constant("value", value)]);
         name
+    }
+
+    /// The type of the model's floats.
+    fn float_type(&self) -> i32 {
+        match self.floats {
+            Floats::Single => FLOAT,
+            Floats::Half => FLOAT16,
+        }
+    }
+
+    /// A tensor of the model's floats; `raw` are its values as 32-bit floats in little-endian order.
+    fn float_tensor(&self, name: &str, dims: &[usize], raw: Vec<u8>) -> TensorProto {
+        let raw = match self.floats {
+            Floats::Single => raw,
+            Floats::Half => {
+                let floats = raw.as_chunks::<4>().0.iter().map(|&four| f32::from_le_bytes(four));
+                floats.flat_map(|value| half::f16::from_f32(value).to_le_bytes()).collect()
+            }
+        };
+        tensor(name, numbers(dims), self.float_type(), raw)
+    }
+
+    /// Name, type and shape of a value.
+    fn info(&self, name: &str, shape: &Shape) -> ValueInfoProto {
+        info(name, shape, if self.ranges.contains_key(name) { UINT8 } else { self.float_type() })
     }
 
     /// The names of a node's parameters, which are put into the model unless another node did.
@@ -139,7 +202,7 @@ impl Writer<'_> {
                 }
                 let raw = self.weights.raw(node, spec)?;
                 let name = self.unique(&key.0);
-                self.body.initializer.push(float_tensor(&name, &spec.dims, raw));
+                self.body.initializer.push(self.float_tensor(&name, &spec.dims, raw));
                 self.stored.insert(key, name.clone());
                 Ok(name)
             })
@@ -147,32 +210,52 @@ impl Writer<'_> {
     }
 
     fn node(&mut self, node: &Node) -> Result<(), OnnxError> {
+        let is_stored = matches!(node.op, Op::Constant { .. } | Op::Zeros { .. });
+        if is_stored && self.is_of_integers(NodeId(self.values.len())) {
+            let name = self.int8_constant(node)?;
+            self.values.push(name);
+            return Ok(());
+        }
         if matches!(node.op, Op::Constant { .. }) {
             // Its value is a weight of the model, under the weight's name.
             let names = self.parameters(node)?;
             self.values.extend(names);
             return Ok(());
         }
-        if let Op::Reorder { .. } = node.op {
+        if is_copy(&node.op) {
             // The runtime copies between its layouts by itself.
             self.values.push(self.values[node.inputs[0].0].clone());
             return Ok(());
         }
         let output = self.unique(&node.name);
         if matches!(node.op, Op::Input { .. }) {
-            self.body.input.push(info(&output, &node.shape));
+            if self.is_of_integers(NodeId(self.values.len())) {
+                self.int8_input(&output);
+            }
+            self.body.input.push(self.info(&output, &node.shape));
         } else {
-            if let Op::Kernel { op, sum, activation, .. } = &node.op {
-                self.kernel(node, op, *sum, activation.as_deref(), &output)?;
-            } else {
-                self.operation(node, &output)?;
+            let first = node.inputs.first().map(|id| self.values[id.0].clone()).unwrap_or_default();
+            match &node.op {
+                Op::Kernel { op, sum, activation, .. } => {
+                    self.kernel(node, op, *sum, activation.as_deref(), &output)?;
+                }
+                Op::Quantized { op, activation, .. } => self.quantized(node, op, *activation, &output)?,
+                Op::Quantize { activation } => self.quantize(&first, *activation, &output),
+                Op::Dequantize => drop(self.dequantize(&first, &output)?),
+                _ => self.operation(node, &output)?,
             }
             if !node.op.gives_truth() {
-                self.body.value_info.push(info(&output, &node.shape));
+                self.body.value_info.push(self.info(&output, &node.shape));
             }
         }
         self.values.push(output);
         Ok(())
+    }
+
+    /// Whether all that reads an input or what is stored are operations on 8-bit integers.
+    fn is_of_integers(&self, input: NodeId) -> bool {
+        let mut readers = self.graph.nodes().iter().filter(|node| node.inputs.contains(&input)).peekable();
+        readers.peek().is_some() && readers.all(|node| node.op.takes_int8())
     }
 
     /// A kernel of a runtime as the operations that it is made of: the runtime puts them together again.
@@ -213,141 +296,9 @@ impl Writer<'_> {
     }
 
     fn operation_on(&mut self, node: &Node, operands: Vec<String>, output: &str) -> Result<(), OnnxError> {
-        let mut inputs: Vec<&str> = operands.iter().map(String::as_str).collect();
         let parameters = self.parameters(node)?;
-        inputs.extend(parameters.iter().map(String::as_str));
-        if self.general(node, &inputs, output)? {
-            return Ok(());
-        }
-        match node.op.plain() {
-            Op::Conv { kernel, stride, pad, dilation, groups, activation, .. } => {
-                let mut attributes = window(*kernel, *stride, *pad).to_vec();
-                attributes.extend([ints("dilations", dilation), int("group", *groups as i64)]);
-                let Some(activation) = activation else {
-                    self.emit("Conv", &inputs, output, &attributes);
-                    return Ok(());
-                };
-                let before = self.unique(&format!("{output}{BEFORE_ACTIVATION}"));
-                self.emit("Conv", &inputs, &before, &attributes);
-                match activation {
-                    Activation::Relu => self.emit("Relu", &[&before], output, &[]),
-                    Activation::Relu6 => self.relu6(&before, output),
-                }
-            }
-            Op::Linear { .. } => self.linear(node, &inputs, output),
-            Op::BatchNorm { epsilon } => {
-                self.emit("BatchNormalization", &inputs, output, &[float("epsilon", *epsilon)]);
-            }
-            Op::Relu => self.emit("Relu", &inputs, output, &[]),
-            Op::Relu6 => self.relu6(inputs[0], output),
-            Op::LeakyRelu { slope } => self.emit("LeakyRelu", &inputs, output, &[float("alpha", *slope)]),
-            Op::Hsigmoid => {
-                self.emit("HardSigmoid", &inputs, output, &[float("alpha", 1.0 / 6.0), float("beta", 0.5)]);
-            }
-            Op::Hswish => self.emit("HardSwish", &inputs, output, &[]),
-            Op::Sigmoid => self.emit("Sigmoid", &inputs, output, &[]),
-            Op::Tanh => self.emit("Tanh", &inputs, output, &[]),
-            Op::Softmax { axis } => self.emit("Softmax", &inputs, output, &[int("axis", *axis as i64)]),
-            Op::MaxPool { kernel, stride, pad } => {
-                self.emit("MaxPool", &inputs, output, &window(*kernel, *stride, *pad));
-            }
-            Op::AvgPool { kernel, stride, pad, count_padding } => {
-                let mut attributes = window(*kernel, *stride, *pad).to_vec();
-                attributes.push(int("count_include_pad", i64::from(*count_padding)));
-                self.emit("AveragePool", &inputs, output, &attributes);
-            }
-            Op::GlobalAvgPool => self.emit("GlobalAveragePool", &inputs, output, &[]),
-            Op::Add => {
-                let op_type = ["Identity", "Add"].get(inputs.len() - 1).unwrap_or(&"Sum");
-                self.emit(op_type, &inputs, output, &[]);
-            }
-            Op::Mul => self.product(&inputs, output),
-            Op::Concat { axis } => self.emit("Concat", &inputs, output, &[int("axis", *axis as i64)]),
-            Op::Flatten => self.emit("Flatten", &inputs, output, &[int("axis", 1)]),
-            Op::Crop { top, left } => {
-                let starts = self.constant(&format!("{output}/starts"), &[*top as i64, *left as i64]);
-                let ends = self.constant(&format!("{output}/ends"), &[i64::MAX; 2]);
-                let axes = self.constant(&format!("{output}/axes"), &[2, 3]);
-                self.emit("Slice", &[inputs[0], &starts, &ends, &axes], output, &[]);
-            }
-            Op::Pad { padding } => {
-                let [top, bottom, left, right] = padding.map(|p| p as i64);
-                let pads = self.constant(&format!("{output}/pads"), &[0, 0, top, left, 0, 0, bottom, right]);
-                self.emit("Pad", &[inputs[0], &pads], output, &[string("mode", "constant")]);
-            }
-            Op::Resize { mode, .. } => self.resize(node, inputs[0], *mode, output),
-            Op::MatMul => self.emit("MatMul", &inputs, output, &[]),
-            // At inference these hand their input on.
-            Op::Identity | Op::Dropout { .. } | Op::DropPath { .. } => self.emit("Identity", &inputs, output, &[]),
-            Op::Zero { .. } | Op::Zeros { .. } => {
-                let shape = self.constant(&format!("{output}/shape"), &numbers(&node.shape.0));
-                self.emit("ConstantOfShape", &[&shape], output, &[]);
-            }
-            _ => {
-                let (node, op) = (node.name.clone(), node.op.name().to_owned());
-                return Err(OnnxError::NoCounterpart { node, op });
-            }
-        }
-        Ok(())
-    }
-
-    fn relu6(&mut self, input: &str, output: &str) {
-        let (low, high) = (self.scalar(&format!("{output}/min"), 0.0), self.scalar(&format!("{output}/max"), 6.0));
-        self.emit("Clip", &[input, &low, &high], output, &[]);
-    }
-
-    /// `Gemm` on matrices. On more dimensions a product with the transposed weights, and a sum.
-    fn linear(&mut self, node: &Node, inputs: &[&str], output: &str) {
-        if node.shape.rank() == 2 {
-            self.emit("Gemm", inputs, output, &[int("transB", 1)]);
-            return;
-        }
-        let transposed = self.unique(&format!("{output}/weight_transposed"));
-        self.emit("Transpose", &[inputs[1]], &transposed, &[ints("perm", &[1, 0])]);
-        match inputs.get(2) {
-            None => self.emit("MatMul", &[inputs[0], &transposed], output, &[]),
-            Some(bias) => {
-                let before = self.unique(&format!("{output}/before_bias"));
-                self.emit("MatMul", &[inputs[0], &transposed], &before, &[]);
-                self.emit("Add", &[&before, bias], output, &[]);
-            }
-        }
-    }
-
-    /// ONNX multiplies two at a time.
-    fn product(&mut self, inputs: &[&str], output: &str) {
-        let [first, middle @ .., last] = inputs else {
-            self.emit("Identity", inputs, output, &[]);
-            return;
-        };
-        let mut product = (*first).to_owned();
-        for factor in middle {
-            let next = self.unique(&format!("{output}/product"));
-            self.emit("Mul", &[&product, factor], &next, &[]);
-            product = next;
-        }
-        self.emit("Mul", &[&product, last], output, &[]);
-    }
-
-    /// The rounding of libtorch: nearest takes the pixel below, bilinear aligns the pixels' centres.
-    fn resize(&mut self, node: &Node, input: &str, mode: ResizeMode, output: &str) {
-        let shape = self.constant(&format!("{output}/sizes"), &numbers(&node.shape.0));
-        let attributes = match mode {
-            ResizeMode::Nearest => vec![
-                string("mode", "nearest"),
-                string("coordinate_transformation_mode", "asymmetric"),
-                string("nearest_mode", "floor"),
-            ],
-            ResizeMode::Bilinear => {
-                vec![string("mode", "linear"), string("coordinate_transformation_mode", "half_pixel")]
-            }
-            ResizeMode::Bicubic => vec![
-                string("mode", "cubic"),
-                string("coordinate_transformation_mode", "half_pixel"),
-                float("cubic_coeff_a", -0.75),
-            ],
-        };
-        self.emit("Resize", &[input, "", "", &shape], output, &attributes);
+        let inputs: Vec<&str> = operands.iter().chain(&parameters).map(String::as_str).collect();
+        self.operator(node, &inputs, output)
     }
 
     /// An output has a name of its own and is no input.
@@ -356,17 +307,24 @@ impl Writer<'_> {
         for &id in self.graph.outputs() {
             let node = self.graph.node(id);
             let mut name = self.values[id.0].clone();
-            if matches!(node.op, Op::Input { .. } | Op::Reorder { .. }) || !seen.insert(id) {
+            let mut given = id;
+            while is_copy(&self.graph.node(given).op) {
+                given = self.graph.node(given).inputs[0];
+            }
+            if matches!(self.graph.node(given).op, Op::Input { .. }) || !seen.insert(given) {
                 let copy = self.unique("output");
                 self.emit("Identity", &[&name], &copy, &[]);
+                if let Some(range) = self.ranges.get(&name).cloned() {
+                    self.ranges.insert(copy.clone(), range);
+                }
                 name = copy;
             }
-            self.body.output.push(info(&name, &node.shape));
+            self.body.output.push(self.info(&name, &node.shape));
         }
     }
 }
 
-fn window(kernel: [usize; 2], stride: [usize; 2], pad: [usize; 2]) -> [AttributeProto; 3] {
-    let pads = [pad[0], pad[1], pad[0], pad[1]];
-    [ints("kernel_shape", &kernel), ints("strides", &stride), ints("pads", &pads)]
+/// Whether an operation is a runtime's copy of a value between its layouts.
+fn is_copy(op: &Op) -> bool {
+    matches!(op.core(), Op::Reorder { .. } | Op::ChannelsLast { .. })
 }

@@ -3,7 +3,7 @@
 use nasprof_graph::Shape;
 
 use super::super::schema::{
-    AttributeProto, Dimension, FLOAT, INT64, TYPE_FLOAT, TYPE_INT, TYPE_INTS, TYPE_STRING, TYPE_TENSOR, TensorProto,
+    AttributeProto, Dimension, INT64, TYPE_FLOAT, TYPE_INT, TYPE_INTS, TYPE_STRING, TYPE_TENSOR, TensorProto,
     TensorShapeProto, TensorType, TypeProto, ValueInfoProto,
 };
 
@@ -31,27 +31,22 @@ pub(super) fn constant(name: &str, of: TensorProto) -> AttributeProto {
     AttributeProto { t: Some(Box::new(of)), ..attribute(name, TYPE_TENSOR) }
 }
 
-/// A tensor of 32-bit floats; `raw` are its values in little-endian order.
-pub(super) fn float_tensor(name: &str, dims: &[usize], raw: Vec<u8>) -> TensorProto {
-    tensor_of(name, dims, FLOAT, raw)
-}
-
 /// A vector of integers.
 pub(super) fn int_tensor(values: &[i64]) -> TensorProto {
     let raw = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-    tensor_of("", &[values.len()], INT64, raw)
+    tensor("", vec![values.len() as i64], INT64, raw)
 }
 
-fn tensor_of(name: &str, dims: &[usize], data_type: i32, raw: Vec<u8>) -> TensorProto {
-    let dims = numbers(dims);
+/// A tensor; `raw` are its values in little-endian order.
+pub(super) fn tensor(name: &str, dims: Vec<i64>, data_type: i32, raw: Vec<u8>) -> TensorProto {
     TensorProto { dims, data_type, name: name.to_owned(), raw_data: Some(raw), ..TensorProto::default() }
 }
 
-/// Name and shape of a value of 32-bit floats.
-pub(super) fn info(name: &str, shape: &Shape) -> ValueInfoProto {
+/// Name, shape and type of a value.
+pub(super) fn info(name: &str, shape: &Shape, elem_type: i32) -> ValueInfoProto {
     let sizes = numbers(&shape.0).into_iter();
     let dim = sizes.map(|size| Dimension { dim_value: Some(size), dim_param: String::new() }).collect();
-    let tensor_type = TensorType { elem_type: FLOAT, shape: Some(TensorShapeProto { dim }) };
+    let tensor_type = TensorType { elem_type, shape: Some(TensorShapeProto { dim }) };
     ValueInfoProto { name: name.to_owned(), kind: Some(TypeProto { tensor_type: Some(tensor_type) }) }
 }
 

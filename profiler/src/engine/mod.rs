@@ -29,7 +29,7 @@ pub use gate::{Gate, bad_probes, busy_processes, disturbance};
 pub use levels::Levelling;
 pub use measurement::{Measurement, Stage, first_free_session, level_is_still, measure, setup, share_of};
 pub use plan::{Workload, keys_of_space, layer_workloads, network_workloads};
-pub use precision::{Known, Precision, Shares, scale_half_width};
+pub use precision::{Known, Precision, Shares, WEIGHT, scale_half_width};
 pub use recorder::{Interrupted, Recorder};
 pub use rounds::{CHECKPOINTS, ROW_WIDTH, RoundValues, SessionValues, clean_samples, half_width, timed_samples};
 pub use session::run_session;

@@ -12,7 +12,7 @@ use super::rounds::{ROW_WIDTH, RoundValues, half_width};
 use crate::journal::Role;
 
 /// A row has weight if it is this share of some sampled network.
-const WEIGHT: f64 = 0.01;
+pub const WEIGHT: f64 = 0.01;
 /// The networks' half-width is one that so many of them do not exceed.
 const OF_NETWORKS: f64 = 0.9;
 /// One row of weight in so many may be weak: one whose share wanders is not told better by more rounds.

@@ -36,6 +36,11 @@ pub(super) fn run(device: &str, model: &Path, args: &MeasureArgs) -> Result<Exit
             .hint("a model is measured on this machine; a space is measured anywhere"));
     }
     let target = resolve::target(&file, link.cores(), &args.context)?;
+    if !target.precision.is_usual() {
+        let name = target.precision.name();
+        return Err(Failure::usage(format!("--precision {name} with --model: a model computes in what it holds"))
+            .hint(format!("`nasprof export --precision {name}` writes such a model of a space's network")));
+    }
     let sizes = |shape: &[usize]| shape.iter().map(|&size| size as u64).collect();
     let shapes: BTreeMap<String, Vec<u64>> =
         args.shapes.input_shape.iter().map(|(name, shape)| (name.clone(), sizes(shape))).collect();

@@ -70,8 +70,8 @@ impl<'a> Emitter<'a> {
         let operands = operands.chain(kernel.sum.iter().map(|value| (value, kernel.blocked)));
         let inputs =
             operands.map(|(value, blocked)| if blocked { self.blocked[value] } else { self.plain[value] }).collect();
-        if kernel.op == Op::Hswish && !kernel.blocked {
-            return self.hard_swish(kernel);
+        if kernel.op == Op::Hswish {
+            return self.hard_swish(kernel, block);
         }
         let simple = match (&kernel.activation, kernel.sum, kernel.blocked) {
             (Some(Op::Relu), None, false) => Some(Activation::Relu),
@@ -101,14 +101,21 @@ impl<'a> Emitter<'a> {
         if kernel.blocked { &mut self.blocked } else { &mut self.plain }.insert(kernel.value, id);
     }
 
-    /// In the plain layout there is no kernel for it: a hard sigmoid and a product run.
-    fn hard_swish(&mut self, kernel: &Kernel) {
+    /// Alone it has no kernel: a hard sigmoid and a product run.
+    fn hard_swish(&mut self, kernel: &Kernel, block: usize) {
         let source = &self.graph.nodes()[kernel.node];
-        let operand = self.plain[&kernel.operands[0]];
-        let node = |name, op, inputs| Node { name, op, inputs, shape: source.shape.clone(), parameters: None };
+        let values = if kernel.blocked { &self.blocked } else { &self.plain };
+        let operand = values[&kernel.operands[0]];
+        let node = |name, op, inputs| {
+            let op = match kernel.blocked {
+                true => Op::Kernel { op: Box::new(op), sum: false, activation: None, block },
+                false => op,
+            };
+            Node { name, op, inputs, shape: source.shape.clone(), parameters: None }
+        };
         let gate = self.push(node(format!("{}/hsigmoid", source.name), Op::Hsigmoid, vec![operand]));
         let product = self.push(node(source.name.clone(), Op::Mul, vec![operand, gate]));
-        self.plain.insert(kernel.value, product);
+        if kernel.blocked { &mut self.blocked } else { &mut self.plain }.insert(kernel.value, product);
     }
 
     fn finish(self) -> Graph {

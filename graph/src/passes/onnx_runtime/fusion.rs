@@ -1,6 +1,6 @@
 //! What is fused whatever the layout is, and the sums of the plain layout.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::{Activation, Graph, Node, Op};
 
@@ -69,6 +69,30 @@ impl Fusion {
         self.kernels = kept;
     }
 
+    /// `PadFusion`: zeros around the operand of a convolution become its padding, where nothing else reads them. Ours is the same on
+    /// opposite sides.
+    pub(super) fn pads(&mut self) {
+        let mut pads: HashMap<usize, (usize, [usize; 2])> = HashMap::new();
+        for kernel in &mut self.kernels {
+            match &mut kernel.op {
+                Op::Pad { padding: [top, bottom, left, right] }
+                    if top == bottom && left == right && self.uses[kernel.value] == 1 =>
+                {
+                    pads.insert(kernel.value, (kernel.operands[0], [*top, *left]));
+                }
+                Op::Conv { pad, .. } => {
+                    if let Some((operand, more)) = pads.get(&kernel.operands[0]) {
+                        *pad = [pad[0] + more[0], pad[1] + more[1]];
+                        kernel.operands[0] = *operand;
+                    }
+                }
+                _ => {}
+            }
+        }
+        let read: HashSet<usize> = self.kernels.iter().flat_map(|kernel| kernel.operands.iter().copied()).collect();
+        self.kernels.retain(|kernel| !pads.contains_key(&kernel.value) || read.contains(&kernel.value));
+    }
+
     pub(super) fn batch_norms(&mut self) {
         self.fuse(|before, op| match (&mut before.op, op) {
             (Op::Conv { bias, .. }, Op::BatchNorm { .. }) if before.activation.is_none() => {
@@ -76,6 +100,17 @@ impl Fusion {
                 true
             }
             _ => false,
+        });
+    }
+
+    /// On 8-bit integers: a ReLU is the range of the values that a kernel gives, if it can give another range than it reads.
+    pub(super) fn ranges(&mut self) {
+        self.fuse(|before, op| {
+            let fits = before.op.rescales() && before.activation.is_none() && matches!(op, Op::Relu | Op::Relu6);
+            if fits {
+                before.activation = Some(op.clone());
+            }
+            fits
         });
     }
 

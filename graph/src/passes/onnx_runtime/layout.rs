@@ -175,7 +175,7 @@ impl<'a> Layout<'a> {
 
     fn activation(&mut self, kernel: Kernel) {
         let operand = kernel.operands[0];
-        if !matches!(kernel.op, Op::Relu | Op::Sigmoid | Op::Tanh | Op::Hswish) {
+        if !matches!(kernel.op, Op::Relu | Op::Sigmoid | Op::Tanh | Op::Hsigmoid | Op::Hswish) {
             return self.keep(kernel);
         }
         let place = self.free_conv(operand, |conv| conv.activation.is_none());

@@ -1,0 +1,185 @@
+//! Networks in 8-bit integers, in the form that runtimes make integer kernels of: every value that such a kernel reads or gives
+//! stands between `QuantizeLinear` and `DequantizeLinear`.
+//!
+//! Latency does not depend on the values, so scales and zero points are fixed: nothing was calibrated. No two values have the same,
+//! because runtimes copy where they need not rescale; operations that only move values keep those of their operand.
+
+use nasprof_graph::parameters::{ParameterSpec, specs_of};
+use nasprof_graph::{Activation, Node, Op};
+
+use super::super::error::OnnxError;
+use super::super::schema::{FLOAT, INT8, INT32, UINT8};
+use super::Writer;
+use super::values::{int, numbers, tensor};
+
+/// What floats a value's integers stand for.
+#[derive(Debug, Clone)]
+pub(super) struct Range {
+    scale: f32,
+    /// Names of its scale and its zero point in the model.
+    names: [String; 2],
+}
+
+/// Most of a weight's integers: the range is symmetric.
+const MAX_WEIGHT: f32 = 127.0;
+
+impl Writer<'_> {
+    /// A range that no other value has.
+    fn new_range(&mut self, value: &str, activation: Option<Activation>) -> Range {
+        let (width, zero) = match activation {
+            Some(Activation::Relu) => (4.0, 0),
+            Some(Activation::Relu6) => (6.0, 0),
+            None => (6.0, 128),
+        };
+        let scale = width / 255.0 * (1.0 + self.ranges.len() as f32 / 8192.0);
+        let scale_name = self.store(&format!("{value}/scale"), &[], FLOAT, scale.to_le_bytes().to_vec());
+        let zero_name = self.store(&format!("{value}/zero_point"), &[], UINT8, vec![zero]);
+        Range { scale, names: [scale_name, zero_name] }
+    }
+
+    /// Puts a tensor into the model.
+    fn store(&mut self, wanted: &str, dims: &[usize], data_type: i32, raw: Vec<u8>) -> String {
+        let name = self.unique(wanted);
+        self.body.initializer.push(tensor(&name, numbers(dims), data_type, raw));
+        name
+    }
+
+    /// An input of integers: what reads it are integer kernels.
+    pub(super) fn int8_input(&mut self, value: &str) {
+        let range = self.new_range(value, None);
+        self.ranges.insert(value.to_owned(), range);
+    }
+
+    /// Stored integers; gives their name.
+    pub(super) fn int8_constant(&mut self, node: &Node) -> Result<String, OnnxError> {
+        let mut floats = vec![0.0; node.shape.elements() as usize];
+        if let Some(spec) = specs_of(&node.op, &[]).first() {
+            floats = floats_of(&self.weights.raw(node, spec)?);
+        }
+        let name = self.unique(&node.name);
+        let range = self.new_range(&name, None);
+        let integer = |value: &f32| (value / range.scale + 128.0).round().clamp(0.0, 255.0) as u8;
+        let raw = floats.iter().map(integer).collect();
+        self.body.initializer.push(tensor(&name, numbers(&node.shape.0), UINT8, raw));
+        self.ranges.insert(name.clone(), range);
+        Ok(name)
+    }
+
+    /// Integers of floats.
+    pub(super) fn quantize(&mut self, from: &str, activation: Option<Activation>, output: &str) {
+        let range = self.new_range(output, activation);
+        self.quantize_to(from, range, output);
+    }
+
+    fn quantize_to(&mut self, from: &str, range: Range, output: &str) {
+        let [scale, zero] = &range.names;
+        self.emit("QuantizeLinear", &[from, scale, zero], output, &[]);
+        self.ranges.insert(output.to_owned(), range);
+    }
+
+    /// Floats of integers.
+    pub(super) fn dequantize(&mut self, value: &str, output: &str) -> Result<Range, OnnxError> {
+        let Some(range) = self.ranges.get(value).cloned() else {
+            return Err(OnnxError::NoIntegers { value: value.to_owned() });
+        };
+        let [scale, zero] = &range.names;
+        self.emit("DequantizeLinear", &[value, scale, zero], output, &[]);
+        Ok(range)
+    }
+
+    /// An integer kernel: the operation on floats, with conversions on all sides.
+    pub(super) fn quantized(
+        &mut self,
+        node: &Node,
+        op: &Op,
+        activation: Option<Activation>,
+        output: &str,
+    ) -> Result<(), OnnxError> {
+        let mut inputs = Vec::new();
+        let mut ranges = Vec::new();
+        for id in &node.inputs {
+            let value = self.values[id.0].clone();
+            let float = self.unique(&format!("{output}/operand"));
+            ranges.push(self.dequantize(&value, &float)?);
+            inputs.push(float);
+        }
+        let float = Node { op: op.clone(), ..node.clone() };
+        let Some(first) = ranges.first().cloned() else {
+            return Err(OnnxError::NoIntegers { value: node.name.clone() });
+        };
+        let mut scales = Vec::new();
+        for spec in specs_of(op, &self.graph.input_shapes(node)) {
+            let parameter = if spec.suffix == "weight" {
+                self.weight(&float, &spec, output, &mut scales)?
+            } else {
+                self.bias(&float, &spec, output, &scales, first.scale)?
+            };
+            inputs.push(parameter);
+        }
+        let before = self.unique(&format!("{output}/float"));
+        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+        self.operator(&float, &inputs, &before)?;
+        let range = if op.rescales() { self.new_range(output, activation) } else { first };
+        self.quantize_to(&before, range, output);
+        Ok(())
+    }
+
+    /// Weights in 8 bits: of convolutions with a scale for each output channel, else with one for all.
+    fn weight(
+        &mut self,
+        node: &Node,
+        spec: &ParameterSpec,
+        output: &str,
+        scales: &mut Vec<f32>,
+    ) -> Result<String, OnnxError> {
+        let floats = floats_of(&self.weights.raw(node, spec)?);
+        let channels = if matches!(node.op, Op::Conv { .. }) { spec.dims[0].max(1) } else { 1 };
+        let each = floats.len().div_ceil(channels).max(1);
+        let of_channel = |channel: &[f32]| channel.iter().fold(0.0, |most: f32, value| most.max(value.abs()));
+        *scales = floats.chunks(each).map(|channel| of_channel(channel).max(f32::MIN_POSITIVE) / MAX_WEIGHT).collect();
+        let rounded = floats.chunks(each).zip(&*scales).flat_map(|(channel, &scale)| {
+            channel.iter().map(move |value| (value / scale).round().clamp(-MAX_WEIGHT, MAX_WEIGHT) as i8 as u8)
+        });
+        let raw = rounded.collect();
+        let dims: Vec<usize> = (channels > 1).then_some(channels).into_iter().collect();
+        let path = format!("{}/{}", node.parameter_path(), spec.suffix);
+        let stored = self.store(&path, &spec.dims, INT8, raw);
+        let scale = self.store(&format!("{path}/scale"), &dims, FLOAT, bytes_of(scales));
+        let zero = self.store(&format!("{path}/zero_point"), &dims, INT8, vec![0; channels]);
+        let float = self.unique(&format!("{output}/{}", spec.suffix));
+        self.emit("DequantizeLinear", &[&stored, &scale, &zero], &float, &[int("axis", 0)]);
+        Ok(float)
+    }
+
+    /// A bias in 32 bits, in multiples of the products of operands and weights.
+    fn bias(
+        &mut self,
+        node: &Node,
+        spec: &ParameterSpec,
+        output: &str,
+        scales: &[f32],
+        operand: f32,
+    ) -> Result<String, OnnxError> {
+        let floats = floats_of(&self.weights.raw(node, spec)?);
+        let scales: Vec<f32> = scales.iter().map(|scale| (scale * operand).max(f32::MIN_POSITIVE)).collect();
+        let scale_of = |channel: usize| scales.get(channel).or(scales.first()).copied().unwrap_or(1.0);
+        let rounded =
+            floats.iter().enumerate().flat_map(|(i, value)| ((value / scale_of(i)).round() as i32).to_le_bytes());
+        let raw = rounded.collect();
+        let dims: Vec<usize> = (scales.len() > 1).then_some(scales.len()).into_iter().collect();
+        let path = format!("{}/{}", node.parameter_path(), spec.suffix);
+        let stored = self.store(&path, &spec.dims, INT32, raw);
+        let scale = self.store(&format!("{path}/scale"), &dims, FLOAT, bytes_of(&scales));
+        let float = self.unique(&format!("{output}/{}", spec.suffix));
+        self.emit("DequantizeLinear", &[&stored, &scale], &float, &[int("axis", 0)]);
+        Ok(float)
+    }
+}
+
+fn floats_of(raw: &[u8]) -> Vec<f32> {
+    raw.as_chunks::<4>().0.iter().map(|&four| f32::from_le_bytes(four)).collect()
+}
+
+fn bytes_of(floats: &[f32]) -> Vec<u8> {
+    floats.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
