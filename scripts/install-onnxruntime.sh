@@ -3,7 +3,7 @@
 # No Python is needed at run time: the wheel is only unpacked.
 #
 #   scripts/install-onnxruntime.sh                # for this machine: installs once, then does nothing
-#   scripts/install-onnxruntime.sh aarch64        # for a board, to be copied there
+#   scripts/install-onnxruntime.sh aarch64        # for boards: nasprof uploads it to those that have none
 #
 # The files live in a cache outside the checkout, so that every clone shares them; NASPROF_ONNXRUNTIME names another folder
 # or file, which is then expected to be there. The path of the library's folder is printed.

@@ -20,6 +20,8 @@ has pkg-config || missing+=(pkg-config)
 # The tests measure over SSH on this machine, and cut the link between two network namespaces.
 [ -x /usr/sbin/sshd ] || has sshd || missing+=(openssh-server)
 has ip || missing+=(iproute2)
+# They run the scripts for boards in the shell of a small board as well.
+has busybox || missing+=(busybox)
 # The tests open reports in a headless browser, and read event files with TensorBoard in a virtual environment.
 has chromium || has google-chrome || missing+=(chromium)
 python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)

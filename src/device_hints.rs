@@ -51,6 +51,16 @@ pub(crate) fn link_hint(error: &LinkError) -> String {
             "`agent` of the device file, or NASPROF_AGENT, names another one; `make build` builds one with libtorch for \
              this machine, `make agent TARGET=…` a light one for a board"
         }
+        LinkError::NoLibrary { architecture, .. } => {
+            return format!(
+                "`scripts/install-onnxruntime.sh {architecture}` here gets it, to be uploaded once; or `pip install onnxruntime` \
+                 on the board; or `onnxruntime` in the device file names its folder on the board"
+            );
+        }
+        LinkError::WrongLibrary { .. } => {
+            "NASPROF_ONNXRUNTIME or the cache of scripts/install-onnxruntime.sh has the library; remove it there, and run the script \
+             with the board's architecture"
+        }
         LinkError::Board { step, problem } => board_hint(*step, problem),
         LinkError::InUse { .. } => "wait for the other measurement; --resume continues a started one",
         LinkError::Version { .. } => {
@@ -110,7 +120,7 @@ fn board_hint(step: Step, problem: &str) -> &'static str {
              `work_folder`, from which programs must be allowed to run"
         }
         Step::WorkFolder => "`work_folder` of the device file names it; choose one that this account may write to",
-        Step::Upload => {
+        Step::Upload | Step::UploadLibrary => {
             "`work_folder` of the device file names the folder; `df` on the board shows where there is room"
         }
         Step::Command => "`power_mode_command` of the device file is run by `sh` on the device",
@@ -156,6 +166,9 @@ mod tests {
             LinkError::Configuration { .. } => "configuration",
             LinkError::NoAgent { .. } => "no agent",
             LinkError::WrongAgent { .. } => "wrong agent",
+            LinkError::NoLibrary { .. } => "no library",
+            LinkError::WrongLibrary { .. } => "wrong library",
+            LinkError::Board { step: Step::UploadLibrary, .. } => "upload of a library",
             LinkError::Board { step: Step::WorkFolder, .. } => "work folder",
             LinkError::Board { step: Step::Upload, .. } => "upload",
             LinkError::Board { step: Step::Start, .. } => "start",
@@ -171,7 +184,7 @@ mod tests {
             LinkError::Protocol(_) => "protocol",
         }
     }
-    const VARIANTS: usize = 23;
+    const VARIANTS: usize = 26;
 
     /// Every error with what its hint must name: the key, the option, the file or the command concerned.
     fn link_errors() -> Vec<(LinkError, &'static str)> {
@@ -202,6 +215,12 @@ mod tests {
             (LinkError::Configuration { host: "gate".to_owned(), problem: text() }, "`ssh -G gate`"),
             (LinkError::NoAgent { architecture: "riscv64".to_owned(), looked: text() }, "riscv64"),
             (LinkError::WrongAgent { path: text(), problem: text() }, "`agent`"),
+            (
+                LinkError::NoLibrary { architecture: "aarch64".to_owned(), problem: text() },
+                "install-onnxruntime.sh aarch64",
+            ),
+            (LinkError::WrongLibrary { path: text(), problem: text() }, "NASPROF_ONNXRUNTIME"),
+            (board(Step::UploadLibrary, "x"), "`work_folder`"),
             (board(Step::WorkFolder, "x"), "`work_folder`"),
             (board(Step::Upload, "x"), "`work_folder`"),
             (board(Step::Start, "x"), "`agent_on_board`"),
@@ -232,8 +251,10 @@ mod tests {
         }
         // What an error is not about, its hint does not name: the work folder helps nobody whose command fails.
         for (error, _) in &errors {
-            let about_folder =
-                matches!(error, LinkError::Board { step: Step::WorkFolder | Step::Upload | Step::Start, .. });
+            let about_folder = matches!(
+                error,
+                LinkError::Board { step: Step::WorkFolder | Step::Upload | Step::UploadLibrary | Step::Start, .. }
+            );
             assert!(about_folder || !link_hint(error).contains("work_folder"), "{error}");
             let about_mode = matches!(error, LinkError::PowerMode { .. })
                 || matches!(error, LinkError::Board { step: Step::Command | Step::PowerMode, .. });

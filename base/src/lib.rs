@@ -7,6 +7,7 @@ mod caught;
 pub mod change_points;
 pub mod config_text;
 pub mod env_path;
+pub mod libraries;
 mod replace;
 pub mod statistics;
 pub mod suggest;

@@ -104,6 +104,24 @@ pub enum LinkError {
         /// What is wrong with it.
         problem: String,
     },
+    /// Neither the board nor this machine has ONNX Runtime for the board.
+    #[error(
+        "no ONNX Runtime for {architecture}, neither on the board nor in this machine's cache; on the board: {problem}"
+    )]
+    NoLibrary {
+        /// The board's architecture.
+        architecture: String,
+        /// What the board's agent says.
+        problem: String,
+    },
+    /// A library of this machine that cannot be put onto this board.
+    #[error("library {path}: {problem}")]
+    WrongLibrary {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// Something does not work on the board.
     #[error("on the board: {step}: {problem}")]
     Board {
@@ -161,6 +179,8 @@ pub enum Step {
     WorkFolder,
     /// Putting the agent there.
     Upload,
+    /// Putting a library there.
+    UploadLibrary,
     /// Starting the agent there.
     Start,
     /// Running a command of the device file.
@@ -174,6 +194,7 @@ impl fmt::Display for Step {
         f.write_str(match self {
             Self::WorkFolder => "make the work folder",
             Self::Upload => "upload the agent",
+            Self::UploadLibrary => "upload the library",
             Self::Start => "start the agent",
             Self::Command => "run a command",
             Self::PowerMode => "read the power mode",

@@ -16,7 +16,8 @@ mod programs;
 mod retry;
 mod ssh;
 
-pub use command::{CommandDevice, CommandError, CommandModel, CommandRun, Fetched};
+pub use board::LibraryOrigin;
+pub use command::{CommandDevice, CommandError, CommandModel, CommandRun, Fetched, Frames};
 pub use error::{ClockStep, LinkError, Step};
 pub use file::{
     COMMAND, ClockCommands, CommandTable, DeviceFile, DeviceFileError, ProfileFormat, TimesFormat, Transport, Unit,

@@ -9,7 +9,7 @@ use nasprof_profiler::protocol::Device;
 use nasprof_profiler::protocol::checked::Checked;
 
 use crate::agent::{Additions, AgentClient, Pipe};
-use crate::board::{Owner, Supervisor, install, survey};
+use crate::board::{Library, LibraryOrigin, Owner, Supervisor, install, provide, survey};
 use crate::clock_copy::ClockCopy;
 use crate::error::LinkError;
 use crate::file::{DeviceFile, Transport};
@@ -69,6 +69,13 @@ pub enum Milestone {
         agent: String,
         /// Whether it was put there just now.
         uploaded: bool,
+    },
+    /// It has the library that the agent's back end loads.
+    Library {
+        /// Its file.
+        library: String,
+        /// How it came there.
+        origin: LibraryOrigin,
     },
     /// The agent's supervisor runs and holds the board.
     Taken {
@@ -292,7 +299,12 @@ impl Remote {
         });
         let agent = install(&connection, file, &survey, programs)?;
         tell(Milestone::Installed { agent: agent.path.clone(), uploaded: agent.uploaded });
-        let supervisor = Supervisor::start(connection, file, &agent.path, &self.owner)?;
+        let library = provide(&connection, file, &survey, &agent.path)?;
+        if let Some(Library { path, origin }) = &library {
+            tell(Milestone::Library { library: path.clone(), origin: *origin });
+        }
+        let told = library.as_ref().and_then(Library::told);
+        let supervisor = Supervisor::start(connection, file, &agent.path, told, &self.owner)?;
         self.cores = supervisor.cores;
         tell(Milestone::Taken { cores: self.cores, exclusive: file.exclusive });
         *locked(&self.supervisor) = Some(supervisor);

@@ -57,13 +57,12 @@ pub(crate) fn architecture(machine: &str, bits: Option<u32>) -> String {
     name.to_owned()
 }
 
-/// Refuses a program that is not for the architecture: the board's own message would not name it.
-pub(crate) fn check_architecture(path: &Path, wanted: &str) -> Result<(), LinkError> {
-    let wrong = |problem: String| LinkError::WrongAgent { path: path.display().to_string(), problem };
+/// Refuses a program or library that is not for the architecture: the board's own message would not name it.
+pub(crate) fn check_architecture(path: &Path, wanted: &str) -> Result<(), String> {
     let mut header = [0; 20];
-    File::open(path).and_then(|mut file| file.read_exact(&mut header)).map_err(|e| wrong(e.to_string()))?;
+    File::open(path).and_then(|mut file| file.read_exact(&mut header)).map_err(|e| e.to_string())?;
     if !header.starts_with(b"\x7fELF") {
-        return Err(wrong("is not a Linux program".to_owned()));
+        return Err("is not a Linux program or library".to_owned());
     }
     // e_machine of the ELF header, little-endian on all of these.
     let found = match u16::from_le_bytes([header[18], header[19]]) {
@@ -74,7 +73,7 @@ pub(crate) fn check_architecture(path: &Path, wanted: &str) -> Result<(), LinkEr
         243 => "riscv64",
         _ => "another architecture",
     };
-    if found == wanted { Ok(()) } else { Err(wrong(format!("is built for {found}, but the board is {wanted}"))) }
+    if found == wanted { Ok(()) } else { Err(format!("is built for {found}, but the board is {wanted}")) }
 }
 
 #[cfg(test)]
@@ -104,7 +103,7 @@ mod tests {
         elf.extend(183u16.to_le_bytes());
         std::fs::write(&path, &elf).unwrap();
         check_architecture(&path, "aarch64").unwrap();
-        assert!(check_architecture(&path, "x86_64").unwrap_err().to_string().contains("is built for aarch64"));
+        assert!(check_architecture(&path, "x86_64").unwrap_err().contains("is built for aarch64"));
         for bad in [&b""[..], b"#!/bin/sh\nexit 0 # twenty bytes", b"\x7fELF"] {
             std::fs::write(&path, bad).unwrap();
             assert!(check_architecture(&path, "x86_64").is_err());

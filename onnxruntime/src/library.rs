@@ -6,12 +6,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use nasprof_base::env_path::{cache_home, env_path, home};
+use nasprof_base::env_path::{env_path, home};
+use nasprof_base::libraries::{beginning, cached, in_folder};
+use nasprof_profiler::backend::ONNX_RUNTIME_LIBRARY as FILE;
 use ort::environment::Environment;
 use thiserror::Error;
 
-/// What the library's file is called, with a version after it or not.
-const FILE: &str = "libonnxruntime.so";
 /// Folders that hold a `python3.*/site-packages`.
 const PYTHONS: [&str; 3] = ["/usr/local/lib", "/usr/lib", "/opt/venv/lib"];
 
@@ -63,8 +63,31 @@ impl Library {
         Ok(library)
     }
 
+    /// The library's file: one that is named, one of a folder that the loader would look in, one beside this program, the one that
+    /// the install script leaves in the cache, one of a Python package.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn find() -> Result<PathBuf, LibraryError> {
+        let mut looked = Vec::new();
+        if let Some(named) = env_path("NASPROF_ONNXRUNTIME") {
+            if named.is_file() {
+                return Ok(named);
+            }
+            return in_folder(&named, FILE)
+                .ok_or_else(|| LibraryError::NotFound { looked: format!("{} only", named.display()) });
+        }
+        for folder in folders() {
+            if let Some(found) = in_folder(&folder, FILE) {
+                return Ok(found);
+            }
+            looked.push(folder.display().to_string());
+        }
+        Err(LibraryError::NotFound { looked: looked.join(", ") })
+    }
+
     fn open() -> Result<Self, LibraryError> {
-        let path = find()?;
+        let path = Self::find()?;
         check_architecture(&path)?;
         let unusable = |problem: String| LibraryError::Unusable { path: path.display().to_string(), problem };
         let version = version(&path).map_err(unusable)?;
@@ -79,57 +102,20 @@ impl Library {
     }
 }
 
-/// The library: one that is named, one of a folder that the loader would look in, one beside this program, the one that the
-/// install script leaves in the cache, one of a Python package.
-fn find() -> Result<PathBuf, LibraryError> {
-    let mut looked = Vec::new();
-    if let Some(named) = env_path("NASPROF_ONNXRUNTIME") {
-        if named.is_file() {
-            return Ok(named);
-        }
-        return in_folder(&named).ok_or_else(|| LibraryError::NotFound { looked: format!("{} only", named.display()) });
-    }
-    for folder in folders() {
-        if let Some(found) = in_folder(&folder) {
-            return Ok(found);
-        }
-        looked.push(folder.display().to_string());
-    }
-    Err(LibraryError::NotFound { looked: looked.join(", ") })
-}
-
 fn folders() -> Vec<PathBuf> {
     let listed = std::env::var("LD_LIBRARY_PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = listed.split(':').filter(|f| f.starts_with('/')).map(PathBuf::from).collect();
     folders.extend(std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.to_owned())));
-    if let Some(cache) = cache_home() {
-        let caches = children(&cache.join("nasprof"), "onnxruntime-");
-        folders.extend(caches.into_iter().rev().filter(|f| f.join("complete").exists()).map(|f| f.join("lib")));
-    }
+    folders.extend(cached("onnxruntime", None));
     let environment = env_path("VIRTUAL_ENV").map(|folder| folder.join("lib"));
     let own = home().map(|home| home.join(".local/lib"));
     for root in environment.into_iter().chain(own).chain(PYTHONS.map(PathBuf::from)) {
-        for python in children(&root, "python3").into_iter().rev() {
+        for python in beginning(&root, "python3").into_iter().rev() {
             folders.extend(["site-packages", "dist-packages"].map(|p| python.join(p).join("onnxruntime/capi")));
         }
     }
     folders.extend(["/usr/local/lib", "/usr/lib"].map(PathBuf::from));
     folders
-}
-
-/// Sub-folders whose names begin so, in order.
-fn children(folder: &Path, prefix: &str) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let mut found: Vec<PathBuf> =
-        paths.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix))).collect();
-    found.sort();
-    found
-}
-
-/// The library in a folder; of several versions the last.
-fn in_folder(folder: &Path) -> Option<PathBuf> {
-    children(folder, FILE).into_iter().rfind(|path| path.is_file())
 }
 
 /// Refuses a file that the loader would refuse with words that do not say why.
@@ -177,16 +163,6 @@ fn version(path: &Path) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_last_of_several_versions_is_taken() {
-        let folder = tempfile::tempdir().unwrap();
-        assert_eq!(in_folder(folder.path()), None);
-        for name in ["libonnxruntime.so.1.20.0", "libonnxruntime.so.1.32.0", "libonnxruntime_providers_shared.so"] {
-            std::fs::write(folder.path().join(name), "x").unwrap();
-        }
-        assert_eq!(in_folder(folder.path()), Some(folder.path().join("libonnxruntime.so.1.32.0")));
-    }
 
     #[test]
     fn what_is_no_library_of_this_machine_is_named() {

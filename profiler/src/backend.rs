@@ -10,6 +10,13 @@ pub const ONNX_RUNTIME: &str = "onnxruntime";
 /// The execution providers that may be named. Which of them there are depends on the library.
 pub const ONNX_RUNTIME_PROVIDERS: [&str; 7] = ["cpu", "cuda", "tensorrt", "xnnpack", "openvino", "acl", "qnn"];
 
+/// The file of its library, with a version after it or not.
+pub const ONNX_RUNTIME_LIBRARY: &str = "libonnxruntime.so";
+/// The argument with which an agent says where it would load that library from.
+pub const LIBRARY_ARGUMENT: &str = "library";
+/// Its exit code where there is none.
+pub const NO_LIBRARY: u8 = 3;
+
 /// Whether a back end runs networks on ONNX Runtime.
 #[must_use]
 pub fn is_onnx_runtime(backend: &str) -> bool {

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use nasprof_base::text::columns;
-use nasprof_devices::{CommandTable, DeviceFile, DeviceFileError, LinkError, Milestone, Step as LinkStep, describe};
+use nasprof_devices::{
+    CommandTable, DeviceFile, DeviceFileError, LibraryOrigin, LinkError, Milestone, Step as LinkStep, describe,
+};
 use nasprof_profiler::engine::busy_processes;
 use nasprof_profiler::protocol::{DeviceError, Fingerprint, Probe, Probes};
 use nasprof_profiler::synthetic;
@@ -204,6 +206,14 @@ impl Check {
                 let how = if uploaded { "uploaded" } else { "was there" };
                 self.status("agent", Verdict::Ok, format!("{agent} ({how})"), None)
             }
+            Milestone::Library { library, origin } => {
+                let how = match origin {
+                    LibraryOrigin::Board => "the board's own",
+                    LibraryOrigin::Uploaded => "uploaded",
+                    LibraryOrigin::WasThere => "was there",
+                };
+                self.status("library", Verdict::Ok, format!("{library} ({how})"), None)
+            }
             Milestone::Taken { cores, exclusive } => {
                 let ours = if exclusive { "no other measurement is running" } else { "not exclusive" };
                 self.status("board", Verdict::Ok, format!("{cores} cores, {ours}"), None)
@@ -300,6 +310,9 @@ fn failed_step(error: &LinkError) -> &'static str {
         }
         LinkError::Clocks { .. } => "clocks",
         LinkError::Board { step: LinkStep::WorkFolder, .. } => "space",
+        LinkError::NoLibrary { .. }
+        | LinkError::WrongLibrary { .. }
+        | LinkError::Board { step: LinkStep::UploadLibrary, .. } => "library",
         LinkError::NoAgent { .. }
         | LinkError::WrongAgent { .. }
         | LinkError::Version { .. }

@@ -8,4 +8,5 @@ pub mod graphs;
 pub mod luts;
 pub mod machine;
 pub mod python;
+pub mod shells;
 pub mod skip;

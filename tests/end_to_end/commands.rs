@@ -166,6 +166,13 @@ fn a_space_says_what_to_expect() {
         json(&folder.ok("lut show a.parquet --json"))["rows"].as_array().unwrap().len()
     );
     assert!(folder.ok("space show small.toml --lut a.parquet").contains("on average (exact)"));
+    // A runtime that fuses is measured with fewer networks, and has fewer kinds of layers.
+    let show = |more: &str| json(&folder.ok(&format!("space show mobilenet-cifar10 --json {more}")));
+    let (torch, onnx) = (show("--backend torch"), show("--backend onnxruntime"));
+    assert_eq!([&torch, &onnx].map(|shown| shown["measuring"]["networks"].as_u64()), [Some(45), Some(30)]);
+    assert!(onnx["keys"].as_u64() < torch["keys"].as_u64(), "{} {}", onnx["keys"], torch["keys"]);
+    assert_eq!(show(""), torch);
+    folder.fails("space show small.toml --lut a.parquet --backend torch", 2, "--backend");
     folder.fails("space show mobilenet-cifar10 --lut a.parquet", 6, "space");
 }
 

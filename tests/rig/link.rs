@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -27,7 +27,12 @@ pub(crate) const AT_WORK: u64 = 12_000;
 
 /// Starts a measurement in the background.
 pub(crate) fn begin(folder: &Folder, line: &str) -> Child {
-    folder.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    begin_command(&mut folder.command(line))
+}
+
+/// The same with a command that has an environment of its own.
+pub(crate) fn begin_command(command: &mut Command) -> Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 pub(crate) fn finish(child: Child) -> Ran {

@@ -72,7 +72,11 @@ fn a_missing_back_end_an_agent_for_no_board_and_a_wrong_program_are_named() {
     let folder = board.folder(board.port);
     folder.fails(&format!("{MEASURE} --set backend=torch"), 2, "no back end `torch`");
     folder.fails(&format!("{MEASURE} --set agent=/bin/absent"), 2, "/bin/absent");
-    folder.fails(&format!("{MEASURE} --set agent={}", folder.path("small.toml").display()), 2, "not a Linux program");
+    folder.fails(
+        &format!("{MEASURE} --set agent={}", folder.path("small.toml").display()),
+        2,
+        "not a Linux program or library",
+    );
     folder.fails(&format!("{MEASURE} --set agent_on_board=/absent/agent"), 1, "start the agent");
     folder.fails(&format!("{MEASURE} --set agent_on_board=/bin/true"), 1, "start the agent");
     assert!(!folder.path("a.journal.jsonl").exists(), "nothing is begun on a board that cannot be used");

@@ -1,27 +1,28 @@
 //! A board: its architecture, its agent, and the supervisor that starts the agent.
 
+mod library;
 mod scripts;
+mod upload;
 
-use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use nasprof_profiler::protocol::bounds::MAX_CORES;
 use nasprof_profiler::protocol::{ALIVE, MARK, Notice, Order};
-use sha2::{Digest, Sha256};
 
 use crate::agent::{check_version, start};
 use crate::error::{LinkError, Step};
 use crate::file::DeviceFile;
-use crate::programs::{Programs, architecture, check_architecture};
+use crate::programs::architecture;
 use crate::ssh::{Connection, Stream};
 
-/// Room that an agent's upload must leave.
-const SPARE_BYTES: u64 = 1 << 20;
 /// A login shell may print some lines of its own before the supervisor speaks.
 const MAX_NOISE_LINES: usize = 100;
 /// A supervisor is there at once, but a board may first have to load libtorch from a slow card.
 const GREETING: Duration = Duration::from_secs(120);
+
+pub use self::library::LibraryOrigin;
+pub(crate) use self::library::{Library, provide};
+pub(crate) use self::upload::install;
 
 /// What a board says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub(crate) struct Survey {
     pub(crate) architecture: String,
     /// Free bytes there, where the board tells.
     pub(crate) free_bytes: Option<u64>,
+    /// Whether its shell can hold a lock.
+    pub(crate) has_flock: bool,
 }
 
 /// Who is measuring: the token is known to this run only, the owner is for people.
@@ -57,55 +60,8 @@ pub(crate) fn survey(connection: &Connection, file: &DeviceFile) -> Result<Surve
         folder: folder.to_owned(),
         architecture: architecture(machine, value("bits").and_then(|bits| bits.parse().ok())),
         free_bytes: value("free").and_then(|kilobytes| kilobytes.parse::<u64>().ok()).map(|k| k.saturating_mul(1024)),
+        has_flock: value("flock").is_some(),
     })
-}
-
-/// An agent on the board.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Installed {
-    /// As the scripts take it.
-    pub(crate) path: String,
-    /// Whether it was put there just now.
-    pub(crate) uploaded: bool,
-}
-
-/// Puts the agent for the board's architecture there under the hash of its content, unless it is there.
-pub(crate) fn install(
-    connection: &Connection,
-    file: &DeviceFile,
-    survey: &Survey,
-    programs: &Programs,
-) -> Result<Installed, LinkError> {
-    if let Some(path) = &file.agent_on_board {
-        return Ok(Installed { path: path.clone(), uploaded: false });
-    }
-    let program = match &file.agent {
-        Some(path) => path.clone(),
-        None => programs.for_architecture(&file.backend, &survey.architecture)?,
-    };
-    check_architecture(&program, &survey.architecture)?;
-    let bytes = read(&program)?;
-    let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    let name = format!("agent-{}", &hash[..32]);
-    let size = bytes.len().to_string();
-    let there = connection.run(scripts::IS_THERE, &[&file.work_folder, &name, &size, &hash], b"")?;
-    if there.text.lines().any(|line| line == "present") {
-        return Ok(Installed { path: name, uploaded: false });
-    }
-    let needed = bytes.len() as u64 + SPARE_BYTES;
-    if let Some(free) = survey.free_bytes.filter(|&free| free < needed) {
-        let problem = format!("{} has {} kB free, but {} kB are needed", survey.folder, free / 1024, needed / 1024);
-        return Err(LinkError::Board { step: Step::Upload, problem });
-    }
-    let taken = connection.run(scripts::TAKE, &[&file.work_folder, &name, &size], &bytes)?;
-    if taken.status != 0 {
-        return Err(failed(Step::Upload, &taken.errors, taken.status));
-    }
-    Ok(Installed { path: name, uploaded: true })
-}
-
-fn read(program: &PathBuf) -> Result<Vec<u8>, LinkError> {
-    fs::read(program).map_err(|e| LinkError::WrongAgent { path: program.display().to_string(), problem: e.to_string() })
 }
 
 /// The supervisor on a board.
@@ -118,17 +74,19 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Starts it; with the device file's `exclusive`, it takes the board for `owner`.
+    /// Starts it, with ONNX Runtime from `library` where that was put there; with the device file's `exclusive`, it takes the board
+    /// for `owner`.
     pub(crate) fn start(
         connection: Connection,
         file: &DeviceFile,
         agent: &str,
+        library: Option<&str>,
         owner: &Owner,
     ) -> Result<Self, LinkError> {
         let libraries: Vec<&str> =
             [&file.libtorch, &file.onnxruntime].into_iter().flatten().map(String::as_str).collect();
         let libraries = libraries.join(":");
-        let mut arguments = vec![file.work_folder.as_str(), agent, &libraries];
+        let mut arguments = vec![file.work_folder.as_str(), agent, &libraries, library.unwrap_or_default()];
         if file.exclusive {
             arguments.extend(["lock", &owner.token, &owner.words]);
         }
@@ -230,12 +188,19 @@ fn failed(step: Step, errors: &str, status: i32) -> LinkError {
 
 #[cfg(test)]
 mod tests {
-    use super::scripts;
-    use std::process::{Command, Output, Stdio};
-    use std::{fs, io::Write};
+    use std::fs;
+    use std::io::Write;
+    use std::path::Path;
+    use std::process::{Output, Stdio};
+    use std::time::{Duration, SystemTime};
 
-    fn run(home: &std::path::Path, script: &str, arguments: &[&str], input: &[u8]) -> Output {
-        let mut child = Command::new("sh")
+    use nasprof_testkit::shells::Shell;
+
+    use super::scripts;
+
+    fn run(shell: &Shell, home: &Path, script: &str, arguments: &[&str], input: &[u8]) -> Output {
+        let mut child = shell
+            .command()
             .args(["-c", script, "sh"])
             .args(arguments)
             .env("HOME", home)
@@ -248,14 +213,20 @@ mod tests {
         child.wait_with_output().unwrap()
     }
 
-    /// The scripts on this machine's shell, in work folders whose names a shell could misunderstand.
+    /// In work folders whose names a shell could misunderstand.
     #[test]
     fn an_upload_is_whole_or_not_there() {
+        Shell::all().iter().for_each(upload_by);
+    }
+
+    fn upload_by(shell: &Shell) {
         for folder in ["plain", "a b/c", "$(touch x)", "; touch x", "-n", "~/it's", "*"] {
             let home = tempfile::tempdir().unwrap();
-            let take = |size: &str, bytes: &[u8]| run(home.path(), scripts::TAKE, &[folder, "agent-0", size], bytes);
+            let take = |size: &str, bytes: &[u8]| {
+                run(shell, home.path(), scripts::TAKE, &[folder, "agent-0", size, "4"], bytes)
+            };
             let there = |hash: &str| {
-                let output = run(home.path(), scripts::IS_THERE, &[folder, "agent-0", "3", hash], b"");
+                let output = run(shell, home.path(), scripts::IS_THERE, &[folder, "agent-0", "3", hash], b"");
                 String::from_utf8(output.stdout).unwrap()
             };
             // SHA-256 of `abc`: FIPS 180-2, appendix B.1.
@@ -272,8 +243,13 @@ mod tests {
         }
     }
 
+    /// Of each kind so many stay as are asked for, and no other kind is touched.
     #[test]
     fn old_parts_and_old_agents_are_removed() {
+        Shell::all().iter().for_each(removed_by);
+    }
+
+    fn removed_by(shell: &Shell) {
         let home = tempfile::tempdir().unwrap();
         let work = home.path().join("w");
         fs::create_dir(&work).unwrap();
@@ -281,20 +257,56 @@ mod tests {
         fs::write(work.join("agent-9.99999999.part"), "x").unwrap();
         let own = format!("agent-8.{}.part", std::process::id());
         fs::write(work.join(&own), "x").unwrap();
-        for i in 0..7 {
-            assert!(run(home.path(), scripts::TAKE, &["w", &format!("agent-{i}"), "1"], b"x").status.success());
+        for (kind, count, kept) in [("agent", 7, "4"), ("onnxruntime", 3, "2")] {
+            for i in 0..count {
+                let name = format!("{kind}-{i}");
+                let taken = run(shell, home.path(), scripts::TAKE, &["w", &name, "1", kept], b"x");
+                assert!(taken.status.success(), "{}", shell.name);
+                // A minute apart, and before the next one.
+                let time = SystemTime::now() - Duration::from_secs(60 * (10 - i));
+                fs::File::options().write(true).open(work.join(&name)).unwrap().set_modified(time).unwrap();
+            }
         }
         assert!(!work.join("agent-9.99999999.part").exists());
-        assert!(work.join("agent-6").exists());
-        assert!(fs::read_dir(&work).unwrap().count() <= 5);
+        assert!(work.join("agent-6").exists() && work.join("onnxruntime-2").exists());
+        let of = |kind: &str| {
+            let names = fs::read_dir(&work).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+            names.filter(|name| name.starts_with(kind) && !name.ends_with(".part")).count()
+        };
+        assert_eq!((of("agent-"), of("onnxruntime-")), (4, 2), "{}", shell.name);
+        assert!(!work.join("agent-2").exists() && work.join("agent-3").exists(), "{}", shell.name);
     }
 
     #[test]
     fn a_survey_says_folder_machine_and_room() {
-        let home = tempfile::tempdir().unwrap();
-        let text = String::from_utf8(run(home.path(), scripts::SURVEY, &["a b"], b"").stdout).unwrap();
-        assert!(text.contains("/a b\n") && text.contains("machine=") && text.contains("free="), "{text}");
-        fs::write(home.path().join("file"), "").unwrap();
-        assert_eq!(run(home.path(), scripts::SURVEY, &["file"], b"").status.code(), Some(3));
+        for shell in &Shell::all() {
+            let home = tempfile::tempdir().unwrap();
+            let text = String::from_utf8(run(shell, home.path(), scripts::SURVEY, &["a b"], b"").stdout).unwrap();
+            for expected in ["/a b\n", "machine=", "free=", "flock="] {
+                assert!(text.contains(expected), "{}: {text}", shell.name);
+            }
+            fs::write(home.path().join("file"), "").unwrap();
+            assert_eq!(run(shell, home.path(), scripts::SURVEY, &["file"], b"").status.code(), Some(3));
+        }
+    }
+
+    /// The agent of ours is named by its file in the work folder, any other by a path from the account's home.
+    #[test]
+    fn an_agent_is_asked_wherever_it_is() {
+        use std::os::unix::fs::PermissionsExt;
+        for shell in &Shell::all() {
+            let home = tempfile::tempdir().unwrap();
+            for agent in ["w/agent-0", "own"] {
+                let path = home.path().join(agent);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(&path, format!("#!/bin/sh\necho \"{agent} $*\"; exit 3\n")).unwrap();
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            }
+            for (agent, expected) in [("agent-0", "w/agent-0 a b\n"), ("own", "own a b\n"), ("~/own", "own a b\n")] {
+                let asked = run(shell, home.path(), scripts::ASK, &["w", agent, "a b"], b"");
+                assert_eq!(asked.status.code(), Some(3), "{}", shell.name);
+                assert_eq!(String::from_utf8(asked.stdout).unwrap(), expected, "{}", shell.name);
+            }
+        }
     }
 }

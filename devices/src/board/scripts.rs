@@ -19,9 +19,10 @@ pub(super) const SURVEY: &str = script!(
     "echo \"bits=$(getconf LONG_BIT 2>/dev/null)\"",
     "set -- $(df -Pk . 2>/dev/null | tail -n 1)",
     "echo \"free=$4\"",
+    "echo \"flock=$(command -v flock)\"",
 );
 
-/// Whether agent `$2` is there with `$3` bytes and, where that can be computed, the SHA-256 `$4`: a board that lost its
+/// Whether the file `$2` of ours is there with `$3` bytes and, where that can be computed, the SHA-256 `$4`: a board that lost its
 /// power may have kept the name and not the bytes.
 pub(super) const IS_THERE: &str = script!(
     "[ -x \"$2\" ] && [ \"$(wc -c < \"$2\")\" -eq \"$3\" ] || { echo absent; exit 0; }",
@@ -32,8 +33,8 @@ pub(super) const IS_THERE: &str = script!(
     "echo present",
 );
 
-/// Takes `$3` bytes from the input as agent `$2`. The name appears when all of them are there. Parts that a dead upload
-/// left are removed, and all but the four agents used last.
+/// Takes `$3` bytes from the input as the file `$2`, which is named KIND-HASH. The name appears when all of them are there. Parts
+/// that a dead upload left are removed, and all but the `$4` of the kind used last.
 pub(super) const TAKE: &str = script!(
     "umask 077",
     "for old in *.part; do",
@@ -45,13 +46,26 @@ pub(super) const TAKE: &str = script!(
     "cat > \"$part\" || exit 4",
     "[ \"$(wc -c < \"$part\")\" -eq \"$3\" ] || { echo 'the upload was cut off' >&2; exit 5; }",
     "chmod 700 \"$part\" && mv -f -- \"$part\" \"$2\" || exit 6",
-    "ls -t agent-* | grep -v '[.]part$' | tail -n +5 | while read -r old; do rm -f -- \"$old\"; done",
+    // The new one is kept whatever its time is: busybox sorts by whole seconds.
+    "ls -t \"${2%%-*}\"-* | grep -v '[.]part$' | grep -Fvx -- \"$2\" | tail -n \"+$4\" |",
+    "  while read -r old; do rm -f -- \"$old\"; done",
 );
 
-/// Becomes the supervisor: agent `$2` with library path `$3`, then the claim, if any.
+/// The path of agent `$2`: one of ours, or one that the device file names.
+macro_rules! agent {
+    () => {
+        "agent=$2; case $agent in '~/'*) agent=$HOME/${agent#'~/'};; /*) ;; agent-*) agent=./$agent;; *) agent=$HOME/$agent;; esac"
+    };
+}
+
+/// Asks agent `$2` with the argument `$3`.
+pub(super) const ASK: &str = script!(agent!(), "exec \"$agent\" \"$3\" </dev/null");
+
+/// Becomes the supervisor: agent `$2` with library path `$3` and ONNX Runtime from `$4`, then the claim, if any.
 pub(super) const SUPERVISE: &str = script!(
-    "agent=$2; case $agent in '~/'*) agent=$HOME/${agent#'~/'};; /*) ;; agent-*) agent=./$agent;; *) agent=$HOME/$agent;; esac",
+    agent!(),
     "[ -z \"$3\" ] || export LD_LIBRARY_PATH=\"$3${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}\"",
-    "shift 3",
+    "[ -z \"$4\" ] || export NASPROF_ONNXRUNTIME=\"$4\"",
+    "shift 4",
     "exec \"$agent\" supervise \"$@\"",
 );

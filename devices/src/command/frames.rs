@@ -4,6 +4,8 @@ use super::script::MARK;
 
 /// What a login shell may print before the script speaks.
 const MAX_NOISE: usize = 1 << 16;
+/// The line before a run's output is no longer: a word and five numbers.
+const MAX_LINE: usize = 200;
 
 /// One run of the command.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -34,32 +36,40 @@ pub enum Fetched {
     File(Vec<u8>),
 }
 
-/// Takes the script's output as it comes.
+/// Takes the script's output as it comes, and finds the runs in it.
 #[derive(Debug)]
-pub(super) struct Frames {
+pub struct Frames {
     buffer: Vec<u8>,
     most: u64,
-    pub(super) runs: Vec<CommandRun>,
+    /// Runs that are there as a whole; whoever takes them removes them.
+    pub runs: Vec<CommandRun>,
+    begun: bool,
 }
 
 impl Frames {
     /// For files of at most so many bytes.
-    pub(super) fn new(most: u64) -> Self {
-        Self { buffer: Vec::new(), most, runs: Vec::new() }
+    #[must_use]
+    pub fn new(most: u64) -> Self {
+        Self { buffer: Vec::new(), most, runs: Vec::new(), begun: false }
     }
 
-    /// Takes some bytes; whether they make sense.
-    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<(), String> {
+    /// Takes some bytes.
+    ///
+    /// # Errors
+    /// If they make no sense.
+    pub fn take(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.buffer.extend_from_slice(bytes);
         while let Some((run, length)) = self.first()? {
             self.buffer.drain(..length);
             self.runs.push(run);
+            self.begun = true;
         }
         Ok(())
     }
 
     /// What was said that is no run: what a script says before it gives up.
-    pub(super) fn rest(&self) -> String {
+    #[must_use]
+    pub fn rest(&self) -> String {
         String::from_utf8_lossy(&self.buffer).into_owned()
     }
 
@@ -67,23 +77,34 @@ impl Frames {
     fn first(&mut self) -> Result<Option<(CommandRun, usize)>, String> {
         let mark = format!("{MARK} ");
         let at_line = |at: usize| at == 0 || self.buffer[at - 1] == b'\n';
-        let found = self.buffer.windows(mark.len()).take(MAX_NOISE).position(|w| w == mark.as_bytes());
-        let Some(at) = found.filter(|&at| at_line(at)) else {
-            return match self.buffer.len() > MAX_NOISE {
+        let mut places = 0..self.buffer.len().min(MAX_NOISE);
+        let Some(at) = places.find(|&at| at_line(at) && self.buffer[at..].starts_with(mark.as_bytes())) else {
+            return match self.buffer.len() >= MAX_NOISE + mark.len() {
                 true => Err("unexpected output instead of a run's".to_owned()),
                 false => Ok(None),
             };
         };
-        if at > 0 && !self.runs.is_empty() {
+        if at > 0 && self.begun {
             return Err("a run has more bytes than it says".to_owned());
         }
-        let Some(end) = self.buffer[at..].iter().position(|&b| b == b'\n').map(|end| at + end) else { return Ok(None) };
+        let Some(end) = self.buffer[at..].iter().take(MAX_LINE).position(|&b| b == b'\n').map(|end| at + end) else {
+            return match self.buffer.len() - at > MAX_LINE {
+                true => Err("the line before a run's output does not end".to_owned()),
+                false => Ok(None),
+            };
+        };
         let line = String::from_utf8_lossy(&self.buffer[at + mark.len()..end]).into_owned();
         let wrong = || format!("cannot read its line `{}`", line.escape_debug());
         let &[status, late, printed, profile, times] = &line.split(' ').collect::<Vec<_>>()[..] else {
             return Err(wrong());
         };
-        let status = status.parse().map_err(|_| wrong())?;
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let status = status.parse().ok().filter(|_| digits(status)).ok_or_else(wrong)?;
+        let late = match late {
+            "0" => false,
+            "1" => true,
+            _ => return Err(wrong()),
+        };
         let [Some(printed), Some(profile), Some(times)] = [printed, profile, times].map(|text| self.length(text))
         else {
             return Err(wrong());
@@ -105,13 +126,15 @@ impl Frames {
         };
         let (printed, profile, times) = (file(printed), file(profile), file(times));
         let printed = if let Fetched::File(printed) = printed { printed } else { Vec::new() };
-        Ok(Some((CommandRun { status, late: late == "1", printed, profile, times }, total)))
+        Ok(Some((CommandRun { status, late, printed, profile, times }, total)))
     }
 
     fn length(&self, text: &str) -> Option<Length> {
         Some(match text {
             "-" => Length::Without(Fetched::Missing),
             "+" => Length::Without(Fetched::Several),
+            // Not `+1`, which is a number as well.
+            number if number.starts_with('+') => return None,
             number => match number.parse().ok()? {
                 bytes if bytes > self.most => Length::Without(Fetched::TooLarge(bytes)),
                 bytes => Length::Bytes(usize::try_from(bytes).ok()?),
@@ -167,13 +190,26 @@ mod tests {
             "nasprof-run 0 0 3\n",
             "nasprof-run x 0 0 0 0\n",
             "nasprof-run 0 0 -1 0 0\n",
+            "nasprof-run 0 2 0 0 0\n",
+            "nasprof-run +0 0 0 0 0\n",
+            "nasprof-run 0 0 +1 0 0\nx",
             "nasprof-run 0 0 3 - -\nabcdnasprof-run 0 0 0 - -\nnasprof-run",
         ] {
             let mut frames = Frames::new(100);
             assert!(frames.take(text.as_bytes()).is_err() || frames.runs.len() < 2, "{text}");
         }
         let mut frames = Frames::new(100);
-        assert!(frames.take(&vec![b'x'; MAX_NOISE + 1]).is_err());
+        assert!(frames.take(&vec![b'x'; MAX_NOISE + 100]).is_err());
+        // A line without an end does not fill the memory.
+        let mut frames = Frames::new(100);
+        frames.take(b"nasprof-run ").unwrap();
+        assert!(frames.take(&[b'1'; MAX_LINE]).is_err());
+        // More bytes than a run says are noticed, whoever has taken the run already. The control: before the first run they are
+        // what a login shell prints, even if it names the mark.
+        let mut frames = Frames::new(100);
+        frames.take(b"x nasprof-run 1\nnasprof-run 0 0 0 - -\n").unwrap();
+        assert_eq!(frames.runs.drain(..).count(), 1);
+        assert!(frames.take(b"more\nnasprof-run 0 0 0 - -\n").is_err());
         // Nothing is made of a run that is not there as a whole.
         let mut frames = Frames::new(100);
         frames.take(b"nasprof-run 0 0 3 - -\nab").unwrap();

@@ -19,6 +19,11 @@ pub(super) const CUT: i32 = 5;
 /// Exit code: another measurement has the lock; what its file says is printed.
 pub(super) const BUSY: i32 = 7;
 
+/// Most bytes of what a command prints.
+pub(super) const MAX_PRINTED: u64 = 16 << 20;
+/// Most bytes of a file that it writes.
+pub(super) const MAX_FILE: u64 = 512 << 20;
+
 /// First word of the line before a run's output.
 pub(super) const MARK: &str = "nasprof-run";
 
@@ -110,13 +115,16 @@ mod tests {
     use std::path::Path;
     use std::process::{Command, Output, Stdio};
 
+    use nasprof_testkit::shells::Shell;
+
     use super::*;
 
     /// The script in a folder, `command` as its words; `input` is the model.
-    fn run(shell: &str, folder: &Path, input: &[u8], count: u32, limit: u32, command: &[&str]) -> Output {
+    fn run(shell: &Shell, folder: &Path, input: &[u8], count: u32, limit: u32, command: &[&str]) -> Output {
         let scratch = folder.join("scratch");
         let numbers = [input.len().to_string(), count.to_string(), limit.to_string()];
-        let mut child = Command::new(shell)
+        let mut child = shell
+            .command()
             .args(["-c", RUN, "sh", scratch.to_str().unwrap(), "model.onnx"])
             .args(&numbers)
             .args(["100000", "1000000", "", "me"])
@@ -128,13 +136,13 @@ mod tests {
             .unwrap();
         child.stdin.take().unwrap().write_all(input).unwrap();
         let output = child.wait_with_output().unwrap();
-        assert!(!scratch.exists(), "{shell}: {command:?} left {}", scratch.display());
+        assert!(!scratch.exists(), "{}: {command:?} left {}", shell.name, scratch.display());
         output
     }
 
     /// One run of the script with limits of a few bytes and nothing to read; `lock` is the lock's file and who wants it.
-    fn small(scratch: &Path, size: &str, lock: [&str; 2], command: &[&str]) -> Command {
-        let mut shell = Command::new("sh");
+    fn small(shell: &Shell, scratch: &Path, size: &str, lock: [&str; 2], command: &[&str]) -> Command {
+        let mut shell = shell.command();
         shell.args(["-c", RUN, "sh", scratch.to_str().unwrap(), "m", size, "1", "20", "9", "9"]).args(lock);
         shell.args(command).stdin(Stdio::null());
         shell
@@ -146,12 +154,13 @@ mod tests {
 
     #[test]
     fn outputs_are_handed_over_and_nothing_is_left() {
-        for shell in ["sh", "bash"] {
+        for shell in &Shell::all() {
             let folder = tempfile::tempdir().unwrap();
             let program = "touch $TMPDIR/temporary; echo hello; cat ../model.onnx > profile_1.json; printf 42 > times; touch other; echo x >&2";
             let output = run(shell, folder.path(), b"the model", 2, 20, &["sh", "-c", program]);
             let one = "nasprof-run 0 0 8 9 2\nhello\nx\nthe model42";
-            assert_eq!(said(&output), format!("{one}{one}"), "{shell}: {}", String::from_utf8_lossy(&output.stderr));
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(said(&output), format!("{one}{one}"), "{}: {errors}", shell.name);
             assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
             // Words are words.
             let hostile = ["printf", "%s|", "; touch x", "$(touch x)", "a  b", "*", "'", ""];
@@ -163,7 +172,7 @@ mod tests {
 
     #[test]
     fn failures_are_told_apart() {
-        for shell in ["sh", "bash"] {
+        for shell in &Shell::all() {
             let folder = tempfile::tempdir().unwrap();
             let run = |input: &[u8], limit, command: &[&str]| run(shell, folder.path(), input, 1, limit, command);
             assert!(said(&run(b"m", 20, &["sh", "-c", "exit 3"])).starts_with("nasprof-run 3 0 0 - -\n"));
@@ -189,46 +198,53 @@ mod tests {
     /// The control: with somebody who listens the same command runs to its end.
     #[test]
     fn a_command_ends_when_nobody_listens() {
-        let folder = tempfile::tempdir().unwrap();
-        let mark = folder.path().join("mark");
-        let command = format!("sleep 4; touch {}", mark.display());
-        let output = run("sh", folder.path(), b"m", 1, 20, &["sh", "-c", &command]);
-        assert!(output.status.success() && mark.exists());
-        fs::remove_file(&mark).unwrap();
+        for shell in &Shell::all() {
+            let folder = tempfile::tempdir().unwrap();
+            let mark = folder.path().join("mark");
+            let command = format!("sleep 4; touch {}", mark.display());
+            let output = run(shell, folder.path(), b"m", 1, 20, &["sh", "-c", &command]);
+            assert!(output.status.success() && mark.exists(), "{}", shell.name);
+            fs::remove_file(&mark).unwrap();
 
-        let scratch = folder.path().join("scratch");
-        let mut child = small(&scratch, "0", ["", ""], &["sh", "-c", &command])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        drop((child.stdout.take(), child.stderr.take()));
-        assert!(!child.wait().unwrap().success());
-        assert!(!scratch.exists());
-        std::thread::sleep(std::time::Duration::from_secs(4));
-        assert!(!mark.exists());
+            let scratch = folder.path().join("scratch");
+            let mut child = small(shell, &scratch, "0", ["", ""], &["sh", "-c", &command])
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            drop((child.stdout.take(), child.stderr.take()));
+            assert!(!child.wait().unwrap().success(), "{}", shell.name);
+            assert!(!scratch.exists(), "{}", shell.name);
+            std::thread::sleep(std::time::Duration::from_secs(4));
+            assert!(!mark.exists(), "{}", shell.name);
+        }
     }
 
     #[test]
     fn a_model_that_is_cut_and_a_lock_that_is_held_are_told() {
-        let folder = tempfile::tempdir().unwrap();
-        let scratch = folder.path().join("scratch");
-        let lock = folder.path().join("lock");
-        let run =
-            |size: &str, lock: &str| small(&scratch, size, [lock, "{\"owner\":\"me\"}"], &["true"]).output().unwrap();
-        assert_eq!(run("7", "").status.code(), Some(CUT));
-        assert!(!scratch.exists());
-        let path = lock.to_str().unwrap();
-        assert!(run("0", path).status.success());
-        let held = fs::File::open(&lock).unwrap();
-        held.lock().unwrap();
-        let refused = run("0", path);
-        assert_eq!((refused.status.code(), said(&refused).as_str()), (Some(BUSY), "{\"owner\":\"me\"}"));
-        drop(held);
-        assert!(run("0", path).status.success());
-        // A folder that is there is not ours.
-        fs::create_dir(&scratch).unwrap();
-        assert_eq!(run("0", "").status.code(), Some(NO_FOLDER));
-        assert!(scratch.exists());
+        for shell in &Shell::all() {
+            let folder = tempfile::tempdir().unwrap();
+            let scratch = folder.path().join("scratch");
+            let lock = folder.path().join("lock");
+            let owner = "{\"owner\":\"me\"}";
+            let run = |size: &str, lock: &str| small(shell, &scratch, size, [lock, owner], &["true"]).output().unwrap();
+            assert_eq!(run("7", "").status.code(), Some(CUT), "{}", shell.name);
+            assert!(!scratch.exists());
+            let path = lock.to_str().unwrap();
+            assert!(run("0", path).status.success(), "{}", shell.name);
+            // A board whose busybox has no flock holds no lock.
+            if fs::read(&lock).is_ok() {
+                let held = fs::File::open(&lock).unwrap();
+                held.lock().unwrap();
+                let refused = run("0", path);
+                assert_eq!((refused.status.code(), said(&refused).as_str()), (Some(BUSY), owner), "{}", shell.name);
+                drop(held);
+            }
+            assert!(run("0", path).status.success());
+            // A folder that is there is not ours.
+            fs::create_dir(&scratch).unwrap();
+            assert_eq!(run("0", "").status.code(), Some(NO_FOLDER), "{}", shell.name);
+            assert!(scratch.exists());
+        }
     }
 }

@@ -18,7 +18,7 @@ use crate::journal::Role;
 
 /// Networks sampled for a space with choices. More networks and fewer rounds: what predictions of new networks lack are contexts, not
 /// rounds; four rounds predict them as well as forty.
-pub(super) const NETWORKS: usize = 45;
+const NETWORKS: usize = 45;
 /// Of networks that fill this much memory with their parameters, fewer are enough: a board has to hold them all. And of those of a
 /// runtime that fuses: on ONNX Runtime LUTs of 24, 30, 36 and 45 networks of mobilenet-cifar10 predicted new ones alike.
 const FEWER_NETWORKS: usize = 30;
@@ -31,6 +31,11 @@ const MIN_OCCURRENCES: usize = 3;
 pub(super) const ANCHORS: usize = 10;
 /// Samples spent on one network before giving up on avoiding failed layers.
 const MAX_SAMPLES: usize = 200;
+
+/// Networks sampled of a space that has enough of them.
+pub(super) fn sampled_networks(runtime: Runtime) -> usize {
+    if runtime.fuses() { FEWER_NETWORKS } else { NETWORKS }
+}
 
 /// Something that is loaded and visited.
 #[derive(Debug, Clone, PartialEq)]
@@ -187,7 +192,7 @@ pub fn network_workloads(
 ) -> Result<Vec<Workload>, EngineError> {
     let mut pool = Pool { space, runtime, failed, networks: Vec::new(), occurrences: BTreeMap::new() };
     let most = most_networks(space);
-    let sampled = most.min(if runtime.fuses() { FEWER_NETWORKS } else { NETWORKS });
+    let sampled = most.min(sampled_networks(runtime));
     for arch in balanced(space, sampled, rng) {
         if !pool.is_large() {
             pool.try_add(&arch)?;

@@ -20,7 +20,9 @@ pub(super) fn run(args: &SpaceArgs) -> Result<ExitCode, Failure> {
             let names: Vec<&str> = builtin_names().collect();
             if args.json { print_json(&names)? } else { names.iter().try_for_each(print)? }
         }
-        SpaceCommand::Show { space, lut } => show::run(space, lut.as_deref(), args.json)?,
+        SpaceCommand::Show { space, lut, backend } => {
+            show::run(space, lut.as_deref(), backend.as_deref(), args.json)?;
+        }
         SpaceCommand::Sample { space, count, seed } => {
             let space = resolve::space(space)?;
             let mut rng = ChaCha8Rng::seed_from_u64(*seed);

@@ -8,6 +8,7 @@ use nasprof_graph::expectation::{ExpectedCost, Method, keys_that_can_run};
 use nasprof_graph::outline::Module;
 use nasprof_graph::runtime::Runtime;
 use nasprof_lut::{Lut, read};
+use nasprof_profiler::backend::is_onnx_runtime;
 use nasprof_profiler::engine::{Forecast, keys_of_space};
 use nasprof_spaces::Space;
 use rand::SeedableRng;
@@ -29,6 +30,7 @@ const SESSIONS: u32 = 2;
 
 struct Facts {
     space: Space,
+    runtime: Runtime,
     modules: Vec<Module>,
     keys: usize,
     macs: f64,
@@ -36,7 +38,7 @@ struct Facts {
     forecast: Forecast,
 }
 
-pub(super) fn run(name: &str, lut: Option<&Path>, as_json: bool) -> Result<(), Failure> {
+pub(super) fn run(name: &str, lut: Option<&Path>, backend: Option<&str>, as_json: bool) -> Result<(), Failure> {
     let lut = lut.map(read).transpose()?;
     let mut space = resolve::space(name)?;
     if let Some(lut) = &lut {
@@ -44,14 +46,20 @@ pub(super) fn run(name: &str, lut: Option<&Path>, as_json: bool) -> Result<(), F
         (space, identity) = at_batch(space, lut.context.header.batch)?;
         lut.check_space(&space.name, &identity)?;
     }
-    let facts = facts(space, lut.as_ref())?;
+    let runtime = match &lut {
+        Some(lut) => lut.context.header.runtime,
+        // In which layout a device works is not known here; the plain one has the fewest keys.
+        None if backend.is_some_and(is_onnx_runtime) => Runtime::OnnxRuntime,
+        None => Runtime::TorchEager,
+    };
+    let facts = facts(space, runtime, lut.as_ref())?;
     if as_json { show_json(&facts, lut.as_ref()) } else { show(&facts, lut.as_ref()) }
 }
 
-fn facts(space: Space, lut: Option<&Lut>) -> Result<Facts, Failure> {
-    let keys = match keys_that_can_run(&space.graph) {
+fn facts(space: Space, runtime: Runtime, lut: Option<&Lut>) -> Result<Facts, Failure> {
+    let keys = match keys_that_can_run(&space.graph).filter(|_| !runtime.fuses()) {
         Some(keys) => keys.len(),
-        None => keys_of_space(&space, Runtime::TorchEager, &mut ChaCha8Rng::seed_from_u64(0))?.len(),
+        None => keys_of_space(&space, runtime, &mut ChaCha8Rng::seed_from_u64(0))?.len(),
     };
     let uniform = space.uniform_probabilities();
     let sampling = expected::SAMPLING;
@@ -61,17 +69,17 @@ fn facts(space: Space, lut: Option<&Lut>) -> Result<Facts, Failure> {
     let (macs, macs_method) = average(ExpectedCost::macs(&space.graph, Runtime::TorchEager, sampling))?;
     let seconds = match lut {
         Some(lut) => average(lut.expected_latency(&space.graph, sampling))?.0 / 1e3,
-        None => macs / ASSUMED_MACS_PER_SECOND + ASSUMED_LAYER_SECONDS * layers_of_one(&space)?,
+        None => macs / ASSUMED_MACS_PER_SECOND + ASSUMED_LAYER_SECONDS * layers_of_one(&space, runtime)?,
     };
     let networks = u64::try_from(space.networks()).unwrap_or(u64::MAX);
-    let forecast = Forecast::new(networks, keys, SESSIONS, seconds);
-    Ok(Facts { modules: space.graph.modules(), keys, macs, macs_method, forecast, space })
+    let forecast = Forecast::new(runtime, networks, keys, SESSIONS, seconds);
+    Ok(Facts { modules: space.graph.modules(), keys, macs, macs_method, forecast, runtime, space })
 }
 
 /// Layers of a drawn network.
-fn layers_of_one(space: &Space) -> Result<f64, Failure> {
+fn layers_of_one(space: &Space, runtime: Runtime) -> Result<f64, Failure> {
     let arch = space.sample(&mut ChaCha8Rng::seed_from_u64(0));
-    Ok(Runtime::TorchEager.subnet(&space.graph, &arch)?.layers().count() as f64)
+    Ok(runtime.subnet(&space.graph, &arch)?.layers().count() as f64)
 }
 
 fn how_derived(facts: &Facts, lut: Option<&Lut>) -> String {
@@ -122,7 +130,7 @@ fn show(facts: &Facts, lut: Option<&Lut>) -> Result<(), Failure> {
         print(format!("networks       {} distinct", space.networks()))?;
     }
     print(format!("supernet       {} trainable parameters", space.params()))?;
-    print(format!("LUT keys       {} (libtorch, nothing fused)", facts.keys))?;
+    print(format!("LUT keys       {} ({})", facts.keys, keys_of(facts.runtime)))?;
     let [low, high] = facts.forecast.seconds;
     print(format!("measuring      {} to {}: {}", duration(low), duration(high), how_derived(facts, lut)))?;
     match lut {
@@ -167,6 +175,15 @@ fn grouped(choices: &[Choice]) -> Vec<String> {
         }
     };
     runs.map(line).collect()
+}
+
+/// What the keys are those of.
+fn keys_of(runtime: Runtime) -> String {
+    match runtime.onnx_runtime_block() {
+        None => "libtorch, nothing fused".to_owned(),
+        Some(0) => "ONNX Runtime, fused; more where it works in blocks of channels".to_owned(),
+        Some(block) => format!("ONNX Runtime, fused, in blocks of {block} channels"),
+    }
 }
 
 fn duration(seconds: f64) -> String {

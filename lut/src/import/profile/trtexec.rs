@@ -52,12 +52,54 @@ pub(super) fn read(text: &str) -> Result<Vec<Layer>, ImportError> {
     layers.iter().map(layer).collect()
 }
 
-/// Layers have names alone, which begin with the operator: `Conv_0 + Relu_0`, `Reformatting CopyNode for …`.
+/// Layers have names alone. They begin with an operator, `Conv_0 + Relu_0`, `Reformatting CopyNode for …`, or with a node's path
+/// whose last part is one, `/backbone/conv1/Conv_3`; a layer without a name has its kind in brackets behind it.
 fn operator(name: &str) -> String {
-    let word: String = name
-        .trim_start_matches(|c: char| !c.is_ascii_alphabetic())
-        .chars()
-        .take_while(|c| c.is_ascii_alphabetic())
-        .collect();
-    if word.is_empty() { "layer".to_owned() } else { word }
+    let name = match name.split_once("(Unnamed Layer*").and_then(|(_, rest)| rest.split_once('[')) {
+        Some((_, kind)) => kind,
+        None => name.trim_start_matches(|c: char| !c.is_ascii_alphabetic() && !c.is_ascii_digit()),
+    };
+    // What TensorRT's own compiler makes has names of its own.
+    let name = name.strip_prefix("myl_").unwrap_or(name);
+    let first = name.split(|c: char| c.is_whitespace() || "+|,()[]{}".contains(c)).next().unwrap_or_default();
+    let mut parts = first.rsplit(['/', '.', ':']).map(word);
+    parts.find(|word| !word.is_empty()).unwrap_or_else(|| "layer".to_owned())
+}
+
+/// The first run of letters.
+fn word(text: &str) -> String {
+    let text = text.trim_start_matches(|c: char| !c.is_ascii_alphabetic());
+    text.chars().take_while(char::is_ascii_alphabetic).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::operator;
+
+    #[test]
+    fn the_operator_is_read_from_the_name() {
+        for (name, expected) in [
+            ("Conv_0 + Relu_0", "Conv"),
+            ("/backbone/Conv_3", "Conv"),
+            ("/backbone/conv1/Conv + /backbone/relu/Relu", "Conv"),
+            ("/a/Conv || /b/Conv", "Conv"),
+            ("model_1/conv2d/Conv2D", "Conv"),
+            ("/backbone/layer1/layer1.0/conv1/Conv", "Conv"),
+            ("/model.22/dfl/Reshape_1", "Reshape"),
+            ("features.0.Conv_3", "Conv"),
+            ("Relu:0", "Relu"),
+            ("/layers/3", "layers"),
+            ("Reformatting CopyNode for Input Tensor 0 to /backbone/Conv_3", "Reformatting"),
+            ("PWN(/a/Sigmoid, /a/Mul)", "PWN"),
+            ("{ForeignNode[/encoder/MatMul.../decoder/Add]}", "ForeignNode"),
+            ("[CONVOLUTION]-[aten_ops.convolution.default]-[/conv1/convolution]", "CONVOLUTION"),
+            ("(Unnamed Layer* 3) [Convolution]", "Convolution"),
+            ("(Unnamed Layer* 3) [Convolution] + (Unnamed Layer* 5) [Activation]", "Convolution"),
+            ("__myl_Fc_myl0_3", "Fc"),
+            ("12345", "layer"),
+            ("", "layer"),
+        ] {
+            assert_eq!(operator(name), expected, "{name}");
+        }
+    }
 }

@@ -1,0 +1,89 @@
+//! ONNX Runtime on a board: the library that is there, or the one of this machine's cache, which is put there once.
+
+use std::fs;
+use std::path::PathBuf;
+
+use nasprof_base::env_path::env_path;
+use nasprof_base::libraries::{cached, in_folder};
+use nasprof_profiler::backend::{LIBRARY_ARGUMENT, NO_LIBRARY, ONNX_RUNTIME, ONNX_RUNTIME_LIBRARY, is_onnx_runtime};
+
+use super::upload::{Upload, put};
+use super::{Survey, scripts};
+use crate::agent::words;
+use crate::error::{LinkError, Step};
+use crate::file::DeviceFile;
+use crate::programs::check_architecture;
+use crate::ssh::Connection;
+
+/// Libraries that are kept on a board, those used last: they are large.
+const KEPT: &str = "2";
+
+/// Where a board's library of ONNX Runtime comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LibraryOrigin {
+    /// The board has one of its own.
+    Board,
+    /// It was put there just now.
+    Uploaded,
+    /// An earlier run had put it there.
+    WasThere,
+}
+
+/// A board's library.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Library {
+    /// On the board.
+    pub(crate) path: String,
+    pub(crate) origin: LibraryOrigin,
+}
+
+impl Library {
+    /// What the agent has to be told: it finds the board's own by itself.
+    pub(crate) fn told(&self) -> Option<&str> {
+        (self.origin != LibraryOrigin::Board).then_some(self.path.as_str())
+    }
+}
+
+/// The library for an agent on the board; `None` where the agent's back end needs none, or looks for it by itself.
+pub(crate) fn provide(
+    connection: &Connection,
+    file: &DeviceFile,
+    survey: &Survey,
+    agent: &str,
+) -> Result<Option<Library>, LinkError> {
+    if !is_onnx_runtime(&file.backend) || file.onnxruntime.is_some() {
+        return Ok(None);
+    }
+    let asked = connection.run(scripts::ASK, &[&file.work_folder, agent, LIBRARY_ARGUMENT], b"")?;
+    let last = |text: &str| text.lines().rev().find(|line| !line.trim().is_empty()).map(words).unwrap_or_default();
+    match asked.status {
+        0 => Ok(Some(Library { path: last(&asked.text), origin: LibraryOrigin::Board })),
+        status if status == i32::from(NO_LIBRARY) => upload(connection, file, survey, &last(&asked.errors)).map(Some),
+        // One that cannot be asked says when it loads the library what is wrong.
+        _ => Ok(None),
+    }
+}
+
+fn upload(connection: &Connection, file: &DeviceFile, survey: &Survey, complaint: &str) -> Result<Library, LinkError> {
+    let architecture = &survey.architecture;
+    let Some(path) = of_this_machine(architecture) else {
+        return Err(LinkError::NoLibrary { architecture: architecture.clone(), problem: complaint.to_owned() });
+    };
+    let wrong = |problem: String| LinkError::WrongLibrary { path: path.display().to_string(), problem };
+    check_architecture(&path, architecture).map_err(wrong)?;
+    let bytes = fs::read(&path).map_err(|e| wrong(e.to_string()))?;
+    let upload = Upload { kind: ONNX_RUNTIME, kept: KEPT, step: Step::UploadLibrary };
+    let installed = put(connection, file, survey, &upload, &bytes)?;
+    let origin = if installed.uploaded { LibraryOrigin::Uploaded } else { LibraryOrigin::WasThere };
+    Ok(Library { path: format!("{}/{}", survey.folder, installed.path), origin })
+}
+
+/// The library for an architecture that this machine has: named, or in the cache of the install script.
+fn of_this_machine(architecture: &str) -> Option<PathBuf> {
+    let here = architecture == std::env::consts::ARCH;
+    if let Some(named) = env_path("NASPROF_ONNXRUNTIME").filter(|_| here) {
+        return if named.is_dir() { in_folder(&named, ONNX_RUNTIME_LIBRARY) } else { Some(named) };
+    }
+    let folders = cached(ONNX_RUNTIME, (!here).then_some(architecture));
+    folders.iter().find_map(|folder| in_folder(folder, ONNX_RUNTIME_LIBRARY))
+}
