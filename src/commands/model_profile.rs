@@ -104,7 +104,11 @@ pub(super) fn heading(profile: &ModelProfile) -> String {
         },
     };
     // Files of older versions do not say of what they are.
-    if subject.model.is_empty() { by } else { format!("{} on {}: {by}", subject.model, subject.device) }
+    if subject.model.is_empty() {
+        return by;
+    }
+    let threads = subject.threads.map_or_else(String::new, |threads| format!(", {}", count(threads, "thread")));
+    format!("{} on {}{threads}: {by}", subject.model, subject.device)
 }
 
 /// A plain run beside the sum of the kernels.

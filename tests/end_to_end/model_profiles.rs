@@ -42,7 +42,7 @@ fn folder() -> Folder {
 fn a_profile_is_shown() {
     let folder = folder();
     let shown = folder.ok("lut show a.json");
-    assert!(shown.starts_with("net.plan on a: "), "{shown}");
+    assert!(shown.starts_with("net.plan on a, 1 thread: "), "{shown}");
     assert!(shown.contains("one run      0.9000 ms") && shown.contains("its kernels  0.7500 ms (-16.7 %)"), "{shown}");
     let place = |text: &str, name: &str| text.find(name).unwrap_or_else(|| panic!("no {name} in {text}"));
     assert!(place(&shown, "Conv_0 + Relu_0") < place(&shown, "Gemm_1") && shown.contains(" 66.7 %"), "{shown}");
@@ -64,9 +64,14 @@ fn a_profile_is_shown() {
 fn two_profiles_are_compared() {
     let folder = folder();
     let diff = folder.ok("lut diff a.json b.json");
-    for expected in
-        ["before  a.json: net.plan on a", "one run", "+20.0 %", "+0.0 %", "all kernels", "2 kernels in both"]
-    {
+    for expected in [
+        "before  a.json: net.plan on a, 1 thread: ",
+        "one run",
+        "+20.0 %",
+        "+0.0 %",
+        "all kernels",
+        "2 kernels in both",
+    ] {
         assert!(diff.contains(expected), "no `{expected}` in\n{diff}");
     }
     assert!(!diff.contains("only "), "{diff}");

@@ -198,7 +198,7 @@ fn any_model_is_measured_kernel_by_kernel() {
     assert_eq!(serde_json::from_slice::<Value>(&folder.read("model.json")).unwrap()["inputs"], profile["inputs"]);
     assert_eq!(profile["subject"]["backend"], "onnxruntime");
     // It is read again, and is like itself.
-    assert!(folder.ok("lut show model.json --rows 3").starts_with("model.onnx on local: ONNX Runtime "));
+    assert!(folder.ok("lut show model.json --rows 3").starts_with("model.onnx on local, 1 thread: ONNX Runtime "));
     let diff: Value = serde_json::from_str(&folder.ok("lut diff model.json model.json --json")).unwrap();
     assert_eq!((diff["kernels"].as_array().unwrap().len(), &diff["whole"]["ratio"]), (kernels.len(), &1.0.into()));
     folder.ok("report model.json -o model.html");

@@ -89,7 +89,8 @@ fn the_profile_of_another_runtime_is_shown_compared_and_reported() {
         folder.ok(&format!("lut import {name}.json --format trtexec --device jetson -o {name}.parquet"));
     }
     let shown = folder.ok("lut show a.parquet");
-    for expected in ["a on jetson: profile of trtexec, a.json", "no plain run was timed", " 33.3 %", "Conv_0 + Relu_0"]
+    for expected in
+        ["a on jetson, 1 thread: profile of trtexec, a.json", "no plain run was timed", " 33.3 %", "Conv_0 + Relu_0"]
     {
         assert!(shown.contains(expected), "no `{expected}` in {shown}");
     }
