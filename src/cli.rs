@@ -63,7 +63,7 @@ pub(crate) enum Command {
     Rank(RankArgs),
     /// List the front of latency against MACs, parameters or another device's latency.
     Pareto(ParetoArgs),
-    /// Write an HTML report of a LUT, a validation, a search, or a comparison of LUTs.
+    /// Write an HTML report of a LUT, a model, a validation, a search, or a comparison of LUTs or models.
     Report(ReportArgs),
     /// Export an architecture as a picture, a graph or an ONNX model.
     Export(ExportArgs),

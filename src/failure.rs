@@ -9,7 +9,7 @@ use nasprof_lut::{LutError, MergeError, ShardError};
 use nasprof_onnx::OnnxError;
 use nasprof_profiler::engine::EngineError;
 use nasprof_profiler::journal::JournalError;
-use nasprof_profiler::model_profile::ModelError;
+use nasprof_profiler::model_measure::ModelError;
 use nasprof_profiler::protocol::DeviceError;
 use nasprof_render::RenderError;
 use nasprof_reports::ReportError;
@@ -21,7 +21,9 @@ use nasprof_spaces::SpaceError;
 use crate::device_hints::{BROKEN_AGENT, command_hint, device_file_hint, link_hint};
 use crate::escape::block;
 pub(crate) use crate::exit::{Exit, of_io};
-use crate::hints::{arch_hint, folder_hint, journal_hint, model_hint, onnx_runtime_hint, space_hint, trained_hint};
+use crate::hints::{
+    PROFILE_HINT, arch_hint, folder_hint, journal_hint, model_hint, onnx_runtime_hint, space_hint, trained_hint,
+};
 use crate::kept::Kept;
 
 /// An error as the user sees it: what is wrong, then a hint.
@@ -318,12 +320,15 @@ impl From<FolderError> for Failure {
 impl From<LutError> for Failure {
     fn from(error: LutError) -> Self {
         let context = matches!(error, LutError::Context(_));
+        let model = matches!(error, LutError::Model { .. });
         let timing = matches!(error, LutError::Timing(_));
         let failure = match &error {
             LutError::File { source, .. } => of_file(&error, source),
             _ => Self::usage(error),
         };
-        if context {
+        if model {
+            failure.hint(PROFILE_HINT)
+        } else if context {
             Self { exit: Exit::ContextChanged, ..failure }.hint("measure a LUT in this context")
         } else if timing {
             Self { exit: Exit::ContextChanged, ..failure }

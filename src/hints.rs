@@ -9,6 +9,10 @@ use nasprof_spaces::SpaceError;
 
 use crate::exit::{Exit, of_io};
 
+/// What to do with the profile of a model where a LUT is needed.
+pub(crate) const PROFILE_HINT: &str = "`nasprof lut show`, `nasprof lut diff` and `nasprof report` take it; `nasprof measure --space` makes \
+    a LUT of a space";
+
 /// What to do with a run folder; `None` where the message says all.
 pub(crate) fn folder_hint(error: &FolderError) -> Option<&'static str> {
     let only_epochs = |differences: &[nasprof_search::config::Difference]| {

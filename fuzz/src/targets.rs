@@ -1,6 +1,7 @@
 //! The targets and their seeds.
 
 mod agent;
+mod command;
 mod data;
 mod files;
 mod journal;
@@ -23,6 +24,9 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "onnx", run: files::onnx, seeds: files::onnx_seeds },
     Target { name: "onnxruntime_profile", run: profiles::onnxruntime, seeds: profiles::onnxruntime_seeds },
+    Target { name: "model_profile", run: profiles::model, seeds: profiles::model_seeds },
+    Target { name: "command_output", run: command::output, seeds: command::output_seeds },
+    Target { name: "command_times", run: command::times, seeds: command::times_seeds },
     Target { name: "parquet_lut", run: tables::parquet, seeds: tables::parquet_seeds },
     Target { name: "csv_lut", run: tables::csv, seeds: tables::csv_seeds },
     Target { name: "json_lut", run: tables::json, seeds: tables::json_seeds },

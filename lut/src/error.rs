@@ -22,6 +22,12 @@ pub enum LutError {
         /// What is wrong.
         problem: String,
     },
+    /// The file is the profile of a model.
+    #[error("{path} is the profile of a model, not a LUT of a space")]
+    Model {
+        /// The file.
+        path: String,
+    },
     /// The LUT has values with which its file would not be read back.
     #[error("{path} is not written: {problem}")]
     Unwritable {

@@ -23,8 +23,10 @@ mod key_session;
 mod layer_times;
 mod level;
 mod lut;
+mod measured;
 mod memory;
 mod merge;
+mod model;
 mod noise_floor;
 mod observations;
 mod occurrences;
@@ -63,8 +65,12 @@ pub use import::{
 };
 pub use level::{CurrentLevel, Level};
 pub use lut::{Lut, WholeNetwork};
+pub use measured::{Measured, read_measured};
 pub use memory::{MemoryRow, MemoryValidation};
 pub use merge::{Conflict, MergeError, Merged, context_differences, merge};
+pub use model::{
+    KernelDiff, Likeness, ModelDiff, TimeDiff, model_diff, model_of, parse_model, read_model, write_model,
+};
 pub use nasprof_graph::size::Slope;
 pub use observations::{Observations, SessionObservations};
 pub use parts::{CalibrationForm, Reconciliation};

@@ -5,6 +5,7 @@ use nasprof_graph::{Arch, Identity};
 use nasprof_profiler::protocol::Timing;
 use serde::{Deserialize, Serialize};
 
+use crate::import::is_runtime_profile;
 use crate::{Context, LutError, Row};
 
 /// A latency lookup table.
@@ -46,6 +47,10 @@ impl Lut {
         let mut headers = self.context.parts.iter().map(|part| &part.header).chain([header]);
         if headers.any(|header| supernet.is(&header.space_digest)) {
             return Ok(());
+        }
+        if self.context.imported.as_ref().is_some_and(|imported| is_runtime_profile(&imported.format)) {
+            let problem = format!("it is the profile of the model `{}`, not of the space `{name}`", header.space);
+            return Err(LutError::Context(problem));
         }
         let problem = if header.space == name {
             format!(

@@ -6,6 +6,7 @@ pub mod energy;
 pub mod engine;
 pub mod journal;
 pub mod model_kernels;
+pub mod model_measure;
 pub mod model_profile;
 pub mod protocol;
 pub mod queued;

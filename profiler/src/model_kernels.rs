@@ -1,6 +1,7 @@
-//! Which kernels of two sessions of one model are the same.
+//! Which kernels of two measurements of one model are the same.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use crate::protocol::ModelKernel;
 
@@ -12,29 +13,38 @@ use crate::protocol::ModelKernel;
 #[must_use]
 pub fn partners(first: &[ModelKernel], later: &[ModelKernel]) -> Vec<Option<usize>> {
     let mut found = vec![None; later.len()];
-    let mut taken = vec![false; first.len()];
-    for named in [true, false] {
-        let mut open: HashMap<_, Vec<usize>> = HashMap::new();
-        // From the last to the first, so that each takes the earliest that is left.
-        for (index, kernel) in first.iter().enumerate().rev().filter(|(index, _)| !taken[*index]) {
-            open.entry(key(kernel, named)).or_default().push(index);
-        }
-        for (place, kernel) in found.iter_mut().zip(later).filter(|(place, _)| place.is_none()) {
-            *place = open.get_mut(&key(kernel, named)).and_then(Vec::pop);
-            if let Some(index) = *place {
-                taken[index] = true;
-            }
-        }
-    }
+    pair(&mut found, first, later, |kernel| Some((kernel.name.as_str(), work(kernel))));
+    pair(&mut found, first, later, |kernel| Some(work(kernel)));
     found
 }
 
-type Key<'a> = (Option<&'a str>, &'a str, &'a str, &'a [String], &'a [String], u64);
+/// Gives those of the later kernels that have no partner yet one of the same key, of the first ones that nobody has yet: each the
+/// earliest that is left. Without a key there is no partner.
+pub fn pair<'a, K, Q: Hash + Eq>(
+    found: &mut [Option<usize>],
+    first: &'a [K],
+    later: &'a [K],
+    key: impl Fn(&'a K) -> Option<Q>,
+) {
+    let mut taken = vec![false; first.len()];
+    found.iter().flatten().for_each(|&index| taken[index] = true);
+    let mut open: HashMap<Q, Vec<usize>> = HashMap::new();
+    // From the last to the first, so that the earliest is taken from the end.
+    for (index, kernel) in first.iter().enumerate().rev().filter(|(index, _)| !taken[*index]) {
+        if let Some(key) = key(kernel) {
+            open.entry(key).or_default().push(index);
+        }
+    }
+    for (place, kernel) in found.iter_mut().zip(later).filter(|(place, _)| place.is_none()) {
+        *place = key(kernel).and_then(|key| open.get_mut(&key)?.pop());
+    }
+}
 
-/// What tells a kernel from others, with its name or without.
-fn key(kernel: &ModelKernel, named: bool) -> Key<'_> {
-    let name = named.then_some(kernel.name.as_str());
-    (name, &kernel.operator, &kernel.provider, &kernel.inputs, &kernel.outputs, kernel.parameter_bytes)
+type Work<'a> = (&'a str, &'a str, &'a [String], &'a [String], u64);
+
+/// What a kernel computes, and where.
+fn work(kernel: &ModelKernel) -> Work<'_> {
+    (&kernel.operator, &kernel.provider, &kernel.inputs, &kernel.outputs, kernel.parameter_bytes)
 }
 
 #[cfg(test)]

@@ -1,59 +1,48 @@
-//! Measures a model file kernel by kernel: sessions of fresh processes, in each of them rounds of plain runs and of runs whose
-//! kernels are timed, in turn.
+//! The profile of a model: what each of its kernels takes, and a plain run. Runtimes and programs measure it, and
+//! other programs' profiles become one.
 
 use std::collections::BTreeMap;
 
-use nasprof_base::statistics::{mean, mean_half_width, median};
+use nasprof_base::statistics::{mean, mean_half_width};
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-use crate::model_kernels::partners;
-use crate::protocol::{Device, DeviceError, ModelKernel, ModelOpened, ModelRequest, Setup, Visit, VisitRequest};
+use crate::protocol::ModelKernel;
 
-/// Sessions from which an interval can be made.
-pub const MIN_SESSIONS: u32 = 3;
-/// A visit's runs last about this long.
-const VISIT_NS: f64 = 300e6;
-/// Untimed runs last about this long.
-const WARM_UP_NS: f64 = 100e6;
+/// Version of the file's format.
+pub const PROFILE_VERSION: u32 = 1;
 
-/// What is measured and how often.
-#[derive(Debug, Clone)]
-pub struct ModelPlan {
-    /// What the agents set up.
-    pub setup: Setup,
-    /// The model and its inputs.
-    pub request: ModelRequest,
-    /// Fresh processes.
-    pub sessions: u32,
-    /// Visits in each of them.
-    pub rounds: u32,
-}
-
-/// Why a model could not be measured.
-#[derive(Debug, Error)]
-pub enum ModelError {
-    /// The device does not answer, or its runtime refuses the model.
-    #[error(transparent)]
-    Device(#[from] DeviceError),
-    /// Two sessions ran different kernels.
-    #[error("a later session ran other kernels than the first: {0}")]
-    Changed(String),
-    /// No run was undisturbed.
-    #[error("no run of the model was undisturbed: other programs use the processor")]
-    Disturbed,
-    /// The user asked to stop.
-    #[error("interrupted")]
-    Interrupted,
-}
-
-/// A time in milliseconds with its 95 % interval for another session.
+/// A time in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ModelTime {
     /// Mean over sessions.
     pub ms: f64,
-    /// Interval of the mean, from the sessions' spread.
-    pub interval_ms: [f64; 2],
+    /// 95 % interval of the mean, from the sessions' spread; absent with one session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval_ms: Option<[f64; 2]>,
+}
+
+impl ModelTime {
+    /// Half of the interval over the time.
+    #[must_use]
+    pub fn half_width(&self) -> Option<f64> {
+        let [low, high] = self.interval_ms?;
+        (self.ms > 0.0).then(|| (high - low) / 2.0 / self.ms)
+    }
+}
+
+/// What was measured, and where; empty in files of older versions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSubject {
+    /// The model file's name.
+    pub model: String,
+    /// The device's.
+    pub device: String,
+    /// Back end; `command` or `imported` where none of ours measured.
+    pub backend: String,
+    /// Threads, where they are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
 }
 
 /// A kernel, as far as the runtime tells of it.
@@ -95,17 +84,33 @@ pub struct KernelPart {
     pub time: ModelTime,
     /// Its share of the sum of all.
     pub share: f64,
+    /// Whether its time cannot be right or is a copy, as the import of a profile finds it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspicious: bool,
 }
 
 /// A measured model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ModelProfile {
+    /// Version of the file's format; the first files had none.
+    #[serde(default = "first_version")]
+    pub format_version: u32,
+    /// What was measured, and where.
+    #[serde(default)]
+    pub subject: ModelSubject,
+    /// Fresh processes; 0 where that is not known.
+    #[serde(default)]
+    pub sessions: usize,
     /// The device's facts.
     pub facts: BTreeMap<String, String>,
     /// The inputs in words.
     pub inputs: Vec<String>,
-    /// The kernels, in the order they run.
+    /// The kernels, in the order they run, or that of their names where another program's profile was imported.
     pub kernels: Vec<KernelPart>,
+    /// Names of kernels that were not measured, although they are part of the model.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<String>,
     /// A plain run, where one was timed.
     pub whole: Option<ModelTime>,
     /// Sum of the kernels as they were timed, milliseconds.
@@ -122,6 +127,10 @@ pub struct ModelProfile {
     pub peak_bytes: Option<u64>,
 }
 
+fn first_version() -> u32 {
+    1
+}
+
 /// One session's means, nanoseconds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProfiledSession {
@@ -131,98 +140,13 @@ pub struct ProfiledSession {
     pub whole: Option<f64>,
 }
 
-/// Measures a model. `connect` gives a fresh agent; `progress` hears of sessions and rounds, and says whether to go on.
-///
-/// # Errors
-/// If the device is lost, the runtime refuses the model, or nothing was measured undisturbed.
-pub fn measure_model(
-    plan: &ModelPlan,
-    connect: &mut dyn FnMut() -> Result<Box<dyn Device>, DeviceError>,
-    progress: &mut dyn FnMut(u32, u32) -> bool,
-) -> Result<ModelProfile, ModelError> {
-    let mut sessions: Vec<ProfiledSession> = Vec::new();
-    let mut first: Option<(ModelOpened, BTreeMap<String, String>)> = None;
-    for session in 0..plan.sessions.max(MIN_SESSIONS) {
-        let mut device = connect()?;
-        let fingerprint = device.configure(&Setup { session, ..plan.setup.clone() })?;
-        let opened = device.open_model(&plan.request)?;
-        let (known, _) = &*first.get_or_insert_with(|| (opened.clone(), fingerprint.facts));
-        let places = order(&known.kernels, &opened.kernels)?;
-        let (mut kernels, mut whole) = (Vec::new(), Vec::new());
-        // The second run says how many runs fill a visit.
-        let look = VisitRequest {
-            sequence: 0,
-            workload: 0,
-            warm_up_runs: 1,
-            layer_runs: 0,
-            whole_runs: 2,
-            repeat: 1,
-            timings: Vec::new(),
-        };
-        let fastest = device.visit(&look)?.whole.iter().filter_map(|run| run.ns.first()).min().copied();
-        let fastest = fastest.unwrap_or(1).max(1) as f64;
-        let runs = (VISIT_NS / 4.0 / fastest).clamp(3.0, 40.0) as u32;
-        let warm_up_runs = (WARM_UP_NS / fastest).clamp(2.0, 10.0) as u32;
-        for round in 0..plan.rounds {
-            if !progress(session, round) {
-                return Err(ModelError::Interrupted);
-            }
-            let sequence = u64::from(round) + 1;
-            let request = VisitRequest {
-                sequence,
-                workload: 0,
-                warm_up_runs,
-                layer_runs: runs,
-                whole_runs: runs,
-                repeat: 1,
-                timings: Vec::new(),
-            };
-            let visit = device.visit(&request)?;
-            let count = known.kernels.len();
-            whole.extend(clean_whole(&visit));
-            kernels.push(clean_kernels(&visit, count));
-        }
-        let whole = median(&whole).ok_or(ModelError::Disturbed)?;
-        let kernels = places.iter().map(|&k| {
-            let rounds: Vec<f64> = kernels.iter().filter_map(|round| round.get(k).copied().flatten()).collect();
-            median(&rounds).ok_or(ModelError::Disturbed)
-        });
-        sessions.push(ProfiledSession { kernels: kernels.collect::<Result<_, _>>()?, whole: Some(whole) });
-    }
-    let (opened, facts) = first.ok_or(ModelError::Disturbed)?;
-    Ok(ModelProfile {
-        session_ms: Some(opened.session_ns as f64 / 1e6),
-        first_ms: Some(opened.first_ns as f64 / 1e6),
-        peak_bytes: opened.peak_bytes,
-        ..ModelProfile::of(opened.kernels.into_iter().map(Into::into).collect(), facts, opened.inputs, &sessions)
-    })
-}
-
-/// Where a later session has each kernel of the first.
-fn order(first: &[ModelKernel], later: &[ModelKernel]) -> Result<Vec<usize>, ModelError> {
-    let mut places = vec![None; first.len()];
-    for (place, partner) in partners(first, later).into_iter().enumerate() {
-        let partner = partner.ok_or_else(|| ModelError::Changed(format!("`{}` is new", later[place].name)))?;
-        places[partner] = Some(place);
-    }
-    let found = places.into_iter().zip(first);
-    found
-        .map(|(place, kernel)| place.ok_or_else(|| ModelError::Changed(format!("`{}` is missing", kernel.name))))
-        .collect()
-}
-
-fn clean_whole(visit: &Visit) -> Vec<f64> {
-    visit.whole.iter().filter(|run| run.switches == 0).filter_map(|run| Some(*run.ns.first()? as f64)).collect()
-}
-
-/// Mean of each kernel over a visit's undisturbed runs.
-fn clean_kernels(visit: &Visit, count: usize) -> Vec<Option<f64>> {
-    let clean: Vec<_> = visit.layers.iter().filter(|run| run.switches == 0).collect();
-    let of = |k: usize| mean(&clean.iter().filter_map(|run| Some(*run.ns.get(k)? as f64)).collect::<Vec<_>>());
-    (0..count).map(of).collect()
-}
-
 impl ModelProfile {
+    /// Milliseconds of all kernels together.
+    #[must_use]
+    pub fn sum_ms(&self) -> f64 {
+        self.kernels.iter().map(|kernel| kernel.time.ms).sum()
+    }
+
     /// Of kernels that all sessions timed. What timing takes is told only where plain runs were timed as well.
     #[must_use]
     pub fn of(
@@ -244,11 +168,17 @@ impl ModelProfile {
         let sum: f64 = times.iter().map(|t| t.ms).sum();
         let timed: Vec<f64> = sessions.iter().map(|s| s.kernels.iter().sum::<f64>()).collect();
         let timers: Vec<f64> = parts.iter().map(|(timer, _)| *timer).collect();
-        let kernels = kernels.into_iter().zip(times);
+        // Kernels of less than the timer's unit have no time, and none of them a share.
+        let share = |time: ModelTime| if sum > 0.0 { time.ms / sum } else { 0.0 };
+        let part = |(kernel, time)| KernelPart { kernel, time, share: share(time), suspicious: false };
         Self {
+            format_version: PROFILE_VERSION,
+            subject: ModelSubject::default(),
+            sessions: sessions.len(),
             facts,
             inputs,
-            kernels: kernels.map(|(kernel, time)| KernelPart { kernel, time, share: time.ms / sum }).collect(),
+            kernels: kernels.into_iter().zip(times).map(part).collect(),
+            failed: Vec::new(),
             whole,
             timed_sum_ms: mean(&timed).unwrap_or(0.0) / 1e6,
             timer_ns: mean(&timers).unwrap_or(0.0),
@@ -277,24 +207,27 @@ fn without_timer(kernels: &[f64], whole: f64) -> (f64, Vec<f64>) {
 
 fn time(sessions_ns: &[f64]) -> ModelTime {
     let center = mean(sessions_ns).unwrap_or(0.0);
-    let half = mean_half_width(sessions_ns).unwrap_or(0.0);
-    ModelTime { ms: center / 1e6, interval_ms: [(center - half).max(0.0) / 1e6, (center + half) / 1e6] }
+    let interval = |half: f64| [(center - half).max(0.0) / 1e6, (center + half) / 1e6];
+    ModelTime { ms: center / 1e6, interval_ms: mean_half_width(sessions_ns).map(interval) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn nothing_is_taken_off_where_no_plain_run_was_timed() {
-        let kernel = |name: &str| ProfiledKernel {
+    fn kernel(name: &str) -> ProfiledKernel {
+        ProfiledKernel {
             name: name.to_owned(),
             operator: "Conv".to_owned(),
             provider: String::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
             parameter_bytes: None,
-        };
+        }
+    }
+
+    #[test]
+    fn nothing_is_taken_off_where_no_plain_run_was_timed() {
         let of = |whole: Option<f64>| {
             let session = |more: f64| ProfiledSession { kernels: vec![30e6 + more, 10e6 + more], whole };
             let kernels = vec![kernel("a"), kernel("b")];
@@ -302,10 +235,25 @@ mod tests {
         };
         let alone = of(None);
         assert_eq!((alone.whole, alone.sum_error, alone.timer_ns), (None, None, 0.0));
-        assert!((alone.kernels[0].time.ms - 32.0).abs() < 1e-9 && alone.kernels[0].time.interval_ms[0] < 32.0);
+        let low = |profile: &ModelProfile| profile.kernels[0].time.interval_ms.map(|interval| interval[0]);
+        assert!((alone.kernels[0].time.ms - 32.0).abs() < 1e-9 && low(&alone).is_some_and(|low| low < 32.0));
         // The control.
         let with = of(Some(40e6));
         assert!(with.timer_ns > 0.0 && with.sum_error.unwrap().abs() < 1e-6, "{with:?}");
+    }
+
+    /// One session has no spread, and a plain zero no share: neither becomes a number that looks like one.
+    #[test]
+    fn what_is_not_known_is_absent() {
+        let of = |ns: f64, sessions: usize| {
+            let session = ProfiledSession { kernels: vec![ns], whole: Some(40e6) };
+            ModelProfile::of(vec![kernel("a")], BTreeMap::new(), Vec::new(), &vec![session; sessions])
+        };
+        assert_eq!(of(30e6, 1).kernels[0].time.interval_ms, None);
+        assert_eq!(of(0.0, 3).kernels[0].share, 0.0);
+        // The control.
+        assert!(of(30e6, 3).kernels[0].time.interval_ms.is_some());
+        assert_eq!(of(30e6, 3).kernels[0].share, 1.0);
     }
 
     #[test]

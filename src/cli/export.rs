@@ -10,7 +10,8 @@ use crate::completions;
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
-    /// A LUT, the output of `nasprof validate --json`, the folder of a search, or several LUTs to compare.
+    /// A LUT, the profile of a model, the output of `nasprof validate --json`, the folder of a search, or several LUTs or several
+    /// profiles to compare.
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// For a validation: its LUT, to explain the networks with the largest errors.

@@ -19,9 +19,9 @@ pub(crate) struct LutArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum LutCommand {
-    /// Show a LUT's context and layers, the most expensive first.
+    /// Show a LUT's context and layers, or the kernels of a measured model, the most expensive first.
     Show {
-        /// The LUT.
+        /// The LUT, or the profile of a model that `measure --model` or `lut import` wrote.
         lut: PathBuf,
         /// Number of rows to show; 0 shows all.
         #[arg(long, default_value_t = 20)]
@@ -29,15 +29,15 @@ pub(crate) enum LutCommand {
         /// The column to sort by.
         #[arg(long, value_enum, default_value_t = SortColumn::Mean)]
         sort: SortColumn,
-        /// Show only layers whose key contains this text, ignoring case.
+        /// Show only layers whose key contains this text, or kernels whose name, operator or shapes do, ignoring case.
         #[arg(long, value_name = "TEXT")]
         filter: Option<String>,
     },
-    /// Compare two LUTs layer by layer.
+    /// Compare two LUTs layer by layer, or two profiles of models kernel by kernel.
     Diff {
-        /// The first LUT ("before").
+        /// The first LUT or profile ("before").
         before: PathBuf,
-        /// The second LUT ("after").
+        /// The second LUT or profile ("after").
         after: PathBuf,
         /// Number of rows to show; 0 shows all.
         #[arg(long, default_value_t = 20)]

@@ -52,7 +52,7 @@ pub(crate) struct MeasureArgs {
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
     /// The LUT to write; for several devices without --shard, a folder. The journal is written next to it [default:
-    /// <space>-<device>.parquet].
+    /// <space>-<device>.parquet]. With --model on ONNX Runtime or by a command: the profile, FILE.json [default: none].
     #[arg(short, long, value_name = "LUT")]
     pub(crate) output: Option<PathBuf>,
     /// Continue an interrupted measurement; a complete one is left unchanged.

@@ -3,31 +3,27 @@
 mod diff;
 mod import;
 mod merge;
+mod model_diff;
 mod show;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use nasprof_lut::{Lut, check, check_ending, from_journals, read, write};
+use nasprof_lut::{Lut, LutError, Measured, check, check_ending, from_journals, read, read_measured, write};
 use nasprof_profiler::journal::{Event, read_file};
 
-use super::{path_text, print, print_json, status};
-use crate::cli::{LutArgs, LutCommand};
+use super::{model_profile, path_text, print, print_json, status};
+use crate::cli::{LutArgs, LutCommand, SortColumn};
 use crate::failure::{Exit, Failure};
 use crate::outputs::{LUTS, Outputs};
 
 pub(super) fn run(args: &LutArgs) -> Result<ExitCode, Failure> {
     match &args.command {
         LutCommand::Show { lut, rows, sort, filter } => {
-            let mut lut = read(lut)?;
-            if let Some(filter) = filter {
-                show::filter(&mut lut, filter)?;
-            }
-            if args.json { print_json(&lut)? } else { show::show(&lut, *rows, *sort)? }
+            show_measured(read_measured(lut)?, args.json, filter.as_deref(), *rows, *sort)?;
         }
         LutCommand::Diff { before, after, rows } => {
-            let luts = diff::Named { before: (before, &read(before)?), after: (after, &read(after)?) };
-            if args.json { luts.json()? } else { luts.show(*rows)? }
+            diff_measured(before, after, args.json, *rows)?;
         }
         LutCommand::Export { lut, output } => {
             check_output(std::slice::from_ref(lut), output)?;
@@ -59,6 +55,48 @@ pub(super) fn run(args: &LutArgs) -> Result<ExitCode, Failure> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn show_measured(
+    measured: Measured,
+    as_json: bool,
+    filter: Option<&str>,
+    rows: usize,
+    sort: SortColumn,
+) -> Result<(), Failure> {
+    match measured {
+        Measured::Lut(mut lut) => {
+            filter.map_or(Ok(()), |filter| show::filter(&mut lut, filter))?;
+            if as_json { print_json(&lut) } else { show::show(&lut, rows, sort) }
+        }
+        Measured::Model(mut profile) => {
+            filter.map_or(Ok(()), |filter| model_profile::filter(&mut profile, filter))?;
+            if as_json { print_json(&profile) } else { model_profile::show(&profile, rows, sort) }
+        }
+    }
+}
+
+/// Two LUTs, or two profiles of models.
+fn diff_measured(before: &Path, after: &Path, as_json: bool, rows: usize) -> Result<(), Failure> {
+    match (read_measured(before)?, read_measured(after)?) {
+        (Measured::Lut(a), Measured::Lut(b)) => {
+            let luts = diff::Named { before: (before, &a), after: (after, &b) };
+            if as_json { luts.json() } else { luts.show(rows) }
+        }
+        (Measured::Model(a), Measured::Model(b)) => {
+            let profiles = model_diff::Named { before: (before, &a), after: (after, &b) };
+            if as_json { profiles.json() } else { profiles.show(rows) }
+        }
+        (a, _) => {
+            let model = if matches!(a, Measured::Model(_)) { before } else { after };
+            Err(one_kind(model))
+        }
+    }
+}
+
+/// A profile beside a LUT: they have no layer in common.
+pub(super) fn one_kind(model: &Path) -> Failure {
+    Failure::from(LutError::Model { path: path_text(model) }).hint("compare LUTs with LUTs, and profiles with profiles")
 }
 
 /// What each journal holds; what is missing is reported.

@@ -3,7 +3,6 @@
 mod command;
 mod model;
 mod sharded;
-mod shown;
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};

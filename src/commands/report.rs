@@ -3,12 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use nasprof_lut::{Lut, Validation, read};
+use nasprof_lut::{Lut, Measured, Validation, read, read_measured};
+use nasprof_profiler::model_profile::ModelProfile;
 use nasprof_render::replace_file;
-use nasprof_reports::{SearchRun, comparison_report, lut_report, search_report, validation_report};
+use nasprof_reports::{
+    SearchRun, comparison_report, lut_report, model_comparison, model_report, search_report, validation_report,
+};
 use nasprof_spaces::{Space, builtin_names};
 use serde_json::json;
 
+use super::lut::one_kind;
 use super::{path_text, print, print_json};
 use crate::cli::ReportArgs;
 use crate::failure::Failure;
@@ -27,16 +31,21 @@ pub(super) fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
         [path] if path.is_dir() => of_run(path, space)?,
         [path] => match validation(path)? {
             Some(result) => ("validation", of_validation(args, path, &result, space)?),
-            None => ("lut", lut_report(&read(path)?, &name(path))),
+            None => of_measured(path, read_measured(path)?, args)?,
         },
-        paths => {
-            let luts = luts(paths)?;
-            if let Some(space) = &space {
-                luts.iter().try_for_each(|(_, lut)| lut.check_space(&space.name, &space.graph.identity()))?;
+        paths => match several(paths)? {
+            Several::Luts(luts) => {
+                if let Some(space) = &space {
+                    luts.iter().try_for_each(|(_, lut)| lut.check_space(&space.name, &space.graph.identity()))?;
+                }
+                let named = || builtin(&luts.first()?.1.context.header.space);
+                ("comparison", comparison_report(&luts, space.or_else(named).as_ref()))
             }
-            let named = || builtin(&luts.first()?.1.context.header.space);
-            ("comparison", comparison_report(&luts, space.or_else(named).as_ref()))
-        }
+            Several::Models(models) => {
+                no_space(&paths[0], args)?;
+                ("comparison", model_comparison(&models))
+            }
+        },
     };
     replace_file(&args.output, html.as_bytes())?;
     if args.json {
@@ -52,19 +61,51 @@ fn name(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned())
 }
 
-/// Several LUTs with names that tell them apart.
-fn luts(paths: &[PathBuf]) -> Result<Vec<(String, Lut)>, Failure> {
-    let mut luts: Vec<(String, Lut)> = Vec::new();
+fn of_measured(path: &Path, measured: Measured, args: &ReportArgs) -> Result<(&'static str, String), Failure> {
+    match measured {
+        Measured::Lut(lut) => Ok(("lut", lut_report(&lut, &name(path)))),
+        Measured::Model(model) => {
+            no_space(path, args)?;
+            Ok(("model", model_report(&model, &name(path))))
+        }
+    }
+}
+
+/// A profile has kernels of its own: a space would say nothing of them.
+fn no_space(path: &Path, args: &ReportArgs) -> Result<(), Failure> {
+    match &args.space {
+        Some(space) => Err(Failure::usage(format!("--space {space}: {} is the profile of a model", path.display()))
+            .hint("leave --space out")),
+        None => Ok(()),
+    }
+}
+
+/// What several files hold, with names that tell them apart.
+enum Several {
+    Luts(Vec<(String, Lut)>),
+    Models(Vec<(String, ModelProfile)>),
+}
+
+fn several(paths: &[PathBuf]) -> Result<Several, Failure> {
+    let (mut luts, mut models) = (Vec::new(), Vec::new());
     for path in paths {
         if path.is_dir() || validation(path)?.is_some() {
-            return Err(Failure::usage(format!("{} is not a LUT", path.display()))
-                .hint("only LUTs can be compared; report searches and validations one by one"));
+            return Err(Failure::usage(format!("{} is not a LUT", path.display())).hint(
+                "only LUTs, and profiles of models, can be compared; report searches and validations one by one",
+            ));
         }
         let short = name(path);
         let taken = paths.iter().filter(|p| name(p) == short).count() > 1;
-        luts.push((if taken { path.display().to_string() } else { short }, read(path)?));
+        let named = if taken { path.display().to_string() } else { short };
+        match read_measured(path)? {
+            Measured::Lut(lut) => luts.push((named, *lut)),
+            Measured::Model(model) => models.push((named, *model)),
+        }
+        if let (false, Some((model, _))) = (luts.is_empty(), models.first()) {
+            return Err(one_kind(Path::new(model)));
+        }
     }
-    Ok(luts)
+    Ok(if models.is_empty() { Several::Luts(luts) } else { Several::Models(models) })
 }
 
 /// The file as a validation's result; `None` if it is something else.

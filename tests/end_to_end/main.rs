@@ -2,7 +2,7 @@
 //! refused and how; `outputs`: what is never written over; `broken_agent`: what an agent may not say; `terminal`: what never
 //! reaches the terminal; `interruption`: what survives, and when it ends; `environment`: where files and programs come from;
 //! `torch`: real layers, where an agent with libtorch is at hand; `searching`: searches and trainings with libtorch; `simulating`: searches on a table; `onnx`:
-//! models of networks; `onnxruntime`: its back end; `querying`: what is asked in SQL; `layout`, `circles` and `repository`: the invariants of the workspace; `docs`, `messages` and `spaces`:
+//! models of networks; `onnxruntime`: its back end; `model_profiles`: what is measured of models; `querying`: what is asked in SQL; `layout`, `circles` and `repository`: the invariants of the workspace; `docs`, `messages` and `spaces`:
 //! the documentation against the program.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -26,6 +26,7 @@ mod harness;
 mod interruption;
 mod layout;
 mod messages;
+mod model_profiles;
 mod onnx;
 mod onnxruntime;
 mod outputs;

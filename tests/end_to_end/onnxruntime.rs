@@ -196,6 +196,12 @@ fn any_model_is_measured_kernel_by_kernel() {
     let (whole, error) = (profile["whole"]["ms"].as_f64().unwrap(), profile["sum_error"].as_f64().unwrap());
     assert!((sum / whole - 1.0 - error).abs() < 1e-9, "{sum} {whole} {error}");
     assert_eq!(serde_json::from_slice::<Value>(&folder.read("model.json")).unwrap()["inputs"], profile["inputs"]);
+    assert_eq!(profile["subject"]["backend"], "onnxruntime");
+    // It is read again, and is like itself.
+    assert!(folder.ok("lut show model.json --rows 3").starts_with("model.onnx on local, 1 thread: ONNX Runtime "));
+    let diff: Value = serde_json::from_str(&folder.ok("lut diff model.json model.json --json")).unwrap();
+    assert_eq!((diff["kernels"].as_array().unwrap().len(), &diff["whole"]["ratio"]), (kernels.len(), &1.0.into()));
+    folder.ok("report model.json -o model.html");
     let table = folder.ok("measure --device local --backend onnxruntime --model model.onnx");
     assert!(table.contains("one run") && table.contains("Conv"), "{table}");
     let measure = "measure --device local --backend onnxruntime --model model.onnx";
@@ -208,6 +214,24 @@ fn any_model_is_measured_kernel_by_kernel() {
     // The runtime's words.
     fs::write(folder.path("bad.onnx"), "no model").unwrap();
     folder.fails(&measure.replace("model.onnx", "bad.onnx"), 2, "bad.onnx");
+}
+
+/// A host asks a board's agent before it puts a library there.
+#[test]
+fn the_agent_says_where_its_library_is() {
+    let folder = Folder::new();
+    fs::write(folder.path("libonnxruntime.so.1.99.0"), "x").unwrap();
+    let ask = |named: &str| {
+        let output = Command::new(&folder.agent).arg("library").env("NASPROF_ONNXRUNTIME", folder.path(named)).output();
+        let ran: Ran = output.unwrap().into();
+        (ran.code, ran.stdout, ran.stderr)
+    };
+    let (code, found, _) = ask(".");
+    assert!(code == Some(0) && found.ends_with("/libonnxruntime.so.1.99.0\n"), "{found}");
+    fs::create_dir(folder.path("empty")).unwrap();
+    let (code, found, problem) = ask("empty");
+    assert_eq!((code, found.as_str()), (Some(3), ""));
+    assert!(problem.contains("found no libonnxruntime.so"), "{problem}");
 }
 
 /// An agent that needs no library is as light as it was.

@@ -133,7 +133,18 @@ fn every_kind_of_report_opens_cleanly() {
     folder.ok("report lut.parquet b.parquet -o comparison.html");
     search_folder(&folder);
     folder.ok("report run -o search.html");
+    for (name, ms) in [("p", 0.25), ("q", 0.75)] {
+        let layers = format!(
+            r#"[{{"count": 9}}, {{"name": "/backbone/stage_1/block_with_a_long_name/Conv_0 + Relu_0", "averageMs": {ms}}}, {{"name": "Gemm_{name}", "averageMs": 0.5}}]"#
+        );
+        std::fs::write(folder.path(&format!("{name}.json")), layers).unwrap();
+        folder.ok(&format!("lut import {name}.json --format trtexec --device jetson -o {name}.parquet"));
+    }
+    folder.ok("report p.parquet -o model.html");
+    folder.ok("report p.parquet q.parquet -o models.html");
     let contents = [
+        ("model.html", "Where does the time go?", 0),
+        ("models.html", "By operator", 0),
         ("validation.html", "Where the time of networks goes", 2),
         ("comparison.html", "In networks and alone", 2),
         ("search.html", "Probabilities over time", 4),

@@ -88,11 +88,17 @@ fn the_profile_of_another_runtime_is_shown_compared_and_reported() {
         std::fs::write(folder.path(&format!("{name}.json")), profile(ms)).unwrap();
         folder.ok(&format!("lut import {name}.json --format trtexec --device jetson -o {name}.parquet"));
     }
-    assert!(folder.ok("lut show a.parquet").contains("Conv_0 + Relu_0"));
+    let shown = folder.ok("lut show a.parquet");
+    for expected in
+        ["a on jetson, 1 thread: profile of trtexec, a.json", "no plain run was timed", " 33.3 %", "Conv_0 + Relu_0"]
+    {
+        assert!(shown.contains(expected), "no `{expected}` in {shown}");
+    }
     let diff = json(&folder.ok("lut diff a.parquet b.parquet --json"));
-    assert_eq!(diff["rows"].as_array().unwrap().len(), 2);
+    assert_eq!((diff["kernels"].as_array().unwrap().len(), &diff["kernels"][0]["ratio"]), (2, &3.0.into()));
     folder.ok("report a.parquet -o a.html");
-    assert!(String::from_utf8(folder.read("a.html")).unwrap().contains("Conv_0 + Relu_0"));
+    let page = String::from_utf8(folder.read("a.html")).unwrap();
+    assert!(page.contains("Conv_0 + Relu_0") && page.contains("imported from a profile of trtexec"));
     let line = "lut import a.json --device jetson -o no.parquet --format";
     folder.fails(&format!("{line} trtexec --space small.toml"), 2, "has layers of its own");
     folder.fails(&format!("{line} table"), 2, "--space");

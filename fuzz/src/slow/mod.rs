@@ -4,8 +4,10 @@ mod csv;
 mod graph;
 mod journal;
 mod json;
+mod runs;
 
 pub use csv::lut as csv_lut;
 pub use graph::recount;
 pub use journal::{crc32, events};
 pub use json::{Tree, lut as json_lut, parse, same};
+pub use runs::runs;

@@ -45,6 +45,11 @@ impl Format {
     }
 }
 
+/// Whether a format of that name is the profile of a model.
+pub(crate) fn is_runtime_profile(name: &str) -> bool {
+    [Format::Trtexec, Format::TfliteCsv, Format::OnnxRuntime].iter().any(|format| format.name() == name)
+}
+
 /// What numbers are counted in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {

@@ -22,6 +22,7 @@ use serde::Serialize;
 
 use self::entry::Entry;
 pub use self::error::ImportError;
+pub(crate) use self::format::is_runtime_profile;
 pub use self::format::{Format, Unit};
 pub use self::profile::{ProfileLayer, import_profile, profile_layers};
 use crate::from_journal::static_row;

@@ -14,6 +14,7 @@ use std::path::Path;
 use nasprof_base::caught;
 pub use nasprof_base::replace_file;
 
+use crate::model::is_profile;
 use crate::{Context, FORMAT_VERSION, Lut, LutError};
 
 /// A LUT of a hundred thousand rows stays below this.
@@ -54,7 +55,8 @@ impl FileFormat {
 /// Reads a LUT.
 ///
 /// # Errors
-/// If the file cannot be read, is not a LUT, is damaged, or has values that no measurement can have written.
+/// If the file cannot be read, is not a LUT, is damaged, or has values that no measurement can have written. The profile of a model
+/// is an error of its own.
 pub fn read(path: &Path) -> Result<Lut, LutError> {
     let fail = |source| LutError::File { path: path.display().to_string(), source };
     let metadata = fs::metadata(path).map_err(fail)?;
@@ -67,7 +69,13 @@ pub fn read(path: &Path) -> Result<Lut, LutError> {
     }
     let bytes = fs::read(path).map_err(fail)?;
     let format = FileFormat::of(path)?;
-    parse(bytes, format).map_err(|problem| LutError::Format { path: path.display().to_string(), problem })
+    parse(bytes, format).map_err(|problem| {
+        let name = path.display().to_string();
+        match format == FileFormat::Json && is_profile(path) {
+            true => LutError::Model { path: name },
+            false => LutError::Format { path: name, problem },
+        }
+    })
 }
 
 /// Reads a LUT from the bytes of a file. It is of the current [`FORMAT_VERSION`], whichever the file is of.

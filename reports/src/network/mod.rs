@@ -9,12 +9,9 @@ use nasprof_graph::passes;
 use nasprof_lut::{Estimate, Estimator, Lut, Source};
 use nasprof_spaces::Space;
 
-use crate::page::{Cell, Column, Table, headline, table};
+use crate::page::{Cell, Column, Part, Table, add, bars, headline, table};
 
 pub(crate) use self::removed::{Removed, removed};
-
-/// Parts of a network that are shown as bars.
-const PARTS: usize = 40;
 
 /// A network with its estimate.
 pub(crate) struct Breakdown {
@@ -61,32 +58,15 @@ pub(crate) fn breakdown(parts: &Breakdown, id: &str) -> Markup {
 
 /// Time by the first parts of names, such as `blocks/3`.
 fn by_part(estimate: &Estimate) -> Markup {
-    let mut parts: Vec<(String, f64, usize)> = Vec::new();
+    let mut parts: Vec<Part> = Vec::new();
     for node in &estimate.nodes {
-        let Some(time) = node.latency_ms else { continue };
-        let name = part(&node.name);
-        match parts.iter_mut().find(|p| p.0 == name) {
-            Some(known) => {
-                known.1 += time;
-                known.2 += 1;
-            }
-            None => parts.push((name, time, 1)),
+        if let Some(time) = node.latency_ms {
+            add(&mut parts, &part(&node.name), time);
         }
     }
-    let most = parts.iter().map(|p| p.1).fold(0.0, f64::max);
-    let total: f64 = parts.iter().map(|p| p.1).sum();
     html! {
         h3 { "By part, in the order of the network" }
-        div.parts {
-            @for (name, time, layers) in parts.iter().take(PARTS) {
-                div.part title=(count(*layers, "layer")) {
-                    span { (name) }
-                    span.meter { i style=(format!("width:{:.1}%", 100.0 * time / most)) {} }
-                    span.n { (ms(*time)) " · " (percent(time / total)) }
-                }
-            }
-            @if parts.len() > PARTS { p.hint { "… and " (parts.len() - PARTS) " more; all layers are in the table." } }
-        }
+        (bars(&parts, "layer"))
     }
 }
 

@@ -1,10 +1,12 @@
 //! The page around a report: one self-contained file, and the parts that all reports share.
 
+mod parts;
 mod table;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use nasprof_base::text::printable;
 
+pub(crate) use self::parts::{Part, add, bars};
 pub(crate) use self::table::{Cell, Column, Table, table};
 
 const STYLE: &str = include_str!("style.css");

@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use nasprof_base::statistics::trimmed_mean;
 use nasprof_devices::{CommandTable, DeviceFile, ProfileFormat};
 use nasprof_lut::ProfileLayer;
-use nasprof_profiler::model_profile::{MIN_SESSIONS, ModelProfile, ProfiledKernel, ProfiledSession};
+use nasprof_profiler::model_measure::MIN_SESSIONS;
+use nasprof_profiler::model_profile::{ModelProfile, ModelSubject, ProfiledKernel, ProfiledSession};
 
 use super::super::by_command::{ByCommand, refuse};
-use super::shown;
+use super::super::model_profile;
 use crate::cli::MeasureArgs;
 use crate::failure::Failure;
 use crate::outputs::{Outputs, given};
@@ -52,11 +53,17 @@ pub(super) fn run(
     };
     if let Some(output) = &args.output {
         let inputs = given([Some(model.as_path())]);
-        Outputs::of(inputs.into_iter().chain(resolve::device_files(device))).check("-o", output, &["json"])?;
+        model_profile::check_output(output, &Outputs::of(inputs.into_iter().chain(resolve::device_files(device))))?;
     }
     let mut by_command = ByCommand::open(file, command, context)?;
+    let subject = ModelSubject {
+        model: model.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+        device: device.to_owned(),
+        backend: file.backend.clone(),
+        threads: Some(by_command.threads()),
+    };
     let profile = measured(&mut by_command, model, format, args.sessions.max(MIN_SESSIONS))?;
-    shown::give(&profile, args)?;
+    model_profile::give(&ModelProfile { subject, ..profile }, args)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
-use nasprof_profiler::model_profile::{ModelPlan, measure_model};
+use nasprof_profiler::model_measure::{ModelPlan, measure_model};
+use nasprof_profiler::model_profile::{ModelProfile, ModelSubject};
 use nasprof_profiler::protocol::ModelRequest;
 
-use super::super::print_remarks;
-use super::shown;
+use super::super::{model_profile, print_remarks};
 use crate::cli::MeasureArgs;
 use crate::display::Screen;
 use crate::failure::Failure;
@@ -24,7 +24,7 @@ const ROUNDS: u32 = 4;
 pub(super) fn run(device: &str, model: &Path, args: &MeasureArgs) -> Result<ExitCode, Failure> {
     if let Some(output) = &args.output {
         let inputs = given([Some(model), args.input.as_deref()]);
-        Outputs::of(inputs.into_iter().chain(resolve::device_files(device))).check("-o", output, &["json"])?;
+        model_profile::check_output(output, &Outputs::of(inputs.into_iter().chain(resolve::device_files(device))))?;
     }
     // The file is opened by the agent: what is not there is said before one starts.
     let path = absolute(model)?;
@@ -61,8 +61,13 @@ pub(super) fn run(device: &str, model: &Path, args: &MeasureArgs) -> Result<Exit
     });
     display.finish();
     print_remarks(device, &mut link);
-    let profile = profile?;
-    shown::give(&profile, args)?;
+    let subject = ModelSubject {
+        model: model.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+        device: device.to_owned(),
+        backend,
+        threads: Some(target.threads),
+    };
+    model_profile::give(&ModelProfile { subject, ..profile? }, args)?;
     Ok(ExitCode::SUCCESS)
 }
 

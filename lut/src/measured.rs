@@ -1,0 +1,32 @@
+//! A file that may be a LUT or the profile of a model, for what shows, compares and reports both.
+
+use std::path::Path;
+
+use nasprof_profiler::model_profile::ModelProfile;
+
+use crate::model::{model_of, read_model};
+use crate::store::read;
+use crate::{Lut, LutError};
+
+/// What a file has measured.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Measured {
+    /// Layers of a space or of a model, from which networks are estimated.
+    Lut(Box<Lut>),
+    /// The kernels of one model.
+    Model(Box<ModelProfile>),
+}
+
+/// Reads a LUT or a profile, whichever the file is. An imported profile is stored as a LUT, and is a profile.
+///
+/// # Errors
+/// If the file is neither, or cannot be used.
+pub fn read_measured(path: &Path) -> Result<Measured, LutError> {
+    match read(path) {
+        Ok(lut) => {
+            Ok(model_of(&lut).map_or_else(|| Measured::Lut(Box::new(lut)), |model| Measured::Model(Box::new(model))))
+        }
+        Err(LutError::Model { .. }) => read_model(path).map(|model| Measured::Model(Box::new(model))),
+        Err(error) => Err(error),
+    }
+}
