@@ -4,6 +4,7 @@
 #   scripts/check-gpu.sh --pack FOLDER      # builds the programs (release) and packs them with the checks: FOLDER, and FOLDER.tar.gz
 #   FOLDER/check-gpu.sh [-o RESULTS]        # there: under 8 minutes
 #   scripts/check-gpu.sh --dry-run          # the same without a GPU: fakes take the place of the GPU's parts and of PyTorch
+#   scripts/check-gpu.sh --pretend          # without a GPU, with PyTorch and a C++ compiler: on a CUDA runtime that computes nothing
 #
 # The machine with the GPU needs Python and PyTorch 2.11 with CUDA, whose libtorch serves the programs; no Rust and no network.
 # Options of the checks: --only NAME (several), --list, --seconds 470, --programs FOLDER. PYTHON names the interpreter (3.10 or newer) that

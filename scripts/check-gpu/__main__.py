@@ -35,7 +35,9 @@ def arguments():
     parser.add_argument("--seconds", type=float, help="for all checks together (default: as --list says)")
     parser.add_argument("--only", action="append", default=[], choices=[check.__name__ for check in CHECKS])
     parser.add_argument("--list", action="store_true")
-    parser.add_argument("--dry-run", action="store_true")
+    without = parser.add_mutually_exclusive_group()
+    without.add_argument("--dry-run", action="store_true")
+    without.add_argument("--pretend", action="store_true")
     return parser.parse_args()
 
 
@@ -74,7 +76,8 @@ def main():
     plan = [(seconds, [check for check in checks if chosen(check)]) for seconds, checks in PLAN]
     plan = [(seconds, checks) for seconds, checks in plan if checks]
     planned = sum(seconds for seconds, _ in plan)
-    runner = Runner(args.programs.resolve(), args.output, args.seconds or planned, args.dry_run)
+    runner = Runner(args.programs.resolve(), args.output, args.dry_run, args.pretend)
+    runner.end = time.monotonic() + (args.seconds or planned)
     later = planned
     for seconds, checks in plan:
         later -= seconds

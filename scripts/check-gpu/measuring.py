@@ -107,7 +107,8 @@ def kernels(check):
     check.path("kernels.json").write_text(json.dumps(found, indent=1))
     ratios = [layer["row_ns"] / layer["kernel_ns"] for layer in found if layer["kernel_ns"] > 0]
     if len(ratios) < len(some):
-        check.claim("layers whose kernels torch.profiler sees", f"{len(ratios)} of {len(some)}", False)
+        # It sees none of a pretended GPU.
+        check.claim("layers whose kernels torch.profiler sees", f"{len(ratios)} of {len(some)}", None if check.pretend else False)
     if ratios:
         middle = statistics.median(ratios)
         check.claim(name, f"median {middle:.2f}, {min(ratios):.2f} to {max(ratios):.2f}", 0.9 <= middle <= 1.2, "median 0.9 to 1.2")

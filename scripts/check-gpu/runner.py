@@ -12,6 +12,8 @@ import sys
 import threading
 import time
 
+from pretend import build
+
 HERE = pathlib.Path(__file__).resolve().parent
 # The version of libtorch that the programs were built with.
 VERSION = "2.11.0"
@@ -42,9 +44,8 @@ class Done:
 class Runner:
     """What all checks share: programs, device, and the table."""
 
-    def __init__(self, programs, output, seconds, dry):
-        self.end = time.monotonic() + seconds
-        self.programs, self.output, self.dry = programs, output.resolve(), dry
+    def __init__(self, programs, output, dry, pretend):
+        self.programs, self.output, self.dry, self.pretend = programs, output.resolve(), dry, pretend
         self.rows, self.lock = [], threading.RLock()
         self.output.mkdir(parents=True, exist_ok=True)
         self.compute = "cpu" if dry else "cuda"
@@ -55,6 +56,9 @@ class Runner:
         if self.torch:
             self.environment["LD_LIBRARY_PATH"] = str(self.torch)
             self.environment["NASPROF_LIBTORCH_CUDA"] = str(self.torch)
+        if pretend:
+            self.environment.update(build(self.torch, self.output / "pretended"))
+        self.end = float("inf")
 
     def find_torch(self):
         """The folder torch/lib of this Python's PyTorch, which is not started for that."""
@@ -83,6 +87,7 @@ class Runner:
 
     def table(self):
         title = "Dry run without a GPU: fakes in place of the GPU's parts and of PyTorch\n" if self.dry else ""
+        title = "Pretended GPU: all that calls CUDA is tried, and what it computes is made up\n" if self.pretend else title
         rows = [["claim", "figure", "goal", "ok"], *([f"{check}: {claim}", *rest] for check, claim, *rest in self.rows)]
         widths = [max(len(row[i]) for row in rows) for i in range(4)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
@@ -102,7 +107,7 @@ class Check:
         self.runner, self.name, self.until, self.count = runner, name, until, 0
         self.folder = runner.output / name
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.programs, self.output, self.dry = runner.programs, runner.output, runner.dry
+        self.programs, self.output, self.dry, self.pretend = runner.programs, runner.output, runner.dry, runner.pretend
         self.compute, self.device, self.python = runner.compute, runner.device, runner.python
 
     def left(self):

@@ -107,7 +107,6 @@ impl SearchError {
             Self::GpuMemory(_) => Some(
                 "lower training.mini_batch, the images that are on the GPU at once, or training.batch_size".to_owned(),
             ),
-            Self::GpuLost(_) => Some("the same command with --resume continues from the last epoch".to_owned()),
             Self::Diverged { checkpoint, .. } => {
                 let last = checkpoint.as_ref().map_or_else(
                     || "there is no checkpoint yet".to_owned(),

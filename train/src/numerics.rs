@@ -80,10 +80,9 @@ mod tests {
     /// A loss times this, and a rate divided by it, train as plain ones do: bit by bit in 32-bit floats, whose exponents reach
     /// far, and not at all in 16-bit floats.
     const SMALL: f64 = 1.0 / (1 << 20) as f64;
-    /// What 11 bits of mantissa round off.
+    /// What 11 bits of mantissa round off at the most. A loss is a mean over thousands of roundings, which point either way: it is off by
+    /// less than one of them, also after twenty steps.
     const HALF: f64 = 1.0 / 2048.0;
-    /// Operations of the network whose results are rounded, forwards and backwards.
-    const ROUNDED: f64 = 6.0;
 
     fn graph() -> Graph {
         let mut b = GraphBuilder::new();
@@ -141,11 +140,10 @@ mod tests {
         (losses, (convolution.detach() - before).abs().max().double_value(&[]))
     }
 
-    /// How much of the tolerance the losses need: in step `n`, the roundings of `n` steps have come together.
+    /// How far losses are from others, in roundings of theirs.
     fn off(found: &[f64], exact: &[f64]) -> f64 {
         assert_eq!(found.len(), exact.len());
-        let allowed = (1..).map(|step| f64::from(step) * ROUNDED * HALF);
-        found.iter().zip(exact).zip(allowed).map(|((a, b), most)| (a - b).abs() / most).fold(0.0, f64::max)
+        found.iter().zip(exact).map(|(a, b)| (a / b - 1.0).abs() / HALF).fold(0.0, f64::max)
     }
 
     #[test]
@@ -159,6 +157,6 @@ mod tests {
         // The control: without the scale the gradients are too small for 16 bits, and the convolution learns nothing.
         let (unscaled, moved_unscaled) = trained(numerics(Kind::Half, None), SMALL);
         assert_eq!(moved_unscaled, 0.0);
-        assert!(off(&unscaled, &exact) > 1.0, "{unscaled:?} for {exact:?}");
+        assert!(off(&unscaled, &exact) > 100.0, "{unscaled:?} for {exact:?}");
     }
 }

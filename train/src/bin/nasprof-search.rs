@@ -54,6 +54,7 @@ fn hint(error: &SearchError) -> Option<String> {
         SearchError::Folder(FolderError::Missing { .. } | FolderError::Altered { .. }) => {
             "restore the file, or run anew with --overwrite"
         }
+        SearchError::GpuLost(_) => "the same command with --resume continues from the last epoch",
         SearchError::Folder(_) | SearchError::Checkpoint { .. } => {
             "run anew with --overwrite, or in another folder with -o"
         }
