@@ -6,8 +6,8 @@ mod data;
 mod files;
 mod journal;
 mod measured;
-mod rankings;
 mod profiles;
+mod rankings;
 mod tables;
 
 /// A kind of input.

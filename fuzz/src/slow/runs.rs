@@ -22,7 +22,9 @@ pub fn runs(bytes: &[u8], most: u64, read: &[CommandRun], is_good: bool) -> Resu
             return Err(format!("run {i} is late or not: `{line}`"));
         }
         rest = &rest[end + 1..];
-        for (word, file) in [(printed, &Fetched::File(run.printed.clone())), (profile, &run.profile), (times, &run.times)] {
+        for (word, file) in
+            [(printed, &Fetched::File(run.printed.clone())), (profile, &run.profile), (times, &run.times)]
+        {
             let expected = match (word, word.parse::<u64>()) {
                 ("-", _) => Fetched::Missing,
                 ("+", _) => Fetched::Several,
@@ -41,9 +43,13 @@ pub fn runs(bytes: &[u8], most: u64, read: &[CommandRun], is_good: bool) -> Resu
         }
     }
     // What follows is no whole run of good form.
-    if is_good && let Some(line) = rest.strip_prefix(b"nasprof-run ") && let Some(end) = line.iter().position(|&b| b == b'\n') {
+    if is_good
+        && let Some(line) = rest.strip_prefix(b"nasprof-run ")
+        && let Some(end) = line.iter().position(|&b| b == b'\n')
+    {
         let words: Vec<String> = String::from_utf8_lossy(&line[..end]).split(' ').map(str::to_owned).collect();
-        let lengths = words[2.min(words.len())..].iter().filter_map(|word| word.parse::<u64>().ok()).filter(|&n| n <= most);
+        let lengths =
+            words[2.min(words.len())..].iter().filter_map(|word| word.parse::<u64>().ok()).filter(|&n| n <= most);
         if line.len() as u64 > end as u64 + lengths.sum::<u64>() {
             return Err("a whole run was left out".to_owned());
         }

@@ -10,8 +10,8 @@ use nasprof_graph::runtime::Runtime;
 use nasprof_profiler::protocol::checked::Checked;
 use nasprof_profiler::protocol::numbered::Numbered;
 use nasprof_profiler::protocol::{
-    Allocator, Canary, Device, DeviceError, Energy, Fingerprint, Layout, Loaded, Memory, Precision, Probes, Reply, Request,
-    Setup, Visit, VisitRequest, read_line,
+    Allocator, Canary, Device, DeviceError, Energy, Fingerprint, Layout, Loaded, Memory, Precision, Probes, Reply,
+    Request, Setup, Visit, VisitRequest, read_line,
 };
 use nasprof_profiler::synthetic::SyntheticDevice;
 use rand::SeedableRng;
@@ -159,7 +159,15 @@ fn made_conversation() -> Vec<Request> {
         clocks: None,
         clock_copy: String::new(),
     };
-    let visit = VisitRequest { sequence: 0, workload: 0, warm_up_runs: 1, layer_runs: 2, whole_runs: 2, repeat: 1, timings: Vec::new() };
+    let visit = VisitRequest {
+        sequence: 0,
+        workload: 0,
+        warm_up_runs: 1,
+        layer_runs: 2,
+        whole_runs: 2,
+        repeat: 1,
+        timings: Vec::new(),
+    };
     vec![
         Request::Configure(setup),
         Request::Memory { graph: graph.clone() },

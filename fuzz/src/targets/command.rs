@@ -69,9 +69,11 @@ fn times_of(text: &str) {
     });
 }
 
-const TRTEXEC: &str = r#"[{"startComputeMs": 1, "computeMs": 0.7, "latencyMs": 0.8}, {"computeMs": 0.8, "latencyMs": 0.9}]"#;
+const TRTEXEC: &str =
+    r#"[{"startComputeMs": 1, "computeMs": 0.7, "latencyMs": 0.8}, {"computeMs": 0.8, "latencyMs": 0.9}]"#;
 const PERF_TEST: &str = "net.onnx,0.0021,48000000,25,0\nnet.onnx,0.0019,48000000,25,1\nP50 Latency: 0.002 s\n";
-const TFLITE: &str = "INFO: Inference timings in us: Init: 1200, First inference: 900, Warmup (avg): 850, Inference (avg): 812.5\n";
+const TFLITE: &str =
+    "INFO: Inference timings in us: Init: 1200, First inference: 900, Warmup (avg): 850, Inference (avg): 812.5\n";
 const PROFILE: &str = r#"[{"count": 10}, {"name": "Conv_0 + Relu_0", "timeMs": 5, "averageMs": 0.5}, {"name": "/a/Gemm_1", "averageMs": 0.25}]"#;
 const TFLITE_PROFILE: &str = "Operator-wise Profiling Info for Regular Benchmark Runs:\nnode type,first,avg_ms,%,cdf%,mem KB,times called,name\n\
     CONV_2D,0.5,0.4,80,80,0,1,[conv]:0\nADD,0.1,0.1,20,100,0,1,[add]:1\n";

@@ -24,7 +24,9 @@ pub(super) fn onnxruntime(data: &[u8]) {
 
 pub(super) fn onnxruntime_seeds() -> Vec<Vec<u8>> {
     let session = |name: &str, us: u64| {
-        format!("{{\"cat\":\"Session\",\"pid\":1,\"tid\":1,\"dur\":{us},\"ts\":2,\"ph\":\"X\",\"name\":\"{name}\",\"args\":{{}}}}")
+        format!(
+            "{{\"cat\":\"Session\",\"pid\":1,\"tid\":1,\"dur\":{us},\"ts\":2,\"ph\":\"X\",\"name\":\"{name}\",\"args\":{{}}}}"
+        )
     };
     let kernel = |name: &str, us: u64| {
         format!(

@@ -3,6 +3,7 @@
 mod general;
 mod int8;
 mod operators;
+mod range;
 mod values;
 mod weights;
 
@@ -12,7 +13,7 @@ use nasprof_graph::parameters::specs_of;
 use nasprof_graph::{Graph, Node, NodeId, Op, Shape};
 use prost::Message;
 
-use self::int8::Range;
+use self::range::Range;
 use self::values::{constant, info, int_tensor, numbers, tensor};
 use super::error::OnnxError;
 use super::schema::{
