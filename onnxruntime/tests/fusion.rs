@@ -242,7 +242,9 @@ fn odd() -> Vec<Graph> {
         }
     }
     let pad = Op::Pad { padding: [1, 1, 2, 2] };
-    for op in [Op::Relu, Op::Relu6, Op::Hsigmoid, Op::Hswish, Op::Sigmoid, max_pool.clone(), Op::GlobalAvgPool, pad.clone()] {
+    for op in
+        [Op::Relu, Op::Relu6, Op::Hsigmoid, Op::Hswish, Op::Sigmoid, max_pool.clone(), Op::GlobalAvgPool, pad.clone()]
+    {
         for sum in [false, true] {
             cases.push(ends(sum, &[]));
             cases.push(ends(sum, &[op.clone(), max_pool.clone()]));

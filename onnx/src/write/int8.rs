@@ -10,15 +10,7 @@ use nasprof_graph::{Activation, Node, Op};
 use super::super::error::OnnxError;
 use super::super::schema::{FLOAT, INT8, INT32, UINT8};
 use super::Writer;
-use super::values::{int, numbers, tensor};
-
-/// What floats a value's integers stand for.
-#[derive(Debug, Clone)]
-pub(super) struct Range {
-    scale: f32,
-    /// Names of its scale and its zero point in the model.
-    names: [String; 2],
-}
+use super::values::{Range, int, numbers, tensor};
 
 /// Most of a weight's integers: the range is symmetric.
 const MAX_WEIGHT: f32 = 127.0;
