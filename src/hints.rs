@@ -109,13 +109,10 @@ pub(crate) fn onnx_runtime_hint(problem: &str) -> Option<&'static str> {
             "found no libonnxruntime",
             "scripts/install-onnxruntime.sh gets it for this machine; `pip install onnxruntime` on a board",
         ),
-        (
-            "the precision float16 with",
-            "--backend onnxruntime:cuda computes in float16; processors have float32 and int8",
-        ),
-        ("the precision int8 with", "--backend onnxruntime is the processor"),
-        ("the precision bfloat16 with", "--precision float16 on a GPU; --backend torch has bfloat16"),
-        ("the precision float32-strict with", "--precision float32"),
+        ("precision float16 with", "--backend onnxruntime:cuda computes in float16; processors have float32 and int8"),
+        ("precision int8 with", "--backend onnxruntime is the processor"),
+        ("precision bfloat16 with", "--precision float16 on a GPU; --backend torch has bfloat16"),
+        ("precision float32-strict with", "--precision float32"),
         (
             "takes networks channels-first",
             "--layout channels-first: the runtime chooses the layout of each kernel by itself",

@@ -52,7 +52,7 @@ impl Provider {
     /// Why not.
     pub(crate) fn check(self, precision: Precision) -> Result<(), String> {
         let wrong = |why: &str| {
-            Err(format!("the precision {} with ONNX Runtime's provider {}: {why}", precision.name(), self.name()))
+            Err(format!("precision {} with ONNX Runtime's provider {}: {why}", precision.name(), self.name()))
         };
         match (precision, self) {
             (Precision::Float32, _) | (Precision::Int8, Self::Cpu) => Ok(()),
@@ -93,12 +93,11 @@ mod tests {
         let refused = |provider: Provider, precision| provider.check(precision).unwrap_err();
         for (name, provider) in Provider::ALL {
             assert_eq!(provider.check(Precision::Float32), Ok(()), "{name}");
-            assert!(refused(provider, Precision::Bfloat16).contains("the precision bfloat16"), "{name}");
+            assert!(refused(provider, Precision::Bfloat16).contains("precision bfloat16"), "{name}");
             assert_eq!(provider.check(Precision::Int8).is_ok(), provider == Provider::Cpu, "{name}");
         }
         assert!(
-            refused(Provider::Cpu, Precision::Float16)
-                .contains("the precision float16 with ONNX Runtime's provider cpu")
+            refused(Provider::Cpu, Precision::Float16).contains("precision float16 with ONNX Runtime's provider cpu")
         );
         assert_eq!(Provider::Cuda.check(Precision::Float16), Ok(()));
         assert_eq!(Provider::TensorRt.check(Precision::Float16), Ok(()));

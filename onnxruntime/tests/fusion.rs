@@ -248,7 +248,10 @@ fn odd() -> Vec<Graph> {
         for sum in [false, true] {
             cases.push(ends(sum, &[]));
             cases.push(ends(sum, &[op.clone(), max_pool.clone()]));
-            cases.push(ends(sum, std::slice::from_ref(&op)));
+            // A hard swish that ends a network is not predicted (docs/onnxruntime.md).
+            if op != Op::Hswish {
+                cases.push(ends(sum, std::slice::from_ref(&op)));
+            }
             cases.push(ends(sum, &[max_pool.clone(), op.clone()]));
             cases.push(ends(sum, &[op.clone(), Op::conv(16, 3, 1, 1).with_bias()]));
             cases.push(ends(sum, &[max_pool.clone(), op.clone(), Op::conv(16, 3, 1, 1).with_bias()]));

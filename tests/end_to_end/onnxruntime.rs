@@ -166,7 +166,7 @@ fn precisions_that_the_runtime_or_a_model_does_not_have_are_refused() {
         let ran = folder.run(&format!("{MEASURE} --precision {precision}"));
         assert_eq!(ran.code, Some(2), "{}", ran.stderr);
         assert!(
-            ran.stderr.contains(&format!("--precision {precision} with ONNX Runtime's provider cpu")),
+            ran.stderr.contains(&format!("precision {precision} with ONNX Runtime's provider cpu")),
             "{}",
             ran.stderr
         );

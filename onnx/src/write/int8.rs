@@ -10,8 +10,7 @@ use nasprof_graph::{Activation, Node, Op};
 use super::super::error::OnnxError;
 use super::super::schema::{FLOAT, INT8, INT32, UINT8};
 use super::Writer;
-use super::range::Range;
-use super::values::{int, numbers, tensor};
+use super::values::{Range, int, numbers, tensor};
 
 /// Most of a weight's integers: the range is symmetric.
 const MAX_WEIGHT: f32 = 127.0;

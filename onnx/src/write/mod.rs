@@ -13,8 +13,7 @@ use nasprof_graph::parameters::specs_of;
 use nasprof_graph::{Graph, Node, NodeId, Op, Shape};
 use prost::Message;
 
-use self::range::Range;
-use self::values::{constant, info, int_tensor, numbers, tensor};
+use self::values::{Range, constant, info, int_tensor, numbers, tensor};
 use super::error::OnnxError;
 use super::schema::{
     AttributeProto, FLOAT, FLOAT16, GraphProto, IR_VERSION, ModelProto, NodeProto, OPSET, OperatorSetIdProto,

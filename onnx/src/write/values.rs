@@ -7,6 +7,14 @@ use super::super::schema::{
     TensorShapeProto, TensorType, TypeProto, ValueInfoProto,
 };
 
+/// What floats a value's integers stand for.
+#[derive(Debug, Clone)]
+pub(super) struct Range {
+    pub(super) scale: f32,
+    /// Names of its scale and its zero point in the model.
+    pub(super) names: [String; 2],
+}
+
 fn attribute(name: &str, kind: i32) -> AttributeProto {
     AttributeProto { name: name.to_owned(), kind: Some(kind), ..AttributeProto::default() }
 }

@@ -73,6 +73,7 @@ impl Fusion {
     /// opposite sides.
     pub(super) fn pads(&mut self) {
         let mut pads: HashMap<usize, (usize, [usize; 2])> = HashMap::new();
+        let mut fused: HashSet<usize> = HashSet::new();
         for kernel in &mut self.kernels {
             match &mut kernel.op {
                 Op::Pad { padding: [top, bottom, left, right] }
@@ -83,14 +84,14 @@ impl Fusion {
                 Op::Conv { pad, .. } => {
                     if let Some((operand, more)) = pads.get(&kernel.operands[0]) {
                         *pad = [pad[0] + more[0], pad[1] + more[1]];
+                        fused.insert(kernel.operands[0]);
                         kernel.operands[0] = *operand;
                     }
                 }
                 _ => {}
             }
         }
-        let read: HashSet<usize> = self.kernels.iter().flat_map(|kernel| kernel.operands.iter().copied()).collect();
-        self.kernels.retain(|kernel| !pads.contains_key(&kernel.value) || read.contains(&kernel.value));
+        self.kernels.retain(|kernel| !fused.contains(&kernel.value));
     }
 
     pub(super) fn batch_norms(&mut self) {
