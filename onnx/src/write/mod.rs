@@ -3,7 +3,6 @@
 mod general;
 mod int8;
 mod operators;
-mod range;
 mod values;
 mod weights;
 
