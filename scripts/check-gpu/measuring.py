@@ -23,7 +23,7 @@ SHORT = ["--max-rounds", "8", "--sessions", "1"]
 
 
 def measure(check, space, lut, *more, seconds=120):
-    done = check.nasprof("measure", "--device", check.device, "--space", space, "-o", lut, *more, seconds=seconds)
+    done = check.nasprof("measure", "--device", check.device, "--space", space, "-o", lut, *check.patience, *more, seconds=seconds)
     if done.code not in (0, 3):
         done.ok("measure")
     return done
@@ -51,7 +51,7 @@ def device_check(check):
 def predictions(check, space, lut, count):
     """Claims of how true the predictions of new networks are, for each latency; all from the same runs."""
     done = check.nasprof("validate", "--device", check.device, "--lut", lut, "--space", space, "-n", count, "--json",
-                         "--max-rounds", "8", "--all-timings", seconds=60)
+                         "--max-rounds", "8", "--all-timings", *check.patience, seconds=60)
     told = {one["timing"]: one for one in json.loads(done.out)} if done.code == 0 else {}
     for timing, (mape, most) in GOALS.items():
         name, goal = f"MAPE of {timing}, {pathlib.Path(space).stem}, n = {count}", f"{mape:g} %, all within {most:g} %"
@@ -89,6 +89,8 @@ def kernels(check):
     """Rows of ten layers against the kernels that torch.profiler sees."""
     lut = check.output / "lut.parquet"
     if not lut.exists():
+        # Of its own: what became of the other one has left its journal.
+        lut = check.path("lut.parquet")
         measure(check, "mobilenet-cifar10", lut, *SHORT)
     # The layers that PyTorch is asked for, from the cheapest to the most expensive.
     known = ("conv", "batch_norm", "add", "linear", "relu", "relu6")
@@ -139,7 +141,7 @@ def energy(check):
     """Energy of networks: the power that it means lies between the idle GPU's and the board's limit."""
     lut = check.path("energy.parquet")
     # Each network takes seconds, and each layer after them: the journal keeps what was measured until the time is up.
-    done = check.nasprof("measure", "--device", check.device, "--space", few_layers(check), "-o", lut, "--energy", *SHORT,
+    done = check.nasprof("measure", "--device", check.device, "--space", few_layers(check), "-o", lut, "--energy", *check.patience, *SHORT,
                          seconds=max(1.0, check.left() - 2))
     journals = sorted(check.folder.glob("energy*.jsonl"))
     text = journals[0].read_text(errors="replace") if journals else ""

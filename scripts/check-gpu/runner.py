@@ -109,6 +109,8 @@ class Check:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.programs, self.output, self.dry, self.pretend = runner.programs, runner.output, runner.dry, runner.pretend
         self.compute, self.device, self.python = runner.compute, runner.device, runner.python
+        # What is made up needs no quiet machine.
+        self.patience = ["--allow-noisy"] if runner.pretend else []
 
     def left(self):
         return self.until - time.monotonic()
