@@ -33,7 +33,7 @@ esac
 [ ${#targets[@]} -gt 0 ] || mapfile -t targets < <("$0" --list)
 
 RUSTFLAGS="$flags" cargo build --manifest-path fuzz/Cargo.toml --release --locked --target "$host" --target-dir "$build" >&2
-# Of the inputs that reach all code that the corpus reaches, those of at most a kilobyte: the 40 smallest.
+# Of the inputs that reach all code that the corpus reaches with at most a kilobyte: 40 of all sizes.
 keep_small() {
   local target=$1 merged kept=fuzz/kept/$1
   merged=$(mktemp -d)
@@ -44,7 +44,8 @@ keep_small() {
     >/dev/null 2>&1
   rm -rf "$kept" "$merged"/seed-*
   mkdir "$kept"
-  find "$merged" -maxdepth 1 -type f -printf '%s %p\n' | sort -n | head -n 40 | cut -d' ' -f2- | xargs -r cp -t "$kept"
+  find "$merged" -maxdepth 1 -type f -printf '%s %p\n' | sort -n |
+    awk '{ all[NR] = $2 } END { step = NR > 40 ? NR / 40 : 1; for (i = step; i < NR + 0.5; i += step) print all[int(i)] }' | xargs -r cp -t "$kept"
   rm -rf "$merged"
   printf '%s inputs=%s bytes=%s\n' "$target" "$(find "$kept" -type f | wc -l)" "$(cat "$kept"/* 2>/dev/null | wc -c)"
 }
