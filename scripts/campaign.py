@@ -135,12 +135,8 @@ def one(rng, kinds, folder, counts):
     before = {p.name: p.stat().st_mtime_ns for p in folder.iterdir()}
     code, out, err = run([path.name if part == "{}" else part for part in command], folder)
     counts.add(kind, "executions")
-    faults = []
-    if code is None:
-        faults.append("hangs")
-    elif code < 0 or code == 101 or b"panicked" in err:
-        faults.append("panics")
-    elif code not in (0, 1, 2, 3, 4, 5, 6, 7) or (code and not (out + err).strip()):
+    faults = [fault for fault in [ending_fault(code, err)] if fault]
+    if not faults and code not in (0, 1, 2, 3, 4, 5, 6, 7) or (code and not (out + err).strip()):
         faults.append("wrong")
     if code in (0, 3):
         counts.add(kind, "accepted")
@@ -196,21 +192,22 @@ def hostile_agent(rng, folder, counts):
     measure = ["measure", "--device", "synthetic:noisy", "--space", "small.toml", "--max-rounds", "8", "-o", "out.parquet"]
     code, out, err = run(measure, folder, interrupted_after=20, NASPROF_AGENT=str(wrapper))
     counts.add(kind, "executions")
-    fault = told_fault(code, err)
+    fault = ending_fault(code, err)
     if code in (0, 3):
         counts.add(kind, "accepted")
     elif fault is None:
         again, _, words = run([*measure, "--resume"], folder)
         # A reply may be damaged and plausible: a recorded number that this device, in virtual time, does not give is noticed.
         noticed = again == 2 and b"differs from what this measurement would record" in words
-        fault = told_fault(again, words) or (None if again in (0, 3) or noticed else "wrong")
+        fault = ending_fault(again, words) or (None if again in (0, 3) or noticed else "wrong")
         err += words
     report(counts, kind, fault, f"seed {seed}", code, err)
     for p in folder.glob("out*"):
         p.unlink()
 
 
-def told_fault(code, err):
+def ending_fault(code, err):
+    """Whether it hung or panicked."""
     if code is None:
         return "hangs"
     return "panics" if code < 0 or code == 101 or b"panicked" in err else None
@@ -237,7 +234,7 @@ def environment(rng, folder, counts):
     counts.add(kind, "executions")
     counts.add(kind, "accepted" if code in (0, 3) else "refused")
     sprung = [p for p in folder.rglob("sprung")]
-    report(counts, kind, told_fault(code, err) or ("wrong" if sprung or b"\x1b[31m" in err else None), f"{values} {command}", code, err)
+    report(counts, kind, ending_fault(code, err) or ("wrong" if sprung or b"\x1b[31m" in err else None), f"{values} {command}", code, err)
     for p in [*sprung, *folder.glob("out*")]:
         p.unlink()
 
@@ -264,7 +261,7 @@ def overwritten(rng, folder, counts):
         counts.add(kind, "accepted")
     # A symbolic or hard link that was replaced is another file now; its input must be as it was in any case.
     wrong = (folder / name).read_bytes() != before or (code in (0, 3) and way == "same")
-    report(counts, kind, told_fault(code, err) or ("wrong" if wrong else None), f"{way} {command}", code, err)
+    report(counts, kind, ending_fault(code, err) or ("wrong" if wrong else None), f"{way} {command}", code, err)
     (folder / name).write_bytes(before)
     link.unlink(missing_ok=True)
 
@@ -277,7 +274,7 @@ def race(rng, folder, counts):
     ended = [(process.communicate()[1], process.returncode) for process in processes]
     counts.add(kind, "executions")
     winners = sum(code in (0, 3) for _, code in ended)
-    fault = next((f for f in (told_fault(code, err) for err, code in ended) if f), None)
+    fault = next((f for f in (ending_fault(code, err) for err, code in ended) if f), None)
     same = (folder / "out.parquet").exists() and values("out.parquet", folder) == values("a.parquet", folder)
     counts.add(kind, "accepted")
     report(counts, kind, fault or (None if winners >= 1 and same else "wrong"), f"{winners} winners", [code for _, code in ended], b"".join(e for e, _ in ended))

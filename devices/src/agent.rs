@@ -177,6 +177,11 @@ pub(crate) fn words(text: &str) -> String {
     text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(2000).collect()
 }
 
+/// The last of a program's lines that says something.
+pub(crate) fn last_words(text: &str) -> Option<&str> {
+    text.lines().rev().map(str::trim).find(|line| !line.is_empty())
+}
+
 /// Asks, and takes the one kind of answer that fits.
 macro_rules! ask {
     ($client:expr, $request:expr, $answer:path) => {

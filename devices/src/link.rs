@@ -303,8 +303,8 @@ impl Remote {
         if let Some(Library { path, origin }) = &library {
             tell(Milestone::Library { library: path.clone(), origin: *origin });
         }
-        let told = library.as_ref().and_then(Library::told);
-        let supervisor = Supervisor::start(connection, file, &agent.path, told, &self.owner)?;
+        let load = library.as_ref().and_then(Library::path_to_load);
+        let supervisor = Supervisor::start(connection, file, &agent.path, load, &self.owner)?;
         self.cores = supervisor.cores;
         tell(Milestone::Taken { cores: self.cores, exclusive: file.exclusive });
         *locked(&self.supervisor) = Some(supervisor);

@@ -487,7 +487,13 @@ impl Op {
     /// Whether a runtime spends time on it. Inputs and constants are there before a network runs.
     #[must_use]
     pub fn is_layer(&self) -> bool {
-        !matches!(self, Self::Input { .. } | Self::Zeros { .. } | Self::Constant { .. })
+        !matches!(self, Self::Input { .. }) && !self.is_stored()
+    }
+
+    /// Whether its value is part of the model.
+    #[must_use]
+    pub fn is_stored(&self) -> bool {
+        matches!(self, Self::Zeros { .. } | Self::Constant { .. })
     }
 
     /// Whether it can have trained parameters.

@@ -68,9 +68,7 @@ pub use lut::{Lut, WholeNetwork};
 pub use measured::{Measured, read_measured};
 pub use memory::{MemoryRow, MemoryValidation};
 pub use merge::{Conflict, MergeError, Merged, context_differences, merge};
-pub use model::{
-    KernelDiff, Likeness, ModelDiff, TimeDiff, model_diff, model_of, parse_model, read_model, write_model,
-};
+pub use model::{KernelDiff, Likeness, ModelDiff, TimeDiff, model_diff, model_of, parse_model, write_model};
 pub use nasprof_graph::size::Slope;
 pub use observations::{Observations, SessionObservations};
 pub use parts::{CalibrationForm, Reconciliation};

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use nasprof_profiler::model_profile::ModelProfile;
 
-use crate::model::{model_of, read_model};
-use crate::store::read;
+use crate::model::{model_of, parse_model};
+use crate::store::{Content, read_any};
 use crate::{Lut, LutError};
 
 /// What a file has measured.
@@ -22,11 +22,13 @@ pub enum Measured {
 /// # Errors
 /// If the file is neither, or cannot be used.
 pub fn read_measured(path: &Path) -> Result<Measured, LutError> {
-    match read(path) {
-        Ok(lut) => {
-            Ok(model_of(&lut).map_or_else(|| Measured::Lut(Box::new(lut)), |model| Measured::Model(Box::new(model))))
-        }
-        Err(LutError::Model { .. }) => read_model(path).map(|model| Measured::Model(Box::new(model))),
-        Err(error) => Err(error),
+    match read_any(path)? {
+        Content::Lut(lut) => Ok(match model_of(&lut) {
+            Some(model) => Measured::Model(Box::new(model)),
+            None => Measured::Lut(lut),
+        }),
+        Content::Model(bytes) => parse_model(&bytes)
+            .map(|model| Measured::Model(Box::new(model)))
+            .map_err(|problem| LutError::Format { path: path.display().to_string(), problem }),
     }
 }

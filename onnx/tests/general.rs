@@ -5,7 +5,7 @@
 use nasprof_graph::{Cell, Function, Graph, GraphBuilder, Op, PadMode, Reduction, Shape};
 use nasprof_onnx::{Weights, read, write};
 use nasprof_testkit::graphs::conv_nd;
-use nasprof_testkit::python::{ONNX, python};
+use nasprof_testkit::python::on_models;
 
 /// Infers the shape of each model's output without what the model says of it.
 const INFER: &str = r#"
@@ -104,13 +104,9 @@ fn general_operations_come_back_the_same() {
 
 #[test]
 fn shapes_are_those_that_onnx_infers() {
-    let folder = tempfile::tempdir().unwrap();
     let all = operations();
-    let paths: Vec<_> = (0..all.len()).map(|i| folder.path().join(format!("{i}.onnx"))).collect();
-    for ((op, shape), path) in all.iter().zip(&paths) {
-        std::fs::write(path, written(&graph(op, shape))).unwrap();
-    }
-    let Some(output) = python(ONNX, INFER, &paths.iter().map(|p| p.as_path()).collect::<Vec<_>>()) else { return };
+    let models: Vec<Vec<u8>> = all.iter().map(|(op, shape)| written(&graph(op, shape))).collect();
+    let Some(output) = on_models(INFER, &models) else { return };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let found: Vec<Vec<usize>> = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(found.len(), all.len());

@@ -2,13 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::path::{Path, PathBuf};
-
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::{Graph, GraphBuilder, Op};
 use nasprof_onnx::{Floats, OnnxError, Weights, write, write_in};
 use nasprof_spaces::{Space, builtin_names};
-use nasprof_testkit::python::{ONNX, python};
+use nasprof_testkit::python::on_models;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
@@ -51,10 +49,7 @@ fn model(graph: &Graph, floats: Floats) -> Vec<u8> {
 
 /// What the checker finds in models; `None` where it is missing.
 fn checked(models: &[Vec<u8>]) -> Option<Vec<Value>> {
-    let folder = tempfile::tempdir().unwrap();
-    let paths: Vec<PathBuf> = (0..models.len()).map(|i| folder.path().join(format!("{i}.onnx"))).collect();
-    paths.iter().zip(models).for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap());
-    let output = python(ONNX, CHECK, &paths.iter().map(PathBuf::as_path).collect::<Vec<&Path>>())?;
+    let output = on_models(CHECK, models)?;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Some(serde_json::from_slice(&output.stdout).unwrap())
 }

@@ -2,13 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::path::PathBuf;
-
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::{Graph, GraphBuilder, Op};
 use nasprof_onnx::{Weights, write};
 use nasprof_spaces::{Space, builtin_names};
-use nasprof_testkit::python::{ONNX, python};
+use nasprof_testkit::python::on_models;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -33,27 +31,24 @@ fn model(graph: &Graph) -> Vec<u8> {
 
 #[test]
 fn the_checker_of_onnx_accepts_every_shipped_space() {
-    let folder = tempfile::tempdir().unwrap();
     let mut rng = ChaCha8Rng::seed_from_u64(5);
     let mut expected = Vec::new();
     for name in builtin_names() {
         let space = Space::builtin(name).unwrap();
         let graph = Runtime::TorchEager.subnet(&space.graph, &space.sample(&mut rng)).unwrap();
-        let path = folder.path().join(format!("{name}.onnx"));
-        std::fs::write(&path, model(&graph)).unwrap();
-        expected.push((path, graph));
+        expected.push((name, graph));
     }
-    let paths: Vec<&std::path::Path> = expected.iter().map(|(path, _)| path.as_path()).collect();
-    let Some(output) = python(ONNX, CHECK, &paths) else { return };
+    let models: Vec<Vec<u8>> = expected.iter().map(|(_, graph)| model(graph)).collect();
+    let Some(output) = on_models(CHECK, &models) else { return };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let found: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(found.len(), expected.len());
-    for ((path, graph), found) in expected.iter().zip(found) {
+    for ((name, graph), found) in expected.iter().zip(found) {
         let cost = graph.cost();
-        assert_eq!(found["params"], cost.params, "{path:?}");
-        assert_eq!(found["statistics"], cost.buffers, "{path:?}");
+        assert_eq!(found["params"], cost.params, "{name}");
+        assert_eq!(found["statistics"], cost.buffers, "{name}");
         assert_eq!(found["metadata"], serde_json::json!({"seed": "3"}));
-        assert_eq!(found["output"], serde_json::json!(graph.node(graph.outputs()[0]).shape.0), "{path:?}");
+        assert_eq!(found["output"], serde_json::json!(graph.node(graph.outputs()[0]).shape.0), "{name}");
     }
 }
 
@@ -64,16 +59,13 @@ fn the_checker_of_onnx_refuses_a_wrong_model() {
     let x = b.input("x", [1, 4, 8, 8]).unwrap();
     let y = b.add("pool", Op::MaxPool { kernel: [3, 3], stride: [2, 2], pad: [1, 1] }, &[x]).unwrap();
     let bytes = model(&b.build(&[y]).unwrap());
-    let folder = tempfile::tempdir().unwrap();
-    let path: PathBuf = folder.path().join("wrong.onnx");
     // The stride of the pool becomes another one: the shapes no longer agree.
     let strides = bytes.windows(7).position(|w| w == b"strides").unwrap() + 7;
     let two = bytes[strides..].iter().position(|&b| b == 2).unwrap() + strides;
     let mut wrong = bytes.clone();
     wrong[two] = 1;
-    for (content, accepted) in [(&bytes, true), (&wrong, false)] {
-        std::fs::write(&path, content).unwrap();
-        let Some(output) = python(ONNX, CHECK, &[&path]) else { return };
+    for (content, accepted) in [(bytes, true), (wrong, false)] {
+        let Some(output) = on_models(CHECK, &[content]) else { return };
         assert_eq!(output.status.success(), accepted, "{}", String::from_utf8_lossy(&output.stderr));
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn match_layers(graph: &Graph, model: &OptimizedModel) -> Result<Hash
         let operands: Option<Vec<usize>> = read.iter().map(|input| values.get(input).copied()).collect();
         let fits = |&(place, (_, layer)): &(usize, &(usize, &Node))| {
             // What is stored is none of the model's values.
-            let read = layer.inputs.iter().filter(|id| !is_stored(&graph.node(**id).op)).map(|id| same[id.0]);
+            let read = layer.inputs.iter().filter(|id| !graph.node(**id).op.is_stored()).map(|id| same[id.0]);
             let reads = read.eq(operands.iter().flatten().copied());
             !taken[place] && reads && expected(&layer.op).as_ref() == Some(&runs)
         };
@@ -57,10 +57,6 @@ pub(crate) fn match_layers(graph: &Graph, model: &OptimizedModel) -> Result<Hash
         return Err(format!("ONNX Runtime runs nothing for `{}`, where {expected} was expected", layer.name));
     }
     Ok(matched)
-}
-
-fn is_stored(op: &Op) -> bool {
-    matches!(op, Op::Constant { .. } | Op::Zeros { .. })
 }
 
 /// For each node the first that computes the same: a conversion that several read is one for each of them.

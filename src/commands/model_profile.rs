@@ -4,7 +4,7 @@ use std::path::Path;
 
 use nasprof_base::text::{bytes, count, ms, percent};
 use nasprof_lut::write_model;
-use nasprof_profiler::model_profile::{KernelPart, ModelProfile};
+use nasprof_profiler::model_profile::{KernelPart, ModelProfile, ModelSubject};
 
 use super::table::{Tone, bar, fit, fit_ends, paint, spare};
 use super::{path_text, print, print_json};
@@ -26,6 +26,16 @@ pub(super) fn check_output(output: &Path, inputs: &Outputs) -> Result<(), Failur
             .hint(format!("-o {name}; `nasprof lut show` and `nasprof report` read it")));
     }
     inputs.check("-o", output, &["json"])
+}
+
+/// What is measured, and where.
+pub(super) fn subject(model: &Path, device: &str, backend: &str, threads: usize) -> ModelSubject {
+    ModelSubject {
+        model: model.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+        device: device.to_owned(),
+        backend: backend.to_owned(),
+        threads: Some(threads),
+    }
 }
 
 /// Writes a profile where it belongs, and prints it.

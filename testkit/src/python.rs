@@ -1,6 +1,6 @@
 //! Runs Python with packages that this workspace neither builds nor links.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use crate::skip::skip;
@@ -30,6 +30,14 @@ pub const TENSORBOARD: Packages = Packages {
     folder: "tensorboard",
     variable: "NASPROF_TEST_TENSORBOARD_PYTHON",
 };
+
+/// What a Python script says to ONNX models, whose files are its arguments; `None`, said aloud, where the packages are missing.
+pub fn on_models(script: &str, models: &[Vec<u8>]) -> Option<Output> {
+    let folder = tempfile::tempdir().unwrap();
+    let paths: Vec<PathBuf> = (0..models.len()).map(|i| folder.path().join(format!("{i}.onnx"))).collect();
+    paths.iter().zip(models).for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap());
+    python(ONNX, script, &paths.iter().map(PathBuf::as_path).collect::<Vec<_>>())
+}
 
 /// What a Python script says to some arguments; `None`, said aloud, where the packages are missing.
 pub fn python(packages: Packages, script: &str, arguments: &[&Path]) -> Option<Output> {

@@ -1,4 +1,6 @@
-//! What a failure of a GPU is told as: too little memory, or a GPU that does not work any more.
+//! What kind of failure a GPU's is: too little memory, or a GPU that does not work any more.
+
+use nasprof_torch::cuda;
 
 use crate::error::SearchError;
 
@@ -6,9 +8,15 @@ use crate::error::SearchError;
 const OF_A_GPU: [&str; 2] = ["CUDA", "cuDNN"];
 const MEMORY: &str = "out of memory";
 
+/// As [`classified`], with the GPU of this process.
+#[must_use]
+pub fn of_this_gpu(error: SearchError) -> SearchError {
+    classified(error, cuda::works)
+}
+
 /// A run's error as what it is. After some errors of CUDA every call of the process fails, whatever it was at: `works` asks whether
 /// that is so.
-pub(crate) fn told(error: SearchError, works: impl FnOnce() -> Result<(), String>) -> SearchError {
+pub(crate) fn classified(error: SearchError, works: impl FnOnce() -> Result<(), String>) -> SearchError {
     let (SearchError::Network(_) | SearchError::Searcher(_)) = error else { return error };
     let words = error.to_string();
     if !OF_A_GPU.iter().any(|name| words.contains(name)) {
@@ -40,24 +48,24 @@ mod tests {
 
     #[test]
     fn a_lost_gpu_is_told_from_too_little_memory() {
-        let memory = told(layer("CUDA out of memory. Tried to allocate 20.00 MiB"), || Ok(()));
+        let memory = classified(layer("CUDA out of memory. Tried to allocate 20.00 MiB"), || Ok(()));
         assert!(matches!(&memory, SearchError::GpuMemory(words) if words.contains("stem/conv")), "{memory}");
         assert!(memory.hint().unwrap().contains("training.mini_batch"));
         for error in [layer("CUDA error: unspecified launch failure"), SearchError::Searcher("CUDA: x".to_owned())] {
-            let lost = told(error, gone);
+            let lost = classified(error, gone);
             assert!(lost.to_string().starts_with("the GPU does not work any more: "), "{lost}");
             assert!(matches!(lost, SearchError::GpuLost(_)) && lost.to_string().contains("719"), "{lost}");
         }
-        let cudnn = told(layer("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), gone);
+        let cudnn = classified(layer("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), gone);
         assert!(matches!(cudnn, SearchError::GpuLost(_)), "{cudnn}");
     }
 
     /// The controls: what a GPU refuses and survives, what has nothing to do with one, and what is no failure of computing.
     #[test]
     fn other_errors_stay_what_they_are() {
-        assert!(matches!(told(layer("CUDA error: no kernel image"), || Ok(())), SearchError::Network(_)));
+        assert!(matches!(classified(layer("CUDA error: no kernel image"), || Ok(())), SearchError::Network(_)));
         let asked = || panic!("a GPU is asked for an error of the CPU");
-        assert!(matches!(told(layer("out of memory"), asked), SearchError::Network(_)));
-        assert!(matches!(told(SearchError::GpuMemory("CUDA".to_owned()), asked), SearchError::GpuMemory(_)));
+        assert!(matches!(classified(layer("out of memory"), asked), SearchError::Network(_)));
+        assert!(matches!(classified(SearchError::GpuMemory("CUDA".to_owned()), asked), SearchError::GpuMemory(_)));
     }
 }

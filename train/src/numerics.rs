@@ -69,7 +69,7 @@ impl Numerics {
 mod tests {
     use nasprof_graph::{Arch, Graph, GraphBuilder, Op};
     use nasprof_search::config::{self, OptimizerKind};
-    use nasprof_search::schedule::{LearningRate, Schedule};
+    use nasprof_search::schedule::LearningRate;
 
     use super::*;
     use crate::loss::cross_entropy;
@@ -105,18 +105,7 @@ mod tests {
     fn trained(mut numerics: Numerics, share: f64) -> (Vec<f64>, f64) {
         tch::set_num_threads(1);
         let net = Supernet::new(graph(), 1, Device::Cpu).unwrap();
-        let settings = config::Optimizer {
-            kind: OptimizerKind::Sgd,
-            learning_rate: 0.05 / share,
-            momentum: 0.0,
-            betas: [0.9, 0.999],
-            epsilon: 1e-8,
-            weight_decay: 0.0,
-            decay_weights_only: false,
-            clip: None,
-            schedule: Schedule::Constant,
-            batch_scaling: None,
-        };
+        let settings = config::Optimizer::new(OptimizerKind::Sgd, 0.05 / share);
         let rate = LearningRate::new(settings.schedule.clone(), settings.learning_rate, u64::from(STEPS), 1);
         let named = net.parameters().all().iter().map(|p| (p.name.clone(), p.tensor.shallow_clone())).collect();
         let mut optimizer = Optimizer::new(settings, rate, named);

@@ -212,16 +212,11 @@ mod tests {
 
     fn optimizer(net: &Supernet, kind: OptimizerKind) -> Optimizer {
         let settings = config::Optimizer {
-            kind,
-            learning_rate: 0.05,
-            momentum: 0.9,
-            betas: [0.9, 0.999],
-            epsilon: 1e-8,
             weight_decay: 0.01,
             decay_weights_only: true,
             clip: Some(0.5),
             schedule: Schedule::Cosine,
-            batch_scaling: None,
+            ..config::Optimizer::new(kind, 0.05)
         };
         let rate = LearningRate::new(settings.schedule.clone(), 0.05, 20, 1);
         let named = net.parameters().all().iter().map(|p| (p.name.clone(), p.tensor.shallow_clone())).collect();

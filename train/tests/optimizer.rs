@@ -3,24 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use nasprof_search::config::{self, OptimizerKind};
-use nasprof_search::schedule::{LearningRate, Schedule};
+use nasprof_search::schedule::LearningRate;
 use nasprof_train::optimizer::Optimizer;
 use tch::{Kind, Reduction, Tensor};
-
-fn settings(kind: OptimizerKind, learning_rate: f64) -> config::Optimizer {
-    config::Optimizer {
-        kind,
-        learning_rate,
-        momentum: 0.9,
-        betas: [0.9, 0.999],
-        epsilon: 1e-8,
-        weight_decay: 0.0,
-        decay_weights_only: false,
-        clip: None,
-        schedule: Schedule::Constant,
-        batch_scaling: None,
-    }
-}
 
 fn optimizer(settings: config::Optimizer, tensors: &[&Tensor]) -> Optimizer {
     let rate = LearningRate::new(settings.schedule.clone(), settings.learning_rate, 100, 1);
@@ -51,19 +36,19 @@ fn close(actual: &[f64], expected: &[f64]) {
 #[test]
 fn update_rules_of_the_reference() {
     let ones = [1.0; 3];
-    close(&path(settings(OptimizerKind::Sgd, 0.1), &ones), &[0.9, 0.8, 0.7]);
-    close(&path(settings(OptimizerKind::Momentum, 0.1), &ones), &[0.9, 0.71, 0.439]);
-    close(&path(settings(OptimizerKind::Nesterov, 0.1), &ones), &[0.81, 0.539, 0.195_10]);
-    close(&path(settings(OptimizerKind::Adam, 0.1), &ones), &[0.9, 0.8, 0.7]);
+    close(&path(config::Optimizer::new(OptimizerKind::Sgd, 0.1), &ones), &[0.9, 0.8, 0.7]);
+    close(&path(config::Optimizer::new(OptimizerKind::Momentum, 0.1), &ones), &[0.9, 0.71, 0.439]);
+    close(&path(config::Optimizer::new(OptimizerKind::Nesterov, 0.1), &ones), &[0.81, 0.539, 0.195_10]);
+    close(&path(config::Optimizer::new(OptimizerKind::Adam, 0.1), &ones), &[0.9, 0.8, 0.7]);
     // With state kept; a reset in each step would give 0.9, 0.8, 0.7 here as well.
-    let architecture = config::Optimizer { betas: [0.5, 0.999], ..settings(OptimizerKind::Adam, 0.1) };
+    let architecture = config::Optimizer { betas: [0.5, 0.999], ..config::Optimizer::new(OptimizerKind::Adam, 0.1) };
     close(&path(architecture, &[1.0, 0.1, 0.01]), &[0.9, 0.8437, 0.8132]);
 }
 
 #[test]
 fn gradients_are_clipped_by_tensor() {
     let weights = [Tensor::from_slice(&[0.0, 0.0]), Tensor::from_slice(&[0.0, 0.0]), Tensor::from_slice(&[0.0])];
-    let clipped = config::Optimizer { clip: Some(5.0), ..settings(OptimizerKind::Sgd, 1.0) };
+    let clipped = config::Optimizer { clip: Some(5.0), ..config::Optimizer::new(OptimizerKind::Sgd, 1.0) };
     let mut optimizer = optimizer(clipped, &weights.each_ref());
     let gradients = [vec![3.0, 4.0], vec![6.0, 8.0], vec![0.0]];
     optimizer.step(gradients.iter().enumerate().map(|(i, g)| (i, Tensor::from_slice(g))).collect()).unwrap();
@@ -77,7 +62,8 @@ fn gradients_are_clipped_by_tensor() {
 #[test]
 fn the_decay_comes_after_the_clipping() {
     let weight = Tensor::from_slice(&[10.0]);
-    let decayed = config::Optimizer { clip: Some(1.0), weight_decay: 0.5, ..settings(OptimizerKind::Sgd, 0.1) };
+    let decayed =
+        config::Optimizer { clip: Some(1.0), weight_decay: 0.5, ..config::Optimizer::new(OptimizerKind::Sgd, 0.1) };
     optimizer(decayed.clone(), &[&weight]).step(vec![(0, Tensor::from_slice(&[4.0]))]).unwrap();
     close(&[weight.double_value(&[0])], &[10.0 - 0.1 * (1.0 + 5.0)]);
     // Biases and normalisations can be left out.
@@ -92,7 +78,7 @@ fn the_decay_comes_after_the_clipping() {
 #[test]
 fn state_survives_inactivity() {
     let weights = [Tensor::from_slice(&[1.0]), Tensor::from_slice(&[1.0])];
-    let mut optimizer = optimizer(settings(OptimizerKind::Momentum, 0.1), &weights.each_ref());
+    let mut optimizer = optimizer(config::Optimizer::new(OptimizerKind::Momentum, 0.1), &weights.each_ref());
     let one = || Tensor::from_slice(&[1.0]);
     optimizer.step(vec![(0, one()), (1, one())]).unwrap();
     optimizer.step(vec![(1, one())]).unwrap();
@@ -106,19 +92,19 @@ fn a_restored_state_goes_on_bit_for_bit() {
     for kind in [OptimizerKind::Momentum, OptimizerKind::Nesterov, OptimizerKind::Adam] {
         let gradient = |i: i32| Tensor::from_slice(&[0.3_f32 * i as f32, -0.7]);
         let weight = Tensor::from_slice(&[1.0_f32, 2.0]);
-        let mut first = optimizer(settings(kind, 0.1), &[&weight]);
+        let mut first = optimizer(config::Optimizer::new(kind, 0.1), &[&weight]);
         (1..4).for_each(|i| first.step(vec![(0, gradient(i))]).unwrap());
         let copy = weight.copy();
         let (step, updates, tensors) = first.state();
         let tensors: Vec<(String, Tensor)> = tensors.into_iter().map(|(n, t)| (n, t.copy())).collect();
         let find = |name: &str| tensors.iter().find(|(n, _)| n == name).map(|(_, t)| t.copy());
-        let mut second = optimizer(settings(kind, 0.1), &[&copy]);
+        let mut second = optimizer(config::Optimizer::new(kind, 0.1), &[&copy]);
         second.restore(step, &updates, find).unwrap();
         (4..7).for_each(|i| first.step(vec![(0, gradient(i))]).unwrap());
         (4..7).for_each(|i| second.step(vec![(0, gradient(i))]).unwrap());
         assert_eq!(weight, copy, "{kind:?}");
         // The control: without the state it goes elsewhere.
-        let mut fresh = optimizer(settings(kind, 0.1), &[&copy]);
+        let mut fresh = optimizer(config::Optimizer::new(kind, 0.1), &[&copy]);
         first.step(vec![(0, gradient(7))]).unwrap();
         fresh.step(vec![(0, gradient(7))]).unwrap();
         assert_ne!(weight, copy, "{kind:?}");
@@ -128,7 +114,7 @@ fn a_restored_state_goes_on_bit_for_bit() {
 #[test]
 fn a_state_that_does_not_fit_is_refused() {
     let weight = Tensor::from_slice(&[1.0]);
-    let mut optimizer = optimizer(settings(OptimizerKind::Momentum, 0.1), &[&weight]);
+    let mut optimizer = optimizer(config::Optimizer::new(OptimizerKind::Momentum, 0.1), &[&weight]);
     let updates = [("p0".to_owned(), 1)];
     assert_eq!(optimizer.restore(1, &updates, |_| None), Err("p0/first".to_owned()));
     assert_eq!(optimizer.restore(1, &updates, |_| Some(Tensor::from_slice(&[1.0, 2.0]))), Err("p0/first".to_owned()));
@@ -214,7 +200,8 @@ fn updates_of_all_tensors_at_once_train_as_those_of_one_at_a_time() {
         for (clip, weight_decay, decay_weights_only) in
             [(None, 0.0, false), (Some(0.5), 0.02, false), (None, 0.02, true)]
         {
-            let settings = config::Optimizer { clip, weight_decay, decay_weights_only, ..settings(kind, rate) };
+            let settings =
+                config::Optimizer { clip, weight_decay, decay_weights_only, ..config::Optimizer::new(kind, rate) };
             let together = |settings: &config::Optimizer| {
                 let mut own = None;
                 losses(&mut |weights, gradients| {
@@ -247,7 +234,7 @@ fn gradients_may_be_views() {
     for kind in [OptimizerKind::Sgd, OptimizerKind::Momentum, OptimizerKind::Nesterov, OptimizerKind::Adam] {
         let step = |gradients: [Tensor; 3]| {
             let weights = [0, 1, 2].map(|_| Tensor::ones([2, 3], (Kind::Float, tch::Device::Cpu)));
-            let mut optimizer = optimizer(settings(kind, 0.1), &weights.each_ref());
+            let mut optimizer = optimizer(config::Optimizer::new(kind, 0.1), &weights.each_ref());
             optimizer.step(gradients.into_iter().enumerate().collect()).unwrap();
             weights
         };
@@ -260,7 +247,7 @@ fn gradients_may_be_views() {
         assert_eq!(crossed.double_value(&[0, 1]), 3.0, "the gradient itself stays as it is");
     }
     let weight = Tensor::ones([2, 3], (Kind::Float, tch::Device::Cpu));
-    let mut optimizer = optimizer(settings(OptimizerKind::Momentum, 0.1), &[&weight]);
+    let mut optimizer = optimizer(config::Optimizer::new(OptimizerKind::Momentum, 0.1), &[&weight]);
     assert!(optimizer.step(vec![(0, Tensor::from_slice(&[1.0_f32, 2.0]))]).is_err(), "another shape");
 }
 
@@ -270,7 +257,7 @@ fn scaled_gradients_make_the_same_step_and_those_that_overflow_make_none() {
         let weights = || [Tensor::from_slice(&[1.0_f32, 2.0]), Tensor::from_slice(&[3.0_f32])];
         let gradients =
             |by: f32| vec![(0, Tensor::from_slice(&[0.5_f32 * by, -by])), (1, Tensor::from_slice(&[0.25 * by]))];
-        let settings = config::Optimizer { clip: Some(0.7), weight_decay: 0.1, ..settings(kind, 0.1) };
+        let settings = config::Optimizer { clip: Some(0.7), weight_decay: 0.1, ..config::Optimizer::new(kind, 0.1) };
         let (plain, scaled) = (weights(), weights());
         let mut first = optimizer(settings.clone(), &plain.each_ref());
         let mut second = optimizer(settings.clone(), &scaled.each_ref());

@@ -45,18 +45,7 @@ fn regularizer(
 }
 
 fn adam(distribution: &Distribution, rate: f64) -> Optimizer {
-    let settings = config::Optimizer {
-        kind: OptimizerKind::Adam,
-        learning_rate: rate,
-        momentum: 0.9,
-        betas: [0.5, 0.999],
-        epsilon: 1e-8,
-        weight_decay: 0.0,
-        decay_weights_only: false,
-        clip: None,
-        schedule: Schedule::Constant,
-        batch_scaling: None,
-    };
+    let settings = config::Optimizer { betas: [0.5, 0.999], ..config::Optimizer::new(OptimizerKind::Adam, rate) };
     let alphas = distribution.alphas().iter().enumerate().map(|(i, a)| (i.to_string(), a.shallow_clone())).collect();
     Optimizer::new(settings, LearningRate::new(Schedule::Constant, rate, 1, 1), alphas)
 }

@@ -9,7 +9,7 @@ use nasprof_profiler::backend::{LIBRARY_ARGUMENT, NO_LIBRARY, ONNX_RUNTIME, ONNX
 
 use super::upload::{Upload, put};
 use super::{Survey, scripts};
-use crate::agent::words;
+use crate::agent::{last_words, words};
 use crate::error::{LinkError, Step};
 use crate::file::DeviceFile;
 use crate::programs::check_architecture;
@@ -38,8 +38,8 @@ pub(crate) struct Library {
 }
 
 impl Library {
-    /// What the agent has to be told: it finds the board's own by itself.
-    pub(crate) fn told(&self) -> Option<&str> {
+    /// Its path where the agent does not find it by itself, as it does the board's own.
+    pub(crate) fn path_to_load(&self) -> Option<&str> {
         (self.origin != LibraryOrigin::Board).then_some(self.path.as_str())
     }
 }
@@ -55,7 +55,7 @@ pub(crate) fn provide(
         return Ok(None);
     }
     let asked = connection.run(scripts::ASK, &[&file.work_folder, agent, LIBRARY_ARGUMENT], b"")?;
-    let last = |text: &str| text.lines().rev().find(|line| !line.trim().is_empty()).map(words).unwrap_or_default();
+    let last = |text: &str| last_words(text).map(words).unwrap_or_default();
     match asked.status {
         0 => Ok(Some(Library { path: last(&asked.text), origin: LibraryOrigin::Board })),
         status if status == i32::from(NO_LIBRARY) => upload(connection, file, survey, &last(&asked.errors)).map(Some),

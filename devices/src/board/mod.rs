@@ -9,7 +9,7 @@ pub use self::library::LibraryOrigin;
 pub(crate) use self::library::{Library, provide};
 pub(crate) use self::supervisor::Supervisor;
 pub(crate) use self::upload::install;
-use crate::agent::start;
+use crate::agent::{last_words, start};
 use crate::error::{LinkError, Step};
 use crate::file::DeviceFile;
 use crate::programs::architecture;
@@ -56,7 +56,6 @@ pub(crate) fn survey(connection: &Connection, file: &DeviceFile) -> Result<Surve
 }
 
 fn failed(step: Step, errors: &str, status: i32) -> LinkError {
-    let words = errors.lines().rev().find(|line| !line.trim().is_empty());
-    let problem = words.map_or_else(|| format!("exit code {status}"), |line| start(line.trim()));
+    let problem = last_words(errors).map_or_else(|| format!("exit code {status}"), start);
     LinkError::Board { step, problem }
 }

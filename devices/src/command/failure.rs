@@ -3,7 +3,7 @@
 use super::error::CommandError;
 use super::frames::CommandRun;
 use super::script::{self, MAX_PRINTED};
-use crate::agent::words;
+use crate::agent::{last_words, words};
 use crate::error::{LinkError, Step};
 use crate::ssh::Output;
 
@@ -21,8 +21,7 @@ pub(super) fn of_script(output: &Output, rest: &str, program: String) -> Command
 /// Why a run failed.
 pub(super) fn of_run(program: String, run: &CommandRun, seconds: u64) -> CommandError {
     let printed = String::from_utf8_lossy(&run.printed);
-    let last = printed.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    let words = words(last.trim());
+    let words = words(last_words(&printed).unwrap_or_default());
     if run.late {
         CommandError::Deadline { program, seconds, words }
     } else if run.printed.len() as u64 >= MAX_PRINTED {

@@ -11,6 +11,7 @@ use nasprof_profiler::protocol::{HEARTBEAT, MAX_LINE_BYTES};
 
 use super::command::{ready, shell_line};
 use super::{Connection, wait};
+use crate::agent::{last_words, words};
 use crate::error::{LinkError, lost};
 
 /// Replies that nobody has asked for; more are a flood.
@@ -218,8 +219,7 @@ impl Carrier {
     /// The program ended by itself.
     fn ended(&mut self) -> LinkError {
         let errors = String::from_utf8_lossy(&self.errors);
-        let words = errors.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("").trim();
-        let words = if words.is_empty() { String::new() } else { format!(": {}", crate::agent::words(words)) };
+        let words = last_words(&errors).map_or_else(String::new, |line| format!(": {}", words(line)));
         LinkError::Lost(format!("the agent's supervisor ended{words}"))
     }
 

@@ -1,6 +1,5 @@
 //! The file of a profile: JSON.
 
-use std::fs;
 use std::path::Path;
 
 use nasprof_base::replace_file;
@@ -11,9 +10,6 @@ use serde::de::IgnoredAny;
 use super::check::check;
 use crate::LutError;
 
-/// Two hundred thousand kernels stay below this.
-const MAX_BYTES: u64 = 1 << 30;
-
 /// What every profile has and no LUT.
 #[derive(Deserialize)]
 struct Mark {
@@ -23,19 +19,9 @@ struct Mark {
     _timed_sum_ms: IgnoredAny,
 }
 
-/// Whether a file that is no LUT is the profile of a model, damaged or not.
-pub(crate) fn is_profile(path: &Path) -> bool {
-    let has_room = fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() <= MAX_BYTES);
-    has_room && fs::read(path).is_ok_and(|bytes| serde_json::from_slice::<Mark>(&bytes).is_ok())
-}
-
-/// Reads a profile.
-///
-/// # Errors
-/// If the file cannot be read, is no profile, or has values that no measurement can have given.
-pub fn read_model(path: &Path) -> Result<ModelProfile, LutError> {
-    let bytes = fs::read(path).map_err(|source| LutError::File { path: path.display().to_string(), source })?;
-    parse_model(&bytes).map_err(|problem| LutError::Format { path: path.display().to_string(), problem })
+/// Whether the bytes of a file that is no LUT are the profile of a model, damaged or not.
+pub(crate) fn is_profile(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<Mark>(bytes).is_ok()
 }
 
 /// Reads a profile from the bytes of a file. It is of the current version, whichever the file is of.

@@ -9,5 +9,5 @@ mod of_lut;
 
 pub use self::diff::{KernelDiff, Likeness, ModelDiff, TimeDiff, model_diff};
 pub(crate) use self::file::is_profile;
-pub use self::file::{parse_model, read_model, write_model};
+pub use self::file::{parse_model, write_model};
 pub use self::of_lut::model_of;

@@ -58,6 +58,22 @@ impl FileFormat {
 /// If the file cannot be read, is not a LUT, is damaged, or has values that no measurement can have written. The profile of a model
 /// is an error of its own.
 pub fn read(path: &Path) -> Result<Lut, LutError> {
+    match read_any(path)? {
+        Content::Lut(lut) => Ok(*lut),
+        Content::Model(_) => Err(LutError::Model { path: path.display().to_string() }),
+    }
+}
+
+/// What a file holds that is read as a LUT.
+pub(crate) enum Content {
+    /// A LUT.
+    Lut(Box<Lut>),
+    /// The bytes of a model's profile, damaged or not.
+    Model(Vec<u8>),
+}
+
+/// Reads a file once, as what it is.
+pub(crate) fn read_any(path: &Path) -> Result<Content, LutError> {
     let fail = |source| LutError::File { path: path.display().to_string(), source };
     let metadata = fs::metadata(path).map_err(fail)?;
     // A device or a pipe has no length and may have no end.
@@ -68,14 +84,15 @@ pub fn read(path: &Path) -> Result<Lut, LutError> {
         return Err(fail(std::io::Error::other("the file is larger than 1 GiB")));
     }
     let bytes = fs::read(path).map_err(fail)?;
-    let format = FileFormat::of(path)?;
-    parse(bytes, format).map_err(|problem| {
-        let name = path.display().to_string();
-        match format == FileFormat::Json && is_profile(path) {
-            true => LutError::Model { path: name },
-            false => LutError::Format { path: name, problem },
-        }
-    })
+    let lut = match FileFormat::of(path)? {
+        FileFormat::Json => match parse_json(&bytes) {
+            Err(_) if is_profile(&bytes) => return Ok(Content::Model(bytes)),
+            lut => lut,
+        },
+        format => parse(bytes, format),
+    };
+    lut.map(|lut| Content::Lut(Box::new(lut)))
+        .map_err(|problem| LutError::Format { path: path.display().to_string(), problem })
 }
 
 /// Reads a LUT from the bytes of a file. It is of the current [`FORMAT_VERSION`], whichever the file is of.
@@ -83,14 +100,22 @@ pub fn read(path: &Path) -> Result<Lut, LutError> {
 /// # Errors
 /// What is wrong with it.
 pub fn parse(bytes: Vec<u8>, format: FileFormat) -> Result<Lut, String> {
-    let mut lut: Lut = match format {
+    match format {
         // The library is not written for hostile files: some damage makes it panic.
         FileFormat::Parquet => {
-            caught(|| parquet_file::decode(bytes)).unwrap_or_else(|| Err("a damaged Parquet file".to_owned()))?
+            checked(caught(|| parquet_file::decode(bytes)).unwrap_or_else(|| Err("a damaged Parquet file".to_owned()))?)
         }
-        FileFormat::Csv => csv_text::decode(&bytes)?,
-        FileFormat::Json => serde_json::from_slice(&bytes).map_err(|e| e.to_string())?,
-    };
+        FileFormat::Csv => checked(csv_text::decode(&bytes)?),
+        FileFormat::Json => parse_json(&bytes),
+    }
+}
+
+fn parse_json(bytes: &[u8]) -> Result<Lut, String> {
+    checked(serde_json::from_slice(bytes).map_err(|e| e.to_string())?)
+}
+
+/// A LUT of the current version, with values that can be.
+fn checked(mut lut: Lut) -> Result<Lut, String> {
     check_version(&lut.context)?;
     lut.context.format_version = FORMAT_VERSION;
     validate::validate(&lut)?;

@@ -10,7 +10,7 @@ use nasprof_graph::{Activation, Node, Op};
 use super::super::error::OnnxError;
 use super::super::schema::{FLOAT, INT8, INT32, UINT8};
 use super::Writer;
-use super::values::{Range, int, numbers, tensor};
+use super::values::{Range, floats_of, int, numbers, tensor};
 
 /// Most of a weight's integers: the range is symmetric.
 const MAX_WEIGHT: f32 = 127.0;
@@ -46,7 +46,7 @@ impl Writer<'_> {
     pub(super) fn int8_constant(&mut self, node: &Node) -> Result<String, OnnxError> {
         let mut floats = vec![0.0; node.shape.elements() as usize];
         if let Some(spec) = specs_of(&node.op, &[]).first() {
-            floats = floats_of(&self.weights.raw(node, spec)?);
+            floats = floats_of(&self.weights.raw(node, spec)?).collect();
         }
         let name = self.unique(&node.name);
         let range = self.new_range(&name, None);
@@ -124,7 +124,7 @@ impl Writer<'_> {
         output: &str,
         scales: &mut Vec<f32>,
     ) -> Result<String, OnnxError> {
-        let floats = floats_of(&self.weights.raw(node, spec)?);
+        let floats: Vec<f32> = floats_of(&self.weights.raw(node, spec)?).collect();
         let channels = if matches!(node.op, Op::Conv { .. }) { spec.dims[0].max(1) } else { 1 };
         let each = floats.len().div_ceil(channels).max(1);
         let of_channel = |channel: &[f32]| channel.iter().fold(0.0, |most: f32, value| most.max(value.abs()));
@@ -133,14 +133,7 @@ impl Writer<'_> {
             channel.iter().map(move |value| (value / scale).round().clamp(-MAX_WEIGHT, MAX_WEIGHT) as i8 as u8)
         });
         let raw = rounded.collect();
-        let dims: Vec<usize> = (channels > 1).then_some(channels).into_iter().collect();
-        let path = format!("{}/{}", node.parameter_path(), spec.suffix);
-        let stored = self.store(&path, &spec.dims, INT8, raw);
-        let scale = self.store(&format!("{path}/scale"), &dims, FLOAT, bytes_of(scales));
-        let zero = self.store(&format!("{path}/zero_point"), &dims, INT8, vec![0; channels]);
-        let float = self.unique(&format!("{output}/{}", spec.suffix));
-        self.emit("DequantizeLinear", &[&stored, &scale, &zero], &float, &[int("axis", 0)]);
-        Ok(float)
+        Ok(self.parameter((node, spec), (INT8, raw), scales, Some(vec![0; channels]), output))
     }
 
     /// A bias in 32 bits, in multiples of the products of operands and weights.
@@ -152,24 +145,35 @@ impl Writer<'_> {
         scales: &[f32],
         operand: f32,
     ) -> Result<String, OnnxError> {
-        let floats = floats_of(&self.weights.raw(node, spec)?);
+        let raw = self.weights.raw(node, spec)?;
         let scales: Vec<f32> = scales.iter().map(|scale| (scale * operand).max(f32::MIN_POSITIVE)).collect();
         let scale_of = |channel: usize| scales.get(channel).or(scales.first()).copied().unwrap_or(1.0);
         let rounded =
-            floats.iter().enumerate().flat_map(|(i, value)| ((value / scale_of(i)).round() as i32).to_le_bytes());
-        let raw = rounded.collect();
+            floats_of(&raw).enumerate().flat_map(|(i, value)| ((value / scale_of(i)).round() as i32).to_le_bytes());
+        let rounded = rounded.collect();
+        Ok(self.parameter((node, spec), (INT32, rounded), &scales, None, output))
+    }
+
+    /// Stores a parameter's integers with the scales of its channels, or one for all, and their zero points where there are such; gives
+    /// the name of its floats.
+    fn parameter(
+        &mut self,
+        (node, spec): (&Node, &ParameterSpec),
+        (data_type, raw): (i32, Vec<u8>),
+        scales: &[f32],
+        zeros: Option<Vec<u8>>,
+        output: &str,
+    ) -> String {
         let dims: Vec<usize> = (scales.len() > 1).then_some(scales.len()).into_iter().collect();
         let path = format!("{}/{}", node.parameter_path(), spec.suffix);
-        let stored = self.store(&path, &spec.dims, INT32, raw);
-        let scale = self.store(&format!("{path}/scale"), &dims, FLOAT, bytes_of(&scales));
+        let stored = self.store(&path, &spec.dims, data_type, raw);
+        let scale = self.store(&format!("{path}/scale"), &dims, FLOAT, bytes_of(scales));
+        let zero = zeros.map(|zeros| self.store(&format!("{path}/zero_point"), &dims, data_type, zeros));
         let float = self.unique(&format!("{output}/{}", spec.suffix));
-        self.emit("DequantizeLinear", &[&stored, &scale], &float, &[int("axis", 0)]);
-        Ok(float)
+        let inputs: Vec<&str> = [&stored, &scale].into_iter().chain(&zero).map(String::as_str).collect();
+        self.emit("DequantizeLinear", &inputs, &float, &[int("axis", 0)]);
+        float
     }
-}
-
-fn floats_of(raw: &[u8]) -> Vec<f32> {
-    raw.as_chunks::<4>().0.iter().map(|&four| f32::from_le_bytes(four)).collect()
 }
 
 fn bytes_of(floats: &[f32]) -> Vec<u8> {

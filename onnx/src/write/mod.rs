@@ -12,7 +12,7 @@ use nasprof_graph::parameters::specs_of;
 use nasprof_graph::{Graph, Node, NodeId, Op, Shape};
 use prost::Message;
 
-use self::values::{Range, constant, info, int_tensor, numbers, tensor};
+use self::values::{Range, constant, floats_of, info, int_tensor, numbers, tensor};
 use super::error::OnnxError;
 use super::schema::{
     AttributeProto, FLOAT, FLOAT16, GraphProto, IR_VERSION, ModelProto, NodeProto, OPSET, OperatorSetIdProto,
@@ -175,10 +175,7 @@ impl Writer<'_> {
     fn float_tensor(&self, name: &str, dims: &[usize], raw: Vec<u8>) -> TensorProto {
         let raw = match self.floats {
             Floats::Single => raw,
-            Floats::Half => {
-                let floats = raw.as_chunks::<4>().0.iter().map(|&four| f32::from_le_bytes(four));
-                floats.flat_map(|value| half::f16::from_f32(value).to_le_bytes()).collect()
-            }
+            Floats::Half => floats_of(&raw).flat_map(|value| half::f16::from_f32(value).to_le_bytes()).collect(),
         };
         tensor(name, numbers(dims), self.float_type(), raw)
     }
@@ -209,8 +206,7 @@ impl Writer<'_> {
     }
 
     fn node(&mut self, node: &Node) -> Result<(), OnnxError> {
-        let is_stored = matches!(node.op, Op::Constant { .. } | Op::Zeros { .. });
-        if is_stored && self.is_of_integers(NodeId(self.values.len())) {
+        if node.op.is_stored() && self.is_of_integers(NodeId(self.values.len())) {
             let name = self.int8_constant(node)?;
             self.values.push(name);
             return Ok(());

@@ -45,6 +45,11 @@ pub(super) fn int_tensor(values: &[i64]) -> TensorProto {
     tensor("", vec![values.len() as i64], INT64, raw)
 }
 
+/// The values of 32-bit floats in little-endian order.
+pub(super) fn floats_of(raw: &[u8]) -> impl Iterator<Item = f32> {
+    raw.as_chunks::<4>().0.iter().map(|&four| f32::from_le_bytes(four))
+}
+
 /// A tensor; `raw` are its values in little-endian order.
 pub(super) fn tensor(name: &str, dims: Vec<i64>, data_type: i32, raw: Vec<u8>) -> TensorProto {
     TensorProto { dims, data_type, name: name.to_owned(), raw_data: Some(raw), ..TensorProto::default() }

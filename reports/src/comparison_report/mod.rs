@@ -14,7 +14,7 @@ use nasprof_spaces::Space;
 
 use self::pairs::Pair;
 use crate::lut_report::{context_line, mode_name};
-use crate::page::{Cell, Column, Section, Statement, Table, Verdict, page, statements, table};
+use crate::page::{Cell, Column, Section, Statement, Table, Verdict, page, side_by_side, statements, table};
 
 /// Several LUTs as one HTML file; the first is what the others are compared with. With their space, networks of it are compared too:
 /// runtimes that fuse layers differently have hardly a layer in common.
@@ -105,18 +105,8 @@ fn context_values(luts: &[(String, Lut)]) -> Vec<(&'static str, Vec<String>)> {
 }
 
 fn contexts(luts: &[(String, Lut)]) -> Markup {
-    html! {
-        div.scroll {
-            table {
-                thead { tr { th scope="col" {} @for (name, _) in luts { th scope="col" { (name) } } } }
-                tbody {
-                    @for (name, values) in context_values(luts) {
-                        tr { th scope="row" { (name) } @for value in values { td { (value) } } }
-                    }
-                }
-            }
-        }
-    }
+    let names: Vec<&str> = luts.iter().map(|(name, _)| name.as_str()).collect();
+    side_by_side(&names, context_values(luts))
 }
 
 /// One line for each layer and LUT but the first, so that any number of LUTs fits and a search for a layer shows all of them:

@@ -8,7 +8,7 @@ use nasprof_lut::{Likeness, ModelDiff, TimeDiff, model_diff};
 use nasprof_profiler::model_profile::{KernelPart, ModelProfile};
 
 use super::{by, context, subject};
-use crate::page::{Cell, Column, Section, Table, page, table};
+use crate::page::{Cell, Column, Section, Table, page, side_by_side, table};
 
 /// Several profiles as one HTML file; the first is what the others are compared with.
 #[must_use]
@@ -157,16 +157,7 @@ fn contexts(profiles: &[(String, ModelProfile)]) -> Markup {
             names.push(name);
         }
     }
-    html! {
-        div.scroll {
-            table {
-                thead { tr { th scope="col" {} @for (name, _) in profiles { th scope="col" { (name) } } } }
-                tbody {
-                    @for name in names {
-                        tr { th scope="row" { (name) } @for of in &each { td { (of.get(name).map_or("–", String::as_str)) } } }
-                    }
-                }
-            }
-        }
-    }
+    let row = |name| (name, each.iter().map(move |of| of.get(name).map_or("–", String::as_str)).collect());
+    let files: Vec<&str> = profiles.iter().map(|(name, _)| name.as_str()).collect();
+    side_by_side(&files, names.into_iter().map(row))
 }

@@ -147,6 +147,25 @@ pub(crate) fn facts<'a>(pairs: impl IntoIterator<Item = (&'a str, String)>) -> M
     }
 }
 
+/// Names and values of several, a column each.
+pub(crate) fn side_by_side<'a, V: AsRef<str>>(
+    columns: &[&str],
+    rows: impl IntoIterator<Item = (&'a str, Vec<V>)>,
+) -> Markup {
+    html! {
+        div.scroll {
+            table {
+                thead { tr { th scope="col" {} @for column in columns { th scope="col" { (column) } } } }
+                tbody {
+                    @for (name, values) in rows {
+                        tr { th scope="row" { (name) } @for value in values { td { (value.as_ref()) } } }
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// The figures that a report is opened for.
 pub(crate) fn headline<M: AsRef<str>>(figures: impl IntoIterator<Item = (String, M)>) -> Markup {
     html! {

@@ -80,6 +80,23 @@ fn epsilon() -> f64 {
 }
 
 impl Optimizer {
+    /// With the defaults of all other keys.
+    #[must_use]
+    pub fn new(kind: OptimizerKind, learning_rate: f64) -> Self {
+        Self {
+            kind,
+            learning_rate,
+            momentum: momentum(),
+            betas: betas(),
+            epsilon: epsilon(),
+            weight_decay: 0.0,
+            decay_weights_only: false,
+            clip: None,
+            schedule: Schedule::default(),
+            batch_scaling: None,
+        }
+    }
+
     /// The base learning rate at a batch size.
     #[must_use]
     pub fn base_rate(&self, batch: usize) -> f64 {

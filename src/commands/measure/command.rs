@@ -7,7 +7,7 @@ use nasprof_base::statistics::trimmed_mean;
 use nasprof_devices::{CommandTable, DeviceFile, ProfileFormat};
 use nasprof_lut::ProfileLayer;
 use nasprof_profiler::model_measure::MIN_SESSIONS;
-use nasprof_profiler::model_profile::{ModelProfile, ModelSubject, ProfiledKernel, ProfiledSession};
+use nasprof_profiler::model_profile::{ModelProfile, ProfiledKernel, ProfiledSession};
 
 use super::super::by_command::{ByCommand, refuse};
 use super::super::model_profile;
@@ -56,12 +56,7 @@ pub(super) fn run(
         model_profile::check_output(output, &Outputs::of(inputs.into_iter().chain(resolve::device_files(device))))?;
     }
     let mut by_command = ByCommand::open(file, command, context)?;
-    let subject = ModelSubject {
-        model: model.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
-        device: device.to_owned(),
-        backend: file.backend.clone(),
-        threads: Some(by_command.threads()),
-    };
+    let subject = model_profile::subject(model, device, &file.backend, by_command.threads());
     let profile = measured(&mut by_command, model, format, args.sessions.max(MIN_SESSIONS))?;
     model_profile::give(&ModelProfile { subject, ..profile }, args)?;
     Ok(ExitCode::SUCCESS)

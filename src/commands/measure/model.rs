@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
 use nasprof_profiler::model_measure::{ModelPlan, measure_model};
-use nasprof_profiler::model_profile::{ModelProfile, ModelSubject};
+use nasprof_profiler::model_profile::ModelProfile;
 use nasprof_profiler::protocol::ModelRequest;
 
 use super::super::{model_profile, print_remarks};
@@ -61,12 +61,7 @@ pub(super) fn run(device: &str, model: &Path, args: &MeasureArgs) -> Result<Exit
     });
     display.finish();
     print_remarks(device, &mut link);
-    let subject = ModelSubject {
-        model: model.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
-        device: device.to_owned(),
-        backend,
-        threads: Some(target.threads),
-    };
+    let subject = model_profile::subject(model, device, &backend, target.threads);
     model_profile::give(&ModelProfile { subject, ..profile? }, args)?;
     Ok(ExitCode::SUCCESS)
 }

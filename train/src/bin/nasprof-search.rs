@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use nasprof_search::events::RunEvent;
 use nasprof_search::folder::FolderError;
 use nasprof_search::job::{Job, Task};
-use nasprof_train::SearchError;
 use nasprof_train::run::{ABANDONED, many, one, run};
+use nasprof_train::{SearchError, of_this_gpu};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
@@ -81,7 +81,7 @@ fn main() -> ExitCode {
         Task::TrainOne { arch, number, epochs } => one(&job, arch, *number, *epochs, &mut emit),
         Task::Run | Task::Select { .. } | Task::Judge { .. } => run(&job, &mut emit).map(drop),
     };
-    match done {
+    match done.map_err(of_this_gpu) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let code = match error {

@@ -13,7 +13,6 @@ use nasprof_search::events::{RunEvent, Step};
 use nasprof_search::folder::Claim;
 use nasprof_search::job::{Epochs, Job};
 use nasprof_search::trials::{Journal, Outcome, Record, Trial, read_list, write_table};
-use nasprof_torch::cuda;
 use tch::Device;
 
 use super::compute::{check_replay, place};
@@ -22,7 +21,6 @@ use super::progress::Progress;
 use super::single::Settings;
 use super::trial::Training;
 use crate::error::SearchError;
-use crate::gpu_failure::told;
 
 const RECORDS: &str = "networks.jsonl";
 const TABLE: &str = "networks.parquet";
@@ -33,10 +31,6 @@ const TABLE: &str = "networks.parquet";
 /// # Errors
 /// A list that is none of the space's networks, a folder that is in use or holds another run, images that cannot be read.
 pub fn many(job: &Job, list: &Path, emit: &mut dyn FnMut(RunEvent)) -> Result<(), SearchError> {
-    networks(job, list, emit).map_err(|error| told(error, cuda::works))
-}
-
-fn networks(job: &Job, list: &Path, emit: &mut dyn FnMut(RunEvent)) -> Result<(), SearchError> {
     let plan = Plan::new(job.experiment.clone())?;
     let experiment = &plan.experiment;
     let trials = read_list(list, &plan.space, experiment.seed)?;

@@ -21,10 +21,8 @@ use std::path::Path;
 use nasprof_search::config::{ConfigError, Plan};
 use nasprof_search::events::RunEvent;
 use nasprof_search::job::{Job, RunResult, Task};
-use nasprof_torch::cuda;
 
 use crate::error::SearchError;
-use crate::gpu_failure::told;
 use crate::searchers;
 
 pub use many::many;
@@ -37,10 +35,6 @@ pub use workers::ABANDONED;
 /// # Errors
 /// An experiment that cannot be run, a folder that is in use or holds another run, a training that diverges.
 pub fn run(job: &Job, emit: &mut dyn FnMut(RunEvent)) -> Result<RunResult, SearchError> {
-    one_result(job, emit).map_err(|error| told(error, cuda::works))
-}
-
-fn one_result(job: &Job, emit: &mut dyn FnMut(RunEvent)) -> Result<RunResult, SearchError> {
     let plan = Plan::new(job.experiment.clone())?;
     if job.task == Task::Run {
         plan.warnings.iter().for_each(|warning| emit(RunEvent::Line(warning.clone())));

@@ -4,13 +4,11 @@ use nasprof_graph::Arch;
 use nasprof_search::config::Plan;
 use nasprof_search::events::RunEvent;
 use nasprof_search::job::Job;
-use nasprof_torch::cuda;
 
 use super::compute::place;
 use super::single::Settings;
 use super::trials::Trials;
 use crate::error::SearchError;
-use crate::gpu_failure::told;
 
 /// Trains one network in this process, for the process that keeps the journal.
 ///
@@ -27,5 +25,5 @@ pub fn one(
     let place = place(Settings::of(&plan)?.training)?;
     let mut trials = Trials::of_worker(&plan, &job.folder, place.device, emit)?;
     trials.number(arch, Some(number));
-    trials.train_one(arch, epochs).map(drop).map_err(|error| told(error, cuda::works))
+    trials.train_one(arch, epochs).map(drop)
 }

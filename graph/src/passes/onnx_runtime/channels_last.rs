@@ -46,11 +46,6 @@ fn is_conv(op: &Op) -> bool {
     matches!(op, Op::Quantized { op, .. } if matches!(**op, Op::Conv { .. }))
 }
 
-/// Whether a value is stored, in whichever layout is asked for.
-fn is_stored(op: &Op) -> bool {
-    matches!(op, Op::Constant { .. } | Op::Zeros { .. })
-}
-
 /// Sizes of a value but those of one: what a copy of it is expected to cost.
 fn rank(node: &Node) -> i64 {
     node.shape.0.iter().filter(|&&size| size != 1).count() as i64
@@ -64,7 +59,8 @@ pub(super) fn choose(graph: &Graph) -> Graph {
     let mut copies: HashMap<usize, NodeId> = HashMap::new();
     let mut read = |nodes: &mut Vec<Node>, place: &[NodeId], value: usize, to: bool| {
         let source = &graph.nodes()[value];
-        if last[value] == to || source.shape.rank() != 4 || is_stored(&source.op) {
+        // What is stored is stored in the layout that is asked for.
+        if last[value] == to || source.shape.rank() != 4 || source.op.is_stored() {
             return place[value];
         }
         *copies.entry(value).or_insert_with(|| {
@@ -126,7 +122,7 @@ fn layouts(graph: &Graph) -> Vec<bool> {
                     let cost = node.inputs.iter().map(|&NodeId(value)| match (last[value], &nodes[value].op) {
                         (true, _) if goes(value) => -rank(&nodes[value]),
                         (true, _) => 0,
-                        (_, op) if is_stored(op) => 0,
+                        (_, op) if op.is_stored() => 0,
                         (false, _) => rank(&nodes[value]),
                     });
                     let before = cost.sum::<i64>();
@@ -136,7 +132,7 @@ fn layouts(graph: &Graph) -> Vec<bool> {
         if moved {
             last[i] = true;
             // Stored values are turned once and for all; who reads them later finds a copy before them, which costs nothing.
-            node.inputs.iter().filter(|id| is_stored(&nodes[id.0].op)).for_each(|id| last[id.0] = true);
+            node.inputs.iter().filter(|id| nodes[id.0].op.is_stored()).for_each(|id| last[id.0] = true);
         }
     }
     last

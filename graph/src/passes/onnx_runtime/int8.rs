@@ -71,13 +71,12 @@ impl Quantizer<'_> {
             return id;
         }
         let source = &self.graph.nodes()[value];
-        let id = match source.op {
+        let id = if source.op.is_stored() {
             // It is stored as integers.
-            Op::Constant { .. } | Op::Zeros { .. } => {
-                let (name, shape) = (format!("{}/quantize", source.name), source.shape.clone());
-                self.push(name, source.op.clone(), Vec::new(), shape, Some(source))
-            }
-            _ => self.converted(value, "quantize", Op::Quantize { activation: None }, self.floats[&value]),
+            let (name, shape) = (format!("{}/quantize", source.name), source.shape.clone());
+            self.push(name, source.op.clone(), Vec::new(), shape, Some(source))
+        } else {
+            self.converted(value, "quantize", Op::Quantize { activation: None }, self.floats[&value])
         };
         self.integers.insert(value, id);
         id
