@@ -120,7 +120,7 @@ fn board_hint(step: Step, problem: &str) -> &'static str {
              `work_folder`, from which programs must be allowed to run"
         }
         Step::WorkFolder => "`work_folder` of the device file names it; choose one that this account may write to",
-        Step::Upload | Step::UploadLibrary => {
+        Step::Upload | Step::UploadLibrary | Step::UploadModel => {
             "`work_folder` of the device file names the folder; `df` on the board shows where there is room"
         }
         Step::Command => "`power_mode_command` of the device file is run by `sh` on the device",
@@ -169,6 +169,7 @@ mod tests {
             LinkError::NoLibrary { .. } => "no library",
             LinkError::WrongLibrary { .. } => "wrong library",
             LinkError::Board { step: Step::UploadLibrary, .. } => "upload of a library",
+            LinkError::Board { step: Step::UploadModel, .. } => "upload of a model",
             LinkError::Board { step: Step::WorkFolder, .. } => "work folder",
             LinkError::Board { step: Step::Upload, .. } => "upload",
             LinkError::Board { step: Step::Start, .. } => "start",
@@ -184,7 +185,7 @@ mod tests {
             LinkError::Protocol(_) => "protocol",
         }
     }
-    const VARIANTS: usize = 26;
+    const VARIANTS: usize = 27;
 
     /// Every error with what its hint must name: the key, the option, the file or the command concerned.
     fn link_errors() -> Vec<(LinkError, &'static str)> {
@@ -221,6 +222,7 @@ mod tests {
             ),
             (LinkError::WrongLibrary { path: text(), problem: text() }, "NASPROF_ONNXRUNTIME"),
             (board(Step::UploadLibrary, "x"), "`work_folder`"),
+            (board(Step::UploadModel, "x"), "`work_folder`"),
             (board(Step::WorkFolder, "x"), "`work_folder`"),
             (board(Step::Upload, "x"), "`work_folder`"),
             (board(Step::Start, "x"), "`agent_on_board`"),
@@ -253,7 +255,10 @@ mod tests {
         for (error, _) in &errors {
             let about_folder = matches!(
                 error,
-                LinkError::Board { step: Step::WorkFolder | Step::Upload | Step::UploadLibrary | Step::Start, .. }
+                LinkError::Board {
+                    step: Step::WorkFolder | Step::Upload | Step::UploadLibrary | Step::UploadModel | Step::Start,
+                    ..
+                }
             );
             assert!(about_folder || !link_hint(error).contains("work_folder"), "{error}");
             let about_mode = matches!(error, LinkError::PowerMode { .. })

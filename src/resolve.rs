@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use nasprof_base::env_path::{env_path, state_home};
-use nasprof_devices::{CommandDevice, CommandTable, DeviceFile, Link, LinkError, Milestone, Programs, find};
+use nasprof_devices::{CommandDevice, CommandTable, DeviceFile, Link, LinkError, Milestone, Programs, Upload, find};
 use nasprof_graph::Identity;
 use nasprof_graph::runtime::Runtime;
 use nasprof_onnx as onnx;
@@ -130,6 +130,11 @@ pub(crate) fn backend(name: &str, args: &MeasureArgs) -> Result<String, Failure>
 
 /// Reaches a device; a board is logged in to and taken.
 pub(crate) fn open(file: &DeviceFile) -> Result<Link, Failure> {
+    open_with(file, Vec::new())
+}
+
+/// As [`open`]; a board gets these files as well.
+pub(crate) fn open_with(file: &DeviceFile, uploads: Vec<Upload>) -> Result<Link, Failure> {
     if file.command.is_some() {
         return Err(Failure::usage(format!(
             "`{}` runs a command of its own, which times whole models only",
@@ -141,7 +146,7 @@ pub(crate) fn open(file: &DeviceFile) -> Result<Link, Failure> {
         )));
     }
     heeded()?;
-    Ok(open_with_progress(file, &mut |milestone| {
+    Ok(reach(file, uploads, &mut |milestone| {
         if let Milestone::TryingAgain { problem, pause } = milestone {
             status(format!("{problem}; retrying in {} s", pause.as_secs()));
         }
@@ -150,7 +155,11 @@ pub(crate) fn open(file: &DeviceFile) -> Result<Link, Failure> {
 
 /// Reaches a device and reports each step on the way.
 pub(crate) fn open_with_progress(file: &DeviceFile, progress: &mut dyn FnMut(Milestone)) -> Result<Link, LinkError> {
-    Link::open(file, programs(), clock_copies(), Box::new(passphrase), progress)
+    reach(file, Vec::new(), progress)
+}
+
+fn reach(file: &DeviceFile, uploads: Vec<Upload>, progress: &mut dyn FnMut(Milestone)) -> Result<Link, LinkError> {
+    Link::open(file, programs(), clock_copies(), uploads, Box::new(passphrase), progress)
 }
 
 /// Reaches a device that runs a command in an agent's place.

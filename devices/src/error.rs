@@ -181,6 +181,8 @@ pub enum Step {
     Upload,
     /// Putting a library there.
     UploadLibrary,
+    /// Putting a model there, or values of its inputs.
+    UploadModel,
     /// Starting the agent there.
     Start,
     /// Running a command of the device file.
@@ -195,6 +197,7 @@ impl fmt::Display for Step {
             Self::WorkFolder => "make the work folder",
             Self::Upload => "upload the agent",
             Self::UploadLibrary => "upload the library",
+            Self::UploadModel => "upload the model",
             Self::Start => "start the agent",
             Self::Command => "run a command",
             Self::PowerMode => "read the power mode",

@@ -16,7 +16,7 @@ mod programs;
 mod retry;
 mod ssh;
 
-pub use board::LibraryOrigin;
+pub use board::{FileKind, LibraryOrigin, Upload};
 pub use command::{CommandDevice, CommandError, CommandModel, CommandRun, Fetched, Frames};
 pub use error::{ClockStep, LinkError, Step};
 pub use file::{

@@ -9,7 +9,7 @@ use nasprof_profiler::protocol::Device;
 use nasprof_profiler::protocol::checked::Checked;
 
 use crate::agent::{Additions, AgentClient, Pipe};
-use crate::board::{Library, LibraryOrigin, Owner, Supervisor, install, provide, survey};
+use crate::board::{Library, LibraryOrigin, Owner, Supervisor, Upload, install, provide, put_all, survey};
 use crate::clock_copy::ClockCopy;
 use crate::error::LinkError;
 use crate::file::{DeviceFile, Transport};
@@ -95,6 +95,9 @@ struct Remote {
     cores: usize,
     /// `SHA256:…` of its key.
     fingerprint: String,
+    uploads: Vec<Upload>,
+    /// Where those are on the board.
+    uploaded: Vec<String>,
 }
 
 /// Shared with the one agent that runs.
@@ -104,7 +107,8 @@ impl Link {
     /// Reaches a device. A board is logged in to, gets its agent, and is taken for this run; `tell` hears of each step. A
     /// connection that ends before the handshake is over is made again, for as long as the device file goes on trying to
     /// reach a lost device.
-    /// `copies` is this machine's folder for copies of clocks; without one no clocks are locked.
+    /// `copies` is this machine's folder for copies of clocks; without one no clocks are locked. A board gets the files of
+    /// `uploads`; a device with this machine's files does not need them.
     ///
     /// # Errors
     /// Whatever stands in the way; see [`LinkError`].
@@ -112,6 +116,7 @@ impl Link {
         file: &DeviceFile,
         programs: Programs,
         copies: Option<PathBuf>,
+        uploads: Vec<Upload>,
         ask: AskPassphrase,
         tell: &mut dyn FnMut(Milestone),
     ) -> Result<Self, LinkError> {
@@ -126,6 +131,8 @@ impl Link {
                 supervisor: Shared::default(),
                 cores: 1,
                 fingerprint: String::new(),
+                uploads,
+                uploaded: Vec::new(),
             };
             let reached = remote.reach_within(file.reconnect(), file, &link.programs, tell);
             link.remote = Some(remote);
@@ -145,6 +152,12 @@ impl Link {
     pub fn cores(&self) -> usize {
         let here = || std::thread::available_parallelism().map_or(1, usize::from);
         self.remote.as_ref().map_or_else(here, |remote| remote.cores)
+    }
+
+    /// Where the uploaded files are on the board, in their order; nothing on a device with this machine's files.
+    #[must_use]
+    pub fn uploaded(&self) -> &[String] {
+        self.remote.as_ref().map_or(&[], |remote| &remote.uploaded)
     }
 
     /// Agents from now on will lock the clocks: a power mode other than the wanted one is refused only if it is still
@@ -303,6 +316,7 @@ impl Remote {
         if let Some(Library { path, origin }) = &library {
             tell(Milestone::Library { library: path.clone(), origin: *origin });
         }
+        self.uploaded = put_all(&connection, file, &survey, &self.uploads)?;
         let load = library.as_ref().and_then(Library::path_to_load);
         let supervisor = Supervisor::start(connection, file, &agent.path, load, &self.owner)?;
         self.cores = supervisor.cores;

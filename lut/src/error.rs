@@ -46,11 +46,20 @@ pub enum LutError {
     #[error("the LUT has no latency of the timing `{}`", .0.name())]
     Timing(Timing),
     /// A validation needs networks that were not measured for the LUT.
-    #[error("-n {wanted}: the space has only {found} networks that the LUT has not measured")]
+    #[error("-n {wanted}: the space has only {found} networks that the LUT has not measured{}", left_out(*.uncovered))]
     TooFewNetworks {
         /// How many were asked for.
         wanted: usize,
         /// How many there are.
         found: usize,
+        /// How many more there are that it cannot predict.
+        uncovered: usize,
     },
+}
+
+fn left_out(uncovered: usize) -> String {
+    match uncovered {
+        0 => String::new(),
+        _ => format!(" and can predict; it has no entry for a layer of {uncovered} more"),
+    }
 }

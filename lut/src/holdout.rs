@@ -12,28 +12,46 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::whole_session::{WholeSession, WholeSessions, begin};
-use crate::{Lut, LutError};
+use crate::{Estimator, Lut, LutError};
 
 /// Samples spent on a network that was not measured before, in small spaces.
 const MAX_SAMPLES: usize = 1000;
 
-/// Architectures that the LUT was not made from, drawn uniformly.
+/// Networks to validate a LUT with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holdout {
+    /// Those that the LUT was not made from, drawn uniformly among those that it can predict.
+    pub networks: Vec<Arch>,
+    /// How many were drawn besides, that it cannot predict: it has no entry for one of their layers.
+    pub uncovered: usize,
+}
+
+/// Draws networks that the LUT was not made from.
 ///
 /// # Errors
-/// If the space has too few of them.
-pub fn holdout_networks(space: &Space, lut: &Lut, count: usize, seed: u64) -> Result<Vec<Arch>, LutError> {
+/// If the space has too few of them that the LUT can predict.
+pub fn holdout_networks(space: &Space, lut: &Lut, count: usize, seed: u64) -> Result<Holdout, LutError> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut seen: BTreeSet<Arch> = lut.context.measured.iter().cloned().collect();
-    let mut archs = Vec::new();
-    for _ in 0..count {
-        let arch = (0..MAX_SAMPLES)
-            .map(|_| space.sample(&mut rng))
-            .find(|arch| !seen.contains(arch))
-            .ok_or(LutError::TooFewNetworks { wanted: count, found: archs.len() })?;
+    let estimator = Estimator::new(lut);
+    let mut holdout = Holdout { networks: Vec::new(), uncovered: 0 };
+    while holdout.networks.len() < count {
+        let too_few = LutError::TooFewNetworks {
+            wanted: count,
+            found: holdout.networks.len(),
+            uncovered: holdout.uncovered,
+        };
+        let samples = if holdout.uncovered < MAX_SAMPLES * (1 + holdout.networks.len()) { MAX_SAMPLES } else { 0 };
+        let arch = (0..samples).map(|_| space.sample(&mut rng)).find(|arch| !seen.contains(arch)).ok_or(too_few)?;
         seen.insert(arch.clone());
-        archs.push(arch);
+        let network = lut.context.header.runtime.subnet(&space.graph, &arch).ok();
+        if network.and_then(|network| estimator.latency_ms(&network)).is_some() {
+            holdout.networks.push(arch);
+        } else {
+            holdout.uncovered += 1;
+        }
     }
-    Ok(archs)
+    Ok(holdout)
 }
 
 /// Measures the LUT's anchors and these networks whole, in the processes that the session says. Progress comes with the number

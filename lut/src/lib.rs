@@ -58,7 +58,7 @@ pub use error::LutError;
 pub use estimate::Estimator;
 pub use estimated::{Estimate, EstimateFlag, NodeEstimate, Source};
 pub use from_journal::from_journal;
-pub use holdout::{holdout_networks, measure_whole};
+pub use holdout::{Holdout, holdout_networks, measure_whole};
 pub use import::{
     Format, Import, ImportError, ImportReport, ImportSettings, ProfileLayer, Unit, import, import_profile,
     profile_layers,

@@ -48,6 +48,7 @@ pub fn validate(
     let times: Vec<f64> = holdout.iter().map(|m| m.ms).collect();
     Ok(Validation {
         n: holdout.len(),
+        uncovered: 0,
         level: level.as_ref().map(|l| l.level),
         level_interval: level.map(|l| l.interval),
         mape: mape_of(&errors),

@@ -22,6 +22,10 @@ pub struct ValidationRow {
     pub interval: Option<[f64; 2]>,
 }
 
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
 fn is_one_process(processes_ms: &[f64]) -> bool {
     processes_ms.len() < 2
 }
@@ -32,6 +36,9 @@ fn is_one_process(processes_ms: &[f64]) -> bool {
 pub struct Validation {
     /// Holdout networks.
     pub n: usize,
+    /// Networks that were drawn as well and left out, because the LUT has no entry for one of their layers.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub uncovered: usize,
     /// Measured over estimated on the anchors, in this run; absent if the LUT has no anchors.
     pub level: Option<f64>,
     /// Its 95 % interval.

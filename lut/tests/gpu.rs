@@ -45,7 +45,7 @@ fn errors(space: &Space, lut: &Lut, timing: Timing) -> Vec<f64> {
     lut.choose_timing(timing).unwrap();
     let estimator = Estimator::new(&lut);
     assert_eq!(estimator.timing(), timing);
-    let networks = holdout_networks(space, &lut, 40, 5).unwrap();
+    let networks = holdout_networks(space, &lut, 40, 5).unwrap().networks;
     let error = |arch: &Arch| {
         let network = lut.context.header.runtime.subnet(&space.graph, arch).unwrap();
         let truth_ms = gpu_truth_ns(network.graph(), Precision::Float32, timing) / 1e6;
@@ -116,7 +116,7 @@ fn rows_are_those_of_kernels() {
 fn validated(space: &Space, lut: &Lut, timing: Timing) -> Validation {
     let mut lut = lut.clone();
     lut.choose_timing(timing).unwrap();
-    let networks = holdout_networks(space, &lut, 8, 1).unwrap();
+    let networks = holdout_networks(space, &lut, 8, 1).unwrap().networks;
     let session =
         WholeSession { processes: Processes::All(1), max_rounds: 12, seed: 1, gate: gate(false), deadline: None };
     let mut recorder = Recorder::new(Vec::new(), None, Default::default());
@@ -148,7 +148,7 @@ fn populations_are_scored_in_the_same_latency() {
         lut.choose_timing(timing).unwrap();
         let (estimator, runtime) = (Estimator::new(&lut), lut.context.header.runtime);
         let mut batch = BatchEstimator::compile(&space, runtime, &estimator).unwrap();
-        for arch in holdout_networks(&space, &lut, 10, 7).unwrap() {
+        for arch in holdout_networks(&space, &lut, 10, 7).unwrap().networks {
             let single = estimator.mean_latency_ms(&runtime.subnet(&space.graph, &arch).unwrap()).unwrap();
             assert!((batch.score(&arch).unwrap() / single - 1.0).abs() < 1e-9, "{timing:?}");
         }

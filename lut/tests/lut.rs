@@ -111,7 +111,7 @@ fn half_of_a_small_space_is_left_to_validate_with() {
     assert!(all < 60 && lut.context.measured.len() <= all / 2, "{} of {all}", lut.context.measured.len());
     assert!(lut.rows.iter().all(|row| row.times.is_some()));
     let left = all - lut.context.measured.len();
-    assert_eq!(holdout_networks(&space, &lut, left, 0).unwrap().len(), left);
+    assert_eq!(holdout_networks(&space, &lut, left, 0).unwrap().networks.len(), left);
     let error = holdout_networks(&space, &lut, left + 1, 0).unwrap_err().to_string();
     assert!(error.contains(&format!("only {left} networks")), "{error}");
 }

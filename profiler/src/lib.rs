@@ -5,6 +5,7 @@ pub mod backend;
 pub mod energy;
 pub mod engine;
 pub mod journal;
+pub mod model_device;
 pub mod model_kernels;
 pub mod model_measure;
 pub mod model_profile;

@@ -11,6 +11,7 @@ use crate::completions;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     nasprof time --device local --model net.onnx\n  \
+    nasprof time --device local --backend onnxruntime --model net.onnx --input-shape x=1x3x224x224\n  \
     nasprof time --device local --space mobilenet-cifar10 --arch a.json b.json --lut lut.parquet --processes 5\n  \
     nasprof time --device board --arch winner.json --trace winner.trace.json   # open it at ui.perfetto.dev\n  \
     nasprof time --device jetson-tensorrt --model net.onnx   # by the device's own program: docs/commands.md\n\n\
@@ -30,11 +31,15 @@ pub(crate) struct TimeArgs {
     /// The space of the architectures: a built-in name or a TOML file [default: from the first, if it is built in].
     #[arg(long, conflicts_with = "model", add = ArgValueCompleter::new(completions::spaces))]
     pub(crate) space: Option<String>,
-    /// One network instead: an ONNX model.
+    /// One network instead: an ONNX model. ONNX Runtime reads it by itself, whatever its operators are, but for --lut and --trace,
+    /// which need its layers.
     #[arg(long, value_name = "FILE.onnx")]
     pub(crate) model: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) shapes: ShapeArgs,
+    /// With --model on ONNX Runtime: values of its inputs, from NumPy's `savez` [default: random floats, ones].
+    #[arg(long, value_name = "FILE.npz", requires = "model")]
+    pub(crate) input: Option<PathBuf>,
     /// A LUT: the networks are timed in its context, and its estimates stand beside their times.
     #[arg(long, value_name = "LUT")]
     pub(crate) lut: Option<PathBuf>,

@@ -9,6 +9,7 @@ use nasprof_devices::{
 use nasprof_lut::{Format, ProfileLayer, profile_layers};
 use nasprof_onnx::{ModelNames, read_names};
 
+use super::model_file::stands_alone;
 use super::status;
 use crate::cli::ContextArgs;
 use crate::display::Screen;
@@ -85,11 +86,7 @@ impl ByCommand {
         if !self.device.is_remote() {
             return Ok((CommandModel { path: Some(found), ending, bytes: Vec::new() }, names));
         }
-        if names.as_ref().is_some_and(|names| names.is_external) {
-            let problem = "it keeps weights in other files, and one file is copied to the device";
-            let hint = "python3 -c \"import onnx; onnx.save(onnx.load('IN.onnx'), 'OUT.onnx')\" puts all into one";
-            return Err(in_context(Failure::usage(problem).hint(hint)));
-        }
+        names.as_ref().map_or(Ok(()), stands_alone).map_err(in_context)?;
         Ok((CommandModel { path: None, ending, bytes }, names))
     }
 

@@ -13,6 +13,7 @@ mod level;
 mod lut;
 mod manual;
 mod measure;
+mod model_file;
 mod model_profile;
 mod pareto;
 mod query;

@@ -11,6 +11,8 @@ use nasprof_graph::LoweredNetwork;
 use nasprof_lut::{Estimate, Estimator, Lut, Timing, TimingProgress, layer_times, timings};
 use nasprof_profiler::engine::EngineError;
 use nasprof_profiler::journal::Header;
+use nasprof_profiler::model_device::ModelDevice;
+use nasprof_profiler::protocol::{Device, DeviceError};
 use nasprof_render::replace_file;
 use serde::Serialize;
 
@@ -30,9 +32,11 @@ pub(super) fn run(args: &TimeArgs) -> Result<ExitCode, Failure> {
         return command::run(args, &file, command);
     }
     // What is wrong with files is told before a device is reached.
-    let asked = Asked::read(args)?;
-    let mut link = resolve::open(&file)?.locking_clocks(args.lock_clocks);
+    let asked = Asked::read(args, &file)?;
+    let uploads = asked.model.as_ref().map_or(Ok(Vec::new()), |model| model.uploads(&file))?;
+    let mut link = resolve::open_with(&file, uploads)?.locking_clocks(args.lock_clocks);
     let (names, timed) = asked.timings(args, &file, &mut link)?;
+    let request = asked.model.as_ref().map(|model| model.request(&link)).transpose()?;
     let recorded = Recorded {
         device: &args.device,
         file: &file,
@@ -42,12 +46,18 @@ pub(super) fn run(args: &TimeArgs) -> Result<ExitCode, Failure> {
         left: if args.journal.is_some() { Kept::Journal } else { Kept::Nothing },
     };
     let events = recorded.run(&mut |recorder, connect, display| {
-        timed.measure(recorder, connect, &mut |progress| show(&progress, &mut display.borrow_mut())).map_err(|error| {
-            match error {
-                // The plan's words for a network are its number; a user knows its file.
-                EngineError::Plan(problem) => EngineError::Plan(named(&problem, &names)),
-                error => error,
-            }
+        let mut connect = || -> Result<Box<dyn Device>, DeviceError> {
+            let device = connect()?;
+            Ok(match &request {
+                Some(request) => Box::new(ModelDevice::new(device, request.clone())),
+                None => device,
+            })
+        };
+        let mut progress = |progress| show(&progress, &mut display.borrow_mut());
+        timed.measure(recorder, &mut connect, &mut progress).map_err(|error| match error {
+            // The plan's words for a network are its number; a user knows its file.
+            EngineError::Plan(problem) => EngineError::Plan(named(&problem, &names)),
+            error => error,
         })
     });
     let events = events.map_err(|failure| match (failure.exit, &args.journal) {
@@ -72,14 +82,16 @@ pub(super) fn run(args: &TimeArgs) -> Result<ExitCode, Failure> {
             name,
             time,
             estimate: estimator.as_ref().map(|estimator| Estimate { nodes: Vec::new(), ..estimator.estimate(network) }),
-            params: network.cost().params,
-            macs: network.cost().macs,
+            params: asked.model.is_none().then(|| network.cost().params),
+            macs: asked.model.is_none().then(|| network.cost().macs),
         })
         .collect();
+    // Models that the runtime reads have batches of their own.
+    let batch = asked.model.is_none().then_some(timed.header.batch);
     if args.json {
-        print_json(&Output::new(args, &timed.header, asked.lut.as_ref(), &networks))?;
+        print_json(&Output { batch, ..Output::new(args, &timed.header, asked.lut.as_ref(), &networks) })?;
     } else {
-        table::show(&timed, &networks, args)?;
+        table::show(&timed, batch, &networks, args)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -90,8 +102,11 @@ struct Network {
     name: String,
     #[serde(flatten)]
     time: Timing,
-    params: u64,
-    macs: u64,
+    /// Absent for a model that the runtime reads by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    params: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    macs: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     estimate: Option<Estimate>,
 }
@@ -102,7 +117,8 @@ struct Output<'a> {
     device: &'a str,
     backend: &'a str,
     threads: usize,
-    batch: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<usize>,
     allocator: &'a str,
     clocks_locked: bool,
     processes: u32,
@@ -120,7 +136,7 @@ impl<'a> Output<'a> {
             device: &args.device,
             backend: &header.backend,
             threads: header.threads,
-            batch: header.batch,
+            batch: Some(header.batch),
             allocator: header.allocator.name(),
             clocks_locked: header.clocks.is_some(),
             processes: args.processes,

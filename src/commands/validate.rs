@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use nasprof_graph::Arch;
-use nasprof_lut::{Estimator, Lut, Processes, Validation, WholeSession, holdout_networks, read, validate};
+use nasprof_lut::{
+    Estimator, Holdout, Lut, LutError, Processes, Validation, WholeSession, holdout_networks, read, validate,
+};
 use nasprof_profiler::journal::Mode;
 use nasprof_profiler::protocol::Timing;
 use nasprof_search::job::Existing;
@@ -58,7 +60,7 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
         return Err(Failure::usage(format!("--journal {}: it exists", path.display()))
             .hint("--overwrite replaces it; or name another file"));
     }
-    let networks = networks(args, &space, &lut)?;
+    let Holdout { networks, uncovered } = networks(args, &space, &lut)?;
     let file = resolve::device(&args.device, &args.settings.set)?;
     let mut link = resolve::open(&file)?.locking_clocks(args.lock_clocks);
     if args.memory {
@@ -69,7 +71,10 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
     let session = WholeSession { processes, ..session(args.seed, args.max_rounds, args.allow_noisy) };
     let events = measured((&lut, &space), &networks, session, (&file, &mut link), journal, Kept::Nothing, "validate")?;
     let isolated = isolated.as_ref().map(Estimator::new);
-    let of = |lut: &Lut| validate(&events, &space, &Estimator::new(lut), isolated.as_ref(), args.seed);
+    let of = |lut: &Lut| {
+        let validation = validate(&events, &space, &Estimator::new(lut), isolated.as_ref(), args.seed)?;
+        Ok::<_, LutError>(Validation { uncovered, ..validation })
+    };
     if args.all_timings {
         let all = compared.iter().map(of).collect::<Result<Vec<_>, _>>()?;
         if args.json {
@@ -102,7 +107,7 @@ fn of_each_timing(lut: &Lut) -> Result<Vec<Lut>, Failure> {
 }
 
 /// The networks of the files that are given, else new ones.
-fn networks(args: &ValidateArgs, space: &Space, lut: &Lut) -> Result<Vec<Arch>, Failure> {
+fn networks(args: &ValidateArgs, space: &Space, lut: &Lut) -> Result<Holdout, Failure> {
     if args.arch.is_empty() {
         return Ok(holdout_networks(space, lut, args.count as usize, args.seed)?);
     }
@@ -111,7 +116,16 @@ fn networks(args: &ValidateArgs, space: &Space, lut: &Lut) -> Result<Vec<Arch>, 
     for (place, _) in known {
         status(format!("note: {place}: the LUT was made from this network, so its error says little of others"));
     }
-    Ok(given.into_iter().map(|(_, arch)| arch).collect())
+    // Said before anything is measured for them.
+    let estimator = Estimator::new(lut);
+    for (place, arch) in &given {
+        let network = lut.context.header.runtime.subnet(&space.graph, arch)?;
+        if estimator.latency_ms(&network).is_none() {
+            return Err(Failure::usage(format!("{place}: the LUT has no entry for one of its layers"))
+                .hint("`nasprof estimate --explain` lists the layers without one"));
+        }
+    }
+    Ok(Holdout { networks: given.into_iter().map(|(_, arch)| arch).collect(), uncovered: 0 })
 }
 
 /// Refuses what is no LUT of isolated layers, or was measured in another context than the LUT beside it.

@@ -217,6 +217,38 @@ fn any_model_is_measured_kernel_by_kernel() {
 }
 
 /// A host asks a board's agent before it puts a library there.
+/// The runtime reads a model by itself: operators that are unknown to our reader are no obstacle.
+#[test]
+fn any_model_is_timed_whole() {
+    let Some(folder) = at_hand() else { return };
+    fs::write(folder.path("arch.json"), folder.ok("space sample small.toml -n 1 --seed 3")).unwrap();
+    let export = "export --space small.toml --arch arch.json -o model.onnx";
+    folder.ok(&format!("{export} --precision int8"));
+    // The control: our reader, which the other back ends need, does not take it.
+    folder.fails("time --device synthetic:quiet --model model.onnx", 2, "QuantizeLinear");
+    let time = "time --device local --backend onnxruntime --model model.onnx --allow-noisy --max-rounds 8";
+    let first = folder.ok(&format!("{time} --processes 2 --json --journal times.jsonl"));
+    let output: Value = serde_json::from_str(&first).unwrap();
+    let network = &output["networks"][0];
+    assert_eq!(network["name"], "model.onnx");
+    assert_eq!(network["processes_ms"].as_array().unwrap().len(), 2);
+    for name in ["mean_ms", "median_ms", "p90_ms", "p99_ms", "first_call_ms"] {
+        assert!(network[name].as_f64().unwrap() > 0.0, "{name}: {network}");
+    }
+    // What stands in the model's place has no costs of its own.
+    assert!(network["params"].is_null() && network["macs"].is_null() && output["batch"].is_null(), "{output}");
+    let again = format!("{time} --processes 2 --json --journal times.jsonl --resume");
+    assert_eq!(folder.ok(&again), first);
+    folder.fails(&format!("{time} --batch 2"), 2, "--input-shape");
+    folder.fails(&format!("{time} --precision int8"), 2, "--precision int8 with --model");
+    folder.fails("time --device synthetic:quiet --model model.onnx --input values.npz", 2, "--input");
+    folder.fails(&format!("{time} --input nowhere.npz"), 2, "nowhere.npz");
+    // Another model of the same name is another one.
+    folder.ok(&format!("{export} --overwrite"));
+    let refused = folder.run(&again);
+    assert!(refused.code == Some(2) && refused.stderr.contains("times.jsonl"), "{}", refused.stderr);
+}
+
 #[test]
 fn the_agent_says_where_its_library_is() {
     let folder = Folder::new();

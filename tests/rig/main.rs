@@ -20,6 +20,7 @@ mod identity;
 mod library;
 mod link;
 mod measuring;
+mod models;
 mod namespaces;
 mod processes;
 mod sharding;

@@ -7,16 +7,13 @@ use nasprof_base::env_path::env_path;
 use nasprof_base::libraries::{cached, in_folder};
 use nasprof_profiler::backend::{LIBRARY_ARGUMENT, NO_LIBRARY, ONNX_RUNTIME, ONNX_RUNTIME_LIBRARY, is_onnx_runtime};
 
-use super::upload::{Upload, put};
+use super::upload::{FileKind, Upload, put};
 use super::{Survey, scripts};
 use crate::agent::{last_words, words};
-use crate::error::{LinkError, Step};
+use crate::error::LinkError;
 use crate::file::DeviceFile;
 use crate::programs::check_architecture;
 use crate::ssh::Connection;
-
-/// Libraries that are kept on a board, those used last: they are large.
-const KEPT: &str = "2";
 
 /// Where a board's library of ONNX Runtime comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,8 +69,7 @@ fn upload(connection: &Connection, file: &DeviceFile, survey: &Survey, complaint
     let wrong = |problem: String| LinkError::WrongLibrary { path: path.display().to_string(), problem };
     check_architecture(&path, architecture).map_err(wrong)?;
     let bytes = fs::read(&path).map_err(|e| wrong(e.to_string()))?;
-    let upload = Upload { kind: ONNX_RUNTIME, kept: KEPT, step: Step::UploadLibrary };
-    let installed = put(connection, file, survey, &upload, &bytes)?;
+    let installed = put(connection, file, survey, &Upload { kind: FileKind::Library, bytes })?;
     let origin = if installed.uploaded { LibraryOrigin::Uploaded } else { LibraryOrigin::WasThere };
     Ok(Library { path: format!("{}/{}", survey.folder, installed.path), origin })
 }

@@ -1,7 +1,8 @@
-//! Files of ours on a board, each under the hash of its content: the agent, and a library for it.
+//! Files of ours on a board, each under the hash of its content: the agent, a library for it, and models.
 
 use std::fs;
 
+use nasprof_profiler::backend::ONNX_RUNTIME;
 use sha2::{Digest, Sha256};
 
 use super::{Survey, failed, scripts};
@@ -12,8 +13,56 @@ use crate::ssh::Connection;
 
 /// Room that an upload must leave.
 const SPARE_BYTES: u64 = 1 << 20;
-/// Agents that are kept, those used last.
-const AGENTS: &str = "4";
+
+/// A file that a board gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// What it is.
+    pub kind: FileKind,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+/// What a file on a board is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// The agent.
+    Agent,
+    /// ONNX Runtime.
+    Library,
+    /// A model that the agent's runtime reads.
+    Model,
+    /// Values of a model's inputs.
+    Values,
+}
+
+impl FileKind {
+    /// What names of such files begin with.
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Library => ONNX_RUNTIME,
+            Self::Model => "model",
+            Self::Values => "values",
+        }
+    }
+
+    /// How many are kept on a board, those used last: all but agents can be large.
+    fn kept(self) -> &'static str {
+        match self {
+            Self::Agent => "4",
+            Self::Library | Self::Model | Self::Values => "2",
+        }
+    }
+
+    fn step(self) -> Step {
+        match self {
+            Self::Agent => Step::Upload,
+            Self::Library => Step::UploadLibrary,
+            Self::Model | Self::Values => Step::UploadModel,
+        }
+    }
+}
 
 /// A file on the board.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,17 +90,18 @@ pub(crate) fn install(
     let wrong = |problem: String| LinkError::WrongAgent { path: program.display().to_string(), problem };
     check_architecture(&program, &survey.architecture).map_err(wrong)?;
     let bytes = fs::read(&program).map_err(|e| wrong(e.to_string()))?;
-    put(connection, file, survey, &Upload { kind: "agent", kept: AGENTS, step: Step::Upload }, &bytes)
+    put(connection, file, survey, &Upload { kind: FileKind::Agent, bytes })
 }
 
-/// What is put onto a board.
-pub(super) struct Upload {
-    /// What its name begins with.
-    pub(super) kind: &'static str,
-    /// How many of the kind are kept there.
-    pub(super) kept: &'static str,
-    /// For messages.
-    pub(super) step: Step,
+/// Puts files there; their absolute paths on the board.
+pub(crate) fn put_all(
+    connection: &Connection,
+    file: &DeviceFile,
+    survey: &Survey,
+    uploads: &[Upload],
+) -> Result<Vec<String>, LinkError> {
+    let path = |upload| Ok(format!("{}/{}", survey.folder, put(connection, file, survey, upload)?.path));
+    uploads.iter().map(path).collect()
 }
 
 /// Puts bytes there under the hash of their content, unless they are there.
@@ -60,10 +110,10 @@ pub(super) fn put(
     file: &DeviceFile,
     survey: &Survey,
     upload: &Upload,
-    bytes: &[u8],
 ) -> Result<Installed, LinkError> {
+    let Upload { kind, bytes } = upload;
     let hash: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    let name = format!("{}-{}", upload.kind, &hash[..32]);
+    let name = format!("{}-{}", kind.prefix(), &hash[..32]);
     let size = bytes.len().to_string();
     let there = connection.run(scripts::IS_THERE, &[&file.work_folder, &name, &size, &hash], b"")?;
     if there.text.lines().any(|line| line == "present") {
@@ -72,11 +122,11 @@ pub(super) fn put(
     let needed = bytes.len() as u64 + SPARE_BYTES;
     if let Some(free) = survey.free_bytes.filter(|&free| free < needed) {
         let problem = format!("{} has {} kB free, but {} kB are needed", survey.folder, free / 1024, needed / 1024);
-        return Err(LinkError::Board { step: upload.step, problem });
+        return Err(LinkError::Board { step: kind.step(), problem });
     }
-    let taken = connection.run(scripts::TAKE, &[&file.work_folder, &name, &size, upload.kept], bytes)?;
+    let taken = connection.run(scripts::TAKE, &[&file.work_folder, &name, &size, kind.kept()], bytes)?;
     if taken.status != 0 {
-        return Err(failed(upload.step, &taken.errors, taken.status));
+        return Err(failed(kind.step(), &taken.errors, taken.status));
     }
     Ok(Installed { path: name, uploaded: true })
 }

@@ -3,7 +3,6 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use nasprof_graph::cost::ELEMENT_BYTES;
 use nasprof_graph::expectation::keys_that_can_run;
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::selector::Selector;
@@ -16,26 +15,21 @@ use rand_chacha::ChaCha8Rng;
 use super::EngineError;
 use crate::journal::Role;
 
-/// Networks sampled for a space with choices. More networks and fewer rounds: what predictions of new networks lack are contexts, not
-/// rounds; four rounds predict them as well as forty.
-const NETWORKS: usize = 45;
-/// Of networks that fill this much memory with their parameters, fewer are enough: a board has to hold them all. And of those of a
-/// runtime that fuses: on ONNX Runtime LUTs of 24, 30, 36 and 45 networks of mobilenet-cifar10 predicted new ones alike.
-const FEWER_NETWORKS: usize = 30;
-const MUCH_MEMORY: u64 = 512 << 20;
+/// Networks sampled for a space with choices. LUTs of 30 and of 45 networks of mobilenet-cifar10 predicted new ones alike, with libtorch
+/// and with ONNX Runtime, those of 24 less well with libtorch; a round takes as long as there are networks.
+pub(super) const NETWORKS: usize = 30;
 /// Networks measured of the smallest spaces: a calibration needs that many.
 const MIN_NETWORKS: usize = 4;
 /// A key is seen in at least this many networks, where the space allows it.
 const MIN_OCCURRENCES: usize = 3;
 /// Anchors among them.
 pub(super) const ANCHORS: usize = 10;
+/// Architectures in a row without a new key, after which keys are no longer searched for: by then at most one network in a hundred has one
+/// more (the rule of three: 3 / 300, at 95 %).
+const IDLE_DRAWN: usize = 300;
+const MOST_DRAWN: usize = 3000;
 /// Samples spent on one network before giving up on avoiding failed layers.
 const MAX_SAMPLES: usize = 200;
-
-/// Networks sampled of a space that has enough of them.
-pub(super) fn sampled_networks(runtime: Runtime) -> usize {
-    if runtime.fuses() { FEWER_NETWORKS } else { NETWORKS }
-}
 
 /// Something that is loaded and visited.
 #[derive(Debug, Clone, PartialEq)]
@@ -115,7 +109,8 @@ pub fn keys_of_space(
     Ok(keys)
 }
 
-/// Changes one choice at a time on random architectures, until whole passes over all choices find nothing new.
+/// Changes one choice at a time on random architectures, until whole passes over all choices find nothing new; then draws
+/// architectures until so many in a row have nothing new.
 fn search_keys(
     space: &Space,
     runtime: Runtime,
@@ -145,6 +140,16 @@ fn search_keys(
             }
         }
         idle_passes = if found { 0 } else { idle_passes + 1 };
+    }
+    // What is fused depends on several choices at a time.
+    let mut idle = 0;
+    for _ in 0..MOST_DRAWN {
+        if idle == IDLE_DRAWN || space.choices.is_empty() {
+            break;
+        }
+        let arch = space.sample(rng);
+        let found = (runtime.fuses() || has_new_nodes(&arch)?) && collect(space, runtime, &arch, keys)?;
+        idle = if found { 0 } else { idle + 1 };
     }
     Ok(())
 }
@@ -192,14 +197,12 @@ pub fn network_workloads(
 ) -> Result<Vec<Workload>, EngineError> {
     let mut pool = Pool { space, runtime, failed, networks: Vec::new(), occurrences: BTreeMap::new() };
     let most = most_networks(space);
-    let sampled = most.min(sampled_networks(runtime));
+    let sampled = most.min(NETWORKS);
     for arch in balanced(space, sampled, rng) {
-        if !pool.is_large() {
-            pool.try_add(&arch)?;
-        }
+        pool.try_add(&arch)?;
     }
     for _ in 0..MAX_SAMPLES {
-        if pool.networks.len() >= sampled || pool.is_large() {
+        if pool.networks.len() >= sampled {
             break;
         }
         pool.try_add(&space.sample(rng))?;
@@ -249,12 +252,6 @@ struct Pool<'a> {
 }
 
 impl Pool<'_> {
-    /// Whether the networks are enough for what they weigh.
-    fn is_large(&self) -> bool {
-        let parameters: u64 = self.networks.iter().map(|(_, network)| network.cost().params).sum();
-        self.networks.len() >= FEWER_NETWORKS && parameters * ELEMENT_BYTES > MUCH_MEMORY
-    }
-
     fn try_add(&mut self, arch: &Arch) -> Result<(), EngineError> {
         self.try_add_with(arch, None)
     }

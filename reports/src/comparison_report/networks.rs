@@ -29,7 +29,7 @@ pub(super) fn networks(luts: &[(String, Lut)], space: &Space) -> Option<Markup> 
         return None;
     }
     let (first, others) = luts.split_first()?;
-    let archs = holdout_networks(space, &first.1, NETWORKS, SEED).ok()?;
+    let archs = holdout_networks(space, &first.1, NETWORKS, SEED).ok()?.networks;
     let base = estimated(&first.1, space, &archs);
     let charts =
         others.iter().map(|other| Networks::of((&first.0, &base), (&other.0, &estimated(&other.1, space, &archs))));

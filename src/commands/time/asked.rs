@@ -4,14 +4,18 @@ use std::path::Path;
 
 use nasprof_devices::{DeviceFile, Link};
 use nasprof_graph::Arch;
+use nasprof_graph::runtime::Runtime;
 use nasprof_lut::{Lut, Processes, Timings, WholeSession, read};
+use nasprof_profiler::backend::is_onnx_runtime;
 use nasprof_profiler::journal::{Header, Mode};
+use nasprof_profiler::model_device::ModelDevice;
 use nasprof_search::job::Existing;
 use nasprof_spaces::Space;
 
 use super::super::archs;
-use super::super::context::{check_clocks, check_context};
+use super::super::context::{check_clocks, check_context as check_lut_context};
 use super::super::kept_journal;
+use super::super::model_file::{ModelFile, check_context};
 use super::super::whole::session;
 use crate::cli::TimeArgs;
 use crate::failure::Failure;
@@ -24,6 +28,8 @@ pub(super) const MOST: usize = 1000;
 /// Networks at batch 1, and the LUT they are compared with.
 pub(super) struct Asked {
     pub(super) lut: Option<Lut>,
+    /// A model that the runtime on the device reads itself; the space then holds a graph in its place.
+    pub(super) model: Option<ModelFile>,
     space: Space,
     archs: Vec<(String, Arch)>,
 }
@@ -31,7 +37,7 @@ pub(super) struct Asked {
 /// Refuses files that cannot be written, or that would replace what is read.
 pub(super) fn check_outputs(args: &TimeArgs) -> Result<(), Failure> {
     let space = args.space.as_deref().map(Path::new);
-    let inputs = given([space, args.model.as_deref(), args.lut.as_deref()]);
+    let inputs = given([space, args.model.as_deref(), args.input.as_deref(), args.lut.as_deref()]);
     let outputs = Outputs::of(inputs.into_iter().chain(args.arch.iter().cloned()));
     if let Some(trace) = &args.trace {
         outputs.check("--trace", trace, &["json"])?;
@@ -48,13 +54,33 @@ pub(super) fn check_outputs(args: &TimeArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The model, where the runtime reads it by itself: its layers need not be known to us.
+fn read_by_runtime(args: &TimeArgs, file: &DeviceFile) -> Result<Option<ModelFile>, Failure> {
+    let backend = args.context.backend.as_deref().unwrap_or(&file.backend);
+    match &args.model {
+        Some(model) if is_onnx_runtime(backend) && args.lut.is_none() && args.trace.is_none() => {
+            ModelFile::find(model, &args.shapes, args.input.as_deref()).map(Some)
+        }
+        _ if args.input.is_some() => {
+            Err(Failure::usage("--input is for a model on ONNX Runtime, without --lut and --trace")
+                .hint("add --backend onnxruntime"))
+        }
+        _ => Ok(None),
+    }
+}
+
 impl Asked {
-    pub(super) fn read(args: &TimeArgs) -> Result<Self, Failure> {
+    pub(super) fn read(args: &TimeArgs, file: &DeviceFile) -> Result<Self, Failure> {
         let lut = args.lut.as_deref().map(read).transpose()?;
+        let model = read_by_runtime(args, file)?;
         let (space, archs) = match &args.model {
-            Some(model) => {
-                let name = model.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-                (resolve::model(model, &args.shapes)?, vec![(name, Arch(Vec::new()))])
+            Some(path) => {
+                let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+                let space = match &model {
+                    Some(model) => Space::new(&name, ModelDevice::graph(&model.identity()?).map_err(Failure::usage)?),
+                    None => resolve::model(path, &args.shapes)?,
+                };
+                (space, vec![(name, Arch(Vec::new()))])
             }
             None => {
                 let files = archs::files(&args.arch)?;
@@ -68,7 +94,7 @@ impl Asked {
             return Err(Failure::usage(format!("--arch: {} networks, and at most {MOST} are timed", archs.len()))
                 .hint("`nasprof estimate` predicts any number from a LUT"));
         }
-        Ok(Self { lut, space, archs })
+        Ok(Self { lut, model, space, archs })
     }
 
     /// The names of the networks, and how they are timed on a device within reach.
@@ -84,14 +110,20 @@ impl Asked {
         let (space, identity) = at_batch(self.space.clone(), batch.unwrap_or(target.batch))?;
         let header = match &self.lut {
             Some(lut) => {
-                check_context(lut, &args.context, &space.name, &identity)?;
+                check_lut_context(lut, &args.context, &space.name, &identity)?;
                 lut.check_context(&[("device", Some(args.device.clone()))])?;
                 check_clocks(lut, args.lock_clocks)?;
                 let timing = target.timing.or(lut.context.header.timing);
                 Header { ci: args.ci, max_rounds: args.max_rounds, timing, ..lut.context.header.clone() }
             }
             None => {
-                let runtime = resolve::runtime(&target, link.agent(&target.backend)?.as_mut())?;
+                let runtime = match &self.model {
+                    Some(_) => {
+                        check_context(&args.context, &target)?;
+                        Runtime::TorchEager
+                    }
+                    None => resolve::runtime(&target, link.agent(&target.backend)?.as_mut())?,
+                };
                 Header {
                     mode: Mode::Whole,
                     ci: args.ci,

@@ -58,6 +58,7 @@ pub(super) fn run(args: &TimeArgs, file: &DeviceFile, command: &CommandTable) ->
             ("--trace", args.trace.is_some()),
             ("--journal", args.journal.is_some()),
             ("--lock-clocks", args.lock_clocks),
+            ("--input", args.input.is_some()),
             ("--input-shape", !args.shapes.input_shape.is_empty()),
         ],
     )?;

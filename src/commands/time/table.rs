@@ -10,10 +10,16 @@ use super::Network;
 use crate::cli::TimeArgs;
 use crate::failure::Failure;
 
-pub(super) fn show(timed: &Timings, networks: &[Network], args: &TimeArgs) -> Result<(), Failure> {
+pub(super) fn show(
+    timed: &Timings,
+    batch: Option<usize>,
+    networks: &[Network],
+    args: &TimeArgs,
+) -> Result<(), Failure> {
     let header = &timed.header;
     let (threads, processes) = (count(header.threads, "thread"), processes(args.processes));
-    print(format!("{}, {}, {threads}, batch {}, {processes}", args.device, header.backend, header.batch))?;
+    let batch = batch.map_or_else(String::new, |batch| format!("batch {batch}, "));
+    print(format!("{}, {}, {threads}, {batch}{processes}", args.device, header.backend))?;
     let width = name_width();
     heading(&format!("{:>11}", "first call"))?;
     for Network { name, time, estimate, .. } in networks {

@@ -16,6 +16,10 @@ pub(super) fn show(v: &Validation) -> Result<(), Failure> {
     }
     let seed = v.seed.map_or_else(String::new, |seed| format!(", seed {seed}"));
     print(format!("networks        {} fresh{seed}", v.n))?;
+    if v.uncovered > 0 {
+        let left_out = format!("{} more left out: the LUT has no entry for one of their layers", v.uncovered);
+        print(paint(Tone::Doubtful, format!("                {left_out}")))?;
+    }
     if let Some(timing) = v.timing {
         print(format!("timing          {}", timing.name()))?;
     }

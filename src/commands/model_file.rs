@@ -1,0 +1,114 @@
+//! A model file that the runtime on the device reads itself, with the values of its inputs.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use nasprof_devices::{DeviceFile, FileKind, Link, Transport, Upload};
+use nasprof_onnx::{ModelNames, read_names};
+use nasprof_profiler::protocol::ModelRequest;
+use sha2::{Digest as _, Sha256};
+
+use crate::cli::{ContextArgs, ShapeArgs};
+use crate::failure::Failure;
+use crate::resolve::{self, Target};
+
+/// A model and what its inputs are to be.
+pub(super) struct ModelFile {
+    /// Absolute.
+    model: PathBuf,
+    values: Option<PathBuf>,
+    shapes: BTreeMap<String, Vec<u64>>,
+}
+
+impl ModelFile {
+    /// The files are opened on the device: what is not there is said before it is reached.
+    pub(super) fn find(model: &Path, shapes: &ShapeArgs, values: Option<&Path>) -> Result<Self, Failure> {
+        let sizes = |shape: &[usize]| shape.iter().map(|&size| size as u64).collect();
+        Ok(Self {
+            model: absolute(model).map_err(|f| f.context(format!("--model {}", model.display())))?,
+            values: values
+                .map(|path| absolute(path).map_err(|f| f.context(format!("--input {}", path.display()))))
+                .transpose()?,
+            shapes: shapes.input_shape.iter().map(|(name, shape)| (name.clone(), sizes(shape))).collect(),
+        })
+    }
+
+    /// What has to be brought to the device: nothing, where it has this machine's files.
+    pub(super) fn uploads(&self, device: &DeviceFile) -> Result<Vec<Upload>, Failure> {
+        if device.transport != Transport::Ssh {
+            return Ok(Vec::new());
+        }
+        let in_context = |failure: Failure| failure.context(format!("--model {}", self.model.display()));
+        let bytes = resolve::model_file(&self.model).map_err(in_context)?;
+        stands_alone(&read_names(&bytes).map_err(|e| in_context(Failure::usage(e)))?).map_err(in_context)?;
+        let mut uploads = vec![Upload { kind: FileKind::Model, bytes }];
+        if let Some(values) = &self.values {
+            let bytes = resolve::model_file(values).map_err(|f| f.context(format!("--input {}", values.display())))?;
+            uploads.push(Upload { kind: FileKind::Values, bytes });
+        }
+        Ok(uploads)
+    }
+
+    /// How the device is asked to open it, once its files are there.
+    pub(super) fn request(&self, link: &Link) -> Result<ModelRequest, Failure> {
+        let shapes = self.shapes.clone();
+        if let [model, values @ ..] = link.uploaded() {
+            return Ok(ModelRequest { workload: 0, path: model.clone(), shapes, values: values.first().cloned() });
+        }
+        let text = |path: &Path| {
+            let text = path.to_str().map(str::to_owned);
+            text.ok_or_else(|| Failure::usage(format!("{}: is no UTF-8", path.display())))
+        };
+        let values = self.values.as_deref().map(text).transpose()?;
+        Ok(ModelRequest { workload: 0, path: text(&self.model)?, shapes, values })
+    }
+
+    /// Its file's name.
+    pub(super) fn name(&self) -> String {
+        self.model.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+    }
+
+    /// A name that only this model with these inputs has.
+    pub(super) fn identity(&self) -> Result<String, Failure> {
+        let mut all = Sha256::new();
+        for path in [Some(&self.model), self.values.as_ref()].into_iter().flatten() {
+            let in_context = |e: std::io::Error| Failure::usage(format!("{}: {e}", path.display()));
+            let mut file = Sha256::new();
+            std::io::copy(&mut File::open(path).map_err(in_context)?, &mut file).map_err(in_context)?;
+            all.update(file.finalize());
+        }
+        all.update(format!("{:?}", self.shapes));
+        let hash: String = all.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        Ok(format!("{} {hash}", self.name()))
+    }
+}
+
+/// Refuses what a model that a runtime reads has by itself.
+pub(super) fn check_context(context: &ContextArgs, target: &Target) -> Result<(), Failure> {
+    if !target.precision.is_usual() {
+        let name = target.precision.name();
+        return Err(Failure::usage(format!("--precision {name} with --model: a model computes in what it holds"))
+            .hint(format!("`nasprof export --precision {name}` writes such a model of a space's network")));
+    }
+    if let Some(batch) = context.batch {
+        return Err(Failure::usage(format!("--batch {batch} with --model: a model's inputs have sizes of their own"))
+            .hint("--input-shape NAME=SIZES gives those that the model leaves open"));
+    }
+    Ok(())
+}
+
+/// Refuses a model that is more than one file where one file is copied to the device.
+pub(super) fn stands_alone(names: &ModelNames) -> Result<(), Failure> {
+    if names.is_external {
+        let problem = "it keeps weights in other files, and one file is copied to the device";
+        let hint = "python3 -c \"import onnx; onnx.save(onnx.load('IN.onnx'), 'OUT.onnx')\" puts all into one";
+        return Err(Failure::usage(problem).hint(hint));
+    }
+    Ok(())
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    let found = path.canonicalize().map_err(Failure::usage)?;
+    if found.is_file() { Ok(found) } else { Err(Failure::usage("is not a file")) }
+}
