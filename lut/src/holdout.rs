@@ -36,11 +36,8 @@ pub fn holdout_networks(space: &Space, lut: &Lut, count: usize, seed: u64) -> Re
     let estimator = Estimator::new(lut);
     let mut holdout = Holdout { networks: Vec::new(), uncovered: 0 };
     while holdout.networks.len() < count {
-        let too_few = LutError::TooFewNetworks {
-            wanted: count,
-            found: holdout.networks.len(),
-            uncovered: holdout.uncovered,
-        };
+        let too_few =
+            LutError::TooFewNetworks { wanted: count, found: holdout.networks.len(), uncovered: holdout.uncovered };
         let samples = if holdout.uncovered < MAX_SAMPLES * (1 + holdout.networks.len()) { MAX_SAMPLES } else { 0 };
         let arch = (0..samples).map(|_| space.sample(&mut rng)).find(|arch| !seen.contains(arch)).ok_or(too_few)?;
         seen.insert(arch.clone());

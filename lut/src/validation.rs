@@ -142,6 +142,7 @@ mod tests {
             interval: None,
         };
         Validation {
+            uncovered: 0,
             n: 1,
             level: Some(1.5),
             level_interval: Some([1.4, 1.6]),

@@ -116,6 +116,33 @@ fn half_of_a_small_space_is_left_to_validate_with() {
     assert!(error.contains(&format!("only {left} networks")), "{error}");
 }
 
+/// They would be measured for nothing.
+#[test]
+fn networks_that_the_lut_cannot_predict_are_left_out_and_counted() {
+    let space = small();
+    let mut lut = synthetic_lut(&space, "quiet", 0);
+    let whole = holdout_networks(&space, &lut, 10, 3).unwrap();
+    assert_eq!(whole.uncovered, 0);
+    // A layer that some of these networks have and some have not.
+    let predicted = |lut: &Lut| {
+        let estimator = Estimator::new(lut);
+        let of = |arch| estimator.latency_ms(&Runtime::TorchEager.subnet(&space.graph, arch).unwrap()).is_some();
+        whole.networks.iter().filter(|arch| of(arch)).count()
+    };
+    let without =
+        |key: &LayerKey| Lut { rows: lut.rows.iter().filter(|row| row.key != *key).cloned().collect(), ..lut.clone() };
+    let rare = lut.rows.iter().map(|row| without(&row.key)).find(|lut| (6..10).contains(&predicted(lut))).unwrap();
+    let holdout = holdout_networks(&space, &rare, 10, 3).unwrap();
+    assert!(holdout.networks.len() == 10 && holdout.uncovered > 0, "{holdout:?}");
+    let estimator = Estimator::new(&rare);
+    for arch in &holdout.networks {
+        assert!(estimator.latency_ms(&Runtime::TorchEager.subnet(&space.graph, arch).unwrap()).is_some());
+    }
+    lut.rows.retain(|row| row.op != "linear");
+    let error = holdout_networks(&space, &lut, 5, 3).unwrap_err().to_string();
+    assert!(error.contains("only 0 networks") && error.contains("no entry for a layer of"), "{error}");
+}
+
 /// A network with a layer that the LUT does not know has no latency: a partial sum would look plausible.
 #[test]
 fn a_missing_layer_leaves_no_number() {

@@ -1,10 +1,11 @@
 //! Forecasts the duration of a measurement.
 
+use nasprof_graph::runtime::Runtime;
 use serde::Serialize;
 
 use super::budget::{LEVEL_ROUNDS, LEVEL_SESSIONS};
 use super::device_session::WARM_UP_MIN_NS;
-use super::plan::{ANCHORS, NETWORKS};
+use super::plan::{ANCHORS, sampled_networks};
 use super::rounds::CHECKPOINTS;
 use super::sizing::{network_visit_runs, warm_up_runs};
 
@@ -24,8 +25,8 @@ pub struct Forecast {
 impl Forecast {
     /// From what runs the networks, those that the space has, the layers that are tried, and the seconds that an average network runs.
     #[must_use]
-    pub fn new(networks: u64, keys: usize, sessions: u32, network_seconds: f64) -> Self {
-        let networks = networks.min(NETWORKS as u64);
+    pub fn new(runtime: Runtime, networks: u64, keys: usize, sessions: u32, network_seconds: f64) -> Self {
+        let networks = networks.min(sampled_networks(runtime) as u64);
         let rounds = [CHECKPOINTS[0], CHECKPOINTS[CHECKPOINTS.len() - 1]];
         let run_ns = network_seconds * 1e9;
         // Each run is made twice, with and without timers between the layers.
@@ -51,13 +52,23 @@ mod tests {
     #[test]
     fn rounds_and_sessions_add_up() {
         // 5 ms: two pairs of runs fill the 20 ms of a visit, after five that warm up; three sessions of ten anchors.
-        let forecast = Forecast::new(1_000_000, 0, 2, 5e-3);
-        assert_eq!((forecast.networks, forecast.rounds), (30, [8, 40]));
+        let forecast = Forecast::new(Runtime::TorchEager, 1_000_000, 0, 2, 5e-3);
+        assert_eq!((forecast.networks, forecast.rounds), (45, [8, 40]));
         let level = 3.0 * (2.0 + 4.0 * 10.0 * 45e-3);
-        assert!((forecast.seconds[0] - 2.0 * (2.0 + 8.0 * 30.0 * 45e-3) - level).abs() < 1e-9);
-        assert!((forecast.seconds[1] - 2.0 * (2.0 + 40.0 * 30.0 * 45e-3) - level).abs() < 1e-9);
+        assert!((forecast.seconds[0] - 2.0 * (2.0 + 8.0 * 45.0 * 45e-3) - level).abs() < 1e-9);
+        assert!((forecast.seconds[1] - 2.0 * (2.0 + 40.0 * 45.0 * 45e-3) - level).abs() < 1e-9);
         // A slow network still runs twice each way, after two that warm up.
-        let slow = Forecast::new(1, 0, 1, 1.0);
+        let slow = Forecast::new(Runtime::TorchEager, 1, 0, 1, 1.0);
         assert!((slow.seconds[0] - (2.0 + 8.0 * 6.0) - 3.0 * (2.0 + 4.0 * 6.0)).abs() < 1e-9);
+    }
+
+    /// As many as the plan draws: a runtime that fuses needs fewer.
+    #[test]
+    fn networks_are_those_that_the_plan_draws() {
+        for runtime in [Runtime::TorchEager, Runtime::OnnxRuntimeNchw16c] {
+            let forecast = Forecast::new(runtime, 1_000_000, 0, 2, 5e-3);
+            assert_eq!(forecast.networks, sampled_networks(runtime) as u64);
+        }
+        assert_eq!(Forecast::new(Runtime::OnnxRuntime, 1_000_000, 0, 2, 5e-3).networks, 30);
     }
 }

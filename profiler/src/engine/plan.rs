@@ -3,6 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use nasprof_graph::cost::ELEMENT_BYTES;
 use nasprof_graph::expectation::keys_that_can_run;
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::selector::Selector;
@@ -15,9 +16,13 @@ use rand_chacha::ChaCha8Rng;
 use super::EngineError;
 use crate::journal::Role;
 
-/// Networks sampled for a space with choices. LUTs of 30 and of 45 networks of mobilenet-cifar10 predicted new ones alike, with libtorch
-/// and with ONNX Runtime, those of 24 less well with libtorch; a round takes as long as there are networks.
-pub(super) const NETWORKS: usize = 30;
+/// Networks sampled for a space with choices. More networks and fewer rounds: what predictions of new networks lack are contexts, not
+/// rounds; four rounds predict them as well as forty.
+const NETWORKS: usize = 45;
+/// Of networks that fill this much memory with their parameters, fewer are enough: a board has to hold them all. And of those of a
+/// runtime that fuses: on ONNX Runtime LUTs of 24, 30, 36 and 45 networks of mobilenet-cifar10 predicted new ones alike.
+const FEWER_NETWORKS: usize = 30;
+const MUCH_MEMORY: u64 = 512 << 20;
 /// Networks measured of the smallest spaces: a calibration needs that many.
 const MIN_NETWORKS: usize = 4;
 /// A key is seen in at least this many networks, where the space allows it.
@@ -30,6 +35,11 @@ const IDLE_DRAWN: usize = 300;
 const MOST_DRAWN: usize = 3000;
 /// Samples spent on one network before giving up on avoiding failed layers.
 const MAX_SAMPLES: usize = 200;
+
+/// Networks sampled of a space that has enough of them.
+pub(super) fn sampled_networks(runtime: Runtime) -> usize {
+    if runtime.fuses() { FEWER_NETWORKS } else { NETWORKS }
+}
 
 /// Something that is loaded and visited.
 #[derive(Debug, Clone, PartialEq)]
@@ -195,14 +205,16 @@ pub fn network_workloads(
     failed: &BTreeSet<LayerKey>,
     rng: &mut ChaCha8Rng,
 ) -> Result<Vec<Workload>, EngineError> {
-    let mut pool = Pool { space, runtime, failed, networks: Vec::new(), occurrences: BTreeMap::new() };
+    let mut pool = Pool { space, runtime, keys, failed, networks: Vec::new(), occurrences: BTreeMap::new() };
     let most = most_networks(space);
-    let sampled = most.min(NETWORKS);
+    let sampled = most.min(sampled_networks(runtime));
     for arch in balanced(space, sampled, rng) {
-        pool.try_add(&arch)?;
+        if !pool.is_large() {
+            pool.try_add(&arch)?;
+        }
     }
     for _ in 0..MAX_SAMPLES {
-        if pool.networks.len() >= sampled {
+        if pool.networks.len() >= sampled || pool.is_large() {
             break;
         }
         pool.try_add(&space.sample(rng))?;
@@ -246,24 +258,33 @@ fn most_networks(space: &Space) -> usize {
 struct Pool<'a> {
     space: &'a Space,
     runtime: Runtime,
+    keys: &'a BTreeMap<LayerKey, Witness>,
     failed: &'a BTreeSet<LayerKey>,
     networks: Vec<(Arch, LoweredNetwork)>,
     occurrences: BTreeMap<LayerKey, usize>,
 }
 
 impl Pool<'_> {
+    /// Whether the networks are enough for what they weigh.
+    fn is_large(&self) -> bool {
+        let parameters: u64 = self.networks.iter().map(|(_, network)| network.cost().params).sum();
+        self.networks.len() >= FEWER_NETWORKS && parameters * ELEMENT_BYTES > MUCH_MEMORY
+    }
+
     fn try_add(&mut self, arch: &Arch) -> Result<(), EngineError> {
         self.try_add_with(arch, None)
     }
 
-    /// Adds a network unless it is there already, needs a failed layer, or lacks the key that is wanted.
+    /// Adds a network unless it is there already, needs a layer that failed or that the search for keys has missed, or lacks the key
+    /// that is wanted.
     fn try_add_with(&mut self, arch: &Arch, wanted: Option<&LayerKey>) -> Result<(), EngineError> {
         if self.networks.iter().any(|(known, _)| known == arch) {
             return Ok(());
         }
         let network = subnet(self.space, self.runtime, arch)?;
         let keys: BTreeSet<LayerKey> = network.keys().cloned().collect();
-        if keys.iter().any(|key| self.failed.contains(key)) || wanted.is_some_and(|key| !keys.contains(key)) {
+        let is_usable = |key: &LayerKey| self.keys.contains_key(key) && !self.failed.contains(key);
+        if !keys.iter().all(is_usable) || wanted.is_some_and(|key| !keys.contains(key)) {
             return Ok(());
         }
         for key in keys {

@@ -17,8 +17,6 @@ pub const WEIGHT: f64 = 0.01;
 const OF_NETWORKS: f64 = 0.9;
 /// One row of weight in so many may be weak: one whose share wanders is not told better by more rounds.
 const ONE_WEAK_IN: usize = 20;
-/// One workload of so many is visited in a round once a look has said what is known least.
-const ONE_VISITED_IN: usize = 3;
 /// At least so many workloads are visited in a round.
 const FEWEST_VISITED: usize = 4;
 
@@ -115,7 +113,7 @@ impl<'a> Shares<'a> {
         self.rows.get(key).and_then(|row| row.half_width).unwrap_or(f64::INFINITY)
     }
 
-    /// The third of the workloads, by their places, that tell most of what is known least: first those with weak rows, then by what
+    /// The half of the workloads, by their places, that tell most of what is known least: first those with weak rows, then by what
     /// their rows add to the networks' uncertainty.
     #[must_use]
     pub fn weakest(&self, workloads: &[Workload]) -> Vec<usize> {
@@ -132,7 +130,7 @@ impl<'a> Shares<'a> {
         let mut order: Vec<usize> = (0..workloads.len()).collect();
         // Stable: of equals the first in the order of loading.
         order.sort_by(|&a, &b| scores[b].0.total_cmp(&scores[a].0).then(scores[b].1.total_cmp(&scores[a].1)));
-        order.truncate(workloads.len().div_ceil(ONE_VISITED_IN).max(FEWEST_VISITED));
+        order.truncate(workloads.len().div_ceil(2).max(FEWEST_VISITED));
         order.sort_unstable();
         order
     }

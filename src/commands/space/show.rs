@@ -72,7 +72,7 @@ fn facts(space: Space, runtime: Runtime, lut: Option<&Lut>) -> Result<Facts, Fai
         None => macs / ASSUMED_MACS_PER_SECOND + ASSUMED_LAYER_SECONDS * layers_of_one(&space, runtime)?,
     };
     let networks = u64::try_from(space.networks()).unwrap_or(u64::MAX);
-    let forecast = Forecast::new(networks, keys, SESSIONS, seconds);
+    let forecast = Forecast::new(runtime, networks, keys, SESSIONS, seconds);
     Ok(Facts { modules: space.graph.modules(), keys, macs, macs_method, forecast, runtime, space })
 }
 
