@@ -1,0 +1,78 @@
+//! Devices by their names, and the way to them.
+
+use std::path::{Path, PathBuf};
+
+use nasprof_base::env_path::state_home;
+use nasprof_devices::{CommandDevice, CommandTable, DeviceFile, Link, LinkError, Milestone, Upload, find};
+
+use super::programs::programs;
+use crate::cli::MeasureArgs;
+use crate::escape::one_line;
+use crate::failure::Failure;
+use crate::interruption::heeded;
+use crate::known::user_devices;
+use crate::terminal::status;
+
+/// A device by name, from the user's folder or built in, with what the command line sets over it.
+pub(crate) fn device(name: &str, settings: &[String]) -> Result<DeviceFile, Failure> {
+    Ok(find(name, user_devices().as_deref(), settings)?)
+}
+
+/// The back end that a measurement uses.
+pub(crate) fn backend(name: &str, args: &MeasureArgs) -> Result<String, Failure> {
+    let own = device(name, &args.settings.set)?.backend;
+    Ok(args.context.backend.clone().unwrap_or(own))
+}
+
+/// Reaches a device; a board is logged in to and taken.
+pub(crate) fn open(file: &DeviceFile) -> Result<Link, Failure> {
+    open_with(file, Vec::new())
+}
+
+/// As [`open`]; a board gets these files as well.
+pub(crate) fn open_with(file: &DeviceFile, uploads: Vec<Upload>) -> Result<Link, Failure> {
+    if file.command.is_some() {
+        return Err(Failure::usage(format!(
+            "`{}` runs a command of its own, which times whole models only",
+            file.name
+        ))
+        .hint(format!(
+            "`nasprof time --device {0}` and `nasprof measure --device {0} --model FILE.onnx` use it",
+            file.name
+        )));
+    }
+    heeded()?;
+    Ok(reach(file, uploads, &mut |milestone| {
+        if let Milestone::TryingAgain { problem, pause } = milestone {
+            status(format!("{problem}; retrying in {} s", pause.as_secs()));
+        }
+    })?)
+}
+
+/// Reaches a device and reports each step on the way.
+pub(crate) fn open_with_progress(file: &DeviceFile, progress: &mut dyn FnMut(Milestone)) -> Result<Link, LinkError> {
+    reach(file, Vec::new(), progress)
+}
+
+fn reach(file: &DeviceFile, uploads: Vec<Upload>, progress: &mut dyn FnMut(Milestone)) -> Result<Link, LinkError> {
+    Link::open(file, programs(), clock_copies(), uploads, Box::new(passphrase), progress)
+}
+
+/// Reaches a device that runs a command in an agent's place.
+pub(crate) fn open_command(
+    file: &DeviceFile,
+    command: &CommandTable,
+    progress: &mut dyn FnMut(Milestone),
+) -> Result<CommandDevice, LinkError> {
+    CommandDevice::open(file, command, Box::new(passphrase), progress)
+}
+
+/// Asks on the terminal for the passphrase of a key.
+fn passphrase(key: &Path) -> std::io::Result<String> {
+    rpassword::prompt_password(format!("Passphrase of {}: ", one_line(&key.display().to_string())))
+}
+
+/// Folder of the copies of devices' clocks as they were before they were locked.
+fn clock_copies() -> Option<PathBuf> {
+    state_home().map(|folder| folder.join("nasprof/clocks"))
+}

@@ -1,0 +1,14 @@
+//! Names of files that are made from other names.
+
+/// The name of a file without its ending, or of something built in, for use in default output names. None begins as an
+/// option does: `rm *` is not to take it for one.
+pub(crate) fn file_name(name: &str) -> String {
+    let stem = Path::new(name).file_stem().map_or_else(|| name.to_owned(), |s| s.to_string_lossy().into_owned());
+    let name = plain(&stem);
+    if name.starts_with('-') { format!("_{name}") } else { name }
+}
+
+/// A name with nothing in it that a file's name should not have.
+pub(crate) fn plain(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect()
+}
