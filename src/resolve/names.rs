@@ -1,5 +1,7 @@
 //! Names of files that are made from other names.
 
+use std::path::Path;
+
 /// The name of a file without its ending, or of something built in, for use in default output names. None begins as an
 /// option does: `rm *` is not to take it for one.
 pub(crate) fn file_name(name: &str) -> String {

@@ -63,7 +63,10 @@ pub(super) fn locked(supervisor: &Shared) -> MutexGuard<'_, Option<Supervisor>> 
 }
 
 /// Uses the supervisor; one that fails is given up, so that the next use reaches the board anew.
-pub(super) fn with<T>(supervisor: &Shared, use_it: impl FnOnce(&mut Supervisor) -> Result<T, LinkError>) -> Result<T, LinkError> {
+pub(super) fn with<T>(
+    supervisor: &Shared,
+    use_it: impl FnOnce(&mut Supervisor) -> Result<T, LinkError>,
+) -> Result<T, LinkError> {
     let mut slot = locked(supervisor);
     let supervisor = slot.as_mut().ok_or_else(|| LinkError::Lost("there is no connection".to_owned()))?;
     let result = use_it(supervisor);

@@ -1,6 +1,6 @@
 //! What is known of an operation by itself.
 
-use super::{Function, Op};
+use super::{Function, Op, Reduction};
 
 impl Op {
     /// Name of the operation, as LUT rows use it.

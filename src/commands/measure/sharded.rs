@@ -9,7 +9,10 @@ use nasprof_profiler::journal::Shard;
 use serde_json::{Value, json};
 
 use super::super::lut::events_of;
-use super::{Job, Outcome, exit_code, failed, in_words, measure_all, path_text, print, print_json, split};
+use super::super::{path_text, print, print_json};
+use super::job::Job;
+use super::outcome::{Outcome, failed, in_words};
+use super::{exit_code, measure_all, split};
 use crate::cli::MeasureArgs;
 use crate::failure::{Exit, Failure};
 use crate::outputs::{LUTS, Outputs, given};

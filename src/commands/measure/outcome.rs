@@ -1,0 +1,80 @@
+//! What a measurement gave, in words and as JSON.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nasprof_base::text::rough;
+use nasprof_lut::{Flag, Lut, Row};
+use nasprof_profiler::engine::{Precision, ROW_WIDTH};
+use serde_json::json;
+
+use super::super::{path_text, print, print_json};
+use crate::cli::MeasureArgs;
+use crate::failure::Failure;
+
+/// What a measurement gave.
+pub(super) struct Outcome {
+    pub(super) device: String,
+    pub(super) output: PathBuf,
+    pub(super) journal: PathBuf,
+    pub(super) lut: Lut,
+    pub(super) visits: usize,
+    pub(super) converged: bool,
+    pub(super) elapsed: Duration,
+}
+
+impl Outcome {
+    pub(super) fn print(&self, args: &MeasureArgs) -> Result<(), Failure> {
+        let (rows, failed) = (&self.lut.rows, failed(&self.lut));
+        if args.json {
+            return print_json(&json!({
+                "device": self.device,
+                "lut": path_text(&self.output),
+                "journal": path_text(&self.journal),
+                "rows": rows.len(),
+                "failed": failed,
+                "converged": self.converged,
+                "precision": self.lut.context.precision,
+                "reconciliation": self.lut.context.reconciliation,
+                "networks": self.lut.whole_networks().collect::<Vec<_>>(),
+                "sessions": self.lut.context.sessions,
+                "calibration": self.lut.context.calibration,
+                "seconds": self.elapsed.as_secs_f64(),
+                "seed": args.seed,
+            }));
+        }
+        print(in_words(&self.output, &self.lut))
+    }
+}
+
+/// What was measured, in a line.
+pub(super) fn in_words(path: &Path, lut: &Lut) -> String {
+    let (path, rows, failed) = (path.display(), lut.rows.len(), failed(lut));
+    let known = lut.context.precision.map_or_else(|| wide(lut), |precision| known(&precision));
+    format!("{path}: {rows} layers, {failed} failed; {known}")
+}
+
+/// How well networks and layers are known, in words.
+pub(in super::super) fn known(precision: &Precision) -> String {
+    let width = |width: Option<f64>| width.map_or_else(|| "unknown".to_owned(), |width| format!("± {}", rough(width)));
+    let (networks, rows) = (width(precision.networks), width(precision.rows));
+    format!("networks {networks}, layers {rows} in the median, {} of {} weak", precision.weak, precision.of)
+}
+
+/// The same where no networks were sampled.
+fn wide(lut: &Lut) -> String {
+    let wide = lut.rows.iter().filter(|row| row.flags.contains(&Flag::NotConverged)).count();
+    format!("{wide} wider than {}", rough(ROW_WIDTH))
+}
+
+/// How many layers have no times.
+pub(super) fn failed(lut: &Lut) -> usize {
+    lut.rows.iter().filter(|row: &&Row| row.times.is_none()).count()
+}
+
+/// Whether the LUT's networks are as certain as was asked for. Of layers timed alone, and of shards of a measurement, the
+/// sessions say.
+pub(super) fn is_certain(lut: &Lut, converged: bool) -> bool {
+    let wanted = lut.context.header.ci;
+    lut.context.precision.map_or(converged, |precision| precision.networks.is_some_and(|width| width <= wanted))
+}
