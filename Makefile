@@ -88,7 +88,7 @@ quickstart: build-$(RUNTIME) ## Build, measure this machine, estimate and valida
 quickstart-search: build ## Install Fashion-MNIST, search a small space on it and train the winner
 	@scripts/install-fashion-mnist.sh
 	@echo '== A search: its accuracy is that of the shared weights, for comparing networks only'
-	@$(nasprof) search configs/experiments/quick-pnas.toml -o runs/quick-pnas --set data.max_train_images=3000 --resume
+	@$(nasprof) search configs/experiments/quick-pnas.toml -o runs/quick-pnas --set data.max_train_images=2000 --resume
 	@echo '== The winner, trained by itself'
 	@$(nasprof) train configs/experiments/quick-pnas-train.toml -o runs/quick-pnas-train --resume
 	@$(nasprof) report runs/quick-pnas -o runs/quick-pnas.html
