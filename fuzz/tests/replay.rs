@@ -30,6 +30,8 @@ fn replay(target: &Target, mutations: u64, seed: u64) {
     let seeds = (target.seeds)();
     let kept = kept(target);
     assert!(!seeds.is_empty(), "{} has no seeds", target.name);
+    // scripts/fuzz.sh gives libFuzzer no more: of a larger seed it would see the beginning only.
+    assert!(seeds.iter().all(|seed| seed.len() <= 1 << 16), "{}: a seed is larger than 64 KiB", target.name);
     let inputs: Vec<&Vec<u8>> = seeds.iter().chain(&kept).collect();
     inputs.iter().for_each(|input| run(target.name, input));
     let mut rng = ChaCha8Rng::seed_from_u64(seed);

@@ -4,13 +4,13 @@ use std::cell::OnceCell;
 
 use nasprof_devices::find;
 use nasprof_graph::runtime::Runtime;
+use nasprof_graph::{Graph, GraphBuilder, GraphError, Op};
 use nasprof_onnx::{Weights, read, write};
 use nasprof_search::config::Experiment;
 use nasprof_spaces::{SpaceSpec, builtin_names, builtin_text};
 use rand::SeedableRng;
 use tempfile::TempDir;
 
-use super::measured;
 use crate::slow;
 
 /// Most parameters of a network whose model is written again: weights are made for it.
@@ -32,29 +32,43 @@ pub(super) fn onnx(data: &[u8]) {
 }
 
 pub(super) fn onnx_seeds() -> Vec<Vec<u8>> {
-    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
-    let space = measured::space();
-    let network = |space: &nasprof_spaces::Space, rng: &mut rand_chacha::ChaCha8Rng| {
-        let arch = space.sample(rng);
-        Runtime::TorchEager
-            .subnet(&space.graph, &arch)
-            .expect("an architecture of the space is selected")
-            .graph()
-            .clone()
-    };
-    let mut graphs = vec![network(&space, &mut rng), network(&space, &mut rng)];
-    graphs.extend(operations());
+    let graphs = [operations(), activations()].map(|graph| graph.expect("the graph is built"));
     let model = |graph| write(&graph, "seed", &Weights::Random { seed: 0 }, &[]).expect("a small network is written");
     graphs.into_iter().map(model).collect()
 }
 
-/// Networks with operations that the small space lacks.
-fn operations() -> Vec<nasprof_graph::Graph> {
-    let darts = "format_version = 1\nkind = \"darts\"\ninput = [1, 8, 8]\nnum_classes = 2\nchannels = 2\ncells = 3\n";
-    let Ok(space) = SpaceSpec::parse(darts).and_then(|spec| spec.build("cells")) else { return Vec::new() };
-    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
-    let arch = space.sample(&mut rng);
-    Runtime::TorchEager.subnet(&space.graph, &arch).map(|network| network.graph().clone()).into_iter().collect()
+/// A network with most operations. It is small: fuzzing reads no more than 64 KiB, and a model that is cut is refused at the first look.
+fn operations() -> Result<Graph, GraphError> {
+    let mut b = GraphBuilder::new();
+    let x = b.input("x", [1, 4, 8, 8])?;
+    let conv = b.add("conv", Op::conv(4, 3, 1, 1).with_bias(), &[x])?;
+    let norm = b.add("norm", Op::batch_norm(), &[conv])?;
+    let relu = b.add("relu", Op::Relu6, &[norm])?;
+    let depthwise = b.add("depthwise", Op::conv(4, 3, 1, 1).with_groups(4), &[relu])?;
+    let gate = b.add("gate", Op::Sigmoid, &[depthwise])?;
+    let product = b.add("product", Op::Mul, &[depthwise, gate])?;
+    let sum = b.add("sum", Op::Add, &[product, x])?;
+    let padded = b.add("pad", Op::Pad { padding: [1, 0, 1, 0] }, &[sum])?;
+    let cropped = b.add("crop", Op::Crop { top: 1, left: 1 }, &[padded])?;
+    let (kernel, stride, pad) = ([2, 2], [2, 2], [0, 0]);
+    let largest = b.add("largest", Op::MaxPool { kernel, stride, pad }, &[cropped])?;
+    let mean = b.add("mean", Op::AvgPool { kernel, stride, pad, count_padding: true }, &[cropped])?;
+    let both = b.add("both", Op::Concat { axis: 1 }, &[largest, mean])?;
+    let whole = b.add("whole", Op::GlobalAvgPool, &[both])?;
+    let flat = b.add("flat", Op::Flatten, &[whole])?;
+    let linear = b.add("linear", Op::Linear { out_features: 3, bias: true }, &[flat])?;
+    let softmax = b.add("softmax", Op::Softmax { axis: 1 }, &[linear])?;
+    b.build(&[softmax])
+}
+
+/// The functions between layers.
+fn activations() -> Result<Graph, GraphError> {
+    let mut b = GraphBuilder::new();
+    let mut value = b.input("x", [1, 2, 4, 4])?;
+    for (name, op) in [("relu", Op::Relu), ("tanh", Op::Tanh), ("hard", Op::Hsigmoid), ("swish", Op::Hswish)] {
+        value = b.add(name, op, &[value])?;
+    }
+    b.build(&[value])
 }
 
 pub(super) fn space(data: &[u8]) {
