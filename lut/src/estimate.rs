@@ -6,6 +6,7 @@ use nasprof_base::statistics::mean;
 use nasprof_graph::{Arch, LayerKey, LoweredLayer, LoweredNetwork};
 use nasprof_profiler::engine::WEIGHT;
 use nasprof_profiler::protocol::Timing;
+use nasprof_spaces::Space;
 
 use crate::energy::{EnergyEstimate, EnergyScale};
 use crate::estimated::{Estimate, EstimateFlag, NodeEstimate, Source};
@@ -143,6 +144,13 @@ impl<'a> Estimator<'a> {
             }
         };
         Layer { ms: ns.map(|ns| (ns + self.layer_ns) * ms_per_ns), relative_error, source }
+    }
+
+    /// Whether the LUT has an entry for every layer that an architecture of a space runs.
+    #[must_use]
+    pub fn predicts(&self, space: &Space, arch: &Arch) -> bool {
+        let network = self.lut.context.header.runtime.subnet(&space.graph, arch).ok();
+        network.and_then(|network| self.latency_ms(&network)).is_some()
     }
 
     /// Calibrated milliseconds of a network that is already as the runtime executes it; `None` if a layer is missing.

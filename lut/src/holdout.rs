@@ -41,8 +41,7 @@ pub fn holdout_networks(space: &Space, lut: &Lut, count: usize, seed: u64) -> Re
         let samples = if holdout.uncovered < MAX_SAMPLES * (1 + holdout.networks.len()) { MAX_SAMPLES } else { 0 };
         let arch = (0..samples).map(|_| space.sample(&mut rng)).find(|arch| !seen.contains(arch)).ok_or(too_few)?;
         seen.insert(arch.clone());
-        let network = lut.context.header.runtime.subnet(&space.graph, &arch).ok();
-        if network.and_then(|network| estimator.latency_ms(&network)).is_some() {
+        if estimator.predicts(space, &arch) {
             holdout.networks.push(arch);
         } else {
             holdout.uncovered += 1;

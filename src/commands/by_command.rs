@@ -9,7 +9,7 @@ use nasprof_devices::{
 use nasprof_lut::{Format, ProfileLayer, profile_layers};
 use nasprof_onnx::{ModelNames, read_names};
 
-use super::model_file::stands_alone;
+use super::model_file::{absolute, stands_alone};
 use super::status;
 use crate::cli::ContextArgs;
 use crate::display::Screen;
@@ -70,10 +70,7 @@ impl ByCommand {
     /// A model file, as the device gets it, and its names where it is ONNX.
     pub(super) fn model(&self, path: &Path) -> Result<(CommandModel, Option<ModelNames>), Failure> {
         let in_context = |failure: Failure| failure.context(format!("--model {}", path.display()));
-        let found = path.canonicalize().map_err(|e| in_context(Failure::usage(e)))?;
-        if !found.is_file() {
-            return Err(in_context(Failure::usage("is not a file")));
-        }
+        let found = absolute(path).map_err(in_context)?;
         let bytes = resolve::model_file(path).map_err(in_context)?;
         if bytes.is_empty() {
             return Err(in_context(Failure::usage("is empty")));

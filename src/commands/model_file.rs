@@ -24,13 +24,13 @@ pub(super) struct ModelFile {
 impl ModelFile {
     /// The files are opened on the device: what is not there is said before it is reached.
     pub(super) fn find(model: &Path, shapes: &ShapeArgs, values: Option<&Path>) -> Result<Self, Failure> {
-        let sizes = |shape: &[usize]| shape.iter().map(|&size| size as u64).collect();
+        let sizes = |shape: Vec<usize>| shape.into_iter().map(|size| size as u64).collect();
         Ok(Self {
             model: absolute(model).map_err(|f| f.context(format!("--model {}", model.display())))?,
             values: values
                 .map(|path| absolute(path).map_err(|f| f.context(format!("--input {}", path.display()))))
                 .transpose()?,
-            shapes: shapes.input_shape.iter().map(|(name, shape)| (name.clone(), sizes(shape))).collect(),
+            shapes: resolve::input_shapes(shapes)?.into_iter().map(|(name, shape)| (name, sizes(shape))).collect(),
         })
     }
 
@@ -64,11 +64,6 @@ impl ModelFile {
         Ok(ModelRequest { workload: 0, path: text(&self.model)?, shapes, values })
     }
 
-    /// Its file's name.
-    pub(super) fn name(&self) -> String {
-        self.model.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
-    }
-
     /// A name that only this model with these inputs has.
     pub(super) fn identity(&self) -> Result<String, Failure> {
         let mut all = Sha256::new();
@@ -80,12 +75,12 @@ impl ModelFile {
         }
         all.update(format!("{:?}", self.shapes));
         let hash: String = all.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        Ok(format!("{} {hash}", self.name()))
+        Ok(format!("{} {hash}", resolve::last_part(&self.model)))
     }
 }
 
 /// Refuses what a model that a runtime reads has by itself.
-pub(super) fn check_context(context: &ContextArgs, target: &Target) -> Result<(), Failure> {
+pub(super) fn check_target(target: &Target, context: &ContextArgs) -> Result<(), Failure> {
     if !target.precision.is_usual() {
         let name = target.precision.name();
         return Err(Failure::usage(format!("--precision {name} with --model: a model computes in what it holds"))
@@ -108,7 +103,8 @@ pub(super) fn stands_alone(names: &ModelNames) -> Result<(), Failure> {
     Ok(())
 }
 
-fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+/// The absolute path of a file that is there.
+pub(super) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     let found = path.canonicalize().map_err(Failure::usage)?;
     if found.is_file() { Ok(found) } else { Err(Failure::usage("is not a file")) }
 }

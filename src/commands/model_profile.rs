@@ -11,6 +11,7 @@ use super::{path_text, print, print_json};
 use crate::cli::{MeasureArgs, SortColumn};
 use crate::failure::Failure;
 use crate::outputs::Outputs;
+use crate::resolve;
 
 /// Kernels that the table of a measurement shows.
 const SHOWN: usize = 40;
@@ -31,7 +32,7 @@ pub(super) fn check_output(output: &Path, inputs: &Outputs) -> Result<(), Failur
 /// What is measured, and where.
 pub(super) fn subject(model: &Path, device: &str, backend: &str, threads: usize) -> ModelSubject {
     ModelSubject {
-        model: model.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+        model: resolve::last_part(model),
         device: device.to_owned(),
         backend: backend.to_owned(),
         threads: Some(threads),

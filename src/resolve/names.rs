@@ -14,3 +14,8 @@ pub(crate) fn file_name(name: &str) -> String {
 pub(crate) fn plain(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect()
 }
+
+/// The last part of a path, for people.
+pub(crate) fn last_part(path: &Path) -> String {
+    path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}

@@ -61,14 +61,19 @@ pub(crate) fn model(path: &Path, shapes: &ShapeArgs) -> Result<Space, Failure> {
 }
 
 fn network_of(path: &Path, shapes: &ShapeArgs) -> Result<Space, Failure> {
+    let graph = onnx::read_with(&model_file(path)?, &input_shapes(shapes)?)?;
+    Ok(Space::new(&file_name(&path.to_string_lossy()), graph))
+}
+
+/// The shapes that are given, by the names of the inputs.
+pub(crate) fn input_shapes(shapes: &ShapeArgs) -> Result<onnx::InputShapes, Failure> {
     let mut given = onnx::InputShapes::new();
     for (name, shape) in &shapes.input_shape {
         if given.insert(name.clone(), shape.clone()).is_some() {
             return Err(Failure::usage(format!("input `{name}` has two shapes")));
         }
     }
-    let graph = onnx::read_with(&model_file(path)?, &given)?;
-    Ok(Space::new(&file_name(&path.to_string_lossy()), graph))
+    Ok(given)
 }
 
 /// The bytes of a model or of weights.

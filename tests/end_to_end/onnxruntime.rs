@@ -216,7 +216,6 @@ fn any_model_is_measured_kernel_by_kernel() {
     folder.fails(&measure.replace("model.onnx", "bad.onnx"), 2, "bad.onnx");
 }
 
-/// A host asks a board's agent before it puts a library there.
 /// The runtime reads a model by itself: operators that are unknown to our reader are no obstacle.
 #[test]
 fn any_model_is_timed_whole() {
@@ -249,6 +248,7 @@ fn any_model_is_timed_whole() {
     assert!(refused.code == Some(2) && refused.stderr.contains("space_digest"), "{}", refused.stderr);
 }
 
+/// A host asks a board's agent before it puts a library there.
 #[test]
 fn the_agent_says_where_its_library_is() {
     let folder = Folder::new();

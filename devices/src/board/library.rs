@@ -71,7 +71,7 @@ fn upload(connection: &Connection, file: &DeviceFile, survey: &Survey, complaint
     let bytes = fs::read(&path).map_err(|e| wrong(e.to_string()))?;
     let installed = put(connection, file, survey, &Upload { kind: FileKind::Library, bytes })?;
     let origin = if installed.uploaded { LibraryOrigin::Uploaded } else { LibraryOrigin::WasThere };
-    Ok(Library { path: format!("{}/{}", survey.folder, installed.path), origin })
+    Ok(Library { path: installed.absolute(survey), origin })
 }
 
 /// The library for an architecture that this machine has: named, or in the cache of the install script.

@@ -73,6 +73,13 @@ pub(crate) struct Installed {
     pub(crate) uploaded: bool,
 }
 
+impl Installed {
+    /// Its path, as the agent takes it.
+    pub(super) fn absolute(&self, survey: &Survey) -> String {
+        format!("{}/{}", survey.folder, self.path)
+    }
+}
+
 /// Puts the agent for the board's architecture there, unless it is there.
 pub(crate) fn install(
     connection: &Connection,
@@ -100,7 +107,7 @@ pub(crate) fn put_all(
     survey: &Survey,
     uploads: &[Upload],
 ) -> Result<Vec<String>, LinkError> {
-    let path = |upload| Ok(format!("{}/{}", survey.folder, put(connection, file, survey, upload)?.path));
+    let path = |upload| Ok(put(connection, file, survey, upload)?.absolute(survey));
     uploads.iter().map(path).collect()
 }
 

@@ -48,7 +48,7 @@ pub(super) fn run(args: &ImportArgs, as_json: bool) -> Result<(), Failure> {
     };
     let settings = ImportSettings {
         format,
-        file: args.table.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+        file: resolve::last_part(&args.table),
         unit: args.unit.map(|unit| match unit {
             LatencyUnit::S => Unit::Seconds,
             LatencyUnit::Ms => Unit::Milliseconds,

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use nasprof_profiler::model_measure::{ModelPlan, measure_model};
 use nasprof_profiler::model_profile::ModelProfile;
 
-use super::super::model_file::{ModelFile, check_context};
+use super::super::model_file::{ModelFile, check_target};
 use super::super::{model_profile, print_remarks};
 use crate::cli::MeasureArgs;
 use crate::display::Screen;
@@ -29,7 +29,7 @@ pub(super) fn run(device: &str, model: &Path, args: &MeasureArgs) -> Result<Exit
     let file = resolve::device(device, &args.settings.set)?;
     let mut link = resolve::open_with(&file, found.uploads(&file)?)?;
     let target = resolve::target(&file, link.cores(), &args.context)?;
-    check_context(&args.context, &target)?;
+    check_target(&target, &args.context)?;
     let plan = ModelPlan {
         setup: target.setup(args.seed, 0),
         request: found.request(&link)?,

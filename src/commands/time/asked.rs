@@ -13,9 +13,9 @@ use nasprof_search::job::Existing;
 use nasprof_spaces::Space;
 
 use super::super::archs;
-use super::super::context::{check_clocks, check_context as check_lut_context};
+use super::super::context::{check_clocks, check_context};
 use super::super::kept_journal;
-use super::super::model_file::{ModelFile, check_context};
+use super::super::model_file::{ModelFile, check_target};
 use super::super::whole::session;
 use crate::cli::TimeArgs;
 use crate::failure::Failure;
@@ -75,7 +75,7 @@ impl Asked {
         let model = read_by_runtime(args, file)?;
         let (space, archs) = match &args.model {
             Some(path) => {
-                let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+                let name = resolve::last_part(path);
                 let space = match &model {
                     Some(model) => Space::new(&name, ModelDevice::graph(&model.identity()?).map_err(Failure::usage)?),
                     None => resolve::model(path, &args.shapes)?,
@@ -110,7 +110,7 @@ impl Asked {
         let (space, identity) = at_batch(self.space.clone(), batch.unwrap_or(target.batch))?;
         let header = match &self.lut {
             Some(lut) => {
-                check_lut_context(lut, &args.context, &space.name, &identity)?;
+                check_context(lut, &args.context, &space.name, &identity)?;
                 lut.check_context(&[("device", Some(args.device.clone()))])?;
                 check_clocks(lut, args.lock_clocks)?;
                 let timing = target.timing.or(lut.context.header.timing);
@@ -119,7 +119,7 @@ impl Asked {
             None => {
                 let runtime = match &self.model {
                     Some(_) => {
-                        check_context(&args.context, &target)?;
+                        check_target(&target, &args.context)?;
                         Runtime::TorchEager
                     }
                     None => resolve::runtime(&target, link.agent(&target.backend)?.as_mut())?,

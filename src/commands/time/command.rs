@@ -71,8 +71,7 @@ pub(super) fn run(args: &TimeArgs, file: &DeviceFile, command: &CommandTable) ->
     let mut by_command = ByCommand::open(file, command, context)?;
     let networks = match &args.model {
         Some(path) => {
-            let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-            vec![(name, by_command.model(path)?.0)]
+            vec![(resolve::last_part(path), by_command.model(path)?.0)]
         }
         None => networks,
     };
