@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails by panicking")]
 
 pub mod data_sets;
+pub mod draws;
 pub mod engine;
 pub mod graphs;
 pub mod luts;

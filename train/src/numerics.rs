@@ -70,6 +70,7 @@ mod tests {
     use nasprof_graph::{Arch, Graph, GraphBuilder, Op};
     use nasprof_search::config::{self, OptimizerKind};
     use nasprof_search::schedule::LearningRate;
+    use nasprof_testkit::draws;
 
     use super::*;
     use crate::loss::cross_entropy;
@@ -109,9 +110,8 @@ mod tests {
         let rate = LearningRate::new(settings.schedule.clone(), settings.learning_rate, u64::from(STEPS), 1);
         let named = net.parameters().all().iter().map(|p| (p.name.clone(), p.tensor.shallow_clone())).collect();
         let mut optimizer = Optimizer::new(settings, rate, named);
-        tch::manual_seed(7);
-        let images = Tensor::randn([16, 3, 8, 8], (Kind::Float, Device::Cpu));
-        let labels = Tensor::randint(5, [16], (Kind::Int64, Device::Cpu));
+        let images = Tensor::from_slice(&draws::normal(7, 16 * 3 * 8 * 8)).view([16, 3, 8, 8]);
+        let labels = Tensor::from_slice(&draws::labels(7, 16, 5));
         let convolution = &net.parameters().find("first/conv/weight").unwrap().tensor;
         let before = convolution.detach().copy();
         let step = |_| {

@@ -177,6 +177,7 @@ mod tests {
     use nasprof_graph::{Graph, GraphBuilder, Op};
     use nasprof_search::config::{self, OptimizerKind};
     use nasprof_search::schedule::{LearningRate, Schedule};
+    use nasprof_testkit::draws;
 
     use super::*;
     use crate::loss::cross_entropy;
@@ -235,11 +236,13 @@ mod tests {
             let loss = cross_entropy(&output.values[0], &mini.labels, 0.0)?;
             Ok((loss, output.values[0].shallow_clone(), output.parameters))
         };
-        let step = |i: i64| {
-            tch::manual_seed(if stale { 0 } else { i });
-            let mini = |_| MiniBatch {
-                images: Tensor::randn([4, 3, 6, 6], (Kind::Float, Device::Cpu)),
-                labels: Tensor::randint(5, [4], (Kind::Int64, Device::Cpu)),
+        let step = |i: u64| {
+            let mini = |half| {
+                let seed = half + if stale { 0 } else { 2 * i };
+                MiniBatch {
+                    images: Tensor::from_slice(&draws::normal(seed, 4 * 3 * 6 * 6)).view([4, 3, 6, 6]),
+                    labels: Tensor::from_slice(&draws::labels(seed, 4, 5)),
+                }
             };
             let batch: Vec<MiniBatch> = (0..2).map(mini).collect();
             let score = match &mut replayed {

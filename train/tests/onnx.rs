@@ -8,12 +8,13 @@ use nasprof_graph::runtime::Runtime;
 use nasprof_graph::{Arch, Function, Graph, GraphBuilder, NodeId, Op, PadMode, Reduction, ResizeMode};
 use nasprof_onnx::{Weights, write};
 use nasprof_spaces::Space;
+use nasprof_testkit::draws::normal;
 use nasprof_testkit::graphs::conv_nd;
 use nasprof_testkit::python::{ONNX, python};
 use nasprof_train::supernet::{Path, Phase, Supernet};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 /// Runs each model on its data, and prints the largest error relative to the largest expected value.
 const RUN: &str = r#"
@@ -35,22 +36,22 @@ print(json.dumps(errors))
 fn prepare(folder: &FilePath, network: &Graph, exported: &Graph) {
     let net = Supernet::new(network.clone(), 3, Device::Cpu).unwrap();
     let _guard = tch::no_grad_guard();
-    tch::manual_seed(1);
-    for p in net.parameters().all() {
+    for (i, p) in net.parameters().all().iter().enumerate() {
         // Every statistic and bias takes part, and activations stay near one.
         let mut tensor = p.tensor.detach();
-        let noise = tensor.rand_like() * 0.2;
+        let random = Tensor::from_slice(&normal(1 + i as u64, tensor.numel())).view_as(&tensor);
         match p.name.rsplit('/').next().unwrap() {
             "weight" => {
                 let inputs = tensor.size()[1..].iter().product::<i64>() as f64;
-                tensor.copy_(&(tensor.randn_like() * (2.0 / inputs).sqrt()));
+                tensor.copy_(&(random * (2.0 / inputs).sqrt()));
             }
             "slope" => {}
-            _ => tensor.copy_(&(&tensor + noise)),
+            _ => tensor.copy_(&(&tensor + random.abs() * 0.1)),
         }
     }
     let dims: Vec<i64> = network.data_shapes()[0].0.iter().map(|&d| d as i64).collect();
-    let data = Tensor::randn(dims.as_slice(), (Kind::Float, Device::Cpu));
+    let count = dims.iter().product::<i64>() as usize;
+    let data = Tensor::from_slice(&normal(0, count)).view(dims.as_slice());
     let values = net.forward(&data, Path::Selected(&Arch(Vec::new())), Phase::Evaluate).unwrap().values;
     let expected = Tensor::cat(&values.iter().map(|v| v.flatten(0, -1)).collect::<Vec<_>>(), 0);
     assert!(expected.abs().max().double_value(&[]) > 1e-3, "values that vanish show nothing");

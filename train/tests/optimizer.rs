@@ -4,6 +4,7 @@
 
 use nasprof_search::config::{self, OptimizerKind};
 use nasprof_search::schedule::LearningRate;
+use nasprof_testkit::draws;
 use nasprof_train::optimizer::Optimizer;
 use tch::{Kind, Reduction, Tensor};
 
@@ -165,12 +166,14 @@ impl Plain {
 /// Losses of a small network in 32-bit floats over twenty steps.
 fn losses(step: &mut dyn FnMut(&mut [Tensor], Vec<Tensor>)) -> Vec<f64> {
     tch::set_num_threads(1);
-    tch::manual_seed(3);
-    let float = (Kind::Float, tch::Device::Cpu);
-    let images = Tensor::randn([32, 3, 8, 8], float);
-    let labels = Tensor::randint(5, [32], (Kind::Int64, tch::Device::Cpu));
-    let scaled = |dims: &[i64], by: f64| (Tensor::randn(dims, float) * by).set_requires_grad(true);
-    let mut weights = [scaled(&[6, 3, 3, 3], 0.3), scaled(&[6], 0.1), scaled(&[5, 6 * 64], 0.1), scaled(&[5], 0.1)];
+    let normal = |seed: u64, dims: &[i64]| {
+        Tensor::from_slice(&draws::normal(seed, dims.iter().product::<i64>() as usize)).view(dims)
+    };
+    let images = normal(3, &[32, 3, 8, 8]);
+    let labels = Tensor::from_slice(&draws::labels(3, 32, 5));
+    let scaled = |seed, dims: &[i64], by: f64| (normal(seed, dims) * by).set_requires_grad(true);
+    let mut weights =
+        [scaled(4, &[6, 3, 3, 3], 0.3), scaled(5, &[6], 0.1), scaled(6, &[5, 6 * 64], 0.1), scaled(7, &[5], 0.1)];
     (0..20)
         .map(|_| {
             let hidden = images.conv2d(&weights[0], Some(&weights[1]), [1, 1], [1, 1], [1, 1], 1).relu().flatten(1, -1);

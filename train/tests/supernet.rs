@@ -5,6 +5,7 @@
 use nasprof_graph::{Arch, Graph, GraphBuilder, NodeId, Op};
 use nasprof_search::selection::{DiscretizationRule, Relaxation};
 use nasprof_spaces::Space;
+use nasprof_testkit::draws;
 use nasprof_train::supernet::{Distribution, Path, Phase, Supernet};
 use tch::{Device, Kind, Tensor};
 
@@ -124,9 +125,8 @@ fn chain(blocks: usize) -> Graph {
     b.build(&[x]).unwrap()
 }
 
-fn batch(seed: i64) -> Tensor {
-    tch::manual_seed(seed);
-    Tensor::randn([4, 3, 5, 5], (Kind::Float, Device::Cpu))
+fn batch(seed: u64) -> Tensor {
+    Tensor::from_slice(&draws::normal(seed, 4 * 3 * 5 * 5)).view([4, 3, 5, 5])
 }
 
 fn loss(net: &Supernet, x: &Tensor, path: Path<'_>) -> Tensor {
@@ -136,8 +136,10 @@ fn loss(net: &Supernet, x: &Tensor, path: Path<'_>) -> Tensor {
 
 /// Compares a gradient with the difference quotient along a random direction.
 fn check_gradient(tensors: &[Tensor], gradient: &[Tensor], loss: impl Fn() -> f64) {
-    tch::manual_seed(99);
-    let directions: Vec<Tensor> = tensors.iter().map(|t| t.randn_like().set_requires_grad(false)).collect();
+    let random = |(i, t): (usize, &Tensor)| {
+        Tensor::from_slice(&draws::normal(99 + i as u64, t.numel())).view_as(t).to_kind(t.kind())
+    };
+    let directions: Vec<Tensor> = tensors.iter().enumerate().map(random).collect();
     let expected: f64 =
         gradient.iter().zip(&directions).map(|(g, d)| (g * d).sum(Kind::Double).double_value(&[])).sum();
     let step = 1e-3;
@@ -252,7 +254,6 @@ fn paths_are_dropped_by_sample() {
     let x = b.input("x", [1, 2, 2, 2]).unwrap();
     let y = b.add("drop", Op::DropPath { probability: 0.3 }, &[x]).unwrap();
     let net = supernet(b.build(&[y]).unwrap());
-    tch::manual_seed(5);
     let x = Tensor::ones([1000, 2, 2, 2], (Kind::Float, Device::Cpu));
     let run = |phase| net.forward(&x, Path::Selected(&Arch(Vec::new())), phase).unwrap().values.remove(0);
     let y = run(Phase::Train).view([1000, 8]);
