@@ -118,7 +118,7 @@ deny: ## Check licences and sources of dependencies (cargo install cargo-deny)
 # Seconds of each target in `make fuzz`.
 SECONDS_EACH := 60
 
-fuzz: ## Fuzz everything that is read from outside: make fuzz SECONDS_EACH=60
+fuzz: ## Fuzz all readers of outside input: make fuzz SECONDS_EACH=60
 	scripts/fuzz.sh $(SECONDS_EACH)
 
 fuzz-check: ## Run the fuzz targets on their seeds and on some mutations, without libFuzzer

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Do winners meet their latency budget on this machine? Searches by ProxylessNAS and DARTS under three targets each, one
-# search per target; each winner is measured by the search itself.
+# search per target. Each search measures its winner itself.
 #
 #   benchmarks/budgets.sh FOLDER [EXPERIMENT...]            # of configs/experiments; quick-pnas and quick-darts
 #   benchmarks/budgets.sh --table FOLDER                    # of what is there so far
 #
 # The targets are quantiles (25, 50, 75 %) of the latencies of random architectures of the experiment's space. SETTINGS holds
 # further settings of the experiments (`training.epochs=4 data.max_train_images=4000`). FOLDER gets LUTs, runs and
-# table.md. A call that was interrupted goes on where it stopped.
+# table.md. An interrupted call resumes where it stopped.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")/.." && pwd)

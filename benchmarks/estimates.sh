@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# How many architectures a second does `nasprof estimate` predict? On a LUT of a synthetic device, whose layers know their
-# places and whose networks have a size effect. With another nasprof program, the two run in turns.
+# How many architectures a second does `nasprof estimate` predict? The LUT is of a synthetic device; latencies depend on
+# each layer's place and on the network's size. With another nasprof program, the two run in turns.
 #
 #   benchmarks/estimates.sh FOLDER [OTHER_NASPROF]
 #
-# NASPROF: the program to measure [default: target/release/nasprof]. COUNT: architectures [default: 20000]. REPEATS: [default: 5].
+# NASPROF: the program to measure [default: target/release/nasprof]. COUNT: architectures [default: 20000]. REPEATS:
+# [default: 5].
 set -euo pipefail
 folder=${1:?usage: benchmarks/estimates.sh FOLDER [OTHER_NASPROF]}
 nasprof=$(realpath "${NASPROF:-${CARGO_TARGET_DIR:-target}/release/nasprof}")

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Measures LUTs on this machine and how far their predictions are, with the gate's verdict beside every figure.
+# Measures LUTs on this machine and the errors of their predictions, with the gate's verdict beside every figure.
 #
 #   benchmarks/lut.sh FOLDER [SPACE]
 #
-# Two LUTs in the default context and their disagreement, one of isolated layers, one with glibc's own allocator as the
-# control; each validated in a process of its own on 100 holdout networks. Raw output goes to FOLDER.
+# Measures two LUTs in the default context and their disagreement, one LUT of isolated layers, and one with glibc's own
+# allocator as the control. Validates each in a process of its own on 100 holdout networks. Raw output goes to FOLDER.
 set -euo pipefail
 folder=${1:?usage: benchmarks/lut.sh FOLDER [SPACE]}
 space=${2:-mobilenet-cifar10}

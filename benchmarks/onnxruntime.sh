@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Measures a space on ONNX Runtime with one thread and with two, validates 60 networks that the LUTs never saw in another process,
-# and says how long it took. For a quiet machine; the results are what benchmarks/results keeps.
+# Measures a space on ONNX Runtime with one thread and with two, validates 60 unseen networks in another process, and
+# prints the time that it took. Needs a quiet machine; benchmarks/results keeps the results.
 #
 #   benchmarks/onnxruntime.sh FOLDER [SPACE]
 set -euo pipefail

@@ -1,11 +1,11 @@
 #!/bin/sh
-# How long a LUT takes, what it claims, and how far its estimates are off: with this version and, where another program is given, with
-# that one, in turns on the same machine.
+# Measures how long a LUT takes, what error it claims, and what error its estimates have: with this version and, if
+# another program is given, with that program, in turns on the same machine.
 #
 #   benchmarks/precision.sh FOLDER [OLD]
 #
-# FOLDER gets all raw output. OLD is a `nasprof` of another version with its agents beside it. NASPROF names this version's program
-# (default: target/release/nasprof). Needs a quiet machine; at most 12 minutes.
+# FOLDER gets all raw output. OLD is a `nasprof` of another version with its agents beside it. NASPROF names this
+# version's program (default: target/release/nasprof). Needs a quiet machine; at most 12 minutes.
 set -eu
 folder=${1:?usage: benchmarks/precision.sh FOLDER [OLD]}
 old=${2:-}

@@ -1,18 +1,17 @@
 #!/usr/bin/env bash
-# Is the winner of a search better than random choice? One search per seed under one latency target, then the winner and
-# random architectures that meet the same target are trained alike, with the same seed and images.
+# Is the winner of a search better than random choice? Runs one search per seed under one latency target. Then trains
+# the winner and random architectures that meet the same target in the same way, with the same seed and images.
 #
 #   benchmarks/search-quality.sh FOLDER fashion-mnist          # Debian's package, see install-fashion-mnist.sh
 #   benchmarks/search-quality.sh FOLDER IMAGES                 # IMAGES/train/<class>/ and IMAGES/test/<class>/, 32x32
 #   benchmarks/search-quality.sh --summary FOLDER              # of what is there so far
 #
-# FOLDER gets the space, a LUT of this machine (unless there is a lut.parquet), all runs, results.csv and summary.md. A
-# call that was interrupted goes on where it stopped. The settings below are environment variables; they are kept in
-# FOLDER/settings.txt and cannot change within a FOLDER, but for SEEDS: more can be added.
+# FOLDER gets the space, a LUT of this machine (unless there is a lut.parquet), all runs, results.csv and summary.md. An
+# interrupted call resumes where it stopped. The settings below are environment variables; FOLDER/settings.txt keeps
+# them, and they cannot change within a FOLDER. Only SEEDS can get more seeds.
 #
-# Random architectures use 95 to 100 % of the target: slower ones are out, faster ones would lose for another reason.
-# Of several random architectures the best on validation images is taken, at the epoch that is best on them; the test images
-# choose nothing.
+# Random architectures use 95 to 100 % of the target: slower ones miss it, faster ones use less time than allowed.
+# Validation images choose the best of several random architectures and its epoch; the test images choose nothing.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")/.." && pwd)

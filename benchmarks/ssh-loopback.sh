@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Does a LUT depend on how the device is reached? The same space on this machine, measured here, then through SSH to a server
-# of its own on loopback, then here again; each compared with the first. The third is the control: two LUTs that were both
-# measured here differ as well.
+# Does a LUT depend on the connection to the device? Measures the same space on this machine directly, then over SSH to a
+# private server on loopback, then directly again, and compares each LUT with the first. The third is the control: two direct
+# LUTs differ as well.
 #
 #   benchmarks/ssh-loopback.sh FOLDER [SPACE] [measure's options...]     # e.g. runs/loopback small.toml --budget 45s
 #

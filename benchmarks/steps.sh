@@ -1,11 +1,11 @@
 #!/bin/sh
-# Is a step of training as fast as in PyTorch, and as before? This version and, where a commit is given, that one, each against PyTorch,
-# in turns on the same machine.
+# Is a training step as fast as in PyTorch, and as fast as before? Compares this version and, if a commit is given, that
+# version with PyTorch, in turns on the same machine.
 #
 #   benchmarks/steps.sh FOLDER [COMMIT]
 #
-# FOLDER gets all raw output. PYTHON names an interpreter with PyTorch 2.11.0 (train/benches/pytorch/run.sh installs one). TIMES (3) turns of
-# ROUNDS (3) rounds; CASES ("mobilenet darts"); THREADS (2). Needs a quiet machine.
+# FOLDER gets all raw output. PYTHON names an interpreter with PyTorch 2.11.0 (train/benches/pytorch/run.sh installs
+# one). TIMES (3) turns of ROUNDS (3) rounds; CASES ("mobilenet darts"); THREADS (2). Needs a quiet machine.
 set -eu
 folder=${1:?usage: benchmarks/steps.sh FOLDER [COMMIT]}
 commit=${2:-}

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Builds the light agent (without libtorch) for a board of another architecture, twice: as a static program, which runs on every
-# such board, and as a dynamic one, which can load ONNX Runtime and needs glibc 2.34 or newer there.
+# Builds the light agent (without libtorch) for a board of another architecture, twice. The static program runs on every
+# such board; the dynamic one can load ONNX Runtime and needs glibc 2.34 or newer on the board.
 #
 #   scripts/build-agent.sh aarch64-unknown-linux-gnu          # or armv7-unknown-linux-gnueabihf, riscv64gc-unknown-linux-gnu
 #
-# They become target/release/nasprof-agent-ARCHITECTURE and nasprof-agent-dynamic-ARCHITECTURE, where `nasprof` beside them finds them. The C linker is Debian's cross
-# compiler. Rust's library for the target is rustup's, where `rustup target add` gets it; otherwise it is built from Debian's
-# sources with Debian's compiler, both unpacked into a cache (NASPROF_CROSS_CACHE) and not installed.
+# Writes target/release/nasprof-agent-ARCHITECTURE and nasprof-agent-dynamic-ARCHITECTURE, where `nasprof` beside them finds
+# them. The C linker is Debian's cross compiler. Rust's library for the target comes from `rustup target add` if possible.
+# Otherwise it is built from Debian's sources with Debian's compiler, both unpacked into a cache (NASPROF_CROSS_CACHE) and
+# not installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/environment.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks on a real GPU what nasprof promises of it. Prints a table "claim, figure, ok or not" and keeps all raw results.
+# Checks nasprof's claims about GPUs on a real one. Prints a table "claim, figure, ok or not" and keeps all raw results.
 #
 #   scripts/check-gpu.sh --pack FOLDER      # builds the programs (release) and packs them with the checks: FOLDER, and FOLDER.tar.gz
 #   FOLDER/check-gpu.sh [-o RESULTS]        # there: under 8 minutes
@@ -7,8 +7,8 @@
 #   scripts/check-gpu.sh --pretend          # without a GPU, with PyTorch and a C++ compiler: on a CUDA runtime that computes nothing
 #
 # The machine with the GPU needs Python and PyTorch 2.11 with CUDA, whose libtorch serves the programs; no Rust and no network.
-# Options of the checks: --only NAME (several), --list, --seconds 470, --programs FOLDER. PYTHON names the interpreter (3.10 or newer) that
-# has PyTorch. Each check has its seconds (--list), one that fails or hangs does not stop the rest.
+# Options of the checks: --only NAME (several), --list, --seconds 470, --programs FOLDER. PYTHON names the interpreter (3.10
+# or newer) that has PyTorch. Each check has a time limit (--list); a check that fails or hangs does not stop the rest.
 # Exit code: 0 if everything holds, 3 if something does not, 1 if the checks could not run.
 set -euo pipefail
 here=$(cd "$(dirname "$(realpath "$0")")" && pwd)

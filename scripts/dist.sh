@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Packs the programs that need no libtorch for this machine's architecture: dist/nasprof-VERSION-ARCHITECTURE-linux.tar.gz, and
-# its SHA-256 beside it.
+# Packs the programs that need no libtorch for this machine's architecture: writes
+# dist/nasprof-VERSION-ARCHITECTURE-linux.tar.gz, with its SHA-256 beside it.
 #
 #   scripts/dist.sh [VERSION]           # refuses if it is not the workspace's version
 #
-# The back end on libtorch and the search programs are built from source (README.md): they link to a libtorch of the machine.
+# The libtorch back end and the search programs must be built from source (README.md): they link to the machine's libtorch.
 # PROFILE=dev packs a debug build, for a test of this script.
 set -euo pipefail
 cd "$(dirname "$0")/.."

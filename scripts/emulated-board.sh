@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# An aarch64 board on this machine: a Debian root with sshd, run by qemu's user emulation, and a LUT measured on it over SSH.
+# Emulates an aarch64 board on this machine (a Debian root with sshd under qemu's user emulation) and measures a LUT on it
+# over SSH.
 #
 #   make build && make agent TARGET=aarch64-unknown-linux-gnu
 #   scripts/emulated-board.sh                 # as root; leaves nothing but the Debian root in the cache
 #
 # It proves that the agent for another architecture is found, uploaded and runs. Its times are qemu's: they say nothing about
-# a real board and are never to be published. Packages: mmdebstrap arch-test qemu-user-static binfmt-support openssh-client.
+# a real board, so never publish them. Packages: mmdebstrap arch-test qemu-user-static binfmt-support openssh-client.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/environment.sh

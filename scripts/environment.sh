@@ -1,19 +1,19 @@
-# Paths that the environment names, for the other scripts to source. One that is empty or relative counts as unset, as the XDG
-# base directory specification says: a relative one would lead into the current folder.
+# Paths from environment variables; the other scripts source this file. An empty or relative path counts as unset, as
+# the XDG base directory specification says: a relative path would lead into the current folder.
 
-# Prints the path in a variable; fails where that is unset.
+# Prints the path in a variable; fails if it is unset.
 absolute() {
   case ${!1:-} in /*) printf '%s\n' "${!1}" ;; *) return 1 ;; esac
 }
 
-# The same for a variable of ours: one that is ignored is not ignored silently.
+# The same for a variable of ours; warns if its value is ignored.
 named() {
   absolute "$1" && return
   [ -z "${!1:-}" ] || echo "warning: $1=${!1} is ignored: it is not an absolute path" >&2
   return 1
 }
 
-# cache_folder NAME [VARIABLE]: the folder that our variable names, else NAME in the user's cache.
+# cache_folder NAME [VARIABLE]: the folder in our variable, else NAME in the user's cache.
 cache_folder() {
   local home
   if [ -n "${2:-}" ] && named "$2"; then return; fi
@@ -24,7 +24,7 @@ cache_folder() {
   printf '%s\n' "$home/nasprof/$1"
 }
 
-# A new folder for what is removed at the end.
+# Creates a folder for temporary files.
 temporary_folder() {
   mktemp -d "$(absolute TMPDIR || echo /tmp)/nasprof.XXXXXX"
 }

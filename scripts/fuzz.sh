@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the fuzz targets one after the other, each from its seeds and the inputs that it found before.
+# Runs the fuzz targets one after the other, each from its seeds and from inputs of earlier runs.
 #
 #   scripts/fuzz.sh [SECONDS]                # each target for that long (60)
 #   scripts/fuzz.sh --runs N [TARGET...]     # each, or those named, for N executions
@@ -7,8 +7,8 @@
 #   scripts/fuzz.sh --list
 #
 # Needs no nightly toolchain and no cargo-fuzz: libFuzzer is built by a C++ compiler, and coverage comes from stable flags of
-# rustc. Inputs grow in fuzz/corpus/TARGET, faults are written to fuzz/artifacts/TARGET; both are ignored by git. A line of
-# figures for each target goes to standard output: name, executions, seconds, edges of the code that were reached, faults.
+# rustc. Inputs collect in fuzz/corpus/TARGET, faults in fuzz/artifacts/TARGET; git ignores both. Prints one line for each
+# target to stdout: name, executions, seconds, reached edges of the code, faults.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Makes sure that the data set which searches use by default is there: Debian's package dataset-fashion-mnist.
+# Installs the default data set of searches: Debian's package dataset-fashion-mnist.
 #
 #   scripts/install-fashion-mnist.sh       # installs it, or does nothing
 #
-# As root it installs; as another user it prints the command to run. It asks nothing.
+# As root it installs; as another user it prints the command to run. It asks no questions.
 set -euo pipefail
 
 package=dataset-fashion-mnist

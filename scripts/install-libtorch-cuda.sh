@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Puts the CUDA part of libtorch where the agent looks for it, from the Python packages: 2.4 GB to download, 4 GB on disk.
-# Only machines with an NVIDIA GPU need it. No Python is needed at run time.
+# Installs the CUDA part of libtorch, from the Python packages, where the agent looks for it: 2.4 GB to download, 4 GB on
+# disk. Only machines with an NVIDIA GPU need it. No Python is needed at run time.
 #
 #   scripts/install-libtorch-cuda.sh       # installs once, then does nothing
 #
-# A PyTorch 2.11.0 with CUDA that is there already serves as well: NASPROF_LIBTORCH_CUDA=.../site-packages/torch/lib
+# An installed PyTorch 2.11.0 with CUDA works as well: NASPROF_LIBTORCH_CUDA=.../site-packages/torch/lib
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/environment.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Puts libtorch (CPU part) where the build expects it, from the Python packages.
-# No Python is needed at run time: the wheels are only unpacked.
+# Installs libtorch (CPU part), from the Python packages, where the build expects it. No Python is needed at run time:
+# the wheels are only unpacked.
 #
 #   scripts/install-libtorch.sh            # installs once, then does nothing
 #

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Puts the library of ONNX Runtime where the agent finds it, from its Python package.
-# No Python is needed at run time: the wheel is only unpacked.
+# Installs the library of ONNX Runtime, from its Python package, where the agent finds it. No Python is needed at run
+# time: the wheel is only unpacked.
 #
 #   scripts/install-onnxruntime.sh                # for this machine: installs once, then does nothing
 #   scripts/install-onnxruntime.sh aarch64        # for boards: nasprof uploads it to those that have none
 #
 # The files live in a cache outside the checkout, so that every clone shares them; NASPROF_ONNXRUNTIME names another folder
-# or file, which is then expected to be there. The path of the library's folder is printed.
+# or file, which must then exist. Prints the path of the library's folder.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/environment.sh

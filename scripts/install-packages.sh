@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Makes sure that the Debian packages which the build needs are there, and that Rust is new enough.
+# Installs the Debian packages that the build needs, and checks that Rust is new enough.
 #
 #   scripts/install-packages.sh            # installs what is missing, or does nothing
 #
-# As root it installs; as another user it prints the command to run. It asks nothing.
+# As root it installs; as another user it prints the command to run. It asks no questions.
 set -euo pipefail
 . "$(dirname "$0")/environment.sh"
 

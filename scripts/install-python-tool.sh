@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Installs a Python tool that tests check our files with into .deps, each in a virtual environment of its own.
+# Installs a Python tool for the tests into .deps, each tool in a virtual environment of its own.
 #
 #   scripts/install-python-tool.sh tensorboard   # reads our event files
 #   scripts/install-python-tool.sh onnx          # checks and runs our models, with ONNX Runtime
 #
-# Does nothing where it is there. Without it its tests say that they are skipped, so a machine without a package index only
-# gets a warning.
+# Does nothing if the tool is installed. Without a tool its tests report that they are skipped, so a machine without a
+# package index only gets a warning.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -34,8 +34,8 @@ pub(crate) use self::time::TimeArgs;
 #[derive(Debug, Parser)]
 #[command(name = "nasprof", version, about, propagate_version = true, arg_required_else_help = true)]
 #[command(
-    after_help = "Exit codes: 0 ok, 1 internal error, 2 usage or bad input, 3 networks less certain than asked for,\n\
-    4 refused: the machine is too noisy, 5 device lost or interrupted (go on with --resume), 6 the context changed,\n\
+    after_help = "Exit codes: 0 ok, 1 internal error, 2 usage or bad input, 3 measured, but --ci was not reached,\n\
+    4 refused: the machine is too noisy, 5 device lost or interrupted (continue with --resume), 6 context changed,\n\
     7 the agent broke the protocol."
 )]
 pub(crate) struct Cli {
@@ -55,13 +55,13 @@ pub(crate) enum Command {
     Lut(LutArgs),
     /// Predict networks from a LUT.
     Estimate(EstimateArgs),
-    /// Time networks on a device, whole: architectures of a space or an ONNX model.
+    /// Time whole networks on a device: architectures of a space or an ONNX model.
     Time(TimeArgs),
     /// Measure new networks and compare them with their predictions.
     Validate(ValidateArgs),
-    /// List the best networks of a space within limits, by a LUT.
+    /// List the best networks of a space within limits, as a LUT predicts them.
     Rank(RankArgs),
-    /// List the front of latency against MACs, parameters or another device's latency.
+    /// List the Pareto front of latency against MACs, parameters or another device's latency.
     Pareto(ParetoArgs),
     /// Write an HTML report of a LUT, a model, a validation, a search, or a comparison of LUTs or models.
     Report(ReportArgs),
@@ -85,7 +85,7 @@ pub(crate) enum Command {
         #[arg(short, long, value_name = "FOLDER")]
         output: PathBuf,
     },
-    /// Print shell completions, also for names of devices and spaces.
+    /// Print shell completions, including the names of devices and spaces.
     #[command(after_help = "bash: echo 'source <(nasprof completions bash)' >> ~/.bashrc\n\
         zsh:  echo 'source <(nasprof completions zsh)' >> ~/.zshrc\n\
         fish: echo 'nasprof completions fish | source' >> ~/.config/fish/config.fish")]

@@ -6,14 +6,14 @@ use std::fs;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::{Pid, gettid};
 
-/// Pins the calling thread and all that it starts later to `cores`; nothing if the list is empty.
+/// Pins the calling thread and all threads that it starts later to `cores`; does nothing if the list is empty.
 pub fn pin_process(cores: &[usize]) -> Result<(), String> {
     if cores.is_empty() { Ok(()) } else { pin(0, cores) }
 }
 
-/// Gives each thread that takes part in `work` one core of its own: the calling one the first, the others the rest. Who
-/// takes part is seen from the time that threads run meanwhile: a process has idle ones as well, and two that work on one
-/// core would wait for one another at the end of every parallel loop.
+/// Pins each thread that takes part in `work` to a core of its own; the calling thread gets the first core. Threads that
+/// gain run time during `work` take part; a process has idle threads too. Two working threads on one core would wait for
+/// each other at the end of every parallel loop.
 pub fn pin_threads(cores: &[usize], work: impl FnOnce()) -> Result<(), String> {
     let Some((first, others)) = cores.split_first() else { return Ok(()) };
     let before = run_times()?;
@@ -32,13 +32,13 @@ pub fn pin_threads(cores: &[usize], work: impl FnOnce()) -> Result<(), String> {
     workers.iter().zip(others).try_for_each(|((_, thread), core)| pin(*thread, &[*core]))
 }
 
-/// For how long each thread of the process has run, nanoseconds.
+/// Run time of each thread of the process, nanoseconds.
 fn run_times() -> Result<BTreeMap<i32, u64>, String> {
     let threads = fs::read_dir("/proc/self/task").map_err(|e| format!("cannot list threads: {e}"))?;
     let threads = threads.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     let time = |thread: i32| {
         let path = format!("/proc/self/task/{thread}/schedstat");
-        // A thread may have ended since it was listed.
+        // The thread may have ended after it was listed.
         let Ok(text) = fs::read_to_string(&path) else { return Ok(None) };
         let ns = text.split_whitespace().next().and_then(|ns| ns.parse().ok());
         ns.map(|ns| Some((thread, ns))).ok_or_else(|| format!("{path}: no run time, so working threads are not known"))

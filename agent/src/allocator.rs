@@ -1,20 +1,20 @@
 //! Control of glibc's allocator, before the runtime allocates anything large.
 //!
-//! By default glibc maps large tensors anew for every layer and returns their pages, so latencies depend on page faults and
-//! differ systematically between networks. Retaining memory removes that.
+//! By default glibc maps large tensors again for every layer and returns their pages afterwards, so latencies depend on page
+//! faults and differ systematically between networks. Retaining memory avoids this.
 
 use nasprof_profiler::protocol::Allocator;
 
 /// Blocks requested from the kernel grow by this much.
 const TOP_PAD_BYTES: i32 = 64 << 20;
 
-/// Most blocks that fill up the heap; some ten MiB of the smallest.
+/// Maximum number of blocks that fill up the heap; about ten MiB if all have the smallest size.
 const MAX_FILLING: usize = 200_000;
 
-/// Applies the choice to this process; call it before libtorch allocates.
+/// Applies the setting to this process; call it before libtorch allocates memory.
 ///
 /// # Errors
-/// If the C library refuses an option: then the context would not be what the LUT says.
+/// If the C library refuses an option; the LUT's context would then be wrong.
 pub fn apply(allocator: Allocator) -> Result<(), String> {
     match allocator {
         Allocator::System => Ok(()),
@@ -22,37 +22,37 @@ pub fn apply(allocator: Allocator) -> Result<(), String> {
     }
 }
 
-/// Makes the allocator give every freed block back, so that resident memory shows what is in use.
+/// Makes the allocator return every freed block to the system, so that resident memory is the memory in use.
 ///
 /// # Errors
 /// If the C library refuses an option.
 pub fn return_memory() -> Result<(), String> {
-    // A fixed threshold also stops glibc from raising it after the first large block.
+    // With a fixed threshold, glibc does not raise it after the first large block.
     options(&[
-        // All but the smallest tensors are mapped one by one: in the heap they would leave holes that stay resident.
+        // All but the smallest tensors are mapped separately: in the heap they would leave resident holes.
         ("M_MMAP_THRESHOLD", MMAP_THRESHOLD, 4 << 10),
         ("M_TRIM_THRESHOLD", TRIM_THRESHOLD, 0),
-        // Growing by what is asked for, the heap has no spare end.
+        // Without padding, the heap has no spare memory at its end.
         ("M_TOP_PAD", TOP_PAD, 0),
     ])
 }
 
-/// Gives back what is free within the heap as well: small tensors leave holes there that the thresholds do not close.
+/// Also returns free memory inside the heap: small tensors leave holes there, despite the thresholds.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub fn trim() {
     #[expect(unsafe_code, reason = "malloc_trim has no safe wrapper; it only returns free pages")]
-    // Whether anything was free does not matter.
+    // The result says whether memory was free, which does not matter.
     let _ = unsafe { libc::malloc_trim(0) };
 }
 
-/// Adds blocks that fill up what is free within the heap, so that new ones make it grow: as long as they are kept.
+/// Adds blocks that fill the free memory inside the heap. While `blocks` is kept, new blocks make the heap grow.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub fn fill_holes(blocks: &mut Vec<Vec<u8>>) {
     #[expect(unsafe_code, reason = "sbrk(0) has no safe wrapper; it only tells where the heap ends")]
     let end = || unsafe { libc::sbrk(0) };
-    // Also joins small free blocks, which are kept apart by size.
+    // Also joins small free blocks, which glibc keeps in lists by size.
     trim();
-    // The largest first; a size for which the heap had to grow has no hole left.
+    // The largest size first. When the heap grows, no hole of this size is left.
     for size in [2048, 1024, 512, 256, 128, 64, 24] {
         let before = end();
         while end() == before && blocks.len() < MAX_FILLING {
@@ -61,13 +61,13 @@ pub fn fill_holes(blocks: &mut Vec<Vec<u8>>) {
     }
 }
 
-/// Other C libraries have holes of other kinds.
+/// Does nothing with other C libraries, whose heaps have other holes.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub fn fill_holes(_: &mut Vec<Vec<u8>>) {}
 
-/// Bytes that the allocator took from the system: the heap with all gaps in it, and blocks mapped one by one with their
-/// last page rounded up. Counted modulo 4 GiB, so only differences mean something: `mallinfo2`, which does not wrap, is
-/// missing in the C libraries of many boards.
+/// Bytes that the allocator took from the system: the heap with all its gaps, and separately mapped blocks in whole pages.
+/// Counted modulo 4 GiB, so only differences are meaningful: `mallinfo2`, which does not wrap, is missing in the C libraries
+/// of many boards.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub fn taken() -> Option<u32> {
     #[expect(unsafe_code, reason = "mallinfo has no safe wrapper; it only reads counters")]
@@ -75,18 +75,18 @@ pub fn taken() -> Option<u32> {
     Some(counts.arena.wrapping_add(counts.hblkhd).cast_unsigned())
 }
 
-/// Other C libraries do not say.
+/// Unknown with other C libraries.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub fn taken() -> Option<u32> {
     None
 }
 
-/// Other C libraries refuse [`return_memory`] before this is reached.
+/// Not reached with other C libraries: they refuse [`return_memory`] first.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub fn trim() {}
 
-/// Makes the allocator keep freed memory for the process: large tensors that come and go in every step then cost no page
-/// faults, and what one thread has freed another can use.
+/// Makes the allocator keep freed memory for the process. Large tensors that are allocated in every step then cause no page
+/// faults, and threads can reuse each other's freed memory.
 ///
 /// # Errors
 /// If the C library refuses an option.
@@ -96,7 +96,7 @@ pub fn retain() -> Result<(), String> {
         // -1 is the largest threshold: the heap never shrinks.
         ("M_TRIM_THRESHOLD", TRIM_THRESHOLD, -1),
         ("M_TOP_PAD", TOP_PAD, TOP_PAD_BYTES),
-        // Worker threads would otherwise use arenas of their own, which map and unmap.
+        // Otherwise worker threads would use their own arenas, which map and unmap memory.
         ("M_ARENA_MAX", ARENA_MAX, 1),
     ])
 }

@@ -1,5 +1,5 @@
-//! The board's lock: one measurement at a time. The supervisor holds a locked file while it lives; the kernel releases
-//! it in every case, so no lock is left over.
+//! The board's lock: one measurement at a time. The supervisor holds a file lock while it runs. The kernel releases the lock
+//! however the supervisor ends, so there are no stale locks.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -13,31 +13,31 @@ use serde::{Deserialize, Serialize};
 
 use crate::lock_file;
 
-/// How long a former holder of ours may take to die.
+/// How long this run's previous supervisor may take to die.
 const TAKE_OVER: Duration = Duration::from_secs(5);
 
-/// Who wants the board.
+/// A run's claim to the board.
 #[derive(Debug, Clone)]
 pub struct Claim {
     /// The lock's file.
     pub file: PathBuf,
-    /// Known to one run only: it may take the board from its own supervisor, which an old link has left behind.
+    /// Secret of one run. With it, the run may take the board from its own supervisor that a lost link left behind.
     pub token: String,
-    /// Who that is, in words.
+    /// The run, in words.
     pub owner: String,
 }
 
-/// What the file says about its holder.
+/// The content of the file: its holder.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Holder {
     token: String,
     owner: String,
     pid: i32,
-    /// Seconds since the board's start: its calendar clock may be anywhere.
+    /// Seconds since the board's boot, because its calendar clock may be wrong.
     uptime: Option<u64>,
 }
 
-/// The board is ours while this lives.
+/// Holds the board's lock while this exists.
 #[derive(Debug)]
 pub(crate) struct BoardLock {
     _file: File,
@@ -51,7 +51,7 @@ pub(crate) enum Locked {
 }
 
 impl BoardLock {
-    /// Takes the board, or says who has it.
+    /// Takes the board, or returns its holder.
     pub(crate) fn take(claim: &Claim) -> io::Result<Locked> {
         let mut file = lock_file::open(&claim.file)?;
         let started = Instant::now();
@@ -68,7 +68,7 @@ impl BoardLock {
                 return Ok(Locked::By { owner, seconds });
             }
             if holder.pid > 1 {
-                // Gone already is as good.
+                // An error means that the process has already ended.
                 let _ = kill(Pid::from_raw(holder.pid), Signal::SIGKILL);
             }
             thread::sleep(Duration::from_millis(20));

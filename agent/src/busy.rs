@@ -1,4 +1,4 @@
-//! Finds the processes that use the processor most between two readings.
+//! Finds the processes that use most processor time between two readings.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 use nasprof_profiler::protocol::BusyProcess;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
-/// Processes told of; the rest is of no use to somebody who wants to stop what disturbs.
+/// Maximum number of reported processes; more would not help a user to stop the disturbance.
 const MOST: usize = 5;
-/// Percent of the machine below which a process disturbs nobody.
+/// Percent of the machine's processor time below which a process does not disturb.
 const LEAST: f64 = 0.5;
-/// A name from the kernel has 15 bytes; only a made-up one is longer.
+/// Names from the kernel have at most 15 bytes; longer names occur only in tests.
 const NAME_CHARACTERS: usize = 40;
 
-/// Looks at all processes from time to time.
+/// Reads the processor time of all processes from time to time.
 pub(crate) struct Watch {
-    /// Nothing where the system does not show its processes.
+    /// `None` if the system does not show its processes.
     system: Option<System>,
     last: Option<Look>,
 }
@@ -28,17 +28,17 @@ struct Look {
 
 impl Watch {
     pub(crate) fn new() -> Self {
-        // Without what is not needed here: reading memory, users and command lines takes most of the time.
+        // Memory, users and command lines are not read: that would take most of the time.
         Self { system: System::new().ok(), last: None }
     }
 
-    /// Remembers how much every process has used so far.
+    /// Stores the processor time of every process so far.
     pub(crate) fn look(&mut self) {
         self.last = self.now();
     }
 
-    /// Processes other than this one by the processor time that they used since the last look, which this one replaces:
-    /// the most first, those of one name together. Empty where nothing can be said.
+    /// The other processes that used most processor time since the last look, in descending order; processes with the same
+    /// name are added up. Becomes the new last look. Empty if unknown.
     pub(crate) fn since_last_look(&mut self) -> Vec<BusyProcess> {
         let Some(before) = self.last.take() else {
             self.look();
@@ -67,7 +67,7 @@ impl Watch {
 
 fn processors() -> f64 {
     use nix::unistd::{SysconfVar, sysconf};
-    // Of the machine, not those that this process may use.
+    // All processors of the machine, not only those that this process may use.
     let online = sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten().unwrap_or(1);
     online.max(1) as f64
 }
@@ -81,7 +81,8 @@ fn most(
 ) -> Vec<BusyProcess> {
     let mut by_name: BTreeMap<&str, u64> = BTreeMap::new();
     for (pid, (name, used)) in now {
-        // A process that began since has used all of its time since; so has another one under a number that is in use again.
+        // A process that started since the last look used all of its time since then. The same holds for a new process with
+        // a reused number.
         let begun = before.get(pid).filter(|(earlier, _)| earlier == name).map_or(0, |(_, used)| *used);
         let since = used.checked_sub(begun).unwrap_or(*used);
         let sum = by_name.entry(name).or_default();
@@ -93,10 +94,10 @@ fn most(
         .into_iter()
         .map(|(name, used)| BusyProcess { name: name.to_owned(), percent: share(used) })
         .filter(|process| process.percent.is_finite() && process.percent >= LEAST)
-        // Processor time is counted in ticks, and read a little later than the clock: there can seem to be more of it than passed.
+        // Processor time is counted in ticks and read slightly later than the clock, so it can exceed the elapsed time.
         .map(|process| BusyProcess { percent: process.percent.min(100.0), ..process })
         .collect();
-    // Equal shares in the order of their names.
+    // A stable sort: equal shares stay in the order of their names.
     busy.sort_by(|a, b| b.percent.total_cmp(&a.percent));
     busy.truncate(MOST);
     busy

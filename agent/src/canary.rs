@@ -1,4 +1,4 @@
-//! Canaries: two fixed kernels, one of arithmetic and one of memory traffic, that show whether the machine became
+//! Canaries: two fixed kernels, one for arithmetic and one for memory traffic, that show whether the machine has become
 //! slower. They flag drift and never correct a latency (docs/trust.md).
 
 use std::hint::black_box;
@@ -8,11 +8,11 @@ use nasprof_profiler::protocol::Canary;
 
 /// Timed calls of each kernel.
 const SAMPLES: usize = 7;
-/// Larger than any private cache; a shared cache of hundreds of megabytes cannot be flushed in a millisecond anyway.
+/// Larger than any private cache. A shared cache of hundreds of megabytes cannot be flushed in a millisecond anyway.
 const BUFFER_BYTES: usize = 64 << 20;
-/// Bytes streamed a call, about a millisecond.
+/// Bytes that one call streams, in about a millisecond.
 const WINDOW_BYTES: usize = 8 << 20;
-/// Multiply-adds a call, about a millisecond.
+/// Steps of multiply-adds in one call, about a millisecond.
 const STEPS: usize = 250_000;
 
 /// The two kernels, with their buffers.
@@ -23,13 +23,13 @@ pub struct Kernels {
 
 impl Default for Kernels {
     fn default() -> Self {
-        // Written once, so that every page is real memory.
+        // Every page is written once, so that it is real memory.
         Self { buffer: (0..(BUFFER_BYTES / 8) as u64).collect(), position: 0 }
     }
 }
 
 impl Kernels {
-    /// Runs both once, in nanoseconds each.
+    /// Runs both kernels; times in nanoseconds.
     pub fn run(&mut self) -> Canary {
         let mut canary = Canary { compute_ns: Vec::new(), memory_ns: Vec::new() };
         for _ in 0..SAMPLES {
@@ -39,7 +39,7 @@ impl Kernels {
         canary
     }
 
-    /// Sums the next window, wrapping around the buffer so that it was not read recently.
+    /// Reads the next window of the buffer, wrapping around, so that the window was not read recently.
     fn stream(&mut self) -> u64 {
         let length = WINDOW_BYTES / 8;
         let window = &self.buffer[self.position..self.position + length];
@@ -48,7 +48,7 @@ impl Kernels {
     }
 }
 
-/// Eight independent chains of multiply-adds, so that neither latency nor a single port is all that is measured.
+/// Eight independent chains of multiply-adds, so that the time does not depend only on latency or on a single port.
 fn compute() -> f64 {
     let mut chains = [1.0_f64, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7];
     for _ in 0..STEPS {

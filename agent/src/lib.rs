@@ -1,5 +1,5 @@
-//! The device's side of measuring: answers the host's requests, monitors the machine, controls clocks and reads
-//! meters. Back ends run the graphs; those on libtorch are in a separate crate.
+//! The device side of measuring: replies to the host's requests, monitors the machine, controls clocks and reads meters.
+//! Back ends run the graphs; those on libtorch are in a separate crate.
 
 pub mod affinity;
 pub mod allocator;

@@ -1,4 +1,4 @@
-//! Opens a lock file in a directory that others may be able to write to.
+//! Opens a lock file in a directory that other users may be able to write to.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -7,12 +7,12 @@ use std::path::Path;
 
 use nix::fcntl::OFlag;
 
-/// Opens a lock's file to read and write, and makes it if it is missing. Its content is not touched: that is for the
-/// holder of the lock.
+/// Opens a lock file for reading and writing; creates it if it is missing. The content is left unchanged: only the holder of
+/// the lock writes it.
 ///
 /// # Errors
-/// If the path is a symbolic link, something other than a regular file, a second name of another file, or another
-/// account's. A lock never leads to a file that somebody else chose.
+/// If the path is a symbolic link, not a regular file, a hard link, or owned by another account. So another user cannot
+/// redirect a lock to a file of their choice.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let options = OpenOptions::new().read(true).write(true).mode(0o600).custom_flags(flags.bits()).clone();
@@ -24,7 +24,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
         let is_link = e.raw_os_error() == Some(nix::errno::Errno::ELOOP as i32);
         if is_link { refused(path, "is a symbolic link") } else { e }
     })?;
-    // Of the open file, not of the path: the path may lead elsewhere by now.
+    // The metadata of the open file, because the path may lead elsewhere by now.
     let found = file.metadata()?;
     if !found.is_file() {
         return Err(refused(path, "is not a regular file"));

@@ -7,16 +7,15 @@ use std::time::{Duration, Instant};
 
 use nasprof_profiler::protocol::{Probe, Probes};
 
-/// Limits of the gate (docs/trust.md), in percent.
 use crate::busy::Watch;
 
 /// Limits of the gate (docs/trust.md), in percent.
 const MAX_PRESSURE: f64 = 5.0;
 const MAX_STEAL: f64 = 1.0;
 const MAX_FOREIGN: f64 = 10.0;
-/// Celsius; boards that throttle earlier say so in their device file.
+/// Limit in Celsius; device files of boards that throttle earlier set their own.
 const MAX_TEMPERATURE: f64 = 85.0;
-/// Processor counters are compared over at least this time.
+/// Minimum interval between two readings of the processor counters.
 const WINDOW: Duration = Duration::from_millis(500);
 
 /// Reads probes below a root folder (the real one, or a made-up tree in tests).
@@ -24,7 +23,7 @@ pub struct Reader {
     root: PathBuf,
     last: Option<(Instant, Ticks)>,
     throttles: Option<u64>,
-    /// Nothing for a made-up machine: its processes are not here.
+    /// `None` for a made-up machine, which has no processes here.
     watch: Option<Watch>,
 }
 
@@ -43,10 +42,10 @@ impl Reader {
         Self { root, last: None, throttles: None, watch }
     }
 
-    /// The state now. Shares of processor time are those since the last call, or over half a second at the first.
+    /// The current state. Shares of processor time cover the time since the last call; the first call waits half a second.
     ///
-    /// The load average is recorded and never judged: it remembers a build that ended a minute ago. Pressure over ten
-    /// seconds and the share of time used by others say the same about now.
+    /// The load average is recorded but never judged: it still includes a build that ended a minute ago. Pressure over ten
+    /// seconds and the share of time used by others describe the present.
     pub fn read(&mut self) -> Probes {
         let limit = |value: Option<f64>, max: f64| match value {
             Some(v) if v <= max => Probe::Ok(v),
@@ -81,7 +80,7 @@ impl Reader {
         fs::read_to_string(path).ok()?.trim().parse().ok()
     }
 
-    /// `some avg10` of pressure stall information.
+    /// `some avg10` of the pressure stall information, in percent.
     fn pressure(&self) -> Option<f64> {
         self.text("proc/pressure/cpu")?
             .lines()
@@ -90,14 +89,14 @@ impl Reader {
             .find_map(|field| field.strip_prefix("avg10=")?.parse().ok())
     }
 
-    /// Read here and not by sysinfo, which says 0 where it cannot read it; so are the zones and clocks below, of which it
-    /// leaves out those that it cannot read.
+    /// Not read by sysinfo, which returns 0 if it cannot read it. The zones and clocks below are not read by sysinfo either,
+    /// because it omits unreadable ones.
     fn load_average(&self) -> Option<f64> {
         self.text("proc/loadavg")?.split_whitespace().next()?.parse().ok()
     }
 
-    /// Percent of all processor time that others used, and that the hypervisor took. From the counters themselves: sysinfo
-    /// tells of neither steal nor this process's part.
+    /// Percent of all processor time used by other processes, and stolen by the hypervisor. Read from the counters, because
+    /// sysinfo reports neither steal nor this process's share.
     fn processor_shares(&mut self) -> (Option<f64>, Option<f64>) {
         if self.last.is_none() {
             self.last = Ticks::read(self).map(|t| (Instant::now(), t));
@@ -135,8 +134,8 @@ impl Reader {
             .reduce(f64::min)
     }
 
-    /// Thermal throttle events since the last call. Nothing where the count went back, as it does when a core is taken
-    /// off: how many events there were is not known then.
+    /// Number of thermal throttle events since the last call. `None` if the count decreased, as it does when a core goes
+    /// offline: the number of events is then unknown.
     fn throttle_delta(&mut self) -> Option<f64> {
         let now: u64 = entries(&self.root.join("sys/devices/system/cpu"), "cpu")
             .filter_map(|cpu| self.number(&cpu.join("thermal_throttle/core_throttle_count")))
@@ -171,7 +170,7 @@ impl Ticks {
     fn read(reader: &Reader) -> Option<Self> {
         let stat = reader.text("proc/stat")?;
         let fields: Vec<u64> = stat.lines().next()?.split_whitespace().skip(1).filter_map(|f| f.parse().ok()).collect();
-        // guest time is part of user.
+        // Guest time is already part of user time.
         let own = reader.text("proc/self/stat").and_then(|text| {
             let after_name: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
             after_name.get(11)?.parse::<u64>().ok()?.checked_add(after_name.get(12)?.parse::<u64>().ok()?)
@@ -185,8 +184,8 @@ impl Ticks {
         Some(Self { total: sum(&each)?, each, busy: sum(&[user, nice, system, irq, softirq])?, steal, own })
     }
 
-    /// What passed since. Nothing where a counter ran backwards, as those of idle and waiting time may (proc(5)), and all of
-    /// them in a container that was moved: a difference would be nonsense.
+    /// The ticks since `before`. `None` if a counter ran backwards: the difference would be meaningless. Counters of idle
+    /// and waiting time may do so (proc(5)), and all of them in a migrated container.
     fn since(&self, before: &Self) -> Option<Self> {
         let mut passed = [0; 8];
         for (passed, (now, before)) in passed.iter_mut().zip(self.each.iter().zip(&before.each)) {
@@ -196,11 +195,11 @@ impl Ticks {
     }
 }
 
-/// Facts that make numbers comparable: they are equal in all sessions of a LUT, or the context has changed.
+/// Facts that make numbers comparable. If they differ between sessions of a LUT, the context has changed.
 pub fn machine_facts() -> BTreeMap<String, String> {
     let read = |path: &str| fs::read_to_string(path).ok().map(|s| s.trim().to_owned());
-    // What the kernel calls it, also where sysinfo has a nicer name: it is part of the context of LUTs that were measured
-    // before. On ARM the kernel often names none.
+    // The kernel's name, even if sysinfo has a nicer one: existing LUTs have it in their context. On ARM the kernel often
+    // has none.
     let named = read("/proc/cpuinfo").and_then(|text| {
         let line = text.lines().find(|l| l.starts_with("model name") || l.starts_with("Model"))?;
         Some(line.split_once(':')?.1.trim().to_owned())
@@ -233,7 +232,7 @@ pub fn machine_facts() -> BTreeMap<String, String> {
     ])
 }
 
-/// The processor by the numbers that it gives of itself.
+/// The processor's brand as sysinfo determines it.
 fn processor_brand() -> Option<String> {
     let mut system = sysinfo::System::new().ok()?;
     system.refresh_cpu_list(sysinfo::CpuRefreshKind::nothing());
@@ -293,8 +292,8 @@ pub(crate) mod tests {
         assert_eq!(probes["steal_percent"], Probe::Bad(25.0));
     }
 
-    /// Each counter of the machine, the process's own, and a count of throttle events, one step back. The control is one step
-    /// on.
+    /// Moves each counter of the machine, the process's own, and a count of throttle events one step back. The control moves
+    /// them one step forward.
     #[test]
     fn a_counter_that_runs_backwards_is_not_observable() {
         let counters = |at: usize, value: u64| {

@@ -15,13 +15,13 @@ use crate::clocks::{self, ClockedDevice, HOLD_ARGUMENT};
 use crate::serve::serve;
 use crate::supervise::{self, Claim};
 
-/// A device, or why there is none. `None`: the back end is not one of the program's own.
+/// A device or an error. `None`: the program does not have this back end.
 pub type Opened = Option<Result<Box<dyn Device>, String>>;
 
-/// Runs an agent named `name`. Besides synthetic devices it serves `backends`, which `open` opens by their full name.
+/// Runs an agent named `name`. It serves synthetic devices and `backends`; `open` opens a back end by its full name.
 ///
-/// Without arguments it serves requests on standard input and output. With `supervise [LOCK TOKEN OWNER]` it is the end of a
-/// link on a board and starts agents there; with `hold-clocks` it is the process that holds the device's clocks.
+/// Without arguments it serves requests on stdin and stdout. With `supervise [LOCK TOKEN OWNER]` it is the supervisor at the
+/// board's end of a link and starts agents there. With `hold-clocks` it is the process that holds the device's clocks.
 pub fn run(name: &str, backends: &[&str], open: impl Fn(&str) -> Opened) -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let result = match arguments.split_first() {
@@ -42,7 +42,8 @@ pub fn run(name: &str, backends: &[&str], open: impl Fn(&str) -> Opened) -> Exit
     }
 }
 
-/// Lines of the log go to the error output, which the host shows if the agent ends. Nobody may be left to read them.
+/// Writes a line to stderr; the host shows stderr if the agent ends. Write errors are ignored, because the reader may be
+/// gone.
 fn log(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
@@ -58,9 +59,9 @@ fn supervise_here(claim: &[OsString]) -> io::Result<()> {
 }
 
 fn serve_here(name: &str, backends: &[&str], open: impl Fn(&str) -> Opened) -> io::Result<()> {
-    // Whoever started us is the only one who can use us: nothing is left behind if it is killed.
+    // Only the parent process can use this agent, so the agent dies with it.
     set_pdeathsig(Signal::SIGKILL)?;
-    // Tests put a made-up /sys and the state that is kept for recovery below another root.
+    // Tests use another root, with a made-up /sys and the state for recovery.
     let root = env_path("NASPROF_ROOT").unwrap_or_else(|| PathBuf::from("/"));
     match clocks::recover(&root) {
         Ok(false) => {}
@@ -79,7 +80,7 @@ fn opened(
 ) -> Result<Box<dyn Device>, String> {
     if let Some(name) = backend.strip_prefix("synthetic:") {
         let device = Box::new(SyntheticDevice::named(name)?);
-        // A simulated device has a machine only where that is made up too.
+        // A simulated device has clocks only on a made-up machine.
         let real = root == Path::new("/");
         return Ok(if real { device } else { Box::new(ClockedDevice::new(device, root)) });
     }

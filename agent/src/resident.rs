@@ -2,7 +2,7 @@
 
 use std::fs;
 
-/// A line of `/proc/self/status` in bytes: `VmRSS:` what is resident now, `VmHWM:` the most so far.
+/// A field of `/proc/self/status` in bytes: `VmRSS:` is the current resident memory, `VmHWM:` its peak.
 #[must_use]
 pub fn status(field: &str) -> Option<u64> {
     let text = fs::read_to_string("/proc/self/status").ok()?;
@@ -10,7 +10,7 @@ pub fn status(field: &str) -> Option<u64> {
     kilobytes.checked_mul(1024)
 }
 
-/// Makes the most so far what is resident now; whether the kernel did that.
+/// Resets the peak to the current resident memory. Returns whether the kernel did so.
 #[must_use]
 pub fn reset_peak() -> bool {
     fs::write("/proc/self/clear_refs", "5").is_ok()

@@ -11,11 +11,11 @@ use serde::Serialize;
 
 use crate::clocks::{self, ClockError};
 
-/// Serves requests until [`Request::Bye`] or the end of the input. `open` makes the device that a set-up names; the
-/// clocks are those of the machine below `root`.
+/// Serves requests until [`Request::Bye`] or the end of the input. `open` creates the device of a setup; the clocks are
+/// those of the machine below `root`.
 ///
 /// # Errors
-/// If a pipe breaks, or the device is lost. A request that cannot be read is answered, not fatal.
+/// If a pipe breaks, or the device is lost. An unreadable request gets a reply and is not an error.
 pub fn serve(
     mut input: impl BufRead,
     mut output: impl Write,
@@ -29,12 +29,12 @@ pub fn serve(
     while let Some(line) = read_line(&mut input)? {
         let (id, message) = match serde_json::from_str(&line) {
             Ok(Numbered { id, message: Request::Bye }) => {
-                // Its clocks are back before anybody is told that all is well.
+                // Dropping the device restores its clocks before `bye` is sent.
                 drop(device.take());
                 return send(&mut output, &Numbered { id, message: farewell(root) });
             }
             Ok(Numbered { id, message: request }) => match answer(request, &mut device, root, &open) {
-                // What is gone for this process is gone for all of its requests: none of them may be blamed.
+                // A lost device stays lost for all requests of this process, so no single request is to blame.
                 Err(DeviceError::Lost(words)) => return Err(io::Error::other(words)),
                 result => (id, result.unwrap_or_else(|error| Reply::Failed { error: error.to_string() })),
             },
@@ -67,7 +67,7 @@ fn answer(
             clocks::restore(root, &copy).map(|restored| Reply::ClocksRestored { restored }).map_err(refused)
         }
         (Request::Configure(_), Some(_)) => Err(DeviceError::Refused("this agent is configured already".to_owned())),
-        // A device whose set-up failed is not kept: nothing may run on it.
+        // A device whose setup failed is dropped, because nothing may run on it.
         (Request::Configure(setup), none) => {
             open(&setup.backend).map_err(DeviceError::Refused).and_then(|mut opened| {
                 let fingerprint = opened.configure(&setup)?;

@@ -1,9 +1,8 @@
-//! The supervisor on a board: one process at the end of a link, which starts a fresh agent on request and forwards
-//! lines.
+//! The supervisor on a board: a process at the board's end of a link. It starts a fresh agent on request and forwards lines.
 //!
-//! It holds the board's lock during a measurement, answers heartbeats while the agent is timing, and leaves nothing
-//! behind: when its input ends, or after [`DEADLINE`] of silence, it kills the agent and ends itself. A cut link does
-//! not end a remote command, so the board cannot rely on its SSH server for that.
+//! It holds the board's lock during a measurement and answers heartbeats while the agent is timing. When its input ends, or
+//! after [`DEADLINE`] of silence, it kills the agent and exits, so nothing is left behind. The SSH server cannot be relied
+//! on for this: a cut link does not end a remote command.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -17,17 +16,17 @@ use crate::board_lock::{BoardLock, Locked};
 
 pub use crate::board_lock::Claim;
 
-/// Silence of the host after which the supervisor ends.
+/// Silence of the host after which the supervisor exits.
 const DEADLINE: Duration = Duration::from_secs(20);
-/// How long an agent may take to end after its input has.
+/// How long an agent may take to exit after the end of its input.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// Bytes kept of an agent's error output and of a command's output.
+/// Bytes kept of an agent's stderr and of a command's output.
 const KEPT_BYTES: usize = 64 << 10;
 
-/// A running agent; behind a lock, because the watch kills it from its own thread.
+/// The running agent, in a mutex because the watch thread may kill it.
 type Running = Arc<Mutex<Option<Child>>>;
 
-/// Supervises until the input ends. `claim` is what the board's lock is asked for, or nothing.
+/// Supervises until the input ends. With a `claim`, takes the board's lock first.
 ///
 /// # Errors
 /// If the lock cannot be opened or a pipe breaks.
@@ -55,7 +54,7 @@ fn obey(running: &Running, heard: &Mutex<Instant>) -> io::Result<()> {
     while let Some(line) = read_line(&mut input)? {
         *heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         if !line.starts_with(MARK) {
-            // An agent that has just died says so by its own notice.
+            // If the agent has just died, its forwarder sends a notice.
             if let Some(agent) = &mut agent {
                 let _ = agent.input.write_all(line.as_bytes()).and_then(|()| agent.input.write_all(b"\n"));
             }
@@ -74,7 +73,7 @@ fn obey(running: &Running, heard: &Mutex<Instant>) -> io::Result<()> {
                 Some(agent) => agent.end(running)?,
                 None => send(&Notice::Failed { error: "no agent runs".to_owned() })?,
             },
-            // In a thread: signs of life go on meanwhile.
+            // In a thread, so that heartbeats continue meanwhile.
             Ok(Order::Run { number, command }) => drop(thread::spawn(move || send(&run(number, &command)))),
             Err(e) => send(&Notice::Failed { error: format!("cannot read the request: {e}") })?,
         }
@@ -82,7 +81,7 @@ fn obey(running: &Running, heard: &Mutex<Instant>) -> io::Result<()> {
     Ok(())
 }
 
-/// Ends everything when the host was silent for too long. A thread of its own: the others may hang on a dead link.
+/// Ends everything if the host is silent for too long. Runs in its own thread, because the others may hang on a dead link.
 fn watch(heard: Arc<Mutex<Instant>>, running: Running) {
     thread::spawn(move || {
         loop {
@@ -97,12 +96,12 @@ fn watch(heard: Arc<Mutex<Instant>>, running: Running) {
 
 fn kill(running: &Running) {
     if let Some(child) = running.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-        // Errors mean that it is gone already.
+        // An error means that the agent has already ended.
         let _ = child.kill();
     }
 }
 
-/// An agent and the thread that hands its lines on.
+/// An agent and the thread that forwards its lines.
 struct Agent {
     input: ChildStdin,
     forwarder: thread::JoinHandle<()>,
@@ -123,7 +122,7 @@ impl Agent {
         let words = thread::spawn(move || last_line(errors));
         let running = Arc::clone(running);
         let forwarder = thread::spawn(move || {
-            // A line that cannot be handed on means that the link is gone: the input ends too.
+            // If a line cannot be forwarded, the link is lost, and the input ends too.
             let mut output = BufReader::new(output);
             while let Ok(Some(line)) = read_line(&mut output) {
                 if say_line(&line).is_err() {
@@ -132,7 +131,7 @@ impl Agent {
             }
             let ended = running.lock().unwrap_or_else(PoisonError::into_inner).take();
             let status = ended.map_or_else(String::new, |mut child| {
-                // Closing its output without ending does not save it.
+                // An agent that closes its output but keeps running is killed.
                 let _ = child.kill();
                 child.wait().map_or_else(|e| e.to_string(), |status| status.to_string())
             });
@@ -141,7 +140,7 @@ impl Agent {
         Ok(Self { input, forwarder })
     }
 
-    /// Ends it and waits until that is said.
+    /// Ends the agent and waits until the notice of its end is sent.
     fn end(self, running: &Running) -> io::Result<()> {
         drop(self.input);
         let started = Instant::now();
@@ -153,7 +152,7 @@ impl Agent {
     }
 }
 
-/// Reads all and keeps the last line that says something.
+/// Reads to the end and returns the last non-empty line.
 fn last_line(errors: impl Read) -> String {
     let mut last = String::new();
     let mut errors = BufReader::new(errors);
@@ -169,7 +168,7 @@ fn last_line(errors: impl Read) -> String {
 }
 
 fn run(number: u64, command: &str) -> Notice {
-    // With a pipe between, so that both outputs are in order.
+    // Both outputs share one pipe, so that they stay in order.
     match Command::new("sh").args(["-c", "exec 2>&1; eval \"$1\"", "sh", command]).stdin(Stdio::null()).output() {
         Ok(output) => {
             let kept = &output.stdout[..output.stdout.len().min(KEPT_BYTES)];
@@ -183,7 +182,7 @@ fn send(notice: &Notice) -> io::Result<()> {
     say_line(&serde_json::to_string(notice)?)
 }
 
-/// Writes a whole line: several threads speak.
+/// Writes a whole line at once, because several threads write.
 fn say_line(line: &str) -> io::Result<()> {
     let mut output = io::stdout().lock();
     output.write_all(line.as_bytes())?;

@@ -9,9 +9,9 @@ pub struct Counters {
     faults: i64,
 }
 
-/// Reads the counters. With one thread those of the calling thread; with more, the involuntary switches of the whole
-/// process count, since a worker that was pushed aside delays the layer as much as the main thread does. Workers also
-/// go to sleep voluntarily, which disturbs nothing, so only the main thread's voluntary switches count.
+/// Reads the counters: with one thread, those of the calling thread. With several threads, the involuntary switches of the
+/// whole process count, because a preempted worker delays a layer as much as the main thread does. Only the main thread's
+/// voluntary switches count: workers also sleep voluntarily, which disturbs nothing.
 pub fn counters(threads: usize) -> Counters {
     let Ok(own) = getrusage(UsageWho::RUSAGE_THREAD) else {
         return Counters::default();

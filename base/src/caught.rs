@@ -1,4 +1,4 @@
-//! Panics of other libraries' parsers that become errors: nothing of them is printed.
+//! Turns panics of other libraries' parsers into errors, without printing them.
 
 use std::cell::Cell;
 use std::panic::{self, UnwindSafe};
@@ -8,8 +8,8 @@ thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The result of a parser that may panic on damaged input, or `None` if it did. The hook that prints panics is one for all
-/// threads: it is wrapped once, and does not print in this thread for as long as `run` runs.
+/// The result of a parser that may panic on damaged input, or `None` if it did. All threads share the hook that prints
+/// panics: it is wrapped once, and prints nothing in this thread while `run` runs.
 pub fn caught<T>(run: impl FnOnce() -> T + UnwindSafe) -> Option<T> {
     static WRAPPED: Once = Once::new();
     WRAPPED.call_once(|| {

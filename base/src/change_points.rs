@@ -4,25 +4,25 @@ use crate::statistics::{mean, standard_deviation};
 
 /// Fewest values of a segment: one has no scatter.
 const SHORTEST: usize = 2;
-/// Price of a segment, times the logarithm of the number of values (Barrett et al., Virtual Machine Warmup Blows Hot and
-/// Cold, OOPSLA 2017).
+/// Penalty of a segment, to be multiplied by the logarithm of the number of values (Barrett et al., Virtual Machine
+/// Warmup Blows Hot and Cold, OOPSLA 2017).
 const PENALTY: f64 = 15.0;
-/// A segment's variance counts as at least this share of that of all values: a coarse timer repeats itself for a few values,
-/// and the logarithm of nothing would pay for any number of segments.
+/// A segment's variance counts as at least this share of the variance of all values. A coarse timer gives a few equal
+/// values, and the logarithm of a zero variance would pay for any number of segments.
 const LEAST_VARIANCE: f64 = 0.01;
 
-/// The beginnings of the segments after the first into which values fall, each normally distributed with a mean and a variance
-/// of its own. Empty where the values are of one kind, or all equal.
+/// Splits values into segments, each normally distributed with its own mean and variance, and returns the starts of all
+/// segments but the first. Empty if there is a single segment, or if all values are equal.
 ///
-/// The cheapest of all divisions, by optimal partitioning (Jackson et al. 2005). PELT (Killick, Fearnhead and Eckley 2012)
-/// finds the same one faster, which a session's tens of rounds do not need.
+/// Optimal partitioning (Jackson et al. 2005) finds the cheapest of all divisions. A session has only tens of rounds,
+/// so the faster PELT (Killick, Fearnhead and Eckley 2012) is not needed.
 #[must_use]
 pub fn change_points(values: &[f64]) -> Vec<usize> {
     let n = values.len();
     let Some(scatter) = standard_deviation(values).filter(|sd| *sd > 0.0 && sd.is_finite()) else { return Vec::new() };
     let costs = Costs::new(values, scatter * scatter * LEAST_VARIANCE);
     let penalty = PENALTY * (n as f64).ln();
-    // What the cheapest division of the first `end` values costs, and where its last segment begins.
+    // The cost of the cheapest division of the first `end` values, and the start of its last segment.
     let mut best = vec![(f64::INFINITY, 0); n + 1];
     best[0] = (0.0, 0);
     for end in SHORTEST..=n {
@@ -40,7 +40,7 @@ pub fn change_points(values: &[f64]) -> Vec<usize> {
     points
 }
 
-/// Twice the negative logarithms of the likelihoods of segments, without what all divisions have in common.
+/// Twice the negative log-likelihoods of segments, without the terms that all divisions share.
 struct Costs {
     /// Sums and sums of squares of the first values, around the mean of all.
     sums: Vec<(f64, f64)>,
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
     use crate::statistics::mann_whitney;
 
-    /// Times around 1000 with a standard deviation of 10, and what is added to each.
+    /// Times around 1000 with a standard deviation of 10; `added` is added to each.
     fn series(seed: u64, n: usize, added: impl Fn(usize) -> f64) -> Vec<f64> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut normal = || (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0;

@@ -2,10 +2,10 @@
 
 use toml::Table;
 
-/// The keys of a text: JSON if it starts with a brace, else TOML. A `null` is refused: a key without a value is left out.
+/// The keys of a text: JSON if it starts with a brace, else TOML. A `null` is refused: leave out a key without a value.
 ///
 /// # Errors
-/// What is wrong with the syntax, and where.
+/// A syntax error, with its position.
 pub fn table(text: &str) -> Result<Table, String> {
     if text.trim_start().starts_with('{') {
         serde_json::from_str(text).map_err(|e| e.to_string())

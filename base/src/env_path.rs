@@ -10,7 +10,7 @@ pub fn env_path(variable: &str) -> Option<PathBuf> {
     absolute(std::env::var_os(variable))
 }
 
-/// The user's home folder, as `HOME` names it.
+/// The user's home folder, from `HOME`.
 #[must_use]
 pub fn home() -> Option<PathBuf> {
     env_path("HOME")
@@ -22,13 +22,13 @@ pub fn config_home() -> Option<PathBuf> {
     below_home("XDG_CONFIG_HOME", ".config")
 }
 
-/// What programs keep from one run to the next: `XDG_STATE_HOME`, else `~/.local/state`.
+/// State that programs keep between runs: `XDG_STATE_HOME`, else `~/.local/state`.
 #[must_use]
 pub fn state_home() -> Option<PathBuf> {
     below_home("XDG_STATE_HOME", ".local/state")
 }
 
-/// What can be made again: `XDG_CACHE_HOME`, else `~/.cache`.
+/// Files that can be created again: `XDG_CACHE_HOME`, else `~/.cache`.
 #[must_use]
 pub fn cache_home() -> Option<PathBuf> {
     below_home("XDG_CACHE_HOME", ".cache")

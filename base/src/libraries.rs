@@ -1,10 +1,10 @@
-//! Where libraries are that programs load when they are asked for: folders, and the cache that the install scripts fill.
+//! Finds libraries that programs load on demand: in folders, and in the cache of the install scripts.
 
 use std::path::{Path, PathBuf};
 
 use crate::env_path::cache_home;
 
-/// What a folder holds whose names begin so, in order.
+/// The entries of a folder whose names begin with `prefix`, sorted.
 #[must_use]
 pub fn beginning(folder: &Path, prefix: &str) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
@@ -15,14 +15,14 @@ pub fn beginning(folder: &Path, prefix: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The library in a folder, whose file's name may have a version after it; of several versions the last.
+/// The library `file` in a folder; its name may end in a version, and of several versions the last is taken.
 #[must_use]
 pub fn in_folder(folder: &Path, file: &str) -> Option<PathBuf> {
     beginning(folder, file).into_iter().rfind(|path| path.is_file())
 }
 
-/// Folders of a library that the install scripts have left whole in the user's cache, the newest version first. For a board of another
-/// `architecture` they are others than this machine's.
+/// Folders of a library that the install scripts installed completely in the user's cache, the newest version first. A
+/// board's `architecture` has its own folders.
 #[must_use]
 pub fn cached(name: &str, architecture: Option<&str>) -> Vec<PathBuf> {
     let Some(cache) = cache_home() else { return Vec::new() };

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use tempfile::{Builder, NamedTempFile};
 
-/// Writes a file so that no reader ever sees half of it, and waits until it is on the disk. A device or a pipe of that name
-/// is not replaced but written to.
+/// Writes a file so that no reader ever sees half of it, and waits until it is on the disk. A device or a pipe is not
+/// replaced: the content is written to it.
 ///
 /// # Errors
 /// If its folder does not exist or the disk fails; a file of that name is then as it was.
@@ -15,7 +15,7 @@ pub fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
     replace_file_by(path, |file| file.write_all(content))
 }
 
-/// Like [`replace_file`], with a content that is too large to be held at once: `write` writes it piece by piece.
+/// Like [`replace_file`], for a content that is too large for memory: `write` writes it piece by piece.
 ///
 /// # Errors
 /// As [`replace_file`], and those of `write`; a file of that name is then as it was.
@@ -34,10 +34,10 @@ pub fn replace_file_by<E: From<io::Error>>(
     Ok(File::open(folder)?.sync_all()?)
 }
 
-/// Whether [`replace_file`] could write there now: to be asked before the work whose result is to go there.
+/// Whether [`replace_file`] could write to this path now. Call it before the work whose result goes there.
 ///
 /// # Errors
-/// If it is a folder, or its own folder does not exist or cannot be written to.
+/// If the path is a folder, or its parent folder does not exist or is not writable.
 pub fn check_replaceable(path: &Path) -> io::Result<()> {
     if is_special(path) {
         return Ok(());
@@ -48,7 +48,7 @@ pub fn check_replaceable(path: &Path) -> io::Result<()> {
     temporary(folder_of(path)).map(drop)
 }
 
-/// A device or a pipe. For root a rename would put a file in the place of `/dev/stdout`, for every program of the machine.
+/// A device or a pipe. As root, a rename would replace `/dev/stdout` by a file, for every program of the machine.
 fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
@@ -57,26 +57,28 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// What the names of temporary files begin with; the number of the process that writes it follows.
+/// Prefix of the names of temporary files; the id of the writing process follows.
 const PREFIX: &str = ".nasprof-tmp-";
 
-/// A new file in a folder, to be renamed when it is whole. What killed processes left there of such files is removed.
+/// Creates a file in a folder, to be renamed when it is complete. Removes such files of killed processes.
 ///
 /// # Errors
-/// If the folder does not exist or cannot be written to.
+/// If the folder does not exist or is not writable.
 pub fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
     remove_abandoned(folder);
     let mut builder = Builder::new();
-    // As for any file one makes, the umask decides who may read it: a temporary file's default is the owner alone.
+    // The umask decides who may read the file, as for any new file; by default only the owner could read a temporary
+    // file.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let file = builder.prefix(&format!("{PREFIX}{}-", std::process::id())).tempfile_in(folder)?;
-    // Seen from other machines that share the folder. A file system without locks has those that are never removed.
+    // The lock is visible to other machines that share the folder. On file systems without locks, such files are never
+    // removed.
     let _ = file.as_file().try_lock();
     Ok(file)
 }
 
-/// Removes temporary files whose process is no more and that nobody holds. Nothing depends on it.
+/// Removes temporary files whose process has ended and that nobody has locked. Nothing depends on it.
 fn remove_abandoned(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
@@ -110,7 +112,7 @@ mod tests {
         assert_eq!(fs::read(&file).unwrap(), b"after");
 
         assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        // Open at both ends, so that neither reading nor writing waits for the other.
+        // Opened for reading and writing, so that neither waits for the other.
         let mut both = fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
         replace_file(&pipe, b"after").unwrap();
         assert!(fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo());

@@ -2,14 +2,14 @@
 
 use strsim::levenshtein;
 
-/// Beyond as many characters nobody mistyped a known name, and the distance takes their product of steps.
+/// A longer text is no mistyped name, and the distance takes steps in proportion to the product of both lengths.
 const MAX_CHARACTERS: usize = 100;
 
-/// Fewer characters are part of too many names.
+/// A shorter text is part of too many names.
 const MIN_PART: usize = 3;
 
-/// The known name with the smallest edit distance, if it is near enough to be meant; else the shortest that the name is a
-/// part of.
+/// The known name with the smallest edit distance, if it is near enough; else the shortest known name that contains the
+/// given one.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let length = name.chars().count();
     if length > MAX_CHARACTERS {
@@ -32,8 +32,8 @@ pub fn did_you_mean(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |n| format!(" (did you mean `{n}`?)"))
 }
 
-/// What serde found wrong with a file that people write, for people: numbers by their range and not by their type, and the
-/// nearest name to an unknown one of "unknown field `x`, expected one of `a`, `b`".
+/// Explains serde's error in a file that people write: gives ranges instead of types for numbers, and adds the nearest
+/// name to "unknown field `x`, expected one of `a`, `b`".
 #[must_use]
 pub fn explain(message: &str) -> String {
     let message = in_numbers(message);
@@ -46,7 +46,7 @@ pub fn explain(message: &str) -> String {
     }
 }
 
-/// Rust's number types as what they hold.
+/// Replaces Rust's number types by their ranges.
 fn in_numbers(message: &str) -> String {
     let Some((before, after)) = message.split_once(", expected ") else { return message.to_owned() };
     let end = after.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(after.len());
@@ -78,7 +78,8 @@ mod tests {
     fn finds_a_name_by_a_part_of_it() {
         let known = ["ofa-resnet50-large", "ofa-resnet50", "darts"];
         assert_eq!(nearest("resnet", known), Some("ofa-resnet50".to_owned()));
-        // Control: two letters are part of too much, and a near name goes before one that has the part.
+        // Control: two letters are part of too many names, and a near name has priority over one that contains the
+        // text.
         assert_eq!(nearest("re", known), None);
         assert_eq!(nearest("resnet", ["ofa-resnet50", "rasnet"]), Some("rasnet".to_owned()));
     }

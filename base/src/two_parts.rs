@@ -1,6 +1,6 @@
 //! Least squares of relative errors of `whole = a · sum + b · count`.
 
-/// Something measured whole, what its parts add up to, and how many parts it has.
+/// Something measured as a whole, with the sum and the number of its parts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Whole {
     /// Measured at once.
@@ -11,11 +11,12 @@ pub struct Whole {
     pub count: f64,
 }
 
-/// Smallest share of its largest possible value that the determinant may have: of things all of one kind, the two are not told
-/// apart.
+/// Smallest determinant, relative to its largest possible value: if all wholes have one ratio of sum to count, `a` and
+/// `b` cannot be separated.
 const INDEPENDENT: f64 = 1e-9;
 
-/// The factor `a` of the sum and the constant `b` of each part; `None` where they are not told apart, or the factor is not positive.
+/// The factor `a` of the sum and the constant `b` of each part; `None` if they cannot be separated, or if the factor is
+/// not positive.
 #[must_use]
 pub fn two_parts(wholes: &[Whole]) -> Option<(f64, f64)> {
     let (mut ss, mut sn, mut nn, mut s, mut n) = (0.0, 0.0, 0.0, 0.0, 0.0);

@@ -7,10 +7,10 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
-/// Reads a map from names; for serde's `deserialize_with`.
+/// Reads a map with names as keys; for serde's `deserialize_with`.
 ///
 /// # Errors
-/// If a name stands twice, or a value is not one of its type.
+/// If a name occurs twice, or a value has the wrong type.
 pub fn names<'de, D: Deserializer<'de>, V: Deserialize<'de>>(deserializer: D) -> Result<BTreeMap<String, V>, D::Error> {
     deserializer.deserialize_map(Names(PhantomData))
 }

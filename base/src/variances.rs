@@ -1,20 +1,20 @@
-//! How variances of like groups spread: what a group borrows from the others.
+//! The spread of variances over similar groups: how much a group borrows from the others.
 //!
-//! Variances of groups are taken as draws of a scaled inverse chi-squared distribution, and what few values of each say of it is
-//! fitted by the moments of their logarithms (Smyth, Linear Models and Empirical Bayes Methods, 2004, section 6.2). Groups that
-//! are all alike lend each other many degrees of freedom, unlike ones few.
+//! Variances of groups are modelled as draws from a scaled inverse chi-squared distribution, which is fitted to the
+//! moments of the logarithms of the groups' sample variances (Smyth, Linear Models and Empirical Bayes Methods, 2004,
+//! section 6.2). Similar groups lend each other many degrees of freedom, different groups few.
 
 use statrs::function::gamma::digamma;
 
 use crate::statistics::{mean, standard_deviation};
 
-/// Groups are never taken for more alike than this many degrees of freedom say.
+/// Most degrees of freedom that groups lend each other.
 const MOST_DEGREES: f64 = 1000.0;
 /// Bisections: each halves an interval in logarithms.
 const BISECTIONS: u32 = 60;
 
-/// The common variance of groups and the degrees of freedom that it is worth, from each group's variance and its degrees of
-/// freedom. Groups whose values are all equal are left out; `None` where fewer than two are left.
+/// The common variance of groups and its degrees of freedom, from each group's variance and degrees of freedom. Groups
+/// whose values are all equal are left out; `None` if fewer than two groups are left.
 #[must_use]
 pub fn common_variance(groups: &[(f64, usize)]) -> Option<(f64, f64)> {
     let told: Vec<(f64, f64)> = groups

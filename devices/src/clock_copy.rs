@@ -10,17 +10,17 @@ use nasprof_profiler::protocol::Stored;
 
 use crate::error::{ClockStep, LinkError};
 
-/// A copy of a board with thousands of settings stays below this.
+/// Maximum size of a copy; that of a board with thousands of settings stays below it.
 const MAX_BYTES: usize = 8 << 20;
 
-/// Where the copy of one device is.
+/// The file with the copy of one device.
 #[derive(Debug, Clone)]
 pub(crate) struct ClockCopy {
     path: PathBuf,
 }
 
 impl ClockCopy {
-    /// That of a device, in the folder of all copies. `identity` tells this device from every other one.
+    /// The copy of a device, in the folder of all copies. `identity` identifies the device uniquely.
     pub(crate) fn of(folder: &Path, identity: &str) -> Self {
         let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
         Self { path: folder.join(format!("{}.json", identity.chars().map(plain).collect::<String>())) }
@@ -42,7 +42,7 @@ impl ClockCopy {
         Ok(Some(stored))
     }
 
-    /// Keeps a copy; it is on the disk when this returns.
+    /// Stores a copy; it is on the disk when this returns.
     pub(crate) fn keep(&self, stored: &Stored) -> Result<(), LinkError> {
         let bytes = serde_json::to_vec(stored).map_err(|e| self.wrong(ClockStep::Keep, e))?;
         if bytes.len() > MAX_BYTES {
@@ -54,12 +54,12 @@ impl ClockCopy {
             .map_err(|e| self.wrong(ClockStep::Keep, e))
     }
 
-    /// The clocks are back. A copy that cannot be removed restores what is there already.
+    /// Removes the copy after the clocks are restored. If it cannot be removed, restoring from it later changes nothing.
     pub(crate) fn forget(&self) {
         let _ = fs::remove_file(&self.path);
     }
 
-    /// What stands in the way of restoring or of keeping.
+    /// The error of a step with the copy.
     pub(crate) fn wrong(&self, what: ClockStep, problem: impl ToString) -> LinkError {
         LinkError::Clocks { what, copy: self.path.clone(), problem: problem.to_string() }
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use nasprof_profiler::protocol::{DeviceError, ProtocolError};
 use thiserror::Error;
 
-/// What went wrong on the way to a device, with what a message needs to say how to mend it.
+/// An error on the way to a device, with the data that a message needs to suggest a fix.
 #[derive(Debug, Error)]
 pub enum LinkError {
     /// No connection.
@@ -17,8 +17,8 @@ pub enum LinkError {
         /// Why.
         problem: String,
     },
-    /// A connection that ended, or stood still, before the SSH handshake was over: a server that is busy or just starting,
-    /// a link that was cut, or a program that is no SSH server.
+    /// A connection that ended or stalled before the SSH handshake was over. The server is busy or just starting, the link
+    /// was cut, or the program is not an SSH server.
     #[error("the connection to {address} ended before the SSH handshake was over: {problem}")]
     Handshake {
         /// Host and port.
@@ -35,11 +35,11 @@ pub enum LinkError {
         kind: String,
         /// `SHA256:…`, as `ssh-keygen -l` prints it.
         fingerprint: String,
-        /// The line that a known-hosts file lacks.
+        /// The line to add to a known-hosts file.
         line: String,
-        /// The file that it belongs into.
+        /// The file to add it to.
         file: Box<Path>,
-        /// Whether a certificate authority is known for it, which does not help here.
+        /// Whether a certificate authority is known for the host; certificates are not supported.
         certified: bool,
     },
     /// A host with another key than the known one. Never accepted.
@@ -51,7 +51,7 @@ pub enum LinkError {
         kind: String,
         /// `SHA256:…` of the key shown.
         fingerprint: String,
-        /// Where the known one stands.
+        /// The files that may contain the known key.
         file: String,
     },
     /// A host key that is marked as revoked.
@@ -69,7 +69,7 @@ pub enum LinkError {
         user: String,
         /// The board.
         host: String,
-        /// What was tried, and what came of it.
+        /// The methods that were tried, and their results.
         tried: String,
     },
     /// A private key that cannot be read.
@@ -80,20 +80,20 @@ pub enum LinkError {
         /// Why.
         problem: String,
     },
-    /// The SSH client's configuration asks for what is not supported, or cannot be read.
+    /// The SSH client's configuration uses an unsupported option, or cannot be read.
     #[error("SSH configuration of {host}: {problem}")]
     Configuration {
-        /// The host as asked for.
+        /// The host as requested.
         host: String,
         /// What is wrong.
         problem: String,
     },
-    /// There is no agent for the board on this machine.
+    /// This machine has no agent for the board.
     #[error("no agent for {architecture}: {looked} is missing")]
     NoAgent {
         /// The board's architecture.
         architecture: String,
-        /// Where it was looked for.
+        /// The searched paths.
         looked: String,
     },
     /// A program that cannot be this board's agent.
@@ -111,10 +111,10 @@ pub enum LinkError {
     NoLibrary {
         /// The board's architecture.
         architecture: String,
-        /// What the board's agent says.
+        /// The message of the board's agent.
         problem: String,
     },
-    /// A library of this machine that cannot be put onto this board.
+    /// A library of this machine that does not fit the board.
     #[error("library {path}: {problem}")]
     WrongLibrary {
         /// The file.
@@ -122,23 +122,23 @@ pub enum LinkError {
         /// What is wrong with it.
         problem: String,
     },
-    /// Something does not work on the board.
+    /// A step failed on the board.
     #[error("on the board: {step}: {problem}")]
     Board {
         /// What was being done.
         step: Step,
-        /// What the board said.
+        /// The board's message.
         problem: String,
     },
-    /// Another run measures there.
+    /// Another run measures on the board.
     #[error("the board is in use by {owner}{}", since(.seconds))]
     InUse {
-        /// Who.
+        /// The other run, in words.
         owner: String,
-        /// For how long.
+        /// For how long, in seconds, if known.
         seconds: Option<u64>,
     },
-    /// Agent and host are not of one build.
+    /// Agent and host have different versions or protocols.
     #[error("the agent has version {agent}, nasprof {host}; they must be equal")]
     Version {
         /// Version and protocol of the agent.
@@ -146,44 +146,44 @@ pub enum LinkError {
         /// Version and protocol of this program.
         host: String,
     },
-    /// Clocks that a measurement left changed cannot be restored, or no copy of them can be kept.
+    /// Clocks that a measurement left changed cannot be restored, or no copy of the clocks can be stored.
     #[error("clocks of the device, as they were, in {copy}: {what}: {problem}")]
     Clocks {
         /// What was being done.
         what: ClockStep,
-        /// The host's copy.
+        /// The file of the host's copy.
         copy: PathBuf,
         /// Why.
         problem: String,
     },
-    /// The board's power mode is not the one that the device file asks for.
+    /// The board's power mode is not the one that the device file requires.
     #[error("the power mode is `{now}`, but the device file requires `{wanted}`")]
     PowerMode {
         /// As observed.
         now: String,
-        /// As asked for.
+        /// As required.
         wanted: String,
     },
     /// The link broke.
     #[error("link lost: {0}")]
     Lost(String),
-    /// The agent or its supervisor says what makes no sense.
+    /// The agent or its supervisor breaks the protocol.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
 }
 
-/// What is done on a device, for messages and for what helps when it fails.
+/// A step on a device, for messages and hints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Making the work folder on a board.
+    /// Creating the work folder on a board.
     WorkFolder,
-    /// Putting the agent there.
+    /// Uploading the agent.
     Upload,
-    /// Putting a library there.
+    /// Uploading a library.
     UploadLibrary,
-    /// Putting a model there, or values of its inputs.
+    /// Uploading a model, or values of its inputs.
     UploadModel,
-    /// Starting the agent there.
+    /// Starting the agent on the board.
     Start,
     /// Running a command of the device file.
     Command,
@@ -205,14 +205,14 @@ impl fmt::Display for Step {
     }
 }
 
-/// What is done with the host's copy of clocks.
+/// A step with the host's copy of the clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClockStep {
-    /// Keeping it, before the clocks are locked.
+    /// Storing it, before the clocks are locked.
     Keep,
     /// Reading it.
     Read,
-    /// Having the device set them from it.
+    /// Restoring the device's clocks from it.
     Restore,
 }
 
@@ -227,7 +227,7 @@ impl fmt::Display for ClockStep {
 }
 
 impl LinkError {
-    /// The other side broke the protocol; which agent that is, is known where it is used ([`LinkError::of_agent`]).
+    /// The other side broke the protocol. The caller adds the agent's name ([`LinkError::of_agent`]).
     pub(crate) fn protocol(problem: impl Into<String>) -> Self {
         Self::Protocol(ProtocolError { agent: "of the board".to_owned(), problem: problem.into() })
     }
@@ -240,7 +240,7 @@ impl LinkError {
         }
     }
 
-    /// Whether it may be gone in a moment without anybody doing anything.
+    /// Whether the error may go away by itself, so that a retry makes sense.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Handshake { .. } | Self::InUse { .. } | Self::Lost(_))
@@ -259,7 +259,7 @@ fn since(seconds: &Option<u64>) -> String {
     })
 }
 
-/// For the engine, which knows of no links.
+/// For the engine, which does not know links.
 impl From<LinkError> for DeviceError {
     fn from(error: LinkError) -> Self {
         match error {
@@ -271,7 +271,7 @@ impl From<LinkError> for DeviceError {
     }
 }
 
-/// A break of the connection while something was done.
+/// A lost connection.
 pub(crate) fn lost(error: impl std::fmt::Display) -> LinkError {
     LinkError::Lost(error.to_string())
 }

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-/// First pause; each is twice as long as the one before, up to the longest.
+/// First pause; each pause is twice as long as the one before, up to [`LONGEST`].
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// A time that passes. The real one, or a test's, which passes only when somebody sleeps.
+/// A clock: the real one, or a test's, which advances only during `sleep`.
 pub(crate) trait Clock {
     /// Time since some moment.
     fn now(&self) -> Duration;
@@ -14,7 +14,7 @@ pub(crate) trait Clock {
     fn sleep(&self, time: Duration);
 }
 
-/// The time of this machine.
+/// The real clock of this machine.
 pub(crate) struct SystemClock(Instant);
 
 impl SystemClock {
@@ -33,7 +33,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// Longer and longer pauses, none that would end after the patience has.
+/// Growing pauses, which all end before the patience is over.
 pub(crate) struct Pauses {
     patience: Duration,
     since: Duration,
@@ -41,17 +41,17 @@ pub(crate) struct Pauses {
 }
 
 impl Pauses {
-    /// Pauses for so long from now on.
+    /// Pauses within `patience` from now on.
     pub(crate) fn within(patience: Duration, clock: &dyn Clock) -> Self {
         Self { patience, since: clock.now(), pause: FIRST }
     }
 
-    /// Starts anew: there was progress.
+    /// Starts again with the first pause, after progress.
     pub(crate) fn restart(&mut self, clock: &dyn Clock) {
         *self = Self::within(self.patience, clock);
     }
 
-    /// The next pause; nothing when the patience is over.
+    /// The next pause; `None` when the patience is over.
     pub(crate) fn next(&mut self, clock: &dyn Clock) -> Option<Duration> {
         let pause = self.pause;
         self.pause = (pause * 2).min(LONGEST);

@@ -1,11 +1,11 @@
-//! The power mode that a device file requires: read through a command of the file, and accepted or refused.
+//! The power mode that a device file requires. It is read by a command of the file, and accepted or refused.
 
 use std::collections::BTreeMap;
 
 use crate::error::{LinkError, Step};
 use crate::file::DeviceFile;
 
-/// How the power mode shows, and what it must be.
+/// The command that prints the power mode, and the required mode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PowerMode {
     pub(crate) command: String,
@@ -13,12 +13,12 @@ pub(crate) struct PowerMode {
 }
 
 impl PowerMode {
-    /// That of a device file, where it says how to see it.
+    /// The power mode of a device file, if the file has a command for it.
     pub(crate) fn of(file: &DeviceFile) -> Option<Self> {
         Some(Self { command: file.power_mode_command.clone()?, wanted: file.power_mode.clone() })
     }
 
-    /// The mode as a fact, from what the command gave.
+    /// The mode as a fact, from the command's exit code and output.
     pub(crate) fn fact(&self, (status, output): (i32, String)) -> Result<BTreeMap<String, String>, LinkError> {
         let now = output.split_whitespace().collect::<Vec<_>>().join(" ");
         if status != 0 {
@@ -32,7 +32,7 @@ impl PowerMode {
     }
 }
 
-/// Whether whole words of a text, one after the other, are these: `0` is not in `10W`.
+/// Whether a text contains these whole words in sequence: `10W` does not contain `0`.
 fn has_words(text: &str, wanted: &str) -> bool {
     let words = |text: &'_ str| text.split_whitespace().map(ToOwned::to_owned).collect::<Vec<String>>();
     let (text, wanted) = (words(text), words(wanted));

@@ -8,20 +8,21 @@ use nasprof_profiler::backend::{self, AGENT_TORCH};
 
 use crate::error::LinkError;
 
-/// Where agents are looked for.
+/// Where to find agent programs.
 #[derive(Debug, Clone)]
 pub struct Programs {
-    /// The folder that this program is installed in: `nasprof-agent` and `nasprof-agent-torch` for this machine, and the same
-    /// names with `-ARCHITECTURE` for boards of another architecture; those that load ONNX Runtime have `-dynamic` before it.
+    /// The folder of this program. It contains `nasprof-agent` and `nasprof-agent-torch` for this machine, and the same
+    /// names with `-ARCHITECTURE` for boards of other architectures. Agents for boards that load ONNX Runtime have
+    /// `-dynamic` before it.
     pub folder: PathBuf,
-    /// A `nasprof-agent` for this machine's architecture that goes over the installed one.
+    /// A `nasprof-agent` for this machine's architecture that overrides the installed one.
     pub agent: Option<PathBuf>,
     /// The same for `nasprof-agent-torch`.
     pub agent_torch: Option<PathBuf>,
 }
 
 impl Programs {
-    /// The agent of this machine that serves a back end.
+    /// The agent for this machine that serves a back end.
     #[must_use]
     pub fn here(&self, backend: &str) -> PathBuf {
         let program = backend::program(backend);
@@ -45,7 +46,8 @@ impl Programs {
     }
 }
 
-/// The name that Rust and our file names have for what a kernel calls itself. A 64-bit kernel may carry a 32-bit system.
+/// The architecture name in Rust and in our file names, for a kernel's machine name. A 64-bit kernel may run a 32-bit
+/// system.
 pub(crate) fn architecture(machine: &str, bits: Option<u32>) -> String {
     let name = match (machine, bits) {
         ("x86_64" | "amd64", Some(32)) | ("i386" | "i586" | "i686", _) => "x86",
@@ -57,14 +59,15 @@ pub(crate) fn architecture(machine: &str, bits: Option<u32>) -> String {
     name.to_owned()
 }
 
-/// Refuses a program or library that is not for the architecture: the board's own message would not name it.
+/// Refuses a program or library for another architecture, because the board's own error message would not name the
+/// architecture.
 pub(crate) fn check_architecture(path: &Path, wanted: &str) -> Result<(), String> {
     let mut header = [0; 20];
     File::open(path).and_then(|mut file| file.read_exact(&mut header)).map_err(|e| e.to_string())?;
     if !header.starts_with(b"\x7fELF") {
         return Err("is not a Linux program or library".to_owned());
     }
-    // e_machine of the ELF header, little-endian on all of these.
+    // Field `e_machine` of the ELF header, little-endian for all these architectures.
     let found = match u16::from_le_bytes([header[18], header[19]]) {
         3 => "x86",
         40 => "armv7",

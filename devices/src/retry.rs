@@ -1,4 +1,4 @@
-//! Retries after a device was lost.
+//! Retries after a lost device.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use nasprof_profiler::protocol::DeviceError;
 
 use crate::pauses::{Clock, Pauses, SystemClock};
 
-/// The user is listened to this often.
+/// Interval of the checks whether the user wants to stop.
 const STEP: Duration = Duration::from_millis(100);
 
-/// Runs `attempt` again when the device is lost: what was recorded is replayed, and only the visit in flight is measured
-/// anew. Gives up when nothing new was observed for `patience`. `waiting` is told why and for how long.
+/// Runs `attempt` again when the device is lost: recorded events are replayed, and only the interrupted visit is measured
+/// again. Gives up after `patience` without a new observation. `waiting` gets the reason and the pause.
 ///
 /// # Errors
-/// The last attempt's.
+/// That of the last attempt.
 pub fn retry<T>(
     patience: Duration,
     recorder: &mut Recorder,
@@ -63,8 +63,8 @@ fn retry_in<T>(
     }
 }
 
-/// Events that tell of the device. A mark that a measurement went on is none: a device that dies at the same place each
-/// time makes no progress.
+/// Number of events from the device. [`Event::Resumed`] does not count, because a device that always dies at the same place
+/// makes no progress.
 fn observed(recorder: &Recorder) -> usize {
     recorder.events().iter().filter(|event| !matches!(event, Event::Resumed)).count()
 }

@@ -28,7 +28,7 @@ impl Arch {
     }
 }
 
-/// An architecture as files hold it: names instead of indices.
+/// An architecture in the form of its file: names instead of indices.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ArchFile {
@@ -100,7 +100,7 @@ impl ArchFile {
     /// Reads the text of one architecture.
     ///
     /// # Errors
-    /// If it is none, is cut off, or is a list of several.
+    /// If the text is no architecture, is cut off, or is a list of several.
     pub fn parse(text: &str) -> Result<Self, ArchError> {
         // serde takes a list of the fields' values for the fields.
         if text.trim_start().starts_with('[') {

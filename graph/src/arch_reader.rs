@@ -8,7 +8,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 
 use crate::arch::{Arch, Choice};
 
-/// What a space calls its choices and candidates, prepared to be looked up.
+/// The names of a space's choices and candidates, indexed for lookup.
 #[derive(Debug, Clone)]
 pub struct ArchReader {
     space: String,
@@ -21,17 +21,17 @@ impl ArchReader {
     pub fn new(space: &str, choices: &[Choice]) -> Self {
         let of_choice = |(i, choice): (usize, &Choice)| {
             let candidates = choice.candidates.iter().enumerate();
-            // The first of a name counts, as in `ArchFile::resolve`.
+            // Of candidates with one name the first counts, as in `ArchFile::resolve`.
             (choice.name.clone(), (i, candidates.rev().map(|(i, name)| (name.clone(), i as u16)).collect()))
         };
         Self { space: space.to_owned(), choices: choices.iter().enumerate().map(of_choice).collect() }
     }
 
-    /// The architecture that a text holds. `None` where it holds none, or is written in an unusual way:
-    /// [`ArchFile`](crate::arch::ArchFile) then reads it or says what is wrong.
+    /// Parses one architecture. `None` if the text is no architecture or has an unusual form: then
+    /// [`ArchFile`](crate::arch::ArchFile) reads it or reports the error.
     #[must_use]
     pub fn read(&self, text: &str) -> Option<Arch> {
-        // serde takes a list of the fields' values for the fields.
+        // serde accepts a list of values in place of the named fields.
         if !text.trim_start().starts_with('{') {
             return None;
         }
@@ -41,14 +41,14 @@ impl ArchReader {
         for (choice, candidate) in file.choices.0 {
             let (i, candidates) = self.choices.get(choice)?;
             let candidate = *candidates.get(candidate)?;
-            // As many entries as choices and none twice: each has one.
+            // There are as many entries as choices, and none twice: each choice has one.
             (std::mem::replace(&mut selected[*i], candidate) == u16::MAX).then_some(())?;
         }
         Some(Arch(selected))
     }
 }
 
-/// [`ArchFile`](crate::arch::ArchFile), in the text it is read from.
+/// [`ArchFile`](crate::arch::ArchFile), borrowed from its text.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Borrowed<'a> {
@@ -99,7 +99,7 @@ mod tests {
         vec![choice("a", &["x", "y"]), choice("b", &["x", "\u{e9}", "z"])]
     }
 
-    /// What it reads is what the careful reader reads; what it leaves is read or refused there.
+    /// The fast reader either agrees with the careful reader or leaves the text to it.
     fn agrees(text: &str) -> bool {
         let careful = ArchFile::parse(text).and_then(|file| file.resolve("s", &choices())).ok();
         let fast = ArchReader::new("s", &choices()).read(text);

@@ -28,7 +28,7 @@ pub struct GraphBuilder {
     nodes: Vec<Node>,
     names: HashSet<String>,
     scope: Vec<String>,
-    /// While sharing: how many scopes were open, and the path that stands for them.
+    /// While sharing: how many scopes were open, and the path that replaces their names.
     sharing: Option<(usize, String)>,
 }
 
@@ -39,7 +39,7 @@ impl GraphBuilder {
         Self::default()
     }
 
-    /// Runs `module` with `name` put before the names of all that it adds.
+    /// Runs `module` and prefixes the names of all nodes that it adds with `name`.
     ///
     /// # Errors
     /// What `module` returns.
@@ -54,8 +54,8 @@ impl GraphBuilder {
         result
     }
 
-    /// Runs `module`; all that it adds keeps its parameters under `path` and the names of the scopes opened inside.
-    /// Candidates built under one path share what has the same name in each.
+    /// Runs `module`; the nodes that it adds store their parameters under `path` and the names of the scopes opened
+    /// inside. Candidates built under one path share the parameters of nodes with the same name.
     ///
     /// # Errors
     /// What `module` returns.
@@ -82,10 +82,10 @@ impl GraphBuilder {
         if self.scope.is_empty() { name.to_owned() } else { format!("{}/{name}", self.scope.join("/")) }
     }
 
-    /// Where data enters; the shape has the batch first.
+    /// Adds an input; the first dimension of its shape is the batch.
     ///
     /// # Errors
-    /// If the shape is absurd or the name taken.
+    /// If the shape is absurd or the name is taken.
     pub fn input(&mut self, name: &str, shape: impl Into<Shape>) -> Result<NodeId, GraphError> {
         self.add(name, Op::Input { shape: shape.into() }, &[])
     }
@@ -167,7 +167,7 @@ impl GraphBuilder {
         &self.nodes[id.0].op
     }
 
-    /// Gives a node a bias that it turned out to have; shapes stay.
+    /// Adds a bias to a node after it was built; shapes stay the same.
     pub fn add_bias(&mut self, id: NodeId) {
         let op = &mut self.nodes[id.0].op;
         *op = op.clone().with_bias();

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::parameters::{ParameterSpec, specs_of};
 use crate::{Graph, Node, NodeId, Op, Shape, custom};
 
-/// Bytes of one element of 32-bit floats, which is what networks compute with unless their operations say otherwise.
+/// Bytes of a 32-bit float, the element type of networks unless their operations say otherwise.
 pub const ELEMENT_BYTES: u64 = 4;
 
 /// Costs that follow from the graph alone.
@@ -54,14 +54,14 @@ impl std::ops::Add for StaticCost {
 }
 
 impl Graph {
-    /// Sum over all nodes; of parameters that several nodes share, the largest counts once. On a supernet that is every
-    /// candidate; [`crate::passes::select`] an architecture first for the cost of one network.
+    /// Sum over all nodes; parameters that several nodes share count once, at their largest size. On a supernet this
+    /// includes every candidate; for the cost of one network, [`crate::passes::select`] an architecture first.
     #[must_use]
     pub fn cost(&self) -> StaticCost {
         self.cost_of_nodes(self.nodes())
     }
 
-    /// The same over some of the nodes.
+    /// Sum over some of the nodes.
     #[must_use]
     pub fn cost_of(&self, ids: &[NodeId]) -> StaticCost {
         self.cost_of_nodes(ids.iter().map(|&id| self.node(id)))
@@ -84,7 +84,7 @@ impl Graph {
         stored.fold(total, |sum, cost| sum + cost)
     }
 
-    /// Bytes of everything stored; of parameters that several nodes share, the largest counts once.
+    /// Bytes of all stored values; parameters that several nodes share count once, at their largest size.
     #[must_use]
     pub fn stored_bytes(&self) -> u64 {
         let mut shared: HashMap<&str, u64> = HashMap::new();
@@ -124,7 +124,7 @@ pub fn op_cost(op: &Op, inputs: &[&Shape], output: &Shape) -> StaticCost {
         Op::MatMul => (0, 0, out.saturating_mul(inputs[0].0.last().map_or(0, |&k| k as u64))),
         Op::ConvNd { kernel, groups, transposed, .. } => {
             let window = kernel.iter().fold(1_u64, |product, &size| product.saturating_mul(size as u64));
-            // Each element of the smaller side of the window meets all of it once.
+            // Each element on the smaller side of the window is multiplied with the whole window once.
             let (elements, other) =
                 if *transposed { (inputs[0].elements(), output.channels()) } else { (out, inputs[0].channels()) };
             let macs = elements.saturating_mul((other / groups) as u64).saturating_mul(window);
@@ -164,13 +164,13 @@ pub fn op_cost(op: &Op, inputs: &[&Shape], output: &Shape) -> StaticCost {
     }
 }
 
-/// Bytes of an element of what an operation gives.
+/// Bytes of one element of an operation's result.
 #[must_use]
 pub fn element_bytes(op: &Op) -> u64 {
     if op.gives_int8() { 1 } else { ELEMENT_BYTES }
 }
 
-/// Bytes of what an operation stores. Of quantized ones, weights have 8 bits and biases 32.
+/// Bytes of the values that an operation stores. Quantized operations store weights in 8 bits and biases in 32.
 #[must_use]
 pub fn parameter_bytes(op: &Op, inputs: &[&Shape], output: &Shape) -> u64 {
     if !op.takes_int8() {
@@ -190,7 +190,7 @@ fn stored(op: &Op, inputs: &[&Shape]) -> u64 {
     specs_of(op, inputs).iter().fold(0, |sum: u64, spec| sum.saturating_add(elements(spec)))
 }
 
-/// Operations that hand their input on without copying it.
+/// Whether an operation returns its input without copying it.
 #[must_use]
 pub fn is_view(op: &Op) -> bool {
     let op = if let Op::Quantized { op, .. } = op { op } else { op };

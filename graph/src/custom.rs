@@ -21,7 +21,7 @@ pub trait CustomOp: Send + Sync {
         0
     }
 
-    /// Multiply-accumulates, 1 MAC = 1.
+    /// Multiply-accumulates; each counts as 1.
     fn macs(&self, _attributes: &BTreeMap<String, String>, _inputs: &[&Shape]) -> u64 {
         0
     }
@@ -34,7 +34,7 @@ fn registry() -> &'static Registry {
     REGISTRY.get_or_init(Registry::default)
 }
 
-/// Makes an operation known; a second one of the same name replaces the first.
+/// Registers an operation; a second one of the same name replaces the first.
 pub fn register(op: Arc<dyn CustomOp>) {
     let mut ops = registry().write().unwrap_or_else(PoisonError::into_inner);
     ops.insert(op.kind().to_owned(), op);

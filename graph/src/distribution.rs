@@ -15,7 +15,7 @@ pub struct DistributionFile {
     pub format_version: u32,
     /// Name of the space it belongs to.
     pub space: String,
-    /// Choice name to candidate name to probability; candidates that are left out have none.
+    /// Choice name to candidate name to probability; candidates that are left out have probability 0.
     #[serde(deserialize_with = "nasprof_base::unique::names")]
     pub choices: BTreeMap<String, BTreeMap<String, f64>>,
 }
@@ -34,8 +34,7 @@ impl DistributionFile {
         }
     }
 
-    /// Probabilities in the order of the choices, checked against the space. That they sum to 1 is checked where they are
-    /// used.
+    /// Probabilities in the order of the choices, checked against the space. Their use checks that they sum to 1.
     ///
     /// # Errors
     /// A missing, unknown or mistyped choice or candidate, or the wrong space.

@@ -59,7 +59,7 @@ pub enum GraphErrorKind {
         /// Shape given.
         actual: Shape,
     },
-    /// A window (kernel, pool, crop) larger than what it slides over.
+    /// A window (kernel, pool, crop) larger than its input.
     #[error("a window of {window} does not fit input {input} with its padding")]
     Window {
         /// Window size in words.
@@ -70,7 +70,7 @@ pub enum GraphErrorKind {
     /// An attribute that makes no sense.
     #[error("{0}")]
     Attribute(String),
-    /// Larger than any device: most likely a typing error.
+    /// A tensor too large for any device: most likely a typing error.
     #[error("a tensor of shape {0} is too large (limit 2^36 elements)")]
     TooLarge(Shape),
     /// A dimension of zero.
@@ -90,7 +90,7 @@ pub enum GraphErrorKind {
         /// What is wrong with it.
         problem: String,
     },
-    /// Too many nodes to be meant.
+    /// More nodes than any network has.
     #[error("more than {0} nodes")]
     TooManyNodes(usize),
 }

@@ -8,7 +8,7 @@ use crate::arch::Choice;
 use crate::error::{GraphError, GraphErrorKind};
 use crate::{Op, Shape, infer};
 
-/// More than any network has; a bound on what a hostile file can make us allocate.
+/// More nodes than any network has: bounds the memory that a hostile file can make us allocate.
 pub const MAX_NODES: usize = 1_000_000;
 
 /// Position of a node in its graph.
@@ -23,26 +23,26 @@ pub struct Node {
     pub name: String,
     /// What it computes.
     pub op: Op,
-    /// Where its operands come from; all of them stand earlier in the graph.
+    /// The nodes that compute its operands; all of them come earlier in the graph.
     pub inputs: Vec<NodeId>,
     /// Output shape, batch first.
     pub shape: Shape,
-    /// Where its parameters are stored, if not under its own name. Candidates of an elastic layer name one place: each
-    /// uses the first channels and the middle of the kernel of the largest parameters kept there.
+    /// The path of its parameters, if not its own name. Candidates of an elastic layer share one path: each uses the
+    /// first channels and the middle of the kernel of the largest parameters stored there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<String>,
 }
 
 impl Node {
-    /// The path that its parameters, if it has any, are stored under.
+    /// The path of its parameters, if it has any.
     #[must_use]
     pub fn parameter_path(&self) -> &str {
         self.parameters.as_deref().unwrap_or(&self.name)
     }
 }
 
-/// A static graph: nodes in topological order. Only this crate makes one, so its order and shapes are right;
-/// a graph read from outside goes through [`Graph::checked`].
+/// A static graph: nodes in topological order. Only this crate builds graphs, so their order and shapes are right; a
+/// graph from outside goes through [`Graph::checked`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Graph {
     nodes: Vec<Node>,
@@ -89,7 +89,7 @@ impl Graph {
         self.nodes.iter().filter(|n| matches!(n.op, Op::Input { .. })).map(|n| &n.shape).collect()
     }
 
-    /// The batch: the first size that all inputs have in common, if there is one.
+    /// The batch size: the first dimension of the inputs, if all inputs have the same.
     #[must_use]
     pub fn batch(&self) -> Option<usize> {
         let mut firsts = self.data_shapes().into_iter().map(Shape::batch);
@@ -122,8 +122,8 @@ impl Graph {
         counts
     }
 
-    /// The same graph for other data: every input gets the shape `change` makes of its own, all else is inferred anew.
-    /// Constants follow the batch only, so change the image size before the passes and not after.
+    /// The same graph for other data: `change` maps the shape of every input, and all other shapes are inferred again.
+    /// Constants adapt to the batch only, so change the image size before the passes, not after.
     ///
     /// # Errors
     /// The first node that does not work on the new shapes.
@@ -162,7 +162,7 @@ impl Graph {
         })
     }
 
-    /// A graph that came from outside, checked as if it were built here: order, names, arity, shapes, choices.
+    /// Checks a graph from outside as if it were built here: order, names, arity, shapes, choices.
     ///
     /// # Errors
     /// The first node that is wrong.

@@ -103,13 +103,13 @@ pub(crate) fn output_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, Kind> {
             }
             inputs[0].clone()
         }
-        // Those on any number of dimensions are done.
+        // Operations on any number of dimensions were handled above.
         _ => inputs[0].clone(),
     };
     sane(shape)
 }
 
-/// Only layers are wrapped, and once: what else an operation is would be hidden.
+/// Only layers are wrapped, and only once: the wrapper would hide the other roles of an operation.
 fn unbatched(op: &Op, inputs: &[&Shape]) -> Result<Shape, Kind> {
     if !op.is_layer() || matches!(op, Op::Unbatched { .. } | Op::Choice { .. } | Op::Zero { .. }) {
         return Err(Kind::Attribute(format!("`{}` has no form without a batch", op.name())));
@@ -117,7 +117,7 @@ fn unbatched(op: &Op, inputs: &[&Shape]) -> Result<Shape, Kind> {
     output_shape(op, inputs)
 }
 
-/// A kernel gives what its operation gives; the summand is of that shape.
+/// A kernel's result and its summand have the shape of its operation's result.
 fn kernel(op: &Op, sum: bool, activation: Option<&Op>, inputs: &[&Shape]) -> Result<Shape, Kind> {
     if matches!(op, Op::Kernel { .. } | Op::Reorder { .. } | Op::Input { .. } | Op::Zeros { .. } | Op::Choice { .. }) {
         return Err(Kind::Attribute(format!("a kernel has no operation `{}`", op.name())));

@@ -39,7 +39,7 @@ impl fmt::Display for LayerKey {
     }
 }
 
-/// The operands' shapes as keys have them: without the batch, unless the first dimension is none.
+/// The operands' shapes in the form of keys: without the batch, unless the first dimension is not a batch.
 #[must_use]
 pub fn input_shapes(op: &Op, inputs: &[&Shape]) -> String {
     let text = |shape: &&Shape| if matches!(op, Op::Unbatched { .. }) { join(&shape.0) } else { shape.without_batch() };
@@ -88,7 +88,7 @@ pub fn attributes(op: &Op) -> String {
         Op::Resize { size, mode } => parts.push(format!("size={},mode={mode:?}", join(size)).to_lowercase()),
         Op::Zero { stride } if *stride != [1, 1] => parts.push(format!("stride={}", join(stride))),
         Op::Elementwise { function, parameters } => match (function, &parameters[..]) {
-            // Squares and roots have code of their own.
+            // Runtimes compute squares and roots with separate code.
             (Function::Pow, [exponent]) => parts.push(format!("exponent={exponent}")),
             (Function::Clamp, _) | (_, []) => {}
             _ => parts.push("scalar".to_owned()),
@@ -183,7 +183,7 @@ pub fn attributes(op: &Op) -> String {
     parts.join(",")
 }
 
-/// A list of sizes, unless all are what their absence means.
+/// Adds a list of sizes, unless all are the default.
 fn sizes(parts: &mut Vec<String>, name: &str, values: &[usize], default: usize) {
     if values.iter().any(|&value| value != default) {
         parts.push(format!("{name}={}", join(values)));

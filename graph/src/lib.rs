@@ -1,4 +1,4 @@
-//! The static graph that all of nasprof derives from.
+//! The static graph on which all of nasprof is built.
 //!
 //! A search space, a sampled network and a discovered architecture are all a [`Graph`]. LUT keys, pruning, static
 //! costs and the runtime's program come from it, and nothing describes a network a second time. This crate does no I/O

@@ -1,4 +1,4 @@
-//! A network as a runtime executes it, with what is asked of its layers again and again.
+//! A network as a runtime executes it, with the often-needed properties of its layers.
 
 use std::ops::Deref;
 
@@ -6,8 +6,8 @@ use crate::cost::StaticCost;
 use crate::reuse::reuse_distances;
 use crate::{Graph, LayerKey, Node, NodeId};
 
-/// A network as a runtime executes it: its graph, with the key, the static cost and the reuse distance of every layer, and the
-/// cost of the whole, each computed once. Where a [`Graph`] is read, it can be given.
+/// A network as a runtime executes it: its graph, with the key, the static cost and the reuse distance of every layer,
+/// and the cost of the whole, each computed once. It dereferences to its [`Graph`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoweredNetwork {
     graph: Graph,
@@ -24,13 +24,14 @@ pub struct LoweredLayer {
     pub key: LayerKey,
     /// Its static cost.
     pub cost: StaticCost,
-    /// Bytes read and written by the layers that ran since a layer of its kind (operation, depthwise or not, output shape)
-    /// ran last: how warm it finds the caches.
+    /// Bytes read and written by the layers since the last one of its kind (operation, depthwise or not, output shape):
+    /// how warm the caches are for it.
     pub reuse_bytes: u64,
 }
 
 impl LoweredNetwork {
-    /// A graph that is already as the runtime executes it; [`crate::runtime::Runtime::subnet`] makes one of an architecture.
+    /// Takes a graph in the form that the runtime executes; [`crate::runtime::Runtime::subnet`] makes one from an
+    /// architecture.
     #[must_use]
     pub fn of(graph: Graph) -> Self {
         let nodes: Vec<(NodeId, &Node)> = graph.layers().collect();
@@ -72,7 +73,7 @@ impl LoweredNetwork {
         self.layers.iter().map(|layer| &layer.key)
     }
 
-    /// Static cost of the whole ([`Graph::cost`]).
+    /// Static cost of the network ([`Graph::cost`]).
     #[must_use]
     pub fn cost(&self) -> StaticCost {
         self.cost

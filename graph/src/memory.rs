@@ -3,17 +3,17 @@
 use crate::cost::{element_bytes, is_view};
 use crate::{Graph, Node, NodeId, Op};
 
-/// Bytes that a layer takes beside its parameters, its operands and its result.
+/// Bytes that a layer takes besides its parameters, its operands and its result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Overhead {
     /// While it runs.
     pub workspace: u64,
-    /// As long as the network is there: what the runtime keeps for it.
+    /// For the lifetime of the network: memory that the runtime keeps for the layer.
     pub kept: u64,
 }
 
 impl Overhead {
-    /// Nothing: what the graph alone tells.
+    /// No overhead: the graph alone does not know any.
     #[must_use]
     pub fn none(_: &Node) -> Self {
         Self::default()
@@ -28,8 +28,8 @@ impl Graph {
         self.peak_working_bytes(|_| 0)
     }
 
-    /// Peak memory of the network in bytes: its parameters and buffers with what is kept for its layers, and what is alive
-    /// at once while it runs.
+    /// Peak memory of the network in bytes: parameters and buffers, memory kept for its layers, and the most bytes alive
+    /// at once during a run.
     #[must_use]
     pub fn peak_memory_bytes(&self, overhead: impl Fn(&Node) -> Overhead) -> u64 {
         let stored = self.stored_bytes();
@@ -41,7 +41,7 @@ impl Graph {
     #[must_use]
     pub fn peak_working_bytes(&self, workspace: impl Fn(&Node) -> u64) -> u64 {
         let nodes = self.nodes();
-        // The buffer a value lives in, and the last node that needs that buffer.
+        // The buffer that holds each value, and the last node that needs that buffer.
         let mut buffer: Vec<usize> = (0..nodes.len()).collect();
         let mut last_use: Vec<usize> = (0..nodes.len()).collect();
         for (i, node) in nodes.iter().enumerate() {

@@ -41,7 +41,7 @@ pub type Padding = [usize; 4];
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Op {
-    /// Where data enters.
+    /// An input of the network.
     Input {
         /// Shape of the data, batch first.
         shape: Shape,
@@ -100,7 +100,7 @@ pub enum Op {
         /// The axis, counted with the batch as 0.
         axis: usize,
     },
-    /// Maximum over windows; padding never wins.
+    /// Maximum over windows; padding does not count.
     MaxPool {
         /// Window.
         kernel: [usize; 2],
@@ -122,12 +122,12 @@ pub enum Op {
     },
     /// `(N, C, H, W)` to `(N, C, 1, 1)`.
     GlobalAvgPool,
-    /// Drops elements while training; nothing at inference.
+    /// Drops elements during training; does nothing at inference.
     Dropout {
         /// Probability that an element is dropped.
         probability: f64,
     },
-    /// Drops a whole sample's branch while training; nothing at inference.
+    /// Drops a whole sample's branch during training; does nothing at inference.
     DropPath {
         /// Probability that a branch is dropped.
         probability: f64,
@@ -164,43 +164,43 @@ pub enum Op {
     },
     /// Matrix product of the last two dimensions of two inputs.
     MatMul,
-    /// Hands its input on.
+    /// Returns its input.
     Identity,
     /// Zeros of the input's shape, spatially reduced by the stride; does not need its input's value.
     Zero {
         /// Stride.
         stride: [usize; 2],
     },
-    /// A constant of zeros; what the passes leave of a [`Op::Zero`].
+    /// A constant of zeros; the passes replace [`Op::Zero`] by it.
     Zeros {
         /// Its shape.
         shape: Shape,
     },
-    /// A function of each element. Operands are broadcast; parameters stand for the last operands where those are numbers.
+    /// A function of each element. Operands are broadcast; parameters replace last operands that are numbers.
     Elementwise {
-        /// What is computed.
+        /// The function.
         function: Function,
         /// The numbers: bounds, an exponent, a summand.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         parameters: Vec<f64>,
     },
-    /// One value for all elements along some axes.
+    /// Reduces all elements along some axes to one value.
     Reduce {
-        /// Which.
+        /// The reduction.
         kind: Reduction,
         /// The axes, in increasing order, counted with the batch as 0.
         axes: Vec<usize>,
-        /// Whether they stay, with size 1.
+        /// Whether the axes stay, with size 1.
         keep: bool,
     },
-    /// Another order of the axes; the data is copied.
+    /// Reorders the axes; the data is copied.
     Transpose {
         /// For each axis of the result the axis of the operand.
         order: Vec<usize>,
     },
     /// Another shape for the same elements in the same order.
     Reshape {
-        /// All sizes but the first, which takes what is left: so it grows with the batch.
+        /// All sizes but the first: the first takes the remaining elements, so it grows with the batch.
         rest: Vec<usize>,
     },
     /// Part of a tensor along one axis.
@@ -221,9 +221,9 @@ pub enum Op {
         /// How many indices.
         count: usize,
     },
-    /// Sizes of 1 repeated, without copying.
+    /// Repeats axes of size 1, without copying.
     Expand {
-        /// What the operand's shape is broadcast with.
+        /// The shape with which the operand's shape is broadcast.
         shape: Shape,
     },
     /// Convolution in one to three dimensions, also transposed.
@@ -234,20 +234,21 @@ pub enum Op {
         kernel: Vec<usize>,
         /// Stride.
         stride: Vec<usize>,
-        /// Symmetric zero padding; of a transposed one, what is cut off.
+        /// Symmetric zero padding; for a transposed convolution, the elements cut off.
         pad: Vec<usize>,
         /// Dilation.
         dilation: Vec<usize>,
-        /// Added to the output's sizes at the end; of a transposed one only.
+        /// Elements added at the end of the output; only for a transposed convolution.
         output_pad: Vec<usize>,
-        /// Groups; weights are `(out, in / groups, …)`, of a transposed one `(in, out / groups, …)`.
+        /// Groups; weights are `(out, in / groups, …)`, for a transposed convolution `(in, out / groups, …)`.
         groups: usize,
         /// Whether a bias per output channel is added.
         bias: bool,
-        /// Whether it is the gradient of a convolution.
+        /// Whether it is transposed: the gradient of a convolution.
         transposed: bool,
     },
-    /// Maximum or mean over windows in one to three dimensions, with everything that [`Op::MaxPool`] and [`Op::AvgPool`] lack.
+    /// Maximum or mean over windows in one to three dimensions, with everything that [`Op::MaxPool`] and
+    /// [`Op::AvgPool`] lack.
     PoolNd {
         /// [`Reduction::Max`] or [`Reduction::Mean`].
         kind: Reduction,
@@ -257,9 +258,9 @@ pub enum Op {
         stride: Vec<usize>,
         /// Symmetric padding.
         pad: Vec<usize>,
-        /// Dilation; of a maximum only.
+        /// Dilation; only for a maximum.
         dilation: Vec<usize>,
-        /// Whether a last window may reach over the border.
+        /// Whether a last window may reach beyond the border.
         ceil: bool,
         /// Whether padded zeros count in the divisor of a mean.
         count_padding: bool,
@@ -268,7 +269,7 @@ pub enum Op {
     PadNd {
         /// Elements before and after, for each axis.
         pads: Vec<[usize; 2]>,
-        /// With what.
+        /// The values of the padding.
         mode: PadMode,
     },
     /// Normalisation over the axes from one on (Ba et al. 2016), with a trained scale.
@@ -288,7 +289,7 @@ pub enum Op {
         /// Added to the variance.
         epsilon: f64,
     },
-    /// A recurrent layer over `(steps, N, features)`, giving `(steps, N, hidden)`, of two directions twice as much. Operands
+    /// A recurrent layer: `(steps, N, features)` to `(steps, N, hidden)`, or `2 * hidden` with two directions. Operands
     /// after the first are its initial states.
     Recurrent {
         /// Its cell.
@@ -315,7 +316,7 @@ pub enum Op {
         /// A name for each input.
         candidates: Vec<String>,
     },
-    /// One kernel of a runtime that fuses: an operation, what is added to its result, and a non-linearity after that. Its
+    /// One kernel of a runtime that fuses: an operation, then an optional summand, then an optional non-linearity. Its
     /// operands are those of `op`, then the summand.
     Kernel {
         /// The operation; not itself a kernel.
@@ -325,41 +326,42 @@ pub enum Op {
         /// A non-linearity on the result.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         activation: Option<Box<Self>>,
-        /// Channels of a block, where the runtime keeps values in blocks of channels (NCHWc); 0: values are plain.
+        /// Channels of a block if the runtime stores values in blocks of channels (NCHWc); 0 for the plain layout.
         block: usize,
     },
     /// Copies a value between the plain layout and blocks of channels.
     Reorder {
         /// Channels of a block.
         block: usize,
-        /// Whether it makes blocks of a plain value; else the other way.
+        /// Whether it copies from the plain layout to blocks; otherwise from blocks to the plain layout.
         to_blocks: bool,
     },
-    /// One kernel of a runtime on 8-bit integers: its operands are such, and so is its result. What it stores are 8-bit integers too,
-    /// but for biases, which have 32 bits.
+    /// One kernel of a runtime on 8-bit integers: its operands, its result and its stored values are 8-bit integers,
+    /// except biases, which have 32 bits.
     Quantized {
         /// The operation; neither a kernel nor itself quantized.
         op: Box<Self>,
-        /// A non-linearity that the range of its result stands for, so that it takes no time.
+        /// A non-linearity that the range of its result implements, so that it takes no time.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         activation: Option<Activation>,
-        /// Whether the runtime has its operands and its result pixel by pixel (NHWC); else channel by channel.
+        /// Whether its operands and its result are stored pixel by pixel (NHWC); otherwise channel by channel.
         channels_last: bool,
     },
-    /// 8-bit integers of 32-bit floats.
+    /// Converts 32-bit floats to 8-bit integers.
     Quantize {
-        /// A non-linearity that the range of its result stands for.
+        /// A non-linearity that the range of its result implements.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         activation: Option<Activation>,
     },
-    /// 32-bit floats of 8-bit integers.
+    /// Converts 8-bit integers to 32-bit floats.
     Dequantize,
-    /// Copies a value between the orders channel by channel (NCHW) and pixel by pixel (NHWC). Its shape is written alike in both.
+    /// Copies a value between the orders channel by channel (NCHW) and pixel by pixel (NHWC). Its shape is written the
+    /// same in both.
     ChannelsLast {
-        /// Whether it gives the value pixel by pixel; else the other way.
+        /// Whether it copies to pixel by pixel; otherwise to channel by channel.
         to: bool,
     },
-    /// An operation of the user's; see [`crate::custom`].
+    /// A user-defined operation; see [`crate::custom`].
     Custom {
         /// Registered name.
         kind: String,

@@ -11,11 +11,11 @@ use crate::{Graph, NodeId, Op, Shape};
 pub struct Module {
     /// The scope.
     pub name: String,
-    /// Layers in it, of all candidates.
+    /// Number of its layers, over all candidates.
     pub layers: usize,
-    /// Names of the choices that select in it.
+    /// Names of its choices.
     pub choices: Vec<String>,
-    /// Trainable parameters, shared ones once.
+    /// Trainable parameters; shared ones count once.
     pub params: u64,
     /// Shape of its last value.
     pub output: Shape,

@@ -6,10 +6,10 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{Op, Shape};
 
-/// How a tensor starts.
+/// How a tensor is initialised.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Initial {
-    /// Sampled at random; from what distribution is up to who samples.
+    /// Sampled at random; the caller chooses the distribution.
     Random,
     /// The same value everywhere.
     Constant(f64),
@@ -18,14 +18,14 @@ pub enum Initial {
 /// One tensor of an operation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ParameterSpec {
-    /// What it is: `weight` and `bias`, of a normalisation `scale`, `shift`, `mean` and `variance`. The tensor's full name
-    /// is [`crate::Node::parameter_path`], a slash, and this.
+    /// Its role, such as `weight` and `bias`, or `scale`, `shift`, `mean` and `variance` of a normalisation. The tensor's
+    /// full name is [`crate::Node::parameter_path`], a slash, and this suffix.
     pub suffix: &'static str,
     /// Its shape: a convolution's weight is `(out, in / groups, kh, kw)`, a fully connected layer's `(out, in)`.
     pub dims: Vec<usize>,
     /// Whether gradients train it; running statistics are kept by the forward pass.
     pub trainable: bool,
-    /// Its first value.
+    /// Its initial value.
     pub initial: Initial,
 }
 
@@ -87,7 +87,7 @@ pub fn specs_of(op: &Op, inputs: &[&Shape]) -> Vec<ParameterSpec> {
             let backward = ["weight_ih_reverse", "weight_hh_reverse", "bias_ih_reverse", "bias_hh_reverse"];
             forward.into_iter().chain(bidirectional.then(|| direction(backward)).into_iter().flatten()).collect()
         }
-        // Neither a divisor of zero nor a logarithm of a negative number.
+        // 0.5 causes no division by zero and no logarithm of a negative number.
         Op::Constant { shape } => vec![ParameterSpec {
             suffix: "value",
             dims: shape.0.clone(),
@@ -99,8 +99,8 @@ pub fn specs_of(op: &Op, inputs: &[&Shape]) -> Vec<ParameterSpec> {
     }
 }
 
-/// The random stream of one tensor. It depends on the seed and the tensor's name only, so that a layer starts alike in
-/// every graph that has it.
+/// The random stream of one tensor. It depends on the seed and the tensor's name only, so a layer has the same initial
+/// values in every graph that contains it.
 #[must_use]
 pub fn stream_of(seed: u64, name: &str) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);

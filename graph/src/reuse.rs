@@ -11,8 +11,8 @@ use crate::cost::StaticCost;
 use crate::{Graph, Node, Op, Shape};
 
 /// For every layer, in the order they run: bytes read and written by the layers that ran since the last layer of its
-/// kind ended. The network is run again and again, so the first of a kind looks back to the last of the run before. `costs`
-/// are those of the layers.
+/// kind ended. Networks run repeatedly, so the first layer of a kind looks back to the last one of the run before. `costs`
+/// are the layers' costs.
 pub(crate) fn reuse_distances(graph: &Graph, costs: &[StaticCost]) -> Vec<u64> {
     let moved = |cost: &StaticCost| cost.bytes_read.saturating_add(cost.bytes_written);
     let layers: Vec<(Kind<'_>, u64)> =
@@ -20,7 +20,7 @@ pub(crate) fn reuse_distances(graph: &Graph, costs: &[StaticCost]) -> Vec<u64> {
     let mut distances = vec![0; layers.len()];
     let mut ends: HashMap<&Kind<'_>, u64> = HashMap::new();
     let mut moved: u64 = 0;
-    // The first time round only finds where each kind ends.
+    // The first round only finds where each kind ends.
     for round in 0..2 {
         for (distance, (kind, bytes)) in distances.iter_mut().zip(&layers) {
             if round == 1 {

@@ -25,7 +25,7 @@ pub enum Runtime {
 }
 
 impl Runtime {
-    /// Whether it makes one layer of several, so that what a layer costs depends on its neighbours.
+    /// Whether it fuses layers, so that the cost of a layer depends on its neighbours.
     #[must_use]
     pub fn fuses(self) -> bool {
         match self {
@@ -34,7 +34,7 @@ impl Runtime {
         }
     }
 
-    /// ONNX Runtime whose convolutions take blocks of so many channels; 0 or 1: the plain layout.
+    /// ONNX Runtime whose convolutions take blocks of `block` channels; 0 or 1 for the plain layout.
     #[must_use]
     pub fn onnx_runtime(block: usize) -> Option<Self> {
         match block {
@@ -45,8 +45,8 @@ impl Runtime {
         }
     }
 
-    /// Channels of a block of ONNX Runtime's convolutions on floats, 0 where they take the plain layout; `None` where that is no
-    /// question.
+    /// Channels of a block of ONNX Runtime's convolutions on floats, 0 for the plain layout; `None` for libtorch and
+    /// for 8-bit integers.
     #[must_use]
     pub fn onnx_runtime_block(self) -> Option<usize> {
         match self {
@@ -59,11 +59,11 @@ impl Runtime {
 
     /// The graph that this runtime executes for `graph` at inference.
     ///
-    /// Zeros are folded first and dead code removed last, so that everything which only fed a zero goes as well; a
+    /// Zeros are folded first and dead code removed last, so that everything that only fed a zero is removed as well. A
     /// fixed number of passes suffices because each works in topological order.
     #[must_use]
     pub fn lower(self, graph: &Graph) -> Graph {
-        // What was quantized was fused before.
+        // A quantized graph was fused before.
         if graph.nodes().iter().any(|node| node.op.takes_int8() || node.op.gives_int8()) {
             return graph.clone();
         }

@@ -5,14 +5,14 @@ use serde::Serialize;
 
 use crate::Estimate;
 
-/// Consecutive layers of one block, by the names of the nodes: `blocks/3`, `stem`.
+/// Consecutive layers of one block, such as `blocks/3` or `stem` in the names of the nodes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BlockEstimate {
     /// Its name.
     pub name: String,
     /// Its layers.
     pub layers: usize,
-    /// Milliseconds of its layers; absent unless all of them have an entry.
+    /// Milliseconds of its layers; absent if one of them has no entry.
     pub latency_ms: Option<f64>,
     /// Share of the network's time.
     pub share: Option<f64>,

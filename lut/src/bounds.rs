@@ -1,16 +1,16 @@
-//! The largest values that a LUT may hold. A value beyond them was not measured: it is damage or a mistake in a unit, and sums
-//! of such values overflow.
+//! The largest values that a LUT may hold. A larger value was not measured: it is damage or a wrong unit, and sums of
+//! such values overflow.
 
 use nasprof_profiler::protocol::bounds;
 
-/// Most nanoseconds of one call: as many as an agent may reply.
+/// Maximum nanoseconds of one call: the limit for an agent's reply.
 pub const MAX_NS: f64 = bounds::MAX_NS as f64;
-/// Most millijoules of one call.
+/// Maximum millijoules of one call.
 pub const MAX_MJ: f64 = 1e15;
-/// Largest count, or number of bytes: up to here, every reader of CSV, JSON and Parquet holds whole numbers
+/// Largest count or number of bytes: up to this value, every reader of CSV, JSON and Parquet holds whole numbers
 /// exactly.
 pub const MAX_COUNT: u64 = 1 << 53;
-/// Most that a factor between times can be, and the inverse of the least.
+/// Largest factor between times, and the inverse of the smallest.
 pub const MAX_FACTOR: f64 = 1e6;
 
 #[cfg(test)]

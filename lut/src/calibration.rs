@@ -16,11 +16,11 @@ const MIN_ANCHORS: usize = 4;
 /// sessions of one LUT are minutes apart and may agree by luck.
 const AS_FOUND: VariancePrior = VariancePrior { sd: 0.08, degrees: 4 };
 pub(crate) const FIXED_CLOCKS: VariancePrior = VariancePrior { sd: 0.01, degrees: 4 };
-/// A guest that sees nothing of its processor's clocks sees nothing of what else its host does. On one such machine a dozen
-/// occasions, minutes to two days after their LUTs, had levels of 0.68 to 1.52: a standard deviation of 20 %.
+/// A guest that cannot observe its processor's clocks cannot observe its host's load either. On one such machine a
+/// dozen occasions, minutes to two days after their LUTs, had levels of 0.68 to 1.52: a standard deviation of 20 %.
 const UNSEEN_CLOCKS: VariancePrior = VariancePrior { sd: 0.20, degrees: 4 };
 
-/// How much the level usually differs from one occasion to another, by what a device shows of its clocks.
+/// How much the level usually differs from one occasion to another, by how well a device's clocks can be observed.
 pub(crate) fn level_prior(locked: bool, governor: Option<&str>) -> VariancePrior {
     match governor {
         _ if locked => FIXED_CLOCKS,
@@ -29,9 +29,10 @@ pub(crate) fn level_prior(locked: bool, governor: Option<&str>) -> VariancePrior
     }
 }
 
-/// `latency = scale * (sum of layers + layer_ns * layers)`, the scale fitted to anchors measured in the same sessions. No constant
-/// for the network: it is not told apart from the factor over the range of a space. What timers between layers cost is
-/// taken off the rows ([`crate::Reconciliation`]) where that predicts left-out networks better; else the factor takes it out.
+/// `latency = scale * (sum of layers + layer_ns * layers)`, the scale fitted to anchors measured in the same sessions.
+/// There is no constant for the network: over the range of a space it cannot be separated from the factor. The cost of
+/// timers between layers is subtracted from the rows ([`crate::Reconciliation`]) if that predicts left-out networks
+/// better; else the factor removes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
@@ -45,18 +46,18 @@ pub struct Calibration {
     pub shape_half_width: f64,
     /// Relative half-width, 95 %, for the level of a session not measured yet.
     pub level_half_width: f64,
-    /// How near an occurrence's reuse distance must be to count, in units of its natural logarithm; absent where the distance
-    /// predicts nothing and means over all occurrences are used.
+    /// Bandwidth: how near an occurrence's reuse distance must be to count, in units of its natural logarithm. Absent
+    /// if the distance predicts nothing; then estimates use means over all occurrences.
     pub reuse_bandwidth: Option<f64>,
-    /// What a network's size does to it beside the sum of its layers; absent where it predicts nothing.
+    /// The effect of a network's size beyond the sum of its layers; absent if the size predicts nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_effect: Option<SizeEffect>,
-    /// What the runtime spends on each layer beside its entry, nanoseconds before the scale; 0 where it predicts nothing.
+    /// Overhead of the runtime for each layer, nanoseconds before the scale; 0 if it predicts nothing.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub layer_ns: f64,
 }
 
-/// What was chosen by predicting left-out networks.
+/// The choices made by predicting left-out networks.
 pub(crate) struct Form {
     pub(crate) reuse_bandwidth: Option<f64>,
     pub(crate) size_effect: Option<SizeEffect>,
@@ -69,11 +70,11 @@ fn is_zero(value: &f64) -> bool {
 }
 
 impl Calibration {
-    /// Fits the factor to the anchors; `None` with fewer than four. `left_out` holds for every measured network
-    /// whether it is an anchor, and the logarithm of whole over sum, its sum being made in the
-    /// `form` from the other networks: they say how far a network that was never measured will be off. `prior` says
-    /// how much the level differs from one occasion to another, `wander` how far it moved within sessions (standard
-    /// deviation of its logarithm): a run falls on any of its moments.
+    /// Fits the factor to the anchors; `None` with fewer than four. `left_out` says for every measured network whether
+    /// it is an anchor, and holds the logarithm of whole over sum. The sum comes from the other networks in the `form`,
+    /// so this shows the error for a network that was never measured. `prior` says how much the level differs from one
+    /// occasion to another. `wander` says how far the level moved within sessions (standard deviation of its
+    /// logarithm), because a run can fall on any moment.
     #[must_use]
     pub(crate) fn fit(
         anchors: &[Anchor],
@@ -88,7 +89,7 @@ impl Calibration {
             return None;
         }
         let center = mean(&ratios)?;
-        // A network does not help to predict itself: where it is an anchor, the scale is that of the other anchors.
+        // A network must not help to predict itself: for an anchor, the scale comes from the other anchors.
         let residual = |(anchor, log): &(bool, f64)| {
             let own = f64::from(u8::from(*anchor));
             (log - center) * n as f64 / (n as f64 - own)

@@ -10,7 +10,7 @@ use crate::Lut;
 /// Something suspicious.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// The layer, if it is about one.
+    /// The layer, if the finding is about one.
     pub key: Option<LayerKey>,
     /// What is wrong.
     pub problem: String,

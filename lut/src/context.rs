@@ -12,33 +12,34 @@ use crate::{Anchor, Calibration, Imported, Part, Queued, Reconciliation, Session
 /// Version of the LUT's format that is written; files of version 1, whose checksum was optional, and 2, whose rows held the level, are read as well.
 pub const FORMAT_VERSION: u32 = 3;
 
-/// The context of a LUT: numbers hold where all of it is equal.
+/// The context of a LUT: its numbers hold only where the whole context is equal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Context {
     /// Version of the LUT's format: [`FORMAT_VERSION`].
     pub format_version: u32,
-    /// How the measurement was asked for: device, space, batch, threads, allocator, seed …
+    /// The measurement's settings: device, space, batch, threads, allocator, seed …
     pub header: Header,
     /// Facts of the machine: processor, kernel, runtime and version …
     pub facts: BTreeMap<String, String>,
     /// How each session went.
     pub sessions: Vec<SessionFacts>,
-    /// Networks measured whole, re-measured later to tell the machine's level.
+    /// Networks measured whole; measuring them again later shows the machine's level.
     pub anchors: Vec<Anchor>,
     /// Digests of the architectures that were measured; a validation must not use them.
     pub measured: Vec<Arch>,
-    /// From sums of layers to whole networks; absent for isolated LUTs and where too few anchors were measured.
+    /// From sums of layers to whole networks; absent for isolated LUTs and with too few anchors.
     pub calibration: Option<Calibration>,
-    /// How the sum of the layers, runs with timers and plain runs come together, and what was taken off each layer. Absent where no
-    /// network was measured whole, in merged LUTs and in those of older versions, whose rows hold the timers.
+    /// How the sum of the layers, runs with timers and plain runs relate, and what was subtracted from each layer.
+    /// Absent if no network was measured whole, in merged LUTs and in those of older versions, whose rows include the
+    /// timers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reconciliation: Option<Reconciliation>,
-    /// How well the sampled networks and their rows are known; absent where layers were timed alone, in merged LUTs and in those of
+    /// The precision of the sampled networks and their rows; absent for isolated layers, in merged LUTs and in those of
     /// older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub precision: Option<Precision>,
-    /// What a device with a queue has beside: the cost of its marks, and its other latencies. Absent for any other device.
+    /// For a device with a queue: the cost of its marks, and its other latencies. Absent for other devices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queued: Option<Queued>,
     /// The LUTs that a merged one was made of; empty for any other.

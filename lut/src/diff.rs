@@ -21,7 +21,7 @@ pub struct DiffRow {
     pub ratio: f64,
     /// Whether the intervals overlap; absent if one has none.
     pub overlap: Option<bool>,
-    /// Whether they do once the common factor is taken out.
+    /// Whether they overlap after the common factor is taken out.
     pub overlap_without_level: Option<bool>,
 }
 

@@ -4,7 +4,7 @@ use nasprof_base::statistics::{mean, median, standard_deviation, student_t_95};
 use nasprof_profiler::protocol::Energy as Counted;
 use serde::{Deserialize, Serialize};
 
-/// Fewest anchors with an energy of their own that say how a sum of layers relates to a network.
+/// Fewest anchors with a measured energy for relating a sum of layers to a network.
 const MIN_ANCHORS: usize = 4;
 
 /// Energy of one call, in millijoules: all that the meter counts, idle power included.
@@ -13,20 +13,20 @@ const MIN_ANCHORS: usize = 4;
 pub struct Energy {
     /// Median of the windows.
     pub energy_mj: f64,
-    /// The smallest window. Five windows in a row are no confidence interval.
+    /// The smallest window. The range of five windows in a row is not a confidence interval.
     pub energy_low_mj: f64,
     /// The largest window.
     pub energy_high_mj: f64,
-    /// Part of it that idling for as long would have taken.
+    /// The part that idling for the same time would have taken.
     pub energy_idle_mj: f64,
-    /// What the meter can tell apart, per call.
+    /// Resolution of the meter, per call.
     pub energy_resolution_mj: f64,
     /// What was counted and how.
     pub energy_method: String,
 }
 
 impl Energy {
-    /// From what was counted; nothing where a window holds no positive number, which is no energy of zero.
+    /// From the counted windows; `None` if a window has no positive number: that does not mean zero energy.
     #[must_use]
     pub(crate) fn of(counted: &Counted) -> Option<Self> {
         let per_call = counted.windows.iter().map(|w| w.microjoules / w.calls as f64 / 1e3).collect::<Vec<_>>();
@@ -47,19 +47,19 @@ impl Energy {
     }
 }
 
-/// Energy of one call of a network that was not measured, in millijoules. Present only where every layer's is known, in
-/// one way of counting: a partial sum would be a plausible wrong number.
+/// Energy of one call of a network that was not measured, in millijoules. Present only if the energy of
+/// every layer was counted, all in one way: a partial sum would be a plausible wrong number.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EnergyEstimate {
-    /// The sum times `scale`, where that is known.
+    /// The sum times `scale`, if that is known.
     pub energy_mj: f64,
-    /// 95 % interval, from how the anchors scatter around the scale; absent without one.
+    /// 95 % interval, from the scatter of the anchors around the scale; absent without a scale.
     pub interval_mj: Option<[f64; 2]>,
     /// Sum of the layers, each counted alone with its weights in the cache.
     pub sum_mj: f64,
-    /// Whole networks over the sums of their layers, from the anchors; absent where fewer than four were counted.
+    /// Whole networks over the sums of their layers, from the anchors; absent with fewer than four of them.
     pub scale: Option<f64>,
-    /// What the meter can tell apart, added up over the layers.
+    /// Resolution of the meter, added up over the layers.
     pub resolution_mj: f64,
     /// What was counted and how.
     pub method: String,
@@ -88,7 +88,8 @@ impl EnergyScale {
 }
 
 impl EnergyEstimate {
-    /// Of a network with these layers; nothing if one has no energy, or was counted in another way than the others.
+    /// Energy of a network with these layers; `None` if one has no energy, or was counted in another way than the
+    /// others.
     pub(crate) fn of<'a>(layers: impl Iterator<Item = Option<&'a Energy>>, scale: Option<EnergyScale>) -> Option<Self> {
         let layers: Vec<&Energy> = layers.collect::<Option<_>>()?;
         let method = &layers.first()?.energy_method;

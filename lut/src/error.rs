@@ -28,7 +28,7 @@ pub enum LutError {
         /// The file.
         path: String,
     },
-    /// The LUT has values with which its file would not be read back.
+    /// The LUT has values that would make its file unreadable.
     #[error("{path} is not written: {problem}")]
     Unwritable {
         /// The file.
@@ -36,7 +36,7 @@ pub enum LutError {
         /// The value at fault.
         problem: String,
     },
-    /// The LUT holds for another context than the one asked for.
+    /// The LUT holds for another context than the requested one.
     #[error("the LUT belongs to another context: {0}")]
     Context(String),
     /// The journal does not yield a LUT.
@@ -48,7 +48,7 @@ pub enum LutError {
     /// A validation needs networks that were not measured for the LUT.
     #[error("-n {wanted}: the space has only {found} networks that the LUT has not measured{}", left_out(*.uncovered))]
     TooFewNetworks {
-        /// How many were asked for.
+        /// How many were requested.
         wanted: usize,
         /// How many there are.
         found: usize,

@@ -35,14 +35,14 @@ pub struct Estimator<'a> {
 }
 
 impl<'a> Estimator<'a> {
-    /// An estimator of the latency that the LUT's context names.
+    /// An estimator for the latency that the LUT's context names.
     #[must_use]
     pub fn new(lut: &'a Lut) -> Self {
         let timing = lut.context.header.timing;
         Self::with(lut, timing.and_then(|timing| lut.context.queued.as_ref()?.calibration(timing)))
     }
 
-    /// Which of a GPU's latencies it tells; `queue` also for a device that has one only.
+    /// The kind of GPU latency that it estimates; `queue` also for a device with a single kind.
     #[must_use]
     pub fn timing(&self) -> Timing {
         self.timing.map_or(Timing::Queue, |calibration| calibration.timing)
@@ -60,14 +60,14 @@ impl<'a> Estimator<'a> {
         Self { lut, rows, scale, layer_ns, level: None, timing, usual_launch_ns, energy_scale, memory, interpolator }
     }
 
-    /// The same at a level that was measured: estimates are of now, with an interval to match.
+    /// The same at a measured level: estimates are for now, with an interval to match.
     #[must_use]
     pub fn at_level(self, level: CurrentLevel) -> Self {
         let before = self.level.as_ref().map_or(1.0, |before| before.level);
         Self { scale: self.scale * level.level / before, level: Some(level), ..self }
     }
 
-    /// Calibrated milliseconds of one layer in the mean over its occurrences.
+    /// Calibrated milliseconds of one layer, as the mean over its occurrences.
     #[must_use]
     pub fn layer_ms(&self, key: &LayerKey) -> Option<f64> {
         if self.is_free(key) {
@@ -95,7 +95,7 @@ impl<'a> Estimator<'a> {
         LaunchedLayer { launch_ns, kernel_ns }
     }
 
-    /// Whether another layer does its work: NNabla's fully connected layer flattens its operand by itself.
+    /// Whether another layer does this layer's work: NNabla's fully connected layer flattens its operand itself.
     fn is_free(&self, key: &LayerKey) -> bool {
         let imported = self.lut.context.imported.as_ref();
         imported.is_some_and(|imported| imported.format == "nnabla")
@@ -113,7 +113,7 @@ impl<'a> Estimator<'a> {
         let ms_per_ns = if self.timing.is_some() { 1e-6 } else { self.ms_per_ns(network) };
         let layers = network.keyed_layers().iter().map(|layer| (layer, self.layer(network, layer, ms_per_ns)));
         let mut layers: Vec<(&LoweredLayer, Layer)> = layers.collect();
-        // Where one is missing there is no latency, and shares of what is known would be shares of nothing.
+        // If a layer is missing, there is no latency, so shares would be meaningless.
         let known = layers.iter().map(|(layer, own)| Some(self.launched(&layer.key, own.ms? * 1e6)));
         if let (Some((timing, level)), Some(known)) = (self.timing_calibration(), known.collect::<Option<Vec<_>>>()) {
             let shares = timing.shares_ms(known.into_iter());
@@ -159,13 +159,14 @@ impl<'a> Estimator<'a> {
         self.positive(total(self.layers(network).iter().map(|(_, layer)| layer.ms)))
     }
 
-    /// A latency, unless what a fit takes off each layer leaves nothing: then it holds for other networks than this.
+    /// A latency, unless the fit subtracts so much for each layer that nothing is left: then it does not hold for this
+    /// network.
     fn positive(&self, latency_ms: Option<f64>) -> Option<f64> {
         latency_ms.filter(|ms| self.timing.is_none() || *ms > 0.0)
     }
 
-    /// Calibrated milliseconds of an anchor, from its layers' occurrences in the other networks only: it is then as far off as
-    /// a network that was never measured, and a level taken from it is not too certain.
+    /// Calibrated milliseconds of an anchor, only from its layers' occurrences in the other networks. Its error is then
+    /// that of a network that was never measured, and a level from it does not claim too much certainty.
     #[must_use]
     pub fn anchor_ms(&self, arch: &Arch) -> Option<f64> {
         if let Some((timing, level)) = self.timing_calibration() {
@@ -182,8 +183,8 @@ impl<'a> Estimator<'a> {
         Some(self.mean_sum_ms(network)? * self.size_factor(network))
     }
 
-    /// The sum of the layers' means, before the size effect: what choices contribute to it is independent. Of another latency
-    /// than the LUT's own, what follows from the layers' means, which may be no sum.
+    /// The sum of the layers' means before the size effect; choices contribute to it independently. For a latency other
+    /// than the LUT's own, the value that follows from the layers' means, which need not be a sum.
     pub(crate) fn mean_sum_ms(&self, network: &LoweredNetwork) -> Option<f64> {
         let Some((timing, level)) = self.timing_calibration() else {
             return total(network.keys().map(|key| self.layer_ms(key)));
@@ -192,7 +193,7 @@ impl<'a> Estimator<'a> {
         Some(level * timing.latency_ms(layers.into_iter()))
     }
 
-    /// What the size of a network does to the sum of its layers.
+    /// The effect of a network's size on the sum of its layers.
     fn size_factor(&self, network: &LoweredNetwork) -> f64 {
         self.size_effect().map_or(1.0, |effect| effect.factor(network))
     }
@@ -215,7 +216,7 @@ impl<'a> Estimator<'a> {
     pub fn estimate(&self, network: &LoweredNetwork) -> Estimate {
         let layers = self.layers(network);
         let latency_ms = self.positive(total(layers.iter().map(|(_, layer)| layer.ms)));
-        // Neighbours are wrong in the same way, so what is interpolated adds up linearly.
+        // Neighbours are wrong in the same way, so errors of interpolation add up linearly.
         let interpolated_ms: f64 = layers.iter().filter_map(|(_, layer)| Some(layer.relative_error * layer.ms?)).sum();
         let known =
             layers.iter().filter(|(_, layer)| matches!(layer.source, Source::Measured | Source::Imported)).count();
@@ -254,8 +255,8 @@ impl<'a> Estimator<'a> {
         }
     }
 
-    /// Flags of the rows that a network uses. How wide the interval of a row is does not matter where the row is next to nothing of
-    /// the network: a measurement does not wait for such rows either.
+    /// Flags of the rows that a network uses. A wide interval does not matter if the row is a tiny share of the
+    /// network: a measurement does not wait for such rows either.
     fn flags(&self, layers: &[(&LoweredLayer, Layer)], latency_ms: Option<f64>) -> BTreeSet<Flag> {
         let mut own: HashMap<&LayerKey, f64> = HashMap::new();
         for (layer, Layer { ms, .. }) in layers {
@@ -267,14 +268,14 @@ impl<'a> Estimator<'a> {
         rows.flat_map(|row| row.flags.iter().copied().filter(|&flag| matters(&row.key, flag))).collect()
     }
 
-    /// Shape and level are independent, so their half-widths add in squares. Without a calibration nothing is known.
+    /// Shape and level are independent, so their half-widths add in squares. Without a calibration, neither is known.
     pub(crate) fn interval(&self, ms: f64, interpolated: f64) -> Option<[f64; 2]> {
         let (shape, level) = self.half_widths(interpolated)?;
         let half = shape.hypot(level);
         Some([ms * (-half).exp(), ms * half.exp()])
     }
 
-    /// Of shape and level; what is interpolated is shape.
+    /// Half-widths of shape and level; errors of interpolation belong to the shape.
     fn half_widths(&self, interpolated: f64) -> Option<(f64, f64)> {
         let of_queue = || self.lut.context.calibration.as_ref().map(|c| (c.shape_half_width, c.level_half_width));
         let of_timing = self.timing.map(|c| (c.shape_half_width, c.level_half_width));
@@ -287,15 +288,15 @@ impl<'a> Estimator<'a> {
     }
 }
 
-/// The sum, if all are known. Of no layers it is 0; Rust's own is -0.
+/// The sum, if all values are known. The sum of no layers is 0; Rust's own is -0.
 fn total(all: impl Iterator<Item = Option<f64>>) -> Option<f64> {
     all.sum::<Option<f64>>().map(|sum| sum + 0.0)
 }
 
-/// What is known of one layer of a network.
+/// A layer of a network with its time.
 struct Layer {
     ms: Option<f64>,
-    /// Of an interpolated time; 0 for a measured one, whose error is in the calibration's.
+    /// Error of an interpolated time; 0 for a measured one, whose error is part of the calibration's.
     relative_error: f64,
     source: Source,
 }
@@ -305,7 +306,7 @@ struct Layer {
 pub(crate) struct LayerAt {
     /// The mean over all occurrences.
     pub(crate) mean_ms: f64,
-    /// Absent where the distance tells nothing.
+    /// Absent if the distance predicts nothing.
     curve: Option<(ReuseCurve, f64)>,
     layer_ns: f64,
     ms_per_ns: f64,

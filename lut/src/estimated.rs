@@ -1,4 +1,4 @@
-//! What an estimate says of a network and its layers.
+//! The contents of an estimate: a network and its layers.
 
 use nasprof_graph::LayerKey;
 use serde::Serialize;
@@ -10,9 +10,9 @@ use crate::energy::EnergyEstimate;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
-    /// An entry of exactly this layer.
+    /// An entry for exactly this layer.
     Measured,
-    /// An entry of exactly this layer, from another program's table.
+    /// An entry for exactly this layer, from another program's table.
     Imported,
     /// Between entries of smaller and larger layers of its kind.
     Interpolated,
@@ -22,7 +22,7 @@ pub enum Source {
     Failed(String),
 }
 
-/// Something to know before an estimate is believed.
+/// A caveat of an estimate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EstimateFlag {
@@ -30,7 +30,7 @@ pub enum EstimateFlag {
     Uncalibrated,
     /// Some layer's time was interpolated.
     Interpolated,
-    /// A row that was used has this flag.
+    /// A row in use has this flag.
     #[serde(untagged)]
     Row(Flag),
 }
@@ -67,25 +67,25 @@ pub struct NodeEstimate {
 pub struct Estimate {
     /// Milliseconds; absent unless every layer has an entry: a partial sum would be a plausible wrong number.
     pub latency_ms: Option<f64>,
-    /// 95 % interval for a run in a session of its own: shape and level together.
+    /// 95 % interval for a run in another session: shape and level together.
     pub interval_ms: Option<[f64; 2]>,
     /// Relative half-width, 95 %, for the ratio to other networks at the same level.
     pub shape_half_width: Option<f64>,
-    /// Relative half-width, 95 %, for the level of a session of its own.
+    /// Relative half-width, 95 %, for the level of another session.
     pub level_half_width: Option<f64>,
     /// Trainable parameters.
     pub params: u64,
     /// Multiply-accumulates.
     pub macs: u64,
-    /// Parameters, and the most alive at once of activations and the measured workspace of the layer that runs, bytes.
+    /// Bytes of the parameters, plus the peak of live activations with the measured workspace of the running layer.
     pub peak_memory_bytes: u64,
-    /// Energy of one call; absent unless every layer's was measured.
+    /// Energy of one call; absent unless the energy of every layer was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub energy: Option<EnergyEstimate>,
     /// Share of layers with an entry.
     pub coverage: f64,
-    /// What to know before it is believed: all flags of the rows used, then its own. Rows with wide intervals count where they are
-    /// 1 % of the network or more.
+    /// Caveats: all flags of the rows used, then its own. Rows with wide intervals count only if they are 1 % of the
+    /// network or more.
     pub flags: Vec<EstimateFlag>,
     /// The layers.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -10,11 +10,11 @@ use crate::{Estimator, Lut};
 
 impl Lut {
     /// The expected latency in milliseconds, calibrated and with the size effect, of the networks of a supernet at the LUT's
-    /// batch size. From means over all occurrences of a layer: where [`Lut::is_context_dependent`], the mean of single
+    /// batch size. It uses means over all occurrences of a layer; if [`Lut::is_context_dependent`], the mean of single
     /// estimates differs.
     ///
     /// # Errors
-    /// A layer that some network runs and that has no entry.
+    /// If a layer that some network runs has no entry.
     pub fn expected_latency(&self, supernet: &Graph, sampling: Sampling) -> Result<ExpectedCost, ExpectationError> {
         let estimator = Estimator::new(self);
         let keys = self.rows.iter().map(|row| &row.key);
@@ -31,7 +31,7 @@ impl Lut {
     /// The expected peak memory in bytes, with the measured workspaces of the layers.
     ///
     /// # Errors
-    /// None: layers without a measured workspace count none.
+    /// None: layers without a measured workspace count as zero.
     pub fn expected_peak_memory(&self, supernet: &Graph, sampling: Sampling) -> Result<ExpectedCost, ExpectationError> {
         let memory = LayerMemory::new(self);
         let overhead = move |op: &Op, inputs: &[&Shape], output: &Shape| memory.of(op, inputs, output);

@@ -26,7 +26,7 @@ use crate::{
     SessionFacts, SessionObservations, SizeEffect, Times,
 };
 
-/// Makes a LUT of what was measured.
+/// Makes a LUT from the events of a journal.
 ///
 /// # Errors
 /// If the journal holds no complete session.
@@ -45,7 +45,7 @@ pub(crate) fn from_observations(observations: &Observations) -> Result<Lut, LutE
     }
 }
 
-/// `timer_ns`: what was taken off every layer on a device with a queue.
+/// `timer_ns`: the time subtracted from every layer on a device with a queue.
 fn of_sessions(observations: &Observations, timer_ns: Option<f64>) -> Result<Lut, LutError> {
     let sessions: Vec<&SessionObservations> = observations.sessions.iter().filter(|s| s.end.is_some()).collect();
     let first = sessions.first().ok_or_else(|| LutError::Incomplete("no session was completed".to_owned()))?;
@@ -70,7 +70,7 @@ fn of_sessions(observations: &Observations, timer_ns: Option<f64>) -> Result<Lut
         .map(|(key, graph, trial)| {
             let mut row = static_row(key, graph, observations.header.mode);
             match trial {
-                // CSV does not tell an empty text from an absent one.
+                // CSV cannot distinguish an empty text from an absent one.
                 Trial::Failed(error) if error.is_empty() => row.error = Some("the device gave no reason".to_owned()),
                 Trial::Failed(error) => row.error = Some(error.clone()),
                 Trial::Ran(memory) => {
@@ -97,7 +97,7 @@ fn of_sessions(observations: &Observations, timer_ns: Option<f64>) -> Result<Lut
     levels.widen(&mut rows);
     let (bandwidth, mut left_out) = occurrences.best_bandwidth();
     let wholes = wholes(observations, &left_out);
-    // What marks cost a device with a queue is off already, for each session by itself.
+    // The cost of marks on a device with a queue was already subtracted, for each session separately.
     let parts = match timer_ns {
         Some(_) => Parts::nothing(wholes.len()),
         None => Parts::fit(&wholes, shortest_ns(&rows)),
@@ -153,7 +153,7 @@ fn of_sessions(observations: &Observations, timer_ns: Option<f64>) -> Result<Lut
     Ok(Lut { context, rows })
 }
 
-/// How well the sampled networks are known; `None` where layers were not timed inside them.
+/// The precision of the sampled networks; `None` if layers were not timed inside them.
 fn precision(all: &Observations, rows: &[Row], calibration: Option<&Calibration>) -> Option<Precision> {
     let times: BTreeMap<&LayerKey, &Times> =
         rows.iter().filter_map(|row| Some((&row.key, row.times.as_ref()?))).collect();
@@ -175,13 +175,13 @@ fn wholes(observations: &Observations, left_out: &BTreeMap<u32, LeftOut>) -> Vec
     left_out.iter().map(whole).collect()
 }
 
-/// Refuses a LUT that cannot tell the latency that it is asked for.
+/// Refuses a LUT that cannot predict the requested latency.
 fn check_timing(timing: Option<Timing>, queued: Option<&Queued>) -> Result<(), LutError> {
     let tells = |timing| queued.is_some_and(|queued| queued.tells(timing));
     timing.filter(|timing| !tells(*timing)).map_or(Ok(()), |timing| Err(LutError::Timing(timing)))
 }
 
-/// What the size of a network does to it; predictions of the networks from each other then have it as well.
+/// The effect of a network's size; predictions of the networks from each other then include it as well.
 fn size_effect(observations: &Observations, left_out: &mut BTreeMap<u32, LeftOut>) -> Option<SizeEffect> {
     let example = |(workload, left): (&u32, &LeftOut)| {
         observations.workloads.get(workload).map(|workload| (log_costs(&workload.network), left.log_ratio))
@@ -235,7 +235,7 @@ fn session_facts(session: &SessionObservations, levelling: Levelling) -> Session
     }
 }
 
-/// Standard deviation of the rounds' means beyond what their own scatter explains (analysis of variance).
+/// Standard deviation of the rounds' means beyond the part that their own scatter explains (analysis of variance).
 fn beyond_noise(rounds: &[Vec<f64>]) -> f64 {
     let means: Vec<f64> = rounds.iter().filter_map(|r| mean(r)).collect();
     let between = standard_deviation(&means).map_or(0.0, |sd| sd * sd);
@@ -268,7 +268,7 @@ pub(crate) fn static_row(key: &LayerKey, graph: &Graph, mode: Mode) -> Row {
     }
 }
 
-/// Anchors that were measured in every session, their sums from the other networks.
+/// Anchors that were measured in every session, with sums from the other networks.
 fn anchors(
     all: &Observations,
     by_key: &[BTreeMap<LayerKey, KeySession>],

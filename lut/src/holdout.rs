@@ -14,15 +14,15 @@ use rand_chacha::ChaCha8Rng;
 use crate::whole_session::{WholeSession, WholeSessions, begin};
 use crate::{Estimator, Lut, LutError};
 
-/// Samples spent on a network that was not measured before, in small spaces.
+/// Maximum samples to find one network that was not measured before; small spaces may have none left.
 const MAX_SAMPLES: usize = 1000;
 
 /// Networks to validate a LUT with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holdout {
-    /// Those that the LUT was not made from, drawn uniformly among those that it can predict.
+    /// Networks that the LUT was not made from, drawn uniformly among those that it can predict.
     pub networks: Vec<Arch>,
-    /// How many were drawn besides, that it cannot predict: it has no entry for one of their layers.
+    /// How many more were drawn that the LUT cannot predict, because it has no entry for one of their layers.
     pub uncovered: usize,
 }
 
@@ -50,8 +50,9 @@ pub fn holdout_networks(space: &Space, lut: &Lut, count: usize, seed: u64) -> Re
     Ok(holdout)
 }
 
-/// Measures the LUT's anchors and these networks whole, in the processes that the session says. Progress comes with the number
-/// of the process, from 0, and how many there are. The recorder then has the events, for [`crate::validate`] and [`crate::level_now`].
+/// Measures the LUT's anchors and these networks whole, in the processes that the session sets. Progress comes with the
+/// number of the process, from 0, and the number of processes. The recorder then has the events, for
+/// [`crate::validate`] and [`crate::level_now`].
 ///
 /// # Errors
 /// If a network cannot be built, the device is lost, the machine is too noisy or another one, or the user asks to stop.
@@ -64,7 +65,7 @@ pub fn measure_whole(
     progress: &mut dyn FnMut(u32, u32, Progress),
 ) -> Result<(), EngineError> {
     let workloads = workloads(lut, space, networks)?;
-    // Session numbers of their own: a synthetic device must not repeat a session of the LUT.
+    // Separate session numbers: a synthetic device must not repeat a session of the LUT.
     let first = first_free_session(&lut.context.header).saturating_add((session.seed % 1000) as u32);
     let header = session.header(&lut.context.header, workloads.len());
     begin(&header, &workloads, recorder)?;

@@ -12,7 +12,7 @@ use nasprof_graph::{Op, Shape};
 
 use crate::Row;
 
-/// Measured layers of a kind that it takes: leaving out one of the inner ones must leave an error to be seen.
+/// Fewest measured layers of a kind: with one of the inner ones left out, an error must remain visible.
 const MIN_LAYERS: usize = 4;
 
 /// An interpolated time.
@@ -47,7 +47,7 @@ impl Interpolator {
         Self { kinds: sizes.into_iter().map(|(kind, sizes)| (kind, line(sizes))).collect() }
     }
 
-    /// The time of an operation; `None` unless enough layers of its kind were measured, smaller and larger ones.
+    /// The time of an operation; `None` unless enough smaller and larger layers of its kind were measured.
     pub(crate) fn time(&self, op: &Op, inputs: &[&Shape], output: &Shape) -> Option<Interpolated> {
         let cost = op_cost(op, inputs, output);
         let shapes = input_shapes(op, inputs);
@@ -79,13 +79,13 @@ fn between(line: &[(f64, f64)], at: f64) -> Option<f64> {
     Some(low_value + (high_value - low_value) * (at - low) / (high - low))
 }
 
-/// Arithmetic where there is any, else traffic.
+/// The size of a layer: its arithmetic if there is any, else its traffic.
 fn size(macs: u64, bytes: u64) -> u64 {
     if macs > 0 { macs } else { bytes }
 }
 
-/// What layers must share to be compared: the operation, its attributes but for numbers of channels, whether it is
-/// depthwise, and the number of operands.
+/// The kind of a layer, which layers must share to be compared: the operation, its attributes except numbers of
+/// channels, whether it is depthwise, and the number of operands.
 fn kind(op: &str, attributes: &str, shapes: &[&str]) -> String {
     let channels = shapes.first().and_then(|shape| shape.split('x').next()).unwrap_or("");
     let attributes: Vec<String> = attributes

@@ -1,4 +1,4 @@
-//! What one session measured of one layer.
+//! The measurements of one layer in one session.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! The times of one layer and what is flagged about them, from the samples and round values of its sessions.
 //!
-//! Samples are divided by the level of their visit or round, and sessions stand at their mean level: what is left, and what is
-//! flagged, is of the layer's share of its networks.
+//! Samples are divided by the level of their visit or round, and sessions are scaled to their mean level. Times and
+//! flags therefore describe the layer's share of its networks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,16 +17,16 @@ use crate::key_session::KeySession;
 use crate::sessions::SessionLevels;
 use crate::{Flag, Observations, ReusePoint, Row, SessionFacts, SessionObservations, Times};
 
-/// Sessions may differ this much.
+/// Maximum difference between sessions without a flag.
 pub(crate) const INCONSISTENT: f64 = 0.05;
-/// A layer's share that moves less than this over a session does no harm.
+/// Maximum harmless drift of a layer's share over a session.
 const DRIFT: f64 = 0.005;
-/// Significance of a drift. A LUT has hundreds of rows, and each that is flagged by chance makes flags worth less.
+/// Significance of a drift. A LUT has hundreds of rows, and every flag by chance makes flags less useful.
 const DRIFT_SIGNIFICANCE: f64 = 0.001;
-/// Rounds from which stretches of them are told apart.
+/// Fewest rounds for comparing stretches of rounds.
 const SEGMENTABLE: usize = 16;
 
-/// What a session measured of each key. The visits are those that `values` was made of.
+/// The measurements of each key in a session. The visits are those behind `values`.
 pub(crate) fn collect(
     all: &Observations,
     session: &SessionObservations,
@@ -81,11 +81,11 @@ pub(crate) fn times(
         sessions_ns,
         reuse,
     };
-    // A timer that reads zero is a failure to measure, not a free layer.
+    // A timer that reads zero is a failed measurement, not a free layer.
     (times.mean_ns > 0.0).then_some(times)
 }
 
-/// What is flagged but the interval's width, which is known when rows were widened ([`flag_width`]).
+/// All flags except that of the interval's width, which is known only after rows were widened ([`flag_width`]).
 pub(crate) fn flags(
     seen: &[(usize, &KeySession)],
     levels: &SessionLevels,
@@ -137,14 +137,14 @@ pub(crate) fn flag_width(rows: &mut [Row]) {
     }
 }
 
-/// Whether rounds become slower or faster from the first to the last, by more than does no harm.
+/// Whether rounds become slower or faster from the first to the last by a harmful amount.
 fn drifts(rounds: &[f64]) -> bool {
     let logs: Vec<f64> = rounds.iter().map(|ns| ns.ln()).collect();
     trend(&logs).is_some_and(|trend| trend.change.abs() > DRIFT && trend.p < DRIFT_SIGNIFICANCE)
 }
 
-/// Whether a session's rounds were not of one kind: its halves differ, or, with rounds enough to tell, a stretch anywhere
-/// in it.
+/// Whether a session's rounds were not stationary: its halves differ or, with enough rounds, a stretch anywhere in it
+/// differs.
 fn is_nonstationary(rounds: &[f64]) -> bool {
     let (early, late) = rounds.split_at(rounds.len() / 2);
     mann_whitney(early, late) < 0.01 || (rounds.len() >= SEGMENTABLE && !change_points(rounds).is_empty())
@@ -165,9 +165,9 @@ mod tests {
     fn a_slow_stretch_that_both_halves_have_is_told_where_there_are_rounds_enough() {
         assert!(is_nonstationary(&rounds(40)));
         assert!(is_nonstationary(&rounds(24)));
-        // Control: fewer rounds are compared by halves alone, which are alike.
+        // Control: fewer rounds are compared only by halves, which are alike.
         assert!(!is_nonstationary(&rounds(12)));
-        // What halves do show is told of few rounds as well; what is of one kind is not.
+        // A difference between halves is found in few rounds as well; stationary rounds are not flagged.
         assert!(is_nonstationary(&[[1e6; 6], [1.2e6; 6]].concat()));
         assert!(!is_nonstationary(&[1e6, 1.001e6].repeat(20)));
     }

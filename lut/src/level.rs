@@ -14,7 +14,7 @@ const WITHIN_MINUTES: VariancePrior = VariancePrior { sd: 0.05, degrees: 4 };
 pub struct Level {
     /// The common factor.
     pub level: f64,
-    /// Its 95 % interval: does it hold for other networks of the space in the same process?
+    /// Its 95 % interval, for other networks of the space in the same process.
     pub interval: [f64; 2],
 }
 
@@ -28,10 +28,10 @@ impl Level {
     }
 }
 
-/// The level of now, for estimates of now ([`crate::Estimator::at_level`]).
+/// The current level, for current estimates ([`crate::Estimator::at_level`]).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct CurrentLevel {
-    /// Measured over estimated, on the anchors, in the mean over the processes that measured them.
+    /// Measured over estimated, on the anchors, as the mean over the processes that measured them.
     pub level: f64,
     /// Its 95 % interval, for networks of the space in the same processes.
     pub interval: [f64; 2],
@@ -42,7 +42,7 @@ pub struct CurrentLevel {
 }
 
 impl CurrentLevel {
-    /// `ratios` of each anchor, measured over estimated, by process. Every anchor has as many. `None` of nothing.
+    /// `ratios` of each anchor, measured over estimated, by process. Every anchor has the same number. `None` if empty.
     pub(crate) fn of(ratios: &[Vec<f64>], clocks_are_fixed: bool) -> Option<Self> {
         let means: Option<Vec<f64>> = ratios.iter().map(|of_anchor| mean(of_anchor)).collect();
         let Level { level, interval } = Level::of(&means?)?;

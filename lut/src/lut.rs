@@ -1,4 +1,4 @@
-//! The lookup table itself, and whether it answers a question.
+//! The lookup table itself, and checks whether it fits a request.
 
 use nasprof_base::statistics::mean;
 use nasprof_graph::{Arch, Identity};
@@ -12,9 +12,9 @@ use crate::{Context, LutError, Row};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lut {
-    /// What it holds for, and how it was measured.
+    /// The context for which it holds, and how it was measured.
     pub context: Context,
-    /// One row a layer, in the order of keys.
+    /// One row per layer, in the order of keys.
     pub rows: Vec<Row>,
 }
 
@@ -30,15 +30,15 @@ pub struct WholeNetwork<'a> {
 }
 
 impl Lut {
-    /// Whether estimates look at where a layer stands in its network: expected values use means over all places.
+    /// Whether estimates depend on a layer's place in its network; expected values use means over all places.
     #[must_use]
     pub fn is_context_dependent(&self) -> bool {
         self.context.calibration.as_ref().is_some_and(|c| c.reuse_bandwidth.is_some())
     }
 
-    /// Refuses a LUT that is not of the space: neither itself nor, where several were made one, in a part. The content tells,
-    /// not the name: the same model under another file name is the same. `supernet` is that of batch 1. A digest that an older
-    /// version wrote is known as well.
+    /// Refuses a LUT of another space; for a merged LUT, it is enough if one part is of the space. The content decides,
+    /// not the name: the same model under another file name is the same space. `supernet` is that of batch 1. Digests
+    /// that an older version wrote are recognised.
     ///
     /// # Errors
     /// What differs.
@@ -65,8 +65,9 @@ impl Lut {
         Err(LutError::Context(problem))
     }
 
-    /// Writes today's digest where an older version wrote the same space's in another form, so that the two are one space
-    /// to [`merge`](crate::merge). `supernet` is asked for spaces by name and answers for those it knows.
+    /// Replaces a digest in an older version's form by today's digest of the same space, so that
+    /// [`merge`](crate::merge) sees one space. `supernet` returns the identity of a space by its name, if it knows the
+    /// space.
     pub fn renew_digests(&mut self, supernet: impl Fn(&str) -> Option<Identity>) {
         let context = &mut self.context;
         let parts = context.parts.iter_mut().map(|part| &mut part.header);
@@ -77,7 +78,7 @@ impl Lut {
         }
     }
 
-    /// The networks that were measured whole in the sessions that timed the layers, and stand in the LUT: its anchors, or the one
+    /// The networks in the LUT that were measured whole in the sessions that timed the layers: its anchors, or the one
     /// network of a model.
     pub fn whole_networks(&self) -> impl Iterator<Item = WholeNetwork<'_>> {
         self.context.anchors.iter().filter_map(|anchor| {
@@ -86,16 +87,16 @@ impl Lut {
         })
     }
 
-    /// What a network took as a whole, where it stands in the LUT.
+    /// The measured time of a whole network, if it is in the LUT.
     #[must_use]
     pub fn measured(&self, arch: &Arch) -> Option<WholeNetwork<'_>> {
         self.whole_networks().find(|network| network.arch == arch)
     }
 
-    /// Makes one of a GPU's latencies the one that estimates are of.
+    /// Selects the kind of GPU latency to estimate.
     ///
     /// # Errors
-    /// If the LUT does not tell it.
+    /// If the LUT cannot predict it.
     pub fn choose_timing(&mut self, timing: Timing) -> Result<(), LutError> {
         if !self.context.queued.as_ref().is_some_and(|queued| queued.tells(timing)) {
             return Err(LutError::Timing(timing));
@@ -114,7 +115,7 @@ impl Lut {
             .iter()
             .filter_map(|(name, value)| {
                 let actual = match *name {
-                    // One that several boards shared serves each of them.
+                    // A LUT that several boards shared is valid for each of them.
                     "device" => {
                         let mut parts = self.context.parts.iter().map(|part| &part.header.device);
                         parts.find(|part| Some(*part) == value.as_ref()).unwrap_or(&header.device).clone()

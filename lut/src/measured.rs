@@ -1,4 +1,4 @@
-//! A file that may be a LUT or the profile of a model, for what shows, compares and reports both.
+//! A file that may be a LUT or the profile of a model, for commands that show, compare and report both.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::model::{model_of, parse_model};
 use crate::store::{Content, read_any};
 use crate::{Lut, LutError};
 
-/// What a file has measured.
+/// The contents of a measured file.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Measured {
     /// Layers of a space or of a model, from which networks are estimated.
@@ -17,7 +17,7 @@ pub enum Measured {
     Model(Box<ModelProfile>),
 }
 
-/// Reads a LUT or a profile, whichever the file is. An imported profile is stored as a LUT, and is a profile.
+/// Reads a LUT or a profile. An imported profile is stored as a LUT, but is read as a profile.
 ///
 /// # Errors
 /// If the file is neither, or cannot be used.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Lut;
 
-/// Measured memory of layers, by key: the peak of a run, and what is kept between runs.
+/// Measured memory of layers, by key: the peak of a run, and the memory kept between runs.
 #[derive(Debug, Clone)]
 pub(crate) struct LayerMemory(HashMap<LayerKey, (Option<u64>, Option<u64>)>);
 
@@ -19,8 +19,8 @@ impl LayerMemory {
         Self(lut.rows.iter().map(|row| (row.key.clone(), (row.peak_memory_bytes, row.stored_bytes))).collect())
     }
 
-    /// Bytes that a layer needs beside its operands, parameters and result; none where nothing was measured. A LUT's peak
-    /// holds the result, which the graph counts as an activation, and what it keeps holds the parameters.
+    /// Bytes that a layer needs beside its operands, parameters and result; zero if nothing was measured. A LUT's peak
+    /// includes the result, which the graph counts as an activation; its kept memory includes the parameters.
     pub(crate) fn of(&self, op: &Op, inputs: &[&Shape], output: &Shape) -> Overhead {
         let (peak, stored) = self.0.get(&LayerKey::new(op, inputs)).copied().unwrap_or_default();
         let cost = op_cost(op, inputs, output);
@@ -30,16 +30,15 @@ impl LayerMemory {
         }
     }
 
-    /// Peak memory of a network: parameters and what is kept beside them, activations and the workspace of the layer
-    /// that runs.
+    /// Peak memory of a network: parameters and other kept memory, activations, and the workspace of the running layer.
     pub(crate) fn peak_bytes(&self, network: &Graph) -> u64 {
         network.peak_memory_bytes(|node: &Node| self.of(&node.op, &network.input_shapes(node), &node.shape))
     }
 }
 
 impl Lut {
-    /// Peak memory in bytes of a network that is already as the runtime executes it: parameters with what the runtime
-    /// keeps beside them, activations alive at once and the measured workspace of the layer that runs.
+    /// Peak memory in bytes of a network that is already as the runtime executes it: parameters, other memory
+    /// that the runtime keeps, live activations, and the measured workspace of the running layer.
     #[must_use]
     pub fn peak_memory_bytes(&self, network: &Graph) -> u64 {
         LayerMemory::new(self).peak_bytes(network)
@@ -53,9 +52,9 @@ pub struct MemoryRow {
     pub arch: ArchFile,
     /// Most bytes above the process without the network.
     pub measured_bytes: u64,
-    /// What the LUT and the graph say.
+    /// The estimate from the LUT and the graph.
     pub estimated_bytes: u64,
-    /// What the graph alone says: without measured workspaces.
+    /// The estimate from the graph alone, without measured workspaces.
     pub static_bytes: u64,
 }
 

@@ -1,8 +1,8 @@
 //! Merges LUTs of one context.
 //!
-//! Two LUTs differ by more than their intervals, because the machine's level moves between them. So merging makes
-//! nothing more certain: intervals and the half-widths of the calibration are the hull of the parts'. Sessions are
-//! pooled as if one measurement had made them all.
+//! Two LUTs differ by more than their intervals, because the machine's level moves between them. Merging
+//! therefore narrows no interval: intervals and the half-widths of the calibration are the hull of the parts'. Sessions
+//! are pooled as if they came from one measurement.
 
 mod calibration;
 mod rows;
@@ -16,16 +16,16 @@ use thiserror::Error;
 pub use self::rows::Conflict;
 use crate::{Context, FORMAT_VERSION, Lut, Part, Queued, Row};
 
-/// What merging gave.
+/// The result of merging.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Merged {
     /// The LUT.
     pub lut: Lut,
-    /// Layers of which the parts say different things; they are flagged.
+    /// Layers on which the parts disagree; they are flagged.
     pub conflicts: Vec<Conflict>,
 }
 
-/// LUTs that make no common one. They are counted from 1, in the order given.
+/// Why LUTs cannot be merged. LUTs are counted from 1, in the given order.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum MergeError {
     /// Fewer than two.
@@ -45,7 +45,7 @@ pub enum MergeError {
         /// The later LUT.
         number: usize,
     },
-    /// They do not mean the same layer by one key.
+    /// One key stands for different layers.
     #[error("LUT 1 and LUT {number} disagree on the parameters or the cost of `{key}`: one of them is damaged")]
     Layer {
         /// The other LUT.
@@ -58,7 +58,7 @@ pub enum MergeError {
 /// Makes one LUT of several. The result does not depend on their order.
 ///
 /// # Errors
-/// If they are not of one context, or one measurement stands in two of them.
+/// If they are not of one context, or if two of them contain the same measurement.
 pub fn merge(luts: &[Lut]) -> Result<Merged, MergeError> {
     merge_from(luts, Devices::One)
 }
@@ -68,7 +68,7 @@ pub fn merge(luts: &[Lut]) -> Result<Merged, MergeError> {
 pub(crate) enum Devices {
     /// The same one.
     One,
-    /// Several of a kind, which agree.
+    /// Several devices of one kind, which agree.
     Alike,
 }
 
@@ -106,7 +106,7 @@ pub(crate) fn merge_from(luts: &[Lut], devices: Devices) -> Result<Merged, Merge
 }
 
 impl Lut {
-    /// The measurements that it was made of: itself, unless it was merged.
+    /// The measurements in it: itself, unless it was merged.
     #[must_use]
     pub fn parts(&self) -> Vec<Part> {
         if self.context.parts.is_empty() {
@@ -116,7 +116,7 @@ impl Lut {
         }
     }
 
-    /// The devices that it was measured on: one, or the boards that shared the work.
+    /// The devices on which it was measured: one, or the boards that shared the work.
     #[must_use]
     pub fn devices(&self) -> Vec<String> {
         let names: BTreeSet<String> = self.parts().into_iter().map(|part| part.header.device).collect();
@@ -124,8 +124,8 @@ impl Lut {
     }
 }
 
-/// How two devices, each with what is asked of it and its own facts, are of different contexts. What they are called is
-/// no part of it.
+/// The differences between the contexts of two devices, each given by its settings and facts. The devices' names do not
+/// count.
 #[must_use]
 pub fn context_differences(
     a: (&Header, &BTreeMap<String, String>),
@@ -159,11 +159,11 @@ pub fn context_differences(
 
 /// Any order will do, as long as it does not depend on the command line.
 fn order(parts: &[Part]) -> String {
-    // Only a map with keys that are no texts cannot be written.
+    // Serialising fails only for a map whose keys are not texts.
     serde_json::to_string(parts).unwrap_or_default()
 }
 
-/// What numbers hold for, by name. The space is not part of it: a layer's key says all of the layer.
+/// The context for which numbers hold, by name. The space is not part of it: a key describes its layer completely.
 fn differences(a: &Context, b: &Context) -> Vec<String> {
     let mut differs = context_differences((&a.header, &a.facts), (&b.header, &b.facts));
     if a.imported.is_some() != b.imported.is_some() {

@@ -2,14 +2,14 @@
 
 use nasprof_base::statistics::{mean, trimmed_mean};
 
-/// Fewest networks, and fewest rounds of each, that tell it.
+/// Fewest networks, and fewest rounds of each, for a noise floor.
 const FEWEST: usize = 4;
 
 /// The mean absolute relative error that the networks' measured times would have against a LUT without any error. Each
-/// network's times are given by part of the measurement: how far they differ from part to part, beyond what all networks
-/// have in common in a part, which is the level, tells how far their mean is off (the residual of a two-way analysis of
-/// variance). Of a normal error of standard deviation s the mean absolute value is s √(2/π). `None` where too little was
-/// measured to tell.
+/// network's times are given for each part of the measurement. The level is common to all networks in a part. The
+/// differences between parts beyond the level show the error of a network's mean (the residual of a two-way analysis of
+/// variance). A normal error of standard deviation s has the mean absolute value s √(2/π). `None` if too little was
+/// measured.
 pub(crate) fn noise_floor<'a>(networks: impl IntoIterator<Item = &'a [f64]>) -> Option<f64> {
     let logs: Vec<Vec<f64>> = networks.into_iter().map(|times| times.iter().map(|time| time.ln()).collect()).collect();
     let parts = logs.first()?.len();
@@ -27,7 +27,7 @@ pub(crate) fn noise_floor<'a>(networks: impl IntoIterator<Item = &'a [f64]>) -> 
     Some((variance / parts as f64 * 2.0 / std::f64::consts::PI).sqrt())
 }
 
-/// A network's times in odd and in even rounds, whose samples are given: the parts of one process.
+/// A network's times in odd and in even rounds, from their samples: the parts of one process.
 pub(crate) fn halves(rounds: &[Vec<f64>]) -> Option<Vec<f64>> {
     if rounds.len() < FEWEST {
         return None;
@@ -53,7 +53,8 @@ mod tests {
         sd * ((0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0)
     }
 
-    /// 400 networks of 1 ms in 24 rounds of four runs. Each visit is off by its own factor, each round by one for all.
+    /// 400 networks of 1 ms in 24 rounds of four runs. Each visit has an error of its own, each round one that is
+    /// common to all networks.
     fn networks(seed: u64, visits: f64, rounds: f64) -> Vec<Rounds> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let of_rounds: Vec<f64> = (0..24).map(|_| normal(&mut rng, rounds)).collect();
@@ -69,7 +70,7 @@ mod tests {
         noise_floor(halves.iter().map(Vec::as_slice))
     }
 
-    /// What an estimator without error would be charged with.
+    /// The error that an estimator without error would appear to have.
     fn charged(times: &[f64]) -> f64 {
         let logs: Vec<f64> = times.iter().map(|time| time.ln()).collect();
         let level = mean(&logs).unwrap();
@@ -87,7 +88,7 @@ mod tests {
             let (floor, charged) = (of_halves(&networks).unwrap(), charged_in_one_process(&networks));
             assert!((floor / charged - 1.0).abs() < 0.15, "{floor} {charged}");
         }
-        // The control: runs taken for independent ones, though they come four to a visit, promise half of it.
+        // Control: treating runs as independent, though there are four in a visit, gives half of it.
         let networks = networks(1, 0.05, 0.0);
         let naive = networks.iter().map(|rounds| standard_deviation(&rounds.concat()).unwrap() / 1e6);
         let naive = mean(&naive.collect::<Vec<_>>()).unwrap() / 96_f64.sqrt() * 0.8;
@@ -106,7 +107,7 @@ mod tests {
             let estimated = noise_floor(processes.iter().map(Vec::as_slice)).unwrap();
             assert!((estimated / charged(&means) - 1.0).abs() < 0.15, "{estimated} {}", charged(&means));
         }
-        // Control: rounds within one process, which agree but for a thousandth, whatever the process does to the network.
+        // Control: rounds within one process agree to a thousandth, whatever the process does to the network.
         assert!(of_halves(&networks(1, 0.001, 0.0)).unwrap() < 0.0005);
     }
 

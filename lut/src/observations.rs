@@ -9,18 +9,18 @@ use nasprof_profiler::protocol::{Canary, Fingerprint, Probe, Probes, Run, Visit}
 
 use crate::LutError;
 
-/// Probes that tell at the end of a round that the machine was not itself in it. Load and pressure do not: the
+/// Probes that show at the end of a round that the machine was disturbed during it. Load and pressure do not: the
 /// measurement itself causes some.
 const DISTURBING: [&str; 3] = ["clock_lock", "gpu_throttle_reasons", "throttle_events"];
 
 /// Everything that a journal holds.
 #[derive(Debug, Clone)]
 pub struct Observations {
-    /// How it was asked for.
+    /// The measurement's settings.
     pub header: Header,
     /// Trials in the order of keys.
     pub trials: Vec<(LayerKey, Graph, Trial)>,
-    /// What was measured, by number.
+    /// The workloads, by number.
     pub workloads: BTreeMap<u32, Workload>,
     /// Sessions in the header's mode, in order.
     pub sessions: Vec<SessionObservations>,
@@ -28,18 +28,18 @@ pub struct Observations {
     pub level_sessions: Vec<SessionObservations>,
     /// Energy of networks and layers, in the order it was measured.
     pub energy: Vec<(EnergyTarget, EnergyResult)>,
-    /// Whether the measurement came to its end.
+    /// Whether the measurement is complete.
     pub complete: bool,
 }
 
-/// What one session saw.
+/// The events of one session.
 #[derive(Debug, Clone)]
 pub struct SessionObservations {
     /// The machine.
     pub fingerprint: Fingerprint,
     /// Its state at the gate.
     pub gate: Probes,
-    /// What happened to the machine during rounds, so that their numbers are of another state of it.
+    /// Events that changed the machine's state during rounds, so that their numbers are not comparable.
     pub disturbed: Vec<String>,
     /// Whether the warm-up became steady.
     pub is_steady: bool,
@@ -49,13 +49,13 @@ pub struct SessionObservations {
     pub repeats: BTreeMap<u32, u32>,
     /// Visits that count, with their round.
     pub visits: Vec<(u32, Visit)>,
-    /// Visits that do not.
+    /// Visits that do not count.
     pub voided: usize,
     /// Rounds that were completed.
     pub rounds: u32,
-    /// Convergence and reason of the end; `None` if it has none.
+    /// Convergence and reason of the end; `None` if the session has no end.
     pub end: Option<(bool, EndReason)>,
-    /// How often another process went on with it.
+    /// How often another process continued it.
     pub resumed: u32,
 }
 
@@ -102,14 +102,14 @@ impl Observations {
             }
         }
         for session in all.sessions.iter_mut().chain(&mut all.level_sessions) {
-            // A round that was cut off would weigh some networks more than others.
+            // An incomplete round would give some networks more weight than others.
             let rounds = session.rounds;
             session.visits.retain(|(round, _)| *round <= rounds);
         }
         Ok(all)
     }
 
-    /// Whether a layer that was tried stands in the LUT: what another board measures does not.
+    /// Whether a layer that was tried belongs in the LUT: layers that another board measures do not.
     pub(crate) fn has_row(&self, key: &LayerKey, trial: &Trial) -> bool {
         self.header.shard.is_none()
             || matches!(trial, Trial::Failed(_))
@@ -165,7 +165,7 @@ impl SessionObservations {
                 self.voided += void.len();
             }
             Event::Round { round, probes } => {
-                // Rounds are gone through one by one: a false number would keep us busy for hours.
+                // Code loops over all rounds: a false number would make it run for hours.
                 if *round != self.rounds.saturating_add(1) {
                     return Err(LutError::Incomplete(format!("round {round} follows round {}", self.rounds)));
                 }

@@ -9,7 +9,7 @@ use nasprof_profiler::engine::Workload;
 use crate::reuse::{BANDWIDTHS, ReusePoint, time_at};
 use crate::variance::{Variance, VariancePrior};
 
-/// A bandwidth must make left-out networks this much better than plain means: among several that are tried, one is
+/// A bandwidth must predict left-out networks this much better than plain means: among several bandwidths, one is
 /// always a little better by luck.
 const WORTH_IT: f64 = 0.9;
 
@@ -24,7 +24,7 @@ struct Occurrence {
     mean_ns: f64,
 }
 
-/// A network, and what it took as a whole in the mean of the sessions.
+/// A network, and its time as a whole, as the mean of the sessions.
 struct Network<'a> {
     workload: &'a Workload,
     whole_ns: f64,
@@ -37,8 +37,8 @@ pub(crate) struct Occurrences<'a> {
 }
 
 impl<'a> Occurrences<'a> {
-    /// Collects the occurrences of networks; `value` is the mean of a position of a workload, the position after the last layer
-    /// being the network as a whole.
+    /// Collects the occurrences of networks; `value` is the mean at a position of a workload. The position after the
+    /// last layer is the network as a whole.
     pub(crate) fn new(
         workloads: impl Iterator<Item = &'a Workload>,
         value: impl Fn(&Workload, usize) -> Option<f64>,
@@ -59,9 +59,9 @@ impl<'a> Occurrences<'a> {
         occurrences
     }
 
-    /// How far each layer's mean may be off because it was seen in these networks of the space and not in others: relative
-    /// half-widths, 95 %. Occurrences in one network are one draw, for they share its neighbourhoods. A layer that few networks
-    /// have borrows from the variance of all; nothing is said where no layer is in two networks.
+    /// The uncertainty of each layer's mean because it was timed in these networks of the space and not in others:
+    /// relative half-widths, 95 %. Occurrences in one network are one draw, because they share its neighbourhoods. A
+    /// layer in few networks borrows from the variance of all. The result is empty if no layer is in two networks.
     pub(crate) fn sampling(&self) -> BTreeMap<&'a LayerKey, f64> {
         let by_network: BTreeMap<&LayerKey, Vec<f64>> =
             self.by_key.iter().map(|(key, occurrences)| (*key, network_logs(occurrences))).collect();
@@ -69,7 +69,8 @@ impl<'a> Occurrences<'a> {
         by_network.into_iter().map(|(key, logs)| (key, Variance::of(&logs, prior).confidence_half_width())).collect()
     }
 
-    /// A layer's occurrences by reuse distance, except those in one network. Where that network has all of them, they stay.
+    /// A layer's occurrences by reuse distance, except those in one network. If that network has all of them, they
+    /// stay.
     pub(crate) fn points(&self, key: &LayerKey, without: Option<u32>) -> Vec<ReusePoint> {
         let all = self.by_key.get(key).map(Vec::as_slice).unwrap_or_default();
         let elsewhere = |occurrence: &&Occurrence| Some(occurrence.workload) != without;
@@ -131,7 +132,7 @@ fn network_logs(occurrences: &[Occurrence]) -> Vec<f64> {
 /// A network predicted from the others.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct LeftOut {
-    /// Sum of its layers, as an estimate would have it before the scale, nanoseconds.
+    /// Sum of its layers, as in an estimate before the scale, nanoseconds.
     pub(crate) sum_ns: f64,
     /// Logarithm of measured whole over that sum.
     pub(crate) log_ratio: f64,

@@ -1,11 +1,11 @@
-//! Calibration by parts: what each layer costs beside itself.
+//! Calibration by parts: the overhead of each layer beside its own time.
 //!
-//! A timer, a CUDA event or a profiler between layers takes a constant time that every layer's entry holds and no plain run has;
-//! a runtime may spend a constant on each layer that no entry holds. Both show where a network's whole time is compared with
-//! the sum of its layers and their number: `whole = a · sum + b · layers`. A negative `b` is taken off the rows, so that
-//! they are of the layer alone; a positive one is added where networks are estimated. The form is chosen among simpler ones by the
-//! error of left-out networks. Nothing here knows the back end: one that journals runs with marks between the layers and
-//! plain runs of the same networks is calibrated by it.
+//! A timer, a CUDA event or a profiler between layers takes a constant time that every layer's entry includes and a
+//! plain run does not. A runtime may also spend a constant time on each layer that no entry includes. Both appear when
+//! a network's whole time is compared with the sum of its layers and their number: `whole = a · sum + b · layers`. A
+//! negative `b` is subtracted from the rows, so that they hold the layer alone. A positive `b` is added in estimates of
+//! networks. The error of left-out networks decides between this form and simpler ones. The calibration does not depend
+//! on the back end: it needs runs with marks between the layers and plain runs of the same networks in the journal.
 
 use nasprof_base::statistics::{mean, student_t_95};
 use nasprof_base::{Whole, two_parts};
@@ -13,21 +13,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Row, Times};
 
-/// Fewest networks from which a constant is told.
+/// Fewest networks for fitting a constant.
 const FEWEST: usize = 8;
 /// A form with more parts must predict left-out networks this much better: it is always a little better by luck.
 const WORTH_IT: f64 = 0.9;
-/// And by this much of a network's time: networks that a quiet machine predicts to fractions of a thousandth tell of no timer.
+/// And by this much of a network's time: gains of fractions of a thousandth, as on a quiet machine, do not show a
+/// timer.
 const WORTH_AT_LEAST: f64 = 0.001;
-/// And the constant must be this many half-widths of its interval away from none.
+/// And the constant must be this many half-widths of its interval away from zero.
 const CERTAIN: f64 = 3.0;
-/// At most this share of the shortest row is taken off: a layer takes some time. And no more than the layers take beyond the plain
-/// run: timers make the sum longer. Where it is not, a negative constant tells of the networks' sizes and not of a timer.
+/// Maximum share of the shortest row to subtract: a layer takes some time. The excess of the layers over the plain run
+/// is a limit as well: timers make the sum longer; if it is not longer, a negative constant reflects the networks'
+/// sizes.
 const MOST: f64 = 0.9;
-/// And of any of its quantiles.
+/// The same for any of its quantiles.
 const MOST_OF_QUANTILE: f64 = 0.95;
 
-/// Which parts a calibration has.
+/// The parts of a calibration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CalibrationForm {
@@ -54,27 +56,27 @@ impl CalibrationForm {
     }
 }
 
-/// What each layer costs beside its entry, in the units of the sum: before the scale.
+/// The overhead of each layer beside its entry, in the units of the sum: before the scale.
 #[derive(Debug, Clone)]
 pub(crate) struct Parts {
     pub(crate) form: CalibrationForm,
-    /// Nanoseconds a layer: of timers if negative.
+    /// Nanoseconds per layer; negative for timers.
     pub(crate) layer_ns: f64,
     /// Half of its 95 % interval.
     pub(crate) half_width_ns: f64,
-    /// The same by the word of all networks but one, by network.
+    /// The same from all networks but one, for each network.
     pub(crate) left_out_ns: Vec<f64>,
 }
 
 impl Parts {
-    /// No constant, for so many networks.
+    /// No constant, for this number of networks.
     pub(crate) fn nothing(networks: usize) -> Self {
         let left_out_ns = vec![0.0; networks];
         Self { form: CalibrationForm::Scale, layer_ns: 0.0, half_width_ns: 0.0, left_out_ns }
     }
 
-    /// The form that predicts left-out networks best; where a constant would leave nothing of the shortest row, as much of it
-    /// as may be.
+    /// The form that predicts left-out networks best. A constant that would leave nothing of the shortest row is
+    /// limited.
     pub(crate) fn fit(networks: &[Whole], shortest_ns: f64) -> Self {
         let nothing = Self::nothing(networks.len());
         if networks.len() < FEWEST {
@@ -108,17 +110,17 @@ impl Parts {
         Self { form, layer_ns, half_width_ns, left_out_ns }
     }
 
-    /// What is taken off every row.
+    /// The time to subtract from every row.
     pub(crate) fn timer_ns(&self) -> f64 {
         (-self.layer_ns).max(0.0)
     }
 
-    /// What is added for every layer of a network.
+    /// The time to add for every layer of a network.
     pub(crate) fn added_ns(&self) -> f64 {
         self.layer_ns.max(0.0)
     }
 
-    /// Takes the timer off a row, and adds to its interval how well the timer is known.
+    /// Subtracts the timer from a row, and adds the timer's uncertainty to its interval.
     pub(crate) fn take_off(&self, row: &mut Row) {
         let timer = self.timer_ns();
         let Some(times) = row.times.as_mut().filter(|_| timer > 0.0) else { return };
@@ -134,13 +136,13 @@ impl Parts {
     }
 }
 
-/// The shortest time from which a timer may be taken off.
+/// The shortest time from which a timer may be subtracted.
 pub(crate) fn shortest_ns(rows: &[Row]) -> f64 {
     let times = rows.iter().filter_map(|row| row.times.as_ref());
     times.map(|times| times.mean_ns).fold(f64::INFINITY, f64::min)
 }
 
-/// By how much a layer of the sum exceeds its part of the plain run, in the mean over networks; 0 where it does not.
+/// The excess of a layer in the sum over its part of the plain run, as the mean over networks; 0 if there is none.
 fn beyond_plain(networks: &[Whole]) -> Option<f64> {
     let beyond: Vec<f64> = networks.iter().map(|n| (n.sum - n.whole) / n.count).collect();
     Some(mean(&beyond)?.max(0.0))
@@ -150,7 +152,7 @@ fn without(networks: &[Whole], i: usize) -> Vec<Whole> {
     [&networks[..i], &networks[i + 1..]].concat()
 }
 
-/// Root mean square of the relative errors of networks predicted from the others; infinite where a fit fails.
+/// Root mean square of the relative errors of networks predicted from the others; infinite if a fit fails.
 fn left_out_error(form: CalibrationForm, networks: &[Whole]) -> f64 {
     let square = |i: usize| {
         let (a, b) = solve(form, &without(networks, i))?;
@@ -175,7 +177,7 @@ fn solve(form: CalibrationForm, networks: &[Whole]) -> Option<(f64, f64)> {
     (a.is_finite() && b.is_finite() && a > 0.0).then_some((a, b))
 }
 
-/// How the parts of the measured networks come together, in the mean over the networks: nanoseconds of one run.
+/// How the parts of the measured networks add up: nanoseconds of one run, as means over the networks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reconciliation {
@@ -183,22 +185,22 @@ pub struct Reconciliation {
     pub networks: usize,
     /// Their layers.
     pub layers: f64,
-    /// Sum of the layers alone, as the rows have them.
+    /// Sum of the layers alone, as in the rows.
     pub sum_ns: f64,
-    /// A run with timers between the layers: the sum with what was taken off.
+    /// A run with timers between the layers: the sum plus the subtracted time.
     pub timed_ns: f64,
     /// A plain run.
     pub plain_ns: f64,
-    /// What was taken off each layer.
+    /// The time subtracted from each layer.
     pub timer_ns: f64,
-    /// What is added for each layer, before the scale.
+    /// The time added for each layer, before the scale.
     pub layer_ns: f64,
     /// How sums become whole networks.
     pub form: CalibrationForm,
 }
 
 impl Reconciliation {
-    /// Of networks whose layers had so much taken off before anything was fitted.
+    /// From networks whose layers had this much subtracted before any fit.
     pub(crate) fn with_marks(self, timer_ns: Option<f64>) -> Self {
         let Some(mark_ns) = timer_ns else { return self };
         Self {
@@ -209,7 +211,7 @@ impl Reconciliation {
         }
     }
 
-    /// Of networks whose sums still hold the timers.
+    /// From networks whose sums still include the timers.
     pub(crate) fn of(networks: &[Whole], parts: &Parts) -> Option<Self> {
         let over = |of: fn(&Whole) -> f64| mean(&networks.iter().map(of).collect::<Vec<_>>());
         let (layers, timed_ns) = (over(|n| n.count)?, over(|n| n.sum)?);
@@ -234,7 +236,7 @@ mod tests {
 
     use super::*;
 
-    /// Networks whose layers' entries hold `timer` each and whose runtime spends `own` on each beside them.
+    /// Networks whose layers' entries include `timer` each, and whose runtime spends another `own` on each.
     fn networks(seed: u64, count: usize, timer: f64, own: f64, noise: f64) -> Vec<Whole> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut normal = || (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0;
@@ -285,8 +287,8 @@ mod tests {
         assert_eq!(Parts::fit(&alike, 2500.0).form, CalibrationForm::Scale);
     }
 
-    /// Large networks find less of the caches than their layers did: a factor above 1 and a negative constant fit that well, but no
-    /// timer made the sum longer.
+    /// Large networks have less of the caches than their layers had. A factor above 1 and a negative constant fit that
+    /// well, but no timer made the sum longer.
     #[test]
     fn what_sizes_do_is_not_taken_for_a_timer() {
         let mut sized = networks(1, 30, 0.0, 0.0, 0.002);
@@ -297,7 +299,7 @@ mod tests {
         let parts = Parts::fit(&sized, 2500.0);
         assert!(parts.timer_ns() <= beyond_plain(&sized).unwrap(), "{parts:?}");
         assert!(parts.timer_ns() < 100.0, "{parts:?}");
-        // Control: with as much more in every entry, it is found.
+        // Control: with that much more in every entry, a timer is found.
         sized.iter_mut().for_each(|n| n.sum += 2000.0 * n.count);
         assert!(Parts::fit(&sized, 4500.0).timer_ns() > 1500.0);
     }

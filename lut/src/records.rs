@@ -1,4 +1,4 @@
-//! What a LUT keeps of the measurement that it was made of: its sessions, the networks measured whole, its parts and origin.
+//! Records in a LUT about its measurement: its sessions, the networks measured whole, its parts and origin.
 
 use nasprof_graph::Arch;
 use nasprof_profiler::engine::Levelling;
@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::Energy;
 
-/// One of the LUTs that a merged one was made of.
+/// One of the LUTs in a merged LUT.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Part {
-    /// How it was asked for.
+    /// The measurement's settings.
     pub header: Header,
     /// How its sessions went.
     pub sessions: Vec<SessionFacts>,
@@ -25,7 +25,7 @@ pub struct Imported {
     pub format: String,
     /// Its file's name, without the folder.
     pub file: String,
-    /// What its numbers were counted in.
+    /// The unit of its numbers.
     pub unit: String,
 }
 
@@ -48,10 +48,10 @@ pub struct SessionFacts {
     pub bad_probes: Vec<String>,
     /// Visits that were voided.
     pub voided: usize,
-    /// How often another process went on with it.
+    /// How often another process continued it.
     pub resumed: u32,
-    /// What samples were divided by before the rows' statistics: the form that predicted left-out rounds best. Absent in LUTs of
-    /// older versions, which divided by nothing.
+    /// The level that samples were divided by before the rows' statistics: the form that predicted left-out rounds
+    /// best. Absent in LUTs of older versions, which did not divide.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub levelling: Option<Levelling>,
 }

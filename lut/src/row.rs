@@ -6,31 +6,32 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Energy, ReusePoint};
 
-/// Something to know before a row is believed.
+/// A caveat of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Flag {
     /// The interval is wider than 3 %, or unknown.
     NotConverged,
-    /// The layer's share of its networks moved steadily during a session: the interval is a spread, not a confidence.
+    /// The layer's share of its networks drifted during a session: the interval is the observed range, not a confidence
+    /// interval.
     Drift,
     /// Fewer than half of the samples were free of context switches.
     Preempted,
-    /// The layer's share was not the same all through a session: its halves, or stretches of it, differ.
+    /// The layer's share was not constant during a session: its halves, or stretches of it, differ.
     Nonstationary,
     /// The warm-up never became steady.
     Unsettled,
     /// The layer's share differs by more than 5 % between sessions.
     Inconsistent,
-    /// The machine failed the gate and was measured all the same, or was throttled, or its locked clocks moved.
+    /// The machine failed the gate and was measured anyway, or was throttled, or its locked clocks moved.
     Noisy,
     /// A session ended early: the device was slowed down, and ten minutes of pauses did not help.
     Throttled,
     /// More than a tenth of the runs had page faults inside.
     PageFaults,
-    /// Taken from another program's table: how it was measured is not known here.
+    /// Taken from another program's table: its measuring method is unknown.
     Imported,
-    /// Something about an imported value cannot be right; what, the import said.
+    /// An imported value is implausible; the import reported the reason.
     Suspicious,
 }
 
@@ -54,7 +55,7 @@ impl Flag {
     }
 }
 
-/// What was measured of a layer, in nanoseconds.
+/// The measured times of a layer, in nanoseconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Times {
@@ -74,10 +75,10 @@ pub struct Times {
     pub p90_ns: Option<f64>,
     /// Median absolute deviation of the clean samples.
     pub mad_ns: Option<f64>,
-    /// Interval around the median of round values, claimed as 95 %; without `drift` only. It is of the layer's shape, its share
-    /// of a network: the level that all layers have in common is divided out. It holds how far the rounds lie
-    /// apart, how far sessions differ and, in context, how far the layer's mean may be another in other networks of the
-    /// space. Absent below eight rounds.
+    /// Interval around the median of round values, claimed as 95 % only without the flag `drift`. It describes the
+    /// layer's shape, its share of a network: the level that all layers have in common is divided out. It includes the
+    /// differences between rounds, between sessions and, in context, between the networks of the space. Absent below
+    /// eight rounds.
     pub ci_low_ns: Option<f64>,
     /// Its upper end.
     pub ci_high_ns: Option<f64>,
@@ -97,7 +98,7 @@ pub struct Times {
 }
 
 impl Times {
-    /// Makes the interval wider by an independent relative error.
+    /// Widens the interval by an independent relative error.
     pub(crate) fn widen(&mut self, half_width: f64) {
         let Some(center) = self.median_ns else { return };
         let wider = |end: f64| (end / center).ln().hypot(half_width);
@@ -105,7 +106,7 @@ impl Times {
         self.ci_high_ns = self.ci_high_ns.map(|high| center * wider(high).exp());
     }
 
-    /// Half of the interval, relative; `None` where it is unknown.
+    /// Relative half-width of the interval; `None` if it is unknown.
     #[must_use]
     pub fn half_width(&self) -> Option<f64> {
         let (low, high) = (self.ci_low_ns?, self.ci_high_ns?);
@@ -133,13 +134,13 @@ pub struct Row {
     pub attributes: String,
     /// Input shapes without the batch, `CxHxW` separated by commas.
     pub input_shapes: String,
-    /// Where it was timed.
+    /// How it was timed.
     pub mode: Mode,
-    /// Its times; absent if it failed or no clean sample was got.
+    /// Its times; absent if it failed or has no clean sample.
     pub times: Option<Times>,
     /// Why it has no times. A failure is never 0 ms.
     pub error: Option<String>,
-    /// What to know before believing it.
+    /// Its caveats.
     pub flags: Vec<Flag>,
     /// Trainable parameters.
     pub params: u64,
@@ -149,8 +150,8 @@ pub struct Row {
     pub bytes: u64,
     /// Measured peak memory of the layer alone above its operands and parameters, bytes.
     pub peak_memory_bytes: Option<u64>,
-    /// What the runtime keeps for the layer between runs, as its allocator counts it: parameters, buffers, its own objects;
-    /// bytes.
+    /// Bytes that the runtime keeps for the layer between runs, as its allocator counts them: parameters, buffers and
+    /// its own objects.
     #[serde(default)]
     pub stored_bytes: Option<u64>,
     /// The processor's time to launch the layer on a device with a queue, nanoseconds; absent elsewhere.

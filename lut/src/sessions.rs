@@ -1,4 +1,5 @@
-//! What layers have in common in a session, its level, and how far a layer's time differs from session to session beyond it.
+//! The level, which all layers of a session have in common, and how much a layer's time differs between sessions beyond
+//! it.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +11,8 @@ use crate::Row;
 use crate::key_session::KeySession;
 use crate::variance::{Variance, VariancePrior};
 
-/// The levels of a measurement's sessions: logarithms around their mean. The level is stated once for the LUT, so a row's
-/// statistics are made of what is left without it.
+/// The levels of a measurement's sessions: logarithms around their mean. The level is stated once for the LUT, so a
+/// row's statistics exclude it.
 #[derive(Debug, Clone)]
 pub(crate) struct SessionLevels(Vec<f64>);
 
@@ -29,12 +30,12 @@ impl SessionLevels {
         Self((0..count).map(|session| common(session).unwrap_or(0.0)).collect())
     }
 
-    /// What a session's times are divided by to stand at the mean level of all.
+    /// The divisor that brings a session's times to the mean level of all sessions.
     pub(crate) fn factor(&self, session: usize) -> f64 {
         self.0.get(session).map_or(1.0, |log| log.exp())
     }
 
-    /// A layer's round values in each session, at the mean level of all.
+    /// A layer's round values in each session, at the mean level of all sessions.
     pub(crate) fn rounds(&self, key: &LayerKey, values: &[RoundValues]) -> Vec<Vec<f64>> {
         let own = |(session, values): (usize, &RoundValues)| {
             values.values.get(key).map(|rounds| rounds.iter().map(|ns| ns / self.factor(session)).collect())
@@ -42,9 +43,9 @@ impl SessionLevels {
         values.iter().enumerate().filter_map(own).collect()
     }
 
-    /// Makes rows' intervals as wide as sessions differ: a process gives a layer other addresses and other neighbours in the
-    /// heap, and rounds within it cannot see that. Two sessions of one layer say little, so a layer borrows from all; nothing
-    /// is known from one session.
+    /// Widens the rows' intervals by the difference between sessions: each process gives a layer other addresses and
+    /// other neighbours in the heap, which rounds within one process cannot show. Two sessions of one layer are few, so
+    /// a layer borrows from all layers. With one session, the difference is unknown.
     pub(crate) fn widen(&self, rows: &mut [Row]) {
         let own: Vec<Option<Vec<f64>>> = rows.iter().map(|row| self.own(row)).collect();
         if self.0.len() < 2 {
@@ -108,7 +109,7 @@ mod tests {
         SessionLevels::median_of(&logs, 2).widen(rows);
     }
 
-    /// Share of layers whose intervals hold the true time once the level, which is not theirs, is taken out.
+    /// Share of layers whose intervals contain the true time after the level is taken out.
     fn inside(rows: &[Row]) -> f64 {
         let mut centers: Vec<f64> = rows.iter().map(|row| row.times.as_ref().unwrap().mean_ns).collect();
         centers.sort_by(f64::total_cmp);
@@ -127,7 +128,7 @@ mod tests {
             let mut widened = rounds_only.clone();
             widen_by_sessions(&mut widened);
             assert!(inside(&widened) > 0.9, "{}", inside(&widened));
-            // Control: what rounds within sessions say.
+            // Control: intervals from rounds within sessions only.
             assert!(inside(&rounds_only) < 0.3, "{}", inside(&rounds_only));
         }
     }

@@ -1,7 +1,7 @@
 //! The size effect: how a network's size changes its latency relative to the sum of its layers.
 //!
-//! A layer's time in the LUT is a mean over the networks in which it was timed. In a larger network it finds less of
-//! the caches and a busier processor, in a smaller one more. This affects all layers alike, so sums are too low for
+//! A layer's time in the LUT is a mean over the networks in which it was timed. In a larger network it has less of the
+//! caches and a busier processor, in a smaller one the opposite. This affects all layers alike, so sums are too low for
 //! large networks and too high for small ones. On a 2-core Xeon it was more than half of the error's variance over 60
 //! new networks of mobilenet-cifar10. The networks that were measured whole show the effect: a ridge regression (Hoerl
 //! and Kennard 1970) fits the logarithm of whole over sum to logarithms of static costs.
@@ -13,20 +13,20 @@ use serde::{Deserialize, Serialize};
 
 /// Fewest measured networks to fit it to.
 const FEWEST: usize = 12;
-/// Weight of the ridge, in networks: static costs go together, and what they have in common must not be split into large slopes of
-/// opposite signs.
+/// Weight of the ridge, in networks: static costs are correlated, and their common part must not be split into large
+/// slopes of opposite signs.
 const RIDGE: f64 = 3.0;
 /// Left-out networks must be predicted this much better than without: some slope is always a little better by luck.
 const WORTH_IT: f64 = 0.95;
-/// And it must explain at least this standard deviation: for less, such as what timers between layers leave, it is not worth that
-/// choices no longer contribute independently.
+/// And it must explain at least this standard deviation. A smaller effect, such as a residue of timers between layers,
+/// does not justify that choices no longer contribute independently.
 const LEAST: f64 = 0.002;
-/// Steepest slope: a factor that grows as fast as a network's cost. The sum of layers has what is in proportion to their costs
-/// already; what is beside it is small.
+/// Steepest slope: a factor that grows as fast as a network's cost. The sum of layers already
+/// includes all time in proportion to their costs; the rest is small.
 pub(crate) const STEEPEST: f64 = 1.0;
 pub(crate) const COSTS: usize = 4;
 
-/// The factor of a network by its static costs; 1 for one of usual size.
+/// The factor of a network by its static costs; 1 for a network of usual size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SizeEffect {
@@ -65,7 +65,7 @@ impl SizeEffect {
     }
 }
 
-/// Logarithms of a network's sizes; one more of each, so that a network without parameters has one.
+/// Logarithms of a network's sizes, each plus one, so that a network without parameters has a logarithm.
 pub(crate) fn log_costs(network: &LoweredNetwork) -> [f64; COSTS] {
     sizes(network.cost(), network.keyed_layers().len()).map(f64::ln_1p)
 }
@@ -73,8 +73,8 @@ pub(crate) fn log_costs(network: &LoweredNetwork) -> [f64; COSTS] {
 /// A measured network: its costs, and the logarithm of whole over the sum of its layers in the other networks.
 pub(crate) type Example = ([f64; COSTS], f64);
 
-/// Fits the effect, and says for each network what its size does by the word of the others; none where that does not predict
-/// them clearly better.
+/// Fits the effect, and gives for each network its effect as fitted to the others; `None` if that does not predict them
+/// clearly better.
 pub(crate) fn fit(networks: &[Example]) -> Option<(SizeEffect, Vec<f64>)> {
     if networks.len() < FEWEST {
         return None;
@@ -95,9 +95,9 @@ fn ridge(networks: &[Example]) -> SizeEffect {
     let columns: [Vec<f64>; COSTS] = std::array::from_fn(|c| networks.iter().map(|(costs, _)| costs[c]).collect());
     let low = columns.each_ref().map(|column| column.iter().copied().fold(f64::INFINITY, f64::min));
     let high = columns.each_ref().map(|column| column.iter().copied().fold(f64::NEG_INFINITY, f64::max));
-    // The rounded mean of values that are all equal may lie beside them.
+    // The rounded mean of equal values may differ from them.
     let usual: [f64; COSTS] = std::array::from_fn(|c| mean(&columns[c]).unwrap_or(0.0).max(low[c]).min(high[c]));
-    // A cost that all networks share tells nothing; its slope stays 0.
+    // A cost that is equal in all networks has no information; its slope stays 0.
     let scale: [f64; COSTS] =
         std::array::from_fn(|c| standard_deviation(&columns[c]).filter(|sd| *sd > 1e-9).unwrap_or(f64::INFINITY));
     let standard: [Vec<f64>; COSTS] =
@@ -142,7 +142,7 @@ mod tests {
 
     use super::*;
 
-    /// Networks whose costs go together; whole over sum grows with the multiply-accumulates by a power.
+    /// Networks whose costs are correlated; whole over sum grows with the multiply-accumulates by a power.
     fn networks(seed: u64, count: usize, power: f64, noise: f64) -> Vec<Example> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut normal = || (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0;
@@ -162,7 +162,7 @@ mod tests {
     fn a_system_is_solved_to_the_last_digits() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         for _ in 0..100 {
-            // The products of columns that go together, as costs do, with the ridge that keeps them apart.
+            // The products of correlated columns, as costs are, with the ridge that separates them.
             let columns: [[f64; 30]; COSTS] =
                 std::array::from_fn(|_| std::array::from_fn(|row| row as f64 / 15.0 - 1.0 + 0.1 * rng.random::<f64>()));
             let matrix: [[f64; COSTS]; COSTS] = std::array::from_fn(|i| {
@@ -188,7 +188,7 @@ mod tests {
             let (effect, left_out) = fit(&networks(seed, 30, 0.06, 0.004)).unwrap();
             let holdout = networks(seed + 100, 200, 0.06, 0.0);
             let corrected = scatter(holdout.iter().map(|(costs, log)| log - effect.log_factor(costs)));
-            // Control: without it, what the power makes of different sizes.
+            // Control: without the effect, the error that the power causes over different sizes.
             let plain = scatter(holdout.iter().map(|(_, log)| *log));
             assert!(corrected < 0.35 * plain, "seed {seed}: {corrected} {plain}");
             assert_eq!(left_out.len(), 30);
@@ -200,13 +200,13 @@ mod tests {
         let found = (0..100).filter(|&seed| fit(&networks(seed, 30, 0.0, 0.01)).is_some()).count();
         assert!(found <= 5, "{found} of 100");
         assert_eq!(fit(&networks(1, FEWEST - 1, 0.06, 0.0)), None);
-        // An effect too small to matter, though nothing hides it.
+        // An effect that is too small to matter, though no noise hides it.
         assert_eq!(fit(&networks(1, 30, 0.005, 0.0)), None);
         // One network many times over: no cost differs.
         assert_eq!(fit(&vec![([1.0; COSTS], 0.1); 30]), None);
     }
 
-    /// A left-out network does not help to predict itself: errors by that word are those of holdout networks, not of a fit.
+    /// A left-out network does not help to predict itself: its errors are those of holdout networks, not of a fit.
     #[test]
     fn the_left_out_are_not_flattered() {
         let (mut left, mut fitted, mut holdout) = (0.0, 0.0, 0.0);
@@ -222,7 +222,7 @@ mod tests {
         assert!(fitted < 0.93 * holdout, "the control: {fitted} {holdout}");
     }
 
-    /// A LUT whose usual network lay beside its smallest and largest would not be read.
+    /// A LUT whose usual network were outside its smallest and largest would be unreadable.
     #[test]
     fn a_cost_that_all_networks_share_counts_for_nothing() {
         for seed in 0..50 {

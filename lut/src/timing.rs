@@ -1,4 +1,4 @@
-//! How long given networks take on a device, measured whole, without a LUT.
+//! Times of given whole networks on a device, without a LUT.
 
 use nasprof_base::statistics::{median, quantile};
 use nasprof_graph::Arch;
@@ -12,14 +12,14 @@ use crate::whole_session::{WholeSession, WholeSessions, begin};
 use crate::whole_times::WholeTimes;
 use crate::{LutError, Observations, SessionObservations};
 
-/// What is timed.
+/// A request to time networks.
 #[derive(Debug, Clone)]
 pub struct Timings {
-    /// The context; seed and sessions are those of the session.
+    /// The context; seed and sessions come from the session.
     pub header: Header,
     /// Facts that the machine must have, such as a LUT's.
     pub expected: Option<std::collections::BTreeMap<String, String>>,
-    /// The networks, as the runtime executes them, with the architectures that they are of.
+    /// The networks, as the runtime executes them, with their architectures.
     pub networks: Vec<(Arch, nasprof_graph::LoweredNetwork)>,
     /// How they are measured.
     pub session: WholeSession,
@@ -28,8 +28,8 @@ pub struct Timings {
 }
 
 impl Timings {
-    /// Runs each network once in a process of its own for its first call and its memory, then times all of them. The recorder
-    /// then has the events, for [`timings`]. One that has events already goes on with them.
+    /// Runs each network once in a process of its own for its first call and its memory, then times all of them. The
+    /// recorder then has the events, for [`timings`]. A recorder with events continues from them.
     ///
     /// # Errors
     /// A network that does not run; if the device is lost, the machine is too noisy or another one, or the user asks to stop.
@@ -67,12 +67,12 @@ impl Timings {
     }
 }
 
-/// How far [`Timings::measure`] is.
+/// The progress of [`Timings::measure`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum TimingProgress {
-    /// First calls: done, of how many.
+    /// First calls: number done, and total.
     FirstCall(usize, usize),
-    /// The process, from 0, of how many, and how far it is.
+    /// Number of the process, from 0, number of processes, and the progress of this one.
     Session(u32, u32, Progress),
     /// The layers are timed.
     Layers(Progress),
@@ -88,7 +88,7 @@ fn first_call(
     let key = workload.whole_key();
     let event = recorder.next(false, || {
         let mut device = Checked::new(connect()?);
-        // Memory that is kept for later would be invisible.
+        // An allocator that keeps freed memory would hide it.
         device.configure(&Setup { allocator: Allocator::System, ..setup(header, 0) })?;
         let result = match device.memory(&workload.network) {
             Ok(memory) => Trial::Ran(memory),
@@ -106,35 +106,37 @@ fn first_call(
     }
 }
 
-/// How long one network takes.
+/// The times of one network.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Timing {
-    /// Trimmed mean of the clean runs in each process, in the mean over processes, milliseconds. Estimates are of this.
+    /// Trimmed mean of the clean runs in each process, as the mean over processes, milliseconds. Estimates predict
+    /// this.
     pub mean_ms: f64,
-    /// 95 % interval: of the mean over processes; with one process around the median of its rounds, so for this process only.
+    /// 95 % interval of the mean over processes; with one process, around the median of its rounds, so for this process
+    /// only.
     pub interval_ms: Option<[f64; 2]>,
     /// Median of all runs, disturbed ones too.
     pub median_ms: f64,
-    /// 90 % of all runs take at most so long.
+    /// 90 % quantile of all runs.
     pub p90_ms: f64,
-    /// 99 %.
+    /// 99 % quantile.
     pub p99_ms: f64,
     /// The mean in each process.
     pub processes_ms: Vec<f64>,
     /// Timed runs.
     pub runs: usize,
-    /// Those during which the process lost the processor; they are not in the mean.
+    /// Preempted runs, which are not in the mean.
     pub disturbed: usize,
-    /// Calls in each run, the most in any process: the quantiles of a network that is too short to be timed singly are of
-    /// means over so many calls.
+    /// Calls in each run, the most in any process. If a network is too short to be timed singly, its quantiles are of
+    /// means over this many calls.
     pub calls_per_run: u32,
     /// The very first call in a fresh process, with everything that the runtime prepares then.
     pub first_call_ms: f64,
-    /// Most bytes above the process without the network, in a fresh process; absent where the machine does not show it.
+    /// Most bytes above the process without the network, in a fresh process; absent if the machine does not report it.
     pub peak_memory_bytes: Option<u64>,
 }
 
-/// How long the networks take, in the order they were given.
+/// The times of the networks, in the given order.
 ///
 /// # Errors
 /// If a network was not measured.
@@ -182,8 +184,8 @@ fn memory(workload: &Workload, observations: &Observations) -> Option<Memory> {
     })
 }
 
-/// Nanoseconds of the layers of each network in one of its runs, the one whose time is the median of all, in the order of
-/// networks. Empty unless layers were timed ([`Timings::layers`]).
+/// Nanoseconds of the layers of each network in its run with the median time, in the order of networks. Empty unless
+/// layers were timed ([`Timings::layers`]).
 ///
 /// # Errors
 /// If the journal is out of order.

@@ -1,4 +1,4 @@
-//! What a validation says, as it is computed, printed and read again.
+//! The result of a validation: computed, printed and read again.
 
 use nasprof_graph::arch::ArchFile;
 use nasprof_profiler::protocol::Timing;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct ValidationRow {
     /// Its architecture.
     pub arch: ArchFile,
-    /// Measured milliseconds: the trimmed mean of its clean runs, in the mean over the processes that measured it.
+    /// Measured milliseconds: the trimmed mean of its clean runs, as the mean over the processes that measured it.
     pub measured_ms: f64,
     /// Interval around the median of rounds; of the mean over processes where several measured it.
     pub ci: Option<[f64; 2]>,
@@ -30,13 +30,13 @@ fn is_one_process(processes_ms: &[f64]) -> bool {
     processes_ms.len() < 2
 }
 
-/// How far predictions are from the truth. As JSON it is what `nasprof validate --json` prints; values that this version does
-/// not know are left aside when it is read, for a later one may say more.
+/// The errors of predictions. `nasprof validate --json` prints it as JSON. When it is read, unknown values are ignored,
+/// because a later version may have more.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Validation {
     /// Holdout networks.
     pub n: usize,
-    /// Networks that were drawn as well and left out, because the LUT has no entry for one of their layers.
+    /// More networks that were drawn and left out, because the LUT has no entry for one of their layers.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub uncovered: usize,
     /// Measured over estimated on the anchors, in this run; absent if the LUT has no anchors.
@@ -45,14 +45,14 @@ pub struct Validation {
     pub level_interval: Option<[f64; 2]>,
     /// Mean absolute relative error after dividing by the level.
     pub mape: f64,
-    /// The noise floor: what of it is noise of the measured times, not error of the LUT. It would be left if the estimates
-    /// had no error at all. With one process, what differs from process to process is not seen. Absent where too little was
-    /// measured to tell.
+    /// The noise floor: the part of `mape` that is noise of the measured times, not error of the LUT. It would remain
+    /// if the estimates had no error. With one process, it does not include differences between processes. Absent if
+    /// too little was measured.
     #[serde(default, alias = "noise")]
     pub noise_floor: Option<f64>,
     /// Mean relative error after dividing by the level.
     pub bias: f64,
-    /// Share within 2 %. The shares follow from the rows, and are made anew when a file is read.
+    /// Share within 2 %. The shares follow from the rows, and are computed again when a file is read.
     #[serde(default)]
     pub within_2: f64,
     /// Share within 5 %.
@@ -65,14 +65,14 @@ pub struct Validation {
     pub spearman: Option<f64>,
     /// Mean absolute relative error before the level is taken out.
     pub raw_mape: f64,
-    /// What a LUT of isolated layers would have said, as it is.
+    /// Mean absolute relative error of a LUT of isolated layers, without correction.
     pub isolated_mape: Option<f64>,
     /// Share of raw measurements inside the estimates' intervals.
     pub covered: Option<f64>,
-    /// Which of a GPU's latencies is compared; absent for other devices.
+    /// The kind of GPU latency compared; absent for other devices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timing: Option<Timing>,
-    /// Seed of the networks and their order; absent in files that do not say it.
+    /// Seed of the networks and their order; absent in files without it.
     pub seed: Option<u64>,
     /// The networks.
     pub rows: Vec<ValidationRow>,
@@ -82,7 +82,7 @@ impl Validation {
     /// Reads the JSON.
     ///
     /// # Errors
-    /// What is wrong with it: no JSON, a missing value, or a time that is not positive.
+    /// If the text is not JSON, lacks a value, or has a time that is not positive.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut validation: Self = serde_json::from_str(text).map_err(|e| e.to_string())?;
         if let Some(bad) = validation.level.filter(|l| !is_time(*l)) {
@@ -105,7 +105,7 @@ impl Validation {
         Ok(validation)
     }
 
-    /// What estimates are multiplied by before they are compared: the level, where it is known.
+    /// The factor on estimates before the comparison: the level, if it is known.
     #[must_use]
     pub fn factor(&self) -> f64 {
         self.level.unwrap_or(1.0)
@@ -118,7 +118,7 @@ impl Validation {
     }
 }
 
-/// Share of the errors that are no larger than this; 0 of none.
+/// Share of the errors that are no larger than this; 0 without errors.
 pub(crate) fn share_within(errors: &[f64], limit: f64) -> f64 {
     errors.iter().filter(|e| e.abs() <= limit).count() as f64 / errors.len().max(1) as f64
 }
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!((validation.factor(), validation.errors()), (1.5, vec![-0.25]));
     }
 
-    /// Files of the first version, with what later ones say beside it, and values that no validation has.
+    /// Files of the first version, files with values of later versions, and files with impossible values.
     #[test]
     fn old_files_are_read_and_damaged_ones_are_not() {
         let mut old = serde_json::to_value(validation()).unwrap();

@@ -3,7 +3,7 @@
 use nasprof_base::statistics::{standard_deviation, student_t_95};
 use nasprof_base::variances::common_variance;
 
-/// A standard deviation seen elsewhere, and how many degrees of freedom it is worth.
+/// A standard deviation seen elsewhere, with its weight in degrees of freedom.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct VariancePrior {
     /// Standard deviation.
@@ -12,14 +12,14 @@ pub(crate) struct VariancePrior {
     pub(crate) degrees: usize,
 }
 
-/// How many degrees of freedom the variance within few groups is worth when that of one group is asked for,
+/// The degrees of freedom that the variance within few groups counts for when a single group's variance is estimated,
 const POOLED_DEGREES: usize = 4;
-/// … and from how many groups the groups themselves tell how alike they are.
+/// … and the number of groups from which the groups themselves show how alike they are.
 const TOLD_BY_GROUPS: usize = 20;
 
 impl VariancePrior {
-    /// What groups of like values have in common, around each group's own mean; `None` if no group has two values. Where there are
-    /// many groups, a few that are unlike the others neither widen those nor lend much; few are pooled.
+    /// The common variance of groups of like values, around each group's own mean; `None` if no group has two values.
+    /// Among many groups, a few unlike ones neither widen the others nor lend much; few groups are pooled.
     pub(crate) fn within<'a>(groups: impl Iterator<Item = &'a [f64]>) -> Option<Self> {
         let squares = |values: &[f64]| Some((standard_deviation(values)?.powi(2), values.len() - 1));
         let groups: Vec<(f64, usize)> = groups.filter_map(squares).filter(|(_, n)| *n > 0).collect();
@@ -45,7 +45,7 @@ pub(crate) struct Variance {
 impl Variance {
     /// The variance of values, shrunk towards the prior: the posterior of a variance under a scaled inverse
     /// chi-squared prior (Gelman et al., Bayesian Data Analysis, 3rd edition, section 2.6). Few values that happen to
-    /// agree say little: two that are equal would otherwise claim to be exact.
+    /// agree prove little: two equal values would otherwise count as exact.
     pub(crate) fn of(values: &[f64], prior: VariancePrior) -> Self {
         let own = values.len().saturating_sub(1);
         let degrees = own + prior.degrees;
@@ -59,7 +59,7 @@ impl Variance {
         student_t_95(self.degrees) * self.sd / (self.n as f64).sqrt()
     }
 
-    /// Half-width of the 95 % prediction interval of one more value, around the mean.
+    /// Half-width of the 95 % prediction interval for one more value, around the mean.
     pub(crate) fn prediction_half_width(self) -> f64 {
         student_t_95(self.degrees) * self.sd * (1.0 + 1.0 / self.n as f64).sqrt()
     }
@@ -103,7 +103,7 @@ mod tests {
         assert!((half / (1.96 * 0.1 / 20.0) - 1.0).abs() < 0.02, "{half}");
     }
 
-    /// Sessions close together agree better with one another than with a later one. The prior mends most of that.
+    /// Sessions close together agree better with each other than with a later one. The prior corrects most of that.
     #[test]
     fn a_later_session_is_inside_although_sessions_near_each_other_agree() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);

@@ -9,34 +9,34 @@ use nasprof_profiler::engine::{
 use nasprof_profiler::journal::{Event, Header, Mode};
 use nasprof_profiler::protocol::{Device, DeviceError};
 
-/// Rounds of such a session: until all have converged, at the earliest at the second checkpoint, so that intervals exist. A
-/// network that is told much less well than the layers would be counted as an error of the LUT.
+/// Rounds of such a session: until all networks have converged, but at least until the second checkpoint, so that
+/// intervals exist. A network that is measured much less precisely than the layers would count as an error of the LUT.
 const MIN_ROUNDS: u32 = 12;
-/// Half-width to which each network is measured: what is asked of all together is not asked of each.
+/// Target half-width of each network. It is wider than the target for all networks together.
 const NETWORK_WIDTH: f64 = 0.02;
 
-/// Which networks share a process, and with it the blocks of memory that others have freed.
+/// How networks share processes, and so the memory blocks that other networks have freed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Processes {
-    /// Each in its own, as a deployed program has one network.
+    /// Each network in its own process, as in a deployed program.
     OneEach,
-    /// All in each of so many: a slow minute falls on all of them alike. Level and blocks of memory differ from process to
-    /// process, and the mean over several differs less.
+    /// All networks in each of this many processes, so that a slow minute affects all of them alike. Level and memory
+    /// blocks differ between processes; the mean over several processes varies less.
     All(u32),
 }
 
-/// How networks are measured whole.
+/// How to measure whole networks.
 #[derive(Debug, Clone, Copy)]
 pub struct WholeSession {
-    /// Which share a process.
+    /// How networks share processes.
     pub processes: Processes,
-    /// Rounds at most; where fewer do, it ends earlier.
+    /// Maximum rounds; the session ends earlier if fewer are enough.
     pub max_rounds: u32,
     /// Seed of the order of visits.
     pub seed: u64,
-    /// How a busy machine is treated.
+    /// How to treat a busy machine.
     pub gate: Gate,
-    /// When all sessions must have ended, whatever they know then; a session has one round in any case.
+    /// When all sessions must end, even without convergence; a session always has one round.
     pub deadline: Option<Instant>,
 }
 
@@ -52,7 +52,7 @@ impl WholeSession {
     }
 }
 
-/// Records what is going to be measured.
+/// Records the plan of a measurement.
 pub(crate) fn begin(header: &Header, workloads: &[Workload], recorder: &mut Recorder) -> Result<(), EngineError> {
     recorder.decide(Event::Header(Box::new(header.clone())))?;
     for workload in workloads {
@@ -72,7 +72,7 @@ pub(crate) struct WholeSessions<'a> {
 }
 
 impl WholeSessions<'_> {
-    /// Runs them. Progress comes with the number of the process, from 0, and how many there are.
+    /// Runs the sessions. Progress comes with the number of the process, from 0, and the number of processes.
     pub(crate) fn run(
         &self,
         workloads: &[Workload],
@@ -83,7 +83,7 @@ impl WholeSessions<'_> {
     ) -> Result<(), EngineError> {
         let count = self.header.sessions;
         for number in 0..count {
-            // A GPU whose level is seen not to move needs no more processes.
+            // A GPU with an observably constant level needs no more processes.
             if matches!(session.processes, Processes::All(_)) && level_is_still(recorder.events()) {
                 break;
             }

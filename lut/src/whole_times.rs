@@ -1,4 +1,4 @@
-//! What sessions measured of a network as a whole.
+//! Times of a whole network in sessions.
 
 use nasprof_base::statistics::{mean, mean_half_width, median_interval, trimmed_mean};
 use nasprof_profiler::engine::{Workload, timed_samples};
@@ -7,20 +7,20 @@ use nasprof_profiler::protocol::{Timing, Visit};
 use crate::noise_floor::halves;
 use crate::{LutError, Observations, SessionObservations};
 
-/// A network's time, in the mean over the processes that measured it.
+/// A network's time, as the mean over the processes that measured it.
 pub(crate) struct WholeTimes {
-    /// Milliseconds: the trimmed mean of clean runs in each process, in the mean over processes.
+    /// Milliseconds: the trimmed mean of clean runs in each process, as the mean over processes.
     pub(crate) ms: f64,
     /// Around the median of rounds; of the mean over processes where several measured it.
     pub(crate) interval: Option<[f64; 2]>,
     pub(crate) processes_ms: Vec<f64>,
-    /// Its time in parts of the measurement that can be compared: processes, or halves of the rounds of one.
+    /// Its time in comparable parts of the measurement: processes, or halves of the rounds of one process.
     pub(crate) parts: Option<Vec<f64>>,
 }
 
 impl WholeTimes {
     /// # Errors
-    /// A process without a clean run of it, or no process at all.
+    /// If a process has no clean run of the network, or if there is no process.
     pub(crate) fn of(workload: &Workload, observations: &Observations, timing: Timing) -> Result<Self, LutError> {
         let fail = |problem: &str| LutError::Incomplete(format!("network {}: {problem}", workload.id));
         let processes: Vec<Rounds> =
@@ -45,7 +45,7 @@ impl WholeTimes {
 /// The clean samples of a network as a whole, by round.
 type Rounds = Vec<Vec<f64>>;
 
-/// What a process measured of a network; nothing if it did not visit it.
+/// The times of a network in a process; `None` if the process did not visit it.
 fn clean_rounds(workload: &Workload, session: &SessionObservations, timing: Timing) -> Option<Rounds> {
     let repeat = session.repeats.get(&workload.id).copied().unwrap_or(1);
     let visits: Vec<&Visit> =

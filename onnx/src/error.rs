@@ -3,7 +3,7 @@
 use nasprof_graph::{GraphError, Shape};
 use thiserror::Error;
 
-/// What is wrong with a model or its weights.
+/// A problem of a model or its weights.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum OnnxError {
     /// An operation that ONNX does not have.
@@ -17,7 +17,7 @@ pub enum OnnxError {
     /// An operation on 8-bit integers that reads floats.
     #[error("`{value}` is no value of 8-bit integers")]
     NoIntegers {
-        /// What it reads.
+        /// The value that it reads.
         value: String,
     },
     /// Larger than the format allows.
@@ -29,13 +29,13 @@ pub enum OnnxError {
     /// The bytes end within a field.
     #[error("not an ONNX model: it ends in the middle of a field, or a length is wrong")]
     Truncated,
-    /// A model that as a whole cannot be read.
+    /// A model that cannot be read at all.
     #[error("the model cannot be read: {0}")]
     Model(String),
     /// More parts than any network has.
     #[error("the model is too large: more than {0} parts")]
     TooManyParts(usize),
-    /// Operators that are not read: all of them.
+    /// All unsupported operators of the model.
     #[error("{}", unsupported(.0))]
     Operators(Vec<Unsupported>),
     /// A shape for an input that the model does not have.
@@ -45,7 +45,7 @@ pub enum OnnxError {
         name: String,
         /// The inputs' names.
         known: String,
-        /// The nearest of them, in words; empty if there is none.
+        /// The nearest of these names, in words; empty if there is none.
         hint: String,
     },
     /// A shape that an input cannot have.
@@ -71,12 +71,12 @@ pub enum OnnxError {
         name: String,
         /// The first such dimension.
         axis: usize,
-        /// What the model calls it; may be empty.
+        /// The model's name of it; may be empty.
         dimension: String,
         /// Its sizes as in `1x3x?x?`.
         pattern: String,
     },
-    /// An operator that is read, used in a way that our operations do not have.
+    /// A supported operator, used in a way that our operations do not have.
     #[error("node `{node}` ({op}): {problem}")]
     Node {
         /// The node.
@@ -102,21 +102,21 @@ pub enum OnnxError {
         /// The nearest known name, in words; empty if there is none.
         hint: String,
     },
-    /// A tensor of another shape or type than the network's.
+    /// A tensor of another shape or type than the network needs.
     #[error("tensor `{name}` is {actual}, but node `{node}` needs 32-bit floats of shape {expected}")]
     WrongTensor {
         /// The node.
         node: String,
         /// The tensor's name.
         name: String,
-        /// What it should be.
+        /// The shape that the node needs.
         expected: Shape,
-        /// What it is, in words.
+        /// Its shape or type, in words.
         actual: String,
     },
 }
 
-/// Nodes of an operator that is not read.
+/// Nodes of an unsupported operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsupported {
     /// The operator, with its domain unless that is ONNX's own.
@@ -128,7 +128,7 @@ pub struct Unsupported {
 }
 
 fn unsupported(all: &[Unsupported]) -> String {
-    /// More are counted only: a message is read.
+    /// Most operators that a message lists; more are only counted.
     const MOST: usize = 20;
     let one = |unknown: &Unsupported| match unknown.count {
         1 => format!("`{}` (node `{}`)", unknown.op, unknown.node),

@@ -1,4 +1,4 @@
-//! What a model calls its nodes and values, whatever its operators are.
+//! The names of a model's nodes and values, even if its operators are unsupported.
 
 use std::collections::BTreeSet;
 
@@ -12,13 +12,13 @@ use super::schema::{EXTERNAL, ModelProto};
 pub struct ModelNames {
     /// Nodes and values. Bodies of loops and branches are left out.
     pub all: BTreeSet<String>,
-    /// Whether every node has a name: runtimes make some up for those without.
+    /// Whether every node has a name: runtimes make up names for the others.
     pub is_complete: bool,
-    /// Whether weights are kept in other files.
+    /// Whether weights are stored in other files.
     pub is_external: bool,
 }
 
-/// The names that a model has.
+/// Reads the names of a model.
 ///
 /// # Errors
 /// If the bytes are not a model.
@@ -32,8 +32,9 @@ pub fn read_names(bytes: &[u8]) -> Result<ModelNames, OnnxError> {
 }
 
 impl ModelNames {
-    /// Whether names of a profile can be those of this model: of those that runtimes take from a model, at least one is one
-    /// of its own. A name of a fused layer holds those of what was fused, with other words between.
+    /// Whether the names of a profile can come from this model: at least one name of the kind that runtimes take from
+    /// models is one of this model's. The name of a fused layer contains the names of its parts, with other words between
+    /// them.
     #[must_use]
     pub fn fit<'a>(&self, profile: impl IntoIterator<Item = &'a str>) -> bool {
         let mut telling = profile.into_iter().flat_map(tokens).filter(|token| is_telling(token)).peekable();
@@ -41,17 +42,17 @@ impl ModelNames {
     }
 }
 
-/// The name as it is, and the parts that names are put together from.
+/// The whole name, and the parts from which it is composed.
 fn tokens(name: &str) -> impl Iterator<Item = &str> {
     let parts = name.split([' ', '+', '|', '(', ')', '[', ']', '{', '}', ',', '\'', '"']);
     let parts = parts.flat_map(|part| part.split("...")).flat_map(|part| {
-        // What ONNX Runtime appends to a node that it has changed, and TensorFlow Lite to an output.
+        // Suffixes that ONNX Runtime appends to a changed node, and TensorFlow Lite to an output.
         [part, part.split("_token_").next().unwrap_or(part), part.strip_suffix("_nchwc").unwrap_or(part)]
     });
     std::iter::once(name).chain(parts)
 }
 
-/// Whether a word can be a node's name: that of an operator, which every model may have, tells nothing.
+/// Whether a word identifies a node: the name of an operator does not, because every model may have it.
 fn is_telling(token: &str) -> bool {
     let made_up = ["__my", "node_of_", "ReorderInput", "ReorderOutput", "Memcpy"];
     token.len() > 2
@@ -76,7 +77,7 @@ mod tests {
             &["{ForeignNode[Conv_0.../classifier/Gemm]}"],
             &["PWN(PWN(Relu_1), x_9)"],
             &["Conv_0_token_7"],
-            // Nothing can be told from these.
+            // These names identify no model.
             &["ReorderInput_token_3", "Conv"],
             &["__mye123", "__myl_MulAdd_myl0_3"],
             &[],

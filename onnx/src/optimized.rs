@@ -1,4 +1,4 @@
-//! Reads back the nodes of a model that ONNX Runtime has optimised: what it fused, and in which layout it works.
+//! Reads the nodes of a model that ONNX Runtime has optimised: its fusions and layouts.
 
 use prost::Message;
 
@@ -8,19 +8,19 @@ use super::schema::ModelProto;
 /// A node of an optimised model.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OptimizedNode {
-    /// Its name, which profiles name it by.
+    /// Its name, as in profiles.
     pub name: String,
     /// Its operator.
     pub operator: String,
-    /// Whose operator it is: empty for ONNX's own.
+    /// Domain of its operator; empty for ONNX's own.
     pub domain: String,
-    /// Values it reads; an empty name is an operand that is left out.
+    /// Values it reads; an empty name is an absent operand.
     pub inputs: Vec<String>,
-    /// Values it gives.
+    /// Values it computes.
     pub outputs: Vec<String>,
     /// Its text attributes: name and value.
     pub texts: Vec<(String, String)>,
-    /// Its attributes of whole numbers: name and values.
+    /// Its integer attributes: name and values.
     pub numbers: Vec<(String, Vec<i64>)>,
 }
 
@@ -47,7 +47,7 @@ pub struct OptimizedModel {
     pub stored: Vec<(String, Vec<i64>)>,
 }
 
-/// The nodes of an optimised model. Bodies of loops and branches are left out.
+/// Reads the nodes of an optimised model. Bodies of loops and branches are left out.
 ///
 /// # Errors
 /// If the bytes are not a model.

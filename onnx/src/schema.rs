@@ -2,9 +2,9 @@
 //!
 //! Numbers that ONNX programs expect even if they are 0 are optional here, because prost writes an optional 0.
 
-/// Version of the file format: that of ONNX 1.12, which came with operators of version 17.
+/// Version of the file format: that of ONNX 1.12, which introduced operator set 17.
 pub(super) const IR_VERSION: i64 = 8;
-/// Version of the operators that are written.
+/// Version of the written operators.
 pub(super) const OPSET: i64 = 17;
 
 /// `TensorProto.DataType`
@@ -103,7 +103,7 @@ pub(super) struct NodeProto {
     pub(super) domain: String,
 }
 
-/// A named value of a node; `type` says which one it has.
+/// A named value of a node; `kind` says which field holds it.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct AttributeProto {
     #[prost(string, tag = "1")]
@@ -121,7 +121,7 @@ pub(super) struct AttributeProto {
     pub(super) g: Option<Box<GraphProto>>,
     #[prost(float, repeated, tag = "7")]
     pub(super) floats: Vec<f32>,
-    /// As ONNX's checker wants it: one field a value, not packed.
+    /// Not packed, one field for each value, as ONNX's checker requires.
     #[prost(int64, repeated, packed = "false", tag = "8")]
     pub(super) ints: Vec<i64>,
     #[prost(bytes = "vec", repeated, tag = "9")]

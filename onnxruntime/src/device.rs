@@ -1,4 +1,4 @@
-//! The device: sessions by number, timed as the host asks.
+//! The device: sessions by number, timed as the host requests.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -25,10 +25,11 @@ use crate::session::{Opening, Options};
 use crate::timed::Timed;
 use crate::{memory, npz, timed};
 
-/// Channels that no block of channels fits: what they are rounded up to shows the block.
+/// A number of channels that is a multiple of 8 but not of 16. The number that the library rounds it up to shows the block
+/// size.
 const ODD_CHANNELS: usize = 24;
 
-/// A processor or accelerator through ONNX Runtime.
+/// A processor or accelerator, used through ONNX Runtime.
 pub struct OnnxRuntimeDevice {
     provider: Provider,
     ready: Option<Ready>,
@@ -37,7 +38,7 @@ pub struct OnnxRuntimeDevice {
     probes: probes::Reader,
 }
 
-/// What a set-up gives.
+/// The state after the setup.
 struct Ready {
     setup: Setup,
     library: Arc<Library>,
@@ -59,10 +60,10 @@ impl OnnxRuntimeDevice {
         Some(Provider::of_backend(backend)?.map(device))
     }
 
-    /// Has the library optimise a network, and compares what it makes of it with the graph's layers. Nothing is run.
+    /// Makes the library optimise a network, and compares the result with the graph's layers. Runs nothing.
     ///
     /// # Errors
-    /// If the device is not set up, the runtime refuses the network, or makes something else of it: the first difference.
+    /// If the device is not set up, the runtime refuses the network, or the result differs: the first difference.
     pub fn agrees(&self, graph: &Graph) -> Result<(), DeviceError> {
         let (options, folder) = self.ready()?;
         Network::build(graph, &options, folder).map(drop).map_err(DeviceError::Refused)
@@ -75,7 +76,7 @@ impl OnnxRuntimeDevice {
     }
 }
 
-/// Channels of a block of this library's convolutions on this processor; 0: it keeps the plain layout.
+/// Number of channels in a block of this library's convolutions on this processor; 0 if it keeps the plain layout.
 fn block(options: &Options<'_>, folder: &Path) -> Result<usize, String> {
     let mut builder = GraphBuilder::new();
     let mut build = || {
@@ -108,7 +109,7 @@ impl Device for OnnxRuntimeDevice {
         }
         self.provider.check(setup.precision).map_err(DeviceError::Refused)?;
         allocator::apply(setup.allocator).map_err(DeviceError::Refused)?;
-        // The calling thread; the runtime pins those that it starts.
+        // Pins the calling thread; the runtime pins the threads that it starts.
         affinity::pin_process(&setup.cores[..setup.cores.len().min(1)]).map_err(DeviceError::Refused)?;
         let library = Library::load().map_err(|e| DeviceError::Refused(e.to_string()))?;
         let folder = tempfile::tempdir().map_err(|e| DeviceError::Refused(format!("a folder for profiles: {e}")))?;

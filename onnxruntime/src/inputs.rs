@@ -10,10 +10,10 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::session::words;
 
-/// Most elements of an input.
+/// Maximum number of elements of an input.
 const MAX_ELEMENTS: u64 = 1 << 30;
 
-/// Named values.
+/// Input values by name.
 pub(crate) struct Inputs(Vec<(String, Rc<DynValue>)>);
 
 impl Inputs {
@@ -21,7 +21,7 @@ impl Inputs {
     /// numbers.
     ///
     /// # Errors
-    /// If there is no memory for them.
+    /// If a value cannot be created.
     pub(crate) fn random(session: &OrtSession, seed: u64) -> Result<Self, String> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let inputs = session.inputs().iter().map(|input| {
@@ -37,11 +37,11 @@ impl Inputs {
         Ok(Self(inputs.collect::<Result<_, String>>()?))
     }
 
-    /// Values for a model's inputs: those of `given`, and for the others floats as above, and one whole number everywhere, which
-    /// an index, a length or a mask may or may not be.
+    /// Values for a model's inputs. Inputs that are not in `given` get random floats as in [`Inputs::random`], or `whole` in
+    /// every integer element; `whole` may not suit an index, a length or a mask.
     ///
     /// # Errors
-    /// If the sizes of an input are not known, or it is no tensor.
+    /// If an input has unknown sizes or is not a tensor.
     pub(crate) fn of_model(
         session: &OrtSession,
         shapes: &BTreeMap<String, Vec<u64>>,
@@ -65,15 +65,15 @@ impl Inputs {
         Ok(Self(filled.into_iter().chain(given).collect()))
     }
 
-    /// The inputs in words: name, type and shape.
+    /// The inputs as text: name, type and shape.
     pub(crate) fn describe(&self) -> Vec<String> {
         self.0.iter().map(|(name, value)| format!("{name}: {}", described(value.dtype()))).collect()
     }
 
-    /// Runs a session on them.
+    /// Runs a session with these inputs.
     ///
     /// # Errors
-    /// What the runtime says.
+    /// The runtime's message.
     pub(crate) fn run(&self, session: &mut OrtSession) -> Result<(), String> {
         let values: Vec<(&str, &DynValue)> = self.0.iter().map(|(name, value)| (name.as_str(), &**value)).collect();
         session.run(values).map(drop).map_err(|e| words(&e.to_string()))
@@ -91,14 +91,14 @@ fn described(of: &ValueType) -> String {
     }
 }
 
-/// An input in words, if more than its batch is open.
+/// An input as text, if sizes other than the batch are unknown.
 fn open(input: &Outlet) -> Option<String> {
     let ValueType::Tensor { shape, .. } = input.dtype() else { return None };
     let open = shape.iter().skip(1).any(|&size| size < 0);
     open.then(|| format!("{}: {}", input.name(), described(input.dtype())))
 }
 
-/// The shape of an input: as given, else as the model says, with a batch of one where that is open.
+/// The shape of an input: as given, else as in the model, with 1 for unknown sizes.
 fn shape(input: &Outlet, given: &BTreeMap<String, Vec<u64>>) -> Result<Vec<i64>, String> {
     let name = input.name();
     let ValueType::Tensor { shape, .. } = input.dtype() else {
@@ -158,7 +158,7 @@ fn elements(shape: &[i64]) -> usize {
     shape.iter().map(|&size| usize::try_from(size).unwrap_or(0)).product()
 }
 
-/// A tensor whose elements `next` gives.
+/// A tensor whose elements come from `next`.
 fn filled<T: PrimitiveTensorElementType + Clone + std::fmt::Debug + 'static>(
     shape: &[i64],
     next: impl FnMut() -> T,
@@ -166,7 +166,7 @@ fn filled<T: PrimitiveTensorElementType + Clone + std::fmt::Debug + 'static>(
     tensor(shape, std::iter::repeat_with(next).take(elements(shape)).collect())
 }
 
-/// A tensor of these elements.
+/// A tensor with the given elements.
 pub(crate) fn tensor<T: PrimitiveTensorElementType + Clone + std::fmt::Debug + 'static>(
     shape: &[i64],
     values: Vec<T>,

@@ -1,20 +1,21 @@
-//! Which node of an optimised model in 8-bit integers is which layer. The runtime renames what it fuses, so nodes are found by what
-//! they read: the model must be the expected graph, node by node, else its times would be listed under layers that did not run.
+//! Matches the nodes of an optimised model in 8-bit integers to layers. The runtime renames fused nodes, so nodes are
+//! identified by their inputs. The model must be the expected graph, node by node; otherwise times would be assigned to
+//! layers that did not run.
 
 use std::collections::{HashMap, HashSet};
 
 use nasprof_graph::{Graph, Node, Op};
 use nasprof_onnx::optimized::{OptimizedModel, OptimizedNode};
 
-/// For each node of the optimised model the place of its layer among the graph's layers, by the node's name.
+/// For each node of the optimised model, by its name: the index of its layer among the graph's layers.
 ///
 /// # Errors
-/// If the runtime made something else of the network: the first node that differs.
+/// If the runtime's model differs from the graph: the first node that differs.
 pub(crate) fn match_layers(graph: &Graph, model: &OptimizedModel) -> Result<HashMap<String, usize>, String> {
     let stored: HashSet<&str> = model.stored.iter().map(|(name, _)| name.as_str()).collect();
     let layers: Vec<(usize, &Node)> = graph.layers().map(|(id, node)| (id.0, node)).collect();
     let same = equal_values(graph);
-    // Values of the model by name: the nodes of the graph that give them.
+    // For each value of the model, by name: the graph's node that computes it.
     let mut values: HashMap<&str, usize> = HashMap::new();
     for (i, node) in graph.nodes().iter().enumerate().filter(|(_, node)| matches!(node.op, Op::Input { .. })) {
         values.insert(&node.name, i);
@@ -27,13 +28,13 @@ pub(crate) fn match_layers(graph: &Graph, model: &OptimizedModel) -> Result<Hash
         let read: Vec<&str> = read.into_iter().filter(|input| !input.is_empty() && !stored.contains(input)).collect();
         let operands: Option<Vec<usize>> = read.iter().map(|input| values.get(input).copied()).collect();
         let fits = |&(place, (_, layer)): &(usize, &(usize, &Node))| {
-            // What is stored is none of the model's values.
+            // Stored inputs are not values of the model.
             let read = layer.inputs.iter().filter(|id| !graph.node(**id).op.is_stored()).map(|id| same[id.0]);
             let reads = read.eq(operands.iter().flatten().copied());
             !taken[place] && reads && expected(&layer.op).as_ref() == Some(&runs)
         };
         let candidates: Vec<(usize, &(usize, &Node))> = layers.iter().enumerate().filter(fits).collect();
-        // Two that read the same are told by the scale of what they give: no two values have the same.
+        // Layers with the same inputs are distinguished by the scale of their output, which is unique.
         let own = |(_, (_, layer)): &&(usize, &(usize, &Node))| {
             let scale = format!("{}/scale", layer.name);
             node.inputs.contains(&scale)
@@ -59,7 +60,7 @@ pub(crate) fn match_layers(graph: &Graph, model: &OptimizedModel) -> Result<Hash
     Ok(matched)
 }
 
-/// For each node the first that computes the same: a conversion that several read is one for each of them.
+/// For each node, the first node with the same value: the graph may repeat a conversion for each of its readers.
 fn equal_values(graph: &Graph) -> Vec<usize> {
     let mut same: Vec<usize> = Vec::with_capacity(graph.nodes().len());
     let mut conversions: HashMap<usize, usize> = HashMap::new();
@@ -72,12 +73,12 @@ fn equal_values(graph: &Graph) -> Vec<usize> {
     same
 }
 
-/// How a copy between the layouts is told.
+/// Signature of a copy between the layouts.
 fn copy(to: bool) -> String {
     format!("Transpose {} NHWC", if to { "to" } else { "from" })
 }
 
-/// What a node does: its operator, and whether it works pixel by pixel.
+/// Signature of a node: its operator, and whether it works pixel by pixel (NHWC).
 fn signature(node: &OptimizedNode) -> String {
     let number = |name: &str| node.numbers.iter().find(|(known, _)| known == name).map(|(_, values)| &values[..]);
     match node.operator.as_str() {
@@ -89,7 +90,7 @@ fn signature(node: &OptimizedNode) -> String {
     }
 }
 
-/// The signature of a layer's node; `None` if it is not known to be one node.
+/// Signature of a layer's node; `None` if the layer is not known to be a single node.
 fn expected(op: &Op) -> Option<String> {
     let name = match op {
         Op::Quantized { op, channels_last, .. } => {

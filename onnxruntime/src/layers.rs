@@ -1,5 +1,5 @@
-//! Which node of the optimised model is which layer: the runtime must have made of a network what was expected, else its
-//! times would be listed under layers that did not run.
+//! Matches the nodes of an optimised model to layers. The runtime must have optimised the network as expected; otherwise
+//! times would be assigned to layers that did not run.
 
 use std::collections::HashMap;
 
@@ -7,10 +7,10 @@ use nasprof_graph::{Activation, Graph, Node, Op};
 use nasprof_onnx::layer_of;
 use nasprof_onnx::optimized::OptimizedNode;
 
-/// For each node of the optimised model the place of its layer among the graph's layers, by the node's name.
+/// For each node of the optimised model, by its name: the index of its layer among the graph's layers.
 ///
 /// # Errors
-/// If the runtime fused otherwise than expected: the node and what was expected.
+/// If the runtime fused the network differently than expected: the node, and the expectation.
 pub(crate) fn match_layers(graph: &Graph, nodes: &[OptimizedNode]) -> Result<HashMap<String, usize>, String> {
     let mut by_name: HashMap<&str, usize> = HashMap::new();
     let mut copies: HashMap<(bool, &str), usize> = HashMap::new();
@@ -45,7 +45,7 @@ pub(crate) fn match_layers(graph: &Graph, nodes: &[OptimizedNode]) -> Result<Has
             (_, []) => false,
             (Some(expected), [one]) => signature(one) == *expected,
             (Some(_), _) => false,
-            // What is written as several operators may stay several kernels.
+            // A layer that is exported as several operators may remain several kernels.
             (None, _) => true,
         };
         if !fits {
@@ -58,19 +58,19 @@ pub(crate) fn match_layers(graph: &Graph, nodes: &[OptimizedNode]) -> Result<Has
     Ok(matched)
 }
 
-/// Names that the layer of a node may have, the likeliest first.
+/// Possible names of a node's layer, the likeliest first.
 fn candidates(node: &OptimizedNode) -> impl Iterator<Item = &str> {
     let output = node.outputs.first().map_or("", String::as_str);
     let name = without_number(&node.name);
     let blocked = name.strip_suffix("_nchwc").unwrap_or(name);
-    // A batch normalisation in blocks becomes a depthwise convolution, and gets a second ending.
+    // A batch normalisation in blocks becomes a depthwise convolution and gets a second suffix.
     let norm = blocked.strip_suffix("_bn").unwrap_or(blocked);
     [output, blocked, norm, &node.name]
         .into_iter()
         .flat_map(|name| [name, layer_of(name), name.rsplit_once('/').map_or(name, |(parent, _)| parent)])
 }
 
-/// A name without the number that the runtime adds where a name is taken.
+/// A name without the number that the runtime adds if the name is taken.
 fn without_number(name: &str) -> &str {
     match name.rsplit_once("_token_") {
         Some((stem, number)) if number.bytes().all(|b| b.is_ascii_digit()) => stem,
@@ -78,7 +78,7 @@ fn without_number(name: &str) -> &str {
     }
 }
 
-/// What a node does: its operator, what is fused into it, and whether it has a layout of its own.
+/// Signature of a node: its operator, the operators fused into it, and whether it works in blocks.
 fn signature(node: &OptimizedNode) -> String {
     let operator = match node.operator.as_str() {
         "FusedConv" => "Conv",
@@ -99,7 +99,7 @@ fn signature(node: &OptimizedNode) -> String {
     text
 }
 
-/// The signature of a layer's one node; `None` if it may be several.
+/// Signature of a layer's only node; `None` if the layer may be several nodes.
 fn expected(op: &Op) -> Option<String> {
     let (core, sum, activation, block) = match op {
         Op::Kernel { op, sum, activation, block } => (op.as_ref(), *sum, activation.as_deref(), *block),
@@ -115,7 +115,7 @@ fn expected(op: &Op) -> Option<String> {
     };
     let activation = activation.or(simple);
     let operator = match core {
-        // In blocks it is a depthwise convolution.
+        // In blocks, a batch normalisation is a depthwise convolution.
         Op::BatchNorm { .. } if block > 0 => "Conv",
         Op::Conv { .. } => "Conv",
         Op::MaxPool { .. } => "MaxPool",

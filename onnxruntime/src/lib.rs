@@ -1,6 +1,6 @@
 //! The back end on ONNX Runtime: networks are exported, optimised by the runtime, and timed as the runtime runs them.
 //!
-//! The library is not linked. It is found and loaded when a device with this back end is opened, so the program starts
+//! The library is not linked. It is found and loaded when a device with this back end is opened, so the program can start
 //! without it.
 
 mod device;

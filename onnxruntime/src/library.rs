@@ -15,7 +15,7 @@ use thiserror::Error;
 /// Folders that hold a `python3.*/site-packages`.
 const PYTHONS: [&str; 3] = ["/usr/local/lib", "/usr/lib", "/opt/venv/lib"];
 
-/// Why there is no library.
+/// Why the library cannot be loaded.
 #[derive(Debug, Error)]
 pub enum LibraryError {
     /// None was found.
@@ -23,7 +23,7 @@ pub enum LibraryError {
         "found no {FILE}: looked in {looked}; the Python package onnxruntime holds one, and NASPROF_ONNXRUNTIME names another"
     )]
     NotFound {
-        /// Where it was looked for.
+        /// The searched places.
         looked: String,
     },
     /// The file is not a library for this machine.
@@ -39,20 +39,20 @@ pub enum LibraryError {
 /// The loaded library.
 pub struct Library {
     pub(crate) environment: Environment,
-    /// Its version, as it says.
+    /// Its version, as it reports it.
     pub version: String,
-    /// Its file.
+    /// Its path.
     pub path: PathBuf,
 }
 
 impl Library {
-    /// Finds the library and loads it; where one is loaded already, that one.
+    /// Finds and loads the library; returns the loaded one if there is one.
     ///
     /// # Errors
-    /// If there is none, or it is of another architecture or too old.
+    /// If there is no library, or it is for another architecture or too old.
     pub fn load() -> Result<Arc<Self>, LibraryError> {
-        // ONNX Runtime has one environment a process, and the crate's own check of it is no lock: two threads that pass
-        // it together crash.
+        // ONNX Runtime has one environment per process. The crate checks this without a lock, so two threads at the same
+        // time would crash.
         static LOADED: Mutex<Option<Arc<Library>>> = Mutex::new(None);
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(library) = &*loaded {
@@ -63,11 +63,11 @@ impl Library {
         Ok(library)
     }
 
-    /// The library's file: one that is named, one of a folder that the loader would look in, one beside this program, the one that
-    /// the install script leaves in the cache, one of a Python package.
+    /// The library's file. The order is: `NASPROF_ONNXRUNTIME`, the folders of `LD_LIBRARY_PATH`, the folder of this
+    /// program, the cache of the install script, Python packages, system folders.
     ///
     /// # Errors
-    /// If there is none.
+    /// If no library is found.
     pub fn find() -> Result<PathBuf, LibraryError> {
         let mut looked = Vec::new();
         if let Some(named) = env_path("NASPROF_ONNXRUNTIME") {
@@ -94,7 +94,7 @@ impl Library {
         let environment = ort::init_from(&path)
             .map_err(|e| unusable(e.to_string()))?
             .with_telemetry(false)
-            // What goes wrong is in the errors as well, which are told; the error output is the agent's own.
+            // Errors already contain the problems, and stderr belongs to the agent.
             .with_logger(Arc::new(|_, _, _, _, _| {}))
             .build()
             .map_err(|e| unusable(e.to_string()))?;
@@ -118,7 +118,7 @@ fn folders() -> Vec<PathBuf> {
     folders
 }
 
-/// Refuses a file that the loader would refuse with words that do not say why.
+/// Refuses a file for another architecture, because the loader's own message would not state the reason.
 fn check_architecture(path: &Path) -> Result<(), LibraryError> {
     let unusable = |problem: String| LibraryError::Unusable { path: path.display().to_string(), problem };
     let header = |path: &Path| {
@@ -129,7 +129,7 @@ fn check_architecture(path: &Path) -> Result<(), LibraryError> {
     if !found.starts_with(b"\x7fELF") {
         return Err(unusable("is not a Linux library".to_owned()));
     }
-    // The program's own header says what this machine runs: class and machine.
+    // The header of this program shows the class and machine that this system runs.
     let Ok(own) = header(Path::new("/proc/self/exe")) else { return Ok(()) };
     if (found[4], &found[18..20]) == (own[4], &own[18..20]) {
         return Ok(());
@@ -137,7 +137,7 @@ fn check_architecture(path: &Path) -> Result<(), LibraryError> {
     Err(unusable(format!("is built for another architecture than {}", std::env::consts::ARCH)))
 }
 
-/// What the library says its version is.
+/// The version that the library reports.
 fn version(path: &Path) -> Result<String, String> {
     /// `OrtApiBase` of the C interface, which never changes.
     #[repr(C)]
@@ -154,7 +154,7 @@ fn version(path: &Path) -> Result<String, String> {
         let base = base.as_ref().ok_or("its `OrtGetApiBase` returns nothing")?;
         let text = (base.get_version_string)();
         let version = if text.is_null() { String::new() } else { CStr::from_ptr(text).to_string_lossy().into_owned() };
-        // It stays loaded: its start-up cannot be undone.
+        // The library stays loaded, because its initialisation cannot be undone.
         std::mem::forget(library);
         Ok(version)
     }

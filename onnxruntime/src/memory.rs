@@ -1,5 +1,5 @@
-//! Memory of a network: how far the process grows when its session is made and first run. The runtime's arena keeps what it
-//! took, so only the first run shows it.
+//! Memory of a network: the growth of the process when its session is created and first run. The runtime's arena keeps its
+//! memory, so only the first run shows it.
 
 use std::path::Path;
 use std::time::Instant;
@@ -18,7 +18,7 @@ const RESOLUTION_BYTES: u64 = 64 * 4096;
 /// Opens and runs a graph.
 ///
 /// # Errors
-/// What the runtime says against it.
+/// The runtime's message if it refuses the graph.
 pub(crate) fn measure(graph: &Graph, options: &Options<'_>, folder: &Path) -> Result<Memory, String> {
     allocator::trim();
     let without = status("VmRSS:");

@@ -1,4 +1,4 @@
-//! A model file in ONNX Runtime: nothing about its operators has to be known.
+//! A model file in ONNX Runtime. Nothing needs to be known about its operators.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,8 +17,8 @@ use crate::inputs::Inputs;
 use crate::session::{Opening, Options};
 use crate::timed::{Timed, ended, kernel_ns};
 
-/// Whole numbers that inputs are filled with, until the model takes them: a mask or a length is 1, an index may have to be 0,
-/// a sampling rate is thousands.
+/// Values to try for integer inputs, in this order, until the model accepts one: a mask or a length is 1, an index may have
+/// to be 0, a sampling rate is in the thousands.
 const WHOLE: [i64; 3] = [1, 0, 16_000];
 
 pub(crate) struct Model {
@@ -29,10 +29,10 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    /// Opens a model, fills in its inputs, and runs it.
+    /// Opens a model, generates its missing inputs, and runs it.
     ///
     /// # Errors
-    /// What the runtime says against the model or the inputs.
+    /// The runtime's message if it refuses the model or the inputs.
     pub(crate) fn open(
         request: &ModelRequest,
         given: &BTreeMap<String, Rc<DynValue>>,
@@ -67,7 +67,8 @@ impl Model {
     }
 }
 
-/// The inputs that the model takes, and nanoseconds of its first run. The first complaint is told: it is of what is likeliest.
+/// Inputs that the model accepts, and nanoseconds of its first run. If it accepts none, the first error is returned, because
+/// the first values are the likeliest.
 fn first_run(
     session: &mut OrtSession,
     request: &ModelRequest,
@@ -117,7 +118,7 @@ impl Timed for Model {
     }
 
     fn times(&self, profile: &Profile) -> Result<Vec<Vec<f64>>, String> {
-        // A branch that another run took has kernels that this run has not.
+        // A run may lack kernels of a branch that another run took.
         let places = partners(&self.kernels, &profile.nodes.iter().map(kernel).collect::<Vec<_>>());
         Ok(kernel_ns(profile, self.kernels.len(), |node| places[node]))
     }

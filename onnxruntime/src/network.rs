@@ -1,4 +1,4 @@
-//! A network in ONNX Runtime: one session that runs it as it is, and for each visit one that times its kernels.
+//! A network in ONNX Runtime: one session for plain runs, and for each visit a session that times the kernels.
 
 use std::collections::HashMap;
 use std::fs;
@@ -19,22 +19,22 @@ use crate::{int8_layers, layers};
 pub(crate) struct Network {
     session: OrtSession,
     inputs: Inputs,
-    /// The model as the runtime has optimised it.
+    /// The model as optimised by the runtime.
     optimized: Vec<u8>,
-    /// The layer of each of its nodes, by name.
+    /// The index of each node's layer, by the node's name.
     layer_of: HashMap<String, usize>,
     layers: usize,
 }
 
 impl Network {
-    /// Exports a graph that is as the runtime should make it, has the runtime optimise it, and looks whether it came out so.
+    /// Exports a graph in the expected optimised form, lets the runtime optimise it, and checks the result.
     ///
     /// # Errors
-    /// If it cannot be exported, the runtime refuses it, or it makes something else of it.
+    /// If the graph cannot be exported, the runtime refuses it, or the result differs from the graph.
     pub(crate) fn build(graph: &Graph, options: &Options<'_>, folder: &Path) -> Result<Self, String> {
         let model = model(graph, "network", options)?;
         let written = folder.join("optimized.onnx");
-        // It replaces the one of an earlier network.
+        // Removes the file of an earlier network.
         let _ = fs::remove_file(&written);
         let session = options.open(&model, Opening::Optimize(&written))?;
         let optimized = fs::read(&written).map_err(|e| format!("{}: {e}", written.display()))?;
@@ -48,10 +48,10 @@ impl Network {
         Ok(Self { session, inputs, optimized, layer_of, layers: graph.layers().count() })
     }
 
-    /// The same for a layer alone, whatever the runtime makes of it.
+    /// Like [`Network::build`], for a layer alone; does not check the optimised result.
     ///
     /// # Errors
-    /// If it cannot be exported or the runtime refuses it.
+    /// If the graph cannot be exported or the runtime refuses it.
     pub(crate) fn alone(graph: &Graph, options: &Options<'_>, folder: &Path) -> Result<(OrtSession, Inputs), String> {
         let model = model(graph, "layer", options)?;
         let written = folder.join("layer.onnx");
@@ -62,7 +62,7 @@ impl Network {
     }
 }
 
-/// A graph as a model, in the precision that was asked for.
+/// A graph as a model in the requested precision.
 fn model(graph: &Graph, name: &str, options: &Options<'_>) -> Result<Vec<u8>, String> {
     let floats = if options.setup.precision == Precision::Float16 { Floats::Half } else { Floats::Single };
     let weights = Weights::Random { seed: options.setup.seed };

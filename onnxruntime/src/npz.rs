@@ -1,4 +1,4 @@
-//! Values of inputs from a `.npz` file, as NumPy's `savez` writes it: an archive of `.npy` files.
+//! Reads values of inputs from a `.npz` file, an archive of `.npy` files as written by NumPy's `savez`.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,18 +12,18 @@ use zip::ZipArchive;
 
 use crate::inputs::tensor;
 
-/// Most bytes of an array.
+/// Maximum bytes of an array.
 const MAX_BYTES: u64 = 2 << 30;
-/// Most bytes of what stands before an array's values.
+/// Maximum bytes of the header before an array's values.
 const MAX_HEADER: usize = 1 << 16;
 
 /// The arrays of a file by name.
 ///
 /// # Errors
-/// If it is no such file, is damaged or too large, or holds an array whose elements no tensor can have.
+/// If the file is not a `.npz` file, is damaged or too large, or contains an array with an unsupported element type.
 pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, Rc<DynValue>>, String> {
     let file = File::open(path).map_err(|e| e.to_string())?;
-    // The archive's reader is not ours.
+    // The archive reader is third-party code, so panics are caught.
     let read = caught(|| arrays(file)).unwrap_or_else(|| Err("is damaged".to_owned()))?;
     let value = |(name, array): (String, Array)| {
         let value = array.value().map_err(|problem| format!("array `{name}`: {problem}"))?;
@@ -50,7 +50,7 @@ fn arrays(file: File) -> Result<Vec<(String, Array)>, String> {
     Ok(arrays)
 }
 
-/// An array as it is stored.
+/// An array as stored in the file.
 #[derive(Debug)]
 struct Array {
     /// Kind and bytes of an element, such as `f4`.
@@ -61,7 +61,7 @@ struct Array {
 }
 
 impl Array {
-    /// Reads what stands before the values: a mark, the version, a length, and a Python dictionary as text.
+    /// Parses the header: magic bytes, version, length, and a Python dictionary as text.
     fn parse(bytes: Vec<u8>) -> Result<Self, String> {
         let wrong = || "is no .npy file".to_owned();
         let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or_else(wrong)?;
@@ -92,7 +92,7 @@ impl Array {
     }
 
     fn value(&self) -> Result<DynValue, String> {
-        /// The values, each of so many bytes.
+        /// The values, in the byte size of their type.
         macro_rules! values {
             ($kind:ty) => {{
                 let values = self.bytes[self.start..].as_chunks().0.iter().map(|bytes| <$kind>::from_le_bytes(*bytes));

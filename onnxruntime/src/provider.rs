@@ -1,4 +1,4 @@
-//! Execution providers: what runs the nodes, as the back end's name says after its colon.
+//! Execution providers, which run the nodes. The back end's name selects one after its colon.
 
 use nasprof_profiler::protocol::Precision;
 use ort::ep::{self, ExecutionProviderDispatch};
@@ -15,7 +15,7 @@ pub(crate) enum Provider {
     Qnn,
 }
 
-/// What the back end's name begins with.
+/// Prefix of the back end's name.
 const BACKEND: &str = "onnxruntime";
 
 impl Provider {
@@ -29,7 +29,7 @@ impl Provider {
         ("qnn", Self::Qnn),
     ];
 
-    /// The provider that a back end names: `onnxruntime` or `onnxruntime:PROVIDER`. `None`: it is another back end.
+    /// The provider of a back end `onnxruntime` or `onnxruntime:PROVIDER`; `None` for another back end.
     pub(crate) fn of_backend(backend: &str) -> Option<Result<Self, String>> {
         let Some(name) = backend.strip_prefix(BACKEND)?.strip_prefix(':') else {
             return (backend == BACKEND).then_some(Ok(Self::Cpu));
@@ -46,10 +46,10 @@ impl Provider {
         Self::ALL.iter().find(|&&(_, provider)| provider == self).map_or("cpu", |&(name, _)| name)
     }
 
-    /// Whether networks are measured with it in a precision.
+    /// Checks that networks can be measured with it in a precision.
     ///
     /// # Errors
-    /// Why not.
+    /// If they cannot; the error states why.
     pub(crate) fn check(self, precision: Precision) -> Result<(), String> {
         let wrong = |why: &str| {
             Err(format!("precision {} with ONNX Runtime's provider {}: {why}", precision.name(), self.name()))
@@ -68,8 +68,8 @@ impl Provider {
         }
     }
 
-    /// What sessions are to register; none for processors, which are always there. One that the library does not have is an
-    /// error in its words.
+    /// The provider that sessions must register; `None` for processors, which are always available. If the library lacks the
+    /// provider, opening a session fails with the library's message.
     pub(crate) fn dispatch(self) -> Option<ExecutionProviderDispatch> {
         let dispatch = match self {
             Self::Cpu => return None,

@@ -9,23 +9,24 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use crate::library::Library;
 use crate::provider::Provider;
 
-/// What every session of a process has in common.
+/// Options that all sessions of a process share.
 pub(crate) struct Options<'a> {
     pub(crate) library: &'a Library,
     pub(crate) setup: &'a Setup,
     pub(crate) provider: Provider,
 }
 
-/// What is done with a model when it is opened.
+/// How a model is opened.
 #[derive(Clone, Copy)]
 pub(crate) enum Opening<'a> {
-    /// It is optimised, and what became of it is written to a file.
+    /// Optimises it and writes the result to a file.
     Optimize(&'a Path),
-    /// It is optimised already, and every kernel is timed; the file's name begins so.
+    /// Does not optimise it, because it already is, and times every kernel; the path is the prefix of the profile's file
+    /// name.
     Profile(&'a Path),
-    /// It is optimised, and every kernel is timed.
+    /// Optimises it and times every kernel; the path is as in [`Opening::Profile`].
     OptimizeAndProfile(&'a Path),
-    /// It is optimised.
+    /// Optimises it.
     Optimized,
 }
 
@@ -33,7 +34,7 @@ impl Options<'_> {
     /// Opens a model.
     ///
     /// # Errors
-    /// What the runtime says against it.
+    /// The runtime's message if it refuses the model.
     pub(crate) fn open(&self, model: &[u8], opening: Opening<'_>) -> Result<OrtSession, String> {
         self.builder(opening)?.commit_from_memory(model).map_err(|e| words(&e.to_string()))
     }
@@ -41,7 +42,7 @@ impl Options<'_> {
     /// Opens a model file.
     ///
     /// # Errors
-    /// What the runtime says against it.
+    /// The runtime's message if it refuses the model.
     pub(crate) fn open_file(&self, model: &Path, opening: Opening<'_>) -> Result<OrtSession, String> {
         self.builder(opening)?.commit_from_file(model).map_err(|e| words(&e.to_string()))
     }
@@ -54,7 +55,7 @@ impl Options<'_> {
             .with_intra_threads(threads)
             .and_then(|b| b.with_inter_threads(1))
             .and_then(|b| b.with_parallel_execution(false))
-            // A thread that spins for work takes its core from whoever else runs there, and no two runs are alike.
+            // Threads that spin for work would take cores from other programs, and the times of runs would vary.
             .and_then(|b| b.with_config_entry("session.intra_op.allow_spinning", "0"))
             .and_then(|b| match (self.affinities(threads), opening) {
                 (Some(affinities), _) => b.with_config_entry("session.intra_op_thread_affinities", affinities),
@@ -79,14 +80,14 @@ impl Options<'_> {
         builder.map_err(|e| words(&e.to_string()))
     }
 
-    /// The processors of the threads that a session starts, counted from 1; the calling thread is pinned to the first core.
+    /// The processors for the threads that a session starts, counted from 1. The calling thread is pinned to the first core.
     fn affinities(&self, threads: usize) -> Option<String> {
         let own: Vec<String> = self.setup.cores.iter().skip(1).map(|core| (core + 1).to_string()).collect();
         (threads > 1 && own.len() + 1 == threads).then(|| own.join(";"))
     }
 }
 
-/// The runtime's words in one line, without the place in its sources.
+/// The runtime's message in one line.
 pub(crate) fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

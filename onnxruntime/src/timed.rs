@@ -1,4 +1,4 @@
-//! What is timed: plain runs as a whole, and runs of a second session that times its kernels.
+//! Timing of plain runs as a whole, and of runs of a second session that times its kernels.
 
 use std::fs;
 use std::path::Path;
@@ -12,15 +12,15 @@ use ort::session::Session as OrtSession;
 
 use crate::session::Options;
 
-/// Kernels are timed in whole microseconds, rounded down: half of one is lost on average.
+/// Kernel times are whole microseconds, rounded down, so half a microsecond is lost on average.
 const LOST_NS: f64 = 500.0;
 
-/// A network or model that is open.
+/// An open network or model.
 pub(crate) trait Timed {
     /// One plain run.
     fn run(&mut self) -> Result<(), String>;
 
-    /// A session of the same that times its kernels.
+    /// Opens a session of the same network or model that times its kernels.
     fn profiled(&self, options: &Options<'_>, folder: &Path) -> Result<OrtSession, String>;
 
     /// One run of such a session.
@@ -30,7 +30,7 @@ pub(crate) trait Timed {
     fn times(&self, profile: &Profile) -> Result<Vec<Vec<f64>>, String>;
 }
 
-/// Ends a session that timed its kernels, and reads what it wrote.
+/// Ends a session that timed its kernels, and reads its profile.
 pub(crate) fn ended(mut session: OrtSession) -> Result<Profile, String> {
     let file = session.end_profiling().map_err(|e| e.to_string())?;
     let bytes = fs::read(&file).map_err(|e| format!("the profile {file}: {e}"))?;
@@ -38,7 +38,7 @@ pub(crate) fn ended(mut session: OrtSession) -> Result<Profile, String> {
     read_profile(&bytes).map_err(|e| format!("the profile {file} {e}"))
 }
 
-/// Nanoseconds of each of `count` layers in each run; `layer` gives the layer of a kernel.
+/// Nanoseconds of each of `count` layers in each run; `layer` returns the layer of a kernel.
 pub(crate) fn kernel_ns(profile: &Profile, count: usize, layer: impl Fn(usize) -> Option<usize>) -> Vec<Vec<f64>> {
     let run = |run: &nasprof_onnx::profile::ProfiledRun| {
         let mut ns = vec![0.0; count];
@@ -52,12 +52,13 @@ pub(crate) fn kernel_ns(profile: &Profile, count: usize, layer: impl Fn(usize) -
     profile.runs.iter().map(run).collect()
 }
 
-/// Opens the session of a visit that times the kernels.
+/// A function that opens the session of a visit that times the kernels.
 pub(crate) type Open<'a> = dyn Fn(&dyn Timed) -> Result<OrtSession, String> + 'a;
 
-/// One visit: plain runs, then runs that time the kernels. Not in turn: two sessions of one network have its weights and values
-/// twice, and each finds the other's in the caches. Plain runs among profiled ones were up to a fifth slower than those of a
-/// network by itself, and not alike for all: what was calibrated by them predicted new networks to 2 %, now to 0.3 %.
+/// One visit: plain runs, then runs that time the kernels. They do not alternate: two sessions of one network have separate
+/// copies of its weights and values, which displace each other in the caches. Alternating plain runs were up to a fifth
+/// slower than those of a network by itself, by different amounts for different networks. LUTs calibrated with them
+/// predicted new networks to 2 %; now they do to 0.3 %.
 pub(crate) fn visit(
     timed: &mut dyn Timed,
     request: &VisitRequest,
@@ -88,10 +89,10 @@ fn whole_runs(timed: &mut dyn Timed, request: &VisitRequest, threads: usize) -> 
     (0..request.whole_runs).map(one).collect()
 }
 
-/// Runs of a session of its own that times each kernel.
+/// Runs of a separate session that times each kernel.
 fn layer_runs(timed: &dyn Timed, request: &VisitRequest, threads: usize, open: &Open<'_>) -> Result<Vec<Run>, String> {
     let mut session = open(timed)?;
-    // The first runs allocate, and warm the caches up.
+    // The first runs allocate memory and warm the caches.
     for _ in 0..request.warm_up_runs {
         timed.run_profiled(&mut session)?;
     }

@@ -1,20 +1,20 @@
-//! Back ends by name: the agent program that serves each of them, and the GPU that a name selects.
+//! Back ends by name: the agent program of each back end, and the GPU that a name selects.
 
-/// The agent that links no runtime: synthetic devices, and ONNX Runtime, which it loads.
+/// The agent that links no runtime. It serves synthetic devices and loads ONNX Runtime on demand.
 pub const AGENT: &str = "nasprof-agent";
 /// The agent with libtorch.
 pub const AGENT_TORCH: &str = "nasprof-agent-torch";
 
 /// The back end on ONNX Runtime: alone, or with the name of an execution provider after a colon.
 pub const ONNX_RUNTIME: &str = "onnxruntime";
-/// The execution providers that may be named. Which of them there are depends on the library.
+/// The accepted execution providers. Which of them are available depends on the library.
 pub const ONNX_RUNTIME_PROVIDERS: [&str; 7] = ["cpu", "cuda", "tensorrt", "xnnpack", "openvino", "acl", "qnn"];
 
-/// The file of its library, with a version after it or not.
+/// File name of its library; a version may follow.
 pub const ONNX_RUNTIME_LIBRARY: &str = "libonnxruntime.so";
-/// The argument with which an agent says where it would load that library from.
+/// The argument that makes an agent print the path from which it would load this library.
 pub const LIBRARY_ARGUMENT: &str = "library";
-/// Its exit code where there is none.
+/// The agent's exit code if it finds no library.
 pub const NO_LIBRARY: u8 = 3;
 
 /// Whether a back end runs networks on ONNX Runtime.
@@ -23,10 +23,10 @@ pub fn is_onnx_runtime(backend: &str) -> bool {
     backend.split(':').next() == Some(ONNX_RUNTIME)
 }
 
-/// A back end that is named instead of a device's own: `torch`, or `onnxruntime` with a provider or without.
+/// Checks a back end that replaces a device's own: `torch`, or `onnxruntime` with or without a provider.
 ///
 /// # Errors
-/// What may be named.
+/// Any other name; the error lists the accepted names.
 pub fn named(backend: &str) -> Result<String, String> {
     let provider = backend.strip_prefix(ONNX_RUNTIME).and_then(|rest| rest.strip_prefix(':'));
     if backend == "torch" || backend == ONNX_RUNTIME || provider.is_some_and(|p| ONNX_RUNTIME_PROVIDERS.contains(&p)) {
@@ -43,12 +43,12 @@ pub fn program(backend: &str) -> &'static str {
     if matches!(kind, "torch" | "cuda") { AGENT_TORCH } else { AGENT }
 }
 
-/// A GPU as the back end `cuda:INDEX` names it, or `cuda:INDEX:flush-l2`.
+/// The GPU of a back end `cuda:INDEX` or `cuda:INDEX:flush-l2`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CudaTarget {
     /// Its number.
     pub index: u32,
-    /// Whether the L2 cache is flushed before every timed run; else it holds what an untimed run left.
+    /// Whether the L2 cache is flushed before every timed run. Otherwise an untimed run precedes each timed run.
     pub flush: bool,
 }
 
@@ -56,7 +56,7 @@ impl CudaTarget {
     /// Reads a back end's name.
     ///
     /// # Errors
-    /// If it is not of one of these forms.
+    /// If the name does not have one of these forms.
     pub fn parse(backend: &str) -> Result<Self, String> {
         let wrong = || format!("the back end `{backend}` is neither `cuda:INDEX` nor `cuda:INDEX:flush-l2`");
         let mut parts = backend.split(':');

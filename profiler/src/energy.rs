@@ -1,25 +1,25 @@
-//! Energy of a network or a layer: it runs until the meter's resolution no longer matters, and the energy is divided
-//! by the number of runs.
+//! Energy of a network or a layer. It runs until the meter's resolution no longer matters; the energy is divided by the
+//! number of runs.
 //!
-//! A meter counts everything behind it: the whole processor package, board or GPU, with its idle power and with other
-//! programs. The idle power is therefore measured and stored separately; it is never subtracted.
+//! A meter counts the whole processor package, board or GPU, including its idle power and other programs. The idle power is
+//! therefore measured and stored separately; it is never subtracted.
 
 use std::time::{Duration, Instant};
 
 use crate::protocol::{Energy, EnergyWindow};
 
-/// Windows measured; their spread tells how repeatable the figure is.
+/// Number of windows; their spread shows how repeatable the result is.
 const WINDOWS: usize = 5;
 /// A window lasts at least this long …
 const MIN_WINDOW: Duration = Duration::from_millis(200);
-/// … and this many updates of the meter, so that the two cut-off ones are within 2 % of it.
+/// … and at least this many updates of the meter, so that the incomplete first and last one are at most 2 % each.
 const WINDOW_UPDATES: u32 = 50;
 /// A window must count at least this many of the meter's steps.
 const MIN_STEPS: f64 = 20.0;
-/// Windows grow up to here before the meter is called too coarse.
+/// Maximum window length; a meter that needs more is too coarse.
 const MAX_WINDOW: Duration = Duration::from_secs(20);
 
-/// Something that counts energy.
+/// An energy meter.
 pub trait EnergyMeter {
     /// What it counts and how, in a few words.
     fn method(&self) -> String;
@@ -27,7 +27,7 @@ pub trait EnergyMeter {
     /// How often its reading changes.
     fn update(&self) -> Duration;
 
-    /// The smallest amount, in microjoules, that it can tell in a window of this length.
+    /// Its resolution in microjoules for a window of this length.
     fn step_microjoules(&self, window: Duration) -> f64;
 
     /// Starts counting.
@@ -39,7 +39,7 @@ pub trait EnergyMeter {
     /// Microjoules since [`EnergyMeter::begin`].
     ///
     /// # Errors
-    /// If it cannot be read, or its readings make no sense.
+    /// If the meter cannot be read, or its readings are implausible.
     fn end(&mut self) -> Result<f64, String>;
 }
 
@@ -71,11 +71,10 @@ impl Clock for RealClock {
     }
 }
 
-/// Measures the energy of one call. `run` makes so many calls, and returns when they are done.
+/// Measures the energy of one call. `run` makes the given number of calls and returns when they are done.
 ///
 /// # Errors
-/// If the meter fails or is too coarse, or `run` fails. A number that is below the meter's resolution is an error, never
-/// a zero.
+/// If the meter fails or is too coarse, or `run` fails. Energy below the meter's resolution is an error, never zero.
 pub fn measure(
     meter: &mut dyn EnergyMeter,
     clock: &dyn Clock,
@@ -104,7 +103,7 @@ pub fn measure(
                 seen.microjoules
             ));
         } else {
-            // Windows of one length only, so that their spread means something.
+            // All windows must have the same length for their spread to be meaningful.
             windows.clear();
             length = (length * 2).min(MAX_WINDOW);
             calls = calls_in(clock, length, &mut run)?;
@@ -112,7 +111,7 @@ pub fn measure(
     }
     let step = |w: &EnergyWindow| {
         let time = Duration::from_nanos(w.nanoseconds);
-        // The first and the last update of a window may belong to its neighbours.
+        // The first and the last update of a window may include energy from outside it.
         let edge = w.microjoules * meter.update().as_secs_f64() / time.as_secs_f64().max(1e-9);
         (meter.step_microjoules(time) + edge) / w.calls as f64
     };
@@ -121,14 +120,14 @@ pub fn measure(
     Ok(Energy { method: meter.method(), idle_milliwatts, resolution_microjoules, windows })
 }
 
-/// How many calls fill a window.
+/// The number of calls that fill a window.
 fn calls_in(
     clock: &dyn Clock,
     length: Duration,
     run: &mut impl FnMut(u64) -> Result<(), String>,
 ) -> Result<u64, String> {
     let (start, mut calls, mut batch) = (clock.now(), 0_u64, 1);
-    // A tenth is enough to know the rate.
+    // A tenth of the window is enough to estimate the rate.
     while clock.now() - start < length / 10 {
         run(batch)?;
         calls += batch;

@@ -1,4 +1,4 @@
-//! The host's side of measuring: the agent protocol, the engine that decides what to measure next, the journal of all
+//! The host side of measuring: the agent protocol, the engine that decides what to measure next, the journal of all
 //! observations, and synthetic devices in virtual time.
 
 pub mod backend;

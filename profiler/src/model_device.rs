@@ -1,4 +1,4 @@
-//! A model file in a network's place: what times networks whole then times it too.
+//! A device that runs a model file instead of networks, so that code for timing whole networks can time it.
 
 use std::time::Duration;
 
@@ -9,23 +9,24 @@ use crate::protocol::{
     VisitRequest,
 };
 
-/// A device that runs a model file for every graph that it is given. It times whole runs only: the graph has not the model's layers.
+/// A device that runs a model file whatever graph it gets. It times only whole runs, because the graph does not have the
+/// model's layers.
 pub struct ModelDevice {
     inner: Box<dyn Device>,
     request: ModelRequest,
 }
 
 impl ModelDevice {
-    /// Runs the model of this request on this device.
+    /// Makes a device that runs the model of `request` on `inner`.
     #[must_use]
     pub fn new(inner: Box<dyn Device>, request: ModelRequest) -> Self {
         Self { inner, request }
     }
 
-    /// The graph that stands for a model: one layer, with a name that tells this model from others.
+    /// The graph that represents a model: one layer, whose name identifies the model.
     ///
     /// # Errors
-    /// Never for a name that is not empty.
+    /// If the name is empty.
     pub fn graph(name: &str) -> Result<Graph, GraphError> {
         let mut builder = GraphBuilder::new();
         let input = builder.input("inputs", [1])?;

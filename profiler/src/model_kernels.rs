@@ -1,15 +1,15 @@
-//! Which kernels of two measurements of one model are the same.
+//! Matches the kernels of two measurements of one model.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
 use crate::protocol::ModelKernel;
 
-/// For each kernel of a later session, which of the first's it is; `None` where the first had none like it.
+/// For each kernel of a later session, the index of the same kernel in the first session; `None` if there is none.
 ///
-/// A runtime optimises a model anew in each session. Kernels that it adds then, as copies from one layout to another, get
-/// names from a counter, and kernels of branches may change places: so what has no partner of its own name gets one by what
-/// it computes, in the order in which they run.
+/// A runtime optimises a model again in each session. Kernels that it adds, such as copies between layouts, get names from a
+/// counter, and kernels of branches may change their order. So a kernel without a partner of the same name is matched by its
+/// computation, in the order of execution.
 #[must_use]
 pub fn partners(first: &[ModelKernel], later: &[ModelKernel]) -> Vec<Option<usize>> {
     let mut found = vec![None; later.len()];
@@ -18,8 +18,8 @@ pub fn partners(first: &[ModelKernel], later: &[ModelKernel]) -> Vec<Option<usiz
     found
 }
 
-/// Gives those of the later kernels that have no partner yet one of the same key, of the first ones that nobody has yet: each the
-/// earliest that is left. Without a key there is no partner.
+/// Matches each later kernel without a partner to the earliest unmatched kernel of `first` with the same key. A kernel
+/// without a key gets no partner.
 pub fn pair<'a, K, Q: Hash + Eq>(
     found: &mut [Option<usize>],
     first: &'a [K],
@@ -29,7 +29,7 @@ pub fn pair<'a, K, Q: Hash + Eq>(
     let mut taken = vec![false; first.len()];
     found.iter().flatten().for_each(|&index| taken[index] = true);
     let mut open: HashMap<Q, Vec<usize>> = HashMap::new();
-    // From the last to the first, so that the earliest is taken from the end.
+    // In reverse order, so that `pop` returns the earliest.
     for (index, kernel) in first.iter().enumerate().rev().filter(|(index, _)| !taken[*index]) {
         if let Some(key) = key(kernel) {
             open.entry(key).or_default().push(index);
@@ -42,7 +42,7 @@ pub fn pair<'a, K, Q: Hash + Eq>(
 
 type Work<'a> = (&'a str, &'a str, &'a [String], &'a [String], u64);
 
-/// What a kernel computes, and where.
+/// The computation of a kernel, and its provider.
 fn work(kernel: &ModelKernel) -> Work<'_> {
     (&kernel.operator, &kernel.provider, &kernel.inputs, &kernel.outputs, kernel.parameter_bytes)
 }

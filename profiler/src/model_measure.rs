@@ -1,5 +1,5 @@
-//! Measures a model file kernel by kernel: sessions of fresh processes, in each of them rounds of plain runs and of runs whose
-//! kernels are timed, in turn.
+//! Measures a model file kernel by kernel. Each session is a fresh process with rounds of plain runs and of runs with timed
+//! kernels.
 
 use std::collections::BTreeMap;
 
@@ -10,36 +10,36 @@ use crate::model_kernels::partners;
 use crate::model_profile::{ModelProfile, ProfiledSession};
 use crate::protocol::{Device, DeviceError, ModelKernel, ModelOpened, ModelRequest, Setup, Visit, VisitRequest};
 
-/// Sessions from which an interval can be made.
+/// Minimum number of sessions for an interval.
 pub const MIN_SESSIONS: u32 = 3;
-/// A visit's runs last about this long.
+/// Approximate duration of a visit's runs.
 const VISIT_NS: f64 = 300e6;
-/// Untimed runs last about this long.
+/// Approximate duration of its untimed runs.
 const WARM_UP_NS: f64 = 100e6;
 
-/// What is measured and how often.
+/// The model to measure, and how often.
 #[derive(Debug, Clone)]
 pub struct ModelPlan {
-    /// What the agents set up.
+    /// The agents' setup.
     pub setup: Setup,
     /// The model and its inputs.
     pub request: ModelRequest,
-    /// Fresh processes.
+    /// Number of sessions, each a fresh process.
     pub sessions: u32,
-    /// Visits in each of them.
+    /// Number of visits in each session.
     pub rounds: u32,
 }
 
 /// Why a model could not be measured.
 #[derive(Debug, Error)]
 pub enum ModelError {
-    /// The device does not answer, or its runtime refuses the model.
+    /// The device does not reply, or its runtime refuses the model.
     #[error(transparent)]
     Device(#[from] DeviceError),
     /// Two sessions ran different kernels.
     #[error("a later session ran other kernels than the first: {0}")]
     Changed(String),
-    /// No run was undisturbed.
+    /// All runs were disturbed.
     #[error("no run of the model was undisturbed: other programs use the processor")]
     Disturbed,
     /// The user asked to stop.
@@ -47,10 +47,11 @@ pub enum ModelError {
     Interrupted,
 }
 
-/// Measures a model. `connect` gives a fresh agent; `progress` hears of sessions and rounds, and says whether to go on.
+/// Measures a model. `connect` returns a fresh agent. `progress` gets the session and the round, and returns whether to
+/// continue.
 ///
 /// # Errors
-/// If the device is lost, the runtime refuses the model, or nothing was measured undisturbed.
+/// If the device is lost, the runtime refuses the model, or all runs were disturbed.
 pub fn measure_model(
     plan: &ModelPlan,
     connect: &mut dyn FnMut() -> Result<Box<dyn Device>, DeviceError>,
@@ -65,7 +66,7 @@ pub fn measure_model(
         let (known, _) = &*first.get_or_insert_with(|| (opened.clone(), fingerprint.facts));
         let places = order(&known.kernels, &opened.kernels)?;
         let (mut kernels, mut whole) = (Vec::new(), Vec::new());
-        // The second run says how many runs fill a visit.
+        // The time of a warm run determines how many runs fill a visit.
         let look = VisitRequest {
             sequence: 0,
             workload: 0,
@@ -114,7 +115,7 @@ pub fn measure_model(
     })
 }
 
-/// Where a later session has each kernel of the first.
+/// For each kernel of the first session, its index in a later session.
 fn order(first: &[ModelKernel], later: &[ModelKernel]) -> Result<Vec<usize>, ModelError> {
     let mut places = vec![None; first.len()];
     for (place, partner) in partners(first, later).into_iter().enumerate() {
@@ -131,7 +132,7 @@ fn clean_whole(visit: &Visit) -> Vec<f64> {
     visit.whole.iter().filter(|run| run.switches == 0).filter_map(|run| Some(*run.ns.first()? as f64)).collect()
 }
 
-/// Mean of each kernel over a visit's undisturbed runs.
+/// Mean time of each kernel over a visit's undisturbed runs.
 fn clean_kernels(visit: &Visit, count: usize) -> Vec<Option<f64>> {
     let clean: Vec<_> = visit.layers.iter().filter(|run| run.switches == 0).collect();
     let of = |k: usize| mean(&clean.iter().filter_map(|run| Some(*run.ns.get(k)? as f64)).collect::<Vec<_>>());

@@ -1,5 +1,5 @@
-//! The profile of a model: what each of its kernels takes, and a plain run. Runtimes and programs measure it, and
-//! other programs' profiles become one.
+//! The profile of a model: the times of its kernels and of a plain run. It comes from a measurement or from an imported
+//! profile of another program.
 
 use std::collections::BTreeMap;
 
@@ -16,13 +16,13 @@ pub const PROFILE_VERSION: u32 = 1;
 pub struct ModelTime {
     /// Mean over sessions.
     pub ms: f64,
-    /// 95 % interval of the mean, from the sessions' spread; absent with one session.
+    /// 95 % interval of the mean, from the spread of the sessions; absent with one session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval_ms: Option<[f64; 2]>,
 }
 
 impl ModelTime {
-    /// Half of the interval over the time.
+    /// Relative half-width of the interval.
     #[must_use]
     pub fn half_width(&self) -> Option<f64> {
         let [low, high] = self.interval_ms?;
@@ -30,38 +30,38 @@ impl ModelTime {
     }
 }
 
-/// What was measured, and where; empty in files of older versions.
+/// The measured model and its device; empty in files of older versions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSubject {
     /// The model file's name.
     pub model: String,
-    /// The device's.
+    /// The device's name.
     pub device: String,
-    /// Back end; `command` or `imported` where none of ours measured.
+    /// Back end; `command` or `imported` if no back end of nasprof measured it.
     pub backend: String,
-    /// Threads, where they are known.
+    /// Number of threads, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
 }
 
-/// A kernel, as far as the runtime tells of it.
+/// A kernel, as reported by the runtime.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProfiledKernel {
-    /// Name of its node: what was fused into it is often part of the name.
+    /// Name of its node; it often includes the names of nodes fused into it.
     pub name: String,
     /// Its operator.
     pub operator: String,
-    /// Execution provider that runs it; empty where the runtime has one only, or does not say.
+    /// Execution provider that runs it; empty if the runtime has only one or does not report it.
     #[serde(default)]
     pub provider: String,
-    /// Types and shapes of its inputs, as far as they are told.
+    /// Types and shapes of its inputs, if reported.
     #[serde(default)]
     pub inputs: Vec<String>,
-    /// Types and shapes of its outputs, as far as they are told.
+    /// Types and shapes of its outputs, if reported.
     #[serde(default)]
     pub outputs: Vec<String>,
-    /// Bytes of its parameters, where they are told.
+    /// Bytes of its parameters, if reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameter_bytes: Option<u64>,
 }
@@ -73,18 +73,18 @@ impl From<ModelKernel> for ProfiledKernel {
     }
 }
 
-/// One kernel's part.
+/// One kernel's part of the run time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KernelPart {
     /// The kernel.
     #[serde(flatten)]
     pub kernel: ProfiledKernel,
-    /// Its time in a plain run: as timed, less what timing takes.
+    /// Its time in a plain run: the measured time minus the cost of timing.
     #[serde(flatten)]
     pub time: ModelTime,
-    /// Its share of the sum of all.
+    /// Its share of the sum of all kernels.
     pub share: f64,
-    /// Whether its time cannot be right or is a copy, as the import of a profile finds it.
+    /// Whether the import of a profile found that its time is implausible or a copy.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspicious: bool,
 }
@@ -93,37 +93,37 @@ pub struct KernelPart {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelProfile {
-    /// Version of the file's format; the first files had none.
+    /// Version of the file's format; absent in the first files.
     #[serde(default = "first_version")]
     pub format_version: u32,
-    /// What was measured, and where.
+    /// The measured model and its device.
     #[serde(default)]
     pub subject: ModelSubject,
-    /// Fresh processes; 0 where that is not known.
+    /// Number of sessions, each a fresh process; 0 if unknown.
     #[serde(default)]
     pub sessions: usize,
     /// The device's facts.
     pub facts: BTreeMap<String, String>,
-    /// The inputs in words.
+    /// The inputs as text.
     pub inputs: Vec<String>,
-    /// The kernels, in the order they run, or that of their names where another program's profile was imported.
+    /// The kernels in the order of execution; in an imported profile of another program, in the order of their names.
     pub kernels: Vec<KernelPart>,
-    /// Names of kernels that were not measured, although they are part of the model.
+    /// Names of kernels of the model that were not measured.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<String>,
-    /// A plain run, where one was timed.
+    /// A plain run, if it was timed.
     pub whole: Option<ModelTime>,
-    /// Sum of the kernels as they were timed, milliseconds.
+    /// Sum of the measured kernel times, milliseconds.
     pub timed_sum_ms: f64,
-    /// What timing takes of each kernel, nanoseconds: the same for all, so that they add up to a plain run.
+    /// Cost of timing one kernel, nanoseconds. It is the same for all kernels and chosen so that they add up to a plain run.
     pub timer_ns: f64,
-    /// Sum of the kernels' parts over a plain run, minus one.
+    /// Sum of the kernels' times divided by a plain run, minus one.
     pub sum_error: Option<f64>,
-    /// Milliseconds of making a session.
+    /// Milliseconds to create a session.
     pub session_ms: Option<f64>,
     /// Milliseconds of the first run.
     pub first_ms: Option<f64>,
-    /// Most bytes above the process without the model.
+    /// Peak memory in bytes, minus that of the process without the model.
     pub peak_bytes: Option<u64>,
 }
 
@@ -131,12 +131,12 @@ fn first_version() -> u32 {
     1
 }
 
-/// One session's means, nanoseconds.
+/// Mean times of one session, nanoseconds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProfiledSession {
-    /// Of each kernel, as it was timed.
+    /// Measured time of each kernel.
     pub kernels: Vec<f64>,
-    /// Of a plain run, where one was timed.
+    /// Time of a plain run, if it was timed.
     pub whole: Option<f64>,
 }
 
@@ -147,7 +147,7 @@ impl ModelProfile {
         self.kernels.iter().map(|kernel| kernel.time.ms).sum()
     }
 
-    /// Of kernels that all sessions timed. What timing takes is told only where plain runs were timed as well.
+    /// The profile of kernels that all sessions timed. The cost of timing is subtracted only if plain runs were timed too.
     #[must_use]
     pub fn of(
         kernels: Vec<ProfiledKernel>,
@@ -157,7 +157,7 @@ impl ModelProfile {
     ) -> Self {
         let wholes: Option<Vec<f64>> = sessions.iter().map(|session| session.whole).collect();
         let whole = wholes.filter(|wholes| !wholes.is_empty()).map(|wholes| time(&wholes));
-        // Each session's own cost of timing: machines are faster in one than in another.
+        // The cost of timing is estimated per session, because the machine's speed differs between sessions.
         let part = |session: &ProfiledSession| match session.whole.filter(|_| whole.is_some()) {
             Some(whole) => without_timer(&session.kernels, whole),
             None => (0.0, session.kernels.clone()),
@@ -168,7 +168,7 @@ impl ModelProfile {
         let sum: f64 = times.iter().map(|t| t.ms).sum();
         let timed: Vec<f64> = sessions.iter().map(|s| s.kernels.iter().sum::<f64>()).collect();
         let timers: Vec<f64> = parts.iter().map(|(timer, _)| *timer).collect();
-        // Kernels of less than the timer's unit have no time, and none of them a share.
+        // If all kernels are below the timer's resolution, their times and shares are zero.
         let share = |time: ModelTime| if sum > 0.0 { time.ms / sum } else { 0.0 };
         let part = |(kernel, time)| KernelPart { kernel, time, share: share(time), suspicious: false };
         Self {
@@ -190,8 +190,9 @@ impl ModelProfile {
     }
 }
 
-/// What timing takes of each kernel, and the kernels without it: as much off each as makes them add up to the whole, but no
-/// kernel below a tenth of what was timed. A sum that is too small stays so: the rest is not any kernel's.
+/// The cost of timing one kernel, and the kernel times without it. The same cost is subtracted from each kernel, so that
+/// they add up to the whole; no kernel falls below a tenth of its measured time. If the measured sum is not above the whole,
+/// nothing is changed: the rest belongs to no kernel.
 fn without_timer(kernels: &[f64], whole: f64) -> (f64, Vec<f64>) {
     let less = |timer: f64| kernels.iter().map(|&ns| (ns - timer).max(0.1 * ns)).collect::<Vec<f64>>();
     let (mut low, mut high) = (0.0, kernels.iter().copied().fold(0.0, f64::max));

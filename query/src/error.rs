@@ -1,4 +1,4 @@
-//! What is wrong with a query or a file.
+//! Problems of a query or a file.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use thiserror::Error;
 /// A query that has no answer.
 #[derive(Debug, Error)]
 pub enum Problem {
-    /// A file or folder that is not what it should be.
+    /// A file or folder with the wrong content.
     #[error("{path}: {problem}")]
     Source {
         /// Its name.
@@ -16,28 +16,28 @@ pub enum Problem {
         /// What is wrong with it.
         problem: String,
     },
-    /// Tables cannot be named as asked for.
+    /// Tables cannot get the requested names.
     #[error("{0}")]
     Names(String),
-    /// The text of the query.
+    /// A problem in the text of the query.
     #[error("{}{problem}", place(*at))]
     Sql {
-        /// Line and column, from 1, where they are known.
+        /// Line and column, from 1, if they are known.
         at: Option<(u64, u64)>,
         /// What is wrong there.
         problem: String,
-        /// What might have been meant.
+        /// A suggestion.
         hint: Option<String>,
     },
-    /// The output.
+    /// The output file cannot be used.
     #[error("-o {path}: {problem}")]
     Output {
         /// Its name.
         path: String,
-        /// Why it is not written.
+        /// Why it cannot be written.
         problem: String,
     },
-    /// The output, in the middle of the answer: a full disk.
+    /// Writing the answer to the output file failed, for example because the disk is full.
     #[error("-o {path}: {problem}")]
     Write {
         /// Its name.
@@ -45,7 +45,7 @@ pub enum Problem {
         /// What went wrong.
         problem: String,
     },
-    /// The standard output.
+    /// Writing to stdout failed.
     #[error("cannot write to the standard output: {0}")]
     Print(std::io::Error),
     /// A fault of this program.
@@ -58,14 +58,14 @@ fn place(at: Option<(u64, u64)>) -> String {
 }
 
 impl Problem {
-    /// A file or folder with what is wrong with it. Messages that begin with the path keep it once.
+    /// The problem of a file or folder. A message that begins with the path does not repeat it.
     pub(crate) fn source(path: &str, problem: impl fmt::Display) -> Self {
         let problem = problem.to_string();
         let problem = problem.strip_prefix(&format!("{path}: ")).map_or(problem.clone(), ToOwned::to_owned);
         Self::Source { path: path.to_owned(), problem }
     }
 
-    /// Something wrong in a query.
+    /// A problem in a query, without a position.
     pub(crate) fn sql(problem: impl fmt::Display) -> Self {
         Self::Sql { at: None, problem: problem.to_string(), hint: None }
     }
@@ -81,14 +81,14 @@ impl Problem {
         }
     }
 
-    /// Whether the user's input is at fault, and not this program or the disk.
+    /// Whether the user's input is at fault, instead of this program or the disk.
     #[must_use]
     pub fn is_usage(&self) -> bool {
         !matches!(self, Self::Write { .. } | Self::Print(_) | Self::Internal(_))
     }
 }
 
-/// A problem as it is handed to the program that started this one.
+/// A problem in the form for the program that started this one.
 #[derive(Debug, Serialize)]
 pub struct Reported {
     /// What is wrong.

@@ -1,10 +1,10 @@
-//! What is asked for, as `nasprof query` hands it over.
+//! The job that `nasprof query` passes to this program.
 
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
-/// A query, its sources, and how its answer is wanted.
+/// A query, its sources, and the form of its answer.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Job {
@@ -16,11 +16,11 @@ pub struct Job {
     pub sources: Vec<String>,
     /// How the answer is printed.
     pub format: Format,
-    /// Where the answer is written instead.
+    /// File for the answer, instead of printing it.
     pub output: Option<PathBuf>,
     /// Most rows of a printed table; 0: all.
     pub rows: usize,
-    /// Columns of the terminal; absent: the output is none.
+    /// Columns of the terminal; absent if the output is no terminal.
     pub width: Option<usize>,
 }
 
@@ -30,8 +30,8 @@ pub struct Job {
 pub enum Format {
     /// For people.
     Table,
-    /// A JSON object a row.
+    /// One JSON object for each row.
     Json,
-    /// CSV with a line of names.
+    /// CSV with a header line.
     Csv,
 }

@@ -1,7 +1,7 @@
-//! SQL over what nasprof writes: LUTs, journals, validations, run folders, and sampled architectures of spaces.
+//! SQL over nasprof's files (LUTs, journals, validations, run folders) and over sampled architectures of spaces.
 //!
 //! Every file is read by nasprof's own readers, which check it; polars only sees tables in memory and is built without its
-//! readers and writers of files. A query can therefore read nothing but the files that are named, and write nothing.
+//! file readers and writers. A query can therefore read only the named files, and write nothing.
 
 mod error;
 mod job;

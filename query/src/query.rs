@@ -1,4 +1,4 @@
-//! Reads, asks, answers.
+//! Reads the sources, runs the query, writes the answer.
 
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
@@ -20,12 +20,12 @@ use crate::taken::Taken;
 use crate::wanted::Wanted;
 use crate::{schema, space_function, sql};
 
-/// Answers a query on `printed`, or in the file that it names.
+/// Writes the answer of a query to `printed`, or to the job's output file.
 ///
 /// # Errors
-/// If a file is not what it should be, the query is wrong, or the answer cannot be written.
+/// If a file has the wrong content, the query is wrong, or the answer cannot be written.
 pub fn run(job: &Job, printed: &mut impl Write) -> Result<(), Problem> {
-    // Before anything is read: what is wrong with the text or the output is known at once.
+    // Before reading any file: problems of the query or the output are reported at once.
     let mut statement = job.sql.as_deref().map(sql::parse).transpose()?;
     let ending = job.output.as_deref().map(|path| Ending::of(path).map(|ending| (path, ending))).transpose()?;
     let sources = Sources::read(&job.sources, &statement.as_ref().map_or(Wanted::All, Wanted::by))?;
@@ -43,7 +43,7 @@ pub fn run(job: &Job, printed: &mut impl Write) -> Result<(), Problem> {
     }
 }
 
-/// Rows of an answer, and how many it has; those that nobody sees may be absent.
+/// Rows of an answer, and their number; rows that are not shown may be absent.
 struct Answer {
     rows: DataFrame,
     height: usize,
@@ -55,7 +55,7 @@ impl Answer {
     }
 }
 
-/// The answer to a query, of which the first rows are seen; 0: all.
+/// The answer to a query, of which the first `seen` rows are shown; 0: all.
 fn answer(statement: &mut Statement, sources: &Sources, seen: usize) -> Result<Answer, Problem> {
     let made = space_function::replace(statement, sources)?;
     let tables = sources.tables.iter().chain(made.iter().map(|(name, frame)| (name, frame)));
@@ -81,7 +81,7 @@ fn answer(statement: &mut Statement, sources: &Sources, seen: usize) -> Result<A
     }
 }
 
-/// Where rows are only taken, those that nobody sees are not sorted, only counted.
+/// If a query only takes rows of a table, rows that are not shown are counted but not sorted.
 fn answer_by(
     context: &mut SQLContext,
     text: &str,
@@ -111,7 +111,7 @@ fn answer_by(
     }
 }
 
-/// A file that was read is never written: the same file by another name counts.
+/// Refuses an output that was read, also under another name.
 fn check_output(path: &Path, files: &[PathBuf]) -> Result<(), Problem> {
     let identity = |path: &Path| std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
     let is_read = |output| files.iter().any(|file| identity(file) == Some(output));

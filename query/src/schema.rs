@@ -1,4 +1,4 @@
-//! What tables there are.
+//! The list of tables.
 
 use polars::prelude::{DataFrame, DataType, NamedFrom, Series};
 
@@ -25,7 +25,7 @@ pub(crate) fn frame(sources: &Sources) -> Result<DataFrame, Problem> {
     DataFrame::new_infer_height(columns).map_err(|e| Problem::Internal(e.to_string()))
 }
 
-/// In the words of SQL.
+/// Name of a type in SQL.
 fn type_name(kind: &DataType) -> String {
     match kind {
         DataType::String => "text".to_owned(),

@@ -1,4 +1,4 @@
-//! Names of files become tables.
+//! Turns named files into tables.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,17 +16,17 @@ use crate::wanted::Wanted;
 pub(crate) struct Sources {
     /// Tables by name.
     pub(crate) tables: BTreeMap<String, DataFrame>,
-    /// LUTs by the name of their table; those of a pattern have none of their own.
+    /// LUTs by the name of their table; LUTs of a pattern have no table of their own.
     pub(crate) luts: BTreeMap<String, Lut>,
-    /// Spaces of files.
+    /// Spaces from files.
     pub(crate) spaces: BTreeMap<String, Space>,
     /// All files that were read.
     pub(crate) files: Vec<PathBuf>,
-    /// Whether there is a journal, whose tables have the wanted columns only.
+    /// Whether there is a journal, whose table has only the wanted columns.
     pub(crate) has_journal: bool,
 }
 
-/// A source as it was named.
+/// A source as given by the user.
 struct Named {
     name: Option<String>,
     paths: Vec<PathBuf>,
@@ -36,7 +36,7 @@ struct Named {
 
 impl Named {
     fn new(text: &str) -> Result<Self, Problem> {
-        // A file whose own name has the sign is a file.
+        // A file with `=` in its name is a file.
         let split = if Path::new(text).exists() { None } else { text.split_once('=') };
         let (name, path) = match split {
             Some((name, _)) if !is_name(name) => {
@@ -79,8 +79,8 @@ impl Named {
 }
 
 impl Sources {
-    /// Reads all sources. A file's table has the name that it is given, else that of the file; the only source of a kind is
-    /// called by its kind as well (`lut`, `journal`, …).
+    /// Reads all sources. A file's table has the given name, else the name of the file. The only source of a kind can also
+    /// be named by its kind (`lut`, `journal`, …).
     pub(crate) fn read(texts: &[String], wanted: &Wanted) -> Result<Self, Problem> {
         let mut all = Self::default();
         let mut kinds: BTreeMap<&str, Vec<(String, DataFrame)>> = BTreeMap::new();
@@ -132,14 +132,14 @@ impl Sources {
     }
 }
 
-/// Whether a text needs no quotes as the name of a table.
+/// Whether a text is a table name without quotes.
 fn is_name(text: &str) -> bool {
     let mut characters = text.chars();
     characters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
         && characters.all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// The name of a file's table: its own without the ending, so that it needs no quotes.
+/// The name of a file's table: the file's name without its ending, changed so that it needs no quotes.
 fn name_of(path: &Path) -> String {
     let stem = path.file_stem().map_or_else(|| "table".to_owned(), |stem| stem.to_string_lossy().into_owned());
     let plain: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();

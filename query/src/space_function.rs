@@ -1,4 +1,4 @@
-//! `FROM space('NAME', COUNT)`: sampled architectures in the place of a table.
+//! `FROM space('NAME', COUNT)`: sampled architectures as a table.
 
 use nasprof_lut::Lut;
 use nasprof_spaces::Space;
@@ -15,7 +15,7 @@ use crate::tables::space;
 /// More architectures take minutes.
 const MAX_COUNT: u64 = 1_000_000;
 
-/// Puts tables in the place of all calls of `space` in a query; any other function is refused.
+/// Replaces all calls of `space` in a query by tables; any other function is refused.
 pub(crate) fn replace(statement: &mut Statement, sources: &Sources) -> Result<Vec<(String, DataFrame)>, Problem> {
     let mut made: Vec<(String, DataFrame)> = Vec::new();
     replace_functions(statement, &mut |factor| {
@@ -70,7 +70,7 @@ fn frame(arguments: &[FunctionArg], sources: &Sources) -> Result<DataFrame, Prob
     space::frame(&space, count, seed, lut(&space, table.as_deref(), sources).map_err(about)?).map_err(about)
 }
 
-/// The LUT that predicts: the one that is named, else the only one that is of the space.
+/// The LUT that predicts: the named one, else the only one for the space.
 fn lut<'a>(space: &Space, table: Option<&str>, sources: &'a Sources) -> Result<Option<&'a Lut>, String> {
     if let Some(table) = table {
         return sources.luts.get(table).map(Some).ok_or_else(|| format!("no LUT is the table `{table}`"));
@@ -78,7 +78,7 @@ fn lut<'a>(space: &Space, table: Option<&str>, sources: &'a Sources) -> Result<O
     let identity = space.graph.identity();
     let mut fitting: Vec<(&String, &Lut)> =
         sources.luts.iter().filter(|(_, lut)| lut.check_space(&space.name, &identity).is_ok()).collect();
-    // The only LUT has two names.
+    // A single LUT has two names.
     fitting.dedup_by(|(_, a), (_, b)| a == b);
     match &fitting[..] {
         [] => Ok(None),

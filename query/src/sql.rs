@@ -1,4 +1,4 @@
-//! A query's text: what it may say, and where in it something is wrong.
+//! Checks the text of a query, and finds the position of an error.
 
 use std::ops::ControlFlow;
 
@@ -13,7 +13,7 @@ use sqlparser::parser::{Parser, ParserError, ParserOptions};
 
 use crate::error::Problem;
 
-/// Parses a query as polars does. One that asks for more than to be answered is refused.
+/// Parses a query as polars does. Refuses statements other than queries.
 pub(crate) fn parse(text: &str) -> Result<Statement, Problem> {
     let options = ParserOptions { trailing_commas: true, ..ParserOptions::default() };
     let parsed = Parser::new(&GenericDialect).with_options(options).try_with_sql(text);
@@ -26,7 +26,7 @@ pub(crate) fn parse(text: &str) -> Result<Statement, Problem> {
     }
 }
 
-/// polars answers an outer join on an inequality as if it were an inner one; that would be another question's answer.
+/// Refuses outer joins on an inequality, because polars answers them as if they were inner joins.
 fn check_joins(statement: &mut Statement) -> Result<(), Problem> {
     struct Joins;
     impl VisitorMut for Joins {
@@ -58,7 +58,7 @@ fn joins_of(body: &SetExpr) -> ControlFlow<Problem> {
             joins_of(left)?;
             joins_of(right)
         }
-        // A query within is visited by itself.
+        // The visitor visits an inner query itself.
         _ => ControlFlow::Continue(()),
     }
 }
@@ -91,7 +91,7 @@ fn check_join(join: &Join) -> ControlFlow<Problem> {
     }
 }
 
-/// Whether a condition is `a = b`, or several of them.
+/// Whether a condition is `a = b`, or several of these joined by AND.
 fn is_equality(on: &Expr) -> bool {
     match on {
         Expr::Nested(on) => is_equality(on),
@@ -106,7 +106,7 @@ fn only_select() -> Problem {
     Problem::Sql { at: None, problem: "only queries are answered: nothing can be changed".to_owned(), hint }
 }
 
-/// The parser's words, with the place in front.
+/// The parser's message, with the position.
 fn of_parser(error: &ParserError) -> Problem {
     let words = match error {
         ParserError::TokenizerError(words) | ParserError::ParserError(words) => words.clone(),
@@ -124,7 +124,7 @@ fn of_parser(error: &ParserError) -> Problem {
     }
 }
 
-/// What polars says of a query, with the place of the name that it does not know and the nearest one that it does.
+/// The error of polars, with the position of an unknown name and the nearest known name.
 pub(crate) fn of_polars(error: &PolarsError, statement: &mut Statement, tables: &[&str], columns: &[&str]) -> Problem {
     match error {
         PolarsError::Context { error, .. } | PolarsError::ExprContext { error, .. } => {
@@ -138,14 +138,14 @@ pub(crate) fn of_polars(error: &PolarsError, statement: &mut Statement, tables: 
         }
         other => {
             let words = other.to_string();
-            // Hints of polars for its other interfaces mean nothing here.
+            // Hints of polars for its other interfaces do not apply here.
             Problem::sql(words.lines().next().unwrap_or_default())
         }
     }
 }
 
 fn unknown(what: &str, words: &str, statement: &mut Statement, known: &[&str]) -> Problem {
-    // The name is the first text in quotes; other words of the message list what there is.
+    // The name is the first text in quotes; the rest of the message lists the known names.
     let quoted = words.split(['"', '\'', '`']).nth(1).filter(|name| !name.is_empty());
     let name = quoted.unwrap_or(words.lines().next().unwrap_or_default());
     let near = nearest(name, known.iter().copied().filter(|known| *known != name));
@@ -153,7 +153,7 @@ fn unknown(what: &str, words: &str, statement: &mut Statement, known: &[&str]) -
     Problem::Sql { at: place_of(statement, name), problem, hint: None }
 }
 
-/// Where a name stands first.
+/// Position of the first occurrence of a name.
 fn place_of(statement: &mut Statement, name: &str) -> Option<(u64, u64)> {
     struct Finder<'a> {
         name: &'a str,
@@ -188,7 +188,7 @@ fn place_of(statement: &mut Statement, name: &str) -> Option<(u64, u64)> {
     finder.at
 }
 
-/// Lets `change` replace tables that are made by a function.
+/// Lets `change` replace each table that comes from a function.
 pub(crate) fn replace_functions(
     statement: &mut Statement,
     change: &mut dyn FnMut(&mut TableFactor) -> Result<(), Problem>,
@@ -210,7 +210,7 @@ pub(crate) fn replace_functions(
     }
 }
 
-/// Functions whose values polars counts without a sign.
+/// Functions whose results polars counts as unsigned.
 const COUNTS: [&str; 13] = [
     "array_length",
     "bit_length",
@@ -227,7 +227,7 @@ const COUNTS: [&str; 13] = [
     "strpos",
 ];
 
-/// Gives counts a sign: `COUNT(*) - 3` of two rows would be 4294967295.
+/// Makes counts signed: otherwise `COUNT(*) - 3` of two rows is 4294967295.
 pub(crate) fn sign_counts(statement: &mut Statement) {
     struct Counts;
     impl VisitorMut for Counts {

@@ -1,4 +1,4 @@
-//! Queries that take rows of one table as they are: few of very many, without those in memory twice.
+//! Queries that take unchanged rows of one table: a few of very many rows, without a second copy of all.
 
 use polars::prelude::{DataFrame, IdxSize, PolarsError};
 use polars::sql::SQLContext;
@@ -9,18 +9,18 @@ use sqlparser::ast::{
 
 use crate::sql::parse;
 
-/// Rows that are sorted at once: polars needs several times the memory of what it sorts.
+/// Rows that are sorted at once: polars needs several times their memory.
 const PART: usize = 1 << 20;
 
 /// `SELECT columns FROM table`, perhaps with a condition, an order and a limit.
 pub(crate) struct Taken {
     /// Name of the table.
     pub(crate) table: String,
-    /// Counts the rows; absent where the query has a limit of its own.
+    /// Counts the rows; absent if the query has a limit of its own.
     pub(crate) count: Option<Statement>,
-    /// The same order with all columns, where it is one by columns of the table.
+    /// The same order with all columns, if the query is ordered by columns of the table.
     ordered: Option<Query>,
-    /// How many of the first rows of the order the query needs, by its own limit.
+    /// Number of first rows that the query needs, by its own limit.
     limit: Option<usize>,
 }
 
@@ -37,7 +37,7 @@ impl Taken {
         let [from] = &select.from[..] else { return None };
         let TableFactor::Table { name, .. } = &from.relation else { return None };
         let [table] = &name.0[..] else { return None };
-        // Nothing but projection, table, condition, order and limit: then all else is as in a query that only counts.
+        // A query with only projection, table, condition, order and limit equals the counting query in everything else.
         let count = counting(select)?;
         let mut plain = query.clone();
         (plain.order_by, plain.limit_clause) = (None, None);
@@ -59,8 +59,8 @@ impl Taken {
         })?
     }
 
-    /// Rows of the table among which are all that a query with this order sees, if it sees the first so many; `None` where it needs
-    /// all rows, or they are few.
+    /// Rows of the table that include the first `seen` rows of the query's order; `None` if the query needs all rows,
+    /// or if the table is small.
     pub(crate) fn candidates(&self, table: &DataFrame, seen: usize) -> Result<Option<DataFrame>, PolarsError> {
         self.candidates_of_parts(table, seen, PART)
     }
@@ -90,7 +90,7 @@ impl Taken {
     }
 }
 
-/// The name of a column; numbers and expressions are none.
+/// The name of a column; `None` for numbers and expressions.
 fn column(expr: &Expr) -> Option<&Ident> {
     match expr {
         Expr::Identifier(name) => Some(name),
@@ -108,7 +108,7 @@ fn counting(select: &Select) -> Option<Box<Query>> {
     Some(query)
 }
 
-/// The first rows that a limit reaches to.
+/// Number of first rows within a limit, including its offset.
 fn rows_of(clause: &LimitClause) -> Option<usize> {
     let number = |expr: &Expr| match expr {
         Expr::Value(value) => match &value.value {
@@ -126,7 +126,7 @@ fn rows_of(clause: &LimitClause) -> Option<usize> {
     }
 }
 
-/// The query with all columns and without its limit, if it is ordered by columns of the table: no new name of the query is one.
+/// The query with all columns and without its limit, if its order uses only columns of the table and no new name.
 fn ordered(query: &Query, select: &Select) -> Option<Query> {
     let OrderByKind::Expressions(order) = &query.order_by.as_ref()?.kind else { return None };
     let is_new = |name: &Ident| {
@@ -172,7 +172,7 @@ mod tests {
         }
     }
 
-    /// The answer is the same from the candidates alone as from the table.
+    /// The candidates alone give the same answer as the table.
     #[test]
     fn the_first_rows_of_parts_hold_the_first_rows_of_all() {
         let count = 100_i64;

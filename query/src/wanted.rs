@@ -6,20 +6,20 @@ use sqlparser::ast::Statement;
 use sqlparser::dialect::GenericDialect;
 use sqlparser::tokenizer::{Token, Tokenizer};
 
-/// Names that a query has somewhere, or all.
+/// The names in a query, or all columns.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
     All,
     Named(BTreeSet<String>),
 }
 
-/// Words that use columns without their names.
+/// Words that use columns without naming them.
 const UNNAMED: [&str; 4] = ["COLUMNS", "EXCLUDE", "NATURAL", "TABLE"];
-/// What can stand behind a `*` that is no multiplication.
+/// Words that can follow a `*` that is no multiplication.
 const BEHIND_WILDCARD: [&str; 5] = ["FROM", "EXCEPT", "ILIKE", "RENAME", "REPLACE"];
 
 impl Wanted {
-    /// By the words of the query: one that is no column costs nothing, so what a word means need not be known.
+    /// Takes all words of the query. A word that is no column costs nothing, so the meaning of words is not needed.
     pub(crate) fn by(statement: &Statement) -> Self {
         let Ok(tokens) = Tokenizer::new(&GenericDialect, &statement.to_string()).tokenize() else { return Self::All };
         let tokens: Vec<Token> = tokens.into_iter().filter(|token| !matches!(token, Token::Whitespace(_))).collect();
@@ -50,7 +50,7 @@ fn is_one_of(words: &[&str], token: &Token) -> bool {
     matches!(token, Token::Word(word) if words.iter().any(|known| word.value.eq_ignore_ascii_case(known)))
 }
 
-/// Whether a `*` stands for all columns. That of `COUNT(*)` needs none.
+/// Whether a `*` means all columns; the one of `COUNT(*)` needs no column.
 fn is_wildcard(before: Option<&Token>, behind: Option<&Token>) -> bool {
     match behind {
         None | Some(Token::Comma | Token::SemiColon) => true,
@@ -74,7 +74,7 @@ mod tests {
         for name in ["session", "round", "visit", "workload", "layer"] {
             assert!(!wanted.has(name), "{name}");
         }
-        // A column of a join, of an order and of a part.
+        // A column in a join, in an order and in a partition.
         assert!(of("SELECT a.ns FROM a JOIN b USING (visit)").has("visit"));
         assert!(of("SELECT ns FROM a ORDER BY round").has("round"));
         assert!(of("SELECT SUM(ns) OVER (PARTITION BY workload) FROM a").has("workload"));
@@ -95,7 +95,7 @@ mod tests {
         ] {
             assert_eq!(Wanted::by(&parse(text).unwrap()), Wanted::All, "{text}");
         }
-        // Control: a product and a count are none.
+        // Control: a product and a count are no wildcards.
         for text in ["SELECT ns * round FROM journal", "SELECT COUNT(*) FROM journal", "SELECT (ns * 2) FROM journal"] {
             assert_ne!(Wanted::by(&parse(text).unwrap()), Wanted::All, "{text}");
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use thiserror::Error;
 
-/// A picture that cannot be made or written.
+/// A picture that cannot be drawn or written.
 #[derive(Debug, Error)]
 pub enum RenderError {
     /// A file cannot be read or written.
@@ -13,7 +13,7 @@ pub enum RenderError {
     File {
         /// The file.
         path: String,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
     /// A picture cannot be turned into pixels.

@@ -10,7 +10,7 @@ use crate::RenderError;
 /// Longest side of a picture, pixels.
 const MAX_SIDE: f32 = 4096.0;
 
-/// The font that all text is drawn in: nothing of the machine's fonts is used, so a picture looks alike everywhere.
+/// The font of all text: the machine's fonts are not used, so a picture looks the same everywhere.
 static FONTS: LazyLock<Arc<fontdb::Database>> = LazyLock::new(|| {
     let mut fonts = fontdb::Database::new();
     fonts.load_font_data(dejavu::sans::regular().to_vec());
@@ -31,7 +31,7 @@ pub struct Png {
 }
 
 impl Png {
-    /// An SVG file on white, at its own size, or smaller if a side would be longer than 4096 pixels.
+    /// Renders an SVG file on white, at its own size, or smaller if a side would be longer than 4096 pixels.
     ///
     /// # Errors
     /// If the text is not an SVG file.

@@ -8,7 +8,7 @@ use serde::Serialize;
 /// One run of a network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TracedRun {
-    /// What the network is called.
+    /// Name of the network.
     pub name: String,
     /// Its layers, in the order they ran, one after the other.
     pub layers: Vec<TracedLayer>,
@@ -27,7 +27,7 @@ pub struct TracedLayer {
     pub macs: u64,
     /// Trainable parameters.
     pub params: u64,
-    /// Nanoseconds.
+    /// Latency in nanoseconds.
     pub ns: u64,
 }
 
@@ -61,8 +61,8 @@ enum Arguments<'a> {
     Run { layers: usize },
 }
 
-/// The trace of some runs on a device: each is a thread, with the layers inside the run. Layers stand end to end: what lies
-/// between them was not timed.
+/// The trace of runs on a device: each run is a thread, with the layers inside the run. Layers are end to end, because the
+/// time between them was not measured.
 #[must_use]
 pub fn chrome_trace(device: &str, runs: &[TracedRun]) -> String {
     let named = |name, tid, value| Event {

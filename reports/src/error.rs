@@ -9,7 +9,7 @@ use thiserror::Error;
 /// A report that cannot be made.
 #[derive(Debug, Error)]
 pub enum ReportError {
-    /// A picture in it cannot be made, or the report not be written.
+    /// A picture in it cannot be drawn, or the report cannot be written.
     #[error(transparent)]
     Render(#[from] RenderError),
     /// A file cannot be read.
@@ -17,10 +17,10 @@ pub enum ReportError {
     File {
         /// The file.
         path: String,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
-    /// A file does not hold what its name says.
+    /// The content of a file does not match its name.
     #[error("{path}: {problem}")]
     Format {
         /// The file.

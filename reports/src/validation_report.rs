@@ -9,13 +9,13 @@ use nasprof_spaces::Space;
 use crate::network::{Breakdown, breakdown};
 use crate::page::{Cell, Column, Section, Statement, Table, Verdict, figure, headline, page, statements, table};
 
-/// The bands that are drawn and counted, relative.
+/// Relative widths of the bands that are drawn and counted.
 const BANDS: [f64; 3] = [0.02, 0.05, 0.10];
-/// Networks whose time is taken apart.
+/// Number of networks whose latency is broken down.
 const TAKEN_APART: usize = 5;
 
-/// A validation as one HTML file. With the LUT and the space that it was made with, the report also says where the
-/// time of some networks goes.
+/// A validation as one HTML file. With its LUT and its space, the report also says where the time of some networks
+/// goes.
 #[must_use]
 pub fn validation_report(result: &Validation, name: &str, with: Option<(&Lut, &Space)>) -> String {
     let errors = result.errors();
@@ -159,7 +159,7 @@ fn charts(result: &Validation, errors: &[f64]) -> Markup {
     }
 }
 
-/// The diagonal and a line on either side of it for each band.
+/// The diagonal, and for each band a line on either side of it.
 fn bands(low: f64, high: f64) -> Vec<Guide> {
     let margin = (high - low) * 0.08;
     let steps = 200;

@@ -1,4 +1,4 @@
-//! Columns as Parquet, with a checksum of all cells: the form of the tables that runs leave.
+//! Columns as Parquet with a checksum of all cells: the format of the tables that runs write.
 
 use std::collections::HashMap;
 use std::fs;
@@ -23,7 +23,7 @@ use crate::folder::sha256;
 
 const CHECKSUM: &str = "nasprof_sha256";
 const FORMAT: &str = "nasprof_format_version";
-/// Most bytes of a table: some ten thousand networks.
+/// Maximum size of a table in bytes: enough for some ten thousand networks.
 const MAX_BYTES: u64 = 1 << 28;
 
 /// A table that cannot be read or written.
@@ -37,7 +37,7 @@ pub enum TableError {
         /// Why.
         source: io::Error,
     },
-    /// It is no such table, or a damaged one.
+    /// The file has another format, or is damaged.
     #[error("{}: {problem}", path.display())]
     Format {
         /// The table.
@@ -55,7 +55,7 @@ pub(crate) enum Column {
     Whole(Vec<Option<i64>>),
 }
 
-/// Columns by their names, all of one length.
+/// Named columns, all of the same length.
 pub(crate) type Columns = Vec<(&'static str, Column)>;
 
 /// Writes columns; the file is replaced atomically.
@@ -65,7 +65,7 @@ pub(crate) fn write_columns(path: &Path, columns: &Columns) -> Result<(), TableE
     replace_file(path, &bytes).map_err(|source| TableError::File { path: path.to_owned(), source })
 }
 
-/// Reads columns of these names and types; they are as they were written.
+/// Reads columns of these names and types, and verifies the checksum.
 pub(crate) fn read_columns(path: &Path, of: &Columns, what: &str) -> Result<Vec<Column>, TableError> {
     let fail = |source| TableError::File { path: path.to_owned(), source };
     let metadata = fs::metadata(path).map_err(fail)?;
@@ -73,7 +73,7 @@ pub(crate) fn read_columns(path: &Path, of: &Columns, what: &str) -> Result<Vec<
         return Err(fail(io::Error::other("it is no file of at most 256 MiB")));
     }
     let bytes = fs::read(path).map_err(fail)?;
-    // The library is not written for hostile files: some damage makes it panic.
+    // The library panics on some damaged files.
     let columns = caught(|| decode(bytes, of, what)).unwrap_or_else(|| Err("a damaged Parquet file".to_owned()));
     columns.map_err(|problem| TableError::Format { path: path.to_owned(), problem })
 }
@@ -91,7 +91,7 @@ impl Column {
         }
     }
 
-    /// Without values, of the same type.
+    /// An empty column of the same type.
     fn emptied(&self) -> Self {
         match self {
             Self::Text(_) => Self::Text(Vec::new()),
@@ -154,7 +154,7 @@ fn encode(columns: &Columns) -> Result<Vec<u8>, ParquetError> {
     let metadata = metadata.map(|(key, value)| KeyValue::new(key.to_owned(), value));
     let properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
-        // Not the library's version: the same records are the same bytes.
+        // Without the library's version, so that equal records give equal bytes.
         .set_created_by("nasprof".to_owned())
         .set_key_value_metadata(Some(metadata.to_vec()))
         .build();

@@ -10,13 +10,13 @@ use thiserror::Error;
 
 use crate::config::Quantity;
 
-/// A cost that cannot be given.
+/// An unknown cost.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CostError {
     /// The LUT has no times for layers that the architecture runs.
     #[error("the LUT has no latency of {}", .0.join(", "))]
     Missing(Vec<String>),
-    /// The quantity is read from a LUT, and none was given.
+    /// The quantity needs a LUT, and there is none.
     #[error("{} needs a LUT", .0.name())]
     NoLut(Quantity),
     /// The architecture is not one of the space.
@@ -32,16 +32,16 @@ pub enum CostError {
 pub enum Optimality {
     /// No architecture of the space is beyond it.
     Exact,
-    /// No single changed choice leads beyond it, or the search ended early because it was enough.
+    /// No change of a single choice improves it, or the search stopped early at a sufficient value.
     CoordinateSearch,
 }
 
-/// An architecture with the least or the most of a quantity.
+/// An architecture that minimises or maximises a quantity.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Extremum {
     /// The architecture.
     pub arch: Arch,
-    /// Its quantity, in the quantity's unit.
+    /// Its value, in the unit of the quantity.
     pub value: f64,
     /// How well it is known.
     pub optimality: Optimality,
@@ -72,12 +72,12 @@ impl<'a> Costs<'a> {
         }
         let supernet = if batch == 1 { space.graph.clone() } else { space.graph.with_batch(batch)? };
         let mut costs = Self { quantity, runtime, supernet, estimator: lut.map(Estimator::new), table: None };
-        // A peak is a largest value and not a sum.
+        // Peak memory is a maximum, not a sum.
         if quantity != Quantity::Memory {
             costs.table = CostTable::tabulate(space, |arch| costs.of(arch).ok());
         }
-        // Where choices depend on each other, all candidates are tried in a few architectures, so that a missing layer is
-        // found now and not in the middle of a search.
+        // If choices depend on each other, a few architectures try all candidates. So a missing layer fails now and not in
+        // the middle of a search.
         let most = space.choices.iter().map(|c| c.candidates.len()).max().unwrap_or(1);
         for step in 0..most.max(1) {
             let selected = space.choices.iter().enumerate().map(|(i, c)| ((step + i) % c.candidates.len()) as u16);
@@ -104,7 +104,7 @@ impl<'a> Costs<'a> {
             }
             (Quantity::Memory, Some(estimator)) => {
                 let estimate = estimator.estimate(&subnet);
-                // Without the row of a layer its workspace is not known, and the peak would come out too small.
+                // If the LUT has no row for a layer, its workspace is unknown and the peak would be too small.
                 match estimate.latency_ms {
                     Some(_) => Ok(estimate.peak_memory_bytes as f64),
                     None => Err(missing(estimator, &subnet)),
@@ -114,11 +114,11 @@ impl<'a> Costs<'a> {
         }
     }
 
-    /// The quantity of many architectures, in parallel. Where no table gives it, latencies are those of the batch form, which knows no
-    /// context of a layer ([`BatchEstimator`]).
+    /// The quantity of many architectures, in parallel. If it is not tabulated, the latencies are those of the batch form,
+    /// which ignores the context of a layer ([`BatchEstimator`]).
     ///
     /// # Errors
-    /// As [`Costs::of`].
+    /// Those of [`Costs::of`].
     pub fn of_all(&self, space: &Space, archs: &[Arch]) -> Result<Vec<f64>, CostError> {
         if self.table.is_none() {
             match (self.quantity, &self.estimator) {
@@ -140,24 +140,25 @@ impl<'a> Costs<'a> {
         archs.par_iter().map(|arch| self.of(arch)).collect()
     }
 
-    /// Whether costs come from a table, in nanoseconds; else each prunes its network first, in milliseconds.
+    /// Whether costs are tabulated: a lookup then takes nanoseconds. Otherwise each cost prunes a network, which takes
+    /// milliseconds.
     #[must_use]
     pub fn is_tabulated(&self) -> bool {
         self.table.is_some()
     }
 
-    /// The architecture with the least of the quantity: exact where a table gives it, else what a coordinate search finds.
+    /// The architecture with the smallest quantity: exact if tabulated, otherwise from a coordinate search.
     ///
     /// # Errors
-    /// As [`Costs::of`].
+    /// Those of [`Costs::of`].
     pub fn minimum(&self, space: &Space) -> Result<Extremum, CostError> {
         self.find_at_most(space, f64::NEG_INFINITY)
     }
 
-    /// The same, but a coordinate search ends at the first architecture that has at most `bound`.
+    /// As [`Costs::minimum`], but a coordinate search stops at the first architecture with at most `bound`.
     ///
     /// # Errors
-    /// As [`Costs::of`].
+    /// Those of [`Costs::of`].
     pub fn find_at_most(&self, space: &Space, bound: f64) -> Result<Extremum, CostError> {
         match &self.table {
             Some(table) => Ok(Extremum::exact(table.minimum())),
@@ -165,10 +166,10 @@ impl<'a> Costs<'a> {
         }
     }
 
-    /// As [`Costs::find_at_most`], of the most instead of the least: at least `bound` is enough.
+    /// The architecture with the largest quantity; a coordinate search stops at the first one with at least `bound`.
     ///
     /// # Errors
-    /// As [`Costs::of`].
+    /// Those of [`Costs::of`].
     pub fn find_at_least(&self, space: &Space, bound: f64) -> Result<Extremum, CostError> {
         match &self.table {
             Some(table) => Ok(Extremum::exact(table.maximum())),
@@ -176,7 +177,7 @@ impl<'a> Costs<'a> {
         }
     }
 
-    /// Changes one choice at a time as long as that is better.
+    /// Changes one choice at a time while that improves the value.
     fn coordinate_search(
         &self,
         space: &Space,
@@ -208,13 +209,13 @@ impl<'a> Costs<'a> {
     }
 }
 
-/// Architectures that one thread counts at a time.
+/// Architectures per parallel task.
 const PART: usize = 512;
 
-/// Parameters and MACs of many architectures, of the layers that libtorch runs.
+/// Parameters and MACs of many architectures, counted over the layers that libtorch runs.
 ///
 /// # Errors
-/// The first that is not an architecture of the space.
+/// The first architecture that is not one of the space.
 pub(crate) fn counts(graph: &Graph, archs: &[Arch]) -> Result<Vec<(u64, u64)>, CostError> {
     let nodes = (0..graph.nodes().len()).map(|node| graph.cost_of(&[NodeId(node)]));
     let nodes: Vec<(u64, u64)> = nodes.map(|cost| (cost.params, cost.macs)).collect();

@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum RunEvent {
-    /// A line that stays.
+    /// A line that stays in the output.
     Line(String),
-    /// How far the run is, a few times a second.
+    /// Progress of the run, a few times a second.
     Step(Step),
-    /// How far the judging of architectures after the last step is, a few times a second.
+    /// Progress of judging architectures after the last step, a few times a second.
     Judging(Judging),
-    /// A line for the journal of the process that this one works for.
+    /// A journal line for the parent process, which keeps the journal.
     Record(serde_json::Value),
-    /// Why it ended.
+    /// The error that ended the run.
     Failed {
         /// What is wrong.
         message: String,
@@ -23,23 +23,23 @@ pub enum RunEvent {
     },
 }
 
-/// How many architectures are judged with the weights of the supernet.
+/// Progress of judging architectures with the weights of the supernet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Judging {
-    /// So far.
+    /// Architectures judged so far.
     pub judged: u64,
-    /// At most.
+    /// Maximum number of architectures to judge.
     pub wanted: u64,
     /// Seconds left at the pace so far.
     pub seconds_left: u64,
 }
 
-/// How far a run is.
+/// Progress of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
-    /// Epoch, counted from 1 with the warm-up, and how many there are.
+    /// The epoch, counted from 1 including the warm-up.
     pub epoch: u32,
     /// Epochs of the run.
     pub epochs: u32,
@@ -53,13 +53,13 @@ pub struct Step {
     pub loss: f64,
     /// Share of training images of the epoch so far that were classified wrongly.
     pub error: f64,
-    /// What acts on the distribution.
+    /// The quantities whose regularizers act on the distribution.
     pub expected: Vec<Expected>,
     /// Seconds left at the pace so far.
     pub seconds_left: u64,
 }
 
-/// A quantity that is regularized, as expected now.
+/// The current expected value of a regularized quantity.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expected {
@@ -69,7 +69,7 @@ pub struct Expected {
     pub unit: String,
     /// Its expected value.
     pub value: f64,
-    /// What a constraint aims at.
+    /// The target of a constraint.
     pub target: Option<f64>,
     /// The constraint's multiplier.
     pub multiplier: Option<f64>,

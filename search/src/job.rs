@@ -19,27 +19,27 @@ const FILE: &str = "result.json";
 pub struct Job {
     /// What to do.
     pub task: Task,
-    /// The experiment, with everything set over it.
+    /// The experiment, with all overrides applied.
     pub experiment: Experiment,
     /// The run folder.
     pub folder: PathBuf,
-    /// What to do with a run that the folder holds already.
+    /// What to do with an existing run in the folder.
     pub existing: Existing,
 }
 
-/// What to do with a run that a folder holds already.
+/// What to do with an existing run in a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Existing {
-    /// Nothing is touched.
+    /// Leave it untouched.
     Refuse,
-    /// The run is gone on with, if it is of the same experiment with the same LUTs.
+    /// Resume it, if it is a run of the same experiment with the same LUTs.
     Resume,
-    /// A new run takes its place, whatever it was.
+    /// Replace it with a new run.
     Overwrite,
 }
 
-/// What a run writes into its folder; other files there are not ours.
+/// Files that a run writes into its folder; other files belong to the user.
 pub const FILES: [&str; 18] = [
     "result.json",
     "judged.json",
@@ -61,7 +61,7 @@ pub const FILES: [&str; 18] = [
     "log.txt",
 ];
 
-/// Removes the files of a run from its folder, but for those that are `kept`.
+/// Removes the files of a run from its folder, except those in `kept`.
 ///
 /// # Errors
 /// If one of them cannot be removed.
@@ -84,14 +84,14 @@ pub fn clear(folder: &Path, kept: &[&str]) -> io::Result<()> {
 pub enum Task {
     /// Run the experiment.
     Run,
-    /// Select once more from a finished search, its estimated latencies multiplied by a factor.
+    /// Select another winner from a finished search, with all estimated latencies multiplied by a factor.
     Select {
         /// Measured over estimated latency of the winner.
         factor: f64,
     },
-    /// Train a list of networks, one after the other, each by itself.
+    /// Train a list of networks one by one.
     TrainMany {
-        /// The list, as [`crate::trials::read_list`] takes it.
+        /// The list, in the format of [`crate::trials::read_list`].
         list: PathBuf,
     },
     /// Judge the networks of a table with the weights of a finished search's supernet.
@@ -99,13 +99,13 @@ pub enum Task {
         /// The table of trained networks.
         table: PathBuf,
     },
-    /// Train one network for a search, which started this process and keeps the journal in the folder.
+    /// Train one network for the search that started this process. The search keeps the journal in the folder.
     TrainOne {
         /// The network.
         arch: Arch,
         /// Its number in the search, which names its checkpoints.
         number: usize,
-        /// Epochs that it has had at the end.
+        /// Total epochs of the network at the end of the job.
         epochs: u32,
     },
 }
@@ -115,29 +115,29 @@ pub enum Task {
 pub struct RunResult {
     /// Always 1.
     pub format_version: u32,
-    /// The winner; absent for a genotype, which is no selection of the space's choices.
+    /// The winner; absent for a genotype, which is not a selection of the space's choices.
     pub arch: Option<ArchFile>,
-    /// Its latency: wanted, estimated and measured.
+    /// Its target, limit, estimated and measured latency.
     #[serde(flatten)]
     pub latency: Latency,
-    /// Whether all hard limits are kept to, by the estimates and the factor.
+    /// Whether it meets all hard limits, by the estimates times the factor.
     pub feasible: bool,
-    /// Whether the most probable architecture had to be left because of the limits.
+    /// Whether the limits ruled out the most probable architecture.
     pub repaired: bool,
-    /// Share of correctly classified images: of a search validation images, of a training test images.
+    /// Share of correctly classified images: validation images for a search, test images for a training.
     pub accuracy: f64,
-    /// Which images, and with which weights.
+    /// The images and the weights of the accuracy, in words.
     pub accuracy_of: String,
-    /// How many images; absent in results of versions before 0.2.
+    /// Number of these images; absent in results of versions before 0.2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accuracy_images: Option<usize>,
-    /// Where it was computed, and why there; absent in results of versions before 0.3.
+    /// The device of the computation and the reason for it; absent in results of versions before 0.3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub computed_on: Option<String>,
-    /// How often the training images were gone over; absent in results of versions before 0.2.
+    /// Passes over the training images; absent in results of versions before 0.2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epochs: Option<Epochs>,
-    /// Of a training: which epoch's weights were kept, and why.
+    /// For a training: the epoch whose weights are kept, and the images that decided it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub training: Option<Trained>,
     /// All regularized quantities of the winner, in the experiment's order.
@@ -146,7 +146,7 @@ pub struct RunResult {
     pub params: u64,
     /// Multiply-accumulates of the winner for one image.
     pub macs: u64,
-    /// Time in the run, over all its parts, seconds.
+    /// Duration of the run in seconds, summed over its parts if it was resumed.
     pub seconds: f64,
     /// The experiment's seed.
     pub seed: u64,
@@ -156,12 +156,12 @@ impl RunResult {
     /// Reads the result of a run folder.
     ///
     /// # Errors
-    /// If it cannot be read or is none.
+    /// If the file cannot be read or is not a result.
     pub fn read(folder: &Path) -> io::Result<Self> {
         Ok(serde_json::from_str(&fs::read_to_string(folder.join(FILE))?)?)
     }
 
-    /// Writes it and its architecture into a run folder, with the list of the run's files.
+    /// Writes the result and its architecture into a run folder, with the list of the run's files.
     ///
     /// # Errors
     /// If a file cannot be written.
@@ -169,7 +169,7 @@ impl RunResult {
         write_result(folder, self.arch.as_ref(), self)
     }
 
-    /// How many images the accuracy is of. Older results have it as the first word of `accuracy_of` only.
+    /// Number of images of the accuracy. Older results have it only as the first word of `accuracy_of`.
     #[must_use]
     pub fn images(&self) -> Option<usize> {
         self.accuracy_images.or_else(|| self.accuracy_of.split_whitespace().next()?.parse().ok())
@@ -180,19 +180,19 @@ impl RunResult {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Epochs {
-    /// All of them.
+    /// All passes.
     pub all: u32,
-    /// The first ones, in which a search trains weights only: `training.warm_up_epochs`.
+    /// The warm-up, in which a search trains only weights: `training.warm_up_epochs`.
     pub warm_up: u32,
-    /// The ones after: `training.epochs`.
+    /// The passes after the warm-up: `training.epochs`.
     pub after_warm_up: u32,
-    /// The values of `training.epochs` with which the run was finished before it was extended.
+    /// Earlier values of `training.epochs`, with which the run finished before it was extended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extended_from: Vec<u32>,
 }
 
 impl Epochs {
-    /// In words, with what comes first: `3 epochs: 1 of warm-up (weights only), then 2`.
+    /// In words: `3 epochs: 1 of warm-up (weights only), then 2`.
     #[must_use]
     pub fn in_words(&self) -> String {
         let Self { all, warm_up, after_warm_up, .. } = self;
@@ -204,16 +204,16 @@ impl Epochs {
     }
 }
 
-/// Which weights a training kept.
+/// The weights that a training keeps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trained {
-    /// The epoch whose weights were kept, counted from 1: the one with the smallest error on the validation images, or
-    /// without validation images the last one.
+    /// The epoch of the weights, counted from 1: the one with the smallest error on the validation images, or the last one
+    /// without validation images.
     pub epoch: u32,
-    /// Images that weights were learnt from.
+    /// Number of images that the weights were learnt from.
     pub train_images: usize,
-    /// Images that the epoch was chosen by; none were learnt from.
+    /// Number of images that selected the epoch; no weights were learnt from them.
     pub valid_images: usize,
     /// Share of the validation images that the kept weights classify correctly; absent without validation images.
     pub valid_accuracy: Option<f64>,
@@ -239,6 +239,6 @@ pub struct QuantityResult {
     pub kind: String,
     /// The target or upper bound.
     pub limit: Option<f64>,
-    /// Its value by LUT and graph.
+    /// Its value, estimated by LUT and graph.
     pub estimated: f64,
 }

@@ -1,4 +1,4 @@
-//! The LUTs of a run, identified by content: a LUT that was measured again under the same path is another one.
+//! The LUTs of a run, identified by content: a new measurement under the same path is another LUT.
 
 use std::path::Path;
 use std::{fs, io};
@@ -8,10 +8,10 @@ use nasprof_lut::replace_file;
 use crate::config::Experiment;
 use crate::folder::{FolderError, sha256};
 
-/// The file in a run's folder, as `sha256sum --check` reads it.
+/// The file in a run's folder, in the format of `sha256sum --check`.
 const NAME: &str = "luts.sha256";
 
-/// Writes down what the LUTs of an experiment are.
+/// Records the digests of an experiment's LUTs.
 ///
 /// # Errors
 /// If a LUT cannot be read or the file cannot be written.
@@ -19,11 +19,10 @@ pub fn keep(folder: &Path, experiment: &Experiment) -> io::Result<()> {
     replace_file(&folder.join(NAME), listed(experiment)?.as_bytes())
 }
 
-/// Checks that the LUTs of an experiment are what they were when the run in the folder was begun.
+/// Checks that an experiment's LUTs have not changed since the run in the folder began.
 ///
 /// # Errors
-/// A LUT that is another one by now or cannot be read; a list that is missing although there are LUTs, as runs of the oldest
-/// versions have none.
+/// A LUT that has changed or cannot be read; a missing list although there are LUTs, as in runs of the oldest versions.
 pub fn check(folder: &Path, experiment: &Experiment) -> Result<(), FolderError> {
     if luts(experiment).next().is_none() {
         return Ok(());

@@ -1,5 +1,5 @@
-//! From an experiment to its winner: search, and where the experiment names a device, measure and select again until the
-//! device agrees with the budget.
+//! From an experiment to its winner. If the experiment names a device, the winner is measured, and selected again until the
+//! measured latency meets the budget.
 
 use std::path::{Path, PathBuf};
 
@@ -11,26 +11,26 @@ use crate::folder::{Claim, FolderError, claim, claim_sampled, finished};
 use crate::job::{Existing, Job, RunResult, Task};
 use crate::winner::{DeviceEvaluator, Measured, Selector, select_on_device};
 
-/// Runs the jobs of searches that train: the program with libtorch, or a stand-in.
+/// Runs the jobs of searches that train: `nasprof-search`, or a substitute in tests.
 pub trait Trainer {
-    /// What can go wrong.
+    /// Its errors.
     type Error;
 
-    /// Does a job; its result is in the run folder afterwards.
+    /// Runs a job, which leaves its result in the run folder.
     ///
     /// # Errors
-    /// A job that cannot be done or was interrupted.
+    /// A job that fails or is interrupted.
     fn run(&mut self, job: &Job) -> Result<(), Self::Error>;
 
-    /// Is told that a winner is selected again, with the LUT's latencies multiplied by a factor.
+    /// Called before a winner is selected again, with the LUT's latencies multiplied by a factor.
     fn selecting_again(&mut self, factor: f64);
 }
 
-/// A search that trains, or a training, with its winner measured if there is a device. A finished run that is resumed gives
-/// its result, and nothing is run or measured again.
+/// Runs a search that trains, or a training, and measures its winner if there is a device. If a finished run is resumed, it
+/// returns the existing result, and runs or measures nothing.
 ///
 /// # Errors
-/// A folder that cannot be used; what the trainer and the device report.
+/// A folder that cannot be used; errors of the trainer and the device.
 pub fn trained<E: From<FolderError>>(
     job: &Job,
     trainer: &mut dyn Trainer<Error = E>,
@@ -51,7 +51,7 @@ pub fn trained<E: From<FolderError>>(
     }
 }
 
-/// Winners of searches that train.
+/// Selects winners of searches that train.
 struct TrainedSelector<'a, E> {
     job: &'a Job,
     trainer: &'a mut dyn Trainer<Error = E>,
@@ -76,22 +76,22 @@ fn read(folder: &Path) -> Result<RunResult, FolderError> {
     finished(folder)?.ok_or_else(|| FolderError::Missing { path: folder.join("result.json") })
 }
 
-/// What a search without training is run with.
+/// The inputs of a search without training.
 #[derive(Debug, Clone)]
 pub struct SampledSearch {
     /// The experiment.
     pub experiment: Experiment,
     /// The run folder.
     pub folder: PathBuf,
-    /// What to do with a run that the folder holds already.
+    /// What to do with an existing run in the folder.
     pub existing: Existing,
 }
 
-/// A search without training, with its winner measured if there is a device. A final result of a run that is resumed is given as it is;
-/// any other is made again, which takes seconds. `watch` is told how far it is and may end it.
+/// Runs a search without training, and measures its winner if there is a device. A resumed run with a final result returns
+/// it; any other one runs again, which takes seconds. `watch` receives the progress and may end the search.
 ///
 /// # Errors
-/// A folder that cannot be used, a search that finds nothing or is ended, what the device reports.
+/// A folder that cannot be used, a search that finds nothing or is ended, errors of the device.
 pub fn sampled<E: From<RunError>>(
     search: &SampledSearch,
     watch: &mut dyn Watch,
@@ -110,7 +110,7 @@ pub fn sampled<E: From<RunError>>(
     }
 }
 
-/// The result of a run that is over.
+/// The final result of a resumed run, if it has one.
 fn final_result(
     folder: &Path,
     experiment: &Experiment,
@@ -122,16 +122,16 @@ fn final_result(
     }
 }
 
-/// Is told about a search without training.
+/// Observes a search without training.
 pub trait Watch {
-    /// How far it is; whether it is to go on.
+    /// Receives the progress. Returns whether the search goes on.
     fn sampling(&mut self, sampling: &Sampling) -> bool;
 
-    /// A winner is selected again, with the LUT's latencies multiplied by a factor.
+    /// Called before a winner is selected again, with the LUT's latencies multiplied by a factor.
     fn selecting_again(&mut self, factor: f64);
 }
 
-/// Winners of searches that train nothing.
+/// Selects winners of searches without training.
 struct SampledSelector<'a, E> {
     search: &'a SampledSearch,
     watch: &'a mut dyn Watch,
@@ -156,7 +156,7 @@ impl<E: From<RunError>> Selector for SampledSelector<'_, E> {
     }
 }
 
-/// Calls a closure for each measurement, one after the other: of devices whose level does not change.
+/// Calls a closure for each measurement, one after the other; for devices with a constant level.
 impl<E, F: FnMut(&ArchFile) -> Result<Measured, E>> DeviceEvaluator for F {
     type Error = E;
 

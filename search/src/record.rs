@@ -1,4 +1,4 @@
-//! `result.json` of any run, as a type: what reports and the command line show.
+//! `result.json` of any run, as a type for reports and the command line.
 
 use nasprof_graph::arch::ArchFile;
 use serde::{Deserialize, Serialize, Serializer};
@@ -23,15 +23,15 @@ pub struct RecordedQuantity<'a> {
     pub name: &'a str,
     /// The target or upper bound.
     pub limit: Option<f64>,
-    /// By LUT and graph.
+    /// Its value, estimated by LUT and graph.
     pub estimated: f64,
 }
 
 impl Record {
-    /// Reads the text of a `result.json`, also of earlier versions. Only a search without training has a `score`.
+    /// Reads the text of a `result.json`, including earlier versions. Only a search without training has a `score`.
     ///
     /// # Errors
-    /// A text that is no result.
+    /// A text that is not a result.
     pub fn parse(text: &str) -> serde_json::Result<Self> {
         #[derive(Deserialize)]
         struct Kind {
@@ -43,7 +43,7 @@ impl Record {
         })
     }
 
-    /// The result, if it is one with images.
+    /// The result of a search that trains or of a training; `None` for other runs.
     #[must_use]
     pub fn trained(&self) -> Option<&RunResult> {
         match self {

@@ -1,4 +1,4 @@
-//! Learning rates over the steps of a training, by the formulas of NNabla's learning rate schedulers.
+//! Learning rates over the steps of a training, with the formulas of NNabla's learning rate schedulers.
 
 use std::f64::consts::PI;
 
@@ -8,19 +8,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Schedule {
-    /// It stays.
+    /// Constant.
     #[default]
     Constant,
     /// Half a cosine from the base to zero at the end: `base / 2 * (1 + cos(pi * step / steps))`.
     Cosine,
-    /// A line up to the base, then half a cosine over the steps that are left.
+    /// Linear up to the base, then half a cosine over the remaining steps.
     CosineWarmUp {
-        /// How long the line is.
+        /// Length of the linear part in epochs.
         warm_up_epochs: u32,
-        /// Where it starts; a negative number means at the base.
+        /// Learning rate at the start; a negative number stands for the base.
         warm_up_learning_rate: f64,
     },
-    /// Multiplied by a rate after every so many epochs.
+    /// Multiplied by a rate every `every_epochs` epochs.
     Step {
         /// The factor.
         rate: f64,
@@ -31,10 +31,10 @@ pub enum Schedule {
     MultiStep {
         /// The factor.
         rate: f64,
-        /// After so many.
+        /// Numbers of epochs after which the rate is multiplied.
         epochs: Vec<u32>,
     },
-    /// `base * (1 - step / steps) ^ power`; with a power of 1 a line to zero.
+    /// `base * (1 - step / steps) ^ power`; linear to zero for a power of 1.
     Polynomial {
         /// The power.
         power: f64,
@@ -47,7 +47,7 @@ pub enum Schedule {
 }
 
 impl Schedule {
-    /// What is wrong with it for a training of so many epochs, if anything.
+    /// What is wrong with it for a training of `epochs` epochs, if anything.
     #[must_use]
     pub fn problem(&self, epochs: u32) -> Option<String> {
         let positive = |name: &str, value: f64| {
@@ -83,14 +83,14 @@ pub struct LearningRate {
 }
 
 impl LearningRate {
-    /// The learning rates of a training with so many optimizer steps an epoch.
+    /// The learning rates of a training with `steps_per_epoch` optimizer steps per epoch.
     #[must_use]
     pub fn new(schedule: Schedule, base: f64, steps_per_epoch: u64, epochs: u32) -> Self {
         let steps_per_epoch = steps_per_epoch.max(1);
         Self { schedule, base, steps_per_epoch, steps: steps_per_epoch.saturating_mul(u64::from(epochs)) }
     }
 
-    /// The learning rate of a step, counted from 0. Past the end it stays at what the formula gives for the end.
+    /// The learning rate of a step, counted from 0. After the last step it keeps the final value of the formula.
     #[must_use]
     pub fn at(&self, step: u64) -> f64 {
         let step = step.min(self.steps);
@@ -126,7 +126,7 @@ fn power(rate: f64, exponent: u64) -> f64 {
     rate.powf(exponent as f64)
 }
 
-/// How the base learning rate follows the batch size.
+/// How the base learning rate scales with the batch size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ScalingRule {
@@ -136,11 +136,11 @@ pub enum ScalingRule {
     SquareRoot,
 }
 
-/// The learning rate in a file is meant for a batch of `base_batch`; another batch size changes it by the rule.
+/// Scaling of a learning rate that is given for a batch size of `base_batch`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BatchScaling {
-    /// The batch size that the learning rate is given for.
+    /// The batch size of the given learning rate.
     pub base_batch: usize,
     /// The rule.
     pub rule: ScalingRule,

@@ -1,44 +1,44 @@
-//! How a measured latency compares with what was asked for.
+//! Comparison of a measured latency with its target or limit.
 
 use std::fmt;
 
 use crate::winner::{Latency, TOLERANCE};
 
-/// Half of the last digit that is shown: less is no difference.
+/// Half a unit of the last printed digit; smaller differences count as zero.
 const ROUNDING: f64 = 5e-5;
 
-/// How good a latency is.
+/// The quality of a latency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grade {
     /// Within a limit, or at most 1 % below a target.
     Good,
-    /// Further below a target, which leaves a part of the budget unused, or up to 1 % above it.
+    /// More than 1 % below a target, which leaves part of the budget unused, or up to 1 % above it.
     Doubtful,
     /// Above a limit, or more than 1 % above a target.
     Bad,
 }
 
-/// What a latency is compared with.
+/// The reference of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Goal {
-    /// What a constraint aims at.
+    /// The target of a constraint.
     Target,
-    /// The most that is allowed.
+    /// The hard upper bound.
     Limit,
 }
 
 /// A measured latency against the target or the limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Comparison {
-    /// With what.
+    /// The reference.
     pub goal: Goal,
-    /// Measured over wanted, less 1: negative below.
+    /// Measured over wanted, minus 1; negative below the reference.
     pub difference: f64,
-    /// How good that is.
+    /// The quality.
     pub grade: Grade,
 }
 
-/// As people read it: `2.13 % below target`.
+/// In words: `2.13 % below target`.
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let goal = match self.goal {
@@ -48,7 +48,7 @@ impl fmt::Display for Comparison {
         let side = if self.difference < 0.0 { "below" } else { "above" };
         match self.difference.abs() {
             size if size >= ROUNDING => write!(f, "{:.2} % {side} {goal}", 100.0 * size),
-            // A limit is exceeded by however little.
+            // Even a tiny excess violates a limit.
             _ if self.grade == Grade::Bad => write!(f, "just {side} {goal}"),
             _ => write!(f, "at {goal}"),
         }
@@ -56,8 +56,8 @@ impl fmt::Display for Comparison {
 }
 
 impl Latency {
-    /// The measured latency against what was asked for: the limit if it is exceeded or there is no target. `None` without
-    /// a measurement, or if nothing was asked for.
+    /// Compares the measured latency with the target, or with the limit if it is exceeded or there is no target. `None`
+    /// without a measurement, or without target and limit.
     #[must_use]
     pub fn comparison(&self) -> Option<Comparison> {
         let measured = self.measured.as_ref()?.latency_ms;

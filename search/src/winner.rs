@@ -5,53 +5,53 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Plan, Quantity, RegularizerKind};
 
-/// A winner at most so far from its target counts as on it; one more is selected if it is further.
+/// Maximum relative distance of a winner from its target; beyond it another winner is selected.
 pub const TOLERANCE: f64 = 0.01;
-/// The most that are measured to find one that meets the target and keeps to a hard limit.
+/// Maximum number of winners to measure until one meets the target and the hard limit.
 const MOST: usize = 5;
-/// The most that are selected once more because side by side none keeps to a hard limit.
+/// Maximum number of further winners if none meets the hard limit side by side.
 const MORE: usize = 2;
-/// The most that are measured side by side at the end.
+/// Maximum number of winners to measure side by side at the end.
 const SIDE_BY_SIDE: usize = 3;
 
-/// A winner's latency: wanted, estimated and measured. Part of `result.json`.
+/// A winner's target, limit, estimated and measured latency. Part of `result.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
-    /// What a constraint aims at, milliseconds.
+    /// The target of a constraint, in milliseconds.
     pub target_ms: Option<f64>,
-    /// The hard upper bound, milliseconds.
+    /// The hard upper bound, in milliseconds.
     pub limit_ms: Option<f64>,
-    /// By the LUT, milliseconds.
+    /// The estimate by the LUT, in milliseconds.
     pub estimated_ms: Option<f64>,
-    /// On the device; absent until it was measured.
+    /// The measurement on the device; absent until then.
     pub measured: Option<Measured>,
-    /// Whether the measured latency keeps to the hard bound; absent without a bound or a measurement.
+    /// Whether the measured latency meets the hard bound; absent without a bound or a measurement.
     pub within_limit: Option<bool>,
-    /// What the LUT's latencies were multiplied by to select this winner: measured over estimated of an earlier one.
+    /// The factor on the LUT's latencies that selected this winner: the ratio of measured to estimated latency so far.
     #[serde(default = "as_the_lut_has_it")]
     pub factor: f64,
-    /// All winners that were measured, in order; the last one that is kept is the winner.
+    /// All measured winners, in order of measurement.
     #[serde(default)]
     pub selections: Vec<Selection>,
-    /// The nearest of them, measured once more in one session, so that they share a level: the winner is chosen by that. Empty if
-    /// only one was measured.
+    /// The best of them, measured again in one session, so that they share a level. This measurement decides the winner.
+    /// Empty if only one was measured.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub side_by_side: Vec<Selection>,
-    /// Whether the winner is final: measured, and no other is to be tried.
+    /// Whether the winner is final: it is measured, and no other one will be tried.
     #[serde(default, rename = "final", alias = "settled")]
     pub is_final: bool,
 }
 
-/// The factor of results that have none.
+/// The default factor of results without one.
 fn as_the_lut_has_it() -> f64 {
     1.0
 }
 
-/// A winner that was measured.
+/// A measured winner.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Selection {
-    /// What the LUT's latencies were multiplied by to select it.
+    /// The factor on the LUT's latencies that selected it.
     pub factor: f64,
     /// The architecture.
     pub arch: ArchFile,
@@ -61,34 +61,35 @@ pub struct Selection {
     pub measured: Measured,
 }
 
-/// A winner on the device.
+/// A measurement of a winner on the device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Measured {
-    /// Trimmed mean of its clean runs, in the mean over processes, milliseconds.
+    /// Mean over processes of the trimmed mean of clean runs, in milliseconds.
     pub latency_ms: f64,
-    /// 95 % interval of the mean over processes, milliseconds.
+    /// 95 % interval of the mean over processes, in milliseconds.
     pub ci_ms: Option<[f64; 2]>,
-    /// In each process, milliseconds.
+    /// The latency in each process, in milliseconds.
     #[serde(default)]
     pub processes_ms: Vec<f64>,
-    /// Measured over estimated on the LUT's anchors, in the same sessions: the machine's state then.
+    /// The machine's level: measured over estimated latency of the LUT's anchors in the same sessions.
     pub level: Option<f64>,
     /// The device.
     pub device: String,
-    /// Whether a machine that is busy was measured all the same.
+    /// Whether the measurement accepted a busy machine.
     pub allow_noisy: bool,
 }
 
 impl Selection {
-    /// Measured over estimated.
+    /// Ratio of measured to estimated latency.
     fn ratio(&self) -> f64 {
         self.measured.latency_ms / self.estimated_ms
     }
 }
 
 impl Latency {
-    /// Of a winner with these quantities, in the order of the regularizers, selected with `factor`; not measured yet.
+    /// The latency of a winner that is not measured yet. `quantities` are in the order of the regularizers, and `factor`
+    /// selected the winner.
     #[must_use]
     pub fn new(plan: &Plan, quantities: &[f64], factor: f64) -> Self {
         let of_device = || {
@@ -108,7 +109,7 @@ impl Latency {
         }
     }
 
-    /// Of a network that no search selected.
+    /// The latency of a network that no search selected.
     #[must_use]
     pub fn unknown() -> Self {
         Self {
@@ -124,40 +125,40 @@ impl Latency {
         }
     }
 
-    /// Takes over what was measured of the winner; the record of it, where the LUT has an estimate.
+    /// Stores the measurement of the winner. Returns its record if the LUT has an estimate.
     fn take(&mut self, arch: ArchFile, measured: Measured) -> Option<Selection> {
         self.within_limit = self.limit_ms.map(|_| self.excess(measured.latency_ms) == 0.0);
         self.measured = Some(measured.clone());
         Some(Selection { factor: self.factor, arch, estimated_ms: self.estimated_ms?, measured })
     }
 
-    /// By how much, relative to it, a latency is above the hard bound.
+    /// The relative excess of a latency over the hard bound.
     fn excess(&self, latency_ms: f64) -> f64 {
         self.limit_ms.map_or(0.0, |limit| (latency_ms / limit - 1.0).max(0.0))
     }
 
-    /// How far, relative to it, a latency is from the target.
+    /// The relative distance of a latency from the target.
     fn miss(&self, latency_ms: f64) -> f64 {
         self.target_ms.map_or(0.0, |target| (latency_ms / target - 1.0).abs())
     }
 }
 
-/// What a search found.
+/// The result of a search.
 pub trait Found {
-    /// The architecture; `None` if it is no selection of the space's choices.
+    /// The architecture; `None` if it is not a selection of the space's choices.
     fn arch(&self) -> Option<&ArchFile>;
 
     /// Its latency.
     fn latency(&mut self) -> &mut Latency;
 }
 
-/// Measures networks on the device that a search is for.
+/// Measures networks on the target device of a search.
 pub trait DeviceEvaluator {
-    /// What can go wrong.
+    /// Its errors.
     type Error;
 
-    /// How the device runs now, measured over estimated on networks that are known: the first winner is selected by that. `None` if
-    /// nothing tells.
+    /// The current level of the device: measured over estimated latency of known networks. The first winner is selected at
+    /// this level. `None` if it is unknown.
     ///
     /// # Errors
     /// A device that cannot be measured.
@@ -165,48 +166,52 @@ pub trait DeviceEvaluator {
         Ok(None)
     }
 
-    /// Measures an architecture, whole.
+    /// Measures the whole network of an architecture.
     ///
     /// # Errors
-    /// As [`DeviceEvaluator::level`].
+    /// Those of [`DeviceEvaluator::level`].
     fn measure(&mut self, arch: &ArchFile) -> Result<Measured, Self::Error>;
 
-    /// Measures several architectures in turns in the same sessions, each whole, so that they share a level; in their order.
+    /// Measures several whole networks by turns in the same sessions, so that they share a level. Returns them in the order
+    /// of `archs`.
     ///
     /// # Errors
-    /// As [`DeviceEvaluator::level`].
+    /// Those of [`DeviceEvaluator::level`].
     fn measure_side_by_side(&mut self, archs: &[ArchFile]) -> Result<Vec<Measured>, Self::Error>;
 }
 
-/// Selects winners of a search that has been run.
+/// Selects winners of a finished search.
 pub trait Selector {
     /// The result of a search.
     type Found: Found;
-    /// What can go wrong.
+    /// Its errors.
     type Error;
 
     /// Selects again, with the LUT's latencies multiplied by a factor.
     ///
     /// # Errors
-    /// A search that cannot select.
+    /// A failure to select.
     fn select(&mut self, factor: f64) -> Result<Self::Found, Self::Error>;
 
-    /// Keeps what is known so far, and at the end the winner.
+    /// Writes the result so far, and at the end the winner.
     ///
     /// # Errors
     /// A result that cannot be written.
     fn keep(&mut self, found: &Self::Found) -> Result<(), Self::Error>;
 }
 
-/// Measures the winner of a search, which is selected again first if the device runs at another level now than when its LUT was
-/// measured. While its latency is more than 1 % from the target, or above a hard limit, the LUT's
-/// latencies are calibrated with what was measured and one more is selected and measured, up to five. If there are several, the
-/// three that come nearest are measured once more, side by side: measured at different times they would differ by the machine's
-/// level as well. The winner is the one that keeps to the limit and is nearest to the target. If none keeps to the limit, it is
-/// the one that exceeds it least, and its `within_limit` is false.
+/// Measures the winner of a search on the device, and selects further winners if it misses the budget.
+///
+/// If the device runs at another level than its LUT, the winner is first selected again at the current level. If the
+/// measured latency is more than 1 % from the target, or above a hard limit, it calibrates the LUT's latencies, and another
+/// winner is selected and measured. At most five are measured. If there are several, the best three are measured again side
+/// by side, since the machine's level differs between separate measurements.
+///
+/// The winner is the one that meets the limit and is nearest to the target. If none meets the limit, it is the one that
+/// exceeds it least, and its `within_limit` is false.
 ///
 /// # Errors
-/// As the selector's and the device's.
+/// Those of the selector and the device.
 pub fn select_on_device<S: Selector>(
     first: S::Found,
     selector: &mut S,
@@ -214,7 +219,7 @@ pub fn select_on_device<S: Selector>(
 ) -> Result<S::Found, S::Error> {
     let mut tried: Vec<S::Found> = Vec::new();
     let mut next = at_level_of_now(first, selector, device)?;
-    // What the run folder holds at the end.
+    // The architecture in the run folder at the end.
     let in_folder = loop {
         let Some(arch) = next.arch().cloned() else { return Ok(next) };
         let measured = device.measure(&arch)?;
@@ -225,7 +230,7 @@ pub fn select_on_device<S: Selector>(
         selections.extend(latency.take(arch, measured));
         latency.selections = selections;
         let ratios = latency.selections.iter().map(Selection::ratio);
-        // Where a limit was exceeded, the slowest ratio seen keeps the next one away from it.
+        // After an exceeded limit, the largest ratio so far keeps the next winner below the limit.
         let factor = if excess > 0.0 { ratios.reduce(f64::max) } else { expected_ratio(&latency.selections) };
         selector.keep(&next)?;
         let held = next.arch().cloned();
@@ -233,7 +238,7 @@ pub fn select_on_device<S: Selector>(
         let enough = miss <= TOLERANCE && excess == 0.0 || tried.len() == MOST;
         let Some(factor) = factor.filter(|_| !enough) else { break held };
         next = selector.select(factor)?;
-        // Nothing else is left to select.
+        // There is no other winner to select.
         if next.arch().is_none_or(|arch| tried.iter().any(|found| found.arch() == Some(arch))) {
             break next.arch().cloned();
         }
@@ -241,7 +246,7 @@ pub fn select_on_device<S: Selector>(
     best_measured(tried, in_folder, selector, device)
 }
 
-/// The winner at the level of now, where there is something to aim at and the level is another.
+/// Selects the winner again at the current level, if there is a target or limit and the level has changed.
 fn at_level_of_now<S: Selector>(
     mut first: S::Found,
     selector: &mut S,
@@ -258,8 +263,8 @@ fn at_level_of_now<S: Selector>(
     }
 }
 
-/// Measured over estimated, as it is to be expected of one more like the last: the level in the mean of all times that it was
-/// measured, since it wanders, and by how much the last one differs from the level, which is its own and does not.
+/// The expected ratio of measured to estimated latency for a network like the last one. The level drifts, so its geometric
+/// mean over all measurements is used. The last network's ratio to its own level does not drift, and is kept.
 fn expected_ratio(selections: &[Selection]) -> Option<f64> {
     let last = selections.last()?;
     let levels: Option<Vec<f64>> = selections.iter().map(|s| s.measured.level.map(f64::ln)).collect();
@@ -270,15 +275,15 @@ fn expected_ratio(selections: &[Selection]) -> Option<f64> {
     levels.map_or(Some(last.ratio()), own)
 }
 
-/// How far a measured network is from what is wanted: above the limit, and from the target.
+/// The excess of a measured network over the limit, and its distance from the target.
 fn badness<F: Found>(found: &mut F) -> [f64; 2] {
     let latency = found.latency();
     let ms = latency.measured.as_ref().map_or(f64::INFINITY, |m| m.latency_ms);
     [latency.excess(ms), latency.miss(ms)]
 }
 
-/// The best of those that were measured, kept as the winner with the record of all. Where side by side none keeps to the limit, the
-/// slowest ratio seen selects one more, which is measured beside the others, up to two times.
+/// Measures the best networks side by side, and writes the best one as the winner with all records. If none meets the limit,
+/// the largest ratio selects one more, which is measured beside the others; at most two times.
 fn best_measured<S: Selector>(
     mut tried: Vec<S::Found>,
     mut in_folder: Option<ArchFile>,
@@ -302,13 +307,13 @@ fn best_measured<S: Selector>(
         if next.arch().is_none_or(|arch| tried.iter().any(|found| found.arch() == Some(arch))) {
             break;
         }
-        // In place of the worst.
+        // It replaces the worst.
         tried.truncate(SIDE_BY_SIDE - 1);
         tried.insert(0, next);
     }
     let mut best = tried.swap_remove(0);
     if in_folder.as_ref() != best.arch() {
-        // The same selection again, so that everything in the run folder is of the winner.
+        // Repeats the winner's selection, so that all files in the run folder belong to the winner.
         selector.select(best.latency().factor)?;
     }
     let latency = best.latency();
@@ -317,14 +322,14 @@ fn best_measured<S: Selector>(
     Ok(best)
 }
 
-/// The best first; equal ones stay in their order.
+/// Sorts the networks, the best first. The sort is stable.
 fn sort<F: Found>(tried: &mut Vec<F>) {
     let mut judged: Vec<([f64; 2], F)> = tried.drain(..).map(|mut found| (badness(&mut found), found)).collect();
     judged.sort_by(|a, b| a.0.partial_cmp(&b.0).unwrap_or(std::cmp::Ordering::Equal));
     tried.extend(judged.into_iter().map(|(_, found)| found));
 }
 
-/// Measures them in one session: what each of them has is what was measured there.
+/// Measures the networks in one session, which replaces their earlier measurements.
 fn measure_side_by_side<F: Found, E>(
     tried: &mut [F],
     device: &mut dyn DeviceEvaluator<Error = E>,

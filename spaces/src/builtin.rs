@@ -34,7 +34,7 @@ pub fn builtin_names() -> impl Iterator<Item = &'static str> {
     BUILTIN.iter().map(|(name, _)| *name)
 }
 
-/// The TOML text of a built-in space: what a user copies to make a space of their own.
+/// The TOML text of a built-in space, which users copy to make a space of their own.
 ///
 /// # Errors
 /// If there is no built-in space of that name.

@@ -1,11 +1,11 @@
-//! Checks that several kinds of space files share. A typing error gives one message about its key, not about a node
-//! deep in the network.
+//! Checks that several kinds of space files share. A typing error gives a message about its key, not about a node deep
+//! in the network.
 
 use std::ops::RangeInclusive;
 
 use super::error::SpaceError;
 
-/// Refuses a number outside of what is meant.
+/// Refuses a number outside its range.
 pub(super) fn within(key: &'static str, value: usize, range: RangeInclusive<usize>) -> Result<(), SpaceError> {
     if range.contains(&value) {
         return Ok(());
@@ -13,7 +13,7 @@ pub(super) fn within(key: &'static str, value: usize, range: RangeInclusive<usiz
     Err(SpaceError::value(key, format!("{value} is not in {} to {}", range.start(), range.end())))
 }
 
-/// More channels than any network has; with more, the error should name the key.
+/// Most channels: above this, the error should name the key.
 const MAX_CHANNELS: usize = 1 << 16;
 
 /// Refuses a number of channels that makes no sense.
@@ -21,7 +21,7 @@ pub(super) fn channels(key: &'static str, value: usize) -> Result<(), SpaceError
     within(key, value, 1..=MAX_CHANNELS)
 }
 
-/// Refuses a kernel that is even (padding would not keep the size) or larger than any.
+/// Refuses a kernel that is even (padding would not keep the size) or larger than any network has.
 pub(super) fn kernel(key: &'static str, value: usize) -> Result<(), SpaceError> {
     within(key, value, 1..=99)?;
     if value % 2 == 1 {
@@ -30,7 +30,7 @@ pub(super) fn kernel(key: &'static str, value: usize) -> Result<(), SpaceError> 
     Err(SpaceError::value(key, format!("{value} is even: padding keeps the size of a map for odd kernels only")))
 }
 
-/// Refuses a list that has not one value for each stage.
+/// Refuses a list without exactly one value for each stage.
 pub(super) fn of_each_stage<T>(key: &'static str, values: &[T], stages: usize) -> Result<(), SpaceError> {
     if values.len() == stages {
         return Ok(());
@@ -38,7 +38,7 @@ pub(super) fn of_each_stage<T>(key: &'static str, values: &[T], stages: usize) -
     Err(SpaceError::value(key, format!("{} values for {stages} stages", values.len())))
 }
 
-/// Refuses what is not the probability of dropping something.
+/// Refuses a number that is no drop probability.
 pub(super) fn probability(key: &'static str, value: f64) -> Result<(), SpaceError> {
     if (0.0..1.0).contains(&value) {
         return Ok(());

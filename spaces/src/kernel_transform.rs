@@ -15,7 +15,7 @@ pub struct KernelTransform {
 }
 
 impl KernelTransform {
-    /// The transforms of a convolution that has these kernels, from each to the next smaller one.
+    /// The transforms of a convolution with these kernels, from each kernel to the next smaller one.
     pub(super) fn chain(convolution: &str, kernels: &[usize]) -> Vec<Self> {
         let mut sorted = kernels.to_vec();
         sorted.sort_unstable();
@@ -30,7 +30,7 @@ impl KernelTransform {
         format!("{}/{}to{}_matrix", self.convolution, self.from, self.to)
     }
 
-    /// Rows, and columns, of the matrix; it starts as the identity.
+    /// Number of rows and of columns of the matrix, which starts as the identity.
     #[must_use]
     pub fn size(&self) -> usize {
         self.to * self.to
@@ -45,7 +45,7 @@ impl KernelTransform {
     /// The smaller kernel of one channel: the middle of the larger, row by row, times the matrix (row-major).
     ///
     /// # Panics
-    /// If `kernel` has not `from²` elements or `matrix` not `size()²`.
+    /// If `kernel` does not have `from²` elements or `matrix` not `size()²`.
     #[must_use]
     pub fn apply(&self, kernel: &[f32], matrix: &[f32]) -> Vec<f32> {
         assert_eq!((kernel.len(), matrix.len()), (self.from * self.from, self.size() * self.size()));
@@ -68,7 +68,7 @@ mod tests {
         (0..9).for_each(|i| matrix[i * 9 + i] = 1.0);
         let middle = [6.0, 7.0, 8.0, 11.0, 12.0, 13.0, 16.0, 17.0, 18.0];
         assert_eq!(transform.apply(&kernel, &matrix), middle);
-        // The first result also takes twice the last element.
+        // The first result also adds twice the last element.
         matrix[8 * 9] = 2.0;
         assert_eq!(transform.apply(&kernel, &matrix)[0], 6.0 + 2.0 * 18.0);
         assert_eq!(transform.path(), "c/5to3_matrix");

@@ -114,7 +114,7 @@ impl MobilenetSpec {
         Ok(Space::new(name, b.build(&[y])?))
     }
 
-    /// One choice among inverted residuals and, where it keeps the shape, the skip connection.
+    /// One choice among inverted residuals and, if the block keeps the shape, the skip connection.
     fn block(
         &self,
         b: &mut GraphBuilder,
@@ -138,7 +138,7 @@ impl MobilenetSpec {
         b.choice(&index.to_string(), built)
     }
 
-    /// Expansion and kernel of each candidate, after all values were checked.
+    /// Checks all values; returns expansion and kernel of each candidate.
     fn check(&self) -> Result<Vec<(usize, usize)>, SpaceError> {
         if !(self.width_mult > 0.0 && self.width_mult <= 100.0) {
             return Err(SpaceError::value("width_mult", format!("{} is not in (0, 100]", self.width_mult)));
@@ -198,12 +198,12 @@ fn parse_candidate(name: &str) -> Option<(usize, usize)> {
     let (height, width) = kernel.split_once('x')?;
     let kernel: usize = height.parse().ok().filter(|k| k % 2 == 1 && *k <= 99 && height == width)?;
     let expansion: usize = expansion.parse().ok().filter(|e| (1..=100).contains(e))?;
-    // One name for one candidate: `MB06 3x3` would be the same one again.
+    // Each candidate has one name: `MB06 3x3` would be a second name of `MB6 3x3`.
     (format!("MB{expansion} {kernel}x{kernel}") == name).then_some((expansion, kernel))
 }
 
-/// The reference rounds channels up to a multiple of 8 (9 gives 16, 16.1 gives 24). The float is at most a usize by
-/// `check` and the graph's own size check refuses what is absurd.
+/// The reference rounds channels up to a multiple of 8 (9 gives 16, 16.1 gives 24). `check` bounds the float to a
+/// usize, and the graph's own size check refuses absurd channels.
 fn round_channels(channels: f64) -> usize {
     ((channels / 8.0).ceil() as usize).saturating_mul(8)
 }

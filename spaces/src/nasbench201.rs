@@ -7,8 +7,9 @@ use super::checks;
 use super::error::SpaceError;
 use super::space::Space;
 
-/// The space of NAS-Bench-201: a stem, three stages of equal cells with a residual block of stride 2 between two stages, and a
-/// classifier. A cell has four nodes; each of its six edges is a choice of an operation, the same in all cells.
+/// The space of NAS-Bench-201: a stem, three stages of equal cells with a residual block of stride 2 between two
+/// stages, and a classifier. A cell has four nodes; each of its six edges is a choice of an operation, the same in all
+/// cells.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Nasbench201Spec {
@@ -106,7 +107,7 @@ fn operation(b: &mut GraphBuilder, x: NodeId, name: &str) -> Result<NodeId, Grap
     }
 }
 
-/// Halves the map: two convolutions of 3x3 beside a mean pool with one of 1x1.
+/// Halves the map: two 3x3 convolutions beside a mean pool with a 1x1 convolution.
 fn residual_block(b: &mut GraphBuilder, x: NodeId, channels: usize) -> Result<NodeId, GraphError> {
     let y = b.scope("conv_a", |b| relu_conv_bn(b, x, channels, 3, 2))?;
     let y = b.scope("conv_b", |b| relu_conv_bn(b, y, channels, 3, 1))?;

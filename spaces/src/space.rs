@@ -10,20 +10,20 @@ use super::kernel_transform::KernelTransform;
 /// A search space.
 #[derive(Debug, Clone)]
 pub struct Space {
-    /// Name, as architecture files carry it.
+    /// Name, as in architecture files.
     pub name: String,
     /// The supernet, batch 1.
     pub graph: Graph,
     /// The choices of the supernet.
     pub choices: Vec<Choice>,
-    /// If selections can differ and yet mean the same network.
+    /// Number of distinct networks, if different selections can mean the same network.
     distinct: Option<BigUint>,
-    /// Matrices that make small kernels of large ones; none outside of the once-for-all spaces.
+    /// Matrices that turn large kernels into small ones; empty outside the once-for-all spaces.
     pub kernel_transforms: Vec<KernelTransform>,
 }
 
 impl Space {
-    /// A space around a supernet.
+    /// Makes a space of a supernet.
     #[must_use]
     pub fn new(name: &str, graph: Graph) -> Self {
         let choices = graph.choices();
@@ -42,7 +42,7 @@ impl Space {
         self.choices.iter().map(|c| uniform(c.candidates.len())).collect()
     }
 
-    /// The same space with the number of networks that are really different.
+    /// The same space with its number of distinct networks.
     pub(super) fn with_distinct(self, networks: BigUint) -> Self {
         Self { distinct: Some(networks), ..self }
     }
@@ -58,14 +58,14 @@ impl Space {
         self.graph.cost().params + self.kernel_transforms.iter().map(KernelTransform::params).sum::<u64>()
     }
 
-    /// Number of networks. It is below [`Space::architectures`] where one selection makes another meaningless, such as
-    /// the operation of a block that the stage's depth leaves out.
+    /// Number of distinct networks. It is below [`Space::architectures`] if one selection can make another meaningless,
+    /// such as the operation of a block beyond the stage's depth.
     #[must_use]
     pub fn networks(&self) -> BigUint {
         self.distinct.clone().unwrap_or_else(|| self.architectures())
     }
 
-    /// Number of architectures: the product of the candidates.
+    /// Number of architectures: the product of the numbers of candidates.
     #[must_use]
     pub fn architectures(&self) -> BigUint {
         self.choices.iter().map(|c| BigUint::from(c.candidates.len())).product()

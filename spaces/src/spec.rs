@@ -34,10 +34,10 @@ pub enum SpaceSpec {
     Zoph(ZophSpec),
 }
 
-/// What is wrong with a value, and the key that it belongs to.
+/// The problem of a value, with its key.
 fn syntax(error: toml::de::Error) -> SpaceError {
     let problem = suggest::explain(error.message());
-    // The key is part of what the error displays only.
+    // Only the displayed error has the key.
     let displayed = error.to_string();
     match displayed.trim_end().rsplit_once("\nin ") {
         Some((_, key)) => SpaceError::Syntax(format!("key {key}: {problem}")),
@@ -50,7 +50,7 @@ fn in_a_row() -> String {
     kinds().collect::<Vec<_>>().join(", ")
 }
 
-/// Makes the description of one kind of a file's keys.
+/// Reads a description of one kind from a file's keys.
 type Read = fn(Table) -> Result<SpaceSpec, toml::de::Error>;
 
 /// Kinds that a space file can name; `docs/spaces/` has a page on each.

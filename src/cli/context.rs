@@ -1,4 +1,4 @@
-//! Options of several commands: what is measured, where and in which context.
+//! Options that several commands share: source, device settings and context.
 
 use std::path::PathBuf;
 
@@ -19,16 +19,15 @@ pub(crate) struct SourceArgs {
     pub(crate) model: Option<PathBuf>,
 }
 
-/// Sizes that a model leaves open.
+/// Shapes of a model's dynamic inputs.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ShapeArgs {
-    /// With --model: the shape of an input whose sizes the model leaves open, like `images=1x3x224x224`; once for each such
-    /// input.
+    /// With --model: the shape of an input with dynamic sizes, like `images=1x3x224x224`; once for each such input.
     #[arg(long, value_name = "NAME=SIZES", value_parser = input_shape, requires = "model", conflicts_with = "space")]
     pub(crate) input_shape: Vec<(String, Vec<usize>)>,
 }
 
-/// The shape of an input, as `NAME=1x3x224x224`; `NAME=` is a scalar's.
+/// The shape of an input, as `NAME=1x3x224x224`; `NAME=` is a scalar.
 fn input_shape(text: &str) -> Result<(String, Vec<usize>), String> {
     let explain = || "a name and sizes, like images=1x3x224x224".to_owned();
     let (name, sizes) = text.rsplit_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(explain)?;
@@ -60,18 +59,18 @@ pub(crate) struct ContextArgs {
     /// The agent's memory allocator [default: retain, or from the LUT].
     #[arg(long, value_enum)]
     pub(crate) allocator: Option<AllocatorArg>,
-    /// What the network computes with [default: float32, or from the device file or the LUT].
+    /// Numeric precision [default: float32, or from the device file or the LUT].
     #[arg(long, value_enum)]
     pub(crate) precision: Option<PrecisionArg>,
-    /// How images lie in memory [default: channels-first, or from the device file or the LUT].
+    /// Memory layout of images [default: channels-first, or from the device file or the LUT].
     #[arg(long, value_enum)]
     pub(crate) layout: Option<LayoutArg>,
-    /// Which latency of a GPU is meant [default: queue, or from the device file or the LUT].
+    /// Kind of GPU latency [default: queue, or from the device file or the LUT].
     #[arg(long, value_enum)]
     pub(crate) timing: Option<TimingArg>,
 }
 
-/// Where layers are timed.
+/// How layers are timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ModeArg {
     /// Inside running networks sampled from the space.
@@ -89,22 +88,22 @@ pub(crate) enum AllocatorArg {
     System,
 }
 
-/// What a network computes with.
+/// Numeric precision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PrecisionArg {
-    /// 32-bit floats as the runtime has them; on a GPU, convolutions use TensorFloat-32, as in PyTorch.
+    /// 32-bit floats with the runtime's defaults; on a GPU, convolutions use TensorFloat-32, as in PyTorch.
     Float32,
     /// 32-bit floats without TensorFloat-32.
     Float32Strict,
     /// 16-bit floats.
     Float16,
-    /// The upper half of 32-bit floats.
+    /// 16-bit floats with the exponent range of 32-bit floats.
     Bfloat16,
     /// 8-bit integers.
     Int8,
 }
 
-/// How images lie in memory.
+/// Memory layout of images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LayoutArg {
     /// NCHW.
@@ -113,14 +112,14 @@ pub(crate) enum LayoutArg {
     ChannelsLast,
 }
 
-/// Which latency of a GPU is meant; one LUT answers for all of them.
+/// Kind of GPU latency; one LUT predicts all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TimingArg {
-    /// GPU time behind a full queue: what a saturated GPU needs.
+    /// GPU time with a full queue: the latency on a saturated GPU.
     Queue,
-    /// One replay of a captured CUDA graph: what a deployed static network costs.
+    /// One replay of a captured CUDA graph: the latency of a deployed static network.
     Graph,
-    /// One call and its answer, launches included: what a waiting program sees.
+    /// One call until its result arrives, launches included: the latency of a waiting program.
     Wall,
 }
 

@@ -32,7 +32,7 @@ pub(crate) enum DevicesCommand {
         /// Name of the device.
         #[arg(add = ArgValueCompleter::new(completions::devices))]
         name: String,
-        /// A LUT: its anchor networks show the device's present level.
+        /// The LUT whose anchor networks show the device's current level.
         #[arg(long, value_name = "LUT")]
         lut: Option<PathBuf>,
         /// The LUT's space: a built-in name or a TOML file [default: from the LUT, if it is built in].

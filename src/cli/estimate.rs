@@ -21,7 +21,7 @@ pub(crate) struct EstimateArgs {
     pub(crate) model: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) shapes: ShapeArgs,
-    /// Architectures: one in a file that ends in .json; one or more in any other file, or on stdin (`-`).
+    /// Architectures: a file that ends in .json holds one; any other file, or stdin (`-`), holds one or more.
     #[arg(long, value_name = "FILE", required_unless_present_any = ["distribution", "model"], conflicts_with = "model",
         add = ArgValueCompleter::new(completions::archs))]
     pub(crate) arch: Option<PathBuf>,
@@ -29,8 +29,8 @@ pub(crate) struct EstimateArgs {
     /// or `uniform`.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["arch", "model"])]
     pub(crate) distribution: Option<PathBuf>,
-    /// Show the time of each block, then the most expensive layers with the sources of their latencies; in JSON, all
-    /// layers. For a distribution, in JSON: the expected value if each candidate is selected.
+    /// Show the time of each block, then the most expensive layers with the sources of their latencies. JSON has all
+    /// layers; for a distribution, it has the expected values with each candidate selected.
     #[arg(long)]
     pub(crate) explain: bool,
     /// With --explain: number of layers to show; 0 shows all [default: 10, or all with --by-layer].
@@ -39,15 +39,15 @@ pub(crate) struct EstimateArgs {
     /// With --explain: show only layers, no blocks.
     #[arg(long, requires = "explain")]
     pub(crate) by_layer: bool,
-    /// Estimate at the level of now: measure the LUT's anchors again on this device, in about ten seconds. Without it,
-    /// estimates are at the level of the LUT's sessions, and a machine with free clocks may be far from that.
+    /// Estimate at the current level of this device: measure the LUT's anchors again, in about ten seconds. Otherwise
+    /// estimates are at the level of the LUT's sessions; a machine without fixed clocks can be far from it.
     #[arg(long, value_name = "DEVICE", conflicts_with = "distribution",
         add = ArgValueCompleter::new(completions::devices))]
     pub(crate) level_from: Option<String>,
     #[command(flatten)]
     pub(crate) settings: SettingArgs,
-    /// Print JSON, one line for each architecture: of a file in .json everything but layers, of any other latency,
-    /// interval, parameters and MACs, 100,000 lines a second. --explain adds all the rest.
+    /// Print JSON, one line for each architecture. A .json file gets everything but layers. Any other input gets
+    /// latency, interval, parameters and MACs, at 100,000 lines a second; --explain adds the rest.
     #[arg(long)]
     pub(crate) json: bool,
     /// Refuse the LUT unless it has this batch size, thread count, back end and allocator.
@@ -68,7 +68,7 @@ pub(crate) struct ValidateArgs {
     /// The space: a built-in name or a TOML file [default: from the LUT, if it is built in].
     #[arg(long, add = ArgValueCompleter::new(completions::spaces))]
     pub(crate) space: Option<String>,
-    /// Networks of your own instead of new ones: files with one or more architectures.
+    /// Measure these networks instead of new ones: files with one or more architectures.
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "count",
         add = ArgValueCompleter::new(completions::archs))]
     pub(crate) arch: Vec<PathBuf>,
@@ -94,7 +94,7 @@ pub(crate) struct ValidateArgs {
     /// Compare peak memory instead of latency; each network runs in its own process.
     #[arg(long, conflicts_with_all = ["isolated", "allow_noisy", "lock_clocks", "journal", "alone", "max_rounds", "processes"])]
     pub(crate) memory: bool,
-    /// Measure a busy machine.
+    /// Measure even on a busy machine.
     #[arg(long)]
     pub(crate) allow_noisy: bool,
     /// Lock the device's clocks, as for the LUT, and restore them afterwards.
@@ -106,7 +106,7 @@ pub(crate) struct ValidateArgs {
     /// Replace the journal if it exists.
     #[arg(long, requires = "journal")]
     pub(crate) overwrite: bool,
-    /// Compare each of a GPU's latencies that the LUT tells, from the same runs; as JSON a list.
+    /// Compare every kind of GPU latency that the LUT predicts, from the same runs; the JSON is a list.
     #[arg(long, conflicts_with_all = ["timing", "memory"])]
     pub(crate) all_timings: bool,
     /// Print JSON.

@@ -68,8 +68,7 @@ pub(crate) struct ExportArgs {
     /// Weights for an ONNX model: the `weights.safetensors` of a training [default: random].
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
-    /// What an ONNX model computes with: float32, float16, or int8, whose scales are not calibrated: for timing only
-    /// [default: float32].
+    /// Precision of an ONNX model: float32, float16, or int8 (uncalibrated scales: for timing only) [default: float32].
     #[arg(long, value_enum)]
     pub(crate) precision: Option<PrecisionArg>,
     /// Seed for random weights.

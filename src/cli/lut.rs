@@ -29,7 +29,7 @@ pub(crate) enum LutCommand {
         /// The column to sort by.
         #[arg(long, value_enum, default_value_t = SortColumn::Mean)]
         sort: SortColumn,
-        /// Show only layers whose key contains this text, or kernels whose name, operator or shapes do, ignoring case.
+        /// Show only layers whose key, or kernels whose name, operator or shapes, contain this text; case is ignored.
         #[arg(long, value_name = "TEXT")]
         filter: Option<String>,
     },
@@ -51,7 +51,7 @@ pub(crate) enum LutCommand {
         #[arg(short, long)]
         output: PathBuf,
     },
-    /// Rebuild a LUT from its journal, or from the journals of all boards that shared the work, byte for byte.
+    /// Rebuild a LUT byte for byte from its journal, or from the journals of all boards that shared the work.
     Rebuild {
         /// The journal; several only if boards shared the work.
         #[arg(required = true, value_name = "JOURNAL")]
@@ -101,15 +101,15 @@ pub(crate) struct ImportArgs {
     /// Unit of the latencies, if no column names it.
     #[arg(long, value_enum)]
     pub(crate) unit: Option<LatencyUnit>,
-    /// With --format table and nnabla: the space whose layers to import, a built-in name or a TOML file. Profiles have layers of
-    /// their own.
+    /// With --format table or nnabla: the space whose layers to import, a built-in name or a TOML file. Other formats
+    /// take no space.
     #[arg(long, required_if_eq_any = [("format", "table"), ("format", "nnabla")],
         add = ArgValueCompleter::new(completions::spaces))]
     pub(crate) space: Option<String>,
     /// Name of the device on which the table was measured.
     #[arg(long)]
     pub(crate) device: String,
-    /// Where the table's layers were timed.
+    /// How the table's layers were timed.
     #[arg(long, value_enum, default_value_t = ModeArg::Isolated)]
     pub(crate) mode: ModeArg,
     /// Number of threads in the measurement.

@@ -13,7 +13,7 @@ use crate::completions;
 #[command(after_help = "Examples:\n  \
     nasprof measure --device local --space mobilenet-cifar10\n  \
     nasprof measure --device local --backend onnxruntime --model net.onnx\n  \
-    nasprof measure --device jetson-tensorrt --model net.onnx   # by the device's own program: docs/commands.md")]
+    nasprof measure --device jetson-tensorrt --model net.onnx   # runs the device's own program: docs/commands.md")]
 pub(crate) struct MeasureArgs {
     /// The device: a name from `nasprof devices list`, or `synthetic:NAME` (virtual time). Several devices (`a,b`) or a
     /// group are measured at the same time, each into its own LUT, or with --shard into one LUT.
@@ -31,11 +31,12 @@ pub(crate) struct MeasureArgs {
     /// With --model on ONNX Runtime: values of its inputs, from NumPy's `savez` [default: random floats, ones].
     #[arg(long, value_name = "FILE.npz", requires = "model", conflicts_with = "space")]
     pub(crate) input: Option<PathBuf>,
-    /// Where layers are timed.
+    /// How layers are timed.
     #[arg(long, value_enum, default_value_t = ModeArg::InContext)]
     pub(crate) mode: ModeArg,
-    /// Target half-width of the 95 % interval of networks relative to each other: measuring ends when the sampled networks are known
-    /// so well and no layer that is 1 % of a network is wider than 3 %. Layers timed alone are measured to twice as much.
+    /// Target half-width of the 95 % interval of networks relative to each other. Measuring ends when the sampled
+    /// networks reach it and at most one in twenty of the layers that take 1 % or more of a network is wider than 3 %.
+    /// For isolated layers, the target is twice as wide.
     #[arg(long, value_name = "WIDTH", default_value_t = 0.01, value_parser = fraction)]
     pub(crate) ci: f64,
     /// Number of sessions; each is a fresh process.
@@ -44,27 +45,28 @@ pub(crate) struct MeasureArgs {
     /// Maximum number of rounds in a session.
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(8..=1000))]
     pub(crate) max_rounds: u32,
-    /// Time limit for everything from the command to the LUT, like 90s or 10m. One that is too short is refused at once, with the
-    /// least that is needed. Energy (--energy) comes on top.
+    /// Time limit from the start of the command to the LUT, like 90s or 10m. If it is too short, the command fails at
+    /// once and names the shortest limit. Energy (--energy) takes extra time.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) budget: Option<Duration>,
     /// Seed for sampling, order, weights and data.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
     /// The LUT to write; for several devices without --shard, a folder. The journal is written next to it [default:
-    /// <space>-<device>.parquet]. With --model on ONNX Runtime or by a command: the profile, FILE.json [default: none].
+    /// <space>-<device>.parquet]. With --model on ONNX Runtime or a device's command: the profile, FILE.json [default:
+    /// none].
     #[arg(short, long, value_name = "LUT")]
     pub(crate) output: Option<PathBuf>,
     /// Continue an interrupted measurement; a complete one is left unchanged.
     #[arg(long)]
     pub(crate) resume: bool,
-    /// Start again even if a journal exists; the journal is replaced, and its LUT at the end.
+    /// Start again even if a journal exists; replaces the journal, and at the end its LUT.
     #[arg(long, conflicts_with = "resume")]
     pub(crate) overwrite: bool,
-    /// Measure a busy machine; its rows are flagged.
+    /// Measure even on a busy machine; then all rows are flagged.
     #[arg(long)]
     pub(crate) allow_noisy: bool,
-    /// Also measure energy if the device has a meter: whole anchor networks and single layers. Takes seconds for each.
+    /// Also measure energy if the device has a meter: whole anchor networks and single layers, some seconds each.
     #[arg(long)]
     pub(crate) energy: bool,
     /// Lock the device's clocks during the measurement and restore them afterwards (needs root on the device). The

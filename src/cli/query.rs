@@ -9,9 +9,9 @@ pub(crate) struct QueryArgs {
     /// The query, in SQL: SELECT … FROM …; with --schema: a source.
     #[arg(required_unless_present = "schema")]
     pub(crate) sql: Option<String>,
-    /// LUTs, journals, validations (`nasprof validate --json`), run folders and space files. The table of a file has the
-    /// file's name, or the one in NAME=PATH; the only LUT is `lut` as well, the only journal `journal`, and so on. A quoted
-    /// pattern ('runs/*.parquet') is one table with a column `file`.
+    /// LUTs, journals, validations (`nasprof validate --json`), run folders and space files. Each file is a table with
+    /// the file's name, or NAME of NAME=PATH. A single LUT is also called `lut`, a single journal `journal`, and so on.
+    /// A quoted pattern ('runs/*.parquet') is one table with a column `file`.
     #[arg(value_name = "[NAME=]PATH")]
     pub(crate) sources: Vec<String>,
     /// List the tables and their columns.
@@ -23,7 +23,7 @@ pub(crate) struct QueryArgs {
     /// Print CSV.
     #[arg(long, conflicts_with = "json")]
     pub(crate) csv: bool,
-    /// Number of rows to show of a table; 0 shows all.
+    /// Number of rows to print as a table; 0 prints all.
     #[arg(long, default_value_t = 100, conflicts_with_all = ["json", "csv", "output"])]
     pub(crate) rows: usize,
     /// Write the answer into a file instead: .parquet, .csv or .json by its ending.

@@ -7,18 +7,18 @@ use clap_complete::engine::ArgValueCompleter;
 
 use crate::completions;
 
-/// What networks are ranked by.
+/// Criterion of a ranking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RankBy {
-    /// The least latency.
+    /// Lowest latency.
     Latency,
-    /// The most parameters, which stands in for accuracy.
+    /// Most parameters, as a proxy for accuracy.
     Params,
-    /// The most multiply-accumulates, which stands in for accuracy.
+    /// Most multiply-accumulates, as a proxy for accuracy.
     Macs,
 }
 
-/// What stands against latency.
+/// The other axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum AgainstArg {
     /// Multiply-accumulates.
@@ -32,11 +32,11 @@ pub(crate) enum AgainstArg {
     nasprof rank --lut a.parquet --max-latency 3 --max-params 2M --top 20\n  \
     nasprof rank --lut a.parquet --max-latency 3 --by macs      # the largest within 3 ms\n  \
     nasprof rank --lut a.parquet --max-latency 3 --accuracy-table trained.csv\n\n\
-    A table of accuracies is CSV with the columns `arch` (an architecture as JSON, as `nasprof space sample` prints it)\n\
-    and `accuracy` (more is better; --column names another). Other columns are ignored, so pareto.csv of a search is\n\
-    such a table. Its networks are ranked, and no others.\n\n\
-    Spaces of up to 500,000 networks are enumerated. Where each choice adds its own part to every quantity, larger ones\n\
-    are ranked exactly too. Otherwise networks are sampled and improved one choice at a time, and the output says so.")]
+    An accuracy table is CSV with the columns `arch` (an architecture as JSON, as `nasprof space sample` prints it)\n\
+    and `accuracy` (higher is better; --column names another). Other columns are ignored, so a search's pareto.csv\n\
+    works too. Only the networks of the table are ranked.\n\n\
+    Spaces of up to 500,000 networks are enumerated. Larger spaces are ranked exactly if each choice adds its own\n\
+    part to every quantity. Otherwise networks are sampled and improved one choice at a time, and the output says so.")]
 pub(crate) struct RankArgs {
     /// The LUT.
     #[arg(long)]
@@ -44,7 +44,7 @@ pub(crate) struct RankArgs {
     /// The space: a built-in name or a TOML file [default: from the LUT, if it is built in].
     #[arg(long, add = ArgValueCompleter::new(completions::spaces))]
     pub(crate) space: Option<String>,
-    /// What networks are ranked by.
+    /// Criterion to rank by.
     #[arg(long, value_enum, default_value_t = RankBy::Latency, conflicts_with = "accuracy_table")]
     pub(crate) by: RankBy,
     /// Rank the networks of this table by their accuracy instead.
@@ -53,13 +53,13 @@ pub(crate) struct RankArgs {
     /// The table's column to rank by.
     #[arg(long, value_name = "NAME", default_value = "accuracy", requires = "accuracy_table")]
     pub(crate) column: String,
-    /// Most milliseconds.
+    /// Maximum latency in milliseconds.
     #[arg(long, value_name = "MS", value_parser = positive)]
     pub(crate) max_latency: Option<f64>,
-    /// Most trainable parameters, like 2M or 500k.
+    /// Maximum number of trainable parameters, like 2M or 500k.
     #[arg(long, value_name = "N", value_parser = positive)]
     pub(crate) max_params: Option<f64>,
-    /// Most multiply-accumulates, like 300M.
+    /// Maximum number of multiply-accumulates, like 300M.
     #[arg(long, value_name = "N", value_parser = positive)]
     pub(crate) max_macs: Option<f64>,
     /// Number of networks to list.
@@ -72,7 +72,7 @@ pub(crate) struct RankArgs {
     pub(crate) json: bool,
 }
 
-/// How spaces are sampled that are neither small nor decompose.
+/// Sampling of large spaces that do not decompose.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SamplingArgs {
     /// Networks to sample if the space is large and does not decompose.
@@ -87,20 +87,20 @@ pub(crate) struct SamplingArgs {
 #[command(after_help = "Examples:\n  \
     nasprof pareto --lut a.parquet -o front.csv --picture front.svg\n  \
     nasprof pareto --lut phone.parquet --lut board.parquet      # fast on both\n\n\
-    A network is on the front if no other is at least as good in both quantities and better in one. Latency is best\n\
-    low; MACs and parameters are best high, as stand-ins for accuracy (--least turns that around).\n\
-    How much of the space was looked at is said as for `nasprof rank`.")]
+    A network is on the front if no other is at least as good in both quantities and better in one. Lower latency is\n\
+    better. More MACs and parameters are better, as proxies for accuracy (--least turns that around).\n\
+    As for `nasprof rank`, the output says how much of the space was explored.")]
 pub(crate) struct ParetoArgs {
-    /// The LUT; a second one of another device or context puts its latency on the other axis.
+    /// The LUT. With a second LUT, of another device or context, its latency is the other axis.
     #[arg(long, required = true, num_args = 1)]
     pub(crate) lut: Vec<PathBuf>,
     /// The space: a built-in name or a TOML file [default: from the LUT, if it is built in].
     #[arg(long, add = ArgValueCompleter::new(completions::spaces))]
     pub(crate) space: Option<String>,
-    /// The other axis if there is one LUT.
+    /// The other axis with a single LUT.
     #[arg(long, value_enum, default_value_t = AgainstArg::Macs)]
     pub(crate) against: AgainstArg,
-    /// The fewest MACs or parameters are best.
+    /// Prefer fewer MACs or parameters.
     #[arg(long)]
     pub(crate) least: bool,
     #[command(flatten)]
@@ -116,7 +116,7 @@ pub(crate) struct ParetoArgs {
     pub(crate) json: bool,
 }
 
-/// A positive number, also with a unit of thousands.
+/// A positive number, also with the suffix k, M or G.
 fn positive(text: &str) -> Result<f64, String> {
     let (number, factor) = match text.strip_suffix(['k', 'K']) {
         Some(number) => (number, 1e3),

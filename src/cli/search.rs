@@ -14,8 +14,8 @@ pub(crate) struct SearchArgs {
     /// Measure the winner with locked clocks, like its LUT.
     #[arg(long)]
     pub(crate) lock_clocks: bool,
-    /// Judge the networks of a table (`networks.parquet` of `nasprof train --many`) with the weights of this finished search's
-    /// supernet, and print how far that ranks them as their own trainings do.
+    /// Evaluate the networks of a table (`networks.parquet` of `nasprof train --many`) with the supernet weights of
+    /// this finished search, and print the rank correlation with their own trainings.
     #[arg(long, value_name = "NETWORKS.parquet", conflicts_with_all = ["resume", "overwrite"])]
     pub(crate) judge: Option<PathBuf>,
 }
@@ -33,10 +33,10 @@ pub(crate) struct SimulateArgs {
     /// Replace a value of the file: a dotted key; numbers index the tables of a list.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
-    /// What a search may cost, in full trainings; several are separated by commas.
+    /// Costs that a search may have, in full trainings, separated by commas.
     #[arg(long, value_name = "TRAININGS", value_delimiter = ',', default_value = "1,2,5,10,25,50,100")]
     pub(crate) cost: Vec<f64>,
-    /// Searches of each method at each cost.
+    /// Number of searches with each method at each cost.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
     pub(crate) seeds: u32,
     /// Draw the regret of each method against its cost into an SVG or PNG file.
@@ -48,14 +48,15 @@ pub(crate) struct SimulateArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "A list has an architecture on each line, as `nasprof space sample` prints them:\n  \
+#[command(after_help = "A list has one architecture per line, as `nasprof space sample` prints them:\n  \
     nasprof space sample SPACE -n 200 --seed 1 > networks.jsonl\n  \
     nasprof train EXPERIMENT.toml --many networks.jsonl -o runs/many --resume")]
 pub(crate) struct TrainArgs {
     #[command(flatten)]
     pub(crate) run: RunArgs,
-    /// Train each network of this list by itself, one after the other, in place of the experiment's. A line can also be
-    /// `{"arch": …, "seed": …}`. The run folder gets networks.jsonl as networks are done, and networks.parquet at the end.
+    /// Train each network of this list separately, one after the other, instead of the experiment's. A line can also be
+    /// `{"arch": …, "seed": …}`. networks.jsonl in the run folder gets a line for each finished network, and
+    /// networks.parquet is written at the end.
     #[arg(long, value_name = "NETWORKS.jsonl")]
     pub(crate) many: Option<PathBuf>,
 }

@@ -28,8 +28,8 @@ pub(crate) enum SpaceCommand {
         /// A LUT of the space: adds the mean and range of network latencies.
         #[arg(long)]
         lut: Option<PathBuf>,
-        /// The back end that measuring is forecast for: `torch`, `onnxruntime`, or `onnxruntime:PROVIDER` [default: the LUT's, else
-        /// `torch`].
+        /// The back end of the time forecast: `torch`, `onnxruntime`, or `onnxruntime:PROVIDER` [default: the LUT's,
+        /// else `torch`].
         #[arg(long, value_parser = nasprof_profiler::backend::named, conflicts_with = "lut")]
         backend: Option<String>,
     },

@@ -14,10 +14,10 @@ use crate::completions;
     nasprof time --device local --backend onnxruntime --model net.onnx --input-shape x=1x3x224x224\n  \
     nasprof time --device local --space mobilenet-cifar10 --arch a.json b.json --lut lut.parquet --processes 5\n  \
     nasprof time --device board --arch winner.json --trace winner.trace.json   # open it at ui.perfetto.dev\n  \
-    nasprof time --device jetson-tensorrt --model net.onnx   # by the device's own program: docs/commands.md\n\n\
-    The mean leaves out runs that lost the processor, and the fastest and slowest of the rest, as LUTs do;\n\
-    the quantiles are of all runs. One process tells its own speed: others differ by percents, so --processes 5\n\
-    gives an interval that holds for the next one.")]
+    nasprof time --device jetson-tensorrt --model net.onnx   # runs the device's own program: docs/commands.md\n\n\
+    The mean leaves out preempted runs and the fastest and slowest of the rest, as in LUTs; quantiles are of all\n\
+    runs. Processes differ in speed by a few percent, so the interval of a single process does not hold for others.\n\
+    The interval from --processes 5 does.")]
 pub(crate) struct TimeArgs {
     /// The device: a name from `nasprof devices list`, or `synthetic:NAME` (virtual time).
     #[arg(long, value_name = "NAME", env = "NASPROF_DEVICE", add = ArgValueCompleter::new(completions::devices))]
@@ -31,8 +31,8 @@ pub(crate) struct TimeArgs {
     /// The space of the architectures: a built-in name or a TOML file [default: from the first, if it is built in].
     #[arg(long, conflicts_with = "model", add = ArgValueCompleter::new(completions::spaces))]
     pub(crate) space: Option<String>,
-    /// One network instead: an ONNX model. ONNX Runtime reads it by itself, whatever its operators are, but for --lut and --trace,
-    /// which need its layers.
+    /// One network instead: an ONNX model. ONNX Runtime takes any operators; --lut, --trace and other back ends take
+    /// the models of docs/onnx.md.
     #[arg(long, value_name = "FILE.onnx")]
     pub(crate) model: Option<PathBuf>,
     #[command(flatten)]
@@ -40,7 +40,7 @@ pub(crate) struct TimeArgs {
     /// With --model on ONNX Runtime: values of its inputs, from NumPy's `savez` [default: random floats, ones].
     #[arg(long, value_name = "FILE.npz", requires = "model")]
     pub(crate) input: Option<PathBuf>,
-    /// A LUT: the networks are timed in its context, and its estimates stand beside their times.
+    /// Time the networks in the context of this LUT, and print its estimates beside their times.
     #[arg(long, value_name = "LUT")]
     pub(crate) lut: Option<PathBuf>,
     #[command(flatten)]
@@ -70,7 +70,7 @@ pub(crate) struct TimeArgs {
     /// Replace the journal if it exists.
     #[arg(long, requires = "journal", conflicts_with = "resume")]
     pub(crate) overwrite: bool,
-    /// Measure a busy machine.
+    /// Measure even on a busy machine.
     #[arg(long)]
     pub(crate) allow_noisy: bool,
     /// Lock the device's clocks during the measurement and restore them afterwards (needs root on the device).

@@ -11,26 +11,26 @@ use nasprof_spaces::Space;
 
 use crate::failure::Failure;
 
-/// An architecture is a few kilobytes.
+/// Maximum bytes of an architecture; a real one has a few kilobytes.
 const MAX_TEXT: usize = 16 << 20;
-/// Read at once where there is as much: some hundred architectures.
+/// Buffer size: some hundred architectures.
 const BUFFER: usize = 1 << 20;
 
-/// Architectures of a file or, as `-`, of the standard input, with where each stands.
+/// The architectures of a file, or of stdin for `-`, each with its place.
 pub(super) struct Archs {
     input: BufReader<Box<dyn Read>>,
     /// Lines that were read and put back.
     pending: VecDeque<String>,
-    /// What messages call it.
+    /// The input's name in messages.
     name: String,
-    /// A file that ends in `.json` holds one.
+    /// Whether the input is a file that ends in `.json`, which holds a single architecture.
     one: bool,
     line: usize,
     read: usize,
 }
 
 impl Archs {
-    /// Opens them; nothing is read yet.
+    /// Opens the input without reading it.
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
         if path == Path::new("-") {
             return Ok(Self::new(Box::new(io::stdin()), "standard input".to_owned(), false));
@@ -46,13 +46,13 @@ impl Archs {
         Self { input, pending: VecDeque::new(), name, one, line: 0, read: 0 }
     }
 
-    /// Whether it holds one architecture at most.
+    /// Whether the input holds at most one architecture.
     pub(super) fn is_one(&self) -> bool {
         self.one
     }
 
-    /// The lines that are there without waiting, at least one; none at the end. Each is either done with
-    /// ([`Archs::took`]) or put back.
+    /// The lines that can be read without waiting, but at least one; none at the end. The caller reports each line as
+    /// done ([`Archs::took`]) or puts it back.
     pub(super) fn lines(&mut self) -> Result<Vec<String>, Failure> {
         let mut lines: Vec<String> = self.pending.drain(..).collect();
         while lines.is_empty() || self.input.buffer().contains(&b'\n') {
@@ -65,18 +65,18 @@ impl Archs {
         Ok(lines)
     }
 
-    /// So many lines held so many architectures.
+    /// Counts lines as done, and the architectures that they held.
     pub(super) fn took(&mut self, lines: usize, archs: usize) {
         self.line += lines;
         self.read += archs;
     }
 
-    /// Lets [`Archs::next`] read lines.
+    /// Returns lines for [`Archs::next`] to read.
     pub(super) fn put_back(&mut self, lines: Vec<String>) {
         self.pending.extend(lines);
     }
 
-    /// Whether [`Archs::next`] has lines that were put back.
+    /// Whether lines that were put back are left for [`Archs::next`].
     pub(super) fn has_pending(&self) -> bool {
         !self.pending.is_empty()
     }
@@ -91,7 +91,7 @@ impl Archs {
         }
     }
 
-    /// The next one, and what messages call it; `None` at the end, which is an error before the first.
+    /// The next architecture and its name in messages; `None` at the end. An input without architectures is an error.
     pub(super) fn next(&mut self) -> Result<Option<(String, ArchFile)>, Failure> {
         let mut text = String::new();
         let mut first = self.line;
@@ -105,12 +105,12 @@ impl Archs {
                 first = self.line;
                 continue;
             }
-            // Read again only where it can have come to its end: not once for each line of a hostile file.
+            // Parse only when the text can be complete, not after every line of a hostile file.
             if before > 0 && !text.trim_end().ends_with('}') {
                 continue;
             }
             match ArchFile::parse(&text) {
-                // It goes on in the next line.
+                // The architecture continues in the next line.
                 Err(ArchError::Cut(_)) => {}
                 parsed => return self.parsed(first, parsed).map(Some),
             }
@@ -173,7 +173,7 @@ impl Archs {
     }
 }
 
-/// All architectures of some files, in order, each with what messages call it.
+/// All architectures of some files, in order, each with its name in messages.
 pub(super) fn files(paths: &[PathBuf]) -> Result<Vec<(String, ArchFile)>, Failure> {
     let mut all = Vec::new();
     for path in paths {
@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(read(ARCH, true).unwrap(), ["x"]);
     }
 
-    /// Lines come as they are there; what is put back is read as if it had never been away.
+    /// Lines come as soon as they are available; lines that are put back are read again in order.
     #[test]
     fn lines_can_be_put_back() {
         let line = ARCH.replace('\n', "");
@@ -235,7 +235,7 @@ mod tests {
         }
         assert_eq!(places, ["x, line 1", "x, line 3", "x, line 5"]);
         assert!(!archs.has_pending() && archs.lines().unwrap().is_empty());
-        // A long text that was put back is refused as it would be when read.
+        // A text that is too long is refused even if it was put back.
         archs.put_back(vec![format!("{{{}\n", " ".repeat(MAX_TEXT))]);
         assert!(archs.next().unwrap_err().message.contains("more than 16 MiB"));
     }

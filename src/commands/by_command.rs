@@ -1,4 +1,4 @@
-//! Measuring by a device's own command: what `measure --model` and `time` share.
+//! Measuring with a device's own command: the part that `measure --model` and `time` share.
 
 use std::path::Path;
 
@@ -17,14 +17,14 @@ use crate::failure::Failure;
 use crate::interruption::{Kept, interruption};
 use crate::resolve;
 
-/// A device with a command, within reach.
+/// A connected device that has a command.
 pub(super) struct ByCommand {
     device: CommandDevice,
     command: CommandTable,
     threads: usize,
 }
 
-/// Refuses options that mean nothing to a program that is not ours.
+/// Refuses options that do not apply to another program.
 pub(super) fn refuse(device: &str, context: &ContextArgs, options: &[(&str, bool)]) -> Result<(), Failure> {
     let of_context = [
         ("--backend", context.backend.is_some()),
@@ -42,7 +42,7 @@ pub(super) fn refuse(device: &str, context: &ContextArgs, options: &[(&str, bool
 }
 
 impl ByCommand {
-    /// Reaches the device, to use as many threads as the context or its file says.
+    /// Connects to the device; the context or the device file gives the number of threads.
     pub(super) fn open(file: &DeviceFile, command: &CommandTable, context: &ContextArgs) -> Result<Self, Failure> {
         interruption(Kept::Nothing)?;
         let tell = &mut |milestone| {
@@ -62,12 +62,12 @@ impl ByCommand {
         self.threads
     }
 
-    /// What is known of it.
+    /// Facts about the device.
     pub(super) fn facts(&self) -> std::collections::BTreeMap<String, String> {
         self.device.facts().clone()
     }
 
-    /// A model file, as the device gets it, and its names where it is ONNX.
+    /// A model file in the form in which the device gets it, and the names of its nodes if it is ONNX.
     pub(super) fn model(&self, path: &Path) -> Result<(CommandModel, Option<ModelNames>), Failure> {
         let in_context = |failure: Failure| failure.context(format!("--model {}", path.display()));
         let found = absolute(path).map_err(in_context)?;
@@ -87,7 +87,7 @@ impl ByCommand {
         Ok((CommandModel { path: None, ending, bytes }, names))
     }
 
-    /// Runs the command on a model, in so many fresh processes.
+    /// Runs the command on a model in `runs` fresh processes.
     pub(super) fn run(&mut self, model: &CommandModel, runs: u32, name: &str) -> Result<Vec<CommandRun>, Failure> {
         let interrupted = interruption(Kept::Nothing)?;
         let display = std::cell::RefCell::new(Screen::new().display(None));
@@ -107,7 +107,7 @@ impl ByCommand {
         Ok(result?)
     }
 
-    /// Nanoseconds of each run of the model that one run of the command tells of; nothing where it is not asked.
+    /// Nanoseconds of each run of the model, as one run of the command reports them; `None` without a `times_format`.
     pub(super) fn times(&self, run: &CommandRun) -> Result<Option<Vec<f64>>, Failure> {
         let Some(format) = self.command.times() else { return Ok(None) };
         let (what, text) = match self.command.names("times") {
@@ -120,7 +120,7 @@ impl ByCommand {
             .map_err(|problem| self.wrong(&format!("gave times that cannot be used: {what} {problem}")))
     }
 
-    /// The layers of its profile.
+    /// The layers of a run's profile.
     pub(super) fn layers(&self, run: &CommandRun, format: ProfileFormat) -> Result<Vec<ProfileLayer>, Failure> {
         let text = self.text("{profile}", &run.profile)?;
         let format = match format {
@@ -145,7 +145,7 @@ impl ByCommand {
         }
     }
 
-    /// What is wrong with what the command gave.
+    /// An error about the command's output.
     pub(super) fn wrong(&self, problem: &str) -> Failure {
         let program = self.command.words().first().cloned().unwrap_or_else(|| COMMAND.to_owned());
         CommandError::Output { program, problem: problem.to_owned() }.into()

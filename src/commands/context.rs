@@ -1,4 +1,4 @@
-//! Whether a LUT is of what a command asks for.
+//! Checks that a LUT fits the space and the options of a command.
 
 use nasprof_graph::Identity;
 use nasprof_lut::Lut;
@@ -7,7 +7,7 @@ use crate::cli::ContextArgs;
 use crate::failure::{Exit, Failure};
 use crate::resolve;
 
-/// The LUT, for the one of a GPU's latencies that is asked for.
+/// The LUT, set to the requested kind of GPU latency.
 pub(super) fn of_timing(mut lut: Lut, args: &ContextArgs) -> Result<Lut, Failure> {
     if let Some(timing) = args.timing {
         lut.choose_timing(resolve::timing(timing))?;
@@ -15,7 +15,7 @@ pub(super) fn of_timing(mut lut: Lut, args: &ContextArgs) -> Result<Lut, Failure
     Ok(lut)
 }
 
-/// Refuses a LUT that is not of the space, or not of what the options ask for.
+/// Refuses a LUT of another space, or of another context than the options say.
 pub(super) fn check_context(lut: &Lut, args: &ContextArgs, space: &str, supernet: &Identity) -> Result<(), Failure> {
     lut.check_space(space, supernet)?;
     Ok(lut.check_context(&[
@@ -28,7 +28,7 @@ pub(super) fn check_context(lut: &Lut, args: &ContextArgs, space: &str, supernet
     ])?)
 }
 
-/// Refuses to compare measurements with locked clocks and without.
+/// Refuses to compare a measurement with locked clocks to one without.
 pub(super) fn check_clocks(lut: &Lut, lock_clocks: bool) -> Result<(), Failure> {
     if lut.context.header.clocks.is_some() == lock_clocks {
         return Ok(());

@@ -51,7 +51,7 @@ fn list(as_json: bool) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What a device's file says, and where it stands.
+/// Prints a device's file and its path.
 fn show(name: &str, as_json: bool) -> Result<ExitCode, Failure> {
     if let Some(model) = name.strip_prefix("synthetic:") {
         let description = synthetic::description(model)
@@ -89,24 +89,24 @@ enum Verdict {
     NotObservable,
 }
 
-/// One thing that was looked at.
+/// One checked item.
 #[derive(Debug, Serialize)]
 struct Step {
     step: String,
     verdict: Verdict,
     detail: String,
-    /// What to do about it.
+    /// How to fix the problem.
     mend: Option<String>,
 }
 
-/// Goes to a device as a measurement does, and reports what it finds at each step.
+/// Connects to a device as a measurement does, and reports the result of each step.
 struct Check {
     as_json: bool,
     steps: Vec<Step>,
 }
 
 impl Check {
-    /// Exit code 4 if the gate would refuse the machine; that of the error if the device cannot be used.
+    /// Returns exit code 4 if the gate would refuse the machine, or the error's exit code if the device is unusable.
     fn run(mut self, name: &str, settings: &[String]) -> Result<ExitCode, Failure> {
         let file = resolve::device(name, settings)?;
         if let Some(command) = &file.command {
@@ -221,7 +221,7 @@ impl Check {
         }
     }
 
-    /// Whether the clocks stand still. Moving ones are no reason not to measure; the drift flags tell.
+    /// Whether the clocks are fixed. Clocks that move do not prevent a measurement; drift flags show them.
     fn clocks(&mut self, fingerprint: &Fingerprint) -> Result<(), Failure> {
         let fact = |name: &str| fingerprint.facts.get(name).map(String::as_str).filter(|f| *f != "not observable");
         if let Some(mode) = fact("power_mode") {
@@ -261,7 +261,7 @@ impl Check {
         Ok(())
     }
 
-    /// The walk ends here.
+    /// Ends the check at an error.
     fn failed(mut self, name: &str, step: &str, error: LinkError) -> Result<ExitCode, Failure> {
         self.status(step, Verdict::Bad, error.to_string(), Some(link_hint(&error)))?;
         if self.as_json {
@@ -295,7 +295,7 @@ impl Check {
     }
 }
 
-/// At which step of the walk an error stands.
+/// The step of the check at which an error occurred.
 fn failed_step(error: &LinkError) -> &'static str {
     match error {
         LinkError::Configuration { .. } => "configuration",

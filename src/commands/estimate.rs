@@ -65,7 +65,7 @@ pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode, Failure> {
     Ok(code(complete))
 }
 
-/// An estimate as JSON: of what, and in detail only where that is asked for.
+/// An estimate as JSON, with its architecture; details only if requested.
 #[derive(Serialize)]
 struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,7 +74,7 @@ struct Line<'a> {
     estimate: Estimate,
     #[serde(skip_serializing_if = "Option::is_none")]
     level: Option<&'a CurrentLevel>,
-    /// What it took as a whole when the LUT was measured, milliseconds.
+    /// Milliseconds of the whole network when the LUT was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     measured_ms: Option<f64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -104,7 +104,7 @@ fn tell(
     print_json(&Line { arch, estimate, level, measured_ms, blocks })
 }
 
-/// A latency that is not known is no success.
+/// The exit code: an unknown latency is an error.
 fn code(complete: bool) -> ExitCode {
     if complete {
         return ExitCode::SUCCESS;
@@ -142,7 +142,7 @@ fn show(estimate: &Estimate, level: Option<&CurrentLevel>) -> Result<(), Failure
     print(paint(Tone::Doubtful, format!("flags: {}", names.join(", "))))
 }
 
-/// Shape and level are told apart: networks compare by the first, a deadline asks for both.
+/// Shape and level are reported separately: comparing networks needs the shape only, a deadline needs both.
 fn latency(estimate: &Estimate, level: Option<&CurrentLevel>) -> String {
     let Some(latency) = estimate.latency_ms else {
         return "unknown: some layers have no entry".to_owned();

@@ -19,7 +19,7 @@ use crate::resolve;
 pub(super) const SAMPLED: usize = 1000;
 /// Networks drawn for a mean that cannot be exact.
 pub(super) const SAMPLING: Sampling = Sampling { samples: 200, seed: 0 };
-/// The same with a gradient, where each costs as many networks as the space has candidates.
+/// The same with a gradient, where each sample costs as many networks as the space has candidates.
 const SAMPLING_WITH_GRADIENT: Sampling = Sampling { samples: 16, seed: 0 };
 
 /// A distribution file, or `uniform`.

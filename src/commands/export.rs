@@ -29,7 +29,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<ExitCode, Failure> {
     let file = Archs::open(&args.arch)?.only()?;
     let space = resolve::space_or(args.space.as_deref(), &file.space, "the architecture")?;
     let arch = file.resolve(&space.name, &space.choices).map_err(|e| about(e.into()))?;
-    // What runs is drawn as libtorch runs it: nothing fused, what hands its input on left out.
+    // Networks are drawn as libtorch runs them: unfused, and without operations that only pass their input on.
     let runtime = Runtime::TorchEager;
     let content = match (to, args.view) {
         (ExportFormat::Onnx, None | Some(ViewArg::Network)) => {
@@ -64,7 +64,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is written: what is asked for, else what the output's ending says.
+/// The export format: from `--to`, else from the output's ending.
 fn format(args: &ExportArgs) -> Result<ExportFormat, Failure> {
     if let Some(to) = args.to {
         return Ok(to);

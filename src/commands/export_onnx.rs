@@ -30,7 +30,7 @@ pub(super) fn run(args: &ExportArgs, space: &Space, arch: &Arch) -> Result<ExitC
     };
     if precision == Precision::Int8 && args.weights.is_some() {
         return Err(Failure::usage(
-            "--weights with --precision int8: its scales are not calibrated, so it would answer wrong",
+            "--weights with --precision int8: its scales are not calibrated, so its outputs would be wrong",
         )
         .hint("export in float32, and quantize that model with ONNX Runtime's tools on your data"));
     }

@@ -9,7 +9,7 @@ use nasprof_search::job::Existing;
 use super::status;
 use crate::failure::{Exit, Failure};
 
-/// What to do with what is there already, as the options status; they exclude each other.
+/// How to treat an existing journal, from the options; they exclude each other.
 pub(super) fn existing(resume: bool, overwrite: bool) -> Existing {
     match (resume, overwrite) {
         (_, true) => Existing::Overwrite,
@@ -27,7 +27,7 @@ pub(super) struct KeptJournal {
 }
 
 impl KeptJournal {
-    /// Opens a journal: the events recorded so far, and who appends to it.
+    /// Opens a journal; returns the events recorded so far and the writer that appends to it.
     pub(super) fn open(path: &Path, existing: Existing) -> Result<(Vec<Event>, Writer, Self), Failure> {
         let about = |e| Failure::from(e).context(path.display());
         let (events, writer, replaced) = match existing {
@@ -45,8 +45,8 @@ impl KeptJournal {
         Ok((events, writer, Self { path: path.to_owned(), is_new, replaced }))
     }
 
-    /// Ends with what came of it. A refused measurement that timed nothing leaves what was there before; any other keeps its
-    /// journal, and the hint says how to go on.
+    /// Ends the journal with the result. If a measurement was refused before it timed anything, the previous journal is
+    /// restored. Otherwise the journal is kept, and the hint says how to continue.
     pub(super) fn end<T>(self, recorder: &Recorder, result: Result<T, Failure>) -> Result<T, Failure> {
         let timed = recorder.has_session();
         let refused = |f: &Failure| matches!(f.exit, Exit::Usage | Exit::Noisy | Exit::ContextChanged);

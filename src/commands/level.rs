@@ -15,30 +15,30 @@ use crate::failure::Failure;
 use crate::interruption::Kept;
 use crate::resolve::{self, at_batch};
 
-/// Rounds of the anchors where nothing else is measured.
+/// Rounds of the anchors if nothing else is measured.
 const LEVEL_ROUNDS: u32 = 27;
-/// Processes that look at the level of now: one would not show how much they differ.
+/// Processes that measure the current level: one would not show how much processes differ.
 const PROCESSES: u32 = 2;
-/// Rounds of each at most.
+/// Maximum rounds in each of these processes.
 const ROUNDS: u32 = 12;
-/// How long the level of now may take, once the device is reached.
+/// Time limit for measuring the current level, once the device is connected.
 const WITHIN: Duration = Duration::from_secs(10);
 /// Seconds until a process has started and the machine is warm.
 const START: f64 = 2.5;
-/// Times that a process runs each anchor at the least: while it is loaded and sized, and in one round.
+/// Minimum runs of each anchor in a process: during loading and sizing, and in one round.
 const RUNS: f64 = 12.0;
-/// Fewest anchors that tell a level with an interval of use.
+/// Fewest anchors that give the level a useful interval.
 const FEWEST_ANCHORS: usize = 4;
 
-/// The level of a LUT's device now, in at most ten seconds of measuring. `space` is at the LUT's batch size.
+/// Measures the current level of a LUT's device, in at most ten seconds. `space` is at the LUT's batch size.
 pub(super) fn now(device: &str, settings: &[String], lut: &Lut, space: &Space) -> Result<CurrentLevel, Failure> {
     if lut.context.anchors.is_empty() {
-        return Err(Failure::usage("the LUT has no anchors, so it does not show the level of now")
+        return Err(Failure::usage("the LUT has no anchors, so the current level cannot be measured")
             .hint("measure the space again: its LUT has anchors"));
     }
     lut.check_context(&[("device", Some(device.to_owned()))])?;
     let file = resolve::device(device, settings)?;
-    // As for the LUT; what is done to the clocks is said.
+    // Clocks are locked as for the LUT; changes to them are reported.
     let mut link = resolve::open(&file)?.locking_clocks(lut.context.header.clocks.is_some());
     let anchors: Vec<f64> =
         lut.context.anchors.iter().map(|anchor| mean(&anchor.sessions_ns).unwrap_or(0.0) / 1e9).collect();
@@ -54,8 +54,8 @@ pub(super) fn now(device: &str, settings: &[String], lut: &Lut, space: &Space) -
     current_level(&events, &Estimator::new(&some))?.ok_or_else(|| Failure::internal("anchors without a level"))
 }
 
-/// How many processes, and how many of the anchors, fit into so many seconds; the anchors' seconds are given. Rather all anchors
-/// in one process than some in two: a process more tells how processes differ, which is known roughly without it.
+/// How many processes, and how many of the anchors, fit into `within` seconds, given the seconds of each anchor. All
+/// anchors in one process are better than some in two: the difference between processes is roughly known already.
 fn fitting(anchors: &[f64], within: f64) -> (u32, usize) {
     let fits = |processes: u32, count: usize| {
         f64::from(processes) * (START + RUNS * anchors[..count].iter().sum::<f64>()) <= within
@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(fitting(&[0.004; 10], 10.0), (2, 10));
         assert_eq!(fitting(&[0.05; 10], 10.0), (1, 10));
         assert_eq!(fitting(&[0.1; 10], 10.0), (1, 6));
-        // What no four fit into takes as long as it takes, and two anchors are all there are.
+        // If not even four fit, the limit is exceeded; two anchors are all there are.
         assert_eq!(fitting(&[2.0; 10], 10.0), (1, 4));
         assert_eq!(fitting(&[2.0; 2], 10.0), (1, 2));
     }

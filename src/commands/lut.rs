@@ -94,12 +94,12 @@ fn diff_measured(before: &Path, after: &Path, as_json: bool, rows: usize) -> Res
     }
 }
 
-/// A profile beside a LUT: they have no layer in common.
+/// The error for comparing a profile with a LUT: they have no layer in common.
 pub(super) fn one_kind(model: &Path) -> Failure {
     Failure::from(LutError::Model { path: path_text(model) }).hint("compare LUTs with LUTs, and profiles with profiles")
 }
 
-/// What each journal holds; what is missing is reported.
+/// The events of each journal; gaps are reported.
 pub(super) fn events_of(journals: &[PathBuf]) -> Result<Vec<Vec<Event>>, Failure> {
     let events = |path: &PathBuf| {
         let recovered = read_file(path).map_err(|e| Failure::from(e).context(path.display()))?;
@@ -115,7 +115,7 @@ pub(super) fn events_of(journals: &[PathBuf]) -> Result<Vec<Vec<Event>>, Failure
     journals.iter().map(events).collect()
 }
 
-/// Refuses a LUT's file that is one of those that it is made of, or cannot be written.
+/// Refuses an output that is also an input, or that cannot be written.
 fn check_output(inputs: &[PathBuf], output: &Path) -> Result<(), Failure> {
     check_ending(output)?;
     Outputs::of(inputs).check("-o", output, &LUTS)

@@ -46,13 +46,13 @@ pub(super) fn run(args: &MeasureArgs) -> Result<ExitCode, Failure> {
             .hint("add --model FILE.onnx and --backend onnxruntime"));
     }
     let several = devices.len() > 1;
-    // One after the other: a key's passphrase may have to be asked for.
+    // One after the other: a key may need its passphrase typed in.
     let prepare = |name: &String| Job::prepare(name, args, output(name, args, several)?, None, several);
     let mut jobs = devices.iter().map(prepare).collect::<Result<Vec<_>, _>>()?;
     report(args, measure_all(&mut jobs, args)?)
 }
 
-/// The device's file, if it has a command in an agent's place.
+/// The device's file, if it has a command instead of an agent.
 fn commanded(name: &str, args: &MeasureArgs) -> Result<Option<DeviceFile>, Failure> {
     Ok(Some(resolve::device(name, &args.settings.set)?).filter(|file| file.command.is_some()))
 }
@@ -90,7 +90,7 @@ fn report(args: &MeasureArgs, results: Vec<Result<Outcome, Failure>>) -> Result<
     failure.map_or_else(|| Ok(exit_code(&outcomes)), Err)
 }
 
-/// What was measured, and all failures as one.
+/// The successful measurements, and all failures as one.
 fn split(results: Vec<Result<Outcome, Failure>>) -> (Vec<Outcome>, Option<Failure>) {
     let mut outcomes = Vec::new();
     let mut failures = Vec::new();

@@ -69,12 +69,12 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
     }
 }
 
-/// A path as JSON has it: what is not UTF-8 in it, which JSON cannot hold, is shown as U+FFFD.
+/// A path as JSON text; invalid UTF-8 becomes U+FFFD.
 pub(crate) fn path_text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// Prints what was done to a device beside what was asked for.
+/// Prints changes to a device that the user did not request.
 pub(crate) fn print_remarks(device: &str, link: &mut Link) {
     for remark in link.remarks() {
         status(format!("{device}: {remark}"));

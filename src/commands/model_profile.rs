@@ -16,12 +16,12 @@ use crate::resolve;
 /// Kernels that the table of a measurement shows.
 const SHOWN: usize = 40;
 
-/// Refuses an output that is no file of a profile, before anything is measured for it.
+/// Refuses an output that cannot be a profile's file, before anything is measured.
 pub(super) fn check_output(output: &Path, inputs: &Outputs) -> Result<(), Failure> {
     // A device or a pipe is written to, whatever it is called.
     let regular = std::fs::metadata(output).map_or(true, |found| found.is_file());
     if regular && output.extension().is_none_or(|ending| ending != "json") {
-        let problem = "what is measured of a model kernel by kernel is a profile, which is JSON and no LUT";
+        let problem = "the kernels of a model are written as a JSON profile, not as a LUT";
         let name = path_text(&output.with_extension("json"));
         return Err(Failure::usage(format!("-o {}: {problem}", output.display()))
             .hint(format!("-o {name}; `nasprof lut show` and `nasprof report` read it")));
@@ -29,7 +29,7 @@ pub(super) fn check_output(output: &Path, inputs: &Outputs) -> Result<(), Failur
     inputs.check("-o", output, &["json"])
 }
 
-/// What is measured, and where.
+/// The measured model and its device.
 pub(super) fn subject(model: &Path, device: &str, backend: &str, threads: usize) -> ModelSubject {
     ModelSubject {
         model: resolve::last_part(model),
@@ -47,7 +47,7 @@ pub(super) fn give(profile: &ModelProfile, args: &MeasureArgs) -> Result<(), Fai
     if args.json { print_json(profile) } else { show(profile, SHOWN, SortColumn::Mean) }
 }
 
-/// Leaves only the kernels whose name, operator or shapes contain a text, in upper or lower case. Shares stay those of all.
+/// Keeps only the kernels whose name, operator or shapes contain a text; case is ignored. Shares stay those of all.
 pub(super) fn filter(profile: &mut ModelProfile, text: &str) -> Result<(), Failure> {
     let wanted = text.to_lowercase();
     profile.kernels.retain(|KernelPart { kernel, .. }| {
@@ -64,7 +64,7 @@ pub(super) fn filter(profile: &mut ModelProfile, text: &str) -> Result<(), Failu
     Ok(())
 }
 
-/// Prints what a run takes, and the kernels, all of them for 0 rows.
+/// Prints the time of a run and the kernels; 0 rows print all of them.
 pub(super) fn show(profile: &ModelProfile, rows: usize, by: SortColumn) -> Result<(), Failure> {
     print(paint(Tone::Strong, fit(&heading(profile), 80 + spare()).trim_end()))?;
     if !profile.inputs.is_empty() {
@@ -102,7 +102,7 @@ pub(super) fn show(profile: &ModelProfile, rows: usize, by: SortColumn) -> Resul
     Ok(())
 }
 
-/// What was measured, on what.
+/// The model, its device and its runtime.
 pub(super) fn heading(profile: &ModelProfile) -> String {
     let fact = |name: &str| profile.facts.get(name).map_or("", String::as_str);
     let subject = &profile.subject;
@@ -110,11 +110,11 @@ pub(super) fn heading(profile: &ModelProfile) -> String {
         Some(runtime) => format!("{runtime} {}, {}", fact("runtime_version"), fact("provider")),
         None => match profile.facts.get("profile_format") {
             Some(format) => format!("profile of {format}, {}", fact("profile_file")),
-            // A program may be written out in it.
+            // The command can contain a whole program.
             None => fact("command").replace('\n', " "),
         },
     };
-    // Files of older versions do not say of what they are.
+    // Files of older versions do not name their model.
     if subject.model.is_empty() {
         return by;
     }
@@ -138,7 +138,7 @@ fn whole(profile: &ModelProfile) -> Result<(), Failure> {
 fn sorted(profile: &ModelProfile, by: SortColumn) -> Vec<&KernelPart> {
     let mut kernels: Vec<&KernelPart> = profile.kernels.iter().collect();
     let width = |part: &KernelPart| part.time.half_width().unwrap_or(f64::INFINITY);
-    // Stable: of equals the slowest stays first.
+    // Stable: among equals, the slowest stays first.
     kernels.sort_by(|a, b| b.time.ms.total_cmp(&a.time.ms));
     match by {
         SortColumn::Mean => {}

@@ -18,7 +18,7 @@ use crate::cli::{AgainstArg, ParetoArgs};
 use crate::failure::Failure;
 use crate::outputs::{Outputs, given};
 
-/// Networks that are shown where there are more.
+/// Maximum number of networks to show.
 const SHOWN: usize = 20;
 
 pub(super) fn run(args: &ParetoArgs) -> Result<ExitCode, Failure> {
@@ -88,7 +88,7 @@ fn show(networks: &[Network], space: &Space) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The front as CSV. How much of the space was looked at stands in every row, so that it cannot be lost.
+/// The front as CSV. Every row says how much of the space was explored, so that this cannot be lost.
 fn table(networks: &[Network], space: &Space, explored: Explored) -> Vec<u8> {
     let method = match explored {
         Explored::Sampled { samples, seed } => format!("sampled {samples} seed {seed}"),

@@ -14,7 +14,7 @@ use crate::resolve;
 /// Endings of answers.
 const ANSWERS: [&str; 4] = ["parquet", "csv", "json", "jsonl"];
 
-/// What the program is asked for; it has the same type.
+/// The request to the program, which has the same type.
 #[derive(Serialize)]
 struct Job<'a> {
     version: &'static str,
@@ -26,7 +26,7 @@ struct Job<'a> {
     width: Option<usize>,
 }
 
-/// What it says of a problem.
+/// The program's report of a problem.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Reported {

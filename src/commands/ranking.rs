@@ -1,4 +1,4 @@
-//! What `nasprof rank` and `nasprof pareto` share: LUTs with their space, and how networks are shown.
+//! Shared by `nasprof rank` and `nasprof pareto`: LUTs with their space, and the output of networks.
 
 use std::path::Path;
 
@@ -77,7 +77,7 @@ pub(super) fn selections(network: &Network, space: &Space) -> String {
     names.map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// Says how much of the space was looked at.
+/// Prints how much of the space was explored.
 pub(super) fn say(explored: Explored) {
     status(match explored {
         Explored::Enumerated { networks } => format!("exact: all {networks} architectures were looked at"),
@@ -88,7 +88,7 @@ pub(super) fn say(explored: Explored) {
     });
 }
 
-/// Refuses an answer that comes from nothing.
+/// The error for an empty answer.
 pub(super) fn none_known() -> Failure {
     Failure::usage("the LUT has no latency for any network of the space")
         .hint("`nasprof lut check` looks for gaps; measure the space again")

@@ -56,7 +56,7 @@ pub(super) fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What a reader calls a file.
+/// The name of a file for readers.
 fn name(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned())
 }
@@ -71,7 +71,7 @@ fn of_measured(path: &Path, measured: Measured, args: &ReportArgs) -> Result<(&'
     }
 }
 
-/// A profile has kernels of its own: a space would say nothing of them.
+/// Refuses a space for a profile: its kernels do not come from a space.
 fn no_space(path: &Path, args: &ReportArgs) -> Result<(), Failure> {
     match &args.space {
         Some(space) => Err(Failure::usage(format!("--space {space}: {} is the profile of a model", path.display()))
@@ -80,7 +80,7 @@ fn no_space(path: &Path, args: &ReportArgs) -> Result<(), Failure> {
     }
 }
 
-/// What several files hold, with names that tell them apart.
+/// The contents of several files, with distinct names.
 enum Several {
     Luts(Vec<(String, Lut)>),
     Models(Vec<(String, ModelProfile)>),

@@ -64,7 +64,7 @@ fn search_without_training(args: &SearchArgs, experiment: Experiment) -> Result<
     within_limit(&found.latency)
 }
 
-/// Shows how far a search without training is, until it is interrupted.
+/// Shows the progress of a search without training, until it is interrupted.
 struct Watching {
     view: SearchView,
     interrupted: Interrupted,
@@ -87,8 +87,8 @@ pub(super) fn existing(args: &RunArgs) -> Existing {
     kept_journal::existing(args.resume, args.overwrite)
 }
 
-/// The run folder, if its files are none of those that the run reads. That a run is gone on with by its own `config.toml` is
-/// fine: it is not written then.
+/// The run folder. It is refused if the run would overwrite a file that it reads. Resuming a run with its own
+/// `config.toml` is fine, because a resumed run does not write that file.
 pub(super) fn folder(args: &RunArgs, experiment: &Experiment) -> Result<PathBuf, Failure> {
     let default = || PathBuf::from("runs").join(resolve::file_name(&args.experiment.to_string_lossy()));
     let folder = args.output.clone().unwrap_or_else(default);
@@ -117,7 +117,7 @@ fn train_and_measure(args: &SearchArgs, experiment: Experiment) -> Result<ExitCo
     within_limit(&result.latency)
 }
 
-/// How far the supernet of a finished search ranks the networks of a table as their own trainings do.
+/// The rank correlation between the supernet of a finished search and the networks' own trainings.
 fn judge(args: &SearchArgs, experiment: Experiment, table: &Path) -> Result<ExitCode, Failure> {
     let (task, folder) = (Task::Judge { table: table.to_owned() }, folder(&args.run, &experiment)?);
     let job = Job { task, folder, experiment, existing: Existing::Resume };

@@ -29,12 +29,12 @@ impl Trainer for Program {
     }
 }
 
-/// That a winner is selected again.
+/// The message that a winner is selected again.
 pub(super) fn again(factor: f64) -> String {
     format!("selecting again, with {factor:.4} times the LUT's latencies, as the device takes now")
 }
 
-/// What an interrupted job leaves.
+/// The state that an interrupted job leaves behind.
 fn kept(task: &Task) -> Kept {
     match task {
         Task::Run | Task::Select { .. } | Task::Judge { .. } => Kept::Epochs,
@@ -50,7 +50,7 @@ pub(super) fn start(job: &Job) -> Result<(), Failure> {
         let hint = "build it with `make build`, and install it next to nasprof";
         Failure::usage(format!("cannot run {name}: {e}")).hint(hint)
     };
-    // Before there is anything to interrupt. From a terminal the trainer is interrupted as well.
+    // Set up before the trainer starts. Ctrl-C in a terminal interrupts the trainer as well.
     let kept = kept(&job.task);
     let interrupted = interruption(kept)?;
     let mut child = Command::new(&program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(cannot)?;
@@ -67,7 +67,7 @@ pub(super) fn start(job: &Job) -> Result<(), Failure> {
                 Ok(RunEvent::Line(line)) => view.status(&line),
                 Ok(RunEvent::Step(step)) => view.step(&step),
                 Ok(RunEvent::Judging(judging)) => view.judging(&judging),
-                // Only processes that work for a search have such.
+                // Only worker processes of a search send such events.
                 Ok(RunEvent::Record(_)) => {}
                 Ok(RunEvent::Failed { message, hint }) => failure = Some((message, hint)),
                 Err(_) => {
@@ -83,7 +83,7 @@ pub(super) fn start(job: &Job) -> Result<(), Failure> {
         let _ = child.kill();
         let _ = child.wait();
     }
-    // A line that was cut by the end that the user asked for is no fault of the program.
+    // If the user interrupted the program, an incomplete line is not its fault.
     if !interrupted.load(Ordering::Relaxed) {
         told?;
     }
@@ -95,7 +95,7 @@ pub(super) fn start(job: &Job) -> Result<(), Failure> {
             let exit = match code {
                 Some(code) if code == Exit::Usage as i32 => Exit::Usage,
                 Some(code) if code != Exit::DeviceLost as i32 => Exit::Internal,
-                // The program may not come to an exit code on a GPU that is gone.
+                // On a lost GPU, the program may end without an exit code.
                 _ => Exit::DeviceLost,
             };
             let failure = Failure::new(exit, message);

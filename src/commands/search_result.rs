@@ -1,4 +1,4 @@
-//! What a search or a training found, for people.
+//! The result of a search or a training as text.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -23,7 +23,7 @@ pub(super) fn print_result(args: &RunArgs, folder: &Path, result: &RunResult) ->
     Ok(ExitCode::SUCCESS)
 }
 
-/// Of a search on a table: what it would have cost, and random search beside it.
+/// For a search on a table: its cost, and the result of random search at that cost.
 pub(super) fn show_on_table(found: &SampledResult) -> Result<(), Failure> {
     let Some(on) = &found.on_table else { return Ok(()) };
     print(format!(
@@ -63,7 +63,7 @@ fn show(folder: &Path, result: &RunResult) -> Result<(), Failure> {
     show_measured(&result.latency)
 }
 
-/// An amount as people read it; `result.json` has all digits.
+/// An amount, rounded for display; `result.json` has all digits.
 pub(super) fn amount(quantity: &str, value: f64) -> String {
     if quantity == Quantity::Latency.name() {
         ms(value)

@@ -34,7 +34,7 @@ pub(super) fn simulate(args: &SimulateArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Least regret that a logarithmic axis shows, points.
+/// Smallest regret on the logarithmic axis, in percentage points.
 const LEAST: f64 = 1e-2;
 
 /// Regret against cost, a line for each method, on logarithmic axes.

@@ -1,5 +1,5 @@
-//! Tables that fit 80 columns; a wider terminal shows more of long names. Colour is never the only cue, and is left
-//! out in files, in pipes and with `NO_COLOR`.
+//! Tables that fit 80 columns; a wider terminal shows more of long names. Colour is never the only cue; there is none
+//! in files, in pipes and with `NO_COLOR`.
 
 use nasprof_base::text::{columns, cut, cut_middle};
 
@@ -7,7 +7,8 @@ use crate::escape::one_line;
 
 pub(super) use crate::terminal::{Tone, paint};
 
-/// A text cut or filled to a width, with a mark where it was cut. Controls, which could steer the terminal, are shown.
+/// A text cut or padded to a width, with a mark at a cut. Control characters are made visible: they could steer the
+/// terminal.
 pub(super) fn fit(text: &str, width: usize) -> String {
     filled(cut(&one_line(text), width), width)
 }
@@ -17,13 +18,13 @@ pub(super) fn fit_ends(text: &str, start: usize, width: usize) -> String {
     filled(cut_middle(&one_line(text), start, width), width)
 }
 
-/// Columns and not characters: a wide character takes two.
+/// Pads by columns, not characters: a wide character takes two columns.
 fn filled(text: String, width: usize) -> String {
     let missing = width.saturating_sub(columns(&text));
     text + &" ".repeat(missing)
 }
 
-/// Columns beyond the 80 that every table fits: names get them. None in a file or pipe, so that these are alike everywhere.
+/// Columns beyond 80, which go to names. Zero in a file or pipe, so that the output is the same everywhere.
 pub(super) fn spare() -> usize {
     const WIDEST: usize = 160;
     let terminal = console::Term::stdout();
@@ -44,14 +45,14 @@ pub(super) fn bar(share: f64, width: usize) -> String {
     format!("{text:<width$}")
 }
 
-/// A bar to the left or right of a middle, for values from -1 to 1.
+/// A bar to the left or right of the middle, for values from -1 to 1.
 pub(super) fn signed_bar(share: f64, half: usize) -> String {
     let length = (share.abs().min(1.0) * half as f64).round() as usize;
     let (left, right) = if share < 0.0 { (length, 0) } else { (0, length) };
     format!("{:>half$}│{:<half$}", "█".repeat(left), "█".repeat(right))
 }
 
-/// How often values fall into buckets of equal width, as one line of blocks.
+/// A histogram of values with buckets of equal width, as one line of blocks.
 pub(super) fn sparkline(values: &[f64], low: f64, high: f64, width: usize) -> String {
     const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let mut counts = vec![0_usize; width];

@@ -1,4 +1,4 @@
-//! `nasprof time`: given networks, measured whole.
+//! `nasprof time`: measures given networks as a whole.
 
 mod asked;
 mod command;
@@ -31,7 +31,7 @@ pub(super) fn run(args: &TimeArgs) -> Result<ExitCode, Failure> {
     if let Some(command) = &file.command {
         return command::run(args, &file, command);
     }
-    // What is wrong with files is told before a device is reached.
+    // Problems with files are reported before a device is connected.
     let asked = Asked::read(args, &file)?;
     let uploads = asked.model.as_ref().map_or(Ok(Vec::new()), |model| model.uploads(&file))?;
     let mut link = resolve::open_with(&file, uploads)?.locking_clocks(args.lock_clocks);
@@ -55,7 +55,7 @@ pub(super) fn run(args: &TimeArgs) -> Result<ExitCode, Failure> {
         };
         let mut progress = |progress| show(&progress, &mut display.borrow_mut());
         timed.measure(recorder, &mut connect, &mut progress).map_err(|error| match error {
-            // The plan's words for a network are its number; a user knows its file.
+            // The plan names a network by its number; the user knows its file.
             EngineError::Plan(problem) => EngineError::Plan(named(&problem, &names)),
             error => error,
         })
@@ -86,7 +86,7 @@ pub(super) fn run(args: &TimeArgs) -> Result<ExitCode, Failure> {
             macs: asked.model.is_none().then(|| network.cost().macs),
         })
         .collect();
-    // Models that the runtime reads have batches of their own.
+    // Models that the runtime reads have their own batch size.
     let batch = asked.model.is_none().then_some(timed.header.batch);
     if args.json {
         print_json(&Output { batch, ..Output::new(args, &timed.header, asked.lut.as_ref(), &networks) })?;
@@ -148,7 +148,7 @@ impl<'a> Output<'a> {
     }
 }
 
-/// A problem of `network 3 (…)` as one of the file that it came from.
+/// Prefixes a problem of `network 3 (…)` with that network's file.
 fn named(problem: &str, names: &[String]) -> String {
     let number = problem.strip_prefix("network ").and_then(|rest| rest.split(' ').next()?.parse::<usize>().ok());
     match number.and_then(|number| names.get(number)) {

@@ -27,10 +27,10 @@ use crate::resolve::{self, at_batch};
 
 /// Seed of the order in which a search's winner is measured among the anchors.
 const WINNER_SEED: u64 = 1;
-/// Processes that measure a search's winner. The level of one is off by several percent where clocks are not fixed, and a
-/// target is wanted within 1 %.
+/// Processes that measure a search's winner. Where clocks are not fixed, the level of one process is off by several
+/// percent, but the target is to be met within 1 %.
 const WINNER_PROCESSES: u32 = 5;
-/// Rounds in each of them: what differs between processes is then many times what rounds tell.
+/// Rounds in each of them: with so many, the difference between processes is many times the error within one.
 const WINNER_ROUNDS: u32 = 8;
 
 pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
@@ -96,7 +96,7 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The LUT for each latency that it tells: a visit measures all of them.
+/// The LUT for each kind of GPU latency that it predicts: a visit measures all of them.
 fn of_each_timing(lut: &Lut) -> Result<Vec<Lut>, Failure> {
     let of = |timing| {
         let mut one = lut.clone();
@@ -109,7 +109,7 @@ fn of_each_timing(lut: &Lut) -> Result<Vec<Lut>, Failure> {
     Ok(all)
 }
 
-/// The networks of the files that are given, else new ones.
+/// The networks of `--arch`, else new ones.
 fn networks(args: &ValidateArgs, space: &Space, lut: &Lut) -> Result<Holdout, Failure> {
     if args.arch.is_empty() {
         return Ok(holdout_networks(space, lut, args.count as usize, args.seed)?);
@@ -119,7 +119,7 @@ fn networks(args: &ValidateArgs, space: &Space, lut: &Lut) -> Result<Holdout, Fa
     for (place, _) in known {
         status(format!("note: {place}: the LUT was made from this network, so its error says little of others"));
     }
-    // Said before anything is measured for them. A peak of memory is told without a layer's time.
+    // Checked before anything is measured. Peak memory is predicted without the times of layers.
     let estimator = Estimator::new(lut);
     let unknown = given.iter().find(|(_, arch)| !args.memory && !estimator.predicts(space, arch));
     if let Some((place, _)) = unknown {
@@ -129,7 +129,7 @@ fn networks(args: &ValidateArgs, space: &Space, lut: &Lut) -> Result<Holdout, Fa
     Ok(Holdout { networks: given.into_iter().map(|(_, arch)| arch).collect(), uncovered: 0 })
 }
 
-/// Refuses what is no LUT of isolated layers, or was measured in another context than the LUT beside it.
+/// Refuses a LUT whose layers were not isolated, or whose context differs from that of the other LUT.
 fn check_isolated(isolated: &Lut, lut: &Lut) -> Result<(), Failure> {
     if isolated.context.header.mode != Mode::Isolated {
         return Err(Failure::usage("its layers were timed inside networks, not isolated")
@@ -146,7 +146,7 @@ fn check_isolated(isolated: &Lut, lut: &Lut) -> Result<(), Failure> {
     ])?)
 }
 
-/// Measures networks whole and in turns, with the LUT's anchors, in sessions of their own in the LUT's context.
+/// Measures whole networks in turn with the LUT's anchors, in separate sessions in the LUT's context.
 pub(super) fn measure_networks(
     lut: &Lut,
     space: &str,

@@ -30,7 +30,7 @@ fn measure(space: &Space, lut: &Lut, arch: &Arch, link: &mut Link) -> Result<Mem
     let header = &lut.context.header;
     let network = header.runtime.subnet(&space.graph, arch)?;
     let mut device = link.agent(&header.backend)?;
-    // As for the layers: memory that is kept for later would be invisible.
+    // As for the layers: an allocator that keeps freed memory would hide it.
     device.configure(&Setup { allocator: Allocator::System, ..setup(header, 0) })?;
     let memory = device.memory(&network)?;
     let measured_bytes = memory.network_bytes.ok_or_else(|| {

@@ -24,7 +24,7 @@ pub(super) fn session(seed: u64, max_rounds: u32, allow_noisy: bool) -> WholeSes
     WholeSession { processes: Processes::All(1), max_rounds, seed, gate, deadline: None }
 }
 
-/// Where something is measured, and what is kept of it.
+/// Where a measurement runs, and what it keeps.
 pub(super) struct Recorded<'a> {
     pub(super) device: &'a str,
     pub(super) file: &'a DeviceFile,
@@ -34,14 +34,14 @@ pub(super) struct Recorded<'a> {
     pub(super) left: Kept,
 }
 
-/// What starts an agent on the device.
+/// Starts an agent on the device.
 pub(super) type Connect<'a> = dyn FnMut() -> Result<Box<dyn Device>, DeviceError> + 'a;
 
-/// A measurement: into a recorder, with agents that are started when they are needed.
+/// A measurement that writes into a recorder and starts agents when it needs them.
 type Measure<'m> = dyn FnMut(&mut Recorder, &mut Connect<'_>, &RefCell<Display>) -> Result<(), EngineError> + 'm;
 
 impl Recorded<'_> {
-    /// Measures, again where the device was lost and is reached again; the events.
+    /// Measures, and retries if the device was lost and comes back; returns the events.
     pub(super) fn run(self, measure: &mut Measure<'_>) -> Result<Vec<Event>, Failure> {
         let Self { device, file, link, backend, journal, left } = self;
         let (events, writer, kept) = match journal {
@@ -73,7 +73,7 @@ impl Recorded<'_> {
     }
 }
 
-/// Measures the anchors and these networks in the LUT's context. `what` says on the display what is done.
+/// Measures the anchors and these networks in the LUT's context. `what` names the work on the display.
 pub(super) fn measured(
     (lut, space): (&Lut, &Space),
     networks: &[Arch],

@@ -14,7 +14,7 @@ use crate::cli::SearchArgs;
 use crate::failure::Failure;
 use crate::resolve;
 
-/// What could keep the winner from being measured is said before hours of training and not after.
+/// The LUT for measuring the winner. Problems that would prevent it are reported before hours of training, not after.
 pub(super) fn lut_to_measure_with(args: &SearchArgs, experiment: &Experiment) -> Result<Option<Lut>, Failure> {
     let Some(device) = &experiment.device else { return Ok(None) };
     let lut = lut_of(experiment, device)?;
@@ -35,7 +35,7 @@ fn lut_of(experiment: &Experiment, device: &str) -> Result<Lut, Failure> {
     Err(Failure::usage(format!("key `device`: no LUT of `{device}` to measure the winner with")).hint(hint))
 }
 
-/// A winner that the device found to exceed a hard limit is none.
+/// Fails if the measured winner exceeds a hard limit.
 pub(super) fn within_limit(latency: &Latency) -> Result<ExitCode, Failure> {
     match (latency.within_limit, latency.limit_ms, &latency.measured) {
         (Some(false), Some(limit), Some(measured)) => {
@@ -53,7 +53,7 @@ pub(super) fn within_limit(latency: &Latency) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Where winners are measured: whole, in the context of the LUT.
+/// Measures whole winners on the device, in the context of the LUT.
 pub(super) struct DeviceContext<'a> {
     space: &'a str,
     lut: &'a Lut,
@@ -110,7 +110,7 @@ impl DeviceEvaluator for DeviceContext<'_> {
     }
 }
 
-/// What to think of a device that runs at another level than the sessions of its LUT give reason to expect.
+/// A warning if the device's level is outside the range that the sessions of its LUT suggest.
 fn unlike_the_lut(level: f64, lut: &Lut) -> Option<String> {
     let expected = lut.context.calibration.as_ref()?.level_half_width;
     (level.ln().abs() > expected).then(|| {

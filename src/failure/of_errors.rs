@@ -1,4 +1,4 @@
-//! The libraries' errors as the user sees them.
+//! Turns the libraries' errors into the messages that the user sees.
 
 use std::{fmt, io};
 
@@ -148,7 +148,7 @@ impl From<ModelError> for Failure {
             }
             ModelError::Device(error) => Self::from(error).without_resuming(),
             ModelError::Changed(_) => {
-                let hint = "run it again; where the model chooses what it runs by its values, give them with --input";
+                let hint = "run it again; if control flow depends on the inputs, give their values with --input";
                 Self { exit: Exit::BrokenAgent, ..Self::usage(error).hint(hint) }
             }
             ModelError::Disturbed => Self { exit: Exit::Noisy, ..Self::usage(error).hint("stop other programs") },
@@ -235,7 +235,7 @@ impl From<LutError> for Failure {
             Self { exit: Exit::ContextChanged, ..failure }.hint("measure a LUT in this context")
         } else if timing {
             Self { exit: Exit::ContextChanged, ..failure }
-                .hint("measure the space on a GPU that tells it, or leave out --timing")
+                .hint("measure the space on a GPU that reports it, or leave out --timing")
         } else {
             failure
         }

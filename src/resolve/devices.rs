@@ -1,4 +1,4 @@
-//! Devices by their names, and the way to them.
+//! Devices by name, and connections to them.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use crate::interruption::heeded;
 use crate::known::user_devices;
 use crate::terminal::status;
 
-/// A device by name, from the user's folder or built in, with what the command line sets over it.
+/// A device by name, from the user's folder or built in, with the command line's settings applied.
 pub(crate) fn device(name: &str, settings: &[String]) -> Result<DeviceFile, Failure> {
     Ok(find(name, user_devices().as_deref(), settings)?)
 }
@@ -24,12 +24,12 @@ pub(crate) fn backend(name: &str, args: &MeasureArgs) -> Result<String, Failure>
     Ok(args.context.backend.clone().unwrap_or(own))
 }
 
-/// Reaches a device; a board is logged in to and taken.
+/// Connects to a device; on a board, this logs in and takes the lock.
 pub(crate) fn open(file: &DeviceFile) -> Result<Link, Failure> {
     open_with(file, Vec::new())
 }
 
-/// As [`open`]; a board gets these files as well.
+/// As [`open`]; also uploads these files to a board.
 pub(crate) fn open_with(file: &DeviceFile, uploads: Vec<Upload>) -> Result<Link, Failure> {
     if file.command.is_some() {
         return Err(Failure::usage(format!(
@@ -49,7 +49,7 @@ pub(crate) fn open_with(file: &DeviceFile, uploads: Vec<Upload>) -> Result<Link,
     })?)
 }
 
-/// Reaches a device and reports each step on the way.
+/// Connects to a device and reports each step.
 pub(crate) fn open_with_progress(file: &DeviceFile, progress: &mut dyn FnMut(Milestone)) -> Result<Link, LinkError> {
     reach(file, Vec::new(), progress)
 }
@@ -58,7 +58,7 @@ fn reach(file: &DeviceFile, uploads: Vec<Upload>, progress: &mut dyn FnMut(Miles
     Link::open(file, programs(), clock_copies(), uploads, Box::new(passphrase), progress)
 }
 
-/// Reaches a device that runs a command in an agent's place.
+/// Connects to a device that runs a command instead of an agent.
 pub(crate) fn open_command(
     file: &DeviceFile,
     command: &CommandTable,
@@ -72,7 +72,7 @@ fn passphrase(key: &Path) -> std::io::Result<String> {
     rpassword::prompt_password(format!("Passphrase of {}: ", one_line(&key.display().to_string())))
 }
 
-/// Folder of the copies of devices' clocks as they were before they were locked.
+/// Folder of the backups of devices' clock settings from before they were locked.
 fn clock_copies() -> Option<PathBuf> {
     state_home().map(|folder| folder.join("nasprof/clocks"))
 }

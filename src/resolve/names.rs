@@ -1,16 +1,16 @@
-//! Names of files that are made from other names.
+//! File names that are derived from other names.
 
 use std::path::Path;
 
-/// The name of a file without its ending, or of something built in, for use in default output names. None begins as an
-/// option does: `rm *` is not to take it for one.
+/// The name of a file without its ending, or of a built-in object, for default output names. No name begins like an
+/// option, so that `rm *` does not take it for one.
 pub(crate) fn file_name(name: &str) -> String {
     let stem = Path::new(name).file_stem().map_or_else(|| name.to_owned(), |s| s.to_string_lossy().into_owned());
     let name = plain(&stem);
     if name.starts_with('-') { format!("_{name}") } else { name }
 }
 
-/// A name with nothing in it that a file's name should not have.
+/// A name with only characters that are safe in a file name.
 pub(crate) fn plain(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect()
 }

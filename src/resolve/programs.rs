@@ -1,4 +1,4 @@
-//! Programs of nasprof beside this one, and those that variables name.
+//! The other programs of nasprof: installed beside this one, or named by environment variables.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ pub(crate) fn programs() -> Programs {
     Programs { folder, agent: named_program("NASPROF_AGENT"), agent_torch: named_program("NASPROF_AGENT_TORCH") }
 }
 
-/// A program that a variable of ours names. One that is ignored is not ignored silently.
+/// The program that an environment variable of nasprof names. A path that is ignored gets a warning.
 fn named_program(variable: &str) -> Option<PathBuf> {
     let path = env_path(variable);
     if let (None, Some(ignored)) = (&path, std::env::var_os(variable).filter(|value| !value.is_empty())) {
@@ -31,7 +31,7 @@ pub(crate) fn search_program() -> PathBuf {
     named_program("NASPROF_SEARCH").unwrap_or_else(|| programs().folder.join("nasprof-search"))
 }
 
-/// The program that answers SQL is installed beside this one, where it was built; NASPROF_QUERY names another.
+/// The program that answers SQL is installed beside this one, if it was built; NASPROF_QUERY names another.
 pub(crate) fn query_program() -> PathBuf {
     named_program("NASPROF_QUERY").unwrap_or_else(|| programs().folder.join("nasprof-query"))
 }

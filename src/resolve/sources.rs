@@ -12,9 +12,9 @@ use super::names::file_name;
 use crate::cli::{ShapeArgs, SourceArgs};
 use crate::failure::Failure;
 
-/// Most bytes of a file that people write.
+/// Maximum bytes of a handwritten file.
 const MAX_TEXT: u64 = 16 << 20;
-/// Most bytes that the format of ONNX models and that of their weights can hold.
+/// Maximum bytes of an ONNX model or its weights, from their formats.
 const MAX_MODEL: u64 = 2 << 30;
 
 /// A space by its built-in name or its file.
@@ -30,7 +30,7 @@ pub(crate) fn space(name: &str) -> Result<Space, Failure> {
     SpaceSpec::parse(&text).and_then(|spec| spec.build(&stem)).map_err(in_context)
 }
 
-/// The space that is given, else the built-in one that `whose` file names.
+/// The given space, else the built-in one that the file of `whose` names.
 pub(crate) fn space_or(given: Option<&str>, named: &str, whose: &str) -> Result<Space, Failure> {
     match given {
         Some(name) => space(name),
@@ -49,13 +49,13 @@ pub(crate) fn source(args: &SourceArgs, shapes: &ShapeArgs) -> Result<Space, Fai
     }
 }
 
-/// What [`source`] is called in names of files.
+/// The name of [`source`] in file names.
 pub(crate) fn source_name(args: &SourceArgs) -> String {
     let model = args.model.as_ref().map(|path| path.to_string_lossy().into_owned());
     file_name(&args.space.clone().or(model).unwrap_or_default())
 }
 
-/// A model as a space of one network, at the batch that it fixes; an open one is 1.
+/// A model as a space of one network, at its fixed batch size, or 1 if that is dynamic.
 pub(crate) fn model(path: &Path, shapes: &ShapeArgs) -> Result<Space, Failure> {
     network_of(path, shapes).map_err(|f| f.context(format!("--model {}", path.display())))
 }
@@ -65,7 +65,7 @@ fn network_of(path: &Path, shapes: &ShapeArgs) -> Result<Space, Failure> {
     Ok(Space::new(&file_name(&path.to_string_lossy()), graph))
 }
 
-/// The shapes that are given, by the names of the inputs.
+/// The given shapes, by the names of the inputs.
 pub(crate) fn input_shapes(shapes: &ShapeArgs) -> Result<onnx::InputShapes, Failure> {
     let mut given = onnx::InputShapes::new();
     for (name, shape) in &shapes.input_shape {
@@ -86,8 +86,8 @@ pub(crate) fn model_file(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-/// The text of a file that people write. Those have kilobytes; a device or an image given by mistake does not fill the
-/// memory.
+/// The text of a handwritten file, which has kilobytes. The limit keeps a device or an image given by mistake from
+/// filling the memory.
 pub(crate) fn text_file(path: &Path) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(MAX_TEXT + 1).read_to_end(&mut bytes));
@@ -98,7 +98,7 @@ pub(crate) fn text_file(path: &Path) -> Result<String, Failure> {
     String::from_utf8(bytes).map_err(|_| Failure::usage("not a text file"))
 }
 
-/// The space at a batch size, and the identity of its supernet as it is made: at batch 1, a model as it fixes its batch.
+/// The space at a batch size, and the identity of its supernet before that: at batch 1, or at a model's fixed batch.
 pub(crate) fn at_batch(mut space: Space, batch: usize) -> Result<(Space, Identity), Failure> {
     let identity = space.graph.identity();
     let own = space.graph.batch();

@@ -1,4 +1,4 @@
-//! The context of a measurement: command line over device file over defaults.
+//! The context of a measurement: the command line overrides the device file, which overrides the defaults.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use nasprof_spaces::Space;
 use crate::cli::{AllocatorArg, ContextArgs, LayoutArg, PrecisionArg, TimingArg};
 use crate::failure::Failure;
 
-/// What the agent is asked to be.
+/// The configuration that the agent gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) backend: String,
@@ -24,12 +24,12 @@ pub(crate) struct Target {
     pub(crate) precision: Precision,
     pub(crate) layout: Layout,
     pub(crate) timing: Option<Timing>,
-    /// How its clocks are locked where that is asked for.
+    /// How to lock its clocks, if requested.
     pub(crate) clocks: ClockRequest,
 }
 
 impl Target {
-    /// What an agent sets up for this target.
+    /// The agent's setup for this target.
     pub(crate) fn setup(&self, seed: u64, session: u32) -> Setup {
         Setup {
             backend: self.backend.clone(),
@@ -46,7 +46,7 @@ impl Target {
         }
     }
 
-    /// A model says its own batch, unless another is asked for.
+    /// Uses a model's own batch size unless another one is requested.
     pub(crate) fn at_own_batch(mut self, model: Option<&PathBuf>, args: &ContextArgs, space: &Space) -> Self {
         if let (Some(_), None, Some(own)) = (model, args.batch, space.graph.batch()) {
             self.batch = own;
@@ -71,7 +71,7 @@ impl Target {
     }
 }
 
-/// Command line over device file over defaults; `available` are the device's processors.
+/// The target from command line, device file and defaults; `available` is the number of the device's processors.
 pub(crate) fn target(file: &DeviceFile, available: usize, args: &ContextArgs) -> Result<Target, Failure> {
     let threads = args.threads.map_or(file.threads, usize::from);
     let synthetic = file.backend.starts_with("synthetic:");
@@ -147,8 +147,8 @@ pub(crate) fn timing(arg: TimingArg) -> Timing {
     }
 }
 
-/// Whose optimiser a back end stands for. Synthetic devices run graphs as libtorch does; in which layout ONNX Runtime works
-/// depends on processor and library, so the device is asked.
+/// The runtime whose optimiser a back end uses. Synthetic devices run graphs as libtorch does. ONNX Runtime's layout
+/// depends on processor and library, so the device reports it.
 pub(crate) fn runtime(target: &Target, device: &mut dyn Device) -> Result<Runtime, Failure> {
     if !is_onnx_runtime(&target.backend) {
         return Ok(Runtime::TorchEager);

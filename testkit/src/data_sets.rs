@@ -5,7 +5,8 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-/// A folder in the form of Fashion-MNIST with so many images of 28x28; pixel values tell image and place.
+/// A folder in the form of Fashion-MNIST with `train` and `test` images of 28x28; pixel values encode image and
+/// position.
 pub fn fashion(train: usize, test: usize) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, count) in [("train", train), ("t10k", test)] {
@@ -31,7 +32,7 @@ pub fn write_png(path: &Path, [height, width]: [u32; 2], rgb: [u8; 3]) {
     image::RgbImage::from_pixel(width, height, image::Rgb(rgb)).save(path).unwrap();
 }
 
-/// An experiment of DARTS whose optimizer of the architecture subtracts the gradient, so that a step shows it.
+/// A DARTS experiment whose architecture optimizer subtracts the plain gradient, so that a step shows the gradient.
 pub fn bare_darts(space: &str, data: &Path, learning_rate: f64) -> String {
     format!(
         r#"

@@ -1,7 +1,7 @@
 //! Numbers for the tensors of a test.
 //!
-//! libtorch has one generator of random numbers a process, and tests run side by side in one process: what a test draws
-//! from it depends on the others, also right after a seed.
+//! libtorch has one generator of random numbers for each process, and tests run in parallel in one process: a test's
+//! numbers would depend on the other tests, even right after seeding.
 
 use std::f64::consts::TAU;
 
@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 pub fn normal(seed: u64, count: usize) -> Vec<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut draw = || {
-        // Never the logarithm of 0.
+        // 1 - u is never 0, so its logarithm is finite.
         let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
         (radius * (TAU * rng.random::<f64>()).cos()) as f32
     };

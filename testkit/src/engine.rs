@@ -30,7 +30,7 @@ pub fn small_space() -> Space {
     space_of(2)
 }
 
-/// How a measurement in one session is asked for.
+/// The header of a measurement in one session.
 pub fn header(space: &Space, mode: Mode, seed: u64) -> Header {
     Header {
         format_version: 1,
@@ -59,7 +59,7 @@ pub fn header(space: &Space, mode: Mode, seed: u64) -> Header {
     }
 }
 
-/// What the agent is asked to be.
+/// The agent's setup.
 pub fn setup(seed: u64, session: u32) -> Setup {
     Setup {
         backend: "synthetic:quiet".to_owned(),
@@ -76,7 +76,7 @@ pub fn setup(seed: u64, session: u32) -> Setup {
     }
 }
 
-/// A gate that waits for nothing.
+/// A gate that does not wait.
 pub fn gate(allow_noisy: bool) -> Gate {
     Gate { patience: Duration::from_secs(10), allow_noisy }
 }
@@ -86,7 +86,7 @@ pub fn named(name: &str) -> impl FnMut() -> Result<Box<dyn Device>, DeviceError>
     modelled(name, Model::named(name).unwrap())
 }
 
-/// Opens devices of a model of one's own.
+/// Opens devices of a given model.
 pub fn modelled(name: &str, model: Model) -> impl FnMut() -> Result<Box<dyn Device>, DeviceError> + use<> {
     let name = name.to_owned();
     move || Ok(Box::new(SyntheticDevice::new(&name, model)) as Box<dyn Device>)
@@ -116,7 +116,7 @@ pub fn layers(space: &Space) -> Vec<Workload> {
     layer_workloads(&keys, &Default::default())
 }
 
-/// A folder that goes away with the test.
+/// A folder that is removed at the end of the test.
 pub struct Folder(PathBuf);
 
 impl Default for Folder {

@@ -4,7 +4,7 @@ use nasprof_graph::{Arch, Graph, GraphBuilder, NodeId, Op};
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// A random graph of layers, merges, zeros and choices, some of them of one name.
+/// A random graph of layers, merges, zeros and choices; some choices share a name.
 pub fn random_graph(seed: u64) -> (Graph, Vec<Vec<f64>>) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut b = GraphBuilder::new();

@@ -1,4 +1,4 @@
-//! Helpers for the tests of several crates. Only a development dependency, never part of a library.
+//! Helpers for the tests of several crates. It is only a development dependency, never part of a library.
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails by panicking")]
 

@@ -30,7 +30,7 @@ pub fn events_of(
     recorder.events().to_vec()
 }
 
-/// How two sessions in context are asked for.
+/// The header of a measurement in context with two sessions.
 pub fn header(space: &Space, device: &str, seed: u64) -> Header {
     Header {
         format_version: 1,

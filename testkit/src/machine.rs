@@ -1,10 +1,10 @@
-//! A made-up machine: files of `/proc` and `/sys` below a temporary folder.
+//! A fake machine: files of `/proc` and `/sys` below a temporary folder.
 
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The root of a new tree with these files and their text.
+/// Creates a tree with these files and texts; returns its root.
 #[must_use]
 pub fn tree(files: &[(&str, &str)]) -> PathBuf {
     static NUMBER: AtomicU32 = AtomicU32::new(0);

@@ -10,9 +10,9 @@ use crate::skip::skip;
 pub struct Packages {
     name: &'static str,
     imports: &'static str,
-    /// Its folder in `.deps`, and what the script calls it.
+    /// Its folder in `.deps`, and its name for the script.
     folder: &'static str,
-    /// Names another Python that has them.
+    /// Environment variable that names another Python with the packages.
     variable: &'static str,
 }
 
@@ -31,7 +31,8 @@ pub const TENSORBOARD: Packages = Packages {
     variable: "NASPROF_TEST_TENSORBOARD_PYTHON",
 };
 
-/// What a Python script says to ONNX models, whose files are its arguments; `None`, said aloud, where the packages are missing.
+/// Runs a Python script on ONNX models, whose files are its arguments; `None`, with a message, if the packages are
+/// missing.
 pub fn on_models(script: &str, models: &[Vec<u8>]) -> Option<Output> {
     let folder = tempfile::tempdir().unwrap();
     let paths: Vec<PathBuf> = (0..models.len()).map(|i| folder.path().join(format!("{i}.onnx"))).collect();
@@ -39,13 +40,13 @@ pub fn on_models(script: &str, models: &[Vec<u8>]) -> Option<Output> {
     python(ONNX, script, &paths.iter().map(PathBuf::as_path).collect::<Vec<_>>())
 }
 
-/// What a Python script says to some arguments; `None`, said aloud, where the packages are missing.
+/// Runs a Python script with arguments; `None`, with a message, if the packages are missing.
 pub fn python(packages: Packages, script: &str, arguments: &[&Path]) -> Option<Output> {
     let Packages { name, imports, folder, variable } = packages;
     let installed = format!("{}/../.deps/{folder}/bin/python", env!("CARGO_MANIFEST_DIR"));
     let named = std::env::var(variable).ok();
     let has = |python: &String| {
-        // Elsewhere: here, Python takes the folder `onnx` for the package.
+        // Run in another folder: in the repository, Python takes the folder `onnx` for the package.
         let mut import = Command::new(python);
         import.args(["-c", &format!("import {imports}")]).current_dir("/");
         let status = import.stderr(Stdio::null()).status();

@@ -1,4 +1,4 @@
-//! Shells that boards have, for tests of our scripts.
+//! Shells of boards, for tests of our scripts.
 
 use std::process::Command;
 
@@ -6,16 +6,16 @@ use tempfile::TempDir;
 
 use crate::skip::skip;
 
-/// A shell, and what a board has beside it.
+/// A shell, and the programs beside it.
 pub struct Shell {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
     /// A folder with nothing but busybox under its many names.
     applets: Option<TempDir>,
 }
 
 impl Shell {
-    /// The system's, bash, and busybox with nothing else, where this machine has it.
+    /// The system's shell, bash, and busybox without other programs, if this machine has it.
     ///
     /// # Panics
     /// If no folder can be made.
@@ -30,7 +30,7 @@ impl Shell {
         all
     }
 
-    /// To run a script by.
+    /// A command to run a script with this shell.
     #[must_use]
     pub fn command(&self) -> Command {
         match &self.applets {

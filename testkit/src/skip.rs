@@ -7,13 +7,13 @@ use std::io::Write;
 /// Set to 1 where every test must run.
 const NO_SKIP: &str = "NASPROF_TEST_NO_SKIP";
 
-/// Says why a test, or a part of it, is not run here. The caller then leaves it out.
+/// Prints why a test, or a part of it, is not run here. The caller then leaves it out.
 ///
 /// # Panics
-/// If `NASPROF_TEST_NO_SKIP` is 1: then a machine that cannot run a test is at fault.
+/// If `NASPROF_TEST_NO_SKIP` is 1: then every test must run.
 pub fn skip(reason: impl Display) {
     let words = told(&reason, std::env::var_os(NO_SKIP).as_deref());
-    // Nothing can be done about a closed error output.
+    // A closed error output is ignored.
     let _ = writeln!(std::io::stderr(), "{words}");
 }
 

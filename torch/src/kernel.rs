@@ -14,7 +14,7 @@ pub type Pair = [i64; 2];
 /// An operation without its weights, ready to call.
 #[derive(Debug, Clone)]
 pub enum Kernel {
-    /// Weights: kernel `(out, in / groups, kh, kw)`, and a bias `(out)` if it has one.
+    /// Weights: kernel `(out, in / groups, kh, kw)`, and an optional bias `(out)`.
     Conv {
         /// Stride.
         stride: Pair,
@@ -25,7 +25,7 @@ pub enum Kernel {
         /// Groups.
         groups: i64,
     },
-    /// Weights: matrix `(out, in)`, and a bias `(out)` if it has one.
+    /// Weights: matrix `(out, in)`, and an optional bias `(out)`.
     Linear,
     /// Weights: scale, shift, mean, variance, each `(channels)`.
     BatchNorm {
@@ -36,7 +36,7 @@ pub enum Kernel {
     Relu,
     /// min(max(x, 0), 6)
     Relu6,
-    /// One weight: the slope of the negative part, as a tensor of one element.
+    /// One weight: the slope of the negative part, a tensor of one element.
     LeakyRelu,
     /// relu6(x + 3) / 6
     Hsigmoid,
@@ -57,7 +57,7 @@ pub enum Kernel {
         kernel: Pair,
         /// Stride.
         stride: Pair,
-        /// Padding, which never wins.
+        /// Padding, which is never the maximum.
         pad: Pair,
     },
     /// Mean over windows.
@@ -93,7 +93,7 @@ pub enum Kernel {
     },
     /// Zero padding: left, right, top, bottom.
     Pad {
-        /// In libtorch's order.
+        /// The padding in libtorch's order.
         padding: [i64; 4],
     },
     /// Spatial resize.
@@ -107,12 +107,12 @@ pub enum Kernel {
     MatMul,
     /// An operation on any number of dimensions.
     General(General),
-    /// Hands its operand on.
+    /// Returns its operand.
     Identity,
 }
 
 impl Kernel {
-    /// Prepares an operation as it is at inference.
+    /// Prepares an operation for inference.
     ///
     /// # Errors
     /// If libtorch has no such operation.
@@ -158,10 +158,10 @@ impl Kernel {
         })
     }
 
-    /// Computes the value of `count` operands.
+    /// Computes the operation's value for `count` operands.
     ///
     /// # Errors
-    /// libtorch's; a missing weight or operand.
+    /// libtorch's message, or if a weight or operand is missing.
     pub fn run<'a>(
         &self,
         weights: &[Tensor],
@@ -195,7 +195,7 @@ impl Kernel {
             }
             (Self::GlobalAvgPool, _) => x.f_adaptive_avg_pool2d([1, 1]),
             (Self::Add, _) => fold(count, operand, Tensor::f_add, Tensor::f_add_),
-            // Not in place: the gradient of a product needs its factors.
+            // The product is not computed in place, because its gradient needs the factors.
             (Self::Mul, _) => fold(count, operand, Tensor::f_mul, |product, x| product.f_mul(x)),
             (Self::Concat { axis }, _) => {
                 let all = (0..count).map(operand).collect::<Result<Vec<_>, _>>()?;
@@ -217,7 +217,7 @@ impl Kernel {
     }
 }
 
-/// Random weights in the order that [`Kernel::run`] takes them, for inputs of the given shapes.
+/// Random weights in the order of [`Kernel::run`], for inputs of the given shapes.
 pub(super) fn random_weights(op: &Op, inputs: &[&Shape]) -> Result<Vec<Tensor>, TchError> {
     match op.plain() {
         Op::Conv { out_channels, kernel, groups, bias, .. } => {
@@ -237,7 +237,7 @@ pub(super) fn random_weights(op: &Op, inputs: &[&Shape]) -> Result<Vec<Tensor>, 
     }
 }
 
-/// A merge of any number of operands: the first two make a new value, the others are merged into it.
+/// Merges any number of operands: `first` makes a new value of two operands, `next` merges each of the others into it.
 fn fold<'a>(
     count: usize,
     operand: impl Fn(usize) -> Result<&'a Tensor, TchError>,
@@ -256,7 +256,7 @@ fn fold<'a>(
 
 fn weight(dims: &[i64], fan_in: usize) -> Result<Tensor, TchError> {
     let scale = (2.0 / fan_in.max(1) as f64).sqrt();
-    // In place: a second tensor would leave a hole in the heap, which counts as the network's memory.
+    // Scaled in place: a second tensor would leave a hole in the heap, which would count as the network's memory.
     Tensor::f_randn(dims, (Kind::Float, Device::Cpu))?.f_mul_scalar_(scale)
 }
 
@@ -268,7 +268,7 @@ fn pair(values: [usize; 2]) -> Pair {
     values.map(|v| v as i64)
 }
 
-/// libtorch counts from the last dimension: left, right, top, bottom.
+/// libtorch pads from the last dimension on: left, right, top, bottom.
 fn torch_padding([top, bottom, left, right]: Padding) -> [i64; 4] {
     [left, right, top, bottom].map(|v| v as i64)
 }

@@ -1,4 +1,4 @@
-//! The back end on libtorch: runs graphs eagerly, operator by operator, in 32-bit floats on the CPU.
+//! The back end on libtorch: runs graphs eagerly, operator by operator, on the CPU or on a GPU.
 
 pub mod cuda;
 mod kernel;
@@ -22,10 +22,10 @@ use nasprof_profiler::protocol::{
 pub use kernel::{General, Kernel, Pair};
 pub(crate) use network::{Network, Place};
 
-/// The version of libtorch that the bindings were made for and that the build checks the library against.
+/// The version of libtorch that the bindings require; the build checks it.
 pub(crate) const VERSION: &str = "2.11.0";
 
-/// Some milliseconds in all.
+/// Number of parallel loops; together they take some milliseconds.
 const PARALLEL_LOOPS: usize = 50;
 
 /// The local CPU through libtorch.
@@ -34,7 +34,7 @@ pub struct TorchDevice {
     networks: HashMap<u32, Network>,
     setup: Option<Setup>,
     canary: Option<Kernels>,
-    /// Blocks that fill up the heap, of a process that measures memory.
+    /// Blocks that fill up the heap in a process that measures memory.
     filling: Vec<Vec<u8>>,
     probes: probes::Reader,
 }
@@ -51,7 +51,7 @@ impl TorchDevice {
     }
 }
 
-/// Loops long enough that every thread of the pool runs.
+/// Runs parallel loops that are long enough for every thread of the pool to take part.
 fn parallel_work() {
     let Ok(ones) = tch::Tensor::f_ones([1 << 20], (tch::Kind::Float, tch::Device::Cpu)) else { return };
     for _ in 0..PARALLEL_LOOPS {
@@ -76,7 +76,7 @@ impl Device for TorchDevice {
         tch::manual_seed(setup.seed as i64);
         self.canary = Some(Kernels::default());
         if setup.threads > 1 {
-            // The pool starts its threads at the first parallel loop; then each gets a core of its own.
+            // The pool starts its threads at the first parallel loop; then each thread is pinned to its own core.
             affinity::pin_threads(&setup.cores, parallel_work).map_err(DeviceError::Refused)?;
         }
         self.setup = Some(setup.clone());

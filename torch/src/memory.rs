@@ -1,9 +1,9 @@
-//! Memory of a network: the kernel's high-water mark of resident memory gives the peak of a run, the allocator's count
-//! gives the memory kept between runs.
+//! Memory of a network. The peak of a run comes from the kernel's high-water mark of resident memory; the memory kept
+//! between runs comes from the allocator's count.
 //!
-//! Two effects can hide a layer's memory. Free but resident memory absorbs new blocks: it is returned or filled first.
-//! And the kernel counts a process's pages in batches for each processor, so its mark misses up to a batch: the run is
-//! repeated with the batch filled differently, and the highest mark counts.
+//! Two effects can hide a layer's memory. Free but resident memory absorbs new blocks, so it is returned or filled first.
+//! And the kernel counts a process's pages in batches for each processor, so its mark misses up to a batch. Therefore the
+//! run is repeated with different numbers of pages already in the batch, and the highest mark counts.
 
 use std::time::Instant;
 
@@ -12,17 +12,18 @@ use nasprof_agent::{allocator, timer};
 use nasprof_profiler::protocol::{DeviceError, Memory};
 use nix::unistd::{SysconfVar, sysconf};
 
-/// Runs for one peak.
+/// Number of runs to determine a peak.
 const PEAK_RUNS: usize = 8;
-/// Fewest pages that a processor counts before it tells the kernel: more than 32 only with more than 16 processors.
+/// Minimum batch: the pages that a processor counts before it updates the kernel's counter. The batch is larger than 32 only
+/// with more than 16 processors.
 const MIN_BATCH: usize = 32;
 
-/// Copies of a network that are made to see what it keeps, unless fewer fill [`STORED_BYTES`].
+/// Number of copies of a network to measure its stored memory; fewer if they fill [`STORED_BYTES`].
 const STORED_COPIES: usize = 32;
 const STORED_BYTES: u32 = 4 << 20;
 
-/// Builds and runs the network, and reads how far resident memory rose above the process without it, and above what
-/// was resident before a run. `filling` fills up the heap and is kept from one network to the next, since it takes long.
+/// Builds and runs the network, and measures how far resident memory rises above the process without the network, and above
+/// the state before a run. `filling` fills up the heap; it is kept between networks, because filling takes long.
 pub(super) fn peak<N>(
     filling: &mut Vec<Vec<u8>>,
     build: impl Fn() -> Result<N, DeviceError>,
@@ -30,9 +31,9 @@ pub(super) fn peak<N>(
     drop_values: impl Fn(&mut N),
 ) -> Result<Memory, DeviceError> {
     let run = |network: &mut N| run(network).map_err(DeviceError::Refused);
-    // Memory of earlier graphs must not be reused unseen.
+    // Memory of earlier graphs must be returned, because reused memory would not show.
     allocator::return_memory().map_err(DeviceError::Refused)?;
-    // Caches of the runtime (compiled kernels) are filled once and belong to no network.
+    // The runtime fills its caches (compiled kernels) once; they do not belong to a network.
     let first_ns = {
         let mut network = build()?;
         let start = Instant::now();
@@ -47,7 +48,7 @@ pub(super) fn peak<N>(
     let counted = Counted::new();
     let mut above: Option<(u64, u64)> = None;
     for phase in 0..PEAK_RUNS {
-        // Pages that a run left free in the heap would take in the next one's tensors, and hide them.
+        // Pages that a run leaves free in the heap would absorb the next run's tensors and hide them.
         allocator::trim();
         let before = counted.before(phase);
         run(&mut network)?;
@@ -73,7 +74,7 @@ struct Counted {
     batch: usize,
 }
 
-/// A process about to run: what is resident, and pages added since that were counted but not yet told.
+/// The state before a run: resident bytes, and bytes of the pages touched since then to shift the batch.
 struct Before {
     resident: u64,
     added: u64,
@@ -87,7 +88,7 @@ impl Counted {
         Self { page: page.unwrap_or(4096), batch: MIN_BATCH.max(2 * processors.unwrap_or(1)) }
     }
 
-    /// Pages between one phase and the next: how far the highest mark may still be off.
+    /// Number of pages between two phases: the remaining error of the highest mark.
     fn step(&self) -> usize {
         self.batch.div_ceil(PEAK_RUNS)
     }
@@ -97,10 +98,10 @@ impl Counted {
         let mut pages = Vec::with_capacity(2 * self.batch * self.page);
         await_stable_counters();
         let resident = status("VmRSS:").unwrap_or(0);
-        // The block begins behind its header in a page that is resident already.
+        // The block begins after its header, in a page that is already resident.
         let touched = phase * self.step();
         pages.resize(touched * self.page, 1);
-        // Without the mark being reset there is no peak to read.
+        // If the mark cannot be reset, there is no peak to read.
         let reset = reset_peak() && resident > 0;
         let resident = if reset { resident } else { 0 };
         Before { resident, added: (touched * self.page) as u64, _pages: pages }
@@ -108,21 +109,21 @@ impl Counted {
 }
 
 impl Before {
-    /// The mark, without the pages that were added.
+    /// The mark minus the added pages.
     fn peak(&self) -> Option<u64> {
         let marked = status("VmHWM:").filter(|_| self.resident > 0)?;
         Some(marked.saturating_sub(self.added))
     }
 }
 
-/// Makes the kernel add up what its processors have counted: a large block given back is told at once.
+/// Makes the kernel add up the counts of its processors: returning a large block updates the counter at once.
 fn await_stable_counters() {
     drop(std::hint::black_box(vec![1_u8; 4 << 20]));
 }
 
-/// What a network takes without its values: its blocks and the gaps that aligning them leaves. Freed blocks below a
-/// kilobyte are kept at hand by size, up to seven of each, and memory is taken by the page: so several copies of small
-/// networks are made, and the average is little off.
+/// Memory of a network without its values: its blocks, and the gaps due to their alignment. glibc caches up to seven freed
+/// blocks of each size below a kilobyte, and takes memory in whole pages. To make these errors small, several copies of a
+/// small network are built, and the result is their average.
 fn stored<N>(
     filling: &mut Vec<Vec<u8>>,
     build: &impl Fn() -> Result<N, DeviceError>,
@@ -136,7 +137,7 @@ fn stored<N>(
         let mut network = build()?;
         drop_values(&mut network);
         copies.push(network);
-        // Less than before is nothing.
+        // A decrease counts as zero.
         above = allocator::taken().unwrap_or(before).wrapping_sub(before);
         above = if above > u32::MAX / 2 { 0 } else { above };
     }

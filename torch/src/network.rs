@@ -1,4 +1,4 @@
-//! A graph prepared to run: kernels with their weights, values in slots, freed after their last use.
+//! A graph prepared to run: kernels with their weights, and values in slots that are freed after their last use.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use super::kernel::{Kernel, random_weights};
 
-/// Where a network runs, and what it computes with.
+/// Where a network runs, its data type and its memory layout.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Place {
     device: Device,
@@ -19,7 +19,7 @@ pub(crate) struct Place {
 
 impl Place {
     /// # Errors
-    /// A precision that this back end does not have.
+    /// If this back end does not support the precision.
     pub(crate) fn new(device: Device, precision: Precision, layout: Layout) -> Result<Self, String> {
         let kind = match precision {
             Precision::Float32 | Precision::Float32Strict => Kind::Float,
@@ -30,13 +30,14 @@ impl Place {
         Ok(Self { device, kind, layout })
     }
 
-    /// A tensor as it is there. Images and the kernels of convolutions have four dimensions.
+    /// Moves a tensor to this device, data type and layout. The layout applies to tensors of four dimensions: images and the
+    /// kernels of convolutions.
     fn of(self, tensor: &Tensor) -> Result<Tensor, TchError> {
-        // Places in a tensor are whole numbers in any precision.
+        // Index tensors hold integers in any precision.
         let kind = if tensor.kind() == Kind::Float { self.kind } else { tensor.kind() };
         let there = tensor.f_to_device(self.device)?.f_to_kind(kind)?;
         match self.layout {
-            // The bindings have no memory formats; this is the same view of the same order in memory.
+            // The bindings have no memory formats; these permutations give the same view and the same order in memory.
             Layout::ChannelsLast if there.dim() == 4 => {
                 there.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])
             }
@@ -51,20 +52,20 @@ struct Step {
     weights: Vec<Tensor>,
     operands: Vec<usize>,
     output: usize,
-    /// Slots whose value nobody needs after this step.
+    /// Slots whose values are not needed after this step.
     free: Vec<usize>,
 }
 
 pub(crate) struct Network {
     steps: Vec<Step>,
     slots: Vec<Option<Tensor>>,
-    /// Slots of stored values, which belong to the network as its weights do.
+    /// Slots of stored values, which belong to the network like its weights.
     constants: Vec<usize>,
 }
 
 impl Network {
-    /// Weights are random with a variance that keeps activations near one (He et al. 2015): vanishing activations would
-    /// become denormal numbers, which are slow.
+    /// Builds a network with random weights. Their variance keeps activations near one (He et al. 2015), because vanishing
+    /// activations would become denormal numbers, which are slow.
     pub(crate) fn build(graph: &Graph, seed: u64, place: Place) -> Result<Self, String> {
         tch::manual_seed(seed as i64);
         let nodes = graph.nodes();
@@ -84,7 +85,7 @@ impl Network {
             let dims: Vec<i64> = node.shape.0.iter().map(|&d| d as i64).collect();
             let fail = |e: TchError| format!("layer `{}` ({}): {}", node.name, node.op.name(), first_line(&e));
             match &node.op {
-                // Data and constants stay for good.
+                // Data and constants are never freed.
                 Op::Input { .. } => {
                     slots[i] = Some(
                         Tensor::f_randn(dims, (Kind::Float, place.device)).and_then(|x| place.of(&x)).map_err(fail)?,
@@ -95,7 +96,7 @@ impl Network {
                         Tensor::f_zeros(dims, (Kind::Float, place.device)).and_then(|x| place.of(&x)).map_err(fail)?,
                     );
                 }
-                // Neither a divisor of zero nor a logarithm of a negative number.
+                // A value that is safe as a divisor and in a logarithm.
                 Op::Constant { .. } => {
                     let value = Tensor::f_full(dims, 0.5, (Kind::Float, place.device));
                     slots[i] = Some(value.and_then(|x| place.of(&x)).map_err(fail)?);
@@ -119,7 +120,7 @@ impl Network {
         Ok(Self { steps, slots, constants })
     }
 
-    /// Drops data and results; the network cannot run after it.
+    /// Drops data and results; the network cannot run afterwards.
     pub(super) fn drop_values(&mut self) {
         for (i, slot) in self.slots.iter_mut().enumerate() {
             if self.constants.binary_search(&i).is_err() {
@@ -133,7 +134,7 @@ impl Network {
         self.run_with(&mut || Ok(()))
     }
 
-    /// One run with a clock reading after every layer; the nanoseconds of each add up to the run.
+    /// One run with a clock reading after every layer; the nanoseconds of all layers add up to the run.
     pub(super) fn run_layers(&mut self) -> Result<Vec<u64>, String> {
         let mut marks = Vec::with_capacity(self.steps.len() + 1);
         marks.push(Instant::now());
@@ -144,7 +145,7 @@ impl Network {
         Ok(marks.windows(2).map(|pair| timer::between(pair[0], pair[1])).collect())
     }
 
-    /// One run, with something to do after every layer.
+    /// One run that calls `after_layer` after every layer.
     pub(crate) fn run_with(&mut self, after_layer: &mut dyn FnMut() -> Result<(), String>) -> Result<(), String> {
         for step in &self.steps {
             let operand = |i: usize| {
@@ -165,7 +166,7 @@ impl Network {
     }
 }
 
-/// libtorch's messages go on with a C++ stack trace.
+/// The first line of libtorch's message; a C++ stack trace follows it.
 fn first_line(error: &TchError) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }

@@ -19,10 +19,10 @@ pub struct MiniBatch {
 }
 
 impl MiniBatch {
-    /// A loader's batch as tensors.
+    /// Converts a loader's batch to tensors.
     ///
     /// # Errors
-    /// libtorch's, for want of memory.
+    /// libtorch's, if memory is insufficient.
     pub fn new(batch: &Batch, device: Device) -> Result<Self, SearchError> {
         let dims = [batch.labels.len(), batch.size.channels, batch.size.height, batch.size.width].map(|d| d as i64);
         let images = upload(&Tensor::f_from_slice(&batch.images)?.f_view(dims)?, device)?;
@@ -40,7 +40,7 @@ impl MiniBatch {
 /// Gradients by the position of their parameter.
 pub type Gradients = BTreeMap<usize, Tensor>;
 
-/// Adds gradients to those there are.
+/// Adds gradients to existing ones.
 pub(crate) fn add(gradients: &mut Gradients, more: Vec<(usize, Tensor)>) -> Result<(), SearchError> {
     let (mut sums, mut others) = (Vec::new(), Vec::new());
     for (i, gradient) in more {

@@ -1,10 +1,10 @@
-//! Numbers on their way to a GPU and back.
+//! Copies of tensors to a GPU and back.
 
 use std::ffi::c_int;
 
 use tch::{Device, TchError, Tensor};
 
-/// `at::Tensor`, seen from outside.
+/// An opaque `at::Tensor`.
 #[repr(C)]
 struct CTensor {
     _opaque: [u8; 0],
@@ -24,7 +24,7 @@ fn owned(made: *mut CTensor, what: &str) -> Result<Tensor, TchError> {
     Ok(unsafe { Tensor::from_ptr(made.cast()) })
 }
 
-/// A tensor of four dimensions with the channels of an element side by side in memory; others as they are.
+/// Converts a 4D tensor to the channels-last memory layout; leaves others unchanged.
 pub(crate) fn channels_last(tensor: &Tensor) -> Result<Tensor, TchError> {
     if tensor.dim() != 4 {
         return Ok(tensor.shallow_clone());
@@ -33,8 +33,8 @@ pub(crate) fn channels_last(tensor: &Tensor) -> Result<Tensor, TchError> {
     owned(unsafe { nasprof_channels_last(tensor.as_ptr().cast()) }, "lay a tensor out with channels last")
 }
 
-/// A tensor of the CPU on a device. To a GPU it goes through memory that the GPU reads by itself, so that the processor
-/// does not wait until the GPU has done what it was given before.
+/// Copies a CPU tensor to a device. For a GPU the copy uses pinned memory, so that the CPU does not wait for earlier work of
+/// the GPU.
 pub(crate) fn upload(tensor: &Tensor, device: Device) -> Result<Tensor, TchError> {
     match device {
         Device::Cpu => Ok(tensor.shallow_clone()),
@@ -50,7 +50,7 @@ pub(crate) fn upload(tensor: &Tensor, device: Device) -> Result<Tensor, TchError
     }
 }
 
-/// The numbers of some vectors, read in one copy.
+/// The values of some vectors, read in one copy.
 pub(crate) fn rows(vectors: &[Tensor]) -> Result<Vec<Vec<f64>>, TchError> {
     if vectors.is_empty() {
         return Ok(Vec::new());
@@ -60,7 +60,7 @@ pub(crate) fn rows(vectors: &[Tensor]) -> Result<Vec<Vec<f64>>, TchError> {
     Ok(vectors.iter().map(|vector| numbers.by_ref().take(vector.numel()).collect()).collect())
 }
 
-/// Vectors of one tensor on a device each, which all go there in one copy; gradients can be taken with respect to them.
+/// Copies vectors to a device in one copy. Each becomes a leaf tensor that requires gradients.
 pub(crate) fn leaves(vectors: &[Vec<f32>], device: Device) -> Result<Vec<Tensor>, TchError> {
     if vectors.is_empty() {
         return Ok(Vec::new());

@@ -28,28 +28,28 @@ pub enum SearchError {
     /// The images are missing or damaged.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// An architecture's cost is not known.
+    /// An architecture's cost is unknown.
     #[error(transparent)]
     Cost(#[from] CostError),
-    /// An expected cost is not known.
+    /// An expected cost is unknown.
     #[error(transparent)]
     Expectation(#[from] ExpectationError),
-    /// No winner was found with the trained weights.
+    /// The search found no winner with the trained weights.
     #[error(transparent)]
     Evolution(#[from] EvolutionError),
-    /// The loss left the numbers: the training has diverged.
+    /// The loss or a weight is not finite: the training has diverged.
     #[error("the loss is {loss} at learning rate {learning_rate}{}", .epoch.map_or_else(String::new, |e| format!(" in epoch {e}")))]
     Diverged {
         /// The loss.
         loss: f64,
         /// The learning rate of the step.
         learning_rate: f64,
-        /// The epoch, counted from 1 with the warm-up.
+        /// The epoch, counted from 1 including the warm-up.
         epoch: Option<u32>,
-        /// The last checkpoint, from before.
+        /// The last checkpoint before the divergence.
         checkpoint: Option<PathBuf>,
     },
-    /// A checkpoint of something else, or a damaged one.
+    /// A checkpoint of another space, or a damaged one.
     #[error("{path}: {problem}")]
     Checkpoint {
         /// Its file.
@@ -77,13 +77,13 @@ pub enum SearchError {
     /// There is no such GPU, or no library for it.
     #[error(transparent)]
     NoGpu(#[from] NoGpu),
-    /// Too little memory on the GPU.
+    /// The GPU has too little memory.
     #[error("{0}")]
     GpuMemory(String),
-    /// The GPU does not work any more for this process.
+    /// The GPU no longer works in this process.
     #[error("{0}")]
     GpuLost(String),
-    /// A searcher of the user's.
+    /// An error of the search, or of a custom searcher.
     #[error("{0}")]
     Searcher(String),
 }
@@ -97,7 +97,7 @@ impl SearchError {
         Self::Checkpoint { path: path.to_owned(), problem: problem.into() }
     }
 
-    /// What to do about it, where more can be said than the message has.
+    /// What to do about it, if the message does not already say so.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {

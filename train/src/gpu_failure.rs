@@ -1,21 +1,20 @@
-//! What kind of failure a GPU's is: too little memory, or a GPU that does not work any more.
+//! Classifies GPU failures: too little memory, or a GPU that no longer works.
 
 use nasprof_torch::cuda;
 
 use crate::error::SearchError;
 
-/// In the words of libtorch and its libraries for whatever fails on a GPU.
+/// Words in the error messages of libtorch and its libraries about GPU failures.
 const OF_A_GPU: [&str; 2] = ["CUDA", "cuDNN"];
 const MEMORY: &str = "out of memory";
 
-/// As [`classified`], with the GPU of this process.
+/// As [`classified`], for the GPU of this process.
 #[must_use]
 pub fn of_this_gpu(error: SearchError) -> SearchError {
     classified(error, cuda::works)
 }
 
-/// A run's error as what it is. After some errors of CUDA every call of the process fails, whatever it was at: `works` asks whether
-/// that is so.
+/// Classifies an error of a run. After some CUDA errors every later call of the process fails; `works` tests this.
 pub(crate) fn classified(error: SearchError, works: impl FnOnce() -> Result<(), String>) -> SearchError {
     let (SearchError::Network(_) | SearchError::Searcher(_)) = error else { return error };
     let words = error.to_string();

@@ -4,19 +4,19 @@ use tch::{Device, Kind, Reduction, TchError, Tensor};
 
 use crate::error::SearchError;
 
-/// How a network did on some images.
+/// The score of a network on some images.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Score {
     /// Mean loss.
     pub loss: f64,
-    /// Share of images whose class is not the one with the largest logit; a tie is an error.
+    /// Share of images whose label does not have the largest logit; a tie is an error.
     pub error: f64,
-    /// Images.
+    /// Number of images.
     pub images: usize,
 }
 
 impl Score {
-    /// Both together, each image counted once.
+    /// Combines both, weighted by their images.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         let images = self.images + other.images;
@@ -27,11 +27,11 @@ impl Score {
     }
 }
 
-/// Most batches that wait to be read. With more of them a loss that is no number would be noticed late.
+/// Maximum number of unread batches. With more of them a non-finite loss would be noticed late.
 const MOST_UNREAD: usize = 64;
 
-/// How networks did on some images, as far as it was read. Reading a number makes the processor wait until a GPU has
-/// come to it; so what is on a GPU is kept there, and read together.
+/// Scores of networks on some images, partly not yet read from the GPU. Reading a number makes the CPU wait for the GPU, so
+/// results stay on the GPU and are read together.
 #[derive(Debug, Default)]
 pub struct Tally {
     read: Score,
@@ -47,10 +47,10 @@ struct Unread {
 }
 
 impl Tally {
-    /// The mean loss of some images, with their logits; read at once where that costs nothing.
+    /// A tally of the mean loss of some images and their logits. On the CPU it is read at once.
     ///
     /// # Errors
-    /// [`SearchError::Diverged`] with the learning rate, if the loss is read and is no number; labels that are no classes.
+    /// [`SearchError::Diverged`] with the learning rate, if the loss is read and not finite; labels that are not classes.
     pub fn of(loss: &Tensor, logits: &Tensor, labels: &Tensor, learning_rate: f64) -> Result<Self, SearchError> {
         let (loss, logits, labels) = (loss.f_detach()?, logits.f_detach()?, labels.shallow_clone());
         let mut one = Self { read: Score::default(), unread: vec![Unread { loss, logits, labels, learning_rate }] };
@@ -60,7 +60,7 @@ impl Tally {
         Ok(one)
     }
 
-    /// Both together, each image counted once.
+    /// Combines both, weighted by their images.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.read = self.read.and(other.read);
@@ -68,22 +68,22 @@ impl Tally {
         self
     }
 
-    /// Whether so much waits that it should be read now.
+    /// Whether it has so many unread batches that it should be read now.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.unread.len() >= MOST_UNREAD
     }
 
-    /// The score of what was read so far.
+    /// The score of the batches read so far.
     #[must_use]
     pub fn so_far(&self) -> Score {
         self.read
     }
 
-    /// The score of all images, which reads what was not yet read.
+    /// Reads the unread batches, and returns the score of all images.
     ///
     /// # Errors
-    /// As [`Tally::of`].
+    /// Those of [`Tally::of`].
     pub fn score(&mut self) -> Result<Score, SearchError> {
         let unread = std::mem::take(&mut self.unread);
         if unread.is_empty() {
@@ -94,7 +94,7 @@ impl Tally {
         let losses = Tensor::f_stack(&all(|u| &u.loss), 0)?.f_to_kind(Kind::Double)?;
         let wrong = errors(&Tensor::f_cat(&all(|u| &u.logits), 0)?, &Tensor::f_cat(&all(|u| &u.labels), 0)?)?;
         let wrong = wrong.f_sum(Kind::Double)?.f_view([1])?;
-        // One copy from a GPU, for which the processor waits once.
+        // One copy from a GPU, so that the CPU waits only once.
         let numbers = Tensor::f_cat(&[losses, wrong], 0)?.f_to_device(Device::Cpu)?;
         let numbers: Vec<f64> = Vec::try_from(numbers)?;
         let mut sum = Score::default();
@@ -113,8 +113,8 @@ impl Tally {
     }
 }
 
-/// `(1 - e) * cross entropy - e * mean log probability`, the mean over the batch. The labels are classes `(N)`, or probabilities of the
-/// classes `(N, C)`.
+/// `(1 - e) * cross entropy - e * mean log probability`, averaged over the batch. The labels are classes `(N)`, or class
+/// probabilities `(N, C)`.
 ///
 /// # Errors
 /// If the labels are not classes of the logits.
@@ -133,7 +133,7 @@ pub fn error_rate(logits: &Tensor, labels: &Tensor) -> Result<f64, TchError> {
 /// Whether each image is classified wrongly.
 fn errors(logits: &Tensor, labels: &Tensor) -> Result<Tensor, TchError> {
     let own = logits.f_gather(1, &labels.f_unsqueeze(1)?, false)?;
-    // Only the class's own logit is as large as itself.
+    // An image is correct if only the label's own logit reaches its value.
     logits.f_ge_tensor(&own)?.f_sum_dim_intlist(1, false, Kind::Int64)?.f_ne(1)
 }
 

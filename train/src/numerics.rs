@@ -1,4 +1,4 @@
-//! How a training rounds numbers: casts of forward passes, and the scale of losses.
+//! The numerics of a training: casts of forward passes, and the loss scale.
 
 use nasprof_search::config::{Precision, Training};
 use nasprof_torch::cuda::Autocast;
@@ -7,7 +7,7 @@ use tch::{Device, Kind, TchError, Tensor};
 use crate::error::SearchError;
 use crate::scale::LossScale;
 
-/// The rounding of one training.
+/// Precision and loss scale of one training.
 #[derive(Debug)]
 pub(crate) struct Numerics {
     kind: Kind,
@@ -25,27 +25,28 @@ impl Numerics {
         Self { kind, device, scale: (kind == Kind::Half).then(LossScale::default) }
     }
 
-    /// While it lives, forward passes are cast; `None` where nothing is.
+    /// A guard that casts forward passes while it lives; `None` for 32-bit floats.
     pub(crate) fn casts(&self) -> Option<Autocast> {
         (self.kind != Kind::Float).then(|| Autocast::to(self.kind, self.device))
     }
 
-    /// What gradients are multiplied by, if they are.
+    /// The loss scale, which multiplies the gradients, if there is one.
     pub(crate) fn loss_scale(&self) -> Option<f64> {
         self.scale.map(|scale| scale.factor())
     }
 
-    /// The same as a factor.
+    /// The loss scale, or 1 without one.
     pub(crate) fn scale(&self) -> f64 {
         self.loss_scale().unwrap_or(1.0)
     }
 
-    /// A loss's share of a batch's, scaled for the backward pass.
+    /// A mini-batch's share of the batch loss, scaled for the backward pass.
     pub(crate) fn scaled(&self, loss: &Tensor, share: f64) -> Result<Tensor, TchError> {
         loss.f_mul_scalar(share * self.scale())
     }
 
-    /// After a step: whether its scaled gradients were numbers. Where the scale cannot fall, they diverge.
+    /// Updates the scale after a step; `finite` tells whether its scaled gradients were finite. If they were not and the
+    /// scale cannot fall further, the training has diverged.
     pub(crate) fn learn(&mut self, finite: bool, learning_rate: f64) -> Result<(), SearchError> {
         let Some(scale) = &mut self.scale else { return Ok(()) };
         if !finite && scale.is_least() {
@@ -55,7 +56,7 @@ impl Numerics {
         Ok(())
     }
 
-    /// For a checkpoint.
+    /// The state for a checkpoint.
     pub(crate) fn state(&self) -> Option<LossScale> {
         self.scale
     }

@@ -1,14 +1,14 @@
-//! The device of a run: a GPU if there is one, never another one than asked for, and the CPU with a reason.
+//! The device of a run: the first GPU or exactly the requested one, or the CPU with a reason.
 
 use nasprof_search::config::Compute;
 use nasprof_torch::cuda::{CudaError, System};
 use tch::Device;
 use thiserror::Error;
 
-/// Limits the GPUs that CUDA shows a process.
+/// The variable that limits the GPUs visible to a process.
 pub(crate) const VISIBLE: &str = "CUDA_VISIBLE_DEVICES";
 
-/// A place to compute that is not there.
+/// A requested device that is not available.
 #[derive(Debug, Error)]
 #[error("key `training.compute`: `{wanted}`: {problem}")]
 pub struct NoGpu {
@@ -34,11 +34,11 @@ impl NoGpu {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) device: Device,
-    /// In words: `cuda:0, NVIDIA H200 at 0000:04:00.0, float32`, or why the CPU.
+    /// In words: `cuda:0, NVIDIA H200 at 0000:04:00.0, float32`, or the CPU with the reason.
     pub(crate) words: String,
 }
 
-/// Decides where a run computes. `visible` is the list that limits the GPUs which CUDA shows.
+/// Selects the device of a run. `visible` is the value of `CUDA_VISIBLE_DEVICES`.
 pub(crate) fn choose(wanted: Compute, system: &dyn System, visible: Option<&str>) -> Result<Place, NoGpu> {
     let index = match wanted {
         Compute::Cpu => return Ok(Place { device: Device::Cpu, words: "the CPU".to_owned() }),
@@ -60,9 +60,10 @@ pub(crate) fn choose(wanted: Compute, system: &dyn System, visible: Option<&str>
     }
 }
 
-/// A GPU, ready to compute on, by its name.
+/// Opens a GPU and returns its name.
 fn gpu(index: u32, system: &dyn System) -> Result<String, CudaError> {
-    // Without a GPU the CUDA part is not missed. The runtime that tells may come with the CUDA part only.
+    // Counts the GPUs first: without a GPU a missing CUDA part is no error. But only the CUDA part may bring the runtime
+    // that counts them.
     let before = match system.gpus() {
         Err(CudaError::NoRuntime(_)) => None,
         other => Some(other?),
@@ -72,7 +73,7 @@ fn gpu(index: u32, system: &dyn System) -> Result<String, CudaError> {
         false if count == 1 => Err(CudaError::NoGpu("CUDA shows 1 GPU, number 0".to_owned())),
         false => Err(CudaError::NoGpu(format!("CUDA shows {count} GPUs, 0 to {}", count - 1))),
     };
-    // Nor for one that is not there.
+    // The same holds for a GPU number that does not exist.
     before.map_or(Ok(()), check)?;
     system.load()?;
     if before.is_none() {

@@ -1,26 +1,28 @@
-//! Pulls the distribution to the architecture that will be deployed.
+//! Pulls the distribution towards the architecture that will be deployed.
 //!
-//! A multiplier brings an expected cost to its target, but while candidates are nearly equal, the most probable
-//! architecture can be far from it, and the search would never have evaluated an architecture that is repaired at the
-//! end. In the second half of a search with limits, two steps therefore alternate, as in proximal searches (Yao et al.
-//! 2020, "Efficient neural architecture search via proximal iterations"; Boyd et al. 2011, section 9, for discrete
-//! sets). First, the *aim* is set to the most probable architecture within the limits. Second, the alphas also descend
-//! its negative log probability, whose gradient is `p - onehot(aim)`. The pull grows linearly. Its norm is relative to
-//! that of the other gradients, so it dominates at the end whatever the scale of the loss.
+//! A multiplier moves an expected cost to its target. But while candidates are nearly equal, the cost of the most probable
+//! architecture can be far from the target. It is then repaired at the end to an architecture that the search never
+//! evaluated.
+//!
+//! So in the second half of a search with limits two steps alternate, as in proximal searches (Yao et al. 2020, "Efficient
+//! neural architecture search via proximal iterations"; Boyd et al. 2011, section 9, for discrete sets). First, the *aim* is
+//! set to the most probable architecture within the limits. Second, the alphas also descend the aim's negative log
+//! probability, whose gradient is `p - onehot(aim)`. The pull grows linearly. Its norm is relative to that of the other
+//! gradients, so it dominates at the end for any scale of the loss.
 
 use nasprof_graph::Arch;
 use nasprof_search::CostError;
 use nasprof_search::selection::{DiscretizationRule, Limit, log_probability, select};
 use nasprof_spaces::Space;
 
-/// Share of the search after which the pull begins.
+/// Fraction of the search after which the pull begins.
 const BEGIN: f64 = 0.5;
-/// Its norm at the end, in units of that of the other gradients.
+/// Norm of the pull at the end, relative to the norm of the other gradients.
 const FULL: f64 = 2.0;
-/// How often the aim is determined, evenly over the pull.
+/// Number of times that the aim is determined, evenly over the pull.
 const TIMES: u64 = 10;
 
-/// The pull of a search of so many steps of the architecture.
+/// The pull of a search.
 #[derive(Debug)]
 pub struct ProximalPull {
     steps: u64,
@@ -28,28 +30,28 @@ pub struct ProximalPull {
 }
 
 impl ProximalPull {
-    /// Nothing is aimed at yet.
+    /// A pull without an aim yet; `steps` is the number of steps of the architecture.
     #[must_use]
     pub fn new(steps: u64) -> Self {
         Self { steps, aim: None }
     }
 
-    /// What is aimed at.
+    /// The aim.
     #[must_use]
     pub fn aim(&self) -> Option<&Arch> {
         self.aim.as_ref()
     }
 
-    /// Goes on from a checkpoint.
+    /// Restores the aim of a checkpoint.
     pub fn restore(&mut self, aim: Option<Arch>) {
         self.aim = aim;
     }
 
-    /// Adds the pull of step `step`, counted from 0, to the gradient with respect to the alphas, of which `probabilities`
-    /// are the softmax. Without limits there is none.
+    /// Adds the pull of step `step`, counted from 0, to the gradient with respect to the alphas. `probabilities` are the
+    /// softmax of the alphas. Without limits there is no pull.
     ///
     /// # Errors
-    /// A cost that is not known.
+    /// An unknown cost.
     pub fn add_gradient(
         &mut self,
         step: u64,
@@ -78,8 +80,8 @@ impl ProximalPull {
         Ok(())
     }
 
-    /// A new aim, unless the old one, which is within the limits as well, is more probable: the annealing that finds them is not
-    /// exhaustive.
+    /// Sets a new aim, unless the old one is more probable. Both are within the limits, but the annealing that finds them is
+    /// not exhaustive.
     fn determine(&mut self, found: Arch, rule: &DiscretizationRule, probabilities: &[Vec<f64>]) {
         let log = |arch: &Arch| log_probability(rule, probabilities, arch);
         if self.aim.as_ref().is_none_or(|aim| log(&found) >= log(aim)) {

@@ -1,11 +1,12 @@
 //! Regularizers: limits and costs besides accuracy during a search.
 //!
-//! A reward and a rejection act on the reward of a sampled architecture. A penalty and a constraint act on the
-//! distribution: the gradient of the expected cost is added to that of the loss. The expected cost is that of the
-//! discretised architecture under noise ([`Relaxation`]): for DARTS cells two edges of each node, as deployed, not the
-//! mixture that the supernet runs. A constraint is the augmented Lagrangian `multiplier * c + STIFFNESS / 2 * c^2` of
-//! `c = expected / target - 1`; after each step the multiplier grows by `STIFFNESS * MULTIPLIER_RATE * c`, so it is
-//! stationary only if the expected cost equals the target.
+//! A reward and a rejection act on the reward of a sampled architecture. A penalty and a constraint act on the distribution:
+//! the gradient of the expected cost is added to that of the loss.
+//!
+//! The expected cost is that of the discretised architecture under noise ([`Relaxation`]). For DARTS cells this means two
+//! edges of each node, as deployed, and not the mixture that the supernet runs. A constraint is the augmented Lagrangian
+//! `multiplier * c + STIFFNESS / 2 * c^2` of `c = expected / target - 1`. After each step the multiplier grows by
+//! `STIFFNESS * MULTIPLIER_RATE * c`, so it is stationary only if the expected cost equals the target.
 
 use nasprof_graph::Arch;
 use nasprof_graph::expectation::{ExpectedCost, Sampling};
@@ -18,12 +19,13 @@ use nasprof_spaces::Space;
 
 use crate::error::SearchError;
 
-/// Weight of a constraint's square: a miss of 10 % pulls as hard as a loss that changes by half its miss.
+/// Weight of a constraint's square. A miss of 10 % pulls as hard as a loss that changes by half of the relative change of
+/// the cost.
 const STIFFNESS: f64 = 5.0;
-/// How much of the pull stays with the multiplier after each step. Smaller than one over the steps that the
-/// architecture's optimizer needs to follow, or the expected cost swings around the target.
+/// Share of the pull that the multiplier keeps after each step. If it exceeds one over the number of steps that the
+/// architecture's optimizer needs to follow, the expected cost oscillates around the target.
 const MULTIPLIER_RATE: f64 = 0.02;
-/// Noise of the discretisation whose cost is expected. At 1 choices have the probabilities that they are drawn with.
+/// Temperature of the noise in the expected cost. At 1, choices have the probabilities that they are sampled with.
 const TEMPERATURE: f64 = 1.0;
 
 /// All regularizers of a search.
@@ -38,7 +40,7 @@ struct Active<'a> {
     loaded: &'a LoadedRegularizer,
     settings: &'a Regularizer,
     costs: Costs<'a>,
-    /// For those that act on the distribution.
+    /// The expected cost, for regularizers that act on the distribution.
     expected: Option<ExpectedCost>,
     multiplier: f64,
     latest: Option<f64>,
@@ -48,16 +50,16 @@ impl<'a> Regularizers<'a> {
     /// The regularizers of an experiment for its space.
     ///
     /// # Errors
-    /// Layers that the LUT does not know.
+    /// Layers without an entry in the LUT.
     pub fn new(space: &Space, loaded: &'a [LoadedRegularizer]) -> Result<Self, SearchError> {
         let all = loaded.iter().map(|one| Active::new(space, one)).collect::<Result<_, _>>()?;
         Ok(Self { rule: DiscretizationRule::of(&space.choices), all })
     }
 
-    /// The reward of an architecture that reaches an accuracy; `None` if it is rejected.
+    /// The reward of an architecture with this accuracy; `None` if it is rejected.
     ///
     /// # Errors
-    /// A cost that is not known.
+    /// An unknown cost.
     pub fn reward(&self, accuracy: f64, arch: &Arch) -> Result<Option<f64>, CostError> {
         let mut reward = accuracy;
         for one in &self.all {
@@ -75,10 +77,11 @@ impl<'a> Regularizers<'a> {
         Ok(Some(reward))
     }
 
-    /// Adds the gradient of penalties and constraints with respect to the alphas, of which `probabilities` are the softmax.
+    /// Adds the gradient of penalties and constraints with respect to the alphas. `probabilities` are the softmax of the
+    /// alphas.
     ///
     /// # Errors
-    /// A cost that is not known.
+    /// An unknown cost.
     pub fn add_gradient(&mut self, probabilities: &[Vec<f64>], gradient: &mut [Vec<f64>]) -> Result<(), SearchError> {
         let mut own: Vec<Vec<f64>> = probabilities.iter().map(|row| vec![0.0; row.len()]).collect();
         for one in &mut self.all {
@@ -99,7 +102,7 @@ impl<'a> Regularizers<'a> {
         Ok(())
     }
 
-    /// Moves the multipliers by what the last gradient found.
+    /// Updates the multipliers with the expected costs of the last gradient.
     pub fn update_multipliers(&mut self) {
         for one in &mut self.all {
             if let (RegularizerKind::Constraint, Some(target), Some(value)) =
@@ -116,13 +119,13 @@ impl<'a> Regularizers<'a> {
         self.all.iter().map(|one| one.multiplier).collect()
     }
 
-    /// Goes on with the multipliers of a checkpoint.
+    /// Restores the multipliers of a checkpoint.
     pub fn restore(&mut self, multipliers: &[f64]) {
         self.all.iter_mut().zip(multipliers).for_each(|(one, &m)| one.multiplier = m);
     }
 
-    /// What a selected architecture has to keep to; `factor` says what a regularizer's latencies by the LUT are multiplied
-    /// by before they are compared.
+    /// The limits on a selected architecture. `factor` gives the calibration factor of a regularizer's LUT, which multiplies
+    /// the latencies before the comparison.
     #[must_use]
     pub fn limits(&self, factor: impl Fn(&LoadedRegularizer) -> f64) -> Vec<Limit<'_>> {
         let of = |one: &Active<'a>| if one.settings.quantity == Quantity::Latency { factor(one.loaded) } else { 1.0 };
@@ -132,15 +135,15 @@ impl<'a> Regularizers<'a> {
     /// The quantities of an architecture, in the file's order.
     ///
     /// # Errors
-    /// A cost that is not known.
+    /// An unknown cost.
     pub fn values(&self, arch: &Arch) -> Result<Vec<f64>, CostError> {
         self.all.iter().map(|one| one.costs.of(arch)).collect()
     }
 
-    /// Whether an architecture is within the bounds of rejections and at most the target of constraints.
+    /// Whether an architecture is within the bounds of rejections and constraints, and not above the target of a constraint.
     ///
     /// # Errors
-    /// A cost that is not known.
+    /// An unknown cost.
     pub fn admits(&self, arch: &Arch) -> Result<bool, CostError> {
         for one in &self.all {
             let Regularizer { upper, lower, target, .. } = one.settings;
@@ -157,7 +160,7 @@ impl<'a> Regularizers<'a> {
         Ok(true)
     }
 
-    /// How a distribution becomes an architecture.
+    /// The rule that turns a distribution into an architecture.
     #[must_use]
     pub fn rule(&self) -> &DiscretizationRule {
         &self.rule
@@ -168,7 +171,7 @@ impl<'a> Regularizers<'a> {
         self.all.iter().map(|one| one.settings)
     }
 
-    /// What acts on the distribution, as of the last step.
+    /// The expected values of the last step, for regularizers that act on the distribution.
     #[must_use]
     pub fn expected(&self) -> Vec<Expected> {
         let of = |one: &Active<'_>| {
@@ -184,13 +187,13 @@ impl<'a> Regularizers<'a> {
         self.all.iter().filter_map(of).collect()
     }
 
-    /// Name and value of what is worth a curve: expected costs and multipliers.
+    /// Names and values of curves: expected costs and multipliers.
     #[must_use]
     pub fn curves(&self) -> Vec<(String, f64)> {
         let mut curves = Vec::new();
         for (i, one) in self.all.iter().enumerate() {
             let quantity = one.settings.quantity;
-            // Latencies on two devices are two curves: their mean is none.
+            // Latencies on two devices are two curves; their mean has no meaning.
             let alone = self.all.iter().filter(|other| other.settings.quantity == quantity).count() == 1;
             let name = if alone { quantity.name().to_owned() } else { format!("{}/{i}", quantity.name()) };
             curves.extend(one.latest.map(|value| (format!("expected/{name}"), value)));

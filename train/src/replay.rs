@@ -1,8 +1,7 @@
-//! Steps that never change, recorded once and replayed (CUDA graphs): the processor then launches one graph in place of
-//! hundreds of kernels.
+//! Identical steps, recorded once and replayed (CUDA graphs): the CPU launches one graph instead of hundreds of kernels.
 //!
-//! What a recorded step reads and writes stays where it is. So each batch is copied to where the recorded one was, and the
-//! learning rate is a tensor there.
+//! A recorded step reads and writes fixed memory. So each batch is copied to the memory of the recorded one, and the
+//! learning rate is a tensor.
 
 use nasprof_torch::cuda::CudaGraph;
 use tch::{Device, Kind, Tensor};
@@ -13,10 +12,10 @@ use crate::loss::Tally;
 use crate::optimizer::Optimizer;
 use crate::supernet::Supernet;
 
-/// Gives the loss of a mini-batch.
+/// Computes the loss of a mini-batch.
 type ForwardPass<'a> = dyn Fn(&MiniBatch, &[Tensor]) -> Result<Pass, SearchError> + 'a;
 
-/// Steps that are run as they are before one is recorded: libraries choose their algorithms and tensors get their state.
+/// Number of normal steps before the recording: in these, libraries select their algorithms and tensors get their state.
 const WARM_UP: u32 = 3;
 
 /// Work for a GPU.
@@ -24,13 +23,13 @@ pub(crate) type Work<'w> = dyn FnMut() -> Result<(), SearchError> + 'w;
 
 /// Records work, and replays it.
 pub(crate) trait Recorder {
-    /// Records work, which has run before, without running it.
+    /// Records work without running it. The work has run before.
     fn record(&mut self, work: &mut Work<'_>) -> Result<(), SearchError>;
-    /// Runs what was recorded; `work` is what it was recorded of.
+    /// Runs the recorded work; `work` is its original.
     fn replay(&mut self, work: &mut Work<'_>) -> Result<(), SearchError>;
 }
 
-/// Records CUDA graphs on a stream of this thread's own: nothing can be recorded on the default one.
+/// Records CUDA graphs on a separate stream of this thread, since the default stream cannot be recorded.
 #[derive(Debug)]
 struct Graphs(Option<CudaGraph>);
 
@@ -54,17 +53,17 @@ impl Recorder for Graphs {
     }
 }
 
-/// A mini-batch's loss, its logits, and the trainable parameters that took part.
+/// The loss of a mini-batch, its logits, and the trainable parameters that contributed.
 pub(crate) type Pass = (Tensor, Tensor, Vec<usize>);
 
-/// What a step reads: mini-batches, weights of mixtures, and the learning rate as a tensor.
+/// The inputs of a step: mini-batches, weights of mixtures, and the learning rate as a tensor.
 struct Inputs {
     batch: Vec<MiniBatch>,
     weights: Vec<Tensor>,
     rate: Tensor,
 }
 
-/// Its tensors that are replaced before each step.
+/// The input tensors that are replaced before each step.
 fn tensors<'t>(batch: &'t [MiniBatch], weights: &'t [Tensor]) -> impl Iterator<Item = &'t Tensor> {
     batch.iter().flat_map(|mini| [&mini.images, &mini.labels]).chain(weights)
 }
@@ -78,18 +77,18 @@ pub(crate) struct Replayed {
     recorder: Box<dyn Recorder>,
     runs: u32,
     inputs: Option<Inputs>,
-    /// Loss and logits of each mini-batch, where the recorded step writes them.
+    /// Loss and logits of each mini-batch, in the memory that the recorded step writes to.
     outputs: Vec<(Tensor, Tensor)>,
-    /// The tensors that a step updates, and their segments.
+    /// Positions of the tensors that a step updates.
     updated: Vec<usize>,
     segments: Option<Tensor>,
 }
 
 impl Replayed {
-    /// On a GPU.
+    /// A step without a recording yet, on a GPU.
     ///
     /// # Errors
-    /// libtorch's, if it has no CUDA graphs.
+    /// If the device is not a GPU, or libtorch has no CUDA graphs.
     pub(crate) fn on(device: Device) -> Result<Self, SearchError> {
         let Device::Cuda(index) = device else {
             return Err(SearchError::Searcher("CUDA graphs need a GPU".to_owned()));
@@ -103,12 +102,12 @@ impl Replayed {
         Self { recorder, runs: 0, inputs: None, outputs, updated, segments: None }
     }
 
-    /// Whether a batch has the form of the first one; one with unreadable images left out is smaller.
+    /// Whether a batch has the shapes of the first one. A batch without its unreadable images is smaller.
     pub(crate) fn fits(&self, batch: &[MiniBatch], weights: &[Tensor]) -> bool {
         self.inputs.as_ref().is_none_or(|inputs| sizes(&inputs.batch, &inputs.weights) == sizes(batch, weights))
     }
 
-    /// One update of a network: `pass` gives the loss of a mini-batch. It is run, recorded or replayed.
+    /// One update of a network, either run normally, recorded or replayed. `pass` computes the loss of a mini-batch.
     pub(crate) fn step(
         &mut self,
         net: &Supernet,
@@ -146,20 +145,20 @@ impl Replayed {
         optimizer.count(updated, true);
         let mut tally = Tally::default();
         for ((loss, logits), mini) in outputs.iter().zip(&inputs.batch) {
-            // The next step writes to where these are.
+            // Copies, since the next step overwrites this memory.
             tally = tally.and(Tally::of(&loss.copy(), &logits.copy(), &mini.labels.copy(), rate)?);
         }
         Ok(tally)
     }
 
-    /// Copies what a step is given to where it is read.
+    /// Copies the inputs of a step to the memory that it reads.
     fn take(&mut self, batch: &[MiniBatch], weights: &[Tensor], rate: f64) -> Result<(), SearchError> {
         let _guard = tch::no_grad_guard();
         let device = batch.first().map_or(Device::Cpu, |mini| mini.images.device());
         if self.inputs.is_none() {
             let own = |t: &Tensor| t.detach().copy();
             let batch = batch.iter().map(|m| MiniBatch { images: own(&m.images), labels: own(&m.labels) }).collect();
-            // A number, not a list of one.
+            // A scalar, not a vector with one element.
             let rate = Tensor::f_zeros([1], (Kind::Float, device))?.f_squeeze()?;
             self.inputs = Some(Inputs { batch, weights: weights.iter().map(own).collect(), rate });
         }

@@ -1,13 +1,13 @@
-//! Scales of losses, so that small gradients do not vanish in 16-bit floats (Micikevicius et al., ICLR 2018).
+//! Loss scaling, so that small gradients do not vanish in 16-bit floats (Micikevicius et al., ICLR 2018).
 
 use serde::{Deserialize, Serialize};
 
 const FIRST: f64 = 65536.0;
 const MOST: f64 = 16_777_216.0;
-/// Steps without an overflow after which the scale is doubled, as in PyTorch.
+/// Number of steps without an overflow after which the scale doubles, as in PyTorch.
 const STEPS: u32 = 2000;
 
-/// A factor of losses that is halved when gradients overflow and doubled when they have not for long.
+/// The loss scale. It halves if gradients overflow, and doubles after many steps without an overflow.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LossScale {
@@ -26,7 +26,7 @@ impl LossScale {
         self.scale
     }
 
-    /// After a step: whether its gradients were numbers.
+    /// Updates the scale after a step; `finite` tells whether its gradients were finite.
     pub(crate) fn learn(&mut self, finite: bool) {
         if !finite {
             *self = Self { scale: (self.scale / 2.0).max(1.0), good_steps: 0 };
@@ -38,7 +38,7 @@ impl LossScale {
         }
     }
 
-    /// The scale of a step whose gradients are no numbers cannot become smaller: the training has diverged.
+    /// Whether the scale cannot fall further. If gradients still overflow, the training has diverged.
     pub(crate) fn is_least(&self) -> bool {
         self.scale <= 1.0
     }

@@ -16,13 +16,13 @@ use crate::regularizers::Regularizers;
 use crate::replay::Replayed;
 use crate::supernet::{Distribution, Supernet};
 
-/// A search's state.
+/// The state of a search.
 pub struct Session<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) training: &'a Training,
     pub(crate) net: Supernet,
     pub(crate) distribution: Distribution,
-    /// For the weights, and for the weights while warming up.
+    /// The optimizer of the weights after the warm-up, and the one during the warm-up.
     pub(crate) weights: Optimizer,
     pub(crate) warm_up: Option<Optimizer>,
     pub(crate) warming_up: bool,
@@ -30,7 +30,7 @@ pub struct Session<'a> {
     pub(crate) regularizers: Regularizers<'a>,
     pub(crate) proximal_pull: ProximalPull,
     pub(crate) numerics: Numerics,
-    /// Steps of the weights along a mixture, if they are recorded.
+    /// The recorded steps of the weights along a mixture, if CUDA graphs are on.
     pub(crate) replayed: Option<Replayed>,
     pub(crate) samples: u64,
 }
@@ -88,37 +88,37 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// The space that is searched.
+    /// The search space.
     #[must_use]
     pub fn space(&self) -> &'a Space {
         &self.plan.space
     }
 
-    /// The regularizers as the experiment has them.
+    /// The regularizers of the experiment.
     #[must_use]
     pub fn bounds(&self) -> &'a [LoadedRegularizer] {
         &self.plan.regularizers
     }
 
-    /// What everything drawn derives from.
+    /// The seed of every random draw.
     #[must_use]
     pub fn seed(&self) -> u64 {
         self.plan.experiment.seed
     }
 
-    /// Steps of the weights in an epoch.
+    /// Number of weight steps in an epoch.
     #[must_use]
     pub fn steps_per_epoch(&self) -> u64 {
         self.plan.loaders.as_ref().map_or(1, |loaders| loaders.train_batches.steps) as u64
     }
 
-    /// Epochs of the run, those of the warm-up included.
+    /// Epochs of the run, including the warm-up.
     #[must_use]
     pub fn epochs(&self) -> u32 {
         self.training.all_epochs()
     }
 
-    /// Gives each candidate of a choice weights of its own, from now on.
+    /// Gives each candidate of a choice its own weights from now on.
     ///
     /// # Errors
     /// libtorch's; a session whose searcher does not split.
@@ -138,7 +138,7 @@ impl<'a> Session<'a> {
         &self.distribution
     }
 
-    /// What the search keeps to besides accuracy.
+    /// The limits and costs of the search besides accuracy.
     #[must_use]
     pub fn regularizers(&self) -> &Regularizers<'a> {
         &self.regularizers
@@ -150,7 +150,7 @@ impl<'a> Session<'a> {
         self.active().learning_rate()
     }
 
-    /// While warming up the weights have an optimizer of their own.
+    /// Switches between the optimizer of the warm-up and that of the weights.
     pub fn set_warming_up(&mut self, warming_up: bool) {
         self.warming_up = warming_up;
     }
@@ -159,7 +159,7 @@ impl<'a> Session<'a> {
         self.warm_up.as_ref().filter(|_| self.warming_up).unwrap_or(&self.weights)
     }
 
-    /// A stream of random numbers that no other sample of this run has; its number is part of checkpoints.
+    /// A new stream of random numbers. Checkpoints store its number, so no other sample of the run uses the same stream.
     pub fn random(&mut self) -> ChaCha8Rng {
         self.samples += 1;
         stream(self.seed(), Purpose::Architectures, 1, self.samples)
@@ -171,7 +171,7 @@ impl<'a> Session<'a> {
         self.distribution.sample(&mut rng)
     }
 
-    /// How numbers are rounded.
+    /// Precision and loss scale.
     pub(crate) fn numerics(&self) -> &Numerics {
         &self.numerics
     }

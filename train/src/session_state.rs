@@ -1,4 +1,4 @@
-//! What a checkpoint holds of a session.
+//! The part of a session that checkpoints store.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::scale::LossScale;
 use crate::session::Session;
 
 impl Session<'_> {
-    /// All tensors that a checkpoint holds, by name, and the numbers beside them.
+    /// All tensors for a checkpoint, with their names, and the other state.
     pub(crate) fn state(&self) -> (Vec<Named>, SessionState) {
         let mut tensors: Vec<Named> = Vec::new();
         let weights = self.net.parameters().all().iter();
@@ -39,7 +39,7 @@ impl Session<'_> {
         )
     }
 
-    /// Goes on from a checkpoint. The error names what is missing or does not fit.
+    /// Restores a checkpoint. The error names the part that is missing or does not fit.
     pub(crate) fn restore(
         &mut self,
         state: &SessionState,
@@ -84,7 +84,7 @@ impl Session<'_> {
     }
 }
 
-/// The numbers of a checkpoint that belong to the session.
+/// The state of the session in a checkpoint, besides the tensors.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SessionState {

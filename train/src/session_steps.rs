@@ -14,21 +14,21 @@ use crate::supernet::{Path, Phase};
 /// The loss of some images.
 #[derive(Debug)]
 pub struct Loss {
-    /// The mean, with its graph.
+    /// The mean loss, with its autograd graph.
     pub loss: Tensor,
-    /// The same as a number, and the errors, as soon as they are read.
+    /// Loss and errors as numbers, which may not be read from the GPU yet.
     pub tally: Tally,
-    /// Positions of the trainable parameters that took part.
+    /// Positions of the trainable parameters that contributed.
     pub parameters: Vec<usize>,
 }
 
 impl Session<'_> {
-    /// Gradients of the weights on a batch, added to what is in `gradients`, and the score. With `precision = "float16"` they are
-    /// multiplied by a scale, which [`Session::update_weights`] takes off. The mini-batches of a batch
-    /// count by their images, so that the gradient is that of the whole batch.
+    /// Adds the gradients of the weights on a batch to `gradients`, and returns the tally. With `precision = "float16"` the
+    /// gradients are multiplied by the loss scale, which [`Session::update_weights`] removes. Mini-batches are weighted by
+    /// their images, so that the gradient is that of the whole batch.
     ///
     /// # Errors
-    /// A loss that is no number; what libtorch refuses.
+    /// A loss that is not finite; libtorch's.
     pub fn weight_gradients(
         &self,
         path: Path<'_>,
@@ -46,16 +46,17 @@ impl Session<'_> {
         Ok(tally)
     }
 
-    /// One step of the weights along a mixture, recorded and replayed; `None` where that is not asked for or not possible.
+    /// One step of the weights along a mixture, recorded and replayed. `None` if CUDA graphs are off or not possible for
+    /// this step.
     ///
     /// # Errors
-    /// As [`Session::weight_gradients`]; a step that cannot be recorded.
+    /// Those of [`Session::weight_gradients`]; a step that cannot be recorded.
     pub(crate) fn replayed_step(
         &mut self,
         weights: &[Tensor],
         batch: &[MiniBatch],
     ) -> Result<Option<Tally>, SearchError> {
-        // While warming up there is another optimizer.
+        // The warm-up uses another optimizer.
         let Some(replayed) = self.replayed.as_mut().filter(|r| !self.warming_up && r.fits(batch, weights)) else {
             return Ok(None);
         };
@@ -69,11 +70,11 @@ impl Session<'_> {
         replayed.step(net, &mut self.weights, batch, weights, &pass).map(Some)
     }
 
-    /// As [`Session::weight_gradients`], and the outputs for each mini-batch, without their graph. With a `teacher`, which is such
-    /// outputs of another path, the path learns from these in place of the labels.
+    /// As [`Session::weight_gradients`], but also returns the detached outputs for each mini-batch. If `teacher` has such
+    /// outputs of another path, the path learns from them instead of the labels.
     ///
     /// # Errors
-    /// As [`Session::weight_gradients`].
+    /// Those of [`Session::weight_gradients`].
     pub fn taught_gradients(
         &self,
         path: Path<'_>,
@@ -102,7 +103,7 @@ impl Session<'_> {
     /// One step of the weights.
     ///
     /// # Errors
-    /// What libtorch refuses.
+    /// libtorch's.
     pub fn update_weights(&mut self, gradients: Gradients) -> Result<(), SearchError> {
         let optimizer = self.warm_up.as_mut().filter(|_| self.warming_up).unwrap_or(&mut self.weights);
         let learning_rate = optimizer.learning_rate();
@@ -110,18 +111,18 @@ impl Session<'_> {
         self.numerics.learn(finite, learning_rate)
     }
 
-    /// How an architecture does on a batch with the weights as they are.
+    /// The score of an architecture on a batch with the current weights.
     ///
     /// # Errors
-    /// What libtorch refuses.
+    /// libtorch's.
     pub fn judge(&self, arch: &Arch, batch: &[MiniBatch]) -> Result<Score, SearchError> {
         self.judge_later(arch, batch)?.score()
     }
 
-    /// The same, to be read later: several architectures follow one another on a GPU without a pause.
+    /// As [`Session::judge`], but the result is read later, so that a GPU does not pause between architectures.
     ///
     /// # Errors
-    /// What libtorch refuses.
+    /// libtorch's.
     pub fn judge_later(&self, arch: &Arch, batch: &[MiniBatch]) -> Result<Tally, SearchError> {
         let _guard = tch::no_grad_guard();
         let mut tally = Tally::default();
@@ -131,10 +132,10 @@ impl Session<'_> {
         Ok(tally)
     }
 
-    /// Loss of some images along a path, from which gradients can be taken.
+    /// The differentiable loss of some images along a path.
     ///
     /// # Errors
-    /// A loss that is no number; what libtorch refuses.
+    /// A loss that is not finite; libtorch's.
     pub fn loss(&self, path: Path<'_>, mini: &MiniBatch, phase: Phase) -> Result<Loss, SearchError> {
         let _casts = self.numerics.casts();
         let output = self.net.forward(&mini.images, path, phase)?;
@@ -143,11 +144,11 @@ impl Session<'_> {
         Ok(Loss { loss, tally, parameters: output.parameters })
     }
 
-    /// One step of the architecture: `gradient` with respect to the alphas, to which the regularizers add theirs, and under
-    /// limits the pull to what will be deployed.
+    /// One step of the architecture. `gradient` is with respect to the alphas; the regularizers add their gradients, and
+    /// under limits also the pull towards the architecture that will be deployed.
     ///
     /// # Errors
-    /// A cost that is not known; what libtorch refuses.
+    /// An unknown cost; libtorch's.
     pub fn update_architecture(&mut self, mut gradient: Vec<Vec<f64>>) -> Result<(), SearchError> {
         if !gradient.iter().flatten().all(|g| g.is_finite()) && self.numerics.state().is_some() {
             let learning_rate = self.learning_rate();
@@ -168,7 +169,7 @@ impl Session<'_> {
         }
     }
 
-    /// Refuses weights that are no numbers: the last step of an epoch can leave them behind a loss that was one.
+    /// Refuses weights that are not finite: the last step of an epoch can produce them after a finite loss.
     pub(crate) fn check_weights(&self) -> Result<(), SearchError> {
         if self.net.is_finite()? {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Clock control by shell commands of a device file, for accounts that may run only these as root.
+//! Clock control by shell commands of a device file, for accounts that may run only these commands as root.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -9,11 +9,11 @@ use super::cpufreq::CpuFrequency;
 use super::{ClockControl, ClockError};
 
 const CONTROL: &str = "commands";
-/// Name under which the restoring command is stored: a later holder needs no device file.
+/// Name of the setting that stores the restoring command, so that a later holder needs no device file.
 const RESTORE: &str = "restore";
 const SET: &str = "set";
 
-/// What the commands do, looked at through the processors' clocks where these show.
+/// The commands; their effect is checked by the processors' clocks, if these are visible.
 pub(super) struct Commands {
     root: PathBuf,
     commands: ClockCommands,
@@ -24,7 +24,7 @@ impl Commands {
         Self { root: root.into(), commands: commands.clone() }
     }
 
-    /// Governors and frequencies as they show, under this control's name.
+    /// Visible governors and frequencies, as settings of this control.
     fn shown(&self) -> Result<Vec<Setting>, ClockError> {
         let settings = CpuFrequency::new(&self.root).read()?;
         Ok(settings.into_iter().map(|s| Setting { control: CONTROL.to_owned(), ..s }).collect())
@@ -47,7 +47,7 @@ fn run(command: &str) -> Result<(), ClockError> {
     Err(wrong(format!("{} {words}", output.status)))
 }
 
-/// Whether every processor stays at one frequency, or is governed to its highest.
+/// Whether every processor has a fixed frequency or the governor `performance`.
 fn is_steady(settings: &[Setting]) -> bool {
     let values =
         |file: &str| settings.iter().filter(|s| s.name.ends_with(file)).map(|s| s.value.as_str()).collect::<Vec<_>>();

@@ -9,12 +9,12 @@ use super::{ClockControl, ClockError};
 
 const CONTROL: &str = "cpufreq";
 const CPUS: &str = "sys/devices/system/cpu";
-/// Files with their value for "no boost". Only one of them exists on a machine.
+/// Files with their value for "no boost". A machine has only one of them.
 const BOOST: [(&str, &str); 2] = [("cpufreq/boost", "0"), ("intel_pstate/no_turbo", "1")];
 const GOVERNOR: &str = "scaling_governor";
 const LOWEST: &str = "scaling_min_freq";
 const HIGHEST: &str = "scaling_max_freq";
-/// Drivers round frequencies to the steps that the hardware has.
+/// Tolerance: drivers round frequencies to steps of the hardware.
 const ROUNDING: f64 = 0.01;
 
 /// The processors below a root folder (the real one, or a made-up tree in tests).
@@ -27,7 +27,7 @@ impl CpuFrequency {
         Self { cpus: root.into().join(CPUS) }
     }
 
-    /// Processors with their own frequency folder, by number.
+    /// Numbers of the processors that have a frequency folder.
     fn processors(&self) -> Vec<u32> {
         let entries = fs::read_dir(&self.cpus).into_iter().flatten().flatten();
         let mut numbers: Vec<u32> = entries
@@ -52,17 +52,17 @@ impl CpuFrequency {
         text.parse().map_err(|_| wrong(name, format!("`{text}` is not a frequency in kHz")))
     }
 
-    /// The frequency to stay at: the highest that needs no boost.
+    /// The frequency to lock: the highest without boost.
     fn steady(&self, cpu: u32) -> Result<u64, ClockError> {
         let of = |file: &str| format!("cpu{cpu}/cpufreq/{file}");
         let limit = self.frequency(&of(HIGHEST))?;
-        // Intel names it; elsewhere the hardware's highest follows the boost switch.
+        // Intel has a file for it; elsewhere the hardware's maximum follows the boost switch.
         let unboosted = [of("base_frequency"), of("cpuinfo_max_freq")];
         let unboosted = unboosted.iter().find(|name| self.cpus.join(name).exists());
         unboosted.map_or(Ok(limit), |name| Ok(limit.min(self.frequency(name)?)))
     }
 
-    /// Whether a stored name is one that [`Self::read`] gives: a damaged file must not write anywhere else.
+    /// Whether [`Self::read`] can return this stored name: a damaged file must not cause writes to other files.
     fn knows(&self, name: &str) -> bool {
         BOOST.iter().any(|(file, _)| *file == name)
             || name.strip_prefix("cpu").and_then(|rest| rest.split_once("/cpufreq/")).is_some_and(|(number, file)| {
@@ -80,10 +80,10 @@ impl ClockControl for CpuFrequency {
         let boost = BOOST.iter().map(|(name, _)| (*name).to_owned()).filter(|name| self.cpus.join(name).exists());
         let processors = self.processors();
         let knobs = processors.iter().flat_map(|cpu| {
-            // In this order they are also restored.
+            // They are restored in the same order.
             [GOVERNOR, HIGHEST, LOWEST].map(|file| format!("cpu{cpu}/cpufreq/{file}"))
         });
-        // Boost alone, without frequencies, does not make a clock steady.
+        // Without frequencies, boost alone does not give a steady clock.
         let names: Vec<String> = if processors.is_empty() { Vec::new() } else { boost.chain(knobs).collect() };
         names.into_iter().map(|name| Ok(setting(&name, self.get(&name)?))).collect()
     }
@@ -120,8 +120,8 @@ impl ClockControl for CpuFrequency {
 
     fn restore(&mut self, before: &[Setting]) -> Result<(), ClockError> {
         let known: Vec<Setting> = before.iter().filter(|s| self.knows(&s.name)).cloned().collect();
-        // Lowest and highest bound each other, so one may be accepted only when the other is back. What counts is what
-        // is read at the end.
+        // Minimum and maximum bound each other, so one may be accepted only after the other is restored. The final reading
+        // decides.
         for _ in 0..2 {
             for setting in &known {
                 let _ = self.set(&setting.name, &setting.value);
@@ -132,7 +132,7 @@ impl ClockControl for CpuFrequency {
     }
 }
 
-/// Equal, up to the rounding of frequencies.
+/// Whether two values are equal up to the rounding of frequencies.
 fn near(now: &str, wanted: &str) -> bool {
     match (now.parse::<f64>(), wanted.parse::<f64>()) {
         (Ok(now), Ok(wanted)) => (now - wanted).abs() <= ROUNDING * wanted,

@@ -17,11 +17,11 @@ use super::holder::{HOLD_ARGUMENT, Order, Report};
 use super::machine::describe;
 use super::store::is_left;
 
-/// Name of the probe, and of the fact.
+/// Names of the probe and of the fact.
 const PROBE: &str = "clock_lock";
 const FACT: &str = "clocks";
 
-/// A back end together with the clocks of the machine that it runs on.
+/// A back end together with the clocks of its machine.
 pub struct ClockedDevice {
     inner: Box<dyn Device>,
     root: PathBuf,
@@ -37,7 +37,7 @@ impl ClockedDevice {
 }
 
 impl Device for ClockedDevice {
-    /// The clocks are locked before the back end is set up, and the mode is among the facts: it is part of the context.
+    /// Locks the clocks before the back end is set up, and adds the mode to the facts, because it is part of the context.
     fn configure(&mut self, setup: &Setup) -> Result<Fingerprint, DeviceError> {
         if let (Some(request), None) = (&setup.clocks, &self.lock) {
             let lock = Lock::start(&self.root, request, &setup.clock_copy)
@@ -74,7 +74,7 @@ impl Device for ClockedDevice {
         self.inner.pass_time(time)
     }
 
-    /// With how many clocks are no longer as they were set.
+    /// Adds a probe with the number of clocks that are no longer as set.
     fn probe(&mut self) -> Result<Probes, DeviceError> {
         let mut probes = self.inner.probe()?;
         if let Some(lock) = &mut self.lock {
@@ -94,7 +94,7 @@ impl Device for ClockedDevice {
     }
 }
 
-/// A running holder. Dropping it restores the clocks, and waits until they are back.
+/// A running holder. Dropping it restores the clocks and waits until they are restored.
 struct Lock {
     child: Child,
     input: Option<ChildStdin>,
@@ -110,9 +110,9 @@ impl Lock {
             .arg(root)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // Not the agent's: whoever waits for the end of its error output must not wait for the holder.
+            // Not the agent's stderr: a process that waits for the end of the agent's stderr must not wait for the holder.
             .stderr(Stdio::null())
-            // What ends the agent's process group must not end the holder before it has restored.
+            // A signal to the agent's process group must not end the holder before it has restored the clocks.
             .process_group(0)
             .spawn()
             .map_err(failed)?;
@@ -148,7 +148,7 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         self.input = None;
-        // A holder that cannot restore leaves the stored settings to the next contact.
+        // If the holder cannot restore, it leaves the stored settings for the next contact.
         let _ = self.child.wait();
     }
 }

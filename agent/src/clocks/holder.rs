@@ -13,35 +13,35 @@ use super::{ClockError, Machine};
 /// The agent's argument that makes it a holder.
 pub const HOLD_ARGUMENT: &str = "hold-clocks";
 
-/// A holder that was just killed has the lock for a moment more.
+/// A holder that was just killed keeps the lock for a moment.
 const DYING: Duration = Duration::from_secs(1);
 
 /// The holder's first line.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Order {
-    /// How the clocks are to be locked.
+    /// How to lock the clocks.
     pub(super) request: ClockRequest,
-    /// Under which name the settings as they were are stored.
+    /// Name under which the original settings are stored.
     pub(super) name: String,
 }
 
 /// One line from the holder: after the request, and after every line that asks for a check.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Report {
-    /// Why nothing is set. Whatever had been set before the failure is restored.
+    /// Why nothing is set. Settings changed before the failure are restored.
     pub(super) error: Option<String>,
-    /// What was set.
+    /// The settings that were set.
     pub(super) locked: Vec<Setting>,
-    /// What is no longer as it was set.
+    /// Settings that are no longer as set.
     pub(super) differences: Vec<String>,
 }
 
-/// Runs a holder. The first line of the input is an [`Order`], every other line asks for a check; the end of the
-/// input restores.
+/// Runs a holder. The first line of the input is an [`Order`]; every other line requests a check. At the end of the input,
+/// the holder restores the clocks.
 ///
 /// # Errors
-/// If the clocks could not be set, or not be restored; then the stored settings are kept for the next contact.
+/// If the clocks cannot be set or restored; the stored settings are then kept for the next contact.
 pub fn hold(root: &Path, mut input: impl BufRead, mut output: impl Write) -> Result<(), ClockError> {
     let order = read_line(&mut input).ok().flatten().unwrap_or_default();
     let order: Order =
@@ -51,7 +51,7 @@ pub fn hold(root: &Path, mut input: impl BufRead, mut output: impl Write) -> Res
         Ok((_, _, locked)) => (None, locked.clone()),
         Err(error) => (Some(error.to_string()), Vec::new()),
     };
-    // Nobody may be left to read: that is the end of the input, and handled as such.
+    // A write error means that the reader is gone. The input then ends too, and that is handled.
     let mut send = |report: &Report| {
         let line = serde_json::to_string(report).unwrap_or_default();
         let _ = writeln!(output, "{line}").and_then(|()| output.flush());
@@ -64,7 +64,7 @@ pub fn hold(root: &Path, mut input: impl BufRead, mut output: impl Write) -> Res
     put_back(&store, &mut machine)
 }
 
-/// Stores, then sets. If setting fails half-way, what was set is restored.
+/// Stores the settings, then sets the clocks. If setting fails half-way, restores the changed settings.
 fn start(root: &Path, order: &Order) -> Result<(Store, Machine, Vec<Setting>), ClockError> {
     let (store, mut machine, stored) = look_with(root, &order.name, &order.request)?;
     store.keep(&stored)?;
@@ -77,7 +77,7 @@ fn start(root: &Path, order: &Order) -> Result<(Store, Machine, Vec<Setting>), C
     }
 }
 
-/// The settings as they are, after whatever an earlier holder left was restored.
+/// The current settings, after restoring those that an earlier holder left.
 fn look_with(root: &Path, name: &str, request: &ClockRequest) -> Result<(Store, Machine, Stored), ClockError> {
     let store = Store::take(root)?;
     put_back_left(root, &store)?;
@@ -87,10 +87,10 @@ fn look_with(root: &Path, name: &str, request: &ClockRequest) -> Result<(Store, 
     Ok((store, machine, stored))
 }
 
-/// The settings as they are, with all that is needed to bring them back: for the host's copy, before any is set.
+/// The current settings, with everything needed to restore them, for the host's copy; call it before any is set.
 ///
 /// # Errors
-/// If there is none, one cannot be read, or another measurement holds them.
+/// If there are no settings, one cannot be read, or another measurement holds the clocks.
 pub fn look(root: &Path, request: &ClockRequest) -> Result<Stored, ClockError> {
     look_with(root, "", request).map(|(_, _, stored)| stored)
 }
@@ -103,7 +103,7 @@ fn put_back(store: &Store, machine: &mut Machine) -> Result<(), ClockError> {
     Ok(())
 }
 
-/// Restores what a killed holder left. Returns whether there was something.
+/// Restores the settings that a killed holder left. Returns whether there were any.
 fn put_back_left(root: &Path, store: &Store) -> Result<bool, ClockError> {
     match store.left()? {
         Some(left) => put_back(store, &mut Machine::of(root, &left.request)?).map(|()| true),
@@ -111,27 +111,27 @@ fn put_back_left(root: &Path, store: &Store) -> Result<bool, ClockError> {
     }
 }
 
-/// Restores what a killed holder left behind; an agent calls this when it starts. Returns whether there was something.
+/// Restores the settings that a killed holder left; an agent calls this when it starts. Returns whether there were any.
 ///
 /// # Errors
-/// If the settings cannot be restored, or a live holder has them.
+/// If the settings cannot be restored.
 pub fn recover(root: &Path) -> Result<bool, ClockError> {
     if !is_left(root) {
         return Ok(false);
     }
     let store = match Store::take_within(root, DYING) {
-        // A measurement holds them: nothing was left behind.
+        // A running measurement holds the clocks, so there is nothing to restore.
         Err(ClockError::Held(_)) => return Ok(false),
         other => other?,
     };
     put_back_left(root, &store)
 }
 
-/// Brings settings back from the host's copy, for a device that has lost its own. Its own goes first where it is there;
-/// settings that have been back once are left alone, since what was set later is somebody's wish.
+/// Restores settings from the host's copy, for a device that has lost its own. If the device has a copy, that is restored
+/// first. Settings that were restored before are left alone, because later changes are intentional.
 ///
 /// # Errors
-/// If a setting is not back.
+/// If a setting is not restored.
 pub fn restore(root: &Path, copy: &Stored) -> Result<Restored, ClockError> {
     let store = match Store::take_within(root, DYING) {
         Err(ClockError::Held(_)) => return Ok(Restored::Held),

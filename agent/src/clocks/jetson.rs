@@ -8,26 +8,26 @@ use nasprof_profiler::protocol::Setting;
 use super::cpufreq::CpuFrequency;
 use super::{ClockControl, ClockError};
 
-/// Where programs of the board are, below its root.
+/// Folders of the board's programs, below its root.
 const FOLDERS: [&str; 4] = ["usr/bin", "usr/sbin", "bin", "sbin"];
-/// Names and numbers of the power modes, below the root.
+/// File with the names and numbers of the power modes, below the root.
 const MODES: &str = "etc/nvpmodel.conf";
-/// Where `jetson_clocks` stores what it found, in the state folder; the setting that holds its text.
+/// File in the state folder in which `jetson_clocks` stores the original clocks; also the name of the setting with its text.
 const STORED: &str = "jetson_clocks.conf";
 /// Such a file has some tens of lines.
 const MAX_STORED: u64 = 1 << 20;
 
-/// A program of the board, if it has it.
+/// The path of a program, if the board has it.
 fn program(root: &Path, name: &str) -> Option<PathBuf> {
     FOLDERS.iter().map(|folder| root.join(folder).join(name)).find(|path| path.is_file())
 }
 
-/// Runs a program that asks nothing: a question ("YES" to reboot) is answered by the end of its input.
+/// Runs a program without input: a prompt ("YES" to reboot) gets the end of the input.
 fn run(program: &Path, arguments: &[&str]) -> Result<String, ClockError> {
     finish(Command::new(program), program, arguments)
 }
 
-/// Runs a program that needs root: through `sudo`, without a question, from other accounts.
+/// Runs a program that needs root; other accounts use `sudo` without a prompt.
 fn run_as_root(program: &Path, arguments: &[&str]) -> Result<String, ClockError> {
     if nix::unistd::geteuid().is_root() {
         return run(program, arguments);
@@ -49,8 +49,8 @@ fn finish(mut command: Command, program: &Path, arguments: &[&str]) -> Result<St
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The power mode, which bounds all clocks. Changed only when a mode is asked for, and only where `nvpmodel` is: the host
-/// looks at the mode of any other device itself.
+/// The power mode, which bounds all clocks. It is changed only on request, and only on boards with `nvpmodel`. On other
+/// devices the host checks the mode itself.
 pub(super) struct PowerMode {
     root: PathBuf,
     /// Name or number.
@@ -62,7 +62,7 @@ impl PowerMode {
         Self { root: root.into(), wanted }
     }
 
-    /// The number of the mode that is asked for.
+    /// The number of the requested mode.
     fn number(&self, wanted: &str) -> Result<u32, ClockError> {
         if let Ok(number) = wanted.parse() {
             return Ok(number);
@@ -165,7 +165,7 @@ impl ClockControl for PowerMode {
     }
 }
 
-/// All clocks at the highest of the power mode, through `jetson_clocks`, which stores and restores by itself.
+/// All clocks at the power mode's maximum, through `jetson_clocks`, which has its own store and restore.
 pub(super) struct JetsonClocks {
     root: PathBuf,
     state: PathBuf,
@@ -176,7 +176,7 @@ impl JetsonClocks {
         Self { root: root.into(), state: state.to_owned() }
     }
 
-    /// Whether the board has it.
+    /// Whether the board has `jetson_clocks`.
     pub(super) fn is_there(&self) -> bool {
         program(&self.root, "jetson_clocks").is_some()
     }
@@ -194,7 +194,7 @@ impl ClockControl for JetsonClocks {
     fn read(&mut self) -> Result<Vec<Setting>, ClockError> {
         let Some(program) = program(&self.root, "jetson_clocks") else { return Ok(Vec::new()) };
         let file = self.stored();
-        // It refuses to overwrite.
+        // `jetson_clocks` refuses to overwrite the file.
         let _ = std::fs::remove_file(&file);
         run_as_root(&program, &["--store", &file.to_string_lossy()])?;
         let nothing = |problem: String| ClockError::Setting {
@@ -215,7 +215,7 @@ impl ClockControl for JetsonClocks {
     fn lock(&mut self) -> Result<Vec<Setting>, ClockError> {
         let Some(program) = program(&self.root, "jetson_clocks") else { return Ok(Vec::new()) };
         run_as_root(&program, &[])?;
-        // It reports success even where it did nothing: the processors' clocks are looked at.
+        // `jetson_clocks` reports success even if it did nothing, so the processors' clocks are checked.
         let now = CpuFrequency::new(&self.root).read()?;
         let value = |file: &str| now.iter().filter(|s| s.name.ends_with(file)).map(|s| &s.value).collect::<Vec<_>>();
         let (lowest, highest) = (value("scaling_min_freq"), value("scaling_max_freq"));
@@ -238,7 +238,8 @@ impl ClockControl for JetsonClocks {
         let file = self.stored();
         let wrong = |problem: String| ClockError::Setting { name: "jetson_clocks --restore".to_owned(), problem };
         let program = program(&self.root, "jetson_clocks").ok_or_else(|| wrong("it is gone".to_owned()))?;
-        // Written anew: the copy may have come from the host. The file may be root's, the folder is ours.
+        // Written again, because the copy may come from the host. Removed first: the file may belong to root, but the folder
+        // is ours.
         let _ = std::fs::remove_file(&file);
         std::fs::write(&file, &stored.value).map_err(|e| wrong(format!("{}: {e}", file.display())))?;
         run_as_root(&program, &["--restore", &file.to_string_lossy()])?;

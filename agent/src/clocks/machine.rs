@@ -19,18 +19,18 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// The controls that a device with this root has, for what is asked for.
+    /// The controls of the device below `root` that the request needs.
     ///
     /// # Errors
-    /// If a GPU is asked for and cannot be reached.
+    /// If a GPU is requested and cannot be reached.
     pub fn of(root: &Path, request: &ClockRequest) -> Result<Self, ClockError> {
         let jetson = JetsonClocks::new(root, &state_folder(root));
-        // The power mode bounds the clocks, so it comes first, when they are set and when they are restored.
+        // The power mode bounds the clocks, so it is set and restored first.
         let mut controls: Vec<Box<dyn ClockControl>> = vec![Box::new(PowerMode::new(root, request.power_mode.clone()))];
         if let Some(commands) = &request.commands {
             controls.push(Box::new(Commands::new(root, commands)));
         } else if jetson.is_there() {
-            // It sets the processors' clocks too.
+            // `jetson_clocks` sets the processors' clocks too.
             controls.push(Box::new(jetson));
         } else {
             controls.push(Box::new(CpuFrequency::new(root)));
@@ -43,10 +43,10 @@ impl Machine {
         Ok(Self { root: root.display().to_string(), controls })
     }
 
-    /// Every present setting, ready to be restored.
+    /// All current settings, ready to be restored.
     ///
     /// # Errors
-    /// If there is none, or one that cannot be read.
+    /// If there is no setting, or one cannot be read.
     pub fn read(&mut self) -> Result<Vec<Setting>, ClockError> {
         let mut settings = Vec::new();
         for control in &mut self.controls {
@@ -55,10 +55,10 @@ impl Machine {
         if settings.is_empty() { Err(ClockError::Nothing { root: self.root.clone() }) } else { Ok(settings) }
     }
 
-    /// Sets all clocks and reads them back. On failure the caller restores.
+    /// Sets all clocks and reads them back. On failure the caller must restore them.
     ///
     /// # Errors
-    /// If a setting cannot be written, or is not what it was set to.
+    /// If a setting cannot be written, or another value is read back.
     pub fn lock(&mut self) -> Result<Vec<Setting>, ClockError> {
         let mut wanted = Vec::new();
         for control in &mut self.controls {
@@ -68,7 +68,7 @@ impl Machine {
         if left.is_empty() { Ok(wanted) } else { Err(ClockError::ReadBack(left)) }
     }
 
-    /// What differs now from what was set.
+    /// Current differences from the settings that were set.
     pub fn differences(&mut self, wanted: &[Setting]) -> Vec<String> {
         let each = self.controls.iter_mut().map(|control| {
             let own = own(wanted, control.name());
@@ -77,11 +77,11 @@ impl Machine {
         each.flatten().collect()
     }
 
-    /// Brings back what was stored, as far as it goes. After a reboot only what survives one. Returns whether anything
-    /// had to be changed.
+    /// Restores as many stored settings as possible; after a reboot only those that survive one. Returns whether any had to
+    /// be changed.
     ///
     /// # Errors
-    /// All that is not back, in one error.
+    /// All settings that are not restored, in one error.
     pub fn restore(&mut self, stored: &Stored, rebooted: bool) -> Result<bool, ClockError> {
         let mut left = Vec::new();
         let mut changed = false;
@@ -102,7 +102,7 @@ fn own(settings: &[Setting], control: &str) -> Vec<Setting> {
     settings.iter().filter(|s| s.control == control).cloned().collect()
 }
 
-/// Settings in a few words, equal ones of many processors once: part of a LUT's context.
+/// A short description of settings, for a LUT's context. Equal settings of several processors appear once.
 #[must_use]
 pub(super) fn describe(settings: &[Setting]) -> String {
     let leaf = |s: &Setting| format!("{}={}", s.name.rsplit('/').next().unwrap_or_default(), s.value);

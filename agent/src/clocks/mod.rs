@@ -1,10 +1,10 @@
 //! Clock control (`--lock-clocks`): settings are stored, set, read back, and restored however the measurement ends.
 //!
-//! The agent starts a *holder*, a second process of its own program, which stores the present settings on the device's
-//! disk, sets the new ones, reads them back, and waits for the end of its input. That end comes when the agent ends:
-//! after the last request, by a panic, by any signal (including SIGKILL), or because the link to the host was cut.
-//! Then the holder restores. If the holder itself is killed, the next agent on the device finds the stored settings
-//! and restores them ([`recover`]). If those are lost as well, they come from the host's copy, which was made before
+//! The agent starts a *holder*, a second process of its own program. The holder stores the current settings on the device's
+//! disk, sets the new ones, reads them back, and waits for the end of its input. The input ends when the agent ends: after
+//! the last request, by a panic, by any signal (including SIGKILL), or because the link to the host was cut. Then the holder
+//! restores the settings. If the holder itself is killed, the next agent on the device finds the stored settings and
+//! restores them ([`recover`]). If those are lost too, they are restored from the host's copy, which was made before
 //! anything was set ([`look`], [`restore`]).
 
 mod commands;
@@ -23,7 +23,7 @@ pub use holder::{HOLD_ARGUMENT, hold, look, recover, restore};
 pub use machine::Machine;
 pub use store::is_left;
 
-/// Why clocks are not, or no longer, as they were asked to be.
+/// Errors of clock control.
 #[derive(Debug, Error)]
 pub enum ClockError {
     /// Nothing to control.
@@ -31,7 +31,7 @@ pub enum ClockError {
         "this device has no settable clocks: no cpufreq below {root}sys, no jetson_clocks, no NVIDIA GPU requested"
     )]
     Nothing {
-        /// Root of the tree that was looked at.
+        /// Root of the searched tree.
         root: String,
     },
     /// A setting cannot be read or written.
@@ -42,10 +42,10 @@ pub enum ClockError {
         /// Why.
         problem: String,
     },
-    /// A setting was written, and another value is read back.
+    /// After a setting was written, another value was read back.
     #[error("the clocks did not stay as set: {}", .0.join("; "))]
     ReadBack(Vec<String>),
-    /// The present settings cannot be stored, so nothing is set.
+    /// The current settings cannot be stored, so nothing is set.
     #[error("cannot store the present clocks in {path}, so nothing was locked: {source}")]
     Store {
         /// The file.
@@ -53,7 +53,7 @@ pub enum ClockError {
         /// Why.
         source: std::io::Error,
     },
-    /// What was stored cannot be understood.
+    /// The stored settings cannot be parsed.
     #[error("{path}: {problem}")]
     Stored {
         /// The file.
@@ -64,10 +64,10 @@ pub enum ClockError {
     /// Another measurement holds the clocks.
     #[error("another measurement holds the clocks of this device ({0})")]
     Held(String),
-    /// The holder's own words.
+    /// The error that the holder reported.
     #[error("{0}")]
     Refused(String),
-    /// The holder does not start or does not answer.
+    /// The holder does not start or does not reply.
     #[error("the process that holds the clocks: {0}")]
     Holder(String),
 }
@@ -77,29 +77,29 @@ pub trait ClockControl {
     /// Its name in stored settings.
     fn name(&self) -> &'static str;
 
-    /// The present settings; empty where the device has nothing of the kind.
+    /// The current settings; empty if the device does not have this control.
     ///
     /// # Errors
-    /// If one is there and cannot be read: then it could not be restored.
+    /// If a setting exists and cannot be read, because it could not be restored.
     fn read(&mut self) -> Result<Vec<Setting>, ClockError>;
 
-    /// Sets the clocks, and returns what must be read back from now on.
+    /// Sets the clocks, and returns the settings that must be read back from now on.
     ///
     /// # Errors
     /// If a setting cannot be written.
     fn lock(&mut self) -> Result<Vec<Setting>, ClockError>;
 
-    /// What differs now from what is wanted, one sentence each.
+    /// Current differences from the wanted settings, one sentence each.
     fn differences(&mut self, wanted: &[Setting]) -> Vec<String>;
 
-    /// Brings stored settings back. Does as much as it can.
+    /// Restores stored settings, as many as possible.
     ///
     /// # Errors
-    /// If a setting is not back.
+    /// If a setting is not restored.
     fn restore(&mut self, before: &[Setting]) -> Result<(), ClockError>;
 
-    /// Whether a reboot of the device leaves the settings as they are. What does not survive is not restored after one:
-    /// the boot has set it already.
+    /// Whether the settings survive a reboot of the device. Settings that do not are not restored after one, because the
+    /// boot has reset them.
     fn survives_reboot(&self) -> bool {
         false
     }

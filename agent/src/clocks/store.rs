@@ -13,34 +13,34 @@ use crate::lock_file;
 use nasprof_base::replace_file;
 use nasprof_profiler::protocol::ClockRequest;
 
-/// Clocks belong to the machine and usually need root, so the place is the same for all users …
+/// Clocks belong to the machine and usually need root, so all users share one folder …
 const FOLDER: &str = "var/lib/nasprof";
-/// … but for accounts that steer clocks through the commands of a device file and own no such folder.
+/// … except accounts other than root, which control clocks by commands of a device file and cannot write there.
 const OWN_FOLDER: &str = ".local/state/nasprof";
 const FILE: &str = "clocks.json";
-/// Names of the stored settings that are back, one a line.
+/// File with the names of the settings that were restored, one a line.
 const BACK_FILE: &str = "clocks.back";
-/// Names kept there: hosts that were away come back to find theirs among the last ones.
+/// Number of names kept there, so that hosts that return later find theirs.
 const BACK_KEPT: usize = 64;
-/// How long a holder that still restores is waited for.
+/// Maximum wait for a holder that is still restoring.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A stored file of a machine with thousands of processors stays below this.
+/// Maximum size of a stored file; a machine with thousands of processors stays below it.
 const MAX_BYTES: u64 = 8 << 20;
 
-/// Where the state of a device with this root is kept.
+/// The folder for the state of the device below `root`.
 pub(super) fn state_folder(root: &Path) -> PathBuf {
     let own = home().filter(|_| root == Path::new("/") && !nix::unistd::geteuid().is_root());
     own.map_or_else(|| root.join(FOLDER), |home| home.join(OWN_FOLDER))
 }
 
-/// The only process that changes clocks; others wait while this lives.
+/// The right to change clocks; other processes wait while this exists.
 pub(super) struct Store {
     _lock: File,
     root: PathBuf,
 }
 
 impl Store {
-    /// Takes the right to change clocks, waiting for a holder that is restoring.
+    /// Takes the right to change clocks; waits for a holder that is still restoring.
     pub(super) fn take(root: &Path) -> Result<Self, ClockError> {
         Self::take_within(root, PATIENCE)
     }
@@ -68,7 +68,7 @@ impl Store {
         state_folder(&self.root).join(FILE)
     }
 
-    /// What a holder left behind that could not restore.
+    /// The settings left by a holder that could not restore them.
     pub(super) fn left(&self) -> Result<Option<Stored>, ClockError> {
         let path = self.path();
         let wrong = |problem: String| ClockError::Stored { path: path.display().to_string(), problem };
@@ -87,30 +87,30 @@ impl Store {
         }
     }
 
-    /// Settings as they are now, of this boot.
+    /// The given current settings, with the identifier of this boot.
     pub(super) fn stored(&self, name: &str, request: &ClockRequest, settings: Vec<Setting>) -> Stored {
         let (name, request) = (name.to_owned(), request.clone());
         Stored { format_version: 1, name, boot: boot(&self.root), request, settings }
     }
 
-    /// Stores settings, and returns when they are on the disk.
+    /// Stores settings; returns once they are on the disk.
     pub(super) fn keep(&self, stored: &Stored) -> Result<(), ClockError> {
         let bytes = serde_json::to_vec(stored).map_err(|e| self.failed(FILE, e.into()))?;
         self.replace(FILE, &bytes)
     }
 
-    /// Whether the device was booted since.
+    /// Whether the device was rebooted after the settings were stored.
     pub(super) fn rebooted(&self, stored: &Stored) -> bool {
         stored.boot != boot(&self.root)
     }
 
-    /// Whether settings of this name were brought back already: what was set since is somebody's wish.
+    /// Whether settings of this name were already restored; later changes are intentional.
     pub(super) fn is_back(&self, name: &str) -> bool {
         self.names_back().iter().any(|known| known == name)
     }
 
-    /// Remembers that settings are back. A file of its own, written before the settings are forgotten: a host that has a
-    /// copy must not bring them back a second time.
+    /// Records that settings are restored, in a file of its own. It is written before the stored settings are removed, so
+    /// that a host with a copy does not restore them a second time.
     pub(super) fn mark_back(&self, name: &str) -> Result<(), ClockError> {
         if name.is_empty() || self.is_back(name) {
             return Ok(());
@@ -121,7 +121,7 @@ impl Store {
         self.replace(BACK_FILE, kept.as_bytes())
     }
 
-    /// The settings are back.
+    /// Removes the stored settings after they are restored.
     pub(super) fn forget(&self, stored: &Stored) -> Result<(), ClockError> {
         self.mark_back(&stored.name)?;
         fs::remove_file(self.path()).map_err(|source| self.failed(FILE, source))
@@ -132,7 +132,7 @@ impl Store {
         text.lines().map(ToOwned::to_owned).collect()
     }
 
-    /// Replaces a file of the state folder, and returns when it is on the disk.
+    /// Replaces a file of the state folder; returns once it is on the disk.
     fn replace(&self, file: &str, bytes: &[u8]) -> Result<(), ClockError> {
         replace_file(&state_folder(&self.root).join(file), bytes).map_err(|source| self.failed(file, source))
     }
@@ -142,7 +142,7 @@ impl Store {
     }
 }
 
-/// Whether clocks are changed: held by a measurement, or left behind by one. Looks only.
+/// Whether clocks are changed: held by a measurement, or left by one. Changes nothing.
 #[must_use]
 pub fn is_left(root: &Path) -> bool {
     state_folder(root).join(FILE).exists()

@@ -1,4 +1,4 @@
-//! Power sensors of boards through hwmon: INA chips, on Jetson with a rail for the whole board.
+//! Power sensors of boards through hwmon: INA chips. On Jetson one rail measures the whole board.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,14 +8,14 @@ use super::EnergyMeter;
 use super::integral::{Integral, PowerSensor};
 
 const FOLDER: &str = "sys/class/hwmon";
-/// Rails through which all the power of a board comes.
+/// Names of rails that carry all the power of a board.
 const INPUTS: [&str; 6] = ["VDD_IN", "POM_5V_IN", "VDD_5V_IN", "SYS5V", "VIN", "total"];
-/// Milliamperes that an INA3221 can tell apart at the shunt of 5 milliohms that boards have.
+/// Resolution of an INA3221 in milliamperes, with the usual shunt of 5 milliohms.
 const CURRENT_STEP: f64 = 8.0;
-/// What an INA chip averages over, unless it says so itself.
+/// Averaging time of an INA chip that does not report it.
 const UPDATE: Duration = Duration::from_millis(10);
 
-/// Files that multiply to a power in microwatts.
+/// Files whose product is a power in microwatts.
 struct Rail {
     label: String,
     files: Vec<PathBuf>,
@@ -32,7 +32,7 @@ impl PowerSensor for Rail {
         self.update
     }
 
-    /// One step of the last file: of the power itself, or of the current at the present voltage.
+    /// One step of the last file, in microwatts: of the power itself, or of the current at the present voltage.
     fn step_microwatts(&self) -> f64 {
         let others = self.files[..self.files.len() - 1].iter().filter_map(|f| number(f).ok());
         others.fold(self.step, |product, value| product * value)
@@ -50,7 +50,7 @@ pub(super) fn find(root: &Path) -> Result<Box<dyn EnergyMeter>, String> {
     let input = rails.iter().position(|rail| INPUTS.iter().any(|name| name.eq_ignore_ascii_case(&rail.label)));
     match (input, rails.len()) {
         (_, 0) => Err(format!("none below {FOLDER}")),
-        // A single sensor of a board is at its input. Of several, only a known name tells.
+        // A board's only sensor is at its input. With several sensors, only a known name identifies the input.
         (Some(index), _) => open(rails.swap_remove(index)),
         (None, 1) => open(rails.swap_remove(0)),
         (None, _) => Err(format!("none of the rails is known to be the board's input: {}", names.join(", "))),

@@ -6,25 +6,25 @@ use std::time::{Duration, Instant};
 
 use super::EnergyMeter;
 
-/// A reading of power.
+/// A power sensor.
 pub(super) trait PowerSensor: Send + Sync + 'static {
-    /// What it shows, in a few words.
+    /// What it measures, in a few words.
     fn method(&self) -> String;
     /// How often its reading changes.
     fn update(&self) -> Duration;
-    /// The smallest difference that it shows, in microwatts.
+    /// Its resolution in microwatts.
     fn step_microwatts(&self) -> f64;
-    /// Microwatts now.
+    /// Current power in microwatts.
     fn read(&self) -> Result<f64, String>;
 }
 
-/// The thread that integrates, and what stops it when it is dropped.
+/// The integrating thread, and a sender that stops it when dropped.
 struct Running {
     stop: Sender<()>,
     thread: JoinHandle<Result<f64, String>>,
 }
 
-/// Integrates a sensor while a window lasts.
+/// Integrates a sensor over a window.
 pub(super) struct Integral<S> {
     sensor: std::sync::Arc<S>,
     running: Option<Running>,

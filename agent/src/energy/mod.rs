@@ -1,4 +1,4 @@
-//! The meters of real machines, behind [`EnergyMeter`](nasprof_profiler::energy::EnergyMeter).
+//! The energy meters of real machines; they implement [`EnergyMeter`](nasprof_profiler::energy::EnergyMeter).
 
 mod hwmon;
 mod integral;
@@ -9,10 +9,10 @@ use std::path::Path;
 
 use nasprof_profiler::energy::EnergyMeter;
 
-/// The meter of a machine with this root: processor counters, else the board's input rail.
+/// The meter of the machine below `root`: processor counters, else the board's input rail.
 ///
 /// # Errors
-/// Why none can be read, one reason for each that was looked for.
+/// If there is no readable meter; one reason for each kind.
 pub fn find(root: &Path) -> Result<Box<dyn EnergyMeter>, String> {
     let counters = match rapl::Rapl::find(root) {
         Ok(meter) => return Ok(Box::new(meter)),

@@ -8,11 +8,11 @@ use std::time::Duration;
 use super::EnergyMeter;
 
 const FOLDER: &str = "sys/class/powercap";
-/// The counter's unit is 2^-14 J or smaller, and it counts about every millisecond (Intel SDM volume 3, 15.10.1).
+/// The counter's unit is 2^-14 J or smaller, and it is updated about every millisecond (Intel SDM volume 3, 15.10.1).
 const STEP_MICROJOULES: f64 = 61.0;
 const UPDATE: Duration = Duration::from_millis(1);
 
-/// One counter. It starts again from zero above its highest value.
+/// One counter. It wraps to zero above its highest value.
 struct Domain {
     name: String,
     counter: PathBuf,
@@ -20,7 +20,7 @@ struct Domain {
     begun: u64,
 }
 
-/// All packages of the machine, and their memory where it has a counter of its own.
+/// All packages of the machine, and their memory if it has its own counter.
 pub(super) struct Rapl {
     domains: Vec<Domain>,
 }
@@ -28,12 +28,12 @@ pub(super) struct Rapl {
 impl Rapl {
     pub(super) fn find(root: &Path) -> Result<Self, String> {
         let entries = fs::read_dir(root.join(FOLDER)).map_err(|_| format!("no {FOLDER}"))?;
-        // Not `intel-rapl-mmio`: it shows the same packages a second time.
+        // `intel-rapl-mmio` is skipped: it lists the same packages again.
         let zones = entries.flatten().filter(|e| e.file_name().to_string_lossy().starts_with("intel-rapl:"));
         let mut domains = Vec::new();
         for zone in zones.map(|entry| entry.path()) {
             let name = text(&zone.join("name"))?;
-            // Cores are part of their package, and `psys` contains it.
+            // Cores are part of their package, and `psys` contains the packages.
             if name.starts_with("package") || name == "dram" {
                 let highest = number(&zone.join("max_energy_range_uj"))?;
                 let domain = Domain { name, counter: zone.join("energy_uj"), highest, begun: 0 };
@@ -78,8 +78,8 @@ impl EnergyMeter for Rapl {
         Ok(())
     }
 
-    /// Sums what each counter went on. Windows last seconds and a counter goes round in a minute at the least, so it
-    /// went round once at the most.
+    /// Sums the increments of all counters. A window lasts seconds and a counter takes at least a minute to wrap, so it
+    /// wraps at most once.
     fn end(&mut self) -> Result<f64, String> {
         let mut sum = 0.0;
         for domain in &self.domains {

@@ -1,4 +1,4 @@
-//! The board's input power from the output of `tegrastats`, on Jetson boards whose sensors are not readable.
+//! The board's input power from the output of `tegrastats`, for Jetson boards whose sensors are not readable.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -12,7 +12,7 @@ const PROGRAM: &str = "usr/bin/tegrastats";
 const INTERVAL: Duration = Duration::from_millis(100);
 const INPUTS: [&str; 3] = ["VDD_IN", "POM_5V_IN", "VDD_5V_IN"];
 
-/// Input rail and milliwatts in a line: `VDD_IN 4567mW/4512mW` (now and average), on older systems without the unit.
+/// Input rail and milliwatts in a line: `VDD_IN 4567mW/4512mW` (current and average); older systems omit the unit.
 fn parse(line: &str) -> Option<(&str, f64)> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     fields.windows(2).find_map(|pair| {
@@ -23,7 +23,7 @@ fn parse(line: &str) -> Option<(&str, f64)> {
     })
 }
 
-/// Sums power over the time until the next line.
+/// Integrates power over time (trapezoids).
 #[derive(Default)]
 struct Sum {
     last: Option<(Instant, f64)>,
@@ -38,7 +38,7 @@ impl Sum {
         self.last = Some((now, milliwatts));
     }
 
-    /// With the time since the last line at its power.
+    /// Energy until `now`, assuming the last line's power since that line.
     fn until(&self, now: Instant) -> Option<f64> {
         let (at, power) = self.last?;
         Some(self.microjoules + power * 1e3 * now.duration_since(at).as_secs_f64())
@@ -71,7 +71,7 @@ impl Tegrastats {
         meter.sum.lock().unwrap_or_else(PoisonError::into_inner).add(Instant::now(), power);
         let sum = Arc::clone(&meter.sum);
         std::thread::spawn(move || {
-            // Ends with the program, whose output then ends.
+            // The thread ends with the program, because its output ends.
             for line in lines.map_while(Result::ok) {
                 if let Some((_, power)) = parse(&line) {
                     sum.lock().unwrap_or_else(PoisonError::into_inner).add(Instant::now(), power);
@@ -84,7 +84,7 @@ impl Tegrastats {
     fn now(&self) -> Result<f64, String> {
         let sum = self.sum.lock().unwrap_or_else(PoisonError::into_inner);
         let (now, last) = (Instant::now(), sum.last.map(|(at, _)| at));
-        // A program that stopped printing must not look like constant power.
+        // If the program stops printing, the power must not appear constant.
         if last.is_none_or(|at| now.duration_since(at) > 5 * INTERVAL) {
             return Err("tegrastats prints no more".to_owned());
         }
@@ -94,7 +94,7 @@ impl Tegrastats {
 
 impl Drop for Tegrastats {
     fn drop(&mut self) {
-        // Errors mean that it has ended.
+        // An error means that the program has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

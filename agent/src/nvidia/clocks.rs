@@ -9,13 +9,13 @@ use super::Gpu;
 use crate::clocks::{ClockControl, ClockError};
 
 const CONTROL: &str = "nvidia";
-/// A clock is reached within moments, and in steps of 15 MHz.
+/// The GPU reaches a clock within moments, in steps of 15 MHz.
 const TRIES: u32 = 40;
 const PAUSE: Duration = Duration::from_millis(50);
 const WITHIN: f64 = 0.02;
 
-/// The clock of one GPU. The driver does not show whether a clock is locked, so restoring always lets it go: a lock
-/// that somebody else had set before is lost.
+/// The clock of one GPU. The driver does not show whether a clock is locked, so restoring always unlocks it. A lock that
+/// somebody else had set is lost.
 pub struct GpuClocks {
     gpu: Rc<dyn Gpu>,
     index: u32,

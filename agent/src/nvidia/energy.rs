@@ -7,12 +7,12 @@ use nasprof_profiler::energy::EnergyMeter;
 
 use super::Gpu;
 
-/// The counter is in millijoules …
+/// The counter's unit is a millijoule …
 const STEP_MICROJOULES: f64 = 1000.0;
-/// … and moves about this often; the driver does not say how often.
+/// … and its update interval is about this long; the driver does not report it.
 const UPDATE: Duration = Duration::from_millis(20);
 
-/// Energy of one GPU: the chip and its memory, idle power included; not the processor that drives it.
+/// Energy of one GPU: the chip and its memory, including idle power, but without the host processor.
 pub struct GpuEnergy {
     gpu: Rc<dyn Gpu>,
     begun: u64,
@@ -22,7 +22,7 @@ impl GpuEnergy {
     /// The meter of a GPU.
     ///
     /// # Errors
-    /// If the GPU has no such counter (older than Volta), or is divided: the counter is of all slices.
+    /// If the GPU has no energy counter (older than Volta), or is divided (MIG): the counter covers all slices.
     pub fn of(gpu: Rc<dyn Gpu>) -> Result<Self, String> {
         if gpu.is_divided() {
             return Err("this GPU is divided (MIG), and its energy meter counts all slices".to_owned());
@@ -50,7 +50,7 @@ impl EnergyMeter for GpuEnergy {
         Ok(())
     }
 
-    /// The counter starts again only with the driver, so one that went back is an error.
+    /// The counter restarts only when the driver is reloaded, so a decrease is an error.
     fn end(&mut self) -> Result<f64, String> {
         let now = self.gpu.energy_millijoules().ok_or("the GPU's energy counter is gone")?;
         let passed =

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{Gpu, GpuProcess};
 
-/// Number of the process that a test takes for its own.
+/// Process number that tests use as their own.
 pub(crate) const OWN: u32 = 100;
 
 pub(crate) struct FakeGpu {
@@ -14,7 +14,7 @@ pub(crate) struct FakeGpu {
     pub(crate) processes: Option<Vec<GpuProcess>>,
     pub(crate) clock: Cell<Option<u32>>,
     pub(crate) energy: Cell<Option<u64>>,
-    /// The clock that it goes to when it is locked; absent: it refuses.
+    /// The clock after locking; absent: locking is refused.
     pub(crate) takes: Option<u32>,
     pub(crate) locked: Cell<bool>,
     pub(crate) busy: Option<f64>,

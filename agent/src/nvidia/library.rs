@@ -111,7 +111,7 @@ impl Gpu for DriverGpu {
     }
 
     fn steady_clock_mhz(&self) -> Option<u32> {
-        // Newer GPUs have no default application clock; their highest can be held as long as power allows.
+        // Newer GPUs have no default application clock. They can hold their maximum clock as long as the power limit allows.
         let default = self.get(|d| d.clock(Clock::SM, ClockId::DefaultAppClock)).ok().filter(|mhz| *mhz > 0);
         default.or_else(|| self.get(|d| d.max_clock_info(Clock::SM)).ok())
     }

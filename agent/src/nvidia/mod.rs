@@ -1,7 +1,7 @@
-//! NVIDIA GPUs through their driver (NVML): state, throttling, foreign processes, energy, clock control.
+//! NVIDIA GPUs through their driver (NVML): state, throttling, other processes, energy, clock control.
 //!
-//! The driver's library is loaded when a GPU is requested; without it the agent starts and measures everything else.
-//! Decisions are made on the trait [`Gpu`], so tests need no GPU.
+//! The driver's library is loaded when a GPU is requested; without it the agent still starts and measures everything else.
+//! The code uses the trait [`Gpu`], so tests need no GPU.
 
 mod clocks;
 mod energy;
@@ -20,8 +20,8 @@ pub use clocks::GpuClocks;
 pub use energy::GpuEnergy;
 pub use processes::foreign;
 
-/// Reasons of the driver that mean a clock below what was asked for, with their bit (NVML, `nvmlClocksEventReasons`).
-/// Idle (0x1), clocks set by the user (0x2) and display clocks (0x100) are none.
+/// The driver's reasons for a clock below the requested one, with their bits (NVML, `nvmlClocksEventReasons`). Idle (0x1),
+/// clocks set by the user (0x2) and display clocks (0x100) are not throttling.
 const THROTTLE_REASONS: [(u64, ThrottleReason); 6] = [
     (0x4, ThrottleReason::PowerCap),
     (0x8, ThrottleReason::HardwareSlowdown),
@@ -30,45 +30,45 @@ const THROTTLE_REASONS: [(u64, ThrottleReason); 6] = [
     (0x40, ThrottleReason::HardwareThermal),
     (0x80, ThrottleReason::PowerBrake),
 ];
-/// Celsius, where the driver names no limit of its own.
+/// Limit in Celsius if the driver reports none.
 const MAX_TEMPERATURE: f64 = 85.0;
-/// A GPU this close to its slowdown temperature is too hot to be measured.
+/// A GPU less than this many degrees below its slowdown temperature is too hot to measure.
 const TEMPERATURE_MARGIN: f64 = 5.0;
 const MEBIBYTE: f64 = (1u64 << 20) as f64;
 
-/// What the driver shows and sets of one GPU. `None`: this GPU does not show it.
+/// One GPU through its driver. `None`: this GPU does not report the value.
 pub trait Gpu {
-    /// Its place on the bus, as `domain:bus:device.function`.
+    /// Its bus address, as `domain:bus:device.function`.
     fn bus_id(&self) -> Option<String>;
-    /// Facts that identify it: name, driver, memory …
+    /// Facts that identify it, such as name, driver, memory.
     fn facts(&self) -> BTreeMap<String, String>;
-    /// Clock of the multiprocessors now.
+    /// Current clock of the multiprocessors.
     fn clock_mhz(&self) -> Option<u32>;
-    /// Bits of why the clock is what it is.
+    /// Bits of the reasons for the current clock.
     fn clock_reasons(&self) -> Option<u64>;
-    /// Celsius now.
+    /// Current temperature in Celsius.
     fn temperature(&self) -> Option<f64>;
-    /// Celsius at which the driver slows down.
+    /// Temperature in Celsius at which the driver slows the GPU down.
     fn slowdown_temperature(&self) -> Option<f64>;
-    /// Processes that compute on it, this one among them.
+    /// Processes that compute on it, including this one.
     fn processes(&self) -> Option<Vec<GpuProcess>>;
-    /// Percent of the last moments in which some kernel ran.
+    /// Percent of the recent past in which a kernel ran.
     fn busy_percent(&self) -> Option<f64>;
-    /// Whether it is divided into slices (MIG): then its counters are those of all slices together.
+    /// Whether it is divided into slices (MIG). Its counters then cover all slices together.
     fn is_divided(&self) -> bool;
-    /// Millijoules since the driver was loaded.
+    /// Energy in millijoules since the driver was loaded.
     fn energy_millijoules(&self) -> Option<u64>;
-    /// Highest clock that can be held: the default one of the GPU, without boost.
+    /// Highest clock that can be held: the GPU's default clock without boost; without one, its maximum clock.
     fn steady_clock_mhz(&self) -> Option<u32>;
-    /// Holds the clock.
+    /// Locks the clock.
     ///
     /// # Errors
     /// If the driver refuses, for example because that needs root.
     fn lock_clock(&self, mhz: u32) -> Result<(), String>;
-    /// Lets it go.
+    /// Unlocks the clock.
     ///
     /// # Errors
-    /// As [`Gpu::lock_clock`].
+    /// Those of [`Gpu::lock_clock`].
     fn reset_clock(&self) -> Result<(), String>;
 }
 
@@ -77,8 +77,8 @@ pub trait Gpu {
 pub struct GpuProcess {
     /// Its number.
     pub pid: u32,
-    /// Bytes of the GPU's memory that it holds, with the driver's and the libraries' own share; some modes of the driver
-    /// do not tell.
+    /// Bytes of GPU memory that it uses, including the driver's and the libraries' share; not available in some driver
+    /// modes.
     pub bytes: Option<u64>,
 }
 
@@ -90,20 +90,20 @@ pub fn open(index: u32) -> Result<Rc<dyn Gpu>, String> {
     library::DriverGpu::open(index).map(|gpu| Rc::new(gpu) as _)
 }
 
-/// A GPU by its place on the bus, as CUDA names it.
+/// A GPU by its bus address in CUDA's format.
 ///
 /// # Errors
-/// If there is no driver, or it shows no GPU there.
+/// If there is no driver, or no GPU at this address.
 pub fn at(place: &str) -> Result<Rc<dyn Gpu>, String> {
     let here = |gpu: &library::DriverGpu| gpu.bus_id().is_some_and(|bus_id| same_place(&bus_id, place));
     let gpu = library::DriverGpu::all()?.into_iter().find(here);
     gpu.map(|gpu| Rc::new(gpu) as _).ok_or_else(|| format!("the driver shows no GPU at {place}, where CUDA has one"))
 }
 
-/// The GPU that CUDA gives a number to in this process: `CUDA_VISIBLE_DEVICES` may choose some, and order them.
+/// The GPU with this CUDA number in this process; `CUDA_VISIBLE_DEVICES` may select and reorder GPUs.
 ///
 /// # Errors
-/// If there is no driver or no such GPU, or CUDA's order cannot be told.
+/// If there is no driver or no such GPU, or CUDA's order is unknown.
 pub fn numbered(index: u32) -> Result<Rc<dyn Gpu>, String> {
     let gpus = library::DriverGpu::all()?;
     let listed: Vec<visible::Listed> = gpus.iter().map(library::DriverGpu::listed).collect();
@@ -112,7 +112,7 @@ pub fn numbered(index: u32) -> Result<Rc<dyn Gpu>, String> {
     open(visible::numbered(index, chosen.as_deref(), order.as_deref(), &listed)?)
 }
 
-/// Whether two names are of one place on the bus; the driver writes the domain with more digits than CUDA.
+/// Whether two strings are the same bus address; the driver writes the domain with more digits than CUDA.
 #[must_use]
 pub fn same_place(a: &str, b: &str) -> bool {
     let parts = |name: &str| {
@@ -122,7 +122,7 @@ pub fn same_place(a: &str, b: &str) -> bool {
     parts(a).is_some() && parts(a) == parts(b)
 }
 
-/// The GPU's state with three values, for the gate; `own` is this process. How much memory it holds is recorded and never
+/// The GPU's state with three values, for the gate; `own` is this process. The memory of this process is recorded but never
 /// judged.
 #[must_use]
 pub fn probes(gpu: &dyn Gpu, own: u32) -> BTreeMap<String, Probe> {

@@ -7,13 +7,13 @@ use nasprof_profiler::protocol::BusyProcess;
 
 use super::Gpu;
 
-/// Who else computes on the GPU, by name where this process can see it. The driver tells how busy the GPU is, not who
-/// keeps it so. `own` is this process, `root` where `/proc` is.
+/// The other processes that compute on the GPU, by name if this process can see it. The driver reports only how busy the GPU
+/// is in total, so every process gets that percentage. `own` is this process; `root` contains `/proc`.
 #[must_use]
 pub fn foreign(gpu: &dyn Gpu, own: u32, root: &Path) -> Vec<BusyProcess> {
     let processes = gpu.processes().unwrap_or_default();
-    // In a container the driver counts processes of another name space, or shows none of ours: the same number is then
-    // somebody else's.
+    // In a container the driver may list process numbers of another namespace, or not list this process. The same number
+    // then belongs to another process.
     let are_ours = processes.iter().any(|process| process.pid == own);
     let percent = gpu.busy_percent().unwrap_or(0.0).clamp(0.0, 100.0);
     let name = |pid: u32| {

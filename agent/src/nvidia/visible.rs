@@ -1,5 +1,5 @@
-//! The GPU that CUDA would give a number to, told without CUDA: `CUDA_VISIBLE_DEVICES` chooses and orders GPUs, by number or by
-//! UUID, whole or in slices (MIG). CUDA C++ Programming Guide, "CUDA Environment Variables".
+//! Finds the GPU with a CUDA number without using CUDA. `CUDA_VISIBLE_DEVICES` selects and orders GPUs, by number or by
+//! UUID, whole or in slices (MIG). Source: CUDA C++ Programming Guide, "CUDA Environment Variables".
 
 /// A GPU as the driver lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -8,17 +8,18 @@ pub(super) struct Listed {
     pub(super) uuid: String,
     /// Its model.
     pub(super) name: String,
-    /// `MIG-…` of the slices that it is divided into.
+    /// `MIG-…` of its slices.
     pub(super) slices: Vec<String>,
 }
 
-/// The driver's number of CUDA's GPU `index`. `visible` and `order` are what the variables say.
+/// The driver's number of CUDA's GPU `index`. `visible` and `order` are the values of `CUDA_VISIBLE_DEVICES` and
+/// `CUDA_DEVICE_ORDER`.
 ///
 /// # Errors
-/// If there is none, or CUDA's order cannot be told without it.
+/// If there is no such GPU, or CUDA's order cannot be known without CUDA.
 pub(super) fn numbered(index: u32, visible: Option<&str>, order: Option<&str>, gpus: &[Listed]) -> Result<u32, String> {
     let by_place = order == Some("PCI_BUS_ID");
-    // CUDA's own order is by speed, that of the driver by place. Among GPUs of one model they are the same.
+    // CUDA orders GPUs by speed, the driver by bus address. With GPUs of one model both orders are the same.
     let is_told = by_place || gpus.windows(2).all(|pair| pair[0].name == pair[1].name);
     let by_number = |number: u32| {
         if !is_told {
@@ -30,7 +31,7 @@ pub(super) fn numbered(index: u32, visible: Option<&str>, order: Option<&str>, g
     let Some(visible) = visible else {
         return if (index as usize) < gpus.len() { by_number(index) } else { Err(none(gpus.len())) };
     };
-    // What is wrong hides all that follows it.
+    // An invalid entry hides all entries after it.
     let entries: Vec<Entry> = visible.split(',').map_while(|entry| Entry::of(entry.trim(), gpus)).collect();
     match entries.get(index as usize) {
         Some(Entry::Number(number)) => by_number(*number),
@@ -43,7 +44,7 @@ pub(super) fn numbered(index: u32, visible: Option<&str>, order: Option<&str>, g
 enum Entry {
     /// By CUDA's number.
     Number(u32),
-    /// By a UUID, or the start of one.
+    /// By a UUID or a prefix of one.
     Named(u32),
 }
 
@@ -53,7 +54,7 @@ impl Entry {
             return ((number as usize) < gpus.len()).then_some(Self::Number(number));
         }
         let slice = |gpu: &Listed| gpu.slices.iter().any(|uuid| uuid.starts_with(entry));
-        // Drivers before 470 named slices after their GPU: `MIG-GPU-…/1/0`.
+        // Drivers before 470 name slices after their GPU: `MIG-GPU-…/1/0`.
         let older = entry.strip_prefix("MIG-").and_then(|rest| rest.split('/').next()).unwrap_or(entry);
         let is_meant = |gpu: &Listed| match entry {
             _ if entry.starts_with("MIG-GPU-") => gpu.uuid == older,
@@ -62,7 +63,7 @@ impl Entry {
             _ => false,
         };
         let mut meant = (0..).zip(gpus).filter(|(_, gpu)| is_meant(gpu)).map(|(number, _)| number);
-        // The start of more than one is none.
+        // An ambiguous prefix is invalid.
         meant.next().filter(|_| meant.next().is_none()).map(Self::Named)
     }
 }

@@ -1,16 +1,16 @@
-//! Why a device's command gave nothing.
+//! Errors of a device's command.
 
 use thiserror::Error;
 
 use crate::error::LinkError;
 
-/// A command that measured nothing.
+/// A command that returned no measurement.
 #[derive(Debug, Error)]
 pub enum CommandError {
     /// The device cannot be reached, or nothing can be run there.
     #[error(transparent)]
     Link(#[from] LinkError),
-    /// There is no such program.
+    /// The program does not exist.
     #[error("`{0}` is not there, or may not be run")]
     NoProgram(String),
     /// It ended with an error.
@@ -23,30 +23,30 @@ pub enum CommandError {
         /// The last line that it printed.
         words: String,
     },
-    /// It did not end.
+    /// It did not end before the deadline.
     #[error("`{program}` did not end within {seconds} s and was killed{}", said(.words))]
     Deadline {
         /// The program.
         program: String,
-        /// How long it had.
+        /// The deadline in seconds.
         seconds: u64,
         /// The last line that it printed.
         words: String,
     },
-    /// It prints without end.
+    /// It printed too much.
     #[error("`{program}` printed more than {most} bytes")]
     Printed {
         /// The program.
         program: String,
-        /// What is taken.
+        /// Maximum number of bytes.
         most: u64,
     },
-    /// A file of it cannot be used.
+    /// One of its output files is unusable.
     #[error("`{program}` {problem}")]
     Output {
         /// The program.
         program: String,
-        /// Which, and why.
+        /// The file and the reason.
         problem: String,
     },
     /// The user asked to stop.

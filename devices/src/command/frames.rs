@@ -1,20 +1,20 @@
-//! What the script says, run by run.
+//! Parses the script's output into runs.
 
 use super::script::MARK;
 
-/// What a login shell may print before the script speaks.
+/// Maximum number of bytes that a login shell may print before the script's output.
 const MAX_NOISE: usize = 1 << 16;
-/// The line before a run's output is no longer: a word and five numbers.
+/// Maximum length of the line before a run's output: a word and five numbers.
 const MAX_LINE: usize = 200;
 
 /// One run of the command.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CommandRun {
-    /// Exit code; above 128 a signal ended it.
+    /// Exit code; above 128 if a signal ended it.
     pub status: u32,
-    /// Whether it was killed because its time was over.
+    /// Whether it was killed at the deadline.
     pub late: bool,
-    /// What it printed, errors included.
+    /// Its output, stderr included.
     pub printed: Vec<u8>,
     /// The profile.
     pub profile: Fetched,
@@ -25,38 +25,38 @@ pub struct CommandRun {
 /// A file that a command may have written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Fetched {
-    /// It is not there.
+    /// The file does not exist.
     #[default]
     Missing,
-    /// There are several.
+    /// There are several such files.
     Several,
-    /// It has so many bytes, too many.
+    /// The file is too large; its size in bytes.
     TooLarge(u64),
     /// Its content.
     File(Vec<u8>),
 }
 
-/// Takes the script's output as it comes, and finds the runs in it.
+/// Takes the script's output piece by piece and finds the runs in it.
 #[derive(Debug)]
 pub struct Frames {
     buffer: Vec<u8>,
     most: u64,
-    /// Runs that are there as a whole; whoever takes them removes them.
+    /// Complete runs; the caller takes them out.
     pub runs: Vec<CommandRun>,
     begun: bool,
 }
 
 impl Frames {
-    /// For files of at most so many bytes.
+    /// A parser for files of at most `most` bytes.
     #[must_use]
     pub fn new(most: u64) -> Self {
         Self { buffer: Vec::new(), most, runs: Vec::new(), begun: false }
     }
 
-    /// Takes some bytes.
+    /// Takes a piece of the output.
     ///
     /// # Errors
-    /// If they make no sense.
+    /// If the output is not in the expected format.
     pub fn take(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.buffer.extend_from_slice(bytes);
         while let Some((run, length)) = self.first()? {
@@ -67,13 +67,13 @@ impl Frames {
         Ok(())
     }
 
-    /// What was said that is no run: what a script says before it gives up.
+    /// The output that belongs to no run, such as the script's last words before it fails.
     #[must_use]
     pub fn rest(&self) -> String {
         String::from_utf8_lossy(&self.buffer).into_owned()
     }
 
-    /// The first run, once it is there as a whole, and its bytes.
+    /// The first run and its length in bytes, once it is complete.
     fn first(&mut self) -> Result<Option<(CommandRun, usize)>, String> {
         let mark = format!("{MARK} ");
         let at_line = |at: usize| at == 0 || self.buffer[at - 1] == b'\n';
@@ -133,7 +133,7 @@ impl Frames {
         Some(match text {
             "-" => Length::Without(Fetched::Missing),
             "+" => Length::Without(Fetched::Several),
-            // Not `+1`, which is a number as well.
+            // `+1` is refused, although it would parse as a number.
             number if number.starts_with('+') => return None,
             number => match number.parse().ok()? {
                 bytes if bytes > self.most => Length::Without(Fetched::TooLarge(bytes)),
@@ -143,7 +143,7 @@ impl Frames {
     }
 }
 
-/// What a line says of a file.
+/// The length that a line states for a file.
 enum Length {
     Bytes(usize),
     Without(Fetched),
@@ -204,8 +204,8 @@ mod tests {
         let mut frames = Frames::new(100);
         frames.take(b"nasprof-run ").unwrap();
         assert!(frames.take(&[b'1'; MAX_LINE]).is_err());
-        // More bytes than a run says are noticed, whoever has taken the run already. The control: before the first run they are
-        // what a login shell prints, even if it names the mark.
+        // Extra bytes after a run are an error, even if the run was already taken out. The control: bytes before the first
+        // run come from a login shell, even if they contain the mark.
         let mut frames = Frames::new(100);
         frames.take(b"x nasprof-run 1\nnasprof-run 0 0 0 - -\n").unwrap();
         assert_eq!(frames.runs.drain(..).count(), 1);

@@ -1,4 +1,4 @@
-//! The command on this machine: the same script, without a link.
+//! Runs the command on this machine: the same script, without a link.
 
 use std::io::{self, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
@@ -13,12 +13,13 @@ use nix::unistd::Pid;
 use super::script;
 use crate::ssh::Output;
 
-/// The user is listened to this often.
+/// Interval of the checks whether the user wants to stop.
 const STEP: Duration = Duration::from_millis(50);
-/// Pieces of output read ahead.
+/// Maximum number of pieces of output to read ahead.
 const READ_AHEAD: usize = 16;
 
-/// Runs the script with arguments and input; `hear` takes its output, or gives up. It has ended when this returns.
+/// Runs the script with arguments and input. `hear` takes its output, or returns an error to stop. The script has ended when
+/// this returns.
 pub(super) fn run(
     arguments: &[&str],
     input: &[u8],
@@ -30,13 +31,13 @@ pub(super) fn run(
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        // Ctrl-C in the terminal is for us.
+        // Ctrl-C in the terminal must reach only this program.
         .process_group(0)
         .spawn()?;
     let mut running = Running(child);
     if let Some(mut pipe) = running.0.stdin.take() {
         let input = input.to_vec();
-        // A script that ends early does not read it.
+        // A script that ends early does not read its input, so a write error is ignored.
         thread::spawn(move || pipe.write_all(&input));
     }
     let missing = || io::Error::other("a pipe is missing");
@@ -69,7 +70,7 @@ pub(super) fn run(
     })
 }
 
-/// The script; asked to end when this is dropped, so that it tidies up.
+/// The running script. When this is dropped, the script gets a signal and cleans up.
 struct Running(Child);
 
 impl Drop for Running {
@@ -81,7 +82,7 @@ impl Drop for Running {
     }
 }
 
-/// The last bytes of the error output, of which dots are signs of life.
+/// The last bytes of stderr; the dots in it are heartbeats.
 fn last_words(errors: impl Read) -> String {
     const KEPT: usize = 64 << 10;
     let mut kept = Vec::new();

@@ -1,7 +1,7 @@
-//! Devices that run a command in an agent's place: any program that measures a model and writes what it found.
+//! Devices that run a command instead of an agent: any program that measures a model and writes its results.
 //!
-//! One script runs the command, here and on a board ([`script`]). It ends and tidies up with whatever ends the link, so a board
-//! needs nothing but a shell.
+//! The same script runs the command on this machine and on a board ([`script`]). It ends and cleans up whenever the link
+//! ends, so a board needs only a shell.
 
 mod error;
 mod failure;
@@ -28,7 +28,7 @@ use crate::link::Milestone;
 use crate::pauses::{Clock, Pauses, SystemClock};
 use crate::ssh::AskPassphrase;
 
-/// The user is listened to this often.
+/// Interval of the checks whether the user wants to stop.
 const STEP: Duration = Duration::from_millis(100);
 
 /// A device that runs a command.
@@ -39,10 +39,10 @@ pub struct CommandDevice {
 }
 
 impl CommandDevice {
-    /// Reaches a device whose file has this command; a board is logged in to. `tell` hears of each step.
+    /// Reaches a device whose file has this command; logs in if it is a board. `tell` is called at each step.
     ///
     /// # Errors
-    /// Whatever stands in the way.
+    /// If the device cannot be reached; see [`LinkError`].
     pub fn open(
         file: &DeviceFile,
         command: &CommandTable,
@@ -70,14 +70,14 @@ impl CommandDevice {
         self.place.is_remote()
     }
 
-    /// What is known of the device and of what it runs.
+    /// Facts about the device and its command.
     #[must_use]
     pub fn facts(&self) -> &BTreeMap<String, String> {
         &self.place.facts
     }
 
-    /// Runs the command on a model so many times, each in a fresh process. After a lost link it goes on with the runs that are
-    /// still to be done; `waiting` is told why and for how long. `done` hears how many runs are over.
+    /// Runs the command on a model `runs` times, each in a fresh process. After a lost link it continues with the remaining
+    /// runs; `waiting` gets the reason and the pause. `done` gets the number of finished runs.
     ///
     /// # Errors
     /// If the device stays lost, or a run failed.
@@ -114,16 +114,16 @@ impl CommandDevice {
         }
     }
 
-    /// Whether the program is there and may measure, without a model.
+    /// Checks, without a model, that the program exists and that no other measurement holds the device.
     ///
     /// # Errors
-    /// What stands in the way.
+    /// If the program does not exist, the device is in use, or it cannot be reached.
     pub fn check(&mut self, interrupted: &Arc<AtomicBool>) -> Result<(), CommandError> {
         let nothing = CommandModel { path: None, ending: String::new(), bytes: Vec::new() };
         self.attempt(&nothing, 0, interrupted, &mut Vec::new(), &mut |_| {})
     }
 
-    /// One go of the script: `all` gets the runs that came through, also where the link is lost later.
+    /// Runs the script once. `all` gets the complete runs, even if the link is lost later.
     fn attempt(
         &mut self,
         model: &CommandModel,

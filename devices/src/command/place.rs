@@ -1,4 +1,4 @@
-//! Where a command runs: this machine, or a board over a connection that is made again after it was lost.
+//! Where a command runs: on this machine, or on a board over a connection that is re-established after a loss.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,24 +17,24 @@ use crate::local::run_here;
 use crate::power_mode::PowerMode;
 use crate::ssh::{AskPassphrase, Connection, Credentials, Endpoint, Output};
 
-/// The device, as far as the script needs it.
+/// The device on which the script runs.
 pub(super) struct Place {
     remote: Option<Remote>,
-    /// What is known of it and of what it runs.
+    /// Facts about the device and its command.
     pub(super) facts: BTreeMap<String, String>,
 }
 
 struct Remote {
     endpoint: Endpoint,
     credentials: Credentials,
-    /// Nothing after the link was lost, until it is made again.
+    /// `None` after a lost link, until it is re-established.
     connection: Option<Connection>,
     /// The work folder, absolute.
     folder: String,
 }
 
 impl Place {
-    /// By the device's file; nothing is reached yet.
+    /// The place in a device file; does not connect yet.
     pub(super) fn of(file: &DeviceFile, ask: AskPassphrase) -> Result<Self, LinkError> {
         let remote = match file.transport {
             Transport::Local => None,
@@ -53,7 +53,7 @@ impl Place {
         self.remote.is_some()
     }
 
-    /// Runs the script where the device is.
+    /// Runs the script on the device.
     pub(super) fn run(
         &mut self,
         file: &DeviceFile,
@@ -104,13 +104,13 @@ impl Place {
             remote.connection.as_ref().ok_or_else(|| LinkError::Lost("there is no connection".to_owned()))?;
         let result = connection.run_heard(script::RUN, &arguments, input, silence, hear);
         if result.is_err() {
-            // The board's end of it tidies up when the connection is closed.
+            // The script on the board cleans up when the connection is closed.
             remote.connection = None;
         }
         result
     }
 
-    /// Connects, unless that is done, and looks at the device.
+    /// Connects if necessary, and collects the device's facts.
     pub(super) fn reach(
         &mut self,
         file: &DeviceFile,

@@ -1,27 +1,27 @@
-//! The shell script that runs a device's command, on a board and on this machine: POSIX shell with everything variable as
-//! arguments, never inside the text.
+//! The shell script that runs a device's command, on a board and on this machine, in POSIX shell. All variable values are
+//! arguments, never part of the script's text.
 //!
-//! Arguments: the folder to make for this measurement, the model's name in it and its bytes, which come from the input (0: the
-//! model is a file that is there), how often to run, the deadline in seconds, the most bytes of what is printed and of a file,
-//! a lock file (empty: none) and who wants it; then the command, word by word.
+//! Arguments: the folder to create for this measurement; the model's file name in it; the model's size in bytes, which the
+//! script reads from its input (0: the model is an existing file); the number of runs; the deadline in seconds; the maximum
+//! bytes of the output and of a file; a lock file (empty: none); the claimant of the lock; then the command, word by word.
 //!
-//! Each run gives a line `nasprof-run STATUS LATE PRINTED PROFILE TIMES` and then as many bytes as it says of what was printed,
-//! of the profile and of the times; `-` is a file that is not there, `+` several, and of what is too large nothing follows. A
-//! dot a second on the error output is a sign of life, and finds out that nobody listens any more: whatever ends the script,
-//! the command ends with it and the folder is removed.
+//! Each run writes a line `nasprof-run STATUS LATE PRINTED PROFILE TIMES`. The last three words are the sizes of the output,
+//! of the profile and of the times, whose bytes follow. `-` means a missing file and `+` several files; the bytes of a file
+//! that is too large do not follow. A dot a second on stderr is a heartbeat, and shows the script whether anybody still
+//! listens. Whatever ends the script, the command ends with it and the folder is removed.
 
-/// Exit code: the folder cannot be made.
+/// Exit code: the folder cannot be created.
 pub(super) const NO_FOLDER: i32 = 3;
-/// Exit code: there is no such program.
+/// Exit code: the program does not exist.
 pub(super) const NO_PROGRAM: i32 = 4;
-/// Exit code: the model did not arrive whole.
+/// Exit code: the model did not arrive completely.
 pub(super) const CUT: i32 = 5;
-/// Exit code: another measurement has the lock; what its file says is printed.
+/// Exit code: another measurement has the lock; the output is the content of the lock file.
 pub(super) const BUSY: i32 = 7;
 
-/// Most bytes of what a command prints.
+/// Maximum bytes of a command's output.
 pub(super) const MAX_PRINTED: u64 = 16 << 20;
-/// Most bytes of a file that it writes.
+/// Maximum bytes of a file that it writes.
 pub(super) const MAX_FILE: u64 = 512 << 20;
 
 /// First word of the line before a run's output.

@@ -1,4 +1,4 @@
-//! The table `[command]` of a device file: a program of the device that measures models in the agent's place.
+//! The table `[command]` of a device file: a program on the device that measures models instead of an agent.
 
 use std::collections::BTreeMap;
 
@@ -10,31 +10,31 @@ use super::times::{TimesFormat, Unit};
 /// The back end of a device that runs a command.
 pub const COMMAND: &str = "command";
 
-/// What stands in a command for what is known only when it runs.
+/// Placeholders in a command for values that are known only when it runs.
 const PLACEHOLDERS: [&str; 6] = ["model", "profile", "times", "cache", "runs", "threads"];
 
-/// A program that measures a model and writes what it found.
+/// A program that measures a model and writes its results.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommandTable {
-    /// The program and its arguments: a line whose words are split as a shell does, or a list of words. No shell runs it.
+    /// The program and its arguments: a line, split into words like in a shell, or a list of words. No shell runs it.
     pub run: Words,
-    /// How the file `{profile}` is written.
+    /// Format of the file `{profile}`.
     pub profile_format: Option<ProfileFormat>,
-    /// How the file `{times}`, or without one what the program prints, tells the latency: `trtexec`, `onnxruntime`,
-    /// `tflite-csv`, or a regular expression with one group.
+    /// Format of the latencies in the file `{times}`, or in the program's output if there is no such file: `trtexec`,
+    /// `onnxruntime`, `tflite-csv`, or a regular expression with one group.
     pub times_format: Option<String>,
-    /// What a regular expression's number is counted in.
+    /// Unit of the number that the regular expression finds.
     pub times_unit: Option<Unit>,
-    /// What `{runs}` stands for: how often the program is to run the model.
+    /// Value of `{runs}`: how often the program should run the model.
     #[serde(default = "default_runs")]
     pub runs: u32,
-    /// Seconds after which a program that has not ended is killed.
+    /// Seconds after which the program is killed.
     #[serde(default = "default_deadline")]
     pub deadline_seconds: u64,
 }
 
-/// How a profile is written.
+/// Format of a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProfileFormat {
@@ -51,7 +51,7 @@ pub enum ProfileFormat {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 pub enum Words {
-    /// As one types it.
+    /// A command line, as typed.
     Line(String),
     /// Word by word.
     List(Vec<String>),
@@ -66,19 +66,19 @@ fn default_deadline() -> u64 {
 }
 
 impl CommandTable {
-    /// The words as they are written; checked when the file was read.
+    /// The words with their placeholders. They were checked when the file was read.
     #[must_use]
     pub fn words(&self) -> Vec<String> {
         split(&self.run).unwrap_or_default()
     }
 
-    /// Whether the program is told of a file or number.
+    /// Whether the command contains a placeholder.
     #[must_use]
     pub fn names(&self, placeholder: &str) -> bool {
         self.words().iter().any(|word| parts(word).any(|part| part == Part::Name(placeholder)))
     }
 
-    /// The words with each placeholder's value in its place.
+    /// The words with each placeholder replaced by its value.
     #[must_use]
     pub fn filled(&self, values: &BTreeMap<&str, String>) -> Vec<String> {
         let fill = |part: Part<'_>| match part {
@@ -88,13 +88,13 @@ impl CommandTable {
         self.words().iter().map(|word| parts(word).map(fill).collect()).collect()
     }
 
-    /// How latencies are told, where they are.
+    /// Format of the latencies, if there is one.
     #[must_use]
     pub fn times(&self) -> Option<TimesFormat> {
         TimesFormat::parse(self.times_format.as_deref()?, self.times_unit).ok()
     }
 
-    /// Refuses what cannot be meant.
+    /// Refuses invalid values.
     pub(super) fn check(&self) -> Result<(), String> {
         let words = split(&self.run)?;
         if words.first().is_none_or(|program| program.is_empty()) {
@@ -166,8 +166,8 @@ impl<'a> Part<'a> {
     }
 }
 
-/// Texts and placeholders of a word. Braces around anything but a name in small letters mean nothing: programs in a word have
-/// them.
+/// Texts and placeholders of a word. Only a lower-case name in braces is a placeholder: words with program text may contain
+/// other braces.
 fn parts(word: &str) -> impl Iterator<Item = Part<'_>> {
     let mut rest = word;
     std::iter::from_fn(move || {
@@ -181,7 +181,7 @@ fn parts(word: &str) -> impl Iterator<Item = Part<'_>> {
 }
 
 fn first_part(text: &str) -> (Part<'_>, &str) {
-    // The name behind an opening brace, and what follows the closing one.
+    // Length of a name that is followed by a closing brace.
     let named = |text: &'_ str| -> Option<usize> {
         let end = text.find(|c: char| !c.is_ascii_lowercase() && c != '_')?;
         (end > 0 && text[end..].starts_with('}')).then_some(end)

@@ -1,4 +1,4 @@
-//! Finds a device file by name: in the user's folder, otherwise built in.
+//! Finds a device file by name: in the user's folder, else among the built-in ones.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,7 +23,7 @@ const BUILTIN: [(&str, &str); 7] = [
 /// Endings of device files; JSON has the same keys.
 const ENDINGS: [&str; 2] = [".toml", ".json"];
 
-/// A device file is a few lines; a larger one is something else.
+/// Maximum size: a device file has only a few lines.
 const MAX_BYTES: u64 = 1 << 20;
 
 /// Names of the devices that ship with the program.
@@ -44,11 +44,11 @@ pub fn names_in(folder: &Path) -> Vec<String> {
     entries.filter_map(|entry| name(entry.ok()?)).collect()
 }
 
-/// Finds a device: `synthetic:NAME`, a file in the user's folder, or a built-in one; `settings` are `key=value` texts
-/// that go over what the file says.
+/// Finds a device: `synthetic:NAME`, a file in the user's folder, or a built-in one. `settings` are `key=value` texts that
+/// override the file.
 ///
 /// # Errors
-/// An unknown name, a file that is wrong, or a setting that does not fit.
+/// An unknown name, an invalid file, or an invalid setting.
 pub fn find(name: &str, user_folder: Option<&Path>, settings: &[String]) -> Result<DeviceFile, DeviceFileError> {
     if name.starts_with("synthetic:") {
         return match settings.first() {
@@ -62,7 +62,8 @@ pub fn find(name: &str, user_folder: Option<&Path>, settings: &[String]) -> Resu
     if table.contains_key("devices") {
         return Err(DeviceFileError::Group { path });
     }
-    // Without the settings first, so that each fault is laid at the right door; `host` alone may come from them.
+    // The file is parsed without the settings first, so that an error names the right source. Only `host` may come from the
+    // settings.
     let mut alone = table.clone();
     if settings.iter().any(|s| s.trim_start().starts_with("host")) {
         alone.entry("host").or_insert_with(|| Value::String("unset".to_owned()));
@@ -75,10 +76,10 @@ pub fn find(name: &str, user_folder: Option<&Path>, settings: &[String]) -> Resu
     Ok(file)
 }
 
-/// The devices that a list of names and groups stands for, in order.
+/// Expands a list of devices and groups to devices, in order.
 ///
 /// # Errors
-/// A group file that is wrong, or a device that is named twice.
+/// An invalid group file, or a device that occurs twice.
 pub fn expand(names: &[String], user_folder: Option<&Path>) -> Result<Vec<String>, DeviceFileError> {
     let mut all = Vec::new();
     for name in names {
@@ -91,7 +92,7 @@ pub fn expand(names: &[String], user_folder: Option<&Path>) -> Result<Vec<String
     }
 }
 
-/// A group's devices; a device stands for itself. Groups do not nest.
+/// A group's devices, or the device itself. Groups cannot contain groups.
 fn members(name: &str, user_folder: Option<&Path>) -> Result<Vec<String>, DeviceFileError> {
     let itself = || Ok(vec![name.to_owned()]);
     if name.starts_with("synthetic:") {
@@ -99,7 +100,7 @@ fn members(name: &str, user_folder: Option<&Path>) -> Result<Vec<String>, Device
     }
     let (path, text) = text(name, user_folder)?;
     let fail = |problem: String| DeviceFileError::File { path: path.clone(), problem };
-    // A text that does not parse is told by `find`, as a device.
+    // `find` reports a text that does not parse, as a device.
     match config_text::table(&text) {
         Ok(table) if table.contains_key("devices") => {
             let group: Group = table.try_into().map_err(|e: toml::de::Error| fail(explain(&e)))?;
@@ -115,10 +116,10 @@ fn members(name: &str, user_folder: Option<&Path>) -> Result<Vec<String>, Device
     }
 }
 
-/// What a device or group is, in a line: what its file says of it, else how it is reached.
+/// A description of a device or group in one line: from its file, else how it is reached.
 ///
 /// # Errors
-/// An unknown name, or a file that is wrong.
+/// An unknown name or an invalid file.
 pub fn describe(name: &str, user_folder: Option<&Path>) -> Result<String, DeviceFileError> {
     let (path, text) = text(name, user_folder)?;
     let fail = |problem: String| DeviceFileError::File { path: path.clone(), problem };
@@ -128,7 +129,7 @@ pub fn describe(name: &str, user_folder: Option<&Path>) -> Result<String, Device
         let members = format!("group of {}", group.devices.join(", "));
         return Ok(group.description.map_or(members.clone(), |description| format!("{description} ({members})")));
     }
-    // A host may be left to `--set`.
+    // The host may be given by `--set`.
     let mut table = table;
     if table.get("transport").and_then(Value::as_str) == Some("ssh") {
         table.entry("host").or_insert_with(|| Value::String("unset".to_owned()));
@@ -139,12 +140,12 @@ pub fn describe(name: &str, user_folder: Option<&Path>) -> Result<String, Device
     Ok(file.description.unwrap_or_else(|| format!("{place}, back end {}, {threads}", file.backend)))
 }
 
-/// A device's file: where it stands, and its text.
+/// A device's file: its path and its text.
 ///
 /// # Errors
-/// An unknown name, or a file that cannot be read.
+/// An unknown name or an unreadable file.
 pub fn text(name: &str, user_folder: Option<&Path>) -> Result<(String, String), DeviceFileError> {
-    // A name, never a path: `../x` must not leave the folder.
+    // Only a name is accepted, never a path: `../x` must not leave the folder.
     let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
     let folder = user_folder.filter(|_| plain);
     let paths = folder.map(|folder| ENDINGS.map(|ending| folder.join(format!("{name}{ending}"))));
@@ -176,8 +177,8 @@ fn explain(error: &toml::de::Error) -> String {
     suggest::explain(error.to_string().trim())
 }
 
-/// A table with one more setting, and what it says. The value is what TOML makes of it or, where that does not fit, a
-/// text: nobody wants to quote a user named 1000 for a shell and for TOML.
+/// The table with one more setting, and the resulting device file. The value is parsed as TOML; if that does not fit, it is
+/// taken as a string. So a user named 1000 needs no quotes for TOML in addition to those for the shell.
 fn with_setting(table: &Table, setting: &str) -> Result<(Table, DeviceFile), String> {
     let (key, value) = setting.split_once('=').ok_or("is not of the form key=value")?;
     let (key, value) = (key.trim(), value.trim());

@@ -21,28 +21,28 @@ pub use times::{TimesFormat, Unit};
 pub enum Transport {
     /// A child process on this machine.
     Local,
-    /// An agent that is put onto a board and run there over SSH.
+    /// An agent that is uploaded to a board and run there over SSH.
     Ssh,
 }
 
-/// A device as its file describes it. Paths of the board are as the board writes them.
+/// The content of a device file. Paths on the board have the board's syntax.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceFile {
-    /// What it is called; the file does not say.
+    /// Its name, which is not part of the file.
     #[serde(skip)]
     pub name: String,
     /// Always 1.
     pub format_version: u32,
-    /// What it is, for lists.
+    /// Description for lists.
     pub description: Option<String>,
     /// How it is reached.
     pub transport: Transport,
-    /// Back end of the agent there.
+    /// Back end of the agent on the device.
     pub backend: String,
-    /// Threads unless the command line says otherwise.
+    /// Number of threads; the command line may override it.
     pub threads: usize,
-    /// Cores to pin to, the first `threads` of them; empty: chosen by the program.
+    /// Cores to pin to, of which the first `threads` are used; empty: the program chooses.
     #[serde(default)]
     pub cores: Vec<usize>,
 
@@ -52,65 +52,65 @@ pub struct DeviceFile {
     pub port: Option<u16>,
     /// Account on the board; else the SSH client's configuration, else the name of this account.
     pub user: Option<String>,
-    /// Private key on this machine; else the SSH agent's and the usual ones.
+    /// Private key on this machine; else the SSH agent's keys and the usual files.
     pub identity_file: Option<PathBuf>,
     /// `[user@]host[:port]` through which the board is reached.
     pub jump_host: Option<String>,
-    /// File of known host keys on this machine; else the SSH client's.
+    /// Known-hosts file on this machine; else the SSH client's.
     pub known_hosts: Option<PathBuf>,
     /// Folder on the board for the agent and the lock; relative to the account's home folder.
     #[serde(default = "default_work_folder")]
     pub work_folder: String,
-    /// Agent on this machine to put onto the board; else the one installed for the board's architecture.
+    /// Agent on this machine to upload; else the one installed for the board's architecture.
     pub agent: Option<PathBuf>,
-    /// Agent that is on the board already (built there); then none is put there.
+    /// Agent that is already on the board (built there); then none is uploaded.
     pub agent_on_board: Option<String>,
     /// Folder of `libtorch_cpu.so` on the board.
     pub libtorch: Option<String>,
     /// Folder of `libonnxruntime.so` on the board.
     pub onnxruntime: Option<String>,
-    /// Seconds without a sign of life after which the link is given up.
+    /// Seconds without a heartbeat after which the link counts as lost.
     #[serde(default = "default_silence")]
     pub silence_seconds: u64,
-    /// Seconds to go on trying to reach a lost device.
+    /// Seconds to retry to reach a lost device.
     pub reconnect_seconds: Option<u64>,
-    /// Whether only one run at a time may measure there.
+    /// Whether only one run at a time may measure on the device.
     #[serde(default = "default_exclusive")]
     pub exclusive: bool,
 
-    /// What networks compute with there, unless the command line says otherwise.
+    /// Data type of networks; the command line may override it.
     #[serde(default)]
     pub precision: Precision,
-    /// How images lie in memory.
+    /// Memory layout of images.
     #[serde(default)]
     pub layout: Layout,
     /// Which latency of a GPU is meant.
     pub timing: Option<Timing>,
 
-    /// Celsius above which the device is called too hot.
+    /// Temperature in Celsius above which the device is too hot.
     pub temperature_limit: Option<f64>,
-    /// Words that `power_mode_command` must print; part of a LUT's context. With `--lock-clocks` the agent sets it where
-    /// there is `nvpmodel`, by this name or number.
+    /// Words that `power_mode_command` must print; part of a LUT's context. With `--lock-clocks`, the agent sets the mode of
+    /// this name or number if the device has `nvpmodel`.
     pub power_mode: Option<String>,
     /// Shell command that prints the power mode.
     pub power_mode_command: Option<String>,
-    /// Shell commands around `--lock-clocks`.
+    /// Shell commands for `--lock-clocks`.
     #[serde(default)]
     pub clocks: ClockCommands,
 
-    /// What measures models in the agent's place.
+    /// The program that measures models instead of an agent.
     pub command: Option<CommandTable>,
 }
 
-/// Shell commands on the device that steer its clocks. Empty: what the kernel offers is used.
+/// Shell commands on the device that control its clocks. If empty, the kernel's clock controls are used.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClockCommands {
-    /// Saves them.
+    /// Saves the clocks.
     pub store: Option<String>,
-    /// Fixes them.
+    /// Locks the clocks.
     pub set: Option<String>,
-    /// Puts back what was saved.
+    /// Restores the saved clocks.
     pub restore: Option<String>,
 }
 
@@ -123,7 +123,7 @@ struct Group {
     devices: Vec<String>,
 }
 
-/// Seconds to go on trying to reach a lost board.
+/// Default seconds to retry to reach a lost board.
 const RECONNECT: u64 = 120;
 
 impl DeviceFile {
@@ -162,8 +162,8 @@ impl DeviceFile {
         }
     }
 
-    /// How long to go on trying to reach it once it is lost. An agent that died here is not tried again unless the file
-    /// says so: the reason lies on this machine.
+    /// How long to retry to reach it after it is lost. A local agent that died is not retried unless the file says so,
+    /// because the cause is on this machine.
     #[must_use]
     pub fn reconnect(&self) -> std::time::Duration {
         let default = if self.transport == Transport::Ssh { RECONNECT } else { 0 };
@@ -183,30 +183,30 @@ fn default_exclusive() -> bool {
     true
 }
 
-/// A device that cannot be used.
+/// Errors of device files.
 #[derive(Debug, Error)]
 pub enum DeviceFileError {
     /// No file of that name.
     #[error("no device `{name}`{}", nasprof_base::suggest::did_you_mean(.nearest.as_deref()))]
     Unknown {
-        /// The name asked for.
+        /// The requested name.
         name: String,
         /// The most similar known name.
         nearest: Option<String>,
     },
-    /// A group of devices where one is wanted.
+    /// A group of devices where a single device is required.
     #[error("{path}: is a group of devices; only `measure` accepts groups")]
     Group {
         /// The file.
         path: String,
     },
-    /// A device that is measured twice at the same time.
+    /// A device that would be measured twice at the same time.
     #[error("{name}: is listed twice")]
     Twice {
         /// The device.
         name: String,
     },
-    /// A file that cannot be read or does not make sense.
+    /// An unreadable or invalid file.
     #[error("{path}: {problem}")]
     File {
         /// The file.
@@ -214,7 +214,7 @@ pub enum DeviceFileError {
         /// What is wrong.
         problem: String,
     },
-    /// A value from the command line that does not fit the file.
+    /// A setting from the command line that does not fit the file.
     #[error("setting `{setting}`: {problem}")]
     Setting {
         /// As typed.

@@ -1,15 +1,15 @@
-//! The latencies that a program tells.
+//! Parses the latencies that a program reports.
 
 use regex::Regex;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// No run takes longer, in nanoseconds: eleven days.
+/// Maximum time of a run in nanoseconds: eleven days.
 const MAX_NS: f64 = 1e15;
-/// Most runs that are read.
+/// Maximum number of runs.
 const MAX_RUNS: usize = 10_000_000;
 
-/// What a number is counted in.
+/// Unit of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Unit {
@@ -34,16 +34,16 @@ impl Unit {
     }
 }
 
-/// How a program tells the latency of a run.
+/// The format in which a program reports latencies.
 #[derive(Debug, Clone)]
 pub enum TimesFormat {
-    /// `trtexec --exportTimes`: the GPU's time of each run, without copies of inputs and outputs.
+    /// `trtexec --exportTimes`: the GPU time of each run, without copies of inputs and outputs.
     Trtexec,
     /// The result file of `onnxruntime_perf_test`: each run.
     OnnxRuntime,
-    /// What TensorFlow Lite's `benchmark_model` prints: the average.
+    /// The output of TensorFlow Lite's `benchmark_model`: the average.
     TfliteCsv,
-    /// Each match's group is a latency.
+    /// The group of each match is a latency in the given unit.
     Pattern(Regex, Unit),
 }
 
@@ -51,7 +51,7 @@ impl TimesFormat {
     /// A format by its name, or a regular expression with one group around a number.
     ///
     /// # Errors
-    /// If it is neither, or the unit is missing or not asked for.
+    /// If it is neither, the unit of a regular expression is missing, or a named format has one.
     pub fn parse(text: &str, unit: Option<Unit>) -> Result<Self, String> {
         let named = match text {
             "trtexec" => Self::Trtexec,
@@ -79,10 +79,10 @@ impl TimesFormat {
         Ok(Self::Pattern(pattern, unit))
     }
 
-    /// Nanoseconds of each run that a text tells of, in order; one average where that is all it has.
+    /// Nanoseconds of each run in a text, in order; one average if the text has only that.
     ///
     /// # Errors
-    /// If it tells of none, or of one that cannot be.
+    /// If the text has no run, or an implausible one.
     pub fn read(&self, text: &str) -> Result<Vec<f64>, String> {
         let runs = match self {
             Self::Trtexec => trtexec(text)?,
@@ -118,7 +118,7 @@ fn trtexec(text: &str) -> Result<Vec<f64>, String> {
         let value = |key: &str| run.get(key).and_then(Value::as_f64);
         let compute =
             value("computeMs").ok_or_else(|| format!("is not what trtexec exports: run {i} has no computeMs"))?;
-        // A part is not longer than the whole; rounding aside.
+        // A part cannot take longer than the whole, except for rounding.
         match value("latencyMs") {
             Some(latency) if compute > latency + 1e-3 => {
                 Err(format!("run {i} computes for {compute} ms, but takes {latency} ms"))
@@ -133,7 +133,7 @@ fn trtexec(text: &str) -> Result<Vec<f64>, String> {
 fn onnxruntime(text: &str) -> Result<Vec<f64>, String> {
     let mut runs = Vec::new();
     for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        // Statistics may follow, as `P50 Latency: 0.002 s`.
+        // Statistics may follow, such as `P50 Latency: 0.002 s`.
         if line.contains(':') && !line.contains(',') {
             continue;
         }

@@ -4,7 +4,7 @@ use nasprof_profiler::protocol::{Layout, Precision};
 
 use super::{COMMAND, ClockCommands, DeviceFile, Transport};
 
-/// Refuses values that cannot be meant, or that a shell or an SSH client would take for something else.
+/// Refuses invalid values, and values that a shell or an SSH client would misinterpret.
 pub(super) fn check(file: &DeviceFile) -> Result<(), String> {
     if file.format_version != 1 {
         return Err(format!("format_version {} is not known (this version reads 1)", file.format_version));
@@ -46,7 +46,7 @@ pub(super) fn check(file: &DeviceFile) -> Result<(), String> {
     check_ssh(file)
 }
 
-/// A device has an agent or a command; what is for one means nothing to the other.
+/// A device has an agent or a command; keys for one are refused with the other.
 fn check_command(file: &DeviceFile) -> Result<(), String> {
     let Some(command) = &file.command else {
         let missing = format!("backend = \"{COMMAND}\" needs a table [command]");
@@ -107,7 +107,7 @@ fn check_ssh(file: &DeviceFile) -> Result<(), String> {
     Ok(())
 }
 
-/// Names reach an SSH client's command line and known-hosts files: no options, no spaces, no commas.
+/// Whether a text is safe as a name on an SSH client's command line and in known-hosts files: no option, no space, no comma.
 fn is_name(text: &str) -> bool {
     !text.starts_with('-') && text.chars().all(|c| c.is_alphanumeric() || "-_.:@[]%+".contains(c))
 }

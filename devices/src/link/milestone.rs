@@ -1,4 +1,4 @@
-//! What a user hears on the way to a board.
+//! Steps on the way to a board, to show to the user.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use crate::board::LibraryOrigin;
 /// A step on the way to a board.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Milestone {
-    /// The connection ended before the handshake was over, and is made again.
+    /// The connection ended before the handshake was over; a retry follows.
     TryingAgain {
-        /// What happened.
+        /// The error.
         problem: String,
-        /// After which pause.
+        /// The pause before the retry.
         pause: Duration,
     },
-    /// It is who it says it is, and knows who we are.
+    /// The host key is verified, and the login succeeded.
     LoggedIn {
         /// Host and port.
         address: String,
@@ -23,34 +23,34 @@ pub enum Milestone {
         /// The account.
         user: String,
     },
-    /// It said what it is.
+    /// The board was surveyed.
     Surveyed {
-        /// As Rust names it.
+        /// The architecture, as Rust names it.
         architecture: String,
         /// The work folder, absolute.
         folder: String,
-        /// Free bytes there, where it tells.
+        /// Free bytes there, if reported.
         free_bytes: Option<u64>,
     },
-    /// It has an agent.
+    /// The board has an agent.
     Installed {
         /// Its file.
         agent: String,
-        /// Whether it was put there just now.
+        /// Whether it was uploaded just now.
         uploaded: bool,
     },
-    /// It has the library that the agent's back end loads.
+    /// The board has the library that the agent's back end loads.
     Library {
         /// Its file.
         library: String,
-        /// How it came there.
+        /// Where the library comes from.
         origin: LibraryOrigin,
     },
-    /// The agent's supervisor runs and holds the board.
+    /// The agent's supervisor runs and, if `exclusive`, holds the board.
     Taken {
-        /// Processors.
+        /// Number of processors.
         cores: usize,
-        /// Whether nobody else can take it.
+        /// Whether no other run can take the board.
         exclusive: bool,
     },
 }

@@ -1,4 +1,4 @@
-//! A connection to a device, which is established again after it was lost.
+//! A connection to a device, which is re-established after a loss.
 
 mod milestone;
 mod owner;
@@ -26,11 +26,11 @@ use crate::power_mode::PowerMode;
 use crate::programs::Programs;
 use crate::ssh::AskPassphrase;
 
-/// A device within reach.
+/// A reachable device.
 pub struct Link {
     file: DeviceFile,
     programs: Programs,
-    /// Folder of the copies of clocks.
+    /// Folder for copies of clock settings.
     copies: Option<PathBuf>,
     remote: Option<Remote>,
     locks_clocks: bool,
@@ -38,14 +38,13 @@ pub struct Link {
 }
 
 impl Link {
-    /// Reaches a device. A board is logged in to, gets its agent, and is taken for this run; `tell` hears of each step. A
-    /// connection that ends before the handshake is over is made again, for as long as the device file goes on trying to
-    /// reach a lost device.
-    /// `copies` is this machine's folder for copies of clocks; without one no clocks are locked. A board gets the files of
-    /// `uploads`; a device with this machine's files does not need them.
+    /// Reaches a device. On a board: logs in, uploads the agent and `uploads`, and takes the board for this run. `tell` is
+    /// called at each step. If a connection ends before the handshake is over, it is retried for as long as the device file
+    /// allows for a lost device. `copies` is this machine's folder for copies of clock settings; without it no clocks are
+    /// locked. Devices with this machine's files do not need `uploads`.
     ///
     /// # Errors
-    /// Whatever stands in the way; see [`LinkError`].
+    /// If the device cannot be reached or used; see [`LinkError`].
     pub fn open(
         file: &DeviceFile,
         programs: Programs,
@@ -71,33 +70,33 @@ impl Link {
         self.remote.is_some()
     }
 
-    /// Processors that the device has.
+    /// Number of processors of the device.
     #[must_use]
     pub fn cores(&self) -> usize {
         let here = || std::thread::available_parallelism().map_or(1, usize::from);
         self.remote.as_ref().map_or_else(here, |remote| remote.cores)
     }
 
-    /// Where the uploaded files are on the board, in their order; nothing on a device with this machine's files.
+    /// Paths of the uploaded files on the board, in the order of the uploads; empty for a device with this machine's files.
     #[must_use]
     pub fn uploaded(&self) -> &[String] {
         self.remote.as_ref().map_or(&[], |remote| &remote.uploaded)
     }
 
-    /// Agents from now on will lock the clocks: a power mode other than the wanted one is refused only if it is still
-    /// there then.
+    /// States that later agents lock the clocks. Then a wrong power mode is refused only if it persists after the clocks are
+    /// locked.
     #[must_use]
     pub fn locking_clocks(self, locks_clocks: bool) -> Self {
         Self { locks_clocks, ..self }
     }
 
-    /// What was done to the device beside what was asked for; each once.
+    /// Unrequested actions on the device, for messages; each is returned once.
     pub fn remarks(&mut self) -> Vec<String> {
         std::mem::take(&mut self.remarks)
     }
 
-    /// A fresh agent with a back end; a lost board is reached again first. Clocks that an earlier measurement left
-    /// changed are restored.
+    /// Starts a fresh agent with a back end; reaches a lost board again first. Restores clocks that an earlier measurement
+    /// left changed.
     ///
     /// # Errors
     /// If the board cannot be reached, the agent does not start, or it has no such back end.
@@ -150,7 +149,7 @@ impl Link {
         format!("of `{}` ({program})", self.file.name)
     }
 
-    /// Runs a shell command on the device while no agent runs there: exit code and output, errors included.
+    /// Runs a shell command on the device while no agent runs there. Returns exit code and output, stderr included.
     fn run(&mut self, command: &str) -> Result<(i32, String), LinkError> {
         match &mut self.remote {
             None => run_here(command),
@@ -161,7 +160,7 @@ impl Link {
         }
     }
 
-    /// The power mode, if it shows. One that locking the clocks may set is not refused yet.
+    /// The power mode, if it is observable. A wrong mode is not refused yet if locking the clocks may set it.
     fn power_mode(&mut self) -> Result<BTreeMap<String, String>, LinkError> {
         let Some(mode) = PowerMode::of(&self.file) else { return Ok(BTreeMap::new()) };
         let output = self.run(&mode.command)?;
@@ -171,8 +170,8 @@ impl Link {
         }
     }
 
-    /// The host's copy of the clocks of this very device: a board is known by its key and address, so that a copied
-    /// card in another board is not taken for it.
+    /// The host's copy of this device's clocks. A board is identified by its key and address, so that another board with a
+    /// copied card is not mistaken for it.
     fn clock_copy(&self) -> Option<ClockCopy> {
         let identity = match &self.remote {
             None => format!("local-{}", host_name()),

@@ -1,10 +1,10 @@
-//! Who uses a device: this run, on this host.
+//! The user of a device: this run, on this host.
 
 use std::path::Path;
 
 use crate::board::Owner;
 
-/// Names this run to other users of a board.
+/// The identity of this run, for other users of a board.
 pub(crate) fn this_run() -> Owner {
     let host = host_name();
     let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();

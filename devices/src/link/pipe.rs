@@ -9,16 +9,16 @@ use crate::error::LinkError;
 
 /// How long a shell command of a device file may take.
 pub(super) const COMMAND: Duration = Duration::from_secs(60);
-/// How long an agent may take to end.
+/// How long an agent may take to exit.
 const FAREWELL: Duration = Duration::from_secs(10);
 
-/// Shared with the one agent that runs.
+/// The supervisor, shared between the link and the running agent.
 pub(super) type Shared = Arc<Mutex<Option<Supervisor>>>;
 
 /// An agent on a board.
 pub(super) struct RemotePipe {
     supervisor: Shared,
-    /// Whether it is known to have ended.
+    /// Whether the agent is known to have ended.
     ended: bool,
 }
 
@@ -52,7 +52,7 @@ impl Pipe for RemotePipe {
 impl Drop for RemotePipe {
     fn drop(&mut self) {
         if !self.ended {
-            // A lost link has left the supervisor to end by itself.
+            // If the link is lost, the supervisor ends by itself.
             let _ = with(&self.supervisor, |supervisor| supervisor.stop_agent(FAREWELL));
         }
     }
@@ -62,7 +62,7 @@ pub(super) fn locked(supervisor: &Shared) -> MutexGuard<'_, Option<Supervisor>> 
     supervisor.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Uses the supervisor; one that fails is given up, so that the next use reaches the board anew.
+/// Uses the supervisor. After an error the supervisor is dropped, so that the next use reaches the board again.
 pub(super) fn with<T>(
     supervisor: &Shared,
     use_it: impl FnOnce(&mut Supervisor) -> Result<T, LinkError>,

@@ -1,4 +1,4 @@
-//! The connection to a board and what runs there.
+//! The connection to a board, and its supervisor.
 
 use std::time::Duration;
 
@@ -12,23 +12,23 @@ use crate::pauses::{Clock, Pauses, SystemClock};
 use crate::programs::Programs;
 use crate::ssh::{AskPassphrase, Connection, Credentials, Endpoint};
 
-/// A board within reach.
+/// A reachable board.
 pub(super) struct Remote {
     pub(super) endpoint: Endpoint,
     credentials: Credentials,
     owner: Owner,
-    /// Nothing after the link was lost, until it is mended.
+    /// `None` after a lost link, until it is re-established.
     pub(super) supervisor: Shared,
     pub(super) cores: usize,
     /// `SHA256:…` of its key.
     pub(super) fingerprint: String,
     uploads: Vec<Upload>,
-    /// Where those are on the board.
+    /// Paths of the uploads on the board.
     pub(super) uploaded: Vec<String>,
 }
 
 impl Remote {
-    /// Not connected yet.
+    /// The board of a device file; does not connect yet.
     pub(super) fn new(file: &DeviceFile, uploads: Vec<Upload>, ask: AskPassphrase) -> Result<Self, LinkError> {
         Ok(Self {
             endpoint: Endpoint::of(file)?,
@@ -42,13 +42,13 @@ impl Remote {
         })
     }
 
-    /// Where its agent runs, in words.
+    /// The location of its agent, in words.
     pub(super) fn shown(&self) -> String {
         format!("on {}", self.endpoint.shown())
     }
 
-    /// As [`Remote::reach`], again and again while connections end before their handshake is over: a server that is busy or
-    /// still starting takes the next one.
+    /// Like [`Remote::reach`], but retries while connections end before the handshake is over: a server that is busy or
+    /// still starting may accept a later one.
     pub(super) fn reach_within(
         &mut self,
         patience: Duration,
@@ -70,7 +70,7 @@ impl Remote {
         }
     }
 
-    /// Connects and starts a supervisor, unless one is there.
+    /// Connects and starts a supervisor, unless one is running.
     pub(super) fn reach(
         &mut self,
         file: &DeviceFile,

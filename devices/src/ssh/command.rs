@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 use super::{Connection, wait};
 use crate::error::{LinkError, lost};
 
-/// A command that neither takes nor gives anything for so long is given up.
+/// A command without input or output for this long counts as lost.
 const SILENCE: Duration = Duration::from_secs(30);
-/// Output kept; our scripts answer in lines.
+/// Maximum bytes of output; our scripts print only a few lines.
 const MAX_OUTPUT: usize = 1 << 20;
 
-/// What a command gave back.
+/// Result of a command.
 #[derive(Debug)]
 pub(crate) struct Output {
-    /// Exit code; 255 if a signal ended it, as shells have it.
+    /// Exit code; 255 if a signal ended it.
     pub(crate) status: i32,
     pub(crate) text: String,
     pub(crate) errors: String,
@@ -29,8 +29,8 @@ impl Connection {
         })
     }
 
-    /// The same, where somebody hears the output as it comes, and may take it or give up. A script that is silent for so long
-    /// is given up.
+    /// Like [`Connection::run`], but calls `hear` with the output as it arrives; `hear` may take it, or return an error to
+    /// stop. A script that is silent for `silence` counts as lost.
     pub(crate) fn run_heard(
         &self,
         script: &str,
@@ -56,7 +56,7 @@ impl Connection {
     }
 }
 
-/// One line for the account's shell which runs a script by `sh` with arguments.
+/// A command line for the account's shell that runs a script with arguments in `sh`.
 pub(super) fn shell_line(script: &str, arguments: &[&str]) -> String {
     let mut command = format!("exec sh -c {} sh", quoted(script));
     for argument in arguments {
@@ -66,12 +66,12 @@ pub(super) fn shell_line(script: &str, arguments: &[&str]) -> String {
     command
 }
 
-/// A word that a shell takes as it is: nothing in it means anything.
+/// A word quoted for a shell, so that no character in it has a special meaning.
 fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 
-/// Input and both outputs at once: a host that is not read from stops reading.
+/// Transfers input and both outputs at the same time, because a host whose output is not read stops reading.
 struct Exchange<'a> {
     input: &'a [u8],
     output: Vec<u8>,
@@ -124,7 +124,7 @@ impl Exchange<'_> {
     }
 }
 
-/// What is there, up to some size: who hears it takes it then.
+/// Reads available output, up to a limit, after which `hear` can take it.
 fn read_some(stream: &mut impl Read, into: &mut Vec<u8>) -> io::Result<()> {
     let most = into.len() + MAX_OUTPUT;
     let mut buffer = [0; 16 << 10];
@@ -137,7 +137,7 @@ fn read_some(stream: &mut impl Read, into: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
-/// `None` where the stream would block.
+/// `None` if the stream would block.
 pub(super) fn ready<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),

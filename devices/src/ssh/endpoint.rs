@@ -1,4 +1,4 @@
-//! The endpoint of a connection: device file, then SSH client configuration, then defaults.
+//! The endpoint of a connection, from the device file, then the SSH client's configuration, then defaults.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ use crate::file::DeviceFile;
 
 /// A chain of jump hosts longer than this is a loop.
 const MAX_JUMPS: usize = 4;
-/// Tried where neither the device file nor a configuration names keys.
+/// Used if neither the device file nor the SSH client's configuration names keys.
 const USUAL_KEYS: [&str; 3] = ["~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa"];
 const USUAL_KNOWN_HOSTS: [&str; 2] = ["~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts"];
 
@@ -21,24 +21,24 @@ pub(crate) struct Endpoint {
     pub(crate) address: String,
     pub(crate) port: u16,
     pub(crate) user: String,
-    /// Private keys in the order of trying.
+    /// Private keys, in the order in which they are tried.
     pub(crate) keys: Vec<PathBuf>,
-    /// Whether the device file names the key: it must be there, and its passphrase is asked for before the SSH agent's keys
-    /// are tried.
+    /// Whether the device file names the key. If so, the file must exist, and the user is asked for its passphrase before
+    /// the SSH agent's keys are tried.
     pub(crate) key_is_given: bool,
-    /// Whether no other keys of the SSH agent are to be tried than these.
+    /// Whether only these of the SSH agent's keys may be tried.
     pub(crate) identities_only: bool,
-    /// Of a jump host: the key that the device file names for the board behind, tried when all others were refused.
+    /// For a jump host: the key that the device file names for the board behind it, tried after all others are refused.
     pub(crate) last_key: Option<PathBuf>,
-    /// Files of known host keys; a new one belongs into the first.
+    /// Known-hosts files; new keys belong in the first.
     pub(crate) known_hosts: Vec<PathBuf>,
     /// The host's name in these files.
     pub(crate) known_as: String,
-    /// Through which host it is reached.
+    /// The jump host through which it is reached.
     pub(crate) jump: Option<Box<Self>>,
 }
 
-/// What is asked for; all but the host may be left to the configuration.
+/// The request; everything except the host may come from the configuration.
 #[derive(Default)]
 struct Wanted<'a> {
     host: &'a str,
@@ -109,13 +109,13 @@ fn resolve(wanted: &Wanted<'_>, depth: usize) -> Result<Endpoint, LinkError> {
     let named = if named.is_empty() { USUAL_KNOWN_HOSTS.to_vec() } else { named };
     let given = wanted.known_hosts.map(|file| file.to_string_lossy().into_owned());
     let known_hosts = match &given {
-        // A jump host may stand in the device's file or in the client's own, which know it by its own configuration.
+        // A jump host's key may be in the device file's known-hosts file or in those of the SSH client.
         Some(file) if depth > 0 => std::iter::once(file.as_str()).chain(named).collect(),
         Some(file) => vec![file.as_str()],
         None => named,
     };
     let known_hosts = known_hosts.iter().map(|f| expand(f, &address, &user)).collect();
-    // The alias stands as it is, as OpenSSH has it; the port is part of a name only where it is unusual.
+    // An alias is used unchanged, as in OpenSSH. Otherwise the port is part of the name if it is not 22.
     let known_as = one("hostkeyalias").unwrap_or_else(|| match port {
         22 => address.clone(),
         port => format!("[{address}]:{port}"),
@@ -124,7 +124,8 @@ fn resolve(wanted: &Wanted<'_>, depth: usize) -> Result<Endpoint, LinkError> {
     Ok(Endpoint { address, port, user, keys, key_is_given, identities_only, last_key, known_hosts, known_as, jump })
 }
 
-/// The last host of a chain `a,b`, reached through those before it. The inner error is an endpoint's own.
+/// The last host of a chain `a,b`, reached through the hosts before it. The error is that of another endpoint (inner `Ok`)
+/// or a text.
 fn jump(
     chain: &str,
     wanted: &Wanted<'_>,
@@ -140,7 +141,7 @@ fn jump(
         None => (None, last),
     };
     let (host, port) = split_port(place).ok_or_else(|| Err(format!("`{last}` is not [user@]host[:port]")))?;
-    // The device file's key is the board's: a jump host has its own, and gets this one only when those are refused.
+    // The device file's key is for the board. A jump host has its own keys; this one is tried only if those are refused.
     let last_key = key.or_else(|| wanted.last_key.clone());
     let jump = Wanted { host, port, user, key: None, last_key, known_hosts: wanted.known_hosts, jump: before };
     resolve(&jump, depth + 1).map_err(|error| Ok(Box::new(error)))
@@ -163,8 +164,8 @@ fn split_port(place: &str) -> Option<(&str, Option<u16>)> {
     .filter(|(host, _)| !host.is_empty() && !host.starts_with('-'))
 }
 
-/// What the SSH client's configuration says about a host; nothing where there is no client. The client itself reads its
-/// files, so that `Include`, `Match` and patterns mean what they mean to it.
+/// The SSH client's configuration for a host; empty if there is no client. The client itself reads its files, so `Include`,
+/// `Match` and patterns have their usual meaning.
 fn client_options(wanted: &Wanted<'_>) -> Result<Vec<(String, String)>, String> {
     let mut command = Command::new("ssh");
     command.arg("-G").stdin(Stdio::null());
@@ -187,9 +188,9 @@ fn client_options(wanted: &Wanted<'_>) -> Result<Vec<(String, String)>, String> 
     Ok(text.lines().filter_map(|l| l.split_once(' ')).map(|(k, v)| (k.to_owned(), v.to_owned())).collect())
 }
 
-/// `~/` and the tokens of the SSH client's configuration that name a file's place.
+/// Expands `~/` and the tokens of the SSH client's configuration in a path.
 fn expand(path: &str, address: &str, user: &str) -> PathBuf {
-    // OpenSSH takes the account's folder; `HOME` goes over it here, so that a user may have another set of keys.
+    // OpenSSH uses the account's home folder. Here `HOME` overrides it, so that a user can have another set of keys.
     let account = || nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().map(|user| user.dir);
     let home = home().or_else(account).unwrap_or_else(|| PathBuf::from("/")).to_string_lossy().into_owned();
     let path = path.trim_matches('"');

@@ -19,17 +19,17 @@ const KINDS: [(&str, &str); 5] = [
     ("ssh-rsa", "rsa-sha2-512,rsa-sha2-256"),
 ];
 
-/// Asks the host for a kind of key that is known of it, as OpenSSH does; call it before the handshake.
+/// Prefers kinds of keys that are already known for the host, as OpenSSH does; call it before the handshake.
 pub(super) fn prefer_known(session: &Session, endpoint: &Endpoint) -> Result<(), LinkError> {
     let lines = Lines::read(endpoint);
     let mut kinds = KINDS.to_vec();
-    // Stable: OpenSSH's order stays within the known and within the unknown ones.
+    // A stable sort: OpenSSH's order is kept within the known kinds and within the unknown ones.
     kinds.sort_by_key(|(kind, _)| !lines.knows(session, endpoint, kind));
     let methods: Vec<&str> = kinds.iter().map(|(_, methods)| *methods).collect();
     session.method_pref(MethodType::HostKey, &methods.join(",")).map_err(lost)
 }
 
-/// Refuses a host whose key is not the known one.
+/// Refuses a host whose key is not known, differs from the known one, or is revoked.
 pub(super) fn check(session: &Session, endpoint: &Endpoint) -> Result<(), LinkError> {
     let (key, kind) = session.host_key().ok_or_else(|| lost("the host has no key"))?;
     let kind = kind_name(kind);
@@ -62,7 +62,7 @@ pub(super) fn fingerprint(session: &Session) -> String {
     format!("SHA256:{}", hash.unwrap_or_default())
 }
 
-/// The lines of all known-hosts files that may speak of the host, by what they say.
+/// The lines of all known-hosts files that may match the host, by their meaning.
 struct Lines {
     trusted: Vec<String>,
     revoked: Vec<String>,
@@ -70,7 +70,7 @@ struct Lines {
 }
 
 impl Lines {
-    /// A file that is not there or cannot be read knows nobody.
+    /// Reads the lines; missing and unreadable files count as empty.
     fn read(endpoint: &Endpoint) -> Self {
         let mut lines = Self { trusted: Vec::new(), revoked: Vec::new(), authorities: Vec::new() };
         for text in endpoint.known_hosts.iter().filter_map(|file| fs::read(file).ok()) {
@@ -86,7 +86,7 @@ impl Lines {
         lines
     }
 
-    /// Whether a line of these is the host's, whatever key it has.
+    /// Whether one of these lines matches the host, whatever key the line has.
     fn name(&self, session: &Session, endpoint: &Endpoint, lines: &[String]) -> bool {
         self.hosts(session, lines)
             .is_ok_and(|hosts| matches!(hosts.check(&endpoint.known_as, b"no key"), CheckResult::Mismatch))
@@ -95,14 +95,14 @@ impl Lines {
     fn hosts(&self, session: &Session, lines: &[String]) -> Result<KnownHosts, LinkError> {
         let mut hosts = session.known_hosts().map_err(lost)?;
         for line in lines {
-            // A line that makes no sense knows nobody, and the others go on counting.
+            // An invalid line is ignored; the other lines still count.
             let _ = hosts.read_str(line, KnownHostFileKind::OpenSSH);
         }
         Ok(hosts)
     }
 
-    /// Whether a kind of key stands there for the host, under whatever name or hash of it: then any other key of that
-    /// kind is a mismatch.
+    /// Whether the files contain a key of this kind for the host, under its name or a hash of it. Any other key of that kind
+    /// would be a mismatch.
     fn knows(&self, session: &Session, endpoint: &Endpoint, kind: &str) -> bool {
         let of_kind = self.trusted.iter().filter(|line| line.split_whitespace().nth(1) == Some(kind));
         let of_kind: Vec<String> = of_kind.cloned().collect();

@@ -9,12 +9,12 @@ use super::command::ready;
 use super::{Connection, Endpoint, wait};
 use crate::error::LinkError;
 
-/// Carries bytes while it lives; its socket's end ends the thread.
+/// The thread that carries bytes; it ends when its socket is closed.
 pub(super) struct Tunnel {
     _carrier: thread::JoinHandle<()>,
 }
 
-/// Asks the jump host for a way to `endpoint`. The returned socket is this end of it.
+/// Opens a tunnel to `endpoint` through the jump host. The returned socket is this end of the tunnel.
 pub(super) fn tunnel(through: Connection, endpoint: &Endpoint) -> Result<(UnixStream, Tunnel), LinkError> {
     let unreachable = |problem: String| LinkError::Unreachable { address: endpoint.shown(), problem };
     let channel = through
@@ -23,7 +23,7 @@ pub(super) fn tunnel(through: Connection, endpoint: &Endpoint) -> Result<(UnixSt
         .map_err(|e| unreachable(format!("the jump host cannot reach it: {e}")))?;
     let (near, far) = UnixStream::pair().map_err(|e| unreachable(e.to_string()))?;
     far.set_nonblocking(true).map_err(|e| unreachable(e.to_string()))?;
-    // An error ends the thread and with it the socket, which the session on its other end notices.
+    // An error ends the thread and closes its socket, which the session at the other end notices.
     let carrier = thread::spawn(move || drop(carry(&through, channel, far)));
     Ok((near, Tunnel { _carrier: carrier }))
 }
@@ -58,7 +58,7 @@ fn carry(through: &Connection, mut channel: ssh2::Channel, mut socket: UnixStrea
     }
 }
 
-/// Writes what can be written; whether anything was.
+/// Writes as many bytes as possible. Returns whether any were written.
 fn push(to: &mut impl Write, waiting: &mut Vec<u8>) -> io::Result<bool> {
     if waiting.is_empty() {
         return Ok(false);

@@ -1,9 +1,9 @@
 //! Lines of known-hosts files in the format of sshd(8): markers, pattern lists, hashed names.
 
-/// What a line says of its key.
+/// The meaning of a line for its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
-    /// It is the host's.
+    /// It is a key of the host.
     Trusted,
     /// It must never be accepted.
     Revoked,
@@ -11,9 +11,9 @@ pub(super) enum Mark {
     Authority,
 }
 
-/// Reads one line. `name` is the host's name there; a line that does not speak of it, or that makes no sense, is none.
-/// What is returned names the host alone, since libssh2 knows neither patterns nor marks; hashed names stay as they are,
-/// for libssh2 to compare.
+/// Reads one line. `name` is the host's name in the file; returns `None` for a line about other hosts or an invalid one. The
+/// returned line names only this host, because libssh2 supports neither patterns nor marks. Hashed names are left unchanged,
+/// because libssh2 can compare them.
 pub(super) fn read(line: &str, name: &str) -> Option<(Mark, String)> {
     let line = line.trim();
     if line.is_empty() || line.starts_with('#') {
@@ -38,7 +38,7 @@ pub(super) fn read(line: &str, name: &str) -> Option<(Mark, String)> {
     matches(hosts, name).then(|| (mark, format!("{name} {}", key.trim_start())))
 }
 
-/// Whether a list of patterns means a host: one of them does, and none of the negated ones.
+/// Whether a list of patterns matches a host: at least one pattern matches, and no negated pattern does.
 fn matches(patterns: &str, name: &str) -> bool {
     let name = name.to_lowercase();
     let mut found = false;
@@ -52,11 +52,12 @@ fn matches(patterns: &str, name: &str) -> bool {
     found
 }
 
-/// `*` is any text, `?` any one character. Takes no more than the product of the lengths, whatever the pattern.
+/// Matches `*` to any text and `?` to any one character. The time is at most proportional to the product of the lengths,
+/// whatever the pattern.
 fn glob(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);
-    // Where to go on when a later part does not fit: behind the last `*`, one character further in the text.
+    // Where to continue after a mismatch: after the last `*` in the pattern, one character further in the text.
     let mut back: Option<(usize, usize)> = None;
     while t < text.len() {
         match pattern.get(p) {

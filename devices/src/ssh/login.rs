@@ -1,4 +1,4 @@
-//! Login with keys only: those of the SSH agent, or key files, with a prompt for the passphrase.
+//! Login with keys only: from the SSH agent, or from key files, with a prompt for the passphrase.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,18 +12,18 @@ use ssh2::{ErrorCode, Session};
 use super::endpoint::Endpoint;
 use crate::error::{LinkError, lost};
 
-/// Servers hang up after a few refusals (OpenSSH's `MaxAuthTries` is 6).
+/// Limits of attempts, because servers disconnect after a few refusals (OpenSSH's `MaxAuthTries` is 6).
 const MAX_AGENT_KEYS: usize = 4;
 const MAX_TRIES: usize = 5;
 /// How often a passphrase may be mistyped.
 const MAX_QUESTIONS: usize = 3;
-/// libssh2: the private key could not be read, for one because the passphrase is wrong.
+/// Error of libssh2: the private key could not be read, for example because of a wrong passphrase.
 const BAD_KEY_FILE: ErrorCode = ErrorCode::Session(-16);
 
 /// Asks the user for the passphrase of a key file.
 pub type AskPassphrase = Box<dyn FnMut(&Path) -> io::Result<String> + Send>;
 
-/// What is known for logging in; passphrases are asked for once, so that a lost link is mended without a question.
+/// Passphrases for logging in. The user is asked only once, so that a lost link is re-established without a prompt.
 pub(crate) struct Credentials {
     ask: AskPassphrase,
     passphrases: BTreeMap<PathBuf, String>,
@@ -34,9 +34,9 @@ impl Credentials {
         Self { ask, passphrases: BTreeMap::new() }
     }
 
-    /// Logs in: by the host's own key files, then by the SSH agent's keys, then by files that need a passphrase, which the
-    /// agent may have unlocked, and last by the key of the board behind. A key that the device file names for this host comes
-    /// first, with a question if need be.
+    /// Logs in. The order is: the host's key files without a passphrase, the SSH agent's keys, key files with a passphrase
+    /// (which the agent may already have unlocked), and last the key of the board behind a jump host. If the device file
+    /// names a key for this host, that key comes first, with a prompt if necessary.
     pub(super) fn log_in(&mut self, session: &Session, endpoint: &Endpoint) -> Result<(), LinkError> {
         let mut tried = Vec::new();
         let first = if endpoint.key_is_given { Files::All } else { Files::Plain };
@@ -79,7 +79,7 @@ impl Credentials {
             match self.by_file(session, endpoint, path, locked) {
                 Ok(true) => return Ok(true),
                 Ok(false) => tried.push(path.display().to_string()),
-                // Among several that nobody asked for by name, one that cannot be read is passed over.
+                // An unreadable key is skipped if the device file does not name it.
                 Err(LinkError::Key { path, problem }) if !endpoint.key_is_given && !locked => {
                     tried.push(format!("{path} ({problem})"));
                 }
@@ -89,7 +89,7 @@ impl Credentials {
         Ok(false)
     }
 
-    /// Whether the host takes the key.
+    /// Whether the host accepts the key.
     fn by_file(
         &mut self,
         session: &Session,
@@ -115,14 +115,14 @@ impl Credentials {
                     }
                 }
                 Err(e) if e.code() == BAD_KEY_FILE => return Err(key("is not a readable private key")),
-                // Refused, which is no fault of the link; the fault of a broken one shows at the next step.
+                // A refused key is not an error of the link; if the link is broken, the next step fails.
                 Err(_) => return Ok(false),
             }
         }
     }
 }
 
-/// Which key files are tried.
+/// The key files to try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Files {
     All,
@@ -132,7 +132,8 @@ enum Files {
     Locked,
 }
 
-/// Whether one of the SSH agent's keys is taken. No agent, or one without keys, is nothing to speak of.
+/// Whether the host accepts one of the SSH agent's keys. Without an agent, or with an empty one, nothing is added to
+/// `tried`.
 fn by_agent(session: &Session, endpoint: &Endpoint, tried: &mut Vec<String>) -> bool {
     if env_path("SSH_AUTH_SOCK").is_none() {
         return false;
@@ -146,7 +147,7 @@ fn by_agent(session: &Session, endpoint: &Endpoint, tried: &mut Vec<String>) -> 
         tried.push("the SSH agent (it does not answer)".to_owned());
         return false;
     };
-    // With `IdentitiesOnly` an agent's key counts only if it is one of the files'.
+    // With `IdentitiesOnly`, an agent's key counts only if it belongs to one of the key files.
     let named: Vec<Vec<u8>> = endpoint.keys.iter().filter_map(|path| public_key(path)).collect();
     let allowed = |blob: &[u8]| !endpoint.identities_only || named.iter().any(|key| key == blob);
     let left = MAX_TRIES.saturating_sub(tried.len()).min(MAX_AGENT_KEYS);
@@ -159,7 +160,7 @@ fn by_agent(session: &Session, endpoint: &Endpoint, tried: &mut Vec<String>) -> 
     false
 }
 
-/// The public key beside a private one, as the agent protocol has it.
+/// The public key from the file beside a private key, in the format of the agent protocol.
 fn public_key(private: &Path) -> Option<Vec<u8>> {
     let mut name = private.as_os_str().to_owned();
     name.push(".pub");
@@ -167,7 +168,7 @@ fn public_key(private: &Path) -> Option<Vec<u8>> {
     Base64::decode_vec(text.split_whitespace().nth(1)?).ok()
 }
 
-/// Whether a private key needs a passphrase: OpenSSH's own format names its cipher, PEM says it in words.
+/// Whether a private key needs a passphrase: OpenSSH's format names its cipher, PEM contains the word `ENCRYPTED`.
 fn is_encrypted(key: &[u8]) -> bool {
     let text = String::from_utf8_lossy(key);
     if !text.contains("BEGIN OPENSSH PRIVATE KEY") {
@@ -175,11 +176,11 @@ fn is_encrypted(key: &[u8]) -> bool {
     }
     let body: String = text.lines().filter(|line| !line.starts_with("-----")).map(str::trim).collect();
     let Ok(bytes) = Base64::decode_vec(&body) else { return false };
-    // After the magic stands the length of the cipher's name.
+    // The magic is followed by the length of the cipher's name.
     !bytes.strip_prefix(b"openssh-key-v1\0\0\0\0\x04").is_some_and(|rest| rest.starts_with(b"none"))
 }
 
-/// The account may have no need of a key at all, or allow none.
+/// Checks the account's methods. Returns whether it needs no key; an account that accepts no keys is an error.
 pub(super) fn check_methods(session: &Session, endpoint: &Endpoint) -> Result<bool, LinkError> {
     match session.auth_methods(&endpoint.user) {
         Ok(methods) if methods.split(',').any(|m| m == "publickey") => Ok(false),

@@ -23,11 +23,11 @@ pub use login::AskPassphrase;
 pub(crate) use login::Credentials;
 pub(crate) use stream::Stream;
 
-/// Connecting, and each step of logging in.
+/// Timeout for connecting, and for each step of logging in.
 const STEP: Duration = Duration::from_secs(10);
-/// Data that the peer's kernel has not confirmed for so long means that the link is cut.
+/// The link is cut if the peer's kernel has not confirmed data for this long.
 const UNCONFIRMED: Duration = Duration::from_secs(6);
-/// An idle link is tried after two seconds, every second, three times.
+/// TCP keep-alive: idle time before the first probe, interval, number of probes.
 const KEEP_ALIVE: (Duration, Duration, u32) = (Duration::from_secs(2), Duration::from_secs(1), 3);
 
 /// An authenticated connection, in blocking mode.
@@ -35,7 +35,7 @@ pub(crate) struct Connection {
     session: Session,
     /// `SHA256:…` of the host's key.
     pub(crate) fingerprint: String,
-    /// The connection that this one runs through lives as long.
+    /// Keeps alive the connection that this one runs through.
     _jump: Option<jump::Tunnel>,
 }
 
@@ -68,8 +68,8 @@ impl Connection {
     }
 }
 
-/// Connects to the first address that answers, and makes the kernel notice when the peer does not any more: SSH's own
-/// keep-alive messages only ask, and libssh2 never looks for the answer.
+/// Connects to the first address that replies, and sets TCP options so that the kernel notices a silent peer. SSH's own
+/// keep-alive messages do not help: libssh2 never checks for the reply.
 fn connect(endpoint: &Endpoint) -> Result<TcpStream, LinkError> {
     let unreachable = |problem: String| LinkError::Unreachable { address: endpoint.shown(), problem };
     let addresses = (endpoint.address.as_str(), endpoint.port).to_socket_addrs();
@@ -92,11 +92,11 @@ fn watch(stream: &TcpStream) -> std::io::Result<()> {
     let (idle, interval, times) = KEEP_ALIVE;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(idle).with_interval(interval).with_retries(times))?;
     socket.set_tcp_user_timeout(Some(UNCONFIRMED))?;
-    // Requests are small and waited for.
+    // Requests are small, and the host waits for their replies.
     socket.set_tcp_nodelay(true)
 }
 
-/// Waits until the session's socket is ready for what libssh2 waits for, or `also` is readable, or a time has passed.
+/// Waits until the session's socket is ready for libssh2's pending operation, `also` is readable, or `time` has passed.
 fn wait(session: &Session, also: Option<&impl std::os::fd::AsFd>, time: Duration) -> std::io::Result<()> {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use std::os::fd::BorrowedFd;

@@ -5,12 +5,12 @@ use super::decision::{Diagrams, FALSE, Ref, TRUE};
 /// `constant + Σ weight · [function is true]`, compiled for evaluation: one forward and one backward sweep.
 #[derive(Debug)]
 pub(super) struct Circuit {
-    /// What holds in any case.
+    /// The part that does not depend on the selections.
     constant: f64,
     /// Per function: its choice, and where its children start.
     choices: Vec<u32>,
     starts: Vec<u32>,
-    /// For each candidate the function that is left, by its new number.
+    /// For each candidate, the new number of the function that remains.
     children: Vec<u32>,
     weights: Vec<f64>,
     /// Work space of the two sweeps.
@@ -19,7 +19,7 @@ pub(super) struct Circuit {
 }
 
 impl Circuit {
-    /// Keeps of the diagrams what the weighted functions need.
+    /// Keeps only the functions that the weighted functions need.
     pub(super) fn new(diagrams: &Diagrams, weighted: &[(Ref, f64)]) -> Self {
         let functions = diagrams.functions();
         let mut weights = vec![0.0; functions.len()];
@@ -68,7 +68,7 @@ impl Circuit {
         self.constant + self.weights.iter().zip(&self.values).map(|(w, v)| w * v).sum::<f64>()
     }
 
-    /// The expected value, and that under the condition that each choice selects each candidate.
+    /// The expected value, and the conditional expected value for each candidate of each choice.
     pub(super) fn conditional(&mut self, probabilities: &[Vec<f64>], conditional: &mut [Vec<f64>]) -> f64 {
         let total = self.value(probabilities);
         conditional.iter_mut().for_each(|c| c.fill(0.0));
@@ -82,8 +82,8 @@ impl Circuit {
                 self.adjoints[child as usize] += adjoint * p;
             }
         }
-        // A function that leaves a choice out holds for all of its candidates: the partial derivatives lack the same
-        // amount for each, which is what makes their mean the expected value.
+        // A function that does not depend on a choice holds for all of its candidates. The partial derivatives lack its
+        // share, which is the same for each candidate; with it their mean is the expected value.
         for (p, partials) in probabilities.iter().zip(conditional) {
             let lacking = total - p.iter().zip(partials.iter()).map(|(p, partial)| p * partial).sum::<f64>();
             partials.iter_mut().for_each(|partial| *partial += lacking);

@@ -16,14 +16,14 @@ use crate::runtime::Runtime;
 use crate::size::{self, SIZES, Slope};
 use crate::{Graph, LoweredNetwork, Node, Op, Overhead, Shape};
 
-/// How an expected cost is found.
+/// How an expected cost is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// Exactly: the probability that each layer runs is followed through the graph, with pruning.
+    /// Exactly: propagates the probability that each layer runs through the graph, with pruning.
     Exact,
-    /// From exact means of sums and their covariances, to second order: a product has no exact sum over choices.
+    /// To second order, from the exact means and the covariances of sums: a product has no exact sum over choices.
     SecondOrder,
-    /// Exactly: every architecture is added up.
+    /// Exactly: sums over every architecture.
     Enumerated {
         /// How many there are.
         networks: usize,
@@ -32,15 +32,15 @@ pub enum Method {
     Sampled {
         /// Architectures drawn for each evaluation.
         samples: u32,
-        /// Start of the random numbers.
+        /// Seed of the random numbers.
         seed: u64,
     },
 }
 
 /// Expected cost of the network when every choice is drawn independently from a distribution of its own.
 ///
-/// Networks are what the runtime makes of a selection: pruned, zeros folded. Evaluating allocates nothing, except where
-/// networks of a runtime that fuses are drawn.
+/// Each network is lowered as the runtime does it: pruned, zeros folded. Evaluation allocates nothing, unless it draws
+/// networks of a runtime that fuses.
 #[derive(Debug)]
 pub struct ExpectedCost {
     choices: Vec<Choice>,
@@ -57,8 +57,8 @@ enum Evaluator {
 }
 
 impl ExpectedCost {
-    /// The expected sum of the layers' costs, such as latencies from a LUT. `cost` is asked for an operation on given
-    /// input shapes, with its output shape, and answers `None` where it does not know.
+    /// The expected sum of the layers' costs, such as latencies from a LUT. `cost` gets an operation, its input shapes
+    /// and its output shape, and returns `None` for an unknown cost.
     ///
     /// # Errors
     /// A layer whose cost is not known, though some network runs it.
@@ -79,7 +79,7 @@ impl ExpectedCost {
         Self::of_networks(graph, LayerSums::new(graph, costs), sampling)
     }
 
-    /// As [`ExpectedCost::of_layers`], each network's sum being multiplied by a factor of its size.
+    /// As [`ExpectedCost::of_layers`], with each network's sum multiplied by a factor that depends on its size.
     ///
     /// # Errors
     /// A layer whose cost is not known, though some network runs it.
@@ -117,7 +117,7 @@ impl ExpectedCost {
         Self::of_layers(graph, runtime, macs, sampling)
     }
 
-    /// Expected trainable parameters. Of parameters that several layers share, the largest that run count once.
+    /// Expected trainable parameters. Parameters that several layers share count once, at the largest size that runs.
     ///
     /// # Errors
     /// None: they are known of every layer.
@@ -133,8 +133,8 @@ impl ExpectedCost {
         Self::of_networks(graph, ParameterCounts::new(graph, sizes), sampling)
     }
 
-    /// Expected peak memory in bytes: parameters and the most that is alive at once of activations and the workspace of
-    /// the running layer. A maximum is no sum of layers, so this is enumerated or drawn.
+    /// Expected peak memory in bytes: parameters, and the most bytes of activations and workspace of the running layer
+    /// alive at once. A maximum is not a sum over layers, so architectures are enumerated or drawn.
     ///
     /// # Errors
     /// None: every network has a peak.
@@ -171,7 +171,7 @@ impl ExpectedCost {
         Self { choices: graph.choices(), evaluator, sampling }
     }
 
-    /// How the value is found.
+    /// How the value is computed.
     #[must_use]
     pub fn method(&self) -> Method {
         match &self.evaluator {
@@ -185,8 +185,8 @@ impl ExpectedCost {
     /// The expected cost.
     ///
     /// # Errors
-    /// If the probabilities, in the order of [`Graph::choices`], do not fit the choices; a layer of a drawn network
-    /// whose cost is not known.
+    /// If the probabilities, in the order of [`Graph::choices`], do not fit the choices; or if a layer of a drawn
+    /// network has no known cost.
     pub fn value(&mut self, probabilities: &[Vec<f64>]) -> Result<f64, ExpectationError> {
         check(&self.choices, probabilities)?;
         match &mut self.evaluator {
@@ -197,12 +197,12 @@ impl ExpectedCost {
         }
     }
 
-    /// The expected cost, and its gradient in `gradient`: for each candidate the expected cost of the networks that
-    /// select it. That is the partial derivative of `Σ p · E[cost | candidate]`, whose differences among the candidates of
-    /// a choice say how the value changes when probability moves from one to another; a softmax in front needs no more.
+    /// The expected cost, and its gradient in `gradient`: for each candidate, the expected cost of the networks that
+    /// select it. This is the partial derivative of `Σ p · E[cost | candidate]`. Its differences among the candidates of a
+    /// choice say how the value changes when probability moves from one to another; a softmax in front needs no more.
     ///
     /// # Errors
-    /// As [`ExpectedCost::value`]; a gradient of another form than the probabilities.
+    /// As [`ExpectedCost::value`], or if `gradient` does not have the form of the probabilities.
     pub fn evaluate(&mut self, probabilities: &[Vec<f64>], gradient: &mut [Vec<f64>]) -> Result<f64, ExpectationError> {
         check(&self.choices, probabilities)?;
         check_form(&self.choices, gradient)?;
@@ -221,7 +221,7 @@ impl ExpectedCost {
     }
 }
 
-/// The circuit of a sum, if the choices can be followed.
+/// The circuit of a sum; `None` if the choices depend on each other too much.
 fn exact(
     graph: &Graph,
     weights: impl FnOnce(&mut Demands) -> Result<Option<Vec<(Ref, f64)>>, ExpectationError>,
@@ -230,7 +230,7 @@ fn exact(
     Ok(weights(&mut demands)?.map(|weights| Circuit::new(&demands.diagrams, &weights)))
 }
 
-/// The circuits of a sum of layers and of what [`size::sizes`] are, if the choices can be followed.
+/// The circuits of a sum of layers and of [`size::sizes`]; `None` if the choices depend on each other too much.
 fn sum_and_sizes(graph: &Graph, costs: &LayerCosts) -> Result<Option<[Circuit; 5]>, ExpectationError> {
     let Some(mut demands) = Demands::of(graph) else { return Ok(None) };
     let by_layer = |of: fn(StaticCost) -> f64| {

@@ -10,22 +10,22 @@ pub(super) const FALSE: Ref = 0;
 /// Always true.
 pub(super) const TRUE: Ref = 1;
 
-/// Beyond this a function is too entangled; tens of MiB.
+/// Most functions (tens of MiB); with more, the choices are too entangled.
 const MAX_FUNCTIONS: usize = 200_000;
-/// The same for the results that are kept.
+/// Most cached results.
 const MAX_COMBINED: usize = 2_000_000;
-/// Functions are combined by recursion over choices.
+/// Most choices: functions are combined by recursion over choices.
 const MAX_CHOICES: usize = 2000;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Function {
     /// The first choice, in diagram order, that the function depends on.
     pub(super) choice: usize,
-    /// What is left to decide for each of its candidates.
+    /// The function that remains for each of its candidates.
     pub(super) then: Vec<Ref>,
 }
 
-/// How two functions make one.
+/// How two functions are combined into one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Operator {
     And,
@@ -34,7 +34,7 @@ enum Operator {
     Without,
 }
 
-/// A table of functions. The first two are the constants; every other stands after those that it refers to.
+/// A table of functions. The first two are the constants; every other comes after the functions that it refers to.
 pub(super) struct Diagrams {
     functions: Vec<Function>,
     known: FxHashMap<Function, Ref>,
@@ -43,9 +43,9 @@ pub(super) struct Diagrams {
 }
 
 impl Diagrams {
-    /// An empty table, or nothing if there are too many choices.
+    /// An empty table, or `None` if there are too many choices.
     pub(super) fn new(choices: usize) -> Option<Self> {
-        // Constants depend on no choice: they stand after all of them.
+        // Constants depend on no choice: they come after all choices.
         let constant = Function { choice: usize::MAX, then: Vec::new() };
         (choices <= MAX_CHOICES).then(|| Self {
             functions: vec![constant; 2],
@@ -86,12 +86,12 @@ impl Diagrams {
         probabilities
     }
 
-    /// Selections for which a function that is not [`FALSE`] is true: 0 where it does not matter.
+    /// Selections that make a function other than [`FALSE`] true; 0 where the selection does not matter.
     pub(super) fn selection(&self, function: Ref, choices: usize) -> Vec<u16> {
         let mut selected = vec![0; choices];
         let mut function = function;
         while function != TRUE && function != FALSE {
-            // Each function stands once, so what is not the constant is true somewhere.
+            // Each function is stored once, so every function but the constant is true for some selection.
             let Function { choice, then } = &self.functions[function];
             let candidate = then.iter().position(|&f| f != FALSE).unwrap_or(0);
             selected[*choice] = candidate as u16;
@@ -135,7 +135,7 @@ impl Diagrams {
         Some(result)
     }
 
-    /// What a function becomes for each candidate of a choice; nothing if it does not depend on it.
+    /// The function that remains for each candidate of a choice; empty if the function does not depend on the choice.
     fn after(&self, function: Ref, choice: usize) -> &[Ref] {
         let function = &self.functions[function];
         if function.choice == choice { &function.then } else { &[] }

@@ -18,19 +18,19 @@ pub(super) struct Demands {
 }
 
 impl Demands {
-    /// As [`crate::passes::fold_zeros`] and [`crate::passes::eliminate_dead_code`] leave the networks. `None` if the
-    /// choices depend on each other too much to be followed.
+    /// For networks after [`crate::passes::fold_zeros`] and [`crate::passes::eliminate_dead_code`]. `None` if the
+    /// choices depend on each other too much.
     pub(super) fn of(graph: &Graph) -> Option<Self> {
         Self::build(graph, true)
     }
 
-    /// As [`crate::passes::eliminate_dead_code`] alone leaves them: only a zero itself asks for nothing.
+    /// For networks after [`crate::passes::eliminate_dead_code`] alone: only a zero itself needs no operand.
     pub(super) fn without_folding(graph: &Graph) -> Option<Self> {
         Self::build(graph, false)
     }
 
-    /// In the diagrams choices stand in graph order: what demands a candidate then depends on later choices only, so
-    /// that adding the candidate's own choice is one more function.
+    /// The diagrams order choices as the graph does. The demand of a candidate then depends on later choices only, so
+    /// adding the candidate's own choice takes one more function.
     fn build(graph: &Graph, folding: bool) -> Option<Self> {
         let index = choice_positions(graph);
         let mut diagrams = Diagrams::new(index.len())?;
@@ -72,8 +72,8 @@ impl Demands {
         Some(Self { diagrams, zero, demand })
     }
 
-    /// Every layer that some network runs, with the function that says which networks; a sum comes once for every
-    /// number of operands that can be left of it.
+    /// Every layer that some network runs, with the function that says which networks run it. A sum comes once for
+    /// every number of operands that it can have left.
     pub(super) fn layers(&mut self, graph: &Graph) -> Option<Vec<(SelectedLayer, Ref)>> {
         let mut layers = Vec::new();
         for (id, node) in graph.layers() {
@@ -101,7 +101,7 @@ impl Demands {
         self.diagrams.without(self.demand[node], self.zero[node])
     }
 
-    /// For every number of operands from none to all: exactly that many are not zero.
+    /// For every number of operands from none to all, the function: exactly that many are not zero.
     pub(super) fn operands_left(&mut self, operands: &[NodeId]) -> Option<Vec<Ref>> {
         let mut left = vec![TRUE];
         for id in operands {
@@ -133,13 +133,13 @@ impl Diagrams {
         Some(any)
     }
 
-    /// True when all operands are; with no operands it is never true.
+    /// True when the functions of all operands are true; without operands never.
     fn all(&mut self, operands: &[NodeId], functions: &[Ref]) -> Option<Ref> {
         let start = if operands.is_empty() { FALSE } else { TRUE };
         operands.iter().try_fold(start, |all, id| self.and(all, functions[id.0]))
     }
 
-    /// True when one operand is.
+    /// True when the function of at least one operand is true.
     fn any(&mut self, operands: &[NodeId], functions: &[Ref]) -> Option<Ref> {
         operands.iter().try_fold(FALSE, |any, id| self.or(any, functions[id.0]))
     }

@@ -8,7 +8,7 @@ use super::error::ExpectationError;
 use crate::arch::Choice;
 use crate::{Graph, Op};
 
-/// Refuses what has not one number for each candidate of each choice.
+/// Refuses distributions without exactly one number for each candidate of each choice.
 pub(super) fn check_form(choices: &[Choice], distributions: &[Vec<f64>]) -> Result<(), ExpectationError> {
     if choices.len() != distributions.len() {
         return Err(ExpectationError::Count { expected: choices.len(), actual: distributions.len() });
@@ -22,7 +22,7 @@ pub(super) fn check_form(choices: &[Choice], distributions: &[Vec<f64>]) -> Resu
     Ok(())
 }
 
-/// Refuses what is not one distribution for each choice.
+/// Refuses anything but one distribution for each choice.
 pub(super) fn check(choices: &[Choice], distributions: &[Vec<f64>]) -> Result<(), ExpectationError> {
     check_form(choices, distributions)?;
     for (choice, distribution) in choices.iter().zip(distributions) {
@@ -55,6 +55,6 @@ pub(super) fn sample(distribution: &[f64], rng: &mut impl Rng) -> usize {
             return i;
         }
     }
-    // Rounding: the last candidate that can be drawn at all.
+    // The sum was rounded down: takes the last candidate with a positive probability.
     distribution.iter().rposition(|&p| p > 0.0).unwrap_or(0)
 }

@@ -5,7 +5,7 @@
 pub(super) struct Enumerated {
     candidates: Vec<usize>,
     costs: Vec<f64>,
-    /// Work space: the selections, and for each choice the probability of those before and after it.
+    /// Work space: the selections, and for each choice the probability of the selections before and after it.
     selected: Vec<usize>,
     before: Vec<f64>,
     after: Vec<f64>,
@@ -15,13 +15,13 @@ pub(super) struct Enumerated {
 const MAX_ARCHITECTURES: usize = 4096;
 
 impl Enumerated {
-    /// How many architectures there are, if few enough.
+    /// The number of architectures; `None` if there are too many.
     pub(super) fn count(candidates: impl IntoIterator<Item = usize>) -> Option<usize> {
         let product = candidates.into_iter().try_fold(1_usize, usize::checked_mul)?;
         (product <= MAX_ARCHITECTURES).then_some(product)
     }
 
-    /// Asks for the cost of every architecture. `None` if there are too many.
+    /// Computes the cost of every architecture. `None` if there are too many.
     pub(super) fn new<E>(
         candidates: Vec<usize>,
         mut cost: impl FnMut(&[u16]) -> Result<f64, E>,
@@ -61,7 +61,7 @@ impl Enumerated {
         self.costs.iter().enumerate().map(of).sum()
     }
 
-    /// The expected value, and that under the condition that each choice selects each candidate.
+    /// The expected value, and the conditional expected value for each candidate of each choice.
     pub(super) fn conditional(&mut self, probabilities: &[Vec<f64>], conditional: &mut [Vec<f64>]) -> f64 {
         conditional.iter_mut().for_each(|c| c.fill(0.0));
         let choices = self.candidates.len();

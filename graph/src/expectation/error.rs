@@ -29,10 +29,10 @@ pub enum ExpectationError {
     /// Negative, not finite, or a sum that is not 1.
     #[error("the probabilities of choice `{0}` do not sum to 1")]
     NotProbabilities(String),
-    /// A layer that some network needs and whose cost is not known.
+    /// A layer of unknown cost that some network runs.
     #[error("unknown cost of layer `{0}`")]
     UnknownCost(LayerKey),
-    /// An architecture that is none of the graph's.
+    /// An architecture that does not fit the graph.
     #[error(transparent)]
     Select(#[from] SelectError),
 }

@@ -10,7 +10,7 @@ use crate::{Arch, Graph, LoweredNetwork, Op, Overhead, Shape};
 
 /// Finds the cost of an architecture.
 pub(super) trait NetworkCost: Send {
-    /// The cost; the architecture fits the graph.
+    /// The cost of an architecture that fits the graph.
     fn of(&mut self, arch: &[u16]) -> Result<f64, ExpectationError>;
 }
 
@@ -98,7 +98,7 @@ impl NetworkCost for PeakMemory {
     }
 }
 
-/// A cost of the networks that a fusing runtime makes, each built for it.
+/// A cost of networks that a fusing runtime lowers: each network's graph is built.
 pub(super) struct FusedNetworks<F> {
     supernet: Graph,
     runtime: Runtime,

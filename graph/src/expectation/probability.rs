@@ -10,11 +10,11 @@ use super::error::ExpectationError;
 use crate::selector::SelectedLayer;
 use crate::{Arch, Graph, LayerKey, Op};
 
-/// The probability of each node, exactly; choices that several nodes share are followed. A node runs if something that
-/// runs reads it: a choice reads the selected candidate, a zero reads nothing (what
-/// [`crate::passes::eliminate_dead_code`] leaves of a selected network; that zeros fold further downstream is
-/// [`ExpectedCost`](super::ExpectedCost)'s matter). `None` if the graph's choices
-/// depend on each other too much for that: then there is [`sampled_run_probabilities`].
+/// The exact probability that each node runs, also with choices that several nodes share. A node runs if something that
+/// runs reads it: a choice reads the selected candidate, a zero reads nothing. This is what
+/// [`crate::passes::eliminate_dead_code`] leaves of a selected network; [`ExpectedCost`](super::ExpectedCost) folds
+/// zeros further downstream. `None` if the graph's choices depend on each other too much: then use
+/// [`sampled_run_probabilities`].
 ///
 /// # Errors
 /// If the distributions (in the order of [`Graph::choices`]) do not fit the choices.
@@ -27,8 +27,8 @@ pub fn run_probabilities(graph: &Graph, distributions: &[Vec<f64>]) -> Result<Op
     Ok(Some(demands.demand.into_iter().map(|reference| probabilities[reference]).collect()))
 }
 
-/// The LUT keys of all layers that some network of the graph runs, nothing fused: pruned, zeros folded; each with an
-/// architecture that runs it. `None` if the choices depend on each other too much to be followed.
+/// The LUT keys of all layers that some network of the graph runs, each with an architecture that runs it. Networks are
+/// pruned and their zeros folded; nothing is fused. `None` if the choices depend on each other too much.
 #[must_use]
 pub fn keys_that_can_run(graph: &Graph) -> Option<BTreeMap<LayerKey, Arch>> {
     let key = |layer: SelectedLayer| {

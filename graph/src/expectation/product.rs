@@ -1,10 +1,10 @@
 //! The expected product of a sum over layers and a factor that depends on the network's size.
 //!
-//! The sum and the sizes are sums over choices, so their expected values are exact, also under the condition that a choice
-//! selects a candidate. The factor's logarithm is linear in logarithms of sizes, which vary little from network to network:
-//! it is replaced by the straight line that is best in the mean over the networks (statistical linearisation, Booton 1954),
-//! for sizes that are normally distributed around their exact means. Variances and covariances are those of the main effects
-//! of the choices, which is all of them where choices contribute independently.
+//! The sum and the sizes are sums over choices, so their expected values are exact, also for a given candidate of a choice.
+//! The factor's logarithm is linear in the logarithms of the sizes, which vary little from network to network. Statistical
+//! linearisation (Booton 1954) replaces it by the straight line that fits best in the mean over the networks, for sizes that
+//! are normally distributed around their exact means. Variances and covariances include only the main effects of the
+//! choices: where choices contribute independently, there are no others.
 
 use nasprof_base::statistics::clamped_normal;
 
@@ -20,7 +20,7 @@ type Covariance = [[f64; PARTS]; PARTS];
 pub(super) struct Product {
     parts: [Circuit; PARTS],
     slopes: [Slope; SIZES],
-    /// Work space: the expected parts for each candidate, and the covariance that each choice brings.
+    /// Work space: the expected parts for each candidate, and the covariance that each choice contributes.
     conditional: [Vec<Vec<f64>>; PARTS],
     of_choices: Vec<Covariance>,
 }
@@ -39,26 +39,26 @@ impl Product {
         self.product(&means, &covariance)
     }
 
-    /// The expected product, and that under the condition that each choice selects each candidate.
+    /// The expected product, and the conditional expected product for each candidate of each choice.
     pub(super) fn conditional(&mut self, probabilities: &[Vec<f64>], conditional: &mut [Vec<f64>]) -> f64 {
         let (means, covariance) = self.moments(probabilities);
         let total = self.product(&means, &covariance);
         for (choice, (of_choice, p)) in conditional.iter_mut().zip(probabilities).enumerate() {
-            // A choice that is made varies no more.
+            // A choice with a given candidate no longer varies.
             let own = &self.of_choices[choice];
             let rest = std::array::from_fn(|i| std::array::from_fn(|j| covariance[i][j] - own[i][j]));
             for (candidate, value) in of_choice.iter_mut().enumerate() {
                 let means = self.conditional.each_ref().map(|part| part[choice][candidate]);
                 *value = self.product(&means, &rest);
             }
-            // Their mean is the expected value, as it is of exact ones.
+            // The values are shifted so that their mean is the expected value, as for exact values.
             let lacking = total - p.iter().zip(of_choice.iter()).map(|(p, value)| p * value).sum::<f64>();
             of_choice.iter_mut().for_each(|value| *value += lacking);
         }
         total
     }
 
-    /// Means of the parts, and the covariance that the main effects of all choices make.
+    /// Means of the parts, and the covariance of the main effects of all choices.
     fn moments(&mut self, probabilities: &[Vec<f64>]) -> ([f64; PARTS], Covariance) {
         let mut means = [0.0; PARTS];
         for ((part, conditional), mean) in self.parts.iter_mut().zip(&mut self.conditional).zip(&mut means) {
@@ -87,7 +87,7 @@ impl Product {
     /// Mean of `sum * factor`, where the factor is the exponential of a straight line.
     fn product(&self, means: &[f64; PARTS], covariance: &Covariance) -> f64 {
         let mut log_factor = 0.0;
-        // Of the line, by each part; the sum is not in it.
+        // The line's slope in each part; 0 for the sum.
         let mut line = [0.0; PARTS];
         for (part, slope) in (1..PARTS).zip(&self.slopes) {
             let size = 1.0 + means[part].max(0.0);

@@ -9,12 +9,13 @@ use super::distributions::sample;
 use super::error::ExpectationError;
 use super::network_cost::NetworkCost;
 
-/// How to draw where nothing exact is possible.
+/// How to sample where no exact method applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sampling {
-    /// Architectures for each evaluation. With gradient, each costs as many network costs as the space has candidates.
+    /// Architectures for each evaluation. With a gradient, each takes one network cost for every candidate of the
+    /// space.
     pub samples: u32,
-    /// Start of the random numbers.
+    /// Seed of the random numbers.
     pub seed: u64,
 }
 
@@ -24,7 +25,7 @@ impl Default for Sampling {
     }
 }
 
-/// Draws afresh for every evaluation, from a stream that the seed starts.
+/// Draws new architectures for every evaluation, from one seeded random stream.
 pub(super) struct Sampled {
     cost: Box<dyn NetworkCost>,
     samples: u32,
@@ -38,9 +39,9 @@ impl Sampled {
         Self { cost, samples: sampling.samples.max(1), rng, arch: vec![0; choices] }
     }
 
-    /// Mean over the drawn architectures; and for each candidate the mean over the same architectures with that
-    /// candidate in place of the drawn one, so that what the other choices do to the cost is the same for all
-    /// candidates and does not blur their differences.
+    /// Mean over the drawn architectures, and for each candidate the mean over the same architectures with that
+    /// candidate in place of the drawn one. The effect of the other choices is then the same for all candidates and
+    /// does not blur their differences.
     pub(super) fn conditional(
         &mut self,
         probabilities: &[Vec<f64>],

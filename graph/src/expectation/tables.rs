@@ -9,7 +9,7 @@ use crate::cost::StaticCost;
 use crate::selector::SelectedLayer;
 use crate::{Graph, LayerKey, Op, Shape};
 
-/// The cost of each node; of a sum, for each number of operands that are left of it.
+/// The cost of each node; for a sum, one cost for each number of operands that it can have left.
 #[derive(Debug)]
 pub(super) struct LayerCosts(Vec<Vec<Result<f64, LayerKey>>>);
 
@@ -30,7 +30,7 @@ impl LayerCosts {
         Self(graph.nodes().iter().map(of_node).collect())
     }
 
-    /// Cost of a node that has so many operands left.
+    /// Cost of a node with `operands` operands left.
     fn of(&self, node: usize, operands: usize) -> Result<f64, ExpectationError> {
         let costs = &self.0[node];
         let cost = if let [only] = &costs[..] { only } else { &costs[operands] };
@@ -47,7 +47,7 @@ impl LayerCosts {
         layers.iter().map(|layer| self.of(layer.node.0, layer.operands as usize)).sum()
     }
 
-    /// Each cost with the function of the selections that says when it arises. `None` if there are too many functions.
+    /// Each cost, with the function that says for which selections it arises. `None` if there are too many functions.
     pub(super) fn weights(
         &self,
         graph: &Graph,
@@ -59,12 +59,12 @@ impl LayerCosts {
     }
 }
 
-/// Sizes of what nodes store, by the path it is stored under.
+/// Sizes of the nodes' stored values, by parameter path.
 #[derive(Debug)]
 pub(super) struct ParameterSizes {
     /// Path number and size of each node.
     nodes: Vec<(u32, u64)>,
-    /// Work space: the largest of each path.
+    /// Work space: the largest size of each path.
     largest: Vec<u64>,
 }
 

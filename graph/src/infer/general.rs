@@ -30,7 +30,7 @@ pub(super) fn output_shape(op: &Op, inputs: &[&Shape]) -> Option<Result<Shape, K
     })
 }
 
-/// The shape that several shapes are broadcast to: sizes are compared from the last on, and 1 takes any other.
+/// The shape to which several shapes broadcast: sizes are compared from the last on, and 1 matches any other.
 pub(crate) fn broadcast(shapes: &[&Shape]) -> Result<Shape, Kind> {
     let rank = shapes.iter().map(|shape| shape.rank()).max().unwrap_or(0);
     let mut dims = vec![1; rank];
@@ -219,7 +219,7 @@ struct Window {
 }
 
 impl Window {
-    /// Elements that the kernel spans; `None` where a size is 0 or they are not a number.
+    /// Elements that the kernel spans; `None` if a size is 0 or the span overflows.
     fn span(&self) -> Option<usize> {
         if self.stride == 0 || self.dilation == 0 {
             return None;
@@ -239,7 +239,7 @@ impl Window {
     /// `(size - 1) stride - 2 pad + span + output_pad`.
     fn transposed(&self, output_pad: usize) -> Option<usize> {
         let full = self.size.checked_sub(1)?.checked_mul(self.stride)?.checked_add(self.span()?)?;
-        // libtorch's condition; a larger one would be outputs that nothing contributes to.
+        // libtorch's condition: a larger padding would add outputs without any contribution.
         let fits = output_pad < self.stride.max(self.dilation);
         full.checked_add(output_pad).filter(|_| fits)?.checked_sub(self.pad.checked_mul(2)?)
     }

@@ -50,7 +50,7 @@ pub enum Function {
     Not,
     /// A truth value as 0 or 1.
     ToFloat,
-    /// Between two bounds, which are its parameters.
+    /// x clamped between two bounds, its parameters.
     Clamp,
     /// Sum of two.
     BroadcastAdd,
@@ -87,7 +87,7 @@ pub enum Function {
 }
 
 impl Function {
-    /// All of them.
+    /// All functions.
     pub const ALL: [Self; 39] = [
         Self::Abs,
         Self::Neg,
@@ -201,7 +201,7 @@ impl Function {
     }
 }
 
-/// What [`crate::Op::Reduce`] makes of the elements along its axes.
+/// How [`crate::Op::Reduce`] combines the elements along its axes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reduction {
@@ -284,7 +284,7 @@ impl Cell {
         }
     }
 
-    /// Vectors of the hidden size that it computes in a step.
+    /// Number of vectors of the hidden size that it computes in each step.
     #[must_use]
     pub fn gates(self) -> usize {
         match self {
@@ -294,7 +294,7 @@ impl Cell {
         }
     }
 
-    /// States that it carries from step to step.
+    /// Number of states that it carries from step to step.
     #[must_use]
     pub fn states(self) -> usize {
         match self {

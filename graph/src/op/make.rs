@@ -1,4 +1,4 @@
-//! Operations with the attributes that most of them have.
+//! Constructors of operations with common attributes.
 
 use super::{Function, Op};
 

@@ -1,4 +1,4 @@
-//! What is known of an operation by itself.
+//! Properties of a single operation.
 
 use super::{Function, Op, Reduction};
 
@@ -61,13 +61,13 @@ impl Op {
         }
     }
 
-    /// The operation itself, without what a runtime has fused into it.
+    /// The operation itself, without anything that a runtime fused into it.
     #[must_use]
     pub fn core(&self) -> &Self {
         if let Self::Kernel { op, .. } | Self::Quantized { op, .. } = self { op } else { self }
     }
 
-    /// Whether runtimes have a kernel for it that gives 8-bit integers of another range than it reads.
+    /// Whether runtimes have a kernel for it whose 8-bit result has another range than its operands.
     #[must_use]
     pub fn rescales(&self) -> bool {
         matches!(
@@ -105,7 +105,7 @@ impl Op {
         matches!(self, Self::Quantized { .. } | Self::Dequantize)
     }
 
-    /// Whether it changes each element by itself, so that a runtime can fuse it into the layer before.
+    /// Whether it changes each element separately, so that a runtime can fuse it into the layer before.
     #[must_use]
     pub fn is_activation(&self) -> bool {
         matches!(
@@ -120,7 +120,7 @@ impl Op {
         )
     }
 
-    /// Whether a runtime spends time on it. Inputs and constants are there before a network runs.
+    /// Whether a runtime spends time on it. Inputs and constants exist before a network runs.
     #[must_use]
     pub fn is_layer(&self) -> bool {
         !matches!(self, Self::Input { .. }) && !self.is_stored()
@@ -159,7 +159,7 @@ impl Op {
         }
     }
 
-    /// Whether its values are true or false, which are no floats.
+    /// Whether its values are booleans instead of floats.
     #[must_use]
     pub fn gives_truth(&self) -> bool {
         let Self::Elementwise { function, .. } = self.plain() else { return false };

@@ -10,7 +10,7 @@ use crate::{Graph, NodeId, Op, Shape};
 /// its own. Inputs are distinct by definition, and a custom operation may not be a pure function.
 #[must_use]
 pub fn merge_common_subexpressions(graph: &Graph) -> Graph {
-    // By operands, since an operation holds floats and has no hash.
+    // Keyed by operands, because an operation holds floats and has no hash.
     let mut seen: HashMap<Vec<NodeId>, Vec<(Op, NodeId)>> = HashMap::new();
     rewrite(graph, |node, before| {
         let shapes: Vec<&Shape> = node.inputs.iter().map(|id| &before[id.0].shape).collect();

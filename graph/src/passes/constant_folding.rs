@@ -1,9 +1,10 @@
-//! Computes beforehand what depends on constants only, as runtimes do when they load a network.
+//! Folds layers that depend on constants only, as runtimes do when they load a network.
 
 use super::rewrite::{Fate, rewrite};
 use crate::{Graph, Node, Op};
 
-/// Makes a constant of every layer whose operands are all constants. Its value is not kept: what is timed does not depend on it.
+/// Replaces every layer whose operands are all constants by a constant. Its value is not kept: latency does not depend
+/// on it.
 #[must_use]
 pub fn fold_constants(graph: &Graph) -> Graph {
     rewrite(graph, |node, before| {
@@ -11,7 +12,7 @@ pub fn fold_constants(graph: &Graph) -> Graph {
         if node.inputs.is_empty() || !constant {
             return Fate::Keep(node);
         }
-        // Not `Zeros`: what a bias or a shift has made of zeros is no zero, so nothing after it may be left out.
+        // Not `Zeros`: a bias or a shift turns zeros into other values, so later layers must not be folded as zeros.
         let op = Op::Constant { shape: node.shape.clone() };
         Fate::Keep(Node { op, inputs: Vec::new(), parameters: None, ..node })
     })

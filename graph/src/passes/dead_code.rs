@@ -1,10 +1,10 @@
-//! Removes what no output needs.
+//! Removes nodes that no output needs.
 
 use crate::{Graph, Node, NodeId, Op};
 
 /// Keeps the nodes that an output depends on. A [`Op::Zero`] does not need its operand's value, so it becomes a
 /// constant and everything that feeds only it is removed (as the pruning of NNabla-NAS does).
-/// Inputs stay: a network is still called with its data.
+/// Inputs stay: callers still pass all of them.
 #[must_use]
 pub fn eliminate_dead_code(graph: &Graph) -> Graph {
     let nodes = graph.nodes();

@@ -6,15 +6,15 @@ use super::rewrite::{Fate, rewrite};
 use crate::{Activation, Graph, Node, NodeId, Op};
 
 /// Folds a batch normalisation into the convolution before it (which then has a bias), and a ReLU or ReLU6 after that
-/// into the convolution as well. Only where nothing else reads the value in between. What ONNX Runtime's and TFLite's
-/// optimisers do for these patterns.
+/// into the convolution as well, if nothing else reads the value in between. ONNX Runtime's and TFLite's optimisers do
+/// the same for these patterns.
 #[must_use]
 pub fn fuse_conv_batch_norm_activation(graph: &Graph) -> Graph {
     let uses = graph.use_counts();
     let mut index = 0;
-    // Per new node: whether one user alone reads its value.
+    // Per new node: whether its value has exactly one user.
     let mut used_once_in_new: Vec<bool> = Vec::new();
-    // New operations of the convolutions that took something in.
+    // New operations of the convolutions into which others were fused.
     let mut fused: HashMap<NodeId, Op> = HashMap::new();
     let rewritten = rewrite(graph, |node, before| {
         let used_once = uses[index] == 1;

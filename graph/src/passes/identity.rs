@@ -12,7 +12,7 @@ pub fn elide_identities(graph: &Graph) -> Graph {
     })
 }
 
-/// Whether the operation hands a single operand on unchanged.
+/// Whether the operation returns a single operand unchanged.
 pub(crate) fn forwards_input(op: &Op) -> bool {
     matches!(op, Op::Identity | Op::Dropout { .. } | Op::DropPath { .. } | Op::Add | Op::Mul | Op::Concat { .. })
 }

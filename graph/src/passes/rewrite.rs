@@ -2,7 +2,7 @@
 
 use crate::{Graph, Node, NodeId};
 
-/// What becomes of a node.
+/// What happens to a node.
 #[expect(clippy::large_enum_variant, reason = "one at a time, on the stack")]
 pub(super) enum Fate {
     /// It stays, possibly changed.

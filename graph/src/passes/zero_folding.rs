@@ -51,7 +51,7 @@ impl ZeroWhen {
         }
     }
 
-    /// Whether the value is zero, for what is known of the operands.
+    /// Whether the value is zero, given how many of the operands are.
     pub(crate) fn holds(self, operands: usize, zero_operands: usize) -> bool {
         match self {
             Self::Always => true,

@@ -7,12 +7,12 @@ use crate::cost::{StaticCost, op_cost};
 use crate::reuse::Kind;
 use crate::{Graph, Node, Op};
 
-/// The static cost of every node of a supernet; of a sum, for each number of operands that can be left of it. The layers that
-/// a [`Selector`](super::Selector) finds then have the costs and distances that a
-/// [`LoweredNetwork`](crate::LoweredNetwork) of the same architecture has.
+/// The static cost of every node of a supernet; for a sum, one cost for each number of operands that it can have left.
+/// The layers of a [`Selector`](super::Selector) get the same costs and distances as in a
+/// [`LoweredNetwork`](crate::LoweredNetwork) of the same architecture.
 #[derive(Debug, Clone)]
 pub struct SelectedCosts {
-    /// Node `i` with `n` operands left stands at `starts[i] + n`, one that is no sum at `starts[i]`.
+    /// Index `starts[i] + n` is node `i`, a sum with `n` operands left; index `starts[i]` is any other node `i`.
     costs: Vec<StaticCost>,
     starts: Vec<u32>,
     is_sum: Vec<bool>,
@@ -59,14 +59,14 @@ impl SelectedCosts {
         compiled
     }
 
-    /// Where a layer stands in a table with one entry for each node, and one more for each operand of a sum.
+    /// Index of a layer in a table with one entry for each node, and one more for each operand of a sum.
     #[must_use]
     pub fn slot(&self, layer: &SelectedLayer) -> usize {
         let node = layer.node.0;
         (self.starts[node] + if self.is_sum[node] { layer.operands } else { 0 }) as usize
     }
 
-    /// The cost of the network that these layers make: of parameters that several share, the largest count once.
+    /// The cost of the network of these layers; parameters that several share count once, at their largest size.
     pub fn cost(&mut self, layers: &[SelectedLayer]) -> StaticCost {
         self.stored.fill([0; 2]);
         let mut total = StaticCost::default();
@@ -86,7 +86,7 @@ impl SelectedCosts {
     pub fn reuse_distances(&mut self, layers: &[SelectedLayer], distances: &mut Vec<u64>) {
         distances.clear();
         let mut moved: u64 = 0;
-        // The first time round only finds where each kind ends.
+        // The first round only finds where each kind ends.
         for round in 0..2 {
             for layer in layers {
                 let cost = self.costs[self.slot(layer)];
@@ -101,7 +101,7 @@ impl SelectedCosts {
     }
 }
 
-/// The number of a value, the next one where it is new.
+/// The number of a value; a new value gets the next number.
 fn number<T: std::hash::Hash + Eq>(known: &mut HashMap<T, u32>, value: T) -> u32 {
     let next = known.len() as u32;
     *known.entry(value).or_insert(next)

@@ -2,7 +2,7 @@
 
 use super::{Role, Selector};
 
-/// Work space: for each step the step whose memory its value lies in, and the last one that needs that memory.
+/// Work space: for each step, the step whose memory holds its value, and the last step that needs that memory.
 #[derive(Debug, Clone)]
 pub(super) struct Lifetimes {
     buffer: Vec<u32>,
@@ -20,13 +20,13 @@ const KEPT: u32 = u32::MAX;
 
 impl Selector {
     /// The most bytes alive at once in the network selected last: activations, as
-    /// [`Graph::peak_activation_bytes`](crate::Graph::peak_activation_bytes) counts them, and the workspace of the layer
-    /// that runs, by its node in the supernet.
+    /// in [`Graph::peak_activation_bytes`](crate::Graph::peak_activation_bytes), and the workspace of the running layer.
+    /// `workspace` is indexed by node of the supernet.
     pub fn peak_bytes(&mut self, workspace: &[u64]) -> u64 {
         let Lifetimes { buffer, last_use } = &mut self.memory;
         let mut live = 0;
         for (i, step) in self.steps.iter().enumerate() {
-            // The caller keeps the inputs, and constants stand before the network runs.
+            // The caller keeps the inputs, and constants exist before the network runs.
             let is_constant = self.needed[i] && self.zero[i];
             if step.role == Role::Input || is_constant {
                 live += step.bytes;
@@ -66,14 +66,14 @@ impl Selector {
                 live += step.bytes;
             }
             peak = peak.max(live + workspace.get(i).copied().unwrap_or(0));
-            // What is freed after this layer is what it reads or its own value, each buffer once.
+            // After this layer, only the buffers of its operands and its own value can be freed, each once.
             let [start, end] = step.operands.map(|o| o as usize);
             let sources = self.operands[start..end].iter().map(|&o| self.source[o as usize]).chain([i as u32]);
             for source in sources {
                 let held = buffer[source as usize] as usize;
                 if last_use[held] == i as u32 {
                     live -= self.steps[held].bytes;
-                    // Not twice, if two operands are one value.
+                    // Not freed twice if two operands are one value.
                     last_use[held] = KEPT;
                 }
             }

@@ -17,7 +17,7 @@ enum Role {
     Choice(u32),
     /// Drops operands that are zero.
     Add,
-    /// Stands before the network runs and stays in memory.
+    /// Exists before the network runs and stays in memory.
     Input,
     /// Computes, unless its value is known to be zero.
     Layer(ZeroWhen),
@@ -28,7 +28,7 @@ struct Step {
     role: Role,
     /// Where its operands start and end in [`Selector::operands`].
     operands: [u32; 2],
-    /// Hands a single operand on unchanged.
+    /// Returns a single operand unchanged.
     forwards_input: bool,
     /// Shares its operand's memory.
     is_view: bool,
@@ -37,18 +37,18 @@ struct Step {
 }
 
 /// Finds the layers of an architecture as [`Runtime::TorchEager`](crate::runtime::Runtime::TorchEager) runs them: pruned,
-/// zeros folded, identities left out. Selecting allocates nothing; the work space is part of it.
+/// zeros folded, identities left out. Selecting allocates nothing: the selector holds its work space.
 #[derive(Debug, Clone)]
 pub struct Selector {
     choices: Vec<Choice>,
     steps: Vec<Step>,
     operands: Vec<u32>,
     outputs: Vec<u32>,
-    /// The step whose value a step's value is, after choices and identities.
+    /// The step that computes each step's value, behind choices and identities.
     source: Vec<u32>,
     /// The step's value is known to be zero.
     zero: Vec<bool>,
-    /// Something asks for the step.
+    /// An output or a needed step reads the step's value.
     needed: Vec<bool>,
     layers: Vec<SelectedLayer>,
     memory: memory::Lifetimes,
@@ -59,7 +59,7 @@ pub struct Selector {
 pub struct SelectedLayer {
     /// Its node in the supernet.
     pub node: NodeId,
-    /// Operands it still has: fewer than in the supernet for a sum with operands that are zero.
+    /// Number of operands left: fewer than in the supernet for a sum with operands that are zero.
     pub operands: u32,
 }
 
@@ -134,7 +134,7 @@ impl Selector {
         Ok(&self.layers)
     }
 
-    /// Marks what the outputs can reach. More than what runs, but without looking at unselected candidates again.
+    /// Marks all steps that the outputs can reach: more than those that run, but no unselected candidates.
     fn reach(&mut self, arch: &[u16]) {
         self.needed.fill(false);
         for &output in &self.outputs {
@@ -156,7 +156,7 @@ impl Selector {
         }
     }
 
-    /// Where values come from and which are zero.
+    /// Finds where values come from and which are zero.
     fn resolve(&mut self, arch: &[u16]) {
         for (i, step) in self.steps.iter().enumerate() {
             if !self.needed[i] {
@@ -189,12 +189,12 @@ impl Selector {
                 }
             };
             self.source[i] = source;
-            // A step that hands a zero on is not one itself: only sources are asked for it.
+            // A step that forwards a zero is not marked: only sources are checked.
             self.zero[i] = zero && source as usize == i;
         }
     }
 
-    /// Keeps what runs: asked for by something that runs, and not zero.
+    /// Keeps the steps that run: an output or a running step reads them, and they are not zero.
     fn demand(&mut self) {
         self.layers.clear();
         self.needed.fill(false);

@@ -21,13 +21,13 @@ use crate::{Estimator, SizeEffect};
 pub use predictor::{Prediction, Predictor};
 pub use table::CostTable;
 
-/// Architectures are handed to the cores in parts of at least this many: a part copies the work space.
+/// Minimum number of architectures in a part for one core: each part copies the work space.
 const PART: usize = 512;
 
 /// Predicts populations of one space as [`Estimator::estimate`] predicts each network, about a thousand times as fast.
 ///
-/// It knows the size effect and, where nothing is fused, the places of layers. Where a runtime fuses layers and the LUT
-/// knows places, it uses means over all places ([`BatchEstimator::ignores_context`]).
+/// It includes the size effect and, if nothing is fused, the places of layers. If a runtime fuses layers and the LUT
+/// has places, it uses means over all places ([`BatchEstimator::ignores_context`]).
 #[derive(Debug, Clone)]
 pub struct BatchEstimator {
     scorer: Scorer,
@@ -54,12 +54,12 @@ impl Scorer {
     }
 }
 
-/// A network as the batch form predicts it.
+/// The prediction of a network by the batch form.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct BatchEstimate {
     /// Milliseconds.
     pub latency_ms: f64,
-    /// 95 % interval for a run in a session of its own; absent where the LUT has no calibration.
+    /// 95 % interval for a run in another session; absent if the LUT has no calibration.
     pub interval_ms: Option<[f64; 2]>,
     /// Trainable parameters.
     pub params: u64,
@@ -68,8 +68,8 @@ pub struct BatchEstimate {
 }
 
 impl BatchEstimator {
-    /// Compiles a space. `None` where it cannot be exact: a layer that can run has no entry, or the runtime makes one
-    /// layer of several and what it makes depends on other choices.
+    /// Compiles a space. `None` if it cannot be exact: a layer that can run has no entry, or the runtime fuses several
+    /// layers into one that depends on other choices.
     #[must_use]
     pub fn compile(space: &Space, runtime: Runtime, estimator: &Estimator<'_>) -> Option<Self> {
         let by_place = estimator.lut.is_context_dependent();
@@ -88,7 +88,7 @@ impl BatchEstimator {
         })
     }
 
-    /// Whether single estimates know more: that a layer's time depends on what ran before it.
+    /// Whether only single estimates include that a layer's time depends on the layers before it.
     #[must_use]
     pub fn ignores_context(&self) -> bool {
         self.ignores_context
@@ -117,7 +117,7 @@ impl BatchEstimator {
         })
     }
 
-    /// Milliseconds of many, in parallel, without an allocation for each.
+    /// Milliseconds of many architectures, in parallel, without an allocation for each.
     ///
     /// # Errors
     /// The first that is not an architecture of the space.

@@ -1,4 +1,4 @@
-//! What is known of a network without its graph.
+//! The data of a network that need no graph.
 
 use nasprof_graph::size::SIZES;
 

@@ -8,7 +8,7 @@ use nasprof_spaces::Space;
 use super::{BatchEstimate, BatchEstimator};
 use crate::Estimator;
 
-/// The batch form where it says what single estimates say, else single estimates.
+/// The batch form if it is equivalent to single estimates, else single estimates.
 #[derive(Debug, Clone)]
 pub struct Predictor<'a> {
     batch: Option<BatchEstimator>,
@@ -17,12 +17,12 @@ pub struct Predictor<'a> {
     space: &'a Space,
 }
 
-/// A network as it is predicted.
+/// The prediction of a network.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prediction {
     /// Milliseconds; absent if a layer has no entry.
     pub latency_ms: Option<f64>,
-    /// 95 % interval for a run in a session of its own.
+    /// 95 % interval for a run in another session.
     pub interval_ms: Option<[f64; 2]>,
     /// Trainable parameters.
     pub params: u64,

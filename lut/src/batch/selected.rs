@@ -1,5 +1,5 @@
-//! Spaces in which the cost of a choice depends on other choices, and LUTs in which the place of a layer matters: the
-//! layers of each architecture are found and summed.
+//! Spaces in which the cost of a choice depends on other choices, and LUTs in which the place of a layer matters: finds
+//! and sums the layers of each architecture.
 
 use nasprof_graph::expectation::keys_that_can_run;
 use nasprof_graph::passes::SelectError;
@@ -13,26 +13,27 @@ use crate::estimate::LayerAt;
 use crate::queued::LaunchedLayer;
 use crate::{Estimator, TimingCalibration};
 
-/// Most times by place that are kept.
+/// Maximum number of cached times by place.
 const MAX_KNOWN: usize = 1 << 16;
 
-/// The time of every node of a supernet; of a sum, for each number of operands that can be left of it.
+/// The time of every node of a supernet; for a sum, one time for each possible number of remaining operands.
 #[derive(Debug, Clone)]
 pub(super) struct SelectedLayers {
     selector: Selector,
     costs: SelectedCosts,
     /// By [`SelectedCosts::slot`]; absent for what never runs.
     layers: Vec<Option<LayerAt>>,
-    /// Where times are not added up: what is launched in their place, and how it makes a latency.
+    /// For latencies that are no sum of times: the launches, and how they make a latency.
     launched: Option<Launched>,
     /// Whether a layer's time depends on its reuse distance.
     by_place: bool,
-    /// Work space: distances of the layers, and times by slot and distance, since a few places occur in most networks.
+    /// Work space: distances of the layers, and times by slot and distance, because most networks have the same few
+    /// places.
     distances: Vec<u64>,
     known: FxHashMap<(u32, u64), f64>,
 }
 
-/// A latency that is no sum of times.
+/// A latency that is not a sum of times.
 #[derive(Debug, Clone)]
 struct Launched {
     /// By slot; absent for what never runs.

@@ -14,9 +14,9 @@ pub struct CostTable {
 }
 
 impl CostTable {
-    /// Compiles any cost of a space's architectures, such as their latency or parameters. `None` where it cannot be exact:
-    /// an architecture without a cost, a zero that could prune across choices, or contributions that are found to depend
-    /// on other choices.
+    /// Compiles any cost of a space's architectures, such as their latency or parameters. `None` if it cannot be exact:
+    /// an architecture has no cost, a zero could prune across choices, or contributions are found to depend on other
+    /// choices.
     #[must_use]
     pub fn tabulate(space: &Space, cost: impl Fn(&Arch) -> Option<f64>) -> Option<Self> {
         if space.graph.nodes().iter().any(|node| matches!(node.op, Op::Zero { .. })) {
@@ -33,7 +33,7 @@ impl CostTable {
                 compiled.table.push(cost(&arch)? - base);
             }
         }
-        // Independence is checked and not assumed: every candidate once more, all choices moved at the same time.
+        // Independence is checked, not assumed: every candidate once more, with all choices changed at the same time.
         let most = space.choices.iter().map(|c| c.candidates.len()).max().unwrap_or(0);
         for step in 0..2 * most {
             let moved = space.choices.iter().enumerate().map(|(i, c)| ((step + i * step) % c.candidates.len()) as u16);
@@ -59,19 +59,19 @@ impl CostTable {
         &self.table[self.starts[choice]..end]
     }
 
-    /// The least that an architecture can cost, with the one that does: each choice at its cheapest candidate.
+    /// The lowest cost and its architecture: each choice at its cheapest candidate.
     #[must_use]
     pub fn minimum(&self) -> (Arch, f64) {
         self.extreme(1.0)
     }
 
-    /// The architecture with the highest cost, and the cost; of several the first.
+    /// The highest cost and its architecture; the first one among equals.
     #[must_use]
     pub fn maximum(&self) -> (Arch, f64) {
         self.extreme(-1.0)
     }
 
-    /// The least of the costs times a sign.
+    /// The minimum of the costs times a sign.
     fn extreme(&self, sign: f64) -> (Arch, f64) {
         let ends = self.starts.iter().skip(1).copied().chain([self.table.len()]);
         let selected = self.starts.iter().zip(ends).map(|(&start, end)| {
@@ -83,7 +83,7 @@ impl CostTable {
         (arch, cost)
     }
 
-    /// The cost of what may not be an architecture of the space.
+    /// The cost of an architecture that may not belong to the space.
     pub(super) fn checked_score(&self, arch: &Arch) -> Result<f64, SelectError> {
         if arch.0.len() != self.starts.len() {
             return Err(SelectError::Count { expected: self.starts.len(), actual: arch.0.len() });

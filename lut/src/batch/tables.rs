@@ -23,7 +23,7 @@ pub(super) struct Tables {
 impl Tables {
     /// `None` where choices depend on each other or a layer has no entry.
     pub(super) fn new(space: &Space, runtime: Runtime, estimator: &Estimator<'_>) -> Option<Self> {
-        // The tables ask for the same networks: each is built once.
+        // The tables need the same networks: each is built once.
         let known: RefCell<HashMap<Arch, Option<SumAndSizes>>> = RefCell::new(HashMap::new());
         let of = |arch: &Arch| {
             *known.borrow_mut().entry(arch.clone()).or_insert_with(|| {

@@ -4,17 +4,17 @@ use nasprof_graph::LayerKey;
 
 use super::error::ImportError;
 
-/// More lines than any table of layers has.
+/// Maximum lines of a table; no table of layers has more.
 const MAX_ENTRIES: usize = 1_000_000;
 
-/// A value as it stands in a table.
+/// A value in a table.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Entry {
-    /// The layer, or why it is none of ours.
+    /// The layer, or why it is not one of nasprof's layers.
     pub(super) key: Result<LayerKey, String>,
     /// The number.
     pub(super) value: f64,
-    /// Its text: how many digits it has tells how it was rounded.
+    /// Its text: the number of digits shows how it was rounded.
     pub(super) text: String,
 }
 
@@ -38,7 +38,7 @@ impl Entry {
     }
 }
 
-/// Refuses what is too long to be a table.
+/// Refuses a text that is too long for a table.
 pub(super) fn bounded(entries: Vec<Entry>) -> Result<Vec<Entry>, ImportError> {
     if entries.len() > MAX_ENTRIES {
         return Err(ImportError::Format(format!("more than {MAX_ENTRIES} entries")));

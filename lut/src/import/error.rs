@@ -6,13 +6,13 @@ use thiserror::Error;
 /// A table that cannot be imported.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ImportError {
-    /// It is not what it should be.
+    /// It is not a valid table of its format.
     #[error("{0}")]
     Format(String),
-    /// Neither the table nor the command says what numbers are counted in.
+    /// Neither the table nor the command names the unit of the numbers.
     #[error("unknown latency unit")]
     Unit,
-    /// Both say it, and differently.
+    /// Table and command name different units.
     #[error("the column says {column}, {asked} was asked for")]
     Units {
         /// The column's.
@@ -34,7 +34,7 @@ pub enum ImportError {
     /// One layer with two times.
     #[error("duplicate entry `{0}` with different times")]
     Twice(LayerKey),
-    /// Most of it cannot be right.
+    /// It is mostly implausible.
     #[error("most of the table is implausible: {0}")]
     Suspicious(String),
 }

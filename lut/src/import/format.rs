@@ -1,12 +1,12 @@
-//! How a foreign table is written, and what its numbers are counted in.
+//! Formats and units of foreign tables.
 
-/// Formats that are understood.
+/// Supported formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// CSV with a header: a column `key` of this program's keys, and one of latencies (`latency`, or `latency_ms` …).
     Table,
-    /// What NNabla-NAS' `LatencyGraphEstimator` remembers: a JSON object or CSV of two columns without a header, from the
-    /// operator's text to its latency.
+    /// The memory of NNabla-NAS' `LatencyGraphEstimator`: a JSON object or CSV of two columns without a header, from
+    /// the operator's text to its latency.
     Nnabla,
     /// The profile of TensorRT's `trtexec --exportProfile`.
     Trtexec,
@@ -38,19 +38,19 @@ impl Format {
         }
     }
 
-    /// Whether its entries are layers of a space; else they are those of a model of their own.
+    /// Whether its entries are layers of a space; else they are layers of their own model.
     #[must_use]
     pub fn is_of_a_space(self) -> bool {
         matches!(self, Self::Table | Self::Nnabla)
     }
 }
 
-/// Whether a format of that name is the profile of a model.
+/// Whether the format of this name is the profile of a model.
 pub(crate) fn is_runtime_profile(name: &str) -> bool {
     [Format::Trtexec, Format::TfliteCsv, Format::OnnxRuntime].iter().any(|format| format.name() == name)
 }
 
-/// What numbers are counted in.
+/// Units of latencies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// Seconds.
@@ -64,7 +64,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// As in column names.
+    /// Its name, as in column names.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

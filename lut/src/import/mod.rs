@@ -1,8 +1,8 @@
 //! Imports latency tables of other programs.
 //!
-//! Their measuring methods are unknown, and many circulating tables were partly not measured at all. So every row is
-//! flagged, estimates from them have no interval, implausible values are refused or flagged ([`plausibility`]), and a
-//! failed measurement that was stored as zero becomes a failed row.
+//! Their measuring methods are unknown, and many circulating tables were partly not measured at all. Therefore every
+//! row is flagged, estimates from them have no interval, implausible values are refused or flagged ([`plausibility`]),
+//! and a failed measurement that was stored as zero becomes a failed row.
 
 mod entry;
 mod error;
@@ -28,59 +28,60 @@ pub use self::profile::{ProfileLayer, import_profile, profile_layers};
 use crate::from_journal::static_row;
 use crate::{Context, FORMAT_VERSION, Flag, Imported, Lut, MAX_NS, Row, Times};
 
-/// What is said of a table that it does not say itself.
+/// Facts about a table that the table itself does not contain.
 #[derive(Debug, Clone)]
 pub struct ImportSettings {
-    /// How it is written.
+    /// Its format.
     pub format: Format,
     /// The file's name, for the record.
     pub file: String,
-    /// What its numbers are counted in, unless its columns say so.
+    /// The unit of its numbers, unless its columns name it.
     pub unit: Option<Unit>,
     /// Name of the device it was measured on.
     pub device: String,
     /// Name and digest of the space.
     pub space: (String, String),
-    /// Where layers were timed.
+    /// How layers were timed.
     pub mode: Mode,
     /// Threads that a layer used.
     pub threads: usize,
     /// Batch size that it was measured at.
     pub batch: usize,
-    /// Take a table of which most cannot be right as well, marked.
+    /// Accept a table that is mostly implausible, with flags.
     pub allow_suspicious: bool,
 }
 
-/// What an import gave.
+/// The result of an import.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Import {
     /// The LUT.
     pub lut: Lut,
-    /// What is not known or cannot be right.
+    /// The gaps and implausible values.
     pub report: ImportReport,
 }
 
-/// What an import left out and found.
+/// The report of an import: skipped entries and findings.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ImportReport {
     /// Entries of the table.
     pub entries: usize,
     /// Layers of the space with a time.
     pub rows: usize,
-    /// Layers of the space that the table has no time of.
+    /// Layers of the space without a time in the table.
     pub missing: usize,
     /// Layers whose measurement failed.
     pub failed: usize,
-    /// Entries that are no layer of the space, by reason.
+    /// Entries that are not layers of the space, by reason.
     pub left_out: BTreeMap<String, usize>,
-    /// What cannot be right.
+    /// The implausible values.
     pub findings: Vec<String>,
 }
 
-/// Makes a LUT of a table. `layers` are those of the space, each alone as a graph: entries of others are left out.
+/// Makes a LUT of a table. `layers` are the layers of the space, each alone as a graph: entries of other layers are
+/// skipped.
 ///
 /// # Errors
-/// If the text is not a table of that format, nothing in it is of use, or most of it cannot be right.
+/// If the text is not a table of that format, has no usable entry, or is mostly implausible.
 pub fn import(
     text: &str,
     layers: &BTreeMap<LayerKey, Graph>,

@@ -57,7 +57,7 @@ fn csv(text: &str) -> Result<Vec<(String, String, String)>, ImportError> {
     reader.records().enumerate().map(pair).collect()
 }
 
-/// The operation and the shapes of its data, or why it is none of ours.
+/// The operation and the shapes of its data, or why it is not one of nasprof's layers.
 fn operator(key: &str) -> Result<(Op, Vec<Shape>), String> {
     let parsed = Operator::parse(key).ok_or("its text does not describe an operator")?;
     parsed.layer().ok_or_else(|| format!("`{}` is not a layer, or not with these arguments", parsed.kind))?
@@ -163,7 +163,7 @@ impl<'a> Operator<'a> {
     }
 }
 
-/// Names and values of `{name value, name [1,1]}`; Python's own `{'name': value}` is read alike.
+/// Names and values of `{name value, name [1,1]}`; Python's own `{'name': value}` is read as well.
 fn arguments(text: &str) -> BTreeMap<String, String> {
     let text = text.trim().trim_start_matches('{').trim_end_matches('}');
     let mut arguments = BTreeMap::new();
@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(depthwise.unwrap(), "conv(out=8,kernel=3x3,pad=1x1,groups=8)[8x16x16]");
         assert_eq!(key("ReLU6-(1, 8, 4, 4)-{}").unwrap(), "relu6()[8x4x4]");
         assert_eq!(key("Affine-(1, 8, 2, 2)-(32, 10)-(10,)-{base_axis 1}").unwrap(), "linear(out=10,bias)[32]");
-        // Control: what is not fully said becomes no layer.
+        // Control: an incomplete description does not become a layer.
         assert!(conv("pad [1,1]").is_err());
         assert!(conv(&arguments.replace("channel_last False", "channel_last True")).unwrap_err().contains("last"));
         for bad in ["", "-", "ReLU", "ReLU-", "ReLU-(a)-{}", "Slice-(1, 8)-{}", "ReLU-(1,", "Convolution-(1,2,3,4)-{}"]

@@ -5,41 +5,41 @@ use std::collections::{BTreeMap, HashSet};
 use super::entry::Entry;
 use crate::Row;
 
-/// Digits from which two measurements do not agree by chance.
+/// Number of digits from which two measurements do not agree by chance.
 const TELLING_DIGITS: usize = 5;
-/// Fewer rows tell nothing about a table.
+/// Fewest rows for judging a table.
 const MIN_ROWS: usize = 4;
 /// One number in more than this share of a table's layers is a filler.
 const FILLER: f64 = 0.2;
 /// A table of which this share is marked is refused.
 const MOST: f64 = 0.5;
-/// Layers in proportion to their multiplications to within this, which no machine runs.
+/// Tolerance for times in proportion to multiplications: no machine has times so exactly in proportion.
 const PROPORTIONAL: f64 = 1e-4;
-/// Rows beyond which sums are not looked for: their number grows with the square.
+/// Maximum rows for which sums are searched: the effort grows with the square.
 const MAX_SUMMED: usize = 2000;
 
-/// Multiply-accumulates of a layer from which its time is that of its work.
+/// Multiply-accumulates from which a layer's time depends mainly on its work.
 const TELLING_MACS: u64 = 10_000;
-/// Multiply-accumulates in a second: bounds of what processors do.
+/// Multiply-accumulates per second: bounds for processors.
 const SLOWEST: f64 = 1e5;
 const FASTEST: f64 = 2e15;
 
-/// What was found.
+/// The findings.
 #[derive(Debug, Default)]
 pub(super) struct Judgement {
-    /// For each row: it cannot be right.
+    /// For each row, whether it is implausible.
     pub(super) rows: Vec<bool>,
-    /// In words.
+    /// The findings as text.
     pub(super) findings: Vec<String>,
-    /// Why the table as a whole cannot be right.
+    /// Why the table as a whole is implausible.
     pub(super) whole: Option<String>,
 }
 
-/// Looks at rows beside the entries they were made of.
+/// Checks rows against the entries that they come from.
 pub(super) fn judge(rows: &[(&Row, &Entry)]) -> Judgement {
     let mut judgement = Judgement { rows: vec![false; rows.len()], ..Judgement::default() };
     let failed = rows.iter().filter(|(row, _)| row.times.is_none()).count();
-    // A cell that is empty or `nan` says of itself that there is no time; a zero or a negative one does not.
+    // An empty cell or `nan` declares that there is no time; a zero or a negative value does not.
     for (is_number, words) in
         [(false, "layers have no time: their measurement failed"), (true, "failed measurements are stored as numbers")]
     {
@@ -67,7 +67,7 @@ pub(super) fn judge(rows: &[(&Row, &Entry)]) -> Judgement {
     judgement
 }
 
-/// Looks at all rows, of which those with these numbers have a time.
+/// Checks all rows; only the rows with these numbers have a time.
 type Check = fn(&[(&Row, &Entry)], &[usize]) -> Option<Found>;
 
 struct Found {
@@ -76,7 +76,8 @@ struct Found {
 }
 
 /// Multiply-accumulates in a second that no processor reaches: above those of the largest accelerators, or below those of an
-/// 8-bit microcontroller that computes floats in software. The middle of the table counts: the unit is wrong then.
+/// 8-bit microcontroller that computes floats in software. The median of the table counts; a value outside means a
+/// wrong unit.
 fn impossible_rate(rows: &[(&Row, &Entry)], measured: &[usize]) -> Option<Found> {
     let rate = |i: usize| {
         let seconds = rows[i].0.times.as_ref().map_or(f64::NAN, |times| times.mean_ns / 1e9);
@@ -103,7 +104,7 @@ fn by_value(rows: &[(&Row, &Entry)], measured: &[usize]) -> BTreeMap<u64, Vec<us
     same
 }
 
-/// Different layers with one number of many digits.
+/// Different layers with the same number of many digits.
 fn copied(rows: &[(&Row, &Entry)], measured: &[usize]) -> Option<Found> {
     let is_copy = |group: &Vec<usize>| group.len() > 1 && rows[group[0]].1.digits() >= TELLING_DIGITS;
     let found: Vec<usize> = by_value(rows, measured).into_values().filter(is_copy).flatten().collect();
@@ -112,7 +113,7 @@ fn copied(rows: &[(&Row, &Entry)], measured: &[usize]) -> Option<Found> {
     Some(Found { rows: found, words })
 }
 
-/// One number in much of the table, on layers whose work differs.
+/// The same number in much of the table, for layers with different work.
 fn filled(rows: &[(&Row, &Entry)], measured: &[usize]) -> Option<Found> {
     let works =
         |group: &[usize]| group.iter().map(|&i| (rows[i].0.macs, rows[i].0.bytes)).collect::<HashSet<_>>().len();
@@ -151,7 +152,7 @@ fn proportional(rows: &[(&Row, &Entry)], measured: &[usize]) -> Option<Found> {
     (works.len() >= MIN_ROWS && working.len() * 2 > measured.len()).then_some(Found { rows: working, words })
 }
 
-/// Times that are to the last digit the sum of two others, more of them than chance makes.
+/// Times that equal the sum of two others to the last digit, more often than by chance.
 fn added(rows: &[(&Row, &Entry)], measured: &[usize]) -> Option<Found> {
     let telling: Vec<usize> = measured.iter().copied().filter(|&i| rows[i].1.digits() >= TELLING_DIGITS).collect();
     if telling.len() < MIN_ROWS || telling.len() > MAX_SUMMED {
@@ -161,7 +162,7 @@ fn added(rows: &[(&Row, &Entry)], measured: &[usize]) -> Option<Found> {
     let mut order = telling.clone();
     order.sort_by(|&a, &b| value(a).total_cmp(&value(b)));
     let largest = value(*order.last()?);
-    // Sums of decimal texts are off by a rounding error.
+    // Sums of decimal texts have a rounding error.
     let near = |sum: f64| {
         let at = order.partition_point(|&i| value(i) < sum * (1.0 - 1e-12));
         order.get(at).copied().filter(|&i| value(i) <= sum * (1.0 + 1e-12))
@@ -175,7 +176,7 @@ fn added(rows: &[(&Row, &Entry)], measured: &[usize]) -> Option<Found> {
     }
     found.sort_unstable();
     found.dedup();
-    // Each sum meets one of the numbers that the digits tell apart.
+    // Each sum equals one of the numbers that the digits can distinguish.
     let mut digits: Vec<usize> = order.iter().map(|&i| rows[i].1.digits()).collect();
     digits.sort_unstable();
     let by_chance = sums as f64 * order.len() as f64 / 10_f64.powi(digits[digits.len() / 2] as i32);

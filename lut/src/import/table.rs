@@ -6,7 +6,7 @@ use super::entry::{Entry, bounded};
 use super::error::ImportError;
 use super::format::Unit;
 
-/// Reads the entries and what they are counted in.
+/// Reads the entries and their unit.
 pub(super) fn read(text: &str, asked: Option<Unit>) -> Result<(Vec<Entry>, Unit), ImportError> {
     let mut reader = csv::ReaderBuilder::new().delimiter(separator(text)).from_reader(text.as_bytes());
     let header = reader.headers().map_err(|e| ImportError::Format(e.to_string()))?.clone();
@@ -31,7 +31,7 @@ pub(super) fn read(text: &str, asked: Option<Unit>) -> Result<(Vec<Entry>, Unit)
     Ok((bounded(entries)?, unit))
 }
 
-/// What separates the columns of the first line: programs of some countries write a semicolon.
+/// The separator of the first line's columns: in some locales, programs write a semicolon.
 fn separator(text: &str) -> u8 {
     let header = text.lines().next().unwrap_or_default();
     [b',', b';', b'\t'].into_iter().find(|&byte| header.as_bytes().contains(&byte)).unwrap_or(b',')

@@ -10,13 +10,13 @@ use crate::{Anchor, Calibration, Lut, Row, SizeEffect, Slope};
 
 /// The calibration and the anchors for merged rows.
 ///
-/// A part's factor turns the sum of its own rows into its networks. Merged rows are at a level between the parts, so each
-/// part's anchors' sums are brought there. Two parts that differ say that a next session may be as far off as either of
-/// them would have it.
+/// A part's factor turns the sum of its own rows into its networks. Merged rows are at a level between the parts, so
+/// the sums of each part's anchors are scaled to that level. If two parts differ, the next session may be as far off as
+/// either of them says.
 pub(super) fn merge(luts: &[&Lut], rows: &[Row]) -> (Option<Calibration>, Vec<Anchor>) {
     let merged: BTreeMap<&LayerKey, f64> =
         rows.iter().filter_map(|row| Some((&row.key, row.times.as_ref()?.mean_ns))).collect();
-    // How far merged rows are above each part's.
+    // The factor of merged rows over each part's rows.
     let shift = |lut: &Lut| {
         let ratio = |row: &Row| Some((merged.get(&row.key)? / row.times.as_ref()?.mean_ns).ln());
         median(&lut.rows.iter().filter_map(ratio).collect::<Vec<_>>()).unwrap_or(0.0)
@@ -24,7 +24,7 @@ pub(super) fn merge(luts: &[&Lut], rows: &[Row]) -> (Option<Calibration>, Vec<An
     let shifts: Vec<f64> = luts.iter().map(|lut| shift(lut)).collect();
     let known: Vec<(&Calibration, f64)> =
         luts.iter().zip(&shifts).filter_map(|(lut, shift)| Some((lut.context.calibration.as_ref()?, *shift))).collect();
-    // What is known of some networks says nothing of others that nobody compared with the sums of their layers.
+    // Some networks show nothing about others that were never compared with the sums of their layers.
     let calibration = of_all(&known).filter(|_| known.len() == luts.len());
     let mut anchors: BTreeMap<&Arch, Vec<Anchor>> = BTreeMap::new();
     for (lut, shift) in luts.iter().zip(&shifts) {
@@ -39,7 +39,7 @@ pub(super) fn merge(luts: &[&Lut], rows: &[Row]) -> (Option<Calibration>, Vec<An
 fn of_all(known: &[(&Calibration, f64)]) -> Option<Calibration> {
     let logs: Vec<f64> = known.iter().map(|(calibration, _)| calibration.scale.ln()).collect();
     let center = mean(&logs)?;
-    // What each would say of a network, beside what the merged LUT says.
+    // Each part's prediction of a network, relative to the merged LUT's.
     let apart = |(calibration, shift): &(&Calibration, f64)| (calibration.scale.ln() - shift - center).abs();
     let widest = |of: fn(&Calibration) -> f64| known.iter().map(|(c, _)| of(c)).fold(0.0, f64::max);
     let level = known.iter().map(|part| part.0.level_half_width + apart(part)).fold(0.0, f64::max);
@@ -67,7 +67,7 @@ fn size_effect(known: &[(&Calibration, f64)]) -> Option<SizeEffect> {
         let high = all(c, |s| s.high).fold(first[c].high, f64::max);
         let slope = all(c, |s| s.slope).sum::<f64>() / known.len() as f64;
         let usual = all(c, |s| s.usual).sum::<f64>() / parts.len() as f64;
-        // As where it is fitted: rounding must not put it beside values that are all equal.
+        // As in the fit: rounding must not move it away from values that are all equal.
         Slope { slope, usual: usual.max(low).min(high), low, high }
     })))
 }

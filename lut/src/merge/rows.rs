@@ -1,4 +1,4 @@
-//! Rows of one layer from several LUTs.
+//! Merges rows of one layer from several LUTs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::layer_times::INCONSISTENT;
 use crate::{Energy, Flag, Lut, ReusePoint, Row, Times};
 
-/// A layer of which the parts say different things.
+/// A layer on which the parts disagree.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Conflict {
     /// The layer.
@@ -42,7 +42,7 @@ pub(super) fn merge(luts: &[&Lut]) -> (Vec<Row>, Vec<Conflict>) {
     (rows.collect(), conflicts)
 }
 
-/// Each LUT's level: the median over the layers that all have of its time over that of all together.
+/// Each LUT's level: the median, over the layers that all have, of its time divided by the common time.
 fn levels<'a>(layers: impl Iterator<Item = &'a Vec<(usize, &'a Row)>>, luts: usize) -> Vec<f64> {
     let mut logs = vec![Vec::new(); luts];
     for rows in layers {
@@ -58,7 +58,7 @@ fn levels<'a>(layers: impl Iterator<Item = &'a Vec<(usize, &'a Row)>>, luts: usi
     logs.iter().map(|logs| median(logs).map_or(1.0, f64::exp)).collect()
 }
 
-/// One number a session; an imported row has no sessions and counts as one.
+/// One number per session; an imported row has no sessions and counts as one.
 fn sessions<'a>(times: impl Iterator<Item = &'a Times>) -> Vec<f64> {
     let values = |times: &Times| {
         if times.sessions_ns.is_empty() { vec![times.mean_ns] } else { times.sessions_ns.clone() }
@@ -66,7 +66,7 @@ fn sessions<'a>(times: impl Iterator<Item = &'a Times>) -> Vec<f64> {
     times.flat_map(values).collect()
 }
 
-/// What the parts say, where it cannot all be true.
+/// The disagreement between the parts, if they contradict each other.
 fn conflict(rows: &[(usize, &Row)], levels: &[f64]) -> Option<String> {
     let failed = rows.iter().find_map(|(_, row)| row.times.is_none().then_some(row.error.as_deref()));
     let measured: Vec<f64> =
@@ -88,7 +88,7 @@ fn one(rows: &[(usize, &Row)], levels: &[f64]) -> Row {
     let present: Vec<&Times> = all().filter_map(|row| row.times.as_ref()).collect();
     let mut times = pooled(&present);
     if let Some(times) = &mut times {
-        // Where a LUT does not know the layer, its level is missing from the row: either may be right.
+        // If a LUT does not have the layer, its level is missing from the row: either level may be right.
         if present.len() < levels.len() && levels.len() > 1 {
             let own = rows.iter().filter(|(_, row)| row.times.is_some()).map(|(i, _)| levels[*i]);
             let own = mean(&own.collect::<Vec<_>>()).unwrap_or(1.0);
@@ -117,7 +117,7 @@ fn pooled(parts: &[&Times]) -> Option<Times> {
     let all = || parts.iter().copied();
     let sessions_ns = sessions(all());
     let intervals: Option<Vec<(f64, f64)>> = all().map(|t| t.ci_low_ns.zip(t.ci_high_ns)).collect();
-    // A part without an interval could be anywhere near its value: then nothing is claimed.
+    // The error of a part without an interval is unknown: then the result has no interval either.
     let hull = intervals.map(|intervals| {
         intervals.into_iter().fold((f64::INFINITY, 0.0_f64), |(low, high), (l, h)| (low.min(l), high.max(h)))
     });
@@ -146,11 +146,11 @@ fn pooled(parts: &[&Times]) -> Option<Times> {
     })
 }
 
-/// A quantile of all samples together, from the parts' quantiles with straight lines between them. `None` if one has none.
+/// A quantile of all samples together, from the parts' quantiles by linear interpolation. `None` if a part has none.
 fn quantile(parts: &[&Times], p: f64) -> Option<f64> {
     let curve = |t: &Times| -> Option<[(f64, f64); 6]> {
         let (p75, p90) = (t.p75_ns?, t.p90_ns?);
-        // Nothing is known of the upper tail; it must end somewhere for the share of samples to become one.
+        // The upper tail is unknown, but it must end somewhere for the share of samples to become one.
         let end = p90 + (p90 - p75);
         Some([(t.min_ns?, 0.0), (t.p10_ns?, 0.1), (t.p25_ns?, 0.25), (p75, 0.75), (p90, 0.9), (end, 1.0)])
     };
@@ -189,7 +189,7 @@ fn reuse<'a>(points: impl Iterator<Item = &'a ReusePoint>) -> Vec<ReusePoint> {
     sums.into_iter().map(point).collect()
 }
 
-/// Means, between the smallest and the largest window. Meters that count different things make no common figure.
+/// Means, between the smallest and the largest window. Meters that count different things have no common figure.
 fn energy(parts: &[&Energy]) -> Option<Energy> {
     let first = parts.first()?;
     if parts.iter().any(|energy| energy.energy_method != first.energy_method) {

@@ -1,17 +1,17 @@
-//! What no measurement of a model can have given.
+//! Refuses values that no measurement of a model can have.
 
 use nasprof_profiler::model_profile::{ModelProfile, ModelTime};
 
 use crate::{MAX_COUNT, MAX_NS};
 
-/// Most kernels of a model.
+/// Maximum kernels of a model.
 const MAX_KERNELS: usize = 200_000;
-/// Sums of many times, in another order, agree to this.
+/// Tolerance between sums of many times in different orders.
 const ROUNDING: f64 = 1e-6;
-/// Most that times of a model can be, milliseconds.
+/// Maximum time of a model, milliseconds.
 const MAX_MS: f64 = MAX_NS / 1e6;
 
-/// Refuses values outside their bounds, and such as contradict others.
+/// Refuses values that are out of bounds or that contradict others.
 pub(super) fn check(profile: &ModelProfile) -> Result<(), String> {
     if profile.kernels.len() > MAX_KERNELS {
         return Err(format!("more than {MAX_KERNELS} kernels"));
@@ -46,7 +46,7 @@ pub(super) fn check(profile: &ModelProfile) -> Result<(), String> {
         (Some(whole), Some(error)) => {
             time(whole).map_err(|problem| format!("whole: {problem}"))?;
             let expected = sum / whole.ms - 1.0;
-            // A plain run of no time has no error either.
+            // A plain run that takes no time has no error either.
             match (error - expected).abs() <= ROUNDING * (1.0 + expected.abs()) {
                 true => Ok(()),
                 false => Err(format!("sum_error is {error}, but the kernels are {expected} off the plain run")),

@@ -12,21 +12,21 @@ pub struct TimeDiff {
     pub before_ms: f64,
     /// Milliseconds after.
     pub after_ms: f64,
-    /// After over before; absent where it took no time before.
+    /// After over before; absent if it took no time before.
     pub ratio: Option<f64>,
-    /// 95 % interval of the ratio; absent where a time has none, or the time before may be nothing.
+    /// 95 % interval of the ratio; absent if a time has no interval, or if the time before may be zero.
     pub ratio_interval: Option<[f64; 2]>,
 }
 
-/// By what two kernels were found to be the same.
+/// The criterion by which two kernels were matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Likeness {
     /// Name, operator, shapes and provider.
     All,
-    /// Operator, shapes and provider: the names differ, as those that a runtime numbers.
+    /// Operator, shapes and provider; the names differ, like names that a runtime numbers.
     Work,
-    /// The name alone: another operator, shape or provider.
+    /// The name alone; operator, shapes or provider differ.
     Name,
 }
 
@@ -41,7 +41,7 @@ pub struct KernelDiff {
     pub after_name: String,
     /// Its operator after.
     pub after_operator: String,
-    /// By what it was found.
+    /// The criterion of the match.
     pub likeness: Likeness,
     /// Its times.
     #[serde(flatten)]
@@ -51,9 +51,9 @@ pub struct KernelDiff {
 /// How two profiles differ.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModelDiff {
-    /// A plain run, where both have one.
+    /// A plain run, if both have one.
     pub whole: Option<TimeDiff>,
-    /// The kernels of each together: those of one only count.
+    /// The sum of each profile's kernels, including kernels of that profile only.
     pub sum: TimeDiff,
     /// Median ratio of the kernels in both: the common factor.
     pub level: Option<f64>,
@@ -88,13 +88,13 @@ pub fn model_diff(before: &ModelProfile, after: &ModelProfile) -> ModelDiff {
     }
 }
 
-/// For each later kernel, which of the first it is and by what.
+/// For each kernel of the second profile, its match in the first and the criterion.
 fn likenesses(first: &[KernelPart], later: &[KernelPart]) -> Vec<Option<(usize, Likeness)>> {
     fn work(part: &KernelPart) -> (&str, &str, &[String], &[String], Option<u64>) {
         let kernel = &part.kernel;
         (&kernel.operator, &kernel.provider, &kernel.inputs, &kernel.outputs, kernel.parameter_bytes)
     }
-    // What ONNX Runtime appends to a node that it has changed depends on the processor.
+    // The suffix that ONNX Runtime appends to a changed node depends on the processor.
     fn name(part: &KernelPart) -> Option<&str> {
         let name = part.kernel.name.split("_token_").next().unwrap_or_default();
         Some(name.strip_suffix("_nchwc").unwrap_or(name)).filter(|name| !name.is_empty())
@@ -108,10 +108,11 @@ fn likenesses(first: &[KernelPart], later: &[KernelPart]) -> Vec<Option<(usize, 
     };
     pair(&mut found, first, later, |part| Some((name(part)?, work(part))));
     note(&found, Likeness::All);
-    // A name with its shapes says more than an operator that many kernels have, a number in a name less.
+    // A name with its shapes is a better match than an operator that many kernels have; a number in a name is a worse
+    // one.
     pair(&mut found, first, later, |part| Some((name(part)?, &part.kernel.inputs, &part.kernel.outputs)));
     note(&found, Likeness::Name);
-    // An operator whose shapes are not told says nothing.
+    // An operator without shapes is not enough for a match.
     pair(&mut found, first, later, |part| Some(work(part)).filter(|_| !part.kernel.inputs.is_empty()));
     note(&found, Likeness::Work);
     pair(&mut found, first, later, name);
@@ -137,7 +138,7 @@ fn alone<'a>(parts: impl Iterator<Item = &'a KernelPart>) -> Vec<KernelPart> {
 }
 
 impl TimeDiff {
-    /// Of two independent measurements.
+    /// From two independent measurements.
     #[must_use]
     pub fn of(before: ModelTime, after: ModelTime) -> Self {
         let ratio = (before.ms > 0.0).then(|| after.ms / before.ms);
@@ -150,13 +151,13 @@ impl TimeDiff {
         }
     }
 
-    /// Milliseconds between the two.
+    /// Difference in milliseconds.
     #[must_use]
     pub fn change(&self) -> f64 {
         (self.after_ms - self.before_ms).abs()
     }
 
-    /// Whether the ratio may be one; absent where that is not known.
+    /// Whether the ratio may be one; absent if unknown.
     #[must_use]
     pub fn may_be_equal(&self) -> Option<bool> {
         let [low, high] = self.ratio_interval?;

@@ -19,12 +19,12 @@ struct Mark {
     _timed_sum_ms: IgnoredAny,
 }
 
-/// Whether the bytes of a file that is no LUT are the profile of a model, damaged or not.
+/// Whether the bytes of a file that is not a LUT are the profile of a model, damaged or not.
 pub(crate) fn is_profile(bytes: &[u8]) -> bool {
     serde_json::from_slice::<Mark>(bytes).is_ok()
 }
 
-/// Reads a profile from the bytes of a file. It is of the current version, whichever the file is of.
+/// Reads a profile from the bytes of a file. The result has the current version, whatever the file's version is.
 ///
 /// # Errors
 /// What is wrong with it.

@@ -1,4 +1,4 @@
-//! An imported profile, which is stored as a LUT, as what it is.
+//! Turns an imported profile, which is stored as a LUT, back into a profile.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ use nasprof_profiler::model_profile::{
 use crate::import::is_runtime_profile;
 use crate::{Flag, Lut, Row};
 
-/// The profile that a LUT was imported from; `None` where it was not. Tables of blocks are none: blocks are no parts of one
-/// model.
+/// The profile that a LUT was imported from; `None` for any other LUT. Tables of blocks are not profiles: blocks are
+/// not parts of one model.
 #[must_use]
 pub fn model_of(lut: &Lut) -> Option<ModelProfile> {
     let imported = lut.context.imported.as_ref().filter(|imported| is_runtime_profile(&imported.format))?;

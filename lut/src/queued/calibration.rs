@@ -7,30 +7,31 @@ use serde::{Deserialize, Serialize};
 
 use super::two_queues::{LaunchedLayer, answers_ns};
 
-/// What a LUT of a processor with a queue holds beside rows and calibration.
+/// Extra data in the LUT of a processor with a queue, beside rows and calibration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Queued {
-    /// What a mark between two layers cost, found in the sessions; it was taken off every row.
+    /// The cost of a mark between two layers in the sessions; it was subtracted from every row.
     pub timer_ns: f64,
     /// From layers to the latencies other than `queue`.
     pub timings: Vec<TimingCalibration>,
 }
 
 impl Queued {
-    /// Whether it tells a latency.
+    /// Whether it predicts a latency.
     #[must_use]
     pub fn tells(&self, timing: Timing) -> bool {
         timing == Timing::Queue || self.calibration(timing).is_some()
     }
 
-    /// The calibration of a latency; none for `queue`, which has the LUT's own.
+    /// The calibration of a latency; `None` for `queue`, which uses the LUT's own.
     #[must_use]
     pub fn calibration(&self, timing: Timing) -> Option<&TimingCalibration> {
         self.timings.iter().find(|calibration| calibration.timing == timing)
     }
 
-    /// That of a merged LUT: what all of them tell. An anchor's architecture means something in its own space only.
+    /// The data of a merged LUT: the latencies that all parts predict. An anchor's architecture means something in its
+    /// own space only.
     pub(crate) fn merged(all: &[Option<&Self>], one_space: bool) -> Option<Self> {
         let all = all.iter().copied().collect::<Option<Vec<&Self>>>()?;
         let of_all = |timing| {
@@ -63,7 +64,7 @@ impl Queued {
 }
 
 /// `latency = scale * time + layer_ns * layers + call_ns`. The time is the sum of the kernels for `graph`, and the end of
-/// both queues for `wall`. At most one of the constants is there: which, left-out networks decide.
+/// both queues for `wall`. At most one of the constants is used; left-out networks decide which.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TimingCalibration {
@@ -71,7 +72,7 @@ pub struct TimingCalibration {
     pub timing: Timing,
     /// The factor.
     pub scale: f64,
-    /// Nanoseconds of each layer beside its time; negative where less passes between kernels than in a queue.
+    /// Nanoseconds of each layer beside its time; negative if the gaps between kernels are shorter than in a queue.
     pub layer_ns: f64,
     /// Nanoseconds of each call.
     pub call_ns: f64,
@@ -100,7 +101,7 @@ pub struct TimingAnchor {
 }
 
 impl TimingCalibration {
-    /// The time of a network before the calibration: how much later it ends because of each layer.
+    /// The time of a network before the calibration: the delay by each layer.
     pub(super) fn times<'a>(
         &self,
         layers: impl IntoIterator<Item = LaunchedLayer> + 'a,
@@ -123,14 +124,14 @@ impl TimingCalibration {
         self.ms(time_ns, count)
     }
 
-    /// What each layer adds to the latency, milliseconds; together they are the latency.
+    /// The part of each layer in the latency, milliseconds; the parts add up to the latency.
     pub(crate) fn shares_ms(&self, layers: impl ExactSizeIterator<Item = LaunchedLayer>) -> Vec<f64> {
         let count = layers.len().max(1) as f64;
         self.times(layers).map(|ns| (self.scale * ns + self.layer_ns + self.call_ns / count) / 1e6).collect()
     }
 
-    /// What a layer adds in a network that is bound by launches or kernels as the layer is, milliseconds. For costs that
-    /// are added up without knowing the network.
+    /// The part of a layer in a network that is bound by launches or by kernels like the layer itself, milliseconds.
+    /// For costs that are added up without the network.
     pub(crate) fn layer_ms(&self, layer: LaunchedLayer) -> f64 {
         let ns = match self.timing {
             Timing::Wall => layer.kernel_ns.max(layer.launch_ns),

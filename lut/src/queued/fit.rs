@@ -7,7 +7,7 @@ use nasprof_base::{Whole, two_parts};
 /// little better by luck.
 const WORTH_IT: f64 = 0.9;
 
-/// A network: its time before the calibration, its layers, and what it took.
+/// A network: its time before the calibration, its layers, and its measured time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Example {
     pub(super) time_ns: f64,
@@ -15,7 +15,7 @@ pub(super) struct Example {
     pub(super) whole_ns: f64,
 }
 
-/// Which constant there is beside the factor.
+/// The constant beside the factor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Scale,
@@ -37,7 +37,7 @@ impl Parts {
     }
 }
 
-/// The form that predicts left-out networks best, and its relative errors then.
+/// The form that predicts left-out networks best, with its relative errors.
 pub(super) fn fit(networks: &[Example]) -> Option<(Parts, Vec<f64>)> {
     let mut best: Option<(Parts, Vec<f64>)> = None;
     for form in [Form::Scale, Form::PerLayer, Form::PerCall] {
@@ -64,7 +64,8 @@ pub(super) fn rms(errors: &[f64]) -> f64 {
     mean(&errors.iter().map(|e| e * e).collect::<Vec<_>>()).unwrap_or(0.0).sqrt()
 }
 
-/// Least squares of relative errors. None where networks do not tell the parts apart, or the factor is none.
+/// Least squares of relative errors. `None` if the networks do not separate the parts, or if the factor is not
+/// positive.
 fn solve(form: Form, networks: &[Example]) -> Option<Parts> {
     let count = match form {
         Form::Scale => {
@@ -72,7 +73,7 @@ fn solve(form: Form, networks: &[Example]) -> Option<Parts> {
             let scale = over(|x| x) / over(|x| x * x);
             return (scale.is_finite() && scale > 0.0).then_some(Parts { scale, layer_ns: 0.0, call_ns: 0.0 });
         }
-        // Two networks are on every line.
+        // A line fits any two networks.
         _ if networks.len() < 3 => return None,
         Form::PerLayer => |network: &Example| network.layers,
         Form::PerCall => |_: &Example| 1.0,
@@ -106,7 +107,7 @@ mod tests {
             assert!((parts.layer_ns - layer_ns).abs() < 20.0 && (parts.call_ns - call_ns).abs() < 500.0, "{parts:?}");
             assert!(rms(&errors) < 5e-4);
         }
-        // The control: without the constant, the same networks are predicted much worse.
+        // Control: without the constant, predictions of the same networks are much worse.
         let all = networks(0.95, -550.0, 0.0);
         let plain = solve(Form::Scale, &all).unwrap();
         assert!(rms(&all.iter().map(|n| plain.whole_ns(n) / n.whole_ns - 1.0).collect::<Vec<_>>()) > 5e-3);

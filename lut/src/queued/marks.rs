@@ -1,19 +1,20 @@
-//! What a mark between two layers costs, and observations without it.
+//! The cost of a mark between two layers, and observations without it.
 //!
-//! On a GPU a mark (a CUDA event) costs about as much as a small layer, inside a running network more than between two
-//! empty ones. The same network was run with and without marks in the same visits: the difference, for each layer, is it.
+//! On a GPU a mark (a CUDA event) costs about as much as a small layer, and more inside a running network than between
+//! two empty ones. The same visits run a network with and without marks: the difference per layer is the cost of a
+//! mark.
 
 use nasprof_base::statistics::{mean, median, trimmed_mean};
 use nasprof_profiler::protocol::Run;
 
 use crate::{LutError, Observations, SessionObservations};
 
-/// A layer without a kernel of its own, such as a flattening, takes no time of the GPU. A row of nothing would be a failure to
-/// measure, so it stands with this part of what a mark costs.
+/// A layer without its own kernel, such as a flattening, takes no GPU time. A row of zero would be a failed
+/// measurement, so the row gets this share of the cost of a mark.
 const LEAST: f64 = 0.05;
 
-/// The observations with what marks cost taken off every layer, and what that is, nanoseconds in the mean over sessions;
-/// `None` if the device has no queue.
+/// The observations with the cost of marks subtracted from every layer, and that cost, nanoseconds as the mean over
+/// sessions; `None` if the device has no queue.
 ///
 /// # Errors
 /// If a session of such a device timed no network both with marks and without.
@@ -38,7 +39,7 @@ pub(crate) fn without_marks(observations: &Observations) -> Result<Option<(Obser
     Ok(Some((without, mean(&marks).unwrap_or(0.0))))
 }
 
-/// The median over the networks of one session. A mark that seems to cost less than nothing costs nothing.
+/// The median over the networks of one session. A negative cost of a mark counts as zero.
 fn mark_ns(session: &SessionObservations) -> Option<f64> {
     let mut of_networks = std::collections::BTreeMap::<u32, (Vec<f64>, Vec<f64>, usize)>::new();
     for (_, visit) in &session.visits {

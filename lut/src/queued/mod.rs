@@ -1,9 +1,10 @@
-//! LUTs of processors with a queue, such as GPUs: what a mark between two layers costs them is taken off, and from the
-//! layers' times follow the latencies other than `queue` ([`Timing`]).
+//! LUTs of processors with a queue, such as GPUs: the cost of marks between layers is subtracted, and latencies other
+//! than `queue` ([`Timing`]) are derived from the layers' times.
 //!
-//! `graph` is a sum of kernels that follow each other more closely than in a queue. `wall` needs two numbers a layer: the
-//! processor launches one layer after the other, and a kernel starts when it is launched and the one before is done. Both
-//! queues are run over the network. What is left is fitted to the networks that were measured whole in the same sessions.
+//! `graph` is a sum of kernels that follow each other more closely than in a queue. `wall` needs two numbers per layer:
+//! the processor launches one layer after the other, and a kernel starts when it is launched and the previous kernel is
+//! done. Both queues are simulated over the network. The rest is fitted to the networks measured whole in the same
+//! sessions.
 
 mod calibration;
 mod fit;

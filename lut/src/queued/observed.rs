@@ -1,4 +1,4 @@
-//! What sessions on a processor with a queue observed of latencies other than `queue`.
+//! Observations of latencies other than `queue`, in sessions on a processor with a queue.
 
 use std::collections::BTreeMap;
 
@@ -15,18 +15,18 @@ use crate::occurrences::Occurrences;
 use crate::variance::{Variance, VariancePrior};
 use crate::{Observations, ReusePoint, SessionObservations};
 
-/// Fewest networks for a calibration, as for that of `queue`.
+/// Fewest networks for a calibration, as for `queue`.
 const FEWEST: usize = 4;
 
-/// The processor's mean time to launch each layer, in the mean over its occurrences; a layer that no visit launched is
-/// absent.
+/// The processor's mean time to launch each layer, as the mean over its occurrences; absent for a layer that no visit
+/// launched.
 pub(crate) fn launches(observations: &Observations) -> BTreeMap<LayerKey, f64> {
     let occurrences = launch_occurrences(observations);
     let keys = observations.workloads.values().flat_map(Workload::keys);
     keys.filter_map(|key| Some((key.clone(), mean_ns(&occurrences.points(key, None))?))).collect()
 }
 
-/// The calibrations of the latencies beside `queue` that were measured. `kernels` has the GPU's times of the layers,
+/// The calibrations of the measured latencies other than `queue`. `kernels` has the GPU's times of the layers,
 /// `prior` says how much the level differs from one occasion to another.
 pub(crate) fn timings(
     observations: &Observations,
@@ -75,7 +75,7 @@ fn of_timing(
         else {
             continue;
         };
-        // As an estimate of a network that was never measured: from the layers' occurrences in the others.
+        // As in an estimate of a network that was never measured: from the layers' occurrences in the others.
         let layer = |key: &LayerKey| {
             let elsewhere = |of: &Occurrences<'_>| mean_ns(&of.points(key, Some(workload.id)));
             let launch_ns = if timing == Timing::Wall { elsewhere(launches)? } else { 0.0 };
@@ -109,7 +109,7 @@ fn of_timing(
     })
 }
 
-/// What a session measured of a network as a whole.
+/// The times of a whole network in a session.
 fn whole_ns(session: &SessionObservations, workload: &Workload, timing: Timing) -> Option<f64> {
     let repeat = session.repeats.get(&workload.id).copied().unwrap_or(1);
     let visits = session.visits.iter().filter(|(_, visit)| visit.workload == workload.id);

@@ -1,6 +1,6 @@
-//! The processor's queue of launches and the GPU's queue of kernels, run over a network.
+//! Simulates the processor's queue of launches and the GPU's queue of kernels over a network.
 
-/// A layer as both queues see it.
+/// A layer in both queues.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct LaunchedLayer {
     /// The processor's time to launch it.
@@ -9,8 +9,8 @@ pub(crate) struct LaunchedLayer {
     pub(crate) kernel_ns: f64,
 }
 
-/// How much later the answer of a network comes because of each of its layers, nanoseconds; the sum is the whole time. A
-/// kernel starts when it was launched and the one before is done; the answer is there when both processors are.
+/// The delay of a network's result by each of its layers, nanoseconds; the sum is the whole time. A kernel starts when
+/// it was launched and the previous kernel is done. The result is ready when both processors are done.
 pub(super) fn answers_ns(layers: impl IntoIterator<Item = LaunchedLayer>) -> impl Iterator<Item = f64> {
     let (mut launched, mut done, mut answered) = (0.0_f64, 0.0_f64, 0.0_f64);
     layers.into_iter().map(move |layer| {
@@ -32,7 +32,7 @@ mod tests {
 
     #[test]
     fn the_slower_queue_decides_and_the_other_is_hidden() {
-        // Bound by launches: the last kernel alone shows. Bound by kernels: the first launch alone shows.
+        // Bound by launches: only the last kernel is visible. Bound by kernels: only the first launch is visible.
         assert!((answer(&[(5.0, 2.0); 10]) - 52.0).abs() < 1e-9);
         assert!((answer(&[(5.0, 8.0); 10]) - 85.0).abs() < 1e-9);
         // Neither sum, nor the larger of the two: a long kernel hides the launches behind it.

@@ -1,4 +1,4 @@
-//! Checks that boards agree on their common part.
+//! Checks that boards agree on the work that all of them measured.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use crate::calibration::FIXED_CLOCKS;
 use crate::variance::{Variance, VariancePrior};
 use crate::{Anchor, Lut};
 
-/// Layers named in a message.
+/// Maximum layers in a message.
 const NAMED: usize = 3;
 
-/// Two boards beside each other.
+/// Two boards in comparison.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Gap {
     /// The slower board.
@@ -22,7 +22,7 @@ pub struct Gap {
     pub faster: String,
     /// Slower over faster, minus one.
     pub difference: f64,
-    /// How much their intervals allow.
+    /// The difference that their intervals allow.
     pub allowed: f64,
 }
 
@@ -36,21 +36,21 @@ pub struct LayerGap {
     pub gap: Gap,
 }
 
-/// What boards of a kind say of the same work. Level and shape are judged apart: a machine's level wanders from process
-/// to process by more than the ratio of one layer to another does.
+/// The comparison of boards of one kind on the same work. Level and shape are compared separately: a machine's level
+/// varies more from process to process than the ratio of one layer to another.
 ///
-/// The level of each board is known from its processes, and two differ where the difference lies outside its 95 % interval.
-/// There are many layers, so one counts as different only where the intervals for a next session of each board (95 %) do
-/// not even overlap.
+/// The level of each board is known from its processes. Two levels differ if the difference is outside its 95 %
+/// interval. There are many layers, so a layer counts as different only if the 95 % intervals for the next session of
+/// each board do not overlap.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CrossCheck {
     /// Layers that all boards measured at the same positions.
     pub layers: usize,
     /// Networks that all boards measured whole.
     pub networks: usize,
-    /// The two boards that are furthest apart in the mean of all common work.
+    /// The two boards with the largest difference in the mean of all common work.
     pub level: Gap,
-    /// Layers in which two boards differ by more than is allowed, the furthest apart first.
+    /// Layers in which two boards differ by more than is allowed, the largest difference first.
     pub disagreements: Vec<LayerGap>,
     /// Largest difference of a common layer between two boards, its level included: logarithm of the ratio.
     pub largest_log_difference: f64,
@@ -60,12 +60,12 @@ pub struct CrossCheck {
     pub network_shape_log_difference: f64,
 }
 
-/// Logarithms of times by item, one a session, on each board.
+/// Logarithms of times by item, one per session, on each board.
 type Table<K> = BTreeMap<K, Vec<Vec<f64>>>;
 
 impl CrossCheck {
-    /// Compares LUTs of the same work, one a board. `None` if nothing is common or a board has one session only: it does not
-    /// know its own spread then.
+    /// Compares LUTs of the same work, one per board. `None` if nothing is common, or if a board has only one session,
+    /// so that its own spread is unknown.
     pub(super) fn of(luts: &[Lut]) -> Option<Self> {
         let devices: Vec<&str> = luts.iter().map(|lut| lut.context.header.device.as_str()).collect();
         let layers = layers(luts);
@@ -77,7 +77,7 @@ impl CrossCheck {
         // Whole networks were measured in more processes.
         let levels = if networks.is_empty() { layer_levels.clone() } else { levels(&networks, luts.len()) };
         let means = |sessions: &[Vec<f64>]| sessions.iter().map(|s| mean(s).unwrap_or(0.0)).collect::<Vec<f64>>();
-        // Boards are measured side by side: what a level does over hours excuses no difference.
+        // Boards are measured at the same time: drift of the level over hours does not explain a difference.
         let halves = |levels: &Vec<Vec<f64>>| -> Vec<f64> {
             levels.iter().map(|sessions| Variance::of(sessions, FIXED_CLOCKS).confidence_half_width()).collect()
         };
@@ -91,7 +91,7 @@ impl CrossCheck {
         let gap = |(key, boards): (&&LayerKey, &Vec<Vec<f64>>)| {
             let halves: Vec<f64> =
                 boards.iter().map(|sessions| Variance::of(sessions, prior).prediction_half_width()).collect();
-            // The two that are furthest apart for their intervals.
+            // The two with the largest difference relative to their intervals.
             LayerGap { key: (*key).clone(), gap: furthest(&devices, &means(boards), &halves, |a, b| a + b) }
         };
         let mut disagreements: Vec<LayerGap> =
@@ -114,7 +114,7 @@ impl CrossCheck {
         })
     }
 
-    /// Whether a difference lies outside what the boards' intervals allow.
+    /// Whether a difference exceeds the limit from the boards' intervals.
     pub(super) fn disagrees(&self) -> bool {
         self.level.difference > self.level.allowed || !self.disagreements.is_empty()
     }
@@ -144,7 +144,7 @@ impl CrossCheck {
     }
 }
 
-/// The two boards that differ most for what is allowed between them.
+/// The two boards with the largest difference relative to the limit between them.
 fn furthest(devices: &[&str], centers: &[f64], halves: &[f64], allowed: fn(f64, f64) -> f64) -> Gap {
     let boards = 0..devices.len();
     let pairs = boards.clone().flat_map(|a| boards.clone().map(move |b| (a, b))).filter(|(a, b)| a != b);
@@ -173,7 +173,7 @@ fn layers(luts: &[Lut]) -> Table<&LayerKey> {
     common(&by_board)
 }
 
-/// Networks that every board has measured whole, in the sessions of the layers and in those of their own.
+/// Networks that every board has measured whole, in the sessions of the layers and in separate sessions.
 fn networks(luts: &[Lut]) -> Table<&Arch> {
     let all = |anchor: &Anchor| logs(&[anchor.sessions_ns.clone(), anchor.level_sessions_ns.clone()].concat());
     let by_board: Vec<BTreeMap<_, Vec<f64>>> =
@@ -191,7 +191,8 @@ fn logs(times_ns: &[f64]) -> Vec<f64> {
     times_ns.iter().map(|ns| ns.ln()).collect()
 }
 
-/// Each board's level in each session: the median over items of the logarithm beside the item's mean on all boards.
+/// Each board's level in each session: the median over items of the logarithm relative to the item's mean on all
+/// boards.
 fn levels<K>(table: &Table<K>, boards: usize) -> Vec<Vec<f64>> {
     let center = |item: &[Vec<f64>]| mean(&item.iter().filter_map(|sessions| mean(sessions)).collect::<Vec<_>>());
     let beside: Vec<Vec<Vec<f64>>> = table

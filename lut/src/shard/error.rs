@@ -6,7 +6,7 @@ use thiserror::Error;
 use super::cross_check::CrossCheck;
 use crate::{LutError, MergeError};
 
-/// Why several boards' work makes no common LUT.
+/// Why the work of several boards cannot become one LUT.
 #[derive(Debug, Error)]
 pub enum ShardError {
     /// A journal is of a measurement that was not shared.
@@ -28,10 +28,10 @@ pub enum ShardError {
     Twice {
         /// The shard, from 1.
         index: u32,
-        /// Who measured it.
+        /// The boards that measured it.
         devices: [String; 2],
     },
-    /// A shard is not there.
+    /// A shard is missing.
     #[error("shard {index} of {count} is missing")]
     Missing {
         /// The shard, from 1.
@@ -55,22 +55,22 @@ pub enum ShardError {
         /// Where it does not.
         not_on: String,
     },
-    /// Too little is common, or was measured too seldom, to compare the boards.
+    /// The boards have too little common work, or too few sessions, for a comparison.
     #[error("the boards cannot be compared: each board needs two sessions of the same layers to know its own spread")]
     NotComparable,
-    /// The boards may differ by so much that agreeing says nothing.
+    /// The boards may differ by so much that agreement proves nothing.
     #[error(
         "the boards are too unsteady to compare: even a difference of {:.1} % would not show",
         100.0 * allowed
     )]
     Unsteady {
-        /// What their intervals allow, relative.
+        /// The relative difference that their intervals allow.
         allowed: f64,
     },
-    /// They do not agree.
+    /// The boards disagree.
     #[error("{}", cross_check.in_words())]
     Disagree {
-        /// On what.
+        /// The disagreements.
         cross_check: Box<CrossCheck>,
     },
     /// A shard yields no LUT.

@@ -1,9 +1,9 @@
 //! Makes one LUT from the work of several boards of one kind.
 //!
 //! Each board measured a common part and a part of its own. Only the common part can show that boards are alike, so a
-//! LUT is made only if it agrees ([`CrossCheck`]). The LUT is no more certain than the boards are alike: layers of
-//! several boards get the hull of their intervals; layers of one board, and the calibration, are widened by the
-//! largest difference between boards.
+//! LUT is made only if the boards agree on it ([`CrossCheck`]). The LUT's intervals include the differences between
+//! boards: layers of several boards get the hull of their intervals; layers of one board, and the calibration, are
+//! widened by the largest difference between boards.
 
 mod cross_check;
 mod error;
@@ -21,10 +21,10 @@ use crate::{Lut, Observations, Row, from_journal};
 pub use self::cross_check::{CrossCheck, Gap, LayerGap};
 pub use self::error::ShardError;
 
-/// Boards that could be so far apart without showing it are not compared: that they agree would say nothing.
+/// Boards are not compared if a difference of this size would not show: agreement would prove nothing.
 const BLIND: f64 = 0.05;
 
-/// What joining gave.
+/// The result of joining shards.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MergedShards {
     /// The LUT.
@@ -33,10 +33,10 @@ pub struct MergedShards {
     pub cross_check: CrossCheck,
 }
 
-/// Makes one LUT of the journals of all boards that shared a measurement: a pure function of them, in any order.
+/// Makes one LUT from the journals of all boards that shared a measurement: a pure function of them, in any order.
 ///
 /// # Errors
-/// If they are not all shards of one measurement, or the boards are not alike as far as can be told.
+/// If they are not all shards of one measurement, or if the boards are not known to be alike.
 pub fn merge_shards(journals: &[Vec<Event>]) -> Result<MergedShards, ShardError> {
     let mut boards: Vec<Observations> =
         journals.iter().map(|events| Observations::new(events)).collect::<Result<_, _>>()?;
@@ -44,7 +44,7 @@ pub fn merge_shards(journals: &[Vec<Event>]) -> Result<MergedShards, ShardError>
     all_shards(&boards)?;
     same_layers_run(&boards)?;
     let luts: Vec<Lut> = boards.iter().map(from_observations).collect::<Result<_, _>>()?;
-    // Also tells of other contexts, before times are compared that mean different things.
+    // Also detects different contexts, before times with different meanings are compared.
     let mut joined = merge_from(&luts, Devices::Alike)?.lut;
     keep_common(&mut boards);
     let common: Vec<Lut> = boards.iter().map(from_observations).collect::<Result<_, _>>()?;
@@ -66,9 +66,9 @@ fn judge(check: &CrossCheck) -> Result<(), ShardError> {
     Ok(())
 }
 
-/// Every part of one measurement once, each complete.
+/// Checks that every part of one measurement is there once and complete.
 fn all_shards(boards: &[Observations]) -> Result<(), ShardError> {
-    // What makes up the context is compared with the machines' facts, and says what differs.
+    // The rest of the context is compared later, together with the machines' facts; that error lists the differences.
     let asked = |h: &Header| {
         let count = h.shard.map(|shard| shard.count);
         (h.space_digest.clone(), h.mode, h.batch, h.ci.to_bits(), h.sessions, h.max_rounds, h.seed, count)
@@ -96,7 +96,7 @@ fn all_shards(boards: &[Observations]) -> Result<(), ShardError> {
     }
 }
 
-/// A layer that runs on one board and not on another: they are not alike, and they have planned different networks.
+/// A layer that runs on one board and not on another: the boards are not alike, and they planned different networks.
 fn same_layers_run(boards: &[Observations]) -> Result<(), ShardError> {
     let failed = |board: &Observations| -> BTreeSet<LayerKey> {
         let failed = board.trials.iter().filter(|(.., trial)| matches!(trial, Trial::Failed(_)));
@@ -118,7 +118,7 @@ fn same_layers_run(boards: &[Observations]) -> Result<(), ShardError> {
     Ok(())
 }
 
-/// Leaves what every board has measured.
+/// Keeps only the work that every board measured.
 fn keep_common(boards: &mut [Observations]) {
     let numbers = |board: &Observations| -> BTreeSet<u32> { board.workloads.keys().copied().collect() };
     let same = |workload: &u32, of: &Workload, board: &Observations| {
@@ -132,7 +132,8 @@ fn keep_common(boards: &mut [Observations]) {
     }
 }
 
-/// Puts how boards differ into what only some of them measured, and into what is said of whole networks.
+/// Widens the intervals of layers that only some boards measured, and of whole networks, by the difference between
+/// boards.
 fn widen(joined: &mut Lut, parts: &[Lut], check: &CrossCheck) {
     let times = |lut: &Lut| -> BTreeSet<LayerKey> {
         lut.rows.iter().filter(|row| row.times.is_some()).map(|row| row.key.clone()).collect()
@@ -146,13 +147,13 @@ fn widen(joined: &mut Lut, parts: &[Lut], check: &CrossCheck) {
         }
     }
     if let Some(calibration) = &mut joined.context.calibration {
-        // A network's layers come from boards in any mixture, so its level lies anywhere between theirs.
+        // A network's layers come from any mixture of boards, so its level can be anywhere between theirs.
         calibration.level_half_width += check.level_log_difference;
         calibration.shape_half_width = calibration.shape_half_width.hypot(check.network_shape_log_difference);
     }
 }
 
-/// Layers that run, but only in networks with one that does not: nobody could measure them, and the table says so.
+/// Layers that run, but only in networks with a layer that does not: no board could measure them, and the LUT says so.
 fn add_rows_of_none(joined: &mut Lut, board: &Observations) {
     let known: BTreeSet<LayerKey> = joined.rows.iter().map(|row| row.key.clone()).collect();
     for (key, graph, _) in board.trials.iter().filter(|(key, ..)| !known.contains(key)) {
@@ -162,7 +163,7 @@ fn add_rows_of_none(joined: &mut Lut, board: &Observations) {
     joined.rows.sort_by(|a, b| a.key.cmp(&b.key));
 }
 
-/// The LUT of one journal, or of those of all boards that shared a measurement.
+/// The LUT of one journal, or of the journals of all boards that shared a measurement.
 ///
 /// # Errors
 /// As [`from_journal`] for one journal, else as [`merge_shards`].

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::Row;
 
-/// What a column holds.
+/// The type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Text; lists are JSON text.
@@ -20,7 +20,7 @@ use Kind::{Real, Text, Whole};
 /// Columns of files that were written before energy, stored memory and launches were measured; they are read as well.
 const OLDER: [usize; 3] = [30, 36, 37];
 
-/// All columns in their order. Those after `error` up to `reuse` are empty in a failed row.
+/// All columns in order. In a failed row, the columns after `error` up to `reuse` are empty.
 pub(super) const COLUMNS: [(&str, Kind); 38] = [
     ("key", Text),
     ("op", Text),
@@ -68,7 +68,7 @@ const TIMES: std::ops::Range<usize> = 6..22;
 const ENERGY: std::ops::Range<usize> = 30..36;
 /// Columns that are lists.
 const LISTS: [&str; 3] = ["sessions_ns", "reuse", "flags"];
-/// Columns that follow from the others: written for readers, not read back.
+/// Columns that are derived from others: written for readers, not read back.
 const DERIVED: std::ops::Range<usize> = 28..30;
 
 /// A row's values in the order of [`COLUMNS`]; absent values are null.
@@ -91,7 +91,7 @@ pub(super) fn values(row: &Row) -> Result<Vec<Value>, String> {
     Ok(COLUMNS.iter().map(value).collect())
 }
 
-/// The row of such values.
+/// The row with these values.
 pub(super) fn row(values: Vec<Value>) -> Result<Row, String> {
     let mut row = Map::new();
     let mut times = Map::new();

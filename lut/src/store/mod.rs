@@ -17,10 +17,10 @@ pub use nasprof_base::replace_file;
 use crate::model::is_profile;
 use crate::{Context, FORMAT_VERSION, Lut, LutError};
 
-/// A LUT of a hundred thousand rows stays below this.
+/// Maximum bytes of a file; a LUT of a hundred thousand rows is smaller.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// How a LUT is written.
+/// File formats of a LUT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileFormat {
     /// Parquet, with a checksum.
@@ -35,7 +35,7 @@ impl FileFormat {
     /// By the file's ending.
     ///
     /// # Errors
-    /// If the ending is not known.
+    /// If the ending is unknown.
     pub fn of(path: &Path) -> Result<Self, LutError> {
         match path.extension().and_then(|e| e.to_str()).unwrap_or("") {
             "parquet" => Ok(Self::Parquet),
@@ -55,8 +55,8 @@ impl FileFormat {
 /// Reads a LUT.
 ///
 /// # Errors
-/// If the file cannot be read, is not a LUT, is damaged, or has values that no measurement can have written. The profile of a model
-/// is an error of its own.
+/// If the file cannot be read, is not a LUT, is damaged, or has values that no measurement can produce. The profile of
+/// a model is a separate error.
 pub fn read(path: &Path) -> Result<Lut, LutError> {
     match read_any(path)? {
         Content::Lut(lut) => Ok(*lut),
@@ -64,7 +64,7 @@ pub fn read(path: &Path) -> Result<Lut, LutError> {
     }
 }
 
-/// What a file holds that is read as a LUT.
+/// The contents of a file that is read as a LUT.
 pub(crate) enum Content {
     /// A LUT.
     Lut(Box<Lut>),
@@ -72,7 +72,7 @@ pub(crate) enum Content {
     Model(Vec<u8>),
 }
 
-/// Reads a file once, as what it is.
+/// Reads a file once, as a LUT or a profile.
 pub(crate) fn read_any(path: &Path) -> Result<Content, LutError> {
     let fail = |source| LutError::File { path: path.display().to_string(), source };
     let metadata = fs::metadata(path).map_err(fail)?;
@@ -95,13 +95,13 @@ pub(crate) fn read_any(path: &Path) -> Result<Content, LutError> {
         .map_err(|problem| LutError::Format { path: path.display().to_string(), problem })
 }
 
-/// Reads a LUT from the bytes of a file. It is of the current [`FORMAT_VERSION`], whichever the file is of.
+/// Reads a LUT from the bytes of a file. The result has the current [`FORMAT_VERSION`], whatever the file's version is.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn parse(bytes: Vec<u8>, format: FileFormat) -> Result<Lut, String> {
     match format {
-        // The library is not written for hostile files: some damage makes it panic.
+        // The library does not expect hostile files: some damage makes it panic.
         FileFormat::Parquet => {
             checked(caught(|| parquet_file::decode(bytes)).unwrap_or_else(|| Err("a damaged Parquet file".to_owned()))?)
         }
@@ -129,19 +129,19 @@ fn check_version(context: &Context) -> Result<(), String> {
     }
 }
 
-/// Refuses a path that [`write()`] would refuse for its ending: to be asked before anything is measured for it.
+/// Refuses a path that [`write()`] would refuse for its ending. Call it before the measurement.
 ///
 /// # Errors
-/// If the ending is not known.
+/// If the ending is unknown.
 pub fn check_ending(path: &Path) -> Result<(), LutError> {
     FileFormat::of(path).map(drop)
 }
 
-/// Writes a LUT; a file of that name is replaced in one step or left as it was. What is written has been read back: a file
-/// that cannot be read, or holds something else, is never left behind.
+/// Writes a LUT; a file of that name is replaced in one step or left as it was. The written file is read back: a file
+/// that cannot be read, or has other contents, is never left behind.
 ///
 /// # Errors
-/// If the ending is not known, the LUT cannot be read back, or the disk fails.
+/// If the ending is unknown, the LUT cannot be read back, or the disk fails.
 pub fn write(lut: &Lut, path: &Path) -> Result<(), LutError> {
     let unwritable = |problem| LutError::Unwritable { path: path.display().to_string(), problem };
     let bytes = encode(lut, FileFormat::of(path)?).map_err(unwritable)?;

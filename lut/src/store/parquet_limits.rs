@@ -1,7 +1,8 @@
-//! What a Parquet file asks for, before anything is allocated for it.
+//! Checks the memory that a Parquet file requests, before anything is allocated for it.
 //!
-//! The `parquet` crate allocates what the headers of pages say, and those may say anything: 100 bytes can ask for 2 GiB. A LUT
-//! needs few of the format's features, so every page's header is read here first and held against the bytes that are there.
+//! The `parquet` crate allocates the sizes in page headers, which can be anything: 100 bytes can request 2 GiB. A LUT
+//! needs few of the format's features, so every page's header is read here first and compared with the bytes in the
+//! file.
 
 use parquet::basic::{Compression, Repetition, Type as Physical};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
@@ -9,16 +10,16 @@ use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use super::columns::{COLUMNS, Kind};
 use super::thrift::{I32, LIST, STRUCT, Thrift};
 
-/// Most rows of a LUT.
+/// Maximum rows of a LUT.
 pub(super) const MAX_ROWS: usize = 1 << 20;
-/// Most bytes of all pages after decompression, and of all texts of a LUT.
+/// Maximum bytes of all pages after decompression, and of all texts of a LUT.
 pub(super) const MAX_BYTES: usize = 1 << 30;
-/// Snappy makes at most 64 bytes of 3.
+/// Snappy decompresses 3 bytes to at most 64.
 const MOST_OF_A_BYTE: usize = 22;
-/// A LUT's schema has one element a column and one for all.
+/// A LUT's schema has one element per column and a root.
 const MAX_SCHEMA: usize = 2 * COLUMNS.len();
 
-/// Numbers that the format gives to page types and encodings.
+/// The format's numbers for page types and encodings.
 const DATA_PAGE: usize = 0;
 const DICTIONARY_PAGE: usize = 2;
 /// PLAIN, PLAIN_DICTIONARY, RLE, RLE_DICTIONARY.
@@ -48,7 +49,7 @@ pub(super) fn check_footer(bytes: &[u8]) -> Result<(), String> {
     })
 }
 
-/// Refuses a file that asks for more than its bytes can hold, or has columns of another kind than a LUT's.
+/// Refuses a file that requests more than its bytes can hold, or whose columns differ in kind from a LUT's.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -84,7 +85,7 @@ pub(super) fn check_pages(bytes: &[u8], metadata: &ParquetMetaData) -> Result<()
     Ok(())
 }
 
-/// How values of a kind are stored.
+/// The storage of values of a kind.
 pub(super) fn physical(kind: Kind) -> Physical {
     match kind {
         Kind::Text => Physical::BYTE_ARRAY,
@@ -93,7 +94,7 @@ pub(super) fn physical(kind: Kind) -> Physical {
     }
 }
 
-/// Walks over a column's pages; the bytes that they take after decompression.
+/// Checks a column's pages; returns their bytes after decompression.
 fn pages(bytes: &[u8], column: &ColumnChunkMetaData, rows: usize, most: usize) -> Result<usize, String> {
     let compressed = match column.compression() {
         Compression::UNCOMPRESSED => false,
@@ -133,7 +134,7 @@ fn pages(bytes: &[u8], column: &ColumnChunkMetaData, rows: usize, most: usize) -
     Ok(total)
 }
 
-/// What a page's header says.
+/// The contents of a page's header.
 struct Page {
     is_dictionary: bool,
     /// Bytes in the file.
@@ -211,7 +212,7 @@ mod tests {
         for bad in [header(-1, 20, 7, 0), header(1 << 40, 20, 7, 0), header(300, -20, 7, 0), header(300, 20, -7, 0)] {
             assert!(read(&bad).is_err());
         }
-        // DELTA_BINARY_PACKED says itself how much is to be allocated.
+        // DELTA_BINARY_PACKED itself contains the size to allocate.
         assert!(read(&header(300, 20, 7, 5)).is_err_and(|problem| problem.contains("encoding 5")));
     }
 

@@ -1,10 +1,10 @@
-//! As much of Thrift's compact protocol as is needed to look at the headers of a Parquet file before the `parquet` crate
-//! allocates what they ask for.
+//! The subset of Thrift's compact protocol that is needed to check the headers of a Parquet file before the `parquet`
+//! crate allocates the memory that they request.
 
-/// Structures nest less deeply in any Parquet header.
+/// Maximum nesting of structures; Parquet headers nest less deeply.
 const MAX_DEPTH: usize = 16;
 
-/// Types of the compact protocol that headers of Parquet use.
+/// Types of the compact protocol that Parquet headers use.
 pub(super) const I32: u8 = 5;
 pub(super) const LIST: u8 = 9;
 pub(super) const STRUCT: u8 = 12;
@@ -51,8 +51,8 @@ impl<'a> Thrift<'a> {
         size.ok_or_else(|| format!("a header has the size {value}"))
     }
 
-    /// The fields of a structure: `field` gets number and type of each, and reads its value or says with `false` that it does
-    /// not want it.
+    /// Reads the fields of a structure: `field` gets number and type of each, and reads its value or returns `false` to
+    /// skip it.
     pub(super) fn fields(
         &mut self,
         mut field: impl FnMut(&mut Self, i64, u8) -> Result<bool, String>,
@@ -159,7 +159,7 @@ mod tests {
         for end in 0..whole.len() {
             assert!(skip(&whole[..end]).is_err(), "cut at {end}");
         }
-        // A text and a list longer than what follows, a list of 2^62 elements, a type that is none.
+        // A text and a list that are longer than the rest, a list of 2^62 elements, an invalid type.
         assert!(skip(&[0x18, 0xff, 0x7f, 0]).is_err() && skip(&[0x19, 0xfc, 0x7f, 0]).is_err());
         assert!(skip(&[0x19, 0xf3, 255, 255, 255, 255, 255, 255, 255, 255, 63]).is_err());
         assert!(skip(&[0x1e, 0]).is_err());

@@ -12,10 +12,10 @@ use crate::{
     Slope, Times,
 };
 
-/// No static cost has a larger logarithm: a number of 64 bits has 44.
+/// Maximum logarithm of a static cost: that of a 64-bit number is 44.
 const LARGEST_LOG: f64 = 64.0;
 
-/// Refuses values from which no estimate may be made. What is merely strange is [`crate::check`]'s matter.
+/// Refuses values that must not be used in an estimate. [`crate::check`] reports values that are only suspicious.
 ///
 /// # Errors
 /// The first value that cannot be right, with its row.

@@ -10,7 +10,7 @@ use super::node::{ProfileError, ProfiledNode, TensorType};
 /// Most dimensions of a tensor.
 const MAX_RANK: usize = 64;
 
-/// An event as it is written. What is not needed is not kept.
+/// An event of the file; fields without a use are dropped.
 #[derive(Debug, Deserialize)]
 pub(super) struct Event {
     cat: String,
@@ -18,7 +18,7 @@ pub(super) struct Event {
     /// Whole microseconds.
     #[serde(default)]
     dur: u64,
-    /// When it began, in microseconds since the profile did.
+    /// Start, in microseconds after the start of the profile.
     #[serde(default)]
     ts: u64,
     #[serde(default)]
@@ -42,7 +42,7 @@ impl Event {
         self.ts
     }
 
-    /// An argument as text; absent is empty.
+    /// An argument as text; empty if absent.
     fn text(&self, name: &str) -> &str {
         self.args.get(name).and_then(Value::as_str).unwrap_or_default()
     }
@@ -61,7 +61,7 @@ impl Event {
         let Some(value) = self.args.get(name) else { return Ok(Vec::new()) };
         let tensors = value.as_array().ok_or_else(wrong)?.iter().map(|tensor| {
             let Some((element, shape)) = tensor.as_object().and_then(|tensor| tensor.iter().next()) else {
-                // An input that is left out.
+                // An absent input.
                 return Ok(TensorType { element: String::new(), shape: Vec::new() });
             };
             let shape: Option<Vec<u64>> = shape.as_array().ok_or_else(wrong)?.iter().map(Value::as_u64).collect();
@@ -72,7 +72,7 @@ impl Event {
     }
 }
 
-/// The kernel that an event is of, and the bytes in use at most until then.
+/// The kernel of an event, and the peak of the bytes in use so far.
 pub(super) fn node_of(name: &str, event: &Event) -> Result<(ProfiledNode, Option<u64>), ProfileError> {
     let operator = event.text("op_name");
     if operator.is_empty() {

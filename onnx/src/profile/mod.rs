@@ -1,5 +1,5 @@
-//! Reads the profiles that ONNX Runtime writes: one JSON object for each kernel that ran, each run of the model and each step
-//! of loading it.
+//! Reads the profiles that ONNX Runtime writes: one JSON object for each kernel that ran, each run of the model and
+//! each step of loading it.
 
 mod event;
 mod node;
@@ -24,15 +24,15 @@ pub(crate) const MAX_MICROSECONDS: u64 = 1_000_000_000_000;
 /// One run of the model.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ProfiledRun {
-    /// Kernels in the order they ended: place in [`Profile::nodes`], and whole microseconds. A kernel inside a loop comes
-    /// several times; the loop's own time is without that of the kernels inside it.
+    /// Kernels in the order they ended: index into [`Profile::nodes`], and whole microseconds. A kernel inside a loop
+    /// comes several times; the loop's own time excludes the kernels inside it.
     pub kernels: Vec<(usize, u64)>,
-    /// Microseconds of the run as a whole, with the profiler's own work.
+    /// Microseconds of the whole run, including the profiler's own work.
     pub total_us: u64,
 }
 
 impl ProfiledRun {
-    /// Microseconds of each of `count` nodes, those of loops added up.
+    /// Microseconds of each of `count` nodes; repetitions in loops are added up.
     #[must_use]
     pub fn by_node(&self, count: usize) -> Vec<u64> {
         let mut sums = vec![0_u64; count];
@@ -45,7 +45,7 @@ impl ProfiledRun {
     }
 }
 
-/// What a profile says.
+/// The content of a profile.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Profile {
     /// The kernels, in the order they first ran.
@@ -54,13 +54,13 @@ pub struct Profile {
     pub runs: Vec<ProfiledRun>,
     /// Microseconds of reading the model and of preparing the session.
     pub session_us: u64,
-    /// Most bytes in use, where the runtime says so.
+    /// Peak of the bytes in use, if the runtime reports it.
     pub peak_bytes: Option<u64>,
     /// Whether the last run was cut off; its kernels are left out.
     pub cut_off: bool,
 }
 
-/// Reads a profile. A missing `]` at the end is forgiven, because a session that is not closed leaves it out.
+/// Reads a profile. A missing `]` at the end is accepted, because a session that is not closed does not write it.
 ///
 /// # Errors
 /// If the bytes are not a profile, hold no complete run, or are too many.
@@ -95,7 +95,7 @@ struct Reader {
     places: HashMap<(u64, String), usize>,
     /// Kernels since the last run ended.
     open: Vec<(usize, u64)>,
-    /// Start and length of those of them that are not inside another.
+    /// Start and length of the kernels among them that are not inside another.
     outermost: Vec<(u64, u64)>,
     events: usize,
     failure: Option<ProfileError>,
@@ -135,7 +135,7 @@ impl Reader {
         Ok(())
     }
 
-    /// A loop or branch ends after the kernels inside it, which began after it did: their time is theirs.
+    /// The time of a loop or branch without the kernels inside it: these begin after it and end before it.
     fn own_us(&mut self, start: u64, us: u64) -> u64 {
         let mut inside = 0_u64;
         while let Some((_, us)) = self.outermost.pop_if(|(began, _)| *began >= start) {
@@ -168,7 +168,7 @@ impl Reader {
     }
 }
 
-/// Hands the events of a list on, one at a time: a profile has hundreds of megabytes.
+/// Passes on the events of a list one at a time: a profile has hundreds of megabytes.
 struct Events<'a>(&'a mut Reader);
 
 impl<'de> Visitor<'de> for Events<'_> {

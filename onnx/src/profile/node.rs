@@ -1,11 +1,11 @@
-//! What a profile says of a node, and what can be wrong with a profile.
+//! The nodes of a profile, and the errors of reading one.
 
 use thiserror::Error;
 
 /// A profile that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ProfileError {
-    /// It is not what ONNX Runtime writes.
+    /// It does not have the format of ONNX Runtime.
     #[error("is not a profile of ONNX Runtime: {0}")]
     Format(String),
     /// It is too large.
@@ -16,7 +16,7 @@ pub enum ProfileError {
     Empty,
 }
 
-/// A kernel that ran: a node of the model as the runtime has optimised it.
+/// A kernel that ran: a node of the optimised model.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ProfiledNode {
     /// Name of the node.

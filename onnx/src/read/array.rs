@@ -1,9 +1,9 @@
-//! Arithmetic on constants: shapes that a model computes, and what it makes of its weights.
+//! Arithmetic on constants: shapes that a model computes, and weights that it prepares.
 
 use super::super::schema::{BOOL, FLOAT, INT32, INT64};
 use super::message::{MAX_COMPUTED, Tensor};
 
-/// Sizes, and values where they are few and known.
+/// Sizes, and values if they are few and known.
 #[derive(Debug, Clone)]
 pub(super) struct Array {
     pub(super) dims: Vec<usize>,
@@ -21,7 +21,7 @@ impl Array {
         Tensor::computed(&self.dims, self.data_type, self.values)
     }
 
-    /// Of other sizes; `source` says where each element comes from.
+    /// An array of other sizes; `source` gives the index of each element's source.
     pub(super) fn taken(&self, dims: Vec<usize>, source: impl Fn(&[usize]) -> usize) -> Self {
         let count = count(&dims).filter(|&n| n <= MAX_COMPUTED);
         let values = self.values.as_ref().zip(count).and_then(|(values, count)| {
@@ -170,7 +170,7 @@ impl Array {
         Self { dims, data_type: self.data_type, values }
     }
 
-    /// As another type.
+    /// Casts to another type.
     pub(super) fn cast(mut self, data_type: i32) -> Self {
         if let Some(values) = &mut self.values {
             values.iter_mut().for_each(|value| {
@@ -182,7 +182,7 @@ impl Array {
     }
 }
 
-/// Integers are cut, 32-bit floats rounded.
+/// Truncates to integers, rounds to 32-bit floats.
 fn rounded(value: f64, data_type: i32) -> f64 {
     match data_type {
         INT32 | INT64 => value.trunc(),

@@ -1,4 +1,5 @@
-//! The attributes of one node. Each attribute is taken once; the rest would be ignored and is therefore refused.
+//! The attributes of one node. Each attribute is taken once; attributes left over would be ignored and are therefore
+//! refused.
 
 use super::super::schema::{
     AttributeProto, GraphProto, TYPE_FLOAT, TYPE_FLOATS, TYPE_GRAPH, TYPE_INT, TYPE_INTS, TYPE_STRING, TYPE_STRINGS,
@@ -7,7 +8,7 @@ use super::super::schema::{
 use super::limits::MAX_VALUES;
 use super::message::Tensor;
 
-/// What is left of a node's attributes.
+/// A node's attributes that were not taken yet.
 #[derive(Debug)]
 pub(super) struct Attributes<'a>(Vec<&'a AttributeProto>);
 
@@ -40,7 +41,7 @@ impl<'a> Attributes<'a> {
     }
 
     pub(super) fn int(&mut self, name: &str) -> Result<Option<i64>, String> {
-        // The default of a number is not always written.
+        // Files may omit a number that has its default.
         self.typed(name, TYPE_INT, |a| Some(a.i.unwrap_or(0)))
     }
 

@@ -1,4 +1,4 @@
-//! Axes, and what operators make of shapes.
+//! Axes, and the effect of operators on shapes.
 
 /// An axis as ONNX counts it: negative from the end.
 pub(super) fn axis_in(axis: i64, rank: usize) -> Result<usize, String> {
@@ -7,7 +7,7 @@ pub(super) fn axis_in(axis: i64, rank: usize) -> Result<usize, String> {
     fits.ok_or_else(|| format!("axis {axis} is not in a shape of {rank} dimensions"))
 }
 
-/// What `Reshape` makes of a shape: -1 takes what is left, and 0 keeps a size unless it may be one.
+/// The shape that `Reshape` gives: -1 takes the remaining elements, and 0 keeps a size unless `allow_zero`.
 pub(super) fn reshaped(dims: &[usize], wanted: &[i64], allow_zero: bool) -> Option<Vec<usize>> {
     let mut sizes = Vec::with_capacity(wanted.len());
     for (axis, &size) in wanted.iter().enumerate() {
@@ -33,7 +33,7 @@ fn product(dims: &[usize]) -> Option<usize> {
     dims.iter().try_fold(1_usize, |product, &size| product.checked_mul(size))
 }
 
-/// A shape with axes of size 1 put in.
+/// A shape with axes of size 1 inserted.
 pub(super) fn unsqueezed(dims: &[usize], axes: &[i64]) -> Result<Vec<usize>, String> {
     let rank = dims.len() + axes.len();
     let mut new = axes.iter().map(|&axis| axis_in(axis, rank)).collect::<Result<Vec<_>, _>>()?;
@@ -64,7 +64,7 @@ pub(super) struct Part {
     pub(super) count: usize,
 }
 
-/// What `Slice` takes of each axis that it names.
+/// The part that `Slice` takes of each axis that it names.
 pub(super) fn parts_of_slice(
     dims: &[usize],
     starts: &[i64],
@@ -106,7 +106,7 @@ pub(super) fn split_into(size: usize, given: Option<&[i64]>, parts: usize) -> Re
     if parts == 0 || parts > size {
         return Err(format!("{size} cannot be split into {parts} parts"));
     }
-    // The last one is smaller where they cannot be equal.
+    // The last part is smaller if the parts cannot be equal.
     let each = size.div_ceil(parts);
     let sizes: Vec<usize> = (0..parts).map(|i| size.saturating_sub(i * each).min(each)).collect();
     if sizes.contains(&0) {

@@ -7,7 +7,7 @@ use super::attributes::Attributes;
 use super::operators::decimal;
 use super::reader::{Reader, Value};
 
-/// What stands for a bound that is not there.
+/// The value of an absent bound.
 const UNBOUNDED: f64 = f32::MAX as f64;
 
 impl<'a> Reader<'a> {
@@ -54,7 +54,7 @@ impl<'a> Reader<'a> {
         Ok(result)
     }
 
-    /// The most dimensions of an input.
+    /// The largest number of dimensions among the inputs.
     fn rank_of_inputs(&self, node: &'a NodeProto) -> Result<usize, String> {
         let rank = |index: usize| {
             Ok(match self.value(node, index)? {
@@ -65,7 +65,7 @@ impl<'a> Reader<'a> {
         (0..node.input.len()).try_fold(0, |most, index| rank(index).map(|rank: usize| rank.max(most)))
     }
 
-    /// Sums of equal shapes are one operation, whatever their number.
+    /// A sum of operands of equal shape is one operation, whatever their number.
     fn of_many(&mut self, node: &'a NodeProto, function: Function) -> Result<NodeId, String> {
         let operands = self.operands(node)?;
         if function == Function::BroadcastAdd && operands.iter().all(|&x| self.shape(x) == self.shape(operands[0])) {
@@ -78,7 +78,7 @@ impl<'a> Reader<'a> {
         Ok(result)
     }
 
-    /// A sum; or the bias of a layer with weights, which then belongs to it.
+    /// A sum, or the bias of a layer with weights, which becomes part of that layer.
     fn sum(&mut self, node: &'a NodeProto) -> Result<NodeId, String> {
         for (data, other) in [(0, 1), (1, 0)] {
             let (Value::Node(x), Value::Constant(tensor)) = (self.value(node, data)?, self.value(node, other)?) else {
@@ -117,7 +117,7 @@ impl<'a> Reader<'a> {
             (Value::Constant(_), Value::Node(_)) if commutes => (1, 0),
             _ => (0, 1),
         };
-        // A number stands in the operation; one that is not known costs what any other does.
+        // A number becomes a parameter of the operation; an unknown one costs the same as any other.
         if let (Value::Node(x), Value::Constant(tensor)) = (self.value(node, first)?, self.value(node, second)?)
             && tensor.elements() == Some(1)
             && tensor.dims.len() <= self.shape(*x).rank()
@@ -135,7 +135,7 @@ impl<'a> Reader<'a> {
             return self.add(Op::Add, &inputs);
         }
         if function == Function::BroadcastMul {
-            // The operand that is spread over the other comes second.
+            // The operand that is broadcast to the other comes second.
             if self.shape(a).elements() < self.shape(b).elements() {
                 inputs.reverse();
             }
@@ -184,7 +184,7 @@ impl<'a> Reader<'a> {
         self.add(op, &[x])
     }
 
-    /// One operation with the usual numbers, three with others, which is what libtorch needs for them.
+    /// One operation for the usual numbers; three for others, as in libtorch.
     pub(super) fn hard_sigmoid(
         &mut self,
         node: &'a NodeProto,
@@ -202,7 +202,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether a constant has one value for each channel, which stands so far from the end.
+/// Whether a constant has one value for each channel, on the axis `from_the_end` places from the end.
 fn is_bias(dims: &[i64], channels: usize, from_the_end: usize, rank: usize) -> bool {
     let sized: Vec<usize> = (0..dims.len()).filter(|&axis| dims[axis] != 1).collect();
     match sized[..] {

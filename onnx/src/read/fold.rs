@@ -11,7 +11,7 @@ use super::reader::{Reader, Value};
 type Scalar = fn(&[f64]) -> f64;
 
 impl<'a> Reader<'a> {
-    /// The values, if the operator's inputs are constants, and it is one that constants are computed with.
+    /// The values, if the operator can be folded and all its inputs are constants.
     pub(super) fn folded(
         &mut self,
         node: &'a NodeProto,
@@ -51,7 +51,7 @@ impl<'a> Reader<'a> {
             let integers = matches!(parts[0].data_type, INT32 | INT64);
             let data_type = match kind {
                 Kind::Truth => BOOL,
-                // The condition's type is not the result's.
+                // The result has the type of the alternatives, not of the condition.
                 Kind::Select => parts.get(1).ok_or("inputs are missing")?.data_type,
                 Kind::Same => parts[0].data_type,
             };
@@ -178,7 +178,7 @@ impl<'a> Reader<'a> {
         Ok(vec![Value::Constant(Tensor::of_ints(sizes.get(start..end).unwrap_or_default()))])
     }
 
-    /// What a `Slice` takes of constants or data of some sizes.
+    /// The parts that a `Slice` takes of constants or data of given sizes.
     pub(super) fn slice_parts(
         &self,
         node: &'a NodeProto,
@@ -217,7 +217,7 @@ fn constant<'a>(attributes: &mut Attributes<'a>) -> Result<Tensor<'a>, String> {
     Err("only a constant of numbers is supported".to_owned())
 }
 
-/// `ConstantOfShape`; zeros of floats are data, which is known to be zero.
+/// `ConstantOfShape`; float zeros are data that is known to be zero.
 fn of_shape<'a>(shape: &Tensor<'a>, attributes: &mut Attributes<'a>) -> Result<Option<Vec<Value<'a>>>, String> {
     let value = attributes.tensor("value")?;
     let data_type = value.as_ref().map_or(FLOAT, |tensor| tensor.data_type);
@@ -248,13 +248,13 @@ fn range(parts: &[Array]) -> Result<Array, String> {
     Ok(Array { dims: vec![count], data_type: parts[0].data_type, values })
 }
 
-/// What type a function's result has.
+/// The type of a function's result.
 enum Kind {
-    /// That of its first input.
+    /// The type of its first input.
     Same,
     /// True or false.
     Truth,
-    /// That of what is selected from.
+    /// The type of the alternatives.
     Select,
 }
 
@@ -274,7 +274,7 @@ fn scalar(operator: &str) -> Option<(Scalar, Kind)> {
         "Sub" => (|v| v[0] - v[1], Kind::Same),
         "Mul" => (|v| v[0] * v[1], Kind::Same),
         "Div" => (|v| v[0] / v[1], Kind::Same),
-        // The sign of the divisor, as Python has it.
+        // The result has the sign of the divisor, as in Python.
         "Mod" => (|v| v[0] - v[1] * (v[0] / v[1]).floor(), Kind::Same),
         "Pow" => (|v| v[0].powf(v[1]), Kind::Same),
         "Max" => (|v| v.iter().copied().fold(f64::NEG_INFINITY, f64::max), Kind::Same),

@@ -1,4 +1,4 @@
-//! Shapes of a model's inputs: what the model fixes, and what the caller gives for the rest.
+//! Shapes of a model's inputs: fixed by the model, or given by the caller.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -24,7 +24,7 @@ pub(super) fn shapes_of<'a>(
         let hint = did_you_mean(nearest(unknown, known.iter().copied()).as_deref());
         return Err(OnnxError::UnknownInput { name: unknown.clone(), known: known.join(", "), hint });
     }
-    // Sizes of one name are one size.
+    // Dimensions with the same name have the same size.
     let mut named: HashMap<&str, usize> = HashMap::new();
     for input in &data {
         let Some(shape) = given.get(&input.name) else { continue };
@@ -53,12 +53,12 @@ pub(super) fn shapes_of<'a>(
     data.into_iter().map(|input| Ok((input.name.as_str(), shape_of(input, given.get(&input.name), &named)?))).collect()
 }
 
-/// A size that the model fixes. Programs write -1 and 0 for one that is open.
+/// A size that the model fixes. Programs write -1 or 0 for an open size.
 fn fixed(dim: &Dimension) -> Option<i64> {
     dim.dim_value.filter(|&size| !(-1..=0).contains(&size))
 }
 
-/// Some programs write a question mark for every size that is open.
+/// Some programs write a question mark for every open size.
 fn is_name(text: &str) -> bool {
     text.contains(char::is_alphanumeric)
 }
@@ -76,7 +76,7 @@ fn dims_of(input: &ValueInfoProto) -> Result<&[Dimension], OnnxError> {
     Ok(&shape.dim)
 }
 
-/// A batch that is open is 1; any other size must be known.
+/// An open batch is 1; any other size must be known.
 fn shape_of(
     input: &ValueInfoProto,
     given: Option<&Vec<usize>>,

@@ -1,20 +1,20 @@
-//! Limits on the size of a model, counted before decoding: two bytes can claim a hundred, and packed numbers of one
-//! byte eight.
+//! Limits on the size of a model, checked before decoding: two bytes of a file can claim a hundred bytes of memory, and
+//! one byte of packed numbers eight.
 
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
 use super::super::error::OnnxError;
 use super::super::schema::SPARSE_INITIALIZER;
 
-/// Most nodes, names, attributes, dimensions and tensors of a model together: no network comes near, and each takes us
-/// more memory than a hostile file needs to claim it.
+/// Most nodes, names, attributes, dimensions and tensors of a model together: no network comes near, and each takes
+/// more memory than a hostile file needs bytes to claim it.
 const MAX_PARTS: usize = 8_000_000;
 /// Most messages within messages; a graph in a branch of another one takes three.
 const MAX_DEPTH: usize = 48;
-/// Most values of a constant that is looked into: shapes, paddings, bounds.
+/// Most values of a constant whose values matter: shapes, paddings, bounds.
 pub(super) const MAX_VALUES: usize = 64;
 
-/// What is decoded of a message: the messages in it, and its lists of integers, each by field number.
+/// The decoded parts of a message: the messages in it, and its lists of integers, each by field number.
 struct Message {
     inside: &'static [(u32, &'static Self)],
     lists: &'static [u32],
@@ -22,7 +22,7 @@ struct Message {
 
 const LEAF: &Message = &Message { inside: &[], lists: &[] };
 const TENSOR: &Message = &Message { inside: &[], lists: &[1, 5, 7] };
-/// A branch of a node is a graph again, so these refer to each other.
+/// A branch of a node is again a graph, so these refer to each other.
 static ATTRIBUTE: Message = Message { inside: &[(5, TENSOR), (6, &GRAPH)], lists: &[8] };
 static NODE: Message = Message { inside: &[(5, &ATTRIBUTE)], lists: &[] };
 const SHAPE: &Message = &Message { inside: &[(1, LEAF)], lists: &[] };
@@ -43,14 +43,14 @@ static GRAPH: Message = Message {
 static MODEL: Message = Message { inside: &[(GRAPH_NUMBER, &GRAPH), (8, LEAF), (14, LEAF)], lists: &[] };
 const GRAPH_NUMBER: u32 = 7;
 
-/// Refuses a model that is too much to decode, has not one graph, or has tensors that we cannot read.
+/// Refuses a model that is too large to decode, does not have exactly one graph, or has sparse tensors.
 pub(super) fn check(model: &[u8]) -> Result<(), OnnxError> {
     let mut counted = Counted { left: MAX_PARTS, graphs: 0, sparse: 0 };
     counted.message(model, &MODEL, 0)?;
     match counted {
         Counted { sparse: 1.., .. } => Err(OnnxError::Model("it holds sparse tensors".to_owned())),
         Counted { graphs: 1, .. } => Ok(()),
-        // Decoded, several would be one.
+        // The decoder would merge several graphs into one.
         Counted { graphs, .. } => Err(OnnxError::Model(format!("it holds {graphs} graphs instead of one"))),
     }
 }

@@ -5,10 +5,10 @@ use std::rc::Rc;
 use super::super::schema::{BOOL, DOUBLE, EXTERNAL, FLOAT, FLOAT_BYTES, INT8, INT32, INT64, TensorProto, UINT8};
 use super::limits::MAX_VALUES;
 
-/// Most values of a constant that is computed with; of larger ones only the shape is known.
+/// Most values of a constant in computations; of larger constants only the shape is known.
 pub(super) const MAX_COMPUTED: usize = 1024;
 
-/// A tensor with its shape; values of weights are not looked at.
+/// A tensor with its shape; values of weights are not read.
 #[derive(Debug, Clone)]
 pub(super) struct Tensor<'a> {
     pub(super) dims: Vec<i64>,
@@ -18,9 +18,9 @@ pub(super) struct Tensor<'a> {
 
 #[derive(Debug, Clone)]
 enum Content<'a> {
-    /// As the model has it.
+    /// Stored in the model.
     Stored(&'a TensorProto),
-    /// As it was computed from others.
+    /// Computed from other constants.
     Computed(Rc<[f64]>),
     /// One number everywhere.
     Filled(f64),
@@ -46,7 +46,7 @@ impl Tensor<'_> {
         Self { content: Content::Filled(number), ..Self::computed(sizes, data_type, None) }
     }
 
-    /// How many values it holds that are not in the model.
+    /// Number of its computed values, which are not in the model.
     pub(super) fn computed_values(&self) -> usize {
         if let Content::Computed(values) = &self.content { values.len() } else { 0 }
     }
@@ -56,7 +56,7 @@ impl Tensor<'_> {
         Self { content: Content::Unknown, ..self }
     }
 
-    /// Whether the model fills it with zeros. A stored weight that happens to be zero is one like any other.
+    /// Whether the model fills it with zeros. A stored weight that happens to be zero does not count.
     pub(super) fn is_zero(&self) -> bool {
         matches!(self.content, Content::Filled(number) if number == 0.0)
     }
@@ -66,12 +66,12 @@ impl Tensor<'_> {
         Self::computed(&[values.len()], INT64, Some(values.iter().map(|&value| value as f64).collect()))
     }
 
-    /// Number of elements, if that is a number.
+    /// Number of elements; `None` if a size is negative or the product overflows.
     pub(super) fn elements(&self) -> Option<u64> {
         self.dims.iter().try_fold(1_u64, |product, &d| product.checked_mul(u64::try_from(d).ok()?))
     }
 
-    /// Its sizes, if they are such.
+    /// Its sizes, if they are valid.
     pub(super) fn sizes(&self) -> Result<Vec<usize>, String> {
         let sizes = self.dims.iter().map(|&d| usize::try_from(d).ok()).collect::<Option<Vec<usize>>>();
         sizes.filter(|_| self.elements().is_some()).ok_or_else(|| format!("has the shape {:?}", self.dims))
@@ -86,7 +86,7 @@ impl Tensor<'_> {
         let Content::Stored(proto) = self.content else { return None };
         let floats = proto.float_data.len() as u64 * FLOAT_BYTES;
         let stored = proto.raw_data.as_ref().map_or(floats, |raw| raw.len() as u64);
-        // As it is stored: a view of it has other sizes.
+        // The stored tensor's shape: a view of it has other sizes.
         let claimed = Self::from(proto).elements().and_then(|stored| stored.checked_mul(FLOAT_BYTES));
         if proto.data_location != EXTERNAL && (Some(stored) != claimed || claimed != elements.checked_mul(FLOAT_BYTES))
         {
@@ -99,7 +99,7 @@ impl Tensor<'_> {
     pub(super) fn ints(&self) -> Result<Vec<i64>, String> {
         self.short()?;
         let values = self.values().filter(|_| matches!(self.data_type, INT32 | INT64));
-        // Numbers beyond 2^53 stand for "to the end" and are rounded to the same.
+        // Numbers beyond 2^53 mean "to the end", also after rounding.
         values.map(|values| values.iter().map(|&v| v as i64).collect()).ok_or_else(|| {
             if matches!(self.content, Content::Unknown) {
                 "has values that are not known before the model runs".to_owned()
@@ -160,7 +160,7 @@ fn each<const N: usize>(raw: &[u8], number: impl Fn([u8; N]) -> f64) -> Option<V
     rest.is_empty().then(|| chunks.iter().map(|&bytes| number(bytes)).collect())
 }
 
-/// Name of a data type, as ONNX's documentation has it.
+/// Name of a data type, as in ONNX's documentation.
 pub(super) fn type_name(number: i32) -> String {
     let names = [
         "undefined",

@@ -33,27 +33,27 @@ use self::reader::{Reader, Value};
 use super::error::{OnnxError, Unsupported};
 use super::schema::{GraphProto, ModelProto, NodeProto};
 
-/// Versions of the operators that are read: from 7 on they mean what they mean here, or the difference is looked at;
-/// those after the last are not known.
+/// Supported versions of the operators: from 7 on they have the meaning assumed here, or the reader handles the
+/// difference; versions after the last are unknown.
 const VERSIONS: std::ops::RangeInclusive<i64> = 7..=25;
 
 /// Most branches within branches.
 const MAX_BRANCHES: usize = 8;
 
-/// The network of an ONNX model. A batch that is not fixed is 1; all other sizes must be. Values of weights are not looked
-/// at, so they may be missing (stored in another file); their shapes are.
+/// The network of an ONNX model. An open batch is 1; all other sizes must be fixed. Only the shapes of weights are read:
+/// their values may be missing (stored in another file).
 ///
 /// # Errors
-/// Bytes that are no model, operators or a use of one that our operations do not have (the nodes are named), shapes that
-/// do not fit or are absurd, values used before they are computed.
+/// Bytes that are no model, unsupported operators or uses of operators (the nodes are named), shapes that do not fit or
+/// are absurd, values used before they are computed.
 pub fn read(bytes: &[u8]) -> Result<Graph, OnnxError> {
     read_with(bytes, &InputShapes::new())
 }
 
-/// The same, with shapes for inputs whose sizes the model leaves open.
+/// As [`read`], with shapes for inputs whose sizes the model leaves open.
 ///
 /// # Errors
-/// As [`read`]; a shape for an input that does not exist or that the model fixes otherwise.
+/// As [`read`]; a shape for an input that does not exist, or that contradicts the model.
 pub fn read_with(bytes: &[u8], shapes: &InputShapes) -> Result<Graph, OnnxError> {
     limits::check(bytes)?;
     let model = ModelProto::decode(bytes)?;
@@ -77,7 +77,7 @@ pub fn read_with(bytes: &[u8], shapes: &InputShapes) -> Result<Graph, OnnxError>
     Ok(simplify::simplified(&reader.builder.build(&outputs)?)?)
 }
 
-/// Refuses all operators at once that are not read.
+/// Refuses unsupported operators, all in one error.
 fn check_operators(graph: &GraphProto) -> Result<(), OnnxError> {
     let mut unknown: BTreeMap<String, Unsupported> = BTreeMap::new();
     for node in &graph.node {
@@ -92,7 +92,7 @@ fn check_operators(graph: &GraphProto) -> Result<(), OnnxError> {
     if unknown.is_empty() { Ok(()) } else { Err(OnnxError::Operators(unknown.into_values().collect())) }
 }
 
-/// What a node is called in messages.
+/// The name of a node in messages.
 fn shown(node: &NodeProto) -> &str {
     if node.name.is_empty() { node.output.first().map_or("", String::as_str) } else { &node.name }
 }
@@ -148,7 +148,7 @@ impl<'a> Reader<'a> {
     ) -> Result<Vec<Value<'a>>, OnnxError> {
         let fail = |problem: String| OnnxError::Node { node: shown(node).to_owned(), op: "If".to_owned(), problem };
         let Some(condition) = self.known_number(node, 0) else {
-            // Also where the name is unknown, which is said first.
+            // An unknown name is reported first.
             self.value(node, 0).map_err(fail)?;
             return Err(fail("its condition is not known before the model runs".to_owned()));
         };

@@ -28,7 +28,7 @@ impl<'a> Reader<'a> {
         self.add(Op::BatchNorm { epsilon }, &[x])
     }
 
-    /// Over groups of channels, or over each channel.
+    /// Normalises over groups of channels, or over each channel.
     pub(super) fn group_norm(
         &mut self,
         node: &'a NodeProto,
@@ -65,7 +65,7 @@ impl<'a> Reader<'a> {
         self.add(Op::LayerNorm { axis, epsilon, bias }, &[x])
     }
 
-    /// Refuses weights that have none of these shapes; messages name the first.
+    /// Refuses weights with none of these shapes; messages name the first shape.
     fn expect_weights(
         &self,
         node: &'a NodeProto,

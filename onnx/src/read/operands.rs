@@ -9,7 +9,7 @@ use super::message::Tensor;
 use super::reader::{Reader, Value};
 
 impl<'a> Reader<'a> {
-    /// The name of an input, if it is there.
+    /// The name of an input, if it is present.
     pub(super) fn name(node: &'a NodeProto, index: usize) -> Option<&'a str> {
         node.input.get(index).map(String::as_str).filter(|name| !name.is_empty())
     }
@@ -26,7 +26,7 @@ impl<'a> Reader<'a> {
         self.operand_of_rank(node, index, 0)
     }
 
-    /// The same; a constant gets as many dimensions at least, as broadcasting gives them.
+    /// As `operand`; a constant gets at least `rank` dimensions, added in front as broadcasting does.
     pub(super) fn operand_of_rank(&mut self, node: &'a NodeProto, index: usize, rank: usize) -> Result<NodeId, String> {
         let tensor = match self.value(node, index)? {
             Value::Node(id) => return Ok(*id),
@@ -56,7 +56,7 @@ impl<'a> Reader<'a> {
         self.builder.shape(id)
     }
 
-    /// A constant input, if it is there.
+    /// A constant input, if it is present.
     pub(super) fn constant(&self, node: &'a NodeProto, index: usize) -> Result<Option<&Tensor<'a>>, String> {
         let Some(name) = Self::name(node, index) else { return Ok(None) };
         match self.value(node, index)? {
@@ -65,7 +65,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The single number that an input is known to be.
+    /// The value of an input that is a known single number.
     pub(super) fn known_number(&self, node: &'a NodeProto, index: usize) -> Option<f64> {
         match self.value(node, index) {
             Ok(Value::Constant(tensor)) => tensor.number(),
@@ -92,7 +92,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Axes of a reduction in increasing order, all of them if none are named; none if that is to mean none.
+    /// Axes of a reduction in increasing order. If none are named: all axes, or none with `noop_with_empty_axes`.
     pub(super) fn reduced_axes(
         &self,
         node: &'a NodeProto,
@@ -108,7 +108,7 @@ impl<'a> Reader<'a> {
         Ok(known)
     }
 
-    /// The axis of a `Split`, and the sizes that it cuts it into.
+    /// The axis of a `Split`, and the sizes of its parts.
     pub(super) fn split_sizes(
         &self,
         node: &'a NodeProto,
@@ -124,7 +124,7 @@ impl<'a> Reader<'a> {
         Ok((axis, split_into(dims[axis], given.as_deref(), node.output.len())?))
     }
 
-    /// Shape of a weight, whose values are not looked at.
+    /// Shape of a weight; its values are not read.
     pub(super) fn weight(&self, node: &'a NodeProto, index: usize) -> Result<Vec<usize>, String> {
         let tensor = self.constant(node, index)?.ok_or_else(|| format!("input {index} is missing"))?;
         match tensor.problem_as_floats() {
@@ -142,7 +142,7 @@ impl<'a> Reader<'a> {
         if dims == [outputs] { Ok(true) } else { Err(format!("its bias has the shape {}", Shape(dims))) }
     }
 
-    /// Nodes that read the same weight have their parameters in one place.
+    /// Nodes that read the same weight share their parameters.
     pub(super) fn share(&mut self, node: &'a NodeProto, index: usize) {
         let name = node.input[index].as_str();
         if self.uses.get(name).is_some_and(|&uses| uses > 1) {

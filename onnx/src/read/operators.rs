@@ -7,7 +7,7 @@ use super::attributes::Attributes;
 use super::axes::axis_in;
 use super::reader::{Reader, Value};
 
-/// All operators that are read.
+/// All supported operators.
 pub(super) const SUPPORTED: &[&str] = &[
     "Abs",
     "Add",
@@ -126,7 +126,7 @@ impl<'a> Reader<'a> {
         Ok(values)
     }
 
-    /// The value; of a constant beyond the budget its shape alone.
+    /// The value; a constant beyond the budget keeps only its shape.
     fn within_budget(&mut self, value: Value<'a>) -> Value<'a> {
         let Value::Constant(tensor) = value else { return value };
         let count = tensor.computed_values();
@@ -176,7 +176,7 @@ impl<'a> Reader<'a> {
 
     fn gemm(&mut self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
         let mut x = self.operand(node, 0)?;
-        // Factors of what is added up anyway cost nothing.
+        // Factors on the summands cost nothing.
         attributes.ignore(&["alpha", "beta"]);
         if self.shape(x).rank() != 2 {
             return Err(format!("its input has the shape {}, not that of a matrix", self.shape(x)));
@@ -197,7 +197,7 @@ impl<'a> Reader<'a> {
         let out_features = self.features(x, &weight)?;
         let bias = match Self::name(node, 2).map(|_| self.value(node, 2)).transpose()? {
             None => Ok(false),
-            // A bias of one row or one number is spread.
+            // A bias of one row or one number is broadcast.
             Some(Value::Constant(bias)) => match &self.weight(node, 2)?[..] {
                 [] | [1] | [1, 1] => Ok(true),
                 [size] | [1, size] if *size == out_features => Ok(true),
@@ -253,7 +253,7 @@ impl<'a> Reader<'a> {
         let shape = self.shape(x).clone();
         let default = if self.version < 13 { 1 } else { -1 };
         let axis = axis_in(attributes.int("axis")?.unwrap_or(default), shape.rank())?;
-        // Until version 12 the axes from it on were one.
+        // Until version 12 the softmax covers all axes from this one on.
         let is_last = axis + 1 == shape.rank() || shape.0[axis + 1..].iter().all(|&size| size == 1);
         let y = if self.version < 13 && !is_last {
             let (rows, columns) = shape.0.split_at(axis);
@@ -273,7 +273,7 @@ impl<'a> Reader<'a> {
         let mut to = i64::from(FLOAT);
         if node.op_type == "Cast" {
             to = attributes.int("to")?.ok_or("`to` is missing")?;
-            // Conditions are made truth values where they are used.
+            // Conditions become truth values where they are used.
             if to != i64::from(FLOAT) && to != i64::from(BOOL) {
                 let name = i32::try_from(to).map_or_else(|_| to.to_string(), super::message::type_name);
                 return Err(format!("a cast of data to {name} is not supported (only to float)"));
@@ -290,7 +290,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Operators of one input and no other.
+/// Operators with a single input.
 fn of_one(node: &NodeProto, attributes: &mut Attributes<'_>) -> Result<Op, String> {
     Ok(match node.op_type.as_str() {
         "Relu" => Op::Relu,
@@ -304,7 +304,7 @@ fn of_one(node: &NodeProto, attributes: &mut Attributes<'_>) -> Result<Op, Strin
         }
         "LeakyRelu" => Op::LeakyRelu { slope: decimal(attributes.float("alpha")?.unwrap_or(0.01)) },
         name => {
-            // Their parameters do not change what they cost.
+            // Their parameters do not change their cost.
             attributes.ignore(&["alpha", "gamma", "approximate"]);
             let function = match name {
                 "Abs" => Function::Abs,
@@ -335,7 +335,7 @@ fn of_one(node: &NodeProto, attributes: &mut Attributes<'_>) -> Result<Op, Strin
     })
 }
 
-/// A 32-bit float as the decimal number that it was written as: 0.1 and not 0.10000000149.
+/// The shortest decimal number of a 32-bit float: 0.1 and not 0.10000000149.
 pub(super) fn decimal(value: f32) -> f64 {
     value.to_string().parse().unwrap_or(f64::from(value))
 }

@@ -1,18 +1,18 @@
-//! Functions that exporters take apart, found again: what a framework runs as one operation is one.
+//! Recognises functions that exporters split up: one operation of a framework becomes one operation again.
 
 use nasprof_graph::{Function, Graph, Node, NodeId, Op, Reduction};
 
-/// What stands for a node: another operation on other operands.
+/// The replacement of a node: another operation on other operands.
 pub(super) type Replacement = (Op, Vec<NodeId>);
 
-/// The operations of a graph as far as they are replaced already.
+/// The operations of a graph, with the replacements so far.
 pub(super) struct Matcher<'g> {
     graph: &'g Graph,
     pub(super) replaced: Vec<Option<Replacement>>,
 }
 
 impl<'g> Matcher<'g> {
-    /// Replaces every node that is the last of a pattern, in order: the parts of a larger one may be smaller ones.
+    /// Replaces every node that ends a pattern, in order: a larger pattern may contain smaller ones.
     pub(super) fn of(graph: &'g Graph) -> Self {
         let mut matcher = Self { graph, replaced: vec![None; graph.nodes().len()] };
         for i in 0..graph.nodes().len() {
@@ -51,7 +51,7 @@ impl<'g> Matcher<'g> {
         }
     }
 
-    /// The operand of a product or quotient that comes to `factor * x`.
+    /// The operand `x` of a product or quotient that equals `factor * x`.
     fn scaled(&self, id: NodeId, factor: f64) -> Option<NodeId> {
         let by_product = self.with_number(id, Function::BroadcastMul, factor);
         by_product.or_else(|| self.with_number(id, Function::Div, 1.0 / factor))
@@ -115,11 +115,11 @@ impl<'g> Matcher<'g> {
             self.bell(a).map(|x| (x, b)).or_else(|| self.bell(b).map(|x| (x, a)))
         };
         let found = |id: NodeId| {
-            // The half taken last, …
+            // The factor 0.5 comes last, …
             if let Some((x, other)) = self.scaled(id, 0.5).and_then(whole) {
                 return (other == x).then_some(x);
             }
-            // … of the operand, or of the second factor.
+            // … or belongs to the operand or to the second factor.
             let [a, b] = self.product(id)?;
             let half_of = |half: NodeId, other: NodeId| {
                 let inner = self.scaled(half, 0.5)?;

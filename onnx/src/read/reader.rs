@@ -9,10 +9,10 @@ use super::super::schema::{GraphProto, NodeProto};
 use super::inputs::{InputShapes, shapes_of};
 use super::message::Tensor;
 
-/// Most values that are computed of all constants together; a network's shapes are a few thousand.
+/// Most computed values of all constants together; a network's shapes have a few thousand.
 const MAX_COMPUTED_IN_ALL: usize = 4 << 20;
 
-/// What a name in the model stands for.
+/// The meaning of a name in the model.
 #[derive(Debug, Clone)]
 pub(super) enum Value<'a> {
     Node(NodeId),
@@ -25,15 +25,16 @@ pub(super) struct Reader<'a> {
     pub(super) values: HashMap<&'a str, Value<'a>>,
     /// How many nodes and outputs read a value.
     pub(super) uses: HashMap<&'a str, usize>,
-    /// Where parameters are kept that several nodes read, by the weight's name.
+    /// Paths of parameters that several nodes read, by the weight's name.
     pub(super) shared: HashMap<&'a str, String>,
-    /// How many more values of constants are computed with: beyond, only shapes are known. A small file can ask for many.
+    /// How many more values of constants may be computed, because a small file can ask for many. Beyond, only shapes are
+    /// known.
     pub(super) values_left: usize,
     /// Constants that are operands, by name and number of dimensions.
     pub(super) stored: HashMap<(&'a str, usize), NodeId>,
     /// Names of our nodes and of shared parameters.
     taken: HashSet<String>,
-    /// Our operation's name, and its parameters if others have the same: of the node that is being read.
+    /// Of the current node: our operation's name, and the path of its parameters if other nodes share them.
     pub(super) current: (String, Option<String>),
 }
 
@@ -53,7 +54,7 @@ impl<'a> Reader<'a> {
         };
         reader.count_uses(graph);
         reader.weights(graph)?;
-        // Models of old list their weights among the inputs.
+        // Old models list their weights among the inputs.
         let weights: HashSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
         for (name, shape) in shapes_of(graph, |name| !weights.contains(name), shapes)? {
             let unique = reader.unique(name);
@@ -63,12 +64,12 @@ impl<'a> Reader<'a> {
         Ok(reader)
     }
 
-    /// The weights of a graph.
+    /// Defines the weights of a graph.
     pub(super) fn weights(&mut self, graph: &'a GraphProto) -> Result<(), OnnxError> {
         graph.initializer.iter().try_for_each(|tensor| self.define(&tensor.name, Value::Constant(tensor.into())))
     }
 
-    /// Branches read values of the graph around them.
+    /// Counts the readers of each value; branches read values of the graph around them.
     fn count_uses(&mut self, graph: &'a GraphProto) {
         let outputs = graph.output.iter().map(|output| &output.name);
         for name in graph.node.iter().flat_map(|node| &node.input).chain(outputs) {
@@ -85,10 +86,10 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// A name for a node of ours: `wanted`, with a number if another one has it.
+    /// A name for a node of ours: `wanted`, with a number if the name is taken.
     pub(super) fn unique(&mut self, wanted: &str) -> String {
         let mut name = wanted.to_owned();
-        // Numbers go on from how many there are, so that a model of equal names takes no time.
+        // Numbers start at the count of names, so that a model of equal names takes no time.
         let mut number = self.taken.len();
         while name.is_empty() || !self.taken.insert(name.clone()) {
             number += 1;
@@ -97,7 +98,7 @@ impl<'a> Reader<'a> {
         name
     }
 
-    /// Appends an operation under the name of the node that is being read.
+    /// Appends an operation under the name of the current node.
     pub(super) fn add(&mut self, op: Op, inputs: &[NodeId]) -> Result<NodeId, String> {
         let name = self.unique(&self.current.0.clone());
         let parameters = if op.has_parameters() { self.current.1.take() } else { None };

@@ -51,7 +51,7 @@ impl<'a> Reader<'a> {
                 return Err(format!("its input {index} has the shape {found}, not {wanted}"));
             }
         }
-        // Lengths of sequences that are all whole say nothing; others would have to be known.
+        // Full-length sequences need no lengths; other lengths are not supported.
         if let Some(lengths) = self.ints(node, 4)?
             && lengths.iter().any(|&length| length != steps as i64)
         {
@@ -79,7 +79,7 @@ impl<'a> Reader<'a> {
         let order: &[usize] = if batch_first { &[1, 0, 2, 3] } else { &[0, 2, 1, 3] };
         let y = self.transposed(by_direction, order)?;
         let mut outputs = vec![y];
-        // Each state has the shape of the last step, and was computed with it: taking it is a view.
+        // Each state has the shape of the last step and is computed with it, so it becomes a view.
         for _ in 0..cell.states() {
             let last = self.add(Op::Slice { axis: 0, start: steps - 1, end: steps, step: 1 }, &[all])?;
             let last = self.reshaped(last, &[batch, directions, hidden])?;

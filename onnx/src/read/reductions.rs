@@ -1,4 +1,4 @@
-//! Operators that make one value of several.
+//! Operators that reduce several values to one.
 
 use nasprof_graph::{Function, NodeId, Op, Reduction};
 
@@ -38,14 +38,14 @@ impl<'a> Reader<'a> {
         if kind != Reduction::Prod {
             return self.add(Op::Reduce { kind, axes, keep }, &[x]);
         }
-        // One axis at a time, from the last on, so that the others keep their places.
+        // One axis at a time, starting with the last, so that the others keep their positions.
         for &axis in axes.iter().rev() {
             x = self.add(Op::Reduce { kind, axes: vec![axis], keep }, &[x])?;
         }
         Ok(x)
     }
 
-    /// Over all spatial dimensions.
+    /// A pool over all spatial dimensions.
     pub(super) fn global_pool(&mut self, node: &'a NodeProto) -> Result<NodeId, String> {
         let x = self.operand(node, 0)?;
         let rank = self.shape(x).rank();

@@ -15,7 +15,7 @@ impl<'a> Reader<'a> {
         let new = match node.op_type.as_str() {
             "Flatten" => {
                 let axis = attributes.int("axis")?.unwrap_or(1);
-                // It may stand after the last axis as well.
+                // The axis may also be one after the last.
                 let axis = if axis == dims.len() as i64 { dims.len() } else { axis_in(axis, dims.len())? };
                 vec![dims[..axis].iter().product(), dims[axis..].iter().product()]
             }
@@ -56,7 +56,7 @@ impl<'a> Reader<'a> {
         self.transposed(x, &order)
     }
 
-    /// A value with its axes in another order. Where only axes of size 1 move, no element does.
+    /// A value with its axes in another order. If only axes of size 1 move, no element moves.
     pub(super) fn transposed(&mut self, x: NodeId, order: &[usize]) -> Result<NodeId, String> {
         let dims = self.shape(x).0.clone();
         let is_order = order.len() == dims.len() && (0..dims.len()).all(|axis| order.contains(&axis));
@@ -121,7 +121,7 @@ impl<'a> Reader<'a> {
                     let start = start as usize;
                     self.add(Op::Slice { axis, start, end: start + (count - 1) * step + 1, step }, &[x])?
                 }
-                // Backwards, elements are copied one by one.
+                // A backward slice copies elements one by one.
                 Err(_) => self.add(Op::Gather { axis, count }, &[x])?,
             };
         }
@@ -175,7 +175,7 @@ impl<'a> Reader<'a> {
         Ok(id)
     }
 
-    /// The value joined with itself.
+    /// The value concatenated with itself.
     pub(super) fn tile(&mut self, node: &'a NodeProto) -> Result<NodeId, String> {
         const MOST: i64 = 64;
         let mut x = self.operand(node, 0)?;
@@ -214,13 +214,13 @@ impl<'a> Reader<'a> {
         self.padded(x, pads, mode)
     }
 
-    /// A value with elements around it.
+    /// A value with padding around it.
     pub(super) fn padded(&mut self, x: NodeId, pads: Vec<[usize; 2]>, mode: PadMode) -> Result<NodeId, String> {
         let padded: Vec<usize> = (0..pads.len()).filter(|&axis| pads[axis] != [0, 0]).collect();
         if let ([axis], true) = (&padded[..], mode != PadMode::Constant)
             && (*axis < 2 || pads.len() > 5)
         {
-            // libtorch mirrors spatial axes only: as a map, whose rows are what is padded.
+            // libtorch mirrors spatial axes only: the value becomes a map whose rows are padded.
             let (axis, dims) = (*axis, self.shape(x).0.clone());
             let (before, after) = (dims[..axis].iter().product(), dims[axis + 1..].iter().product());
             let map = self.reshaped(x, &[1, before, dims[axis], after])?;

@@ -1,4 +1,4 @@
-//! Maps in other sizes.
+//! Resizes maps.
 
 use nasprof_graph::{NodeId, Op, ResizeMode};
 
@@ -7,7 +7,8 @@ use super::attributes::Attributes;
 use super::reader::Reader;
 
 impl<'a> Reader<'a> {
-    /// To given sizes or by given scales. How coordinates are rounded is read over: it changes values, not what is done.
+    /// Resizes to given sizes or by given scales. The rounding of coordinates is ignored: it changes values, not the
+    /// cost.
     pub(super) fn resize(&mut self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<NodeId, String> {
         let x = self.operand(node, 0)?;
         let shape = self.shape(x).clone();
@@ -54,7 +55,7 @@ impl<'a> Reader<'a> {
             (&[n, c, _, _], &[new_n, new_c, height, width]) if [n, c] == [new_n, new_c] => {
                 self.add(Op::Resize { size: [height, width], mode }, &[x])
             }
-            // A line is a map of one row.
+            // A line becomes a map of one row.
             (&[n, c, length], &[new_n, new_c, size]) if [n, c] == [new_n, new_c] => {
                 let map = self.reshaped(x, &[n, c, 1, length])?;
                 let map = self.add(Op::Resize { size: [1, size], mode }, &[map])?;
@@ -64,7 +65,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The scales: an attribute until version 8, then the second input, from version 11 on the third one.
+    /// The scales: an attribute until version 8, then the second input, from version 11 on the third input.
     fn scales(&self, node: &'a NodeProto, attributes: &mut Attributes<'a>) -> Result<Option<Vec<f64>>, String> {
         if let Some(scales) = attributes.floats("scales")? {
             return Ok(Some(scales.into_iter().map(f64::from).collect()));

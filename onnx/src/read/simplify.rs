@@ -1,4 +1,5 @@
-//! The graph as it is handed out: patterns as one operation, views of views as one, and only what the outputs need.
+//! Simplifies the graph: patterns become one operation, views of views one view, and nodes that no output needs are
+//! removed.
 
 use nasprof_graph::{Graph, GraphBuilder, GraphError, NodeId, Op};
 
@@ -19,9 +20,9 @@ pub(super) fn simplified(graph: &Graph) -> Result<Graph, GraphError> {
         }
         let inputs: Vec<NodeId> = matcher.inputs(id).iter().filter_map(|input| new[input.0]).collect();
         let op = matcher.op(id).clone();
-        // Keys leave the first dimension out, which holds only for the batch.
+        // Keys leave out the first dimension, which is right only if it is the batch.
         let is_batched = inputs.iter().all(|&input| builder.shape(input).batch() == batch);
-        // What hands its operand on is no work, and is known by its name.
+        // An identity does no work, and keeps its name.
         let op =
             if is_batched || !op.is_layer() || op == Op::Identity { op } else { Op::Unbatched { op: Box::new(op) } };
         new[i] = Some(builder.add_sharing(&node.name, op, &inputs, node.parameters.clone())?);
@@ -30,7 +31,7 @@ pub(super) fn simplified(graph: &Graph) -> Result<Graph, GraphError> {
     builder.build(&outputs)
 }
 
-/// A view of a view reads what is behind both; transpositions that undo each other are none.
+/// A view of a view reads the source of both; transpositions that undo each other are removed.
 fn merge_views(graph: &Graph, matcher: &mut Matcher<'_>) {
     for (i, node) in graph.nodes().iter().enumerate() {
         let id = NodeId(i);
@@ -55,7 +56,7 @@ fn merge_views(graph: &Graph, matcher: &mut Matcher<'_>) {
     }
 }
 
-/// Inputs stay, as the caller gives them.
+/// Nodes that the outputs need; inputs stay, because the caller passes them.
 fn needed(graph: &Graph, matcher: &Matcher<'_>) -> Vec<bool> {
     let mut needed: Vec<bool> = graph.nodes().iter().map(|node| matches!(node.op, Op::Input { .. })).collect();
     graph.outputs().iter().for_each(|id| needed[id.0] = true);

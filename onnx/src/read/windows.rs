@@ -11,20 +11,20 @@ struct Window {
     kernel: Vec<usize>,
     stride: Vec<usize>,
     dilation: Vec<usize>,
-    /// Before and after, for each dimension.
+    /// Padding before and after, for each dimension.
     pads: Vec<[usize; 2]>,
 }
 
 /// How much padding a window gets.
 enum Padding {
-    /// As much as `pads` says.
+    /// As given in `pads`.
     Given,
-    /// As much as keeps the map's size; whether the odd one comes after.
+    /// Enough to keep the map's size; `upper`: an odd element comes after the map.
     Same { upper: bool },
 }
 
 impl Window {
-    /// The window over a map; `kernel` where the attributes need not say it.
+    /// The window over a map; `kernel` if the weight gives it and the attributes may omit it.
     fn take(
         attributes: &mut Attributes<'_>,
         map: &[usize],
@@ -59,7 +59,7 @@ impl Window {
         Ok((Self { kernel, stride, dilation, pads }, padding))
     }
 
-    /// As many outputs as the stride gives, whatever the kernel.
+    /// Pads so that the number of outputs depends on the stride only, not on the kernel.
     fn keep_size(&mut self, map: &[usize], upper: bool) -> Result<(), String> {
         for (axis, &size) in map.iter().enumerate() {
             let needed = || {
@@ -75,12 +75,12 @@ impl Window {
         Ok(())
     }
 
-    /// The padding, if it is as much before as after.
+    /// The padding, if it is equal before and after.
     fn symmetric(&self) -> Option<Vec<usize>> {
         self.pads.iter().map(|[before, after]| (before == after).then_some(*before)).collect()
     }
 
-    /// Whether a last window may reach over the border, and one does.
+    /// Whether a last window reaches beyond the border.
     fn reaches_over(&self, map: &[usize]) -> bool {
         let over = |axis: usize| {
             let padded = map[axis].checked_add(self.pads[axis][0])?.checked_add(self.pads[axis][1])?;
@@ -96,7 +96,7 @@ fn halves(total: usize, upper: bool) -> [usize; 2] {
     if upper { [less, more] } else { [more, less] }
 }
 
-/// An attribute of some sizes.
+/// An attribute that lists `count` sizes.
 fn sizes(attributes: &mut Attributes<'_>, name: &str, count: usize) -> Result<Option<Vec<usize>>, String> {
     let Some(values) = attributes.ints(name)? else { return Ok(None) };
     let sizes: Option<Vec<usize>> = values.iter().map(|&v| usize::try_from(v).ok()).collect();
@@ -105,7 +105,7 @@ fn sizes(attributes: &mut Attributes<'_>, name: &str, count: usize) -> Result<Op
 }
 
 impl<'a> Reader<'a> {
-    /// Height and width, or what one or three dimensions have instead.
+    /// The spatial sizes: height and width, or those of one or three dimensions.
     fn map_of(&self, id: NodeId) -> Result<Vec<usize>, String> {
         match &self.shape(id).0[..] {
             [_, _, map @ ..] if (1..=3).contains(&map.len()) => Ok(map.to_vec()),
@@ -142,7 +142,7 @@ impl<'a> Reader<'a> {
         let pad = match window.symmetric() {
             Some(pad) => pad,
             None => {
-                // The zeros as an operation of their own, as libtorch has to do it.
+                // The zeros become a separate operation, as libtorch has to do it.
                 let pads = [&[[0, 0], [0, 0]], &window.pads[..]].concat();
                 x = self.padded(x, pads, PadMode::Constant)?;
                 vec![0; map.len()]
@@ -204,7 +204,7 @@ impl<'a> Reader<'a> {
                 window.pads[axis] = halves(total, !matches!(padding, Padding::Same { upper: false }));
             }
         }
-        // What is cut off on one side only is cut from the result.
+        // Elements that are cut off on one side only are cut from the result.
         let pad: Vec<usize> = window.pads.iter().map(|[before, after]| *before.min(after)).collect();
         self.share(node, 1);
         let Window { kernel, stride, dilation, pads } = window;

@@ -8,7 +8,7 @@ use super::Writer;
 use super::values::{float, int, ints, numbers, string};
 
 impl Writer<'_> {
-    /// Emits an operation; `false` if it is not one of these.
+    /// Emits an operation; `false` if it is not a general one.
     pub(super) fn general(&mut self, node: &Node, inputs: &[&str], output: &str) -> Result<bool, OnnxError> {
         match node.op.plain() {
             Op::Elementwise { function, parameters } => self.elementwise(*function, parameters, inputs, output),
@@ -93,7 +93,7 @@ impl Writer<'_> {
             parameters.iter().map(|&number| self.scalar(&format!("{output}/number"), number as f32)).collect();
         let mut all: Vec<&str> = inputs.iter().copied().chain(numbers.iter().map(String::as_str)).collect();
         let op_type = match function {
-            // Operator set 17 has none of these.
+            // Operator set 17 does not have these functions.
             Function::Gelu => {
                 let factor = self.scalar(&format!("{output}/factor"), std::f32::consts::FRAC_1_SQRT_2);
                 let (one, half) =
@@ -177,7 +177,7 @@ impl Writer<'_> {
         self.emit(op_type, &[input], output, &[ints("axes", axes), keep]);
     }
 
-    /// ONNX has the weights of both directions in one tensor, and the direction before the batch in its output.
+    /// ONNX stores the weights of both directions in one tensor, and its output has the direction before the batch.
     fn recurrent(
         &mut self,
         node: &Node,

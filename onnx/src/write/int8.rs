@@ -1,8 +1,9 @@
-//! Networks in 8-bit integers, in the form that runtimes make integer kernels of: every value that such a kernel reads or gives
-//! stands between `QuantizeLinear` and `DequantizeLinear`.
+//! Networks in 8-bit integers, in the form that runtimes turn into integer kernels: every operand and result of such a
+//! kernel is between `QuantizeLinear` and `DequantizeLinear`.
 //!
-//! Latency does not depend on the values, so scales and zero points are fixed: nothing was calibrated. No two values have the same,
-//! because runtimes copy where they need not rescale; operations that only move values keep those of their operand.
+//! Latency does not depend on the values, so scales and zero points are fixed: nothing was calibrated. No two values
+//! have the same scale, because runtimes copy a value instead of rescaling it to an equal scale. Operations that only
+//! move values keep the scale of their operand.
 
 use nasprof_graph::parameters::{ParameterSpec, specs_of};
 use nasprof_graph::{Activation, Node, Op};
@@ -12,11 +13,11 @@ use super::super::schema::{FLOAT, INT8, INT32, UINT8};
 use super::Writer;
 use super::values::{Range, floats_of, int, numbers, tensor};
 
-/// Most of a weight's integers: the range is symmetric.
+/// Largest integer of a weight: the range is symmetric.
 const MAX_WEIGHT: f32 = 127.0;
 
 impl Writer<'_> {
-    /// A range that no other value has.
+    /// A new range, different from those of all other values.
     fn new_range(&mut self, value: &str, activation: Option<Activation>) -> Range {
         let (width, zero) = match activation {
             Some(Activation::Relu) => (4.0, 0),
@@ -29,20 +30,20 @@ impl Writer<'_> {
         Range { scale, names: [scale_name, zero_name] }
     }
 
-    /// Puts a tensor into the model.
+    /// Puts a tensor into the model and returns its name.
     fn store(&mut self, wanted: &str, dims: &[usize], data_type: i32, raw: Vec<u8>) -> String {
         let name = self.unique(wanted);
         self.body.initializer.push(tensor(&name, numbers(dims), data_type, raw));
         name
     }
 
-    /// An input of integers: what reads it are integer kernels.
+    /// An input of integers, which only integer kernels read.
     pub(super) fn int8_input(&mut self, value: &str) {
         let range = self.new_range(value, None);
         self.ranges.insert(value.to_owned(), range);
     }
 
-    /// Stored integers; gives their name.
+    /// Stores a constant as integers and returns its name.
     pub(super) fn int8_constant(&mut self, node: &Node) -> Result<String, OnnxError> {
         let mut floats = vec![0.0; node.shape.elements() as usize];
         if let Some(spec) = specs_of(&node.op, &[]).first() {
@@ -57,7 +58,7 @@ impl Writer<'_> {
         Ok(name)
     }
 
-    /// Integers of floats.
+    /// Converts floats to integers.
     pub(super) fn quantize(&mut self, from: &str, activation: Option<Activation>, output: &str) {
         let range = self.new_range(output, activation);
         self.quantize_to(from, range, output);
@@ -69,7 +70,7 @@ impl Writer<'_> {
         self.ranges.insert(output.to_owned(), range);
     }
 
-    /// Floats of integers.
+    /// Converts integers to floats.
     pub(super) fn dequantize(&mut self, value: &str, output: &str) -> Result<Range, OnnxError> {
         let Some(range) = self.ranges.get(value).cloned() else {
             return Err(OnnxError::NoIntegers { value: value.to_owned() });
@@ -116,7 +117,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Weights in 8 bits: of convolutions with a scale for each output channel, else with one for all.
+    /// Weights in 8 bits: convolutions have a scale for each output channel, other operations a single scale.
     fn weight(
         &mut self,
         node: &Node,
@@ -136,7 +137,7 @@ impl Writer<'_> {
         Ok(self.parameter((node, spec), (INT8, raw), scales, Some(vec![0; channels]), output))
     }
 
-    /// A bias in 32 bits, in multiples of the products of operands and weights.
+    /// A bias in 32 bits, in units of the operand's scale times the weight's scale.
     fn bias(
         &mut self,
         node: &Node,
@@ -154,7 +155,7 @@ impl Writer<'_> {
         Ok(self.parameter((node, spec), (INT32, rounded), &scales, None, output))
     }
 
-    /// Stores a parameter's integers with the scales of its channels, or one for all, and their zero points where there are such; gives
+    /// Stores a parameter's integers with one scale or a scale for each channel, and with zero points if given. Returns
     /// the name of its floats.
     fn parameter(
         &mut self,

@@ -21,37 +21,37 @@ use super::schema::{
 
 pub use self::weights::Weights;
 
-/// Protocol Buffers address 2 GiB; what is not weights has ample room in the rest.
+/// Protocol Buffers address 2 GiB; the rest of a model has ample room in the remainder.
 const MAX_WEIGHTS: u64 = (2 << 30) - (64 << 20);
 
-/// What follows the name of a layer in the name of its value before an activation that belongs to the layer.
+/// Suffix of a layer's name for its value before an activation that belongs to the layer.
 const BEFORE_ACTIVATION: &str = "/before_activation";
-/// The same before a sum.
+/// Suffix for the value before a sum.
 const BEFORE_SUM: &str = "/before_sum";
 
-/// What a model in 8-bit integers says of itself.
+/// Metadata of a model in 8-bit integers.
 const INT8_KEY: &str = "nasprof.int8";
 const INT8_NOTE: &str = "for timing only: scales and zero points are fixed, nothing was calibrated";
 
-/// The name of the layer that gives a value of a written model.
+/// The name of the layer that computes a value of a written model.
 #[must_use]
 pub fn layer_of(value: &str) -> &str {
     let value = value.strip_suffix(BEFORE_SUM).unwrap_or(value);
     value.strip_suffix(BEFORE_ACTIVATION).unwrap_or(value)
 }
 
-/// The floats of a model: of its inputs, its outputs and what it stores.
+/// The type of a model's floats: of its inputs, its outputs and its stored tensors.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Floats {
     /// 32 bits.
     #[default]
     Single,
-    /// 16 bits, as IEEE 754 has them.
+    /// 16 bits, as in IEEE 754.
     Half,
 }
 
-/// An ONNX model of a network without choices, as it runs at inference. `metadata` are pairs of key and value that the
-/// model carries; who writes random weights says so there. A network with operations on 8-bit integers has scales that nobody
+/// An ONNX model of a network without choices, as it runs at inference. `metadata` are pairs of key and value for the
+/// model; a caller with random weights says so there. The scales of a network with operations on 8-bit integers are not
 /// calibrated, and its model says so.
 ///
 /// # Errors
@@ -65,7 +65,7 @@ pub fn write(
     write_in(graph, name, weights, metadata, Floats::Single)
 }
 
-/// The same with floats of one kind.
+/// The same with floats of a given type.
 ///
 /// # Errors
 /// As [`write`].
@@ -110,20 +110,20 @@ pub fn write_in(
 struct Writer<'a> {
     graph: &'a Graph,
     weights: &'a Weights<'a>,
-    /// Names of values, which are all different.
+    /// Names of values; all are different.
     taken: HashSet<String>,
     /// The name of each node's value.
     values: Vec<String>,
-    /// Names of parameters that are in the model, by their path and shape.
+    /// Names of the parameters in the model, by their path and shape.
     stored: HashMap<(String, Vec<usize>), String>,
     floats: Floats,
-    /// For each value of 8-bit integers what floats they stand for.
+    /// The range of floats of each 8-bit value.
     ranges: HashMap<String, Range>,
     body: GraphProto,
 }
 
 impl Writer<'_> {
-    /// A name that no other value has. The empty one would mean a value that is left out.
+    /// A name that no other value has. It is never empty, because that would mean an absent value.
     fn unique(&mut self, wanted: &str) -> String {
         let wanted = if wanted.is_empty() { "value" } else { wanted };
         let numbered = (2_u64..).map(|n| format!("{wanted}_{n}"));
@@ -136,7 +136,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Appends a node that gives `output`.
+    /// Appends a node that computes `output`.
     fn emit(&mut self, op_type: &str, inputs: &[&str], output: &str, attributes: &[AttributeProto]) {
         self.body.node.push(NodeProto {
             input: inputs.iter().map(|&input| input.to_owned()).collect(),
@@ -185,7 +185,7 @@ impl Writer<'_> {
         info(name, shape, if self.ranges.contains_key(name) { UINT8 } else { self.float_type() })
     }
 
-    /// The names of a node's parameters, which are put into the model unless another node did.
+    /// The names of a node's parameters, which are put into the model unless another node did it before.
     fn parameters(&mut self, node: &Node) -> Result<Vec<String>, OnnxError> {
         let specs = specs_of(&node.op, &self.graph.input_shapes(node));
         specs
@@ -247,13 +247,13 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Whether all that reads an input or what is stored are operations on 8-bit integers.
+    /// Whether only operations on 8-bit integers read an input or a stored value.
     fn is_of_integers(&self, input: NodeId) -> bool {
         let mut readers = self.graph.nodes().iter().filter(|node| node.inputs.contains(&input)).peekable();
         readers.peek().is_some() && readers.all(|node| node.op.takes_int8())
     }
 
-    /// A kernel of a runtime as the operations that it is made of: the runtime puts them together again.
+    /// A kernel of a runtime as its single operations: the runtime fuses them again.
     fn kernel(
         &mut self,
         node: &Node,
@@ -296,7 +296,7 @@ impl Writer<'_> {
         self.operator(node, &inputs, output)
     }
 
-    /// An output has a name of its own and is no input.
+    /// Gives every output a name of its own, different from the inputs.
     fn outputs(&mut self) {
         let mut seen: HashSet<NodeId> = HashSet::new();
         for &id in self.graph.outputs() {

@@ -1,4 +1,4 @@
-//! Operations as ONNX operators, given the names of their operands and of what they store.
+//! Operations as ONNX operators, given the names of their operands and parameters.
 
 use nasprof_graph::{Activation, Node, Op, ResizeMode};
 
@@ -71,11 +71,11 @@ impl Writer<'_> {
             }
             Op::Resize { mode, .. } => self.resize(node, inputs[0], *mode, output),
             Op::MatMul => self.emit("MatMul", inputs, output, &[]),
-            // At inference these hand their input on.
+            // At inference these return their input.
             Op::Identity | Op::Dropout { .. } | Op::DropPath { .. } => self.emit("Identity", inputs, output, &[]),
             Op::Zero { .. } | Op::Zeros { .. } => {
                 let shape = self.constant(&format!("{output}/shape"), &numbers(&node.shape.0));
-                // Without a value it is a zero of 32 bits.
+                // Without a value the operator gives a 32-bit zero.
                 let zero = self.float_tensor("", &[1], 0_f32.to_le_bytes().to_vec());
                 let value = (self.floats != Floats::Single).then(|| constant("value", zero));
                 self.emit("ConstantOfShape", &[&shape], output, value.as_slice());
@@ -93,7 +93,7 @@ impl Writer<'_> {
         self.emit("Clip", &[input, &low, &high], output, &[]);
     }
 
-    /// `Gemm` on matrices. On more dimensions a product with the transposed weights, and a sum.
+    /// `Gemm` on matrices; on more dimensions a product with the transposed weights, then a sum.
     fn linear(&mut self, node: &Node, inputs: &[&str], output: &str) {
         if node.shape.rank() == 2 {
             self.emit("Gemm", inputs, output, &[int("transB", 1)]);

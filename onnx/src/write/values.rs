@@ -7,7 +7,7 @@ use super::super::schema::{
     TensorShapeProto, TensorType, TypeProto, ValueInfoProto,
 };
 
-/// What floats a value's integers stand for.
+/// The range of floats that a value's integers represent.
 #[derive(Debug, Clone)]
 pub(super) struct Range {
     pub(super) scale: f32,

@@ -8,7 +8,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use super::super::error::OnnxError;
 
-/// What training puts before the names of the network's own tensors.
+/// Prefix that training gives to the names of the network's own tensors.
 const NETWORK: &str = "net/";
 
 /// The weights of a network.
@@ -20,13 +20,13 @@ pub enum Weights<'a> {
         /// The seed.
         seed: u64,
     },
-    /// Those of a trained network.
+    /// The weights of a trained network.
     Trained(SafeTensors<'a>),
 }
 
 impl<'a> Weights<'a> {
-    /// The weights in a safetensors file, as `nasprof train` writes it. Tensors have the names of
-    /// [`ParameterSpec::suffix`], with or without `net/` before them; others are ignored.
+    /// The weights in a safetensors file from `nasprof train`. Tensors have the names of [`ParameterSpec::suffix`],
+    /// with or without the prefix `net/`; others are ignored.
     ///
     /// # Errors
     /// If the bytes are no such file.

@@ -1,7 +1,8 @@
-//! `nasprof-agent`: runs on the measured device and speaks [`nasprof_profiler::protocol`] on stdin and stdout.
-//! `nasprof` starts it. It has synthetic devices, and ONNX Runtime, which it loads when it is asked for.
+//! `nasprof-agent`: runs on the measured device and speaks [`nasprof_profiler::protocol`] on stdin and stdout. `nasprof`
+//! starts it. It has synthetic devices, and loads ONNX Runtime on request.
 //!
-//! `nasprof-agent library` prints where it would load ONNX Runtime from: a host asks that before it puts a library onto a board.
+//! `nasprof-agent library` prints the path from which it would load ONNX Runtime. The host runs this before it uploads a
+//! library to a board.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -21,7 +22,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// Nobody may be left to read it.
+/// Prints the library's path. Write errors are ignored, because the reader may be gone.
 fn library() -> ExitCode {
     match Library::find() {
         Ok(path) => {

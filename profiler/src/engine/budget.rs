@@ -1,31 +1,32 @@
-//! A budget of time, split over the parts of a measurement before they begin.
+//! The time budget, split over the parts of a measurement before they begin.
 //!
-//! The budget ends when the LUT is written, so everything counts: trials, processes that start, loading, warm-ups, sizing,
-//! rounds, and the sessions of the anchors alone, which tell the level. What cannot fit is refused before it is begun.
+//! The budget ends when the LUT is written, so it includes everything: trials, process starts, loading, warm-ups, sizing,
+//! rounds, and the anchor-only sessions, which determine the level. A budget that is too small is refused at the start.
 
 use std::time::{Duration, Instant};
 
 use super::EngineError;
 use super::device_session::WARM_UP_MIN_NS;
 
-/// Sessions of the anchors alone after those of all layers. How far the machine's level wanders from process to process
-/// is seen from processes only: with two, its interval is six times as wide as with five.
+/// Anchor-only sessions after the sessions of all layers. The level's variation between processes shows only across several
+/// processes: with two, the level's interval is six times as wide as with five.
 pub(super) const LEVEL_SESSIONS: u32 = 3;
-/// Rounds of such a session. Ten anchors tell the level of four rounds to a fraction of what it differs between processes.
+/// Rounds of such a session. Ten anchors in four rounds determine a session's level to a fraction of its variation between
+/// processes.
 pub(super) const LEVEL_ROUNDS: u32 = 4;
 
-/// A process starts, is set up and passes the gate within this time.
+/// Seconds for a process to start, be set up and pass the gate.
 const START: f64 = 0.4;
-/// The command itself starts and reaches the device within this time.
+/// Seconds for the command itself to start and reach the device.
 const COMMAND: f64 = 1.0;
-/// For what comes after the last session: rows and their file.
+/// Seconds after the last session, to compute and write the rows.
 const END: f64 = 0.5;
-/// Rounds below which a LUT has no intervals, all sessions together.
+/// Minimum number of rounds in all sessions together for a LUT with intervals.
 const FEWEST_ROUNDS: u32 = 8;
-/// Trying a layer alone takes about this long where nothing else is known.
+/// Assumed seconds to try one layer alone.
 const TRIAL: f64 = 0.01;
 
-/// What a measurement consists of, in seconds; for all workloads of a session together.
+/// The parts of a measurement, in seconds, for all workloads of a session together.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Costs {
     /// All trials.
@@ -36,14 +37,14 @@ pub(super) struct Costs {
     pub(super) round: f64,
     /// Share of the workloads that are anchors.
     pub(super) anchors: f64,
-    /// Sessions that time layers.
+    /// Number of sessions that time layers.
     pub(super) sessions: u32,
-    /// Sessions of the anchors alone.
+    /// Number of anchor-only sessions.
     pub(super) level_sessions: u32,
 }
 
 impl Costs {
-    /// What is known before a device is asked: nothing of its speed.
+    /// The costs before the device is contacted, when its speed is unknown.
     pub(super) fn unseen(keys: usize, sessions: u32, has_levels: bool) -> Self {
         let level_sessions = if has_levels { LEVEL_SESSIONS } else { 0 };
         Self { trials: TRIAL * keys as f64, loading: 0.0, round: 0.0, anchors: 1.0, sessions, level_sessions }
@@ -53,33 +54,33 @@ impl Costs {
         START + WARM_UP_MIN_NS as f64 / 1e9
     }
 
-    /// A session that times layers, with so many rounds.
+    /// Seconds of a session that times layers, with this many rounds.
     fn session(&self, rounds: u32) -> f64 {
         Self::start() + self.loading + f64::from(rounds) * self.round
     }
 
-    /// All sessions of the anchors alone, with so many rounds each. They are run without timers, so half as often.
+    /// Seconds of all anchor-only sessions, with this many rounds each. They run without layer timers, so half as many runs.
     pub(super) fn levels(&self, rounds: u32) -> f64 {
         let own = Self::start() + self.anchors * (self.loading + 0.5 * f64::from(rounds) * self.round);
         f64::from(self.level_sessions) * own
     }
 
-    /// The least in which a LUT with intervals can be made.
+    /// Minimum seconds for a LUT with intervals.
     pub(super) fn least(&self) -> f64 {
         let rounds = FEWEST_ROUNDS.div_ceil(self.sessions.max(1));
         self.trials + f64::from(self.sessions) * self.session(rounds) + self.levels(1) + END
     }
 
-    /// Seconds of a session, of so many that are left, when so much is left.
+    /// Seconds for the next session if `sessions` sessions remain and `left` seconds remain for all.
     pub(super) fn share(&self, left: f64, sessions: u32) -> f64 {
         (left - self.levels(LEVEL_ROUNDS).min(0.4 * left) - END).max(0.0) / f64::from(sessions.max(1))
     }
 }
 
-/// Refuses a budget in which nothing useful can be measured.
+/// Refuses a budget that is too small for a useful measurement.
 ///
 /// # Errors
-/// With the least that is needed, from the command's start.
+/// If the budget is too small; the error states the minimum, counted from the command's start.
 pub(super) fn check(deadline: Option<Instant>, costs: &Costs, spent: Duration) -> Result<(), EngineError> {
     let Some(deadline) = deadline else { return Ok(()) };
     let (left, least) = (deadline.saturating_duration_since(Instant::now()), costs.least());

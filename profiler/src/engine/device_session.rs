@@ -1,4 +1,4 @@
-//! The device of a session: connected when something must be observed, and again after an interruption.
+//! The device of a session. It is connected when an observation is needed, and again after an interruption.
 
 use super::session_plan::{Progress, SessionPlan};
 use super::{EngineError, Recorder};
@@ -6,29 +6,29 @@ use crate::journal::Event;
 use crate::protocol::checked::Checked;
 use crate::protocol::{Canary, Device, DeviceError, Fingerprint, Timing};
 
-/// A process is warmed up at least this long.
+/// Minimum warm-up of a process.
 pub(super) const WARM_UP_MIN_NS: u64 = 2_000_000_000;
 
 pub(super) type Connect<'a> = dyn FnMut() -> Result<Box<dyn Device>, DeviceError> + 'a;
 
-/// The device of a session, connected only when something new must be observed: a replay needs none.
+/// The device of a session, connected only for new observations. A replay needs no device.
 pub(super) struct DeviceSession<'a, 'b> {
     pub(super) plan: &'a SessionPlan,
     pub(super) connect: &'a mut Connect<'b>,
     pub(super) device: Option<Checked>,
     pub(super) fingerprint: Option<Fingerprint>,
-    /// Workloads loaded so far, for the case that a new process must load them again.
+    /// Number of workloads loaded so far; a new process must load them again.
     pub(super) loaded: usize,
 }
 
 impl DeviceSession<'_, '_> {
-    /// Connects, sets up, passes the gate; or takes all that from the journal.
+    /// Connects, sets up and passes the gate, or takes the results from the journal.
     pub(super) fn start(
         &mut self,
         recorder: &mut Recorder,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), EngineError> {
-        // Known before connecting, so that another machine is told by its facts and not as a wrong answer.
+        // Set before connecting, so that another machine is reported by its facts and not as a protocol error.
         self.fingerprint = recorder.recorded_fingerprint().cloned();
         let interrupted = recorder.interrupted();
         let event = recorder.next(self.virtual_time(), || {
@@ -58,7 +58,7 @@ impl DeviceSession<'_, '_> {
         Ok(fingerprint)
     }
 
-    /// Refuses a device that is not the one the LUT is of.
+    /// Refuses a device that is not the LUT's device.
     fn check(&self, fingerprint: &Fingerprint) -> Result<(), EngineError> {
         let recorded = self.fingerprint.as_ref().map(|f| &f.facts);
         for expected in [recorded, self.plan.expected.as_ref()].into_iter().flatten() {
@@ -86,7 +86,7 @@ impl DeviceSession<'_, '_> {
         self.fingerprint.as_ref().is_some_and(|f| !f.timings.is_empty())
     }
 
-    /// The latencies that are timed beside that behind a full queue, where the device has a queue.
+    /// The latencies to time besides the time behind a full queue; empty without a queue.
     pub(super) fn timings(&self) -> Vec<Timing> {
         let all = self.fingerprint.as_ref().map_or(&[][..], |f| &f.timings);
         all.iter().copied().filter(|timing| *timing != Timing::Queue).collect()
@@ -96,8 +96,8 @@ impl DeviceSession<'_, '_> {
         self.fingerprint.as_ref().map_or(0, |f| f.timer_overhead_ns)
     }
 
-    /// The device, ready to be asked. After an interruption that is a new process: it loads what the old one had, and
-    /// warms up unrecorded.
+    /// The device, ready for requests. After an interruption this is a new process: it loads the same workloads again and
+    /// warms up; none of this is recorded.
     pub(super) fn ready(&mut self) -> Result<&mut Checked, EngineError> {
         if self.device.is_none() {
             self.connect()?;

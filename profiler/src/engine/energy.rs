@@ -1,5 +1,5 @@
-//! The energy pass after all sessions: whole anchor networks and single layers. It takes seconds for each and never
-//! shares a pass with timing.
+//! The energy pass after all sessions: whole anchor networks and single layers. Each takes seconds, and nothing is timed in
+//! this pass.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::journal::{EnergyResult, EnergyTarget, Event, Role};
 use crate::protocol::checked::Checked;
 use crate::protocol::{Device, DeviceError, Setup};
 
-/// Measures the energy of the anchors and of the layers that run. Where there is none to be had, the reason is recorded.
+/// Measures the energy of the anchors and of the layers that run. If energy is not observable, the reason is recorded.
 ///
 /// # Errors
 /// If the device is lost, the journal cannot be written, or the user asks to stop.

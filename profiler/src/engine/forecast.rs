@@ -9,21 +9,22 @@ use super::plan::{ANCHORS, sampled_networks};
 use super::rounds::CHECKPOINTS;
 use super::sizing::{network_visit_runs, warm_up_runs};
 
-/// What measuring a space in context would take.
+/// Predicted cost of measuring a space in context.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Forecast {
     /// Networks visited in every round; more if some layers are rare.
     pub networks: u64,
-    /// Sessions.
+    /// Number of sessions.
     pub sessions: u32,
-    /// Fewest and most rounds of a session.
+    /// Minimum and maximum number of rounds of a session.
     pub rounds: [u32; 2],
-    /// Seconds, for the fewest and for the most rounds.
+    /// Seconds for the minimum and for the maximum number of rounds.
     pub seconds: [f64; 2],
 }
 
 impl Forecast {
-    /// From what runs the networks, those that the space has, the layers that are tried, and the seconds that an average network runs.
+    /// Forecast for a space with `networks` networks and `keys` layers to try, whose average network runs for
+    /// `network_seconds`.
     #[must_use]
     pub fn new(runtime: Runtime, networks: u64, keys: usize, sessions: u32, network_seconds: f64) -> Self {
         let networks = networks.min(sampled_networks(runtime) as u64);
@@ -32,12 +33,12 @@ impl Forecast {
         // Each run is made twice, with and without timers between the layers.
         let runs = 2 * network_visit_runs(run_ns) + warm_up_runs(run_ns);
         let visit = f64::from(runs) * run_ns / 1e9;
-        // Every layer is tried twice alone, on average as long as its share of a network.
+        // The trial runs every layer alone twice; a run takes its average share of a network.
         let trials = 2.0 * keys as f64 * network_seconds / networks.max(1) as f64;
         let seconds = rounds.map(|rounds| {
             let warm_up = WARM_UP_MIN_NS as f64 / 1e9;
             let session = warm_up + f64::from(rounds) * networks as f64 * visit;
-            // The anchors alone are run without timers between layers, so half as often at most.
+            // Anchor-only sessions run without timers between layers, so at most half as many runs.
             let level = warm_up + f64::from(LEVEL_ROUNDS) * networks.min(ANCHORS as u64) as f64 * visit;
             trials + f64::from(sessions) * session + f64::from(LEVEL_SESSIONS) * level
         });

@@ -1,4 +1,4 @@
-//! The gate: it waits for a busy machine, then refuses to measure it.
+//! The gate: it waits while the machine is busy, then refuses to measure it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -6,21 +6,21 @@ use std::time::{Duration, Instant};
 use super::EngineError;
 use crate::protocol::{Device, Probe, Probes};
 
-/// Looks again after this long.
+/// Interval between two looks at the machine.
 const PAUSE: Duration = Duration::from_secs(2);
-/// The user is listened to this often.
+/// Interval of the checks whether the user wants to stop.
 const LISTEN: Duration = Duration::from_millis(100);
 
 /// How long to wait for a quiet machine, and what to do if it stays busy.
 #[derive(Debug, Clone, Copy)]
 pub struct Gate {
-    /// Longest wait.
+    /// Maximum wait.
     pub patience: Duration,
-    /// Whether to measure a busy machine all the same.
+    /// Whether to measure a busy machine anyway.
     pub allow_noisy: bool,
 }
 
-/// The probes that are outside their limits, as `name value`.
+/// The probes outside their limits, as `name value`.
 #[must_use]
 pub fn bad_probes(probes: &Probes) -> Vec<String> {
     probes
@@ -33,11 +33,11 @@ pub fn bad_probes(probes: &Probes) -> Vec<String> {
         .collect()
 }
 
-/// Processes named to somebody who may want to stop them.
+/// Number of processes that messages name, so that the user can stop them.
 const NAMED: usize = 3;
 
-/// What disturbs, in words: the probes outside their limits, and who uses the processor, where the device tells. Names are of
-/// the device's making and are escaped.
+/// The disturbance in words: the probes outside their limits and, if the device reports them, the processes that use the
+/// processor. Process names come from the device and are escaped.
 #[must_use]
 pub fn disturbance(probes: &Probes) -> String {
     let bad = bad_probes(probes).join(", ");
@@ -47,7 +47,7 @@ pub fn disturbance(probes: &Probes) -> String {
     }
 }
 
-/// Who uses the processor, as `chromium 45 %, rustc 38 %`; nothing where the device does not tell.
+/// The processes that use the processor, as `chromium 45 %, rustc 38 %`; `None` if the device does not report them.
 #[must_use]
 pub fn busy_processes(probes: &Probes) -> Option<String> {
     let name = |name: &str| name.chars().take(32).collect::<String>().escape_debug().to_string();
@@ -62,10 +62,10 @@ pub fn busy_processes(probes: &Probes) -> Option<String> {
 }
 
 impl Gate {
-    /// The machine's state as it is let through.
+    /// Waits until the machine passes the gate; returns its state then.
     ///
     /// # Errors
-    /// If it stays busy and that is not allowed, the device is lost, or the user asks to stop.
+    /// If the machine stays busy and `allow_noisy` is not set, the device is lost, or the user asks to stop.
     pub(super) fn pass(
         &self,
         device: &mut dyn Device,
@@ -95,7 +95,7 @@ impl Gate {
 /// Sleeps, unless the user asks to stop.
 ///
 /// # Errors
-/// If so.
+/// If the user asks to stop.
 pub(super) fn rest(time: Duration, interrupted: &AtomicBool) -> Result<(), EngineError> {
     let started = Instant::now();
     loop {

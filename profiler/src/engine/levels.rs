@@ -1,38 +1,38 @@
-//! The level of each visit, told from the other layers, and which form of it to divide by.
+//! The level of each visit, estimated from the other layers, and the choice of the level to divide by.
 //!
-//! A machine is faster in one minute than in another, and all layers with it. That is no property of a layer: what is asked of a
-//! row is its share of a network, and the common level belongs to the level's interval. So each sample is divided by the
-//! level of its visit or of its round before a layer's statistics are made. A layer takes no part in the level it is divided
-//! by: one that dominates its network would divide itself away.
+//! The speed of a machine changes over time, for all layers alike. This is not a property of a layer: a row describes a
+//! layer's share of a network, and the common level has an interval of its own. Each sample is therefore divided by the
+//! level of its visit or of its round before the layer's statistics are computed. A layer is left out of the level that it
+//! is divided by; otherwise a layer that dominates its network would cancel itself.
 
 use std::collections::BTreeMap;
 
 use nasprof_base::statistics::{mean, median, median_absolute_deviation, standard_deviation};
 use serde::{Deserialize, Serialize};
 
-/// Fewest rounds from which a form is chosen.
+/// Minimum number of rounds to choose a form of levelling.
 const FEWEST_ROUNDS: usize = 4;
-/// Alternations between what a layer usually takes and what a round's level is.
+/// Alternations between fitting each layer's usual time and fitting the level of each round.
 const ALTERNATIONS: usize = 3;
-/// A value further from its visit's level than so many deviations of its layer counts as one that far away.
+/// Values are clipped to this many standard deviations of their layer from their visit's level.
 const CLIP: f64 = 3.0;
-/// From the median absolute deviation to the standard deviation of a normal distribution.
+/// Factor from the median absolute deviation to the standard deviation of a normal distribution.
 const MAD_TO_SD: f64 = 1.4826;
-/// Logarithms of variances that differ by less are the same but for rounding.
+/// Smaller differences between logarithms of variances are rounding errors.
 const TIE: f64 = 1e-9;
-/// Variance below which two forms are alike: of steps of a timer, not of a machine.
+/// Added to variances, so that smaller differences do not count: they come from timer steps, not from the machine.
 const NEGLIGIBLE: f64 = 1e-10;
 
-/// What samples are divided by before a layer's statistics are made.
+/// The level that samples are divided by before a layer's statistics are computed.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Levelling {
-    /// Nothing: the machine's level did not wander, or too little was measured to tell.
+    /// No level: the machine's level did not vary, or there are too few rounds to know.
     #[default]
     None,
     /// The level of the round.
     Round,
-    /// Half-way between those of round and visit, in logarithms: a visit's own level is noisy.
+    /// The geometric mean of the levels of round and visit, because the level of a single visit is noisy.
     Shrunk,
     /// The level of the visit.
     Visit,
@@ -57,9 +57,9 @@ impl Levelling {
 /// One value: a layer at its position in a network, or a network or layer as a whole, in one visit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Value {
-    /// Place of the visit in the order of visits.
+    /// Index of the visit in the order of visits.
     pub(super) visit: usize,
-    /// From 0.
+    /// Round, from 0.
     pub(super) round: usize,
     /// Number of the pair of network and position.
     pub(super) slot: usize,
@@ -67,7 +67,7 @@ pub(super) struct Value {
     pub(super) key: usize,
     /// Logarithm of the trimmed mean of its clean samples.
     pub(super) log: f64,
-    /// Whether it takes part in levels. A network as a whole, whose layers do, does not.
+    /// Whether it counts in levels. A whole network does not if its layers do.
     pub(super) tells: bool,
 }
 
@@ -79,7 +79,7 @@ pub(super) struct ValueLevel {
 }
 
 impl ValueLevel {
-    /// In one of the forms.
+    /// The logarithm for one form of levelling.
     pub(super) fn under(self, levelling: Levelling) -> f64 {
         match levelling {
             Levelling::None => 0.0,
@@ -90,7 +90,7 @@ impl ValueLevel {
     }
 }
 
-/// Levels of visits and rounds, as sums from which a key can be left out.
+/// Levels of visits and rounds, stored as sums so that a key can be left out.
 pub(super) struct Levels {
     visits: Vec<Sums>,
     rounds: Vec<Sums>,
@@ -98,7 +98,7 @@ pub(super) struct Levels {
     center: f64,
 }
 
-/// Weighted sums of the deviations from the usual, in all and by key.
+/// Weighted sums of the deviations from the usual times: in total and by key.
 #[derive(Debug, Clone, Default)]
 struct Sums {
     all: (f64, f64),
@@ -116,7 +116,7 @@ impl Sums {
         (self.all.1 > 0.0).then(|| self.all.0 / self.all.1)
     }
 
-    /// The mean over all other keys; `None` where there is no other.
+    /// The mean over all other keys; `None` if there is no other key.
     fn without(&self, key: usize) -> Option<f64> {
         let Some((sum, weight)) = self.by_key.get(&key) else { return self.mean() };
         (self.by_key.len() > 1).then(|| (self.all.0 - sum) / (self.all.1 - weight))
@@ -124,7 +124,7 @@ impl Sums {
 }
 
 impl Levels {
-    /// Fits what each layer usually takes and the levels of rounds in turns, then the levels of visits.
+    /// Fits each layer's usual time and the levels of rounds alternately, then the levels of visits.
     pub(super) fn fit(values: &[Value]) -> Self {
         let told: Vec<Value> = values.iter().filter(|value| value.tells).copied().collect();
         let count = |of: fn(&Value) -> usize| values.iter().map(of).max().map_or(0, |last| last + 1);
@@ -137,7 +137,7 @@ impl Levels {
         for _ in 0..ALTERNATIONS {
             usual = grouped(slots, &told, |v| v.slot, |v| v.log - of_rounds[v.round], median);
             let deviation = |v: &Value| v.log - usual[v.slot];
-            // Of visits to one layer alone, the round's other visits tell the level.
+            // For visits to a single layer, the level comes from the round's other visits.
             let of_visit = grouped(visits, &told, |v| v.visit, deviation, median);
             let of_round = grouped(rounds, &told, |v| v.round, deviation, median);
             let in_visit = grouped(visits, &told, |v| v.visit, |_| 1.0, |ones| Some(ones.len() as f64));
@@ -149,7 +149,7 @@ impl Levels {
                 |v| deviation(v) - near(v),
                 |own| Some(MAD_TO_SD * median_absolute_deviation(own)?),
             );
-            // One that happens to agree with the rest must not become the rest.
+            // A layer that agrees with the level by chance must not get all the weight.
             let least = median(&own.iter().copied().filter(|sd| *sd > 0.0).collect::<Vec<_>>()).unwrap_or(1.0);
             weights = own.iter().map(|sd| sd.max(least).powi(-2)).collect();
             clipped = told
@@ -178,7 +178,7 @@ impl Levels {
         fitted
     }
 
-    /// What a value may be divided by.
+    /// The levels that a value may be divided by.
     pub(super) fn of(&self, value: &Value) -> ValueLevel {
         let level = |sums: &Sums| if value.tells { sums.without(value.key) } else { sums.mean() };
         let round = level(&self.rounds[value.round]).map_or(0.0, |level| level - self.center);
@@ -186,13 +186,13 @@ impl Levels {
         ValueLevel { round, visit }
     }
 
-    /// How far the rounds' levels lie apart: standard deviation of their logarithms.
+    /// Spread of the rounds' levels: standard deviation of their logarithms.
     pub(super) fn spread(&self) -> f64 {
         standard_deviation(&self.rounds.iter().filter_map(Sums::mean).collect::<Vec<_>>()).unwrap_or(0.0)
     }
 }
 
-/// One figure for each group of values; 0 for a group without any.
+/// The summary of each group of values; 0 for an empty group.
 fn grouped(
     groups: usize,
     values: &[Value],
@@ -205,10 +205,10 @@ fn grouped(
     all.iter().map(|own| summary(own).unwrap_or(0.0)).collect()
 }
 
-/// The form under which a left-out round of a layer is predicted best by its other rounds, over all layers alike: the mean
-/// logarithm of the variance of rounds. Leaving out makes each error larger by the same factor, so variances compare as errors
-/// do; a layer is never in the level that it is divided by, so no form flatters itself. `rounds` gives the logarithms of the
-/// layers' rounds under a form.
+/// The form of levelling under which a layer's other rounds best predict a left-out round, with equal weight for all layers.
+/// The criterion is the mean logarithm of the variance of rounds. Leaving a round out increases each error by the same
+/// factor, so comparing variances is equivalent. A layer is never part of the level that it is divided by, so no form is
+/// favoured. `rounds` returns the logarithms of the layers' rounds under a form.
 pub(super) fn choose(rounds: impl Fn(Levelling) -> Vec<Vec<f64>>) -> Levelling {
     let error = |levelling: Levelling| {
         let variances = rounds(levelling).into_iter().filter(|own| own.len() >= FEWEST_ROUNDS);
@@ -218,7 +218,8 @@ pub(super) fn choose(rounds: impl Fn(Levelling) -> Vec<Vec<f64>>) -> Levelling {
     };
     let errors = Levelling::ALL.map(|levelling| (levelling, error(levelling)));
     let least = errors.iter().map(|(_, error)| *error).fold(f64::INFINITY, f64::min);
-    // What differs by rounding only is a tie, and the simplest wins: logarithms are not the same to the last bit everywhere.
+    // Differences due to rounding are a tie, and the simplest form wins: logarithms differ in the last bit between
+    // platforms.
     errors.into_iter().find(|(_, error)| *error <= least + TIE).map_or(Levelling::None, |best| best.0)
 }
 
@@ -244,8 +245,8 @@ mod tests {
         values
     }
 
-    /// Without a third of the layers in each network. Were all in all, a round's mean would be that of its visits, and the simplest
-    /// form would do.
+    /// Leaves a third of the layers out of each network. If every network had all layers, a round's mean would be that of
+    /// its visits, and the simplest form would do.
     fn unbalanced(mut values: Vec<Value>) -> Vec<Value> {
         values.retain(|v| (v.key + v.slot / 20) % 3 != 0);
         values

@@ -1,4 +1,4 @@
-//! How well the sampled networks and their rows are known: what a measurement is asked for, and what it stops at.
+//! The precision of the sampled networks and their rows: the user requests it, and the measurement stops when it is reached.
 
 use std::collections::BTreeMap;
 
@@ -11,41 +11,41 @@ use super::Workload;
 use super::rounds::{ROW_WIDTH, RoundValues, half_width};
 use crate::journal::Role;
 
-/// A row has weight if it is this share of some sampled network.
+/// A row is weighty if it is at least this share of some sampled network.
 pub const WEIGHT: f64 = 0.01;
-/// The networks' half-width is one that so many of them do not exceed.
+/// The half-width of networks is this quantile of the networks' half-widths.
 const OF_NETWORKS: f64 = 0.9;
-/// One row of weight in so many may be weak: one whose share wanders is not told better by more rounds.
+/// One in this many weighty rows may be weak: more rounds do not help a row whose share varies.
 const ONE_WEAK_IN: usize = 20;
-/// At least so many workloads are visited in a round.
+/// Minimum number of workloads visited in a round.
 const FEWEST_VISITED: usize = 4;
 
-/// How well networks and rows are known, without the level.
+/// The precision of networks and rows, without the level.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Precision {
-    /// Relative half-width, 95 %, of the shape of the sampled networks, which nine of ten do not exceed: what their rows' intervals
-    /// and the calibration's scale make of it. Absent where it is unknown.
+    /// Relative half-width (95 %) of the shape of the sampled networks: nine of ten networks do not exceed it. It combines
+    /// the intervals of their rows and of the calibration's scale. Absent if unknown.
     pub networks: Option<f64>,
-    /// Median of the rows' half-widths; absent where half of them are unknown.
+    /// Median of the rows' half-widths; absent if half of them are unknown.
     pub rows: Option<f64>,
-    /// Rows that are 1 % or more of some sampled network and wider than 3 %.
+    /// Number of rows that are 1 % or more of some sampled network and have a half-width above 3 %.
     pub weak: usize,
-    /// Rows that are 1 % or more of some sampled network.
+    /// Number of rows that are 1 % or more of some sampled network.
     pub weighty: usize,
-    /// All rows.
+    /// Number of all rows.
     pub of: usize,
 }
 
 impl Precision {
-    /// Whether networks are known to within a half-width, and at most one row of weight in twenty is weak.
+    /// Whether the half-width of networks is at most `ci`, and at most one weighty row in twenty is weak.
     #[must_use]
     pub fn is_enough(&self, ci: f64) -> bool {
         self.networks.is_some_and(|width| width <= ci) && self.weak * ONE_WEAK_IN <= self.weighty
     }
 }
 
-/// What is known of one layer: nanoseconds, and the relative half-width of its interval.
+/// The estimate of one layer: nanoseconds, and the relative half-width of its interval.
 #[derive(Debug, Clone, Copy)]
 pub struct Known {
     /// Nanoseconds.
@@ -67,7 +67,7 @@ struct Row {
 }
 
 impl<'a> Shares<'a> {
-    /// From what is known of the layers of networks. A network with a layer of which nothing is known is left out.
+    /// Shares from the estimates of the networks' layers. A network with an unknown layer is left out.
     pub fn new(networks: impl IntoIterator<Item = &'a Workload>, known: impl Fn(&LayerKey) -> Option<Known>) -> Self {
         let mut shares = Self { rows: BTreeMap::new(), networks: Vec::new() };
         for network in networks.into_iter().filter(|network| !network.is_layer()) {
@@ -89,8 +89,8 @@ impl<'a> Shares<'a> {
         shares
     }
 
-    /// How well all is known; `calibration` is the half-width of the scale between sums and networks. Rows err independently
-    /// of each other, so they add in squares.
+    /// The precision of all networks and rows; `calibration` is the half-width of the scale between sums and networks. The
+    /// errors of rows are independent, so their squares add.
     #[must_use]
     pub fn precision(&self, calibration: f64) -> Precision {
         let of_network = |own: &BTreeMap<&LayerKey, f64>| {
@@ -113,8 +113,8 @@ impl<'a> Shares<'a> {
         self.rows.get(key).and_then(|row| row.half_width).unwrap_or(f64::INFINITY)
     }
 
-    /// The half of the workloads, by their places, that tell most of what is known least: first those with weak rows, then by what
-    /// their rows add to the networks' uncertainty.
+    /// Indices of the half of the workloads that help most: first those with weak rows, then those whose rows add most to
+    /// the networks' uncertainty.
     #[must_use]
     pub fn weakest(&self, workloads: &[Workload]) -> Vec<usize> {
         let score = |workload: &Workload| {
@@ -128,7 +128,7 @@ impl<'a> Shares<'a> {
         };
         let scores: Vec<(f64, f64)> = workloads.iter().map(score).collect();
         let mut order: Vec<usize> = (0..workloads.len()).collect();
-        // Stable: of equals the first in the order of loading.
+        // A stable sort: workloads with equal scores keep the order of loading.
         order.sort_by(|&a, &b| scores[b].0.total_cmp(&scores[a].0).then(scores[b].1.total_cmp(&scores[a].1)));
         order.truncate(workloads.len().div_ceil(2).max(FEWEST_VISITED));
         order.sort_unstable();
@@ -142,15 +142,15 @@ impl Row {
     }
 }
 
-/// Half-width, 95 %, of the scale between sums of layers and whole networks, told by so many anchors whose errors have a standard
-/// deviation; 0 for fewer than two, which have no scale.
+/// Half-width (95 %) of the scale between sums of layers and whole networks, for `anchors` anchors whose errors have the
+/// standard deviation `error`; 0 for fewer than two anchors, which have no scale.
 #[must_use]
 pub fn scale_half_width(error: f64, anchors: usize) -> f64 {
     if anchors < 2 { 0.0 } else { student_t_95(anchors - 1) * error / (anchors as f64).sqrt() }
 }
 
-/// The shares of networks by the rounds of a session so far, and the half-width of their scale, as they will be once so many
-/// sessions like it say the same: rows and scale are of all of them.
+/// The shares of networks from a session's rounds so far, and the half-width of their scale. The half-widths are those of
+/// `sessions` sessions like this one, because rows and scale combine all sessions.
 pub(super) fn of_session<'a>(workloads: &'a [Workload], values: &RoundValues, sessions: u32) -> (Shares<'a>, f64) {
     let by_all = f64::from(sessions.max(1)).sqrt();
     let rounds = |key: &LayerKey| values.values.get(key);
@@ -168,8 +168,8 @@ pub(super) fn of_session<'a>(workloads: &'a [Workload], values: &RoundValues, se
     (Shares::new(workloads, known), scale)
 }
 
-/// Standard deviation of the relative errors of networks by the sums of their layers: with a factor alone, or with what a timer
-/// between layers takes as well, where that is nearer. The rows will be rid of it.
+/// Standard deviation of the relative errors when networks are predicted from the sums of their layers: with a factor alone,
+/// or with a timer cost per layer too if that fits better. The timer cost is later removed from the rows.
 fn scatter(wholes: &[Whole]) -> f64 {
     let ratios: Vec<f64> = wholes.iter().map(|network| (network.whole / network.sum).ln()).collect();
     let alone = standard_deviation(&ratios).unwrap_or(0.0);

@@ -1,4 +1,4 @@
-//! The recorder: writes observations to the journal, or replays them when a measurement is resumed.
+//! The recorder writes observations to the journal, or replays them when a measurement is resumed.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use crate::protocol::Fingerprint;
 /// Set when the user asks to stop.
 pub type Interrupted = Arc<AtomicBool>;
 
-/// Where events go: first the recorded ones are handed out again in order, then new ones are observed and appended.
+/// Replays the recorded events in order, then observes and appends new ones.
 pub struct Recorder {
     replay: VecDeque<Event>,
     writer: Option<Writer>,
     interrupted: Interrupted,
-    /// All events so far, for what is computed from them.
+    /// All events so far, for later computations.
     events: Vec<Event>,
 }
 
@@ -41,13 +41,13 @@ impl Recorder {
         &self.events
     }
 
-    /// Whether a session was begun, be it in the part that is still to be replayed.
+    /// Whether a session was started, including in the events still to be replayed.
     #[must_use]
     pub fn has_session(&self) -> bool {
         self.events.iter().chain(&self.replay).any(|event| matches!(event, Event::Session { .. }))
     }
 
-    /// If what is replayed is a complete measurement: takes all of it, and says whether its sessions in a mode knew what was asked.
+    /// If the replay is a complete measurement, consumes it and returns whether all its sessions in `mode` converged.
     pub fn complete(&mut self, mode: Mode) -> Option<bool> {
         if self.replay.back() != Some(&Event::Complete) {
             return None;
@@ -64,8 +64,8 @@ impl Recorder {
         Some(converged)
     }
 
-    /// Goes back to the start: what was recorded is replayed, then observing goes on. For a device that was lost and is
-    /// reached again.
+    /// Goes back to the start: replays all recorded events, then continues to observe. Used after a lost device is reached
+    /// again.
     pub fn rewind(&mut self) {
         let replayed = std::mem::take(&mut self.events);
         let rest = std::mem::take(&mut self.replay);
@@ -84,10 +84,10 @@ impl Recorder {
         Arc::clone(&self.interrupted)
     }
 
-    /// The next event: the recorded one if there is one, else what `observe` returns, which is then journaled.
+    /// The next event: the recorded one if there is one, else the result of `observe`, which is written to the journal.
     ///
-    /// With `always_observe` (virtual time, where looking is free and moves the device on) the device is asked in both
-    /// cases, and a recorded event that differs from what it says is an error.
+    /// With `always_observe` (virtual time, where an observation is free and advances the device) `observe` runs in both
+    /// cases. A recorded event that differs from its result is an error.
     ///
     /// # Errors
     /// If observing or writing fails, or the user asked to stop.
@@ -96,7 +96,7 @@ impl Recorder {
         always_observe: bool,
         observe: impl FnOnce() -> Result<Event, EngineError>,
     ) -> Result<Event, EngineError> {
-        // Marks of earlier resumptions: nothing depends on them.
+        // Marks of earlier resumptions are skipped: nothing depends on them.
         while let Some(Event::Resumed) = self.replay.front() {
             self.events.extend(self.replay.pop_front());
         }
@@ -124,15 +124,15 @@ impl Recorder {
         Ok(event)
     }
 
-    /// Records a decision: something that follows from what was observed and must be the same again at replay.
+    /// Records a decision, which follows from earlier observations and must be the same on replay.
     ///
     /// # Errors
-    /// As [`Recorder::next`].
+    /// Those of [`Recorder::next`].
     pub fn decide(&mut self, event: Event) -> Result<(), EngineError> {
         self.next(true, || Ok(event)).map(drop)
     }
 
-    /// The header that the next recorded event is, if it is one.
+    /// The next recorded event, if it is a header.
     #[must_use]
     pub fn recorded_header(&self) -> Option<&Header> {
         match self.replay.front() {
@@ -141,7 +141,7 @@ impl Recorder {
         }
     }
 
-    /// The machine of the session that the next recorded event starts, if it starts one.
+    /// The machine in the next recorded event, if it starts a session.
     #[must_use]
     pub fn recorded_fingerprint(&self) -> Option<&Fingerprint> {
         self.upcoming().and_then(|event| match event {
@@ -162,7 +162,7 @@ impl Recorder {
         matches!(self.upcoming(), Some(Event::WarmedUp { .. }))
     }
 
-    /// Whether the next recorded event says where effort goes.
+    /// Whether the next recorded event is [`Event::Effort`].
     #[must_use]
     pub fn effort_is_next(&self) -> bool {
         matches!(self.upcoming(), Some(Event::Effort { .. }))
@@ -181,7 +181,8 @@ impl Recorder {
     }
 }
 
-/// What differs between a recorded event and what this measurement would record: of headers, what was asked for.
+/// The difference between a recorded event and the event that this measurement would record; for headers, the differing
+/// options.
 fn difference(recorded: &Event, observed: &Event, number: usize) -> String {
     let fields = |event: &Event| match event {
         Event::Header(header) => serde_json::to_value(header).ok().and_then(|value| value.as_object().cloned()),

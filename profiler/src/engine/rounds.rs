@@ -9,19 +9,20 @@ use super::Workload;
 use super::levels::{Levelling, Levels, Value, ValueLevel, choose};
 use crate::protocol::{Run, Timing, Visit};
 
-/// Rounds after which the stop rule is tested. Few and fixed: a rule tested all the time stops on lucky samples.
+/// Rounds after which the stop rule is tested. They are few and fixed, because a rule tested after every round would stop on
+/// lucky samples.
 pub const CHECKPOINTS: [u32; 5] = [8, 12, 18, 27, 40];
 
-/// Nominal confidence of the intervals; claimed as 95 %, the rest pays for the repeated tests.
+/// Nominal confidence of the intervals. They claim only 95 %; the difference compensates for the repeated tests.
 pub(super) const NOMINAL_CONFIDENCE: f64 = 0.99;
 
-/// A row is well known when its interval's half-width is at most this.
+/// A row is well known if its relative half-width is at most this.
 pub const ROW_WIDTH: f64 = 0.03;
 
-/// Clean samples that a key needs before it can be called converged.
+/// Minimum number of clean samples of a converged key.
 const MIN_SAMPLES: usize = 16;
 
-/// What the complete rounds of one session measured. The rows of a LUT and the engine's looks are both made from it.
+/// The results of the complete rounds of one session. Both the rows of a LUT and the engine's looks are computed from it.
 #[derive(Debug, Default, Clone)]
 pub struct SessionValues {
     keys: BTreeMap<LayerKey, usize>,
@@ -33,7 +34,8 @@ pub struct SessionValues {
 }
 
 impl SessionValues {
-    /// Adds a complete round. Rows and looks must add the visits in the same order: factors are asked for by it.
+    /// Adds a complete round. Rows and looks must add the visits in the same order, because [`RoundValues::factor`]
+    /// identifies a visit by its index.
     pub fn add_round<'a>(&mut self, visits: impl IntoIterator<Item = (&'a Workload, &'a Visit, u32)>) {
         for (workload, visit, repeat) in visits {
             let layers = workload.keys().len();
@@ -56,7 +58,8 @@ impl SessionValues {
         self.rounds += 1;
     }
 
-    /// The values of all rounds, each sample divided by its level in the form that predicts left-out rounds best.
+    /// The values of all rounds, each sample divided by its level. The form of levelling is the one that best predicts
+    /// left-out rounds.
     #[must_use]
     pub fn levelled(&self) -> RoundValues {
         let levels = Levels::fit(&self.values);
@@ -69,7 +72,7 @@ impl SessionValues {
         self.under(&levels, &of_values, levelling)
     }
 
-    /// The values of all rounds under a form of one's choice.
+    /// The values of all rounds under a given form of levelling.
     #[must_use]
     pub fn levelled_by(&self, levelling: Levelling) -> RoundValues {
         let levels = Levels::fit(&self.values);
@@ -96,16 +99,16 @@ impl SessionValues {
         }
     }
 
-    /// By the number of a key: whether it takes part in levels.
+    /// For each key number: whether the key counts in levels.
     fn told(&self) -> Vec<bool> {
         let mut told = vec![false; self.keys.len()];
         self.values.iter().filter(|value| value.tells).for_each(|value| told[value.key] = true);
         told
     }
 
-    /// By the number of a key, one logarithm a round: the mean, over the occurrences that the round visited, of how far
-    /// each is from what it usually takes, around the mean of all occurrences. A round that visits only some of them
-    /// is comparable with one that visits all.
+    /// For each key number, one logarithm a round: that of the key's mean time over all occurrences, plus the mean deviation
+    /// of the occurrences visited in the round from their usual times. So a round that visits only some occurrences is
+    /// comparable with one that visits all.
     fn by_round(&self, of_values: &[ValueLevel], levelling: Levelling) -> Vec<Vec<f64>> {
         let logs: Vec<f64> =
             self.values.iter().zip(of_values).map(|(value, level)| value.log - level.under(levelling)).collect();
@@ -138,36 +141,36 @@ impl SessionValues {
 /// Values by round, of one session.
 #[derive(Debug, Default, Clone)]
 pub struct RoundValues {
-    /// For every key, one value (nanoseconds) for every round in which it had a clean sample. Whole networks stand under
+    /// For every key, one value (nanoseconds) for every round with a clean sample. Whole networks have the key
     /// [`Workload::whole_key`].
     pub values: BTreeMap<LayerKey, Vec<f64>>,
-    /// Clean samples of each key.
+    /// Number of clean samples of each key.
     pub samples: BTreeMap<LayerKey, usize>,
-    /// What samples were divided by.
+    /// The level that samples were divided by.
     pub levelling: Levelling,
     /// Standard deviation of the logarithms of the rounds' levels; 0 where nothing was divided.
     pub level_spread: f64,
-    /// By the place of a visit and the number of a slot.
+    /// By index of the visit, then by number of the slot.
     factors: Vec<BTreeMap<usize, f64>>,
     slots: BTreeMap<(u32, usize), usize>,
 }
 
 impl RoundValues {
-    /// What samples of a position of a visit, the number of which is its place among all visits of the session, are to be
-    /// divided by. The position after the last layer is the network as a whole.
+    /// The divisor for samples at a position of a visit. `visit` is the index among all visits of the session. The position
+    /// after the last layer is the network as a whole.
     #[must_use]
     pub fn factor(&self, visit: usize, workload: u32, position: usize) -> f64 {
         let slot = self.slots.get(&(workload, position));
         slot.and_then(|slot| self.factors.get(visit)?.get(slot)).copied().unwrap_or(1.0)
     }
 
-    /// How many of `keys` are known to within `target`.
+    /// How many of `keys` have converged to the half-width `target`.
     #[must_use]
     pub fn converged<'a>(&self, keys: impl IntoIterator<Item = &'a LayerKey>, target: f64) -> usize {
         keys.into_iter().filter(|key| self.key_converged(key, target)).count()
     }
 
-    /// Whether one key is known to within `target`.
+    /// Whether a key has converged to the half-width `target`.
     #[must_use]
     pub fn key_converged(&self, key: &LayerKey, target: f64) -> bool {
         self.samples.get(key).is_some_and(|&n| n >= MIN_SAMPLES)
@@ -175,7 +178,7 @@ impl RoundValues {
     }
 }
 
-/// Relative half-width of the interval around the median of round values; `None` below eight rounds, or for values
+/// Relative half-width of the interval around the median of round values; `None` for fewer than eight rounds or for values
 /// that are not positive.
 #[must_use]
 pub fn half_width(values: &[f64]) -> Option<f64> {
@@ -183,8 +186,8 @@ pub fn half_width(values: &[f64]) -> Option<f64> {
     (low > 0.0).then(|| (high / low).ln() / 2.0)
 }
 
-/// Clean samples (nanoseconds) of a workload as a whole in one of a device's latencies; `queue` is the only one of a device
-/// without a queue.
+/// Clean samples (nanoseconds) of a whole workload for one of the device's latencies. A device without a queue has only
+/// `queue`.
 #[must_use]
 pub fn timed_samples(visit: &Visit, timing: Timing, repeat: u32) -> Vec<f64> {
     let none = &Vec::new();

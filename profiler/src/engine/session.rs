@@ -15,17 +15,18 @@ use crate::journal::Event;
 use crate::protocol::checked::Checked;
 use crate::protocol::{Canary, Device, DeviceError, Loaded, VisitRequest};
 
-/// Warm-up: two windows of canaries in a row must agree, after at least, and at most, this long.
+/// Warm-up: two consecutive windows of this many canaries must agree to within [`WARM_UP_WITHIN`]. It lasts from
+/// [`WARM_UP_MIN_NS`] to [`WARM_UP_MAX_NS`].
 const WARM_UP_WINDOW: usize = 10;
 const WARM_UP_WITHIN: f64 = 0.01;
 const WARM_UP_MAX_NS: u64 = 30_000_000_000;
-/// A processor with a queue, whose canaries agree this well, is as warm as it gets after much less; loading warmed it up too.
+/// A processor with a queue whose canaries agree this well is warm much sooner; loading has warmed it up too.
 const STEADY_WITHIN: f64 = 0.001;
 const STEADY_MIN_NS: u64 = 200_000_000;
-/// Runs of each kind in a visit to such a processor, at the most: hardly anything disturbs them, and there are five kinds.
+/// Maximum runs of each kind in a visit to such a processor: disturbances are rare, and there are five kinds.
 const QUEUED_RUNS: u32 = 4;
 
-/// Runs (or replays, or goes on with) one session. Returns whether all keys converged.
+/// Runs, replays or resumes one session. Returns whether all keys converged.
 ///
 /// # Errors
 /// If the device is lost, the machine is too noisy or not the expected one, the journal cannot be written, or the user
@@ -68,27 +69,27 @@ pub(super) struct Session<'a, 'b, 'r> {
     pub(super) recorder: &'r mut Recorder,
     pub(super) progress: &'r mut dyn FnMut(Progress),
     pub(super) sequence: u64,
-    /// Calls a timed run, runs a visit and untimed runs before them, by workload.
+    /// By workload: calls in a timed run, runs in a visit, untimed runs at its start.
     pub(super) sizes: BTreeMap<u32, (u32, u32, u32)>,
     pub(super) values: SessionValues,
-    /// Medians of the canaries so far: compute.
+    /// Medians of the canaries' compute times so far.
     pub(super) usual: Vec<f64>,
     pub(super) throttle: Throttle,
     pub(super) round: u32,
-    /// Places of the workloads that rounds visit: all, until a look says where effort counts.
+    /// Indices of the workloads that rounds visit: all, until a look selects some.
     pub(super) visited: Vec<usize>,
     /// The last canary's level.
     pub(super) before: f64,
-    /// Time in visits since then.
+    /// Time in visits since the last canary.
     pub(super) since_canary_ns: u64,
-    /// What a canary takes.
+    /// Duration of a canary.
     pub(super) canary_ns: u64,
-    /// What the last round took.
+    /// Duration of the last round.
     pub(super) round_time: Duration,
 }
 
 impl Session<'_, '_, '_> {
-    /// Shows what is observed now. Replayed events were shown when they were observed.
+    /// Reports new observations. Replayed events were reported when they were first observed.
     pub(super) fn report(&mut self, progress: Progress) {
         if !self.recorder.is_replaying() {
             (self.progress)(progress);
@@ -171,14 +172,14 @@ impl Session<'_, '_, '_> {
         };
         self.before = medians.last().copied().unwrap_or(f64::NAN);
         self.usual = medians.split_off(medians.len().saturating_sub(WARM_UP_WINDOW));
-        // Not a pure function of what was observed (the time budget), so a recorded end counts.
+        // The end also depends on the time budget, not only on observations, so a recorded end takes precedence.
         match self.recorder.next(false, || Ok(Event::WarmedUp { is_steady }))? {
             Event::WarmedUp { .. } => Ok(()),
             _ => Err(EngineError::Replay("expected the end of the warm-up".to_owned())),
         }
     }
 
-    /// The longest warm-up: under a budget at most half of what is left of the session.
+    /// Maximum warm-up: under a budget, at most half of the session's remaining time.
     fn warm_up_limit_ns(&self) -> u64 {
         let left = self.plan.deadline.filter(|_| !self.device_session.virtual_time());
         let left = left.map(|end| end.saturating_duration_since(Instant::now()) / 2);
@@ -186,7 +187,7 @@ impl Session<'_, '_, '_> {
         WARM_UP_MAX_NS.min(half.max(WARM_UP_MIN_NS))
     }
 
-    /// Looks at each workload once to see how many runs a visit needs.
+    /// Visits each workload once to determine the number of runs of a visit.
     fn size(&mut self) -> Result<(), EngineError> {
         for workload in &self.plan.workloads {
             let mut repeat = 1;
@@ -238,7 +239,7 @@ impl Session<'_, '_, '_> {
     }
 }
 
-/// The canary's compute time: its memory kernel wanders too much on shared machines to void visits by.
+/// The canary's compute time. Its memory time varies too much on shared machines to void visits by it.
 pub(super) fn level(canary: &Canary) -> f64 {
     let times: Vec<f64> = canary.compute_ns.iter().map(|&t| t as f64).collect();
     median(&times).unwrap_or(f64::NAN)

@@ -1,4 +1,4 @@
-//! What a session measures and how, and what it tells of its progress.
+//! The plan of a session, and its progress messages.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -11,35 +11,35 @@ use super::{Gate, Workload};
 use crate::journal::Mode;
 use crate::protocol::Setup;
 
-/// What a session measures and how.
+/// The plan of a session.
 #[derive(Debug, Clone)]
 pub struct SessionPlan {
     /// All workloads.
     pub workloads: Vec<Workload>,
     /// Where layers are timed.
     pub mode: Mode,
-    /// Wanted half-width: of the sampled networks where layers are timed inside them, else of each layer or network.
+    /// Target half-width: of the sampled networks if layers are timed inside them, else of each layer or network.
     pub ci: f64,
-    /// Sessions like it that the LUT is made of, itself included: what is wanted is of all of them together.
+    /// Number of such sessions in the LUT, including this one. The target applies to all of them together.
     pub sessions: u32,
-    /// Fewest rounds, whatever the intervals say.
+    /// Minimum number of rounds, even if the intervals are narrow enough.
     pub min_rounds: u32,
-    /// Most rounds.
+    /// Maximum number of rounds.
     pub max_rounds: u32,
-    /// How a busy machine is treated.
+    /// How to treat a busy machine.
     pub gate: Gate,
-    /// When to stop measuring; virtual devices know no such time.
+    /// When to stop measuring; ignored in virtual time.
     pub deadline: Option<Instant>,
-    /// What the agent sets up.
+    /// The agent's setup.
     pub setup: Setup,
-    /// Facts that the device must still have (a resumed or second session of one context).
+    /// Facts that the device must still have, in a later or resumed session of the same context.
     pub expected: Option<BTreeMap<String, String>>,
 }
 
 impl SessionPlan {
-    /// The plan with its workloads in this session's own order. What is loaded when decides which blocks of memory a network
-    /// gets back later, and layers of the same networks differ by several percent with that: sessions that loaded alike
-    /// would agree with each other and not with a third.
+    /// The plan with its workloads in this session's own order. The order of loading determines which memory blocks a
+    /// network reuses later, and this changes its layers by several percent. Sessions with the same order would agree with
+    /// each other, but not with other sessions.
     pub(super) fn in_loading_order(&self) -> Self {
         let mut plan = self.clone();
         plan.workloads.shuffle(&mut order(&self.setup, 0));
@@ -47,20 +47,20 @@ impl SessionPlan {
     }
 }
 
-/// Random numbers for the order of a round, from 1, or of loading: a stream of its own for each, since neighbouring seeds
-/// must not share orders.
+/// Random numbers for the order of a round (counted from 1) or of loading. Each has its own stream, so that neighbouring
+/// seeds do not share orders.
 pub(super) fn order(setup: &Setup, round: u32) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(setup.seed);
     rng.set_stream(u64::from(setup.session) << 32 | u64::from(round));
     rng
 }
 
-/// What a session tells the display.
+/// Progress of a session, for the display.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Progress {
-    /// The machine is busy; the text says how.
+    /// The machine is busy; the text describes it.
     Waiting(String),
-    /// Workloads are being loaded: done, of how many.
+    /// Workloads are being loaded: done, total.
     Loading(usize, usize),
     /// The machine warms up.
     WarmingUp,
@@ -68,13 +68,13 @@ pub enum Progress {
     Visit {
         /// Its round, from 1.
         round: u32,
-        /// Most rounds of the session.
+        /// Maximum number of rounds of the session.
         max_rounds: u32,
-        /// Visits of this round so far.
+        /// Number of visits of this round so far.
         done: usize,
-        /// Visits of a round.
+        /// Number of visits of a round.
         all: usize,
-        /// What was visited, in words.
+        /// The visited workload, in words.
         what: String,
     },
     /// A canary ran: its time over the session's usual, minus one.

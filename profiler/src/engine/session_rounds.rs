@@ -1,4 +1,4 @@
-//! The rounds of a session: until enough is known, the time is over, or the device stays slow.
+//! The rounds of a session, until the target is reached, the time is over, or the device stays throttled.
 
 use std::time::{Duration, Instant};
 
@@ -10,21 +10,21 @@ use super::{EngineError, Workload, precision};
 use crate::journal::{EndReason, Event, Mode};
 use crate::protocol::Device;
 
-/// The user is listened to this often in a pause.
+/// Interval of the checks, during a pause, whether the user wants to stop.
 const LISTEN: Duration = Duration::from_millis(100);
 
-/// What a look at the rounds so far says.
+/// Result of a look at the rounds so far.
 struct Look {
-    /// Rows that are known well enough, of how many.
+    /// Rows that are known well enough, and all rows.
     known: (usize, usize),
-    /// Whether all is known that was asked for.
+    /// Whether the target is reached.
     is_enough: bool,
-    /// Where the next rounds' visits go.
+    /// Indices of the workloads that the next rounds visit.
     weakest: Vec<usize>,
 }
 
 impl Session<'_, '_, '_> {
-    /// Runs rounds until the session ends; whether all is known that was asked for.
+    /// Runs rounds until the session ends. Returns whether the target is reached.
     pub(super) fn rounds(&mut self) -> Result<bool, EngineError> {
         let mut is_enough = false;
         let mut known = (0, self.keys().len());
@@ -32,7 +32,7 @@ impl Session<'_, '_, '_> {
             self.round += 1;
             let started = Instant::now();
             if !self.one_round()? {
-                // The round that was cut off does not count.
+                // The interrupted round does not count.
                 return self.end(self.round - 1, false, EndReason::Throttled);
             }
             let round = self.round;
@@ -44,7 +44,7 @@ impl Session<'_, '_, '_> {
             self.recorder.sync()?;
             self.round_time = started.elapsed();
             if self.recorder.session_ends_here() {
-                // Whatever ended it then.
+                // The recorded reason takes precedence over this one.
                 return self.end(round, is_enough, EndReason::TimeBudget);
             }
             let is_last = round >= self.plan.max_rounds || self.is_over();
@@ -53,7 +53,7 @@ impl Session<'_, '_, '_> {
                 (known, is_enough) = (look.known, look.is_enough);
             }
             self.report(Progress::Round(round, known.0, known.1));
-            // A journal that goes on was begun by a version that asked for more.
+            // A replayed journal that continues here comes from a version with a stricter target.
             let reason = if is_enough
                 && !self.recorder.is_replaying()
                 && CHECKPOINTS.contains(&round)
@@ -76,7 +76,7 @@ impl Session<'_, '_, '_> {
         }
     }
 
-    /// Judges the rounds so far by the statistics that the rows are made of.
+    /// Judges the rounds so far with the same statistics as the rows of the LUT.
     fn look(&self) -> Look {
         let values = self.values.levelled();
         let workloads = &self.plan.workloads;
@@ -95,8 +95,8 @@ impl Session<'_, '_, '_> {
         }
     }
 
-    /// Has the next rounds visit what is known least. On record, so that a replay visits the same, whatever it computes; journals
-    /// of older versions have no such event, and visit all.
+    /// Makes the next rounds visit the least certain workloads. The decision is recorded, so that a replay visits the same
+    /// workloads whatever it computes. Journals of older versions have no such event; their rounds visit all workloads.
     fn direct(&mut self, look: Look) -> Result<(), EngineError> {
         if look.weakest.len() == self.plan.workloads.len()
             || (self.recorder.is_replaying() && !self.recorder.effort_is_next())
@@ -114,7 +114,8 @@ impl Session<'_, '_, '_> {
         }
     }
 
-    /// Ends the session. Not a pure function of what was observed (the time budget), so a recorded end counts.
+    /// Ends the session. The end also depends on the time budget, not only on observations, so a recorded end takes
+    /// precedence.
     fn end(&mut self, rounds: u32, converged: bool, reason: EndReason) -> Result<bool, EngineError> {
         match self.recorder.next(false, || Ok(Event::SessionEnd { rounds, converged, reason }))? {
             Event::SessionEnd { converged, .. } => self.recorder.sync().map(|()| converged),
@@ -122,7 +123,7 @@ impl Session<'_, '_, '_> {
         }
     }
 
-    /// Waits for a device that is slowed down; false: it was waited for long enough, or the time budget is used up.
+    /// Waits for a throttled device. Returns false if the patience or the time budget is used up.
     pub(super) fn wait(&mut self) -> Result<bool, EngineError> {
         let Some(pause) = self.throttle.pause() else { return Ok(false) };
         if self.device_session.virtual_time() {
@@ -140,7 +141,7 @@ impl Session<'_, '_, '_> {
     }
 
     fn is_over(&self) -> bool {
-        // A round that would end too late is not begun.
+        // A round that would end too late is not started.
         let next = Instant::now() + self.round_time;
         !self.device_session.virtual_time() && self.plan.deadline.is_some_and(|deadline| next >= deadline)
     }

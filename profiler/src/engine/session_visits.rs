@@ -13,18 +13,19 @@ use super::sizing::fastest_ns;
 use crate::journal::{Event, Mode};
 use crate::protocol::{Device, Visit, VisitRequest};
 
-/// The canary runs after this much time in visits,
+/// The canary runs after this much time in visits …
 const CANARY_EVERY_NS: u64 = 250_000_000;
-/// … or after so many times its own time, where that is more: it takes at most a twentieth of rounds.
+/// … or after this many times its own duration, if that is longer. So it takes at most a twentieth of a round.
 const CANARY_SPACING: u64 = 19;
-/// A canary this much slower than the session's usual voids the visits beside it.
+/// A canary that is this much slower than the session's usual canary voids the visits beside it.
 const VOID_ABOVE: f64 = 1.05;
-/// A voided visit is repeated at most this often; a machine that stays slow is flagged, not waited for.
+/// Maximum number of repetitions of voided visits. A machine that stays slow is flagged; nasprof does not wait for it.
 const MAX_VOIDS: u32 = 2;
 
 impl Session<'_, '_, '_> {
-    /// Visits each workload that the effort goes to once in shuffled order, with canaries between. Visits beside a slow canary are repeated, and those
-    /// of a device that says it was slowed down, after a pause; false: the pauses did not help.
+    /// Visits each selected workload once in shuffled order, with canaries between. Visits beside a slow canary are
+    /// repeated; visits during which the device reports throttling are repeated after a pause. Returns false if the pauses
+    /// did not help.
     pub(super) fn one_round(&mut self) -> Result<bool, EngineError> {
         let mut queue = self.visited.clone();
         queue.shuffle(&mut order(&self.plan.setup, self.round));
@@ -52,14 +53,14 @@ impl Session<'_, '_, '_> {
             let reported = throttled.iter().flatten().next().cloned();
             let reason = match &reported {
                 Some(reason) => Some(reason.clone()),
-                // A machine that stays slow and says nothing is flagged, not waited for.
+                // A machine that stays slow without reporting throttling is flagged; nasprof does not wait for it.
                 None if slow && voids < MAX_VOIDS => Some("a canary beside it was more than 5 % slow".to_owned()),
                 None => None,
             };
             if let Some(reason) = reason {
                 let mut void = Vec::new();
                 for ((index, visit), throttled) in segment.into_iter().zip(throttled) {
-                    // A slow canary speaks for all visits beside it, the device's own word for one.
+                    // A slow canary voids all visits beside it; throttling that the device reports voids one visit.
                     if slow || throttled.is_some() {
                         void.push(visit.sequence);
                         queue.push(index);
@@ -96,7 +97,7 @@ impl Session<'_, '_, '_> {
         self.since_canary_ns >= CANARY_EVERY_NS.max(self.canary_ns.saturating_mul(CANARY_SPACING))
     }
 
-    /// Runs the canary; whether it or the one before was slow.
+    /// Runs the canary. Returns whether this canary or the one before was slow.
     fn is_slow(&mut self) -> Result<bool, EngineError> {
         let after = level(&self.canary()?);
         let usual = median(&self.usual).unwrap_or(f64::INFINITY);
@@ -109,7 +110,7 @@ impl Session<'_, '_, '_> {
         Ok(slow)
     }
 
-    /// What a visit took: its timed runs, and the untimed ones before them, as long as its fastest.
+    /// Duration of a visit: its timed runs, plus its untimed runs, each counted as long as the fastest timed run.
     fn duration_ns(&self, visit: &Visit) -> u64 {
         let warm_up_runs = self.sizes.get(&visit.workload).map_or(1, |size| size.2);
         let untimed = (f64::from(warm_up_runs) * fastest_ns(visit)) as u64;

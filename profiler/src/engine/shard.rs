@@ -1,7 +1,7 @@
 //! One board's shard of a common measurement.
 //!
-//! Boards of one kind make the same plan, because it follows from space, seed and the layers that run. All boards
-//! measure a common part, which makes them comparable; each remaining piece goes to one board.
+//! Boards of one kind make the same plan, because it follows from space, seed and the layers that run. All boards measure a
+//! common part, which makes them comparable; every other workload goes to one board.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,15 +12,15 @@ use crate::journal::{Role, Shard};
 
 /// Networks that every board measures, all of them anchors: each board's calibration needs four.
 const COMMON_NETWORKS: usize = 5;
-/// Of layers timed alone, every board measures the largest of each operation, and one of so many others.
+/// Of the layers timed alone, every board measures the largest of each operation and one in this many of the others.
 const COMMON_EVERY: usize = 10;
 
-/// The workloads of one board: what all boards measure, and its own. All shards together have all workloads.
+/// The workloads of one board: the common workloads and its own. All shards together contain all workloads.
 #[must_use]
 pub fn select_shard(shard: Shard, workloads: Vec<Workload>) -> Vec<Workload> {
     let common = common(&workloads);
     let mut others: Vec<&Workload> = workloads.iter().filter(|workload| !common.contains(&workload.id)).collect();
-    // The largest first, there and back again, so that no board gets all the large ones.
+    // Dealt in descending order of size, alternately forwards and backwards, so that no board gets all the large workloads.
     others.sort_by_key(|workload| (Reverse(workload.network.cost().macs), workload.id));
     let boards = shard.count.max(1) as usize;
     let dealt = |i: usize| {

@@ -3,28 +3,28 @@
 use crate::journal::Mode;
 use crate::protocol::Visit;
 
-/// A visit to a network lasts about this long.
+/// Approximate duration of a visit to a network.
 const NETWORK_VISIT_NS: f64 = 20e6;
-/// Untimed runs before it last about this long.
+/// Approximate duration of the untimed runs before it.
 const WARM_UP_NS: f64 = 60e6;
-/// A visit to a single layer lasts about this long.
+/// Approximate duration of a visit to a single layer.
 const LAYER_VISIT_NS: f64 = 5e6;
-/// A timed batch of isolated calls lasts at least this long, or a thousand timer readings.
+/// Minimum duration of a timed batch of isolated calls; a thousand timer readings if that is longer.
 const MIN_BATCH_NS: f64 = 50e3;
-/// Growth of a batch that is still too short.
+/// Growth factor of a batch that is still too short.
 const GROWTH: f64 = 1.618;
-/// Batches tried before a timer that always reads zero is given up on.
+/// Maximum number of batches tried with a timer that always reads zero.
 pub(super) const MAX_TRIES: u32 = 100;
 
-/// Untimed runs at the start of a visit. With 30 networks of 10 MB in turn on a Xeon with 2 MiB of L2, the second run was
-/// 27 % slower than the last, the fourth 2 to 4 % and the fifth 0.5 %; with 110 in turn, the fourth 6 % and the sixth 1 %.
-/// Lines that come from memory stay in the last-level cache only from their second use on.
-/// A network that runs for long brings most of its data in itself, so its visits begin with fewer.
+/// Untimed runs at the start of a visit. With 30 networks of 10 MB in turn on a Xeon with 2 MiB of L2, the second run was 27
+/// % slower than the last, the fourth 2 to 4 % and the fifth 0.5 %; with 110 in turn, the fourth 6 % and the sixth 1 %.
+/// Lines that come from memory stay in the last-level cache only from their second use on. A network with a long run loads
+/// most of its data into the caches itself, so its visits begin with fewer untimed runs.
 pub(super) fn warm_up_runs(run_ns: f64) -> u32 {
     runs(WARM_UP_NS, run_ns, 2.0, 5.0)
 }
 
-/// Pairs of runs, with and without timers, of a visit to a network whose run takes so long.
+/// Number of pairs of runs, with and without timers, in a visit to a network whose run takes `run_ns`.
 pub(super) fn network_visit_runs(run_ns: f64) -> u32 {
     runs(NETWORK_VISIT_NS, 2.0 * run_ns, 2.0, 8.0)
 }
@@ -38,9 +38,9 @@ pub(super) fn fastest_ns(visit: &Visit) -> f64 {
     visit.whole.iter().filter_map(|run| run.ns.first()).min().copied().unwrap_or(0) as f64
 }
 
-/// What the first look at a workload says about later visits.
+/// Result of a sizing visit.
 pub(super) enum Sizing {
-    /// Runs a visit has.
+    /// Number of runs of a visit.
     Runs(u32),
     /// The batch is too short: try this many calls.
     Grow(u32),

@@ -9,20 +9,20 @@ use crate::protocol::{Probe, Probes, Visit};
 
 /// A clock this far below the session's usual one is too slow.
 const SLOW: f64 = 0.9;
-/// Clocks seen before that is judged.
+/// Minimum number of clock readings before clocks are judged.
 const MIN_CLOCKS: usize = 5;
 
-/// Probes that say so of the time since the last one.
+/// Probes that report throttling since the previous reading.
 const PROBES: [&str; 2] = ["gpu_throttle_reasons", "throttle_events"];
-/// First and longest pause: a GPU's power limit passes in a moment, a board has to cool down.
+/// First and longest pause. A GPU recovers from a power limit in a moment; a board has to cool down.
 const GPU_PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(500)];
 const BOARD_PAUSES: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(60)];
-/// Each pause in a row is so much longer than the one before.
+/// Growth factor of consecutive pauses.
 const GROWTH: f64 = 1.5;
-/// A session pauses no longer than this in all.
+/// Maximum total pause of a session.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Judges visits by the device's own word, one after the other, and counts the pauses of a session.
+/// Judges visits by the device's own reports and tracks the pauses of a session.
 pub(super) struct Throttle {
     clocks: Vec<f64>,
     pauses: [Duration; 2],
@@ -36,8 +36,8 @@ impl Throttle {
         Self { clocks: Vec::new(), pauses, next: pauses[0], paused: Duration::ZERO }
     }
 
-    /// How long to wait now; nothing once that has not helped for long enough. A function of what was seen, so that a
-    /// replay pauses (and gives up) at the same places.
+    /// The next pause; `None` if the total pause has reached its maximum. It depends only on observations, so a replay
+    /// pauses and gives up at the same places.
     pub(super) fn pause(&mut self) -> Option<Duration> {
         if self.paused >= PATIENCE {
             return None;
@@ -48,17 +48,17 @@ impl Throttle {
         Some(pause)
     }
 
-    /// It runs as usual again.
+    /// The device runs at its usual speed again.
     pub(super) fn recovered(&mut self) {
         self.next = self.pauses[0];
     }
 
-    /// Whether the device says at the end of a round that it was slowed down in it.
+    /// Whether the device reports, at the end of a round, that it was throttled during the round.
     pub(super) fn judge_round(probes: &Probes) -> bool {
         PROBES.iter().any(|name| matches!(probes.values.get(*name), Some(Probe::Bad(_))))
     }
 
-    /// Why a visit does not count, if it does not.
+    /// The reason to void a visit, if there is one.
     pub(super) fn judge(&mut self, visit: &Visit) -> Option<String> {
         let conditions = visit.conditions.as_ref()?;
         let usual = median(&self.clocks).filter(|_| self.clocks.len() >= MIN_CLOCKS);
@@ -72,7 +72,7 @@ impl Throttle {
                 Some(format!("the device's clock was {clock} MHz instead of {usual} MHz"))
             }
             _ => {
-                // What is too slow does not become usual, however long it lasts.
+                // A clock that is too slow never becomes the usual clock, however long it lasts.
                 self.clocks.extend(clock);
                 None
             }

@@ -1,5 +1,5 @@
-//! The trial: every layer runs once alone in a fresh process. It finds layers that do not run, and measures the first
-//! call and the memory of each layer. Nothing timed later shares a process with it.
+//! The trial: every layer runs once alone in a fresh process. It finds layers that do not run, and measures the first call
+//! and the memory of each layer. No later timing shares a process with the trial.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::journal::{Event, Trial};
 use crate::protocol::checked::Checked;
 use crate::protocol::{Allocator, Device, DeviceError, Setup};
 
-/// Runs every key once and returns those that failed.
+/// Runs every key once and returns the failed keys.
 ///
 /// # Errors
 /// If the device is lost, the journal cannot be written, or the user asks to stop.
@@ -32,7 +32,7 @@ pub fn run_trials(
                 Some(device) => device,
                 none => {
                     let mut fresh = Checked::new(connect()?);
-                    // Memory that is not given back would be invisible the second time.
+                    // With retained memory, a layer would reuse freed blocks and show no memory of its own.
                     fresh.configure(&Setup { allocator: Allocator::System, ..setup.clone() })?;
                     none.insert(fresh)
                 }

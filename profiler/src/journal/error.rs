@@ -1,4 +1,4 @@
-//! Why a journal cannot be used.
+//! Errors of journals.
 
 use thiserror::Error;
 

@@ -22,14 +22,14 @@ pub enum Mode {
     Whole,
 }
 
-/// How a measurement was asked for; the first line of its journal. Two runs may share a journal only if all of it but
-/// `allow_noisy` is equal.
+/// The request for a measurement; the first line of its journal. Two runs may share a journal only if all fields except
+/// `allow_noisy` are equal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
     /// Version of the journal's format, 1.
     pub format_version: u32,
-    /// Version of the program that began it.
+    /// Version of the program that started it.
     pub program_version: String,
     /// Name of the device.
     pub device: String,
@@ -37,54 +37,55 @@ pub struct Header {
     pub backend: String,
     /// Name of the space.
     pub space: String,
-    /// Digest of the space's supernet at batch 1: a space may change under its name. `sha256:` and 64 hexadecimal digits; versions before 0.2 wrote 16 digits, which are still known.
+    /// Digest of the space's supernet at batch 1, because a space may change without a new name. `sha256:` and 64
+    /// hexadecimal digits; versions before 0.2 wrote 16 digits, which are still accepted.
     pub space_digest: String,
-    /// Whose optimiser passes were applied.
+    /// The runtime whose optimiser passes were applied.
     pub runtime: Runtime,
     /// Where layers are timed.
     pub mode: Mode,
     /// Batch size.
     pub batch: usize,
-    /// Threads.
+    /// Number of threads.
     pub threads: usize,
-    /// Cores pinned to.
+    /// Cores that the threads are pinned to.
     pub cores: Vec<usize>,
     /// Memory behaviour.
     pub allocator: Allocator,
-    /// What is computed with; absent: `float32`.
+    /// Data type of the computation; absent: `float32`.
     #[serde(default, skip_serializing_if = "Precision::is_usual")]
     pub precision: Precision,
-    /// How images lie in memory; absent: `channels-first`.
+    /// Memory layout of images; absent: `channels-first`.
     #[serde(default, skip_serializing_if = "Layout::is_usual")]
     pub layout: Layout,
-    /// What is called the latency, where a device has more than one; absent: the device's only one, or `queue`.
+    /// Which latency is meant, on a device with more than one; absent: the device's only latency, or `queue`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timing: Option<Timing>,
-    /// Wanted half-width, relative: of the shape of the sampled networks, in journals before 0.3 of each layer.
+    /// Target half-width, relative: of the shape of the sampled networks; in journals before 0.3, of each layer.
     pub ci: f64,
-    /// Sessions planned.
+    /// Number of planned sessions.
     pub sessions: u32,
-    /// Most rounds of a session.
+    /// Maximum number of rounds of a session.
     pub max_rounds: u32,
     /// Seed of everything random.
     pub seed: u64,
-    /// Whether the run that began the journal measures a machine that fails the gate. A run that goes on with it may ask
-    /// otherwise; every row measured on a busy machine is stamped.
+    /// Whether the run that started the journal measures a machine that fails the gate. A resumed run may choose otherwise;
+    /// every row measured on a busy machine is flagged.
     pub allow_noisy: bool,
-    /// How clocks are locked; absent: they are left as they are.
+    /// How to lock the clocks; absent: they are left unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clocks: Option<ClockRequest>,
     /// Whether energy is measured after the sessions.
     #[serde(default)]
     pub energy: bool,
-    /// Which shard of the work it is, where several boards share it; absent: all of it.
+    /// The shard of the work, if several boards share it; absent: all of the work.
     #[serde(default, rename = "share", skip_serializing_if = "Option::is_none")]
     pub shard: Option<Shard>,
 }
 
 impl Header {
-    /// A measurement as `nasprof measure` asks for it without options: every layer inside networks, batch 1, one thread that is
-    /// not pinned, memory kept, two sessions, networks to within 1 %. `space` is that of batch 1.
+    /// The defaults of `nasprof measure`: every layer inside networks, batch 1, one unpinned thread, memory kept, two
+    /// sessions, networks to within 1 %. `space` is the space at batch 1.
     #[must_use]
     pub fn new(space: &Space, device: &str, backend: &str) -> Self {
         Self {
@@ -115,19 +116,19 @@ impl Header {
     }
 }
 
-/// One board's part of the work that several boards of a kind share.
+/// One board's part of a measurement that several boards of a kind share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shard {
     /// Its number, from 0.
     #[serde(rename = "part")]
     pub index: u32,
-    /// How many there are.
+    /// Number of shards.
     #[serde(rename = "of")]
     pub count: u32,
 }
 
-/// What a workload is for.
+/// The role of a workload.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -135,7 +136,7 @@ pub enum Role {
     Network {
         /// Its architecture.
         arch: Arch,
-        /// Whether it is re-measured later to tell the machine's level.
+        /// Whether it is measured again later to determine the machine's level.
         anchor: bool,
     },
     /// One layer alone.
@@ -145,13 +146,13 @@ pub enum Role {
     },
 }
 
-/// What running a layer alone for the first time showed.
+/// Result of running a layer alone for the first time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trial {
-    /// It runs; memory and first call.
+    /// The layer runs: its memory and first call.
     Ran(Memory),
-    /// It does not, and why.
+    /// The layer does not run: the reason.
     Failed(String),
 }
 
@@ -159,17 +160,17 @@ pub enum Trial {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndReason {
-    /// What was asked for is known to within the wanted width.
+    /// The results reached the target half-width.
     Converged,
-    /// It had as many rounds as were allowed.
+    /// It reached the maximum number of rounds.
     #[serde(rename = "round limit")]
     RoundLimit,
     /// Its time was used up.
     #[serde(rename = "time budget")]
     TimeBudget,
-    /// The device was slowed down, and waiting did not help.
+    /// The device was throttled, and waiting did not help.
     Throttled,
-    /// It has no end: its journal was cut off. Stands in LUTs only.
+    /// The journal ends before the session does. Used in LUTs only.
     #[serde(rename = "cut off")]
     CutOff,
 }
@@ -188,7 +189,7 @@ impl EndReason {
     }
 }
 
-/// What energy was measured of.
+/// The target of an energy measurement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EnergyTarget {
@@ -199,13 +200,13 @@ pub enum EnergyTarget {
     Layer(LayerKey),
 }
 
-/// What became of it.
+/// Result of an energy measurement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EnergyResult {
-    /// What was counted.
+    /// The measured energy.
     Measured(Energy),
-    /// Why there is none.
+    /// Why there is no energy.
     NotObservable(String),
 }
 
@@ -215,29 +216,29 @@ pub enum EnergyResult {
 pub enum Event {
     /// First line.
     Header(Box<Header>),
-    /// The clock settings as they were before any was locked.
+    /// The original clock settings, before any was locked.
     Clocks {
         /// The settings.
         before: Vec<Setting>,
     },
-    /// Result of the trial and memory pass for one key; the graph is the layer alone.
+    /// Result of the trial and memory pass for one key.
     Trial {
         /// Key of the layer.
         key: LayerKey,
-        /// The layer as a graph: its inputs and itself.
+        /// The layer alone as a graph, with its inputs.
         graph: Graph,
-        /// What happened.
+        /// The result.
         result: Trial,
     },
-    /// Something that will be measured.
+    /// A workload that will be measured.
     #[serde(rename = "unit")]
     Workload {
         /// Its number.
         #[serde(rename = "unit")]
         workload: u32,
-        /// What it is for.
+        /// Its role.
         role: Role,
-        /// What runs.
+        /// The graph that runs.
         graph: Graph,
     },
     /// All workloads are listed.
@@ -246,7 +247,7 @@ pub enum Event {
     Session {
         /// Its number, from 0.
         session: u32,
-        /// What is timed in it: that of the header, or whole networks where only the level is looked for.
+        /// Where layers are timed: as in the header, or whole networks in a session that only determines the level.
         mode: Mode,
         /// The machine.
         fingerprint: Fingerprint,
@@ -257,7 +258,7 @@ pub enum Event {
     Loaded(Loaded),
     /// The fixed kernels.
     Canary {
-        /// Round it was taken in; 0 is before the first.
+        /// Round in which it ran; 0 is before the first round.
         round: u32,
         /// Its times.
         times: Canary,
@@ -271,11 +272,11 @@ pub enum Event {
     },
     /// A visit that only sizes later ones.
     Sizing {
-        /// How often the workload is called in one timed run from now on.
+        /// Number of calls in one timed run from now on.
         repeat: u32,
-        /// How many runs a visit has from now on.
+        /// Number of runs of a visit from now on.
         runs: u32,
-        /// What was seen.
+        /// The samples.
         visit: Visit,
     },
     /// A visit.
@@ -285,11 +286,11 @@ pub enum Event {
         /// Samples.
         visit: Visit,
     },
-    /// Visits since the last canary do not count: the machine was not itself.
+    /// Visits since the last canary that do not count, because the machine was disturbed.
     Void {
-        /// Their sequence numbers.
+        /// Sequence numbers of the visits.
         sequences: Vec<u64>,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// A round is complete.
@@ -299,31 +300,31 @@ pub enum Event {
         /// The machine's state.
         probes: Probes,
     },
-    /// From a round on, only these workloads are visited: those whose rows are known least.
+    /// From a round on, only these workloads are visited: those with the least certain rows.
     Effort {
-        /// The first such round, from 1.
+        /// The first such round, counted from 1.
         round: u32,
-        /// Their numbers.
+        /// Numbers of the workloads.
         #[serde(rename = "units")]
         workloads: Vec<u32>,
     },
     /// A session is complete.
     SessionEnd {
-        /// Rounds measured.
+        /// Number of rounds measured.
         rounds: u32,
-        /// Whether what was asked for is known to within the wanted width.
+        /// Whether the results reached the target half-width.
         converged: bool,
         /// Why it ended.
         reason: EndReason,
     },
     /// Energy of a workload or of a layer alone.
     Energy {
-        /// What was run.
+        /// The network or layer.
         target: EnergyTarget,
-        /// What was counted.
+        /// The result.
         result: EnergyResult,
     },
-    /// Another process goes on with an interrupted session.
+    /// Another process continues an interrupted session.
     Resumed,
     /// All sessions are complete.
     Complete,

@@ -15,7 +15,7 @@ pub struct Recovered {
     pub events: Vec<Event>,
     /// Bytes up to the end of the last whole line.
     pub valid_bytes: u64,
-    /// Number of the line that was cut off while being written, if there is one.
+    /// Number of an incomplete last line, if there is one.
     pub torn_line: Option<usize>,
 }
 
@@ -29,8 +29,8 @@ pub fn read_file(path: &Path) -> Result<Recovered, JournalError> {
     Ok(Recovered { events, valid_bytes: read.valid_bytes, torn_line: read.torn_line })
 }
 
-/// As [`read_file`], to go on with it: a journal that ends with its header or within it holds nothing yet, and is begun anew,
-/// whatever it was to hold.
+/// Like [`read_file`], for a resumed measurement. A journal without an event after its header counts as empty and starts
+/// afresh, whatever its header says.
 pub(super) fn read_to_resume(path: &Path) -> Result<Recovered, JournalError> {
     const BEGINNING: &[u8] = b"{\"sequence\":0,";
     let bytes = bytes(path)?;

@@ -1,4 +1,4 @@
-//! A journal that a new one replaces: it is kept aside until the new one contains an event.
+//! A journal that a new one replaces. It is kept under another name until the new journal contains an event.
 
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 use super::JournalError;
 use super::writer::{Writer, failed, lock};
 
-/// A journal set aside. Dropped, it stays aside under its other name.
+/// A replaced journal. If this is dropped, the file keeps its other name.
 #[derive(Debug)]
 pub struct Replaced {
     path: PathBuf,
-    /// Locked: nobody appends to it, under whatever name.
+    /// Locked, so that no process appends to it under either name.
     _file: File,
 }
 
 impl Writer {
-    /// Starts a journal in the place of one that may exist, which need not be readable.
+    /// Starts a journal; an existing one, readable or not, is renamed first.
     ///
     /// # Errors
     /// If another process writes to it, or a file cannot be renamed or created.
@@ -34,7 +34,7 @@ impl Writer {
 }
 
 impl Replaced {
-    /// Puts it back in the place of the new one.
+    /// Restores it, overwriting the new journal.
     ///
     /// # Errors
     /// If it cannot be renamed.
@@ -51,7 +51,7 @@ impl Replaced {
     }
 }
 
-/// What a journal is called while a new one has its name.
+/// The name of a replaced journal.
 fn aside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".replaced");

@@ -1,4 +1,4 @@
-//! A journal file block by block: all processors read lines at once, and only a few blocks are in memory.
+//! Reads a journal file block by block: all processors parse lines in parallel, and only a few blocks are in memory.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -13,9 +13,9 @@ use super::line::{check_header, parse};
 
 /// A journal of a few hours stays far below this.
 const MAX_BYTES: u64 = 2 << 30;
-/// Large enough that starting threads costs nothing.
+/// Large enough to make the cost of starting threads negligible.
 const BLOCK_BYTES: u64 = 2 << 20;
-/// More would wait for who takes the events.
+/// More threads would only wait for the consumer of the events.
 const MOST_THREADS: usize = 8;
 
 /// How far a journal was read.
@@ -23,12 +23,12 @@ const MOST_THREADS: usize = 8;
 pub struct ReadTo {
     /// Bytes up to the end of the last whole line.
     pub valid_bytes: u64,
-    /// Number of the line that was cut off while being written, if there is one.
+    /// Number of an incomplete last line, if there is one.
     pub torn_line: Option<usize>,
 }
 
-/// Reads a journal file and hands over one event after the other, in the order they were written. Events before a fault are handed
-/// over before it is found.
+/// Reads a journal file and passes each event to `take`, in the order of the file. Events before an error are passed before
+/// the error is returned.
 ///
 /// # Errors
 /// If it cannot be read or is damaged anywhere but in an unfinished last line.
@@ -38,22 +38,22 @@ pub fn read_file_with(path: &Path, take: impl FnMut(Event)) -> Result<ReadTo, Jo
     read_with(open(path)?, Blocks { bytes: BLOCK_BYTES, threads }, &fail, take)
 }
 
-/// Opens a journal, which must be a file of a size that a journal has.
+/// Opens a journal, which must be a regular file of at most 2 GiB.
 pub(super) fn open(path: &Path) -> Result<impl Read + use<>, JournalError> {
     let fail = |source| JournalError::File { path: path.display().to_string(), source };
     let metadata = fs::metadata(path).map_err(fail)?;
-    // A device or a pipe has no length and may have no end; to open it may take as long.
+    // A device or a pipe has no length, may be endless, and may block when opened.
     if !metadata.is_file() {
         return Err(fail(io::Error::other("not a regular file")));
     }
     if metadata.len() > MAX_BYTES {
         return Err(fail(io::Error::other("the file is larger than 2 GiB")));
     }
-    // It may be growing.
+    // The file may still be growing.
     Ok(File::open(path).map_err(fail)?.take(MAX_BYTES))
 }
 
-/// How large a block is at least, and how many are read at once.
+/// Minimum size of a block, and how many blocks are parsed in parallel.
 #[derive(Clone, Copy)]
 struct Blocks {
     bytes: u64,
@@ -69,7 +69,7 @@ fn read_with(
     let (mut rest, mut lines, mut read) = (Vec::new(), 0, ReadTo { valid_bytes: 0, torn_line: None });
     let mut is_first = true;
     loop {
-        // Whole lines, with the number of lines before them.
+        // Blocks of complete lines, each with the number of lines before it.
         let mut ready: Vec<(usize, Vec<u8>)> = Vec::new();
         while ready.len() < blocks.threads
             && let Some(block) = next_block(&mut input, &mut rest, blocks.bytes).map_err(fail)?
@@ -106,7 +106,7 @@ fn read_with(
     Ok(read)
 }
 
-/// The next whole lines; what follows the last line end stays in `rest`.
+/// The next complete lines; the text after the last newline stays in `rest`.
 fn next_block(input: &mut impl Read, rest: &mut Vec<u8>, bytes: u64) -> io::Result<Option<Vec<u8>>> {
     loop {
         let known = rest.len();

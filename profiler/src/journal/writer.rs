@@ -8,7 +8,7 @@ use super::line::checksum;
 use super::reader::read_to_resume;
 use super::{Event, JournalError, Recovered};
 
-/// The only process that appends to a journal; the file is locked while this lives.
+/// The only writer of a journal; the file is locked while this exists.
 #[derive(Debug)]
 pub struct Writer {
     file: File,
@@ -27,8 +27,8 @@ impl Writer {
         Ok(Self { file, path: path.to_owned(), next: 0 })
     }
 
-    /// Opens a journal to go on with it: its events, and a writer behind the last whole line. An unfinished last line is
-    /// cut off; so is a header with nothing behind it.
+    /// Opens a journal to resume it: its events, and a writer after the last complete line. An incomplete last line is
+    /// removed; so is a header without further events.
     ///
     /// # Errors
     /// If it is damaged, in use, or cannot be opened.
@@ -43,7 +43,7 @@ impl Writer {
         Ok((recovered, Self { file, path: path.to_owned(), next }))
     }
 
-    /// Appends an event. It survives the death of this process as soon as this returns; see [`Writer::sync`].
+    /// Appends an event. When this returns, the event survives the death of this process; see [`Writer::sync`] for the disk.
     ///
     /// # Errors
     /// If the disk is full or fails.

@@ -1,19 +1,19 @@
-//! The numbers that a network computes with, how its tensors lie in memory, and what of its run is timed: parts of a context.
+//! Parts of a context: the data type of a network, the memory layout of its tensors, and which of its latencies is meant.
 
 use serde::{Deserialize, Serialize};
 
 /// The type of a network's weights and activations. Part of a LUT's context.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Precision {
-    /// 32-bit floats, as the runtime computes with them by itself: PyTorch rounds the factors of a GPU's convolutions to
+    /// 32-bit floats in the runtime's default mode. On a GPU, PyTorch then rounds the operands of convolutions to
     /// TensorFloat-32, but not those of matrix products.
     #[default]
     #[serde(rename = "float32")]
     Float32,
-    /// 32-bit floats with no factor rounded.
+    /// 32-bit floats without rounding to TensorFloat-32.
     #[serde(rename = "float32-strict")]
     Float32Strict,
-    /// 16-bit floats of IEEE 754.
+    /// 16-bit floats (IEEE 754).
     #[serde(rename = "float16")]
     Float16,
     /// The upper half of 32-bit floats.
@@ -40,7 +40,7 @@ impl Precision {
         }
     }
 
-    /// Whether it is what a device uses unless it is told otherwise.
+    /// Whether it is the default.
     #[must_use]
     pub fn is_usual(&self) -> bool {
         *self == Self::default()
@@ -72,24 +72,24 @@ impl Layout {
         }
     }
 
-    /// Whether it is what a device uses unless it is told otherwise.
+    /// Whether it is the default.
     #[must_use]
     pub fn is_usual(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// What is called the latency of a network on a processor with a queue, such as a GPU. Part of a LUT's context; a LUT that was
-/// measured on such a processor answers for each of them.
+/// Which latency of a network is meant on a processor with a queue, such as a GPU. Part of a LUT's context; a LUT measured
+/// on such a processor can estimate each of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Timing {
-    /// The GPU's time behind a full queue: what a saturated GPU needs.
+    /// The GPU's time behind a full queue: the latency on a saturated GPU.
     #[default]
     Queue,
-    /// One replay of a captured graph: what a deployed network that never changes costs.
+    /// One replay of a captured graph: the latency of a deployed network that never changes.
     Graph,
-    /// One call and its answer by the processor's clock, launches included: what a waiting program sees.
+    /// One call until its result is there, launches included, by the processor's clock: the latency for a waiting program.
     Wall,
 }
 
@@ -107,7 +107,7 @@ impl Timing {
         }
     }
 
-    /// Why a device without a queue refuses to be asked for it.
+    /// The message with which a device without a queue refuses this timing.
     #[must_use]
     pub fn of_gpus(self) -> String {
         format!("the timing `{}` is one of GPUs; this device has one latency only", self.name())

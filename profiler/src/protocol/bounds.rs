@@ -1,16 +1,16 @@
-//! The largest numbers that an agent may reply. Larger ones are no measurement, and would not survive the way into a LUT: its
-//! columns hold signed 64-bit integers, and statistics are made in floating point, which is exact up to 2^53 only.
+//! The largest numbers that an agent may reply. Larger numbers cannot be measurements. They would also overflow in a LUT:
+//! its columns hold signed 64-bit integers, and statistics use floating point, which is exact only up to 2^53.
 
-/// Nanoseconds of any one time: eleven days. An agent that is silent for minutes is given up long before.
+/// Nanoseconds of a single time: eleven days. The host gives up a silent agent after minutes.
 pub const MAX_NS: u64 = 1_000_000_000_000_000;
 
-/// Nanoseconds that reading the clock may take: a slower clock times nothing.
+/// Nanoseconds to read the clock. A slower clock cannot time anything.
 pub const MAX_TIMER_NS: u64 = 1_000_000_000;
 
 /// Bytes of memory: a pebibyte.
 pub const MAX_BYTES: u64 = 1 << 50;
 
-/// Things counted: context switches, page faults, calls.
+/// Counts of context switches, page faults and calls.
 pub const MAX_COUNT: u64 = 1 << 40;
 
 /// Processors of a board.
@@ -19,13 +19,14 @@ pub const MAX_CORES: usize = 1 << 16;
 /// Megahertz of a clock.
 pub const MAX_MHZ: u32 = 1_000_000;
 
-/// Size of a number with a fraction: probes, power, energy.
+/// Absolute value of probes, power and energy, which may have fractions.
 pub const MAX_VALUE: f64 = 1e15;
 
-/// Percent of the processor time that a process uses: 100, and what counters that are not read in one moment with the clock add.
+/// Percent of the processor time that a process uses. Values above 100 are possible because the counters and the clock are
+/// read one after the other.
 pub const MAX_PERCENT: f64 = 110.0;
 
-/// Items of a list or object whose length the request does not say.
+/// Items of a list or object whose length does not follow from the request.
 pub const MAX_ITEMS: usize = 10_000;
 
 /// Bytes of a text.

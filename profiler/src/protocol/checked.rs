@@ -1,5 +1,5 @@
-//! A device whose every answer is checked before anyone uses or records it: it must be to the question asked, of the shape
-//! asked for, and hold only numbers that can be true. One wrong answer in a journal would spoil the whole measurement.
+//! A device that checks every reply before it is used or recorded. A reply must match its request, have the requested shape
+//! and hold only plausible numbers. One invalid reply in a journal would spoil the whole measurement.
 
 mod checks;
 
@@ -18,21 +18,21 @@ use super::model::{ModelOpened, ModelRequest};
 use super::reply::{Canary, Energy, Fingerprint, Loaded, Memory, Probes, Visit};
 use super::request::{Setup, VisitRequest};
 
-/// A device with checked answers.
+/// A device with checked replies.
 pub struct Checked {
     inner: Box<dyn Device>,
-    /// Layers of each loaded workload.
+    /// Number of layers of each loaded workload.
     layers: BTreeMap<u32, usize>,
 }
 
 impl Checked {
-    /// Checks what this device answers.
+    /// Checks the replies of this device.
     #[must_use]
     pub fn new(inner: Box<dyn Device>) -> Self {
         Self { inner, layers: BTreeMap::new() }
     }
 
-    /// An answer that passed its check.
+    /// The reply if it passes the check, else a protocol error.
     fn checked<T>(&self, answer: T, check: impl FnOnce(&T) -> Result<(), String>) -> Result<T, DeviceError> {
         match check(&answer) {
             Ok(()) => Ok(answer),

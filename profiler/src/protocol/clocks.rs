@@ -1,31 +1,31 @@
-//! Clock settings: those to lock, and the original ones, which agent and host both store.
+//! Clock settings: how to lock the clocks, and the original settings, which agent and host both store.
 
 use serde::{Deserialize, Serialize};
 
-/// How clocks are locked. The part that is absent is not changed.
+/// How to lock the clocks. Absent fields are left unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClockRequest {
-    /// Commands of the device file, instead of what the agent finds.
+    /// Commands of the device file, which replace the agent's own clock control.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commands: Option<ClockCommands>,
-    /// Number of the NVIDIA GPU whose clock is locked too.
+    /// Number of an NVIDIA GPU whose clock to lock too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu: Option<u32>,
-    /// Power mode of a Jetson board (`nvpmodel -m`), by name or number; other devices have none to set.
+    /// Power mode of a Jetson board (`nvpmodel -m`), by name or number; not settable on other devices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power_mode: Option<String>,
 }
 
-/// Shell commands on the device that steer its clocks.
+/// Shell commands on the device that control its clocks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClockCommands {
-    /// Saves the clocks as they are.
+    /// Saves the current clocks.
     pub store: String,
-    /// Fixes them.
+    /// Locks the clocks.
     pub set: String,
-    /// Puts back what was saved.
+    /// Restores the saved clocks.
     pub restore: String,
 }
 
@@ -33,39 +33,39 @@ pub struct ClockCommands {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Setting {
-    /// Which control it belongs to.
+    /// Name of its clock control.
     pub control: String,
-    /// Its name there.
+    /// Its name within the control.
     pub name: String,
-    /// Its value, as the control reads and writes it.
+    /// Its value, in the format of the control.
     pub value: String,
 }
 
-/// What is stored before anything is set.
+/// The original settings, stored before any is changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stored {
     /// Always 1.
     pub format_version: u32,
-    /// Name of these settings, of the host's making; empty: the host keeps no copy.
+    /// Name that the host gave these settings; empty: the host keeps no copy.
     #[serde(default)]
     pub name: String,
-    /// The boot that the settings are of.
+    /// Identifier of the boot in which the settings were read.
     pub boot: String,
-    /// What was asked for: restoring needs the same controls.
+    /// The request; restoring uses the same controls.
     pub request: ClockRequest,
-    /// The settings as they were.
+    /// The original settings.
     pub settings: Vec<Setting>,
 }
 
-/// What became of a host's copy of the settings.
+/// Result of restoring from the host's copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Restored {
-    /// They had been left changed, and are back now.
+    /// The clocks were still changed; the agent has restored them.
     Now,
-    /// They were back already.
+    /// The clocks had already been restored.
     Before,
-    /// A measurement holds the clocks: nothing was left behind.
+    /// A running measurement holds the clocks, so there is nothing to restore.
     Held,
 }

@@ -1,4 +1,4 @@
-//! Something that can be measured, and why it does not answer.
+//! A measurable device, and its errors.
 
 use std::time::Duration;
 
@@ -13,21 +13,21 @@ use super::request::{Setup, VisitRequest};
 /// Why a device did not answer.
 #[derive(Debug, Error)]
 pub enum DeviceError {
-    /// The request failed on the device; it goes on.
+    /// The request failed on the device, which continues.
     #[error("{0}")]
     Refused(String),
-    /// The device is not in the state that was asked for.
+    /// The device is not in the required state.
     #[error("{0}")]
     ContextChanged(String),
     /// The device is gone.
     #[error("device lost: {0}")]
     Lost(String),
-    /// It answered what cannot be an answer.
+    /// Its reply breaks the protocol.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
 }
 
-/// An agent that says what the protocol does not allow. Nothing of it is recorded.
+/// An agent's reply that breaks the protocol. Nothing of the reply is recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("agent {agent} broke the protocol: {problem}")]
 pub struct ProtocolError {
@@ -37,26 +37,26 @@ pub struct ProtocolError {
     pub problem: String,
 }
 
-/// Something that can be measured: an agent process, or a back end inside one.
+/// A measurable device: an agent process, or a back end inside one.
 pub trait Device {
     /// Device and program, for messages.
     fn name(&self) -> String {
         "of this process".to_owned()
     }
 
-    /// Sets up; must be called once and first.
+    /// Sets up the device; call it once, before all other requests.
     ///
     /// # Errors
-    /// If the set-up is impossible on this device.
+    /// If this device does not support the setup.
     fn configure(&mut self, setup: &Setup) -> Result<Fingerprint, DeviceError>;
 
-    /// Builds a network under a number and runs it once.
+    /// Builds a network, assigns it the number and runs it once.
     ///
     /// # Errors
     /// If a layer does not run.
     fn load(&mut self, workload: u32, graph: &Graph) -> Result<Loaded, DeviceError>;
 
-    /// Opens a model file under a number and runs it once.
+    /// Opens a model file, assigns it a number and runs it once.
     ///
     /// # Errors
     /// If the back end reads no models, or its runtime refuses this one.
@@ -76,7 +76,7 @@ pub trait Device {
     /// If the device is lost.
     fn canary(&mut self) -> Result<Canary, DeviceError>;
 
-    /// Lets virtual time pass; a device in real time needs nothing for that.
+    /// Advances virtual time; does nothing on a device in real time.
     ///
     /// # Errors
     /// If the device is lost.
@@ -104,7 +104,7 @@ pub trait Device {
         Err(DeviceError::Refused("this device has no energy meter".to_owned()))
     }
 
-    /// Reads the clock settings as they are, with what is needed to bring them back.
+    /// Reads the current clock settings, with all that restoring them needs.
     ///
     /// # Errors
     /// If the device has none, or one cannot be read.

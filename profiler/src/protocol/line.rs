@@ -5,8 +5,8 @@ use std::io::{self, BufRead, Read};
 /// The longest line either side accepts.
 pub const MAX_LINE_BYTES: usize = 64 << 20;
 
-/// The next line without its end, `None` at the end of the input. What is not ended by a newline is no line: its writer died
-/// while it wrote.
+/// The next line without its newline, `None` at the end of the input. Text without a final newline is not a line: its writer
+/// died while writing.
 ///
 /// # Errors
 /// A line longer than [`MAX_LINE_BYTES`], text that is not UTF-8, or a broken pipe.

@@ -1,9 +1,9 @@
-//! The agent protocol: JSON lines, requests on the agent's stdin, replies on its stdout, one reply to each request, in
-//! the same order and with its number ([`numbered::Numbered`]). The agent greets first with [`Reply::Hello`], which has no
-//! number. The host checks every reply before it uses it ([`checked::Checked`]).
+//! The agent protocol: JSON lines, requests on the agent's stdin, replies on its stdout. Each request gets one reply with
+//! the same number ([`numbered::Numbered`]), in the same order. The agent first sends [`Reply::Hello`], which has no number.
+//! The host checks every reply before it uses it ([`checked::Checked`]).
 //!
-//! The agent decides nothing: it loads and runs what the host requests, and reports nanoseconds. Schedule, statistics
-//! and stop rule belong to the host ([`crate::engine`]), so a lost link loses one visit.
+//! The agent makes no decisions: it loads and runs the requested networks and reports nanoseconds. The host owns the
+//! schedule, the statistics and the stop rule ([`crate::engine`]), so a lost link costs only one visit.
 
 mod arithmetic;
 pub mod bounds;
@@ -29,5 +29,5 @@ pub use reply::{
 pub use request::{Allocator, Request, Setup, VisitRequest};
 pub use supervisor::{ALIVE, HEARTBEAT, MARK, Notice, Order};
 
-/// Version of this protocol; host and agent must agree.
+/// Version of this protocol; host and agent must have the same.
 pub const PROTOCOL_VERSION: u32 = 5;

@@ -1,21 +1,21 @@
-//! Model files, for runtimes that read models themselves: their kernels are not known before.
+//! Model files, for runtimes that read models themselves. Their kernels are known only after the model is opened.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Opens a model file that is on the device. It is then visited like a network; its layers are the kernels that the reply lists.
+/// Opens a model file on the device. Later visits treat it like a network whose layers are the kernels in the reply.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelRequest {
     /// Number by which later requests name it.
     #[serde(rename = "unit")]
     pub workload: u32,
-    /// The file; tensors that it keeps in other files are looked for beside it.
+    /// The file. Files with external tensors must be in the same directory.
     pub path: String,
-    /// Shapes of inputs whose sizes the model leaves open, by name.
+    /// By input name: shapes of the inputs with dynamic sizes.
     pub shapes: BTreeMap<String, Vec<u64>>,
-    /// A `.npz` file with values of inputs; the others are filled in.
+    /// A `.npz` file with values of inputs; the agent generates values for the other inputs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub values: Option<String>,
 }
@@ -26,22 +26,22 @@ pub struct ModelOpened {
     /// Its number.
     #[serde(rename = "unit")]
     pub workload: u32,
-    /// Its kernels as the runtime runs them, in order.
+    /// Its kernels in the order in which the runtime runs them.
     pub kernels: Vec<ModelKernel>,
-    /// Its inputs, in words: name, type and shape.
+    /// Its inputs as text: name, type and shape.
     pub inputs: Vec<String>,
-    /// Nanoseconds of making a session of it.
+    /// Nanoseconds to create a runtime session for it.
     pub session_ns: u64,
     /// Nanoseconds of the first run.
     pub first_ns: u64,
-    /// Most bytes above the process without the model.
+    /// Peak memory in bytes, minus that of the process without the model.
     pub peak_bytes: Option<u64>,
 }
 
 /// A kernel of a model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelKernel {
-    /// Name of its node: what was fused into it is often part of the name.
+    /// Name of its node; it often includes the names of nodes fused into it.
     pub name: String,
     /// Its operator.
     pub operator: String,

@@ -1,19 +1,19 @@
-//! The number that ties a reply to its request: without it, one reply too many would shift all later ones.
+//! The number that ties a reply to its request. Without it, one extra reply would be matched to the next request, and so on.
 
 use serde::{Deserialize, Serialize};
 
-/// A request with its number, or a reply with the number of the request that it answers. On the line, the number stands
-/// beside the message's own keys.
+/// A request with its number, or a reply with the number of the request that it answers. In JSON, the number is a key beside
+/// the message's own keys.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Numbered<T> {
-    /// The number: from 1, one more with each request to an agent. 0 answers a line whose number cannot be read.
+    /// The number: 1 for the first request to an agent, then counting up. A reply to a line with an unreadable number has 0.
     pub id: u64,
     /// The message.
     #[serde(flatten)]
     pub message: T,
 }
 
-/// The number of a line whose message cannot be read; 0 if that cannot be read either.
+/// The number of a line with an unreadable message; 0 if the number is unreadable too.
 #[must_use]
 pub fn number_of(line: &str) -> u64 {
     #[derive(Deserialize)]

@@ -1,4 +1,4 @@
-//! What an agent answers.
+//! Replies of the agent.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::model::ModelOpened;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
 pub enum Reply {
-    /// First line of every agent; the only one without a number.
+    /// First line of every agent; the only reply without a number.
     Hello(Hello),
     /// To `configure`.
     Configured(Fingerprint),
@@ -37,21 +37,21 @@ pub enum Reply {
     },
     /// To `restore_clocks`.
     ClocksRestored {
-        /// What became of them.
+        /// The result.
         restored: Restored,
     },
     /// To `energy`.
     Energy(Energy),
-    /// To `bye`: the clocks are as they were.
+    /// To `bye`: the original clocks are restored.
     Bye,
-    /// The request could not be carried out; the agent goes on.
+    /// The request failed; the agent continues.
     Failed {
-        /// Why, in a sentence.
+        /// The reason, in a sentence.
         error: String,
     },
 }
 
-/// Who the agent is.
+/// The agent's greeting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// [`PROTOCOL_VERSION`](super::PROTOCOL_VERSION) of the agent.
@@ -62,16 +62,16 @@ pub struct Hello {
     pub backends: Vec<String>,
 }
 
-/// What identifies the machine and its mode: numbers are comparable only where this is equal.
+/// Identifies the machine and its mode. Numbers are comparable only if the fingerprints are equal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// Facts by name: processor, cores, kernel, runtime and its version, governor, huge pages …
     pub facts: BTreeMap<String, String>,
-    /// Whether time is simulated: then every answer is a pure function of the setup and the requests so far.
+    /// Whether time is simulated. If so, every reply is a pure function of the setup and the requests so far.
     pub virtual_time: bool,
-    /// Nanoseconds that reading the clock twice takes.
+    /// Nanoseconds to read the clock twice.
     pub timer_overhead_ns: u64,
-    /// Which latencies of a network a processor with a queue can tell apart. Empty: it has no queue, and one latency.
+    /// The latencies of a network that a processor with a queue can measure. Empty: it has no queue, and only one latency.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub timings: Vec<Timing>,
 }
@@ -86,14 +86,14 @@ pub struct Loaded {
     pub first_ns: Vec<u64>,
 }
 
-/// One timed run and what disturbed it.
+/// One timed run and its disturbances.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
     /// Nanoseconds: one number for each layer, or one for the whole.
     pub ns: Vec<u64>,
-    /// Context switches inside.
+    /// Context switches during the run.
     pub switches: u64,
-    /// Minor page faults inside.
+    /// Minor page faults during the run.
     pub faults: u64,
 }
 
@@ -109,22 +109,22 @@ pub struct Visit {
     pub layers: Vec<Run>,
     /// Runs timed as a whole; `ns` is the time of all `repeat` calls.
     pub whole: Vec<Run>,
-    /// The other latencies of a processor with a queue, where they were asked for.
+    /// The other latencies of a processor with a queue, if requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queued: Option<QueuedRuns>,
-    /// What the device says of itself right after them, where it does.
+    /// The device's state right after the runs, if the device reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conditions: Option<Conditions>,
 }
 
-/// What a visit measured of a processor with a queue beside its time behind a full queue.
+/// Results of a visit to a processor with a queue, other than its time behind a full queue.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QueuedRuns {
-    /// Replays of the captured graph, each of `repeat`; empty if it was not asked for, or the network cannot be captured.
+    /// Replays of the captured graph, `repeat` in each run; empty if not requested, or if the network cannot be captured.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub graph: Vec<Run>,
-    /// Calls with their answers, by the host processor's clock; `ns` is the time of all `repeat` calls.
+    /// Complete calls, by the host processor's clock; `ns` is the time of all `repeat` calls.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub wall: Vec<Run>,
     /// The host processor's time to launch each layer of such a call.
@@ -132,39 +132,39 @@ pub struct QueuedRuns {
     pub launches: Vec<Run>,
 }
 
-/// A processor's own word on its clock, beside a visit.
+/// The clock that a processor reports beside a visit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conditions {
     /// Its clock.
     pub clock_mhz: Option<u32>,
-    /// Why it is slower than asked for; empty: it is not.
+    /// Why it is slower than requested; empty: it is not throttled.
     pub throttled: Option<Vec<ThrottleReason>>,
 }
 
-/// Why a processor is slower than asked for.
+/// Why a processor is slower than requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ThrottleReason {
-    /// The driver keeps to a power limit.
+    /// The driver enforces a power limit.
     #[serde(rename = "software power cap")]
     PowerCap,
     /// The hardware protects itself.
     #[serde(rename = "hardware slowdown")]
     HardwareSlowdown,
-    /// It keeps step with other GPUs.
+    /// It is synchronised with other GPUs.
     #[serde(rename = "sync boost")]
     SyncBoost,
-    /// The driver keeps to a temperature limit.
+    /// The driver enforces a temperature limit.
     #[serde(rename = "software thermal slowdown")]
     SoftwareThermal,
     /// The hardware is too hot.
     #[serde(rename = "hardware thermal slowdown")]
     HardwareThermal,
-    /// The power supply asked for it.
+    /// The power supply requested it.
     #[serde(rename = "hardware power brake")]
     PowerBrake,
-    /// A synthetic device says so.
+    /// A synthetic device reports it.
     #[serde(rename = "made up")]
     Simulated,
 }
@@ -194,7 +194,7 @@ pub struct Canary {
     pub memory_ns: Vec<u64>,
 }
 
-/// A value of the machine's state: good, bad, or not to be seen on this machine. "Unknown" is never "ok".
+/// A value of the machine's state: good, bad, or not observable on this machine. "Unknown" is never "ok".
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Probe {
@@ -202,7 +202,7 @@ pub enum Probe {
     Ok(f64),
     /// Observed and outside its limit.
     Bad(f64),
-    /// This machine does not show it.
+    /// This machine does not expose it.
     NotObservable,
 }
 
@@ -211,32 +211,32 @@ pub enum Probe {
 pub struct Probes {
     /// Probe name to value.
     pub values: BTreeMap<String, Probe>,
-    /// Where the machine is busy: the processes with the most processor time, the most first.
+    /// If the machine is busy: the processes that use the most processor time, in descending order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub busy: Vec<BusyProcess>,
 }
 
-/// Processes of one name that use the processor beside the agent.
+/// All processes of one name, other than the agent, that use the processor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BusyProcess {
-    /// The name, as the device's kernel has it: another program's choice.
+    /// The name as the device's kernel reports it. Untrusted: the other program chooses it.
     pub name: String,
     /// Percent of all processor time of the machine.
     pub percent: f64,
 }
 
-/// Measured memory of one graph, and its first run.
+/// Measured memory of one graph, and the time of its first run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
-    /// Nanoseconds of the very first run in the process, with everything that a runtime prepares then.
+    /// Nanoseconds of the very first run in the process, including the runtime's one-time preparation.
     pub first_ns: u64,
-    /// Most bytes above the state before the run, or nothing where the machine does not show it.
+    /// Peak memory of the run in bytes, minus the memory before it; null if the machine does not expose it.
     pub peak_bytes: Option<u64>,
-    /// Most bytes above the process without the network: its parameters and data, and the run.
+    /// Peak memory in bytes, minus that of the process without the network: parameters, data and the run.
     #[serde(default)]
     pub network_bytes: Option<u64>,
     /// Bytes that the runtime keeps for the graph's layers, as its allocator counts them: parameters, buffers and its own
-    /// objects, without data and results. Nothing where the allocator does not say.
+    /// objects, without data and results. Null if the allocator does not count them.
     #[serde(default)]
     pub stored_bytes: Option<u64>,
     /// How it was measured.
@@ -245,17 +245,17 @@ pub struct Memory {
     pub resolution_bytes: u64,
 }
 
-/// Measured energy of one graph, run again and again.
+/// Measured energy of one graph, run repeatedly.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Energy {
-    /// What was counted and how.
+    /// What the meter counts, and how.
     pub method: String,
-    /// Power with nothing running, counted in the same way.
+    /// Idle power, measured in the same way.
     pub idle_milliwatts: f64,
-    /// What the meter can tell apart, per call.
+    /// Resolution of the meter per call, in microjoules.
     pub resolution_microjoules: f64,
-    /// What was counted, window by window.
+    /// The windows that were measured.
     pub windows: Vec<EnergyWindow>,
 }
 
@@ -265,8 +265,8 @@ pub struct Energy {
 pub struct EnergyWindow {
     /// Calls made.
     pub calls: u64,
-    /// How long they took.
+    /// Duration of all calls.
     pub nanoseconds: u64,
-    /// What the meter counted.
+    /// Energy of all calls.
     pub microjoules: f64,
 }

@@ -1,4 +1,4 @@
-//! What the host asks an agent.
+//! Requests of the host.
 
 use nasprof_graph::Graph;
 use serde::{Deserialize, Serialize};
@@ -11,9 +11,9 @@ use super::model::ModelRequest;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Allocator {
-    /// glibc told to keep memory: no mmap, no trim, one arena.
+    /// glibc keeps freed memory: no mmap, no trim, one arena.
     Retain,
-    /// glibc as it is by default.
+    /// glibc's defaults.
     System,
 }
 
@@ -28,35 +28,35 @@ impl Allocator {
     }
 }
 
-/// What the agent sets up before it loads anything; fixed for the life of its process.
+/// The agent's setup before it loads anything; fixed for the life of its process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Setup {
-    /// `torch` or `synthetic:NAME`.
+    /// The back end, such as `torch`, `cuda:0`, `onnxruntime` or `synthetic:quiet`.
     pub backend: String,
-    /// Threads a layer may use.
+    /// Number of threads that a layer may use.
     pub threads: usize,
-    /// Cores to pin to, one a thread; empty: not pinned.
+    /// Cores to pin the threads to, one core a thread; empty: no pinning.
     pub cores: Vec<usize>,
     /// Memory behaviour.
     pub allocator: Allocator,
-    /// What it computes with; a back end refuses what it does not have. Absent: `float32`.
+    /// Data type of the computation; a back end refuses one that it does not support. Absent: `float32`.
     #[serde(default, skip_serializing_if = "Precision::is_usual")]
     pub precision: Precision,
-    /// How images lie in memory; absent: `channels-first`.
+    /// Memory layout of images; absent: `channels-first`.
     #[serde(default, skip_serializing_if = "Layout::is_usual")]
     pub layout: Layout,
-    /// What is called the latency; a back end refuses what it cannot tell. Absent: whatever it can.
+    /// A latency that the back end must be able to measure; otherwise it refuses. Absent: no requirement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timing: Option<Timing>,
     /// Seed of weights, inputs and, on synthetic devices, of the noise.
     pub seed: u64,
-    /// Number of the session, from 0; a synthetic device's noise depends on it as a real one's would.
+    /// Number of the session, from 0; the noise of a synthetic device depends on it, as on a real device.
     pub session: u32,
-    /// How clocks are locked while this agent lives; absent: they are left alone.
+    /// How to lock the clocks while this agent runs; absent: they are left unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clocks: Option<ClockRequest>,
-    /// Name under which the host has a copy of the clocks as they were; empty: it has none.
+    /// Name of the host's copy of the original clocks; empty: there is no copy.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub clock_copy: String,
 }
@@ -65,7 +65,7 @@ pub struct Setup {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
-    /// Once, and before everything but [`Request::Clocks`] and [`Request::RestoreClocks`].
+    /// Sets up the agent: once, before all requests except [`Request::Clocks`] and [`Request::RestoreClocks`].
     Configure(Setup),
     /// Builds a network and runs it once.
     Load {
@@ -81,24 +81,24 @@ pub enum Request {
     Visit(VisitRequest),
     /// Times the two fixed kernels.
     Canary,
-    /// Lets virtual time pass; in real time the host waits.
+    /// Advances virtual time; in real time the host waits instead.
     PassTime {
         /// How much.
         nanoseconds: u64,
     },
     /// Reads the machine's state.
     Probe,
-    /// Reads the clock settings as they are, before any is locked.
+    /// Reads the current clock settings, before any is locked.
     Clocks {
-        /// How they will be locked.
+        /// How the clocks will be locked.
         how: ClockRequest,
     },
-    /// Brings clock settings back from the host's copy, where the device has lost its own.
+    /// Restores clock settings from the host's copy if the device has lost its own.
     RestoreClocks {
         /// The copy.
         copy: Stored,
     },
-    /// Runs a graph for the first time and measures its memory.
+    /// Measures the memory of a graph and its first run.
     Memory {
         /// The graph.
         graph: Graph,
@@ -108,7 +108,7 @@ pub enum Request {
         /// The graph.
         graph: Graph,
     },
-    /// Brings locked clocks back and ends the agent.
+    /// Restores locked clocks and ends the agent.
     Bye,
 }
 
@@ -118,19 +118,19 @@ pub enum Request {
 pub struct VisitRequest {
     /// Number of the visit in its session.
     pub sequence: u64,
-    /// Which loaded workload.
+    /// The loaded workload to visit.
     #[serde(rename = "unit")]
     pub workload: u32,
-    /// Untimed runs first: after other networks, a network's weights are out of the near caches.
+    /// Untimed runs at the start: after other networks, a network's weights are no longer in the near caches.
     pub warm_up_runs: u32,
     /// Runs with a timer between the layers.
     pub layer_runs: u32,
     /// Runs timed as a whole.
     pub whole_runs: u32,
-    /// Calls per timed whole run (isolated layers are too short to be timed singly).
+    /// Calls per timed whole run (single calls of isolated layers are too short to time).
     pub repeat: u32,
-    /// Latencies beside that behind a full queue, of those that the device named: `whole_runs` of each and, for `wall`,
-    /// `layer_runs` of the launches.
+    /// Further latencies to measure, besides the time behind a full queue; the device must have listed them. Each gets
+    /// `whole_runs` runs; `wall` also gets `layer_runs` runs that time the launches.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub timings: Vec<Timing>,
 }

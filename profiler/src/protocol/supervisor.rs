@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// How often the host gives a sign of life.
+/// Interval of the host's heartbeats.
 pub const HEARTBEAT: Duration = Duration::from_secs(2);
 
-/// Lines that begin so are between host and supervisor; all others are the agent's.
+/// Lines with this prefix go between host and supervisor; all other lines belong to the agent.
 pub const MARK: &str = "{\"supervisor\":";
-/// [`Order::Alive`] and [`Notice::Alive`] as they are sent.
+/// The line of [`Order::Alive`] and of [`Notice::Alive`].
 pub const ALIVE: &str = "{\"supervisor\":\"alive\"}";
 
 /// From the host to the supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "supervisor", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Order {
-    /// Starts a fresh agent; one that runs is ended first.
+    /// Starts a fresh agent, after ending a running one.
     Start,
     /// Ends the agent; answered by [`Notice::Ended`].
     Stop,
@@ -35,38 +35,38 @@ pub enum Order {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "supervisor", rename_all = "snake_case")]
 pub enum Notice {
-    /// First line: the board is ours.
+    /// First line: the supervisor is ready and holds the board's lock, if the host asked for it.
     Ready {
         /// [`PROTOCOL_VERSION`](super::PROTOCOL_VERSION) of the agent.
         protocol: u32,
         /// Its package version.
         version: String,
-        /// Processors that it may use.
+        /// Number of processors that it may use.
         cores: usize,
     },
-    /// First and last line: another run measures there.
+    /// The only line: another run measures on the board.
     InUse {
-        /// Who.
+        /// The run that measures, in words.
         owner: String,
-        /// For how long; nothing where the board does not tell.
+        /// For how long, in seconds; null if the board does not say.
         seconds: Option<u64>,
     },
-    /// A sign of life.
+    /// Heartbeat.
     Alive,
     /// The agent ended.
     Ended {
         /// Exit code or signal, in words.
         status: String,
-        /// Last line of its error output.
+        /// Last line of its stderr.
         words: String,
     },
     /// A command ended.
     Ran {
         /// Number of the order.
         number: u64,
-        /// Exit code; nothing if a signal ended it.
+        /// Exit code; null if a signal ended it.
         status: Option<i32>,
-        /// What it wrote, errors included.
+        /// Its output, stderr included.
         output: String,
     },
     /// The order could not be carried out.

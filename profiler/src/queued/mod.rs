@@ -1,7 +1,7 @@
-//! Processors that are given work through a queue, such as GPUs: how their runs are timed.
+//! Timing of processors that get work through a queue, such as GPUs.
 //!
-//! A kernel starts when it was launched and the one before it is done. So a network has more than one latency
-//! ([`crate::protocol::Timing`]), and [`visit()`] measures all that are asked for. Decided on traits, so that a synthetic device
+//! A kernel starts once it is launched and the previous kernel has finished. So a network has more than one latency
+//! ([`crate::protocol::Timing`]); [`visit()`] measures all requested ones. The code uses traits, so that a synthetic device
 //! in virtual time runs the same code as a GPU.
 
 mod queue;

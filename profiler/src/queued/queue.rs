@@ -1,12 +1,12 @@
 //! Timing behind a full queue.
 //!
-//! Kernels of small layers are shorter than the time to launch them, so events around them would measure launches. The
-//! GPU therefore gets other work first (nvbench uses a blocking kernel), and the layers are queued while it is busy.
-//! Every event checks that the GPU is still busy; otherwise the run is repeated with more work in front of it.
+//! Kernels of small layers take less time than their launches, so events around them would measure launches. The GPU
+//! therefore gets other work first (nvbench uses a blocking kernel), and the layers are queued while it is busy. At every
+//! event the host checks that the GPU is still busy; if not, the run is repeated with more work before it.
 
-/// A GPU's queue with marks (events) in it, and the clock of the processor that fills it.
+/// A GPU's queue with marks (events), and the clock of the processor that fills it.
 pub trait Stream {
-    /// Queues work that keeps the GPU busy for some tens of microseconds or more, this many times.
+    /// Queues filling work this many times; each keeps the GPU busy for some tens of microseconds or more.
     ///
     /// # Errors
     /// If the GPU fails, as in all functions here.
@@ -16,7 +16,7 @@ pub trait Stream {
     /// # Errors
     /// As [`Stream::fill`].
     fn mark(&mut self, number: usize) -> Result<(), String>;
-    /// Whether the GPU has come past a mark.
+    /// Whether the GPU has reached a mark.
     ///
     /// # Errors
     /// As [`Stream::fill`].
@@ -26,24 +26,24 @@ pub trait Stream {
     /// # Errors
     /// As [`Stream::fill`].
     fn wait(&mut self) -> Result<(), String>;
-    /// Nanoseconds of the GPU between two marks that it has come past.
+    /// GPU time in nanoseconds between two marks that the GPU has reached.
     ///
     /// # Errors
     /// As [`Stream::fill`].
     fn between(&self, from: usize, to: usize) -> Result<u64, String>;
-    /// Nanoseconds of the processor's clock.
+    /// The processor's clock in nanoseconds.
     fn now(&self) -> u64;
 }
 
-/// Times repeated with more filling before giving up.
+/// Maximum number of fills before giving up.
 const MAX_FILL: u32 = 1 << 14;
-/// Filling lasts this much longer than the launches that it hides.
+/// Filling lasts this many times as long as the launches that it hides.
 const MARGIN: f64 = 1.5;
-/// Fills, and tries, by which the duration of one is measured.
+/// Fills per try, and tries, to measure the duration of one fill.
 const FILLS_TIMED: u32 = 8;
 const FILL_TRIES: usize = 3;
 
-/// How much filling one kind of work needs: it is learnt from the time that its launches take.
+/// The number of fills that one kind of work needs, learnt from the duration of its launches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fill(u32);
 
@@ -56,11 +56,11 @@ impl Default for Fill {
 /// Queues work and times it.
 pub struct Queue<S> {
     stream: S,
-    /// How long one fill keeps the GPU busy.
+    /// Nanoseconds for which one fill keeps the GPU busy.
     fill_ns: u64,
 }
 
-/// Puts marks into the queue while work is queued; remembers whether the GPU had to wait.
+/// Puts marks into the queue while work is queued, and remembers whether the GPU had to wait.
 pub struct Marks<'a, S> {
     stream: &'a mut S,
     count: usize,
@@ -68,13 +68,13 @@ pub struct Marks<'a, S> {
 }
 
 impl<S: Stream> Marks<'_, S> {
-    /// A mark behind what was queued so far.
+    /// Queues a mark after the work so far.
     ///
     /// # Errors
     /// If the GPU fails.
     pub fn mark(&mut self) -> Result<(), String> {
         self.stream.mark(self.count)?;
-        // If the GPU is past the mark before, it may have had nothing to do until this work came.
+        // If the GPU has reached the previous mark, it may have been idle before this work came.
         if self.count > 0 {
             self.starved |= self.stream.is_past(self.count - 1)?;
         }
@@ -84,7 +84,7 @@ impl<S: Stream> Marks<'_, S> {
 }
 
 impl<S: Stream> Queue<S> {
-    /// A queue, after a look at how long filling lasts.
+    /// Makes a queue and measures the duration of a fill.
     ///
     /// # Errors
     /// If the GPU fails.
@@ -101,8 +101,8 @@ impl<S: Stream> Queue<S> {
         Ok(Self { stream, fill_ns: fill_ns.max(1) })
     }
 
-    /// Nanoseconds between the marks that `work` sets; the first mark, before it, is set here. `prepare` is queued
-    /// before that, untimed. `fill` is kept for the same work's next time.
+    /// Nanoseconds between consecutive marks: one set here before `work`, then those that `work` sets. `prepare` is queued
+    /// before the first mark, untimed. `fill` is updated for the next run of the same work.
     ///
     /// # Errors
     /// If the GPU fails, or cannot be kept busy while the work is queued.
@@ -124,7 +124,7 @@ impl<S: Stream> Queue<S> {
             self.stream.wait()?;
             let needed = self.needed(launching);
             if !starved {
-                // Never up: a queue that holds no more makes the processor wait, which looks like long launches.
+                // Only decreases here: a full queue makes the processor wait, which looks like long launches.
                 fill.0 = fill.0.min(needed);
                 return (1..count).map(|mark| self.stream.between(mark - 1, mark)).collect();
             }
@@ -135,13 +135,13 @@ impl<S: Stream> Queue<S> {
         }
     }
 
-    /// Fills that last as long as such launches.
+    /// Number of fills that cover such launches, with a margin.
     fn needed(&self, launching_ns: u64) -> u32 {
         let fills = (launching_ns as f64 * MARGIN / self.fill_ns as f64).ceil() + 1.0;
         fills.min(f64::from(MAX_FILL)) as u32
     }
 
-    /// The queue itself, for work that is not timed by marks.
+    /// The stream itself, for work that is not timed by marks.
     pub fn stream(&mut self) -> &mut S {
         &mut self.stream
     }

@@ -1,11 +1,11 @@
-//! One visit to a network on a processor with a queue: each of its latencies, in turns.
+//! One visit to a network on a processor with a queue: measures its latencies in turn.
 
 use super::queue::{Fill, Queue, Stream};
 use crate::protocol::{QueuedRuns, Run, Timing, VisitRequest};
 
-/// Layers between two checks, in a run that is timed as a whole, that the GPU did not wait.
+/// In a run that is timed as a whole: number of layers between two checks that the GPU did not wait.
 const CHECK_EVERY: usize = 256;
-/// Replays of a graph between two marks: a mark tells half a microsecond, and a replay may be a hundred.
+/// Replays of a graph between two marks: a mark's resolution is half a microsecond, and a replay may take only a hundred.
 const REPLAYS: u32 = 4;
 
 /// A network that is ready to be queued.
@@ -13,18 +13,18 @@ pub trait QueuedNetwork {
     /// Queues one run; `after_layer` is called when each layer is queued.
     ///
     /// # Errors
-    /// A layer that does not run, or that of `after_layer`.
+    /// If a layer does not run or `after_layer` fails.
     fn queue(&mut self, after_layer: &mut dyn FnMut() -> Result<(), String>) -> Result<(), String>;
     /// Whether its run was captured as a graph.
     fn is_captured(&self) -> bool;
     /// Queues a replay of the captured graph.
     ///
     /// # Errors
-    /// If there is none, or the GPU fails.
+    /// If no graph was captured, or the GPU fails.
     fn replay(&mut self) -> Result<(), String>;
 }
 
-/// What the filling before each kind of run of one network was learnt to be.
+/// The learnt number of fills for each kind of run of one network.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Fills {
     layers: Fill,
@@ -35,18 +35,19 @@ pub struct Fills {
 /// What a visit measured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Visited {
-    /// GPU time of each layer behind a full queue, the mark's own time in it.
+    /// GPU time of each layer behind a full queue, including the mark's own time.
     pub layers: Vec<Run>,
     /// GPU time of runs as a whole.
     pub whole: Vec<Run>,
-    /// The other latencies that were asked for.
+    /// The other requested latencies.
     pub queued: Option<QueuedRuns>,
 }
 
-/// Measures what a request asks for. `flush`: every timed run finds a cold cache; else an untimed run goes before each.
+/// Measures the requested latencies. With `flush`, every timed run starts with a cold cache; otherwise an untimed run
+/// precedes each.
 ///
 /// # Errors
-/// A layer that does not run, or a GPU that fails or cannot be kept busy.
+/// If a layer does not run, or the GPU fails or cannot be kept busy.
 pub fn visit<S: Stream>(
     queue: &mut Queue<S>,
     network: &mut dyn QueuedNetwork,
@@ -83,7 +84,8 @@ pub fn visit<S: Stream>(
     Ok(visited)
 }
 
-/// A processor that only queues is not disturbed as one that computes: what delays it makes the GPU wait, which is seen.
+/// Context switches and page faults do not matter on a processor that only queues: a delay makes the GPU wait, which is
+/// detected.
 fn run(ns: Vec<u64>) -> Run {
     Run { ns, switches: 0, faults: 0 }
 }
@@ -100,12 +102,12 @@ impl<S: Stream> OneOf<'_, S> {
     /// GPU time of each layer.
     fn layers(&mut self) -> Result<Vec<u64>, String> {
         let (network, flush) = (std::cell::RefCell::new(&mut *self.network), self.flush);
-        // Filling the queue has flushed the cache; the untimed run puts back what a run leaves there.
+        // Filling the queue flushes the cache; the untimed run restores the cache as a run leaves it.
         let prepare = || if flush { Ok(()) } else { network.borrow_mut().queue(&mut || Ok(())) };
         self.queue.timed(&mut self.fills.layers, prepare, |marks| network.borrow_mut().queue(&mut || marks.mark()))
     }
 
-    /// GPU time of so many runs.
+    /// GPU time of `repeat` runs.
     fn whole(&mut self, repeat: u32) -> Result<u64, String> {
         let (network, flush) = (std::cell::RefCell::new(&mut *self.network), self.flush);
         let prepare = || if flush { Ok(()) } else { network.borrow_mut().queue(&mut || Ok(())) };
@@ -122,10 +124,10 @@ impl<S: Stream> OneOf<'_, S> {
         Ok(ns.iter().sum())
     }
 
-    /// GPU time of so many replays of the captured graph.
+    /// GPU time of `repeat` replays of the captured graph.
     fn graph(&mut self, repeat: u32) -> Result<u64, String> {
         let (network, flush) = (std::cell::RefCell::new(&mut *self.network), self.flush);
-        // More replays than one would find what the one before left.
+        // A second replay would find the cache as the first one left it.
         let replays = if flush { 1 } else { REPLAYS };
         let prepare = || if flush { Ok(()) } else { network.borrow_mut().replay() };
         let ns = self.queue.timed(&mut self.fills.graph, prepare, |marks| {
@@ -135,7 +137,7 @@ impl<S: Stream> OneOf<'_, S> {
         Ok(ns.iter().sum::<u64>() / u64::from(replays))
     }
 
-    /// The processor's time of so many calls, each with its answer.
+    /// The processor's time of `repeat` calls, each until its result is there.
     fn wall(&mut self, repeat: u32) -> Result<u64, String> {
         self.idle()?;
         let begun = self.queue.stream().now();
@@ -162,7 +164,7 @@ impl<S: Stream> OneOf<'_, S> {
         Ok(ns)
     }
 
-    /// An idle GPU, with the cache as it is to be found.
+    /// Waits until the GPU is idle; flushes the cache first if requested.
     fn idle(&mut self) -> Result<(), String> {
         if self.flush {
             self.queue.stream().fill(1)?;

@@ -17,7 +17,7 @@ pub const IDLE_WATTS: f64 = 1.0;
 const POWER_NOISE: f64 = 0.02;
 const STEP_MICROJOULES: f64 = 61.0;
 
-/// True microjoules of a layer: between 2 and 6 watts, by nothing but its key.
+/// True microjoules of a layer: its key determines a power between 2 and 6 watts.
 #[must_use]
 pub fn layer_truth_microjoules(graph: &Graph, node: &Node) -> f64 {
     let watts = 2.0 + 4.0 * hash(&format!("power of {}", LayerKey::of(graph, node).as_str()));
@@ -31,7 +31,7 @@ pub fn network_truth_microjoules(graph: &Graph) -> f64 {
     layers + IDLE_WATTS * WHOLE_OVERHEAD_NS / 1e3
 }
 
-/// Simulated time, and energy used until then.
+/// Simulated time, and the energy used so far.
 #[derive(Default)]
 struct World {
     nanoseconds: Cell<f64>,
@@ -90,7 +90,7 @@ impl EnergyMeter for Meter<'_> {
     }
 }
 
-/// Measures a graph. The noise depends on the seed and the graph alone, so that the order of questions does not matter.
+/// Measures a graph. The noise depends only on the seed and the graph, so that the order of requests does not matter.
 pub(super) fn energy(graph: &Graph, seed: u64) -> Result<Energy, String> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed ^ (hash(&graph.digest()) * 2_f64.powi(53)) as u64);
     let world = World::default();
@@ -99,7 +99,7 @@ pub(super) fn energy(graph: &Graph, seed: u64) -> Result<Energy, String> {
     let mut meter = Meter { world: &world, begun: 0.0 };
     measure(&mut meter, &world, |calls| {
         for _ in 0..calls {
-            // The mean of uniform noise of this width has the wanted deviation.
+            // Uniform noise of this width has the standard deviation [`POWER_NOISE`].
             let noise = 1.0 + POWER_NOISE * 3.0_f64.sqrt() * (2.0 * rng.random::<f64>() - 1.0);
             world.pass(nanoseconds, truth * noise);
         }

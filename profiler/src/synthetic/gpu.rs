@@ -1,7 +1,7 @@
 //! A synthetic GPU in virtual time: the code that times a real one ([`crate::queued`]) runs on it.
 //!
-//! A kernel starts when it was launched and the one before is done. Launches, marks and the gap between kernels cost what
-//! they cost on real ones, in the order of magnitude; a graph's kernels follow each other more closely.
+//! A kernel starts once it is launched and the previous kernel has finished. Launches, marks and the gaps between kernels
+//! have realistic orders of magnitude. The kernels of a graph have smaller gaps.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -13,29 +13,30 @@ use super::truth::{hash, layer_truth_ns};
 use crate::protocol::{Precision, Timing, VisitRequest};
 use crate::queued::{Fills, Queue, QueuedNetwork, Stream, Visited, visit};
 
-/// What a mark between two layers costs the GPU.
+/// GPU time of a mark between two layers.
 pub const MARK_NS: f64 = 2_100.0;
-/// What it costs the processor.
+/// Processor time of a mark.
 const MARK_LAUNCH_NS: f64 = 700.0;
-/// Between a kernel and the next in a queue, and in a graph.
+/// Gap between two kernels in a queue, and in a graph.
 const GAP_NS: f64 = 700.0;
 const GRAPH_GAP_NS: f64 = 150.0;
-/// From a launch to the start of its kernel on an idle GPU, and from the last kernel's end until the processor knows.
+/// Delay from a launch to the start of its kernel on an idle GPU, and from the last kernel's end until the processor knows
+/// it.
 const START_NS: f64 = 2_500.0;
 const ANSWER_NS: f64 = 3_000.0;
-/// To launch a graph, on the processor and on the GPU.
+/// Time to launch a graph, on the processor and on the GPU.
 const GRAPH_LAUNCH_NS: f64 = 12_000.0;
 const GRAPH_START_NS: f64 = 1_000.0;
-/// Keeps the GPU busy, and what it takes to launch that.
+/// GPU time of one fill, and processor time to launch it.
 const FILL_NS: f64 = 20_000.0;
 const FILL_LAUNCH_NS: f64 = 4_000.0;
 
-/// A layer on it.
+/// A layer on the synthetic GPU.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Launched {
     /// The processor's time to launch it.
     launch_ns: f64,
-    /// The GPU's time of its kernel; absent for a layer that only looks at its operand in another way.
+    /// GPU time of its kernel; absent for a layer that is only a view of its operand.
     kernel_ns: Option<f64>,
 }
 
@@ -64,7 +65,7 @@ pub(super) fn layers(graph: &Graph, precision: Precision) -> Vec<Launched> {
     graph.layers().map(|(_, node)| launched(graph, node, precision)).collect()
 }
 
-/// True nanoseconds of a network in one of the latencies, without noise.
+/// True value of one of a network's latencies, in nanoseconds, without noise.
 #[must_use]
 pub fn gpu_truth_ns(graph: &Graph, precision: Precision, timing: Timing) -> f64 {
     let layers = layers(graph, precision);
@@ -85,7 +86,7 @@ pub fn gpu_truth_ns(graph: &Graph, precision: Precision, timing: Timing) -> f64 
     }
 }
 
-/// What is loaded, by workload.
+/// The loaded networks, by workload.
 #[derive(Default)]
 pub(super) struct Loaded(HashMap<u32, (Vec<Launched>, Fills)>);
 
@@ -94,7 +95,7 @@ impl Loaded {
         self.0.insert(workload, (layers, Fills::default()));
     }
 
-    /// A visit; nothing if the workload is not loaded.
+    /// A visit; `None` if the workload is not loaded.
     pub(super) fn visit(&mut self, noise: &mut Noise, request: &VisitRequest) -> Option<Result<Visited, String>> {
         let (layers, fills) = self.0.get_mut(&request.workload)?;
         let world = RefCell::new(World { noise, host: 0.0, gpu: 0.0, marks: Vec::new() });
@@ -105,7 +106,7 @@ impl Loaded {
     }
 }
 
-/// Simulated time of a processor that queues and of a GPU that works.
+/// Simulated clocks of the processor and of the GPU.
 struct World<'a> {
     noise: &'a mut Noise,
     host: f64,
@@ -114,7 +115,7 @@ struct World<'a> {
 }
 
 impl World<'_> {
-    /// A time with the noise of now, which passes.
+    /// Adds the current noise to a time and lets that time pass.
     fn noisy(&mut self, truth_ns: f64) -> f64 {
         let run = self.noise.begin();
         self.noise.sample(truth_ns, run) as f64

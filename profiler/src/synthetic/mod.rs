@@ -1,7 +1,6 @@
 //! Devices in virtual time: the whole engine runs on them without waiting, with known truth.
 //!
-//! Every reply is a pure function of the configuration and the previous requests, so a replayed run gives the same
-//! bytes.
+//! Every reply is a pure function of the configuration and the previous requests, so a replayed run yields the same bytes.
 
 mod energy;
 mod gpu;
@@ -30,7 +29,7 @@ pub use gpu::{MARK_NS, gpu_layer_truth_ns, gpu_truth_ns};
 pub use model::{Model, description, names};
 pub use truth::{WHOLE_OVERHEAD_NS, layer_truth_ns, network_truth_ns};
 
-/// What a timer between two layers costs on a synthetic device.
+/// Cost of a timer between two layers on a synthetic device.
 pub const TIMER_NS: f64 = 30.0;
 /// True time of each canary kernel.
 const CANARY_NS: f64 = 1e6;
@@ -47,7 +46,7 @@ pub struct SyntheticDevice {
     model: Model,
     noise: Noise,
     workloads: HashMap<u32, Vec<LayerTime>>,
-    /// What is loaded on a device with a queue.
+    /// The loaded networks of a device with a queue.
     launched: gpu::Loaded,
     precision: Precision,
     name: String,
@@ -64,7 +63,7 @@ impl SyntheticDevice {
         Ok(Self::new(name, model))
     }
 
-    /// A device with a noise model of one's own.
+    /// A device with a given noise model.
     #[must_use]
     pub fn new(name: &str, model: Model) -> Self {
         Self {
@@ -155,7 +154,7 @@ impl Device for SyntheticDevice {
             return Ok(Visit { sequence, workload, layers, whole, queued, conditions: None });
         }
         let loaded = self.workloads.get(&request.workload).ok_or_else(unknown)?.clone();
-        // Layers that drift alone do so from visit to visit.
+        // The drift of single layers changes between visits, not within one.
         let drift = self.noise.own_drift();
         let times: Vec<f64> = loaded.iter().map(|layer| layer.ns * if layer.drifts { drift } else { 1.0 }).collect();
         let total: f64 = times.iter().sum::<f64>() + WHOLE_OVERHEAD_NS;
@@ -223,7 +222,7 @@ impl Device for SyntheticDevice {
 
     fn memory(&mut self, graph: &Graph) -> Result<Memory, DeviceError> {
         let first_ns = self.times(graph)?.iter().map(|layer| (layer.ns * 20.0) as u64).sum();
-        // Above the state before the run: the data is there already.
+        // Measured relative to the state before the run, in which the data is already allocated.
         let data: u64 = graph.data_shapes().iter().map(|shape| shape.elements() * ELEMENT_BYTES).sum();
         let peak = graph.peak_activation_bytes().saturating_sub(data);
         let method = "simulated: activations alive at once".to_owned();

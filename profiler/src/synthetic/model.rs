@@ -2,7 +2,7 @@
 
 use nasprof_base::suggest;
 
-/// What disturbs a synthetic device. All fields zero or none: no noise at all.
+/// The disturbances of a synthetic device. With all fields zero or `None` there is no noise.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Model {
     /// Standard deviation of the logarithm of each sample, independent.
@@ -14,27 +14,28 @@ pub struct Model {
     /// Common machine factor: standard deviation of its logarithm and correlation time in seconds
     /// (an Ornstein-Uhlenbeck process in virtual time).
     pub wander: Option<(f64, f64)>,
-    /// Share of `wander`, `step` and `ramp` that the canary sees; the layers see all of it.
+    /// Share of `wander`, `step` and `ramp` that affects the canary; layers are fully affected.
     pub canary_share: f64,
-    /// A slow-down by this factor from one virtual second to another.
+    /// A slow-down: its factor, and the virtual seconds at which it begins and ends.
     pub step: Option<(f64, f64, f64)>,
-    /// Whether the device says of a visit that it was in `step`.
+    /// Whether the device reports that a visit was within `step`.
     pub reports_throttling: bool,
-    /// Linear slow-down: total share and over how many virtual seconds.
+    /// Linear slow-down: total share, and its duration in virtual seconds.
     pub ramp: Option<(f64, f64)>,
-    /// An operation of which every layer alone becomes slower: name, total share and over how many virtual seconds.
+    /// An operation whose layers alone become slower: its name, the total share, and the duration in virtual seconds.
     pub drifting: Option<(&'static str, f64, f64)>,
-    /// An operation of which every layer takes so many times as long as the usual truth.
+    /// An operation whose layers are slower than usual: its name and the factor.
     pub heavy: Option<(&'static str, f64)>,
-    /// Start that is slower by this share and decays with this time constant in seconds.
+    /// Slow start: its initial share, and the time constant of its decay in seconds.
     pub warm_up: Option<(f64, f64)>,
-    /// How many runs of a visit are slower, and by which share: a network's weights left the caches meanwhile.
+    /// Number of slower runs at the start of a visit, and the share: other networks have displaced the weights from the
+    /// caches.
     pub cold_runs: Option<(u32, f64)>,
-    /// Layers whose kind ran more than this many bytes ago are slower by this share ([`nasprof_graph::reuse`]).
+    /// Layers that are slower by a share because their kind ran more than this many bytes ago ([`nasprof_graph::reuse`]).
     pub cold_beyond: Option<(u64, f64)>,
-    /// All layers of a network take longer by this power of its multiply-accumulates over ten million.
+    /// Exponent of a factor for all layers of a network: the network's MACs divided by ten million, to this power.
     pub growth: f64,
-    /// Probability that a run is preempted, which adds two milliseconds and a context switch.
+    /// Probability that a run is preempted. This adds two milliseconds and a context switch.
     pub preemption: f64,
     /// Standard deviation of the logarithm of each session's level.
     pub session_sigma: f64,
@@ -42,15 +43,15 @@ pub struct Model {
     pub timer_step_ns: f64,
     /// Whether the machine looks busy to the gate.
     pub busy: bool,
-    /// Whether there is no energy meter.
+    /// Whether the device has no energy meter.
     pub meterless: bool,
-    /// Whether it is a processor with a queue, as GPUs are.
+    /// Whether it is a processor with a queue, such as a GPU.
     pub queue: bool,
     /// Name of an operation that does not run.
     pub fails: Option<&'static str>,
 }
 
-/// All named models with what they are.
+/// All named models: name, description, model.
 const MODELS: [(&str, &str, Model); 28] = {
     const NONE: Model = Model {
         sigma: 0.0,
@@ -101,7 +102,7 @@ const MODELS: [(&str, &str, Model); 28] = {
             "a level that wanders within seconds",
             Model { sigma: 0.01, wander: Some((0.03, 5.0)), ..NONE },
         ),
-        // After the warm-up, which lasts two seconds: one that begins within it looks like the usual level.
+        // The slow-down begins after the warm-up of two seconds; earlier it would look like the usual level.
         (
             "throttle",
             "slowed down by a quarter for two seconds",
@@ -112,7 +113,7 @@ const MODELS: [(&str, &str, Model); 28] = {
             "as throttle, and the canary sees part of it",
             Model { sigma: 0.01, step: Some((1.25, 2.5, 4.5)), canary_share: 0.7, ..NONE },
         ),
-        // Ones that say so: for a minute and a half, and for good.
+        // Slow-downs that the device reports: for a minute and a half, and for good.
         (
             "throttle-reported",
             "slowed down for 90 seconds, and reports it",
@@ -124,7 +125,7 @@ const MODELS: [(&str, &str, Model); 28] = {
             Model { sigma: 0.01, step: Some((1.25, 2.5, f64::INFINITY)), reports_throttling: true, ..NONE },
         ),
         ("ramp", "becomes 6 % slower within five seconds", Model { sigma: 0.01, ramp: Some((0.06, 5.0)), ..NONE }),
-        // In a session of a few virtual seconds, most of which is warm-up.
+        // For a session of a few virtual seconds, most of which is warm-up.
         (
             "drift-together",
             "all layers become 60 % slower within ten seconds",
@@ -188,7 +189,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     MODELS.iter().map(|(name, ..)| *name)
 }
 
-/// What a named device is like.
+/// The description of a named device.
 #[must_use]
 pub fn description(name: &str) -> Option<&'static str> {
     MODELS.iter().find(|(known, ..)| *known == name).map(|(_, description, _)| *description)
@@ -200,7 +201,7 @@ impl Model {
     /// # Errors
     /// An unknown name, with the nearest known one.
     pub fn named(name: &str) -> Result<Self, String> {
-        // Its name in older journals and scripts.
+        // The name of this model in older journals and scripts.
         let name = if name == "throttle-told" { "throttle-reported" } else { name };
         MODELS.iter().find(|(known, ..)| *known == name).map(|(.., model)| *model).ok_or_else(|| {
             let nearest = suggest::nearest(name, names());

@@ -5,10 +5,10 @@ use rand_chacha::ChaCha8Rng;
 
 use super::Model;
 
-/// What a preempted run loses.
+/// Delay of a preempted run.
 const PREEMPTION_NS: f64 = 2e6;
 
-/// Facts about one timed run.
+/// The disturbances of one timed run.
 #[derive(Clone, Copy)]
 pub(super) struct RunState {
     pub(super) preempted: bool,
@@ -31,12 +31,12 @@ impl Noise {
         Self { model, rng, now: 0.0, wander, session }
     }
 
-    /// Whether the model's slow-down lasts now.
+    /// Whether the model's slow-down is active now.
     pub(super) fn is_in_step(&self) -> bool {
         self.model.step.is_some_and(|(_, from, to)| (from..to).contains(&(self.now / 1e9)))
     }
 
-    /// How much longer the layers take now that drift alone.
+    /// Current factor of the layers that drift alone.
     pub(super) fn own_drift(&self) -> f64 {
         self.model.drifting.map_or(1.0, |(_, total, over)| 1.0 + total * (self.now / 1e9 / over).min(1.0))
     }
@@ -46,7 +46,7 @@ impl Noise {
         self.advance(ns);
     }
 
-    /// Lets time pass without looking.
+    /// Lets the time of an untimed run pass.
     pub(super) fn pass(&mut self, truth_ns: f64) {
         let factor = self.common(1.0).exp();
         self.advance(truth_ns * factor);
@@ -60,7 +60,7 @@ impl Noise {
         }
     }
 
-    /// A measured time for a true one.
+    /// Measured nanoseconds for true ones; that time passes.
     pub(super) fn sample(&mut self, truth_ns: f64, run: RunState) -> u64 {
         let mut time = truth_ns * (self.common(1.0) + self.model.sigma * normal(&mut self.rng)).exp();
         if run.slow_mode {
@@ -90,7 +90,8 @@ impl Noise {
         if shown.is_finite() { shown as u64 } else { 0 }
     }
 
-    /// Logarithm of the machine's common factor now, of which only `share` is felt (the session level always is).
+    /// Logarithm of the machine's current common factor. Only `share` of it counts, except for the session level, which
+    /// counts fully.
     fn common(&self, share: f64) -> f64 {
         let seconds = self.now / 1e9;
         let mut log = self.wander;

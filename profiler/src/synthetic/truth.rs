@@ -2,11 +2,11 @@
 
 use nasprof_graph::{Graph, LayerKey, Node};
 
-/// What a whole run costs besides its layers.
+/// Cost of a whole run besides its layers.
 pub const WHOLE_OVERHEAD_NS: f64 = 500.0;
 
-/// True nanoseconds of a layer: overhead, plus the larger of arithmetic and memory traffic, times a quirk between 0.8
-/// and 1.25 that depends on nothing but the key.
+/// True nanoseconds of a layer: overhead plus the larger of arithmetic and memory time, multiplied by a quirk between 0.8
+/// and 1.25 that depends only on the key.
 #[must_use]
 pub fn layer_truth_ns(graph: &Graph, node: &Node) -> f64 {
     let cost = graph.node_cost(node);

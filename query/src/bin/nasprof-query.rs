@@ -1,12 +1,12 @@
-//! Started by `nasprof query`: reads a job from the standard input, prints the answer, and reports a problem as one line of JSON
-//! on the error output.
+//! Started by `nasprof query`: reads a job from stdin, prints the answer, and reports a problem as one line of JSON on
+//! stderr.
 
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
 use nasprof_query::{Job, Problem, Reported, run};
 
-/// As those of `nasprof`.
+/// Exit codes, as in `nasprof`.
 const INTERNAL: u8 = 1;
 const USAGE: u8 = 2;
 
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         },
         Err(reported) => (reported, USAGE),
     };
-    // Nothing can be done about a closed error output.
+    // A closed error output is ignored.
     if let Ok(line) = serde_json::to_string(&reported) {
         let _ = writeln!(io::stderr(), "{line}");
     }

@@ -6,7 +6,7 @@ use nasprof_base::text::{is_printable, printable};
 use polars::prelude::AnyValue;
 use serde::{Serialize, Serializer};
 
-/// A value, as far as answers tell values apart.
+/// A value, in the types that answers distinguish.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Cell {
     Null,
@@ -34,7 +34,7 @@ impl Cell {
         matches!(self, Self::Whole(_) | Self::Real(_))
     }
 
-    /// All of its digits; nothing for what is absent.
+    /// The value with all digits; empty if absent.
     pub(super) fn exact(&self) -> String {
         match self {
             Self::Null => String::new(),
@@ -83,7 +83,7 @@ impl Serialize for Cell {
     }
 }
 
-/// Appends JSON; control characters stand in its texts only, and there as `\u....`.
+/// Appends JSON, with control characters as `\u....`: they occur only in its texts.
 pub(super) fn push_escaped(text: &mut String, json: &str) {
     for c in json.chars() {
         if is_printable(c) {

@@ -26,7 +26,7 @@ pub(crate) enum Ending {
 }
 
 impl Ending {
-    /// By the name of a file that can be written, which is asked for before the work.
+    /// From the name of a file; checks before the work that the file can be written.
     pub(crate) fn of(path: &Path) -> Result<Self, Problem> {
         let about = |problem: String| Problem::Output { path: path.display().to_string(), problem };
         let ending = match path.extension().and_then(|ending| ending.to_str()) {
@@ -40,14 +40,14 @@ impl Ending {
     }
 }
 
-/// Prints an answer. A reader that has seen enough (a closed pipe) is no error. `height` is how many rows there are; of those that
-/// a table does not show, the answer may have none.
+/// Prints an answer. A closed pipe is no error. `height` is the number of rows; `answer` may lack rows that a table
+/// does not show.
 pub(crate) fn print(answer: &DataFrame, height: usize, job: &Job, printed: &mut impl Write) -> Result<(), Problem> {
     let mut printed = BufWriter::new(printed);
     let written = match job.format {
         Format::Table => printed.write_all(table::text(answer, height, job.rows, job.width).as_bytes()),
         Format::Json => json(answer, &mut printed),
-        // On a terminal nothing of a file's may steer it; elsewhere it is data.
+        // On a terminal, texts from files must not control it; elsewhere they are data.
         Format::Csv if job.width.is_some() => csv(answer, &mut printed, printable),
         Format::Csv => csv(answer, &mut printed, str::to_owned),
     };
@@ -80,7 +80,7 @@ fn rows(answer: &DataFrame) -> impl Iterator<Item = Vec<(&str, Cell)>> {
     })
 }
 
-/// An object a row, each on a line. What a terminal would not show is escaped, which is the same value.
+/// One object for each row, each on a line. Unprintable characters are escaped; the values stay the same.
 fn json(answer: &DataFrame, writer: &mut impl Write) -> io::Result<()> {
     let mut text = String::new();
     for row in rows(answer) {
@@ -96,7 +96,7 @@ fn json(answer: &DataFrame, writer: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Each text as `shown` has it.
+/// Writes CSV; `shown` converts each text.
 fn csv(answer: &DataFrame, writer: &mut impl Write, shown: fn(&str) -> String) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(writer);
     writer.write_record(answer.get_column_names().iter().map(|name| shown(name)))?;

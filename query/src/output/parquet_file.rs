@@ -13,7 +13,7 @@ use polars::prelude::{Column, DataFrame, DataType};
 
 use super::cell::Cell;
 
-/// Rows of a row group: those of one group are in memory twice.
+/// Rows of a row group; the rows of one group are in memory twice.
 const GROUP: usize = 1 << 18;
 
 /// Writes the bytes of a file.
@@ -39,7 +39,7 @@ fn encode_groups(answer: &DataFrame, writer: &mut (impl Write + Send)) -> Result
     file.close().map(drop)
 }
 
-/// How a column is stored: whole numbers and fractions of 64 bits, truth, or text.
+/// Storage type of a column: 64-bit integer, 64-bit float, boolean or text.
 fn physical(column: &Column) -> Physical {
     match column.dtype() {
         DataType::Boolean => Physical::BOOLEAN,

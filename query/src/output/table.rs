@@ -6,11 +6,11 @@ use polars::prelude::DataFrame;
 use super::cell::Cell;
 use super::rows;
 
-/// Texts are not made shorter than this.
+/// Texts are not cut to less than this.
 const SHORTEST: usize = 12;
 const GAP: &str = "  ";
 
-/// The first of `height` rows; in a terminal's width long texts are cut in their middle, and columns that have no room are named
+/// The first of `height` rows; to fit a terminal, long texts are cut in the middle, and columns without room are listed
 /// below.
 pub(super) fn text(answer: &DataFrame, height: usize, most: usize, width: Option<usize>) -> String {
     let most = if most == 0 { usize::MAX } else { most };
@@ -48,7 +48,7 @@ pub(super) fn text(answer: &DataFrame, height: usize, most: usize, width: Option
     text
 }
 
-/// Makes the widest columns of texts narrower until all fit, as far as that goes.
+/// Narrows the widest text columns until all columns fit, as far as possible.
 fn shrink(widths: &mut [usize], width: usize, is_number: &impl Fn(usize) -> bool) {
     let gaps = GAP.len() * widths.len().saturating_sub(1);
     while widths.iter().sum::<usize>() + gaps > width {

@@ -11,20 +11,20 @@ use polars::prelude::{Column, Float64Chunked, Int64Chunked, IntoColumn, NamedFro
 use super::frame::repeated;
 use crate::wanted::Wanted;
 
-/// Samples of a part. Parts never grow beyond it, so no memory is needed twice while they grow.
+/// A part with this many samples is full. Full parts do not grow, so growth never needs all memory twice.
 const PART: usize = 1 << 19;
-/// In the place of a layer's number where a network was timed as a whole.
+/// Replaces the layer's number if a network was timed as a whole.
 const WHOLE: i32 = -1;
 
 /// The names of the columns, in their order.
 pub(crate) const NAMES: [&str; 8] = ["session", "round", "visit", "workload", "layer", "key", "ns", "clean"];
 
-/// The columns of a journal: a row for each timed layer and each network timed as a whole. `session` counts all sessions of the
-/// journal from 0, in their order, also those of the anchors alone.
+/// The columns of a journal: a row for each timed layer and each network timed as a whole. `session` counts all
+/// sessions of the journal from 0, in their order, including sessions of anchors only.
 ///
-/// The journal is read event by event, and only samples are kept: there are millions.
+/// The journal is read event by event, and only its samples are kept: it has millions.
 ///
-/// There are as many numbers in a column as samples, so a column that the query does not use is not made.
+/// A column has one number for each sample, so columns that the query does not use are not built.
 pub(super) fn columns(path: &Path, wanted: &Wanted) -> Result<Vec<Column>, String> {
     let mut reader = Reader::new(wanted);
     let mut fault = None;
@@ -37,7 +37,7 @@ pub(super) fn columns(path: &Path, wanted: &Wanted) -> Result<Vec<Column>, Strin
     fault.map_or_else(|| reader.columns(), Err)
 }
 
-/// Samples as columns, each where it is wanted.
+/// Samples as columns; unwanted columns are absent.
 #[derive(Clone)]
 struct Samples {
     count: usize,
@@ -48,11 +48,11 @@ struct Samples {
     layer: Option<Vec<i32>>,
     key: Option<Vec<u32>>,
     ns: Option<Vec<f64>>,
-    /// Always made: a table without columns would have no rows.
+    /// Always built: a table without columns would have no rows.
     clean: Vec<bool>,
 }
 
-/// Texts of keys, and their numbers.
+/// The texts of keys, and the number of each.
 #[derive(Default)]
 struct Keys {
     texts: Vec<String>,
@@ -66,7 +66,7 @@ struct Known {
     is_layer: bool,
 }
 
-/// The rows of a visit, which count or not by what is read later.
+/// The rows of a visit; later events decide whether they count.
 struct Rows {
     count: usize,
     session: usize,
@@ -74,7 +74,7 @@ struct Rows {
     sequence: u64,
 }
 
-/// What was read so far.
+/// The state of reading.
 struct Reader {
     /// A part without samples.
     empty: Samples,
@@ -83,9 +83,9 @@ struct Reader {
     keys: Keys,
     workloads: BTreeMap<u32, Known>,
     repeats: BTreeMap<u32, u32>,
-    /// The last whole round of each session.
+    /// The last complete round of each session.
     rounds: Vec<u32>,
-    /// Visits that were made void, by number of the session.
+    /// Void visits, by number of the session.
     void: BTreeSet<(usize, u64)>,
 }
 
@@ -142,7 +142,7 @@ impl Reader {
         Ok(())
     }
 
-    /// A sample counts if its round came to its end and its visit was not made void.
+    /// A sample counts if its round is complete and its visit is not void.
     fn columns(mut self) -> Result<Vec<Column>, String> {
         let mut clean = self.parts.iter_mut().flat_map(|part| &mut part.clean);
         for rows in &self.visits {
@@ -186,7 +186,7 @@ impl Samples {
         }
     }
 
-    /// Adds the samples of a visit, and says how many those are.
+    /// Adds the samples of a visit and returns their number.
     fn add(&mut self, session: usize, round: u32, visit: &Visit, known: &Known, repeat: f64) -> Result<usize, String> {
         let fits = |run: &Run| known.is_layer || run.ns.len() == known.layers.len();
         if !visit.layers.iter().all(fits) || !visit.whole.iter().all(|run| run.ns.len() == 1) {
@@ -216,10 +216,10 @@ impl Samples {
     }
 }
 
-/// The columns of all parts. Each is one piece of memory: polars copies a table of many pieces before it sorts. Parts are freed as
-/// their columns are made.
+/// The columns of all parts. Each column is one piece of memory, because polars copies a table of many pieces before it
+/// sorts. Parts are freed while the columns are built.
 ///
-/// Numbers have a sign, so that `round - 2` is one, and 64 bits: in a column of 32 bits `SUM` and `*` wrap around.
+/// Numbers are signed, so that `round - 2` can be negative, and have 64 bits: `SUM` and `*` wrap around in 32 bits.
 fn columns_of(mut parts: Vec<Samples>, keys: &[String]) -> Result<Vec<Column>, String> {
     fn joined<T, U>(
         parts: &mut [Samples],

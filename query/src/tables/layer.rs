@@ -1,19 +1,19 @@
-//! What a layer's attributes and input shapes say.
+//! The numbers in a layer's attributes and input shapes.
 
 use nasprof_lut::Row;
 
-/// Numbers of a layer; absent where its operation has none.
+/// Numbers of a layer; absent if its operation has none.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Layer {
     /// `HxW`.
     pub(super) kernel: Option<String>,
-    /// `HxW`, 1x1 where the operation has a kernel and does not say.
+    /// `HxW`; 1x1 if the operation has a kernel but no stride attribute.
     pub(super) stride: Option<String>,
     pub(super) out_channels: Option<u64>,
     pub(super) groups: Option<u64>,
     /// Channels, height and width of its first input.
     pub(super) input: Option<[u64; 3]>,
-    /// Features of its first input, where that is no image.
+    /// Features of its first input, if that is no image.
     pub(super) in_features: Option<u64>,
     /// Height and width of its output, of convolutions and pooling.
     pub(super) output: Option<[u64; 2]>,
@@ -50,7 +50,7 @@ impl Layer {
     }
 }
 
-/// The numbers of `AxBxC`; none if one of them is no number.
+/// The numbers of `AxBxC`; empty if a part is no number.
 fn numbers(text: &str) -> Vec<u64> {
     text.split('x').map(str::parse).collect::<Result<_, _>>().unwrap_or_default()
 }
@@ -63,7 +63,7 @@ mod tests {
 
     use super::*;
 
-    /// The sizes that shape inference finds are those that are read from the texts.
+    /// The sizes read from the texts agree with shape inference.
     #[test]
     fn sizes_are_those_of_the_graphs() {
         let mut seen = 0;

@@ -1,4 +1,5 @@
-//! A LUT as a table: the columns of its files, times in milliseconds beside those in nanoseconds, and what a layer's key says.
+//! A LUT as a table: the columns of its files, times in milliseconds and in nanoseconds, and the parts of a layer's
+//! key.
 
 use nasprof_lut::{Flag, Lut, Row, Times};
 use nasprof_profiler::journal::Mode;
@@ -9,7 +10,7 @@ use super::layer::Layer;
 
 type Nanoseconds = fn(&Times) -> Option<f64>;
 
-/// Times of a layer, as files call them.
+/// Times of a layer, by their names in files.
 const TIMES: [(&str, Nanoseconds); 10] = [
     ("mean", |t| Some(t.mean_ns)),
     ("median", |t| t.median_ns),
@@ -44,7 +45,7 @@ const ENERGIES: [(&str, Energy); 5] = [
 
 type Part = fn(&Layer) -> Option<u64>;
 
-/// What a key says in numbers.
+/// The numbers in a key.
 const PARTS: [(&str, Part); 8] = [
     ("out_channels", |l| l.out_channels),
     ("groups", |l| l.groups),
@@ -107,7 +108,7 @@ fn mode(row: &Row) -> &'static str {
     }
 }
 
-/// A list as files have it.
+/// A list in the form of files.
 fn json(values: &impl serde::Serialize) -> String {
     serde_json::to_string(values).unwrap_or_default()
 }

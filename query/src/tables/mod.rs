@@ -20,7 +20,7 @@ use self::frame::with_file;
 use self::run_folder::RunFolder;
 use crate::wanted::Wanted;
 
-/// Larger validations and spaces are not what nasprof writes.
+/// nasprof writes no larger validations and spaces.
 const MAX_BYTES: u64 = 256 << 20;
 
 /// What a file holds.
@@ -56,7 +56,7 @@ impl Kind {
 }
 
 impl Content {
-    /// Reads a file or a run folder, whole and checked. Of a journal only the wanted columns are kept.
+    /// Reads a file or a run folder, whole and checked. A journal keeps only the wanted columns.
     pub(crate) fn read(path: &Path, wanted: &Wanted) -> Result<Self, String> {
         if path.is_dir() {
             return Ok(Self::Run(RunFolder::read(path)?));
@@ -121,7 +121,7 @@ fn text(path: &Path) -> Result<String, String> {
     }
 }
 
-/// The tables of files of one kind; of several files, one below the other with a column `file`.
+/// The tables of files of one kind; several files are appended to one another, with a column `file`.
 pub(crate) fn frames(
     files: &[(String, &Content)],
     names_files: bool,

@@ -10,7 +10,7 @@ use super::text;
 /// Files of a run, and the tables that they become.
 const FILES: [(&str, &str); 3] = [("metrics.csv", "epochs"), ("alphas.csv", "candidates"), ("pareto.csv", "front")];
 
-/// Tables of a run, those that it has.
+/// The tables of a run.
 pub(crate) struct RunFolder {
     tables: Vec<(&'static str, Table)>,
 }
@@ -51,7 +51,7 @@ impl Table {
         Ok(Self { names, rows: rows.collect::<Result<_, _>>().map_err(|e| e.to_string())? })
     }
 
-    /// A column is of numbers if each cell that is not empty is one.
+    /// A column is numeric if all cells that are not empty are numbers.
     fn columns(&self) -> Vec<Column> {
         let column = |(i, name): (usize, &String)| {
             let cells: Vec<&str> = self.rows.iter().map(|row| row[i].as_str()).collect();

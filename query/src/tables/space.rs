@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::frame::{reals, texts, wholes};
 
-/// Architectures drawn by a seed, with what a LUT predicts of them; without a LUT their latency is unknown.
+/// Architectures drawn by a seed, with the predictions of a LUT; without a LUT their latency is unknown.
 pub(crate) fn frame(space: &Space, count: u64, seed: u64, lut: Option<&Lut>) -> Result<DataFrame, String> {
     let batch = lut.map_or(1, |lut| lut.context.header.batch);
     let mut space = space.clone();

@@ -7,18 +7,18 @@ use super::{BOTTOM, HEIGHT, LEFT, RIGHT, Scale, TOP, WIDTH, pos};
 /// Width of a label's character and height of its line, in the chart's units.
 const CHARACTER: f64 = 5.8;
 const LINE: f64 = 12.0;
-/// Labels beside one another are at least this far apart.
+/// Least distance between neighbouring labels.
 const GAP: f64 = 6.0;
-/// A label that would lie on another is moved along its line by this much.
+/// A label that would overlap another moves along its line by this much.
 const STEP: f64 = 8.0;
 
 /// A straight line or curve behind the points.
 pub struct Guide {
-    /// Where it goes, in the order of x.
+    /// Its points, in the order of x.
     pub points: Vec<(f64, f64)>,
-    /// What it stands for.
+    /// The text of its label.
     pub label: String,
-    /// The label stands at its right end, and not at its left one.
+    /// Whether the label is at the right end; otherwise at the left end.
     pub at_end: bool,
     /// Drawn dashed.
     pub dashed: bool,
@@ -48,7 +48,7 @@ pub(super) fn guides(guides: &[Guide], x: &Scale, y: &Scale) -> Markup {
 }
 
 /// The parts of a line within the axes, from its first point to its last. Between two points the line is straight on the
-/// page, so where it leaves the axes is known although neither end lies there.
+/// page, so its crossings with the axes are known even if both points lie outside.
 fn clipped(points: &[(f64, f64)], x: &Scale, y: &Scale) -> Vec<[Position; 2]> {
     let page = |(a, b): (f64, f64)| (x.at_share(a), y.at_share(b));
     let shares: Vec<(f64, f64)> = points.iter().map(|&(a, b)| (x.share(a), y.share(b))).collect();
@@ -70,11 +70,11 @@ fn segment(from: (f64, f64), to: (f64, f64)) -> Option<[(f64, f64); 2]> {
         }
     }
     let at = |t: f64| (from.0 + t * dx, from.1 + t * dy);
-    // Also false for what is not finite.
+    // Also false for values that are not finite.
     (first <= last && (last - first) * dx.hypot(dy) > 0.0).then(|| [at(first), at(last)])
 }
 
-/// One line as long as each piece begins where the one before ended.
+/// Draws pieces as one line as long as each begins where the previous one ended.
 fn path(pieces: &[[Position; 2]]) -> String {
     let point = |(a, b): Position| format!("{} {}", pos(a), pos(b));
     let mut d = String::new();
@@ -89,7 +89,7 @@ fn path(pieces: &[[Position; 2]]) -> String {
     d
 }
 
-/// Where a label stands, and the space that it takes.
+/// The position of a label, and the space that it takes.
 #[derive(Debug, Clone)]
 struct Label {
     at: Position,
@@ -113,7 +113,7 @@ impl Label {
     }
 }
 
-/// Beside the end of the line that is wished for, or as near to it along the line as there is room.
+/// Places a label beside the requested end of its line, or as near to it along the line as there is room.
 fn place(guide: &Guide, pieces: &[[Position; 2]], taken: &[Label]) -> Option<Label> {
     let ([first, _], [_, last]) = (pieces.first()?, pieces.last()?);
     if guide.label.is_empty() {
@@ -178,7 +178,7 @@ mod tests {
             for (a, b) in pieces[0] {
                 assert!((LEFT..=WIDTH - RIGHT).contains(&a) && (TOP..=HEIGHT - BOTTOM).contains(&b), "{a} {b}");
             }
-            // Not bent: times its factor at both ends.
+            // The line is not bent: both ends have the same factor.
             let shares = |(a, b): Position| {
                 let share = |from: f64, to: f64, at: f64| (at - from) / (to - from);
                 share(HEIGHT - BOTTOM, TOP, b) - share(LEFT, WIDTH - RIGHT, a)
@@ -203,7 +203,7 @@ mod tests {
             let pieces = clipped(&guide.points, &x, &y);
             let placed = place(&guide, &pieces, &taken).unwrap();
             assert!(!taken.iter().any(|other| placed.lies_on(other)), "{label}: {placed:?} on {taken:?}");
-            // Control: where nothing is taken it stands at its end.
+            // Control: without other labels it is at its end.
             moved += usize::from(place(&guide, &pieces, &[]).unwrap().at != placed.at);
             taken.push(placed);
         }

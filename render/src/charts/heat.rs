@@ -3,30 +3,30 @@
 use maud::{Markup, html};
 use nasprof_base::text::cut;
 
-/// What the shades of a matrix mean.
+/// Meaning of the shades of a matrix.
 #[derive(Debug, Clone, Copy)]
 pub enum Shades {
-    /// From the least of its values to the greatest, by the logarithm.
+    /// From the smallest of its values to the largest, on a logarithmic scale.
     Logarithmic,
-    /// From nothing to all, whatever its values are.
+    /// From 0 to 1, whatever its values are.
     Shares,
 }
 
 /// A matrix; cells without a value stay empty.
 pub struct Heat {
-    /// Text for readers who do not see the shades.
+    /// Text for readers who cannot see the shades.
     pub title: String,
-    /// What the rows are.
+    /// Heading of the row labels.
     pub row_name: String,
-    /// What the columns are.
+    /// Heading of the column labels.
     pub column_name: String,
     /// Labels of the rows.
     pub rows: Vec<String>,
     /// Labels of the columns.
     pub columns: Vec<String>,
-    /// Row by row: value, what is written in the cell, and what is shown for it.
+    /// Row by row: value, text of the cell, and its tooltip.
     pub cells: Vec<Vec<Option<(f64, String, String)>>>,
-    /// What the shades mean.
+    /// Meaning of the shades.
     pub shades: Shades,
 }
 

@@ -5,7 +5,8 @@ use nasprof_base::text::count;
 
 use super::{BOTTOM, HEIGHT, LEFT, RIGHT, Scale, TOP, WIDTH, axes, frame, pos};
 
-/// Draws values in buckets of equal width; one edge always lies at zero, so that too low and too high stay apart.
+/// Draws values in buckets of equal width; one edge always lies at zero, so that positive and negative errors stay
+/// apart.
 pub fn histogram(title: &str, x_name: &str, values: &[f64]) -> Markup {
     let (low, counts, step) = buckets(values);
     let most = counts.iter().copied().max().unwrap_or(0);
@@ -25,7 +26,7 @@ pub fn histogram(title: &str, x_name: &str, values: &[f64]) -> Markup {
     frame(title, HEIGHT, &content)
 }
 
-/// Lower end, counts and width of about twenty buckets of a round width.
+/// Lower end, counts and width of about twenty buckets with a round width.
 fn buckets(values: &[f64]) -> (f64, Vec<usize>, f64) {
     let finite = || values.iter().copied().filter(|v| v.is_finite());
     let (low, high) = finite().fold((0.0_f64, 0.0_f64), |(l, h), v| (l.min(v), h.max(v)));

@@ -15,7 +15,7 @@ pub struct Line {
     pub limit: bool,
 }
 
-/// Beyond this many points a curve has no marks of its own.
+/// A curve with more points has no marks.
 const MARKED: usize = 60;
 
 /// Draws curves over steps, on common axes.

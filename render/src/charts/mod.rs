@@ -19,10 +19,10 @@ pub use self::scale::Scale;
 pub use self::scatter::{Point, Scatter, scatter, scatter_file};
 pub use self::strip::{MARKS, Strip, strip};
 
-/// Size of a chart in its own units; pages scale it to the space there is.
+/// Size of a chart in its own units; pages scale it to the available space.
 const WIDTH: f64 = 480.0;
 const HEIGHT: f64 = 340.0;
-/// Around the plotted area: left, right, top, bottom.
+/// Margins of the plotted area: left, right, top, bottom.
 const LEFT: f64 = 62.0;
 const RIGHT: f64 = 14.0;
 const TOP: f64 = 12.0;
@@ -36,13 +36,13 @@ fn colour(group: usize) -> String {
     format!("c{}", group.min(COLOURS - 1))
 }
 
-/// A coordinate, short: a tenth of a unit is finer than a pixel.
+/// A coordinate, rounded: a tenth of a unit is finer than a pixel.
 fn pos(value: f64) -> String {
     let text = format!("{value:.1}");
     text.strip_suffix(".0").map_or(text.clone(), ToOwned::to_owned)
 }
 
-/// A chart's frame: an image with a name for those who do not see it.
+/// A chart's frame: an image with a name for readers who cannot see it.
 fn frame(title: &str, height: f64, content: &Markup) -> Markup {
     html! {
         svg.chart viewBox=(format!("0 0 {WIDTH} {height}")) role="img" aria-label=(title) {
@@ -77,7 +77,7 @@ fn names(x_name: &str, y_name: &str) -> Markup {
     }
 }
 
-/// A group's mark around a point: circle, square, triangle, diamond, cross and their kin.
+/// A group's mark around a point: circle, square, triangle, diamond, cross and similar.
 fn mark(group: usize, x: f64, y: f64, title: &str) -> Markup {
     let p = |dx: f64, dy: f64| format!("{} {}", pos(x + dx), pos(y + dy));
     let path = |d: String| html! { path.mark.(colour(group)) d=(d) { title { (title) } } };
@@ -93,7 +93,7 @@ fn mark(group: usize, x: f64, y: f64, title: &str) -> Markup {
     }
 }
 
-/// What the marks of groups stand for.
+/// The legend: the mark and the name of each group.
 fn legend<'a>(groups: impl IntoIterator<Item = (usize, &'a str)>) -> Markup {
     html! {
         ul.legend {

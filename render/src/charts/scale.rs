@@ -2,11 +2,11 @@
 
 use nasprof_base::text::si_rounded;
 
-/// Which values may be ticks of a linear axis.
+/// The kind of an axis, which decides its ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Linear,
-    /// Steps are counted: there is no half of one.
+    /// Linear, with ticks at whole numbers only.
     Counted,
     Logarithmic,
 }
@@ -22,7 +22,7 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// A linear axis that holds all values; a single value stands in the middle of its surroundings.
+    /// A linear axis that contains all values; a single value is in its middle.
     pub fn linear(values: impl IntoIterator<Item = f64>, from: f64, to: f64) -> Self {
         let (low, high) = range(values.into_iter().filter(|v| v.is_finite())).unwrap_or((0.0, 1.0));
         let margin = match high - low {
@@ -30,12 +30,12 @@ impl Scale {
             0.0 => high.abs() * 0.1,
             _ => (high / 2.0 - low / 2.0) * 0.08,
         };
-        // What is never negative has no negative axis.
+        // Values that are never negative get no negative part of the axis.
         let bottom = if low >= 0.0 { (low - margin).max(0.0) } else { low - margin };
         Self { kind: Kind::Linear, low: bottom, high: high + margin, from, to }
     }
 
-    /// As [`Self::linear`], for what is counted: only whole numbers are ticks.
+    /// As [`Self::linear`], for counts: only whole numbers are ticks.
     pub fn counted(values: impl IntoIterator<Item = f64>, from: f64, to: f64) -> Self {
         Self { kind: Kind::Counted, ..Self::linear(values, from, to) }
     }
@@ -45,7 +45,7 @@ impl Scale {
         Self { kind: Kind::Linear, low, high: if high > low { high } else { low + 1.0 }, from, to }
     }
 
-    /// A logarithmic axis that holds all positive values.
+    /// A logarithmic axis that contains all positive values.
     pub fn logarithmic(values: impl IntoIterator<Item = f64>, from: f64, to: f64) -> Self {
         let (low, high) = range(values.into_iter().filter(|v| v.is_finite() && *v > 0.0)).unwrap_or((1.0, 10.0));
         Self { kind: Kind::Logarithmic, low: low / 1.25, high: high * 1.25, from, to }
@@ -56,12 +56,12 @@ impl Scale {
         (self.low, self.high)
     }
 
-    /// Position of a value; what lies outside is drawn at the end.
+    /// Position of a value; a value outside is drawn at the end.
     pub fn at(&self, value: f64) -> f64 {
         self.at_share(self.share(value).clamp(0.0, 1.0))
     }
 
-    /// Where a value lies between the ends: from 0 to 1 within them.
+    /// Position of a value relative to the ends: from 0 to 1 between them.
     pub(super) fn share(&self, value: f64) -> f64 {
         if self.kind == Kind::Logarithmic {
             (value.max(f64::MIN_POSITIVE) / self.low).ln() / (self.high / self.low).ln()
@@ -82,7 +82,7 @@ impl Scale {
             Kind::Linear => linear_ticks(self.low, self.high),
             Kind::Counted => linear_ticks(self.low, self.high).into_iter().filter(|v| v.fract() == 0.0).collect(),
         };
-        // As many digits as tell neighbours apart.
+        // As many digits as neighbours need to differ.
         let labels = |digits: i32| values.iter().map(|v| si_rounded(*v, digits)).collect::<Vec<_>>();
         let apart = |labels: &Vec<String>| labels.windows(2).all(|pair| pair[0] != pair[1]);
         let labels = (3..=9).map(labels).find(apart).unwrap_or_else(|| labels(9));
@@ -103,7 +103,7 @@ fn linear_ticks(low: f64, high: f64) -> Vec<f64> {
     let power = 10_f64.powf((span / 5.0).log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0].map(|m| m * power).into_iter().find(|s| span / s <= 8.0).unwrap_or(power * 10.0);
     let first = (low / step).ceil();
-    // Multiples and not sums: errors would add up and 0.30000000000000004 would be a label.
+    // Multiples instead of sums: errors would add up and 0.30000000000000004 would be a label.
     (0..=8)
         .map(|i| (first + f64::from(i)) * step)
         .take_while(|v| *v <= high)
@@ -111,9 +111,9 @@ fn linear_ticks(low: f64, high: f64) -> Vec<f64> {
         .collect()
 }
 
-/// Powers of ten, with 2 and 5 times them where there is room.
+/// Powers of ten, and 2 and 5 times them if there is room.
 fn logarithmic_ticks(low: f64, high: f64) -> Vec<f64> {
-    // Within a factor of four the axis is nearly even, and powers would leave it bare.
+    // Within a factor of four the axis is nearly linear, and would have hardly a power of ten.
     if high / low < 4.0 {
         return linear_ticks(low, high);
     }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::guide::{Guide, guides};
 use super::{BOTTOM, HEIGHT, LEFT, RIGHT, Scale, TOP, WIDTH, axes, frame, legend, mark};
 
-/// A point with the text that is shown for it.
+/// A point with its tooltip.
 pub struct Point {
     /// Value on the horizontal axis.
     pub x: f64,
@@ -13,13 +13,13 @@ pub struct Point {
     pub y: f64,
     /// Index into [`Scatter::groups`].
     pub group: usize,
-    /// Text shown when it is pointed at.
+    /// Tooltip.
     pub title: String,
 }
 
 /// A scatter plot.
 pub struct Scatter<'a> {
-    /// For those who do not see it.
+    /// Text for readers who cannot see the plot.
     pub title: &'a str,
     /// Label of the horizontal axis.
     pub x_name: &'a str,
@@ -27,9 +27,9 @@ pub struct Scatter<'a> {
     pub y_name: &'a str,
     /// Both axes are logarithmic.
     pub logarithmic: bool,
-    /// Both axes alike, for comparisons of a quantity with itself.
+    /// Both axes have the same range, to compare a quantity with itself.
     pub square: bool,
-    /// Names of the groups; those without points are not explained.
+    /// Names of the groups; the legend omits groups without points.
     pub groups: Vec<String>,
     /// The points.
     pub points: Vec<Point>,
@@ -37,7 +37,7 @@ pub struct Scatter<'a> {
     pub guides: Vec<Guide>,
 }
 
-/// Draws it. Points that have no place on the axes are left out by the caller, which says so.
+/// Draws it. The caller leaves out points that have no place on the axes, and says so.
 pub fn scatter(plot: &Scatter<'_>) -> Markup {
     html! {
         (frame(plot.title, HEIGHT, &content(plot)))
@@ -45,8 +45,8 @@ pub fn scatter(plot: &Scatter<'_>) -> Markup {
     }
 }
 
-/// The same as an SVG file of its own, in colours that are legible on paper. Groups are not explained: it is for one, or for those
-/// that guides name.
+/// The same as a separate SVG file, in colours that are legible on paper. It has no legend: it is for a single group,
+/// or for groups that guides name.
 #[must_use]
 pub fn scatter_file(plot: &Scatter<'_>) -> String {
     const STYLE: &str = "text{font-family:sans-serif;font-size:11px;fill:#57606a}.name{font-size:12px;fill:#1b1f24}\

@@ -6,17 +6,17 @@ use nasprof_base::text::cut;
 use super::{LEFT, RIGHT, Scale, WIDTH, frame, mark, pos};
 
 const ROW: f64 = 30.0;
-/// Names are longer than the numbers of other charts.
+/// Left margin: names are longer than the numbers of other charts.
 const NAMES: f64 = LEFT + 94.0;
 
-/// Marks drawn of a row; more would lie on one another and make the page heavy.
+/// Most marks of a row; more would overlap and make the page heavy.
 pub const MARKS: usize = 150;
 
 /// One row.
 pub struct Strip {
     /// Label of the row.
     pub name: String,
-    /// Values with the text that is shown for each.
+    /// Values, each with its tooltip.
     pub values: Vec<(f64, String)>,
     /// Median of the values, marked.
     pub median: f64,
@@ -49,7 +49,7 @@ pub fn strip(title: &str, x_name: &str, rows: &[Strip]) -> Markup {
     frame(title, bottom + 44.0, &content)
 }
 
-/// At most so many values, evenly from the smallest to the largest.
+/// At most `most` values, evenly spread from the smallest to the largest.
 fn thinned(values: &[(f64, String)], most: usize) -> Vec<&(f64, String)> {
     let mut sorted: Vec<&(f64, String)> = values.iter().collect();
     sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -59,7 +59,7 @@ fn thinned(values: &[(f64, String)], most: usize) -> Vec<&(f64, String)> {
     (0..most).map(|i| sorted[i * (sorted.len() - 1) / (most - 1)]).collect()
 }
 
-/// Neighbours stand above and below one another, so that many of one size are seen as many.
+/// Shifts neighbours up and down, so that many equal values are visible as many.
 fn aside(position: usize, of: usize) -> f64 {
     if of < 6 { 0.0 } else { [0.0, -5.0, 5.0][position % 3] }
 }

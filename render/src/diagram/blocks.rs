@@ -29,7 +29,7 @@ enum What {
         kernel: u32,
     },
     Skip,
-    /// What is not searched.
+    /// A part without a choice.
     Fixed,
 }
 
@@ -58,7 +58,7 @@ fn what(candidate: &str) -> Option<What> {
     Some(What::Residual { expansion: expansion.parse().ok()?, kernel: kernel.parse().ok()? })
 }
 
-/// Scopes of the supernet in graph order; those that hold a choice show its candidate.
+/// Scopes of the supernet in graph order; a scope with a choice shows its candidate.
 fn parts(space: &Space, arch: &Arch, probabilities: Option<&[Vec<f64>]>) -> Option<Vec<Block>> {
     let choice_of = |part: &str| space.choices.iter().position(|c: &Choice| c.name == part);
     let mut blocks: Vec<Block> = Vec::new();

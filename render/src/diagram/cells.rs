@@ -11,10 +11,10 @@ use super::graph::curve;
 use super::layout::{Size, layout};
 use super::{Picture, pos, text_width};
 
-/// Cells drawn when every cell has choices of its own.
+/// Most cells drawn if every cell has choices of its own.
 const MAX_CELLS: usize = 12;
 const HEADING: f64 = 30.0;
-/// A cell takes at least this for its heading, and two stand side by side up to this.
+/// Least width of a cell, for its heading; two cells are side by side up to the second width.
 const NARROWEST: f64 = 220.0;
 const WIDEST: f64 = 1200.0;
 
@@ -69,14 +69,14 @@ fn edge(choice: &Choice) -> Option<(String, usize, usize)> {
     (from < to && to < 64).then(|| (cell.to_owned(), from, to))
 }
 
-/// The edges that do something.
+/// Keeps the edges with an operation other than `none`.
 fn keep(name: String, mut edges: Vec<CellEdge>) -> Cell {
     let all = edges.len();
     edges.retain(|e| e.operation != "none");
     Cell { name, left_out: all - edges.len(), edges }
 }
 
-/// A cell with its size: nodes and operations are boxes of one layout, so that no label lies on another.
+/// A cell with its size: nodes and operations are boxes of one layout, so that no labels overlap.
 fn render(cell: &Cell) -> (Markup, f64, f64) {
     let last = cell.edges.iter().map(|e| e.to).max().unwrap_or(2).max(2);
     let name = |node: usize| match node {
@@ -85,7 +85,7 @@ fn render(cell: &Cell) -> (Markup, f64, f64) {
         n if n == last + 1 => "output".to_owned(),
         n => (n - 2).to_string(),
     };
-    // Order of indices is order of the graph: inputs, then for each node its edges and itself, then the output.
+    // Indices are in the order of the graph: inputs, then for each node its edges and the node itself, then the output.
     let mut labels: Vec<(String, &str)> = vec![(name(0), "a-input"), (name(1), "a-input")];
     let mut place: Vec<usize> = vec![0, 1];
     let mut links: Vec<(usize, usize)> = Vec::new();

@@ -20,7 +20,7 @@ pub(super) struct Group {
     pub(super) state: State,
     /// Style of the box: an operation's kind or `scope`.
     pub(super) kind: &'static str,
-    /// Shape of what leaves it.
+    /// Shape of its output.
     pub(super) shape: String,
 }
 
@@ -40,10 +40,10 @@ pub(super) struct Edge {
     pub(super) active: bool,
 }
 
-/// Collapses as little as keeps the number of boxes below the limit.
+/// Collapses as few scopes as needed to keep the number of boxes within the limit.
 pub(super) fn collapse(graph: &Graph, states: &[State], selection: &[u16]) -> Collapsed {
     let deepest = graph.nodes().iter().map(|n| n.name.split('/').count()).max().unwrap_or(1);
-    // The finest grouping that is small enough, else the coarsest there is.
+    // The finest grouping that is small enough, else the coarsest.
     let grouping = (1..=deepest)
         .rev()
         .map(|depth| membership(graph, depth))
@@ -52,8 +52,8 @@ pub(super) fn collapse(graph: &Graph, states: &[State], selection: &[u16]) -> Co
     boxes(graph, states, selection, &grouping.0, grouping.1)
 }
 
-/// The box of each node when scopes are cut at a depth. A scope is cut into runs of nodes that stand together, so
-/// that edges between boxes cannot form a cycle.
+/// The box of each node when scopes are cut at a depth. A scope is cut into runs of consecutive nodes, so that edges
+/// between boxes cannot form a cycle.
 fn membership(graph: &Graph, depth: usize) -> (Vec<usize>, usize) {
     let scope = |name: &str| name.split('/').take(depth).collect::<Vec<_>>().join("/");
     let mut groups = 0;
@@ -130,7 +130,7 @@ fn group(graph: &Graph, states: &[State], selection: &[u16], nodes: &[usize]) ->
     let number = |wanted: State| nodes.iter().filter(|&&i| states[i] == wanted).count();
     let (runs, pruned) = (number(State::Runs), number(State::Pruned));
     let mut lines = vec![scope.clone()];
-    // One choice has a name; of many none says what the others are.
+    // A single choice is named; many choices are counted.
     let choices: Vec<String> = nodes.iter().filter_map(chosen).collect();
     match &choices[..] {
         [only] => lines.push(only.clone()),

@@ -6,8 +6,8 @@ use nasprof_graph::Graph;
 use super::State;
 use super::collapse::kind;
 
-/// A graph in Graphviz's language, in full detail: shapes on edges, and what does not run drawn dashed. `states` has one
-/// entry a node.
+/// A graph in Graphviz's language, in full detail: shapes on edges, and nodes that do not run drawn dashed. `states` has
+/// one entry for each node.
 #[must_use]
 pub fn dot(graph: &Graph, states: &[State]) -> String {
     let mut text =

@@ -39,7 +39,7 @@ fn render(collapsed: &Collapsed) -> (Markup, Layout) {
         @for ((group, size), (x, y)) in collapsed.groups.iter().zip(&sizes).zip(&placed.centres) {
             (a_box(group, *size, *x, *y))
         }
-        // Shapes stand where the value leaves its box, above all lines.
+        // Shapes are written where a value leaves its box, on top of all lines.
         @for (i, (group, (size, (x, y)))) in collapsed.groups.iter().zip(sizes.iter().zip(&placed.centres)).enumerate() {
             @if collapsed.edges.iter().any(|e| e.from == i) {
                 text.a-shape x=(pos(x + 5.0)) y=(pos(y + size.height / 2.0 + 12.0)) { (group.shape) }
@@ -72,7 +72,7 @@ fn a_box(group: &Group, size: Size, x: f64, y: f64) -> Markup {
     }
 }
 
-/// A smooth line through points that go down.
+/// A smooth line through points from top to bottom.
 pub(super) fn curve(way: &[(f64, f64)]) -> String {
     let mut d = format!("M{} {}", pos(way[0].0), pos(way[0].1));
     for pair in way.windows(2) {
@@ -87,7 +87,7 @@ pub(super) fn curve(way: &[(f64, f64)]) -> String {
     d
 }
 
-/// What the kinds of boxes mean, if not all of them run.
+/// The legend of the kinds of boxes, if not all boxes run.
 fn legend(collapsed: &Collapsed) -> Option<Markup> {
     collapsed.groups.iter().any(|g| g.state != State::Runs).then(|| {
         let entry = |x: f64, class: &str, words: &str| {

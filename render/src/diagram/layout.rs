@@ -1,13 +1,13 @@
 //! Layered layout of directed graphs: ranks from top to bottom, few crossings, straight lines where possible.
 //!
 //! The usual four steps (Sugiyama, Tagawa and Toda 1981): ranks by longest path, order by barycentres, positions by
-//! least squares, edges through reserved places. The available crates either do not return the routes of edges or let
+//! least squares, edges through reserved lanes. The available crates either do not return the routes of edges or let
 //! boxes of different widths overlap.
 
 /// Space between boxes side by side, and between ranks.
 const GAP: f64 = 18.0;
 const RANK_GAP: f64 = 34.0;
-/// Width that an edge keeps free where it passes a rank.
+/// Width that an edge reserves in each rank that it passes.
 const LANE: f64 = 14.0;
 const SWEEPS: usize = 12;
 
@@ -18,7 +18,7 @@ pub(super) struct Size {
     pub(super) height: f64,
 }
 
-/// Centres of the boxes and ways of the edges.
+/// Centres of the boxes and routes of the edges.
 #[derive(Debug)]
 pub(super) struct Layout {
     pub(super) centres: Vec<(f64, f64)>,
@@ -28,7 +28,7 @@ pub(super) struct Layout {
     pub(super) height: f64,
 }
 
-/// A box or a place that an edge passes.
+/// A box, or the lane of an edge that passes a rank.
 struct Item {
     width: f64,
     rank: usize,
@@ -69,7 +69,7 @@ pub(super) fn layout(sizes: &[Size], edges: &[(usize, usize)]) -> Layout {
     Layout { centres, ways: chains.iter().map(way).collect(), width, height: (y - RANK_GAP + GAP).max(GAP) }
 }
 
-/// Longest path from a source; sources stand just above what reads them first.
+/// Longest path from a source; a source is just above its first reader.
 fn ranks(count: usize, edges: &[(usize, usize)]) -> Vec<usize> {
     let mut ranks = vec![0; count];
     let mut sorted = edges.to_vec();
@@ -87,7 +87,7 @@ fn ranks(count: usize, edges: &[(usize, usize)]) -> Vec<usize> {
     ranks
 }
 
-/// Boxes, then a lane for each rank that an edge passes; and each edge as the items it connects.
+/// Boxes, then a lane for each rank that an edge passes; and for each edge the items that it connects.
 fn with_lanes(sizes: &[Size], edges: &[(usize, usize)], ranks: &[usize]) -> (Vec<Item>, Vec<Vec<usize>>) {
     let item = |width, rank| Item { width, rank, above: Vec::new(), below: Vec::new() };
     let mut items: Vec<Item> = sizes.iter().zip(ranks).map(|(s, r)| item(s.width, *r)).collect();
@@ -108,7 +108,7 @@ fn with_lanes(sizes: &[Size], edges: &[(usize, usize)], ranks: &[usize]) -> (Vec
     (items, chains)
 }
 
-/// Items of each rank from left to right: sweeps down and up, the arrangement with the fewest crossings is kept.
+/// Items of each rank from left to right: sweeps down and up, and keeps the order with the fewest crossings.
 fn ordered(items: &[Item]) -> Vec<Vec<usize>> {
     let mut order = vec![Vec::new(); items.iter().map(|i| i.rank + 1).max().unwrap_or(0)];
     for (i, item) in items.iter().enumerate() {
@@ -156,7 +156,7 @@ fn crossings(items: &[Item], order: &[Vec<usize>]) -> usize {
     order.iter().map(between).sum()
 }
 
-/// Horizontal centres: each rank in turn as near to its neighbours' mean as its order and widths allow.
+/// Horizontal centres: moves each rank in turn as near to its neighbours' mean as its order and widths allow.
 fn positions(items: &[Item], order: &[Vec<usize>]) -> (Vec<f64>, f64) {
     let mut x = vec![0.0; items.len()];
     for rank in order {
@@ -184,9 +184,10 @@ fn positions(items: &[Item], order: &[Vec<usize>]) -> (Vec<f64>, f64) {
     (x, right - left + 2.0 * GAP)
 }
 
-/// Least squares to the wanted places with gaps between neighbours: pools of items that would overlap move together.
+/// Least-squares positions with gaps between neighbours: items that would overlap move together in pools.
 fn spread(items: &[Item], rank: &[usize], wanted: &[f64], x: &mut [f64]) {
-    // With offsets taken off, "no overlap" is "not decreasing", which the pool-adjacent-violators algorithm solves.
+    // After subtracting offsets, "no overlap" means "not decreasing", which the pool-adjacent-violators algorithm
+    // solves.
     let mut offsets = vec![0.0; rank.len()];
     for i in 1..rank.len() {
         offsets[i] = offsets[i - 1] + items[rank[i - 1]].width / 2.0 + items[rank[i]].width / 2.0 + GAP;

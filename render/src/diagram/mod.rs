@@ -32,7 +32,7 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// An SVG file of its own.
+    /// A separate SVG file.
     #[must_use]
     pub fn to_svg(&self) -> String {
         let (width, height) = (self.width.ceil(), self.height.ceil());
@@ -47,7 +47,7 @@ impl Picture {
         printable(&markup.into_string())
     }
 
-    /// The same within a page that has the styles.
+    /// Markup for a page that has the styles.
     pub fn inline(&self) -> Markup {
         let (width, height) = (self.width.ceil(), self.height.ceil());
         html! {
@@ -58,7 +58,8 @@ impl Picture {
     }
 }
 
-/// An architecture. `probabilities`, in the order of the space's choices, are written beside what was chosen.
+/// Draws an architecture. `probabilities`, in the order of the space's choices, are written beside the chosen
+/// candidates.
 ///
 /// # Errors
 /// If the architecture is not one of the space.
@@ -77,13 +78,13 @@ pub fn architecture(
     Ok(network(&passes::eliminate_dead_code(&selected)))
 }
 
-/// A graph as it is. Large ones are drawn by their scopes.
+/// Draws a graph. Scopes of large graphs are collapsed.
 #[must_use]
 pub fn network(graph: &Graph) -> Picture {
     graph::graph(graph, &vec![State::Runs; graph.nodes().len()], &[])
 }
 
-/// A supernet with what an architecture selects of it, and what of that the runtime runs.
+/// Draws a supernet: the nodes that an architecture selects, and those of them that the runtime runs.
 ///
 /// # Errors
 /// If the architecture is not one of the space.
@@ -92,7 +93,7 @@ pub fn supernet(space: &Space, arch: &Arch, runtime: Runtime) -> Result<Picture,
     Ok(graph::graph(&space.graph, &states, &arch.0))
 }
 
-/// A coordinate, short.
+/// A coordinate, rounded.
 fn pos(value: f64) -> String {
     let text = format!("{value:.1}");
     text.strip_suffix(".0").map_or(text.clone(), ToOwned::to_owned)

@@ -10,7 +10,7 @@ use nasprof_graph::{Arch, Graph, Op, passes};
 pub enum State {
     /// It runs.
     Runs,
-    /// It is part of the network, but the runtime need not run it: it hands its input on, is zero, or is fused.
+    /// It is part of the network, but the runtime need not run it: it returns its input, is zero, or is fused.
     Elided,
     /// Another candidate was chosen, or nothing reads it.
     Pruned,
@@ -28,7 +28,7 @@ pub fn states(supernet: &Graph, arch: &Arch, runtime: Runtime) -> Result<Vec<Sta
     let mut states: Vec<State> = Vec::new();
     for node in supernet.nodes() {
         states.push(match &node.op {
-            // A choice is its chosen candidate; it does nothing itself.
+            // A choice stands for its chosen candidate; it does nothing itself.
             Op::Choice { .. } => State::Elided,
             _ if running.contains(&node.name) => State::Runs,
             _ if part.contains(&node.name) => State::Elided,
@@ -45,7 +45,7 @@ pub(super) fn selected(graph: &Graph, choice: &str, selection: &[u16]) -> Option
     selection.get(position).map(|&i| usize::from(i))
 }
 
-/// Choices that nothing in the network reads are no part of it.
+/// Marks choices that nothing in the network reads as pruned.
 fn prune_unread_choices(supernet: &Graph, arch: &Arch, states: &mut [State]) {
     let mut read = vec![false; states.len()];
     for id in supernet.outputs() {

@@ -2,7 +2,7 @@
 
 use super::schema::HistogramProto;
 
-/// As many as TensorBoard itself resamples to.
+/// Number of buckets to which TensorBoard itself resamples.
 const BUCKETS: usize = 30;
 
 /// Buckets of equal width from the smallest to the largest of `values`, all finite and at least one.
@@ -23,7 +23,7 @@ pub(super) fn histogram(values: &[f64]) -> HistogramProto {
 
 /// Upper limits and counts.
 fn buckets(values: &[f64], low: f64, high: f64) -> (Vec<f64>, Vec<f64>) {
-    // Mixed and not `low + i * width`: the width between two large values may not be a float.
+    // Interpolated instead of `low + i * width`: the width between two large values may overflow a float.
     let share = |i: usize| i as f64 / BUCKETS as f64;
     let mut limits: Vec<f64> = (1..=BUCKETS).map(|i| low * (1.0 - share(i)) + high * share(i)).collect();
     limits[BUCKETS - 1] = high;

@@ -23,7 +23,7 @@ use crate::RenderError;
 /// Names tried for a new event file before giving up.
 const MAX_NAMES: u32 = 1000;
 /// An event file that grows. Steps are whatever the caller counts (epochs in a search); a tag such as `loss/train` puts
-/// a chart into the group `loss`. What was written is on disk after [`Self::flush`] or when the writer is dropped.
+/// a chart into the group `loss`. Events are on disk after [`Self::flush`] or when the writer is dropped.
 #[derive(Debug)]
 pub struct EventWriter {
     file: BufWriter<File>,
@@ -31,11 +31,11 @@ pub struct EventWriter {
 }
 
 impl EventWriter {
-    /// A new event file in `folder`, which is made if it is not there. A resumed run makes another one: TensorBoard
-    /// shows all files of a folder as one run.
+    /// Creates an event file in `folder`, and the folder if it does not exist. A resumed run creates another file:
+    /// TensorBoard shows all files of a folder as one run.
     ///
     /// # Errors
-    /// If the folder or the file cannot be made.
+    /// If the folder or the file cannot be created.
     pub fn create(folder: &Path) -> Result<Self, RenderError> {
         fs::create_dir_all(folder).map_err(|e| RenderError::file(folder, e))?;
         let (seconds, process) = (now() as u64, std::process::id());
@@ -69,8 +69,8 @@ impl EventWriter {
         self.summary(step, Value { simple_value: Some(value as f32), ..value_of(tag) })
     }
 
-    /// The distribution of `values`. Those that are not finite have no place in it: their number is a scalar of its
-    /// own, `TAG/not_finite`, so that they are seen.
+    /// The distribution of the finite `values`. The number of the others is a separate scalar, `TAG/not_finite`, so
+    /// that they are visible.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -113,7 +113,7 @@ impl EventWriter {
         self.summary(step, Value { tensor: Some(tensor), metadata: Some(plugin), ..value_of(tag) })
     }
 
-    /// The run's graph: one a run; TensorBoard shows the last.
+    /// The run's graph; TensorBoard shows the last one of a run.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -122,7 +122,7 @@ impl EventWriter {
         self.event(&Event { graph_def: Some(definition), ..event_now() })
     }
 
-    /// Hands all that was written to the system, where TensorBoard sees it.
+    /// Writes all events to the file, where TensorBoard sees them.
     ///
     /// # Errors
     /// If the file cannot be written.

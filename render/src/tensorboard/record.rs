@@ -11,7 +11,7 @@ pub(super) fn frame(data: &[u8]) -> Vec<u8> {
     record
 }
 
-/// Readers compute checksums of data that holds checksums; the mask keeps those from being trivial.
+/// Readers compute checksums of data that contains checksums; the mask keeps them from being trivial.
 fn masked(data: &[u8]) -> u32 {
     crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8)
 }

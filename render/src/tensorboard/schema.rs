@@ -7,7 +7,7 @@ pub(super) const DT_STRING: i32 = 7;
 /// `Summary.Image.colorspace` of red, green, blue and opacity.
 pub(super) const RGBA: i32 = 4;
 
-/// One record; of the last three it has one.
+/// One record; it has one of the last three fields.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Event {
     /// Seconds since 1970.
@@ -30,7 +30,7 @@ pub(super) struct Summary {
     pub(super) value: Vec<Value>,
 }
 
-/// `Summary.Value`; beside its tag and metadata it has one of the others.
+/// `Summary.Value`: its tag, its metadata, and one of the other fields.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Value {
     #[prost(string, tag = "1")]

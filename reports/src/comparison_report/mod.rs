@@ -1,4 +1,4 @@
-//! The report of several LUTs: devices, runtimes, settings or days compared layer by layer, and by the same networks.
+//! Compares several LUTs (devices, runtimes, settings or days) layer by layer and on the same networks.
 
 mod modes;
 mod networks;
@@ -16,8 +16,8 @@ use self::pairs::Pair;
 use crate::lut_report::{context_line, mode_name};
 use crate::page::{Cell, Column, Section, Statement, Table, Verdict, page, side_by_side, statements, table};
 
-/// Several LUTs as one HTML file; the first is what the others are compared with. With their space, networks of it are compared too:
-/// runtimes that fuse layers differently have hardly a layer in common.
+/// Several LUTs as one HTML file; the others are compared with the first. With their space, its networks are compared
+/// too, because runtimes that fuse layers differently have hardly a layer in common.
 #[must_use]
 pub fn comparison_report(luts: &[(String, Lut)], space: Option<&Space>) -> String {
     let Some((first, others)) = luts.split_first() else {
@@ -69,7 +69,7 @@ fn summary(luts: &[(String, Lut)], pairs: &[Pair<'_>]) -> Markup {
     }
 }
 
-/// What besides the layers is not the same.
+/// Differences of the contexts.
 fn differences(luts: &[(String, Lut)]) -> Vec<Statement> {
     let named: Vec<(&str, BTreeSet<String>)> = context_values(luts)
         .into_iter()
@@ -109,8 +109,8 @@ fn contexts(luts: &[(String, Lut)]) -> Markup {
     side_by_side(&names, context_values(luts))
 }
 
-/// One line for each layer and LUT but the first, so that any number of LUTs fits and a search for a layer shows all of them:
-/// what differs most stands first, and what is in one only last.
+/// One line for each layer and LUT but the first, so that any number of LUTs fits and a search for a layer shows all of
+/// them. The largest differences come first, layers in only one LUT last.
 fn layers(luts: &[(String, Lut)]) -> Markup {
     let (base, others) = (&luts[0], &luts[1..]);
     let times = |lut: &'_ Lut| -> HashMap<LayerKey, f64> {
@@ -139,14 +139,14 @@ fn layers(luts: &[(String, Lut)]) -> Markup {
     table(&Table { id: "layer-table", row: "measurement", columns: &columns, rows })
 }
 
-/// A layer in a LUT and in the first.
+/// A layer in a LUT and in the first LUT.
 struct Compared<'a> {
     key: &'a LayerKey,
     lut: &'a str,
     /// Nanoseconds.
     first: Option<f64>,
     own: Option<f64>,
-    /// The common factor of the LUT.
+    /// The LUT's common factor to the first LUT.
     level: Option<f64>,
 }
 
@@ -159,7 +159,7 @@ impl Compared<'_> {
         self.ratio().zip(self.level).map(|(ratio, level)| ratio / level)
     }
 
-    /// How far it is from the common factor, up or down; below all others where it is in one only.
+    /// Its distance from the common factor, up or down; below all others if it is in only one LUT.
     fn difference(&self) -> f64 {
         self.without_factor().map_or(-1.0, |ratio| ratio.ln().abs())
     }
@@ -182,7 +182,7 @@ mod tests {
 
     use super::*;
 
-    /// Numbers of the last column, from above.
+    /// Numbers of the last column, from top to bottom.
     fn without_factor(page: &str) -> Vec<f64> {
         let table = page.split("id=\"layer-table\"").nth(1).unwrap().split("</table>").next().unwrap();
         let body = table.split("<tbody").nth(1).unwrap();
@@ -199,12 +199,13 @@ mod tests {
         let before = synthetic_lut(&space, "quiet", 0);
         let mut after = before.clone();
         for (i, row) in after.rows.iter_mut().enumerate() {
-            // One layer in ten differs from the common factor of 2, each by another factor; no order of keys has them first.
+            // One layer in ten differs from the common factor of 2, each by another factor; no order of keys puts them
+            // first.
             let factor = if i % 10 == 7 { 2.0 * 1.1_f64.powi(i as i32 / 10 + 1) } else { 2.0 };
             row.times.iter_mut().for_each(|times| times.mean_ns *= factor);
         }
         let alone = after.rows.pop().unwrap();
-        // Without the places where a line may be broken.
+        // Without the positions where a line may break.
         let page = comparison_report(&[("then.parquet".to_owned(), before), ("now.parquet".to_owned(), after)], None)
             .replace("<wbr>", "");
         let column = without_factor(&page);
@@ -212,7 +213,7 @@ mod tests {
         let known = distances.len() - 1;
         assert!(distances[..known].windows(2).all(|pair| pair[0] >= pair[1] - 1e-3), "{column:?}");
         assert!(distances[0] > 0.5 && distances[known - 1] < 1e-3, "{column:?}");
-        // The layer that only one has stands last, and files are named.
+        // The layer that only one LUT has comes last, and files are named.
         assert!(distances[known].is_nan(), "{column:?}");
         let table = page.split("id=\"layer-table\"").nth(1).unwrap().split("</table>").next().unwrap();
         assert!(table.rsplit_once("<tr").unwrap().1.contains(alone.key.as_str()), "{}", alone.key);

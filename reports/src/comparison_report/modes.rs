@@ -13,7 +13,7 @@ use nasprof_render::charts::{Strip, strip};
 use crate::lut_report::{Kind, kinds_by_time};
 use crate::page::figure;
 
-/// Ratios by kind of layer, for the first LUT of each mode of one device; absent unless there are both.
+/// Ratios by kind of layer, for the first LUT of each mode of one device; `None` unless both modes are there.
 pub(super) fn modes(luts: &[(String, Lut)]) -> Option<Markup> {
     let of = |mode: Mode| luts.iter().find(|(_, lut)| lut.context.header.mode == mode);
     let (inside, alone) = (of(Mode::InContext)?, of(Mode::Isolated)?);

@@ -10,7 +10,7 @@ use nasprof_render::charts::{Heat, Shades, heat};
 
 use super::kind::Kind;
 
-/// Fewest cells that make a map worth looking at.
+/// Fewest cells of a map.
 const MIN_CELLS: usize = 4;
 /// Families shown, those with the most layers.
 const MAX_FAMILIES: usize = 6;
@@ -45,7 +45,7 @@ pub(crate) fn families(lut: &Lut) -> Option<Markup> {
     })
 }
 
-/// With a digit behind the point where there are less than a hundred.
+/// With one decimal below 100.
 fn microseconds(value_ms: f64) -> String {
     let value = 1e3 * value_ms;
     if value < 99.95 { format!("{value:.1}") } else { format!("{value:.0}") }

@@ -9,7 +9,7 @@ use nasprof_lut::Row;
 pub(crate) struct Kind {
     /// Such as `conv 1x1`, `conv depthwise`, `batch_norm`.
     pub(crate) name: String,
-    /// The kind with kernel, stride and dilation: layers that differ in size only.
+    /// The kind with kernel, stride and dilation: layers of one family differ in size only.
     pub(crate) family: String,
     /// Channels (or features) of the first input.
     pub(crate) channels: Option<usize>,

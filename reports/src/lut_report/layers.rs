@@ -61,7 +61,7 @@ fn cells(row: &Row, slowest: f64) -> Vec<Cell> {
         0 => t.n_samples.to_string(),
         dropped => format!("{} (−{dropped})", t.n_samples),
     };
-    // A flag of two words stays in one line.
+    // A flag of two words stays on one line.
     let flags: Vec<String> = row.flags.iter().map(|f| flag_name(*f).replace(' ', "\u{a0}")).collect();
     let notes = row.error.as_ref().map_or_else(|| flags.join(", "), |error| format!("FAILED: {error}"));
     vec![

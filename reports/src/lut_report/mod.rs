@@ -15,13 +15,13 @@ use crate::page::{Section, headline, page};
 pub(crate) use self::kind::{Kind, kinds_by_time};
 pub use self::trust::mode_name;
 
-/// A LUT as one HTML file. `name` is what the reader calls it, such as its file name.
+/// A LUT as one HTML file. `name` is the reader's name for it, such as its file name.
 #[must_use]
 pub fn lut_report(lut: &Lut, name: &str) -> String {
     page(&format!("LUT {name}"), &context_line(lut), &sections(lut))
 }
 
-/// What a LUT holds for, in a line.
+/// The context of a LUT, in one line.
 #[must_use]
 pub fn context_line(lut: &Lut) -> String {
     let header = &lut.context.header;

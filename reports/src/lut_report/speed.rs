@@ -9,7 +9,7 @@ use nasprof_render::charts::{Guide, MARKS, Point, Scatter, Strip, scatter, strip
 use super::kind::{Kind, kinds_by_time};
 use crate::page::figure;
 
-/// Points of the roofline; more would lie on one another and make the page heavy.
+/// Most points of the roofline; more would overlap and make the page heavy.
 const POINTS: usize = 1000;
 
 /// Both charts.
@@ -51,7 +51,7 @@ fn title(row: &Row) -> String {
     format!("{}\n{time}", nasprof_base::text::cut(row.key.as_str(), 160))
 }
 
-/// Arithmetic intensity against speed. The two roofs are the fastest that any layer of this LUT reached.
+/// Arithmetic intensity against speed. The two roofs are the highest values that any layer of this LUT reached.
 fn roofline(lut: &Lut, kinds: &[String]) -> Markup {
     let timed: Vec<(&Row, f64)> = lut.rows.iter().filter_map(|r| Some((r, r.times.as_ref()?.mean_ns))).collect();
     let points: Vec<Point> = timed

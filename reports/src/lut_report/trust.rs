@@ -12,12 +12,12 @@ use nasprof_profiler::journal::Mode;
 
 use crate::page::{Statement, Verdict, facts, statements};
 
-/// Sessions that differ by more than this are flagged by the LUT; half of it is worth a word.
+/// Half of the difference between sessions that a LUT flags: above it the report warns.
 const SESSIONS_DIFFER: f64 = 0.025;
-/// The canary's spread that the LUT calls drift.
+/// The canaries' spread above which the report warns of drift.
 const DRIFT: f64 = 0.005;
 
-/// The panel.
+/// The trust panel.
 pub(crate) fn trust(lut: &Lut) -> Markup {
     let mut all =
         vec![gate(lut), clocks(lut), convergence(lut), drift(lut), between(lut), failures(lut), plausible(lut)];
@@ -28,7 +28,7 @@ pub(crate) fn trust(lut: &Lut) -> Markup {
     }
 }
 
-/// What the numbers hold for.
+/// The context in which the numbers are valid.
 pub(crate) fn context(lut: &Lut) -> Markup {
     let header = &lut.context.header;
     let mode = mode_name(header.mode).to_owned();

@@ -10,7 +10,7 @@ use nasprof_profiler::model_profile::{KernelPart, ModelProfile};
 use super::{by, context, subject};
 use crate::page::{Cell, Column, Section, Table, page, side_by_side, table};
 
-/// Several profiles as one HTML file; the first is what the others are compared with.
+/// Several profiles as one HTML file; the others are compared with the first.
 #[must_use]
 pub fn model_comparison(profiles: &[(String, ModelProfile)]) -> String {
     let Some((first, others)) = profiles.split_first() else {
@@ -67,10 +67,10 @@ fn ratio(time: Option<&TimeDiff>) -> Cell {
     })
 }
 
-/// Milliseconds and kernels of an operator in each profile.
+/// Milliseconds and number of kernels of an operator in each profile.
 type Times = Vec<Option<(f64, usize)>>;
 
-/// Where runtimes fuse differently, kernels have no partner: operators can still be compared.
+/// If runtimes fuse differently, kernels have no partner, but operators can still be compared.
 fn operators(profiles: &[(String, ModelProfile)]) -> Markup {
     let mut times: BTreeMap<String, Times> = BTreeMap::new();
     for (i, (_, profile)) in profiles.iter().enumerate() {
@@ -98,7 +98,7 @@ fn operators(profiles: &[(String, ModelProfile)]) -> Markup {
     table(&Table { id: "operator-table", row: "operator", columns: &columns, rows: rows.iter().map(row).collect() })
 }
 
-/// One line for each kernel and profile but the first: the largest difference first, then those of one only.
+/// One line for each kernel and profile but the first: the largest differences first, then kernels of only one profile.
 fn kernels(first: &str, diffs: &[(&str, ModelDiff)]) -> Markup {
     let columns = [
         Column::text("kernel", "Name of its node; below it the operator"),

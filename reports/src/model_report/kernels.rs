@@ -26,7 +26,7 @@ pub(super) fn kernels(profile: &ModelProfile) -> Markup {
     }
 }
 
-/// What runtimes tell differs: columns that would be empty are left out.
+/// The columns with values, because runtimes report different data; empty columns are left out.
 struct Shows {
     intervals: bool,
     shapes: bool,

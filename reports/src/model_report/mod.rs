@@ -1,4 +1,4 @@
-//! The report of a measured model: where a run's time goes, kernel by kernel. No other network follows from it.
+//! The report of a measured model: where a run's time goes, kernel by kernel. It predicts no other network.
 
 mod comparison;
 mod kernels;
@@ -10,12 +10,12 @@ use nasprof_profiler::model_profile::{ModelProfile, ProfiledKernel};
 pub use self::comparison::model_comparison;
 use crate::page::{Part, Section, Statement, Verdict, add, bars, facts, headline, page, statements};
 
-/// Kernels that add up to a plain run within this are taken to be all of it.
+/// Kernels whose sum is within this of a plain run count as the whole run.
 const CLOSE: f64 = 0.03;
-/// A median interval wider than this is worth a word.
+/// The report mentions a median interval that is wider than this.
 const WIDE: f64 = 0.1;
 
-/// A profile as one HTML file. `name` is what the reader calls it, such as its file name.
+/// A profile as one HTML file. `name` is the reader's name for it, such as its file name.
 #[must_use]
 pub fn model_report(profile: &ModelProfile, name: &str) -> String {
     let time = html! {
@@ -37,7 +37,7 @@ pub fn model_report(profile: &ModelProfile, name: &str) -> String {
     page(&format!("Profile {name}"), &subject(profile), &sections)
 }
 
-/// What was measured, in a line.
+/// The subject of the measurement, in one line.
 fn subject(profile: &ModelProfile) -> String {
     let subject = &profile.subject;
     let fact = |name: &str| profile.facts.get(name).map_or("", String::as_str);
@@ -117,7 +117,7 @@ fn trust(profile: &ModelProfile) -> Vec<Statement> {
     all
 }
 
-/// Times by what a kernel is, the largest first.
+/// Sums of times by a property of the kernels, the largest first.
 fn by(profile: &ModelProfile, of: fn(&ProfiledKernel) -> &String) -> Vec<Part> {
     let mut parts = Vec::new();
     profile.kernels.iter().for_each(|part| add(&mut parts, of(&part.kernel), part.time.ms));
@@ -149,7 +149,7 @@ mod tests {
 
     use super::{model_comparison, model_report};
 
-    /// Kernels by name, operator, provider and milliseconds, in a plain run of so many.
+    /// A profile of kernels (name, operator, provider, milliseconds) with a plain run of `whole` milliseconds.
     fn profile(kernels: &[(&str, &str, &str, f64)], whole: Option<f64>) -> ModelProfile {
         let session = |factor: f64| ProfiledSession {
             kernels: kernels.iter().map(|kernel| kernel.3 * 1e6 * factor).collect(),
@@ -181,7 +181,7 @@ mod tests {
         assert!(page.contains("4.000 ms · 50.00 %"), "{page}");
         assert_eq!(statement(&page, "Sum against whole."), "good");
         assert!(!page.contains("By execution provider"));
-        // The controls: kernels that are not all of the run, no run, and two providers.
+        // The controls: kernels that are only part of the run, no run, and two providers.
         assert_eq!(statement(&model_report(&profile(&kernels, Some(9.0)), "x"), "Sum against whole."), "doubtful");
         assert_eq!(statement(&model_report(&profile(&kernels, None), "x"), "Sum against whole."), "unknown");
         let two = [("a", "Conv", "CPU", 3.0), ("b", "Conv", "CUDA", 1.0)];
@@ -197,11 +197,11 @@ mod tests {
         let page = model_comparison(&[("then.json".to_owned(), before), ("now.json".to_owned(), after)]);
         let table = page.split("id=\"kernel-table\"").nth(1).unwrap().split("</table>").next().unwrap();
         let place = |name: &str| table.find(&format!("{name} <small>")).unwrap_or_else(|| panic!("no {name}"));
-        // Kernels of one only stand last, the slowest first.
+        // Kernels of only one profile come last, the slowest of them first.
         assert!(place("a") < place("b") && place("b") < place("old") && place("old") < place("new"), "{table}");
         assert!(table.contains("only now.json") && table.contains("not now.json"));
         assert!(page.contains("× 2.000 (") && page.contains("× 3.000 ("), "{page}");
-        // Operators are compared where kernels cannot be.
+        // Operators are compared even if kernels cannot be.
         let operators = page.split("id=\"operator-table\"").nth(1).unwrap().split("</table>").next().unwrap();
         assert!(operators.contains("Relu") && operators.contains("9.000 ms") && operators.contains("2 kernels"));
     }

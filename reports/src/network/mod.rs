@@ -16,12 +16,12 @@ pub(crate) use self::removed::{Removed, removed};
 /// A network with its estimate.
 pub(crate) struct Breakdown {
     pub(crate) estimate: Estimate,
-    /// Nodes of the selected network that the runtime does not run, each with why.
+    /// Nodes of the selected network that the runtime does not run, each with the reason.
     pub(crate) removed: Vec<Removed>,
 }
 
 impl Breakdown {
-    /// Takes an architecture apart.
+    /// Breaks the latency of an architecture down.
     pub(crate) fn of(space: &Space, arch: &ArchFile, lut: &Lut) -> Result<Self, String> {
         let header = &lut.context.header;
         let arch = arch.resolve(&space.name, &space.choices).map_err(|e| e.to_string())?;
@@ -33,7 +33,7 @@ impl Breakdown {
     }
 }
 
-/// Where the time goes: by part of the network, then by layer, then what does not run.
+/// Where the time goes: by part of the network, then by layer, then the nodes that do not run.
 pub(crate) fn breakdown(parts: &Breakdown, id: &str) -> Markup {
     let estimate = &parts.estimate;
     let latency = match (estimate.latency_ms, estimate.interval_ms) {
@@ -56,7 +56,7 @@ pub(crate) fn breakdown(parts: &Breakdown, id: &str) -> Markup {
     }
 }
 
-/// Time by the first parts of names, such as `blocks/3`.
+/// Time by the first components of names, such as `blocks/3`.
 fn by_part(estimate: &Estimate) -> Markup {
     let mut parts: Vec<Part> = Vec::new();
     for node in &estimate.nodes {
@@ -70,7 +70,7 @@ fn by_part(estimate: &Estimate) -> Markup {
     }
 }
 
-/// The scope that a layer is counted to: the first part of its name, with the second if that is a number.
+/// The scope of a layer: the first component of its name, with the second if that is a number.
 fn part(name: &str) -> String {
     let mut parts = name.split('/');
     let first = parts.next().unwrap_or(name);

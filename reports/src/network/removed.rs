@@ -21,8 +21,8 @@ impl Removed {
     pub(crate) const KINDS: [&'static str; 5] = [HANDED_ON, ZERO, UNNEEDED, FUSED, MERGED];
 }
 
-/// Compares the selected network with what the runtime runs of it. Candidates that were not selected are left aside:
-/// they are no part of the network.
+/// Compares the selected network with the network that the runtime runs. Unselected candidates are ignored: they do not
+/// belong to the network.
 pub(crate) fn removed(selected: &Graph, runs: &Graph) -> Vec<Removed> {
     let running = by_name(runs);
     let folded = passes::fold_zeros(selected);

@@ -11,10 +11,10 @@ pub(crate) use self::table::{Cell, Column, Table, table};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
-/// Nothing may be fetched, whatever a name in the data holds.
+/// Nothing may be fetched, whatever a name in the data contains.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
 
-/// A part of a report, reached from the list at its top.
+/// A part of a report, linked from the list at its top.
 pub(crate) struct Section {
     /// For links; unique in a page.
     pub(crate) id: &'static str,
@@ -38,7 +38,7 @@ pub(crate) fn page(title: &str, subtitle: &str, sections: &[Section]) -> String 
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta http-equiv="Content-Security-Policy" content=(POLICY);
                 meta name="generator" content=(concat!("nasprof ", env!("CARGO_PKG_VERSION")));
-                // An icon of its own: else browsers ask the server for one.
+                // An embedded icon: otherwise browsers ask the server for one.
                 link rel="icon" href="data:,";
                 title { (title) }
                 style { (PreEscaped(STYLE)) }
@@ -75,7 +75,7 @@ pub(crate) fn page(title: &str, subtitle: &str, sections: &[Section]) -> String 
     printable(&markup.into_string())
 }
 
-/// Charts beside one another where there is room, each with a sentence that says how to read it.
+/// A chart with a sentence on how to read it; charts are side by side if there is room.
 pub(crate) fn figure(title: &str, how: &str, chart: &Markup) -> Markup {
     html! {
         figure {
@@ -85,21 +85,21 @@ pub(crate) fn figure(title: &str, how: &str, chart: &Markup) -> Markup {
     }
 }
 
-/// A text whose numbers stay with their units when a line is broken.
+/// A text whose numbers stay with their units at line breaks.
 fn unbroken(text: &str) -> String {
     [" %", " ms", "± "].iter().fold(text.to_owned(), |text, part| text.replace(part, &part.replace(' ', "\u{a0}")))
 }
 
-/// How much a statement says for or against the numbers.
+/// Whether a statement supports or questions the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// As it should be.
+    /// As expected.
     Good,
     /// To keep in mind.
     Doubtful,
     /// Not to be relied on.
     Bad,
-    /// Neither: not known.
+    /// Not known.
     Unknown,
 }
 
@@ -116,7 +116,7 @@ impl Statement {
     }
 }
 
-/// Statements with their verdict in sign, word and colour.
+/// Statements, each with its verdict as sign, word and colour.
 pub(crate) fn statements(all: &[Statement]) -> Markup {
     html! {
         ul.trust {
@@ -147,7 +147,7 @@ pub(crate) fn facts<'a>(pairs: impl IntoIterator<Item = (&'a str, String)>) -> M
     }
 }
 
-/// Names and values of several, a column each.
+/// Names and values of several objects, one column each.
 pub(crate) fn side_by_side<'a, V: AsRef<str>>(
     columns: &[&str],
     rows: impl IntoIterator<Item = (&'a str, Vec<V>)>,
@@ -166,7 +166,7 @@ pub(crate) fn side_by_side<'a, V: AsRef<str>>(
     }
 }
 
-/// The figures that a report is opened for.
+/// The most important figures of a report.
 pub(crate) fn headline<M: AsRef<str>>(figures: impl IntoIterator<Item = (String, M)>) -> Markup {
     html! {
         div.headline {

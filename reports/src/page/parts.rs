@@ -3,18 +3,18 @@
 use maud::{Markup, html};
 use nasprof_base::text::{count, ms, percent};
 
-/// Parts that are shown.
+/// Most parts shown.
 const SHOWN: usize = 40;
 
 /// A part of a network or model.
 pub(crate) struct Part {
     pub(crate) name: String,
     pub(crate) ms: f64,
-    /// Of how many it is the sum.
+    /// Number of times in the sum.
     pub(crate) count: usize,
 }
 
-/// Adds a time to the part of that name, which may be new.
+/// Adds a time to the part with that name, and the part if it is new.
 pub(crate) fn add(parts: &mut Vec<Part>, name: &str, ms: f64) {
     match parts.iter_mut().find(|part| part.name == name) {
         Some(known) => (known.ms, known.count) = (known.ms + ms, known.count + 1),
@@ -22,7 +22,7 @@ pub(crate) fn add(parts: &mut Vec<Part>, name: &str, ms: f64) {
     }
 }
 
-/// In the order of the list; `of` is what is counted, in singular.
+/// Bars in the order of the list; `of` names the counted thing, in singular.
 pub(crate) fn bars(parts: &[Part], of: &str) -> Markup {
     let most = parts.iter().map(|part| part.ms).fold(f64::MIN_POSITIVE, f64::max);
     let total: f64 = parts.iter().map(|part| part.ms).sum::<f64>().max(f64::MIN_POSITIVE);

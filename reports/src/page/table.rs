@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use maud::{Markup, PreEscaped, html};
 use nasprof_base::text::{count, cut};
 
-/// Rows that are laid out before a reader asks for all.
+/// Rows shown until a reader asks for all.
 const FIRST: usize = 200;
-/// Rows that need no search.
+/// Tables with at most this many rows need no search.
 const FEW: usize = 10;
 /// Longest text of a cell; the rest is in its tooltip.
 const LONGEST: usize = 120;
@@ -15,9 +15,9 @@ const LONGEST: usize = 120;
 /// A column.
 pub(crate) struct Column {
     pub(crate) name: Cow<'static, str>,
-    /// What it means, shown on hovering.
+    /// Its meaning, shown on hovering.
     pub(crate) meaning: &'static str,
-    /// Numbers stand right and are sorted from the largest.
+    /// Whether it has numbers: aligned right, and sorted from the largest.
     pub(crate) numeric: bool,
 }
 
@@ -34,9 +34,9 @@ impl Column {
 /// A cell.
 pub(crate) struct Cell {
     text: String,
-    /// What kind of thing it is, written small below.
+    /// A note, in small print after the text.
     kind: Option<String>,
-    /// What it is sorted by, if not its text; absent values come last in both directions.
+    /// Sort key, if not the text; absent values come last in both directions.
     value: Option<f64>,
     /// A bar behind the text: from 0 to 1.
     bar: Option<f64>,
@@ -71,16 +71,16 @@ impl Cell {
 pub(crate) struct Table<'a> {
     /// For links and labels; unique in a page.
     pub(crate) id: &'a str,
-    /// What a row is, in singular.
+    /// Name of a row, in singular.
     pub(crate) row: &'a str,
     pub(crate) columns: &'a [Column],
     pub(crate) rows: Vec<Vec<Cell>>,
 }
 
-/// Draws it in the order of its rows.
+/// Draws the table in the order of its rows.
 pub(crate) fn table(table: &Table<'_>) -> Markup {
     let long = table.rows.len() > FIRST;
-    // A few rows are seen at a glance.
+    // A few rows need no tools.
     let tools = table.rows.len() > FEW;
     html! {
         div.table {
@@ -112,7 +112,7 @@ pub(crate) fn table(table: &Table<'_>) -> Markup {
     }
 }
 
-/// Numbers stand right. Said once for the table and not in each of its cells, which may be a hundred thousand.
+/// Aligns numbers right, once for the table: it may have a hundred thousand cells.
 fn alignment(table: &Table<'_>) -> String {
     let numeric = table.columns.iter().enumerate().filter(|(_, c)| c.numeric);
     let cells: Vec<String> = numeric.map(|(i, _)| format!("#{} td:nth-child({})", table.id, i + 1)).collect();
@@ -143,7 +143,7 @@ fn render(cell: &Cell) -> Markup {
     }
 }
 
-/// With places to break a line after commas and brackets, so that `pad=1x1` stays whole.
+/// Allows line breaks after commas, closing brackets and slashes only, so that `pad=1x1` stays whole.
 fn breakable(text: &str) -> Markup {
     let mut parts = text.split_inclusive([',', ')', '/']).peekable();
     html! {

@@ -8,9 +8,9 @@ use nasprof_render::charts::{Heat, Shades, heat};
 
 use super::run::{AlphaRow, SearchRun};
 
-/// Steps shown, evenly spread.
+/// Most steps shown, evenly spread.
 const COLUMNS: usize = 12;
-/// Choices shown.
+/// Most choices shown.
 const CHOICES: usize = 60;
 
 /// One heat map for each choice; `None` without probabilities.

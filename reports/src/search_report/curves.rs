@@ -6,7 +6,7 @@ use nasprof_render::charts::{Line, lines};
 use super::run::{Metric, SearchRun};
 use crate::page::figure;
 
-/// Quantities with the words that columns of them hold, in the order of their charts.
+/// Quantities, each with the words in names of its columns, in the order of their charts.
 const QUANTITIES: [(&str, &[&str]); 5] = [
     ("Loss", &["loss"]),
     ("Error and accuracy", &["error", "acc"]),
@@ -58,7 +58,7 @@ fn line(metric: &Metric, steps: &[f64]) -> Line {
     }
 }
 
-/// The result's target as a level line.
+/// The result's target as a horizontal line.
 fn target(run: &SearchRun, name: &str, steps: &[f64]) -> Option<Line> {
     let target = run.result.as_ref()?.latency().target_ms.filter(|_| name == LATENCY)?;
     Some(Line { name: "target".to_owned(), points: steps.iter().map(|s| (*s, target)).collect(), limit: true })

@@ -17,7 +17,7 @@ use crate::page::{Section, headline, page, statements};
 
 pub use self::run::{AlphaRow, Metric, SearchRun};
 
-/// A search or a training as one HTML file. With its space the architecture is drawn.
+/// A search or a training as one HTML file. If the space is given, the architecture is drawn.
 #[must_use]
 pub fn search_report(run: &SearchRun, name: &str, space: Option<&Space>) -> String {
     let (kind, course) = match run.is_training() {
@@ -66,7 +66,7 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// Drawn where the space is known and fits, else as the list of its choices.
+/// A picture if the space is known and fits, else the list of its choices.
 fn architecture(run: &SearchRun, space: Option<&Space>) -> Option<Markup> {
     let file = run.arch.as_ref()?;
     let resolved: Option<(&Space, Arch)> = space.and_then(|s| Some((s, file.resolve(&s.name, &s.choices).ok()?)));
@@ -85,7 +85,7 @@ fn architecture(run: &SearchRun, space: Option<&Space>) -> Option<Markup> {
     })
 }
 
-/// The last probabilities of every choice of the space; `None` unless all are there.
+/// The last probabilities of every choice of the space; `None` unless all of them are there.
 fn last_probabilities(run: &SearchRun, space: &Space) -> Option<Vec<Vec<f64>>> {
     let last = run.alphas.iter().map(|r| r.step).fold(f64::NEG_INFINITY, f64::max);
     let of = |choice: &str, candidate: &str| {

@@ -7,7 +7,8 @@ use nasprof_render::charts::{Guide, Point, Scatter, scatter};
 use super::run::{Metric, SearchRun};
 use crate::page::figure;
 
-/// Title and chart: of the front that the search wrote, else of its steps. `None` unless there are two quantities to compare.
+/// Title and chart of the front that the search wrote, else of its steps. `None` unless there are two quantities to
+/// compare.
 pub(super) fn pareto(run: &SearchRun) -> Option<(&'static str, Markup)> {
     let front = of_front(run).map(|chart| ("Pareto front", chart));
     front.or_else(|| of_steps(run).map(|chart| ("Accuracy against latency", chart)))
@@ -42,7 +43,7 @@ fn of_front(run: &SearchRun) -> Option<Markup> {
     ))
 }
 
-/// A column of `metrics.csv` or `pareto.csv` as the name of an axis.
+/// The name of an axis for a column of `metrics.csv` or `pareto.csv`.
 fn with_unit(name: &str) -> String {
     let unit = match name {
         n if n.contains("latency") => ", ms",
@@ -110,7 +111,7 @@ fn of_steps(run: &SearchRun) -> Option<Markup> {
     ))
 }
 
-/// Points that no other beats in both, from the fastest to the most accurate.
+/// Pareto-optimal points, from the fastest to the most accurate.
 fn front(points: &[(f64, f64, f64)]) -> Vec<(f64, f64)> {
     let mut sorted: Vec<(f64, f64)> = points.iter().map(|p| (p.0, p.1)).collect();
     sorted.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1)));

@@ -10,7 +10,7 @@ use nasprof_search::winner::Latency;
 use super::run::SearchRun;
 use crate::page::{Statement, Verdict};
 
-/// A winner further from its estimate than this is worth a word.
+/// The report mentions a winner that is further than this from its estimate.
 const FAR: f64 = 0.05;
 
 /// Results that are shown first.
@@ -65,7 +65,7 @@ fn without_unit(value: f64) -> String {
     ms(value).trim_end_matches(" ms").to_owned()
 }
 
-/// Half of the 95 % interval of a share that was counted on so many images: theirs is chance as well.
+/// Half of the 95 % interval of an accuracy, from the number of images: which images were drawn is chance as well.
 fn uncertainty(result: &RunResult) -> Option<f64> {
     let (share, images) = (result.accuracy, result.images()? as f64);
     (images >= 1.0 && (0.0..=1.0).contains(&share)).then(|| 1.96 * (share * (1.0 - share) / images).sqrt())
@@ -80,7 +80,7 @@ fn duration(seconds: f64) -> String {
     }
 }
 
-/// What to know of the result before it is used.
+/// Statements on how far to trust the result.
 pub(super) fn verdicts(run: &SearchRun) -> Vec<Statement> {
     let Some(result) = &run.result else { return Vec::new() };
     let latency = result.latency();
@@ -165,7 +165,7 @@ fn on_the_device(latency: &Latency) -> Option<Statement> {
     Some(Statement::new(verdict, "On the device.", format!("It took {} than estimated.{level}", compared(off))))
 }
 
-/// Where the measured latency is against what was asked for.
+/// The measured latency relative to the goal.
 fn against_goal(comparison: Comparison) -> Statement {
     let verdict = match comparison.grade {
         Grade::Good => Good,
@@ -193,7 +193,7 @@ mod tests {
 
     use super::*;
 
-    /// A run whose result has these keys over those of a plain one.
+    /// A run whose result has these keys in addition to those of a plain run.
     fn run(keys: Value) -> SearchRun {
         let mut result = json!({
             "format_version": 1, "arch": null, "feasible": true, "repaired": false, "accuracy": 0.25,
@@ -275,7 +275,7 @@ mod tests {
         for path in results {
             let text = fs::read_to_string(&path).unwrap();
             let record = Record::parse(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-            // What they called settled is called final now.
+            // The key `settled` of earlier results is called `final` now.
             let before: Value = serde_json::from_str(&text.replace("\"settled\"", "\"final\"")).unwrap();
             assert!(contains(&serde_json::to_value(&record).unwrap(), &before), "{}: {record:?}", path.display());
         }
@@ -294,7 +294,7 @@ mod tests {
         }
     }
 
-    /// Whether a value has all that another has; later versions add keys.
+    /// Whether a value contains another; later versions add keys.
     fn contains(value: &Value, part: &Value) -> bool {
         match (value, part) {
             (Value::Object(all), Value::Object(some)) => {

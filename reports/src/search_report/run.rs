@@ -1,4 +1,4 @@
-//! The folder of a search, read as far as its files exist: a running search has a report as well.
+//! Reads the existing files of a search's folder: a running search has a report, too.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -10,16 +10,16 @@ use nasprof_search::record::Record;
 
 use crate::ReportError;
 
-/// Larger files are not what a search writes.
+/// A search writes no larger files.
 const MAX_BYTES: u64 = 256 << 20;
-/// Columns that count the steps of the others, the first that is there.
+/// Columns that count steps; the first one present is used.
 const STEPS: [&str; 3] = [EPOCH, "step", "iteration"];
 const EPOCH: &str = "epoch";
 
-/// What a search left.
+/// The files of a search.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SearchRun {
-    /// Columns of `metrics.csv` that are numbers; a cell that is not is not-a-number.
+    /// Numeric columns of `metrics.csv`; NaN for a cell without a number.
     pub metrics: Vec<Metric>,
     /// Best architecture so far, `arch.json`.
     pub arch: Option<ArchFile>,
@@ -27,9 +27,9 @@ pub struct SearchRun {
     pub result: Option<Record>,
     /// Probabilities of candidates over time, `alphas.csv`.
     pub alphas: Vec<AlphaRow>,
-    /// Columns of `pareto.csv` that are numbers, the score last: networks that no other beats.
+    /// Numeric columns of `pareto.csv`, the score last: the Pareto-optimal networks.
     pub front: Vec<Metric>,
-    /// `config.toml` as the search resolved it.
+    /// `config.toml`, as resolved by the search.
     pub config: Option<String>,
 }
 
@@ -38,14 +38,14 @@ pub struct SearchRun {
 pub struct Metric {
     /// Name in the file.
     pub name: String,
-    /// One value a row; not-a-number where the cell is empty.
+    /// One value for each row; NaN for an empty cell.
     pub values: Vec<f64>,
 }
 
 /// The probability of a candidate at a step.
 #[derive(Debug, Clone, PartialEq, serde::Deserialize)]
 pub struct AlphaRow {
-    /// When.
+    /// The step.
     #[serde(alias = "epoch")]
     pub step: f64,
     /// Choice.
@@ -60,7 +60,7 @@ impl SearchRun {
     /// Reads a folder.
     ///
     /// # Errors
-    /// If nothing of a search is in it, or a file is not what its name says.
+    /// If it has no file of a search, or the content of a file does not match its name.
     pub fn read(folder: &Path) -> Result<Self, ReportError> {
         let metrics = text(&folder.join("metrics.csv"))?.map(|(path, t)| columns(&path, &t)).transpose()?;
         let arch = text(&folder.join("arch.json"))?.map(|(path, t)| json(&path, &t)).transpose()?;
@@ -99,7 +99,7 @@ impl SearchRun {
         (column.name.clone(), steps.collect())
     }
 
-    /// Whether the run is a training of one network, and no search.
+    /// Whether the run is a training of one network instead of a search.
     #[must_use]
     pub fn is_training(&self) -> bool {
         let experiment = self.config.as_deref().and_then(|text| Experiment::parse(text, &[]).ok());
@@ -107,7 +107,7 @@ impl SearchRun {
         experiment.map_or_else(by_result, |experiment| experiment.trainer.is_some())
     }
 
-    /// The result, if it is one with images.
+    /// The result, if it comes from training on images.
     pub(crate) fn trained(&self) -> Option<&RunResult> {
         self.result.as_ref()?.trained()
     }
@@ -136,8 +136,8 @@ fn json<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, Re
     serde_json::from_str(text).map_err(|e| ReportError::format(path, e.to_string()))
 }
 
-/// Columns of numbers; columns without any are left aside. A last line that was cut off is left aside as well: the
-/// search may be writing it.
+/// Columns of numbers; columns without any number are ignored. An incomplete last line is also ignored: the search may
+/// be writing it.
 fn columns(path: &Path, text: &str) -> Result<Vec<Metric>, ReportError> {
     let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
     let mut reader = csv::ReaderBuilder::new().from_reader(whole.as_bytes());
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn a_running_search_is_read_up_to_its_last_whole_line() {
         let run = SearchRun::read(folder(&[("metrics.csv", "epoch,loss,note\n0,1.5,a\n1,,b\n2,0.")]).path()).unwrap();
-        // As an earlier version wrote it: from 0.
+        // Earlier versions count from 0.
         assert_eq!(run.steps(), ("epoch".to_owned(), vec![1.0, 2.0]));
         let from_one = SearchRun::read(folder(&[("metrics.csv", "epoch,loss\n1,1.5\n2,1\n")]).path()).unwrap();
         assert_eq!(from_one.steps(), ("epoch".to_owned(), vec![1.0, 2.0]));

@@ -6,15 +6,15 @@ use nasprof_spaces::Space;
 use super::{ConfigError, LoadedRegularizer, RegularizerKind};
 use crate::costs::{CostError, Costs, Extremum, Optimality};
 
-/// Refuses an upper bound or target below the cheapest network and a lower bound above the most expensive one, and says which
-/// that is.
+/// Refuses an upper bound or target below the cheapest network, and a lower bound above the most expensive one. The error
+/// names that network.
 pub(super) fn check(regularizers: &[LoadedRegularizer], space: &Space) -> Result<(), ConfigError> {
     for (i, regularizer) in regularizers.iter().enumerate() {
         let settings = &regularizer.settings;
         let at = |key: &str| format!("regularizers.{i}.{key}");
         let costs = Costs::new(space, settings.quantity, regularizer.lut.as_deref());
         let costs = costs.map_err(|e| ConfigError::key(at("lut"), e.to_string()))?;
-        // A reward only leans towards its bounds: they may be out of reach.
+        // The bounds of a reward are soft, so they may be out of reach.
         let (most, least) = match settings.kind {
             RegularizerKind::Constraint => (settings.target.map(|target| ("target", target)), settings.lower),
             RegularizerKind::Reject => (settings.upper.map(|upper| ("upper", upper)), settings.lower),
@@ -49,7 +49,7 @@ pub(super) fn check(regularizers: &[LoadedRegularizer], space: &Space) -> Result
     Ok(())
 }
 
-/// Limits that every network meets, in words: whoever set them may have meant another unit or another LUT.
+/// Warns about limits that every network meets: their unit or LUT may be wrong.
 pub(super) fn warnings(regularizers: &[LoadedRegularizer], space: &Space) -> Result<Vec<String>, ConfigError> {
     let mut warnings = Vec::new();
     for (i, regularizer) in regularizers.iter().enumerate() {

@@ -9,7 +9,7 @@ const MOST_BY_COST: u32 = 1_000_000;
 /// Most architectures judged on all validation images, which takes seconds each.
 const MOST_ON_IMAGES: u32 = 100_000;
 
-/// Refuses what makes no sense, with the key at fault.
+/// Refuses invalid settings; the error names the key.
 pub(super) fn check(experiment: &Experiment) -> Result<(), ConfigError> {
     let trains = match (&experiment.searcher, &experiment.trainer) {
         (Some(searcher), None) => {
@@ -60,7 +60,7 @@ pub(super) fn check(experiment: &Experiment) -> Result<(), ConfigError> {
     }
 }
 
-/// Kinds of regularisers that a searcher cannot follow.
+/// The problem with a kind of regulariser that the searcher does not support; `None` if it does.
 fn misplaced(searcher: &Searcher, kind: RegularizerKind) -> Option<&'static str> {
     match (searcher, kind) {
         (Searcher::Darts { .. }, RegularizerKind::Reward) => {
@@ -76,13 +76,13 @@ fn misplaced(searcher: &Searcher, kind: RegularizerKind) -> Option<&'static str>
     }
 }
 
-/// Most processes that train at the same time.
+/// Maximum number of processes that train at the same time.
 const MOST_PROCESSES: u32 = 64;
 
-/// Most trainings that a search may cost.
+/// Maximum cost of a search, in trainings.
 const MOST_TRAININGS: f64 = 1e6;
 
-/// A table answers for trainings only, and then nothing is trained.
+/// Only searches that train single networks can use an accuracy table; it replaces the trainings.
 fn check_table(experiment: &Experiment, searcher: &Searcher) -> Result<(), ConfigError> {
     match (&experiment.accuracy_table, searcher.trainings()) {
         (Some(_), None) => {
@@ -178,7 +178,7 @@ fn check_searcher(searcher: &Searcher) -> Result<(), ConfigError> {
     }
 }
 
-/// Paths within a budget need one, and a supernet is split while it is trained.
+/// Paths within a budget need a budget, and a supernet splits before the end of the run.
 fn check_paths(experiment: &Experiment, searcher: &Searcher) -> Result<(), ConfigError> {
     if let (Searcher::Fairnas { split_after: Some(after), .. }, Some(training)) = (searcher, &experiment.training)
         && *after >= training.all_epochs()
@@ -257,7 +257,7 @@ fn check_training(experiment: &Experiment, training: &super::Training) -> Result
     Ok(())
 }
 
-/// Refuses to draw more architectures than there are: the search would look for them in vain.
+/// Refuses more samples than the space has architectures.
 pub(super) fn check_samples(experiment: &Experiment, space: &nasprof_spaces::Space) -> Result<(), ConfigError> {
     let all = space.architectures();
     match experiment.searcher.as_ref().and_then(Searcher::samples) {

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::ConfigError;
 use crate::data::{Preset, Step, Transform};
 
-/// Share of the training images that a search learns weights from, if the experiment does not say.
+/// Default share of the training images that a search learns weights from.
 const SEARCH_PORTION: f64 = 0.5;
-/// The same of a training of one network.
+/// The default for a training of one network.
 const TRAINING_PORTION: f64 = 0.9;
 
 /// The kinds of data sets.
@@ -22,7 +22,7 @@ pub enum DataSetKind {
     Cifar10,
     /// `train/<class>/` and `val/<class>/` with JPEG or PNG files, as ImageNet is usually unpacked.
     ImageFolder,
-    /// Two lists of files with labels, CSV or `path label` a line.
+    /// Two lists of files with labels: CSV, or `path label` on each line.
     List,
 }
 
@@ -32,7 +32,7 @@ pub enum DataSetKind {
 pub struct DataConfig {
     /// Which data set.
     pub dataset: DataSetKind,
-    /// Its folder; of lists, the folder that the paths in them are relative to.
+    /// Its folder. For lists: the folder that their paths are relative to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
     /// The list of training images, for lists only.
@@ -41,34 +41,34 @@ pub struct DataConfig {
     /// The list of test images, for lists only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_list: Option<PathBuf>,
-    /// Share of the training images that weights are learnt from. On the others a search judges architectures, and a
-    /// training chooses the epoch whose weights it keeps; the test images are for the end. Of a training it may be 1: then
-    /// the weights of the last epoch are kept. Default: 0.5 for a search, 0.9 for a training.
+    /// Share of the training images that weights are learnt from. A search judges architectures on the other images, and a
+    /// training chooses its best epoch by them. For a training it may be 1, which keeps the weights of the last epoch. The
+    /// test images serve only the final evaluation. Default: 0.5 for a search, 0.9 for a training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train_portion: Option<f64>,
-    /// Use only so many training images, the same share of each class.
+    /// Use at most this many training images, with the same share of each class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_train_images: Option<usize>,
-    /// Use only so many test images, the same share of each class.
+    /// Use at most this many test images, with the same share of each class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_test_images: Option<usize>,
-    /// A named pair of transforms, for training and for evaluation. Default: that of the data set; image folders and
+    /// A named pair of transforms, for training and for evaluation. Default: the preset of the data set; image folders and
     /// lists have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transform: Option<Preset>,
-    /// Steps in place of the preset's, for training.
+    /// Training steps that replace those of the preset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train_transform: Option<Vec<Step>>,
-    /// Steps in place of the preset's, for evaluation.
+    /// Evaluation steps that replace those of the preset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_transform: Option<Vec<Step>>,
-    /// Whether a search changes the images it evaluates architectures on as it does those it trains on.
+    /// Whether a search also applies the training transform to the images that it judges architectures on.
     #[serde(default)]
     pub augment_valid: bool,
-    /// Threads that decode and change images.
+    /// Threads that decode and transform images.
     #[serde(default = "two")]
     pub workers: usize,
-    /// How many images that cannot be read are left out before the training stops.
+    /// Number of unreadable images that are skipped before the training stops.
     #[serde(default = "ten")]
     pub max_corrupt: usize,
 }
@@ -88,7 +88,7 @@ impl DataConfig {
         self.train_portion.unwrap_or(if searches { SEARCH_PORTION } else { TRAINING_PORTION })
     }
 
-    /// What is done to images for training and for evaluation.
+    /// The transforms for training and for evaluation.
     pub(super) fn transforms(&self) -> Result<(Transform, Transform), ConfigError> {
         let preset = self.transform.or(match self.dataset {
             DataSetKind::FashionMnist => Some(Preset::FashionMnist),

@@ -1,4 +1,4 @@
-//! In which keys two experiments differ.
+//! The keys in which two experiments differ.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,7 +10,7 @@ use super::Experiment;
 /// A key that two experiments give different values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// The dotted key; numbers count the tables of a list.
+    /// The dotted key; a number is the index of a table in a list.
     pub key: String,
     /// Its value in the first experiment, as TOML; `None` where the key is absent.
     pub first: Option<String>,
@@ -42,8 +42,8 @@ impl Experiment {
         keys.into_iter().filter(differ).map(difference).collect()
     }
 
-    /// This experiment, computed where another is and in as many processes. A checkpoint goes from a GPU to a CPU and back, so the
-    /// place is no difference that matters to a run.
+    /// This experiment with the device and the number of processes of the other one. Checkpoints move between GPUs and CPUs,
+    /// so these two settings do not make it another run.
     #[must_use]
     pub fn computed_as(&self, other: &Self) -> Self {
         let mut moved = self.clone();
@@ -53,7 +53,7 @@ impl Experiment {
         moved
     }
 
-    /// Whether the other experiment is this one with more epochs, and nothing else.
+    /// Whether the other experiment differs from this one only by more epochs.
     #[must_use]
     pub fn is_extended_by(&self, other: &Self) -> bool {
         let (Some(own), Some(others)) = (&self.training, &other.training) else { return false };
@@ -76,7 +76,7 @@ fn leaves(experiment: &Experiment) -> BTreeMap<String, String> {
         }
     }
     let mut all = BTreeMap::new();
-    // As in `resolved_toml`: every experiment has a form in TOML.
+    // As in `resolved_toml`: every experiment can be written as TOML.
     let table = Table::try_from(experiment).unwrap_or_default();
     add("", &Value::Table(table), &mut all);
     all

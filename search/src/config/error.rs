@@ -30,7 +30,7 @@ pub enum ConfigError {
         /// What is wrong.
         problem: String,
     },
-    /// An override that is not of the form `key=value`, or whose key cannot be there.
+    /// An override that is not of the form `key=value`, or whose key does not fit.
     #[error("override `{text}`: {problem}")]
     Override {
         /// The override as given.
@@ -44,7 +44,7 @@ pub enum ConfigError {
     /// The images are missing or damaged.
     #[error("key `data`: {0}")]
     Data(#[from] DataError),
-    /// A LUT cannot be read or holds for something else.
+    /// A LUT cannot be read, or belongs to another space.
     #[error("key `{key}`: {source}")]
     Lut {
         /// The key that names the LUT.
@@ -59,7 +59,7 @@ impl ConfigError {
         Self::Key { key: key.into(), problem: problem.into() }
     }
 
-    /// What to do about it, where more can be said than the message has.
+    /// What to do about it, if the message does not already say so.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {

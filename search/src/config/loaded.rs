@@ -7,16 +7,16 @@ use nasprof_spaces::Space;
 
 use super::{ConfigError, Experiment, Regularizer};
 
-/// A regulariser and the LUT it names.
+/// A regulariser with its LUT.
 #[derive(Debug, Clone)]
 pub struct LoadedRegularizer {
-    /// As the file has it.
+    /// Its settings in the experiment file.
     pub settings: Regularizer,
-    /// Its LUT, checked to be one of the space.
+    /// Its LUT, which belongs to the space.
     pub lut: Option<Arc<Lut>>,
 }
 
-/// The LUTs, each checked to be one of the space, on the device that the winner is to be measured on.
+/// Loads the LUTs. Each must belong to the space; if the experiment names a device, one of them must be of that device.
 pub(super) fn load(experiment: &Experiment, space: &Space) -> Result<Vec<LoadedRegularizer>, ConfigError> {
     let supernet = space.graph.identity();
     let mut loaded = Vec::new();

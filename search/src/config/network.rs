@@ -14,9 +14,9 @@ use crate::data::{Purpose, stream};
 /// One network of a space.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Network {
-    /// By a selection for every choice.
+    /// Given by a selection for every choice.
     Arch(Arch),
-    /// By the two edges of each node: only those are built.
+    /// Given by the two edges of each node; only these are built.
     Genotype(Genotype),
 }
 
@@ -46,7 +46,7 @@ pub(super) fn find(
     Ok(network)
 }
 
-/// An architecture file names a space, a genotype does not.
+/// Reads an architecture file, which names a space, or a genotype, which does not.
 fn read(path: &str, spec: &SpaceSpec, space: &Space) -> Result<Network, ConfigError> {
     let fail = |source: std::io::Error| ConfigError::key(KEY, format!("{path}: {source}"));
     if fs::metadata(path).map_err(fail)?.len() > MAX_BYTES {
@@ -67,8 +67,8 @@ fn read(path: &str, spec: &SpaceSpec, space: &Space) -> Result<Network, ConfigEr
     file.resolve(&space.name, &space.choices).map(Network::Arch).map_err(|e| about(e.to_string()))
 }
 
-/// The cells of an architecture whose normal cells are all alike, and its reduction cells, each node with two edges. They
-/// fit networks of any depth and width, so the name of the space does not matter.
+/// The normal and reduction cells of an architecture, if each node has two edges. Cells fit networks of any depth and width,
+/// so the name of the space does not matter.
 fn genotype_of(file: &ArchFile, nodes: usize) -> Option<Genotype> {
     let mut left = file.choices.clone();
     let mut cell = |cell: &str| {
@@ -89,7 +89,7 @@ fn genotype_of(file: &ArchFile, nodes: usize) -> Option<Genotype> {
     left.is_empty().then(|| Genotype::new(normal, reduce))
 }
 
-/// Genotypes, auxiliary classifiers and dropped paths are those of DARTS cells; building the network tells whether they fit.
+/// Genotypes, auxiliary classifiers and dropped paths need DARTS cells. Building the network checks whether they fit.
 fn check_training(network: &Network, experiment: &Experiment, spec: &SpaceSpec) -> Result<(), ConfigError> {
     let training = experiment.training.as_ref();
     let drop_path = training.map_or(0.0, |t| t.drop_path);

@@ -1,4 +1,4 @@
-//! Tables `[optimizers.…]`: how weights and architecture are updated.
+//! Tables `[optimizers.…]`: update rules of weights and architecture.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ pub struct Optimizers {
     /// For the parameters of the architecture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub architecture: Option<Optimizer>,
-    /// For the weights while warming up; without it, that for the weights.
+    /// For the weights during the warm-up. Default: `weights`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warm_up: Option<Optimizer>,
 }
@@ -29,11 +29,11 @@ pub enum OptimizerKind {
     Momentum,
     /// Momentum that looks ahead: `v' = momentum * v - rate * g; w += (1 + momentum) * v' - momentum * v`.
     Nesterov,
-    /// Adam with bias correction; epsilon is added to the root.
+    /// Adam with bias correction; epsilon is added to the square root.
     Adam,
 }
 
-/// One optimizer. A step sets the rate, clips each parameter's gradient, adds the decay, then updates.
+/// One optimizer. A step sets the learning rate, clips each parameter's gradient, adds the weight decay, then updates.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Optimizer {
@@ -50,19 +50,19 @@ pub struct Optimizer {
     /// For Adam.
     #[serde(default = "epsilon")]
     pub epsilon: f64,
-    /// L2: this much of each weight is added to its gradient, also for Adam.
+    /// L2 penalty: this multiple of each weight is added to its gradient, also for Adam.
     #[serde(default)]
     pub weight_decay: f64,
-    /// Whether the decay leaves out biases and the parameters of normalisations.
+    /// Whether biases and the parameters of normalisations have no weight decay.
     #[serde(default)]
     pub decay_weights_only: bool,
-    /// Longest gradient of one parameter tensor, L2 norm.
+    /// Maximum L2 norm of the gradient of one parameter tensor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip: Option<f64>,
     /// How the learning rate changes.
     #[serde(default)]
     pub schedule: Schedule,
-    /// How the learning rate follows the batch size; without it, it does not.
+    /// How the learning rate scales with the batch size. Default: not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_scaling: Option<BatchScaling>,
 }
@@ -80,7 +80,7 @@ fn epsilon() -> f64 {
 }
 
 impl Optimizer {
-    /// With the defaults of all other keys.
+    /// An optimizer with default values for all other keys.
     #[must_use]
     pub fn new(kind: OptimizerKind, learning_rate: f64) -> Self {
         Self {

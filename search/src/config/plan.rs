@@ -7,12 +7,12 @@ use super::loaders::Loaders;
 use super::network::{self, Network};
 use super::{ConfigError, Experiment, LoadedRegularizer, budget, check, space};
 
-/// An experiment with all that it names: what a run starts from.
+/// An experiment with its loaded inputs: the starting point of a run.
 #[derive(Debug)]
 pub struct Plan {
     /// The experiment.
     pub experiment: Experiment,
-    /// What the space is built from.
+    /// The description that the space is built from.
     pub spec: SpaceSpec,
     /// The space.
     pub space: Space,
@@ -22,17 +22,17 @@ pub struct Plan {
     pub network: Option<Network>,
     /// The regularisers with their LUTs, in the file's order.
     pub regularizers: Vec<LoadedRegularizer>,
-    /// What is to be said before the run begins: limits that every network meets.
+    /// Warnings to print before the run begins: limits that every network meets.
     pub warnings: Vec<String>,
 }
 
 impl Plan {
-    /// Checks an experiment and loads what it names.
+    /// Checks an experiment and loads its inputs.
     ///
     /// # Errors
-    /// Everything that can be known before training: keys that make no sense together, a space that cannot be built, LUTs
-    /// of something else, budgets that no network meets, images that are missing or of the wrong size, classes that
-    /// are not the network's, batches that do not divide.
+    /// Everything that can be known before training: contradictory keys, a space that cannot be built, LUTs of another
+    /// space, a device without a LUT, budgets that no network meets, missing images or images of the wrong size, another
+    /// number of classes than the network has, batch sizes that do not divide.
     pub fn new(experiment: Experiment) -> Result<Self, ConfigError> {
         check::check(&experiment)?;
         let (spec, space) = space::build(&experiment.space)?;
@@ -54,8 +54,8 @@ impl Plan {
         Ok(Self { experiment, spec, space, loaders, network, regularizers, warnings })
     }
 
-    /// Whether a regularizer is about the device that the winner is measured on: its LUT is of that device, or no device
-    /// is named.
+    /// Whether a regularizer applies to the device that measures the winner: its LUT is of that device, or the experiment
+    /// names no device.
     #[must_use]
     pub fn is_of_device(&self, regularizer: &LoadedRegularizer) -> bool {
         let of = regularizer.lut.as_ref().map(|lut| lut.context.header.device.as_str());

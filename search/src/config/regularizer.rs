@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// What is bounded, with its unit.
+/// A bounded quantity with its unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Quantity {
-    /// Milliseconds by the LUT.
+    /// Estimated by the LUT, in milliseconds.
     Latency,
-    /// Bytes: parameters, activations alive at once and the workspace that the LUT knows.
+    /// Peak memory in bytes: parameters, activations alive at the same time, and the workspace given by the LUT.
     Memory,
     /// Trainable parameters.
     Params,
@@ -19,7 +19,7 @@ pub enum Quantity {
 }
 
 impl Quantity {
-    /// Its name, as files have it.
+    /// Its name in files.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -42,7 +42,7 @@ impl Quantity {
     }
 }
 
-/// How a bound acts.
+/// How a bound takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RegularizerKind {
@@ -51,14 +51,14 @@ pub enum RegularizerKind {
     Reward,
     /// `weight * value` is added to the loss, or taken from the reward.
     Penalty,
-    /// The expected value is brought to the target by a multiplier that is learnt as well (augmented Lagrangian).
+    /// A learnt multiplier moves the expected value to the target (augmented Lagrangian).
     Constraint,
-    /// Architectures out of bounds do not count.
+    /// Rejects architectures outside the bounds.
     Reject,
 }
 
 impl RegularizerKind {
-    /// Its name, as files have it.
+    /// Its name in files.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -70,21 +70,21 @@ impl RegularizerKind {
     }
 }
 
-/// One thing to keep to.
+/// A limit or a cost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Regularizer {
     /// How it acts.
     pub kind: RegularizerKind,
-    /// What it looks at; bounds and target are in its unit.
+    /// The quantity; bounds and target are in its unit.
     pub quantity: Quantity,
-    /// The most that is wanted.
+    /// The upper bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upper: Option<f64>,
-    /// The least that is wanted.
+    /// The lower bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lower: Option<f64>,
-    /// What a constraint aims at.
+    /// The target of a constraint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<f64>,
     /// The exponent of a reward (default 0.1), or the factor of a penalty.
@@ -97,7 +97,8 @@ pub struct Regularizer {
 
 /// The reference's exponent.
 const REWARD_WEIGHT: f64 = 0.1;
-/// How far below its target a constraint's winner may be: the device is to be used, not only respected.
+/// How far below the target a constraint's winner may be, relative to the target: it should use the budget, not only meet
+/// it.
 const TARGET_WIDTH: f64 = 0.01;
 
 impl Regularizer {
@@ -107,7 +108,7 @@ impl Regularizer {
         self.weight.unwrap_or(REWARD_WEIGHT)
     }
 
-    /// The factor on the accuracy of an architecture with this value: 1 within the bounds.
+    /// The factor on the accuracy of an architecture with this value; 1 within the bounds.
     #[must_use]
     pub fn reward_factor(&self, value: f64) -> f64 {
         let above = self.upper.map_or(1.0, |upper| (upper / value).min(1.0));
@@ -115,7 +116,7 @@ impl Regularizer {
         (above * below).powf(self.weight())
     }
 
-    /// The most that an architecture may have: the upper bound, or what a constraint aims at.
+    /// The maximum that an architecture may have: the upper bound, or the target of a constraint.
     #[must_use]
     pub fn limit(&self) -> Option<f64> {
         match (self.kind, self.upper) {
@@ -124,7 +125,7 @@ impl Regularizer {
         }
     }
 
-    /// The least that a constraint's winner should have; given up rather than [`Regularizer::limit`].
+    /// The minimum that a constraint's winner should have; [`Regularizer::limit`] takes priority.
     #[must_use]
     pub fn wanted(&self) -> Option<f64> {
         let target = self.target.filter(|_| self.kind == RegularizerKind::Constraint);

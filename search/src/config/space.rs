@@ -6,7 +6,7 @@ use nasprof_spaces::{Space, SpaceError, SpaceSpec, builtin_names, builtin_text};
 
 use super::ConfigError;
 
-/// Builds a built-in space or that of a TOML file.
+/// Builds a built-in space, or the space of a TOML file.
 pub(super) fn build(name: &str) -> Result<(SpaceSpec, Space), ConfigError> {
     let is_file = name.ends_with(".toml") || name.contains('/');
     if !is_file || builtin_names().any(|known| known == name) {

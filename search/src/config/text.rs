@@ -8,15 +8,15 @@ use toml::{Table, Value};
 
 use super::{ConfigError, Experiment};
 
-/// Experiment files are a page of text.
+/// Size limit in bytes; experiment files are a page of text.
 const MAX_TEXT: u64 = 1 << 20;
 
 impl Experiment {
-    /// Reads an experiment file and sets values over it, each as `key=value` with a dotted key; a number in the key counts
-    /// the tables of a list.
+    /// Reads an experiment file and overrides some of its values. An override is `key=value` with a dotted key; a number in
+    /// the key is the index of a table in a list.
     ///
     /// # Errors
-    /// If the file cannot be read, and as [`Experiment::parse`].
+    /// If the file cannot be read, and those of [`Experiment::parse`].
     pub fn read(path: &Path, overrides: &[String]) -> Result<Self, ConfigError> {
         let fail = |source| ConfigError::File { path: path.display().to_string(), source };
         if fs::metadata(path).map_err(fail)?.len() > MAX_TEXT {
@@ -44,7 +44,7 @@ impl Experiment {
             }
             None => return Err(ConfigError::key("format_version", "is missing; write `format_version = 1`")),
         }
-        // JSON, in which a job reaches the program that trains, has no such numbers, and no key has a use for them.
+        // `nasprof-search` receives jobs as JSON, which has no such numbers. No key needs them.
         if let Some((key, value)) = not_finite("", &table) {
             return Err(ConfigError::key(key, format!("must be a finite number, not {value}")));
         }
@@ -55,7 +55,7 @@ impl Experiment {
             if key == "." { ConfigError::Syntax(problem) } else { ConfigError::Key { key, problem } }
         })?;
         experiment.searcher = experiment.searcher.take().or_else(|| experiment.usual_searcher());
-        // A default that depends on another table.
+        // This default depends on another table.
         let searches = experiment.searcher.is_some();
         if let Some(data) = &mut experiment.data {
             data.train_portion = Some(data.portion(searches));
@@ -63,10 +63,10 @@ impl Experiment {
         Ok(experiment)
     }
 
-    /// The experiment as TOML, with all defaults filled in: what a run keeps in its folder.
+    /// The experiment as TOML, with all defaults filled in. A run keeps it in its folder.
     #[must_use]
     pub fn resolved_toml(&self) -> String {
-        // Every value of an experiment has a form in TOML; a test writes and reads every shipped file.
+        // Every experiment can be written as TOML; a test writes and reads every shipped file.
         toml::to_string_pretty(self).unwrap_or_default()
     }
 }
@@ -94,7 +94,7 @@ fn set(table: &mut Table, text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The dotted key of the first number that is infinite or none, and that number.
+/// The first number that is infinite or NaN, with its dotted key.
 fn not_finite(under: &str, table: &Table) -> Option<(String, f64)> {
     fn find(key: String, value: &Value) -> Option<(String, f64)> {
         match value {
@@ -107,7 +107,7 @@ fn not_finite(under: &str, table: &Table) -> Option<(String, f64)> {
     table.iter().find_map(|(key, value)| find(format!("{under}{key}"), value))
 }
 
-/// The container for a key that the file does not have: a list if what follows is a number.
+/// The container for a missing key: a list if the next part of the key is a number, else a table.
 fn new_value(next: Option<&str>, last: &str) -> Value {
     match next.unwrap_or(last).parse::<usize>() {
         Ok(_) => Value::Array(Vec::new()),
@@ -115,7 +115,7 @@ fn new_value(next: Option<&str>, last: &str) -> Value {
     }
 }
 
-/// The value under a part of a key, made if it is not there. A list grows by one at most.
+/// The value under a part of a key; creates it if it is missing. A list grows by at most one.
 fn descend<'a>(value: &'a mut Value, part: &str, new: impl FnOnce() -> Value) -> Result<&'a mut Value, String> {
     match value {
         Value::Table(table) => Ok(table.entry(part).or_insert_with(new)),
@@ -131,7 +131,7 @@ fn descend<'a>(value: &'a mut Value, part: &str, new: impl FnOnce() -> Value) ->
     }
 }
 
-/// A value as TOML has it; what is none is a text.
+/// Parses a TOML value; anything else becomes a string.
 fn parse_value(text: &str) -> Value {
     let as_toml = toml::from_str::<Table>(&format!("value = {text}")).ok();
     let only = as_toml.filter(|table| table.len() == 1).and_then(|mut table| table.remove("value"));

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trainer {
-    /// Which network of the space: the `arch.json` of a search, a genotype file of DARTS cells, `darts-v2` (the cells of
-    /// the paper), or `random` (drawn by the seed). Left out where the space has one network only.
+    /// The network: the `arch.json` of a search, a genotype file of DARTS cells, `darts-v2` (the cells of the paper), or
+    /// `random` (drawn with the seed). Optional if the space has only one network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arch: Option<String>,
 }

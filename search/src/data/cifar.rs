@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{DataError, DataSet, Size};
 
-/// Where it is looked for if the experiment does not say.
+/// Default folder.
 pub(super) const DEFAULT_FOLDER: &str = "data/cifar-10-batches-bin";
 
 const HINT: &str = "download cifar-10-binary.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html, unpack it, and set \

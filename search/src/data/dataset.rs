@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Corrupt, DataError, Image, Size};
 
-/// A set of labelled images: all labels are known, an image is decoded when it is asked for.
+/// A set of labelled images: all labels are in memory, and images are decoded on request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataSet {
     classes: Vec<String>,
@@ -17,17 +17,17 @@ pub struct DataSet {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Images {
-    /// One after the other, all of one size.
+    /// Consecutive images, all of the same size.
     Memory { size: Size, pixels: Vec<u8> },
-    /// A file for each, of any size.
+    /// One file for each image, of any size.
     Files { channels: usize, paths: Vec<PathBuf> },
 }
 
 impl DataSet {
-    /// Images that are in memory already.
+    /// A data set from images in memory.
     ///
     /// # Errors
-    /// If labels, pixels and classes do not belong together.
+    /// If labels, pixels and classes do not match.
     pub fn from_memory(classes: Vec<String>, labels: Vec<u32>, size: Size, pixels: Vec<u8>) -> Result<Self, DataError> {
         let fits = labels.len().checked_mul(size.elements()) == Some(pixels.len());
         if size.elements() == 0 || !fits {
@@ -37,10 +37,10 @@ impl DataSet {
         Self { classes, labels, images: Images::Memory { size, pixels } }.checked()
     }
 
-    /// Images in files, decoded to 1 or 3 channels.
+    /// A data set from image files, decoded to 1 or 3 channels.
     ///
     /// # Errors
-    /// If labels, files and classes do not belong together.
+    /// If labels, files and classes do not match.
     pub fn from_files(
         classes: Vec<String>,
         labels: Vec<u32>,
@@ -75,7 +75,7 @@ impl DataSet {
         self.labels.len()
     }
 
-    /// Names of the classes; a label is an index of it.
+    /// Names of the classes; a label is an index into them.
     #[must_use]
     pub fn classes(&self) -> &[String] {
         &self.classes
@@ -87,7 +87,7 @@ impl DataSet {
         &self.labels
     }
 
-    /// The size of all images, where that is known without decoding them.
+    /// The size of all images, if it is known without decoding them.
     #[must_use]
     pub fn size(&self) -> Option<Size> {
         match &self.images {
@@ -120,8 +120,8 @@ impl DataSet {
         }
     }
 
-    /// Feeds a digest with what the set is: classes, labels, and the pixels of images in memory, or of images in files their
-    /// names and sizes; to read all of these would take hours.
+    /// Adds classes, labels and pixels to a digest. For images in files it adds names and sizes instead of pixels, since
+    /// reading all files would take hours.
     pub(crate) fn digest(&self, hasher: &mut Sha256) {
         for class in &self.classes {
             hasher.update((class.len() as u64).to_le_bytes());
@@ -133,7 +133,7 @@ impl DataSet {
             Images::Memory { pixels, .. } => hasher.update(pixels),
             Images::Files { paths, .. } => {
                 for path in paths {
-                    // A file that is not there is found when it is read, and counted as unreadable.
+                    // A missing file counts as unreadable later, when it is read.
                     let bytes = fs::metadata(path).map_or(u64::MAX, |facts| facts.len());
                     hasher.update(bytes.to_le_bytes());
                     hasher.update(path.as_os_str().as_encoded_bytes());
@@ -143,7 +143,7 @@ impl DataSet {
         }
     }
 
-    /// What an image is called in messages.
+    /// The name of an image in messages.
     #[must_use]
     pub fn name(&self, index: usize) -> String {
         match &self.images {

@@ -18,10 +18,10 @@ pub struct Corrupt {
 /// A data set that cannot be used.
 #[derive(Debug, Error)]
 pub enum DataError {
-    /// A file or folder of the data set is not there.
+    /// A file or folder of the data set is missing.
     #[error("{} is not there", path.display())]
     Missing {
-        /// What was looked for.
+        /// The missing file or folder.
         path: PathBuf,
         /// What to install or download, and where to put it.
         hint: String,
@@ -34,7 +34,7 @@ pub enum DataError {
         /// Why.
         source: io::Error,
     },
-    /// A file is not what it should be.
+    /// A file has the wrong format.
     #[error("{}: {problem}", path.display())]
     Format {
         /// The file.
@@ -42,7 +42,7 @@ pub enum DataError {
         /// What is wrong.
         problem: String,
     },
-    /// Too few images for what is asked.
+    /// The data set has too few images.
     #[error("{0}")]
     TooFew(String),
     /// A transform that does not fit the images.
@@ -51,12 +51,12 @@ pub enum DataError {
     /// Too many images cannot be read.
     #[error("{} images are unreadable (limit {limit}); the last: {last}", limit + 1)]
     TooManyCorrupt {
-        /// How many are left out at most.
+        /// Maximum number of skipped images.
         limit: usize,
-        /// The one that was too many.
+        /// The image that exceeds the limit.
         last: Corrupt,
     },
-    /// Not one image of a batch can be read.
+    /// No image of a batch can be read.
     #[error("no image of the batch is readable; the first: {0}")]
     EmptyBatch(Corrupt),
 }

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 use super::{DataError, DataSet};
 
-/// Where it is looked for if the experiment does not say.
+/// Default folder.
 pub(super) const DEFAULT_FOLDER: &str = "data/images";
 
 const HINT: &str = "`data.path` must be a folder with `train/<class>/` and `val/<class>/` (or `valid`, `test`) in it, each \
     with JPEG or PNG files; for ImageNet, download it from https://image-net.org and sort the validation images into \
     folders by class";
 
-/// Names of the folder with images that are not trained on; the first one that is there counts.
+/// Possible names of the folder with test images; the first existing one is used.
 const TEST_FOLDERS: [&str; 3] = ["val", "valid", "test"];
 
 /// Training and test images of a folder; the classes are the folders in `train`, in the order of their names.
@@ -54,7 +54,7 @@ fn read<'a>(
         if images.is_empty() {
             return Err(DataError::format(folder, "has no JPEG or PNG files"));
         }
-        // The order in which a folder is listed differs from machine to machine.
+        // The order of directory entries differs between machines.
         images.sort();
         labels.resize(labels.len() + images.len(), label as u32);
         paths.append(&mut images);
@@ -62,7 +62,7 @@ fn read<'a>(
     DataSet::from_files(names.to_vec(), labels, channels, paths)
 }
 
-/// What is in a folder; hidden entries are none of a data set's.
+/// The entries of a folder, without hidden ones.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let fail = |e| DataError::io(folder, e, HINT);
     let mut found = Vec::new();

@@ -8,7 +8,7 @@ use flate2::read::GzDecoder;
 
 use super::{DataError, DataSet, Size};
 
-/// Where Debian's package `dataset-fashion-mnist` puts its files.
+/// The folder of Debian's package `dataset-fashion-mnist`.
 pub(super) const DEBIAN_FOLDER: &str = "/usr/share/datasets/fashion-mnist";
 
 const HINT: &str = "install the Debian package `dataset-fashion-mnist`, or set `data.path` to a folder with \
@@ -18,7 +18,7 @@ const HINT: &str = "install the Debian package `dataset-fashion-mnist`, or set `
 const CLASSES: [&str; 10] =
     ["t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"];
 
-/// More than any set of this format has: a bound on what a hostile file makes us hold.
+/// Limit on the memory that a damaged or hostile file can take; no data set of this format is larger.
 const MAX_BYTES: u64 = 1 << 31;
 
 /// Training and test images of a folder.
@@ -43,7 +43,7 @@ fn part(folder: &Path, name: &str) -> Result<DataSet, DataError> {
     DataSet::from_memory(classes, labels, Size::new(1, shape[1], shape[2]), pixels)
 }
 
-/// The file as it is or compressed.
+/// Finds the plain or the compressed file.
 fn find(folder: &Path, name: &str) -> Result<PathBuf, DataError> {
     let compressed = folder.join(format!("{name}.gz"));
     let found = [compressed.clone(), folder.join(name)].into_iter().find(|path| path.is_file());
@@ -76,7 +76,7 @@ fn parse(reader: &mut impl Read, dimensions: usize) -> Result<(Vec<usize>, Vec<u
     let length = shape.iter().try_fold(1_u64, |product, &d| product.checked_mul(d as u64));
     let length = length.filter(|&n| n > 0 && n <= MAX_BYTES).ok_or_else(|| format!("has the dimensions {shape:?}"))?;
     let mut bytes = Vec::new();
-    // One byte more than wanted tells a file that is too long.
+    // One extra byte detects files that are too long.
     reader.take(length + 1).read_to_end(&mut bytes).map_err(|e| format!("cannot be read: {e}"))?;
     if bytes.len() as u64 == length {
         return Ok((shape, bytes));

@@ -38,7 +38,7 @@ impl fmt::Display for Size {
     }
 }
 
-/// A decoded image: one byte a value, channel by channel, each row by row.
+/// A decoded image: one byte per value, channel by channel, each row by row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
     /// Its size.
@@ -47,11 +47,11 @@ pub struct Image {
     pub pixels: Vec<u8>,
 }
 
-/// Larger files are no photographs.
+/// Maximum file size in bytes; photographs are smaller.
 const MAX_FILE: u64 = 1 << 28;
-/// Most rows and columns.
+/// Maximum number of rows and of columns.
 const MAX_SIDE: u32 = 1 << 15;
-/// Most memory that one image may take while it is decoded.
+/// Maximum memory for decoding one image, in bytes.
 const MAX_MEMORY: u64 = 1 << 30;
 
 impl Image {
@@ -65,11 +65,11 @@ impl Image {
             return Err(format!("{length} bytes are not an image"));
         }
         let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
-        // The decoders are safe code for hostile files, but damage may still make them panic.
+        // The decoders are memory-safe, but may panic on damaged files.
         caught(|| decode(&bytes, channels)).unwrap_or_else(|| Err("the decoder failed".to_owned()))
     }
 
-    /// The same image with three equal channels, if it is grey and three are wanted.
+    /// Copies a grey image to three equal channels if `channels` is 3.
     #[must_use]
     pub fn with_channels(self, channels: usize) -> Self {
         if self.size.channels == channels || self.size.channels != 1 {

@@ -12,7 +12,7 @@ const HINT: &str = "set `data.train_list` and `data.test_list` to lists of image
     the paths in them are relative to (default: the list's own folder)";
 
 const MAX_BYTES: u64 = 1 << 30;
-/// More classes than any data set has; a typing error must not allocate a name for each.
+/// Largest label; without this limit a typing error would allocate names for too many classes.
 const MAX_LABEL: u32 = 1 << 20;
 
 /// Training and test images of two lists.

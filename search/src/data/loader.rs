@@ -1,8 +1,8 @@
 //! Batches made by worker threads.
 //!
-//! Worker `w` of `n` makes the batches `w`, `w + n`, `w + 2n`, … and sends them through its own short channel; the
-//! reader takes from the channels in turn. So the order is fixed, a slow reader stops the workers (back-pressure), and
-//! the content of a batch does not depend on the thread that makes it.
+//! Worker `w` of `n` makes the batches `w`, `w + n`, `w + 2n`, … and sends them through its own short channel. The reader
+//! takes from the channels in turn. So the order is fixed, and a slow reader stops the workers (back-pressure). The content
+//! of a batch does not depend on the thread that makes it.
 
 use std::collections::HashSet;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -14,34 +14,34 @@ use rand::seq::SliceRandom;
 use super::random::{Purpose, stream};
 use super::{Corrupt, DataError, DataSet, Size, Transform};
 
-/// Finished batches that wait for the reader, for each worker.
+/// Finished batches that wait for the reader, per worker.
 const WAITING: usize = 2;
 
 /// Images and labels for one forward pass.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
-    /// Number, channels, height, width, in this order.
+    /// Pixel values in the order image, channel, height, width.
     pub images: Vec<f32>,
     /// The class of each image.
     pub labels: Vec<i64>,
     /// Size of one image.
     pub size: Size,
-    /// Images that could not be read; the batch is smaller by them.
+    /// Unreadable images; the batch is smaller without them.
     pub skipped: Vec<Corrupt>,
 }
 
-/// How batches are made.
+/// Settings of a loader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoaderOptions {
     /// Images of a batch.
     pub batch_size: usize,
     /// Batches of an epoch of [`Loader::shuffled`].
     pub batches_per_epoch: usize,
-    /// Order and changes of the images derive from it.
+    /// Seed of the order and the random transforms of the images.
     pub seed: u64,
     /// Threads.
     pub workers: usize,
-    /// Images that may be left out because they cannot be read.
+    /// Maximum number of unreadable images to skip.
     pub max_corrupt: usize,
 }
 
@@ -51,7 +51,7 @@ pub struct Loader {
     source: Arc<Source>,
     workers: usize,
     max_corrupt: usize,
-    /// Images already known as unreadable, by name: each counts once, however often it is met.
+    /// Names of images already known as unreadable, so that each counts only once.
     corrupt: Arc<Mutex<HashSet<String>>>,
 }
 
@@ -70,7 +70,7 @@ impl Loader {
     /// A loader of `images` (indices of the data set), whose batches have images of `size`.
     ///
     /// # Errors
-    /// If the transform makes images of another size, or if there are not images enough for an epoch.
+    /// If the transform makes images of another size, or if there are too few images for an epoch.
     pub fn new(
         data: Arc<DataSet>,
         images: Vec<u32>,
@@ -95,20 +95,20 @@ impl Loader {
         Ok(Self { source: Arc::new(source), workers: workers.max(1), max_corrupt, corrupt })
     }
 
-    /// The same images with another order and other changes.
+    /// The same images with another order and other random transforms.
     #[must_use]
     pub fn with_seed(&self, seed: u64) -> Self {
         let source = Source { seed, ..(*self.source).clone() };
         Self { source: Arc::new(source), ..self.clone() }
     }
 
-    /// Images that batches are made of.
+    /// Number of images that the batches use.
     #[must_use]
     pub fn images(&self) -> usize {
         self.source.images.len()
     }
 
-    /// The data set that the images are of.
+    /// The data set of the images.
     #[must_use]
     pub fn data(&self) -> &DataSet {
         &self.source.data
@@ -120,15 +120,15 @@ impl Loader {
         self.source.batches_per_epoch
     }
 
-    /// Full batches without end, each epoch in an order of its own, from the given batch on: `first = epoch *
-    /// batches_per_epoch + step` continues where another stream was left. Images that do not fill an epoch's last batch are
-    /// left out of this epoch.
+    /// An endless stream of full batches, each epoch in its own order. It starts at batch `first`:
+    /// `first = epoch * batches_per_epoch + step` continues another stream. An epoch leaves out the images that do not fill
+    /// its last batch.
     #[must_use]
     pub fn shuffled(&self, first: u64) -> Stream {
         self.start(first, None)
     }
 
-    /// All images once in their order, the last batch smaller if they do not divide. Changes are those of epoch 0.
+    /// All images once, in their order; the last batch may be smaller. Random transforms are those of epoch 0.
     #[must_use]
     pub fn in_order(&self) -> Stream {
         let batches = self.source.images.len().div_ceil(self.source.batch_size);
@@ -152,7 +152,7 @@ impl Loader {
     }
 }
 
-/// Batches one after the other. Dropping it ends its threads. After an error it ends.
+/// A sequence of batches. Dropping it ends its threads. It ends after an error.
 #[derive(Debug)]
 pub struct Stream {
     channels: Vec<Receiver<Result<Batch, DataError>>>,
@@ -167,7 +167,7 @@ impl Iterator for Stream {
     fn next(&mut self) -> Option<Self::Item> {
         let channel = self.channels.get(self.next)?;
         self.next = (self.next + 1) % self.channels.len();
-        // A worker that is gone has made all of its batches, and the others have none that come later.
+        // A worker ends after its last batch, and no other worker has a later one.
         let batch = channel.recv().ok().map(|batch| batch.and_then(|batch| self.count_corrupt(batch)));
         if !matches!(batch, Some(Ok(_))) {
             self.channels.clear();
@@ -177,8 +177,8 @@ impl Iterator for Stream {
 }
 
 impl Stream {
-    /// Keeps of the skipped images those not seen before. Counted here and not in the workers, which are ahead by a
-    /// number of batches that depends on their speed.
+    /// Keeps only those skipped images that are new. The reader counts them, since the workers run ahead by a number of
+    /// batches that depends on their speed.
     fn count_corrupt(&self, mut batch: Batch) -> Result<Batch, DataError> {
         let mut known = self.corrupt.lock().unwrap_or_else(PoisonError::into_inner);
         batch.skipped.retain(|image| known.insert(image.name.clone()));
@@ -211,7 +211,7 @@ impl Source {
                 self.batch(epoch, &shuffled.1[start..start + self.batch_size])
             };
             let failed = batch.is_err();
-            // The reader is gone when it has seen enough.
+            // The reader drops its end when it has enough batches.
             if sender.send(batch).is_err() || failed {
                 return;
             }
@@ -249,8 +249,9 @@ impl Source {
     }
 }
 
-/// Before anything runs: does the transform make the wanted size? Images in files are of any size; if their size comes
-/// through, the first one that can be read tells it. `first` has one image more than may be left out.
+/// Checks before the run whether the transform makes the wanted size. If the output size depends on that of image files, the
+/// first readable image of `first` decides. `first` has one image more than the number of unreadable images that may be
+/// skipped.
 fn check_size(data: &DataSet, first: &[u32], transform: &Transform, wanted: Size) -> Result<(), DataError> {
     let channels = if data.channels() == 1 { wanted.channels } else { data.channels() };
     let stored = data.size().map(|size| (size.height, size.width));

@@ -1,8 +1,8 @@
 //! Images and labels for training: data sets, splits, transforms and a loader with worker threads.
 //!
-//! A [`DataSet`] knows all labels at once and decodes images on request; [`load`] opens the data set of an experiment.
-//! A [`Loader`] makes batches of it. The transform of an image depends on seed, epoch and image, not on the number of
-//! threads or their timing.
+//! A [`DataSet`] holds all labels in memory and decodes images on request; [`load`] opens the data set of an experiment. A
+//! [`Loader`] makes batches of it. The transform of an image depends on seed, epoch and image, not on the number of threads
+//! or their timing.
 
 mod cifar;
 mod dataset;

@@ -8,20 +8,21 @@ use crate::config::{DataConfig, DataSetKind};
 /// Training and test images.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
-    /// Images to train and to search on.
+    /// Images for training and searching.
     pub train: DataSet,
-    /// The indices of those that are used.
+    /// Indices of the training images to use.
     pub train_images: Vec<u32>,
     /// Images for evaluating a trained network.
     pub test: DataSet,
-    /// The indices of those that are used.
+    /// Indices of the test images to use.
     pub test_images: Vec<u32>,
 }
 
-/// Opens a data set. Images in files are decoded to `channels`; which images are used, if not all, is drawn by the seed.
+/// Opens a data set. Image files are decoded to `channels`. If the experiment limits the number of images, the seed selects
+/// them.
 ///
 /// # Errors
-/// If files are missing (with what to install or download) or are not what they should be.
+/// If files are missing (the hint says what to install or download) or have the wrong format.
 pub fn open(config: &DataConfig, channels: usize, seed: u64) -> Result<Opened, DataError> {
     let path = config.path.as_deref();
     let listed = |list: Option<&Path>, key: &str| {

@@ -1,27 +1,27 @@
-//! Random numbers that depend only on their purpose.
+//! Random streams that depend only on seed, purpose, epoch and index.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// What random numbers are for. Different purposes get unrelated streams of one seed.
+/// The purpose of random numbers. Different purposes get independent streams of one seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// Splitting a set in two.
     Split = 1,
-    /// The order of the images in an epoch.
+    /// Order of the images in an epoch.
     Order = 2,
-    /// The changes made to an image.
+    /// Random transforms of an image.
     Augment = 3,
     /// Drawing architectures.
     Architectures = 4,
     /// The generations of an evolution.
     Evolution = 5,
-    /// Drawing and mutating networks that are trained by themselves.
+    /// Sampling and mutating networks that a search trains one by one.
     Trials = 6,
 }
 
-/// The random stream of one seed, purpose, epoch and index. The four fill the generator's key, so no two streams are
-/// the same.
+/// The random stream of one seed, purpose, epoch and index. These four numbers are the generator's key, so all streams
+/// differ.
 #[must_use]
 pub fn stream(seed: u64, purpose: Purpose, epoch: u64, index: u64) -> ChaCha8Rng {
     let mut key = [0; 32];

@@ -1,11 +1,11 @@
-//! Stratified splits: every class has its share on both sides.
+//! Stratified splits: both parts have the same class proportions.
 
 use rand::seq::SliceRandom;
 
 use super::random::{Purpose, stream};
 
-/// Splits all indices in two disjoint parts that together are all of them; of every class, `portion` goes to the first.
-/// Which ones is drawn by the seed. Both parts come in ascending order.
+/// Splits all indices into two disjoint parts. The first part gets `portion` of every class, selected at random with the
+/// seed. Both parts are in ascending order.
 #[must_use]
 pub fn split_stratified(labels: &[u32], portion: f64, seed: u64) -> (Vec<u32>, Vec<u32>) {
     let total = (labels.len() as f64 * portion.clamp(0.0, 1.0)).floor() as usize;
@@ -22,13 +22,13 @@ pub fn split_stratified(labels: &[u32], portion: f64, seed: u64) -> (Vec<u32>, V
     (first, second)
 }
 
-/// A stratified part of some indices, at most `count` of them.
+/// A stratified selection of at most `count` indices.
 #[must_use]
 pub fn take_stratified(labels: &[u32], count: usize, seed: u64) -> Vec<u32> {
     if count >= labels.len() {
         return (0..labels.len() as u32).collect();
     }
-    // Half an image more, so that rounding in the division is not one image less.
+    // Half an image more, so that rounding of the quotient does not lose an image.
     split_stratified(labels, (count as f64 + 0.5) / labels.len() as f64, seed).0
 }
 
@@ -44,8 +44,8 @@ fn by_class(labels: &[u32]) -> Vec<Vec<u32>> {
     classes
 }
 
-/// Shares of the classes that add up to `total`: each its part rounded down, and what is left over to those that lost
-/// most by rounding.
+/// Class sizes that add up to `total`: each share is rounded down, and the remainder goes to the classes with the largest
+/// rounding loss.
 fn shares(sizes: &[usize], total: usize) -> Vec<usize> {
     let all: usize = sizes.iter().sum();
     if all == 0 {

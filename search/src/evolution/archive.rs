@@ -1,4 +1,4 @@
-//! The archive: all architectures that a search has scored, each once.
+//! The archive: all distinct architectures that a search has scored.
 
 use std::collections::HashSet;
 
@@ -18,13 +18,13 @@ pub(super) struct Archive<'a> {
 }
 
 impl<'a> Archive<'a> {
-    /// An archive that is to hold at most `wanted` architectures: no more than the space has.
+    /// An archive of at most `wanted` architectures, and no more than the space has.
     pub(super) fn new(space: &'a Space, budget: &'a Budget<'a>, scorer: &'a mut dyn Scorer, wanted: usize) -> Self {
         let wanted = usize::try_from(space.architectures()).map_or(wanted, |all| wanted.min(all));
         Self { space, budget, scorer, known: HashSet::new(), evaluated: Vec::new(), sampled: 0, wanted }
     }
 
-    /// Judges an architecture; whether it is a new one within the budget.
+    /// Scores an architecture if it is new and within the budget. Returns whether it was.
     pub(super) fn offer(&mut self, arch: Arch) -> Result<bool, EvolutionError> {
         self.sampled += 1;
         let sampling = Sampling { evaluated: self.evaluated.len(), wanted: self.wanted, sampled: self.sampled };
@@ -44,7 +44,7 @@ impl<'a> Archive<'a> {
         Ok(true)
     }
 
-    /// Whether there is nothing left to find.
+    /// Whether it holds the wanted number of architectures.
     pub(super) fn is_full(&self) -> bool {
         self.evaluated.len() >= self.wanted
     }
@@ -57,7 +57,7 @@ impl<'a> Archive<'a> {
         self.evaluated.len()
     }
 
-    /// The best by score and, up to as many, those of the front, evenly spread.
+    /// The `count` best by score, and at most `count` of the front, evenly spread.
     pub(super) fn parents(&self, count: usize) -> Vec<Arch> {
         let mut by_score: Vec<&Candidate> = self.evaluated.iter().collect();
         by_score.sort_by(|a, b| b.score.total_cmp(&a.score));
@@ -67,7 +67,7 @@ impl<'a> Archive<'a> {
         best.chain(front.into_iter().step_by(step).map(|candidate| candidate.arch)).collect()
     }
 
-    /// What was found.
+    /// The result of the search.
     pub(super) fn outcome(self) -> Result<Outcome, EvolutionError> {
         let front = front(&self.evaluated);
         let best = front.last().cloned().ok_or(EvolutionError::NothingFound { sampled: self.sampled })?;

@@ -18,17 +18,17 @@ struct Bound<'a> {
     costs: Costs<'a>,
     lower: f64,
     upper: f64,
-    /// Of a constraint the least that it should have.
+    /// The value that a constraint's winner should have at least.
     wanted: f64,
 }
 
 impl<'a> Budget<'a> {
-    /// The budget of an experiment: upper and lower bounds, and the target of a constraint as an upper bound. A quantity of
-    /// which nothing is bounded is followed all the same. `factor` says what a regularizer's latencies by the LUT are
-    /// multiplied by before they are compared.
+    /// The budget of an experiment: upper and lower bounds, and the target of a constraint as an upper bound. Quantities
+    /// without bounds are computed as well. `factor` gives the calibration factor of a regularizer's LUT, which multiplies
+    /// the latencies before the comparison.
     ///
     /// # Errors
-    /// Layers that a LUT does not know.
+    /// Layers without an entry in a LUT.
     pub fn new(
         space: &Space,
         regularizers: &'a [LoadedRegularizer],
@@ -48,7 +48,7 @@ impl<'a> Budget<'a> {
         Ok(Self { bounds: regularizers.iter().map(bound).collect::<Result<_, _>>()? })
     }
 
-    /// The part of the budget that a constraint's winner has to be in, just below the target.
+    /// The part of the budget just below the target, where a constraint's winner has to be.
     #[must_use]
     pub fn near_target(mut self) -> Self {
         self.bounds.iter_mut().for_each(|bound| bound.lower = bound.lower.max(bound.wanted));
@@ -61,10 +61,10 @@ impl<'a> Budget<'a> {
         self.bounds.iter().map(|bound| bound.name).collect()
     }
 
-    /// The quantities of an architecture; `None` if one is out of bounds.
+    /// The quantities of an architecture, in the regularizers' order; `None` if one is out of bounds.
     ///
     /// # Errors
-    /// A cost that is not known.
+    /// An unknown cost.
     pub fn values(&self, arch: &Arch) -> Result<Option<Vec<f64>>, CostError> {
         let mut values = Vec::with_capacity(self.bounds.len());
         for bound in &self.bounds {
@@ -80,7 +80,7 @@ impl<'a> Budget<'a> {
     /// Which of many architectures are within the bounds; latencies may be those of the batch form ([`Costs::of_all`]).
     ///
     /// # Errors
-    /// A cost that is not known.
+    /// An unknown cost.
     pub fn admitted(&self, space: &Space, archs: &[Arch]) -> Result<Vec<bool>, CostError> {
         let mut admitted = vec![true; archs.len()];
         for bound in &self.bounds {
@@ -91,21 +91,21 @@ impl<'a> Budget<'a> {
         Ok(admitted)
     }
 
-    /// The quantities of an architecture, also of one that is out of bounds.
+    /// The quantities of an architecture, even if it is out of bounds.
     ///
     /// # Errors
-    /// A cost that is not known.
+    /// An unknown cost.
     pub fn quantities(&self, arch: &Arch) -> Result<Vec<f64>, CostError> {
         self.bounds.iter().map(|bound| bound.costs.of(arch)).collect()
     }
 
-    /// How many draws may be spent on each architecture that is wanted: as many as take a few seconds for some thousands.
-    /// A budget that draws meet less often gets fewer architectures.
+    /// Maximum number of draws per wanted architecture, so that some thousand architectures take a few seconds. A tighter
+    /// budget yields fewer architectures.
     pub(super) fn patience(&self) -> u64 {
         if self.bounds.iter().all(|bound| bound.costs.is_tabulated()) { 1000 } else { 10 }
     }
 
-    /// For every quantity the architecture that has the least of it: where to begin if draws find nothing.
+    /// For every quantity, the architecture with the smallest value: starting points if draws find too few.
     pub(super) fn cheapest(&self, space: &Space) -> Result<Vec<Arch>, CostError> {
         self.bounds.iter().map(|bound| Ok(bound.costs.minimum(space)?.arch)).collect()
     }

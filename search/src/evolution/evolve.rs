@@ -12,14 +12,14 @@ use super::{Budget, EvolutionError, Outcome, Scorer};
 use crate::config::Evolution;
 use crate::data::{Purpose, stream};
 
-/// Most draws for a child before it is given up: its neighbourhood may be known or out of the budget.
+/// Maximum number of draws for a child: all its neighbours may be known or out of the budget.
 const TRIES: u64 = 200;
 
-/// Evolves architectures within a budget. The first generation is drawn as [`super::sample`] does it; each next one
-/// descends from the best found so far and from the front. It ends early when a whole generation brings nothing new.
+/// Evolves architectures within a budget. The first generation is sampled as in [`super::sample`]. Each later one descends
+/// from the best architectures so far and from the front. The evolution stops early if a generation finds nothing new.
 ///
 /// # Errors
-/// If nothing within the budget is found, a cost is not known, or the scorer fails.
+/// If no architecture is within the budget, a cost is unknown, or the scorer fails.
 pub fn evolve(
     space: &Space,
     budget: &Budget<'_>,
@@ -32,7 +32,7 @@ pub fn evolve(
     let mut archive = Archive::new(space, budget, scorer, settings.evaluated());
     fill(&mut archive, population, seed)?;
     if archive.len() < population {
-        // The budget is tight: begin at its cheap end.
+        // The budget is tight: add the cheapest architectures.
         for arch in budget.cheapest(space)? {
             archive.offer(arch)?;
         }
@@ -57,13 +57,13 @@ pub fn evolve(
     archive.outcome()
 }
 
-/// A mutated copy of one ancestor, or a mixture of two.
+/// A mutated copy of one ancestor, or a crossover of two.
 fn descendant(choices: &[Choice], ancestors: &[Arch], settings: &Evolution, rng: &mut ChaCha8Rng) -> Option<Arch> {
     let mut arch = ancestors.choose(rng)?.clone();
     if rng.random_bool(settings.mutated) {
         let certain = rng.random_range(0..choices.len().max(1));
         for (i, (selected, choice)) in arch.0.iter_mut().zip(choices).enumerate() {
-            // One choice changes for certain, so that a small probability does not waste draws.
+            // One choice is always redrawn, so that a small probability does not waste draws.
             if i == certain || rng.random_bool(settings.mutation) {
                 *selected = rng.random_range(0..choice.candidates.len()) as u16;
             }

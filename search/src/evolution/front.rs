@@ -6,9 +6,9 @@ use nasprof_spaces::Space;
 use super::Candidate;
 use crate::csv_text::csv_bytes;
 
-/// Those that none other beats in both, score and first quantity, by that quantity ascending; so the last one has the
-/// highest score. Of architectures that are equal in both, the first in the order of selections is kept. Without a
-/// quantity it is the best one alone.
+/// The candidates that no other one dominates in score and first quantity, sorted by that quantity in ascending order. So
+/// the last one has the highest score. Of equal candidates, the first in the order of selections is kept. Without a quantity
+/// the front is the best candidate alone.
 #[must_use]
 pub fn front(candidates: &[Candidate]) -> Vec<Candidate> {
     let cost = |candidate: &Candidate| candidate.values.first().copied().unwrap_or(0.0);

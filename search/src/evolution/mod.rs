@@ -1,5 +1,5 @@
 //! Search over whole architectures within a budget: evolution (Real et al. 2019; Cai et al., "Once-for-All"), and
-//! independent samples as the baseline that every other search has to beat.
+//! independent samples as the baseline for every other search.
 //!
 //! Both need a [`Scorer`]: a trained supernet, a table, or a score without training. The budget is hard: no
 //! architecture outside it is ever scored.
@@ -31,26 +31,26 @@ pub use trained::{Beside, OnTable, TrainedError};
 
 /// Judges architectures; higher is better.
 pub trait Scorer {
-    /// The score of an architecture. It is asked once for each.
+    /// The score of an architecture. A search asks once for each.
     ///
     /// # Errors
-    /// Whatever keeps it from judging; the search ends with it.
+    /// Any failure to score; it ends the search.
     fn score(&mut self, arch: &Arch) -> Result<f64, Box<dyn Error + Send + Sync>>;
 
-    /// Is told after every sample how far the search is; whether it is to go on.
+    /// Receives the progress after every sample. Returns whether the search goes on.
     fn goes_on(&mut self, _sampling: &Sampling) -> bool {
         true
     }
 }
 
-/// How far a search is.
+/// Progress of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sampling {
     /// Different architectures scored so far.
     pub evaluated: usize,
-    /// The most that will be scored.
+    /// Maximum number of architectures to score.
     pub wanted: usize,
-    /// Architectures sampled so far, also those out of the budget or known already.
+    /// Architectures sampled so far, including those out of the budget and duplicates.
     pub sampled: u64,
 }
 
@@ -71,38 +71,38 @@ pub struct Candidate {
     pub values: Vec<f64>,
 }
 
-/// What a search has found.
+/// The result of a search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
-    /// The architecture with the highest score, of equal ones the one with the least of the first quantity.
+    /// The architecture with the highest score; of equal ones, the one with the smallest first quantity.
     pub best: Candidate,
-    /// Those that none other beats in both, score and the budget's first quantity; by that quantity, ascending.
+    /// The Pareto front of score and the budget's first quantity, in ascending order of that quantity.
     pub front: Vec<Candidate>,
-    /// Different architectures that were scored.
+    /// Number of distinct scored architectures.
     pub evaluated: usize,
-    /// Architectures that were drawn, also those out of the budget or known already.
+    /// Number of sampled architectures, including those out of the budget and duplicates.
     pub sampled: u64,
 }
 
-/// A search that cannot go on.
+/// An error that ends a search.
 #[derive(Debug, ThisError)]
 pub enum EvolutionError {
-    /// A cost is not known.
+    /// A cost is unknown.
     #[error(transparent)]
     Cost(#[from] CostError),
     /// The scorer failed.
     #[error("the score of an architecture: {0}")]
     Scorer(Box<dyn Error + Send + Sync>),
-    /// The scorer gave no number.
+    /// The scorer returned NaN or an infinite number.
     #[error("the score of an architecture is {0}")]
     NoNumber(f64),
-    /// It was ended from outside.
+    /// The caller ended the search.
     #[error("interrupted after {evaluated} architectures")]
     Interrupted {
         /// How many were scored.
         evaluated: usize,
     },
-    /// Nothing within the budget was found.
+    /// No sampled architecture is within the budget.
     #[error("none of {sampled} sampled architectures is within the budget")]
     NothingFound {
         /// How many were drawn.
@@ -111,7 +111,7 @@ pub enum EvolutionError {
 }
 
 impl Score {
-    /// Its name, as files have it.
+    /// Its name in files.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -26,12 +26,12 @@ pub struct SampledResult {
     pub format_version: u32,
     /// The winner.
     pub arch: ArchFile,
-    /// Its latency: wanted, estimated and measured.
+    /// Its target, limit, estimated and measured latency.
     #[serde(flatten)]
     pub latency: Latency,
-    /// What stood in for accuracy, by the experiment's choice.
+    /// The score of the experiment, which substitutes for accuracy.
     pub score: String,
-    /// Its value for the winner.
+    /// The score of the winner.
     pub value: f64,
     /// The winner's quantities, in the order of the experiment's regularizers.
     pub quantities: Vec<Bounded>,
@@ -39,18 +39,18 @@ pub struct SampledResult {
     pub params: u64,
     /// Multiply-accumulates of the winner for one image.
     pub macs: u64,
-    /// Different architectures that were scored.
+    /// Number of distinct scored architectures.
     #[serde(alias = "judged")]
     pub evaluated: usize,
-    /// Architectures that were sampled.
+    /// Number of sampled architectures.
     #[serde(alias = "drawn")]
     pub sampled: u64,
-    /// Architectures of the front in `pareto.csv`.
+    /// Number of architectures in `pareto.csv`.
     pub front: usize,
-    /// Of a search on a table of trained networks.
+    /// Additional results of a search on a table of trained networks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_table: Option<OnTable>,
-    /// Time of the search.
+    /// Duration of the search in seconds.
     pub seconds: f64,
     /// The experiment's seed.
     pub seed: u64,
@@ -72,9 +72,9 @@ impl Found for SampledResult {
 pub struct Bounded {
     /// `latency`, `memory`, `params` or `macs`.
     pub quantity: String,
-    /// The most that was allowed.
+    /// The upper bound or target.
     pub upper: Option<f64>,
-    /// What the winner has by LUT and graph.
+    /// The winner's value, estimated by LUT and graph.
     pub estimated: f64,
 }
 
@@ -84,18 +84,18 @@ pub enum RunError {
     /// The experiment cannot be run.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The search found nothing or cannot judge.
+    /// The search found nothing or cannot score.
     #[error(transparent)]
     Evolution(#[from] EvolutionError),
-    /// The table of trained networks cannot be used, or a search on it finds nothing.
+    /// The table of trained networks cannot be used, or a search on it found nothing.
     #[error(transparent)]
     Trained(#[from] TrainedError),
-    /// The run folder cannot be used, or a file of it not be read or written.
+    /// The run folder cannot be used, or one of its files cannot be read or written.
     #[error(transparent)]
     Folder(#[from] FolderError),
 }
 
-/// A score by counts, told to whoever watches.
+/// A scorer by parameters or MACs that reports its progress.
 struct Watched<'a> {
     costs: Costs<'static>,
     watch: &'a mut dyn FnMut(&Sampling) -> bool,
@@ -111,13 +111,13 @@ impl Scorer for Watched<'_> {
     }
 }
 
-/// Runs a search by evolution or by independent draws, and writes `config.toml`, `arch.json`, `pareto.csv` and
-/// `result.json` into its folder. A search that is resumed is made again: it takes seconds and gives the same, with another
-/// `factor` within the budget of a device that is so much slower than its LUT. `watch` is told after every sample how far the
-/// search is, and ends it by `false`; nothing is written then.
+/// Runs a search without training, and writes `config.toml`, `arch.json`, `pareto.csv` and `result.json` into its folder. A
+/// resumed search runs again from the start: it takes seconds and gives the same result. `factor` multiplies the LUT's
+/// latencies, for a device that is slower or faster than its LUT by this factor. `watch` receives the progress after every
+/// sample. If it returns `false`, the search ends and writes nothing.
 ///
 /// # Errors
-/// If the experiment is another kind of search or makes no sense, the folder holds another run, or nothing is found.
+/// If the experiment is invalid or another kind of search, the folder holds another run, or the search finds nothing.
 pub fn run(
     experiment: Experiment,
     folder: &Path,
@@ -154,7 +154,7 @@ pub fn run(
     let latency = Latency::new(&plan, &outcome.best.values, factor);
     let mut found = sampled_result(&plan, &budget, score, &outcome, latency, seconds)?;
     found.on_table = searched.as_ref().map(|searched| searched.on_table.clone());
-    // Only now: a search that finds nothing leaves no folder that would refuse the next one.
+    // Only now, so that a search that finds nothing leaves no folder that refuses the next run.
     let fail = |source| FolderError::file(folder, source);
     fs::create_dir_all(folder).map_err(fail)?;
     if existing == Existing::Overwrite {
@@ -194,7 +194,7 @@ fn sampled_result(
         upper: regularizer.settings.limit(),
         estimated,
     });
-    // Exact for both: the counts of a network are whole numbers.
+    // The conversion is exact: the counts of a network are whole numbers.
     let count = |score| Ok::<u64, RunError>(costs(plan, score)?.of(&best.arch).map_err(EvolutionError::from)? as u64);
     Ok(SampledResult {
         format_version: 1,
@@ -215,7 +215,7 @@ fn sampled_result(
 }
 
 impl SampledResult {
-    /// Writes it into a run folder, as its result, with the list of the run's files.
+    /// Writes the result into a run folder, with the list of the run's files.
     ///
     /// # Errors
     /// If a file cannot be written.

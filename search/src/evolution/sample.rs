@@ -6,14 +6,14 @@ use super::archive::Archive;
 use super::{Budget, EvolutionError, Outcome, Scorer};
 use crate::data::{Purpose, stream};
 
-/// Most draws that a tight budget is tried with: about a minute with tabulated costs.
+/// Maximum number of draws for a tight budget: about a minute with tabulated costs.
 const MOST_DRAWS: u64 = 50_000_000;
 
-/// Draws architectures uniformly until `samples` different ones within the budget were evaluated, or the budget turns out too
-/// tight for that (the outcome tells how many were).
+/// Draws architectures uniformly until `samples` distinct ones within the budget are evaluated. If the budget is too tight
+/// for that, it evaluates fewer; the outcome has the number.
 ///
 /// # Errors
-/// If nothing within the budget is found, a cost is not known, or the scorer fails.
+/// If no architecture is within the budget, a cost is unknown, or the scorer fails.
 pub fn sample(
     space: &Space,
     budget: &Budget<'_>,
@@ -26,7 +26,7 @@ pub fn sample(
     archive.outcome()
 }
 
-/// Draws until the archive has so many architectures.
+/// Draws until the archive holds `wanted` architectures, up to a maximum number of draws.
 pub(super) fn fill(archive: &mut Archive<'_>, wanted: usize, seed: u64) -> Result<(), EvolutionError> {
     let mut rng = stream(seed, Purpose::Evolution, 0, 0);
     let draws = (wanted as u64).saturating_mul(archive.patience()).min(MOST_DRAWS.max(wanted as u64));

@@ -6,11 +6,11 @@ use crate::config::{Experiment, LoadedRegularizer, Plan};
 use crate::methods::Method;
 use crate::methods::simulate::{Comparison, compare};
 
-/// Compares random search, regularised evolution, local search and the experiment's own search on its table, at each of the costs and
-/// with many seeds.
+/// Compares random search, regularised evolution, local search and the experiment's own search on its table, at each cost
+/// and with many seeds.
 ///
 /// # Errors
-/// An experiment that cannot be run, a table that cannot be used, a budget that none of its networks meets.
+/// An invalid experiment, an unusable table, or a budget that none of its networks meets.
 pub fn simulate(experiment: Experiment, costs: &[f64], seeds: u32) -> Result<Comparison, RunError> {
     let plan = Plan::new(experiment)?;
     let budget =

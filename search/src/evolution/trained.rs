@@ -1,4 +1,4 @@
-//! Searches whose networks are trained by themselves, on a table that answers for the trainings.
+//! Searches that train networks one by one, on a table that replaces the trainings.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ pub enum TrainedError {
         /// Networks of the table.
         networks: usize,
     },
-    /// A cost is not known.
+    /// A cost is unknown.
     #[error(transparent)]
     Cost(#[from] CostError),
     /// The table of candidates cannot be written.
@@ -40,31 +40,31 @@ pub enum TrainedError {
     Config(#[from] ConfigError),
 }
 
-/// What a search on a table says besides its winner.
+/// Results of a search on a table besides its winner.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OnTable {
     /// Epochs of a full training.
     pub epochs: u32,
-    /// What the search would have cost, in full trainings.
+    /// The cost of the search if it trained, in full trainings.
     pub trainings: f64,
     /// Share of the test images that the winner classifies correctly.
     pub test_accuracy: f64,
     /// Random search at the same cost, with the same seed.
     pub random: Beside,
-    /// The best test accuracy of all networks within the budget.
+    /// The best test accuracy of all networks in the table within the budget.
     pub best_test_accuracy: f64,
 }
 
-/// A search beside another.
+/// A baseline search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Beside {
-    /// What it would have cost, in full trainings.
+    /// Its cost if it trained, in full trainings.
     pub trainings: f64,
     /// Share of the validation images that its winner classifies correctly.
     pub valid_accuracy: f64,
-    /// The same of the test images.
+    /// Share of the test images that its winner classifies correctly.
     pub test_accuracy: f64,
 }
 
@@ -76,7 +76,7 @@ pub(super) struct Searched {
 }
 
 impl Searched {
-    /// Writes what became of each network.
+    /// Writes the fate of each network.
     pub(super) fn write(&self, plan: &Plan, folder: &Path) -> Result<(), TrainedError> {
         let (space, path) = (&plan.space, folder.join("candidates.parquet"));
         Ok(write_candidates(&path, &space.name, &space.choices, &self.candidates)?)
@@ -102,7 +102,7 @@ pub(super) fn pool<'a>(plan: &'a Plan, table: &AccuracyTable, budget: &Budget<'_
     Ok(pool)
 }
 
-/// The method of a searcher, if the table knows what it asks for.
+/// The method of a searcher. Fails if the table lacks one of its scores.
 pub(super) fn method(searcher: &Searcher, table: &AccuracyTable) -> Result<Method, TrainedError> {
     let key = |key: &str, problem: String| ConfigError::Key { key: key.to_owned(), problem };
     let method = Method::of(searcher, table.epochs(), table.has_curves());

@@ -1,4 +1,4 @@
-//! `checkpoint/state.json`: what makes some files a checkpoint.
+//! `checkpoint/state.json`: the state of a checkpoint and the list of its files.
 
 use std::fs;
 use std::path::{Component, Path};
@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use super::sealed::{seal, unseal};
 use super::{FolderError, Part};
 
-/// The file that makes a checkpoint one, below the run folder.
+/// The main file of a checkpoint, relative to the run folder.
 pub const STATE: &str = "checkpoint/state.json";
-/// A larger state is none of ours.
+/// Size limit in bytes; our states are smaller.
 const MAX_STATE: u64 = 1 << 28;
 const VERSION: u32 = 2;
 
-/// A checkpoint: what it is of, the files it stands on and the numbers of the run.
+/// A checkpoint: the digests of its inputs, the files it needs and the state of the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoint<T> {
@@ -24,29 +24,29 @@ pub struct Checkpoint<T> {
     pub space: String,
     /// Digest of the images.
     pub data: String,
-    /// The experiment, as `config.toml` has it.
+    /// The experiment: the text of `config.toml`.
     pub experiment: String,
-    /// Epochs that are done, those of the warm-up included.
+    /// Completed epochs, including the warm-up.
     pub epochs: u32,
     /// The file of the tensors, in the folder of the checkpoint.
     pub tensors: String,
     /// All files that the run needs to go on.
     pub files: Vec<Part>,
-    /// The numbers.
+    /// The state of the run besides its tensors.
     pub state: T,
 }
 
-/// A checkpoint without its numbers.
+/// A checkpoint without its state.
 pub type Header = Checkpoint<IgnoredAny>;
 
 impl<T> Checkpoint<T> {
-    /// A checkpoint of the current format; see the fields.
+    /// A checkpoint of the current format; `of` is `(space, data, experiment)`.
     pub fn new(of: (String, String, String), epochs: u32, tensors: String, files: Vec<Part>, state: T) -> Self {
         let (space, data, experiment) = of;
         Self { format_version: VERSION, space, data, experiment, epochs, tensors, files, state }
     }
 
-    /// Checks every file that the checkpoint stands on.
+    /// Checks every file that the checkpoint needs.
     ///
     /// # Errors
     /// The first file that is missing or altered.
@@ -59,24 +59,24 @@ impl<T: Serialize> Checkpoint<T> {
     /// The text of `state.json`.
     ///
     /// # Errors
-    /// Numbers that have no form in JSON.
+    /// Numbers that JSON cannot represent.
     pub fn to_text(&self) -> serde_json::Result<String> {
         seal(self)
     }
 }
 
-/// The checkpoint of a run folder without its numbers, if there is one.
+/// The checkpoint of a run folder without its state, if there is one.
 ///
 /// # Errors
-/// As [`read_checkpoint`].
+/// Those of [`read_checkpoint`].
 pub fn read_header(folder: &Path) -> Result<Option<Header>, FolderError> {
     read_checkpoint(folder)
 }
 
-/// The checkpoint of a run folder, if there is one. Its files are not checked yet.
+/// The checkpoint of a run folder, if there is one. Does not check its files.
 ///
 /// # Errors
-/// One that is altered, of a version without checksums or of one that is not known.
+/// A checkpoint that is altered, without checksums or of an unknown format version.
 pub fn read_checkpoint<T: DeserializeOwned>(folder: &Path) -> Result<Option<Checkpoint<T>>, FolderError> {
     let path = folder.join(STATE);
     match fs::metadata(&path) {

@@ -11,34 +11,34 @@ use crate::job::Existing;
 use crate::lut_files;
 
 const CONFIG: &str = "config.toml";
-/// Files that only a run that got somewhere leaves.
+/// Files that only a run with results leaves.
 const REMAINS: [&str; 5] = ["metrics.csv", "networks.jsonl", "pareto.csv", "result.json", "run.sha256"];
 
-/// What an experiment finds in its folder.
+/// The state of an experiment's folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claim {
-    /// Nothing: the run begins.
+    /// No run: a new one begins.
     New,
-    /// The same experiment, with so many epochs done.
+    /// A run of the same experiment, with `epochs` completed.
     Resumed {
-        /// Epochs, those of the warm-up included; 0 before the first checkpoint.
+        /// Completed epochs, including the warm-up; 0 before the first checkpoint.
         epochs: u32,
-        /// Whether these are all of them.
+        /// Whether the run is finished.
         finished: bool,
     },
-    /// The same experiment, finished with fewer epochs.
+    /// A finished run of the same experiment with fewer epochs.
     Extended {
-        /// Epochs of the finished run, without those of the warm-up.
+        /// Epochs of the finished run, without the warm-up.
         from: u32,
     },
 }
 
-/// Decides whether a search or a training with checkpoints may run in a folder. A finished run is extended when only
-/// `training.epochs` differs and is larger; `training.compute` may differ always.
+/// Decides whether a search or a training with checkpoints may run in a folder. A finished run can be extended if only
+/// `training.epochs` differs and is larger. `training.compute` and `training.processes` may always differ.
 ///
 /// # Errors
-/// A folder that holds a run if that is not to be resumed, and if it is one of another experiment (the error has the keys); a file that is
-/// missing, altered or unreadable; a LUT that is another one by now.
+/// A folder that holds a run, if `existing` refuses it; a run of another experiment (the error lists the keys); a missing,
+/// altered or unreadable file; a LUT that has changed.
 pub fn claim(folder: &Path, experiment: &Experiment, existing: Existing) -> Result<Claim, FolderError> {
     if existing == Existing::Overwrite {
         return Ok(Claim::New);
@@ -56,7 +56,7 @@ pub fn claim(folder: &Path, experiment: &Experiment, existing: Existing) -> Resu
     }
     .computed_as(experiment);
     let epochs = header.as_ref().map_or(0, |header| header.epochs);
-    // Searches that train single networks keep a journal in place of a checkpoint.
+    // Searches that train networks one by one keep a journal instead of a checkpoint.
     let has_journal = kept.searcher.as_ref().is_some_and(|searcher| searcher.trainings().is_some());
     let finished = if has_journal { folder.join("run.sha256").exists() } else { is_finished(&kept, epochs) };
     let (path, differences) = (folder.to_owned(), kept.differences(experiment));
@@ -80,10 +80,10 @@ pub fn claim(folder: &Path, experiment: &Experiment, existing: Existing) -> Resu
     Ok(claim)
 }
 
-/// The same for a search without checkpoints, which takes seconds and is made again when it is resumed.
+/// As [`claim`], for a search without checkpoints: it takes seconds, and a resumed one runs again.
 ///
 /// # Errors
-/// As [`claim`].
+/// Those of [`claim`].
 pub fn claim_sampled(folder: &Path, experiment: &Experiment, existing: Existing) -> Result<Claim, FolderError> {
     if existing == Existing::Overwrite {
         return Ok(Claim::New);
@@ -107,12 +107,12 @@ fn is_finished(experiment: &Experiment, epochs: u32) -> bool {
     epochs > 0 && experiment.training.as_ref().is_some_and(|training| training.all_epochs() == epochs)
 }
 
-/// The experiment that a checkpoint is of. `config.toml` has to be the same, or if that is finished one that extends it: an
-/// extension that was interrupted before its first epoch has written only that.
+/// The experiment of a checkpoint. `config.toml` must be the same, or extend a finished one: an extension that is
+/// interrupted before its first epoch has only written `config.toml`.
 fn of_checkpoint(folder: &Path, header: &Header, config: &Experiment) -> Result<Experiment, FolderError> {
     let fail = |e| FolderError::format(&folder.join(STATE), format!("not a checkpoint: {e}"));
     let kept = Experiment::parse(&header.experiment, &[]).map_err(fail)?;
-    // It was written before the first checkpoint of wherever the run is computed by now.
+    // `config.toml` may already name the device and processes of a resumed run, and the checkpoint not yet.
     let moved = kept.computed_as(config);
     if *config == moved || (is_finished(&kept, header.epochs) && moved.is_extended_by(config)) {
         return Ok(kept);
@@ -120,7 +120,7 @@ fn of_checkpoint(folder: &Path, header: &Header, config: &Experiment) -> Result<
     Err(FolderError::OtherConfig { path: folder.join(CONFIG), differences: moved.differences(config) })
 }
 
-/// `config.toml`; `None` only if there is no such file.
+/// Reads `config.toml`; `None` only if there is no such file.
 fn read_config(folder: &Path) -> Result<Option<Experiment>, FolderError> {
     let path = folder.join(CONFIG);
     match fs::read_to_string(&path) {
@@ -133,7 +133,7 @@ fn read_config(folder: &Path) -> Result<Option<Experiment>, FolderError> {
     }
 }
 
-/// A folder without `config.toml` is free, unless a run has left its results there.
+/// Accepts a folder without `config.toml`, unless it holds the results of a run.
 fn nothing_remains(folder: &Path) -> Result<(), FolderError> {
     if REMAINS.iter().any(|name| folder.join(name).exists()) {
         return Err(FolderError::Missing { path: folder.join(CONFIG) });

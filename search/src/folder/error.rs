@@ -1,4 +1,4 @@
-//! Why a folder cannot be used for a run.
+//! Errors of run folders.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,68 +7,68 @@ use thiserror::Error;
 
 use crate::config::Difference;
 
-/// A folder that cannot be used for a run.
+/// An error of a run folder.
 #[derive(Debug, Error)]
 pub enum FolderError {
-    /// It holds a run, and nobody asked to resume that.
+    /// The folder holds a run, and the user did not ask to resume it.
     #[error("{}: holds {} run already{}", path.display(), if *finished { "a finished" } else { "an unfinished" }, of(differences))]
     Occupied {
         /// The folder.
         path: PathBuf,
         /// Whether the run there is finished.
         finished: bool,
-        /// In what the run there (first) and the experiment that was asked for (second) differ.
+        /// Differences between the run in the folder (first) and the requested experiment (second).
         differences: Vec<Difference>,
     },
-    /// It holds a run of another experiment.
+    /// The folder holds a run of another experiment.
     #[error("{}: holds a run of another experiment: {}", path.display(), list(differences))]
     OtherExperiment {
         /// The folder.
         path: PathBuf,
-        /// In what the run there (first) and the experiment that was asked for (second) differ.
+        /// Differences between the run in the folder (first) and the requested experiment (second).
         differences: Vec<Difference>,
     },
-    /// A run can be extended only when it is finished.
+    /// The run is not finished, so it cannot be extended.
     #[error("{}: holds an unfinished run of fewer epochs: {}", path.display(), list(differences))]
     Unfinished {
         /// The folder.
         path: PathBuf,
-        /// The epochs there (first) and those asked for (second).
+        /// The epochs of the run (first) and the requested epochs (second).
         differences: Vec<Difference>,
     },
-    /// `config.toml` is not that of the checkpoint beside it.
+    /// `config.toml` does not match the checkpoint.
     #[error("{}: was changed after the checkpoint beside it was written: {}", path.display(), list_from(differences, "checkpoint", "file"))]
     OtherConfig {
         /// The file.
         path: PathBuf,
-        /// In what the checkpoint's experiment (first) and that of the file (second) differ.
+        /// Differences between the checkpoint's experiment (first) and the file (second).
         differences: Vec<Difference>,
     },
-    /// A file that the run stands on is not there.
+    /// A file that the run needs is missing.
     #[error("{}: is missing, and the run cannot go on without it", path.display())]
     Missing {
         /// The file.
         path: PathBuf,
     },
-    /// A file is not as the run wrote it.
+    /// A file was altered since the run wrote it.
     #[error("{}: was altered or damaged: its SHA-256 is not the one that the run wrote down", path.display())]
     Altered {
         /// The file.
         path: PathBuf,
     },
-    /// A LUT is another one than when the run was begun.
+    /// A LUT has changed since the run began.
     #[error("the LUT {} is not what it was when this run was begun", path.display())]
     OtherLut {
         /// The LUT.
         path: PathBuf,
     },
-    /// The images are others than when the run was begun.
+    /// The images have changed since the run began.
     #[error("{}: the images of the data set are not those that this run was begun with", path.display())]
     OtherData {
         /// The checkpoint.
         path: PathBuf,
     },
-    /// Not what it should be.
+    /// A file has the wrong format.
     #[error("{}: {problem}", path.display())]
     Format {
         /// The file.
@@ -76,7 +76,7 @@ pub enum FolderError {
         /// What is wrong.
         problem: String,
     },
-    /// A checkpoint of a version that wrote no checksums.
+    /// A checkpoint of a format version without checksums.
     #[error(
         "{}: format_version 1 has no checksums, so nothing shows that its files are as they were written: it cannot be resumed",
         path.display()
@@ -85,7 +85,7 @@ pub enum FolderError {
         /// The checkpoint.
         path: PathBuf,
     },
-    /// Another process runs in it.
+    /// Another process uses the folder.
     #[error("{}: another run is using this folder", path.display())]
     InUse {
         /// The folder.
@@ -102,7 +102,7 @@ pub enum FolderError {
 }
 
 impl FolderError {
-    /// A file that cannot be read or written; one that is not there is missing.
+    /// The error for a file that cannot be read or written; a missing file gives `Missing`.
     pub fn file(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
         if source.kind() == io::ErrorKind::NotFound { Self::Missing { path } } else { Self::File { path, source } }

@@ -1,4 +1,4 @@
-//! `run.sha256`: the files of a finished run, as `sha256sum --check` reads it.
+//! `run.sha256`: the files of a finished run, in the format of `sha256sum --check`.
 
 use std::fs;
 use std::io;
@@ -13,7 +13,7 @@ use super::{FolderError, Part};
 
 const MANIFEST: &str = "run.sha256";
 const RESULT: &str = "result.json";
-/// What a finished run may have, in the order of the list.
+/// Possible files of a finished run, in the order of the list.
 const FILES: [&str; 9] = [
     "config.toml",
     "luts.sha256",
@@ -26,8 +26,8 @@ const FILES: [&str; 9] = [
     RESULT,
 ];
 
-/// Writes a result and its architecture into a run folder, and the list of all its files. At any moment there is the old or
-/// the new file of each; without the list a result counts as unfinished.
+/// Writes a result, its architecture and the list of all files into a run folder. It replaces each file atomically. A result
+/// without the list counts as unfinished.
 ///
 /// # Errors
 /// If a file cannot be written.
@@ -48,10 +48,10 @@ pub fn write_result(folder: &Path, arch: Option<&ArchFile>, result: &impl Serial
     write(folder, MANIFEST, text.as_bytes())
 }
 
-/// Removes the list, before files on it are replaced: the run is then unfinished until its result is written.
+/// Removes the list before files on it are replaced. The run counts as unfinished until its result is written.
 ///
 /// # Errors
-/// If it cannot be removed.
+/// If the list cannot be removed.
 pub fn reopen(folder: &Path) -> Result<(), FolderError> {
     let list = folder.join(MANIFEST);
     match fs::remove_file(&list) {
@@ -60,10 +60,10 @@ pub fn reopen(folder: &Path) -> Result<(), FolderError> {
     }
 }
 
-/// The result of a finished run; `None` if it has none or was interrupted while it wrote it.
+/// The result of a finished run; `None` if it has none or was interrupted while writing it.
 ///
 /// # Errors
-/// A file of the run that is missing or not as it was written.
+/// A missing or altered file of the run.
 pub fn finished<T: DeserializeOwned>(folder: &Path) -> Result<Option<T>, FolderError> {
     let list = folder.join(MANIFEST);
     let text = match fs::read_to_string(&list) {

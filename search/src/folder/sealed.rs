@@ -1,6 +1,6 @@
-//! JSON that ends with a digest of itself, so that a single flipped bit is noticed.
+//! JSON that ends with a digest of itself, which detects a single flipped bit.
 //!
-//! The last member of the object is `sha256`: the digest of all text before its comma. It stays plain JSON.
+//! The last member of the object is `sha256`: the digest of all text before its comma. The result is plain JSON.
 
 use serde::Serialize;
 
@@ -8,10 +8,10 @@ use super::part::sha256;
 
 const MEMBER: &str = ",\"sha256\":\"";
 
-/// An object as JSON with its digest as the last member.
+/// Writes an object as JSON, with its digest as the last member.
 ///
 /// # Errors
-/// A value that has no form in JSON.
+/// A value that JSON cannot represent.
 pub(crate) fn seal(value: &impl Serialize) -> serde_json::Result<String> {
     let mut text = serde_json::to_string(value)?;
     let closed = text.pop();
@@ -20,7 +20,7 @@ pub(crate) fn seal(value: &impl Serialize) -> serde_json::Result<String> {
     Ok(format!("{text}{MEMBER}{digest}\"}}"))
 }
 
-/// The object without its digest, if that is right.
+/// The object without its digest, if the digest is correct.
 pub(crate) fn unseal(text: &str) -> Option<String> {
     let (body, digest) = text.trim_end().rsplit_once(MEMBER)?;
     let digest = digest.strip_suffix("\"}")?;

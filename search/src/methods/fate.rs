@@ -1,4 +1,4 @@
-//! What became of each network of a search, and the table of that.
+//! The fate of each network in a search, and the table of them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,10 +9,10 @@ use nasprof_graph::{Arch, Choice};
 use super::Progress;
 use crate::columns::{Column, TableError, write_columns};
 
-/// What became of a network.
+/// The fate of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// Its cheap scores were among the worst: it was not trained.
+    /// Not trained, because its cheap scores were among the worst.
     Ranked,
     /// Its training was stopped early.
     Stopped,
@@ -38,23 +38,23 @@ impl Fate {
     }
 }
 
-/// A network that a search looked at.
+/// A network that a search considered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
     /// The network.
     pub arch: Arch,
-    /// Its cheap scores, those that were asked for.
+    /// Its cheap scores, as far as the search requested them.
     pub scores: BTreeMap<String, f64>,
-    /// How far its training went; `None` if it was not trained.
+    /// Progress of its training; `None` if it was not trained.
     pub progress: Option<Progress>,
-    /// What became of it.
+    /// Its fate.
     pub fate: Fate,
 }
 
 /// Writes the fate of all networks as Parquet (`candidates.parquet` of a run folder); the file is replaced atomically.
 ///
 /// # Errors
-/// A file that cannot be written.
+/// If the file cannot be written.
 pub fn write_candidates(
     path: &Path,
     space: &str,

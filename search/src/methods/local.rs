@@ -6,7 +6,7 @@ use rand::seq::SliceRandom;
 use super::{Fault, Ledger};
 use crate::data::{Purpose, stream};
 
-/// Climbs from drawn networks until nothing more can be paid.
+/// Climbs from sampled networks until the budget is spent.
 pub(super) fn search(ledger: &mut Ledger<'_>, seed: u64) -> Result<(), Fault> {
     let mut rng = stream(seed, Purpose::Trials, 2, 0);
     while let Some(mut current) = ledger.draw_new(&mut rng)? {

@@ -9,16 +9,16 @@ use nasprof_spaces::Space;
 
 use super::Entry;
 
-/// Epochs that the benchmark trained each network for.
+/// Training epochs of each network in the benchmark.
 pub(super) const EPOCHS: u32 = 200;
 
-/// Data sets by their number of classes.
+/// Data sets, identified by their number of classes.
 const DATA_SETS: [(usize, &str); 3] = [(10, "cifar10"), (100, "cifar100"), (120, "imagenet16")];
 
 /// All networks of the space.
 ///
 /// # Errors
-/// What is wrong, with the line or cell at fault.
+/// What is wrong, and the line or cell.
 pub(super) fn read(bytes: &[u8], space: &Space) -> Result<Vec<(Arch, Entry)>, String> {
     let classes = space.graph.outputs().first().and_then(|&id| space.graph.node(id).shape.0.last().copied());
     let data_set = DATA_SETS.iter().find(|(count, _)| Some(*count) == classes).map(|(_, name)| *name);
@@ -58,7 +58,7 @@ pub(super) fn read(bytes: &[u8], space: &Space) -> Result<Vec<(Arch, Entry)>, St
     }
 }
 
-/// `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`: the operations on the edges to each node.
+/// Parses `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`: the operations on the edges to each node.
 fn parse_cell(text: &str, space: &Space) -> Result<Arch, String> {
     let wrong = || format!("`{text}` is no cell of the form |op~0|+|op~0|op~1|+|op~0|op~1|op~2|");
     let mut choices = std::collections::BTreeMap::new();
@@ -76,14 +76,14 @@ fn parse_cell(text: &str, space: &Space) -> Result<Arch, String> {
     file.resolve(&space.name, &space.choices).map_err(|e| format!("{text}: {e}"))
 }
 
-/// How many networks have no line, and the cell of one of them.
+/// The number of networks without a line, and the cell of one of them; `None` if there are none.
 fn missing(lines: &HashMap<Arch, usize>, space: &Space) -> Option<(usize, String)> {
     let all: usize = space.choices.iter().map(|choice| choice.candidates.len()).product();
     if lines.len() >= all {
         return None;
     }
     let mut arch = Arch(vec![0; space.choices.len()]);
-    // Counts through all selections, the last choice fastest.
+    // Enumerates all selections; the last choice changes fastest.
     while lines.contains_key(&arch) {
         for (at, choice) in space.choices.iter().enumerate().rev() {
             arch.0[at] += 1;

@@ -1,9 +1,9 @@
-//! Random search: what every other method has to be better than.
+//! Random search: the baseline for every other method.
 
 use super::{Fault, Ledger};
 use crate::data::{Purpose, stream};
 
-/// Trains drawn networks in full, as many as can be paid.
+/// Fully trains sampled networks until the budget is spent.
 pub(super) fn random(ledger: &mut Ledger<'_>, seed: u64) -> Result<(), Fault> {
     let mut rng = stream(seed, Purpose::Trials, 0, 0);
     while let Some(arch) = ledger.draw_new(&mut rng)? {

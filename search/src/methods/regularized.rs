@@ -10,11 +10,12 @@ use rand_chacha::ChaCha8Rng;
 use super::{Fault, Ledger};
 use crate::data::{Purpose, stream};
 
-/// Mutations of a parent that are tried before a network is drawn in place of a child: its neighbourhood may be known or out of
-/// the budget.
+/// Maximum number of mutations of a parent: all its neighbours may be known or out of the budget. After that, a sampled
+/// network replaces the child.
 const TRIES: u32 = 100;
 
-/// A population of networks with their validation accuracies; the oldest is first.
+/// Runs the evolution until the budget is spent. The population holds networks with their validation accuracies, the oldest
+/// first.
 pub(super) fn evolve(ledger: &mut Ledger<'_>, population: u32, tournament: u32, seed: u64) -> Result<(), Fault> {
     let mut rng = stream(seed, Purpose::Trials, 1, 0);
     let mut alive: VecDeque<(Arch, f64)> = VecDeque::new();
@@ -39,7 +40,8 @@ pub(super) fn evolve(ledger: &mut Ledger<'_>, population: u32, tournament: u32, 
     }
 }
 
-/// A network that differs from its parent in one choice; where all that were tried are known or out of the budget, a drawn one.
+/// A new network that differs from its parent in one choice. If all tried mutations are known or out of the budget, a
+/// sampled network.
 fn child(ledger: &mut Ledger<'_>, parent: &Arch, rng: &mut ChaCha8Rng) -> Result<Option<Arch>, Fault> {
     for _ in 0..TRIES {
         let mut arch = parent.clone();

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::table::{AccuracyTable, TableTrainings};
 use super::{Fault, Found, Method, MethodError, Networks, search};
 
-/// Networks of a table that are within a budget.
+/// The networks of a table within a budget.
 #[derive(Debug, Clone)]
 pub struct Pool<'a> {
     choices: &'a [Choice],
@@ -52,7 +52,7 @@ impl Networks for &Pool<'_> {
 /// One search on a table.
 ///
 /// # Errors
-/// As [`search`].
+/// Those of [`search`].
 pub fn on_table(
     table: &AccuracyTable,
     pool: &Pool<'_>,
@@ -74,7 +74,7 @@ pub struct Mean {
 }
 
 impl Mean {
-    /// Of some values.
+    /// The mean of some values.
     #[must_use]
     pub fn of(values: &[f64]) -> Self {
         let count = values.len().max(1) as f64;
@@ -90,25 +90,25 @@ impl Mean {
 pub struct Line {
     /// The method.
     pub method: &'static str,
-    /// What a search may cost, in full trainings.
+    /// Budget of a search, in full trainings.
     pub cost: f64,
-    /// What it did cost in the mean, in full trainings.
+    /// Mean actual cost, in full trainings.
     pub spent: f64,
-    /// Test accuracy of the network that was chosen on validation images.
+    /// Test accuracy of the winner, which validation images select.
     pub test_accuracy: Mean,
-    /// The best test accuracy within the budget minus that.
+    /// The best test accuracy within the budget, minus that of the winner.
     pub regret: Mean,
-    /// Test accuracy minus that of random search of the same seed at the same cost.
+    /// Test accuracy minus that of random search at the same cost.
     pub gain: Mean,
-    /// The mean gain in standard deviations of the networks within the budget.
+    /// The mean gain, in standard deviations of the test accuracies within the budget.
     pub gain_in_deviations: f64,
-    /// Test accuracy minus the mean of the networks within the budget, in their standard deviations.
+    /// Test accuracy minus the mean within the budget, in standard deviations of the test accuracies within the budget.
     pub above_the_mean_in_deviations: f64,
     /// Share of the seeds in which the method is better than random search, ties counted half.
     pub better_than_random: Mean,
 }
 
-/// What methods are compared on.
+/// A comparison of methods.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
     /// Networks of the table within the budget.
@@ -123,15 +123,15 @@ pub struct Comparison {
     pub seeds: u32,
     /// The first seed; the others follow it.
     pub first_seed: u64,
-    /// All methods at all costs, in the order asked for.
+    /// All methods at all costs, in the requested order.
     pub lines: Vec<Line>,
 }
 
-/// Runs each method at each cost with many seeds, in parallel. Random search is run beside, with seeds of its own, so that it is no
-/// part of what it is compared with.
+/// Runs each method at each cost with many seeds, in parallel. The random search that the gains refer to has its own seeds,
+/// so it is independent of the compared methods.
 ///
 /// # Errors
-/// As [`search`]; a budget that no network of the table meets.
+/// Those of [`search`]; a budget that no network of the table meets.
 pub fn compare(
     table: &AccuracyTable,
     pool: &Pool<'_>,

@@ -1,4 +1,4 @@
-//! Spaces small enough to look at every architecture.
+//! Small spaces: evaluates every architecture.
 
 use nasprof_graph::Arch;
 use nasprof_spaces::Space;
@@ -6,19 +6,19 @@ use rayon::prelude::*;
 
 use super::known::{Network, Predictors};
 
-/// Most architectures that are enumerated, in the batch form and without it.
+/// Maximum number of architectures to enumerate, with the batch form and without it.
 const MOST: u64 = 500_000;
 const MOST_WITHOUT_BATCH: u64 = 2_000;
-/// Architectures that one copy of the predictors looks at.
+/// Architectures per copy of the predictors.
 const PART: usize = 1024;
 
-/// How many there are, if few enough.
+/// The number of architectures, if it is small enough to enumerate.
 pub(super) fn count(space: &Space, is_fast: bool) -> Option<u64> {
     let most = if is_fast { MOST } else { MOST_WITHOUT_BATCH };
     u64::try_from(space.architectures()).ok().filter(|&count| count <= most)
 }
 
-/// The first so many, the first choice changing fastest.
+/// Evaluates the first `count` architectures; the first choice changes fastest.
 pub(super) fn evaluate(predictors: &Predictors<'_>, count: u64) -> Vec<Network> {
     let choices = &predictors.space().choices;
     let arch = |mut number: u64| {
@@ -34,7 +34,7 @@ pub(super) fn evaluate(predictors: &Predictors<'_>, count: u64) -> Vec<Network> 
     all(predictors, archs)
 }
 
-/// What is known of each, in parallel, in their order; without those that a LUT does not know.
+/// Evaluates architectures in parallel and keeps their order. Leaves out those with layers that a LUT lacks.
 pub(super) fn all(predictors: &Predictors<'_>, archs: Vec<Arch>) -> Vec<Network> {
     let parts: Vec<Vec<Arch>> = archs.chunks(PART).map(<[Arch]>::to_vec).collect();
     let of_part = |part: Vec<Arch>| {

@@ -1,4 +1,4 @@
-//! Spaces where each choice adds its own part to every quantity: exact answers over all architectures.
+//! Spaces whose quantities are sums over the choices: exact answers over all architectures.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -8,20 +8,20 @@ use nasprof_lut::CostTable;
 
 use super::known::{Axis, Limits, Network, Predictors};
 
-/// Beyond so many open or finished prefixes there is no exact answer.
+/// Maximum number of open and finished prefixes; beyond it there is no exact answer.
 const MOST_PREFIXES: usize = 3_000_000;
-/// The same for networks of a front.
+/// Maximum number of networks of a front; beyond it there is no exact answer.
 const MOST_POINTS: usize = 200_000;
 
-/// What each candidate adds to some quantities.
+/// The contribution of each candidate to some quantities.
 pub(super) struct Additive {
     tables: Vec<(Axis, CostTable)>,
-    /// Candidates of each choice.
+    /// Number of candidates of each choice.
     candidates: Vec<usize>,
 }
 
 impl Additive {
-    /// `None` where a quantity is no sum over choices.
+    /// Tabulates the quantities; `None` if one of them is not a sum over the choices.
     pub(super) fn new(predictors: &Predictors<'_>, axes: &[Axis]) -> Option<Self> {
         let space = predictors.space();
         let mut tables: Vec<(Axis, CostTable)> = Vec::new();
@@ -33,7 +33,7 @@ impl Additive {
         Some(Self { tables, candidates: space.choices.iter().map(|choice| choice.candidates.len()).collect() })
     }
 
-    /// The least that the choices from each one on can add to a quantity, if less is better.
+    /// For each choice, the smallest sum that this and all later choices can add to a cost.
     fn least_rest(&self, table: &CostTable, sign: f64) -> Vec<f64> {
         let mut rest = vec![0.0; self.candidates.len() + 1];
         for choice in (0..self.candidates.len()).rev() {
@@ -43,9 +43,9 @@ impl Additive {
         rest
     }
 
-    /// The best by the first quantity within limits on the others: best-first search over prefixes, with what the rest costs
-    /// at least as its bound (Hart, Nilsson and Raphael 1968), so that networks come in their order. `None` if too many
-    /// prefixes stay open.
+    /// The best networks by the first quantity within limits on the others, by best-first search over prefixes (Hart,
+    /// Nilsson and Raphael 1968). The smallest cost of the remaining choices is its lower bound, so networks come out in
+    /// order. `None` if there are too many prefixes.
     pub(super) fn best(&self, axis: Axis, limits: &Limits, top: usize) -> Option<Vec<Arch>> {
         let ((_, objective), limited) = self.tables.split_first()?;
         let limits: Vec<f64> = limits.set().map(|(_, limit)| limit).collect();
@@ -75,7 +75,7 @@ impl Additive {
                 let values = limited.iter().zip(&parent.limited);
                 let values: Vec<f64> =
                     values.map(|((table, ..), value)| value + table.contributions(depth)[candidate]).collect();
-                // A limit that is met to the last digit is met.
+                // The tolerance accepts rounding errors in the last digit.
                 let mut fits = limited.iter().zip(&values);
                 if !fits.all(|((_, rest, limit), value)| value + rest[depth + 1] <= limit * (1.0 + 1e-12)) {
                     continue;
@@ -100,13 +100,13 @@ impl Additive {
         Arch(selected)
     }
 
-    /// The front of the two quantities: fronts of more and more choices, since a part of a network that another part beats is
-    /// in no network of the front. `None` if it has too many networks.
+    /// The Pareto front of the two quantities. It extends a front of partial networks choice by choice, since no network of
+    /// the front contains a dominated part. `None` if the front has too many networks.
     pub(super) fn front(&self, axes: [Axis; 2]) -> Option<Vec<Arch>> {
         let [(_, first), (_, second)] = &self.tables[..] else { return None };
         let signs = axes.map(Axis::sign);
         let start = [signs[0] * first.base(), signs[1] * second.base()];
-        // For each choice the points of its front: where each came from, and its candidate.
+        // For each choice the points of its front: the predecessor and the candidate.
         let mut stages: Vec<Vec<(u32, u16)>> = Vec::new();
         let mut points: Vec<[f64; 2]> = vec![start];
         for choice in 0..self.candidates.len() {
@@ -148,7 +148,7 @@ impl Additive {
     }
 }
 
-/// A selection for the first choices, and what it costs.
+/// A selection for the first choices, with its costs.
 struct Prefix {
     parent: usize,
     selected: u16,
@@ -156,7 +156,7 @@ struct Prefix {
     limited: Vec<f64>,
 }
 
-/// A number that can be ordered.
+/// A float with a total order.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Bound(f64);
 

@@ -1,17 +1,17 @@
-//! Networks with their quantities, and how they compare.
+//! Networks with their quantities, and their comparison.
 
 use nasprof_graph::Arch;
 use nasprof_lut::Predictor;
 use nasprof_spaces::Space;
 
-/// A network with everything that is known of it.
+/// A network with all its quantities.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Network {
     /// Its architecture.
     pub arch: Arch,
-    /// By the LUT, milliseconds.
+    /// Latency by the LUT, in milliseconds.
     pub latency_ms: f64,
-    /// By the second LUT, if there is one.
+    /// Latency by the second LUT in milliseconds, if there is one.
     pub other_ms: Option<f64>,
     /// Trainable parameters.
     pub params: u64,
@@ -19,7 +19,7 @@ pub struct Network {
     pub macs: u64,
 }
 
-/// A quantity, and which end of it is better.
+/// A quantity and its better direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Axis {
     /// The least latency.
@@ -28,12 +28,12 @@ pub enum Axis {
     OtherLatency,
     /// Parameters.
     Params {
-        /// The fewest instead of the most.
+        /// Whether fewer are better.
         least: bool,
     },
     /// Multiply-accumulates.
     Macs {
-        /// The fewest instead of the most.
+        /// Whether fewer are better.
         least: bool,
     },
 }
@@ -50,7 +50,7 @@ impl Axis {
         }
     }
 
-    /// The value.
+    /// The value of a network.
     #[must_use]
     pub fn of(self, network: &Network) -> f64 {
         match self {
@@ -61,7 +61,7 @@ impl Axis {
         }
     }
 
-    /// 1 where less is better, else -1.
+    /// 1 if less is better, else -1.
     pub(super) fn sign(self) -> f64 {
         match self {
             Self::Params { least: false } | Self::Macs { least: false } => -1.0,
@@ -69,7 +69,7 @@ impl Axis {
         }
     }
 
-    /// The value, negative where more is better: less is then always better.
+    /// The value to minimise: the negative value if more is better.
     pub(super) fn cost(self, network: &Network) -> f64 {
         self.sign() * self.of(network)
     }
@@ -78,18 +78,18 @@ impl Axis {
 /// Upper bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Limits {
-    /// Of the latency, milliseconds.
+    /// On the latency, in milliseconds.
     pub latency_ms: Option<f64>,
-    /// Of the latency by the second LUT.
+    /// On the latency by the second LUT, in milliseconds.
     pub other_ms: Option<f64>,
-    /// Of the parameters.
+    /// On the parameters.
     pub params: Option<f64>,
-    /// Of the multiply-accumulates.
+    /// On the multiply-accumulates.
     pub macs: Option<f64>,
 }
 
 impl Limits {
-    /// Those that are set.
+    /// The limits that are set.
     pub(super) fn set(&self) -> impl Iterator<Item = (Axis, f64)> {
         let all = [
             (Axis::Latency, self.latency_ms),
@@ -100,18 +100,18 @@ impl Limits {
         all.into_iter().filter_map(|(axis, limit)| Some((axis, limit?)))
     }
 
-    /// A quantity, then those that are limited.
+    /// The quantity `first`, followed by the limited ones.
     pub(super) fn axes(&self, first: Axis) -> Vec<Axis> {
         [first].into_iter().chain(self.set().map(|(axis, _)| axis)).collect()
     }
 
-    /// Whether a network keeps to them.
+    /// Whether a network is within the limits.
     #[must_use]
     pub fn allow(&self, network: &Network) -> bool {
         self.set().all(|(axis, limit)| axis.of(network) <= limit)
     }
 
-    /// By how much a network exceeds them, relative; 0 within.
+    /// Relative excess of a network, summed over the limits; 0 within the limits.
     pub(super) fn excess(&self, network: &Network) -> f64 {
         self.set().map(|(axis, limit)| (axis.of(network) / limit - 1.0).max(0.0)).sum()
     }
@@ -127,7 +127,7 @@ pub struct Predictors<'a> {
 }
 
 impl<'a> Predictors<'a> {
-    /// The space, as the first LUT has it.
+    /// The space, from the first predictor.
     pub(super) fn space(&self) -> &'a Space {
         self.first.space()
     }
@@ -136,7 +136,7 @@ impl<'a> Predictors<'a> {
         self.first.is_fast() && self.second.as_ref().is_none_or(Predictor::is_fast)
     }
 
-    /// What is known of an architecture; `None` if a LUT has no entry for a layer of it, or it is none of the space.
+    /// The quantities of an architecture; `None` if a LUT lacks one of its layers, or if it is not one of the space.
     pub fn network(&mut self, arch: Arch) -> Option<Network> {
         let first = self.first.predict(&arch).ok()?;
         let other_ms = match &mut self.second {
@@ -147,7 +147,7 @@ impl<'a> Predictors<'a> {
     }
 }
 
-/// The best by a quantity, each architecture once; of equal ones the first in the order of selections.
+/// The best distinct networks by a quantity; equal ones are in the order of selections.
 pub(super) fn best(mut networks: Vec<Network>, axis: Axis, top: usize) -> Vec<Network> {
     networks.sort_by(|a, b| axis.cost(a).total_cmp(&axis.cost(b)).then_with(|| a.arch.cmp(&b.arch)));
     networks.dedup_by(|a, b| a.arch == b.arch);
@@ -155,7 +155,7 @@ pub(super) fn best(mut networks: Vec<Network>, axis: Axis, top: usize) -> Vec<Ne
     networks
 }
 
-/// Those that no other beats in both, by the first axis; of equal ones the first in the order of selections.
+/// The Pareto front of two quantities, sorted by the first; of equal networks, the first in the order of selections.
 pub(super) fn front(mut networks: Vec<Network>, [first, second]: [Axis; 2]) -> Vec<Network> {
     networks.sort_by(|a, b| {
         let by = |axis: Axis| axis.cost(a).total_cmp(&axis.cost(b));
@@ -171,17 +171,17 @@ pub(super) fn front(mut networks: Vec<Network>, [first, second]: [Axis; 2]) -> V
     networks
 }
 
-/// How networks are sampled where nothing exact is possible.
+/// Settings for sampling networks if no exact answer is possible.
 #[derive(Debug, Clone, Copy)]
 pub struct SampleSettings {
-    /// At the start.
+    /// Number of initial samples.
     pub samples: u32,
-    /// Of the samples.
+    /// Seed of the samples.
     pub seed: u64,
 }
 
 impl SampleSettings {
-    /// A graph is built for each prediction where there is no batch form: fewer are made then.
+    /// The number of samples. Without a batch form it is lower, since each prediction builds a graph.
     pub(super) fn count(self, is_fast: bool) -> u32 {
         const SLOWER: u32 = 50;
         if is_fast { self.samples } else { (self.samples / SLOWER).max(1) }

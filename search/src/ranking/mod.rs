@@ -1,8 +1,8 @@
 //! The best networks of a space under limits, and fronts of two quantities, without training.
 //!
-//! Small spaces are enumerated. Where each choice adds its own part to every quantity, the answer is exact over the whole
-//! space ([`exact`]). Else networks are sampled and improved by changing one choice at a time ([`sampled`]); the answer says
-//! so ([`Explored`]).
+//! Small spaces are enumerated. If every quantity is a sum over the choices, the answer is exact over the whole space
+//! ([`exact`]). Otherwise networks are sampled and improved by changing one choice at a time ([`sampled`]). [`Explored`]
+//! tells which method found the answer.
 
 mod every;
 mod exact;
@@ -18,23 +18,22 @@ pub use table::{ScoreTableError, ScoredNetwork, read_table};
 
 use self::exact::Additive;
 
-/// How much of a space was looked at.
+/// The part of a space that the answer covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "method", rename_all = "snake_case")]
 pub enum Explored {
     /// Every architecture.
     Enumerated {
-        /// How many there are.
+        /// Number of architectures.
         networks: u64,
     },
-    /// All, without enumerating them: each choice adds its own part.
+    /// All architectures without enumerating them: every quantity is a sum over the choices.
     Exact,
-    /// Networks that were sampled, and those that differ from the best of them in one choice, again and again: better ones
-    /// may exist.
+    /// Sampled networks, improved by repeated changes of one choice; better networks may exist.
     Sampled {
-        /// Sampled at the start.
+        /// Number of initial samples.
         samples: u32,
-        /// Of the samples.
+        /// Seed of the samples.
         seed: u64,
     },
 }
@@ -60,7 +59,7 @@ pub fn rank(
     }
 }
 
-/// The front of two quantities: networks that no other beats in both, by the first.
+/// The Pareto front of two quantities, sorted by the first.
 #[must_use]
 pub fn front(predictors: &Predictors<'_>, axes: [Axis; 2], settings: SampleSettings) -> (Vec<Network>, Explored) {
     let space = predictors.space();
@@ -69,7 +68,7 @@ pub fn front(predictors: &Predictors<'_>, axes: [Axis; 2], settings: SampleSetti
     }
     let exact = Additive::new(predictors, &axes).and_then(|additive| additive.front(axes));
     match exact {
-        // Sums that differ in the last digit only may have another order as predictions.
+        // Sums that differ only in the last digit may have another order as predictions.
         Some(archs) => (known::front(evaluated(predictors, archs), axes), Explored::Exact),
         None => (sampled::front(predictors, axes, settings), explored(settings, predictors)),
     }

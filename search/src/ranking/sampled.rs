@@ -1,4 +1,4 @@
-//! Large spaces where quantities are no sums over choices: samples, then local search from the best of them.
+//! Large spaces whose quantities are not sums over the choices: samples, then local search from the best of them.
 
 use std::collections::HashSet;
 
@@ -9,12 +9,12 @@ use rand_chacha::ChaCha8Rng;
 use super::every::all;
 use super::known::{self, Axis, Limits, Network, Predictors, SampleSettings};
 
-/// Rounds of local search at most.
+/// Maximum number of rounds of the local search.
 const ROUNDS: usize = 50;
-/// Networks whose neighbours are looked at in a round.
+/// Networks whose neighbours are evaluated in a round.
 const CENTERS: usize = 300;
 
-/// The best within the limits.
+/// The best networks within the limits.
 pub(super) fn rank(
     predictors: &Predictors<'_>,
     axis: Axis,
@@ -22,7 +22,7 @@ pub(super) fn rank(
     top: usize,
     settings: SampleSettings,
 ) -> Vec<Network> {
-    // Where no sample keeps to the limits, those that are nearest to them lead there.
+    // If too few networks are within the limits, the search also continues from those that exceed them least.
     let select = |networks: Vec<Network>| {
         let (mut within, mut beyond): (Vec<Network>, Vec<Network>) =
             networks.into_iter().partition(|network| limits.allow(network));
@@ -37,12 +37,13 @@ pub(super) fn rank(
     found
 }
 
-/// The front of what was looked at.
+/// The front of all evaluated networks.
 pub(super) fn front(predictors: &Predictors<'_>, axes: [Axis; 2], settings: SampleSettings) -> Vec<Network> {
     local_search(predictors, settings, |networks| known::front(networks, axes))
 }
 
-/// Samples, selects, and looks at all networks that differ in one choice from what is selected, until that changes nothing.
+/// Samples networks and selects some. Then evaluates all networks that differ from a selected one in one choice, and selects
+/// again, until the selection does not change.
 fn local_search(
     predictors: &Predictors<'_>,
     settings: SampleSettings,
@@ -52,7 +53,7 @@ fn local_search(
     let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);
     let samples = (0..settings.count(predictors.is_fast())).map(|_| space.sample(&mut rng)).collect();
     let mut selected = select(all(predictors, samples));
-    // Looked at already: its neighbours are known.
+    // Networks whose neighbours are already evaluated.
     let mut done: HashSet<Arch> = HashSet::new();
     for _ in 0..ROUNDS {
         let open: Vec<&Arch> = selected.iter().map(|n| &n.arch).filter(|arch| !done.contains(*arch)).collect();

@@ -1,4 +1,4 @@
-//! Tables of networks with a score of the user's: one line a network.
+//! Tables of networks with scores from the user, one network per line.
 
 use std::collections::HashMap;
 
@@ -15,18 +15,18 @@ pub enum ScoreTableError {
     Column {
         /// Its name.
         column: String,
-        /// The most similar one that is there.
+        /// The most similar existing column.
         nearest: Option<String>,
     },
-    /// A line is wrong.
+    /// A line is invalid.
     #[error("line {line}: {problem}")]
     Line {
-        /// From 1.
+        /// Line number, counted from 1.
         line: u64,
         /// What is wrong.
         problem: String,
     },
-    /// No network stands in it.
+    /// The table has no network.
     #[error("it has no network")]
     Empty,
 }
@@ -40,11 +40,11 @@ pub struct ScoredNetwork {
     pub score: f64,
 }
 
-/// Reads a CSV table of networks of a space: a column `arch` with the architecture as JSON, and one with a number for each, where
-/// more is better. Other columns are left aside, so that `pareto.csv` of a search is such a table.
+/// Reads a CSV table of networks of a space. The column `arch` has the architecture as JSON, and `column` has the score,
+/// where more is better. Other columns are ignored, so `pareto.csv` of a search is such a table.
 ///
 /// # Errors
-/// A missing column, a line that is no network of the space, a score that is no number, a network that stands twice.
+/// A missing column, a line that is not a network of the space, a score that is not a number, a duplicate network.
 pub fn read_table(text: &str, column: &str, space: &Space) -> Result<Vec<ScoredNetwork>, ScoreTableError> {
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let at = |line: u64, problem: String| ScoreTableError::Line { line, problem };

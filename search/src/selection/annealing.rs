@@ -13,8 +13,8 @@ use super::{Cells, DiscretizationRule, Limit, Selected};
 use crate::costs::CostError;
 use crate::data::{Purpose, stream};
 
-/// Architectures looked at by each of the independent chains, of which the best end wins. Costs from a table take nanoseconds;
-/// of cells every network has to be pruned and added up, which takes a millisecond.
+/// Steps of each independent chain; the best architecture of all chains wins. Tabulated costs take nanoseconds. For cells
+/// each network is pruned and summed, which takes a millisecond, so there are fewer steps.
 const STEPS: u32 = 4000;
 const STEPS_OF_CELLS: u32 = 800;
 const CHAINS: u64 = 4;
@@ -30,7 +30,7 @@ pub(super) struct Annealing<'a> {
     limits: &'a [Limit<'a>],
 }
 
-/// How good an architecture is: first the hard limits, then the wanted ones, then its probability.
+/// The merit of an architecture, by priority: the hard limits, the wanted minimum, the probability.
 #[derive(Debug, Clone)]
 struct Evaluation {
     violation: f64,
@@ -45,8 +45,8 @@ impl Evaluation {
         key(self) > key(other)
     }
 
-    /// The same as one number for the annealing: a limit missed by one per cent weighs as much as a factor of e in probability,
-    /// or twice that if it is a hard one.
+    /// The merit as one number for the annealing; less is better. A miss of the wanted minimum by 1 % weighs as much as a
+    /// factor of e in probability; a violation of a hard limit by 1 % weighs twice as much in log probability.
     fn energy(&self) -> f64 {
         200.0 * self.violation + 100.0 * self.shortfall - self.log_probability
     }
@@ -143,7 +143,7 @@ impl<'a> Annealing<'a> {
     }
 }
 
-/// Gives a kept edge another operation, or keeps another edge of its node instead.
+/// Changes the operation of a kept edge, or replaces it by another edge of the same node.
 fn change_edge(cells: &Cells, arch: &mut Arch, rng: &mut ChaCha8Rng) {
     let Some(edges) = cells.nodes.choose(rng) else { return };
     let (kept, left): (Vec<usize>, Vec<usize>) = edges.iter().partition(|&&i| arch.0[i] != cells.none);

@@ -16,7 +16,7 @@ pub struct Cells {
 
 impl Cells {
     /// The cells, if all choices are edges of shared cells: named `normal/edge_<source>_<node>` or `reduce/…`, with the
-    /// operations of DARTS.
+    /// operations of DARTS. `None` otherwise.
     #[must_use]
     pub fn find(choices: &[Choice]) -> Option<Self> {
         let operations: Vec<&str> = Operation::ALL.iter().map(|op| op.name()).collect();

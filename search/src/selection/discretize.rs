@@ -1,31 +1,32 @@
 //! Discretisation: from probabilities to the deployed architecture, and a smooth relaxation of that step.
 //!
-//! Discretisation takes the most probable candidate of every choice, and for DARTS cells the two edges of a node whose
-//! best operations are the most probable. It has no gradient. [`Relaxation`] is the distribution of its result when
-//! Gumbel noise is added to each candidate's `ln p / temperature` (Jang, Gu, Poole 2017; Maddison, Mnih, Teh 2017):
-//! for a choice the softmax of `ln p / temperature`, for the edges of a node samples without replacement (Kool, van
-//! Hoof, Welling 2019). At temperature 1 a choice has its own probabilities; towards 0 all weight is on the
-//! discretised architecture.
+//! Discretisation selects the most probable candidate of every choice. For DARTS cells it keeps the two edges of each node
+//! whose best operations are the most probable. It has no gradient.
+//!
+//! [`Relaxation`] is the distribution of its result when Gumbel noise is added to each candidate's `ln p / temperature`
+//! (Jang, Gu, Poole 2017; Maddison, Mnih, Teh 2017). For a choice this is the softmax of `ln p / temperature`. The edges of
+//! a node are sampled without replacement (Kool, van Hoof, Welling 2019). At temperature 1 a choice has its own
+//! probabilities. As the temperature goes to 0, all weight moves to the discretised architecture.
 
 use nasprof_graph::Arch;
 
 use super::DiscretizationRule;
 
-/// Probabilities below this are taken as this, so that a candidate given up by the training can still be chosen.
+/// Smallest probability; lower ones are raised to it, so that a candidate that the training gave up can still be selected.
 const FLOOR: f64 = 1e-12;
 
-/// Logarithms of probabilities, bounded below.
+/// Logarithms of probabilities, with a lower bound.
 pub(super) fn logs(probabilities: &[Vec<f64>]) -> Vec<Vec<f64>> {
     probabilities.iter().map(|row| row.iter().map(|p| p.max(FLOOR).ln()).collect()).collect()
 }
 
-/// Sum of the logarithms of an architecture's probabilities; of DARTS cells those of the kept edges.
+/// Sum of the logarithms of an architecture's probabilities; for DARTS cells, over the kept edges.
 #[must_use]
 pub fn log_probability(rule: &DiscretizationRule, probabilities: &[Vec<f64>], arch: &Arch) -> f64 {
     sum_of_logs(rule, &logs(probabilities), arch)
 }
 
-/// The same from logarithms.
+/// As [`log_probability`], from logarithms.
 pub(super) fn sum_of_logs(rule: &DiscretizationRule, logs: &[Vec<f64>], arch: &Arch) -> f64 {
     let counts = |k: u16| match rule {
         DiscretizationRule::PerChoice => true,
@@ -34,13 +35,13 @@ pub(super) fn sum_of_logs(rule: &DiscretizationRule, logs: &[Vec<f64>], arch: &A
     arch.0.iter().zip(logs).filter(|(k, _)| counts(**k)).map(|(&k, row)| row[usize::from(k)]).sum()
 }
 
-/// The architecture that is deployed if nothing limits it: the first of equal candidates and edges.
+/// The architecture that is deployed without limits; of equal candidates and edges, the first.
 #[must_use]
 pub fn discretize(rule: &DiscretizationRule, probabilities: &[Vec<f64>]) -> Arch {
     most_probable(rule, &logs(probabilities))
 }
 
-/// The same from logarithms.
+/// As [`discretize`], from logarithms.
 pub(super) fn most_probable(rule: &DiscretizationRule, logs: &[Vec<f64>]) -> Arch {
     match rule {
         DiscretizationRule::PerChoice => Arch(logs.iter().map(|row| best_of(row, |_| true)).collect()),
@@ -50,7 +51,7 @@ pub(super) fn most_probable(rule: &DiscretizationRule, logs: &[Vec<f64>]) -> Arc
                 let choices = edges.iter().map(|&i| (i, best_of(&logs[i], |k| k != cells.none)));
                 let mut choices: Vec<(usize, u16)> = choices.collect();
                 let log = |&(i, k): &(usize, u16)| logs[i][usize::from(k)];
-                // Stable: of equal edges the first are kept.
+                // The sort is stable: of equal edges, the first are kept.
                 choices.sort_by(|a, b| log(b).total_cmp(&log(a)));
                 choices.iter().take(2).for_each(|&(i, k)| arch.0[i] = k);
             }
@@ -64,15 +65,15 @@ fn best_of(row: &[f64], allowed: impl Fn(u16) -> bool) -> u16 {
     candidates.max_by(|&a, &b| row[usize::from(a)].total_cmp(&row[usize::from(b)])).unwrap_or(0)
 }
 
-/// Distribution of the discretised architecture under noise. The edges of a node are taken as independent, with their
-/// true probabilities of being kept.
+/// Distribution of the discretised architecture under noise. The edges of a node are treated as independent, with their
+/// exact probabilities of being kept.
 #[derive(Debug)]
 pub struct Relaxation<'a> {
     rule: &'a DiscretizationRule,
     temperature: f64,
-    /// Shares of the candidates of each choice; of an edge among its operations, `none` left out.
+    /// Shares of the candidates of each choice; for an edge, among its operations without `none`.
     shares: Vec<Vec<f64>>,
-    /// For each node of the cells.
+    /// The edge sampling of each node of the cells.
     sampling: Vec<EdgeSampling>,
 }
 
@@ -106,12 +107,12 @@ impl<'a> Relaxation<'a> {
         rows
     }
 
-    /// From a gradient with respect to [`Relaxation::probabilities`] (up to a constant per choice) to that with respect to
-    /// the alphas, of which `probabilities` are the softmax.
+    /// Converts a gradient with respect to [`Relaxation::probabilities`] (up to a constant per choice) to the gradient with
+    /// respect to the alphas. `probabilities` are the softmax of the alphas.
     #[must_use]
     pub fn pull_back(&self, probabilities: &[Vec<f64>], gradient: &[Vec<f64>]) -> Vec<Vec<f64>> {
         let means: Vec<f64> = self.shares.iter().zip(gradient).map(|(p, g)| dot(p, g)).collect();
-        // Of each edge how probable it is, and what the cost gains when it becomes more probable.
+        // For each edge: its probability, and the derivative of the cost with respect to its log weight.
         let mut kept = vec![1.0; means.len()];
         let mut gained = vec![0.0; means.len()];
         if let DiscretizationRule::Cells(cells) = self.rule {
@@ -135,11 +136,11 @@ impl<'a> Relaxation<'a> {
     }
 }
 
-/// Two edges of a node, drawn one after the other by their weights.
+/// The distribution of two edges of a node, drawn one after the other by their weights.
 #[derive(Debug)]
 struct EdgeSampling {
     first: Vec<f64>,
-    /// The second draw after each first one, which has probability 0 in it.
+    /// Probabilities of the second draw for each first draw; the first edge has probability 0.
     second: Vec<Vec<f64>>,
 }
 
@@ -153,7 +154,7 @@ impl EdgeSampling {
         Self { first: softmax(logs), second: (0..logs.len()).map(without).collect() }
     }
 
-    /// Probability of each edge to be drawn.
+    /// The probability that each edge is drawn.
     fn kept(&self) -> Vec<f64> {
         let kept = |e: usize| self.first[e] + self.first.iter().zip(&self.second).map(|(p, s)| p * s[e]).sum::<f64>();
         (0..self.first.len()).map(|e| kept(e).min(1.0)).collect()

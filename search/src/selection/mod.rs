@@ -1,8 +1,8 @@
-//! Selects one architecture within its limits from a learnt distribution.
+//! Selects one architecture within limits from a learnt distribution.
 //!
 //! The most probable architecture wins if it is within the limits. Otherwise simulated annealing searches for the most
-//! probable one within them, over architectures that differ in one or two choices. Its seed is fixed, so the same
-//! distribution and limits always give the same architecture.
+//! probable one within them; each step changes one or two choices. Its seed is fixed, so the same distribution and limits
+//! always give the same architecture.
 
 mod annealing;
 mod cells;
@@ -23,17 +23,17 @@ pub use limit::Limit;
 pub struct Selected {
     /// The architecture.
     pub arch: Arch,
-    /// Sum of the logarithms of its selections' probabilities; of DARTS cells those of the kept edges.
+    /// Sum of the logarithms of its selections' probabilities; for DARTS cells, over the kept edges.
     pub log_probability: f64,
     /// The limited quantities, in the limits' order.
     pub values: Vec<f64>,
-    /// Whether all hard limits are kept to.
+    /// Whether it meets all hard limits.
     pub feasible: bool,
-    /// Whether the most probable architecture had to be left because of the limits.
+    /// Whether the limits ruled out the most probable architecture.
     pub repaired: bool,
 }
 
-/// How probabilities become an architecture.
+/// The rule that turns probabilities into an architecture.
 #[derive(Debug, Clone)]
 pub enum DiscretizationRule {
     /// The most probable candidate of each choice.
@@ -43,18 +43,19 @@ pub enum DiscretizationRule {
 }
 
 impl DiscretizationRule {
-    /// DARTS cells that share their choices keep two edges for each node (Liu et al. 2019); every other space keeps the
-    /// selected candidates.
+    /// The rule for these choices. DARTS cells that share their choices keep two edges for each node (Liu et al. 2019);
+    /// every other space keeps the selected candidates.
     #[must_use]
     pub fn of(choices: &[Choice]) -> Self {
         Cells::find(choices).map_or(Self::PerChoice, Self::Cells)
     }
 }
 
-/// The most probable architecture within the limits. If none is found, the one that misses them least, marked.
+/// The most probable architecture within the limits. If the search finds none, the one that violates them least, with
+/// `feasible` false.
 ///
 /// # Errors
-/// A cost that is not known.
+/// An unknown cost.
 pub fn select(
     space: &Space,
     rule: &DiscretizationRule,

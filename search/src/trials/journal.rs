@@ -1,4 +1,4 @@
-//! `networks.jsonl`: one sealed record on each line, appended as networks are done.
+//! `networks.jsonl`: one sealed record per line, appended when a network is finished.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::folder::{FolderError, seal, unseal};
 
-/// Records of a run, on disk as they come.
+/// The records of a run, written to disk immediately.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
@@ -17,11 +17,11 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal at `path`, or makes it, and gives the records that it has. A last line that was cut off is removed:
-    /// whoever wrote it was killed then.
+    /// Opens or creates the journal at `path`, and returns its records. Removes an incomplete last line, which a killed
+    /// process leaves.
     ///
     /// # Errors
-    /// A file that cannot be read or written, or a line that is not as it was written.
+    /// A file that cannot be read or written, or an altered line.
     pub fn open<T: DeserializeOwned>(path: &Path) -> Result<(Self, Vec<T>), FolderError> {
         let fail = |source| FolderError::file(path, source);
         let bytes = match fs::read(path) {
@@ -37,16 +37,16 @@ impl Journal {
         Ok((Self { path: path.to_owned(), file }, records))
     }
 
-    /// The records of a journal that nobody writes to.
+    /// Reads the records of a journal without opening it for writing.
     ///
     /// # Errors
-    /// As [`Journal::open`].
+    /// Those of [`Journal::open`].
     pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, FolderError> {
         let bytes = fs::read(path).map_err(|source| FolderError::file(path, source))?;
         Ok(parse(path, &bytes)?.0)
     }
 
-    /// Appends a record; it is on the disk when this returns.
+    /// Appends a record, and returns when it is on the disk.
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -58,7 +58,7 @@ impl Journal {
     }
 }
 
-/// The records, and the bytes that whole lines take.
+/// The records, and the number of bytes in complete lines.
 fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<(Vec<T>, usize), FolderError> {
     let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
     let mut records = Vec::new();

@@ -1,7 +1,7 @@
-//! Stand-alone trainings of many networks: what is asked for, what comes out, and the tables of it.
+//! Stand-alone trainings of many networks: the lists of networks, the results, and their tables.
 //!
-//! A trial is one network trained by itself from fresh weights. Its [`Record`] has the learning curve, the losses of all
-//! batches and scores at initialisation, so that methods which stop trainings early can be compared afterwards.
+//! A trial trains one network on its own from fresh weights. Its [`Record`] has the learning curve, the losses of all
+//! batches and scores at initialisation. So methods that stop trainings early can be compared afterwards.
 
 mod journal;
 mod record;

@@ -12,7 +12,7 @@ use nasprof_spaces::Space;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Most bytes of a list: some hundred thousand networks.
+/// Maximum size of a list in bytes: enough for some hundred thousand networks.
 const MAX_BYTES: u64 = 1 << 28;
 
 /// One network to train, from fresh weights.
@@ -21,8 +21,8 @@ const MAX_BYTES: u64 = 1 << 28;
 pub struct Trial {
     /// The network.
     pub arch: Arch,
-    /// What its weights and the order of its images derive from. The split of the images derives from the experiment's seed,
-    /// so that all networks learn from the same ones.
+    /// Seed of its weights and of the order of its images. The experiment's seed splits the images, so all networks learn
+    /// from the same ones.
     pub seed: u64,
 }
 
@@ -37,12 +37,12 @@ pub enum ListError {
         /// Why.
         source: io::Error,
     },
-    /// A line is no network of the space.
+    /// A line is not a network of the space.
     #[error("{}: line {line}: {problem}", path.display())]
     Line {
         /// The list.
         path: PathBuf,
-        /// Counted from 1.
+        /// Line number, counted from 1.
         line: usize,
         /// What is wrong with it.
         problem: String,
@@ -55,7 +55,7 @@ pub enum ListError {
     },
 }
 
-/// A line that has more than an architecture.
+/// A line with an architecture and a seed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line {
@@ -63,12 +63,12 @@ struct Line {
     seed: u64,
 }
 
-/// Reads a list of networks: on each line an architecture, as `nasprof space sample` prints them, or
-/// `{"arch": …, "seed": …}` for one that is trained with another seed than the experiment's.
+/// Reads a list of networks. Each line is an architecture as printed by `nasprof space sample`, or `{"arch": …, "seed": …}`
+/// to train with another seed than the experiment's.
 ///
 /// # Errors
-/// A file that cannot be read, a line that is no network of the space, a network that is listed twice with one seed, a list
-/// without any.
+/// A file that cannot be read, a line that is not a network of the space, a network that is listed twice with the same seed,
+/// an empty list.
 pub fn read_list(path: &Path, space: &Space, seed: u64) -> Result<Vec<Trial>, ListError> {
     let fail = |source| ListError::File { path: path.to_owned(), source };
     let file = File::open(path).map_err(fail)?;

@@ -1,6 +1,7 @@
 //! Records as a Parquet table, one row for each epoch of each network.
 //!
-//! The batches' losses are a list, as JSON text; so are the scores, whose names depend on the version that wrote them.
+//! The batch losses are a list as JSON text. The scores are JSON text too, since their names depend on the version that
+//! wrote them.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -10,7 +11,7 @@ use nasprof_graph::arch::ArchFile;
 use super::{Epoch, Outcome, Record};
 use crate::columns::{Column, Columns, TableError, read_columns, write_columns};
 
-/// Writes records as Parquet; the file is replaced atomically. Times are left out: they are of a machine that may have been busy.
+/// Writes records as Parquet; the file is replaced atomically. Durations are left out, since the machine may have been busy.
 ///
 /// # Errors
 /// A file that cannot be written.
@@ -19,17 +20,17 @@ pub fn write_table(path: &Path, records: &[Record]) -> Result<(), TableError> {
     write_columns(path, &columns)
 }
 
-/// Reads records back from Parquet; they come without times.
+/// Reads records back from Parquet, without durations.
 ///
 /// # Errors
-/// A file that cannot be read, is no such table, or is not as it was written.
+/// A file that cannot be read, is not such a table, or was altered.
 pub fn read_table(path: &Path) -> Result<Vec<Record>, TableError> {
     let format = |problem| TableError::Format { path: path.to_owned(), problem };
     let none = columns(&[]).map_err(format)?;
     records(read_columns(path, &none, "trained networks")?).map_err(format)
 }
 
-/// A record with one of its epochs and the epoch's number; of a failed one the record alone.
+/// A record with its index, one of its epochs and the epoch's number; for a failed training, without an epoch.
 type Line<'a> = (usize, &'a Record, Option<(usize, &'a Epoch)>);
 
 fn columns(records: &[Record]) -> Result<Columns, String> {
@@ -51,7 +52,7 @@ fn columns(records: &[Record]) -> Result<Columns, String> {
         Ok::<_, String>(Column::Text(lines.iter().map(of).collect::<Result<_, _>>()?))
     };
     let epoch = |of: fn(&Epoch) -> Option<f64>| Column::Real(lines.iter().map(|line| of(line.2?.1)).collect());
-    // Of the last epoch only.
+    // Only in the row of the last epoch.
     let test = |line: &Line<'_>| match (&line.1.outcome, line.2) {
         (Outcome::Trained { epochs, test_accuracy, test_images }, Some((number, _))) if number + 1 == epochs.len() => {
             Some((*test_accuracy, *test_images as i64))
@@ -154,7 +155,7 @@ impl Row<'_> {
     }
 }
 
-/// Rows of one network stand together, by epoch.
+/// Rows of one network are consecutive and sorted by epoch.
 fn records(columns: Vec<Column>) -> Result<Vec<Record>, String> {
     let rows = match columns.first() {
         Some(Column::Whole(values)) => values.len(),

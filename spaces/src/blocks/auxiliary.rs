@@ -2,7 +2,7 @@
 
 use nasprof_graph::{GraphBuilder, GraphError, GraphErrorKind, NodeId, Op};
 
-/// The map that [`auxiliary_head`] is made for.
+/// Height and width of the map that [`auxiliary_head`] expects.
 const MAP: usize = 8;
 
 /// Classifier on an 8x8 map in the middle of the network.

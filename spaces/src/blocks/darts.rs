@@ -22,11 +22,11 @@ pub fn relu_conv_bn(b: &mut GraphBuilder, x: NodeId, out: usize, kernel: usize) 
     b.add("bn", Op::batch_norm(), &[y])
 }
 
-/// Halves the map without losing three quarters of it: two strided 1x1 convolutions, the second one row and column
-/// further, side by side.
+/// Halves the map without losing three quarters of it: concatenates two strided 1x1 convolutions, the second shifted by
+/// one row and one column.
 ///
 /// # Errors
-/// If `out` is odd, or the map is (then the two halves differ in size).
+/// If `out` is odd, or if a size of the map is odd (then the two halves differ in size).
 pub fn factorized_reduce(b: &mut GraphBuilder, x: NodeId, out: usize) -> Result<NodeId, GraphError> {
     if !out.is_multiple_of(2) {
         let kind = GraphErrorKind::Attribute(format!("{out} output channels cannot be halved"));
@@ -71,7 +71,7 @@ pub fn sep_conv(
     b.scope("1", |b| separable(b, y, Op::conv(channels, kernel, 1, kernel / 2), out))
 }
 
-/// ReLU, the convolution made depthwise, 1x1 convolution, batch normalisation.
+/// ReLU, `depthwise` with one group for each channel, 1x1 convolution, batch normalisation.
 fn separable(b: &mut GraphBuilder, x: NodeId, depthwise: Op, out: usize) -> Result<NodeId, GraphError> {
     let channels = b.shape(x).channels();
     let y = b.add("relu", Op::Relu, &[x])?;

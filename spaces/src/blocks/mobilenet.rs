@@ -30,9 +30,9 @@ pub struct InvertedResidual {
     pub stride: usize,
     /// Depthwise kernel, odd.
     pub kernel: usize,
-    /// Channels in between are this many times the input's.
+    /// Factor from the input's channels to the channels in between.
     pub expansion: usize,
-    /// Whether channels are weighted by squeeze and excitation, which MobileNetV2 itself does not have.
+    /// Whether squeeze and excitation weights the channels; MobileNetV2 itself has none.
     pub squeeze: bool,
 }
 

@@ -25,7 +25,7 @@ pub fn conv_bn(b: &mut GraphBuilder, x: NodeId, conv: Op, activation: Option<Op>
 pub struct MobileBlock {
     /// Output channels.
     pub out: usize,
-    /// Channels in between are this many times the input's.
+    /// Factor from the input's channels to the channels in between.
     pub expansion: usize,
     /// Depthwise kernel, odd.
     pub kernel: usize,
@@ -33,7 +33,7 @@ pub struct MobileBlock {
     pub stride: usize,
     /// Non-linearity.
     pub activation: Op,
-    /// Whether channels are weighted by squeeze and excitation.
+    /// Whether squeeze and excitation weights the channels.
     pub squeeze: bool,
 }
 
@@ -58,7 +58,7 @@ pub fn mobile_block(b: &mut GraphBuilder, x: NodeId, block: &MobileBlock) -> Res
     if block.stride == 1 && channels == block.out { b.add("add", Op::Add, &[x, y]) } else { Ok(y) }
 }
 
-/// Weights channels by what a small network makes of their means; a quarter of the channels in between.
+/// Weights channels by a small network on their means, with a quarter of the channels in between.
 ///
 /// # Errors
 /// If the input has no height and width.

@@ -32,7 +32,7 @@ impl Cell {
             .collect()
     }
 
-    /// One operation on an edge. Only what comes from outside of a reduction cell is halved.
+    /// One operation on an edge. A reduction cell halves only its inputs.
     pub(super) fn edge(
         &self,
         b: &mut GraphBuilder,
@@ -50,7 +50,7 @@ impl Cell {
         b.add(&format!("{}_drop_path", op.name()), Op::DropPath { probability: options.drop_path }, &[y])
     }
 
-    /// Brings the outputs of the two cells before to this cell's channels and size.
+    /// Converts the outputs of the two previous cells to this cell's channels and size.
     fn inputs(&self, b: &mut GraphBuilder, before: [NodeId; 2]) -> Result<[NodeId; 2], GraphError> {
         let first = b.scope("input_0", |b| {
             if self.after_reduction {
@@ -64,7 +64,7 @@ impl Cell {
     }
 }
 
-/// The sources of a node's edges: all that comes before it.
+/// The sources of a node's edges: all nodes before it.
 pub(super) fn edges_of_node(node: usize) -> std::ops::Range<usize> {
     0..node
 }
@@ -73,8 +73,8 @@ pub(super) fn edge_name(source: usize, node: usize) -> String {
     format!("edge_{source}_{node}")
 }
 
-/// Builds the network; `edges` appends the edges that end in a node, given the values of all earlier ones. Returns
-/// the outputs: logits and, if wanted, those of the auxiliary classifier.
+/// Builds the network; `edges` appends the edges that end in a node, given the values of all earlier nodes. Returns the
+/// outputs: logits and, if requested, the auxiliary classifier's logits.
 pub(super) fn skeleton(
     b: &mut GraphBuilder,
     spec: &DartsSpec,

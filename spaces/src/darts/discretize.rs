@@ -9,7 +9,7 @@ use super::operation::Operation;
 /// An edge that was kept.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DiscreteEdge {
-    /// The operation and where it reads.
+    /// The operation and its source.
     pub edge: GenotypeEdge,
     /// Its probability among all candidates of the edge, `none` included.
     pub probability: f64,
@@ -20,19 +20,20 @@ pub struct DiscreteEdge {
 pub struct DiscreteCell {
     /// The two kept edges of every inner node, the more probable first.
     pub nodes: Vec<[DiscreteEdge; 2]>,
-    /// The operation of every edge in the reference's order (by node, then by source); `none` where it was not kept.
+    /// The operation of every edge in the reference's order (by node, then by source); `none` for edges that were not
+    /// kept.
     pub choices: Vec<Operation>,
 }
 
 impl DiscreteCell {
-    /// The cell as a genotype holds it.
+    /// The cell in the form of a genotype.
     #[must_use]
     pub fn edges(&self) -> Vec<[GenotypeEdge; 2]> {
         self.nodes.iter().map(|edges| edges.map(|e| e.edge)).collect()
     }
 }
 
-/// Parameters that are not those of a cell.
+/// Parameters that do not describe a cell.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DiscretizeError {
     /// Not 2, 5, 9, 14, … edges.
@@ -64,7 +65,7 @@ pub fn discretize(alphas: &[Vec<f64>]) -> Result<DiscreteCell, DiscretizeError> 
     discretize_probabilities(&alphas.iter().map(|row| softmax(row)).collect::<Vec<_>>())
 }
 
-/// The same for softmax probabilities. An edge is ranked by its best candidate other than `none`; of equal ones the
+/// The same for softmax probabilities. An edge is ranked by its best candidate other than `none`; of equal edges the
 /// first is kept.
 ///
 /// # Errors

@@ -11,9 +11,9 @@ use super::operation::Operation;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GenotypeEdge {
-    /// What it does.
+    /// Its operation.
     pub op: Operation,
-    /// Where it reads: 0 and 1 are the cell's inputs, 2 is its first inner node.
+    /// The node that it reads: 0 and 1 are the cell's inputs, 2 is its first inner node.
     pub source: usize,
 }
 
@@ -64,7 +64,7 @@ pub enum GenotypeError {
 const MAX_TEXT: usize = 1 << 20;
 
 impl Genotype {
-    /// A genotype of two cells, see [`super::DiscreteCell::edges`].
+    /// Makes a genotype of two cells, see [`super::DiscreteCell::edges`].
     #[must_use]
     pub fn new(normal: Vec<[GenotypeEdge; 2]>, reduce: Vec<[GenotypeEdge; 2]>) -> Self {
         Self { format_version: 1, normal, reduce }
@@ -122,7 +122,7 @@ impl Genotype {
     /// The text of a genotype file, as JSON.
     ///
     /// # Errors
-    /// None that is known; the serialiser's are handed on.
+    /// None is known; errors of the serialiser are returned.
     pub fn to_json(&self) -> Result<String, GenotypeError> {
         serde_json::to_string(self).map_err(|e| GenotypeError::Syntax(e.to_string()))
     }

@@ -7,8 +7,8 @@ use super::super::checks;
 use super::super::error::SpaceError;
 use super::operation::Operation;
 
-/// Cells of DARTS, also those of PNAS: a stem (a 3x3 convolution), normal cells and two reduction cells. A cell reads the two
-/// before it; every edge between its nodes is a choice of an operation.
+/// Cells of DARTS, also those of PNAS: a stem (a 3x3 convolution), normal cells and two reduction cells. A cell reads
+/// the two before it; every edge between its nodes is a choice of an operation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DartsSpec {
@@ -41,12 +41,12 @@ fn four() -> usize {
     4
 }
 
-/// What training adds to a network. Nothing by default.
+/// Additions for training; none by default.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct TrainOptions {
     /// Probability that an edge is dropped for a sample; skips are never dropped.
     pub drop_path: f64,
-    /// Whether a second classifier is put on the last reduction cell; its logits are the second output.
+    /// Whether the last reduction cell gets a second classifier, whose logits are the second output.
     pub auxiliary: bool,
 }
 

@@ -16,7 +16,7 @@ impl DartsSpec {
         Ok(Space::new(name, self.supernet(TrainOptions::default())?))
     }
 
-    /// The supernet with what training adds; [`Space::graph`] is the one without.
+    /// The supernet with additions for training; [`Space::graph`] has none.
     ///
     /// # Errors
     /// A value that makes no sense or a network that cannot be built.
@@ -39,7 +39,7 @@ impl DartsSpec {
         Ok(b.build(&outputs)?)
     }
 
-    /// The network of a genotype: every node is the sum of its two edges and nothing else.
+    /// The network of a genotype: every node is the sum of its two edges.
     ///
     /// # Errors
     /// A genotype for other cells, a value that makes no sense or a network that cannot be built.
@@ -59,8 +59,8 @@ impl DartsSpec {
         Ok(b.build(&outputs)?)
     }
 
-    /// The selections that make the supernet the network of a genotype: the genotype's operations on its edges, `none`
-    /// on all others. They are the `choices` of an [`ArchFile`](nasprof_graph::arch::ArchFile).
+    /// The selections that turn the supernet into the network of a genotype: the genotype's operations on its edges,
+    /// `none` on all others. They are the `choices` of an [`ArchFile`](nasprof_graph::arch::ArchFile).
     #[must_use]
     pub fn selections(&self, genotype: &Genotype) -> BTreeMap<String, String> {
         let mut selected = BTreeMap::new();

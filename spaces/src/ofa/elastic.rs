@@ -9,7 +9,7 @@ use super::super::error::SpaceError;
 /// Most values an elastic dimension may have.
 const MAX_VALUES: usize = 64;
 
-/// A choice, or its only candidate.
+/// A choice; with a single candidate, this candidate.
 pub(super) fn choose(
     b: &mut GraphBuilder,
     name: &str,
@@ -35,7 +35,7 @@ pub(super) fn classifier(
     b.add("linear", Op::Linear { out_features: classes, bias: true }, &[y])
 }
 
-/// Refuses an elastic dimension without values, with too many or with one twice. Values are compared as they are written.
+/// Refuses an elastic dimension without values, with too many or with a duplicate. Values are compared as text.
 pub(super) fn check_values<T: ToString>(key: &'static str, values: &[T]) -> Result<(), SpaceError> {
     if values.is_empty() {
         return Err(SpaceError::value(key, "the list is empty"));

@@ -89,10 +89,10 @@ type Candidate = (String, usize, usize);
 /// Kernels of the stages where they are fixed.
 const FIXED_KERNELS: [usize; STAGES.len()] = [3, 5, 3, 3, 5];
 
-/// Expansion of a stage's blocks by its depth, where depth and width are compound.
+/// Expansion of a stage's blocks by its depth, if depth and width are compound.
 const COMPOUND: [(usize, usize); 3] = [(2, 3), (3, 4), (4, 6)];
 
-/// Channels, stride, whether h-swish instead of ReLU.
+/// Channels, stride, whether h-swish replaces ReLU.
 const STAGES: [(usize, usize, bool); 5] =
     [(24, 2, false), (40, 2, false), (80, 2, true), (112, 1, true), (160, 2, true)];
 
@@ -141,8 +141,8 @@ impl OfaMbv3Spec {
         Ok(Space::new(name, b.build(&[y])?).with_distinct(networks).with_kernel_transforms(transforms))
     }
 
-    /// Blocks, and the choice of the depth. A depth is a place in one chain of blocks to leave at; where it decides the
-    /// expansion, it is a chain of its own, whose blocks share their weights and their choices with the others'.
+    /// Blocks, and the choice of the depth. A depth is an exit from one chain of blocks. If it decides the expansion,
+    /// each depth has a chain of its own, whose blocks share weights and choices with the other chains.
     fn stage(
         &self,
         b: &mut GraphBuilder,
@@ -181,8 +181,7 @@ impl OfaMbv3Spec {
         self.depths.iter().map(|&depth| Ok((depth, self.candidates_of_depth(&left, depth)?))).collect()
     }
 
-    /// Those with the expansion that the depth asks for, named by their kernel alone: they are the same choice at every
-    /// depth.
+    /// The candidates with the depth's expansion, named by their kernel alone: they are the same choice at every depth.
     fn candidates_of_depth(&self, candidates: &[Candidate], depth: usize) -> Result<Vec<Candidate>, SpaceError> {
         if !self.compound {
             return Ok(candidates.to_vec());
@@ -199,7 +198,7 @@ impl OfaMbv3Spec {
         Ok(same.map(|&(_, e, kernel)| (format!("{kernel}x{kernel}"), e, kernel)).collect())
     }
 
-    /// Expansion and kernel of each candidate, after all values were checked.
+    /// Checks all values; returns expansion and kernel of each candidate.
     fn check(&self) -> Result<Vec<Candidate>, SpaceError> {
         check_factor("width_mult", self.width_mult, 100.0)?;
         checks::probability("drop_rate", self.drop_rate)?;
@@ -222,7 +221,7 @@ impl OfaMbv3Spec {
     }
 }
 
-/// Blocks one after the other, each a choice of its candidates; the value before the first block and after each.
+/// Blocks in a row, each a choice of its candidates. Returns the value before the first block and after each block.
 fn chain(
     b: &mut GraphBuilder,
     x: NodeId,

@@ -1,8 +1,8 @@
 //! Once-for-all ResNet-50 (NNabla-NAS' `ofa_resnet50`).
 //!
 //! A width changes the input shape of every consumer, but the candidates of a choice must have one shape. Each stage
-//! is therefore built once for every width, its first block once more for every width of the previous stage, and the
-//! choice of that width follows the first block. Pruning leaves one path, that of the selected widths.
+//! is therefore built once for every width. Its first block is also built once for every width of the previous stage,
+//! and the choice of that width follows the first block. Pruning leaves only the path of the selected widths.
 
 use nasprof_graph::{GraphBuilder, GraphError, NodeId, Op};
 use num_bigint::BigUint;
@@ -47,7 +47,7 @@ const STAGES: [(f64, usize, usize); 4] = [(256.0, 2, 1), (512.0, 2, 2), (1024.0,
 const MAX_DEPTH: usize = 8;
 const MAX_FACTORS: usize = 6;
 
-/// One value for each width, all the same but for their channels.
+/// One value for each width; they differ only in their channels.
 type Variants = Vec<(String, NodeId)>;
 
 impl OfaResnet50Spec {
@@ -129,7 +129,7 @@ impl OfaResnet50Spec {
         })
     }
 
-    /// The candidates of one block, in the scope that is open.
+    /// The candidates of one block, in the open scope.
     fn block(
         &self,
         b: &mut GraphBuilder,
@@ -193,7 +193,7 @@ impl OfaResnet50Spec {
     }
 }
 
-/// `module` on every variant, then the choice among the results that belongs to their width.
+/// Applies `module` to every variant, then adds the choice of the width among the results.
 fn across(
     b: &mut GraphBuilder,
     name: &str,

@@ -44,7 +44,8 @@ const MAX_DEPTH: usize = 16;
 /// A candidate of a middle block.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Candidate {
-    /// Channels between the convolutions as a part of the block's; means nothing with a single one.
+    /// Channels between the convolutions as a fraction of the block's channels; without effect if there is a single
+    /// convolution.
     expansion: f64,
     kernel: usize,
     depth: usize,
@@ -76,7 +77,7 @@ impl OfaXceptionSpec {
         x = b.scope("exit/1", |b| separable_chain(b, x, &widths[6..], 3, false))?;
         x = b.add("exit/relu", Op::Relu, &[x])?;
         let y = b.scope("classifier", |b| classifier(b, x, self.drop_rate, self.num_classes))?;
-        // With one convolution there is nothing between convolutions to be narrow.
+        // With a single convolution the expansion has no effect.
         let distinct: HashSet<_> =
             candidates.iter().map(|c| (if c.depth > 1 { c.mid(middle) } else { 0 }, c.kernel, c.depth)).collect();
         let networks = BigUint::from(distinct.len()).pow(MIDDLE_BLOCKS as u32);

@@ -160,7 +160,7 @@ impl RandomWiredSpec {
         let mut drawn = self.candidates.choose(rng).copied().unwrap_or(Sum);
         let built = b.scope(name, |b| {
             let x = gather(b, operands, channels)?;
-            // A map of one row or column cannot be halved: such a vertex is one that keeps its size.
+            // A map of one row or column cannot be halved: the vertex keeps its size instead.
             let smallest = b.shape(x).0.iter().skip(2).min().copied().unwrap_or(1);
             if drawn.halves() && smallest < 2 {
                 drawn = Sum;
@@ -203,7 +203,7 @@ impl RandomWiredSpec {
     }
 }
 
-/// Each operand projected to `channels`, brought to the smallest size, summed.
+/// Projects each operand to `channels`, pools it to the smallest size, and sums all.
 fn gather(b: &mut GraphBuilder, operands: &[NodeId], channels: usize) -> Result<NodeId, GraphError> {
     let mut projected = Vec::with_capacity(operands.len());
     for (i, &x) in operands.iter().enumerate() {

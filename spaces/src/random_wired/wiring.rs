@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rand::Rng;
 
-/// The parents of each vertex. `neighbours` is at most `vertices - 1`; an odd number counts as the even one below.
+/// The parents of each vertex. `neighbours` is at most `vertices - 1`; an odd number counts as the even number below.
 pub(super) fn watts_strogatz(vertices: usize, neighbours: usize, rewiring: f64, rng: &mut impl Rng) -> Vec<Vec<usize>> {
     let mut adjacent: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); vertices];
     for distance in 1..=neighbours / 2 {
@@ -15,7 +15,7 @@ pub(super) fn watts_strogatz(vertices: usize, neighbours: usize, rewiring: f64, 
     for distance in 1..=neighbours / 2 {
         for u in 0..vertices {
             let v = (u + distance) % vertices;
-            // Drawn in any case, so that a rewired edge does not shift what follows.
+            // Drawn in any case, so that a rewired edge does not shift the later draws.
             let rewire = rng.random_bool(rewiring);
             let free: Vec<usize> = (0..vertices).filter(|w| *w != u && !adjacent[u].contains(w)).collect();
             if rewire && adjacent[u].contains(&v) && !free.is_empty() {

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 /// Layers shown below the blocks.
 const ROWS: usize = 10;
 
-/// `rows` layers, below the totals of the blocks unless it is `by_layer`.
+/// Prints `rows` layers, below the totals of the blocks unless `by_layer` is set.
 pub(super) fn explain(estimate: &Estimate, rows: Option<usize>, by_layer: bool) -> Result<(), Failure> {
     if !by_layer {
         blocks(estimate)?;
@@ -32,7 +32,7 @@ fn blocks(estimate: &Estimate) -> Result<(), Failure> {
     Ok(())
 }
 
-/// With where each number came from.
+/// The layers, each with the source of its latency.
 fn layers(estimate: &Estimate, rows: usize) -> Result<(), Failure> {
     let mut nodes: Vec<_> = estimate.nodes.iter().collect();
     nodes.sort_by(|a, b| b.latency_ms.unwrap_or(f64::MAX).total_cmp(&a.latency_ms.unwrap_or(f64::MAX)));

@@ -13,10 +13,10 @@ use super::super::print_own;
 use crate::failure::Failure;
 use crate::terminal::json_line;
 
-/// Significant digits of milliseconds: what is beyond depends on the order of a sum.
+/// Significant digits of milliseconds: further digits depend on the order of summation.
 const DIGITS: usize = 12;
 
-/// Predicts all architectures; whether each has a latency.
+/// Predicts all architectures; returns whether each has a latency.
 pub(super) fn run(archs: &mut Archs, space: &Space, estimator: &Estimator<'_>) -> Result<bool, Failure> {
     let (reader, names) = (ArchReader::new(&space.name, &space.choices), Names::new(space)?);
     let predictor = Predictor::new(space, estimator);
@@ -43,7 +43,7 @@ pub(super) fn run(archs: &mut Archs, space: &Space, estimator: &Estimator<'_>) -
                     print_own(&text)?;
                 }
             }
-            // Over several lines, or wrong: one at a time.
+            // An architecture over several lines, or an invalid one: read one at a time.
             None => {
                 archs.put_back(lines);
                 while archs.has_pending() {
@@ -52,21 +52,21 @@ pub(super) fn run(archs: &mut Archs, space: &Space, estimator: &Estimator<'_>) -
             }
         }
     }
-    // Nothing is left, which is an error if there was nothing at all.
+    // The input is at its end; an empty input is an error.
     while let Some(known) = workers[0].next_if_any(archs)? {
         complete &= known;
     }
     Ok(complete)
 }
 
-/// The lines of some architectures.
+/// The output lines of some architectures.
 struct Part {
     text: String,
     archs: usize,
     complete: bool,
 }
 
-/// What is said of an architecture in any form.
+/// The output line of an architecture in any form.
 #[derive(Serialize)]
 struct Line<'a> {
     arch: &'a ArchFile,
@@ -89,10 +89,10 @@ impl From<Prediction> for Values {
     }
 }
 
-/// The JSON of a space's architectures, in parts: a name is written once for all of them.
+/// The JSON of a space's architectures in parts, so that each name is serialised only once.
 struct Names {
     begin: String,
-    /// For each choice, in the order in which files have them: its position, and `"choice":"candidate"` of each candidate.
+    /// For each choice, in the order of the file: its position, and `"choice":"candidate"` for each candidate.
     choices: Vec<(usize, Vec<String>)>,
 }
 
@@ -123,7 +123,7 @@ impl Names {
     }
 }
 
-/// Works on one core.
+/// A worker for one core.
 struct Worker<'a> {
     predictor: Predictor<'a>,
 }
@@ -146,7 +146,7 @@ impl Worker<'_> {
         Some(part)
     }
 
-    /// Predicts the next architecture, whatever its form; whether it has a latency.
+    /// Predicts the next architecture in any form; returns whether it has a latency.
     fn next(&mut self, archs: &mut Archs) -> Result<bool, Failure> {
         Ok(self.next_if_any(archs)?.unwrap_or(true))
     }
@@ -162,7 +162,7 @@ impl Worker<'_> {
     }
 }
 
-/// Rounded to the digits that do not depend on how it was summed.
+/// Rounds to the digits that do not depend on the order of summation.
 pub(super) fn shown(ms: f64) -> f64 {
     format!("{ms:.*e}", DIGITS - 1).parse().unwrap_or(ms)
 }

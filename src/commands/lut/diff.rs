@@ -11,7 +11,7 @@ use super::super::table::{Tone, fit, fit_ends, paint, signed_bar, spare};
 use super::super::{path_text, print, print_json};
 use crate::failure::Failure;
 
-/// Two LUTs with their files: numbers of which nobody knows which is which say nothing.
+/// Two LUTs with their files, so that the output says which is which.
 pub(super) struct Named<'a> {
     pub(super) before: (&'a Path, &'a Lut),
     pub(super) after: (&'a Path, &'a Lut),
@@ -61,7 +61,7 @@ fn show(diff: &Diff, rows: usize) -> Result<(), Failure> {
     let shown = if rows == 0 { diff.rows.len() } else { rows.min(diff.rows.len()) };
     for row in &diff.rows[..shown] {
         let change = format!("{:>9}", format!("{:+.1} %", 100.0 * (row.ratio - 1.0)));
-        // Intervals that overlap may be one and the same time.
+        // If the intervals overlap, the times may be equal.
         let tone = match row.overlap {
             Some(true) => Tone::Faint,
             _ if row.ratio > 1.0 => Tone::Bad,

@@ -29,7 +29,7 @@ pub(super) fn run(args: &ImportArgs, as_json: bool) -> Result<(), Failure> {
             .hint("leave --space out"));
     }
     let in_context = |failure: Failure| failure.context(args.table.display());
-    // Programs write profiles, people write tables: profiles are larger.
+    // Profiles, which programs write, are larger than tables, which people write.
     let text = match format.is_of_a_space() {
         true => resolve::text_file(&args.table),
         false => resolve::model_file(&args.table)

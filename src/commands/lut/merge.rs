@@ -14,7 +14,7 @@ use crate::failure::Failure;
 pub(super) fn run(inputs: &[PathBuf], output: &Path, as_json: bool) -> Result<(), Failure> {
     check_output(inputs, output)?;
     let mut luts = inputs.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
-    // What of a space's older LUTs and its newer ones is about whole networks stays.
+    // With the same digest, records of whole networks survive the merge of a space's older and newer LUTs.
     luts.iter_mut().for_each(|lut| lut.renew_digests(|space| Some(Space::builtin(space).ok()?.graph.identity())));
     let merged = merge(&luts)?;
     write(&merged.lut, output)?;

@@ -1,4 +1,4 @@
-//! `nasprof lut diff` of two profiles of models: plain runs, then kernels by the time between them.
+//! `nasprof lut diff` of two profiles of models: plain runs, then kernels by their difference in time.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use super::super::table::{Tone, fit, fit_ends, paint, signed_bar, spare};
 use super::super::{path_text, print, print_json};
 use crate::failure::Failure;
 
-/// Kernels of one profile only that are shown.
+/// Number of kernels to show that only one profile has.
 const ALONE: usize = 5;
 
 /// Two profiles with their files.
@@ -71,7 +71,7 @@ fn show(diff: &ModelDiff, rows: usize) -> Result<(), Failure> {
     alone("after", &diff.only_after, rows)
 }
 
-/// A kernel in both, with what it has become where that is something else.
+/// The name of a kernel in both profiles, with its new name or operator if that differs.
 fn label(kernel: &KernelDiff) -> String {
     let KernelDiff { name, operator, after_name, after_operator, likeness, .. } = kernel;
     match likeness {
@@ -83,7 +83,7 @@ fn label(kernel: &KernelDiff) -> String {
 
 fn times(name: &str, time: &TimeDiff, most: Option<f64>) -> String {
     let change = time.ratio.map_or_else(|| "new".to_owned(), |ratio| format!("{:+.1} %", 100.0 * (ratio - 1.0)));
-    // An interval that holds no change may be none.
+    // An interval that includes zero change may mean none.
     let tone = match (time.may_be_equal(), time.after_ms > time.before_ms) {
         (Some(true), _) => Tone::Faint,
         (_, true) => Tone::Bad,
@@ -97,7 +97,7 @@ fn times(name: &str, time: &TimeDiff, most: Option<f64>) -> String {
     format!("{line} {bar}").trim_end().to_owned()
 }
 
-/// `change` has its width already: colours have none.
+/// `change` is already padded, because colour codes have no width.
 fn line(name: &str, before: &str, after: &str, change: &str, interval: &str) -> String {
     let name = fit_ends(name, 9, 22 + spare());
     format!("{name} {before:>11} {after:>11} {change} {interval:<18}")

@@ -19,7 +19,7 @@ pub(super) fn show(lut: &Lut, rows: usize, by: SortColumn) -> Result<(), Failure
     layers(lut, rows, by)
 }
 
-/// Leaves only the layers whose key contains a text, in upper or lower case.
+/// Keeps only the layers whose key contains a text; case is ignored.
 pub(super) fn filter(lut: &mut Lut, text: &str) -> Result<(), Failure> {
     let wanted = text.to_lowercase();
     lut.rows.retain(|row| row.key.as_str().to_lowercase().contains(&wanted));
@@ -72,7 +72,7 @@ fn context(lut: &Lut) -> Result<(), Failure> {
     }
     match lut.whole_networks().collect::<Vec<_>>()[..] {
         [] => {}
-        // A model: what was measured of it is what is asked.
+        // A LUT of one model: its measured time is the answer.
         [network] => {
             let sessions = count(network.sessions, "session");
             print(format!("measured whole: {} in the mean of {sessions}", ms(network.ms)))?;
@@ -98,7 +98,7 @@ fn context(lut: &Lut) -> Result<(), Failure> {
     }
 }
 
-/// How layers, timers and whole networks come together.
+/// How layers and timers add up to whole networks.
 fn reconciled(parts: &Reconciliation) -> [String; 2] {
     let [sum, timed, plain] = [parts.sum_ns, parts.timed_ns, parts.plain_ns].map(|ns| ms(ns / 1e6));
     let beside = match (parts.timer_ns > 0.0, parts.layer_ns > 0.0) {
@@ -113,7 +113,7 @@ fn reconciled(parts: &Reconciliation) -> [String; 2] {
     ]
 }
 
-/// Which latencies of a GPU it tells, and what was computed with.
+/// The kinds of GPU latency in the LUT, and its precision and layout.
 fn latencies(lut: &Lut) -> Result<(), Failure> {
     let header = &lut.context.header;
     if !header.precision.is_usual() || !header.layout.is_usual() {
@@ -126,7 +126,7 @@ fn latencies(lut: &Lut) -> Result<(), Failure> {
     print(format!("timing {}; it tells queue{others}", header.timing.unwrap_or_default().name()))
 }
 
-/// How much is known of energy, and from which meters; nothing where none was measured.
+/// How many layers and networks have an energy, and from which meters; empty if none was measured.
 fn energy(lut: &Lut) -> Result<(), Failure> {
     let mut methods: BTreeMap<&str, usize> = BTreeMap::new();
     for energy in lut.rows.iter().filter_map(|row| row.energy.as_ref()) {
@@ -137,7 +137,7 @@ fn energy(lut: &Lut) -> Result<(), Failure> {
     let from = match methods.keys().copied().collect::<Vec<_>>()[..] {
         [] => return Ok(()),
         [method] => method.to_owned(),
-        // A sum over two meters would be a number of neither.
+        // A sum over two meters would be meaningless.
         _ => {
             let each: Vec<String> = methods.iter().map(|(method, layers)| format!("{method} {layers}")).collect();
             format!("{}; networks with layers from two meters have no estimate", each.join(", "))
@@ -151,7 +151,7 @@ fn layers(lut: &Lut, count: usize, by: SortColumn) -> Result<(), Failure> {
     let time = |row: &Row| row.times.as_ref().map_or(f64::INFINITY, |t| t.mean_ns);
     let width = |row: &Row| row.times.as_ref().and_then(Times::half_width).unwrap_or(f64::INFINITY);
     rows.sort_by(|a, b| time(b).total_cmp(&time(a)));
-    // Stable: of equals the most expensive stays first.
+    // Stable: among equals, the most expensive stays first.
     match by {
         SortColumn::Mean => {}
         SortColumn::Layer => rows.sort_by(|a, b| a.key.cmp(&b.key)),
@@ -180,7 +180,7 @@ fn line(row: &Row, largest: f64) -> String {
     };
     let half = times.half_width();
     let words = format!("{:>8}", half.map_or_else(|| "unknown".to_owned(), |h| format!("{:.1} %", h * 100.0)));
-    // Where a flag speaks against the interval it is no good one, however narrow.
+    // With a flag that casts doubt on the interval, even a narrow one is not good.
     let doubted = row.flags.iter().any(|flag| matches!(flag, Flag::NotConverged | Flag::Drift | Flag::Noisy));
     let tone = match half {
         Some(half) if half <= ROW_WIDTH && !doubted => Tone::Good,
@@ -213,7 +213,7 @@ fn meaning(flag: Flag) -> (char, &'static str) {
     }
 }
 
-/// The letters that occur, and in how many layers.
+/// The flag letters that occur, each with its number of layers.
 fn legend(lut: &Lut) -> Result<(), Failure> {
     let mut counts: BTreeMap<Flag, usize> = BTreeMap::new();
     for flag in lut.rows.iter().flat_map(|row| &row.flags) {

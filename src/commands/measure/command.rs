@@ -1,4 +1,4 @@
-//! `nasprof measure --model` on a device that runs a command: layer by layer, as its profile has them.
+//! `nasprof measure --model` on a device that runs a command: layer by layer, from its profile.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::outputs::{Outputs, given};
 use crate::resolve;
 
-/// Layers that take this many times as long as a run, or as few of its time, are those of something else.
+/// Maximum ratio between the sum of a profile's layers and a run, either way; beyond it, the profile does not fit.
 const MAX_RATIO: f64 = 4.0;
 
 /// Measures one model.
@@ -48,7 +48,7 @@ pub(super) fn run(
         )));
     };
     let Some(format) = command.profile_format else {
-        return Err(Failure::usage(format!("`{device}` tells nothing of layers: its [command] has no profile_format"))
+        return Err(Failure::usage(format!("`{device}` reports no layers: its [command] has no profile_format"))
             .hint(format!("`nasprof time --device {device} --model {}` times the model whole", model.display())));
     };
     if let Some(output) = &args.output {
@@ -77,7 +77,7 @@ fn measured(
         if names.as_ref().is_some_and(|names| !names.fit(layers.iter().map(|layer| layer.name.as_str()))) {
             let example = layers.first().map_or("", |layer| layer.name.as_str());
             return Err(by_command
-                .wrong(&format!("gave the profile of another model: `{example}` and the others are not in it")));
+                .wrong(&format!("gave the profile of another model, which has unknown layers such as `{example}`")));
         }
         let whole = by_command.times(run)?.as_deref().and_then(trimmed_mean);
         let session = ProfiledSession { kernels: layers.iter().map(|layer| layer.ns).collect(), whole };

@@ -38,7 +38,7 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// Reaches the device; nothing is written yet.
+    /// Connects to the device; writes nothing yet.
     pub(super) fn prepare(
         device: &str,
         args: &MeasureArgs,
@@ -47,7 +47,7 @@ impl Job {
         several: bool,
     ) -> Result<Self, Failure> {
         let begun = Instant::now();
-        // Not after minutes of measuring.
+        // Checked now, not after minutes of measuring.
         check_ending(&output)?;
         let space_file = args.source.space.as_deref().map(Path::new);
         let outputs = Outputs::of(
@@ -62,7 +62,7 @@ impl Job {
         let mut link = resolve::open(&file).map_err(in_context)?.locking_clocks(args.lock_clocks);
         let target =
             target(&file, link.cores(), &args.context)?.at_own_batch(args.source.model.as_ref(), &args.context, &space);
-        // An agent that cannot do it is told of before a journal is begun.
+        // An unsuitable agent is reported before a journal is begun.
         let mut agent = link.agent(&target.backend).map_err(|error| in_context(error.into()))?;
         let runtime = resolve::runtime(&target, agent.as_mut()).map_err(in_context)?;
         drop(agent);
@@ -104,7 +104,7 @@ impl Job {
         if let Some(Event::Header(begun)) = recorded.first()
             && self.identity.is(&begun.space_digest)
         {
-            // An older version may have begun it, and written the same space's digest in another form.
+            // An older version may have begun the journal and written the space's digest in another form.
             self.header.space_digest.clone_from(&begun.space_digest);
             // The same space or model under another file name.
             self.header.space.clone_from(&begun.space);
@@ -123,7 +123,7 @@ impl Job {
             space: &self.space,
             header: self.header.clone(),
             gate: Gate {
-                // A budget is not for waiting.
+                // Waiting may use only a tenth of a budget.
                 patience: args.budget.map_or(PATIENCE, |budget| PATIENCE.min(budget / 10)),
                 allow_noisy: args.allow_noisy,
             },
@@ -157,7 +157,7 @@ impl Job {
     }
 }
 
-/// The first reason why there is no energy.
+/// The first reason why energy is missing.
 fn no_energy(events: &[Event]) -> Option<&str> {
     events.iter().find_map(|event| match event {
         Event::Energy { result: EnergyResult::NotObservable(reason), .. } => Some(reason.as_str()),
@@ -165,12 +165,12 @@ fn no_energy(events: &[Event]) -> Option<&str> {
     })
 }
 
-/// The journal of a LUT stands beside it.
+/// The path of a LUT's journal, next to the LUT.
 fn journal_path(lut: &Path) -> PathBuf {
     lut.with_extension("journal.jsonl")
 }
 
-/// A journal that is there is gone on with, or measured anew, only when asked to.
+/// Refuses an existing journal without --resume or --overwrite.
 fn refuse_existing(journal: &Path, args: &MeasureArgs) -> Result<(), Failure> {
     if existing(args) != Existing::Refuse || !journal.exists() {
         return Ok(());

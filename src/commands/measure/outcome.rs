@@ -1,4 +1,4 @@
-//! What a measurement gave, in words and as JSON.
+//! The result of a measurement, as text and as JSON.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::super::{path_text, print, print_json};
 use crate::cli::MeasureArgs;
 use crate::failure::Failure;
 
-/// What a measurement gave.
+/// The result of a measurement.
 pub(super) struct Outcome {
     pub(super) device: String,
     pub(super) output: PathBuf,
@@ -47,21 +47,21 @@ impl Outcome {
     }
 }
 
-/// What was measured, in a line.
+/// The result in one line.
 pub(super) fn in_words(path: &Path, lut: &Lut) -> String {
     let (path, rows, failed) = (path.display(), lut.rows.len(), failed(lut));
     let known = lut.context.precision.map_or_else(|| wide(lut), |precision| known(&precision));
     format!("{path}: {rows} layers, {failed} failed; {known}")
 }
 
-/// How well networks and layers are known, in words.
+/// The precision of networks and layers, as text.
 pub(in super::super) fn known(precision: &Precision) -> String {
     let width = |width: Option<f64>| width.map_or_else(|| "unknown".to_owned(), |width| format!("± {}", rough(width)));
     let (networks, rows) = (width(precision.networks), width(precision.rows));
     format!("networks {networks}, layers {rows} in the median, {} of {} weak", precision.weak, precision.of)
 }
 
-/// The same where no networks were sampled.
+/// The same if no networks were sampled.
 fn wide(lut: &Lut) -> String {
     let wide = lut.rows.iter().filter(|row| row.flags.contains(&Flag::NotConverged)).count();
     format!("{wide} wider than {}", rough(ROW_WIDTH))
@@ -72,8 +72,7 @@ pub(super) fn failed(lut: &Lut) -> usize {
     lut.rows.iter().filter(|row: &&Row| row.times.is_none()).count()
 }
 
-/// Whether the LUT's networks are as certain as was asked for. Of layers timed alone, and of shards of a measurement, the
-/// sessions say.
+/// Whether the LUT's networks reach the requested precision. For isolated layers and for shards, the sessions decide.
 pub(super) fn is_certain(lut: &Lut, converged: bool) -> bool {
     let wanted = lut.context.header.ci;
     lut.context.precision.map_or(converged, |precision| precision.networks.is_some_and(|width| width <= wanted))

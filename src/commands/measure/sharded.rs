@@ -18,17 +18,17 @@ use crate::failure::{Exit, Failure};
 use crate::outputs::{LUTS, Outputs, given};
 use crate::resolve;
 
-/// Each board measures its part into a journal and a LUT of its own; one LUT is made of them if they agree.
+/// Each board measures its part into its own journal and LUT; if the boards agree, the parts become one LUT.
 pub(super) fn run(mut devices: Vec<String>, args: &MeasureArgs) -> Result<ExitCode, Failure> {
     if devices.len() < 2 {
         return Err(Failure::usage(format!("--shard: `{}` has nobody to share with", devices.join(",")))
             .hint("name several equal boards, for example `--device a,b`, or a group"));
     }
     if args.sessions < 2 {
-        return Err(Failure::usage("--shard: with --sessions 1 a board does not know how far it differs from itself")
+        return Err(Failure::usage("--shard: --sessions 1 does not show how much a board's own sessions differ")
             .hint("leave out --sessions, or pass a larger number"));
     }
-    // The parts do not depend on how the boards were listed, so neither does what --resume finds.
+    // The parts, and so --resume, do not depend on the order of the boards.
     devices.sort();
     let output = args.output.clone().unwrap_or_else(|| {
         let boards: Vec<String> = devices.iter().map(|device| resolve::plain(device)).collect();
@@ -42,7 +42,7 @@ pub(super) fn run(mut devices: Vec<String>, args: &MeasureArgs) -> Result<ExitCo
     };
     let mut jobs = (0..of).zip(&devices).map(prepare).collect::<Result<Vec<_>, _>>()?;
     if !args.lock_clocks {
-        // Locking the clocks may set what differs now; then it is the parts that are compared.
+        // Locking the clocks may remove a difference; then only the parts are compared.
         refuse_other_kinds(&mut jobs)?;
     }
     match split(measure_all(&mut jobs, args)?) {
@@ -51,7 +51,7 @@ pub(super) fn run(mut devices: Vec<String>, args: &MeasureArgs) -> Result<ExitCo
     }
 }
 
-/// Where a board's part goes: beside the LUT, under its name and the board's.
+/// The path of a board's part: next to the LUT, named after the LUT and the board.
 fn part_path(output: &Path, device: &str) -> Result<PathBuf, Failure> {
     let (Some(stem), Some(ending)) = (output.file_stem(), output.extension()) else {
         return Err(Failure::usage(format!("-o {}: has no ending", output.display()))
@@ -61,7 +61,7 @@ fn part_path(output: &Path, device: &str) -> Result<PathBuf, Failure> {
     Ok(output.with_file_name(format!("{stem}-{}.{ending}", resolve::plain(device))))
 }
 
-/// Boards of which the context differs are told of before hours of measuring.
+/// Refuses boards with different contexts before hours of measuring.
 fn refuse_other_kinds(jobs: &mut [Job]) -> Result<(), Failure> {
     let mut first = None;
     for job in jobs {

@@ -21,11 +21,11 @@ use super::{print, print_json};
 use crate::failure::Failure;
 use crate::resolve::{self, at_batch};
 
-/// Speed assumed of a device that nothing was measured on: one core of a processor of a few years' age.
+/// Assumed speed of a device without measurements: one core of a processor that is a few years old.
 const ASSUMED_MACS_PER_SECOND: f64 = 10e9;
-/// Time assumed of a layer, whatever it computes.
+/// Assumed fixed time of each layer.
 const ASSUMED_LAYER_SECONDS: f64 = 10e-6;
-/// Sessions of a measurement, unless the user asks for others.
+/// Default number of sessions of a measurement.
 const SESSIONS: u32 = 2;
 
 struct Facts {
@@ -48,7 +48,7 @@ pub(super) fn run(name: &str, lut: Option<&Path>, backend: Option<&str>, as_json
     }
     let runtime = match &lut {
         Some(lut) => lut.context.header.runtime,
-        // In which layout a device works is not known here; the plain one has the fewest keys.
+        // The device's layout is unknown here; the plain one has the fewest keys.
         None if backend.is_some_and(is_onnx_runtime) => Runtime::OnnxRuntime,
         None => Runtime::TorchEager,
     };
@@ -177,7 +177,7 @@ fn grouped(choices: &[Choice]) -> Vec<String> {
     runs.map(line).collect()
 }
 
-/// What the keys are those of.
+/// The runtime whose keys these are.
 fn keys_of(runtime: Runtime) -> String {
     match runtime.onnx_runtime_block() {
         None => "libtorch, nothing fused".to_owned(),

@@ -1,4 +1,4 @@
-//! What `nasprof time` is asked to measure: networks, and the context in which they run.
+//! The input of `nasprof time`: networks, and the context in which they run.
 
 use std::path::Path;
 
@@ -22,19 +22,19 @@ use crate::failure::Failure;
 use crate::outputs::{Outputs, given};
 use crate::resolve::{self, at_batch, target};
 
-/// Networks that are loaded at the same time: far more do not fit a device.
+/// Maximum networks loaded at the same time; many more do not fit on a device.
 pub(super) const MOST: usize = 1000;
 
-/// Networks at batch 1, and the LUT they are compared with.
+/// Networks at batch 1, and the LUT to compare them with.
 pub(super) struct Asked {
     pub(super) lut: Option<Lut>,
-    /// A model that the runtime on the device reads itself; the space then holds a graph in its place.
+    /// A model that the device's runtime reads itself; the space then holds a placeholder graph.
     pub(super) model: Option<ModelFile>,
     space: Space,
     archs: Vec<(String, Arch)>,
 }
 
-/// Refuses files that cannot be written, or that would replace what is read.
+/// Refuses outputs that cannot be written or that would replace an input.
 pub(super) fn check_outputs(args: &TimeArgs) -> Result<(), Failure> {
     let space = args.space.as_deref().map(Path::new);
     let inputs = given([space, args.model.as_deref(), args.input.as_deref(), args.lut.as_deref()]);
@@ -54,7 +54,7 @@ pub(super) fn check_outputs(args: &TimeArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The model, where the runtime reads it by itself: its layers need not be known to us.
+/// The model, if the runtime reads it itself, so that nasprof need not know its layers.
 fn read_by_runtime(args: &TimeArgs, file: &DeviceFile) -> Result<Option<ModelFile>, Failure> {
     let backend = args.context.backend.as_deref().unwrap_or(&file.backend);
     match &args.model {
@@ -97,7 +97,7 @@ impl Asked {
         Ok(Self { lut, model, space, archs })
     }
 
-    /// The names of the networks, and how they are timed on a device within reach.
+    /// The names of the networks, and their timing plan on a connected device.
     pub(super) fn timings(
         &self,
         args: &TimeArgs,

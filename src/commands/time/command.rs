@@ -1,4 +1,4 @@
-//! `nasprof time` on a device that runs a command: models whole, as the command tells their times.
+//! `nasprof time` on a device that runs a command: times of whole models, as the command reports them.
 
 use std::process::ExitCode;
 
@@ -28,12 +28,12 @@ struct Timed {
     mean_ms: f64,
     /// 95 % interval of the mean over processes; absent with one.
     interval_ms: Option<[f64; 2]>,
-    /// Quantiles of all runs; absent where the command tells an average only.
+    /// Quantiles of all runs; absent if the command reports only an average.
     median_ms: Option<f64>,
     p90_ms: Option<f64>,
     p99_ms: Option<f64>,
     processes_ms: Vec<f64>,
-    /// Runs that the command tells of; absent where it tells an average only.
+    /// Runs that the command reports; absent if it reports only an average.
     runs: Option<usize>,
 }
 
@@ -63,10 +63,10 @@ pub(super) fn run(args: &TimeArgs, file: &DeviceFile, command: &CommandTable) ->
         ],
     )?;
     if command.times().is_none() {
-        return Err(Failure::usage(format!("`{device}` tells no latency: its [command] has no times_format"))
+        return Err(Failure::usage(format!("`{device}` reports no latency: its [command] has no times_format"))
             .hint("add times_format to [command] of the device file; docs/commands.md lists the formats"));
     }
-    // What is wrong with files is told before a device is reached.
+    // Problems with files are reported before a device is connected.
     let networks = exported(args)?;
     let mut by_command = ByCommand::open(file, command, context)?;
     let networks = match &args.model {
@@ -117,7 +117,7 @@ fn exported(args: &TimeArgs) -> Result<Vec<(String, CommandModel)>, Failure> {
 }
 
 impl Timed {
-    /// From nanoseconds of each run in each process; none of them is empty.
+    /// From the nanoseconds of each run in each process; every process has runs.
     fn of(name: String, processes: &[Vec<f64>]) -> Self {
         let means: Vec<f64> = processes.iter().filter_map(|runs| Some(trimmed_mean(runs)? / 1e6)).collect();
         let center = mean(&means).unwrap_or(f64::NAN);

@@ -8,7 +8,7 @@ unsafe extern "C" {
     fn nasprof_cuda_reset_peak(device: c_int) -> c_int;
 }
 
-/// Bytes in use now, and at most since the last reset. `None`: there is no such allocator.
+/// Bytes in use now, and their peak since the last reset. `None` without this allocator.
 pub(super) fn allocated(device: u32) -> Option<(u64, u64)> {
     let (mut now, mut peak) = (0, 0);
     let device = c_int::try_from(device).ok()?;
@@ -17,7 +17,7 @@ pub(super) fn allocated(device: u32) -> Option<(u64, u64)> {
     (failed == 0).then_some((u64::try_from(now).ok()?, u64::try_from(peak).ok()?))
 }
 
-/// Counts the most from now on. `None`: there is no such allocator.
+/// Resets the peak. `None` without this allocator.
 pub(super) fn reset_peak(device: u32) -> Option<()> {
     let device = c_int::try_from(device).ok()?;
     #[expect(unsafe_code, reason = "takes a number")]

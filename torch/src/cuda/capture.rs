@@ -13,7 +13,7 @@ unsafe extern "C" {
     fn nasprof_cuda_graph_free(graph: *mut c_void);
 }
 
-/// Calls one of them, and takes its words; libtorch's go on with a stack trace.
+/// Calls one of these functions and returns the first line of its message; libtorch appends a stack trace.
 fn call(function: impl FnOnce(*mut c_char, usize) -> c_int) -> Result<(), String> {
     let mut words: [c_char; WORDS] = [0; WORDS];
     if function(words.as_mut_ptr(), WORDS) == 0 {
@@ -25,18 +25,18 @@ fn call(function: impl FnOnce(*mut c_char, usize) -> c_int) -> Result<(), String
     Err(text.lines().next().unwrap_or("libtorch gives no reason").to_owned())
 }
 
-/// CUDA's handle of a stream; it lives as long as the process.
+/// CUDA's handle of a stream, which is valid until the process ends.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct StreamHandle(pub(super) *mut c_void);
 
 impl StreamHandle {
-    /// The stream that is used where no other was chosen.
+    /// CUDA's default stream.
     pub(super) const DEFAULT: Self = Self(std::ptr::null_mut());
 
-    /// Gives this thread a stream of its own: nothing can be captured on the default one.
+    /// Gives this thread its own stream, because nothing can be captured on the default stream.
     ///
     /// # Errors
-    /// libtorch's.
+    /// libtorch's message.
     pub(super) fn own(device: u32) -> Result<Self, String> {
         let device = c_int::try_from(device).map_err(|e| e.to_string())?;
         let mut stream = std::ptr::null_mut();
@@ -46,22 +46,23 @@ impl StreamHandle {
     }
 }
 
-/// A run that was captured, with the memory that it computes in.
+/// A captured run, with the memory that it uses.
 #[derive(Debug)]
 pub(super) struct Captured(*mut c_void);
 
 impl Captured {
-    /// Captures what `run` queues on this thread's stream. It must have run before, so that nothing is prepared in it.
+    /// Captures the work that `run` queues on this thread's stream. `run` must have run before, so that it does no one-time
+    /// preparation now.
     ///
     /// # Errors
-    /// That of `run`, or libtorch's: some operations cannot be captured.
+    /// That of `run`, or libtorch's message: some operations cannot be captured.
     pub(super) fn of(run: impl FnOnce() -> Result<(), String>) -> Result<Self, String> {
         let mut graph = std::ptr::null_mut();
         #[expect(unsafe_code, reason = "the pointer is to a local that lives through the call")]
         call(|words, length| unsafe { nasprof_cuda_capture_begin(&mut graph, words, length) })?;
         let captured = Self(graph);
         let ran = run();
-        // Ended in every case: a stream that records runs nothing.
+        // The capture is ended even after an error, because a capturing stream runs nothing.
         #[expect(unsafe_code, reason = "the graph was begun and is ended once")]
         let ended = call(|words, length| unsafe { nasprof_cuda_capture_end(captured.0, words, length) });
         ran.and(ended).map(|()| captured)
@@ -70,7 +71,7 @@ impl Captured {
     /// Queues the run.
     ///
     /// # Errors
-    /// CUDA's.
+    /// CUDA's message.
     pub(super) fn replay(&self) -> Result<(), String> {
         #[expect(unsafe_code, reason = "the graph was captured and is not freed yet")]
         call(|words, length| unsafe { nasprof_cuda_graph_replay(self.0, words, length) })

@@ -1,4 +1,4 @@
-//! Settings of libtorch that hold for the whole process.
+//! Settings of libtorch for the whole process.
 
 use std::ffi::c_int;
 
@@ -16,8 +16,8 @@ fn check(failed: c_int, what: &str) -> Result<(), TchError> {
     if failed == 0 { Ok(()) } else { Err(TchError::Torch(format!("libtorch cannot {what}"))) }
 }
 
-/// Whether GPUs may round the factors of convolutions and matrix products to 10 bits of mantissa (TensorFloat-32). By
-/// itself libtorch allows it in convolutions only.
+/// Sets whether GPUs may round the operands of convolutions and matrix products to 10 bits of mantissa (TensorFloat-32).
+/// libtorch's default allows it only in convolutions.
 ///
 /// # Errors
 /// If libtorch refuses.
@@ -26,7 +26,8 @@ pub fn allow_tf32(allow: bool) -> Result<(), TchError> {
     check(unsafe { nasprof_allow_tf32(c_int::from(allow)) }, "set the precision")
 }
 
-/// From now on only algorithms that give the same bits each time; what has none is refused when it runs.
+/// Allows only algorithms with bitwise reproducible results from now on. An operation without such an algorithm is an error
+/// when it runs.
 ///
 /// # Errors
 /// If libtorch refuses.
@@ -35,8 +36,8 @@ pub fn make_deterministic() -> Result<(), TchError> {
     check(unsafe { nasprof_make_deterministic() }, "be made deterministic")
 }
 
-/// While it lives, operations of this thread on a device take 16-bit floats where that is worth it and safe, as
-/// PyTorch's autocast has it. For forward passes; backward passes follow by themselves.
+/// While this exists, this thread's operations on a device use 16-bit floats where this is fast and safe, like PyTorch's
+/// autocast. It is for forward passes; backward passes use the same types automatically.
 #[derive(Debug)]
 pub struct Autocast {
     cuda: c_int,
@@ -44,7 +45,7 @@ pub struct Autocast {
 }
 
 impl Autocast {
-    /// To bfloat16 or float16; any other kind: to none.
+    /// Casts to bfloat16 or float16; any other kind switches casting off.
     #[must_use]
     pub fn to(kind: Kind, device: Device) -> Self {
         let cuda = c_int::from(device.is_cuda());

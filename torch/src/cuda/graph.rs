@@ -1,13 +1,13 @@
-//! Work that is recorded as a CUDA graph and replayed, for programs that train.
+//! Work recorded as a CUDA graph and replayed, for training programs.
 
 use super::capture::{Captured, StreamHandle};
 
-/// Work of this thread, recorded.
+/// Recorded work of this thread.
 #[derive(Debug)]
 pub struct CudaGraph(Captured);
 
 impl CudaGraph {
-    /// Gives this thread a stream of its own: nothing can be recorded on the default one.
+    /// Gives this thread its own stream, because nothing can be recorded on the default stream.
     ///
     /// # Errors
     /// If there is no such GPU.
@@ -18,10 +18,11 @@ impl CudaGraph {
         Ok(())
     }
 
-    /// Records what `work` queues, without running it. It must have run before, so that nothing is prepared in it.
+    /// Records the operations that `work` queues, without running them. `work` must have run before, so that it does no
+    /// one-time preparation now.
     ///
     /// # Errors
-    /// That of `work`; work that cannot be recorded.
+    /// That of `work`, or if the work cannot be recorded.
     pub fn record(work: impl FnOnce() -> Result<(), String>) -> Result<Self, String> {
         Captured::of(work).map(Self)
     }
@@ -29,7 +30,7 @@ impl CudaGraph {
     /// Queues the work.
     ///
     /// # Errors
-    /// CUDA's.
+    /// CUDA's message.
     pub fn replay(&self) -> Result<(), String> {
         self.0.replay()
     }

@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 use nasprof_base::env_path::{cache_home, env_path};
 use thiserror::Error;
 
-/// What registers CUDA with libtorch when it is loaded.
+/// The library that registers CUDA with libtorch when it is loaded.
 const LIBRARY: &str = "libtorch_cuda.so";
-/// Names the folder of [`LIBRARY`].
+/// Environment variable with the folder of [`LIBRARY`].
 pub(super) const VARIABLE: &str = "NASPROF_LIBTORCH_CUDA";
-/// It needs a dozen others, each of which may need some.
+/// Limit of dependencies: the library needs a dozen others, which may need more.
 const MAX_LIBRARIES: usize = 100;
 
 /// Why CUDA cannot be used.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 pub enum LoadError {
-    /// A library is nowhere.
+    /// A library was not found.
     #[error(
         "{library} is missing{}; looked in {}; `scripts/install-libtorch-cuda.sh` installs it, or set {VARIABLE} to the \
          folder torch/lib of a PyTorch of the same version with CUDA",
@@ -26,23 +26,23 @@ pub enum LoadError {
     Missing {
         /// The library.
         library: String,
-        /// Which one needs it.
+        /// The library that needs it.
         needed_by: Option<String>,
-        /// Folders that were looked in.
+        /// The searched folders.
         looked: Vec<PathBuf>,
     },
-    /// A library is there and does not load: another version of libtorch, another architecture, a damaged file.
+    /// A library exists but does not load: another version of libtorch, another architecture, or a damaged file.
     #[error("{path} cannot be loaded: {problem}")]
     Broken {
         /// The file.
         path: PathBuf,
-        /// The loader's words.
+        /// The loader's message.
         problem: String,
     },
 }
 
-/// Loads the CUDA part from the first of `folders` that has it, with `open` as the loader. What it needs and the loader
-/// does not find by itself is looked for in the same folders, and beside them where Python packages have it.
+/// Loads the CUDA part from the first of `folders` that has it; `open` is the loader. Dependencies that the loader does not
+/// find by itself are searched in the same folders, and in the Python packages beside them.
 pub(super) fn load(
     folders: &[PathBuf],
     open: &mut dyn FnMut(&Path) -> Result<(), String>,
@@ -70,7 +70,7 @@ fn load_one(
         let Err(problem) = open(&path) else { return Ok(path) };
         let needed = missing_library(&problem).map(ToOwned::to_owned);
         match needed {
-            // Found before and missing still: the loader does not take it.
+            // If the same library is missing again after it was loaded, the loader does not accept it.
             Some(needed) if last.as_ref() != Some(&needed) && *budget > 0 => {
                 *budget -= 1;
                 load_one(&needed, Some(library), looked, open, budget)?;
@@ -81,14 +81,14 @@ fn load_one(
     }
 }
 
-/// The library that the loader's words are about: `libx.so.1: cannot open shared object file: No such file …`.
+/// The missing library in the loader's message: `libx.so.1: cannot open shared object file: No such file …`.
 fn missing_library(problem: &str) -> Option<&str> {
     let name = problem.split(": cannot open shared object file").next().filter(|name| *name != problem)?;
     let name = name.rsplit([' ', ':']).next()?;
     (name.starts_with("lib") && !name.contains('/')).then_some(name)
 }
 
-/// A folder, and those of the packages `nvidia-*` beside a `torch/lib`.
+/// A folder and, if it is a `torch/lib`, the folders of the packages `nvidia-*` beside it.
 fn with_packages(folder: &Path) -> Vec<PathBuf> {
     let mut all = vec![folder.to_owned()];
     let packages = folder.ancestors().nth(2).map(|site| site.join("nvidia"));
@@ -105,8 +105,8 @@ fn with_packages(folder: &Path) -> Vec<PathBuf> {
     all
 }
 
-/// Where the CUDA part is looked for: the folder that the variable names, else beside the loaded libtorch, else where
-/// `scripts/install-libtorch-cuda.sh` puts it.
+/// Folders to search for the CUDA part: the folder in the environment variable, else that of the loaded libtorch, then the
+/// folder of `scripts/install-libtorch-cuda.sh`.
 pub(super) fn folders() -> Vec<PathBuf> {
     if let Some(folder) = env_path(VARIABLE) {
         return vec![folder];
@@ -120,12 +120,12 @@ pub(super) fn folders() -> Vec<PathBuf> {
     loaded.into_iter().chain(installed).collect()
 }
 
-/// Loads for good, for all libraries that come after.
+/// Loads a library permanently, with its symbols visible to libraries loaded later.
 pub(super) fn open_globally(path: &Path) -> Result<(), String> {
     use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
     #[expect(unsafe_code, reason = "loading runs the library's initialisers; it is libtorch's own CUDA part")]
     let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL) }.map_err(|e| e.to_string())?;
-    // Never unloaded: libtorch keeps pointers into it.
+    // The library is never unloaded, because libtorch keeps pointers into it.
     std::mem::forget(library);
     Ok(())
 }

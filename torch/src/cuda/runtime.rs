@@ -1,5 +1,4 @@
-//! The functions of the CUDA runtime for timing. They are looked up at run time in the library that libtorch has
-//! loaded.
+//! The functions of the CUDA runtime for timing. They are looked up at run time, in the library that libtorch has loaded.
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 
@@ -11,7 +10,7 @@ type Event = *mut c_void;
 
 const SUCCESS: c_int = 0;
 const NOT_READY: c_int = 600;
-/// What the runtime says of a driver that is too old, and as well where there is none.
+/// The runtime's error code for a driver that is too old or missing.
 const INSUFFICIENT_DRIVER: c_int = 35;
 /// `cudaDevAttrL2CacheSize`.
 const L2_CACHE_SIZE: c_int = 38;
@@ -38,7 +37,7 @@ pub(super) struct Runtime {
     error_text: unsafe extern "C" fn(c_int) -> *const c_char,
 }
 
-/// Looks a function up; its type is that of the field it goes to.
+/// Looks up a function; its type is that of the field that it is stored in.
 macro_rules! symbol {
     ($library:expr, $name:literal) => {{
         #[expect(unsafe_code, reason = "the types are those of the CUDA runtime's documentation, stable since CUDA 5")]
@@ -52,7 +51,7 @@ macro_rules! symbol {
     reason = "calls into the CUDA runtime with pointers to locals and to events that this module owns"
 )]
 impl Runtime {
-    /// Finds the functions in what this process has loaded.
+    /// Finds the functions in the libraries that this process has loaded.
     ///
     /// # Errors
     /// If libtorch came without the CUDA runtime.
@@ -95,12 +94,12 @@ impl Runtime {
         self.check(unsafe { (self.set_device)(c_int::try_from(device).unwrap_or(c_int::MAX)) })
     }
 
-    /// Bytes of the second-level cache.
+    /// Size of the second-level cache in bytes.
     pub(super) fn l2_bytes(&self, device: u32) -> Result<usize, String> {
         self.attribute(L2_CACHE_SIZE, device)
     }
 
-    /// Multiprocessors that this process may use: of a slice, where the GPU is divided (MIG).
+    /// Number of multiprocessors that this process may use: those of its slice if the GPU is divided (MIG).
     pub(super) fn multiprocessors(&self, device: u32) -> Result<usize, String> {
         self.attribute(MULTIPROCESSORS, device)
     }
@@ -118,9 +117,9 @@ impl Runtime {
         Ok(format!("{}.{}", version / 1000, version % 1000 / 10))
     }
 
-    /// The GPU's place on the bus.
+    /// The GPU's bus address.
     pub(super) fn bus_id(&self, device: u32) -> Result<String, String> {
-        // `domain:bus:device.function` and its end.
+        // `domain:bus:device.function` and a terminating zero.
         let mut text: [c_char; 32] = [0; 32];
         let device = c_int::try_from(device).unwrap_or(c_int::MAX);
         self.check(unsafe { (self.bus_id)(text.as_mut_ptr(), text.len() as c_int - 1, device) })?;
@@ -132,7 +131,7 @@ impl Runtime {
         self.check(unsafe { (self.stream_synchronize)(stream.0) })
     }
 
-    /// Whether the GPU works for this process: after some errors it never does again.
+    /// Whether the GPU works for this process; after some errors it never works again.
     pub(super) fn works(&self) -> Result<(), String> {
         self.check(unsafe { (self.synchronize)() })
     }
@@ -175,12 +174,12 @@ impl Mark {
 #[expect(unsafe_code, reason = "the event was created by the same runtime and is destroyed once")]
 impl Drop for Mark {
     fn drop(&mut self) {
-        // Nothing can be done about a failure, and the process ends soon.
+        // An error is ignored: nothing can be done about it, and the process ends soon.
         let _ = unsafe { (self.runtime.event_destroy)(self.event) };
     }
 }
 
-/// The runtime's words for a failure, and what they mean where they mislead.
+/// The runtime's message for an error, with a clarification if the message is misleading.
 fn told(code: c_int, words: &str) -> String {
     match code {
         INSUFFICIENT_DRIVER => {

@@ -10,7 +10,8 @@ use super::capture::{Captured, StreamHandle};
 use super::runtime::{Mark, Runtime};
 use crate::Network;
 
-/// Filling touches twice the cache, so that it also flushes it, and at least this much, so that it takes a while.
+/// Minimum bytes that a fill writes, so that it takes some time. A fill also writes twice the size of the cache, so that it
+/// flushes it.
 const MIN_FILL_BYTES: usize = 64 << 20;
 
 /// libtorch's queue on one GPU.
@@ -63,7 +64,7 @@ impl Stream for GpuStream {
     }
 }
 
-/// A network on a GPU, and its run as a graph where that could be captured.
+/// A network on a GPU, and its captured run if it could be captured.
 pub(super) struct GpuNetwork {
     pub(super) network: Network,
     pub(super) captured: Option<Captured>,

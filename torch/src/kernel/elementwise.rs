@@ -1,9 +1,9 @@
-//! Functions of each element as libtorch calls.
+//! Element-wise functions as libtorch calls.
 
 use nasprof_graph::Function;
 use tch::{Kind, TchError, Tensor};
 
-/// The function's value for its operands, after which its parameters come.
+/// The function's value for its operands and parameters.
 pub(super) fn run(function: Function, operands: &[&Tensor], parameters: &[f64]) -> Result<Tensor, TchError> {
     match (operands, parameters) {
         ([x], []) => of_one(function, x),
@@ -36,7 +36,7 @@ fn of_one(function: Function, x: &Tensor) -> Result<Tensor, TchError> {
         Function::Silu => x.f_silu(),
         Function::Mish => x.f_mish(),
         Function::Softplus => x.f_softplus(),
-        // libtorch has none; its own Python layer computes it like this.
+        // libtorch has no such function; PyTorch's Python layer computes it like this.
         Function::Softsign => x.f_div(&x.f_abs()?.f_add_scalar(1.0)?),
         Function::Elu => x.f_elu(),
         Function::Selu => x.f_selu(),
@@ -91,7 +91,7 @@ fn of_two(function: Function, x: &Tensor, y: &Tensor) -> Result<Tensor, TchError
     }
 }
 
-/// libtorch's own takes one slope, or one for each channel; other slopes are selected by the sign.
+/// libtorch's function takes one slope, or one for each channel. Other slopes are applied by selecting on the sign.
 fn prelu(x: &Tensor, slope: &Tensor) -> Result<Tensor, TchError> {
     let (count, size) = (slope.numel() as i64, x.size());
     let by_channel = slope.dim() == x.dim() && slope.size().get(1) == Some(&count) && size.get(1) == Some(&count);

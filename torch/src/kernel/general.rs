@@ -1,4 +1,4 @@
-//! The operations on any number of dimensions as libtorch calls.
+//! Operations on any number of dimensions as libtorch calls.
 
 use nasprof_graph::{Cell, Function, Op, PadMode, Reduction, Shape};
 use tch::{Device, Kind, TchError, Tensor};
@@ -10,23 +10,23 @@ use super::{elementwise, weight};
 pub enum General {
     /// A function of each element.
     Elementwise(Function, Vec<f64>),
-    /// One value along axes.
+    /// Reduction of axes to one value: kind, axes, whether the axes remain with size 1.
     Reduce(Reduction, Vec<i64>, bool),
     /// Another order of the axes, copied.
     Transpose(Vec<i64>),
-    /// Another shape, whose first size follows.
+    /// Another shape, whose first size is derived from the others.
     Reshape(Vec<i64>),
     /// Axis, first index, index after the last, step.
     Slice([i64; 4]),
     /// Weights: the indices along this axis.
     Gather(i64),
-    /// Sizes of 1 repeated.
+    /// Repeats axes of size 1 up to this shape.
     Expand(Vec<i64>),
     /// Weights: kernel and bias, as those of a convolution.
     Conv(Conv),
     /// Windows.
     Pool(Pool),
-    /// Sizes before and after from the last axis on, and how they are filled.
+    /// Padding before and after each axis, from the last axis on, and how it is filled.
     Pad(Vec<i64>, PadMode),
     /// Weights: scale and shift.
     LayerNorm(f64),
@@ -119,7 +119,7 @@ impl General {
             (Self::LayerNorm(epsilon), [scale, shift @ ..]) => {
                 x.f_layer_norm(scale.size(), Some(scale), shift.first(), *epsilon, false)
             }
-            // As many groups as channels have code of their own.
+            // If there are as many groups as channels, libtorch has separate code.
             (Self::GroupNorm(groups, epsilon), [scale, shift]) if x.size().get(1) == Some(groups) => {
                 x.f_instance_norm(Some(scale), Some(shift), None, None, true, 0.1, *epsilon, false)
             }
@@ -132,7 +132,7 @@ impl General {
     }
 }
 
-/// Random weights in the order that [`General::run`] takes them.
+/// Random weights in the order of [`General::run`].
 pub(super) fn random_weights(op: &Op, inputs: &[&Shape]) -> Result<Vec<Tensor>, TchError> {
     let full = |dims: &[usize], value: f64| Tensor::f_full(sizes(dims), value, (Kind::Float, Device::Cpu));
     match op {
@@ -213,7 +213,7 @@ fn reduce(kind: Reduction, x: &Tensor, axes: &[i64], keep: bool) -> Result<Tenso
     }
 }
 
-/// A size of 1 keeps that of the operand.
+/// A size of 1 in `shape` keeps the operand's size.
 fn expand(x: &Tensor, shape: &[i64]) -> Result<Tensor, TchError> {
     let size = x.size();
     let rank = size.len().max(shape.len());
@@ -239,7 +239,7 @@ fn sizes(values: &[usize]) -> Vec<i64> {
     values.iter().map(|&v| v as i64).collect()
 }
 
-/// libtorch counts from the last axis, and pads by reflection or repetition only spatial axes.
+/// libtorch pads from the last axis on, and by reflection or repetition only spatial axes.
 fn from_the_last(pads: &[[usize; 2]], mode: PadMode) -> Vec<i64> {
     let padded = if mode == PadMode::Constant { pads } else { pads.get(2..).unwrap_or_default() };
     padded.iter().rev().flatten().map(|&v| v as i64).collect()

@@ -15,10 +15,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Jobs are a few kilobytes.
+/// Size limit in bytes; jobs are a few kilobytes.
 const MAX_JOB: u64 = 1 << 20;
 
-/// Nobody waits for a run whose standard output is closed: it ends, so that it can be resumed at once.
+/// Writes an event to stdout. If stdout is closed, the reader is gone: the run ends, so that it can be resumed at once.
 fn emit(event: RunEvent) {
     let mut line = serde_json::to_vec(&event).unwrap_or_default();
     line.push(b'\n');
@@ -28,15 +28,15 @@ fn emit(event: RunEvent) {
     }
 }
 
-/// A step can take longer than anybody wants to wait for the next line that cannot be written.
+/// Ends the process as soon as stdout is closed. Waiting for the next failed write can take as long as a step.
 fn end_with_the_reader() {
     std::thread::spawn(|| {
         let output = io::stdout();
-        // No event is asked for: what comes all the same is that the other end was closed.
+        // Without requested events, `poll` reports only that the other end is closed.
         let mut waited = [PollFd::new(output.as_fd(), PollFlags::empty())];
         while poll(&mut waited, PollTimeout::NONE) == Err(Errno::EINTR) {}
         if waited[0].revents().is_some_and(|events| events.contains(PollFlags::POLLERR)) {
-            // Not `exit`, which would tear libtorch down below the thread that computes; a checkpoint survives it.
+            // Not `exit`, which would destroy libtorch while a thread computes. Checkpoints survive a kill.
             let _ = kill(Pid::this(), Signal::SIGKILL);
         }
     });
@@ -64,7 +64,7 @@ fn hint(error: &SearchError) -> Option<String> {
 }
 
 fn main() -> ExitCode {
-    // Steps allocate and free gigabytes. Without it a search is slower, which is no reason not to run one.
+    // Steps allocate and free gigabytes. If this call fails, a search is only slower.
     let _ = nasprof_agent::retain_freed_memory();
     end_with_the_reader();
     let mut text = String::new();

@@ -1,8 +1,8 @@
-//! Updates tensors from their gradients, in the order of NNabla-NAS' `Optimizer`: clip, decay, step.
+//! Updates tensors with their gradients, in the order of NNabla-NAS' `Optimizer`: clip, decay, step.
 //!
-//! All tensors of a step are updated together (`update.cpp`): one by one, the launches of a GPU's kernels would take longer
-//! than the kernels. Each tensor has its own state, which changes only when the tensor has a gradient: a candidate that was not part of
-//! the last networks keeps its momentum.
+//! A step updates all tensors together (`update.cpp`): one by one, the launches of GPU kernels would take longer than the
+//! kernels. Each tensor has its own state, which changes only when the tensor has a gradient. So a candidate outside the
+//! last networks keeps its momentum.
 
 mod update;
 
@@ -35,32 +35,32 @@ struct State {
     first: Tensor,
     /// Adam's second moment.
     second: Option<Tensor>,
-    /// Updates of this tensor.
+    /// Number of updates of this tensor.
     updates: u64,
 }
 
 impl Optimizer {
-    /// An optimizer of some tensors; gradients name them by their position.
+    /// An optimizer of some tensors; gradients refer to them by position.
     #[must_use]
     pub fn new(settings: config::Optimizer, rate: LearningRate, tensors: Vec<Named>) -> Self {
         let states = tensors.iter().map(|_| None).collect();
         Self { settings, rate, step: 0, tensors, states }
     }
 
-    /// The rate of the next step.
+    /// The learning rate of the next step.
     #[must_use]
     pub fn learning_rate(&self) -> f64 {
         self.rate.at(self.step)
     }
 
-    /// Steps so far.
+    /// Number of steps so far.
     #[must_use]
     pub fn steps(&self) -> u64 {
         self.step
     }
 
-    /// One step: clips each gradient, adds the decay, updates. Tensors without a gradient stay as they are. The gradients are
-    /// used up: what they hold afterwards is not said.
+    /// One step: clips each gradient, adds the weight decay, updates. Tensors without a gradient do not change. The content
+    /// of the gradients is undefined afterwards.
     ///
     /// # Errors
     /// libtorch's, if a gradient does not fit its tensor.
@@ -68,10 +68,11 @@ impl Optimizer {
         self.step_scaled(gradients, None).map(drop)
     }
 
-    /// The same with gradients that were multiplied by a scale. `false`: they overflowed, and no tensor was changed.
+    /// As [`Optimizer::step`], for gradients multiplied by a scale. Returns `false` if they overflowed; then no tensor
+    /// changes.
     ///
     /// # Errors
-    /// As [`Optimizer::step`].
+    /// Those of [`Optimizer::step`].
     pub fn step_scaled(&mut self, gradients: Vec<(usize, Tensor)>, scale: Option<f64>) -> Result<bool, TchError> {
         let _guard = tch::no_grad_guard();
         let positions: Vec<usize> = gradients.iter().map(|(i, _)| *i).collect();
@@ -81,11 +82,12 @@ impl Optimizer {
         Ok(finite)
     }
 
-    /// A step that can be recorded: it reads the rate and, to clip, the segments of all tensors where they are, and counts
-    /// nothing. [`Optimizer::count`] does. Not for Adam, which has a rate for each tensor.
+    /// A step that can be recorded: it reads the learning rate from `rate` and, for clipping, the tensor indices from
+    /// `segments`. It does not count the step; [`Optimizer::count`] does. Adam is not supported, since it has a rate for
+    /// each tensor.
     ///
     /// # Errors
-    /// As [`Optimizer::step`].
+    /// Those of [`Optimizer::step`].
     pub(crate) fn recordable(
         &mut self,
         gradients: Vec<(usize, Tensor)>,
@@ -101,14 +103,14 @@ impl Optimizer {
         update::update(&self.settings_of_step(None), &lists, on_device).map(drop)
     }
 
-    /// Counts an update of some tensors, if it was one, and a step.
+    /// Counts a step, and if `updated` the update of these tensors.
     pub(crate) fn count(&mut self, positions: &[usize], updated: bool) {
         for &i in positions {
             if let Some(state) = self.states[i].as_mut().filter(|_| updated) {
                 state.updates += 1;
             }
         }
-        // The schedule goes on all the same: it counts batches.
+        // The schedule counts batches, even if no tensor was updated.
         self.step += 1;
     }
 
@@ -156,7 +158,7 @@ impl Optimizer {
         slot.as_mut().ok_or_else(|| TchError::Shape("a tensor has no state".to_owned()))
     }
 
-    /// Its state, for a checkpoint: the number of steps, and for each tensor with a state its updates and tensors.
+    /// The state for a checkpoint: the number of steps, and for each tensor with a state its updates and tensors.
     #[must_use]
     pub fn state(&self) -> (u64, Vec<(String, u64)>, Vec<Named>) {
         let (mut updates, mut tensors) = (Vec::new(), Vec::new());
@@ -169,10 +171,10 @@ impl Optimizer {
         (self.step, updates, tensors)
     }
 
-    /// Goes on from a state. `find` gives a tensor of the checkpoint by its name.
+    /// Restores a state. `find` returns a tensor of the checkpoint by its name.
     ///
     /// # Errors
-    /// A tensor that is missing or of another form, by its name.
+    /// The name of a tensor that is missing or has another shape.
     pub fn restore(
         &mut self,
         step: u64,
@@ -186,7 +188,7 @@ impl Optimizer {
         for (name, count) in updates {
             let index = *positions.get(name).ok_or_else(|| name.clone())?;
             let like = self.tensors[index].1.detach();
-            // On the device of its tensor, and as that lies in memory.
+            // On the device and with the memory layout of its tensor.
             let get = |name: String| -> Result<Tensor, String> {
                 let found = find(&name).filter(|t| t.size() == like.size()).ok_or(name)?;
                 let mut own = like.f_zeros_like().map_err(|e| e.to_string())?;

@@ -4,13 +4,13 @@ use std::ffi::{CStr, c_char, c_double, c_int, c_uchar};
 
 use tch::{TchError, Tensor};
 
-/// Longest reason that libtorch gives, bytes; its messages go on with a C++ stack trace.
+/// Maximum length of an error message, in bytes; libtorch appends a C++ stack trace to its messages.
 const WORDS: usize = 1024;
 
-/// A tensor of libtorch, as C++ has it.
+/// A pointer to a tensor in C++.
 type Pointer = *const CTensor;
 
-/// `at::Tensor`, seen from outside.
+/// An opaque `at::Tensor`.
 #[repr(C)]
 struct CTensor {
     _opaque: [u8; 0],
@@ -25,7 +25,7 @@ pub(super) enum Rule {
     Adam = 3,
 }
 
-/// The settings of a step; `update.cpp` has the same.
+/// The settings of a step; `update.cpp` has the same struct.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 pub(super) struct Step {
@@ -35,11 +35,11 @@ pub(super) struct Step {
     pub(super) beta1: c_double,
     pub(super) beta2: c_double,
     pub(super) epsilon: c_double,
-    /// Added to a gradient for each unit of its tensor.
+    /// Multiple of the tensor that is added to its gradient.
     pub(super) decay: c_double,
-    /// Longest gradient of one tensor; 0: any.
+    /// Maximum L2 norm of one tensor's gradient; 0 for no limit.
     pub(super) clip: c_double,
-    /// What the gradients were multiplied by; 0: nothing, and they are not looked at.
+    /// Scale of the gradients; 0 for no scale and no check for overflow.
     pub(super) scale: c_double,
 }
 
@@ -99,27 +99,29 @@ fn alike(counts: &[usize]) -> Result<(), TchError> {
     Err(TchError::Shape(format!("lists of {counts:?} tensors")))
 }
 
-/// What one step changes. All lists have one length; `first`, `second` and `rates` are empty where the rule has none.
+/// The tensors of one step. All lists have the same length; `first`, `second` and `rates` are empty if the rule does not use
+/// them.
 #[derive(Debug, Default)]
 pub(super) struct Lists {
     pub(super) tensors: Vec<Tensor>,
     pub(super) gradients: Vec<Tensor>,
     pub(super) first: Vec<Tensor>,
     pub(super) second: Vec<Tensor>,
-    /// Adam's, corrected for the bias of the moments.
+    /// Learning rates of Adam, with bias correction.
     pub(super) rates: Vec<f64>,
-    /// Whether the decay acts.
+    /// Whether the weight decay applies.
     pub(super) decays: Vec<bool>,
 }
 
-/// What a recorded step reads where it is: the rate in place of the step's, and the segments of all tensors if it clips.
+/// Device tensors that a recorded step reads: the learning rate, which replaces that of [`Step`], and the segments if it
+/// clips.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct OnDevice<'t> {
     pub(super) rate: Option<&'t Tensor>,
     pub(super) segments: Option<&'t Tensor>,
 }
 
-/// One step of all tensors; `false` if nothing was done, because scaled gradients overflowed.
+/// One step of all tensors. Returns `false` if scaled gradients overflowed; then nothing changes.
 pub(super) fn update(step: &Step, lists: &Lists, on_device: OnDevice<'_>) -> Result<bool, TchError> {
     let count = lists.tensors.len();
     let of_rule = |n: usize, has: bool| if has { n } else { count + n };
@@ -163,7 +165,7 @@ pub(super) fn update(step: &Step, lists: &Lists, on_device: OnDevice<'_>) -> Res
     Ok(finite == 1)
 }
 
-/// For each element of all tensors, one after the other, which of them it is of.
+/// For each element of the concatenated tensors, the index of its tensor.
 pub(super) fn segments(tensors: &[Tensor]) -> Result<Tensor, TchError> {
     let tensors = pointers(tensors);
     let mut made = std::ptr::null_mut();
@@ -177,7 +179,7 @@ pub(super) fn segments(tensors: &[Tensor]) -> Result<Tensor, TchError> {
     Ok(unsafe { Tensor::from_ptr(made.cast()) })
 }
 
-/// `tensor += by * other` for each; no gradient is recorded.
+/// `tensor += by * other` for each pair; autograd does not record it.
 pub(crate) fn add_to_all(tensors: &[Tensor], others: &[Tensor], by: f64) -> Result<(), TchError> {
     alike(&[tensors.len(), others.len()])?;
     let (tensors, others) = (pointers(tensors), pointers(others));
@@ -189,7 +191,7 @@ pub(crate) fn add_to_all(tensors: &[Tensor], others: &[Tensor], by: f64) -> Resu
     })
 }
 
-/// `tensor = other` for each; no gradient is recorded.
+/// `tensor = other` for each pair; autograd does not record it.
 pub(crate) fn copy_to_all(tensors: &[Tensor], others: &[Tensor]) -> Result<(), TchError> {
     alike(&[tensors.len(), others.len()])?;
     let (tensors, others) = (pointers(tensors), pointers(others));

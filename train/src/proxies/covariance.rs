@@ -1,8 +1,8 @@
-//! Expressivity and progressivity of AZ-NAS (Lee and Ham, CVPR 2024): into how many directions feature maps spread, and whether
-//! that rises towards the output.
+//! Expressivity and progressivity of AZ-NAS (Lee and Ham, CVPR 2024): the number of directions that feature maps spread
+//! into, and whether it rises towards the output.
 //!
-//! The paper takes the output of each block; here it is that of each normalisation, since a graph has no blocks. The paper's third
-//! part, trainability, is left out; its fourth, complexity, is the number of MACs.
+//! The paper uses the output of each block. A graph has no blocks, so this code uses the output of each normalisation. It
+//! leaves out the paper's third part, trainability; the fourth, complexity, is the number of MACs.
 
 use nasprof_graph::{Arch, Op};
 use tch::{Kind, TchError, Tensor};
@@ -10,7 +10,7 @@ use tch::{Kind, TchError, Tensor};
 use crate::error::SearchError;
 use crate::supernet::{Path, Phase, Supernet};
 
-/// For each normalisation the entropy of the principal components of its output's channels, from the input on.
+/// For each normalisation, in order from the input: the entropy of the principal components of its output channels.
 pub(super) fn entropies(net: &Supernet, images: &Tensor) -> Result<Vec<f64>, SearchError> {
     let _guard = tch::no_grad_guard();
     let mut entropies = Vec::new();
@@ -23,7 +23,7 @@ pub(super) fn entropies(net: &Supernet, images: &Tensor) -> Result<Vec<f64>, Sea
     Ok(entropies)
 }
 
-/// Entropy of the eigenvalues of the channels' covariance, as shares of their sum.
+/// Entropy of the eigenvalues of the channel covariance, normalised to sum 1.
 fn entropy(value: &Tensor) -> Result<f64, TchError> {
     let channels = value.size()[1];
     let rows = value.f_permute([0, 2, 3, 1])?.f_reshape([-1, channels])?.f_to_kind(Kind::Double)?;
@@ -35,7 +35,7 @@ fn entropy(value: &Tensor) -> Result<f64, TchError> {
     Ok(-terms.f_sum(Kind::Double)?.f_double_value(&[])?)
 }
 
-/// The smallest step from one layer to the next; a network with fewer than two layers has none.
+/// The smallest rise from one layer to the next; NaN for fewer than two layers.
 pub(super) fn least_rise(entropies: &[f64]) -> f64 {
     let rises = entropies.windows(2).map(|pair| pair[1] - pair[0]);
     rises.reduce(f64::min).unwrap_or(f64::NAN)

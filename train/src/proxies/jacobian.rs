@@ -1,5 +1,5 @@
-//! Covariance of the Jacobian (Mellor et al., 2020, first version of "Neural architecture search without training"; as
-//! `jacob_cov` Abdelfattah et al., ICLR 2021): how differently the output reacts to each image of a batch.
+//! Covariance of the Jacobian (Mellor et al., 2020, first version of "Neural architecture search without training";
+//! `jacob_cov` in Abdelfattah et al., ICLR 2021): how differently the output reacts to each image of a batch.
 
 use nasprof_graph::Arch;
 use tch::{Kind, Tensor};

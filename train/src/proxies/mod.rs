@@ -1,6 +1,6 @@
 //! Scores of networks at initialisation, from one batch of images and without training; higher is better.
 //!
-//! None of them is accuracy. How well each ranks networks within a latency band has to be looked up in a table of trained ones.
+//! None of them is an accuracy. A table of trained networks shows how well each ranks networks of similar latency.
 
 mod covariance;
 mod jacobian;
@@ -14,14 +14,14 @@ use tch::Tensor;
 use crate::error::SearchError;
 use crate::supernet::Supernet;
 
-/// Names of all scores, as files have them.
+/// Names of all scores in files.
 pub const NAMES: [&str; 5] = ["az_expressivity", "az_progressivity", "jacobian_covariance", "naswot", "synflow"];
 
-/// All scores of a network without choices on a batch of images `(N, C, H, W)`. A score that is no number for this network is
-/// left out. The network is as it was afterwards.
+/// All scores of a network without choices on a batch of images `(N, C, H, W)`, without scores that are not finite. The
+/// network is unchanged afterwards.
 ///
 /// # Errors
-/// What libtorch refuses.
+/// libtorch's.
 pub fn scores(net: &Supernet, images: &Tensor) -> Result<BTreeMap<String, f64>, SearchError> {
     let expressivity = covariance::entropies(net, images)?;
     let all = [

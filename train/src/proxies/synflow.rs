@@ -1,5 +1,5 @@
-//! SynFlow (Tanaka et al., NeurIPS 2020; as a score of networks Abdelfattah et al., ICLR 2021): how much flows through the
-//! network when all its weights are positive.
+//! SynFlow (Tanaka et al., NeurIPS 2020; as a score of networks in Abdelfattah et al., ICLR 2021): the flow through the
+//! network if all its weights are positive.
 
 use nasprof_graph::Arch;
 use tch::{Kind, Tensor};
@@ -7,8 +7,9 @@ use tch::{Kind, Tensor};
 use crate::error::SearchError;
 use crate::supernet::{Path, Phase, Supernet};
 
-/// Logarithm of the sum of |weight · gradient| over all weights, with their absolute values, an image of ones and no
-/// normalisation. The logarithm keeps the order, and deep networks leave the range of numbers without it.
+/// Logarithm of the sum of |weight · gradient| over all weights. Weights are replaced by their absolute values, the input is
+/// an image of ones, and there is no normalisation. The logarithm keeps the order. Without it, deep networks would leave the
+/// range of floats.
 pub(super) fn score(net: &Supernet, images: &Tensor) -> Result<f64, SearchError> {
     let parameters: Vec<usize> =
         (0..net.parameters().all().len()).filter(|&i| net.parameters().all()[i].trainable).collect();

@@ -5,8 +5,8 @@ use nasprof_spaces::Space;
 
 const HEADER: [&str; 4] = ["epoch", "choice", "candidate", "probability"];
 
-/// The file with an epoch added. Rows of this and later epochs, which an interrupted run may have left after its last
-/// checkpoint, are replaced.
+/// Adds an epoch to the file. Replaces rows of this and later epochs, which an interrupted run may have written after its
+/// last checkpoint.
 pub(super) fn table(before: &str, space: &Space, probabilities: &[Vec<f64>], epoch: u32) -> Vec<u8> {
     let mut reader = csv::Reader::from_reader(before.as_bytes());
     let earlier =

@@ -1,8 +1,8 @@
 //! Checkpoints: tensors in one safetensors file, numbers in `state.json`, which names that file.
 //!
-//! The tensors are written first, into a file of their own; replacing `state.json` makes them the checkpoint. So a run
-//! that is killed at any moment leaves the last checkpoint or the new one, never a mixture. `state.json` has the digest of
-//! every file that the run goes on from, and of itself.
+//! The tensors are written first, into a separate file. Replacing `state.json` then makes them the checkpoint. So a run that
+//! is killed at any moment leaves the last checkpoint or the new one, never a mixture. `state.json` has the digest of every
+//! file that the run continues from, and of itself.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -18,19 +18,19 @@ use super::replace;
 use crate::error::SearchError;
 use crate::optimizer::Named;
 
-/// What a checkpoint is of.
+/// The inputs that a checkpoint belongs to.
 #[derive(Debug, Clone)]
 pub(super) struct Of {
     /// The network's graph.
     pub(super) space: Identity,
     /// Digest of the images.
     pub(super) data: String,
-    /// The experiment as `config.toml` has it.
+    /// The experiment: the text of `config.toml`.
     pub(super) experiment: String,
 }
 
-/// Writes a checkpoint into the run folder; earlier ones are removed when it is there. It stands on the files named in
-/// `beside`, those of them that are there, and on its tensors.
+/// Writes a checkpoint into the run folder, then removes the earlier ones. It includes the digests of its tensors and of the
+/// existing files in `beside`.
 pub(super) fn save(
     folder: &Path,
     of: &Of,
@@ -53,14 +53,14 @@ pub(super) fn save(
     for entry in fs::read_dir(&checkpoint).map_err(|e| SearchError::file(&checkpoint, e))?.flatten() {
         let other = entry.path();
         if other.extension().is_some_and(|end| end == "safetensors") && !keep.contains(&other) {
-            // One that stays takes space and does no harm.
+            // A remaining file only takes space.
             let _ = fs::remove_file(other);
         }
     }
     Ok(())
 }
 
-/// Writes tensors so that at any moment there is the old or the new file.
+/// Writes tensors and replaces the file atomically.
 pub(super) fn write_tensors(path: &Path, tensors: &[Named]) -> Result<(), SearchError> {
     let fail = |source| SearchError::file(path, source);
     let on_cpu: Vec<(&str, Tensor)> = tensors
@@ -81,11 +81,11 @@ pub(super) fn read_tensors(path: &Path) -> Result<HashMap<String, Tensor>, Searc
     Ok(tensors.into_iter().collect())
 }
 
-/// A checkpoint that was read.
+/// A loaded checkpoint.
 pub(super) struct Loaded<T> {
-    /// The numbers.
+    /// The state besides the tensors.
     pub(super) state: T,
-    /// Epochs done.
+    /// Completed epochs.
     pub(super) epochs: u32,
     /// The file of the tensors.
     pub(super) path: PathBuf,
@@ -99,7 +99,7 @@ impl<T> Loaded<T> {
     }
 }
 
-/// The checkpoint of a run folder, if it has one. Whose experiment it is of was checked when the folder was opened.
+/// The checkpoint of a run folder, if it has one. Opening the folder has already checked the experiment.
 pub(super) fn load<T: DeserializeOwned>(folder: &Path, of: &Of) -> Result<Option<Loaded<T>>, SearchError> {
     let Some(checkpoint) = read_checkpoint::<T>(folder)? else { return Ok(None) };
     let state = folder.join(STATE);

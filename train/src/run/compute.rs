@@ -1,4 +1,4 @@
-//! Sets libtorch up for the place where a run computes.
+//! Sets up libtorch for the device of a run.
 
 use nasprof_search::config::{ConfigError, Experiment, OptimizerKind, Precision, Training};
 use nasprof_torch::cuda;
@@ -6,7 +6,7 @@ use nasprof_torch::cuda;
 use crate::error::SearchError;
 use crate::place::{Place, VISIBLE, choose};
 
-/// Decides where a run computes, and sets up libtorch for it.
+/// Selects the device of a run, and sets up libtorch for it.
 pub(super) fn place(training: &Training) -> Result<Place, SearchError> {
     if let Some(threads) = training.threads {
         tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
@@ -32,7 +32,7 @@ pub(super) fn place(training: &Training) -> Result<Place, SearchError> {
     Ok(place)
 }
 
-/// Refuses updates that cannot be recorded, before anything begins.
+/// Refuses optimizers whose updates cannot be recorded.
 pub(super) fn check_replay(experiment: &Experiment) -> Result<(), SearchError> {
     let graphs = experiment.training.as_ref().is_some_and(|training| training.cuda_graphs);
     let adam = experiment.optimizers.weights.as_ref().is_some_and(|weights| weights.kind == OptimizerKind::Adam);
@@ -43,7 +43,7 @@ pub(super) fn check_replay(experiment: &Experiment) -> Result<(), SearchError> {
     Ok(())
 }
 
-/// The places of a run, for its result.
+/// The devices of a run, in words for its result.
 pub(super) fn computed_on(places: &[String]) -> Option<String> {
     Some(places.join("; then ")).filter(|words| !words.is_empty())
 }

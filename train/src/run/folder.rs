@@ -1,4 +1,4 @@
-//! What a run writes into its folder. Epochs count from 1 in all of it, with those of the warm-up.
+//! The files in the folder of a run. All of them count epochs from 1, including the warm-up.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
@@ -31,10 +31,10 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Opens a folder for a new run, or that of a run to resume, to extend or to replace.
+    /// Opens the folder of a new run, or of a run to resume, extend or replace.
     pub(super) fn open(path: &Path, experiment: &Experiment, existing: Existing) -> Result<(Self, Claim), SearchError> {
         let fail = |source| FolderError::file(path, source);
-        // Before anything is made in a folder that is not ours.
+        // Before it creates anything in a folder that may not be ours.
         claim(path, experiment, existing)?;
         fs::create_dir_all(path.join("checkpoint")).map_err(fail)?;
         let log = OpenOptions::new().create(true).append(true).open(path.join("log.txt")).map_err(fail)?;
@@ -47,7 +47,7 @@ impl Folder {
             log.set_len(0).and_then(|()| clear(path, &["log.txt"])).map_err(fail)?;
             fs::create_dir_all(path.join("checkpoint")).map_err(fail)?;
         }
-        // Once more: another run may have been here until now.
+        // Again, with the lock: another run may have used the folder until now.
         let claim = claim(path, experiment, existing)?;
         let config = path.join("config.toml");
         if claim == Claim::New {
@@ -61,19 +61,19 @@ impl Folder {
         &self.path
     }
 
-    /// The file that makes a checkpoint one.
+    /// The main file of the checkpoint.
     pub(super) fn state_file(&self) -> PathBuf {
         self.path.join(STATE)
     }
 
-    /// Appends a line to `log.txt`, with the time as RFC 3339 has it, in UTC.
+    /// Appends a line to `log.txt`, with the UTC time in RFC 3339 format.
     pub(super) fn log(&mut self, line: &str) -> Result<(), SearchError> {
         let now = humantime::format_rfc3339_seconds(SystemTime::now());
         writeln!(self.log, "{now}\t{line}").map_err(|e| SearchError::file(&self.path.join("log.txt"), e))
     }
 
-    /// Logs how a run begins or goes on, and emits it as an event. Its checkpoint is loaded by now: what is refused before leaves the
-    /// folder as it was.
+    /// Logs how a run begins or continues, and emits it as an event. Call it after loading the checkpoint, so that a failed
+    /// load leaves the folder unchanged.
     pub(super) fn begin(
         &mut self,
         claim: Claim,
@@ -101,7 +101,7 @@ impl Folder {
         self.log(&line)
     }
 
-    /// Logs where epochs are computed from now on, emits it as an event, and adds it to the places so far.
+    /// Logs the device of the following epochs, emits it as an event, and adds it to `places`.
     pub(super) fn computes(
         &mut self,
         place: &Place,
@@ -116,7 +116,7 @@ impl Folder {
         self.log(&line)
     }
 
-    /// Writes down the last of all epochs, and emits it as an event.
+    /// Records the last epoch of `rows`, and emits it as an event.
     pub(super) fn epoch(
         &mut self,
         rows: &[Row],
@@ -133,7 +133,7 @@ impl Folder {
         self.log(&line)
     }
 
-    /// Writes `metrics.csv` anew.
+    /// Rewrites `metrics.csv`.
     pub(super) fn table(&self, rows: &[Row]) -> Result<(), SearchError> {
         replace(&self.path.join("metrics.csv"), super::progress::table(rows).as_bytes())
     }
@@ -157,8 +157,8 @@ impl Folder {
         Ok(svg)
     }
 
-    /// Draws an architecture and records the candidates' probabilities after an epoch in `alphas.csv`; both go to
-    /// TensorBoard as well. The network's graph and the configuration are there once.
+    /// Draws an architecture and records the candidates' probabilities after an epoch in `alphas.csv`. Both go to
+    /// TensorBoard as well. The first call also writes the network's graph and the configuration there.
     pub(super) fn candidates(
         &mut self,
         space: &Space,
@@ -194,7 +194,7 @@ impl Folder {
         })
     }
 
-    /// Writes into the run's event file, which is made when it is first needed.
+    /// Writes into the run's event file, and creates it at the first call.
     fn tensorboard(
         &mut self,
         write: impl FnOnce(&mut EventWriter) -> Result<(), RenderError>,
@@ -208,7 +208,7 @@ impl Folder {
         written.map_err(|e| FolderError::Format { path: folder, problem: e.to_string() }.into())
     }
 
-    /// Writes `weights.safetensors`: a copy of the best weights of the checkpoint, named there for whoever uses them.
+    /// Writes `weights.safetensors`, a copy of the best weights of the checkpoint for users.
     pub(super) fn publish(&self, best: &str) -> Result<(), SearchError> {
         let path = self.path.join(best);
         let bytes = fs::read(&path).map_err(|e| FolderError::file(&path, e))?;

@@ -8,32 +8,32 @@ use tch::Device;
 use crate::batch::MiniBatch;
 use crate::error::SearchError;
 
-/// Batches without end, from any of them on.
+/// An endless stream of batches for updates.
 pub(super) struct Updates {
     stream: Stream,
     accumulate: usize,
     device: Device,
-    /// The next one, on its way to a GPU while that computes on the one before.
+    /// The next batch, which is copied to a GPU while the GPU computes on the current one.
     ahead: Option<Result<Staged, SearchError>>,
 }
 
-/// A batch on its device, and what to tell about it.
+/// A batch on its device, with its skipped images.
 struct Staged {
     batch: Vec<MiniBatch>,
     skipped: Vec<Corrupt>,
 }
 
 impl Updates {
-    /// The batches from number `first` on, counted over all epochs.
+    /// A stream that begins with batch number `first`, counted over all epochs.
     pub(super) fn from(loader: &Loader, batches: Batches, first: u64, device: Device) -> Self {
         // A loader's epoch has exactly the mini-batches of its updates.
         let stream = loader.shuffled(first * batches.accumulate as u64);
         Self { stream, accumulate: batches.accumulate, device, ahead: None }
     }
 
-    /// The next batch, in its mini-batches; images left out as unreadable are told.
+    /// The next batch as mini-batches; reports unreadable images.
     pub(super) fn next(&mut self, emit: &mut dyn FnMut(RunEvent)) -> Result<Vec<MiniBatch>, SearchError> {
-        // What is wrong with a batch matters when it is asked for: the one after the last step never is.
+        // An error of a prefetched batch is reported only when the batch is requested. The one after the last step never is.
         let staged = match self.ahead.take() {
             Some(ahead) => ahead?,
             None => self.stage()?,
@@ -56,7 +56,7 @@ impl Updates {
     }
 }
 
-/// A batch for a forward pass; images left out as unreadable are told.
+/// Converts a batch for a forward pass; reports unreadable images.
 pub(super) fn take(batch: &Batch, device: Device, emit: &mut dyn FnMut(RunEvent)) -> Result<MiniBatch, SearchError> {
     tell(&batch.skipped, emit);
     MiniBatch::new(batch, device)

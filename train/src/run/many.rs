@@ -1,7 +1,7 @@
-//! Trains a list of networks, one after the other, each by itself from fresh weights.
+//! Trains a list of networks one by one, each from fresh weights.
 //!
-//! `networks.jsonl` gets a record when a network is done, so a run that is killed loses the network it was at and nothing else.
-//! What comes out for a network does not depend on the others on the list, nor on when the run was interrupted.
+//! `networks.jsonl` gets a record when a network is finished, so a killed run loses only its current network. The result of
+//! a network does not depend on the other networks in the list, nor on interruptions.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -25,11 +25,11 @@ use crate::error::SearchError;
 const RECORDS: &str = "networks.jsonl";
 const TABLE: &str = "networks.parquet";
 
-/// Trains the networks of a list that the run folder has no record of, and writes the table of all. A training that diverges is
-/// recorded as failed, and the next network follows.
+/// Trains the networks of a list that have no record in the run folder, and writes the table of all records. A training that
+/// diverges is recorded as failed, and the next network follows.
 ///
 /// # Errors
-/// A list that is none of the space's networks, a folder that is in use or holds another run, images that cannot be read.
+/// A list with networks of another space, a folder that is in use or holds another run, images that cannot be read.
 pub fn many(job: &Job, list: &Path, emit: &mut dyn FnMut(RunEvent)) -> Result<(), SearchError> {
     let plan = Plan::new(job.experiment.clone())?;
     let experiment = &plan.experiment;
@@ -80,7 +80,7 @@ fn in_words(record: &Record) -> String {
     }
 }
 
-/// Trains one network to its end.
+/// Trains one network for all epochs.
 fn train(
     plan: &Plan,
     trial: &Trial,

@@ -1,4 +1,4 @@
-//! Runs and their folders: searches and trainings from start, or checkpoint, to result.
+//! Runs and their folders: searches and trainings from the start, or from a checkpoint, to the result.
 
 mod alphas;
 mod checkpoint;
@@ -30,7 +30,7 @@ pub use search::search_with;
 pub use worker::one;
 pub use workers::ABANDONED;
 
-/// Does what a job asks for. `tell` gets word of progress now and then.
+/// Runs a job. `emit` receives the events of the run, such as its progress.
 ///
 /// # Errors
 /// An experiment that cannot be run, a folder that is in use or holds another run, a training that diverges.
@@ -67,7 +67,7 @@ pub fn run(job: &Job, emit: &mut dyn FnMut(RunEvent)) -> Result<RunResult, Searc
     }
 }
 
-/// Writes a file so that at any moment there is the old or the new one.
+/// Writes a file, and replaces an existing one atomically.
 fn replace(path: &Path, bytes: &[u8]) -> Result<(), SearchError> {
     nasprof_lut::replace_file(path, bytes).map_err(|source| SearchError::file(path, source))
 }

@@ -9,17 +9,17 @@ use serde::{Deserialize, Serialize};
 use crate::error::SearchError;
 use crate::loss::{Score, Tally};
 
-/// Events of progress are at least so far apart.
+/// Minimum time between two progress events.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// An epoch's means. Epochs count from 1, with those of the warm-up.
+/// The means of an epoch. Epochs count from 1, including the warm-up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Row {
     pub(super) epoch: u32,
     pub(super) values: BTreeMap<String, f64>,
 }
 
-/// The rows as CSV, one column per name that any of them has.
+/// The rows as CSV, with one column for each name in any of them.
 pub(super) fn table(rows: &[Row]) -> String {
     let names: BTreeSet<&String> = rows.iter().flat_map(|r| r.values.keys()).collect();
     let header = std::iter::once("epoch".to_owned()).chain(names.iter().map(|n| (*n).clone()));
@@ -39,7 +39,7 @@ pub(super) struct Means {
 }
 
 impl Means {
-    /// Adds how some images did. Once in a while that is read.
+    /// Adds the scores of some images, and reads them from the GPU now and then.
     pub(super) fn tally(&mut self, part: &'static str, tally: Tally) -> Result<(), SearchError> {
         let sum = self.tallies.entry(part).or_default();
         *sum = std::mem::take(sum).and(tally);
@@ -76,11 +76,11 @@ impl Means {
     }
 }
 
-/// Knows how far a run is.
+/// The progress of a run.
 pub(super) struct Progress {
     started: Instant,
     last_event: Instant,
-    /// Steps of this process, and those left when it started.
+    /// Steps done by this process, and steps left when it started.
     done: u64,
     total: u64,
 }
@@ -90,7 +90,7 @@ impl Progress {
         Self { started: Instant::now(), last_event: Instant::now(), done: 0, total }
     }
 
-    /// One step more; the seconds that are left, if the next event is due.
+    /// Counts a step. Returns the remaining seconds if the next event is due.
     pub(super) fn step(&mut self) -> Option<u64> {
         self.done += 1;
         if self.last_event.elapsed() < PAUSE {
@@ -106,7 +106,7 @@ impl Progress {
     }
 }
 
-/// Names the epoch, and the checkpoint from before it, in a loss that left the numbers.
+/// Adds the epoch and the checkpoint before it to an error of a diverged training.
 pub(super) fn at_epoch(error: SearchError, epoch: u32, state_file: &Path) -> SearchError {
     match error {
         SearchError::Diverged { loss, learning_rate, .. } => {

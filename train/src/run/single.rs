@@ -16,12 +16,12 @@ use crate::optimizer::Optimizer;
 use crate::replay::{Pass, Replayed};
 use crate::supernet::{Path, Phase, Supernet};
 
-/// A network without choices has one path.
+/// The only path of a network without choices.
 fn only() -> Arch {
     Arch(Vec::new())
 }
 
-/// What a training of one network needs of its experiment.
+/// The parts of an experiment that a training of one network needs.
 #[derive(Clone, Copy)]
 pub(super) struct Settings<'a> {
     pub(super) training: &'a Training,
@@ -30,7 +30,7 @@ pub(super) struct Settings<'a> {
 }
 
 impl<'a> Settings<'a> {
-    /// The parts of a plan that trainings need.
+    /// Takes the settings from a plan.
     pub(super) fn of(plan: &'a Plan) -> Result<Self, SearchError> {
         let missing = |key: &str| ConfigError::Key { key: key.to_owned(), problem: "is missing".to_owned() };
         Ok(Self {
@@ -41,7 +41,7 @@ impl<'a> Settings<'a> {
     }
 }
 
-/// A network without choices, its weights, and what updates them.
+/// A network without choices, its weights and its optimizer.
 pub(super) struct Single<'a> {
     training: &'a Training,
     pub(super) net: Supernet,
@@ -51,9 +51,9 @@ pub(super) struct Single<'a> {
     seed: u64,
 }
 
-/// Why weights cannot be put back.
+/// Why weights cannot be restored.
 pub(super) enum Restore {
-    /// A tensor that is missing or of another form.
+    /// A tensor that is missing or has another shape.
     Name(String),
     Torch(tch::TchError),
 }
@@ -79,7 +79,7 @@ impl<'a> Single<'a> {
 
     /// One update of the weights on a batch, as step `step` of `epoch`.
     pub(super) fn step(&mut self, epoch: u32, step: usize, batch: &[MiniBatch]) -> Result<Tally, SearchError> {
-        // Dropout draws from libtorch's generator; seeded by the step it needs no place in a checkpoint.
+        // Dropout uses libtorch's generator. Seeding it in each step keeps it out of checkpoints.
         tch::manual_seed((self.seed as i64) ^ (i64::from(epoch) << 32 | step as i64));
         if let Some(replayed) = self.replayed.take_if(|replayed| replayed.fits(batch, &[])) {
             return self.replayed_step(replayed, batch);
@@ -107,7 +107,7 @@ impl<'a> Single<'a> {
         tally
     }
 
-    /// All images count once, also those of a last smaller batch.
+    /// Evaluates all images; each counts once, including those of a smaller last batch.
     pub(super) fn evaluate(&self, loader: &Loader, emit: &mut dyn FnMut(RunEvent)) -> Result<Tally, SearchError> {
         let _guard = tch::no_grad_guard();
         let mut tally = Tally::default();
@@ -121,7 +121,7 @@ impl<'a> Single<'a> {
         Ok(tally)
     }
 
-    /// Loss with its graph, the parameters that took part, and how the main classifier did.
+    /// The loss with its autograd graph, the parameters that contributed, and the tally of the main classifier.
     fn loss(&self, mini: &MiniBatch, phase: Phase) -> Result<(Tensor, Vec<usize>, Tally), SearchError> {
         let (loss, logits, parameters) = loss(&self.net, &self.numerics, self.training, mini, phase)?;
         let tally = Tally::of(&loss, &logits, &mini.labels, self.optimizer.learning_rate())?;
@@ -134,7 +134,7 @@ impl<'a> Single<'a> {
         weights.map(|p| (format!("net/{}", p.name), p.tensor.shallow_clone())).collect()
     }
 
-    /// Puts weights back.
+    /// Restores the weights.
     pub(super) fn restore_weights(&self, find: impl Fn(&str) -> Option<Tensor>) -> Result<(), Restore> {
         let _guard = tch::no_grad_guard();
         for parameter in self.net.parameters().all() {
@@ -146,7 +146,7 @@ impl<'a> Single<'a> {
     }
 }
 
-/// Loss of a mini-batch with its graph, the logits of the main classifier, and the parameters that took part.
+/// The loss of a mini-batch with its autograd graph, the logits of the main classifier, and the parameters that contributed.
 fn loss(
     net: &Supernet,
     numerics: &Numerics,

@@ -1,4 +1,4 @@
-//! Training of one network from start, or checkpoint, to result, as NNabla-NAS' `Trainer`.
+//! Training of one network from the start, or from a checkpoint, to the result, as in NNabla-NAS' `Trainer`.
 
 use nasprof_graph::arch::ArchFile;
 use nasprof_graph::passes::{eliminate_dead_code, select};
@@ -25,14 +25,14 @@ use crate::error::SearchError;
 use crate::loss::Score;
 use crate::scale::LossScale;
 
-/// The numbers of a training's checkpoint.
+/// The state in a training's checkpoint, besides the tensors.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct State {
-    /// Epochs done; the checkpoint has them.
+    /// Completed epochs; the checkpoint stores them.
     #[serde(skip)]
     epochs: u32,
-    /// The values of `training.epochs` that the run was finished with before it was extended.
+    /// Earlier values of `training.epochs`, with which the run finished before it was extended.
     extended_from: Vec<u32>,
     optimizer_steps: u64,
     optimizer_updates: Vec<(String, u64)>,
@@ -40,14 +40,14 @@ struct State {
     loss_scale: Option<LossScale>,
     rows: Vec<Row>,
     seconds: f64,
-    /// Where its epochs were computed, in words, each place once.
+    /// The devices of its epochs, in words.
     #[serde(default)]
     computed_on: Vec<String>,
-    /// The epoch whose weights are kept so far.
+    /// The best epoch so far.
     best: Option<Best>,
 }
 
-/// The epoch with the smallest error on the validation images, or without these the last one.
+/// The epoch with the smallest error on the validation images, or the last one without validation images.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Best {
@@ -55,7 +55,7 @@ struct Best {
     epoch: u32,
     /// Share of the validation images that were classified wrongly.
     error: Option<f64>,
-    /// Its weights, below the run folder.
+    /// The file of its weights, relative to the run folder.
     weights: String,
 }
 
@@ -66,13 +66,13 @@ pub(super) fn train(plan: &Plan, job: &Job, emit: &mut dyn FnMut(RunEvent)) -> R
     let missing = |key: &str| ConfigError::Key { key: key.to_owned(), problem: "is missing".to_owned() };
     let network = plan.network.as_ref().ok_or_else(|| missing("trainer"))?;
     check_replay(experiment)?;
-    // Before the folder becomes that of this experiment: it may name a device that is not there.
+    // Selects the device before it claims the folder: the experiment may name a device that does not exist.
     let place = place(training)?;
     let (folder, claim) = Folder::open(&job.folder, experiment, job.existing)?;
     if let Claim::Resumed { finished: true, .. } = claim
         && let Some(result) = finished::<RunResult>(folder.path())?
     {
-        // The test images were used for it; they are not used again.
+        // The result has used the test images, which serve only once.
         return Ok(result);
     }
     let options = TrainOptions { drop_path: training.drop_path, auxiliary: training.auxiliary_weight > 0.0 };
@@ -119,7 +119,7 @@ pub(super) fn train(plan: &Plan, job: &Job, emit: &mut dyn FnMut(RunEvent)) -> R
     Ok(result)
 }
 
-/// The network, with what training adds to DARTS cells.
+/// The network, with the parts that DARTS cells have only in training.
 pub(super) fn graph(plan: &Plan, network: &Network, options: TrainOptions) -> Result<Graph, SearchError> {
     let selected = |graph: &Graph, arch: &Arch| match select(graph, arch) {
         Ok(graph) => Ok(eliminate_dead_code(&graph)),
@@ -234,10 +234,10 @@ impl Run<'_> {
         let epoch = self.state.epochs;
         let error = self.state.rows.last().and_then(|row| row.values.get("error/valid")).copied();
         let kept = self.state.best.as_ref();
-        // Without validation images nothing is chosen.
+        // Without validation images each epoch counts as the best.
         let is_best = kept.and_then(|best| best.error).zip(error).is_none_or(|(best, error)| error < best);
         if is_best {
-            // A file of its own, so that a run that is killed now still has that of its checkpoint.
+            // A new file, so that a run that is killed now still has the file of its checkpoint.
             let weights = format!("checkpoint/best-{epoch:05}.safetensors");
             write_tensors(&self.folder.path().join(&weights), &tensors)?;
             self.state.best = Some(Best { epoch, error, weights });
@@ -254,7 +254,7 @@ impl Run<'_> {
         self.folder.epoch(&self.state.rows, &self.epochs(), self.emit)
     }
 
-    /// The kept weights on the test images, which nothing was chosen by.
+    /// Evaluates the best weights on the test images, which did not select anything.
     fn test(&mut self) -> Result<(Best, Score), SearchError> {
         let best = self.state.best.clone();
         let best = best.ok_or_else(|| SearchError::checkpoint(&self.folder.state_file(), "has no weights"))?;

@@ -1,4 +1,4 @@
-//! One network trained by itself, epoch by epoch.
+//! The stand-alone training of one network, epoch by epoch.
 
 use std::collections::BTreeMap;
 
@@ -17,23 +17,24 @@ use crate::error::SearchError;
 use crate::loss::Score;
 use crate::proxies;
 
-/// Images that scores at initialisation are computed from.
+/// Number of images for scores at initialisation.
 const SCORED_IMAGES: usize = 32;
 
-/// A training that can stop after any epoch and go on later.
+/// A training that can stop after any epoch and continue later.
 pub(super) struct Training<'a> {
     settings: Settings<'a>,
     pub(super) single: Single<'a>,
     updates: Option<Updates>,
     seed: u64,
-    /// Epochs done.
+    /// Completed epochs.
     pub(super) epochs: u32,
     /// Parameters and MACs of the network.
     pub(super) cost: StaticCost,
 }
 
 impl<'a> Training<'a> {
-    /// A fresh network. The split of the images is that of the experiment; weights and order derive from the trial's seed.
+    /// A fresh network. The experiment's seed splits the images; the trial's seed gives the weights and the order of the
+    /// images.
     pub(super) fn new(plan: &'a Plan, trial: &Trial, device: Device) -> Result<Self, SearchError> {
         let settings = Settings::of(plan)?;
         let graph = graph(plan, &Network::Arch(trial.arch.clone()), TrainOptions::default())?;
@@ -44,7 +45,7 @@ impl<'a> Training<'a> {
 
     /// Scores at initialisation, from the first images of the first epoch.
     pub(super) fn scores(&self, emit: &mut dyn FnMut(RunEvent)) -> Result<BTreeMap<String, f64>, SearchError> {
-        // The same images for every network, whatever its seed.
+        // The same images for every network and every seed.
         let (mut images, mut stream) = (Vec::new(), self.settings.loaders.train.shuffled(0));
         let mut count = 0;
         while count < SCORED_IMAGES {
@@ -58,7 +59,7 @@ impl<'a> Training<'a> {
         proxies::scores(&self.single.net, &images)
     }
 
-    /// One epoch more.
+    /// Trains one more epoch.
     pub(super) fn epoch(
         &mut self,
         step_done: &mut dyn FnMut(usize, usize, Score),
@@ -68,7 +69,7 @@ impl<'a> Training<'a> {
         let (epoch, steps) = (self.epochs, loaders.train_batches.steps);
         let device = self.single.net.device();
         let updates = self.updates.get_or_insert_with(|| {
-            // As a training of this seed has it.
+            // The same order as in a training with this seed.
             let loader = loaders.train.with_seed(self.seed.wrapping_mul(2));
             Updates::from(&loader, loaders.train_batches, u64::from(epoch) * steps as u64, device)
         });
@@ -95,7 +96,7 @@ impl<'a> Training<'a> {
         })
     }
 
-    /// The weights as they are on the test images.
+    /// Evaluates the current weights on the test images.
     pub(super) fn test(&self, emit: &mut dyn FnMut(RunEvent)) -> Result<Score, SearchError> {
         self.single.evaluate(&self.settings.loaders.test, emit)?.score()
     }

@@ -1,4 +1,4 @@
-//! A process that trains one network for another process: see [`workers`](super::workers).
+//! A worker process, which trains one network for its parent: see [`workers`](super::workers).
 
 use nasprof_graph::Arch;
 use nasprof_search::config::Plan;
@@ -10,10 +10,10 @@ use super::single::Settings;
 use super::trials::Trials;
 use crate::error::SearchError;
 
-/// Trains one network in this process, for the process that keeps the journal.
+/// Trains one network in this process, for the parent process that keeps the journal.
 ///
 /// # Errors
-/// An experiment that cannot be run, a checkpoint that was altered, images that cannot be read.
+/// An invalid experiment, an altered checkpoint, images that cannot be read.
 pub fn one(
     job: &Job,
     arch: &Arch,

@@ -1,7 +1,7 @@
-//! Networks that are trained in processes of their own, several at the same time.
+//! Worker processes, which train several networks at the same time.
 //!
-//! What comes out of a training does not depend on the others, so a process that dies costs what it had trained since its last epoch
-//! and nothing else: another one takes its network over.
+//! Trainings do not depend on one another. So a process that dies loses only its current epoch, and another process
+//! continues its network.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
@@ -15,23 +15,23 @@ use nasprof_torch::cuda::{System, ThisProcess};
 
 use crate::error::SearchError;
 
-/// Processes that may die on one network before something is wrong with more than a process.
+/// Number of processes that may die on one network before the search fails.
 const MOST_DEATHS: u32 = 3;
-/// Exit code of `nasprof-search`, as of `nasprof`, for a run that can be resumed.
+/// Exit code of `nasprof-search` and `nasprof` for a run that can be resumed.
 pub const ABANDONED: u8 = 5;
 
-/// What comes from the processes.
+/// Messages from the processes.
 pub(super) enum News {
-    /// For the journal.
+    /// A line for the journal.
     Record(serde_json::Value),
-    /// For whoever watches.
+    /// A line for the user.
     Line(String),
 }
 
-/// What a process says.
+/// The output of a process.
 enum Said {
     Event(RunEvent),
-    /// Nothing more: its output is closed.
+    /// The process has closed its output.
     Nothing,
 }
 
@@ -40,12 +40,12 @@ struct Running {
     child: Child,
     job: Job,
     deaths: u32,
-    /// Its place among those that run at the same time: which GPU it has.
+    /// Its slot among the concurrent processes, which determines its GPU.
     slot: usize,
     failed: Option<String>,
 }
 
-/// No process outlives the search that it works for.
+/// All processes; dropping it kills them, so that none outlives the search.
 struct All(Vec<Option<Running>>);
 
 impl Drop for All {
@@ -57,7 +57,7 @@ impl Drop for All {
     }
 }
 
-/// Does jobs that each train one network, `at_once` at the same time; a process that is done takes the next one.
+/// Runs jobs that each train one network, `at_once` at the same time. When a process ends, a new one starts the next job.
 pub(super) fn in_processes(
     jobs: Vec<Job>,
     at_once: usize,
@@ -108,7 +108,7 @@ pub(super) fn in_processes(
     }
 }
 
-/// What to say of a process that died; an error if that was once too often.
+/// The message about a process that died; an error if too many have died on this network.
 fn died(job: &Job, status: ExitStatus, deaths: u32) -> Result<String, SearchError> {
     let number = if let Task::TrainOne { number, .. } = job.task { number } else { 0 };
     let line = format!("network {number}: the process that trained it died ({status})");
@@ -118,7 +118,7 @@ fn died(job: &Job, status: ExitStatus, deaths: u32) -> Result<String, SearchErro
     Ok(format!("{line}; another one goes on with it"))
 }
 
-/// What a process said that it failed of; one that lost its GPU says so by its exit code, or does not come to one.
+/// The error of a failed process. A process that lost its GPU exits with [`ABANDONED`] or without an exit code.
 fn failed(message: String, status: ExitStatus) -> SearchError {
     if status.code().is_none_or(|code| code == i32::from(ABANDONED)) {
         return SearchError::GpuLost(message);
@@ -130,18 +130,18 @@ fn cannot(what: &str, error: &std::io::Error) -> SearchError {
     SearchError::Searcher(format!("cannot {what} a process to train in: {error}"))
 }
 
-/// Starts a process on a job, and a thread that hands on what it says under its number.
+/// Starts a process for a job, and a thread that forwards its output together with its number.
 fn start(job: &Job, number: usize, sender: &Sender<(usize, Said)>) -> Result<Child, SearchError> {
     let program = std::env::current_exe().map_err(|e| cannot("find the program of", &e))?;
     let spawned = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let mut child = spawned.map_err(|e| cannot("start", &e))?;
     let text = serde_json::to_vec(job).map_err(|e| SearchError::Searcher(e.to_string()))?;
-    // One that does not read its job ends, which is noticed below.
+    // A process that does not read its job ends, which the thread below notices.
     let _ = child.stdin.take().map(|mut input| input.write_all(&text));
     let (sender, output) = (sender.clone(), child.stdout.take());
     std::thread::spawn(move || {
         let lines = output.into_iter().flat_map(|output| BufReader::new(output).lines()).map_while(Result::ok);
-        // A line that was cut off by the end of the process is none.
+        // Ignores a line that the end of the process cut off.
         for event in lines.filter_map(|line| serde_json::from_str(&line).ok()) {
             if sender.send((number, Said::Event(event))).is_err() {
                 return;
@@ -152,13 +152,13 @@ fn start(job: &Job, number: usize, sender: &Sender<(usize, Said)>) -> Result<Chi
     Ok(child)
 }
 
-/// How many GPUs there are to share; none if the jobs do not ask for any.
+/// The number of GPUs to share; 0 unless the jobs have `compute = "auto"`.
 fn gpus(jobs: &[Job]) -> u32 {
     let compute = jobs.first().and_then(|job| job.experiment.training.as_ref()).map(|training| training.compute);
     if compute == Some(Compute::Auto) { ThisProcess.gpus().unwrap_or(0) } else { 0 }
 }
 
-/// The job on the GPU of a slot, where there are several.
+/// The job with the GPU of its slot, if there are several GPUs.
 fn on_gpu(job: &Job, slot: usize, gpus: u32) -> Job {
     let mut job = job.clone();
     if let Some(training) = job.experiment.training.as_mut().filter(|_| gpus > 1) {

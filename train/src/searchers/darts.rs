@@ -16,10 +16,9 @@ use crate::optimizer::{add_to_all, copy_to_all};
 use crate::session::Session;
 use crate::supernet::{Path, Phase};
 
-/// Length of the step of the second derivative's difference quotient, in units of the gradient's norm (the paper's
-/// appendix).
+/// Norm of the weight step in the difference quotient for the second derivative (the paper's appendix).
 const QUOTIENT_STEP: f64 = 0.01;
-/// The candidate that hands its input on.
+/// The candidate that returns its input.
 const SKIP: &str = "skip_connect";
 
 /// The searcher.
@@ -29,7 +28,7 @@ pub struct Darts {
     architecture_first: bool,
     stop_at_skips: Option<u32>,
     operation_dropout: f64,
-    /// Whether the architecture is kept as it is.
+    /// Whether the architecture is no longer updated.
     stopped: bool,
 }
 
@@ -41,25 +40,26 @@ struct Both {
 }
 
 impl Darts {
-    /// First or second order; the paper updates the architecture before the weights, the reference after.
+    /// A searcher of first or second order. The paper updates the architecture before the weights, the reference afterwards.
     #[must_use]
     pub fn new(order: DartsOrder, architecture_first: bool) -> Self {
         Self { order, architecture_first, stop_at_skips: None, operation_dropout: 0.0, stopped: false }
     }
 
-    /// Keeps the architecture as it is from the step on in which a cell has so many skip connections (Liang et al. 2019, "DARTS+").
+    /// Stops updating the architecture once a cell has `skips` skip connections (Liang et al. 2019, "DARTS+").
     #[must_use]
     pub fn with_stop(self, skips: u32) -> Self {
         Self { stop_at_skips: Some(skips), ..self }
     }
 
-    /// Leaves skip connections out of steps of the weights with this probability (Chen et al. 2019, "Progressive DARTS").
+    /// Drops skip connections in steps of the weights with this probability (Chen et al. 2019, "Progressive DARTS").
     #[must_use]
     pub fn with_operation_dropout(self, probability: f64) -> Self {
         Self { operation_dropout: probability, ..self }
     }
 
-    /// Weights of the candidates in one step of the weights: some skip connections are left out, the others count as much more.
+    /// The candidates' weights in one step of the weights: some skip connections are dropped, and the others are scaled up
+    /// to keep the mean.
     fn dropped_out(&self, session: &mut Session<'_>, probabilities: Vec<Tensor>) -> Result<Vec<Tensor>, SearchError> {
         if self.operation_dropout == 0.0 {
             return Ok(probabilities);
@@ -83,7 +83,7 @@ impl Darts {
         masked.collect()
     }
 
-    /// The most skip connections that a cell has, if the architecture is deployed as it is now.
+    /// The maximum number of skip connections in a cell of the current discretised architecture.
     fn skips(session: &Session<'_>) -> u32 {
         let arch = discretize(session.regularizers().rule(), &session.distribution().probabilities());
         let mut cells = std::collections::BTreeMap::<&str, u32>::new();
@@ -94,8 +94,8 @@ impl Darts {
         cells.into_values().max().unwrap_or(0)
     }
 
-    /// `d L_valid(w - rate * d L_train(w, alpha) / dw, alpha) / d alpha`, whose second derivative is a difference quotient
-    /// in the direction of the validation gradient. The weights are put back bit for bit.
+    /// `d L_valid(w - rate * d L_train(w, alpha) / dw, alpha) / d alpha`. A difference quotient in the direction of the
+    /// validation gradient gives the second derivative. The weights are restored bit for bit.
     fn unrolled(session: &Session<'_>, train: &[MiniBatch], valid: &[MiniBatch]) -> Result<Both, SearchError> {
         let rate = session.learning_rate();
         let step = gradients(session, train, true)?.weights;
@@ -107,7 +107,7 @@ impl Darts {
             Ok(add_to_all(&weights, &gradients, by)?)
         };
         let put_back = || -> Result<(), SearchError> { Ok(copy_to_all(&touched, &kept)?) };
-        // Gradients of losses that are scaled for 16-bit floats are scaled as well.
+        // The loss scale for 16-bit floats also scales the gradients.
         let scale = session.numerics().scale();
         moved(&step, -rate / scale)?;
         let mut result = gradients(session, valid, true);
@@ -139,8 +139,8 @@ fn weight(session: &Session<'_>, index: usize) -> Tensor {
     session.net().parameters().all()[index].tensor.shallow_clone()
 }
 
-/// Gradients of the mean loss of a batch with respect to the alphas, and the weights if asked for. Those of the alphas are
-/// read once, when all of the batch is on its way.
+/// Gradients of the mean loss of a batch with respect to the alphas, and with `of_weights` also to the weights. The
+/// gradients of the alphas are read from the GPU once, after all mini-batches.
 fn gradients(session: &Session<'_>, batch: &[MiniBatch], of_weights: bool) -> Result<Both, SearchError> {
     let probabilities = session.distribution().leaves(session.net().device())?;
     let sums: Vec<Tensor> = probabilities.iter().map(|p| p.f_detach()?.f_zeros_like()).collect::<Result<_, _>>()?;
@@ -156,7 +156,7 @@ fn gradients(session: &Session<'_>, batch: &[MiniBatch], of_weights: bool) -> Re
         }
         let share = session.numerics().scaled(&one.loss, mini.len() as f64 / total)?;
         let mut found = Tensor::f_run_backward(&[share], &inputs, false, false)?.into_iter();
-        // A choice that nothing reads has none.
+        // A choice that no node reads has no gradient.
         let at_probabilities = sums.iter().zip(found.by_ref().take(sums.len())).filter(|(_, g)| g.defined());
         let (read, more): (Vec<_>, Vec<_>) = at_probabilities.map(|(sum, g)| (sum.shallow_clone(), g)).unzip();
         add_to_all(&read, &more, 1.0)?;
@@ -171,7 +171,7 @@ fn gradients(session: &Session<'_>, batch: &[MiniBatch], of_weights: bool) -> Re
 impl Searcher for Darts {
     fn train_step(&mut self, session: &mut Session<'_>, batch: &[MiniBatch]) -> Result<Tally, SearchError> {
         let probabilities = session.distribution().leaves(session.net().device())?;
-        // The alphas get no gradient here, so none is computed.
+        // The alphas need no gradient here.
         let probabilities: Vec<Tensor> = probabilities.iter().map(Tensor::detach).collect();
         let probabilities = self.dropped_out(session, probabilities)?;
         if let Some(tally) = session.replayed_step(&probabilities, batch)? {
@@ -210,7 +210,7 @@ impl Searcher for Darts {
         json!({ "stopped": self.stopped })
     }
 
-    /// Checkpoints of versions that never stopped have no state.
+    /// Checkpoints of earlier versions have no state.
     fn restore(&mut self, state: &Value) -> Result<(), String> {
         self.stopped = state["stopped"].as_bool().unwrap_or(false);
         Ok(())

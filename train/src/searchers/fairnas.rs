@@ -1,5 +1,4 @@
-//! FairNAS (Chu, Zhang, Xu 2019): every candidate is trained equally often, then the trained weights rank
-//! architectures.
+//! FairNAS (Chu, Zhang, Xu 2019): trains every candidate equally often, then ranks architectures with the trained weights.
 
 use nasprof_graph::{Arch, Choice};
 use nasprof_search::Costs;
@@ -18,8 +17,8 @@ use crate::loss::Tally;
 use crate::session::Session;
 use crate::supernet::Path;
 
-/// Strictly fair sampling (Chu, Zhang, Xu 2019): every n draws of a choice with n candidates, counted from the
-/// first, are a permutation. Choices draw independently.
+/// Strictly fair sampling (Chu, Zhang, Xu 2019): each block of n draws of a choice with n candidates is a permutation.
+/// Choices draw independently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FairSampler {
     seed: u64,
@@ -27,7 +26,7 @@ pub struct FairSampler {
 }
 
 impl FairSampler {
-    /// Samples from the first on.
+    /// A sampler that begins with the first sample.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self { seed, sampled: 0 }
@@ -58,20 +57,20 @@ pub struct FairNas {
     sandwich: bool,
     split_after: Option<u32>,
     shrinks: bool,
-    /// What of the space is trained when, once it was needed.
+    /// The phases of progressive shrinking; computed when first needed.
     shrinking: Option<Shrinking>,
-    /// Steps of the weights so far.
+    /// Number of steps of the weights so far.
     steps: u64,
-    /// The paths with the most and the fewest MACs, once they were needed.
+    /// The paths with the most and the fewest MACs; computed when first needed.
     ends: Option<[Arch; 2]>,
 }
 
-/// Draws for a path within the budget.
+/// Maximum number of draws for a path within the budget.
 const PATIENCE: u32 = 100_000;
 
 impl FairNas {
-    /// `networks_per_step` networks make up one update; by default as many as the largest choice has candidates. At the
-    /// end `samples` drawn architectures are judged, or those that `evolution` comes to, or both.
+    /// Each update adds up the gradients of `networks_per_step` networks; by default as many as the largest choice has
+    /// candidates. At the end it judges `samples` sampled architectures, those of `evolution`, or both.
     #[must_use]
     pub fn new(networks_per_step: Option<u32>, samples: u32, evolution: Option<Evolution>) -> Self {
         let sampler = FairSampler::new(0);
@@ -90,31 +89,32 @@ impl FairNas {
         }
     }
 
-    /// Trains other paths than those of strict fairness.
+    /// Selects which paths are trained.
     #[must_use]
     pub fn with_paths(self, paths: Paths) -> Self {
         Self { paths, ..self }
     }
 
-    /// Trains by the sandwich rule with in-place distillation (Yu and Huang, ICCV 2019), or not.
+    /// Turns the sandwich rule with in-place distillation on or off (Yu and Huang, ICCV 2019).
     #[must_use]
     pub fn with_sandwich(self, sandwich: bool) -> Self {
         Self { sandwich, ..self }
     }
 
-    /// Splits the supernet after so many epochs by the choice that matters most (Zhao et al., ICML 2021), or never.
+    /// Splits the supernet after this many epochs by the choice that matters most (Zhao et al., ICML 2021); `None` for
+    /// never.
     #[must_use]
     pub fn with_split(self, split_after: Option<u32>) -> Self {
         Self { split_after, ..self }
     }
 
-    /// Trains by progressive shrinking (Cai et al., ICLR 2020), or not.
+    /// Turns progressive shrinking on or off (Cai et al., ICLR 2020).
     #[must_use]
     pub fn with_shrinking(self, shrinks: bool) -> Self {
         Self { shrinks, ..self }
     }
 
-    /// What of the space is trained when, while that is not all of it.
+    /// The phases of progressive shrinking and the total number of steps; `None` once the whole space is trained.
     fn shrinking(&mut self, session: &Session<'_>) -> Option<(&Shrinking, u64)> {
         let all = session.steps_per_epoch() * u64::from(session.epochs());
         if !self.shrinks || Shrinking::is_over(self.steps, all) {
@@ -123,7 +123,7 @@ impl FairNas {
         Some((self.shrinking.get_or_insert_with(|| Shrinking::new(&session.space().choices)), all))
     }
 
-    /// Splits the supernet when it is time.
+    /// Splits the supernet after `split_after` epochs.
     fn split(&mut self, session: &mut Session<'_>, batch: &[MiniBatch]) -> Result<(), SearchError> {
         let after = self.split_after.map(|epochs| u64::from(epochs) * session.steps_per_epoch());
         if after.is_none_or(|after| self.steps < after) || session.net().split().is_some() {
@@ -155,7 +155,8 @@ impl FairNas {
         Err(EvolutionError::NothingFound { sampled: u64::from(PATIENCE) }.into())
     }
 
-    /// The path with the most MACs and the one with the fewest.
+    /// The path with the most MACs and the one with the fewest. During progressive shrinking: the largest path, and the
+    /// smallest one that is trained now.
     fn ends(&mut self, session: &Session<'_>) -> Result<[Arch; 2], SearchError> {
         let step = self.steps;
         if let Some((shrinking, all)) = self.shrinking(session) {
@@ -170,7 +171,7 @@ impl FairNas {
         Ok(self.ends.insert(ends).clone())
     }
 
-    /// The largest path learns from the labels, all others from its outputs. The weights are updated once.
+    /// The largest path learns from the labels, and all others learn from its outputs. Then the weights are updated once.
     fn sandwich_step(
         &mut self,
         session: &mut Session<'_>,
@@ -189,7 +190,7 @@ impl FairNas {
         Ok(tally)
     }
 
-    /// The best architecture within a budget by the trained weights, of those drawn and those evolved.
+    /// The best of the sampled and the evolved architectures within a budget, by the trained weights.
     fn best(
         &self,
         session: &Session<'_>,
@@ -199,7 +200,7 @@ impl FairNas {
         let (space, seed) = (session.space(), session.seed());
         let mut scorer = |arch: &Arch| {
             let accuracy = 1.0 - judge(session, arch)?.error;
-            // Outside of the bounds nothing is judged.
+            // The search does not score architectures outside the bounds, so `None` does not occur.
             Ok(session.regularizers().reward(accuracy, arch)?.unwrap_or(0.0))
         };
         let mut found = Vec::new();
@@ -220,7 +221,7 @@ impl Searcher for FairNas {
         Ok(())
     }
 
-    /// Gradients of all networks are added up on the same batch, then the weights are updated once.
+    /// Adds up the gradients of all networks on the same batch, then updates the weights once.
     fn train_step(&mut self, session: &mut Session<'_>, batch: &[MiniBatch]) -> Result<Tally, SearchError> {
         let largest = session.space().choices.iter().map(|c| c.candidates.len()).max().unwrap_or(1);
         let networks = self.networks_per_step.unwrap_or(largest as u32);
@@ -252,7 +253,7 @@ impl Searcher for FairNas {
 
     fn on_finish(&mut self, session: &mut Session<'_>, judge: &mut Judge<'_>) -> Result<Option<Arch>, SearchError> {
         let budget = || Budget::new(session.space(), session.bounds(), |_| 1.0);
-        // Where winners have to be: one from elsewhere would be repaired to an architecture that nothing was judged by.
+        // A winner must be near the target. Another one would be repaired to an architecture that was never judged.
         match self.best(session, judge, &budget()?.near_target()) {
             Err(SearchError::Evolution(EvolutionError::NothingFound { .. })) => self.best(session, judge, &budget()?),
             found => found,
@@ -266,7 +267,7 @@ impl Searcher for FairNas {
     fn restore(&mut self, state: &Value) -> Result<(), String> {
         let number = |key: &str| state[key].as_u64().ok_or_else(|| format!("the searcher's {key}"));
         self.sampler = FairSampler { seed: number("seed")?, sampled: number("drawn")? };
-        // Checkpoints of versions before neither split nor shrink, so they have no use for it.
+        // Searches of earlier versions neither split nor shrink, so their checkpoints do not need it.
         self.steps = state["steps"].as_u64().unwrap_or(0);
         Ok(())
     }

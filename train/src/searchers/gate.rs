@@ -1,8 +1,8 @@
 //! The gradient of ProxylessNAS through binary gates (Cai, Zhu, Han 2019, section 3.2.2).
 //!
-//! Two candidates of every choice are sampled by their probabilities. One of them, again by their probabilities, gets
-//! the gate 1 and is the value; the other gets the gate 0. The gradient at the gates is used as the gradient at the
-//! two probabilities. It sums to zero over the two, so the other candidates keep their probabilities to first order.
+//! Two candidates of every choice are sampled by their probabilities. One of them, again sampled by their probabilities,
+//! gets gate 1 and gives the value; the other gets gate 0. The gradient at the gates serves as the gradient at the two
+//! probabilities. It sums to zero over the two, so the other candidates keep their probabilities to first order.
 
 use rand::Rng;
 use tch::Tensor;
@@ -31,7 +31,7 @@ pub(super) fn step(session: &mut Session<'_>, valid: &[MiniBatch]) -> Result<Arc
         let one = session.loss(Path::Gated(&pairs, &gates), mini, Phase::Judge)?;
         tally = tally.and(one.tally);
         let share = session.numerics().scaled(&one.loss, mini.len() as f64 / total as f64)?;
-        // A choice that nothing reads, or between two zeros, has none.
+        // A choice that no node reads, or whose two candidates are zeros, has no gradient.
         let found =
             sums.iter().zip(Tensor::f_run_backward(&[share], &gates, false, false)?).filter(|(_, g)| g.defined());
         let (read, more): (Vec<_>, Vec<_>) = found.map(|(sum, g)| (sum.shallow_clone(), g)).unzip();
@@ -50,7 +50,7 @@ pub(super) fn step(session: &mut Session<'_>, valid: &[MiniBatch]) -> Result<Arc
     Ok(ArchStep { tally, curves: Vec::new() })
 }
 
-/// Two different candidates, drawn by their probabilities; of a choice with one candidate, that one twice.
+/// Two different candidates, drawn by their probabilities. For a choice with one candidate, this one twice.
 fn pair(probabilities: &[f64], rng: &mut impl Rng) -> [u16; 2] {
     let mut left: Vec<f64> = probabilities.to_vec();
     let mut draw = || {
@@ -59,7 +59,7 @@ fn pair(probabilities: &[f64], rng: &mut impl Rng) -> [u16; 2] {
             at -= p;
             at < 0.0
         });
-        // Rounding: the last candidate that can be drawn at all.
+        // After a rounding error: the last candidate with a positive probability.
         let drawn = found.or_else(|| left.iter().rposition(|&p| p > 0.0)).unwrap_or(0);
         left[drawn] = 0.0;
         drawn as u16
@@ -69,11 +69,11 @@ fn pair(probabilities: &[f64], rng: &mut impl Rng) -> [u16; 2] {
         return [first, first];
     }
     let second = draw();
-    // Where the first has all the probability, any other will do.
+    // If the first has all the probability, any other one is fine.
     [first, if second == first { u16::from(first == 0) } else { second }]
 }
 
-/// Probabilities of two candidates among the two.
+/// The probabilities of two candidates, normalised to sum 1.
 fn shares(probabilities: &[f64], pair: [u16; 2]) -> [f64; 2] {
     let [a, b] = pair.map(|k| probabilities[usize::from(k)]);
     if a + b > 0.0 { [a / (a + b), b / (a + b)] } else { [0.5, 0.5] }

@@ -1,4 +1,4 @@
-//! Searchers: how weights and architecture are updated in turn.
+//! Searchers: the update steps of weights and architecture.
 
 mod darts;
 mod fairnas;
@@ -20,25 +20,25 @@ pub use darts::Darts;
 pub use fairnas::{FairNas, FairSampler};
 pub use proxylessnas::ProxylessNas;
 
-/// What a step of the architecture found.
+/// The result of an architecture step.
 #[derive(Debug, Default)]
 pub struct ArchStep {
-    /// How the judged networks did.
+    /// The tally of the judged networks.
     pub tally: Tally,
-    /// Names and values of what is worth a curve.
+    /// Names and values of additional curves.
     pub curves: Vec<(String, f64)>,
 }
 
-/// Judges an architecture on all validation images with the weights as they are.
+/// Judges an architecture on all validation images with the current weights.
 pub type Judge<'j> = dyn FnMut(&Session<'_>, &Arch) -> Result<Score, SearchError> + 'j;
 
-/// A way to search. In each iteration the run calls [`Searcher::train_step`] and [`Searcher::arch_step`] once; while
-/// warming up only the first.
+/// A search algorithm. In each iteration the run calls [`Searcher::train_step`] and [`Searcher::arch_step`] once; during the
+/// warm-up only [`Searcher::train_step`].
 pub trait Searcher {
     /// Called once before the first step, and not again when a run is resumed.
     ///
     /// # Errors
-    /// What makes the search impossible.
+    /// Anything that makes the search impossible.
     fn on_start(&mut self, _session: &mut Session<'_>) -> Result<(), SearchError> {
         Ok(())
     }
@@ -46,14 +46,13 @@ pub trait Searcher {
     /// Updates the weights on a batch of training images.
     ///
     /// # Errors
-    /// A loss that is no number; what libtorch refuses.
+    /// A loss that is not finite; libtorch's.
     fn train_step(&mut self, session: &mut Session<'_>, batch: &[MiniBatch]) -> Result<Tally, SearchError>;
 
-    /// Updates the architecture on a batch of validation images. `train` is the batch that the weights of this iteration
-    /// are updated on.
+    /// Updates the architecture on a batch of validation images. `train` is the batch for the weights in this iteration.
     ///
     /// # Errors
-    /// As [`Searcher::train_step`].
+    /// Those of [`Searcher::train_step`].
     fn arch_step(
         &mut self,
         session: &mut Session<'_>,
@@ -61,34 +60,34 @@ pub trait Searcher {
         valid: &[MiniBatch],
     ) -> Result<ArchStep, SearchError>;
 
-    /// Whether the architecture is updated before the weights in an iteration.
+    /// Whether an iteration updates the architecture before the weights.
     fn architecture_first(&self) -> bool {
         false
     }
 
-    /// Called after the last step. It may name the winner; else the distribution decides.
+    /// Called after the last step. It may name the winner; otherwise the distribution decides.
     ///
     /// # Errors
-    /// As [`Searcher::train_step`].
+    /// Those of [`Searcher::train_step`].
     fn on_finish(&mut self, _session: &mut Session<'_>, _judge: &mut Judge<'_>) -> Result<Option<Arch>, SearchError> {
         Ok(None)
     }
 
-    /// What a checkpoint has to keep of it.
+    /// The state of the searcher for a checkpoint.
     fn state(&self) -> Value {
         Value::Null
     }
 
-    /// Goes on from what [`Searcher::state`] gave.
+    /// Restores the value of [`Searcher::state`].
     ///
     /// # Errors
-    /// What does not fit.
+    /// The part of the state that does not fit.
     fn restore(&mut self, _state: &Value) -> Result<(), String> {
         Ok(())
     }
 }
 
-/// The searcher of an experiment; `None` for those that train nothing.
+/// The searcher of an experiment; `None` for searches without training, and for those that train networks one by one.
 #[must_use]
 pub fn of(settings: &config::Searcher) -> Option<Box<dyn Searcher>> {
     match settings {
@@ -115,7 +114,7 @@ pub fn of(settings: &config::Searcher) -> Option<Box<dyn Searcher>> {
             let fairnas = fairnas.with_sandwich(*sandwich).with_split(*split_after);
             Some(Box::new(fairnas.with_shrinking(*progressive_shrinking)))
         }
-        // These train nothing, or each network by itself.
+        // These train nothing, or train networks one by one.
         _ => None,
     }
 }

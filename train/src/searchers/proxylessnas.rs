@@ -22,8 +22,8 @@ pub struct ProxylessNas {
 }
 
 impl ProxylessNas {
-    /// With REINFORCE, `samples` networks make up one step and `baseline_rate` is the weight of their mean reward in the
-    /// new baseline (the reference: 10 and 0.9).
+    /// For REINFORCE, `samples` is the number of networks in one step, and `baseline_rate` is the weight of their mean
+    /// reward in the new baseline (10 and 0.9 in the reference).
     #[must_use]
     pub fn new(gradient: ArchitectureGradient, samples: u32, baseline_rate: f64) -> Self {
         Self { gradient, samples: samples.max(1), baseline_rate, baseline: 0.0 }
@@ -35,8 +35,8 @@ impl ProxylessNas {
         self.baseline
     }
 
-    /// `1 / M * sum over m of (reward_m - baseline) * (p - onehot(arch_m))`, the descent direction of the expected
-    /// negative reward; the baseline then moves to the mean reward.
+    /// The gradient of the expected negative reward: `1 / M * sum over m of (reward_m - baseline) * (p - onehot(arch_m))`.
+    /// Then moves the baseline towards the mean reward.
     pub fn reinforce(&mut self, distribution: &Distribution, rewards: &[(Arch, f64)]) -> Vec<Vec<f64>> {
         let count = rewards.len().max(1) as f64;
         let mut sum: Vec<Vec<f64>> = distribution.probabilities().iter().map(|row| vec![0.0; row.len()]).collect();
@@ -56,7 +56,7 @@ impl ProxylessNas {
         let mut rejected = 0_u32;
         for _ in 0..self.samples {
             let arch = session.sample();
-            // What is out of bounds earns nothing and is not run.
+            // An architecture out of bounds has reward 0 and does not run.
             let tally = match session.regularizers().reward(1.0, &arch)? {
                 None => {
                     rejected += 1;
@@ -68,7 +68,7 @@ impl ProxylessNas {
         }
         let mut all = Tally::default();
         let mut rewards = Vec::new();
-        // Read when all of them are on their way, so that a GPU has no pause between them.
+        // Reads the results after launching all networks, so that a GPU does not pause between them.
         for (arch, tally) in judged {
             let mut reward = 0.0;
             if let Some(mut tally) = tally {

@@ -1,11 +1,11 @@
-//! Progressive shrinking (Cai et al., ICLR 2020, "Once-for-all"): the largest network is trained first, then paths of all kernels, then
-//! of all depths, then of all expansions and widths. Each phase keeps what those before it have freed.
+//! Progressive shrinking (Cai et al., ICLR 2020, "Once-for-all"): trains the largest network first, then paths with all
+//! kernels, then with all depths, then with all expansions and widths. Each phase keeps the freedom of the earlier phases.
 
 use nasprof_graph::{Arch, Choice};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-/// What candidates differ in, in the order in which it becomes elastic.
+/// The dimensions that candidates differ in, in the order in which they become elastic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Elastic {
     Nothing,
@@ -14,10 +14,11 @@ enum Elastic {
     Width,
 }
 
-/// Phases: nothing elastic, then kernel, depth, and width with expansion.
+/// Number of phases: nothing elastic, then kernel, depth, and width with expansion.
 const PHASES: u64 = 4;
 
-/// A candidate as its name has it: `MB6 5x5`, `XP0.8 3x3 2`, `skip_connect`, or the number of a choice of depths or widths.
+/// A candidate, parsed from its name: `MB6 5x5`, `XP0.8 3x3 2`, `skip_connect`, or a number for a choice of depths or
+/// widths.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Candidate {
     depth: f64,
@@ -44,7 +45,7 @@ impl Candidate {
     }
 }
 
-/// For each candidate of each choice what has to be elastic before it is trained, and the smallest of each choice at each phase.
+/// For each candidate of each choice: its size, and the dimension that must be elastic before it is trained.
 #[derive(Debug, Clone)]
 pub(super) struct Shrinking {
     needs: Vec<Vec<Elastic>>,
@@ -61,7 +62,7 @@ impl Shrinking {
         Self { needs, candidates }
     }
 
-    /// What is elastic after so many of all steps; each phase has as many.
+    /// The latest elastic dimension at a step; all phases have the same number of steps.
     fn phase(step: u64, steps: u64) -> Elastic {
         match (step * PHASES).checked_div(steps.max(1)).unwrap_or(PHASES) {
             0 => Elastic::Nothing,
@@ -76,7 +77,7 @@ impl Shrinking {
         Self::phase(step, steps) == Elastic::Width
     }
 
-    /// A path of those that are trained at a step, each with the same probability.
+    /// Draws one of the paths that are trained at a step; in each choice, all trained candidates are equally likely.
     pub(super) fn path(&self, step: u64, steps: u64, rng: &mut ChaCha8Rng) -> Arch {
         let phase = Self::phase(step, steps);
         let one = |needs: &Vec<Elastic>| {
@@ -86,7 +87,7 @@ impl Shrinking {
         Arch(self.needs.iter().map(one).collect())
     }
 
-    /// The largest path, or the smallest of those that are trained at a step.
+    /// The largest path, or the smallest path that is trained at a step.
     pub(super) fn end(&self, step: u64, steps: u64, largest: bool) -> Arch {
         let phase = if largest { Elastic::Nothing } else { Self::phase(step, steps) };
         let one = |(needs, candidates): (&Vec<Elastic>, &Vec<Candidate>)| {
@@ -98,11 +99,12 @@ impl Shrinking {
     }
 }
 
-/// What each candidate of a choice needs: all that it differs in from the largest, which needs nothing.
+/// The dimension that each candidate of a choice needs: the last one in which it differs from the largest candidate. The
+/// largest one needs nothing.
 fn needs(candidates: &[Candidate]) -> Vec<Elastic> {
     let largest = candidates.iter().copied().reduce(|a, b| if b.size() > a.size() { b } else { a });
     let need = |candidate: &Candidate| match largest {
-        // A skipped block has neither kernel nor width of its own.
+        // A skipped block has no kernel and no width.
         Some(largest) if candidate.width == 0.0 && largest.width > 0.0 => Elastic::Depth,
         Some(largest) if candidate.width != largest.width => Elastic::Width,
         Some(largest) if candidate.depth != largest.depth => Elastic::Depth,

@@ -1,5 +1,5 @@
-//! Which choice a supernet is split by (few-shot NAS, Zhao et al., ICML 2021): the one whose candidates want the shared weights changed
-//! in the most different directions (Hu et al., ICLR 2022, "Generalizing few-shot NAS with gradient matching").
+//! Selects the choice to split a supernet by (few-shot NAS, Zhao et al., ICML 2021): the one whose candidates' gradients for
+//! the shared weights differ most in direction (Hu et al., ICLR 2022, "Generalizing few-shot NAS with gradient matching").
 
 use nasprof_graph::Arch;
 use tch::Kind;
@@ -9,8 +9,8 @@ use crate::error::SearchError;
 use crate::session::Session;
 use crate::supernet::Path;
 
-/// The choice whose candidates' gradients agree least, in the mean over some paths and over the pairs of its candidates; `None` in a
-/// space without choices.
+/// The choice whose candidates' gradients agree least, averaged over some paths and over the pairs of its candidates. `None`
+/// in a space without choices.
 pub(super) fn choice_that_matters(
     session: &Session<'_>,
     paths: &[Arch],
@@ -43,7 +43,7 @@ pub(super) fn choice_that_matters(
     Ok(least.map(|(_, at)| at))
 }
 
-/// The cosine between two gradients, over the weights that both have; 0 where one of them is none.
+/// The cosine between two gradients over their common weights; 0 if one of them is zero there.
 fn cosine(a: &Gradients, b: &Gradients) -> Result<f64, SearchError> {
     let (mut product, mut left, mut right) = (0.0, 0.0, 0.0);
     for (position, x) in a {

@@ -6,7 +6,7 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use crate::device;
 
-/// One vector of parameters (alphas) per choice, all zeros at first: every candidate is equally likely.
+/// One vector of parameters (alphas) per choice. All are zero at first, so all candidates are equally likely.
 #[derive(Debug)]
 pub struct Distribution {
     alphas: Vec<Tensor>,
@@ -16,7 +16,7 @@ impl Distribution {
     /// The uniform distribution. Alphas are 64-bit floats on the CPU: they are few, and their gradients small.
     ///
     /// # Errors
-    /// libtorch's, for want of memory.
+    /// libtorch's, if memory is insufficient.
     pub fn uniform(choices: &[Choice]) -> Result<Self, TchError> {
         let zeros = |c: &Choice| Tensor::f_zeros([c.candidates.len() as i64], (Kind::Double, Device::Cpu));
         let alphas = choices.iter().map(|c| zeros(c)?.f_set_requires_grad(true)).collect::<Result<_, _>>()?;
@@ -34,17 +34,18 @@ impl Distribution {
         self.alphas.iter().map(|a| softmax(&values(a))).collect()
     }
 
-    /// The probabilities in single precision on a device, one vector for each choice, with respect to which gradients can be
-    /// taken; [`Distribution::at_alphas`] takes these back to the alphas. All go in one copy.
+    /// The probabilities in single precision on a device, as one leaf tensor per choice that requires gradients.
+    /// [`Distribution::at_alphas`] converts these gradients to gradients of the alphas. All probabilities go to the device
+    /// in one copy.
     ///
     /// # Errors
-    /// libtorch's, for want of memory.
+    /// libtorch's, if memory is insufficient.
     pub fn leaves(&self, device: Device) -> Result<Vec<Tensor>, TchError> {
         let single = |row: Vec<f64>| row.into_iter().map(|p| p as f32).collect();
         device::leaves(&self.probabilities().into_iter().map(single).collect::<Vec<_>>(), device)
     }
 
-    /// The gradient with respect to the alphas, from that with respect to the probabilities: `p * (g - sum of p * g)`.
+    /// Converts a gradient with respect to the probabilities to one with respect to the alphas: `p * (g - sum of p * g)`.
     #[must_use]
     pub fn at_alphas(&self, gradient: &[Vec<f64>]) -> Vec<Vec<f64>> {
         let one = |(p, g): (Vec<f64>, &Vec<f64>)| {
@@ -54,10 +55,10 @@ impl Distribution {
         self.probabilities().into_iter().zip(gradient).map(one).collect()
     }
 
-    /// The probabilities as tensors of single precision on a device, through which gradients reach the alphas.
+    /// The probabilities as single-precision tensors on a device; gradients flow through them to the alphas.
     ///
     /// # Errors
-    /// libtorch's, for want of memory.
+    /// libtorch's, if memory is insufficient.
     pub fn tensors(&self, device: Device) -> Result<Vec<Tensor>, TchError> {
         let one = |a: &Tensor| a.f_softmax(0, None)?.f_to_kind(Kind::Float)?.f_to_device(device);
         self.alphas.iter().map(one).collect()
@@ -71,13 +72,13 @@ impl Distribution {
                 left -= p;
                 left < 0.0
             });
-            // Rounding: the last candidate that can be drawn at all.
+            // After a rounding error: the last candidate with a positive probability.
             found.or_else(|| p.iter().rposition(|&p| p > 0.0)).unwrap_or(0) as u16
         };
         Arch(self.probabilities().iter().map(one).collect())
     }
 
-    /// The most probable candidates, the first of equal ones (`max` mode).
+    /// The most probable candidates; of equal ones, the first (`max` mode).
     #[must_use]
     pub fn most_probable(&self) -> Arch {
         let one = |p: Vec<f64>| (0..p.len()).rev().max_by(|&a, &b| p[a].total_cmp(&p[b])).unwrap_or(0) as u16;

@@ -12,7 +12,7 @@ pub enum NetworkError {
     Layer {
         /// The node.
         node: String,
-        /// libtorch's first line.
+        /// First line of libtorch's message.
         message: String,
     },
     /// libtorch refused something else.
@@ -32,7 +32,7 @@ impl From<TchError> for NetworkError {
     }
 }
 
-/// libtorch's messages go on with a C++ stack trace.
+/// The first line of libtorch's message; a C++ stack trace follows it.
 pub(crate) fn first_line(error: &TchError) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }

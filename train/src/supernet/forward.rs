@@ -13,27 +13,27 @@ use super::mixture::plus;
 use super::path::{Path, Value};
 use super::{NetworkError, Supernet};
 
-/// Whether a pass trains.
+/// The mode of a forward pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Batch statistics, which also move the running ones; dropout.
+    /// Batch statistics, which also update the running statistics; dropout.
     Train,
-    /// Batch statistics that move nothing, no dropout: how a supernet judges architectures. The running statistics of a
-    /// layer are a mean over all networks it was part of and fit none of them.
+    /// Batch statistics without updates, and no dropout: for judging architectures in a supernet. A layer's running
+    /// statistics are a mean over all networks that it was part of, and fit none of them.
     Judge,
     /// Running statistics, no dropout.
     Evaluate,
-    /// Normalisations and rectifiers hand their input on, no dropout: where all weights and inputs are positive, a network
+    /// Normalisations and rectifiers return their input; no dropout. With positive weights and inputs this is a network
     /// without normalisation.
     Linear,
 }
 
-/// What a pass gives.
+/// The result of a forward pass.
 #[derive(Debug)]
 pub struct Output {
     /// The graph's outputs.
     pub values: Vec<Tensor>,
-    /// The trainable parameters that took part: positions in [`super::Parameters::all`], ascending.
+    /// The trainable parameters that contributed: positions in [`super::Parameters::all`], ascending.
     pub parameters: Vec<usize>,
 }
 
@@ -41,15 +41,15 @@ impl Supernet {
     /// Runs the network on a batch `(N, C, H, W)`.
     ///
     /// # Errors
-    /// A batch of another shape, a path that does not fit the choices, or what libtorch refuses.
+    /// A batch of another shape, a path that does not fit the choices, or libtorch's.
     pub fn forward(&self, batch: &Tensor, path: Path<'_>, phase: Phase) -> Result<Output, NetworkError> {
         self.forward_watched(batch, path, phase, &mut |_, _| Ok(()))
     }
 
-    /// The same; `watch` sees the value of each operation that runs.
+    /// As [`Supernet::forward`], but `watch` receives the value of each operation that runs.
     ///
     /// # Errors
-    /// As [`Supernet::forward`], and those of `watch`.
+    /// Those of [`Supernet::forward`] and of `watch`.
     pub fn forward_watched(
         &self,
         batch: &Tensor,
@@ -71,7 +71,7 @@ impl Supernet {
             let failed = |e| NetworkError::Layer { node: node.name.clone(), message: first_line(&e) };
             let mixes = mixes(node, path);
             if mixes {
-                // Its candidates have added themselves; where there was none that counts, nothing was added.
+                // Its candidates have already added their values. If none of them counts, there is no sum yet.
                 values[i].get_or_insert(Value::Zeros);
             } else {
                 let value = self.value(i, node, batch, path, phase, &values).map_err(failed)?;
@@ -83,7 +83,7 @@ impl Supernet {
             self.hand_on(i, path, &needed, &mut values, &mut uses, &mut parts).map_err(failed)?;
             let used = self.steps[i].uses.iter().map(|u| self.parameters.in_part(u.parameter, part));
             parameters.extend(used.filter(|&p| self.parameters.all()[p].trainable));
-            // What a mixture reads was handed on to it.
+            // `hand_on` has already passed the operands of a mixture.
             let operands = if mixes { Vec::new() } else { self.operands(node, path) };
             for id in operands {
                 uses[id] -= 1;
@@ -230,7 +230,7 @@ impl Supernet {
         if !self.graph.outputs().iter().any(|id| id.0 == index) {
             return self.apply(index, node, &operands, path, phase).map(Value::Tensor);
         }
-        // Logits in 32 bits also where the rest has 16, which make two of them equal where they are not.
+        // Logits always have 32 bits: rounding to 16 bits can make different logits equal.
         let _guard = Autocast::to(Kind::Float, self.device);
         for operand in operands.iter_mut().filter(|x| matches!(x.kind(), Kind::BFloat16 | Kind::Half)) {
             *operand = operand.f_to_kind(Kind::Float)?;
@@ -253,7 +253,7 @@ impl Supernet {
             (Op::BatchNorm { epsilon }, Phase::Train | Phase::Judge, [scale, shift, mean, variance]) => {
                 let moves = phase == Phase::Train;
                 let (mean, variance) = (moves.then_some(mean), moves.then_some(variance));
-                // 0.1 is the weight of the new value; libtorch takes the unbiased variance into the running one.
+                // 0.1 is the weight of the new value; libtorch uses the unbiased variance for the running statistics.
                 operands[0].f_batch_norm(Some(scale), Some(shift), mean, variance, true, 0.1, *epsilon, false)
             }
             (Op::BatchNorm { .. } | Op::Relu | Op::Relu6, Phase::Linear, _) => Ok(operands[0].shallow_clone()),
@@ -273,7 +273,7 @@ fn mixes(node: &Node, path: Path<'_>) -> bool {
     matches!((&node.op, path), (Op::Choice { .. }, Path::Mixed(_) | Path::Gated(..)))
 }
 
-/// Drops a sample's branch with the given probability; what is kept is scaled up so that the mean stays.
+/// Drops a sample's branch with the given probability, and scales up the others to keep the mean.
 fn drop_path(x: &Tensor, probability: f64) -> Result<Tensor, TchError> {
     let mut dims = vec![1; x.dim()];
     dims[0] = x.size()[0];
@@ -291,7 +291,7 @@ fn materialised(value: &Value, shape: &Shape, batch: &Tensor) -> Result<Tensor, 
     }
 }
 
-/// A shape of the graph, which has batch 1, at another batch.
+/// A shape of the graph, which has batch size 1, at another batch size.
 fn sizes(shape: &Shape, batch: i64) -> Vec<i64> {
     let mut dims: Vec<i64> = shape.0.iter().map(|&d| d as i64).collect();
     if let Some(first) = dims.first_mut() {

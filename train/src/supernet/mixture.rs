@@ -1,5 +1,5 @@
-//! Weighted sums of candidates. Each candidate is added while it is still in the cache, and freed before the next one
-//! is computed unless a gradient needs it.
+//! Weighted sums of candidates. Each candidate is added while it is still in the cache. It is freed before the next one is
+//! computed, unless a gradient needs it.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -14,9 +14,9 @@ use super::path::{Path, Value};
 pub(super) struct Taker {
     /// The choice's node.
     pub(super) node: usize,
-    /// Its place among the choices.
+    /// Its index among the choices.
     choice: usize,
-    /// Which candidate the node is.
+    /// The index of the node among the candidates.
     candidate: u16,
 }
 
@@ -33,8 +33,9 @@ pub(super) fn takers(graph: &Graph, choice_index: &HashMap<String, usize>) -> Ve
 }
 
 impl Taker {
-    /// The weights with which the choice takes its candidate along a path; none where it does not mix. `parts` keeps the
-    /// weights of each choice's node apart: split at once, their gradients come together in one operation.
+    /// The weights of this candidate in the choice along a path; empty if the choice does not mix. `parts` caches the
+    /// separate weights of each choice's node. They are split in one operation, so that one operation also gathers their
+    /// gradients.
     pub(super) fn weights(
         &self,
         path: Path<'_>,
@@ -51,7 +52,7 @@ impl Taker {
             Entry::Occupied(there) => there.into_mut(),
             Entry::Vacant(free) => {
                 let weights = match value {
-                    // Of its candidates' kind: else a sum of 16-bit floats becomes one of 32-bit floats.
+                    // In the precision of the candidates; otherwise a sum of 16-bit floats becomes a 32-bit float.
                     Value::Tensor(x) => all[self.choice].f_to_kind(x.kind())?,
                     Value::Zeros => all[self.choice].shallow_clone(),
                 };
@@ -62,7 +63,7 @@ impl Taker {
     }
 }
 
-/// A sum of candidates so far and one more; zeros add nothing.
+/// Adds one more candidate to a sum; zeros add nothing.
 pub(super) fn plus(sum: Option<Value>, candidate: &Value, weight: &Tensor) -> Result<Value, TchError> {
     Ok(match (sum, candidate) {
         (Some(Value::Tensor(sum)), Value::Tensor(x)) => Value::Tensor(sum.f_addcmul(x, weight)?),

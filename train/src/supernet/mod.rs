@@ -1,4 +1,4 @@
-//! A search space, or one network, on libtorch: parameters by node path, and passes that compute only the nodes they
+//! A search space, or one network, on libtorch: parameters by node path, and forward passes that compute only the nodes they
 //! need.
 
 mod distribution;
@@ -28,7 +28,7 @@ struct Step {
     uses: Vec<Use>,
 }
 
-/// A graph with trained parameters. A network without choices is one as well: its only path is the empty one.
+/// A graph with trained parameters. A network without choices is a supernet whose only path is the empty one.
 pub struct Supernet {
     graph: Graph,
     choices: Vec<Choice>,
@@ -39,12 +39,12 @@ pub struct Supernet {
     parameters: Parameters,
     device: Device,
     channels_last: bool,
-    /// The choice each candidate of which has weights of its own, for the whole network.
+    /// The choice that the supernet is split by: each of its candidates has its own copy of all weights.
     split: Option<usize>,
 }
 
 impl Supernet {
-    /// Fresh parameters for a graph of batch 1; passes take any batch.
+    /// A supernet with fresh parameters for a graph of batch size 1; passes accept any batch size.
     ///
     /// # Errors
     /// An operation that libtorch does not have, or not enough memory.
@@ -55,7 +55,7 @@ impl Supernet {
             .iter()
             .map(|node| {
                 let kernel = match &node.op {
-                    // These are done here and have no kernel.
+                    // The forward pass handles these without a kernel.
                     Op::Input { .. } | Op::Zero { .. } | Op::Zeros { .. } | Op::Choice { .. } => Ok(Kernel::Identity),
                     op => Kernel::new(op),
                 };
@@ -69,17 +69,17 @@ impl Supernet {
         Ok(Self { takers, graph, choices, choice_index, steps, parameters, device, channels_last: false, split: None })
     }
 
-    /// The same network with so many sets of its weights, of which [`Supernet::split_by`] makes use.
+    /// The same network with `parts` copies of its weights, for [`Supernet::split_by`].
     ///
     /// # Errors
-    /// libtorch's, for want of memory.
+    /// libtorch's, if memory is insufficient.
     pub fn with_parts(mut self, parts: usize) -> Result<Self, NetworkError> {
         self.parameters = self.parameters.copied(parts)?;
         Ok(self)
     }
 
-    /// Gives each candidate of a choice weights of its own, for the whole network (few-shot NAS, Zhao et al., ICML 2021): a path uses
-    /// those of the candidate that it selects. All begin as the weights of now.
+    /// Gives each candidate of a choice its own copy of all weights (few-shot NAS, Zhao et al., ICML 2021). A path uses the
+    /// copy of the candidate that it selects. All copies begin with the current weights.
     ///
     /// # Errors
     /// libtorch's.
@@ -89,18 +89,18 @@ impl Supernet {
         Ok(())
     }
 
-    /// The choice that it is split by.
+    /// The choice that the supernet is split by.
     #[must_use]
     pub fn split(&self) -> Option<usize> {
         self.split
     }
 
-    /// Goes on with weights that were split before.
+    /// Restores the choice of a supernet that was split before.
     pub(crate) fn restore_split(&mut self, choice: Option<usize>) {
         self.split = choice;
     }
 
-    /// The set of weights that a path uses.
+    /// The index of the copy of the weights that a path uses.
     fn part_of(&self, path: Path<'_>) -> usize {
         match (self.split, path) {
             (Some(choice), Path::Selected(arch)) => arch.0.get(choice).map_or(0, |&candidate| usize::from(candidate)),
@@ -108,11 +108,10 @@ impl Supernet {
         }
     }
 
-    /// The same network with the channels of an element side by side in memory. What shares its parameters, such as an
-    /// optimizer, comes after.
+    /// The same network in the channels-last memory layout. Create optimizers and other users of its parameters afterwards.
     ///
     /// # Errors
-    /// libtorch's, for want of memory.
+    /// libtorch's, if memory is insufficient.
     pub fn with_channels_last(mut self) -> Result<Self, NetworkError> {
         self.parameters.lay_out_channels_last()?;
         self.channels_last = true;
@@ -137,14 +136,14 @@ impl Supernet {
         &self.parameters
     }
 
-    /// Whether all parameters are numbers.
+    /// Whether all parameters are finite.
     ///
     /// # Errors
     /// libtorch's.
     pub fn is_finite(&self) -> Result<bool, NetworkError> {
         let finite = |p: &Parameter| p.tensor.f_isfinite()?.f_all();
         let each = self.parameters.all().iter().map(finite).collect::<Result<Vec<_>, TchError>>()?;
-        // Read once, not for each tensor.
+        // One read for all tensors.
         Ok(each.is_empty() || Tensor::f_stack(&each, 0)?.f_all()?.f_int64_value(&[])? == 1)
     }
 
@@ -154,10 +153,11 @@ impl Supernet {
         self.device
     }
 
-    /// Gradients of a loss for some of the parameters, in their order. What the loss does not depend on has none.
+    /// Gradients of a loss for some of the parameters, in their order. Parameters that the loss does not depend on have
+    /// none.
     ///
     /// # Errors
-    /// If the loss is not one number or has no gradient.
+    /// If the loss is not a scalar or has no gradient.
     pub fn gradients(&self, loss: &Tensor, parameters: &[usize]) -> Result<Vec<(usize, Tensor)>, NetworkError> {
         let inputs: Vec<&Tensor> = parameters.iter().map(|&i| &self.parameters.all()[i].tensor).collect();
         let gradients = Tensor::f_run_backward(&[loss], &inputs, false, false)?;

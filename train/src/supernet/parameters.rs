@@ -12,12 +12,12 @@ use crate::device::channels_last;
 /// One tensor.
 #[derive(Debug)]
 pub struct Parameter {
-    /// Path of its node and what it is: `stem/conv/weight`. Weights are `weight` and `bias`, of a normalisation `scale`,
+    /// Path of its node and its kind: `stem/conv/weight`. Kinds are `weight` and `bias`; for a normalisation `scale`,
     /// `shift`, `mean` and `variance`.
     pub name: String,
     /// Its value.
     pub tensor: Tensor,
-    /// Whether gradients train it; running statistics are kept by the forward pass.
+    /// Whether gradients train it. The forward pass updates running statistics.
     pub trainable: bool,
 }
 
@@ -26,7 +26,7 @@ pub struct Parameter {
 pub struct Parameters {
     all: Vec<Parameter>,
     index: BTreeMap<String, usize>,
-    /// How many belong to the graph; behind them come copies of all of these, for parts of a split supernet.
+    /// Number of tensors of the graph. Copies of all of them follow, for the parts of a split supernet.
     own: usize,
 }
 
@@ -38,18 +38,18 @@ pub(super) struct Use {
 }
 
 impl Parameters {
-    /// Fresh tensors for a graph. Each is drawn from a stream of its own that depends on the seed and its name only, so
-    /// that a layer starts alike in every graph that has it.
+    /// Fresh tensors for a graph. Each is drawn from its own stream, which depends only on the seed and its name. So a layer
+    /// has the same initial weights in every graph.
     ///
     /// # Errors
-    /// libtorch's, for want of memory or of the device.
+    /// libtorch's, if memory is insufficient or the device is not available.
     pub fn new(graph: &Graph, seed: u64, device: Device) -> Result<Self, TchError> {
         let mut described: BTreeMap<String, ParameterSpec> = BTreeMap::new();
         for node in graph.nodes() {
             for one in describe(&node.op, &graph.input_shapes(node)) {
                 let part = one.dims.clone();
                 let largest = described.entry(name_of(node, one.suffix)).or_insert(one);
-                // Nodes that share a tensor use parts of the largest.
+                // Nodes that share a tensor use parts of the largest one.
                 largest.dims.iter_mut().zip(part).for_each(|(all, part)| *all = (*all).max(part));
             }
         }
@@ -85,7 +85,7 @@ impl Parameters {
         Ok(self)
     }
 
-    /// Sets all copies to what the first part has.
+    /// Sets all copies to the tensors of the first part.
     pub(super) fn copy_to_all_parts(&self) -> Result<(), TchError> {
         let _guard = tch::no_grad_guard();
         for (i, parameter) in self.all.iter().enumerate().skip(self.own) {
@@ -99,7 +99,7 @@ impl Parameters {
         parameter + part * self.own
     }
 
-    /// Lays the kernels of convolutions out with channels last.
+    /// Converts the kernels of convolutions to the channels-last layout.
     pub(super) fn lay_out_channels_last(&mut self) -> Result<(), TchError> {
         for parameter in &mut self.all {
             let tensor = channels_last(&parameter.tensor.f_detach()?)?;
@@ -126,7 +126,7 @@ impl Parameters {
         self.all.iter().filter(|p| p.trainable).map(|p| p.tensor.numel()).sum()
     }
 
-    /// The tensors that a node reads, in the order its kernel takes them.
+    /// The tensors that a node reads, in the order of its kernel's arguments.
     pub(super) fn uses(&self, node: &Node, inputs: &[&Shape]) -> Vec<Use> {
         let described = describe(&node.op, inputs);
         described
@@ -135,7 +135,8 @@ impl Parameters {
             .collect()
     }
 
-    /// What a node uses of a tensor: the first channels and the middle of the kernel; in a part of a split supernet.
+    /// The part of a tensor that a node uses: the first channels and the middle of the kernel. `part` is the part of a split
+    /// supernet.
     pub(super) fn used(&self, used: &Use, part: usize) -> Result<Tensor, TchError> {
         let mut tensor = self.all[self.in_part(used.parameter, part)].tensor.shallow_clone();
         for (axis, (&all, &part)) in tensor.size().iter().zip(&used.dims).enumerate() {
@@ -154,7 +155,7 @@ fn name_of(node: &Node, suffix: &str) -> String {
 
 fn describe(op: &Op, inputs: &[&Shape]) -> Vec<ParameterSpec> {
     match op {
-        // No trained value, but the kernel takes it as a tensor.
+        // Not trained, but the kernel takes it as a tensor.
         Op::LeakyRelu { slope } => {
             vec![ParameterSpec { suffix: "slope", dims: vec![1], trainable: false, initial: Initial::Constant(*slope) }]
         }
@@ -166,7 +167,7 @@ fn sizes(dims: &[usize]) -> Vec<i64> {
     dims.iter().map(|&d| d as i64).collect()
 }
 
-/// Uniform within `sqrt(6 / ((in + out) * kernel))` (Glorot and Bengio 2010), as the reference does.
+/// Uniform within `± sqrt(6 / ((in + out) * kernel))` (Glorot and Bengio 2010), as in the reference.
 fn glorot(dims: &[usize], count: usize, seed: u64, name: &str) -> Vec<f32> {
     let kernel: usize = dims[2..].iter().product();
     let limit = (6.0 / ((dims[0] + dims[1]) * kernel) as f64).sqrt();

@@ -3,10 +3,10 @@
 use nasprof_graph::Arch;
 use tch::Tensor;
 
-/// What the choices of a supernet do in one pass.
+/// The behaviour of a supernet's choices in one pass.
 #[derive(Debug, Clone, Copy)]
 pub enum Path<'a> {
-    /// Every choice hands its selected candidate on; nothing else is computed or kept.
+    /// Every choice returns its selected candidate; the others are not computed.
     Selected(&'a Arch),
     /// Every choice is the sum of its candidates, weighted by one tensor of probabilities per choice (`full` mode).
     Mixed(&'a [Tensor]),
@@ -14,10 +14,10 @@ pub enum Path<'a> {
     Gated(&'a [[u16; 2]], &'a [Tensor]),
 }
 
-/// What a node gives.
+/// The value of a node.
 #[derive(Debug)]
 pub(super) enum Value {
     Tensor(Tensor),
-    /// Known to be zeros, not computed.
+    /// Zeros, which are not computed.
     Zeros,
 }

@@ -1,22 +1,24 @@
-//! Which kernels of a network in 8-bit integers have their values pixel by pixel, and where values are copied: `NhwcTransformer`.
+//! Chooses which kernels of an 8-bit network store values pixel by pixel, and where values are copied
+//! (`NhwcTransformer`).
 //!
-//! Convolutions on integers work pixel by pixel. The runtime first copies every operand and result of theirs; then, node by node,
-//! it moves the copies of the operands behind a node where it takes fewer copies to be expected so. Copies that meet cancel.
+//! Integer convolutions work pixel by pixel. The runtime first copies all of their operands and results. Then, node by node,
+//! it moves the copies of a node's operands behind the node, if it expects that to save copies. Opposite copies that meet
+//! cancel.
 
 use std::collections::HashMap;
 
 use crate::{Graph, Node, NodeId, Op};
 
-/// What the runtime can do with copies before a node.
+/// What the runtime does with copies before a node.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Handler {
-    /// Nothing.
+    /// It never moves them.
     None,
-    /// Nothing, though it expects to.
+    /// It never moves them, but expects to when it weighs other nodes.
     Never,
-    /// It moves them where that is expected to save copies.
+    /// It moves them if it expects that to save copies.
     IfCheaper,
-    /// It moves them always.
+    /// It always moves them.
     Always,
 }
 
@@ -46,12 +48,12 @@ fn is_conv(op: &Op) -> bool {
     matches!(op, Op::Quantized { op, .. } if matches!(**op, Op::Conv { .. }))
 }
 
-/// Sizes of a value but those of one: what a copy of it is expected to cost.
+/// Number of a value's sizes other than 1: the expected cost of copying it.
 fn rank(node: &Node) -> i64 {
     node.shape.0.iter().filter(|&&size| size != 1).count() as i64
 }
 
-/// The same graph with its kernels' layouts, and the copies.
+/// Sets the layouts of the graph's kernels and inserts the copies.
 pub(super) fn choose(graph: &Graph) -> Graph {
     let last = layouts(graph);
     let mut nodes: Vec<Node> = Vec::with_capacity(graph.nodes().len());
@@ -59,7 +61,7 @@ pub(super) fn choose(graph: &Graph) -> Graph {
     let mut copies: HashMap<usize, NodeId> = HashMap::new();
     let mut read = |nodes: &mut Vec<Node>, place: &[NodeId], value: usize, to: bool| {
         let source = &graph.nodes()[value];
-        // What is stored is stored in the layout that is asked for.
+        // Stored values are stored in the requested layout.
         if last[value] == to || source.shape.rank() != 4 || source.op.is_stored() {
             return place[value];
         }
@@ -96,7 +98,7 @@ fn layouts(graph: &Graph) -> Vec<bool> {
     for (i, node) in nodes.iter().enumerate() {
         node.inputs.iter().for_each(|id| readers[id.0].push(i));
     }
-    // Whether copies behind a value would meet those before a convolution.
+    // Whether copies behind a value would meet the copies before a convolution.
     let mut leads = vec![false; nodes.len()];
     for i in (0..nodes.len()).rev() {
         leads[i] = readers[i].iter().any(|&reader| {
@@ -131,7 +133,7 @@ fn layouts(graph: &Graph) -> Vec<bool> {
             };
         if moved {
             last[i] = true;
-            // Stored values are turned once and for all; who reads them later finds a copy before them, which costs nothing.
+            // Stored values are reordered once; a later reader has a copy before it, which costs nothing.
             node.inputs.iter().filter(|id| nodes[id.0].op.is_stored()).for_each(|id| last[id.0] = true);
         }
     }

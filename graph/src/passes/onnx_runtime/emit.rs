@@ -57,7 +57,7 @@ impl<'a> Emitter<'a> {
         let source = &self.graph.nodes()[value];
         let (from, to) = if to_blocks { (&self.plain, "to_blocks") } else { (&self.blocked, "from_blocks") };
         let Some(&operand) = from.get(&value) else { return };
-        // The name is that of the kernel which gives the value, so that what is fused is found by it.
+        // Named after the kernel that computes the value, so that fused layers are found by name.
         let name = format!("{}/{to}", self.nodes[operand.0].name);
         let op = Op::Reorder { block, to_blocks };
         let id = self.push(Node { name, op, inputs: vec![operand], shape: source.shape.clone(), parameters: None });
@@ -101,7 +101,7 @@ impl<'a> Emitter<'a> {
         if kernel.blocked { &mut self.blocked } else { &mut self.plain }.insert(kernel.value, id);
     }
 
-    /// Alone it has no kernel: a hard sigmoid and a product run.
+    /// An unfused hard swish has no kernel: it runs as a hard sigmoid and a product.
     fn hard_swish(&mut self, kernel: &Kernel, block: usize) {
         let source = &self.graph.nodes()[kernel.node];
         let values = if kernel.blocked { &self.blocked } else { &self.plain };

@@ -1,10 +1,10 @@
-//! What is fused whatever the layout is, and the sums of the plain layout.
+//! Fusions that apply in every layout, and the fusion of sums in the plain layout.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::{Activation, Graph, Node, Op};
 
-/// A kernel in the making. Values have the numbers of the nodes that compute them in the unfused graph.
+/// A kernel under construction. Values are numbered by the nodes that compute them in the unfused graph.
 #[derive(Debug, Clone)]
 pub(super) struct Kernel {
     /// The node of its operation.
@@ -13,11 +13,11 @@ pub(super) struct Kernel {
     pub(super) operands: Vec<usize>,
     pub(super) sum: Option<usize>,
     pub(super) activation: Option<Op>,
-    /// The value it gives.
+    /// The value it computes.
     pub(super) value: usize,
-    /// Whether it takes and gives blocks of channels.
+    /// Whether it reads and writes blocks of channels.
     pub(super) blocked: bool,
-    /// Whether it takes its operand in the plain layout all the same.
+    /// Whether it reads its operand in the plain layout nevertheless.
     pub(super) plain_operand: bool,
 }
 
@@ -49,7 +49,8 @@ impl Fusion {
         Self { kernels, uses: graph.use_counts() }
     }
 
-    /// Takes a kernel with one operand into the one before, where that alone reads its value and `fuse` agrees.
+    /// Fuses a kernel with one operand into the kernel that computes this operand, if nothing else reads it and `fuse`
+    /// agrees.
     fn fuse(&mut self, mut fuse: impl FnMut(&mut Kernel, &Op) -> bool) {
         let mut place: HashMap<usize, usize> = HashMap::new();
         let mut kept: Vec<Kernel> = Vec::with_capacity(self.kernels.len());
@@ -69,8 +70,8 @@ impl Fusion {
         self.kernels = kept;
     }
 
-    /// `PadFusion`: zeros around the operand of a convolution become its padding, where nothing else reads them. Ours is the same on
-    /// opposite sides.
+    /// `PadFusion`: zeros around the operand of a convolution become its padding, if nothing else reads them. Our
+    /// padding is the same on opposite sides.
     pub(super) fn pads(&mut self) {
         let mut pads: HashMap<usize, (usize, [usize; 2])> = HashMap::new();
         let mut fused: HashSet<usize> = HashSet::new();
@@ -104,7 +105,7 @@ impl Fusion {
         });
     }
 
-    /// On 8-bit integers: a ReLU is the range of the values that a kernel gives, if it can give another range than it reads.
+    /// On 8-bit integers: a ReLU becomes the range of a kernel's result, if that can differ from the range of its operands.
     pub(super) fn ranges(&mut self) {
         self.fuse(|before, op| {
             let fits = before.op.rescales() && before.activation.is_none() && matches!(op, Op::Relu | Op::Relu6);
@@ -128,8 +129,9 @@ impl Fusion {
         });
     }
 
-    /// Without blocks of channels: `ConvAddActivationFusion`. A convolution that is read by a sum of two alone takes the other
-    /// operand in, and the activation after the sum; the later convolution, if both could.
+    /// Without blocks of channels: `ConvAddActivationFusion`. If only a sum of two reads a convolution, the convolution
+    /// takes in the sum's other operand and the activation after the sum. If both operands qualify, the later
+    /// convolution does.
     pub(super) fn sums(&mut self) {
         let mut place: HashMap<usize, usize> = HashMap::new();
         let mut kept: Vec<Option<Kernel>> = Vec::with_capacity(self.kernels.len());

@@ -1,8 +1,9 @@
-//! Which kernels of a network in 8-bit integers compute with integers, and where values are converted.
+//! Chooses which kernels of an 8-bit network compute with integers, and where values are converted.
 //!
-//! A network is written with every value that an integer kernel reads or gives between `QuantizeLinear` and `DequantizeLinear`. The
-//! runtime makes integer kernels of what stands between them (`QDQSelectorActionTransformer`); a ReLU is the range of the values
-//! after it. What has no integer kernel computes with floats, and conversions stay before and behind it.
+//! The written model puts every operand and result of an integer kernel between `QuantizeLinear` and
+//! `DequantizeLinear`. The runtime turns the operations between them into integer kernels
+//! (`QDQSelectorActionTransformer`), and a ReLU into the range of the values after it. Operations without an integer
+//! kernel compute with floats, between conversions.
 
 use std::collections::HashMap;
 
@@ -10,7 +11,7 @@ use super::fusion::{Fusion, Kernel};
 use crate::infer::output_shape;
 use crate::{Activation, Graph, Node, NodeId, Op, Shape};
 
-/// The kernels in the layout that networks are written in.
+/// Quantizes the kernels, in the layout in which networks are written.
 pub(super) fn quantize(graph: &Graph) -> Graph {
     let mut fusion = Fusion::of(graph);
     fusion.batch_norms();
@@ -23,7 +24,7 @@ pub(super) fn quantize(graph: &Graph) -> Graph {
     Graph::from_parts(quantizer.nodes, outputs)
 }
 
-/// The ReLU whose range is that of the values after it.
+/// The ReLU that the range of the values after it can replace.
 fn range(op: &Op) -> Option<Activation> {
     match op {
         Op::Relu => Some(Activation::Relu),
@@ -35,7 +36,7 @@ fn range(op: &Op) -> Option<Activation> {
 /// Whether the runtime has an integer kernel for it, on operands of these shapes.
 fn has_kernel(op: &Op, inputs: &[&Shape]) -> bool {
     match op {
-        // A product with weights on more dimensions is written as several operators.
+        // On more dimensions, a product with weights is written as several operators.
         Op::Linear { .. } => inputs[0].rank() == 2,
         op => op.has_integer_kernel(),
     }
@@ -45,7 +46,7 @@ fn has_kernel(op: &Op, inputs: &[&Shape]) -> bool {
 struct Quantizer<'a> {
     graph: &'a Graph,
     nodes: Vec<Node>,
-    /// Where values stand as floats and as integers.
+    /// The nodes that hold values as floats and as integers.
     floats: HashMap<usize, NodeId>,
     integers: HashMap<usize, NodeId>,
 }
@@ -57,7 +58,7 @@ impl Quantizer<'_> {
         NodeId(self.nodes.len() - 1)
     }
 
-    /// Each that reads floats of integers has a conversion of its own (`EnsureUniqueDQForNodeUnit`).
+    /// Each float reader of an integer value gets its own conversion (`EnsureUniqueDQForNodeUnit`).
     fn float(&mut self, value: usize) -> NodeId {
         if let Some(&id) = self.floats.get(&value) {
             return id;
@@ -72,7 +73,7 @@ impl Quantizer<'_> {
         }
         let source = &self.graph.nodes()[value];
         let id = if source.op.is_stored() {
-            // It is stored as integers.
+            // The value is stored as integers.
             let (name, shape) = (format!("{}/quantize", source.name), source.shape.clone());
             self.push(name, source.op.clone(), Vec::new(), shape, Some(source))
         } else {
@@ -97,7 +98,7 @@ impl Quantizer<'_> {
             let id = self.push(node.name.clone(), op, vec![operand], shape.clone(), None);
             self.integers.insert(kernel.value, id);
         } else if kernel.op == Op::Hswish {
-            // There is no kernel for it: a hard sigmoid and a product run, on floats.
+            // Hard swish has no integer kernel: a hard sigmoid and a product run, on floats.
             let operand = self.float(kernel.operands[0]);
             let gate = self.push(format!("{}/hsigmoid", node.name), Op::Hsigmoid, vec![operand], shape.clone(), None);
             let operand = self.float(kernel.operands[0]);
@@ -115,7 +116,7 @@ impl Quantizer<'_> {
         }
     }
 
-    /// An integer kernel. Sums and products of more than two operands are several.
+    /// Appends an integer kernel; several for sums and products of more than two operands.
     fn quantized(
         &mut self,
         node: &Node,

@@ -1,11 +1,12 @@
-//! Which kernels work on blocks of channels, and where values are copied between the layouts: `NchwcTransformer`.
+//! Chooses which kernels work on blocks of channels, and where values are copied between the layouts
+//! (`NchwcTransformer`).
 
 use std::collections::HashMap;
 
 use super::fusion::{Fusion, Kernel};
 use crate::{Graph, Op, Shape};
 
-/// The copies between layouts need channels that are aligned to this.
+/// Copies between layouts need a multiple of this many channels.
 const REORDER_ALIGNMENT: usize = 4;
 
 /// A value that exists in blocks of channels.
@@ -13,7 +14,7 @@ pub(super) struct Blocked {
     kernel: usize,
     /// How many kernels and outputs read the value.
     uses: usize,
-    /// Those of them that still need it in the plain layout.
+    /// How many of them still need it in the plain layout.
     pub(super) plain_uses: usize,
 }
 
@@ -26,7 +27,7 @@ pub(super) struct Layout<'a> {
     /// In the order they run; `None` where a sum moved one to a later place.
     pub(super) kernels: Vec<Option<Kernel>>,
     pub(super) blocked: HashMap<usize, Blocked>,
-    /// Values that are copied to blocks, and the kernel before which that is first done.
+    /// Values that are copied to blocks, and the first kernel that needs the copy.
     pub(super) to_blocks: HashMap<usize, usize>,
 }
 
@@ -59,12 +60,12 @@ impl<'a> Layout<'a> {
         }
     }
 
-    /// In the plain layout.
+    /// Keeps a kernel in the plain layout.
     fn keep(&mut self, kernel: Kernel) {
         self.kernels.push(Some(kernel));
     }
 
-    /// In blocks, as far as the value is concerned.
+    /// Puts a kernel's value in blocks.
     fn block(&mut self, mut kernel: Kernel) {
         kernel.blocked = true;
         let uses = self.uses[kernel.value];
@@ -117,8 +118,8 @@ impl<'a> Layout<'a> {
         }
     }
 
-    /// A sum or product of equal shapes that are all in blocks. One branch of a sum of two goes into the convolution of the
-    /// other, the first of them that can take it.
+    /// A sum or product of operands in blocks, all of one shape. One branch of a sum of two is fused into the convolution
+    /// of the other, the first that can take it.
     fn elementwise(&mut self, kernel: Kernel) {
         let first = self.shape(kernel.operands[0]).clone();
         let fits = kernel.operands.iter().all(|value| self.blocked.contains_key(value) && *self.shape(*value) == first);
@@ -132,7 +133,7 @@ impl<'a> Layout<'a> {
                 {
                     self.read(other);
                     self.blocked.remove(&value);
-                    // It runs where the sum ran: its summand is there by then.
+                    // The convolution runs in the place of the sum, because by then its summand is computed.
                     conv.sum = Some(other);
                     conv.value = kernel.value;
                     return self.block(conv);
@@ -145,8 +146,8 @@ impl<'a> Layout<'a> {
         self.block(kernel);
     }
 
-    /// The place of a convolution in blocks whose value is read once. A normalisation in blocks is one to the runtime: depthwise, of
-    /// one pixel.
+    /// The place of a convolution in blocks whose value is read once. To the runtime, a normalisation in blocks is a
+    /// convolution: depthwise, 1x1.
     fn free_conv(&self, value: usize, is_free: impl Fn(&Kernel) -> bool) -> Option<usize> {
         let known = self.blocked.get(&value).filter(|known| known.uses == 1)?;
         let conv = self.kernels[known.kernel].as_ref()?;
@@ -164,7 +165,7 @@ impl<'a> Layout<'a> {
         self.block(kernel);
     }
 
-    /// Works in blocks if its operand is there in blocks.
+    /// Lets a kernel work in blocks if its operand is in blocks.
     fn follow(&mut self, kernel: Kernel) {
         if !self.blocked.contains_key(&kernel.operands[0]) {
             return self.keep(kernel);

@@ -7,12 +7,12 @@ use serde_json::Value;
 use super::super::error::ImportError;
 use super::Layer;
 
-/// What `expand` counts: the two programs mean different things by one word.
+/// The meaning of `expand`, which differs between the two programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Expand {
-    /// How many times the input's channels.
+    /// A factor on the input's channels.
     Ratio,
-    /// Channels in the middle.
+    /// The number of channels in the middle.
     Channels,
 }
 

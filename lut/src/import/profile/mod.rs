@@ -1,4 +1,4 @@
-//! Profiles and tables whose entries are layers of a model of their own, not of a space.
+//! Profiles and tables whose entries are layers of their own model, not of a space.
 
 mod blocks;
 mod onnxruntime;
@@ -15,23 +15,23 @@ use super::format::{Format, Unit};
 use super::{Import, ImportReport, ImportSettings, context, plausibility, times};
 use crate::{Flag, Lut, MAX_NS, Row};
 
-/// Most layers of a model.
+/// Maximum layers of a model.
 const MAX_LAYERS: usize = 200_000;
 
-/// One layer as a profile has it.
+/// One layer in a profile.
 #[derive(Debug, Clone, PartialEq)]
 struct Layer {
     /// The operator, as the other program calls it.
     operator: String,
-    /// What tells it from others of the operator.
+    /// Its name, which distinguishes it from other layers of the operator.
     name: String,
     /// Shapes of its inputs as `1x3x32x32,…`; empty where they are not known.
     shapes: String,
-    /// Its latency as it is written.
+    /// Its latency as text.
     text: String,
     /// How often it was measured; 0 where that is not known.
     samples: u64,
-    /// Its multiply-accumulates, where they follow from its name.
+    /// Its multiply-accumulates, if they follow from its name.
     macs: u64,
 }
 
@@ -53,8 +53,8 @@ pub struct ProfileLayer {
 /// The layers of a runtime's profile, in the order they ran.
 ///
 /// # Errors
-/// If the text is not of that format or has no layer, or a layer a time that cannot be: one that takes nothing is allowed where
-/// others take something.
+/// If the text is not of that format or has no layer, or if a layer has an impossible time. A layer may take no time if
+/// others take some.
 pub fn profile_layers(text: &str, format: Format) -> Result<Vec<ProfileLayer>, ImportError> {
     let Some((layers, unit)) = of_runtime(text, format)? else {
         return Err(ImportError::Format(format!("`{}` is not a runtime's profile", format.name())));
@@ -84,7 +84,7 @@ pub fn profile_layers(text: &str, format: Format) -> Result<Vec<ProfileLayer>, I
     Ok(layers.iter().zip(times).map(layer).collect())
 }
 
-/// The layers of a runtime's profile and what it counts in; `None` where the format is of something else.
+/// The layers of a runtime's profile and its unit; `None` if the format is not that of a runtime's profile.
 fn of_runtime(text: &str, format: Format) -> Result<Option<(Vec<Layer>, Unit)>, ImportError> {
     Ok(Some(match format {
         Format::Trtexec => (trtexec::read(text)?, Unit::Milliseconds),
@@ -105,12 +105,12 @@ fn check_number(layers: &[Layer]) -> Result<(), ImportError> {
 /// Makes a LUT of a profile: one row for each layer of the model.
 ///
 /// # Errors
-/// If the text is not of that format, has no layer, or most of it cannot be right.
+/// If the text is not of that format, has no layer, or is mostly implausible.
 pub fn import_profile(text: &str, settings: &ImportSettings) -> Result<Import, ImportError> {
     let (layers, unit) = match settings.format {
         Format::OnceForAll => (blocks::yaml(text, blocks::Expand::Channels)?, said(settings, Unit::Milliseconds)?),
         Format::ProxylessNas => (blocks::yaml(text, blocks::Expand::Ratio)?, said(settings, Unit::Milliseconds)?),
-        // It does not say what it counts in.
+        // The format does not name its unit.
         Format::NniFbnet => (blocks::nni(text)?, settings.unit.ok_or(ImportError::Unit)?),
         format => match of_runtime(text, format)? {
             Some((layers, unit)) => (layers, said(settings, unit)?),
@@ -151,7 +151,7 @@ pub fn import_profile(text: &str, settings: &ImportSettings) -> Result<Import, I
     Ok(Import { lut: Lut { context: context(settings, unit), rows }, report })
 }
 
-/// The format's unit, unless another one was asked for.
+/// The format's unit, unless another one was requested.
 fn said(settings: &ImportSettings, unit: Unit) -> Result<Unit, ImportError> {
     match settings.unit {
         Some(asked) if asked != unit => Err(ImportError::Units { column: unit.name(), asked: asked.name() }),

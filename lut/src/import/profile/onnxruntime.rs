@@ -1,4 +1,4 @@
-//! What ONNX Runtime's profiler writes.
+//! The output of ONNX Runtime's profiler.
 
 use nasprof_base::statistics::trimmed_mean;
 use nasprof_onnx::profile::{Profile, ProfileError, TensorType, read_profile};

@@ -1,10 +1,10 @@
-//! What TensorFlow Lite's `benchmark_model --profiling_output_csv_file` writes: tables below titles. The one that counts is
-//! that of the regular runs, in the order of execution.
+//! The output of TensorFlow Lite's `benchmark_model --profiling_output_csv_file`: tables below titles. The table of the
+//! regular runs counts, in the order of execution.
 
 use super::super::error::ImportError;
 use super::Layer;
 
-/// Title of the part about initialisation, which is no inference.
+/// Title of the part about initialisation, which is not inference.
 const INITIALIZATION: &str = "Initialization";
 
 pub(super) fn read(text: &str) -> Result<Vec<Layer>, ImportError> {
@@ -14,7 +14,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Layer>, ImportError> {
     for (i, line) in text.lines().enumerate() {
         let cells: Vec<&str> = line.split(',').map(str::trim).collect();
         if let Some(found) = Columns::of(&cells) {
-            // The same layers follow again, sorted otherwise.
+            // The same layers follow again in another order.
             if !layers.is_empty() {
                 break;
             }
@@ -62,7 +62,7 @@ impl Columns {
         let calls = self.calls.and_then(|calls| cells.get(calls)?.parse().ok());
         Some(Layer {
             operator: (*cells.get(self.kind)?).to_owned(),
-            // It is the last, and may hold commas.
+            // It is the last column and may contain commas.
             name: cells.get(self.name..).filter(|name| !name.is_empty())?.join(","),
             shapes: String::new(),
             text: (*cells.get(self.average)?).to_owned(),

@@ -1,11 +1,12 @@
-//! What TensorRT's `trtexec --exportProfile` writes: a list, first the number of runs, then one object for each layer.
+//! The output of TensorRT's `trtexec --exportProfile`: a list, first the number of runs, then one object for each
+//! layer.
 
 use serde::Deserialize;
 
 use super::super::error::ImportError;
 use super::Layer;
 
-/// Times of one layer over all runs may differ by this from its mean time that often: the file rounds.
+/// Maximum relative difference between a layer's mean time and its time over all runs, per run: the file rounds.
 const ROUNDING: f64 = 0.02;
 
 #[derive(Deserialize)]
@@ -59,7 +60,7 @@ fn operator(name: &str) -> String {
         Some((_, kind)) => kind,
         None => name.trim_start_matches(|c: char| !c.is_ascii_alphabetic() && !c.is_ascii_digit()),
     };
-    // What TensorRT's own compiler makes has names of its own.
+    // Layers that TensorRT's own compiler makes have their own names.
     let name = name.strip_prefix("myl_").unwrap_or(name);
     let first = name.split(|c: char| c.is_whitespace() || "+|,()[]{}".contains(c)).next().unwrap_or_default();
     let mut parts = first.rsplit(['/', '.', ':']).map(word);

@@ -1,4 +1,4 @@
-//! What an answer must be: of the shape asked for, with numbers that can be true.
+//! The checks of a reply: it has the requested shape, and its numbers are plausible.
 
 use super::super::arithmetic::Timing;
 use super::super::bounds::{
@@ -9,7 +9,7 @@ use super::super::model::{ModelOpened, ModelRequest};
 use super::super::reply::{Canary, Energy, Fingerprint, Loaded, Memory, Probe, Probes, QueuedRuns, Run, Visit};
 use super::super::request::VisitRequest;
 
-/// A canary, which is made to last milliseconds, that seems to last less is a broken timer or agent.
+/// A canary lasts milliseconds by design. A shorter time means a broken timer or agent.
 const MIN_CANARY_NS: u64 = 10_000;
 
 pub(super) fn check_fingerprint(fingerprint: &Fingerprint) -> Result<(), String> {
@@ -78,7 +78,7 @@ pub(super) fn check_runs(what: &str, runs: &[Run], wanted: u32, times: usize) ->
     Ok(())
 }
 
-/// Also refuses a canary that takes no time: the warm-up would wait for it for ever, and nothing else could be timed either.
+/// Also refuses a canary that takes no time: the warm-up would never end, and the timer is useless for layers too.
 pub(super) fn check_canary(canary: &Canary) -> Result<(), String> {
     let mut total = 0;
     for (what, times) in [("compute_ns", &canary.compute_ns), ("memory_ns", &canary.memory_ns)] {
@@ -148,10 +148,10 @@ pub(super) fn check_energy(energy: &Energy) -> Result<(), String> {
     if energy.windows.is_empty() { Err("windows is empty".to_owned()) } else { Ok(()) }
 }
 
-/// Refuses clock settings that are no answer to how the clocks will be locked.
+/// Refuses stored clock settings that do not belong to this clock request.
 ///
 /// # Errors
-/// What is wrong with them.
+/// Why the settings are refused.
 pub fn check_stored(request: &ClockRequest, stored: &Stored) -> Result<(), String> {
     asked("format_version", 1, u64::from(stored.format_version))?;
     if stored.request != *request {

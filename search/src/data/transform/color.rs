@@ -13,13 +13,13 @@ pub(super) fn normalize(mut image: Planes, mean: &[f32], std: &[f32]) -> Planes 
     image
 }
 
-/// Red, green, blue to brightness and two axes of colour (YIQ), and back.
+/// Conversion of red, green, blue to brightness and two colour axes (YIQ), and back.
 const TO_YIQ: [[f32; 3]; 3] = [[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]];
 const FROM_YIQ: [[f32; 3]; 3] = [[1.0, 0.956, 0.621], [1.0, -0.272, -0.647], [1.0, -1.107, 1.705]];
-/// The middle that contrast spreads values from.
+/// The value that contrast keeps fixed.
 const MIDDLE: f32 = 128.0;
 
-/// Saturation stretches and hue turns the plane of colours; then contrast and brightness. Results stay in 0 to 255.
+/// Saturation scales and hue rotates the colour plane; then contrast and brightness apply. Results are clamped to 0 to 255.
 pub(super) fn twist(mut image: Planes, brightness: f32, contrast: f32, saturation: f32, hue: f32) -> Planes {
     let (sin, cos) = hue.to_radians().sin_cos();
     let plane = image.size.height * image.size.width;
@@ -29,7 +29,7 @@ pub(super) fn twist(mut image: Planes, brightness: f32, contrast: f32, saturatio
         let rgb = [*r, *g, *b];
         let [y, i, q] = multiply(&TO_YIQ, rgb);
         let turned = [y, saturation * (i * cos - q * sin), saturation * (i * sin + q * cos)];
-        // An unchanged colour must come back as it was, but the two tables are rounded.
+        // The two matrices are rounded, so an unchanged colour skips them.
         let colored = if saturation == 1.0 && hue == 0.0 { rgb } else { multiply(&FROM_YIQ, turned) };
         [*r, *g, *b] = colored.map(|v| (brightness * (contrast * (v - MIDDLE) + MIDDLE)).clamp(0.0, 255.0));
     }

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::Planes;
 use crate::data::Size;
 
-/// How values between pixels are found.
+/// Interpolation of values between pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Interpolation {
-    /// By a line; where the image shrinks, by the mean of all pixels that are covered, weighted by a triangle.
+    /// Linear; where the image shrinks, the mean of all covered pixels with triangular weights.
     #[default]
     Linear,
     /// The nearest pixel.
@@ -30,7 +30,7 @@ pub(super) fn cut_out(image: &mut Planes, length: usize, rng: &mut ChaCha8Rng) {
     }
 }
 
-/// The window at a corner of the image with a border of zeros around it.
+/// A window of the zero-padded image; `top` and `left` are its corner.
 pub(super) fn window(image: &Planes, pad: usize, [top, left]: [usize; 2], [height, width]: [usize; 2]) -> Planes {
     let size = Size { height, width, ..image.size };
     let mut values = vec![0.0; size.elements()];
@@ -47,12 +47,12 @@ pub(super) fn window(image: &Planes, pad: usize, [top, left]: [usize; 2], [heigh
     Planes { size, values }
 }
 
-/// Left and right change places.
+/// Swaps left and right.
 pub(super) fn flip_horizontally(image: &mut Planes) {
     image.values.chunks_exact_mut(image.size.width).for_each(<[f32]>::reverse);
 }
 
-/// Top and bottom change places.
+/// Swaps top and bottom.
 pub(super) fn flip_vertically(image: &mut Planes) {
     let (height, width) = (image.size.height, image.size.width);
     for plane in image.values.chunks_exact_mut(height * width) {
@@ -63,7 +63,7 @@ pub(super) fn flip_vertically(image: &mut Planes) {
     }
 }
 
-/// The size whose shorter side has a length.
+/// The size after scaling the shorter side to `length`.
 pub(super) fn shorter_side_to((height, width): (usize, usize), length: usize) -> (usize, usize) {
     let other = |shorter: usize, longer: usize| {
         let scaled = (longer as f64 * length as f64 / shorter.max(1) as f64).round() as usize;
@@ -72,8 +72,8 @@ pub(super) fn shorter_side_to((height, width): (usize, usize), length: usize) ->
     if height <= width { (length, other(height, width)) } else { (other(width, height), length) }
 }
 
-/// Corner and size of a random window. If ten draws do not fit, the largest window in the middle with an allowed aspect
-/// ratio is taken.
+/// Corner and size of a random window. If ten draws do not fit, it is the largest centred window with an allowed aspect
+/// ratio.
 pub(super) fn random_window(
     image: &Planes,
     area: [f64; 2],
@@ -96,7 +96,7 @@ pub(super) fn random_window(
     ([(height - h) / 2, (width - w) / 2], [h, w])
 }
 
-/// The whole image at another size; pixels are squares, and the outer edges stay where they are.
+/// Resizes the whole image; pixels are squares, and the outer edges stay in place.
 pub(super) fn resize(image: &Planes, [height, width]: [usize; 2], interpolation: Interpolation) -> Planes {
     if (height, width) == (image.size.height, image.size.width) {
         return image.clone();
@@ -121,7 +121,7 @@ pub(super) fn resize(image: &Planes, [height, width]: [usize; 2], interpolation:
     Planes { size, values }
 }
 
-/// The pixels that one pixel of the result is made of.
+/// The input pixels of one output pixel.
 struct Tap {
     first: usize,
     weights: Vec<f32>,
@@ -129,14 +129,14 @@ struct Tap {
 
 fn taps(from: usize, to: usize, interpolation: Interpolation) -> Vec<Tap> {
     let scale = from as f64 / to as f64;
-    // Where the image shrinks, the triangle covers all pixels that fall into one, so that nothing is left out.
+    // Where the image shrinks, the triangle covers all input pixels of an output pixel.
     let reach = scale.max(1.0);
     let tap = |i: usize| {
         let center = (i as f64 + 0.5) * scale;
         if interpolation == Interpolation::Nearest {
             return Tap { first: (center as usize).min(from - 1), weights: vec![1.0] };
         }
-        // Pixels whose middle is nearer than `reach`.
+        // Pixels whose centre is nearer than `reach`.
         let first = ((center - reach - 0.5).ceil().max(0.0) as usize).min(from - 1);
         let last = ((center + reach - 0.5).ceil() as usize).clamp(first + 1, from);
         let weight = |pixel: usize| (1.0 - ((pixel as f64 + 0.5 - center) / reach).abs()).max(0.0);

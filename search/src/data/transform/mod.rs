@@ -12,7 +12,7 @@ use super::{Image, Size};
 pub use preset::Preset;
 pub use step::Step;
 
-/// An image while it is changed: 32-bit floats, channel by channel, each row by row.
+/// An image during a transform: 32-bit floats, channel by channel, each row by row.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Planes {
     pub(super) size: Size,
@@ -26,7 +26,7 @@ impl Planes {
     }
 }
 
-/// Steps that are taken one after the other. Values start as the bytes of the image, from 0 to 255.
+/// A sequence of steps. Values start as the bytes of the image, from 0 to 255.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Transform {
     steps: Vec<Step>,
@@ -46,10 +46,10 @@ impl Transform {
         Ok(Self { steps })
     }
 
-    /// The size of what comes out for images of a size. `None` for height and width stands for images of any size.
+    /// The output size for an input size. `None` stands for inputs of any height and width.
     ///
     /// # Errors
-    /// If a step does not work on such images, or if images of any size would come out in more than one.
+    /// If a step does not work on such images, or if the output size depends on the unknown input size.
     pub fn output_size(&self, channels: usize, input: Option<(usize, usize)>) -> Result<Size, String> {
         let mut size = input;
         for (i, step) in self.steps.iter().enumerate() {
@@ -59,7 +59,7 @@ impl Transform {
         Ok(Size::new(channels, height, width))
     }
 
-    /// Changes an image.
+    /// Transforms an image.
     ///
     /// # Errors
     /// If a step does not work on an image of this size.

@@ -8,20 +8,22 @@ use super::Step;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preset {
-    /// Bytes as they are, 0 to 255.
+    /// Unchanged bytes, 0 to 255.
     None,
-    /// To -1 to 1.
+    /// Scaled to -1 to 1.
     Scale,
-    /// For training: normalised, moved by up to 2 pixels, mirrored half of the time.
+    /// For training: normalised, shifted by up to 2 pixels, mirrored with probability 0.5.
     FashionMnist,
-    /// For training: cutout of 8x8 before normalising, moved by up to 4 pixels, mirrored half of the time.
+    /// For training: cutout of 8x8 before normalising, shifted by up to 4 pixels, mirrored with probability 0.5.
     Cifar10,
-    /// For training: a window of 19 to 100 % of the area to 224x224, mirrored half of the time; else resized.
+    /// For training: a window of 19 to 100 % of the area resized to 224x224, mirrored with probability 0.5. For evaluation:
+    /// resized.
     Imagenet,
-    /// What the reference's shipped experiments do to ImageNet. For training: a window of 8 to 100 % of the area to 224x224,
-    /// mirrored half of the time; else the shorter side to 256 and the middle 224x224.
+    /// The ImageNet transforms of the reference's shipped experiments. For training: a window of 8 to 100 % of the area
+    /// resized to 224x224, mirrored with probability 0.5. For evaluation: the shorter side resized to 256, then the central
+    /// 224x224.
     ImagenetCrop,
-    /// The same with colours twisted.
+    /// As `ImagenetCrop`, with a colour twist for training.
     ImagenetColor,
 }
 
@@ -29,11 +31,11 @@ const CIFAR_MEAN: [f32; 3] = [0.491_399_68, 0.482_158_27, 0.446_531_24];
 const CIFAR_STD: [f32; 3] = [0.247_032_33, 0.243_484_99, 0.261_587_68];
 const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
-/// Of all pixels of the 60,000 training images.
+/// Mean over all pixels of the 60,000 training images.
 const FASHION_MEAN: f32 = 0.286_040_6;
 const FASHION_STD: f32 = 0.353_024_2;
 
-/// The reference zooms in by 1 to 2.3; the area that stays is one over the square.
+/// The reference zooms in by 1 to 2.3; the window's area is one over the square of the zoom.
 const LARGEST_ZOOM: f64 = 2.3;
 const ZOOM_ASPECT: f64 = 1.33;
 

@@ -11,11 +11,11 @@ use super::{Planes, color, geometry};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Step {
-    /// A square that lies within the image is set to 0, as in the reference (which does it before normalising).
+    /// Sets a square within the image to 0, as in the reference (which does it before normalising).
     Cutout {
         /// Its side.
         length: usize,
-        /// How often.
+        /// Its probability.
         #[serde(default = "always")]
         probability: f64,
     },
@@ -31,7 +31,7 @@ pub enum Step {
         /// Rows and columns on each side.
         pad: usize,
     },
-    /// A border of zeros, then a window at a random place.
+    /// A border of zeros, then a window at a random position.
     RandomCrop {
         /// Rows and columns on each side.
         #[serde(default)]
@@ -39,63 +39,63 @@ pub enum Step {
         /// Size of the window.
         size: [usize; 2],
     },
-    /// The window in the middle.
+    /// The central window.
     CenterCrop {
         /// Size of the window.
         size: [usize; 2],
     },
-    /// Left and right change places.
+    /// Swaps left and right.
     HorizontalFlip {
-        /// How often.
+        /// Its probability.
         #[serde(default = "half")]
         probability: f64,
     },
-    /// Top and bottom change places.
+    /// Swaps top and bottom.
     VerticalFlip {
-        /// How often.
+        /// Its probability.
         #[serde(default = "half")]
         probability: f64,
     },
-    /// To a size, whatever the aspect ratio.
+    /// Resizes to a size and ignores the aspect ratio.
     Resize {
         /// The size.
         size: [usize; 2],
-        /// How values in between are found.
+        /// Interpolation between pixels.
         #[serde(default)]
         interpolation: Interpolation,
     },
-    /// Until the shorter side has a length; the aspect ratio stays.
+    /// Resizes the shorter side to a length and keeps the aspect ratio.
     ResizeShorterSide {
         /// The length.
         length: usize,
-        /// How values in between are found.
+        /// Interpolation between pixels.
         #[serde(default)]
         interpolation: Interpolation,
     },
-    /// A random window brought to a size (Szegedy et al., "Going deeper with convolutions").
+    /// Resizes a random window to a size (Szegedy et al., "Going deeper with convolutions").
     RandomResizedCrop {
         /// The size.
         size: [usize; 2],
-        /// Least and largest share of the image's area.
+        /// Smallest and largest share of the image's area.
         #[serde(default = "crop_area")]
         area: [f64; 2],
-        /// Least and largest width over height.
+        /// Smallest and largest ratio of width to height.
         #[serde(default = "crop_aspect")]
         aspect: [f64; 2],
     },
-    /// Brightness, contrast, saturation and hue change by random amounts, each uniform in its range; before normalising.
-    /// Colour images only.
+    /// Changes brightness, contrast, saturation and hue by random amounts, each uniform in its range. For colour images,
+    /// before normalising.
     ColorTwist {
         /// Factor on all values.
         #[serde(default = "unchanged")]
         brightness: [f64; 2],
-        /// Factor on the distance from the middle, 128.
+        /// Factor on the distance from the middle value, 128.
         #[serde(default = "unchanged")]
         contrast: [f64; 2],
         /// Factor on the distance from grey.
         #[serde(default = "unchanged")]
         saturation: [f64; 2],
-        /// Degrees on the colour circle.
+        /// Rotation of the colour circle in degrees.
         #[serde(default)]
         hue: [f64; 2],
     },
@@ -165,7 +165,7 @@ impl Step {
         }
     }
 
-    /// Height and width of what it makes of images of a size, or of any.
+    /// Height and width of its output for an input size; `None` stands for any size.
     pub(super) fn output_size(
         &self,
         channels: usize,
@@ -211,7 +211,7 @@ impl Step {
         }
     }
 
-    /// Changes an image that [`Step::output_size`] accepts.
+    /// Transforms an image that [`Step::output_size`] accepts.
     pub(super) fn apply(&self, mut image: Planes, rng: &mut ChaCha8Rng) -> Planes {
         match self {
             Self::Cutout { length, probability } => {
