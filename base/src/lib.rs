@@ -8,6 +8,7 @@ pub mod change_points;
 pub mod config_text;
 pub mod env_path;
 pub mod libraries;
+pub mod ranks;
 mod replace;
 pub mod statistics;
 pub mod suggest;

@@ -6,11 +6,11 @@ use statrs::function::erf::erfc;
 
 /// Share of the fastest and of the slowest samples that a trimmed mean leaves out.
 ///
-/// Unequal because disturbances only ever add time. A mean and not a median because means of parts add up to the mean
-/// of the whole, which medians do not.
+/// The shares are unequal because disturbances only add time. A mean is used because means of parts add up to the mean
+/// of the whole; medians do not.
 pub const TRIM: (f64, f64) = (0.10, 0.25);
 
-/// Mean of what is left after trimming [`TRIM`] from both ends; `None` of nothing.
+/// Mean after trimming [`TRIM`] from both ends; `None` without values.
 #[must_use]
 pub fn trimmed_mean(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
@@ -20,13 +20,13 @@ pub fn trimmed_mean(values: &[f64]) -> Option<f64> {
     mean(sorted.get(low..sorted.len() - high)?)
 }
 
-/// Arithmetic mean; `None` of nothing.
+/// Arithmetic mean; `None` without values.
 #[must_use]
 pub fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
-/// Quantile by linear interpolation between order statistics; `None` of nothing.
+/// Quantile by linear interpolation between order statistics; `None` without values.
 #[must_use]
 pub fn quantile(values: &[f64], q: f64) -> Option<f64> {
     let mut sorted = values.to_vec();
@@ -37,13 +37,13 @@ pub fn quantile(values: &[f64], q: f64) -> Option<f64> {
     Some(sorted[below] + (sorted[above] - sorted[below]) * (position - below as f64))
 }
 
-/// Middle value; `None` of nothing.
+/// Median; `None` without values.
 #[must_use]
 pub fn median(values: &[f64]) -> Option<f64> {
     quantile(values, 0.5)
 }
 
-/// Median absolute deviation from the median, not scaled; `None` of nothing.
+/// Median absolute deviation from the median, not scaled; `None` without values.
 #[must_use]
 pub fn median_absolute_deviation(values: &[f64]) -> Option<f64> {
     let center = median(values)?;
@@ -124,14 +124,14 @@ pub fn mann_whitney(a: &[f64], b: &[f64]) -> f64 {
 /// A straight line through values at equal distances.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Trend {
-    /// From the first value to the last, along the line.
+    /// Change from the first value to the last, along the line.
     pub change: f64,
     /// Two-sided p-value of the t test against no slope.
     pub p: f64,
 }
 
-/// The least-squares line through values and the test of its slope (Draper and Smith, Applied Regression Analysis, 3rd edition,
-/// section 1.4); `None` below five values.
+/// The least-squares line through values and the test of its slope (Draper and Smith, Applied Regression Analysis, 3rd
+/// edition, section 1.4); `None` below five values.
 #[must_use]
 pub fn trend(values: &[f64]) -> Option<Trend> {
     let n = values.len();
@@ -145,7 +145,7 @@ pub fn trend(values: &[f64]) -> Option<Trend> {
         return None;
     }
     let error = (rest / (n - 2) as f64 / squares).sqrt();
-    // Without scatter, any slope is one, and none is none.
+    // Without scatter, any slope is significant, and no slope is not.
     let p = match (slope == 0.0, error > 0.0) {
         (true, _) => 1.0,
         (false, false) => 0.0,
@@ -176,7 +176,8 @@ pub fn clamped_normal(mean: f64, deviation: f64, low: f64, high: f64) -> (f64, f
 }
 
 /// Two-sided 95 % quantile of Student's t distribution with `degrees` of freedom (table to 30, then the Cornish-Fisher
-/// expansion); infinite for 0. A table and no library, because LUTs are rebuilt from old journals to the same bytes.
+/// expansion); infinite for 0. A table instead of a library, because LUTs are rebuilt from old journals to the same
+/// bytes.
 #[must_use]
 pub fn student_t_95(degrees: usize) -> f64 {
     const TABLE: [f64; 30] = [
@@ -191,51 +192,6 @@ pub fn student_t_95(degrees: usize) -> f64 {
             z + (z.powi(3) + z) / (4.0 * n) + (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / (96.0 * n * n)
         }
     }
-}
-
-/// Spearman's rank correlation with average ranks for ties; `None` below two values or without variation.
-#[must_use]
-pub fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
-    let (ra, rb) = (ranks(a), ranks(b));
-    let (ma, mb) = (mean(&ra)?, mean(&rb)?);
-    let covariance: f64 = ra.iter().zip(&rb).map(|(x, y)| (x - ma) * (y - mb)).sum();
-    let (va, vb): (f64, f64) = (ra.iter().map(|x| (x - ma).powi(2)).sum(), rb.iter().map(|y| (y - mb).powi(2)).sum());
-    (a.len() == b.len() && va > 0.0 && vb > 0.0).then(|| covariance / (va * vb).sqrt())
-}
-
-/// Kendall's rank correlation with ties (tau-b); `None` below two values or without variation.
-#[must_use]
-pub fn kendall(a: &[f64], b: &[f64]) -> Option<f64> {
-    if a.len() != b.len() {
-        return None;
-    }
-    let (mut sum, mut differ_in_a, mut differ_in_b) = (0.0, 0.0, 0.0);
-    for i in 0..a.len() {
-        for j in 0..i {
-            let sign = |values: &[f64]| f64::from(values[i].total_cmp(&values[j]) as i8);
-            let (x, y) = (sign(a), sign(b));
-            sum += x * y;
-            differ_in_a += x.abs();
-            differ_in_b += y.abs();
-        }
-    }
-    let scale: f64 = (differ_in_a * differ_in_b).sqrt();
-    (scale > 0.0).then(|| sum / scale)
-}
-
-fn ranks(values: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by(|&i, &j| values[i].total_cmp(&values[j]));
-    let mut ranks = vec![0.0; values.len()];
-    let mut start = 0;
-    while start < order.len() {
-        let end = start + order[start..].iter().take_while(|&&i| values[i] == values[order[start]]).count();
-        for &i in &order[start..end] {
-            ranks[i] = (start + end + 1) as f64 / 2.0;
-        }
-        start = end;
-    }
-    ranks
 }
 
 #[cfg(test)]
@@ -330,30 +286,9 @@ mod tests {
     }
 
     #[test]
-    fn rank_correlation() {
-        assert_eq!(spearman(&[1.0, 2.0, 3.0], &[10.0, 100.0, 1000.0]), Some(1.0));
-        assert_eq!(spearman(&[1.0, 2.0, 3.0], &[3.0, 2.0, 1.0]), Some(-1.0));
-        assert_eq!(spearman(&[1.0, 1.0], &[1.0, 2.0]), None);
-        let tied = spearman(&[1.0, 2.0, 2.0, 3.0], &[1.0, 2.0, 3.0, 4.0]).unwrap();
-        assert!((tied - 0.948_683).abs() < 1e-6);
-    }
-
-    #[test]
     fn the_interval_of_a_mean_is_students() {
         // 4.3027 times a deviation of 1 over the root of 3.
         assert!((mean_half_width(&[1.0, 2.0, 3.0]).unwrap() - 2.484_1).abs() < 1e-3);
         assert_eq!((mean_half_width(&[1.0]), mean_half_width(&[])), (None, None));
-    }
-
-    #[test]
-    fn kendall_counts_pairs() {
-        // Of six pairs five agree and one does not: (5 - 1) / 6.
-        let tau = kendall(&[1.0, 2.0, 3.0, 4.0], &[1.0, 2.0, 4.0, 3.0]).unwrap();
-        assert!((tau - 4.0 / 6.0).abs() < 1e-12, "{tau}");
-        // One pair is equal in one of them: 5 / sqrt(6 * 5).
-        let tau = kendall(&[1.0, 2.0, 3.0, 4.0], &[1.0, 2.0, 3.0, 3.0]).unwrap();
-        assert!((tau - 5.0 / 30.0_f64.sqrt()).abs() < 1e-12, "{tau}");
-        assert_eq!(kendall(&[1.0, 2.0], &[2.0, 1.0]), Some(-1.0));
-        assert_eq!((kendall(&[1.0], &[1.0]), kendall(&[1.0, 1.0], &[1.0, 2.0])), (None, None));
     }
 }

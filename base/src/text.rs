@@ -15,19 +15,19 @@ pub fn percent(value: f64) -> String {
     format!("{:.2} %", value * 100.0)
 }
 
-/// A fraction as percent with two significant digits: for claims and errors that are not known better themselves.
+/// A fraction as percent with two significant digits: for claims and errors that are not known more precisely.
 #[must_use]
 pub fn rough(value: f64) -> String {
     format!("{} %", rounded(value * 100.0, 2))
 }
 
-/// Three significant digits with a prefix for thousands: `1.23 M`, `45.6 k`; small numbers as they are.
+/// Three significant digits with a prefix for thousands: `1.23 M`, `45.6 k`; small numbers unchanged.
 #[must_use]
 pub fn si(value: f64) -> String {
     si_rounded(value, 3)
 }
 
-/// As [`si`], with so many digits.
+/// As [`si`], with `digits` digits.
 pub fn si_rounded(value: f64, digits: i32) -> String {
     const PREFIXES: [(f64, &str); 5] = [(1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
     let size = value.abs();
@@ -37,7 +37,15 @@ pub fn si_rounded(value: f64, digits: i32) -> String {
     }
 }
 
-/// Bytes, in thousands.
+/// Bytes as lower-case hexadecimal digits, the form of digests.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |half: u8| char::from(DIGITS[usize::from(half)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+/// A number of bytes, with prefixes for powers of 1000.
 #[must_use]
 pub fn bytes(value: f64) -> String {
     let text = si(value);
@@ -50,7 +58,7 @@ pub fn significant(value: f64) -> String {
     rounded(value, 3)
 }
 
-/// So many significant digits, without zeros at the end.
+/// `digits` significant digits, without zeros at the end.
 fn rounded(value: f64, digits: i32) -> String {
     if value == 0.0 || !value.is_finite() {
         return value.to_string();
@@ -66,7 +74,7 @@ pub fn count(number: usize, singular: &str) -> String {
     format!("{number} {singular}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Columns that a text takes on a terminal: two for each wide character, none for those that join the one before.
+/// Columns that a text takes on a terminal: two for each wide character, none for a combining character.
 #[must_use]
 pub fn columns(text: &str) -> usize {
     text.width()
@@ -81,8 +89,7 @@ pub fn cut(text: &str, width: usize) -> String {
     first_columns(text.chars(), width.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// As [`cut`], but after `start` columns, so that the end is kept as well: there a path has its layer, and a key its
-/// shape.
+/// As [`cut`], but after `start` columns, so that the end is kept: a path ends in its layer, a key in its shape.
 #[must_use]
 pub fn cut_middle(text: &str, start: usize, width: usize) -> String {
     if columns(text) <= width {
@@ -92,7 +99,7 @@ pub fn cut_middle(text: &str, start: usize, width: usize) -> String {
     first_columns(text.chars(), start).chain(['…']).chain(end.into_iter().rev()).collect()
 }
 
-/// Characters as long as they fit.
+/// The first characters that fit.
 fn first_columns(characters: impl Iterator<Item = char>, width: usize) -> impl Iterator<Item = char> {
     let mut used = 0;
     characters.take_while(move |c| {
@@ -101,14 +108,14 @@ fn first_columns(characters: impl Iterator<Item = char>, width: usize) -> impl I
     })
 }
 
-/// Characters that XML and terminals do not take (controls, but for line ends and tabs), and those that turn the
-/// direction of what follows, replaced by a visible one.
+/// Replaces characters that XML and terminals do not accept (controls other than line ends and tabs), and characters
+/// that change the direction of text, by a visible one.
 #[must_use]
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if is_printable(c) || matches!(c, '\n' | '\t') { c } else { '\u{fffd}' }).collect()
 }
 
-/// Whether a character is shown and does nothing else.
+/// Whether a character is visible and has no other effect.
 #[must_use]
 pub fn is_printable(c: char) -> bool {
     let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -126,6 +133,7 @@ mod tests {
         assert_eq!([0.000_123_4, 10.0, 1234.0].map(significant), ["0.000123", "10", "1234"]);
         assert_eq!([0.0, 999.0, 1234.0].map(bytes), ["0 B", "999 B", "1.23 kB"]);
         assert_eq!(percent(0.012_34), "1.23 %");
+        assert_eq!((hex(&[0, 9, 0xab, 0xff]), hex(&[])), ("0009abff".to_owned(), String::new()));
         assert_eq!(
             [0.1189, 0.0158, 0.0074, 0.02, 1.234, 0.0].map(rough),
             ["12 %", "1.6 %", "0.74 %", "2 %", "123 %", "0 %"]

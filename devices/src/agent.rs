@@ -1,47 +1,48 @@
-//! The host's end of the agent protocol, over any transport.
+//! The host side of the agent protocol, over any transport.
+
+mod device;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use nasprof_graph::Graph;
 use nasprof_profiler::protocol::checked::check_stored;
 use nasprof_profiler::protocol::numbered::Numbered;
 use nasprof_profiler::protocol::{
-    Canary, ClockRequest, Device, DeviceError, Energy, Fingerprint, Hello, Loaded, Memory, ModelOpened, ModelRequest,
-    PROTOCOL_VERSION, Probe, Probes, ProtocolError, Reply, Request, Restored, Setup, Stored, Visit, VisitRequest,
+    ClockRequest, Device, DeviceError, Hello, PROTOCOL_VERSION, ProtocolError, Reply, Request, Restored,
 };
 
 use crate::clock_copy::ClockCopy;
 use crate::error::{ClockStep, LinkError};
 use crate::power_mode::PowerMode;
+use crate::words::{start, words};
 
-/// No single request takes this long; an agent silent for longer is taken for dead.
+/// Maximum wait for a reply. No single request takes this long, so an agent that is silent for longer counts as dead.
 const SILENCE: Duration = Duration::from_secs(300);
-/// A board may load libtorch from a slow card before it greets.
+/// Maximum wait for the greeting: a board may first load libtorch from a slow card.
 const GREETING: Duration = Duration::from_secs(120);
-/// Restoring clocks takes programs of the board some seconds.
+/// Maximum wait for restored clocks: a board's programs take some seconds.
 const RESTORING: Duration = Duration::from_secs(30);
 
-/// Carries lines to and from a fresh agent, which ends when this is dropped.
+/// Carries lines to and from a fresh agent. The agent ends when this is dropped.
 pub(crate) trait Pipe {
-    /// Sends a line; its end is added.
+    /// Sends a line; adds the newline.
     fn send(&mut self, line: &str) -> Result<(), LinkError>;
     /// The next line of the agent.
     fn receive(&mut self, patience: Duration) -> Result<String, LinkError>;
-    /// Runs a shell command beside the agent while that has nothing to answer: exit code and output, errors included.
+    /// Runs a shell command while the agent has no open request. Returns exit code and output, stderr included.
     fn run(&mut self, command: &str) -> Result<(i32, String), LinkError>;
 }
 
-/// What the device file adds to what an agent says.
+/// Additions of the device file to an agent's replies.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Additions {
     /// Celsius above which the device is too hot.
     pub(crate) temperature_limit: Option<f64>,
     /// Facts that the agent cannot know.
     pub(crate) facts: BTreeMap<String, String>,
-    /// Where the clocks as they were are kept before they are locked.
+    /// Where to store the original clocks before they are locked.
     pub(crate) clock_copy: Option<ClockCopy>,
-    /// Looked at again when the clocks are locked, which may set it.
+    /// Checked again after the clocks are locked, because that may set it.
     pub(crate) power_mode: Option<PowerMode>,
 }
 
@@ -59,7 +60,7 @@ pub(crate) struct AgentClient {
 }
 
 impl AgentClient {
-    /// Takes the agent's greeting. `name` is its device and program.
+    /// Reads and checks the agent's greeting. `name` is its device and program.
     pub(crate) fn greet(mut pipe: Box<dyn Pipe>, additions: Additions, name: &str) -> Result<Self, LinkError> {
         let hello = greeting(&mut *pipe).map_err(|error| error.of_agent(name))?;
         check_version(hello.protocol, &hello.version)?;
@@ -71,7 +72,7 @@ impl AgentClient {
         &self.hello.backends
     }
 
-    /// Brings back clocks that an earlier measurement left changed, from the host's copy. Returns whether they were.
+    /// Restores clocks that an earlier measurement left changed, from the host's copy. Returns whether they were changed.
     pub(crate) fn restore_clocks(&mut self) -> Result<bool, LinkError> {
         let Some(copy) = self.additions.clock_copy.clone() else { return Ok(false) };
         let Some(stored) = copy.read()? else { return Ok(false) };
@@ -88,12 +89,13 @@ impl AgentClient {
         Ok(restored == Restored::Now)
     }
 
-    /// Keeps a copy of the clocks as they are; its name.
+    /// Stores a copy of the current clocks and returns its name.
     fn keep_clocks(&mut self, request: &ClockRequest) -> Result<String, DeviceError> {
         let copy = self.additions.clock_copy.clone();
         let copy =
             copy.ok_or_else(|| DeviceError::Refused("clocks: no folder for the copy of the settings".to_owned()))?;
-        // One that is there is from an agent that was lost: what it locked is not how the clocks were.
+        // An existing copy comes from a lost agent. The clocks are restored first, because the locked clocks are not the
+        // original ones.
         self.restore_clocks()?;
         let mut stored = self.clocks(request)?;
         check_stored(request, &stored).map_err(|problem| self.broke(problem))?;
@@ -102,7 +104,7 @@ impl AgentClient {
         Ok(stored.name)
     }
 
-    /// Ends the agent, and forgets the copy of its clocks if it says that they are back.
+    /// Ends the agent, and removes the copy of its clocks if it reports that they are restored.
     fn release_clocks(&mut self) {
         let back = matches!(self.ask_within(RESTORING, &Request::Bye), Ok(Reply::Bye));
         if let (true, Some(copy)) = (back, &self.additions.clock_copy) {
@@ -114,7 +116,7 @@ impl AgentClient {
         self.ask_within(SILENCE, request)
     }
 
-    /// The reply to this very request: one with another number was sent once too often, or by another program.
+    /// Sends a request and returns its reply. A reply with another number breaks the protocol.
     fn ask_within(&mut self, patience: Duration, request: &Request) -> Result<Reply, DeviceError> {
         self.number += 1;
         let request = Numbered { id: self.number, message: request };
@@ -155,7 +157,7 @@ fn greeting(pipe: &mut dyn Pipe) -> Result<Hello, LinkError> {
     }
 }
 
-/// Refuses an agent that is not of this program's build.
+/// Refuses an agent of another version or protocol than this program's.
 pub(crate) fn check_version(protocol: u32, version: &str) -> Result<(), LinkError> {
     let ours = env!("CARGO_PKG_VERSION");
     if protocol == PROTOCOL_VERSION && version == ours {
@@ -165,106 +167,6 @@ pub(crate) fn check_version(protocol: u32, version: &str) -> Result<(), LinkErro
         agent: format!("{} (protocol {protocol})", start(version)),
         host: format!("{ours} (protocol {PROTOCOL_VERSION})"),
     })
-}
-
-/// The start of a text, for messages.
-pub(crate) fn start(text: &str) -> String {
-    text.chars().take(80).collect::<String>().escape_debug().to_string()
-}
-
-/// An agent's own words: on one line, without what a terminal would obey, and of a length that people read.
-pub(crate) fn words(text: &str) -> String {
-    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(2000).collect()
-}
-
-/// The last of a program's lines that says something.
-pub(crate) fn last_words(text: &str) -> Option<&str> {
-    text.lines().rev().map(str::trim).find(|line| !line.is_empty())
-}
-
-/// Asks, and takes the one kind of answer that fits.
-macro_rules! ask {
-    ($client:expr, $request:expr, $answer:path) => {
-        match $client.ask(&$request)? {
-            $answer(answer) => Ok(answer),
-            other => Err(DeviceError::Protocol($client.unexpected(&other))),
-        }
-    };
-}
-
-impl Device for AgentClient {
-    fn name(&self) -> String {
-        self.name.clone()
-    }
-
-    /// Clocks are locked only when the host has a copy of how they were.
-    fn configure(&mut self, setup: &Setup) -> Result<Fingerprint, DeviceError> {
-        let mut setup = setup.clone();
-        if let Some(request) = &setup.clocks {
-            setup.clock_copy = self.keep_clocks(request)?;
-            self.locks = true;
-        }
-        let locks = self.locks;
-        let mut fingerprint: Fingerprint = ask!(self, Request::Configure(setup), Reply::Configured)?;
-        if let (true, Some(mode)) = (locks, &self.additions.power_mode) {
-            self.additions.facts.extend(mode.fact(self.pipe.run(&mode.command)?)?);
-        }
-        fingerprint.facts.extend(self.additions.facts.clone());
-        Ok(fingerprint)
-    }
-
-    fn load(&mut self, workload: u32, graph: &Graph) -> Result<Loaded, DeviceError> {
-        ask!(self, Request::Load { workload, graph: graph.clone() }, Reply::Loaded)
-    }
-
-    fn open_model(&mut self, request: &ModelRequest) -> Result<ModelOpened, DeviceError> {
-        ask!(self, Request::OpenModel(request.clone()), Reply::ModelOpened)
-    }
-
-    fn visit(&mut self, request: &VisitRequest) -> Result<Visit, DeviceError> {
-        ask!(self, Request::Visit(request.clone()), Reply::Visited)
-    }
-
-    fn canary(&mut self) -> Result<Canary, DeviceError> {
-        ask!(self, Request::Canary, Reply::Canary)
-    }
-
-    fn pass_time(&mut self, time: Duration) -> Result<(), DeviceError> {
-        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        match self.ask(&Request::PassTime { nanoseconds })? {
-            Reply::TimePassed => Ok(()),
-            other => Err(self.unexpected(&other).into()),
-        }
-    }
-
-    fn probe(&mut self) -> Result<Probes, DeviceError> {
-        let mut probes: Probes = ask!(self, Request::Probe, Reply::Probes)?;
-        if let (Some(limit), Some(probe)) =
-            (self.additions.temperature_limit, probes.values.get_mut("temperature_celsius"))
-        {
-            *probe = match *probe {
-                Probe::Ok(value) | Probe::Bad(value) if value <= limit => Probe::Ok(value),
-                Probe::Ok(value) | Probe::Bad(value) => Probe::Bad(value),
-                Probe::NotObservable => Probe::NotObservable,
-            };
-        }
-        Ok(probes)
-    }
-
-    fn memory(&mut self, graph: &Graph) -> Result<Memory, DeviceError> {
-        ask!(self, Request::Memory { graph: graph.clone() }, Reply::Memory)
-    }
-
-    fn energy(&mut self, graph: &Graph) -> Result<Energy, DeviceError> {
-        ask!(self, Request::Energy { graph: graph.clone() }, Reply::Energy)
-    }
-
-    fn clocks(&mut self, request: &ClockRequest) -> Result<Stored, DeviceError> {
-        match self.ask(&Request::Clocks { how: request.clone() })? {
-            Reply::Clocks { stored } => Ok(stored),
-            other => Err(self.unexpected(&other).into()),
-        }
-    }
 }
 
 impl Drop for AgentClient {
@@ -285,6 +187,7 @@ fn unique() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nasprof_profiler::protocol::Probe;
     use nasprof_profiler::protocol::numbered::number_of;
     use std::collections::VecDeque;
 

@@ -15,6 +15,7 @@ mod power_mode;
 mod programs;
 mod retry;
 mod ssh;
+mod words;
 
 pub use board::{FileKind, LibraryOrigin, Upload};
 pub use command::{CommandDevice, CommandError, CommandModel, CommandRun, Fetched, Frames};

@@ -16,19 +16,19 @@ use nix::unistd::Pid;
 use crate::agent::Pipe;
 use crate::error::{LinkError, Step};
 
-/// How long an agent may take to end after its input has.
+/// How long an agent may take to exit after the end of its input.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// Lines read ahead; an agent that says more has to wait.
+/// Maximum number of lines to read ahead; an agent that writes more has to wait.
 const READ_AHEAD: usize = 16;
 
-/// Children that run, for [`end_agents`].
+/// Process numbers of the running children, for [`end_agents`].
 static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
-/// Ends the agents on this machine at once, for a program that ends itself: an agent that does not listen would outlive it.
-/// Locked clocks are restored by the process that holds them.
+/// Kills the agents on this machine at once. For a program that is about to exit: an agent that does not react would outlive
+/// it. The holder process restores locked clocks.
 pub fn end_agents() {
     for pid in running().drain(..) {
-        // Not yet waited for, so the number is still the child's. Gone already is as good.
+        // The child was not waited for, so the number is still its own. An error means that it has already ended.
         let _ = i32::try_from(pid).map(|pid| kill(Pid::from_raw(pid), Signal::SIGKILL));
     }
 }
@@ -37,12 +37,12 @@ fn running() -> MutexGuard<'static, Vec<u32>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The child. It ends when this is dropped, and by itself when this process dies.
+/// An agent as a child process. It ends when this is dropped, and by itself when this process dies.
 pub(crate) struct LocalPipe {
     child: Child,
     input: Option<ChildStdin>,
     lines: Receiver<io::Result<String>>,
-    /// Last line of its error output.
+    /// Last line of its stderr.
     words: Arc<Mutex<String>>,
 }
 
@@ -50,7 +50,7 @@ impl LocalPipe {
     pub(crate) fn spawn(program: &Path, libraries: &[&str]) -> Result<Self, LinkError> {
         let mut command = Command::new(program);
         if !libraries.is_empty() {
-            // An empty or relative folder in it stands for the current one.
+            // Empty and relative entries are dropped, because they depend on the current folder.
             let inherited = std::env::var("LD_LIBRARY_PATH").unwrap_or_default();
             let inherited = inherited.split(':').filter(|folder| folder.starts_with('/'));
             let all: Vec<&str> = libraries.iter().copied().chain(inherited).collect();
@@ -60,7 +60,7 @@ impl LocalPipe {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // Ctrl-C in the terminal is for us: the visit in flight is still taken in.
+            // Ctrl-C in the terminal must reach only this program, so that the current visit is still recorded.
             .process_group(0)
             .spawn()
             .map_err(|e| LinkError::WrongAgent { path: program.display().to_string(), problem: e.to_string() })?;
@@ -84,7 +84,7 @@ impl LocalPipe {
         if let Some(errors) = child.stderr.take() {
             let kept = Arc::clone(&words);
             thread::spawn(move || {
-                // Its last words count also where it had no time to end the line.
+                // The last line counts even without a final newline.
                 let mut errors = BufReader::new(errors.chain(&b"\n"[..]));
                 while let Ok(Some(line)) = read_line(&mut errors) {
                     if !line.trim().is_empty() {
@@ -96,7 +96,7 @@ impl LocalPipe {
         Ok(Self { child, input, lines, words })
     }
 
-    /// Whether the child has ended. Its number is forgotten before the system may give it to another process.
+    /// Whether the child has ended. If so, its number is removed from the list, because the system may reuse it.
     fn has_ended(&mut self) -> bool {
         let mut running = running();
         let ended = !matches!(self.child.try_wait(), Ok(None));
@@ -107,7 +107,7 @@ impl LocalPipe {
     }
 
     fn lost(&mut self, what: &str) -> LinkError {
-        // What it wrote last often says why.
+        // Its last line on stderr often states the reason.
         thread::sleep(Duration::from_millis(50));
         self.has_ended();
         let status = match self.child.try_wait() {
@@ -115,7 +115,7 @@ impl LocalPipe {
             _ => String::new(),
         };
         let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
-        let words = if words.is_empty() { String::new() } else { format!(": {}", crate::agent::words(&words)) };
+        let words = if words.is_empty() { String::new() } else { format!(": {}", crate::words::words(&words)) };
         LinkError::Lost(format!("{what}{status}{words}"))
     }
 }
@@ -146,7 +146,7 @@ impl Pipe for LocalPipe {
     }
 }
 
-/// Runs a shell command on this machine: exit code and output, errors included.
+/// Runs a shell command on this machine. Returns exit code and output, stderr included.
 pub(crate) fn run_here(command: &str) -> Result<(i32, String), LinkError> {
     let output = Command::new("sh")
         .args(["-c", "exec 2>&1; eval \"$1\"", "sh", command])
@@ -158,7 +158,7 @@ pub(crate) fn run_here(command: &str) -> Result<(i32, String), LinkError> {
 
 impl Drop for LocalPipe {
     fn drop(&mut self) {
-        // The end of its input ends the agent; one that does not listen is killed.
+        // The end of its input ends the agent; an agent that does not react is killed.
         self.input = None;
         let step = Duration::from_millis(10);
         let mut waited = Duration::ZERO;
@@ -171,7 +171,7 @@ impl Drop for LocalPipe {
         }
         let mut running = running();
         running.retain(|&pid| pid != self.child.id());
-        // Errors mean that it is gone already.
+        // An error means that the agent has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

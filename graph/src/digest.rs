@@ -1,4 +1,4 @@
-//! What tells one graph from another in files: [`Graph::digest`].
+//! The digest that identifies a graph in files: [`Graph::digest`].
 //!
 //! The digest is the SHA-256 of these bytes, written as `sha256:` and 64 lower-case hexadecimal digits:
 //!
@@ -11,14 +11,14 @@
 //! - a text: the number of its bytes, then the bytes, UTF-8; a list: the number of its elements, then the elements; a pair
 //!   or another array of fixed size: only its elements; a map: the number of its entries, then keys and values in the
 //!   order of the keys;
-//! - what may be absent: one byte, 0 if it is, else 1 and the value.
+//! - an optional value: one byte, 0 if it is absent, else 1 and the value.
 //!
-//! An attribute that is added to an operation must not change the digests of graphs without it: write it only where it
-//! differs from what its absence means.
+//! A new attribute of an operation must not change the digests of graphs without it: hash it only if it differs from
+//! its default.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
+use nasprof_base::text::hex;
 use sha2::{Digest as _, Sha256};
 
 use crate::{Activation, Graph, Node, Op, ResizeMode};
@@ -26,7 +26,7 @@ use crate::{Activation, Graph, Node, Op, ResizeMode};
 /// What the digest of this version starts with.
 const PREFIX: &str = "sha256:";
 
-/// A graph as files name it: by the digest that is written today, or by the one that older files hold.
+/// Identifies a graph in files: by its digest, or by the legacy digest of older files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     digest: String,
@@ -40,7 +40,7 @@ impl Identity {
         &self.digest
     }
 
-    /// Whether a digest from a file, of this or of an older version, is that of the graph.
+    /// Whether a digest from a file, of this or an older version, is the graph's.
     #[must_use]
     pub fn is(&self, stored: &str) -> bool {
         stored == self.digest || stored == self.legacy
@@ -62,21 +62,17 @@ impl Graph {
         bytes.text("nasprof graph 1");
         bytes.list(self.nodes(), Bytes::node);
         bytes.list(self.outputs(), |bytes, id| bytes.number(id.0));
-        let mut text = PREFIX.to_owned();
-        for byte in bytes.0.finalize() {
-            let _ = write!(text, "{byte:02x}");
-        }
-        text
+        format!("{PREFIX}{}", hex(&bytes.0.finalize()))
     }
 
-    /// The digest, and that of files which were written before it was a SHA-256.
+    /// The digest, and the legacy digest of files from before it was a SHA-256.
     #[must_use]
     pub fn identity(&self) -> Identity {
         Identity { digest: self.digest(), legacy: legacy(self) }
     }
 }
 
-/// FNV-1a of what `{:?}` prints. Only there to know old files: what it hashes is no promise of the compiler's.
+/// FNV-1a of the `{:?}` text. It only serves to recognise old files: the compiler does not guarantee that text.
 fn legacy(graph: &Graph) -> String {
     let text = format!("{:?}", (graph.nodes(), graph.outputs()));
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
@@ -92,7 +88,7 @@ impl Bytes {
     }
 
     fn float(&mut self, number: f64) {
-        // Adding 0 makes -0 a 0: the two are equal, so graphs with them are.
+        // Adding 0 turns -0 into 0: the two are equal, so graphs that differ only in them are equal.
         self.0.update((number + 0.0).to_bits().to_le_bytes());
     }
 
@@ -134,7 +130,7 @@ impl Bytes {
     }
 
     fn node(&mut self, node: &Node) {
-        // Named in full, here and below: a field that is added must be thought of.
+        // All fields are named, here and below: a new field does not compile until it is hashed.
         let Node { name, op, inputs, shape, parameters } = node;
         self.text(name);
         self.op(op);
@@ -144,7 +140,7 @@ impl Bytes {
     }
 
     fn op(&mut self, op: &Op) {
-        // Others than these are named by their type; a custom operation's kind may be the name of another.
+        // `Op::name` of these depends on attributes, and a custom kind may equal another operation's name.
         self.text(match op {
             Op::Custom { .. } => "custom",
             Op::Elementwise { .. } => "elementwise",

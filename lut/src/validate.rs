@@ -1,6 +1,7 @@
 //! Predicted against measured, with level and shape kept apart.
 
-use nasprof_base::statistics::{mean, spearman};
+use nasprof_base::ranks::spearman;
+use nasprof_base::statistics::mean;
 use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
 use nasprof_profiler::journal::{Event, Role};

@@ -1,8 +1,8 @@
-//! Whether a supernet ranks networks as trainings of each by itself do.
+//! How well a supernet's ranking of networks agrees with their ranking after stand-alone training.
 
 use std::path::Path;
 
-use nasprof_base::statistics::kendall;
+use nasprof_base::ranks::kendall;
 use nasprof_graph::arch::ArchFile;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
@@ -13,10 +13,10 @@ use crate::folder::FolderError;
 /// `judged.json` of a run folder.
 pub const FILE: &str = "judged.json";
 
-/// Draws of the networks that an interval comes from.
+/// Bootstrap samples for an interval.
 const DRAWS: u64 = 10_000;
 
-/// A network as a supernet and as its own training have it; accuracies are shares.
+/// A network with its accuracies by the supernet and after stand-alone training, as shares.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Judged {
@@ -24,9 +24,9 @@ pub struct Judged {
     pub arch: ArchFile,
     /// On validation images, with the supernet's weights.
     pub supernet_accuracy: f64,
-    /// On validation images, trained by itself.
+    /// On validation images, after stand-alone training.
     pub valid_accuracy: f64,
-    /// On test images, trained by itself.
+    /// On test images, after stand-alone training.
     pub test_accuracy: f64,
     /// Multiply-accumulates for one image.
     pub macs: f64,
@@ -44,24 +44,24 @@ pub struct Tau {
     pub interval: [f64; 2],
 }
 
-/// How far orders of some networks agree with that of their test accuracies.
+/// How well several orders of networks agree with the order by test accuracy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Agreement {
-    /// Networks that were judged.
+    /// Number of judged networks.
     pub networks: usize,
-    /// The order by the supernet; absent where all are equal, or fewer than two.
+    /// The order by the supernet; absent for fewer than two networks, or if all accuracies are equal.
     pub supernet: Option<Tau>,
-    /// The order by MACs, which costs nothing.
+    /// The order by MACs, which needs no training.
     pub macs: Option<Tau>,
     /// The order by parameters.
     pub params: Option<Tau>,
-    /// What it comes from.
+    /// The judged networks.
     pub judged: Vec<Judged>,
 }
 
 impl Agreement {
-    /// Of networks that were judged.
+    /// The agreement over these networks.
     #[must_use]
     pub fn of(judged: Vec<Judged>) -> Self {
         let test: Vec<f64> = judged.iter().map(|one| one.test_accuracy).collect();
@@ -74,7 +74,7 @@ impl Agreement {
     /// Reads it from a run folder.
     ///
     /// # Errors
-    /// A file that cannot be read or is another.
+    /// A file that is unreadable or has another format.
     pub fn read(folder: &Path) -> Result<Self, FolderError> {
         let path = folder.join(FILE);
         let text = std::fs::read_to_string(&path).map_err(|e| FolderError::file(&path, e))?;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use nasprof_graph::Arch;
 use nasprof_graph::runtime::Runtime;
-use nasprof_search::config::Judge;
+use nasprof_search::config::{FinalChoice, Judge};
 use nasprof_search::methods::simulate::{Pool, compare, on_table};
 use nasprof_search::methods::table::{AccuracyTable, TableTrainings};
 use nasprof_search::methods::{Entry, Fate, Fault, Method, MethodError, Networks, Progress, Staged, Trainings, search};
@@ -33,8 +33,10 @@ fn table(space: &Space) -> AccuracyTable {
         let merit: f64 = arch.0.iter().map(|&candidate| f64::from(candidate)).sum::<f64>() / 18.0;
         let noise = f64::from(number.wrapping_mul(2_654_435_761) >> 8) / f64::from(1 << 24);
         let test = 0.5 + 0.3 * merit + 0.1 * noise;
-        let curve =
-            (1..=EPOCHS).map(|e| (10.0 - 5.0 * test - f64::from(e) * 0.1, test * f64::from(e) / f64::from(EPOCHS)));
+        let curve = (1..=EPOCHS).map(|e| {
+            let loss = 10.0 - 5.0 * test - f64::from(e) * 0.1;
+            Progress { epochs: e, loss: Some(loss), valid: test * f64::from(e) / f64::from(EPOCHS), losses: None }
+        });
         let scores = HashMap::from([("macs".to_owned(), merit), ("params".to_owned(), merit)]);
         entries.push((arch, Entry { curve: curve.collect(), valid: test, test, scores }));
     }
@@ -44,7 +46,15 @@ fn table(space: &Space) -> AccuracyTable {
 fn staged() -> Method {
     let scores = vec!["macs".to_owned(), "params".to_owned()];
     let judge = Judge::TrainingLosses;
-    Method::Staged(Staged { draws: 200, scores, rungs: vec![1, 3], reduction: 3, finalists: 3, judge })
+    Method::Staged(Staged {
+        draws: 200,
+        scores,
+        rungs: vec![1, 3],
+        reduction: 3,
+        finalists: 3,
+        judge,
+        choose: FinalChoice::Accuracy,
+    })
 }
 
 fn all_methods() -> [Method; 4] {
@@ -101,7 +111,7 @@ fn staged_search_uses_what_scores_and_early_epochs_tell() {
 
     let blind = table.archs().map(|arch| {
         let entry = table.find(arch).unwrap();
-        let curve = entry.curve.iter().map(|_| (1.0, 0.1)).collect();
+        let curve = entry.curve.iter().map(|p| Progress { loss: Some(1.0), valid: 0.1, ..*p }).collect();
         (arch.clone(), Entry { curve, scores: HashMap::from([("macs".to_owned(), 1.0)]), ..entry.clone() })
     });
     let blind = AccuracyTable::new(EPOCHS, blind.collect()).unwrap();
@@ -110,6 +120,37 @@ fn staged_search_uses_what_scores_and_early_epochs_tell() {
     let compared = compare(&blind, &pool, &[Method::Staged(settings)], &[5.0], 200, 1).unwrap();
     // The control: with nothing to go by it gains nothing.
     assert!(compared.lines[0].gain.interval[0] < 0.0, "{:?}", compared.lines[0]);
+}
+
+/// Here the losses tell the accuracy, and validation accuracies are turned around: who chooses by losses finds the better one.
+#[test]
+fn the_winner_is_chosen_by_what_was_asked_for() {
+    let space = space();
+    let table = table(&space);
+    let pool = pool(&table, &space);
+    let turned = table.archs().map(|arch| {
+        let entry = table.find(arch).unwrap();
+        let curve = entry.curve.iter().map(|p| Progress {
+            valid: 1.0 - p.valid,
+            losses: Some([3.0 - entry.test, 1.0 - entry.test]),
+            ..*p
+        });
+        (arch.clone(), Entry { curve: curve.collect(), valid: 1.0 - entry.valid, ..entry.clone() })
+    });
+    let turned = AccuracyTable::new(EPOCHS, turned.collect()).unwrap();
+    let Method::Staged(settings) = staged() else { unreachable!() };
+    let of = |choose| {
+        let method = Method::Staged(Staged { choose, ..settings.clone() });
+        let found = on_table(&turned, &pool, &method, 8.0, 3).unwrap();
+        let full = found.candidates.iter().filter(|c| matches!(c.fate, Fate::Trained | Fate::Chosen));
+        let tests: Vec<f64> = full.map(|c| turned.find(&c.arch).unwrap().test).collect();
+        assert!(tests.len() > 1);
+        (turned.find(&found.best).unwrap().test, tests)
+    };
+    let (by_losses, tests) = of(FinalChoice::Losses);
+    assert_eq!(by_losses, tests.iter().copied().fold(0.0, f64::max));
+    let (by_accuracy, tests) = of(FinalChoice::Accuracy);
+    assert_eq!(by_accuracy, tests.iter().copied().fold(1.0, f64::min), "the control");
 }
 
 /// A search sees the test accuracy of no network.

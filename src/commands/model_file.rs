@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use nasprof_base::text::hex;
 use nasprof_devices::{DeviceFile, FileKind, Link, Transport, Upload};
 use nasprof_onnx::{ModelNames, read_names};
 use nasprof_profiler::protocol::ModelRequest;
@@ -74,8 +75,7 @@ impl ModelFile {
             all.update(file.finalize());
         }
         all.update(format!("{:?}", self.shapes));
-        let hash: String = all.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        Ok(format!("{} {hash}", resolve::last_part(&self.model)))
+        Ok(format!("{} {}", resolve::last_part(&self.model), hex(&all.finalize()[..16])))
     }
 }
 

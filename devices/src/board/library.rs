@@ -1,4 +1,4 @@
-//! ONNX Runtime on a board: the library that is there, or the one of this machine's cache, which is put there once.
+//! ONNX Runtime on a board: the board's own library, or the one in this machine's cache, which is uploaded once.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,39 +9,39 @@ use nasprof_profiler::backend::{LIBRARY_ARGUMENT, NO_LIBRARY, ONNX_RUNTIME, ONNX
 
 use super::upload::{FileKind, Upload, put};
 use super::{Survey, scripts};
-use crate::agent::{last_words, words};
 use crate::error::LinkError;
 use crate::file::DeviceFile;
 use crate::programs::check_architecture;
 use crate::ssh::Connection;
+use crate::words::{last_words, words};
 
 /// Where a board's library of ONNX Runtime comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LibraryOrigin {
-    /// The board has one of its own.
+    /// The board's own library.
     Board,
-    /// It was put there just now.
+    /// Uploaded just now.
     Uploaded,
-    /// An earlier run had put it there.
+    /// Uploaded by an earlier run.
     WasThere,
 }
 
 /// A board's library.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Library {
-    /// On the board.
+    /// Its path on the board.
     pub(crate) path: String,
     pub(crate) origin: LibraryOrigin,
 }
 
 impl Library {
-    /// Its path where the agent does not find it by itself, as it does the board's own.
+    /// Its path, unless the agent finds it by itself, as it does the board's own.
     pub(crate) fn path_to_load(&self) -> Option<&str> {
         (self.origin != LibraryOrigin::Board).then_some(self.path.as_str())
     }
 }
 
-/// The library for an agent on the board; `None` where the agent's back end needs none, or looks for it by itself.
+/// The library for an agent on the board; `None` if the back end needs none or the agent searches for it itself.
 pub(crate) fn provide(
     connection: &Connection,
     file: &DeviceFile,
@@ -56,7 +56,7 @@ pub(crate) fn provide(
     match asked.status {
         0 => Ok(Some(Library { path: last(&asked.text), origin: LibraryOrigin::Board })),
         status if status == i32::from(NO_LIBRARY) => upload(connection, file, survey, &last(&asked.errors)).map(Some),
-        // One that cannot be asked says when it loads the library what is wrong.
+        // An agent that fails here reports the problem when it loads the library.
         _ => Ok(None),
     }
 }
@@ -74,7 +74,7 @@ fn upload(connection: &Connection, file: &DeviceFile, survey: &Survey, complaint
     Ok(Library { path: installed.absolute(survey), origin })
 }
 
-/// The library for an architecture that this machine has: named, or in the cache of the install script.
+/// This machine's library for an architecture: from the environment variable, or from the cache of the install script.
 fn of_this_machine(architecture: &str) -> Option<PathBuf> {
     let here = architecture == std::env::consts::ARCH;
     if let Some(named) = env_path("NASPROF_ONNXRUNTIME").filter(|_| here) {

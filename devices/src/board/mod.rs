@@ -10,32 +10,32 @@ pub(crate) use self::library::{Library, provide};
 pub(crate) use self::supervisor::Supervisor;
 pub use self::upload::{FileKind, Upload};
 pub(crate) use self::upload::{install, put_all};
-use crate::agent::{last_words, start};
 use crate::error::{LinkError, Step};
 use crate::file::DeviceFile;
 use crate::programs::architecture;
 use crate::ssh::Connection;
+use crate::words::{last_words, start};
 
-/// What a board says of itself.
+/// A board's description of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Survey {
     /// The work folder, absolute.
     pub(crate) folder: String,
     pub(crate) architecture: String,
-    /// Free bytes there, where the board tells.
+    /// Free bytes in the work folder, if the board reports them.
     pub(crate) free_bytes: Option<u64>,
     /// Whether its shell can hold a lock.
     pub(crate) has_flock: bool,
 }
 
-/// Who is measuring: the token is known to this run only, the owner is for people.
+/// The run that measures: the token is known only to this run, the words are for users.
 #[derive(Debug, Clone)]
 pub(crate) struct Owner {
     pub(crate) token: String,
     pub(crate) words: String,
 }
 
-/// Looks at a board.
+/// Surveys a board.
 pub(crate) fn survey(connection: &Connection, file: &DeviceFile) -> Result<Survey, LinkError> {
     let output = connection.run(scripts::SURVEY, &[&file.work_folder], b"")?;
     if output.status != 0 {

@@ -1,4 +1,4 @@
-//! The supervisor on a board: it holds the board and starts agents there.
+//! The supervisor on a board: it holds the board's lock and starts agents.
 
 use std::time::Duration;
 
@@ -6,28 +6,29 @@ use nasprof_profiler::protocol::bounds::MAX_CORES;
 use nasprof_profiler::protocol::{ALIVE, MARK, Notice, Order};
 
 use super::{Owner, scripts};
-use crate::agent::{check_version, start};
+use crate::agent::check_version;
 use crate::error::{LinkError, Step};
 use crate::file::DeviceFile;
 use crate::ssh::{Connection, Stream};
+use crate::words::start;
 
-/// A login shell may print some lines of its own before the supervisor speaks.
+/// Maximum number of lines that a login shell may print before the supervisor's first line.
 const MAX_NOISE_LINES: usize = 100;
-/// A supervisor is there at once, but a board may first have to load libtorch from a slow card.
+/// Maximum wait for the supervisor's first line: a board may first have to load libtorch from a slow card.
 const GREETING: Duration = Duration::from_secs(120);
 
 /// The supervisor on a board.
 pub(crate) struct Supervisor {
     stream: Stream,
-    /// Processors of the board.
+    /// Number of processors of the board.
     pub(crate) cores: usize,
     /// Number of the last command.
     commands: u64,
 }
 
 impl Supervisor {
-    /// Starts it, with ONNX Runtime from `library` where that was put there; with the device file's `exclusive`, it takes the board
-    /// for `owner`.
+    /// Starts the supervisor, with ONNX Runtime from `library` if that was uploaded. If the device file has `exclusive`,
+    /// takes the board for `owner`.
     pub(crate) fn start(
         connection: Connection,
         file: &DeviceFile,
@@ -67,17 +68,17 @@ impl Supervisor {
         Err(LinkError::protocol("unexpected output instead of a greeting"))
     }
 
-    /// Starts a fresh agent; its lines follow.
+    /// Starts a fresh agent.
     pub(crate) fn start_agent(&mut self) -> Result<(), LinkError> {
         self.order(&Order::Start)
     }
 
-    /// Ends the agent and waits until it has.
+    /// Ends the agent and waits until it has ended.
     pub(crate) fn stop_agent(&mut self, patience: Duration) -> Result<(), LinkError> {
         self.order(&Order::Stop)?;
         loop {
             let line = self.stream.receive(patience)?;
-            // What the agent was still saying is of no interest.
+            // The agent's remaining lines are skipped.
             if line.starts_with(MARK) {
                 return match notice(&line)? {
                     Notice::Ended { .. } | Notice::Failed { .. } => Ok(()),
@@ -91,7 +92,7 @@ impl Supervisor {
         self.stream.send(line)
     }
 
-    /// The agent's next line, or that it ended.
+    /// The agent's next line, or how it ended.
     pub(crate) fn receive(&mut self, patience: Duration) -> Result<Result<String, String>, LinkError> {
         let line = self.stream.receive(patience)?;
         if !line.starts_with(MARK) {
@@ -107,7 +108,7 @@ impl Supervisor {
         }
     }
 
-    /// Runs a shell command; its exit code and output. No agent may be running.
+    /// Runs a shell command and returns its exit code and output. No agent may be running.
     pub(crate) fn run(&mut self, command: &str, patience: Duration) -> Result<(i32, String), LinkError> {
         self.commands += 1;
         self.order(&Order::Run { number: self.commands, command: command.to_owned() })?;

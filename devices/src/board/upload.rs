@@ -1,7 +1,8 @@
-//! Files of ours on a board, each under the hash of its content: the agent, a library for it, and models.
+//! Our files on a board, each named by the hash of its content: the agent, a library for it, and models.
 
 use std::fs;
 
+use nasprof_base::text::hex;
 use nasprof_profiler::backend::ONNX_RUNTIME;
 use sha2::{Digest, Sha256};
 
@@ -11,19 +12,19 @@ use crate::file::DeviceFile;
 use crate::programs::{Programs, check_architecture};
 use crate::ssh::Connection;
 
-/// Room that an upload must leave.
+/// Free bytes that must remain after an upload.
 const SPARE_BYTES: u64 = 1 << 20;
 
-/// A file that a board gets.
+/// A file to upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upload {
-    /// What it is.
+    /// Its kind.
     pub kind: FileKind,
     /// Its content.
     pub bytes: Vec<u8>,
 }
 
-/// What a file on a board is.
+/// The kind of a file on a board.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
     /// The agent.
@@ -37,7 +38,7 @@ pub enum FileKind {
 }
 
 impl FileKind {
-    /// What names of such files begin with.
+    /// Prefix of the names of such files.
     fn prefix(self) -> &'static str {
         match self {
             Self::Agent => "agent",
@@ -47,7 +48,7 @@ impl FileKind {
         }
     }
 
-    /// How many are kept on a board, those used last: all but agents can be large.
+    /// How many files of the kind stay on a board: those used last. All but agents can be large.
     fn kept(self) -> &'static str {
         match self {
             Self::Agent => "4",
@@ -67,20 +68,20 @@ impl FileKind {
 /// A file on the board.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Installed {
-    /// As the scripts take it.
+    /// Its path for the scripts.
     pub(crate) path: String,
-    /// Whether it was put there just now.
+    /// Whether it was uploaded just now.
     pub(crate) uploaded: bool,
 }
 
 impl Installed {
-    /// Its path, as the agent takes it.
+    /// Its absolute path, for the agent.
     pub(super) fn absolute(&self, survey: &Survey) -> String {
         format!("{}/{}", survey.folder, self.path)
     }
 }
 
-/// Puts the agent for the board's architecture there, unless it is there.
+/// Uploads the agent for the board's architecture, unless it is already there.
 pub(crate) fn install(
     connection: &Connection,
     file: &DeviceFile,
@@ -100,7 +101,7 @@ pub(crate) fn install(
     put(connection, file, survey, &Upload { kind: FileKind::Agent, bytes })
 }
 
-/// Puts files there; their absolute paths on the board.
+/// Uploads files; returns their absolute paths on the board.
 pub(crate) fn put_all(
     connection: &Connection,
     file: &DeviceFile,
@@ -111,7 +112,7 @@ pub(crate) fn put_all(
     uploads.iter().map(path).collect()
 }
 
-/// Puts bytes there under the hash of their content, unless they are there.
+/// Uploads bytes under the hash of their content, unless they are already there.
 pub(super) fn put(
     connection: &Connection,
     file: &DeviceFile,
@@ -119,7 +120,7 @@ pub(super) fn put(
     upload: &Upload,
 ) -> Result<Installed, LinkError> {
     let Upload { kind, bytes } = upload;
-    let hash: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = hex(&Sha256::digest(bytes));
     let name = format!("{}-{}", kind.prefix(), &hash[..32]);
     let size = bytes.len().to_string();
     let there = connection.run(scripts::IS_THERE, &[&file.work_folder, &name, &size, &hash], b"")?;

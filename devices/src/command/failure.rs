@@ -1,13 +1,13 @@
-//! What the script and the command say when they fail, as errors.
+//! Turns failures of the script and of the command into errors.
 
 use super::error::CommandError;
 use super::frames::CommandRun;
 use super::script::{self, MAX_PRINTED};
-use crate::agent::{last_words, words};
 use crate::error::{LinkError, Step};
 use crate::ssh::Output;
+use crate::words::{last_words, words};
 
-/// How the script ended, where it is not that all runs came through.
+/// Why the script ended before all runs were complete.
 pub(super) fn of_script(output: &Output, rest: &str, program: String) -> CommandError {
     match output.status {
         script::NO_PROGRAM => CommandError::NoProgram(program),
@@ -31,14 +31,14 @@ pub(super) fn of_run(program: String, run: &CommandRun, seconds: u64) -> Command
     }
 }
 
-/// What the script complained of.
+/// The script's last error message, or its exit code.
 fn complaint(output: &Output) -> String {
     let lines = output.errors.lines().rev().map(|line| line.trim_start_matches('.').trim());
     let last = lines.into_iter().find(|line| !line.is_empty());
     last.map_or_else(|| format!("exit code {}", output.status), words)
 }
 
-/// Who has the lock, by what its file says.
+/// The holder of the lock, according to the content of the lock file.
 fn holder(text: &str) -> String {
     let value: Option<serde_json::Value> = serde_json::from_str(text.trim()).ok();
     let owner = value.as_ref().and_then(|value| value.get("owner")?.as_str()).filter(|owner| !owner.is_empty());

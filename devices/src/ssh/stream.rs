@@ -1,5 +1,5 @@
-//! A long conversation in lines with a remote program. A separate thread carries the lines, sends heartbeats and
-//! notices when none come back.
+//! A long exchange of lines with a remote program. A separate thread carries the lines, sends heartbeats and notices when
+//! none come back.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -11,26 +11,26 @@ use nasprof_profiler::protocol::{HEARTBEAT, MAX_LINE_BYTES};
 
 use super::command::{ready, shell_line};
 use super::{Connection, wait};
-use crate::agent::{last_words, words};
 use crate::error::{LinkError, lost};
+use crate::words::{last_words, words};
 
-/// Replies that nobody has asked for; more are a flood.
+/// Maximum number of unread replies; more break the protocol.
 const MAX_UNREAD: usize = 64;
 
-/// What is kept of error output, for messages.
+/// Bytes of stderr that are kept for messages.
 const KEPT_ERRORS: usize = 4096;
 
-/// The host's end. Dropping it ends the conversation and, by the end of its input, the program.
+/// The host's end. Dropping it ends the exchange and the program's input, and thus the program.
 pub(crate) struct Stream {
     outgoing: Option<Sender<Vec<u8>>>,
-    /// A byte here wakes the thread.
+    /// A byte written here wakes the thread.
     wake: UnixStream,
     incoming: Receiver<Result<String, LinkError>>,
     carrier: Option<thread::JoinHandle<()>>,
 }
 
 impl Stream {
-    /// Starts a script as the far end. `heartbeat` is the line to send as a sign of life; the link is given up when
+    /// Starts a script as the remote program. `heartbeat` is the line to send as a heartbeat. The link counts as lost when
     /// nothing comes back for `silence`.
     pub(crate) fn start(
         connection: Connection,
@@ -60,14 +60,14 @@ impl Stream {
                 errors: Vec::new(),
             };
             if let Err(error) = carrier.carry() {
-                // A full queue has been told of already.
+                // A full queue was already reported as an error.
                 let _ = carrier.replies.try_send(Err(error));
             }
         });
         Ok(Self { outgoing: Some(outgoing), wake, incoming, carrier: Some(carrier) })
     }
 
-    /// Sends a line, without waiting.
+    /// Queues a line to send; does not wait.
     pub(crate) fn send(&mut self, line: &str) -> Result<(), LinkError> {
         let mut bytes = line.as_bytes().to_vec();
         bytes.push(b'\n');
@@ -85,14 +85,14 @@ impl Stream {
         }
     }
 
-    /// Why nothing can be sent any more: the last that came in says it.
+    /// Why nothing can be sent any more: the last received error.
     fn end(&mut self) -> LinkError {
         let last = self.incoming.try_iter().find_map(Result::err);
         last.unwrap_or_else(|| LinkError::Lost("the connection is closed".to_owned()))
     }
 
     fn wake(&mut self) {
-        // A full pipe wakes as well.
+        // A full pipe wakes the thread too.
         let _ = self.wake.write(&[1]);
     }
 }
@@ -102,7 +102,7 @@ impl Drop for Stream {
         self.outgoing = None;
         self.wake();
         if let Some(carrier) = self.carrier.take() {
-            // It ends within the time that a farewell may take.
+            // The thread ends within the time limit of `farewell`.
             let _ = carrier.join();
         }
     }
@@ -118,13 +118,13 @@ struct Carrier {
     silence: Duration,
     /// Bytes not yet sent.
     waiting: Vec<u8>,
-    /// Bytes of a line without its end yet.
+    /// Bytes of an incomplete line.
     partial: Vec<u8>,
     errors: Vec<u8>,
 }
 
 impl Carrier {
-    /// Carries lines until this end hangs up.
+    /// Carries lines until this end closes the stream.
     fn carry(&mut self) -> Result<(), LinkError> {
         let mut heard = Instant::now();
         let mut beat = Instant::now();
@@ -152,7 +152,7 @@ impl Carrier {
         }
     }
 
-    /// Whether this end hung up.
+    /// Takes queued lines. Returns whether this end closed the stream.
     fn take_requests(&mut self) -> bool {
         let mut bytes = [0; 64];
         while matches!(self.woken.read(&mut bytes), Ok(n) if n == bytes.len()) {}
@@ -177,7 +177,7 @@ impl Carrier {
         Ok(())
     }
 
-    /// Whether anything came.
+    /// Reads available data. Returns whether there was output on stdout.
     fn read(&mut self) -> Result<bool, LinkError> {
         let mut buffer = [0; 16 << 10];
         let mut any = false;
@@ -207,7 +207,7 @@ impl Carrier {
             bytes = &bytes[end + 1..];
             let line = String::from_utf8(std::mem::take(&mut self.partial));
             let line = line.map_err(|_| broken("a line is not valid UTF-8"))?;
-            // Answers to signs of life are no replies.
+            // Heartbeats of the supervisor are not replies.
             if line != nasprof_profiler::protocol::ALIVE {
                 self.replies.try_send(Ok(line)).map_err(|_| broken("it sent more than was requested"))?;
             }
@@ -216,14 +216,14 @@ impl Carrier {
         if self.partial.len() > MAX_LINE_BYTES { Err(broken("a line is longer than 64 MiB")) } else { Ok(()) }
     }
 
-    /// The program ended by itself.
+    /// The error for a program that ended by itself.
     fn ended(&mut self) -> LinkError {
         let errors = String::from_utf8_lossy(&self.errors);
         let words = last_words(&errors).map_or_else(String::new, |line| format!(": {}", words(line)));
         LinkError::Lost(format!("the agent's supervisor ended{words}"))
     }
 
-    /// Ends the program's input and waits a little for its end, so that the board is free when we are done.
+    /// Ends the program's input and waits briefly for its end, so that the board is free afterwards.
     fn farewell(&mut self) -> io::Result<()> {
         let started = Instant::now();
         let mut buffer = [0; 16 << 10];

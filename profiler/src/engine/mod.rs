@@ -9,6 +9,7 @@ mod device_session;
 mod energy;
 mod forecast;
 mod gate;
+mod keys;
 mod levels;
 mod measurement;
 mod plan;
@@ -26,9 +27,10 @@ mod trial;
 
 pub use forecast::Forecast;
 pub use gate::{Gate, bad_probes, busy_processes, disturbance};
+pub use keys::keys_of_space;
 pub use levels::Levelling;
 pub use measurement::{Measurement, Stage, first_free_session, level_is_still, measure, setup, share_of};
-pub use plan::{Workload, keys_of_space, layer_workloads, network_workloads};
+pub use plan::{Workload, layer_workloads, network_workloads};
 pub use precision::{Known, Precision, Shares, WEIGHT, scale_half_width};
 pub use recorder::{Interrupted, Recorder};
 pub use rounds::{CHECKPOINTS, ROW_WIDTH, RoundValues, SessionValues, clean_samples, half_width, timed_samples};
@@ -48,27 +50,27 @@ pub enum EngineError {
     /// The journal cannot be written.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// The device is gone or answers nonsense.
+    /// The device is lost or breaks the protocol.
     #[error(transparent)]
     Device(#[from] DeviceError),
-    /// The user asked to stop; what was measured is kept.
+    /// The user asked to stop; the journal keeps the results so far.
     #[error("interrupted")]
     Interrupted,
-    /// The machine is too busy for numbers to mean anything.
+    /// The machine is too busy for meaningful numbers.
     #[error("the machine is too noisy: {0}")]
     Noisy(String),
-    /// Another machine, or another mode of it, than the one the journal was begun on.
+    /// The machine or its mode is not the one in the journal.
     #[error("the context changed: {0}")]
     ContextChanged(String),
-    /// Nothing useful fits into the time that was given: asked for, needed at least, seconds.
+    /// The time budget is too small for a useful measurement.
     #[error("the time budget of {asked} s is too short: at least {needed} s are needed")]
     Budget {
-        /// Seconds asked for.
+        /// Requested seconds.
         asked: f64,
-        /// Seconds needed at least.
+        /// Required seconds, at least.
         needed: f64,
     },
-    /// The journal does not fit what is asked for.
+    /// The journal does not match the request.
     #[error("the journal does not match: {0}")]
     Replay(String),
     /// The space cannot be measured.

@@ -1,54 +1,48 @@
-//! The plan of a measurement: the keys of a space, and networks that cover them.
+//! The plan of a measurement: networks that cover the keys of a space.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use nasprof_graph::cost::ELEMENT_BYTES;
-use nasprof_graph::expectation::keys_that_can_run;
 use nasprof_graph::runtime::Runtime;
-use nasprof_graph::selector::Selector;
-use nasprof_graph::{Arch, Graph, GraphBuilder, LayerKey, LoweredNetwork, Node, NodeId};
+use nasprof_graph::{Arch, LayerKey, LoweredNetwork};
 use nasprof_spaces::Space;
 use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::EngineError;
+use super::keys::{Witness, subnet};
 use crate::journal::Role;
 
-/// Networks sampled for a space with choices. More networks and fewer rounds: what predictions of new networks lack are contexts, not
-/// rounds; four rounds predict them as well as forty.
+/// Networks sampled for a space with choices. Many networks with few rounds are best: predictions of new networks improve
+/// with more contexts, not with more rounds. Four rounds predict as well as forty.
 const NETWORKS: usize = 45;
-/// Of networks that fill this much memory with their parameters, fewer are enough: a board has to hold them all. And of those of a
-/// runtime that fuses: on ONNX Runtime LUTs of 24, 30, 36 and 45 networks of mobilenet-cifar10 predicted new ones alike.
+/// Fewer networks if their parameters fill [`MUCH_MEMORY`], because a board must hold them all. Also for runtimes that fuse:
+/// on ONNX Runtime, LUTs of 24, 30, 36 and 45 networks of mobilenet-cifar10 predicted new networks equally well.
 const FEWER_NETWORKS: usize = 30;
 const MUCH_MEMORY: u64 = 512 << 20;
-/// Networks measured of the smallest spaces: a calibration needs that many.
+/// Networks measured of the smallest spaces: a calibration needs this many.
 const MIN_NETWORKS: usize = 4;
-/// A key is seen in at least this many networks, where the space allows it.
+/// A key occurs in at least this many networks, if the space allows it.
 const MIN_OCCURRENCES: usize = 3;
-/// Anchors among them.
+/// Number of anchors among the networks.
 pub(super) const ANCHORS: usize = 10;
-/// Architectures in a row without a new key, after which keys are no longer searched for: by then at most one network in a hundred has one
-/// more (the rule of three: 3 / 300, at 95 %).
-const IDLE_DRAWN: usize = 300;
-const MOST_DRAWN: usize = 3000;
-/// Samples spent on one network before giving up on avoiding failed layers.
+/// Maximum number of draws to find a network that avoids failed layers.
 const MAX_SAMPLES: usize = 200;
 
-/// Networks sampled of a space that has enough of them.
+/// Number of networks to sample if the space has enough of them.
 pub(super) fn sampled_networks(runtime: Runtime) -> usize {
     if runtime.fuses() { FEWER_NETWORKS } else { NETWORKS }
 }
 
-/// Something that is loaded and visited.
+/// A network or layer that is loaded and visited.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workload {
     /// Its number.
     pub id: u32,
-    /// What it is for.
+    /// Its role.
     pub role: Role,
-    /// What runs, pruned and at the right batch size.
+    /// The graph that runs, pruned and at the right batch size.
     pub network: LoweredNetwork,
 }
 
@@ -64,7 +58,7 @@ impl Workload {
         self.network.keys()
     }
 
-    /// What it is, in words.
+    /// A description of it.
     #[must_use]
     pub fn describe(&self) -> String {
         match &self.role {
@@ -82,7 +76,7 @@ impl Workload {
         matches!(self.role, Role::Layer { .. })
     }
 
-    /// The key of its runs as a whole: the layer's own, or a name that no layer has.
+    /// The key of its whole runs: the layer's key, or a name that no layer has.
     #[must_use]
     pub fn whole_key(&self) -> LayerKey {
         match &self.role {
@@ -90,96 +84,6 @@ impl Workload {
             Role::Network { .. } => LayerKey(format!("whole-network({})", self.id)),
         }
     }
-}
-
-/// A layer alone as a graph, and an architecture that runs it.
-pub(super) type Witness = (Graph, Arch);
-
-/// Every key that some architecture of the space needs, with the layer alone as a graph and an architecture that has it:
-/// exact where nothing is fused and the choices can be followed ([`keys_that_can_run`]), else searched for.
-///
-/// # Errors
-/// If the space does not lower or a layer cannot stand alone.
-pub fn keys_of_space(
-    space: &Space,
-    runtime: Runtime,
-    rng: &mut ChaCha8Rng,
-) -> Result<BTreeMap<LayerKey, Witness>, EngineError> {
-    let mut keys = BTreeMap::new();
-    let exact = keys_that_can_run(&space.graph);
-    let is_exact = exact.is_some() && !runtime.fuses();
-    for (key, arch) in exact.into_iter().flatten() {
-        if runtime.fuses() || !keys.contains_key(&key) {
-            collect(space, runtime, &arch, &mut keys)?;
-        }
-    }
-    if !is_exact {
-        search_keys(space, runtime, rng, &mut keys)?;
-    }
-    Ok(keys)
-}
-
-/// Changes one choice at a time on random architectures, until whole passes over all choices find nothing new; then draws
-/// architectures until so many in a row have nothing new.
-fn search_keys(
-    space: &Space,
-    runtime: Runtime,
-    rng: &mut ChaCha8Rng,
-    keys: &mut BTreeMap<LayerKey, Witness>,
-) -> Result<(), EngineError> {
-    // Lowering a network takes a thousand times as long as looking at which nodes it runs; one that runs no node in a
-    // new way has no new key. Where layers are fused that does not follow.
-    let mut selector = Selector::new(&space.graph);
-    let mut seen = HashSet::new();
-    let mut has_new_nodes = |arch: &Arch| -> Result<bool, EngineError> {
-        let layers = selector.select(arch).map_err(|e| EngineError::Plan(e.to_string()))?;
-        Ok(layers.iter().filter(|layer| seen.insert((layer.node, layer.operands))).count() > 0)
-    };
-    collect(space, runtime, &space.sample(rng), keys)?;
-    let mut idle_passes = 0;
-    while idle_passes < 2 && !space.choices.is_empty() {
-        let base = space.sample(rng);
-        let mut found = false;
-        for (i, choice) in space.choices.iter().enumerate() {
-            for candidate in 0..choice.candidates.len() {
-                let mut arch = base.clone();
-                arch.0[i] = candidate as u16;
-                if runtime.fuses() || has_new_nodes(&arch)? {
-                    found |= collect(space, runtime, &arch, keys)?;
-                }
-            }
-        }
-        idle_passes = if found { 0 } else { idle_passes + 1 };
-    }
-    // What is fused depends on several choices at a time.
-    let mut idle = 0;
-    for _ in 0..MOST_DRAWN {
-        if idle == IDLE_DRAWN || space.choices.is_empty() {
-            break;
-        }
-        let arch = space.sample(rng);
-        let found = (runtime.fuses() || has_new_nodes(&arch)?) && collect(space, runtime, &arch, keys)?;
-        idle = if found { 0 } else { idle + 1 };
-    }
-    Ok(())
-}
-
-/// Adds the layers that an architecture runs; whether one was new.
-fn collect(
-    space: &Space,
-    runtime: Runtime,
-    arch: &Arch,
-    keys: &mut BTreeMap<LayerKey, Witness>,
-) -> Result<bool, EngineError> {
-    let network = subnet(space, runtime, arch)?;
-    let mut found = false;
-    for layer in network.keyed_layers() {
-        if let Entry::Vacant(entry) = keys.entry(layer.key.clone()) {
-            entry.insert((alone(&network, network.node(layer.node))?, arch.clone()));
-            found = true;
-        }
-    }
-    Ok(found)
 }
 
 /// One workload for each layer alone.
@@ -192,8 +96,8 @@ pub fn layer_workloads(keys: &BTreeMap<LayerKey, Witness>, failed: &BTreeSet<Lay
         .collect()
 }
 
-/// Networks that together hold every usable key at least [`MIN_OCCURRENCES`] times where the space allows it: a balanced
-/// sample first (every candidate of a choice equally often), then networks drawn around the rare keys. Some of them,
+/// Networks that together contain every usable key at least [`MIN_OCCURRENCES`] times if the space allows it. First a
+/// balanced sample (every candidate of a choice equally often), then networks drawn around the rare keys. Some networks,
 /// spread over the range of costs, are anchors.
 ///
 /// # Errors
@@ -232,7 +136,7 @@ pub fn network_workloads(
             if occurrences >= MIN_OCCURRENCES || (occurrences > 0 && pool.networks.len() >= most) {
                 break;
             }
-            // The more draws failed, the closer to the architecture that is known to have the key.
+            // A random variation, small or large, of the architecture that is known to contain the key.
             let mut arch = witness.clone();
             let share = rng.random::<f64>();
             for (selected, choice) in arch.0.iter_mut().zip(&space.choices) {
@@ -250,7 +154,7 @@ pub fn network_workloads(
     Ok(workloads.collect())
 }
 
-/// At most half of a small space, so that networks are left to validate with; every key is covered all the same.
+/// At most half of a small space, so that networks remain for validation. Every key is covered in any case.
 fn most_networks(space: &Space) -> usize {
     (space.networks() / 2_u32).to_string().parse().unwrap_or(usize::MAX).max(MIN_NETWORKS)
 }
@@ -265,7 +169,7 @@ struct Pool<'a> {
 }
 
 impl Pool<'_> {
-    /// Whether the networks are enough for what they weigh.
+    /// Whether the networks fill so much memory that no more are added.
     fn is_large(&self) -> bool {
         let parameters: u64 = self.networks.iter().map(|(_, network)| network.cost().params).sum();
         self.networks.len() >= FEWER_NETWORKS && parameters * ELEMENT_BYTES > MUCH_MEMORY
@@ -275,8 +179,8 @@ impl Pool<'_> {
         self.try_add_with(arch, None)
     }
 
-    /// Adds a network unless it is there already, needs a layer that failed or that the search for keys has missed, or lacks the key
-    /// that is wanted.
+    /// Adds a network, unless it is already in the pool, needs a layer that failed or has no key in `keys`, or lacks the
+    /// wanted key.
     fn try_add_with(&mut self, arch: &Arch, wanted: Option<&LayerKey>) -> Result<(), EngineError> {
         if self.networks.iter().any(|(known, _)| known == arch) {
             return Ok(());
@@ -295,11 +199,7 @@ impl Pool<'_> {
     }
 }
 
-fn subnet(space: &Space, runtime: Runtime, arch: &Arch) -> Result<LoweredNetwork, EngineError> {
-    runtime.subnet(&space.graph, arch).map_err(|e| EngineError::Plan(e.to_string()))
-}
-
-/// For every choice, a shuffled sequence in which each candidate comes equally often.
+/// For every choice, a shuffled sequence that contains each candidate equally often.
 fn balanced(space: &Space, count: usize, rng: &mut ChaCha8Rng) -> Vec<Arch> {
     let mut archs = vec![Arch(Vec::with_capacity(space.choices.len())); count];
     for choice in &space.choices {
@@ -319,21 +219,8 @@ fn spread(networks: &[(Arch, LoweredNetwork)]) -> BTreeSet<usize> {
     evenly(ANCHORS, order.len()).map(|i| order[i]).collect()
 }
 
-/// At most `count` of the places from 0 to `len`, evenly spaced, the first and the last included.
+/// At most `count` indices below `len`, evenly spaced, including the first and the last.
 pub(super) fn evenly(count: usize, len: usize) -> impl Iterator<Item = usize> {
     let count = count.min(len);
     (0..count).map(move |i| i * (len - 1) / (count - 1).max(1))
-}
-
-/// A layer as a graph of its own, with inputs of the shapes it has in `graph`.
-fn alone(graph: &Graph, node: &Node) -> Result<Graph, EngineError> {
-    let build = || {
-        let mut b = GraphBuilder::new();
-        let inputs = graph.input_shapes(node).into_iter().enumerate();
-        let inputs: Vec<NodeId> =
-            inputs.map(|(i, shape)| b.input(&format!("input{i}"), shape.clone())).collect::<Result<_, _>>()?;
-        let layer = b.add("layer", node.op.clone(), &inputs)?;
-        b.build(&[layer])
-    };
-    build().map_err(|e: nasprof_graph::GraphError| EngineError::Plan(e.to_string()))
 }

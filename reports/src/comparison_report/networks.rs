@@ -1,8 +1,9 @@
-//! The same networks by several LUTs: what one device or runtime orders by time, another orders otherwise, and a budget that is kept
-//! on one is not kept on the other.
+//! The same networks by several LUTs: devices or runtimes order networks differently, and a budget that holds on one
+//! may not hold on another.
 
 use maud::{Markup, html};
-use nasprof_base::statistics::{median, spearman, standard_deviation};
+use nasprof_base::ranks::spearman;
+use nasprof_base::statistics::{median, standard_deviation};
 use nasprof_base::text::{count, cut, ms};
 use nasprof_graph::Arch;
 use nasprof_lut::{Estimator, Lut, holdout_networks};
@@ -14,12 +15,12 @@ use crate::page::figure;
 /// Networks drawn, and the seed.
 const NETWORKS: usize = 100;
 const SEED: u64 = 1;
-/// Networks this near to the median count as equally fast.
+/// Networks within this of the median count as equally fast.
 const ALIKE: f64 = 0.02;
-/// Fewest networks that say anything.
+/// Fewest networks for a statement.
 const FEWEST: usize = 10;
 
-/// One chart for each LUT but the first; `None` where the LUTs are not all of this space at its batch.
+/// One chart for each LUT but the first; `None` unless all LUTs are of this space at its batch.
 pub(super) fn networks(luts: &[(String, Lut)], space: &Space) -> Option<Markup> {
     let identity = space.graph.identity();
     let is_of_space = |lut: &Lut| {
@@ -43,7 +44,7 @@ pub(super) fn networks(luts: &[(String, Lut)], space: &Space) -> Option<Markup> 
     })
 }
 
-/// Milliseconds of each network; `None` where the LUT lacks a layer of it.
+/// Milliseconds of each network; `None` if the LUT lacks one of its layers.
 fn estimated(lut: &Lut, space: &Space, archs: &[Arch]) -> Vec<Option<f64>> {
     let estimator = Estimator::new(lut);
     let one = |arch: &Arch| {
@@ -53,7 +54,7 @@ fn estimated(lut: &Lut, space: &Space, archs: &[Arch]) -> Vec<Option<f64>> {
     archs.iter().map(one).collect()
 }
 
-/// Networks by two LUTs.
+/// The same networks by two LUTs.
 #[derive(Debug, Clone, PartialEq)]
 struct Networks<'a> {
     names: [&'a str; 2],
@@ -63,7 +64,7 @@ struct Networks<'a> {
     factor: f64,
     /// Standard deviation of the logarithm of that ratio.
     spread: f64,
-    /// Networks that the first runs in nearly the same time, and the fastest and slowest of them by the second.
+    /// Number of networks that are equally fast by the first, and the fastest and the slowest of them by the second.
     alike: usize,
     alike_ms: [f64; 2],
 }
@@ -154,7 +155,7 @@ mod tests {
         let apart = Networks::of(("a", &first), ("b", &other)).unwrap();
         assert!(apart.rank < 0.9 && apart.spread > 0.05 && apart.alike_ms[1] / apart.alike_ms[0] > 1.15, "{apart:?}");
         assert!(apart.words().contains("Rank correlation 0."), "{}", apart.words());
-        // What one of them cannot tell is left out, and too few say nothing.
+        // Networks without both estimates are left out; too few give no statement.
         let few: Vec<Option<f64>> = (0..40).map(|i| (i < 5).then_some(1.0)).collect();
         assert_eq!(Networks::of(("a", &few), ("b", &same)), None);
     }

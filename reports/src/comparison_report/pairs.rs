@@ -1,7 +1,7 @@
-//! One LUT against the first.
+//! Compares one LUT with the first.
 
 use maud::Markup;
-use nasprof_base::statistics::spearman;
+use nasprof_base::ranks::spearman;
 use nasprof_base::text::{cut, ms, significant};
 use nasprof_lut::{Diff, Lut, diff};
 use nasprof_render::charts::{Guide, Point, Scatter, scatter};

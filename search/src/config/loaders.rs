@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use nasprof_base::text::hex;
 use nasprof_spaces::Space;
 use rand::seq::SliceRandom;
 use sha2::{Digest, Sha256};
@@ -9,21 +10,20 @@ use sha2::{Digest, Sha256};
 use super::training::Batches;
 use super::{ConfigError, DataConfig, Experiment, Training};
 use crate::data::{DataSet, Loader, LoaderOptions, Opened, Purpose, Size, Transform, open, split_stratified, stream};
-use crate::folder::hex;
 
 /// The images of an experiment.
 #[derive(Debug, Clone)]
 pub struct Loaders {
-    /// For the weights: the share of the training images that `train_portion` names.
+    /// For the weights: the `train_portion` of the training images.
     pub train: Loader,
-    /// The other training images: a search judges architectures on them, a training chooses its epoch by them. `None` for
-    /// a training that learns from all.
+    /// The other training images: a search judges architectures on them, a training chooses its best epoch by them. `None`
+    /// for a training that learns from all images.
     pub valid: Option<Loader>,
-    /// The test images, for the end of a training.
+    /// The test images, for the final evaluation of a training.
     pub test: Loader,
-    /// How updates of the weights go over `train`.
+    /// The batches of `train` for updates of the weights.
     pub train_batches: Batches,
-    /// How updates of the architecture go over `valid`.
+    /// The batches of `valid` for updates of the architecture.
     pub valid_batches: Batches,
 }
 
@@ -53,7 +53,7 @@ impl Loaders {
             let options = LoaderOptions {
                 batch_size,
                 batches_per_epoch: (batches.accumulate * batches.steps).min(images.len() / batch_size.max(1)).max(1),
-                // Two streams over the same images must not be in step.
+                // Two streams over the same images need different orders.
                 seed: experiment.seed.wrapping_mul(2).wrapping_add(salt),
                 workers: config.workers,
                 max_corrupt: config.max_corrupt,
@@ -71,7 +71,7 @@ impl Loaders {
         })
     }
 
-    /// SHA-256 of what the images are: classes, labels, and pixels, or of images in files their names and sizes.
+    /// SHA-256 of classes, labels and pixels. For images in files: of names and sizes instead of pixels.
     #[must_use]
     pub fn digest(&self) -> String {
         let mut hasher = Sha256::new();
@@ -81,8 +81,8 @@ impl Loaders {
     }
 }
 
-/// Images to learn from, and the others. Architectures are judged with the statistics of batches of the others, and folders
-/// of images come class by class: so these are shuffled.
+/// Splits into the images to learn from and the others. The others are shuffled: architectures are judged with the
+/// statistics of their batches, and image folders list the images class by class.
 fn split(portion: f64, data: &DataSet, images: &[u32], seed: u64) -> (Vec<u32>, Vec<u32>) {
     let labels: Vec<u32> = images.iter().map(|&i| data.labels()[i as usize]).collect();
     let (first, mut second) = split_stratified(&labels, portion, seed);
@@ -91,7 +91,7 @@ fn split(portion: f64, data: &DataSet, images: &[u32], seed: u64) -> (Vec<u32>, 
     (of(first), of(second))
 }
 
-/// The image that the network takes.
+/// The size of the network's input image.
 fn image_size(space: &Space) -> Result<Size, ConfigError> {
     match space.graph.data_shapes()[..] {
         [shape] if shape.0.len() == 4 && matches!(shape.0[1], 1 | 3) => {

@@ -1,11 +1,12 @@
 //! Experiment files: the description of a search or a training.
 //!
 //! A file has `format_version`, `space`, the tables `[data]`, `[training]` and `[optimizers.…]`, any number of
-//! `[[regularizers]]`, and either `[searcher]` or `[trainer]`. [`Experiment::parse`] reads it; [`Plan::new`] finds
-//! every error that can be found before training starts, and loads the inputs of the training.
+//! `[[regularizers]]`, and either `[searcher]` or `[trainer]`. [`Experiment::parse`] reads it. [`Plan::new`] loads the
+//! inputs, and reports every error that can be found before training starts.
 
 mod budget;
 mod check;
+mod compute;
 mod data;
 mod difference;
 mod error;
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use compute::{Compute, Layout, Precision};
 pub use data::{DataConfig, DataSetKind};
 pub use difference::Difference;
 pub use error::ConfigError;
@@ -34,12 +36,11 @@ pub use network::Network;
 pub use optimizer::{Optimizer, OptimizerKind, Optimizers};
 pub use plan::Plan;
 pub use regularizer::{Quantity, Regularizer, RegularizerKind};
-pub use searcher::{ArchitectureGradient, DartsOrder, Evolution, Judge, Paths, Score, Searcher};
+pub use searcher::{ArchitectureGradient, DartsOrder, Evolution, FinalChoice, Judge, Paths, Score, Searcher};
 pub use trainer::Trainer;
-pub use training::{Batches, Compute, Layout, Precision, Training};
+pub use training::{Batches, Training};
 
-/// An experiment as its file says it, with the defaults filled in. Relative paths are relative to the folder that the
-/// program is started in.
+/// An experiment file, with the defaults filled in. Relative paths are relative to the current directory of the program.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
@@ -47,14 +48,14 @@ pub struct Experiment {
     pub format_version: u32,
     /// Name of a built-in space, or a TOML file.
     pub space: String,
-    /// Everything that is drawn derives from it.
+    /// The seed of every random draw.
     #[serde(default)]
     pub seed: u64,
-    /// The device that the winner is measured on; without it, it is only estimated.
+    /// The device to measure the winner on. Without it, the latency is only estimated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
-    /// A table of trained networks that answers in place of training: the CSV of NAS-Bench-201, or the `networks.parquet` of
-    /// `nasprof train --many`. The cost of trainings is then counted, not spent.
+    /// A table of trained networks that replaces training: the CSV of NAS-Bench-201, or the `networks.parquet` of
+    /// `nasprof train --many`. The search then only counts the cost of its trainings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accuracy_table: Option<PathBuf>,
     /// The images. Left out by searches that need no training.
@@ -63,10 +64,10 @@ pub struct Experiment {
     /// Epochs, batches, loss. Left out by searches that need no training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub training: Option<Training>,
-    /// What updates weights and architecture.
+    /// The optimizers of weights and architecture.
     #[serde(default)]
     pub optimizers: Optimizers,
-    /// What a search has to keep to besides accuracy.
+    /// Limits and costs of a search besides accuracy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub regularizers: Vec<Regularizer>,
     /// How to search.
@@ -78,14 +79,14 @@ pub struct Experiment {
 }
 
 impl Experiment {
-    /// The search of an experiment that names none, but has hard limits and something to train or a table of it: the staged search.
+    /// The default search, for experiments with hard limits and either a training or an accuracy table: the staged search.
     fn usual_searcher(&self) -> Option<Searcher> {
         let limited = self.regularizers.iter().any(|r| r.kind == RegularizerKind::Reject);
         let trains = self.training.is_some() || self.accuracy_table.is_some();
         (self.trainer.is_none() && limited && trains).then(Searcher::staged)
     }
 
-    /// Whether weights are trained: not by searches on scores or on a table.
+    /// Whether it trains weights; searches on scores or on a table do not.
     #[must_use]
     pub fn trains(&self) -> bool {
         self.accuracy_table.is_none() && self.searcher.as_ref().is_none_or(Searcher::trains)

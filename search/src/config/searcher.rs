@@ -1,6 +1,12 @@
 //! Table `[searcher]`: the search algorithm.
 
+mod evolution;
+mod options;
+
 use serde::{Deserialize, Serialize};
+
+pub use evolution::Evolution;
+pub use options::{ArchitectureGradient, DartsOrder, FinalChoice, Judge, Paths, Score};
 
 /// How to search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -11,16 +17,16 @@ pub enum Searcher {
         /// Whether the gradient goes through one step of the weights.
         #[serde(default)]
         order: DartsOrder,
-        /// Whether the architecture is updated before the weights in each iteration, as in the paper; the reference
-        /// does it after.
+        /// Whether each iteration updates the architecture before the weights, as in the paper. The reference updates it
+        /// afterwards.
         #[serde(default)]
         architecture_first: bool,
-        /// The architecture is kept as it is from the step on in which a cell, as it would be deployed, has so many skip
-        /// connections (Liang et al., "DARTS+", which stops at 2). Without it, it is never kept.
+        /// Stops updating the architecture once a cell of the discretised network has this many skip connections (Liang et
+        /// al., "DARTS+", which stops at 2). Default: never.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         stop_at_skips: Option<u32>,
-        /// Probability that a skip connection is left out of a step of the weights (Chen et al., "Progressive DARTS"); those that
-        /// are left in count as much more.
+        /// Probability that a skip connection is dropped in a step of the weights (Chen et al., "Progressive DARTS"). The
+        /// others are scaled up to keep the mean.
         #[serde(default, skip_serializing_if = "is_zero")]
         operation_dropout: f64,
     },
@@ -29,21 +35,21 @@ pub enum Searcher {
         /// Where the gradient of the architecture comes from.
         #[serde(default)]
         gradient: ArchitectureGradient,
-        /// Architectures drawn for one step of REINFORCE, each evaluated on a batch; at most 10,000.
+        /// Architectures sampled for one step of REINFORCE, each evaluated on a batch; at most 10,000.
         #[serde(default = "ten")]
         samples: u32,
-        /// How much of the baseline is the newest mean reward (the reference's 0.9 is the weight of the new value).
+        /// Weight of the newest mean reward in the moving baseline (0.9 in the reference).
         #[serde(default = "nine_tenths")]
         baseline_rate: f64,
     },
-    /// Each candidate of a block is trained equally often, then the trained weights judge architectures (Chu et al.,
+    /// Trains each candidate of a block equally often, then judges architectures with the trained weights (Chu et al.,
     /// "FairNAS").
     Fairnas {
-        /// Networks whose gradients make up one step; without it, as many as the largest block has candidates, which is
-        /// what strict fairness asks for.
+        /// Networks whose gradients are added up in one step. Default: the number of candidates of the largest block, as
+        /// strict fairness requires.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         networks_per_step: Option<u32>,
-        /// Architectures that are drawn and evaluated at the end, each on all validation images; 0 if `evolution` does it. At
+        /// Architectures sampled at the end, each evaluated on all validation images; 0 leaves the choice to `evolution`. At
         /// most 100,000, and no more than the space has.
         #[serde(default)]
         samples: u32,
@@ -53,91 +59,96 @@ pub enum Searcher {
         /// Which paths through the supernet are trained.
         #[serde(default, skip_serializing_if = "Paths::is_fair")]
         paths: Paths,
-        /// Whether each step trains the path with the most MACs, the one with the fewest, and others between them, which all learn
-        /// from the outputs of the first in place of the labels (Yu and Huang, "Universally slimmable networks").
+        /// The sandwich rule: each step trains the path with the most MACs on the labels. The path with the fewest MACs and
+        /// other paths learn from the outputs of the first (Yu and Huang, "Universally slimmable networks").
         #[serde(default, skip_serializing_if = "is_false")]
         sandwich: bool,
-        /// After so many epochs each candidate of the choice that matters most gets weights of its own, for the whole network (Zhao et
-        /// al., "Few-shot NAS"; the choice as Hu et al., "Generalizing few-shot NAS with gradient matching"). Without it, never.
+        /// Splits the supernet after this many epochs: each candidate of one choice gets its own copy of all weights (Zhao
+        /// et al., "Few-shot NAS"). Gradients decide which choice (Hu et al., "Generalizing few-shot NAS with gradient
+        /// matching"). Default: never.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         split_after: Option<u32>,
-        /// Whether the largest path is trained first, in a quarter of the steps, then all kernels, then all depths, then all expansions
-        /// and widths (Cai et al., "Once-for-all").
+        /// Progressive shrinking: trains the largest path in the first quarter of the steps. The next quarters add all
+        /// kernels, then all depths, then all expansions and widths (Cai et al., "Once-for-all").
         #[serde(default, skip_serializing_if = "is_false")]
         progressive_shrinking: bool,
     },
     /// Evolution by a score that needs no training.
     Evolution {
-        /// What counts as better.
+        /// The score to maximise.
         score: Score,
-        /// How it proceeds.
+        /// Settings of the evolution.
         #[serde(default)]
         evolution: Evolution,
     },
-    /// Draws many networks within the budget, drops the worst by scores that need no training, and trains the others by themselves
-    /// in successive halving; the best on validation images of those trained in full is the winner.
+    /// Samples many networks within the budget, drops the worst by scores that need no training, and trains the others one
+    /// by one with successive halving. The winner is the best of the fully trained networks.
     Staged {
-        /// What the search may cost, in trainings of `training.epochs`.
+        /// Maximum cost of the search, in trainings of `training.epochs`.
         #[serde(default = "eight")]
         trainings: f64,
-        /// Networks drawn within the budget.
+        /// Networks sampled within the budget.
         #[serde(default = "five_hundred")]
         draws: u32,
-        /// Scores whose ranks are aggregated: `macs`, `params`, `synflow`, `naswot`, `jacobian_covariance`, `az_expressivity`,
-        /// `az_progressivity`.
+        /// Scores whose ranks are aggregated: `macs`, `params`, `synflow`, `naswot`, `jacobian_covariance`,
+        /// `az_expressivity`, `az_progressivity`.
         #[serde(default = "counts")]
         scores: Vec<String>,
-        /// Epochs after which trainings are judged, ascending. Default: a ninth and a third of all; none where a table answers that
-        /// knows final accuracies only.
+        /// Epochs after which trainings are judged, ascending. Default: a ninth and a third of all epochs; none on a table
+        /// that has only final accuracies.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rungs: Option<Vec<u32>>,
-        /// One in so many networks goes on after a rung.
+        /// After a rung, one in this many networks continues.
         #[serde(default = "three")]
         reduction: u32,
-        /// Networks that are trained in full at least, if as many were drawn.
+        /// Minimum number of fully trained networks, if the search samples that many.
         #[serde(default = "three")]
         finalists: u32,
-        /// What trainings are judged by before their end.
+        /// The measure that judges unfinished trainings.
         #[serde(default)]
         judge: Judge,
+        /// How to pick the winner among the fully trained networks.
+        #[serde(default, skip_serializing_if = "FinalChoice::is_default")]
+        choose: FinalChoice,
     },
-    /// Trains drawn networks by themselves, in full: what every search that trains has to be better than at equal cost.
+    /// Fully trains sampled networks, each on its own: the baseline at equal cost for every search that trains.
     TrainedRandom {
-        /// What the search may cost, in trainings of `training.epochs`.
+        /// Maximum cost of the search, in trainings of `training.epochs`.
         #[serde(default = "eight")]
         trainings: f64,
     },
-    /// Evolution of networks that are each trained by themselves, in full (Real et al., "Regularized evolution").
+    /// Evolution of networks, each fully trained on its own (Real et al., "Regularized evolution").
     RegularizedEvolution {
-        /// What the search may cost, in trainings of `training.epochs`.
+        /// Maximum cost of the search, in trainings of `training.epochs`.
         #[serde(default = "eight")]
         trainings: f64,
         /// Networks alive at a time.
         #[serde(default = "population")]
         population: u32,
-        /// Networks drawn to be parents; the best of them is.
+        /// Networks sampled from the population; the best of them becomes the parent.
         #[serde(default = "three")]
         tournament: u32,
     },
-    /// Climbs from network to neighbour, each trained by itself, in full (White et al., "Exploring the loss landscape").
+    /// Climbs from network to neighbour; each is fully trained on its own (White et al., "Exploring the loss landscape").
     LocalSearch {
-        /// What the search may cost, in trainings of `training.epochs`.
+        /// Maximum cost of the search, in trainings of `training.epochs`.
         #[serde(default = "eight")]
         trainings: f64,
     },
-    /// Independent draws within the budget, evaluated by a score that needs no training: what every other search has to
-    /// be better than.
+    /// Independent samples within the budget, evaluated by a score that needs no training: the baseline for every other
+    /// search.
     Random {
-        /// What counts as better.
+        /// The score to maximise.
         score: Score,
-        /// Architectures evaluated: at most 1,000,000, and no more than the space has.
+        /// Architectures to evaluate: at most 1,000,000, and no more than the space has.
         #[serde(default = "two_thousand")]
         samples: u32,
     },
 }
 
 impl Searcher {
-    /// Architectures that are drawn to be evaluated, under the key `searcher.samples`; `None` if they are drawn step by step.
+    /// The key `searcher.samples`: the number of architectures to sample and evaluate. `None` if the search samples step by
+    /// step.
     #[must_use]
     pub fn samples(&self) -> Option<u32> {
         match self {
@@ -146,7 +157,7 @@ impl Searcher {
         }
     }
 
-    /// The most architectures that are evaluated after the last step.
+    /// Maximum number of architectures evaluated after the last step.
     #[must_use]
     pub fn evaluated_at_the_end(&self) -> u64 {
         match self {
@@ -157,7 +168,7 @@ impl Searcher {
         }
     }
 
-    /// What a search whose networks are trained by themselves may cost, in full trainings; `None` of any other.
+    /// Maximum cost of a search that trains networks one by one, in full trainings; `None` for other searches.
     #[must_use]
     pub fn trainings(&self) -> Option<f64> {
         match self {
@@ -180,6 +191,7 @@ impl Searcher {
             reduction: three(),
             finalists: three(),
             judge: Judge::default(),
+            choose: FinalChoice::default(),
         }
     }
 
@@ -190,152 +202,12 @@ impl Searcher {
     }
 }
 
-/// Which paths through a supernet are trained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Paths {
-    /// Each candidate of a choice equally often (Chu et al., "FairNAS").
-    #[default]
-    Fair,
-    /// Drawn uniformly among those within the limits (Guo et al., "Single path one-shot").
-    WithinBudget,
-}
-
-impl Paths {
-    fn is_fair(&self) -> bool {
-        *self == Self::Fair
-    }
-}
-
 fn is_zero(value: &f64) -> bool {
     *value == 0.0
 }
 
 fn is_false(value: &bool) -> bool {
     !*value
-}
-
-/// How deep the gradient of DARTS goes; in files the number 1 or 2.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(try_from = "u8", into = "u8")]
-pub enum DartsOrder {
-    /// The weights are taken as they are.
-    #[default]
-    First,
-    /// Through one step of the weights, its second derivative by finite differences.
-    Second,
-}
-
-impl TryFrom<u8> for DartsOrder {
-    type Error = String;
-
-    fn try_from(order: u8) -> Result<Self, String> {
-        match order {
-            1 => Ok(Self::First),
-            2 => Ok(Self::Second),
-            _ => Err(format!("order {order} is not 1 or 2")),
-        }
-    }
-}
-
-impl From<DartsOrder> for u8 {
-    fn from(order: DartsOrder) -> Self {
-        match order {
-            DartsOrder::First => 1,
-            DartsOrder::Second => 2,
-        }
-    }
-}
-
-/// Where the gradient of a sampled architecture comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ArchitectureGradient {
-    /// Score function with a moving baseline, as NNabla-NAS' `ProxylessNasSearcher`.
-    #[default]
-    Reinforce,
-    /// Binary gates on two sampled paths (section 3.2.2 of the paper).
-    Gate,
-}
-
-/// What trainings are judged by before their end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Judge {
-    /// The sum of training losses, older epochs counting less: TSE-EMA (Ru et al., "Speedy performance estimation").
-    #[default]
-    TrainingLosses,
-    /// The accuracy on validation images.
-    Validation,
-}
-
-/// A score known without training; it stands in for accuracy because the user says so, and is not one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Score {
-    /// More parameters are better.
-    Params,
-    /// More multiply-accumulates are better.
-    Macs,
-}
-
-/// Evolution by mutation and crossover (Real et al., "Regularized Evolution"; Cai et al., "Once-for-All").
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Evolution {
-    /// Architectures of a generation.
-    #[serde(default = "hundred")]
-    pub population: u32,
-    /// Generations after the first.
-    #[serde(default = "twenty")]
-    pub generations: u32,
-    /// Share of a generation that the next one descends from.
-    #[serde(default = "quarter")]
-    pub parents: f64,
-    /// Share of children that have one parent and mutate; the others have two.
-    #[serde(default = "half")]
-    pub mutated: f64,
-    /// Probability that a choice of a mutating child is drawn anew.
-    #[serde(default = "tenth")]
-    pub mutation: f64,
-}
-
-impl Default for Evolution {
-    fn default() -> Self {
-        Self { population: hundred(), generations: twenty(), parents: quarter(), mutated: half(), mutation: tenth() }
-    }
-}
-
-impl Evolution {
-    /// The most architectures that it scores.
-    #[must_use]
-    pub fn evaluated(&self) -> usize {
-        (self.population as usize).saturating_mul(1 + self.generations as usize)
-    }
-
-    /// What is wrong with it, with the key at fault.
-    pub(super) fn problem(&self, most: u32) -> Option<(&'static str, String)> {
-        if !(2..=most).contains(&self.population) {
-            return Some(("population", format!("{} is not in 2 to {most}", self.population)));
-        }
-        if self.evaluated() > most as usize {
-            let Self { population, generations, .. } = self;
-            let problem = format!(
-                "{generations} generations of {population} after the first are {} architectures, the most are {most}",
-                self.evaluated()
-            );
-            return Some(("generations", problem));
-        }
-        for (key, value) in [("parents", self.parents), ("mutation", self.mutation)] {
-            if !(value > 0.0 && value <= 1.0) {
-                return Some((key, format!("{value} is not in (0, 1]")));
-            }
-        }
-        if !(0.0..=1.0).contains(&self.mutated) {
-            return Some(("mutated", format!("{} is not in [0, 1]", self.mutated)));
-        }
-        None
-    }
 }
 
 fn eight() -> f64 {
@@ -362,28 +234,8 @@ fn ten() -> u32 {
     10
 }
 
-fn twenty() -> u32 {
-    20
-}
-
-fn hundred() -> u32 {
-    100
-}
-
 fn two_thousand() -> u32 {
     2000
-}
-
-fn tenth() -> f64 {
-    0.1
-}
-
-fn quarter() -> f64 {
-    0.25
-}
-
-fn half() -> f64 {
-    0.5
 }
 
 fn nine_tenths() -> f64 {

@@ -1,106 +1,19 @@
 //! Table `[training]`: epochs, batches, loss.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
-/// More are a mistake.
+use super::compute::{Compute, Layout, Precision};
+
+/// Upper limit that catches typing errors.
 const MOST_EPOCHS: u32 = 1_000_000;
-
-/// Where tensors are computed: `auto`, `cpu`, `cuda` (the first GPU) or `cuda:1` (another one).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum Compute {
-    /// The first GPU, or the CPU if there is none.
-    #[default]
-    Auto,
-    /// The CPU.
-    Cpu,
-    /// A GPU, counted from 0 among those that CUDA shows the process.
-    Cuda(u32),
-}
-
-impl fmt::Display for Compute {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Auto => f.write_str("auto"),
-            Self::Cpu => f.write_str("cpu"),
-            Self::Cuda(0) => f.write_str("cuda"),
-            Self::Cuda(index) => write!(f, "cuda:{index}"),
-        }
-    }
-}
-
-impl From<Compute> for String {
-    fn from(compute: Compute) -> Self {
-        compute.to_string()
-    }
-}
-
-impl TryFrom<String> for Compute {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let index = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten();
-        match text.as_str() {
-            "auto" => Ok(Self::Auto),
-            "cpu" => Ok(Self::Cpu),
-            "cuda" => Ok(Self::Cuda(0)),
-            other => other
-                .strip_prefix("cuda:")
-                .and_then(index)
-                .map(Self::Cuda)
-                .ok_or_else(|| format!("`{other}` is none of `auto`, `cpu`, `cuda`, `cuda:1` …")),
-        }
-    }
-}
-
-/// How numbers are rounded in forward and backward passes; weights and their updates are 32-bit floats always.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Precision {
-    /// 32-bit floats throughout.
-    #[default]
-    Float32,
-    /// 32-bit floats whose factors in convolutions and matrix products a GPU rounds to 10 bits of mantissa.
-    Tf32,
-    /// The upper half of 32-bit floats where that is safe.
-    Bfloat16,
-    /// 16-bit floats of IEEE 754 where that is safe, and losses scaled so that small gradients do not vanish.
-    Float16,
-}
-
-/// How images and the kernels of convolutions lie in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Layout {
-    /// Channel by channel (NCHW).
-    #[default]
-    ChannelsFirst,
-    /// Pixel by pixel (NHWC), which some hardware prefers in 16 bits.
-    ChannelsLast,
-}
-
-impl Precision {
-    /// Its name in an experiment.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Float32 => "float32",
-            Self::Tf32 => "tf32",
-            Self::Bfloat16 => "bfloat16",
-            Self::Float16 => "float16",
-        }
-    }
-}
 
 /// Epochs, batches, loss.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Training {
-    /// Passes over the training images, after those of the warm-up: a run has `warm_up_epochs + epochs` in all.
+    /// Passes over the training images after the warm-up. A run has `warm_up_epochs + epochs` in total.
     pub epochs: u32,
-    /// Passes before these, in which a search trains the weights of sampled networks and leaves the architecture alone.
+    /// Passes of the warm-up, in which a search trains only the weights and does not update the architecture.
     #[serde(default)]
     pub warm_up_epochs: u32,
     /// Images of one update of the weights.
@@ -117,7 +30,8 @@ pub struct Training {
     /// `(1 - e) * cross entropy - e * mean log probability`.
     #[serde(default)]
     pub label_smoothing: f64,
-    /// Weight of the auxiliary classifier's loss; above 0 the network gets one. DARTS cells only.
+    /// Weight of the auxiliary classifier's loss. The network has an auxiliary classifier only if it is above 0. DARTS cells
+    /// only.
     #[serde(default)]
     pub auxiliary_weight: f64,
     /// Probability that an edge of a cell is dropped for an image. DARTS cells only.
@@ -126,23 +40,24 @@ pub struct Training {
     /// Where tensors are computed.
     #[serde(default)]
     pub compute: Compute,
-    /// How numbers are rounded.
+    /// Precision of forward and backward passes.
     #[serde(default, skip_serializing_if = "is_default")]
     pub precision: Precision,
-    /// How images and the kernels of convolutions lie in memory.
+    /// Memory layout of images and convolution kernels.
     #[serde(default, skip_serializing_if = "is_default")]
     pub layout: Layout,
-    /// Whether steps that never change are recorded and replayed (CUDA graphs): those of a training, and of the weights in DARTS.
+    /// Whether to record and replay identical steps (CUDA graphs): the steps of a training, and those of the weights in
+    /// DARTS.
     #[serde(default, skip_serializing_if = "is_default")]
     pub cuda_graphs: bool,
     /// Whether a GPU uses only algorithms that give the same bits each time, at some cost in time. A CPU always does.
     #[serde(default, skip_serializing_if = "is_default")]
     pub deterministic: bool,
-    /// Processes that train networks at the same time, in searches that train networks by themselves. What is found does not depend
-    /// on it. Several GPUs are shared among them.
+    /// Processes that train networks at the same time, in searches that train networks one by one. They share the GPUs. The
+    /// result does not depend on their number.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub processes: u32,
-    /// Threads of the computation on the CPU, of each process. Default: all cores.
+    /// CPU threads of each process. Default: all cores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
 }
@@ -159,25 +74,25 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// How a number of images is split into updates and forward passes.
+/// The split of a number of images into updates and forward passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Batches {
     /// Images of a forward pass.
     pub mini_batch: usize,
     /// Forward passes of an update.
     pub accumulate: usize,
-    /// Updates of an epoch; images that do not fill a batch wait for another epoch's order.
+    /// Updates of an epoch. An epoch leaves out the images that do not fill a batch.
     pub steps: usize,
 }
 
 impl Training {
-    /// Epochs of a run: those of the warm-up, and those after it.
+    /// Epochs of a run, including the warm-up.
     #[must_use]
     pub fn all_epochs(&self) -> u32 {
         self.warm_up_epochs.saturating_add(self.epochs)
     }
 
-    /// How updates of the weights go over so many images.
+    /// The batches for updates of the weights on this many images.
     ///
     /// # Errors
     /// The key at fault and what is wrong with it.
@@ -191,13 +106,13 @@ impl Training {
         self.valid_batch_size.unwrap_or(self.batch_size)
     }
 
-    /// How updates of the architecture go over so many images.
+    /// The batches for updates of the architecture on this many images.
     ///
     /// # Errors
     /// As [`Training::batches`].
     pub fn valid_batches(&self, images: usize) -> Result<Batches, (&'static str, String)> {
         let batch = self.valid_batch();
-        // With its own batch size left out, the mini-batch follows the training's as well.
+        // Without a batch size of its own, it also inherits the training's mini-batch.
         let inherited = self.mini_batch.filter(|_| self.valid_batch_size.is_none());
         let mini = self.valid_mini_batch.or(inherited).unwrap_or(batch);
         arithmetic(["valid_batch_size", "valid_mini_batch"], batch, mini, images)
@@ -247,7 +162,7 @@ impl Training {
     }
 }
 
-/// Batches and mini-batches as NNabla-NAS' `Runner` counts them: a batch is a whole number of mini-batches.
+/// Batches and mini-batches as in NNabla-NAS' `Runner`: a batch is a whole number of mini-batches.
 fn arithmetic(
     [batch_key, mini_key]: [&'static str; 2],
     batch: usize,

@@ -1,8 +1,8 @@
-//! The folder of a run: whose it is, and whether it is as the run left it.
+//! The folder of a run: which experiment it belongs to, and whether its files are intact.
 //!
-//! Everything that a run goes on from carries a SHA-256. `checkpoint/state.json` is sealed (it ends with a digest of
-//! itself) and lists the files that the checkpoint stands on; `run.sha256` lists the files of a finished run. A file that is
-//! missing or altered is an error that names it. `log.txt` and `tensorboard/` are for people: no run reads them.
+//! Every file that a run continues from has a SHA-256. `checkpoint/state.json` is sealed (it ends with a digest of itself)
+//! and lists the files that the checkpoint needs; `run.sha256` lists the files of a finished run. A missing or altered file
+//! is an error that names it. `log.txt` and `tensorboard/` are for people: no run reads them.
 
 mod checkpoint;
 mod claim;
@@ -16,5 +16,5 @@ pub use claim::{Claim, claim, claim_sampled};
 pub use error::FolderError;
 pub use manifest::{finished, reopen, write_result};
 pub use part::Part;
-pub(crate) use part::{hex, sha256};
+pub(crate) use part::sha256;
 pub(crate) use sealed::{seal, unseal};

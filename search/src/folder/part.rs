@@ -1,29 +1,30 @@
-//! A file that a run stands on, with its digest.
+//! A file that a run needs, with its digest.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
+use nasprof_base::text::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::FolderError;
 
-/// A file of a run folder as it was at some time. What was appended later does not alter it: a run that was killed between
-/// two files may have left more than its checkpoint knows of.
+/// The content of a file in a run folder at some time. Later appends do not count as changes: a killed run may have written
+/// more than its checkpoint covers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Part {
-    /// Its path below the run folder.
+    /// Its path, relative to the run folder.
     pub file: String,
-    /// Its length then, bytes.
+    /// Its length at that time, in bytes.
     pub bytes: u64,
     /// SHA-256 of these bytes, hexadecimal.
     pub sha256: String,
 }
 
 impl Part {
-    /// A file as it is now.
+    /// The current content of a file.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -34,7 +35,7 @@ impl Part {
         Ok(Self { file: file.to_owned(), bytes, sha256 })
     }
 
-    /// Whether the file still begins with what it was.
+    /// Checks that the file still begins with this content.
     ///
     /// # Errors
     /// If it is missing, unreadable or altered; the error names it.
@@ -52,10 +53,6 @@ impl Part {
 /// SHA-256 of some bytes, hexadecimal.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
-}
-
-pub(crate) fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn digest_of_start(path: &Path, bytes: u64) -> io::Result<String> {

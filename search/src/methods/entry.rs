@@ -1,15 +1,17 @@
-//! What is known of a trained network.
+//! The results of a trained network.
 
 use std::collections::HashMap;
+
+use super::Progress;
 
 /// A trained network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// After each epoch the decayed sum of training losses and the validation accuracy; of a table of final accuracies nothing.
-    pub curve: Vec<(f64, f64)>,
-    /// Share of the validation images that are classified correctly after the last epoch.
+    /// The learning curve, one entry per epoch; empty for a table of final accuracies.
+    pub curve: Vec<Progress>,
+    /// Share of correctly classified validation images after the last epoch.
     pub valid: f64,
-    /// The same of the test images.
+    /// Share of correctly classified test images after the last epoch.
     pub test: f64,
     /// Scores that need no training, higher is better.
     pub scores: HashMap<String, f64>,

@@ -1,16 +1,17 @@
-//! The account of a search: what it looked at, what that cost, and what came out.
+//! The ledger of a search: the networks that it considered, their cost, and the result.
 
 use std::collections::{BTreeMap, HashMap};
 
 use nasprof_graph::Arch;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Candidate, Fate, Fault, Found, MethodError, Networks, Progress, Trainings};
+use super::{Candidate, Fate, Fault, Found, MethodError, Networks, Progress, Trainings, best};
+use crate::config::FinalChoice;
 
-/// Draws for a network that was not looked at yet, before there seem to be no more.
+/// Maximum number of draws for a new network, before the search assumes that there is none.
 const PATIENCE: u32 = 1000;
 
-/// What a search has looked at and paid for.
+/// The networks that a search has considered, and the epochs that it has spent.
 pub struct Ledger<'a> {
     pub(super) networks: &'a mut dyn Networks,
     pub(super) trainings: &'a mut dyn Trainings,
@@ -21,24 +22,24 @@ pub struct Ledger<'a> {
 }
 
 impl<'a> Ledger<'a> {
-    /// Nothing spent of the cost of so many full trainings.
+    /// A ledger with a budget of `cost` full trainings, of which nothing is spent.
     pub(super) fn new(networks: &'a mut dyn Networks, trainings: &'a mut dyn Trainings, cost: f64) -> Self {
-        // A little more, so that 0.1 * 30 epochs are 3.
+        // The small extra makes 0.1 * 30 epochs 3 despite rounding.
         let limit = (cost.max(0.0) * f64::from(trainings.epochs()) + 1e-6) as u64;
         Self { networks, trainings, limit, spent: 0, candidates: Vec::new(), index: HashMap::new() }
     }
 
-    /// Epochs that can still be trained.
+    /// Epochs left in the budget.
     pub(super) fn left(&self) -> u64 {
         self.limit.saturating_sub(self.spent)
     }
 
-    /// Whether one more full training can be paid.
+    /// Whether the budget allows one more full training.
     pub(super) fn affords_one(&self) -> bool {
         self.left() >= u64::from(self.trainings.epochs())
     }
 
-    /// A drawn network that was not looked at before; `None` if there seem to be no more.
+    /// Draws a network that the search has not considered yet; `None` if there seem to be no more.
     pub(super) fn draw_new(&mut self, rng: &mut ChaCha8Rng) -> Result<Option<Arch>, Fault> {
         for _ in 0..PATIENCE {
             match self.networks.draw(rng)? {
@@ -49,12 +50,12 @@ impl<'a> Ledger<'a> {
         Ok(None)
     }
 
-    /// Whether a network was looked at.
+    /// Whether the search has considered a network.
     pub(super) fn knows(&self, arch: &Arch) -> bool {
         self.index.contains_key(arch)
     }
 
-    /// A network that is looked at, and its place.
+    /// Adds a network, if it is new, and returns its index.
     pub(super) fn look(&mut self, arch: &Arch) -> usize {
         let candidates = &mut self.candidates;
         *self.index.entry(arch.clone()).or_insert_with(|| {
@@ -73,7 +74,7 @@ impl<'a> Ledger<'a> {
         Ok(score)
     }
 
-    /// Trains networks until each has had so many epochs; of each how far it is.
+    /// Trains networks until each has `epochs` epochs, and returns the progress of each.
     pub(super) fn train(&mut self, at: &[usize], epochs: u32) -> Result<Vec<Option<Progress>>, Fault> {
         let archs: Vec<Arch> = at.iter().map(|&at| self.candidates[at].arch.clone()).collect();
         for &at in at {
@@ -94,7 +95,8 @@ impl<'a> Ledger<'a> {
         Ok(progress)
     }
 
-    /// Trains one network in full, if that can be paid: its validation accuracy, 0 if the training failed.
+    /// Fully trains one network and returns its validation accuracy, or 0 if the training failed. `None` if the budget does
+    /// not allow it.
     pub(super) fn train_in_full(&mut self, arch: &Arch) -> Result<Option<f64>, Fault> {
         if !self.affords_one() {
             return Ok(None);
@@ -104,12 +106,11 @@ impl<'a> Ledger<'a> {
         Ok(Some(progress.first().copied().flatten().map_or(0.0, |progress| progress.valid)))
     }
 
-    /// The best of the networks that were trained in full; of equal ones the first.
-    pub(super) fn found(mut self) -> Result<Found, MethodError> {
+    /// The result: the best of the fully trained networks.
+    pub(super) fn found(mut self, by: FinalChoice) -> Result<Found, MethodError> {
         let full = self.candidates.iter().enumerate().filter(|(_, c)| c.fate == Fate::Trained);
-        let valid = |candidate: &Candidate| candidate.progress.map_or(0.0, |progress| progress.valid);
-        let best = full.reduce(|a, b| if valid(b.1) > valid(a.1) { b } else { a }).map(|(at, _)| at);
-        let Some(at) = best else {
+        let full: Vec<(usize, Progress)> = full.filter_map(|(at, c)| Some((at, c.progress?))).collect();
+        let Some((at, progress)) = best(&full, by) else {
             let networks = self.candidates.iter().filter(|c| c.fate == Fate::Failed).count();
             return Err(match networks {
                 0 => MethodError::NoNetwork,
@@ -117,7 +118,7 @@ impl<'a> Ledger<'a> {
             });
         };
         self.candidates[at].fate = Fate::Chosen;
-        let (best, valid) = (self.candidates[at].arch.clone(), valid(&self.candidates[at]));
-        Ok(Found { best, valid, epochs: self.spent, candidates: self.candidates })
+        let best = self.candidates[at].arch.clone();
+        Ok(Found { best, valid: progress.valid, epochs: self.spent, candidates: self.candidates })
     }
 }

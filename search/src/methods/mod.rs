@@ -1,12 +1,13 @@
-//! Searches that judge a network by training it by itself: random search, regularised evolution, local search, and the staged
+//! Searches that judge networks by stand-alone training: random search, regularised evolution, local search, and the staged
 //! search.
 //!
-//! All of them see networks through [`Networks`] and trainings through [`Trainings`], pay for every epoch, and end when the
-//! next training would cost more than is left. So they run alike on real trainings and on a table of them, and can be compared at
-//! equal cost.
+//! All of them access networks through [`Networks`] and trainings through [`Trainings`]. They pay for every epoch, and end
+//! when the next training would exceed the budget. So they run in the same way on real trainings and on a table of them, and
+//! can be compared at equal cost.
 
 mod entry;
 mod fate;
+mod final_choice;
 mod ledger;
 mod local;
 mod nasbench201;
@@ -22,14 +23,15 @@ use nasprof_graph::{Arch, Choice};
 use rand_chacha::ChaCha8Rng;
 use thiserror::Error as ThisError;
 
-use crate::config::Searcher;
+use crate::config::{FinalChoice, Searcher};
 pub use entry::Entry;
 
 pub use fate::{Candidate, Fate, write_candidates};
+pub use final_choice::best;
 pub use ledger::Ledger;
 pub use staged::{Rung, Staged, rungs};
 
-/// What keeps networks from being drawn or trained.
+/// An error that prevents drawing or training networks.
 pub type Fault = Box<dyn Error + Send + Sync>;
 
 /// The networks of a space that are within the budget.
@@ -37,32 +39,35 @@ pub trait Networks {
     /// The choices of the space.
     fn choices(&self) -> &[Choice];
 
-    /// One of them, each with the same probability; `None` if none was found in many draws.
+    /// Draws one of them uniformly; `None` if many draws find none.
     ///
     /// # Errors
-    /// A cost that is not known.
+    /// An unknown cost.
     fn draw(&mut self, rng: &mut ChaCha8Rng) -> Result<Option<Arch>, Fault>;
 
     /// Whether a network is one of them.
     ///
     /// # Errors
-    /// As [`Networks::draw`].
+    /// Those of [`Networks::draw`].
     fn admits(&mut self, arch: &Arch) -> Result<bool, Fault>;
 }
 
-/// How far the training of a network is, and what it looks like by then.
+/// The progress of a network's training.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Progress {
     /// Epochs done.
     pub epochs: u32,
-    /// Sum of training losses so far, older epochs counting less (TSE-EMA of Ru et al., NeurIPS 2021); lower is better. `None`
-    /// where only accuracies are known.
+    /// Sum of the training losses so far, with decaying weights for older epochs (TSE-EMA of Ru et al., NeurIPS 2021); lower
+    /// is better. `None` if only accuracies are known.
     pub loss: Option<f64>,
-    /// Share of the validation images that are classified correctly now.
+    /// Share of correctly classified validation images at this point.
     pub valid: f64,
+    /// Mean training loss in the last of these epochs, and mean validation loss after it; `None` if only accuracies are
+    /// known.
+    pub losses: Option<[f64; 2]>,
 }
 
-/// How much an epoch's losses count against those of the epoch after it.
+/// Weight of an epoch's losses relative to the next epoch.
 pub const DECAY: f64 = 0.9;
 
 /// The decayed sum of the epochs' losses: `sum over t of 0.9^(T - t) * loss(t)`.
@@ -71,7 +76,7 @@ pub fn decayed_sum(epochs: impl IntoIterator<Item = f64>) -> f64 {
     epochs.into_iter().fold(0.0, |sum, loss| DECAY * sum + loss)
 }
 
-/// Trains networks by themselves, or knows what would come out.
+/// Trains single networks, or knows the results of such trainings.
 pub trait Trainings {
     /// Epochs of a full training.
     fn epochs(&self) -> u32;
@@ -79,42 +84,42 @@ pub trait Trainings {
     /// Whether a training can be judged before its end.
     fn has_curves(&self) -> bool;
 
-    /// A score that needs no training, higher is better; `None` if the network has none that is a number.
+    /// A score that needs no training, higher is better; `None` if it is not a number for this network.
     ///
     /// # Errors
-    /// A score that is not known.
+    /// An unknown score.
     fn score(&mut self, arch: &Arch, score: &str) -> Result<Option<f64>, Fault>;
 
-    /// Trains each network until it has had so many epochs, from where it is; `None` for a training that failed.
+    /// Continues the training of each network until it has `epochs` epochs; `None` for a failed training.
     ///
     /// # Errors
-    /// Whatever keeps all networks from being trained.
+    /// A failure that affects all networks.
     fn train(&mut self, archs: &[Arch], epochs: u32) -> Result<Vec<Option<Progress>>, Fault>;
 }
 
 /// A method with its settings.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Method {
-    /// Draws networks within the budget and trains each in full.
+    /// Draws networks within the budget and fully trains each.
     Random,
-    /// Regularised evolution (Real et al., AAAI 2019): the best of a few drawn from the population has a mutated child, and the
-    /// oldest dies.
+    /// Regularised evolution (Real et al., AAAI 2019): the best of a few networks drawn from the population gets a mutated
+    /// child, and the oldest network is removed.
     RegularizedEvolution {
         /// Networks of the population.
         population: u32,
-        /// Networks that are drawn to be parents; the best of them is.
+        /// Networks drawn from the population; the best of them becomes the parent.
         tournament: u32,
     },
-    /// Local search (White et al., UAI 2021): neighbours are trained in random order until one is better; where none is, it begins
-    /// anew.
+    /// Local search (White et al., UAI 2021): trains neighbours in random order until one is better. If none is, it restarts
+    /// from a new network.
     LocalSearch,
     /// Cheap scores, then successive halving.
     Staged(Staged),
 }
 
 impl Method {
-    /// The method of an experiment's searcher, for trainings of so many epochs that can be judged before their end or not; `None`
-    /// of searchers that train no single networks.
+    /// The method of an experiment's searcher. `epochs` is the length of a full training, and `has_curves` tells whether
+    /// trainings can be judged before their end. `None` for searchers that do not train single networks.
     #[must_use]
     pub fn of(searcher: &Searcher, epochs: u32, has_curves: bool) -> Option<Self> {
         match searcher {
@@ -123,7 +128,7 @@ impl Method {
             Searcher::RegularizedEvolution { population, tournament, .. } => {
                 Some(Self::RegularizedEvolution { population: *population, tournament: *tournament })
             }
-            Searcher::Staged { draws, scores, rungs, reduction, finalists, judge, .. } => {
+            Searcher::Staged { draws, scores, rungs, reduction, finalists, judge, choose, .. } => {
                 let thirds = [epochs.div_ceil(9), epochs.div_ceil(3)];
                 let mut usual: Vec<u32> = thirds.into_iter().filter(|&rung| has_curves && rung < epochs).collect();
                 usual.dedup();
@@ -134,13 +139,23 @@ impl Method {
                     reduction: *reduction,
                     finalists: *finalists,
                     judge: *judge,
+                    choose: *choose,
                 }))
             }
             _ => None,
         }
     }
 
-    /// Its name, as experiments and tables have it.
+    /// How to pick the winner among the fully trained networks.
+    #[must_use]
+    pub fn final_choice(&self) -> FinalChoice {
+        match self {
+            Self::Staged(settings) => settings.choose,
+            _ => FinalChoice::Accuracy,
+        }
+    }
+
+    /// Its name in experiments and tables.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -152,16 +167,16 @@ impl Method {
     }
 }
 
-/// What a search found.
+/// The result of a search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {
-    /// The network with the best validation accuracy of those trained in full.
+    /// The winner among the fully trained networks.
     pub best: Arch,
-    /// That accuracy.
+    /// Its validation accuracy.
     pub valid: f64,
-    /// Epochs that were trained, over all networks.
+    /// Trained epochs, summed over all networks.
     pub epochs: u64,
-    /// All networks that were looked at, in the order of their first look.
+    /// All networks that the search considered, in the order of their first appearance.
     pub candidates: Vec<Candidate>,
 }
 
@@ -180,9 +195,9 @@ pub enum MethodError {
     /// All trainings failed.
     #[error("no network was trained to its end: all {networks} trainings {at} failed")]
     NoSurvivor {
-        /// How many there were.
+        /// Number of trainings.
         networks: usize,
-        /// Where: of which rung, or in full.
+        /// The stage: a rung, or the full trainings.
         at: String,
     },
     /// The table has no learning curves.
@@ -198,10 +213,10 @@ pub enum MethodError {
     Fault(#[from] Fault),
 }
 
-/// Runs a method at the cost of so many full trainings.
+/// Runs a method with a budget of `cost` full trainings.
 ///
 /// # Errors
-/// As [`MethodError`].
+/// See [`MethodError`].
 pub fn search(
     method: &Method,
     networks: &mut dyn Networks,
@@ -221,5 +236,5 @@ pub fn search(
         Method::LocalSearch => local::search(&mut ledger, seed)?,
         Method::Staged(settings) => staged::search(&mut ledger, settings, seed)?,
     }
-    ledger.found()
+    ledger.found(method.final_choice())
 }

@@ -1,38 +1,42 @@
-//! The staged search: draw many networks, drop the worst by cheap scores, and train the others by successive halving (Jamieson
-//! and Talwalkar, AISTATS 2016).
+//! The staged search: samples many networks, drops the worst by cheap scores, and trains the others by successive halving
+//! (Jamieson and Talwalkar, AISTATS 2016).
+
+use nasprof_base::ranks::ranks;
 
 use super::{Fault, Ledger, MethodError, Progress};
-use crate::config::Judge;
+use crate::config::{FinalChoice, Judge};
 use crate::data::{Purpose, stream};
 
-/// How the staged search proceeds.
+/// Settings of the staged search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Staged {
-    /// Networks that are drawn within the budget.
+    /// Networks sampled within the budget.
     pub draws: u32,
     /// Cheap scores whose ranks are aggregated.
     pub scores: Vec<String>,
-    /// Epochs after which trainings are judged, ascending; none where trainings cannot be judged before their end.
+    /// Epochs after which trainings are judged, ascending; empty if trainings cannot be judged before their end.
     pub rungs: Vec<u32>,
-    /// One in so many networks goes on after a rung.
+    /// After a rung, one in this many networks continues.
     pub reduction: u32,
-    /// Networks that are trained in full at least.
+    /// Minimum number of fully trained networks.
     pub finalists: u32,
-    /// What trainings are judged by.
+    /// The measure that judges unfinished trainings.
     pub judge: Judge,
+    /// How to pick the winner among the fully trained networks.
+    pub choose: FinalChoice,
 }
 
 /// A stage of trainings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rung {
-    /// Networks that take part.
+    /// Number of networks.
     pub networks: usize,
-    /// Epochs that each of them has had at its end.
+    /// Total epochs of each network at the end of the stage.
     pub epochs: u32,
 }
 
-/// The stages of the largest search of at most `draws` networks that costs at most `limit` epochs; the last one trains to
-/// the end, `full` epochs. Without rungs that is the only one.
+/// The stages of the largest search with at most `draws` networks and at most `limit` epochs. The last stage trains to the
+/// end, `full` epochs. Without rungs it is the only stage.
 #[must_use]
 pub fn rungs(settings: &Staged, full: u32, limit: u64) -> Vec<Rung> {
     let stages = |first: usize| {
@@ -66,7 +70,7 @@ fn next(networks: usize, settings: &Staged) -> usize {
     networks.div_ceil(settings.reduction.max(2) as usize).max(networks.min(settings.finalists as usize))
 }
 
-/// Runs it.
+/// Runs the staged search.
 pub(super) fn search(ledger: &mut Ledger<'_>, settings: &Staged, seed: u64) -> Result<(), MethodError> {
     let full = ledger.trainings.epochs();
     if !ledger.trainings.has_curves() && !settings.rungs.is_empty() {
@@ -96,7 +100,7 @@ pub(super) fn search(ledger: &mut Ledger<'_>, settings: &Staged, seed: u64) -> R
             let at = if i + 1 == stages.len() { "in full".to_owned() } else { format!("of rung {}", i + 1) };
             return Err(MethodError::NoSurvivor { networks: entered, at });
         }
-        // Equal ones stay in the order of their ranks.
+        // The sort is stable: equal networks stay in the order of their ranks.
         judged.sort_by(|a, b| a.1.total_cmp(&b.1));
         left = judged.into_iter().map(|(at, _)| at).collect();
     }
@@ -110,8 +114,8 @@ fn badness(progress: &Progress, judge: Judge) -> f64 {
     }
 }
 
-/// The networks from the best to the worst by the sum of the logarithms of their ranks (as AZ-NAS aggregates, Lee and Ham, CVPR
-/// 2024: a bad rank in one score weighs more than a good one in another makes up). A network without a score is the last in it.
+/// Sorts the networks from best to worst by the sum of the logarithms of their ranks, as in AZ-NAS (Lee and Ham, CVPR 2024):
+/// a bad rank in one score outweighs a good rank in another. A network without a score ranks last in it.
 fn by_rank(ledger: &mut Ledger<'_>, drawn: &[usize], scores: &[String]) -> Result<Vec<usize>, Fault> {
     let count = drawn.len() as f64;
     let mut sums = vec![0.0; drawn.len()];
@@ -120,19 +124,10 @@ fn by_rank(ledger: &mut Ledger<'_>, drawn: &[usize], scores: &[String]) -> Resul
         for &at in drawn {
             values.push(ledger.score(at, score)?.unwrap_or(f64::NEG_INFINITY));
         }
-        let mut order: Vec<usize> = (0..drawn.len()).collect();
-        order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
-        let mut start = 0;
-        while start < order.len() {
-            let equal = order[start..].iter().take_while(|&&i| values[i] == values[order[start]]).count();
-            // Equal scores share their mean rank; the worst has 1.
-            let rank = start as f64 + (equal as f64 + 1.0) / 2.0;
-            order[start..start + equal].iter().for_each(|&i| sums[i] += (rank / count).ln());
-            start += equal;
-        }
+        sums.iter_mut().zip(ranks(&values)).for_each(|(sum, rank)| *sum += (rank / count).ln());
     }
     let mut order: Vec<usize> = (0..drawn.len()).collect();
-    // Equal ones stay in the order of their draws.
+    // The sort is stable: equal networks stay in the order of their draws.
     order.sort_by(|&a, &b| sums[b].total_cmp(&sums[a]));
     Ok(order.into_iter().map(|i| drawn[i]).collect())
 }
@@ -143,7 +138,15 @@ mod tests {
 
     fn settings(rungs: &[u32]) -> Staged {
         let scores = vec!["macs".to_owned()];
-        Staged { draws: 500, scores, rungs: rungs.to_vec(), reduction: 3, finalists: 3, judge: Judge::Validation }
+        Staged {
+            draws: 500,
+            scores,
+            rungs: rungs.to_vec(),
+            reduction: 3,
+            finalists: 3,
+            judge: Judge::Validation,
+            choose: FinalChoice::Accuracy,
+        }
     }
 
     #[test]

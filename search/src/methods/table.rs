@@ -1,4 +1,4 @@
-//! Tables of trained networks: they answer for training, in microseconds.
+//! Tables of trained networks, which replace training: a lookup takes microseconds.
 
 use std::collections::HashMap;
 use std::fs;
@@ -14,10 +14,10 @@ use crate::columns::TableError;
 use crate::costs::counts;
 use crate::trials::{Outcome, Record, read_table};
 
-/// Most bytes of a table.
+/// Maximum size of a table in bytes.
 const MAX_BYTES: u64 = 1 << 28;
 
-/// A table that cannot answer for training.
+/// An unusable table.
 #[derive(Debug, Error)]
 pub enum AccuracyTableError {
     /// It cannot be read.
@@ -28,12 +28,12 @@ pub enum AccuracyTableError {
         /// Why.
         source: io::Error,
     },
-    /// It is not what it should be.
+    /// The table has the wrong format.
     #[error("{}: {problem}", path.display())]
     Format {
         /// The table.
         path: PathBuf,
-        /// What is wrong, with the row at fault.
+        /// What is wrong, and the row.
         problem: String,
     },
     /// A table of trained networks that cannot be read.
@@ -41,7 +41,7 @@ pub enum AccuracyTableError {
     Table(#[from] TableError),
 }
 
-/// Trained networks of one space, each once.
+/// Distinct trained networks of one space.
 #[derive(Debug, Clone)]
 pub struct AccuracyTable {
     epochs: u32,
@@ -50,8 +50,8 @@ pub struct AccuracyTable {
 }
 
 impl AccuracyTable {
-    /// Reads a table of a space: the CSV of NAS-Bench-201 with the columns `cell`, `cifar10_valid`, `cifar10_test` and so on, or the
-    /// `networks.parquet` of `nasprof train --many`. A network that was trained with several seeds counts with the first of them.
+    /// Reads a table of a space: the CSV of NAS-Bench-201 with the columns `cell`, `cifar10_valid`, `cifar10_test` and so
+    /// on, or the `networks.parquet` of `nasprof train --many`. Of several trainings of one network, the first one counts.
     ///
     /// # Errors
     /// A file that cannot be read; a row that is missing, repeated or impossible.
@@ -73,10 +73,10 @@ impl AccuracyTable {
         entries.map_err(|problem| AccuracyTableError::Format { path: path.to_owned(), problem })
     }
 
-    /// The table of records, in their order. Failed trainings are left out.
+    /// A table of these records, in their order, without failed trainings.
     ///
     /// # Errors
-    /// A record of another space, trainings of different lengths, accuracies that are none.
+    /// A record of another space, trainings of different lengths, invalid or missing accuracies.
     pub fn of_records(records: &[Record], space: &Space) -> Result<Self, String> {
         let (mut entries, mut length) = (Vec::<(Arch, Entry)>::new(), None);
         for (i, record) in records.iter().enumerate() {
@@ -90,13 +90,13 @@ impl AccuracyTable {
                 continue;
             }
             let mut curve = Vec::with_capacity(epochs.len());
-            for epoch in 1..=epochs.len() {
-                let loss = decayed_sum(epochs[..epoch].iter().map(|epoch| epoch.loss_sum()));
-                let valid = epochs[epoch - 1].valid_accuracy;
+            for (i, epoch) in epochs.iter().enumerate() {
+                let loss = Some(decayed_sum(epochs[..=i].iter().map(|epoch| epoch.loss_sum())));
+                let valid = epoch.valid_accuracy;
                 let valid = valid.ok_or_else(|| about("it was trained without validation images".to_owned()))?;
-                curve.push((loss, valid));
+                curve.push(Progress { epochs: i as u32 + 1, loss, valid, losses: epoch.losses() });
             }
-            let valid = curve.last().map_or(f64::NAN, |&(_, valid)| valid);
+            let valid = curve.last().map_or(f64::NAN, |progress| progress.valid);
             let mut scores: HashMap<String, f64> = record.scores.clone().into_iter().collect();
             scores.insert("params".to_owned(), record.params as f64);
             scores.insert("macs".to_owned(), record.macs as f64);
@@ -105,21 +105,26 @@ impl AccuracyTable {
         Self::new(u32::try_from(length.unwrap_or(0)).map_err(|e| e.to_string())?, entries)
     }
 
-    /// A table of networks that were trained for so many epochs.
+    /// A table of networks that were trained for `epochs` epochs.
     ///
     /// # Errors
-    /// A network that is there twice, an accuracy that is none, no network at all.
+    /// A duplicate network, an invalid accuracy or loss, an empty table.
     pub fn new(epochs: u32, entries: Vec<(Arch, Entry)>) -> Result<Self, String> {
         let mut index = HashMap::new();
         for (at, (arch, entry)) in entries.iter().enumerate() {
             if let Some(first) = index.insert(arch.clone(), at) {
                 return Err(format!("network {}: it is network {} again", at + 1, first + 1));
             }
-            let accuracies = [entry.valid, entry.test].into_iter().chain(entry.curve.iter().map(|&(_, valid)| valid));
+            let accuracies =
+                [entry.valid, entry.test].into_iter().chain(entry.curve.iter().map(|progress| progress.valid));
             if let Some(bad) = accuracies.into_iter().find(|accuracy| !(0.0..=1.0).contains(accuracy)) {
                 return Err(format!("network {}: an accuracy of {bad}", at + 1));
             }
-            if entry.curve.iter().any(|(loss, _)| !loss.is_finite()) {
+            let losses = entry
+                .curve
+                .iter()
+                .flat_map(|progress| progress.loss.into_iter().chain(progress.losses.into_iter().flatten()));
+            if losses.into_iter().any(|loss| !loss.is_finite()) {
                 return Err(format!("network {}: a loss that is no number", at + 1));
             }
         }
@@ -129,7 +134,7 @@ impl AccuracyTable {
         Ok(Self { epochs, entries, index })
     }
 
-    /// Whether it knows how trainings went before their end.
+    /// Whether it has learning curves.
     #[must_use]
     pub fn has_curves(&self) -> bool {
         self.entries.first().is_some_and(|(_, entry)| !entry.curve.is_empty())
@@ -146,14 +151,14 @@ impl AccuracyTable {
         self.entries.iter().map(|(arch, _)| arch)
     }
 
-    /// What is known of a network.
+    /// The entry of a network.
     #[must_use]
     pub fn find(&self, arch: &Arch) -> Option<&Entry> {
         self.index.get(arch).map(|&at| &self.entries[at].1)
     }
 }
 
-/// Parameters and MACs as scores: those of the layers that run.
+/// Adds parameters and MACs as scores, counted over the layers that run.
 fn with_counts(mut entries: Vec<(Arch, Entry)>, space: &Space) -> Result<Vec<(Arch, Entry)>, String> {
     let archs: Vec<Arch> = entries.iter().map(|(arch, _)| arch.clone()).collect();
     let counts = counts(&space.graph, &archs).map_err(|e| e.to_string())?;
@@ -164,7 +169,7 @@ fn with_counts(mut entries: Vec<(Arch, Entry)>, space: &Space) -> Result<Vec<(Ar
     Ok(entries)
 }
 
-/// Trainings that a table answers for.
+/// Trainings that a table replaces.
 #[derive(Debug, Clone, Copy)]
 pub struct TableTrainings<'a>(pub &'a AccuracyTable);
 
@@ -191,10 +196,8 @@ impl Trainings for TableTrainings<'_> {
         let progress = |arch: &Arch| {
             let entry = self.entry(arch)?;
             let point = (epochs as usize).checked_sub(1).and_then(|last| entry.curve.get(last));
-            Ok(Some(match point {
-                Some(&(loss, valid)) => Progress { epochs, loss: Some(loss), valid },
-                None => Progress { epochs, loss: None, valid: entry.valid },
-            }))
+            let last = Progress { epochs, loss: None, valid: entry.valid, losses: None };
+            Ok(Some(point.copied().unwrap_or(last)))
         };
         archs.iter().map(progress).collect()
     }

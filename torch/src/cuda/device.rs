@@ -15,28 +15,22 @@ use nasprof_profiler::protocol::{
     VisitRequest,
 };
 use nasprof_profiler::queued::{Fill, Fills, Queue, Visited, visit};
-use tch::{Kind, Tensor};
 
+use super::canary::Kernels;
 use super::capture::{Captured, StreamHandle};
 use super::runtime::Runtime;
 use super::stream::{GpuNetwork, GpuStream};
 use super::{allocator, allow_tf32, libraries};
 use crate::{Network, Place, VERSION};
 
-/// A network is run until its runs agree before its first timed run, and no longer than this.
+/// Before its first timed run, a network runs until consecutive runs agree, at most this long.
 const WARM_UP: Duration = Duration::from_millis(200);
-/// So many runs in a row agree within so much.
+/// This many consecutive runs must agree to within [`WARM_WITHIN`].
 const WARM_RUNS: usize = 5;
 const WARM_WITHIN: f64 = 0.1;
-/// Timed calls of each fixed kernel, and what one takes at the least.
-const CANARY_SAMPLES: usize = 7;
-const CANARY_NS: u64 = 1_000_000;
-/// Side of the matrices, and elements of the buffer, of the fixed kernels.
-const CANARY_SIDE: i64 = 1024;
-const CANARY_ELEMENTS: i64 = 64 << 20;
-/// Runs queued before they are waited for, while energy is counted.
+/// Number of runs to queue before waiting for them, while energy is measured.
 const RUNS_QUEUED: u64 = 16;
-/// libtorch's allocator hands out multiples of this.
+/// libtorch's allocator allocates multiples of this many bytes.
 const ALLOCATION_BYTES: u64 = 512;
 
 /// A GPU through libtorch.
@@ -45,7 +39,7 @@ pub struct CudaDevice {
     ready: Option<Ready>,
 }
 
-/// What is there after the set-up.
+/// The state after the setup.
 struct Ready {
     seed: u64,
     place: Place,
@@ -58,7 +52,7 @@ struct Ready {
 }
 
 impl CudaDevice {
-    /// The GPU of a back end's name; nothing is loaded yet.
+    /// The GPU that a back end names; loads nothing yet.
     ///
     /// # Errors
     /// If the name is wrong.
@@ -79,7 +73,7 @@ impl CudaDevice {
         Network::build(graph, *seed, *place).map_err(|words| self.failed(words))
     }
 
-    /// Runs a network to its end; the time is the processor's.
+    /// Runs a network to its end; returns the time by the processor's clock.
     fn run_timed(&mut self, network: &mut Network) -> Result<Duration, DeviceError> {
         let start = Instant::now();
         let queue = &mut self.ready()?.queue;
@@ -87,14 +81,15 @@ impl CudaDevice {
         Ok(start.elapsed())
     }
 
-    /// Runs a network until it runs as it will, captures it and keeps it; the nanoseconds of each layer's first call.
+    /// Runs a network until its time is stable, captures it and stores it. Returns the nanoseconds of each layer's first
+    /// call.
     fn prepare(&mut self, workload: u32, mut network: Network) -> Result<Vec<u64>, String> {
         let ready = self.ready().map_err(|e| e.to_string())?;
         let queue = &mut ready.queue;
         let mut first_ns = Vec::new();
         let mut last = Instant::now();
         network.run_with(&mut || {
-            // The first call of each layer to its end, with all that the libraries prepare then.
+            // The time of a layer's first call until its end, including one-time preparation of the libraries.
             queue.wait()?;
             let now = Instant::now();
             first_ns.push(timer::between(last, now));
@@ -109,7 +104,7 @@ impl CudaDevice {
             queue.wait()?;
             runs.push(start.elapsed());
         }
-        // A network that cannot be captured is measured in all other ways.
+        // If a network cannot be captured, all other latencies are still measured.
         let captured = Captured::of(|| network.run_whole()).ok();
         queue.wait()?;
         ready.networks.insert(workload, (GpuNetwork { network, captured }, Fills::default()));
@@ -125,9 +120,9 @@ impl CudaDevice {
         if index >= count {
             return Err(format!("no GPU {index}: CUDA has {count}"));
         }
-        // CUDA numbers GPUs by speed, or as CUDA_VISIBLE_DEVICES says; the driver by their place.
+        // CUDA numbers GPUs by speed or by CUDA_VISIBLE_DEVICES, the driver by bus address.
         let gpu = nvidia::at(&runtime.bus_id(index)?)?;
-        // The processor only queues; one thread does that.
+        // The processor only queues work, which needs one thread.
         affinity::pin_process(&setup.cores)?;
         tch::set_num_interop_threads(1);
         tch::set_num_threads(1);
@@ -137,7 +132,7 @@ impl CudaDevice {
         }
         tch::manual_seed(setup.seed as i64);
         let _guard = tch::no_grad_guard();
-        // Without a stream of its own nothing is captured, and all else is measured.
+        // Without its own stream nothing can be captured, but everything else is measured.
         let own = StreamHandle::own(index);
         let mut queue = Queue::new(GpuStream::new(runtime, index, own.clone().unwrap_or(StreamHandle::DEFAULT))?)?;
         let empty =
@@ -166,19 +161,19 @@ impl CudaDevice {
         let probes = probes::Reader::default();
         let networks = HashMap::new();
         let ready = Ready { seed: setup.seed, place, runtime, gpu, queue, networks, canary, probes };
-        // An event shows half a microsecond (CUDA runtime API, cudaEventElapsedTime).
+        // The resolution of an event is half a microsecond (CUDA runtime API, cudaEventElapsedTime).
         Ok((ready, Fingerprint { facts, virtual_time: false, timer_overhead_ns: timer_overhead_ns.max(500), timings }))
     }
 
-    /// What became of a request that failed: an error of what was asked for or, if the GPU does not work for this process any
-    /// more, the loss of the device.
+    /// The error of a failed request: an error of the request itself or, if the GPU no longer works for this process, a lost
+    /// device.
     fn failed(&self, words: String) -> DeviceError {
         failed(words, self.ready.as_ref().map_or(Ok(()), |ready| ready.runtime.works()))
     }
 }
 
-/// Some errors of CUDA are of one call, such as too little memory. After others, such as a GPU that fell off the bus, every call
-/// of the process fails: no layer is to blame for that.
+/// Some CUDA errors affect only one call, such as too little memory. After others, such as a GPU that fell off the bus,
+/// every call of the process fails, so no layer is to blame.
 fn failed(words: String, works: Result<(), String>) -> DeviceError {
     match works {
         Ok(()) => DeviceError::Refused(words),
@@ -189,7 +184,7 @@ fn failed(words: String, works: Result<(), String>) -> DeviceError {
     }
 }
 
-/// What is computed with, in words: PyTorch allows TensorFloat-32 in convolutions, not in matrix products.
+/// The arithmetic as a fact: PyTorch allows TensorFloat-32 in convolutions, but not in matrix products.
 fn arithmetic(precision: Precision) -> &'static str {
     match precision {
         Precision::Float32 => "float32, TensorFloat-32 in convolutions",
@@ -234,7 +229,7 @@ impl Device for CudaDevice {
         times.map_err(|words| self.failed(words))
     }
 
-    /// The processor's state counts too: it queues.
+    /// Includes the processor's state, because the processor queues the work.
     fn probe(&mut self) -> Result<Probes, DeviceError> {
         let ready = self.ready()?;
         let mut probes = ready.probes.read();
@@ -246,7 +241,7 @@ impl Device for CudaDevice {
     fn memory(&mut self, graph: &Graph) -> Result<Memory, DeviceError> {
         let _guard = tch::no_grad_guard();
         let index = self.target.index;
-        // Work space of the libraries is allocated once and belongs to no network.
+        // The libraries allocate their workspace once; it does not belong to a network.
         let first = {
             let mut network = self.build(graph)?;
             self.run_timed(&mut network)?
@@ -275,7 +270,7 @@ impl Device for CudaDevice {
         let ready = self.ready()?;
         let mut meter = GpuEnergy::of(Rc::clone(&ready.gpu)).map_err(DeviceError::Refused)?;
         let run = |calls| {
-            // Waiting after each would let the GPU idle; not waiting at all would count calls that have not run.
+            // Waiting after each run would leave the GPU idle; not waiting at all would count calls that have not run yet.
             for call in 0..calls {
                 network.run_whole()?;
                 if call % RUNS_QUEUED == RUNS_QUEUED - 1 {
@@ -289,69 +284,11 @@ impl Device for CudaDevice {
     }
 }
 
-/// Whether the last runs agree: what libraries prepare in first runs is done, and the clock is up.
+/// Whether the last runs agree: the libraries have finished their preparation, and the clock has risen.
 fn is_warm(runs: &[Duration]) -> bool {
     let Some(last) = runs.len().checked_sub(WARM_RUNS).map(|first| &runs[first..]) else { return false };
     let (low, high) = (last.iter().min(), last.iter().max());
     low.zip(high).is_some_and(|(low, high)| high.as_secs_f64() <= low.as_secs_f64() * (1.0 + WARM_WITHIN))
-}
-
-/// Two fixed kernels, as on the processor: arithmetic and memory traffic.
-struct Kernels {
-    matrix: Tensor,
-    buffer: Tensor,
-    /// Calls of each that last long enough to be timed.
-    calls: [u32; 2],
-    fills: [Fill; 2],
-}
-
-impl Kernels {
-    fn new(device: tch::Device, queue: &mut Queue<GpuStream>) -> Result<Self, String> {
-        let options = (Kind::Float, device);
-        let matrix = Tensor::f_rand([CANARY_SIDE, CANARY_SIDE], options).map_err(|e| e.to_string())?;
-        let buffer = Tensor::f_zeros([CANARY_ELEMENTS], options).map_err(|e| e.to_string())?;
-        let mut kernels = Self { matrix, buffer, calls: [1, 1], fills: [Fill::default(); 2] };
-        for which in 0..2 {
-            // The first runs prepare.
-            kernels.timed(queue, which)?;
-            let once = kernels.timed(queue, which)?.max(1);
-            kernels.calls[which] = u32::try_from(CANARY_NS.div_ceil(once)).unwrap_or(1).clamp(1, 500);
-        }
-        Ok(kernels)
-    }
-
-    fn timed(&mut self, queue: &mut Queue<GpuStream>, which: usize) -> Result<u64, String> {
-        let Self { matrix, buffer, calls, fills } = self;
-        let ns = queue.timed(
-            &mut fills[which],
-            || Ok(()),
-            |marks| {
-                for _ in 0..calls[which] {
-                    if which == 0 {
-                        drop(matrix.f_mm(matrix).map_err(|e| e.to_string())?);
-                    } else {
-                        let _ = buffer.f_add_scalar_(1.0).map_err(|e| e.to_string())?;
-                    }
-                }
-                marks.mark()
-            },
-        )?;
-        Ok(ns.iter().sum())
-    }
-
-    /// A small run as a graph: whether anything can be captured here.
-    fn capture(&self) -> Result<Captured, String> {
-        Captured::of(|| self.matrix.f_mm(&self.matrix).map(drop).map_err(|e| e.to_string()))
-    }
-
-    fn run(&mut self, queue: &mut Queue<GpuStream>) -> Result<Canary, String> {
-        let mut canary = Canary { compute_ns: Vec::new(), memory_ns: Vec::new() };
-        for _ in 0..CANARY_SAMPLES {
-            canary.compute_ns.push(self.timed(queue, 0)?);
-            canary.memory_ns.push(self.timed(queue, 1)?);
-        }
-        Ok(canary)
-    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! NVIDIA GPUs through libtorch: timing, and loading the CUDA part.
 //!
-//! Times are GPU times between events in its queue. While a network is queued, other work keeps the GPU busy, so it
-//! never waits for the processor: launch overhead is excluded ([`nasprof_profiler::queued`]). The same networks are replayed
-//! as CUDA graphs and called by a program that waits, for the other latencies.
+//! Times are GPU times between events in its queue. While a network is queued, other work keeps the GPU busy, so it never
+//! waits for the processor, and launch overhead is excluded ([`nasprof_profiler::queued`]). For the other latencies, the
+//! same networks are replayed as CUDA graphs, or called by a program that waits for the result.
 
 mod allocator;
+mod canary;
 mod capture;
 mod context;
 mod device;

@@ -1,60 +1,58 @@
-//! A search from start, or checkpoint, to result.
+//! A search from the start, or from a checkpoint, to the result.
+
+mod judge;
+mod outcome;
 
 use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
-use nasprof_graph::passes::{eliminate_dead_code, select as select_arch};
-use nasprof_search::agreement::{self, Agreement, Judged};
 use nasprof_search::config::{ConfigError, Loaders, Plan, Searcher as Searching, Training};
 use nasprof_search::data::Loader;
 use nasprof_search::events::{Judging, RunEvent, Step};
-use nasprof_search::evolution::Budget;
-use nasprof_search::folder::{Claim, FolderError, finished, reopen};
-use nasprof_search::job::{Epochs, Existing, Job, QuantityResult, RunResult, Task};
-use nasprof_search::methods::table::AccuracyTable;
-use nasprof_search::selection::{DiscretizationRule, Selected, select};
-use nasprof_search::winner::Latency;
-use nasprof_spaces::Space;
+use nasprof_search::folder::{Claim, FolderError, finished};
+use nasprof_search::job::{Epochs, Existing, Job, RunResult, Task};
+use nasprof_search::selection::DiscretizationRule;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use self::judge::judge_all;
 use super::checkpoint;
 use super::checkpoint::Of;
-use super::compute::{check_replay, computed_on, place};
+use super::compute::{check_replay, place};
 use super::folder::Folder;
-use super::images::{Updates, take};
+use super::images::Updates;
 use super::progress::{Means, Progress, Row, at_epoch};
 use crate::batch::MiniBatch;
 use crate::error::SearchError;
-use crate::loss::{Score, Tally};
+use crate::loss::Score;
 use crate::place::Place;
 use crate::searchers::Searcher;
 use crate::session::Session;
 use crate::session_state::SessionState;
 
-/// The numbers of a search's checkpoint.
+/// The state in a search's checkpoint, besides the tensors.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct State {
-    /// Epochs done, those of the warm-up included; the checkpoint has them.
+    /// Completed epochs, including the warm-up; the checkpoint stores them.
     #[serde(skip)]
     epochs: u32,
-    /// The values of `training.epochs` that the run was finished with before it was extended.
+    /// Earlier values of `training.epochs`, with which the run finished before it was extended.
     extended_from: Vec<u32>,
     session: SessionState,
     searcher: Value,
     rows: Vec<Row>,
     seconds: f64,
-    /// Where its epochs were computed, in words, each place once.
+    /// The devices of its epochs, in words.
     #[serde(default)]
     computed_on: Vec<String>,
-    /// What the searcher named as the winner when it finished.
+    /// The winner that the searcher named when it finished.
     winner: Option<Arch>,
 }
 
-/// Runs an experiment with a searcher of one's own in place of the one that its file names.
+/// Runs an experiment with a custom searcher instead of the one in its file.
 ///
 /// # Errors
-/// As [`super::run`].
+/// Those of [`super::run`].
 pub fn search_with(
     job: &Job,
     searcher: Box<dyn Searcher>,
@@ -83,7 +81,7 @@ pub(super) fn search(
         let problem = "contains no finished search".to_owned();
         return Err(FolderError::Format { path: job.folder.clone(), problem }.into());
     }
-    // Before the folder becomes that of this experiment: it may name a device that is not there.
+    // Selects the device before it claims the folder: the experiment may name a device that does not exist.
     let place = place(training)?;
     let (folder, claim) =
         Folder::open(&job.folder, &plan.experiment, if factor.is_some() { Existing::Resume } else { job.existing })?;
@@ -154,7 +152,7 @@ impl Run<'_> {
         self.state = State { epochs: loaded.epochs, ..loaded.state };
         if let Claim::Extended { from } = claim {
             self.state.extended_from.push(from);
-            // It is named anew when the longer run is over.
+            // The searcher names a new winner when the longer run is over.
             self.state.winner = None;
         }
         self.folder.table(&self.state.rows)?;
@@ -210,7 +208,7 @@ impl Run<'_> {
         let mut means = Means::default();
         means.curve("learning_rate".to_owned(), self.session.learning_rate());
         for step in 0..steps {
-            // Dropout draws from libtorch's generator; seeded by the step it needs no place in a checkpoint.
+            // Dropout uses libtorch's generator. Seeding it in each step keeps it out of checkpoints.
             tch::manual_seed((self.session.seed() as i64) ^ (i64::from(epoch) << 32 | step as i64));
             let batch = train.next(self.emit)?;
             if warming_up {
@@ -247,7 +245,7 @@ impl Run<'_> {
         means.row(epoch + 1)
     }
 
-    /// After the last step: the searcher may name the winner.
+    /// Called after the last step; the searcher may name the winner.
     fn finish(&mut self) -> Result<Option<Arch>, SearchError> {
         let loader = self.valid;
         let emit = &mut *self.emit;
@@ -276,92 +274,6 @@ impl Run<'_> {
         checkpoint::save(self.folder.path(), &self.of, self.state.epochs, &tensors, &beside, &self.state)?;
         self.folder.epoch(&self.state.rows, &self.epochs(), self.emit)
     }
-
-    /// Judges the networks of a table that are within the limits, and writes down how far that agrees with their own trainings.
-    fn judge(&mut self, table: &std::path::Path) -> Result<RunResult, SearchError> {
-        let space = &self.plan.space;
-        let known = AccuracyTable::read(table, space).map_err(|e| SearchError::Searcher(e.to_string()))?;
-        let archs: Vec<Arch> = known.archs().cloned().collect();
-        let admitted = Budget::new(space, &self.plan.regularizers, |_| 1.0)?.admitted(space, &archs)?;
-        let within: Vec<&Arch> = archs.iter().zip(admitted).filter(|(_, admitted)| *admitted).map(|(a, _)| a).collect();
-        let (wanted, mut progress) = (within.len() as u64, Progress::new(within.len() as u64));
-        let mut judged = Vec::new();
-        for arch in within {
-            let Some(entry) = known.find(arch) else { continue };
-            let score = judge_all(&self.session, arch, self.valid, self.emit)?;
-            let count = |name: &str| entry.scores.get(name).copied().unwrap_or(f64::NAN);
-            judged.push(Judged {
-                arch: ArchFile::new(&space.name, &space.choices, arch),
-                supernet_accuracy: 1.0 - score.error,
-                valid_accuracy: entry.valid,
-                test_accuracy: entry.test,
-                macs: count("macs"),
-                params: count("params"),
-            });
-            if let Some(seconds_left) = progress.step() {
-                (self.emit)(RunEvent::Judging(Judging { judged: judged.len() as u64, wanted, seconds_left }));
-            }
-        }
-        let path = self.folder.path().join(agreement::FILE);
-        let text = serde_json::to_vec_pretty(&Agreement::of(judged)).map_err(|e| SearchError::file(&path, e.into()))?;
-        super::replace(&path, &text)?;
-        let result = finished::<RunResult>(self.folder.path())?;
-        result.ok_or_else(|| FolderError::Missing { path: self.folder.path().join("result.json") }.into())
-    }
-
-    fn select(&self, factor: f64) -> Result<Selected, SearchError> {
-        let probabilities = match &self.state.winner {
-            // The searcher's own winner, unless the limits forbid it.
-            Some(arch) => around(&self.plan.space, arch),
-            None => self.session.distribution().probabilities(),
-        };
-        let limits = self.session.regularizers().limits(|r| if self.plan.is_of_device(r) { factor } else { 1.0 });
-        Ok(select(&self.plan.space, &self.rule, &probabilities, &limits)?)
-    }
-
-    fn result(&mut self, factor: f64) -> Result<RunResult, SearchError> {
-        let selected = self.select(factor)?;
-        let space = &self.plan.space;
-        let score = judge_all(&self.session, &selected.arch, self.valid, self.emit)?;
-        let values = self.session.regularizers().values(&selected.arch)?;
-        let settings: Vec<_> = self.session.regularizers().settings().collect();
-        let network = select_arch(&space.graph, &selected.arch)
-            .map_err(|e| SearchError::Searcher(e.to_string()))
-            .map(|graph| eliminate_dead_code(&graph))?;
-        let cost = network.cost();
-        let arch = ArchFile::new(&space.name, &space.choices, &selected.arch);
-        let result = RunResult {
-            format_version: 1,
-            arch: Some(arch),
-            latency: Latency::new(self.plan, &values, factor),
-            feasible: selected.feasible,
-            repaired: selected.repaired,
-            accuracy: 1.0 - score.error,
-            accuracy_of: format!("{} validation images, with the weights of the supernet", score.images),
-            accuracy_images: Some(score.images),
-            computed_on: computed_on(&self.state.computed_on),
-            epochs: Some(self.epochs()),
-            training: None,
-            quantities: settings
-                .iter()
-                .zip(&values)
-                .map(|(s, &estimated)| QuantityResult {
-                    quantity: s.quantity.name().to_owned(),
-                    kind: s.kind.name().to_owned(),
-                    limit: s.limit(),
-                    estimated,
-                })
-                .collect(),
-            params: cost.params,
-            macs: cost.macs,
-            seconds: self.state.seconds,
-            seed: self.plan.experiment.seed,
-        };
-        reopen(self.folder.path())?;
-        self.folder.picture(space, &selected.arch, &self.session.distribution().probabilities())?;
-        self.folder.result(&result)?;
-        Ok(result)
-    }
 }
 
 fn arch_step(
@@ -377,31 +289,4 @@ fn arch_step(
         means.curve(name, value);
     }
     Ok(())
-}
-
-fn judge_all(
-    session: &Session<'_>,
-    arch: &Arch,
-    loader: &Loader,
-    emit: &mut dyn FnMut(RunEvent),
-) -> Result<Score, SearchError> {
-    let mut tally = Tally::default();
-    for batch in loader.in_order() {
-        let mini = take(&batch?, session.net().device(), emit)?;
-        tally = tally.and(session.judge_later(arch, &[mini])?);
-        if tally.is_full() {
-            tally.score()?;
-        }
-    }
-    tally.score()
-}
-
-/// A distribution that prefers one architecture and treats all else alike.
-fn around(space: &Space, arch: &Arch) -> Vec<Vec<f64>> {
-    let row = |(choice, &selected): (&nasprof_graph::Choice, &u16)| {
-        let n = choice.candidates.len();
-        let other = 0.1 / n as f64;
-        (0..n).map(|k| if k == usize::from(selected) { 1.0 - other * (n - 1) as f64 } else { other }).collect()
-    };
-    space.choices.iter().zip(&arch.0).map(row).collect()
 }

@@ -1,11 +1,11 @@
-//! Searches whose networks are trained by themselves, from start, or journal, to result.
+//! Searches that train networks one by one, from the start, or from a journal, to the result.
 
 use std::collections::HashMap;
 
 use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
 use nasprof_graph::runtime::Runtime;
-use nasprof_search::config::{ConfigError, LoadedRegularizer, Plan, Searcher};
+use nasprof_search::config::{ConfigError, FinalChoice, LoadedRegularizer, Plan, Searcher};
 use nasprof_search::events::RunEvent;
 use nasprof_search::evolution::Budget;
 use nasprof_search::folder::{Claim, finished};
@@ -21,7 +21,7 @@ use super::single::Settings;
 use super::trials::Trials;
 use crate::error::SearchError;
 
-/// Draws for a network within the budget, before it seems to be met by none.
+/// Maximum number of draws for a network within the budget.
 const PATIENCE: u32 = 20_000;
 
 /// The networks of a space that are within a budget.
@@ -56,8 +56,7 @@ impl Networks for Within<'_> {
     }
 }
 
-/// Runs the search. With a factor the LUT's latencies are multiplied by it, and another winner is chosen among the networks that
-/// were trained.
+/// Runs the search. A `factor` multiplies the LUT's latencies and selects another winner among the trained networks.
 pub(super) fn search(
     plan: &Plan,
     job: &Job,
@@ -95,7 +94,7 @@ pub(super) fn search(
     let mut found = found.map_err(|error| SearchError::Searcher(error.to_string()))?;
     let again = |r: &LoadedRegularizer| if plan.is_of_device(r) { factor.unwrap_or(1.0) } else { 1.0 };
     let budget = Budget::new(&plan.space, &plan.regularizers, again)?;
-    let feasible = choose(&mut found.candidates, &budget)?;
+    let feasible = choose(&mut found.candidates, method.final_choice(), &budget)?;
     let chosen = found.candidates.iter().find(|candidate| candidate.fate == Fate::Chosen);
     let (best, valid) = chosen.map_or((found.best.clone(), found.valid), |candidate| {
         (candidate.arch.clone(), candidate.progress.map_or(0.0, |progress| progress.valid))
@@ -140,29 +139,28 @@ pub(super) fn search(
     Ok(result)
 }
 
-/// Marks the best network of those trained in full that are within the budget; whether there is one. Where there is none, that with
-/// the least of the first quantity is marked.
-fn choose(candidates: &mut [Candidate], budget: &Budget<'_>) -> Result<bool, SearchError> {
-    let mut best: Option<(usize, bool, f64)> = None;
+/// Marks the best fully trained network within the budget as the winner. If there is none, marks the one with the smallest
+/// first quantity and returns `false`.
+fn choose(candidates: &mut [Candidate], by: FinalChoice, budget: &Budget<'_>) -> Result<bool, SearchError> {
+    let (mut within, mut least) = (Vec::new(), None::<(usize, f64)>);
     for (at, candidate) in candidates.iter().enumerate() {
+        let Some(progress) = candidate.progress else { continue };
         if !matches!(candidate.fate, Fate::Trained | Fate::Chosen) {
             continue;
         }
-        let within = budget.values(&candidate.arch)?.is_some();
-        let merit = if within {
-            candidate.progress.map_or(0.0, |progress| progress.valid)
-        } else {
-            -budget.quantities(&candidate.arch)?.first().copied().unwrap_or(0.0)
-        };
-        let is_better = best.is_none_or(|(_, was_within, most)| (within, merit) > (was_within, most));
-        if is_better {
-            best = Some((at, within, merit));
+        if budget.values(&candidate.arch)?.is_some() {
+            within.push((at, progress));
+        }
+        let quantity = budget.quantities(&candidate.arch)?.first().copied().unwrap_or(0.0);
+        if least.is_none_or(|(_, least)| quantity < least) {
+            least = Some((at, quantity));
         }
     }
-    let Some((at, within, _)) = best else { return Ok(false) };
+    let best = methods::best(&within, by).map(|(at, _)| at);
+    let Some(at) = best.or(least.map(|(at, _)| at)) else { return Ok(false) };
     for candidate in candidates.iter_mut().filter(|candidate| candidate.fate == Fate::Chosen) {
         candidate.fate = Fate::Trained;
     }
     candidates[at].fate = Fate::Chosen;
-    Ok(within)
+    Ok(best.is_some())
 }

@@ -1,76 +1,31 @@
-//! Real trainings for searches whose networks are trained by themselves.
+//! Real trainings for searches that train networks one by one.
 //!
-//! `trials.jsonl` gets a line for every epoch of every network, after its checkpoint is on disk. A search that is resumed runs
-//! again from its start: whatever the journal has is answered from there, so it asks for the same trainings in the same order, and
-//! goes on with the first that is not there.
+//! `trials.jsonl` gets a line for every epoch of every network, after its checkpoint is on disk. A resumed search runs again
+//! from its start and takes known results from the journal. So it requests the same trainings in the same order, and
+//! continues with the first one that the journal lacks.
 
-use std::collections::{BTreeMap, HashMap};
+mod events;
+mod processes;
+
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use nasprof_graph::Arch;
 use nasprof_search::config::Plan;
 use nasprof_search::events::{RunEvent, Step};
 use nasprof_search::folder::{FolderError, Part};
-use nasprof_search::job::{Existing, Job, Task};
 use nasprof_search::methods::{Fault, Progress as Trained, Trainings, decayed_sum};
 use nasprof_search::trials::{Epoch, Journal, Trial};
-use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
+use self::events::{Checkpoint, Event, Known};
 use super::checkpoint::{read_tensors, write_tensors};
 use super::progress::Progress;
 use super::single::{Restore, Settings};
 use super::trial::Training;
-use super::workers::{News, in_processes};
 use crate::error::SearchError;
-use crate::scale::LossScale;
 
 const JOURNAL: &str = "trials.jsonl";
-
-/// A line of the journal.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum Event {
-    /// What the trainings are of: the first line.
-    Of { space: String, images: String },
-    /// Scores of a network at initialisation.
-    Scores { arch: Arch, scores: BTreeMap<String, f64> },
-    /// An epoch of a network, with the checkpoint after it. Networks that are trained at the same time come in any order, so each
-    /// has its number; journals of versions before have none, and their networks are numbered as they come.
-    Epoch {
-        arch: Arch,
-        #[serde(default)]
-        number: Option<usize>,
-        epoch: Epoch,
-        checkpoint: Checkpoint,
-    },
-    /// A training that cannot go on.
-    Failed {
-        arch: Arch,
-        #[serde(default)]
-        number: Option<usize>,
-        problem: String,
-    },
-}
-
-/// A network's tensors and the numbers beside them.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Checkpoint {
-    tensors: Part,
-    optimizer_steps: u64,
-    optimizer_updates: Vec<(String, u64)>,
-    loss_scale: Option<LossScale>,
-}
-
-/// What is known of a network.
-#[derive(Default)]
-struct Known {
-    scores: Option<BTreeMap<String, f64>>,
-    epochs: Vec<Epoch>,
-    checkpoint: Option<Checkpoint>,
-    failed: bool,
-}
 
 /// Trainings of an experiment's networks, in its run folder.
 pub(super) struct Trials<'a> {
@@ -78,17 +33,17 @@ pub(super) struct Trials<'a> {
     settings: Settings<'a>,
     device: Device,
     folder: PathBuf,
-    /// `None` in a process that trains one network for another process, which keeps the journal.
+    /// `None` in a worker process: its parent keeps the journal.
     journal: Option<Journal>,
     known: HashMap<Arch, Known>,
-    /// The numbers of the networks whose training was begun, from 1: they name the checkpoints.
+    /// The numbers of the networks whose training has begun, from 1. They name the checkpoints.
     begun: HashMap<Arch, usize>,
     progress: Progress,
     emit: &'a mut dyn FnMut(RunEvent),
 }
 
 impl<'a> Trials<'a> {
-    /// Opens the journal of a run folder, or begins it. `cost` is the number of epochs that the search may train.
+    /// Opens or creates the journal of a run folder. `cost` is the number of epochs that the search may train.
     pub(super) fn open(
         plan: &'a Plan,
         folder: &Path,
@@ -110,8 +65,7 @@ impl<'a> Trials<'a> {
         Ok(trials)
     }
 
-    /// The same in a process that trains one network for another: the journal is read, and what would be appended is emitted as
-    /// [`RunEvent::Record`].
+    /// As [`Trials::open`], in a worker process: it only reads the journal, and emits new lines as [`RunEvent::Record`].
     pub(super) fn of_worker(
         plan: &'a Plan,
         folder: &Path,
@@ -143,7 +97,8 @@ impl<'a> Trials<'a> {
         })
     }
 
-    /// Takes over what a journal has, which must be of this space and of images with this digest; how many epochs that are.
+    /// Reads the events of a journal, which must belong to this space and to images with this digest. Returns the number of
+    /// epochs.
     fn learn(&mut self, events: Vec<Event>, digest: &str) -> Result<u64, SearchError> {
         let path = self.folder.join(JOURNAL);
         let identity = self.plan.space.graph.identity();
@@ -172,18 +127,18 @@ impl<'a> Trials<'a> {
         Ok(done)
     }
 
-    /// The number of a network, the one that it was given or the next one.
+    /// The number of a network; a new network gets the `given` number or the next free one.
     pub(super) fn number(&mut self, arch: &Arch, given: Option<usize>) -> usize {
         let next = self.begun.values().max().map_or(1, |last| last + 1);
         *self.begun.entry(arch.clone()).or_insert(given.unwrap_or(next))
     }
 
-    /// Whether a network has had so many epochs, or cannot have them.
+    /// Whether a network has `epochs` epochs or has failed.
     fn is_done(&self, arch: &Arch, epochs: u32) -> bool {
         self.known.get(arch).is_some_and(|known| known.failed || known.epochs.len() as u32 >= epochs)
     }
 
-    /// Writes an event down, or hands it to the process that does.
+    /// Appends an event to the journal, or sends it to the process that keeps the journal.
     fn append(&mut self, event: &Event) -> Result<(), SearchError> {
         match &mut self.journal {
             Some(journal) => Ok(journal.append(event)?),
@@ -195,7 +150,7 @@ impl<'a> Trials<'a> {
         }
     }
 
-    /// The checkpoint of a network after its last epoch, below the run folder.
+    /// The checkpoint of a network after its last epoch, relative to the run folder.
     pub(super) fn weights(&self, arch: &Arch) -> Option<&Part> {
         Some(&self.known.get(arch)?.checkpoint.as_ref()?.tensors)
     }
@@ -222,7 +177,7 @@ impl<'a> Trials<'a> {
         Ok(training)
     }
 
-    /// Trains a network until it has had so many epochs.
+    /// Trains a network until it has `epochs` epochs; `None` if the training failed.
     pub(super) fn train_one(&mut self, arch: &Arch, epochs: u32) -> Result<Option<Trained>, SearchError> {
         let mut training = None;
         while !self.is_done(arch, epochs) {
@@ -243,11 +198,12 @@ impl<'a> Trials<'a> {
         let Some(known) = known else { return Ok(None) };
         let trained = &known.epochs[..(epochs as usize).min(known.epochs.len())];
         let Some(last) = trained.last() else { return Ok(None) };
-        let loss = decayed_sum(trained.iter().map(Epoch::loss_sum));
-        Ok(Some(Trained { epochs, loss: Some(loss), valid: last.valid_accuracy.unwrap_or(0.0) }))
+        let loss = Some(decayed_sum(trained.iter().map(Epoch::loss_sum)));
+        let valid = last.valid_accuracy.unwrap_or(0.0);
+        Ok(Some(Trained { epochs, loss, valid, losses: last.losses() }))
     }
 
-    /// One epoch more, with its checkpoint and its line in the journal.
+    /// Trains one more epoch, and writes its checkpoint and its line in the journal.
     fn epoch(&mut self, arch: &Arch, number: usize, training: &mut Training<'a>) -> Result<(), SearchError> {
         let (epoch, all) = (training.epochs + 1, self.settings.training.epochs);
         let (progress, mut told) = (&mut self.progress, None);
@@ -283,7 +239,7 @@ impl<'a> Trials<'a> {
         self.record(Event::Epoch { arch: arch.clone(), number: Some(number), epoch: done, checkpoint })
     }
 
-    /// Writes down what became of a training, and says so.
+    /// Records an event of a training and reports it.
     fn record(&mut self, event: Event) -> Result<(), SearchError> {
         self.append(&event)?;
         let all = self.settings.training.epochs;
@@ -296,7 +252,7 @@ impl<'a> Trials<'a> {
                 network.epochs.push(epoch);
                 let before = network.checkpoint.replace(checkpoint);
                 if let Some(before) = before.filter(|_| keeps) {
-                    // One that stays takes space and does no harm.
+                    // A remaining file only takes space.
                     let _ = std::fs::remove_file(self.folder.join(before.tensors.file));
                 }
                 if keeps {
@@ -312,30 +268,6 @@ impl<'a> Trials<'a> {
             Event::Of { .. } | Event::Scores { .. } => {}
         }
         Ok(())
-    }
-
-    /// Trains networks in processes of their own, several at the same time.
-    fn train_in_processes(&mut self, archs: &[Arch], epochs: u32, at_once: usize) -> Result<(), SearchError> {
-        let left: Vec<&Arch> = archs.iter().filter(|arch| !self.is_done(arch, epochs)).collect();
-        let jobs: Vec<Job> = left
-            .into_iter()
-            .map(|arch| {
-                let number = self.number(arch, None);
-                let task = Task::TrainOne { arch: arch.clone(), number, epochs };
-                let (experiment, folder) = (self.plan.experiment.clone(), self.folder.clone());
-                Job { task, experiment, folder, existing: Existing::Resume }
-            })
-            .collect();
-        in_processes(jobs, at_once, &mut |news| match news {
-            News::Record(record) => {
-                let event = serde_json::from_value(record).map_err(|e| SearchError::Searcher(e.to_string()))?;
-                self.record(event)
-            }
-            News::Line(line) => {
-                self.tell(line);
-                Ok(())
-            }
-        })
     }
 
     fn tell(&mut self, line: String) {

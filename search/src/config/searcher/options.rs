@@ -1,0 +1,102 @@
+//! Options of searchers that take a single word as their value.
+
+use serde::{Deserialize, Serialize};
+
+/// Which paths through a supernet are trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Paths {
+    /// Each candidate of a choice equally often (Chu et al., "FairNAS").
+    #[default]
+    Fair,
+    /// Drawn uniformly among those within the limits (Guo et al., "Single path one-shot").
+    WithinBudget,
+}
+
+impl Paths {
+    pub(super) fn is_fair(&self) -> bool {
+        *self == Self::Fair
+    }
+}
+
+/// Order of the gradient in DARTS; 1 or 2 in files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub enum DartsOrder {
+    /// Treats the weights as constant.
+    #[default]
+    First,
+    /// Differentiates through one step of the weights; finite differences give the second derivative.
+    Second,
+}
+
+impl TryFrom<u8> for DartsOrder {
+    type Error = String;
+
+    fn try_from(order: u8) -> Result<Self, String> {
+        match order {
+            1 => Ok(Self::First),
+            2 => Ok(Self::Second),
+            _ => Err(format!("order {order} is not 1 or 2")),
+        }
+    }
+}
+
+impl From<DartsOrder> for u8 {
+    fn from(order: DartsOrder) -> Self {
+        match order {
+            DartsOrder::First => 1,
+            DartsOrder::Second => 2,
+        }
+    }
+}
+
+/// Estimator of the gradient of a sampled architecture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ArchitectureGradient {
+    /// Score function with a moving baseline, as NNabla-NAS' `ProxylessNasSearcher`.
+    #[default]
+    Reinforce,
+    /// Binary gates on two sampled paths (section 3.2.2 of the paper).
+    Gate,
+}
+
+/// The measure that judges unfinished trainings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Judge {
+    /// The sum of training losses, older epochs counting less: TSE-EMA (Ru et al., "Speedy performance estimation").
+    #[default]
+    TrainingLosses,
+    /// The accuracy on validation images.
+    Validation,
+}
+
+/// How to pick the winner among the fully trained networks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FinalChoice {
+    /// By validation accuracy.
+    #[default]
+    Accuracy,
+    /// By the sum of two ranks: of the mean validation loss, and of the mean training loss in the last epoch. Falls back to
+    /// the accuracy if any loss is unknown.
+    Losses,
+}
+
+impl FinalChoice {
+    pub(super) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A score that needs no training. The user chooses it as a substitute for accuracy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Score {
+    /// More parameters are better.
+    Params,
+    /// More multiply-accumulates are better.
+    Macs,
+}

@@ -1,0 +1,74 @@
+//! Networks judged with the weights of the supernet.
+
+use std::path::Path;
+
+use nasprof_graph::Arch;
+use nasprof_graph::arch::ArchFile;
+use nasprof_search::agreement::{self, Agreement, Judged};
+use nasprof_search::data::Loader;
+use nasprof_search::events::{Judging, RunEvent};
+use nasprof_search::evolution::Budget;
+use nasprof_search::folder::{FolderError, finished};
+use nasprof_search::job::RunResult;
+use nasprof_search::methods::table::AccuracyTable;
+
+use super::super::images::take;
+use super::super::progress::Progress;
+use super::super::replace;
+use super::Run;
+use crate::error::SearchError;
+use crate::loss::{Score, Tally};
+use crate::session::Session;
+
+impl Run<'_> {
+    /// Judges the networks of a table that are within the limits, and writes how well this agrees with their stand-alone
+    /// trainings.
+    pub(super) fn judge(&mut self, table: &Path) -> Result<RunResult, SearchError> {
+        let space = &self.plan.space;
+        let known = AccuracyTable::read(table, space).map_err(|e| SearchError::Searcher(e.to_string()))?;
+        let archs: Vec<Arch> = known.archs().cloned().collect();
+        let admitted = Budget::new(space, &self.plan.regularizers, |_| 1.0)?.admitted(space, &archs)?;
+        let within: Vec<&Arch> = archs.iter().zip(admitted).filter(|(_, admitted)| *admitted).map(|(a, _)| a).collect();
+        let (wanted, mut progress) = (within.len() as u64, Progress::new(within.len() as u64));
+        let mut judged = Vec::new();
+        for arch in within {
+            let Some(entry) = known.find(arch) else { continue };
+            let score = judge_all(&self.session, arch, self.valid, self.emit)?;
+            let count = |name: &str| entry.scores.get(name).copied().unwrap_or(f64::NAN);
+            judged.push(Judged {
+                arch: ArchFile::new(&space.name, &space.choices, arch),
+                supernet_accuracy: 1.0 - score.error,
+                valid_accuracy: entry.valid,
+                test_accuracy: entry.test,
+                macs: count("macs"),
+                params: count("params"),
+            });
+            if let Some(seconds_left) = progress.step() {
+                (self.emit)(RunEvent::Judging(Judging { judged: judged.len() as u64, wanted, seconds_left }));
+            }
+        }
+        let path = self.folder.path().join(agreement::FILE);
+        let text = serde_json::to_vec_pretty(&Agreement::of(judged)).map_err(|e| SearchError::file(&path, e.into()))?;
+        replace(&path, &text)?;
+        let result = finished::<RunResult>(self.folder.path())?;
+        result.ok_or_else(|| FolderError::Missing { path: self.folder.path().join("result.json") }.into())
+    }
+}
+
+/// The score of an architecture on all images of a loader.
+pub(super) fn judge_all(
+    session: &Session<'_>,
+    arch: &Arch,
+    loader: &Loader,
+    emit: &mut dyn FnMut(RunEvent),
+) -> Result<Score, SearchError> {
+    let mut tally = Tally::default();
+    for batch in loader.in_order() {
+        let mini = take(&batch?, session.net().device(), emit)?;
+        tally = tally.and(session.judge_later(arch, &[mini])?);
+        if tally.is_full() {
+            tally.score()?;
+        }
+    }
+    tally.score()
+}
