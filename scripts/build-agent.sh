@@ -18,8 +18,8 @@ case $triple in
   armv7-unknown-linux-gnueabihf) architecture=armv7 gcc=arm-linux-gnueabihf-gcc packages=(gcc-arm-linux-gnueabihf libc6-dev-armhf-cross) ;;
   riscv64gc-unknown-linux-gnu) architecture=riscv64 gcc=riscv64-linux-gnu-gcc packages=(gcc-riscv64-linux-gnu libc6-dev-riscv64-cross) ;;
   *)
-    echo "error: TARGET=${triple:-} is not known" >&2
-    echo "hint: one of aarch64-unknown-linux-gnu, armv7-unknown-linux-gnueabihf, riscv64gc-unknown-linux-gnu; any other board can build its own (docs/agents.md)" >&2
+    echo "error: TARGET=${triple:-}: unknown target" >&2
+    echo "hint: use one of aarch64-unknown-linux-gnu, armv7-unknown-linux-gnueabihf, riscv64gc-unknown-linux-gnu; any other board can build its own (docs/agents.md)" >&2
     exit 2
     ;;
 esac
@@ -48,7 +48,7 @@ debian_rust() {
   local cache
   cache=$(cache_folder cross NASPROF_CROSS_CACHE)
   if [ ! -x "$cache/rustc.sh" ]; then
-    has dpkg-deb && has apt-get || { echo "error: rustup has no library for $triple, and this is no Debian" >&2; exit 1; }
+    has dpkg-deb && has apt-get || { echo "error: rustup has no standard library for $triple, and this is not Debian" >&2; exit 1; }
     dpkg -s libllvm22 >/dev/null 2>&1 || need libllvm22
     rm -rf "$cache.part" && mkdir -p "$cache.part"
     (
@@ -75,7 +75,7 @@ if [ -d "$(rustc --print target-libdir --target "$triple")" ] || { has rustup &&
   std=()
 else
   RUSTC=$(debian_rust)
-  echo "building Rust's library for $triple as well: rustup does not offer it here" >&2
+  echo "building Rust's standard library for $triple: rustup does not provide it" >&2
   # The sources are an unstable way to get a stable library; the agent itself uses nothing unstable.
   export RUSTC RUSTC_BOOTSTRAP=1
   target=$target/cross

@@ -18,7 +18,7 @@ bench() { cargo bench --locked --no-run -p nasprof-train --bench "$1" 2>&1 | tee
 
 if [ "${1:-}" = --pack ]; then
   folder=${2:?"the folder to pack into"}
-  [ -e "$here/../Cargo.toml" ] || { echo "error: --pack is of a checkout, which builds the programs" >&2; exit 1; }
+  [ -e "$here/../Cargo.toml" ] || { echo "error: --pack needs a checkout of the repository" >&2; exit 1; }
   mkdir -p "$folder"
   folder=$(realpath "$folder")
   cd "$here/.."

@@ -78,4 +78,4 @@ ssh -q -i "$work/user" -p "$port" -o UserKnownHostsFile="$work/known" root@127.0
 cd "$work"
 "$nasprof" measure --device emulated --space mobilenet-cifar10 -o lut.parquet
 "$nasprof" lut check lut.parquet
-echo "EMULATED by qemu: the agent for aarch64 works over SSH; no time of this run means anything" >&2
+echo "EMULATED by qemu: the agent for aarch64 works over SSH; the times of this run are meaningless" >&2

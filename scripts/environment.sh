@@ -18,7 +18,7 @@ cache_folder() {
   local home
   if [ -n "${2:-}" ] && named "$2"; then return; fi
   if ! home=$(absolute XDG_CACHE_HOME); then
-    home=$(absolute HOME) || { echo "error: HOME names no folder: it must be an absolute path" >&2; return 1; }
+    home=$(absolute HOME) || { echo "error: HOME must be an absolute path" >&2; return 1; }
     home=$home/.cache
   fi
   printf '%s\n' "$home/nasprof/$1"

@@ -18,7 +18,7 @@ case $architecture in
   x86_64 | aarch64) ;;
   *)
     echo "error: there is no Python package of ONNX Runtime for $architecture" >&2
-    echo "hint: build the library there, and name its folder with \`onnxruntime\` of the device file" >&2
+    echo "hint: build the library on the board, and set \`onnxruntime\` in the device file to its folder" >&2
     exit 2
     ;;
 esac

@@ -58,7 +58,7 @@ if [ -z "$found" ] || [ "$(printf '%s\n' "$rust" "$found" | sort -V | head -n 1)
   if has rustup; then
     echo "hint: rustup update stable" >&2
   else
-    echo "hint: get rustup from https://rustup.rs, it installs cargo: curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh" >&2
+    echo "hint: install cargo with rustup (https://rustup.rs): curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh" >&2
   fi
   exit 1
 fi

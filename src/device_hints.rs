@@ -4,7 +4,7 @@ use nasprof_devices::{ClockStep, CommandError, DeviceFileError, LinkError, Step}
 
 /// A wrong answer is not recorded, so a good agent can go on.
 pub(crate) const BROKEN_AGENT: &str = "check with `nasprof devices check` that `agent`, `agent_on_board` or \
-    NASPROF_AGENT is nasprof's agent; --resume then continues, since the wrong reply was not recorded";
+    NASPROF_AGENT is nasprof's agent; then continue with --resume: the wrong reply was not recorded";
 
 /// What stands between us and a device.
 pub(crate) fn link_hint(error: &LinkError) -> String {
@@ -23,15 +23,15 @@ pub(crate) fn link_hint(error: &LinkError) -> String {
         }
         LinkError::ChangedHostKey { name, .. } => {
             return format!(
-                "another machine answers, or somebody intercepts the connection; if the board was reinstalled: \
-                 ssh-keygen -R '{name}', then confirm the new key"
+                "if the board was reinstalled: ssh-keygen -R '{name}', then confirm the new key; otherwise another \
+                 machine answers, or somebody intercepts the connection"
             );
         }
         LinkError::RevokedHostKey { .. } => "the key may be compromised; create a new host key on the host",
         LinkError::Login { user, host, .. } => {
             return format!(
-                "put your public key into ~{user}/.ssh/authorized_keys on {host}, as `ssh-copy-id` does; which key is \
-                 shown, `identity_file` of the device file or IdentityFile of ~/.ssh/config says"
+                "put your public key into ~{user}/.ssh/authorized_keys on {host} with `ssh-copy-id`; `identity_file` \
+                 in the device file or IdentityFile in ~/.ssh/config selects the key"
             );
         }
         LinkError::Key { .. } => {
@@ -43,43 +43,45 @@ pub(crate) fn link_hint(error: &LinkError) -> String {
         }
         LinkError::NoAgent { architecture, .. } => {
             return format!(
-                "`make agent TARGET=…` builds one, `agent = PATH` in the device file names one, and `agent_on_board` \
-                 one that was built on the board; architecture: {architecture}"
+                "build one with `make agent TARGET=…`, or name one in the device file: `agent` on this machine, \
+                 `agent_on_board` on the board; architecture: {architecture}"
             );
         }
         LinkError::WrongAgent { .. } => {
-            "`agent` of the device file, or NASPROF_AGENT, names another one; `make build` builds one with libtorch for \
-             this machine, `make agent TARGET=…` a light one for a board"
+            "name another agent with `agent` in the device file or NASPROF_AGENT; `make build` builds one with \
+             libtorch for this machine, `make agent TARGET=…` a light one for a board"
         }
         LinkError::NoLibrary { architecture, .. } => {
             return format!(
-                "`scripts/install-onnxruntime.sh {architecture}` here gets it, to be uploaded once; or `pip install onnxruntime` \
-                 on the board; or `onnxruntime` in the device file names its folder on the board"
+                "run `scripts/install-onnxruntime.sh {architecture}` here or `pip install onnxruntime` on the board, \
+                 or set `onnxruntime` in the device file to the library's folder on the board"
             );
         }
         LinkError::WrongLibrary { .. } => {
-            "NASPROF_ONNXRUNTIME or the cache of scripts/install-onnxruntime.sh has the library; remove it there, and run the script \
-             with the board's architecture"
+            "remove the library (NASPROF_ONNXRUNTIME or the cache of scripts/install-onnxruntime.sh), and run the \
+             script with the board's architecture"
         }
         LinkError::Board { step, problem } => board_hint(*step, problem),
-        LinkError::InUse { .. } => "wait for the other measurement; --resume continues a started one",
+        LinkError::InUse { .. } => "wait for the other measurement; continue a started one with --resume",
         LinkError::Version { .. } => {
-            "build both of the same commit: `make build` here; `agent_on_board` of the device file names one that was \
-             built on the board, NASPROF_AGENT and `agent` one on this machine"
+            "build both from the same commit: `make build` on this machine; `agent_on_board`, `agent` or NASPROF_AGENT \
+             may name an old agent"
         }
         LinkError::PowerMode { wanted, .. } => {
             return format!(
-                "--lock-clocks sets it on a Jetson and restores it afterwards; by hand: `sudo nvpmodel -m NUMBER` there, \
-                 with the number of {wanted} in /etc/nvpmodel.conf (it may want a reboot); or change power_mode"
+                "use --lock-clocks, which sets the mode on a Jetson and restores it afterwards; or run `sudo nvpmodel \
+                 -m NUMBER` there with the number of {wanted} in /etc/nvpmodel.conf (may need a reboot); or change \
+                 power_mode"
             );
         }
         LinkError::Clocks { what: ClockStep::Keep, .. } => {
-            "no clock was changed; make room there, or name another folder with XDG_STATE_HOME, or leave out --lock-clocks"
+            "free disk space there, set XDG_STATE_HOME to another folder, or leave out --lock-clocks; no clock was \
+             changed"
         }
         LinkError::Clocks { what: ClockStep::Read | ClockStep::Restore, copy, .. } => {
             return format!("set the device's clocks to the values in that file, then remove {}", copy.display());
         }
-        LinkError::Lost(_) => "--resume continues the measurement; everything so far is kept",
+        LinkError::Lost(_) => "continue with --resume; the measurement so far is kept",
         LinkError::Protocol(_) => BROKEN_AGENT,
     };
     text.to_owned()
@@ -89,15 +91,13 @@ pub(crate) fn link_hint(error: &LinkError) -> String {
 pub(crate) fn command_hint(error: &CommandError) -> &'static str {
     match error {
         CommandError::NoProgram(_) => {
-            "`run` of [command] in the device file names the program; over SSH its whole path may be needed"
+            "check the program in `run` of [command] in the device file; over SSH it may need its full path"
         }
         CommandError::Failed { .. } => {
-            "run it by hand on the device; `run` of [command] in the device file has its arguments"
+            "run the command by hand on the device, with the arguments in `run` of [command] in the device file"
         }
-        CommandError::Deadline { .. } => {
-            "raise `deadline_seconds` of [command] in the device file, or mend the command"
-        }
-        CommandError::Printed { .. } => "have the program print less",
+        CommandError::Deadline { .. } => "raise `deadline_seconds` of [command] in the device file, or fix the command",
+        CommandError::Printed { .. } => "make the program print less",
         CommandError::Output { .. } => {
             "`run`, `profile_format` and `times_format` of [command] in the device file must fit the program; \
              docs/commands.md shows each format"
@@ -110,23 +110,23 @@ pub(crate) fn command_hint(error: &CommandError) -> &'static str {
 fn board_hint(step: Step, problem: &str) -> &'static str {
     match step {
         Step::Start if problem.contains("shared librar") => {
-            "`libtorch` of the device file names the folder of libtorch_cpu.so on the board"
+            "set `libtorch` in the device file to the folder of libtorch_cpu.so on the board"
         }
         Step::Start if problem.contains("lock file") => {
             "remove it on the board, or name another folder with `work_folder` of the device file"
         }
         Step::Start => {
-            "does the program start there by hand? `agent_on_board` of the device file names it, else it is in \
-             `work_folder`, from which programs must be allowed to run"
+            "start the agent by hand on the board: it is at `agent_on_board` of the device file, else in \
+             `work_folder`, which must allow programs to run"
         }
-        Step::WorkFolder => "`work_folder` of the device file names it; choose one that this account may write to",
+        Step::WorkFolder => "set `work_folder` in the device file to a folder that this account may write to",
         Step::Upload | Step::UploadLibrary | Step::UploadModel => {
-            "`work_folder` of the device file names the folder; `df` on the board shows where there is room"
+            "check the free space with `df` on the board, or set `work_folder` in the device file to another folder"
         }
-        Step::Command => "`power_mode_command` of the device file is run by `sh` on the device",
+        Step::Command => "check `power_mode_command` in the device file; `sh` on the device runs it",
         Step::PowerMode => {
-            "`power_mode_command` of the device file must print the mode on the device; mend it, or remove it together \
-             with `power_mode`"
+            "fix `power_mode_command` in the device file, which must print the mode on the device, or remove it \
+             together with `power_mode`"
         }
     }
 }

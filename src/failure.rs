@@ -73,7 +73,7 @@ impl Failure {
         match self.exit {
             Exit::DeviceLost => self.hint("run the same command again"),
             Exit::BrokenAgent => {
-                self.hint("`nasprof devices check` looks at the agent; then run the same command again")
+                self.hint("check the agent with `nasprof devices check`, then run the same command again")
             }
             _ => self,
         }

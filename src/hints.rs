@@ -10,8 +10,8 @@ use nasprof_spaces::SpaceError;
 use crate::exit::{Exit, of_io};
 
 /// What to do with the profile of a model where a LUT is needed.
-pub(crate) const PROFILE_HINT: &str = "`nasprof lut show`, `nasprof lut diff` and `nasprof report` take it; `nasprof measure --space` makes \
-    a LUT of a space";
+pub(crate) const PROFILE_HINT: &str = "use it with `nasprof lut show`, `nasprof lut diff` or `nasprof report`, or \
+    make a LUT of a space with `nasprof measure --space`";
 
 /// What to do with a run folder; `None` where the message says all.
 pub(crate) fn folder_hint(error: &FolderError) -> Option<&'static str> {
@@ -21,23 +21,27 @@ pub(crate) fn folder_hint(error: &FolderError) -> Option<&'static str> {
     Some(match error {
         FolderError::File { .. } | FolderError::InUse { .. } => return None,
         FolderError::Occupied { finished: true, differences, .. } if differences.is_empty() => {
-            "--resume shows its result, --overwrite runs anew; -o names another folder"
+            "--resume shows its result, --overwrite starts again; -o names another folder"
         }
         FolderError::Occupied { differences, .. } if differences.is_empty() => {
             "--resume continues it, --overwrite starts again; -o names another folder"
         }
         FolderError::Occupied { finished: true, differences, .. } if only_epochs(differences) => {
-            "--resume goes on from the finished run if there are more epochs; -o names another folder"
+            "--resume extends the finished run if there are more epochs; -o names another folder"
         }
-        FolderError::Unfinished { .. } => "--resume it with its own number of epochs; a finished run can be extended",
-        FolderError::OtherConfig { .. } => "restore config.toml, or run anew with --overwrite",
-        FolderError::Missing { .. } | FolderError::Altered { .. } => "restore the file, or run anew with --overwrite",
-        FolderError::Unsealed { .. } => "`nasprof report FOLDER` still shows what is there; --overwrite runs anew",
+        FolderError::Unfinished { .. } => "finish it first: --resume with its own number of epochs; then extend it",
+        FolderError::OtherConfig { .. } => "restore config.toml, or start again with --overwrite",
+        FolderError::Missing { .. } | FolderError::Altered { .. } => {
+            "restore the file, or start again with --overwrite"
+        }
+        FolderError::Unsealed { .. } => {
+            "view the existing files with `nasprof report FOLDER`, or start again with --overwrite"
+        }
         FolderError::Occupied { .. }
         | FolderError::OtherExperiment { .. }
         | FolderError::OtherLut { .. }
         | FolderError::OtherData { .. }
-        | FolderError::Format { .. } => "name another folder with -o, or run anew with --overwrite",
+        | FolderError::Format { .. } => "name another folder with -o, or start again with --overwrite",
     })
 }
 
@@ -61,9 +65,7 @@ pub(crate) fn arch_hint(error: &ArchError) -> String {
             format!("`nasprof space sample {expected} -n 1` prints an architecture of that space")
         }
         ArchError::List => {
-            "`nasprof estimate` reads several architectures, one on each line, from a file that ends in \
-            .jsonl: `jq -c '.[]' FILE.json > FILE.jsonl`"
-                .to_owned()
+            "for `nasprof estimate`, write one architecture per line: `jq -c '.[]' FILE.json > FILE.jsonl`".to_owned()
         }
         ArchError::Syntax(_) | ArchError::Cut(_) => {
             "`nasprof space sample SPACE -n 1` prints an architecture file".to_owned()
@@ -90,9 +92,9 @@ pub(crate) fn journal_hint(error: &JournalError) -> &'static str {
 /// What helps where ONNX Runtime, or who asks it, refuses a model.
 pub(crate) fn model_hint(problem: &str) -> &'static str {
     let hints = [
-        ("open sizes", "--input-shape NAME=1x3x224x224 gives an input's sizes"),
-        ("cannot have the shape", "--input-shape NAME=1x3x224x224 gives an input's sizes"),
-        ("have to be given", "--input FILE.npz has values for the inputs, from numpy.savez"),
+        ("open sizes", "set the sizes with --input-shape NAME=1x3x224x224"),
+        ("cannot have the shape", "set the sizes with --input-shape NAME=1x3x224x224"),
+        ("have to be given", "pass values for the inputs with --input FILE.npz, written by numpy.savez"),
         ("has no input", "check the names with --input-shape and in --input"),
     ];
     let known = hints.iter().find(|(words, _)| problem.contains(words));
@@ -107,15 +109,18 @@ pub(crate) fn onnx_runtime_hint(problem: &str) -> Option<&'static str> {
     let hints = [
         (
             "found no libonnxruntime",
-            "scripts/install-onnxruntime.sh gets it for this machine; `pip install onnxruntime` on a board",
+            "run scripts/install-onnxruntime.sh on this machine, or `pip install onnxruntime` on a board",
         ),
-        ("precision float16 with", "--backend onnxruntime:cuda computes in float16; processors have float32 and int8"),
-        ("precision int8 with", "--backend onnxruntime is the processor"),
-        ("precision bfloat16 with", "--precision float16 on a GPU; --backend torch has bfloat16"),
-        ("precision float32-strict with", "--precision float32"),
+        (
+            "precision float16 with",
+            "use --backend onnxruntime:cuda for float16; the processor supports float32 and int8",
+        ),
+        ("precision int8 with", "use --backend onnxruntime, which runs on the processor"),
+        ("precision bfloat16 with", "use --precision float16 on a GPU, or --backend torch for bfloat16"),
+        ("precision float32-strict with", "use --precision float32"),
         (
             "takes networks channels-first",
-            "--layout channels-first: the runtime chooses the layout of each kernel by itself",
+            "use --layout channels-first; the runtime chooses the layout of each kernel itself",
         ),
     ];
     hints.iter().find(|(words, _)| problem.contains(words)).map(|(_, hint)| *hint)
@@ -125,7 +130,7 @@ pub(crate) fn onnx_runtime_hint(problem: &str) -> Option<&'static str> {
 pub(crate) fn trained_hint(error: &TrainedError) -> Option<String> {
     let hint = match error {
         TrainedError::Table(_) => {
-            "`accuracy_table` names the CSV of NAS-Bench-201, or the networks.parquet of `nasprof train --many`"
+            "set `accuracy_table` to the CSV of NAS-Bench-201 or the networks.parquet of `nasprof train --many`"
         }
         TrainedError::Budget { .. } => "raise the limit, or train networks within it with `nasprof train --many`",
         TrainedError::Config(error) => return error.hint(),

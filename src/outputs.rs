@@ -55,8 +55,8 @@ impl Outputs {
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
         if let Some(ending) = ending.filter(|ending| !endings.is_empty() && !endings.contains(&ending.as_str())) {
             let wanted: Vec<String> = endings.iter().map(|ending| format!(".{ending}")).collect();
-            return Err(about(&format!("the ending `.{ending}` is not {}", wanted.join(" or ")))
-                .hint("name the file by its format"));
+            return Err(about(&format!("the extension `.{ending}` is not {}", wanted.join(" or ")))
+                .hint("use an extension of the format"));
         }
         check_replaceable(path).map_err(|error| match error.kind() {
             io::ErrorKind::IsADirectory => about("is a folder").hint("name a file in it"),

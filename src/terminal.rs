@@ -111,7 +111,7 @@ pub(crate) fn print_own(text: &str) -> Result<(), Failure> {
 fn to_stdout(text: &str) -> Result<(), Failure> {
     match writeln!(stdout(), "{text}") {
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
-        result => result.map_err(|e| Failure::internal(format!("cannot write to the standard output: {e}"))),
+        result => result.map_err(|e| Failure::internal(format!("cannot write to stdout: {e}"))),
     }
 }
 

@@ -53,7 +53,7 @@ fn supervise_here(claim: &[OsString]) -> io::Result<()> {
     let claim = match claim {
         [] => None,
         [file, token, owner] => Some(Claim { file: file.into(), token: text(token), owner: text(owner) }),
-        _ => return Err(io::Error::other("a claim is LOCK TOKEN OWNER")),
+        _ => return Err(io::Error::other("supervise takes LOCK TOKEN OWNER, or nothing")),
     };
     supervise::supervise(claim.as_ref())
 }

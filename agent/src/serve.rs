@@ -47,7 +47,7 @@ pub fn serve(
 
 fn farewell(root: &Path) -> Reply {
     if clocks::is_left(root) {
-        return Reply::Failed { error: "the clocks are not back yet".to_owned() };
+        return Reply::Failed { error: "the clocks are not restored yet".to_owned() };
     }
     Reply::Bye
 }
@@ -66,7 +66,7 @@ fn answer(
         (Request::RestoreClocks { copy }, _) => {
             clocks::restore(root, &copy).map(|restored| Reply::ClocksRestored { restored }).map_err(refused)
         }
-        (Request::Configure(_), Some(_)) => Err(DeviceError::Refused("this agent is configured already".to_owned())),
+        (Request::Configure(_), Some(_)) => Err(DeviceError::Refused("this agent is already configured".to_owned())),
         // A device whose setup failed is dropped, because nothing may run on it.
         (Request::Configure(setup), none) => {
             open(&setup.backend).map_err(DeviceError::Refused).and_then(|mut opened| {

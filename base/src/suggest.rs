@@ -55,7 +55,7 @@ fn in_numbers(message: &str) -> String {
         "u8" => "a whole number from 0 to 255",
         "u16" => "a whole number from 0 to 65535",
         "u32" => "a whole number from 0 to 4294967295",
-        "u64" | "usize" => "a whole number from 0 on",
+        "u64" | "usize" => "a whole number of at least 0",
         "i64" => "a whole number",
         "f32" | "f64" => "a number",
         _ => return message.to_owned(),

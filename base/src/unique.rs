@@ -28,7 +28,7 @@ impl<'de, V: Deserialize<'de>> Visitor<'de> for Names<V> {
         let mut map = BTreeMap::new();
         while let Some((name, value)) = access.next_entry::<String, V>()? {
             if map.contains_key(&name) {
-                return Err(A::Error::custom(format!("`{name}` stands twice")));
+                return Err(A::Error::custom(format!("`{name}` appears twice")));
             }
             map.insert(name, value);
         }

@@ -19,7 +19,7 @@ pub enum LinkError {
     },
     /// A connection that ended or stalled before the SSH handshake was over. The server is busy or just starting, the link
     /// was cut, or the program is not an SSH server.
-    #[error("the connection to {address} ended before the SSH handshake was over: {problem}")]
+    #[error("the connection to {address} ended during the SSH handshake: {problem}")]
     Handshake {
         /// Host and port.
         address: String,
@@ -139,7 +139,7 @@ pub enum LinkError {
         seconds: Option<u64>,
     },
     /// Agent and host have different versions or protocols.
-    #[error("the agent has version {agent}, nasprof {host}; they must be equal")]
+    #[error("version mismatch: the agent has version {agent}, nasprof has {host}")]
     Version {
         /// Version and protocol of the agent.
         agent: String,
@@ -147,7 +147,7 @@ pub enum LinkError {
         host: String,
     },
     /// Clocks that a measurement left changed cannot be restored, or no copy of the clocks can be stored.
-    #[error("clocks of the device, as they were, in {copy}: {what}: {problem}")]
+    #[error("the copy of the device's clocks in {copy} {what}: {problem}")]
     Clocks {
         /// What was being done.
         what: ClockStep,
@@ -194,7 +194,7 @@ pub enum Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::WorkFolder => "make the work folder",
+            Self::WorkFolder => "create the work folder",
             Self::Upload => "upload the agent",
             Self::UploadLibrary => "upload the library",
             Self::UploadModel => "upload the model",
@@ -219,7 +219,7 @@ pub enum ClockStep {
 impl fmt::Display for ClockStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Keep => "cannot be kept",
+            Self::Keep => "cannot be stored",
             Self::Read => "cannot be read",
             Self::Restore => "cannot be restored",
         })
@@ -248,14 +248,18 @@ impl LinkError {
 }
 
 fn certificates(certified: &bool) -> &'static str {
-    if *certified { " (a certificate authority is known for it, but certificates are not supported)" } else { "" }
+    if *certified {
+        " (a certificate authority is known for this host, but certificates are not supported)"
+    } else {
+        ""
+    }
 }
 
 fn since(seconds: &Option<u64>) -> String {
     seconds.map_or_else(String::new, |s| match s {
-        0..120 => format!(" since {s} s"),
-        120..7200 => format!(" since {} min", s / 60),
-        _ => format!(" since {} h", s / 3600),
+        0..120 => format!(" for {s} s"),
+        120..7200 => format!(" for {} min", s / 60),
+        _ => format!(" for {} h", s / 3600),
     })
 }
 

@@ -48,10 +48,10 @@ pub enum ArchError {
     #[error("{0}")]
     Syntax(String),
     /// The text ends in the middle of an architecture.
-    #[error("it ends too soon: {0}")]
+    #[error("unexpected end of the architecture: {0}")]
     Cut(String),
     /// Several architectures.
-    #[error("this is a list, and one architecture is expected")]
+    #[error("expected one architecture, got a list")]
     List,
     /// Written by a later version.
     #[error("format_version {0} is not known (this version reads 1)")]

@@ -221,7 +221,7 @@ pub(crate) fn check_sharing(nodes: &[Node]) -> Result<(), GraphError> {
         if let Some(before) = known.insert(node.parameter_path(), node.op.name())
             && before != node.op.name()
         {
-            let problem = format!("the parameters `{}` are those of a {before} as well", node.parameter_path());
+            let problem = format!("the parameters `{}` already belong to a {before}", node.parameter_path());
             return Err(GraphError::new(&node.name, node.op.name(), GraphErrorKind::Attribute(problem)));
         }
     }

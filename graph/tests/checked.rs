@@ -125,7 +125,7 @@ fn shared_parameters_must_be_of_one_kind() {
     refused(
         &[input("x", &[1, 8]), linear, norm],
         &[2],
-        "node `norm` (batch_norm): the parameters `linear` are those of a linear as well",
+        "node `norm` (batch_norm): the parameters `linear` already belong to a linear",
     );
 }
 

@@ -167,7 +167,7 @@ fn what_general_operations_cannot_do_is_refused() {
     for (op, naming) in [
         (Op::Reshape { rest: vec![7] }, "does not divide"),
         (Op::Reshape { rest: vec![0] }, "has no elements"),
-        (Op::Transpose { order: vec![0, 1, 1, 3] }, "is no order of the axes"),
+        (Op::Transpose { order: vec![0, 1, 1, 3] }, "is not a permutation of the axes"),
         (Op::Slice { axis: 1, start: 3, end: 3, step: 1 }, "slice from 3 to 3"),
         (Op::Slice { axis: 9, start: 0, end: 1, step: 1 }, "axis 9 is not in shape"),
         (Op::Slice { axis: 1, start: 0, end: 1, step: 0 }, "step must be at least 1"),
@@ -175,7 +175,7 @@ fn what_general_operations_cannot_do_is_refused() {
         (Op::Elementwise { function: Function::Pow, parameters: vec![f64::NAN] }, "is not finite"),
         (Op::elementwise(Function::Pow), "takes 2 operands or parameters"),
         (Op::Expand { shape: [1, 3, 4, 4].into() }, "do not match"),
-        (Op::PadNd { pads: vec![[0, 0], [0, 0], [4, 0], [0, 0]], mode: PadMode::Reflect }, "a reflection of 4"),
+        (Op::PadNd { pads: vec![[0, 0], [0, 0], [4, 0], [0, 0]], mode: PadMode::Reflect }, "a reflection padding of 4"),
         (Op::GroupNorm { groups: 3, epsilon: 1e-5 }, "groups 3 must divide"),
         (conv_nd(1, false), "rank 3"),
         (Op::Unbatched { op: Box::new(Op::Zero { stride: [1, 1] }) }, "has no form without a batch"),

@@ -32,7 +32,7 @@ pub fn check(lut: &Lut) -> Vec<Finding> {
             if all.iter().any(|e| !e.is_finite() || *e <= 0.0) {
                 about(
                     Some(&row.key),
-                    "an energy is not a positive number; an energy that cannot be resolved is not 0 mJ".to_owned(),
+                    "an energy is not a positive number; an energy below the resolution is not 0 mJ".to_owned(),
                 );
             }
         }
@@ -58,12 +58,12 @@ pub fn check(lut: &Lut) -> Vec<Finding> {
         same.entry(times.mean_ns.to_bits()).or_default().push(&row.key);
     }
     for (key, _) in keys.iter().filter(|(_, count)| **count > 1) {
-        about(Some(key), "stands more than once".to_owned());
+        about(Some(key), "appears more than once".to_owned());
     }
     for copies in same.values().filter(|copies| copies.len() > 1) {
         about(
             Some(copies[0]),
-            format!("has exactly the time of {} other layers: copied or filled in", copies.len() - 1),
+            format!("has exactly the same time as {} other layers: copied or filled in", copies.len() - 1),
         );
     }
     if measured > 3 && whole_ms * 2 > measured {

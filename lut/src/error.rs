@@ -29,7 +29,7 @@ pub enum LutError {
         path: String,
     },
     /// The LUT has values that would make its file unreadable.
-    #[error("{path} is not written: {problem}")]
+    #[error("{path} was not written: {problem}")]
     Unwritable {
         /// The file.
         path: String,
@@ -40,13 +40,13 @@ pub enum LutError {
     #[error("the LUT belongs to another context: {0}")]
     Context(String),
     /// The journal does not yield a LUT.
-    #[error("no LUT can be made from the journal: {0}")]
+    #[error("cannot make a LUT from the journal: {0}")]
     Incomplete(String),
     /// The LUT does not tell one of a GPU's latencies.
-    #[error("the LUT has no latency of the timing `{}`", .0.name())]
+    #[error("the LUT has no latencies for the timing `{}`", .0.name())]
     Timing(Timing),
     /// A validation needs networks that were not measured for the LUT.
-    #[error("-n {wanted}: the space has only {found} networks that the LUT has not measured{}", left_out(*.uncovered))]
+    #[error("-n {wanted}: the space has only {found} unmeasured networks{}", left_out(*.uncovered))]
     TooFewNetworks {
         /// How many were requested.
         wanted: usize,
@@ -60,6 +60,6 @@ pub enum LutError {
 fn left_out(uncovered: usize) -> String {
     match uncovered {
         0 => String::new(),
-        _ => format!(" and can predict; it has no entry for a layer of {uncovered} more"),
+        _ => format!(" that the LUT can predict; {uncovered} more have a layer without an entry"),
     }
 }

@@ -33,7 +33,7 @@ use crate::{
 pub fn from_journal(events: &[Event]) -> Result<Lut, LutError> {
     let observations = Observations::new(events)?;
     if observations.header.mode == Mode::Whole {
-        return Err(LutError::Incomplete("whole networks were timed, and no layers".to_owned()));
+        return Err(LutError::Incomplete("only whole networks were timed, no layers".to_owned()));
     }
     from_observations(&observations)
 }

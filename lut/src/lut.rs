@@ -49,18 +49,18 @@ impl Lut {
             return Ok(());
         }
         if self.context.imported.as_ref().is_some_and(|imported| is_runtime_profile(&imported.format)) {
-            let problem = format!("it is the profile of the model `{}`, not of the space `{name}`", header.space);
+            let problem = format!("it is a profile of the model `{}`, not of the space `{name}`", header.space);
             return Err(LutError::Context(problem));
         }
         let problem = if header.space == name {
             format!(
-                "space `{name}` was another network when the LUT was made: space_digest is `{}` in the LUT, `{}` is asked \
-                 for",
+                "space `{name}` has changed since the LUT was made: space_digest is `{}` in the LUT, but `{}` was \
+                 requested",
                 header.space_digest,
                 supernet.digest()
             )
         } else {
-            format!("space is `{}` in the LUT, `{name}` is asked for", header.space)
+            format!("space is `{}` in the LUT, but `{name}` was requested", header.space)
         };
         Err(LutError::Context(problem))
     }

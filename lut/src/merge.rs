@@ -40,7 +40,7 @@ pub enum MergeError {
         differs: String,
     },
     /// The same measurement would count twice.
-    #[error("LUT {number} contains a measurement that another LUT contains as well; it would count twice")]
+    #[error("LUT {number} shares a measurement with another LUT; the measurement would count twice")]
     Twice {
         /// The later LUT.
         number: usize,

@@ -140,7 +140,7 @@ fn an_impossible_unit_is_refused() {
     };
     for factor in [1e6, 1e-6] {
         let Err(ImportError::Suspicious(why)) = scaled(factor) else { panic!("{factor} is taken") };
-        assert!(why.contains("multiply-accumulates in a second"), "{why}");
+        assert!(why.contains("multiply-accumulates per second"), "{why}");
     }
     assert_eq!(scaled(1.0).unwrap(), Vec::<String>::new(), "control");
 }

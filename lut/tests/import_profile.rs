@@ -64,7 +64,7 @@ fn the_profile_of_trtexec_is_read() {
     }
     refused("[]", Format::Trtexec, "its first entry is not the number of runs");
     refused(r#"[{"count": 0}]"#, Format::Trtexec, "it has no runs");
-    refused(r#"[{"count": 5}]"#, Format::Trtexec, "it holds no layers");
+    refused(r#"[{"count": 5}]"#, Format::Trtexec, "it contains no layers");
     refused(r#"[{"count": 5}, {"name": "a"}]"#, Format::Trtexec, "no `averageMs`");
     // The file of one program with the numbers of another: totals and means disagree.
     refused(&TRTEXEC.replace("200", "100"), Format::Trtexec, "on average");
@@ -161,9 +161,9 @@ fn tables_of_blocks_are_read_with_what_expand_means() {
     assert_eq!(imported(&channels, Format::OnceForAll).unwrap().lut.rows[1].macs, import.lut.rows[1].macs);
     refused("  mean: 1\n", Format::ProxylessNas, "line 1: a value before the first block");
     refused("Conv-input:1x1x3:\n  count: 1\n", Format::ProxylessNas, "has no `mean`");
-    refused("Conv-input:1x1x3:\n  mean: 1\n  mean: 2\n", Format::ProxylessNas, "line 3: a second `mean`");
+    refused("Conv-input:1x1x3:\n  mean: 1\n  mean: 2\n", Format::ProxylessNas, "line 3: duplicate `mean`");
     refused("Conv-input:1x1x3:\n  mean: [1\n", Format::ProxylessNas, "is not a number");
-    refused("!!python/object: x\n", Format::ProxylessNas, "line 1: a block and a colon");
+    refused("!!python/object: x\n", Format::ProxylessNas, "line 1: expected a block and a colon");
     refused("nothing:\n  mean: 1\n", Format::ProxylessNas, "does not name a block");
 }
 

@@ -140,7 +140,7 @@ fn networks_that_the_lut_cannot_predict_are_left_out_and_counted() {
     }
     lut.rows.retain(|row| row.op != "linear");
     let error = holdout_networks(&space, &lut, 5, 3).unwrap_err().to_string();
-    assert!(error.contains("only 0 networks") && error.contains("no entry for a layer of"), "{error}");
+    assert!(error.contains("only 0 unmeasured networks") && error.contains("a layer without an entry"), "{error}");
 }
 
 /// A network with a layer that the LUT does not know has no latency: a partial sum would look plausible.
@@ -201,7 +201,7 @@ fn a_lut_with_impossible_values_is_not_read() {
         for ending in ["parquet", "csv", "json"] {
             let path = folder.path().join(format!("a.{ending}"));
             let error = write(&lut, &path).unwrap_err().to_string();
-            assert!(error.contains("is not written") && error.contains(problem), "{ending}: {error}");
+            assert!(error.contains("was not written") && error.contains(problem), "{ending}: {error}");
             assert!(!path.exists());
         }
         let error = parse(serde_json::to_vec(&lut).unwrap(), FileFormat::Json).unwrap_err();
@@ -412,7 +412,7 @@ fn a_page_with_a_false_size_is_refused_before_it_is_read() {
     assert!(parse(bytes.clone(), FileFormat::Parquet).is_ok(), "a control");
     let largest = [vec![0xfe], vec![0xff; varint - 2], vec![0x7f]].concat();
     let error = sized(&largest);
-    assert!(error.contains("says that") && error.contains("are in it"), "{error}");
+    assert!(error.contains("declares") && error.contains("uncompressed bytes"), "{error}");
 }
 
 proptest! {

@@ -88,7 +88,7 @@ fn what_no_measurement_can_have_given_is_refused() {
         ("/kernels/0/ms", json!(1e300), "not a time"),
         ("/kernels/0/ms", json!(0.6), "kernel `a`"),
         ("/kernels/0/share", json!(0.9), "share"),
-        ("/kernels/0/interval_ms", json!([0.6, 0.7]), "does not hold"),
+        ("/kernels/0/interval_ms", json!([0.6, 0.7]), "does not contain"),
         ("/kernels/1/parameter_bytes", json!(u64::MAX), "parameter_bytes"),
         ("/whole/ms", json!(80.0), "interval_ms"),
         ("/sum_error", json!(0.5), "sum_error"),

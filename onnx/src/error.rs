@@ -15,7 +15,7 @@ pub enum OnnxError {
         op: String,
     },
     /// An operation on 8-bit integers that reads floats.
-    #[error("`{value}` is no value of 8-bit integers")]
+    #[error("`{value}` is not a value of 8-bit integers")]
     NoIntegers {
         /// The value that it reads.
         value: String,

@@ -214,7 +214,7 @@ fn parts_and_repetitions_have_the_shapes_of_onnx() {
     assert_eq!(judged(&strided), (vec!["input", "slice", "slice"], &[1, 4, 5, 7][..], 0));
     let reversed = slice(&[-1], &[i64::MIN], &[1], &[-1]).read().unwrap();
     assert_eq!(judged(&reversed), (vec!["input", "gather"], &[1, 4, 9, 9][..], 0));
-    slice(&[3], &[3], &[1], &[1]).fails("nothing is left of axis 1");
+    slice(&[3], &[3], &[1], &[1]).fails("axis 1 is empty after the slice");
     slice(&[0], &[3], &[1], &[0]).fails("a step is 0");
     let tiled = image().tensor(&list("n", &[1, 1, 2, 1])).node("Tile", &["x", "n"], "y", &[]).read().unwrap();
     assert_eq!(judged(&tiled), (vec!["input", "concat"], &[1, 4, 18, 9][..], 0));
@@ -298,7 +298,7 @@ fn nested_branches_are_bounded() {
         graph = Message::new().message(1, &node);
     }
     let model = Message::new().message(7, &graph).into_bytes();
-    assert!(nasprof_onnx::read(&model).unwrap_err().to_string().contains("nested too deep"));
+    assert!(nasprof_onnx::read(&model).unwrap_err().to_string().contains("nested too deeply"));
 }
 
 /// A small file can ask for any amount of arithmetic on constants: beyond a budget only shapes are known.

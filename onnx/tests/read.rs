@@ -219,7 +219,7 @@ fn models_that_cannot_be_right_are_refused() {
     Model::new(&[1, -4, 9, 9]).node("Relu", &["x"], "y", &[]).fails("the size -4 in dimension 1");
     let reshape = |shape: &[i64]| model().tensor(&list("s", shape)).node("Reshape", &["x", "s"], "y", &[]);
     for shape in [&[-1, -1][..], &[0, 0, 0, 0, 0], &[i64::MIN, 5], &[i64::MAX, i64::MAX, i64::MAX], &[0, 5], &[]] {
-        reshape(shape).fails("(1, 4, 9, 9) does not become");
+        reshape(shape).fails("cannot reshape (1, 4, 9, 9) to");
     }
     let zeros = |shape: &[i64]| model().tensor(&list("s", shape)).node("ConstantOfShape", &["s"], "y", &[]);
     zeros(&[1 << 40, 1 << 40]).fails("too large");

@@ -103,7 +103,7 @@ fn shape(input: &Outlet, given: &BTreeMap<String, Vec<u64>>) -> Result<Vec<i64>,
     let name = input.name();
     let ValueType::Tensor { shape, .. } = input.dtype() else {
         return Err(format!(
-            "input `{name}` is no tensor but {}; a file of values cannot hold it either",
+            "input `{name}` is not a tensor but {}, which a file of values cannot hold",
             input.dtype()
         ));
     };
@@ -129,7 +129,7 @@ fn shape(input: &Outlet, given: &BTreeMap<String, Vec<u64>>) -> Result<Vec<i64>,
 
 fn value(input: &Outlet, shape: &[i64], whole: i64, rng: &mut ChaCha8Rng) -> Result<DynValue, String> {
     let ValueType::Tensor { ty, .. } = input.dtype() else {
-        return Err(format!("input `{}` is no tensor", input.name()));
+        return Err(format!("input `{}` is not a tensor", input.name()));
     };
     match ty {
         TensorElementType::Float32 => filled(shape, || rng.random_range(-1.0_f32..1.0)),
@@ -150,7 +150,7 @@ fn value(input: &Outlet, shape: &[i64], whole: i64, rng: &mut ChaCha8Rng) -> Res
             let tensor = Tensor::from_string_array((shape.to_vec(), &*texts)).map_err(|e| e.to_string())?;
             Ok(tensor.into_dyn())
         }
-        other => Err(format!("input `{}` has elements of type {other}, which cannot be filled in", input.name())),
+        other => Err(format!("input `{}` has elements of type {other}, which cannot be generated", input.name())),
     }
 }
 

@@ -20,7 +20,7 @@ const PYTHONS: [&str; 3] = ["/usr/local/lib", "/usr/lib", "/opt/venv/lib"];
 pub enum LibraryError {
     /// None was found.
     #[error(
-        "found no {FILE}: looked in {looked}; the Python package onnxruntime holds one, and NASPROF_ONNXRUNTIME names another"
+        "found no {FILE}: looked in {looked}; install the Python package onnxruntime, or set NASPROF_ONNXRUNTIME to the library"
     )]
     NotFound {
         /// The searched places.

@@ -47,7 +47,7 @@ impl Model {
         let session_ns = timer::nanoseconds(start);
         let known: Vec<&str> = session.inputs().iter().map(|input| input.name()).collect();
         if let Some(unknown) = request.shapes.keys().chain(given.keys()).find(|name| !known.contains(&name.as_str())) {
-            return Err(format!("the model has no input `{unknown}`; it has {}", known.join(", ")));
+            return Err(format!("the model has no input `{unknown}`; its inputs: {}", known.join(", ")));
         }
         let (inputs, first_ns) = first_run(&mut session, request, given, options.setup.seed)?;
         let peak = status("VmHWM:").filter(|_| reset);

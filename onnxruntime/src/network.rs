@@ -85,7 +85,7 @@ impl Timed for Network {
     fn times(&self, profile: &Profile) -> Result<Vec<Vec<f64>>, String> {
         let layers = profile.nodes.iter().map(|node| {
             let layer = self.layer_of.get(&node.name).copied();
-            layer.ok_or_else(|| format!("the profile has `{}` ({}), the model has not", node.name, node.operator))
+            layer.ok_or_else(|| format!("the profile has `{}` ({}), the model does not", node.name, node.operator))
         });
         let layers = layers.collect::<Result<Vec<_>, _>>()?;
         let times = kernel_ns(profile, self.layers, |node| Some(layers[node]));

@@ -33,7 +33,7 @@ pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, Rc<DynValue>>, String
 }
 
 fn arrays(file: File) -> Result<Vec<(String, Array)>, String> {
-    let mut archive = ZipArchive::new(file).map_err(|e| format!("is no .npz file: {e}"))?;
+    let mut archive = ZipArchive::new(file).map_err(|e| format!("is not an .npz file: {e}"))?;
     let mut arrays = Vec::new();
     for place in 0..archive.len() {
         let mut entry = archive.by_index(place).map_err(|e| e.to_string())?;
@@ -63,7 +63,7 @@ struct Array {
 impl Array {
     /// Parses the header: magic bytes, version, length, and a Python dictionary as text.
     fn parse(bytes: Vec<u8>) -> Result<Self, String> {
-        let wrong = || "is no .npy file".to_owned();
+        let wrong = || "is not an .npy file".to_owned();
         let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or_else(wrong)?;
         let (length, start) = match rest {
             [1, _, a, b, ..] => (usize::from(u16::from_le_bytes([*a, *b])), 10),
@@ -74,7 +74,7 @@ impl Array {
         let header = std::str::from_utf8(header.ok_or_else(wrong)?).map_err(|_| wrong())?;
         let after = |key: &str| Some(header.split_once(key)?.1.trim_start_matches([' ', ':']));
         let kind = after("'descr'").and_then(|text| text.strip_prefix('\'')?.split_once('\''));
-        let kind = kind.ok_or("has fields, or elements of no known type")?.0;
+        let kind = kind.ok_or("has fields, or elements of an unknown type")?.0;
         let by_columns = after("'fortran_order'").ok_or_else(wrong)?.starts_with("True");
         let shape = after("'shape'").and_then(|text| Some(text.strip_prefix('(')?.split_once(')')?.0));
         let sizes = shape.ok_or_else(wrong)?.split(',').map(str::trim).filter(|size| !size.is_empty());
@@ -82,10 +82,10 @@ impl Array {
             .map(|size| size.parse().ok().filter(|&s: &i64| s >= 0).ok_or_else(wrong))
             .collect::<Result<_, _>>()?;
         if by_columns && shape.len() > 1 {
-            return Err("is stored column by column; numpy.ascontiguousarray stores it row by row".to_owned());
+            return Err("is in Fortran order; numpy.ascontiguousarray converts it".to_owned());
         }
         if kind.starts_with('>') {
-            return Err("is stored with the highest byte first".to_owned());
+            return Err("is big-endian".to_owned());
         }
         let kind = kind.trim_start_matches(['<', '|', '=']).to_owned();
         Ok(Self { kind, shape, start: start + length, bytes })
@@ -102,7 +102,7 @@ impl Array {
         let size: usize = self.kind.get(1..).and_then(|size| size.parse().ok()).unwrap_or(0);
         let elements = self.shape.iter().try_fold(size, |all, &size| all.checked_mul(usize::try_from(size).ok()?));
         if elements != Some(self.bytes.len() - self.start) {
-            return Err("has not as many values as its shape says".to_owned());
+            return Err("has a shape that does not match its number of values".to_owned());
         }
         match self.kind.as_str() {
             "f4" => values!(f32),
@@ -117,7 +117,7 @@ impl Array {
             "u4" => values!(u32),
             "u8" => values!(u64),
             "b1" => tensor(&self.shape, self.bytes[self.start..].iter().map(|&byte| byte != 0).collect()),
-            other => Err(format!("has elements of type {other}, which no input takes")),
+            other => Err(format!("has elements of the unsupported type {other}")),
         }
     }
 }

@@ -37,7 +37,7 @@ impl Provider {
         let known = Self::ALL.iter().find(|(known, _)| *known == name);
         Some(known.map(|&(_, provider)| provider).ok_or_else(|| {
             let names: Vec<&str> = Self::ALL.iter().map(|&(name, _)| name).collect();
-            format!("the back end `{backend}` is none: after the colon stands one of {}", names.join(", "))
+            format!("unknown back end `{backend}`: the provider must be one of {}", names.join(", "))
         }))
     }
 
@@ -56,15 +56,11 @@ impl Provider {
         };
         match (precision, self) {
             (Precision::Float32, _) | (Precision::Int8, Self::Cpu) => Ok(()),
-            (Precision::Int8, _) => {
-                wrong("what it makes of networks in 8-bit integers is known of the provider cpu only")
-            }
-            (Precision::Float16, Self::Cpu | Self::Xnnpack) => {
-                wrong("processors compute in float32 there, with copies")
-            }
+            (Precision::Int8, _) => wrong("8-bit integers are supported with the provider cpu only"),
+            (Precision::Float16, Self::Cpu | Self::Xnnpack) => wrong("processors compute in float32 instead"),
             (Precision::Float16, _) => Ok(()),
-            (Precision::Bfloat16, _) => wrong("the convolutions of its models do not take bfloat16"),
-            (Precision::Float32Strict, _) => wrong("only libtorch on GPUs tells it from float32"),
+            (Precision::Bfloat16, _) => wrong("its convolutions do not support bfloat16"),
+            (Precision::Float32Strict, _) => wrong("only libtorch on GPUs distinguishes it from float32"),
         }
     }
 

@@ -504,7 +504,7 @@ fn a_jetson_whose_script_does_nothing_is_refused() {
     machine.script("usr/bin/jetson_clocks", "case $1 in --store) echo x > $2;; esac\n");
     let mut agent = machine.agent();
     let error = agent.refused(ClockRequest { power_mode: Some("0".to_owned()), ..ClockRequest::default() });
-    assert!(error.contains("still move"), "{error}");
+    assert!(error.contains("still vary"), "{error}");
     agent.end();
     assert_eq!(mode(&machine), "1");
 }
@@ -541,6 +541,6 @@ fn the_commands_of_a_device_file_are_used_checked_and_undone() {
     assert!(error.contains("exit status: 7"), "{error}");
     machine.wait_until_back();
     let error = machine.agent().refused(commands(&machine, "powersave"));
-    assert!(error.contains("still move"), "{error}");
+    assert!(error.contains("still vary"), "{error}");
     machine.wait_until_back();
 }

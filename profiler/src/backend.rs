@@ -33,7 +33,7 @@ pub fn named(backend: &str) -> Result<String, String> {
         return Ok(backend.to_owned());
     }
     let providers = ONNX_RUNTIME_PROVIDERS.join(", ");
-    Err(format!("possible are `torch`, `onnxruntime`, and `onnxruntime:` with one of {providers} after it"))
+    Err(format!("known: `torch`, `onnxruntime`, and `onnxruntime:PROVIDER` with PROVIDER one of {providers}"))
 }
 
 /// The program that serves a back end.

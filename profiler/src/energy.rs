@@ -133,7 +133,7 @@ fn calls_in(
         calls += batch;
         batch *= 2;
         if calls > 1_000_000_000 {
-            return Err("the clock stands still".to_owned());
+            return Err("the clock does not advance".to_owned());
         }
     }
     let rate = calls as f64 / (clock.now() - start).as_secs_f64();

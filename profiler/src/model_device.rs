@@ -51,7 +51,7 @@ impl Device for ModelDevice {
 
     fn visit(&mut self, request: &VisitRequest) -> Result<Visit, DeviceError> {
         if request.layer_runs > 0 {
-            return Err(DeviceError::Refused("a model file is timed whole".to_owned()));
+            return Err(DeviceError::Refused("a model file is timed only as a whole".to_owned()));
         }
         self.inner.visit(request)
     }

@@ -40,7 +40,7 @@ pub enum ModelError {
     #[error("a later session ran other kernels than the first: {0}")]
     Changed(String),
     /// All runs were disturbed.
-    #[error("no run of the model was undisturbed: other programs use the processor")]
+    #[error("all runs of the model were disturbed: other programs use the processor")]
     Disturbed,
     /// The user asked to stop.
     #[error("interrupted")]

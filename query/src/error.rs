@@ -46,7 +46,7 @@ pub enum Problem {
         problem: String,
     },
     /// Writing to stdout failed.
-    #[error("cannot write to the standard output: {0}")]
+    #[error("cannot write to stdout: {0}")]
     Print(std::io::Error),
     /// A fault of this program.
     #[error("the query failed inside polars: {0}")]
@@ -76,7 +76,7 @@ impl Problem {
         match self {
             Self::Sql { hint: Some(hint), .. } => Some(hint.clone()),
             Self::Sql { .. } => Some("--schema lists the tables and their columns".to_owned()),
-            Self::Names(_) => Some("NAME=PATH names a file's table".to_owned()),
+            Self::Names(_) => Some("name the table of a file with NAME=PATH".to_owned()),
             Self::Source { .. } | Self::Output { .. } | Self::Write { .. } | Self::Print(_) | Self::Internal(_) => None,
         }
     }

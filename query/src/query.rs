@@ -77,7 +77,7 @@ fn answer(statement: &mut Statement, sources: &Sources, seen: usize) -> Result<A
     match result {
         Some(Ok(answer)) => Ok(answer),
         Some(Err(error)) => Err(sql::of_polars(&error, statement, &names, &columns)),
-        None => Err(Problem::Internal("this query is more than it can do".to_owned())),
+        None => Err(Problem::Internal("this query is not supported".to_owned())),
     }
 }
 

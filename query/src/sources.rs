@@ -41,7 +41,7 @@ impl Named {
         let (name, path) = match split {
             Some((name, _)) if !is_name(name) => {
                 return Err(Problem::Names(format!(
-                    "{text}: `{name}` is not a name of a table: letters, digits and `_`, no digit first"
+                    "{text}: `{name}` is not a table name: use letters, digits and `_`, and no digit first"
                 )));
             }
             Some((name, path)) => (Some(name.to_owned()), path),
@@ -50,11 +50,11 @@ impl Named {
         if Path::new(path).exists() || !path.contains(['*', '?', '[']) {
             return Ok(Self { name, paths: vec![path.into()], is_pattern: false, text: path.to_owned() });
         }
-        let found = glob::glob(path).map_err(|e| Problem::source(path, format!("not a pattern: {e}")))?;
+        let found = glob::glob(path).map_err(|e| Problem::source(path, format!("invalid pattern: {e}")))?;
         let paths: Vec<PathBuf> =
-            found.collect::<Result<_, _>>().map_err(|e| Problem::source(path, format!("cannot be looked up: {e}")))?;
+            found.collect::<Result<_, _>>().map_err(|e| Problem::source(path, format!("cannot be listed: {e}")))?;
         if paths.is_empty() {
-            return Err(Problem::source(path, "no file has such a name"));
+            return Err(Problem::source(path, "no file matches"));
         }
         Ok(Self { name, paths, is_pattern: true, text: path.to_owned() })
     }
@@ -72,7 +72,10 @@ impl Named {
             && let Some((other, content)) = rest.iter().find(|(_, content)| content.kind() != one.kind())
         {
             let (one, two) = (one.kind().name(), content.kind().name());
-            return Err(Problem::source(&self.text, format!("{first} is a {one} and {other} a {two}: no one table")));
+            return Err(Problem::source(
+                &self.text,
+                format!("{first} is a {one}, but {other} is a {two}: not one table"),
+            ));
         }
         Ok(all)
     }
@@ -115,7 +118,7 @@ impl Sources {
                 // A run folder has several tables.
                 let table = if content.kind() == Kind::Run { format!("{name}_{part}") } else { name.clone() };
                 if all.tables.insert(table.clone(), frame.clone()).is_some() {
-                    return Err(Problem::Names(format!("two sources make a table `{table}`")));
+                    return Err(Problem::Names(format!("two sources have the table name `{table}`")));
                 }
                 kinds.entry(part).or_default().push((table, frame));
             }

@@ -23,7 +23,7 @@ pub(crate) fn replace(statement: &mut Statement, sources: &Sources) -> Result<Ve
             TableFactor::Table { name, args: Some(_), .. } => name.to_string(),
             TableFactor::Table { .. } | TableFactor::Derived { .. } | TableFactor::NestedJoin { .. } => return Ok(()),
             TableFactor::Function { name, .. } => name.to_string(),
-            other => return Err(Problem::sql(format!("`{other}` is no table"))),
+            other => return Err(Problem::sql(format!("`{other}` is not a table"))),
         };
         let TableFactor::Table { name: relation, args, alias, .. } = factor else { return Err(no_function(&name)) };
         if !name.eq_ignore_ascii_case("space") {
@@ -40,13 +40,14 @@ pub(crate) fn replace(statement: &mut Statement, sources: &Sources) -> Result<Ve
 }
 
 fn no_function(name: &str) -> Problem {
-    let hint = Some("space('NAME', COUNT) makes a table of architectures; files are named after the query".to_owned());
-    Problem::Sql { at: None, problem: format!("no function `{name}` makes a table"), hint }
+    let hint = Some("use space('NAME', COUNT) for a table of architectures, and pass files after the query".to_owned());
+    Problem::Sql { at: None, problem: format!("unknown table function `{name}`"), hint }
 }
 
 fn frame(arguments: &[FunctionArg], sources: &Sources) -> Result<DataFrame, Problem> {
     let usage = || {
-        let hint = Some("space('mobilenet-cifar10', 1000), then perhaps a seed and the table of a LUT".to_owned());
+        let hint =
+            Some("write space('mobilenet-cifar10', 1000), optionally with a seed and the table of a LUT".to_owned());
         Problem::Sql { at: None, problem: "`space` needs a name and a number of architectures".to_owned(), hint }
     };
     let mut values = arguments.iter().map(literal);
@@ -73,7 +74,7 @@ fn frame(arguments: &[FunctionArg], sources: &Sources) -> Result<DataFrame, Prob
 /// The LUT that predicts: the named one, else the only one for the space.
 fn lut<'a>(space: &Space, table: Option<&str>, sources: &'a Sources) -> Result<Option<&'a Lut>, String> {
     if let Some(table) = table {
-        return sources.luts.get(table).map(Some).ok_or_else(|| format!("no LUT is the table `{table}`"));
+        return sources.luts.get(table).map(Some).ok_or_else(|| format!("`{table}` is not the table of a LUT"));
     }
     let identity = space.graph.identity();
     let mut fitting: Vec<(&String, &Lut)> =
@@ -85,7 +86,7 @@ fn lut<'a>(space: &Space, table: Option<&str>, sources: &'a Sources) -> Result<O
         [(_, lut)] => Ok(Some(lut)),
         several => {
             let names: Vec<&str> = several.iter().map(|(name, _)| name.as_str()).collect();
-            Err(format!("several LUTs are of the space: {}; name one as the fourth argument", names.join(", ")))
+            Err(format!("the space has several LUTs: {}; name one as the fourth argument", names.join(", ")))
         }
     }
 }

@@ -83,7 +83,7 @@ fn check_join(join: &Join) -> ControlFlow<Problem> {
     };
     match constraint {
         JoinConstraint::On(on) if !is_equality(on) => {
-            let hint = Some("compare with JOIN, then select what is NOT IN its answer".to_owned());
+            let hint = Some("use JOIN, then select the other rows with NOT IN".to_owned());
             let problem = format!("an outer join compares by `=` only, not by `{on}`");
             ControlFlow::Break(Problem::Sql { at: None, problem, hint })
         }
@@ -103,7 +103,7 @@ fn is_equality(on: &Expr) -> bool {
 
 fn only_select() -> Problem {
     let hint = Some("a query begins with SELECT or WITH".to_owned());
-    Problem::Sql { at: None, problem: "only queries are answered: nothing can be changed".to_owned(), hint }
+    Problem::Sql { at: None, problem: "only queries are supported, not changes".to_owned(), hint }
 }
 
 /// The parser's message, with the position.
@@ -117,11 +117,7 @@ fn of_parser(error: &ParserError) -> Problem {
         Some((problem.to_owned(), (line.trim().parse().ok()?, column.trim().parse().ok()?)))
     });
     let (problem, at) = split.map_or((words, None), |(problem, at)| (problem, Some(at)));
-    Problem::Sql {
-        at,
-        problem,
-        hint: Some("the syntax is that of SELECT … FROM … WHERE … GROUP BY … ORDER BY …".to_owned()),
-    }
+    Problem::Sql { at, problem, hint: Some("write SELECT … FROM … WHERE … GROUP BY … ORDER BY …".to_owned()) }
 }
 
 /// The error of polars, with the position of an unknown name and the nearest known name.

@@ -42,8 +42,8 @@ fn within(errors: &[f64], limit: f64) -> usize {
 fn summary(result: &Validation, errors: &[f64]) -> Markup {
     let rank = result.spearman.map_or_else(|| "–".to_owned(), |r| format!("{r:.3}"));
     let mut figures = vec![
-        (rough(result.mape), "mean absolute error after the level"),
-        (rough(result.raw_mape), "mean absolute error before the level"),
+        (rough(result.mape), "mean absolute error after dividing by the level"),
+        (rough(result.raw_mape), "mean absolute error before dividing by the level"),
     ];
     figures.extend(result.noise_floor.map(|noise| (rough(noise), "noise floor of the measured times")));
     figures.extend(BANDS.map(|band| {
@@ -65,7 +65,8 @@ fn verdicts(result: &Validation, errors: &[f64]) -> Vec<Statement> {
             let range = interval.map_or_else(String::new, |[l, h]| format!(" ({l:.3} to {h:.3})"));
             let text = format!(
                 "The anchors took {level:.3}{range} times their latency in the LUT. This factor is the machine's \
-                 present level; all errors below are computed after dividing by it. Without that, the error is {}.",
+                 current level. All errors below are computed after dividing by the level; without this correction, \
+                 the error is {}.",
                 rough(result.raw_mape)
             );
             let verdict = if (level - 1.0).abs() <= 0.02 { Verdict::Good } else { Verdict::Doubtful };
@@ -92,8 +93,8 @@ fn verdicts(result: &Validation, errors: &[f64]) -> Vec<Statement> {
     if let Some(covered) = result.covered {
         let verdict = if covered >= 0.9 { Verdict::Good } else { Verdict::Bad };
         let text = format!(
-            "{:.0} % of the measurements lie within the 95 % interval of their estimate. All of them share the level \
-             of this session, so it counts as one sample, not as {}.",
+            "{:.0} % of the measurements lie within the 95 % interval of their estimate. All measurements share the \
+             level of this session, so the level counts as one sample, not as {}.",
             100.0 * covered,
             result.rows.len()
         );
@@ -142,7 +143,7 @@ fn charts(result: &Validation, errors: &[f64]) -> Markup {
     let plot = Scatter {
         title: "Predicted against measured latency",
         x_name: "measured, ms",
-        y_name: "estimated after the level, ms",
+        y_name: "estimate × level, ms",
         logarithmic: false,
         square: true,
         groups: Vec::new(),

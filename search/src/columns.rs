@@ -70,7 +70,7 @@ pub(crate) fn read_columns(path: &Path, of: &Columns, what: &str) -> Result<Vec<
     let fail = |source| TableError::File { path: path.to_owned(), source };
     let metadata = fs::metadata(path).map_err(fail)?;
     if !metadata.is_file() || metadata.len() > MAX_BYTES {
-        return Err(fail(io::Error::other("it is no file of at most 256 MiB")));
+        return Err(fail(io::Error::other("not a regular file, or larger than 256 MiB")));
     }
     let bytes = fs::read(path).map_err(fail)?;
     // The library panics on some damaged files.
@@ -197,21 +197,21 @@ fn decode(bytes: Vec<u8>, of: &Columns, what: &str) -> Result<Vec<Column>, Strin
     let value = |key: &str| pairs.get(key).copied().flatten();
     let names = metadata.schema().get_fields().iter().map(|field| field.name());
     if !names.eq(of.iter().map(|(name, _)| *name)) {
-        return Err(format!("its columns are not those of {what}"));
+        return Err(format!("the columns do not match those of {what}"));
     }
     match value(FORMAT).map(String::as_str) {
         Some("1") => {}
-        other => return Err(format!("its format version {} is not known", other.unwrap_or("(missing)"))),
+        other => return Err(format!("unknown format version {}", other.unwrap_or("(missing)"))),
     }
     let mut columns: Vec<Column> = of.iter().map(|(_, column)| column.emptied()).collect();
     for (i, row) in reader.get_row_iter(None).map_err(|e| e.to_string())?.enumerate() {
         let row = row.map_err(|e| format!("row {}: {e}", i + 1))?;
         for ((name, field), column) in row.get_column_iter().zip(&mut columns) {
-            column.push(field).map_err(|()| format!("row {}: column {name} is of another type", i + 1))?;
+            column.push(field).map_err(|()| format!("row {}: column {name} has the wrong type", i + 1))?;
         }
     }
     if value(CHECKSUM) != Some(&checksum(columns.iter())) {
-        return Err("its checksum does not match: it is damaged, or was changed by another program".to_owned());
+        return Err("the checksum does not match: the file is damaged, or another program changed it".to_owned());
     }
     Ok(columns)
 }

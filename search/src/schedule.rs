@@ -56,9 +56,9 @@ impl Schedule {
         };
         match self {
             Self::Constant | Self::Cosine => None,
-            Self::CosineWarmUp { warm_up_epochs, .. } if *warm_up_epochs >= epochs => {
-                Some(format!("`warm_up_epochs` is {warm_up_epochs}, but the training has {epochs} epochs"))
-            }
+            Self::CosineWarmUp { warm_up_epochs, .. } if *warm_up_epochs >= epochs => Some(format!(
+                "`warm_up_epochs` must be below the {epochs} epochs of the training, not {warm_up_epochs}"
+            )),
             Self::CosineWarmUp { warm_up_learning_rate, .. } => {
                 (!warm_up_learning_rate.is_finite()).then(|| "`warm_up_learning_rate` must be a number".to_owned())
             }

@@ -213,7 +213,7 @@ fn a_scorer_that_fails_or_gives_no_number_ends_the_search() {
     let budget = Budget::default();
     let failing = &mut |_: &Arch| Err("the device is gone".into());
     let error = evolve(&space, &budget, &SETTINGS, 0, failing).unwrap_err();
-    assert_eq!(error.to_string(), "the score of an architecture: the device is gone");
+    assert_eq!(error.to_string(), "cannot score an architecture: the device is gone");
     for number in [f64::NAN, f64::INFINITY] {
         let error = sample(&space, &budget, 3, 0, &mut |_: &Arch| Ok(number)).unwrap_err();
         assert!(matches!(error, EvolutionError::NoNumber(_)));

@@ -205,7 +205,7 @@ fn every_error_comes_before_training() {
         (&["data.train_transform=[{step=\"cutout\", length=40}]"], "square of 40"),
         (&["data.train_transform=[{step=\"cutout\", length=0}]"], "key `data.train_transform`: step 0"),
         // Files.
-        (&["data.path=/nowhere"], "is not there"),
+        (&["data.path=/nowhere"], "does not exist"),
         (&["space=nowhere.toml"], "key `space`: nowhere.toml"),
         (&["space=darts-cifar"], "did you mean `darts-cifar10`"),
         // What does not go together.
@@ -218,7 +218,7 @@ fn every_error_comes_before_training() {
         (&["searcher={kind=\"random\",score=\"macs\"}"], "key `data`: this search uses no images"),
         (&["training.drop_path=0.1"], "key `training.drop_path`"),
         (&["searcher.samples=0"], "key `searcher.samples`"),
-        (&["training.epochs=0"], "those of the warm-up come before and do not count"),
+        (&["training.epochs=0"], "epochs of the warm-up do not count"),
         (&["training.epochs=4294967295"], "key `training.epochs`"),
         (&["searcher.baseline_rate=0"], "key `searcher.baseline_rate`"),
         (&["optimizers.weights.learning_rate=-1"], "key `optimizers.weights.learning_rate`"),

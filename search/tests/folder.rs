@@ -67,11 +67,11 @@ fn a_run_says_which_keys_differ() {
         Claim::Resumed { epochs: 3, finished: true }
     );
     for (overrides, existing, naming) in [
-        (&[][..], Existing::Refuse, "holds a finished run already of this experiment"),
+        (&[][..], Existing::Refuse, "already holds a finished run of this experiment"),
         (
             &["seed=2"],
             Existing::Refuse,
-            "holds a finished run already, of another experiment: `seed` is 1 there and 2 here",
+            "already holds a finished run, of another experiment: `seed` is 1 there and 2 here",
         ),
         (&["seed=2"], Existing::Resume, "another experiment: `seed` is 1 there and 2 here"),
         (&["training.epochs=2"], Existing::Resume, "`training.epochs` is 3 there and 2 here"),

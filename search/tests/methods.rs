@@ -279,10 +279,10 @@ fn tables_of_nasbench201() {
         "{repeated}"
     );
     for (cell, problem) in [
-        ("80,101", "line 3: `101` is no cifar10_test in percent"),
-        ("-1,80", "line 3: `-1` is no cifar10_valid in percent"),
-        ("NaN,80", "line 3: `NaN` is no cifar10_valid in percent"),
-        (",80", "line 3: `` is no cifar10_valid in percent"),
+        ("80,101", "line 3: `101` is not a percentage for cifar10_test"),
+        ("-1,80", "line 3: `-1` is not a percentage for cifar10_valid"),
+        ("NaN,80", "line 3: `NaN` is not a percentage for cifar10_valid"),
+        (",80", "line 3: `` is not a percentage for cifar10_valid"),
     ] {
         let error = changed(&|lines| {
             let name = lines[2].split(',').next().unwrap().to_owned();
@@ -293,11 +293,11 @@ fn tables_of_nasbench201() {
     let unknown = changed(&|lines| lines[2] = lines[2].replacen("skip_connect", "skip_conect", 1));
     assert!(unknown.contains("line 3: ") && unknown.contains("did you mean `skip_connect`"), "{unknown}");
     let cut = changed(&|lines| lines[2] = lines[2].replacen("|+|", "|+", 1));
-    assert!(cut.contains("line 3: ") && cut.contains("is no cell of the form"), "{cut}");
+    assert!(cut.contains("line 3: ") && cut.contains("is not a cell of the form"), "{cut}");
     let column = changed(&|lines| lines[0] = lines[0].replace("cifar10_test", "cifar10_tst"));
-    assert!(column.contains("it has no column `cifar10_test`"), "{column}");
-    assert!(read(&lines, "nasbench201-imagenet16").unwrap_err().contains("it has no column `imagenet16_valid`"));
-    assert!(read(&lines, "mobilenet-imagenet").unwrap_err().contains("is none of the benchmark's spaces"));
+    assert!(column.contains("no column `cifar10_test`"), "{column}");
+    assert!(read(&lines, "nasbench201-imagenet16").unwrap_err().contains("no column `imagenet16_valid`"));
+    assert!(read(&lines, "mobilenet-imagenet").unwrap_err().contains("is not a space of NAS-Bench-201"));
 }
 
 /// Where only final accuracies are known, a rung cannot be judged and nothing is made up.

@@ -194,7 +194,7 @@ fn without_a_device_nothing_is_selected_again() {
     let found = pipeline::trained(&job(&folder, Existing::Refuse), &mut trainer, None).unwrap();
     assert_eq!((found.latency.measured, trainer.jobs.len()), (None, 1));
     let error = pipeline::trained(&job(&folder, Existing::Refuse), &mut trainer, None).unwrap_err();
-    assert!(error.0.contains("holds a finished run already of this experiment"), "{error:?}");
+    assert!(error.0.contains("already holds a finished run of this experiment"), "{error:?}");
     assert_eq!(trainer.jobs.len(), 1, "refused before anything is run");
 }
 

@@ -95,7 +95,7 @@ impl SpaceSpec {
         }
         let kind = match table.remove("kind") {
             Some(toml::Value::String(kind)) => kind,
-            Some(other) => return Err(SpaceError::value("kind", format!("must be a text, not {other}"))),
+            Some(other) => return Err(SpaceError::value("kind", format!("must be a string, not {other}"))),
             None => return Err(SpaceError::value("kind", format!("is missing; known: {}", in_a_row()))),
         };
         match KINDS.iter().find(|(name, _)| *name == kind) {

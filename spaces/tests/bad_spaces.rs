@@ -40,7 +40,7 @@ fn not_a_space_file() {
     assert!(part.starts_with("key `kind`: no kind `resnet` (did you mean `ofa-resnet50`?); known: darts, "), "{part}");
     let far = parse("format_version = 1\nkind = \"transformer\"");
     assert!(far.starts_with("key `kind`: no kind `transformer`; known: darts, mobilenet, "), "{far}");
-    assert_eq!(parse("format_version = 1\nkind = 3"), "key `kind`: must be a text, not 3");
+    assert_eq!(parse("format_version = 1\nkind = 3"), "key `kind`: must be a string, not 3");
     assert_eq!(parse("format_version = 1\nkind = \"darts\""), "missing field `input`");
     assert_eq!(parse(&" ".repeat(2 << 20)), "the file is larger than 1 MiB");
 }
@@ -54,7 +54,7 @@ fn unknown_keys_and_wrong_types() {
         assert!(message.ends_with("(did you mean `num_classes`?)"), "{message}");
         let message = build(&with_line(name, "num_classes", "num_classes = -1")).unwrap_err();
         assert!(message.starts_with("key `num_classes`: ") && message.contains("-1"), "{message}");
-        assert!(message.ends_with("expected a whole number from 0 on"), "{message}");
+        assert!(message.ends_with("expected a whole number of at least 0"), "{message}");
     }
     for (space, line, start) in [
         ("darts-cifar10", "input = [3, 32]", "key `input`: invalid length 2"),
@@ -161,9 +161,9 @@ fn random_wired() {
     fails(name, "rewiring", "rewiring = 0.5\ncandidates = []", "key `candidates`: 0 is not in 1 to 1000");
     let unknown = build(&with_line(name, "rewiring", "rewiring = 0.5\ncandidates = [\"sep_conv_3x4\"]")).unwrap_err();
     assert!(unknown.ends_with("(did you mean `sep_conv_3x3`?)"), "{unknown}");
-    let none = "key `max_channels`: no channels from 128 to 128 (the end is not included)";
+    let none = "key `max_channels`: the range 128 to 128 is empty or starts at 0 (the end is excluded)";
     fails(name, "max_channels", "max_channels = 128", none);
-    let none = "key `max_channels`: no channels from 0 to 512 (the end is not included)";
+    let none = "key `max_channels`: the range 0 to 512 is empty or starts at 0 (the end is excluded)";
     fails(name, "min_channels", "min_channels = 0", none);
     let wide = with_line(name, "min_channels", "min_channels = 1000000000");
     let wide = wide.replace("max_channels = 512", "max_channels = 2000000000");
@@ -191,7 +191,7 @@ fn once_for_all() {
     let deep = "depths = [5]\ncompound = true";
     fails("ofa-mbv3", "depths", deep, "key `depths`: a compound space has the depths 2, 3 and 4, not 5");
     let narrow = "candidates = [\"MB3 3x3\"]\ncompound = true";
-    let message = "key `candidates`: none has the expansion 4 that depth 3 asks for";
+    let message = "key `candidates`: none has the expansion 4 of depth 3";
     fails("ofa-mbv3", "candidates", narrow, message);
     let fixed = "candidates = [\"MB3 3x3\"]\nfixed_kernel = true";
     fails("ofa-mbv3", "candidates", fixed, "key `fixed_kernel`: no candidate has the kernel 5 of stage 1");

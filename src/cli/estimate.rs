@@ -47,7 +47,7 @@ pub(crate) struct EstimateArgs {
     #[command(flatten)]
     pub(crate) settings: SettingArgs,
     /// Print JSON, one line for each architecture. A .json file gets everything but layers. Any other input gets
-    /// latency, interval, parameters and MACs, at 100,000 lines a second; --explain adds the rest.
+    /// latency, interval, parameters and MACs only, which is fast; --explain adds the rest.
     #[arg(long)]
     pub(crate) json: bool,
     /// Refuse the LUT unless it has this batch size, thread count, back end and allocator.

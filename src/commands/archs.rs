@@ -117,7 +117,7 @@ impl Archs {
         }
         match text.is_empty() {
             true if self.read == 0 => Err(Failure::usage(format!("{}: contains no architecture", self.name))
-                .hint("`nasprof space sample SPACE` prints architectures, one a line")),
+                .hint("`nasprof space sample SPACE` prints architectures, one per line")),
             true => Ok(None),
             false => self.parsed(first, ArchFile::parse(&text)).map(Some),
         }
@@ -141,7 +141,7 @@ impl Archs {
 
     fn several(&self) -> Failure {
         Failure::usage(format!("{}: contains several architectures instead of one", self.name))
-            .hint("`nasprof estimate` reads several architectures, one on each line, from a file that ends in .jsonl")
+            .hint("`nasprof estimate` reads several architectures, one per line, from a file that ends in .jsonl")
     }
 
     /// Appends a line; returns its bytes.
@@ -247,7 +247,7 @@ mod tests {
             assert_eq!(read(empty, false).unwrap_err(), "x: contains no architecture");
         }
         assert!(read(&format!("{line}\n{line}\n"), true).unwrap_err().contains("contains several"));
-        assert!(read(&format!("[{line}, {line}]"), false).unwrap_err().contains("one architecture is expected"));
+        assert!(read(&format!("[{line}, {line}]"), false).unwrap_err().contains("expected one architecture"));
         assert!(read(&format!("{line}\n{}", &line[..20]), false).unwrap_err().starts_with("x, line 2: "));
         assert!(read("7", false).unwrap_err().contains("expected"));
     }

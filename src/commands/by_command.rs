@@ -35,8 +35,8 @@ pub(super) fn refuse(device: &str, context: &ContextArgs, options: &[(&str, bool
         ("--timing", context.timing.is_some()),
     ];
     match of_context.iter().chain(options).find(|(_, given)| *given) {
-        Some((option, _)) => Err(Failure::usage(format!("{option}: `{device}` runs a command of its own"))
-            .hint(format!("leave {option} out; `run` of [command] in the device file says how models are measured"))),
+        Some((option, _)) => Err(Failure::usage(format!("{option}: `{device}` runs its own command"))
+            .hint(format!("leave {option} out; `run` of [command] in the device file sets how models are measured"))),
         None => Ok(()),
     }
 }
@@ -114,10 +114,7 @@ impl ByCommand {
             true => ("{times}", self.text("{times}", &run.times)?),
             false => ("its output", String::from_utf8_lossy(&run.printed).into_owned()),
         };
-        format
-            .read(&text)
-            .map(Some)
-            .map_err(|problem| self.wrong(&format!("gave times that cannot be used: {what} {problem}")))
+        format.read(&text).map(Some).map_err(|problem| self.wrong(&format!("gave unusable times: {what} {problem}")))
     }
 
     /// The layers of a run's profile.
@@ -128,19 +125,17 @@ impl ByCommand {
             ProfileFormat::OnnxRuntime => Format::OnnxRuntime,
             ProfileFormat::TfliteCsv => Format::TfliteCsv,
         };
-        profile_layers(&text, format).map_err(|e| self.wrong(&format!("gave a profile that cannot be used: {e}")))
+        profile_layers(&text, format).map_err(|e| self.wrong(&format!("gave an unusable profile: {e}")))
     }
 
     fn text(&self, name: &str, file: &Fetched) -> Result<String, Failure> {
         match file {
             Fetched::Missing => Err(self.wrong(&format!("did not write {name}"))),
             Fetched::Several => Err(self.wrong(&format!("wrote several files that begin with {name}"))),
-            Fetched::TooLarge(bytes) => {
-                Err(self.wrong(&format!("wrote {bytes} bytes into {name}, which are too many")))
-            }
+            Fetched::TooLarge(bytes) => Err(self.wrong(&format!("wrote {bytes} bytes into {name}, more than allowed"))),
             Fetched::File(bytes) if bytes.is_empty() => Err(self.wrong(&format!("left {name} empty"))),
             Fetched::File(bytes) => {
-                String::from_utf8(bytes.clone()).map_err(|_| self.wrong(&format!("wrote no text into {name}")))
+                String::from_utf8(bytes.clone()).map_err(|_| self.wrong(&format!("wrote no UTF-8 text into {name}")))
             }
         }
     }

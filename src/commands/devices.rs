@@ -203,14 +203,14 @@ impl Check {
                 }
             }
             Milestone::Installed { agent, uploaded } => {
-                let how = if uploaded { "uploaded" } else { "was there" };
+                let how = if uploaded { "uploaded" } else { "already there" };
                 self.status("agent", Verdict::Ok, format!("{agent} ({how})"), None)
             }
             Milestone::Library { library, origin } => {
                 let how = match origin {
                     LibraryOrigin::Board => "the board's own",
                     LibraryOrigin::Uploaded => "uploaded",
-                    LibraryOrigin::WasThere => "was there",
+                    LibraryOrigin::WasThere => "already there",
                 };
                 self.status("library", Verdict::Ok, format!("{library} ({how})"), None)
             }
@@ -230,7 +230,7 @@ impl Check {
         match fact("governor") {
             Some("performance") => self.status("clocks", Verdict::Ok, "governor performance".to_owned(), None),
             Some(other) => {
-                let mend = "unfixed clocks widen intervals and cause drift flags; use --lock-clocks";
+                let mend = "use --lock-clocks; unfixed clocks widen intervals and cause drift flags";
                 self.status("clocks", Verdict::Bad, format!("governor {other}"), Some(mend.to_owned()))
             }
             None => self.status("clocks", Verdict::NotObservable, String::new(), None),
@@ -271,7 +271,7 @@ impl Check {
     }
 
     fn unusable(mut self, name: &str, backend: &str, error: DeviceError) -> Result<ExitCode, Failure> {
-        let mend = "the device must have the back end, threads and cores of the device file";
+        let mend = "check the back end, threads and cores in the device file";
         self.status("runtime", Verdict::Bad, format!("{backend}: {error}"), Some(mend.to_owned()))?;
         if self.as_json {
             print_json(&json!({"device": name, "ok": false, "steps": self.steps}))?;

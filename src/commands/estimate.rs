@@ -90,7 +90,7 @@ fn tell(
     if !args.json {
         show(&estimate, level)?;
         if let Some(whole) = &whole {
-            print(format!("measured whole: {} in the mean of {}", ms(whole.ms), count(whole.sessions, "session")))?;
+            print(format!("measured whole: {}, mean of {}", ms(whole.ms), count(whole.sessions, "session")))?;
         }
         return if args.explain { explain::explain(&estimate, args.rows, args.by_layer) } else { Ok(()) };
     }
@@ -125,7 +125,7 @@ fn show(estimate: &Estimate, level: Option<&CurrentLevel>) -> Result<(), Failure
         print(energy_line(energy))?;
     }
     if estimate.nodes.iter().any(|n| n.source == Source::Imported) {
-        print(paint(Tone::Doubtful, "from an imported table with an unknown measuring method"))?;
+        print(paint(Tone::Doubtful, "from an imported table with an unknown measurement method"))?;
     }
     for node in estimate.nodes.iter().filter(|n| !matches!(n.source, Source::Measured | Source::Imported)) {
         let why = match &node.source {
@@ -154,7 +154,7 @@ fn latency(estimate: &Estimate, level: Option<&CurrentLevel>) -> String {
         }
         (Some((shape, another)), Some(_)) => {
             let (ms, shape, another) = (ms(latency), half_width(shape), half_width(another));
-            format!("{ms} {shape} at the level of now (another process: {another})")
+            format!("{ms} {shape} at the current level (another process: {another})")
         }
         (None, _) => format!("{} (no interval: the LUT has no calibration)", ms(latency)),
     }

@@ -72,7 +72,7 @@ fn format(args: &ExportArgs) -> Result<ExportFormat, Failure> {
     let ending = args.output.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
     let all = [ExportFormat::Svg, ExportFormat::Dot, ExportFormat::Onnx];
     all.into_iter().find(|to| endings(*to).contains(&ending.as_str())).ok_or_else(|| {
-        Failure::usage(format!("-o {}: unknown ending", args.output.display()))
+        Failure::usage(format!("-o {}: unknown extension", args.output.display()))
             .hint("pass --to, or name a file that ends in .svg, .dot or .onnx")
     })
 }

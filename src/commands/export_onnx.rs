@@ -24,13 +24,13 @@ pub(super) fn run(args: &ExportArgs, space: &Space, arch: &Arch) -> Result<ExitC
         Precision::Float16 => (Runtime::TorchEager, Floats::Half),
         Precision::Int8 => (Runtime::OnnxRuntimeInt8, Floats::Single),
         other => {
-            return Err(Failure::usage(format!("--precision {}: ONNX models are not written in it", other.name()))
-                .hint("float32, float16 or int8"));
+            return Err(Failure::usage(format!("--precision {}: not supported for ONNX models", other.name()))
+                .hint("use float32, float16 or int8"));
         }
     };
     if precision == Precision::Int8 && args.weights.is_some() {
         return Err(Failure::usage(
-            "--weights with --precision int8: its scales are not calibrated, so its outputs would be wrong",
+            "--weights with --precision int8: the scales are not calibrated, so the outputs would be wrong",
         )
         .hint("export in float32, and quantize that model with ONNX Runtime's tools on your data"));
     }

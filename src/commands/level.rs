@@ -34,7 +34,7 @@ const FEWEST_ANCHORS: usize = 4;
 pub(super) fn now(device: &str, settings: &[String], lut: &Lut, space: &Space) -> Result<CurrentLevel, Failure> {
     if lut.context.anchors.is_empty() {
         return Err(Failure::usage("the LUT has no anchors, so the current level cannot be measured")
-            .hint("measure the space again: its LUT has anchors"));
+            .hint("measure the space again to get a LUT with anchors"));
     }
     lut.check_context(&[("device", Some(device.to_owned()))])?;
     let file = resolve::device(device, settings)?;

@@ -29,8 +29,8 @@ pub(super) fn run(args: &MeasureArgs) -> Result<ExitCode, Failure> {
         let file = device?;
         return match (&devices[..], &file.command) {
             ([device], Some(command)) => command::run(device, &file, command, args),
-            _ => Err(Failure::usage(format!("`{}` runs a command, and is measured alone", file.name))
-                .hint(format!("--device {}, without the others", file.name))),
+            _ => Err(Failure::usage(format!("`{}` runs its own command and must be measured alone", file.name))
+                .hint(format!("pass only --device {}", file.name))),
         };
     }
     if args.shard {

@@ -59,7 +59,7 @@ impl ModelFile {
         }
         let text = |path: &Path| {
             let text = path.to_str().map(str::to_owned);
-            text.ok_or_else(|| Failure::usage(format!("{}: is no UTF-8", path.display())))
+            text.ok_or_else(|| Failure::usage(format!("{}: is not UTF-8", path.display())))
         };
         let values = self.values.as_deref().map(text).transpose()?;
         Ok(ModelRequest { workload: 0, path: text(&self.model)?, shapes, values })
@@ -83,12 +83,12 @@ impl ModelFile {
 pub(super) fn check_target(target: &Target, context: &ContextArgs) -> Result<(), Failure> {
     if !target.precision.is_usual() {
         let name = target.precision.name();
-        return Err(Failure::usage(format!("--precision {name} with --model: a model computes in what it holds"))
+        return Err(Failure::usage(format!("--precision {name} with --model: the model itself sets the precision"))
             .hint(format!("`nasprof export --precision {name}` writes such a model of a space's network")));
     }
     if let Some(batch) = context.batch {
-        return Err(Failure::usage(format!("--batch {batch} with --model: a model's inputs have sizes of their own"))
-            .hint("--input-shape NAME=SIZES gives those that the model leaves open"));
+        return Err(Failure::usage(format!("--batch {batch} with --model: the model's inputs set the batch size"))
+            .hint("set dynamic sizes with --input-shape NAME=SIZES"));
     }
     Ok(())
 }
@@ -96,7 +96,7 @@ pub(super) fn check_target(target: &Target, context: &ContextArgs) -> Result<(),
 /// Refuses a model that is more than one file where one file is copied to the device.
 pub(super) fn stands_alone(names: &ModelNames) -> Result<(), Failure> {
     if names.is_external {
-        let problem = "it keeps weights in other files, and one file is copied to the device";
+        let problem = "its weights are in other files, but only one file is copied to the device";
         let hint = "python3 -c \"import onnx; onnx.save(onnx.load('IN.onnx'), 'OUT.onnx')\" puts all into one";
         return Err(Failure::usage(problem).hint(hint));
     }

@@ -131,7 +131,7 @@ fn whole(profile: &ModelProfile) -> Result<(), Failure> {
     let interval = whole.interval_ms.map_or_else(String::new, |[low, high]| format!(" ({} to {})", ms(low), ms(high)));
     print(format!("one run      {}{interval}", ms(whole.ms)))?;
     let (timed, timer) = (ms(profile.timed_sum_ms), profile.timer_ns / 1e3);
-    let of_timing = format!("{timed} as timed, of which timing takes {timer:.1} us a kernel");
+    let of_timing = format!("{timed} as timed, with an overhead of {timer:.1} us per kernel");
     print(format!("its kernels  {sum} ({:+.1} %); {of_timing}", 100.0 * error))
 }
 

@@ -122,7 +122,7 @@ fn picture(networks: &[Network], space: &Space, other: Axis, path: &Path) -> Res
         Point { x, y, group: 0, title: selections(network, space) }
     };
     let svg = scatter_file(&Scatter {
-        title: &format!("Networks of {} that no other beats", space.name),
+        title: &format!("Pareto front of {}", space.name),
         x_name: "latency, ms",
         y_name,
         logarithmic: false,

@@ -44,8 +44,8 @@ pub(super) fn run(args: &QueryArgs) -> Result<ExitCode, Failure> {
         let paths = sources.iter().map(|source| source.split_once('=').map_or(*source, |(_, path)| path));
         Outputs::of(paths.chain(sources.iter().copied())).check("-o", output, &ANSWERS)?;
         if output.extension().is_none() {
-            return Err(Failure::usage(format!("-o {}: has no ending", output.display()))
-                .hint("the ending .parquet, .csv or .json decides what is written"));
+            return Err(Failure::usage(format!("-o {}: has no extension", output.display()))
+                .hint("use the extension .parquet, .csv or .json"));
         }
     }
     let not_text = |path: &std::path::Path| Failure::usage(format!("-o {}: is not UTF-8", path.display()));

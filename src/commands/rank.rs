@@ -22,8 +22,9 @@ pub(super) fn run(args: &RankArgs) -> Result<ExitCode, Failure> {
             let about = |f: Failure| f.context(format!("--accuracy-table {}", path.display()));
             let text = resolve::text_file(path).map_err(about)?;
             let table = read_table(&text, &args.column, &space).map_err(|e| {
-                about(Failure::usage(e))
-                    .hint("its columns are `arch`, an architecture as JSON, and a number; `nasprof rank --help`")
+                about(Failure::usage(e)).hint(
+                    "the table needs the columns `arch` (architecture as JSON) and a number; see `nasprof rank --help`",
+                )
             })?;
             let rows = table.len();
             let mut known: Vec<(Network, Option<f64>)> = table
@@ -70,7 +71,7 @@ fn nothing(predictors: &mut Predictors<'_>, explored: Option<Explored>) -> Failu
     }
     match explored {
         Some(Explored::Sampled { .. }) => Failure::usage("no network within the limits was found")
-            .hint("raise a limit, or look at more networks with --samples"),
+            .hint("raise a limit, or sample more networks with --samples"),
         _ => Failure::usage("no network is within the limits")
             .hint("raise a limit; `nasprof space show --lut` shows the range"),
     }

@@ -80,7 +80,7 @@ pub(super) fn selections(network: &Network, space: &Space) -> String {
 /// Prints how much of the space was explored.
 pub(super) fn say(explored: Explored) {
     status(match explored {
-        Explored::Enumerated { networks } => format!("exact: all {networks} architectures were looked at"),
+        Explored::Enumerated { networks } => format!("exact: all {networks} architectures were evaluated"),
         Explored::Exact => "exact over the whole space: each choice adds its own part".to_owned(),
         Explored::Sampled { samples, seed } => format!(
             "not exact: the best of {samples} sampled networks (seed {seed}) and of their neighbours; better ones may exist"

@@ -51,7 +51,7 @@ fn search_without_training(args: &SearchArgs, experiment: Experiment) -> Result<
         print_json(&found)?;
     } else {
         print(format!("run           {}", search.folder.display()))?;
-        print(format!("{:<13} {} (the score; of {} architectures)", found.score, found.value, found.evaluated))?;
+        print(format!("{:<13} {} (score; {} architectures evaluated)", found.score, found.value, found.evaluated))?;
         for quantity in &found.quantities {
             let name = &quantity.quantity;
             let upper = quantity.upper.map(|upper| format!(" (at most {})", amount(name, upper)));

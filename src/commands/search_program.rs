@@ -31,7 +31,7 @@ impl Trainer for Program {
 
 /// The message that a winner is selected again.
 pub(super) fn again(factor: f64) -> String {
-    format!("selecting again, with {factor:.4} times the LUT's latencies, as the device takes now")
+    format!("selecting again with the LUT's latencies times {factor:.4}, as measured on the device")
 }
 
 /// The state that an interrupted job leaves behind.

@@ -31,7 +31,7 @@ pub(super) fn show_on_table(found: &SampledResult) -> Result<(), Failure> {
         percent(on.test_accuracy),
         percent(on.best_test_accuracy)
     ))?;
-    print(format!("cost          {:.1} trainings of {} epochs, counted by the table", on.trainings, on.epochs))?;
+    print(format!("cost          {:.1} trainings of {} epochs, according to the table", on.trainings, on.epochs))?;
     print(format!("random        {} at {:.1} trainings", percent(on.random.test_accuracy), on.random.trainings))
 }
 
@@ -92,11 +92,7 @@ pub(super) fn show_measured(latency: &Latency) -> Result<(), Failure> {
         print(format!("side by side  {}, estimated {}", ms(other.measured.latency_ms), ms(other.estimated_ms)))?;
     }
     for earlier in latency.selections.iter().filter(|s| s.measured != *measured) {
-        print(format!(
-            "measured by itself {}, estimated {}",
-            ms(earlier.measured.latency_ms),
-            ms(earlier.estimated_ms)
-        ))?;
+        print(format!("earlier       {}, estimated {}", ms(earlier.measured.latency_ms), ms(earlier.estimated_ms)))?;
     }
     Ok(())
 }

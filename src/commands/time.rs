@@ -61,9 +61,9 @@ pub(super) fn run(args: &TimeArgs) -> Result<ExitCode, Failure> {
         })
     });
     let events = events.map_err(|failure| match (failure.exit, &args.journal) {
-        (Exit::DeviceLost, None) => failure
-            .context(&args.device)
-            .hint_if_lost("--journal FILE keeps what was measured, and --resume then goes on"),
+        (Exit::DeviceLost, None) => {
+            failure.context(&args.device).hint_if_lost("add --journal FILE to be able to continue with --resume")
+        }
         (Exit::DeviceLost, Some(_)) => failure.context(&args.device),
         _ => failure,
     })?;

@@ -104,7 +104,9 @@ fn of_each_timing(lut: &Lut) -> Result<Vec<Lut>, Failure> {
     };
     let all: Vec<Lut> = Timing::ALL.into_iter().filter_map(of).collect();
     if all.is_empty() {
-        return Err(Failure::usage("--all-timings: the LUT's device has one latency only").hint("leave it out"));
+        return Err(
+            Failure::usage("--all-timings: the LUT's device has one latency only").hint("leave --all-timings out")
+        );
     }
     Ok(all)
 }
@@ -117,7 +119,7 @@ fn networks(args: &ValidateArgs, space: &Space, lut: &Lut) -> Result<Holdout, Fa
     let given = archs::of_space(archs::files(&args.arch)?, space)?;
     let known = given.iter().filter(|(_, arch)| lut.context.measured.contains(arch));
     for (place, _) in known {
-        status(format!("note: {place}: the LUT was made from this network, so its error says little of others"));
+        status(format!("note: {place}: the LUT was made from this network, so its error says little about others"));
     }
     // Checked before anything is measured. Peak memory is predicted without the times of layers.
     let estimator = Estimator::new(lut);

@@ -19,7 +19,7 @@ pub(super) fn run(space: &Space, lut: &Lut, archs: &[Arch], link: &mut Link, as_
     if as_json {
         return print_json(&validation);
     }
-    print(format!("networks        {} holdout, each in a process of its own", validation.n))?;
+    print(format!("networks        {} holdout, each in its own process", validation.n))?;
     print(format!("peak memory     MAPE {} (bias {})", percent(validation.mape), percent(validation.bias)))?;
     print(format!("within 2/5 %    {} / {}", percent(validation.within_2), percent(validation.within_5)))?;
     print(format!("worst           {}", percent(validation.worst)))?;

@@ -59,13 +59,14 @@ impl From<OnnxError> for Failure {
     fn from(error: OnnxError) -> Self {
         let hint = match &error {
             OnnxError::Weights(_) | OnnxError::MissingTensor { .. } | OnnxError::WrongTensor { .. } => {
-                "use the weights.safetensors of the training of this --space and --arch"
+                "use weights.safetensors from a training of this --space and --arch"
             }
             OnnxError::Operators(_) | OnnxError::InputType { .. } | OnnxError::Node { .. } => {
-                "--backend onnxruntime takes every model that ONNX Runtime runs; docs/onnx.md lists what libtorch's reader takes"
+                "use --backend onnxruntime for every model that ONNX Runtime runs; docs/onnx.md lists what --backend \
+                 torch reads"
             }
             OnnxError::OpenSize { name, pattern, .. } => {
-                let hint = format!("--input-shape '{name}={pattern}', with numbers for the question marks");
+                let hint = format!("pass --input-shape '{name}={pattern}' with numbers for the question marks");
                 return Self::usage(error).hint(hint);
             }
             _ => return Self::usage(error),
@@ -260,7 +261,7 @@ impl From<ShardError> for Failure {
             ShardError::Lut(error) => error.into(),
             ShardError::Merge(error) => error.into(),
             ShardError::Disagree { .. } | ShardError::Runs { .. } => Self { exit: Exit::ContextChanged, ..failure }
-                .hint("a LUT holds for boards that are alike; measure each into a LUT of its own, without --shard"),
+                .hint("measure each board into its own LUT, without --shard"),
             ShardError::Unsteady { .. } => Self { exit: Exit::Noisy, ..failure }
                 .hint("stop other programs, lock the clocks (--lock-clocks), or measure more --sessions"),
             ShardError::Incomplete { .. } => failure.hint("the same `measure` command with --resume continues it"),

@@ -32,14 +32,11 @@ pub(crate) fn open(file: &DeviceFile) -> Result<Link, Failure> {
 /// As [`open`]; also uploads these files to a board.
 pub(crate) fn open_with(file: &DeviceFile, uploads: Vec<Upload>) -> Result<Link, Failure> {
     if file.command.is_some() {
-        return Err(Failure::usage(format!(
-            "`{}` runs a command of its own, which times whole models only",
-            file.name
-        ))
-        .hint(format!(
-            "`nasprof time --device {0}` and `nasprof measure --device {0} --model FILE.onnx` use it",
-            file.name
-        )));
+        return Err(Failure::usage(format!("`{}` runs its own command, which times whole models only", file.name))
+            .hint(format!(
+                "use `nasprof time --device {0}` or `nasprof measure --device {0} --model FILE.onnx`",
+                file.name
+            )));
     }
     heeded()?;
     Ok(reach(file, uploads, &mut |milestone| {

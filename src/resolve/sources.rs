@@ -35,8 +35,8 @@ pub(crate) fn space_or(given: Option<&str>, named: &str, whose: &str) -> Result<
     match given {
         Some(name) => space(name),
         None if builtin_names().any(|known| known == named) => Ok(Space::builtin(named)?),
-        None => Err(Failure::usage(format!("{whose} is of `{named}`, which is not a built-in space"))
-            .hint("--space FILE.toml names the space's file")),
+        None => Err(Failure::usage(format!("{whose} belongs to `{named}`, which is not a built-in space"))
+            .hint("pass the file of the space with --space FILE.toml")),
     }
 }
 

@@ -112,10 +112,10 @@ fn the_space_is_the_one_that_is_named() {
     folder.ok("export --arch one.json --to dot -o a.dot");
     folder.ok("measure --device synthetic:quiet --space small.toml -o small.parquet --max-rounds 8");
     std::fs::write(folder.path("small.json"), folder.ok("space sample small.toml")).unwrap();
-    let refused = folder.fails("estimate --lut small.parquet --arch small.json", 2, "the LUT is of `small`");
+    let refused = folder.fails("estimate --lut small.parquet --arch small.json", 2, "the LUT belongs to `small`");
     assert!(refused.stderr.contains("--space FILE.toml"), "{}", refused.stderr);
     folder.ok("estimate --lut small.parquet --arch small.json --space small.toml");
-    folder.fails("export --arch small.json --to dot -o a.dot", 2, "the architecture is of `small`");
-    folder.fails("validate --device synthetic:quiet --lut small.parquet -n 2", 2, "the LUT is of `small`");
-    folder.fails("devices check synthetic:quiet --lut small.parquet", 2, "the LUT is of `small`");
+    folder.fails("export --arch small.json --to dot -o a.dot", 2, "the architecture belongs to `small`");
+    folder.fails("validate --device synthetic:quiet --lut small.parquet -n 2", 2, "the LUT belongs to `small`");
+    folder.fails("devices check synthetic:quiet --lut small.parquet", 2, "the LUT belongs to `small`");
 }

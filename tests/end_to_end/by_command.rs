@@ -141,7 +141,7 @@ fn the_latency_may_be_read_by_a_regular_expression() {
     // One average has no quantiles.
     assert_eq!(timed["networks"][0]["p99_ms"], Value::Null);
     fs::write(&path, fs::read_to_string(&path).unwrap().replace("latency", "duration")).unwrap();
-    folder.fails("time --device words --model net.onnx", 2, "tells of no run");
+    folder.fails("time --device words --model net.onnx", 2, "contains no run");
 }
 
 /// The control is the test above: the same program with nothing broken.
@@ -157,9 +157,9 @@ fn what_a_command_breaks_is_an_error_and_nothing_is_left() {
         ("floods", "printed more than"),
         ("cut", "not a profile of trtexec"),
         ("empty", "left {profile} empty"),
-        ("binary", "no text"),
-        ("huge", "too many"),
-        ("zero", "which cannot be"),
+        ("binary", "no UTF-8 text"),
+        ("huge", "more than allowed"),
+        ("zero", "an implausible run"),
         ("notimes", "did not write {times}"),
         ("several", "several files"),
     ] {
@@ -173,7 +173,7 @@ fn what_a_command_breaks_is_an_error_and_nothing_is_left() {
     assert_eq!(run(&folder, "measure --device broken --model net.onnx").code, Some(0));
     device(&folder, "broken", "hangs", "deadline_seconds = 1");
     let ran = run(&folder, "time --device broken --model net.onnx");
-    assert!(ran.code == Some(2) && ran.stderr.contains("did not end within 1 s"), "{}", ran.stderr);
+    assert!(ran.code == Some(2) && ran.stderr.contains("timed out after 1 s"), "{}", ran.stderr);
     assert!(ran.stderr.contains("waiting") && ran.stderr.contains("deadline_seconds"), "{}", ran.stderr);
 }
 
@@ -201,7 +201,7 @@ fn what_a_command_cannot_do_is_said_before_it_runs() {
         .output()
         .unwrap()
         .into();
-    assert!(ran.code == Some(2) && ran.stderr.contains("`no-such-program` is not there"), "{}", ran.stderr);
+    assert!(ran.code == Some(2) && ran.stderr.contains("`no-such-program` does not exist"), "{}", ran.stderr);
     // A device that had an agent when its LUT was made: what needs layers says why there are none.
     let path = folder.path("nasprof/devices/bench.toml");
     let command = fs::read(&path).unwrap();
@@ -209,7 +209,7 @@ fn what_a_command_cannot_do_is_said_before_it_runs() {
         .unwrap();
     folder.ok("measure --device bench --space small.toml -o a.parquet");
     fs::write(&path, command).unwrap();
-    fails("validate --device bench --lut a.parquet --space small.toml -n 3", "runs a command");
+    fails("validate --device bench --lut a.parquet --space small.toml -n 3", "runs its own command");
 }
 
 /// The shipped device file, here and with a Python that has ONNX Runtime: names and shapes are real, times are never asserted.

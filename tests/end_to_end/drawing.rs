@@ -80,7 +80,7 @@ fn a_lut_measured_anew_is_noticed() {
     folder.ok("measure --device synthetic:quiet --space small.toml --seed 5 -o other.parquet");
     fs::rename(folder.path("other.parquet"), folder.path("a.parquet")).unwrap();
     let estimated = |text: &str| serde_json::from_str::<Value>(text).unwrap()["quantities"][0]["estimated"].clone();
-    folder.fails(&again, 2, "a.parquet is not what it was when this run was begun");
+    folder.fails(&again, 2, "a.parquet has changed since this run began");
     let anew = folder.ok(&format!("{search} --overwrite"));
     assert_ne!(estimated(&anew), estimated(&first));
     assert_eq!(folder.ok(&again), anew);
@@ -135,8 +135,8 @@ fn what_is_wrong_with_a_search_is_said_before_anything_is_written() {
     assert!(!folder.path("run").exists());
     folder.ok("search search.toml -o run");
     let before = folder.read("run/result.json");
-    let exists = folder.fails("search search.toml -o run", 2, "holds a finished run already of this experiment");
-    assert!(exists.stderr.contains("--resume shows its result, --overwrite runs anew"), "{}", exists.stderr);
+    let exists = folder.fails("search search.toml -o run", 2, "already holds a finished run of this experiment");
+    assert!(exists.stderr.contains("--resume shows its result, --overwrite starts again"), "{}", exists.stderr);
     for resume in ["", " --resume"] {
         let other = format!("search search.toml -o run{resume} --set seed=3");
         folder.fails(&other, 2, "another experiment: `seed` is 2 there and 3 here");

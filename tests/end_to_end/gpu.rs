@@ -48,7 +48,7 @@ fn one_lut_is_asked_for_each_latency() {
     assert_eq!(folder.ok(&format!("{line} --all-timings")).matches("MAPE").count(), 3);
     folder.fails(&format!("{line} --all-timings --timing wall"), 2, "--timing");
     let shown = folder.ok("lut show gpu.parquet");
-    for part in ["taken off", "graph", "wall"] {
+    for part in ["subtracted", "graph", "wall"] {
         assert!(shown.contains(part), "no `{part}` in {shown}");
     }
 }
@@ -69,14 +69,14 @@ fn the_default_is_that_of_the_measurement() {
 fn latencies_of_gpus_are_refused_elsewhere() {
     let folder = Folder::new();
     let line = format!("measure --device synthetic:quiet {SPACE} --timing wall -o quiet.parquet");
-    folder.fails(&line, 2, "`wall` is one of GPUs");
+    folder.fails(&line, 2, "`wall` needs a GPU");
     assert!(!folder.path("quiet.parquet").exists());
     folder.ok(&format!("measure --device synthetic:quiet {SPACE} -o quiet.parquet --max-rounds 8"));
     sample(&folder);
     folder.fails(
         &format!("estimate {SPACE} --lut quiet.parquet --arch arch.json --timing wall"),
         6,
-        "no latency of the timing `wall`",
+        "no latencies for the timing `wall`",
     );
     let validate = format!("validate {SPACE} --lut quiet.parquet --device synthetic:quiet");
     folder.fails(&format!("{validate} --timing graph"), 6, "`graph`");

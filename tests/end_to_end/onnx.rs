@@ -46,7 +46,7 @@ fn a_model_says_what_it_computes_with() {
     assert!(bytes[0].len() > bytes[1].len() && bytes[1].len() > bytes[2].len());
     let says = |model: &[u8]| model.windows(15).any(|w| w == b"for timing only");
     assert!(says(&bytes[2]) && !says(&bytes[0]) && !says(&bytes[1]));
-    folder.fails(&format!("{line} x.onnx --precision bfloat16"), 2, "hint: float32, float16 or int8");
+    folder.fails(&format!("{line} x.onnx --precision bfloat16"), 2, "hint: use float32, float16 or int8");
     folder.fails(&format!("{line} x.onnx --precision int8 --weights none.safetensors"), 2, "not calibrated");
     folder.fails(&format!("{line} x.svg --precision int8"), 2, "--to onnx");
     assert!(!folder.path("x.onnx").exists() && !folder.path("x.svg").exists());

@@ -161,7 +161,7 @@ fn a_space_in_8_bit_integers_is_measured_estimated_and_validated() {
 fn precisions_that_the_runtime_or_a_model_does_not_have_are_refused() {
     let Some(folder) = at_hand() else { return };
     for (precision, hint) in
-        [("float16", "hint: --backend onnxruntime:cuda"), ("bfloat16", "hint: --precision float16")]
+        [("float16", "hint: use --backend onnxruntime:cuda"), ("bfloat16", "hint: use --precision float16")]
     {
         let ran = folder.run(&format!("{MEASURE} --precision {precision}"));
         assert_eq!(ran.code, Some(2), "{}", ran.stderr);
@@ -173,7 +173,7 @@ fn precisions_that_the_runtime_or_a_model_does_not_have_are_refused() {
         assert!(ran.stderr.contains(hint), "{}", ran.stderr);
         assert!(!folder.path("a.parquet").exists());
     }
-    folder.fails(&format!("{MEASURE} --layout channels-last"), 2, "hint: --layout channels-first");
+    folder.fails(&format!("{MEASURE} --layout channels-last"), 2, "hint: use --layout channels-first");
     fs::write(folder.path("arch.json"), folder.ok("space sample small.toml -n 1 --seed 3")).unwrap();
     folder.ok("export --space small.toml --arch arch.json -o model.onnx --precision int8");
     let measure = "measure --device local --backend onnxruntime --model model.onnx";

@@ -146,7 +146,7 @@ fn an_ending_says_what_a_file_holds() {
         let ran = folder.fails(
             &format!("{export} --to {to} -o x.{ending}"),
             2,
-            &format!("the ending `.{ending}` is not .{to}"),
+            &format!("the extension `.{ending}` is not .{to}"),
         );
         assert!(ran.stderr.contains("hint:") && !folder.path(&format!("x.{ending}")).exists(), "{}", ran.stderr);
     }
@@ -154,12 +154,12 @@ fn an_ending_says_what_a_file_holds() {
         folder.ok(&format!("{export} -o y.{ending}"));
         assert!(String::from_utf8(folder.read(&format!("y.{ending}"))).unwrap().starts_with(begins), "{ending}");
     }
-    folder.fails(&format!("{export} -o y.png"), 2, "unknown ending");
-    folder.fails(&format!("{export} -o y"), 2, "unknown ending");
+    folder.fails(&format!("{export} -o y.png"), 2, "unknown extension");
+    folder.fails(&format!("{export} -o y"), 2, "unknown extension");
     // Controls: no ending contradicts nothing, and a pipe is called what it is called.
     folder.ok(&format!("{export} --to svg -o y"));
     assert!(folder.ok(&format!("{export} --to dot -o /dev/stdout")).starts_with("digraph"));
-    folder.fails("report a.parquet -o x.txt", 2, "the ending `.txt` is not .html");
+    folder.fails("report a.parquet -o x.txt", 2, "the extension `.txt` is not .html");
     folder.ok("report a.parquet -o x.htm");
 }
 

@@ -67,8 +67,8 @@ fn an_answer_replaces_no_source_and_has_a_known_ending() {
     for (line, words) in [
         (&["SELECT 1", "a.parquet", "-o", "a.parquet"][..], "it would overwrite an input"),
         (&["SELECT 1", "lut=./a.parquet", "-o", "a.parquet"], "it would overwrite an input"),
-        (&["SELECT 1", "a.parquet", "-o", "answer.xlsx"], "the ending `.xlsx`"),
-        (&["SELECT 1", "a.parquet", "-o", "answer"], "has no ending"),
+        (&["SELECT 1", "a.parquet", "-o", "answer.xlsx"], "the extension `.xlsx`"),
+        (&["SELECT 1", "a.parquet", "-o", "answer"], "has no extension"),
         (&["SELECT 1", "a.parquet", "--csv", "--json"], "cannot be used with"),
     ] {
         let ran = with_program(&folder, line, "");

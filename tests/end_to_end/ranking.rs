@@ -91,7 +91,7 @@ fn a_table_of_accuracies_is_ranked_within_limits() {
     for (from, to, expected) in [
         ("accuracy\n", "score\n", "no column `accuracy`"),
         (",0.5\n", ",none\n", "line 2: `accuracy` is `none`"),
-        (rows[1].as_str(), rows[0].as_str(), "again"),
+        (rows[1].as_str(), rows[0].as_str(), "line 3: duplicate of the network in line 2"),
         ("\"\"small\"\"", "\"\"large\"\"", "line 2: "),
     ] {
         let changed = good.replacen(from, to, 1);

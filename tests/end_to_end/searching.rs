@@ -141,7 +141,7 @@ fn a_search_ends_with_a_measured_winner_that_can_be_trained() {
     let line = folder.ok("estimate --lut a.parquet --space space.toml --arch run/arch.json --json");
     let alone = serde_json::from_str::<Value>(&line).unwrap()["latency_ms"].as_f64().unwrap();
     assert!((alone / estimated - 1.0).abs() < 1e-9, "{alone} {estimated}");
-    let refused = folder.fails(&search, 2, "holds a finished run already of this experiment");
+    let refused = folder.fails(&search, 2, "already holds a finished run of this experiment");
     assert!(refused.stderr.contains("hint: --resume shows its result"), "{}", refused.stderr);
     // The winner, trained.
     let trained: Value = serde_json::from_str(&folder.ok("train train.toml -o trained --json")).unwrap();
@@ -152,7 +152,7 @@ fn a_search_ends_with_a_measured_winner_that_can_be_trained() {
     folder.ok(&format!("{search} --resume"));
     folder.ok("measure --device synthetic:quiet --space space.toml --seed 5 -o other.parquet");
     fs::rename(folder.path("other.parquet"), folder.path("a.parquet")).unwrap();
-    folder.fails(&format!("{search} --resume"), 2, "a.parquet is not what it was when this run was begun");
+    folder.fails(&format!("{search} --resume"), 2, "a.parquet has changed since this run began");
 }
 
 fn start(folder: &Folder, line: &str) -> Child {

@@ -97,10 +97,10 @@ fn tables_and_costs_that_are_refused() {
     folder.fails(
         "search search.toml -o run --set searcher.rungs=[5]",
         2,
-        "rungs after [5] epochs: only final accuracies",
+        "rungs after [5] epochs need learning curves",
     );
-    folder.fails("search search.toml -o run --set searcher.scores=[\"naswot\"]", 2, "the table has no `naswot`");
-    folder.fails("search search.toml -o run --set regularizers.0.upper=10", 2, "no network has a macs of 10");
+    folder.fails("search search.toml -o run --set searcher.scores=[\"naswot\"]", 2, "the table has no score `naswot`");
+    folder.fails("search search.toml -o run --set regularizers.0.upper=10", 2, "no network meets a macs of 10");
     folder.fails("search search.toml -o run --set searcher.kind=darts", 2, "searcher");
     let warned = folder.run("search search.toml -o loose --set regularizers.0.upper=1000000000");
     assert!(
@@ -115,7 +115,7 @@ fn tables_and_costs_that_are_refused() {
             text.lines()
                 .filter(|line| !line.starts_with("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"))
                 .fold(String::new(), |text, line| text + line + "\n"),
-            "1 cells of the space have no row, edge_0_1 = none",
+            "1 cells of the space have no row, for example edge_0_1 = none",
         ),
         (format!("{text}{}\n", text.lines().nth(7).unwrap()), "line 15627: the cell |"),
     ] {

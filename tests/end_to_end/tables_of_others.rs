@@ -65,7 +65,7 @@ fn a_foreign_table_is_marked_all_the_way_to_the_estimate() {
     let ran = folder.fails(&format!("{line} -o c.parquet"), 2, "is implausible");
     assert!(ran.stderr.contains("--allow-suspicious"), "{}", ran.stderr);
     folder.ok(&format!("{line} -o c.parquet --allow-suspicious"));
-    folder.fails(&format!("{line} -o d.parquet --unit ms"), 2, "table.csv: the column says us");
+    folder.fails(&format!("{line} -o d.parquet --unit ms"), 2, "table.csv: the column is in us");
     folder.fails("lut import no.csv --format table --space small.toml --device board -o d.parquet", 2, "no.csv");
     folder.fails(
         "lut import arch.json --format nnabla --unit ms --space small.toml --device board -o d.parquet",
@@ -100,7 +100,7 @@ fn the_profile_of_another_runtime_is_shown_compared_and_reported() {
     let page = String::from_utf8(folder.read("a.html")).unwrap();
     assert!(page.contains("Conv_0 + Relu_0") && page.contains("imported from a profile of trtexec"));
     let line = "lut import a.json --device jetson -o no.parquet --format";
-    folder.fails(&format!("{line} trtexec --space small.toml"), 2, "has layers of its own");
+    folder.fails(&format!("{line} trtexec --space small.toml"), 2, "defines its own layers");
     folder.fails(&format!("{line} table"), 2, "--space");
     folder.fails(&format!("{line} tflite-csv"), 2, "a.json: not a profile of TensorFlow Lite");
     assert!(!folder.path("no.parquet").exists());

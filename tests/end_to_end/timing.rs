@@ -152,7 +152,7 @@ fn what_cannot_be_timed_is_refused_by_name_and_nothing_is_written() {
     folder.fails(&format!("{arch} other.json"), 2, "other.json: the architecture is of space `mobilenet-cifar10`");
     folder.fails(&format!("{arch} one.json none.jsonl"), 2, "none.jsonl: contains no architecture");
     folder.fails(&format!("{arch} missing.json"), 2, "missing.json");
-    folder.fails(&format!("{model} empty.onnx"), 2, "empty.onnx: it has no layer that runs");
+    folder.fails(&format!("{model} empty.onnx"), 2, "empty.onnx: no layer runs");
     folder.fails(&format!("{model} bad.onnx"), 2, "bad.onnx");
     folder.fails(&format!("{TIME} --arch one.json --lut missing.parquet"), 2, "missing.parquet");
     folder.fails(&format!("{TIME} --arch one.json --trace one.json"), 2, "would overwrite an input");
@@ -182,7 +182,7 @@ fn an_interrupted_run_goes_on_from_its_journal() {
         assert_eq!((folder.read("t.jsonl"), folder.read("t.json")), (journal.clone(), trace.clone()), "cut at {cut}");
     }
     // No LUT comes from a journal without layers.
-    folder.fails("lut rebuild t.jsonl -o x.parquet", 2, "whole networks were timed, and no layers");
+    folder.fails("lut rebuild t.jsonl -o x.parquet", 2, "only whole networks were timed, no layers");
     // Other networks are not those of the journal.
     folder.fails(&format!("{TIME} --arch one.json --journal t.jsonl --resume"), 2, "the journal does not match");
 }
@@ -201,7 +201,7 @@ fn a_device_that_is_lost_is_named_and_timing_goes_on_from_the_journal() {
     let (good, ends) = (folder.agent.clone(), ending(&folder, 20));
     let folder = folder.with_agent(ends);
     let ran = folder.fails(&line, 5, "synthetic:quiet");
-    assert!(ran.stderr.contains("--journal FILE keeps what was measured"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("add --journal FILE to be able to continue"), "{}", ran.stderr);
     assert!(!folder.path("t.json").exists());
     let ran = folder.fails(&kept, 5, "synthetic:quiet");
     assert!(ran.stderr.contains("--resume") && !folder.path("t.json").exists(), "{}", ran.stderr);
@@ -231,7 +231,7 @@ fn an_estimate_can_be_of_now() {
     let words = folder.ok(line);
     assert!(words.contains(" at the LUT's level (another session: ± "), "{words}");
     let words = folder.ok(&format!("{line} --level-from synthetic:quiet"));
-    assert!(words.contains(" at the level of now (another process: ± ") && words.contains("; level "), "{words}");
+    assert!(words.contains(" at the current level (another process: ± ") && words.contains("; level "), "{words}");
     // A LUT of a machine twice as slow, as this one is now.
     let mut slow = json(&{
         folder.ok("lut export a.parquet -o a.json");

@@ -100,7 +100,7 @@ fn a_board_whose_clock_is_in_the_past_is_measured() {
         let touched = Command::new("touch").args(["-d", "2099-01-01"]).arg(entry.unwrap().path()).status().unwrap();
         assert!(touched.success());
     }
-    assert!(folder.ok("devices check board").contains("(was there)"));
+    assert!(folder.ok("devices check board").contains("(already there)"));
     folder.ok(MEASURE);
     assert_eq!(folder.read("a.parquet"), undisturbed(MEASURE).read("a.parquet"));
 }

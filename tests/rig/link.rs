@@ -149,7 +149,7 @@ fn a_connection_that_ends_before_the_handshake_is_tried_again() {
     let host = Listener::to(begin(&folder, "devices check board"));
     cable.wait_until_held();
     cable.cut();
-    host.wait_for("before the SSH handshake");
+    host.wait_for("during the SSH handshake");
     cable.mend();
     let ran = host.finish();
     assert!(ran.code == Some(0) && ran.stderr.contains("retrying"), "{}", ran.stderr);

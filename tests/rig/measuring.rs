@@ -32,7 +32,7 @@ fn the_agent_is_uploaded_once_and_again_if_it_is_damaged() {
     let folder = board.folder(board.port);
     let check = || folder.ok("devices check board");
     assert!(check().contains("(uploaded)"));
-    assert!(check().contains("(was there)"));
+    assert!(check().contains("(already there)"));
     let agent = fs::read_dir(board.work()).unwrap().map(|e| e.unwrap().path());
     let agent = agent.into_iter().find(|path| path.to_string_lossy().contains("agent-")).unwrap();
     // The same length: a board that lost its power has kept the size and not the bytes.
@@ -43,7 +43,7 @@ fn the_agent_is_uploaded_once_and_again_if_it_is_damaged() {
     assert!(check().contains("(uploaded)"));
     fs::write(&agent, &bytes[..middle]).unwrap();
     assert!(check().contains("(uploaded)"));
-    assert!(check().contains("(was there)"));
+    assert!(check().contains("(already there)"));
 }
 
 #[test]

@@ -25,7 +25,7 @@ impl Place {
             Precision::Float32 | Precision::Float32Strict => Kind::Float,
             Precision::Float16 => Kind::Half,
             Precision::Bfloat16 => Kind::BFloat16,
-            Precision::Int8 => return Err(format!("libtorch's back ends do not compute in {}", precision.name())),
+            Precision::Int8 => return Err(format!("libtorch's back ends do not support {}", precision.name())),
         };
         Ok(Self { device, kind, layout })
     }

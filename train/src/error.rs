@@ -104,9 +104,9 @@ impl SearchError {
             Self::Config(error) => error.hint(),
             Self::Data(error) => error.hint(),
             Self::NoGpu(error) => Some(error.hint()),
-            Self::GpuMemory(_) => Some(
-                "lower training.mini_batch, the images that are on the GPU at once, or training.batch_size".to_owned(),
-            ),
+            Self::GpuMemory(_) => {
+                Some("lower training.mini_batch (images on the GPU at once) or training.batch_size".to_owned())
+            }
             Self::Diverged { checkpoint, .. } => {
                 let last = checkpoint.as_ref().map_or_else(
                     || "there is no checkpoint yet".to_owned(),

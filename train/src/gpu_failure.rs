@@ -22,10 +22,8 @@ pub(crate) fn classified(error: SearchError, works: impl FnOnce() -> Result<(), 
         return error;
     }
     match works() {
-        Err(problem) if words.contains(&problem) => {
-            SearchError::GpuLost(format!("the GPU does not work any more: {words}"))
-        }
-        Err(problem) => SearchError::GpuLost(format!("the GPU does not work any more: {words}: {problem}")),
+        Err(problem) if words.contains(&problem) => SearchError::GpuLost(format!("the GPU no longer works: {words}")),
+        Err(problem) => SearchError::GpuLost(format!("the GPU no longer works: {words}: {problem}")),
         Ok(()) if words.contains(MEMORY) => SearchError::GpuMemory(words),
         Ok(()) => error,
     }
@@ -52,7 +50,7 @@ mod tests {
         assert!(memory.hint().unwrap().contains("training.mini_batch"));
         for error in [layer("CUDA error: unspecified launch failure"), SearchError::Searcher("CUDA: x".to_owned())] {
             let lost = classified(error, gone);
-            assert!(lost.to_string().starts_with("the GPU does not work any more: "), "{lost}");
+            assert!(lost.to_string().starts_with("the GPU no longer works: "), "{lost}");
             assert!(matches!(lost, SearchError::GpuLost(_)) && lost.to_string().contains("719"), "{lost}");
         }
         let cudnn = classified(layer("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), gone);

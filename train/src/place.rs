@@ -23,9 +23,8 @@ impl NoGpu {
     pub fn hint(&self) -> String {
         match self.install {
             true => "scripts/install-libtorch-cuda.sh".to_owned(),
-            false => {
-                "`nvidia-smi` shows the driver's version and the GPUs that it sees; `auto` takes the CPU where there is none".to_owned()
-            }
+            false => "`nvidia-smi` shows the driver version and the GPUs; without a GPU, `auto` falls back to the CPU"
+                .to_owned(),
         }
     }
 }

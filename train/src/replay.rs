@@ -48,7 +48,7 @@ impl Recorder for Graphs {
     }
 
     fn replay(&mut self, _work: &mut Work<'_>) -> Result<(), SearchError> {
-        let failed = |e| SearchError::Searcher(format!("a recorded step: {e}"));
+        let failed = |e| SearchError::Searcher(format!("cannot replay the CUDA graph of a step: {e}"));
         self.0.as_ref().map_or(Ok(()), |captured| captured.replay().map_err(failed))
     }
 }

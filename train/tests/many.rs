@@ -87,7 +87,7 @@ fn a_killed_run_goes_on_with_the_next_network() {
     let text = fs::read_to_string(&journal).unwrap();
     let first = text.split_inclusive('\n').next().unwrap();
     fs::write(&journal, format!("{first}{}", &first[..first.len() / 2])).unwrap();
-    fails(&many(&setting, "run", &lines, false), "holds an unfinished run already");
+    fails(&many(&setting, "run", &lines, false), "already holds an unfinished run");
     succeeds(&many(&setting, "run", &lines, true));
     assert!(records(&setting.path("run")) == records(&setting.path("whole")));
     let parquet = |run: &str| fs::read(setting.path(run).join("networks.parquet")).unwrap();
@@ -107,10 +107,10 @@ fn lists_and_journals_that_are_refused() {
     let setting = Setting::new();
     let lines = list(&setting);
     for (bad, naming) in [
-        (vec![String::new()], "it lists no network"),
+        (vec![String::new()], "contains no networks"),
         (vec![lines[0].clone(), "{".to_owned()], "line 2: "),
         (vec![lines[0].replace("MB1 3x3", "MB1 3x4")], "line 1: choice `blocks/0` has no candidate `MB1 3x4`"),
-        (vec![lines[0].clone(), String::new(), lines[0].clone()], "line 3: the network of line 1 again"),
+        (vec![lines[0].clone(), String::new(), lines[0].clone()], "line 3: duplicate of line 1"),
         (vec![lines[2].replace("\"seed\":9", "\"sed\":9")], "line 1: unknown field `sed`"),
     ] {
         fails(&many(&setting, "bad", &bad, false), naming);
@@ -120,7 +120,7 @@ fn lists_and_journals_that_are_refused() {
     let journal = setting.path("run/networks.jsonl");
     let text = fs::read_to_string(&journal).unwrap();
     fs::write(&journal, text.replacen("\"seed\":5", "\"seed\":6", 1)).unwrap();
-    fails(&many(&setting, "run", &lines, true), "networks.jsonl: line 1: it was altered");
+    fails(&many(&setting, "run", &lines, true), "networks.jsonl: line 1: was altered");
     fs::write(&journal, text).unwrap();
     succeeds(&many(&setting, "run", &lines, true));
 }

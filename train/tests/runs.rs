@@ -136,7 +136,7 @@ fn folders_of_other_runs_are_refused() {
     let setting = Setting::new();
     let text = setting.text(PROXYLESSNAS, 1);
     succeeds(&setting.job("run", &text, false));
-    fails(&setting.job("run", &text, false), "holds a finished run already of this experiment");
+    fails(&setting.job("run", &text, false), "already holds a finished run of this experiment");
     let other = text.replace("seed = 5", "seed = 6");
     for resume in [false, true] {
         fails(&setting.job("run", &other, resume), "another experiment: `seed` is 5 there and 6 here");

@@ -143,7 +143,7 @@ fn experiments_that_make_no_sense() {
     let setting = Setting::new();
     for (from, to, naming) in [
         ("trainings = 4", "trainings = 0.5", "key `searcher.trainings`: 0.5 is not in 1 to"),
-        ("rungs = [1]", "rungs = [2, 1]", "key `searcher.rungs`: the epochs must rise"),
+        ("rungs = [1]", "rungs = [2, 1]", "key `searcher.rungs`: the epochs must be at least 1"),
         ("\"naswot\"", "\"naswto\"", "key `searcher.scores.1`: no score `naswto` (did you mean `naswot`?)"),
         ("\"naswot\"", "\"macs\"", "key `searcher.scores.1`: `macs` is listed twice"),
         ("epochs = 3", "epochs = 3\nwarm_up_epochs = 1", "key `training.warm_up_epochs`: "),

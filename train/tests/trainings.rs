@@ -50,7 +50,7 @@ fn an_epoch_is_chosen_on_validation_images() {
     assert_eq!(others.training, result.training);
     assert!(kept == fs::read(setting.path("others/weights.safetensors")).unwrap(), "chosen by the test images");
     // A run that is resumed has its images under it.
-    fails(&setting.job("run", &text.replace("epochs = 4", "epochs = 5"), true), "images of the data set are not those");
+    fails(&setting.job("run", &text.replace("epochs = 4", "epochs = 5"), true), "images of the data set have changed");
     // The control: other training images are another choice.
     succeeds(&setting.job("seed", &text.replace("seed = 5", "seed = 6"), false));
     assert!(kept != fs::read(setting.path("seed/weights.safetensors")).unwrap());
@@ -86,7 +86,7 @@ fn epochs_are_counted_from_one_with_those_of_the_warm_up() {
         assert_eq!(epochs(&setting, file), ["1", "2", "3"], "{file}");
     }
     let log = fs::read_to_string(setting.path("run/log.txt")).unwrap();
-    assert!(log.contains("\tbegins: 3 epochs") && log.contains("\tepoch 3/3: "), "{log}");
+    assert!(log.contains("\tstarted: 3 epochs") && log.contains("\tepoch 3/3: "), "{log}");
     assert!(!log.contains("resumed"), "nothing was resumed: {log}");
     for line in log.lines() {
         let time = line.split('\t').next().unwrap();
@@ -96,7 +96,7 @@ fn epochs_are_counted_from_one_with_those_of_the_warm_up() {
     // Shown again, it is no resumed run either.
     succeeds(&setting.job("run", &setting.text(PROXYLESSNAS, 2), true));
     let log = fs::read_to_string(setting.path("run/log.txt")).unwrap();
-    assert!(log.contains("\tis finished: 3 epochs") && !log.contains("resumed"), "{log}");
+    assert!(log.contains("\tfinished: 3 epochs") && !log.contains("resumed"), "{log}");
 }
 
 #[test]

@@ -70,7 +70,7 @@ impl ClockControl for Commands {
         run(&self.commands.set)?;
         let now = self.shown()?;
         if !is_steady(&now) {
-            let problem = format!("`{}` ran, but the processors' clocks still move", self.commands.set);
+            let problem = format!("`{}` ran, but the processors' clocks still vary", self.commands.set);
             return Err(ClockError::ReadBack(vec![problem]));
         }
         Ok(std::iter::once(setting(SET, &self.commands.set)).chain(now).collect())

@@ -221,7 +221,7 @@ impl ClockControl for JetsonClocks {
         let (lowest, highest) = (value("scaling_min_freq"), value("scaling_max_freq"));
         if lowest.is_empty() || lowest != highest {
             return Err(ClockError::ReadBack(vec![
-                "jetson_clocks ran, but the processors' clocks still move".to_owned(),
+                "jetson_clocks ran, but the processors' clocks still vary".to_owned(),
             ]));
         }
         let frequencies = now.into_iter().filter(|s| s.name.ends_with("_freq"));

@@ -86,7 +86,7 @@ impl Tegrastats {
         let (now, last) = (Instant::now(), sum.last.map(|(at, _)| at));
         // If the program stops printing, the power must not appear constant.
         if last.is_none_or(|at| now.duration_since(at) > 5 * INTERVAL) {
-            return Err("tegrastats prints no more".to_owned());
+            return Err("tegrastats stopped printing".to_owned());
         }
         sum.until(now).ok_or_else(|| "tegrastats printed nothing".to_owned())
     }

@@ -48,7 +48,7 @@ impl ClockControl for GpuClocks {
 
     fn lock(&mut self) -> Result<Vec<Setting>, ClockError> {
         let mhz =
-            self.gpu.steady_clock_mhz().ok_or_else(|| self.wrong("the driver names no clock that can be held"))?;
+            self.gpu.steady_clock_mhz().ok_or_else(|| self.wrong("the driver reports no clock that can be held"))?;
         self.gpu.lock_clock(mhz).map_err(|e| self.wrong(e))?;
         let wanted = vec![self.setting(mhz.to_string())];
         for _ in 0..TRIES {

@@ -11,7 +11,7 @@ pub enum CommandError {
     #[error(transparent)]
     Link(#[from] LinkError),
     /// The program does not exist.
-    #[error("`{0}` is not there, or may not be run")]
+    #[error("`{0}` does not exist, or is not executable")]
     NoProgram(String),
     /// It ended with an error.
     #[error("`{program}` failed with {}{}", ending(.status), said(.words))]
@@ -24,7 +24,7 @@ pub enum CommandError {
         words: String,
     },
     /// It did not end before the deadline.
-    #[error("`{program}` did not end within {seconds} s and was killed{}", said(.words))]
+    #[error("`{program}` timed out after {seconds} s and was killed{}", said(.words))]
     Deadline {
         /// The program.
         program: String,

@@ -12,7 +12,7 @@ pub(super) fn of_script(output: &Output, rest: &str, program: String) -> Command
     match output.status {
         script::NO_PROGRAM => CommandError::NoProgram(program),
         script::BUSY => LinkError::InUse { owner: holder(rest), seconds: None }.into(),
-        script::CUT => LinkError::Lost("the model was cut off on its way".to_owned()).into(),
+        script::CUT => LinkError::Lost("the upload of the model was cut off".to_owned()).into(),
         script::NO_FOLDER => LinkError::Board { step: Step::WorkFolder, problem: complaint(output) }.into(),
         _ => LinkError::Lost(format!("the command's script ended: {}", complaint(output))).into(),
     }

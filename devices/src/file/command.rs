@@ -108,28 +108,24 @@ impl CommandTable {
                 let similar = nearest(name, PLACEHOLDERS);
                 let known = PLACEHOLDERS.map(|name| format!("{{{name}}}")).join(", ");
                 return Err(format!(
-                    "command.run: `{{{name}}}` is none of {known}{}; {{{{{name}}}}} stands for the text itself",
+                    "command.run: `{{{name}}}` is not one of {known}{}; write {{{{{name}}}}} for literal braces",
                     did_you_mean(similar.as_deref())
                 ));
             }
         }
         if !self.names("model") {
-            return Err("command.run does not name {model}, so it would measure something else".to_owned());
+            return Err("command.run must contain {model}".to_owned());
         }
         if self.profile_format.is_some() != self.names("profile") {
-            return Err(
-                "command.run names {profile} where there is a command.profile_format, and only there".to_owned()
-            );
+            return Err("command.run must contain {profile} if command.profile_format is set, and only then".to_owned());
         }
         match &self.times_format {
             Some(format) => drop(TimesFormat::parse(format, self.times_unit)?),
             None if self.profile_format.is_none() => {
-                return Err(
-                    "[command] has neither a profile_format nor a times_format: nothing would be read".to_owned()
-                );
+                return Err("[command] needs a profile_format or a times_format".to_owned());
             }
             None if self.names("times") || self.times_unit.is_some() => {
-                return Err("command.times_format is missing: how are the times written?".to_owned());
+                return Err("command.times_format is missing: {times} and command.times_unit need it".to_owned());
             }
             None => {}
         }
@@ -225,9 +221,9 @@ mod tests {
             ("run = \"bench {model}\"\nprofile_format = \"trtexec\"", "{profile}"),
             ("run = \"bench {model} {profile}\"\ntimes_format = \"trtexec\"", "{profile}"),
             ("run = \"bench {model} {profile}\"\nprofile_format = \"tensorrt\"", "trtexec"),
-            ("run = \"bench {model}\"", "neither"),
+            ("run = \"bench {model}\"", "needs a profile_format"),
             ("run = \"bench {model} {profile} {times}\"\nprofile_format = \"trtexec\"", "times_format"),
-            ("run = \"bench {model}\"\ntimes_format = \"trtexex\"", "no group"),
+            ("run = \"bench {model}\"\ntimes_format = \"trtexex\"", "with a group"),
             ("run = \"bench {model}\"\ntimes_format = '(\\d+)'", "times_unit"),
             ("run = \"bench {model}\"\ntimes_format = '(\\d+'\ntimes_unit = \"ms\"", "times_format"),
             ("run = \"bench {model}\"\ntimes_format = '(\\d+) (a)'\ntimes_unit = \"ms\"", "group"),

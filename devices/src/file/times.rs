@@ -61,7 +61,9 @@ impl TimesFormat {
         };
         match unit {
             None => Ok(named),
-            Some(_) => Err(format!("command.times_unit is for regular expressions; `{text}` has a unit of its own")),
+            Some(_) => {
+                Err(format!("command.times_unit applies only to regular expressions; `{text}` has its own unit"))
+            }
         }
     }
 
@@ -70,9 +72,9 @@ impl TimesFormat {
         let pattern = Regex::new(text).map_err(|e| wrong(&e.to_string().replace('\n', " ")))?;
         if pattern.captures_len() != 2 {
             return Err(wrong(if pattern.captures_len() == 1 {
-                "is neither trtexec, onnxruntime or tflite-csv, nor a regular expression: it has no group ( ) around a number"
+                "must be trtexec, onnxruntime, tflite-csv, or a regular expression with a group ( ) around the number"
             } else {
-                "has several groups; the others are written (?: )"
+                "has several groups; write the others as (?: )"
             }));
         }
         let unit = unit.ok_or("command.times_unit is missing: s, ms, us or ns")?;
@@ -95,13 +97,13 @@ impl TimesFormat {
             }
         };
         if runs.is_empty() {
-            return Err("tells of no run".to_owned());
+            return Err("contains no run".to_owned());
         }
         if runs.len() > MAX_RUNS {
-            return Err(format!("tells of more than {MAX_RUNS} runs"));
+            return Err(format!("contains more than {MAX_RUNS} runs"));
         }
         match runs.iter().find(|&&ns| !(ns > 0.0 && ns <= MAX_NS)) {
-            Some(ns) => Err(format!("tells of a run of {} ms, which cannot be", ns / 1e6)),
+            Some(ns) => Err(format!("contains an implausible run of {} ms", ns / 1e6)),
             None => Ok(runs),
         }
     }
@@ -113,11 +115,11 @@ fn number(text: &str) -> Result<f64, String> {
 }
 
 fn trtexec(text: &str) -> Result<Vec<f64>, String> {
-    let runs: Vec<Value> = serde_json::from_str(text).map_err(|e| format!("is not what trtexec exports: {e}"))?;
+    let runs: Vec<Value> = serde_json::from_str(text).map_err(|e| format!("is not an export of trtexec: {e}"))?;
     let of = |(i, run): (usize, &Value)| {
         let value = |key: &str| run.get(key).and_then(Value::as_f64);
         let compute =
-            value("computeMs").ok_or_else(|| format!("is not what trtexec exports: run {i} has no computeMs"))?;
+            value("computeMs").ok_or_else(|| format!("is not an export of trtexec: run {i} has no computeMs"))?;
         // A part cannot take longer than the whole, except for rounding.
         match value("latencyMs") {
             Some(latency) if compute > latency + 1e-3 => {
@@ -156,7 +158,7 @@ fn tflite(text: &str) -> Result<Vec<f64>, String> {
     let found: Vec<&str> = marked.map(|(_, average)| average).collect();
     match &found[..] {
         [average] => Ok(vec![number(average)? * 1e3]),
-        [] => Err("does not have `Inference (avg):`, which benchmark_model prints in its end".to_owned()),
+        [] => Err("does not contain `Inference (avg):`, which benchmark_model prints last".to_owned()),
         _ => Err("has `Inference (avg):` several times".to_owned()),
     }
 }

@@ -68,7 +68,7 @@ fn check_command(file: &DeviceFile) -> Result<(), String> {
         ("clocks", file.clocks != ClockCommands::default()),
     ];
     match of_agents.iter().find(|(_, given)| *given) {
-        Some((key, _)) => Err(format!("{key} is for a device with an agent, and this one runs a command")),
+        Some((key, _)) => Err(format!("{key} applies only to a device with an agent, not to one with a [command]")),
         None => command.check(),
     }
 }

@@ -73,7 +73,7 @@ fn reduce(kind: Reduction, axes: &[usize], keep: bool, input: &Shape) -> Result<
         return Err(Kind::Attribute(format!("axes {axes:?} are not in increasing order")));
     }
     if kind == Reduction::Prod && axes.len() > 1 {
-        return Err(Kind::Attribute("a product is over one axis".to_owned()));
+        return Err(Kind::Attribute("a product reduces only one axis".to_owned()));
     }
     axes.iter().try_for_each(|&axis| axis_in(axis, input))?;
     let size = |(axis, &size): (usize, &usize)| match (axes.contains(&axis), keep) {
@@ -88,7 +88,7 @@ fn transpose(order: &[usize], input: &Shape) -> Result<Shape, Kind> {
     let mut sorted = order.to_vec();
     sorted.sort_unstable();
     if !sorted.iter().copied().eq(0..input.rank()) {
-        return Err(Kind::Attribute(format!("{order:?} is no order of the axes of {input}")));
+        return Err(Kind::Attribute(format!("{order:?} is not a permutation of the axes of {input}")));
     }
     Ok(Shape(order.iter().map(|&axis| input.0[axis]).collect()))
 }
@@ -192,7 +192,7 @@ fn pool(op: &Op, input: &Shape) -> Result<Shape, Kind> {
     match kind {
         Reduction::Max => {}
         Reduction::Mean if dilation.iter().all(|&d| d == 1) => {}
-        Reduction::Mean => return Err(Kind::Attribute("a mean over dilated windows does not exist".to_owned())),
+        Reduction::Mean => return Err(Kind::Attribute("a mean pool does not support dilation".to_owned())),
         other => return Err(Kind::Attribute(format!("no pool of {}", other.name()))),
     }
     let mut dims = vec![input.batch(), input.channels()];
@@ -252,7 +252,7 @@ fn pad(pads: &[[usize; 2]], mode: PadMode, input: &Shape) -> Result<Shape, Kind>
     let mut dims = Vec::with_capacity(pads.len());
     for (&size, &[before, after]) in input.0.iter().zip(pads) {
         if mode == PadMode::Reflect && before.max(after) >= size {
-            return Err(Kind::Attribute(format!("a reflection of {} in {input}", before.max(after))));
+            return Err(Kind::Attribute(format!("a reflection padding of {} does not fit {input}", before.max(after))));
         }
         let grown = size.checked_add(before).and_then(|s| s.checked_add(after));
         dims.push(grown.ok_or_else(|| Kind::TooLarge(input.clone()))?);

@@ -6,15 +6,11 @@ use nasprof_graph::passes::SelectError;
 use nasprof_graph::selector::{SelectedCosts, Selector};
 use nasprof_graph::size::sizes;
 use nasprof_graph::{Arch, Graph, LayerKey, Op};
-use rustc_hash::FxHashMap;
 
 use super::network::SumAndSizes;
 use crate::estimate::LayerAt;
 use crate::queued::LaunchedLayer;
 use crate::{Estimator, TimingCalibration};
-
-/// Maximum number of cached times by place.
-const MAX_KNOWN: usize = 1 << 16;
 
 /// The time of every node of a supernet; for a sum, one time for each possible number of remaining operands.
 #[derive(Debug, Clone)]
@@ -27,10 +23,8 @@ pub(super) struct SelectedLayers {
     launched: Option<Launched>,
     /// Whether a layer's time depends on its reuse distance.
     by_place: bool,
-    /// Work space: distances of the layers, and times by slot and distance, because most networks have the same few
-    /// places.
+    /// Work space: the distances of the layers.
     distances: Vec<u64>,
-    known: FxHashMap<(u32, u64), f64>,
 }
 
 /// A latency that is not a sum of times.
@@ -77,7 +71,6 @@ impl SelectedLayers {
             }),
             by_place: estimator.lut.is_context_dependent(),
             distances: Vec::new(),
-            known: FxHashMap::default(),
         })
     }
 
@@ -88,13 +81,8 @@ impl SelectedLayers {
             sum_ms = launched.latency_ms(selected.iter().map(|layer| self.costs.slot(layer)));
         } else if self.by_place {
             self.costs.reuse_distances(selected, &mut self.distances);
-            if self.known.len() > MAX_KNOWN {
-                self.known.clear();
-            }
             for (layer, &distance) in selected.iter().zip(&self.distances) {
-                let slot = self.costs.slot(layer);
-                let time = || self.layers[slot].as_ref().map_or(0.0, |layer| layer.ms(distance));
-                sum_ms += *self.known.entry((slot as u32, distance)).or_insert_with(time);
+                sum_ms += self.layers[self.costs.slot(layer)].as_ref().map_or(0.0, |layer| layer.ms(distance));
             }
         } else {
             let time = |layer| self.layers[self.costs.slot(layer)].as_ref().map_or(0.0, |layer| layer.mean_ms);

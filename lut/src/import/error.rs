@@ -13,7 +13,7 @@ pub enum ImportError {
     #[error("unknown latency unit")]
     Unit,
     /// Table and command name different units.
-    #[error("the column says {column}, {asked} was asked for")]
+    #[error("the column is in {column}, but {asked} was requested")]
     Units {
         /// The column's.
         column: &'static str,
@@ -21,7 +21,7 @@ pub enum ImportError {
         asked: &'static str,
     },
     /// It was measured at another batch size.
-    #[error("the table is of batch {table}, batch {asked} was asked for")]
+    #[error("the table has batch size {table}, but {asked} was requested")]
     Batch {
         /// The table's.
         table: usize,

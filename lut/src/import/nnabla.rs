@@ -51,7 +51,10 @@ fn csv(text: &str) -> Result<Vec<(String, String, String)>, ImportError> {
         let record = record.map_err(|e| ImportError::Format(format!("{place}: {e}")))?;
         match (record.get(0), record.get(1), record.len()) {
             (Some(key), Some(value), 2) => Ok((key.to_owned(), value.to_owned(), place)),
-            _ => Err(ImportError::Format(format!("{place}: {} columns; a key in quotes and a latency", record.len()))),
+            _ => Err(ImportError::Format(format!(
+                "{place}: {} columns instead of a quoted key and a latency",
+                record.len()
+            ))),
         }
     };
     reader.records().enumerate().map(pair).collect()

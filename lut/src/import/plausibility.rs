@@ -91,7 +91,7 @@ fn impossible_rate(rows: &[(&Row, &Entry)], measured: &[usize]) -> Option<Found>
     }
     let than = if middle > FASTEST { "more than any processor" } else { "less than any processor" };
     let words =
-        format!("half of its layers do {middle:.1e} multiply-accumulates in a second, {than}: the unit is wrong");
+        format!("half of its layers do {middle:.1e} multiply-accumulates per second, {than}: the unit is wrong");
     Some(Found { rows: working, words })
 }
 
@@ -109,7 +109,8 @@ fn copied(rows: &[(&Row, &Entry)], measured: &[usize]) -> Option<Found> {
     let is_copy = |group: &Vec<usize>| group.len() > 1 && rows[group[0]].1.digits() >= TELLING_DIGITS;
     let found: Vec<usize> = by_value(rows, measured).into_values().filter(is_copy).flatten().collect();
     let some = rows[*found.first()?].0.key.as_str();
-    let words = format!("{} layers have exactly the time of another one, `{some}` among them: copied", found.len());
+    let words =
+        format!("{} layers have exactly the same time as another layer, `{some}` among them: copied", found.len());
     Some(Found { rows: found, words })
 }
 

@@ -63,7 +63,7 @@ fn time(time: &ModelTime) -> Result<(), String> {
     }
     match time.interval_ms {
         Some([low, high]) if !(0.0..=time.ms).contains(&low) || !(time.ms..=2.0 * MAX_MS).contains(&high) => {
-            Err(format!("interval_ms [{low}, {high}] does not hold ms {}", time.ms))
+            Err(format!("interval_ms [{low}, {high}] does not contain ms {}", time.ms))
         }
         _ => Ok(()),
     }

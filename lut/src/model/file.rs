@@ -48,9 +48,9 @@ pub fn write_model(profile: &ModelProfile, path: &Path) -> Result<(), LutError> 
     let unwritable = |problem: String| LutError::Unwritable { path: path.display().to_string(), problem };
     let mut bytes = serde_json::to_vec_pretty(profile).map_err(|e| unwritable(e.to_string()))?;
     bytes.push(b'\n');
-    let back = parse_model(&bytes).map_err(|e| unwritable(format!("it would not be read back: {e}")))?;
+    let back = parse_model(&bytes).map_err(|e| unwritable(format!("the profile could not be read back: {e}")))?;
     if back != *profile {
-        return Err(unwritable("it would be read back as another profile".to_owned()));
+        return Err(unwritable("it would read back as a different profile".to_owned()));
     }
     replace_file(path, &bytes).map_err(|source| LutError::File { path: path.display().to_string(), source })
 }

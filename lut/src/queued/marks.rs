@@ -30,7 +30,7 @@ pub(crate) fn without_marks(observations: &Observations) -> Result<Option<(Obser
             continue;
         }
         let mark = mark_ns(session)
-            .ok_or_else(|| LutError::Incomplete("no network was timed with marks and without".to_owned()))?;
+            .ok_or_else(|| LutError::Incomplete("no network was timed both with and without marks".to_owned()))?;
         for run in session.visits.iter_mut().flat_map(|(_, visit)| &mut visit.layers) {
             run.ns.iter_mut().for_each(|ns| *ns = (*ns as f64 - mark).max(mark * LEAST).max(1.0).round() as u64);
         }

@@ -10,7 +10,7 @@ use crate::{LutError, MergeError};
 #[derive(Debug, Error)]
 pub enum ShardError {
     /// A journal is of a measurement that was not shared.
-    #[error("the measurement of `{device}` is no shard of a larger one")]
+    #[error("the measurement of `{device}` is not a shard")]
     NoShard {
         /// Its device.
         device: String,
@@ -40,13 +40,13 @@ pub enum ShardError {
         count: u32,
     },
     /// A shard was interrupted.
-    #[error("the shard of `{device}` did not come to its end")]
+    #[error("the shard of `{device}` is incomplete")]
     Incomplete {
         /// Its device.
         device: String,
     },
     /// A layer runs on one board only.
-    #[error("the boards are not alike: `{key}` runs on `{on}` and not on `{not_on}`")]
+    #[error("the boards differ: `{key}` runs on `{on}`, but not on `{not_on}`")]
     Runs {
         /// The layer.
         key: LayerKey,
@@ -56,11 +56,11 @@ pub enum ShardError {
         not_on: String,
     },
     /// The boards have too little common work, or too few sessions, for a comparison.
-    #[error("the boards cannot be compared: each board needs two sessions of the same layers to know its own spread")]
+    #[error("the boards cannot be compared: each board needs two sessions of the same layers")]
     NotComparable,
     /// The boards may differ by so much that agreement proves nothing.
     #[error(
-        "the boards are too unsteady to compare: even a difference of {:.1} % would not show",
+        "the boards are too noisy to compare: a difference of {:.1} % would not be detected",
         100.0 * allowed
     )]
     Unsteady {

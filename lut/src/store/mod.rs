@@ -43,8 +43,8 @@ impl FileFormat {
             "json" => Ok(Self::Json),
             other => {
                 let problem = match other {
-                    "" => "has no ending; .parquet, .csv and .json are known".to_owned(),
-                    other => format!("the ending `.{other}` is not .parquet, .csv or .json"),
+                    "" => "has no extension; use .parquet, .csv or .json".to_owned(),
+                    other => format!("the extension `.{other}` is not .parquet, .csv or .json"),
                 };
                 Err(LutError::Format { path: path.display().to_string(), problem })
             }
@@ -155,9 +155,9 @@ fn encode(lut: &Lut, format: FileFormat) -> Result<Vec<u8>, String> {
         FileFormat::Csv => csv_text::encode(lut)?,
         FileFormat::Json => serde_json::to_vec_pretty(lut).map_err(|e| e.to_string())?,
     };
-    let back = parse(bytes.clone(), format).map_err(|problem| format!("it would not be read back: {problem}"))?;
+    let back = parse(bytes.clone(), format).map_err(|problem| format!("the LUT could not be read back: {problem}"))?;
     if back != *lut {
-        return Err("it would be read back as another LUT".to_owned());
+        return Err("it would read back as a different LUT".to_owned());
     }
     Ok(bytes)
 }

@@ -121,7 +121,7 @@ pub(super) fn decode(bytes: Vec<u8>) -> Result<Lut, String> {
     // A checksum whose name was damaged is not one that was never there.
     let known = |key: &str| key == CONTEXT || key == CHECKSUM || FOREIGN.contains(&key);
     if let Some(pair) = pairs.iter().find(|pair| !known(&pair.key)) {
-        return Err(format!("its metadata have the unknown key `{}`", pair.key.escape_debug()));
+        return Err(format!("unknown metadata key `{}`", pair.key.escape_debug()));
     }
     let kept = value(pairs, CHECKSUM)?;
     if kept.is_none() && context.format_version >= CHECKED_FROM {
@@ -144,7 +144,7 @@ fn value<'a>(pairs: &'a [KeyValue], key: &str) -> Result<Option<&'a str>, String
     let mut found = pairs.iter().filter(|pair| pair.key == key);
     let first = found.next();
     if found.next().is_some() {
-        return Err(format!("its metadata have the key `{key}` twice"));
+        return Err(format!("duplicate metadata key `{key}`"));
     }
     Ok(first.and_then(|pair| pair.value.as_deref()))
 }
@@ -162,11 +162,11 @@ fn rows(reader: &SerializedFileReader<bytes::Bytes>, context: &str) -> Result<(V
         checksum.add(&cells);
         length += cells.iter().filter_map(Value::as_str).map(str::len).sum::<usize>();
         if length > MAX_BYTES {
-            return Err(about("its texts are longer than any LUT's".to_owned()));
+            return Err(about("its strings are too long for a LUT".to_owned()));
         }
         let row = row(cells).map_err(about)?;
         if !keys.insert(row.key.clone()) {
-            return Err(about(format!("its key `{}` stands more than once", row.key)));
+            return Err(about(format!("duplicate key `{}`", row.key)));
         }
         rows.push(row);
     }

@@ -30,7 +30,7 @@ const ENCODINGS: [usize; 4] = [0, 2, 3, 8];
 /// # Errors
 /// What is wrong with it.
 pub(super) fn check_footer(bytes: &[u8]) -> Result<(), String> {
-    let wrong = "not a Parquet file, or one that was cut off";
+    let wrong = "not a Parquet file, or a truncated one";
     let rest = bytes.strip_suffix(b"PAR1").ok_or(wrong)?;
     let (rest, length) = rest.split_last_chunk().ok_or(wrong)?;
     let start = rest.len().checked_sub(u32::from_le_bytes(*length) as usize).ok_or(wrong)?;
@@ -60,7 +60,7 @@ pub(super) fn check_pages(bytes: &[u8], metadata: &ParquetMetaData) -> Result<()
             && field.get_physical_type() == physical(kind)
             && field.get_basic_info().repetition() != Repetition::REPEATED;
         if !fits {
-            return Err(format!("its column {name} is of another type"));
+            return Err(format!("its column {name} has the wrong type"));
         }
     }
     let (mut rows, mut total) = (0_usize, 0);
@@ -71,7 +71,7 @@ pub(super) fn check_pages(bytes: &[u8], metadata: &ParquetMetaData) -> Result<()
             return Err(format!("it has more than {MAX_ROWS} rows"));
         }
         if group.num_columns() != fields.len() {
-            return Err("a group of rows lacks columns".to_owned());
+            return Err("a row group lacks columns".to_owned());
         }
         for column in group.columns() {
             let about = |problem| format!("column {}: {problem}", column.column_path().string());
@@ -80,7 +80,7 @@ pub(super) fn check_pages(bytes: &[u8], metadata: &ParquetMetaData) -> Result<()
     }
     let said = metadata.file_metadata().num_rows();
     if usize::try_from(said) != Ok(rows) {
-        return Err(format!("it says that it has {said} rows and has {rows}"));
+        return Err(format!("it declares {said} rows, but has {rows}"));
     }
     Ok(())
 }
@@ -99,30 +99,30 @@ fn pages(bytes: &[u8], column: &ColumnChunkMetaData, rows: usize, most: usize) -
     let compressed = match column.compression() {
         Compression::UNCOMPRESSED => false,
         Compression::SNAPPY => true,
-        other => return Err(format!("its compression {other:?} is not read")),
+        other => return Err(format!("its compression {other:?} is not supported")),
     };
-    let place = |offset: i64| usize::try_from(offset).map_err(|_| "a negative place in the file".to_owned());
+    let place = |offset: i64| usize::try_from(offset).map_err(|_| "a negative offset".to_owned());
     let start = place(column.dictionary_page_offset().unwrap_or(column.data_page_offset()))?;
     let end = start.saturating_add(place(column.compressed_size())?);
-    let mut rest = bytes.get(start..end).ok_or("its pages lie outside of the file")?;
+    let mut rest = bytes.get(start..end).ok_or("its pages lie outside the file")?;
     let (mut values, mut total) = (0_usize, 0_usize);
     while !rest.is_empty() {
         let mut thrift = Thrift::new(rest);
         let page = Page::read(&mut thrift)?;
         let body = &rest[thrift.position..];
         if page.stored > body.len() {
-            return Err(format!("a page says that it has {} bytes of {}", page.stored, body.len()));
+            return Err(format!("a page declares {} bytes, but only {} are left", page.stored, body.len()));
         }
         rest = &body[page.stored..];
         let bound = if compressed { page.stored.saturating_mul(MOST_OF_A_BYTE) } else { page.stored };
         total = total.saturating_add(page.plain);
         if page.plain > bound || total > most {
-            return Err(format!("a page of {} bytes says that {} are in it", page.stored, page.plain));
+            return Err(format!("a page of {} bytes declares {} uncompressed bytes", page.stored, page.plain));
         }
         // A value of a dictionary has four bytes at least: a text's length.
         let room = if page.is_dictionary { page.plain / 4 } else { rows - values };
         if page.values > room {
-            return Err(format!("a page says that it has {} values", page.values));
+            return Err(format!("a page declares {} values", page.values));
         }
         if !page.is_dictionary {
             values += page.values;
@@ -159,7 +159,7 @@ impl Page {
                         (2, I32) => {
                             let encoding = thrift.size()?;
                             if !ENCODINGS.contains(&encoding) {
-                                return Err(format!("its encoding {encoding} is not read"));
+                                return Err(format!("its encoding {encoding} is not supported"));
                             }
                         }
                         _ => return Ok(false),
@@ -175,7 +175,7 @@ impl Page {
             (Some(kind), Some(stored), Some(plain), Some(values)) => {
                 Ok(Self { is_dictionary: kind == DICTIONARY_PAGE, stored, plain, values })
             }
-            _ => Err("a page is of a kind that is not read".to_owned()),
+            _ => Err("unsupported page type".to_owned()),
         }
     }
 }

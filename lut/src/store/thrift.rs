@@ -22,7 +22,7 @@ impl<'a> Thrift<'a> {
     }
 
     fn byte(&mut self) -> Result<u8, String> {
-        let byte = *self.bytes.get(self.position).ok_or("a header is cut off")?;
+        let byte = *self.bytes.get(self.position).ok_or("a header is truncated")?;
         self.position += 1;
         Ok(byte)
     }
@@ -48,7 +48,7 @@ impl<'a> Thrift<'a> {
     pub(super) fn size(&mut self) -> Result<usize, String> {
         let value = self.signed()?;
         let size = i32::try_from(value).ok().and_then(|size| usize::try_from(size).ok());
-        size.ok_or_else(|| format!("a header has the size {value}"))
+        size.ok_or_else(|| format!("a header has the invalid size {value}"))
     }
 
     /// Reads the fields of a structure: `field` gets number and type of each, and reads its value or returns `false` to
@@ -124,7 +124,7 @@ impl<'a> Thrift<'a> {
 
     fn advance(&mut self, count: usize) -> Result<(), String> {
         if count > self.bytes.len() - self.position {
-            return Err("a header is cut off".to_owned());
+            return Err("a header is truncated".to_owned());
         }
         self.position += count;
         Ok(())

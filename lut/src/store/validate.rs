@@ -104,7 +104,7 @@ fn of_queued(queued: &Queued) -> Result<(), String> {
     let mut seen = HashSet::new();
     for calibration in &queued.timings {
         if calibration.timing == Timing::Queue || !seen.insert(calibration.timing) {
-            return Err(format!("`{}` stands there twice", calibration.timing.name()));
+            return Err(format!("`{}` appears twice", calibration.timing.name()));
         }
         positive("scale", calibration.scale, MAX_FACTOR)?;
         not_negative("layer_ns", calibration.layer_ns.abs(), MAX_NS)?;

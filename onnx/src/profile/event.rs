@@ -57,7 +57,7 @@ impl Event {
 
     /// The types and shapes in an argument: `[{"float":[1,3,32,32]}, …]`.
     fn tensors(&self, name: &str) -> Result<Vec<TensorType>, ProfileError> {
-        let wrong = || ProfileError::Format(format!("`{name}` of `{}` is no list of shapes", self.name));
+        let wrong = || ProfileError::Format(format!("`{name}` of `{}` is not a list of shapes", self.name));
         let Some(value) = self.args.get(name) else { return Ok(Vec::new()) };
         let tensors = value.as_array().ok_or_else(wrong)?.iter().map(|tensor| {
             let Some((element, shape)) = tensor.as_object().and_then(|tensor| tensor.iter().next()) else {

@@ -12,7 +12,7 @@ pub enum ProfileError {
     #[error("has more than {0}")]
     TooLarge(String),
     /// No run of the model is in it.
-    #[error("holds no run of a model")]
+    #[error("contains no run of a model")]
     Empty,
 }
 

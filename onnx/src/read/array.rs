@@ -39,7 +39,7 @@ impl Array {
     /// The same elements in other sizes.
     pub(super) fn with_dims(self, dims: Vec<usize>) -> Result<Self, String> {
         if count(&dims) != count(&self.dims) {
-            return Err(format!("{:?} does not become {dims:?}", self.dims));
+            return Err(format!("cannot reshape {:?} to {dims:?}", self.dims));
         }
         Ok(Self { dims, ..self })
     }
@@ -48,7 +48,7 @@ impl Array {
         let mut sorted = order.to_vec();
         sorted.sort_unstable();
         if !sorted.iter().copied().eq(0..self.dims.len()) {
-            return Err(format!("{order:?} is no order of the axes of {:?}", self.dims));
+            return Err(format!("{order:?} is not a permutation of the axes of {:?}", self.dims));
         }
         let dims = order.iter().map(|&axis| self.dims[axis]).collect();
         let strides = strides(&self.dims);

@@ -39,7 +39,7 @@ pub(super) fn unsqueezed(dims: &[usize], axes: &[i64]) -> Result<Vec<usize>, Str
     let mut new = axes.iter().map(|&axis| axis_in(axis, rank)).collect::<Result<Vec<_>, _>>()?;
     new.sort_unstable();
     if new.windows(2).any(|pair| pair[0] == pair[1]) {
-        return Err(format!("axes {axes:?} name one twice"));
+        return Err(format!("axes {axes:?} contain a duplicate"));
     }
     let mut old = dims.iter();
     Ok((0..rank).filter_map(|axis| if new.contains(&axis) { Some(1) } else { old.next().copied() }).collect())

@@ -84,7 +84,7 @@ impl<'a> Reader<'a> {
             "Cast" => {
                 attributes.ignore(&["saturate", "round_mode"]);
                 let to = attributes.int("to")?.ok_or("`to` is missing")?;
-                first.cast(i32::try_from(to).map_err(|_| format!("`to` {to} is no type"))?)
+                first.cast(i32::try_from(to).map_err(|_| format!("`to` {to} is not a type"))?)
             }
             "Concat" => {
                 let axis = axis_in(attributes.int("axis")?.ok_or("`axis` is missing")?, rank)?;
@@ -107,7 +107,9 @@ impl<'a> Reader<'a> {
             "Reshape" => {
                 let wanted = self.ints(node, 1)?.ok_or("its shape is missing")?;
                 let dims = reshaped(&first.dims, &wanted, attributes.int("allowzero")?.unwrap_or(0) != 0);
-                first.clone().with_dims(dims.ok_or_else(|| format!("{:?} does not become {wanted:?}", first.dims))?)?
+                first
+                    .clone()
+                    .with_dims(dims.ok_or_else(|| format!("cannot reshape {:?} to {wanted:?}", first.dims))?)?
             }
             "Transpose" => {
                 let order = attributes.ints("perm")?;

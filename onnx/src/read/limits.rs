@@ -64,7 +64,7 @@ struct Counted {
 impl Counted {
     fn message(&mut self, mut rest: &[u8], message: &'static Message, depth: usize) -> Result<(), OnnxError> {
         if depth > MAX_DEPTH {
-            return Err(OnnxError::Model("its graphs are nested too deep".to_owned()));
+            return Err(OnnxError::Model("its graphs are nested too deeply".to_owned()));
         }
         let mut values = [0; 3];
         while !rest.is_empty() {
@@ -89,7 +89,7 @@ impl Counted {
             if let Some(list) = list {
                 values[list] += found;
                 if values[list] > MAX_VALUES {
-                    return Err(OnnxError::Model(format!("a list in it has more than {MAX_VALUES} integers")));
+                    return Err(OnnxError::Model(format!("a list has more than {MAX_VALUES} integers")));
                 }
             }
         }

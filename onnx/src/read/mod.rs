@@ -155,7 +155,7 @@ impl<'a> Reader<'a> {
         let name = if condition == 0.0 { "else_branch" } else { "then_branch" };
         let branch = attributes.graph(name).map_err(fail)?.ok_or_else(|| fail(format!("`{name}` is missing")))?;
         if depth >= MAX_BRANCHES {
-            return Err(fail("branches are nested too deep".to_owned()));
+            return Err(fail("branches are nested too deeply".to_owned()));
         }
         check_operators(branch)?;
         self.weights(branch)?;

@@ -50,7 +50,7 @@ impl<'a> Reader<'a> {
         let x = self.operand(node, 0)?;
         let rank = self.shape(x).rank();
         if rank < 3 {
-            return Err(format!("its input has the shape {}, without a map", self.shape(x)));
+            return Err(format!("its input has the shape {}, without spatial dimensions", self.shape(x)));
         }
         let op = match (node.op_type.as_str(), rank) {
             ("GlobalAveragePool", 4) => Op::GlobalAvgPool,

@@ -28,7 +28,7 @@ impl<'a> Reader<'a> {
                 };
                 let allow_zero = attributes.int("allowzero")?.unwrap_or(0) != 0;
                 reshaped(&dims, &wanted, allow_zero)
-                    .ok_or_else(|| format!("{} does not become {wanted:?}", self.shape(x)))?
+                    .ok_or_else(|| format!("cannot reshape {} to {wanted:?}", self.shape(x)))?
             }
         };
         self.reshaped(x, &new)
@@ -105,7 +105,7 @@ impl<'a> Reader<'a> {
         let mut parts = self.slice_parts(node, attributes, &dims)?;
         parts.retain(|part| (part.start, part.step, part.count) != (0, 1, dims[part.axis]));
         if let Some(empty) = parts.iter().find(|part| part.count == 0) {
-            return Err(format!("nothing is left of axis {}", empty.axis));
+            return Err(format!("axis {} is empty after the slice", empty.axis));
         }
         let reaches_end = |part: &Part| part.step == 1 && part.start as usize + part.count == dims[part.axis];
         if dims.len() == 4 && !parts.is_empty() && parts.iter().all(|part| part.axis >= 2 && reaches_end(part)) {

@@ -200,7 +200,7 @@ impl<'a> Reader<'a> {
             for axis in 0..map.len() {
                 let full = window.span_of_outputs(axis, map[axis]).and_then(|full| full.checked_add(output_pad[axis]));
                 let total = full.and_then(|full| full.checked_sub(wanted[axis]));
-                let total = total.ok_or_else(|| format!("an output of {wanted:?} is not reached"))?;
+                let total = total.ok_or_else(|| format!("its padding cannot give an output of {wanted:?}"))?;
                 window.pads[axis] = halves(total, !matches!(padding, Padding::Same { upper: false }));
             }
         }
@@ -222,7 +222,7 @@ impl<'a> Reader<'a> {
         let mut y = self.add(op, &[x])?;
         for (axis, ([before, after], pad)) in pads.iter().zip(pad).enumerate() {
             let (start, size) = (before - pad, self.shape(y).0[axis + 2]);
-            let end = size.checked_sub(after - pad).filter(|&end| end > start).ok_or("its padding leaves nothing")?;
+            let end = size.checked_sub(after - pad).filter(|&end| end > start).ok_or("its padding leaves no output")?;
             if (start, end) != (0, size) {
                 y = self.add(Op::Slice { axis: axis + 2, start, end, step: 1 }, &[y])?;
             }

@@ -2,54 +2,29 @@
 
 mod pace;
 mod plan;
+mod request;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use nasprof_base::statistics::{mean, trimmed_mean};
-use nasprof_spaces::Space;
 
 use self::pace::Pace;
 use self::plan::{Plan, plan};
 use super::budget::{self, Costs, LEVEL_ROUNDS, LEVEL_SESSIONS};
 use super::energy::run_energy;
 use super::session::run_session;
-use super::session_plan::{Progress, SessionPlan};
-use super::{EngineError, Gate, Recorder, Workload};
+use super::session_plan::SessionPlan;
+use super::setup::{first_free_session, setup};
+use super::{EngineError, Recorder, Workload};
 use crate::journal::{Event, Header, Mode, Role};
 use crate::protocol::checked::Checked;
-use crate::protocol::{Device, DeviceError, Setup};
+use crate::protocol::{Device, DeviceError};
+pub use request::{Measurement, Stage};
 
 /// If the levels of this many sessions agree to within [`STILL`], the machine's level is stable.
 const STILL_SESSIONS: usize = 3;
 const STILL: f64 = 0.005;
-
-/// What to measure and how.
-pub struct Measurement<'a> {
-    /// The space, at the batch size of the header.
-    pub space: &'a Space,
-    /// The request.
-    pub header: Header,
-    /// How to treat a busy machine.
-    pub gate: Gate,
-    /// When the measurement must be finished.
-    pub deadline: Option<Instant>,
-}
-
-/// Progress of a measurement, for the display.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Stage {
-    /// Layers tried alone: done, total.
-    Trial(usize, usize),
-    /// Planned networks, keys that they cover, keys that do not run.
-    Planned(usize, usize, usize),
-    /// Energy measurements: done, total.
-    Energy(usize, usize),
-    /// Within a session: its number, number of sessions, progress.
-    Session(u32, u32, Progress),
-    /// Within an anchor-only session: its number, number of such sessions, progress.
-    Level(u32, u32, Progress),
-}
 
 /// Runs or resumes a measurement. Returns whether every key converged in every session.
 ///
@@ -207,32 +182,6 @@ fn level_plan(
         deadline: measurement.deadline,
         setup: setup(&measurement.header, session),
         expected,
-    }
-}
-
-/// The first session number after those that a measurement uses for timing.
-#[must_use]
-pub fn first_free_session(header: &Header) -> u32 {
-    let level = if header.mode == Mode::InContext { LEVEL_SESSIONS } else { 0 };
-    header.sessions.saturating_add(level)
-}
-
-/// The agent's setup for a session of a measurement.
-#[must_use]
-pub fn setup(header: &Header, session: u32) -> Setup {
-    Setup {
-        backend: header.backend.clone(),
-        threads: header.threads,
-        cores: header.cores.clone(),
-        allocator: header.allocator,
-        precision: header.precision,
-        layout: header.layout,
-        timing: header.timing,
-        // Boards that share the work make the same plan, but load in different orders.
-        seed: header.seed ^ header.shard.map_or(0, |shard| u64::from(shard.index) << 32),
-        session,
-        clocks: header.clocks.clone(),
-        clock_copy: String::new(),
     }
 }
 

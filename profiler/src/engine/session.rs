@@ -224,7 +224,7 @@ impl Session<'_, '_, '_> {
                     Sizing::Grow(grown) if tries < MAX_TRIES && grown < 1_000_000_000 => repeat = grown,
                     _ => {
                         let problem =
-                            format!("the timer returns zero for `{}`, however often it runs", workload.whole_key());
+                            format!("the timer returns zero for `{}`, even over many runs", workload.whole_key());
                         return Err(EngineError::Device(DeviceError::Refused(problem)));
                     }
                 }

@@ -110,7 +110,7 @@ impl Session<'_, '_, '_> {
                 self.visited = (0..workloads.len()).filter(|&place| ids.contains(&workloads[place].id)).collect();
                 Ok(())
             }
-            _ => Err(EngineError::Replay(format!("expected where the effort of round {round} goes"))),
+            _ => Err(EngineError::Replay(format!("expected the effort of round {round}"))),
         }
     }
 

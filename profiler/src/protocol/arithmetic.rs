@@ -110,7 +110,7 @@ impl Timing {
     /// The message with which a device without a queue refuses this timing.
     #[must_use]
     pub fn of_gpus(self) -> String {
-        format!("the timing `{}` is one of GPUs; this device has one latency only", self.name())
+        format!("the timing `{}` needs a GPU; this device has only one latency", self.name())
     }
 }
 

@@ -129,7 +129,7 @@ impl<S: Stream> Queue<S> {
                 return (1..count).map(|mark| self.stream.between(mark - 1, mark)).collect();
             }
             if fill.0 >= MAX_FILL {
-                return Err("the GPU always waits for the processor, however full its queue is".to_owned());
+                return Err("the GPU waits for the processor even with a full queue".to_owned());
             }
             fill.0 = needed.max(fill.0 * 2).min(MAX_FILL);
         }

@@ -116,7 +116,7 @@ impl Device for SyntheticDevice {
         let is_simulated = setup.precision.is_usual() || (self.model.queue && setup.precision != Precision::Int8);
         if !is_simulated || !setup.layout.is_usual() {
             let what = format!("{}, {}", setup.precision.name(), setup.layout.name());
-            return Err(DeviceError::Refused(format!("this simulated device does not compute so: {what}")));
+            return Err(DeviceError::Refused(format!("this simulated device does not support {what}")));
         }
         if let Some(timing) = setup.timing.filter(|_| !self.model.queue) {
             return Err(DeviceError::Refused(timing.of_gpus()));

@@ -81,7 +81,7 @@ const MODELS: [(&str, &str, Model); 28] = {
         // Another board of the same kind, a tenth slower.
         (
             "quiet-slower",
-            "as quiet, and a tenth slower",
+            "like quiet, but 10 % slower",
             Model { sigma: 0.005, session_sigma: 0.002, ramp: Some((0.1, 1e-9)), ..NONE },
         ),
         ("noisy", "2 % noise in each sample", Model { sigma: 0.02, session_sigma: 0.005, ..NONE }),
@@ -110,7 +110,7 @@ const MODELS: [(&str, &str, Model); 28] = {
         ),
         (
             "throttle-partial",
-            "as throttle, and the canary sees part of it",
+            "like throttle, but the canary sees only part of it",
             Model { sigma: 0.01, step: Some((1.25, 2.5, 4.5)), canary_share: 0.7, ..NONE },
         ),
         // Slow-downs that the device reports: for a minute and a half, and for good.
@@ -121,7 +121,7 @@ const MODELS: [(&str, &str, Model); 28] = {
         ),
         (
             "throttle-lasting",
-            "slowed down for good, and reports it",
+            "slowed down permanently, and reports it",
             Model { sigma: 0.01, step: Some((1.25, 2.5, f64::INFINITY)), reports_throttling: true, ..NONE },
         ),
         ("ramp", "becomes 6 % slower within five seconds", Model { sigma: 0.01, ramp: Some((0.06, 5.0)), ..NONE }),

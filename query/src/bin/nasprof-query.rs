@@ -33,7 +33,7 @@ fn asked() -> Result<Job, Reported> {
     let refused = |message: String, hint: &str| Reported { message, hint: Some(hint.to_owned()) };
     let mut text = String::new();
     let read = io::stdin().take(1 << 24).read_to_string(&mut text);
-    read.map_err(|e| refused(format!("the standard input: {e}"), "this program is run by `nasprof query`"))?;
+    read.map_err(|e| refused(format!("cannot read stdin: {e}"), "run `nasprof query` instead"))?;
     let version = serde_json::from_str::<serde_json::Value>(&text).ok();
     let version = version.and_then(|job| job.get("version").and_then(|v| v.as_str().map(ToOwned::to_owned)));
     if let Some(other) = version.filter(|version| version != env!("CARGO_PKG_VERSION")) {
@@ -41,5 +41,5 @@ fn asked() -> Result<Job, Reported> {
         return Err(refused(message, "build both with `make build query`"));
     }
     serde_json::from_str(&text)
-        .map_err(|e| refused(format!("not a job of nasprof: {e}"), "this program is run by `nasprof query`"))
+        .map_err(|e| refused(format!("not a job of nasprof: {e}"), "run `nasprof query` instead"))
 }

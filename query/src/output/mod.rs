@@ -33,7 +33,7 @@ impl Ending {
             Some("parquet") => Self::Parquet,
             Some("csv") => Self::Csv,
             Some("json" | "jsonl") => Self::Json,
-            _ => return Err(about("its ending is not .parquet, .csv, .json or .jsonl".to_owned())),
+            _ => return Err(about("its extension is not .parquet, .csv, .json or .jsonl".to_owned())),
         };
         check_replaceable(path).map_err(|e| about(e.to_string()))?;
         Ok(ending)

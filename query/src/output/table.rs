@@ -43,7 +43,7 @@ pub(super) fn text(answer: &DataFrame, height: usize, most: usize, width: Option
         text += &format!("{} more (--rows 0 shows all)\n", count(height - shown.len(), "row"));
     }
     if fitting < names.len() {
-        text += &format!("no room for: {}\n", names[fitting..].join(", "));
+        text += &format!("columns not shown: {}\n", names[fitting..].join(", "));
     }
     text
 }
@@ -92,9 +92,9 @@ mod tests {
         for width in [25, 30, 40, 80] {
             let text = text(&table(), 2, 0, Some(width));
             assert!(text.lines().all(|line| columns(line) <= width), "{width}:\n{text}");
-            assert!(text.contains("1.5") && !text.contains("no room"), "{width}:\n{text}");
+            assert!(text.contains("1.5") && !text.contains("columns not shown"), "{width}:\n{text}");
         }
         let narrow = text(&table(), 2, 1, Some(16));
-        assert!(narrow.contains("1 row more") && narrow.ends_with("no room for: mean_ms, n\n"), "{narrow}");
+        assert!(narrow.contains("1 row more") && narrow.ends_with("columns not shown: mean_ms, n\n"), "{narrow}");
     }
 }

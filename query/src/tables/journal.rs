@@ -130,7 +130,7 @@ impl Reader {
 
     fn visit(&mut self, round: u32, visit: &Visit) -> Result<(), String> {
         let known = self.workloads.get(&visit.workload);
-        let known = known.ok_or_else(|| format!("visit {} is of an unknown unit", visit.sequence))?;
+        let known = known.ok_or_else(|| format!("visit {} has an unknown unit", visit.sequence))?;
         let session = self.rounds.len().checked_sub(1).ok_or("a visit before the first session")?;
         if self.parts.last().is_none_or(|part| part.count >= PART) {
             self.parts.push(self.empty.clone());

@@ -30,7 +30,7 @@ impl RunFolder {
             }
         }
         match tables.is_empty() {
-            true => Err("is not the folder of a run: none of metrics.csv, alphas.csv, pareto.csv".to_owned()),
+            true => Err("is not a run folder: it has no metrics.csv, alphas.csv or pareto.csv".to_owned()),
             false => Ok(Self { tables }),
         }
     }
@@ -45,7 +45,7 @@ impl Table {
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         let names: Vec<String> = reader.headers().map_err(|e| e.to_string())?.iter().map(ToOwned::to_owned).collect();
         if let Some((i, name)) = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
-            return Err(format!("column {} is called `{name}` as another is", i + 1));
+            return Err(format!("column {} has the duplicate name `{name}`", i + 1));
         }
         let rows = reader.records().map(|record| record.map(|r| r.iter().map(ToOwned::to_owned).collect()));
         Ok(Self { names, rows: rows.collect::<Result<_, _>>().map_err(|e| e.to_string())? })

@@ -105,5 +105,5 @@ fn an_answer_is_written_over_no_input() {
     }
     assert_eq!(fs::read(folder.path("lut.parquet")).unwrap(), before);
     let job = Job { output: Some(folder.path("a.xlsx")), ..folder.job("SELECT 1 AS x", &[]) };
-    assert!(printed(&job).unwrap_err().to_string().contains("ending"));
+    assert!(printed(&job).unwrap_err().to_string().contains("extension"));
 }

@@ -24,7 +24,7 @@ fn a_wrong_name_has_its_place_and_the_nearest_right_one() {
         ("SELECT * FROM space('small')", "a name and a number"),
         ("SELECT * FROM space('mobilenet-cifar', 3)", "did you mean `mobilenet-cifar10`"),
         ("SELECT * FROM space('mobilenet-cifar10', 1000001)", "at most 1000000"),
-        ("SELECT * FROM space('mobilenet-cifar10', 1, 0, 'none')", "no LUT is the table `none`"),
+        ("SELECT * FROM space('mobilenet-cifar10', 1, 0, 'none')", "`none` is not the table of a LUT"),
     ] {
         let refused = folder.refused(sql, &["lut.parquet"]);
         assert!(refused.contains(words), "{sql}: {refused}");
@@ -99,7 +99,7 @@ fn damaged_files_are_named() {
         assert!(refused.contains(name) && !refused.contains("panicked"), "{name}: {refused}");
     }
     fs::create_dir(folder.path("folder")).unwrap();
-    assert!(folder.refused("SELECT 1 AS x", &["folder"]).contains("is not the folder of a run"));
+    assert!(folder.refused("SELECT 1 AS x", &["folder"]).contains("is not a run folder"));
     fs::write(folder.path("folder/metrics.csv"), "a,a\n1,2\n").unwrap();
     assert!(folder.refused("SELECT 1 AS x", &["folder"]).contains("metrics.csv: column 2"));
     fs::write(folder.path("folder/metrics.csv"), "a,b\n1,2\n3\n").unwrap();

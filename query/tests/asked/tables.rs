@@ -246,10 +246,10 @@ fn tables_are_named_by_files_names_or_patterns() {
     // Two LUTs have no table `lut`, two files of one name none at all, and files of two kinds are no one table.
     assert!(folder.refused("SELECT * FROM lut", &["board-a.parquet", "board-b.parquet"]).contains("no table `lut`"));
     let twice = folder.refused("SELECT 1", &["lut.parquet", "lut=lut.journal.jsonl"]);
-    assert!(twice.contains("two sources make a table `lut`") && twice.contains("NAME=PATH"), "{twice}");
-    assert!(folder.refused("SELECT 1", &["lut.*"]).contains("no one table"));
-    assert!(folder.refused("SELECT 1", &["none-*.parquet"]).contains("no file has such a name"));
-    assert!(folder.refused("SELECT 1", &["a b=lut.parquet"]).contains("not a name of a table"));
+    assert!(twice.contains("two sources have the table name `lut`") && twice.contains("NAME=PATH"), "{twice}");
+    assert!(folder.refused("SELECT 1", &["lut.*"]).contains("not one table"));
+    assert!(folder.refused("SELECT 1", &["none-*.parquet"]).contains("no file matches"));
+    assert!(folder.refused("SELECT 1", &["a b=lut.parquet"]).contains("is not a table name"));
 }
 
 #[test]

@@ -132,8 +132,8 @@ fn layers(luts: &[(String, Lut)]) -> Markup {
         Column::text("LUT", "In which LUT"),
         Column::number("mean", "Trimmed mean in that LUT"),
         Column { name: format!("in {}", base.0).into(), ..Column::number("", "Trimmed mean in the first LUT") },
-        Column::number("ratio", "To the first LUT"),
-        Column::number("ratio without factor", "To the first LUT, after the common factor is taken out"),
+        Column::number("ratio", "Relative to the first LUT"),
+        Column::number("ratio without factor", "Relative to the first LUT, after dividing by the common factor"),
     ];
     let rows = rows.iter().map(Compared::cells).collect();
     table(&Table { id: "layer-table", row: "measurement", columns: &columns, rows })

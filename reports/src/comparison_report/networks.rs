@@ -37,8 +37,8 @@ pub(super) fn networks(luts: &[(String, Lut)], space: &Space) -> Option<Markup> 
     let charts: Vec<Markup> = charts.map(|pair| Some(pair?.chart())).collect::<Option<_>>()?;
     Some(html! {
         p {
-            (count(NETWORKS, "network")) " drawn from " (space.name) " with the seed " (SEED) ", none of which the first LUT was made \
-            from, as each LUT estimates them."
+            (count(NETWORKS, "network")) " drawn from " (space.name) " with seed " (SEED) " and estimated \
+            with each LUT. None was measured for the first LUT."
         }
         div.charts { @for chart in &charts { (chart) } }
     })

@@ -55,7 +55,7 @@ fn sections(lut: &Lut) -> Vec<Section> {
         (trust::trust(lut))
     };
     let mut all = vec![
-        Section::new("trust", "Can it be believed?", trust),
+        Section::new("trust", "How reliable is it?", trust),
         Section::new("speed", "How long layers take", speed::speed(lut)),
     ];
     all.extend(families::families(lut).map(|body| Section::new("families", "By size", body)));

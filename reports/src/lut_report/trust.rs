@@ -117,12 +117,12 @@ fn drift(lut: &Lut) -> Statement {
     if compute.max(memory) <= DRIFT {
         return Statement::new(Good, "Steady machine.", text);
     }
-    let meaning = "The machine's speed drifted. What all layers have in common is divided out of their times and stands in \
-        the level's interval.";
+    let meaning = "The machine's speed drifted. The drift that all layers share is divided out of their times and \
+        included in the level's interval.";
     let shares = lut.rows.iter().filter(|row| row.flags.contains(&Flag::Drift)).count();
     let of_shares = match shares {
         0 => String::new(),
-        _ => format!(" The share of {} drifted beside it.", count(shares, "layer")),
+        _ => format!(" In addition, the share of {} drifted.", count(shares, "layer")),
     };
     Statement::new(Doubtful, "Drift.", format!("{text} {meaning}{of_shares}"))
 }
@@ -186,8 +186,9 @@ fn calibration(lut: &Lut) -> Statement {
         return Statement::new(Doubtful, "Not calibrated.", text);
     };
     let text = format!(
-        "Sums of layers times {:.3} fit {} measured whole; the leave-one-out error is {} (root mean square). The 95 % \
-         intervals are ± {} for the relative error between networks and ± {} for the level of another session.",
+        "Sums of layers are multiplied by {:.3}, fitted to {} measured whole; the leave-one-out error is {} (root mean \
+         square). The 95 % intervals are ± {} for the relative error between networks and ± {} for the level of \
+         another session.",
         c.scale,
         count(c.anchors, "anchor network"),
         rough(c.leave_one_out),
@@ -237,13 +238,13 @@ fn meaning(flag: Flag) -> &'static str {
             "the layer's share of its networks drifted: the interval is the observed range, not a confidence interval"
         }
         Flag::Preempted => "fewer than half of the samples were free of context switches",
-        Flag::Nonstationary => "the layer's share was not the same all through a session",
-        Flag::Unsettled => "the warm-up never became steady",
+        Flag::Nonstationary => "the layer's share changed during a session",
+        Flag::Unsettled => "the warm-up never reached a steady state",
         Flag::Inconsistent => "the layer's share differs by more than 5 % between sessions",
-        Flag::Noisy => "the machine was busy and was measured anyway",
+        Flag::Noisy => "measured on a busy machine",
         Flag::Throttled => "a session ended early: the device was throttled and pauses did not help",
         Flag::PageFaults => "more than a tenth of the runs had page faults",
-        Flag::Imported => "imported from another program's table; its measuring method is unknown",
+        Flag::Imported => "imported from another program's table; its measurement method is unknown",
         Flag::Suspicious => "the imported value is implausible",
     }
 }

@@ -32,8 +32,8 @@ const SUMMARY: [Column; 8] = [
     Column::text("profile", "Compared with the first"),
     Column::number("one run", "A plain run"),
     Column::number("of the first", "A plain run of the first"),
-    Column::number("ratio", "To the first, with its 95 % interval"),
-    Column::number("sum ratio", "Sum of the kernels, to the first's"),
+    Column::number("ratio", "Relative to the first, with its 95 % interval"),
+    Column::number("sum ratio", "Sum of the kernels, relative to the first"),
     Column::number("common kernels", "Kernels in both"),
     Column::number("factor", "Median ratio of the common kernels"),
     Column::number("only in one", "Kernels in only one of the two"),
@@ -82,11 +82,11 @@ fn operators(profiles: &[(String, ModelProfile)]) -> Markup {
     let mut rows: Vec<(String, Times)> = times.into_iter().collect();
     rows.sort_by(|(_, a), (_, b)| most(b).total_cmp(&most(a)));
     let largest = rows.first().map_or(0.0, |(_, row)| most(row)).max(f64::MIN_POSITIVE);
-    let mut columns = vec![Column::text("operator", "As the runtime calls it")];
+    let mut columns = vec![Column::text("operator", "Name in the runtime")];
     columns.extend(
         profiles
             .iter()
-            .map(|(name, _)| Column { name: name.clone().into(), ..Column::number("", "Its kernels together") }),
+            .map(|(name, _)| Column { name: name.clone().into(), ..Column::number("", "Sum of its kernels") }),
     );
     let cell = |time: &Option<(f64, usize)>| match time {
         Some((time, kernels)) => Cell::number(Some(*time), ms).kind(count(*kernels, "kernel")).bar(time / largest),
@@ -101,12 +101,12 @@ fn operators(profiles: &[(String, ModelProfile)]) -> Markup {
 /// One line for each kernel and profile but the first: the largest differences first, then kernels of only one profile.
 fn kernels(first: &str, diffs: &[(&str, ModelDiff)]) -> Markup {
     let columns = [
-        Column::text("kernel", "Name of its node; below it the operator"),
-        Column::text("profile", "In which profile, or how it was found there"),
+        Column::text("kernel", "Name of the node, with the operator below"),
+        Column::text("profile", "Name of the profile, and how the kernel was matched"),
         Column::number("time", "In that profile"),
         Column { name: format!("in {first}").into(), ..Column::number("", "In the first profile") },
-        Column::number("difference, ms", "To the first profile"),
-        Column::number("ratio", "To the first profile, with its 95 % interval"),
+        Column::number("difference, ms", "Difference to the first profile"),
+        Column::number("ratio", "Relative to the first profile, with its 95 % interval"),
     ];
     let mut rows: Vec<(bool, f64, Vec<Cell>)> = Vec::new();
     for (name, diff) in diffs {
@@ -118,8 +118,8 @@ fn kernels(first: &str, diffs: &[(&str, ModelDiff)]) -> Markup {
             };
             let found = match kernel.likeness {
                 Likeness::All => Cell::text(*name),
-                Likeness::Name => Cell::text(*name).kind("by its name".to_owned()),
-                Likeness::Work => Cell::text(*name).kind(format!("as {}, by what it computes", kernel.after_name)),
+                Likeness::Name => Cell::text(*name).kind("matched by name".to_owned()),
+                Likeness::Work => Cell::text(*name).kind(format!("matched with {} by computation", kernel.after_name)),
             };
             let time = &kernel.time;
             let cells = vec![

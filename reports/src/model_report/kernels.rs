@@ -14,8 +14,8 @@ pub(super) fn kernels(profile: &ModelProfile) -> Markup {
     let shows = Shows::of(profile);
     html! {
         p.hint {
-            "Click a heading to sort. The bar is the time, the marks on it the interval. What a runtime has fused into one kernel \
-             is often part of its name."
+            "Click a heading to sort. The bar is the time, the marks on it the interval. The name of a kernel often \
+             lists the operations that were fused into it."
         }
         (table(&Table {
             id: "kernel-table",
@@ -51,12 +51,12 @@ impl Shows {
 
     fn columns(&self) -> Vec<Column> {
         let all = [
-            (true, Column::text("kernel", "Name of its node; below it the operator")),
+            (true, Column::text("kernel", "Name of the node, with the operator below")),
             (
                 true,
                 Column::number(
                     "time, ms",
-                    "Mean over sessions, without what timing takes. The bar is relative to the slowest",
+                    "Mean over sessions, without the timing overhead. The bar is relative to the slowest",
                 ),
             ),
             (self.intervals, Column::number("± half", "Relative half-width of the 95 % interval, from sessions")),
@@ -65,7 +65,7 @@ impl Shows {
             (self.outputs, Column::text("outputs", "Types and shapes")),
             (self.parameters, Column::number("parameters", "Bytes")),
             (self.providers, Column::text("provider", "Execution provider")),
-            (self.marks, Column::text("flags", "What the import found")),
+            (self.marks, Column::text("flags", "Findings of the import")),
         ];
         all.into_iter().filter(|(shown, _)| *shown).map(|(_, column)| column).collect()
     }

@@ -65,9 +65,9 @@ fn figures(profile: &ModelProfile) -> Vec<(String, String)> {
         None => Vec::new(),
     };
     all.push((ms(sum), format!("all {} together", count(profile.kernels.len(), "kernel"))));
-    all.extend(profile.session_ms.map(|time| (ms(time), "to make a session".to_owned())));
+    all.extend(profile.session_ms.map(|time| (ms(time), "to create a session".to_owned())));
     all.extend(profile.first_ms.map(|time| (ms(time), "the first run".to_owned())));
-    all.extend(profile.peak_bytes.map(|peak| (bytes(peak as f64), "memory of the model at its peak".to_owned())));
+    all.extend(profile.peak_bytes.map(|peak| (bytes(peak as f64), "peak memory of the model".to_owned())));
     all
 }
 
@@ -78,8 +78,8 @@ fn trust(profile: &ModelProfile) -> Vec<Statement> {
             let verdict = if error.abs() <= CLOSE { Verdict::Good } else { Verdict::Doubtful };
             let (timed, whole) = (ms(profile.timed_sum_ms), ms(profile.whole.map_or(f64::NAN, |whole| whole.ms)));
             let text = format!(
-                "As timed the kernels took {timed}, a plain run {whole}. What timing takes, {:.1} us, was taken off each kernel so \
-                 that they add up; {:+.1} % are left.",
+                "The timed kernels took {timed}, a plain run {whole}. The timing overhead of {:.1} us was \
+                 subtracted from each kernel; a difference of {:+.1} % remains.",
                 profile.timer_ns / 1e3,
                 100.0 * error
             );
@@ -88,7 +88,7 @@ fn trust(profile: &ModelProfile) -> Vec<Statement> {
         None => Statement::new(
             Verdict::Unknown,
             "Sum against whole.",
-            "No plain run was timed, so the kernels' times hold what timing takes of each.",
+            "No plain run was timed, so the kernels' times include the timing overhead.",
         ),
     }];
     let mut widths: Vec<f64> = profile.kernels.iter().filter_map(|part| part.time.half_width()).collect();
@@ -103,7 +103,7 @@ fn trust(profile: &ModelProfile) -> Vec<Statement> {
             );
             Statement::new(verdict, "Intervals.", text)
         }
-        None => Statement::new(Verdict::Unknown, "Intervals.", "One measurement has none."),
+        None => Statement::new(Verdict::Unknown, "Intervals.", "A single measurement gives no intervals."),
     });
     if !profile.failed.is_empty() {
         let text = format!("{}: {}.", count(profile.failed.len(), "kernel"), profile.failed.join(", "));
@@ -111,7 +111,7 @@ fn trust(profile: &ModelProfile) -> Vec<Statement> {
     }
     let suspicious = profile.kernels.iter().filter(|part| part.suspicious).count();
     if suspicious > 0 {
-        let text = format!("{} cannot be right or are copies, as the import found.", count(suspicious, "time"));
+        let text = format!("{} cannot be right or are copies, according to the import.", count(suspicious, "time"));
         all.push(Statement::new(Verdict::Bad, "Implausible.", text));
     }
     all

@@ -44,7 +44,7 @@ pub fn search_report(run: &SearchRun, name: &str, space: Option<&Space>) -> Stri
 fn found(run: &SearchRun) -> Markup {
     let figures = result::headline_figures(run);
     html! {
-        @if run.result.is_none() { p { "The run has no result yet: this is what it had when the report was made." } }
+        @if run.result.is_none() { p { "The run has no result yet; this report shows its state so far." } }
         @if !figures.is_empty() { (headline(figures)) }
         (statements(&result::verdicts(run)))
         @if let Some(Ok(Value::Object(all))) = run.result.as_ref().map(serde_json::to_value) {

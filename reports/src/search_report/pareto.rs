@@ -27,7 +27,7 @@ fn of_front(run: &SearchRun) -> Option<Markup> {
     let mut front: Vec<(f64, f64)> = points.iter().map(|p| (p.x, p.y)).collect();
     front.sort_by(|a, b| a.0.total_cmp(&b.0));
     let plot = Scatter {
-        title: "Networks that no other beats",
+        title: "Pareto-optimal networks",
         x_name: &with_unit(&cost.name),
         y_name: &with_unit(&score.name),
         logarithmic: false,
@@ -38,7 +38,7 @@ fn of_front(run: &SearchRun) -> Option<Markup> {
     };
     Some(figure(
         "Pareto front.",
-        "Each mark is a network that no other network of the search beats; up and left is better.",
+        "Each mark is a Pareto-optimal network of the search; up and left is better.",
         &scatter(&plot),
     ))
 }
@@ -99,7 +99,7 @@ fn of_steps(run: &SearchRun) -> Option<Markup> {
         y_name: "accuracy of the supernet",
         logarithmic: false,
         square: false,
-        groups: vec!["on the front".to_owned(), "beaten by another".to_owned()],
+        groups: vec!["on the front".to_owned(), "dominated".to_owned()],
         points,
         guides,
     };

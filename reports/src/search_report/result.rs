@@ -31,7 +31,7 @@ pub(super) fn headline_figures(run: &SearchRun) -> Vec<(String, String)> {
     let (params, macs, seconds) = result.counts();
     let all = [
         (latency.target_ms.map(given), "target latency"),
-        (latency.limit_ms.map(given), "limit of the latency"),
+        (latency.limit_ms.map(given), "latency limit"),
         (latency.estimated_ms.map(ms), "estimated latency"),
         (measured, "measured on the device"),
         (accuracy, if training.is_some() { "accuracy on the test images" } else { "accuracy" }),
@@ -56,7 +56,7 @@ fn other_quantities(result: &Record) -> Vec<(String, String)> {
             _ => si(value),
         };
         let limit = limit.map_or_else(String::new, |l| format!(", limit {}", show(l)));
-        (show(estimated), format!("{name} by the estimate{limit}"))
+        (show(estimated), format!("estimated {name}{limit}"))
     };
     result.quantities().into_iter().filter(|q| !is_shown(q.name)).map(figure).collect()
 }
@@ -87,12 +87,15 @@ pub(super) fn verdicts(run: &SearchRun) -> Vec<Statement> {
     let mut all = Vec::new();
     if let Some(trained) = run.trained().filter(|trained| !trained.quantities.is_empty()) {
         all.push(match trained.feasible {
-            true => Statement::new(Good, "Within limits.", "Its estimates keep to all hard limits."),
-            false => Statement::new(Bad, "Over a limit.", "No architecture keeps to all hard limits by the estimates."),
+            true => Statement::new(Good, "Within limits.", "Its estimates are within all hard limits."),
+            false => {
+                Statement::new(Bad, "Over a limit.", "By the estimates, no architecture is within all hard limits.")
+            }
         });
     }
     if run.trained().is_some_and(|trained| trained.repaired) {
-        let text = "The most probable architecture was over a limit; this is the nearest that is not.";
+        let text =
+            "The most probable architecture was over a limit; this is the nearest architecture within the limits.";
         all.push(Statement::new(Doubtful, "Not the most probable.", text));
     }
     all.extend(on_the_device(latency));
@@ -119,17 +122,17 @@ pub(super) fn verdicts(run: &SearchRun) -> Vec<Statement> {
 fn about_accuracy(result: &RunResult) -> Vec<Statement> {
     let chance = match uncertainty(result) {
         Some(_) => {
-            " The interval is the chance of the images alone (95 %): training again from another seed differs by more."
+            " The 95 % interval covers only the choice of images; training with another seed changes the accuracy more."
         }
         None => "",
     };
     let mut all = vec![Statement::new(Unknown, "Accuracy.", format!("Of {}.{chance}", result.accuracy_of))];
     if let Some(Trained { epoch, train_images, valid_images, .. }) = &result.training {
         let text = match valid_images {
-            0 => format!("The weights are those of the last epoch, {epoch}; nothing was chosen."),
+            0 => format!("The weights are those of the last epoch, {epoch}; no epoch was selected."),
             _ => format!(
-                "The weights are those of epoch {epoch}, the best on {valid_images} images that were not among the \
-                 {train_images} learnt from."
+                "The weights are those of epoch {epoch}, the best on {valid_images} images outside the {train_images} \
+                 training images."
             ),
         };
         all.push(Statement::new(Good, "Chosen without the test images.", text));
@@ -139,7 +142,8 @@ fn about_accuracy(result: &RunResult) -> Vec<Statement> {
         if !epochs.extended_from.is_empty() {
             let from = epochs.extended_from.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             let text = format!(
-                "The run was finished with {from} epochs and then extended: its learning rates are not those of one run."
+                "The run was finished with {from} epochs and then extended, so its learning rates differ from \
+                 those of one run."
             );
             all.push(Statement::new(Doubtful, "Extended.", text));
         }
@@ -157,7 +161,8 @@ fn on_the_device(latency: &Latency) -> Option<Statement> {
     let level = measured.level.map_or_else(String::new, |level| {
         let left = measured.latency_ms / (estimated * level) - 1.0;
         format!(
-            " The machine then took {level:.3} times what the LUT says; with that taken out it is {}.",
+            " The machine's level was {level:.3} times the LUT's; after dividing by the level, it took {} \
+             than estimated.",
             compared(left)
         )
     });

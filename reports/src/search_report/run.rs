@@ -65,7 +65,7 @@ impl SearchRun {
         let metrics = text(&folder.join("metrics.csv"))?.map(|(path, t)| columns(&path, &t)).transpose()?;
         let arch = text(&folder.join("arch.json"))?.map(|(path, t)| json(&path, &t)).transpose()?;
         let no_result =
-            |path: &Path, e: serde_json::Error| ReportError::format(path, format!("is no result of a run: {e}"));
+            |path: &Path, e: serde_json::Error| ReportError::format(path, format!("is not the result of a run: {e}"));
         let result = text(&folder.join("result.json"))?
             .map(|(path, t)| Record::parse(&t).map_err(|e| no_result(&path, e)))
             .transpose()?;
@@ -76,7 +76,7 @@ impl SearchRun {
         if metrics.is_none() && arch.is_none() && result.is_none() {
             return Err(ReportError::format(
                 folder,
-                "not the folder of a search: none of metrics.csv, arch.json, result.json",
+                "not the folder of a search: it has no metrics.csv, arch.json or result.json",
             ));
         }
         Ok(Self {
@@ -205,7 +205,7 @@ mod tests {
         let problem = |files: &[(&str, &str)]| SearchRun::read(folder(files).path()).unwrap_err().to_string();
         assert!(problem(&[]).contains("not the folder of a search"));
         assert!(problem(&[("arch.json", "{\"format_version\":1}")]).contains("arch.json"));
-        assert!(problem(&[("result.json", "{\"accuracy\":0.9}")]).contains("result.json: is no result of a run"));
+        assert!(problem(&[("result.json", "{\"accuracy\":0.9}")]).contains("result.json: is not the result of a run"));
         assert!(problem(&[("metrics.csv", "a,b\n1,2\n1,2,3\n")]).contains("metrics.csv"));
         let alphas = "step,choice,candidate,probability\n0,c,a,1.5\n";
         assert!(problem(&[("metrics.csv", "epoch\n0\n"), ("alphas.csv", alphas)]).contains("1.5 is not a probability"));

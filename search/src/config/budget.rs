@@ -29,7 +29,7 @@ pub(super) fn check(regularizers: &[LoadedRegularizer], space: &Space) -> Result
             };
             let (name, unit) = (settings.quantity.name(), settings.quantity.unit());
             let problem = format!(
-                "no network has a {name} of {limit} {unit}: the {which} network{found} has {value} {unit}: {network}"
+                "no network meets a {name} of {limit} {unit}: the {which} network{found} has {value} {unit}: {network}"
             );
             Err(ConfigError::key(at(key), problem))
         };
@@ -64,10 +64,10 @@ pub(super) fn warnings(regularizers: &[LoadedRegularizer], space: &Space) -> Res
         let costs = Costs::new(space, settings.quantity, regularizer.lut.as_deref()).map_err(failed)?;
         let Extremum { value, optimality, .. } = costs.find_at_least(space, limit).map_err(failed)?;
         if value < limit {
-            let found = if optimality == Optimality::Exact { "has" } else { "that was found has" };
+            let found = if optimality == Optimality::Exact { "has" } else { "found has" };
             let (name, unit) = (settings.quantity.name(), settings.quantity.unit());
             warnings.push(format!(
-                "warning: regularizers.{i}.{key}: every network meets a {name} of {limit} {unit}: the most expensive one {found} {value} {unit}"
+                "warning: regularizers.{i}.{key}: every network meets a {name} of {limit} {unit}: the most expensive network {found} {value} {unit}"
             ));
         }
     }

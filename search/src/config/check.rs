@@ -25,7 +25,7 @@ pub(super) fn check(experiment: &Experiment) -> Result<(), ConfigError> {
         }
     };
     if experiment.trainer.is_some() && experiment.accuracy_table.is_some() {
-        return Err(ConfigError::key("accuracy_table", "is for searches; a training trains"));
+        return Err(ConfigError::key("accuracy_table", "applies only to searches"));
     }
     let missing = |key: &str| Err(ConfigError::key(key, "is missing"));
     match (&experiment.data, &experiment.training) {
@@ -37,13 +37,10 @@ pub(super) fn check(experiment: &Experiment) -> Result<(), ConfigError> {
     }?;
     check_optimizers(experiment, trains)?;
     if experiment.trainer.is_some() && experiment.device.is_some() {
-        return Err(ConfigError::key(
-            "device",
-            "a training measures nothing; only `nasprof search` measures its winner",
-        ));
+        return Err(ConfigError::key("device", "applies only to searches: `nasprof search` measures the winner"));
     }
     if experiment.trainer.is_some() && !experiment.regularizers.is_empty() {
-        return Err(ConfigError::key("regularizers", "a training of one network has no choices"));
+        return Err(ConfigError::key("regularizers", "applies only to searches"));
     }
     for (i, regularizer) in experiment.regularizers.iter().enumerate() {
         let at = |key: &str| format!("regularizers.{i}.{key}");
@@ -70,7 +67,7 @@ fn misplaced(searcher: &Searcher, kind: RegularizerKind) -> Option<&'static str>
             Some("this search supports hard limits only; use `reject`")
         }
         (searcher, kind) if searcher.trainings().is_some() && kind != RegularizerKind::Reject => {
-            Some("this search draws within hard limits only; use `reject`")
+            Some("this search supports hard limits only; use `reject`")
         }
         _ => None,
     }
@@ -87,10 +84,7 @@ fn check_table(experiment: &Experiment, searcher: &Searcher) -> Result<(), Confi
     match (&experiment.accuracy_table, searcher.trainings()) {
         (Some(_), None) => {
             let kinds = "`staged`, `trained-random`, `regularized-evolution` and `local-search`";
-            Err(ConfigError::key(
-                "accuracy_table",
-                format!("answers for trainings of single networks: {kinds} have such"),
-            ))
+            Err(ConfigError::key("accuracy_table", format!("applies only to the searchers {kinds}")))
         }
         (_, Some(trainings)) if !(1.0..=MOST_TRAININGS).contains(&trainings) => {
             Err(ConfigError::key("searcher.trainings", format!("{trainings} is not in 1 to {MOST_TRAININGS}")))
@@ -157,7 +151,7 @@ fn check_searcher(searcher: &Searcher) -> Result<(), ConfigError> {
             within("finalists", *finalists, 1, 1000)?;
             check_scores(scores)?;
             if rungs.as_ref().is_some_and(|rungs| !rungs.is_sorted_by(|a, b| a < b) || rungs.first() == Some(&0)) {
-                return Err(ConfigError::key("searcher.rungs", "the epochs must rise, from 1 at least"));
+                return Err(ConfigError::key("searcher.rungs", "the epochs must be at least 1 and increase"));
             }
             None
         }
@@ -236,7 +230,7 @@ fn check_training(experiment: &Experiment, training: &super::Training) -> Result
         return at(("processes", format!("{} is not in 1 to {MOST_PROCESSES}", training.processes)));
     }
     if training.processes > 1 && experiment.searcher.as_ref().is_none_or(|s| s.trainings().is_none()) {
-        return at(("processes", "is for searches that train networks by themselves".to_owned()));
+        return at(("processes", "applies only to searches that train single networks".to_owned()));
     }
     if experiment.trainer.is_some() && training.warm_up_epochs > 0 {
         return at(("warm_up_epochs", "for a training, use the schedule `cosine-warm-up`".to_owned()));
@@ -244,7 +238,7 @@ fn check_training(experiment: &Experiment, training: &super::Training) -> Result
     if experiment.searcher.as_ref().is_some_and(|s| s.trainings().is_some()) && training.warm_up_epochs > 0 {
         return at((
             "warm_up_epochs",
-            "this search trains single networks: they warm up by the schedule `cosine-warm-up`".to_owned(),
+            "this search trains single networks; use the schedule `cosine-warm-up`".to_owned(),
         ));
     }
     if experiment.searcher.is_some() {

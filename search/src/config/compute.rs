@@ -47,7 +47,7 @@ impl TryFrom<String> for Compute {
                 .strip_prefix("cuda:")
                 .and_then(index)
                 .map(Self::Cuda)
-                .ok_or_else(|| format!("`{other}` is none of `auto`, `cpu`, `cuda`, `cuda:1` …")),
+                .ok_or_else(|| format!("`{other}` is not one of `auto`, `cpu`, `cuda`, `cuda:1`, …")),
         }
     }
 }

@@ -98,7 +98,7 @@ impl DataConfig {
         let transform = |key: &str, steps: &Option<Vec<Step>>, of: fn(Preset) -> Vec<Step>| {
             let steps = steps.clone().or_else(|| preset.map(of));
             let steps =
-                steps.ok_or_else(|| ConfigError::key("data.transform", "is missing; these images have no default"))?;
+                steps.ok_or_else(|| ConfigError::key("data.transform", "is missing; this data set has no default"))?;
             Transform::new(steps).map_err(|problem| ConfigError::key(format!("data.{key}"), problem))
         };
         Ok((
@@ -114,7 +114,7 @@ impl DataConfig {
             return fail("train_portion", format!("{portion} is not in (0, 1]"));
         }
         if searches && portion == 1.0 {
-            return fail("train_portion", "1 leaves no images to judge architectures on".to_owned());
+            return fail("train_portion", "1 leaves no validation images".to_owned());
         }
         if !(1..=1024).contains(&self.workers) {
             return fail("workers", format!("{} is not in 1 to 1024", self.workers));
@@ -127,7 +127,7 @@ impl DataConfig {
         let is_list = self.dataset == DataSetKind::List;
         for (key, list) in [("train_list", &self.train_list), ("test_list", &self.test_list)] {
             match list {
-                None if is_list => return fail(key, "is missing; it is the path of the list of images".to_owned()),
+                None if is_list => return fail(key, "is missing; set it to the path of the list of images".to_owned()),
                 Some(_) if !is_list => return fail(key, "applies only to the data set `list`".to_owned()),
                 _ => {}
             }

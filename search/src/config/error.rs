@@ -68,9 +68,7 @@ impl ConfigError {
                 Some("a setting is table.key=value; numbers index the tables of a list".to_owned())
             }
             Self::Space(_) => Some("`nasprof space list` lists the spaces; a space can also be a TOML file".to_owned()),
-            Self::Lut { .. } => {
-                Some("the LUT must exist and be one of this space; `nasprof measure` makes one".to_owned())
-            }
+            Self::Lut { .. } => Some("name a LUT of this space; `nasprof measure` creates one".to_owned()),
             _ => None,
         }
     }

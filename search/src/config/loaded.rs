@@ -33,7 +33,7 @@ pub(super) fn load(experiment: &Experiment, space: &Space) -> Result<Vec<LoadedR
         loaded.iter().filter_map(|r| Some(r.lut.as_ref()?.context.header.device.as_str())).collect();
     match &experiment.device {
         Some(device) if !devices.is_empty() && !devices.contains(&device.as_str()) => {
-            let problem = format!("no LUT was measured on `{device}`; theirs: {}", devices.join(", "));
+            let problem = format!("no LUT was measured on `{device}`; the LUTs are of {}", devices.join(", "));
             Err(ConfigError::key("device", problem))
         }
         _ => Ok(loaded),

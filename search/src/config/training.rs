@@ -122,13 +122,13 @@ impl Training {
     pub(super) fn problem(&self) -> Option<(&'static str, String)> {
         let unit = |value: f64| (0.0..1.0).contains(&value);
         if self.epochs == 0 {
-            let of = if self.warm_up_epochs > 0 { "; those of the warm-up come before and do not count" } else { "" };
+            let of = if self.warm_up_epochs > 0 { "; epochs of the warm-up do not count" } else { "" };
             return Some(("epochs", format!("must be at least 1{of}")));
         }
         let all = u64::from(self.warm_up_epochs) + u64::from(self.epochs);
         if all > u64::from(MOST_EPOCHS) {
             let problem = format!(
-                "{} and {} of warm-up are {all} epochs, the most are {MOST_EPOCHS}",
+                "{} plus {} of warm-up are {all} epochs (limit {MOST_EPOCHS})",
                 self.epochs, self.warm_up_epochs
             );
             return Some(("epochs", problem));
@@ -145,14 +145,13 @@ impl Training {
             ));
         }
         if self.compute == Compute::Cpu && self.precision == Precision::Tf32 {
-            return Some(("precision", "`tf32` needs a GPU; on the CPU it is float32".to_owned()));
+            return Some(("precision", "`tf32` needs a GPU; use `float32` on the CPU".to_owned()));
         }
         if self.cuda_graphs && self.compute == Compute::Cpu {
             return Some(("cuda_graphs", "needs a GPU".to_owned()));
         }
         if self.cuda_graphs && self.precision == Precision::Float16 {
-            let problem =
-                "`float16` reads in each step whether gradients overflowed, which cannot be recorded; use `bfloat16`";
+            let problem = "CUDA graphs cannot record the overflow check of `float16`; use `bfloat16`";
             return Some(("cuda_graphs", problem.to_owned()));
         }
         if self.threads.is_some_and(|n| !(1..=1024).contains(&n)) {

@@ -19,7 +19,7 @@ pub struct Corrupt {
 #[derive(Debug, Error)]
 pub enum DataError {
     /// A file or folder of the data set is missing.
-    #[error("{} is not there", path.display())]
+    #[error("{} does not exist", path.display())]
     Missing {
         /// The missing file or folder.
         path: PathBuf,

@@ -74,7 +74,8 @@ fn parse(reader: &mut impl Read, dimensions: usize) -> Result<(Vec<usize>, Vec<u
     let shape =
         (0..dimensions).map(|_| Ok(u32::from_be_bytes(word()?) as usize)).collect::<Result<Vec<_>, String>>()?;
     let length = shape.iter().try_fold(1_u64, |product, &d| product.checked_mul(d as u64));
-    let length = length.filter(|&n| n > 0 && n <= MAX_BYTES).ok_or_else(|| format!("has the dimensions {shape:?}"))?;
+    let length =
+        length.filter(|&n| n > 0 && n <= MAX_BYTES).ok_or_else(|| format!("has invalid dimensions {shape:?}"))?;
     let mut bytes = Vec::new();
     // One extra byte detects files that are too long.
     reader.take(length + 1).read_to_end(&mut bytes).map_err(|e| format!("cannot be read: {e}"))?;

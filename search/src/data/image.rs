@@ -62,7 +62,7 @@ impl Image {
     pub fn read(path: &Path, channels: usize) -> Result<Self, String> {
         let length = std::fs::metadata(path).map_err(|e| e.to_string())?.len();
         if length > MAX_FILE {
-            return Err(format!("{length} bytes are not an image"));
+            return Err(format!("the file is too large for an image: {length} bytes"));
         }
         let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
         // The decoders are memory-safe, but may panic on damaged files.

@@ -96,7 +96,7 @@ fn plain_rows(text: &str) -> Result<Vec<Row>, String> {
             // A path may have spaces, a label has none.
             let (image, label) = line
                 .rsplit_once(char::is_whitespace)
-                .ok_or_else(|| format!("line {number} is not a path and a label"))?;
+                .ok_or_else(|| format!("line {number}: not a path and a label"))?;
             Ok((number, image.trim_end().to_owned(), label.to_owned()))
         })
         .collect()

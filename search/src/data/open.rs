@@ -27,10 +27,7 @@ pub fn open(config: &DataConfig, channels: usize, seed: u64) -> Result<Opened, D
     let path = config.path.as_deref();
     let listed = |list: Option<&Path>, key: &str| {
         list.map(Path::to_owned).ok_or_else(|| {
-            DataError::TooFew(format!(
-                "`data.{key}` is missing; it is the path of \
-            the list"
-            ))
+            DataError::TooFew(format!("`data.{key}` is missing; set it to the path of the list of images"))
         })
     };
     let (train, test) = match config.dataset {

@@ -91,7 +91,7 @@ pub enum EvolutionError {
     #[error(transparent)]
     Cost(#[from] CostError),
     /// The scorer failed.
-    #[error("the score of an architecture: {0}")]
+    #[error("cannot score an architecture: {0}")]
     Scorer(Box<dyn Error + Send + Sync>),
     /// The scorer returned NaN or an infinite number.
     #[error("the score of an architecture is {0}")]

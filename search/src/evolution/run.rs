@@ -146,7 +146,7 @@ pub fn run(
             ("valid_accuracy", outcome.clone())
         }
         _ => {
-            let problem = "this search trains, and does not run here".to_owned();
+            let problem = "this search trains networks; `nasprof-search` runs it".to_owned();
             return Err(ConfigError::Key { key: "searcher.kind".to_owned(), problem }.into());
         }
     };

@@ -111,7 +111,7 @@ pub(super) fn method(searcher: &Searcher, table: &AccuracyTable) -> Result<Metho
         let known =
             |score: &&String| table.archs().any(|arch| table.find(arch).is_some_and(|e| e.scores.contains_key(*score)));
         if let Some(score) = staged.scores.iter().find(|score| !known(score)) {
-            return Err(key("searcher.scores", format!("the table has no `{score}`")).into());
+            return Err(key("searcher.scores", format!("the table has no score `{score}`")).into());
         }
     }
     Ok(method)

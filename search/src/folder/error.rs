@@ -11,7 +11,7 @@ use crate::config::Difference;
 #[derive(Debug, Error)]
 pub enum FolderError {
     /// The folder holds a run, and the user did not ask to resume it.
-    #[error("{}: holds {} run already{}", path.display(), if *finished { "a finished" } else { "an unfinished" }, of(differences))]
+    #[error("{}: already holds {} run{}", path.display(), if *finished { "a finished" } else { "an unfinished" }, of(differences))]
     Occupied {
         /// The folder.
         path: PathBuf,
@@ -37,7 +37,7 @@ pub enum FolderError {
         differences: Vec<Difference>,
     },
     /// `config.toml` does not match the checkpoint.
-    #[error("{}: was changed after the checkpoint beside it was written: {}", path.display(), list_from(differences, "checkpoint", "file"))]
+    #[error("{}: was changed after the last checkpoint: {}", path.display(), list_from(differences, "checkpoint", "file"))]
     OtherConfig {
         /// The file.
         path: PathBuf,
@@ -45,25 +45,25 @@ pub enum FolderError {
         differences: Vec<Difference>,
     },
     /// A file that the run needs is missing.
-    #[error("{}: is missing, and the run cannot go on without it", path.display())]
+    #[error("{}: is missing; the run cannot continue without it", path.display())]
     Missing {
         /// The file.
         path: PathBuf,
     },
     /// A file was altered since the run wrote it.
-    #[error("{}: was altered or damaged: its SHA-256 is not the one that the run wrote down", path.display())]
+    #[error("{}: was altered or damaged: its SHA-256 does not match the recorded one", path.display())]
     Altered {
         /// The file.
         path: PathBuf,
     },
     /// A LUT has changed since the run began.
-    #[error("the LUT {} is not what it was when this run was begun", path.display())]
+    #[error("the LUT {} has changed since this run began", path.display())]
     OtherLut {
         /// The LUT.
         path: PathBuf,
     },
     /// The images have changed since the run began.
-    #[error("{}: the images of the data set are not those that this run was begun with", path.display())]
+    #[error("{}: the images of the data set have changed since this run began", path.display())]
     OtherData {
         /// The checkpoint.
         path: PathBuf,
@@ -78,7 +78,7 @@ pub enum FolderError {
     },
     /// A checkpoint of a format version without checksums.
     #[error(
-        "{}: format_version 1 has no checksums, so nothing shows that its files are as they were written: it cannot be resumed",
+        "{}: cannot be resumed: format_version 1 has no checksums to verify its files",
         path.display()
     )]
     Unsealed {

@@ -75,7 +75,7 @@ pub fn finished<T: DeserializeOwned>(folder: &Path) -> Result<Option<T>, FolderE
     let mut result = None;
     for line in text.lines() {
         let (digest, name) = line.split_once("  ").filter(|(_, name)| FILES.contains(name)).ok_or_else(|| {
-            FolderError::format(&list, format!("`{}` is no digest of a file of a run", line.escape_default()))
+            FolderError::format(&list, format!("`{}` is not the digest of a run's file", line.escape_default()))
         })?;
         let path = folder.join(name);
         if Part::of(folder, name)?.sha256 != digest {
@@ -84,7 +84,7 @@ pub fn finished<T: DeserializeOwned>(folder: &Path) -> Result<Option<T>, FolderE
         if name == RESULT {
             let bytes = fs::read(&path).map_err(|e| FolderError::file(&path, e))?;
             let read = serde_json::from_slice(&bytes);
-            result = Some(read.map_err(|e| FolderError::format(&path, format!("is no result: {e}")))?);
+            result = Some(read.map_err(|e| FolderError::format(&path, format!("is not a result: {e}")))?);
         }
     }
     Ok(result)

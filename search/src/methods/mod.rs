@@ -187,13 +187,13 @@ pub enum MethodError {
     #[error("no drawn network is within the budget")]
     NoNetwork,
     /// The cost is below that of one training.
-    #[error("{trainings} trainings: a search needs the cost of one at least")]
+    #[error("{trainings} trainings: a search needs at least 1")]
     NoCost {
         /// The cost, in full trainings.
         trainings: f64,
     },
     /// All trainings failed.
-    #[error("no network was trained to its end: all {networks} trainings {at} failed")]
+    #[error("no training succeeded: all {networks} trainings {at} failed")]
     NoSurvivor {
         /// Number of trainings.
         networks: usize,
@@ -201,9 +201,7 @@ pub enum MethodError {
         at: String,
     },
     /// The table has no learning curves.
-    #[error(
-        "rungs after {rungs:?} epochs: only final accuracies are known, so no training can be judged before its end"
-    )]
+    #[error("rungs after {rungs:?} epochs need learning curves; the table has only final accuracies")]
     NoCurves {
         /// The rungs.
         rungs: Vec<u32>,

@@ -22,13 +22,13 @@ const DATA_SETS: [(usize, &str); 3] = [(10, "cifar10"), (100, "cifar100"), (120,
 pub(super) fn read(bytes: &[u8], space: &Space) -> Result<Vec<(Arch, Entry)>, String> {
     let classes = space.graph.outputs().first().and_then(|&id| space.graph.node(id).shape.0.last().copied());
     let data_set = DATA_SETS.iter().find(|(count, _)| Some(*count) == classes).map(|(_, name)| *name);
-    let data_set = data_set.ok_or_else(|| format!("`{}` is none of the benchmark's spaces", space.name))?;
+    let data_set = data_set.ok_or_else(|| format!("`{}` is not a space of NAS-Bench-201", space.name))?;
     let mut reader = csv::Reader::from_reader(bytes);
     let header = reader.headers().map_err(|e| e.to_string())?.clone();
     let column = |name: String| {
         header.iter().position(|column| column == name).ok_or_else(|| {
             let nearest = suggest::did_you_mean(suggest::nearest(&name, header.iter()).as_deref());
-            format!("it has no column `{name}`{nearest}")
+            format!("no column `{name}`{nearest}")
         })
     };
     let (cell, valid, test) =
@@ -41,26 +41,26 @@ pub(super) fn read(bytes: &[u8], space: &Space) -> Result<Vec<(Arch, Entry)>, St
         let text = row.get(cell).unwrap_or_default();
         let arch = parse_cell(text, space).map_err(about)?;
         if let Some(first) = lines.insert(arch.clone(), line) {
-            return Err(about(format!("the cell {text} stands in line {first} already")));
+            return Err(about(format!("the cell {text} is already in line {first}")));
         }
         let accuracy = |column: usize| {
             let text = row.get(column).unwrap_or_default();
             let percent = text.trim().parse::<f64>().ok().filter(|value| (0.0..=100.0).contains(value));
             let name = header.get(column).unwrap_or_default();
-            Ok::<_, String>(percent.ok_or_else(|| about(format!("`{text}` is no {name} in percent")))? / 100.0)
+            Ok::<_, String>(percent.ok_or_else(|| about(format!("`{text}` is not a percentage for {name}")))? / 100.0)
         };
         let entry = Entry { curve: Vec::new(), valid: accuracy(valid)?, test: accuracy(test)?, scores: HashMap::new() };
         entries.push((arch, entry));
     }
     match missing(&lines, space) {
-        Some((count, example)) => Err(format!("{count} cells of the space have no row, {example} among them")),
+        Some((count, example)) => Err(format!("{count} cells of the space have no row, for example {example}")),
         None => Ok(entries),
     }
 }
 
 /// Parses `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`: the operations on the edges to each node.
 fn parse_cell(text: &str, space: &Space) -> Result<Arch, String> {
-    let wrong = || format!("`{text}` is no cell of the form |op~0|+|op~0|op~1|+|op~0|op~1|op~2|");
+    let wrong = || format!("`{text}` is not a cell of the form |op~0|+|op~0|op~1|+|op~0|op~1|op~2|");
     let mut choices = std::collections::BTreeMap::new();
     for (node, edges) in text.split('+').enumerate() {
         let edges = edges.strip_prefix('|').and_then(|edges| edges.strip_suffix('|')).ok_or_else(wrong)?;

@@ -64,7 +64,7 @@ impl AccuracyTable {
         let fail = |source| AccuracyTableError::File { path: path.to_owned(), source };
         let metadata = fs::metadata(path).map_err(fail)?;
         if !metadata.is_file() || metadata.len() > MAX_BYTES {
-            return Err(fail(io::Error::other("it is no file of at most 256 MiB")));
+            return Err(fail(io::Error::other("not a regular file, or larger than 256 MiB")));
         }
         let bytes = fs::read(path).map_err(fail)?;
         let entries = nasbench201::read(&bytes, space)
@@ -84,7 +84,11 @@ impl AccuracyTable {
             let arch = record.arch.resolve(&space.name, &space.choices).map_err(|e| about(e.to_string()))?;
             let Outcome::Trained { epochs, test_accuracy, .. } = &record.outcome else { continue };
             if *length.get_or_insert(epochs.len()) != epochs.len() {
-                return Err(about(format!("it has {} epochs and others {}", epochs.len(), length.unwrap_or(0))));
+                return Err(about(format!(
+                    "{} epochs, but the networks before it have {}",
+                    epochs.len(),
+                    length.unwrap_or(0)
+                )));
             }
             if entries.iter().any(|(other, _)| *other == arch) {
                 continue;
@@ -93,7 +97,7 @@ impl AccuracyTable {
             for (i, epoch) in epochs.iter().enumerate() {
                 let loss = Some(decayed_sum(epochs[..=i].iter().map(|epoch| epoch.loss_sum())));
                 let valid = epoch.valid_accuracy;
-                let valid = valid.ok_or_else(|| about("it was trained without validation images".to_owned()))?;
+                let valid = valid.ok_or_else(|| about("was trained without validation images".to_owned()))?;
                 curve.push(Progress { epochs: i as u32 + 1, loss, valid, losses: epoch.losses() });
             }
             let valid = curve.last().map_or(f64::NAN, |progress| progress.valid);
@@ -113,23 +117,23 @@ impl AccuracyTable {
         let mut index = HashMap::new();
         for (at, (arch, entry)) in entries.iter().enumerate() {
             if let Some(first) = index.insert(arch.clone(), at) {
-                return Err(format!("network {}: it is network {} again", at + 1, first + 1));
+                return Err(format!("network {}: duplicate of network {}", at + 1, first + 1));
             }
             let accuracies =
                 [entry.valid, entry.test].into_iter().chain(entry.curve.iter().map(|progress| progress.valid));
             if let Some(bad) = accuracies.into_iter().find(|accuracy| !(0.0..=1.0).contains(accuracy)) {
-                return Err(format!("network {}: an accuracy of {bad}", at + 1));
+                return Err(format!("network {}: accuracy {bad} is not in [0, 1]", at + 1));
             }
             let losses = entry
                 .curve
                 .iter()
                 .flat_map(|progress| progress.loss.into_iter().chain(progress.losses.into_iter().flatten()));
             if losses.into_iter().any(|loss| !loss.is_finite()) {
-                return Err(format!("network {}: a loss that is no number", at + 1));
+                return Err(format!("network {}: a loss is not a finite number", at + 1));
             }
         }
         if entries.is_empty() || epochs == 0 {
-            return Err("it has no trained network".to_owned());
+            return Err("the table has no trained network".to_owned());
         }
         Ok(Self { epochs, entries, index })
     }

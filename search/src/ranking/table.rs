@@ -27,7 +27,7 @@ pub enum ScoreTableError {
         problem: String,
     },
     /// The table has no network.
-    #[error("it has no network")]
+    #[error("the table has no network")]
     Empty,
 }
 
@@ -66,9 +66,9 @@ pub fn read_table(text: &str, column: &str, space: &Space) -> Result<Vec<ScoredN
         let arch = file.resolve(&space.name, &space.choices).map_err(|e| at(line, e.to_string()))?;
         let score = cell(score_column).parse::<f64>().ok().filter(|score| score.is_finite());
         let score =
-            score.ok_or_else(|| at(line, format!("`{column}` is `{}`, which is no number", cell(score_column))))?;
+            score.ok_or_else(|| at(line, format!("`{column}` is `{}`, not a finite number", cell(score_column))))?;
         if let Some(first) = known.insert(arch.clone(), line) {
-            return Err(at(line, format!("the network of line {first} again")));
+            return Err(at(line, format!("duplicate of the network in line {first}")));
         }
         networks.push(ScoredNetwork { arch, score });
     }
@@ -101,19 +101,19 @@ mod tests {
         for (from, to, expected) in [
             ("accuracy", "accuracies", "no column `accuracy` (did you mean `accuracies`?)"),
             ("more,arch", "more,archs", "no column `arch`"),
-            ("0.91", "NaN", "line 2: `accuracy` is `NaN`, which is no number"),
+            ("0.91", "NaN", "line 2: `accuracy` is `NaN`, not a finite number"),
             ("0.91", "", "line 2: `accuracy` is ``"),
-            ("0.91", "1e999", "which is no number"),
+            ("0.91", "1e999", "not a finite number"),
             ("\"\"tiny\"\"", "\"\"other\"\"", "line 2: the architecture is of space `other`"),
             ("2,", "2,3,", "line 3"),
-            (second.as_str(), first.as_str(), "line 3: the network of line 2 again"),
+            (second.as_str(), first.as_str(), "line 3: duplicate of the network in line 2"),
         ] {
             let changed = good.replacen(from, to, 1);
             assert_ne!(changed, good);
             let problem = read(&changed).unwrap_err();
             assert!(problem.contains(expected), "{problem} for {expected}");
         }
-        assert_eq!(read("arch,accuracy\n"), Err("it has no network".to_owned()));
+        assert_eq!(read("arch,accuracy\n"), Err("the table has no network".to_owned()));
         assert!(read("").is_err());
     }
 }

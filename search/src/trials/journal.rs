@@ -67,9 +67,9 @@ fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<(Vec<T>, usiz
             path: path.to_owned(),
             problem: format!("line {}: {problem}", i + 1),
         };
-        let text = std::str::from_utf8(line).map_err(|_| damaged("it is not UTF-8".to_owned()))?;
+        let text = std::str::from_utf8(line).map_err(|_| damaged("not UTF-8".to_owned()))?;
         let text =
-            unseal(text).ok_or_else(|| damaged("it was altered or damaged: its SHA-256 is another".to_owned()))?;
+            unseal(text).ok_or_else(|| damaged("was altered or damaged: its SHA-256 does not match".to_owned()))?;
         records.push(serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?);
     }
     Ok((records, whole))
@@ -100,7 +100,7 @@ mod tests {
         changed[line + 5] ^= 1;
         fs::write(&path, &changed).unwrap();
         let error = Journal::open::<serde_json::Value>(&path).unwrap_err().to_string();
-        assert!(error.contains("line 2: it was altered"), "{error}");
+        assert!(error.contains("line 2: was altered"), "{error}");
         assert_eq!(fs::read(&path).unwrap(), changed, "it is left as it is");
     }
 }

@@ -48,7 +48,7 @@ pub enum ListError {
         problem: String,
     },
     /// No line has a network.
-    #[error("{}: it lists no network", path.display())]
+    #[error("{}: contains no networks", path.display())]
     Empty {
         /// The list.
         path: PathBuf,
@@ -85,7 +85,7 @@ pub fn read_list(path: &Path, space: &Space, seed: u64) -> Result<Vec<Trial>, Li
         let about = |problem| ListError::Line { path: path.to_owned(), line, problem };
         let trial = parse(&text, space, seed).map_err(about)?;
         if let Some(first) = lines.insert(trial.clone(), line) {
-            return Err(about(format!("the network of line {first} again, with the same seed")));
+            return Err(about(format!("duplicate of line {first}: same network, same seed")));
         }
         trials.push(trial);
     }

@@ -128,7 +128,7 @@ impl Row<'_> {
     }
 
     fn epoch(&self) -> Result<Epoch, String> {
-        let missing = || "an epoch without a loss".to_owned();
+        let missing = || "the loss of an epoch is missing".to_owned();
         Ok(Epoch {
             batch_losses: self.json(11)?,
             train_loss: self.real(7).ok_or_else(missing)?,
@@ -169,7 +169,7 @@ fn records(columns: Vec<Column>) -> Result<Vec<Record>, String> {
             number = row.whole(0);
             let record = row.record().map_err(about)?;
             if !seen.insert((row.text(1).map(str::to_owned), record.seed)) {
-                return Err(about("its network stands there before, with the same seed".to_owned()));
+                return Err(about("duplicate of an earlier network with the same seed".to_owned()));
             }
             records.push(record);
         }
@@ -177,7 +177,7 @@ fn records(columns: Vec<Column>) -> Result<Vec<Record>, String> {
         match (outcome, row.whole(6)) {
             (Outcome::Trained { epochs, test_accuracy, test_images }, Some(epoch)) => {
                 if epoch != epochs.len() as i64 + 1 {
-                    return Err(about(format!("epoch {epoch} follows on {} of them", epochs.len())));
+                    return Err(about(format!("epoch {epoch} follows epoch {}", epochs.len())));
                 }
                 epochs.push(row.epoch().map_err(about)?);
                 if let Some(accuracy) = row.real(12) {
@@ -185,7 +185,7 @@ fn records(columns: Vec<Column>) -> Result<Vec<Record>, String> {
                 }
             }
             (Outcome::Failed { .. }, None) => {}
-            _ => return Err(about("it is neither an epoch nor a failure".to_owned())),
+            _ => return Err(about("neither an epoch nor a failure".to_owned())),
         }
     }
     let lacks =
@@ -253,7 +253,7 @@ mod tests {
         let path = folder.path().join("networks.parquet");
         write_table(&path, &[record(1, Some(0.8)), record(1, Some(0.7))]).unwrap();
         let error = read_table(&path).unwrap_err().to_string();
-        assert!(error.contains("row 3: its network stands there before"), "{error}");
+        assert!(error.contains("row 3: duplicate of an earlier network"), "{error}");
         fs::write(&path, b"no table").unwrap();
         assert!(read_table(&path).unwrap_err().to_string().contains("not a Parquet file"));
     }

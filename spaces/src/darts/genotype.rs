@@ -141,10 +141,10 @@ impl Genotype {
                 let fail = |problem: String| Err(GenotypeError::Edge { cell, node, problem });
                 for edge in [a, b] {
                     if !edges_of_node(node).contains(&edge.source) {
-                        return fail(format!("source {} does not come before it", edge.source));
+                        return fail(format!("source {} does not come before the node", edge.source));
                     }
                     if edge.op == Operation::None {
-                        return fail("`none` is not an edge to keep".to_owned());
+                        return fail("a kept edge cannot be `none`".to_owned());
                     }
                 }
                 if a.source == b.source {
@@ -183,11 +183,14 @@ mod tests {
             genotype.check(4).unwrap_err().to_string()
         };
         assert_eq!(check(|g| g.normal.truncate(3)), "key `normal`: 3 nodes, the space's cells have 4");
-        assert_eq!(check(|g| g.reduce[1][0].source = 3), "key `reduce`: node 3: source 3 does not come before it");
+        assert_eq!(
+            check(|g| g.reduce[1][0].source = 3),
+            "key `reduce`: node 3: source 3 does not come before the node"
+        );
         assert_eq!(check(|g| g.reduce[1][0].source = 1), "key `reduce`: node 3: source 1 is listed twice");
         assert_eq!(
             check(|g| g.normal[0][0].op = Operation::None),
-            "key `normal`: node 2: `none` is not an edge to keep"
+            "key `normal`: node 2: a kept edge cannot be `none`"
         );
     }
 }

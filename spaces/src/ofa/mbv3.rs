@@ -192,7 +192,7 @@ impl OfaMbv3Spec {
         })?;
         let above = candidates.iter().map(|(_, expansion, _)| *expansion).filter(|e| *e >= wanted).min();
         let expansion = above.ok_or_else(|| {
-            SpaceError::value("candidates", format!("none has the expansion {wanted} that depth {depth} asks for"))
+            SpaceError::value("candidates", format!("none has the expansion {wanted} of depth {depth}"))
         })?;
         let same = candidates.iter().filter(|(_, e, _)| *e == expansion);
         Ok(same.map(|&(_, e, kernel)| (format!("{kernel}x{kernel}"), e, kernel)).collect())

@@ -196,7 +196,7 @@ impl RandomWiredSpec {
             let range = format!("{} to {}", self.min_channels, self.max_channels);
             return Err(SpaceError::value(
                 "max_channels",
-                format!("no channels from {range} (the end is not included)"),
+                format!("the range {range} is empty or starts at 0 (the end is excluded)"),
             ));
         }
         checks::image(self.input, 1)

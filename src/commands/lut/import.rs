@@ -25,7 +25,7 @@ pub(super) fn run(args: &ImportArgs, as_json: bool) -> Result<(), Failure> {
     let batch = usize::from(args.batch);
     let format = format(args.format);
     if args.space.is_some() && !format.is_of_a_space() {
-        return Err(Failure::usage(format!("--space: a profile of format {} has layers of its own", format.name()))
+        return Err(Failure::usage(format!("--space: a profile of format {} defines its own layers", format.name()))
             .hint("leave --space out"));
     }
     let in_context = |failure: Failure| failure.context(args.table.display());
@@ -100,13 +100,13 @@ fn show_profile(report: &ImportReport) -> Result<(), Failure> {
     for finding in findings {
         print(paint(Tone::Doubtful, format!("implausible: {finding}")))?;
     }
-    print("rows are flagged `imported` and have the names of the profile: show, compare and report them")
+    print("rows are flagged `imported` and keep the profile's names; `lut show`, `lut diff` and `report` read the file")
 }
 
 fn show(report: &ImportReport) -> Result<(), Failure> {
     let ImportReport { entries, rows, missing, failed, left_out, findings } = report;
     print(format!(
-        "{rows} of {entries} entries are layers of the space with a latency; {missing} of its layers have no entry"
+        "{rows} of {entries} entries are layers of the space with a latency; {missing} other layers have no entry"
     ))?;
     if *failed > 0 {
         print(paint(Tone::Bad, format!("{failed} layers failed")))?;

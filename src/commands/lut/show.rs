@@ -59,7 +59,7 @@ fn context(lut: &Lut) -> Result<(), Failure> {
         }
     }
     if lut.context.imported.is_none() && lut.context.sessions.iter().any(|session| session.levelling.is_none()) {
-        let old = "of an older version: intervals hold the level; `nasprof lut rebuild` mends it";
+        let old = "from an older version: intervals include the level; `nasprof lut rebuild` fixes this";
         print(paint(Tone::Doubtful, old))?;
     }
     if let Some(parts) = &lut.context.reconciliation {
@@ -75,7 +75,7 @@ fn context(lut: &Lut) -> Result<(), Failure> {
         // A LUT of one model: its measured time is the answer.
         [network] => {
             let sessions = count(network.sessions, "session");
-            print(format!("measured whole: {} in the mean of {sessions}", ms(network.ms)))?;
+            print(format!("measured whole: {}, mean of {sessions}", ms(network.ms)))?;
         }
         ref networks => {
             let end = |pick: fn(f64, f64) -> f64| networks.iter().map(|network| network.ms).reduce(pick).map(ms);
@@ -102,9 +102,9 @@ fn context(lut: &Lut) -> Result<(), Failure> {
 fn reconciled(parts: &Reconciliation) -> [String; 2] {
     let [sum, timed, plain] = [parts.sum_ns, parts.timed_ns, parts.plain_ns].map(|ns| ms(ns / 1e6));
     let beside = match (parts.timer_ns > 0.0, parts.layer_ns > 0.0) {
-        (true, _) => format!("{:.0} ns are taken off each layer", parts.timer_ns),
-        (_, true) => format!("{:.0} ns are added for each layer", parts.layer_ns),
-        _ => "nothing is taken off a layer".to_owned(),
+        (true, _) => format!("{:.0} ns are subtracted from each layer", parts.timer_ns),
+        (_, true) => format!("{:.0} ns are added to each layer", parts.layer_ns),
+        _ => "nothing is subtracted from a layer".to_owned(),
     };
     let of = count(parts.networks, "network");
     [
@@ -120,10 +120,10 @@ fn latencies(lut: &Lut) -> Result<(), Failure> {
         print(format!("{}, {}", header.precision.name(), header.layout.name()))?;
     }
     let Some(queued) = &lut.context.queued else { return Ok(()) };
-    print(format!("marks between layers: {:.2} us each, taken off every row", queued.timer_ns / 1e3))?;
+    print(format!("marks between layers: {:.2} us each, subtracted from every row", queued.timer_ns / 1e3))?;
     let of = |c: &TimingCalibration| format!(", {} (left-out error {})", c.timing.name(), rough(c.leave_one_out));
     let others: String = queued.timings.iter().map(of).collect();
-    print(format!("timing {}; it tells queue{others}", header.timing.unwrap_or_default().name()))
+    print(format!("timing {}; available: queue{others}", header.timing.unwrap_or_default().name()))
 }
 
 /// How many layers and networks have an energy, and from which meters; empty if none was measured.
@@ -202,7 +202,7 @@ fn meaning(flag: Flag) -> (char, &'static str) {
         Flag::NotConverged => ('C', "interval wider than 3 % or unknown"),
         Flag::Drift => ('D', "its share drifted: an observed range, not a confidence interval"),
         Flag::Preempted => ('P', "preempted"),
-        Flag::Nonstationary => ('N', "its share was not the same all through a session"),
+        Flag::Nonstationary => ('N', "its share changed during a session"),
         Flag::Unsettled => ('U', "never reached a steady state"),
         Flag::Inconsistent => ('I', "its share differs by more than 5 % between sessions"),
         Flag::Noisy => ('X', "measured on a noisy machine"),

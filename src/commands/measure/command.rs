@@ -41,15 +41,15 @@ pub(super) fn run(
     )?;
     let Some(model) = &args.source.model else {
         return Err(Failure::usage(format!(
-            "--space: the command of `{device}` times whole models, whose layers have names of their own"
+            "--space: the command of `{device}` profiles whole models, not the layers of a space"
         ))
         .hint(format!(
-            "`nasprof time --device {device} --arch FILE` times networks of a space; --model FILE.onnx profiles one"
+            "time its networks with `nasprof time --device {device} --arch FILE`, or profile one with --model FILE.onnx"
         )));
     };
     let Some(format) = command.profile_format else {
         return Err(Failure::usage(format!("`{device}` reports no layers: its [command] has no profile_format"))
-            .hint(format!("`nasprof time --device {device} --model {}` times the model whole", model.display())));
+            .hint(format!("time the whole model with `nasprof time --device {device} --model {}`", model.display())));
     };
     if let Some(output) = &args.output {
         let inputs = given([Some(model.as_path())]);
@@ -77,7 +77,7 @@ fn measured(
         if names.as_ref().is_some_and(|names| !names.fit(layers.iter().map(|layer| layer.name.as_str()))) {
             let example = layers.first().map_or("", |layer| layer.name.as_str());
             return Err(by_command
-                .wrong(&format!("gave the profile of another model, which has unknown layers such as `{example}`")));
+                .wrong(&format!("gave the profile of another model, with unknown layers such as `{example}`")));
         }
         let whole = by_command.times(run)?.as_deref().and_then(trimmed_mean);
         let session = ProfiledSession { kernels: layers.iter().map(|layer| layer.ns).collect(), whole };
@@ -91,9 +91,9 @@ fn measured(
         let known = first.get_or_insert_with(|| layers.clone());
         let same = |(a, b): (&ProfileLayer, &ProfileLayer)| (&a.name, &a.operator) == (&b.name, &b.operator);
         if known.len() != layers.len() || !known.iter().zip(&layers).all(same) {
-            return Err(by_command
-                .wrong("ran other layers in a later run than in the first")
-                .hint("keep what the first run decides in {cache}: trtexec has --timingCacheFile={cache}"));
+            return Err(by_command.wrong("ran different layers in a later run").hint(
+                "save the first run's decisions in {cache}, for example with trtexec --timingCacheFile={cache}",
+            ));
         }
         all.push(session);
     }

@@ -21,11 +21,11 @@ use crate::resolve;
 /// Each board measures its part into its own journal and LUT; if the boards agree, the parts become one LUT.
 pub(super) fn run(mut devices: Vec<String>, args: &MeasureArgs) -> Result<ExitCode, Failure> {
     if devices.len() < 2 {
-        return Err(Failure::usage(format!("--shard: `{}` has nobody to share with", devices.join(",")))
+        return Err(Failure::usage(format!("--shard: `{}` is only one device", devices.join(",")))
             .hint("name several equal boards, for example `--device a,b`, or a group"));
     }
     if args.sessions < 2 {
-        return Err(Failure::usage("--shard: --sessions 1 does not show how much a board's own sessions differ")
+        return Err(Failure::usage("--shard with --sessions 1: each board needs at least two sessions")
             .hint("leave out --sessions, or pass a larger number"));
     }
     // The parts, and so --resume, do not depend on the order of the boards.
@@ -54,8 +54,8 @@ pub(super) fn run(mut devices: Vec<String>, args: &MeasureArgs) -> Result<ExitCo
 /// The path of a board's part: next to the LUT, named after the LUT and the board.
 fn part_path(output: &Path, device: &str) -> Result<PathBuf, Failure> {
     let (Some(stem), Some(ending)) = (output.file_stem(), output.extension()) else {
-        return Err(Failure::usage(format!("-o {}: has no ending", output.display()))
-            .hint("with --shard, -o names the one LUT: a file that ends in .parquet, .csv or .json"));
+        return Err(Failure::usage(format!("-o {}: has no extension", output.display()))
+            .hint("with --shard, -o names a single LUT that ends in .parquet, .csv or .json"));
     };
     let (stem, ending) = (stem.to_string_lossy(), ending.to_string_lossy());
     Ok(output.with_file_name(format!("{stem}-{}.{ending}", resolve::plain(device))))
@@ -75,7 +75,7 @@ fn refuse_other_kinds(jobs: &mut [Job]) -> Result<(), Failure> {
         if !differs.is_empty() {
             let problem = format!("`{}` and `{}` cannot share work: {}", header.device, job.device, differs.join("; "));
             return Err(Failure { exit: Exit::ContextChanged, ..Failure::usage(problem) }
-                .hint("a LUT holds for one context; without --shard each is measured into a LUT of its own"));
+                .hint("leave out --shard to measure each device into its own LUT"));
         }
     }
     Ok(())

@@ -91,8 +91,8 @@ impl Asked {
             }
         };
         if archs.len() > MOST {
-            return Err(Failure::usage(format!("--arch: {} networks, and at most {MOST} are timed", archs.len()))
-                .hint("`nasprof estimate` predicts any number from a LUT"));
+            return Err(Failure::usage(format!("--arch: {} networks, but at most {MOST} can be timed", archs.len()))
+                .hint("predict more networks from a LUT with `nasprof estimate`"));
         }
         Ok(Self { lut, model, space, archs })
     }
@@ -137,8 +137,8 @@ impl Asked {
         for (name, arch) in &self.archs {
             let network = header.runtime.subnet(&space.graph, arch).map_err(|e| Failure::from(e).context(name))?;
             if network.keyed_layers().is_empty() {
-                return Err(Failure::usage(format!("{name}: it has no layer that runs, so there is nothing to time"))
-                    .hint("`nasprof export --to dot --view network` shows what is left of an architecture"));
+                return Err(Failure::usage(format!("{name}: no layer runs, so there is nothing to time"))
+                    .hint("`nasprof export --to dot --view network` shows the layers that run"));
             }
             networks.push((arch.clone(), network));
         }

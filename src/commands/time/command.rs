@@ -101,8 +101,8 @@ fn exported(args: &TimeArgs) -> Result<Vec<(String, CommandModel)>, Failure> {
     let space = resolve::space_or(args.space.as_deref(), &named, "the architecture")?;
     let archs = archs::of_space(files, &space)?;
     if archs.len() > MOST {
-        return Err(Failure::usage(format!("--arch: {} networks, and at most {MOST} are timed", archs.len()))
-            .hint("give fewer"));
+        return Err(Failure::usage(format!("--arch: {} networks, but at most {MOST} can be timed", archs.len()))
+            .hint("pass fewer networks"));
     }
     let model = |(name, arch): (String, nasprof_graph::Arch)| {
         let in_context = |failure: Failure| failure.context(&name);

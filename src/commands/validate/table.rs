@@ -24,11 +24,11 @@ pub(super) fn show(v: &Validation) -> Result<(), Failure> {
         print(format!("timing          {}", timing.name()))?;
     }
     let mape = paint(tone(v.mape), percent(v.mape));
-    print(format!("MAPE            {mape} (bias {}) after the level", percent(v.bias)))?;
+    print(format!("MAPE            {mape} (bias {}) after dividing by the level", percent(v.bias)))?;
     if let Some(floor) = v.noise_floor {
         print(format!("                {} of it is the noise floor of the measured times", percent(floor)))?;
     }
-    print(format!("                {} before the level", percent(v.raw_mape)))?;
+    print(format!("                {} before dividing by the level", percent(v.raw_mape)))?;
     if let Some(isolated) = v.isolated_mape {
         print(format!("isolated LUT    {}", percent(isolated)))?;
     }

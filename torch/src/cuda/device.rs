@@ -177,10 +177,8 @@ impl CudaDevice {
 fn failed(words: String, works: Result<(), String>) -> DeviceError {
     match works {
         Ok(()) => DeviceError::Refused(words),
-        Err(problem) if words.contains(&problem) => {
-            DeviceError::Lost(format!("the GPU does not work any more: {words}"))
-        }
-        Err(problem) => DeviceError::Lost(format!("the GPU does not work any more: {words}: {problem}")),
+        Err(problem) if words.contains(&problem) => DeviceError::Lost(format!("the GPU no longer works: {words}")),
+        Err(problem) => DeviceError::Lost(format!("the GPU no longer works: {words}: {problem}")),
     }
 }
 

@@ -52,11 +52,11 @@ fn hint(error: &SearchError) -> Option<String> {
     let folder = match error {
         SearchError::Folder(FolderError::InUse { .. } | FolderError::File { .. }) => return None,
         SearchError::Folder(FolderError::Missing { .. } | FolderError::Altered { .. }) => {
-            "restore the file, or run anew with --overwrite"
+            "restore the file, or start again with --overwrite"
         }
         SearchError::GpuLost(_) => "the same command with --resume continues from the last epoch",
         SearchError::Folder(_) | SearchError::Checkpoint { .. } => {
-            "run anew with --overwrite, or in another folder with -o"
+            "start again with --overwrite, or name another folder with -o"
         }
         _ => return error.hint(),
     };
@@ -71,10 +71,10 @@ fn main() -> ExitCode {
     let job: Job = match io::stdin().take(MAX_JOB).read_to_string(&mut text).map(|_| serde_json::from_str(&text)) {
         Ok(Ok(job)) => job,
         Ok(Err(error)) => {
-            let hint = "this program is run by `nasprof search` and `nasprof train`".to_owned();
-            return fail(2, format!("the job on the standard input: {error}"), Some(hint));
+            let hint = "run `nasprof search` or `nasprof train` instead".to_owned();
+            return fail(2, format!("invalid job on stdin: {error}"), Some(hint));
         }
-        Err(error) => return fail(1, format!("cannot read the standard input: {error}"), None),
+        Err(error) => return fail(1, format!("cannot read stdin: {error}"), None),
     };
     let done = match &job.task {
         Task::TrainMany { list } => many(&job, list, &mut emit),

@@ -104,7 +104,7 @@ pub(super) fn load<T: DeserializeOwned>(folder: &Path, of: &Of) -> Result<Option
     let Some(checkpoint) = read_checkpoint::<T>(folder)? else { return Ok(None) };
     let state = folder.join(STATE);
     if !of.space.is(&checkpoint.space) {
-        return Err(SearchError::checkpoint(&state, "is of another space"));
+        return Err(SearchError::checkpoint(&state, "belongs to another space"));
     }
     if checkpoint.data != of.data {
         return Err(FolderError::OtherData { path: state }.into());

@@ -37,7 +37,7 @@ pub(super) fn check_replay(experiment: &Experiment) -> Result<(), SearchError> {
     let graphs = experiment.training.as_ref().is_some_and(|training| training.cuda_graphs);
     let adam = experiment.optimizers.weights.as_ref().is_some_and(|weights| weights.kind == OptimizerKind::Adam);
     if graphs && adam {
-        let problem = "needs an optimizer of the weights with one rate for all: sgd, momentum or nesterov".to_owned();
+        let problem = "does not support adam; use sgd, momentum or nesterov for the weights".to_owned();
         return Err(ConfigError::Key { key: "training.cuda_graphs".to_owned(), problem }.into());
     }
     Ok(())

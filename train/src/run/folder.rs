@@ -89,11 +89,11 @@ impl Folder {
         let seed = experiment.seed;
         let all = epochs.in_words();
         let line = match claim {
-            Claim::New | Claim::Resumed { epochs: 0, .. } => format!("begins: {all}, seed {seed}"),
-            Claim::Resumed { finished: true, .. } => format!("is finished: {all}"),
+            Claim::New | Claim::Resumed { epochs: 0, .. } => format!("started: {all}, seed {seed}"),
+            Claim::Resumed { finished: true, .. } => format!("finished: {all}"),
             Claim::Resumed { epochs: done, .. } => format!("resumed after epoch {done} of {all}"),
             Claim::Extended { from } => format!(
-                "extended from {from} to {} epochs: {all}; learning rates go on as they are at this epoch of the longer run",
+                "extended from {from} to {} epochs: {all}; the learning rate continues with the schedule of the longer run",
                 epochs.after_warm_up
             ),
         };

@@ -5,6 +5,7 @@ mod checkpoint;
 mod compute;
 mod folder;
 mod images;
+mod judging;
 mod many;
 mod progress;
 mod search;
@@ -50,7 +51,7 @@ pub fn run(job: &Job, emit: &mut dyn FnMut(RunEvent)) -> Result<RunResult, Searc
             }
             let searcher = searchers::of(settings).ok_or_else(|| ConfigError::Key {
                 key: "searcher.kind".to_owned(),
-                problem: "this search trains nothing, so it does not run here".to_owned(),
+                problem: "this search trains nothing; `nasprof-search` does not run it".to_owned(),
             })?;
             search::search(&plan, job, searcher, factor, emit)
         }

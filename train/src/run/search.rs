@@ -14,12 +14,12 @@ use nasprof_search::selection::DiscretizationRule;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use self::judge::judge_all;
 use super::checkpoint;
 use super::checkpoint::Of;
 use super::compute::{check_replay, place};
 use super::folder::Folder;
 use super::images::Updates;
+use super::judging::judge_all;
 use super::progress::{Means, Progress, Row, at_epoch};
 use crate::batch::MiniBatch;
 use crate::error::SearchError;
@@ -72,7 +72,8 @@ pub(super) fn search(
     let loaders = plan.loaders.as_ref().ok_or_else(|| missing("data"))?;
     let training = plan.experiment.training.as_ref().ok_or_else(|| missing("training"))?;
     if training.cuda_graphs && !matches!(plan.experiment.searcher, Some(Searching::Darts { .. })) {
-        let problem = "is for trainings and for DARTS: other searches train another network in each step".to_owned();
+        let problem =
+            "applies only to trainings and DARTS: other searches train a different network in each step".to_owned();
         return Err(ConfigError::Key { key: "training.cuda_graphs".to_owned(), problem }.into());
     }
     check_replay(&plan.experiment)?;
@@ -105,7 +106,7 @@ pub(super) fn search(
     match factor {
         None if judges => {}
         Some(factor) if resumed && run.finished() => {
-            run.folder.log(&format!("selects again, with the LUT's latencies times {factor:.4}"))?;
+            run.folder.log(&format!("selecting again, with the LUT's latencies times {factor:.4}"))?;
         }
         Some(_) => {
             let problem = "contains no finished search".to_owned();

@@ -106,7 +106,7 @@ impl<'a> Trials<'a> {
         for event in events {
             match event {
                 Event::Of { space, .. } if !identity.is(&space) => {
-                    return Err(SearchError::checkpoint(&path, "is of another space"));
+                    return Err(SearchError::checkpoint(&path, "belongs to another space"));
                 }
                 Event::Of { images, .. } if images != digest => return Err(FolderError::OtherData { path }.into()),
                 Event::Of { .. } => {}

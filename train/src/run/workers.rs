@@ -111,11 +111,11 @@ pub(super) fn in_processes(
 /// The message about a process that died; an error if too many have died on this network.
 fn died(job: &Job, status: ExitStatus, deaths: u32) -> Result<String, SearchError> {
     let number = if let Task::TrainOne { number, .. } = job.task { number } else { 0 };
-    let line = format!("network {number}: the process that trained it died ({status})");
+    let line = format!("network {number}: its training process died ({status})");
     if deaths >= MOST_DEATHS {
-        return Err(SearchError::Searcher(format!("{line}, as {} others did before", deaths - 1)));
+        return Err(SearchError::Searcher(format!("{line}, like {} others before it", deaths - 1)));
     }
-    Ok(format!("{line}; another one goes on with it"))
+    Ok(format!("{line}; a new process continues the training"))
 }
 
 /// The error of a failed process. A process that lost its GPU exits with [`ABANDONED`] or without an exit code.
@@ -127,7 +127,7 @@ fn failed(message: String, status: ExitStatus) -> SearchError {
 }
 
 fn cannot(what: &str, error: &std::io::Error) -> SearchError {
-    SearchError::Searcher(format!("cannot {what} a process to train in: {error}"))
+    SearchError::Searcher(format!("cannot {what} a training process: {error}"))
 }
 
 /// Starts a process for a job, and a thread that forwards its output together with its number.
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_process_that_lost_its_gpu_is_told_from_one_that_failed() {
-        let ended = |status| failed("the GPU does not work any more".to_owned(), ExitStatus::from_raw(status));
+        let ended = |status| failed("the GPU no longer works".to_owned(), ExitStatus::from_raw(status));
         assert!(matches!(ended(i32::from(ABANDONED) << 8), SearchError::GpuLost(_)));
         // libtorch's own end may not come to an exit code.
         assert!(matches!(ended(6), SearchError::GpuLost(_)));
@@ -207,6 +207,6 @@ mod tests {
         let killed = ExitStatus::from_raw(9);
         assert!(died(&job("cpu"), killed, 1).unwrap().contains("network 7"));
         let error = died(&job("cpu"), killed, MOST_DEATHS).unwrap_err().to_string();
-        assert!(error.contains("network 7") && error.contains("as 2 others did before"), "{error}");
+        assert!(error.contains("network 7") && error.contains("like 2 others before it"), "{error}");
     }
 }

@@ -27,15 +27,15 @@ pub(super) fn yaml(text: &str, expand: Expand) -> Result<Vec<Layer>, ImportError
             continue;
         }
         if !line.starts_with([' ', '\t']) {
-            let name = content.strip_suffix(':').ok_or_else(|| wrong("a block and a colon are expected"))?;
+            let name = content.strip_suffix(':').ok_or_else(|| wrong("expected a block and a colon"))?;
             let name = name.trim_matches(['\'', '"']);
             layers.push((block(name, expand).map_err(|problem| wrong(&problem))?, false));
             continue;
         }
         let (layer, has_mean) = layers.last_mut().ok_or_else(|| wrong("a value before the first block"))?;
-        let (name, value) = content.split_once(':').ok_or_else(|| wrong("not a name and a value"))?;
+        let (name, value) = content.split_once(':').ok_or_else(|| wrong("expected a name, a colon and a value"))?;
         match name {
-            "mean" if *has_mean => return Err(wrong("a second `mean`")),
+            "mean" if *has_mean => return Err(wrong("duplicate `mean`")),
             "mean" => (layer.text, *has_mean) = (value.trim().to_owned(), true),
             "count" => layer.samples = value.trim().parse().map_err(|_| wrong("`count` is not a number"))?,
             _ => {}
@@ -58,14 +58,14 @@ fn block(name: &str, expand: Expand) -> Result<Layer, String> {
     let sizes = |field: &str| -> Option<Vec<u64>> {
         fields.get(field)?.split('x').map(|size| size.parse().ok().filter(|&n| n > 0)).collect()
     };
-    let input = sizes("input").ok_or_else(|| format!("`{name}`: its input is no shape"))?;
+    let input = sizes("input").ok_or_else(|| format!("`{name}`: its input is not a shape"))?;
     let number = |field: &str| fields.get(field).and_then(|value| value.parse::<u64>().ok());
     if let (Expand::Channels, Some(middle), Some(channels)) = (expand, number("expand"), input.last())
         && middle < *channels
     {
         return Err(format!(
-            "`{name}`: {middle} channels in the middle are fewer than its {channels} inputs; `expand` seems to be a ratio, \
-             as ProxylessNAS writes it"
+            "`{name}`: {middle} middle channels are fewer than {channels} input channels; `expand` seems to be a \
+             ratio, as in ProxylessNAS"
         ));
     }
     let macs = || {
@@ -106,7 +106,7 @@ pub(super) fn nni(text: &str) -> Result<Vec<Layer>, ImportError> {
             .get("op_data_shape")
             .and_then(Value::as_array)
             .and_then(|sizes| sizes.iter().map(Value::as_u64).collect());
-        let shape = shape.ok_or_else(|| wrong("no `op_data_shape` of whole numbers".to_owned()))?;
+        let shape = shape.ok_or_else(|| wrong("no `op_data_shape` with integers".to_owned()))?;
         let latency = match fields.get("op_latency") {
             Some(Value::Number(number)) => number.to_string(),
             // Not measured.

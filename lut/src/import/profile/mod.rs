@@ -67,12 +67,12 @@ pub fn profile_layers(text: &str, format: Format) -> Result<Vec<ProfileLayer>, I
         let ns = entry.value * unit.nanoseconds();
         match (0.0..=MAX_NS).contains(&ns) {
             true => Ok(ns),
-            false => Err(ImportError::Format(format!("{place} takes `{}` {}", layer.text, unit.name()))),
+            false => Err(ImportError::Format(format!("{place}: impossible time `{}` {}", layer.text, unit.name()))),
         }
     };
     let times = layers.iter().map(time).collect::<Result<Vec<f64>, _>>()?;
     if times.iter().sum::<f64>() <= 0.0 {
-        return Err(ImportError::Format("its layers take no time".to_owned()));
+        return Err(ImportError::Format("all its layers take 0 ms".to_owned()));
     }
     let layer = |(layer, ns): (&Layer, f64)| ProfileLayer {
         operator: layer.operator.clone(),
@@ -96,7 +96,7 @@ fn of_runtime(text: &str, format: Format) -> Result<Option<(Vec<Layer>, Unit)>, 
 
 fn check_number(layers: &[Layer]) -> Result<(), ImportError> {
     match layers.len() {
-        0 => Err(ImportError::Format("it holds no layers".to_owned())),
+        0 => Err(ImportError::Format("it contains no layers".to_owned())),
         n if n > MAX_LAYERS => Err(ImportError::Format(format!("more than {MAX_LAYERS} layers"))),
         _ => Ok(()),
     }

@@ -9,10 +9,11 @@ use rand_chacha::ChaCha8Rng;
 
 use super::super::budget::{self, Costs};
 use super::super::keys::Witness;
+use super::super::setup::setup;
 use super::super::{
     EngineError, Recorder, Workload, keys_of_space, layer_workloads, network_workloads, run_trials, select_shard,
 };
-use super::{Measurement, Stage, setup};
+use super::request::{Measurement, Stage};
 use crate::journal::{Event, Mode, Role};
 use crate::protocol::{Device, DeviceError};
 

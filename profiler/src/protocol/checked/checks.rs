@@ -155,7 +155,7 @@ pub(super) fn check_energy(energy: &Energy) -> Result<(), String> {
 pub fn check_stored(request: &ClockRequest, stored: &Stored) -> Result<(), String> {
     asked("format_version", 1, u64::from(stored.format_version))?;
     if stored.request != *request {
-        return Err("the settings are of other clocks than were asked for".to_owned());
+        return Err("the settings do not match the requested clocks".to_owned());
     }
     items("settings", stored.settings.len())?;
     for part in [&stored.name, &stored.boot] {
@@ -170,7 +170,7 @@ pub fn check_stored(request: &ClockRequest, stored: &Stored) -> Result<(), Strin
 }
 
 fn asked(what: &str, wanted: u64, found: u64) -> Result<(), String> {
-    if wanted == found { Ok(()) } else { Err(format!("{what} is {found}, {wanted} was asked for")) }
+    if wanted == found { Ok(()) } else { Err(format!("{what} is {found}, but {wanted} was requested")) }
 }
 
 fn at_most(what: &str, value: u64, most: u64) -> Result<(), String> {

@@ -44,7 +44,7 @@ impl Evolution {
         if self.evaluated() > most as usize {
             let Self { population, generations, .. } = self;
             let problem = format!(
-                "{generations} generations of {population} after the first are {} architectures, the most are {most}",
+                "the first generation and {generations} more of {population} are {} architectures (limit {most})",
                 self.evaluated()
             );
             return Some(("generations", problem));

@@ -143,10 +143,10 @@ impl Step {
             Self::Cutout { length, probability: p } => side("length", &[*length]).or_else(|| probability(*p)),
             Self::Normalize { mean, std } => {
                 if mean.is_empty() || mean.iter().any(|m| !m.is_finite()) {
-                    return Some("`mean` must have a number for each channel, or one".to_owned());
+                    return Some("`mean` must have one number, or one for each channel".to_owned());
                 }
                 let fine = !std.is_empty() && std.iter().all(|s| *s > 0.0 && s.is_finite());
-                (!fine).then(|| "`std` must have a positive number for each channel, or one".to_owned())
+                (!fine).then(|| "`std` must have one positive number, or one for each channel".to_owned())
             }
             Self::Pad { pad } => (*pad > MAX_SIDE).then(|| format!("`pad` {pad} is more than {MAX_SIDE}")),
             Self::RandomCrop { pad, size } => {

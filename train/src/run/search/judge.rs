@@ -5,20 +5,17 @@ use std::path::Path;
 use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
 use nasprof_search::agreement::{self, Agreement, Judged};
-use nasprof_search::data::Loader;
 use nasprof_search::events::{Judging, RunEvent};
 use nasprof_search::evolution::Budget;
 use nasprof_search::folder::{FolderError, finished};
 use nasprof_search::job::RunResult;
 use nasprof_search::methods::table::AccuracyTable;
 
-use super::super::images::take;
+use super::super::judging::judge_all;
 use super::super::progress::Progress;
 use super::super::replace;
 use super::Run;
 use crate::error::SearchError;
-use crate::loss::{Score, Tally};
-use crate::session::Session;
 
 impl Run<'_> {
     /// Judges the networks of a table that are within the limits, and writes how well this agrees with their stand-alone
@@ -53,22 +50,4 @@ impl Run<'_> {
         let result = finished::<RunResult>(self.folder.path())?;
         result.ok_or_else(|| FolderError::Missing { path: self.folder.path().join("result.json") }.into())
     }
-}
-
-/// The score of an architecture on all images of a loader.
-pub(super) fn judge_all(
-    session: &Session<'_>,
-    arch: &Arch,
-    loader: &Loader,
-    emit: &mut dyn FnMut(RunEvent),
-) -> Result<Score, SearchError> {
-    let mut tally = Tally::default();
-    for batch in loader.in_order() {
-        let mini = take(&batch?, session.net().device(), emit)?;
-        tally = tally.and(session.judge_later(arch, &[mini])?);
-        if tally.is_full() {
-            tally.score()?;
-        }
-    }
-    tally.score()
 }

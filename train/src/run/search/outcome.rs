@@ -10,8 +10,8 @@ use nasprof_search::winner::Latency;
 use nasprof_spaces::Space;
 
 use super::super::compute::computed_on;
+use super::super::judging::judge_all;
 use super::Run;
-use super::judge::judge_all;
 use crate::error::SearchError;
 
 impl Run<'_> {
