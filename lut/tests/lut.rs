@@ -113,7 +113,7 @@ fn half_of_a_small_space_is_left_to_validate_with() {
     let left = all - lut.context.measured.len();
     assert_eq!(holdout_networks(&space, &lut, left, 0).unwrap().networks.len(), left);
     let error = holdout_networks(&space, &lut, left + 1, 0).unwrap_err().to_string();
-    assert!(error.contains(&format!("only {left} networks")), "{error}");
+    assert!(error.contains(&format!("only {left} unmeasured networks")), "{error}");
 }
 
 /// They would be measured for nothing.

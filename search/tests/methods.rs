@@ -272,10 +272,10 @@ fn tables_of_nasbench201() {
         read(&lines, "nasbench201-cifar10").unwrap_err()
     };
     let missing = changed(&|lines| drop(lines.remove(8)));
-    assert!(missing.starts_with("table.csv: 1 cells of the space have no row, edge_0_1 = "), "{missing}");
+    assert!(missing.starts_with("table.csv: 1 cells of the space have no row, for example edge_0_1 = "), "{missing}");
     let repeated = changed(&|lines| lines[9] = lines[4].clone());
     assert!(
-        repeated.contains("line 10: the cell |nor_conv_3x3~0|") && repeated.contains("line 5 already"),
+        repeated.contains("line 10: the cell |nor_conv_3x3~0|") && repeated.contains("already in line 5"),
         "{repeated}"
     );
     for (cell, problem) in [
