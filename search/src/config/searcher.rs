@@ -108,7 +108,7 @@ pub enum Searcher {
         #[serde(default)]
         judge: Judge,
         /// How to pick the winner among the fully trained networks.
-        #[serde(default, skip_serializing_if = "FinalChoice::is_default")]
+        #[serde(default)]
         choose: FinalChoice,
     },
     /// Fully trains sampled networks, each on its own: the baseline at equal cost for every search that trains.

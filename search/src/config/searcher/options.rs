@@ -77,18 +77,12 @@ pub enum Judge {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FinalChoice {
-    /// By validation accuracy.
-    #[default]
-    Accuracy,
     /// By the sum of two ranks: of the mean validation loss, and of the mean training loss in the last epoch. Falls back to
     /// the accuracy if any loss is unknown.
+    #[default]
     Losses,
-}
-
-impl FinalChoice {
-    pub(super) fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
+    /// By validation accuracy.
+    Accuracy,
 }
 
 /// A score that needs no training. The user chooses it as a substitute for accuracy.
