@@ -43,6 +43,12 @@ fn table(space: &Space) -> AccuracyTable {
     AccuracyTable::new(EPOCHS, entries).unwrap()
 }
 
+/// The same networks with other entries.
+fn altered(table: &AccuracyTable, change: impl Fn(&Entry) -> Entry) -> AccuracyTable {
+    let entries = table.archs().map(|arch| (arch.clone(), change(table.find(arch).unwrap())));
+    AccuracyTable::new(EPOCHS, entries.collect()).unwrap()
+}
+
 fn staged() -> Method {
     let scores = vec!["macs".to_owned(), "params".to_owned()];
     let judge = Judge::TrainingLosses;
@@ -109,12 +115,10 @@ fn staged_search_uses_what_scores_and_early_epochs_tell() {
         (line("staged").regret.mean - (compared.best_test_accuracy - line("staged").test_accuracy.mean)).abs() < 1e-9
     );
 
-    let blind = table.archs().map(|arch| {
-        let entry = table.find(arch).unwrap();
+    let blind = altered(&table, |entry| {
         let curve = entry.curve.iter().map(|p| Progress { loss: Some(1.0), valid: 0.1, ..*p }).collect();
-        (arch.clone(), Entry { curve, scores: HashMap::from([("macs".to_owned(), 1.0)]), ..entry.clone() })
+        Entry { curve, scores: HashMap::from([("macs".to_owned(), 1.0)]), ..entry.clone() }
     });
-    let blind = AccuracyTable::new(EPOCHS, blind.collect()).unwrap();
     let Method::Staged(settings) = staged() else { unreachable!() };
     let settings = Staged { scores: vec!["macs".to_owned()], ..settings };
     let compared = compare(&blind, &pool, &[Method::Staged(settings)], &[5.0], 200, 1).unwrap();
@@ -128,16 +132,14 @@ fn the_winner_is_chosen_by_what_was_asked_for() {
     let space = space();
     let table = table(&space);
     let pool = pool(&table, &space);
-    let turned = table.archs().map(|arch| {
-        let entry = table.find(arch).unwrap();
+    let turned = altered(&table, |entry| {
         let curve = entry.curve.iter().map(|p| Progress {
             valid: 1.0 - p.valid,
             losses: Some([3.0 - entry.test, 1.0 - entry.test]),
             ..*p
         });
-        (arch.clone(), Entry { curve: curve.collect(), valid: 1.0 - entry.valid, ..entry.clone() })
+        Entry { curve: curve.collect(), valid: 1.0 - entry.valid, ..entry.clone() }
     });
-    let turned = AccuracyTable::new(EPOCHS, turned.collect()).unwrap();
     let Method::Staged(settings) = staged() else { unreachable!() };
     let of = |choose| {
         let method = Method::Staged(Staged { choose, ..settings.clone() });
@@ -159,11 +161,7 @@ fn nothing_is_chosen_by_test_accuracies() {
     let space = space();
     let table = table(&space);
     let pool = pool(&table, &space);
-    let other = table.archs().map(|arch| {
-        let entry = table.find(arch).unwrap();
-        (arch.clone(), Entry { test: 1.0 - entry.test, ..entry.clone() })
-    });
-    let other = AccuracyTable::new(EPOCHS, other.collect()).unwrap();
+    let other = altered(&table, |entry| Entry { test: 1.0 - entry.test, ..entry.clone() });
     for method in all_methods() {
         let found = on_table(&table, &pool, &method, 8.0, 3).unwrap();
         assert_eq!(on_table(&other, &pool, &method, 8.0, 3).unwrap(), found, "{}", method.name());

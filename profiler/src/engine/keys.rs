@@ -19,6 +19,7 @@ const IDLE_DRAWN: usize = 300;
 const MOST_DRAWN: usize = 3000;
 /// Number of architectures that are lowered in parallel.
 const AT_ONCE: usize = 64;
+
 /// A layer alone as a graph, and an architecture that contains it.
 pub(super) type Witness = (Graph, Arch);
 

@@ -27,6 +27,7 @@ use crate::queued::Visited;
 pub use energy::{IDLE_WATTS, layer_truth_microjoules, network_truth_microjoules};
 pub use gpu::{MARK_NS, gpu_layer_truth_ns, gpu_truth_ns};
 pub use model::{Model, description, names};
+pub use noise::normal;
 pub use truth::{WHOLE_OVERHEAD_NS, layer_truth_ns, network_truth_ns};
 
 /// Cost of a timer between two layers on a synthetic device.

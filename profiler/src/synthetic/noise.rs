@@ -118,8 +118,8 @@ impl Noise {
     }
 }
 
-/// A standard normal number (Box and Muller 1958).
-fn normal(rng: &mut ChaCha8Rng) -> f64 {
+/// Draws a number from the standard normal distribution (Box and Muller 1958).
+pub fn normal(rng: &mut ChaCha8Rng) -> f64 {
     let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
     radius * (2.0 * std::f64::consts::PI * rng.random::<f64>()).cos()
 }

@@ -24,6 +24,7 @@ use rand_chacha::ChaCha8Rng;
 use thiserror::Error as ThisError;
 
 use crate::config::{FinalChoice, Searcher};
+use crate::trials::Epoch;
 pub use entry::Entry;
 
 pub use fate::{Candidate, Fate, write_candidates};
@@ -68,12 +69,18 @@ pub struct Progress {
 }
 
 /// Weight of an epoch's losses relative to the next epoch.
-pub const DECAY: f64 = 0.9;
+const DECAY: f64 = 0.9;
 
-/// The decayed sum of the epochs' losses: `sum over t of 0.9^(T - t) * loss(t)`.
-#[must_use]
-pub fn decayed_sum(epochs: impl IntoIterator<Item = f64>) -> f64 {
-    epochs.into_iter().fold(0.0, |sum, loss| DECAY * sum + loss)
+impl Progress {
+    /// The progress after these epochs; `None` without epochs. The decayed sum of losses is `sum over t of
+    /// 0.9^(T - t) * loss(t)`. Without validation images the accuracy is 0.
+    #[must_use]
+    pub fn after(epochs: &[Epoch]) -> Option<Self> {
+        let last = epochs.last()?;
+        let loss = epochs.iter().fold(0.0, |sum, epoch| DECAY * sum + epoch.loss_sum());
+        let valid = last.valid_accuracy.unwrap_or(0.0);
+        Some(Self { epochs: epochs.len() as u32, loss: Some(loss), valid, losses: last.losses() })
+    }
 }
 
 /// Trains single networks, or knows the results of such trainings.

@@ -9,7 +9,7 @@ use nasprof_graph::Arch;
 use nasprof_spaces::Space;
 use thiserror::Error;
 
-use super::{Entry, Fault, Progress, Trainings, decayed_sum, nasbench201};
+use super::{Entry, Fault, Progress, Trainings, nasbench201};
 use crate::columns::TableError;
 use crate::costs::counts;
 use crate::trials::{Outcome, Record, read_table};
@@ -93,13 +93,10 @@ impl AccuracyTable {
             if entries.iter().any(|(other, _)| *other == arch) {
                 continue;
             }
-            let mut curve = Vec::with_capacity(epochs.len());
-            for (i, epoch) in epochs.iter().enumerate() {
-                let loss = Some(decayed_sum(epochs[..=i].iter().map(|epoch| epoch.loss_sum())));
-                let valid = epoch.valid_accuracy;
-                let valid = valid.ok_or_else(|| about("was trained without validation images".to_owned()))?;
-                curve.push(Progress { epochs: i as u32 + 1, loss, valid, losses: epoch.losses() });
+            if epochs.iter().any(|epoch| epoch.valid_accuracy.is_none()) {
+                return Err(about("was trained without validation images".to_owned()));
             }
+            let curve: Vec<Progress> = (1..=epochs.len()).filter_map(|done| Progress::after(&epochs[..done])).collect();
             let valid = curve.last().map_or(f64::NAN, |progress| progress.valid);
             let mut scores: HashMap<String, f64> = record.scores.clone().into_iter().collect();
             scores.insert("params".to_owned(), record.params as f64);

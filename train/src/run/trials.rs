@@ -14,8 +14,8 @@ use nasprof_graph::Arch;
 use nasprof_search::config::Plan;
 use nasprof_search::events::{RunEvent, Step};
 use nasprof_search::folder::{FolderError, Part};
-use nasprof_search::methods::{Fault, Progress as Trained, Trainings, decayed_sum};
-use nasprof_search::trials::{Epoch, Journal, Trial};
+use nasprof_search::methods::{Fault, Progress as Trained, Trainings};
+use nasprof_search::trials::{Journal, Trial};
 use tch::{Device, Tensor};
 
 use self::events::{Checkpoint, Event, Known};
@@ -197,10 +197,7 @@ impl<'a> Trials<'a> {
         let known = self.known.get(arch).filter(|known| !known.failed);
         let Some(known) = known else { return Ok(None) };
         let trained = &known.epochs[..(epochs as usize).min(known.epochs.len())];
-        let Some(last) = trained.last() else { return Ok(None) };
-        let loss = Some(decayed_sum(trained.iter().map(Epoch::loss_sum)));
-        let valid = last.valid_accuracy.unwrap_or(0.0);
-        Ok(Some(Trained { epochs, loss, valid, losses: last.losses() }))
+        Ok(Trained::after(trained))
     }
 
     /// Trains one more epoch, and writes its checkpoint and its line in the journal.
