@@ -7,6 +7,7 @@ mod caught;
 pub mod change_points;
 pub mod config_text;
 pub mod env_path;
+pub mod intervals;
 pub mod libraries;
 pub mod ranks;
 mod replace;

@@ -3,27 +3,28 @@
 use std::collections::BTreeMap;
 
 use nasprof_base::Whole;
-use nasprof_base::statistics::{mean, median, standard_deviation, trimmed_mean};
+use nasprof_base::statistics::{mean, trimmed_mean};
 use nasprof_graph::cost::op_cost;
 use nasprof_graph::key::{attributes, input_shapes};
 use nasprof_graph::{Graph, LayerKey};
-use nasprof_profiler::engine::{
-    Known, Levelling, Precision, RoundValues, SessionValues, Shares, Workload, bad_probes, scale_half_width,
-};
-use nasprof_profiler::journal::{EndReason, EnergyResult, EnergyTarget, Event, Mode, Role, Trial};
-use nasprof_profiler::protocol::{Canary, Timing};
+use nasprof_profiler::engine::{Known, Precision, RoundValues, Shares, scale_half_width};
+use nasprof_profiler::journal::{EnergyTarget, Event, Mode, Role, Trial};
+use nasprof_profiler::protocol::Timing;
 
+use crate::anchors::{anchors, energy};
 use crate::calibration::{Form, level_prior};
 use crate::key_session::KeySession;
+use crate::layer_rounds::{LayerRounds, round_values};
 use crate::layer_times::{collect, flag_width, flags, times};
 use crate::occurrences::{LeftOut, Occurrences};
 use crate::parts::{Parts, shortest_ns};
 use crate::queued::{launches, timings, without_marks};
+use crate::session_facts::session_facts;
 use crate::sessions::SessionLevels;
 use crate::size_effect::{Example, fit, log_costs};
 use crate::{
-    Anchor, Calibration, Context, Energy, FORMAT_VERSION, Lut, LutError, Observations, Queued, Reconciliation, Row,
-    SessionFacts, SessionObservations, SizeEffect, Times,
+    Calibration, Context, FORMAT_VERSION, Lut, LutError, Observations, Queued, Reconciliation, Row, SessionFacts,
+    SessionObservations, SizeEffect, Times,
 };
 
 /// Makes a LUT from the events of a journal.
@@ -63,6 +64,7 @@ fn of_sessions(observations: &Observations, timer_ns: Option<f64>) -> Result<Lut
     let sampling = occurrences.sampling();
     let facts: Vec<SessionFacts> =
         sessions.iter().zip(&values).map(|(s, values)| session_facts(s, values.levelling)).collect();
+    let rounds = LayerRounds::of(observations.trials.iter().map(|(key, ..)| key), &levels, &values);
     let mut rows: Vec<Row> = observations
         .trials
         .iter()
@@ -80,12 +82,12 @@ fn of_sessions(observations: &Observations, timer_ns: Option<f64>) -> Result<Lut
                     row.energy = energy(observations, &EnergyTarget::Layer(key.clone()));
                     let seen: Vec<(usize, &KeySession)> =
                         by_key.iter().enumerate().filter_map(|(i, keys)| Some((i, keys.get(key)?))).collect();
-                    let rounds = levels.rounds(key, &values);
-                    row.times = times(&seen, &levels, &rounds, occurrences.points(key, None));
+                    let rounds = &rounds[key];
+                    row.times = times(&seen, &levels, rounds, occurrences.points(key, None));
                     if let (Some(times), Some(sampling)) = (&mut row.times, sampling.get(key)) {
                         times.widen(*sampling);
                     }
-                    row.flags = flags(&seen, &levels, &rounds, &facts);
+                    row.flags = flags(&seen, &levels, rounds, &facts);
                     if row.times.is_none() {
                         row.error = Some("no clean sample was measured".to_owned());
                     }
@@ -195,53 +197,9 @@ fn size_effect(observations: &Observations, left_out: &mut BTreeMap<u32, LeftOut
     Some(effect)
 }
 
-fn round_values(all: &Observations, session: &SessionObservations) -> RoundValues {
-    let mut values = SessionValues::default();
-    for round in 1..=session.rounds {
-        let visits = session.visits.iter().filter(|(r, _)| *r == round).filter_map(|(_, visit)| {
-            let repeat = session.repeats.get(&visit.workload).copied().unwrap_or(1);
-            Some((all.workloads.get(&visit.workload)?, visit, repeat))
-        });
-        values.add_round(visits);
-    }
-    values.levelled()
-}
-
 /// How far the level moved within sessions: root mean square of the standard deviations of its logarithm.
 fn wander(values: &[RoundValues]) -> f64 {
     mean(&values.iter().map(|values| values.level_spread.powi(2)).collect::<Vec<_>>()).unwrap_or(0.0).sqrt()
-}
-
-fn session_facts(session: &SessionObservations, levelling: Levelling) -> SessionFacts {
-    let spread = |of: fn(&Canary) -> &Vec<u64>| {
-        let mut rounds: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
-        for (round, canary) in session.canaries.iter().filter(|(round, _)| *round > 0) {
-            let times: Vec<f64> = of(canary).iter().map(|&t| (t.max(1) as f64).ln()).collect();
-            rounds.entry(*round).or_default().extend(median(&times));
-        }
-        beyond_noise(&rounds.into_values().collect::<Vec<_>>())
-    };
-    let (converged, reason) = session.end.unwrap_or((false, EndReason::CutOff));
-    SessionFacts {
-        rounds: session.rounds,
-        converged,
-        reason,
-        is_steady: session.is_steady,
-        canary_spread: [spread(|c| &c.compute_ns), spread(|c| &c.memory_ns)],
-        bad_probes: bad_probes(&session.gate).into_iter().chain(session.disturbed.iter().cloned()).collect(),
-        voided: session.voided,
-        resumed: session.resumed,
-        levelling: Some(levelling),
-    }
-}
-
-/// Standard deviation of the rounds' means beyond the part that their own scatter explains (analysis of variance).
-fn beyond_noise(rounds: &[Vec<f64>]) -> f64 {
-    let means: Vec<f64> = rounds.iter().filter_map(|r| mean(r)).collect();
-    let between = standard_deviation(&means).map_or(0.0, |sd| sd * sd);
-    let within =
-        rounds.iter().filter_map(|r| Some(standard_deviation(r)?.powi(2) / r.len() as f64)).collect::<Vec<_>>();
-    (between - mean(&within).unwrap_or(0.0)).max(0.0).sqrt()
 }
 
 pub(crate) fn static_row(key: &LayerKey, graph: &Graph, mode: Mode) -> Row {
@@ -265,41 +223,5 @@ pub(crate) fn static_row(key: &LayerKey, graph: &Graph, mode: Mode) -> Row {
         launch_ns: None,
         first_call_ns: None,
         energy: None,
-    }
-}
-
-/// Anchors that were measured in every session, with sums from the other networks.
-fn anchors(
-    all: &Observations,
-    by_key: &[BTreeMap<LayerKey, KeySession>],
-    levels: &[BTreeMap<LayerKey, KeySession>],
-    left_out: &BTreeMap<u32, LeftOut>,
-) -> Vec<Anchor> {
-    let anchor = |workload: &Workload| {
-        let Role::Network { arch, anchor: true } = &workload.role else { return None };
-        let times = |sessions: &[BTreeMap<LayerKey, KeySession>]| -> Option<Vec<f64>> {
-            sessions.iter().map(|keys| keys.get(&workload.whole_key())?.value()).collect()
-        };
-        Some(Anchor {
-            arch: arch.clone(),
-            sessions_ns: times(by_key)?,
-            level_sessions_ns: times(levels)?,
-            sum_ns: left_out.get(&workload.id)?.sum_ns,
-            layers: workload.keys().len(),
-            energy: energy(all, &EnergyTarget::Workload(workload.id)),
-            layers_energy_mj: layers_energy(all, workload),
-        })
-    };
-    all.workloads.values().filter_map(anchor).collect()
-}
-
-fn layers_energy(all: &Observations, workload: &Workload) -> Option<f64> {
-    workload.keys().map(|key| Some(energy(all, &EnergyTarget::Layer(key.clone()))?.energy_mj)).sum()
-}
-
-fn energy(all: &Observations, target: &EnergyTarget) -> Option<Energy> {
-    match all.energy.iter().find(|(of, _)| of == target)? {
-        (_, EnergyResult::Measured(counted)) => Energy::of(counted),
-        (_, EnergyResult::NotObservable(_)) => None,
     }
 }

@@ -6,14 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nasprof_base::change_points::change_points;
-use nasprof_base::statistics::{
-    mann_whitney, mean, median, median_absolute_deviation, median_interval, quantile, trend,
-};
+use nasprof_base::statistics::{mann_whitney, mean, median, median_absolute_deviation, quantile, trend};
 use nasprof_graph::LayerKey;
 use nasprof_profiler::engine::{ROW_WIDTH, RoundValues, clean_samples};
 use nasprof_profiler::journal::EndReason;
 
 use crate::key_session::KeySession;
+use crate::layer_rounds::LayerRounds;
 use crate::sessions::SessionLevels;
 use crate::{Flag, Observations, ReusePoint, Row, SessionFacts, SessionObservations, Times};
 
@@ -51,29 +50,27 @@ pub(crate) fn collect(
     keys
 }
 
-/// The times of a layer; `rounds` has its round values in each session.
+/// The times of a layer.
 pub(crate) fn times(
     seen: &[(usize, &KeySession)],
     levels: &SessionLevels,
-    rounds: &[Vec<f64>],
+    rounds: &LayerRounds,
     reuse: Vec<ReusePoint>,
 ) -> Option<Times> {
     let samples: Vec<f64> =
         seen.iter().flat_map(|(session, own)| own.samples().map(|ns| ns / levels.factor(*session))).collect();
     let sessions_ns: Vec<f64> = seen.iter().filter_map(|(_, own)| own.value()).collect();
-    let rounds = rounds.concat();
-    let interval = median_interval(&rounds, 0.99);
     let times = Times {
         mean_ns: mean(&sessions_ns)?,
-        median_ns: Some(median(&rounds)?),
+        median_ns: Some(median(&rounds.all)?),
         min_ns: Some(quantile(&samples, 0.0)?),
         p10_ns: Some(quantile(&samples, 0.10)?),
         p25_ns: Some(quantile(&samples, 0.25)?),
         p75_ns: Some(quantile(&samples, 0.75)?),
         p90_ns: Some(quantile(&samples, 0.90)?),
         mad_ns: Some(median_absolute_deviation(&samples)?),
-        ci_low_ns: interval.map(|i| i.0),
-        ci_high_ns: interval.map(|i| i.1),
+        ci_low_ns: rounds.interval.map(|i| (i.center - i.half_width).exp()),
+        ci_high_ns: rounds.interval.map(|i| (i.center + i.half_width).exp()),
         n_occurrences: seen.first()?.1.occurrences.len() as u64,
         n_visits: seen.iter().map(|(_, own)| own.visits).sum(),
         n_samples: samples.len() as u64,
@@ -89,7 +86,7 @@ pub(crate) fn times(
 pub(crate) fn flags(
     seen: &[(usize, &KeySession)],
     levels: &SessionLevels,
-    rounds: &[Vec<f64>],
+    rounds: &LayerRounds,
     sessions: &[SessionFacts],
 ) -> Vec<Flag> {
     let mut flags = BTreeSet::new();
@@ -102,10 +99,10 @@ pub(crate) fn flags(
     if faulty * 10 > samples + dropped {
         flags.insert(Flag::PageFaults);
     }
-    if rounds.iter().any(|own| drifts(own)) {
+    if rounds.by_session.iter().any(|own| drifts(own)) {
         flags.insert(Flag::Drift);
     }
-    if rounds.iter().any(|own| is_nonstationary(own)) {
+    if rounds.by_session.iter().any(|own| is_nonstationary(own)) {
         flags.insert(Flag::Nonstationary);
     }
     let of_sessions: Vec<f64> = seen.iter().filter_map(|(s, own)| Some(own.value()? / levels.factor(*s))).collect();

@@ -3,6 +3,7 @@
 //! A LUT is valid for one context ([`Context`]). Its rows are a pure function of the measurement's journal
 //! ([`from_journal`]); [`Estimator`] predicts networks from it.
 
+mod anchors;
 mod batch;
 mod blocks;
 mod bounds;
@@ -20,6 +21,7 @@ mod holdout;
 mod import;
 mod interpolate;
 mod key_session;
+mod layer_rounds;
 mod layer_times;
 mod level;
 mod lut;
@@ -35,6 +37,7 @@ mod queued;
 mod records;
 mod reuse;
 mod row;
+mod session_facts;
 mod sessions;
 mod shard;
 mod size_effect;

@@ -7,10 +7,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "the shares that were reached are shown by --nocapture")]
 
-use nasprof_base::statistics::{median, median_interval};
+use nasprof_base::statistics::median;
 use nasprof_graph::runtime::Runtime;
 use nasprof_lut::{Flag, Lut, Observations, Row, Times, from_journal};
-use nasprof_profiler::engine::{Levelling, SessionValues, keys_of_space};
+use nasprof_profiler::engine::{Levelling, SessionValues, keys_of_space, round_intervals};
 use nasprof_profiler::journal::Event;
 use nasprof_profiler::synthetic::{Model, layer_truth_ns};
 use nasprof_spaces::Space;
@@ -109,8 +109,8 @@ fn raw_width(events: &[Event]) -> f64 {
         values.add_round(visits.map(|(_, visit)| (&all.workloads[&visit.workload], visit, 1)));
     }
     let raw = values.levelled_by(Levelling::None);
-    let half = |rounds: &Vec<f64>| median_interval(rounds, 0.99).map(|(low, high)| 0.5 * (high / low).ln());
-    median(&raw.values.values().filter_map(half).collect::<Vec<_>>()).unwrap()
+    let intervals = round_intervals(raw.values.values().map(Vec::as_slice));
+    median(&intervals.iter().flatten().map(|interval| interval.half_width).collect::<Vec<_>>()).unwrap()
 }
 
 #[test]

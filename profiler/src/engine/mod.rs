@@ -34,7 +34,7 @@ pub use measurement::{Measurement, Stage, level_is_still, measure, share_of};
 pub use plan::{Workload, layer_workloads, network_workloads};
 pub use precision::{Known, Precision, Shares, WEIGHT, scale_half_width};
 pub use recorder::{Interrupted, Recorder};
-pub use rounds::{CHECKPOINTS, ROW_WIDTH, RoundValues, SessionValues, clean_samples, half_width, timed_samples};
+pub use rounds::{CHECKPOINTS, ROW_WIDTH, RoundValues, SessionValues, clean_samples, round_intervals, timed_samples};
 pub use session::run_session;
 pub use session_plan::{Progress, SessionPlan};
 pub use setup::{first_free_session, setup};

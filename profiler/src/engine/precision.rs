@@ -1,6 +1,6 @@
 //! The precision of the sampled networks and their rows: the user requests it, and the measurement stops when it is reached.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nasprof_base::statistics::{median, quantile, standard_deviation, student_t_95};
 use nasprof_base::{Whole, two_parts};
@@ -8,7 +8,7 @@ use nasprof_graph::LayerKey;
 use serde::{Deserialize, Serialize};
 
 use super::Workload;
-use super::rounds::{ROW_WIDTH, RoundValues, half_width};
+use super::rounds::{ROW_WIDTH, RoundValues};
 use crate::journal::Role;
 
 /// A row is weighty if it is at least this share of some sampled network.
@@ -154,9 +154,10 @@ pub fn scale_half_width(error: f64, anchors: usize) -> f64 {
 pub(super) fn of_session<'a>(workloads: &'a [Workload], values: &RoundValues, sessions: u32) -> (Shares<'a>, f64) {
     let by_all = f64::from(sessions.max(1)).sqrt();
     let rounds = |key: &LayerKey| values.values.get(key);
+    let layers: BTreeSet<&LayerKey> = workloads.iter().flat_map(Workload::keys).collect();
+    let widths = values.half_widths(layers);
     let known = |key: &LayerKey| {
-        let rounds = rounds(key)?;
-        Some(Known { ns: median(rounds)?, half_width: half_width(rounds).map(|width| width / by_all) })
+        Some(Known { ns: median(rounds(key)?)?, half_width: widths.get(key).map(|width| width / by_all) })
     };
     let whole = |workload: &Workload| {
         let sum: f64 = workload.keys().map(|key| Some(known(key)?.ns)).sum::<Option<_>>()?;

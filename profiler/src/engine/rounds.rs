@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use nasprof_base::statistics::{mean, median_interval, trimmed_mean};
+use nasprof_base::intervals::{MeanInterval, mean_intervals};
+use nasprof_base::statistics::{mean, trimmed_mean};
 use nasprof_graph::LayerKey;
 
 use super::Workload;
@@ -12,9 +13,6 @@ use crate::protocol::{Run, Timing, Visit};
 /// Rounds after which the stop rule is tested. They are few and fixed, because a rule tested after every round would stop on
 /// lucky samples.
 pub const CHECKPOINTS: [u32; 5] = [8, 12, 18, 27, 40];
-
-/// Nominal confidence of the intervals. They claim only 95 %; the difference compensates for the repeated tests.
-pub(super) const NOMINAL_CONFIDENCE: f64 = 0.99;
 
 /// A row is well known if its relative half-width is at most this.
 pub const ROW_WIDTH: f64 = 0.03;
@@ -167,23 +165,28 @@ impl RoundValues {
     /// How many of `keys` have converged to the half-width `target`.
     #[must_use]
     pub fn converged<'a>(&self, keys: impl IntoIterator<Item = &'a LayerKey>, target: f64) -> usize {
-        keys.into_iter().filter(|key| self.key_converged(key, target)).count()
+        let has_samples = |key: &LayerKey| self.samples.get(key).is_some_and(|&n| n >= MIN_SAMPLES);
+        self.half_widths(keys).into_iter().filter(|(key, width)| *width <= target && has_samples(key)).count()
     }
 
-    /// Whether a key has converged to the half-width `target`.
+    /// Relative half-widths of `keys`, which lend each other their variances; keys without an interval are left out.
     #[must_use]
-    pub fn key_converged(&self, key: &LayerKey, target: f64) -> bool {
-        self.samples.get(key).is_some_and(|&n| n >= MIN_SAMPLES)
-            && self.values.get(key).and_then(|v| half_width(v)).is_some_and(|width| width <= target)
+    pub fn half_widths<'a>(&self, keys: impl IntoIterator<Item = &'a LayerKey>) -> BTreeMap<&'a LayerKey, f64> {
+        let keys: Vec<&LayerKey> = keys.into_iter().filter(|key| self.values.contains_key(*key)).collect();
+        let widths = round_intervals(keys.iter().map(|key| self.values[*key].as_slice()));
+        keys.into_iter().zip(widths).filter_map(|(key, interval)| Some((key, interval?.half_width))).collect()
     }
 }
 
-/// Relative half-width of the interval around the median of round values; `None` for fewer than eight rounds or for values
-/// that are not positive.
+/// For the round values of each layer (nanoseconds): the logarithm of their trimmed mean, and the relative half-width of its
+/// interval. `None` for fewer than eight rounds or for values that are not positive.
+///
+/// The nominal confidence is 99 %, the claimed one 95 %. The difference compensates for the repeated tests, and for machines
+/// that drift: there, neighbouring rounds are more alike than distant ones.
 #[must_use]
-pub fn half_width(values: &[f64]) -> Option<f64> {
-    let (low, high) = median_interval(values, NOMINAL_CONFIDENCE)?;
-    (low > 0.0).then(|| (high / low).ln() / 2.0)
+pub fn round_intervals<'a>(layers: impl IntoIterator<Item = &'a [f64]>) -> Vec<Option<MeanInterval>> {
+    let logs: Vec<Vec<f64>> = layers.into_iter().map(|rounds| rounds.iter().map(|ns| ns.ln()).collect()).collect();
+    mean_intervals(logs.iter().map(Vec::as_slice))
 }
 
 /// Clean samples (nanoseconds) of a whole workload for one of the device's latencies. A device without a queue has only

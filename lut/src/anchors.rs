@@ -1,0 +1,47 @@
+//! The networks of a measurement that were timed whole in every session.
+
+use std::collections::BTreeMap;
+
+use nasprof_graph::LayerKey;
+use nasprof_profiler::engine::Workload;
+use nasprof_profiler::journal::{EnergyResult, EnergyTarget, Role};
+
+use crate::key_session::KeySession;
+use crate::occurrences::LeftOut;
+use crate::{Anchor, Energy, Observations};
+
+/// Anchors that were measured in every session, with sums from the other networks.
+pub(crate) fn anchors(
+    all: &Observations,
+    by_key: &[BTreeMap<LayerKey, KeySession>],
+    levels: &[BTreeMap<LayerKey, KeySession>],
+    left_out: &BTreeMap<u32, LeftOut>,
+) -> Vec<Anchor> {
+    let anchor = |workload: &Workload| {
+        let Role::Network { arch, anchor: true } = &workload.role else { return None };
+        let times = |sessions: &[BTreeMap<LayerKey, KeySession>]| -> Option<Vec<f64>> {
+            sessions.iter().map(|keys| keys.get(&workload.whole_key())?.value()).collect()
+        };
+        Some(Anchor {
+            arch: arch.clone(),
+            sessions_ns: times(by_key)?,
+            level_sessions_ns: times(levels)?,
+            sum_ns: left_out.get(&workload.id)?.sum_ns,
+            layers: workload.keys().len(),
+            energy: energy(all, &EnergyTarget::Workload(workload.id)),
+            layers_energy_mj: layers_energy(all, workload),
+        })
+    };
+    all.workloads.values().filter_map(anchor).collect()
+}
+
+fn layers_energy(all: &Observations, workload: &Workload) -> Option<f64> {
+    workload.keys().map(|key| Some(energy(all, &EnergyTarget::Layer(key.clone()))?.energy_mj)).sum()
+}
+
+pub(crate) fn energy(all: &Observations, target: &EnergyTarget) -> Option<Energy> {
+    match all.energy.iter().find(|(of, _)| of == target)? {
+        (_, EnergyResult::Measured(counted)) => Energy::of(counted),
+        (_, EnergyResult::NotObservable(_)) => None,
+    }
+}
