@@ -1,7 +1,10 @@
 //! Runs of networks as a trace in Chrome's trace event format, which Perfetto and chrome://tracing open.
 //!
-//! Complete events (`"ph": "X"`) have a start and a duration in microseconds, and metadata events (`"ph": "M"`) name
-//! processes and threads. The format's description is Google's document "Trace Event Format".
+//! A run or layer has an event where it begins (`"ph": "B"`) and one where it ends (`"E"`), with times in microseconds. Metadata
+//! events (`"M"`) name processes and threads. The format's description is Google's document "Trace Event Format".
+//!
+//! Its complete events (`"X"`) are not used: a start plus a duration, in floating point, may lie after the start of the next
+//! layer, and then viewers nest the layers into each other.
 
 use serde::Serialize;
 
@@ -46,11 +49,10 @@ struct Event<'a> {
     ph: char,
     #[serde(skip_serializing_if = "Option::is_none")]
     ts: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dur: Option<f64>,
     pid: usize,
     tid: usize,
-    args: Arguments<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    args: Option<Arguments<'a>>,
 }
 
 #[derive(Serialize)]
@@ -70,32 +72,24 @@ pub fn chrome_trace(device: &str, runs: &[TracedRun]) -> String {
         cat: None,
         ph: 'M',
         ts: None,
-        dur: None,
         pid: 1,
         tid,
-        args: Arguments::Name { name: value },
+        args: Some(Arguments::Name { name: value }),
     };
     let mut events = vec![named("process_name", 0, device)];
     for (run, tid) in runs.iter().zip(1..) {
         events.push(named("thread_name", tid, &run.name));
-        let slice = |name, cat, start: u64, ns: u64, args| Event {
-            name,
-            cat: Some(cat),
-            ph: 'X',
-            ts: Some(start as f64 / 1e3),
-            dur: Some(ns as f64 / 1e3),
-            pid: 1,
-            tid,
-            args,
-        };
-        let total = run.layers.iter().fold(0_u64, |sum, layer| sum.saturating_add(layer.ns));
-        events.push(slice(&run.name, "network", 0, total, Arguments::Run { layers: run.layers.len() }));
-        let mut start: u64 = 0;
+        let edge = |name, ph, ns: u64, cat, args| Event { name, cat, ph, ts: Some(ns as f64 / 1e3), pid: 1, tid, args };
+        let of_run = Arguments::Run { layers: run.layers.len() };
+        events.push(edge(&run.name, 'B', 0, Some("network"), Some(of_run)));
+        let mut now: u64 = 0;
         for TracedLayer { name, op, key, macs, params, ns } in &run.layers {
             let args = Arguments::Layer { key, macs: *macs, params: *params };
-            events.push(slice(name, op, start, *ns, args));
-            start = start.saturating_add(*ns);
+            events.push(edge(name, 'B', now, Some(op.as_str()), Some(args)));
+            now = now.saturating_add(*ns);
+            events.push(edge(name, 'E', now, None, None));
         }
+        events.push(edge(&run.name, 'E', now, None, None));
     }
     let trace = Trace { trace_events: events, display_time_unit: "ns" };
     serde_json::to_string(&trace).unwrap_or_default()
@@ -120,16 +114,15 @@ mod tests {
         let run = TracedRun { name: "evil \"</script>".to_owned(), layers: vec![layer("a", 1500), layer("b", 250)] };
         let trace: Value = serde_json::from_str(&chrome_trace("board", &[run.clone(), run])).unwrap();
         let events = trace["traceEvents"].as_array().unwrap();
-        let of = |tid: u64| -> Vec<(String, f64, f64)> {
-            let slices = events.iter().filter(|e| e["ph"] == "X" && e["tid"] == tid);
-            slices
-                .map(|e| {
-                    (e["name"].as_str().unwrap().to_owned(), e["ts"].as_f64().unwrap(), e["dur"].as_f64().unwrap())
-                })
-                .collect()
+        let of = |tid: u64| -> Vec<(String, String, f64)> {
+            let edges = events.iter().filter(|e| e["ph"] != "M" && e["tid"] == tid);
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            edges.map(|e| (text(&e["ph"]), text(&e["name"]), e["ts"].as_f64().unwrap())).collect()
         };
-        let expected = [("evil \"</script>", 0.0, 1.75), ("a", 0.0, 1.5), ("b", 1.5, 0.25)];
-        assert_eq!(of(1), expected.map(|(name, ts, dur)| (name.to_owned(), ts, dur)));
+        let evil = "evil \"</script>";
+        let expected =
+            [("B", evil, 0.0), ("B", "a", 0.0), ("E", "a", 1.5), ("B", "b", 1.5), ("E", "b", 1.75), ("E", evil, 1.75)];
+        assert_eq!(of(1), expected.map(|(ph, name, ts)| (ph.to_owned(), name.to_owned(), ts)));
         assert_eq!(of(1), of(2));
         assert_eq!(events.iter().filter(|e| e["ph"] == "M").count(), 3);
         assert_eq!(trace["displayTimeUnit"], "ns");

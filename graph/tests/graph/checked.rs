@@ -1,7 +1,5 @@
 //! Graphs that come from outside: each fault is one error, never a panic.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::{Graph, GraphBuilder, Op};
 use proptest::prelude::*;

@@ -1,7 +1,5 @@
 //! Static costs of single operations against numbers worked out by hand.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use nasprof_graph::cost::{StaticCost, op_cost};
 use nasprof_graph::{Cell, Function, Graph, GraphBuilder, Op, PadMode, Reduction, Shape};
 

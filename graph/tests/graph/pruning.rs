@@ -1,7 +1,5 @@
 //! The passes remove dead parts and keep the rest, as the pruning of NNabla-NAS' static graphs does.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use nasprof_graph::passes::{
     elide_identities, eliminate_dead_code, fold_zeros, fuse_conv_batch_norm_activation, merge_common_subexpressions,
     select,

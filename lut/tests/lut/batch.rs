@@ -1,6 +1,5 @@
 //! The batch form: equal to single estimates, in spaces with zeros too, and what it leaves out.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "how far means are from estimates is shown by --nocapture")]
 
 use nasprof_base::statistics::mean;

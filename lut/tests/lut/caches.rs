@@ -1,7 +1,5 @@
 //! Caches: runs that find a network cold, and layers that find their own data cold, on synthetic devices of known truth.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use nasprof_graph::Graph;
 use nasprof_graph::runtime::Runtime;
 use nasprof_lut::{Estimator, Lut, from_journal};

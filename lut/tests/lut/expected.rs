@@ -1,7 +1,5 @@
 //! Expected latency and memory of a space from its LUT.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use nasprof_graph::expectation::{Method, Sampling};
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::{Arch, Overhead, size};

@@ -1,7 +1,5 @@
 //! A GPU's latencies: measured, made a LUT of, estimated and validated, on a synthetic GPU whose true times are known.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::sync::OnceLock;
 
 use nasprof_base::statistics::mean;

@@ -1,7 +1,5 @@
 //! Foreign tables: every row is marked, a failure is no zero, and what was not measured is refused.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::collections::BTreeMap;
 
 use nasprof_graph::runtime::Runtime;

@@ -1,7 +1,5 @@
 //! Profiles of other programs become LUTs of their own layers; cut, foreign and impossible ones are refused.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use nasprof_lut::{Flag, Format, Import, ImportError, ImportSettings, Unit, check, import_profile, read, write};
 use nasprof_profiler::journal::Mode;
 

@@ -1,7 +1,5 @@
 //! From a journal to a LUT to predictions, against the known truth of synthetic devices.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::io::Write;
 
 use nasprof_graph::LayerKey;

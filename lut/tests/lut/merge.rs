@@ -1,7 +1,5 @@
 //! Merging LUTs: one context only, nothing twice, nothing more certain than its parts.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use nasprof_graph::Arch;
 use nasprof_graph::runtime::Runtime;
 use nasprof_lut::{Estimator, Flag, Lut, MergeError, Row, merge, read, write};

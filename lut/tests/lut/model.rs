@@ -1,7 +1,5 @@
 //! Profiles of models: their file, imported ones, and comparisons.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::collections::BTreeMap;
 use std::fs;
 

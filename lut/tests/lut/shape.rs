@@ -4,7 +4,6 @@
 //! The truth is the closed formula of the synthetic device. A row tells a layer's share, so each LUT is brought to the truth by
 //! one common factor, the median over its rows, before it is compared.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "the shares that were reached are shown by --nocapture")]
 
 use nasprof_base::statistics::median;

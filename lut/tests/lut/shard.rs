@@ -1,7 +1,5 @@
 //! Boards that share the work of one LUT: it is made only if they agree, and then is no more certain than they are alike.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::collections::BTreeSet;
 
 use nasprof_graph::LayerKey;

@@ -1,7 +1,5 @@
 //! Operations on any number of dimensions: they come back from ONNX as they went, with the shapes that ONNX infers.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use nasprof_graph::{Cell, Function, Graph, GraphBuilder, Op, PadMode, Reduction, Shape};
 use nasprof_onnx::{Weights, read, write};
 use nasprof_testkit::graphs::conv_nd;

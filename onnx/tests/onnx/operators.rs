@@ -1,12 +1,7 @@
 //! Operators of other programs: what they become, with shapes and multiply-accumulates worked out by hand.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod message;
-mod model;
-
-use message::Message;
-use model::{Model, declared, floats, int, ints, list, ops, text, weight};
+use crate::message::Message;
+use crate::model::{Model, declared, floats, int, ints, list, ops, text, weight};
 use nasprof_graph::{Graph, Op};
 
 /// Operations, the shape of the first output, and multiply-accumulates.

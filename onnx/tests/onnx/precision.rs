@@ -1,7 +1,5 @@
 //! Models in 16-bit floats and in 8-bit integers, judged by ONNX's own checker.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::{Graph, GraphBuilder, Op};
 use nasprof_onnx::{Floats, OnnxError, Weights, write, write_in};

@@ -1,7 +1,5 @@
 //! Profiles of ONNX Runtime: what it writes, and what it never writes.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use nasprof_onnx::profile::{Profile, ProfileError, TensorType, read_profile};
 
 fn kernel(name: &str, index: u32, us: i64) -> String {

@@ -1,12 +1,7 @@
 //! Models that are read: what was written comes back the same, and what is hostile is refused.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod message;
-mod model;
-
-use message::Message;
-use model::{Model, declared, int, ints, list, ops, text, weight};
+use crate::message::Message;
+use crate::model::{Model, declared, int, ints, list, ops, text, weight};
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::{Graph, GraphBuilder, LayerKey, Op, ResizeMode};
 use nasprof_onnx::{OnnxError, Weights, read, write};

@@ -1,7 +1,5 @@
 //! Promise: no answer of a broken device becomes a number, and a lost one ends the measurement with its reason.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use nasprof_graph::Graph;
 use nasprof_profiler::engine::EngineError;
 use nasprof_profiler::journal::{Event, Header, Mode};

@@ -9,7 +9,6 @@
 //! * the median, relative to a noise-free sample, of the trimmed mean of as many samples as a visit has, over some
 //!   thousand visits to another device of the same model: the same for all layers, as all noise here is relative.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "the shares that were reached are shown by --nocapture")]
 
 use std::collections::{BTreeMap, BTreeSet};

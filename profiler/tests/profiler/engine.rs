@@ -1,8 +1,6 @@
 //! Promises of the engine: the order of visits is random and reproducible, the networks cover every layer, a busy
 //! machine is refused, and disturbed samples do not count.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use nasprof_base::statistics::{mean, median};

@@ -1,7 +1,5 @@
 //! Promise: every layer that some network of a space runs is planned, in a network that runs it, and no other is.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::collections::BTreeSet;
 
 use nasprof_graph::expectation::keys_that_can_run;

@@ -1,8 +1,6 @@
 //! Promise: a session ends when the sampled networks are known well enough, rows of no weight do not keep it going, and the visits
 //! of later rounds go to what is known least, reproducibly from the journal.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use nasprof_graph::LayerKey;

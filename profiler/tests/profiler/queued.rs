@@ -1,7 +1,5 @@
 //! Visits to a processor with a queue: each latency is the true one, on a synthetic GPU without noise.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::{Arch, Graph};
 use nasprof_profiler::protocol::{Device, DeviceError, Precision, QueuedRuns, Setup, Timing, Visit, VisitRequest};

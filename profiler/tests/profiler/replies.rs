@@ -2,8 +2,6 @@
 //! holds a number that cannot be true ends the measurement with an error that names the agent, and the journal goes on with
 //! a good one, byte for byte as if nothing had happened.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::path::Path;
 
 use nasprof_graph::Graph;

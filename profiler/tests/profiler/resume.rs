@@ -1,8 +1,6 @@
 //! Promise: a measurement that is interrupted anywhere goes on from its journal, and on a device in virtual time the
 //! final journal is byte for byte that of an uninterrupted one. Another request or another machine is refused.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

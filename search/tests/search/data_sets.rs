@@ -1,6 +1,4 @@
 //! Reading data sets from disk, and what is said when they are missing or damaged.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fs;
 use std::path::Path;
 

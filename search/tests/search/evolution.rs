@@ -1,6 +1,4 @@
 //! Evolution and independent draws against all architectures of a space that is small enough to try them.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::collections::{HashMap, HashSet};
 use std::error::Error;
 use std::fs;

@@ -1,6 +1,4 @@
 //! Experiment files: what is read, what is set over it, and that every error comes before training.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use nasprof_search::config::{ConfigError, DartsOrder, Experiment, Network, OptimizerKind, Plan, Searcher};
 use nasprof_search::schedule::Schedule;
 

@@ -1,6 +1,4 @@
 //! Whose a run folder is, and whether it is as the run left it.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

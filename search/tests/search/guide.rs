@@ -1,6 +1,4 @@
 //! The snippets of the pages about searching are parsed as written.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fs;
 use std::path::Path;
 
@@ -8,10 +6,10 @@ use nasprof_search::config::Experiment;
 use toml::Table;
 
 const GUIDE: &str = concat!(
-    include_str!("../../docs/search.md"),
-    include_str!("../../docs/train.md"),
-    include_str!("../../docs/data-sets.md"),
-    include_str!("../../docs/own-searcher.md"),
+    include_str!("../../../docs/search.md"),
+    include_str!("../../../docs/train.md"),
+    include_str!("../../../docs/data-sets.md"),
+    include_str!("../../../docs/own-searcher.md"),
 );
 
 fn snippets() -> Vec<&'static str> {
@@ -38,7 +36,7 @@ fn every_snippet_is_part_of_an_experiment() {
 /// The quoted code is part of the example, which is compiled.
 #[test]
 fn the_searcher_is_quoted_from_the_example() {
-    let example = include_str!("../../examples/own_searcher.rs");
+    let example = include_str!("../../../examples/own_searcher.rs");
     assert!(example.lines().count() < 80, "the example is too long to teach");
     let quotes: Vec<&str> =
         GUIDE.split("```rust\n").skip(1).map(|rest| rest.split("```").next().unwrap().trim_end()).collect();

@@ -1,6 +1,4 @@
 //! Latency budgets: LUTs of a synthetic device from the file to the search.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use nasprof_graph::arch::ArchFile;
 use nasprof_lut::{Estimator, Lut};
 use nasprof_search::config::{ConfigError, Experiment, Plan, Quantity};

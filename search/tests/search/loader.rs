@@ -1,6 +1,4 @@
 //! The loader: the same batches whatever the threads do, restarts anywhere, and what it does with unreadable images.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,7 +1,5 @@
 //! Searches on tables of trained networks: what they find, what they cost, and which tables are refused.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;

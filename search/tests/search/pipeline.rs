@@ -1,6 +1,4 @@
 //! Select, measure, select again, with a trainer and a device that are none.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

@@ -1,7 +1,5 @@
 //! Rankings and fronts, against all networks of a space one by one.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use nasprof_graph::Arch;
 use nasprof_lut::{Estimator, Lut, Predictor};
 use nasprof_search::ranking::{Axis, Explored, Limits, Network, Predictors, SampleSettings, front, rank};

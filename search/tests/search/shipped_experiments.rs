@@ -1,6 +1,4 @@
 //! Every experiment in `configs/experiments` is read, and passes all checks once its data set is there.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 

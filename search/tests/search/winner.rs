@@ -1,6 +1,4 @@
 //! Selecting a winner with a device that does not agree with the LUT.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::convert::Infallible;

@@ -1,7 +1,5 @@
 //! What promises not to allocate.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use allocation_counter::measure;
 use nasprof_graph::expectation::{ExpectedCost, Sampling};
 use nasprof_graph::runtime::Runtime;

@@ -1,7 +1,5 @@
 //! Space files that make no sense: one clear error each, soon and without filling the memory.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use nasprof_graph::{GraphBuilder, GraphError, NodeId, Op};
 use nasprof_spaces::blocks::darts::factorized_reduce;
 use nasprof_spaces::{SpaceSpec, builtin_names, builtin_text};

@@ -1,7 +1,5 @@
 //! Parameter counts of the composite blocks, as NNabla-NAS counts them.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use nasprof_graph::{Graph, GraphBuilder, GraphError, NodeId, Op};
 use nasprof_spaces::blocks::auxiliary::auxiliary_head;
 use nasprof_spaces::blocks::darts::{dil_conv, factorized_reduce, relu_conv_bn, sep_conv, stem_conv};

@@ -1,7 +1,5 @@
 //! Known facts about the DARTS space: sizes measured on NNabla-NAS' `darts` and `pnas`.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use nasprof_graph::arch::ArchFile;
 use nasprof_graph::passes::{elide_identities, eliminate_dead_code};
 use nasprof_graph::runtime::Runtime;

@@ -1,7 +1,5 @@
 //! Digests tell graphs apart, and are the same with every version.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use nasprof_graph::{Graph, GraphBuilder, Op};
 use nasprof_spaces::{Space, builtin_names};
 use serde_json::{Value, json};

@@ -1,7 +1,5 @@
 //! Probabilities that nodes run, against enumeration and against drawing.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 #[allow(dead_code, reason = "each test file uses a part")]
 use nasprof_graph::expectation::{run_probabilities, sampled_run_probabilities};
 use nasprof_graph::passes::{eliminate_dead_code, select};

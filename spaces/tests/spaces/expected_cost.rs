@@ -1,7 +1,5 @@
 //! Expected costs and their gradients, against enumeration, finite differences and drawing.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 #[allow(dead_code, reason = "each test file uses a part")]
 use std::collections::BTreeSet;
 

@@ -1,7 +1,5 @@
 //! Known facts about the FairNAS spaces, measured on NNabla-NAS' `fairnas`.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use nasprof_graph::Arch;
 use nasprof_graph::passes::{eliminate_dead_code, select};
 use nasprof_spaces::Space;

@@ -1,7 +1,5 @@
 //! Known facts about the MobileNet spaces, measured on NNabla-NAS' `mobilenet`.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use nasprof_graph::Arch;
 use nasprof_graph::passes::{eliminate_dead_code, select};
 use nasprof_graph::runtime::Runtime;
@@ -12,11 +10,11 @@ fn space(text: &str) -> Space {
 }
 
 fn cifar10() -> Space {
-    space(include_str!("../../configs/spaces/mobilenet-cifar10.toml"))
+    space(include_str!("../../../configs/spaces/mobilenet-cifar10.toml"))
 }
 
 fn imagenet() -> Space {
-    space(include_str!("../../configs/spaces/mobilenet-imagenet.toml"))
+    space(include_str!("../../../configs/spaces/mobilenet-imagenet.toml"))
 }
 
 /// The reference networks: one candidate, no skip, the settings of MobileNetV2.

@@ -1,8 +1,6 @@
 //! The distinct layers of supernets, counted as NNabla-NAS' `LatencyEstimator` does: all candidates are active, and a
 //! module without children is identified by its text and input shapes.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use nasprof_graph::{LayerKey, Op};

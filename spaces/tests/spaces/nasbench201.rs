@@ -1,7 +1,5 @@
 //! Known facts about the space of NAS-Bench-201: counts that its data publish.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use nasprof_graph::Arch;
 use nasprof_graph::runtime::Runtime;
 use nasprof_spaces::Space;

@@ -1,7 +1,5 @@
 //! Known facts about the once-for-all spaces, measured on NNabla-NAS' `ofa_mbv3`, `ofa_xception` and `ofa_resnet50`.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::collections::{BTreeMap, HashSet};
 
 use nasprof_graph::arch::ArchFile;

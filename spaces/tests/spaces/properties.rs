@@ -1,7 +1,5 @@
 //! What holds for every architecture of every built-in space.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 

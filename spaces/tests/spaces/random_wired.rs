@@ -1,7 +1,5 @@
 //! Known facts about the randomly wired space, measured on NNabla-NAS' `random_wired`.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use nasprof_graph::Op;
 use nasprof_spaces::{Space, SpaceSpec, builtin_text};
 

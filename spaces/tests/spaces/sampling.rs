@@ -1,7 +1,5 @@
 //! Drawing architectures: uniform, choices independent of each other, reproducible.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use nasprof_graph::Arch;
 use nasprof_spaces::{Space, builtin_names};
 use rand::{Rng, SeedableRng};

@@ -1,7 +1,5 @@
 //! What space files can set around the choices: stem, last layers, squeeze and excitation. Counts are worked out by hand.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use nasprof_spaces::{Space, SpaceSpec, builtin_text};
 
 fn build(text: &str) -> Result<Space, String> {

@@ -1,7 +1,5 @@
 //! Known facts about the Zoph space, measured on NNabla-NAS' `zoph`.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use nasprof_graph::Arch;
 use nasprof_graph::runtime::Runtime;
 use nasprof_spaces::Space;

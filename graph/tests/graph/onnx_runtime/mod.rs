@@ -1,7 +1,5 @@
 //! What ONNX Runtime makes of networks, on small ones whose outcome is known from its own optimised models.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 mod floats;
 mod int8;
 

@@ -1,5 +1,7 @@
 //! Promise: a journal is read back exactly as it was written, or refused with the number of the damaged line. Only a
 //! last line without its end, cut off while being written, is dropped, and that is reported.
+//!
+//! A program of its own: one of its tests starts a process, which holds the locks of the others for a moment.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
