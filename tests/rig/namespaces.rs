@@ -22,7 +22,7 @@ struct Wire {
 const BOARD: &str = "10.77.0.2";
 
 /// Takes seconds, so that it is not over before the interface is down; nothing converges as far as this asks for.
-const LONG: &str = "measure --device board --space small.toml --mode isolated --sessions 1 --max-rounds 200 --ci 0.0001 \
+const LONG: &str = "measure --device board --space small.toml --mode isolated --sessions 1 --max-rounds 200 --ci 0.000001 \
                     -o a.parquet";
 
 /// Much less than what the kernel waits for a peer.
