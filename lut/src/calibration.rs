@@ -8,8 +8,8 @@ use crate::{Anchor, SizeEffect};
 
 /// Two-sided 95 % quantile of the normal distribution.
 const NORMAL_95: f64 = 1.96;
-/// Fewest anchors for a calibration.
-const MIN_ANCHORS: usize = 4;
+/// Fewest networks for a calibration.
+const MIN_NETWORKS: usize = 4;
 /// How much the level differs from one occasion to another. On a shared virtual machine ten processes within ten minutes had
 /// a standard deviation of 5 % (design figure: -4 to +7 %), and networks three quarters of an hour after their LUT, which was
 /// measured soon after the machine's start, took 14 % longer, with canaries as before. Where clocks are fixed it is small. The
@@ -29,7 +29,8 @@ pub(crate) fn level_prior(locked: bool, governor: Option<&str>) -> VariancePrior
     }
 }
 
-/// `latency = scale * (sum of layers + layer_ns * layers)`, the scale fitted to anchors measured in the same sessions.
+/// `latency = scale * (sum of layers + layer_ns * layers)`, the scale fitted to all networks that were timed whole in the same
+/// sessions, and brought to the mean level of all sessions by the anchors.
 /// There is no constant for the network: over the range of a space it cannot be separated from the factor. The cost of
 /// timers between layers is subtracted from the rows ([`crate::Reconciliation`]) if that predicts left-out networks
 /// better; else the factor removes it.
@@ -40,8 +41,9 @@ pub struct Calibration {
     pub scale: f64,
     /// Root mean square of the relative errors when each measured network is predicted from the others.
     pub leave_one_out: f64,
-    /// Anchors used.
-    pub anchors: usize,
+    /// Number of networks that the factor was fitted to. Older versions used the anchors alone.
+    #[serde(alias = "anchors")]
+    pub networks: usize,
     /// Relative half-width, 95 %, for the ratio of one network to another.
     pub shape_half_width: f64,
     /// Relative half-width, 95 %, for the level of a session not measured yet.
@@ -70,31 +72,25 @@ fn is_zero(value: &f64) -> bool {
 }
 
 impl Calibration {
-    /// Fits the factor to the anchors; `None` with fewer than four. `left_out` says for every measured network whether
-    /// it is an anchor, and holds the logarithm of whole over sum. The sum comes from the other networks in the `form`,
-    /// so this shows the error for a network that was never measured. `prior` says how much the level differs from one
-    /// occasion to another. `wander` says how far the level moved within sessions (standard deviation of its
-    /// logarithm), because a run can fall on any moment.
+    /// Fits the factor to all measured networks; `None` with fewer than four networks or anchors. `left_out` holds the
+    /// logarithm of whole over sum of each. The sum comes from the other networks in the `form`, so this shows the error for a
+    /// network that was never measured. `prior` says how much the level differs from one occasion to another. `wander` says
+    /// how far the level moved within sessions (standard deviation of its logarithm), because a run can fall on any moment.
     #[must_use]
     pub(crate) fn fit(
         anchors: &[Anchor],
-        left_out: &[(bool, f64)],
+        left_out: &[f64],
         form: Form,
         prior: VariancePrior,
         wander: f64,
     ) -> Option<Self> {
-        let ratios: Vec<f64> = anchors.iter().filter_map(|a| Some((mean(&a.sessions_ns)? / a.sum_ns).ln())).collect();
-        let n = ratios.len();
-        if n < MIN_ANCHORS {
+        let n = left_out.len();
+        if anchors.len().min(n) < MIN_NETWORKS {
             return None;
         }
-        let center = mean(&ratios)?;
-        // A network must not help to predict itself: for an anchor, the scale comes from the other anchors.
-        let residual = |(anchor, log): &(bool, f64)| {
-            let own = f64::from(u8::from(*anchor));
-            (log - center) * n as f64 / (n as f64 - own)
-        };
-        let errors: Vec<f64> = left_out.iter().map(residual).collect();
+        let center = mean(left_out)?;
+        // A network must not help to predict itself: its scale comes from the other networks.
+        let errors: Vec<f64> = left_out.iter().map(|log| (log - center) * n as f64 / (n as f64 - 1.0)).collect();
         let leave_one_out = mean(&errors.iter().map(|e| e * e).collect::<Vec<_>>())?.sqrt();
         let shape_half_width =
             student_t_95(errors.len().saturating_sub(1)) * leave_one_out * (1.0 + 1.0 / n as f64).sqrt();
@@ -106,7 +102,7 @@ impl Calibration {
         Some(Self {
             scale,
             leave_one_out,
-            anchors: n,
+            networks: n,
             shape_half_width,
             level_half_width,
             reuse_bandwidth: form.reuse_bandwidth,

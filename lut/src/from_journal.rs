@@ -117,12 +117,7 @@ fn of_sessions(observations: &Observations, timer_ns: Option<f64>) -> Result<Lut
     let level_sessions = observations.level_sessions.iter().filter(|s| s.end.is_some());
     let alone: Vec<_> = level_sessions.map(|s| collect(observations, s, &RoundValues::default())).collect();
     let anchors = anchors(observations, &by_key, &alone, &left_out);
-    let is_anchor = |workload| {
-        let role = observations.workloads.get(workload).map(|workload| &workload.role);
-        matches!(role, Some(Role::Network { anchor: true, .. }))
-    };
-    let log_ratios: Vec<(bool, f64)> =
-        left_out.iter().map(|(workload, left)| (is_anchor(workload), left.log_ratio)).collect();
+    let log_ratios: Vec<f64> = left_out.values().map(|left| left.log_ratio).collect();
     let measured = observations.workloads.values().filter_map(|workload| match &workload.role {
         Role::Network { arch, .. } => Some(arch.clone()),
         Role::Layer { .. } => None,
@@ -163,7 +158,7 @@ fn precision(all: &Observations, rows: &[Row], calibration: Option<&Calibration>
         let times = times.get(key)?;
         Some(Known { ns: times.mean_ns, half_width: times.half_width() })
     };
-    let scale = calibration.map_or(0.0, |c| scale_half_width(c.leave_one_out, c.anchors));
+    let scale = calibration.map_or(0.0, |c| scale_half_width(c.leave_one_out, c.networks));
     (all.header.mode == Mode::InContext).then(|| Shares::new(all.workloads.values(), known).precision(scale))
 }
 

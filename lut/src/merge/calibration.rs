@@ -46,7 +46,7 @@ fn of_all(known: &[(&Calibration, f64)]) -> Option<Calibration> {
     Some(Calibration {
         scale: center.exp(),
         leave_one_out: widest(|c| c.leave_one_out),
-        anchors: known.iter().map(|(c, _)| c.anchors).sum(),
+        networks: known.iter().map(|(c, _)| c.networks).sum(),
         shape_half_width: widest(|c| c.shape_half_width),
         level_half_width: level,
         // The smoother: fewer occurrences decide.

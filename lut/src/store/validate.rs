@@ -77,7 +77,7 @@ fn of_calibration(calibration: &Calibration) -> Result<(), String> {
         effect.slopes().iter().try_for_each(of_slope)?;
     }
     not_negative("layer_ns", calibration.layer_ns, MAX_NS)?;
-    count("anchors", calibration.anchors as u64)?;
+    count("networks", calibration.networks as u64)?;
     not_negative("leave_one_out", calibration.leave_one_out, MAX_FACTOR)?;
     not_negative("shape_half_width", calibration.shape_half_width, MAX_FACTOR)?;
     not_negative("level_half_width", calibration.level_half_width, MAX_FACTOR)

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use super::Workload;
 use super::rounds::{ROW_WIDTH, RoundValues};
-use crate::journal::Role;
 
 /// A row is weighty if it is at least this share of some sampled network.
 pub const WEIGHT: f64 = 0.01;
@@ -142,11 +141,11 @@ impl Row {
     }
 }
 
-/// Half-width (95 %) of the scale between sums of layers and whole networks, for `anchors` anchors whose errors have the
-/// standard deviation `error`; 0 for fewer than two anchors, which have no scale.
+/// Half-width (95 %) of the scale between sums of layers and whole networks, for `networks` networks whose errors have the
+/// standard deviation `error`; 0 for fewer than two networks, which have no scale.
 #[must_use]
-pub fn scale_half_width(error: f64, anchors: usize) -> f64 {
-    if anchors < 2 { 0.0 } else { student_t_95(anchors - 1) * error / (anchors as f64).sqrt() }
+pub fn scale_half_width(error: f64, networks: usize) -> f64 {
+    if networks < 2 { 0.0 } else { student_t_95(networks - 1) * error / (networks as f64).sqrt() }
 }
 
 /// The shares of networks from a session's rounds so far, and the half-width of their scale. The half-widths are those of
@@ -164,8 +163,7 @@ pub(super) fn of_session<'a>(workloads: &'a [Workload], values: &RoundValues, se
         Some(Whole { whole: median(rounds(&workload.whole_key())?)?, sum, count: workload.keys().len() as f64 })
     };
     let wholes: Vec<Whole> = workloads.iter().filter_map(whole).collect();
-    let anchors = workloads.iter().filter(|w| matches!(w.role, Role::Network { anchor: true, .. })).count();
-    let scale = scale_half_width(scatter(&wholes), anchors) / by_all;
+    let scale = scale_half_width(scatter(&wholes), wholes.len()) / by_all;
     (Shares::new(workloads, known), scale)
 }
 

@@ -190,7 +190,7 @@ fn calibration(lut: &Lut) -> Statement {
          square). The 95 % intervals are ± {} for the relative error between networks and ± {} for the level of \
          another session.",
         c.scale,
-        count(c.anchors, "anchor network"),
+        count(c.networks, "measured network"),
         rough(c.leave_one_out),
         rough(c.shape_half_width),
         rough(c.level_half_width)

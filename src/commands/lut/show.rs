@@ -87,7 +87,7 @@ fn context(lut: &Lut) -> Result<(), Failure> {
     match &lut.context.calibration {
         Some(c) => {
             let left_out = rough(c.leave_one_out);
-            print(format!("calibration {:.4} from {} anchors, leave-one-out error {left_out}", c.scale, c.anchors))?;
+            print(format!("calibration {:.4} from {} networks, leave-one-out error {left_out}", c.scale, c.networks))?;
             let (shape, level) = (rough(c.shape_half_width), rough(c.level_half_width));
             if c.size_effect.is_some() {
                 print("estimates include the effect of a network's size")?;
