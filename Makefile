@@ -12,8 +12,9 @@ export PATH := $(PATH)$(if $(cargo_home),:$(cargo_home)/bin)
 
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 nasprof := $(target)/release/nasprof
-# What links libtorch; a plain `cargo test` leaves these out.
-torch := -p nasprof-torch -p nasprof-train -p nasprof-examples
+# The test programs that link libtorch; a plain `cargo test` leaves them out. They are picked by name and not by package: other
+# packages would mean other features of what all depend on, and most of it would be compiled once more.
+torch_tests := $(patsubst train/tests/%.rs,--test %,$(wildcard train/tests/*.rs))
 
 space := mobilenet-cifar10
 # `make quickstart ALLOW_NOISY=1` measures a busy machine; the rows say so, and it is another LUT.
@@ -101,7 +102,7 @@ test: setup tensorboard onnx onnxruntime ## Run all tests
 	@# The second part runs even if the first fails.
 	@code=0; set -x; \
 	NASPROF_TEST_TORCH_AGENT=$(target)/debug/nasprof-agent-torch cargo test --locked --no-fail-fast || code=$$?; \
-	cargo test --locked --no-fail-fast $(torch) --lib --examples --test '*' || code=$$?; \
+	cargo test --locked --no-fail-fast --workspace --lib --examples $(torch_tests) || code=$$?; \
 	exit $$code
 
 test-light: ## Run the tests that need no libtorch
@@ -110,7 +111,7 @@ test-light: ## Run the tests that need no libtorch
 lint: setup ## Check formatting and lints
 	cargo fmt --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	cargo clippy $(torch) --lib --bins --test '*' --locked -- -D warnings
+	cargo clippy --workspace --lib --bins $(torch_tests) --locked -- -D warnings
 
 deny: ## Check licences and sources of dependencies (cargo install cargo-deny)
 	cargo deny --locked check licenses bans sources

@@ -17,8 +17,8 @@ use super::request::{Measurement, Stage};
 use crate::journal::{Event, Mode, Role};
 use crate::protocol::{Device, DeviceError};
 
-/// Time to load a layer, and to visit it, as a fraction of its trial, including reports and the process's start. Measured on
-/// a 2-core virtual machine: a tenth. Used until the first session provides real durations.
+/// Time to load a layer, and to visit it, as a fraction of its trial, including reports and the process's start: measured on a
+/// 2-core virtual machine. Used until the first session provides real durations.
 const LOADING_PER_TRIAL: f64 = 0.03;
 const VISIT_PER_TRIAL: f64 = 0.03;
 
