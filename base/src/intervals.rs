@@ -6,14 +6,12 @@
 //! ([`crate::variances`]); groups that do not keep their own variance.
 
 use crate::statistics::{mean, standard_deviation, student_t_99};
-use crate::variances::common_variance;
+use crate::variances::lent_variance;
 
 /// Fewest values of an interval.
 const FEWEST_VALUES: usize = 8;
 /// Share of the values that is left out at either end.
 const TRIM: f64 = 0.2;
-/// Fewest groups that lend each other: fewer do not tell how alike they are.
-const FEWEST_GROUPS: usize = 20;
 
 /// A trimmed mean with its interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,9 +30,8 @@ pub struct MeanInterval {
 #[must_use]
 pub fn mean_intervals<'a>(groups: impl IntoIterator<Item = &'a [f64]>) -> Vec<Option<MeanInterval>> {
     let groups: Vec<Option<Trimmed>> = groups.into_iter().map(Trimmed::of).collect();
-    let own: Vec<(f64, usize)> =
-        groups.iter().flatten().filter(|group| group.variance > 0.0).map(|g| (g.variance, g.degrees)).collect();
-    let common = common_variance(&own).filter(|_| own.len() >= FEWEST_GROUPS);
+    let own: Vec<(f64, usize)> = groups.iter().flatten().map(|group| (group.variance, group.degrees)).collect();
+    let common = lent_variance(&own);
     groups.into_iter().map(|group| group.map(|group| group.interval(common))).collect()
 }
 

@@ -16,7 +16,7 @@ const BISECTIONS: u32 = 60;
 /// The common variance of groups and its degrees of freedom, from each group's variance and degrees of freedom. Groups
 /// whose values are all equal are left out; `None` if fewer than two groups are left.
 #[must_use]
-pub fn common_variance(groups: &[(f64, usize)]) -> Option<(f64, f64)> {
+fn common_variance(groups: &[(f64, usize)]) -> Option<(f64, f64)> {
     let told: Vec<(f64, f64)> = groups
         .iter()
         .filter(|(variance, n)| *variance > 0.0 && *n > 0)
@@ -30,6 +30,16 @@ pub fn common_variance(groups: &[(f64, usize)]) -> Option<(f64, f64)> {
     let (center, spread) = (mean(&logs)?, standard_deviation(&logs)?.powi(2) - by_chance);
     let half = if spread > 0.0 { trigamma_inverse(spread).min(MOST_DEGREES / 2.0) } else { MOST_DEGREES / 2.0 };
     Some(((center + digamma(half) - half.ln()).exp(), 2.0 * half))
+}
+
+/// Fewest groups that tell how alike they are.
+const FEWEST_GROUPS: usize = 20;
+
+/// [`common_variance`], if at least twenty groups have values that differ: fewer do not tell how much they should lend each other.
+#[must_use]
+pub fn lent_variance(groups: &[(f64, usize)]) -> Option<(f64, f64)> {
+    let told = groups.iter().filter(|(variance, n)| *variance > 0.0 && *n > 0).count();
+    (told >= FEWEST_GROUPS).then(|| common_variance(groups)).flatten()
 }
 
 /// Derivative of the digamma function, by recurrence and its asymptotic series.
@@ -85,6 +95,9 @@ mod tests {
     fn what_tells_nothing_is_left_out() {
         assert_eq!(common_variance(&[]), None);
         assert_eq!(common_variance(&[(0.0, 3), (1.0, 0), (1.0, 5)]), None);
+        let alike = [[(1.0, 5); 19].as_slice(), &[(0.0, 5)]].concat();
+        assert_eq!(lent_variance(&alike), None);
+        assert_eq!(lent_variance(&[alike.as_slice(), &[(1.0, 5)]].concat()), common_variance(&[(1.0, 5); 20]));
         assert!((trigamma(1.0) - std::f64::consts::PI.powi(2) / 6.0).abs() < 1e-9);
         assert!((trigamma_inverse(trigamma(3.7)) - 3.7).abs() < 1e-9);
     }

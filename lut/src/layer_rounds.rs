@@ -13,9 +13,7 @@ use crate::{Observations, SessionObservations};
 pub(crate) struct LayerRounds {
     /// Nanoseconds, by session; sessions without the layer are left out.
     pub(crate) by_session: Vec<Vec<f64>>,
-    /// All of them.
-    pub(crate) all: Vec<f64>,
-    /// The logarithm of their trimmed mean; `None` below eight rounds.
+    /// The logarithm of the trimmed mean of all sessions; `None` below eight rounds.
     pub(crate) interval: Option<MeanInterval>,
 }
 
@@ -29,8 +27,8 @@ impl LayerRounds {
         let by_session: Vec<(&LayerKey, Vec<Vec<f64>>)> = keys.map(|key| (key, levels.rounds(key, values))).collect();
         let all: Vec<Vec<f64>> = by_session.iter().map(|(_, rounds)| rounds.concat()).collect();
         let intervals = round_intervals(all.iter().map(Vec::as_slice));
-        let layers = by_session.into_iter().zip(all).zip(intervals);
-        layers.map(|(((key, by_session), all), interval)| (key, Self { by_session, all, interval })).collect()
+        let layers = by_session.into_iter().zip(intervals);
+        layers.map(|((key, by_session), interval)| (key, Self { by_session, interval })).collect()
     }
 }
 

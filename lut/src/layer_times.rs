@@ -62,7 +62,7 @@ pub(crate) fn times(
     let sessions_ns: Vec<f64> = seen.iter().filter_map(|(_, own)| own.value()).collect();
     let times = Times {
         mean_ns: mean(&sessions_ns)?,
-        median_ns: Some(median(&rounds.all)?),
+        median_ns: Some(median(&rounds.by_session.concat())?),
         min_ns: Some(quantile(&samples, 0.0)?),
         p10_ns: Some(quantile(&samples, 0.10)?),
         p25_ns: Some(quantile(&samples, 0.25)?),

@@ -1,7 +1,7 @@
 //! The uncertainty of a mean of few values, with a prior for their variance.
 
 use nasprof_base::statistics::{standard_deviation, student_t_95};
-use nasprof_base::variances::common_variance;
+use nasprof_base::variances::lent_variance;
 
 /// A standard deviation seen elsewhere, with its weight in degrees of freedom.
 #[derive(Debug, Clone, Copy)]
@@ -12,10 +12,9 @@ pub(crate) struct VariancePrior {
     pub(crate) degrees: usize,
 }
 
-/// The degrees of freedom that the variance within few groups counts for when a single group's variance is estimated,
+/// The degrees of freedom that the variance within few groups counts for when a single group's variance is estimated. Many
+/// groups show themselves how alike they are.
 const POOLED_DEGREES: usize = 4;
-/// … and the number of groups from which the groups themselves show how alike they are.
-const TOLD_BY_GROUPS: usize = 20;
 
 impl VariancePrior {
     /// The common variance of groups of like values, around each group's own mean; `None` if no group has two values.
@@ -23,9 +22,7 @@ impl VariancePrior {
     pub(crate) fn within<'a>(groups: impl Iterator<Item = &'a [f64]>) -> Option<Self> {
         let squares = |values: &[f64]| Some((standard_deviation(values)?.powi(2), values.len() - 1));
         let groups: Vec<(f64, usize)> = groups.filter_map(squares).filter(|(_, n)| *n > 0).collect();
-        if groups.iter().filter(|(variance, _)| *variance > 0.0).count() >= TOLD_BY_GROUPS
-            && let Some((variance, degrees)) = common_variance(&groups)
-        {
+        if let Some((variance, degrees)) = lent_variance(&groups) {
             return Some(Self { sd: variance.sqrt(), degrees: (degrees.round() as usize).max(1) });
         }
         let (sum, degrees) =
