@@ -118,3 +118,46 @@ fn levels(anchors: &[Anchor], of: fn(&Anchor) -> &Vec<f64>) -> Option<Vec<f64>> 
     let level = |s: usize| mean(&anchors.iter().filter_map(|a| Some(of(a).get(s)?.ln())).collect::<Vec<_>>());
     (0..sessions).map(level).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use nasprof_graph::Arch;
+
+    use super::*;
+
+    fn fit(left_out: &[f64]) -> Calibration {
+        // Four anchors that took 20 % longer than the sum of their layers.
+        let anchor = |i: u16| Anchor {
+            arch: Arch(vec![i]),
+            sessions_ns: vec![1.2e6, 1.2e6],
+            level_sessions_ns: vec![1.2e6; 3],
+            sum_ns: 1e6,
+            layers: 10,
+            energy: None,
+            layers_energy_mj: None,
+        };
+        let form = Form { reuse_bandwidth: None, size_effect: None, layer_ns: 0.0 };
+        let anchors: Vec<Anchor> = (0..4).map(anchor).collect();
+        Calibration::fit(&anchors, left_out, form, FIXED_CLOCKS, 0.0).unwrap()
+    }
+
+    #[test]
+    fn the_factor_is_of_all_networks_that_were_timed_whole() {
+        let of_anchors = [1.2_f64.ln(); 4];
+        let others: Vec<f64> = (0..36).map(|i| if i % 2 == 0 { 1.01_f64.ln() } else { 0.99_f64.ln() }).collect();
+        let all = fit(&[of_anchors.as_slice(), &others].concat());
+        assert_eq!(all.networks, 40);
+        assert!((all.scale / 1.2_f64.powf(0.1) - 1.0).abs() < 1e-3, "{all:?}");
+        // Control: of the anchors alone it would be theirs.
+        assert!((fit(&of_anchors).scale / 1.2 - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_calibration_of_an_older_version_is_read() {
+        let new = serde_json::to_value(fit(&[0.1; 8])).unwrap();
+        let mut old = new.as_object().unwrap().clone();
+        let count = old.remove("networks").unwrap();
+        old.insert("anchors".to_owned(), count);
+        assert_eq!(serde_json::from_value::<Calibration>(old.into()).unwrap(), fit(&[0.1; 8]));
+    }
+}
