@@ -1,6 +1,7 @@
 //! Predicts a network from the LUT: prune, look up, sum, calibrate, and compute the interval.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use nasprof_base::statistics::mean;
 use nasprof_graph::{Arch, LayerKey, LoweredLayer, LoweredNetwork};
@@ -14,6 +15,7 @@ use crate::interpolate::Interpolator;
 use crate::memory::LayerMemory;
 use crate::queued::LaunchedLayer;
 use crate::reuse::{ReuseCurve, time_at};
+use crate::reuse_table::ReuseTable;
 use crate::{Anchor, CurrentLevel, Flag, Lut, Row, SizeEffect, TimingCalibration};
 
 /// Predicts networks from one LUT.
@@ -202,13 +204,14 @@ impl<'a> Estimator<'a> {
         self.lut.context.calibration.as_ref().filter(|_| self.timing.is_none())?.size_effect.as_ref()
     }
 
-    /// The occurrences of a layer that was measured, at any distance, in milliseconds at a usual size.
+    /// A layer that was measured, at any distance, in milliseconds at a usual size. Tabulates the distances.
     pub(crate) fn layer_at(&self, key: &LayerKey) -> Option<LayerAt> {
         let times = self.rows.get(key)?.times.as_ref()?;
         let bandwidth = self.lut.context.calibration.as_ref().and_then(|c| c.reuse_bandwidth);
-        let curve = bandwidth.and_then(|bandwidth| Some((ReuseCurve::new(&times.reuse)?, bandwidth)));
+        let table = |bandwidth| Some(Arc::new(ReuseTable::new(ReuseCurve::new(&times.reuse)?, bandwidth)));
         let (layer_ns, ms_per_ns) = (self.layer_ns, self.scale / 1e6);
-        Some(LayerAt { mean_ms: (times.mean_ns + layer_ns) * ms_per_ns, curve, layer_ns, ms_per_ns })
+        let by_distance = bandwidth.and_then(table);
+        Some(LayerAt { mean_ms: (times.mean_ns + layer_ns) * ms_per_ns, by_distance, layer_ns, ms_per_ns })
     }
 
     /// Predicts a network that is already as the runtime executes it.
@@ -307,7 +310,7 @@ pub(crate) struct LayerAt {
     /// The mean over all occurrences.
     pub(crate) mean_ms: f64,
     /// Absent if the distance predicts nothing.
-    curve: Option<(ReuseCurve, f64)>,
+    by_distance: Option<Arc<ReuseTable>>,
     layer_ns: f64,
     ms_per_ns: f64,
 }
@@ -315,8 +318,8 @@ pub(crate) struct LayerAt {
 impl LayerAt {
     /// Milliseconds at a distance.
     pub(crate) fn ms(&self, reuse_bytes: u64) -> f64 {
-        match &self.curve {
-            Some((curve, bandwidth)) => (curve.time_at(reuse_bytes, *bandwidth) + self.layer_ns) * self.ms_per_ns,
+        match &self.by_distance {
+            Some(table) => (table.time_at(reuse_bytes) + self.layer_ns) * self.ms_per_ns,
             None => self.mean_ms,
         }
     }

@@ -36,6 +36,7 @@ mod parts;
 mod queued;
 mod records;
 mod reuse;
+mod reuse_table;
 mod row;
 mod session_facts;
 mod sessions;

@@ -1,6 +1,8 @@
 //! Spaces in which the cost of a choice depends on other choices, and LUTs in which the place of a layer matters: finds
 //! and sums the layers of each architecture.
 
+use std::collections::HashMap;
+
 use nasprof_graph::expectation::keys_that_can_run;
 use nasprof_graph::passes::SelectError;
 use nasprof_graph::selector::{SelectedCosts, Selector};
@@ -51,13 +53,15 @@ impl SelectedLayers {
         }
         let mut layers = Vec::new();
         let mut launched = Vec::new();
+        // Nodes with the same layer share its table of distances.
+        let mut known: HashMap<LayerKey, Option<LayerAt>> = HashMap::new();
         for node in graph.nodes() {
             let inputs = graph.input_shapes(node);
             let operands = if node.op == Op::Add { 0..=inputs.len() } else { inputs.len()..=inputs.len() };
             for operands in operands {
                 let key = LayerKey::new(&node.op, &inputs[..operands]);
-                layers.push(estimator.layer_at(&key));
                 launched.push(estimator.launched_layer(&key));
+                layers.push(known.entry(key).or_insert_with_key(|key| estimator.layer_at(key)).clone());
             }
         }
         Some(Self {
