@@ -22,10 +22,13 @@ fn a_budget_that_is_too_short_is_refused_at_once_and_leaves_nothing() {
 fn the_summary_says_how_well_networks_and_layers_are_known() {
     let folder = Folder::new();
     let said = folder.ok(MEASURE);
-    assert!(said.contains("; networks ± ") && said.contains(" in the median, 0 of "), "{said}");
+    assert!(said.contains("; estimates ± ") && said.contains(" in the median, 0 of "), "{said}");
     let shown = folder.ok("lut show a.parquet");
     assert!(shown.contains("sum of layers") && shown.contains("timed run") && shown.contains("plain run"), "{shown}");
-    assert!(shown.contains("networks ± "), "{shown}");
+    assert!(shown.contains("estimates ± ") && shown.contains("sums of layers measured to ± "), "{shown}");
+    assert!(!shown.contains("one session"), "{shown}");
+    let alone = folder.ok("measure --device synthetic:quiet --space small.toml -o one.parquet --sessions 1");
+    assert!(alone.contains("; one session: without the differences between processes"), "{alone}");
     let line = "measure --device synthetic:quiet --space small.toml -o b.parquet --seed 3 --json";
     let json: Value = serde_json::from_str(&folder.ok(line)).unwrap();
     let width = json["precision"]["networks"].as_f64().unwrap();

@@ -4,6 +4,7 @@
 
 mod batch;
 mod caches;
+mod coverage;
 mod expected;
 mod gpu;
 mod import;

@@ -19,12 +19,13 @@ const ONE_WEAK_IN: usize = 20;
 /// Minimum number of workloads visited in a round.
 const FEWEST_VISITED: usize = 4;
 
-/// The precision of networks and rows, without the level.
+/// The precision of the measurement of networks and rows, without the level. It is not the error of an estimate, which also
+/// depends on how well a network is the sum of its layers.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Precision {
-    /// Relative half-width (95 %) of the shape of the sampled networks: nine of ten networks do not exceed it. It combines
-    /// the intervals of their rows and of the calibration's scale. Absent if unknown.
+    /// Relative half-width (95 %) of the scaled sums of layers of the sampled networks: nine of ten networks do not exceed
+    /// it. It combines the intervals of their rows and of the calibration's scale. Absent if unknown.
     pub networks: Option<f64>,
     /// Median of the rows' half-widths; absent if half of them are unknown.
     pub rows: Option<f64>,

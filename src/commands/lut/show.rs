@@ -67,8 +67,8 @@ fn context(lut: &Lut) -> Result<(), Failure> {
             print(line)?;
         }
     }
-    if let Some(precision) = &lut.context.precision {
-        print(known(precision))?;
+    if let Some(known) = known(lut) {
+        print(known)?;
     }
     match lut.whole_networks().collect::<Vec<_>>()[..] {
         [] => {}

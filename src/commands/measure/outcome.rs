@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nasprof_base::text::rough;
 use nasprof_lut::{Flag, Lut, Row};
-use nasprof_profiler::engine::{Precision, ROW_WIDTH};
+use nasprof_profiler::engine::ROW_WIDTH;
 use serde_json::json;
 
 use super::super::{path_text, print, print_json};
@@ -50,16 +50,27 @@ impl Outcome {
 /// The result in one line.
 pub(super) fn in_words(path: &Path, lut: &Lut) -> String {
     let (path, rows, failed) = (path.display(), lut.rows.len(), failed(lut));
-    let known = lut.context.precision.map_or_else(|| wide(lut), |precision| known(&precision));
+    let known = known(lut).unwrap_or_else(|| wide(lut));
     format!("{path}: {rows} layers, {failed} failed; {known}")
 }
 
-/// The precision of networks and layers, as text.
-pub(in super::super) fn known(precision: &Precision) -> String {
+/// The error of estimates, and how precisely networks and layers were measured; `None` if no networks were sampled. More
+/// rounds improve only the measurement; an estimate can still be wrong because a network is not the sum of its layers.
+pub(in super::super) fn known(lut: &Lut) -> Option<String> {
+    let precision = lut.context.precision?;
     let width = |width: Option<f64>| width.map_or_else(|| "unknown".to_owned(), |width| format!("± {}", rough(width)));
+    let estimates = match &lut.context.calibration {
+        Some(calibration) => format!("estimates ± {}", rough(calibration.shape_half_width)),
+        None => "estimates are not calibrated".to_owned(),
+    };
     let (networks, rows) = (width(precision.networks), width(precision.rows));
-    format!("networks {networks}, layers {rows} in the median, {} of {} weak", precision.weak, precision.of)
+    let weak = format!("{} of {} weak", precision.weak, precision.of);
+    let alone = if lut.context.sessions.len() == 1 { ONE_SESSION } else { "" };
+    Some(format!("{estimates}; sums of layers measured to {networks}, layers to {rows} in the median, {weak}{alone}"))
 }
+
+/// Layers differ between processes by more than rounds within one can show.
+const ONE_SESSION: &str = "; one session: without the differences between processes";
 
 /// The same if no networks were sampled.
 fn wide(lut: &Lut) -> String {
