@@ -39,7 +39,7 @@ pub(crate) fn folder_hint(error: &FolderError) -> Option<&'static str> {
         }
         FolderError::Occupied { .. }
         | FolderError::OtherExperiment { .. }
-        | FolderError::OtherLut { .. }
+        | FolderError::OtherInput { .. }
         | FolderError::OtherData { .. }
         | FolderError::Format { .. } => "name another folder with -o, or start again with --overwrite",
     })
