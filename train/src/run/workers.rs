@@ -11,9 +11,10 @@ use std::sync::mpsc::{Sender, channel};
 use nasprof_search::config::Compute;
 use nasprof_search::events::RunEvent;
 use nasprof_search::job::{Job, Task};
-use nasprof_torch::cuda::{System, ThisProcess};
+use nasprof_torch::cuda::ThisProcess;
 
 use crate::error::SearchError;
+use crate::place::shared_gpus;
 
 /// Number of processes that may die on one network before the search fails.
 const MOST_DEATHS: u32 = 3;
@@ -152,10 +153,10 @@ fn start(job: &Job, number: usize, sender: &Sender<(usize, Said)>) -> Result<Chi
     Ok(child)
 }
 
-/// The number of GPUs to share; 0 unless the jobs have `compute = "auto"`.
+/// The number of GPUs that the processes share.
 fn gpus(jobs: &[Job]) -> u32 {
-    let compute = jobs.first().and_then(|job| job.experiment.training.as_ref()).map(|training| training.compute);
-    if compute == Some(Compute::Auto) { ThisProcess.gpus().unwrap_or(0) } else { 0 }
+    let training = jobs.first().and_then(|job| job.experiment.training.as_ref());
+    training.map_or(0, |training| shared_gpus(training.compute, &ThisProcess))
 }
 
 /// The job with the GPU of its slot, if there are several GPUs.
