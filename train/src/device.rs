@@ -53,6 +53,15 @@ pub(crate) fn upload(tensor: &Tensor, device: Device) -> Result<Tensor, TchError
 /// The values of some vectors, read in one copy.
 pub(crate) fn rows(vectors: &[Tensor]) -> Result<Vec<Vec<f64>>, TchError> {
     if vectors.is_empty() {
+/// A copy in memory of its own, with the same layout; autograd does not record it. Unlike `Tensor::copy`, which panics, it
+/// reports a GPU that no longer works.
+pub(crate) fn copied(tensor: &Tensor) -> Result<Tensor, TchError> {
+    let tensor = tensor.f_detach()?;
+    let mut copy = tensor.f_empty_like()?;
+    copy.f_copy_(&tensor)?;
+    Ok(copy)
+}
+
         return Ok(Vec::new());
     }
     let flat = Tensor::f_cat(vectors, 0)?.f_to_device(Device::Cpu)?.f_to_kind(tch::Kind::Double)?;

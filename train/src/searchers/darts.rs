@@ -9,7 +9,7 @@ use tch::{Kind, Tensor};
 
 use super::{ArchStep, Searcher};
 use crate::batch::{Gradients, MiniBatch, add};
-use crate::device::rows;
+use crate::device::{copied, rows};
 use crate::error::SearchError;
 use crate::loss::Tally;
 use crate::optimizer::{add_to_all, copy_to_all};
@@ -100,7 +100,7 @@ impl Darts {
         let rate = session.learning_rate();
         let step = gradients(session, train, true)?.weights;
         let touched: Vec<Tensor> = step.keys().map(|&i| weight(session, i)).collect();
-        let kept: Vec<Tensor> = touched.iter().map(|weight| weight.detach().copy()).collect();
+        let kept: Vec<Tensor> = touched.iter().map(copied).collect::<Result<_, _>>()?;
         let moved = |direction: &Gradients, by: f64| -> Result<(), SearchError> {
             let (weights, gradients): (Vec<_>, Vec<_>) =
                 direction.iter().map(|(&i, gradient)| (weight(session, i), gradient.shallow_clone())).unzip();
