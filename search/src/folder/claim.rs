@@ -34,7 +34,8 @@ pub enum Claim {
 }
 
 /// Decides whether a search or a training with checkpoints may run in a folder. A finished run can be extended if only
-/// `training.epochs` differs and is larger. `training.compute` and `training.processes` may always differ.
+/// `training.epochs` differs and is larger. `training.compute`, `processes` and `cuda_graphs`, and `tf32` or `float32` as
+/// `precision`, may always differ.
 ///
 /// # Errors
 /// A folder that holds a run, if `existing` refuses it; a run of another experiment (the error lists the keys); a missing,
