@@ -151,3 +151,9 @@ fn what_is_wrong_with_a_search_is_said_before_anything_is_written() {
     assert_ne!(folder.read("run/result.json"), before);
     assert_eq!(folder.read("run/notes.txt"), b"mine");
 }
+    // A report shows only what the run wrote.
+    folder.ok("report run -o run.html");
+    let result = String::from_utf8(folder.read("run/result.json")).unwrap();
+    fs::write(folder.path("run/result.json"), result.replacen("\"seed\": 3", "\"seed\": 2", 1)).unwrap();
+    let altered = folder.fails("report run -o run.html", 2, "result.json: was altered or damaged");
+    assert!(altered.stderr.contains("hint: restore the file; `sha256sum --check"), "{}", altered.stderr);
