@@ -154,3 +154,5 @@ fn experiments_that_make_no_sense() {
     }
     assert!(!setting.path("run").exists());
 }
+        ("rungs = [1]", "rungs = [1, 9]", "key `searcher.rungs`: 9 is not below the 3 epochs of a full training"),
+        ("rungs = [1]", "rungs = [3]", "key `searcher.rungs`: 3 is not below the 3 epochs of a full training"),

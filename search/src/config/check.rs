@@ -180,6 +180,21 @@ fn check_paths(experiment: &Experiment, searcher: &Searcher) -> Result<(), Confi
         let problem = format!("{after} is not below the {} epochs of the run", training.all_epochs());
         return Err(ConfigError::key("searcher.split_after", problem));
     }
+    if let (Searcher::Darts { stop_at_skips: Some(_), .. }, Some(training)) = (searcher, &experiment.training)
+        && training.epochs <= LASTING_EPOCHS
+    {
+        let problem = format!(
+            "never stops {} epochs: skip connections have to last {LASTING_EPOCHS}, and then some epochs must be left",
+            training.epochs
+        );
+        return Err(ConfigError::key("searcher.stop_at_skips", problem));
+    }
+    if let (Searcher::Staged { rungs: Some(rungs), .. }, Some(training)) = (searcher, &experiment.training)
+        && let Some(rung) = rungs.iter().find(|&&rung| rung >= training.epochs)
+    {
+        let problem = format!("{rung} is not below the {} epochs of a full training", training.epochs);
+        return Err(ConfigError::key("searcher.rungs", problem));
+    }
     let limits = |kind| matches!(kind, RegularizerKind::Reject | RegularizerKind::Constraint);
     match searcher {
         Searcher::Fairnas { paths: Paths::WithinBudget, .. }
