@@ -2,7 +2,7 @@
 
 use nasprof_base::suggest;
 
-use super::{ConfigError, Experiment, Optimizer, Paths, RegularizerKind, Searcher};
+use super::{ConfigError, Experiment, LASTING_EPOCHS, Optimizer, Paths, RegularizerKind, Searcher};
 
 /// Most architectures scored by counts and LUTs: some seconds each 100,000, and about a kilobyte of memory each.
 const MOST_BY_COST: u32 = 1_000_000;
@@ -172,7 +172,7 @@ fn check_searcher(searcher: &Searcher) -> Result<(), ConfigError> {
     }
 }
 
-/// Paths within a budget need a budget, and a supernet splits before the end of the run.
+/// Paths within a budget need a budget, and what happens after some epochs happens before the end of the run.
 fn check_paths(experiment: &Experiment, searcher: &Searcher) -> Result<(), ConfigError> {
     if let (Searcher::Fairnas { split_after: Some(after), .. }, Some(training)) = (searcher, &experiment.training)
         && *after >= training.all_epochs()
