@@ -67,6 +67,46 @@ fn a_killed_search_goes_on_and_ends_alike() {
 fn each_method_keeps_to_its_cost() {
     let setting = Setting::new();
     for (kind, epochs, networks) in [
+/// Each line has its own checksum, which does not show that a line is missing or elsewhere: the epochs of a network do.
+#[test]
+fn lines_of_the_journal_that_are_lost_or_moved_are_noticed() {
+    let setting = Setting::new();
+    let text = text(&setting, STAGED);
+    succeeds(&setting.job("run", &text, false));
+    let (folder, whole) = (setting.path("run"), remains(&setting.path("run")));
+    let journal = folder.join("trials.jsonl");
+    let kept = fs::read_to_string(&journal).unwrap();
+    let lines: Vec<&str> = kept.lines().collect();
+    let of = |name: &str| lines.iter().position(|line| line.contains(name)).unwrap();
+    let winner = lines.iter().find_map(|line| line.split("checkpoint/").nth(1)?.split_once("-epoch-00003")).unwrap().0;
+    let epochs = [1, 2, 3].map(|epoch| of(&format!("{winner}-epoch-{epoch:05}")));
+    let scored: Vec<usize> = (0..lines.len()).filter(|&i| lines[i].contains("{\"scores\":")).collect();
+    // What stands in the journal, and the line that is refused; `None` for the controls, which give the same result.
+    let without = |at: usize| (0..lines.len()).filter(|&i| i != at).collect::<Vec<_>>();
+    let swapped = |a: usize, b: usize| {
+        let mut order: Vec<usize> = (0..lines.len()).collect();
+        order.swap(a, b);
+        order
+    };
+    for (order, refused) in [
+        (swapped(epochs[1], epochs[2]), Some(epochs[1])),
+        (without(epochs[1]), Some(epochs[2] - 1)),
+        (without(0), Some(0)),
+        (swapped(scored[0], scored[1]), None),
+        ((0..lines.len()).collect(), None),
+    ] {
+        fs::write(&journal, order.iter().map(|&i| format!("{}\n", lines[i])).collect::<String>()).unwrap();
+        let _ = fs::remove_file(folder.join("run.sha256"));
+        match refused {
+            Some(line) => fails(&setting.job("run", &text, true), &format!("trials.jsonl: line {}: ", line + 1)),
+            None => {
+                succeeds(&setting.job("run", &text, true));
+                assert!(remains(&folder) == whole);
+            }
+        }
+    }
+}
+
         // Eight networks of one epoch, and two of them go on to the third.
         (STAGED, 12, 8),
         ("[searcher]\nkind = \"trained-random\"\ntrainings = 2", 6, 2),

@@ -5,15 +5,17 @@
 //! continues with the first one that the journal lacks.
 
 mod events;
+mod learn;
 mod processes;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use nasprof_graph::Arch;
 use nasprof_search::config::Plan;
 use nasprof_search::events::{RunEvent, Step};
-use nasprof_search::folder::{FolderError, Part};
+use nasprof_search::folder::Part;
 use nasprof_search::methods::{Fault, Progress as Trained, Trainings};
 use nasprof_search::trials::{Journal, Trial};
 use tch::{Device, Tensor};
@@ -39,6 +41,9 @@ pub(super) struct Trials<'a> {
     /// The numbers of the networks whose training has begun, from 1. They name the checkpoints.
     begun: HashMap<Arch, usize>,
     progress: Progress,
+    started: Instant,
+    /// Duration of the search before it was resumed.
+    seconds_before: f64,
     emit: &'a mut dyn FnMut(RunEvent),
 }
 
@@ -93,38 +98,10 @@ impl<'a> Trials<'a> {
             known: HashMap::new(),
             begun: HashMap::new(),
             progress: Progress::new(1),
+            started: Instant::now(),
+            seconds_before: 0.0,
             emit,
         })
-    }
-
-    /// Reads the events of a journal, which must belong to this space and to images with this digest. Returns the number of
-    /// epochs.
-    fn learn(&mut self, events: Vec<Event>, digest: &str) -> Result<u64, SearchError> {
-        let path = self.folder.join(JOURNAL);
-        let identity = self.plan.space.graph.identity();
-        let mut done = 0;
-        for event in events {
-            match event {
-                Event::Of { space, .. } if !identity.is(&space) => {
-                    return Err(SearchError::checkpoint(&path, "belongs to another space"));
-                }
-                Event::Of { images, .. } if images != digest => return Err(FolderError::OtherData { path }.into()),
-                Event::Of { .. } => {}
-                Event::Scores { arch, scores } => self.known.entry(arch).or_default().scores = Some(scores),
-                Event::Epoch { arch, number, epoch, checkpoint } => {
-                    self.number(&arch, number);
-                    let network = self.known.entry(arch).or_default();
-                    network.epochs.push(epoch);
-                    network.checkpoint = Some(checkpoint);
-                    done += 1;
-                }
-                Event::Failed { arch, number, .. } => {
-                    self.number(&arch, number);
-                    self.known.entry(arch).or_default().failed = true;
-                }
-            }
-        }
-        Ok(done)
     }
 
     /// The number of a network; a new network gets the `given` number or the next free one.
@@ -148,6 +125,16 @@ impl<'a> Trials<'a> {
                 Ok(())
             }
         }
+    }
+
+    /// Duration of the search so far in seconds, summed over its parts if it was resumed.
+    pub(super) fn seconds(&self) -> f64 {
+        self.seconds_before + self.started.elapsed().as_secs_f64()
+    }
+
+    /// Trained epochs, summed over all networks.
+    pub(super) fn epochs_trained(&self) -> u64 {
+        self.known.values().map(|known| known.epochs.len() as u64).sum()
     }
 
     /// The checkpoint of a network after its last epoch, relative to the run folder.
@@ -228,21 +215,25 @@ impl<'a> Trials<'a> {
         let (optimizer_steps, optimizer_updates, own) = training.single.optimizer.state();
         let mut tensors = training.single.weights();
         tensors.extend(own.into_iter().map(|(name, tensor)| (format!("weights/{name}"), tensor)));
-        let file = format!("checkpoint/network-{number:05}-epoch-{epoch:05}.safetensors");
+        let file = checkpoint_of(number, epoch);
         write_tensors(&self.folder.join(&file), &tensors)?;
         let tensors = Part::of(&self.folder, &file)?;
         let loss_scale = training.single.numerics.state();
         let checkpoint = Checkpoint { tensors, optimizer_steps, optimizer_updates, loss_scale };
-        self.record(Event::Epoch { arch: arch.clone(), number: Some(number), epoch: done, checkpoint })
+        self.record(Event::Epoch { arch: arch.clone(), number: Some(number), epoch: done, checkpoint, seconds: 0.0 })
     }
 
     /// Records an event of a training and reports it.
-    fn record(&mut self, event: Event) -> Result<(), SearchError> {
+    fn record(&mut self, mut event: Event) -> Result<(), SearchError> {
+        if let Event::Epoch { seconds, .. } = &mut event {
+            // A worker process knows only its own time.
+            *seconds = self.seconds();
+        }
         self.append(&event)?;
         let all = self.settings.training.epochs;
         let keeps = self.journal.is_some();
         match event {
-            Event::Epoch { arch, number, epoch, checkpoint } => {
+            Event::Epoch { arch, number, epoch, checkpoint, .. } => {
                 let network = self.known.entry(arch).or_default();
                 let (count, loss) = (network.epochs.len() + 1, epoch.train_loss);
                 let (number, valid) = (number.unwrap_or(0), epoch.valid_accuracy.unwrap_or(0.0));
@@ -280,6 +271,11 @@ impl<'a> Trials<'a> {
         }
         Ok(self.known.get(arch).and_then(|known| known.scores.as_ref()?.get(name).copied()))
     }
+}
+
+/// The file of a network's tensors after an epoch, relative to the run folder.
+fn checkpoint_of(number: usize, epoch: u32) -> String {
+    format!("checkpoint/network-{number:05}-epoch-{epoch:05}.safetensors")
 }
 
 impl Trainings for Trials<'_> {

@@ -26,6 +26,9 @@ pub(super) enum Event {
         number: Option<usize>,
         epoch: Epoch,
         checkpoint: Checkpoint,
+        /// Duration of the search until then, summed over its parts if it was resumed. Journals of earlier versions lack it.
+        #[serde(default)]
+        seconds: f64,
     },
     /// A failed training.
     Failed {
