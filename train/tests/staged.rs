@@ -52,7 +52,12 @@ fn a_killed_search_goes_on_and_ends_alike() {
         kills += usize::from(!child.wait().unwrap().success());
     }
     assert!(kills > 1, "it was always faster than the kill");
+    // The time of all parts counts.
+    let journal = fs::read_to_string(setting.path("run/trials.jsonl")).unwrap();
+    let last = journal.lines().rev().find_map(|line| line.split("\"seconds\":").nth(1)?.split([',', '}']).next());
+    let before: f64 = last.unwrap().parse().unwrap();
     succeeds(&setting.job("run", &text, true));
+    assert!(before > 0.0 && RunResult::read(&setting.path("run")).unwrap().seconds > before);
     assert!(remains(&setting.path("run")) == whole);
     // A finished one is told as it is.
     succeeds(&setting.job("run", &text, true));
@@ -62,11 +67,6 @@ fn a_killed_search_goes_on_and_ends_alike() {
     assert!(remains(&setting.path("seed")).0 != whole.0);
 }
 
-/// The candidates, as the search keeps them: how many have each fate.
-#[test]
-fn each_method_keeps_to_its_cost() {
-    let setting = Setting::new();
-    for (kind, epochs, networks) in [
 /// Each line has its own checksum, which does not show that a line is missing or elsewhere: the epochs of a network do.
 #[test]
 fn lines_of_the_journal_that_are_lost_or_moved_are_noticed() {
@@ -107,6 +107,11 @@ fn lines_of_the_journal_that_are_lost_or_moved_are_noticed() {
     }
 }
 
+/// The candidates, as the search keeps them: how many have each fate.
+#[test]
+fn each_method_keeps_to_its_cost() {
+    let setting = Setting::new();
+    for (kind, epochs, networks) in [
         // Eight networks of one epoch, and two of them go on to the third.
         (STAGED, 12, 8),
         ("[searcher]\nkind = \"trained-random\"\ntrainings = 2", 6, 2),
@@ -124,6 +129,15 @@ fn lines_of_the_journal_that_are_lost_or_moved_are_noticed() {
             result.accuracy_of
         );
         assert!(result.arch.is_some() && result.feasible);
+        // The best of one is not chosen; the best of several is, on these very images.
+        let chosen = format!(", chosen among {} by ", if kind == STAGED { 2 } else { epochs / 3 });
+        assert!(
+            result.accuracy_of.contains(&chosen) && result.accuracy_of.contains("optimistic"),
+            "{}",
+            result.accuracy_of
+        );
+        let spent = result.spent.unwrap();
+        assert_eq!((spent.epochs, spent.trainings), (epochs as u64, epochs as f64 / 3.0), "{kind}");
         // Only the last checkpoint of each network is kept.
         let kept = fs::read_dir(setting.path(&run).join("checkpoint")).unwrap().count();
         assert_eq!(kept, networks, "{kind}");
@@ -184,6 +198,8 @@ fn experiments_that_make_no_sense() {
     for (from, to, naming) in [
         ("trainings = 4", "trainings = 0.5", "key `searcher.trainings`: 0.5 is not in 1 to"),
         ("rungs = [1]", "rungs = [2, 1]", "key `searcher.rungs`: the epochs must be at least 1"),
+        ("rungs = [1]", "rungs = [1, 9]", "key `searcher.rungs`: 9 is not below the 3 epochs of a full training"),
+        ("rungs = [1]", "rungs = [3]", "key `searcher.rungs`: 3 is not below the 3 epochs of a full training"),
         ("\"naswot\"", "\"naswto\"", "key `searcher.scores.1`: no score `naswto` (did you mean `naswot`?)"),
         ("\"naswot\"", "\"macs\"", "key `searcher.scores.1`: `macs` is listed twice"),
         ("epochs = 3", "epochs = 3\nwarm_up_epochs = 1", "key `training.warm_up_epochs`: "),
@@ -194,5 +210,3 @@ fn experiments_that_make_no_sense() {
     }
     assert!(!setting.path("run").exists());
 }
-        ("rungs = [1]", "rungs = [1, 9]", "key `searcher.rungs`: 9 is not below the 3 epochs of a full training"),
-        ("rungs = [1]", "rungs = [3]", "key `searcher.rungs`: 3 is not below the 3 epochs of a full training"),

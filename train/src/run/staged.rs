@@ -9,14 +9,13 @@ use nasprof_search::config::{ConfigError, FinalChoice, LoadedRegularizer, Plan, 
 use nasprof_search::events::RunEvent;
 use nasprof_search::evolution::Budget;
 use nasprof_search::folder::{Claim, finished};
-use nasprof_search::job::{Epochs, Job, QuantityResult, RunResult};
-use nasprof_search::methods::{self, Candidate, Fate, Fault, Method, Networks, write_candidates};
+use nasprof_search::job::{Epochs, Job, QuantityResult, RunResult, Spent};
+use nasprof_search::methods::{self, Candidate, Fate, Fault, Method, MethodError, Networks, write_candidates};
 use nasprof_search::winner::Latency;
 use rand_chacha::ChaCha8Rng;
 
 use super::compute::{check_replay, computed_on, place};
 use super::folder::Folder;
-use super::progress::Progress;
 use super::single::Settings;
 use super::trials::Trials;
 use crate::error::SearchError;
@@ -83,7 +82,6 @@ pub(super) fn search(
     }
     let epochs = Epochs { all, warm_up: 0, after_warm_up: all, extended_from: Vec::new() };
     let path = folder.path().to_owned();
-    let timed = Progress::new(1);
     let budget = Budget::new(&plan.space, &plan.regularizers, |_: &LoadedRegularizer| 1.0)?;
     let limit = (cost * f64::from(all)) as u64;
     folder.begin(claim, experiment, &epochs, emit)?;
@@ -91,7 +89,7 @@ pub(super) fn search(
     let mut trials = Trials::open(plan, &path, device, limit, emit)?;
     let mut within = Within { plan, budget: &budget, known: HashMap::new() };
     let found = methods::search(&method, &mut within, &mut trials, cost, experiment.seed);
-    let mut found = found.map_err(|error| SearchError::Searcher(error.to_string()))?;
+    let mut found = found.map_err(of_method)?;
     let again = |r: &LoadedRegularizer| if plan.is_of_device(r) { factor.unwrap_or(1.0) } else { 1.0 };
     let budget = Budget::new(&plan.space, &plan.regularizers, again)?;
     let feasible = choose(&mut found.candidates, method.final_choice(), &budget)?;
@@ -117,11 +115,19 @@ pub(super) fn search(
         feasible,
         repaired: false,
         accuracy: valid,
-        accuracy_of: format!("{valid_images} validation images, trained by itself for {}", epochs.in_words()),
+        accuracy_of: format!(
+            "{valid_images} validation images, trained by itself for {}{}",
+            epochs.in_words(),
+            selection(&found.candidates, method.final_choice(), feasible)
+        ),
         accuracy_images: Some(valid_images),
         computed_on: computed_on(&places),
         epochs: Some(epochs),
         training: None,
+        spent: Some(Spent {
+            epochs: trials.epochs_trained(),
+            trainings: trials.epochs_trained() as f64 / f64::from(all),
+        }),
         quantities: quantities
             .map(|((name, regularizer), &estimated)| QuantityResult {
                 quantity: name.to_owned(),
@@ -132,11 +138,33 @@ pub(super) fn search(
             .collect(),
         params: cost.params,
         macs: cost.macs,
-        seconds: timed.seconds(),
+        seconds: trials.seconds(),
         seed: experiment.seed,
     };
     folder.result(&result)?;
     Ok(result)
+}
+
+/// The error of a method: a failed training keeps its own.
+fn of_method(error: MethodError) -> SearchError {
+    match error {
+        MethodError::Fault(fault) => match fault.downcast::<SearchError>() {
+            Ok(error) => *error,
+            Err(fault) => SearchError::Searcher(fault.to_string()),
+        },
+        other => SearchError::Method(other),
+    }
+}
+
+/// How the winner was chosen, for its accuracy: the best of several is better on the images that chose it than on others.
+fn selection(candidates: &[Candidate], by: FinalChoice, feasible: bool) -> String {
+    let among = candidates.iter().filter(|c| matches!(c.fate, Fate::Trained | Fate::Chosen)).count();
+    let by = match by {
+        _ if among < 2 || !feasible => return String::new(),
+        FinalChoice::Accuracy => "accuracy on these images, so this is optimistic",
+        FinalChoice::Losses => "the loss on these and on the training images, half each, so this is optimistic",
+    };
+    format!(", chosen among {among} by {by}")
 }
 
 /// Marks the best fully trained network within the budget as the winner. If there is none, marks the one with the smallest
