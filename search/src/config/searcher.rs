@@ -11,6 +11,7 @@ pub use options::{ArchitectureGradient, DartsOrder, FinalChoice, Judge, LASTING_
 /// How to search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(expecting = "a table with a `kind`, such as `searcher.kind = \"staged\"`")]
 pub enum Searcher {
     /// Every candidate runs, weighted by the softmax of the architecture's parameters (Liu et al., "DARTS").
     Darts {
