@@ -107,6 +107,27 @@ fn lines_of_the_journal_that_are_lost_or_moved_are_noticed() {
     }
 }
 
+/// A search that goes on elsewhere says so. `auto` is another place in words, even where it is the CPU again.
+#[test]
+fn all_places_of_a_search_are_told() {
+    let setting = Setting::new();
+    let text = text(&setting, STAGED);
+    let mut child = start(&setting.job("run", &text, false));
+    while !fs::read_to_string(setting.path("run/trials.jsonl")).is_ok_and(|text| text.contains("{\"epoch\":"))
+        && child.try_wait().unwrap().is_none()
+    {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    assert!(!child.wait().unwrap().success(), "it was faster than the kill");
+    succeeds(&setting.job("run", &text.replace("compute = \"cpu\"", "compute = \"auto\""), true));
+    let told = RunResult::read(&setting.path("run")).unwrap().computed_on.unwrap();
+    assert!(told.starts_with("the CPU; then "), "{told}");
+    // The control: in one place.
+    succeeds(&setting.job("whole", &text, false));
+    assert_eq!(RunResult::read(&setting.path("whole")).unwrap().computed_on.as_deref(), Some("the CPU"));
+}
+
 /// The candidates, as the search keeps them: how many have each fate.
 #[test]
 fn each_method_keeps_to_its_cost() {

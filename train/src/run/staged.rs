@@ -72,8 +72,6 @@ pub(super) fn search(
     let cost = searcher.trainings().ok_or_else(missing)?;
     check_replay(experiment)?;
     let place = place(settings.training)?;
-    let device = place.device;
-    let mut places = Vec::new();
     let (mut folder, claim) = Folder::open(&job.folder, experiment, job.existing)?;
     if let (Claim::Resumed { finished: true, .. }, None) = (claim, factor)
         && let Some(result) = finished::<RunResult>(folder.path())?
@@ -85,8 +83,8 @@ pub(super) fn search(
     let budget = Budget::new(&plan.space, &plan.regularizers, |_: &LoadedRegularizer| 1.0)?;
     let limit = (cost * f64::from(all)) as u64;
     folder.begin(claim, experiment, &epochs, emit)?;
-    folder.computes(&place, &mut places, emit)?;
-    let mut trials = Trials::open(plan, &path, device, limit, emit)?;
+    folder.computes(&place, &mut Vec::new(), emit)?;
+    let mut trials = Trials::open(plan, &path, &place, limit, emit)?;
     let mut within = Within { plan, budget: &budget, known: HashMap::new() };
     let found = methods::search(&method, &mut within, &mut trials, cost, experiment.seed);
     let mut found = found.map_err(of_method)?;
@@ -121,7 +119,7 @@ pub(super) fn search(
             selection(&found.candidates, method.final_choice(), feasible)
         ),
         accuracy_images: Some(valid_images),
-        computed_on: computed_on(&places),
+        computed_on: computed_on(&trials.places),
         epochs: Some(epochs),
         training: None,
         spent: Some(Spent {

@@ -7,6 +7,7 @@
 mod events;
 mod learn;
 mod processes;
+mod spent;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use nasprof_search::events::{RunEvent, Step};
 use nasprof_search::folder::Part;
 use nasprof_search::methods::{Fault, Progress as Trained, Trainings};
 use nasprof_search::trials::{Journal, Trial};
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 use self::events::{Checkpoint, Event, Known};
 use super::checkpoint::{read_tensors, write_tensors};
@@ -26,6 +27,7 @@ use super::progress::Progress;
 use super::single::{Restore, Settings};
 use super::trial::Training;
 use crate::error::SearchError;
+use crate::place::Place;
 
 const JOURNAL: &str = "trials.jsonl";
 
@@ -33,7 +35,9 @@ const JOURNAL: &str = "trials.jsonl";
 pub(super) struct Trials<'a> {
     plan: &'a Plan,
     settings: Settings<'a>,
-    device: Device,
+    place: &'a Place,
+    /// The devices of the epochs so far, in words.
+    pub(super) places: Vec<String>,
     folder: PathBuf,
     /// `None` in a worker process: its parent keeps the journal.
     journal: Option<Journal>,
@@ -52,13 +56,13 @@ impl<'a> Trials<'a> {
     pub(super) fn open(
         plan: &'a Plan,
         folder: &Path,
-        device: Device,
+        place: &'a Place,
         cost: u64,
         emit: &'a mut dyn FnMut(RunEvent),
     ) -> Result<Self, SearchError> {
         let (mut journal, events) = Journal::open::<Event>(&folder.join(JOURNAL))?;
         let is_begun = !events.is_empty();
-        let mut trials = Self::new(plan, folder, device, emit)?;
+        let mut trials = Self::new(plan, folder, place, emit)?;
         let images = trials.settings.loaders.digest();
         let done = trials.learn(events, &images)?;
         if !is_begun {
@@ -74,10 +78,10 @@ impl<'a> Trials<'a> {
     pub(super) fn of_worker(
         plan: &'a Plan,
         folder: &Path,
-        device: Device,
+        place: &'a Place,
         emit: &'a mut dyn FnMut(RunEvent),
     ) -> Result<Self, SearchError> {
-        let mut trials = Self::new(plan, folder, device, emit)?;
+        let mut trials = Self::new(plan, folder, place, emit)?;
         let images = trials.settings.loaders.digest();
         trials.learn(Journal::read::<Event>(&folder.join(JOURNAL))?, &images)?;
         Ok(trials)
@@ -86,13 +90,14 @@ impl<'a> Trials<'a> {
     fn new(
         plan: &'a Plan,
         folder: &Path,
-        device: Device,
+        place: &'a Place,
         emit: &'a mut dyn FnMut(RunEvent),
     ) -> Result<Self, SearchError> {
         Ok(Self {
             plan,
             settings: Settings::of(plan)?,
-            device,
+            place,
+            places: Vec::new(),
             folder: folder.to_owned(),
             journal: None,
             known: HashMap::new(),
@@ -127,16 +132,6 @@ impl<'a> Trials<'a> {
         }
     }
 
-    /// Duration of the search so far in seconds, summed over its parts if it was resumed.
-    pub(super) fn seconds(&self) -> f64 {
-        self.seconds_before + self.started.elapsed().as_secs_f64()
-    }
-
-    /// Trained epochs, summed over all networks.
-    pub(super) fn epochs_trained(&self) -> u64 {
-        self.known.values().map(|known| known.epochs.len() as u64).sum()
-    }
-
     /// The checkpoint of a network after its last epoch, relative to the run folder.
     pub(super) fn weights(&self, arch: &Arch) -> Option<&Part> {
         Some(&self.known.get(arch)?.checkpoint.as_ref()?.tensors)
@@ -144,7 +139,7 @@ impl<'a> Trials<'a> {
 
     fn training(&self, arch: &Arch) -> Result<Training<'a>, SearchError> {
         let trial = Trial { arch: arch.clone(), seed: self.plan.experiment.seed };
-        let mut training = Training::new(self.plan, &trial, self.device)?;
+        let mut training = Training::new(self.plan, &trial, self.place.device)?;
         let known = self.known.get(arch).and_then(|known| Some((known, known.checkpoint.as_ref()?)));
         let Some((known, checkpoint)) = known else { return Ok(training) };
         checkpoint.tensors.check(&self.folder)?;
@@ -220,14 +215,23 @@ impl<'a> Trials<'a> {
         let tensors = Part::of(&self.folder, &file)?;
         let loss_scale = training.single.numerics.state();
         let checkpoint = Checkpoint { tensors, optimizer_steps, optimizer_updates, loss_scale };
-        self.record(Event::Epoch { arch: arch.clone(), number: Some(number), epoch: done, checkpoint, seconds: 0.0 })
+        self.record(Event::Epoch {
+            arch: arch.clone(),
+            number: Some(number),
+            epoch: done,
+            checkpoint,
+            seconds: 0.0,
+            computed_on: String::new(),
+        })
     }
 
     /// Records an event of a training and reports it.
     fn record(&mut self, mut event: Event) -> Result<(), SearchError> {
-        if let Event::Epoch { seconds, .. } = &mut event {
-            // A worker process knows only its own time.
+        if let Event::Epoch { seconds, computed_on, .. } = &mut event {
+            // A worker process knows only its own time, and one of several GPUs.
             *seconds = self.seconds();
+            computed_on.clone_from(&self.place.words);
+            self.computed_on(computed_on);
         }
         self.append(&event)?;
         let all = self.settings.training.epochs;
@@ -265,7 +269,7 @@ impl<'a> Trials<'a> {
     fn scored(&mut self, arch: &Arch, name: &str) -> Result<Option<f64>, SearchError> {
         if self.known.get(arch).is_none_or(|known| known.scores.is_none()) {
             let trial = Trial { arch: arch.clone(), seed: self.plan.experiment.seed };
-            let scores = Training::new(self.plan, &trial, self.device)?.scores(self.emit)?;
+            let scores = Training::new(self.plan, &trial, self.place.device)?.scores(self.emit)?;
             self.append(&Event::Scores { arch: arch.clone(), scores: scores.clone() })?;
             self.known.entry(arch.clone()).or_default().scores = Some(scores);
         }

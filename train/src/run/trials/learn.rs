@@ -27,7 +27,7 @@ impl Trials<'_> {
                 Event::Of { .. } => {}
                 _ if i == 0 => return Err(line("the digests of space and images are missing".to_owned()).into()),
                 Event::Scores { arch, scores } => self.known.entry(arch).or_default().scores = Some(scores),
-                Event::Epoch { arch, number, epoch, checkpoint, seconds } => {
+                Event::Epoch { arch, number, epoch, checkpoint, seconds, computed_on } => {
                     let number = self.number(&arch, number);
                     let network = self.known.entry(arch).or_default();
                     let next = network.epochs.len() as u32 + 1;
@@ -39,6 +39,7 @@ impl Trials<'_> {
                     }
                     network.epochs.push(epoch);
                     network.checkpoint = Some(checkpoint);
+                    self.computed_on(&computed_on);
                     self.seconds_before = self.seconds_before.max(seconds);
                     done += 1;
                 }
