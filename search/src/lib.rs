@@ -17,6 +17,7 @@ pub mod ranking;
 pub mod record;
 pub mod schedule;
 pub mod selection;
+pub mod silence;
 pub mod target;
 pub mod trials;
 pub mod winner;

@@ -53,6 +53,9 @@ fn several_processes_find_what_one_finds() {
         std::thread::sleep(Duration::from_millis(1));
     }
     assert!((2..=3).contains(&most), "{most} at the same time");
+    // It trains nothing itself, so the signs of life are those of its processes.
+    let said = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    assert!(said.lines().any(|line| line == "\"alive\""), "{said}");
     assert!(remains(&setting.path("three")) == remains(&setting.path("one")));
     let kept = |run: &str| fs::read_dir(setting.path(run).join("checkpoint")).unwrap().count();
     assert_eq!(kept("three"), kept("one"), "only the last checkpoint of each network is kept");
