@@ -190,3 +190,31 @@ fn choose(candidates: &mut [Candidate], by: FinalChoice, budget: &Budget<'_>) ->
     candidates[at].fate = Fate::Chosen;
     Ok(best.is_some())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn an_error_of_a_training_stays_what_it_is() {
+        let lost = SearchError::GpuLost("the GPU no longer works".to_owned());
+        assert!(matches!(of_method(MethodError::Fault(lost.into())), SearchError::GpuLost(_)));
+        let nothing = of_method(MethodError::NoNetwork);
+        assert!(nothing.hint().is_some_and(|hint| hint.contains("widen the limits")), "{nothing}");
+        // The control: what is no error of a training.
+        assert!(matches!(of_method(MethodError::Fault("another".into())), SearchError::Searcher(_)));
+    }
+
+    #[test]
+    fn the_best_of_several_is_told_from_the_only_one() {
+        let with = |fate| Candidate { arch: Arch(Vec::new()), scores: BTreeMap::new(), progress: None, fate };
+        let two = [with(Fate::Chosen), with(Fate::Trained), with(Fate::Stopped)];
+        assert!(selection(&two, FinalChoice::Accuracy, true).starts_with(", chosen among 2 by accuracy"));
+        assert!(selection(&two, FinalChoice::Losses, true).contains("training images, half each"));
+        // The controls: there was no choice, or something else decided.
+        assert_eq!(selection(&two[..1], FinalChoice::Losses, true), "");
+        assert_eq!(selection(&two, FinalChoice::Losses, false), "");
+    }
+}
