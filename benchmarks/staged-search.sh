@@ -25,11 +25,19 @@ for seed in sorted(folder.glob("seed-*"), key=lambda path: int(path.name[5:])):
     files = [(seed / method / "result.json", seed / f"{method}-again" / "result.json") for method in methods]
     if all(path.exists() for pair in files for path in pair):
         rows.append((seed.name[5:], [[json.loads(path.read_text()) for path in pair] for pair in files]))
-print("| seed | staged: validation, test after retraining | random: the same | difference, points |")
-print("|---|---|---|---|")
+
+
+def cost(found):
+    """Epochs and seconds of a search; results of versions before 0.3 have no epochs."""
+    epochs = f"{found['spent']['epochs']} epochs" if "spent" in found else "unknown epochs"
+    return f"{epochs}, {found['seconds']:.0f} s"
+
+
+print("| seed | staged: validation, test after retraining | its cost | random: validation, test | its cost | difference, points |")
+print("|---|---|---|---|---|---|")
 gains = []
 for seed, results in rows:
-    both = [f"{100 * found['accuracy']:.2f} %, {100 * again['accuracy']:.2f} %" for found, again in results]
+    both = [f"{100 * found['accuracy']:.2f} %, {100 * again['accuracy']:.2f} % | {cost(found)}" for found, again in results]
     gains.append(100 * (results[0][1]["accuracy"] - results[1][1]["accuracy"]))
     print(f"| {seed} | {both[0]} | {both[1]} | {gains[-1]:+.2f} |")
 count = len(gains)

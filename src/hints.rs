@@ -29,6 +29,10 @@ pub(crate) fn folder_hint(error: &FolderError) -> Option<&'static str> {
         FolderError::Occupied { finished: true, differences, .. } if only_epochs(differences) => {
             "--resume extends the finished run if there are more epochs; -o names another folder"
         }
+        FolderError::OtherExperiment { differences, .. } if only_epochs(differences) => {
+            "only more epochs extend a run, and never one whose networks are trained one by one: its rungs depend on them; \
+             -o names another folder"
+        }
         FolderError::Unfinished { .. } => "finish it first: --resume with its own number of epochs; then extend it",
         FolderError::OtherConfig { .. } => "restore config.toml, or start again with --overwrite",
         FolderError::Missing { .. } | FolderError::Altered { .. } => {
@@ -39,7 +43,7 @@ pub(crate) fn folder_hint(error: &FolderError) -> Option<&'static str> {
         }
         FolderError::Occupied { .. }
         | FolderError::OtherExperiment { .. }
-        | FolderError::OtherLut { .. }
+        | FolderError::OtherInput { .. }
         | FolderError::OtherData { .. }
         | FolderError::Format { .. } => "name another folder with -o, or start again with --overwrite",
     })
@@ -145,7 +149,21 @@ pub(crate) fn trained_hint(error: &TrainedError) -> Option<String> {
 mod tests {
     use std::io::{Error, ErrorKind};
 
+    use nasprof_search::config::Difference;
+
     use super::*;
+
+    /// A run that differs in its epochs alone may have been meant to be extended; any other is another run.
+    #[test]
+    fn who_cannot_extend_a_run_is_told_why() {
+        let other = |key: &str| {
+            let difference = Difference { key: key.to_owned(), first: None, second: None };
+            let (path, differences) = ("run".into(), vec![difference]);
+            folder_hint(&FolderError::OtherExperiment { path, differences }).unwrap()
+        };
+        assert!(other("training.epochs").contains("only more epochs extend a run"), "{}", other("training.epochs"));
+        assert!(other("seed").contains("--overwrite"), "{}", other("seed"));
+    }
 
     #[test]
     fn every_fault_of_a_space_an_architecture_or_a_journal_has_a_hint_that_fits() {

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use nasprof_render::RenderError;
+use nasprof_search::folder::FolderError;
 use thiserror::Error;
 
 /// A report that cannot be made.
@@ -12,6 +13,9 @@ pub enum ReportError {
     /// A picture in it cannot be drawn, or the report cannot be written.
     #[error(transparent)]
     Render(#[from] RenderError),
+    /// A file of a finished run was altered.
+    #[error(transparent)]
+    Run(#[from] FolderError),
     /// A file cannot be read.
     #[error("{path}: {source}")]
     File {

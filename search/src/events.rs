@@ -12,6 +12,8 @@ pub enum RunEvent {
     Step(Step),
     /// Progress of judging architectures after the last step, a few times a second.
     Judging(Judging),
+    /// There is progress, if nothing else is to be said; every few seconds at most.
+    Alive,
     /// A journal line for the parent process, which keeps the journal.
     Record(serde_json::Value),
     /// The error that ended the run.

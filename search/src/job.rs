@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use nasprof_base::text::count;
 use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
 use serde::{Deserialize, Serialize};
@@ -140,6 +141,9 @@ pub struct RunResult {
     /// For a training: the epoch whose weights are kept, and the images that decided it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub training: Option<Trained>,
+    /// For a search that trains single networks: its cost; absent in results of versions before 0.3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spent: Option<Spent>,
     /// All regularized quantities of the winner, in the experiment's order.
     pub quantities: Vec<QuantityResult>,
     /// Trainable parameters of the winner.
@@ -201,6 +205,31 @@ impl Epochs {
             0 => epochs(*all),
             _ => format!("{}: {warm_up} of warm-up (weights only), then {after_warm_up}", epochs(*all)),
         }
+    }
+}
+
+/// The cost of a search that trains single networks.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spent {
+    /// Trained epochs, summed over all networks.
+    pub epochs: u64,
+    /// The same in full trainings of one network.
+    pub trainings: f64,
+}
+
+impl Spent {
+    /// In words: `12 epochs, or 4.0 full trainings, in 35 s; random search trains 4 networks at this cost`. `seconds` is the
+    /// duration of the search.
+    #[must_use]
+    pub fn in_words(&self, seconds: f64) -> String {
+        let Self { epochs, trainings } = self;
+        // The small extra makes 3 epochs of 3 a whole training despite rounding.
+        let networks = count((trainings + 1e-9) as usize, "network");
+        let epochs = count(*epochs as usize, "epoch");
+        format!(
+            "{epochs}, or {trainings:.1} full trainings, in {seconds:.0} s; random search trains {networks} at this cost"
+        )
     }
 }
 

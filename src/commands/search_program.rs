@@ -1,12 +1,15 @@
 //! `nasprof-search`, the program that links libtorch and trains.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 
 use nasprof_search::events::RunEvent;
 use nasprof_search::job::{Job, Task};
 use nasprof_search::pipeline::Trainer;
+use nasprof_search::silence::{Silence, VARIABLE};
 
 use super::status;
 use crate::display::SearchView;
@@ -42,6 +45,24 @@ fn kept(task: &Task) -> Kept {
     }
 }
 
+/// The failure of a program that makes no progress.
+fn hung(silence: &Silence, kept: Kept) -> Failure {
+    let problem = format!("the training made no progress for {} minutes, as on a GPU that hangs", silence.minutes());
+    let from = Failure::interrupted(kept).hint.unwrap_or_default();
+    Failure::new(Exit::DeviceLost, problem)
+        .hint(format!("{from}; the environment variable {VARIABLE} sets the minutes"))
+}
+
+/// Waits for a killed program, but not for ever: one that waits for a broken device in the kernel does not end.
+fn wait_a_while(child: &mut Child) {
+    for _ in 0..50 {
+        if !matches!(child.try_wait(), Ok(None)) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 /// Runs a job in `nasprof-search`, and shows its events.
 pub(super) fn start(job: &Job) -> Result<(), Failure> {
     let program = resolve::search_program();
@@ -52,6 +73,10 @@ pub(super) fn start(job: &Job) -> Result<(), Failure> {
     };
     // Set up before the trainer starts. Ctrl-C in a terminal interrupts the trainer as well.
     let kept = kept(&job.task);
+    let unset = |problem: String| {
+        Failure::usage(problem).hint("unset the environment variable, or set it to minutes such as 60")
+    };
+    let mut silence = Silence::new().map_err(unset)?;
     let interrupted = interruption(kept)?;
     let mut child = Command::new(&program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(cannot)?;
     let text = serde_json::to_vec(job).map_err(Failure::internal)?;
@@ -61,14 +86,24 @@ pub(super) fn start(job: &Job) -> Result<(), Failure> {
     let mut view = SearchView::new();
     let mut failure = None;
     let pid = child.id();
+    let (sender, lines) = channel();
+    // It ends with the output, or when nobody listens.
+    std::thread::spawn(move || BufReader::new(output).lines().try_for_each(|line| sender.send(line)));
     let told = while_interruptible(&interrupted, pid, || {
-        for line in BufReader::new(output).lines() {
-            match serde_json::from_str(&line.map_err(Failure::internal)?) {
+        loop {
+            let line = match lines.recv_timeout(silence.part()) {
+                Ok(line) => line.map_err(Failure::internal)?,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Timeout) if silence.lasts() => return Err(hung(&silence, kept)),
+                Err(RecvTimeoutError::Timeout) => continue,
+            };
+            silence.ends();
+            match serde_json::from_str(&line) {
                 Ok(RunEvent::Line(line)) => view.status(&line),
                 Ok(RunEvent::Step(step)) => view.step(&step),
                 Ok(RunEvent::Judging(judging)) => view.judging(&judging),
-                // Only worker processes of a search send such events.
-                Ok(RunEvent::Record(_)) => {}
+                // Only worker processes of a search send records.
+                Ok(RunEvent::Alive | RunEvent::Record(_)) => {}
                 Ok(RunEvent::Failed { message, hint }) => failure = Some((message, hint)),
                 Err(_) => {
                     let problem = format!("{name} sent an unexpected message");
@@ -76,12 +111,11 @@ pub(super) fn start(job: &Job) -> Result<(), Failure> {
                 }
             }
         }
-        Ok(())
     });
     view.finish();
     if told.is_err() {
         let _ = child.kill();
-        let _ = child.wait();
+        wait_a_while(&mut child);
     }
     // If the user interrupted the program, an incomplete line is not its fault.
     if !interrupted.load(Ordering::Relaxed) {

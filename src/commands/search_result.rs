@@ -53,6 +53,9 @@ fn show(folder: &Path, result: &RunResult) -> Result<(), Failure> {
         };
         print(format!("chosen        {chosen}"))?;
     }
+    if let Some(spent) = &result.spent {
+        print(format!("cost          {}", spent.in_words(result.seconds)))?;
+    }
     print(format!("parameters    {}", result.params))?;
     print(format!("MACs          {}", result.macs))?;
     for quantity in &result.quantities {

@@ -284,6 +284,8 @@ impl From<ReportError> for Failure {
         match &error {
             ReportError::Render(RenderError::File { source, .. }) => of_file(&error, source),
             ReportError::File { source, .. } => of_file(&error, source),
+            ReportError::Run(FolderError::Altered { .. }) => Self::usage(error)
+                .hint("restore the file; `sha256sum --check run.sha256` in the folder lists the altered files"),
             _ => Self::usage(error),
         }
     }

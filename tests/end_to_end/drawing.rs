@@ -133,7 +133,11 @@ fn what_is_wrong_with_a_search_is_said_before_anything_is_written() {
     }
     folder.fails("train search.toml -o run", 2, "no table `trainer`");
     assert!(!folder.path("run").exists());
-    folder.ok("search search.toml -o run");
+    let ran = folder.run("search search.toml -o run");
+    // What every network meets is told, and for people: in few digits.
+    let slowest = ran.stderr.split_once("every network meets a latency of 1000000 ms: the most expensive network has ");
+    let slowest = slowest.unwrap_or_else(|| panic!("{}", ran.stderr)).1.split(' ').next().unwrap();
+    assert!(slowest.parse::<f64>().is_ok() && slowest.bytes().filter(u8::is_ascii_digit).count() <= 5, "{slowest}");
     let before = folder.read("run/result.json");
     let exists = folder.fails("search search.toml -o run", 2, "already holds a finished run of this experiment");
     assert!(exists.stderr.contains("--resume shows its result, --overwrite starts again"), "{}", exists.stderr);
@@ -150,4 +154,10 @@ fn what_is_wrong_with_a_search_is_said_before_anything_is_written() {
     folder.ok("search search.toml -o run --overwrite --set seed=3");
     assert_ne!(folder.read("run/result.json"), before);
     assert_eq!(folder.read("run/notes.txt"), b"mine");
+    // A report shows only what the run wrote.
+    folder.ok("report run -o run.html");
+    let result = String::from_utf8(folder.read("run/result.json")).unwrap();
+    fs::write(folder.path("run/result.json"), result.replacen("\"seed\": 3", "\"seed\": 2", 1)).unwrap();
+    let altered = folder.fails("report run -o run.html", 2, "result.json: was altered or damaged");
+    assert!(altered.stderr.contains("hint: restore the file; `sha256sum --check"), "{}", altered.stderr);
 }

@@ -1,6 +1,7 @@
 //! Searches and trainings with libtorch, from the experiment to the measured winner.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -239,6 +240,30 @@ fn an_interrupted_search_says_how_to_go_on() {
     assert!(words.contains("error: interrupted") && words.contains("--resume"), "{words}");
     assert!(nix::sys::signal::kill(trainer, None).is_err(), "the trainer still runs");
     assert!(folder.path("killed/checkpoint/state.json").is_file() && !folder.path("killed/result.json").exists());
+}
+
+/// A program that waits for ever for its GPU says nothing: it is ended, so that the run can be resumed.
+#[test]
+fn a_training_without_progress_is_ended() {
+    let folder = Folder::new();
+    let program = folder.path("fake-search");
+    fs::write(folder.path("train.toml"), TRAIN).unwrap();
+    let folder = folder.with_search(program.clone());
+    let ends = |work: &str, minutes: Option<&str>, code: i32, naming: &str| {
+        fs::write(&program, format!("#!/bin/sh\ncat > /dev/null\necho '{{\"line\":\"started\"}}'\n{work}\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut command = folder.command("train train.toml -o run");
+        minutes.map(|minutes| command.env("NASPROF_MAX_SILENCE", minutes));
+        let output = command.output().unwrap();
+        let words = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{words}");
+        assert!(words.contains(naming) && words.contains("hint:"), "no `{naming}` in {words}");
+    };
+    ends("exec sleep 1000", Some("0.01"), 5, "the training made no progress for 0.01 minutes");
+    ends("exec sleep 1000", Some("soon"), 2, "NASPROF_MAX_SILENCE: is not a number of minutes");
+    // The control: with the usual limit a pause longer than that ends nothing.
+    let failing = "sleep 2\necho '{\"failed\":{\"message\":\"its own end\",\"hint\":\"none\"}}'\nexit 2";
+    ends(failing, None, 2, "its own end");
 }
 
 #[test]

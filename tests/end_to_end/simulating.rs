@@ -74,6 +74,24 @@ fn methods_are_compared_on_a_table() {
     assert!(folder.read("run/candidates.parquet") == candidates);
 }
 
+/// A finished run stays what it was: another table under the same name is refused, and so is a run that did not record its table.
+#[test]
+fn a_run_belongs_to_its_table() {
+    let folder = folder();
+    folder.ok("search search.toml -o run");
+    let before = folder.read("run/result.json");
+    let resumed = "search search.toml -o run --resume";
+    fs::write(folder.path("table.csv"), table().replace(",5", ",4")).unwrap();
+    folder.fails(resumed, 2, "the accuracy table table.csv has changed since this run began");
+    assert!(folder.read("run/result.json") == before);
+    // The control: without its checksum, the change would not show; so the run is refused even with its own table.
+    fs::write(folder.path("table.csv"), table()).unwrap();
+    folder.ok(resumed);
+    fs::remove_file(folder.path("run/run.sha256")).unwrap();
+    fs::write(folder.path("run/luts.sha256"), "").unwrap();
+    folder.fails(resumed, 2, "luts.sha256: has no checksum of the accuracy table table.csv");
+}
+
 /// A hard limit and something to choose from are enough: what runs is the staged search, as if it were asked for.
 #[test]
 fn the_staged_search_is_the_default_under_a_hard_limit() {

@@ -9,6 +9,7 @@ use nasprof_search::config::ConfigError;
 use nasprof_search::data::DataError;
 use nasprof_search::evolution::EvolutionError;
 use nasprof_search::folder::FolderError;
+use nasprof_search::methods::MethodError;
 use nasprof_search::trials::{ListError, TableError};
 use tch::TchError;
 use thiserror::Error;
@@ -57,6 +58,9 @@ pub enum SearchError {
         /// What is wrong.
         problem: String,
     },
+    /// A search that trains single networks found nothing.
+    #[error(transparent)]
+    Method(MethodError),
     /// The list of networks cannot be used.
     #[error(transparent)]
     List(#[from] ListError),
@@ -104,6 +108,10 @@ impl SearchError {
             Self::Config(error) => error.hint(),
             Self::Data(error) => error.hint(),
             Self::NoGpu(error) => Some(error.hint()),
+            Self::Method(MethodError::NoNetwork) => Some(
+                "widen the limits: `nasprof rank` lists the best networks within limits, and `nasprof pareto` what is in reach"
+                    .to_owned(),
+            ),
             Self::GpuMemory(_) => {
                 Some("lower training.mini_batch (images on the GPU at once) or training.batch_size".to_owned())
             }

@@ -1,6 +1,7 @@
 //! Supernets, searchers and training on libtorch. The program `nasprof-search` runs them for the command line.
 
 mod batch;
+mod called;
 mod device;
 mod error;
 mod gpu_failure;

@@ -59,6 +59,15 @@ pub(crate) fn choose(wanted: Compute, system: &dyn System, visible: Option<&str>
     }
 }
 
+/// Number of GPUs that processes with this setting share. 0 unless it is `auto` and the first GPU works: on the CPU each
+/// process says why.
+pub(crate) fn shared_gpus(wanted: Compute, system: &dyn System) -> u32 {
+    match wanted {
+        Compute::Auto if gpu(0, system).is_ok() => system.gpus().unwrap_or(0),
+        _ => 0,
+    }
+}
+
 /// Opens a GPU and returns its name.
 fn gpu(index: u32, system: &dyn System) -> Result<String, CudaError> {
     // Counts the GPUs first: without a GPU a missing CUDA part is no error. But only the CUDA part may bring the runtime
@@ -171,6 +180,18 @@ mod tests {
                 && words.contains("install-libtorch-cuda.sh"),
             "{words}"
         );
+    }
+
+    #[test]
+    fn processes_share_only_gpus_that_work() {
+        let machine = |part_is_missing| Machine { gpus: Some(2), part_is_missing, ..Machine::default() };
+        // Without libtorch's CUDA part every process is on the CPU, as one process is; `cuda:0` would be an error.
+        assert_eq!(shared_gpus(Compute::Auto, &machine(true)), 0);
+        assert_eq!(on(&machine(true), Compute::Auto).unwrap().device, Device::Cpu);
+        // The control: with it they share both.
+        assert_eq!(shared_gpus(Compute::Auto, &machine(false)), 2);
+        assert_eq!([Compute::Cpu, Compute::Cuda(1)].map(|asked| shared_gpus(asked, &machine(false))), [0, 0]);
+        assert_eq!(shared_gpus(Compute::Auto, &Machine::default()), 0);
     }
 
     #[test]

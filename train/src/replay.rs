@@ -7,6 +7,7 @@ use nasprof_torch::cuda::CudaGraph;
 use tch::{Device, Kind, Tensor};
 
 use crate::batch::{Gradients, MiniBatch, add};
+use crate::device::copied;
 use crate::error::SearchError;
 use crate::loss::Tally;
 use crate::optimizer::Optimizer;
@@ -146,7 +147,7 @@ impl Replayed {
         let mut tally = Tally::default();
         for ((loss, logits), mini) in outputs.iter().zip(&inputs.batch) {
             // Copies, since the next step overwrites this memory.
-            tally = tally.and(Tally::of(&loss.copy(), &logits.copy(), &mini.labels.copy(), rate)?);
+            tally = tally.and(Tally::of(&copied(loss)?, &copied(logits)?, &copied(&mini.labels)?, rate)?);
         }
         Ok(tally)
     }
@@ -156,11 +157,12 @@ impl Replayed {
         let _guard = tch::no_grad_guard();
         let device = batch.first().map_or(Device::Cpu, |mini| mini.images.device());
         if self.inputs.is_none() {
-            let own = |t: &Tensor| t.detach().copy();
-            let batch = batch.iter().map(|m| MiniBatch { images: own(&m.images), labels: own(&m.labels) }).collect();
+            let own = |m: &MiniBatch| Ok(MiniBatch { images: copied(&m.images)?, labels: copied(&m.labels)? });
+            let batch = batch.iter().map(own).collect::<Result<_, SearchError>>()?;
+            let weights = weights.iter().map(copied).collect::<Result<_, _>>()?;
             // A scalar, not a vector with one element.
             let rate = Tensor::f_zeros([1], (Kind::Float, device))?.f_squeeze()?;
-            self.inputs = Some(Inputs { batch, weights: weights.iter().map(own).collect(), rate });
+            self.inputs = Some(Inputs { batch, weights, rate });
         }
         let Some(inputs) = &mut self.inputs else { return Ok(()) };
         for (there, here) in tensors(&inputs.batch, &inputs.weights).zip(tensors(batch, weights)) {

@@ -46,6 +46,24 @@ fn update_rules_of_the_reference() {
     close(&path(architecture, &[1.0, 0.1, 0.01]), &[0.9, 0.8437, 0.8132]);
 }
 
+/// With 32-bit floats, whose kernels are others.
+#[test]
+fn without_momentum_it_is_plain_descent() {
+    let descended = |kind, momentum| {
+        let weight = Tensor::from_slice(&[1.0_f32, -2.0]);
+        let settings =
+            config::Optimizer { momentum, weight_decay: 0.1, clip: Some(1.0), ..config::Optimizer::new(kind, 0.1) };
+        let mut optimizer = optimizer(settings, &[&weight]);
+        (0..3).for_each(|_| optimizer.step(vec![(0, Tensor::from_slice(&[1.0_f32, 0.5]))]).unwrap());
+        weight.iter::<f64>().unwrap().collect::<Vec<f64>>()
+    };
+    let plain = descended(OptimizerKind::Sgd, 0.9);
+    assert_eq!(descended(OptimizerKind::Momentum, 0.0), plain);
+    close(&descended(OptimizerKind::Nesterov, 0.0), &plain);
+    // The control: momentum counts.
+    assert_ne!(descended(OptimizerKind::Momentum, 0.9), plain);
+}
+
 #[test]
 fn gradients_are_clipped_by_tensor() {
     let weights = [Tensor::from_slice(&[0.0, 0.0]), Tensor::from_slice(&[0.0, 0.0]), Tensor::from_slice(&[0.0])];

@@ -196,15 +196,17 @@ fn a_run_goes_on_elsewhere_and_says_where() {
         succeeds(&setting.job(&folder, &here, false));
         let result = || RunResult::read(&setting.path(&folder)).unwrap().computed_on.unwrap();
         assert_eq!(result(), "the CPU");
-        let there = setting.text(table, 2).replace("compute = \"cpu\"", "compute = \"auto\"");
+        // On a GPU with what only a GPU does.
+        let there = setting.text(table, 2).replace("compute = \"cpu\"", "compute = \"auto\"\nprecision = \"tf32\"");
         succeeds(&setting.job(&folder, &there, true));
         let places = result();
         let second = places.strip_prefix("the CPU; then ").unwrap();
         assert!(second.starts_with("the CPU; no GPU: CUDA: ") || second.starts_with("cuda:0, "), "{second}");
+        assert!(second.ends_with("tf32") || second.contains("tf32, "), "{second}");
         let log = fs::read_to_string(setting.path(&folder).join("log.txt")).unwrap();
         assert!(log.contains("\tcomputes on the CPU\n") && log.contains(&format!("\tcomputes on {second}\n")), "{log}");
         // The control: what changes the numbers is another experiment.
-        let other = there.replace("threads = 1", "threads = 1\nprecision = \"tf32\"");
+        let other = there.replace("tf32", "bfloat16");
         fails(&setting.job(&folder, &other, true), "holds a run of another experiment");
     }
 }

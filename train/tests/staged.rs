@@ -52,7 +52,12 @@ fn a_killed_search_goes_on_and_ends_alike() {
         kills += usize::from(!child.wait().unwrap().success());
     }
     assert!(kills > 1, "it was always faster than the kill");
+    // The time of all parts counts.
+    let journal = fs::read_to_string(setting.path("run/trials.jsonl")).unwrap();
+    let last = journal.lines().rev().find_map(|line| line.split("\"seconds\":").nth(1)?.split([',', '}']).next());
+    let before: f64 = last.unwrap().parse().unwrap();
     succeeds(&setting.job("run", &text, true));
+    assert!(before > 0.0 && RunResult::read(&setting.path("run")).unwrap().seconds > before);
     assert!(remains(&setting.path("run")) == whole);
     // A finished one is told as it is.
     succeeds(&setting.job("run", &text, true));
@@ -60,6 +65,67 @@ fn a_killed_search_goes_on_and_ends_alike() {
     // The control: another seed draws others.
     succeeds(&setting.job("seed", &text.replace("seed = 5", "seed = 6"), false));
     assert!(remains(&setting.path("seed")).0 != whole.0);
+}
+
+/// Each line has its own checksum, which does not show that a line is missing or elsewhere: the epochs of a network do.
+#[test]
+fn lines_of_the_journal_that_are_lost_or_moved_are_noticed() {
+    let setting = Setting::new();
+    let text = text(&setting, STAGED);
+    succeeds(&setting.job("run", &text, false));
+    let (folder, whole) = (setting.path("run"), remains(&setting.path("run")));
+    let journal = folder.join("trials.jsonl");
+    let kept = fs::read_to_string(&journal).unwrap();
+    let lines: Vec<&str> = kept.lines().collect();
+    let of = |name: &str| lines.iter().position(|line| line.contains(name)).unwrap();
+    let winner = lines.iter().find_map(|line| line.split("checkpoint/").nth(1)?.split_once("-epoch-00003")).unwrap().0;
+    let epochs = [1, 2, 3].map(|epoch| of(&format!("{winner}-epoch-{epoch:05}")));
+    let scored: Vec<usize> = (0..lines.len()).filter(|&i| lines[i].contains("{\"scores\":")).collect();
+    // What stands in the journal, and the line that is refused; `None` for the controls, which give the same result.
+    let without = |at: usize| (0..lines.len()).filter(|&i| i != at).collect::<Vec<_>>();
+    let swapped = |a: usize, b: usize| {
+        let mut order: Vec<usize> = (0..lines.len()).collect();
+        order.swap(a, b);
+        order
+    };
+    for (order, refused) in [
+        (swapped(epochs[1], epochs[2]), Some(epochs[1])),
+        (without(epochs[1]), Some(epochs[2] - 1)),
+        (without(0), Some(0)),
+        (swapped(scored[0], scored[1]), None),
+        ((0..lines.len()).collect(), None),
+    ] {
+        fs::write(&journal, order.iter().map(|&i| format!("{}\n", lines[i])).collect::<String>()).unwrap();
+        let _ = fs::remove_file(folder.join("run.sha256"));
+        match refused {
+            Some(line) => fails(&setting.job("run", &text, true), &format!("trials.jsonl: line {}: ", line + 1)),
+            None => {
+                succeeds(&setting.job("run", &text, true));
+                assert!(remains(&folder) == whole);
+            }
+        }
+    }
+}
+
+/// A search that goes on elsewhere says so. `auto` is another place in words, even where it is the CPU again.
+#[test]
+fn all_places_of_a_search_are_told() {
+    let setting = Setting::new();
+    let text = text(&setting, STAGED);
+    let mut child = start(&setting.job("run", &text, false));
+    while !fs::read_to_string(setting.path("run/trials.jsonl")).is_ok_and(|text| text.contains("{\"epoch\":"))
+        && child.try_wait().unwrap().is_none()
+    {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    assert!(!child.wait().unwrap().success(), "it was faster than the kill");
+    succeeds(&setting.job("run", &text.replace("compute = \"cpu\"", "compute = \"auto\""), true));
+    let told = RunResult::read(&setting.path("run")).unwrap().computed_on.unwrap();
+    assert!(told.starts_with("the CPU; then "), "{told}");
+    // The control: in one place.
+    succeeds(&setting.job("whole", &text, false));
+    assert_eq!(RunResult::read(&setting.path("whole")).unwrap().computed_on.as_deref(), Some("the CPU"));
 }
 
 /// The candidates, as the search keeps them: how many have each fate.
@@ -84,6 +150,15 @@ fn each_method_keeps_to_its_cost() {
             result.accuracy_of
         );
         assert!(result.arch.is_some() && result.feasible);
+        // The best of one is not chosen; the best of several is, on these very images.
+        let chosen = format!(", chosen among {} by ", if kind == STAGED { 2 } else { epochs / 3 });
+        assert!(
+            result.accuracy_of.contains(&chosen) && result.accuracy_of.contains("optimistic"),
+            "{}",
+            result.accuracy_of
+        );
+        let spent = result.spent.unwrap();
+        assert_eq!((spent.epochs, spent.trainings), (epochs as u64, epochs as f64 / 3.0), "{kind}");
         // Only the last checkpoint of each network is kept.
         let kept = fs::read_dir(setting.path(&run).join("checkpoint")).unwrap().count();
         assert_eq!(kept, networks, "{kind}");
@@ -144,6 +219,8 @@ fn experiments_that_make_no_sense() {
     for (from, to, naming) in [
         ("trainings = 4", "trainings = 0.5", "key `searcher.trainings`: 0.5 is not in 1 to"),
         ("rungs = [1]", "rungs = [2, 1]", "key `searcher.rungs`: the epochs must be at least 1"),
+        ("rungs = [1]", "rungs = [1, 9]", "key `searcher.rungs`: 9 is not below the 3 epochs of a full training"),
+        ("rungs = [1]", "rungs = [3]", "key `searcher.rungs`: 3 is not below the 3 epochs of a full training"),
         ("\"naswot\"", "\"naswto\"", "key `searcher.scores.1`: no score `naswto` (did you mean `naswot`?)"),
         ("\"naswot\"", "\"macs\"", "key `searcher.scores.1`: `macs` is listed twice"),
         ("epochs = 3", "epochs = 3\nwarm_up_epochs = 1", "key `training.warm_up_epochs`: "),

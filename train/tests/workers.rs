@@ -10,7 +10,7 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use serde_json::Value;
-use setting::{Setting, fails, json, start, succeeds};
+use setting::{Setting, fails, json, start, start_with, succeeds};
 
 const STAGED: &str =
     "[searcher]\nkind = \"staged\"\ntrainings = 4\ndraws = 10\nscores = [\"macs\"]\nrungs = [1]\nfinalists = 2";
@@ -38,7 +38,11 @@ fn children(parent: &Child) -> Vec<u32> {
 }
 
 fn kill(pid: u32) -> bool {
-    Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success()
+    signal("-KILL", pid)
+}
+
+fn signal(name: &str, pid: u32) -> bool {
+    Command::new("kill").args([name, &pid.to_string()]).status().unwrap().success()
 }
 
 #[test]
@@ -53,6 +57,9 @@ fn several_processes_find_what_one_finds() {
         std::thread::sleep(Duration::from_millis(1));
     }
     assert!((2..=3).contains(&most), "{most} at the same time");
+    // It trains nothing itself, so the signs of life are those of its processes.
+    let said = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    assert!(said.lines().any(|line| line == "\"alive\""), "{said}");
     assert!(remains(&setting.path("three")) == remains(&setting.path("one")));
     let kept = |run: &str| fs::read_dir(setting.path(run).join("checkpoint")).unwrap().count();
     assert_eq!(kept("three"), kept("one"), "only the last checkpoint of each network is kept");
@@ -92,6 +99,28 @@ fn who_dies_changes_nothing() {
     }
     assert!(!orphans.iter().any(alive), "{orphans:?}");
     succeeds(&setting.job("run", &text(&setting, 1), true));
+    assert!(remains(&setting.path("run")) == remains(&setting.path("whole")));
+}
+
+/// A stopped process is like one whose GPU hangs: it says nothing, and nothing else would end it. Another one goes on with its
+/// network, and the result is the same.
+#[test]
+fn a_process_that_makes_no_progress_is_replaced() {
+    let setting = Setting::new();
+    succeeds(&setting.job("whole", &text(&setting, 1), false));
+    // A quarter of a minute is hundreds of batches of this search.
+    let mut child = start_with(&setting.job("run", &text(&setting, 2), false), &[("NASPROF_MAX_SILENCE", "0.25")]);
+    let stopped = loop {
+        assert!(child.try_wait().unwrap().is_none(), "it was faster than the signal");
+        if let Some(&pid) = children(&child).first().filter(|&&pid| signal("-STOP", pid)) {
+            break pid;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    let output = child.wait_with_output().unwrap();
+    let words = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "process {stopped}: {words}");
+    assert!(words.contains("its training process died"), "{words}");
     assert!(remains(&setting.path("run")) == remains(&setting.path("whole")));
 }
 

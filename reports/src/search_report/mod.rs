@@ -45,6 +45,9 @@ fn found(run: &SearchRun) -> Markup {
     let figures = result::headline_figures(run);
     html! {
         @if run.result.is_none() { p { "The run has no result yet; this report shows its state so far." } }
+        @if run.result.is_some() && !run.is_verified {
+            p { strong { "Not verified: " } "the run has no checksums (run.sha256), so this result may have been changed." }
+        }
         @if !figures.is_empty() { (headline(figures)) }
         (statements(&result::verdicts(run)))
         @if let Some(Ok(Value::Object(all))) = run.result.as_ref().map(serde_json::to_value) {

@@ -148,6 +148,9 @@ fn about_accuracy(result: &RunResult) -> Vec<Statement> {
             all.push(Statement::new(Doubtful, "Extended.", text));
         }
     }
+    if let Some(spent) = &result.spent {
+        all.push(Statement::new(Unknown, "Cost.", format!("{}.", spent.in_words(result.seconds))));
+    }
     all
 }
 
@@ -267,6 +270,18 @@ mod tests {
         let page = crate::search_report(&run, "winner", None);
         assert!(page.contains("<title>Training winner"), "{}", &page[..400]);
         assert!(crate::search_report(&SearchRun::default(), "winner", None).contains("<title>Search winner"));
+    }
+
+    /// Half a training more does not let random search train another network.
+    #[test]
+    fn a_search_of_single_networks_says_what_it_cost() {
+        let said = |spent: Value| {
+            let all = verdicts(&run(json!({"spent": spent, "seconds": 34.6})));
+            all.iter().find(|s| s.subject == "Cost.").map(|s| s.text.replace('\u{a0}', " "))
+        };
+        let words = "22 epochs, or 7.3 full trainings, in 35 s; random search trains 7 networks at this cost.";
+        assert_eq!(said(json!({"epochs": 22, "trainings": 22.0 / 3.0})).as_deref(), Some(words));
+        assert_eq!(said(json!(null)), None, "the control: of another search");
     }
 
     /// Results of earlier versions, as they were published.

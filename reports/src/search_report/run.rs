@@ -5,6 +5,7 @@ use std::{fs, io};
 
 use nasprof_graph::arch::ArchFile;
 use nasprof_search::config::Experiment;
+use nasprof_search::folder::check_against_list;
 use nasprof_search::job::RunResult;
 use nasprof_search::record::Record;
 
@@ -15,6 +16,8 @@ const MAX_BYTES: u64 = 256 << 20;
 /// Columns that count steps; the first one present is used.
 const STEPS: [&str; 3] = [EPOCH, "step", "iteration"];
 const EPOCH: &str = "epoch";
+/// The files that a report shows.
+const FILES: [&str; 6] = ["metrics.csv", "arch.json", "result.json", "alphas.csv", "pareto.csv", "config.toml"];
 
 /// The files of a search.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -31,6 +34,8 @@ pub struct SearchRun {
     pub front: Vec<Metric>,
     /// `config.toml`, as resolved by the search.
     pub config: Option<String>,
+    /// Whether its files are those of the list in `run.sha256`; `false` without a list.
+    pub is_verified: bool,
 }
 
 /// A column of numbers.
@@ -60,8 +65,10 @@ impl SearchRun {
     /// Reads a folder.
     ///
     /// # Errors
-    /// If it has no file of a search, or the content of a file does not match its name.
+    /// If it has no file of a search, a file of the finished run was altered, or the content of a file does not match its
+    /// name.
     pub fn read(folder: &Path) -> Result<Self, ReportError> {
+        let is_verified = check_against_list(folder, &FILES)?;
         let metrics = text(&folder.join("metrics.csv"))?.map(|(path, t)| columns(&path, &t)).transpose()?;
         let arch = text(&folder.join("arch.json"))?.map(|(path, t)| json(&path, &t)).transpose()?;
         let no_result =
@@ -86,6 +93,7 @@ impl SearchRun {
             alphas: alphas.unwrap_or_default(),
             front,
             config,
+            is_verified,
         })
     }
 
@@ -173,6 +181,9 @@ fn alphas(path: &Path, text: &str) -> Result<Vec<AlphaRow>, ReportError> {
 
 #[cfg(test)]
 mod tests {
+    use nasprof_search::folder::write_result;
+    use serde_json::json;
+
     use super::*;
 
     fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -209,5 +220,31 @@ mod tests {
         assert!(problem(&[("metrics.csv", "a,b\n1,2\n1,2,3\n")]).contains("metrics.csv"));
         let alphas = "step,choice,candidate,probability\n0,c,a,1.5\n";
         assert!(problem(&[("metrics.csv", "epoch\n0\n"), ("alphas.csv", alphas)]).contains("1.5 is not a probability"));
+    }
+
+    /// A result that somebody improved is not shown, and one that cannot be checked says so.
+    #[test]
+    fn the_files_of_a_finished_run_are_those_it_wrote() {
+        let result = json!({
+            "format_version": 1, "arch": null, "feasible": true, "repaired": false, "accuracy": 0.25,
+            "accuracy_of": "400 images", "quantities": [], "params": 1, "macs": 1, "seconds": 1.0, "seed": 0,
+        });
+        let folder = folder(&[("metrics.csv", "epoch,loss\n1,1.5\n"), ("weights.safetensors", "large")]);
+        write_result(folder.path(), None, &result).unwrap();
+        let page = || {
+            let run = SearchRun::read(folder.path())?;
+            Ok::<_, ReportError>(crate::search_report(&run, "run", None).replace('\u{a0}', " "))
+        };
+        let kept = fs::read_to_string(folder.path().join("result.json")).unwrap();
+        assert!(page().unwrap().contains("25.0 %") && !page().unwrap().contains("Not verified"));
+        // What a report does not show may be missing.
+        fs::remove_file(folder.path().join("weights.safetensors")).unwrap();
+        assert!(page().is_ok());
+        fs::write(folder.path().join("result.json"), kept.replace("0.25", "0.98")).unwrap();
+        let error = page().unwrap_err().to_string();
+        assert!(error.contains("result.json: was altered"), "{error}");
+        // The control: without the list nothing shows the change, and the page says that.
+        fs::remove_file(folder.path().join("run.sha256")).unwrap();
+        assert!(page().unwrap().contains("98.0 %") && page().unwrap().contains("Not verified"));
     }
 }

@@ -1,5 +1,6 @@
 //! Detects budgets that no network of the space meets.
 
+use nasprof_base::text::significant;
 use nasprof_graph::arch::ArchFile;
 use nasprof_spaces::Space;
 
@@ -65,7 +66,7 @@ pub(super) fn warnings(regularizers: &[LoadedRegularizer], space: &Space) -> Res
         let Extremum { value, optimality, .. } = costs.find_at_least(space, limit).map_err(failed)?;
         if value < limit {
             let found = if optimality == Optimality::Exact { "has" } else { "found has" };
-            let (name, unit) = (settings.quantity.name(), settings.quantity.unit());
+            let (name, unit, value) = (settings.quantity.name(), settings.quantity.unit(), significant(value));
             warnings.push(format!(
                 "warning: regularizers.{i}.{key}: every network meets a {name} of {limit} {unit}: the most expensive network {found} {value} {unit}"
             ));

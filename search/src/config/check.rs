@@ -2,7 +2,7 @@
 
 use nasprof_base::suggest;
 
-use super::{ConfigError, Experiment, Optimizer, Paths, RegularizerKind, Searcher};
+use super::{ConfigError, Experiment, LASTING_EPOCHS, Optimizer, Paths, RegularizerKind, Searcher};
 
 /// Most architectures scored by counts and LUTs: some seconds each 100,000, and about a kilobyte of memory each.
 const MOST_BY_COST: u32 = 1_000_000;
@@ -172,13 +172,28 @@ fn check_searcher(searcher: &Searcher) -> Result<(), ConfigError> {
     }
 }
 
-/// Paths within a budget need a budget, and a supernet splits before the end of the run.
+/// Paths within a budget need a budget, and what happens after some epochs happens before the end of the run.
 fn check_paths(experiment: &Experiment, searcher: &Searcher) -> Result<(), ConfigError> {
     if let (Searcher::Fairnas { split_after: Some(after), .. }, Some(training)) = (searcher, &experiment.training)
         && *after >= training.all_epochs()
     {
         let problem = format!("{after} is not below the {} epochs of the run", training.all_epochs());
         return Err(ConfigError::key("searcher.split_after", problem));
+    }
+    if let (Searcher::Darts { stop_at_skips: Some(_), .. }, Some(training)) = (searcher, &experiment.training)
+        && training.epochs <= LASTING_EPOCHS
+    {
+        let problem = format!(
+            "never stops {} epochs: skip connections have to last {LASTING_EPOCHS}, and then some epochs must be left",
+            training.epochs
+        );
+        return Err(ConfigError::key("searcher.stop_at_skips", problem));
+    }
+    if let (Searcher::Staged { rungs: Some(rungs), .. }, Some(training)) = (searcher, &experiment.training)
+        && let Some(rung) = rungs.iter().find(|&&rung| rung >= training.epochs)
+    {
+        let problem = format!("{rung} is not below the {} epochs of a full training", training.epochs);
+        return Err(ConfigError::key("searcher.rungs", problem));
     }
     let limits = |kind| matches!(kind, RegularizerKind::Reject | RegularizerKind::Constraint);
     match searcher {

@@ -5,7 +5,7 @@ use std::fmt;
 
 use toml::{Table, Value};
 
-use super::Experiment;
+use super::{Experiment, Precision};
 
 /// A key that two experiments give different values.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,13 +42,18 @@ impl Experiment {
         keys.into_iter().filter(differ).map(difference).collect()
     }
 
-    /// This experiment with the device and the number of processes of the other one. Checkpoints move between GPUs and CPUs,
-    /// so these two settings do not make it another run.
+    /// This experiment computed as the other one is: with its device, its number of processes, and what only a GPU does
+    /// differently (CUDA graphs, and `tf32` for `float32`). Checkpoints move between GPUs and CPUs, so these settings do not
+    /// make it another run. 16-bit floats do: CPUs compute with them as well.
     #[must_use]
     pub fn computed_as(&self, other: &Self) -> Self {
+        let of_a_gpu = |precision| matches!(precision, Precision::Float32 | Precision::Tf32);
         let mut moved = self.clone();
         if let (Some(own), Some(others)) = (&mut moved.training, &other.training) {
-            (own.compute, own.processes) = (others.compute, others.processes);
+            (own.compute, own.processes, own.cuda_graphs) = (others.compute, others.processes, others.cuda_graphs);
+            if of_a_gpu(own.precision) && of_a_gpu(others.precision) {
+                own.precision = others.precision;
+            }
         }
         moved
     }

@@ -36,7 +36,9 @@ pub use network::Network;
 pub use optimizer::{Optimizer, OptimizerKind, Optimizers};
 pub use plan::Plan;
 pub use regularizer::{Quantity, Regularizer, RegularizerKind};
-pub use searcher::{ArchitectureGradient, DartsOrder, Evolution, FinalChoice, Judge, Paths, Score, Searcher};
+pub use searcher::{
+    ArchitectureGradient, DartsOrder, Evolution, FinalChoice, Judge, LASTING_EPOCHS, Paths, Score, Searcher,
+};
 pub use trainer::Trainer;
 pub use training::{Batches, Training};
 

@@ -6,11 +6,12 @@ mod options;
 use serde::{Deserialize, Serialize};
 
 pub use evolution::Evolution;
-pub use options::{ArchitectureGradient, DartsOrder, FinalChoice, Judge, Paths, Score};
+pub use options::{ArchitectureGradient, DartsOrder, FinalChoice, Judge, LASTING_EPOCHS, Paths, Score};
 
 /// How to search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(expecting = "a table with a `kind`, such as `searcher.kind = \"staged\"`")]
 pub enum Searcher {
     /// Every candidate runs, weighted by the softmax of the architecture's parameters (Liu et al., "DARTS").
     Darts {
@@ -21,8 +22,8 @@ pub enum Searcher {
         /// afterwards.
         #[serde(default)]
         architecture_first: bool,
-        /// Stops updating the architecture once a cell of the discretised network has this many skip connections (Liang et
-        /// al., "DARTS+", which stops at 2). Default: never.
+        /// Stops updating the architecture once a normal cell of the discretised network has had this many skip connections
+        /// for [`LASTING_EPOCHS`] (Liang et al., "DARTS+", which stops at 2). Default: never.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         stop_at_skips: Option<u32>,
         /// Probability that a skip connection is dropped in a step of the weights (Chen et al., "Progressive DARTS"). The

@@ -17,7 +17,7 @@ use crate::config::{ConfigError, Experiment, LoadedRegularizer, Plan, Quantity, 
 use crate::folder::{FolderError, claim_sampled, reopen, write_result};
 use crate::job::{Existing, clear};
 use crate::winner::{Found, Latency};
-use crate::{Costs, lut_files};
+use crate::{Costs, inputs};
 
 /// `result.json` of such a search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -161,7 +161,7 @@ pub fn run(
         clear(folder, &[]).map_err(fail)?;
     }
     reopen(folder)?;
-    lut_files::keep(folder, &plan.experiment).map_err(fail)?;
+    inputs::keep(folder, &plan.experiment).map_err(fail)?;
     write(folder, "config.toml", plan.experiment.resolved_toml().as_bytes())?;
     write(folder, "pareto.csv", &table(&outcome.front, space, &budget.names(), score))?;
     if let Some(searched) = &searched {

@@ -113,6 +113,10 @@ pub(super) fn method(searcher: &Searcher, table: &AccuracyTable) -> Result<Metho
         if let Some(score) = staged.scores.iter().find(|score| !known(score)) {
             return Err(key("searcher.scores", format!("the table has no score `{score}`")).into());
         }
+        if let Some(rung) = staged.rungs.iter().find(|&&rung| table.has_curves() && rung >= table.epochs()) {
+            let problem = format!("{rung} is not below the {} epochs of the table's trainings", table.epochs());
+            return Err(key("searcher.rungs", problem).into());
+        }
     }
     Ok(method)
 }

@@ -7,8 +7,8 @@ use std::path::Path;
 use super::FolderError;
 use super::checkpoint::{Header, STATE, read_header};
 use crate::config::Experiment;
+use crate::inputs;
 use crate::job::Existing;
-use crate::lut_files;
 
 const CONFIG: &str = "config.toml";
 /// Files that only a run with results leaves.
@@ -34,11 +34,12 @@ pub enum Claim {
 }
 
 /// Decides whether a search or a training with checkpoints may run in a folder. A finished run can be extended if only
-/// `training.epochs` differs and is larger. `training.compute` and `training.processes` may always differ.
+/// `training.epochs` differs and is larger. `training.compute`, `processes` and `cuda_graphs`, and `tf32` or `float32` as
+/// `precision`, may always differ.
 ///
 /// # Errors
 /// A folder that holds a run, if `existing` refuses it; a run of another experiment (the error lists the keys); a missing,
-/// altered or unreadable file; a LUT that has changed.
+/// altered or unreadable file; a LUT or an accuracy table that has changed.
 pub fn claim(folder: &Path, experiment: &Experiment, existing: Existing) -> Result<Claim, FolderError> {
     if existing == Existing::Overwrite {
         return Ok(Claim::New);
@@ -76,7 +77,7 @@ pub fn claim(folder: &Path, experiment: &Experiment, existing: Existing) -> Resu
     {
         return Err(FolderError::Missing { path: folder.join(STATE) });
     }
-    lut_files::check(folder, experiment)?;
+    inputs::check(folder, experiment)?;
     Ok(claim)
 }
 
@@ -99,7 +100,7 @@ pub fn claim_sampled(folder: &Path, experiment: &Experiment, existing: Existing)
     if !differences.is_empty() {
         return Err(FolderError::OtherExperiment { path, differences });
     }
-    lut_files::check(folder, experiment)?;
+    inputs::check(folder, experiment)?;
     Ok(Claim::Resumed { epochs: 0, finished })
 }
 

@@ -56,10 +56,12 @@ pub enum FolderError {
         /// The file.
         path: PathBuf,
     },
-    /// A LUT has changed since the run began.
-    #[error("the LUT {} has changed since this run began", path.display())]
-    OtherLut {
-        /// The LUT.
+    /// A LUT or an accuracy table has changed since the run began.
+    #[error("the {what} {} has changed since this run began", path.display())]
+    OtherInput {
+        /// What the file is.
+        what: &'static str,
+        /// The file.
         path: PathBuf,
     },
     /// The images have changed since the run began.

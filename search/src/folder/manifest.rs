@@ -65,18 +65,9 @@ pub fn reopen(folder: &Path) -> Result<(), FolderError> {
 /// # Errors
 /// A missing or altered file of the run.
 pub fn finished<T: DeserializeOwned>(folder: &Path) -> Result<Option<T>, FolderError> {
-    let list = folder.join(MANIFEST);
-    let text = match fs::read_to_string(&list) {
-        Ok(text) if folder.join(RESULT).exists() => text,
-        Ok(_) => return Ok(None),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(FolderError::file(&list, e)),
-    };
+    let Some(listed) = listed(folder)?.filter(|_| folder.join(RESULT).exists()) else { return Ok(None) };
     let mut result = None;
-    for line in text.lines() {
-        let (digest, name) = line.split_once("  ").filter(|(_, name)| FILES.contains(name)).ok_or_else(|| {
-            FolderError::format(&list, format!("`{}` is not the digest of a run's file", line.escape_default()))
-        })?;
+    for (digest, name) in listed {
         let path = folder.join(name);
         if Part::of(folder, name)?.sha256 != digest {
             return Err(FolderError::Altered { path });
@@ -88,6 +79,41 @@ pub fn finished<T: DeserializeOwned>(folder: &Path) -> Result<Option<T>, FolderE
         }
     }
     Ok(result)
+}
+
+/// Checks those of some files that a run folder still has against its list; `false` if it has no list, as before the end of a
+/// run.
+///
+/// # Errors
+/// An altered file.
+pub fn check_against_list(folder: &Path, names: &[&str]) -> Result<bool, FolderError> {
+    let Some(listed) = listed(folder)? else { return Ok(false) };
+    for (digest, name) in listed.into_iter().filter(|(_, name)| names.contains(name)) {
+        match Part::of(folder, name) {
+            Ok(part) if part.sha256 != digest => return Err(FolderError::Altered { path: folder.join(name) }),
+            Ok(_) | Err(FolderError::Missing { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
+}
+
+/// The digests and names on the list of a run folder, if it has one.
+fn listed(folder: &Path) -> Result<Option<Vec<(String, &'static str)>>, FolderError> {
+    let list = folder.join(MANIFEST);
+    let text = match fs::read_to_string(&list) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(FolderError::file(&list, e)),
+    };
+    let parse = |line: &str| {
+        let known = |name: &str| FILES.into_iter().find(|&file| file == name);
+        let parsed = line.split_once("  ").and_then(|(digest, name)| Some((digest.to_owned(), known(name)?)));
+        parsed.ok_or_else(|| {
+            FolderError::format(&list, format!("`{}` is not the digest of a run's file", line.escape_default()))
+        })
+    };
+    text.lines().map(parse).collect::<Result<_, _>>().map(Some)
 }
 
 fn lines(folder: &Path, value: &impl Serialize) -> Result<Vec<u8>, FolderError> {

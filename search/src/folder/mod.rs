@@ -14,7 +14,7 @@ mod sealed;
 pub use checkpoint::{Checkpoint, Header, STATE, read_checkpoint, read_header};
 pub use claim::{Claim, claim, claim_sampled};
 pub use error::FolderError;
-pub use manifest::{finished, reopen, write_result};
+pub use manifest::{check_against_list, finished, reopen, write_result};
 pub use part::Part;
 pub(crate) use part::sha256;
 pub(crate) use sealed::{seal, unseal};

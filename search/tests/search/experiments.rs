@@ -150,6 +150,7 @@ fn values_are_set_over_the_file() {
         ("seed.x=1", "below a value that is not a table"),
         ("regularizers.2.kind=reject", "past the end"),
         ("regularizers.x=1", "expected a sequence"),
+        ("searcher=staged", "key `searcher`: invalid type: string \"staged\", expected a table with a `kind`, such as"),
         ("=1", "not a key"),
         ("training..x=1", "not a key"),
     ] {
@@ -318,6 +319,9 @@ fn an_unreachable_budget_says_which_network_is_the_cheapest() {
     assert!(with("reject", "upper", least).is_ok());
     assert!(with("reject", "upper", least - 1.0).is_err());
     assert!(with("constraint", "target", least - 1.0).unwrap_err().to_string().contains("regularizers.0.target"));
+    // What every network meets is told for people, so in few digits.
+    let warned = with("reject", "upper", 1e9).unwrap().warnings;
+    assert!(warned.len() == 1 && warned[0].contains("every network meets a params of 1000000000"), "{warned:?}");
     // A reward only leans: it is no error to be out of reach.
     assert!(with("reward", "upper", least - 1.0).is_ok());
 

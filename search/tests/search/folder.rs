@@ -119,10 +119,15 @@ fn a_run_goes_on_wherever_it_is_computed() {
         if finished {
             assert_eq!(resumed(&elsewhere(&["training.epochs=5"])), Claim::Extended { from: 3 });
         }
-        // The control: how numbers are rounded does matter.
-        let words = problem(claim(folder.path(), &elsewhere(&["training.precision=tf32"]), Existing::Resume));
-        assert!(words.contains("`training.precision` is absent there and \"tf32\" here"), "{words}");
-        assert!(!words.contains("compute"), "{words}");
+        // What only a GPU does goes with it, and back.
+        let of_gpus = elsewhere(&["training.precision=tf32", "training.cuda_graphs=true"]);
+        assert_eq!(resumed(&of_gpus), Claim::Resumed { epochs, finished });
+        fs::write(folder.path().join("config.toml"), of_gpus.resolved_toml()).unwrap();
+        assert_eq!(resumed(&experiment(&["training.compute=cpu"])), Claim::Resumed { epochs, finished });
+        // The control: 16-bit floats, which both can do, make it another run.
+        let words = problem(claim(folder.path(), &elsewhere(&["training.precision=bfloat16"]), Existing::Resume));
+        assert!(words.contains("`training.precision` is absent there and \"bfloat16\" here"), "{words}");
+        assert!(!words.contains("compute") && !words.contains("cuda_graphs"), "{words}");
     }
 }
 

@@ -100,6 +100,7 @@ fn result(arch: ArchFile, latency: Latency) -> RunResult {
         computed_on: None,
         epochs: None,
         training: None,
+        spent: None,
         quantities: Vec::new(),
         params: 1,
         macs: 1,

@@ -4,6 +4,8 @@
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use nasprof_search::events::RunEvent;
 use nasprof_search::folder::FolderError;
@@ -18,8 +20,19 @@ use nix::unistd::Pid;
 /// Size limit in bytes; jobs are a few kilobytes.
 const MAX_JOB: u64 = 1 << 20;
 
+/// Minimum time between two signs of life.
+const PAUSE: Duration = Duration::from_secs(5);
+
 /// Writes an event to stdout. If stdout is closed, the reader is gone: the run ends, so that it can be resumed at once.
 fn emit(event: RunEvent) {
+    if event == RunEvent::Alive {
+        static LAST: Mutex<Option<Instant>> = Mutex::new(None);
+        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|last| last.elapsed() < PAUSE) {
+            return;
+        }
+        *last = Some(Instant::now());
+    }
     let mut line = serde_json::to_vec(&event).unwrap_or_default();
     line.push(b'\n');
     let mut output = io::stdout().lock();

@@ -43,6 +43,13 @@ impl Optimizer {
     /// An optimizer of some tensors; gradients refer to them by position.
     #[must_use]
     pub fn new(settings: config::Optimizer, rate: LearningRate, tensors: Vec<Named>) -> Self {
+        let settings = match settings.kind {
+            // The same rule, and libtorch's kernel takes no velocity that is not used.
+            OptimizerKind::Momentum if settings.momentum == 0.0 => {
+                config::Optimizer { kind: OptimizerKind::Sgd, ..settings }
+            }
+            _ => settings,
+        };
         let states = tensors.iter().map(|_| None).collect();
         Self { settings, rate, step: 0, tensors, states }
     }

@@ -19,10 +19,11 @@
 #include <ATen/ops/repeat_interleave.h>
 #include <ATen/ops/stack.h>
 
-#include <cstring>
 #include <optional>
 #include <unordered_set>
 #include <vector>
+
+#include "caught.h"
 
 namespace {
 using Tensors = std::vector<at::Tensor>;
@@ -160,19 +161,13 @@ void update(Step step, const at::Tensor* rate, const Tensors& w, const Tensors& 
   }
 }
 
+// As `caught`, without autograd.
 template <typename F>
-int caught(char* words, size_t capacity, F f) {
-  try {
+int updated(char* words, size_t capacity, F f) {
+  return caught(words, capacity, [&] {
     at::NoGradGuard guard;
     f();
-    return 0;
-  } catch (const std::exception& error) {
-    std::strncpy(words, error.what(), capacity - 1);
-  } catch (...) {
-    std::strncpy(words, "unknown exception", capacity - 1);
-  }
-  words[capacity - 1] = '\0';
-  return 1;
+  });
 }
 }  // namespace
 
@@ -185,7 +180,7 @@ extern "C" int nasprof_update(const Step* step, at::Tensor* const* tensors, at::
                               const unsigned char* decays, size_t count, const at::Tensor* rate,
                               const at::Tensor* of, unsigned char* finite, char* words, size_t capacity) {
   *finite = 1;
-  return caught(words, capacity, [&] {
+  return updated(words, capacity, [&] {
     if (count == 0) return;
     auto w = list(tensors, count);
     auto g = laid_out(w, list(gradients, count));
@@ -218,14 +213,14 @@ extern "C" int nasprof_update(const Step* step, at::Tensor* const* tensors, at::
 // The segments of tensors, for a recorded step. Null where libtorch refuses.
 extern "C" at::Tensor* nasprof_segments(at::Tensor* const* tensors, size_t count, char* words, size_t capacity) {
   at::Tensor* made = nullptr;
-  caught(words, capacity, [&] { made = new at::Tensor(segments(list(tensors, count))); });
+  updated(words, capacity, [&] { made = new at::Tensor(segments(list(tensors, count))); });
   return made;
 }
 
 // tensor += by * other, for each.
 extern "C" int nasprof_add(at::Tensor* const* tensors, at::Tensor* const* others, size_t count, double by, char* words,
                            size_t capacity) {
-  return caught(words, capacity, [&] {
+  return updated(words, capacity, [&] {
     if (count > 0) at::_foreach_add_(list(tensors, count), list(others, count), by);
   });
 }
@@ -233,7 +228,7 @@ extern "C" int nasprof_add(at::Tensor* const* tensors, at::Tensor* const* others
 // tensor = other, for each.
 extern "C" int nasprof_copy(at::Tensor* const* tensors, at::Tensor* const* others, size_t count, char* words,
                             size_t capacity) {
-  return caught(words, capacity, [&] {
+  return updated(words, capacity, [&] {
     if (count > 0) at::_foreach_copy_(list(tensors, count), list(others, count));
   });
 }

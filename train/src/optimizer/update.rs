@@ -1,20 +1,13 @@
 //! Calls of `update.cpp`: updates of many tensors at once.
 
-use std::ffi::{CStr, c_char, c_double, c_int, c_uchar};
+use std::ffi::{c_char, c_double, c_int, c_uchar};
 
 use tch::{TchError, Tensor};
 
-/// Maximum length of an error message, in bytes; libtorch appends a C++ stack trace to its messages.
-const WORDS: usize = 1024;
+use crate::called::{CTensor, called, made};
 
 /// A pointer to a tensor in C++.
 type Pointer = *const CTensor;
-
-/// An opaque `at::Tensor`.
-#[repr(C)]
-struct CTensor {
-    _opaque: [u8; 0],
-}
 
 /// The rules, in the order of `update.cpp`.
 #[derive(Debug, Clone, Copy)]
@@ -82,14 +75,9 @@ fn pointers(tensors: &[Tensor]) -> Vec<Pointer> {
     tensors.iter().map(|tensor| tensor.as_ptr().cast()).collect()
 }
 
-fn called(call: impl FnOnce(*mut c_char, usize) -> c_int) -> Result<(), TchError> {
-    let mut words: [c_char; WORDS] = [0; WORDS];
-    if call(words.as_mut_ptr(), WORDS) == 0 {
-        return Ok(());
-    }
-    #[expect(unsafe_code, reason = "a text that ends with a zero, in an array that lives through the call")]
-    let text = unsafe { CStr::from_ptr(words.as_ptr()) };
-    Err(TchError::Torch(text.to_string_lossy().into_owned()))
+/// Calls a function that returns 0 where it succeeds.
+fn done(call: impl FnOnce(*mut c_char, usize) -> c_int) -> Result<(), TchError> {
+    called(call, |&returned| returned != 0).map(drop)
 }
 
 fn alike(counts: &[usize]) -> Result<(), TchError> {
@@ -142,7 +130,7 @@ pub(super) fn update(step: &Step, lists: &Lists, on_device: OnDevice<'_>) -> Res
         if list.is_empty() { std::ptr::null() } else { list.as_ptr() }
     }
     let mut finite: c_uchar = 1;
-    called(|words, capacity| {
+    done(|words, capacity| {
         #[expect(unsafe_code, reason = "lists of `count` tensors that live through the call, or null for empty ones")]
         unsafe {
             nasprof_update(
@@ -168,22 +156,19 @@ pub(super) fn update(step: &Step, lists: &Lists, on_device: OnDevice<'_>) -> Res
 /// For each element of the concatenated tensors, the index of its tensor.
 pub(super) fn segments(tensors: &[Tensor]) -> Result<Tensor, TchError> {
     let tensors = pointers(tensors);
-    let mut made = std::ptr::null_mut();
-    called(|words, capacity| {
+    made(|words, capacity| {
         #[expect(unsafe_code, reason = "a list of tensors that live through the call")]
-        let of = unsafe { nasprof_segments(tensors.as_ptr(), tensors.len(), words, capacity) };
-        made = of;
-        c_int::from(of.is_null())
-    })?;
-    #[expect(unsafe_code, reason = "a new tensor of libtorch, which nobody else owns")]
-    Ok(unsafe { Tensor::from_ptr(made.cast()) })
+        unsafe {
+            nasprof_segments(tensors.as_ptr(), tensors.len(), words, capacity)
+        }
+    })
 }
 
 /// `tensor += by * other` for each pair; autograd does not record it.
 pub(crate) fn add_to_all(tensors: &[Tensor], others: &[Tensor], by: f64) -> Result<(), TchError> {
     alike(&[tensors.len(), others.len()])?;
     let (tensors, others) = (pointers(tensors), pointers(others));
-    called(|words, capacity| {
+    done(|words, capacity| {
         #[expect(unsafe_code, reason = "two lists of as many tensors, which live through the call")]
         unsafe {
             nasprof_add(tensors.as_ptr(), others.as_ptr(), tensors.len(), by, words, capacity)
@@ -195,7 +180,7 @@ pub(crate) fn add_to_all(tensors: &[Tensor], others: &[Tensor], by: f64) -> Resu
 pub(crate) fn copy_to_all(tensors: &[Tensor], others: &[Tensor]) -> Result<(), TchError> {
     alike(&[tensors.len(), others.len()])?;
     let (tensors, others) = (pointers(tensors), pointers(others));
-    called(|words, capacity| {
+    done(|words, capacity| {
         #[expect(unsafe_code, reason = "two lists of as many tensors, which live through the call")]
         unsafe {
             nasprof_copy(tensors.as_ptr(), others.as_ptr(), tensors.len(), words, capacity)

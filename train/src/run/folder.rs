@@ -14,8 +14,8 @@ use nasprof_render::{Png, RenderError};
 use nasprof_search::config::Experiment;
 use nasprof_search::events::RunEvent;
 use nasprof_search::folder::{Claim, FolderError, STATE, claim, reopen};
+use nasprof_search::inputs;
 use nasprof_search::job::{Epochs, Existing, RunResult, clear};
-use nasprof_search::lut_files;
 use nasprof_spaces::Space;
 
 use super::progress::Row;
@@ -51,7 +51,7 @@ impl Folder {
         let claim = claim(path, experiment, existing)?;
         let config = path.join("config.toml");
         if claim == Claim::New {
-            lut_files::keep(path, experiment).map_err(fail)?;
+            inputs::keep(path, experiment).map_err(fail)?;
             replace(&config, experiment.resolved_toml().as_bytes())?;
         }
         Ok((Self { path: path.to_owned(), log, events: None }, claim))

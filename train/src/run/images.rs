@@ -31,7 +31,7 @@ impl Updates {
         Self { stream, accumulate: batches.accumulate, device, ahead: None }
     }
 
-    /// The next batch as mini-batches; reports unreadable images.
+    /// The next batch as mini-batches; reports progress and unreadable images.
     pub(super) fn next(&mut self, emit: &mut dyn FnMut(RunEvent)) -> Result<Vec<MiniBatch>, SearchError> {
         // An error of a prefetched batch is reported only when the batch is requested. The one after the last step never is.
         let staged = match self.ahead.take() {
@@ -56,12 +56,14 @@ impl Updates {
     }
 }
 
-/// Converts a batch for a forward pass; reports unreadable images.
+/// Converts a batch for a forward pass; reports progress and unreadable images.
 pub(super) fn take(batch: &Batch, device: Device, emit: &mut dyn FnMut(RunEvent)) -> Result<MiniBatch, SearchError> {
     tell(&batch.skipped, emit);
     MiniBatch::new(batch, device)
 }
 
 fn tell(skipped: &[Corrupt], emit: &mut dyn FnMut(RunEvent)) {
+    // Whatever a run does, it does it batch by batch.
+    emit(RunEvent::Alive);
     skipped.iter().for_each(|corrupt| emit(RunEvent::Line(format!("warning: skipped {corrupt}"))));
 }

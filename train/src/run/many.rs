@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::Instant;
 
+use nasprof_base::text::count;
 use nasprof_graph::arch::ArchFile;
 use nasprof_search::config::Plan;
 use nasprof_search::events::{RunEvent, Step};
@@ -51,7 +52,7 @@ pub fn many(job: &Job, list: &Path, emit: &mut dyn FnMut(RunEvent)) -> Result<()
     folder.begin(if done.is_empty() { Claim::New } else { claim }, experiment, &epochs, emit)?;
     folder.computes(&place, &mut Vec::new(), emit)?;
     let left: Vec<&Trial> = trials.iter().filter(|trial| !done.contains(trial)).collect();
-    let line = format!("{} networks, {} of them done", trials.len(), trials.len() - left.len());
+    let line = format!("{}, {} done", count(trials.len(), "network"), trials.len() - left.len());
     emit(RunEvent::Line(line.clone()));
     folder.log(&line)?;
     let steps = settings.loaders.train_batches.steps as u64;

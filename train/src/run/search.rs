@@ -243,6 +243,9 @@ impl Run<'_> {
                 }));
             }
         }
+        if !warming_up {
+            self.searcher.on_epoch_end(&mut self.session)?;
+        }
         means.row(epoch + 1)
     }
 

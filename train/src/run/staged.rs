@@ -9,14 +9,13 @@ use nasprof_search::config::{ConfigError, FinalChoice, LoadedRegularizer, Plan, 
 use nasprof_search::events::RunEvent;
 use nasprof_search::evolution::Budget;
 use nasprof_search::folder::{Claim, finished};
-use nasprof_search::job::{Epochs, Job, QuantityResult, RunResult};
-use nasprof_search::methods::{self, Candidate, Fate, Fault, Method, Networks, write_candidates};
+use nasprof_search::job::{Epochs, Job, QuantityResult, RunResult, Spent};
+use nasprof_search::methods::{self, Candidate, Fate, Fault, Method, MethodError, Networks, write_candidates};
 use nasprof_search::winner::Latency;
 use rand_chacha::ChaCha8Rng;
 
 use super::compute::{check_replay, computed_on, place};
 use super::folder::Folder;
-use super::progress::Progress;
 use super::single::Settings;
 use super::trials::Trials;
 use crate::error::SearchError;
@@ -73,8 +72,6 @@ pub(super) fn search(
     let cost = searcher.trainings().ok_or_else(missing)?;
     check_replay(experiment)?;
     let place = place(settings.training)?;
-    let device = place.device;
-    let mut places = Vec::new();
     let (mut folder, claim) = Folder::open(&job.folder, experiment, job.existing)?;
     if let (Claim::Resumed { finished: true, .. }, None) = (claim, factor)
         && let Some(result) = finished::<RunResult>(folder.path())?
@@ -83,15 +80,14 @@ pub(super) fn search(
     }
     let epochs = Epochs { all, warm_up: 0, after_warm_up: all, extended_from: Vec::new() };
     let path = folder.path().to_owned();
-    let timed = Progress::new(1);
     let budget = Budget::new(&plan.space, &plan.regularizers, |_: &LoadedRegularizer| 1.0)?;
     let limit = (cost * f64::from(all)) as u64;
     folder.begin(claim, experiment, &epochs, emit)?;
-    folder.computes(&place, &mut places, emit)?;
-    let mut trials = Trials::open(plan, &path, device, limit, emit)?;
+    folder.computes(&place, &mut Vec::new(), emit)?;
+    let mut trials = Trials::open(plan, &path, &place, limit, emit)?;
     let mut within = Within { plan, budget: &budget, known: HashMap::new() };
     let found = methods::search(&method, &mut within, &mut trials, cost, experiment.seed);
-    let mut found = found.map_err(|error| SearchError::Searcher(error.to_string()))?;
+    let mut found = found.map_err(of_method)?;
     let again = |r: &LoadedRegularizer| if plan.is_of_device(r) { factor.unwrap_or(1.0) } else { 1.0 };
     let budget = Budget::new(&plan.space, &plan.regularizers, again)?;
     let feasible = choose(&mut found.candidates, method.final_choice(), &budget)?;
@@ -117,11 +113,19 @@ pub(super) fn search(
         feasible,
         repaired: false,
         accuracy: valid,
-        accuracy_of: format!("{valid_images} validation images, trained by itself for {}", epochs.in_words()),
+        accuracy_of: format!(
+            "{valid_images} validation images, trained by itself for {}{}",
+            epochs.in_words(),
+            selection(&found.candidates, method.final_choice(), feasible)
+        ),
         accuracy_images: Some(valid_images),
-        computed_on: computed_on(&places),
+        computed_on: computed_on(&trials.places),
         epochs: Some(epochs),
         training: None,
+        spent: Some(Spent {
+            epochs: trials.epochs_trained(),
+            trainings: trials.epochs_trained() as f64 / f64::from(all),
+        }),
         quantities: quantities
             .map(|((name, regularizer), &estimated)| QuantityResult {
                 quantity: name.to_owned(),
@@ -132,11 +136,33 @@ pub(super) fn search(
             .collect(),
         params: cost.params,
         macs: cost.macs,
-        seconds: timed.seconds(),
+        seconds: trials.seconds(),
         seed: experiment.seed,
     };
     folder.result(&result)?;
     Ok(result)
+}
+
+/// The error of a method: a failed training keeps its own.
+fn of_method(error: MethodError) -> SearchError {
+    match error {
+        MethodError::Fault(fault) => match fault.downcast::<SearchError>() {
+            Ok(error) => *error,
+            Err(fault) => SearchError::Searcher(fault.to_string()),
+        },
+        other => SearchError::Method(other),
+    }
+}
+
+/// How the winner was chosen, for its accuracy: the best of several is better on the images that chose it than on others.
+fn selection(candidates: &[Candidate], by: FinalChoice, feasible: bool) -> String {
+    let among = candidates.iter().filter(|c| matches!(c.fate, Fate::Trained | Fate::Chosen)).count();
+    let by = match by {
+        _ if among < 2 || !feasible => return String::new(),
+        FinalChoice::Accuracy => "accuracy on these images, so this is optimistic",
+        FinalChoice::Losses => "the loss on these and on the training images, half each, so this is optimistic",
+    };
+    format!(", chosen among {among} by {by}")
 }
 
 /// Marks the best fully trained network within the budget as the winner. If there is none, marks the one with the smallest
@@ -163,4 +189,32 @@ fn choose(candidates: &mut [Candidate], by: FinalChoice, budget: &Budget<'_>) ->
     }
     candidates[at].fate = Fate::Chosen;
     Ok(best.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn an_error_of_a_training_stays_what_it_is() {
+        let lost = SearchError::GpuLost("the GPU no longer works".to_owned());
+        assert!(matches!(of_method(MethodError::Fault(lost.into())), SearchError::GpuLost(_)));
+        let nothing = of_method(MethodError::NoNetwork);
+        assert!(nothing.hint().is_some_and(|hint| hint.contains("widen the limits")), "{nothing}");
+        // The control: what is no error of a training.
+        assert!(matches!(of_method(MethodError::Fault("another".into())), SearchError::Searcher(_)));
+    }
+
+    #[test]
+    fn the_best_of_several_is_told_from_the_only_one() {
+        let with = |fate| Candidate { arch: Arch(Vec::new()), scores: BTreeMap::new(), progress: None, fate };
+        let two = [with(Fate::Chosen), with(Fate::Trained), with(Fate::Stopped)];
+        assert!(selection(&two, FinalChoice::Accuracy, true).starts_with(", chosen among 2 by accuracy"));
+        assert!(selection(&two, FinalChoice::Losses, true).contains("training images, half each"));
+        // The controls: there was no choice, or something else decided.
+        assert_eq!(selection(&two[..1], FinalChoice::Losses, true), "");
+        assert_eq!(selection(&two, FinalChoice::Losses, false), "");
+    }
 }

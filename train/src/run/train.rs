@@ -109,6 +109,7 @@ pub(super) fn train(plan: &Plan, job: &Job, emit: &mut dyn FnMut(RunEvent)) -> R
             valid_images: loaders.valid.as_ref().map_or(0, Loader::images),
             valid_accuracy: best.error.map(|error| 1.0 - error),
         }),
+        spent: None,
         quantities: Vec::new(),
         params: cost.params,
         macs: cost.macs,

@@ -5,18 +5,21 @@
 //! continues with the first one that the journal lacks.
 
 mod events;
+mod learn;
 mod processes;
+mod spent;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use nasprof_graph::Arch;
 use nasprof_search::config::Plan;
 use nasprof_search::events::{RunEvent, Step};
-use nasprof_search::folder::{FolderError, Part};
+use nasprof_search::folder::Part;
 use nasprof_search::methods::{Fault, Progress as Trained, Trainings};
 use nasprof_search::trials::{Journal, Trial};
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 use self::events::{Checkpoint, Event, Known};
 use super::checkpoint::{read_tensors, write_tensors};
@@ -24,6 +27,7 @@ use super::progress::Progress;
 use super::single::{Restore, Settings};
 use super::trial::Training;
 use crate::error::SearchError;
+use crate::place::Place;
 
 const JOURNAL: &str = "trials.jsonl";
 
@@ -31,7 +35,9 @@ const JOURNAL: &str = "trials.jsonl";
 pub(super) struct Trials<'a> {
     plan: &'a Plan,
     settings: Settings<'a>,
-    device: Device,
+    place: &'a Place,
+    /// The devices of the epochs so far, in words.
+    pub(super) places: Vec<String>,
     folder: PathBuf,
     /// `None` in a worker process: its parent keeps the journal.
     journal: Option<Journal>,
@@ -39,6 +45,9 @@ pub(super) struct Trials<'a> {
     /// The numbers of the networks whose training has begun, from 1. They name the checkpoints.
     begun: HashMap<Arch, usize>,
     progress: Progress,
+    started: Instant,
+    /// Duration of the search before it was resumed.
+    seconds_before: f64,
     emit: &'a mut dyn FnMut(RunEvent),
 }
 
@@ -47,13 +56,13 @@ impl<'a> Trials<'a> {
     pub(super) fn open(
         plan: &'a Plan,
         folder: &Path,
-        device: Device,
+        place: &'a Place,
         cost: u64,
         emit: &'a mut dyn FnMut(RunEvent),
     ) -> Result<Self, SearchError> {
         let (mut journal, events) = Journal::open::<Event>(&folder.join(JOURNAL))?;
         let is_begun = !events.is_empty();
-        let mut trials = Self::new(plan, folder, device, emit)?;
+        let mut trials = Self::new(plan, folder, place, emit)?;
         let images = trials.settings.loaders.digest();
         let done = trials.learn(events, &images)?;
         if !is_begun {
@@ -69,10 +78,10 @@ impl<'a> Trials<'a> {
     pub(super) fn of_worker(
         plan: &'a Plan,
         folder: &Path,
-        device: Device,
+        place: &'a Place,
         emit: &'a mut dyn FnMut(RunEvent),
     ) -> Result<Self, SearchError> {
-        let mut trials = Self::new(plan, folder, device, emit)?;
+        let mut trials = Self::new(plan, folder, place, emit)?;
         let images = trials.settings.loaders.digest();
         trials.learn(Journal::read::<Event>(&folder.join(JOURNAL))?, &images)?;
         Ok(trials)
@@ -81,50 +90,23 @@ impl<'a> Trials<'a> {
     fn new(
         plan: &'a Plan,
         folder: &Path,
-        device: Device,
+        place: &'a Place,
         emit: &'a mut dyn FnMut(RunEvent),
     ) -> Result<Self, SearchError> {
         Ok(Self {
             plan,
             settings: Settings::of(plan)?,
-            device,
+            place,
+            places: Vec::new(),
             folder: folder.to_owned(),
             journal: None,
             known: HashMap::new(),
             begun: HashMap::new(),
             progress: Progress::new(1),
+            started: Instant::now(),
+            seconds_before: 0.0,
             emit,
         })
-    }
-
-    /// Reads the events of a journal, which must belong to this space and to images with this digest. Returns the number of
-    /// epochs.
-    fn learn(&mut self, events: Vec<Event>, digest: &str) -> Result<u64, SearchError> {
-        let path = self.folder.join(JOURNAL);
-        let identity = self.plan.space.graph.identity();
-        let mut done = 0;
-        for event in events {
-            match event {
-                Event::Of { space, .. } if !identity.is(&space) => {
-                    return Err(SearchError::checkpoint(&path, "belongs to another space"));
-                }
-                Event::Of { images, .. } if images != digest => return Err(FolderError::OtherData { path }.into()),
-                Event::Of { .. } => {}
-                Event::Scores { arch, scores } => self.known.entry(arch).or_default().scores = Some(scores),
-                Event::Epoch { arch, number, epoch, checkpoint } => {
-                    self.number(&arch, number);
-                    let network = self.known.entry(arch).or_default();
-                    network.epochs.push(epoch);
-                    network.checkpoint = Some(checkpoint);
-                    done += 1;
-                }
-                Event::Failed { arch, number, .. } => {
-                    self.number(&arch, number);
-                    self.known.entry(arch).or_default().failed = true;
-                }
-            }
-        }
-        Ok(done)
     }
 
     /// The number of a network; a new network gets the `given` number or the next free one.
@@ -157,7 +139,7 @@ impl<'a> Trials<'a> {
 
     fn training(&self, arch: &Arch) -> Result<Training<'a>, SearchError> {
         let trial = Trial { arch: arch.clone(), seed: self.plan.experiment.seed };
-        let mut training = Training::new(self.plan, &trial, self.device)?;
+        let mut training = Training::new(self.plan, &trial, self.place.device)?;
         let known = self.known.get(arch).and_then(|known| Some((known, known.checkpoint.as_ref()?)));
         let Some((known, checkpoint)) = known else { return Ok(training) };
         checkpoint.tensors.check(&self.folder)?;
@@ -228,21 +210,34 @@ impl<'a> Trials<'a> {
         let (optimizer_steps, optimizer_updates, own) = training.single.optimizer.state();
         let mut tensors = training.single.weights();
         tensors.extend(own.into_iter().map(|(name, tensor)| (format!("weights/{name}"), tensor)));
-        let file = format!("checkpoint/network-{number:05}-epoch-{epoch:05}.safetensors");
+        let file = checkpoint_of(number, epoch);
         write_tensors(&self.folder.join(&file), &tensors)?;
         let tensors = Part::of(&self.folder, &file)?;
         let loss_scale = training.single.numerics.state();
         let checkpoint = Checkpoint { tensors, optimizer_steps, optimizer_updates, loss_scale };
-        self.record(Event::Epoch { arch: arch.clone(), number: Some(number), epoch: done, checkpoint })
+        self.record(Event::Epoch {
+            arch: arch.clone(),
+            number: Some(number),
+            epoch: done,
+            checkpoint,
+            seconds: 0.0,
+            computed_on: String::new(),
+        })
     }
 
     /// Records an event of a training and reports it.
-    fn record(&mut self, event: Event) -> Result<(), SearchError> {
+    fn record(&mut self, mut event: Event) -> Result<(), SearchError> {
+        if let Event::Epoch { seconds, computed_on, .. } = &mut event {
+            // A worker process knows only its own time, and one of several GPUs.
+            *seconds = self.seconds();
+            computed_on.clone_from(&self.place.words);
+            self.computed_on(computed_on);
+        }
         self.append(&event)?;
         let all = self.settings.training.epochs;
         let keeps = self.journal.is_some();
         match event {
-            Event::Epoch { arch, number, epoch, checkpoint } => {
+            Event::Epoch { arch, number, epoch, checkpoint, .. } => {
                 let network = self.known.entry(arch).or_default();
                 let (count, loss) = (network.epochs.len() + 1, epoch.train_loss);
                 let (number, valid) = (number.unwrap_or(0), epoch.valid_accuracy.unwrap_or(0.0));
@@ -274,12 +269,17 @@ impl<'a> Trials<'a> {
     fn scored(&mut self, arch: &Arch, name: &str) -> Result<Option<f64>, SearchError> {
         if self.known.get(arch).is_none_or(|known| known.scores.is_none()) {
             let trial = Trial { arch: arch.clone(), seed: self.plan.experiment.seed };
-            let scores = Training::new(self.plan, &trial, self.device)?.scores(self.emit)?;
+            let scores = Training::new(self.plan, &trial, self.place.device)?.scores(self.emit)?;
             self.append(&Event::Scores { arch: arch.clone(), scores: scores.clone() })?;
             self.known.entry(arch.clone()).or_default().scores = Some(scores);
         }
         Ok(self.known.get(arch).and_then(|known| known.scores.as_ref()?.get(name).copied()))
     }
+}
+
+/// The file of a network's tensors after an epoch, relative to the run folder.
+fn checkpoint_of(number: usize, epoch: u32) -> String {
+    format!("checkpoint/network-{number:05}-epoch-{epoch:05}.safetensors")
 }
 
 impl Trainings for Trials<'_> {

@@ -23,7 +23,7 @@ pub fn one(
 ) -> Result<(), SearchError> {
     let plan = Plan::new(job.experiment.clone())?;
     let place = place(Settings::of(&plan)?.training)?;
-    let mut trials = Trials::of_worker(&plan, &job.folder, place.device, emit)?;
+    let mut trials = Trials::of_worker(&plan, &job.folder, &place, emit)?;
     trials.number(arch, Some(number));
     trials.train_one(arch, epochs).map(drop)
 }

@@ -1,19 +1,22 @@
 //! Worker processes, which train several networks at the same time.
 //!
 //! Trainings do not depend on one another. So a process that dies loses only its current epoch, and another process
-//! continues its network.
+//! continues its network. A process that makes no progress is killed, and so counts as one that died.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::Instant;
 
 use nasprof_search::config::Compute;
 use nasprof_search::events::RunEvent;
 use nasprof_search::job::{Job, Task};
-use nasprof_torch::cuda::{System, ThisProcess};
+use nasprof_search::silence::Silence;
+use nasprof_torch::cuda::ThisProcess;
 
 use crate::error::SearchError;
+use crate::place::shared_gpus;
 
 /// Number of processes that may die on one network before the search fails.
 const MOST_DEATHS: u32 = 3;
@@ -26,6 +29,8 @@ pub(super) enum News {
     Record(serde_json::Value),
     /// A line for the user.
     Line(String),
+    /// A process makes progress.
+    Alive,
 }
 
 /// The output of a process.
@@ -43,6 +48,7 @@ struct Running {
     /// Its slot among the concurrent processes, which determines its GPU.
     slot: usize,
     failed: Option<String>,
+    silence: Silence,
 }
 
 /// All processes; dropping it kills them, so that none outlives the search.
@@ -68,6 +74,8 @@ pub(super) fn in_processes(
     let (sender, said) = channel();
     let mut running = All(Vec::new());
     let mut free: Vec<usize> = (0..at_once).rev().collect();
+    let silence = Silence::new().map_err(SearchError::Searcher)?;
+    let mut part_ends = Instant::now() + silence.part();
     loop {
         while let Some(slot) = free.pop() {
             let Some((job, deaths)) = waiting.pop_front() else {
@@ -76,13 +84,30 @@ pub(super) fn in_processes(
             };
             let number = running.0.len();
             let child = start(&on_gpu(&job, slot, gpus), number, &sender)?;
-            running.0.push(Some(Running { child, job, deaths, slot, failed: None }));
+            running.0.push(Some(Running { child, job, deaths, slot, failed: None, silence }));
         }
         if running.0.iter().all(Option::is_none) {
             return Ok(());
         }
-        let Ok((number, what)) = said.recv() else { return Ok(()) };
+        let (number, what) = match said.recv_timeout(part_ends.saturating_duration_since(Instant::now())) {
+            Ok(said) => said,
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            Err(RecvTimeoutError::Timeout) => {
+                part_ends = Instant::now() + silence.part();
+                for running in running.0.iter_mut().flatten() {
+                    if running.silence.lasts() {
+                        // The end of its output tells the rest.
+                        let _ = running.child.kill();
+                    }
+                }
+                continue;
+            }
+        };
+        if let Some(running) = &mut running.0[number] {
+            running.silence.ends();
+        }
         match what {
+            Said::Event(RunEvent::Alive) => news(News::Alive)?,
             Said::Event(RunEvent::Record(record)) => news(News::Record(record))?,
             Said::Event(RunEvent::Failed { message, .. }) => {
                 if let Some(running) = &mut running.0[number] {
@@ -152,10 +177,10 @@ fn start(job: &Job, number: usize, sender: &Sender<(usize, Said)>) -> Result<Chi
     Ok(child)
 }
 
-/// The number of GPUs to share; 0 unless the jobs have `compute = "auto"`.
+/// The number of GPUs that the processes share.
 fn gpus(jobs: &[Job]) -> u32 {
-    let compute = jobs.first().and_then(|job| job.experiment.training.as_ref()).map(|training| training.compute);
-    if compute == Some(Compute::Auto) { ThisProcess.gpus().unwrap_or(0) } else { 0 }
+    let training = jobs.first().and_then(|job| job.experiment.training.as_ref());
+    training.map_or(0, |training| shared_gpus(training.compute, &ThisProcess))
 }
 
 /// The job with the GPU of its slot, if there are several GPUs.

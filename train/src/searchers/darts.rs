@@ -1,7 +1,7 @@
 //! DARTS (Liu, Simonyan, Yang 2019): every candidate runs, weighted by the softmax of the alphas.
 
 use nasprof_graph::Choice;
-use nasprof_search::config::DartsOrder;
+use nasprof_search::config::{DartsOrder, LASTING_EPOCHS};
 use nasprof_search::selection::discretize;
 use rand::Rng;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use tch::{Kind, Tensor};
 
 use super::{ArchStep, Searcher};
 use crate::batch::{Gradients, MiniBatch, add};
-use crate::device::rows;
+use crate::device::{copied, rows};
 use crate::error::SearchError;
 use crate::loss::Tally;
 use crate::optimizer::{add_to_all, copy_to_all};
@@ -20,6 +20,8 @@ use crate::supernet::{Path, Phase};
 const QUOTIENT_STEP: f64 = 0.01;
 /// The candidate that returns its input.
 const SKIP: &str = "skip_connect";
+/// Cells that halve the image: their skip connections from the cells before are convolutions.
+const REDUCTION_CELL: &str = "reduce";
 
 /// The searcher.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub struct Darts {
     architecture_first: bool,
     stop_at_skips: Option<u32>,
     operation_dropout: f64,
+    /// Epochs in a row at whose ends a cell had `stop_at_skips` skip connections.
+    lasted: u32,
     /// Whether the architecture is no longer updated.
     stopped: bool,
 }
@@ -43,10 +47,11 @@ impl Darts {
     /// A searcher of first or second order. The paper updates the architecture before the weights, the reference afterwards.
     #[must_use]
     pub fn new(order: DartsOrder, architecture_first: bool) -> Self {
-        Self { order, architecture_first, stop_at_skips: None, operation_dropout: 0.0, stopped: false }
+        Self { order, architecture_first, stop_at_skips: None, operation_dropout: 0.0, lasted: 0, stopped: false }
     }
 
-    /// Stops updating the architecture once a cell has `skips` skip connections (Liang et al. 2019, "DARTS+").
+    /// Stops updating the architecture once a normal cell has had `skips` skip connections at the ends of
+    /// [`LASTING_EPOCHS`] in a row (Liang et al. 2019, "DARTS+", arXiv 1909.06035).
     #[must_use]
     pub fn with_stop(self, skips: u32) -> Self {
         Self { stop_at_skips: Some(skips), ..self }
@@ -83,7 +88,7 @@ impl Darts {
         masked.collect()
     }
 
-    /// The maximum number of skip connections in a cell of the current discretised architecture.
+    /// The maximum number of skip connections in a normal cell of the current discretised architecture.
     fn skips(session: &Session<'_>) -> u32 {
         let arch = discretize(session.regularizers().rule(), &session.distribution().probabilities());
         let mut cells = std::collections::BTreeMap::<&str, u32>::new();
@@ -91,6 +96,7 @@ impl Darts {
         for (choice, _) in session.space().choices.iter().zip(&arch.0).filter(is_skip) {
             *cells.entry(choice.name.rsplit_once('/').map_or("", |(cell, _)| cell)).or_default() += 1;
         }
+        cells.remove(REDUCTION_CELL);
         cells.into_values().max().unwrap_or(0)
     }
 
@@ -100,7 +106,7 @@ impl Darts {
         let rate = session.learning_rate();
         let step = gradients(session, train, true)?.weights;
         let touched: Vec<Tensor> = step.keys().map(|&i| weight(session, i)).collect();
-        let kept: Vec<Tensor> = touched.iter().map(|weight| weight.detach().copy()).collect();
+        let kept: Vec<Tensor> = touched.iter().map(copied).collect::<Result<_, _>>()?;
         let moved = |direction: &Gradients, by: f64| -> Result<(), SearchError> {
             let (weights, gradients): (Vec<_>, Vec<_>) =
                 direction.iter().map(|(&i, gradient)| (weight(session, i), gradient.shallow_clone())).unzip();
@@ -197,22 +203,26 @@ impl Searcher for Darts {
             DartsOrder::Second => Self::unrolled(session, train, valid)?,
         };
         session.update_architecture(found.alphas)?;
-        let mut curves = Vec::new();
+        let skips = self.stop_at_skips.map(|_| ("skip_connections".to_owned(), f64::from(Self::skips(session))));
+        Ok(ArchStep { tally: found.tally, curves: skips.into_iter().collect() })
+    }
+
+    fn on_epoch_end(&mut self, session: &mut Session<'_>) -> Result<(), SearchError> {
         if let Some(most) = self.stop_at_skips {
-            let skips = Self::skips(session);
-            self.stopped = skips >= most;
-            curves.push(("skip_connections".to_owned(), f64::from(skips)));
+            self.lasted = if Self::skips(session) >= most { self.lasted + 1 } else { 0 };
+            self.stopped |= self.lasted >= LASTING_EPOCHS;
         }
-        Ok(ArchStep { tally: found.tally, curves })
+        Ok(())
     }
 
     fn state(&self) -> Value {
-        json!({ "stopped": self.stopped })
+        json!({ "stopped": self.stopped, "lasted": self.lasted })
     }
 
-    /// Checkpoints of earlier versions have no state.
+    /// Checkpoints of earlier versions have no state, or not all of it.
     fn restore(&mut self, state: &Value) -> Result<(), String> {
         self.stopped = state["stopped"].as_bool().unwrap_or(false);
+        self.lasted = state["lasted"].as_u64().and_then(|epochs| u32::try_from(epochs).ok()).unwrap_or(0);
         Ok(())
     }
 

@@ -32,8 +32,8 @@ pub struct ArchStep {
 /// Judges an architecture on all validation images with the current weights.
 pub type Judge<'j> = dyn FnMut(&Session<'_>, &Arch) -> Result<Score, SearchError> + 'j;
 
-/// A search algorithm. In each iteration the run calls [`Searcher::train_step`] and [`Searcher::arch_step`] once; during the
-/// warm-up only [`Searcher::train_step`].
+/// A search algorithm. In each iteration the run calls [`Searcher::train_step`] and [`Searcher::arch_step`] once, and after
+/// the last one of an epoch [`Searcher::on_epoch_end`]; during the warm-up only [`Searcher::train_step`].
 pub trait Searcher {
     /// Called once before the first step, and not again when a run is resumed.
     ///
@@ -59,6 +59,14 @@ pub trait Searcher {
         train: &[MiniBatch],
         valid: &[MiniBatch],
     ) -> Result<ArchStep, SearchError>;
+
+    /// Called after the last step of each epoch that updates the architecture.
+    ///
+    /// # Errors
+    /// Those of [`Searcher::train_step`].
+    fn on_epoch_end(&mut self, _session: &mut Session<'_>) -> Result<(), SearchError> {
+        Ok(())
+    }
 
     /// Whether an iteration updates the architecture before the weights.
     fn architecture_first(&self) -> bool {

@@ -84,7 +84,13 @@ schedule = {{ kind = "cosine" }}
 }
 
 pub(crate) fn start(job: &Job) -> Child {
+    start_with(job, &[])
+}
+
+/// With variables of the environment.
+pub(crate) fn start_with(job: &Job, variables: &[(&str, &str)]) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_nasprof-search"));
+    command.envs(variables.iter().copied());
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(&serde_json::to_vec(job).unwrap()).unwrap();
     child

@@ -2,6 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Epochs in a row that the skip connections of `stop_at_skips` have to last. At the start all alphas are nearly equal, and
+/// noise makes as many skip connections. Ten is what the other criterion of DARTS+, a stable ranking of the candidates, asks
+/// for.
+pub const LASTING_EPOCHS: u32 = 10;
+
 /// Which paths through a supernet are trained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

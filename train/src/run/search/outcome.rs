@@ -50,6 +50,7 @@ impl Run<'_> {
             computed_on: computed_on(&self.state.computed_on),
             epochs: Some(self.epochs()),
             training: None,
+            spent: None,
             quantities: settings
                 .iter()
                 .zip(&values)

@@ -26,6 +26,12 @@ pub(super) enum Event {
         number: Option<usize>,
         epoch: Epoch,
         checkpoint: Checkpoint,
+        /// Duration of the search until then, summed over its parts if it was resumed. Journals of earlier versions lack it.
+        #[serde(default)]
+        seconds: f64,
+        /// The device in words; empty in journals of earlier versions.
+        #[serde(default)]
+        computed_on: String,
     },
     /// A failed training.
     Failed {

@@ -1,6 +1,7 @@
 //! Trains several networks at the same time, each in a separate process.
 
 use nasprof_graph::Arch;
+use nasprof_search::events::RunEvent;
 use nasprof_search::job::{Existing, Job, Task};
 
 use super::super::workers::{News, in_processes};
@@ -32,6 +33,10 @@ impl Trials<'_> {
             }
             News::Line(line) => {
                 self.tell(line);
+                Ok(())
+            }
+            News::Alive => {
+                (self.emit)(RunEvent::Alive);
                 Ok(())
             }
         })
