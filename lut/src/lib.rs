@@ -83,7 +83,7 @@ pub use row::{Flag, Row, Times};
 pub use shard::{CrossCheck, Gap, LayerGap, MergedShards, ShardError, from_journals, merge_shards};
 pub use size_effect::SizeEffect;
 pub use store::{FileFormat, check_ending, parse, read, replace_file, write};
-pub use timing::{Timing, TimingProgress, Timings, layer_times, timings};
+pub use timing::{Timing, TimingProgress, Timings, layer_times, timing_sessions, timings};
 pub use validate::{current_level, level_now, validate};
 pub use validation::{Validation, ValidationRow};
 pub use whole_session::{Processes, WholeSession};

@@ -115,8 +115,7 @@ fn measured(
         let WholeTimes { ms, interval: ci, processes_ms, parts } = WholeTimes::of(workload, &observations, timing)?;
         let estimate = estimator.estimate(&workload.network);
         let latency_ms = if *anchor { estimator.anchor_ms(arch) } else { estimate.latency_ms };
-        let missing = || format!("network {}: the LUT has no entry for one of its layers", workload.id);
-        let estimated = latency_ms.ok_or_else(|| LutError::Incomplete(missing()))?;
+        let estimated = latency_ms.ok_or(LutError::Uncovered { network: workload.id })?;
         result.push(Measured {
             arch: arch.clone(),
             anchor: *anchor,

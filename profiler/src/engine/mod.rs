@@ -25,6 +25,7 @@ mod shard;
 mod sizing;
 mod throttle;
 mod trial;
+mod whole_rounds;
 
 pub use forecast::Forecast;
 pub use gate::{Gate, bad_probes, busy_processes, disturbance};
@@ -34,12 +35,15 @@ pub use measurement::{Measurement, Stage, level_is_still, measure, share_of};
 pub use plan::{Workload, layer_workloads, network_workloads};
 pub use precision::{Known, Precision, Shares, WEIGHT, scale_half_width};
 pub use recorder::{Interrupted, Recorder};
-pub use rounds::{CHECKPOINTS, ROW_WIDTH, RoundValues, SessionValues, clean_samples, round_intervals, timed_samples};
+pub use rounds::{
+    CHECKPOINTS, ROW_WIDTH, RoundValues, SessionValues, clean_samples, round_intervals, timed_runs, timed_samples,
+};
 pub use session::run_session;
 pub use session_plan::{Progress, SessionPlan};
 pub use setup::{first_free_session, setup};
 pub use shard::select_shard;
 pub use trial::run_trials;
+pub use whole_rounds::WholeRounds;
 
 use thiserror::Error;
 

@@ -10,6 +10,7 @@ use super::rounds::SessionValues;
 use super::session_plan::{Progress, SessionPlan};
 use super::sizing::{MAX_TRIES, Sizing, fastest_ns, judge, warm_up_runs};
 use super::throttle::Throttle;
+use super::whole_rounds::WholeRounds;
 use super::{EngineError, Recorder};
 use crate::journal::Event;
 use crate::protocol::checked::Checked;
@@ -48,6 +49,7 @@ pub fn run_session(
         sequence: 0,
         sizes: BTreeMap::new(),
         values: SessionValues::default(),
+        wholes: BTreeMap::new(),
         usual: Vec::new(),
         throttle: Throttle::new(&plan.setup.backend),
         round: 0,
@@ -72,6 +74,8 @@ pub(super) struct Session<'a, 'b, 'r> {
     /// By workload: calls in a timed run, runs in a visit, untimed runs at its start.
     pub(super) sizes: BTreeMap<u32, (u32, u32, u32)>,
     pub(super) values: SessionValues,
+    /// The whole times of each workload, in the latency of the setup.
+    pub(super) wholes: BTreeMap<u32, WholeRounds>,
     /// Medians of the canaries' compute times so far.
     pub(super) usual: Vec<f64>,
     pub(super) throttle: Throttle,

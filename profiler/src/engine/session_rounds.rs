@@ -6,6 +6,7 @@ use super::rounds::CHECKPOINTS;
 use super::session::Session;
 use super::session_plan::Progress;
 use super::throttle::Throttle;
+use super::whole_rounds::WholeRounds;
 use super::{EngineError, Workload, precision};
 use crate::journal::{EndReason, Event, Mode};
 use crate::protocol::Device;
@@ -78,8 +79,14 @@ impl Session<'_, '_, '_> {
 
     /// Judges the rounds so far with the same statistics as the rows of the LUT.
     fn look(&self) -> Look {
-        let values = self.values.levelled();
         let workloads = &self.plan.workloads;
+        if self.plan.own_times {
+            let widths = self.wholes.values().filter_map(WholeRounds::half_width);
+            let known = widths.filter(|width| *width <= self.plan.ci).count();
+            let all = (0..workloads.len()).collect();
+            return Look { known: (known, workloads.len()), is_enough: known == workloads.len(), weakest: all };
+        }
+        let values = self.values.levelled();
         if self.plan.mode != Mode::InContext {
             let keys = self.keys();
             let known = values.converged(&keys, self.plan.ci);

@@ -89,6 +89,10 @@ impl Session<'_, '_, '_> {
             let workload = &self.plan.workloads[index];
             (workload, visit, self.sizes.get(&workload.id).map_or(1, |size| size.0))
         });
+        let timing = self.plan.setup.timing.unwrap_or_default();
+        for (workload, visit, repeat) in round.clone() {
+            self.wholes.entry(workload.id).or_default().add(visit, timing, repeat);
+        }
         self.values.add_round(round);
         Ok(true)
     }
