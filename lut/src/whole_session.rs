@@ -98,7 +98,7 @@ impl WholeSessions<'_> {
             let plan = SessionPlan {
                 min_rounds: MIN_ROUNDS.min(session.max_rounds),
                 max_rounds: session.max_rounds,
-                deadline: session.deadline.map(|end| share_of(end, count - number)),
+                deadline: session.deadline.map(|end| share_of(recorder.clock().now(), end, count - number)),
                 expected: self.expected.clone().or_else(|| facts(recorder)),
                 ..self.plan(workloads, session, number)
             };

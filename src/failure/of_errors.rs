@@ -175,8 +175,7 @@ impl From<EngineError> for Failure {
             EngineError::Replay(_) => {
                 Self::usage(error).hint("use the options of the journal, or write to another file with -o")
             }
-            EngineError::Budget { needed, .. } => Self::usage(error)
-                .hint(format!("--budget {needed}s is enough, and --sessions 1 needs about half of it")),
+            EngineError::Budget { .. } => Self::usage(error).hint("allow more time, or measure fewer --sessions"),
             EngineError::Plan(_) => Self::usage(error),
         }
     }

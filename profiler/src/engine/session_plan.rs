@@ -31,7 +31,7 @@ pub struct SessionPlan {
     pub max_rounds: u32,
     /// How to treat a busy machine.
     pub gate: Gate,
-    /// When to stop measuring; ignored in virtual time.
+    /// When to stop measuring, by the clock of the recorder.
     pub deadline: Option<Instant>,
     /// The agent's setup.
     pub setup: Setup,
