@@ -50,6 +50,7 @@ pub fn validate(
     Ok(Validation {
         n: holdout.len(),
         uncovered: 0,
+        known: 0,
         level: level.as_ref().map(|l| l.level),
         level_interval: level.map(|l| l.interval),
         mape: mape_of(&errors),
