@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use nasprof_graph::LoweredNetwork;
 use nasprof_lut::{
-    Estimate, Estimator, Lut, SessionFacts, Timing, TimingProgress, layer_times, timing_sessions, timings,
+    Estimate, Estimator, Lut, LutError, SessionFacts, Timing, TimingProgress, layer_times, timing_sessions, timings,
 };
 use nasprof_profiler::engine::EngineError;
 use nasprof_profiler::journal::Header;
@@ -69,7 +69,14 @@ pub(super) fn run(args: &TimeArgs) -> Result<ExitCode, Failure> {
         (Exit::DeviceLost, Some(_)) => failure.context(&args.device),
         _ => failure,
     })?;
-    let (times, sessions) = (timings(&events)?, timing_sessions(&events)?);
+    let times = timings(&events).map_err(|error| match &error {
+        LutError::NoCleanRun { network } => {
+            let name = names.get(*network as usize).cloned().unwrap_or_default();
+            Failure::from(error).context(name)
+        }
+        _ => error.into(),
+    })?;
+    let sessions = timing_sessions(&events)?;
     if let Some(path) = &args.trace {
         let networks: Vec<&LoweredNetwork> = timed.networks.iter().map(|(_, network)| network).collect();
         let text = trace::text(&args.device, &names, &networks, &layer_times(&events)?);
