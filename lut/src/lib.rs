@@ -77,7 +77,7 @@ pub use nasprof_graph::size::Slope;
 pub use observations::{Observations, SessionObservations};
 pub use parts::{CalibrationForm, Reconciliation};
 pub use queued::{Queued, TimingAnchor, TimingCalibration};
-pub use records::{Anchor, Imported, Part, SessionFacts};
+pub use records::{Anchor, Imported, NetworkTime, Part, SessionFacts};
 pub use reuse::ReusePoint;
 pub use row::{Flag, Row, Times};
 pub use shard::{CrossCheck, Gap, LayerGap, MergedShards, ShardError, from_journals, merge_shards};

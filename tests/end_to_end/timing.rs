@@ -355,6 +355,12 @@ fn an_estimate_can_be_of_now() {
 fn a_lut_is_held_against_networks_of_ones_own() {
     let folder = measured();
     let line = "validate --device synthetic:quiet --lut a.parquet --space small.toml --json";
+    // Networks that the LUT was not made from.
+    let archs = folder.ok("space sample small.toml -n 60 --seed 9");
+    fs::write(folder.path("many.jsonl"), &archs).unwrap();
+    let all = estimates(&folder, "estimate --lut a.parquet --space small.toml --json --arch many.jsonl", &archs);
+    let fresh = all.into_iter().filter(|(_, values)| values["measured_ms"].is_null()).take(3);
+    fs::write(folder.path("three.jsonl"), fresh.map(|(arch, _)| format!("{arch}\n")).collect::<String>()).unwrap();
     let validation = json(&folder.ok(&format!("{line} --arch three.jsonl")));
     assert_eq!(validation["n"], 3);
     let archs: Vec<Value> = String::from_utf8(folder.read("three.jsonl")).unwrap().lines().map(json).collect();
@@ -362,4 +368,45 @@ fn a_lut_is_held_against_networks_of_ones_own() {
     assert_eq!(rows.iter().map(|row| row["arch"].clone()).collect::<Vec<_>>(), archs);
     assert!(validation["mape"].as_f64().unwrap() < 0.01, "{validation}");
     folder.fails(&format!("{line} --arch three.jsonl -n 4"), 2, "-n");
+}
+
+/// Lines of JSON from `estimate`, each with its line of the input.
+fn estimates(folder: &Folder, line: &str, archs: &str) -> Vec<(String, Value)> {
+    let text = folder.ok(line);
+    let values: Vec<Value> = text.lines().map(json).collect();
+    assert_eq!(values.len(), archs.lines().count());
+    archs.lines().map(str::to_owned).zip(values).collect()
+}
+
+#[test]
+fn networks_that_the_lut_measured_are_shown_and_do_not_validate_it() {
+    let folder = measured();
+    let archs = folder.ok("space sample small.toml -n 60 --seed 9");
+    fs::write(folder.path("many.jsonl"), &archs).unwrap();
+    let line = "estimate --lut a.parquet --space small.toml --json --arch";
+    let all = estimates(&folder, &format!("{line} many.jsonl"), &archs);
+    let (known, fresh): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, values)| values["measured_ms"].is_number());
+    // More than the anchors, and the control: not all.
+    assert!(known.len() > 10 && !fresh.is_empty(), "{} {}", known.len(), fresh.len());
+    for (arch, values) in &known {
+        let value = |name: &str| values[name].as_f64().unwrap();
+        assert!(
+            (value("measured_ms") / value("latency_ms") - 1.0).abs() < 0.02 && values["level"].is_null(),
+            "{values}"
+        );
+        fs::write(folder.path("one.json"), arch).unwrap();
+        assert_eq!(json(&folder.ok(&format!("{line} one.json")))["measured_ms"], values["measured_ms"]);
+    }
+    // At another level each line says at which.
+    let now = estimates(&folder, &format!("{line} many.jsonl --level-from synthetic:quiet"), &archs);
+    assert!(now.iter().all(|(_, values)| values["level"]["level"].is_number()), "{:?}", now[0]);
+    // A LUT is validated by the others.
+    let lines = |of: &[(String, Value)]| of.iter().take(2).map(|(arch, _)| format!("{arch}\n")).collect::<String>();
+    fs::write(folder.path("both.jsonl"), lines(&known) + &lines(&fresh[..1])).unwrap();
+    fs::write(folder.path("known.jsonl"), lines(&known)).unwrap();
+    let line = "validate --device synthetic:quiet --lut a.parquet --space small.toml --arch";
+    let validation = json(&folder.ok(&format!("{line} both.jsonl --json")));
+    assert_eq!((&validation["n"], &validation["known"]), (&1.into(), &2.into()));
+    assert!(folder.ok(&format!("{line} both.jsonl")).contains("2 more left out: the LUT was made from them"));
+    folder.fails(&format!("{line} known.jsonl"), 2, "the LUT was made from all of these networks");
 }

@@ -36,7 +36,7 @@ impl Outcome {
                 "converged": self.converged,
                 "precision": self.lut.context.precision,
                 "reconciliation": self.lut.context.reconciliation,
-                "networks": self.lut.whole_networks().collect::<Vec<_>>(),
+                "networks": self.lut.whole_networks(),
                 "sessions": self.lut.context.sessions,
                 "calibration": self.lut.context.calibration,
                 "seconds": self.elapsed.as_secs_f64(),
