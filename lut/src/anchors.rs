@@ -8,7 +8,7 @@ use nasprof_profiler::journal::{EnergyResult, EnergyTarget, Role};
 
 use crate::key_session::KeySession;
 use crate::occurrences::LeftOut;
-use crate::{Anchor, Energy, Observations};
+use crate::{Anchor, Energy, NetworkTime, Observations};
 
 /// Anchors that were measured in every session, with sums from the other networks.
 pub(crate) fn anchors(
@@ -19,13 +19,10 @@ pub(crate) fn anchors(
 ) -> Vec<Anchor> {
     let anchor = |workload: &Workload| {
         let Role::Network { arch, anchor: true } = &workload.role else { return None };
-        let times = |sessions: &[BTreeMap<LayerKey, KeySession>]| -> Option<Vec<f64>> {
-            sessions.iter().map(|keys| keys.get(&workload.whole_key())?.value()).collect()
-        };
         Some(Anchor {
             arch: arch.clone(),
-            sessions_ns: times(by_key)?,
-            level_sessions_ns: times(levels)?,
+            sessions_ns: sessions_ns(workload, by_key)?,
+            level_sessions_ns: sessions_ns(workload, levels)?,
             sum_ns: left_out.get(&workload.id)?.sum_ns,
             layers: workload.keys().len(),
             energy: energy(all, &EnergyTarget::Workload(workload.id)),
@@ -33,6 +30,20 @@ pub(crate) fn anchors(
         })
     };
     all.workloads.values().filter_map(anchor).collect()
+}
+
+/// All networks that were measured whole in every session.
+pub(crate) fn networks(all: &Observations, by_key: &[BTreeMap<LayerKey, KeySession>]) -> Vec<NetworkTime> {
+    let network = |workload: &Workload| {
+        let Role::Network { arch, .. } = &workload.role else { return None };
+        Some(NetworkTime { arch: arch.clone(), sessions_ns: sessions_ns(workload, by_key)? })
+    };
+    all.workloads.values().filter_map(network).collect()
+}
+
+/// A network's time in each session; `None` unless all have it.
+fn sessions_ns(workload: &Workload, sessions: &[BTreeMap<LayerKey, KeySession>]) -> Option<Vec<f64>> {
+    sessions.iter().map(|keys| keys.get(&workload.whole_key())?.value()).collect()
 }
 
 fn layers_energy(all: &Observations, workload: &Workload) -> Option<f64> {

@@ -7,7 +7,7 @@ use nasprof_profiler::engine::Precision;
 use nasprof_profiler::journal::Header;
 use serde::{Deserialize, Serialize};
 
-use crate::{Anchor, Calibration, Imported, Part, Queued, Reconciliation, SessionFacts};
+use crate::{Anchor, Calibration, Imported, NetworkTime, Part, Queued, Reconciliation, SessionFacts};
 
 /// Version of the LUT's format that is written; files of version 1, whose checksum was optional, and 2, whose rows held the level, are read as well.
 pub const FORMAT_VERSION: u32 = 3;
@@ -28,15 +28,19 @@ pub struct Context {
     pub anchors: Vec<Anchor>,
     /// Digests of the architectures that were measured; a validation must not use them.
     pub measured: Vec<Arch>,
+    /// The times of those that every session measured whole. Empty in LUTs of older versions, and in merged ones, whose
+    /// parts have them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<NetworkTime>,
     /// From sums of layers to whole networks; absent for isolated LUTs and with too few anchors.
     pub calibration: Option<Calibration>,
     /// How the sum of the layers, runs with timers and plain runs relate, and what was subtracted from each layer.
-    /// Absent if no network was measured whole, in merged LUTs and in those of older versions, whose rows include the
-    /// timers.
+    /// Absent if no network was measured whole, in merged LUTs, whose parts have it, and in those of older versions, whose
+    /// rows include the timers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reconciliation: Option<Reconciliation>,
-    /// The precision of the sampled networks and their rows; absent for isolated layers, in merged LUTs and in those of
-    /// older versions.
+    /// The precision of the sampled networks and their rows; absent for isolated layers, in merged LUTs, whose parts have it,
+    /// and in those of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub precision: Option<Precision>,
     /// For a device with a queue: the cost of its marks, and its other latencies. Absent for other devices.

@@ -42,6 +42,18 @@ pub enum LutError {
     /// The journal does not yield a LUT.
     #[error("cannot make a LUT from the journal: {0}")]
     Incomplete(String),
+    /// A network was timed only while the machine was disturbed, or not at all.
+    #[error("network {network}: one of the processes has no clean run")]
+    NoCleanRun {
+        /// Number of its workload.
+        network: u32,
+    },
+    /// The LUT cannot predict a network that was measured.
+    #[error("network {network}: the LUT has no entry for one of its layers")]
+    Uncovered {
+        /// Number of its workload.
+        network: u32,
+    },
     /// The LUT does not tell one of a GPU's latencies.
     #[error("the LUT has no latencies for the timing `{}`", .0.name())]
     Timing(Timing),

@@ -11,7 +11,7 @@ use nasprof_profiler::engine::{Known, Precision, RoundValues, Shares, scale_half
 use nasprof_profiler::journal::{EnergyTarget, Event, Mode, Role, Trial};
 use nasprof_profiler::protocol::Timing;
 
-use crate::anchors::{anchors, energy};
+use crate::anchors::{anchors, energy, networks};
 use crate::calibration::{Form, level_prior};
 use crate::key_session::KeySession;
 use crate::layer_rounds::{LayerRounds, round_values};
@@ -139,6 +139,7 @@ fn of_sessions(observations: &Observations, timer_ns: Option<f64>) -> Result<Lut
         facts: first.fingerprint.facts.clone(),
         sessions: facts,
         measured: measured.collect(),
+        networks: networks(observations, &by_key),
         calibration,
         reconciliation: Reconciliation::of(&wholes, &parts).map(|parts| parts.with_marks(timer_ns)),
         precision,

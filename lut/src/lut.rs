@@ -1,7 +1,10 @@
 //! The lookup table itself, and checks whether it fits a request.
 
+use std::collections::{BTreeMap, HashMap};
+
 use nasprof_base::statistics::mean;
 use nasprof_graph::{Arch, Identity};
+use nasprof_profiler::journal::Header;
 use nasprof_profiler::protocol::Timing;
 use serde::{Deserialize, Serialize};
 
@@ -78,19 +81,43 @@ impl Lut {
         }
     }
 
-    /// The networks in the LUT that were measured whole in the sessions that timed the layers: its anchors, or the one
-    /// network of a model.
-    pub fn whole_networks(&self) -> impl Iterator<Item = WholeNetwork<'_>> {
-        self.context.anchors.iter().filter_map(|anchor| {
-            let ms = mean(&anchor.sessions_ns)? / 1e6;
-            Some(WholeNetwork { arch: &anchor.arch, ms, sessions: anchor.sessions_ns.len() })
-        })
+    /// The networks in the LUT that were measured whole in the sessions that timed the layers, in the order of their
+    /// architectures. Empty for a latency of a GPU other than `queue`, because only that one is timed in every session.
+    #[must_use]
+    pub fn whole_networks(&self) -> Vec<WholeNetwork<'_>> {
+        self.wholes(|_| true)
     }
 
-    /// The measured time of a whole network, if it is in the LUT.
+    /// Those of one space, by architecture. `supernet` is that of batch 1.
     #[must_use]
-    pub fn measured(&self, arch: &Arch) -> Option<WholeNetwork<'_>> {
-        self.whole_networks().find(|network| network.arch == arch)
+    pub fn measured(&self, supernet: &Identity) -> HashMap<&Arch, WholeNetwork<'_>> {
+        let own = self.wholes(|header| supernet.is(&header.space_digest));
+        own.into_iter().map(|network| (network.arch, network)).collect()
+    }
+
+    /// The networks of the measurements that are wanted; one that several measured is one network.
+    fn wholes(&self, is_wanted: impl Fn(&Header) -> bool) -> Vec<WholeNetwork<'_>> {
+        let Context { header, networks, anchors, parts, .. } = &self.context;
+        if header.timing.is_some_and(|timing| timing != Timing::Queue) {
+            return Vec::new();
+        }
+        let own = networks.iter().map(|network| (header, &network.arch, &network.sessions_ns));
+        let of_parts = parts
+            .iter()
+            .flat_map(|part| part.networks.iter().map(|network| (&part.header, &network.arch, &network.sessions_ns)));
+        let mut all: Vec<(&Header, &Arch, &Vec<f64>)> = own.chain(of_parts).collect();
+        if all.is_empty() {
+            // Older versions kept the anchors only.
+            all = anchors.iter().map(|anchor| (header, &anchor.arch, &anchor.sessions_ns)).collect();
+        }
+        let mut sessions: BTreeMap<(&str, &Arch), Vec<f64>> = BTreeMap::new();
+        for (header, arch, times) in all.into_iter().filter(|(header, ..)| is_wanted(header)) {
+            sessions.entry((&header.space_digest, arch)).or_default().extend(times);
+        }
+        let networks = sessions.into_iter().filter_map(|((_, arch), times)| {
+            Some(WholeNetwork { arch, ms: mean(&times)? / 1e6, sessions: times.len() })
+        });
+        networks.collect()
     }
 
     /// Selects the kind of GPU latency to estimate.

@@ -14,7 +14,7 @@ use nasprof_profiler::journal::Header;
 use thiserror::Error;
 
 pub use self::rows::Conflict;
-use crate::{Context, FORMAT_VERSION, Lut, Part, Queued, Row};
+use crate::{Anchor, Context, FORMAT_VERSION, Lut, NetworkTime, Part, Queued, Row, SessionFacts};
 
 /// The result of merging.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,8 +40,10 @@ pub enum MergeError {
         differs: String,
     },
     /// The same measurement would count twice.
-    #[error("LUT {number} shares a measurement with another LUT; the measurement would count twice")]
+    #[error("LUT {first} and LUT {number} hold the same session, which would count twice")]
     Twice {
+        /// The LUT that has it as well.
+        first: usize,
         /// The later LUT.
         number: usize,
     },
@@ -77,7 +79,7 @@ pub(crate) fn merge_from(luts: &[Lut], devices: Devices) -> Result<Merged, Merge
     if others.is_empty() {
         return Err(MergeError::TooFew);
     }
-    let mut parts: Vec<Part> = first.parts();
+    let mut parts: Vec<(usize, Part)> = first.parts().into_iter().map(|part| (1, part)).collect();
     for (i, other) in others.iter().enumerate() {
         let number = i + 2;
         let mut differs = differences(&first.context, &other.context);
@@ -89,15 +91,16 @@ pub(crate) fn merge_from(luts: &[Lut], devices: Devices) -> Result<Merged, Merge
             return Err(MergeError::Context { number, differs: differs.join("; ") });
         }
         for part in other.parts() {
-            if parts.contains(&part) {
-                return Err(MergeError::Twice { number });
+            if let Some((first, _)) = parts.iter().find(|(_, known)| known.shares_a_session(&part)) {
+                return Err(MergeError::Twice { first: *first, number });
             }
-            parts.push(part);
+            parts.push((number, part));
         }
         same_layers(first, other).map_err(|key| MergeError::Layer { number, key })?;
     }
     let mut ordered: Vec<(String, &Lut)> = luts.iter().map(|lut| (order(&lut.parts()), lut)).collect();
     ordered.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut parts: Vec<Part> = parts.into_iter().map(|(_, part)| part).collect();
     parts.sort_by_cached_key(|part| order(std::slice::from_ref(part)));
     let luts: Vec<&Lut> = ordered.into_iter().map(|(_, lut)| lut).collect();
     let (rows, conflicts) = rows::merge(&luts);
@@ -109,11 +112,21 @@ impl Lut {
     /// The measurements in it: itself, unless it was merged.
     #[must_use]
     pub fn parts(&self) -> Vec<Part> {
-        if self.context.parts.is_empty() {
-            vec![Part { header: self.context.header.clone(), sessions: self.context.sessions.clone() }]
-        } else {
-            self.context.parts.clone()
+        let Context { header, sessions, networks, anchors, reconciliation, precision, parts, .. } = &self.context;
+        if !parts.is_empty() {
+            return parts.clone();
         }
+        // Older versions kept the anchors only.
+        let network =
+            |anchor: &Anchor| NetworkTime { arch: anchor.arch.clone(), sessions_ns: anchor.sessions_ns.clone() };
+        let networks = if networks.is_empty() { anchors.iter().map(network).collect() } else { networks.clone() };
+        vec![Part {
+            header: header.clone(),
+            sessions: sessions.clone(),
+            networks,
+            reconciliation: reconciliation.clone(),
+            precision: *precision,
+        }]
     }
 
     /// The devices on which it was measured: one, or the boards that shared the work.
@@ -121,6 +134,18 @@ impl Lut {
     pub fn devices(&self) -> Vec<String> {
         let names: BTreeSet<String> = self.parts().into_iter().map(|part| part.header.device).collect();
         names.into_iter().collect()
+    }
+}
+
+impl Part {
+    /// Whether both hold a session of one measurement, however much of it. Two measurements with the same settings are
+    /// different ones, and so are different boards' shards; a table without sessions is the same as itself.
+    fn shares_a_session(&self, other: &Self) -> bool {
+        if self.sessions.is_empty() || other.sessions.is_empty() {
+            return self == other;
+        }
+        let same = |own: &SessionFacts| other.sessions.iter().any(|others| own.is_same(others));
+        self.header == other.header && self.sessions.iter().any(same)
     }
 }
 
@@ -210,6 +235,7 @@ fn context(luts: &[&Lut], parts: Vec<Part>, rows: &[Row]) -> Context {
         sessions: parts.iter().flat_map(|part| part.sessions.clone()).collect(),
         // An anchor's architecture means something in its own space only.
         anchors: if spaces.len() == 1 { anchors } else { Vec::new() },
+        networks: Vec::new(),
         measured: luts
             .iter()
             .flat_map(|lut| lut.context.measured.clone())

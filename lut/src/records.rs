@@ -1,11 +1,11 @@
 //! Records in a LUT about its measurement: its sessions, the networks measured whole, its parts and origin.
 
 use nasprof_graph::Arch;
-use nasprof_profiler::engine::Levelling;
+use nasprof_profiler::engine::{Levelling, Precision};
 use nasprof_profiler::journal::{EndReason, Header};
 use serde::{Deserialize, Serialize};
 
-use crate::Energy;
+use crate::{Energy, Reconciliation};
 
 /// One of the LUTs in a merged LUT.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,6 +15,25 @@ pub struct Part {
     pub header: Header,
     /// How its sessions went.
     pub sessions: Vec<SessionFacts>,
+    /// Its networks that were measured whole; empty in LUTs of older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<NetworkTime>,
+    /// How its layers and networks add up; absent as in its LUT, and in LUTs of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reconciliation: Option<Reconciliation>,
+    /// The precision of its networks and rows; absent as in its LUT, and in LUTs of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<Precision>,
+}
+
+/// The time of a network that was measured whole in every session that timed the layers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkTime {
+    /// Its architecture; of a model, without choices.
+    pub arch: Arch,
+    /// Nanoseconds in each session.
+    pub sessions_ns: Vec<f64>,
 }
 
 /// Where an imported LUT came from.
@@ -54,6 +73,21 @@ pub struct SessionFacts {
     /// best. Absent in LUTs of older versions, which did not divide.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub levelling: Option<Levelling>,
+    /// Digest of the canaries with which it warmed up, as recorded: two LUTs with the same digest hold the same session.
+    /// Absent in LUTs of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+}
+
+impl SessionFacts {
+    /// Whether both are of one session of measurements with the same settings. Statistics may differ where another version
+    /// computed them.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (&self.digest, &other.digest) {
+            (Some(own), Some(others)) => own == others,
+            _ => Self { digest: None, ..self.clone() } == Self { digest: None, ..other.clone() },
+        }
+    }
 }
 
 /// A network measured whole.

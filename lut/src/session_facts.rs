@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use nasprof_base::statistics::{mean, median, standard_deviation};
+use nasprof_base::text::hex;
 use nasprof_profiler::engine::{Levelling, bad_probes};
 use nasprof_profiler::journal::EndReason;
 use nasprof_profiler::protocol::Canary;
+use sha2::{Digest, Sha256};
 
 use crate::{SessionFacts, SessionObservations};
 
@@ -29,7 +31,16 @@ pub(crate) fn session_facts(session: &SessionObservations, levelling: Levelling)
         voided: session.voided,
         resumed: session.resumed,
         levelling: Some(levelling),
+        digest: digest(session),
     }
+}
+
+/// The canaries before the first round, to the nanosecond: no two processes have the same.
+fn digest(session: &SessionObservations) -> Option<String> {
+    let first: Vec<&Canary> =
+        session.canaries.iter().filter(|(round, _)| *round == 0).map(|(_, times)| times).collect();
+    let text = serde_json::to_vec(&first).ok().filter(|_| !first.is_empty())?;
+    Some(hex(&Sha256::digest(text)[..8]))
 }
 
 /// Standard deviation of the rounds' means beyond the part that their own scatter explains (analysis of variance).

@@ -2,15 +2,16 @@
 
 use nasprof_base::statistics::{median, quantile};
 use nasprof_graph::Arch;
-use nasprof_profiler::engine::{EngineError, Progress, Recorder, Workload, setup};
+use nasprof_profiler::engine::{EngineError, Levelling, Progress, Recorder, Workload, setup, timed_runs};
 use nasprof_profiler::journal::{Event, Header, Role, Trial};
 use nasprof_profiler::protocol::checked::Checked;
 use nasprof_profiler::protocol::{Allocator, Device, DeviceError, Memory, Run, Setup};
 use serde::Serialize;
 
+use crate::session_facts::session_facts;
 use crate::whole_session::{WholeSession, WholeSessions, begin};
 use crate::whole_times::WholeTimes;
-use crate::{LutError, Observations, SessionObservations};
+use crate::{LutError, Observations, SessionFacts, SessionObservations};
 
 /// A request to time networks.
 #[derive(Debug, Clone)]
@@ -106,7 +107,7 @@ fn first_call(
     }
 }
 
-/// The times of one network.
+/// The times of one network. On a device with a queue, all but the first call are of the requested latency.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Timing {
     /// Trimmed mean of the clean runs in each process, as the mean over processes, milliseconds. Estimates predict
@@ -136,6 +137,23 @@ pub struct Timing {
     pub peak_memory_bytes: Option<u64>,
 }
 
+impl Timing {
+    /// Half of the interval's width, relative to the mean; `None` without an interval.
+    #[must_use]
+    pub fn half_width(&self) -> Option<f64> {
+        self.interval_ms.map(|[low, high]| (high - low) / 2.0 / self.mean_ms)
+    }
+}
+
+/// How each process that timed the networks went. No level is divided out.
+///
+/// # Errors
+/// If the journal is out of order.
+pub fn timing_sessions(events: &[Event]) -> Result<Vec<SessionFacts>, LutError> {
+    let observations = Observations::new(events)?;
+    Ok(observations.sessions.iter().map(|session| session_facts(session, Levelling::None)).collect())
+}
+
 /// The times of the networks, in the given order.
 ///
 /// # Errors
@@ -146,25 +164,26 @@ pub fn timings(events: &[Event]) -> Result<Vec<Timing>, LutError> {
 }
 
 fn timing(workload: &Workload, observations: &Observations) -> Result<Timing, LutError> {
-    let fail = |problem: &str| LutError::Incomplete(format!("network {}: {problem}", workload.id));
-    let WholeTimes { ms, interval, processes_ms, .. } =
-        WholeTimes::of(workload, observations, observations.header.timing.unwrap_or_default())?;
+    let kind = observations.header.timing.unwrap_or_default();
+    let WholeTimes { ms, interval, processes_ms, .. } = WholeTimes::of(workload, observations, kind)?;
     let calls = |session: &SessionObservations| session.repeats.get(&workload.id).copied().unwrap_or(1).max(1);
     let mut runs = Vec::new();
     let mut disturbed = 0;
     for session in &observations.sessions {
         let visits = session.visits.iter().map(|(_, visit)| visit).filter(|visit| visit.workload == workload.id);
-        for run in visits.flat_map(|visit| &visit.whole) {
+        for run in visits.flat_map(|visit| timed_runs(visit, kind)) {
             disturbed += usize::from(run.switches > 0);
             runs.extend(run.ns.first().map(|&ns| ns as f64 / f64::from(calls(session)) / 1e6));
         }
     }
-    let at = |q: f64| quantile(&runs, q).ok_or_else(|| fail("there is no run"));
-    let Memory { first_ns, network_bytes, .. } = memory(workload, observations).ok_or_else(|| fail("no first call"))?;
+    let none = || LutError::NoCleanRun { network: workload.id };
+    let at = |q: f64| quantile(&runs, q).ok_or_else(none);
+    let Memory { first_ns, network_bytes, .. } = memory(workload, observations)
+        .ok_or_else(|| LutError::Incomplete(format!("network {}: no first call", workload.id)))?;
     Ok(Timing {
         mean_ms: ms,
         interval_ms: interval,
-        median_ms: median(&runs).ok_or_else(|| fail("there is no run"))?,
+        median_ms: median(&runs).ok_or_else(none)?,
         p90_ms: at(0.9)?,
         p99_ms: at(0.99)?,
         processes_ms,
@@ -199,8 +218,7 @@ pub fn layer_times(events: &[Event]) -> Result<Vec<Vec<u64>>, LutError> {
         let mut runs = if clean.is_empty() { all } else { clean };
         runs.sort_by_key(|run| run.ns.iter().fold(0_u64, |sum, &ns| sum.saturating_add(ns)));
         let run = runs.get(runs.len().saturating_sub(1) / 2);
-        let problem = || LutError::Incomplete(format!("network {}: no run with layers", workload.id));
-        Ok(run.ok_or_else(problem)?.ns.clone())
+        Ok(run.ok_or(LutError::NoCleanRun { network: workload.id })?.ns.clone())
     };
     observations.workloads.values().map(of_network).collect()
 }

@@ -50,6 +50,7 @@ pub fn validate(
     Ok(Validation {
         n: holdout.len(),
         uncovered: 0,
+        known: 0,
         level: level.as_ref().map(|l| l.level),
         level_interval: level.map(|l| l.interval),
         mape: mape_of(&errors),
@@ -115,8 +116,7 @@ fn measured(
         let WholeTimes { ms, interval: ci, processes_ms, parts } = WholeTimes::of(workload, &observations, timing)?;
         let estimate = estimator.estimate(&workload.network);
         let latency_ms = if *anchor { estimator.anchor_ms(arch) } else { estimate.latency_ms };
-        let missing = || format!("network {}: the LUT has no entry for one of its layers", workload.id);
-        let estimated = latency_ms.ok_or_else(|| LutError::Incomplete(missing()))?;
+        let estimated = latency_ms.ok_or(LutError::Uncovered { network: workload.id })?;
         result.push(Measured {
             arch: arch.clone(),
             anchor: *anchor,

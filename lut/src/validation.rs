@@ -39,6 +39,9 @@ pub struct Validation {
     /// More networks that were drawn and left out, because the LUT has no entry for one of their layers.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub uncovered: usize,
+    /// Requested networks that were left out, because the LUT was made from them: their errors say little about others.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub known: usize,
     /// Measured over estimated on the anchors, in this run; absent if the LUT has no anchors.
     pub level: Option<f64>,
     /// Its 95 % interval.
@@ -143,6 +146,7 @@ mod tests {
         };
         Validation {
             uncovered: 0,
+            known: 0,
             n: 1,
             level: Some(1.5),
             level_interval: Some([1.4, 1.6]),

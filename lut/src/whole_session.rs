@@ -12,7 +12,8 @@ use nasprof_profiler::protocol::{Device, DeviceError};
 /// Rounds of such a session: until all networks have converged, but at least until the second checkpoint, so that
 /// intervals exist. A network that is measured much less precisely than the layers would count as an error of the LUT.
 const MIN_ROUNDS: u32 = 12;
-/// Target half-width of each network. It is wider than the target for all networks together.
+/// Target half-width of each network where networks are compared with each other. It is wider than the target for all
+/// networks together.
 const NETWORK_WIDTH: f64 = 0.02;
 
 /// How networks share processes, and so the memory blocks that other networks have freed.
@@ -30,6 +31,9 @@ pub enum Processes {
 pub struct WholeSession {
     /// How networks share processes.
     pub processes: Processes,
+    /// Target half-width of the time of each network for itself ([`nasprof_profiler::engine::WholeRounds`]). `None`: the
+    /// networks are compared with each other, so the level of their rounds is divided out and each is to be known to 2 %.
+    pub ci: Option<f64>,
     /// Maximum rounds; the session ends earlier if fewer are enough.
     pub max_rounds: u32,
     /// Seed of the order of visits.
@@ -94,7 +98,7 @@ impl WholeSessions<'_> {
             let plan = SessionPlan {
                 min_rounds: MIN_ROUNDS.min(session.max_rounds),
                 max_rounds: session.max_rounds,
-                deadline: session.deadline.map(|end| share_of(end, count - number)),
+                deadline: session.deadline.map(|end| share_of(recorder.clock().now(), end, count - number)),
                 expected: self.expected.clone().or_else(|| facts(recorder)),
                 ..self.plan(workloads, session, number)
             };
@@ -124,7 +128,8 @@ impl WholeSessions<'_> {
         SessionPlan {
             workloads,
             mode: Mode::Whole,
-            ci: NETWORK_WIDTH,
+            ci: session.ci.unwrap_or(NETWORK_WIDTH),
+            own_times: session.ci.is_some(),
             sessions: 1,
             min_rounds: 0,
             max_rounds: 1,

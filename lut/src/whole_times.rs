@@ -1,8 +1,8 @@
 //! Times of a whole network in sessions.
 
-use nasprof_base::statistics::{mean, mean_half_width, median_interval, trimmed_mean};
-use nasprof_profiler::engine::{Workload, timed_samples};
-use nasprof_profiler::protocol::{Timing, Visit};
+use nasprof_base::statistics::{mean, mean_half_width};
+use nasprof_profiler::engine::{WholeRounds, Workload};
+use nasprof_profiler::protocol::Timing;
 
 use crate::noise_floor::halves;
 use crate::{LutError, Observations, SessionObservations};
@@ -22,36 +22,29 @@ impl WholeTimes {
     /// # Errors
     /// If a process has no clean run of the network, or if there is no process.
     pub(crate) fn of(workload: &Workload, observations: &Observations, timing: Timing) -> Result<Self, LutError> {
-        let fail = |problem: &str| LutError::Incomplete(format!("network {}: {problem}", workload.id));
-        let processes: Vec<Rounds> =
-            observations.sessions.iter().filter_map(|session| clean_rounds(workload, session, timing)).collect();
+        let processes: Vec<WholeRounds> =
+            observations.sessions.iter().filter_map(|session| rounds(workload, session, timing)).collect();
         // The level differs from process to process: a mean over some of them is not comparable with one over all.
-        let of_process = |rounds: &Rounds| trimmed_mean(&rounds.concat()).map(|ns| ns / 1e6);
-        let processes_ms: Option<Vec<f64>> = processes.iter().map(of_process).collect();
-        let processes_ms = processes_ms.ok_or_else(|| fail("one of the processes has no clean run"))?;
-        let ms = mean(&processes_ms).ok_or_else(|| fail("there is no clean run"))?;
+        let processes_ms: Option<Vec<f64>> = processes.iter().map(|rounds| Some(rounds.mean()? / 1e6)).collect();
+        let (ms, processes_ms) = processes_ms
+            .and_then(|processes_ms| Some((mean(&processes_ms)?, processes_ms)))
+            .ok_or(LutError::NoCleanRun { network: workload.id })?;
         let (interval, parts) = match processes.as_slice() {
-            [rounds] => {
-                let of_rounds: Vec<f64> = rounds.iter().filter_map(|clean| trimmed_mean(clean)).collect();
-                let interval = median_interval(&of_rounds, 0.99).map(|(low, high)| [low / 1e6, high / 1e6]);
-                (interval, halves(rounds))
-            }
+            [one] => (one.interval().map(|ends| ends.map(|ns| ns / 1e6)), halves(one.rounds())),
             _ => (interval_of_processes(&processes_ms), Some(processes_ms.clone())),
         };
         Ok(Self { ms, interval, processes_ms, parts })
     }
 }
 
-/// The clean samples of a network as a whole, by round.
-type Rounds = Vec<Vec<f64>>;
-
-/// The times of a network in a process; `None` if the process did not visit it.
-fn clean_rounds(workload: &Workload, session: &SessionObservations, timing: Timing) -> Option<Rounds> {
+/// The rounds of a network in a process; `None` if the process did not visit it.
+fn rounds(workload: &Workload, session: &SessionObservations, timing: Timing) -> Option<WholeRounds> {
     let repeat = session.repeats.get(&workload.id).copied().unwrap_or(1);
-    let visits: Vec<&Visit> =
-        session.visits.iter().map(|(_, visit)| visit).filter(|v| v.workload == workload.id).collect();
-    let whole = |visit: &&Visit| Some(timed_samples(visit, timing, repeat)).filter(|clean| !clean.is_empty());
-    (!visits.is_empty()).then(|| visits.iter().filter_map(whole).collect())
+    let mut visits = session.visits.iter().map(|(_, visit)| visit).filter(|v| v.workload == workload.id).peekable();
+    visits.peek()?;
+    let mut rounds = WholeRounds::default();
+    visits.for_each(|visit| rounds.add(visit, timing, repeat));
+    Some(rounds)
 }
 
 /// Student's 95 % interval of the mean over processes.

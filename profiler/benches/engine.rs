@@ -42,6 +42,7 @@ fn plan(workloads: &[Workload]) -> SessionPlan {
         workloads: workloads.to_vec(),
         mode: Mode::InContext,
         ci: 0.02,
+        own_times: false,
         sessions: 1,
         min_rounds: ROUNDS,
         max_rounds: ROUNDS,

@@ -45,8 +45,9 @@ pub(crate) struct MeasureArgs {
     /// Maximum number of rounds in a session.
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(8..=1000))]
     pub(crate) max_rounds: u32,
-    /// Time limit from the start of the command to the LUT, like 90s or 10m. If it is too short, the command fails at
-    /// once and names the shortest limit. Energy (--energy) takes extra time.
+    /// Time limit from the start of the command to the LUT, like 90s or 10m. If it is too short, the command fails
+    /// before it times anything, and names about the least: at once if no device could keep it, else when each layer
+    /// was tried. Energy (--energy) takes extra time.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) budget: Option<Duration>,
     /// Seed for sampling, order, weights and data.

@@ -48,7 +48,8 @@ pub(crate) struct TimeArgs {
     /// Number of processes that time all networks in turn.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) processes: u32,
-    /// Target half-width of each interval within a process, relative to its mean.
+    /// Target half-width of each interval that is shown, relative to its mean. Rounds narrow the interval of one
+    /// process, more processes that of their mean. If one stays wider, the exit code is 3.
     #[arg(long, value_name = "WIDTH", default_value_t = 0.01, value_parser = super::measure::fraction)]
     pub(crate) ci: f64,
     /// Maximum number of rounds in a process.

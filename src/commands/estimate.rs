@@ -12,6 +12,7 @@ use nasprof_graph::arch::ArchFile;
 use nasprof_lut::{BlockEstimate, CurrentLevel, EnergyEstimate, Estimate, Estimator, Source, WholeNetwork, read};
 use serde::Serialize;
 
+use self::stream::Known;
 use super::archs::Archs;
 use super::context::{check_context, of_timing};
 use super::table::{Tone, paint};
@@ -44,23 +45,24 @@ pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode, Failure> {
     if let Some(level) = level {
         estimator = estimator.at_level(level);
     }
+    let whole = lut.measured(&identity);
     if args.model.is_some() {
         let arch = Arch(Vec::new());
         let estimate = estimator.estimate(&runtime.subnet(&space.graph, &arch)?);
         let complete = estimate.latency_ms.is_some();
-        tell(args, None, (lut.measured(&arch), level.as_ref()), estimate)?;
+        tell(args, None, (whole.get(&arch), level.as_ref()), estimate)?;
         return Ok(code(complete));
     }
     let mut complete = true;
     let mut archs = Archs::open(args.arch.as_deref().unwrap_or(Path::new("-")))?;
     if args.json && !args.explain && !archs.is_one() {
-        return Ok(code(stream::run(&mut archs, &space, &estimator)?));
+        return Ok(code(stream::run(&mut archs, &space, &estimator, &Known { whole, level: level.as_ref() })?));
     }
     while let Some((place, file)) = archs.next()? {
         let arch = file.resolve(&space.name, &space.choices).map_err(|e| Failure::from(e).context(place))?;
         let estimate = estimator.estimate(&runtime.subnet(&space.graph, &arch)?);
         complete &= estimate.latency_ms.is_some();
-        tell(args, Some(&file), (lut.measured(&arch), level.as_ref()), estimate)?;
+        tell(args, Some(&file), (whole.get(&arch), level.as_ref()), estimate)?;
     }
     Ok(code(complete))
 }
@@ -84,12 +86,12 @@ struct Line<'a> {
 fn tell(
     args: &EstimateArgs,
     arch: Option<&ArchFile>,
-    (whole, level): (Option<WholeNetwork<'_>>, Option<&CurrentLevel>),
+    (whole, level): (Option<&WholeNetwork<'_>>, Option<&CurrentLevel>),
     mut estimate: Estimate,
 ) -> Result<(), Failure> {
     if !args.json {
         show(&estimate, level)?;
-        if let Some(whole) = &whole {
+        if let Some(whole) = whole {
             print(format!("measured whole: {}, mean of {}", ms(whole.ms), count(whole.sessions, "session")))?;
         }
         return if args.explain { explain::explain(&estimate, args.rows, args.by_layer) } else { Ok(()) };

@@ -8,7 +8,9 @@ mod trace;
 use std::process::ExitCode;
 
 use nasprof_graph::LoweredNetwork;
-use nasprof_lut::{Estimate, Estimator, Lut, Timing, TimingProgress, layer_times, timings};
+use nasprof_lut::{
+    Estimate, Estimator, Lut, LutError, SessionFacts, Timing, TimingProgress, layer_times, timing_sessions, timings,
+};
 use nasprof_profiler::engine::EngineError;
 use nasprof_profiler::journal::Header;
 use nasprof_profiler::model_device::ModelDevice;
@@ -67,7 +69,14 @@ pub(super) fn run(args: &TimeArgs) -> Result<ExitCode, Failure> {
         (Exit::DeviceLost, Some(_)) => failure.context(&args.device),
         _ => failure,
     })?;
-    let times = timings(&events)?;
+    let times = timings(&events).map_err(|error| match &error {
+        LutError::NoCleanRun { network } => {
+            let name = names.get(*network as usize).cloned().unwrap_or_default();
+            Failure::from(error).context(name)
+        }
+        _ => error.into(),
+    })?;
+    let sessions = timing_sessions(&events)?;
     if let Some(path) = &args.trace {
         let networks: Vec<&LoweredNetwork> = timed.networks.iter().map(|(_, network)| network).collect();
         let text = trace::text(&args.device, &names, &networks, &layer_times(&events)?);
@@ -80,6 +89,7 @@ pub(super) fn run(args: &TimeArgs) -> Result<ExitCode, Failure> {
         .zip(times)
         .map(|((name, (_, network)), time)| Network {
             name,
+            converged: time.half_width().is_some_and(|half| half <= args.ci),
             time,
             estimate: estimator.as_ref().map(|estimator| Estimate { nodes: Vec::new(), ..estimator.estimate(network) }),
             params: asked.model.is_none().then(|| network.cost().params),
@@ -89,11 +99,13 @@ pub(super) fn run(args: &TimeArgs) -> Result<ExitCode, Failure> {
     // Models that the runtime reads have their own batch size.
     let batch = asked.model.is_none().then_some(timed.header.batch);
     if args.json {
-        print_json(&Output { batch, ..Output::new(args, &timed.header, asked.lut.as_ref(), &networks) })?;
+        let output = Output::new(args, &timed.header, asked.lut.as_ref(), (&networks, &sessions));
+        print_json(&Output { batch, ..output })?;
     } else {
-        table::show(&timed, batch, &networks, args)?;
+        table::show(&timed, batch, (&networks, &sessions), args)?;
     }
-    Ok(ExitCode::SUCCESS)
+    let converged = networks.iter().all(|network| network.converged);
+    Ok(if converged { ExitCode::SUCCESS } else { ExitCode::from(Exit::NotConverged as u8) })
 }
 
 /// One network's times.
@@ -102,6 +114,8 @@ struct Network {
     name: String,
     #[serde(flatten)]
     time: Timing,
+    /// Whether its interval is as narrow as `ci`.
+    converged: bool,
     /// Absent for a model that the runtime reads by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     params: Option<u64>,
@@ -119,10 +133,18 @@ struct Output<'a> {
     threads: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     batch: Option<usize>,
+    /// The kind of latency that was asked for; absent: the device's only one, or `queue`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timing: Option<&'a str>,
     allocator: &'a str,
     clocks_locked: bool,
     processes: u32,
     seed: u64,
+    ci: f64,
+    /// Whether all intervals are as narrow as `ci`.
+    converged: bool,
+    /// How each process went.
+    sessions: &'a [SessionFacts],
     #[serde(skip_serializing_if = "Option::is_none")]
     lut: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -131,16 +153,25 @@ struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    fn new(args: &'a TimeArgs, header: &'a Header, lut: Option<&Lut>, networks: &'a [Network]) -> Self {
+    fn new(
+        args: &'a TimeArgs,
+        header: &'a Header,
+        lut: Option<&Lut>,
+        (networks, sessions): (&'a [Network], &'a [SessionFacts]),
+    ) -> Self {
         Self {
             device: &args.device,
             backend: &header.backend,
             threads: header.threads,
             batch: Some(header.batch),
+            timing: header.timing.map(nasprof_profiler::protocol::Timing::name),
             allocator: header.allocator.name(),
             clocks_locked: header.clocks.is_some(),
             processes: args.processes,
             seed: args.seed,
+            ci: args.ci,
+            converged: networks.iter().all(|network| network.converged),
+            sessions,
             lut: args.lut.as_deref().filter(|_| lut.is_some()).map(path_text),
             trace: args.trace.as_deref().map(path_text),
             networks,

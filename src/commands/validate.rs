@@ -60,7 +60,7 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
         return Err(Failure::usage(format!("--journal {}: it exists", path.display()))
             .hint("--overwrite replaces it; or name another file"));
     }
-    let Holdout { networks, uncovered } = networks(args, &space, &lut)?;
+    let (Holdout { networks, uncovered }, known) = networks(args, &space, &lut)?;
     let file = resolve::device(&args.device, &args.settings.set)?;
     let mut link = resolve::open(&file)?.locking_clocks(args.lock_clocks);
     if args.memory {
@@ -76,7 +76,7 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
     let isolated = isolated.as_ref().map(Estimator::new);
     let of = |lut: &Lut| {
         let validation = validate(&events, &space, &Estimator::new(lut), isolated.as_ref(), args.seed)?;
-        Ok::<_, LutError>(Validation { uncovered, ..validation })
+        Ok::<_, LutError>(Validation { uncovered, known, ..validation })
     };
     if args.all_timings {
         let all = compared.iter().map(of).collect::<Result<Vec<_>, _>>()?;
@@ -111,15 +111,21 @@ fn of_each_timing(lut: &Lut) -> Result<Vec<Lut>, Failure> {
     Ok(all)
 }
 
-/// The networks of `--arch`, else new ones.
-fn networks(args: &ValidateArgs, space: &Space, lut: &Lut) -> Result<Holdout, Failure> {
+/// The networks of `--arch`, else new ones; and how many were left out because the LUT was made from them. Their memory is
+/// predicted as that of any other.
+fn networks(args: &ValidateArgs, space: &Space, lut: &Lut) -> Result<(Holdout, usize), Failure> {
     if args.arch.is_empty() {
-        return Ok(holdout_networks(space, lut, args.count as usize, args.seed)?);
+        return Ok((holdout_networks(space, lut, args.count as usize, args.seed)?, 0));
     }
     let given = archs::of_space(archs::files(&args.arch)?, space)?;
-    let known = given.iter().filter(|(_, arch)| lut.context.measured.contains(arch));
-    for (place, _) in known {
-        status(format!("note: {place}: the LUT was made from this network, so its error says little about others"));
+    let is_known = |arch: &Arch| !args.memory && lut.context.measured.contains(arch);
+    let (known, given): (Vec<_>, Vec<_>) = given.into_iter().partition(|(_, arch)| is_known(arch));
+    for (place, _) in &known {
+        status(format!("note: {place}: left out, because the LUT was made from this network"));
+    }
+    if given.is_empty() {
+        return Err(Failure::usage("--arch: the LUT was made from all of these networks")
+            .hint("`nasprof space sample` prints others; without --arch, fresh networks are drawn"));
     }
     // Checked before anything is measured. Peak memory is predicted without the times of layers.
     let estimator = Estimator::new(lut);
@@ -128,7 +134,8 @@ fn networks(args: &ValidateArgs, space: &Space, lut: &Lut) -> Result<Holdout, Fa
         return Err(Failure::usage(format!("{place}: the LUT has no entry for one of its layers"))
             .hint("`nasprof estimate --explain` lists the layers without one"));
     }
-    Ok(Holdout { networks: given.into_iter().map(|(_, arch)| arch).collect(), uncovered: 0 })
+    let networks = given.into_iter().map(|(_, arch)| arch).collect();
+    Ok((Holdout { networks, uncovered: 0 }, known.len()))
 }
 
 /// Refuses a LUT whose layers were not isolated, or whose context differs from that of the other LUT.

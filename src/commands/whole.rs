@@ -21,7 +21,7 @@ use crate::interruption::{Kept, interruption};
 
 pub(super) fn session(seed: u64, max_rounds: u32, allow_noisy: bool) -> WholeSession {
     let gate = Gate { patience: PATIENCE, allow_noisy };
-    WholeSession { processes: Processes::All(1), max_rounds, seed, gate, deadline: None }
+    WholeSession { processes: Processes::All(1), ci: None, max_rounds, seed, gate, deadline: None }
 }
 
 /// Where a measurement runs, and what it keeps.
@@ -61,9 +61,10 @@ impl Recorded<'_> {
         );
         display.borrow().finish();
         print_remarks(device, link);
-        let result = result.map_err(|error| match left {
-            Kept::Nothing => Failure::from(error).without_resuming(),
-            _ => Failure::from(error),
+        let result = result.map_err(|error| match (left, error) {
+            (_, EngineError::Interrupted) => Failure::interrupted(left),
+            (Kept::Nothing, error) => Failure::from(error).without_resuming(),
+            (_, error) => Failure::from(error),
         });
         match kept {
             Some(kept) => kept.end(&recorder, result)?,

@@ -163,8 +163,7 @@ impl From<EngineError> for Failure {
         match error {
             EngineError::Journal(error) => error.into(),
             EngineError::Device(error) => error.into(),
-            EngineError::Interrupted => Self::new(Exit::DeviceLost, "interrupted; the measurement so far is kept")
-                .hint("the same command with --resume continues"),
+            EngineError::Interrupted => Self::interrupted(Kept::Journal),
             EngineError::Noisy(_) => Self {
                 exit: Exit::Noisy,
                 ..Self::usage(error).hint("stop other programs, or pass --allow-noisy, which flags every row")
@@ -176,8 +175,7 @@ impl From<EngineError> for Failure {
             EngineError::Replay(_) => {
                 Self::usage(error).hint("use the options of the journal, or write to another file with -o")
             }
-            EngineError::Budget { needed, .. } => Self::usage(error)
-                .hint(format!("--budget {needed}s is enough, and --sessions 1 needs about half of it")),
+            EngineError::Budget { .. } => Self::usage(error).hint("allow more time, or measure fewer --sessions"),
             EngineError::Plan(_) => Self::usage(error),
         }
     }
@@ -228,6 +226,8 @@ impl From<LutError> for Failure {
         let timing = matches!(error, LutError::Timing(_));
         let failure = match &error {
             LutError::File { source, .. } => of_file(&error, source),
+            LutError::NoCleanRun { .. } => Self::new(Exit::Noisy, &error)
+                .hint("stop other programs, or wait until the device is cool, and run the same command again"),
             _ => Self::usage(error),
         };
         if model {

@@ -56,6 +56,83 @@ fn networks_are_timed_and_stand_beside_their_estimates() {
     assert!(table.contains("one.json") && table.contains("estimate") && table.contains("first call"), "{table}");
 }
 
+/// Runs what may miss its `--ci`; returns whether it was reached, as the exit code tells.
+fn reached(folder: &Folder, line: &str) -> (bool, Value) {
+    let ran = folder.run(line);
+    assert!(matches!(ran.code, Some(0 | 3)), "nasprof {line}: {:?}\n{}", ran.code, ran.stderr);
+    (ran.code == Some(0), json(&ran.stdout))
+}
+
+#[test]
+fn rounds_go_on_until_the_interval_that_is_shown_is_as_narrow_as_asked() {
+    let folder = measured();
+    let line = "time --device synthetic:noisy --space small.toml --arch three.jsonl --json --max-rounds 40";
+    let mut last = f64::INFINITY;
+    for (ci, expected) in [(0.05, true), (0.01, true), (0.0001, false)] {
+        let (code, output) = reached(&folder, &format!("{line} --ci {ci}"));
+        let networks = output["networks"].as_array().unwrap();
+        let widths: Vec<f64> = networks
+            .iter()
+            .map(|network| {
+                let [low, high] = [0, 1].map(|i| network["interval_ms"][i].as_f64().unwrap());
+                (high - low) / 2.0 / network["mean_ms"].as_f64().unwrap()
+            })
+            .collect();
+        assert!(networks.iter().zip(&widths).all(|(network, width)| network["converged"] == (*width <= ci)));
+        assert_eq!((code, output["converged"].as_bool()), (expected, Some(expected)), "{ci}: {widths:?}");
+        let session = &output["sessions"][0];
+        assert_eq!(session["converged"], expected, "{ci}: {session}");
+        assert_eq!(session["reason"] == "round limit", !expected, "{ci}: {session}");
+        let widest = widths.into_iter().fold(0.0, f64::max);
+        assert!(widest < last, "{ci}: {widest} {last}");
+        last = widest;
+    }
+    let ran = folder.fails(&format!("{} --ci 0.0001", line.replace(" --json", "")), 3, "");
+    assert_eq!(ran.stdout.matches("its interval is wider than --ci (0.01 %)").count(), 3, "{}", ran.stdout);
+}
+
+#[test]
+fn a_device_that_stays_throttled_is_said_to_be() {
+    let folder = Folder::new();
+    fs::write(folder.path("one.json"), folder.ok("space sample mobilenet-cifar10 -n 1")).unwrap();
+    let line = |device: &str| format!("time --device synthetic:{device} --arch one.json --ci 0.02");
+    let ran = folder.fails(&line("throttle-lasting"), 3, "");
+    assert!(ran.stdout.contains(": the device was throttled") && ran.stdout.contains("no interval"), "{}", ran.stdout);
+    let (_, output) = reached(&folder, &format!("{} --json", line("throttle-lasting")));
+    assert_eq!((&output["sessions"][0]["reason"], &output["converged"]), (&"throttled".into(), &false.into()));
+    // The control: a device that is not.
+    let quiet = folder.ok(&line("quiet"));
+    assert!(!quiet.contains("throttled") && !quiet.contains("--ci"), "{quiet}");
+}
+
+/// A GPU has three latencies: all that is shown is of the one that was asked for, and so is the estimate.
+#[test]
+fn each_latency_of_a_gpu_is_timed_and_estimated_for_itself() {
+    let folder = measured();
+    folder.ok("measure --device synthetic:gpu --space small.toml -o g.parquet");
+    let line = "time --device synthetic:gpu --space small.toml --arch three.jsonl --lut g.parquet --json";
+    let values = ["mean_ms", "median_ms", "p90_ms", "p99_ms"];
+    let mut means = Vec::new();
+    for timing in ["queue", "graph", "wall"] {
+        let output = json(&folder.ok(&format!("{line} --timing {timing}")));
+        assert_eq!(output["timing"], timing);
+        for network in output["networks"].as_array().unwrap() {
+            let estimate = network["estimate"]["latency_ms"].as_f64().unwrap();
+            for name in values {
+                let ratio = network[name].as_f64().unwrap() / estimate;
+                assert!((ratio - 1.0).abs() < 0.1, "{timing} {name}: {network}");
+            }
+        }
+        means.push(output["networks"][0]["mean_ms"].as_f64().unwrap());
+    }
+    // The control: they differ by more than that, so another one would be noticed.
+    for (a, b) in [(0, 1), (0, 2), (1, 2)] {
+        assert!((means[a] / means[b]).ln().abs() > 0.1, "{means:?}");
+    }
+    // A LUT that has no such latency does not stand beside it.
+    folder.fails(&format!("{TIME} --arch one.json --lut a.parquet --timing wall"), 6, "`wall`");
+}
+
 /// What Google's document "Trace Event Format" asks of the events that are written, as a schema by hand: types, phases and
 /// what each phase needs.
 fn check_trace(trace: &Value) -> Result<(), String> {
@@ -223,6 +300,7 @@ fn a_device_that_is_lost_is_named_and_timing_goes_on_from_the_journal() {
     let folder = folder.with_agent(ends);
     let ran = folder.fails(&line, 5, "synthetic:quiet");
     assert!(ran.stderr.contains("add --journal FILE to be able to continue"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("is kept"), "{}", ran.stderr);
     assert!(!folder.path("t.json").exists());
     let ran = folder.fails(&kept, 5, "synthetic:quiet");
     assert!(ran.stderr.contains("--resume") && !folder.path("t.json").exists(), "{}", ran.stderr);
@@ -277,6 +355,12 @@ fn an_estimate_can_be_of_now() {
 fn a_lut_is_held_against_networks_of_ones_own() {
     let folder = measured();
     let line = "validate --device synthetic:quiet --lut a.parquet --space small.toml --json";
+    // Networks that the LUT was not made from.
+    let archs = folder.ok("space sample small.toml -n 60 --seed 9");
+    fs::write(folder.path("many.jsonl"), &archs).unwrap();
+    let all = estimates(&folder, "estimate --lut a.parquet --space small.toml --json --arch many.jsonl", &archs);
+    let fresh = all.into_iter().filter(|(_, values)| values["measured_ms"].is_null()).take(3);
+    fs::write(folder.path("three.jsonl"), fresh.map(|(arch, _)| format!("{arch}\n")).collect::<String>()).unwrap();
     let validation = json(&folder.ok(&format!("{line} --arch three.jsonl")));
     assert_eq!(validation["n"], 3);
     let archs: Vec<Value> = String::from_utf8(folder.read("three.jsonl")).unwrap().lines().map(json).collect();
@@ -284,4 +368,45 @@ fn a_lut_is_held_against_networks_of_ones_own() {
     assert_eq!(rows.iter().map(|row| row["arch"].clone()).collect::<Vec<_>>(), archs);
     assert!(validation["mape"].as_f64().unwrap() < 0.01, "{validation}");
     folder.fails(&format!("{line} --arch three.jsonl -n 4"), 2, "-n");
+}
+
+/// Lines of JSON from `estimate`, each with its line of the input.
+fn estimates(folder: &Folder, line: &str, archs: &str) -> Vec<(String, Value)> {
+    let text = folder.ok(line);
+    let values: Vec<Value> = text.lines().map(json).collect();
+    assert_eq!(values.len(), archs.lines().count());
+    archs.lines().map(str::to_owned).zip(values).collect()
+}
+
+#[test]
+fn networks_that_the_lut_measured_are_shown_and_do_not_validate_it() {
+    let folder = measured();
+    let archs = folder.ok("space sample small.toml -n 60 --seed 9");
+    fs::write(folder.path("many.jsonl"), &archs).unwrap();
+    let line = "estimate --lut a.parquet --space small.toml --json --arch";
+    let all = estimates(&folder, &format!("{line} many.jsonl"), &archs);
+    let (known, fresh): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, values)| values["measured_ms"].is_number());
+    // More than the anchors, and the control: not all.
+    assert!(known.len() > 10 && !fresh.is_empty(), "{} {}", known.len(), fresh.len());
+    for (arch, values) in &known {
+        let value = |name: &str| values[name].as_f64().unwrap();
+        assert!(
+            (value("measured_ms") / value("latency_ms") - 1.0).abs() < 0.02 && values["level"].is_null(),
+            "{values}"
+        );
+        fs::write(folder.path("one.json"), arch).unwrap();
+        assert_eq!(json(&folder.ok(&format!("{line} one.json")))["measured_ms"], values["measured_ms"]);
+    }
+    // At another level each line says at which.
+    let now = estimates(&folder, &format!("{line} many.jsonl --level-from synthetic:quiet"), &archs);
+    assert!(now.iter().all(|(_, values)| values["level"]["level"].is_number()), "{:?}", now[0]);
+    // A LUT is validated by the others.
+    let lines = |of: &[(String, Value)]| of.iter().take(2).map(|(arch, _)| format!("{arch}\n")).collect::<String>();
+    fs::write(folder.path("both.jsonl"), lines(&known) + &lines(&fresh[..1])).unwrap();
+    fs::write(folder.path("known.jsonl"), lines(&known)).unwrap();
+    let line = "validate --device synthetic:quiet --lut a.parquet --space small.toml --arch";
+    let validation = json(&folder.ok(&format!("{line} both.jsonl --json")));
+    assert_eq!((&validation["n"], &validation["known"]), (&1.into(), &2.into()));
+    assert!(folder.ok(&format!("{line} both.jsonl")).contains("2 more left out: the LUT was made from them"));
+    folder.fails(&format!("{line} known.jsonl"), 2, "the LUT was made from all of these networks");
 }

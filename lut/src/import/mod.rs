@@ -217,6 +217,7 @@ fn context(settings: &ImportSettings, unit: Unit) -> Context {
         sessions: Vec::new(),
         anchors: Vec::new(),
         measured: Vec::new(),
+        networks: Vec::new(),
         calibration: None,
         queued: None,
         parts: Vec::new(),

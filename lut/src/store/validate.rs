@@ -8,8 +8,8 @@ use nasprof_profiler::protocol::Timing;
 
 use crate::size_effect::STEEPEST;
 use crate::{
-    Anchor, Calibration, Energy, Lut, MAX_COUNT, MAX_FACTOR, MAX_MJ, MAX_NS, Queued, Reconciliation, Row, SessionFacts,
-    Slope, Times,
+    Anchor, Calibration, Energy, Lut, MAX_COUNT, MAX_FACTOR, MAX_MJ, MAX_NS, NetworkTime, Queued, Reconciliation, Row,
+    SessionFacts, Slope, Times,
 };
 
 /// Maximum logarithm of a static cost: that of a 64-bit number is 44.
@@ -31,6 +31,13 @@ pub(super) fn validate(lut: &Lut) -> Result<(), String> {
         .try_for_each(|(name, value)| count(name, value as u64))
         .map_err(|p| format!("its context: {p}"))?;
     not_negative("ci", header.ci, 1.0).map_err(|problem| format!("its context: {problem}"))?;
+    for (i, part) in context.parts.iter().enumerate() {
+        of_networks(&part.networks)
+            .and_then(|()| part.reconciliation.as_ref().map_or(Ok(()), of_reconciliation))
+            .and_then(|()| part.precision.as_ref().map_or(Ok(()), of_precision))
+            .map_err(|problem| format!("its part {}: {problem}", i + 1))?;
+    }
+    of_networks(&context.networks).map_err(|problem| format!("its networks: {problem}"))?;
     let of_parts = context.parts.iter().flat_map(|part| &part.sessions);
     for (i, session) in context.sessions.iter().chain(of_parts).enumerate() {
         of_session(session).map_err(|problem| format!("its session {}: {problem}", i + 1))?;
@@ -68,6 +75,10 @@ pub(super) fn validate(lut: &Lut) -> Result<(), String> {
 fn of_session(session: &SessionFacts) -> Result<(), String> {
     session.canary_spread.iter().try_for_each(|&spread| not_negative("canary_spread", spread, MAX_FACTOR))?;
     count("voided", session.voided as u64)
+}
+
+fn of_networks(networks: &[NetworkTime]) -> Result<(), String> {
+    networks.iter().flat_map(|network| &network.sessions_ns).try_for_each(|&ns| positive("sessions_ns", ns, MAX_NS))
 }
 
 fn of_calibration(calibration: &Calibration) -> Result<(), String> {

@@ -115,8 +115,14 @@ fn validated(space: &Space, lut: &Lut, timing: Timing) -> Validation {
     let mut lut = lut.clone();
     lut.choose_timing(timing).unwrap();
     let networks = holdout_networks(space, &lut, 8, 1).unwrap().networks;
-    let session =
-        WholeSession { processes: Processes::All(1), max_rounds: 12, seed: 1, gate: gate(false), deadline: None };
+    let session = WholeSession {
+        processes: Processes::All(1),
+        ci: None,
+        max_rounds: 12,
+        seed: 1,
+        gate: gate(false),
+        deadline: None,
+    };
     let mut recorder = Recorder::new(Vec::new(), None, Default::default());
     measure_whole((&lut, space), &networks, session, &mut recorder, &mut named("gpu"), &mut |_, _, _| {}).unwrap();
     validate(recorder.events(), space, &Estimator::new(&lut), None, 1).unwrap()

@@ -2,9 +2,11 @@
 
 use nasprof_graph::Arch;
 use nasprof_graph::runtime::Runtime;
-use nasprof_lut::{Estimator, Flag, Lut, MergeError, Row, merge, read, write};
+use nasprof_lut::{Estimator, Flag, Lut, MergeError, Row, from_journal, merge, read, write};
+use nasprof_profiler::journal::Event;
+use nasprof_profiler::synthetic::SyntheticDevice;
 use nasprof_spaces::{Space, SpaceSpec};
-use nasprof_testkit::luts::synthetic_lut;
+use nasprof_testkit::luts::{synthetic_events, synthetic_lut};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -113,9 +115,9 @@ fn other_contexts_and_the_same_measurement_are_refused() {
     let b = synthetic_lut(&space, "quiet", 1);
     assert_eq!(merge(&[]).unwrap_err(), MergeError::TooFew);
     assert_eq!(merge(std::slice::from_ref(&a)).unwrap_err(), MergeError::TooFew);
-    assert_eq!(merge(&[a.clone(), b.clone(), a.clone()]).unwrap_err(), MergeError::Twice { number: 3 });
+    assert_eq!(merge(&[a.clone(), b.clone(), a.clone()]).unwrap_err(), MergeError::Twice { first: 1, number: 3 });
     let both = merge(&[a.clone(), b.clone()]).unwrap().lut;
-    assert_eq!(merge(&[both, b.clone()]).unwrap_err(), MergeError::Twice { number: 2 });
+    assert_eq!(merge(&[both, b.clone()]).unwrap_err(), MergeError::Twice { first: 1, number: 2 });
     let refused = |change: fn(&mut Lut)| {
         let mut other = b.clone();
         change(&mut other);
@@ -132,6 +134,67 @@ fn other_contexts_and_the_same_measurement_are_refused() {
     let mut other = b.clone();
     (other.context.header.ci, other.context.header.max_rounds) = (0.01, 27);
     assert!(merge(&[a, other]).is_ok());
+}
+
+/// A journal that was cut makes a LUT of one of its two sessions: merged with the whole one, that session would count twice.
+#[test]
+fn a_session_that_two_luts_share_is_found_however_it_was_computed() {
+    let events = synthetic_events(&small(), "quiet", 5);
+    let end = events.iter().position(|event| matches!(event, Event::SessionEnd { .. })).unwrap();
+    let (whole, mut cut) = (from_journal(&events).unwrap(), from_journal(&events[..=end]).unwrap());
+    assert_eq!((whole.context.sessions.len(), cut.context.sessions.len()), (2, 1));
+    let other = synthetic_lut(&small(), "quiet", 1);
+    let twice = |luts: &[Lut]| match merge(luts) {
+        Err(MergeError::Twice { first, number }) => Some((first, number)),
+        other => other.map(|_| None).unwrap(),
+    };
+    assert_eq!(twice(&[other.clone(), whole.clone(), cut.clone()]), Some((2, 3)));
+    // As another version would count it.
+    cut.context.sessions[0].voided += 1;
+    assert_eq!(twice(&[whole.clone(), cut.clone()]), Some((1, 2)));
+    // Control: the same settings on another day are another measurement.
+    cut.context.sessions[0].digest = Some("0".repeat(16));
+    assert_eq!(twice(&[whole.clone(), cut]), None);
+    // Older versions wrote no digest: equal statistics have to do.
+    let mut old = whole.clone();
+    old.context.sessions.iter_mut().for_each(|session| session.digest = None);
+    assert_eq!(twice(&[old, whole.clone()]), Some((1, 2)));
+    assert_eq!(twice(&[other, whole]), None);
+}
+
+#[test]
+fn every_network_that_was_measured_whole_has_its_time_in_merged_luts_too() {
+    let (space, other) = (small(), space_of("\"MB3 5x5\", \"MB6 5x5\"", "other"));
+    let identity = space.graph.identity();
+    let [lut, again] = [0, 1].map(|seed| synthetic_lut(&space, "quiet", seed));
+    let known = lut.measured(&identity);
+    assert!(known.len() == lut.context.measured.len() && known.len() > lut.context.anchors.len(), "{}", known.len());
+    let device = SyntheticDevice::named("quiet").unwrap();
+    for (arch, network) in &known {
+        let graph = Runtime::TorchEager.subnet(&space.graph, arch).unwrap();
+        let truth_ms = device.truth_ns(graph.graph()).unwrap() / 1e6;
+        assert!((network.ms / truth_ms - 1.0).abs() < 0.02 && network.sessions == 2, "{network:?} {truth_ms}");
+    }
+    // Another measurement of the space: more networks, and more sessions of those in both.
+    let both = merge(&[lut.clone(), again.clone()]).unwrap().lut;
+    let pooled = both.measured(&identity);
+    assert!(pooled.len() > known.len() && pooled.len() < known.len() + again.context.measured.len());
+    assert!(known.keys().all(|arch| pooled.contains_key(*arch)) && pooled.values().any(|n| n.sessions == 4));
+    // Across spaces each network stays one of its own space.
+    let across = merge(&[lut.clone(), synthetic_lut(&other, "quiet", 0)]).unwrap().lut;
+    assert_eq!(across.measured(&identity), known);
+    assert!(!across.measured(&other.graph.identity()).is_empty());
+    assert!(lut.measured(&other.graph.identity()).is_empty());
+    // A part keeps what it said of itself.
+    let said: Vec<_> = both.context.parts.iter().map(|part| (&part.reconciliation, &part.precision)).collect();
+    assert!(said.contains(&(&lut.context.reconciliation, &lut.context.precision)) && said[0].0.is_some());
+    // Older versions kept the anchors only.
+    let mut old = lut.clone();
+    old.context.networks.clear();
+    assert_eq!(old.measured(&identity).len(), lut.context.anchors.len());
+    let both = merge(&[old.clone(), again]).unwrap().lut;
+    let pooled = both.measured(&identity);
+    assert!(old.context.anchors.iter().all(|anchor| pooled.contains_key(&anchor.arch)));
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! The time budget, split over the parts of a measurement before they begin.
 //!
 //! The budget ends when the LUT is written, so it includes everything: trials, process starts, loading, warm-ups, sizing,
-//! rounds, and the anchor-only sessions, which determine the level. A budget that is too small is refused at the start.
+//! rounds, and the anchor-only sessions, which determine the level. A budget that is surely too small is refused: before the trials if
+//! no device could keep it, else after them.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::EngineError;
 use super::device_session::WARM_UP_MIN_NS;
+use super::sizing::{network_visit_runs, warm_up_runs};
 
 /// Anchor-only sessions after the sessions of all layers. The level's variation between processes shows only across several
 /// processes: with two, the level's interval is six times as wide as with five.
@@ -17,14 +19,22 @@ pub(super) const LEVEL_ROUNDS: u32 = 4;
 
 /// Seconds for a process to start, be set up and pass the gate.
 const START: f64 = 0.4;
-/// Seconds for the command itself to start and reach the device.
-const COMMAND: f64 = 1.0;
 /// Seconds after the last session, to compute and write the rows.
 const END: f64 = 0.5;
 /// Minimum number of rounds in all sessions together for a LUT with intervals.
 const FEWEST_ROUNDS: u32 = 8;
-/// Assumed seconds to try one layer alone.
+/// Seconds to try one layer alone, at least.
 const TRIAL: f64 = 0.01;
+/// The same as usual, on a 2-core virtual machine.
+const USUAL_TRIAL: f64 = 0.06;
+/// Seconds of a network as usual: assumed only in what is said of a budget that is too short for any network.
+const USUAL_NETWORK: f64 = 5e-3;
+/// Seconds to build a network in a new process.
+const BUILD: f64 = 0.01;
+/// Runs of a network while it is loaded and sized.
+const LOADING_RUNS: f64 = 6.0;
+/// Share of the estimated least below which a budget is surely too short: the estimate is good to a factor of two.
+pub(super) const SURELY: f64 = 0.5;
 
 /// The parts of a measurement, in seconds, for all workloads of a session together.
 #[derive(Debug, Clone, Copy)]
@@ -44,10 +54,27 @@ pub(super) struct Costs {
 }
 
 impl Costs {
-    /// The costs before the device is contacted, when its speed is unknown.
+    /// The least that any device takes; its speed is unknown before it is tried.
     pub(super) fn unseen(keys: usize, sessions: u32, has_levels: bool) -> Self {
         let level_sessions = if has_levels { LEVEL_SESSIONS } else { 0 };
         Self { trials: TRIAL * keys as f64, loading: 0.0, round: 0.0, anchors: 1.0, sessions, level_sessions }
+    }
+
+    /// The same with the usual time of trials and of this number of networks.
+    pub(super) fn usual(&self, networks: usize, keys: usize) -> Self {
+        let mut usual = Self { trials: USUAL_TRIAL * keys as f64, anchors: 0.25, ..*self };
+        usual.visit((0..networks).map(|_| USUAL_NETWORK));
+        usual
+    }
+
+    /// Sets the costs of loading workloads and of a round of them, from the seconds of one run of each.
+    pub(super) fn visit(&mut self, workloads: impl Iterator<Item = f64>) {
+        (self.loading, self.round) = (0.0, 0.0);
+        for seconds in workloads {
+            let ns = seconds * 1e9;
+            self.loading += BUILD + LOADING_RUNS * seconds;
+            self.round += seconds * f64::from(warm_up_runs(ns) + 2 * network_visit_runs(ns));
+        }
     }
 
     fn start() -> f64 {
@@ -77,22 +104,19 @@ impl Costs {
     }
 }
 
-/// Refuses a budget that is too small for a useful measurement.
+/// Refuses a budget with less than `least` seconds left; `needed` is what a useful measurement takes, roughly.
 ///
 /// # Errors
-/// If the budget is too small; the error states the minimum, counted from the command's start.
-pub(super) fn check(deadline: Option<Instant>, costs: &Costs, spent: Duration) -> Result<(), EngineError> {
-    let Some(deadline) = deadline else { return Ok(()) };
-    let (left, least) = (deadline.saturating_duration_since(Instant::now()), costs.least());
-    if left.as_secs_f64() >= least {
-        return Ok(());
-    }
-    let needed = (COMMAND + spent.as_secs_f64() + least).ceil();
-    Err(EngineError::Budget { asked: (left + spent).as_secs_f64().round(), needed })
+/// If the budget is too small.
+pub(super) fn check(deadline: Option<Instant>, now: Instant, least: f64, needed: f64) -> Result<(), EngineError> {
+    let left = deadline.map_or(f64::INFINITY, |end| end.saturating_duration_since(now).as_secs_f64());
+    if left >= least { Ok(()) } else { Err(EngineError::Budget { left, needed }) }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn costs() -> Costs {
@@ -110,14 +134,30 @@ mod tests {
 
     #[test]
     fn what_cannot_fit_is_refused_with_what_is_needed() {
-        let end = |seconds: f64| Some(Instant::now() + Duration::from_secs_f64(seconds));
-        let spent = Duration::from_secs(2);
-        let refused = check(end(15.0), &costs(), spent).unwrap_err();
+        let now = Instant::now();
+        let end = |seconds: f64| Some(now + Duration::from_secs_f64(seconds));
+        let least = costs().least();
+        let refused = check(end(15.0), now, SURELY * least, least).unwrap_err();
         assert!(
-            matches!(refused, EngineError::Budget { asked, needed } if asked == 17.0 && needed == 41.0),
+            matches!(refused, EngineError::Budget { left, needed } if left == 15.0 && needed == least),
             "{refused}"
         );
-        assert!(check(end(40.0), &costs(), spent).is_ok() && check(None, &costs(), spent).is_ok());
+        // What it names is accepted, also if it is a third short of what the next trial finds.
+        assert!(check(end(least), now, SURELY * 1.5 * least, 1.5 * least).is_ok());
+        assert!(check(None, now, least, least).is_ok());
+    }
+
+    /// Two workloads of 5 and 100 ms: 5 runs to warm up and 2 pairs, or 2 and 2 pairs.
+    #[test]
+    fn a_round_is_the_runs_of_its_visits() {
+        let mut costs = costs();
+        costs.visit([5e-3, 0.1].into_iter());
+        assert!((costs.round - (9.0 * 5e-3 + 6.0 * 0.1)).abs() < 1e-9, "{}", costs.round);
+        assert!((costs.loading - (2.0 * BUILD + LOADING_RUNS * 0.105)).abs() < 1e-9, "{}", costs.loading);
+        // What is said before the trials is more than what any device takes, and not many times as much.
+        let floor = Costs::unseen(127, 2, true);
+        let usual = floor.usual(45, 127).least();
+        assert!(usual > 2.0 * floor.least() && usual < 5.0 * floor.least(), "{usual} {}", floor.least());
     }
 
     #[test]

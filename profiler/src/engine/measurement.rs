@@ -46,10 +46,10 @@ pub fn measure(
         // Recorded before any clock is set. The device restores from its own copy.
         recorder.next(false, || Ok(Event::Clocks { before: Checked::new(connect()?).clocks(request)?.settings }))?;
     }
-    let begun_at = Instant::now();
+    let clock = recorder.clock();
     let Plan { workloads, keys, failed, mut costs } = plan(measurement, recorder, connect, progress)?;
     if !recorder.is_replaying() {
-        budget::check(measurement.deadline, &costs, begun_at.elapsed())?;
+        budget::check(measurement.deadline, clock.now(), budget::SURELY * costs.least(), costs.least())?;
     }
     let mut expected: Option<BTreeMap<String, String>> = None;
     let mut converged = true;
@@ -58,15 +58,16 @@ pub fn measure(
             workloads: workloads.clone(),
             mode: header.mode,
             ci: width(header),
+            own_times: false,
             sessions: header.sessions,
             min_rounds: 0,
             max_rounds: header.max_rounds,
             gate: measurement.gate,
-            deadline: measurement.deadline.map(|end| session_end(end, &costs, header.sessions - session)),
+            deadline: measurement.deadline.map(|end| session_end(clock.now(), end, &costs, header.sessions - session)),
             setup: setup(header, session),
             expected: expected.clone(),
         };
-        let mut pace = Pace::new();
+        let mut pace = Pace::new(clock.clone());
         converged &= run_session(&plan, recorder, connect, &mut |p| {
             pace.see(&p);
             progress(Stage::Session(session, header.sessions, p));
@@ -84,7 +85,7 @@ pub fn measure(
         let left = first_free_session(header) - session;
         let mut plan = level_plan(measurement, &workloads, session, expected.clone());
         // Each session gets an equal share of the remaining time.
-        plan.deadline = measurement.deadline.map(|end| share_of(end, left));
+        plan.deadline = measurement.deadline.map(|end| share_of(clock.now(), end, left));
         run_session(&plan, recorder, connect, &mut |p| {
             progress(Stage::Level(session - header.sessions, LEVEL_SESSIONS, p));
         })?;
@@ -112,8 +113,7 @@ fn begun(recorder: &Recorder, asked: &Header) -> Header {
 
 /// When the next of `sessions` sessions must end so that all get equal time: a session with one round is almost useless.
 #[must_use]
-pub fn share_of(end: Instant, sessions: u32) -> Instant {
-    let now = Instant::now();
+pub fn share_of(now: Instant, end: Instant, sessions: u32) -> Instant {
     now + end.saturating_duration_since(now) / sessions.max(1)
 }
 
@@ -124,12 +124,8 @@ fn width(header: &Header) -> f64 {
 }
 
 /// When the next of `sessions` sessions must end so that all get equal time and time is left for the level.
-fn session_end(end: Instant, costs: &Costs, sessions: u32) -> Instant {
-    Instant::now() + Duration::from_secs_f64(costs.share(time_left(end).as_secs_f64(), sessions))
-}
-
-fn time_left(end: Instant) -> Duration {
-    end.saturating_duration_since(Instant::now())
+fn session_end(now: Instant, end: Instant, costs: &Costs, sessions: u32) -> Instant {
+    now + Duration::from_secs_f64(costs.share(end.saturating_duration_since(now).as_secs_f64(), sessions))
 }
 
 /// Whether a device with a queue has a stable level: at least three sessions agree to within half a percent. On other
@@ -175,6 +171,7 @@ fn level_plan(
         workloads: anchors.cloned().collect(),
         mode: Mode::Whole,
         ci: 2.0 * measurement.header.ci,
+        own_times: false,
         sessions: 1,
         min_rounds: 0,
         max_rounds: LEVEL_ROUNDS,
@@ -191,9 +188,10 @@ mod tests {
 
     #[test]
     fn a_session_gets_its_share_of_what_is_left_and_the_level_has_its_own() {
-        let end = Instant::now() + Duration::from_secs(1000);
+        let now = Instant::now();
+        let end = now + Duration::from_secs(1000);
         let costs = Costs { trials: 0.0, loading: 10.0, round: 10.0, anchors: 0.5, sessions: 4, level_sessions: 3 };
-        let share = session_end(end, &costs, 4).saturating_duration_since(Instant::now()).as_secs_f64();
+        let share = session_end(now, end, &costs, 4).saturating_duration_since(now).as_secs_f64();
         let expected = (1000.0 - costs.levels(LEVEL_ROUNDS) - 0.5) / 4.0;
         assert!((share - expected).abs() < 1.0, "{share} {expected}");
     }

@@ -5,6 +5,7 @@
 //! engine uses it, and replays the journal of an interrupted measurement.
 
 mod budget;
+mod clock;
 mod device_session;
 mod energy;
 mod forecast;
@@ -25,7 +26,9 @@ mod shard;
 mod sizing;
 mod throttle;
 mod trial;
+mod whole_rounds;
 
+pub use clock::Clock;
 pub use forecast::Forecast;
 pub use gate::{Gate, bad_probes, busy_processes, disturbance};
 pub use keys::keys_of_space;
@@ -34,12 +37,15 @@ pub use measurement::{Measurement, Stage, level_is_still, measure, share_of};
 pub use plan::{Workload, layer_workloads, network_workloads};
 pub use precision::{Known, Precision, Shares, WEIGHT, scale_half_width};
 pub use recorder::{Interrupted, Recorder};
-pub use rounds::{CHECKPOINTS, ROW_WIDTH, RoundValues, SessionValues, clean_samples, round_intervals, timed_samples};
+pub use rounds::{
+    CHECKPOINTS, ROW_WIDTH, RoundValues, SessionValues, clean_samples, round_intervals, timed_runs, timed_samples,
+};
 pub use session::run_session;
 pub use session_plan::{Progress, SessionPlan};
 pub use setup::{first_free_session, setup};
 pub use shard::select_shard;
 pub use trial::run_trials;
+pub use whole_rounds::WholeRounds;
 
 use thiserror::Error;
 
@@ -65,11 +71,11 @@ pub enum EngineError {
     #[error("the context changed: {0}")]
     ContextChanged(String),
     /// The time budget is too small for a useful measurement.
-    #[error("the time budget of {asked} s is too short: at least {needed} s are needed")]
+    #[error("the time budget is too short: {left:.0} s are left, and about {needed:.0} s more are needed")]
     Budget {
-        /// Requested seconds.
-        asked: f64,
-        /// Required seconds, at least.
+        /// Seconds until its end.
+        left: f64,
+        /// Seconds that a useful measurement takes from now on, roughly.
         needed: f64,
     },
     /// The journal does not match the request.

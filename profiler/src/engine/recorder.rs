@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::Value;
 
 use super::EngineError;
+use super::clock::Clock;
 use crate::journal::{Event, Header, Mode, Writer};
 use crate::protocol::Fingerprint;
 
@@ -18,6 +19,7 @@ pub struct Recorder {
     replay: VecDeque<Event>,
     writer: Option<Writer>,
     interrupted: Interrupted,
+    clock: Clock,
     /// All events so far, for later computations.
     events: Vec<Event>,
 }
@@ -26,7 +28,7 @@ impl Recorder {
     /// A recorder that replays `recorded` and then appends to `writer` (or nowhere, for a validation).
     #[must_use]
     pub fn new(recorded: Vec<Event>, writer: Option<Writer>, interrupted: Interrupted) -> Self {
-        Self { replay: recorded.into(), writer, interrupted, events: Vec::new() }
+        Self { replay: recorded.into(), writer, interrupted, clock: Clock::new(), events: Vec::new() }
     }
 
     /// Whether recorded events are left to replay.
@@ -39,6 +41,12 @@ impl Recorder {
     #[must_use]
     pub fn events(&self) -> &[Event] {
         &self.events
+    }
+
+    /// The clock of the measurement.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.clock.clone()
     }
 
     /// Whether a session was started, including in the events still to be replayed.
@@ -67,6 +75,7 @@ impl Recorder {
     /// Goes back to the start: replays all recorded events, then continues to observe. Used after a lost device is reached
     /// again.
     pub fn rewind(&mut self) {
+        self.clock.rewind();
         let replayed = std::mem::take(&mut self.events);
         let rest = std::mem::take(&mut self.replay);
         self.replay = replayed.into_iter().chain(rest).collect();

@@ -189,18 +189,21 @@ pub fn round_intervals<'a>(layers: impl IntoIterator<Item = &'a [f64]>) -> Vec<O
     mean_intervals(logs.iter().map(Vec::as_slice))
 }
 
-/// Clean samples (nanoseconds) of a whole workload for one of the device's latencies. A device without a queue has only
-/// `queue`.
+/// The whole runs of a visit for one of the device's latencies. A device without a queue has only `queue`.
 #[must_use]
-pub fn timed_samples(visit: &Visit, timing: Timing, repeat: u32) -> Vec<f64> {
-    let none = &Vec::new();
-    let runs = match (timing, &visit.queued) {
+pub fn timed_runs(visit: &Visit, timing: Timing) -> &[Run] {
+    match (timing, &visit.queued) {
         (Timing::Queue, _) => &visit.whole,
         (Timing::Graph, Some(queued)) => &queued.graph,
         (Timing::Wall, Some(queued)) => &queued.wall,
-        (Timing::Graph | Timing::Wall, None) => none,
-    };
-    let clean = runs.iter().filter(|run| run.switches == 0);
+        (Timing::Graph | Timing::Wall, None) => &[],
+    }
+}
+
+/// Their clean samples, nanoseconds.
+#[must_use]
+pub fn timed_samples(visit: &Visit, timing: Timing, repeat: u32) -> Vec<f64> {
+    let clean = timed_runs(visit, timing).iter().filter(|run| run.switches == 0);
     clean.filter_map(|run| Some(*run.ns.first()? as f64 / f64::from(repeat.max(1)))).collect()
 }
 

@@ -1,15 +1,17 @@
 //! One session: an agent process loads all workloads, warms up, and visits them in shuffled rounds.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nasprof_base::statistics::median;
 
+use super::clock::Clock;
 use super::device_session::{Connect, DeviceSession, WARM_UP_MIN_NS, total};
 use super::rounds::SessionValues;
 use super::session_plan::{Progress, SessionPlan};
 use super::sizing::{MAX_TRIES, Sizing, fastest_ns, judge, warm_up_runs};
 use super::throttle::Throttle;
+use super::whole_rounds::WholeRounds;
 use super::{EngineError, Recorder};
 use crate::journal::Event;
 use crate::protocol::checked::Checked;
@@ -43,11 +45,13 @@ pub fn run_session(
     let mut session = Session {
         plan,
         device_session,
+        clock: recorder.clock(),
         recorder,
         progress,
         sequence: 0,
         sizes: BTreeMap::new(),
         values: SessionValues::default(),
+        wholes: BTreeMap::new(),
         usual: Vec::new(),
         throttle: Throttle::new(&plan.setup.backend),
         round: 0,
@@ -66,12 +70,15 @@ pub fn run_session(
 pub(super) struct Session<'a, 'b, 'r> {
     pub(super) plan: &'a SessionPlan,
     pub(super) device_session: DeviceSession<'a, 'b>,
+    pub(super) clock: Clock,
     pub(super) recorder: &'r mut Recorder,
     pub(super) progress: &'r mut dyn FnMut(Progress),
     pub(super) sequence: u64,
     /// By workload: calls in a timed run, runs in a visit, untimed runs at its start.
     pub(super) sizes: BTreeMap<u32, (u32, u32, u32)>,
     pub(super) values: SessionValues,
+    /// The whole times of each workload, in the latency of the setup.
+    pub(super) wholes: BTreeMap<u32, WholeRounds>,
     /// Medians of the canaries' compute times so far.
     pub(super) usual: Vec<f64>,
     pub(super) throttle: Throttle,
@@ -107,7 +114,21 @@ impl Session<'_, '_, '_> {
             device_session.ready()?;
             self.recorder.decide(Event::Resumed)?;
         }
-        self.recorder.next(always, || Ok(ask(device_session.ready()?)?))
+        let event = self.recorder.next(always, || Ok(ask(device_session.ready()?)?))?;
+        if always {
+            self.clock.pass(Duration::from_nanos(self.took_ns(&event)));
+        }
+        Ok(event)
+    }
+
+    /// What an observation took on the device.
+    fn took_ns(&self, event: &Event) -> u64 {
+        match event {
+            Event::Loaded(Loaded { first_ns, .. }) => first_ns.iter().fold(0, |sum, &ns| sum.saturating_add(ns)),
+            Event::Canary { times, .. } => total(times),
+            Event::Sizing { visit, .. } | Event::Visit { visit, .. } => self.duration_ns(visit),
+            _ => 0,
+        }
     }
 
     fn load(&mut self) -> Result<(), EngineError> {
@@ -148,7 +169,7 @@ impl Session<'_, '_, '_> {
             let times = self.canary()?;
             elapsed = total(&times).saturating_add(elapsed);
             medians.push(level(&times));
-            if self.recorder.is_replaying() && !self.device_session.virtual_time() {
+            if self.recorder.is_replaying() {
                 if self.recorder.warm_up_ends_here() {
                     break false;
                 }
@@ -181,8 +202,7 @@ impl Session<'_, '_, '_> {
 
     /// Maximum warm-up: under a budget, at most half of the session's remaining time.
     fn warm_up_limit_ns(&self) -> u64 {
-        let left = self.plan.deadline.filter(|_| !self.device_session.virtual_time());
-        let left = left.map(|end| end.saturating_duration_since(Instant::now()) / 2);
+        let left = self.plan.deadline.map(|end| end.saturating_duration_since(self.clock.now()) / 2);
         let half = left.map_or(u64::MAX, |half| u64::try_from(half.as_nanos()).unwrap_or(u64::MAX));
         WARM_UP_MAX_NS.min(half.max(WARM_UP_MIN_NS))
     }

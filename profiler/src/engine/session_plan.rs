@@ -20,6 +20,9 @@ pub struct SessionPlan {
     pub mode: Mode,
     /// Target half-width: of the sampled networks if layers are timed inside them, else of each layer or network.
     pub ci: f64,
+    /// Whether the target is about each whole network's own time ([`super::WholeRounds`]), and not about networks or layers
+    /// relative to each other, from which the level of their rounds is divided out.
+    pub own_times: bool,
     /// Number of such sessions in the LUT, including this one. The target applies to all of them together.
     pub sessions: u32,
     /// Minimum number of rounds, even if the intervals are narrow enough.
@@ -28,7 +31,7 @@ pub struct SessionPlan {
     pub max_rounds: u32,
     /// How to treat a busy machine.
     pub gate: Gate,
-    /// When to stop measuring; ignored in virtual time.
+    /// When to stop measuring, by the clock of the recorder.
     pub deadline: Option<Instant>,
     /// The agent's setup.
     pub setup: Setup,

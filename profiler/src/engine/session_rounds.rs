@@ -1,11 +1,12 @@
 //! The rounds of a session, until the target is reached, the time is over, or the device stays throttled.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::rounds::CHECKPOINTS;
 use super::session::Session;
 use super::session_plan::Progress;
 use super::throttle::Throttle;
+use super::whole_rounds::WholeRounds;
 use super::{EngineError, Workload, precision};
 use crate::journal::{EndReason, Event, Mode};
 use crate::protocol::Device;
@@ -30,7 +31,7 @@ impl Session<'_, '_, '_> {
         let mut known = (0, self.keys().len());
         loop {
             self.round += 1;
-            let started = Instant::now();
+            let started = self.clock.now();
             if !self.one_round()? {
                 // The interrupted round does not count.
                 return self.end(self.round - 1, false, EndReason::Throttled);
@@ -42,7 +43,7 @@ impl Session<'_, '_, '_> {
                 _ => return Err(EngineError::Replay(format!("expected the end of round {round}"))),
             };
             self.recorder.sync()?;
-            self.round_time = started.elapsed();
+            self.round_time = self.clock.now().saturating_duration_since(started);
             if self.recorder.session_ends_here() {
                 // The recorded reason takes precedence over this one.
                 return self.end(round, is_enough, EndReason::TimeBudget);
@@ -78,8 +79,14 @@ impl Session<'_, '_, '_> {
 
     /// Judges the rounds so far with the same statistics as the rows of the LUT.
     fn look(&self) -> Look {
-        let values = self.values.levelled();
         let workloads = &self.plan.workloads;
+        if self.plan.own_times {
+            let widths = self.wholes.values().filter_map(WholeRounds::half_width);
+            let known = widths.filter(|width| *width <= self.plan.ci).count();
+            let all = (0..workloads.len()).collect();
+            return Look { known: (known, workloads.len()), is_enough: known == workloads.len(), weakest: all };
+        }
+        let values = self.values.levelled();
         if self.plan.mode != Mode::InContext {
             let keys = self.keys();
             let known = values.converged(&keys, self.plan.ci);
@@ -126,15 +133,18 @@ impl Session<'_, '_, '_> {
     /// Waits for a throttled device. Returns false if the patience or the time budget is used up.
     pub(super) fn wait(&mut self) -> Result<bool, EngineError> {
         let Some(pause) = self.throttle.pause() else { return Ok(false) };
+        if self.recorder.session_ends_here() || self.is_over() {
+            return Ok(false);
+        }
         if self.device_session.virtual_time() {
             self.device_session.ready()?.pass_time(pause)?;
-        } else if self.recorder.session_ends_here() || self.is_over() {
-            return Ok(false);
+            self.clock.pass(pause);
         } else if !self.recorder.is_replaying() {
             (self.progress)(Progress::Waiting(format!("throttled; pausing for {:.1} s", pause.as_secs_f64())));
-            let start = Instant::now();
-            while start.elapsed() < pause && !self.is_over() && !self.recorder.is_interrupted() {
-                std::thread::sleep(pause.saturating_sub(start.elapsed()).min(LISTEN));
+            let start = self.clock.now();
+            let waited = || self.clock.now().saturating_duration_since(start);
+            while waited() < pause && !self.is_over() && !self.recorder.is_interrupted() {
+                std::thread::sleep(pause.saturating_sub(waited()).min(LISTEN));
             }
         }
         Ok(true)
@@ -142,8 +152,8 @@ impl Session<'_, '_, '_> {
 
     fn is_over(&self) -> bool {
         // A round that would end too late is not started.
-        let next = Instant::now() + self.round_time;
-        !self.device_session.virtual_time() && self.plan.deadline.is_some_and(|deadline| next >= deadline)
+        let next = self.clock.now() + self.round_time;
+        self.plan.deadline.is_some_and(|deadline| next >= deadline)
     }
 
     /// The keys whose convergence ends the session.

@@ -89,6 +89,10 @@ impl Session<'_, '_, '_> {
             let workload = &self.plan.workloads[index];
             (workload, visit, self.sizes.get(&workload.id).map_or(1, |size| size.0))
         });
+        let timing = self.plan.setup.timing.unwrap_or_default();
+        for (workload, visit, repeat) in round.clone() {
+            self.wholes.entry(workload.id).or_default().add(visit, timing, repeat);
+        }
         self.values.add_round(round);
         Ok(true)
     }
@@ -111,7 +115,7 @@ impl Session<'_, '_, '_> {
     }
 
     /// Duration of a visit: its timed runs, plus its untimed runs, each counted as long as the fastest timed run.
-    fn duration_ns(&self, visit: &Visit) -> u64 {
+    pub(super) fn duration_ns(&self, visit: &Visit) -> u64 {
         let warm_up_runs = self.sizes.get(&visit.workload).map_or(1, |size| size.2);
         let untimed = (f64::from(warm_up_runs) * fastest_ns(visit)) as u64;
         let times = visit.layers.iter().chain(&visit.whole).flat_map(|run| &run.ns);

@@ -44,6 +44,7 @@ fn measured(workloads: &[Workload], model: Model, seed: u64, ci: f64, rounds: Op
         workloads: workloads.to_vec(),
         mode: Mode::Isolated,
         ci,
+        own_times: false,
         sessions: 1,
         min_rounds: rounds.unwrap_or(0),
         max_rounds: rounds.unwrap_or(40),

@@ -2,12 +2,14 @@
 //! machine is refused, and disturbed samples do not count.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use nasprof_base::statistics::{mean, median};
 use nasprof_graph::LayerKey;
 use nasprof_graph::runtime::Runtime;
 use nasprof_profiler::engine::{
-    EngineError, Recorder, SessionPlan, Workload, clean_samples, keys_of_space, network_workloads, run_session,
+    EngineError, Measurement, Recorder, SessionPlan, Workload, clean_samples, keys_of_space, measure,
+    network_workloads, run_session,
 };
 use nasprof_profiler::journal::{EndReason, Event, Header, Mode, Role, Trial};
 use nasprof_profiler::protocol::Visit;
@@ -25,6 +27,7 @@ fn session_plan(workloads: Vec<Workload>, mode: Mode, seed: u64, rounds: u32) ->
         workloads,
         mode,
         ci: 0.02,
+        own_times: false,
         sessions: 1,
         min_rounds: rounds,
         max_rounds: rounds,
@@ -352,4 +355,40 @@ fn nanoseconds_are_nanoseconds() {
             _ => {}
         }
     }
+}
+
+/// Virtual seconds of a measurement that would never know enough.
+fn seconds(budget: Option<f64>) -> f64 {
+    let space = small_space();
+    let header = Header { ci: 1e-9, max_rounds: 1000, ..header(&space, Mode::InContext, 1) };
+    let mut recorder = recorder();
+    let (clock, begun) = (recorder.clock(), recorder.clock().now());
+    let deadline = budget.map(|seconds| begun + Duration::from_secs_f64(seconds));
+    let measurement = Measurement { space: &space, header, gate: gate(false), deadline };
+    measure(&measurement, &mut recorder, &mut named("noisy"), &mut |_| ()).unwrap();
+    clock.now().duration_since(begun).as_secs_f64()
+}
+
+#[test]
+fn a_measurement_keeps_its_budget() {
+    let whole = seconds(None);
+    for budget in [20.0, 40.0] {
+        let took = seconds(Some(budget));
+        // What is left is too short for another round.
+        assert!(took <= budget + 2.0 && took >= 0.8 * budget, "{took} of {budget} s");
+        // The control: without a budget it takes longer.
+        assert!(whole > budget + 10.0, "{whole}");
+    }
+}
+
+#[test]
+fn a_budget_that_no_device_keeps_is_refused_before_the_first_trial() {
+    let space = small_space();
+    let mut recorder = recorder();
+    let deadline = Some(recorder.clock().now() + Duration::from_secs(5));
+    let measurement =
+        Measurement { space: &space, header: header(&space, Mode::InContext, 1), gate: gate(false), deadline };
+    let refused = measure(&measurement, &mut recorder, &mut named("quiet"), &mut |_| ()).unwrap_err();
+    assert!(matches!(refused, EngineError::Budget { left, needed } if left <= 5.0 && needed > 10.0), "{refused}");
+    assert!(recorder.events().iter().all(|event| !matches!(event, Event::Trial { .. })));
 }

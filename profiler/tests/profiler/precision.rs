@@ -94,6 +94,7 @@ fn plan(workloads: Vec<Workload>, ci: f64, max_rounds: u32) -> SessionPlan {
         workloads,
         mode: Mode::InContext,
         ci,
+        own_times: false,
         sessions: 1,
         min_rounds: 0,
         max_rounds,

@@ -1,9 +1,11 @@
 //! Many architectures, one line of JSON for each: read, predicted and written by all cores.
 
+use std::collections::HashMap;
+
 use nasprof_graph::arch::ArchFile;
 use nasprof_graph::arch_reader::ArchReader;
 use nasprof_graph::{Arch, Choice};
-use nasprof_lut::{Estimator, Prediction, Predictor};
+use nasprof_lut::{CurrentLevel, Estimator, Prediction, Predictor, WholeNetwork};
 use nasprof_spaces::Space;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -16,12 +18,25 @@ use crate::terminal::json_line;
 /// Significant digits of milliseconds: further digits depend on the order of summation.
 const DIGITS: usize = 12;
 
+/// What is known beside the predictions.
+pub(super) struct Known<'a> {
+    /// The networks that the LUT measured whole.
+    pub(super) whole: HashMap<&'a Arch, WholeNetwork<'a>>,
+    /// The level that estimates are at, unless it is the LUT's.
+    pub(super) level: Option<&'a CurrentLevel>,
+}
+
 /// Predicts all architectures; returns whether each has a latency.
-pub(super) fn run(archs: &mut Archs, space: &Space, estimator: &Estimator<'_>) -> Result<bool, Failure> {
+pub(super) fn run(
+    archs: &mut Archs,
+    space: &Space,
+    estimator: &Estimator<'_>,
+    known: &Known<'_>,
+) -> Result<bool, Failure> {
     let (reader, names) = (ArchReader::new(&space.name, &space.choices), Names::new(space)?);
     let predictor = Predictor::new(space, estimator);
     let mut workers: Vec<Worker<'_>> =
-        (0..rayon::current_num_threads()).map(|_| Worker { predictor: predictor.clone() }).collect();
+        (0..rayon::current_num_threads()).map(|_| Worker { predictor: predictor.clone(), known }).collect();
     let mut complete = true;
     loop {
         let lines = archs.lines()?;
@@ -71,21 +86,29 @@ struct Part {
 struct Line<'a> {
     arch: &'a ArchFile,
     #[serde(flatten)]
-    values: Values,
+    values: Values<'a>,
 }
 
 #[derive(Serialize)]
-struct Values {
+struct Values<'a> {
     latency_ms: Option<f64>,
     interval_ms: Option<[f64; 2]>,
     params: u64,
     macs: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    level: Option<&'a CurrentLevel>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    measured_ms: Option<f64>,
 }
 
-impl From<Prediction> for Values {
-    fn from(Prediction { latency_ms, interval_ms, params, macs }: Prediction) -> Self {
+impl<'a> Known<'a> {
+    fn beside(&self, arch: &Arch, prediction: Prediction) -> Values<'a> {
+        let Prediction { latency_ms, interval_ms, params, macs } = prediction;
         let interval_ms = interval_ms.map(|ends| ends.map(shown));
-        Self { latency_ms: latency_ms.map(shown), interval_ms, params, macs }
+        // Merged and imported LUTs often have none; then nothing is looked up.
+        let whole = if self.whole.is_empty() { None } else { self.whole.get(arch) };
+        let measured_ms = whole.map(|whole| shown(whole.ms));
+        Values { latency_ms: latency_ms.map(shown), interval_ms, params, macs, level: self.level, measured_ms }
     }
 }
 
@@ -126,6 +149,7 @@ impl Names {
 /// A worker for one core.
 struct Worker<'a> {
     predictor: Predictor<'a>,
+    known: &'a Known<'a>,
 }
 
 impl Worker<'_> {
@@ -140,7 +164,7 @@ impl Worker<'_> {
             part.text += "{\"arch\":";
             names.write(&arch, &mut part.text);
             part.text.push(',');
-            part.text += json_line(&Values::from(prediction)).ok()?.trim_start_matches('{');
+            part.text += json_line(&self.known.beside(&arch, prediction)).ok()?.trim_start_matches('{');
             part.text.push('\n');
         }
         Some(part)
@@ -157,7 +181,7 @@ impl Worker<'_> {
         let arch = file.resolve(&space.name, &space.choices).map_err(|e| Failure::from(e).context(place))?;
         let prediction = self.predictor.predict(&arch)?;
         let complete = prediction.latency_ms.is_some();
-        print_own(&json_line(&Line { arch: &file, values: prediction.into() })?)?;
+        print_own(&json_line(&Line { arch: &file, values: self.known.beside(&arch, prediction) })?)?;
         Ok(Some(complete))
     }
 }

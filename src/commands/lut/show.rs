@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use nasprof_base::text::{count, ms, percent, rough};
-use nasprof_lut::{Flag, Lut, Reconciliation, Row, Times, TimingCalibration};
+use nasprof_lut::{Flag, Lut, Part, Reconciliation, Row, Times, TimingCalibration};
 use nasprof_profiler::engine::{Levelling, ROW_WIDTH};
 use nasprof_reports::mode_name;
 
-use super::super::measure::known;
+use super::super::measure::{known, measured};
 use super::super::print;
 use super::super::table::{Tone, bar, fit, fit_ends, paint, spare};
 use crate::cli::SortColumn;
@@ -63,14 +63,17 @@ fn context(lut: &Lut) -> Result<(), Failure> {
         print(paint(Tone::Doubtful, old))?;
     }
     if let Some(parts) = &lut.context.reconciliation {
-        for line in reconciled(parts) {
+        for line in reconciled(parts, lut.context.calibration.is_some()) {
             print(line)?;
         }
     }
     if let Some(known) = known(lut) {
         print(known)?;
     }
-    match lut.whole_networks().collect::<Vec<_>>()[..] {
+    for (number, part) in (1..).zip(&lut.context.parts) {
+        of_part(number, part).into_iter().try_for_each(print)?;
+    }
+    match lut.whole_networks()[..] {
         [] => {}
         // A LUT of one model: its measured time is the answer.
         [network] => {
@@ -98,19 +101,38 @@ fn context(lut: &Lut) -> Result<(), Failure> {
     }
 }
 
-/// How layers and timers add up to whole networks.
-fn reconciled(parts: &Reconciliation) -> [String; 2] {
+/// What a measurement in a merged LUT says of itself: merging compares nothing with whole networks again.
+fn of_part(number: usize, part: &Part) -> Vec<String> {
+    let Part { header, sessions, reconciliation, precision, .. } = part;
+    let about = format!("part {number}: {} on {}, {}", header.space, header.device, count(sessions.len(), "session"));
+    let [sums, widths] = [reconciliation.as_ref().map(sums), precision.as_ref().map(measured)];
+    if sums.is_none() && widths.is_none() {
+        return vec![about, "  it does not say how its layers add up to networks".to_owned()];
+    }
+    let said = [sums, widths].into_iter().flatten().map(|line| format!("  before merging: {line}"));
+    [about].into_iter().chain(said).collect()
+}
+
+/// The sum of layers, and runs with and without timers.
+fn sums(parts: &Reconciliation) -> String {
     let [sum, timed, plain] = [parts.sum_ns, parts.timed_ns, parts.plain_ns].map(|ns| ms(ns / 1e6));
+    let of = count(parts.networks, "network");
+    format!("{of}: sum of layers {sum}, timed run {timed}, plain run {plain}")
+}
+
+/// How layers and timers add up to whole networks.
+fn reconciled(parts: &Reconciliation, is_fitted: bool) -> [String; 2] {
     let beside = match (parts.timer_ns > 0.0, parts.layer_ns > 0.0) {
         (true, _) => format!("{:.0} ns are subtracted from each layer", parts.timer_ns),
         (_, true) => format!("{:.0} ns are added to each layer", parts.layer_ns),
         _ => "nothing is subtracted from a layer".to_owned(),
     };
-    let of = count(parts.networks, "network");
-    [
-        format!("{of}: sum of layers {sum}, timed run {timed}, plain run {plain}"),
-        format!("{beside} (whole = {})", parts.form.words()),
-    ]
+    let fitted = if is_fitted {
+        format!("whole = {}", parts.form.words())
+    } else {
+        "nothing is fitted to so few networks".to_owned()
+    };
+    [sums(parts), format!("{beside} ({fitted})")]
 }
 
 /// The kinds of GPU latency in the LUT, and its precision and layout.

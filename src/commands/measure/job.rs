@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nasprof_devices::{DeviceFile, Link, retry};
 use nasprof_graph::Identity;
 use nasprof_lut::{check_ending, from_journal, write};
-use nasprof_profiler::engine::{Gate, Interrupted, Measurement, Recorder, measure};
+use nasprof_profiler::engine::{EngineError, Gate, Interrupted, Measurement, Recorder, measure};
 use nasprof_profiler::journal::{EnergyResult, Event, Header, Mode, Shard};
 use nasprof_search::job::Existing;
 use nasprof_spaces::Space;
@@ -142,7 +142,11 @@ impl Job {
         );
         let mut display = display.into_inner();
         let elapsed = display.finish();
-        let converged = kept.end(&recorder, converged.map_err(Failure::from))?;
+        let converged = converged.map_err(|error| match (error, args.budget) {
+            (EngineError::Budget { needed, .. }, Some(budget)) => too_short(budget, self.begun.elapsed(), needed),
+            (error, _) => Failure::from(error),
+        });
+        let converged = kept.end(&recorder, converged)?;
         let lut = from_journal(recorder.events())?;
         write(&lut, &self.output)?;
         for row in lut.rows.iter().filter(|row| row.times.is_none()) {
@@ -155,6 +159,13 @@ impl Job {
         let (device, output) = (self.device.clone(), self.output.clone());
         Ok(Outcome { device, output, journal, lut, visits, converged, elapsed })
     }
+}
+
+/// A budget that is too short: `needed` seconds more would be needed after this time.
+fn too_short(budget: Duration, spent: Duration, needed: f64) -> Failure {
+    let all = (spent.as_secs_f64() + needed).ceil();
+    Failure::usage(format!("--budget {}s is too short: about {all}s are needed", budget.as_secs_f64()))
+        .hint(format!("--budget {all}s is about enough, and --sessions 1 needs about half of it"))
 }
 
 /// The first reason why energy is missing.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nasprof_base::text::rough;
 use nasprof_lut::{Flag, Lut, Row};
-use nasprof_profiler::engine::ROW_WIDTH;
+use nasprof_profiler::engine::{Precision, ROW_WIDTH};
 use serde_json::json;
 
 use super::super::{path_text, print, print_json};
@@ -36,7 +36,7 @@ impl Outcome {
                 "converged": self.converged,
                 "precision": self.lut.context.precision,
                 "reconciliation": self.lut.context.reconciliation,
-                "networks": self.lut.whole_networks().collect::<Vec<_>>(),
+                "networks": self.lut.whole_networks(),
                 "sessions": self.lut.context.sessions,
                 "calibration": self.lut.context.calibration,
                 "seconds": self.elapsed.as_secs_f64(),
@@ -57,16 +57,21 @@ pub(super) fn in_words(path: &Path, lut: &Lut) -> String {
 /// The error of estimates, and how precisely networks and layers were measured; `None` if no networks were sampled. More
 /// rounds improve only the measurement; an estimate can still be wrong because a network is not the sum of its layers.
 pub(in super::super) fn known(lut: &Lut) -> Option<String> {
-    let precision = lut.context.precision?;
-    let width = |width: Option<f64>| width.map_or_else(|| "unknown".to_owned(), |width| format!("± {}", rough(width)));
+    let measured = measured(&lut.context.precision?);
     let estimates = match &lut.context.calibration {
         Some(calibration) => format!("estimates ± {}", rough(calibration.shape_half_width)),
         None => "estimates are not calibrated".to_owned(),
     };
-    let (networks, rows) = (width(precision.networks), width(precision.rows));
-    let weak = format!("{} of {} weak", precision.weak, precision.of);
     let alone = if lut.context.sessions.len() == 1 { ONE_SESSION } else { "" };
-    Some(format!("{estimates}; sums of layers measured to {networks}, layers to {rows} in the median, {weak}{alone}"))
+    Some(format!("{estimates}; {measured}{alone}"))
+}
+
+/// How precisely networks and layers were measured, as text.
+pub(in super::super) fn measured(precision: &Precision) -> String {
+    let width = |width: Option<f64>| width.map_or_else(|| "unknown".to_owned(), |width| format!("± {}", rough(width)));
+    let (networks, rows) = (width(precision.networks), width(precision.rows));
+    let (weak, of) = (precision.weak, precision.of);
+    format!("sums of layers measured to {networks}, layers to {rows} in the median, {weak} of {of} weak")
 }
 
 /// Layers differ between processes by more than rounds within one can show.

@@ -13,7 +13,7 @@ use nasprof_search::job::Existing;
 use nasprof_spaces::Space;
 
 use super::super::archs;
-use super::super::context::{check_clocks, check_context};
+use super::super::context::{check_clocks, check_context, of_timing};
 use super::super::kept_journal;
 use super::super::model_file::{ModelFile, check_target};
 use super::super::whole::session;
@@ -71,7 +71,7 @@ fn read_by_runtime(args: &TimeArgs, file: &DeviceFile) -> Result<Option<ModelFil
 
 impl Asked {
     pub(super) fn read(args: &TimeArgs, file: &DeviceFile) -> Result<Self, Failure> {
-        let lut = args.lut.as_deref().map(read).transpose()?;
+        let lut = args.lut.as_deref().map(|path| of_timing(read(path)?, &args.context)).transpose()?;
         let model = read_by_runtime(args, file)?;
         let (space, archs) = match &args.model {
             Some(path) => {
@@ -113,8 +113,7 @@ impl Asked {
                 check_context(lut, &args.context, &space.name, &identity)?;
                 lut.check_context(&[("device", Some(args.device.clone()))])?;
                 check_clocks(lut, args.lock_clocks)?;
-                let timing = target.timing.or(lut.context.header.timing);
-                Header { ci: args.ci, max_rounds: args.max_rounds, timing, ..lut.context.header.clone() }
+                Header { ci: args.ci, max_rounds: args.max_rounds, ..lut.context.header.clone() }
             }
             None => {
                 let runtime = match &self.model {
@@ -145,6 +144,7 @@ impl Asked {
         let names = self.archs.iter().map(|(name, _)| name.trim_start_matches("--arch ").to_owned()).collect();
         let session = WholeSession {
             processes: Processes::All(args.processes),
+            ci: Some(args.ci),
             ..session(args.seed, args.max_rounds, args.allow_noisy)
         };
         let expected = self.lut.as_ref().map(|lut| lut.context.facts.clone());

@@ -20,6 +20,10 @@ pub(super) fn show(v: &Validation) -> Result<(), Failure> {
         let left_out = format!("{} more left out: the LUT has no entry for one of their layers", v.uncovered);
         print(paint(Tone::Doubtful, format!("                {left_out}")))?;
     }
+    if v.known > 0 {
+        let left_out = format!("{} more left out: the LUT was made from them", v.known);
+        print(paint(Tone::Doubtful, format!("                {left_out}")))?;
+    }
     if let Some(timing) = v.timing {
         print(format!("timing          {}", timing.name()))?;
     }

@@ -3,10 +3,12 @@
 use std::time::Instant;
 
 use super::super::budget::Costs;
+use super::super::clock::Clock;
 use super::super::session_plan::Progress;
 
 /// Durations of a session's parts, taken from its progress messages.
 pub(super) struct Pace {
+    clock: Clock,
     begun: Instant,
     warm: Option<Instant>,
     sized: Option<Instant>,
@@ -14,12 +16,12 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn new() -> Self {
-        Self { begun: Instant::now(), warm: None, sized: None, rounds: None }
+    pub(super) fn new(clock: Clock) -> Self {
+        Self { begun: clock.now(), clock, warm: None, sized: None, rounds: None }
     }
 
     pub(super) fn see(&mut self, progress: &Progress) {
-        let now = Instant::now();
+        let now = self.clock.now();
         match progress {
             Progress::WarmingUp => self.warm = Some(now),
             Progress::Visit { round: 1, done: 1, .. } => self.sized = Some(now),

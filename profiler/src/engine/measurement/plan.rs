@@ -1,7 +1,6 @@
 //! The plan of a measurement: tries every layer, then chooses networks.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
 
 use nasprof_graph::LayerKey;
 use rand::SeedableRng;
@@ -9,18 +8,18 @@ use rand_chacha::ChaCha8Rng;
 
 use super::super::budget::{self, Costs};
 use super::super::keys::Witness;
+use super::super::plan::sampled_networks;
 use super::super::setup::setup;
 use super::super::{
     EngineError, Recorder, Workload, keys_of_space, layer_workloads, network_workloads, run_trials, select_shard,
 };
 use super::request::{Measurement, Stage};
-use crate::journal::{Event, Mode, Role};
+use crate::journal::{Event, Mode, Role, Trial};
 use crate::protocol::{Device, DeviceError};
 
-/// Time to load a layer, and to visit it, as a fraction of its trial, including reports and the process's start: measured on a
-/// 2-core virtual machine. Used until the first session provides real durations.
-const LOADING_PER_TRIAL: f64 = 0.03;
-const VISIT_PER_TRIAL: f64 = 0.03;
+/// A layer's first call in the trial, over its time inside a network: the runtime prepares each kernel. With libtorch on 2-core
+/// virtual machines it was between 6 and 26 for the layers of a network together.
+const FIRST_CALL: f64 = 12.0;
 
 /// The workloads and their costs.
 pub(super) struct Plan {
@@ -43,10 +42,10 @@ pub(super) fn plan(
     let has_levels = header.mode == Mode::InContext;
     let mut costs = Costs::unseen(keys.len(), header.sessions, has_levels);
     if !recorder.is_replaying() {
-        // Checked before the trials, so that they do not run in vain.
-        budget::check(measurement.deadline, &costs, Duration::ZERO)?;
+        // Checked before the trials, so that they do not run in vain: processes and warm-ups take this on any device.
+        let usual = costs.usual(sampled_networks(header.runtime), keys.len()).least();
+        budget::check(measurement.deadline, recorder.clock().now(), costs.least(), usual)?;
     }
-    let tried = Instant::now();
     let failed = run_trials(&keys, &setup(header, 0), recorder, connect, |done, all| {
         progress(Stage::Trial(done, all));
     })?;
@@ -70,13 +69,21 @@ pub(super) fn plan(
         progress(Stage::Planned(workloads.len(), keys.len() - failed.len(), failed.len()));
     }
     costs.trials = 0.0;
-    // The trial ran every layer twice with a cold cache; a visit runs every layer of a network about a dozen times with a
-    // warm cache.
-    let per_layer = tried.elapsed().as_secs_f64() / keys.len().max(1) as f64;
-    let layers = workloads.iter().map(|workload| workload.keys().len()).sum::<usize>() as f64;
-    costs.loading = per_layer * layers * LOADING_PER_TRIAL;
-    costs.round = per_layer * layers * VISIT_PER_TRIAL;
+    let first = first_calls(recorder.events());
+    costs.visit(workloads.iter().map(|workload| {
+        let known = |key| first.get(key).copied().unwrap_or_default();
+        workload.keys().map(known).sum::<f64>() / FIRST_CALL
+    }));
     let anchors = workloads.iter().filter(|w| matches!(w.role, Role::Network { anchor: true, .. })).count();
     costs.anchors = anchors as f64 / workloads.len().max(1) as f64;
     Ok(Plan { workloads, keys, failed, costs })
+}
+
+/// Seconds of the first call of each layer that runs.
+fn first_calls(events: &[Event]) -> BTreeMap<LayerKey, f64> {
+    let ran = |event: &Event| match event {
+        Event::Trial { key, result: Trial::Ran(memory), .. } => Some((key.clone(), memory.first_ns as f64 / 1e9)),
+        _ => None,
+    };
+    events.iter().filter_map(ran).collect()
 }
