@@ -7,7 +7,7 @@ use nasprof_lut::{Flag, Lut, Part, Reconciliation, Row, Times, TimingCalibration
 use nasprof_profiler::engine::{Levelling, ROW_WIDTH};
 use nasprof_reports::mode_name;
 
-use super::super::measure::{known, measured};
+use super::super::measure::measured;
 use super::super::print;
 use super::super::table::{Tone, bar, fit, fit_ends, paint, spare};
 use crate::cli::SortColumn;
@@ -67,8 +67,8 @@ fn context(lut: &Lut) -> Result<(), Failure> {
             print(line)?;
         }
     }
-    if let Some(known) = known(lut) {
-        print(known)?;
+    if let Some(precision) = &lut.context.precision {
+        print(measured(precision, lut.context.sessions.len()))?;
     }
     for (number, part) in (1..).zip(&lut.context.parts) {
         of_part(number, part).into_iter().try_for_each(print)?;
@@ -105,7 +105,8 @@ fn context(lut: &Lut) -> Result<(), Failure> {
 fn of_part(number: usize, part: &Part) -> Vec<String> {
     let Part { header, sessions, reconciliation, precision, .. } = part;
     let about = format!("part {number}: {} on {}, {}", header.space, header.device, count(sessions.len(), "session"));
-    let [sums, widths] = [reconciliation.as_ref().map(sums), precision.as_ref().map(measured)];
+    let [sums, widths] =
+        [reconciliation.as_ref().map(sums), precision.as_ref().map(|precision| measured(precision, sessions.len()))];
     if sums.is_none() && widths.is_none() {
         return vec![about, "  it does not say how its layers add up to networks".to_owned()];
     }

@@ -56,22 +56,22 @@ pub(super) fn in_words(path: &Path, lut: &Lut) -> String {
 
 /// The error of estimates, and how precisely networks and layers were measured; `None` if no networks were sampled. More
 /// rounds improve only the measurement; an estimate can still be wrong because a network is not the sum of its layers.
-pub(in super::super) fn known(lut: &Lut) -> Option<String> {
-    let measured = measured(&lut.context.precision?);
+fn known(lut: &Lut) -> Option<String> {
+    let measured = measured(&lut.context.precision?, lut.context.sessions.len());
     let estimates = match &lut.context.calibration {
         Some(calibration) => format!("estimates ± {}", rough(calibration.shape_half_width)),
         None => "estimates are not calibrated".to_owned(),
     };
-    let alone = if lut.context.sessions.len() == 1 { ONE_SESSION } else { "" };
-    Some(format!("{estimates}; {measured}{alone}"))
+    Some(format!("{estimates}; {measured}"))
 }
 
-/// How precisely networks and layers were measured, as text.
-pub(in super::super) fn measured(precision: &Precision) -> String {
+/// How precisely networks and layers were measured in a number of sessions, as text.
+pub(in super::super) fn measured(precision: &Precision, sessions: usize) -> String {
     let width = |width: Option<f64>| width.map_or_else(|| "unknown".to_owned(), |width| format!("± {}", rough(width)));
     let (networks, rows) = (width(precision.networks), width(precision.rows));
     let (weak, of) = (precision.weak, precision.of);
-    format!("sums of layers measured to {networks}, layers to {rows} in the median, {weak} of {of} weak")
+    let alone = if sessions == 1 { ONE_SESSION } else { "" };
+    format!("sums of layers measured to {networks}, layers to {rows} in the median, {weak} of {of} weak{alone}")
 }
 
 /// Layers differ between processes by more than rounds within one can show.
