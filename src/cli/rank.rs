@@ -97,10 +97,10 @@ pub(crate) struct ParetoArgs {
     /// The space: a built-in name or a TOML file [default: from the LUT, if it is built in].
     #[arg(long, add = ArgValueCompleter::new(completions::spaces))]
     pub(crate) space: Option<String>,
-    /// The other axis with a single LUT.
-    #[arg(long, value_enum, default_value_t = AgainstArg::Macs)]
-    pub(crate) against: AgainstArg,
-    /// Prefer fewer MACs or parameters.
+    /// The other axis with a single LUT [default: macs].
+    #[arg(long, value_enum)]
+    pub(crate) against: Option<AgainstArg>,
+    /// Prefer fewer MACs or parameters, with a single LUT.
     #[arg(long)]
     pub(crate) least: bool,
     #[command(flatten)]
