@@ -70,6 +70,9 @@ fn picture(compared: &Comparison) -> String {
 fn show(compared: &Comparison) -> Result<(), Failure> {
     let Comparison { networks, seeds, .. } = compared;
     print(format!("networks      {networks} within the budget"))?;
+    if compared.failed_trainings > 0 {
+        print(format!("left out      {} failed trainings", compared.failed_trainings))?;
+    }
     let (mean, deviation) = (100.0 * compared.mean_test_accuracy, 100.0 * compared.deviation);
     print(format!("test accuracy {mean:.2} ± {deviation:.2} %, at most {:.2} %", 100.0 * compared.best_test_accuracy))?;
     print(format!("searches      {seeds} of each method at each cost; intervals are of the mean, 95 %"))?;

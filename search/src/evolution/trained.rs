@@ -46,6 +46,9 @@ pub enum TrainedError {
 pub struct OnTable {
     /// Epochs of a full training.
     pub epochs: u32,
+    /// Failed trainings of the table, which no search sees.
+    #[serde(default)]
+    pub failed_trainings: usize,
     /// The cost of the search if it trained, in full trainings.
     pub trainings: f64,
     /// Share of the test images that the winner classifies correctly.
@@ -140,6 +143,7 @@ pub(super) fn on_table(plan: &Plan, budget: &Budget<'_>, searcher: &Searcher) ->
         Outcome { best, front: front(&evaluated), evaluated: evaluated.len(), sampled: found.candidates.len() as u64 };
     let on_table = OnTable {
         epochs: table.epochs(),
+        failed_trainings: table.failed(),
         trainings: found.epochs as f64 / full,
         test_accuracy: test(&found.best),
         random: Beside {

@@ -113,6 +113,8 @@ pub struct Line {
 pub struct Comparison {
     /// Networks of the table within the budget.
     pub networks: usize,
+    /// Failed trainings of the table, which no method sees.
+    pub failed_trainings: usize,
     /// Mean of their test accuracies.
     pub mean_test_accuracy: f64,
     /// Standard deviation of their test accuracies.
@@ -180,7 +182,16 @@ pub fn compare(
             });
         }
     }
-    let networks = pool.archs().len();
+    let (networks, failed_trainings) = (pool.archs().len(), table.failed());
     let (mean_test_accuracy, best_test_accuracy) = (mean_test, best);
-    Ok(Comparison { networks, mean_test_accuracy, deviation, best_test_accuracy, seeds, first_seed, lines })
+    Ok(Comparison {
+        networks,
+        failed_trainings,
+        mean_test_accuracy,
+        deviation,
+        best_test_accuracy,
+        seeds,
+        first_seed,
+        lines,
+    })
 }

@@ -10,6 +10,7 @@ use nasprof_search::config::{FinalChoice, Judge};
 use nasprof_search::methods::simulate::{Pool, compare, on_table};
 use nasprof_search::methods::table::{AccuracyTable, TableTrainings};
 use nasprof_search::methods::{Entry, Fate, Fault, Method, MethodError, Networks, Progress, Staged, Trainings, search};
+use nasprof_search::trials::{Epoch, Outcome, Record};
 use nasprof_spaces::Space;
 
 const EPOCHS: u32 = 9;
@@ -286,6 +287,15 @@ fn tables_of_nasbench201() {
         });
         assert!(error.contains(problem), "no `{problem}` in: {error}");
     }
+    let twice = changed(&|lines| lines[0] = lines[0].replace("cifar100_test", "cifar10_test"));
+    assert!(twice.contains("column `cifar10_test` is there twice"), "{twice}");
+    let shares = changed(&|lines| {
+        for line in &mut lines[1..] {
+            let cell = line.split(',').next().unwrap().to_owned();
+            *line = format!("{cell},80,0.81,10,20");
+        }
+    });
+    assert!(shares.contains("no accuracy in column cifar10_test is above 1: percentages are expected"), "{shares}");
     let unknown = changed(&|lines| lines[2] = lines[2].replacen("skip_connect", "skip_conect", 1));
     assert!(unknown.contains("line 3: ") && unknown.contains("did you mean `skip_connect`"), "{unknown}");
     let cut = changed(&|lines| lines[2] = lines[2].replacen("|+|", "|+", 1));
@@ -294,6 +304,40 @@ fn tables_of_nasbench201() {
     assert!(column.contains("no column `cifar10_test`"), "{column}");
     assert!(read(&lines, "nasbench201-imagenet16").unwrap_err().contains("no column `imagenet16_valid`"));
     assert!(read(&lines, "mobilenet-imagenet").unwrap_err().contains("is not a space of NAS-Bench-201"));
+}
+
+/// A table of real trainings, of which copies are altered.
+#[test]
+fn tables_of_trained_networks() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../benchmarks/results/2026-11-28-2-core-vm-trained-networks");
+    let text = fs::read_to_string(format!("{folder}/space.toml")).unwrap();
+    let records = nasprof_search::trials::read_table(format!("{folder}/trained-networks.parquet").as_ref()).unwrap();
+    let space = nasprof_spaces::SpaceSpec::parse(&text).unwrap().build(&records[0].arch.space).unwrap();
+    let table = AccuracyTable::of_records(&records, &space).unwrap();
+    assert_eq!((table.archs().count(), table.failed(), table.epochs()), (300, 0, 6));
+    let changed = |change: &dyn Fn(&mut Record)| {
+        let mut records = records.clone();
+        change(&mut records[2]);
+        AccuracyTable::of_records(&records, &space)
+    };
+    let of_last = |record: &mut Record, change: &dyn Fn(&mut Epoch)| match &mut record.outcome {
+        Outcome::Trained { epochs, .. } => change(epochs.last_mut().unwrap()),
+        Outcome::Failed { .. } => unreachable!(),
+    };
+    for (error, expected) in [
+        (changed(&|record| record.macs += 1), "network 3: `macs` is "),
+        (changed(&|record| record.params = 0), "network 3: `params` is 0, but "),
+        (
+            changed(&|record| of_last(record, &|last| last.valid_loss = None)),
+            "network 3: epoch 6 has no validation loss",
+        ),
+        (changed(&|record| of_last(record, &|last| last.valid_accuracy = None)), "without validation images"),
+    ] {
+        let error = error.unwrap_err();
+        assert!(error.contains(expected), "{error} for {expected}");
+    }
+    let failed = changed(&|record| record.outcome = Outcome::Failed { problem: "the loss is NaN".to_owned() });
+    assert_eq!(failed.map(|table| (table.archs().count(), table.failed())), Ok((299, 1)));
 }
 
 /// Where only final accuracies are known, a rung cannot be judged and nothing is made up.
