@@ -9,9 +9,6 @@ use nasprof_spaces::Space;
 
 use super::Entry;
 
-/// Training epochs of each network in the benchmark.
-pub(super) const EPOCHS: u32 = 200;
-
 /// Data sets, identified by their number of classes.
 const DATA_SETS: [(usize, &str); 3] = [(10, "cifar10"), (100, "cifar100"), (120, "imagenet16")];
 

@@ -71,7 +71,7 @@ impl AccuracyTable {
         let bytes = fs::read(path).map_err(fail)?;
         let entries = nasbench201::read(&bytes, space)
             .and_then(|entries| with_counts(entries, space))
-            .and_then(|entries| Self::new(nasbench201::EPOCHS, entries));
+            .and_then(|entries| Self::new(1, entries));
         entries.map_err(|problem| AccuracyTableError::Format { path: path.to_owned(), problem })
     }
 
@@ -115,7 +115,8 @@ impl AccuracyTable {
         Ok(Self { failed, ..table })
     }
 
-    /// A table of networks that were trained for `epochs` epochs.
+    /// A table of networks that were trained for `epochs` epochs: 1 for final accuracies of trainings of unknown length, so that
+    /// costs are whole trainings.
     ///
     /// # Errors
     /// A duplicate network, an invalid accuracy or loss, an empty table.
@@ -150,7 +151,7 @@ impl AccuracyTable {
         self.entries.first().is_some_and(|(_, entry)| !entry.curve.is_empty())
     }
 
-    /// Epochs of a full training.
+    /// Epochs of a full training; 1 without learning curves.
     #[must_use]
     pub fn epochs(&self) -> u32 {
         self.epochs
