@@ -98,7 +98,11 @@ fn show(compared: &Comparison) -> Result<(), Failure> {
 }
 
 fn row(line: &Line) -> String {
-    let points = |mean: &Mean| format!("{:.2} ± {:.2}", 100.0 * mean.mean, 100.0 * (mean.interval[1] - mean.mean));
+    let points = |mean: &Mean| match line.winners {
+        // One network for all seeds has no spread, and still no certainty.
+        1 => format!("{:.2}", 100.0 * mean.mean),
+        _ => format!("{:.2} ± {:.2}", 100.0 * mean.mean, 100.0 * (mean.interval[1] - mean.mean)),
+    };
     let (accuracy, regret) = (points(&line.test_accuracy), points(&line.regret));
     let [low, high] = line.better_than_random.interval.map(|end| 100.0 * end);
     let better = format!("{:.1} % ({low:.1} to {high:.1})", 100.0 * line.better_than_random.mean);
