@@ -101,7 +101,11 @@ fn tables_and_costs_that_are_refused() {
         2,
         "rungs after [5] epochs need learning curves",
     );
-    folder.fails("search search.toml -o run --set searcher.draws=3", 2, "searcher.draws: 3 networks are too few for 4");
+    folder.fails(
+        "search search.toml -o run --set searcher.draws=3",
+        2,
+        "`searcher.draws`: 3 networks are too few for 4",
+    );
     folder.fails("simulate search.toml --cost 501", 2, "`searcher.draws`: 500 networks are too few for a cost of 501");
     folder.fails("search search.toml -o run --set searcher.scores=[\"naswot\"]", 2, "the table has no score `naswot`");
     folder.fails("search search.toml -o run --set regularizers.0.upper=10", 2, "no network meets a macs of 10");

@@ -212,9 +212,7 @@ pub enum MethodError {
         trainings: f64,
     },
     /// The staged search draws fewer networks than it could train.
-    #[error(
-        "key `searcher.draws`: {draws} networks are too few for a cost of {trainings} trainings; draw at least as many"
-    )]
+    #[error("key `searcher.draws`: {draws} networks are too few for a cost of {trainings} trainings")]
     Draws {
         /// Networks that it draws.
         draws: u32,

@@ -1,5 +1,6 @@
 //! Compares methods on a table of trained networks: thousands of searches, each with a seed of its own.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use nasprof_graph::{Arch, Choice};
@@ -154,12 +155,13 @@ pub fn compare(
         let mut beside = HashMap::new();
         for method in methods {
             let choose = method.final_choice();
-            if !beside.contains_key(&choose) {
-                beside.insert(choose, run(&Method::Random { choose }, cost, u64::from(seeds) << 32)?);
-            }
+            let beside = match beside.entry(choose) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(run(&Method::Random { choose }, cost, u64::from(seeds) << 32)?),
+            };
             let runs = run(method, cost, 0)?;
             let tests: Vec<f64> = runs.iter().map(|(test, ..)| *test).collect();
-            let gains: Vec<f64> = runs.iter().zip(&beside[&choose]).map(|(run, random)| run.0 - random.0).collect();
+            let gains: Vec<f64> = runs.iter().zip(&*beside).map(|(run, random)| run.0 - random.0).collect();
             let better = gains.iter().map(|&gain| if gain == 0.0 { 0.5 } else { f64::from(u8::from(gain > 0.0)) });
             let (test_accuracy, gain) = (Mean::of(&tests), Mean::of(&gains));
             lines.push(Line {
