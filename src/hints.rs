@@ -139,6 +139,7 @@ pub(crate) fn trained_hint(error: &TrainedError) -> Option<String> {
         TrainedError::Budget { .. } => "raise the limit, or train networks within it with `nasprof train --many`",
         TrainedError::Config(error) => return error.hint(),
         TrainedError::Method(MethodError::NoCurves { .. }) => "leave `searcher.rungs` out",
+        TrainedError::Method(MethodError::Draws { .. }) => "raise `searcher.draws`, or lower the cost",
         TrainedError::Method(MethodError::NoCost { .. }) => "set `searcher.trainings` to 1 or more",
         TrainedError::Method(_) | TrainedError::Cost(_) | TrainedError::Candidates(_) => return None,
     };

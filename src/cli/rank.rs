@@ -36,7 +36,8 @@ pub(crate) enum AgainstArg {
     and `accuracy` (higher is better; --column names another). Other columns are ignored, so a search's pareto.csv\n\
     works too. Only the networks of the table are ranked.\n\n\
     Spaces of up to 500,000 networks are enumerated. Larger spaces are ranked exactly if each choice adds its own\n\
-    part to every quantity. Otherwise networks are sampled and improved one choice at a time, and the output says so.")]
+    part to every quantity and the limits leave few enough networks to compare. Otherwise networks are sampled and\n\
+    improved by one or two choices at a time, and the output says so.")]
 pub(crate) struct RankArgs {
     /// The LUT.
     #[arg(long)]
@@ -97,10 +98,10 @@ pub(crate) struct ParetoArgs {
     /// The space: a built-in name or a TOML file [default: from the LUT, if it is built in].
     #[arg(long, add = ArgValueCompleter::new(completions::spaces))]
     pub(crate) space: Option<String>,
-    /// The other axis with a single LUT.
-    #[arg(long, value_enum, default_value_t = AgainstArg::Macs)]
-    pub(crate) against: AgainstArg,
-    /// Prefer fewer MACs or parameters.
+    /// The other axis with a single LUT [default: macs].
+    #[arg(long, value_enum)]
+    pub(crate) against: Option<AgainstArg>,
+    /// Prefer fewer MACs or parameters, with a single LUT.
     #[arg(long)]
     pub(crate) least: bool,
     #[command(flatten)]

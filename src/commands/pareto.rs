@@ -33,6 +33,12 @@ pub(super) fn run(args: &ParetoArgs) -> Result<ExitCode, Failure> {
     if args.lut.len() > 2 {
         return Err(Failure::usage("--lut: a front has two axes, so two LUTs at most").hint("name one or two LUTs"));
     }
+    for (option, is_given) in [("--against", args.against.is_some()), ("--least", args.least)] {
+        if args.lut.len() == 2 && is_given {
+            return Err(Failure::usage(format!("{option}: the other axis is the latency by the second --lut"))
+                .hint(format!("leave out {option}, or give one LUT")));
+        }
+    }
     let luts = args.lut.iter().map(|path| OfSpace::read(path, args.space.as_deref())).collect::<Result<Vec<_>, _>>()?;
     if let [first, second] = &luts[..]
         && first.space.name != second.space.name
@@ -47,8 +53,8 @@ pub(super) fn run(args: &ParetoArgs) -> Result<ExitCode, Failure> {
     let predictors = Predictors { first, second: each.next() };
     let other = match (predictors.second.is_some(), args.against) {
         (true, _) => Axis::OtherLatency,
-        (false, AgainstArg::Macs) => Axis::Macs { least: args.least },
-        (false, AgainstArg::Params) => Axis::Params { least: args.least },
+        (false, None | Some(AgainstArg::Macs)) => Axis::Macs { least: args.least },
+        (false, Some(AgainstArg::Params)) => Axis::Params { least: args.least },
     };
     let settings = SampleSettings { samples: args.sampling.samples, seed: args.sampling.seed };
     let (networks, explored) = front(&predictors, [Axis::Latency, other], settings);

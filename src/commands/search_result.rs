@@ -31,7 +31,11 @@ pub(super) fn show_on_table(found: &SampledResult) -> Result<(), Failure> {
         percent(on.test_accuracy),
         percent(on.best_test_accuracy)
     ))?;
-    print(format!("cost          {:.1} trainings of {} epochs, according to the table", on.trainings, on.epochs))?;
+    if on.failed_trainings > 0 {
+        print(format!("left out      {} failed trainings of the table", on.failed_trainings))?;
+    }
+    let epochs = on.epochs.map_or_else(String::new, |epochs| format!(" of {epochs} epochs"));
+    print(format!("cost          {:.1} trainings{epochs}, according to the table", on.trainings))?;
     print(format!("random        {} at {:.1} trainings", percent(on.random.test_accuracy), on.random.trainings))
 }
 

@@ -8,7 +8,7 @@ use nasprof_search::config::Experiment;
 use nasprof_search::evolution;
 use nasprof_search::methods::simulate::{Comparison, Line, Mean};
 
-use super::{as_picture, print, print_json};
+use super::{as_picture, print, print_json, status};
 use crate::cli::SimulateArgs;
 use crate::failure::Failure;
 use crate::outputs::Outputs;
@@ -70,22 +70,42 @@ fn picture(compared: &Comparison) -> String {
 fn show(compared: &Comparison) -> Result<(), Failure> {
     let Comparison { networks, seeds, .. } = compared;
     print(format!("networks      {networks} within the budget"))?;
+    if compared.failed_trainings > 0 {
+        print(format!("left out      {} failed trainings", compared.failed_trainings))?;
+    }
     let (mean, deviation) = (100.0 * compared.mean_test_accuracy, 100.0 * compared.deviation);
     print(format!("test accuracy {mean:.2} ± {deviation:.2} %, at most {:.2} %", 100.0 * compared.best_test_accuracy))?;
-    print(format!("searches      {seeds} of each method at each cost; intervals are of the mean, 95 %"))?;
+    print(format!("searches      {seeds} of each method at each cost; intervals are of the mean over seeds, 95 %"))?;
     print("")?;
     print(format!(
-        "{:>5}  {:<21} {:>6}  {:>15}  {:>13}  {:>7}",
-        "cost", "method", "spent", "test accuracy %", "regret", "better"
+        "{:>5}  {:<21} {:>6}  {:>15}  {:>13}  {:>22}  {:>7}",
+        "cost", "method", "spent", "test accuracy %", "regret", "better", "winners"
     ))?;
     compared.lines.iter().try_for_each(|line| print(row(line)))?;
     print("")?;
-    print("cost and spent are full trainings; better is the share of searches better than random search at equal cost")
+    print(
+        "cost and spent are full trainings; better is the share of searches better than random search at equal cost",
+    )?;
+    print("all methods pick their winner by the same rule; winners counts different ones")?;
+    print("intervals do not cover the choice of the table's networks: another table gives other figures")?;
+    for line in compared.lines.iter().filter(|line| line.winners == 1) {
+        status(format!(
+            "warning: {} at cost {} found one network with all seeds: its figures depend on this network",
+            line.method, line.cost
+        ));
+    }
+    Ok(())
 }
 
 fn row(line: &Line) -> String {
-    let points = |mean: &Mean| format!("{:.2} ± {:.2}", 100.0 * mean.mean, 100.0 * (mean.interval[1] - mean.mean));
+    let points = |mean: &Mean| match line.winners {
+        // One network for all seeds has no spread, and still no certainty.
+        1 => format!("{:.2}", 100.0 * mean.mean),
+        _ => format!("{:.2} ± {:.2}", 100.0 * mean.mean, 100.0 * (mean.interval[1] - mean.mean)),
+    };
     let (accuracy, regret) = (points(&line.test_accuracy), points(&line.regret));
-    let better = format!("{:.1} %", 100.0 * line.better_than_random.mean);
-    format!("{:>5}  {:<21} {:>6.1}  {accuracy:>15}  {regret:>13}  {better:>7}", line.cost, line.method, line.spent)
+    let [low, high] = line.better_than_random.interval.map(|end| 100.0 * end);
+    let better = format!("{:.1} % ({low:.1} to {high:.1})", 100.0 * line.better_than_random.mean);
+    let (cost, method, spent, winners) = (line.cost, line.method, line.spent, line.winners);
+    format!("{cost:>5}  {method:<21} {spent:>6.1}  {accuracy:>15}  {regret:>13}  {better:>22}  {winners:>7}")
 }

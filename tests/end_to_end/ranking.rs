@@ -138,6 +138,10 @@ fn a_front_is_listed_written_and_drawn() {
     assert!(both.is_sorted_by(|a, b| value(a, "other_latency_ms") > value(b, "other_latency_ms")));
     let table = folder.ok("pareto --lut a.parquet --lut b.parquet --space small.toml");
     assert!(table.contains("second LUT"), "{table}");
+    for option in ["--against params", "--against macs", "--least"] {
+        let line = format!("pareto --lut a.parquet --lut b.parquet --space small.toml {option}");
+        folder.fails(&line, 2, &format!("{}: the other axis is the latency", option.split(' ').next().unwrap()));
+    }
     folder.fails("pareto --space small.toml", 2, "--lut");
     folder.fails("pareto --lut a.parquet --space small.toml -o a.txt", 2, "a.txt");
     folder.fails("pareto --lut a.parquet --space small.toml -o no/front.csv", 2, "no/front.csv");

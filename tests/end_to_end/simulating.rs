@@ -64,7 +64,9 @@ fn methods_are_compared_on_a_table() {
     assert!(number(&lines[4], "/gain/interval/0") < 0.0 && number(&lines[4], "/gain/interval/1") > 0.0, "{}", lines[4]);
     // One search, with random search beside it.
     let words = folder.ok("search search.toml -o run");
-    for line in ["valid_accuracy", "test accuracy", "cost          4.0 trainings of 200 epochs", "random        "] {
+    for line in
+        ["valid_accuracy", "test accuracy", "cost          4.0 trainings, according to the table", "random        "]
+    {
         assert!(words.contains(line), "no `{line}` in\n{words}");
     }
     let result: Value = serde_json::from_slice(&folder.read("run/result.json")).unwrap();
@@ -117,6 +119,12 @@ fn tables_and_costs_that_are_refused() {
         2,
         "rungs after [5] epochs need learning curves",
     );
+    folder.fails(
+        "search search.toml -o run --set searcher.draws=3",
+        2,
+        "`searcher.draws`: 3 networks are too few for 4",
+    );
+    folder.fails("simulate search.toml --cost 501", 2, "`searcher.draws`: 500 networks are too few for a cost of 501");
     folder.fails("search search.toml -o run --set searcher.scores=[\"naswot\"]", 2, "the table has no score `naswot`");
     folder.fails("search search.toml -o run --set regularizers.0.upper=10", 2, "no network meets a macs of 10");
     folder.fails("search search.toml -o run --set searcher.kind=darts", 2, "searcher");

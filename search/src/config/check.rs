@@ -145,8 +145,12 @@ fn check_searcher(searcher: &Searcher) -> Result<(), ConfigError> {
             evolution.as_ref().map(|evolution| (evolution, MOST_ON_IMAGES))
         }
         Searcher::Evolution { evolution, .. } => Some((evolution, MOST_BY_COST)),
-        Searcher::Staged { draws, scores, rungs, reduction, finalists, .. } => {
+        Searcher::Staged { trainings, draws, scores, rungs, reduction, finalists, .. } => {
             within("draws", *draws, 1, MOST_ON_IMAGES)?;
+            if *trainings > f64::from(*draws) {
+                let problem = format!("{draws} networks are too few for {trainings} trainings; draw at least as many");
+                return Err(ConfigError::key("searcher.draws", problem));
+            }
             within("reduction", *reduction, 2, 1000)?;
             within("finalists", *finalists, 1, 1000)?;
             check_scores(scores)?;

@@ -117,6 +117,9 @@ pub enum Searcher {
         /// Maximum cost of the search, in trainings of `training.epochs`.
         #[serde(default = "eight")]
         trainings: f64,
+        /// How to pick the winner among the trained networks.
+        #[serde(default)]
+        choose: FinalChoice,
     },
     /// Evolution of networks, each fully trained on its own (Real et al., "Regularized evolution").
     RegularizedEvolution {
@@ -129,12 +132,18 @@ pub enum Searcher {
         /// Networks sampled from the population; the best of them becomes the parent.
         #[serde(default = "three")]
         tournament: u32,
+        /// How to pick the winner among the trained networks.
+        #[serde(default)]
+        choose: FinalChoice,
     },
     /// Climbs from network to neighbour; each is fully trained on its own (White et al., "Exploring the loss landscape").
     LocalSearch {
         /// Maximum cost of the search, in trainings of `training.epochs`.
         #[serde(default = "eight")]
         trainings: f64,
+        /// How to pick the winner among the trained networks.
+        #[serde(default)]
+        choose: FinalChoice,
     },
     /// Independent samples within the budget, evaluated by a score that needs no training: the baseline for every other
     /// search.
@@ -174,9 +183,9 @@ impl Searcher {
     pub fn trainings(&self) -> Option<f64> {
         match self {
             Self::Staged { trainings, .. }
-            | Self::TrainedRandom { trainings }
+            | Self::TrainedRandom { trainings, .. }
             | Self::RegularizedEvolution { trainings, .. }
-            | Self::LocalSearch { trainings } => Some(*trainings),
+            | Self::LocalSearch { trainings, .. } => Some(*trainings),
             _ => None,
         }
     }

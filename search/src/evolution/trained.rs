@@ -44,13 +44,17 @@ pub enum TrainedError {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OnTable {
-    /// Epochs of a full training.
-    pub epochs: u32,
+    /// Epochs of a full training; absent for a table of final accuracies, which does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<u32>,
+    /// Failed trainings of the table, which no search sees.
+    #[serde(default)]
+    pub failed_trainings: usize,
     /// The cost of the search if it trained, in full trainings.
     pub trainings: f64,
     /// Share of the test images that the winner classifies correctly.
     pub test_accuracy: f64,
-    /// Random search at the same cost, with the same seed.
+    /// Random search at the same cost, with the same seed and the same way to pick the winner.
     pub random: Beside,
     /// The best test accuracy of all networks in the table within the budget.
     pub best_test_accuracy: f64,
@@ -128,7 +132,7 @@ pub(super) fn on_table(plan: &Plan, budget: &Budget<'_>, searcher: &Searcher) ->
     let method = method(searcher, &table)?;
     let (cost, seed) = (searcher.trainings().unwrap_or(1.0), plan.experiment.seed);
     let found = search_on(&table, &pool, &method, cost, seed)?;
-    let random = search_on(&table, &pool, &Method::Random, cost, seed)?;
+    let random = search_on(&table, &pool, &Method::Random { choose: method.final_choice() }, cost, seed)?;
     let test = |arch: &Arch| table.find(arch).map_or(f64::NAN, |entry| entry.test);
     let full = f64::from(table.epochs());
     let trained = found.candidates.iter().filter(|c| matches!(c.fate, Fate::Trained | Fate::Chosen));
@@ -143,7 +147,8 @@ pub(super) fn on_table(plan: &Plan, budget: &Budget<'_>, searcher: &Searcher) ->
     let outcome =
         Outcome { best, front: front(&evaluated), evaluated: evaluated.len(), sampled: found.candidates.len() as u64 };
     let on_table = OnTable {
-        epochs: table.epochs(),
+        epochs: table.has_curves().then_some(table.epochs()),
+        failed_trainings: table.failed(),
         trainings: found.epochs as f64 / full,
         test_accuracy: test(&found.best),
         random: Beside {

@@ -10,6 +10,7 @@ mod fate;
 mod final_choice;
 mod ledger;
 mod local;
+mod mean;
 mod nasbench201;
 mod random;
 mod regularized;
@@ -108,7 +109,10 @@ pub trait Trainings {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Method {
     /// Draws networks within the budget and fully trains each.
-    Random,
+    Random {
+        /// How to pick the winner among them.
+        choose: FinalChoice,
+    },
     /// Regularised evolution (Real et al., AAAI 2019): the best of a few networks drawn from the population gets a mutated
     /// child, and the oldest network is removed.
     RegularizedEvolution {
@@ -116,10 +120,15 @@ pub enum Method {
         population: u32,
         /// Networks drawn from the population; the best of them becomes the parent.
         tournament: u32,
+        /// How to pick the winner among the trained networks.
+        choose: FinalChoice,
     },
     /// Local search (White et al., UAI 2021): trains neighbours in random order until one is better. If none is, it restarts
     /// from a new network.
-    LocalSearch,
+    LocalSearch {
+        /// How to pick the winner among the trained networks.
+        choose: FinalChoice,
+    },
     /// Cheap scores, then successive halving.
     Staged(Staged),
 }
@@ -130,10 +139,11 @@ impl Method {
     #[must_use]
     pub fn of(searcher: &Searcher, epochs: u32, has_curves: bool) -> Option<Self> {
         match searcher {
-            Searcher::TrainedRandom { .. } => Some(Self::Random),
-            Searcher::LocalSearch { .. } => Some(Self::LocalSearch),
-            Searcher::RegularizedEvolution { population, tournament, .. } => {
-                Some(Self::RegularizedEvolution { population: *population, tournament: *tournament })
+            Searcher::TrainedRandom { choose, .. } => Some(Self::Random { choose: *choose }),
+            Searcher::LocalSearch { choose, .. } => Some(Self::LocalSearch { choose: *choose }),
+            Searcher::RegularizedEvolution { population, tournament, choose, .. } => {
+                let (population, tournament, choose) = (*population, *tournament, *choose);
+                Some(Self::RegularizedEvolution { population, tournament, choose })
             }
             Searcher::Staged { draws, scores, rungs, reduction, finalists, judge, choose, .. } => {
                 let thirds = [epochs.div_ceil(9), epochs.div_ceil(3)];
@@ -157,8 +167,10 @@ impl Method {
     #[must_use]
     pub fn final_choice(&self) -> FinalChoice {
         match self {
+            Self::Random { choose } | Self::RegularizedEvolution { choose, .. } | Self::LocalSearch { choose } => {
+                *choose
+            }
             Self::Staged(settings) => settings.choose,
-            _ => FinalChoice::Accuracy,
         }
     }
 
@@ -166,9 +178,9 @@ impl Method {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Random => "random",
+            Self::Random { .. } => "random",
             Self::RegularizedEvolution { .. } => "regularized-evolution",
-            Self::LocalSearch => "local-search",
+            Self::LocalSearch { .. } => "local-search",
             Self::Staged(_) => "staged",
         }
     }
@@ -196,6 +208,14 @@ pub enum MethodError {
     /// The cost is below that of one training.
     #[error("{trainings} trainings: a search needs at least 1")]
     NoCost {
+        /// The cost, in full trainings.
+        trainings: f64,
+    },
+    /// The staged search draws fewer networks than it could train.
+    #[error("key `searcher.draws`: {draws} networks are too few for a cost of {trainings} trainings")]
+    Draws {
+        /// Networks that it draws.
+        draws: u32,
         /// The cost, in full trainings.
         trainings: f64,
     },
@@ -233,12 +253,17 @@ pub fn search(
     if !ledger.affords_one() {
         return Err(MethodError::NoCost { trainings: cost });
     }
+    if let Method::Staged(Staged { draws, .. }) = method
+        && cost > f64::from(*draws)
+    {
+        return Err(MethodError::Draws { draws: *draws, trainings: cost });
+    }
     match method {
-        Method::Random => random::random(&mut ledger, seed)?,
-        Method::RegularizedEvolution { population, tournament } => {
+        Method::Random { .. } => random::random(&mut ledger, seed)?,
+        Method::RegularizedEvolution { population, tournament, .. } => {
             regularized::evolve(&mut ledger, *population, *tournament, seed)?;
         }
-        Method::LocalSearch => local::search(&mut ledger, seed)?,
+        Method::LocalSearch { .. } => local::search(&mut ledger, seed)?,
         Method::Staged(settings) => staged::search(&mut ledger, settings, seed)?,
     }
     ledger.found(method.final_choice())

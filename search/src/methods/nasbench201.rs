@@ -9,9 +9,6 @@ use nasprof_spaces::Space;
 
 use super::Entry;
 
-/// Training epochs of each network in the benchmark.
-pub(super) const EPOCHS: u32 = 200;
-
 /// Data sets, identified by their number of classes.
 const DATA_SETS: [(usize, &str); 3] = [(10, "cifar10"), (100, "cifar100"), (120, "imagenet16")];
 
@@ -25,6 +22,9 @@ pub(super) fn read(bytes: &[u8], space: &Space) -> Result<Vec<(Arch, Entry)>, St
     let data_set = data_set.ok_or_else(|| format!("`{}` is not a space of NAS-Bench-201", space.name))?;
     let mut reader = csv::Reader::from_reader(bytes);
     let header = reader.headers().map_err(|e| e.to_string())?.clone();
+    if let Some(twice) = header.iter().enumerate().find_map(|(i, name)| header.iter().take(i).find(|n| *n == name)) {
+        return Err(format!("column `{twice}` is there twice"));
+    }
     let column = |name: String| {
         header.iter().position(|column| column == name).ok_or_else(|| {
             let nearest = suggest::did_you_mean(suggest::nearest(&name, header.iter()).as_deref());
@@ -51,6 +51,13 @@ pub(super) fn read(bytes: &[u8], space: &Space) -> Result<Vec<(Arch, Entry)>, St
         };
         let entry = Entry { curve: Vec::new(), valid: accuracy(valid)?, test: accuracy(test)?, scores: HashMap::new() };
         entries.push((arch, entry));
+    }
+    // Chance is about 1 % of the images and more, so that shares are told from percentages.
+    for (column, of) in [(valid, (|entry| entry.valid) as fn(&Entry) -> f64), (test, |entry| entry.test)] {
+        if entries.iter().all(|(_, entry)| of(entry) <= 0.01) {
+            let name = header.get(column).unwrap_or_default();
+            return Err(format!("no accuracy in column {name} is above 1: percentages are expected, not shares"));
+        }
     }
     match missing(&lines, space) {
         Some((count, example)) => Err(format!("{count} cells of the space have no row, for example {example}")),

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use nasprof_graph::Arch;
+use nasprof_graph::passes::{eliminate_dead_code, select};
 use nasprof_spaces::Space;
 use thiserror::Error;
 
@@ -45,6 +46,7 @@ pub enum AccuracyTableError {
 #[derive(Debug, Clone)]
 pub struct AccuracyTable {
     epochs: u32,
+    failed: usize,
     entries: Vec<(Arch, Entry)>,
     index: HashMap<Arch, usize>,
 }
@@ -69,19 +71,21 @@ impl AccuracyTable {
         let bytes = fs::read(path).map_err(fail)?;
         let entries = nasbench201::read(&bytes, space)
             .and_then(|entries| with_counts(entries, space))
-            .and_then(|entries| Self::new(nasbench201::EPOCHS, entries));
+            .and_then(|entries| Self::new(1, entries));
         entries.map_err(|problem| AccuracyTableError::Format { path: path.to_owned(), problem })
     }
 
-    /// A table of these records, in their order, without failed trainings.
+    /// A table of these records, in their order, without failed trainings; [`AccuracyTable::failed`] counts them.
     ///
     /// # Errors
-    /// A record of another space, trainings of different lengths, invalid or missing accuracies.
+    /// A record of another space, or with other parameters or MACs than its network has; trainings of different lengths;
+    /// invalid or missing accuracies, a missing validation loss.
     pub fn of_records(records: &[Record], space: &Space) -> Result<Self, String> {
         let (mut entries, mut length) = (Vec::<(Arch, Entry)>::new(), None);
         for (i, record) in records.iter().enumerate() {
             let about = |problem: String| format!("network {}: {problem}", i + 1);
             let arch = record.arch.resolve(&space.name, &space.choices).map_err(|e| about(e.to_string()))?;
+            check_counts(record, &arch, space).map_err(about)?;
             let Outcome::Trained { epochs, test_accuracy, .. } = &record.outcome else { continue };
             if *length.get_or_insert(epochs.len()) != epochs.len() {
                 return Err(about(format!(
@@ -96,6 +100,9 @@ impl AccuracyTable {
             if epochs.iter().any(|epoch| epoch.valid_accuracy.is_none()) {
                 return Err(about("was trained without validation images".to_owned()));
             }
+            if let Some(epoch) = epochs.iter().position(|epoch| epoch.valid_loss.is_none()) {
+                return Err(about(format!("epoch {} has no validation loss", epoch + 1)));
+            }
             let curve: Vec<Progress> = (1..=epochs.len()).filter_map(|done| Progress::after(&epochs[..done])).collect();
             let valid = curve.last().map_or(f64::NAN, |progress| progress.valid);
             let mut scores: HashMap<String, f64> = record.scores.clone().into_iter().collect();
@@ -103,10 +110,13 @@ impl AccuracyTable {
             scores.insert("macs".to_owned(), record.macs as f64);
             entries.push((arch, Entry { curve, valid, test: *test_accuracy, scores }));
         }
-        Self::new(u32::try_from(length.unwrap_or(0)).map_err(|e| e.to_string())?, entries)
+        let failed = records.iter().filter(|record| matches!(record.outcome, Outcome::Failed { .. })).count();
+        let table = Self::new(u32::try_from(length.unwrap_or(0)).map_err(|e| e.to_string())?, entries)?;
+        Ok(Self { failed, ..table })
     }
 
-    /// A table of networks that were trained for `epochs` epochs.
+    /// A table of networks that were trained for `epochs` epochs: 1 for final accuracies of trainings of unknown length, so that
+    /// costs are whole trainings.
     ///
     /// # Errors
     /// A duplicate network, an invalid accuracy or loss, an empty table.
@@ -132,7 +142,7 @@ impl AccuracyTable {
         if entries.is_empty() || epochs == 0 {
             return Err("the table has no trained network".to_owned());
         }
-        Ok(Self { epochs, entries, index })
+        Ok(Self { epochs, failed: 0, entries, index })
     }
 
     /// Whether it has learning curves.
@@ -141,10 +151,16 @@ impl AccuracyTable {
         self.entries.first().is_some_and(|(_, entry)| !entry.curve.is_empty())
     }
 
-    /// Epochs of a full training.
+    /// Epochs of a full training; 1 without learning curves.
     #[must_use]
     pub fn epochs(&self) -> u32 {
         self.epochs
+    }
+
+    /// Failed trainings that the table leaves out.
+    #[must_use]
+    pub fn failed(&self) -> usize {
+        self.failed
     }
 
     /// The networks, in the table's order.
@@ -157,6 +173,17 @@ impl AccuracyTable {
     pub fn find(&self, arch: &Arch) -> Option<&Entry> {
         self.index.get(arch).map(|&at| &self.entries[at].1)
     }
+}
+
+/// Refuses parameters or MACs that the space's network does not have: then the record is of another space of the same name.
+fn check_counts(record: &Record, arch: &Arch, space: &Space) -> Result<(), String> {
+    let cost = eliminate_dead_code(&select(&space.graph, arch).map_err(|e| e.to_string())?).cost();
+    for (name, listed, value) in [("params", record.params, cost.params), ("macs", record.macs, cost.macs)] {
+        if listed != value {
+            return Err(format!("`{name}` is {listed}, but {value} in the space `{}`", space.name));
+        }
+    }
+    Ok(())
 }
 
 /// Adds parameters and MACs as scores, counted over the layers that run.

@@ -1,175 +1,165 @@
 //! Spaces whose quantities are sums over the choices: exact answers over all architectures.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
 use nasprof_graph::Arch;
 use nasprof_lut::CostTable;
 
-use super::known::{Axis, Limits, Network, Predictors};
+use super::bounds::Bounds;
+use super::known::{Axis, Network, Predictors};
+use super::partial::{MOST_SUMS, Stages, Sums};
 
-/// Maximum number of open and finished prefixes; beyond it there is no exact answer.
-const MOST_PREFIXES: usize = 3_000_000;
+/// Partial networks that a pass keeps for each choice. Beyond the last number there is no exact answer.
+const WIDTHS: [usize; 3] = [5_000, 50_000, 200_000];
 /// Maximum number of networks of a front; beyond it there is no exact answer.
 const MOST_POINTS: usize = 200_000;
 
-/// The contribution of each candidate to some quantities.
-pub(super) struct Additive {
-    tables: Vec<(Axis, CostTable)>,
-    /// Number of candidates of each choice.
-    candidates: Vec<usize>,
+/// The best networks of an additive space.
+pub(super) enum Best {
+    /// Better ones do not exist.
+    Exact(Vec<Arch>),
+    /// There are too many partial networks to exclude better ones.
+    Good(Vec<Arch>),
 }
+
+/// The contributions of all candidates to an objective and to limited quantities, or to two objectives.
+pub(super) struct Additive(Sums);
 
 impl Additive {
     /// Tabulates the quantities; `None` if one of them is not a sum over the choices.
     pub(super) fn new(predictors: &Predictors<'_>, axes: &[Axis]) -> Option<Self> {
         let space = predictors.space();
-        let mut tables: Vec<(Axis, CostTable)> = Vec::new();
-        for &axis in axes {
+        let mut tables: Vec<(f64, CostTable)> = Vec::new();
+        for &axis in axes.iter().take(MOST_SUMS) {
             let predictors = std::cell::RefCell::new(predictors.clone());
             let value = |arch: &Arch| predictors.borrow_mut().network(arch.clone()).map(|n: Network| axis.of(&n));
-            tables.push((axis, CostTable::tabulate(space, value)?));
+            tables.push((axis.sign(), CostTable::tabulate(space, value)?));
         }
-        Some(Self { tables, candidates: space.choices.iter().map(|choice| choice.candidates.len()).collect() })
+        let each = |of: &dyn Fn(&CostTable) -> f64| {
+            let mut values = [0.0; MOST_SUMS];
+            tables.iter().zip(&mut values).for_each(|((sign, table), value)| *value = sign * of(table));
+            values
+        };
+        let choice = |(i, of): (usize, &nasprof_graph::Choice)| {
+            (0..of.candidates.len()).map(|candidate| each(&|table| table.contributions(i)[candidate])).collect()
+        };
+        let contributions = space.choices.iter().enumerate().map(choice).collect();
+        Some(Self(Sums::new(tables.len(), each(&CostTable::base), contributions)))
     }
 
-    /// For each choice, the smallest sum that this and all later choices can add to a cost.
-    fn least_rest(&self, table: &CostTable, sign: f64) -> Vec<f64> {
-        let mut rest = vec![0.0; self.candidates.len() + 1];
-        for choice in (0..self.candidates.len()).rev() {
-            let least = table.contributions(choice).iter().map(|value| sign * value).fold(f64::INFINITY, f64::min);
-            rest[choice] = rest[choice + 1] + least;
-        }
-        rest
-    }
-
-    /// The best networks by the first quantity within limits on the others, by best-first search over prefixes (Hart,
-    /// Nilsson and Raphael 1968). The smallest cost of the remaining choices is its lower bound, so networks come out in
-    /// order. `None` if there are too many prefixes.
-    pub(super) fn best(&self, axis: Axis, limits: &Limits, top: usize) -> Option<Vec<Arch>> {
-        let ((_, objective), limited) = self.tables.split_first()?;
-        let limits: Vec<f64> = limits.set().map(|(_, limit)| limit).collect();
-        let sign = axis.sign();
-        let rest = self.least_rest(objective, sign);
-        let limited: Vec<(&CostTable, Vec<f64>, f64)> =
-            limited.iter().zip(limits).map(|((_, table), limit)| (table, self.least_rest(table, 1.0), limit)).collect();
-        let mut prefixes = vec![Prefix {
-            parent: usize::MAX,
-            selected: 0,
-            cost: sign * objective.base(),
-            limited: limited.iter().map(|(table, ..)| table.base()).collect(),
-        }];
-        let mut open = BinaryHeap::from([Reverse((Bound(prefixes[0].cost + rest[0]), 0_usize, 0_usize))]);
-        let mut found = Vec::new();
-        while let Some(Reverse((_, depth, at))) = open.pop() {
-            if depth == self.candidates.len() {
-                found.push(self.arch(&prefixes, at));
-                if found.len() == top {
-                    break;
+    /// The best networks by the first quantity within these limits on the others, by dynamic programming over the choices with
+    /// bounds (Morin and Marsten 1976, Operations Research 24). A pass that keeps only some partial networks finds good
+    /// networks; the next pass, which keeps more, needs no partial network whose bound is worse than these.
+    pub(super) fn best(&self, limits: &[f64], top: usize) -> Best {
+        let bounds = Bounds::new(&self.0, limits);
+        let (mut good, mut threshold) = (Vec::new(), f64::MAX);
+        for width in WIDTHS {
+            let mut stages = Stages::new(&self.0);
+            let mut is_exact = true;
+            for depth in 1..=self.0.choices() {
+                stages.extend(top, |partial| bounds.allow(partial, depth, threshold));
+                if stages.last.len() > width {
+                    is_exact = false;
+                    stages.last.sort_by(|a, b| bounds.lower(a, depth).total_cmp(&bounds.lower(b, depth)));
+                    stages.last.truncate(width);
                 }
-                continue;
+                stages.settle();
             }
-            for candidate in 0..self.candidates[depth] {
-                let parent = &prefixes[at];
-                let cost = parent.cost + sign * objective.contributions(depth)[candidate];
-                let values = limited.iter().zip(&parent.limited);
-                let values: Vec<f64> =
-                    values.map(|((table, ..), value)| value + table.contributions(depth)[candidate]).collect();
-                // The tolerance accepts rounding errors in the last digit.
-                let mut fits = limited.iter().zip(&values);
-                if !fits.all(|((_, rest, limit), value)| value + rest[depth + 1] <= limit * (1.0 + 1e-12)) {
-                    continue;
-                }
-                if prefixes.len() >= MOST_PREFIXES {
-                    return None;
-                }
-                open.push(Reverse((Bound(cost + rest[depth + 1]), depth + 1, prefixes.len())));
-                prefixes.push(Prefix { parent: at, selected: candidate as u16, cost, limited: values });
+            let mut order: Vec<usize> = (0..stages.last.len()).collect();
+            let cost = |at: usize| stages.last[at].values[0];
+            order.sort_by(|&a, &b| cost(a).total_cmp(&cost(b)));
+            order.truncate(top);
+            if order.len() == top {
+                threshold = cost(order[top - 1]);
+            }
+            good = order.into_iter().map(|at| stages.arch(at)).collect();
+            if is_exact {
+                return Best::Exact(good);
             }
         }
-        Some(found)
+        Best::Good(good)
     }
 
-    fn arch(&self, prefixes: &[Prefix], mut at: usize) -> Arch {
-        let mut selected = Vec::with_capacity(self.candidates.len());
-        while prefixes[at].parent != usize::MAX {
-            selected.push(prefixes[at].selected);
-            at = prefixes[at].parent;
-        }
-        selected.reverse();
-        Arch(selected)
-    }
-
-    /// The Pareto front of the two quantities. It extends a front of partial networks choice by choice, since no network of
-    /// the front contains a dominated part. `None` if the front has too many networks.
-    pub(super) fn front(&self, axes: [Axis; 2]) -> Option<Vec<Arch>> {
-        let [(_, first), (_, second)] = &self.tables[..] else { return None };
-        let signs = axes.map(Axis::sign);
-        let start = [signs[0] * first.base(), signs[1] * second.base()];
-        // For each choice the points of its front: the predecessor and the candidate.
-        let mut stages: Vec<Vec<(u32, u16)>> = Vec::new();
-        let mut points: Vec<[f64; 2]> = vec![start];
-        for choice in 0..self.candidates.len() {
-            let (a, b) = (first.contributions(choice), second.contributions(choice));
-            let mut all: Vec<([f64; 2], u32, u16)> = Vec::with_capacity(points.len() * a.len());
-            for (from, point) in points.iter().enumerate() {
-                for (candidate, (a, b)) in a.iter().zip(b).enumerate() {
-                    let value = [point[0] + signs[0] * a, point[1] + signs[1] * b];
-                    all.push((value, from as u32, candidate as u16));
-                }
-            }
-            all.sort_by(|a, b| {
-                a.0[0].total_cmp(&b.0[0]).then(a.0[1].total_cmp(&b.0[1])).then((a.1, a.2).cmp(&(b.1, b.2)))
-            });
-            let mut least = f64::INFINITY;
-            all.retain(|(value, ..)| {
-                let is_better = value[1] < least;
-                least = least.min(value[1]);
-                is_better
-            });
-            if all.len() > MOST_POINTS {
+    /// The Pareto front of the two quantities. No network of the front contains a dominated part. `None` if the front has
+    /// too many networks.
+    pub(super) fn front(&self) -> Option<Vec<Arch>> {
+        let mut stages = Stages::new(&self.0);
+        for _ in 0..self.0.choices() {
+            stages.extend(1, |_| true);
+            if stages.last.len() > MOST_POINTS {
                 return None;
             }
-            points = all.iter().map(|(value, ..)| *value).collect();
-            stages.push(all.into_iter().map(|(_, from, candidate)| (from, candidate)).collect());
+            stages.settle();
         }
-        let arch = |last: usize| {
-            let mut at = last;
-            let mut selected: Vec<u16> = Vec::with_capacity(stages.len());
-            for stage in stages.iter().rev() {
-                let (from, candidate) = stage[at];
-                selected.push(candidate);
-                at = from as usize;
-            }
-            selected.reverse();
-            Arch(selected)
+        Some((0..stages.last.len()).map(|at| stages.arch(at)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    const CHOICES: usize = 6;
+    const CANDIDATES: u16 = 4;
+
+    fn values(sums: &Sums, arch: &Arch) -> [f64; MOST_SUMS] {
+        let chosen = arch.0.iter().enumerate().map(|(choice, &of)| sums.contributions(choice, usize::from(of)));
+        chosen.fold(*sums.start(), |values, added| std::array::from_fn(|sum| values[sum] + added[sum]))
+    }
+
+    fn all() -> impl Iterator<Item = Arch> {
+        let count = u32::from(CANDIDATES).pow(CHOICES as u32);
+        (0..count).map(|number| Arch((0..CHOICES).map(|choice| ((number >> (2 * choice)) & 3) as u16).collect()))
+    }
+
+    /// Sums with many ties, negative ones too, and limits that some networks meet.
+    fn problem(rng: &mut ChaCha8Rng, limited: usize) -> (Additive, Vec<f64>) {
+        let count = limited + 1;
+        let random = |rng: &mut ChaCha8Rng| {
+            let mut values = [0.0; MOST_SUMS];
+            values[..count].fill_with(|| f64::from(rng.random_range(-5..6)) * 0.1);
+            values
         };
-        Some((0..points.len()).map(arch).collect())
+        let contributions = (0..CHOICES).map(|_| (0..CANDIDATES).map(|_| random(rng)).collect()).collect();
+        let start = random(rng);
+        let limits = (0..limited).map(|_| f64::from(rng.random_range(-6..7)) * 0.1).collect();
+        (Additive(Sums::new(count, start, contributions)), limits)
     }
-}
 
-/// A selection for the first choices, with its costs.
-struct Prefix {
-    parent: usize,
-    selected: u16,
-    cost: f64,
-    limited: Vec<f64>,
-}
-
-/// A float with a total order.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Bound(f64);
-
-impl Eq for Bound {}
-
-impl PartialOrd for Bound {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
+    /// The objectives of the best networks, by trying all.
+    fn tried(sums: &Sums, limits: &[f64], top: usize) -> Vec<f64> {
+        let within = |v: &[f64; MOST_SUMS]| v[1..].iter().zip(limits).all(|(value, limit)| *value <= limit + 1e-9);
+        let mut costs: Vec<f64> = all().map(|arch| values(sums, &arch)).filter(within).map(|v| v[0]).collect();
+        costs.sort_by(f64::total_cmp);
+        costs.truncate(top);
+        costs
     }
-}
 
-impl Ord for Bound {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.total_cmp(&other.0)
+    #[test]
+    fn the_best_within_limits_are_those_of_all_networks() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let (mut limited_less, mut empty) = (0, 0);
+        for round in 0..64 {
+            let (additive, mut limits) = problem(&mut rng, round % 4);
+            // Sums of tenths differ in the last digit by the order of addition; no sum is near these limits.
+            limits.iter_mut().for_each(|limit| *limit += 0.05);
+            let top = [1, 3, 20, 5000][round / 4 % 4];
+            let Best::Exact(found) = additive.best(&limits, top) else { panic!("4,096 networks are few") };
+            let mut distinct = found.clone();
+            distinct.sort();
+            distinct.dedup();
+            assert_eq!(distinct.len(), found.len(), "each network once");
+            let costs: Vec<f64> = found.iter().map(|arch| values(&additive.0, arch)[0]).collect();
+            let expected = tried(&additive.0, &limits, top);
+            assert_eq!(costs.len(), expected.len(), "round {round}");
+            assert!(costs.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-9), "{costs:?} for {expected:?}");
+            limited_less += usize::from(expected.first() != tried(&additive.0, &[], top).first());
+            empty += usize::from(expected.is_empty());
+        }
+        assert!(
+            limited_less > 15 && empty > 0,
+            "the control: limits matter ({limited_less}), and can exclude all ({empty})"
+        );
     }
 }

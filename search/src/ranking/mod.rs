@@ -1,14 +1,17 @@
 //! The best networks of a space under limits, and fronts of two quantities, without training.
 //!
 //! Small spaces are enumerated. If every quantity is a sum over the choices, the answer is exact over the whole space
-//! ([`exact`]). Otherwise networks are sampled and improved by changing one choice at a time ([`sampled`]). [`Explored`]
-//! tells which method found the answer.
+//! ([`exact`]), unless several limits leave too many partial networks. Otherwise networks are sampled and improved by changing
+//! one or two choices at a time ([`sampled`]). [`Explored`] tells which method found the answer.
 
+mod bounds;
 mod every;
 mod exact;
 mod known;
+mod partial;
 mod sampled;
 mod table;
+mod total;
 
 use nasprof_graph::Arch;
 use serde::Serialize;
@@ -16,7 +19,7 @@ use serde::Serialize;
 pub use known::{Axis, Limits, Network, Predictors, SampleSettings};
 pub use table::{ScoreTableError, ScoredNetwork, read_table};
 
-use self::exact::Additive;
+use self::exact::{Additive, Best};
 
 /// The part of a space that the answer covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -29,7 +32,7 @@ pub enum Explored {
     },
     /// All architectures without enumerating them: every quantity is a sum over the choices.
     Exact,
-    /// Sampled networks, improved by repeated changes of one choice; better networks may exist.
+    /// Sampled networks, improved by repeated changes of one or two choices; better networks may exist.
     Sampled {
         /// Number of initial samples.
         samples: u32,
@@ -52,11 +55,13 @@ pub fn rank(
         let all = every::evaluate(predictors, networks).into_iter().filter(|network| limits.allow(network));
         return (known::best(all.collect(), axis, top), Explored::Enumerated { networks });
     }
-    let exact = Additive::new(predictors, &limits.axes(axis)).and_then(|additive| additive.best(axis, limits, top));
-    match exact {
-        Some(archs) => (evaluated(predictors, archs), Explored::Exact),
-        None => (sampled::rank(predictors, axis, limits, top, settings), explored(settings, predictors)),
-    }
+    let values: Vec<f64> = limits.set().map(|(_, limit)| limit).collect();
+    let known = match Additive::new(predictors, &limits.axes(axis)).map(|additive| additive.best(&values, top)) {
+        Some(Best::Exact(archs)) => return (known::best(evaluated(predictors, archs), axis, top), Explored::Exact),
+        Some(Best::Good(archs)) => archs,
+        None => Vec::new(),
+    };
+    (sampled::rank(predictors, axis, limits, top, settings, known), explored(settings, predictors))
 }
 
 /// The Pareto front of two quantities, sorted by the first.
@@ -66,7 +71,7 @@ pub fn front(predictors: &Predictors<'_>, axes: [Axis; 2], settings: SampleSetti
     if let Some(networks) = every::count(space, predictors.is_fast()) {
         return (known::front(every::evaluate(predictors, networks), axes), Explored::Enumerated { networks });
     }
-    let exact = Additive::new(predictors, &axes).and_then(|additive| additive.front(axes));
+    let exact = Additive::new(predictors, &axes).and_then(|additive| additive.front());
     match exact {
         // Sums that differ only in the last digit may have another order as predictions.
         Some(archs) => (known::front(evaluated(predictors, archs), axes), Explored::Exact),

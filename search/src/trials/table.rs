@@ -129,13 +129,30 @@ impl Row<'_> {
 
     fn epoch(&self) -> Result<Epoch, String> {
         let missing = || "the loss of an epoch is missing".to_owned();
+        let batch_losses: Vec<f32> = self.json(11)?;
+        if batch_losses.is_empty() {
+            return Err("`batch_losses` has no loss".to_owned());
+        }
+        if let Some(bad) = batch_losses.iter().find(|loss| **loss < 0.0) {
+            return Err(format!("`batch_losses`: {bad} is not a loss"));
+        }
         Ok(Epoch {
-            batch_losses: self.json(11)?,
+            batch_losses,
             train_loss: self.real(7).ok_or_else(missing)?,
             train_accuracy: self.real(8).ok_or_else(missing)?,
             valid_loss: self.real(9),
             valid_accuracy: self.real(10),
         })
+    }
+
+    /// The first column that describes the network and differs from its first row.
+    fn other_network(&self, first: &Self) -> Option<&'static str> {
+        let differs = |at: &usize| match &self.columns[*at] {
+            Column::Text(values) => values[self.row] != values[first.row],
+            Column::Whole(values) => values[self.row] != values[first.row],
+            Column::Real(_) => false,
+        };
+        (1..=5).find(differs).map(|at| ["arch", "seed", "params", "macs", "scores"][at - 1])
     }
 
     fn record(&self) -> Result<Record, String> {
@@ -161,23 +178,33 @@ fn records(columns: Vec<Column>) -> Result<Vec<Record>, String> {
         Some(Column::Whole(values)) => values.len(),
         _ => 0,
     };
-    let (mut records, mut seen, mut number) = (Vec::<Record>::new(), HashSet::new(), None);
+    let (mut records, mut seen, mut first) = (Vec::<Record>::new(), HashSet::new(), 0);
     for row in 0..rows {
         let about = |problem: String| format!("row {}: {problem}", row + 1);
         let row = Row { columns: &columns, row };
-        if row.whole(0) != number {
-            number = row.whole(0);
+        let number = row.whole(0).ok_or_else(|| about("has no number in column `network`".to_owned()))?;
+        if records.is_empty() || number != records.len() as i64 {
+            let next = records.len() + 1;
+            if number != next as i64 {
+                return Err(about(format!("the next network has number {number}, not {next}")));
+            }
+            first = row.row;
             let record = row.record().map_err(about)?;
             if !seen.insert((row.text(1).map(str::to_owned), record.seed)) {
                 return Err(about("duplicate of an earlier network with the same seed".to_owned()));
             }
             records.push(record);
+        } else if let Some(column) = row.other_network(&Row { columns: &columns, row: first }) {
+            return Err(about(format!("`{column}` differs from row {} of the same network", first + 1)));
         }
         let Some(Record { outcome, .. }) = records.last_mut() else { continue };
         match (outcome, row.whole(6)) {
             (Outcome::Trained { epochs, test_accuracy, test_images }, Some(epoch)) => {
                 if epoch != epochs.len() as i64 + 1 {
                     return Err(about(format!("epoch {epoch} follows epoch {}", epochs.len())));
+                }
+                if !test_accuracy.is_nan() {
+                    return Err(about("the test accuracy is in the row of an earlier epoch".to_owned()));
                 }
                 epochs.push(row.epoch().map_err(about)?);
                 if let Some(accuracy) = row.real(12) {
@@ -256,5 +283,50 @@ mod tests {
         assert!(error.contains("row 3: duplicate of an earlier network"), "{error}");
         fs::write(&path, b"no table").unwrap();
         assert!(read_table(&path).unwrap_err().to_string().contains("not a Parquet file"));
+    }
+    /// Cells that contradict each other, in a table whose checksum is right.
+    #[test]
+    fn rows_that_contradict_each_other_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("networks.parquet");
+        let records = [record(1, Some(0.8)), record(2, Some(0.7)), record(3, None)];
+        let text = |text: &str| Column::Text(vec![Some(text.to_owned())]);
+        let whole = |value: i64| Column::Whole(vec![Some(value)]);
+        for (name, row, value, expected) in [
+            ("network", 2, whole(3), "row 3: the next network has number 3, not 2"),
+            ("network", 0, whole(0), "row 1: the next network has number 0, not 1"),
+            ("arch", 1, text("{}"), "row 2: `arch` differs from row 1 of the same network"),
+            ("params", 3, whole(11), "row 4: `params` differs from row 3"),
+            ("macs", 3, whole(11), "row 4: `macs` differs from row 3"),
+            ("scores", 1, text("{}"), "row 2: `scores` differs from row 1"),
+            ("batch_losses", 1, text("[]"), "row 2: `batch_losses` has no loss"),
+            ("batch_losses", 1, text("[0.5, -5.0]"), "row 2: `batch_losses`: -5 is not a loss"),
+            ("batch_losses", 1, text("[1e39]"), "row 2: number out of range"),
+        ] {
+            let mut changed = columns(&records).unwrap();
+            let (_, column) = changed.iter_mut().find(|(known, _)| *known == name).unwrap();
+            match (column, value) {
+                (Column::Text(values), Column::Text(mut value)) => values[row] = value.remove(0),
+                (Column::Whole(values), Column::Whole(mut value)) => values[row] = value.remove(0),
+                _ => panic!("`{name}` has another type"),
+            }
+            write_columns(&path, &changed).unwrap();
+            let error = read_table(&path).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error} for {expected}");
+        }
+        let mut early = columns(&records).unwrap();
+        for (name, column) in &mut early {
+            match (*name, column) {
+                ("test_accuracy", Column::Real(values)) => values.swap(0, 1),
+                ("test_images", Column::Whole(values)) => values.swap(0, 1),
+                _ => {}
+            }
+        }
+        write_columns(&path, &early).unwrap();
+        let error = read_table(&path).unwrap_err().to_string();
+        assert!(error.contains("row 2: the test accuracy is in the row of an earlier epoch"), "{error}");
+        // The control: as it was written.
+        write_columns(&path, &columns(&records).unwrap()).unwrap();
+        assert_eq!(read_table(&path).unwrap(), records);
     }
 }

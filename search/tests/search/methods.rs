@@ -10,6 +10,7 @@ use nasprof_search::config::{FinalChoice, Judge};
 use nasprof_search::methods::simulate::{Pool, compare, on_table};
 use nasprof_search::methods::table::{AccuracyTable, TableTrainings};
 use nasprof_search::methods::{Entry, Fate, Fault, Method, MethodError, Networks, Progress, Staged, Trainings, search};
+use nasprof_search::trials::{Epoch, Outcome, Record};
 use nasprof_spaces::Space;
 
 const EPOCHS: u32 = 9;
@@ -62,7 +63,9 @@ fn staged() -> Method {
 }
 
 fn all_methods() -> [Method; 4] {
-    [Method::Random, Method::RegularizedEvolution { population: 5, tournament: 2 }, Method::LocalSearch, staged()]
+    let choose = FinalChoice::Accuracy;
+    let evolution = Method::RegularizedEvolution { population: 5, tournament: 2, choose };
+    [Method::Random { choose }, evolution, Method::LocalSearch { choose }, staged()]
 }
 
 /// The first choice at its first two candidates.
@@ -139,9 +142,28 @@ fn the_winner_is_chosen_by_what_was_asked_for() {
         Entry { curve: curve.collect(), valid: 1.0 - entry.valid, ..entry.clone() }
     });
     let Method::Staged(settings) = staged() else { unreachable!() };
+    for which in 0..4 {
+        let method = |choose| match which {
+            0 => Method::Random { choose },
+            1 => Method::RegularizedEvolution { population: 5, tournament: 2, choose },
+            2 => Method::LocalSearch { choose },
+            _ => Method::Staged(Staged { choose, ..settings.clone() }),
+        };
+        chosen_as_asked(&turned, &pool, method);
+    }
+    // Compared by equal rules: random search against random search is a draw by either of them.
+    let methods = [FinalChoice::Losses, FinalChoice::Accuracy].map(|choose| Method::Random { choose });
+    let compared = compare(&turned, &pool, &methods, &[8.0], 200, 1).unwrap();
+    for line in &compared.lines {
+        assert!(line.gain.interval[0] < 0.0 && line.gain.interval[1] > 0.0, "{line:?}");
+    }
+    let [losses, accuracy] = [0, 1].map(|line| compared.lines[line].test_accuracy);
+    assert!(losses.interval[0] > accuracy.interval[1], "the control: the rule matters, {losses:?} {accuracy:?}");
+}
+
+fn chosen_as_asked(turned: &AccuracyTable, pool: &Pool<'_>, method: impl Fn(FinalChoice) -> Method) {
     let of = |choose| {
-        let method = Method::Staged(Staged { choose, ..settings.clone() });
-        let found = on_table(&turned, &pool, &method, 8.0, 3).unwrap();
+        let found = on_table(turned, pool, &method(choose), 8.0, 3).unwrap();
         let full = found.candidates.iter().filter(|c| matches!(c.fate, Fate::Trained | Fate::Chosen));
         let tests: Vec<f64> = full.map(|c| turned.find(&c.arch).unwrap().test).collect();
         assert!(tests.len() > 1);
@@ -151,6 +173,40 @@ fn the_winner_is_chosen_by_what_was_asked_for() {
     assert_eq!(by_losses, tests.iter().copied().fold(0.0, f64::max));
     let (by_accuracy, tests) = of(FinalChoice::Accuracy);
     assert_eq!(by_accuracy, tests.iter().copied().fold(1.0, f64::min), "the control");
+}
+
+/// Where all networks are equal, there are no standard deviations to count in; and one winner of all seeds is counted as one.
+#[test]
+fn what_does_not_vary_is_said() {
+    let space = space();
+    let table = table(&space);
+    let full = pool(&table, &space);
+    let equal = altered(&table, |entry| Entry { test: 0.1, ..entry.clone() });
+    let compared = compare(&equal, &full, &all_methods()[..1], &[3.0], 20, 1).unwrap();
+    let line = &compared.lines[0];
+    assert_eq!((compared.deviation, line.gain_in_deviations, line.above_the_mean_in_deviations), (0.0, None, None));
+    assert!(line.winners > 5, "{line:?}");
+    // All networks of a small pool are drawn, so that the staged search always finds the same one.
+    let few = Pool::new(full.archs()[..30].to_vec(), &space.choices);
+    let compared = compare(&table, &few, &[staged(), all_methods()[0].clone()], &[3.0], 20, 1).unwrap();
+    assert_eq!(compared.lines[0].winners, 1);
+    assert!(compared.lines[1].winners > 1, "the control");
+    assert!(compared.lines.iter().all(|line| line.gain_in_deviations.is_some()));
+    let share = compared.lines[0].better_than_random;
+    assert!(share.interval[0] >= 0.0 && share.interval[1] <= 1.0 && share.interval[0] < share.interval[1], "{share:?}");
+}
+
+/// More trainings than drawn networks would end early.
+#[test]
+fn too_few_draws_for_the_cost_are_refused() {
+    let space = space();
+    let table = table(&space);
+    let pool = pool(&table, &space);
+    let Method::Staged(settings) = staged() else { unreachable!() };
+    let method = Method::Staged(Staged { draws: 3, ..settings });
+    let error = on_table(&table, &pool, &method, 20.0, 1).unwrap_err();
+    assert!(error.to_string().contains("`searcher.draws`: 3 networks are too few for a cost of 20"), "{error}");
+    assert!(on_table(&table, &pool, &method, 3.0, 1).is_ok(), "the control");
 }
 
 /// A search sees the test accuracy of no network.
@@ -180,7 +236,7 @@ fn budgets_that_no_network_meets_and_costs_of_less_than_one() {
             method.name()
         );
     }
-    assert!(matches!(compare(&table, &none, &[Method::Random], &[1.0], 2, 1), Err(MethodError::NoNetwork)));
+    assert!(matches!(compare(&table, &none, &all_methods()[..1], &[1.0], 2, 1), Err(MethodError::NoNetwork)));
 }
 
 /// Trainings that fail after so many epochs.
@@ -249,7 +305,7 @@ fn read(lines: &[String], space: &str) -> Result<AccuracyTable, String> {
 fn tables_of_nasbench201() {
     let lines = csv();
     let table = read(&lines, "nasbench201-cifar10").unwrap();
-    assert_eq!((table.epochs(), table.archs().count(), table.has_curves()), (200, 15_625, false));
+    assert_eq!((table.epochs(), table.archs().count(), table.has_curves()), (1, 15_625, false));
     // |nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|none~2| is number 3.
     let entry = table.find(&Arch(vec![3, 0, 0, 0, 0, 0])).unwrap();
     assert!((entry.valid - 0.83).abs() < 1e-12 && (entry.test - 0.84).abs() < 1e-12);
@@ -286,6 +342,15 @@ fn tables_of_nasbench201() {
         });
         assert!(error.contains(problem), "no `{problem}` in: {error}");
     }
+    let twice = changed(&|lines| lines[0] = lines[0].replace("cifar100_test", "cifar10_test"));
+    assert!(twice.contains("column `cifar10_test` is there twice"), "{twice}");
+    let shares = changed(&|lines| {
+        for line in &mut lines[1..] {
+            let cell = line.split(',').next().unwrap().to_owned();
+            *line = format!("{cell},80,0.81,10,20");
+        }
+    });
+    assert!(shares.contains("no accuracy in column cifar10_test is above 1: percentages are expected"), "{shares}");
     let unknown = changed(&|lines| lines[2] = lines[2].replacen("skip_connect", "skip_conect", 1));
     assert!(unknown.contains("line 3: ") && unknown.contains("did you mean `skip_connect`"), "{unknown}");
     let cut = changed(&|lines| lines[2] = lines[2].replacen("|+|", "|+", 1));
@@ -294,6 +359,40 @@ fn tables_of_nasbench201() {
     assert!(column.contains("no column `cifar10_test`"), "{column}");
     assert!(read(&lines, "nasbench201-imagenet16").unwrap_err().contains("no column `imagenet16_valid`"));
     assert!(read(&lines, "mobilenet-imagenet").unwrap_err().contains("is not a space of NAS-Bench-201"));
+}
+
+/// A table of real trainings, of which copies are altered.
+#[test]
+fn tables_of_trained_networks() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../benchmarks/results/2026-11-28-2-core-vm-trained-networks");
+    let text = fs::read_to_string(format!("{folder}/space.toml")).unwrap();
+    let records = nasprof_search::trials::read_table(format!("{folder}/trained-networks.parquet").as_ref()).unwrap();
+    let space = nasprof_spaces::SpaceSpec::parse(&text).unwrap().build(&records[0].arch.space).unwrap();
+    let table = AccuracyTable::of_records(&records, &space).unwrap();
+    assert_eq!((table.archs().count(), table.failed(), table.epochs()), (300, 0, 6));
+    let changed = |change: &dyn Fn(&mut Record)| {
+        let mut records = records.clone();
+        change(&mut records[2]);
+        AccuracyTable::of_records(&records, &space)
+    };
+    let of_last = |record: &mut Record, change: &dyn Fn(&mut Epoch)| match &mut record.outcome {
+        Outcome::Trained { epochs, .. } => change(epochs.last_mut().unwrap()),
+        Outcome::Failed { .. } => unreachable!(),
+    };
+    for (error, expected) in [
+        (changed(&|record| record.macs += 1), "network 3: `macs` is "),
+        (changed(&|record| record.params = 0), "network 3: `params` is 0, but "),
+        (
+            changed(&|record| of_last(record, &|last| last.valid_loss = None)),
+            "network 3: epoch 6 has no validation loss",
+        ),
+        (changed(&|record| of_last(record, &|last| last.valid_accuracy = None)), "without validation images"),
+    ] {
+        let error = error.unwrap_err();
+        assert!(error.contains(expected), "{error} for {expected}");
+    }
+    let failed = changed(&|record| record.outcome = Outcome::Failed { problem: "the loss is NaN".to_owned() });
+    assert_eq!(failed.map(|table| (table.archs().count(), table.failed())), Ok((299, 1)));
 }
 
 /// Where only final accuracies are known, a rung cannot be judged and nothing is made up.
@@ -307,5 +406,5 @@ fn a_table_without_curves_has_no_rungs() {
     let Method::Staged(settings) = staged() else { unreachable!() };
     let whole = Method::Staged(Staged { rungs: Vec::new(), ..settings });
     let found = on_table(&table, &pool, &whole, 8.0, 1).unwrap();
-    assert_eq!(found.epochs, 8 * 200);
+    assert_eq!(found.epochs, 8, "the table does not say of how many epochs: a training is one unit");
 }

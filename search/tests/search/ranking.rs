@@ -46,6 +46,14 @@ fn large(name: &str) -> Space {
     SpaceSpec::parse(text).unwrap().build(name).unwrap()
 }
 
+/// Far too large to enumerate: 18 choices.
+fn larger(name: &str) -> Space {
+    let text = "format_version = 1\nkind = \"mobilenet\"\ninput = [3, 16, 16]\nnum_classes = 10\n\
+        settings = [[16, 6, 1], [24, 6, 2], [32, 6, 2]]\n\
+        candidates = [\"MB3 3x3\", \"MB6 3x3\", \"MB3 5x5\", \"MB6 5x5\"]\nskip_connect = false\n";
+    SpaceSpec::parse(text).unwrap().build(name).unwrap()
+}
+
 /// The median: a limit that half of the networks exceed.
 fn middle(values: impl Iterator<Item = f64>) -> f64 {
     nasprof_base::statistics::median(&values.collect::<Vec<_>>()).unwrap()
@@ -117,6 +125,65 @@ fn exact_answers_of_a_large_space_are_not_beaten() {
     // Control: what is sampled alone does not reach the front's ends.
     let few = (0..200).filter_map(|_| single.network(space.sample(&mut rng)));
     assert!(few.map(|n| n.latency_ms).fold(f64::INFINITY, f64::min) > points[0].latency_ms);
+}
+
+/// The ranking under a latency limit, whose best network has to be that of the front: exact where the space decomposes, and
+/// not worse where the size of a network matters.
+#[test]
+fn under_a_limit_the_best_is_that_of_the_front() {
+    let space = larger("larger");
+    let lut = plain(synthetic_lut(&space, "quiet", 0));
+    let mut sized = lut.clone();
+    let slope = nasprof_lut::Slope { slope: 0.05, usual: 10.0, low: 5.0, high: 20.0 };
+    sized.context.calibration.as_mut().unwrap().size_effect =
+        Some(nasprof_lut::SizeEffect { params: slope, macs: slope, bytes: slope, layers: slope });
+    for (lut, is_exact) in [(&lut, true), (&sized, false)] {
+        let estimator = Estimator::new(lut);
+        let predictors = Predictors { first: Predictor::new(&space, &estimator), second: None };
+        for axis in [Axis::Params { least: false }, Axis::Macs { least: false }] {
+            let (points, _) = front(&predictors, [Axis::Latency, axis], SETTINGS);
+            let at = &points[points.len() / 3];
+            let limits = Limits { latency_ms: Some(at.latency_ms * (1.0 + 1e-9)), ..Limits::default() };
+            let (found, explored) = rank(&predictors, axis, &limits, 7, SETTINGS);
+            assert_eq!(explored == Explored::Exact, is_exact, "{explored:?}");
+            assert!(axis.of(&found[0]) >= axis.of(at), "{:?} for {at:?}", found[0]);
+            assert!(!is_exact || axis.of(&found[0]) == axis.of(at), "{:?} for {at:?}", found[0]);
+            assert!(found.len() == 7 && found.is_sorted_by(|a, b| axis.of(a) >= axis.of(b)));
+            assert!(found.iter().all(|network| limits.allow(network)));
+            if is_exact {
+                // Networks with the same layers in another order are equal.
+                let (one, _) = rank(&predictors, axis, &limits, 1, SETTINGS);
+                assert_eq!(axis.of(&one[0]), axis.of(&found[0]), "of 1 as of 7");
+                assert!(climbed(&predictors, &space, axis, &limits) < axis.of(at), "the control: a climb from samples");
+            }
+        }
+    }
+}
+
+/// The best of samples within the limits, improved by single changes until none is better.
+fn climbed(predictors: &Predictors<'_>, space: &Space, axis: Axis, limits: &Limits) -> f64 {
+    let mut predictors = predictors.clone();
+    let mut rng = <rand_chacha::ChaCha8Rng as rand::SeedableRng>::seed_from_u64(3);
+    let samples: Vec<Arch> = (0..2000).map(|_| space.sample(&mut rng)).collect();
+    let mut best_of = |archs: Vec<Arch>| {
+        let within = archs.into_iter().filter_map(|arch| predictors.network(arch)).filter(|n| limits.allow(n));
+        within.max_by(|a, b| axis.of(a).total_cmp(&axis.of(b)))
+    };
+    let Some(mut best) = best_of(samples) else { return f64::NEG_INFINITY };
+    loop {
+        let mut near = Vec::new();
+        for (choice, of) in space.choices.iter().enumerate() {
+            near.extend((0..of.candidates.len()).map(|candidate| {
+                let mut arch = best.arch.clone();
+                arch.0[choice] = candidate as u16;
+                arch
+            }));
+        }
+        match best_of(near) {
+            Some(better) if axis.of(&better) > axis.of(&best) => best = better,
+            _ => return axis.of(&best),
+        }
+    }
 }
 
 /// Where the size of a network matters, nothing decomposes: the answer is sampled, says so, is the same every time, and

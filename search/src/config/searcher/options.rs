@@ -79,7 +79,7 @@ pub enum Judge {
 }
 
 /// How to pick the winner among the fully trained networks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FinalChoice {
     /// By the sum of two ranks: of the mean validation loss, and of the mean training loss in the last epoch. Falls back to
