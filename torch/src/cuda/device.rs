@@ -1,11 +1,12 @@
 //! The back end on a GPU.
 
 use std::collections::HashMap;
+use std::io::{self, Write};
 use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use nasprof_agent::nvidia::{self, Gpu, GpuEnergy};
+use nasprof_agent::nvidia::{self, Gpu, GpuEnergy, HiddenGpu};
 use nasprof_agent::{affinity, probes, timer};
 use nasprof_graph::Graph;
 use nasprof_profiler::backend::CudaTarget;
@@ -20,7 +21,7 @@ use super::canary::Kernels;
 use super::capture::{Captured, StreamHandle};
 use super::runtime::Runtime;
 use super::stream::{GpuNetwork, GpuStream};
-use super::{allocator, allow_tf32, libraries};
+use super::{allocator, allow_tf32, driver, libraries};
 use crate::{Network, Place, VERSION};
 
 /// Before its first timed run, a network runs until consecutive runs agree, at most this long.
@@ -121,7 +122,11 @@ impl CudaDevice {
             return Err(format!("no GPU {index}: CUDA has {count}"));
         }
         // CUDA numbers GPUs by speed or by CUDA_VISIBLE_DEVICES, the driver by bus address.
-        let gpu = nvidia::at(&runtime.bus_id(index)?)?;
+        let gpu = nvidia::at(&runtime.bus_id(index)?, driver::slice(index)).unwrap_or_else(|problem| {
+            // Measuring needs CUDA alone; only what disturbs it is not observable.
+            note(&problem);
+            Rc::new(HiddenGpu { name: driver::name(index).unwrap_or_else(|| "not observable".to_owned()) })
+        });
         // The processor only queues work, which needs one thread.
         affinity::pin_process(&setup.cores)?;
         tch::set_num_interop_threads(1);
@@ -180,6 +185,11 @@ fn failed(words: String, works: Result<(), String>) -> DeviceError {
         Err(problem) if words.contains(&problem) => DeviceError::Lost(format!("the GPU no longer works: {words}")),
         Err(problem) => DeviceError::Lost(format!("the GPU no longer works: {words}: {problem}")),
     }
+}
+
+/// Writes a line to stderr. An error is ignored, because the reader may be gone.
+fn note(line: &str) {
+    let _ = writeln!(io::stderr(), "note: {line}");
 }
 
 /// The arithmetic as a fact: PyTorch allows TensorFloat-32 in convolutions, but not in matrix products.

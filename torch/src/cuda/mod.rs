@@ -9,6 +9,7 @@ mod canary;
 mod capture;
 mod context;
 mod device;
+mod driver;
 mod graph;
 mod libraries;
 mod runtime;
