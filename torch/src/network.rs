@@ -85,10 +85,11 @@ impl Network {
             let dims: Vec<i64> = node.shape.0.iter().map(|&d| d as i64).collect();
             let fail = |e: TchError| format!("layer `{}` ({}): {}", node.name, node.op.name(), first_line(&e));
             match &node.op {
-                // Data and constants are never freed.
+                // Data and constants are never freed. Random numbers are the processor's, as for weights: those of a GPU are refused
+                // after a capture that failed.
                 Op::Input { .. } => {
                     slots[i] = Some(
-                        Tensor::f_randn(dims, (Kind::Float, place.device)).and_then(|x| place.of(&x)).map_err(fail)?,
+                        Tensor::f_randn(dims, (Kind::Float, Device::Cpu)).and_then(|x| place.of(&x)).map_err(fail)?,
                     );
                 }
                 Op::Zeros { .. } => {

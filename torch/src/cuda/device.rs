@@ -106,7 +106,9 @@ impl CudaDevice {
             runs.push(start.elapsed());
         }
         // If a network cannot be captured, all other latencies are still measured.
-        let captured = Captured::of(|| network.run_whole()).ok();
+        let captured = Captured::of(|| network.run_whole());
+        let captured =
+            captured.inspect_err(|problem| note(&format!("no CUDA graph of network {workload}: {problem}"))).ok();
         queue.wait()?;
         ready.networks.insert(workload, (GpuNetwork { network, captured }, Fills::default()));
         Ok(first_ns)
@@ -148,7 +150,10 @@ impl CudaDevice {
         let timings = match (&captured, setup.timing) {
             (Ok(()), _) => Timing::ALL.to_vec(),
             (Err(problem), Some(Timing::Graph)) => return Err(format!("CUDA graphs cannot be captured: {problem}")),
-            (Err(_), _) => vec![Timing::Queue, Timing::Wall],
+            (Err(problem), _) => {
+                note(&format!("CUDA graphs cannot be captured: {problem}"));
+                vec![Timing::Queue, Timing::Wall]
+            }
         };
         let mut facts = probes::machine_facts();
         facts.extend(gpu.facts());
@@ -160,7 +165,7 @@ impl CudaDevice {
             ("gpu_multiprocessors".to_owned(), runtime.multiprocessors(index)?.to_string()),
             ("arithmetic".to_owned(), arithmetic(setup.precision).to_owned()),
             ("timing".to_owned(), "CUDA events behind a full queue".to_owned()),
-            ("cuda_graphs".to_owned(), captured.map_or_else(|problem| problem, |()| "captured".to_owned())),
+            ("cuda_graphs".to_owned(), if captured.is_ok() { "captured" } else { "not captured" }.to_owned()),
             ("l2_cache".to_owned(), cache.to_owned()),
         ]);
         let probes = probes::Reader::default();
