@@ -27,7 +27,8 @@ pub(crate) struct LastWords {
 
 impl LastWords {
     pub(crate) fn hear(&mut self, line: &str) {
-        if self.is_reason || line.trim().is_empty() {
+        // Notes are no reasons.
+        if self.is_reason || line.trim().is_empty() || line.starts_with("note: ") {
             return;
         }
         self.is_reason =
@@ -65,10 +66,7 @@ mod tests {
         assert_eq!(said(exception).as_deref(), Some("  what():  CUDA error: lost"));
         // Controls: without a panic the last line counts.
         assert_eq!(said("one\ntwo\n\n").as_deref(), Some("two"));
-        assert_eq!(
-            said(&panic.replace("thread 'main'", "worker")).as_deref(),
-            Some("note: run with `RUST_BACKTRACE=1`")
-        );
+        assert_eq!(said(&panic.replace("thread 'main'", "worker")).as_deref(), Some("   0: f"));
         assert_eq!(said(""), None);
     }
 }

@@ -21,7 +21,8 @@ use super::canary::Kernels;
 use super::capture::{Captured, StreamHandle};
 use super::runtime::Runtime;
 use super::stream::{GpuNetwork, GpuStream};
-use super::{allocator, allow_tf32, driver, libraries};
+use super::{allocator, allow_tf32, driver, libraries, loss};
+use crate::panics::caught;
 use crate::{Network, Place, VERSION};
 
 /// Before its first timed run, a network runs until consecutive runs agree, at most this long.
@@ -178,17 +179,7 @@ impl CudaDevice {
     /// The error of a failed request: an error of the request itself or, if the GPU no longer works for this process, a lost
     /// device.
     fn failed(&self, words: String) -> DeviceError {
-        failed(words, self.ready.as_ref().map_or(Ok(()), |ready| ready.runtime.works()))
-    }
-}
-
-/// Some CUDA errors affect only one call, such as too little memory. After others, such as a GPU that fell off the bus,
-/// every call of the process fails, so no layer is to blame.
-fn failed(words: String, works: Result<(), String>) -> DeviceError {
-    match works {
-        Ok(()) => DeviceError::Refused(words),
-        Err(problem) if words.contains(&problem) => DeviceError::Lost(format!("the GPU no longer works: {words}")),
-        Err(problem) => DeviceError::Lost(format!("the GPU no longer works: {words}: {problem}")),
+        loss::of_request(words, self.ready.as_ref().map_or(Ok(()), |ready| ready.runtime.works()))
     }
 }
 
@@ -210,7 +201,10 @@ impl Device for CudaDevice {
         if self.ready.is_some() {
             return Err(DeviceError::Refused("configured twice".to_owned()));
         }
-        let (ready, fingerprint) = self.open(setup).map_err(DeviceError::Refused)?;
+        let opened = caught(|| self.open(setup))
+            .and_then(|opened| opened)
+            .map_err(|words| loss::of_setup(words, self.target.index, setup.session));
+        let (ready, fingerprint) = opened?;
         self.ready = Some(ready);
         Ok(fingerprint)
     }
@@ -229,7 +223,7 @@ impl Device for CudaDevice {
             .get_mut(&request.workload)
             .ok_or_else(|| DeviceError::Refused(format!("unit {} is not loaded", request.workload)))?;
         let _guard = tch::no_grad_guard();
-        let visited = visit(queue, network, fills, request, flush);
+        let visited = caught(|| visit(queue, network, fills, request, flush)).and_then(|visited| visited);
         let conditions = Some(nvidia::conditions(gpu.as_ref()));
         let Visited { layers, whole, queued } = visited.map_err(|words| self.failed(words))?;
         Ok(Visit { sequence: request.sequence, workload: request.workload, layers, whole, queued, conditions })
@@ -238,7 +232,7 @@ impl Device for CudaDevice {
     fn canary(&mut self) -> Result<Canary, DeviceError> {
         let _guard = tch::no_grad_guard();
         let Ready { canary, queue, .. } = self.ready()?;
-        let times = canary.run(queue);
+        let times = caught(|| canary.run(queue)).and_then(|times| times);
         times.map_err(|words| self.failed(words))
     }
 
@@ -307,15 +301,6 @@ fn is_warm(runs: &[Duration]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Too little memory is of one layer; a GPU that answers nothing any more is lost, and no layer is to blame.
-    #[test]
-    fn a_lost_gpu_is_told_from_a_layer_that_fails() {
-        let memory = "CUDA out of memory. Tried to allocate 2.00 GiB";
-        assert!(matches!(failed(memory.to_owned(), Ok(())), DeviceError::Refused(words) if words == memory));
-        let lost = failed("launch failed".to_owned(), Err("CUDA: device unavailable (error 46)".to_owned()));
-        assert!(matches!(&lost, DeviceError::Lost(words) if words.contains("launch failed") && words.contains("46")));
-    }
 
     #[test]
     fn runs_that_agree_are_warm() {

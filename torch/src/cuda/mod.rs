@@ -12,6 +12,7 @@ mod device;
 mod driver;
 mod graph;
 mod libraries;
+mod loss;
 mod runtime;
 mod stream;
 mod system;
