@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use nasprof_base::text::{count, ms, percent, rough};
-use nasprof_lut::{Flag, Lut, Reconciliation, Row, Times, TimingCalibration};
+use nasprof_lut::{Anchor, Flag, Lut, Reconciliation, Row, Times, TimingCalibration};
 use nasprof_profiler::engine::{Levelling, ROW_WIDTH};
 use nasprof_reports::mode_name;
 
@@ -143,7 +143,15 @@ fn energy(lut: &Lut) -> Result<(), Failure> {
             format!("{}; networks with layers from two meters have no estimate", each.join(", "))
         }
     };
-    print(format!("energy of {layers} of {of} layers and {networks}: {from}"))
+    print(format!("energy of {layers} of {of} layers and {networks}: {from}"))?;
+    let range = |of: fn(&Anchor) -> Option<f64>| {
+        let known = || lut.context.anchors.iter().filter_map(of);
+        Some((known().reduce(f64::min)?, known().reduce(f64::max)?))
+    };
+    let Some((low, high)) = range(|anchor| Some(anchor.energy.as_ref()?.energy_mj)) else { return Ok(()) };
+    let power = range(|anchor| anchor.power_w);
+    let power = power.map_or_else(String::new, |(low, high)| format!(", at {low:.1} to {high:.1} W while they run"));
+    print(format!("whole networks: {low:.4} to {high:.4} mJ a call{power}"))
 }
 
 fn layers(lut: &Lut, count: usize, by: SortColumn) -> Result<(), Failure> {
