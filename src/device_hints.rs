@@ -106,6 +106,20 @@ pub(crate) fn command_hint(error: &CommandError) -> &'static str {
     }
 }
 
+/// What helps where a device has too little memory.
+pub(crate) fn memory_hint(problem: &str) -> Option<&'static str> {
+    let hints = [
+        ("CUDA out of memory", ON_GPU),
+        ("CUDA: out of memory", ON_GPU),
+        ("CUBLAS_STATUS_ALLOC_FAILED", ON_GPU),
+        ("not enough memory", "pass a smaller --batch, or end other programs; `free -m` shows the free memory"),
+    ];
+    hints.iter().find(|(words, _)| problem.contains(words)).map(|(_, hint)| *hint)
+}
+
+const ON_GPU: &str =
+    "end other processes on the GPU (`nvidia-smi` lists them and the free memory), or pass a smaller --batch";
+
 /// What does not work on a board.
 fn board_hint(step: Step, problem: &str) -> &'static str {
     match step {

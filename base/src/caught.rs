@@ -1,4 +1,4 @@
-//! Turns panics of other libraries' parsers into errors, without printing them.
+//! Turns panics of other libraries into errors, without printing them.
 
 use std::cell::Cell;
 use std::panic::{self, UnwindSafe};
@@ -8,9 +8,17 @@ thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The result of a parser that may panic on damaged input, or `None` if it did. All threads share the hook that prints
-/// panics: it is wrapped once, and prints nothing in this thread while `run` runs.
+/// The result of a parser that may panic on damaged input, or `None` if it did.
 pub fn caught<T>(run: impl FnOnce() -> T + UnwindSafe) -> Option<T> {
+    caught_with_reason(run).ok()
+}
+
+/// The result of a function of another library. All threads share the hook that prints panics: it is wrapped once, and
+/// prints nothing in this thread while `run` runs.
+///
+/// # Errors
+/// The text of its panic.
+pub fn caught_with_reason<T>(run: impl FnOnce() -> T + UnwindSafe) -> Result<T, String> {
     static WRAPPED: Once = Once::new();
     WRAPPED.call_once(|| {
         let before = panic::take_hook();
@@ -23,7 +31,10 @@ pub fn caught<T>(run: impl FnOnce() -> T + UnwindSafe) -> Option<T> {
     let outer = QUIET.replace(true);
     let result = panic::catch_unwind(run);
     QUIET.set(outer);
-    result.ok()
+    result.map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref().copied());
+        text.unwrap_or("a panic without a reason").to_owned()
+    })
 }
 
 #[cfg(test)]
@@ -50,6 +61,10 @@ mod tests {
             }),
             None
         );
+        let number = 7;
+        let reason = |text: &str| Err::<(), _>(text.to_owned());
+        assert_eq!(caught_with_reason(|| panic!("a panic of this test: {number}")), reason("a panic of this test: 7"));
+        assert_eq!(caught_with_reason(|| panic!("a panic of this test")), reason("a panic of this test"));
         assert_eq!(PRINTED.load(Ordering::SeqCst), 0);
         let panicked = caught(|| {
             let thread = |i| {

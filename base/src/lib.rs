@@ -9,6 +9,7 @@ pub mod config_text;
 pub mod env_path;
 pub mod intervals;
 pub mod libraries;
+mod patience;
 pub mod ranks;
 mod replace;
 pub mod statistics;
@@ -18,6 +19,7 @@ mod two_parts;
 pub mod unique;
 pub mod variances;
 
-pub use caught::caught;
+pub use caught::{caught, caught_with_reason};
+pub use patience::is_over_within;
 pub use replace::{check_replaceable, replace_file, replace_file_by, temporary};
 pub use two_parts::{Whole, two_parts};

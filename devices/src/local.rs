@@ -9,15 +9,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use nasprof_base::is_over_within;
 use nasprof_profiler::protocol::read_line;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::agent::Pipe;
 use crate::error::{LinkError, Step};
+use crate::words::LastWords;
 
 /// How long an agent may take to exit after the end of its input.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// How long to wait for an agent that was killed.
+const KILLED: Duration = Duration::from_secs(5);
 /// Maximum number of lines to read ahead; an agent that writes more has to wait.
 const READ_AHEAD: usize = 16;
 
@@ -42,8 +46,8 @@ pub(crate) struct LocalPipe {
     child: Child,
     input: Option<ChildStdin>,
     lines: Receiver<io::Result<String>>,
-    /// Last line of its stderr.
-    words: Arc<Mutex<String>>,
+    /// Its last words on stderr.
+    words: Arc<Mutex<LastWords>>,
 }
 
 impl LocalPipe {
@@ -80,16 +84,14 @@ impl LocalPipe {
                 }
             });
         }
-        let words = Arc::new(Mutex::new(String::new()));
+        let words = Arc::new(Mutex::new(LastWords::default()));
         if let Some(errors) = child.stderr.take() {
             let kept = Arc::clone(&words);
             thread::spawn(move || {
                 // The last line counts even without a final newline.
                 let mut errors = BufReader::new(errors.chain(&b"\n"[..]));
                 while let Ok(Some(line)) = read_line(&mut errors) {
-                    if !line.trim().is_empty() {
-                        *kept.lock().unwrap_or_else(PoisonError::into_inner) = line;
-                    }
+                    kept.lock().unwrap_or_else(PoisonError::into_inner).hear(&line);
                 }
             });
         }
@@ -107,7 +109,7 @@ impl LocalPipe {
     }
 
     fn lost(&mut self, what: &str) -> LinkError {
-        // Its last line on stderr often states the reason.
+        // Its words on stderr often state the reason.
         thread::sleep(Duration::from_millis(50));
         self.has_ended();
         let status = match self.child.try_wait() {
@@ -115,7 +117,7 @@ impl LocalPipe {
             _ => String::new(),
         };
         let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
-        let words = if words.is_empty() { String::new() } else { format!(": {}", crate::words::words(&words)) };
+        let words = words.reason().map_or_else(String::new, |line| format!(": {}", crate::words::words(line)));
         LinkError::Lost(format!("{what}{status}{words}"))
     }
 }
@@ -160,19 +162,12 @@ impl Drop for LocalPipe {
     fn drop(&mut self) {
         // The end of its input ends the agent; an agent that does not react is killed.
         self.input = None;
-        let step = Duration::from_millis(10);
-        let mut waited = Duration::ZERO;
-        while waited < FAREWELL {
-            if self.has_ended() {
-                return;
-            }
-            thread::sleep(step);
-            waited += step;
+        if is_over_within(FAREWELL, || self.has_ended()) {
+            return;
         }
-        let mut running = running();
-        running.retain(|&pid| pid != self.child.id());
         // An error means that the agent has already ended.
         let _ = self.child.kill();
-        let _ = self.child.wait();
+        // One that waits for a GPU off the bus does not end even now. It is left behind, so that the user hears of the loss.
+        is_over_within(KILLED, || self.has_ended());
     }
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use nasprof_graph::LayerKey;
 use nasprof_profiler::engine::Workload;
 use nasprof_profiler::journal::{EnergyResult, EnergyTarget, Role};
+use nasprof_profiler::protocol::Energy as Counted;
 
+use crate::energy::power_w;
 use crate::key_session::KeySession;
 use crate::occurrences::LeftOut;
 use crate::{Anchor, Energy, NetworkTime, Observations};
@@ -26,6 +28,7 @@ pub(crate) fn anchors(
             sum_ns: left_out.get(&workload.id)?.sum_ns,
             layers: workload.keys().len(),
             energy: energy(all, &EnergyTarget::Workload(workload.id)),
+            power_w: counted(all, &EnergyTarget::Workload(workload.id)).and_then(power_w),
             layers_energy_mj: layers_energy(all, workload),
         })
     };
@@ -51,8 +54,12 @@ fn layers_energy(all: &Observations, workload: &Workload) -> Option<f64> {
 }
 
 pub(crate) fn energy(all: &Observations, target: &EnergyTarget) -> Option<Energy> {
+    Energy::of(counted(all, target)?)
+}
+
+fn counted<'a>(all: &'a Observations, target: &EnergyTarget) -> Option<&'a Counted> {
     match all.energy.iter().find(|(of, _)| of == target)? {
-        (_, EnergyResult::Measured(counted)) => Energy::of(counted),
+        (_, EnergyResult::Measured(counted)) => Some(counted),
         (_, EnergyResult::NotObservable(_)) => None,
     }
 }

@@ -7,6 +7,8 @@ use nasprof_profiler::protocol::bounds;
 pub const MAX_NS: f64 = bounds::MAX_NS as f64;
 /// Maximum millijoules of one call.
 pub const MAX_MJ: f64 = 1e15;
+/// Most watts.
+pub const MAX_W: f64 = 1e9;
 /// Largest count or number of bytes: up to this value, every reader of CSV, JSON and Parquet holds whole numbers
 /// exactly.
 pub const MAX_COUNT: u64 = 1 << 53;

@@ -134,6 +134,7 @@ mod tests {
             sum_ns: 1e6,
             layers: 10,
             energy: None,
+            power_w: None,
             layers_energy_mj: None,
         };
         let form = Form { reuse_bandwidth: None, size_effect: None, layer_ns: 0.0 };

@@ -47,6 +47,13 @@ impl Energy {
     }
 }
 
+/// Mean power in watts: energy over time, median of the windows. `None` where the energy has no number.
+pub(crate) fn power_w(counted: &Counted) -> Option<f64> {
+    Energy::of(counted)?;
+    // A microjoule in a nanosecond is a kilowatt.
+    median(&counted.windows.iter().map(|w| w.microjoules / w.nanoseconds as f64 * 1e3).collect::<Vec<_>>())
+}
+
 /// Energy of one call of a network that was not measured, in millijoules. Present only if the energy of
 /// every layer was counted, all in one way: a partial sum would be a plausible wrong number.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -111,7 +118,24 @@ impl EnergyEstimate {
 
 #[cfg(test)]
 mod tests {
+    use nasprof_profiler::protocol::EnergyWindow;
+
     use super::*;
+
+    /// Twice 300 mJ in 2 s; a window without energy has no power.
+    #[test]
+    fn power_is_energy_over_time() {
+        let window = |microjoules: f64| EnergyWindow { calls: 10, microjoules, nanoseconds: 2_000_000_000 };
+        let counted = |windows: Vec<EnergyWindow>| Counted {
+            windows,
+            idle_milliwatts: 10.0,
+            resolution_microjoules: 1.0,
+            method: "simulated counter".to_owned(),
+        };
+        let watts = power_w(&counted(vec![window(3e5), window(3e5)])).unwrap();
+        assert!((watts - 0.15).abs() < 1e-12, "{watts}");
+        assert_eq!(power_w(&counted(vec![window(3e5), window(0.0)])), None);
+    }
 
     fn energy(energy_mj: f64, method: &str) -> Energy {
         Energy {

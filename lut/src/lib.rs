@@ -52,7 +52,7 @@ mod whole_times;
 
 pub use batch::{BatchEstimate, BatchEstimator, CostTable, Prediction, Predictor};
 pub use blocks::BlockEstimate;
-pub use bounds::{MAX_COUNT, MAX_FACTOR, MAX_MJ, MAX_NS};
+pub use bounds::{MAX_COUNT, MAX_FACTOR, MAX_MJ, MAX_NS, MAX_W};
 pub use calibration::Calibration;
 pub use check::{Finding, check};
 pub use context::{Context, FORMAT_VERSION};

@@ -107,6 +107,10 @@ pub struct Anchor {
     /// Energy of the network as a whole; absent where it was not measured or does not show.
     #[serde(default)]
     pub energy: Option<Energy>,
+    /// Mean power while it runs, in watts: energy over time, all that the meter counts. Absent like `energy`, and in LUTs of
+    /// older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power_w: Option<f64>,
     /// Sum of the energies of its layers, each alone, millijoules; absent unless all are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layers_energy_mj: Option<f64>,

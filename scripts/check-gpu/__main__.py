@@ -9,6 +9,7 @@ import traceback
 
 import measuring
 import training
+import troubles
 from runner import Check, Runner
 
 # What matters most comes first. Checks of one line run side by side: they look at no times. Each line has its seconds for sure, and
@@ -25,7 +26,9 @@ PLAN = [
     (40, [measuring.halves]),
     (20, [measuring.energy]),
 ]
-CHECKS = [check for _, checks in PLAN for check in checks]
+# What a real GPU does not do when it is asked to.
+PRETENDED = [(90, [troubles.lost]), (60, [troubles.neighbours]), (90, [troubles.uncaptured])]
+CHECKS = [check for _, checks in PLAN + PRETENDED for check in checks]
 
 
 def arguments():
@@ -73,7 +76,8 @@ def main():
         print("hint: scripts/check-gpu.sh --pack FOLDER, or --programs FOLDER", file=sys.stderr)
         return 1
     chosen = lambda check: not args.only or check.__name__ in args.only
-    plan = [(seconds, [check for check in checks if chosen(check)]) for seconds, checks in PLAN]
+    plan = PLAN + (PRETENDED if args.pretend else [])
+    plan = [(seconds, [check for check in checks if chosen(check)]) for seconds, checks in plan]
     plan = [(seconds, checks) for seconds, checks in plan if checks]
     planned = sum(seconds for seconds, _ in plan)
     runner = Runner(args.programs.resolve(), args.output, args.dry_run, args.pretend)

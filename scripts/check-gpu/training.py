@@ -1,8 +1,10 @@
 """Searches and trainings: where they compute, how fast a step is, and whether a run can be repeated and resumed."""
 
+import array
 import csv
 import hashlib
 import json
+import math
 import pathlib
 import random
 import re
@@ -191,6 +193,25 @@ def repeatable(check):
     check.claim("a run goes from the GPU to the CPU and back", places, went)
 
 
+def tensors(folder):
+    """The float32 tensors of a run after its first epoch: weights, and what the optimizer keeps of each."""
+    data = (pathlib.Path(folder) / "checkpoint" / "epoch-00001.safetensors").read_bytes()
+    start = 8 + int.from_bytes(data[:8], "little")
+    found = {}
+    for name, tensor in json.loads(data[8:start]).items():
+        if name != "__metadata__" and tensor["dtype"] == "F32":
+            low, high = tensor["data_offsets"]
+            found[name] = array.array("f", data[start + low : start + high])
+    return found
+
+
+def apart(one, two):
+    """The largest difference of a number between two runs; what is no number is as far apart as can be."""
+    one, two = tensors(one), tensors(two)
+    pairs = ((x, y) for name in one.keys() | two.keys() for x, y in zip(one[name], two[name], strict=True))
+    return max(abs(x - y) if math.isfinite(x) and math.isfinite(y) else math.inf for x, y in pairs)
+
+
 def winner(check):
     """A search under a latency constraint from the device's LUT: the winner, measured there."""
     space = small(check) if check.dry else "mobilenet-cifar10"
@@ -250,3 +271,6 @@ def graphs(check):
                 check.claim(f"{case} with cuda_graphs = true says so", words, "CUDA graphs" in words)
         off = abs(found["plain"] - found["replayed"])
         check.claim(f"mean loss of 20 steps, {case}, replayed against plain", f"{off:.2e} apart", off <= 1e-4, "at most 1e-4")
+        # Losses that are off to both sides would cancel in their mean. The weights keep what each step did.
+        off = apart(*(check.path(f"{case}-{name}") for name in found))
+        check.claim(f"largest difference of a weight after 20 steps, {case}", f"{off:.2e}", off <= 1e-3, "at most 1e-3")

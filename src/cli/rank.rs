@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use clap_complete::engine::ArgValueCompleter;
 
+use super::context::TimingArg;
 use crate::completions;
 
 /// Criterion of a ranking.
@@ -45,6 +46,9 @@ pub(crate) struct RankArgs {
     /// The space: a built-in name or a TOML file [default: from the LUT, if it is built in].
     #[arg(long, add = ArgValueCompleter::new(completions::spaces))]
     pub(crate) space: Option<String>,
+    /// Kind of GPU latency [default: from the LUT].
+    #[arg(long, value_enum)]
+    pub(crate) timing: Option<TimingArg>,
     /// Criterion to rank by.
     #[arg(long, value_enum, default_value_t = RankBy::Latency, conflicts_with = "accuracy_table")]
     pub(crate) by: RankBy,
@@ -98,6 +102,9 @@ pub(crate) struct ParetoArgs {
     /// The space: a built-in name or a TOML file [default: from the LUT, if it is built in].
     #[arg(long, add = ArgValueCompleter::new(completions::spaces))]
     pub(crate) space: Option<String>,
+    /// Kind of GPU latency, of each LUT [default: from the LUT].
+    #[arg(long, value_enum)]
+    pub(crate) timing: Option<TimingArg>,
     /// The other axis with a single LUT [default: macs].
     #[arg(long, value_enum)]
     pub(crate) against: Option<AgainstArg>,

@@ -15,7 +15,7 @@ use nasprof_profiler::backend::is_onnx_runtime;
 
 use self::job::Job;
 pub(super) use self::job::PATIENCE;
-pub(super) use self::outcome::measured;
+pub(super) use self::outcome::{ONE_SESSION, measured};
 use self::outcome::{Outcome, is_certain};
 use crate::cli::MeasureArgs;
 use crate::display::Screen;

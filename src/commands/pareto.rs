@@ -1,6 +1,6 @@
 //! `nasprof pareto`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use nasprof_graph::arch::ArchFile;
@@ -39,7 +39,8 @@ pub(super) fn run(args: &ParetoArgs) -> Result<ExitCode, Failure> {
                 .hint(format!("leave out {option}, or give one LUT")));
         }
     }
-    let luts = args.lut.iter().map(|path| OfSpace::read(path, args.space.as_deref())).collect::<Result<Vec<_>, _>>()?;
+    let read = |path: &PathBuf| OfSpace::read(path, args.space.as_deref(), args.timing);
+    let luts = args.lut.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     if let [first, second] = &luts[..]
         && first.space.name != second.space.name
     {

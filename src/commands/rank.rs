@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::resolve;
 
 pub(super) fn run(args: &RankArgs) -> Result<ExitCode, Failure> {
-    let OfSpace { lut, space } = OfSpace::read(&args.lut, args.space.as_deref())?;
+    let OfSpace { lut, space } = OfSpace::read(&args.lut, args.space.as_deref(), args.timing)?;
     let estimator = Estimator::new(&lut);
     let mut predictors = Predictors { first: Predictor::new(&space, &estimator), second: None };
     let limits = Limits { latency_ms: args.max_latency, other_ms: None, params: args.max_params, macs: args.max_macs };

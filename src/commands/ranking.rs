@@ -9,9 +9,9 @@ use nasprof_search::ranking::{Explored, Network};
 use nasprof_spaces::Space;
 use serde::Serialize;
 
-use super::context::check_context;
+use super::context::{check_context, of_timing};
 use super::{print_json, status};
-use crate::cli::ContextArgs;
+use crate::cli::{ContextArgs, TimingArg};
 use crate::failure::Failure;
 use crate::resolve::{self, at_batch};
 
@@ -22,11 +22,11 @@ pub(super) struct OfSpace {
 }
 
 impl OfSpace {
-    pub(super) fn read(path: &Path, space: Option<&str>) -> Result<Self, Failure> {
-        let lut = read(path)?;
+    pub(super) fn read(path: &Path, space: Option<&str>, timing: Option<TimingArg>) -> Result<Self, Failure> {
+        let context = ContextArgs { timing, ..ContextArgs::default() };
+        let lut = of_timing(read(path)?, &context).map_err(|f| f.context(path.display()))?;
         let space = resolve::space_or(space, &lut.context.header.space, "the LUT")?;
         let (space, identity) = at_batch(space, lut.context.header.batch)?;
-        let context = ContextArgs::default();
         check_context(&lut, &context, &space.name, &identity).map_err(|f| f.context(path.display()))?;
         Ok(Self { lut, space })
     }

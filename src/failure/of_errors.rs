@@ -19,7 +19,7 @@ use nasprof_search::folder::FolderError;
 use nasprof_spaces::SpaceError;
 
 use super::Failure;
-use crate::device_hints::{BROKEN_AGENT, command_hint, device_file_hint, link_hint};
+use crate::device_hints::{BROKEN_AGENT, command_hint, device_file_hint, link_hint, memory_hint};
 use crate::exit::{Exit, of_io};
 use crate::hints::{
     PROFILE_HINT, arch_hint, folder_hint, journal_hint, model_hint, onnx_runtime_hint, space_hint, trained_hint,
@@ -123,7 +123,7 @@ impl From<JournalError> for Failure {
 impl From<DeviceError> for Failure {
     fn from(error: DeviceError) -> Self {
         match error {
-            DeviceError::Refused(problem) => match onnx_runtime_hint(&problem) {
+            DeviceError::Refused(problem) => match onnx_runtime_hint(&problem).or_else(|| memory_hint(&problem)) {
                 Some(hint) => Self::usage(problem).hint(hint),
                 None => Self::usage(problem),
             },

@@ -42,7 +42,15 @@ fn energy_is_near_the_truth_and_says_how_it_was_got() {
         let graph = Runtime::TorchEager.subnet(&space.graph, arch).unwrap();
         let ratio = anchor["energy"]["energy_mj"].as_f64().unwrap() / (network_truth_microjoules(&graph) / 1e3);
         assert!((ratio - 1.0).abs() < 0.02, "{ratio}");
+        // Millijoules in milliseconds are watts.
+        let sessions = anchor["sessions_ns"].as_array().unwrap();
+        let ms = sessions.iter().map(|ns| ns.as_f64().unwrap()).sum::<f64>() / sessions.len() as f64 / 1e6;
+        let watts = anchor["energy"]["energy_mj"].as_f64().unwrap() / ms;
+        let ratio = anchor["power_w"].as_f64().unwrap() / watts;
+        assert!((ratio - 1.0).abs() < 0.05, "{ratio}");
     }
+    let shown = folder.ok("lut show quiet.parquet");
+    assert!(shown.contains(" W while they run"), "{shown}");
     let mut compared = 0;
     for row in lut["rows"].as_array().unwrap() {
         let energy = &row["energy"];

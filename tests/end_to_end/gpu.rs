@@ -47,6 +47,15 @@ fn one_lut_is_asked_for_each_latency() {
     assert!(all[2]["mape"].as_f64().unwrap() < 0.03 && all[2]["rows"] != all[0]["rows"], "{all}");
     assert_eq!(folder.ok(&format!("{line} --all-timings")).matches("MAPE").count(), 3);
     folder.fails(&format!("{line} --all-timings --timing wall"), 2, "--timing");
+    // The least latency of a network, of each kind.
+    for command in ["rank", "pareto"] {
+        let least = |timing: &str| {
+            let lines = folder.ok(&format!("{command} {SPACE} --lut gpu.parquet --json{timing}"));
+            lines.lines().map(|line| json(line)["latency_ms"].as_f64().unwrap()).fold(f64::INFINITY, f64::min)
+        };
+        let (queue, graph, wall) = (least(" --timing queue"), least(" --timing graph"), least(" --timing wall"));
+        assert!(graph < queue && queue < wall && least("") == queue, "{command}: {graph} {queue} {wall}");
+    }
     let shown = folder.ok("lut show gpu.parquet");
     for part in ["subtracted", "graph", "wall"] {
         assert!(shown.contains(part), "no `{part}` in {shown}");
@@ -80,6 +89,7 @@ fn latencies_of_gpus_are_refused_elsewhere() {
     );
     let validate = format!("validate {SPACE} --lut quiet.parquet --device synthetic:quiet");
     folder.fails(&format!("{validate} --timing graph"), 6, "`graph`");
+    folder.fails(&format!("rank {SPACE} --lut quiet.parquet --timing graph"), 6, "`graph`");
     folder.fails(&format!("{validate} --all-timings"), 2, "one latency only");
 }
 

@@ -28,7 +28,7 @@ fn the_summary_says_how_well_networks_and_layers_are_known() {
     assert!(said.contains("; estimates ± ") && said.contains(" in the median, 0 of "), "{said}");
     let shown = folder.ok("lut show a.parquet");
     assert!(shown.contains("sum of layers") && shown.contains("timed run") && shown.contains("plain run"), "{shown}");
-    assert!(shown.contains("estimates ± ") && shown.contains("sums of layers measured to ± "), "{shown}");
+    assert!(shown.contains("estimates ± ") && shown.contains("sums of layers ± "), "{shown}");
     assert!(!shown.contains("one session"), "{shown}");
     let alone = folder.ok("measure --device synthetic:quiet --space small.toml -o one.parquet --sessions 1");
     assert!(alone.contains("; one session: without the differences between processes"), "{alone}");
@@ -79,7 +79,7 @@ fn a_model_under_another_name_is_the_same_and_its_time_is_shown() {
     let merged = estimate("net.onnx", "merged.parquet")["measured_ms"].as_f64().unwrap();
     assert!((merged / measured - 1.0).abs() < 1e-9, "{merged} {measured}");
     let shown = folder.ok("lut show merged.parquet");
-    assert_eq!(shown.matches("before merging: sums of layers measured to ± ").count(), 2, "{shown}");
+    assert_eq!(shown.matches("before merging: sums of layers ± ").count(), 2, "{shown}");
     // A LUT is not merged with itself under another name.
     std::fs::copy(folder.path("space.parquet"), folder.path("again.parquet")).unwrap();
     folder.fails("lut merge space.parquet again.parquet -o twice.parquet", 2, "space.parquet and again.parquet");

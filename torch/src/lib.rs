@@ -4,6 +4,7 @@ pub mod cuda;
 mod kernel;
 mod memory;
 mod network;
+mod panics;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;

@@ -8,6 +8,7 @@ use nasprof_profiler::protocol::{Layout, Precision};
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::kernel::{Kernel, random_weights};
+use super::panics::caught;
 
 /// Where a network runs, its data type and its memory layout.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -67,6 +68,10 @@ impl Network {
     /// Builds a network with random weights. Their variance keeps activations near one (He et al. 2015), because vanishing
     /// activations would become denormal numbers, which are slow.
     pub(crate) fn build(graph: &Graph, seed: u64, place: Place) -> Result<Self, String> {
+        caught(|| Self::built(graph, seed, place))?
+    }
+
+    fn built(graph: &Graph, seed: u64, place: Place) -> Result<Self, String> {
         tch::manual_seed(seed as i64);
         let nodes = graph.nodes();
         let mut last_use: Vec<usize> = (0..nodes.len()).collect();
@@ -85,10 +90,11 @@ impl Network {
             let dims: Vec<i64> = node.shape.0.iter().map(|&d| d as i64).collect();
             let fail = |e: TchError| format!("layer `{}` ({}): {}", node.name, node.op.name(), first_line(&e));
             match &node.op {
-                // Data and constants are never freed.
+                // Data and constants are never freed. Random numbers are the processor's, as for weights: those of a GPU are refused
+                // after a capture that failed.
                 Op::Input { .. } => {
                     slots[i] = Some(
-                        Tensor::f_randn(dims, (Kind::Float, place.device)).and_then(|x| place.of(&x)).map_err(fail)?,
+                        Tensor::f_randn(dims, (Kind::Float, Device::Cpu)).and_then(|x| place.of(&x)).map_err(fail)?,
                     );
                 }
                 Op::Zeros { .. } => {
@@ -147,7 +153,15 @@ impl Network {
 
     /// One run that calls `after_layer` after every layer.
     pub(crate) fn run_with(&mut self, after_layer: &mut dyn FnMut() -> Result<(), String>) -> Result<(), String> {
-        for step in &self.steps {
+        let mut at = 0;
+        caught(|| self.run_steps(&mut at, after_layer))
+            .unwrap_or_else(|problem| Err(format!("layer `{}`: {problem}", self.steps[at].name)))
+    }
+
+    /// As [`Self::run_with`]; `at` is the running layer's place.
+    fn run_steps(&mut self, at: &mut usize, after_layer: &mut dyn FnMut() -> Result<(), String>) -> Result<(), String> {
+        for (place, step) in self.steps.iter().enumerate() {
+            *at = place;
             let operand = |i: usize| {
                 let slot = step.operands.get(i).and_then(|&slot| self.slots[slot].as_ref());
                 slot.ok_or_else(|| TchError::Shape("an operand was freed too early".to_owned()))
@@ -167,7 +181,7 @@ impl Network {
 }
 
 /// The first line of libtorch's message; a C++ stack trace follows it.
-fn first_line(error: &TchError) -> String {
+pub(crate) fn first_line(error: &TchError) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 

@@ -22,12 +22,12 @@ impl GpuEnergy {
     /// The meter of a GPU.
     ///
     /// # Errors
-    /// If the GPU has no energy counter (older than Volta), or is divided (MIG): the counter covers all slices.
+    /// If the driver shows no energy counter (GPUs older than Volta have none), or is divided (MIG): the counter covers all slices.
     pub fn of(gpu: Rc<dyn Gpu>) -> Result<Self, String> {
         if gpu.is_divided() {
             return Err("this GPU is divided (MIG), and its energy meter counts all slices".to_owned());
         }
-        let begun = gpu.energy_millijoules().ok_or("this GPU has no energy meter")?;
+        let begun = gpu.energy_millijoules().ok_or("the driver shows no energy meter of this GPU")?;
         Ok(Self { gpu, begun })
     }
 }

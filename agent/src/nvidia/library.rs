@@ -11,30 +11,38 @@ use nvml_wrapper::error::NvmlError;
 use super::visible::Listed;
 use super::{Gpu, GpuProcess};
 
-/// One GPU, by its number.
+/// One GPU, by its number, and the UUID of its slice (MIG) that this process uses.
 pub(super) struct DriverGpu {
     nvml: Rc<Nvml>,
     index: u32,
+    slice: Option<String>,
 }
 
 impl DriverGpu {
     pub(super) fn open(index: u32) -> Result<Self, String> {
         let missing = |e: NvmlError| {
-            format!("the NVIDIA driver's library libnvidia-ml.so.1 cannot be used ({e}); is the driver installed?")
+            format!(
+                "the NVIDIA driver's library libnvidia-ml.so.1 cannot be used ({e}); is the driver installed? A container \
+                 needs NVIDIA_DRIVER_CAPABILITIES=compute,utility"
+            )
         };
         let nvml = Nvml::init().map_err(missing)?;
         let count = nvml.device_count().map_err(|e| e.to_string())?;
         if index >= count {
             return Err(format!("no GPU {index}: the driver has {count}"));
         }
-        Ok(Self { nvml: Rc::new(nvml), index })
+        Ok(Self { nvml: Rc::new(nvml), index, slice: None })
+    }
+
+    pub(super) fn with_slice(self, slice: Option<String>) -> Self {
+        Self { slice, ..self }
     }
 
     /// All GPUs of the machine.
     pub(super) fn all() -> Result<Vec<Self>, String> {
         let Self { nvml, .. } = Self::open(0)?;
         let count = nvml.device_count().map_err(|e| e.to_string())?;
-        Ok((0..count).map(|index| Self { nvml: Rc::clone(&nvml), index }).collect())
+        Ok((0..count).map(|index| Self { nvml: Rc::clone(&nvml), index, slice: None }).collect())
     }
 
     pub(super) fn listed(&self) -> Listed {
@@ -55,6 +63,18 @@ impl DriverGpu {
     ) -> Result<T, NvmlError> {
         read(&mut self.nvml.device_by_index(self.index)?)
     }
+
+    /// Reads what a divided GPU has for each slice; the values of the GPU itself would be those of all slices.
+    fn get_own<T>(
+        &self,
+        read: impl for<'n> FnOnce(&mut nvml_wrapper::Device<'n>) -> Result<T, NvmlError>,
+    ) -> Result<T, NvmlError> {
+        match &self.slice {
+            _ if !self.is_divided() => self.get(read),
+            Some(uuid) => read(&mut self.nvml.device_by_uuid(uuid.as_str())?),
+            None => Err(NvmlError::NotSupported),
+        }
+    }
 }
 
 impl Gpu for DriverGpu {
@@ -63,7 +83,7 @@ impl Gpu for DriverGpu {
         BTreeMap::from([
             ("gpu".to_owned(), shown(self.get(|d| d.name()))),
             ("gpu_driver".to_owned(), shown(self.nvml.sys_driver_version())),
-            ("gpu_memory".to_owned(), shown(self.get(|d| d.memory_info()).map(|m| m.total.to_string()))),
+            ("gpu_memory".to_owned(), shown(self.get_own(|d| d.memory_info()).map(|m| m.total.to_string()))),
             ("gpu_divided".to_owned(), if self.is_divided() { "MIG" } else { "no" }.to_owned()),
             ("gpu_power_limit".to_owned(), shown(self.get(|d| d.enforced_power_limit()).map(|mw| format!("{mw} mW")))),
         ])
@@ -94,12 +114,12 @@ impl Gpu for DriverGpu {
             UsedGpuMemory::Used(bytes) => Some(*bytes),
             UsedGpuMemory::Unavailable => None,
         };
-        let all = self.get(|d| d.running_compute_processes()).ok()?;
+        let all = self.get_own(|d| d.running_compute_processes()).ok()?;
         Some(all.iter().map(|p| GpuProcess { pid: p.pid, bytes: bytes(&p.used_gpu_memory) }).collect())
     }
 
     fn busy_percent(&self) -> Option<f64> {
-        self.get(|d| d.utilization_rates()).ok().map(|rates| f64::from(rates.gpu))
+        self.get(|d| d.utilization_rates()).ok().filter(|_| !self.is_divided()).map(|rates| f64::from(rates.gpu))
     }
 
     fn is_divided(&self) -> bool {

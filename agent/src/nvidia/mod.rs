@@ -7,6 +7,7 @@ mod clocks;
 mod energy;
 #[cfg(test)]
 mod fake;
+mod hidden;
 mod library;
 mod processes;
 mod visible;
@@ -18,6 +19,7 @@ use nasprof_profiler::protocol::{Conditions, Probe, ThrottleReason};
 
 pub use clocks::GpuClocks;
 pub use energy::GpuEnergy;
+pub use hidden::HiddenGpu;
 pub use processes::foreign;
 
 /// The driver's reasons for a clock below the requested one, with their bits (NVML, `nvmlClocksEventReasons`). Idle (0x1),
@@ -50,11 +52,11 @@ pub trait Gpu {
     fn temperature(&self) -> Option<f64>;
     /// Temperature in Celsius at which the driver slows the GPU down.
     fn slowdown_temperature(&self) -> Option<f64>;
-    /// Processes that compute on it, including this one.
+    /// Processes that compute on it, including this one; of a divided GPU, those on this process's slice.
     fn processes(&self) -> Option<Vec<GpuProcess>>;
-    /// Percent of the recent past in which a kernel ran.
+    /// Percent of the recent past in which a kernel ran; a divided GPU does not report it.
     fn busy_percent(&self) -> Option<f64>;
-    /// Whether it is divided into slices (MIG). Its counters then cover all slices together.
+    /// Whether it is divided into slices (MIG). Its energy counter then covers all slices together.
     fn is_divided(&self) -> bool;
     /// Energy in millijoules since the driver was loaded.
     fn energy_millijoules(&self) -> Option<u64>;
@@ -90,14 +92,16 @@ pub fn open(index: u32) -> Result<Rc<dyn Gpu>, String> {
     library::DriverGpu::open(index).map(|gpu| Rc::new(gpu) as _)
 }
 
-/// A GPU by its bus address in CUDA's format.
+/// A GPU by its bus address in CUDA's format. `uuid` is CUDA's for the part that this process uses: of a divided GPU, that
+/// of the slice, as `MIG-…`.
 ///
 /// # Errors
-/// If there is no driver, or no GPU at this address.
-pub fn at(place: &str) -> Result<Rc<dyn Gpu>, String> {
+/// If the driver's library cannot be used, or shows no GPU at this address.
+pub fn at(place: &str, uuid: Option<String>) -> Result<Rc<dyn Gpu>, String> {
     let here = |gpu: &library::DriverGpu| gpu.bus_id().is_some_and(|bus_id| same_place(&bus_id, place));
     let gpu = library::DriverGpu::all()?.into_iter().find(here);
-    gpu.map(|gpu| Rc::new(gpu) as _).ok_or_else(|| format!("the driver shows no GPU at {place}, where CUDA has one"))
+    gpu.map(|gpu| Rc::new(gpu.with_slice(uuid)) as _)
+        .ok_or_else(|| format!("the driver shows no GPU at {place}, where CUDA has one"))
 }
 
 /// The GPU with this CUDA number in this process; `CUDA_VISIBLE_DEVICES` may select and reorder GPUs.
@@ -122,8 +126,8 @@ pub fn same_place(a: &str, b: &str) -> bool {
     parts(a).is_some() && parts(a) == parts(b)
 }
 
-/// The GPU's state with three values, for the gate; `own` is this process. The memory of this process is recorded but never
-/// judged.
+/// The GPU's state with three values, for the gate; `own` is this process, which computes on the GPU. The memory of this
+/// process is recorded but never judged.
 #[must_use]
 pub fn probes(gpu: &dyn Gpu, own: u32) -> BTreeMap<String, Probe> {
     let limit = |value: Option<f64>, max: f64| match value {
@@ -135,7 +139,7 @@ pub fn probes(gpu: &dyn Gpu, own: u32) -> BTreeMap<String, Probe> {
     let throttled = gpu.clock_reasons().map(|bits| reasons(bits).count() as f64);
     let clock = gpu.clock_mhz().map(f64::from);
     let processes = gpu.processes();
-    let foreign = processes.as_ref().map(|all| all.iter().filter(|p| p.pid != own).count() as f64);
+    let foreign = processes.as_ref().and_then(|all| processes::others(all, own)).map(|others| others as f64);
     let memory = processes.as_ref().and_then(|all| all.iter().find(|p| p.pid == own)?.bytes);
     BTreeMap::from([
         ("gpu_temperature_celsius".to_owned(), limit(gpu.temperature(), hottest)),
@@ -177,6 +181,22 @@ mod tests {
             "gpu_foreign_processes",
             2.0,
         );
+    }
+
+    /// In a container the driver lists this process under its number outside.
+    #[test]
+    fn our_process_under_another_number_is_not_foreign() {
+        let foreign = |pids: &[u32]| {
+            let processes = Some(pids.iter().map(|&pid| process(pid)).collect());
+            probes(&FakeGpu { processes, ..FakeGpu::default() }, OWN)["gpu_foreign_processes"].clone()
+        };
+        // One process may be ours, or ours may be hidden.
+        assert_eq!(foreign(&[4711]), Probe::NotObservable);
+        assert_eq!(foreign(&[]), Probe::NotObservable);
+        assert_eq!(foreign(&[4711, 4712]), Probe::Bad(1.0));
+        // Controls: with our number in the list all others are foreign.
+        assert_eq!(foreign(&[4711, OWN]), Probe::Bad(1.0));
+        assert_eq!(foreign(&[OWN]), Probe::Ok(0.0));
     }
 
     fn process(pid: u32) -> GpuProcess {

@@ -5,19 +5,31 @@ use std::path::Path;
 
 use nasprof_profiler::protocol::BusyProcess;
 
-use super::Gpu;
+use super::{Gpu, GpuProcess};
 
-/// The other processes that compute on the GPU, by name if this process can see it. The driver reports only how busy the GPU
-/// is in total, so every process gets that percentage. `own` is this process; `root` contains `/proc`.
+/// Number of processes beside this one that certainly compute on the GPU. In a container the driver may list process numbers of
+/// another namespace, or not list this process, although it computes. One of the listed processes may then be this one, so
+/// a single one says nothing.
+pub(super) fn others(listed: &[GpuProcess], own: u32) -> Option<usize> {
+    let others = listed.iter().filter(|process| process.pid != own).count();
+    if others < listed.len() { Some(others) } else { others.checked_sub(1).filter(|certain| *certain > 0) }
+}
+
+/// The other processes that compute on the GPU, by name if the driver lists numbers of this namespace. The driver reports
+/// only how busy the GPU is in total, so every process gets that percentage. `own` is this process; `root` contains
+/// `/proc`.
 #[must_use]
 pub fn foreign(gpu: &dyn Gpu, own: u32, root: &Path) -> Vec<BusyProcess> {
     let processes = gpu.processes().unwrap_or_default();
-    // In a container the driver may list process numbers of another namespace, or not list this process. The same number
-    // then belongs to another process.
-    let are_ours = processes.iter().any(|process| process.pid == own);
     let percent = gpu.busy_percent().unwrap_or(0.0).clamp(0.0, 100.0);
+    if processes.iter().all(|process| process.pid != own) {
+        // Numbers of another namespace belong to other processes here, and one of them is ours.
+        let count = others(&processes, own).unwrap_or(0);
+        let name = format!("{count} outside the container (GPU)");
+        return if count > 0 { vec![BusyProcess { name, percent }] } else { Vec::new() };
+    }
     let name = |pid: u32| {
-        let name = fs::read_to_string(root.join(format!("proc/{pid}/comm"))).ok().filter(|_| are_ours);
+        let name = fs::read_to_string(root.join(format!("proc/{pid}/comm"))).ok();
         match name.as_deref().map(str::trim) {
             Some(name) if !name.is_empty() => format!("{name} ({pid}, GPU)"),
             _ => format!("process {pid} (GPU)"),
@@ -31,7 +43,6 @@ pub fn foreign(gpu: &dyn Gpu, own: u32, root: &Path) -> Vec<BusyProcess> {
 mod tests {
     use nasprof_testkit::machine::tree;
 
-    use super::super::GpuProcess;
     use super::super::fake::{FakeGpu, OWN};
     use super::*;
 
@@ -47,7 +58,8 @@ mod tests {
         assert_eq!(seen(&[OWN, 8]), [("process 8 (GPU)".to_owned(), 63.0)]);
         assert_eq!(seen(&[OWN]), []);
         // Numbers of another name space are not looked up in ours.
-        assert_eq!(seen(&[7]), [("process 7 (GPU)".to_owned(), 63.0)]);
+        assert_eq!(seen(&[7, 9]), [("1 outside the container (GPU)".to_owned(), 63.0)]);
+        assert_eq!(seen(&[7]), []);
         let gpu = FakeGpu { processes: None, ..FakeGpu::default() };
         assert_eq!(foreign(&gpu, OWN, &root), []);
     }

@@ -8,8 +8,8 @@ use nasprof_profiler::protocol::Timing;
 
 use crate::size_effect::STEEPEST;
 use crate::{
-    Anchor, Calibration, Energy, Lut, MAX_COUNT, MAX_FACTOR, MAX_MJ, MAX_NS, NetworkTime, Queued, Reconciliation, Row,
-    SessionFacts, Slope, Times,
+    Anchor, Calibration, Energy, Lut, MAX_COUNT, MAX_FACTOR, MAX_MJ, MAX_NS, MAX_W, NetworkTime, Queued,
+    Reconciliation, Row, SessionFacts, Slope, Times,
 };
 
 /// Maximum logarithm of a static cost: that of a 64-bit number is 44.
@@ -146,6 +146,7 @@ fn of_anchor(anchor: &Anchor) -> Result<(), String> {
     anchor.sessions_ns.iter().try_for_each(|&ns| positive("sessions_ns", ns, MAX_NS))?;
     anchor.level_sessions_ns.iter().try_for_each(|&ns| positive("level_sessions_ns", ns, MAX_NS))?;
     anchor.energy.as_ref().map_or(Ok(()), of_energy)?;
+    anchor.power_w.map_or(Ok(()), |watts| positive("power_w", watts, MAX_W))?;
     anchor.layers_energy_mj.map_or(Ok(()), |mj| positive("layers_energy_mj", mj, MAX_MJ))
 }
 

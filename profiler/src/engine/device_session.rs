@@ -103,7 +103,7 @@ impl DeviceSession<'_, '_> {
             self.connect()?;
             let device = self.device.as_mut().ok_or_else(|| DeviceError::Lost("no device".to_owned()))?;
             for workload in &self.plan.workloads[..self.loaded] {
-                device.load(workload.id, &workload.network)?;
+                device.load(workload.id, &workload.network).map_err(|e| e.of(&workload.describe()))?;
             }
             let mut elapsed = 0;
             while elapsed < WARM_UP_MIN_NS {

@@ -134,7 +134,10 @@ impl Session<'_, '_, '_> {
     fn load(&mut self) -> Result<(), EngineError> {
         for (i, workload) in self.plan.workloads.iter().enumerate() {
             self.report(Progress::Loading(i, self.plan.workloads.len()));
-            let event = self.observe(|device| device.load(workload.id, &workload.network).map(Event::Loaded))?;
+            let event = self.observe(|device| {
+                let loaded = device.load(workload.id, &workload.network).map_err(|e| e.of(&workload.describe()))?;
+                Ok(Event::Loaded(loaded))
+            })?;
             match event {
                 Event::Loaded(Loaded { workload: loaded, .. }) if loaded == workload.id => {
                     self.device_session.loaded = i + 1
@@ -226,7 +229,7 @@ impl Session<'_, '_, '_> {
                 let (mode, overhead) = (self.plan.mode, self.device_session.timer_overhead_ns());
                 let most = if self.device_session.has_queue() { QUEUED_RUNS } else { u32::MAX };
                 let event = self.observe(|device| {
-                    let visit = device.visit(&request)?;
+                    let visit = device.visit(&request).map_err(|e| e.of(&workload.describe()))?;
                     let runs = match judge(mode, &visit, repeat, overhead) {
                         Sizing::Runs(runs) => runs.min(most),
                         Sizing::Grow(_) => 0,

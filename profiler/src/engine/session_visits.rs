@@ -136,7 +136,10 @@ impl Session<'_, '_, '_> {
             timings: self.device_session.timings(),
         };
         let round = self.round;
-        let event = self.observe(|device| Ok(Event::Visit { round, visit: device.visit(&request)? }))?;
+        let event = self.observe(|device| {
+            let visit = device.visit(&request).map_err(|e| e.of(&workload.describe()))?;
+            Ok(Event::Visit { round, visit })
+        })?;
         match event {
             Event::Visit { visit, .. } if visit.sequence == request.sequence => Ok(visit),
             _ => Err(EngineError::Replay(format!("expected visit {}", request.sequence))),

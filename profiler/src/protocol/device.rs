@@ -27,6 +27,17 @@ pub enum DeviceError {
     Protocol(#[from] ProtocolError),
 }
 
+impl DeviceError {
+    /// Names what the device refused to do.
+    #[must_use]
+    pub(crate) fn of(self, what: &str) -> Self {
+        match self {
+            Self::Refused(problem) => Self::Refused(format!("{what}: {problem}")),
+            other => other,
+        }
+    }
+}
+
 /// An agent's reply that breaks the protocol. Nothing of the reply is recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("agent {agent} broke the protocol: {problem}")]

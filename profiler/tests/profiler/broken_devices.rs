@@ -42,6 +42,7 @@ enum Fault {
     OtherSequence,
     OtherUnit,
     OtherUnitLoaded,
+    TooLittleMemory,
 }
 
 struct Broken(SyntheticDevice, Fault);
@@ -52,6 +53,9 @@ impl Device for Broken {
     }
 
     fn load(&mut self, workload: u32, graph: &Graph) -> Result<Loaded, DeviceError> {
+        if workload == 2 && matches!(self.1, Fault::TooLittleMemory) {
+            return Err(DeviceError::Refused("out of memory".to_owned()));
+        }
         let mut loaded = self.0.load(workload, graph)?;
         loaded.workload += u32::from(matches!(self.1, Fault::OtherUnitLoaded));
         Ok(loaded)
@@ -147,6 +151,13 @@ fn layers_that_take_no_time_are_never_called_converged() {
             }
         }
     }
+}
+
+/// The user has to know which network needs less memory.
+#[test]
+fn a_network_that_does_not_load_is_named() {
+    let error = measured_broken(Mode::InContext, Fault::TooLittleMemory).unwrap_err().to_string();
+    assert!(error.contains("network 2 (") && error.ends_with(" layers): out of memory"), "{error}");
 }
 
 #[test]

@@ -34,7 +34,7 @@ extern std::recursive_mutex lock;
 using Lock = std::lock_guard<std::recursive_mutex>;
 
 // The environment's number for what this machine is to be: PRETENDED_GPUS (1), PRETENDED_BYTES (80 GiB of memory), PRETENDED_FALLS_AFTER
-// so many launches off the bus (never).
+// so many launches off the bus (never), PRETENDED_BREAKS_CAPTURE, the number of the capture that fails (none, counted from 1).
 double setting(const char* name, double otherwise);
 double now();
 // Waits until a time of the clock has come.

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use nasprof_base::text::{count, ms, percent, rough};
-use nasprof_lut::{Flag, Lut, Part, Reconciliation, Row, Times, TimingCalibration};
+use nasprof_lut::{Anchor, Flag, Lut, Part, Reconciliation, Row, Times, TimingCalibration};
 use nasprof_profiler::engine::{Levelling, ROW_WIDTH};
 use nasprof_reports::mode_name;
 
-use super::super::measure::measured;
+use super::super::measure::{ONE_SESSION, measured};
 use super::super::print;
 use super::super::table::{Tone, bar, fit, fit_ends, paint, spare};
 use crate::cli::SortColumn;
@@ -68,7 +68,10 @@ fn context(lut: &Lut) -> Result<(), Failure> {
         }
     }
     if let Some(precision) = &lut.context.precision {
-        print(measured(precision, lut.context.sessions.len()))?;
+        print(measured(precision))?;
+    }
+    if lut.context.sessions.len() == 1 {
+        print(ONE_SESSION)?;
     }
     for (number, part) in (1..).zip(&lut.context.parts) {
         of_part(number, part).into_iter().try_for_each(print)?;
@@ -105,8 +108,7 @@ fn context(lut: &Lut) -> Result<(), Failure> {
 fn of_part(number: usize, part: &Part) -> Vec<String> {
     let Part { header, sessions, reconciliation, precision, .. } = part;
     let about = format!("part {number}: {} on {}, {}", header.space, header.device, count(sessions.len(), "session"));
-    let [sums, widths] =
-        [reconciliation.as_ref().map(sums), precision.as_ref().map(|precision| measured(precision, sessions.len()))];
+    let [sums, widths] = [reconciliation.as_ref().map(sums), precision.as_ref().map(measured)];
     if sums.is_none() && widths.is_none() {
         return vec![about, "  it does not say how its layers add up to networks".to_owned()];
     }
@@ -166,7 +168,15 @@ fn energy(lut: &Lut) -> Result<(), Failure> {
             format!("{}; networks with layers from two meters have no estimate", each.join(", "))
         }
     };
-    print(format!("energy of {layers} of {of} layers and {networks}: {from}"))
+    print(format!("energy of {layers} of {of} layers and {networks}: {from}"))?;
+    let range = |of: fn(&Anchor) -> Option<f64>| {
+        let known = || lut.context.anchors.iter().filter_map(of);
+        Some((known().reduce(f64::min)?, known().reduce(f64::max)?))
+    };
+    let Some((low, high)) = range(|anchor| Some(anchor.energy.as_ref()?.energy_mj)) else { return Ok(()) };
+    let power = range(|anchor| anchor.power_w);
+    let power = power.map_or_else(String::new, |(low, high)| format!(", at {low:.1} to {high:.1} W while they run"));
+    print(format!("whole networks: {low:.4} to {high:.4} mJ a call{power}"))
 }
 
 fn layers(lut: &Lut, count: usize, by: SortColumn) -> Result<(), Failure> {

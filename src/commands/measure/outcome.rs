@@ -57,25 +57,24 @@ pub(super) fn in_words(path: &Path, lut: &Lut) -> String {
 /// The error of estimates, and how precisely networks and layers were measured; `None` if no networks were sampled. More
 /// rounds improve only the measurement; an estimate can still be wrong because a network is not the sum of its layers.
 fn known(lut: &Lut) -> Option<String> {
-    let measured = measured(&lut.context.precision?, lut.context.sessions.len());
+    let measured = measured(&lut.context.precision?);
     let estimates = match &lut.context.calibration {
         Some(calibration) => format!("estimates ± {}", rough(calibration.shape_half_width)),
         None => "estimates are not calibrated".to_owned(),
     };
-    Some(format!("{estimates}; {measured}"))
+    let alone = if lut.context.sessions.len() == 1 { format!("; {ONE_SESSION}") } else { String::new() };
+    Some(format!("{estimates}; measured: {measured}{alone}"))
 }
 
-/// How precisely networks and layers were measured in a number of sessions, as text.
-pub(in super::super) fn measured(precision: &Precision, sessions: usize) -> String {
+/// How precisely networks and layers were measured, as text.
+pub(in super::super) fn measured(precision: &Precision) -> String {
     let width = |width: Option<f64>| width.map_or_else(|| "unknown".to_owned(), |width| format!("± {}", rough(width)));
     let (networks, rows) = (width(precision.networks), width(precision.rows));
-    let (weak, of) = (precision.weak, precision.of);
-    let alone = if sessions == 1 { ONE_SESSION } else { "" };
-    format!("sums of layers measured to {networks}, layers to {rows} in the median, {weak} of {of} weak{alone}")
+    format!("sums of layers {networks}, layers {rows} in the median, {} of {} weak", precision.weak, precision.of)
 }
 
 /// Layers differ between processes by more than rounds within one can show.
-const ONE_SESSION: &str = "; one session: without the differences between processes";
+pub(in super::super) const ONE_SESSION: &str = "one session: without the differences between processes";
 
 /// The same if no networks were sampled.
 fn wide(lut: &Lut) -> String {

@@ -6,6 +6,7 @@ use tch::{Kind, Tensor};
 
 use super::capture::Captured;
 use super::stream::GpuStream;
+use crate::network::first_line;
 
 /// Number of samples of each fixed kernel, and minimum time of one in nanoseconds.
 const CANARY_SAMPLES: usize = 7;
@@ -25,8 +26,8 @@ pub(super) struct Kernels {
 impl Kernels {
     pub(super) fn new(device: tch::Device, queue: &mut Queue<GpuStream>) -> Result<Self, String> {
         let options = (Kind::Float, device);
-        let matrix = Tensor::f_rand([CANARY_SIDE, CANARY_SIDE], options).map_err(|e| e.to_string())?;
-        let buffer = Tensor::f_zeros([CANARY_ELEMENTS], options).map_err(|e| e.to_string())?;
+        let matrix = Tensor::f_rand([CANARY_SIDE, CANARY_SIDE], options).map_err(|e| first_line(&e))?;
+        let buffer = Tensor::f_zeros([CANARY_ELEMENTS], options).map_err(|e| first_line(&e))?;
         let mut kernels = Self { matrix, buffer, calls: [1, 1], fills: [Fill::default(); 2] };
         for which in 0..2 {
             // The first run includes one-time preparation.
@@ -45,9 +46,9 @@ impl Kernels {
             |marks| {
                 for _ in 0..calls[which] {
                     if which == 0 {
-                        drop(matrix.f_mm(matrix).map_err(|e| e.to_string())?);
+                        drop(matrix.f_mm(matrix).map_err(|e| first_line(&e))?);
                     } else {
-                        let _ = buffer.f_add_scalar_(1.0).map_err(|e| e.to_string())?;
+                        let _ = buffer.f_add_scalar_(1.0).map_err(|e| first_line(&e))?;
                     }
                 }
                 marks.mark()
@@ -58,7 +59,7 @@ impl Kernels {
 
     /// Captures a small run as a graph, to check whether capturing works on this GPU.
     pub(super) fn capture(&self) -> Result<Captured, String> {
-        Captured::of(|| self.matrix.f_mm(&self.matrix).map(drop).map_err(|e| e.to_string()))
+        Captured::of(|| self.matrix.f_mm(&self.matrix).map(drop).map_err(|e| first_line(&e)))
     }
 
     pub(super) fn run(&mut self, queue: &mut Queue<GpuStream>) -> Result<Canary, String> {

@@ -84,20 +84,16 @@ extern "C" int nasprof_cuda_own_stream(int device, void** stream, char* error, s
   });
 }
 
-// From here on the thread's work is recorded and not run.
+// From here on the thread's work is recorded and not run. After a failure the object is kept: libtorch's allocator may go on to ask
+// it which work is recorded.
 extern "C" int nasprof_cuda_capture_begin(void** graph, char* error, size_t length) {
   return caught(error, length, [&]() -> const char* {
     auto call = functions();
     if (call == nullptr) return MISSING;
     auto own = std::make_unique<Graph>();
     call->construct(own->object, false);
-    try {
-      call->begin(own->object, Pool(0, 0), THREAD_LOCAL_MODE);
-    } catch (...) {
-      call->destroy(own->object);
-      throw;
-    }
     *graph = own.release();
+    call->begin(static_cast<Graph*>(*graph)->object, Pool(0, 0), THREAD_LOCAL_MODE);
     return nullptr;
   });
 }

@@ -1,8 +1,12 @@
 //! libtorch's stream on a GPU, and runs that are captured as CUDA graphs.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
+use std::sync::OnceLock;
 
 const WORDS: usize = 1024;
+
+/// Why this process captures nothing more. A failed capture may leave libtorch's allocator believing that it goes on.
+static BROKEN: OnceLock<String> = OnceLock::new();
 
 #[expect(unsafe_code, reason = "functions of our own capture.cpp; they catch what libtorch throws")]
 unsafe extern "C" {
@@ -55,17 +59,24 @@ impl Captured {
     /// preparation now.
     ///
     /// # Errors
-    /// That of `run`, or libtorch's message: some operations cannot be captured.
+    /// That of `run`, or libtorch's message: some operations cannot be captured. After libtorch's, all captures of this
+    /// process are refused with the same reason.
     pub(super) fn of(run: impl FnOnce() -> Result<(), String>) -> Result<Self, String> {
+        if let Some(problem) = BROKEN.get() {
+            return Err(format!("an earlier capture failed: {problem}"));
+        }
+        let broken = |problem: String| BROKEN.get_or_init(|| problem).clone();
         let mut graph = std::ptr::null_mut();
         #[expect(unsafe_code, reason = "the pointer is to a local that lives through the call")]
-        call(|words, length| unsafe { nasprof_cuda_capture_begin(&mut graph, words, length) })?;
-        let captured = Self(graph);
+        call(|words, length| unsafe { nasprof_cuda_capture_begin(&mut graph, words, length) }).map_err(broken)?;
         let ran = run();
         // The capture is ended even after an error, because a capturing stream runs nothing.
         #[expect(unsafe_code, reason = "the graph was begun and is ended once")]
-        let ended = call(|words, length| unsafe { nasprof_cuda_capture_end(captured.0, words, length) });
-        ran.and(ended).map(|()| captured)
+        let ended = call(|words, length| unsafe { nasprof_cuda_capture_end(graph, words, length) });
+        // The error of `run` says more. The graph of a failed capture is never freed, because the allocator may still ask it.
+        ended.map_err(|problem| broken(ran.clone().err().unwrap_or(problem)))?;
+        let captured = Self(graph);
+        ran.map(|()| captured)
     }
 
     /// Queues the run.
@@ -98,6 +109,7 @@ mod tests {
         for error in [StreamHandle::own(0).unwrap_err(), Captured::of(|| Ok(())).unwrap_err()] {
             assert!(!error.is_empty() && !error.contains('\n'), "{error}");
         }
-        assert!(Captured::of(|| Ok(())).unwrap_err().contains("CUDAGraph"));
+        let again = Captured::of(|| Ok(())).unwrap_err();
+        assert!(again.starts_with("an earlier capture failed: ") && again.contains("CUDAGraph"), "{again}");
     }
 }

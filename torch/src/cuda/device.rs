@@ -1,11 +1,12 @@
 //! The back end on a GPU.
 
 use std::collections::HashMap;
+use std::io::{self, Write};
 use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use nasprof_agent::nvidia::{self, Gpu, GpuEnergy};
+use nasprof_agent::nvidia::{self, Gpu, GpuEnergy, HiddenGpu};
 use nasprof_agent::{affinity, probes, timer};
 use nasprof_graph::Graph;
 use nasprof_profiler::backend::CudaTarget;
@@ -20,7 +21,8 @@ use super::canary::Kernels;
 use super::capture::{Captured, StreamHandle};
 use super::runtime::Runtime;
 use super::stream::{GpuNetwork, GpuStream};
-use super::{allocator, allow_tf32, libraries};
+use super::{allocator, allow_tf32, driver, libraries, loss};
+use crate::panics::caught;
 use crate::{Network, Place, VERSION};
 
 /// Before its first timed run, a network runs until consecutive runs agree, at most this long.
@@ -105,7 +107,9 @@ impl CudaDevice {
             runs.push(start.elapsed());
         }
         // If a network cannot be captured, all other latencies are still measured.
-        let captured = Captured::of(|| network.run_whole()).ok();
+        let captured = Captured::of(|| network.run_whole());
+        let captured =
+            captured.inspect_err(|problem| note(&format!("no CUDA graph of network {workload}: {problem}"))).ok();
         queue.wait()?;
         ready.networks.insert(workload, (GpuNetwork { network, captured }, Fills::default()));
         Ok(first_ns)
@@ -121,7 +125,11 @@ impl CudaDevice {
             return Err(format!("no GPU {index}: CUDA has {count}"));
         }
         // CUDA numbers GPUs by speed or by CUDA_VISIBLE_DEVICES, the driver by bus address.
-        let gpu = nvidia::at(&runtime.bus_id(index)?)?;
+        let gpu = nvidia::at(&runtime.bus_id(index)?, driver::slice(index)).unwrap_or_else(|problem| {
+            // Measuring needs CUDA alone; only what disturbs it is not observable.
+            note(&problem);
+            Rc::new(HiddenGpu { name: driver::name(index).unwrap_or_else(|| "not observable".to_owned()) })
+        });
         // The processor only queues work, which needs one thread.
         affinity::pin_process(&setup.cores)?;
         tch::set_num_interop_threads(1);
@@ -143,7 +151,10 @@ impl CudaDevice {
         let timings = match (&captured, setup.timing) {
             (Ok(()), _) => Timing::ALL.to_vec(),
             (Err(problem), Some(Timing::Graph)) => return Err(format!("CUDA graphs cannot be captured: {problem}")),
-            (Err(_), _) => vec![Timing::Queue, Timing::Wall],
+            (Err(problem), _) => {
+                note(&format!("CUDA graphs cannot be captured: {problem}"));
+                vec![Timing::Queue, Timing::Wall]
+            }
         };
         let mut facts = probes::machine_facts();
         facts.extend(gpu.facts());
@@ -155,7 +166,7 @@ impl CudaDevice {
             ("gpu_multiprocessors".to_owned(), runtime.multiprocessors(index)?.to_string()),
             ("arithmetic".to_owned(), arithmetic(setup.precision).to_owned()),
             ("timing".to_owned(), "CUDA events behind a full queue".to_owned()),
-            ("cuda_graphs".to_owned(), captured.map_or_else(|problem| problem, |()| "captured".to_owned())),
+            ("cuda_graphs".to_owned(), if captured.is_ok() { "captured" } else { "not captured" }.to_owned()),
             ("l2_cache".to_owned(), cache.to_owned()),
         ]);
         let probes = probes::Reader::default();
@@ -168,18 +179,13 @@ impl CudaDevice {
     /// The error of a failed request: an error of the request itself or, if the GPU no longer works for this process, a lost
     /// device.
     fn failed(&self, words: String) -> DeviceError {
-        failed(words, self.ready.as_ref().map_or(Ok(()), |ready| ready.runtime.works()))
+        loss::of_request(words, self.ready.as_ref().map_or(Ok(()), |ready| ready.runtime.works()))
     }
 }
 
-/// Some CUDA errors affect only one call, such as too little memory. After others, such as a GPU that fell off the bus,
-/// every call of the process fails, so no layer is to blame.
-fn failed(words: String, works: Result<(), String>) -> DeviceError {
-    match works {
-        Ok(()) => DeviceError::Refused(words),
-        Err(problem) if words.contains(&problem) => DeviceError::Lost(format!("the GPU no longer works: {words}")),
-        Err(problem) => DeviceError::Lost(format!("the GPU no longer works: {words}: {problem}")),
-    }
+/// Writes a line to stderr. An error is ignored, because the reader may be gone.
+fn note(line: &str) {
+    let _ = writeln!(io::stderr(), "note: {line}");
 }
 
 /// The arithmetic as a fact: PyTorch allows TensorFloat-32 in convolutions, but not in matrix products.
@@ -195,7 +201,10 @@ impl Device for CudaDevice {
         if self.ready.is_some() {
             return Err(DeviceError::Refused("configured twice".to_owned()));
         }
-        let (ready, fingerprint) = self.open(setup).map_err(DeviceError::Refused)?;
+        let opened = caught(|| self.open(setup))
+            .and_then(|opened| opened)
+            .map_err(|words| loss::of_setup(words, self.target.index, setup.session));
+        let (ready, fingerprint) = opened?;
         self.ready = Some(ready);
         Ok(fingerprint)
     }
@@ -214,7 +223,7 @@ impl Device for CudaDevice {
             .get_mut(&request.workload)
             .ok_or_else(|| DeviceError::Refused(format!("unit {} is not loaded", request.workload)))?;
         let _guard = tch::no_grad_guard();
-        let visited = visit(queue, network, fills, request, flush);
+        let visited = caught(|| visit(queue, network, fills, request, flush)).and_then(|visited| visited);
         let conditions = Some(nvidia::conditions(gpu.as_ref()));
         let Visited { layers, whole, queued } = visited.map_err(|words| self.failed(words))?;
         Ok(Visit { sequence: request.sequence, workload: request.workload, layers, whole, queued, conditions })
@@ -223,7 +232,7 @@ impl Device for CudaDevice {
     fn canary(&mut self) -> Result<Canary, DeviceError> {
         let _guard = tch::no_grad_guard();
         let Ready { canary, queue, .. } = self.ready()?;
-        let times = canary.run(queue);
+        let times = caught(|| canary.run(queue)).and_then(|times| times);
         times.map_err(|words| self.failed(words))
     }
 
@@ -292,15 +301,6 @@ fn is_warm(runs: &[Duration]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Too little memory is of one layer; a GPU that answers nothing any more is lost, and no layer is to blame.
-    #[test]
-    fn a_lost_gpu_is_told_from_a_layer_that_fails() {
-        let memory = "CUDA out of memory. Tried to allocate 2.00 GiB";
-        assert!(matches!(failed(memory.to_owned(), Ok(())), DeviceError::Refused(words) if words == memory));
-        let lost = failed("launch failed".to_owned(), Err("CUDA: device unavailable (error 46)".to_owned()));
-        assert!(matches!(&lost, DeviceError::Lost(words) if words.contains("launch failed") && words.contains("46")));
-    }
 
     #[test]
     fn runs_that_agree_are_warm() {

@@ -10,6 +10,8 @@ type Event = *mut c_void;
 
 const SUCCESS: c_int = 0;
 const NOT_READY: c_int = 600;
+/// The runtime's error code for too little memory, after which it works on.
+const TOO_LITTLE_MEMORY: c_int = 2;
 /// The runtime's error code for a driver that is too old or missing.
 const INSUFFICIENT_DRIVER: c_int = 35;
 /// `cudaDevAttrL2CacheSize`.
@@ -26,6 +28,7 @@ pub(super) struct Runtime {
     set_device: unsafe extern "C" fn(c_int) -> c_int,
     attribute: unsafe extern "C" fn(*mut c_int, c_int, c_int) -> c_int,
     version: unsafe extern "C" fn(*mut c_int) -> c_int,
+    driver_version: unsafe extern "C" fn(*mut c_int) -> c_int,
     bus_id: unsafe extern "C" fn(*mut c_char, c_int, c_int) -> c_int,
     synchronize: unsafe extern "C" fn() -> c_int,
     stream_synchronize: unsafe extern "C" fn(*mut c_void) -> c_int,
@@ -62,6 +65,7 @@ impl Runtime {
             set_device: symbol!(library, "cudaSetDevice"),
             attribute: symbol!(library, "cudaDeviceGetAttribute"),
             version: symbol!(library, "cudaRuntimeGetVersion"),
+            driver_version: symbol!(library, "cudaDriverGetVersion"),
             bus_id: symbol!(library, "cudaDeviceGetPCIBusId"),
             synchronize: symbol!(library, "cudaDeviceSynchronize"),
             stream_synchronize: symbol!(library, "cudaStreamSynchronize"),
@@ -131,9 +135,20 @@ impl Runtime {
         self.check(unsafe { (self.stream_synchronize)(stream.0) })
     }
 
+    /// Whether there is a driver, with or without a GPU.
+    pub(super) fn has_driver(&self) -> bool {
+        let mut version = 0;
+        // Zero is the documented answer without a driver.
+        unsafe { (self.driver_version)(&mut version) == SUCCESS && version > 0 }
+    }
+
     /// Whether the GPU works for this process; after some errors it never works again.
     pub(super) fn works(&self) -> Result<(), String> {
-        self.check(unsafe { (self.synchronize)() })
+        match unsafe { (self.synchronize)() } {
+            // A full GPU has no room for this process, which is no loss.
+            TOO_LITTLE_MEMORY => Ok(()),
+            code => self.check(code),
+        }
     }
 
     pub(super) fn event(&self, stream: StreamHandle) -> Result<Mark, String> {

@@ -9,6 +9,7 @@ use tch::{Device, Kind, Tensor};
 use super::capture::{Captured, StreamHandle};
 use super::runtime::{Mark, Runtime};
 use crate::Network;
+use crate::network::first_line;
 
 /// Minimum bytes that a fill writes, so that it takes some time. A fill also writes twice the size of the cache, so that it
 /// flushes it.
@@ -27,7 +28,7 @@ impl GpuStream {
     pub(super) fn new(runtime: Runtime, device: u32, stream: StreamHandle) -> Result<Self, String> {
         let bytes = (2 * runtime.l2_bytes(device)?).max(MIN_FILL_BYTES);
         let filling = Tensor::f_zeros([bytes as i64 / 4], (Kind::Float, Device::Cuda(device as usize)));
-        let filling = filling.map_err(|e| e.to_string())?;
+        let filling = filling.map_err(|e| first_line(&e))?;
         Ok(Self { runtime, stream, marks: Vec::new(), filling, begun: Instant::now() })
     }
 }
@@ -35,7 +36,7 @@ impl GpuStream {
 impl Stream for GpuStream {
     fn fill(&mut self, times: u32) -> Result<(), String> {
         for _ in 0..times {
-            let _ = self.filling.f_fill_(1.0).map_err(|e| e.to_string())?;
+            let _ = self.filling.f_fill_(1.0).map_err(|e| first_line(&e))?;
         }
         Ok(())
     }

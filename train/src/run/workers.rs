@@ -7,8 +7,9 @@ use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use nasprof_base::is_over_within;
 use nasprof_search::config::Compute;
 use nasprof_search::events::RunEvent;
 use nasprof_search::job::{Job, Task};
@@ -20,6 +21,8 @@ use crate::place::shared_gpus;
 
 /// Number of processes that may die on one network before the search fails.
 const MOST_DEATHS: u32 = 3;
+/// How long to wait for a process that was killed.
+const KILLED: Duration = Duration::from_secs(5);
 /// Exit code of `nasprof-search` and `nasprof` for a run that can be resumed.
 pub const ABANDONED: u8 = 5;
 
@@ -58,7 +61,8 @@ impl Drop for All {
     fn drop(&mut self) {
         for running in self.0.iter_mut().flatten() {
             let _ = running.child.kill();
-            let _ = running.child.wait();
+            // A process can hang in the driver of a lost GPU for ever.
+            is_over_within(KILLED, || !matches!(running.child.try_wait(), Ok(None)));
         }
     }
 }

@@ -7,5 +7,6 @@
 #define __device_builtin_texture_type__
 #define __device_builtin_surface_type__
 #define __align__(n) __attribute__((aligned(n)))
+#define __builtin_align__(n) __attribute__((aligned(n)))
 #define CUDARTAPI
 #define CUDARTAPI_CDECL
