@@ -79,7 +79,10 @@ pub fn measure(
         });
     }
     for session in header.sessions..first_free_session(header) {
-        if level_is_still(recorder.events()) {
+        // A budget that its parts exceed is not exceeded by further sessions as well.
+        let least = Duration::from_secs_f64(costs.levels(1) / f64::from(LEVEL_SESSIONS));
+        let is_late = measurement.deadline.is_some_and(|end| clock.now() + least > end) && !recorder.is_replaying();
+        if is_late || level_is_still(recorder.events()) {
             break;
         }
         let left = first_free_session(header) - session;

@@ -357,8 +357,8 @@ fn nanoseconds_are_nanoseconds() {
     }
 }
 
-/// Virtual seconds of a measurement that would never know enough.
-fn seconds(budget: Option<f64>) -> f64 {
+/// Virtual seconds and sessions of a measurement that would never know enough.
+fn seconds(budget: Option<f64>) -> (f64, usize) {
     let space = small_space();
     let header = Header { ci: 1e-9, max_rounds: 1000, ..header(&space, Mode::InContext, 1) };
     let mut recorder = recorder();
@@ -366,14 +366,19 @@ fn seconds(budget: Option<f64>) -> f64 {
     let deadline = budget.map(|seconds| begun + Duration::from_secs_f64(seconds));
     let measurement = Measurement { space: &space, header, gate: gate(false), deadline };
     measure(&measurement, &mut recorder, &mut named("noisy"), &mut |_| ()).unwrap();
-    clock.now().duration_since(begun).as_secs_f64()
+    let sessions = recorder.events().iter().filter(|event| matches!(event, Event::SessionEnd { .. })).count();
+    (clock.now().duration_since(begun).as_secs_f64(), sessions)
 }
 
 #[test]
 fn a_measurement_keeps_its_budget() {
-    let whole = seconds(None);
+    let (whole, all) = seconds(None);
+    // A small budget has no time for the sessions that tell how the level differs.
+    let (took, sessions) = seconds(Some(13.0));
+    assert!(took <= 13.5 && sessions < all, "{took} s, {sessions} of {all} sessions");
+    assert_eq!(seconds(Some(40.0)).1, all, "the control");
     for budget in [20.0, 40.0] {
-        let took = seconds(Some(budget));
+        let (took, _) = seconds(Some(budget));
         // What is left is too short for another round.
         assert!(took <= budget + 2.0 && took >= 0.8 * budget, "{took} of {budget} s");
         // The control: without a budget it takes longer.
