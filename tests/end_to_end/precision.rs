@@ -28,7 +28,7 @@ fn the_summary_says_how_well_networks_and_layers_are_known() {
     assert!(said.contains("; estimates ± ") && said.contains(" in the median, 0 of "), "{said}");
     let shown = folder.ok("lut show a.parquet");
     assert!(shown.contains("sum of layers") && shown.contains("timed run") && shown.contains("plain run"), "{shown}");
-    assert!(shown.contains("estimates ± ") && shown.contains("sums of layers ± "), "{shown}");
+    assert!(shown.contains("estimates: ± ") && shown.contains("sums of layers ± "), "{shown}");
     assert!(!shown.contains("one session"), "{shown}");
     let alone = folder.ok("measure --device synthetic:quiet --space small.toml -o one.parquet --sessions 1");
     assert!(alone.contains("; one session: without the differences between processes"), "{alone}");
