@@ -42,7 +42,8 @@ fn a_model_is_brought_to_the_board_and_measured_there() {
     let [first] = &models(&board)[..] else { panic!("{:?}", models(&board)) };
     assert_eq!(fs::read(first).unwrap(), folder.read("model.onnx"));
     // It is there already.
-    let time = format!("time {ON_BOARD} --max-rounds 8 --allow-noisy");
+    // How steady the machine is does not matter here.
+    let time = format!("time {ON_BOARD} --max-rounds 8 --allow-noisy --ci 0.9");
     let timed: Value = serde_json::from_str(&folder.ok(&time)).unwrap();
     let network = &timed["networks"][0];
     assert!(network["mean_ms"].as_f64().unwrap() > 0.0 && network["name"] == "model.onnx", "{network}");
