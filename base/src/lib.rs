@@ -20,6 +20,6 @@ pub mod unique;
 pub mod variances;
 
 pub use caught::{caught, caught_with_reason};
-pub use patience::is_over_within;
+pub use patience::{KILLED, is_over_within};
 pub use replace::{check_replaceable, replace_file, replace_file_by, temporary};
 pub use two_parts::{Whole, two_parts};

@@ -3,6 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// How long to wait for a process that was killed.
+pub const KILLED: Duration = Duration::from_secs(5);
 /// Pause between two looks.
 const STEP: Duration = Duration::from_millis(10);
 

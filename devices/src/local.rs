@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use nasprof_base::is_over_within;
+use nasprof_base::{KILLED, is_over_within};
 use nasprof_profiler::protocol::read_line;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -20,8 +20,6 @@ use crate::words::LastWords;
 
 /// How long an agent may take to exit after the end of its input.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// How long to wait for an agent that was killed.
-const KILLED: Duration = Duration::from_secs(5);
 /// Maximum number of lines to read ahead; an agent that writes more has to wait.
 const READ_AHEAD: usize = 16;
 

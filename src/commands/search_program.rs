@@ -1,11 +1,11 @@
 //! `nasprof-search`, the program that links libtorch and trains.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::Duration;
 
+use nasprof_base::{KILLED, is_over_within};
 use nasprof_search::events::RunEvent;
 use nasprof_search::job::{Job, Task};
 use nasprof_search::pipeline::Trainer;
@@ -51,16 +51,6 @@ fn hung(silence: &Silence, kept: Kept) -> Failure {
     let from = Failure::interrupted(kept).hint.unwrap_or_default();
     Failure::new(Exit::DeviceLost, problem)
         .hint(format!("{from}; the environment variable {VARIABLE} sets the minutes"))
-}
-
-/// Waits for a killed program, but not for ever: one that waits for a broken device in the kernel does not end.
-fn wait_a_while(child: &mut Child) {
-    for _ in 0..50 {
-        if !matches!(child.try_wait(), Ok(None)) {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
 }
 
 /// Runs a job in `nasprof-search`, and shows its events.
@@ -115,7 +105,7 @@ pub(super) fn start(job: &Job) -> Result<(), Failure> {
     view.finish();
     if told.is_err() {
         let _ = child.kill();
-        wait_a_while(&mut child);
+        is_over_within(KILLED, || !matches!(child.try_wait(), Ok(None)));
     }
     // If the user interrupted the program, an incomplete line is not its fault.
     if !interrupted.load(Ordering::Relaxed) {

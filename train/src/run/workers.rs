@@ -7,9 +7,9 @@ use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use nasprof_base::is_over_within;
+use nasprof_base::{KILLED, is_over_within};
 use nasprof_search::config::Compute;
 use nasprof_search::events::RunEvent;
 use nasprof_search::job::{Job, Task};
@@ -21,8 +21,6 @@ use crate::place::shared_gpus;
 
 /// Number of processes that may die on one network before the search fails.
 const MOST_DEATHS: u32 = 3;
-/// How long to wait for a process that was killed.
-const KILLED: Duration = Duration::from_secs(5);
 /// Exit code of `nasprof-search` and `nasprof` for a run that can be resumed.
 pub const ABANDONED: u8 = 5;
 
