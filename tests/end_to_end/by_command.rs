@@ -32,6 +32,7 @@ case $what in
   binary) printf '\377\376' > "$profile";;
   huge) dd if=/dev/zero of="$profile" bs=1048576 count=0 seek=600 2>/dev/null;;
   another) printf '[{"count": 100}, {"name": "Conv_0", "averageMs": 50}]' > "$profile";;
+  varies) mean=$(($(cat "$5" 2>/dev/null || echo 0) + 1)); echo $mean > "$5"; printf '[{"latencyMs": %s}]' $mean > "$times";;
   zero) printf '[{"computeMs": 0}]' > "$times";;
   notimes) rm "$times";;
   several) cp "$profile" "${profile}_1"; mv "$profile" "${profile}_2";;
@@ -118,6 +119,14 @@ fn a_model_is_profiled_and_timed_by_a_command() {
     assert!((network["mean_ms"].as_f64().unwrap() - 0.8).abs() < 1e-9, "{network}");
     assert_eq!((&network["runs"], network["processes_ms"].as_array().unwrap().len()), (&9.into(), 3));
     assert!(folder.ok("time --device bench --model net.onnx --processes 2").contains("command, 2 processes\n"));
+    // Processes that agree are as narrow as --ci; of one process nothing is known.
+    assert_eq!((&network["converged"], &timed["ci"]), (&true.into(), &0.01.into()));
+    device(&folder, "varied", "varies", "");
+    let ran = run(&folder, "time --device varied --model net.onnx --processes 3 --json");
+    assert_eq!((ran.code, &json(&ran.stdout)["networks"][0]["converged"]), (Some(3), &false.into()), "{}", ran.stderr);
+    assert_eq!(run(&folder, "time --device varied --model net.onnx --processes 3 --ci 0.99").code, Some(0));
+    let one = json(&folder.ok("time --device varied --model net.onnx --json"));
+    assert_eq!(one["networks"][0]["converged"], Value::Null);
     // Networks of a space are exported for it.
     fs::write(folder.path("archs.jsonl"), folder.ok("space sample small.toml -n 2")).unwrap();
     let timed = json(&folder.ok("time --device bench --space small.toml --arch archs.jsonl --json"));

@@ -17,7 +17,7 @@ use super::super::{print, print_json};
 use super::asked::MOST;
 use super::table::{heading, name_width, processes};
 use crate::cli::TimeArgs;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::resolve;
 
 /// How long one model takes.
@@ -33,6 +33,8 @@ struct Timed {
     p90_ms: Option<f64>,
     p99_ms: Option<f64>,
     processes_ms: Vec<f64>,
+    /// Whether the interval is as narrow as `ci`; absent with one process.
+    converged: Option<bool>,
     /// Runs that the command reports; absent if it reports only an average.
     runs: Option<usize>,
 }
@@ -45,6 +47,7 @@ struct Output<'a> {
     threads: usize,
     processes: u32,
     seed: u64,
+    ci: f64,
     networks: &'a [Timed],
 }
 
@@ -79,16 +82,18 @@ pub(super) fn run(args: &TimeArgs, file: &DeviceFile, command: &CommandTable) ->
     for (name, model) in networks {
         let runs = by_command.run(&model, args.processes, &name)?;
         let times = runs.iter().map(|run| Ok(by_command.times(run)?.unwrap_or_default()));
-        timed.push(Timed::of(name, &times.collect::<Result<Vec<_>, Failure>>()?));
+        timed.push(Timed::of(name, &times.collect::<Result<Vec<_>, Failure>>()?, args.ci));
     }
     if args.json {
         let (threads, processes, seed) = (by_command.threads(), args.processes, args.seed);
         let facts = by_command.facts();
-        print_json(&Output { device, backend: &file.backend, facts, threads, processes, seed, networks: &timed })?;
+        let (backend, ci) = (&file.backend, args.ci);
+        print_json(&Output { device, backend, facts, threads, processes, seed, ci, networks: &timed })?;
     } else {
         show(&timed, args)?;
     }
-    Ok(ExitCode::SUCCESS)
+    let is_wide = timed.iter().any(|network| network.converged == Some(false));
+    Ok(if is_wide { ExitCode::from(Exit::NotConverged as u8) } else { ExitCode::SUCCESS })
 }
 
 /// Architectures as models, with random weights: latency does not depend on them.
@@ -118,7 +123,7 @@ fn exported(args: &TimeArgs) -> Result<Vec<(String, CommandModel)>, Failure> {
 
 impl Timed {
     /// From the nanoseconds of each run in each process; every process has runs.
-    fn of(name: String, processes: &[Vec<f64>]) -> Self {
+    fn of(name: String, processes: &[Vec<f64>], ci: f64) -> Self {
         let means: Vec<f64> = processes.iter().filter_map(|runs| Some(trimmed_mean(runs)? / 1e6)).collect();
         let center = mean(&means).unwrap_or(f64::NAN);
         let half = mean_half_width(&means);
@@ -133,6 +138,7 @@ impl Timed {
             p90_ms: of_all(quantile(&all, 0.9)),
             p99_ms: of_all(quantile(&all, 0.99)),
             processes_ms: means,
+            converged: half.map(|half| half <= ci * center),
             runs: single.then_some(all.len()),
         }
     }
