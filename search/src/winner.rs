@@ -283,7 +283,8 @@ fn badness<F: Found>(found: &mut F) -> [f64; 2] {
 }
 
 /// Measures the best networks side by side, and writes the best one as the winner with all records. If none meets the limit,
-/// the largest ratio selects one more, which is measured beside the others; at most two times.
+/// the largest ratio selects one more, which is measured beside the others; if the best one is more than 1 % from the target, its
+/// own ratio does, because the level may have changed since it was measured alone. At most two times.
 fn best_measured<S: Selector>(
     mut tried: Vec<S::Found>,
     mut in_folder: Option<ArchFile>,
@@ -298,9 +299,14 @@ fn best_measured<S: Selector>(
     while tried.len() > 1 {
         side_by_side = measure_side_by_side(&mut tried, device)?;
         sort(&mut tried);
-        let exceeds = tried.first_mut().is_some_and(|best| badness(best)[0] > 0.0);
-        let slowest = side_by_side.iter().map(Selection::ratio).reduce(f64::max);
-        let Some(factor) = slowest.filter(|_| exceeds && more > 0) else { break };
+        let [excess, miss] = tried.first_mut().map_or([0.0; 2], badness);
+        let best = tried.first().and_then(|best| side_by_side.iter().find(|s| Some(&s.arch) == best.arch()));
+        let factor = match best {
+            _ if excess > 0.0 => side_by_side.iter().map(Selection::ratio).reduce(f64::max),
+            Some(best) if miss > TOLERANCE => Some(best.ratio()),
+            _ => None,
+        };
+        let Some(factor) = factor.filter(|_| more > 0) else { break };
         more -= 1;
         let next = selector.select(factor)?;
         in_folder = next.arch().cloned();

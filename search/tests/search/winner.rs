@@ -216,6 +216,13 @@ fn the_last_candidates_are_compared_at_one_level() {
         latency.selections.iter().min_by(|a, b| miss(a.measured.latency_ms).total_cmp(&miss(b.measured.latency_ms)));
     assert_ne!(alone.unwrap().arch, winner.arch, "{latency:?}");
     assert!(device.kept.len() > latency.selections.len());
+    // If side by side even the best is off the target, one more is selected at the level of that moment.
+    let (winner, _) = Device::wandering(|n| f64::from(n) / 10.0, None, &[1.02, 1.0, 0.97], false);
+    let latency = &winner.latency;
+    assert!(miss(measured(&winner)) <= 0.01, "{latency:?}");
+    // The control: of those measured alone none is near the target at that level.
+    let at_once = latency.selections.iter().map(|s| miss(s.estimated_ms * 0.97)).fold(f64::INFINITY, f64::min);
+    assert!(at_once > 0.01 && latency.selections.len() > 1, "{latency:?}");
     // One that was measured alone has nothing beside it.
     let (winner, _) = Device::search(|n| f64::from(n) / 10.0 * 0.995, Some(TARGET));
     assert!(winner.latency.side_by_side.is_empty());
