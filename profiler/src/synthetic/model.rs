@@ -102,27 +102,27 @@ const MODELS: [(&str, &str, Model); 28] = {
             "a level that wanders within seconds",
             Model { sigma: 0.01, wander: Some((0.03, 5.0)), ..NONE },
         ),
-        // The slow-down begins after the warm-up of two seconds; earlier it would look like the usual level.
+        // The slow-down begins after the warm-up of half a second; earlier it would look like the usual level.
         (
             "throttle",
             "slowed down by a quarter for two seconds",
-            Model { sigma: 0.01, step: Some((1.25, 2.5, 4.5)), ..NONE },
+            Model { sigma: 0.01, step: Some((1.25, 1.0, 3.0)), ..NONE },
         ),
         (
             "throttle-partial",
             "like throttle, but the canary sees only part of it",
-            Model { sigma: 0.01, step: Some((1.25, 2.5, 4.5)), canary_share: 0.7, ..NONE },
+            Model { sigma: 0.01, step: Some((1.25, 1.0, 3.0)), canary_share: 0.7, ..NONE },
         ),
         // Slow-downs that the device reports: for a minute and a half, and for good.
         (
             "throttle-reported",
             "slowed down for 90 seconds, and reports it",
-            Model { sigma: 0.01, step: Some((1.25, 2.5, 90.0)), reports_throttling: true, ..NONE },
+            Model { sigma: 0.01, step: Some((1.25, 1.0, 90.0)), reports_throttling: true, ..NONE },
         ),
         (
             "throttle-lasting",
             "slowed down permanently, and reports it",
-            Model { sigma: 0.01, step: Some((1.25, 2.5, f64::INFINITY)), reports_throttling: true, ..NONE },
+            Model { sigma: 0.01, step: Some((1.25, 1.0, f64::INFINITY)), reports_throttling: true, ..NONE },
         ),
         ("ramp", "becomes 6 % slower within five seconds", Model { sigma: 0.01, ramp: Some((0.06, 5.0)), ..NONE }),
         // For a session of a few virtual seconds, most of which is warm-up.
