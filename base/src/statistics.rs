@@ -162,19 +162,6 @@ fn normal_tail(z: f64) -> f64 {
     erfc(z / std::f64::consts::SQRT_2) / 2.0
 }
 
-/// A normal variable that is clamped to an interval: its mean, and the probability that it lies inside.
-#[must_use]
-pub fn clamped_normal(mean: f64, deviation: f64, low: f64, high: f64) -> (f64, f64) {
-    if deviation.is_nan() || deviation <= 0.0 {
-        return (mean.clamp(low, high), f64::from(u8::from(low < mean && mean < high)));
-    }
-    let (from, to) = ((low - mean) / deviation, (high - mean) / deviation);
-    let (below, above) = (normal_tail(-from), normal_tail(to));
-    let inside = 1.0 - below - above;
-    let density = |z: f64| (-0.5 * z * z).exp() / (2.0 * std::f64::consts::PI).sqrt();
-    (low * below + high * above + mean * inside + deviation * (density(from) - density(to)), inside)
-}
-
 /// Two-sided 95 % quantile of Student's t distribution with `degrees` of freedom (table to 30, then the Cornish-Fisher
 /// expansion); infinite for 0. A table instead of a library, because LUTs are rebuilt from old journals to the same
 /// bytes.
@@ -260,24 +247,6 @@ mod tests {
             let expected = StudentsT::new(0.0, 1.0, n).unwrap().inverse_cdf(0.995);
             assert!((student_t_99(n) / expected - 1.0).abs() < 0.01, "{n}: {} {expected}", student_t_99(n));
         }
-    }
-
-    #[test]
-    fn a_clamped_variable_lies_between_its_ends() {
-        // Half of a standard normal variable lies above 0, where its mean is sqrt(1 / (2 pi)).
-        let (mean, inside) = clamped_normal(0.0, 1.0, 0.0, 1e9);
-        assert!((mean - 0.398_942_28).abs() < 1e-8 && (inside - 0.5).abs() < 1e-12, "{mean} {inside}");
-        // By the trapezoidal rule.
-        let (center, deviation, low, high) = (0.3, 0.7, -0.1, 0.9);
-        let of = |i: i32| center + deviation * f64::from(i) * 1e-3;
-        let weight = |i: i32| (-0.5 * (f64::from(i) * 1e-3).powi(2)).exp() * 1e-3 / (2.0 * std::f64::consts::PI).sqrt();
-        let expected: f64 = (-8000..=8000).map(|i| weight(i) * of(i).clamp(low, high)).sum();
-        let (mean, inside) = clamped_normal(center, deviation, low, high);
-        assert!((mean - expected).abs() < 1e-6, "{mean} {expected}");
-        assert!((0.0..1.0).contains(&inside));
-        assert_eq!(clamped_normal(0.3, 0.0, 0.0, 1.0), (0.3, 1.0));
-        assert_eq!(clamped_normal(3.0, 0.0, 0.0, 1.0), (1.0, 0.0));
-        assert_eq!(clamped_normal(0.3, f64::NAN, 0.0, 1.0), (0.3, 1.0));
     }
 
     #[test]

@@ -26,7 +26,6 @@ mod reuse;
 pub mod runtime;
 pub mod selector;
 mod shape;
-pub mod size;
 
 pub use arch::{Arch, Choice};
 pub use builder::GraphBuilder;

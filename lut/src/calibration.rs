@@ -51,7 +51,7 @@ pub struct Calibration {
     /// Bandwidth: how near an occurrence's reuse distance must be to count, in units of its natural logarithm. Absent
     /// if the distance predicts nothing; then estimates use means over all occurrences.
     pub reuse_bandwidth: Option<f64>,
-    /// The effect of a network's size beyond the sum of its layers; absent if the size predicts nothing.
+    /// How the latency grows with the sum of layers, if not in proportion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_effect: Option<SizeEffect>,
     /// Overhead of the runtime for each layer, nanoseconds before the scale; 0 if it predicts nothing.

@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Anchor, Calibration, Imported, NetworkTime, Part, Queued, Reconciliation, SessionFacts};
 
-/// Version of the LUT's format that is written; files of version 1, whose checksum was optional, and 2, whose rows held the level, are read as well.
-pub const FORMAT_VERSION: u32 = 3;
+/// Version of the LUT's format that is written. Files of version 1, whose checksum was optional, and 2, whose rows held the level,
+/// are read as well, and version 3, whose size effect had one slope for each static cost.
+pub const FORMAT_VERSION: u32 = 4;
 
 /// The context of a LUT: its numbers hold only where the whole context is equal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

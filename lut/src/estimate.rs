@@ -16,7 +16,8 @@ use crate::memory::LayerMemory;
 use crate::queued::LaunchedLayer;
 use crate::reuse::{ReuseCurve, time_at};
 use crate::reuse_table::ReuseTable;
-use crate::{Anchor, CurrentLevel, Flag, Lut, Row, SizeEffect, TimingCalibration};
+use crate::size_effect::LatencyOfSum;
+use crate::{Anchor, CurrentLevel, Flag, Lut, Row, TimingCalibration};
 
 /// Predicts networks from one LUT.
 #[derive(Debug)]
@@ -105,14 +106,16 @@ impl<'a> Estimator<'a> {
             && !self.rows.contains_key(key)
     }
 
-    /// Nanoseconds to milliseconds, calibrated, in a network of this size.
-    fn ms_per_ns(&self, network: &LoweredNetwork) -> f64 {
-        self.scale * self.size_factor(network) / 1e6
+    /// The latency of a network as a function of the sum of its layers.
+    #[must_use]
+    pub fn latency_of_sum(&self) -> LatencyOfSum {
+        let calibration = self.lut.context.calibration.as_ref().filter(|_| self.timing.is_none());
+        LatencyOfSum { effect: calibration.and_then(|c| c.size_effect), ms_per_ns: self.scale / 1e6 }
     }
 
     /// The layers of a network, each at its reuse distance.
     fn layers<'n>(&self, network: &'n LoweredNetwork) -> Vec<(&'n LoweredLayer, Layer)> {
-        let ms_per_ns = if self.timing.is_some() { 1e-6 } else { self.ms_per_ns(network) };
+        let ms_per_ns = if self.timing.is_some() { 1e-6 } else { self.scale / 1e6 };
         let layers = network.keyed_layers().iter().map(|layer| (layer, self.layer(network, layer, ms_per_ns)));
         let mut layers: Vec<(&LoweredLayer, Layer)> = layers.collect();
         // If a layer is missing, there is no latency, so shares would be meaningless.
@@ -120,6 +123,9 @@ impl<'a> Estimator<'a> {
         if let (Some((timing, level)), Some(known)) = (self.timing_calibration(), known.collect::<Option<Vec<_>>>()) {
             let shares = timing.shares_ms(known.into_iter());
             layers.iter_mut().zip(shares).for_each(|((_, layer), share)| layer.ms = Some(level * share));
+        } else if let Some(sum_ms) = total(layers.iter().map(|(_, layer)| layer.ms)).filter(|ms| *ms > 0.0) {
+            let factor = self.latency_of_sum().latency_ms(sum_ms) / sum_ms;
+            layers.iter_mut().for_each(|(_, layer)| layer.ms = layer.ms.map(|ms| ms * factor));
         }
         layers
     }
@@ -182,7 +188,7 @@ impl<'a> Estimator<'a> {
     /// [`Estimator::latency_ms`] from the means over all occurrences of a layer, whatever runs before it.
     #[must_use]
     pub fn mean_latency_ms(&self, network: &LoweredNetwork) -> Option<f64> {
-        Some(self.mean_sum_ms(network)? * self.size_factor(network))
+        Some(self.latency_of_sum().latency_ms(self.mean_sum_ms(network)?))
     }
 
     /// The sum of the layers' means before the size effect; choices contribute to it independently. For a latency other
@@ -193,15 +199,6 @@ impl<'a> Estimator<'a> {
         };
         let layers = network.keys().map(|key| self.launched_layer(key)).collect::<Option<Vec<_>>>()?;
         Some(level * timing.latency_ms(layers.into_iter()))
-    }
-
-    /// The effect of a network's size on the sum of its layers.
-    fn size_factor(&self, network: &LoweredNetwork) -> f64 {
-        self.size_effect().map_or(1.0, |effect| effect.factor(network))
-    }
-
-    pub(crate) fn size_effect(&self) -> Option<&'a SizeEffect> {
-        self.lut.context.calibration.as_ref().filter(|_| self.timing.is_none())?.size_effect.as_ref()
     }
 
     /// A layer that was measured, at any distance, in milliseconds at a usual size. Tabulates the distances.

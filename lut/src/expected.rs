@@ -22,10 +22,11 @@ impl Lut {
             keys.filter_map(|key| Some((key.clone(), estimator.layer_ms(key)?))).collect();
         let cost = move |op: &Op, inputs: &[&Shape], _: &Shape| known.get(&LayerKey::new(op, inputs)).copied();
         let runtime = self.context.header.runtime;
-        match self.context.calibration.as_ref().and_then(|c| c.size_effect.as_ref()) {
-            Some(effect) => ExpectedCost::of_layers_by_size(supernet, runtime, cost, effect.slopes(), sampling),
-            None => ExpectedCost::of_layers(supernet, runtime, cost, sampling),
+        let of_sum = estimator.latency_of_sum();
+        if of_sum.is_the_sum() {
+            return ExpectedCost::of_layers(supernet, runtime, cost, sampling);
         }
+        ExpectedCost::of_layers_by(supernet, runtime, cost, move |sum| of_sum.latency_ms(sum), sampling)
     }
 
     /// The expected peak memory in bytes, with the measured workspaces of the layers.

@@ -21,7 +21,7 @@ use crate::parts::{Parts, shortest_ns};
 use crate::queued::{launches, timings, without_marks};
 use crate::session_facts::session_facts;
 use crate::sessions::SessionLevels;
-use crate::size_effect::{Example, fit, log_costs};
+use crate::size_effect::{Example, fit};
 use crate::{
     Calibration, Context, FORMAT_VERSION, Lut, LutError, Observations, Queued, Reconciliation, Row, SessionFacts,
     SessionObservations, SizeEffect, Times,
@@ -113,7 +113,7 @@ fn of_sessions(observations: &Observations, timer_ns: Option<f64>) -> Result<Lut
     }
     rows.iter_mut().for_each(|row| parts.take_off(row));
     flag_width(&mut rows);
-    let size_effect = size_effect(observations, &mut left_out);
+    let size_effect = size_effect(&mut left_out);
     let level_sessions = observations.level_sessions.iter().filter(|s| s.end.is_some());
     let alone: Vec<_> = level_sessions.map(|s| collect(observations, s, &RoundValues::default())).collect();
     let anchors = anchors(observations, &by_key, &alone, &left_out);
@@ -180,15 +180,12 @@ fn check_timing(timing: Option<Timing>, queued: Option<&Queued>) -> Result<(), L
 }
 
 /// The effect of a network's size; predictions of the networks from each other then include it as well.
-fn size_effect(observations: &Observations, left_out: &mut BTreeMap<u32, LeftOut>) -> Option<SizeEffect> {
-    let example = |(workload, left): (&u32, &LeftOut)| {
-        observations.workloads.get(workload).map(|workload| (log_costs(&workload.network), left.log_ratio))
-    };
-    let networks: Vec<Example> = left_out.iter().map(example).collect::<Option<_>>()?;
-    let (effect, left_out_effects) = fit(&networks)?;
-    for (left, log_effect) in left_out.values_mut().zip(left_out_effects) {
-        left.sum_ns *= log_effect.exp();
-        left.log_ratio -= log_effect;
+fn size_effect(left_out: &mut BTreeMap<u32, LeftOut>) -> Option<SizeEffect> {
+    let networks: Vec<Example> = left_out.values().map(|left| (left.sum_ns.ln(), left.log_ratio)).collect();
+    let (effect, log_factors) = fit(&networks)?;
+    for (left, log_factor) in left_out.values_mut().zip(log_factors) {
+        left.sum_ns *= log_factor.exp();
+        left.log_ratio -= log_factor;
     }
     Some(effect)
 }

@@ -91,7 +91,7 @@ pub(super) fn show(space: &Space, lut: &Lut, probabilities: &[Vec<f64>]) -> Resu
 pub(super) fn method(method: Method) -> String {
     match method {
         Method::Exact => "exact".to_owned(),
-        Method::SecondOrder => "to second order in the size of networks".to_owned(),
+        Method::SecondOrder => "to second order in the sum of layers".to_owned(),
         Method::Enumerated { networks } => format!("exact, over all {networks} architectures"),
         Method::Sampled { samples, seed } => format!("mean of {samples} sampled networks, seed {seed}"),
     }

@@ -164,15 +164,13 @@ fn what_is_sampled_is_said() {
         ran.stderr
     );
     assert_eq!(folder.ok(line), ran.stdout);
-    // The same LUT with a size effect has nothing exact.
+    // The same LUT with places has nothing exact.
     folder.ok("lut export lut.parquet -o lut.json");
     let mut lut = json(&String::from_utf8(folder.read("lut.json")).unwrap());
-    let slope = json(r#"{"slope": 0.05, "usual": 12.0, "low": 3.0, "high": 20.0}"#);
-    let effect = serde_json::json!({"params": slope, "macs": slope, "bytes": slope, "layers": slope});
-    lut["context"]["calibration"]["size_effect"] = effect;
-    fs::write(folder.path("sized.json"), lut.to_string()).unwrap();
-    let sized = line.replace("lut.parquet", "sized.json");
-    let ran = folder.run(&sized);
+    lut["context"]["calibration"]["reuse_bandwidth"] = 0.5.into();
+    fs::write(folder.path("placed.json"), lut.to_string()).unwrap();
+    let placed = line.replace("lut.parquet", "placed.json");
+    let ran = folder.run(&placed);
     assert!(ran.stderr.contains("not exact: the best of 2000 sampled networks (seed 0)"), "{}", ran.stderr);
-    assert_eq!(folder.ok(&sized), ran.stdout);
+    assert_eq!(folder.ok(&placed), ran.stdout);
 }

@@ -6,14 +6,13 @@ use super::demand::Demands;
 use super::distributions::{check, check_form};
 use super::enumerated::Enumerated;
 use super::error::ExpectationError;
-use super::network_cost::{FusedNetworks, LayerSums, NetworkCost, ParameterCounts, PeakMemory, SizedSums};
-use super::product::Product;
+use super::network_cost::{FunctionOfSum, FusedNetworks, LayerSums, NetworkCost, ParameterCounts, PeakMemory};
+use super::of_sum::OfSum;
 use super::sampled::{Sampled, Sampling};
 use super::tables::{LayerCosts, ParameterSizes};
 use crate::arch::Choice;
-use crate::cost::{StaticCost, op_cost};
+use crate::cost::op_cost;
 use crate::runtime::Runtime;
-use crate::size::{self, SIZES, Slope};
 use crate::{Graph, LoweredNetwork, Node, Op, Overhead, Shape};
 
 /// How an expected cost is computed.
@@ -21,7 +20,7 @@ use crate::{Graph, LoweredNetwork, Node, Op, Overhead, Shape};
 pub enum Method {
     /// Exactly: propagates the probability that each layer runs through the graph, with pruning.
     Exact,
-    /// To second order, from the exact means and the covariances of sums: a product has no exact sum over choices.
+    /// To second order, from the exact mean and the variance of a sum: a function of a sum is no sum over choices.
     SecondOrder,
     /// Exactly: sums over every architecture.
     Enumerated {
@@ -51,7 +50,7 @@ pub struct ExpectedCost {
 #[derive(Debug)]
 enum Evaluator {
     Exact(Circuit),
-    SecondOrder(Box<Product>),
+    SecondOrder(Box<OfSum>),
     Enumerated(Enumerated),
     Sampled(Box<Sampled>),
 }
@@ -79,33 +78,30 @@ impl ExpectedCost {
         Self::of_networks(graph, LayerSums::new(graph, costs), sampling)
     }
 
-    /// As [`ExpectedCost::of_layers`], with each network's sum multiplied by a factor that depends on its size.
+    /// As [`ExpectedCost::of_layers`], of a `function` of each network's sum that is nearly straight over the space.
     ///
     /// # Errors
     /// A layer whose cost is not known, though some network runs it.
-    pub fn of_layers_by_size(
+    pub fn of_layers_by(
         graph: &Graph,
         runtime: Runtime,
         cost: impl Fn(&Op, &[&Shape], &Shape) -> Option<f64> + Send + 'static,
-        slopes: [Slope; SIZES],
+        function: impl Fn(f64) -> f64 + Send + 'static,
         sampling: Sampling,
     ) -> Result<Self, ExpectationError> {
         if runtime.fuses() {
-            let product = move |network: &LoweredNetwork| {
-                let sizes = size::sizes(network.cost(), network.keyed_layers().len());
-                Ok(LayerCosts::new(network, &cost).sum()? * size::factor(&slopes, &sizes))
-            };
-            return Self::of_networks(graph, FusedNetworks::new(graph, runtime, product), sampling);
+            let value = move |network: &LoweredNetwork| Ok(function(LayerCosts::new(network, &cost).sum()?));
+            return Self::of_networks(graph, FusedNetworks::new(graph, runtime, value), sampling);
         }
         let costs = LayerCosts::new(graph, cost);
         let candidates: Vec<usize> = graph.choices().iter().map(|c| c.candidates.len()).collect();
         if Enumerated::count(candidates.iter().copied()).is_none()
-            && let Some(parts) = sum_and_sizes(graph, &costs)?
+            && let Some(sum) = exact(graph, |demands| costs.weights(graph, demands))?
         {
-            let product = Product::new(&candidates, parts, slopes);
-            return Ok(Self::new(graph, Evaluator::SecondOrder(Box::new(product)), sampling));
+            let of_sum = OfSum::new(&candidates, sum, Box::new(function));
+            return Ok(Self::new(graph, Evaluator::SecondOrder(Box::new(of_sum)), sampling));
         }
-        Self::of_networks(graph, SizedSums::new(graph, costs, slopes), sampling)
+        Self::of_networks(graph, FunctionOfSum::new(LayerSums::new(graph, costs), function), sampling)
     }
 
     /// Expected multiply-accumulates.
@@ -191,7 +187,7 @@ impl ExpectedCost {
         check(&self.choices, probabilities)?;
         match &mut self.evaluator {
             Evaluator::Exact(circuit) => Ok(circuit.value(probabilities)),
-            Evaluator::SecondOrder(product) => Ok(product.value(probabilities)),
+            Evaluator::SecondOrder(of_sum) => Ok(of_sum.value(probabilities)),
             Evaluator::Enumerated(enumerated) => Ok(enumerated.value(probabilities)),
             Evaluator::Sampled(sampled) => sampled.value(probabilities),
         }
@@ -208,7 +204,7 @@ impl ExpectedCost {
         check_form(&self.choices, gradient)?;
         match &mut self.evaluator {
             Evaluator::Exact(circuit) => Ok(circuit.conditional(probabilities, gradient)),
-            Evaluator::SecondOrder(product) => Ok(product.conditional(probabilities, gradient)),
+            Evaluator::SecondOrder(of_sum) => Ok(of_sum.conditional(probabilities, gradient)),
             Evaluator::Enumerated(enumerated) => Ok(enumerated.conditional(probabilities, gradient)),
             Evaluator::Sampled(sampled) => sampled.conditional(probabilities, gradient),
         }
@@ -228,21 +224,4 @@ fn exact(
 ) -> Result<Option<Circuit>, ExpectationError> {
     let Some(mut demands) = Demands::of(graph) else { return Ok(None) };
     Ok(weights(&mut demands)?.map(|weights| Circuit::new(&demands.diagrams, &weights)))
-}
-
-/// The circuits of a sum of layers and of [`size::sizes`]; `None` if the choices depend on each other too much.
-fn sum_and_sizes(graph: &Graph, costs: &LayerCosts) -> Result<Option<[Circuit; 5]>, ExpectationError> {
-    let Some(mut demands) = Demands::of(graph) else { return Ok(None) };
-    let by_layer = |of: fn(StaticCost) -> f64| {
-        LayerCosts::new(graph, move |op, inputs, output| Some(of(op_cost(op, inputs, output))))
-    };
-    let sums = [
-        costs.weights(graph, &mut demands)?,
-        ParameterSizes::new(graph, |cost| cost.params).weights(&mut demands),
-        by_layer(|cost| cost.macs as f64).weights(graph, &mut demands)?,
-        by_layer(|cost| cost.bytes_written as f64).weights(graph, &mut demands)?,
-        by_layer(|_| 1.0).weights(graph, &mut demands)?,
-    ];
-    let [Some(sum), Some(params), Some(macs), Some(bytes), Some(layers)] = sums else { return Ok(None) };
-    Ok(Some([sum, params, macs, bytes, layers].map(|weights| Circuit::new(&demands.diagrams, &weights))))
 }

@@ -9,8 +9,8 @@ mod distributions;
 mod enumerated;
 mod error;
 mod network_cost;
+mod of_sum;
 mod probability;
-mod product;
 mod sampled;
 mod tables;
 

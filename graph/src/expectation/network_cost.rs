@@ -4,8 +4,7 @@ use super::error::ExpectationError;
 use super::tables::{LayerCosts, ParameterSizes};
 use crate::cost::ELEMENT_BYTES;
 use crate::runtime::Runtime;
-use crate::selector::{SelectedCosts, Selector};
-use crate::size::{self, SIZES, Slope};
+use crate::selector::Selector;
 use crate::{Arch, Graph, LoweredNetwork, Op, Overhead, Shape};
 
 /// Finds the cost of an architecture.
@@ -32,25 +31,21 @@ impl NetworkCost for LayerSums {
     }
 }
 
-/// Sums of the layers' costs, multiplied by a factor of the network's size.
-pub(super) struct SizedSums {
-    selector: Selector,
-    costs: LayerCosts,
-    sizes: SelectedCosts,
-    slopes: [Slope; SIZES],
+/// A function of the sums of the layers' costs.
+pub(super) struct FunctionOfSum<F> {
+    sums: LayerSums,
+    function: F,
 }
 
-impl SizedSums {
-    pub(super) fn new(graph: &Graph, costs: LayerCosts, slopes: [Slope; SIZES]) -> Self {
-        Self { selector: Selector::new(graph), costs, sizes: SelectedCosts::new(graph), slopes }
+impl<F> FunctionOfSum<F> {
+    pub(super) fn new(sums: LayerSums, function: F) -> Self {
+        Self { sums, function }
     }
 }
 
-impl NetworkCost for SizedSums {
+impl<F: Fn(f64) -> f64 + Send> NetworkCost for FunctionOfSum<F> {
     fn of(&mut self, arch: &[u16]) -> Result<f64, ExpectationError> {
-        let layers = self.selector.select_indices(arch)?;
-        let sizes = size::sizes(self.sizes.cost(layers), layers.len());
-        Ok(self.costs.sum_of(layers)? * size::factor(&self.slopes, &sizes))
+        Ok((self.function)(self.sums.of(arch)?))
     }
 }
 

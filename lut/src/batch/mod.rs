@@ -13,10 +13,10 @@ use nasprof_spaces::Space;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use self::network::SumAndSizes;
+use self::network::SumAndCounts;
 use self::selected::SelectedLayers;
 use self::tables::Tables;
-use crate::{Estimator, SizeEffect};
+use crate::{Estimator, LatencyOfSum};
 
 pub use predictor::{Prediction, Predictor};
 pub use table::CostTable;
@@ -31,7 +31,7 @@ const PART: usize = 512;
 #[derive(Debug, Clone)]
 pub struct BatchEstimator {
     scorer: Scorer,
-    size_effect: Option<SizeEffect>,
+    of_sum: LatencyOfSum,
     /// Ends of the interval of a latency of 1.
     interval: Option<[f64; 2]>,
     ignores_context: bool,
@@ -46,7 +46,7 @@ enum Scorer {
 }
 
 impl Scorer {
-    fn network(&mut self, arch: &Arch) -> Result<SumAndSizes, SelectError> {
+    fn network(&mut self, arch: &Arch) -> Result<SumAndCounts, SelectError> {
         match self {
             Self::Tables(tables) => tables.network(arch),
             Self::Selected(layers) => layers.network(arch),
@@ -83,7 +83,7 @@ impl BatchEstimator {
         Some(Self {
             ignores_context: by_place && (is_launched || matches!(scorer, Scorer::Tables(_))),
             scorer,
-            size_effect: estimator.size_effect().cloned(),
+            of_sum: estimator.latency_of_sum(),
             interval: estimator.interval(1.0, 0.0),
         })
     }
@@ -107,13 +107,13 @@ impl BatchEstimator {
     /// # Errors
     /// If it is not an architecture of the space.
     pub fn estimate(&mut self, arch: &Arch) -> Result<BatchEstimate, SelectError> {
-        let SumAndSizes { sum_ms, sizes } = self.scorer.network(arch)?;
-        let latency_ms = sum_ms * self.size_effect.as_ref().map_or(1.0, |effect| effect.factor_at(&sizes));
+        let SumAndCounts { sum_ms, params, macs } = self.scorer.network(arch)?;
+        let latency_ms = self.of_sum.latency_ms(sum_ms);
         Ok(BatchEstimate {
             latency_ms,
             interval_ms: self.interval.map(|ends| ends.map(|end| end * latency_ms)),
-            params: sizes[0] as u64,
-            macs: sizes[1] as u64,
+            params,
+            macs,
         })
     }
 

@@ -1,11 +1,12 @@
 //! The data of a network that need no graph.
 
-use nasprof_graph::size::SIZES;
-
-/// The sum of a network's layers, and its sizes ([`nasprof_graph::size::sizes`]).
+/// The sum of a network's layers, and its counts.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct SumAndSizes {
+pub(super) struct SumAndCounts {
     /// Calibrated milliseconds, before the size effect.
     pub(super) sum_ms: f64,
-    pub(super) sizes: [f64; SIZES],
+    /// Trainable parameters.
+    pub(super) params: u64,
+    /// Multiply-accumulates.
+    pub(super) macs: u64,
 }

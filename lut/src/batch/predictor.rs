@@ -6,7 +6,7 @@ use nasprof_graph::runtime::Runtime;
 use nasprof_spaces::Space;
 
 use super::{BatchEstimate, BatchEstimator};
-use crate::Estimator;
+use crate::{Estimator, LatencyOfSum};
 
 /// The batch form if it is equivalent to single estimates, else single estimates.
 #[derive(Debug, Clone)]
@@ -43,6 +43,12 @@ impl<'a> Predictor<'a> {
     #[must_use]
     pub fn is_fast(&self) -> bool {
         self.batch.is_some()
+    }
+
+    /// The latency of a network as a function of the sum of its layers.
+    #[must_use]
+    pub fn latency_of_sum(&self) -> LatencyOfSum {
+        self.estimator.latency_of_sum()
     }
 
     /// The space.

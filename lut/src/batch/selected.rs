@@ -6,10 +6,9 @@ use std::collections::HashMap;
 use nasprof_graph::expectation::keys_that_can_run;
 use nasprof_graph::passes::SelectError;
 use nasprof_graph::selector::{SelectedCosts, Selector};
-use nasprof_graph::size::sizes;
 use nasprof_graph::{Arch, Graph, LayerKey, Op};
 
-use super::network::SumAndSizes;
+use super::network::SumAndCounts;
 use crate::estimate::LayerAt;
 use crate::queued::LaunchedLayer;
 use crate::{Estimator, TimingCalibration};
@@ -78,7 +77,7 @@ impl SelectedLayers {
         })
     }
 
-    pub(super) fn network(&mut self, arch: &Arch) -> Result<SumAndSizes, SelectError> {
+    pub(super) fn network(&mut self, arch: &Arch) -> Result<SumAndCounts, SelectError> {
         let selected = self.selector.select(arch)?;
         let mut sum_ms = 0.0;
         if let Some(launched) = &self.launched {
@@ -92,6 +91,7 @@ impl SelectedLayers {
             let time = |layer| self.layers[self.costs.slot(layer)].as_ref().map_or(0.0, |layer| layer.mean_ms);
             sum_ms = selected.iter().map(time).sum();
         }
-        Ok(SumAndSizes { sum_ms, sizes: sizes(self.costs.cost(selected), selected.len()) })
+        let cost = self.costs.cost(selected);
+        Ok(SumAndCounts { sum_ms, params: cost.params, macs: cost.macs })
     }
 }

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use nasprof_base::statistics::{mean, median};
 use nasprof_graph::{Arch, LayerKey};
 
-use crate::size_effect::COSTS;
-use crate::{Anchor, Calibration, Lut, Row, SizeEffect, Slope};
+use crate::{Anchor, Calibration, Lut, Row, SizeEffect};
 
 /// The calibration and the anchors for merged rows.
 ///
@@ -56,20 +55,16 @@ fn of_all(known: &[(&Calibration, f64)]) -> Option<Calibration> {
     })
 }
 
-/// The mean of the parts' slopes, one without an effect counting as flat.
+/// The mean of the parts' slopes, one without an effect counting as flat. Its sums are those of merged rows.
 fn size_effect(known: &[(&Calibration, f64)]) -> Option<SizeEffect> {
-    let parts: Vec<[Slope; COSTS]> =
-        known.iter().filter_map(|(c, _)| c.size_effect.as_ref()).map(SizeEffect::slopes).collect();
-    let first = parts.first()?;
-    let all = |c: usize, of: fn(&Slope) -> f64| parts.iter().map(move |part| of(&part[c]));
-    Some(SizeEffect::from_slopes(std::array::from_fn(|c| {
-        let low = all(c, |s| s.low).fold(first[c].low, f64::min);
-        let high = all(c, |s| s.high).fold(first[c].high, f64::max);
-        let slope = all(c, |s| s.slope).sum::<f64>() / known.len() as f64;
-        let usual = all(c, |s| s.usual).sum::<f64>() / parts.len() as f64;
-        // As in the fit: rounding must not move it away from values that are all equal.
-        Slope { slope, usual: usual.max(low).min(high), low, high }
-    })))
+    let parts: Vec<(SizeEffect, f64)> =
+        known.iter().filter_map(|(c, shift)| Some((c.size_effect?, shift.exp()))).collect();
+    let all = |of: fn(&SizeEffect) -> f64| parts.iter().map(move |(part, shift)| shift * of(part));
+    let (low_ns, high_ns) = (all(|part| part.low_ns).reduce(f64::min)?, all(|part| part.high_ns).reduce(f64::max)?);
+    let slope = parts.iter().map(|(part, _)| part.slope).sum::<f64>() / known.len() as f64;
+    let usual_ns = mean(&all(|part| part.usual_ns).collect::<Vec<_>>())?;
+    // The rounded mean of equal values may differ from them.
+    Some(SizeEffect { slope, usual_ns: usual_ns.clamp(low_ns, high_ns), low_ns, high_ns })
 }
 
 /// One anchor measured in two parts.

@@ -114,9 +114,18 @@ fn parse_json(bytes: &[u8]) -> Result<Lut, String> {
     checked(serde_json::from_slice(bytes).map_err(|e| e.to_string())?)
 }
 
+/// The version from which a size effect is one of the sum of layers.
+const SUMS_FROM: u32 = 4;
+
 /// A LUT of the current version, with values that can be.
 fn checked(mut lut: Lut) -> Result<Lut, String> {
     check_version(&lut.context)?;
+    if lut.context.format_version < SUMS_FROM
+        && let Some(calibration) = &mut lut.context.calibration
+    {
+        let sums: Vec<f64> = lut.context.anchors.iter().map(|anchor| anchor.sum_ns).collect();
+        calibration.size_effect = calibration.size_effect.map(|effect| effect.around(&sums));
+    }
     lut.context.format_version = FORMAT_VERSION;
     validate::validate(&lut)?;
     Ok(lut)

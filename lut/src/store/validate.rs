@@ -6,14 +6,10 @@ use std::collections::HashSet;
 use nasprof_profiler::engine::Precision;
 use nasprof_profiler::protocol::Timing;
 
-use crate::size_effect::STEEPEST;
 use crate::{
     Anchor, Calibration, Energy, Lut, MAX_COUNT, MAX_FACTOR, MAX_MJ, MAX_NS, MAX_W, NetworkTime, Queued,
-    Reconciliation, Row, SessionFacts, Slope, Times,
+    Reconciliation, Row, SessionFacts, SizeEffect, Times,
 };
-
-/// Maximum logarithm of a static cost: that of a 64-bit number is 44.
-const LARGEST_LOG: f64 = 64.0;
 
 /// Refuses values that must not be used in an estimate. [`crate::check`] reports values that are only suspicious.
 ///
@@ -84,9 +80,7 @@ fn of_networks(networks: &[NetworkTime]) -> Result<(), String> {
 fn of_calibration(calibration: &Calibration) -> Result<(), String> {
     positive("scale", calibration.scale, MAX_FACTOR)?;
     calibration.reuse_bandwidth.map_or(Ok(()), |width| positive("reuse_bandwidth", width, MAX_FACTOR))?;
-    if let Some(effect) = &calibration.size_effect {
-        effect.slopes().iter().try_for_each(of_slope)?;
-    }
+    calibration.size_effect.as_ref().map_or(Ok(()), of_size_effect)?;
     not_negative("layer_ns", calibration.layer_ns, MAX_NS)?;
     count("networks", calibration.networks as u64)?;
     not_negative("leave_one_out", calibration.leave_one_out, MAX_FACTOR)?;
@@ -132,12 +126,12 @@ fn of_queued(queued: &Queued) -> Result<(), String> {
     Ok(())
 }
 
-fn of_slope(slope: &Slope) -> Result<(), String> {
-    let ordered = slope.low <= slope.usual && slope.usual <= slope.high;
-    if slope.slope.abs() <= STEEPEST && ordered && slope.low >= -LARGEST_LOG && slope.high <= LARGEST_LOG {
+fn of_size_effect(effect: &SizeEffect) -> Result<(), String> {
+    if effect.is_possible() && effect.high_ns <= MAX_NS {
         return Ok(());
     }
-    Err(format!("size_effect: slope {} between {} and {} is impossible", slope.slope, slope.low, slope.high))
+    let SizeEffect { slope, usual_ns, low_ns, high_ns } = effect;
+    Err(format!("size_effect: a slope of {slope} around {usual_ns}, between {low_ns} and {high_ns} ns, is impossible"))
 }
 
 fn of_anchor(anchor: &Anchor) -> Result<(), String> {

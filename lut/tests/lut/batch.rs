@@ -4,8 +4,8 @@
 
 use nasprof_base::statistics::mean;
 use nasprof_graph::runtime::Runtime;
-use nasprof_graph::{Arch, Op, size};
-use nasprof_lut::{BatchEstimator, CostTable, Estimator, Lut, SizeEffect, Slope};
+use nasprof_graph::{Arch, Op};
+use nasprof_lut::{BatchEstimator, CostTable, Estimator, Lut, SizeEffect};
 use nasprof_spaces::{Space, SpaceSpec};
 use nasprof_testkit::luts::synthetic_lut;
 use rand::SeedableRng;
@@ -100,23 +100,15 @@ fn off(space: &Space, lut: &Lut, of: &Lut) -> f64 {
     mean(&drawn(space, 200).iter().map(error).collect::<Vec<_>>()).unwrap()
 }
 
-/// Slopes that are steep enough to be seen, around the sizes of networks of the space.
+/// A slope that is steep enough to be seen, around the sums of networks of the space.
 fn with_size_effect(space: &Space, lut: &Lut) -> Lut {
     let mut lut = plain(lut);
-    let logs: Vec<[f64; 4]> = drawn(space, 30)
-        .iter()
-        .map(|arch| {
-            let network = Runtime::TorchEager.subnet(&space.graph, arch).unwrap();
-            size::sizes(network.cost(), network.keyed_layers().len()).map(f64::ln_1p)
-        })
-        .collect();
-    let slope = |i: usize, slope: f64| {
-        let all: Vec<f64> = logs.iter().map(|log| log[i]).collect();
-        let (low, high) = all.iter().fold((f64::MAX, f64::MIN), |(low, high), &log| (low.min(log), high.max(log)));
-        Slope { slope, usual: mean(&all).unwrap().clamp(low, high), low, high }
-    };
-    lut.context.calibration.as_mut().unwrap().size_effect =
-        Some(SizeEffect { params: slope(0, 0.05), macs: slope(1, 0.2), bytes: slope(2, -0.06), layers: slope(3, 0.3) });
+    let scale = lut.context.calibration.as_ref().unwrap().scale;
+    let estimator = Estimator::new(&lut);
+    let sums: Vec<f64> = drawn(space, 30).iter().map(|arch| 1e6 * latency(&estimator, space, arch) / scale).collect();
+    let (low_ns, high_ns) = sums.iter().fold((f64::MAX, f64::MIN), |(low, high), &ns| (low.min(ns), high.max(ns)));
+    let effect = SizeEffect { slope: 0.3, usual_ns: mean(&sums).unwrap(), low_ns, high_ns };
+    lut.context.calibration.as_mut().unwrap().size_effect = Some(effect);
     lut
 }
 
@@ -137,7 +129,7 @@ fn it_knows_the_size_effect_and_where_layers_stand() {
     }
 }
 
-/// In spaces whose choices prune each other as well, and whatever the slopes.
+/// In spaces whose choices prune each other as well.
 #[test]
 fn counts_and_sizes_are_those_of_the_network() {
     for space in [cells(), Space::builtin("mobilenet-cifar10").unwrap()] {

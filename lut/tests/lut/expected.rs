@@ -2,8 +2,8 @@
 
 use nasprof_graph::expectation::{Method, Sampling};
 use nasprof_graph::runtime::Runtime;
-use nasprof_graph::{Arch, Overhead, size};
-use nasprof_lut::{BatchEstimator, Estimator, Lut, SizeEffect, Slope};
+use nasprof_graph::{Arch, Overhead};
+use nasprof_lut::{BatchEstimator, Estimator, Lut, SizeEffect};
 use nasprof_spaces::{Space, SpaceSpec};
 use nasprof_testkit::luts::synthetic_lut;
 use rand::{Rng, SeedableRng};
@@ -42,19 +42,15 @@ fn the_expectation_is_the_mean_of_estimates() {
 fn with_size_effect(space: &Space) -> Lut {
     let mut lut = synthetic_lut(space, "quiet", 0);
     let rng = &mut ChaCha8Rng::seed_from_u64(3);
-    let logs: Vec<[f64; 4]> = (0..40)
-        .map(|_| {
-            let network = Runtime::TorchEager.subnet(&space.graph, &space.sample(rng)).unwrap();
-            size::sizes(network.cost(), network.keyed_layers().len()).map(f64::ln_1p)
-        })
-        .collect();
-    let slope = |i: usize, slope: f64| {
-        let all = || logs.iter().map(|log| log[i]);
-        let (low, high) = (all().fold(f64::MAX, f64::min), all().fold(f64::MIN, f64::max));
-        Slope { slope, usual: (all().sum::<f64>() / 40.0).clamp(low, high), low, high }
+    let (scale, estimator) = (lut.context.calibration.as_ref().unwrap().scale, Estimator::new(&lut));
+    let sum = |arch: &Arch| {
+        let network = Runtime::TorchEager.subnet(&space.graph, arch).unwrap();
+        1e6 * estimator.mean_latency_ms(&network).unwrap() / scale
     };
-    lut.context.calibration.as_mut().unwrap().size_effect =
-        Some(SizeEffect { params: slope(0, 0.03), macs: slope(1, 0.2), bytes: slope(2, 0.1), layers: slope(3, 0.0) });
+    let sums: Vec<f64> = (0..40).map(|_| sum(&space.sample(rng))).collect();
+    let (low_ns, high_ns) = sums.iter().fold((f64::MAX, f64::MIN), |(low, high), &ns| (low.min(ns), high.max(ns)));
+    let effect = SizeEffect { slope: 0.3, usual_ns: sums.iter().sum::<f64>() / 40.0, low_ns, high_ns };
+    lut.context.calibration.as_mut().unwrap().size_effect = Some(effect);
     lut
 }
 

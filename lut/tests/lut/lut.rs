@@ -5,8 +5,8 @@ use std::io::Write;
 use nasprof_graph::LayerKey;
 use nasprof_graph::runtime::Runtime;
 use nasprof_lut::{
-    BatchEstimator, Calibration, Energy, EstimateFlag, Estimator, FileFormat, Flag, Lut, SizeEffect, Slope, Source,
-    Times, check, from_journal, holdout_networks, parse, read, write,
+    BatchEstimator, Calibration, Energy, EstimateFlag, Estimator, FileFormat, Flag, Lut, SizeEffect, Source, Times,
+    check, from_journal, holdout_networks, parse, read, write,
 };
 use nasprof_profiler::journal::Event;
 use nasprof_profiler::synthetic::network_truth_ns;
@@ -221,14 +221,17 @@ fn a_lut_with_impossible_values_is_not_read() {
     refused(&of_calibration(|c| c.scale = -1.0), "its calibration: scale -1 is not a positive number");
     refused(&of_calibration(|c| c.level_half_width = -0.1), "level_half_width -0.1 is not");
     refused(&of_calibration(|c| c.reuse_bandwidth = Some(0.0)), "reuse_bandwidth 0 is not a positive number");
-    let of_size = |slope: Slope| {
+    let of_size = |slope: f64, usual_ns: f64| {
         move |lut: &mut Lut| {
-            let size_effect = Some(SizeEffect { params: slope, macs: slope, bytes: slope, layers: slope });
-            lut.context.calibration.as_mut().unwrap().size_effect = size_effect;
+            let effect = SizeEffect { slope, usual_ns, low_ns: 1e6, high_ns: 3e6 };
+            lut.context.calibration.as_mut().unwrap().size_effect = Some(effect);
         }
     };
-    refused(&of_size(Slope { slope: 1.5, usual: 2.0, low: 1.0, high: 3.0 }), "size_effect: slope 1.5 between 1 and 3");
-    refused(&of_size(Slope { slope: 0.1, usual: 4.0, low: 1.0, high: 3.0 }), "size_effect: slope 0.1 between 1 and 3");
+    refused(
+        &of_size(1.5, 2e6),
+        "size_effect: a slope of 1.5 around 2000000, between 1000000 and 3000000 ns, is impossible",
+    );
+    refused(&of_size(0.1, 4e6), "size_effect: a slope of 0.1 around 4000000");
     refused(&|lut| lut.context.anchors[1].sum_ns = 0.0, "its anchor 2: sum_ns 0 is not");
     refused(&|lut| lut.context.header.batch = 0, "batch and threads must be at least 1");
 
@@ -291,6 +294,29 @@ fn the_level_is_as_certain_as_what_is_seen_of_the_clocks() {
     assert!(unseen > 0.3 && seen < 0.2, "{unseen} {seen}");
 }
 
+/// The size effect had four slopes once. For networks that grow in all costs together it is the same as one slope that is
+/// their sum.
+#[test]
+fn a_size_effect_of_an_older_version_is_read() {
+    let lut = synthetic_lut(&Space::builtin("mobilenet-cifar10").unwrap(), "crowded", 0);
+    let mut whole = serde_json::to_value(&lut).unwrap();
+    let slope = |slope: f64| serde_json::json!({"slope": slope, "usual": 2.0, "low": 1.0, "high": 3.0});
+    whole["context"]["calibration"]["size_effect"] = serde_json::json!(
+        {"params": slope(0.02), "macs": slope(0.05), "bytes": slope(-0.01), "layers": slope(0.04)}
+    );
+    let read = |lut: &serde_json::Value| parse(serde_json::to_vec(lut).unwrap(), FileFormat::Json);
+    // Control: in a file of this version it is damage.
+    assert!(read(&whole).unwrap_err().contains("size_effect: a slope of 0.1"), "{:?}", read(&whole));
+    whole["context"]["format_version"] = 3.into();
+    let effect = read(&whole).unwrap().context.calibration.unwrap().size_effect.unwrap();
+    let fitted = lut.context.calibration.unwrap().size_effect.unwrap();
+    assert!((effect.slope - 0.1).abs() < 1e-12, "{effect:?}");
+    assert!((effect.usual_ns / fitted.usual_ns - 1.0).abs() < 0.05, "{effect:?} {fitted:?}");
+    assert!(effect.low_ns < effect.usual_ns && effect.usual_ns < effect.high_ns);
+    whole["context"]["anchors"] = serde_json::json!([]);
+    assert!(read(&whole).is_err(), "around nothing");
+}
+
 /// Every number of a LUT has a bound: a larger one is neither written nor read.
 #[test]
 fn every_number_of_a_lut_has_a_bound() {
@@ -298,9 +324,8 @@ fn every_number_of_a_lut_has_a_bound() {
     lut.rows.truncate(2);
     let times = lut.rows[0].times.as_mut().unwrap();
     times.reuse.truncate(1);
-    let slope = Slope { slope: 0.1, usual: 2.0, low: 1.0, high: 3.0 };
     lut.context.calibration.as_mut().unwrap().size_effect =
-        Some(SizeEffect { params: slope, macs: slope, bytes: slope, layers: slope });
+        Some(SizeEffect { slope: 0.1, usual_ns: 2e6, low_ns: 1e6, high_ns: 3e6 });
     lut.rows[0].stored_bytes = Some(1);
     lut.rows[0].energy = Some(Energy {
         energy_mj: 2.0,

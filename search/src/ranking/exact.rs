@@ -1,4 +1,5 @@
-//! Spaces whose quantities are sums over the choices: exact answers over all architectures.
+//! Spaces whose quantities are sums over the choices, or increasing functions of such sums: exact answers over all
+//! architectures.
 
 use nasprof_graph::Arch;
 use nasprof_lut::CostTable;
@@ -30,7 +31,11 @@ impl Additive {
         let mut tables: Vec<(f64, CostTable)> = Vec::new();
         for &axis in axes.iter().take(MOST_SUMS) {
             let predictors = std::cell::RefCell::new(predictors.clone());
-            let value = |arch: &Arch| predictors.borrow_mut().network(arch.clone()).map(|n: Network| axis.of(&n));
+            let value = |arch: &Arch| {
+                let mut predictors = predictors.borrow_mut();
+                let network: Network = predictors.network(arch.clone())?;
+                Some(predictors.as_sum(axis, axis.of(&network)))
+            };
             tables.push((axis.sign(), CostTable::tabulate(space, value)?));
         }
         let each = |of: &dyn Fn(&CostTable) -> f64| {

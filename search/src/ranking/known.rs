@@ -136,6 +136,16 @@ impl<'a> Predictors<'a> {
         self.first.is_fast() && self.second.as_ref().is_none_or(Predictor::is_fast)
     }
 
+    /// A value of a quantity in a form that can be a sum over the choices: a latency as the sum of its layers, of which it is an
+    /// increasing function.
+    pub(super) fn as_sum(&self, axis: Axis, value: f64) -> f64 {
+        match (axis, &self.second) {
+            (Axis::Latency, _) => self.first.latency_of_sum().sum_ms(value),
+            (Axis::OtherLatency, Some(second)) => second.latency_of_sum().sum_ms(value),
+            _ => value,
+        }
+    }
+
     /// The quantities of an architecture; `None` if a LUT lacks one of its layers, or if it is not one of the space.
     pub fn network(&mut self, arch: Arch) -> Option<Network> {
         let first = self.first.predict(&arch).ok()?;

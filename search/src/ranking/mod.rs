@@ -1,8 +1,8 @@
 //! The best networks of a space under limits, and fronts of two quantities, without training.
 //!
-//! Small spaces are enumerated. If every quantity is a sum over the choices, the answer is exact over the whole space
-//! ([`exact`]), unless several limits leave too many partial networks. Otherwise networks are sampled and improved by changing
-//! one or two choices at a time ([`sampled`]). [`Explored`] tells which method found the answer.
+//! Small spaces are enumerated. If every quantity is a sum over the choices, or an increasing function of one, the answer is
+//! exact over the whole space ([`exact`]), unless several limits leave too many partial networks. Otherwise networks are sampled
+//! and improved by changing one or two choices at a time ([`sampled`]). [`Explored`] tells which method found the answer.
 
 mod bounds;
 mod every;
@@ -30,7 +30,7 @@ pub enum Explored {
         /// Number of architectures.
         networks: u64,
     },
-    /// All architectures without enumerating them: every quantity is a sum over the choices.
+    /// All architectures without enumerating them: every quantity is a sum over the choices or an increasing function of one.
     Exact,
     /// Sampled networks, improved by repeated changes of one or two choices; better networks may exist.
     Sampled {
@@ -55,7 +55,7 @@ pub fn rank(
         let all = every::evaluate(predictors, networks).into_iter().filter(|network| limits.allow(network));
         return (known::best(all.collect(), axis, top), Explored::Enumerated { networks });
     }
-    let values: Vec<f64> = limits.set().map(|(_, limit)| limit).collect();
+    let values: Vec<f64> = limits.set().map(|(axis, limit)| predictors.as_sum(axis, limit)).collect();
     let known = match Additive::new(predictors, &limits.axes(axis)).map(|additive| additive.best(&values, top)) {
         Some(Best::Exact(archs)) => return (known::best(evaluated(predictors, archs), axis, top), Explored::Exact),
         Some(Best::Good(archs)) => archs,
