@@ -176,10 +176,15 @@ impl<'a> Trials<'a> {
                 other => other?,
             }
         }
-        let known = self.known.get(arch).filter(|known| !known.failed);
-        let Some(known) = known else { return Ok(None) };
-        let trained = &known.epochs[..(epochs as usize).min(known.epochs.len())];
-        Ok(Trained::after(trained))
+        Ok(self.trained(arch, epochs))
+    }
+
+    /// The progress of a network after `epochs` epochs; `None` if its training failed before. A failure in a later epoch does
+    /// not change what the network was judged by.
+    fn trained(&self, arch: &Arch, epochs: u32) -> Option<Trained> {
+        let known = self.known.get(arch)?;
+        let trained = known.epochs.get(..epochs as usize);
+        trained.or((!known.failed).then_some(&known.epochs)).and_then(Trained::after)
     }
 
     /// Trains one more epoch, and writes its checkpoint and its line in the journal.
