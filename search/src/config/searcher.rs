@@ -6,7 +6,7 @@ mod options;
 use serde::{Deserialize, Serialize};
 
 pub use evolution::Evolution;
-pub use options::{ArchitectureGradient, DartsOrder, FinalChoice, Judge, LASTING_EPOCHS, Paths, Score};
+pub use options::{ArchitectureGradient, DartsOrder, FinalChoice, Halving, Judge, LASTING_EPOCHS, Paths, Score};
 
 /// How to search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -117,6 +117,9 @@ pub enum Searcher {
         /// After a rung, one in this many networks continues.
         #[serde(default = "three")]
         reduction: u32,
+        /// Whether a rung waits for all its networks.
+        #[serde(default, skip_serializing_if = "Halving::is_synchronous")]
+        halving: Halving,
         /// Minimum number of fully trained networks, if the search samples that many.
         #[serde(default = "three")]
         finalists: u32,
@@ -226,6 +229,7 @@ impl Searcher {
             scores: counts(),
             rungs: None,
             reduction: three(),
+            halving: Halving::default(),
             finalists: three(),
             judge: Judge::default(),
             choose: FinalChoice::default(),

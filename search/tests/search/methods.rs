@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use nasprof_graph::Arch;
 use nasprof_graph::runtime::Runtime;
-use nasprof_search::config::{FinalChoice, Judge};
+use nasprof_search::config::{FinalChoice, Halving, Judge};
 use nasprof_search::methods::simulate::{Pool, compare, on_table};
 use nasprof_search::methods::table::{AccuracyTable, TableTrainings};
 use nasprof_search::methods::{Entry, Fate, Fault, Method, MethodError, Networks, Progress, Staged, Trainings, search};
@@ -56,6 +56,7 @@ fn staged() -> Method {
         scores,
         rungs: vec![1, 3],
         reduction: 3,
+        halving: Halving::Synchronous,
         finalists: 3,
         judge,
         choose: FinalChoice::Accuracy,
