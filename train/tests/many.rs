@@ -163,6 +163,9 @@ fn a_supernet_judges_the_networks_of_a_table() {
     let keys = "recalibrate_batches = 2";
     assert_eq!(batched("own-8", keys, 8), batched("own-1", keys, 1));
     assert_ne!(batched("batch-8", "", 8), batched("batch-1", "", 1));
+    // The training is the same.
+    let weights = |name: &str| setting::remains(&setting.path(name)).0;
+    assert!(weights("own-8") == weights("batch-8"));
     // The control: a network that is beyond a limit is not judged.
     let upper = found.judged.iter().map(|one| one.macs).fold(f64::INFINITY, f64::min);
     let limit = format!("[[regularizers]]\nkind = \"reject\"\nquantity = \"macs\"\nupper = {upper}\n{searcher}");
