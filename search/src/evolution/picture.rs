@@ -47,3 +47,29 @@ fn in_words(name: &str) -> &str {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nasprof_graph::Arch;
+
+    use super::*;
+
+    #[test]
+    fn the_winner_is_marked_on_the_front_or_beside_it() {
+        let of = |arch: u16, values: &[f64], score: f64| Candidate {
+            arch: Arch(vec![arch]),
+            score,
+            values: values.to_vec(),
+        };
+        let front = [of(0, &[1.0, 7.0], 0.2), of(1, &[2.0, 8.0], 0.5), of(2, &[3.0, 9.0], 0.9)];
+        let marks = |best: &Candidate| {
+            let svg = picture(&front, best, &["latency", "a & b"], "macs").unwrap();
+            assert!(svg.contains(">latency, ms<") && svg.contains("a &amp; b: 7\nMACs: 0.2"), "{svg}");
+            (svg.matches("class=\"mark").count(), svg.matches("mark c1").count())
+        };
+        assert_eq!(marks(&front[2]), (3, 1));
+        assert_eq!(marks(&of(3, &[2.5, 7.0], 0.4)), (4, 1));
+        // Without a quantity there is nothing to compare.
+        assert_eq!(picture(&[of(0, &[], 0.2)], &of(0, &[], 0.2), &[], "macs"), None);
+    }
+}
