@@ -41,7 +41,7 @@ pub enum Existing {
 }
 
 /// Files that a run writes into its folder; other files belong to the user.
-pub const FILES: [&str; 18] = [
+pub const FILES: [&str; 19] = [
     "result.json",
     "judged.json",
     "run.sha256",
@@ -51,6 +51,7 @@ pub const FILES: [&str; 18] = [
     "metrics.csv",
     "alphas.csv",
     "pareto.csv",
+    "pareto.svg",
     "arch.json",
     "arch.svg",
     "weights.safetensors",

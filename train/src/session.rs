@@ -112,6 +112,12 @@ impl<'a> Session<'a> {
         self.plan.loaders.as_ref().map_or(1, |loaders| loaders.train_batches.steps) as u64
     }
 
+    /// Training batches that give an architecture its own running statistics before it is judged; 0 for none.
+    #[must_use]
+    pub fn recalibrate_batches(&self) -> u32 {
+        self.plan.experiment.searcher.as_ref().map_or(0, Searcher::recalibrate_batches)
+    }
+
     /// Epochs of the run, including the warm-up.
     #[must_use]
     pub fn epochs(&self) -> u32 {

@@ -4,9 +4,10 @@ use nasprof_graph::Arch;
 use tch::Tensor;
 
 use crate::batch::{Gradients, MiniBatch, add};
+use crate::device::copied;
 use crate::error::SearchError;
 use crate::loss::{Score, Tally, cross_entropy};
-use crate::optimizer::Optimizer;
+use crate::optimizer::{Optimizer, copy_to_all};
 use crate::replay::Pass;
 use crate::session::Session;
 use crate::supernet::{Path, Phase};
@@ -124,10 +125,39 @@ impl Session<'_> {
     /// # Errors
     /// libtorch's.
     pub fn judge_later(&self, arch: &Arch, batch: &[MiniBatch]) -> Result<Tally, SearchError> {
+        self.tally(arch, batch, Phase::Judge)
+    }
+
+    /// Calls `f`, and then sets the running statistics of the supernet back to what they were, bit for bit.
+    ///
+    /// # Errors
+    /// Those of `f`; libtorch's.
+    pub fn keeping_statistics<T>(&self, f: impl FnOnce() -> Result<T, SearchError>) -> Result<T, SearchError> {
+        let statistics: Vec<Tensor> = self.net.parameters().running().map(Tensor::shallow_clone).collect();
+        let kept: Vec<Tensor> = statistics.iter().map(copied).collect::<Result<_, _>>()?;
+        let result = f();
+        copy_to_all(&statistics, &kept)?;
+        result
+    }
+
+    /// Makes the running statistics of an architecture's layers the mean over these images and the `before` batches before
+    /// them, and leaves weights alone. Then [`Phase::Evaluate`] judges it with statistics of its own, as in single path
+    /// one-shot (Guo et al., ECCV 2020) and once-for-all (Cai et al., ICLR 2020).
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn recalibrate(&self, arch: &Arch, images: &MiniBatch, before: u32) -> Result<(), SearchError> {
+        let (_guard, _casts) = (tch::no_grad_guard(), self.numerics.casts());
+        self.net.forward(&images.images, Path::Selected(arch), Phase::Recalibrate { before })?;
+        Ok(())
+    }
+
+    /// The tally of an architecture on a batch, without gradients.
+    pub(crate) fn tally(&self, arch: &Arch, batch: &[MiniBatch], phase: Phase) -> Result<Tally, SearchError> {
         let _guard = tch::no_grad_guard();
         let mut tally = Tally::default();
         for mini in batch {
-            tally = tally.and(self.loss(Path::Selected(arch), mini, Phase::Judge)?.tally);
+            tally = tally.and(self.loss(Path::Selected(arch), mini, phase)?.tally);
         }
         Ok(tally)
     }

@@ -150,6 +150,22 @@ fn a_supernet_judges_the_networks_of_a_table() {
     assert!(found.judged.iter().all(|one| (0.0..=1.0).contains(&one.supernet_accuracy) && one.macs > 0.0));
     assert_eq!(judged(), found);
     assert_eq!(fs::read(setting.path("run/result.json")).unwrap(), result, "the result is as it was");
+    // Recalibrated, a network's accuracy does not depend on how the validation images are batched. The control: as they are
+    // judged by default, it does.
+    let batched = |name: &str, keys: &str, mini: usize| {
+        let batches = format!("valid_batch_size = 8\nvalid_mini_batch = {mini}");
+        let text = setting.text(&format!("{searcher}\n{keys}"), 1).replace("valid_batch_size = 10", &batches);
+        succeeds(&setting.job(name, &text, false));
+        succeeds(&Job { folder: setting.path(name), ..judge(&text) });
+        let judged = Agreement::read(&setting.path(name)).unwrap().judged;
+        judged.iter().map(|one| one.supernet_accuracy).collect::<Vec<_>>()
+    };
+    let keys = "recalibrate_batches = 2";
+    assert_eq!(batched("own-8", keys, 8), batched("own-1", keys, 1));
+    assert_ne!(batched("batch-8", "", 8), batched("batch-1", "", 1));
+    // The training is the same.
+    let weights = |name: &str| setting::remains(&setting.path(name)).0;
+    assert!(weights("own-8") == weights("batch-8"));
     // The control: a network that is beyond a limit is not judged.
     let upper = found.judged.iter().map(|one| one.macs).fold(f64::INFINITY, f64::min);
     let limit = format!("[[regularizers]]\nkind = \"reject\"\nquantity = \"macs\"\nupper = {upper}\n{searcher}");

@@ -9,8 +9,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use nasprof_search::job::{Job, RunResult, Task};
-use serde_json::Value;
-use setting::{Setting, fails, json, start, succeeds};
+use nasprof_search::trials::Journal;
+use serde_json::{Value, json};
+use setting::{Setting, fails, start, succeeds};
 
 const STAGED: &str = "[searcher]\nkind = \"staged\"\ntrainings = 4\ndraws = 10\nscores = [\"macs\", \"naswot\"]\nrungs = [1]\nfinalists = 2";
 
@@ -23,7 +24,7 @@ fn text(setting: &Setting, searcher: &str) -> String {
 
 /// What a search leaves, without its times.
 fn remains(folder: &Path) -> (Vec<u8>, Vec<u8>, Value) {
-    let mut result = json(&folder.join("result.json"));
+    let mut result = setting::json(&folder.join("result.json"));
     result["seconds"] = Value::Null;
     let file = |name: &str| fs::read(folder.join(name)).unwrap();
     (file("candidates.parquet"), file("weights.safetensors"), result)
@@ -105,6 +106,30 @@ fn lines_of_the_journal_that_are_lost_or_moved_are_noticed() {
             }
         }
     }
+}
+
+/// A network that fails after a rung was among the best of that rung, and is when the search goes on: nobody takes its place.
+#[test]
+fn a_later_failure_does_not_change_an_earlier_rung() {
+    let setting = Setting::new();
+    let text = text(&setting, STAGED);
+    succeeds(&setting.job("run", &text, false));
+    let folder = setting.path("run");
+    let path = folder.join("trials.jsonl");
+    let kept = fs::read_to_string(&path).unwrap();
+    let winner = kept.lines().find_map(|line| line.split("checkpoint/").nth(1)?.split_once("-epoch-00003")).unwrap().0;
+    let is_later = |line: &&str| [2, 3].iter().any(|epoch| line.contains(&format!("{winner}-epoch-{epoch:05}")));
+    let first: Value = serde_json::from_str(kept.lines().find(|line| line.contains(winner)).unwrap()).unwrap();
+    fs::write(&path, kept.lines().filter(|line| !is_later(line)).map(|line| format!("{line}\n")).collect::<String>())
+        .unwrap();
+    let failed = json!({ "failed": { "arch": first["epoch"]["arch"], "number": first["epoch"]["number"], "problem": "diverged" } });
+    Journal::open::<Value>(&path).unwrap().0.append(&failed).unwrap();
+    fs::remove_file(folder.join("run.sha256")).unwrap();
+    succeeds(&setting.job("run", &text, true));
+    let epochs = |text: &str| text.matches("{\"epoch\":").count();
+    // Eight of the rung and two of the other finalist. The control: as many as before would be another finalist's.
+    assert_eq!((epochs(&kept), epochs(&fs::read_to_string(&path).unwrap())), (12, 10));
+    assert!(RunResult::read(&folder).unwrap().accuracy_of.ends_with("trained by itself for 3 epochs"));
 }
 
 /// A search that goes on elsewhere says so. `auto` is another place in words, even where it is the CPU again.

@@ -308,3 +308,31 @@ fn elastic_layers_use_a_part_of_one_tensor() {
     close(&row(&run(1)), &[14.0, 13.0, 12.0, 11.0, 10.0], 1e-6);
     close(&row(&run(0)), &[0.0, 13.0, 12.0, 11.0, 0.0], 1e-6);
 }
+
+/// The running statistics become the mean over the batches, whatever they were before.
+#[test]
+fn recalibrated_statistics_are_the_mean_over_the_batches() {
+    let mut b = GraphBuilder::new();
+    let x = b.input("x", [1, 1, 1, 2]).unwrap();
+    let y = b.add("bn", Op::batch_norm(), &[x]).unwrap();
+    let net = supernet(b.build(&[y]).unwrap());
+    let batch = |values: [f32; 4]| Tensor::from_slice(&values).view([2, 1, 1, 2]);
+    let run = |first: Phase, second: Phase| {
+        set(&net, "bn/mean", &[100.0]);
+        set(&net, "bn/variance", &[50.0]);
+        for (values, phase) in [([1.0, 3.0, 1.0, 3.0], first), ([5.0, 5.0, 9.0, 9.0], second)] {
+            net.forward(&batch(values), Path::Selected(&Arch(Vec::new())), phase).unwrap();
+        }
+        [get(&net, "bn/mean")[0], get(&net, "bn/variance")[0]]
+    };
+    // Means 2 and 7; unbiased variances 4/3 and 16/3.
+    let recalibrated = run(Phase::Recalibrate { before: 0 }, Phase::Recalibrate { before: 1 });
+    close(&recalibrated, &[4.5, 10.0 / 3.0], 1e-5);
+    // The controls: a training moves the old values, and judging leaves them.
+    close(
+        &run(Phase::Train, Phase::Train),
+        &[0.81 * 100.0 + 0.09 * 2.0 + 0.1 * 7.0, 0.81 * 50.0 + 0.12 + 1.6 / 3.0],
+        1e-4,
+    );
+    close(&run(Phase::Judge, Phase::Judge), &[100.0, 50.0], 0.0);
+}

@@ -7,7 +7,7 @@ use nasprof_search::Costs;
 use nasprof_search::config::{DartsOrder, Experiment, Plan, Quantity};
 use nasprof_train::searchers::{Darts, Searcher, of};
 use nasprof_train::supernet::{Path, Phase};
-use nasprof_train::{Gradients, MiniBatch, Session};
+use nasprof_train::{Gradients, MiniBatch, SearchError, Session};
 use tch::{Device, Kind, Tensor};
 
 const SPACE: &str = "format_version = 1\nkind = \"mobilenet\"\ninput = [1, 28, 28]\nnum_classes = 10\n\
@@ -191,6 +191,61 @@ fn taught_paths_learn_from_outputs_in_place_of_labels() {
     session.weight_gradients(Path::Selected(&arch), &batch, &mut plain).unwrap();
     let sum = plain.values().map(|g| g.square().sum(Kind::Double).double_value(&[])).sum::<f64>();
     assert!((sum.sqrt() - labels).abs() < 1e-4 * labels, "without a teacher it is a step as any");
+}
+
+/// With running statistics of its own, a path judges an image in the same way alone and beside others.
+#[test]
+fn a_recalibrated_path_is_judged_independently_of_the_batch() {
+    let setting = Setting::new();
+    let plan = plan(&setting.fairnas("recalibrate_batches = 3"));
+    let mut session = Session::new(&plan, Device::Cpu).unwrap();
+    let mut searcher = of(plan.experiment.searcher.as_ref().unwrap()).unwrap();
+    searcher.on_start(&mut session).unwrap();
+    for step in 0..4 {
+        searcher.train_step(&mut session, &batch(&plan, step)).unwrap();
+    }
+    assert_eq!(session.recalibrate_batches(), 3);
+    let (session, arch, mini) = (session, Arch(vec![1, 0, 1, 1]), batch(&plan, 9).remove(0));
+    let mean = |parts: i64, phase: Phase| {
+        let size = mini.len() as i64 / parts;
+        let part = |i: i64| {
+            let (images, labels) = (mini.images.narrow(0, i * size, size), mini.labels.narrow(0, i * size, size));
+            session.loss(Path::Selected(&arch), &MiniBatch { images, labels }, phase).unwrap().loss.double_value(&[])
+        };
+        (0..parts).map(part).sum::<f64>() / parts as f64
+    };
+    let before = weights(&session);
+    let is_running = |name: &str| name.ends_with("/mean") || name.ends_with("/variance");
+    let (whole, alone) = session
+        .keeping_statistics(|| {
+            for number in 0..session.recalibrate_batches() {
+                session.recalibrate(&arch, &batch(&plan, number.into())[0], number)?;
+            }
+            let moved = before.iter().zip(weights(&session)).filter(|(before, after)| before.1 != after.1);
+            let moved: Vec<&str> = moved.map(|(before, _)| before.0.as_str()).collect();
+            assert!(!moved.is_empty() && moved.iter().all(|name| is_running(name)), "no weight: {moved:?}");
+            // Of the layers on the path only.
+            assert!(moved.iter().all(|name| !name.contains("blocks/0/MB1 3x3")), "{moved:?}");
+            Ok((mean(1, Phase::Evaluate), mean(mini.len() as i64, Phase::Evaluate)))
+        })
+        .unwrap();
+    assert!((whole - alone).abs() < 1e-5 * whole, "{whole} {alone}");
+    // The control: with the statistics of the batch, the other images of the batch count.
+    let (whole, alone) = (mean(1, Phase::Judge), mean(mini.len() as i64, Phase::Judge));
+    assert!((whole - alone).abs() > 1e-2 * whole, "{whole} {alone}");
+    assert!(before == weights(&session), "the supernet is as it was");
+    // After an error as well.
+    let failed = session.keeping_statistics::<()>(|| {
+        session.recalibrate(&arch, &mini, 0)?;
+        Err(SearchError::Searcher("an error".to_owned()))
+    });
+    assert!(failed.is_err() && before == weights(&session));
+    let error = |count| {
+        let text = setting.fairnas(&format!("recalibrate_batches = {count}"));
+        Plan::new(Experiment::parse(&text, &[]).unwrap()).err().map(|error| error.to_string())
+    };
+    assert_eq!(error(10_000), None);
+    assert!(error(10_001).unwrap().starts_with("key `searcher.recalibrate_batches`: 10001 is not in 0 to 10000"));
 }
 
 fn alphas(session: &Session<'_>) -> Vec<f64> {

@@ -102,6 +102,38 @@ fn who_dies_changes_nothing() {
     assert!(remains(&setting.path("run")) == remains(&setting.path("whole")));
 }
 
+/// What the journal has when an asynchronous search is killed stays part of it: the epochs that it may train are all spent on
+/// eight networks of one epoch, of which two go on, and nothing was in vain.
+#[test]
+fn an_asynchronous_search_goes_on_from_its_journal() {
+    let setting = Setting::new();
+    let text = |processes| text(&setting, processes).replace("rungs = [1]", "rungs = [1]\nhalving = \"asynchronous\"");
+    let (folder, journal) = (setting.path("run"), setting.path("run/trials.jsonl"));
+    let epochs = || fs::read_to_string(&journal).map_or(0, |text| text.matches("{\"epoch\":").count());
+    let mut child = start(&setting.job("run", &text(3), false));
+    let mut most = 0;
+    while epochs() < 6 && child.try_wait().unwrap().is_none() {
+        most = most.max(children(&child).len());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    assert!(!child.wait().unwrap().success(), "it was faster than the kill");
+    assert!((2..=3).contains(&most), "{most} at the same time");
+    let before = fs::read_to_string(&journal).unwrap();
+    let whole = &before[..before.rfind('\n').unwrap()];
+    succeeds(&setting.job("run", &text(2), true));
+    assert!(fs::read_to_string(&journal).unwrap().starts_with(whole) && epochs() == 12, "{}", epochs());
+    let kept = remains(&folder);
+    assert_eq!(kept.2["spent"]["epochs"], 12);
+    assert_eq!(fs::read_dir(folder.join("checkpoint")).unwrap().count(), 8);
+    // The whole journal gives the same candidates and the same winner, in one process as well.
+    fs::remove_file(folder.join("run.sha256")).unwrap();
+    succeeds(&setting.job("run", &text(1), true));
+    assert!(remains(&folder) == kept && epochs() == 12);
+    // The control: it is another experiment than the one that waits for all networks of a rung.
+    fails(&setting.job("run", &self::text(&setting, 1), true), "`searcher.halving` is \"asynchronous\" there");
+}
+
 /// A stopped process is like one whose GPU hangs: it says nothing, and nothing else would end it. Another one goes on with its
 /// network, and the result is the same.
 #[test]

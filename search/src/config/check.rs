@@ -120,6 +120,7 @@ fn check_searcher(searcher: &Searcher) -> Result<(), ConfigError> {
             Err(ConfigError::key(format!("searcher.{key}"), format!("{value} is not in {least} to {most}")))
         }
     };
+    within("recalibrate_batches", searcher.recalibrate_batches(), 0, 10_000)?;
     let evolution = match searcher {
         Searcher::Darts { stop_at_skips, operation_dropout, .. } => {
             within("stop_at_skips", stop_at_skips.unwrap_or(1), 1, 1000)?;

@@ -37,7 +37,7 @@ pub use optimizer::{Optimizer, OptimizerKind, Optimizers};
 pub use plan::Plan;
 pub use regularizer::{Quantity, Regularizer, RegularizerKind};
 pub use searcher::{
-    ArchitectureGradient, DartsOrder, Evolution, FinalChoice, Judge, LASTING_EPOCHS, Paths, Score, Searcher,
+    ArchitectureGradient, DartsOrder, Evolution, FinalChoice, Halving, Judge, LASTING_EPOCHS, Paths, Score, Searcher,
 };
 pub use trainer::Trainer;
 pub use training::{Batches, Training};

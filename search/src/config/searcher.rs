@@ -6,7 +6,7 @@ mod options;
 use serde::{Deserialize, Serialize};
 
 pub use evolution::Evolution;
-pub use options::{ArchitectureGradient, DartsOrder, FinalChoice, Judge, LASTING_EPOCHS, Paths, Score};
+pub use options::{ArchitectureGradient, DartsOrder, FinalChoice, Halving, Judge, LASTING_EPOCHS, Paths, Score};
 
 /// How to search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +30,11 @@ pub enum Searcher {
         /// others are scaled up to keep the mean.
         #[serde(default, skip_serializing_if = "is_zero")]
         operation_dropout: f64,
+        /// Training batches with which a path's running statistics are computed anew before it is judged on the validation
+        /// images (Guo et al., "Single path one-shot"); 0 judges it with the statistics of the validation batches. At most
+        /// 10,000.
+        #[serde(default, skip_serializing_if = "is_none")]
+        recalibrate_batches: u32,
     },
     /// One sampled network runs at a time (Cai et al., "ProxylessNAS").
     Proxylessnas {
@@ -42,6 +47,11 @@ pub enum Searcher {
         /// Weight of the newest mean reward in the moving baseline (0.9 in the reference).
         #[serde(default = "nine_tenths")]
         baseline_rate: f64,
+        /// Training batches with which a path's running statistics are computed anew before it is judged on the validation
+        /// images (Guo et al., "Single path one-shot"); 0 judges it with the statistics of the validation batches. At most
+        /// 10,000.
+        #[serde(default, skip_serializing_if = "is_none")]
+        recalibrate_batches: u32,
     },
     /// Trains each candidate of a block equally often, then judges architectures with the trained weights (Chu et al.,
     /// "FairNAS").
@@ -73,6 +83,11 @@ pub enum Searcher {
         /// kernels, then all depths, then all expansions and widths (Cai et al., "Once-for-all").
         #[serde(default, skip_serializing_if = "is_false")]
         progressive_shrinking: bool,
+        /// Training batches with which a path's running statistics are computed anew before it is judged on the validation
+        /// images (Guo et al., "Single path one-shot"); 0 judges it with the statistics of the validation batches. At most
+        /// 10,000.
+        #[serde(default, skip_serializing_if = "is_none")]
+        recalibrate_batches: u32,
     },
     /// Evolution by a score that needs no training.
     Evolution {
@@ -102,6 +117,9 @@ pub enum Searcher {
         /// After a rung, one in this many networks continues.
         #[serde(default = "three")]
         reduction: u32,
+        /// Whether a rung waits for all its networks.
+        #[serde(default, skip_serializing_if = "Halving::is_synchronous")]
+        halving: Halving,
         /// Minimum number of fully trained networks, if the search samples that many.
         #[serde(default = "three")]
         finalists: u32,
@@ -167,6 +185,18 @@ impl Searcher {
         }
     }
 
+    /// The key `searcher.recalibrate_batches`: training batches that give a path its own running statistics before it is
+    /// judged; 0 for none.
+    #[must_use]
+    pub fn recalibrate_batches(&self) -> u32 {
+        match self {
+            Self::Darts { recalibrate_batches, .. }
+            | Self::Proxylessnas { recalibrate_batches, .. }
+            | Self::Fairnas { recalibrate_batches, .. } => *recalibrate_batches,
+            _ => 0,
+        }
+    }
+
     /// Maximum number of architectures evaluated after the last step.
     #[must_use]
     pub fn evaluated_at_the_end(&self) -> u64 {
@@ -199,6 +229,7 @@ impl Searcher {
             scores: counts(),
             rungs: None,
             reduction: three(),
+            halving: Halving::default(),
             finalists: three(),
             judge: Judge::default(),
             choose: FinalChoice::default(),
@@ -214,6 +245,10 @@ impl Searcher {
 
 fn is_zero(value: &f64) -> bool {
     *value == 0.0
+}
+
+fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 fn is_false(value: &bool) -> bool {

@@ -54,7 +54,7 @@ pub struct Training {
     #[serde(default, skip_serializing_if = "is_default")]
     pub deterministic: bool,
     /// Processes that train networks at the same time, in searches that train networks one by one. They share the GPUs. The
-    /// result does not depend on their number.
+    /// result does not depend on their number, except with asynchronous halving.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub processes: u32,
     /// CPU threads of each process. Default: all cores.

@@ -8,6 +8,7 @@ mod archive;
 mod budget;
 mod evolve;
 mod front;
+mod picture;
 mod run;
 mod sample;
 mod simulated;

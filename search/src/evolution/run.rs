@@ -11,6 +11,7 @@ use nasprof_lut::replace_file;
 use serde::{Deserialize, Serialize};
 use thiserror::Error as ThisError;
 
+use super::picture::picture;
 use super::trained::{self, OnTable, Searched, TrainedError};
 use super::{Budget, EvolutionError, Outcome, Sampling, Scorer, evolve, sample, table};
 use crate::config::{ConfigError, Experiment, LoadedRegularizer, Plan, Quantity, Score, Searcher};
@@ -111,7 +112,8 @@ impl Scorer for Watched<'_> {
     }
 }
 
-/// Runs a search without training, and writes `config.toml`, `arch.json`, `pareto.csv` and `result.json` into its folder. A
+/// Runs a search without training, and writes `config.toml`, `arch.json`, `pareto.csv` with its picture and `result.json` into its
+/// folder. A
 /// resumed search runs again from the start: it takes seconds and gives the same result. `factor` multiplies the LUT's
 /// latencies, for a device that is slower or faster than its LUT by this factor. `watch` receives the progress after every
 /// sample. If it returns `false`, the search ends and writes nothing.
@@ -164,6 +166,9 @@ pub fn run(
     inputs::keep(folder, &plan.experiment).map_err(fail)?;
     write(folder, "config.toml", plan.experiment.resolved_toml().as_bytes())?;
     write(folder, "pareto.csv", &table(&outcome.front, space, &budget.names(), score))?;
+    if let Some(svg) = picture(&outcome.front, &outcome.best, &budget.names(), score) {
+        write(folder, "pareto.svg", svg.as_bytes())?;
+    }
     if let Some(searched) = &searched {
         searched.write(&plan, folder)?;
     }

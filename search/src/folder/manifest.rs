@@ -14,12 +14,13 @@ use super::{FolderError, Part};
 const MANIFEST: &str = "run.sha256";
 const RESULT: &str = "result.json";
 /// Possible files of a finished run, in the order of the list.
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "config.toml",
     "luts.sha256",
     "metrics.csv",
     "alphas.csv",
     "pareto.csv",
+    "pareto.svg",
     "weights.safetensors",
     "candidates.parquet",
     "arch.json",

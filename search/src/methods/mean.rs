@@ -1,6 +1,6 @@
 //! Means over searches with their 95 % intervals.
 
-use nasprof_base::statistics::mean_half_width;
+use nasprof_base::statistics::{mean, mean_half_width};
 use serde::Serialize;
 
 /// 97.5 % quantile of the normal distribution.
@@ -19,7 +19,7 @@ impl Mean {
     /// The mean of some values, with Student's interval; it is infinite for fewer than two values.
     #[must_use]
     pub fn of(values: &[f64]) -> Self {
-        let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
+        let mean = mean(values).unwrap_or(0.0);
         let half = mean_half_width(values).unwrap_or(f64::INFINITY);
         Self { mean, interval: [mean - half, mean + half] }
     }
@@ -29,7 +29,7 @@ impl Mean {
     #[must_use]
     pub fn share(values: &[f64]) -> Self {
         let (count, square) = (values.len().max(1) as f64, QUANTILE * QUANTILE);
-        let mean = values.iter().sum::<f64>() / count;
+        let mean = mean(values).unwrap_or(0.0);
         let center = (mean + square / (2.0 * count)) / (1.0 + square / count);
         let variance = mean * (1.0 - mean) / count + square / (4.0 * count * count);
         let half = QUANTILE * variance.sqrt() / (1.0 + square / count);

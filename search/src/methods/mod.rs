@@ -12,11 +12,14 @@ mod ledger;
 mod local;
 mod mean;
 mod nasbench201;
+mod promotions;
 mod random;
 mod regularized;
+mod rungs;
 pub mod simulate;
 mod staged;
 pub mod table;
+mod trainings;
 
 use std::error::Error;
 
@@ -24,14 +27,15 @@ use nasprof_graph::{Arch, Choice};
 use rand_chacha::ChaCha8Rng;
 use thiserror::Error as ThisError;
 
-use crate::config::{FinalChoice, Searcher};
+use crate::config::{FinalChoice, Judge, Searcher};
 use crate::trials::Epoch;
 pub use entry::Entry;
 
 pub use fate::{Candidate, Fate, write_candidates};
 pub use final_choice::best;
 pub use ledger::Ledger;
-pub use staged::{Rung, Staged, rungs};
+pub use rungs::{Rung, Staged, rungs};
+pub use trainings::{Trainings, Work};
 
 /// An error that prevents drawing or training networks.
 pub type Fault = Box<dyn Error + Send + Sync>;
@@ -82,27 +86,14 @@ impl Progress {
         let valid = last.valid_accuracy.unwrap_or(0.0);
         Some(Self { epochs: epochs.len() as u32, loss: Some(loss), valid, losses: last.losses() })
     }
-}
 
-/// Trains single networks, or knows the results of such trainings.
-pub trait Trainings {
-    /// Epochs of a full training.
-    fn epochs(&self) -> u32;
-
-    /// Whether a training can be judged before its end.
-    fn has_curves(&self) -> bool;
-
-    /// A score that needs no training, higher is better; `None` if it is not a number for this network.
-    ///
-    /// # Errors
-    /// An unknown score.
-    fn score(&mut self, arch: &Arch, score: &str) -> Result<Option<f64>, Fault>;
-
-    /// Continues the training of each network until it has `epochs` epochs; `None` for a failed training.
-    ///
-    /// # Errors
-    /// A failure that affects all networks.
-    fn train(&mut self, archs: &[Arch], epochs: u32) -> Result<Vec<Option<Progress>>, Fault>;
+    /// What unfinished trainings are compared by; lower is better. Without losses the accuracy decides.
+    fn badness(&self, judge: Judge) -> f64 {
+        match (judge, self.loss) {
+            (Judge::TrainingLosses, Some(loss)) => loss,
+            _ => -self.valid,
+        }
+    }
 }
 
 /// A method with its settings.
@@ -145,7 +136,7 @@ impl Method {
                 let (population, tournament, choose) = (*population, *tournament, *choose);
                 Some(Self::RegularizedEvolution { population, tournament, choose })
             }
-            Searcher::Staged { draws, scores, rungs, reduction, finalists, judge, choose, .. } => {
+            Searcher::Staged { draws, scores, rungs, reduction, halving, finalists, judge, choose, .. } => {
                 let thirds = [epochs.div_ceil(9), epochs.div_ceil(3)];
                 let mut usual: Vec<u32> = thirds.into_iter().filter(|&rung| has_curves && rung < epochs).collect();
                 usual.dedup();
@@ -154,6 +145,7 @@ impl Method {
                     scores: scores.clone(),
                     rungs: rungs.clone().unwrap_or(usual),
                     reduction: *reduction,
+                    halving: *halving,
                     finalists: *finalists,
                     judge: *judge,
                     choose: *choose,

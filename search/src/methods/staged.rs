@@ -1,74 +1,12 @@
-//! The staged search: samples many networks, drops the worst by cheap scores, and trains the others by successive halving
-//! (Jamieson and Talwalkar, AISTATS 2016).
+//! The staged search: samples many networks, drops the worst by cheap scores, and trains the others by successive halving,
+//! synchronous (Jamieson and Talwalkar, AISTATS 2016) or asynchronous (Li et al., MLSys 2020).
 
 use nasprof_base::ranks::ranks;
 
-use super::{Fault, Ledger, MethodError, Progress};
-use crate::config::{FinalChoice, Judge};
+use super::promotions::Promotions;
+use super::{Fault, Ledger, MethodError, Rung, Staged, rungs};
+use crate::config::Halving;
 use crate::data::{Purpose, stream};
-
-/// Settings of the staged search.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Staged {
-    /// Networks sampled within the budget.
-    pub draws: u32,
-    /// Cheap scores whose ranks are aggregated.
-    pub scores: Vec<String>,
-    /// Epochs after which trainings are judged, ascending; empty if trainings cannot be judged before their end.
-    pub rungs: Vec<u32>,
-    /// After a rung, one in this many networks continues.
-    pub reduction: u32,
-    /// Minimum number of fully trained networks.
-    pub finalists: u32,
-    /// The measure that judges unfinished trainings.
-    pub judge: Judge,
-    /// How to pick the winner among the fully trained networks.
-    pub choose: FinalChoice,
-}
-
-/// A stage of trainings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rung {
-    /// Number of networks.
-    pub networks: usize,
-    /// Total epochs of each network at the end of the stage.
-    pub epochs: u32,
-}
-
-/// The stages of the largest search with at most `draws` networks and at most `limit` epochs. The last stage trains to the
-/// end, `full` epochs. Without rungs it is the only stage.
-#[must_use]
-pub fn rungs(settings: &Staged, full: u32, limit: u64) -> Vec<Rung> {
-    let stages = |first: usize| {
-        let early = settings.rungs.iter().copied().filter(|&epochs| epochs < full);
-        let mut stages: Vec<Rung> = Vec::new();
-        for epochs in early {
-            let networks = stages.last().map_or(first, |last| next(last.networks, settings));
-            stages.push(Rung { networks, epochs });
-        }
-        let networks = stages.last().map_or(first, |last| last.networks.min(settings.finalists as usize).max(1));
-        stages.push(Rung { networks, epochs: full });
-        stages
-    };
-    let cost = |stages: &[Rung]| {
-        let before = std::iter::once(0).chain(stages.iter().map(|stage| stage.epochs));
-        stages.iter().zip(before).map(|(s, before)| s.networks as u64 * u64::from(s.epochs - before)).sum::<u64>()
-    };
-    let (mut least, mut most) = (1, settings.draws.max(1) as usize);
-    if cost(&stages(least)) > limit {
-        return stages(least);
-    }
-    // The cost rises with the number of networks.
-    while least < most {
-        let middle = least + (most - least).div_ceil(2);
-        if cost(&stages(middle)) <= limit { least = middle } else { most = middle - 1 }
-    }
-    stages(least)
-}
-
-fn next(networks: usize, settings: &Staged) -> usize {
-    networks.div_ceil(settings.reduction.max(2) as usize).max(networks.min(settings.finalists as usize))
-}
 
 /// Runs the staged search.
 pub(super) fn search(ledger: &mut Ledger<'_>, settings: &Staged, seed: u64) -> Result<(), MethodError> {
@@ -85,8 +23,21 @@ pub(super) fn search(ledger: &mut Ledger<'_>, settings: &Staged, seed: u64) -> R
     if drawn.is_empty() {
         return Err(MethodError::NoNetwork);
     }
-    let mut left = by_rank(ledger, &drawn, &settings.scores)?;
+    let left = by_rank(ledger, &drawn, &settings.scores)?;
     let stages = rungs(&Staged { draws: drawn.len() as u32, ..settings.clone() }, full, ledger.left());
+    match settings.halving {
+        Halving::Synchronous => synchronously(ledger, settings, left, &stages),
+        Halving::Asynchronous => asynchronously(ledger, settings, left, stages),
+    }
+}
+
+/// All networks of a stage are judged before the best of them go on.
+fn synchronously(
+    ledger: &mut Ledger<'_>,
+    settings: &Staged,
+    mut left: Vec<usize>,
+    stages: &[Rung],
+) -> Result<(), MethodError> {
     for (i, stage) in stages.iter().enumerate() {
         left.truncate(stage.networks);
         let entered = left.len();
@@ -94,11 +45,10 @@ pub(super) fn search(ledger: &mut Ledger<'_>, settings: &Staged, seed: u64) -> R
         let mut judged: Vec<(usize, f64)> = left
             .iter()
             .zip(progress)
-            .filter_map(|(&at, progress)| Some((at, badness(&progress?, settings.judge))))
+            .filter_map(|(&at, progress)| Some((at, progress?.badness(settings.judge))))
             .collect();
         if judged.is_empty() {
-            let at = if i + 1 == stages.len() { "in full".to_owned() } else { format!("of rung {}", i + 1) };
-            return Err(MethodError::NoSurvivor { networks: entered, at });
+            return Err(no_survivor(stages, i, entered));
         }
         // The sort is stable: equal networks stay in the order of their ranks.
         judged.sort_by(|a, b| a.1.total_cmp(&b.1));
@@ -107,11 +57,34 @@ pub(super) fn search(ledger: &mut Ledger<'_>, settings: &Staged, seed: u64) -> R
     Ok(())
 }
 
-fn badness(progress: &Progress, judge: Judge) -> f64 {
-    match (judge, progress.loss) {
-        (Judge::TrainingLosses, Some(loss)) => loss,
-        _ => -progress.valid,
+/// A network goes on as soon as it is among the best of those judged so far. What an interrupted search has trained stays as
+/// it is: its networks enter the stages that their epochs belong to.
+fn asynchronously(
+    ledger: &mut Ledger<'_>,
+    settings: &Staged,
+    left: Vec<usize>,
+    stages: Vec<Rung>,
+) -> Result<(), MethodError> {
+    let begun: Vec<(usize, u32)> = left.iter().map(|&at| (at, ledger.begun(at))).filter(|&(_, n)| n > 0).collect();
+    let mut promotions = Promotions::new(stages.clone(), left, settings.judge);
+    for (at, epochs) in begun {
+        for stage in stages.iter().take_while(|stage| stage.epochs < epochs) {
+            promotions.entered_before(at);
+            let progress = ledger.train(&[at], stage.epochs)?;
+            promotions.ended(at, progress.first().and_then(Option::as_ref));
+        }
+        promotions.interrupted(at);
     }
+    ledger.train_as_scheduled(&mut promotions)?;
+    match promotions.dead_end() {
+        Some((stage, networks)) => Err(no_survivor(&stages, stage, networks)),
+        None => Ok(()),
+    }
+}
+
+fn no_survivor(stages: &[Rung], stage: usize, networks: usize) -> MethodError {
+    let at = if stage + 1 == stages.len() { "in full".to_owned() } else { format!("of rung {}", stage + 1) };
+    MethodError::NoSurvivor { networks, at }
 }
 
 /// Sorts the networks from best to worst by the sum of the logarithms of their ranks, as in AZ-NAS (Lee and Ham, CVPR 2024):
@@ -130,39 +103,4 @@ fn by_rank(ledger: &mut Ledger<'_>, drawn: &[usize], scores: &[String]) -> Resul
     // The sort is stable: equal networks stay in the order of their draws.
     order.sort_by(|&a, &b| sums[b].total_cmp(&sums[a]));
     Ok(order.into_iter().map(|i| drawn[i]).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn settings(rungs: &[u32]) -> Staged {
-        let scores = vec!["macs".to_owned()];
-        Staged {
-            draws: 500,
-            scores,
-            rungs: rungs.to_vec(),
-            reduction: 3,
-            finalists: 3,
-            judge: Judge::Validation,
-            choose: FinalChoice::Accuracy,
-        }
-    }
-
-    #[test]
-    fn stages_cost_at_most_what_there_is() {
-        let pairs = |rungs: Vec<Rung>| rungs.into_iter().map(|r| (r.networks, r.epochs)).collect::<Vec<_>>();
-        // 20 * 1 + 7 * 1 + 3 * 4 = 39 epochs; with 21 it is 40, with 22 it is 42.
-        assert_eq!(pairs(super::rungs(&settings(&[1, 2]), 6, 39)), [(20, 1), (7, 2), (3, 6)]);
-        assert_eq!(pairs(super::rungs(&settings(&[]), 6, 39)), [(6, 6)]);
-        assert_eq!(pairs(super::rungs(&settings(&[]), 6, 100_000)), [(500, 6)]);
-        for limit in 6..500 {
-            let stages = super::rungs(&settings(&[1, 2]), 6, limit);
-            let cost: u64 = stages.iter().map(|s| s.networks as u64 * if s.epochs == 6 { 4 } else { 1 }).sum();
-            assert!(cost <= limit, "{limit}: {stages:?}");
-            assert!(
-                stages.windows(2).all(|pair| pair[0].networks >= pair[1].networks && pair[0].epochs < pair[1].epochs)
-            );
-        }
-    }
 }

@@ -6,7 +6,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use nasprof_graph::Arch;
-use nasprof_graph::passes::{eliminate_dead_code, select};
 use nasprof_spaces::Space;
 use thiserror::Error;
 
@@ -81,11 +80,16 @@ impl AccuracyTable {
     /// A record of another space, or with other parameters or MACs than its network has; trainings of different lengths;
     /// invalid or missing accuracies, a missing validation loss.
     pub fn of_records(records: &[Record], space: &Space) -> Result<Self, String> {
+        let about = |i: usize, problem: String| format!("network {}: {problem}", i + 1);
+        let resolve = |(i, record): (usize, &Record)| {
+            record.arch.resolve(&space.name, &space.choices).map_err(|e| about(i, e.to_string()))
+        };
+        let archs = records.iter().enumerate().map(resolve).collect::<Result<Vec<Arch>, _>>()?;
+        let counted = counts(&space.graph, &archs).map_err(|e| e.to_string())?;
         let (mut entries, mut length) = (Vec::<(Arch, Entry)>::new(), None);
-        for (i, record) in records.iter().enumerate() {
-            let about = |problem: String| format!("network {}: {problem}", i + 1);
-            let arch = record.arch.resolve(&space.name, &space.choices).map_err(|e| about(e.to_string()))?;
-            check_counts(record, &arch, space).map_err(about)?;
+        for (i, ((record, arch), counted)) in records.iter().zip(archs).zip(counted).enumerate() {
+            let about = |problem: String| about(i, problem);
+            check_counts(record, counted, space).map_err(about)?;
             let Outcome::Trained { epochs, test_accuracy, .. } = &record.outcome else { continue };
             if *length.get_or_insert(epochs.len()) != epochs.len() {
                 return Err(about(format!(
@@ -176,9 +180,8 @@ impl AccuracyTable {
 }
 
 /// Refuses parameters or MACs that the space's network does not have: then the record is of another space of the same name.
-fn check_counts(record: &Record, arch: &Arch, space: &Space) -> Result<(), String> {
-    let cost = eliminate_dead_code(&select(&space.graph, arch).map_err(|e| e.to_string())?).cost();
-    for (name, listed, value) in [("params", record.params, cost.params), ("macs", record.macs, cost.macs)] {
+fn check_counts(record: &Record, (params, macs): (u64, u64), space: &Space) -> Result<(), String> {
+    for (name, listed, value) in [("params", record.params, params), ("macs", record.macs, macs)] {
         if listed != value {
             return Err(format!("`{name}` is {listed}, but {value} in the space `{}`", space.name));
         }

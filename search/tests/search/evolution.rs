@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
+use nasprof_base::text::significant;
 use nasprof_graph::Arch;
 use nasprof_search::config::{Evolution, Experiment, LoadedRegularizer, Quantity, Regularizer, RegularizerKind};
 use nasprof_search::evolution::{
@@ -248,6 +249,12 @@ fn a_run_leaves_its_folder() {
         let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
         assert_eq!(rows.len(), found.front);
         assert_eq!(rows.last().unwrap()[2], serde_json::to_string(&found.arch).unwrap());
+        // The picture has a mark for each, of which one is the winner's, and is on the list of checksums.
+        let picture = read("pareto.svg");
+        assert_eq!(picture.matches("class=\"mark").count(), found.front, "{picture}");
+        assert_eq!((picture.matches("mark c1").count(), picture.matches(">winner<").count()), (1, 1));
+        assert!(picture.contains(">parameters<") && picture.contains(&format!("MACs: {}", significant(found.value))));
+        assert!(read("run.sha256").contains("  pareto.svg\n"));
 
         let error = run(experiment(folder.path(), kind), &out, Existing::Refuse, 1.0, &mut |_| true).unwrap_err();
         assert!(matches!(&error, RunError::Folder { .. }), "{error}");

@@ -141,7 +141,9 @@ fn values_are_set_over_the_file() {
     assert_eq!(set.optimizers.weights.unwrap().schedule, Schedule::Constant);
     let darts = parse(&["searcher={kind=\"darts\", order=2}"]).unwrap().searcher;
     let (order, architecture_first, stop_at_skips, operation_dropout) = (DartsOrder::Second, false, None, 0.0);
-    assert_eq!(darts, Some(Searcher::Darts { order, architecture_first, stop_at_skips, operation_dropout }));
+    let recalibrate_batches = 0;
+    let expected = Searcher::Darts { order, architecture_first, stop_at_skips, operation_dropout, recalibrate_batches };
+    assert_eq!(darts, Some(expected));
     let list =
         parse(&["regularizers.0.kind=reject", "regularizers.0.quantity=params", "regularizers.0.upper=9"]).unwrap();
     assert_eq!(list.regularizers[0].upper, Some(9.0));

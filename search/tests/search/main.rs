@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod asynchronous;
 mod data_sets;
 mod evolution;
 mod experiments;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use nasprof_graph::Arch;
 use nasprof_graph::runtime::Runtime;
-use nasprof_search::config::{FinalChoice, Judge};
+use nasprof_search::config::{FinalChoice, Halving, Judge};
 use nasprof_search::methods::simulate::{Pool, compare, on_table};
 use nasprof_search::methods::table::{AccuracyTable, TableTrainings};
 use nasprof_search::methods::{Entry, Fate, Fault, Method, MethodError, Networks, Progress, Staged, Trainings, search};
@@ -56,6 +56,7 @@ fn staged() -> Method {
         scores,
         rungs: vec![1, 3],
         reduction: 3,
+        halving: Halving::Synchronous,
         finalists: 3,
         judge,
         choose: FinalChoice::Accuracy,
@@ -79,7 +80,9 @@ fn searches_keep_to_budget_and_cost_and_can_be_repeated() {
     let table = table(&space);
     let pool = pool(&table, &space);
     assert_eq!(pool.archs().len(), 2048);
-    for method in all_methods() {
+    let Method::Staged(settings) = staged() else { unreachable!() };
+    let asynchronous = Method::Staged(Staged { halving: Halving::Asynchronous, ..settings });
+    for method in all_methods().into_iter().chain([asynchronous]) {
         for cost in [1.0, 2.5, 8.0, 20.0] {
             let found = on_table(&table, &pool, &method, cost, 7).unwrap();
             let name = method.name();

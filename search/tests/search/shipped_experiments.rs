@@ -32,7 +32,7 @@ impl DataSets {
         let image = image_net.path().join("image.png");
         nasprof_testkit::data_sets::write_png(&image, [2, 2], [1, 2, 3]);
         for class in 0..1000 {
-            for (part, images) in [("train", 14), ("val", 1)] {
+            for (part, images) in [("train", 21), ("val", 1)] {
                 let folder = image_net.path().join(format!("{part}/n{class:04}"));
                 fs::create_dir_all(&folder).unwrap();
                 (0..images).for_each(|i| fs::hard_link(&image, folder.join(format!("{i}.png"))).unwrap());
@@ -132,5 +132,33 @@ fn values_are_the_references() {
         assert_eq!((valid.mini_batch * valid.accumulate, valid.mini_batch), (valid_batch, valid_mini), "{name}");
         let weights = experiment.optimizers.weights.unwrap();
         assert_eq!((weights.learning_rate, weights.clip), (rate, Some(5.0)), "{name}");
+    }
+}
+
+/// Once-for-all: the epochs are those of all phases of NNabla-NAS, batch and learning rate those of the first one.
+#[test]
+fn once_for_all_has_the_values_of_the_reference() {
+    let shipped = shipped();
+    for (name, phases, mini, rate, decay) in [
+        ("ofa-mbv3", &[185, 125, 25, 125, 25, 125][..], 32, 0.65, 3e-5),
+        ("ofa-resnet50", &[185, 125, 25, 125, 25, 125], 32, 0.65, 3e-5),
+        ("ofa-xception", &[50, 20, 15, 30, 15, 30], 64, 0.045, 1e-5),
+    ] {
+        let (_, text) = shipped.iter().find(|(known, _)| *known == format!("{name}-imagenet-search")).unwrap();
+        let experiment = Experiment::parse(text, &[]).unwrap();
+        assert_eq!(experiment.space, name);
+        let (training, weights) = (experiment.training.unwrap(), experiment.optimizers.weights.unwrap());
+        assert_eq!(training.epochs, phases.iter().sum::<u32>(), "{name}");
+        assert_eq!(
+            (training.batch_size, training.mini_batch, training.label_smoothing),
+            (512, Some(mini), 0.1),
+            "{name}"
+        );
+        assert_eq!((weights.learning_rate, weights.weight_decay, weights.clip), (rate, decay, None), "{name}");
+        assert!(weights.decay_weights_only, "{name}");
+        // Statistics of as many images as the reference's 2,000.
+        let searcher = experiment.searcher.unwrap();
+        assert!(matches!(searcher, Searcher::Fairnas { progressive_shrinking: true, sandwich: true, .. }), "{name}");
+        assert_eq!((f64::from(searcher.recalibrate_batches()) * 512.0 / 2000.0).round(), 1.0, "{name}");
     }
 }

@@ -251,7 +251,7 @@ impl Run<'_> {
 
     /// Called after the last step; the searcher may name the winner.
     fn finish(&mut self) -> Result<Option<Arch>, SearchError> {
-        let loader = self.valid;
+        let (loaders, valid) = (self.loaders, self.valid);
         let emit = &mut *self.emit;
         let wanted = self.plan.experiment.searcher.as_ref().map_or(0, Searching::evaluated_at_the_end);
         let (mut judged, mut progress) = (0, Progress::new(wanted));
@@ -260,7 +260,7 @@ impl Run<'_> {
             if let Some(seconds_left) = progress.step() {
                 emit(RunEvent::Judging(Judging { judged, wanted, seconds_left }));
             }
-            judge_all(session, arch, loader, emit)
+            judge_all(session, arch, loaders, valid, emit)
         };
         self.searcher.on_finish(&mut self.session, &mut judge)
     }

@@ -8,6 +8,7 @@ mod events;
 mod learn;
 mod processes;
 mod spent;
+mod trainings;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use nasprof_graph::Arch;
 use nasprof_search::config::Plan;
 use nasprof_search::events::{RunEvent, Step};
 use nasprof_search::folder::Part;
-use nasprof_search::methods::{Fault, Progress as Trained, Trainings};
+use nasprof_search::methods::Progress as Trained;
 use nasprof_search::trials::{Journal, Trial};
 use tch::Tensor;
 
@@ -176,10 +177,15 @@ impl<'a> Trials<'a> {
                 other => other?,
             }
         }
-        let known = self.known.get(arch).filter(|known| !known.failed);
-        let Some(known) = known else { return Ok(None) };
-        let trained = &known.epochs[..(epochs as usize).min(known.epochs.len())];
-        Ok(Trained::after(trained))
+        Ok(self.trained(arch, epochs))
+    }
+
+    /// The progress of a network after `epochs` epochs; `None` if its training failed before. A failure in a later epoch does
+    /// not change what the network was judged by.
+    fn trained(&self, arch: &Arch, epochs: u32) -> Option<Trained> {
+        let known = self.known.get(arch)?;
+        let trained = known.epochs.get(..epochs as usize);
+        trained.or((!known.failed).then_some(&known.epochs)).and_then(Trained::after)
     }
 
     /// Trains one more epoch, and writes its checkpoint and its line in the journal.
@@ -280,31 +286,4 @@ impl<'a> Trials<'a> {
 /// The file of a network's tensors after an epoch, relative to the run folder.
 fn checkpoint_of(number: usize, epoch: u32) -> String {
     format!("checkpoint/network-{number:05}-epoch-{epoch:05}.safetensors")
-}
-
-impl Trainings for Trials<'_> {
-    fn epochs(&self) -> u32 {
-        self.settings.training.epochs
-    }
-
-    fn has_curves(&self) -> bool {
-        true
-    }
-
-    fn score(&mut self, arch: &Arch, score: &str) -> Result<Option<f64>, Fault> {
-        let cost = || nasprof_graph::runtime::Runtime::TorchEager.subnet(&self.plan.space.graph, arch);
-        match score {
-            "macs" => Ok(Some(cost()?.cost().macs as f64)),
-            "params" => Ok(Some(cost()?.cost().params as f64)),
-            _ => Ok(self.scored(arch, score)?),
-        }
-    }
-
-    fn train(&mut self, archs: &[Arch], epochs: u32) -> Result<Vec<Option<Trained>>, Fault> {
-        let processes = self.settings.training.processes as usize;
-        if processes > 1 && archs.len() > 1 {
-            self.train_in_processes(archs, epochs, processes)?;
-        }
-        archs.iter().map(|arch| Ok(self.train_one(arch, epochs)?)).collect()
-    }
 }

@@ -3,7 +3,6 @@
 //! Trainings do not depend on one another. So a process that dies loses only its current epoch, and another process
 //! continues its network. A process that makes no progress is killed, and so counts as one that died.
 
-use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -32,6 +31,18 @@ pub(super) enum News {
     Line(String),
     /// A process makes progress.
     Alive,
+}
+
+/// Who lets networks be trained.
+pub(super) trait Parent {
+    /// The next job, whose task is to train one network; `None` if there is none until another one ends.
+    fn next(&mut self) -> Option<Job>;
+
+    /// Takes a message from a process.
+    fn told(&mut self, news: News) -> Result<(), SearchError>;
+
+    /// Takes a job whose training has ended.
+    fn ended(&mut self, job: Job) -> Result<(), SearchError>;
 }
 
 /// The output of a process.
@@ -65,14 +76,11 @@ impl Drop for All {
     }
 }
 
-/// Runs jobs that each train one network, `at_once` at the same time. When a process ends, a new one starts the next job.
-pub(super) fn in_processes(
-    jobs: Vec<Job>,
-    at_once: usize,
-    news: &mut dyn FnMut(News) -> Result<(), SearchError>,
-) -> Result<(), SearchError> {
-    let gpus = gpus(&jobs);
-    let mut waiting: VecDeque<(Job, u32)> = jobs.into_iter().map(|job| (job, 0)).collect();
+/// Runs the parent's jobs, `at_once` at the same time. When a process ends, a new one starts the next job.
+pub(super) fn in_processes(at_once: usize, compute: Compute, parent: &mut dyn Parent) -> Result<(), SearchError> {
+    let gpus = shared_gpus(compute, &ThisProcess);
+    // Jobs whose processes died, with the number of deaths.
+    let mut again: Vec<(Job, u32)> = Vec::new();
     let (sender, said) = channel();
     let mut running = All(Vec::new());
     let mut free: Vec<usize> = (0..at_once).rev().collect();
@@ -80,7 +88,7 @@ pub(super) fn in_processes(
     let mut part_ends = Instant::now() + silence.part();
     loop {
         while let Some(slot) = free.pop() {
-            let Some((job, deaths)) = waiting.pop_front() else {
+            let Some((job, deaths)) = again.pop().or_else(|| Some((parent.next()?, 0))) else {
                 free.push(slot);
                 break;
             };
@@ -109,8 +117,8 @@ pub(super) fn in_processes(
             running.silence.ends();
         }
         match what {
-            Said::Event(RunEvent::Alive) => news(News::Alive)?,
-            Said::Event(RunEvent::Record(record)) => news(News::Record(record))?,
+            Said::Event(RunEvent::Alive) => parent.told(News::Alive)?,
+            Said::Event(RunEvent::Record(record)) => parent.told(News::Record(record))?,
             Said::Event(RunEvent::Failed { message, .. }) => {
                 if let Some(running) = &mut running.0[number] {
                     running.failed = Some(message);
@@ -122,12 +130,12 @@ pub(super) fn in_processes(
                 free.push(ended.slot);
                 let status = ended.child.wait().map_err(|e| cannot("wait for", &e))?;
                 match (status.success(), ended.failed) {
-                    (true, _) => {}
+                    (true, _) => parent.ended(ended.job)?,
                     (false, Some(message)) => return Err(failed(message, status)),
                     (false, None) => {
                         let line = died(&ended.job, status, ended.deaths + 1)?;
-                        news(News::Line(line))?;
-                        waiting.push_front((ended.job, ended.deaths + 1));
+                        parent.told(News::Line(line))?;
+                        again.push((ended.job, ended.deaths + 1));
                     }
                 }
             }
@@ -179,12 +187,6 @@ fn start(job: &Job, number: usize, sender: &Sender<(usize, Said)>) -> Result<Chi
     Ok(child)
 }
 
-/// The number of GPUs that the processes share.
-fn gpus(jobs: &[Job]) -> u32 {
-    let training = jobs.first().and_then(|job| job.experiment.training.as_ref());
-    training.map_or(0, |training| shared_gpus(training.compute, &ThisProcess))
-}
-
 /// The job with the GPU of its slot, if there are several GPUs.
 fn on_gpu(job: &Job, slot: usize, gpus: u32) -> Job {
     let mut job = job.clone();
@@ -217,7 +219,7 @@ mod tests {
         assert_eq!([0, 1, 2].map(|slot| compute(slot, 2)), [Compute::Cuda(0), Compute::Cuda(1), Compute::Cuda(0)]);
         // The controls: with one GPU or none it is as asked for, and who asks for the CPU gets it.
         assert_eq!([0, 1].map(|slot| compute(slot, 1)), [Compute::Auto, Compute::Auto]);
-        assert_eq!(gpus(&[job("cpu")]), 0);
+        assert_eq!(shared_gpus(Compute::Cpu, &ThisProcess), 0);
     }
 
     #[test]

@@ -99,14 +99,14 @@ pub trait Searcher {
 #[must_use]
 pub fn of(settings: &config::Searcher) -> Option<Box<dyn Searcher>> {
     match settings {
-        config::Searcher::Darts { order, architecture_first, stop_at_skips, operation_dropout } => {
+        config::Searcher::Darts { order, architecture_first, stop_at_skips, operation_dropout, .. } => {
             let darts = Darts::new(*order, *architecture_first).with_operation_dropout(*operation_dropout);
             Some(Box::new(match stop_at_skips {
                 Some(skips) => darts.with_stop(*skips),
                 None => darts,
             }))
         }
-        config::Searcher::Proxylessnas { gradient, samples, baseline_rate } => {
+        config::Searcher::Proxylessnas { gradient, samples, baseline_rate, .. } => {
             Some(Box::new(ProxylessNas::new(*gradient, *samples, *baseline_rate)))
         }
         config::Searcher::Fairnas {
@@ -117,6 +117,7 @@ pub fn of(settings: &config::Searcher) -> Option<Box<dyn Searcher>> {
             sandwich,
             split_after,
             progressive_shrinking,
+            ..
         } => {
             let fairnas = FairNas::new(*networks_per_step, *samples, *evolution).with_paths(*paths);
             let fairnas = fairnas.with_sandwich(*sandwich).with_split(*split_after);

@@ -21,6 +21,12 @@ pub enum Phase {
     /// Batch statistics without updates, and no dropout: for judging architectures in a supernet. A layer's running
     /// statistics are a mean over all networks that it was part of, and fit none of them.
     Judge,
+    /// As [`Phase::Judge`], but the running statistics become the mean over this batch and the `before` batches of the same
+    /// size before it. With `before = 0` their earlier values have no influence.
+    Recalibrate {
+        /// Batches that the running statistics are already the mean of.
+        before: u32,
+    },
     /// Running statistics, no dropout.
     Evaluate,
     /// Normalisations and rectifiers return their input; no dropout. With positive weights and inputs this is a network
@@ -250,11 +256,20 @@ impl Supernet {
         let part = self.part_of(path);
         let weights = step.uses.iter().map(|u| self.parameters.used(u, part)).collect::<Result<Vec<_>, _>>()?;
         match (&node.op, phase, weights.as_slice()) {
-            (Op::BatchNorm { epsilon }, Phase::Train | Phase::Judge, [scale, shift, mean, variance]) => {
-                let moves = phase == Phase::Train;
-                let (mean, variance) = (moves.then_some(mean), moves.then_some(variance));
-                // 0.1 is the weight of the new value; libtorch uses the unbiased variance for the running statistics.
-                operands[0].f_batch_norm(Some(scale), Some(shift), mean, variance, true, 0.1, *epsilon, false)
+            (
+                Op::BatchNorm { epsilon },
+                Phase::Train | Phase::Judge | Phase::Recalibrate { .. },
+                [scale, shift, mean, variance],
+            ) => {
+                let weight = match phase {
+                    Phase::Train => Some(0.1),
+                    Phase::Recalibrate { before } => Some(1.0 / (f64::from(before) + 1.0)),
+                    _ => None,
+                };
+                let (mean, variance) = (weight.map(|_| mean), weight.map(|_| variance));
+                let weight = weight.unwrap_or(0.0);
+                // libtorch uses the unbiased variance for the running statistics.
+                operands[0].f_batch_norm(Some(scale), Some(shift), mean, variance, true, weight, *epsilon, false)
             }
             (Op::BatchNorm { .. } | Op::Relu | Op::Relu6, Phase::Linear, _) => Ok(operands[0].shallow_clone()),
             (Op::Dropout { probability }, Phase::Train, _) if *probability > 0.0 => {

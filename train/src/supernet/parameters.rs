@@ -126,6 +126,12 @@ impl Parameters {
         self.all.iter().filter(|p| p.trainable).map(|p| p.tensor.numel()).sum()
     }
 
+    /// The running statistics of all normalisations.
+    pub(crate) fn running(&self) -> impl Iterator<Item = &Tensor> {
+        let runs = |p: &&Parameter| p.name.ends_with("/mean") || p.name.ends_with("/variance");
+        self.all.iter().filter(runs).map(|p| &p.tensor)
+    }
+
     /// The tensors that a node reads, in the order of its kernel's arguments.
     pub(super) fn uses(&self, node: &Node, inputs: &[&Shape]) -> Vec<Use> {
         let described = describe(&node.op, inputs);

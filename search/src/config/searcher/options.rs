@@ -78,6 +78,24 @@ pub enum Judge {
     Validation,
 }
 
+/// Whether a rung of successive halving waits for all its networks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Halving {
+    /// All networks of a rung are judged before the best of them go on (Jamieson and Talwalkar 2016).
+    #[default]
+    Synchronous,
+    /// A network goes on as soon as it is among the best of those judged so far (ASHA, Li et al. 2020). With several
+    /// processes the result depends on which training ends first.
+    Asynchronous,
+}
+
+impl Halving {
+    pub(super) fn is_synchronous(&self) -> bool {
+        *self == Self::Synchronous
+    }
+}
+
 /// How to pick the winner among the fully trained networks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -30,7 +30,7 @@ impl Run<'_> {
         let mut judged = Vec::new();
         for arch in within {
             let Some(entry) = known.find(arch) else { continue };
-            let score = judge_all(&self.session, arch, self.valid, self.emit)?;
+            let score = judge_all(&self.session, arch, self.loaders, self.valid, self.emit)?;
             let count = |name: &str| entry.scores.get(name).copied().unwrap_or(f64::NAN);
             judged.push(Judged {
                 arch: ArchFile::new(&space.name, &space.choices, arch),

@@ -30,7 +30,7 @@ impl Run<'_> {
     pub(super) fn result(&mut self, factor: f64) -> Result<RunResult, SearchError> {
         let selected = self.select(factor)?;
         let space = &self.plan.space;
-        let score = judge_all(&self.session, &selected.arch, self.valid, self.emit)?;
+        let score = judge_all(&self.session, &selected.arch, self.loaders, self.valid, self.emit)?;
         let values = self.session.regularizers().values(&selected.arch)?;
         let settings: Vec<_> = self.session.regularizers().settings().collect();
         let network = select_arch(&space.graph, &selected.arch)
