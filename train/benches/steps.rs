@@ -74,6 +74,7 @@ fn constraint() -> Regularizer {
         target: Some(1.0),
         weight: None,
         lut: None,
+        timing: None,
     }
 }
 
