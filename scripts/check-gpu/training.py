@@ -194,14 +194,15 @@ def repeatable(check):
 
 
 def tensors(folder):
-    """The float32 tensors of a run after its first epoch: weights, and what the optimizer keeps of each."""
+    """The tensors of a run after its first epoch: weights, what the optimizer keeps of each, and the architecture's alphas."""
     data = (pathlib.Path(folder) / "checkpoint" / "epoch-00001.safetensors").read_bytes()
     start = 8 + int.from_bytes(data[:8], "little")
     found = {}
     for name, tensor in json.loads(data[8:start]).items():
-        if name != "__metadata__" and tensor["dtype"] == "F32":
+        kind = {"F32": "f", "F64": "d"}.get(tensor.get("dtype"))
+        if kind:
             low, high = tensor["data_offsets"]
-            found[name] = array.array("f", data[start + low : start + high])
+            found[name] = array.array(kind, data[start + low : start + high])
     return found
 
 
