@@ -27,7 +27,7 @@ PLAN = [
     (20, [measuring.energy]),
 ]
 # What a real GPU does not do when it is asked to.
-PRETENDED = [(90, [troubles.lost]), (60, [troubles.neighbours]), (90, [troubles.uncaptured])]
+PRETENDED = [(90, [troubles.lost]), (60, [troubles.lost_training]), (40, [troubles.full]), (60, [troubles.neighbours]), (90, [troubles.uncaptured])]
 CHECKS = [check for _, checks in PLAN + PRETENDED for check in checks]
 
 

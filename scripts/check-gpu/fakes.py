@@ -11,6 +11,9 @@ def main():
     # No shapes to compare.
     print("null", flush=True)
     for line in sys.stdin:
+        if line.startswith("losses "):
+            print("null", flush=True)
+            continue
         start = time.perf_counter()
         time.sleep(SECONDS * (line.count(";") + 1))
         print(max(time.perf_counter() - start, 1e-6), flush=True)

@@ -140,11 +140,11 @@ def steps(check):
     # Paths that change, and those that do not, with CUDA graphs; with the issue's goals. One process for each line.
     for cases, graphs in [([("mobilenet", 1.0), ("darts", 1.0)], False), ([("train", 0.6), ("darts", 0.6)], True)][: 1 if check.dry else 2]:
         environment = {"PYTHON": check.python, "STEPS_SCRIPT": str(script), "CASES": " ".join(case for case, _ in cases),
-                       "DEVICE": "cuda", "GRAPHS": str(int(graphs)), "ROUNDS": "4", "STEPS": "6"}
+                       "DEVICE": "cuda", "GRAPHS": str(int(graphs)), "ROUNDS": "4", "STEPS": "6", "LOSSES": "3"}
         if check.dry:
             # One step here, and a fake there: the plumbing is what is tried.
             cases = cases[:1]
-            environment.update({**fake, "CASES": cases[0][0], "DEVICE": "cpu", "STEPS": "1"})
+            environment.update({**fake, "CASES": cases[0][0], "DEVICE": "cpu", "STEPS": "1", "LOSSES": "0"})
         done = check.run([bench], 60, environment=environment)
         for case, goal in cases:
             name = f"ratio of a step, {case}{', CUDA graphs' if graphs else ''}"
@@ -154,15 +154,29 @@ def steps(check):
                 said = [line for line in done.err.splitlines() if "rror:" in line]
                 check.claim(name, f"no ratio: {(said or [done.error()])[-1][:120]}", False)
                 continue
+            if not check.dry:
+                claim_losses(check, done, case, name)
             ours, theirs, ratio, spread = found
             figure = f"{ratio:.3f} ({spread}): {ours:.1f} ms here, {theirs:.1f} ms there"
             check.claim(name, figure, None if check.dry else ratio <= goal, f"at most {goal:g}")
             if case == "mobilenet" and not check.dry:
                 # The other side is not asked again.
-                exact = {**environment, **fake, "CASES": case, "FAKE_SECONDS": "0", "DETERMINISTIC": "1", "ROUNDS": "3"}
+                exact = {**environment, **fake, "CASES": case, "FAKE_SECONDS": "0", "DETERMINISTIC": "1", "ROUNDS": "3", "LOSSES": "0"}
                 again = median(check.run([bench], 30, environment=exact), case)
                 words = f"{again[0] / ours:.2f} times: {again[0]:.1f} ms" if again else "no figure"
                 check.claim("cost of deterministic = true in a step, mobilenet", words, None if again else False)
+
+
+def claim_losses(check, done, case, name):
+    """Losses of both sides on the same batches agree; those of different batches are further apart.
+
+    Later steps show nothing: a fresh network amplifies a rounding some hundred times in each. A pretended GPU computes no losses.
+    """
+    found = re.search(rf"^{case}: losses of 3 steps at most (\S+) apart; (\S+) between", done.out, re.M)
+    apart, between = (float(number) for number in found.groups()) if found else (math.nan, math.nan)
+    ok = None if check.pretend and found else apart <= 1e-4 and between > 1e-3
+    figure = f"{apart:.1e} apart, {between:.1e} between one step and the next"
+    check.claim(name.replace("ratio of a step", "losses of 3 steps, here against PyTorch"), figure, ok, "at most 1e-4")
 
 
 def median(done, case):
@@ -194,14 +208,15 @@ def repeatable(check):
 
 
 def tensors(folder):
-    """The float32 tensors of a run after its first epoch: weights, and what the optimizer keeps of each."""
+    """The tensors of a run after its first epoch: weights, what the optimizer keeps of each, and the architecture's alphas."""
     data = (pathlib.Path(folder) / "checkpoint" / "epoch-00001.safetensors").read_bytes()
     start = 8 + int.from_bytes(data[:8], "little")
     found = {}
     for name, tensor in json.loads(data[8:start]).items():
-        if name != "__metadata__" and tensor["dtype"] == "F32":
+        kind = {"F32": "f", "F64": "d"}.get(tensor.get("dtype"))
+        if kind:
             low, high = tensor["data_offsets"]
-            found[name] = array.array("f", data[start + low : start + high])
+            found[name] = array.array(kind, data[start + low : start + high])
     return found
 
 

@@ -1,10 +1,15 @@
 """What goes wrong on a GPU, on a pretended one: the environment says what it is to be (pretended/)."""
 
+import json
 import pathlib
 import re
 import tempfile
 
 from measuring import SHORT, few_layers
+from training import PNAS, TRAINER, experiment
+
+# Bytes of a GPU that holds the training of the smaller network, and not that of the larger.
+BETWEEN = "350e6"
 
 
 def lost(check):
@@ -21,6 +26,37 @@ def lost(check):
     check.claim("the last of them resumed", f"exit code {done.code}", done.code in (0, 3))
     done = measure("full.parquet", PRETENDED_BYTES="400e6")
     check.claim("a full GPU", f"exit code {done.code}, {done.error()}", done.code == 2 and "nvidia-smi" in done.err, "exit code 2 and a hint")
+
+
+def lost_training(check):
+    """A training or search that loses its GPU is exit code 5, and --resume continues from its last epoch."""
+    for command, table in [("train", TRAINER), ("search", PNAS)]:
+        file = experiment(check, command, table, 3, f'compute = "{check.compute}"')
+        run = lambda *more, **environment: check.nasprof(command, file, "-o", command, *more, seconds=60, environment=environment)
+        # While the network is built, and in a step of each epoch. The last run resumes the others.
+        for launches in ["5", "300", "4000", "9000"]:
+            done = run("--resume", PRETENDED_FALLS_AFTER=launches)
+            fine = done.code == 5 and "--resume" in done.err and "panicked" not in done.err
+            check.claim(f"{command}: a GPU lost after {launches} launches", f"exit code {done.code}, {done.error()}", fine, "exit code 5")
+        done = run("--resume")
+        check.claim(f"{command}: resumed", f"exit code {done.code}", done.code == 0)
+
+
+def full(check):
+    """A list of networks is trained although one of them does not fit into the GPU's memory."""
+    file = experiment(check, "many", TRAINER, 1, f'compute = "{check.compute}"', batch=400)
+    lines = []
+    for first, second in [("MB6 5x5", "MB6 5x5"), ("MB3 3x3", "skip_connect")]:
+        choices = {"blocks/0": first, "blocks/1": second, "blocks/2": first, "blocks/3": second}
+        lines.append(json.dumps({"format_version": 1, "space": "small", "choices": choices}))
+    check.path("list.jsonl").write_text("\n".join(lines))
+    train = lambda *more, **environment: check.nasprof("train", file, "--many", "list.jsonl", "-o", "many", *more, seconds=60, environment=environment)
+    trained = lambda: check.path("many/networks.jsonl").read_text().count("\n")
+    done = train(PRETENDED_BYTES=BETWEEN)
+    fine = done.code == 2 and "network 1; " in done.err and trained() == 1
+    check.claim("of two networks, the one that fits is trained", f"exit code {done.code}, {trained()} trained: {done.error()}", fine, "exit code 2, 1 trained")
+    done = train("--resume")
+    check.claim("with more memory the other one follows", f"exit code {done.code}, {trained()} trained", done.code == 0 and trained() == 2)
 
 
 def neighbours(check):

@@ -93,6 +93,7 @@ mod tests {
             processes_ms: Vec::new(),
             level: None,
             device: "fake".to_owned(),
+            timing: None,
             allow_noisy: false,
         };
         let latency = Latency { measured: Some(measured), target_ms, limit_ms, ..Latency::unknown() };

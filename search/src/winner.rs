@@ -1,6 +1,7 @@
 //! Measures the winner on the device, and selects again if the measured latency misses the budget.
 
 use nasprof_graph::arch::ArchFile;
+use nasprof_profiler::protocol::Timing;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Plan, Quantity, RegularizerKind};
@@ -76,6 +77,9 @@ pub struct Measured {
     pub level: Option<f64>,
     /// The device.
     pub device: String,
+    /// Which of a GPU's latencies it is; absent on a device with one latency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timing: Option<Timing>,
     /// Whether the measurement accepted a busy machine.
     pub allow_noisy: bool,
 }

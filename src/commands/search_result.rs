@@ -91,7 +91,8 @@ pub(super) fn show_measured(latency: &Latency) -> Result<(), Failure> {
         };
         format!(", {sign} {comparison}")
     });
-    print(format!("measured      {} on {}{against}", ms(measured.latency_ms), measured.device))?;
+    let timing = measured.timing.map_or_else(String::new, |timing| format!(", timing {}", timing.name()));
+    print(format!("measured      {} on {}{timing}{against}", ms(measured.latency_ms), measured.device))?;
     if let Some(level) = measured.level {
         print(format!("level then    {level:.4} of the LUT, from its anchors"))?;
     }

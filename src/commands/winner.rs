@@ -1,6 +1,7 @@
 //! The winner of a search on its device: measured whole, in the context of the LUT.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use nasprof_base::text::{ms, percent};
 use nasprof_graph::Arch;
@@ -15,24 +16,14 @@ use crate::failure::Failure;
 use crate::resolve;
 
 /// The LUT for measuring the winner. Problems that would prevent it are reported before hours of training, not after.
-pub(super) fn lut_to_measure_with(args: &SearchArgs, experiment: &Experiment) -> Result<Option<Lut>, Failure> {
+pub(super) fn lut_to_measure_with(args: &SearchArgs, experiment: &Experiment) -> Result<Option<Arc<Lut>>, Failure> {
     let Some(device) = &experiment.device else { return Ok(None) };
-    let lut = lut_of(experiment, device)?;
+    let hint = "set `lut` of a latency regularizer to a LUT of this device, or remove `device`";
+    let none = || Failure::usage(format!("key `device`: no LUT of `{device}` to measure the winner with")).hint(hint);
+    let lut = experiment.lut_of_device()?.ok_or_else(none)?;
     context::check_clocks(&lut, args.lock_clocks)?;
     resolve::device(&lut.context.header.device, &[])?;
     Ok(Some(lut))
-}
-
-/// The first LUT of the experiment that was measured on the device.
-fn lut_of(experiment: &Experiment, device: &str) -> Result<Lut, Failure> {
-    for path in experiment.regularizers.iter().filter_map(|r| r.lut.as_ref()) {
-        let lut = nasprof_lut::read(path)?;
-        if lut.context.header.device == device {
-            return Ok(lut);
-        }
-    }
-    let hint = "set `lut` of a latency regularizer to a LUT of this device, or remove `device`";
-    Err(Failure::usage(format!("key `device`: no LUT of `{device}` to measure the winner with")).hint(hint))
 }
 
 /// Fails if the measured winner exceeds a hard limit.
@@ -103,6 +94,7 @@ impl DeviceEvaluator for DeviceContext<'_> {
                 processes_ms: row.processes_ms.clone(),
                 level: validation.level,
                 device: lut.context.header.device.clone(),
+                timing: validation.timing,
                 allow_noisy: self.allow_noisy,
             })
         };

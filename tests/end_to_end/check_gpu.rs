@@ -40,7 +40,8 @@ fn fake(folder: &Folder, name: &str, script: &str) {
 fn what_holds_is_ok_and_all_that_was_said_is_kept() {
     let folder = Folder::new();
     let programs = Path::new(env!("CARGO_BIN_EXE_nasprof")).parent().unwrap();
-    let Some(ran) = check(&folder, programs, &["--only", "device_check", "--only", "cifar"]) else { return };
+    let only = ["device_check", "cifar", "halves", "energy"].map(|name| ["--only", name]).concat();
+    let Some(ran) = check(&folder, programs, &only) else { return };
     let words = String::from_utf8_lossy(&ran.stdout);
     let rows = table(&folder);
     let named = |claim: &str| {
@@ -48,6 +49,8 @@ fn what_holds_is_ok_and_all_that_was_said_is_kept() {
     };
     assert_eq!(named("devices check")[3], "ok", "{words}");
     assert_eq!(named("scale between")[3], "ok", "{words}");
+    assert_eq!(named("a LUT in float16")[3], "ok", "{words}");
+    assert_eq!(named("power while networks run")[3], "ok", "{words}");
     assert!(named("MAPE of queue")[2].contains(" %"), "{words}");
     assert!(words.starts_with("Dry run without a GPU"), "{words}");
     let kept = fs::read_dir(folder.path("results/cifar")).unwrap().count();

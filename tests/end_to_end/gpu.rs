@@ -1,5 +1,10 @@
 //! A GPU's latencies, precisions and failures through the commands, on a synthetic GPU.
 
+use nasprof_graph::arch::ArchFile;
+use nasprof_graph::runtime::Runtime;
+use nasprof_profiler::protocol::{Precision, Timing};
+use nasprof_profiler::synthetic::{MARK_NS, gpu_truth_ns};
+use nasprof_spaces::SpaceSpec;
 use serde_json::Value;
 
 use crate::harness::Folder;
@@ -115,4 +120,77 @@ fn precision_is_part_of_the_context() {
         2,
         "channels-last",
     );
+}
+
+/// A search for the largest network within a latency, whose winner is measured.
+fn search(folder: &Folder, upper: f64, timing: &str) -> String {
+    let text = format!(
+        "format_version = 1\nspace = \"small.toml\"\ndevice = \"synthetic:gpu\"\n[searcher]\nkind = \"evolution\"\n\
+         score = \"macs\"\n[[regularizers]]\nkind = \"reject\"\nquantity = \"latency\"\nupper = {upper}\n\
+         lut = \"gpu.parquet\"\n{timing}"
+    );
+    std::fs::write(folder.path("search.toml"), text).unwrap();
+    "search search.toml -o run --overwrite --json".to_owned()
+}
+
+/// The true latency of a search's winner, milliseconds. A run behind a queue includes the mark at its end.
+fn truth(folder: &Folder, result: &Value, timing: Timing) -> f64 {
+    let spec = SpaceSpec::parse(&std::fs::read_to_string(folder.path("small.toml")).unwrap()).unwrap();
+    let space = spec.build("small").unwrap();
+    let arch: ArchFile = serde_json::from_value(result["arch"].clone()).unwrap();
+    let arch = arch.resolve(&arch.space, &space.choices).unwrap();
+    let subnet = Runtime::TorchEager.subnet(&space.graph, &arch).unwrap();
+    let mark_ns = if timing == Timing::Queue { MARK_NS } else { 0.0 };
+    (gpu_truth_ns(&subnet, Precision::Float32, timing) + mark_ns) / 1e6
+}
+
+#[test]
+fn a_search_keeps_to_the_timing_of_its_regularizer() {
+    let folder = measured();
+    let least = |timing: Timing| {
+        let lines = folder.ok(&format!("rank {SPACE} --lut gpu.parquet --json --timing {}", timing.name()));
+        lines.lines().map(|line| json(line)["latency_ms"].as_f64().unwrap()).fold(f64::INFINITY, f64::min)
+    };
+    for timing in [Timing::Graph, Timing::Queue, Timing::Wall] {
+        let upper = 1.1 * least(timing);
+        let line = search(&folder, upper, &format!("timing = \"{}\"\n", timing.name()));
+        let result = json(&folder.ok(&line));
+        let truth = truth(&folder, &result, timing);
+        for ms in [&result["estimated_ms"], &result["measured"]["latency_ms"]] {
+            assert!((ms.as_f64().unwrap() / truth - 1.0).abs() < 0.02, "{timing:?}: {truth} {result}");
+        }
+        assert_eq!((&result["measured"]["timing"], &result["within_limit"]), (&timing.name().into(), &true.into()));
+        // The control: without the key, the default is meant.
+        let line = search(&folder, upper, "");
+        if timing == Timing::Graph {
+            folder.fails(&line, 2, "no network meets a latency");
+            continue;
+        }
+        let usual = json(&folder.ok(&line));
+        assert_eq!(usual["measured"]["timing"], "queue");
+        match timing {
+            Timing::Queue => assert_eq!(usual["measured"], result["measured"]),
+            _ => assert!(usual["macs"].as_u64() > result["macs"].as_u64(), "{usual} {result}"),
+        }
+    }
+}
+
+#[test]
+fn timings_that_a_search_cannot_judge_by_are_refused() {
+    let folder = measured();
+    folder.ok(&format!("measure --device synthetic:quiet {SPACE} -o quiet.parquet --max-rounds 8"));
+    let line = search(&folder, 1.0, "timing = \"graph\"\n");
+    let of_a_cpu = "--set regularizers.0.lut=quiet.parquet --set device=synthetic:quiet";
+    let refused = folder.fails(&format!("{line} {of_a_cpu}"), 2, "key `regularizers.0.timing`");
+    assert!(refused.stderr.contains("hint: measure the space on a GPU"), "{}", refused.stderr);
+    // Two timings of one LUT bound two latencies; the winner is measured with one.
+    let second = "timing = \"graph\"\n[[regularizers]]\nkind = \"reject\"\nquantity = \"latency\"\nupper = 9\n\
+                  lut = \"gpu.parquet\"\n";
+    let line = search(&folder, 1.0, second);
+    folder.fails(&line, 2, "key `regularizers.1.timing`");
+    folder.ok(&format!("{line} --set regularizers.1.timing=graph"));
+    let text = std::fs::read_to_string(folder.path("search.toml")).unwrap();
+    std::fs::write(folder.path("search.toml"), text.replace("device = \"synthetic:gpu\"\n", "")).unwrap();
+    let quantities = json(&folder.ok(&line))["quantities"].clone();
+    assert!(quantities[0]["estimated"].as_f64() < quantities[1]["estimated"].as_f64(), "{quantities}");
 }

@@ -22,6 +22,7 @@ use nasprof_profiler::protocol::{
 
 pub use kernel::{General, Kernel, Pair};
 pub(crate) use network::{Network, Place};
+pub use panics::caught_of_libtorch;
 
 /// The version of libtorch that the bindings require; the build checks it.
 pub(crate) const VERSION: &str = "2.11.0";

@@ -2,28 +2,34 @@
 //!
 //! `train/benches/pytorch/run.sh` installs PyTorch and starts this; `scripts/check-gpu.sh` runs it on a GPU. From the
 //! environment: THREADS (2), ROUNDS (7), STEPS of a round, CASES (mobilenet, darts, train), DEVICE (cpu, cuda), PRECISION
-//! (float32, tf32), GRAPHS (1: steps are replayed where they never change), DETERMINISTIC (1: only algorithms that give the same bits), and
-//! STEPS_SCRIPT, the other side where it is not in the sources.
+//! (float32, tf32), GRAPHS (1: steps are replayed where they never change), DETERMINISTIC (1: only algorithms that give the same bits),
+//! LOSSES (0: so many steps of both sides from the same weights on the same batches, whose losses are compared), and STEPS_SCRIPT, the other
+//! side where it is not in the sources.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints and fails by panicking")]
 
 mod common;
 
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
-use nasprof_graph::Arch;
 use nasprof_graph::passes::{eliminate_dead_code, select};
+use nasprof_graph::{Arch, Graph, Node};
 use nasprof_search::config::{DartsOrder, Plan};
 use nasprof_torch::cuda::{self, System};
 use nasprof_train::loss::Tally;
 use nasprof_train::searchers::{Darts, Searcher};
-use nasprof_train::supernet::Path;
+use nasprof_train::supernet::{Parameters, Path};
 use nasprof_train::{Gradients, MiniBatch, Session};
-use tch::Device;
+use tch::{Device, Kind, Tensor};
 
 const BATCH: i64 = 64;
+/// Learning rate of the steps whose losses are compared. With that of a search, fresh networks are chaotic: weights of
+/// mobilenet-cifar10 that are 1e-7 apart give losses that are 1e-2 apart after one step. With this one, a rounding grows some
+/// hundred times in each step, so only the first few are alike.
+const RATE_OF_LOSSES: f64 = 1e-4;
 
 /// The other side.
 struct PyTorch {
@@ -60,6 +66,12 @@ impl PyTorch {
         Self { child, requests, answers }
     }
 
+    /// Losses of the steps of a file; `None` from a fake.
+    fn losses(&mut self, file: &std::path::Path) -> Option<Vec<f64>> {
+        writeln!(self.requests, "losses {}", file.display()).unwrap();
+        serde_json::from_str(&self.answers.next().unwrap().unwrap()).unwrap()
+    }
+
     /// Seconds of steps along some paths.
     fn steps(&mut self, archs: &[Arch]) -> f64 {
         let path = |arch: &Arch| arch.0.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
@@ -75,20 +87,24 @@ impl Drop for PyTorch {
     }
 }
 
+/// One step here.
+fn step_of(case: &str, session: &mut Session<'_>, batch: &[MiniBatch], arch: &Arch) -> Tally {
+    if case != "mobilenet" {
+        return Darts::new(DartsOrder::First, false).train_step(session, batch).unwrap();
+    }
+    // What ProxylessNAS does with an architecture of its own drawing.
+    let mut gradients = Gradients::new();
+    let tally = session.weight_gradients(Path::Selected(arch), batch, &mut gradients).unwrap();
+    session.update_weights(gradients).unwrap();
+    tally
+}
+
 /// Seconds of steps here. As there, the losses are read after the last one.
 fn steps(case: &str, session: &mut Session<'_>, batch: &[MiniBatch], archs: &[Arch]) -> f64 {
     let start = Instant::now();
     let mut tally = Tally::default();
     for arch in archs {
-        tally = tally.and(if case != "mobilenet" {
-            Darts::new(DartsOrder::First, false).train_step(session, batch).unwrap()
-        } else {
-            // What ProxylessNAS does with an architecture of its own drawing.
-            let mut gradients = Gradients::new();
-            let tally = session.weight_gradients(Path::Selected(arch), batch, &mut gradients).unwrap();
-            session.update_weights(gradients).unwrap();
-            tally
-        });
+        tally = tally.and(step_of(case, session, batch, arch));
     }
     assert!(tally.score().unwrap().loss.is_finite());
     start.elapsed().as_secs_f64()
@@ -117,6 +133,66 @@ fn device() -> Device {
     Device::Cpu
 }
 
+fn on(device: Device, MiniBatch { images, labels }: MiniBatch) -> MiniBatch {
+    MiniBatch { images: images.to_device(device), labels: labels.to_device(device) }
+}
+
+/// Sets the learning rate of the weights, and returns the one before.
+fn set_rate(plan: &mut Plan, rate: f64) -> f64 {
+    let weights = plan.experiment.optimizers.weights.as_mut().unwrap();
+    std::mem::replace(&mut weights.learning_rate, rate)
+}
+
+/// Compares the losses of steps from the same weights, each on a batch of its own. `always` is the path of each step, if it
+/// never changes.
+fn compare_losses(case: &str, plan: &Plan, always: Option<&Arch>, count: usize, python: &mut PyTorch, device: Device) {
+    let mut session = Session::new(plan, device).unwrap();
+    let weights = in_order_of_layers(&plan.space.graph, session.net().parameters());
+    let mut numbers: Vec<f32> = weights.iter().flat_map(values).collect();
+    let shapes: Vec<Vec<i64>> = weights.iter().map(Tensor::size).collect();
+    let (mut paths, mut rates, mut ours, mut images) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for step in 1..=count {
+        let batch = common::batch(&plan.space, BATCH, step as i64).unwrap();
+        numbers.extend(values(&batch.images).into_iter().chain(values(&batch.labels)));
+        images = batch.images.size();
+        let arch = always.cloned().unwrap_or_else(|| session.sample());
+        rates.push(session.learning_rate());
+        ours.push(step_of(case, &mut session, &[on(device, batch)], &arch).score().unwrap().loss);
+        paths.push(arch.0);
+    }
+    let head = serde_json::json!({ "shapes": shapes, "images": images, "paths": paths, "rates": rates });
+    let file = std::env::temp_dir().join(format!("nasprof-losses-{}.bin", std::process::id()));
+    let bytes = numbers.iter().flat_map(|number| number.to_le_bytes());
+    std::fs::write(&file, format!("{head}\n").into_bytes().into_iter().chain(bytes).collect::<Vec<u8>>()).unwrap();
+    let theirs = python.losses(&file);
+    std::fs::remove_file(file).unwrap();
+    let Some(theirs) = theirs else { return };
+    assert_eq!(theirs.len(), count);
+    for (step, (here, there)) in ours.iter().zip(&theirs).enumerate() {
+        println!("{case} step {}: loss {here:.6} here, {there:.6} PyTorch", step + 1);
+    }
+    let apart = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    // Steps differ by this much: losses of other steps would not agree.
+    let between = ours.windows(2).map(|pair| (pair[0] - pair[1]).abs()).collect::<Vec<_>>();
+    println!(
+        "{case}: losses of {count} steps at most {apart:.2e} apart; {:.2e} between one step and the next, in the median",
+        common::median(&between)
+    );
+}
+
+/// The trained tensors as PyTorch lists them: layer by layer, the scale of a normalisation before its shift.
+fn in_order_of_layers(graph: &Graph, parameters: &Parameters) -> Vec<Tensor> {
+    let of_node = |node: &Node| ["weight", "scale", "shift", "bias"].map(|kind| format!("{}/{kind}", node.name));
+    let mut seen = HashSet::new();
+    let names = graph.nodes().iter().flat_map(of_node).filter(|name| seen.insert(name.clone()));
+    let trained = names.filter_map(|name| parameters.find(&name)).filter(|parameter| parameter.trainable);
+    trained.map(|parameter| parameter.tensor.shallow_clone()).collect()
+}
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    Vec::try_from(tensor.detach().to_device(Device::Cpu).to_kind(Kind::Float).flatten(0, -1)).unwrap()
+}
+
 fn compare(case: &str, mut plan: Plan, count: usize, threads: usize, rounds: usize, device: Device) {
     plan.experiment.training.as_mut().unwrap().cuda_graphs = is_on("GRAPHS");
     let mut always = None;
@@ -127,10 +203,18 @@ fn compare(case: &str, mut plan: Plan, count: usize, threads: usize, rounds: usi
         plan.space.choices = Vec::new();
         always = Some(arch);
     }
+    let mut python = PyTorch::new(case, threads, &Session::new(&plan, device).unwrap());
+    let compared = common::setting("LOSSES", 0);
+    if compared > 0 {
+        let usual = set_rate(&mut plan, RATE_OF_LOSSES);
+        compare_losses(case, &plan, always.as_ref(), compared, &mut python, device);
+        set_rate(&mut plan, usual);
+    }
+    if rounds == 0 {
+        return;
+    }
     let mut session = Session::new(&plan, device).unwrap();
-    let MiniBatch { images, labels } = common::batch(&plan.space, BATCH).unwrap();
-    let batch = [MiniBatch { images: images.to_device(device), labels: labels.to_device(device) }];
-    let mut python = PyTorch::new(case, threads, &session);
+    let batch = [on(device, common::batch(&plan.space, BATCH, 0).unwrap())];
     let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     // The first round warms both up and does not count.
     for round in 0..=rounds {

@@ -32,7 +32,7 @@ fn share(space: &str, searcher: &str, rounds: usize) {
     plan.regularizers = vec![LoadedRegularizer { settings: constraint(), lut: Some(lut) }];
     let mut session = Session::new(&plan, Device::Cpu).unwrap();
     let mut searcher = searchers::of(plan.experiment.searcher.as_ref().unwrap()).unwrap();
-    let batch = [common::batch(&plan.space, BATCH).unwrap()];
+    let batch = [common::batch(&plan.space, BATCH, 0).unwrap()];
     let mut regularizers = Regularizers::new(&plan.space, &plan.regularizers).unwrap();
     let (mut steps, mut costs) = (Vec::new(), Vec::new());
     // The first round warms up and does not count.
@@ -74,6 +74,7 @@ fn constraint() -> Regularizer {
         target: Some(1.0),
         weight: None,
         lut: None,
+        timing: None,
     }
 }
 
@@ -100,7 +101,7 @@ fn child(what: &str) {
         plan.space.graph = eliminate_dead_code(&select(&plan.space.graph, &archs[index]).unwrap());
         plan.space.choices = Vec::new();
     }
-    let batch = [common::batch(&plan.space, BATCH).unwrap()];
+    let batch = [common::batch(&plan.space, BATCH, 0).unwrap()];
     if what != "load" {
         let mut session = Session::new(&plan, Device::Cpu).unwrap();
         let none = [Arch(Vec::new())];

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use nasprof_search::data::Batch;
-use tch::{Device, Tensor};
+use tch::{Device, TchError, Tensor};
 
 use crate::device::upload;
 use crate::error::SearchError;
@@ -39,6 +39,13 @@ impl MiniBatch {
 
 /// Gradients by the position of their parameter.
 pub type Gradients = BTreeMap<usize, Tensor>;
+
+/// Adds a gradient to each sum; an undefined one belongs to a tensor that did not contribute.
+pub(crate) fn add_defined(sums: &[Tensor], found: impl IntoIterator<Item = Tensor>) -> Result<(), TchError> {
+    let defined = sums.iter().zip(found).filter(|(_, gradient)| gradient.defined());
+    let (read, more): (Vec<_>, Vec<_>) = defined.map(|(sum, gradient)| (sum.shallow_clone(), gradient)).unzip();
+    add_to_all(&read, &more, 1.0)
+}
 
 /// Adds gradients to existing ones.
 pub(crate) fn add(gradients: &mut Gradients, more: Vec<(usize, Tensor)>) -> Result<(), SearchError> {

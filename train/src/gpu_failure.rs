@@ -1,17 +1,22 @@
 //! Classifies GPU failures: too little memory, or a GPU that no longer works.
 
-use nasprof_torch::cuda;
+use nasprof_torch::{caught_of_libtorch, cuda};
 
 use crate::error::SearchError;
+use crate::supernet::NetworkError;
 
 /// Words in the error messages of libtorch and its libraries about GPU failures.
 const OF_A_GPU: [&str; 2] = ["CUDA", "cuDNN"];
 const MEMORY: &str = "out of memory";
 
-/// As [`classified`], for the GPU of this process.
-#[must_use]
-pub fn of_this_gpu(error: SearchError) -> SearchError {
-    classified(error, cuda::works)
+/// The result of a search or training on the GPU of this process. libtorch's failures are errors, also where its bindings
+/// panic, and say what became of the GPU.
+///
+/// # Errors
+/// That of `run`; [`SearchError::GpuMemory`] and [`SearchError::GpuLost`] for failures of the GPU.
+pub fn on_this_gpu<T>(run: impl FnOnce() -> Result<T, SearchError>) -> Result<T, SearchError> {
+    let result = caught_of_libtorch(run).unwrap_or_else(|problem| Err(NetworkError::Torch(problem).into()));
+    result.map_err(|error| classified(error, cuda::works))
 }
 
 /// Classifies an error of a run. After some CUDA errors every later call of the process fails; `works` tests this.
@@ -31,7 +36,7 @@ pub(crate) fn classified(error: SearchError, works: impl FnOnce() -> Result<(), 
 
 #[cfg(test)]
 mod tests {
-    use crate::supernet::NetworkError;
+    use tch::{Device, Kind, Tensor};
 
     use super::*;
 
@@ -55,6 +60,16 @@ mod tests {
         }
         let cudnn = classified(layer("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), gone);
         assert!(matches!(cudnn, SearchError::GpuLost(_)), "{cudnn}");
+    }
+
+    #[test]
+    fn what_the_bindings_panic_with_is_an_error_of_libtorch() {
+        let full = || Ok(Tensor::f_full([1 << 50], 0.5, (Kind::Float, Device::Cpu))?);
+        let error = on_this_gpu(full).unwrap_err();
+        assert!(matches!(&error, SearchError::Network(_)), "{error}");
+        assert!(error.to_string().contains("can't allocate memory"), "{error}");
+        // The control: what succeeds is left alone.
+        assert_eq!(on_this_gpu(|| Ok(1)).unwrap(), 1);
     }
 
     /// The controls: what a GPU refuses and survives, what has nothing to do with one, and what is no failure of computing.

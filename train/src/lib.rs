@@ -23,7 +23,7 @@ pub mod supernet;
 
 pub use batch::{Gradients, MiniBatch};
 pub use error::SearchError;
-pub use gpu_failure::of_this_gpu;
+pub use gpu_failure::on_this_gpu;
 pub use place::NoGpu;
 pub use session::Session;
 pub use session_steps::Loss;

@@ -13,7 +13,7 @@ use crate::numerics::Numerics;
 use crate::optimizer::{Named, Optimizer};
 use crate::proximal::ProximalPull;
 use crate::regularizers::Regularizers;
-use crate::replay::Replayed;
+use crate::replay::{ReplayedGradient, ReplayedStep, prepare};
 use crate::supernet::{Distribution, Supernet};
 
 /// The state of a search.
@@ -30,8 +30,9 @@ pub struct Session<'a> {
     pub(crate) regularizers: Regularizers<'a>,
     pub(crate) proximal_pull: ProximalPull,
     pub(crate) numerics: Numerics,
-    /// The recorded steps of the weights along a mixture, if CUDA graphs are on.
-    pub(crate) replayed: Option<Replayed>,
+    /// The recorded steps of the weights along a mixture, and gradients of the architecture, if CUDA graphs are on.
+    pub(crate) replayed_step: Option<ReplayedStep>,
+    pub(crate) replayed_gradient: Option<ReplayedGradient>,
     pub(crate) samples: u64,
 }
 
@@ -71,6 +72,10 @@ impl<'a> Session<'a> {
         });
         let weights = for_weights(weights, training.epochs);
         let regularizers = Regularizers::new(&plan.space, &plan.regularizers)?;
+        let graphs = training.cuda_graphs && device.is_cuda();
+        if graphs {
+            prepare(device)?;
+        }
         Ok(Self {
             plan,
             training,
@@ -83,7 +88,8 @@ impl<'a> Session<'a> {
             regularizers,
             proximal_pull: ProximalPull::new(steps * u64::from(training.epochs)),
             numerics: Numerics::of(training, device),
-            replayed: (training.cuda_graphs && device.is_cuda()).then(|| Replayed::on(device)).transpose()?,
+            replayed_step: graphs.then(ReplayedStep::new),
+            replayed_gradient: graphs.then(ReplayedGradient::new),
             samples: 0,
         })
     }

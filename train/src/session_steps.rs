@@ -1,16 +1,18 @@
 //! The steps of a session: gradients and updates of the weights and of the architecture.
 
 use nasprof_graph::Arch;
+use nasprof_search::config::Training;
 use tch::Tensor;
 
 use crate::batch::{Gradients, MiniBatch, add};
 use crate::device::copied;
 use crate::error::SearchError;
 use crate::loss::{Score, Tally, cross_entropy};
+use crate::numerics::Numerics;
 use crate::optimizer::{Optimizer, copy_to_all};
-use crate::replay::Pass;
+use crate::replay::{MixtureGradient, Pass};
 use crate::session::Session;
-use crate::supernet::{Path, Phase};
+use crate::supernet::{Path, Phase, Supernet};
 
 /// The loss of some images.
 #[derive(Debug)]
@@ -58,17 +60,29 @@ impl Session<'_> {
         batch: &[MiniBatch],
     ) -> Result<Option<Tally>, SearchError> {
         // The warm-up uses another optimizer.
-        let Some(replayed) = self.replayed.as_mut().filter(|r| !self.warming_up && r.fits(batch, weights)) else {
+        let Some(replayed) = self.replayed_step.as_mut().filter(|r| !self.warming_up && r.fits(batch, weights)) else {
             return Ok(None);
         };
-        let (net, numerics, smoothing) = (&self.net, &self.numerics, self.training.label_smoothing);
-        let pass = |mini: &MiniBatch, weights: &[Tensor]| -> Result<Pass, SearchError> {
-            let _casts = numerics.casts();
-            let output = net.forward(&mini.images, Path::Mixed(weights), Phase::Train)?;
-            let loss = cross_entropy(&output.values[0], &mini.labels, smoothing)?;
-            Ok((loss, output.values[0].shallow_clone(), output.parameters))
+        let pass = mixture_pass(&self.net, &self.numerics, self.training, Phase::Train);
+        replayed.step(&self.net, &mut self.weights, batch, weights, &pass).map(Some)
+    }
+
+    /// The gradient of the mean loss of a batch with respect to the weights of the mixture, for each choice, and the tally;
+    /// recorded and replayed. `None` if CUDA graphs are off or not possible for this batch.
+    ///
+    /// # Errors
+    /// A loss that is not finite; libtorch's; a gradient that cannot be recorded.
+    pub(crate) fn replayed_gradient(
+        &mut self,
+        weights: &[Tensor],
+        batch: &[MiniBatch],
+    ) -> Result<Option<MixtureGradient>, SearchError> {
+        let rate = self.learning_rate();
+        let Some(replayed) = self.replayed_gradient.as_mut().filter(|r| r.fits(batch, weights)) else {
+            return Ok(None);
         };
-        replayed.step(net, &mut self.weights, batch, weights, &pass).map(Some)
+        let pass = mixture_pass(&self.net, &self.numerics, self.training, Phase::Judge);
+        replayed.gradient(batch, weights, rate, &pass).map(Some)
     }
 
     /// As [`Session::weight_gradients`], but also returns the detached outputs for each mini-batch. If `teacher` has such
@@ -206,5 +220,20 @@ impl Session<'_> {
         }
         let learning_rate = self.learning_rate();
         Err(SearchError::Diverged { loss: f64::NAN, learning_rate, epoch: None, checkpoint: None })
+    }
+}
+
+/// Computes the loss of a mini-batch along a mixture.
+fn mixture_pass<'a>(
+    net: &'a Supernet,
+    numerics: &'a Numerics,
+    training: &'a Training,
+    phase: Phase,
+) -> impl Fn(&MiniBatch, &[Tensor]) -> Result<Pass, SearchError> + 'a {
+    move |mini, weights| {
+        let _casts = numerics.casts();
+        let output = net.forward(&mini.images, Path::Mixed(weights), phase)?;
+        let loss = cross_entropy(&output.values[0], &mini.labels, training.label_smoothing)?;
+        Ok((loss, output.values[0].shallow_clone(), output.parameters))
     }
 }

@@ -40,7 +40,8 @@ fn regularizer(
     upper: Option<f64>,
     weight: Option<f64>,
 ) -> LoadedRegularizer {
-    let settings = Regularizer { kind, quantity: Quantity::Params, upper, lower: None, target, weight, lut: None };
+    let settings =
+        Regularizer { kind, quantity: Quantity::Params, upper, lower: None, target, weight, lut: None, timing: None };
     LoadedRegularizer { settings, lut: None }
 }
 

@@ -38,6 +38,9 @@ int cublasGetPointerMode_v2(void* handle, int* mode) { return *mode = static_cas
 int cublasSgemm_v2(void* handle, int, int, int m, int n, int k, const void*, const void*, int, const void*, int, const void*, void*, int) {
   return product(handle, m, n, k);
 }
+int cublasDgemm_v2(void* handle, int, int, int m, int n, int k, const void*, const void*, int, const void*, int, const void*, void*, int) {
+  return product(handle, m, n, k);
+}
 int cublasSgemmEx(void* handle, int, int, int m, int n, int k, const void*, const void*, int, int, const void*, int, int, const void*,
                   void*, int, int) {
   return product(handle, m, n, k);

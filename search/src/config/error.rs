@@ -68,6 +68,9 @@ impl ConfigError {
                 Some("a setting is table.key=value; numbers index the tables of a list".to_owned())
             }
             Self::Space(_) => Some("`nasprof space list` lists the spaces; a space can also be a TOML file".to_owned()),
+            Self::Lut { source: LutError::Timing(_), .. } => {
+                Some("measure the space on a GPU that reports it, or remove `timing`".to_owned())
+            }
             Self::Lut { .. } => Some("name a LUT of this space; `nasprof measure` creates one".to_owned()),
             _ => None,
         }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use nasprof_profiler::protocol::Timing;
 use serde::{Deserialize, Serialize};
 
 /// A bounded quantity with its unit.
@@ -93,6 +94,9 @@ pub struct Regularizer {
     /// The LUT of the device that the bound is for; latency needs one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lut: Option<PathBuf>,
+    /// Which of a GPU's latencies is bounded. Default: that of the LUT.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timing: Option<Timing>,
 }
 
 /// The reference's exponent.
@@ -184,6 +188,9 @@ impl Regularizer {
             _ if self.lut.is_some() && matches!(self.quantity, Quantity::Params | Quantity::Macs) => {
                 Some(("lut", format!("does not apply: {} need no LUT", self.quantity.name())))
             }
+            _ if self.timing.is_some() && self.quantity != Quantity::Latency => {
+                Some(("timing", format!("applies only to latency, not to {}", self.quantity.name())))
+            }
             _ => None,
         }
     }
@@ -195,7 +202,7 @@ mod tests {
 
     fn latency(kind: RegularizerKind, upper: Option<f64>, weight: Option<f64>) -> Regularizer {
         let lut = Some(PathBuf::from("a.parquet"));
-        Regularizer { kind, quantity: Quantity::Latency, upper, lower: None, target: None, weight, lut }
+        Regularizer { kind, quantity: Quantity::Latency, upper, lower: None, target: None, weight, lut, timing: None }
     }
 
     /// Computed from the reward of NNabla-NAS' `ProxylessNasSearcher`: accuracy times min(1, bound / value) ^ weight.
@@ -234,6 +241,10 @@ mod tests {
         assert_eq!(key(&Regularizer { lut: None, ..latency(Reject, Some(5.0), None) }), Some("lut"));
         let params = Regularizer { quantity: Quantity::Params, ..latency(Reject, Some(5.0), None) };
         assert_eq!(key(&params), Some("lut"));
-        assert_eq!(key(&Regularizer { lut: None, ..params }), None);
+        let counted = Regularizer { lut: None, ..params };
+        assert_eq!(key(&counted), None);
+        let timing = Some(Timing::Graph);
+        assert_eq!(key(&Regularizer { timing, ..counted }), Some("timing"));
+        assert_eq!(key(&Regularizer { timing, ..latency(Reject, Some(5.0), None) }), None);
     }
 }

@@ -44,8 +44,16 @@ fn all(space: &Space) -> Vec<Arch> {
 
 fn reject(quantity: Quantity, upper: f64) -> [LoadedRegularizer; 1] {
     let kind = RegularizerKind::Reject;
-    let settings =
-        Regularizer { kind, quantity, upper: Some(upper), lower: None, target: None, weight: None, lut: None };
+    let settings = Regularizer {
+        kind,
+        quantity,
+        upper: Some(upper),
+        lower: None,
+        target: None,
+        weight: None,
+        lut: None,
+        timing: None,
+    };
     [LoadedRegularizer { settings, lut: None }]
 }
 

@@ -68,6 +68,7 @@ impl<T: Fn(u32) -> f64> Device<T> {
             processes_ms: Vec::new(),
             level: self.reports_level.then_some(level),
             device: "fake".to_owned(),
+            timing: None,
             allow_noisy: false,
         }
     }

@@ -24,10 +24,10 @@ pub(crate) fn plan(space: &str, searcher: &str) -> Plan {
 }
 
 /// Random images and classes for the networks of a space.
-pub(crate) fn batch(space: &Space, images: i64) -> Result<MiniBatch, SearchError> {
+pub(crate) fn batch(space: &Space, images: i64, seed: i64) -> Result<MiniBatch, SearchError> {
     let mut dims: Vec<i64> = space.graph.data_shapes()[0].0.iter().map(|&d| d as i64).collect();
     dims[0] = images;
-    tch::manual_seed(0);
+    tch::manual_seed(seed);
     let labels = Tensor::f_randint(10, [images], (Kind::Int64, Device::Cpu))?;
     Ok(MiniBatch { images: Tensor::f_randn(dims, (Kind::Float, Device::Cpu))?, labels })
 }

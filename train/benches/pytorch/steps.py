@@ -4,9 +4,14 @@ Started by pytorch.rs as `steps.py CASE THREADS BATCH DEVICE PRECISION`. Prints 
 that both sides can be seen to be the same network. Then a line of paths on the standard input asks for a step along each of
 them; semicolons separate the paths, and a path is an index for each choice (DARTS runs all paths and ignores them). The
 answer is the time of all steps in seconds; losses are read after the last one.
+
+The line `losses FILE` asks for the losses of steps from the weights and on the batches of a file, as a list. It begins with a line of
+JSON: the `shapes` of the weights, those of the `images` of a step, and for each step its `paths` and learning `rates`. Then
+come 32-bit floats: all weights, and for each step its images and classes.
 """
 
 import json
+import math
 import sys
 import time
 
@@ -141,6 +146,54 @@ class Mobilenet(nn.Module):
         return self.classifier(self.last(x).mean((2, 3)))
 
 
+def weights(net, case, path):
+    """The trained tensors in the order of layers; of one network, if the case trains one."""
+    if case != "train":
+        return list(net.parameters())
+    blocks = [block[selected] for block, selected in zip(net.blocks, path)]
+    return [p for part in [net.stem, *blocks, net.last, net.classifier] for p in part.parameters()]
+
+
+@torch.no_grad()
+def read(path, net, case, device):
+    """Takes the weights of a file; its steps: path, learning rate, images and classes."""
+    with open(path, "rb") as file:
+        told = json.loads(file.readline())
+        numbers = torch.frombuffer(bytearray(file.read()), dtype=torch.float32).to(device)
+
+    def take(shape):
+        nonlocal numbers
+        taken, numbers = numbers.split([count := math.prod(shape), len(numbers) - count])
+        return taken.view(shape)
+
+    own = weights(net, case, told["paths"][0])
+    shapes = [list(p.shape) for p in own]
+    if shapes != told["shapes"]:
+        raise ValueError("the two networks have their layers in different orders")
+    for p in own:
+        p.copy_(take(list(p.shape)))
+    images = told["images"]
+    return [(path, rate, take(images), take(images[:1]).long()) for path, rate in zip(told["paths"], told["rates"])]
+
+
+def losses_of(path, net, case, device):
+    """Losses of the steps of a file, each before its update."""
+    steps, found = read(path, net, case, device), []
+    optimizer = optimizer_of(net)
+    for path, rate, x, y in steps:
+        optimizer.param_groups[0]["lr"] = rate
+        optimizer.zero_grad()
+        loss = F.cross_entropy(net(x, path), y)
+        loss.backward()
+        optimizer.step()
+        found.append(loss.detach())
+    return torch.stack(found).tolist()
+
+
+def optimizer_of(net):
+    return torch.optim.SGD(net.parameters(), lr=0.025, momentum=0.9, weight_decay=3e-4)
+
+
 def main():
     case, threads, batch, device, precision = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5]
     torch.set_num_threads(threads)
@@ -151,8 +204,11 @@ def main():
         net.alphas = [a.to(device) for a in net.alphas]
     print(json.dumps(sorted(list(p.shape) for p in net.parameters())), flush=True)
     x, y = torch.randn(batch, 3, 32, 32, device=device), torch.randint(10, (batch,), device=device)
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.025, momentum=0.9, weight_decay=3e-4)
+    optimizer = optimizer_of(net)
     for line in sys.stdin:
+        if line.startswith("losses "):
+            print(json.dumps(losses_of(line[7:].rstrip("\n"), net, case, device)), flush=True)
+            continue
         paths = [[int(i) for i in path.split()] for path in line.split(";")]
         start = time.perf_counter()
         losses = []

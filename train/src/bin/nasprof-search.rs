@@ -11,7 +11,7 @@ use nasprof_search::events::RunEvent;
 use nasprof_search::folder::FolderError;
 use nasprof_search::job::{Job, Task};
 use nasprof_train::run::{ABANDONED, many, one, run};
-use nasprof_train::{SearchError, of_this_gpu};
+use nasprof_train::{SearchError, on_this_gpu};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
@@ -89,12 +89,12 @@ fn main() -> ExitCode {
         }
         Err(error) => return fail(1, format!("cannot read stdin: {error}"), None),
     };
-    let done = match &job.task {
+    let done = on_this_gpu(|| match &job.task {
         Task::TrainMany { list } => many(&job, list, &mut emit),
         Task::TrainOne { arch, number, epochs } => one(&job, arch, *number, *epochs, &mut emit),
         Task::Run | Task::Select { .. } | Task::Judge { .. } => run(&job, &mut emit).map(drop),
-    };
-    match done.map_err(of_this_gpu) {
+    });
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let code = match error {

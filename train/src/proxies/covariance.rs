@@ -5,7 +5,7 @@
 //! leaves out the paper's third part, trainability; the fourth, complexity, is the number of MACs.
 
 use nasprof_graph::{Arch, Op};
-use tch::{Kind, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 use crate::error::SearchError;
 use crate::supernet::{Path, Phase, Supernet};
@@ -29,7 +29,7 @@ fn entropy(value: &Tensor) -> Result<f64, TchError> {
     let rows = value.f_permute([0, 2, 3, 1])?.f_reshape([-1, channels])?.f_to_kind(Kind::Double)?;
     let centred = rows.f_sub(&rows.f_mean_dim(0, true, Kind::Double)?)?;
     let covariance = centred.f_transpose(0, 1)?.f_mm(&centred)?.f_div_scalar(rows.size()[0] as f64)?;
-    let values = covariance.f_linalg_eigvalsh("L")?.f_clamp_min(0.0)?;
+    let values = covariance.f_to_device(Device::Cpu)?.f_linalg_eigvalsh("L")?.f_clamp_min(0.0)?;
     let shares = values.f_div(&values.f_sum(Kind::Double)?)?;
     let terms = shares.f_mul(&shares.f_add_scalar(1e-8)?.f_log()?)?;
     Ok(-terms.f_sum(Kind::Double)?.f_double_value(&[])?)

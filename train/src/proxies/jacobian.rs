@@ -2,7 +2,7 @@
 //! `jacob_cov` in Abdelfattah et al., ICLR 2021): how differently the output reacts to each image of a batch.
 
 use nasprof_graph::Arch;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::error::SearchError;
 use crate::supernet::{Path, Phase, Supernet};
@@ -26,7 +26,7 @@ pub(super) fn score(net: &Supernet, images: &Tensor) -> Result<f64, SearchError>
     }
     let unit = centred.f_div(&norms)?;
     let correlation = unit.f_mm(&unit.f_transpose(0, 1)?)?;
-    let values = correlation.f_linalg_eigvalsh("L")?.f_clamp_min(0.0)?.f_add_scalar(SMALL)?;
+    let values = correlation.f_to_device(Device::Cpu)?.f_linalg_eigvalsh("L")?.f_clamp_min(0.0)?.f_add_scalar(SMALL)?;
     let terms = values.f_log()?.f_add(&values.f_reciprocal()?)?;
     Ok(-terms.f_sum(Kind::Double)?.f_double_value(&[])?)
 }

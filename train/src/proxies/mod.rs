@@ -1,5 +1,7 @@
 //! Scores of networks at initialisation, from one batch of images and without training; higher is better.
 //!
+//! Small matrices are decomposed on the CPU: on a GPU that would load another large library, cuSOLVER, and take longer.
+//!
 //! None of them is an accuracy. A table of trained networks shows how well each ranks networks of similar latency.
 
 mod covariance;

@@ -2,7 +2,7 @@
 //! switch the network's rectifiers.
 
 use nasprof_graph::{Arch, Op};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::error::SearchError;
 use crate::supernet::{Path, Phase, Supernet};
@@ -22,6 +22,6 @@ pub(super) fn score(net: &Supernet, images: &Tensor) -> Result<f64, SearchError>
         kernel = kernel.f_add(&on.f_mm(&on.f_transpose(0, 1)?)?)?.f_add(&off.f_mm(&off.f_transpose(0, 1)?)?)?;
         Ok(())
     })?;
-    let (sign, logarithm) = kernel.f_slogdet()?;
+    let (sign, logarithm) = kernel.f_to_device(Device::Cpu)?.f_slogdet()?;
     Ok(if sign.f_double_value(&[])? > 0.0 { logarithm.f_double_value(&[])? } else { f64::NAN })
 }

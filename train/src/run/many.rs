@@ -22,15 +22,17 @@ use super::progress::Progress;
 use super::single::Settings;
 use super::trial::Training;
 use crate::error::SearchError;
+use crate::gpu_failure::on_this_gpu;
 
 const RECORDS: &str = "networks.jsonl";
 const TABLE: &str = "networks.parquet";
 
 /// Trains the networks of a list that have no record in the run folder, and writes the table of all records. A training that
-/// diverges is recorded as failed, and the next network follows.
+/// diverges is recorded as failed, and the next network follows. One that does not fit into the GPU's memory gets no record,
+/// because the next attempt may find the GPU without neighbours; the others are trained before the run fails.
 ///
 /// # Errors
-/// A list with networks of another space, a folder that is in use or holds another run, images that cannot be read.
+/// Networks that did not fit into the GPU's memory. A list with networks of another space, a folder that is in use or holds another run, images that cannot be read.
 pub fn many(job: &Job, list: &Path, emit: &mut dyn FnMut(RunEvent)) -> Result<(), SearchError> {
     let plan = Plan::new(job.experiment.clone())?;
     let experiment = &plan.experiment;
@@ -51,23 +53,53 @@ pub fn many(job: &Job, list: &Path, emit: &mut dyn FnMut(RunEvent)) -> Result<()
     let epochs = Epochs { all, warm_up: 0, after_warm_up: all, extended_from: Vec::new() };
     folder.begin(if done.is_empty() { Claim::New } else { claim }, experiment, &epochs, emit)?;
     folder.computes(&place, &mut Vec::new(), emit)?;
-    let left: Vec<&Trial> = trials.iter().filter(|trial| !done.contains(trial)).collect();
+    let left: Vec<(usize, &Trial)> = trials.iter().enumerate().filter(|(_, trial)| !done.contains(trial)).collect();
     let line = format!("{}, {} done", count(trials.len(), "network"), trials.len() - left.len());
     emit(RunEvent::Line(line.clone()));
     folder.log(&line)?;
     let steps = settings.loaders.train_batches.steps as u64;
     let mut progress = Progress::new(left.len() as u64 * u64::from(all) * steps);
-    let before = trials.len() - left.len();
-    for (i, trial) in left.into_iter().enumerate() {
-        let record = train(&plan, trial, device, &mut progress, emit)?;
-        journal.append(&record)?;
-        let line = format!("network {} of {}: {}", before + i + 1, trials.len(), in_words(&record));
+    let mut unfit = Vec::new();
+    for (place, trial) in left {
+        let trained = on_this_gpu(|| train(&plan, trial, device, &mut progress, emit));
+        let done = match fitting(trained)? {
+            Ok(record) => {
+                journal.append(&record)?;
+                let done = in_words(&record);
+                records.push(record);
+                done
+            }
+            Err(problem) => {
+                unfit.push(place + 1);
+                format!("left out: {problem}")
+            }
+        };
+        let line = format!("network {} of {}: {done}", place + 1, trials.len());
         emit(RunEvent::Line(line.clone()));
         folder.log(&line)?;
-        records.push(record);
     }
     write_table(&folder.path().join(TABLE), &records)?;
-    Ok(())
+    all_fit(&unfit)
+}
+
+/// The record of a network, or why it does not fit into the GPU's memory.
+fn fitting(trained: Result<Record, SearchError>) -> Result<Result<Record, String>, SearchError> {
+    match trained {
+        Err(SearchError::GpuMemory(problem)) => Ok(Err(problem)),
+        other => other.map(Ok),
+    }
+}
+
+/// An error that names the networks without a record, by their place in the list.
+fn all_fit(unfit: &[usize]) -> Result<(), SearchError> {
+    if unfit.is_empty() {
+        return Ok(());
+    }
+    let named: Vec<String> = unfit.iter().map(usize::to_string).collect();
+    Err(SearchError::GpuMemory(format!(
+        "the GPU ran out of memory in the training of network {}; the others are trained, and --resume tries again",
+        named.join(", ")
+    )))
 }
 
 fn in_words(record: &Record) -> String {
@@ -143,4 +175,22 @@ fn to_its_end(
     }
     let test = training.test(emit)?;
     Ok(Outcome::Trained { epochs, test_accuracy: 1.0 - test.error, test_images: test.images })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_named_and_other_errors_end_the_run() {
+        let memory = || SearchError::GpuMemory("layer stem: CUDA out of memory".to_owned());
+        assert!(fitting(Err(memory())).unwrap().unwrap_err().contains("stem"));
+        // The controls: a GPU that is lost, and a run in which all fit.
+        let lost = fitting(Err(SearchError::GpuLost("gone".to_owned())));
+        assert!(matches!(lost, Err(SearchError::GpuLost(_))));
+        assert!(all_fit(&[]).is_ok());
+        let error = all_fit(&[3, 7]).unwrap_err();
+        assert!(error.to_string().contains("network 3, 7; "), "{error}");
+        assert!(error.hint().unwrap().contains("training.mini_batch"));
+    }
 }

@@ -13,7 +13,7 @@ use crate::error::SearchError;
 use crate::loss::{Tally, cross_entropy};
 use crate::numerics::Numerics;
 use crate::optimizer::Optimizer;
-use crate::replay::{Pass, Replayed};
+use crate::replay::{Pass, ReplayedStep, prepare};
 use crate::supernet::{Path, Phase, Supernet};
 
 /// The only path of a network without choices.
@@ -47,7 +47,7 @@ pub(super) struct Single<'a> {
     pub(super) net: Supernet,
     pub(super) optimizer: Optimizer,
     pub(super) numerics: Numerics,
-    replayed: Option<Replayed>,
+    replayed: Option<ReplayedStep>,
     seed: u64,
 }
 
@@ -68,7 +68,10 @@ impl<'a> Single<'a> {
         }
         let numerics = Numerics::of(training, device);
         let graphs = training.cuda_graphs && device.is_cuda();
-        let replayed = graphs.then(|| Replayed::on(device)).transpose()?;
+        if graphs {
+            prepare(device)?;
+        }
+        let replayed = graphs.then(ReplayedStep::new);
         let base = weights.base_rate(training.batch_size);
         let steps = loaders.train_batches.steps as u64;
         let rate = LearningRate::new(weights.schedule.clone(), base, steps, training.epochs);
@@ -99,7 +102,7 @@ impl<'a> Single<'a> {
         Ok(tally)
     }
 
-    fn replayed_step(&mut self, mut replayed: Replayed, batch: &[MiniBatch]) -> Result<Tally, SearchError> {
+    fn replayed_step(&mut self, mut replayed: ReplayedStep, batch: &[MiniBatch]) -> Result<Tally, SearchError> {
         let Self { net, numerics, training, optimizer, .. } = self;
         let pass = |mini: &MiniBatch, _: &[Tensor]| loss(net, numerics, training, mini, Phase::Train);
         let tally = replayed.step(net, optimizer, batch, &[], &pass);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
 use super::{ArchStep, Searcher};
-use crate::batch::{Gradients, MiniBatch, add};
+use crate::batch::{Gradients, MiniBatch, add, add_defined};
 use crate::device::{copied, rows};
 use crate::error::SearchError;
 use crate::loss::Tally;
@@ -163,15 +163,21 @@ fn gradients(session: &Session<'_>, batch: &[MiniBatch], of_weights: bool) -> Re
         let share = session.numerics().scaled(&one.loss, mini.len() as f64 / total)?;
         let mut found = Tensor::f_run_backward(&[share], &inputs, false, false)?.into_iter();
         // A choice that no node reads has no gradient.
-        let at_probabilities = sums.iter().zip(found.by_ref().take(sums.len())).filter(|(_, g)| g.defined());
-        let (read, more): (Vec<_>, Vec<_>) = at_probabilities.map(|(sum, g)| (sum.shallow_clone(), g)).unzip();
-        add_to_all(&read, &more, 1.0)?;
+        add_defined(&sums, found.by_ref().take(sums.len()))?;
         let of_parameters = one.parameters.iter().copied().zip(found).filter(|(_, g)| g.defined());
         add(&mut weights, of_parameters.collect())?;
     }
     let mut alphas = session.distribution().at_alphas(&rows(&sums)?);
     alphas.iter_mut().flatten().for_each(|g| *g /= session.numerics().scale());
     Ok(Both { alphas, weights, tally })
+}
+
+/// The same for the alphas only, recorded and replayed; `None` if that is off or not possible for this batch.
+fn replayed(session: &mut Session<'_>, batch: &[MiniBatch]) -> Result<Option<Both>, SearchError> {
+    let probabilities = session.distribution().leaves(session.net().device())?;
+    let Some((gradient, tally)) = session.replayed_gradient(&probabilities, batch)? else { return Ok(None) };
+    let alphas = session.distribution().at_alphas(&gradient);
+    Ok(Some(Both { alphas, weights: Gradients::new(), tally }))
 }
 
 impl Searcher for Darts {
@@ -199,7 +205,10 @@ impl Searcher for Darts {
             return Ok(ArchStep::default());
         }
         let found = match self.order {
-            DartsOrder::First => gradients(session, valid, false)?,
+            DartsOrder::First => match replayed(session, valid)? {
+                Some(found) => found,
+                None => gradients(session, valid, false)?,
+            },
             DartsOrder::Second => Self::unrolled(session, train, valid)?,
         };
         session.update_architecture(found.alphas)?;
