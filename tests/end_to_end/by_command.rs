@@ -32,7 +32,7 @@ case $what in
   binary) printf '\377\376' > "$profile";;
   huge) dd if=/dev/zero of="$profile" bs=1048576 count=0 seek=600 2>/dev/null;;
   another) printf '[{"count": 100}, {"name": "Conv_0", "averageMs": 50}]' > "$profile";;
-  varies) mean=$(($(cat "$5" 2>/dev/null || echo 0) + 1)); echo $mean > "$5"; printf '[{"latencyMs": %s}]' $mean > "$times";;
+  varies) mean=$(($(cat "$5" 2>/dev/null || echo 0) + 1)); echo $mean > "$5"; printf '[{"computeMs": %s, "latencyMs": %s}]' $mean $mean > "$times";;
   zero) printf '[{"computeMs": 0}]' > "$times";;
   notimes) rm "$times";;
   several) cp "$profile" "${profile}_1"; mv "$profile" "${profile}_2";;
