@@ -3,12 +3,9 @@
 use crate::journal::Mode;
 use crate::protocol::Visit;
 
-/// Approximate duration of a visit to a network. More pairs of runs in a visit tell little: what differs is the visits. On
-/// 2-core virtual machines one pair instead of two or three in eight rounds predicted new networks equally well (0.91 and 1.01 %
-/// of error, 0.89 and 1.05 % with all).
-const NETWORK_VISIT_NS: f64 = 10e6;
-/// Approximate duration of a visit that times whole networks alone.
-const WHOLE_VISIT_NS: f64 = 20e6;
+/// Approximate duration of a visit to a network. One pair of runs in a visit, instead of two or three, predicts new networks equally
+/// well after the same number of rounds, but rows then need 18 rounds instead of 12: as much time.
+const NETWORK_VISIT_NS: f64 = 20e6;
 /// Approximate duration of the untimed runs before it.
 const WARM_UP_NS: f64 = 60e6;
 /// Approximate duration of a visit to a single layer.
@@ -30,7 +27,7 @@ pub(super) fn warm_up_runs(run_ns: f64) -> u32 {
 
 /// Number of pairs of runs, with and without timers, in a visit to a network whose run takes `run_ns`.
 pub(super) fn network_visit_runs(run_ns: f64) -> u32 {
-    runs(NETWORK_VISIT_NS, 2.0 * run_ns, 1.0, 8.0)
+    runs(NETWORK_VISIT_NS, 2.0 * run_ns, 2.0, 8.0)
 }
 
 fn runs(budget_ns: f64, step_ns: f64, least: f64, most: f64) -> u32 {
@@ -55,7 +52,7 @@ pub(super) fn judge(mode: Mode, visit: &Visit, repeat: u32, timer_overhead_ns: u
     let fastest = fastest_ns(visit);
     match mode {
         Mode::InContext => Sizing::Runs(network_visit_runs(fastest)),
-        Mode::Whole => Sizing::Runs(runs(WHOLE_VISIT_NS, fastest, 3.0, 8.0)),
+        Mode::Whole => Sizing::Runs(runs(NETWORK_VISIT_NS, fastest, 3.0, 8.0)),
         Mode::Isolated => {
             let wanted = MIN_BATCH_NS.max(1000.0 * timer_overhead_ns as f64);
             if fastest >= wanted {
