@@ -97,7 +97,7 @@ fn all_fit(unfit: &[usize]) -> Result<(), SearchError> {
     }
     let named: Vec<String> = unfit.iter().map(usize::to_string).collect();
     Err(SearchError::GpuMemory(format!(
-        "the GPU ran out of memory in the training of network {}; the others are trained, and --resume tries again",
+        "the GPU ran out of memory in the training of network {}; the others are trained; resuming the run tries again",
         named.join(", ")
     )))
 }
