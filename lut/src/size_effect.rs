@@ -72,7 +72,7 @@ impl From<Stored> for SizeEffect {
     fn from(stored: Stored) -> Self {
         match stored {
             Stored::Current(Current { slope, usual_ns, low_ns, high_ns }) => Self { slope, usual_ns, low_ns, high_ns },
-            // The costs of networks grow together, so the slopes add up. The sums are completed by `around`.
+            // The costs of networks grow together, so the slopes add up. The sums follow by `completed`.
             Stored::Older(Older { params, macs, bytes, layers }) => {
                 let slope = params.slope + macs.slope + bytes.slope + layers.slope;
                 Self { slope, usual_ns: 0.0, low_ns: 0.0, high_ns: 0.0 }
@@ -94,16 +94,18 @@ impl SizeEffect {
         latency_ns / self.factor(between)
     }
 
+    /// A slope around the sums of measured networks, given as logarithms; `None` without a sum.
+    fn around(slope: f64, log_sums: &[f64]) -> Option<Self> {
+        let (low, high) = (log_sums.iter().copied().reduce(f64::min)?, log_sums.iter().copied().reduce(f64::max)?);
+        // The rounded mean of equal values may differ from them.
+        let usual = mean(log_sums)?.clamp(low, high);
+        Some(Self { slope, usual_ns: usual.exp(), low_ns: low.exp(), high_ns: high.exp() })
+    }
+
     /// The size effect of a file until version 3, which had no sums, around the sums of measured networks.
-    pub(crate) fn around(self, sums_ns: &[f64]) -> Self {
+    pub(crate) fn completed(self, sums_ns: &[f64]) -> Self {
         let logs: Vec<f64> = sums_ns.iter().map(|ns| ns.ln()).collect();
-        let (low, high) = (logs.iter().copied().reduce(f64::min), logs.iter().copied().reduce(f64::max));
-        match (mean(&logs), low, high) {
-            (Some(usual), Some(low), Some(high)) if self.usual_ns == 0.0 => {
-                Self { usual_ns: usual.clamp(low, high).exp(), low_ns: low.exp(), high_ns: high.exp(), ..self }
-            }
-            _ => self,
-        }
+        if self.usual_ns == 0.0 { Self::around(self.slope, &logs).unwrap_or(self) } else { self }
     }
 
     /// Whether the numbers can come from a fit.
@@ -163,11 +165,7 @@ pub(crate) fn fit(networks: &[Example]) -> Option<(SizeEffect, Vec<f64>)> {
 /// `None` if all sums are equal, or if the slope is not that of a correction.
 fn of_all(networks: &[Example]) -> Option<SizeEffect> {
     let sums: Vec<f64> = networks.iter().map(|(sum, _)| *sum).collect();
-    let (low, high) = (sums.iter().copied().reduce(f64::min)?, sums.iter().copied().reduce(f64::max)?);
-    // The rounded mean of equal values may differ from them.
-    let usual = mean(&sums)?.clamp(low, high);
-    let slope = slope(networks)?;
-    let effect = SizeEffect { slope, usual_ns: usual.exp(), low_ns: low.exp(), high_ns: high.exp() };
+    let effect = SizeEffect::around(slope(networks)?, &sums)?;
     effect.is_possible().then_some(effect)
 }
 

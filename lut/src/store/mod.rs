@@ -124,7 +124,7 @@ fn checked(mut lut: Lut) -> Result<Lut, String> {
         && let Some(calibration) = &mut lut.context.calibration
     {
         let sums: Vec<f64> = lut.context.anchors.iter().map(|anchor| anchor.sum_ns).collect();
-        calibration.size_effect = calibration.size_effect.map(|effect| effect.around(&sums));
+        calibration.size_effect = calibration.size_effect.map(|effect| effect.completed(&sums));
     }
     lut.context.format_version = FORMAT_VERSION;
     validate::validate(&lut)?;
