@@ -89,7 +89,10 @@ fn of_sessions(observations: &Observations, timer_ns: Option<f64>) -> Result<Lut
                     }
                     row.flags = flags(&seen, &levels, rounds, &facts);
                     if row.times.is_none() {
-                        row.error = Some("no clean sample was measured".to_owned());
+                        row.error = Some(match observations.refusal(key) {
+                            Some(reason) => format!("runs alone, but its networks were refused: {reason}"),
+                            None => "no clean sample was measured".to_owned(),
+                        });
                     }
                 }
             }

@@ -41,6 +41,8 @@ pub struct SessionObservations {
     pub gate: Probes,
     /// Events that changed the machine's state during rounds, so that their numbers are not comparable.
     pub disturbed: Vec<String>,
+    /// Networks that the device refused to load, with its reason.
+    pub refused: BTreeMap<u32, String>,
     /// Whether the warm-up became steady.
     pub is_steady: bool,
     /// Canaries with their round.
@@ -116,6 +118,12 @@ impl Observations {
             || self.workloads.values().any(|workload| workload.keys().any(|k| k == key))
     }
 
+    /// Why a layer that runs alone was never timed: the device refused all networks with it.
+    pub(crate) fn refusal(&self, key: &LayerKey) -> Option<&str> {
+        let mut refused = self.sessions.iter().flat_map(|session| &session.refused);
+        refused.find_map(|(id, reason)| self.workloads.get(id)?.keys().any(|k| k == key).then_some(reason.as_str()))
+    }
+
     fn current(&mut self, level: bool) -> &mut Vec<SessionObservations> {
         if level { &mut self.level_sessions } else { &mut self.sessions }
     }
@@ -127,6 +135,7 @@ impl SessionObservations {
             fingerprint: fingerprint.clone(),
             gate: gate.clone(),
             disturbed: Vec::new(),
+            refused: BTreeMap::new(),
             is_steady: false,
             canaries: Vec::new(),
             repeats: BTreeMap::new(),
@@ -149,6 +158,14 @@ impl SessionObservations {
             _ => Err(LutError::Incomplete(format!("visit {} does not fit its unit", visit.sequence))),
         };
         match event {
+            Event::Refused { workload, reason } => {
+                if !workloads.contains_key(workload) {
+                    return Err(LutError::Incomplete(format!(
+                        "workload {workload}, which was refused, is not planned"
+                    )));
+                }
+                self.refused.insert(*workload, reason.clone());
+            }
             Event::Canary { round, times } => self.canaries.push((*round, times.clone())),
             Event::WarmedUp { is_steady } => self.is_steady = *is_steady,
             Event::Sizing { repeat, visit, .. } => {

@@ -61,6 +61,9 @@ pub struct SessionFacts {
     /// Whether the warm-up became steady.
     #[serde(rename = "settled")]
     pub is_steady: bool,
+    /// The networks that the device refused to load, each with its reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<String>,
     /// Variance of the canary over the rounds beyond its reading noise, relative: compute, then memory.
     pub canary_spread: [f64; 2],
     /// Probes that were bad at the gate, and signs of throttling or moved clocks at the end of rounds.

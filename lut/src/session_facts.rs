@@ -25,6 +25,7 @@ pub(crate) fn session_facts(session: &SessionObservations, levelling: Levelling)
         rounds: session.rounds,
         converged,
         reason,
+        refused: session.refused.iter().map(|(workload, reason)| format!("network {workload}: {reason}")).collect(),
         is_steady: session.is_steady,
         canary_spread: [spread(|c| &c.compute_ns), spread(|c| &c.memory_ns)],
         bad_probes: bad_probes(&session.gate).into_iter().chain(session.disturbed.iter().cloned()).collect(),

@@ -130,6 +130,7 @@ impl WholeSessions<'_> {
             mode: Mode::Whole,
             ci: session.ci.unwrap_or(NETWORK_WIDTH),
             own_times: session.ci.is_some(),
+            leaves_out: false,
             sessions: 1,
             min_rounds: 0,
             max_rounds: 1,

@@ -43,6 +43,7 @@ fn plan(workloads: &[Workload]) -> SessionPlan {
         mode: Mode::InContext,
         ci: 0.02,
         own_times: false,
+        leaves_out: false,
         sessions: 1,
         min_rounds: ROUNDS,
         max_rounds: ROUNDS,

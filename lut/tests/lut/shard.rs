@@ -40,6 +40,7 @@ const fn quiet(slower: f64) -> Model {
         meterless: false,
         queue: false,
         fails: None,
+        networks: None,
     }
 }
 

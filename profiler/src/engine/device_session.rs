@@ -1,7 +1,7 @@
 //! The device of a session. It is connected when an observation is needed, and again after an interruption.
 
 use super::session_plan::{Progress, SessionPlan};
-use super::{EngineError, Recorder};
+use super::{EngineError, Recorder, Workload};
 use crate::journal::Event;
 use crate::protocol::checked::Checked;
 use crate::protocol::{Canary, Device, DeviceError, Fingerprint, Timing};
@@ -18,8 +18,8 @@ pub(super) struct DeviceSession<'a, 'b> {
     pub(super) connect: &'a mut Connect<'b>,
     pub(super) device: Option<Checked>,
     pub(super) fingerprint: Option<Fingerprint>,
-    /// Number of workloads loaded so far; a new process must load them again.
-    pub(super) loaded: usize,
+    /// The workloads loaded so far; a new process must load them again.
+    pub(super) loaded: Vec<&'a Workload>,
 }
 
 impl DeviceSession<'_, '_> {
@@ -103,7 +103,7 @@ impl DeviceSession<'_, '_> {
         if self.device.is_none() {
             self.connect()?;
             let device = self.device.as_mut().ok_or_else(|| DeviceError::Lost("no device".to_owned()))?;
-            for workload in &self.plan.workloads[..self.loaded] {
+            for workload in &self.loaded {
                 device.load(workload.id, &workload.network).map_err(|e| e.of(&workload.describe()))?;
             }
             let mut elapsed = 0;

@@ -55,10 +55,11 @@ pub fn measure(
     let mut converged = true;
     for session in 0..header.sessions {
         let plan = SessionPlan {
-            workloads: workloads.clone(),
+            workloads: without_refused(&workloads, recorder.events()),
             mode: header.mode,
             ci: width(header),
             own_times: false,
+            leaves_out: header.mode == Mode::InContext,
             sessions: header.sessions,
             min_rounds: 0,
             max_rounds: header.max_rounds,
@@ -82,11 +83,12 @@ pub fn measure(
         // A budget that its parts exceed is not exceeded by further sessions as well.
         let least = Duration::from_secs_f64(costs.levels(1) / f64::from(LEVEL_SESSIONS));
         let is_late = measurement.deadline.is_some_and(|end| clock.now() + least > end) && !recorder.is_replaying();
-        if is_late || level_is_still(recorder.events()) {
+        let left = first_free_session(header) - session;
+        let workloads = without_refused(&workloads, recorder.events());
+        let mut plan = level_plan(measurement, &workloads, session, expected.clone());
+        if is_late || plan.workloads.is_empty() || level_is_still(recorder.events()) {
             break;
         }
-        let left = first_free_session(header) - session;
-        let mut plan = level_plan(measurement, &workloads, session, expected.clone());
         // Each session gets an equal share of the remaining time.
         plan.deadline = measurement.deadline.map(|end| share_of(clock.now(), end, left));
         run_session(&plan, recorder, connect, &mut |p| {
@@ -96,6 +98,7 @@ pub fn measure(
     if header.energy {
         // A separate session number, because this process times nothing.
         let setup = setup(header, first_free_session(header));
+        let workloads = without_refused(&workloads, recorder.events());
         run_energy(&workloads, &keys, &failed, &setup, recorder, connect, |done, all| {
             progress(Stage::Energy(done, all));
         })?;
@@ -103,6 +106,18 @@ pub fn measure(
     recorder.decide(Event::Complete)?;
     recorder.sync()?;
     Ok(converged)
+}
+
+/// The workloads that no session so far refused.
+fn without_refused(workloads: &[Workload], events: &[Event]) -> Vec<Workload> {
+    let refused: BTreeSet<u32> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Refused { workload, .. } => Some(*workload),
+            _ => None,
+        })
+        .collect();
+    workloads.iter().filter(|workload| !refused.contains(&workload.id)).cloned().collect()
 }
 
 /// The journal's header, if it differs from the request only in `allow_noisy`; else the request. `allow_noisy` may change on
@@ -175,6 +190,7 @@ fn level_plan(
         mode: Mode::Whole,
         ci: 2.0 * measurement.header.ci,
         own_times: false,
+        leaves_out: true,
         sessions: 1,
         min_rounds: 0,
         max_rounds: LEVEL_ROUNDS,

@@ -40,7 +40,7 @@ pub fn run_session(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<bool, EngineError> {
     let plan = &plan.in_loading_order();
-    let mut device_session = DeviceSession { plan, connect, device: None, fingerprint: None, loaded: 0 };
+    let mut device_session = DeviceSession { plan, connect, device: None, fingerprint: None, loaded: Vec::new() };
     device_session.start(recorder, progress)?;
     let mut session = Session {
         plan,
@@ -55,13 +55,14 @@ pub fn run_session(
         usual: Vec::new(),
         throttle: Throttle::new(&plan.setup.backend),
         round: 0,
-        visited: (0..plan.workloads.len()).collect(),
+        visited: Vec::new(),
         before: f64::NAN,
         since_canary_ns: 0,
         canary_ns: 0,
         round_time: Duration::ZERO,
     };
-    session.load()?;
+    let plan = &session.load()?;
+    let mut session = Session { plan, visited: (0..plan.workloads.len()).collect(), ..session };
     session.warm_up()?;
     session.size()?;
     session.rounds()
@@ -131,21 +132,30 @@ impl Session<'_, '_, '_> {
         }
     }
 
-    fn load(&mut self) -> Result<(), EngineError> {
-        for (i, workload) in self.plan.workloads.iter().enumerate() {
-            self.report(Progress::Loading(i, self.plan.workloads.len()));
-            let event = self.observe(|device| {
-                let loaded = device.load(workload.id, &workload.network).map_err(|e| e.of(&workload.describe()))?;
-                Ok(Event::Loaded(loaded))
+    /// Loads all workloads, and returns the plan of those that the device accepts.
+    fn load(&mut self) -> Result<SessionPlan, EngineError> {
+        let plan = self.plan;
+        for (i, workload) in plan.workloads.iter().enumerate() {
+            self.report(Progress::Loading(i, plan.workloads.len()));
+            // A device that refuses the first network would refuse others for the same reason.
+            let can_be_left_out = plan.leaves_out && !self.device_session.loaded.is_empty();
+            let event = self.observe(|device| match device.load(workload.id, &workload.network) {
+                Ok(loaded) => Ok(Event::Loaded(loaded)),
+                Err(DeviceError::Refused(reason)) if can_be_left_out => {
+                    Ok(Event::Refused { workload: workload.id, reason })
+                }
+                Err(error) => Err(error.of(&workload.describe())),
             })?;
             match event {
                 Event::Loaded(Loaded { workload: loaded, .. }) if loaded == workload.id => {
-                    self.device_session.loaded = i + 1
+                    self.device_session.loaded.push(workload);
                 }
+                Event::Refused { workload: refused, .. } if refused == workload.id => {}
                 _ => return Err(EngineError::Replay(format!("expected the loading of workload {}", workload.id))),
             }
         }
-        Ok(())
+        let loaded = self.device_session.loaded.iter().map(|&workload| workload.clone()).collect();
+        Ok(SessionPlan { workloads: loaded, ..plan.clone() })
     }
 
     pub(super) fn canary(&mut self) -> Result<Canary, EngineError> {

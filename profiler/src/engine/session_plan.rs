@@ -23,6 +23,8 @@ pub struct SessionPlan {
     /// Whether the target is about each whole network's own time ([`super::WholeRounds`]), and not about networks or layers
     /// relative to each other, from which the level of their rounds is divided out.
     pub own_times: bool,
+    /// Whether networks that the device refuses to load are left out. Otherwise the first one is an error.
+    pub leaves_out: bool,
     /// Number of such sessions in the LUT, including this one. The target applies to all of them together.
     pub sessions: u32,
     /// Minimum number of rounds, even if the intervals are narrow enough.

@@ -256,6 +256,15 @@ pub enum Event {
     },
     /// A workload is ready.
     Loaded(Loaded),
+    /// The device refuses to load a network, such as one that does not fit into its memory. The measurement of layers goes on
+    /// without it.
+    Refused {
+        /// Number of the workload.
+        #[serde(rename = "unit")]
+        workload: u32,
+        /// The device's reason.
+        reason: String,
+    },
     /// The fixed kernels.
     Canary {
         /// Round in which it ran; 0 is before the first round.

@@ -137,6 +137,9 @@ impl Device for SyntheticDevice {
     }
 
     fn load(&mut self, workload: u32, graph: &Graph) -> Result<Loaded, DeviceError> {
+        if let Some(most) = self.model.networks.filter(|most| self.workloads.len() >= *most) {
+            return Err(DeviceError::Refused(format!("out of memory: {most} networks are loaded")));
+        }
         let times = self.times(graph)?;
         let first_ns = times.iter().map(|layer| (layer.ns * 20.0) as u64).collect();
         if self.model.queue {

@@ -49,10 +49,12 @@ pub struct Model {
     pub queue: bool,
     /// Name of an operation that does not run.
     pub fails: Option<&'static str>,
+    /// How many networks its memory holds.
+    pub networks: Option<usize>,
 }
 
 /// All named models: name, description, model.
-const MODELS: [(&str, &str, Model); 28] = {
+const MODELS: [(&str, &str, Model); 29] = {
     const NONE: Model = Model {
         sigma: 0.0,
         tail: None,
@@ -75,6 +77,7 @@ const MODELS: [(&str, &str, Model); 28] = {
         meterless: false,
         queue: false,
         fails: None,
+        networks: None,
     };
     [
         ("quiet", "hardly any noise", Model { sigma: 0.005, session_sigma: 0.002, ..NONE }),
@@ -181,6 +184,7 @@ const MODELS: [(&str, &str, Model); 28] = {
             "does not run global average pooling",
             Model { sigma: 0.005, fails: Some("global_avg_pool"), ..NONE },
         ),
+        ("little-memory", "holds 6 networks at a time", Model { sigma: 0.005, networks: Some(6), ..NONE }),
     ]
 };
 

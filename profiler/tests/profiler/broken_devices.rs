@@ -1,5 +1,7 @@
 //! Promise: no answer of a broken device becomes a number, and a lost one ends the measurement with its reason.
 
+use std::collections::BTreeSet;
+
 use nasprof_graph::Graph;
 use nasprof_profiler::engine::EngineError;
 use nasprof_profiler::journal::{Event, Header, Mode};
@@ -153,11 +155,53 @@ fn layers_that_take_no_time_are_never_called_converged() {
     }
 }
 
-/// The user has to know which network needs less memory.
+/// The user has to know which network needs less memory. Networks that were given to be timed are all wanted.
 #[test]
 fn a_network_that_does_not_load_is_named() {
-    let error = measured_broken(Mode::InContext, Fault::TooLittleMemory).unwrap_err().to_string();
+    let error = measured_broken(Mode::Whole, Fault::TooLittleMemory).unwrap_err().to_string();
     assert!(error.contains("network 2 (") && error.ends_with(" layers): out of memory"), "{error}");
+}
+
+/// A measurement of layers goes on without a network that does not fit into memory, in all processes.
+#[test]
+fn layers_are_measured_without_a_network_that_does_not_load() {
+    let space = small_space();
+    let refused = |events: &[Event]| -> Vec<(u32, String)> {
+        let of = |event: &Event| match event {
+            Event::Refused { workload, reason } => Some((*workload, reason.clone())),
+            _ => None,
+        };
+        events.iter().filter_map(of).collect()
+    };
+    let visited = |events: &[Event]| -> BTreeSet<u32> {
+        let of = |event: &Event| match event {
+            Event::Visit { visit, .. } => Some(visit.workload),
+            _ => None,
+        };
+        events.iter().filter_map(of).collect()
+    };
+    let planned = |events: &[Event]| events.iter().filter(|event| matches!(event, Event::Workload { .. })).count();
+    for seed in 0..5 {
+        let measured = |fault| {
+            events_of(&space, header(&space, Mode::InContext, seed), &mut || {
+                Ok(Box::new(Broken(SyntheticDevice::named("quiet").unwrap(), fault)) as Box<dyn Device>)
+            })
+        };
+        let Ok(events) = measured(Fault::TooLittleMemory) else {
+            // The network was the first to be loaded.
+            continue;
+        };
+        assert_eq!(refused(&events), [(2, "out of memory".to_owned())], "seed {seed}: in the first session only");
+        let of = visited(&events);
+        assert!(!of.contains(&2) && of.len() == planned(&events) - 1, "seed {seed}: {of:?}");
+        // Control: it is visited if it loads.
+        let events = measured(Fault::None).unwrap();
+        assert!(refused(&events).is_empty() && visited(&events).contains(&2));
+    }
+    // A device that loads nothing is broken, and the reason is not that of one network.
+    let model = Model { networks: Some(0), ..Model::named("quiet").unwrap() };
+    let error = events_of(&space, header(&space, Mode::InContext, 1), &mut modelled("tiny", model)).unwrap_err();
+    assert!(error.to_string().contains("out of memory: 0 networks are loaded"), "{error}");
 }
 
 #[test]

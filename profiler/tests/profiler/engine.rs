@@ -28,6 +28,7 @@ fn session_plan(workloads: Vec<Workload>, mode: Mode, seed: u64, rounds: u32) ->
         mode,
         ci: 0.02,
         own_times: false,
+        leaves_out: false,
         sessions: 1,
         min_rounds: rounds,
         max_rounds: rounds,

@@ -273,3 +273,39 @@ fn in_real_time_the_past_is_kept_and_the_new_process_is_marked() {
         assert!(std::fs::read(&path).unwrap() == finished);
     }
 }
+
+/// A network that did not load is not tried again, whether the measurement was interrupted before or after.
+#[test]
+fn a_network_that_did_not_load_stays_left_out() {
+    let space = small_space();
+    let header = header(&space, Mode::InContext, 1);
+    let refused = |events: &[Event]| -> Vec<usize> {
+        (0..events.len()).filter(|&i| matches!(events[i], Event::Refused { .. })).collect()
+    };
+    let planned = read(&uninterrupted(&space, header.clone())).unwrap().events;
+    let planned = planned.iter().filter(|event| matches!(event, Event::Workload { .. })).count();
+    let model = Model { networks: Some(planned - 2), ..Model::named("quiet").unwrap() };
+    for is_real in [false, true] {
+        let mut connect = || -> Result<Box<dyn Device>, DeviceError> {
+            let device = SyntheticDevice::new("little", model);
+            Ok(if is_real { Box::new(RealTime(device)) } else { Box::new(device) })
+        };
+        let folder = Folder::default();
+        let path = folder.file("journal");
+        run(&space, header.clone(), &path, None, &mut connect).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        let places = refused(&read(&whole).unwrap().events);
+        assert_eq!(places.len(), 2, "of all sessions");
+        let ends: Vec<usize> = (0..whole.len()).filter(|&i| whole[i] == b'\n').map(|i| i + 1).collect();
+        for line in [places[0] - 1, places[0], places[1], places[1] + 30, ends.len() - 2] {
+            std::fs::write(&path, &whole[..ends[line]]).unwrap();
+            run(&space, header.clone(), &path, None, &mut connect).unwrap();
+            let events = read_file(&path).unwrap().events;
+            assert_eq!(refused(&events).len(), 2, "line {line}");
+            assert!(matches!(events.last(), Some(Event::Complete)));
+            if !is_real {
+                assert!(std::fs::read(&path).unwrap() == whole, "line {line}");
+            }
+        }
+    }
+}

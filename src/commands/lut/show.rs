@@ -54,6 +54,9 @@ fn context(lut: &Lut) -> Result<(), Failure> {
             Some(Levelling::Shrunk) => print("  samples are divided by a level between those of round and visit")?,
             Some(Levelling::Visit) => print("  samples are divided by the level of their visit")?,
         }
+        for network in &session.refused {
+            print(paint(Tone::Doubtful, format!("  the device refused {network}")))?;
+        }
         if !session.bad_probes.is_empty() {
             print(paint(Tone::Bad, format!("  NOISY: {}", session.bad_probes.join(", "))))?;
         }

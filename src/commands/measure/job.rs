@@ -149,6 +149,9 @@ impl Job {
         let converged = kept.end(&recorder, converged)?;
         let lut = from_journal(recorder.events())?;
         write(&lut, &self.output)?;
+        for network in lut.context.sessions.iter().flat_map(|session| &session.refused) {
+            display.status(&format!("measured without {network}"));
+        }
         for row in lut.rows.iter().filter(|row| row.times.is_none()) {
             display.status(&format!("{} failed: {}", row.key, row.error.as_deref().unwrap_or("unknown")));
         }
