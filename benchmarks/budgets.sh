@@ -6,8 +6,9 @@
 #   benchmarks/budgets.sh --table FOLDER                    # of what is there so far
 #
 # The targets are quantiles (25, 50, 75 %) of the latencies of random architectures of the experiment's space. SETTINGS holds
-# further settings of the experiments (`training.epochs=4 data.max_train_images=4000`). FOLDER gets LUTs, runs and
-# table.md. An interrupted call resumes where it stopped.
+# further settings of the experiments (`training.epochs=4 data.max_train_images=4000`). With HARD=1 the target is a hard
+# limit (`reject`) that no winner may exceed. FOLDER gets LUTs, runs and table.md. An interrupted call resumes where it
+# stopped.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -40,6 +41,8 @@ fi
 folder=$(realpath -m "${1:?usage: benchmarks/budgets.sh FOLDER [EXPERIMENT...]}")
 shift
 [ $# -gt 0 ] || set -- quick-pnas quick-darts
+limit='kind="constraint", target'
+[ -z "${HARD:-}" ] || limit='kind="reject", upper'
 settings=()
 for setting in ${SETTINGS:-}; do settings+=(--set "$setting"); done
 
@@ -64,7 +67,7 @@ for experiment; do
     run=$folder/$experiment/target-$target
     [ -e "$run/result.json" ] && continue
     "$nasprof" search "$toml" -o "$run" --resume --set device=local "${settings[@]}" \
-      --set "regularizers=[{kind=\"constraint\", quantity=\"latency\", target=$target, lut=\"$lut\"}]" < /dev/null
+      --set "regularizers=[{$limit=$target, quantity=\"latency\", lut=\"$lut\"}]" < /dev/null
   done < "$folder/$experiment/targets.txt"
 done
 table "$folder"

@@ -11,6 +11,7 @@ mod calibration;
 mod check;
 mod context;
 mod diff;
+mod disturbed;
 mod energy;
 mod error;
 mod estimate;

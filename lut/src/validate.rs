@@ -7,6 +7,7 @@ use nasprof_graph::arch::ArchFile;
 use nasprof_profiler::journal::{Event, Role};
 use nasprof_spaces::Space;
 
+use crate::disturbed::leave_out;
 use crate::noise_floor::noise_floor;
 use crate::validation::share_within;
 use crate::whole_times::WholeTimes;
@@ -36,7 +37,7 @@ pub fn validate(
     isolated: Option<&Estimator<'_>>,
     seed: u64,
 ) -> Result<Validation, LutError> {
-    let all = measured(events, estimator, isolated)?;
+    let (all, disturbed_processes) = measured(events, estimator, isolated)?;
     let level = level_of(&all);
     let factor = level.as_ref().map_or(1.0, |l| l.level);
     let holdout: Vec<&Measured> = all.iter().filter(|m| !m.anchor).collect();
@@ -51,6 +52,7 @@ pub fn validate(
         n: holdout.len(),
         uncovered: 0,
         known: 0,
+        disturbed_processes,
         level: level.as_ref().map(|l| l.level),
         level_interval: level.map(|l| l.interval),
         mape: mape_of(&errors),
@@ -84,7 +86,7 @@ pub fn validate(
 /// # Errors
 /// As [`validate`].
 pub fn level_now(events: &[Event], estimator: &Estimator<'_>) -> Result<Option<Level>, LutError> {
-    Ok(level_of(&measured(events, estimator, None)?))
+    Ok(level_of(&measured(events, estimator, None)?.0))
 }
 
 /// The level of now, for estimates of now ([`Estimator::at_level`]), by the anchors in sessions that measured them. `None`
@@ -93,23 +95,28 @@ pub fn level_now(events: &[Event], estimator: &Estimator<'_>) -> Result<Option<L
 /// # Errors
 /// As [`validate`].
 pub fn current_level(events: &[Event], estimator: &Estimator<'_>) -> Result<Option<CurrentLevel>, LutError> {
-    let all = measured(events, estimator, None)?;
-    let anchors = all.iter().filter(|m| m.anchor);
-    let ratios: Vec<Vec<f64>> = anchors.map(|m| m.processes_ms.iter().map(|ms| ms / m.estimated).collect()).collect();
-    Ok(CurrentLevel::of(&ratios, estimator.lut.context.header.clocks.is_some()))
+    let (all, _) = measured(events, estimator, None)?;
+    let anchors: Vec<&Measured> = all.iter().filter(|m| m.anchor).collect();
+    let ratios: Vec<Vec<f64>> =
+        anchors.iter().map(|m| m.processes_ms.iter().map(|ms| ms / m.estimated).collect()).collect();
+    let of_sum = estimator.latency_of_sum();
+    let sums_ns: Vec<f64> = anchors.iter().map(|m| of_sum.sum_ns(m.estimated)).collect();
+    Ok(CurrentLevel::of(&ratios, &sums_ns, estimator.lut.context.header.clocks.is_some()))
 }
 
 fn level_of(all: &[Measured]) -> Option<Level> {
     Level::of(&all.iter().filter(|m| m.anchor).map(|m| m.ms / m.estimated).collect::<Vec<_>>())
 }
 
+/// The networks, and how many processes were disturbed and do not count.
 fn measured(
     events: &[Event],
     estimator: &Estimator<'_>,
     isolated: Option<&Estimator<'_>>,
-) -> Result<Vec<Measured>, LutError> {
-    let observations = Observations::new(events)?;
+) -> Result<(Vec<Measured>, usize), LutError> {
+    let mut observations = Observations::new(events)?;
     let timing = estimator.timing();
+    let disturbed = leave_out(&mut observations, timing);
     let mut result = Vec::new();
     for workload in observations.workloads.values() {
         let Role::Network { arch, anchor } = &workload.role else { continue };
@@ -129,5 +136,5 @@ fn measured(
             isolated: isolated.and_then(|i| i.latency_ms(&workload.network)),
         });
     }
-    Ok(result)
+    Ok((result, disturbed))
 }

@@ -42,6 +42,9 @@ pub struct Validation {
     /// Requested networks that were left out, because the LUT was made from them: their errors say little about others.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub known: usize,
+    /// Processes that were disturbed and do not count: they ran the anchors more than 10 % slower than the median process.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub disturbed_processes: usize,
     /// Measured over estimated on the anchors, in this run; absent if the LUT has no anchors.
     pub level: Option<f64>,
     /// Its 95 % interval.
@@ -147,6 +150,7 @@ mod tests {
         Validation {
             uncovered: 0,
             known: 0,
+            disturbed_processes: 0,
             n: 1,
             level: Some(1.5),
             level_interval: Some([1.4, 1.6]),

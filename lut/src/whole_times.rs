@@ -38,7 +38,7 @@ impl WholeTimes {
 }
 
 /// The rounds of a network in a process; `None` if the process did not visit it.
-fn rounds(workload: &Workload, session: &SessionObservations, timing: Timing) -> Option<WholeRounds> {
+pub(crate) fn rounds(workload: &Workload, session: &SessionObservations, timing: Timing) -> Option<WholeRounds> {
     let repeat = session.repeats.get(&workload.id).copied().unwrap_or(1);
     let mut visits = session.visits.iter().map(|(_, visit)| visit).filter(|v| v.workload == workload.id).peekable();
     visits.peek()?;

@@ -91,6 +91,7 @@ mod tests {
             latency_ms: measured,
             ci_ms: None,
             processes_ms: Vec::new(),
+            disturbed_processes: 0,
             level: None,
             device: "fake".to_owned(),
             timing: None,

@@ -14,6 +14,7 @@ use nasprof_profiler::protocol::Timing;
 use nasprof_search::job::Existing;
 use nasprof_spaces::Space;
 
+pub(super) use self::table::disturbed;
 use self::table::show;
 use super::archs;
 use super::context::{check_clocks, check_context, of_timing};

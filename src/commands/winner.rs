@@ -82,6 +82,9 @@ impl DeviceEvaluator for DeviceContext<'_> {
         let networks = archs.iter().map(|arch| Ok(arch.resolve(&of.name, &of.choices)?));
         let networks = networks.collect::<Result<Vec<Arch>, Failure>>()?;
         let validation = validate::measure_networks(lut, self.space, &networks, self.allow_noisy)?;
+        if validation.disturbed_processes > 0 {
+            status(validate::disturbed(validation.disturbed_processes));
+        }
         if let Some(words) = validation.level.and_then(|level| unlike_the_lut(level, lut)) {
             words.lines().for_each(status);
         }
@@ -92,6 +95,7 @@ impl DeviceEvaluator for DeviceContext<'_> {
                 latency_ms: row.measured_ms,
                 ci_ms: row.ci,
                 processes_ms: row.processes_ms.clone(),
+                disturbed_processes: validation.disturbed_processes,
                 level: validation.level,
                 device: lut.context.header.device.clone(),
                 timing: validation.timing,

@@ -5,6 +5,7 @@
 mod batch;
 mod caches;
 mod coverage;
+mod disturbed;
 mod expected;
 mod gpu;
 mod import;
@@ -12,5 +13,6 @@ mod import_profile;
 mod lut;
 mod merge;
 mod model;
+mod refused;
 mod shape;
 mod shard;

@@ -33,7 +33,7 @@ pub enum Searcher {
         /// Training batches with which a path's running statistics are computed anew before it is judged on the validation
         /// images (Guo et al., "Single path one-shot"); 0 judges it with the statistics of the validation batches. At most
         /// 10,000.
-        #[serde(default, skip_serializing_if = "is_none")]
+        #[serde(default, skip_serializing_if = "is_zero_count")]
         recalibrate_batches: u32,
     },
     /// One sampled network runs at a time (Cai et al., "ProxylessNAS").
@@ -50,7 +50,7 @@ pub enum Searcher {
         /// Training batches with which a path's running statistics are computed anew before it is judged on the validation
         /// images (Guo et al., "Single path one-shot"); 0 judges it with the statistics of the validation batches. At most
         /// 10,000.
-        #[serde(default, skip_serializing_if = "is_none")]
+        #[serde(default, skip_serializing_if = "is_zero_count")]
         recalibrate_batches: u32,
     },
     /// Trains each candidate of a block equally often, then judges architectures with the trained weights (Chu et al.,
@@ -86,7 +86,7 @@ pub enum Searcher {
         /// Training batches with which a path's running statistics are computed anew before it is judged on the validation
         /// images (Guo et al., "Single path one-shot"); 0 judges it with the statistics of the validation batches. At most
         /// 10,000.
-        #[serde(default, skip_serializing_if = "is_none")]
+        #[serde(default, skip_serializing_if = "is_zero_count")]
         recalibrate_batches: u32,
     },
     /// Evolution by a score that needs no training.
@@ -247,7 +247,7 @@ fn is_zero(value: &f64) -> bool {
     *value == 0.0
 }
 
-fn is_none(count: &u32) -> bool {
+fn is_zero_count(count: &u32) -> bool {
     *count == 0
 }
 

@@ -49,7 +49,16 @@ impl From<RunError> for Failed {
 
 fn measured(latency_ms: f64) -> Measured {
     let (ci_ms, level, processes_ms) = (None, None, Vec::new());
-    Measured { latency_ms, ci_ms, processes_ms, level, device: "fake".to_owned(), timing: None, allow_noisy: false }
+    Measured {
+        latency_ms,
+        ci_ms,
+        processes_ms,
+        disturbed_processes: 0,
+        level,
+        device: "fake".to_owned(),
+        timing: None,
+        allow_noisy: false,
+    }
 }
 
 /// Writes what a trainer leaves: a finished run whose winner has 100 ms by a LUT that is multiplied by a factor.

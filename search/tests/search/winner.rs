@@ -66,6 +66,7 @@ impl<T: Fn(u32) -> f64> Device<T> {
             latency_ms: (self.truth)(number(arch)) * level,
             ci_ms: None,
             processes_ms: Vec::new(),
+            disturbed_processes: 0,
             level: self.reports_level.then_some(level),
             device: "fake".to_owned(),
             timing: None,

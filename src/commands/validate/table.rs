@@ -24,6 +24,9 @@ pub(super) fn show(v: &Validation) -> Result<(), Failure> {
         let left_out = format!("{} more left out: the LUT was made from them", v.known);
         print(paint(Tone::Doubtful, format!("                {left_out}")))?;
     }
+    if v.disturbed_processes > 0 {
+        print(paint(Tone::Doubtful, format!("                {}", disturbed(v.disturbed_processes))))?;
+    }
     if let Some(timing) = v.timing {
         print(format!("timing          {}", timing.name()))?;
     }
@@ -45,6 +48,13 @@ pub(super) fn show(v: &Validation) -> Result<(), Failure> {
         print(format!("in the interval {} of the raw measurements", percent(covered)))?;
     }
     errors(v)
+}
+
+/// Says how many processes were disturbed.
+pub(in super::super) fn disturbed(count: usize) -> String {
+    let (number, does, ran) =
+        if count == 1 { ("1 process", "does", "it") } else { (&*format!("{count} processes"), "do", "they") };
+    format!("{number} {does} not count: {ran} ran the anchors more than 10 % slower than the median process")
 }
 
 fn tone(error: f64) -> Tone {
