@@ -17,7 +17,7 @@ use crate::queued::LaunchedLayer;
 use crate::reuse::{ReuseCurve, time_at};
 use crate::reuse_table::ReuseTable;
 use crate::size_effect::LatencyOfSum;
-use crate::{Anchor, CurrentLevel, Flag, Lut, Row, TimingCalibration};
+use crate::{Anchor, CurrentLevel, Flag, Lut, Row, SizeEffect, TimingCalibration};
 
 /// Predicts networks from one LUT.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub struct Estimator<'a> {
     pub(crate) lut: &'a Lut,
     rows: HashMap<&'a LayerKey, &'a Row>,
     scale: f64,
+    /// Of the latency that it estimates, at its level.
+    size_effect: Option<SizeEffect>,
     layer_ns: f64,
     /// The level that estimates are at; the LUT's if absent.
     level: Option<CurrentLevel>,
@@ -53,21 +55,40 @@ impl<'a> Estimator<'a> {
 
     fn with(lut: &'a Lut, timing: Option<&'a TimingCalibration>) -> Self {
         let rows = lut.rows.iter().map(|row| (&row.key, row)).collect();
-        let scale = lut.context.calibration.as_ref().map_or(1.0, |c| c.scale);
+        let calibration = lut.context.calibration.as_ref();
+        let scale = calibration.map_or(1.0, |c| c.scale);
+        let size_effect = calibration.filter(|_| timing.is_none()).and_then(|c| c.size_effect);
         let counted = |anchor: &Anchor| Some((anchor.energy.as_ref()?.energy_mj, anchor.layers_energy_mj?));
         let energy_scale = EnergyScale::fit(lut.context.anchors.iter().filter_map(counted));
         let (memory, interpolator) = (LayerMemory::new(lut), Interpolator::new(&lut.rows));
         let launches: Vec<f64> = lut.rows.iter().filter_map(|row| row.launch_ns).collect();
         let usual_launch_ns = mean(&launches).unwrap_or(0.0);
-        let layer_ns = lut.context.calibration.as_ref().map_or(0.0, |c| c.layer_ns);
-        Self { lut, rows, scale, layer_ns, level: None, timing, usual_launch_ns, energy_scale, memory, interpolator }
+        let layer_ns = calibration.map_or(0.0, |c| c.layer_ns);
+        let level = None;
+        Self {
+            lut,
+            rows,
+            scale,
+            size_effect,
+            layer_ns,
+            level,
+            timing,
+            usual_launch_ns,
+            energy_scale,
+            memory,
+            interpolator,
+        }
     }
 
     /// The same at a measured level: estimates are for now, with an interval to match.
     #[must_use]
     pub fn at_level(self, level: CurrentLevel) -> Self {
-        let before = self.level.as_ref().map_or(1.0, |before| before.level);
-        Self { scale: self.scale * level.level / before, level: Some(level), ..self }
+        let of_lut = Self::with(self.lut, self.timing);
+        let change = level.size_effect.filter(|_| self.timing.is_none());
+        let changed = change.map(|change| SizeEffect::changed(of_lut.size_effect, change));
+        let (size_effect, factor) =
+            changed.map_or((of_lut.size_effect, 1.0), |(effect, factor)| (Some(effect), factor));
+        Self { scale: of_lut.scale * level.level * factor, size_effect, level: Some(level), ..of_lut }
     }
 
     /// Calibrated milliseconds of one layer, as the mean over its occurrences.
@@ -109,8 +130,7 @@ impl<'a> Estimator<'a> {
     /// The latency of a network as a function of the sum of its layers.
     #[must_use]
     pub fn latency_of_sum(&self) -> LatencyOfSum {
-        let calibration = self.lut.context.calibration.as_ref().filter(|_| self.timing.is_none());
-        LatencyOfSum { effect: calibration.and_then(|c| c.size_effect), ms_per_ns: self.scale / 1e6 }
+        LatencyOfSum { effect: self.size_effect, ms_per_ns: self.scale / 1e6 }
     }
 
     /// The layers of a network, each at its reuse distance.

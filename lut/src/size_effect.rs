@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 /// Fewest measured networks to fit it to.
 const FEWEST: usize = 12;
+/// Fewest networks to fit its change to.
+const FEWEST_NOW: usize = 6;
 /// Standard deviation of the slopes of different measurements around 0: the prior of the fit. Networks that scatter much do not
 /// show their slope well; it is then taken to be smaller.
 const USUAL_SLOPE: f64 = 0.1;
@@ -108,6 +110,17 @@ impl SizeEffect {
         if self.usual_ns == 0.0 { Self::around(self.slope, &logs).unwrap_or(self) } else { self }
     }
 
+    /// The effect at another moment, given its `change` since the LUT's `effect`, and the factor on the scale that goes with it: changes
+    /// are 1 at the usual sum of their own networks.
+    pub(crate) fn changed(effect: Option<Self>, change: Self) -> (Self, f64) {
+        let Some(effect) = effect else { return (change, 1.0) };
+        let slope = effect.slope + change.slope;
+        if slope.abs() >= STEEPEST {
+            return (effect, 1.0);
+        }
+        (Self { slope, ..effect }, (effect.usual_ns / change.usual_ns).powf(change.slope))
+    }
+
     /// Whether the numbers can come from a fit.
     pub(crate) fn is_possible(&self) -> bool {
         let ordered = 0.0 < self.low_ns && self.low_ns <= self.usual_ns && self.usual_ns <= self.high_ns;
@@ -136,6 +149,11 @@ impl LatencyOfSum {
         self.effect.is_none()
     }
 
+    /// The sum of the layers before the calibration's scale, in nanoseconds, of a network with this latency.
+    pub(crate) fn sum_ns(&self, latency_ms: f64) -> f64 {
+        self.sum_ms(latency_ms) / self.ms_per_ns
+    }
+
     /// The inverse of [`LatencyOfSum::latency_ms`].
     #[must_use]
     pub fn sum_ms(&self, latency_ms: f64) -> f64 {
@@ -160,6 +178,12 @@ pub(crate) fn fit(networks: &[Example]) -> Option<(SizeEffect, Vec<f64>)> {
     let others = |i: usize| -> Vec<Example> { [&networks[..i], &networks[i + 1..]].concat() };
     let left_out = |i: usize| Some(of_all(&others(i))?.factor(networks[i].0.exp()).ln());
     Some((effect, (0..networks.len()).map(left_out).collect::<Option<_>>()?))
+}
+
+/// The change of the effect since the LUT was measured, by networks whose logarithms are of their sum and of their latency now over
+/// that in the LUT. `None` if there are too few networks.
+pub(crate) fn fit_change(networks: &[Example]) -> Option<SizeEffect> {
+    if networks.len() < FEWEST_NOW { None } else { of_all(networks) }
 }
 
 /// `None` if all sums are equal, or if the slope is not that of a correction.
@@ -273,6 +297,18 @@ mod tests {
             // Beyond the measured networks the factor stays.
             assert_eq!((effect.factor(1e6), effect.factor(9e6)), (effect.factor(4e6), effect.factor(7e6)));
         }
+        // A change counts around its own networks, and the LUT's effect stays around those of the LUT.
+        let effect = SizeEffect { slope: 0.1, usual_ns: 5e6, low_ns: 4e6, high_ns: 7e6 };
+        let change = SizeEffect { slope: 0.05, usual_ns: 6e6, low_ns: 5e6, high_ns: 7e6 };
+        let (now, scale) = SizeEffect::changed(Some(effect), change);
+        for sum in [4.5e6, 5e6, 6e6, 6.5e6] {
+            let both = effect.factor(sum) * (sum / 6e6_f64).powf(0.05);
+            assert!((scale * now.factor(sum) / both - 1.0).abs() < 1e-12);
+        }
+        assert_eq!(SizeEffect::changed(None, change), (change, 1.0));
+        // A sum of slopes that is no correction changes nothing.
+        let steep = SizeEffect { slope: 0.95, ..change };
+        assert_eq!(SizeEffect::changed(Some(effect), steep), (effect, 1.0));
         let none = LatencyOfSum { effect: None, ms_per_ns: 1e-6 };
         assert_eq!((none.latency_ms(3.0), none.sum_ms(3.0)), (3.0, 3.0));
     }

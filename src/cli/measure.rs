@@ -35,7 +35,7 @@ pub(crate) struct MeasureArgs {
     #[arg(long, value_enum, default_value_t = ModeArg::InContext)]
     pub(crate) mode: ModeArg,
     /// Target half-width of the 95 % interval of networks relative to each other. Measuring ends when the sampled
-    /// networks reach it and at most one in twenty of the layers that take 1 % or more of a network is wider than 3 %.
+    /// networks reach it and at most one in five of the layers that take 1 % or more of a network is wider than 3 %.
     /// For isolated layers, the target is twice as wide.
     #[arg(long, value_name = "WIDTH", default_value_t = 0.01, value_parser = fraction)]
     pub(crate) ci: f64,

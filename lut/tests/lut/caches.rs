@@ -1,13 +1,17 @@
 //! Caches: runs that find a network cold, and layers that find their own data cold, on synthetic devices of known truth.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use nasprof_graph::Graph;
 use nasprof_graph::runtime::Runtime;
-use nasprof_lut::{Estimator, Lut, from_journal};
+use nasprof_lut::{CurrentLevel, Estimator, Lut, Processes, WholeSession, current_level, from_journal, measure_whole};
+use nasprof_profiler::engine::{Gate, Recorder};
 use nasprof_profiler::journal::{Event, Mode};
 use nasprof_profiler::protocol::{
     Canary, Device, DeviceError, Fingerprint, Loaded, Memory, Probes, Setup, Visit, VisitRequest,
 };
-use nasprof_profiler::synthetic::SyntheticDevice;
+use nasprof_profiler::synthetic::{Model, SyntheticDevice};
 use nasprof_spaces::Space;
 use nasprof_testkit::luts::{events_of, synthetic_lut};
 use rand::SeedableRng;
@@ -36,6 +40,52 @@ fn a_layer_is_predicted_by_what_ran_since_its_kind_ran() {
     blind.context.calibration.as_mut().unwrap().reuse_bandwidth = None;
     let blind = error(&blind, &space, &device);
     assert!(aware < 0.01 && aware < 0.6 * blind, "{aware} against {blind}");
+}
+
+/// A busier machine slows large networks down more: with the anchors of now, estimates follow, and not only by a common factor.
+#[test]
+fn the_size_effect_of_now_is_found_with_the_level() {
+    let space = Space::builtin("mobilenet-cifar10").unwrap();
+    let lut = synthetic_lut(&space, "crowded", 0);
+    let crowded = Model::named("crowded").unwrap();
+    let busier = || SyntheticDevice::new("crowded", Model { growth: crowded.growth + 0.08, ..crowded });
+    let session = WholeSession {
+        processes: Processes::All(2),
+        ci: None,
+        max_rounds: 12,
+        seed: 1,
+        gate: Gate { patience: Duration::ZERO, allow_noisy: true },
+        deadline: None,
+    };
+    let mut recorder = Recorder::new(Vec::new(), None, Arc::default());
+    let mut connect = || Ok(Box::new(busier()) as Box<dyn Device>);
+    measure_whole((&lut, &space), &[], session, &mut recorder, &mut connect, &mut |_, _, _| ()).unwrap();
+    let level = current_level(recorder.events(), &Estimator::new(&lut)).unwrap().unwrap();
+    let found = level.size_effect.unwrap().slope;
+    assert!((0.05..0.1).contains(&found), "{found}");
+    let truth = busier();
+    let error_at = |level: CurrentLevel| {
+        let estimator = Estimator::new(&lut).at_level(level);
+        let mut rng = ChaCha8Rng::seed_from_u64(99);
+        let errors = (0..50).map(|_| {
+            let graph = Runtime::TorchEager.subnet(&space.graph, &space.sample(&mut rng)).unwrap();
+            let estimate = estimator.estimate(&graph);
+            // By one graph, by its sum, and for a choice's expectation alike.
+            let of_sum = estimator.mean_latency_ms(&graph).unwrap();
+            assert!((of_sum / estimate.latency_ms.unwrap() - 1.0).abs() < 0.01);
+            (estimate.latency_ms.unwrap() * 1e6 / truth.truth_ns(&graph).unwrap() - 1.0).abs()
+        });
+        errors.sum::<f64>() / 50.0
+    };
+    let aware = error_at(level);
+    // Control: the level alone.
+    let blind = error_at(CurrentLevel { size_effect: None, ..level });
+    assert!(aware < 0.006 && aware < 0.7 * blind, "{aware} against {blind}");
+    // Taken twice, a level counts once.
+    let graph = Runtime::TorchEager.subnet(&space.graph, &space.sample(&mut ChaCha8Rng::seed_from_u64(5))).unwrap();
+    let once = Estimator::new(&lut).at_level(level).latency_ms(&graph).unwrap();
+    let twice = Estimator::new(&lut).at_level(level).at_level(level).latency_ms(&graph).unwrap();
+    assert_eq!(once, twice);
 }
 
 /// All layers of a large network are slower: the networks that were measured whole show by how much.

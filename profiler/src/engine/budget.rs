@@ -13,9 +13,9 @@ use super::sizing::{network_visit_runs, warm_up_runs};
 /// Anchor-only sessions after the sessions of all layers. The level's variation between processes shows only across several
 /// processes: with two, the level's interval is six times as wide as with five.
 pub(super) const LEVEL_SESSIONS: u32 = 3;
-/// Rounds of such a session. Ten anchors in four rounds determine a session's level to a fraction of its variation between
+/// Rounds of such a session. Ten anchors in two rounds determine a session's level to a fraction of its variation between
 /// processes.
-pub(super) const LEVEL_ROUNDS: u32 = 4;
+pub(super) const LEVEL_ROUNDS: u32 = 2;
 
 /// Seconds for a process to start, be set up and pass the gate.
 const START: f64 = 0.4;
