@@ -89,10 +89,14 @@ pub(super) fn show_measured(latency: &Latency) -> Result<(), Failure> {
             Grade::Doubtful => "!",
             Grade::Bad => "✗",
         };
-        format!(", {sign} {comparison}")
+        let noise = if latency.is_inconclusive(measured) { ", which its interval includes" } else { "" };
+        format!(", {sign} {comparison}{noise}")
     });
+    let interval = measured
+        .ci_ms
+        .map_or_else(String::new, |[low, high]| format!(" ({} to {})", ms(low).trim_end_matches(" ms"), ms(high)));
     let timing = measured.timing.map_or_else(String::new, |timing| format!(", timing {}", timing.name()));
-    print(format!("measured      {} on {}{timing}{against}", ms(measured.latency_ms), measured.device))?;
+    print(format!("measured      {}{interval} on {}{timing}{against}", ms(measured.latency_ms), measured.device))?;
     if let Some(level) = measured.level {
         print(format!("level then    {level:.4} of the LUT, from its anchors"))?;
     }

@@ -1,9 +1,11 @@
 //! The latency of a winner, and all networks that were measured to find it.
 
+use nasprof_base::statistics::{mean, mean_half_width};
 use nasprof_graph::arch::ArchFile;
 use nasprof_profiler::protocol::Timing;
 use serde::{Deserialize, Serialize};
 
+use super::TOLERANCE;
 use crate::config::{Plan, Quantity, RegularizerKind};
 
 /// A winner's target, limit, estimated and measured latency. Part of `result.json`.
@@ -82,6 +84,30 @@ fn is_none_disturbed(count: &usize) -> bool {
     *count == 0
 }
 
+impl Measured {
+    /// This measurement and another one of the same network as one: the mean over the processes of both, with Student's 95 % interval.
+    #[must_use]
+    pub(super) fn pooled(self, other: Self) -> Self {
+        let counts = [self.processes_ms.len() as f64, other.processes_ms.len() as f64];
+        let processes_ms = [self.processes_ms, other.processes_ms].concat();
+        let Some(latency_ms) = mean(&processes_ms) else { return Self { processes_ms, ..other } };
+        let level = self
+            .level
+            .zip(other.level)
+            .map(|(own, others)| ((counts[0] * own.ln() + counts[1] * others.ln()) / (counts[0] + counts[1])).exp());
+        Self {
+            latency_ms,
+            ci_ms: mean_half_width(&processes_ms).map(|half| [latency_ms - half, latency_ms + half]),
+            processes_ms,
+            disturbed_processes: self.disturbed_processes + other.disturbed_processes,
+            level,
+            device: other.device,
+            timing: other.timing,
+            allow_noisy: self.allow_noisy || other.allow_noisy,
+        }
+    }
+}
+
 impl Selection {
     /// Ratio of measured to estimated latency.
     pub(super) fn ratio(&self) -> f64 {
@@ -137,6 +163,14 @@ impl Latency {
     /// The relative excess of a latency over the hard bound.
     pub(super) fn excess(&self, latency_ms: f64) -> f64 {
         self.limit_ms.map_or(0.0, |limit| (latency_ms / limit - 1.0).max(0.0))
+    }
+
+    /// Whether a measurement cannot tell if the target is met: it is off by more than the tolerance, but the target is within its
+    /// interval.
+    #[must_use]
+    pub fn is_inconclusive(&self, measured: &Measured) -> bool {
+        let (Some(target), Some([low, high])) = (self.target_ms, measured.ci_ms) else { return false };
+        self.miss(measured.latency_ms) > TOLERANCE && (low..=high).contains(&target)
     }
 
     /// The relative distance of a latency from the target.

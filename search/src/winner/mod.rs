@@ -12,6 +12,8 @@ use self::side_by_side::best_measured;
 pub const TOLERANCE: f64 = 0.01;
 /// Maximum number of winners to measure until one meets the target and the hard limit.
 const MOST: usize = 5;
+/// Maximum number of measurements of one network while the target is within their interval, but not within the tolerance.
+const REPEATS: usize = 3;
 
 /// The result of a search.
 pub trait Found {
@@ -73,7 +75,7 @@ pub trait Selector {
 /// Measures the winner of a search on the device, and selects further winners if it misses the budget.
 ///
 /// If the device runs at another level than its LUT, the winner is first selected again at the current level. If the
-/// measured latency is more than 1 % from the target, or above a hard limit, it calibrates the LUT's latencies, and another
+/// measured latency is more than 1 % from the target and its interval excludes the target, or if it is above a hard limit, it calibrates the LUT's latencies, and another
 /// winner is selected and measured. At most five are measured. If there are several, the best three are measured again side
 /// by side, since the machine's level differs between separate measurements.
 ///
@@ -92,11 +94,13 @@ pub fn select_on_device<S: Selector>(
     // The architecture in the run folder at the end.
     let in_folder = loop {
         let Some(arch) = next.arch().cloned() else { return Ok(next) };
-        let measured = device.measure(&arch)?;
+        let measured = measure_until_conclusive(&arch, next.latency(), device)?;
         let mut selections = tried.last_mut().map_or_else(Vec::new, |last| last.latency().selections.clone());
         let latency = next.latency();
         let ms = measured.latency_ms;
-        let (excess, miss) = (latency.excess(ms), latency.miss(ms));
+        let excess = latency.excess(ms);
+        // Another network would be selected by the noise of this measurement.
+        let is_met = latency.miss(ms) <= TOLERANCE || latency.is_inconclusive(&measured);
         selections.extend(latency.take(arch, measured));
         latency.selections = selections;
         let ratios = latency.selections.iter().map(Selection::ratio);
@@ -105,7 +109,7 @@ pub fn select_on_device<S: Selector>(
         selector.keep(&next)?;
         let held = next.arch().cloned();
         tried.push(next);
-        let enough = miss <= TOLERANCE && excess == 0.0 || tried.len() == MOST;
+        let enough = is_met && excess == 0.0 || tried.len() == MOST;
         let Some(factor) = factor.filter(|_| !enough) else { break held };
         next = selector.select(factor)?;
         // There is no other winner to select.
@@ -114,6 +118,23 @@ pub fn select_on_device<S: Selector>(
         }
     };
     best_measured(tried, in_folder, selector, device)
+}
+
+/// Measures a network, and again while the target is within the interval but the mean is off by more than the tolerance: processes of a
+/// machine with other users differ by up to a fifth.
+fn measure_until_conclusive<E>(
+    arch: &ArchFile,
+    latency: &Latency,
+    device: &mut dyn DeviceEvaluator<Error = E>,
+) -> Result<Measured, E> {
+    let mut measured = device.measure(arch)?;
+    for _ in 1..REPEATS {
+        if !latency.is_inconclusive(&measured) {
+            break;
+        }
+        measured = measured.pooled(device.measure(arch)?);
+    }
+    Ok(measured)
 }
 
 /// Selects the winner again at the current level, if there is a target or limit and the level has changed.

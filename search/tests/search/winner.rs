@@ -3,6 +3,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
+use nasprof_base::statistics::{mean, mean_half_width};
 use nasprof_graph::arch::ArchFile;
 use nasprof_search::winner::{DeviceEvaluator, Found, Latency, Measured, Selector, select_on_device};
 
@@ -228,4 +229,62 @@ fn the_last_candidates_are_compared_at_one_level() {
     // One that was measured alone has nothing beside it.
     let (winner, _) = Device::search(|n| f64::from(n) / 10.0 * 0.995, Some(TARGET));
     assert!(winner.latency.side_by_side.is_empty());
+}
+
+/// A device whose processes differ: the factors of five processes, by measurement, over and over.
+struct Noisy<'a, T: Fn(u32) -> f64> {
+    device: &'a RefCell<Device<T>>,
+    processes: &'a [[f64; 5]],
+    measurements: usize,
+}
+
+impl<T: Fn(u32) -> f64> DeviceEvaluator for Noisy<'_, T> {
+    type Error = Infallible;
+
+    fn measure(&mut self, arch: &ArchFile) -> Result<Measured, Infallible> {
+        let exact = self.device.borrow().measure(arch);
+        let factors = self.processes[self.measurements % self.processes.len()];
+        self.measurements += 1;
+        let processes_ms: Vec<f64> = factors.iter().map(|factor| exact.latency_ms * factor).collect();
+        let (latency_ms, half) = (mean(&processes_ms).unwrap(), mean_half_width(&processes_ms).unwrap());
+        Ok(Measured { latency_ms, ci_ms: Some([latency_ms - half, latency_ms + half]), processes_ms, ..exact })
+    }
+
+    fn measure_side_by_side(&mut self, archs: &[ArchFile]) -> Result<Vec<Measured>, Infallible> {
+        archs.iter().map(|arch| self.measure(arch)).collect()
+    }
+}
+
+fn search_with_noise(processes: &[[f64; 5]]) -> (Network, usize) {
+    let levels = Vec::new();
+    let truth = |n: u32| f64::from(n) / 10.0;
+    let kept = Vec::new();
+    let device = RefCell::new(Device { truth, levels, reports_level: true, limit_ms: None, kept, selected: 0 });
+    let mut selecting = Selecting(&device);
+    let first = selecting.select(1.0).unwrap();
+    let mut noisy = Noisy { device: &device, processes, measurements: 0 };
+    let winner = select_on_device(first, &mut selecting, &mut noisy).unwrap();
+    (winner, noisy.measurements)
+}
+
+/// Processes that differ by more than the tolerance cannot tell that the target is missed: the network is measured again, and not
+/// replaced by one that the noise selects.
+#[test]
+fn noise_is_measured_again_and_not_chased() {
+    // Off by 6 % at first, and by 0.4 % over ten processes.
+    let (winner, measurements) = search_with_noise(&[[0.95, 1.2, 0.98, 1.1, 1.07], [0.95, 0.93, 0.97, 0.94, 0.95]]);
+    let latency = &winner.latency;
+    assert_eq!((measurements, latency.selections.len(), number(&winner.arch)), (2, 1, 1000), "{latency:?}");
+    let of_both = latency.measured.as_ref().unwrap();
+    assert!(of_both.processes_ms.len() == 10 && (of_both.latency_ms / 100.4 - 1.0).abs() < 1e-9, "{of_both:?}");
+    assert!(of_both.level == Some(1.0) && !latency.is_inconclusive(of_both));
+    // Noise that never ends is said to be that.
+    let (winner, measurements) = search_with_noise(&[[0.9, 1.2, 0.95, 1.1, 0.95]]);
+    let latency = &winner.latency;
+    assert_eq!((measurements, latency.selections.len(), number(&winner.arch)), (3, 1, 1000), "{latency:?}");
+    assert!(latency.is_inconclusive(latency.measured.as_ref().unwrap()) && latency.is_final);
+    // Control: the same mean from processes that agree is the network's, and another one is selected.
+    let (winner, _) = search_with_noise(&[[1.06, 1.061, 1.059, 1.06, 1.06]]);
+    assert!(winner.latency.selections.len() > 1 && number(&winner.arch) < 1000, "{:?}", winner.latency);
+    assert!((measured(&winner) / TARGET - 1.0).abs() <= 0.01);
 }
