@@ -8,8 +8,10 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use nasprof_graph::passes::{eliminate_dead_code, select};
 use nasprof_search::agreement::Agreement;
 use nasprof_search::job::{Job, Task};
+use nasprof_search::methods::table::AccuracyTable;
 use nasprof_search::trials::{Journal, Outcome, Record, read_table};
 use nasprof_spaces::SpaceSpec;
 use setting::{Setting, TRAINER, fails, start, succeeds};
@@ -68,6 +70,40 @@ fn each_network_leaves_its_curve_and_scores() {
     let mut others = self::records(&setting.path("reversed"));
     others.reverse();
     assert!(others == records);
+}
+
+/// A convolution of zeros is trained, but no deployed network runs it. The table counts as searches on it do.
+#[test]
+fn networks_of_which_a_part_computes_zeros_make_a_table() {
+    let setting = Setting::new();
+    let text =
+        "format_version = 1\nkind = \"nasbench201\"\ninput = [1, 28, 28]\nnum_classes = 10\nchannels = 4\ncells = 1\n";
+    fs::write(setting.path("space.toml"), text).unwrap();
+    let space = SpaceSpec::parse(text).unwrap().build("space").unwrap();
+    let edges = [
+        ("edge_0_1", "none"),
+        ("edge_0_2", "skip_connect"),
+        ("edge_1_2", "nor_conv_1x1"),
+        ("edge_0_3", "skip_connect"),
+        ("edge_1_3", "none"),
+        ("edge_2_3", "avg_pool_3x3"),
+    ];
+    let choices = edges.map(|(edge, operation)| (edge.to_owned(), operation.to_owned())).into();
+    let file = nasprof_graph::arch::ArchFile { format_version: 1, space: "space".to_owned(), choices };
+    let arch = file.resolve("space", &space.choices).unwrap();
+    let line = serde_json::to_string(&file).unwrap();
+    succeeds(&many(&setting, "run", &[line], false));
+    let record = &records(&setting.path("run"))[0];
+    let runs = nasprof_graph::runtime::Runtime::TorchEager.subnet(&space.graph, &arch).unwrap().cost();
+    assert_eq!((record.params, record.macs), (runs.params, runs.macs));
+    let table = AccuracyTable::read(&setting.path("run/networks.parquet"), &space).unwrap();
+    assert_eq!(table.find(&arch).unwrap().scores["params"], runs.params as f64);
+    // Earlier versions counted what is trained; their tables are still read, and other numbers are refused.
+    let trained = eliminate_dead_code(&select(&space.graph, &arch).unwrap()).cost();
+    assert!(trained.params > runs.params, "control: the convolution of zeros is trained");
+    let with = |params, macs| AccuracyTable::of_records(&[Record { params, macs, ..record.clone() }], &space);
+    assert_eq!(with(trained.params, trained.macs).unwrap().find(&arch).unwrap().scores["params"], runs.params as f64);
+    assert!(with(trained.params, runs.macs).unwrap_err().contains("`params` is "));
 }
 
 /// A run that is killed loses the network it was at.

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use nasprof_graph::Arch;
+use nasprof_graph::passes::{eliminate_dead_code, select};
 use nasprof_spaces::Space;
 use thiserror::Error;
 
@@ -89,7 +90,7 @@ impl AccuracyTable {
         let (mut entries, mut length) = (Vec::<(Arch, Entry)>::new(), None);
         for (i, ((record, arch), counted)) in records.iter().zip(archs).zip(counted).enumerate() {
             let about = |problem: String| about(i, problem);
-            check_counts(record, counted, space).map_err(about)?;
+            check_counts(record, counted, space, &arch).map_err(about)?;
             let Outcome::Trained { epochs, test_accuracy, .. } = &record.outcome else { continue };
             if *length.get_or_insert(epochs.len()) != epochs.len() {
                 return Err(about(format!(
@@ -110,8 +111,8 @@ impl AccuracyTable {
             let curve: Vec<Progress> = (1..=epochs.len()).filter_map(|done| Progress::after(&epochs[..done])).collect();
             let valid = curve.last().map_or(f64::NAN, |progress| progress.valid);
             let mut scores: HashMap<String, f64> = record.scores.clone().into_iter().collect();
-            scores.insert("params".to_owned(), record.params as f64);
-            scores.insert("macs".to_owned(), record.macs as f64);
+            scores.insert("params".to_owned(), counted.0 as f64);
+            scores.insert("macs".to_owned(), counted.1 as f64);
             entries.push((arch, Entry { curve, valid, test: *test_accuracy, scores }));
         }
         let failed = records.iter().filter(|record| matches!(record.outcome, Outcome::Failed { .. })).count();
@@ -179,14 +180,20 @@ impl AccuracyTable {
     }
 }
 
-/// Refuses parameters or MACs that the space's network does not have: then the record is of another space of the same name.
-fn check_counts(record: &Record, (params, macs): (u64, u64), space: &Space) -> Result<(), String> {
-    for (name, listed, value) in [("params", record.params, params), ("macs", record.macs, macs)] {
-        if listed != value {
-            return Err(format!("`{name}` is {listed}, but {value} in the space `{}`", space.name));
-        }
+/// Refuses parameters or MACs that the space's network does not have: then the record is of another space of the same name. Versions
+/// before 0.3 also counted layers that are trained but do not run, such as a convolution of zeros.
+fn check_counts(record: &Record, (params, macs): (u64, u64), space: &Space, arch: &Arch) -> Result<(), String> {
+    let of_record = (record.params, record.macs);
+    let trained = || {
+        let cost = select(&space.graph, arch).ok().map(|graph| eliminate_dead_code(&graph).cost())?;
+        Some((cost.params, cost.macs))
+    };
+    if of_record == (params, macs) || trained() == Some(of_record) {
+        return Ok(());
     }
-    Ok(())
+    let (name, listed, value) =
+        if record.params == params { ("macs", record.macs, macs) } else { ("params", record.params, params) };
+    Err(format!("`{name}` is {listed}, but {value} in the space `{}`", space.name))
 }
 
 /// Adds parameters and MACs as scores, counted over the layers that run.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use nasprof_graph::cost::StaticCost;
+use nasprof_graph::runtime::Runtime;
 use nasprof_search::config::{Network, Plan};
 use nasprof_search::events::RunEvent;
 use nasprof_search::trials::{Epoch, Trial};
@@ -28,7 +29,7 @@ pub(super) struct Training<'a> {
     seed: u64,
     /// Completed epochs.
     pub(super) epochs: u32,
-    /// Parameters and MACs of the network.
+    /// Parameters and MACs of the layers that run, as everywhere else: a convolution of zeros is trained, but does not run.
     pub(super) cost: StaticCost,
 }
 
@@ -38,7 +39,8 @@ impl<'a> Training<'a> {
     pub(super) fn new(plan: &'a Plan, trial: &Trial, device: Device) -> Result<Self, SearchError> {
         let settings = Settings::of(plan)?;
         let graph = graph(plan, &Network::Arch(trial.arch.clone()), TrainOptions::default())?;
-        let cost = graph.cost();
+        let subnet = Runtime::TorchEager.subnet(&plan.space.graph, &trial.arch);
+        let cost = subnet.map_err(|e| SearchError::Searcher(e.to_string()))?.cost();
         let single = Single::new(settings, graph, trial.seed, device)?;
         Ok(Self { settings, single, updates: None, seed: trial.seed, epochs: 0, cost })
     }
