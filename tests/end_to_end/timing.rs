@@ -321,7 +321,9 @@ fn an_estimate_can_be_of_now() {
     assert!(then["level"].is_null());
     let level = value(&now["level"], "level");
     assert!((level - 1.0).abs() < 0.02, "{now}");
-    assert!((value(&now, "latency_ms") / value(&then, "latency_ms") / level - 1.0).abs() < 1e-9);
+    // The size effect of now differs a little, by the noise of the anchors.
+    assert!((value(&now, "latency_ms") / value(&then, "latency_ms") / level - 1.0).abs() < 0.01);
+    assert!(now["level"]["size_effect"]["slope"].as_f64().unwrap().abs() < 0.1, "{now}");
     let [low, high] = [0, 1].map(|i| now["interval_ms"][i].as_f64().unwrap());
     let half = value(&now, "shape_half_width").hypot(value(&now, "level_half_width"));
     assert!(((high / low).ln() / 2.0 / half - 1.0).abs() < 1e-9);

@@ -5,8 +5,10 @@ use nasprof_graph::arch::ArchFile;
 use nasprof_profiler::protocol::Timing;
 use serde::{Deserialize, Serialize};
 
-use super::TOLERANCE;
 use crate::config::{Plan, Quantity, RegularizerKind};
+
+/// Maximum relative distance of a winner from its target; beyond it another winner is selected.
+pub const TOLERANCE: f64 = 0.01;
 
 /// A winner's target, limit, estimated and measured latency. Part of `result.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

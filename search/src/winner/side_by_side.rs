@@ -2,8 +2,8 @@
 
 use nasprof_graph::arch::ArchFile;
 
-use super::latency::Selection;
-use super::{DeviceEvaluator, Found, Selector, TOLERANCE};
+use super::device::{DeviceEvaluator, Found, Selector};
+use super::latency::{Selection, TOLERANCE};
 
 /// Maximum number of further winners if none meets the hard limit side by side.
 const MORE: usize = 2;
