@@ -55,12 +55,12 @@ mod tests {
         // 5 ms: two pairs of runs fill the 20 ms of a visit, after five that warm up; three sessions of ten anchors.
         let forecast = Forecast::new(Runtime::TorchEager, 1_000_000, 0, 2, 5e-3);
         assert_eq!((forecast.networks, forecast.rounds), (45, [8, 40]));
-        let level = 3.0 * (0.5 + 4.0 * 10.0 * 45e-3);
+        let level = 3.0 * (0.5 + 2.0 * 10.0 * 45e-3);
         assert!((forecast.seconds[0] - 2.0 * (0.5 + 8.0 * 45.0 * 45e-3) - level).abs() < 1e-9);
         assert!((forecast.seconds[1] - 2.0 * (0.5 + 40.0 * 45.0 * 45e-3) - level).abs() < 1e-9);
         // A slow network still runs twice each way, after two that warm up.
         let slow = Forecast::new(Runtime::TorchEager, 1, 0, 1, 1.0);
-        assert!((slow.seconds[0] - (0.5 + 8.0 * 6.0) - 3.0 * (0.5 + 4.0 * 6.0)).abs() < 1e-9);
+        assert!((slow.seconds[0] - (0.5 + 8.0 * 6.0) - 3.0 * (0.5 + 2.0 * 6.0)).abs() < 1e-9);
     }
 
     /// As many as the plan draws: a runtime that fuses needs fewer.
