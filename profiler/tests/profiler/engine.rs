@@ -380,7 +380,10 @@ fn a_measurement_keeps_its_budget() {
     // The smallest budget that is not refused may have no time for all sessions that tell how the level differs.
     let accepted = |tenths: i32| Some((f64::from(tenths) / 10.0, seconds(Some(f64::from(tenths) / 10.0))?));
     let (budget, (took, sessions)) = (50..).find_map(accepted).unwrap();
-    assert!(took <= budget + 0.5 && (2..=all).contains(&sessions), "{took} of {budget} s, {sessions} of {all} sessions");
+    assert!(
+        took <= budget + 0.5 && (2..=all).contains(&sessions),
+        "{took} of {budget} s, {sessions} of {all} sessions"
+    );
     assert_eq!(seconds(Some(40.0)).unwrap().1, all, "the control");
     for budget in [20.0, 40.0] {
         let (took, _) = seconds(Some(budget)).unwrap();
