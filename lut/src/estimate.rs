@@ -39,6 +39,13 @@ pub struct Estimator<'a> {
     interpolator: Interpolator,
 }
 
+/// The scale and the size effect of a LUT's calibration. Another latency than the LUT's own has no size effect.
+fn calibrated(lut: &Lut, timing: Option<&TimingCalibration>) -> (f64, Option<SizeEffect>) {
+    let calibration = lut.context.calibration.as_ref();
+    let size_effect = calibration.filter(|_| timing.is_none()).and_then(|c| c.size_effect);
+    (calibration.map_or(1.0, |c| c.scale), size_effect)
+}
+
 impl<'a> Estimator<'a> {
     /// An estimator for the latency that the LUT's context names.
     #[must_use]
@@ -55,15 +62,13 @@ impl<'a> Estimator<'a> {
 
     fn with(lut: &'a Lut, timing: Option<&'a TimingCalibration>) -> Self {
         let rows = lut.rows.iter().map(|row| (&row.key, row)).collect();
-        let calibration = lut.context.calibration.as_ref();
-        let scale = calibration.map_or(1.0, |c| c.scale);
-        let size_effect = calibration.filter(|_| timing.is_none()).and_then(|c| c.size_effect);
+        let (scale, size_effect) = calibrated(lut, timing);
         let counted = |anchor: &Anchor| Some((anchor.energy.as_ref()?.energy_mj, anchor.layers_energy_mj?));
         let energy_scale = EnergyScale::fit(lut.context.anchors.iter().filter_map(counted));
         let (memory, interpolator) = (LayerMemory::new(lut), Interpolator::new(&lut.rows));
         let launches: Vec<f64> = lut.rows.iter().filter_map(|row| row.launch_ns).collect();
         let usual_launch_ns = mean(&launches).unwrap_or(0.0);
-        let layer_ns = calibration.map_or(0.0, |c| c.layer_ns);
+        let layer_ns = lut.context.calibration.as_ref().map_or(0.0, |c| c.layer_ns);
         let level = None;
         Self {
             lut,
@@ -83,12 +88,11 @@ impl<'a> Estimator<'a> {
     /// The same at a measured level: estimates are for now, with an interval to match.
     #[must_use]
     pub fn at_level(self, level: CurrentLevel) -> Self {
-        let of_lut = Self::with(self.lut, self.timing);
+        let (scale, of_lut) = calibrated(self.lut, self.timing);
         let change = level.size_effect.filter(|_| self.timing.is_none());
-        let changed = change.map(|change| SizeEffect::changed(of_lut.size_effect, change));
-        let (size_effect, factor) =
-            changed.map_or((of_lut.size_effect, 1.0), |(effect, factor)| (Some(effect), factor));
-        Self { scale: of_lut.scale * level.level * factor, size_effect, level: Some(level), ..of_lut }
+        let changed = change.map(|change| SizeEffect::changed(of_lut, change));
+        let (size_effect, factor) = changed.map_or((of_lut, 1.0), |(effect, factor)| (Some(effect), factor));
+        Self { scale: scale * level.level * factor, size_effect, level: Some(level), ..self }
     }
 
     /// Calibrated milliseconds of one layer, as the mean over its occurrences.

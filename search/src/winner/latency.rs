@@ -167,6 +167,12 @@ impl Latency {
         self.limit_ms.map_or(0.0, |limit| (latency_ms / limit - 1.0).max(0.0))
     }
 
+    /// Whether a measurement shows that the target is missed: it is off by more than the tolerance, and its interval, if known,
+    /// excludes the target. Otherwise noise would select another network.
+    pub(super) fn is_missed(&self, measured: &Measured) -> bool {
+        self.miss(measured.latency_ms) > TOLERANCE && !self.is_inconclusive(measured)
+    }
+
     /// Whether a measurement cannot tell if the target is met: it is off by more than the tolerance, but the target is within its
     /// interval.
     #[must_use]

@@ -18,9 +18,10 @@ const REPEATS: usize = 3;
 /// Measures the winner of a search on the device, and selects further winners if it misses the budget.
 ///
 /// If the device runs at another level than its LUT, the winner is first selected again at the current level. If the
-/// measured latency is more than 1 % from the target and its interval excludes the target, or if it is above a hard limit, it calibrates the LUT's latencies, and another
-/// winner is selected and measured. At most five are measured. If there are several, the best three are measured again side
-/// by side, since the machine's level differs between separate measurements.
+/// measured latency is more than 1 % from the target and its interval excludes the target, or if it is above a hard
+/// limit, it calibrates the LUT's latencies, and another winner is selected and measured. At most five are measured. If
+/// there are several, the best three are measured again side by side, since the machine's level differs between separate
+/// measurements.
 ///
 /// The winner is the one that meets the limit and is nearest to the target. If none meets the limit, it is the one that
 /// exceeds it least, and its `within_limit` is false.
@@ -40,10 +41,8 @@ pub fn select_on_device<S: Selector>(
         let measured = measure_until_conclusive(&arch, next.latency(), device)?;
         let mut selections = tried.last_mut().map_or_else(Vec::new, |last| last.latency().selections.clone());
         let latency = next.latency();
-        let ms = measured.latency_ms;
-        let excess = latency.excess(ms);
-        // Another network would be selected by the noise of this measurement.
-        let is_met = latency.miss(ms) <= TOLERANCE || latency.is_inconclusive(&measured);
+        let excess = latency.excess(measured.latency_ms);
+        let is_missed = latency.is_missed(&measured);
         selections.extend(latency.take(arch, measured));
         latency.selections = selections;
         let ratios = latency.selections.iter().map(Selection::ratio);
@@ -52,7 +51,7 @@ pub fn select_on_device<S: Selector>(
         selector.keep(&next)?;
         let held = next.arch().cloned();
         tried.push(next);
-        let enough = is_met && excess == 0.0 || tried.len() == MOST;
+        let enough = !is_missed && excess == 0.0 || tried.len() == MOST;
         let Some(factor) = factor.filter(|_| !enough) else { break held };
         next = selector.select(factor)?;
         // There is no other winner to select.

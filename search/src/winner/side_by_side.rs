@@ -3,7 +3,7 @@
 use nasprof_graph::arch::ArchFile;
 
 use super::device::{DeviceEvaluator, Found, Selector};
-use super::latency::{Selection, TOLERANCE};
+use super::latency::Selection;
 
 /// Maximum number of further winners if none meets the hard limit side by side.
 const MORE: usize = 2;
@@ -18,8 +18,8 @@ fn badness<F: Found>(found: &mut F) -> [f64; 2] {
 }
 
 /// Measures the best networks side by side, and writes the best one as the winner with all records. If none meets the limit,
-/// the largest ratio selects one more, which is measured beside the others; if the best one is more than 1 % from the target and its interval excludes
-/// the target, its own ratio does, because the level may have changed since it was measured alone. At most two times.
+/// the largest ratio selects one more, which is measured beside the others; if the best one misses the target, its own
+/// ratio does, because the level may have changed since it was measured alone. At most two times.
 pub(super) fn best_measured<S: Selector>(
     mut tried: Vec<S::Found>,
     mut in_folder: Option<ArchFile>,
@@ -34,16 +34,13 @@ pub(super) fn best_measured<S: Selector>(
     while tried.len() > 1 {
         side_by_side = measure_side_by_side(&mut tried, device)?;
         sort(&mut tried);
-        let [excess, miss] = tried.first_mut().map_or([0.0; 2], badness);
+        let [excess, _] = tried.first_mut().map_or([0.0; 2], badness);
         let best = tried.first().and_then(|best| side_by_side.iter().find(|s| Some(&s.arch) == best.arch()));
-        let is_noise = tried.first_mut().is_some_and(|best| {
-            let latency = best.latency();
-            latency.measured.as_ref().is_some_and(|measured| latency.is_inconclusive(measured))
-        });
-        let factor = match best {
-            _ if excess > 0.0 => side_by_side.iter().map(Selection::ratio).reduce(f64::max),
-            Some(best) if miss > TOLERANCE && !is_noise => Some(best.ratio()),
-            _ => None,
+        let best = best.filter(|best| tried[0].latency().is_missed(&best.measured));
+        let factor = if excess > 0.0 {
+            side_by_side.iter().map(Selection::ratio).reduce(f64::max)
+        } else {
+            best.map(Selection::ratio)
         };
         let Some(factor) = factor.filter(|_| more > 0) else { break };
         more -= 1;

@@ -20,7 +20,7 @@ use super::compute::{check_replay, place};
 use super::folder::Folder;
 use super::progress::Progress;
 use super::single::Settings;
-use super::trial::Training;
+use super::trial::{Training, cost_of};
 use crate::error::SearchError;
 use crate::gpu_failure::on_this_gpu;
 
@@ -124,7 +124,7 @@ fn train(
     let started = Instant::now();
     let mut training = Training::new(plan, trial, device)?;
     let scores = training.scores(emit)?;
-    let cost = training.cost;
+    let cost = cost_of(plan, &trial.arch)?;
     let outcome = match to_its_end(plan, &mut training, progress, emit) {
         Err(error @ SearchError::Diverged { .. }) => Outcome::Failed { problem: error.to_string() },
         other => other?,

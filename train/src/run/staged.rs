@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
-use nasprof_graph::runtime::Runtime;
 use nasprof_search::config::{ConfigError, FinalChoice, LoadedRegularizer, Plan, Searcher};
 use nasprof_search::events::RunEvent;
 use nasprof_search::evolution::Budget;
@@ -17,6 +16,7 @@ use rand_chacha::ChaCha8Rng;
 use super::compute::{check_replay, computed_on, place};
 use super::folder::Folder;
 use super::single::Settings;
+use super::trial::cost_of;
 use super::trials::Trials;
 use crate::error::SearchError;
 
@@ -102,8 +102,7 @@ pub(super) fn search(
     write_candidates(&path.join("candidates.parquet"), &plan.space.name, &plan.space.choices, &found.candidates)?;
     let unlimited = Budget::new(&plan.space, &plan.regularizers, |_: &LoadedRegularizer| 1.0)?;
     let values = unlimited.quantities(&best)?;
-    let cost =
-        Runtime::TorchEager.subnet(&plan.space.graph, &best).map_err(|e| SearchError::Searcher(e.to_string()))?.cost();
+    let cost = cost_of(plan, &best)?;
     let valid_images = settings.loaders.valid.as_ref().map_or(0, nasprof_search::data::Loader::images);
     let quantities = unlimited.names().into_iter().zip(&plan.regularizers).zip(&values);
     let result = RunResult {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use nasprof_graph::Arch;
 use nasprof_graph::cost::StaticCost;
 use nasprof_graph::runtime::Runtime;
 use nasprof_search::config::{Network, Plan};
@@ -29,8 +30,12 @@ pub(super) struct Training<'a> {
     seed: u64,
     /// Completed epochs.
     pub(super) epochs: u32,
-    /// Parameters and MACs of the layers that run, as everywhere else: a convolution of zeros is trained, but does not run.
-    pub(super) cost: StaticCost,
+}
+
+/// Parameters and MACs of the layers of a network that run: a convolution of zeros is trained, but does not run.
+pub(super) fn cost_of(plan: &Plan, arch: &Arch) -> Result<StaticCost, SearchError> {
+    let subnet = Runtime::TorchEager.subnet(&plan.space.graph, arch);
+    Ok(subnet.map_err(|e| SearchError::Searcher(e.to_string()))?.cost())
 }
 
 impl<'a> Training<'a> {
@@ -39,10 +44,8 @@ impl<'a> Training<'a> {
     pub(super) fn new(plan: &'a Plan, trial: &Trial, device: Device) -> Result<Self, SearchError> {
         let settings = Settings::of(plan)?;
         let graph = graph(plan, &Network::Arch(trial.arch.clone()), TrainOptions::default())?;
-        let subnet = Runtime::TorchEager.subnet(&plan.space.graph, &trial.arch);
-        let cost = subnet.map_err(|e| SearchError::Searcher(e.to_string()))?.cost();
         let single = Single::new(settings, graph, trial.seed, device)?;
-        Ok(Self { settings, single, updates: None, seed: trial.seed, epochs: 0, cost })
+        Ok(Self { settings, single, updates: None, seed: trial.seed, epochs: 0 })
     }
 
     /// Scores at initialisation, from the first images of the first epoch.

@@ -3,6 +3,7 @@
 use nasprof_graph::Arch;
 use nasprof_search::methods::{Fault, Progress, Trainings, Work};
 
+use super::super::trial::cost_of;
 use super::Trials;
 
 impl Trainings for Trials<'_> {
@@ -15,10 +16,9 @@ impl Trainings for Trials<'_> {
     }
 
     fn score(&mut self, arch: &Arch, score: &str) -> Result<Option<f64>, Fault> {
-        let cost = || nasprof_graph::runtime::Runtime::TorchEager.subnet(&self.plan.space.graph, arch);
         match score {
-            "macs" => Ok(Some(cost()?.cost().macs as f64)),
-            "params" => Ok(Some(cost()?.cost().params as f64)),
+            "macs" => Ok(Some(cost_of(self.plan, arch)?.macs as f64)),
+            "params" => Ok(Some(cost_of(self.plan, arch)?.params as f64)),
             _ => Ok(self.scored(arch, score)?),
         }
     }
