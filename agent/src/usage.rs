@@ -26,6 +26,14 @@ pub fn counters(threads: usize) -> Counters {
     }
 }
 
+/// Involuntary context switches of the calling thread so far; voluntary ones are not counted, because a thread may sleep while it waits
+/// for a GPU.
+#[must_use]
+pub fn preemptions() -> u64 {
+    let switches = getrusage(UsageWho::RUSAGE_THREAD).map_or(0, |own| own.involuntary_context_switches());
+    u64::try_from(switches).unwrap_or(0)
+}
+
 impl Counters {
     /// Switches and faults since `before`.
     pub fn since(self, before: Self) -> (u64, u64) {

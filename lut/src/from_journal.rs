@@ -18,7 +18,7 @@ use crate::layer_rounds::{LayerRounds, round_values};
 use crate::layer_times::{collect, flag_width, flags, times};
 use crate::occurrences::{LeftOut, Occurrences};
 use crate::parts::{Parts, shortest_ns};
-use crate::queued::{launches, timings, without_marks};
+use crate::queued::{at_usual_speed, launches, timings, without_marks};
 use crate::session_facts::session_facts;
 use crate::sessions::SessionLevels;
 use crate::size_effect::{Example, fit};
@@ -41,7 +41,10 @@ pub fn from_journal(events: &[Event]) -> Result<Lut, LutError> {
 
 pub(crate) fn from_observations(observations: &Observations) -> Result<Lut, LutError> {
     match without_marks(observations)? {
-        Some((without, timer_ns)) => of_sessions(&without, Some(timer_ns)),
+        Some((mut without, timer_ns)) => {
+            at_usual_speed(&mut without);
+            of_sessions(&without, Some(timer_ns))
+        }
         None => of_sessions(observations, None),
     }
 }

@@ -10,6 +10,7 @@ use nasprof_spaces::Space;
 use crate::disturbed::leave_out;
 use crate::noise_floor::noise_floor;
 use crate::validation::share_within;
+use crate::queued::at_usual_speed;
 use crate::whole_times::WholeTimes;
 use crate::{CurrentLevel, Estimator, Level, LutError, Observations, Validation, ValidationRow};
 
@@ -115,6 +116,7 @@ fn measured(
     isolated: Option<&Estimator<'_>>,
 ) -> Result<(Vec<Measured>, usize), LutError> {
     let mut observations = Observations::new(events)?;
+    at_usual_speed(&mut observations);
     let timing = estimator.timing();
     let disturbed = leave_out(&mut observations, timing);
     let mut result = Vec::new();

@@ -43,6 +43,13 @@ pub fn program(backend: &str) -> &'static str {
     if matches!(kind, "torch" | "cuda") { AGENT_TORCH } else { AGENT }
 }
 
+/// Whether a back end is a GPU: a real one through libtorch, or a synthetic one.
+#[must_use]
+pub fn is_gpu(backend: &str) -> bool {
+    let (kind, name) = backend.split_once(':').unwrap_or((backend, ""));
+    kind == "cuda" || (kind == "synthetic" && (name == "gpu" || name.starts_with("gpu-")))
+}
+
 /// The GPU of a back end `cuda:INDEX` or `cuda:INDEX:flush-l2`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CudaTarget {
@@ -99,6 +106,16 @@ mod tests {
             assert!(named(bad).unwrap_err().contains("xnnpack"), "{bad}");
         }
         assert!(is_onnx_runtime("onnxruntime") && is_onnx_runtime("onnxruntime:cpu") && !is_onnx_runtime("torch"));
+    }
+
+    #[test]
+    fn gpus_are_known_by_their_back_end() {
+        for gpu in ["cuda:0", "cuda:1:flush-l2", "synthetic:gpu", "synthetic:gpu-wandering"] {
+            assert!(is_gpu(gpu), "{gpu}");
+        }
+        for other in ["torch", "synthetic:quiet", "synthetic:gpus", "onnxruntime:cuda"] {
+            assert!(!is_gpu(other), "{other}");
+        }
     }
 
     #[test]

@@ -10,9 +10,11 @@ mod calibration;
 mod fit;
 mod marks;
 mod observed;
+mod references;
 mod two_queues;
 
 pub use calibration::{Queued, TimingAnchor, TimingCalibration};
 pub(crate) use marks::without_marks;
 pub(crate) use observed::{launches, timings};
+pub(crate) use references::at_usual_speed;
 pub(crate) use two_queues::LaunchedLayer;

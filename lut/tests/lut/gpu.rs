@@ -112,6 +112,10 @@ fn rows_are_those_of_kernels() {
 }
 
 fn validated(space: &Space, lut: &Lut, timing: Timing) -> Validation {
+    validated_on("gpu", space, lut, timing)
+}
+
+fn validated_on(device: &str, space: &Space, lut: &Lut, timing: Timing) -> Validation {
     let mut lut = lut.clone();
     lut.choose_timing(timing).unwrap();
     let networks = holdout_networks(space, &lut, 8, 1).unwrap().networks;
@@ -124,7 +128,7 @@ fn validated(space: &Space, lut: &Lut, timing: Timing) -> Validation {
         deadline: None,
     };
     let mut recorder = Recorder::new(Vec::new(), None, Default::default());
-    measure_whole((&lut, space), &networks, session, &mut recorder, &mut named("gpu"), &mut |_, _, _| {}).unwrap();
+    measure_whole((&lut, space), &networks, session, &mut recorder, &mut named(device), &mut |_, _, _| {}).unwrap();
     validate(recorder.events(), space, &Estimator::new(&lut), None, 1).unwrap()
 }
 
@@ -157,6 +161,25 @@ fn populations_are_scored_in_the_same_latency() {
             assert!((batch.score(&arch).unwrap() / single - 1.0).abs() < 1e-9, "{timing:?}");
         }
     }
+}
+
+/// The processor beside a GPU becomes faster and slower within a second: launches are compared with those beside them.
+#[test]
+fn wall_times_do_not_follow_a_processor_that_becomes_faster_and_slower() {
+    let space = space();
+    let mut events = synthetic_events(&space, "gpu-shared-host", 3);
+    let steadied = from_journal(&events).unwrap();
+    let left_out = |lut: &Lut| lut.context.queued.as_ref().unwrap().calibration(Timing::Wall).unwrap().leave_one_out;
+    let validation = validated_on("gpu-shared-host", &space, &steadied, Timing::Wall);
+    assert!(left_out(&steadied) < 0.01 && validation.mape < 0.01, "{} {}", left_out(&steadied), validation.mape);
+    // The control: the same measurement without them.
+    for event in &mut events {
+        if let Event::Visit { visit, .. } = event {
+            visit.queued.iter_mut().for_each(|queued| queued.references.clear());
+        }
+    }
+    let raw = from_journal(&events).unwrap();
+    assert!(left_out(&raw) > 2.0 * left_out(&steadied), "{} {}", left_out(&raw), left_out(&steadied));
 }
 
 /// A search follows the device's own latency, so its LUT says which that is.
@@ -194,4 +217,27 @@ fn a_still_gpu_is_measured_in_fewer_processes() {
     assert_eq!(seen("gpu-wandering").0, 5);
     let (of_other, warm_ups_of_other) = seen("quiet");
     assert!(of_other == 5 && warm_ups < warm_ups_of_other, "{warm_ups} {warm_ups_of_other}");
+}
+
+/// A run that the processor was taken from shows nothing, and neither does one beside launches that it was taken from.
+#[test]
+fn wall_times_of_a_preempted_processor_do_not_count() {
+    let space = space();
+    let mut events = synthetic_events(&space, "gpu-preempted", 3);
+    let left_out = |events: &[Event]| {
+        let lut = from_journal(events).unwrap();
+        lut.context.queued.as_ref().unwrap().calibration(Timing::Wall).unwrap().leave_one_out
+    };
+    let clean = left_out(&events);
+    assert!(clean < 0.01, "{clean}");
+    // The control: the same measurement without the counts of preemptions.
+    for event in &mut events {
+        if let Event::Visit { visit, .. } = event {
+            let queued = visit.queued.iter_mut();
+            let runs = queued.flat_map(|q| q.wall.iter_mut().chain(&mut q.launches).chain(&mut q.references));
+            runs.for_each(|run| run.switches = 0);
+        }
+    }
+    let raw = left_out(&events);
+    assert!(raw > 3.0 * clean, "{raw} {clean}");
 }

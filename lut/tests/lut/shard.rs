@@ -26,6 +26,7 @@ const fn quiet(slower: f64) -> Model {
         tail: None,
         bimodal: None,
         wander: None,
+        processor_wander: None,
         step: None,
         reports_throttling: false,
         drifting: None,

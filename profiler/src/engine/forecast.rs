@@ -23,11 +23,11 @@ pub struct Forecast {
 }
 
 impl Forecast {
-    /// Forecast for a space with `networks` networks and `keys` layers to try, whose average network runs for
+    /// Forecast, on a device without a queue, for a space with `networks` networks and `keys` layers to try, whose average network runs for
     /// `network_seconds`.
     #[must_use]
     pub fn new(runtime: Runtime, networks: u64, keys: usize, sessions: u32, network_seconds: f64) -> Self {
-        let networks = networks.min(sampled_networks(runtime) as u64);
+        let networks = networks.min(sampled_networks(runtime, false) as u64);
         let rounds = [CHECKPOINTS[0], CHECKPOINTS[CHECKPOINTS.len() - 1]];
         let run_ns = network_seconds * 1e9;
         // Each run is made twice, with and without timers between the layers.
@@ -68,7 +68,7 @@ mod tests {
     fn networks_are_those_that_the_plan_draws() {
         for runtime in [Runtime::TorchEager, Runtime::OnnxRuntimeNchw16c] {
             let forecast = Forecast::new(runtime, 1_000_000, 0, 2, 5e-3);
-            assert_eq!(forecast.networks, sampled_networks(runtime) as u64);
+            assert_eq!(forecast.networks, sampled_networks(runtime, false) as u64);
         }
         assert_eq!(Forecast::new(Runtime::OnnxRuntime, 1_000_000, 0, 2, 5e-3).networks, 30);
     }

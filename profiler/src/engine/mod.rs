@@ -34,7 +34,7 @@ pub use gate::{Gate, bad_probes, busy_processes, disturbance};
 pub use keys::keys_of_space;
 pub use levels::Levelling;
 pub use measurement::{Measurement, Stage, level_is_still, measure, share_of};
-pub use plan::{Workload, layer_workloads, network_workloads};
+pub use plan::{Workload, layer_workloads, network_workloads, sampled_networks};
 pub use precision::{Known, Precision, Shares, WEIGHT, scale_half_width};
 pub use recorder::{Interrupted, Recorder};
 pub use rounds::{

@@ -9,7 +9,9 @@ use super::clock::Clock;
 use super::device_session::{Connect, DeviceSession, WARM_UP_MIN_NS, total};
 use super::rounds::SessionValues;
 use super::session_plan::{Progress, SessionPlan};
-use super::sizing::{MAX_TRIES, Sizing, fastest_ns, judge, warm_up_runs};
+use super::sizing::{
+    MAX_TRIES, QUEUED_WARM_UP_RUNS, Sizing, fastest_ns, judge, most_queued_runs, warm_up_runs,
+};
 use super::throttle::Throttle;
 use super::whole_rounds::WholeRounds;
 use super::{EngineError, Recorder};
@@ -25,8 +27,6 @@ const WARM_UP_MAX_NS: u64 = 30_000_000_000;
 /// A processor with a queue whose canaries agree this well is warm much sooner; loading has warmed it up too.
 const STEADY_WITHIN: f64 = 0.001;
 const STEADY_MIN_NS: u64 = 200_000_000;
-/// Maximum runs of each kind in a visit to such a processor: disturbances are rare, and there are five kinds.
-const QUEUED_RUNS: u32 = 4;
 
 /// Runs, replays or resumes one session. Returns whether all keys converged.
 ///
@@ -237,11 +237,12 @@ impl Session<'_, '_, '_> {
                     timings: Vec::new(),
                 };
                 let (mode, overhead) = (self.plan.mode, self.device_session.timer_overhead_ns());
-                let most = if self.device_session.has_queue() { QUEUED_RUNS } else { u32::MAX };
+                let has_queue = self.device_session.has_queue();
                 let event = self.observe(|device| {
                     let visit = device.visit(&request).map_err(|e| e.of(&workload.describe()))?;
                     let runs = match judge(mode, &visit, repeat, overhead) {
-                        Sizing::Runs(runs) => runs.min(most),
+                        Sizing::Runs(runs) if has_queue => runs.min(most_queued_runs(&visit)),
+                        Sizing::Runs(runs) => runs,
                         Sizing::Grow(_) => 0,
                     };
                     Ok(Event::Sizing { repeat, runs, visit })
@@ -250,7 +251,9 @@ impl Session<'_, '_, '_> {
                     return Err(EngineError::Replay("expected a sizing visit".to_owned()));
                 };
                 if runs > 0 {
-                    self.sizes.insert(workload.id, (seen, runs, warm_up_runs(fastest_ns(&visit))));
+                    let warm_up_runs =
+                        if has_queue { QUEUED_WARM_UP_RUNS } else { warm_up_runs(fastest_ns(&visit)) };
+                    self.sizes.insert(workload.id, (seen, runs, warm_up_runs));
                     break;
                 }
                 match judge(mode, &visit, repeat, overhead) {

@@ -130,6 +130,10 @@ pub struct QueuedRuns {
     /// The host processor's time to launch each layer of such a call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub launches: Vec<Run>,
+    /// The host processor's time for a fixed number of launches, right before and right after a run of both kinds above: how
+    /// fast the processor was then. Empty in journals before version 0.3.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<Run>,
 }
 
 /// The clock that a processor reports beside a visit.

@@ -33,6 +33,13 @@ pub trait Stream {
     fn between(&self, from: usize, to: usize) -> Result<u64, String>;
     /// The processor's clock in nanoseconds.
     fn now(&self) -> u64;
+    /// How often the processor was taken from this thread so far.
+    fn preemptions(&self) -> u64;
+    /// Queues a fixed number of launches, always the same ones, which together take the processor about a millisecond.
+    ///
+    /// # Errors
+    /// As [`Stream::fill`].
+    fn launch_reference(&mut self) -> Result<(), String>;
 }
 
 /// Maximum number of fills before giving up.
@@ -218,6 +225,13 @@ mod tests {
         }
         fn now(&self) -> u64 {
             self.0.borrow().host
+        }
+        fn preemptions(&self) -> u64 {
+            0
+        }
+        fn launch_reference(&mut self) -> Result<(), String> {
+            (0..100).for_each(|_| self.launch(1_000));
+            Ok(())
         }
     }
 

@@ -66,26 +66,34 @@ pub fn visit<S: Stream>(
         let mut visit = OneOf { queue, network, fills, flush };
         if i < request.layer_runs {
             visited.layers.push(run(visit.layers()?));
-            if wants(Timing::Wall) {
-                queued.launches.push(run(visit.launches()?));
-            }
         }
         if i < request.whole_runs {
             visited.whole.push(run(vec![visit.whole(repeat)?]));
             if wants(Timing::Graph) && visit.network.is_captured() {
                 queued.graph.push(run(vec![visit.graph(repeat)?]));
             }
-            if wants(Timing::Wall) {
-                queued.wall.push(run(vec![visit.wall(repeat)?]));
-            }
         }
+        if !wants(Timing::Wall) {
+            continue;
+        }
+        // These depend on the processor, which is seldom as steady as the GPU.
+        let before = visit.reference()?;
+        if i < request.layer_runs {
+            queued.launches.push(visit.on_processor(OneOf::launches)?);
+        }
+        if i < request.whole_runs {
+            queued.wall.push(visit.on_processor(|visit| Ok(vec![visit.wall(repeat)?]))?);
+        }
+        let after = visit.reference()?;
+        let switches = before.switches + after.switches;
+        queued.references.push(Run { ns: [before.ns, after.ns].concat(), switches, faults: 0 });
     }
     visited.queued = (wants(Timing::Graph) || wants(Timing::Wall)).then_some(queued);
     Ok(visited)
 }
 
-/// Context switches and page faults do not matter on a processor that only queues: a delay makes the GPU wait, which is
-/// detected.
+/// A run timed by the GPU. Context switches and page faults do not matter on a processor that only queues: a delay makes the GPU wait,
+/// which is detected.
 fn run(ns: Vec<u64>) -> Run {
     Run { ns, switches: 0, faults: 0 }
 }
@@ -162,6 +170,26 @@ impl<S: Stream> OneOf<'_, S> {
         })?;
         queue.wait()?;
         Ok(ns)
+    }
+
+    /// A run timed by the processor, with its context switches.
+    fn on_processor(&mut self, time: impl FnOnce(&mut Self) -> Result<Vec<u64>, String>) -> Result<Run, String> {
+        let before = self.queue.stream().preemptions();
+        let ns = time(self)?;
+        Ok(Run { ns, switches: self.queue.stream().preemptions().saturating_sub(before), faults: 0 })
+    }
+
+    /// The processor's time for a fixed number of launches.
+    fn reference(&mut self) -> Result<Run, String> {
+        self.queue.wait()?;
+        self.on_processor(|visit| {
+            let stream = visit.queue.stream();
+            let begun = stream.now();
+            stream.launch_reference()?;
+            let ns = stream.now().saturating_sub(begun);
+            visit.queue.wait()?;
+            Ok(vec![ns])
+        })
     }
 
     /// Waits until the GPU is idle; flushes the cache first if requested.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use nasprof_graph::{Graph, LayerKey, Node, Op};
 
-use super::noise::Noise;
+use super::noise::{Noise, RunState};
 use super::truth::{hash, layer_truth_ns};
 use crate::protocol::{Precision, Timing, VisitRequest};
 use crate::queued::{Fills, Queue, QueuedNetwork, Stream, Visited, visit};
@@ -30,6 +30,9 @@ const GRAPH_START_NS: f64 = 1_000.0;
 /// GPU time of one fill, and processor time to launch it.
 const FILL_NS: f64 = 20_000.0;
 const FILL_LAUNCH_NS: f64 = 4_000.0;
+/// The launches that tell how fast the processor is: how many, and the time of one.
+const REFERENCE_LAUNCHES: usize = 60;
+const REFERENCE_NS: f64 = 6_000.0;
 
 /// A layer on the synthetic GPU.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -98,7 +101,7 @@ impl Loaded {
     /// A visit; `None` if the workload is not loaded.
     pub(super) fn visit(&mut self, noise: &mut Noise, request: &VisitRequest) -> Option<Result<Visited, String>> {
         let (layers, fills) = self.0.get_mut(&request.workload)?;
-        let world = RefCell::new(World { noise, host: 0.0, gpu: 0.0, marks: Vec::new() });
+        let world = RefCell::new(World { noise, host: 0.0, gpu: 0.0, marks: Vec::new(), preemptions: 0 });
         let mut network = VirtualNetwork { world: &world, layers };
         let visited = Queue::new(VirtualStream { world: &world })
             .and_then(|mut queue| visit(&mut queue, &mut network, fills, request, false));
@@ -112,17 +115,22 @@ struct World<'a> {
     host: f64,
     gpu: f64,
     marks: Vec<f64>,
+    /// How often the processor was taken from the thread that launches.
+    preemptions: u64,
 }
 
 impl World<'_> {
     /// Adds the current noise to a time and lets that time pass.
     fn noisy(&mut self, truth_ns: f64) -> f64 {
-        let run = self.noise.begin();
+        // Only the processor is taken away by other programs.
+        let run = RunState { preempted: false, ..self.noise.begin() };
         self.noise.sample(truth_ns, run) as f64
     }
 
     fn launch(&mut self, launch_ns: f64, kernel_ns: f64, gap_ns: f64) {
-        self.host += self.noisy(launch_ns);
+        let run = self.noise.begin();
+        self.preemptions += u64::from(run.preempted);
+        self.host += self.noise.sample(launch_ns * self.noise.processor(), run) as f64;
         let kernel = self.noisy(kernel_ns);
         self.gpu = (self.host + START_NS).max(self.gpu + gap_ns) + kernel;
     }
@@ -168,6 +176,16 @@ impl Stream for VirtualStream<'_, '_> {
 
     fn now(&self) -> u64 {
         self.world.borrow().host.round() as u64
+    }
+
+    fn preemptions(&self) -> u64 {
+        self.world.borrow().preemptions
+    }
+
+    fn launch_reference(&mut self) -> Result<(), String> {
+        let mut world = self.world.borrow_mut();
+        (0..REFERENCE_LAUNCHES).for_each(|_| world.launch(REFERENCE_NS, 1_000.0, GAP_NS));
+        Ok(())
     }
 }
 

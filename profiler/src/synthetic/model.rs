@@ -14,6 +14,8 @@ pub struct Model {
     /// Common machine factor: standard deviation of its logarithm and correlation time in seconds
     /// (an Ornstein-Uhlenbeck process in virtual time).
     pub wander: Option<(f64, f64)>,
+    /// Of the processor beside a GPU: standard deviation of the logarithm of the time of launches, and correlation time in seconds.
+    pub processor_wander: Option<(f64, f64)>,
     /// Share of `wander`, `step` and `ramp` that affects the canary; layers are fully affected.
     pub canary_share: f64,
     /// A slow-down: its factor, and the virtual seconds at which it begins and ends.
@@ -54,12 +56,13 @@ pub struct Model {
 }
 
 /// All named models: name, description, model.
-const MODELS: [(&str, &str, Model); 29] = {
+const MODELS: [(&str, &str, Model); 31] = {
     const NONE: Model = Model {
         sigma: 0.0,
         tail: None,
         bimodal: None,
         wander: None,
+        processor_wander: None,
         canary_share: 1.0,
         step: None,
         reports_throttling: false,
@@ -177,6 +180,16 @@ const MODELS: [(&str, &str, Model); 29] = {
             "gpu-wandering",
             "a GPU whose level differs from process to process by 2 %",
             Model { sigma: 0.002, session_sigma: 0.02, queue: true, ..NONE },
+        ),
+        (
+            "gpu-preempted",
+            "a GPU in a machine whose processor other programs use as well",
+            Model { sigma: 0.002, session_sigma: 0.002, queue: true, preemption: 5e-4, ..NONE },
+        ),
+        (
+            "gpu-shared-host",
+            "a GPU in a machine whose processor becomes faster and slower by a fifth within a second",
+            Model { sigma: 0.002, session_sigma: 0.002, queue: true, processor_wander: Some((0.2, 0.8)), ..NONE },
         ),
         ("no-meter", "no energy meter", Model { sigma: 0.005, meterless: true, ..NONE }),
         (

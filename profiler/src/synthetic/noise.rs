@@ -12,7 +12,7 @@ const PREEMPTION_NS: f64 = 2e6;
 #[derive(Clone, Copy)]
 pub(super) struct RunState {
     pub(super) preempted: bool,
-    slow_mode: bool,
+    pub(super) slow_mode: bool,
 }
 
 pub(super) struct Noise {
@@ -21,6 +21,7 @@ pub(super) struct Noise {
     /// Virtual nanoseconds since the session began.
     now: f64,
     wander: f64,
+    processor: f64,
     session: f64,
 }
 
@@ -28,7 +29,8 @@ impl Noise {
     pub(super) fn new(model: Model, mut rng: ChaCha8Rng) -> Self {
         let session = model.session_sigma * normal(&mut rng);
         let wander = model.wander.map_or(0.0, |(sigma, _)| sigma * normal(&mut rng));
-        Self { model, rng, now: 0.0, wander, session }
+        let processor = model.processor_wander.map_or(0.0, |(sigma, _)| sigma * normal(&mut rng));
+        Self { model, rng, now: 0.0, wander, processor, session }
     }
 
     /// Whether the model's slow-down is active now.
@@ -39,6 +41,11 @@ impl Noise {
     /// Current factor of the layers that drift alone.
     pub(super) fn own_drift(&self) -> f64 {
         self.model.drifting.map_or(1.0, |(_, total, over)| 1.0 + total * (self.now / 1e9 / over).min(1.0))
+    }
+
+    /// Current factor of launches on the processor beside a GPU.
+    pub(super) fn processor(&self) -> f64 {
+        self.processor.exp()
     }
 
     /// Lets time pass with nothing running.
@@ -111,9 +118,13 @@ impl Noise {
 
     fn advance(&mut self, ns: f64) {
         self.now += ns;
-        if let Some((sigma, tau)) = self.model.wander {
-            let keep = (-ns / 1e9 / tau).exp();
-            self.wander = keep * self.wander + sigma * (1.0 - keep * keep).sqrt() * normal(&mut self.rng);
+        for (model, level) in
+            [(self.model.wander, &mut self.wander), (self.model.processor_wander, &mut self.processor)]
+        {
+            if let Some((sigma, tau)) = model {
+                let keep = (-ns / 1e9 / tau).exp();
+                *level = keep * *level + sigma * (1.0 - keep * keep).sqrt() * normal(&mut self.rng);
+            }
         }
     }
 }

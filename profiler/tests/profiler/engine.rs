@@ -9,7 +9,7 @@ use nasprof_graph::LayerKey;
 use nasprof_graph::runtime::Runtime;
 use nasprof_profiler::engine::{
     EngineError, Measurement, Recorder, SessionPlan, Workload, clean_samples, keys_of_space, measure,
-    network_workloads, run_session,
+    network_workloads, sampled_networks, run_session,
 };
 use nasprof_profiler::journal::{EndReason, Event, Header, Mode, Role, Trial};
 use nasprof_profiler::protocol::Visit;
@@ -119,7 +119,7 @@ fn occurrences(workloads: &[Workload]) -> BTreeMap<LayerKey, usize> {
 fn networks(space: &Space, seed: u64) -> (BTreeSet<LayerKey>, Vec<Workload>) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let keys = keys_of_space(space, Runtime::TorchEager, &mut rng).unwrap();
-    let workloads = network_workloads(space, Runtime::TorchEager, &keys, &BTreeSet::new(), &mut rng).unwrap();
+    let workloads = network_workloads(space, Runtime::TorchEager, sampled_networks(Runtime::TorchEager, false), &keys, &BTreeSet::new(), &mut rng).unwrap();
     (keys.into_keys().collect(), workloads)
 }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use nasprof_graph::LayerKey;
 use nasprof_graph::runtime::Runtime;
 use nasprof_profiler::engine::{
-    Known, Precision, Recorder, SessionPlan, Shares, Workload, keys_of_space, network_workloads, run_session,
+    Known, Precision, Recorder, SessionPlan, Shares, Workload, keys_of_space, network_workloads, sampled_networks, run_session,
 };
 use nasprof_profiler::journal::{EndReason, Event, Mode};
 use nasprof_profiler::synthetic::{Model, layer_truth_ns};
@@ -22,7 +22,7 @@ fn networks(blocks: usize) -> Vec<Workload> {
 fn networks_of(space: &Space) -> Vec<Workload> {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let keys = keys_of_space(space, Runtime::TorchEager, &mut rng).unwrap();
-    network_workloads(space, Runtime::TorchEager, &keys, &BTreeSet::new(), &mut rng).unwrap()
+    network_workloads(space, Runtime::TorchEager, sampled_networks(Runtime::TorchEager, false), &keys, &BTreeSet::new(), &mut rng).unwrap()
 }
 
 /// True times of all layers of networks.

@@ -39,11 +39,13 @@ fn each_latency_is_the_true_one() {
     for precision in [Precision::Float32, Precision::Float16] {
         let truth = |timing| gpu_truth_ns(&graph, precision, timing);
         let visit = visit(precision, &[Timing::Graph, Timing::Wall]);
-        let QueuedRuns { graph: replays, wall, launches } = visit.queued.unwrap();
+        let QueuedRuns { graph: replays, wall, launches, references } = visit.queued.unwrap();
         // One mark ends a run that is timed as a whole.
         assert!(visit.whole.iter().all(|run| near(run.ns[0], truth(Timing::Queue) + MARK_NS, 1e-3)));
         assert!(replays.iter().all(|run| near(run.ns[0], truth(Timing::Graph), 0.01)));
         assert!(wall.iter().all(|run| near(run.ns[0], truth(Timing::Wall), 0.01)));
+        // The same launches before and after each run, whatever the network.
+        assert!(references.len() == 2 && references.iter().all(|run| near(run.ns[0], run.ns[1] as f64, 0.01)));
         for (position, (_, node)) in graph.layers().enumerate() {
             let (launch_ns, kernel_ns) = gpu_layer_truth_ns(&graph, node, precision);
             let gap_ns = if kernel_ns > 0.0 { 700.0 } else { 0.0 };

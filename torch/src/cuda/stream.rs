@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use nasprof_agent::timer;
+use nasprof_agent::{timer, usage};
 use nasprof_profiler::queued::{QueuedNetwork, Stream};
 use tch::{Device, Kind, Tensor};
 
@@ -14,6 +14,9 @@ use crate::network::first_line;
 /// Minimum bytes that a fill writes, so that it takes some time. A fill also writes twice the size of the cache, so that it
 /// flushes it.
 const MIN_FILL_BYTES: usize = 64 << 20;
+/// The launches that show how fast the processor is: pairs of a convolution and an activation, the kinds of launches of a network.
+const REFERENCE_PAIRS: usize = 30;
+const REFERENCE_SHAPE: [i64; 4] = [1, 8, 8, 8];
 
 /// libtorch's queue on one GPU.
 pub(super) struct GpuStream {
@@ -21,6 +24,8 @@ pub(super) struct GpuStream {
     stream: StreamHandle,
     marks: Vec<Mark>,
     filling: Tensor,
+    /// Operands of the reference: an image and a kernel.
+    reference: [Tensor; 2],
     begun: Instant,
 }
 
@@ -29,7 +34,11 @@ impl GpuStream {
         let bytes = (2 * runtime.l2_bytes(device)?).max(MIN_FILL_BYTES);
         let filling = Tensor::f_zeros([bytes as i64 / 4], (Kind::Float, Device::Cuda(device as usize)));
         let filling = filling.map_err(|e| first_line(&e))?;
-        Ok(Self { runtime, stream, marks: Vec::new(), filling, begun: Instant::now() })
+        let zeros = |shape: [i64; 4]| {
+            Tensor::f_zeros(shape, (Kind::Float, Device::Cuda(device as usize))).map_err(|e| first_line(&e))
+        };
+        let reference = [zeros(REFERENCE_SHAPE)?, zeros([8, 8, 1, 1])?];
+        Ok(Self { runtime, stream, marks: Vec::new(), filling, reference, begun: Instant::now() })
     }
 }
 
@@ -62,6 +71,19 @@ impl Stream for GpuStream {
 
     fn now(&self) -> u64 {
         timer::between(self.begun, Instant::now())
+    }
+
+    fn preemptions(&self) -> u64 {
+        usage::preemptions()
+    }
+
+    fn launch_reference(&mut self) -> Result<(), String> {
+        let [image, kernel] = &self.reference;
+        for _ in 0..REFERENCE_PAIRS {
+            let convolved = image.f_conv2d(kernel, None::<Tensor>, 1, 0, 1, 1).map_err(|e| first_line(&e))?;
+            drop(convolved.f_relu().map_err(|e| first_line(&e))?);
+        }
+        Ok(())
     }
 }
 

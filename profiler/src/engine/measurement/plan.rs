@@ -14,6 +14,7 @@ use super::super::{
     EngineError, Recorder, Workload, keys_of_space, layer_workloads, network_workloads, run_trials, select_shard,
 };
 use super::request::{Measurement, Stage};
+use crate::backend::is_gpu;
 use crate::journal::{Event, Mode, Role, Trial};
 use crate::protocol::{Device, DeviceError};
 
@@ -41,9 +42,10 @@ pub(super) fn plan(
     let mut keys = keys_of_space(measurement.space, header.runtime, &mut rng)?;
     let has_levels = header.mode == Mode::InContext;
     let mut costs = Costs::unseen(keys.len(), header.sessions, has_levels);
+    let sampled = sampled_networks(header.runtime, is_gpu(&header.backend));
     if !recorder.is_replaying() {
         // Checked before the trials, so that they do not run in vain: processes and warm-ups take this on any device.
-        let usual = costs.usual(sampled_networks(header.runtime), keys.len()).least();
+        let usual = costs.usual(sampled, keys.len()).least();
         budget::check(measurement.deadline, recorder.clock().now(), costs.least(), usual)?;
     }
     let failed = run_trials(&keys, &setup(header, 0), recorder, connect, |done, all| {
@@ -52,7 +54,7 @@ pub(super) fn plan(
     let mut workloads = match header.mode {
         Mode::Isolated => layer_workloads(&keys, &failed),
         Mode::InContext | Mode::Whole => {
-            network_workloads(measurement.space, header.runtime, &keys, &failed, &mut rng)?
+            network_workloads(measurement.space, header.runtime, sampled, &keys, &failed, &mut rng)?
         }
     };
     if let Some(shard) = header.shard {

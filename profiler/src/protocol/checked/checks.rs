@@ -58,13 +58,14 @@ pub(super) fn check_visit(request: &VisitRequest, layers: usize, visit: &Visit) 
 
 pub(super) fn check_queued(request: &VisitRequest, layers: usize, queued: Option<&QueuedRuns>) -> Result<(), String> {
     let none = QueuedRuns::default();
-    let QueuedRuns { graph, wall, launches } = queued.unwrap_or(&none);
+    let QueuedRuns { graph, wall, launches, references } = queued.unwrap_or(&none);
     let wants = |timing, runs| if request.timings.contains(&timing) { runs } else { 0 };
     // A network that cannot be captured has no replays.
     let replays = if graph.is_empty() { 0 } else { wants(Timing::Graph, request.whole_runs) };
     check_runs("replays of a graph", graph, replays, 1)?;
     check_runs("calls with their answers", wall, wants(Timing::Wall, request.whole_runs), 1)?;
-    check_runs("runs with a clock between launches", launches, wants(Timing::Wall, request.layer_runs), layers)
+    check_runs("runs with a clock between launches", launches, wants(Timing::Wall, request.layer_runs), layers)?;
+    check_runs("launches beside them", references, wants(Timing::Wall, request.layer_runs.max(request.whole_runs)), 2)
 }
 
 pub(super) fn check_runs(what: &str, runs: &[Run], wanted: u32, times: usize) -> Result<(), String> {
@@ -236,7 +237,12 @@ mod tests {
             repeat: 1,
             timings: timings.to_vec(),
         };
-        let all = QueuedRuns { graph: vec![run(1); 2], wall: vec![run(1); 2], launches: vec![run(3)] };
+        let all = QueuedRuns {
+            graph: vec![run(1); 2],
+            wall: vec![run(1); 2],
+            launches: vec![run(3)],
+            references: vec![run(2); 2],
+        };
         let both = request(&[Timing::Graph, Timing::Wall]);
         check_queued(&both, 3, Some(&all)).unwrap();
         // A network that cannot be captured has no replays.
@@ -248,6 +254,8 @@ mod tests {
             (request(&[Timing::Graph]), Some(all.clone())),
             (both.clone(), Some(QueuedRuns { wall: vec![run(1)], ..all.clone() })),
             (both.clone(), Some(QueuedRuns { launches: vec![run(2)], ..all.clone() })),
+            (both.clone(), Some(QueuedRuns { references: vec![run(2)], ..all.clone() })),
+            (both.clone(), Some(QueuedRuns { references: vec![run(1); 2], ..all.clone() })),
             (both, Some(QueuedRuns { graph: vec![run(2); 2], ..all })),
         ];
         for (request, queued) in wrong {
