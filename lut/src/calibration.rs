@@ -20,10 +20,16 @@ pub(crate) const FIXED_CLOCKS: VariancePrior = VariancePrior { sd: 0.01, degrees
 /// dozen occasions, minutes to two days after their LUTs, had levels of 0.68 to 1.52: a standard deviation of 20 %.
 const UNSEEN_CLOCKS: VariancePrior = VariancePrior { sd: 0.20, degrees: 4 };
 
-/// How much the level usually differs from one occasion to another, by how well a device's clocks can be observed.
-pub(crate) fn level_prior(locked: bool, governor: Option<&str>) -> VariancePrior {
+/// A GPU's driver tells its clock and what throttles it, whoever else uses the machine. On an H200 the levels of twenty processes within
+/// eight minutes had a standard deviation of 2.6 % and were up to 6 % apart, with the clock at its maximum throughout.
+const GPU_CLOCKS: VariancePrior = VariancePrior { sd: 0.03, degrees: 4 };
+
+/// How much the level usually differs from one occasion to another, by how well a device's clocks can be observed: the GPU's if its driver
+/// tells them, else the processor's.
+pub(crate) fn level_prior(locked: bool, gpu_tells: bool, governor: Option<&str>) -> VariancePrior {
     match governor {
         _ if locked => FIXED_CLOCKS,
+        _ if gpu_tells => GPU_CLOCKS,
         Some("not observable") => UNSEEN_CLOCKS,
         _ => AS_FOUND,
     }

@@ -9,7 +9,7 @@ use nasprof_graph::key::{attributes, input_shapes};
 use nasprof_graph::{Graph, LayerKey};
 use nasprof_profiler::engine::{Known, Precision, RoundValues, Shares, scale_half_width};
 use nasprof_profiler::journal::{EnergyTarget, Event, Mode, Role, Trial};
-use nasprof_profiler::protocol::Timing;
+use nasprof_profiler::protocol::{Probe, Timing};
 
 use crate::anchors::{anchors, energy, networks};
 use crate::calibration::{Form, level_prior};
@@ -129,11 +129,15 @@ fn of_sessions(observations: &Observations, timer_ns: Option<f64>) -> Result<Lut
         Role::Layer { .. } => None,
     });
     let governor = first.fingerprint.facts.get("governor").map(String::as_str);
-    let prior = level_prior(observations.header.clocks.is_some(), governor);
+    let locked = observations.header.clocks.is_some();
+    let gpu_tells = matches!(first.gate.values.get("gpu_clock_mhz"), Some(Probe::Ok(_)));
+    let prior = level_prior(locked, gpu_tells, governor);
+    // A GPU's clock says nothing of its host's.
+    let host_prior = level_prior(locked, false, governor);
     let form = Form { reuse_bandwidth: bandwidth, size_effect, layer_ns: parts.added_ns() };
     let calibration = Calibration::fit(&anchors, &log_ratios, form, prior, wander(&values));
     let precision = precision(observations, &rows, calibration.as_ref());
-    let queued = timer_ns.map(|timer_ns| Queued { timer_ns, timings: timings(observations, &occurrences, prior) });
+    let queued = timer_ns.map(|timer_ns| Queued { timer_ns, timings: timings(observations, &occurrences, [prior, host_prior]) });
     if queued.is_some() {
         let launches = launches(observations);
         rows.iter_mut().for_each(|row| row.launch_ns = launches.get(&row.key).copied());

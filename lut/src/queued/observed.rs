@@ -27,11 +27,11 @@ pub(crate) fn launches(observations: &Observations) -> BTreeMap<LayerKey, f64> {
 }
 
 /// The calibrations of the measured latencies other than `queue`. `kernels` has the GPU's times of the layers,
-/// `prior` says how much the level differs from one occasion to another.
+/// The priors say how much the GPU's level and its host's differ from one occasion to another.
 pub(crate) fn timings(
     observations: &Observations,
     kernels: &Occurrences<'_>,
-    prior: VariancePrior,
+    [of_gpu, of_host]: [VariancePrior; 2],
 ) -> Vec<TimingCalibration> {
     let launches = launch_occurrences(observations);
     let ended = |sessions: &'_ [SessionObservations]| -> Vec<usize> {
@@ -43,8 +43,8 @@ pub(crate) fn timings(
         .chain(ended(&observations.level_sessions).into_iter().map(|i| &observations.level_sessions[i]))
         .collect();
     let of_layers = ended(&observations.sessions).len();
-    let one = |timing| of_timing(timing, observations, (kernels, &launches), (&sessions, of_layers), prior);
-    [Timing::Graph, Timing::Wall].into_iter().filter_map(one).collect()
+    let one = |(timing, prior)| of_timing(timing, observations, (kernels, &launches), (&sessions, of_layers), prior);
+    [(Timing::Graph, of_gpu), (Timing::Wall, of_host)].into_iter().filter_map(one).collect()
 }
 
 fn of_timing(

@@ -10,7 +10,7 @@ use nasprof_lut::{
 };
 use nasprof_profiler::engine::Recorder;
 use nasprof_profiler::journal::Event;
-use nasprof_profiler::protocol::{Precision, Timing};
+use nasprof_profiler::protocol::{Precision, Probe, Timing};
 use nasprof_profiler::synthetic::{MARK_NS, gpu_layer_truth_ns, gpu_truth_ns};
 use nasprof_spaces::{Space, SpaceSpec};
 use nasprof_testkit::engine::{gate, named};
@@ -240,4 +240,30 @@ fn wall_times_of_a_preempted_processor_do_not_count() {
     }
     let raw = left_out(&events);
     assert!(raw > 3.0 * clean, "{raw} {clean}");
+}
+
+/// A guest does not see its host's clocks, but the driver tells the GPU's. What depends on the processor stays as uncertain.
+#[test]
+fn the_level_of_a_gpu_is_as_sure_as_its_own_clock() {
+    let mut events = events(&space()).to_vec();
+    for event in &mut events {
+        if let Event::Session { fingerprint, .. } = event {
+            fingerprint.facts.insert("governor".to_owned(), "not observable".to_owned());
+        }
+    }
+    let widths = |events: &[Event]| {
+        let lut = from_journal(events).unwrap();
+        let of = |timing| lut.context.queued.as_ref().unwrap().calibration(timing).unwrap().level_half_width;
+        [lut.context.calibration.as_ref().unwrap().level_half_width, of(Timing::Graph), of(Timing::Wall)]
+    };
+    // The control: a GPU without its driver's data.
+    let unseen = widths(&events);
+    assert!(unseen.iter().all(|width| *width > 0.2), "{unseen:?}");
+    for event in &mut events {
+        if let Event::Session { gate, .. } = event {
+            gate.values.insert("gpu_clock_mhz".to_owned(), Probe::Ok(1980.0));
+        }
+    }
+    let [queue, graph, wall] = widths(&events);
+    assert!(queue < 0.1 && graph < 0.1 && wall > 0.2, "{queue} {graph} {wall}");
 }
