@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use nasprof_search::config::{self, OptimizerKind};
 use nasprof_search::schedule::LearningRate;
-use tch::{TchError, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 use update::{Lists, OnDevice, Rule};
 
@@ -26,6 +26,9 @@ pub struct Optimizer {
     rate: LearningRate,
     step: u64,
     tensors: Vec<Named>,
+    /// Whether a step reads its learning rate from the device, as a recorded one must. Otherwise it is part of other kernels,
+    /// which round in another way: a run with CUDA graphs would not have the bits of one without.
+    like_recorded: bool,
     states: Vec<Option<State>>,
 }
 
@@ -51,7 +54,15 @@ impl Optimizer {
             _ => settings,
         };
         let states = tensors.iter().map(|_| None).collect();
-        Self { settings, rate, step: 0, tensors, states }
+        let on_gpu = tensors.first().is_some_and(|(_, tensor)| tensor.device().is_cuda());
+        let like_recorded = on_gpu && settings.kind != OptimizerKind::Adam;
+        Self { settings, rate, step: 0, tensors, like_recorded, states }
+    }
+
+    /// The same, whose steps are those of a GPU.
+    #[cfg(test)]
+    pub(crate) fn as_on_a_gpu(self) -> Self {
+        Self { like_recorded: true, ..self }
     }
 
     /// The learning rate of the next step.
@@ -84,7 +95,11 @@ impl Optimizer {
         let _guard = tch::no_grad_guard();
         let positions: Vec<usize> = gradients.iter().map(|(i, _)| *i).collect();
         let lists = self.lists(gradients)?;
-        let finite = update::update(&self.settings_of_step(scale), &lists, OnDevice::default())?;
+        let place = lists.tensors.first().filter(|_| self.like_recorded).map(Tensor::device);
+        let rate = |device| Tensor::f_full([0_i64; 0], self.learning_rate(), (Kind::Float, device));
+        let rate = place.map(rate).transpose()?;
+        let on_device = OnDevice { rate: rate.as_ref(), segments: None };
+        let finite = update::update(&self.settings_of_step(scale), &lists, on_device)?;
         self.count(&positions, finite);
         Ok(finite)
     }

@@ -110,14 +110,21 @@ struct Step {
 };
 
 // v = momentum * v + rate * (g + decay * w); w -= v
-void momentum(const Tensors& w, const Tensors& g, const Tensors& v, double decay, const Step& step) {
+void momentum(const Tensors& w, const Tensors& g, const Tensors& v, double decay, const Step& step, const at::Tensor* rate) {
   if (w[0].scalar_type() == at::kFloat) {
-    // One kernel for all of it: with a rate of 1 its velocity is ours. It divides gradients by the scale.
+    // One kernel for all of it: with a rate of 1 its velocity is ours. It divides gradients by the scale. Its decay is a number,
+    // which a rate on the device cannot change.
+    auto decayed = rate && decay > 0 ? at::_foreach_add(g, w, decay) : g;
     std::optional<at::Tensor> scale;
-    if (step.rate != 1.0) scale = at::full({}, 1.0 / step.rate, w[0].options());
-    at::_fused_sgd_(w, g, v, decay * step.rate, step.momentum, 1.0, 0.0, false, false, false, scale);
+    if (rate) {
+      scale = rate->reciprocal();
+    } else if (step.rate != 1.0) {
+      scale = at::full({}, 1.0 / step.rate, w[0].options());
+    }
+    at::_fused_sgd_(w, decayed, v, rate ? 0.0 : decay * step.rate, step.momentum, 1.0, 0.0, false, false, false, scale);
     return;
   }
+  TORCH_CHECK(!rate, "a rate on the device is for 32-bit floats");
   at::_foreach_mul_(v, step.momentum);
   at::_foreach_add_(v, g, step.rate);
   if (decay > 0) at::_foreach_add_(v, w, step.rate * decay);
@@ -146,7 +153,7 @@ void adam(const Tensors& w, const Tensors& g, const Tensors& first, const Tensor
 
 void update(Step step, const at::Tensor* rate, const Tensors& w, const Tensors& g, const Tensors& first, const Tensors& second,
             const std::vector<at::Scalar>& rates, double decay) {
-  if (step.rule == MOMENTUM && !rate) return momentum(w, g, first, decay, step);
+  if (step.rule == MOMENTUM) return momentum(w, g, first, decay, step, rate);
   auto gradients = decay > 0 ? at::_foreach_add(g, w, decay) : g;
   if (rate) {
     TORCH_CHECK(step.rule != ADAM, "Adam has a rate for each tensor");
@@ -154,7 +161,6 @@ void update(Step step, const at::Tensor* rate, const Tensors& w, const Tensors& 
     step.rate = 1.0;
   }
   switch (step.rule) {
-    case MOMENTUM: return momentum(w, gradients, first, 0.0, step);
     case NESTEROV: return nesterov(w, gradients, first, step);
     case ADAM: return adam(w, gradients, first, second, rates, step);
     default: return at::_foreach_sub_(w, gradients, step.rate);
@@ -172,8 +178,8 @@ int updated(char* words, size_t capacity, F f) {
 }  // namespace
 
 // One step of `count` tensors. `first` and `second` may be null where the rule has no such state, `rates` where it is not
-// Adam. `rate` is null, or a number on the device in place of the step's, and `segments` null or those of all tensors: a
-// recorded step reads them. `decays` says for each tensor whether the decay acts on it. Nothing is done, and `finite` is 0, where the gradients are
+// Adam. `rate` is null, or a number on the device in place of the step's; `of` is null, or the segments of all tensors.
+// `decays` says for each tensor whether the decay acts on it. Nothing is done, and `finite` is 0, where the gradients are
 // scaled and no numbers. Returns 0, or 1 and the reason in `words`.
 extern "C" int nasprof_update(const Step* step, at::Tensor* const* tensors, at::Tensor* const* gradients,
                               at::Tensor* const* first, at::Tensor* const* second, const double* rates,
@@ -192,7 +198,7 @@ extern "C" int nasprof_update(const Step* step, at::Tensor* const* tensors, at::
         return;
       }
     }
-    if (step->clip > 0) g = clipped(std::move(g), step->clip, of || w[0].is_cuda(), of);
+    if (step->clip > 0) g = clipped(std::move(g), step->clip, rate || w[0].is_cuda(), of);
     auto m = first ? list(first, count) : Tensors();
     auto s = second ? list(second, count) : Tensors();
     for (bool decayed : {false, true}) {

@@ -101,8 +101,8 @@ pub(super) struct Lists {
     pub(super) decays: Vec<bool>,
 }
 
-/// Device tensors that a recorded step reads: the learning rate, which replaces that of [`Step`], and the segments if it
-/// clips.
+/// Device tensors that a step reads: the learning rate, which replaces that of [`Step`], and the segments if it clips and
+/// they are known.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct OnDevice<'t> {
     pub(super) rate: Option<&'t Tensor>,
