@@ -7,6 +7,7 @@ import threading
 import time
 import traceback
 
+import alike
 import measuring
 import training
 import troubles
@@ -18,7 +19,7 @@ from runner import Check, Runner
 PLAN = [
     (10, [measuring.device_check]),
     (95, [measuring.cifar]),
-    (55, [training.compute, training.repeatable, training.precisions, training.graphs]),
+    (55, [training.compute, training.repeatable, alike.precisions, alike.graphs]),
     (90, [training.steps]),
     (65, [training.winner]),
     (20, [measuring.kernels]),

@@ -120,9 +120,11 @@ class Check:
 
     def run(self, command, seconds, environment=None, stop_when=None):
         """Runs a program for so long at the most; `stop_when(errors so far)` ends it early, as a kill would."""
-        self.count += 1
+        with self.runner.lock:
+            self.count += 1
+            number = self.count
         command = [str(part) for part in command]
-        name = f"{self.count:02}-{pathlib.Path(command[0]).name}"
+        name = f"{number:02}-{pathlib.Path(command[0]).name}"
         limit = min(seconds, self.left())
         if limit <= 0:
             return Done(None, "", "", 0.0)

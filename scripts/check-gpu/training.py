@@ -1,7 +1,5 @@
 """Searches and trainings: where they compute, how fast a step is, and whether a run can be repeated and resumed."""
 
-import array
-import csv
 import hashlib
 import json
 import math
@@ -13,7 +11,7 @@ import threading
 from measuring import SHORT, measure
 from runner import HERE
 
-IMAGES = threading.Lock()
+WRITING = threading.Lock()
 SMALL = '''format_version = 1
 kind = "mobilenet"
 input = [3, 32, 32]
@@ -52,7 +50,7 @@ betas = [0.5, 0.999]
 def images(check):
     """A folder of IDX files; a class is a bright band."""
     folder = check.output / "images"
-    with IMAGES:
+    with WRITING:
         if folder.exists():
             return folder
         making = check.output / "images.part"
@@ -72,12 +70,12 @@ def images(check):
     return folder
 
 
-def experiment(check, name, table, epochs, training="", more="", space=None, batch=64):
+def experiment(check, name, table, epochs, training="", more="", space=None, batch=64, weights=WEIGHTS, alphas=ALPHAS):
     """Writes an experiment file."""
     data = DATA.replace("{images:?}", json.dumps(str(images(check)))).replace("{{", "{").replace("}}", "}")
     # Gradients are clipped by tensor, and the steps of an epoch are 25, or 20 with a batch of 80.
     text = (f'format_version = 1\nspace = "{space or small(check)}"\nseed = 3\n{more}{data}\n[training]\nepochs = {epochs}\n'
-            f"batch_size = {10 if check.dry else batch}\n{training}\n{WEIGHTS}{ALPHAS if 'searcher' in table else ''}\n{table}\n")
+            f"batch_size = {10 if check.dry else batch}\n{training}\n{weights}{alphas if 'searcher' in table else ''}\n{table}\n")
     path = check.path(f"{name}.toml")
     path.write_text(text)
     return path
@@ -86,17 +84,15 @@ def experiment(check, name, table, epochs, training="", more="", space=None, bat
 def small(check):
     """A space whose networks are trained in no time."""
     path = check.path("small.toml")
-    path.write_text(SMALL)
+    with WRITING:
+        # Written once: programs may be reading it.
+        if not path.exists():
+            path.write_text(SMALL)
     return str(path)
 
 
 def result(folder):
     return json.loads((pathlib.Path(folder) / "result.json").read_text())
-
-
-def losses(folder):
-    with open(pathlib.Path(folder) / "metrics.csv") as file:
-        return [float(row["loss/train"]) for row in csv.DictReader(file)]
 
 
 def on_gpu(check, words):
@@ -207,26 +203,6 @@ def repeatable(check):
     check.claim("a run goes from the GPU to the CPU and back", places, went)
 
 
-def tensors(folder):
-    """The tensors of a run after its first epoch: weights, what the optimizer keeps of each, and the architecture's alphas."""
-    data = (pathlib.Path(folder) / "checkpoint" / "epoch-00001.safetensors").read_bytes()
-    start = 8 + int.from_bytes(data[:8], "little")
-    found = {}
-    for name, tensor in json.loads(data[8:start]).items():
-        kind = {"F32": "f", "F64": "d"}.get(tensor.get("dtype"))
-        if kind:
-            low, high = tensor["data_offsets"]
-            found[name] = array.array(kind, data[start + low : start + high])
-    return found
-
-
-def apart(one, two):
-    """The largest difference of a number between two runs; what is no number is as far apart as can be."""
-    one, two = tensors(one), tensors(two)
-    pairs = ((x, y) for name in one.keys() | two.keys() for x, y in zip(one[name], two[name], strict=True))
-    return max(abs(x - y) if math.isfinite(x) and math.isfinite(y) else math.inf for x, y in pairs)
-
-
 def winner(check):
     """A search under a latency constraint from the device's LUT: the winner, measured there."""
     space = small(check) if check.dry else "mobilenet-cifar10"
@@ -249,43 +225,3 @@ def winner(check):
     times = max(1, len(found.get("selections") or []))
     check.at_most("seconds of measuring a winner, start of the search included", (done.seconds - found["seconds"]) / times, 30, " s", 0)
     check.claim("seconds of the whole search", f"{done.seconds:.1f} s, {found['seconds']:.1f} s of them training", None)
-
-
-def precisions(check):
-    """Trainings in 16 bits and with channels last end near those in 32."""
-    found = {}
-    for name, keys in [("float32", ""), ("tf32", 'precision = "tf32"'), ("bfloat16", 'precision = "bfloat16"\nlayout = "channels-last"'),
-                       ("float16", 'precision = "float16"\nlayout = "channels-last"')]:
-        if check.dry and name == "tf32":
-            continue
-        train = experiment(check, name, TRAINER, 2, f'compute = "{check.compute}"\n{keys}')
-        check.nasprof("train", train, "-o", name, seconds=60).ok(f"train in {name}")
-        found[name] = losses(check.path(name))[-1]
-    off = max(abs(loss / found["float32"] - 1) for loss in found.values())
-    figure = f"{100 * off:.2f} %: " + ", ".join(f"{name} {loss:.4f}" for name, loss in found.items())
-    check.claim("losses of the second epoch in other precisions, from that in float32", figure, off <= 0.05, "at most 5 %")
-
-
-def graphs(check):
-    """Replayed steps (CUDA graphs) train as plain ones do."""
-    if check.dry:
-        file = experiment(check, "refused", TRAINER, 1, 'compute = "cpu"\ncuda_graphs = true')
-        refused = check.nasprof("train", file, "-o", "refused", seconds=60)
-        check.claim("cuda_graphs without a GPU is refused by name", refused.error(),
-                    refused.code == 2 and "training.cuda_graphs" in refused.err)
-        return
-    for case, table, command in [("train", TRAINER, "train"), ("darts", DARTS, "search")]:
-        found = {}
-        for name, keys in [("plain", ""), ("replayed", "cuda_graphs = true")]:
-            folder = f"{case}-{name}"
-            file = experiment(check, folder, table, 1, f'compute = "cuda"\ndeterministic = true\n{keys}', batch=80)
-            check.nasprof(command, file, "-o", folder, seconds=60).ok(f"{case}, {name}")
-            found[name] = losses(check.path(folder))[0]
-            words = result(check.path(folder))["computed_on"]
-            if name == "replayed":
-                check.claim(f"{case} with cuda_graphs = true says so", words, "CUDA graphs" in words)
-        off = abs(found["plain"] - found["replayed"])
-        check.claim(f"mean loss of 20 steps, {case}, replayed against plain", f"{off:.2e} apart", off <= 1e-4, "at most 1e-4")
-        # Losses that are off to both sides would cancel in their mean. The weights keep what each step did.
-        off = apart(*(check.path(f"{case}-{name}") for name in found))
-        check.claim(f"largest difference of a weight after 20 steps, {case}", f"{off:.2e}", off <= 1e-3, "at most 1e-3")
