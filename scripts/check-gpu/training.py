@@ -74,8 +74,9 @@ def experiment(check, name, table, epochs, training="", more="", space=None, bat
     """Writes an experiment file."""
     data = DATA.replace("{images:?}", json.dumps(str(images(check)))).replace("{{", "{").replace("}}", "}")
     # Gradients are clipped by tensor, and the steps of an epoch are 25, or 20 with a batch of 80.
+    # What computes on the processor does so beside other checks, where threads that wait for each other take seconds for a step.
     text = (f'format_version = 1\nspace = "{space or small(check)}"\nseed = 3\n{more}{data}\n[training]\nepochs = {epochs}\n'
-            f"batch_size = {10 if check.dry else batch}\n{training}\n{weights}{alphas if 'searcher' in table else ''}\n{table}\n")
+            f"batch_size = {10 if check.dry else batch}\nthreads = 1\n{training}\n{weights}{alphas if 'searcher' in table else ''}\n{table}\n")
     path = check.path(f"{name}.toml")
     path.write_text(text)
     return path
