@@ -18,14 +18,14 @@ from runner import Check, Runner
 # has become quiet, so `steps`, which does not, comes after what keeps it busy.
 PLAN = [
     (10, [measuring.device_check]),
-    (95, [measuring.cifar]),
-    (55, [training.compute, training.repeatable, alike.precisions, alike.graphs]),
+    (80, [measuring.cifar]),
+    (45, [training.compute, training.repeatable, alike.precisions, alike.graphs]),
     (90, [training.steps]),
-    (65, [training.winner]),
-    (20, [measuring.kernels]),
-    (75, [measuring.imagenet]),
-    (40, [measuring.halves]),
-    (20, [measuring.energy]),
+    (55, [training.winner]),
+    (15, [measuring.kernels]),
+    (70, [measuring.imagenet]),
+    (50, [measuring.halves]),
+    (45, [measuring.energy]),
 ]
 # What a real GPU does not do when it is asked to.
 PRETENDED = [(90, [troubles.lost]), (60, [troubles.lost_training]), (40, [troubles.full]), (60, [troubles.neighbours]), (90, [troubles.uncaptured])]

@@ -138,12 +138,17 @@ class Check:
                                          cwd=self.folder, start_new_session=True)
             except OSError as problem:
                 return Done(127, "", f"error: {problem}", 0.0)
-            code = None
+            code, size, times = None, 0, []
             while time.monotonic() - started < limit:
                 code = child.poll()
                 if code is not None or (stop_when and stop_when(err.read_text(errors="replace"))):
                     break
+                if err.stat().st_size > size:
+                    # When a program said what, for the question of what takes its time.
+                    size = err.stat().st_size
+                    times.append(f"{time.monotonic() - started:.2f} {err.read_text(errors='replace').splitlines()[-1:]}")
                 time.sleep(0.02)
+            self.path(f"{name}.times").write_text("\n".join(times))
             if code is None and child.poll() is None:
                 # The program and all that it started. One that waits for a GPU that does not answer may not even end by this.
                 try:
