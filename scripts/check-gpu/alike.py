@@ -33,7 +33,8 @@ LATE = WEIGHTS.replace("learning_rate = 0.02", 'learning_rate = 1e-5\nschedule =
 EPOCHS = 5
 # What a precision rounds off at the most, as a share of a number.
 ROUNDINGS = {"tf32": 2**-11, "bfloat16": 2**-9, "float16": 2**-11}
-POINTS = 5.0
+# Few images and epochs: on an H200, TF32 ended 4.8 points under float32. What learns nothing has 10 %.
+POINTS = 10.0
 
 
 def rows(folder):
@@ -123,7 +124,7 @@ def graphs(check):
         check.claim(f"updates of 40 steps, {case}, replayed against plain", f"{100 * share:.2g} % of them ({name})",
                     ok(share <= UPDATES_APART), f"at most {100 * UPDATES_APART:g} %")
         words = "the same" if tensors(plain) == tensors(replayed) else "not the same"
-        check.claim(f"bits after 40 steps, {case}, replayed and plain", words, None)
+        check.claim(f"bits after 40 steps, {case}, replayed and plain", words, ok(words == "the same"), "the same")
 
 
 def precisions(check):
