@@ -137,7 +137,8 @@ fn of_sessions(observations: &Observations, timer_ns: Option<f64>) -> Result<Lut
     let form = Form { reuse_bandwidth: bandwidth, size_effect, layer_ns: parts.added_ns() };
     let calibration = Calibration::fit(&anchors, &log_ratios, form, prior, wander(&values));
     let precision = precision(observations, &rows, calibration.as_ref());
-    let queued = timer_ns.map(|timer_ns| Queued { timer_ns, timings: timings(observations, &occurrences, [prior, host_prior]) });
+    let queued =
+        timer_ns.map(|timer_ns| Queued { timer_ns, timings: timings(observations, &occurrences, [prior, host_prior]) });
     if queued.is_some() {
         let launches = launches(observations);
         rows.iter_mut().for_each(|row| row.launch_ns = launches.get(&row.key).copied());

@@ -9,8 +9,8 @@ use nasprof_spaces::Space;
 
 use crate::disturbed::leave_out;
 use crate::noise_floor::noise_floor;
-use crate::validation::share_within;
 use crate::queued::at_usual_speed;
+use crate::validation::share_within;
 use crate::whole_times::WholeTimes;
 use crate::{CurrentLevel, Estimator, Level, LutError, Observations, Validation, ValidationRow};
 

@@ -7,7 +7,7 @@ use nasprof_profiler::engine::{
     EngineError, Gate, Progress, Recorder, SessionPlan, Workload, level_is_still, run_session, setup, share_of,
 };
 use nasprof_profiler::journal::{Event, Header, Mode};
-use nasprof_profiler::protocol::{Device, DeviceError};
+use nasprof_profiler::protocol::{Device, DeviceError, Timing};
 
 /// Rounds of such a session: until all networks have converged, but at least until the second checkpoint, so that
 /// intervals exist. A network that is measured much less precisely than the layers would count as an error of the LUT.
@@ -34,6 +34,8 @@ pub struct WholeSession {
     /// Target half-width of the time of each network for itself ([`nasprof_profiler::engine::WholeRounds`]). `None`: the
     /// networks are compared with each other, so the level of their rounds is divided out and each is to be known to 2 %.
     pub ci: Option<f64>,
+    /// The only latency of a GPU to measure; `None`: all that it has, from the same visits.
+    pub timing: Option<Timing>,
     /// Maximum rounds; the session ends earlier if fewer are enough.
     pub max_rounds: u32,
     /// Seed of the order of visits.
@@ -130,6 +132,7 @@ impl WholeSessions<'_> {
             mode: Mode::Whole,
             ci: session.ci.unwrap_or(NETWORK_WIDTH),
             own_times: session.ci.is_some(),
+            timing: session.timing,
             leaves_out: false,
             sessions: 1,
             min_rounds: 0,

@@ -16,7 +16,8 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use nasprof_graph::runtime::Runtime;
 use nasprof_profiler::engine::{
-    Gate, Recorder, SessionPlan, SessionValues, Workload, keys_of_space, network_workloads, sampled_networks, run_session,
+    Gate, Recorder, SessionPlan, SessionValues, Workload, keys_of_space, network_workloads, run_session,
+    sampled_networks,
 };
 use nasprof_profiler::journal::{Event, Mode, Writer};
 use nasprof_profiler::protocol::{Allocator, Device, Layout, Precision, Setup, VisitRequest};
@@ -34,7 +35,15 @@ fn workloads() -> Vec<Workload> {
     let space = SpaceSpec::parse(text).unwrap().build("bench").unwrap();
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let keys = keys_of_space(&space, Runtime::TorchEager, &mut rng).unwrap();
-    network_workloads(&space, Runtime::TorchEager, sampled_networks(Runtime::TorchEager, false), &keys, &Default::default(), &mut rng).unwrap()
+    network_workloads(
+        &space,
+        Runtime::TorchEager,
+        sampled_networks(Runtime::TorchEager, false),
+        &keys,
+        &Default::default(),
+        &mut rng,
+    )
+    .unwrap()
 }
 
 fn plan(workloads: &[Workload]) -> SessionPlan {
@@ -43,6 +52,7 @@ fn plan(workloads: &[Workload]) -> SessionPlan {
         mode: Mode::InContext,
         ci: 0.02,
         own_times: false,
+        timing: None,
         leaves_out: false,
         sessions: 1,
         min_rounds: ROUNDS,

@@ -47,6 +47,7 @@ pub(super) fn now(device: &str, settings: &[String], lut: &Lut, space: &Space) -
     some.context.anchors.truncate(anchors);
     let session = WholeSession {
         processes: Processes::All(processes),
+        timing: Some(Estimator::new(&some).timing()),
         deadline: Some(Instant::now() + WITHIN),
         ..session(1, ROUNDS, true)
     };

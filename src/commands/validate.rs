@@ -167,7 +167,8 @@ pub(super) fn measure_networks(
     let file = resolve::device(&lut.context.header.device, &[])?;
     let mut link = resolve::open(&file)?;
     let processes = Processes::All(WINNER_PROCESSES);
-    let session = WholeSession { processes, ..session(WINNER_SEED, WINNER_ROUNDS, allow_noisy) };
+    let timing = Some(Estimator::new(lut).timing());
+    let session = WholeSession { processes, timing, ..session(WINNER_SEED, WINNER_ROUNDS, allow_noisy) };
     let events = measured((lut, &space), networks, session, (&file, &mut link), None, Kept::Run, "winner")?;
     Ok(validate(&events, &space, &Estimator::new(lut), None, WINNER_SEED)?)
 }

@@ -21,7 +21,7 @@ use crate::interruption::{Kept, interruption};
 
 pub(super) fn session(seed: u64, max_rounds: u32, allow_noisy: bool) -> WholeSession {
     let gate = Gate { patience: PATIENCE, allow_noisy };
-    WholeSession { processes: Processes::All(1), ci: None, max_rounds, seed, gate, deadline: None }
+    WholeSession { processes: Processes::All(1), ci: None, timing: None, max_rounds, seed, gate, deadline: None }
 }
 
 /// Where a measurement runs, and what it keeps.

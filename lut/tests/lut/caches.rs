@@ -52,6 +52,7 @@ fn the_size_effect_of_now_is_found_with_the_level() {
     let session = WholeSession {
         processes: Processes::All(2),
         ci: None,
+        timing: None,
         max_rounds: 12,
         seed: 1,
         gate: Gate { patience: Duration::ZERO, allow_noisy: true },

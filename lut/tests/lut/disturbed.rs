@@ -16,6 +16,7 @@ fn validated(space: &Space, lut: &Lut, slow_downs: &[f64]) -> Validation {
     let session = WholeSession {
         processes: Processes::All(slow_downs.len() as u32),
         ci: None,
+        timing: None,
         max_rounds: 12,
         seed: 1,
         gate: Gate { patience: Duration::ZERO, allow_noisy: true },

@@ -118,18 +118,48 @@ fn validated(space: &Space, lut: &Lut, timing: Timing) -> Validation {
 fn validated_on(device: &str, space: &Space, lut: &Lut, timing: Timing) -> Validation {
     let mut lut = lut.clone();
     lut.choose_timing(timing).unwrap();
-    let networks = holdout_networks(space, &lut, 8, 1).unwrap().networks;
+    validate(&measured(device, space, &lut, None), space, &Estimator::new(&lut), None, 1).unwrap()
+}
+
+/// Measures networks, in one latency or in all.
+fn measured(device: &str, space: &Space, lut: &Lut, timing: Option<Timing>) -> Vec<Event> {
+    let networks = holdout_networks(space, lut, 8, 1).unwrap().networks;
     let session = WholeSession {
         processes: Processes::All(1),
         ci: None,
+        timing,
         max_rounds: 12,
         seed: 1,
         gate: gate(false),
         deadline: None,
     };
     let mut recorder = Recorder::new(Vec::new(), None, Default::default());
-    measure_whole((&lut, space), &networks, session, &mut recorder, &mut named(device), &mut |_, _, _| {}).unwrap();
-    validate(recorder.events(), space, &Estimator::new(&lut), None, 1).unwrap()
+    measure_whole((lut, space), &networks, session, &mut recorder, &mut named(device), &mut |_, _, _| {}).unwrap();
+    recorder.events().to_vec()
+}
+
+/// A search needs one latency of its winner, and measures no other.
+#[test]
+fn one_latency_can_be_measured_alone() {
+    let space = space();
+    let mut lut = lut(&space);
+    let events = measured("gpu", &space, &lut, Some(Timing::Graph));
+    let visits = events.iter().filter_map(|event| match event {
+        Event::Visit { visit, .. } => visit.queued.as_ref(),
+        _ => None,
+    });
+    assert!(visits.clone().count() > 0);
+    assert!(
+        visits.clone().all(|queued| !queued.graph.is_empty() && queued.wall.is_empty() && queued.references.is_empty())
+    );
+    lut.choose_timing(Timing::Graph).unwrap();
+    assert!(validate(&events, &space, &Estimator::new(&lut), None, 1).unwrap().mape < 0.01);
+    // The control: another one is not there.
+    lut.choose_timing(Timing::Wall).unwrap();
+    assert!(matches!(validate(&events, &space, &Estimator::new(&lut), None, 1), Err(LutError::NoCleanRun { .. })));
+    // The control: all are there.
+    let all = measured("gpu", &space, &lut, None);
+    assert!(validate(&all, &space, &Estimator::new(&lut), None, 1).unwrap().mape < 0.03);
 }
 
 #[test]

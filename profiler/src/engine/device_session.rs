@@ -90,7 +90,8 @@ impl DeviceSession<'_, '_> {
     /// The latencies to time besides the time behind a full queue; empty without a queue.
     pub(super) fn timings(&self) -> Vec<Timing> {
         let all = self.fingerprint.as_ref().map_or(&[][..], |f| &f.timings);
-        all.iter().copied().filter(|timing| *timing != Timing::Queue).collect()
+        let is_wanted = |timing: &Timing| self.plan.timing.is_none_or(|only| only == *timing);
+        all.iter().copied().filter(|timing| *timing != Timing::Queue && is_wanted(timing)).collect()
     }
 
     pub(super) fn timer_overhead_ns(&self) -> u64 {

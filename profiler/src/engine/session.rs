@@ -9,9 +9,7 @@ use super::clock::Clock;
 use super::device_session::{Connect, DeviceSession, WARM_UP_MIN_NS, total};
 use super::rounds::SessionValues;
 use super::session_plan::{Progress, SessionPlan};
-use super::sizing::{
-    MAX_TRIES, QUEUED_WARM_UP_RUNS, Sizing, fastest_ns, judge, most_queued_runs, warm_up_runs,
-};
+use super::sizing::{MAX_TRIES, QUEUED_WARM_UP_RUNS, Sizing, fastest_ns, judge, most_queued_runs, warm_up_runs};
 use super::throttle::Throttle;
 use super::whole_rounds::WholeRounds;
 use super::{EngineError, Recorder};
@@ -251,8 +249,7 @@ impl Session<'_, '_, '_> {
                     return Err(EngineError::Replay("expected a sizing visit".to_owned()));
                 };
                 if runs > 0 {
-                    let warm_up_runs =
-                        if has_queue { QUEUED_WARM_UP_RUNS } else { warm_up_runs(fastest_ns(&visit)) };
+                    let warm_up_runs = if has_queue { QUEUED_WARM_UP_RUNS } else { warm_up_runs(fastest_ns(&visit)) };
                     self.sizes.insert(workload.id, (seen, runs, warm_up_runs));
                     break;
                 }

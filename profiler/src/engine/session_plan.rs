@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{Gate, Workload};
 use crate::journal::Mode;
-use crate::protocol::Setup;
+use crate::protocol::{Setup, Timing};
 
 /// The plan of a session.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct SessionPlan {
     /// Whether the target is about each whole network's own time ([`super::WholeRounds`]), and not about networks or layers
     /// relative to each other, from which the level of their rounds is divided out.
     pub own_times: bool,
+    /// The only latency of a processor with a queue to measure; `None`: all that it has.
+    pub timing: Option<Timing>,
     /// Whether networks that the device refuses to load are left out. Otherwise the first one is an error.
     pub leaves_out: bool,
     /// Number of such sessions in the LUT, including this one. The target applies to all of them together.

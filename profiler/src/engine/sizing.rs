@@ -36,7 +36,8 @@ const STEADY_WITHIN: f64 = 0.01;
 /// Maximum runs of each kind in a visit to a processor with a queue, by a sizing visit to it.
 pub(super) fn most_queued_runs(sizing: &Visit) -> u32 {
     let times = || sizing.whole.iter().filter_map(|run| run.ns.first());
-    let is_steady = times().min().zip(times().max()).is_some_and(|(&low, &high)| (high - low) as f64 <= STEADY_WITHIN * low as f64);
+    let is_steady =
+        times().min().zip(times().max()).is_some_and(|(&low, &high)| (high - low) as f64 <= STEADY_WITHIN * low as f64);
     if is_steady { 1 } else { QUEUED_RUNS }
 }
 

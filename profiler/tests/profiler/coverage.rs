@@ -45,6 +45,7 @@ fn measured(workloads: &[Workload], model: Model, seed: u64, ci: f64, rounds: Op
         mode: Mode::Isolated,
         ci,
         own_times: false,
+        timing: None,
         leaves_out: false,
         sessions: 1,
         min_rounds: rounds.unwrap_or(0),

@@ -9,7 +9,7 @@ use nasprof_graph::LayerKey;
 use nasprof_graph::runtime::Runtime;
 use nasprof_profiler::engine::{
     EngineError, Measurement, Recorder, SessionPlan, Workload, clean_samples, keys_of_space, measure,
-    network_workloads, sampled_networks, run_session,
+    network_workloads, run_session, sampled_networks,
 };
 use nasprof_profiler::journal::{EndReason, Event, Header, Mode, Role, Trial};
 use nasprof_profiler::protocol::Visit;
@@ -28,6 +28,7 @@ fn session_plan(workloads: Vec<Workload>, mode: Mode, seed: u64, rounds: u32) ->
         mode,
         ci: 0.02,
         own_times: false,
+        timing: None,
         leaves_out: false,
         sessions: 1,
         min_rounds: rounds,
@@ -119,7 +120,15 @@ fn occurrences(workloads: &[Workload]) -> BTreeMap<LayerKey, usize> {
 fn networks(space: &Space, seed: u64) -> (BTreeSet<LayerKey>, Vec<Workload>) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let keys = keys_of_space(space, Runtime::TorchEager, &mut rng).unwrap();
-    let workloads = network_workloads(space, Runtime::TorchEager, sampled_networks(Runtime::TorchEager, false), &keys, &BTreeSet::new(), &mut rng).unwrap();
+    let workloads = network_workloads(
+        space,
+        Runtime::TorchEager,
+        sampled_networks(Runtime::TorchEager, false),
+        &keys,
+        &BTreeSet::new(),
+        &mut rng,
+    )
+    .unwrap();
     (keys.into_keys().collect(), workloads)
 }
 

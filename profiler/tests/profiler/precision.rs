@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use nasprof_graph::LayerKey;
 use nasprof_graph::runtime::Runtime;
 use nasprof_profiler::engine::{
-    Known, Precision, Recorder, SessionPlan, Shares, Workload, keys_of_space, network_workloads, sampled_networks, run_session,
+    Known, Precision, Recorder, SessionPlan, Shares, Workload, keys_of_space, network_workloads, run_session,
+    sampled_networks,
 };
 use nasprof_profiler::journal::{EndReason, Event, Mode};
 use nasprof_profiler::synthetic::{Model, layer_truth_ns};
@@ -22,7 +23,15 @@ fn networks(blocks: usize) -> Vec<Workload> {
 fn networks_of(space: &Space) -> Vec<Workload> {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let keys = keys_of_space(space, Runtime::TorchEager, &mut rng).unwrap();
-    network_workloads(space, Runtime::TorchEager, sampled_networks(Runtime::TorchEager, false), &keys, &BTreeSet::new(), &mut rng).unwrap()
+    network_workloads(
+        space,
+        Runtime::TorchEager,
+        sampled_networks(Runtime::TorchEager, false),
+        &keys,
+        &BTreeSet::new(),
+        &mut rng,
+    )
+    .unwrap()
 }
 
 /// True times of all layers of networks.
@@ -95,6 +104,7 @@ fn plan(workloads: Vec<Workload>, ci: f64, max_rounds: u32) -> SessionPlan {
         mode: Mode::InContext,
         ci,
         own_times: false,
+        timing: None,
         leaves_out: false,
         sessions: 1,
         min_rounds: 0,
