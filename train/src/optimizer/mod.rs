@@ -61,7 +61,7 @@ impl Optimizer {
 
     /// The same, whose steps are those of a GPU.
     #[cfg(test)]
-    pub(crate) fn as_on_a_gpu(self) -> Self {
+    pub(crate) fn like_on_a_gpu(self) -> Self {
         Self { like_recorded: true, ..self }
     }
 

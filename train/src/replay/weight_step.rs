@@ -101,7 +101,7 @@ mod tests {
     fn losses(kind: OptimizerKind, replayed: Option<ReplayedStep>, stale: bool) -> Vec<f64> {
         tch::set_num_threads(1);
         let net = Supernet::new(graph(), 1, Device::Cpu).unwrap();
-        let mut optimizer = optimizer(&net, kind).as_on_a_gpu();
+        let mut optimizer = optimizer(&net, kind).like_on_a_gpu();
         let mut replayed = replayed;
         let arch = nasprof_graph::Arch(Vec::new());
         let pass = |mini: &MiniBatch, _: &[Tensor]| -> Result<Pass, SearchError> {
