@@ -7,7 +7,7 @@
 #   scripts/check-gpu.sh --pretend          # without a GPU, with PyTorch and a C++ compiler: on a CUDA runtime that computes nothing
 #
 # The machine with the GPU needs Python and PyTorch 2.11 with CUDA, whose libtorch serves the programs; no Rust and no network.
-# Options of the checks: --only NAME (several), --list, --seconds 470, --programs FOLDER. PYTHON names the interpreter (3.10
+# Options of the checks: --only NAME (several), --list, --seconds 460, --programs FOLDER. PYTHON names the interpreter (3.10
 # or newer) that has PyTorch. Each check has a time limit (--list); a check that fails or hangs does not stop the rest.
 # Exit code: 0 if everything holds, 3 if something does not, 1 if the checks could not run.
 set -euo pipefail
