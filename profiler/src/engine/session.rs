@@ -239,7 +239,7 @@ impl Session<'_, '_, '_> {
                 let event = self.observe(|device| {
                     let visit = device.visit(&request).map_err(|e| e.of(&workload.describe()))?;
                     let runs = match judge(mode, &visit, repeat, overhead) {
-                        Sizing::Runs(runs) if has_queue => runs.min(most_queued_runs(&visit)),
+                        Sizing::Runs(runs) if has_queue => runs.min(most_queued_runs(&visit, self.plan.own_times)),
                         Sizing::Runs(runs) => runs,
                         Sizing::Grow(_) => 0,
                     };

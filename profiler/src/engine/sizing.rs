@@ -33,12 +33,13 @@ const QUEUED_RUNS: u32 = 4;
 /// runs alone predicted networks as well as one of all four, to within 0.13 %.
 const STEADY_WITHIN: f64 = 0.01;
 
-/// Maximum runs of each kind in a visit to a processor with a queue, by a sizing visit to it.
-pub(super) fn most_queued_runs(sizing: &Visit) -> u32 {
+/// Maximum runs of each kind in a visit to a processor with a queue, by a sizing visit to it. Who asks for the times of networks
+/// themselves wants their quantiles as well, which need many runs.
+pub(super) fn most_queued_runs(sizing: &Visit, own_times: bool) -> u32 {
     let times = || sizing.whole.iter().filter_map(|run| run.ns.first());
     let is_steady =
         times().min().zip(times().max()).is_some_and(|(&low, &high)| (high - low) as f64 <= STEADY_WITHIN * low as f64);
-    if is_steady { 1 } else { QUEUED_RUNS }
+    if is_steady && !own_times { 1 } else { QUEUED_RUNS }
 }
 
 /// Number of pairs of runs, with and without timers, in a visit to a network whose run takes `run_ns`.
@@ -78,5 +79,29 @@ pub(super) fn judge(mode: Mode, visit: &Visit, repeat: u32, timer_overhead_ns: u
             let grown = guess.min(f64::from(repeat) * 1000.0).max(f64::from(repeat) * GROWTH).ceil();
             Sizing::Grow(grown.min(1e9) as u32)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Run;
+
+    #[test]
+    fn one_run_is_enough_where_runs_agree() {
+        let sizing = |ns: &[u64]| Visit {
+            sequence: 0,
+            workload: 0,
+            layers: Vec::new(),
+            whole: ns.iter().map(|&ns| Run { ns: vec![ns], switches: 0, faults: 0 }).collect(),
+            queued: None,
+            conditions: None,
+        };
+        let steady = sizing(&[537_952, 538_560, 539_232]);
+        assert_eq!(most_queued_runs(&steady, false), 1);
+        // Controls: for quantiles, on a GPU whose runs differ, and without any run.
+        assert_eq!(most_queued_runs(&steady, true), QUEUED_RUNS);
+        assert_eq!(most_queued_runs(&sizing(&[537_952, 538_560, 549_232]), false), QUEUED_RUNS);
+        assert_eq!(most_queued_runs(&sizing(&[]), false), QUEUED_RUNS);
     }
 }
