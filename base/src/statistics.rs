@@ -65,6 +65,13 @@ pub fn mean_half_width(values: &[f64]) -> Option<f64> {
     Some(student_t_95(values.len() - 1) * deviation / (values.len() as f64).sqrt())
 }
 
+/// Student's 95 % confidence interval of the mean; `None` below two values.
+#[must_use]
+pub fn mean_interval(values: &[f64]) -> Option<[f64; 2]> {
+    let (center, half) = (mean(values)?, mean_half_width(values)?);
+    Some([center - half, center + half])
+}
+
 /// Distribution-free interval for the median: the order statistics `j..=n+1-j` that cover it with at least
 /// `confidence`. `None` when there are too few values for that confidence (8 for 99 %).
 #[must_use]
@@ -274,5 +281,8 @@ mod tests {
         // 4.3027 times a deviation of 1 over the root of 3.
         assert!((mean_half_width(&[1.0, 2.0, 3.0]).unwrap() - 2.484_1).abs() < 1e-3);
         assert_eq!((mean_half_width(&[1.0]), mean_half_width(&[])), (None, None));
+        let [low, high] = mean_interval(&[1.0, 2.0, 3.0]).unwrap();
+        assert!((low + 0.484_1).abs() < 1e-3 && (high - 4.484_1).abs() < 1e-3);
+        assert_eq!((mean_interval(&[1.0]), mean_interval(&[])), (None, None));
     }
 }

@@ -1,6 +1,6 @@
 //! Times of a whole network in sessions.
 
-use nasprof_base::statistics::{mean, mean_half_width};
+use nasprof_base::statistics::{mean, mean_interval};
 use nasprof_profiler::engine::{WholeRounds, Workload};
 use nasprof_profiler::protocol::Timing;
 
@@ -31,7 +31,7 @@ impl WholeTimes {
             .ok_or(LutError::NoCleanRun { network: workload.id })?;
         let (interval, parts) = match processes.as_slice() {
             [one] => (one.interval().map(|ends| ends.map(|ns| ns / 1e6)), halves(one.rounds())),
-            _ => (interval_of_processes(&processes_ms), Some(processes_ms.clone())),
+            _ => (mean_interval(&processes_ms), Some(processes_ms.clone())),
         };
         Ok(Self { ms, interval, processes_ms, parts })
     }
@@ -45,10 +45,4 @@ pub(crate) fn rounds(workload: &Workload, session: &SessionObservations, timing:
     let mut rounds = WholeRounds::default();
     visits.for_each(|visit| rounds.add(visit, timing, repeat));
     Some(rounds)
-}
-
-/// Student's 95 % interval of the mean over processes.
-fn interval_of_processes(processes_ms: &[f64]) -> Option<[f64; 2]> {
-    let (center, half) = (mean(processes_ms)?, mean_half_width(processes_ms)?);
-    Some([center - half, center + half])
 }

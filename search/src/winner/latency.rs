@@ -1,6 +1,6 @@
 //! The latency of a winner, and all networks that were measured to find it.
 
-use nasprof_base::statistics::{mean, mean_half_width};
+use nasprof_base::statistics::{mean, mean_interval};
 use nasprof_graph::arch::ArchFile;
 use nasprof_profiler::protocol::Timing;
 use serde::{Deserialize, Serialize};
@@ -99,7 +99,7 @@ impl Measured {
             .map(|(own, others)| ((counts[0] * own.ln() + counts[1] * others.ln()) / (counts[0] + counts[1])).exp());
         Self {
             latency_ms,
-            ci_ms: mean_half_width(&processes_ms).map(|half| [latency_ms - half, latency_ms + half]),
+            ci_ms: mean_interval(&processes_ms),
             processes_ms,
             disturbed_processes: self.disturbed_processes + other.disturbed_processes,
             level,
