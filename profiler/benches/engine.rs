@@ -15,14 +15,12 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use nasprof_graph::runtime::Runtime;
-use nasprof_profiler::engine::{
-    Gate, Recorder, SessionPlan, SessionValues, Workload, keys_of_space, network_workloads, run_session,
-    sampled_networks,
-};
+use nasprof_profiler::engine::{Gate, Recorder, SessionPlan, SessionValues, Workload, keys_of_space, run_session};
 use nasprof_profiler::journal::{Event, Mode, Writer};
 use nasprof_profiler::protocol::{Allocator, Device, Layout, Precision, Setup, VisitRequest};
 use nasprof_profiler::synthetic::{Model, SyntheticDevice};
 use nasprof_spaces::SpaceSpec;
+use nasprof_testkit::engine::planned;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -35,15 +33,7 @@ fn workloads() -> Vec<Workload> {
     let space = SpaceSpec::parse(text).unwrap().build("bench").unwrap();
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let keys = keys_of_space(&space, Runtime::TorchEager, &mut rng).unwrap();
-    network_workloads(
-        &space,
-        Runtime::TorchEager,
-        sampled_networks(Runtime::TorchEager, false),
-        &keys,
-        &Default::default(),
-        &mut rng,
-    )
-    .unwrap()
+    planned(&space, Runtime::TorchEager, &keys, &mut rng)
 }
 
 fn plan(workloads: &[Workload]) -> SessionPlan {

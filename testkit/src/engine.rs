@@ -1,13 +1,16 @@
 //! A small space, simulated devices and journals in temporary folders, for all tests of the engine.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use nasprof_graph::runtime::Runtime;
+use nasprof_graph::{Arch, Graph, LayerKey};
 use nasprof_profiler::engine::{
-    EngineError, Gate, Measurement, Recorder, Workload, keys_of_space, layer_workloads, measure,
+    EngineError, Gate, Measurement, Recorder, Workload, keys_of_space, layer_workloads, measure, network_workloads,
+    sampled_networks,
 };
 use nasprof_profiler::journal::{Event, Header, Mode};
 use nasprof_profiler::protocol::{Allocator, Device, DeviceError, Layout, Precision, Setup};
@@ -108,6 +111,16 @@ pub fn events_of(
     let mut recorder = recorder();
     measure(&measurement, &mut recorder, connect, &mut |_| ())?;
     Ok(recorder.events().to_vec())
+}
+
+/// Networks that hold all these layers of a space, as a measurement plans them on a device that runs each and is no GPU.
+pub fn planned(
+    space: &Space,
+    runtime: Runtime,
+    keys: &BTreeMap<LayerKey, (Graph, Arch)>,
+    rng: &mut ChaCha8Rng,
+) -> Vec<Workload> {
+    network_workloads(space, runtime, sampled_networks(runtime, false), keys, &Default::default(), rng).unwrap()
 }
 
 /// All layers of a space, each alone.

@@ -10,7 +10,7 @@ use nasprof_lut::{
 };
 use nasprof_profiler::engine::Recorder;
 use nasprof_profiler::journal::Event;
-use nasprof_profiler::protocol::{Precision, Probe, Timing};
+use nasprof_profiler::protocol::{Precision, Probe, QueuedRuns, Timing};
 use nasprof_profiler::synthetic::{MARK_NS, gpu_layer_truth_ns, gpu_truth_ns};
 use nasprof_spaces::{Space, SpaceSpec};
 use nasprof_testkit::engine::{gate, named};
@@ -193,23 +193,32 @@ fn populations_are_scored_in_the_same_latency() {
     }
 }
 
+/// How far wall times of networks are from what the others predict.
+fn wall_error(lut: &Lut) -> f64 {
+    lut.context.queued.as_ref().unwrap().calibration(Timing::Wall).unwrap().leave_one_out
+}
+
+/// What visits measured beside the time behind a full queue.
+fn queued(events: &mut [Event]) -> impl Iterator<Item = &mut QueuedRuns> {
+    events.iter_mut().filter_map(|event| match event {
+        Event::Visit { visit, .. } => visit.queued.as_mut(),
+        _ => None,
+    })
+}
+
 /// The processor beside a GPU becomes faster and slower within a second: launches are compared with those beside them.
 #[test]
 fn wall_times_do_not_follow_a_processor_that_becomes_faster_and_slower() {
     let space = space();
     let mut events = synthetic_events(&space, "gpu-shared-host", 3);
     let steadied = from_journal(&events).unwrap();
-    let left_out = |lut: &Lut| lut.context.queued.as_ref().unwrap().calibration(Timing::Wall).unwrap().leave_one_out;
     let validation = validated_on("gpu-shared-host", &space, &steadied, Timing::Wall);
-    assert!(left_out(&steadied) < 0.01 && validation.mape < 0.01, "{} {}", left_out(&steadied), validation.mape);
+    let left_out = wall_error(&steadied);
+    assert!(left_out < 0.01 && validation.mape < 0.01, "{left_out} {}", validation.mape);
     // The control: the same measurement without them.
-    for event in &mut events {
-        if let Event::Visit { visit, .. } = event {
-            visit.queued.iter_mut().for_each(|queued| queued.references.clear());
-        }
-    }
-    let raw = from_journal(&events).unwrap();
-    assert!(left_out(&raw) > 2.0 * left_out(&steadied), "{} {}", left_out(&raw), left_out(&steadied));
+    queued(&mut events).for_each(|queued| queued.references.clear());
+    let raw = wall_error(&from_journal(&events).unwrap());
+    assert!(raw > 2.0 * left_out, "{raw} {left_out}");
 }
 
 /// A search follows the device's own latency, so its LUT says which that is.
@@ -254,21 +263,12 @@ fn a_still_gpu_is_measured_in_fewer_processes() {
 fn wall_times_of_a_preempted_processor_do_not_count() {
     let space = space();
     let mut events = synthetic_events(&space, "gpu-preempted", 3);
-    let left_out = |events: &[Event]| {
-        let lut = from_journal(events).unwrap();
-        lut.context.queued.as_ref().unwrap().calibration(Timing::Wall).unwrap().leave_one_out
-    };
-    let clean = left_out(&events);
+    let clean = wall_error(&from_journal(&events).unwrap());
     assert!(clean < 0.01, "{clean}");
     // The control: the same measurement without the counts of preemptions.
-    for event in &mut events {
-        if let Event::Visit { visit, .. } = event {
-            let queued = visit.queued.iter_mut();
-            let runs = queued.flat_map(|q| q.wall.iter_mut().chain(&mut q.launches).chain(&mut q.references));
-            runs.for_each(|run| run.switches = 0);
-        }
-    }
-    let raw = left_out(&events);
+    let runs = queued(&mut events).flat_map(|q| q.wall.iter_mut().chain(&mut q.launches).chain(&mut q.references));
+    runs.for_each(|run| run.switches = 0);
+    let raw = wall_error(&from_journal(&events).unwrap());
     assert!(raw > 3.0 * clean, "{raw} {clean}");
 }
 

@@ -8,15 +8,14 @@ use nasprof_base::statistics::{mean, median};
 use nasprof_graph::LayerKey;
 use nasprof_graph::runtime::Runtime;
 use nasprof_profiler::engine::{
-    EngineError, Measurement, Recorder, SessionPlan, Workload, clean_samples, keys_of_space, measure,
-    network_workloads, run_session, sampled_networks,
+    EngineError, Measurement, Recorder, SessionPlan, Workload, clean_samples, keys_of_space, measure, run_session,
 };
 use nasprof_profiler::journal::{EndReason, Event, Header, Mode, Role, Trial};
 use nasprof_profiler::protocol::Visit;
 use nasprof_profiler::synthetic::{Model, WHOLE_OVERHEAD_NS, layer_truth_ns};
 use nasprof_spaces::Space;
 use nasprof_testkit::engine::{
-    events_of, gate, header, layers, modelled, named, recorder, setup, small_space, space_of,
+    events_of, gate, header, layers, modelled, named, planned, recorder, setup, small_space, space_of,
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -120,15 +119,7 @@ fn occurrences(workloads: &[Workload]) -> BTreeMap<LayerKey, usize> {
 fn networks(space: &Space, seed: u64) -> (BTreeSet<LayerKey>, Vec<Workload>) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let keys = keys_of_space(space, Runtime::TorchEager, &mut rng).unwrap();
-    let workloads = network_workloads(
-        space,
-        Runtime::TorchEager,
-        sampled_networks(Runtime::TorchEager, false),
-        &keys,
-        &BTreeSet::new(),
-        &mut rng,
-    )
-    .unwrap();
+    let workloads = planned(space, Runtime::TorchEager, &keys, &mut rng);
     (keys.into_keys().collect(), workloads)
 }
 

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use nasprof_graph::expectation::keys_that_can_run;
 use nasprof_graph::runtime::Runtime;
 use nasprof_graph::{Arch, GraphBuilder, LayerKey, Op};
-use nasprof_profiler::engine::{keys_of_space, network_workloads, sampled_networks};
+use nasprof_profiler::engine::keys_of_space;
 use nasprof_spaces::{Space, builtin_names};
+use nasprof_testkit::engine::planned;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -28,15 +29,7 @@ fn the_plan_of_every_shipped_space_has_what_can_run_and_nothing_else() {
             let layers: Vec<LayerKey> = alone.layers().map(|(_, node)| LayerKey::of(alone, node)).collect();
             assert_eq!(layers, std::slice::from_ref(key), "{name}: what is tried is the layer alone");
         }
-        let workloads = network_workloads(
-            &space,
-            Runtime::TorchEager,
-            sampled_networks(Runtime::TorchEager, false),
-            &keys,
-            &BTreeSet::new(),
-            &mut rng,
-        )
-        .unwrap();
+        let workloads = planned(&space, Runtime::TorchEager, &keys, &mut rng);
         let planned: BTreeSet<LayerKey> = workloads.iter().flat_map(|workload| workload.keys().cloned()).collect();
         assert_eq!(planned, expected, "{name}");
         let first: BTreeSet<LayerKey> = workloads[0].keys().cloned().collect();
@@ -74,15 +67,7 @@ fn a_layer_that_one_network_of_a_quarter_million_runs_is_found() {
     let (_, (_, witness)) = keys.iter().find(|(key, _)| rare(key)).unwrap();
     assert_eq!(witness.0, [7; 6]);
     assert!(run_by(&space, Runtime::TorchEager, witness).iter().any(rare));
-    let workloads = network_workloads(
-        &space,
-        Runtime::TorchEager,
-        sampled_networks(Runtime::TorchEager, false),
-        &keys,
-        &BTreeSet::new(),
-        &mut rng,
-    )
-    .unwrap();
+    let workloads = planned(&space, Runtime::TorchEager, &keys, &mut rng);
     assert!(workloads.iter().any(|workload| workload.keys().any(rare)));
     // Control: drawing does not find it.
     assert!((0..1000).all(|_| !run_by(&space, Runtime::TorchEager, &space.sample(&mut rng)).iter().any(rare)));
@@ -101,25 +86,9 @@ fn a_runtime_that_fuses_gets_the_layers_that_it_makes() {
     let eager = keys_that_can_run(&space.graph).unwrap();
     assert!(keys.keys().any(|key| !eager.contains_key(key)));
     // Fewer networks hold them, each layer in several.
-    let fused = network_workloads(
-        &space,
-        Runtime::OnnxRuntime,
-        sampled_networks(Runtime::OnnxRuntime, false),
-        &keys,
-        &BTreeSet::new(),
-        &mut rng,
-    )
-    .unwrap();
+    let fused = planned(&space, Runtime::OnnxRuntime, &keys, &mut rng);
     let witnesses = keys_of_space(&space, Runtime::TorchEager, &mut rng).unwrap();
-    let eager = network_workloads(
-        &space,
-        Runtime::TorchEager,
-        sampled_networks(Runtime::TorchEager, false),
-        &witnesses,
-        &BTreeSet::new(),
-        &mut rng,
-    )
-    .unwrap();
+    let eager = planned(&space, Runtime::TorchEager, &witnesses, &mut rng);
     assert!(fused.len() >= 30 && fused.len() < eager.len(), "{} and {}", fused.len(), eager.len());
     let rarest = |key: &LayerKey| fused.iter().filter(|network| network.keys().any(|k| k == key)).count();
     assert!(keys.keys().all(|key| rarest(key) >= 3));
@@ -135,9 +104,7 @@ fn layers_that_several_choices_make_together_are_found() {
     let drawn: Vec<BTreeSet<LayerKey>> = (0..200).map(|_| run_by(&space, runtime, &space.sample(&mut rng))).collect();
     let unknown = drawn.iter().filter(|network| network.iter().any(|key| !keys.contains_key(key))).count();
     assert!(unknown <= 4, "{unknown} of 200 networks have a layer that is not planned");
-    let workloads =
-        network_workloads(&space, runtime, sampled_networks(runtime, false), &keys, &BTreeSet::new(), &mut rng)
-            .unwrap();
+    let workloads = planned(&space, runtime, &keys, &mut rng);
     let of_workloads: BTreeSet<&LayerKey> = workloads.iter().flat_map(|workload| workload.keys()).collect();
     let unplanned: Vec<&&LayerKey> = of_workloads.iter().filter(|key| !keys.contains_key(key)).collect();
     assert!(unplanned.is_empty(), "{unplanned:?}");

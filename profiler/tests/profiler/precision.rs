@@ -5,14 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nasprof_graph::LayerKey;
 use nasprof_graph::runtime::Runtime;
-use nasprof_profiler::engine::{
-    Known, Precision, Recorder, SessionPlan, Shares, Workload, keys_of_space, network_workloads, run_session,
-    sampled_networks,
-};
+use nasprof_profiler::engine::{Known, Precision, Recorder, SessionPlan, Shares, Workload, keys_of_space, run_session};
 use nasprof_profiler::journal::{EndReason, Event, Mode};
 use nasprof_profiler::synthetic::{Model, layer_truth_ns};
 use nasprof_spaces::Space;
-use nasprof_testkit::engine::{gate, modelled, recorder, setup, space_of};
+use nasprof_testkit::engine::{gate, modelled, planned, recorder, setup, space_of};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -23,15 +20,7 @@ fn networks(blocks: usize) -> Vec<Workload> {
 fn networks_of(space: &Space) -> Vec<Workload> {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let keys = keys_of_space(space, Runtime::TorchEager, &mut rng).unwrap();
-    network_workloads(
-        space,
-        Runtime::TorchEager,
-        sampled_networks(Runtime::TorchEager, false),
-        &keys,
-        &BTreeSet::new(),
-        &mut rng,
-    )
-    .unwrap()
+    planned(space, Runtime::TorchEager, &keys, &mut rng)
 }
 
 /// True times of all layers of networks.
