@@ -1,10 +1,13 @@
 //! A board: sshd on a port of this machine, with keys, a work folder and a log of its own.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use crate::harness::Folder;
@@ -115,11 +118,36 @@ impl Board {
     pub(crate) fn kill_sshd(&mut self) {
         for process in processes::descendants(self.sshd.id()) {
             if process.name == "sshd" {
-                process.signal(nix::sys::signal::Signal::SIGKILL);
+                process.signal(Signal::SIGKILL);
             }
         }
         self.sshd.kill().unwrap();
         self.sshd.wait().unwrap();
+    }
+
+    /// Ends all that runs on the board, as a power cut would: nobody gets to react to the end of another.
+    pub(crate) fn cut_power(&mut self) {
+        let mut stopped = BTreeSet::new();
+        // What is stopped starts nothing more: once a look finds nobody new, nobody runs.
+        let all = loop {
+            let mut all = processes::descendants(self.sshd.id());
+            all.extend(self.agents());
+            self.signal_sshd(Signal::SIGSTOP);
+            all.iter().for_each(|process| process.signal(Signal::SIGSTOP));
+            let found: BTreeSet<i32> = all.iter().map(|process| process.pid).collect();
+            if found.is_subset(&stopped) {
+                break all;
+            }
+            stopped.extend(found);
+        };
+        all.iter().for_each(|process| process.signal(Signal::SIGKILL));
+        self.sshd.kill().unwrap();
+        self.sshd.wait().unwrap();
+        processes::wait_until("no process is left on the board", || self.agents().is_empty());
+    }
+
+    fn signal_sshd(&self, signal: Signal) {
+        nix::sys::signal::kill(Pid::from_raw(i32::try_from(self.sshd.id()).unwrap()), signal).unwrap();
     }
 
     pub(crate) fn restart_sshd(&mut self) {
@@ -140,7 +168,7 @@ impl Board {
 impl Drop for Board {
     fn drop(&mut self) {
         for process in processes::descendants(self.sshd.id()) {
-            process.signal(nix::sys::signal::Signal::SIGKILL);
+            process.signal(Signal::SIGKILL);
         }
         let _ = self.sshd.kill();
         let _ = self.sshd.wait();

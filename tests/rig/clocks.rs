@@ -9,8 +9,7 @@ use tempfile::TempDir;
 
 use crate::board::{Board, MEASURE, device_file};
 use crate::harness::Folder;
-use crate::link::begin;
-use crate::processes::wait_until;
+use crate::link::{Listener, begin};
 
 const CPU: &str = "sys/devices/system/cpu/cpu0/cpufreq";
 
@@ -73,19 +72,18 @@ impl Clocked {
 
 #[test]
 fn a_board_that_lost_its_own_copy_gets_its_clocks_back_at_the_next_contact() {
-    let Some(clocked) = Clocked::new() else { return };
+    let Some(mut clocked) = Clocked::new() else { return };
     let folder = clocked.folder();
     let line = "measure --device board --space mobilenet-imagenet --sessions 100 -o long.parquet --lock-clocks";
-    let mut host = begin(&folder, line);
-    wait_until("the clocks are locked", || clocked.governor() == "performance");
+    let mut host = Listener::to(begin(&folder, line));
+    host.wait_until("the clocks are locked", || clocked.governor() == "performance");
     // All at the same moment: nobody is left to restore, and the board forgets.
-    let all = clocked.board.agents();
-    all.iter().for_each(|process| process.signal(Signal::SIGSTOP));
-    host.kill().unwrap();
-    host.wait().unwrap();
-    all.iter().for_each(|process| process.signal(Signal::SIGKILL));
-    wait_until("no process is left on the board", || clocked.board.agents().is_empty());
+    host.signal(Signal::SIGSTOP);
+    clocked.board.cut_power();
+    host.signal(Signal::SIGKILL);
+    host.finish();
     fs::remove_dir_all(clocked.machine.path().join("var/lib/nasprof")).unwrap();
+    clocked.board.restart_sshd();
 
     // Control: a host without a copy finds nothing to restore.
     let stranger = clocked.folder();

@@ -71,8 +71,8 @@ fn a_board_that_is_lost_while_the_command_runs_is_reached_again() {
     let cable = Cable::to(board.port);
     let folder = folder(&board, cable.port, 4);
     let log = || fs::read_to_string(board.path("log")).unwrap_or_default();
-    let host = Listener::to(begin(&folder, TIME));
-    wait_until("the command runs", || log().contains("begun"));
+    let mut host = Listener::to(begin(&folder, TIME));
+    host.wait_until("the command runs", || log().contains("begun"));
     cable.cut();
     host.wait_for("retrying");
     // What ran there has been ended, with its files.
@@ -85,8 +85,8 @@ fn a_board_that_is_lost_while_the_command_runs_is_reached_again() {
     assert_eq!(log(), "begun\nbegun\nended\n");
 
     // A board that stays away is an error, and no time.
-    let host = Listener::to(begin(&folder, &format!("{TIME} --set reconnect_seconds=1")));
-    wait_until("the command runs again", || log().matches("begun").count() == 3);
+    let mut host = Listener::to(begin(&folder, &format!("{TIME} --set reconnect_seconds=1")));
+    host.wait_until("the command runs again", || log().matches("begun").count() == 3);
     cable.cut();
     let ran = host.finish();
     assert!(ran.code == Some(5) && ran.stdout.is_empty(), "{}{}", ran.stdout, ran.stderr);

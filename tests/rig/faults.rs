@@ -42,10 +42,9 @@ fn a_board_that_reboots_is_waited_for() {
     cable.hold_after(AT_WORK);
     let child = begin(&folder, MEASURE);
     cable.wait_until_held();
-    board.kill_sshd();
-    board.agents().iter().for_each(|process| process.signal(Signal::SIGKILL));
+    board.cut_power();
     cable.let_go();
-    let host = Listener::to(child);
+    let mut host = Listener::to(child);
     host.wait_for("retrying");
     board.restart_sshd();
     let ran = host.finish();

@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::board::{Board, MEASURE, board, undisturbed};
 use crate::cable::Cable;
 use crate::harness::{Folder, Ran};
-use crate::processes::wait_until;
+use crate::processes::{wait_unless, wait_until};
 
 /// Random moments at which a link is cut.
 const CUTS: usize = 20;
@@ -60,8 +60,23 @@ impl Listener {
     }
 
     /// Waits until it has said some words.
-    pub(crate) fn wait_for(&self, words: &str) {
-        wait_until(words, || self.said.lock().unwrap().contains(words));
+    pub(crate) fn wait_for(&mut self, words: &str) {
+        let said = Arc::clone(&self.said);
+        self.wait_until(words, || said.lock().unwrap().contains(words));
+    }
+
+    /// Waits until something holds that the measurement brings about. One that ends before then will not.
+    pub(crate) fn wait_until(&mut self, what: &str, holds: impl FnMut() -> bool) {
+        let (child, said, reader) = (&mut self.child, &self.said, &self.reader);
+        let ended = || {
+            let status = child.try_wait().unwrap().filter(|_| reader.is_finished())?;
+            Some(format!("the measurement ended, {status}"))
+        };
+        wait_unless(what, holds, ended, || said.lock().unwrap().clone());
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
     }
 
     pub(crate) fn finish(self) -> Ran {
@@ -146,7 +161,7 @@ fn a_connection_that_ends_before_the_handshake_is_tried_again() {
 
     // The greetings pass, and little more.
     cable.hold_after(200);
-    let host = Listener::to(begin(&folder, "devices check board"));
+    let mut host = Listener::to(begin(&folder, "devices check board"));
     cable.wait_until_held();
     cable.cut();
     host.wait_for("during the SSH handshake");
@@ -225,7 +240,7 @@ fn a_frozen_link_is_noticed_and_mended() {
     let child = begin(&folder, MEASURE);
     cable.wait_until_held();
     cable.freeze();
-    let host = Listener::to(child);
+    let mut host = Listener::to(child);
     // The supervisor behind the frozen link still holds the board, and is replaced by that of the new one.
     host.wait_for("retrying");
     cable.mend();
@@ -312,14 +327,13 @@ fn a_real_measurement_goes_on_after_a_cut() {
     direct.ok("devices check board");
     let folder = board.folder(cable.port).with_agent(agent);
     let line = format!("{MEASURE} --set backend=torch --allow-noisy --ci 0.5");
-    let child = begin(&folder, &line);
+    let mut host = Listener::to(begin(&folder, &line));
     let visits = || {
         let text = fs::read_to_string(folder.path("a.journal.jsonl")).unwrap_or_default();
         text.matches("\"event\":\"visit\"").count()
     };
-    wait_until("some visits", || visits() > 5);
+    host.wait_until("some visits", || visits() > 5);
     cable.cut();
-    let host = Listener::to(child);
     host.wait_for("retrying");
     cable.mend();
     let ran = host.finish();

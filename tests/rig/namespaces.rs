@@ -106,7 +106,7 @@ fn an_interface_that_goes_down_is_noticed_by_the_kernel_and_waited_for() {
     let child = line(&measure).spawn().unwrap();
     wait_until("the measurement has begun", || folder.path("a.journal.jsonl").exists());
     assert!(wire.set("down"));
-    let host = Listener::to(child);
+    let mut host = Listener::to(child);
     host.wait_for("retrying");
     assert!(wire.set("up"));
     let ran = host.finish();

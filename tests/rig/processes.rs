@@ -71,10 +71,28 @@ pub(crate) fn below(folder: &Path) -> Vec<Process> {
 const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Waits until something holds; a test fails if it never does.
-pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, holds: impl FnMut() -> bool) {
+    wait_unless(what, holds, || None, String::new);
+}
+
+/// The same where something may happen that makes it useless to wait; a failure says what `more` says.
+pub(crate) fn wait_unless(
+    what: &str,
+    mut holds: impl FnMut() -> bool,
+    mut is_useless: impl FnMut() -> Option<String>,
+    more: impl Fn() -> String,
+) {
     let started = Instant::now();
-    while !holds() {
-        assert!(started.elapsed() < PATIENCE, "{what}: not within {} s", PATIENCE.as_secs());
+    loop {
+        // Asked first: what ends may have brought it about.
+        let useless = is_useless();
+        if holds() {
+            return;
+        }
+        let useless = useless.or_else(|| (started.elapsed() >= PATIENCE).then(|| format!("not within {PATIENCE:?}")));
+        if let Some(why) = useless {
+            panic!("{what}: {why}\n{}", more());
+        }
         std::thread::sleep(Duration::from_millis(10));
     }
 }

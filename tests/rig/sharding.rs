@@ -2,13 +2,12 @@
 
 use std::fs;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
 use crate::cable::Cable;
 use crate::clocks::Clocked;
 use crate::harness::Folder;
-use crate::link::{AT_WORK, begin, finish};
+use crate::link::{AT_WORK, Listener, begin};
 use crate::processes::wait_until;
 
 const SHARD: &str = "measure --device board-a,board-b --shard --space small.toml -o one.parquet --lock-clocks --energy";
@@ -38,12 +37,12 @@ fn an_interrupted_share_gives_the_clocks_back_and_is_resumed_to_the_same_bytes()
 
     let (cut, _known) = folder(&boards, &cable);
     cable.hold_after(2 * AT_WORK);
-    let host = begin(&cut, SHARD);
+    let mut host = Listener::to(begin(&cut, SHARD));
     cable.wait_until_held();
-    wait_until("the clocks are locked", || governors() == ["performance"; 2]);
-    kill(Pid::from_raw(i32::try_from(host.id()).unwrap()), Signal::SIGINT).unwrap();
+    host.wait_until("the clocks are locked", || governors() == ["performance"; 2]);
+    host.signal(Signal::SIGINT);
     cable.let_go();
-    let ran = finish(host);
+    let ran = host.finish();
     assert_eq!(ran.code, Some(5), "{}", ran.stderr);
     assert!(ran.stderr.contains("interrupted") && ran.stderr.contains("--resume"), "{}", ran.stderr);
     assert!(!cut.path("one.parquet").exists());
