@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use thiserror::Error;
 
 use crate::config::Quantity;
+use crate::extremum::{Extremum, coordinate_search, starts};
 
 /// An unknown cost.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -25,26 +26,6 @@ pub enum CostError {
     /// The space does not work at the LUT's batch size.
     #[error("at the LUT's batch size: {0}")]
     Batch(#[from] GraphError),
-}
-
-/// How well an extremum is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Optimality {
-    /// No architecture of the space is beyond it.
-    Exact,
-    /// No change of a single choice improves it, or the search stopped early at a sufficient value.
-    CoordinateSearch,
-}
-
-/// An architecture that minimises or maximises a quantity.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Extremum {
-    /// The architecture.
-    pub arch: Arch,
-    /// Its value, in the unit of the quantity.
-    pub value: f64,
-    /// How well it is known.
-    pub optimality: Optimality,
 }
 
 /// One quantity of a space's architectures.
@@ -162,7 +143,7 @@ impl<'a> Costs<'a> {
     pub fn find_at_most(&self, space: &Space, bound: f64) -> Result<Extremum, CostError> {
         match &self.table {
             Some(table) => Ok(Extremum::exact(table.minimum())),
-            None => self.coordinate_search(space, |value, other| other < value, |value| value <= bound),
+            None => self.search_extremum(space, |value, other| other < value, |value| value <= bound),
         }
     }
 
@@ -173,39 +154,21 @@ impl<'a> Costs<'a> {
     pub fn find_at_least(&self, space: &Space, bound: f64) -> Result<Extremum, CostError> {
         match &self.table {
             Some(table) => Ok(Extremum::exact(table.maximum())),
-            None => self.coordinate_search(space, |value, other| other > value, |value| value >= bound),
+            None => self.search_extremum(space, |value, other| other > value, |value| value >= bound),
         }
     }
 
-    /// Changes one choice at a time while that improves the value.
-    fn coordinate_search(
+    /// The best of coordinate searches.
+    fn search_extremum(
         &self,
         space: &Space,
         is_better: impl Fn(f64, f64) -> bool,
         is_enough: impl Fn(f64) -> bool,
     ) -> Result<Extremum, CostError> {
-        let local = |arch, value| Ok(Extremum { arch, value, optimality: Optimality::CoordinateSearch });
-        let mut best = Arch(vec![0; space.choices.len()]);
-        let mut value = self.of(&best)?;
-        loop {
-            let before = value;
-            for (i, choice) in space.choices.iter().enumerate() {
-                for candidate in 0..choice.candidates.len() {
-                    if is_enough(value) {
-                        return local(best, value);
-                    }
-                    let mut arch = best.clone();
-                    arch.0[i] = candidate as u16;
-                    let other = self.of(&arch)?;
-                    if is_better(value, other) {
-                        (best, value) = (arch, other);
-                    }
-                }
-            }
-            if !is_better(before, value) {
-                return local(best, value);
-            }
-        }
+        // Without a batch form each cost prunes a network, which takes milliseconds.
+        let drawn = if self.quantity == Quantity::Memory { 30 } else { 1000 };
+        let starts = starts(space, drawn, |archs| self.of_all(space, archs), &is_better)?;
+        coordinate_search(space, starts, |arch| self.of(arch), is_better, is_enough)
     }
 }
 
@@ -233,12 +196,6 @@ pub(crate) fn counts(graph: &Graph, archs: &[Arch]) -> Result<Vec<(u64, u64)>, C
         })
     })?;
     Ok(counts)
-}
-
-impl Extremum {
-    fn exact((arch, value): (Arch, f64)) -> Self {
-        Self { arch, value, optimality: Optimality::Exact }
-    }
 }
 
 fn missing(estimator: &Estimator<'_>, subnet: &LoweredNetwork) -> CostError {

@@ -8,6 +8,7 @@ pub mod csv_text;
 pub mod data;
 pub mod events;
 pub mod evolution;
+mod extremum;
 pub mod folder;
 pub mod inputs;
 pub mod job;
@@ -22,4 +23,5 @@ pub mod target;
 pub mod trials;
 pub mod winner;
 
-pub use costs::{CostError, Costs, Extremum, Optimality};
+pub use costs::{CostError, Costs};
+pub use extremum::{Extremum, Optimality};

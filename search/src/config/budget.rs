@@ -5,7 +5,8 @@ use nasprof_graph::arch::ArchFile;
 use nasprof_spaces::Space;
 
 use super::{ConfigError, LoadedRegularizer, RegularizerKind};
-use crate::costs::{CostError, Costs, Extremum, Optimality};
+use crate::costs::{CostError, Costs};
+use crate::extremum::{Extremum, Optimality};
 
 /// Refuses an upper bound or target below the cheapest network, and a lower bound above the most expensive one. The error
 /// names that network.

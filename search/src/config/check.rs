@@ -4,7 +4,8 @@ use nasprof_base::suggest;
 
 use super::{ConfigError, Experiment, LASTING_EPOCHS, Optimizer, Paths, RegularizerKind, Searcher};
 
-/// Most architectures scored by counts and LUTs: some seconds each 100,000, and about a kilobyte of memory each.
+/// Most architectures scored by counts and LUTs: seconds each 100,000 where costs are tabulated, minutes elsewhere, and about a
+/// kilobyte of memory each.
 const MOST_BY_COST: u32 = 1_000_000;
 /// Most architectures judged on all validation images, which takes seconds each.
 const MOST_ON_IMAGES: u32 = 100_000;

@@ -48,11 +48,12 @@ impl Experiment {
         if let Some((key, value)) = not_finite("", &table) {
             return Err(ConfigError::key(key, format!("must be a finite number, not {value}")));
         }
-        let read: Result<Self, _> = serde_path_to_error::deserialize(Value::Table(table));
-        let mut experiment = read.map_err(|error| {
-            let key = error.path().to_string();
-            let problem = suggest::explain(error.inner().message());
-            if key == "." { ConfigError::Syntax(problem) } else { ConfigError::Key { key, problem } }
+        let mut experiment = read(&table).map_err(|(key, problem)| {
+            let problem_in_words = suggest::explain(&problem);
+            match key.as_str() {
+                "." => ConfigError::Syntax(problem_in_words),
+                _ => ConfigError::Key { key: at_fault(&table, key, &problem), problem: problem_in_words },
+            }
         })?;
         experiment.searcher = experiment.searcher.take().or_else(|| experiment.usual_searcher());
         // This default depends on another table.
@@ -69,6 +70,53 @@ impl Experiment {
         // Every experiment can be written as TOML; a test writes and reads every shipped file.
         toml::to_string_pretty(self).unwrap_or_default()
     }
+}
+
+/// An experiment; or the dotted key and the message of the first error.
+fn read(table: &Table) -> Result<Experiment, (String, String)> {
+    serde_path_to_error::deserialize(Value::Table(table.clone())).map_err(|error: serde_path_to_error::Error<_>| {
+        let key = error.path().to_string().replace('[', ".").replace(']', "");
+        let inner: &toml::de::Error = error.inner();
+        (key, inner.message().to_owned())
+    })
+}
+
+/// The key at fault. serde reads a table whose keys depend on its `kind` as a whole, and names only the table; the key at fault is the one
+/// without which the error is another.
+fn at_fault(table: &Table, key: String, problem: &str) -> String {
+    let parts: Vec<&str> = key.split('.').collect();
+    let keys: Vec<String> = match find(table, &parts) {
+        Some(Value::Table(below)) => below.keys().filter(|name| *name != "kind").cloned().collect(),
+        _ => return key,
+    };
+    let is_at_fault = |name: &&String| {
+        let mut without = table.clone();
+        let removed =
+            find_mut(&mut without, &parts).and_then(Value::as_table_mut).and_then(|below| below.remove(*name));
+        removed.is_some() && read(&without).err().is_none_or(|(_, other)| other != problem)
+    };
+    match keys.iter().find(is_at_fault) {
+        Some(name) => format!("{key}.{name}"),
+        None => key,
+    }
+}
+
+fn find<'a>(table: &'a Table, parts: &[&str]) -> Option<&'a Value> {
+    let (first, rest) = parts.split_first()?;
+    rest.iter().try_fold(table.get(*first)?, |at, part| match at {
+        Value::Table(table) => table.get(*part),
+        Value::Array(list) => list.get(part.parse::<usize>().ok()?),
+        _ => None,
+    })
+}
+
+fn find_mut<'a>(table: &'a mut Table, parts: &[&str]) -> Option<&'a mut Value> {
+    let (first, rest) = parts.split_first()?;
+    rest.iter().try_fold(table.get_mut(*first)?, |at, part| match at {
+        Value::Table(table) => table.get_mut(*part),
+        Value::Array(list) => list.get_mut(part.parse::<usize>().ok()?),
+        _ => None,
+    })
 }
 
 /// Sets one value.

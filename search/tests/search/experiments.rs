@@ -227,6 +227,15 @@ fn every_error_comes_before_training() {
             &["optimizers.weights.schedule={kind=\"cosine-warm-up\",warm_up_epochs=4,warm_up_learning_rate=0}"],
             "schedule",
         ),
+        // Keys of a table that depend on its `kind`.
+        (&["searcher.samples=-1"], "key `searcher.samples`: invalid value"),
+        (&["searcher.gradient=7"], "key `searcher.gradient`: "),
+        (&["searcher.smaples=1"], "key `searcher.smaples`: unknown field `smaples`"),
+        (&["optimizers.weights.schedule={kind=\"step\",decay=\"x\"}"], "key `optimizers.weights.schedule"),
+        (
+            &["regularizers=[{kind=\"reject\",quantity=\"macs\",upper=\"x\"}]"],
+            "key `regularizers.0.upper`: invalid type",
+        ),
         (&["trainer={}"], "key `trainer`"),
         (&["training.label_smoothing=nan"], "key `training.label_smoothing`: must be a finite number, not NaN"),
         (&["optimizers.weights.betas=[0.9, inf]"], "key `optimizers.weights.betas.1`"),
@@ -324,6 +333,20 @@ fn an_unreachable_budget_says_which_network_is_the_cheapest() {
     // What every network meets is told for people, so in few digits.
     let warned = with("reject", "upper", 1e9).unwrap().warnings;
     assert!(warned.len() == 1 && warned[0].contains("every network meets a params of 1000000000"), "{warned:?}");
+    // The most expensive cell of NAS-Bench-201 is not found by changing one edge of an empty cell at a time.
+    let cells = |bound: &str, value: f64| {
+        let text = format!(
+            "format_version = 1\nspace = \"nasbench201-cifar10\"\n[[regularizers]]\nkind = \"reject\"\nquantity = \"macs\"\n\
+             {bound} = {value}\n[searcher]\nkind = \"random\"\nscore = \"params\"\nsamples = 10\n"
+        );
+        Plan::new(Experiment::parse(&text, &[]).unwrap())
+    };
+    const MOST: f64 = 220_119_680.0;
+    assert!(cells("lower", 1e8).is_ok() && cells("lower", MOST).is_ok());
+    let error = cells("lower", MOST + 1.0).unwrap_err().to_string();
+    assert!(error.contains("the most expensive network found has 220119680 MACs"), "{error}");
+    assert!(cells("upper", MOST).unwrap().warnings.is_empty());
+    assert_eq!(cells("upper", MOST + 1.0).unwrap().warnings.len(), 1);
     // A reward only leans: it is no error to be out of reach.
     assert!(with("reward", "upper", least - 1.0).is_ok());
 
