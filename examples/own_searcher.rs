@@ -41,7 +41,7 @@ impl Searcher for Replacing {
     ) -> Result<ArchStep, SearchError> {
         let mut tallies = self.kept.iter().map(|a| session.judge_later(a, valid)).collect::<Result<Vec<_>, _>>()?;
         let scores = tallies.iter_mut().map(Tally::score).collect::<Result<Vec<_>, _>>()?;
-        let by_error = |&a: &usize, &b: &usize| scores[a].error.total_cmp(&scores[b].error);
+        let by_error = |&a: &usize, &b: &usize| scores[a].error().total_cmp(&scores[b].error());
         let best = (0..scores.len()).min_by(by_error).unwrap_or(0);
         let worst = (0..scores.len()).max_by(by_error).unwrap_or(0);
         let mut child = self.kept[best].clone();
@@ -53,7 +53,7 @@ impl Searcher for Replacing {
     }
 
     fn on_finish(&mut self, session: &mut Session<'_>, judge: &mut Judge<'_>) -> Result<Option<Arch>, SearchError> {
-        let errors = self.kept.iter().map(|arch| Ok(judge(session, arch)?.error));
+        let errors = self.kept.iter().map(|arch| Ok(judge(session, arch)?.error()));
         let errors = errors.collect::<Result<Vec<_>, SearchError>>()?;
         let best = (0..errors.len()).min_by(|&a, &b| errors[a].total_cmp(&errors[b]));
         Ok(best.map(|best| self.kept[best].clone()))

@@ -13,6 +13,9 @@ use crate::folder::FolderError;
 /// `judged.json` of a run folder.
 pub const FILE: &str = "judged.json";
 
+/// The fewest networks with an interval: fewer are nearly always drawn in one of two orders, and the interval would have no width.
+pub const LEAST_NETWORKS: usize = 5;
+
 /// Bootstrap samples for an interval.
 const DRAWS: u64 = 10_000;
 
@@ -50,7 +53,7 @@ pub struct Tau {
 pub struct Agreement {
     /// Number of judged networks.
     pub networks: usize,
-    /// The order by the supernet; absent for fewer than two networks, or if all accuracies are equal.
+    /// The order by the supernet; absent for fewer than [`LEAST_NETWORKS`], or if all accuracies are equal.
     pub supernet: Option<Tau>,
     /// The order by MACs, which needs no training.
     pub macs: Option<Tau>,
@@ -83,7 +86,7 @@ impl Agreement {
 }
 
 fn tau(a: &[f64], b: &[f64]) -> Option<Tau> {
-    let tau = kendall(a, b)?;
+    let tau = kendall(a, b).filter(|_| a.len() >= LEAST_NETWORKS)?;
     let mut draws: Vec<f64> = (0..DRAWS)
         .filter_map(|draw| {
             let mut rng = stream(0, Purpose::Trials, 4, draw);
@@ -112,6 +115,9 @@ mod tests {
         // The control: what has nothing to do with it.
         let found = tau(&unlike, &truth).unwrap();
         assert!(found.interval[0] < 0.0 && found.interval[1] > 0.0, "{found:?}");
-        assert_eq!(tau(&[1.0, 1.0], &[1.0, 2.0]), None);
+        assert_eq!(tau(&[1.0; 6], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), None, "all alike");
+        // Two networks in one order prove nothing, though each draw of them has that order.
+        let few = [1.0, 2.0, 3.0, 4.0];
+        assert_eq!((tau(&few[..2], &few[..2]), tau(&few, &few)), (None, None));
     }
 }

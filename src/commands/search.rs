@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
 use nasprof_profiler::engine::Interrupted;
-use nasprof_search::agreement::Agreement;
+use nasprof_search::agreement::{Agreement, LEAST_NETWORKS};
 use nasprof_search::config::{Experiment, Plan};
 use nasprof_search::evolution::Sampling;
 use nasprof_search::job::{Existing, FILES, Job, Task};
@@ -131,7 +131,7 @@ fn judge(args: &SearchArgs, experiment: Experiment, table: &Path) -> Result<Exit
     print("              Kendall's tau with the test accuracies of their own trainings, 95 % interval")?;
     for (name, tau) in [("supernet", found.supernet), ("MACs", found.macs), ("parameters", found.params)] {
         let words = tau.map_or_else(
-            || "none: fewer than two networks, or all alike".to_owned(),
+            || format!("none: fewer than {LEAST_NETWORKS} networks, or all alike"),
             |tau| format!("{:+.2} ({:+.2} to {:+.2})", tau.tau, tau.interval[0], tau.interval[1]),
         );
         print(format!("{name:<13} {words}"))?;

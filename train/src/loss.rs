@@ -9,8 +9,8 @@ use crate::error::SearchError;
 pub struct Score {
     /// Mean loss.
     pub loss: f64,
-    /// Share of images whose label does not have the largest logit; a tie is an error.
-    pub error: f64,
+    /// Number of images whose label does not have the largest logit; a tie is an error.
+    pub wrong: usize,
     /// Number of images.
     pub images: usize,
 }
@@ -20,10 +20,21 @@ impl Score {
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         let images = self.images + other.images;
-        let mean = |a: f64, b: f64| {
-            if images == 0 { 0.0 } else { (a * self.images as f64 + b * other.images as f64) / images as f64 }
-        };
-        Self { loss: mean(self.loss, other.loss), error: mean(self.error, other.error), images }
+        let sum = self.loss * self.images as f64 + other.loss * other.images as f64;
+        Self { loss: if images == 0 { 0.0 } else { sum / images as f64 }, wrong: self.wrong + other.wrong, images }
+    }
+
+    /// Share of wrong images; 0 without images. Divided once, so that networks with equally many wrong images are equal,
+    /// whatever their batches were.
+    #[must_use]
+    pub fn error(&self) -> f64 {
+        self.wrong as f64 / self.images.max(1) as f64
+    }
+
+    /// Share of right images; 0 without images.
+    #[must_use]
+    pub fn accuracy(&self) -> f64 {
+        (self.images - self.wrong) as f64 / self.images.max(1) as f64
     }
 }
 
@@ -103,11 +114,10 @@ impl Tally {
                 let learning_rate = one.learning_rate;
                 return Err(SearchError::Diverged { loss, learning_rate, epoch: None, checkpoint: None });
             }
-            sum = sum.and(Score { loss, error: 0.0, images: one.labels.numel() });
+            sum = sum.and(Score { loss, wrong: 0, images: one.labels.numel() });
         }
-        if sum.images > 0 {
-            sum.error = numbers[unread.len()] / sum.images as f64;
-        }
+        // A count as a number of 64 bits is exact.
+        sum.wrong = numbers[unread.len()] as usize;
         self.read = self.read.and(sum);
         Ok(self.read)
     }
@@ -177,13 +187,14 @@ mod tests {
             Tally::of(&loss, &logits, &labels, 0.1).unwrap()
         };
         let whole = at_once(0, 3).so_far();
-        assert_eq!((whole.images, whole.error), (3, 2.0 / 3.0));
+        assert_eq!((whole.images, whole.wrong, whole.error()), (3, 2, 2.0 / 3.0));
         assert_eq!(unread(0, 3).so_far(), Score::default(), "the control: nothing was read");
         for mut two in
             [unread(0, 2).and(unread(2, 1)), at_once(0, 2).and(unread(2, 1)), at_once(0, 2).and(at_once(2, 1))]
         {
             let score = two.score().unwrap();
-            assert!((score.loss - whole.loss).abs() < 1e-6 && (score.error - whole.error).abs() < 1e-12, "{score:?}");
+            assert!((score.loss - whole.loss).abs() < 1e-6, "{score:?}");
+            assert_eq!((score.wrong, score.images), (whole.wrong, whole.images));
             assert_eq!(two.score().unwrap(), score, "each image counts once");
         }
     }
@@ -206,9 +217,30 @@ mod tests {
 
     #[test]
     fn scores_add_up_by_images() {
-        let a = Score { loss: 1.0, error: 0.5, images: 30 };
-        let b = Score { loss: 2.0, error: 1.0, images: 10 };
-        assert_eq!(a.and(b), Score { loss: 1.25, error: 0.625, images: 40 });
-        assert_eq!(Score::default().and(Score::default()), Score::default());
+        let a = Score { loss: 1.0, wrong: 15, images: 30 };
+        let b = Score { loss: 2.0, wrong: 10, images: 10 };
+        let both = a.and(b);
+        assert_eq!(both, Score { loss: 1.25, wrong: 25, images: 40 });
+        assert_eq!((both.error(), both.accuracy()), (0.625, 0.375));
+        let nothing = Score::default().and(Score::default());
+        assert_eq!((nothing, nothing.error(), nothing.accuracy()), (Score::default(), 0.0, 0.0));
+    }
+
+    /// The control is the mean of the batches' shares, in which rounding tells equal networks apart.
+    #[test]
+    fn equally_many_right_images_are_equally_accurate() {
+        let batches =
+            |wrong: &[usize]| wrong.iter().map(|&wrong| Score { loss: 1.0, wrong, images: 100 }).collect::<Vec<_>>();
+        let (one, other) = (batches(&[73, 38, 13, 56, 53]), batches(&[13, 38, 53, 73, 56]));
+        let whole = |batches: &[Score]| batches.iter().fold(Score::default(), |sum, &batch| sum.and(batch)).accuracy();
+        assert_eq!(whole(&one), whole(&other));
+        assert_eq!(whole(&one), 267.0 / 500.0);
+        let mean = |batches: &[Score]| {
+            let sum = batches
+                .iter()
+                .fold((0.0, 0.0), |(mean, n), b| ((mean * n + b.error() * 100.0) / (n + 100.0), n + 100.0));
+            1.0 - sum.0
+        };
+        assert_ne!(mean(&one), mean(&other));
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use nasprof_base::suggest;
+use nasprof_base::text::cut;
 use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
 use nasprof_spaces::Space;
@@ -12,18 +13,22 @@ use super::Entry;
 /// Data sets, identified by their number of classes.
 const DATA_SETS: [(usize, &str); 3] = [(10, "cifar10"), (100, "cifar100"), (120, "imagenet16")];
 
+/// Characters of a cell of the table in a message.
+const SHOWN: usize = 100;
+
 /// All networks of the space.
 ///
 /// # Errors
 /// What is wrong, and the line or cell.
 pub(super) fn read(bytes: &[u8], space: &Space) -> Result<Vec<(Arch, Entry)>, String> {
     let classes = space.graph.outputs().first().and_then(|&id| space.graph.node(id).shape.0.last().copied());
-    let data_set = DATA_SETS.iter().find(|(count, _)| Some(*count) == classes).map(|(_, name)| *name);
-    let data_set = data_set.ok_or_else(|| format!("`{}` is not a space of NAS-Bench-201", space.name))?;
+    let data_set = DATA_SETS.iter().find(|(count, _)| Some(*count) == classes);
+    let (classes, data_set) = data_set.ok_or_else(|| format!("`{}` is not a space of NAS-Bench-201", space.name))?;
+    let chance = 100.0 / *classes as f64;
     let mut reader = csv::Reader::from_reader(bytes);
     let header = reader.headers().map_err(|e| e.to_string())?.clone();
     if let Some(twice) = header.iter().enumerate().find_map(|(i, name)| header.iter().take(i).find(|n| *n == name)) {
-        return Err(format!("column `{twice}` is there twice"));
+        return Err(format!("column `{}` is there twice", cut(twice, SHOWN)));
     }
     let column = |name: String| {
         header.iter().position(|column| column == name).ok_or_else(|| {
@@ -34,30 +39,34 @@ pub(super) fn read(bytes: &[u8], space: &Space) -> Result<Vec<(Arch, Entry)>, St
     let (cell, valid, test) =
         (column("cell".to_owned())?, column(format!("{data_set}_valid"))?, column(format!("{data_set}_test"))?);
     let (mut entries, mut lines) = (Vec::new(), HashMap::new());
-    for (i, row) in reader.records().enumerate() {
-        let line = i + 2;
+    for row in reader.records() {
         let row = row.map_err(|e| e.to_string())?;
+        let line = row.position().map_or(0, |position| line_of(bytes, position));
         let about = |problem: String| format!("line {line}: {problem}");
         let text = row.get(cell).unwrap_or_default();
         let arch = parse_cell(text, space).map_err(about)?;
         if let Some(first) = lines.insert(arch.clone(), line) {
-            return Err(about(format!("the cell {text} is already in line {first}")));
+            return Err(about(format!("the cell {} is already in line {first}", cut(text, SHOWN))));
         }
         let accuracy = |column: usize| {
             let text = row.get(column).unwrap_or_default();
             let percent = text.trim().parse::<f64>().ok().filter(|value| (0.0..=100.0).contains(value));
-            let name = header.get(column).unwrap_or_default();
-            Ok::<_, String>(percent.ok_or_else(|| about(format!("`{text}` is not a percentage for {name}")))? / 100.0)
+            let name = cut(header.get(column).unwrap_or_default(), SHOWN);
+            let shown = cut(text, SHOWN);
+            let percent = percent.ok_or_else(|| about(format!("`{shown}` is not a percentage for {name}")))?;
+            // No training ends so far below chance; a share of 1 does.
+            if percent < 0.5 * chance {
+                return Err(about(format!(
+                    "{shown} is less than half of chance ({chance:.3} %) in column {name}: percentages are expected, not shares"
+                )));
+            }
+            Ok(percent / 100.0)
         };
         let entry = Entry { curve: Vec::new(), valid: accuracy(valid)?, test: accuracy(test)?, scores: HashMap::new() };
         entries.push((arch, entry));
     }
-    // Chance is about 1 % of the images and more, so that shares are told from percentages.
-    for (column, of) in [(valid, (|entry| entry.valid) as fn(&Entry) -> f64), (test, |entry| entry.test)] {
-        if entries.iter().all(|(_, entry)| of(entry) <= 0.01) {
-            let name = header.get(column).unwrap_or_default();
-            return Err(format!("no accuracy in column {name} is above 1: percentages are expected, not shares"));
-        }
+    if entries.is_empty() {
+        return Err("the table has no rows".to_owned());
     }
     match missing(&lines, space) {
         Some((count, example)) => Err(format!("{count} cells of the space have no row, for example {example}")),
@@ -65,9 +74,16 @@ pub(super) fn read(bytes: &[u8], space: &Space) -> Result<Vec<(Arch, Entry)>, St
     }
 }
 
+/// The line of a row, counted from 1. Its position is that of empty lines before it.
+fn line_of(bytes: &[u8], position: &csv::Position) -> u64 {
+    let from = bytes.get(position.byte() as usize..).unwrap_or_default();
+    let empty = from.iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).filter(|byte| **byte == b'\n');
+    position.line() + empty.count() as u64
+}
+
 /// Parses `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`: the operations on the edges to each node.
 fn parse_cell(text: &str, space: &Space) -> Result<Arch, String> {
-    let wrong = || format!("`{text}` is not a cell of the form |op~0|+|op~0|op~1|+|op~0|op~1|op~2|");
+    let wrong = || format!("`{}` is not a cell of the form |op~0|+|op~0|op~1|+|op~0|op~1|op~2|", cut(text, SHOWN));
     let mut choices = std::collections::BTreeMap::new();
     for (node, edges) in text.split('+').enumerate() {
         let edges = edges.strip_prefix('|').and_then(|edges| edges.strip_suffix('|')).ok_or_else(wrong)?;
@@ -80,11 +96,11 @@ fn parse_cell(text: &str, space: &Space) -> Result<Arch, String> {
         }
     }
     let file = ArchFile { format_version: 1, space: space.name.clone(), choices };
-    file.resolve(&space.name, &space.choices).map_err(|e| format!("{text}: {e}"))
+    file.resolve(&space.name, &space.choices).map_err(|e| format!("{}: {e}", cut(text, SHOWN)))
 }
 
 /// The number of networks without a line, and the cell of one of them; `None` if there are none.
-fn missing(lines: &HashMap<Arch, usize>, space: &Space) -> Option<(usize, String)> {
+fn missing(lines: &HashMap<Arch, u64>, space: &Space) -> Option<(usize, String)> {
     let all: usize = space.choices.iter().map(|choice| choice.candidates.len()).product();
     if lines.len() >= all {
         return None;

@@ -125,7 +125,12 @@ impl AccuracyTable {
     ///
     /// # Errors
     /// A duplicate network, an invalid accuracy or loss, an empty table.
-    pub fn new(epochs: u32, entries: Vec<(Arch, Entry)>) -> Result<Self, String> {
+    pub fn new(epochs: u32, mut entries: Vec<(Arch, Entry)>) -> Result<Self, String> {
+        for (_, entry) in &mut entries {
+            entry.valid = comparable(entry.valid);
+            entry.test = comparable(entry.test);
+            entry.curve.iter_mut().for_each(|progress| progress.valid = comparable(progress.valid));
+        }
         let mut index = HashMap::new();
         for (at, (arch, entry)) in entries.iter().enumerate() {
             if let Some(first) = index.insert(arch.clone(), at) {
@@ -178,6 +183,12 @@ impl AccuracyTable {
     pub fn find(&self, arch: &Arch) -> Option<&Entry> {
         self.index.get(arch).map(|&at| &self.entries[at].1)
     }
+}
+
+/// A share of images without the noise of its last digits. Versions before 0.3 added up shares of batches, so that networks with equally many
+/// right images were not equally accurate. Shares of different counts differ by far more.
+fn comparable(share: f64) -> f64 {
+    (share * 1e12).round() / 1e12
 }
 
 /// Refuses parameters or MACs that the space's network does not have: then the record is of another space of the same name. Versions

@@ -353,7 +353,19 @@ fn tables_of_nasbench201() {
             *line = format!("{cell},80,0.81,10,20");
         }
     });
-    assert!(shares.contains("no accuracy in column cifar10_test is above 1: percentages are expected"), "{shares}");
+    assert!(
+        shares.contains("line 2: 0.81 is less than half of chance (10.000 %) in column cifar10_test: percentages"),
+        "{shares}"
+    );
+    // One share among percentages, behind an empty line, which counts as a line of the file.
+    let one = changed(&|lines| {
+        let cell = lines[5].split(',').next().unwrap().to_owned();
+        lines[5] = format!("\n{cell},0.8,81,10,20");
+    });
+    assert!(one.contains("line 7: 0.8 is less than half of chance"), "{one}");
+    let long = changed(&|lines| lines[3] = format!("{},1,1,1,1", "x".repeat(1_000_000)));
+    assert!(long.contains("line 4: ") && long.len() < 500, "{} bytes", long.len());
+    assert!(changed(&|lines| lines.truncate(1)).contains("the table has no rows"));
     let unknown = changed(&|lines| lines[2] = lines[2].replacen("skip_connect", "skip_conect", 1));
     assert!(unknown.contains("line 3: ") && unknown.contains("did you mean `skip_connect`"), "{unknown}");
     let cut = changed(&|lines| lines[2] = lines[2].replacen("|+|", "|+", 1));
@@ -396,6 +408,17 @@ fn tables_of_trained_networks() {
     }
     let failed = changed(&|record| record.outcome = Outcome::Failed { problem: "the loss is NaN".to_owned() });
     assert_eq!(failed.map(|table| (table.archs().count(), table.failed())), Ok((299, 1)));
+}
+
+/// As older versions wrote them, from the same number of right images. The control is one more image of ten million.
+#[test]
+fn equally_accurate_networks_of_a_table_are_equal() {
+    let entry = |accuracy: f64| Entry { curve: Vec::new(), valid: accuracy, test: accuracy, scores: HashMap::new() };
+    let accuracies = [0.09999999999999998, 0.1, 0.1000000000000002, 0.1000001];
+    let entries = accuracies.iter().zip(0..).map(|(&accuracy, i)| (Arch(vec![i]), entry(accuracy))).collect();
+    let table = AccuracyTable::new(1, entries).unwrap();
+    let read = |i: u16| table.find(&Arch(vec![i])).map(|entry| (entry.valid, entry.test));
+    assert!(read(0) == read(1) && read(1) == read(2) && read(2) < read(3), "{:?}", read(0));
 }
 
 /// Where only final accuracies are known, a rung cannot be judged and nothing is made up.

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use nasprof_graph::Identity;
@@ -68,10 +69,18 @@ pub(super) fn write_tensors(path: &Path, tensors: &[Named]) -> Result<(), Search
         .map(|(name, t)| Ok((name.as_str(), t.f_detach()?.f_to_device(Device::Cpu)?.f_contiguous()?)))
         .collect::<Result<_, tch::TchError>>()?;
     let temporary = nasprof_base::temporary(path.parent().unwrap_or(Path::new("."))).map_err(fail)?;
-    Tensor::write_safetensors(&on_cpu, temporary.path())?;
+    Tensor::write_safetensors(&on_cpu, temporary.path()).map_err(|e| fail(io_error(&e)))?;
     File::open(temporary.path()).and_then(|f| f.sync_all()).map_err(fail)?;
     temporary.persist(path).map_err(|e| fail(e.error))?;
     Ok(())
+}
+
+/// The error of a file in an error of tch, which keeps it as debug text only: `IoError(Os { code: 28, … })`.
+fn io_error(error: &tch::TchError) -> io::Error {
+    let text = error.to_string();
+    let code =
+        text.split_once("code: ").and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
+    code.map_or_else(|| io::Error::other(first_line(&text)), io::Error::from_raw_os_error)
 }
 
 /// Reads tensors by their names.

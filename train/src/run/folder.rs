@@ -1,9 +1,8 @@
 //! The files in the folder of a run. All of them count epochs from 1, including the warm-up.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Write};
+use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
@@ -13,7 +12,7 @@ use nasprof_render::tensorboard::EventWriter;
 use nasprof_render::{Png, RenderError};
 use nasprof_search::config::Experiment;
 use nasprof_search::events::RunEvent;
-use nasprof_search::folder::{Claim, FolderError, STATE, claim, reopen};
+use nasprof_search::folder::{Claim, FolderError, LOG, STATE, append_line, claim, lock, reopen};
 use nasprof_search::inputs;
 use nasprof_search::job::{Epochs, Existing, RunResult, clear};
 use nasprof_spaces::Space;
@@ -36,17 +35,11 @@ impl Folder {
         let fail = |source| FolderError::file(path, source);
         // Before it creates anything in a folder that may not be ours.
         claim(path, experiment, existing)?;
-        fs::create_dir_all(path.join("checkpoint")).map_err(fail)?;
-        let log = OpenOptions::new().create(true).append(true).open(path.join("log.txt")).map_err(fail)?;
-        match log.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(FolderError::InUse { path: path.to_owned() }.into()),
-            Err(TryLockError::Error(source)) => return Err(fail(source).into()),
-        }
+        let log = lock(path)?;
         if existing == Existing::Overwrite {
-            log.set_len(0).and_then(|()| clear(path, &["log.txt"])).map_err(fail)?;
-            fs::create_dir_all(path.join("checkpoint")).map_err(fail)?;
+            log.set_len(0).and_then(|()| clear(path, &[LOG])).map_err(fail)?;
         }
+        fs::create_dir_all(path.join("checkpoint")).map_err(fail)?;
         // Again, with the lock: another run may have used the folder until now.
         let claim = claim(path, experiment, existing)?;
         let config = path.join("config.toml");
@@ -68,8 +61,7 @@ impl Folder {
 
     /// Appends a line to `log.txt`, with the UTC time in RFC 3339 format.
     pub(super) fn log(&mut self, line: &str) -> Result<(), SearchError> {
-        let now = humantime::format_rfc3339_seconds(SystemTime::now());
-        writeln!(self.log, "{now}\t{line}").map_err(|e| SearchError::file(&self.path.join("log.txt"), e))
+        append_line(&mut self.log, line).map_err(|e| SearchError::file(&self.path.join(LOG), e))
     }
 
     /// Logs how a run begins or continues, and emits it as an event. Call it after loading the checkpoint, so that a failed

@@ -160,7 +160,7 @@ fn to_its_end(
                         step,
                         steps,
                         loss: score.loss,
-                        error: score.error,
+                        error: score.error(),
                         expected: Vec::new(),
                         seconds_left,
                     });
@@ -174,7 +174,7 @@ fn to_its_end(
         epochs.push(done);
     }
     let test = training.test(emit)?;
-    Ok(Outcome::Trained { epochs, test_accuracy: 1.0 - test.error, test_images: test.images })
+    Ok(Outcome::Trained { epochs, test_accuracy: test.accuracy(), test_images: test.images })
 }
 
 #[cfg(test)]

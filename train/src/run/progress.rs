@@ -69,7 +69,7 @@ impl Means {
             let score = tally.score()?;
             if score.images > 0 {
                 values.insert(format!("loss/{part}"), score.loss);
-                values.insert(format!("error/{part}"), score.error);
+                values.insert(format!("error/{part}"), score.error());
             }
         }
         Ok(Row { epoch, values })

@@ -23,7 +23,6 @@ use super::judging::judge_all;
 use super::progress::{Means, Progress, Row, at_epoch};
 use crate::batch::MiniBatch;
 use crate::error::SearchError;
-use crate::loss::Score;
 use crate::place::Place;
 use crate::searchers::Searcher;
 use crate::session::Session;
@@ -227,7 +226,8 @@ impl Run<'_> {
                 }
             }
             if let Some(seconds_left) = progress.step() {
-                let Score { loss, error, .. } = means.of("train")?;
+                let score = means.of("train")?;
+                let (loss, error) = (score.loss, score.error());
                 let (epoch, epochs, step) = (epoch + 1, self.training.all_epochs(), step + 1);
                 let expected = self.session.regularizers().expected();
                 (self.emit)(RunEvent::Step(Step {

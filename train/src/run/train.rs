@@ -98,7 +98,7 @@ pub(super) fn train(plan: &Plan, job: &Job, emit: &mut dyn FnMut(RunEvent)) -> R
         latency: Latency::unknown(),
         feasible: true,
         repaired: false,
-        accuracy: 1.0 - score.error,
+        accuracy: score.accuracy(),
         accuracy_of: format!("{} test images, used once, with the weights of epoch {}", score.images, best.epoch),
         accuracy_images: Some(score.images),
         computed_on: computed_on(&run.state.computed_on),
@@ -208,7 +208,8 @@ impl Run<'_> {
             let batch = train.next(self.emit)?;
             means.tally("train", self.single.step(epoch, step, &batch)?)?;
             if let Some(seconds_left) = progress.step() {
-                let Score { loss, error, .. } = means.of("train")?;
+                let score = means.of("train")?;
+                let (loss, error) = (score.loss, score.error());
                 let (epoch, epochs, step, expected) = (epoch + 1, self.training.epochs, step + 1, Vec::new());
                 let warming_up = false;
                 (self.emit)(RunEvent::Step(Step {

@@ -95,9 +95,9 @@ impl<'a> Training<'a> {
         Ok(Epoch {
             batch_losses,
             train_loss: sum.loss,
-            train_accuracy: 1.0 - sum.error,
+            train_accuracy: sum.accuracy(),
             valid_loss: valid.map(|score| score.loss),
-            valid_accuracy: valid.map(|score| 1.0 - score.error),
+            valid_accuracy: valid.map(|score| score.accuracy()),
         })
     }
 

@@ -195,7 +195,7 @@ impl<'a> Trials<'a> {
         let done = training.epoch(
             &mut |step, steps, score| {
                 let Some(seconds_left) = progress.step() else { return };
-                let (loss, error, expected) = (score.loss, score.error, Vec::new());
+                let (loss, error, expected) = (score.loss, score.error(), Vec::new());
                 told = Some(Step {
                     epoch,
                     epochs: all,

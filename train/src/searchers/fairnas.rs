@@ -199,7 +199,7 @@ impl FairNas {
     ) -> Result<Option<Arch>, SearchError> {
         let (space, seed) = (session.space(), session.seed());
         let mut scorer = |arch: &Arch| {
-            let accuracy = 1.0 - judge(session, arch)?.error;
+            let accuracy = judge(session, arch)?.accuracy();
             // The search does not score architectures outside the bounds, so `None` does not occur.
             Ok(session.regularizers().reward(accuracy, arch)?.unwrap_or(0.0))
         };

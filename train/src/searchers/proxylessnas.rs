@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{ArchStep, Searcher, gate};
 use crate::batch::{Gradients, MiniBatch};
 use crate::error::SearchError;
-use crate::loss::{Score, Tally};
+use crate::loss::Tally;
 use crate::session::Session;
 use crate::supernet::{Distribution, Path};
 
@@ -72,8 +72,8 @@ impl ProxylessNas {
         for (arch, tally) in judged {
             let mut reward = 0.0;
             if let Some(mut tally) = tally {
-                let Score { error, .. } = tally.score()?;
-                reward = session.regularizers().reward(1.0 - error, &arch)?.unwrap_or(0.0);
+                let accuracy = tally.score()?.accuracy();
+                reward = session.regularizers().reward(accuracy, &arch)?.unwrap_or(0.0);
                 all = all.and(tally);
             }
             rewards.push((arch, reward));

@@ -22,7 +22,7 @@ impl Run<'_> {
     /// trainings.
     pub(super) fn judge(&mut self, table: &Path) -> Result<RunResult, SearchError> {
         let space = &self.plan.space;
-        let known = AccuracyTable::read(table, space).map_err(|e| SearchError::Searcher(e.to_string()))?;
+        let known = AccuracyTable::read(table, space)?;
         let archs: Vec<Arch> = known.archs().cloned().collect();
         let admitted = Budget::new(space, &self.plan.regularizers, |_| 1.0)?.admitted(space, &archs)?;
         let within: Vec<&Arch> = archs.iter().zip(admitted).filter(|(_, admitted)| *admitted).map(|(a, _)| a).collect();
@@ -34,7 +34,7 @@ impl Run<'_> {
             let count = |name: &str| entry.scores.get(name).copied().unwrap_or(f64::NAN);
             judged.push(Judged {
                 arch: ArchFile::new(&space.name, &space.choices, arch),
-                supernet_accuracy: 1.0 - score.error,
+                supernet_accuracy: score.accuracy(),
                 valid_accuracy: entry.valid,
                 test_accuracy: entry.test,
                 macs: count("macs"),

@@ -44,7 +44,7 @@ impl Run<'_> {
             latency: Latency::new(self.plan, &values, factor),
             feasible: selected.feasible,
             repaired: selected.repaired,
-            accuracy: 1.0 - score.error,
+            accuracy: score.accuracy(),
             accuracy_of: format!("{} validation images, with the weights of the supernet", score.images),
             accuracy_images: Some(score.images),
             computed_on: computed_on(&self.state.computed_on),
