@@ -40,13 +40,15 @@ pub enum Existing {
     Overwrite,
 }
 
-/// Files that a run writes into its folder; other files belong to the user.
+/// Files that a run writes into its folder; other files belong to the user. They are removed in this order: what another run
+/// could go on from comes first, and `config.toml` last, so that it never is without its `config.toml`.
 pub const FILES: [&str; 19] = [
+    "trials.jsonl",
+    "networks.jsonl",
+    "checkpoint",
     "result.json",
     "judged.json",
     "run.sha256",
-    "checkpoint",
-    "config.toml",
     "luts.sha256",
     "metrics.csv",
     "alphas.csv",
@@ -55,12 +57,11 @@ pub const FILES: [&str; 19] = [
     "arch.json",
     "arch.svg",
     "weights.safetensors",
-    "networks.jsonl",
     "networks.parquet",
     "candidates.parquet",
-    "trials.jsonl",
     "tensorboard",
     "log.txt",
+    "config.toml",
 ];
 
 /// Removes the files of a run from its folder, except those in `kept`.

@@ -87,8 +87,8 @@ pub struct SampledSearch {
     pub existing: Existing,
 }
 
-/// Runs a search without training, and measures its winner if there is a device. A resumed run with a final result returns
-/// it; any other one runs again, which takes seconds. `watch` receives the progress and may end the search.
+/// Runs a search without training, and measures its winner if there is a device. A resumed run that is finished
+/// returns its result; any other one runs again. `watch` receives the progress and may end the search.
 ///
 /// # Errors
 /// A folder that cannot be used, a search that finds nothing or is ended, errors of the device.
@@ -98,7 +98,8 @@ pub fn sampled<E: From<RunError>>(
     device: Option<&mut dyn DeviceEvaluator<Error = E>>,
 ) -> Result<SampledResult, E> {
     let SampledSearch { experiment, folder, existing } = search;
-    if let Some(found) = final_result(folder, experiment, *existing).map_err(RunError::from)? {
+    let kept = finished_result(folder, experiment, *existing).map_err(RunError::from)?;
+    if let Some(found) = kept.filter(|found| device.is_none() || found.latency.is_final) {
         return Ok(found);
     }
     let found = evolution::run(experiment.clone(), folder, *existing, 1.0, &mut |sampling| watch.sampling(sampling))?;
@@ -110,14 +111,14 @@ pub fn sampled<E: From<RunError>>(
     }
 }
 
-/// The final result of a resumed run, if it has one.
-fn final_result(
+/// The result of a resumed run, if it is finished.
+fn finished_result(
     folder: &Path,
     experiment: &Experiment,
     existing: Existing,
 ) -> Result<Option<SampledResult>, FolderError> {
     match claim_sampled(folder, experiment, existing)? {
-        Claim::Resumed { .. } => Ok(finished::<SampledResult>(folder)?.filter(|found| found.latency.is_final)),
+        Claim::Resumed { .. } => finished(folder),
         _ => Ok(None),
     }
 }

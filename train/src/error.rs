@@ -10,6 +10,7 @@ use nasprof_search::data::DataError;
 use nasprof_search::evolution::EvolutionError;
 use nasprof_search::folder::FolderError;
 use nasprof_search::methods::MethodError;
+use nasprof_search::methods::table::AccuracyTableError;
 use nasprof_search::trials::{ListError, TableError};
 use tch::TchError;
 use thiserror::Error;
@@ -67,6 +68,9 @@ pub enum SearchError {
     /// The table of networks cannot be written.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// The table of networks to judge cannot be used.
+    #[error(transparent)]
+    AccuracyTable(#[from] AccuracyTableError),
     /// The run folder cannot be used.
     #[error(transparent)]
     Folder(#[from] FolderError),
@@ -108,10 +112,18 @@ impl SearchError {
             Self::Config(error) => error.hint(),
             Self::Data(error) => error.hint(),
             Self::NoGpu(error) => Some(error.hint()),
-            Self::Method(MethodError::NoNetwork) => Some(
+            Self::Method(MethodError::NoNetwork) | Self::Evolution(EvolutionError::NothingFound { .. }) => Some(
                 "widen the limits: `nasprof rank` lists the best networks within limits, and `nasprof pareto` what is in reach"
                     .to_owned(),
             ),
+            Self::Method(MethodError::NoSurvivor { .. }) => Some(
+                "log.txt in the run's folder says why each failed; lower the learning rate if they diverged".to_owned(),
+            ),
+            Self::List(_) => Some(
+                "`nasprof space sample SPACE -n 100 --seed 1 > networks.jsonl` writes such a list, with one network of the space in each line"
+                    .to_owned(),
+            ),
+            Self::AccuracyTable(_) => Some("a table is the `networks.parquet` of `nasprof train --many` in the same space".to_owned()),
             Self::GpuMemory(_) => {
                 Some("lower training.mini_batch (images on the GPU at once) or training.batch_size".to_owned())
             }

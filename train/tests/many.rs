@@ -148,6 +148,11 @@ fn lists_and_journals_that_are_refused() {
         (vec![lines[0].replace("MB1 3x3", "MB1 3x4")], "line 1: choice `blocks/0` has no candidate `MB1 3x4`"),
         (vec![lines[0].clone(), String::new(), lines[0].clone()], "line 3: duplicate of line 1"),
         (vec![lines[2].replace("\"seed\":9", "\"sed\":9")], "line 1: unknown field `sed`"),
+        // The table could not hold it, which must not show after hours of training.
+        (
+            vec![lines[0].clone(), lines[2].replace("\"seed\":9", "\"seed\":9223372036854775808")],
+            "line 2: the seed 9223372036854775808 is too large",
+        ),
     ] {
         fails(&many(&setting, "bad", &bad, false), naming);
     }

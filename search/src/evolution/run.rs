@@ -1,10 +1,10 @@
 //! A search without training, from its plan to its run folder.
 
 use std::error::Error;
-use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
+use nasprof_base::text::count;
 use nasprof_graph::Arch;
 use nasprof_graph::arch::ArchFile;
 use nasprof_lut::replace_file;
@@ -15,7 +15,7 @@ use super::picture::picture;
 use super::trained::{self, OnTable, Searched, TrainedError};
 use super::{Budget, EvolutionError, Outcome, Sampling, Scorer, evolve, sample, table};
 use crate::config::{ConfigError, Experiment, LoadedRegularizer, Plan, Quantity, Score, Searcher};
-use crate::folder::{FolderError, claim_sampled, reopen, write_result};
+use crate::folder::{FolderError, LOG, append_line, claim_sampled, lock, reopen, write_result};
 use crate::job::{Existing, clear};
 use crate::winner::{Found, Latency};
 use crate::{Costs, inputs};
@@ -158,9 +158,11 @@ pub fn run(
     found.on_table = searched.as_ref().map(|searched| searched.on_table.clone());
     // Only now, so that a search that finds nothing leaves no folder that refuses the next run.
     let fail = |source| FolderError::file(folder, source);
-    fs::create_dir_all(folder).map_err(fail)?;
+    let mut log = lock(folder)?;
+    // Again, with the lock: another run may have used the folder until now.
+    claim_sampled(folder, &plan.experiment, existing)?;
     if existing == Existing::Overwrite {
-        clear(folder, &[]).map_err(fail)?;
+        log.set_len(0).and_then(|()| clear(folder, &[LOG])).map_err(fail)?;
     }
     reopen(folder)?;
     inputs::keep(folder, &plan.experiment).map_err(fail)?;
@@ -173,6 +175,8 @@ pub fn run(
         searched.write(&plan, folder)?;
     }
     found.write(folder)?;
+    let networks = count(found.evaluated, "network");
+    append_line(&mut log, &format!("searched: {networks} evaluated, seed {seed}")).map_err(fail)?;
     Ok(found)
 }
 

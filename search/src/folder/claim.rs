@@ -12,7 +12,7 @@ use crate::job::Existing;
 
 const CONFIG: &str = "config.toml";
 /// Files that only a run with results leaves.
-const REMAINS: [&str; 5] = ["metrics.csv", "networks.jsonl", "pareto.csv", "result.json", "run.sha256"];
+const REMAINS: [&str; 6] = ["metrics.csv", "networks.jsonl", "pareto.csv", "result.json", "run.sha256", "trials.jsonl"];
 
 /// The state of an experiment's folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +81,7 @@ pub fn claim(folder: &Path, experiment: &Experiment, existing: Existing) -> Resu
     Ok(claim)
 }
 
-/// As [`claim`], for a search without checkpoints: it takes seconds, and a resumed one runs again.
+/// As [`claim`], for a search without checkpoints: an unfinished one runs again when it is resumed.
 ///
 /// # Errors
 /// Those of [`claim`].

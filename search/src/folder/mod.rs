@@ -7,6 +7,7 @@
 mod checkpoint;
 mod claim;
 mod error;
+mod lock;
 mod manifest;
 mod part;
 mod sealed;
@@ -14,6 +15,7 @@ mod sealed;
 pub use checkpoint::{Checkpoint, Header, STATE, read_checkpoint, read_header};
 pub use claim::{Claim, claim, claim_sampled};
 pub use error::FolderError;
+pub use lock::{LOG, append_line, lock};
 pub use manifest::{check_against_list, finished, reopen, write_result};
 pub use part::Part;
 pub(crate) use part::sha256;

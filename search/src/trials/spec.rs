@@ -1,7 +1,7 @@
 //! Lists of networks to train.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -71,10 +71,12 @@ struct Line {
 /// an empty list.
 pub fn read_list(path: &Path, space: &Space, seed: u64) -> Result<Vec<Trial>, ListError> {
     let fail = |source| ListError::File { path: path.to_owned(), source };
-    let file = File::open(path).map_err(fail)?;
-    if file.metadata().map_err(fail)?.len() > MAX_BYTES {
-        return Err(fail(io::Error::other("the file is larger than 256 MiB")));
+    // Before it is opened: a pipe that nobody writes to would be waited for.
+    let metadata = fs::metadata(path).map_err(fail)?;
+    if !metadata.is_file() || metadata.len() > MAX_BYTES {
+        return Err(fail(io::Error::other("not a regular file, or larger than 256 MiB")));
     }
+    let file = File::open(path).map_err(fail)?;
     let (mut trials, mut lines) = (Vec::new(), HashMap::new());
     for (i, text) in BufReader::new(file.take(MAX_BYTES)).lines().enumerate() {
         let line = i + 1;
@@ -100,6 +102,10 @@ fn parse(text: &str, space: &Space, seed: u64) -> Result<Trial, String> {
     } else {
         (ArchFile::parse(text).map_err(|e: ArchError| e.to_string())?, seed)
     };
+    // Tables hold signed numbers of 64 bits.
+    if i64::try_from(seed).is_err() {
+        return Err(format!("the seed {seed} is too large, at most {} is possible", i64::MAX));
+    }
     let arch = file.resolve(&space.name, &space.choices).map_err(|e| e.to_string())?;
     Ok(Trial { arch, seed })
 }

@@ -10,6 +10,7 @@ use nasprof_search::config::{Evolution, Experiment, LoadedRegularizer, Quantity,
 use nasprof_search::evolution::{
     Budget, EvolutionError, Outcome, RunError, SampledResult, Sampling, Scorer, evolve, run, sample,
 };
+use nasprof_search::folder::{FolderError, lock};
 use nasprof_search::job::Existing;
 use nasprof_search::{Costs, Extremum, Optimality};
 use nasprof_spaces::{Space, SpaceSpec};
@@ -281,4 +282,29 @@ fn a_run_leaves_its_folder() {
         assert!(matches!(error, RunError::Evolution(EvolutionError::NothingFound { .. })), "{error}");
         assert!(!out.exists());
     }
+}
+
+/// A folder that gets its run while another one searches for its own.
+#[test]
+fn a_search_does_not_write_over_another_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let search = |existing, watch: &mut dyn FnMut(&Sampling) -> bool| {
+        run(experiment(folder.path(), "random"), &out, existing, 1.0, watch)
+    };
+    let mut first = None;
+    let error = search(Existing::Refuse, &mut |_| {
+        first.get_or_insert_with(|| search(Existing::Refuse, &mut |_| true).unwrap());
+        true
+    });
+    assert!(matches!(error, Err(RunError::Folder(FolderError::Occupied { finished: true, .. }))), "{error:?}");
+    let read = fs::read_to_string(out.join("result.json")).unwrap();
+    assert_eq!(serde_json::from_str::<SampledResult>(&read).unwrap(), first.unwrap());
+    // A run that still goes on, such as a training, is not overwritten either.
+    let training = lock(&out).unwrap();
+    let error = search(Existing::Overwrite, &mut |_| true);
+    assert!(matches!(error, Err(RunError::Folder(FolderError::InUse { .. }))), "{error:?}");
+    assert_eq!(fs::read_to_string(out.join("result.json")).unwrap(), read);
+    drop(training);
+    search(Existing::Overwrite, &mut |_| true).unwrap();
 }

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use nasprof_search::config::Experiment;
 use nasprof_search::folder::{
-    Checkpoint, Claim, FolderError, Part, STATE, claim, claim_sampled, finished, read_header, write_result,
+    Checkpoint, Claim, FolderError, LOG, Part, STATE, append_line, claim, claim_sampled, finished, lock, read_header,
+    write_result,
 };
-use nasprof_search::job::Existing;
+use nasprof_search::job::{Existing, FILES};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -148,6 +149,15 @@ fn what_is_missing_is_named() {
             assert!(words.contains(expected) && words.contains(folder.path().to_str().unwrap()), "{file}: {words}");
             assert!(!folder.path().join(file).exists(), "it was made up");
         }
+    }
+    // A journal without its `config.toml` is that of an unknown experiment.
+    let folder = tempfile::tempdir().unwrap();
+    let (begun, experiment_here) = (folder.path(), experiment(&[]));
+    assert_eq!(claim(begun, &experiment_here, Existing::Resume).unwrap(), Claim::New);
+    fs::write(begun.join("trials.jsonl"), "").unwrap();
+    for claim in [claim, claim_sampled] {
+        assert!(problem(claim(begun, &experiment_here, Existing::Refuse)).contains("config.toml: is missing"));
+        assert_eq!(claim(begun, &experiment_here, Existing::Overwrite).unwrap(), Claim::New);
     }
     // Killed before its first checkpoint: there is nothing to lose.
     let folder = run_folder(1);
@@ -293,4 +303,25 @@ fn a_folder_that_cannot_be_read_is_an_error() {
         fs::create_dir(&path).unwrap();
     }
     assert!(problem(claim(folder.path(), &experiment(&[]), Existing::Resume)).contains("config.toml"));
+}
+
+/// Killed in the midst of it, it leaves no journal whose experiment is unknown.
+#[test]
+fn a_cleared_folder_loses_its_experiment_last() {
+    let place = |name: &str| FILES.iter().position(|file| *file == name).unwrap();
+    for file in FILES.iter().filter(|file| **file != "config.toml") {
+        assert!(place(file) < place("config.toml"), "{file}");
+    }
+}
+
+#[test]
+fn one_run_at_a_time_uses_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new/run");
+    let mut log = lock(&path).unwrap();
+    assert!(matches!(lock(&path), Err(FolderError::InUse { path: used }) if used == path));
+    append_line(&mut log, "words").unwrap();
+    assert!(fs::read_to_string(path.join(LOG)).unwrap().ends_with("Z\twords\n"));
+    drop(log);
+    lock(&path).unwrap();
 }

@@ -1,7 +1,7 @@
 //! Runs one search or training for `nasprof`: a job as JSON on stdin, events as JSON lines on stdout, the result in
 //! the run folder.
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
@@ -61,9 +61,20 @@ fn fail(code: u8, message: String, hint: Option<String>) -> ExitCode {
 }
 
 /// What to do about an error, in terms of the command line that started this program.
-fn hint(error: &SearchError) -> Option<String> {
+fn hint(error: &SearchError, task: &Task) -> Option<String> {
     let folder = match error {
-        SearchError::Folder(FolderError::InUse { .. } | FolderError::File { .. }) => return None,
+        SearchError::Folder(FolderError::InUse { .. }) => "wait for the other run, or name another folder with -o",
+        SearchError::File { source, .. } | SearchError::Folder(FolderError::File { source, .. }) => match source.kind()
+        {
+            ErrorKind::StorageFull => {
+                "free some disk space; the same command with --resume continues from the last epoch"
+            }
+            _ => return None,
+        },
+        SearchError::Searcher(_) | SearchError::Folder(_) if matches!(task, Task::Judge { .. }) => {
+            "--judge needs the finished run of a supernet, by the searcher darts, proxylessnas or fairnas: name its folder with -o, with the \
+             experiment and the settings of its search"
+        }
         SearchError::Folder(FolderError::Missing { .. } | FolderError::Altered { .. }) => {
             "restore the file, or start again with --overwrite"
         }
@@ -97,12 +108,17 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let code = match error {
+            let code = match &error {
                 SearchError::GpuLost(_) => ABANDONED,
-                SearchError::Network(_) | SearchError::File { .. } | SearchError::Folder(FolderError::File { .. }) => 1,
+                SearchError::Network(_) => 1,
+                // A directory in place of a file, or a folder without permission, is the user's to change.
+                SearchError::File { source, .. } | SearchError::Folder(FolderError::File { source, .. }) => {
+                    let is_usage = [ErrorKind::IsADirectory, ErrorKind::NotADirectory, ErrorKind::PermissionDenied];
+                    if is_usage.contains(&source.kind()) { 2 } else { 1 }
+                }
                 _ => 2,
             };
-            fail(code, error.to_string(), hint(&error))
+            fail(code, error.to_string(), hint(&error, &job.task))
         }
     }
 }
