@@ -19,7 +19,8 @@ pub(crate) fn folder_hint(error: &FolderError) -> Option<&'static str> {
         !differences.is_empty() && differences.iter().all(|difference| difference.key == "training.epochs")
     };
     Some(match error {
-        FolderError::File { .. } | FolderError::InUse { .. } => return None,
+        FolderError::File { .. } => return None,
+        FolderError::InUse { .. } => "wait for the other run, or name another folder with -o",
         FolderError::Occupied { finished: true, differences, .. } if differences.is_empty() => {
             "--resume shows its result, --overwrite starts again; -o names another folder"
         }
@@ -141,6 +142,9 @@ pub(crate) fn trained_hint(error: &TrainedError) -> Option<String> {
         TrainedError::Method(MethodError::NoCurves { .. }) => "leave `searcher.rungs` out",
         TrainedError::Method(MethodError::Draws { .. }) => "raise `searcher.draws`, or lower the cost",
         TrainedError::Method(MethodError::NoCost { .. }) => "set `searcher.trainings` to 1 or more",
+        TrainedError::Method(MethodError::NoNetwork) => {
+            "widen the limits: `nasprof rank` lists the best networks within limits"
+        }
         TrainedError::Method(_) | TrainedError::Cost(_) | TrainedError::Candidates(_) => return None,
     };
     Some(hint.to_owned())
