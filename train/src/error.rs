@@ -120,7 +120,7 @@ impl SearchError {
                 "log.txt in the run's folder says why each failed; lower the learning rate if they diverged".to_owned(),
             ),
             Self::List(_) => Some(
-                "`nasprof space sample SPACE -n 100 --seed 1 > networks.jsonl` writes such a list, with one network of the space in each line"
+                "`nasprof space sample` prints such a list, one network of the space in each line"
                     .to_owned(),
             ),
             Self::AccuracyTable(_) => Some("a table is the `networks.parquet` of `nasprof train --many` in the same space".to_owned()),
