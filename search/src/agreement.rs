@@ -13,7 +13,8 @@ use crate::folder::FolderError;
 /// `judged.json` of a run folder.
 pub const FILE: &str = "judged.json";
 
-/// The fewest networks with an interval: fewer are nearly always drawn in one of two orders, and the interval would have no width.
+/// The fewest networks with an interval. With two, each bootstrap sample has the same order, so the interval would have no
+/// width.
 pub const LEAST_NETWORKS: usize = 5;
 
 /// Bootstrap samples for an interval.

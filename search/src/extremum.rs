@@ -38,8 +38,8 @@ impl Extremum {
     }
 }
 
-/// Starts for [`coordinate_search`]: the best of the architectures that select the same candidate everywhere, and of `drawn` random ones.
-/// `is_better` tells whether its second value is better than its first.
+/// Starts for [`coordinate_search`]: the best of the architectures that select the same candidate everywhere, and of `drawn`
+/// random ones. `is_better` tells whether its second value is better than its first.
 pub(crate) fn starts<E>(
     space: &Space,
     drawn: usize,
@@ -62,8 +62,8 @@ pub(crate) fn starts<E>(
     Ok(valued.into_iter().take(STARTS).map(|(_, arch)| arch).collect())
 }
 
-/// The best of coordinate searches from these starts, of which there must be one. One start is not enough: in a cell whose edges are all
-/// `none`, no single operation makes a path, so a search from there ends at once.
+/// The best of coordinate searches from these starts, of which there must be one. One start is not enough: in a cell whose
+/// edges are all `none`, most single operations make no path, so a search from there ends soon.
 pub(crate) fn coordinate_search<E>(
     space: &Space,
     starts: Vec<Arch>,

@@ -123,7 +123,7 @@ impl SearchError {
                 "`nasprof space sample` prints such a list, one network of the space in each line"
                     .to_owned(),
             ),
-            Self::AccuracyTable(_) => Some("a table is the `networks.parquet` of `nasprof train --many` in the same space".to_owned()),
+            Self::AccuracyTable(_) => Some("the table must be the `networks.parquet` of trainings of networks of this space".to_owned()),
             Self::GpuMemory(_) => {
                 Some("lower training.mini_batch (images on the GPU at once) or training.batch_size".to_owned())
             }

@@ -23,8 +23,11 @@ pub use login::AskPassphrase;
 pub(crate) use login::Credentials;
 pub(crate) use stream::Stream;
 
-/// Timeout for connecting, and for each step of logging in.
-const STEP: Duration = Duration::from_secs(10);
+/// Timeout for connecting.
+const CONNECTING: Duration = Duration::from_secs(10);
+/// Timeout for each reply of the server. A board that first looks up this machine's name, or whose disk is busy, takes more
+/// than ten seconds.
+const REPLY: Duration = Duration::from_secs(30);
 /// The link is cut if the peer's kernel has not confirmed data for this long.
 const UNCONFIRMED: Duration = Duration::from_secs(6);
 /// TCP keep-alive: idle time before the first probe, interval, number of probes.
@@ -54,7 +57,7 @@ impl Connection {
                 None
             }
         };
-        session.set_timeout(u32::try_from(STEP.as_millis()).unwrap_or(u32::MAX));
+        session.set_timeout(u32::try_from(REPLY.as_millis()).unwrap_or(u32::MAX));
         host_key::prefer_known(&session, endpoint)?;
         session
             .handshake()
@@ -76,7 +79,7 @@ fn connect(endpoint: &Endpoint) -> Result<TcpStream, LinkError> {
     let addresses = addresses.map_err(|e| unreachable(e.to_string()))?;
     let mut last = "the host name cannot be resolved".to_owned();
     for address in addresses {
-        match TcpStream::connect_timeout(&address, STEP) {
+        match TcpStream::connect_timeout(&address, CONNECTING) {
             Ok(stream) => {
                 watch(&stream).map_err(|e| unreachable(e.to_string()))?;
                 return Ok(stream);

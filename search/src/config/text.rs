@@ -81,8 +81,8 @@ fn read(table: &Table) -> Result<Experiment, (String, String)> {
     })
 }
 
-/// The key at fault. serde reads a table whose keys depend on its `kind` as a whole, and names only the table; the key at fault is the one
-/// without which the error is another.
+/// The key at fault. serde reads a table whose keys depend on its `kind` as a whole, and names only the table. The key at
+/// fault is the one without which the error is another.
 fn at_fault(table: &Table, key: String, problem: &str) -> String {
     let parts: Vec<&str> = key.split('.').collect();
     let keys: Vec<String> = match find(table, &parts) {

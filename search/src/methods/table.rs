@@ -185,8 +185,8 @@ impl AccuracyTable {
     }
 }
 
-/// A share of images without the noise of its last digits. Versions before 0.3 added up shares of batches, so that networks with equally many
-/// right images were not equally accurate. Shares of different counts differ by far more.
+/// A share of images without the noise of its last digits. Versions before 0.3 added up shares of batches, so that networks
+/// with equally many right images were not equally accurate. Shares of different counts differ by far more.
 fn comparable(share: f64) -> f64 {
     (share * 1e12).round() / 1e12
 }
