@@ -92,6 +92,14 @@ impl Cable {
         self.state.limit.store(self.passed() + bytes, SeqCst);
     }
 
+    /// Once the cable holds, lets a little more pass, after a time in which the board can act on what it got.
+    pub(crate) fn let_some_pass(&self) {
+        if self.state.is_held() {
+            thread::sleep(Duration::from_millis(100));
+            self.hold_after(500);
+        }
+    }
+
     /// Waits until what may pass has passed.
     pub(crate) fn wait_until_held(&self) {
         wait_until("the bytes until the cable holds", || self.state.is_held());

@@ -42,9 +42,14 @@ fn a_model_is_brought_to_the_board_and_measured_there() {
     let [first] = &models(&board)[..] else { panic!("{:?}", models(&board)) };
     assert_eq!(fs::read(first).unwrap(), folder.read("model.onnx"));
     // It is there already.
-    // How steady the machine is does not matter here.
     let time = format!("time {ON_BOARD} --max-rounds 8 --allow-noisy --ci 0.9");
-    let timed: Value = serde_json::from_str(&folder.ok(&time)).unwrap();
+    // On a busy machine eight rounds may not agree, which does not matter here.
+    let run = || {
+        let ran = folder.run(&time);
+        assert!(matches!(ran.code, Some(0 | 3)), "{}", ran.stderr);
+        ran.stdout
+    };
+    let timed: Value = serde_json::from_str(&run()).unwrap();
     let network = &timed["networks"][0];
     assert!(network["mean_ms"].as_f64().unwrap() > 0.0 && network["name"] == "model.onnx", "{network}");
     assert_eq!(models(&board).len(), 1);
@@ -53,7 +58,7 @@ fn a_model_is_brought_to_the_board_and_measured_there() {
     folder.fails(&format!("{time} --input values.npz"), 2, "values");
     // Another model is another file.
     export(&folder, 4);
-    folder.ok(&time);
+    run();
     assert_eq!(models(&board).len(), 2);
     assert!(!board.was_injected());
 }
