@@ -1,9 +1,10 @@
-//! The journal of a command. A refusal leaves no journal that would block the next attempt.
+//! The journals of a command: the one that it writes, and those that it reads. A refusal leaves no journal that would block
+//! the next attempt.
 
 use std::path::{Path, PathBuf};
 
 use nasprof_profiler::engine::Recorder;
-use nasprof_profiler::journal::{Event, Replaced, Writer};
+use nasprof_profiler::journal::{Event, Replaced, Writer, read_file};
 use nasprof_search::job::Existing;
 
 use super::status;
@@ -16,6 +17,22 @@ pub(super) fn existing(resume: bool, overwrite: bool) -> Existing {
         (true, _) => Existing::Resume,
         _ => Existing::Refuse,
     }
+}
+
+/// The events of each journal; gaps are reported.
+pub(super) fn events_of(journals: &[PathBuf]) -> Result<Vec<Vec<Event>>, Failure> {
+    let events = |path: &PathBuf| {
+        let recovered = read_file(path).map_err(|e| Failure::from(e).context(path.display()))?;
+        if let Some(line) = recovered.torn_line {
+            status(format!("{}: dropped incomplete line {line}", path.display()));
+        }
+        if !recovered.events.contains(&Event::Complete) {
+            status(format!("{}: the measurement is incomplete", path.display()));
+            status("hint: `nasprof measure` with its options and --resume continues it");
+        }
+        Ok(recovered.events)
+    };
+    journals.iter().map(events).collect()
 }
 
 /// A journal that is being written.

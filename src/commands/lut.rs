@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use nasprof_lut::{Lut, LutError, Measured, check, check_ending, from_journals, read, read_measured, write};
-use nasprof_profiler::journal::{Event, read_file};
 
-use super::{model_profile, path_text, print, print_json, status};
+use super::kept_journal::events_of;
+use super::{model_profile, path_text, print, print_json};
 use crate::cli::{LutArgs, LutCommand, SortColumn};
 use crate::failure::{Exit, Failure};
 use crate::outputs::{LUTS, Outputs};
@@ -97,22 +97,6 @@ fn diff_measured(before: &Path, after: &Path, as_json: bool, rows: usize) -> Res
 /// The error for comparing a profile with a LUT: they have no layer in common.
 pub(super) fn one_kind(model: &Path) -> Failure {
     Failure::from(LutError::Model { path: path_text(model) }).hint("compare LUTs with LUTs, and profiles with profiles")
-}
-
-/// The events of each journal; gaps are reported.
-pub(super) fn events_of(journals: &[PathBuf]) -> Result<Vec<Vec<Event>>, Failure> {
-    let events = |path: &PathBuf| {
-        let recovered = read_file(path).map_err(|e| Failure::from(e).context(path.display()))?;
-        if let Some(line) = recovered.torn_line {
-            status(format!("{}: dropped incomplete line {line}", path.display()));
-        }
-        if !recovered.events.contains(&Event::Complete) {
-            status(format!("{}: the measurement is incomplete", path.display()));
-            status("hint: `nasprof measure` with its options and --resume continues it");
-        }
-        Ok(recovered.events)
-    };
-    journals.iter().map(events).collect()
 }
 
 /// Refuses an output that is also an input, or that cannot be written.

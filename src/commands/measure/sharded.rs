@@ -8,7 +8,7 @@ use nasprof_profiler::engine::setup;
 use nasprof_profiler::journal::Shard;
 use serde_json::{Value, json};
 
-use super::super::lut::events_of;
+use super::super::kept_journal::events_of;
 use super::super::{path_text, print, print_json};
 use super::job::Job;
 use super::outcome::{Outcome, failed, in_words};
