@@ -9,7 +9,7 @@ use nasprof_graph::arch::ArchFile;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Experiment;
-use crate::folder::{FolderError, write_result};
+use crate::folder::{FolderError, LOG, write_result};
 use crate::winner::{Found, Latency};
 
 const FILE: &str = "result.json";
@@ -60,7 +60,7 @@ pub const FILES: [&str; 19] = [
     "networks.parquet",
     "candidates.parquet",
     "tensorboard",
-    "log.txt",
+    LOG,
     "config.toml",
 ];
 

@@ -153,7 +153,8 @@ fn a_process_that_makes_no_progress_is_replaced() {
     let stopped = loop {
         assert!(child.try_wait().unwrap().is_none(), "it was faster than the signal");
         if let Some(&pid) = children(&child).first().filter(|&&pid| signal("-STOP", pid)) {
-            // Stopped before it is a program of its own, it would hold its parent in the system call that starts it, and nothing would.
+            // Stopped before it is a program of its own, it holds its parent in the system call that starts it, and nothing would
+            // end that.
             std::thread::sleep(Duration::from_millis(20));
             if !is_in_system_call(&child) {
                 break pid;

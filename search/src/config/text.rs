@@ -85,7 +85,7 @@ fn read(table: &Table) -> Result<Experiment, (String, String)> {
 /// fault is the one without which the error is another.
 fn at_fault(table: &Table, key: String, problem: &str) -> String {
     let parts: Vec<&str> = key.split('.').collect();
-    let keys: Vec<String> = match find(table, &parts) {
+    let keys: Vec<String> = match find_mut(&mut table.clone(), &parts) {
         Some(Value::Table(below)) => below.keys().filter(|name| *name != "kind").cloned().collect(),
         _ => return key,
     };
@@ -99,15 +99,6 @@ fn at_fault(table: &Table, key: String, problem: &str) -> String {
         Some(name) => format!("{key}.{name}"),
         None => key,
     }
-}
-
-fn find<'a>(table: &'a Table, parts: &[&str]) -> Option<&'a Value> {
-    let (first, rest) = parts.split_first()?;
-    rest.iter().try_fold(table.get(*first)?, |at, part| match at {
-        Value::Table(table) => table.get(*part),
-        Value::Array(list) => list.get(part.parse::<usize>().ok()?),
-        _ => None,
-    })
 }
 
 fn find_mut<'a>(table: &'a mut Table, parts: &[&str]) -> Option<&'a mut Value> {
